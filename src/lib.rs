@@ -1,0 +1,3 @@
+//! preview-gc
+
+pub mod sandbox;

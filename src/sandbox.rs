@@ -1,0 +1,5 @@
+//! The stand-in cloud.
+
+pub mod face;
+pub mod message;
+pub mod world;
