@@ -1,3 +1,16 @@
 //! preview-gc
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::print_stdout,
+        reason = "a test that fails should say where"
+    )
+)]
+
+pub mod call;
+pub mod clock;
+pub mod model;
 pub mod sandbox;

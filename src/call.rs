@@ -1,0 +1,62 @@
+//! An API request as a value: what is asked, before anything is sent.
+
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::model::Api;
+
+/// Everything but unreserved characters is encoded in a path segment, so a
+/// name can never leave its segment.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// One request to a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Whose API.
+    pub api: Api,
+    /// The HTTP method.
+    pub method: Method,
+    /// The encoded path below the provider's base, beginning with `/`.
+    pub path: String,
+    /// The query parameters, unencoded.
+    pub query: Vec<(&'static str, String)>,
+}
+
+impl Call {
+    /// A reading request for the path made of these segments, each encoded.
+    pub fn get(api: Api, segments: &[&str]) -> Self {
+        let mut path = String::new();
+        for segment in segments {
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, SEGMENT));
+        }
+        Self {
+            api,
+            method: Method::GET,
+            path,
+            query: Vec::new(),
+        }
+    }
+
+    /// With one more query parameter.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_path_segment() {
+        let call = Call::get(Api::Cloudflare, &["accounts", "a", "../x?y#z/ü"]);
+        assert_eq!(call.path, "/accounts/a/..%2Fx%3Fy%23z%2F%C3%BC");
+    }
+}

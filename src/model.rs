@@ -1,0 +1,466 @@
+//! What exists: resources, where they are, when they changed, what they refer
+//! to. Plain values without I/O, shared by every later step.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+
+/// The providers that preview-gc talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Api {
+    /// `api.cloudflare.com/client/v4`
+    Cloudflare,
+    /// `console.neon.tech/api/v2`
+    Neon,
+    /// `api.github.com`, REST and GraphQL
+    GitHub,
+}
+
+impl Api {
+    /// The provider's name as it writes it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Cloudflare => "Cloudflare",
+            Self::Neon => "Neon",
+            Self::GitHub => "GitHub",
+        }
+    }
+
+    /// The provider's name in evidence sources and JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Cloudflare => "cloudflare",
+            Self::Neon => "neon",
+            Self::GitHub => "github",
+        }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.title())
+    }
+}
+
+/// What sort of place a kind lives in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceSort {
+    /// A Cloudflare account.
+    Account,
+    /// A Cloudflare zone.
+    Zone,
+    /// A Neon project.
+    Project,
+}
+
+/// Where a resource is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A Cloudflare account, by id.
+    Account(String),
+    /// A Cloudflare zone.
+    Zone {
+        /// The 32-digit id.
+        id: String,
+        /// The domain name of its apex.
+        name: String,
+    },
+    /// A Neon project, by id.
+    Project(String),
+}
+
+impl Place {
+    /// The word of the scope and the value a user writes for it.
+    pub fn scope(&self) -> (&'static str, &str) {
+        match self {
+            Self::Account(id) => ("account", id),
+            Self::Zone { name, .. } => ("zone", name),
+            Self::Project(id) => ("project", id),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, value) = self.scope();
+        write!(f, "{word} {value}")
+    }
+}
+
+/// `owner/name` of a GitHub repository. Compared without case, as GitHub does.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    full_name: String,
+}
+
+impl Repository {
+    /// Reads `owner/name`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (owner, name) = text.split_once('/')?;
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part != "."
+                && part != ".."
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        };
+        (plain(owner) && plain(name)).then(|| Self {
+            full_name: text.to_owned(),
+        })
+    }
+
+    /// The owner's login.
+    pub fn owner(&self) -> &str {
+        self.full_name
+            .split_once('/')
+            .map_or("", |(owner, _)| owner)
+    }
+
+    /// The name without its owner.
+    pub fn name(&self) -> &str {
+        self.full_name.split_once('/').map_or("", |(_, name)| name)
+    }
+
+    /// `owner/name`
+    pub fn full_name(&self) -> &str {
+        &self.full_name
+    }
+
+    fn key(&self) -> String {
+        self.full_name.to_ascii_lowercase()
+    }
+}
+
+impl PartialEq for Repository {
+    fn eq(&self, other: &Self) -> bool {
+        self.full_name.eq_ignore_ascii_case(&other.full_name)
+    }
+}
+impl Eq for Repository {}
+impl PartialOrd for Repository {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Repository {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.full_name)
+    }
+}
+impl Serialize for Repository {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.full_name)
+    }
+}
+
+/// A pull request's number: 1 to 2147483647, as GitHub's own type is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct PullRequestNumber(NonZeroU32);
+
+impl PullRequestNumber {
+    /// A number that GitHub could give.
+    pub fn new(number: u32) -> Option<Self> {
+        (number <= i32::MAX.unsigned_abs())
+            .then(|| NonZeroU32::new(number))
+            .flatten()
+            .map(Self)
+    }
+
+    /// Reads the digits of a name: ASCII, no sign, no leading zero.
+    pub fn parse(digits: &str) -> Option<Self> {
+        if digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        Self::new(digits.parse().ok()?)
+    }
+
+    /// The plain number.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for PullRequestNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a resource's name says it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Claim {
+    /// A pull request, by number.
+    PullRequest(PullRequestNumber),
+    /// Nothing that lives or dies elsewhere: only its own age counts.
+    Itself,
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PullRequest(number) => write!(f, "#{number}"),
+            Self::Itself => f.write_str("its own age"),
+        }
+    }
+}
+
+/// One of a resource's times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// The API said so.
+    At(DateTime<Utc>),
+    /// The API always says so, and this answer did not.
+    Missing,
+    /// The kind does not have it.
+    NotKept,
+}
+
+impl Time {
+    /// The time, where it is known.
+    pub fn known(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Missing | Self::NotKept => None,
+        }
+    }
+
+    /// A time that the API always gives.
+    pub fn always(at: Option<DateTime<Utc>>) -> Self {
+        at.map_or(Self::Missing, Self::At)
+    }
+}
+
+/// The type of an attribute, which says how a `where` condition compares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttributeSort {
+    /// Text, compared byte by byte.
+    Text,
+    /// A host name, compared without case and without the trailing dot.
+    Host,
+    /// True or false.
+    Flag,
+    /// A list of texts; a condition names texts that must all be among them.
+    List,
+}
+
+/// An attribute that a kind declares, so that policies can be checked when
+/// they are read.
+#[derive(Debug, Clone, Copy)]
+pub struct AttributeAbout {
+    /// The key in `where` and in the JSON.
+    pub key: &'static str,
+    /// How it compares.
+    pub sort: AttributeSort,
+    /// What it means, for documentation.
+    pub about: &'static str,
+}
+
+/// An attribute's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Attribute {
+    /// For [`AttributeSort::Text`] and [`AttributeSort::Host`].
+    Text(Box<str>),
+    /// For [`AttributeSort::Flag`].
+    Flag(bool),
+    /// For [`AttributeSort::List`].
+    List(Vec<Box<str>>),
+}
+
+/// What a kind is called and what its resources have: all that policies and
+/// reports need to know of it.
+#[derive(Debug)]
+pub struct KindAbout {
+    /// The name in policies and JSON.
+    pub name: &'static str,
+    /// What people call one of them.
+    pub noun: &'static str,
+    /// Whose API it lives in.
+    pub api: Api,
+    /// Where it lives.
+    pub place: PlaceSort,
+    /// Whether names compare without case (DNS).
+    pub caseless: bool,
+    /// Whether its API gives a creation time.
+    pub created: bool,
+    /// Whether its API gives a time of change.
+    pub changed: bool,
+    /// Whether it can be given an expiry instead of being deleted.
+    pub expires: bool,
+    /// The permission that reading it needs, in the provider's own words.
+    pub read_permission: &'static str,
+    /// What `where` may ask about.
+    pub attributes: &'static [AttributeAbout],
+}
+
+/// A kind, compared and ordered by its name.
+#[derive(Clone, Copy)]
+pub struct KindRef(pub &'static KindAbout);
+
+impl KindRef {
+    /// The kind's name.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+}
+
+impl PartialEq for KindRef {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0) || self.0.name == other.0.name
+    }
+}
+impl Eq for KindRef {}
+impl PartialOrd for KindRef {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for KindRef {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.name.cmp(other.0.name)
+    }
+}
+impl fmt::Debug for KindRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+impl fmt::Display for KindRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+impl Serialize for KindRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name)
+    }
+}
+
+/// Why a resource is kept whatever the rules say: facts that its kind knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltInProtection {
+    /// Neon: the project's default branch.
+    DefaultBranch,
+    /// Neon: a protected branch.
+    ProtectedBranch,
+    /// Neon: a branch without a parent (schema-only branches are roots too).
+    RootBranch,
+    /// DNS: the zone's own name.
+    Apex,
+    /// DNS: a record type that runs the zone or its mail.
+    RecordType,
+    /// DNS: a name with a label that begins with `_`.
+    Underscore,
+    /// DNS: a name that begins with `*`.
+    Wildcard,
+    /// DNS: made and removed by a Worker's custom domain.
+    Managed,
+}
+
+impl fmt::Display for BuiltInProtection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DefaultBranch => "the project's default branch",
+            Self::ProtectedBranch => "a protected branch",
+            Self::RootBranch => "a root branch (it has no parent)",
+            Self::Apex => "the apex of its zone",
+            Self::RecordType => "NS, SOA, MX and the like run the zone or its mail",
+            Self::Underscore => "names with `_` hold verification and service records",
+            Self::Wildcard => "a wildcard serves names that no rule can see",
+            Self::Managed => "managed by a Worker's custom domain; it goes with the domain",
+        })
+    }
+}
+
+/// A resource as its listing showed it.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// What it is.
+    pub kind: KindRef,
+    /// Where it is.
+    pub place: Arc<Place>,
+    /// The id by which the API addresses it; for a Worker its name.
+    pub id: Box<str>,
+    /// What people call it.
+    pub name: Box<str>,
+    /// What changes when the same name is made anew (a Worker's `tag`); none
+    /// where the id itself does.
+    pub incarnation: Option<Box<str>>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last changed, in the sense of the safety rules: an edit or
+    /// a deployment, not usage.
+    pub changed_at: Time,
+    /// When the provider will remove it by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Why it is kept whatever the rules say.
+    pub protection: Option<BuiltInProtection>,
+    /// The id of the resource of the same kind and place that it hangs on (a
+    /// Neon branch's parent).
+    pub parent: Option<Box<str>>,
+    /// What its kind has besides, in the order the kind declares.
+    pub attributes: Vec<(&'static str, Attribute)>,
+}
+
+impl Resource {
+    /// The value of an attribute, where the answer had it.
+    pub fn attribute(&self, key: &str) -> Option<&Attribute> {
+        self.attributes
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pull_request_number_is_what_github_could_give() {
+        let read = |text| PullRequestNumber::parse(text).map(PullRequestNumber::get);
+        assert_eq!(read("1"), Some(1));
+        assert_eq!(read("2147483647"), Some(2_147_483_647));
+        for text in [
+            "",
+            "0",
+            "012",
+            "+1",
+            "2147483648",
+            "24308663446",
+            "１２",
+            "1a",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_repository_is_compared_without_case_and_never_a_path() {
+        assert_eq!(
+            Repository::parse("Acme/Shop"),
+            Repository::parse("acme/shop")
+        );
+        for text in [
+            "acme",
+            "acme/",
+            "/shop",
+            "acme/shop/x",
+            "acme/..",
+            "a me/shop",
+            "acme/sh%2fop",
+        ] {
+            assert!(Repository::parse(text).is_none(), "{text}");
+        }
+    }
+}
