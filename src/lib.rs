@@ -14,3 +14,4 @@ pub mod call;
 pub mod clock;
 pub mod model;
 pub mod sandbox;
+pub mod wire;

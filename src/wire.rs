@@ -1,0 +1,309 @@
+//! The one seam to the providers, and the one loop that sends a request:
+//! permit, limiter, attempt, classify, wait.
+//!
+//! Everything above works against a tower `Service` from request bytes to
+//! response bytes. The real side is [`http`]; the other is the sandbox, called
+//! in process.
+
+pub mod error;
+pub mod http;
+pub mod quota;
+pub mod retry;
+pub mod token;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use bytes::Bytes;
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
+use url::Url;
+
+pub use error::{ApiError, Failure, TransportError};
+pub use quota::{Quota, QuotaUse};
+pub use token::Token;
+
+use crate::call::Call;
+use crate::clock::Clock;
+use crate::model::Api;
+
+/// The seam: request bytes in, response bytes out.
+pub type Seam = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, TransportError>;
+
+/// The longest that one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+const USER_AGENT: &str = concat!("preview-gc/", env!("CARGO_PKG_VERSION"));
+
+/// What is needed to talk to one provider.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The base of every address, without a trailing slash.
+    pub base: Url,
+    /// Where GraphQL is answered (GitHub).
+    pub graphql: Option<Url>,
+    /// The bearer token.
+    pub token: Token,
+    /// The token for `/zones/…`, where DNS has one of its own (Cloudflare).
+    pub zone_token: Option<Token>,
+}
+
+/// A request before the wire gave it a host and a token.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Whose API.
+    pub api: Api,
+    /// The HTTP method.
+    pub method: Method,
+    /// Encoded path and query below the base, beginning with `/`; for GraphQL
+    /// `/graphql`.
+    pub target: String,
+    /// The JSON body; empty for none.
+    pub body: Bytes,
+    /// Whether sending it twice is the same as sending it once.
+    pub repeatable: bool,
+}
+
+impl From<&Call> for Outgoing {
+    fn from(call: &Call) -> Self {
+        let mut target = call.path.clone();
+        if !call.query.is_empty() {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(&call.query)
+                .finish();
+            target.push('?');
+            target.push_str(&query);
+        }
+        Self {
+            api: call.api,
+            method: call.method.clone(),
+            target,
+            body: Bytes::new(),
+            repeatable: call.method == Method::GET || call.method == Method::HEAD,
+        }
+    }
+}
+
+struct Provider {
+    endpoint: Endpoint,
+    quota: Arc<Quota>,
+}
+
+/// Sends requests within the quotas and the run's deadline.
+#[derive(Clone)]
+pub struct Client {
+    seam: Seam,
+    providers: Arc<BTreeMap<Api, Provider>>,
+    clock: Clock,
+    deadline: Instant,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("providers", &self.providers.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client for these providers over this seam, until the deadline.
+    pub fn new(
+        seam: Seam,
+        endpoints: BTreeMap<Api, Endpoint>,
+        clock: Clock,
+        deadline: Duration,
+        cloudflare_share: f64,
+    ) -> Self {
+        let providers = endpoints
+            .into_iter()
+            .map(|(api, endpoint)| {
+                let quota = Arc::new(Quota::of(api, cloudflare_share));
+                (api, Provider { endpoint, quota })
+            })
+            .collect();
+        Self {
+            seam,
+            providers: Arc::new(providers),
+            clock,
+            deadline: Instant::now() + deadline,
+        }
+    }
+
+    /// Whether there are credentials for a provider.
+    pub fn has(&self, api: Api) -> bool {
+        self.providers.contains_key(&api)
+    }
+
+    /// What was spent of each provider's quota, and what is left.
+    pub fn quota_use(&self) -> Vec<QuotaUse> {
+        self.providers
+            .values()
+            .map(|provider| provider.quota.used())
+            .collect()
+    }
+
+    /// How many requests the provider's quota still allows right now.
+    pub fn available(&self, api: Api) -> usize {
+        self.providers
+            .get(&api)
+            .map_or(0, |provider| provider.quota.available())
+    }
+
+    /// Sends a call and gives the body of a 2xx answer.
+    pub async fn send(&self, call: &Call) -> Result<Bytes, ApiError> {
+        let outgoing = Outgoing::from(call);
+        let response = self.exchange(&outgoing).await?;
+        if response.status().is_success() {
+            Ok(response.into_body())
+        } else {
+            let failure = error::refusal(outgoing.api, &response);
+            Err(self.error(&outgoing, failure))
+        }
+    }
+
+    /// Sends a request until it is answered with something that repeating
+    /// would not change, and gives that answer whatever its status. Redirects
+    /// are answers: they are never followed, so a token never travels.
+    pub async fn exchange(&self, outgoing: &Outgoing) -> Result<Response<Bytes>, ApiError> {
+        let Some(provider) = self.providers.get(&outgoing.api) else {
+            return Err(self.error(outgoing, Failure::NotConfigured));
+        };
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let permit = provider.quota.permit(self.deadline).await;
+            let permit = permit.map_err(|failure| self.error(outgoing, failure))?;
+            let request = provider
+                .request(outgoing)
+                .map_err(|failure| self.error(outgoing, failure))?;
+            tracing::debug!(api = outgoing.api.key(), method = %outgoing.method, target = %outgoing.target, attempt, "request");
+            let result = self.attempt(request).await;
+            if let Ok(response) = &result {
+                provider.quota.observe(response, &self.clock);
+                tracing::debug!(
+                    api = outgoing.api.key(),
+                    status = response.status().as_u16(),
+                    "answer"
+                );
+            }
+            drop(permit);
+            let next = retry::judge(outgoing, &result, attempt, &self.clock);
+            match (next, result) {
+                (retry::Next::Done, Ok(response)) => return Ok(response),
+                (retry::Next::Done, Err(error)) => {
+                    return Err(self.error(outgoing, Failure::from(error)));
+                }
+                (retry::Next::PauseAll { wait, last }, _) => {
+                    // Everybody who shares the quota waits, not only this request.
+                    provider.quota.pause(wait);
+                    if last || !self.has_time_for(wait) {
+                        return Err(self.error(outgoing, Failure::Throttled { wait }));
+                    }
+                }
+                (retry::Next::Again { wait }, result) => {
+                    if !self.has_time_for(wait) {
+                        let failure = match result {
+                            Ok(response) => error::refusal(outgoing.api, &response),
+                            Err(error) => Failure::from(error),
+                        };
+                        return Err(self.error(outgoing, failure));
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let limit = ATTEMPT_TIMEOUT.min(left);
+        tokio::time::timeout(limit, self.seam.clone().oneshot(request))
+            .await
+            .unwrap_or(Err(TransportError::Timeout { after: limit }))
+    }
+
+    fn has_time_for(&self, wait: Duration) -> bool {
+        Instant::now() + wait < self.deadline
+    }
+
+    /// An error about a request, with every token taken out of what the
+    /// provider said.
+    pub fn error(&self, outgoing: &Outgoing, failure: Failure) -> ApiError {
+        let base = self
+            .providers
+            .get(&outgoing.api)
+            .map(|provider| provider.endpoint.base.to_string())
+            .unwrap_or_default();
+        let mut error = ApiError {
+            api: outgoing.api,
+            request: format!(
+                "{} {}{}",
+                outgoing.method,
+                base.trim_end_matches('/'),
+                outgoing.target.split('?').next().unwrap_or_default()
+            ),
+            failure,
+        };
+        for provider in self.providers.values() {
+            let tokens = std::iter::once(&provider.endpoint.token)
+                .chain(provider.endpoint.zone_token.as_ref());
+            for token in tokens {
+                error.failure.redact(token);
+            }
+        }
+        error
+    }
+}
+
+impl Provider {
+    fn request(&self, outgoing: &Outgoing) -> Result<Request<Bytes>, Failure> {
+        let address = match &self.endpoint.graphql {
+            Some(graphql) if outgoing.target == "/graphql" => graphql.to_string(),
+            _ => format!(
+                "{}{}",
+                self.endpoint.base.as_str().trim_end_matches('/'),
+                outgoing.target
+            ),
+        };
+        let token = match &self.endpoint.zone_token {
+            Some(token) if outgoing.target.starts_with("/zones") => token,
+            _ => &self.endpoint.token,
+        };
+        let mut request = Request::builder()
+            .method(outgoing.method.clone())
+            .uri(address)
+            .header(header::AUTHORIZATION, token.bearer()?)
+            .header(header::USER_AGENT, USER_AGENT)
+            .body(outgoing.body.clone())
+            .map_err(|error| Failure::BadRequest(error.to_string()))?;
+        let headers = request.headers_mut();
+        if outgoing.api == Api::GitHub {
+            headers.insert(
+                header::ACCEPT,
+                HeaderValue::from_static("application/vnd.github+json"),
+            );
+            headers.insert(
+                "x-github-api-version",
+                HeaderValue::from_static("2022-11-28"),
+            );
+        } else {
+            headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        }
+        if !outgoing.body.is_empty() {
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
+        }
+        Ok(request)
+    }
+}
+
+/// Whether a status asks for the same request again later.
+pub(crate) fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}

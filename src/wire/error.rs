@@ -1,0 +1,232 @@
+//! What can go wrong between a request and its answer, in words that say what
+//! the user can do.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::http::{Response, StatusCode, header};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::Token;
+use crate::model::Api;
+
+/// A failure below HTTP.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TransportError {
+    /// No connection.
+    #[error("cannot connect: {0}; check the address and the network")]
+    Connect(String),
+    /// No answer in time.
+    #[error("no answer within {}s", .after.as_secs_f32())]
+    Timeout {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The connection ended before the answer did.
+    #[error("the connection broke before the answer was complete: {0}")]
+    Broken(String),
+    /// The body is longer than anything we ask for.
+    #[error("the answer is larger than {limit} bytes, which no page of a listing is")]
+    TooLarge {
+        /// The bound.
+        limit: usize,
+    },
+}
+
+/// Why a request gave no usable answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// There are no credentials for this provider.
+    #[error("no credentials are configured")]
+    NotConfigured,
+    /// The token cannot be a header value.
+    #[error("the token contains characters that no token has")]
+    BadToken,
+    /// The request could not be formed.
+    #[error("the request cannot be formed: {0}")]
+    BadRequest(String),
+    /// 401, or the provider's own way of saying it.
+    #[error("the token was not accepted (HTTP {status}: {said})")]
+    Unauthorized {
+        /// The status.
+        status: u16,
+        /// The provider's message.
+        said: String,
+    },
+    /// 403: the token is known and may not do this.
+    #[error("the token may not read this (HTTP {status}: {said})")]
+    Forbidden {
+        /// The status.
+        status: u16,
+        /// The provider's message.
+        said: String,
+    },
+    /// 404: not there, or hidden from this token.
+    #[error("not found, or hidden from this token (HTTP {status}: {said})")]
+    NotFound {
+        /// The status.
+        status: u16,
+        /// The provider's message.
+        said: String,
+    },
+    /// 3xx: moved. Redirects are not followed, so that a token stays where it
+    /// belongs and a renamed repository is not taken for another.
+    #[error("redirected (HTTP {status}), which is not followed: was it renamed or moved?")]
+    Redirected {
+        /// The status.
+        status: u16,
+    },
+    /// A passing failure that did not pass.
+    #[error("the provider failed repeatedly (HTTP {status}: {said})")]
+    Unavailable {
+        /// The status.
+        status: u16,
+        /// The provider's message.
+        said: String,
+    },
+    /// Any other status.
+    #[error("refused (HTTP {status}: {said})")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// The provider's message.
+        said: String,
+    },
+    /// The quota is used up for longer than it can be waited for.
+    #[error("rate limited for another {}s; try again later", .wait.as_secs())]
+    Throttled {
+        /// How long the provider asks to wait.
+        wait: Duration,
+    },
+    /// The run's deadline would pass.
+    #[error("the run's deadline leaves no time for it; raise --deadline")]
+    Deadline,
+    /// No connection, or a broken one.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The body is not what the API's documents promise.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl Failure {
+    pub(super) fn redact(&mut self, token: &Token) {
+        let text = match self {
+            Self::Unauthorized { said, .. }
+            | Self::Forbidden { said, .. }
+            | Self::NotFound { said, .. }
+            | Self::Unavailable { said, .. }
+            | Self::Refused { said, .. } => said,
+            Self::Malformed(text)
+            | Self::BadRequest(text)
+            | Self::Transport(TransportError::Connect(text) | TransportError::Broken(text)) => text,
+            Self::NotConfigured
+            | Self::BadToken
+            | Self::Redirected { .. }
+            | Self::Throttled { .. }
+            | Self::Deadline
+            | Self::Transport(TransportError::Timeout { .. } | TransportError::TooLarge { .. }) => {
+                return;
+            }
+        };
+        *text = token.redact(text);
+    }
+}
+
+/// A request that failed.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    /// Whose API.
+    pub api: Api,
+    /// Method and address, without the query.
+    pub request: String,
+    /// Why.
+    pub failure: Failure,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.request, self.failure)
+    }
+}
+
+impl std::error::Error for ApiError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.failure)
+    }
+}
+
+/// The failure that a finished answer with a status other than 2xx is.
+pub(super) fn refusal(api: Api, response: &Response<Bytes>) -> Failure {
+    let status = response.status();
+    let said = said(api, response);
+    let code = status.as_u16();
+    match status {
+        StatusCode::UNAUTHORIZED => Failure::Unauthorized { status: code, said },
+        StatusCode::FORBIDDEN => Failure::Forbidden { status: code, said },
+        StatusCode::NOT_FOUND => Failure::NotFound { status: code, said },
+        status if status.is_redirection() => Failure::Redirected { status: code },
+        status if super::is_passing(status) => Failure::Unavailable { status: code, said },
+        _ => Failure::Refused { status: code, said },
+    }
+}
+
+/// What the provider said, in one short inert line.
+fn said(api: Api, response: &Response<Bytes>) -> String {
+    #[derive(Deserialize)]
+    struct CloudflareBody {
+        errors: Vec<CloudflareError>,
+    }
+    #[derive(Deserialize)]
+    struct CloudflareError {
+        code: serde_json::Number,
+        message: String,
+    }
+    #[derive(Deserialize)]
+    struct MessageBody {
+        message: String,
+    }
+
+    let body = response.body();
+    let message = match api {
+        Api::Cloudflare => serde_json::from_slice::<CloudflareBody>(body)
+            .ok()
+            .and_then(|body| body.errors.into_iter().next())
+            .map(|error| format!("{} {}", error.code, error.message)),
+        Api::Neon | Api::GitHub => serde_json::from_slice::<MessageBody>(body)
+            .ok()
+            .map(|body| body.message),
+    };
+    message.map_or_else(|| unreadable(response), |message| short(&message))
+}
+
+/// How an answer that is not the provider's JSON is described.
+pub(crate) fn unreadable(response: &Response<Bytes>) -> String {
+    let html = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("html"))
+        || response.body().trim_ascii_start().starts_with(b"<");
+    if html {
+        "the answer is HTML, not JSON: is there a proxy or a login page in between?".to_owned()
+    } else if response.body().is_empty() {
+        "the answer is empty".to_owned()
+    } else {
+        "the answer is not the provider's JSON".to_owned()
+    }
+}
+
+/// One line of at most 200 characters without control characters.
+pub(crate) fn short(text: &str) -> String {
+    let mut line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect();
+    if text.chars().count() > 200 {
+        line.push('…');
+    }
+    line
+}

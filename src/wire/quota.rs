@@ -1,0 +1,482 @@
+//! One provider's request quota: a sliding window of our own, the share of it
+//! that is ours, what the provider's headers say of it, and a pause that holds
+//! for everybody who shares it.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ::http::{HeaderMap, Response};
+use bytes::Bytes;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::Failure;
+use crate::clock::Clock;
+use crate::model::Api;
+
+/// What a run spent of a quota.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QuotaUse {
+    /// Whose quota.
+    pub api: Api,
+    /// Requests that this run sent.
+    pub spent: u64,
+    /// Requests in any window, as far as known.
+    pub limit: u32,
+    /// The window.
+    pub window_seconds: u64,
+    /// The share of the limit that this run may use.
+    pub share: f64,
+    /// What the provider last said is left for everybody.
+    pub remaining: Option<u32>,
+    /// How often the provider refused for too many requests.
+    pub throttled: u32,
+}
+
+/// tokio's clock for governor, so that paused time moves both.
+#[derive(Debug, Clone)]
+struct TokioClock(Instant);
+
+impl governor::clock::Clock for TokioClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+type Smoother =
+    governor::RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
+
+/// A provider's quota, shared by all requests to it.
+pub struct Quota {
+    api: Api,
+    share: f64,
+    smoother: Smoother,
+    in_flight: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+struct State {
+    limit: u32,
+    window: Duration,
+    /// When each request of the last window was sent.
+    sent: VecDeque<Instant>,
+    paused_until: Option<Instant>,
+    told: Option<Told>,
+    remaining: Option<u32>,
+    spent: u64,
+    throttled: u32,
+}
+
+/// What the provider's headers said last.
+struct Told {
+    remaining: u32,
+    resets_at: Instant,
+    /// What was sent since, and may not be counted in `remaining`.
+    sent_since: u32,
+}
+
+impl Quota {
+    /// The quota of a provider. `cloudflare_share` is the part of Cloudflare's
+    /// that is ours; the rest is for deployments.
+    ///
+    /// Figures: Cloudflare 1,200 in 5 minutes and 200/s per address; Neon 700
+    /// in a minute and about 11/s; GitHub 5,000 in an hour (1,000 for the
+    /// token of a workflow, which its headers tell) and 100 at a time.
+    pub fn of(api: Api, cloudflare_share: f64) -> Self {
+        let (limit, window, per_second, burst, in_flight, share) = match api {
+            Api::Cloudflare => (1_200, 300, 150, 40, 40, cloudflare_share),
+            Api::Neon => (700, 60, 10, 20, 10, 1.0),
+            Api::GitHub => (5_000, 3_600, 30, 30, 16, 1.0),
+        };
+        let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        Self {
+            api,
+            share,
+            smoother: Smoother::direct_with_clock(
+                governor::Quota::per_second(per_second).allow_burst(burst),
+                TokioClock(Instant::now()),
+            ),
+            in_flight: Arc::new(Semaphore::new(in_flight)),
+            state: Mutex::new(State {
+                limit,
+                window: Duration::from_secs(window),
+                sent: VecDeque::new(),
+                paused_until: None,
+                told: None,
+                remaining: None,
+                spent: 0,
+                throttled: 0,
+            }),
+        }
+    }
+
+    /// Waits until a request may be sent, and counts it.
+    pub(super) async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+        let permit = tokio::time::timeout_at(deadline, self.in_flight.clone().acquire_owned())
+            .await
+            .map_err(|_| Failure::Deadline)?
+            .map_err(|_| Failure::Deadline)?;
+        loop {
+            let now = Instant::now();
+            match self.admit(now) {
+                Ok(()) => return Ok(permit),
+                Err(wait) if now + wait >= deadline => return Err(Failure::Throttled { wait }),
+                Err(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
+            }
+        }
+    }
+
+    /// Counts a request that is sent now, or says how long it must wait.
+    fn admit(&self, now: Instant) -> Result<(), Duration> {
+        let mut state = self.state();
+        if let Some(wait) = state.wait(now, self.share) {
+            return Err(wait);
+        }
+        self.smoother.check().map_err(|not_until| {
+            let elapsed = governor::clock::Clock::now(self.smoother.clock());
+            not_until.wait_time_from(elapsed)
+        })?;
+        state.sent.push_back(now);
+        state.spent += 1;
+        if let Some(told) = &mut state.told {
+            told.sent_since += 1;
+        }
+        Ok(())
+    }
+
+    /// How many requests could be sent now without waiting for the window.
+    pub(super) fn available(&self) -> usize {
+        let mut state = self.state();
+        if state.wait(Instant::now(), self.share).is_some() {
+            return 0;
+        }
+        let ours = state.ours(self.share).saturating_sub(state.sent.len());
+        state.told.as_ref().map_or(ours, |told| {
+            ours.min(told.left().saturating_sub(reserve(state.limit)) as usize)
+        })
+    }
+
+    /// Holds everybody back for a while.
+    pub(super) fn pause(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut state = self.state();
+        state.throttled += 1;
+        state.paused_until = Some(state.paused_until.map_or(until, |held| held.max(until)));
+    }
+
+    /// Believes what an answer's headers say of the quota.
+    pub(super) fn observe(&self, response: &Response<Bytes>, clock: &Clock) {
+        let Some(told) = Headers::read(self.api, response.headers(), clock) else {
+            return;
+        };
+        let now = Instant::now();
+        let mut state = self.state();
+        if let Some((limit, window)) = told.policy {
+            state.limit = limit;
+            state.window = window;
+        }
+        state.remaining = Some(told.remaining);
+        // Answers come out of order; until the window turns, less is newer.
+        let resets_at = now + told.resets_in;
+        let newer = state.told.as_ref().is_none_or(|known| {
+            told.remaining <= known.left() || resets_at > known.resets_at + Duration::from_secs(1)
+        });
+        if newer {
+            state.told = Some(Told {
+                remaining: told.remaining,
+                resets_at,
+                sent_since: 0,
+            });
+        }
+    }
+
+    /// What was spent, and what is left.
+    pub fn used(&self) -> QuotaUse {
+        let state = self.state();
+        QuotaUse {
+            api: self.api,
+            spent: state.spent,
+            limit: state.limit,
+            window_seconds: state.window.as_secs(),
+            share: self.share,
+            remaining: state.remaining,
+            throttled: state.throttled,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is never used, so that nobody meets the end of the quota through us.
+fn reserve(limit: u32) -> u32 {
+    (limit / 50).max(1)
+}
+
+impl Told {
+    fn left(&self) -> u32 {
+        self.remaining.saturating_sub(self.sent_since)
+    }
+}
+
+impl State {
+    /// Requests that this run may have in any window: at least one, or it
+    /// could never ask anything.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a u32 between 0 and 1"
+    )]
+    fn ours(&self, share: f64) -> usize {
+        ((f64::from(self.limit) * share).floor() as usize).max(1)
+    }
+
+    /// How long to wait before a request may be sent; none for not at all.
+    fn wait(&mut self, now: Instant, share: f64) -> Option<Duration> {
+        if let Some(until) = self.paused_until {
+            if until > now {
+                return Some(until - now);
+            }
+            self.paused_until = None;
+        }
+        while let Some(first) = self.sent.front() {
+            if now.duration_since(*first) < self.window {
+                break;
+            }
+            self.sent.pop_front();
+        }
+        if let Some(told) = &self.told {
+            if told.resets_at <= now {
+                self.told = None;
+            } else if told.left() <= reserve(self.limit) {
+                return Some(told.resets_at - now);
+            }
+        }
+        // The request that must leave the window before one more fits.
+        let ours = self.ours(share);
+        let leaves = self.sent.len().checked_sub(ours)?;
+        let first = self.sent.get(leaves)?;
+        Some(self.window.saturating_sub(now.duration_since(*first)))
+    }
+}
+
+/// What the headers of one answer say.
+struct Headers {
+    remaining: u32,
+    resets_in: Duration,
+    policy: Option<(u32, Duration)>,
+}
+
+impl Headers {
+    /// Reads `Ratelimit` and `Ratelimit-Policy`, or the older `x-ratelimit-…`.
+    fn read(api: Api, headers: &HeaderMap, clock: &Clock) -> Option<Self> {
+        let text = |name: &str| headers.get(name)?.to_str().ok();
+        if let Some(limit) = text("ratelimit").and_then(Items::read) {
+            let policy = text("ratelimit-policy")
+                .and_then(|value| Items::named(value, &limit.name))
+                .and_then(|items| Some((items.get("q")?, items.get("w")?)))
+                .filter(|(limit, window)| *limit > 0 && *window > 0);
+            return Some(Self {
+                remaining: limit.get("r")?,
+                resets_in: Duration::from_secs(limit.get("t")?.into()),
+                policy: policy.map(|(limit, window)| (limit, Duration::from_secs(window.into()))),
+            });
+        }
+        let remaining = text("x-ratelimit-remaining")?.trim().parse().ok()?;
+        let reset = text("x-ratelimit-reset")?.trim();
+        // GitHub sends an epoch, others seconds or a date.
+        let resets_in = match reset.parse::<i64>() {
+            Ok(epoch) if epoch > 1_000_000_000 => {
+                let at = chrono::DateTime::from_timestamp(epoch, 0)?;
+                (at - clock.now()).to_std().unwrap_or_default()
+            }
+            Ok(seconds) => Duration::from_secs(u64::try_from(seconds).ok()?),
+            Err(_) => {
+                let at =
+                    chrono::DateTime::<chrono::Utc>::from(httpdate::parse_http_date(reset).ok()?);
+                (at - clock.now()).to_std().unwrap_or_default()
+            }
+        };
+        let limit: Option<u32> =
+            text("x-ratelimit-limit").and_then(|value| value.trim().parse().ok());
+        let window = match api {
+            Api::GitHub => Some(Duration::from_hours(1)),
+            Api::Cloudflare | Api::Neon => None,
+        };
+        Some(Self {
+            remaining,
+            resets_in,
+            policy: limit.filter(|limit| *limit > 0).zip(window),
+        })
+    }
+}
+
+/// One item of a `Ratelimit` header: `"default";r=50;t=30`.
+struct Items {
+    name: String,
+    parameters: Vec<(String, u32)>,
+}
+
+impl Items {
+    fn all(value: &str) -> impl Iterator<Item = Self> + '_ {
+        value.split(',').map(|item| {
+            let mut parts = item.split(';').map(str::trim);
+            let name = parts
+                .next()
+                .unwrap_or_default()
+                .trim_matches('"')
+                .to_owned();
+            let parameters = parts
+                .filter_map(|part| {
+                    let (key, number) = part.split_once('=')?;
+                    Some((key.trim().to_ascii_lowercase(), number.trim().parse().ok()?))
+                })
+                .collect();
+            Self { name, parameters }
+        })
+    }
+
+    /// The item that leaves least.
+    fn read(value: &str) -> Option<Self> {
+        Self::all(value)
+            .filter(|items| items.get("r").is_some() && items.get("t").is_some())
+            .min_by_key(|items| items.get("r"))
+    }
+
+    fn named(value: &str, name: &str) -> Option<Self> {
+        Self::all(value).find(|items| items.name == name)
+    }
+
+    fn get(&self, key: &str) -> Option<u32> {
+        self.parameters
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, number)| *number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(headers: &[(&'static str, &str)]) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::new());
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        response
+    }
+
+    async fn send(quota: &Quota, count: usize) -> Vec<Instant> {
+        let deadline = Instant::now() + Duration::from_hours(10);
+        let mut times = Vec::new();
+        for _ in 0..count {
+            drop(quota.permit(deadline).await.unwrap());
+            times.push(Instant::now());
+        }
+        times
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_window_anywhere_holds_more_than_the_share() {
+        let quota = Quota::of(Api::Cloudflare, 0.25);
+        let times = send(&quota, 1_000).await;
+        let window = Duration::from_mins(5);
+        for (index, time) in times.iter().enumerate() {
+            let within = times[index..]
+                .iter()
+                .filter(|other| other.duration_since(*time) < window)
+                .count();
+            assert!(within <= 300, "{within} requests in one window");
+        }
+        assert!(
+            times[299] - times[0] < Duration::from_secs(3),
+            "the share is used at once"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_are_smoothed_below_the_rate_per_address() {
+        let quota = Quota::of(Api::Cloudflare, 1.0);
+        let times = send(&quota, 600).await;
+        for (index, time) in times.iter().enumerate() {
+            let within = times[index..]
+                .iter()
+                .filter(|other| other.duration_since(*time) < Duration::from_secs(1))
+                .count();
+            assert!(within <= 200, "{within} requests in one second");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_everybody() {
+        let quota = Quota::of(Api::Cloudflare, 0.5);
+        let begin = Instant::now();
+        send(&quota, 1).await;
+        quota.pause(Duration::from_secs(120));
+        quota.pause(Duration::from_secs(10));
+        assert_eq!(quota.available(), 0);
+        let times = send(&quota, 1).await;
+        assert!(times[0] - begin >= Duration::from_secs(120));
+        assert_eq!(quota.used().throttled, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_providers_headers_are_believed() {
+        let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
+        let quota = Quota::of(Api::Cloudflare, 0.5);
+        let begin = Instant::now();
+        quota.observe(
+            &answer(&[
+                ("ratelimit", "\"default\";r=26;t=30"),
+                (
+                    "ratelimit-policy",
+                    "\"burst\";q=100;w=60, \"default\";q=1200;w=300",
+                ),
+            ]),
+            &clock,
+        );
+        // 24 of the 1,200 are never touched, whoever else is spending.
+        assert_eq!(quota.available(), 2);
+        let times = send(&quota, 3).await;
+        assert!(times[1] - begin < Duration::from_secs(1));
+        assert!(times[2] - begin >= Duration::from_secs(30));
+        assert_eq!(quota.used().remaining, Some(26));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn githubs_headers_tell_the_smaller_quota_of_a_workflow_token() {
+        let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
+        let quota = Quota::of(Api::GitHub, 0.5);
+        let reset = (clock.now().timestamp() + 60).to_string();
+        quota.observe(
+            &answer(&[
+                ("x-ratelimit-limit", "1000"),
+                ("x-ratelimit-remaining", "20"),
+                ("x-ratelimit-reset", &reset),
+            ]),
+            &clock,
+        );
+        assert_eq!(quota.used().limit, 1_000);
+        assert_eq!(quota.available(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_beyond_the_deadline_is_not_begun() {
+        let quota = Quota::of(Api::Neon, 0.5);
+        quota.pause(Duration::from_mins(10));
+        let begin = Instant::now();
+        let refused = quota.permit(begin + Duration::from_mins(1)).await;
+        assert!(matches!(refused, Err(Failure::Throttled { .. })));
+        assert_eq!(Instant::now(), begin);
+    }
+}

@@ -1,0 +1,274 @@
+//! What to do after an attempt: nothing, the same again, or a pause for
+//! everybody who shares the quota.
+
+use std::time::Duration;
+
+use ::http::{HeaderMap, Response, StatusCode, header};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+use super::{Outgoing, TransportError, is_passing};
+use crate::clock::Clock;
+use crate::model::Api;
+
+/// Attempts in all, the first included.
+const ATTEMPTS: u32 = 4;
+
+/// What follows an attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Take the result as it is.
+    Done,
+    /// The same again after a while.
+    Again {
+        /// How long.
+        wait: Duration,
+    },
+    /// Nobody may send before the pause is over.
+    PauseAll {
+        /// How long.
+        wait: Duration,
+        /// Whether this was the last attempt.
+        last: bool,
+    },
+}
+
+/// Judges an attempt (counted from 1).
+pub(super) fn judge(
+    outgoing: &Outgoing,
+    result: &Result<Response<Bytes>, TransportError>,
+    attempt: u32,
+    clock: &Clock,
+) -> Next {
+    let last = attempt >= ATTEMPTS;
+    match result {
+        Ok(response) => {
+            if let Some(wait) = throttled(outgoing, response, clock.now()) {
+                // Refused before it took effect, so any method may be repeated.
+                return Next::PauseAll { wait, last };
+            }
+            // Neon promises that a write answered with 423 or 503 had no effect.
+            let untouched =
+                outgoing.api == Api::Neon && matches!(response.status().as_u16(), 423 | 503);
+            let again = (is_passing(response.status()) && outgoing.repeatable) || untouched;
+            if !again || last {
+                return Next::Done;
+            }
+            let asked = retry_after(response.headers(), clock.now());
+            Next::Again {
+                wait: asked.unwrap_or(backoff(attempt)),
+            }
+        }
+        Err(TransportError::TooLarge { .. }) => Next::Done,
+        Err(_) if !outgoing.repeatable || last => Next::Done,
+        Err(_) => Next::Again {
+            wait: backoff(attempt),
+        },
+    }
+}
+
+/// Half a second, doubled each time, with up to half of it in addition so that
+/// parallel requests do not come back together.
+fn backoff(attempt: u32) -> Duration {
+    let base = Duration::from_millis(500) * 2_u32.saturating_pow(attempt.saturating_sub(1));
+    base + base.mul_f32(fastrand::f32() / 2.0)
+}
+
+/// How long a throttled answer asks everybody to wait; none when it is not one.
+fn throttled(
+    outgoing: &Outgoing,
+    response: &Response<Bytes>,
+    now: DateTime<Utc>,
+) -> Option<Duration> {
+    let headers = response.headers();
+    let asked = retry_after(headers, now);
+    match outgoing.api {
+        // Whatever the code says: 10000 comes with 429 as well.
+        Api::Cloudflare | Api::Neon if response.status() != StatusCode::TOO_MANY_REQUESTS => None,
+        // Over its quota Cloudflare refuses everything for a whole window.
+        Api::Cloudflare => Some(asked.unwrap_or(Duration::from_mins(5))),
+        Api::Neon => Some(asked.unwrap_or(Duration::from_secs(2))),
+        Api::GitHub => {
+            let used_up = number(headers, "x-ratelimit-remaining") == Some(0);
+            let limited = match response.status() {
+                StatusCode::TOO_MANY_REQUESTS => true,
+                StatusCode::FORBIDDEN => used_up || asked.is_some() || says_rate_limit(response),
+                StatusCode::OK => outgoing.target == "/graphql" && graphql_rate_limited(response),
+                _ => false,
+            };
+            limited.then(|| {
+                let reset = number(headers, "x-ratelimit-reset")
+                    .filter(|_| used_up)
+                    .and_then(|at| DateTime::from_timestamp(at, 0))
+                    .and_then(|at| (at - now).to_std().ok());
+                asked.or(reset).unwrap_or(Duration::from_mins(1))
+            })
+        }
+    }
+}
+
+fn says_rate_limit(response: &Response<Bytes>) -> bool {
+    String::from_utf8_lossy(response.body())
+        .to_ascii_lowercase()
+        .contains("rate limit")
+}
+
+fn graphql_rate_limited(response: &Response<Bytes>) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        #[serde(default)]
+        errors: Vec<Error>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Error {
+        #[serde(rename = "type")]
+        sort: Option<String>,
+    }
+    serde_json::from_slice::<Body>(response.body()).is_ok_and(|body| {
+        body.errors
+            .iter()
+            .any(|error| error.sort.as_deref() == Some("RATE_LIMITED"))
+    })
+}
+
+/// `Retry-After` in either form.
+pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds.min(86_400)));
+    }
+    let at = DateTime::<Utc>::from(httpdate::parse_http_date(value).ok()?);
+    Some((at - now).to_std().unwrap_or(Duration::ZERO))
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::http::Method;
+
+    fn outgoing(api: Api, method: Method, repeatable: bool) -> Outgoing {
+        Outgoing {
+            api,
+            method,
+            target: "/x".to_owned(),
+            body: Bytes::new(),
+            repeatable,
+        }
+    }
+
+    fn answer(
+        status: u16,
+        headers: &[(&'static str, &str)],
+        body: &'static str,
+    ) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from_static(body.as_bytes()));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        response
+    }
+
+    fn clock() -> Clock {
+        Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap())
+    }
+
+    fn pause(api: Api, response: Response<Bytes>) -> Option<u64> {
+        match judge(
+            &outgoing(api, Method::GET, true),
+            &Ok(response),
+            1,
+            &clock(),
+        ) {
+            Next::PauseAll { wait, .. } => Some(wait.as_secs()),
+            Next::Done | Next::Again { .. } => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_answer_says_how_long_everybody_waits() {
+        let cloudflare =
+            |headers: &[(&'static str, &str)]| pause(Api::Cloudflare, answer(429, headers, "{}"));
+        assert_eq!(cloudflare(&[("retry-after", "120")]), Some(120));
+        assert_eq!(cloudflare(&[]), Some(300), "the whole window");
+        let date = "Sun, 01 Mar 2026 00:01:30 GMT";
+        assert_eq!(cloudflare(&[("retry-after", date)]), Some(90));
+
+        let github = |status, headers: &[(&'static str, &str)], body| {
+            pause(Api::GitHub, answer(status, headers, body))
+        };
+        let reset = clock().now().timestamp() + 600;
+        let primary = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", &*reset.to_string()),
+        ];
+        assert_eq!(github(403, &primary, "{}"), Some(600));
+        assert_eq!(github(403, &[("retry-after", "7")], "{}"), Some(7));
+        assert_eq!(
+            github(
+                403,
+                &[],
+                r#"{"message":"You have exceeded a secondary rate limit"}"#
+            ),
+            Some(60)
+        );
+        assert_eq!(
+            github(403, &[], r#"{"message":"Resource not accessible"}"#),
+            None
+        );
+        assert_eq!(github(429, &[], "{}"), Some(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_is_safe_is_sent_again() {
+        let reset = || Err(TransportError::Broken("reset".to_owned()));
+        let again = |api, method, repeatable, result: Result<_, _>| {
+            matches!(
+                judge(&outgoing(api, method, repeatable), &result, 1, &clock()),
+                Next::Again { .. }
+            )
+        };
+        assert!(again(
+            Api::Cloudflare,
+            Method::GET,
+            true,
+            Ok(answer(502, &[], ""))
+        ));
+        assert!(!again(
+            Api::Cloudflare,
+            Method::DELETE,
+            false,
+            Ok(answer(502, &[], ""))
+        ));
+        assert!(again(Api::Cloudflare, Method::GET, true, reset()));
+        assert!(!again(Api::Cloudflare, Method::DELETE, false, reset()));
+        assert!(again(
+            Api::Neon,
+            Method::DELETE,
+            false,
+            Ok(answer(423, &[], ""))
+        ));
+        for status in [401, 403, 404, 409, 422] {
+            assert!(
+                !again(
+                    Api::Cloudflare,
+                    Method::GET,
+                    true,
+                    Ok(answer(status, &[], "{}"))
+                ),
+                "{status}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_bounded() {
+        let request = outgoing(Api::Neon, Method::GET, true);
+        let result = Ok(answer(503, &[], ""));
+        assert_eq!(judge(&request, &result, ATTEMPTS, &clock()), Next::Done);
+    }
+}

@@ -1,0 +1,53 @@
+//! Tokens that cannot be printed.
+
+use std::fmt;
+
+use ::http::HeaderValue;
+
+use super::Failure;
+
+/// A bearer token. Neither `Debug` nor `Display` shows it.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// Takes a token from the environment; white space around it (a trailing
+    /// line end of a secret file) is not part of it.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// The value of the `Authorization` header, marked as sensitive.
+    pub(super) fn bearer(&self) -> Result<HeaderValue, Failure> {
+        let mut value =
+            HeaderValue::from_str(&format!("Bearer {}", self.0)).map_err(|_| Failure::BadToken)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// The text with every occurrence of the token taken out.
+    pub(super) fn redact(&self, text: &str) -> String {
+        text.replace(&self.0, "[token]")
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token([hidden])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_never_printed() {
+        let token = Token::new("canary-4711\n").unwrap();
+        assert!(!format!("{token:?}").contains("canary"));
+        assert!(!format!("{:?}", token.bearer().unwrap()).contains("canary"));
+        assert_eq!(token.redact("bad key canary-4711!"), "bad key [token]!");
+        assert!(Token::new(" \n").is_none());
+    }
+}
