@@ -12,6 +12,7 @@
 
 pub mod call;
 pub mod clock;
+pub mod kinds;
 pub mod model;
 pub mod sandbox;
 pub mod wire;

@@ -261,8 +261,56 @@ pub struct AttributeAbout {
     pub key: &'static str,
     /// How it compares.
     pub sort: AttributeSort,
+    /// Special values of a condition, each with the flag among the attributes
+    /// that it asks about instead.
+    pub words: &'static [(&'static str, &'static str)],
     /// What it means, for documentation.
     pub about: &'static str,
+}
+
+/// A limit that the provider sets on how many there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Headroom {
+    /// What is counted.
+    pub what: &'static str,
+    /// The limit of the free plan.
+    pub free: Option<u64>,
+    /// The limit of paid plans.
+    pub paid: Option<u64>,
+    /// The attribute by which resources are counted; by place without one.
+    pub per: Option<&'static str>,
+}
+
+/// What a resource uses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// The kind of what is used.
+    pub kind: &'static str,
+    /// Which one.
+    pub key: ReferenceKey,
+}
+
+/// How a reference names what it refers to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReferenceKey {
+    /// By id.
+    Id(Box<str>),
+    /// By name.
+    Name(Box<str>),
+}
+
+impl Reference {
+    /// A reference by id.
+    pub fn by_id(kind: &'static str, id: String) -> Self {
+        let key = ReferenceKey::Id(id.into());
+        Self { kind, key }
+    }
+
+    /// A reference by name.
+    pub fn by_name(kind: &'static str, name: String) -> Self {
+        let key = ReferenceKey::Name(name.into());
+        Self { kind, key }
+    }
 }
 
 /// An attribute's value.
@@ -301,6 +349,14 @@ pub struct KindAbout {
     pub read_permission: &'static str,
     /// What `where` may ask about.
     pub attributes: &'static [AttributeAbout],
+    /// The kinds that a resource of this kind may use.
+    pub uses: &'static [&'static str],
+    /// Whether the API lists who uses its resources, many at a time.
+    pub users_listed: bool,
+    /// The kind whose resources of the same name it makes and removes.
+    pub manages: Option<&'static str>,
+    /// The provider's limit on how many there may be.
+    pub headroom: Option<Headroom>,
 }
 
 /// A kind, compared and ordered by its name.

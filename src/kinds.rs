@@ -1,0 +1,170 @@
+//! The kinds of resources, each in one file: values in, a request out; bytes
+//! in, resources out. No kind does I/O, and none knows another's file.
+
+pub mod cloudflare;
+mod dns_record;
+mod kv_namespace;
+mod neon_branch;
+mod worker;
+mod worker_domain;
+
+use std::sync::Arc;
+
+use crate::call::Call;
+use crate::model::{KindRef, Place, Reference, Resource};
+
+/// An answer that is not what the provider's documents promise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub String);
+
+impl From<serde_json::Error> for Malformed {
+    fn from(error: serde_json::Error) -> Self {
+        Self(format!(
+            "the answer does not have the documented form: {error}"
+        ))
+    }
+}
+
+/// Which page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageOf {
+    /// The first.
+    First,
+    /// By number, counted from 1.
+    Number(u64),
+    /// What a cursor points at.
+    Cursor(String),
+}
+
+/// How a listing goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// This was all.
+    Last,
+    /// There are this many pages in all; they may be asked for side by side.
+    Pages(u64),
+    /// After this cursor.
+    After(String),
+}
+
+/// One page of a listing.
+#[derive(Debug)]
+pub struct Page {
+    /// What it shows.
+    pub items: Vec<Resource>,
+    /// How many there are in all, where the page says so.
+    pub total: Option<u64>,
+    /// How the listing goes on.
+    pub next: Next,
+}
+
+/// One kind of resource.
+pub trait Kind: Sync {
+    /// What it is called and what it has.
+    fn about(&self) -> KindRef;
+
+    /// Asks for a page of all that are in this place.
+    fn list(&self, place: &Place, page: &PageOf) -> Call;
+
+    /// Reads such a page.
+    fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed>;
+
+    /// Asks how many there are, where the listing does not say.
+    fn count(&self, _place: &Place) -> Option<Call> {
+        None
+    }
+
+    /// Reads the answer to [`Kind::count`].
+    fn read_count(&self, _body: &[u8]) -> Result<u64, Malformed> {
+        Err(Malformed("this kind has no count".to_owned()))
+    }
+
+    /// What can only be told when the whole listing is there (a parent's
+    /// name, for one).
+    fn complete(&self, _resources: &mut [Resource]) {}
+
+    /// Asks how many there may be, where the provider tells.
+    fn allowance(&self, _place: &Place) -> Option<Call> {
+        None
+    }
+
+    /// Reads the answer to [`Kind::allowance`]; none where the provider sets
+    /// no limit.
+    fn read_allowance(&self, _body: &[u8]) -> Result<Option<u64>, Malformed> {
+        Ok(None)
+    }
+
+    /// Asks what one resource uses.
+    fn uses(&self, _resource: &Resource) -> Option<Call> {
+        None
+    }
+
+    /// Reads the answer to [`Kind::uses`].
+    fn read_uses(&self, _body: &[u8]) -> Result<Vec<Reference>, Malformed> {
+        Ok(Vec::new())
+    }
+
+    /// Asks for a page of who uses the resources of this kind, where that can
+    /// be asked for many at once.
+    fn users(&self, _place: &Place, _page: &PageOf) -> Option<Call> {
+        None
+    }
+
+    /// Reads such a page.
+    fn read_users(&self, _body: &[u8]) -> Result<UsersPage, Malformed> {
+        Err(Malformed("this kind has no list of users".to_owned()))
+    }
+}
+
+/// One page of who uses what.
+#[derive(Debug)]
+pub struct UsersPage {
+    /// Pairs of the used resource's id and its user's id.
+    pub uses: Vec<(Box<str>, Box<str>)>,
+    /// How many used resources the page shows.
+    pub items: u64,
+    /// How many there are in all.
+    pub total: Option<u64>,
+    /// How the listing goes on.
+    pub next: Next,
+}
+
+/// The kinds that get verdicts, in the order in which a sweep deletes them.
+pub static KINDS: &[&dyn Kind] = &[
+    &dns_record::DnsRecord,
+    &worker::Worker,
+    &kv_namespace::KvNamespace,
+    &neon_branch::NeonBranch,
+];
+
+/// Kinds that are listed for what they say about others.
+pub static REFERRERS: &[&dyn Kind] = &[&worker_domain::WorkerDomain];
+
+/// Kinds that policies may name although nothing scans them yet.
+pub static UNSCANNED: &[&str] = &[
+    "worker_domain",
+    "worker_route",
+    "worker_preview",
+    "d1",
+    "r2",
+    "queue",
+    "hyperdrive",
+    "pages_deployment",
+    "github_environment",
+    "github_deployment",
+];
+
+/// The kinds that get verdicts, as policies know them.
+pub fn vocabulary() -> Vec<KindRef> {
+    KINDS.iter().map(|kind| kind.about()).collect()
+}
+
+/// The kind of that name, scanned or listed for others.
+pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
+    KINDS
+        .iter()
+        .chain(REFERRERS)
+        .find(|kind| kind.about().name() == name)
+        .copied()
+}

@@ -1,0 +1,108 @@
+//! Cloudflare's envelope and page numbers, which its kinds share.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Malformed, Next};
+use crate::model::Place;
+
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Envelope<T> {
+    success: bool,
+    #[serde(default)]
+    errors: Vec<Error>,
+    result: Option<T>,
+    result_info: Option<ResultInfo>,
+}
+
+#[derive(Deserialize)]
+struct Error {
+    code: serde_json::Number,
+    message: String,
+}
+
+/// Where a page stands among the others.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ResultInfo {
+    /// This page's number.
+    pub page: Option<u64>,
+    /// The page size that was really used, which may not be the one asked for.
+    pub per_page: Option<u64>,
+    /// How many there are in all.
+    pub total_count: Option<u64>,
+}
+
+/// The result and the page numbers of a successful answer.
+pub fn open<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<ResultInfo>), Malformed> {
+    let envelope: Envelope<T> = serde_json::from_slice(body)?;
+    if !envelope.success {
+        let said = envelope.errors.first().map_or_else(
+            || "without a reason".to_owned(),
+            |error| format!("{} {}", error.code, error.message),
+        );
+        return Err(Malformed(format!(
+            "Cloudflare answered 200 with `success: false` ({said})"
+        )));
+    }
+    let result = envelope
+        .result
+        .ok_or_else(|| Malformed("the answer has no `result`".to_owned()))?;
+    Ok((result, envelope.result_info))
+}
+
+/// How a listing with page numbers goes on, and its total. The page size that
+/// the answer names counts, not the one that was asked for.
+pub fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malformed> {
+    let (Some(total), Some(per_page)) = (
+        info.and_then(|info| info.total_count),
+        info.and_then(|info| info.per_page),
+    ) else {
+        return Err(Malformed(
+            "the page does not say how many there are (`result_info`)".to_owned(),
+        ));
+    };
+    if per_page == 0 && total > 0 {
+        return Err(Malformed("`result_info.per_page` is 0".to_owned()));
+    }
+    let next = match total.div_ceil(per_page.max(1)) {
+        0 | 1 => Next::Last,
+        pages => Next::Pages(pages),
+    };
+    Ok((Some(total), next))
+}
+
+/// The account id of a place that is an account.
+pub(super) fn account(place: &Place) -> &str {
+    match place {
+        Place::Account(id) | Place::Project(id) | Place::Zone { id, .. } => id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn success_false_is_no_answer_whatever_the_status() {
+        let body = br#"{"success":false,"errors":[{"code":10000,"message":"nope"}],"result":[]}"#;
+        let error = open::<Vec<u8>>(body).unwrap_err();
+        assert!(error.0.contains("10000 nope"));
+    }
+
+    #[test]
+    fn the_page_size_that_was_used_decides_the_number_of_pages() {
+        let info = |per_page, total| ResultInfo {
+            page: Some(1),
+            per_page: Some(per_page),
+            total_count: Some(total),
+        };
+        assert_eq!(
+            numbered(Some(&info(100, 3_000))).unwrap(),
+            (Some(3_000), Next::Pages(30))
+        );
+        assert_eq!(numbered(Some(&info(1_000, 1_000))).unwrap().1, Next::Last);
+        assert_eq!(numbered(Some(&info(1_000, 0))).unwrap().1, Next::Last);
+        assert!(numbered(None).is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! Neon branches of a project.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::{Kind, Malformed, Next, Page, PageOf};
+use crate::call::Call;
+use crate::model::{
+    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
+    Place, PlaceSort, Resource, Time,
+};
+
+pub(super) struct NeonBranch;
+
+static ABOUT: KindAbout = KindAbout {
+    name: "neon_branch",
+    noun: "Neon branch",
+    api: Api::Neon,
+    place: PlaceSort::Project,
+    caseless: false,
+    created: true,
+    changed: true,
+    expires: true,
+    read_permission: "a key of the project, its organization or a member",
+    attributes: &[
+        AttributeAbout {
+            key: "parent",
+            sort: AttributeSort::Text,
+            words: &[("default", "parent-is-default")],
+            about: "the parent branch's name, or `\"default\"` for the default branch whatever its name",
+        },
+        AttributeAbout {
+            key: "creation-source",
+            sort: AttributeSort::Text,
+            words: &[],
+            about: "what made it: `console`, `vercel`, `github`, …",
+        },
+    ],
+    uses: &[],
+    users_listed: false,
+    manages: None,
+    headroom: Some(Headroom {
+        what: "Neon branches per project",
+        free: Some(10),
+        paid: Some(5_000),
+        per: None,
+    }),
+};
+
+#[derive(Deserialize)]
+struct Branches {
+    branches: Vec<Branch>,
+    pagination: Option<Pagination>,
+}
+
+#[derive(Deserialize)]
+struct Pagination {
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Branch {
+    id: Box<str>,
+    name: Box<str>,
+    parent_id: Option<Box<str>>,
+    created_at: Option<DateTime<Utc>>,
+    last_reset_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+    creation_source: Option<Box<str>>,
+    default: bool,
+    protected: bool,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    count: u64,
+}
+
+fn project(place: &Place) -> &str {
+    match place {
+        Place::Project(id) | Place::Account(id) | Place::Zone { id, .. } => id,
+    }
+}
+
+impl Kind for NeonBranch {
+    fn about(&self) -> KindRef {
+        KindRef(&ABOUT)
+    }
+
+    fn list(&self, place: &Place, page: &PageOf) -> Call {
+        // By creation, or pages shift as usage counters move `updated_at`.
+        // The spec allows more than 100; the service is known to cap there.
+        let call = Call::get(Api::Neon, &["projects", project(place), "branches"])
+            .with("sort_by", "created_at")
+            .with("sort_order", "asc")
+            .with("limit", "100");
+        match page {
+            PageOf::Cursor(cursor) => call.with("cursor", cursor.clone()),
+            PageOf::First | PageOf::Number(_) => call,
+        }
+    }
+
+    fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
+        let page: Branches = serde_json::from_slice(body)?;
+        let next = page
+            .pagination
+            .and_then(|pagination| pagination.next)
+            .filter(|_| !page.branches.is_empty());
+        let items = page
+            .branches
+            .into_iter()
+            .map(|branch| {
+                let protection = if branch.default {
+                    Some(BuiltInProtection::DefaultBranch)
+                } else if branch.protected {
+                    Some(BuiltInProtection::ProtectedBranch)
+                } else if branch.parent_id.is_none() {
+                    Some(BuiltInProtection::RootBranch)
+                } else {
+                    None
+                };
+                // `updated_at` moves with usage, so it says nothing of change.
+                let changed = branch.created_at.max(branch.last_reset_at);
+                Resource {
+                    kind: self.about(),
+                    place: place.clone(),
+                    id: branch.id,
+                    name: branch.name,
+                    incarnation: None,
+                    created_at: Time::always(branch.created_at),
+                    changed_at: Time::always(changed),
+                    expires_at: branch.expires_at,
+                    protection,
+                    parent: branch.parent_id,
+                    attributes: branch
+                        .creation_source
+                        .map(|source| ("creation-source", Attribute::Text(source)))
+                        .into_iter()
+                        .collect(),
+                }
+            })
+            .collect();
+        Ok(Page {
+            items,
+            total: None,
+            next: next.map_or(Next::Last, Next::After),
+        })
+    }
+
+    fn count(&self, place: &Place) -> Option<Call> {
+        Some(Call::get(
+            Api::Neon,
+            &["projects", project(place), "branches", "count"],
+        ))
+    }
+
+    fn read_count(&self, body: &[u8]) -> Result<u64, Malformed> {
+        Ok(serde_json::from_slice::<Count>(body)?.count)
+    }
+
+    fn complete(&self, resources: &mut [Resource]) {
+        let names: HashMap<Box<str>, (Box<str>, bool)> = resources
+            .iter()
+            .map(|branch| {
+                let default = branch.protection == Some(BuiltInProtection::DefaultBranch);
+                (branch.id.clone(), (branch.name.clone(), default))
+            })
+            .collect();
+        for branch in resources {
+            let parent = branch.parent.as_ref().and_then(|id| names.get(id));
+            if let Some((name, default)) = parent {
+                branch
+                    .attributes
+                    .push(("parent", Attribute::Text(name.clone())));
+                branch
+                    .attributes
+                    .push(("parent-is-default", Attribute::Flag(*default)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(branches: &str, pagination: &str) -> Page {
+        let body =
+            format!(r#"{{"branches":[{branches}],"annotations":{{}},"pagination":{pagination}}}"#);
+        let place = Arc::new(Place::Project("p".to_owned()));
+        NeonBranch.read_page(&place, body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn usage_does_not_count_as_a_change_but_a_reset_does() {
+        let branch = r#"{"id":"br-a","name":"x","parent_id":"br-m","default":false,"protected":false,
+            "created_at":"2026-01-01T00:00:00Z","updated_at":"2026-03-01T00:00:00Z","last_reset_at":"2026-02-01T00:00:00Z"}"#;
+        let page = page(branch, "{}");
+        assert_eq!(
+            page.items[0].changed_at,
+            Time::At("2026-02-01T00:00:00Z".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn default_protected_and_root_branches_are_never_touched() {
+        let branch = |default, protected, parent: &str| {
+            let text = format!(
+                r#"{{"id":"br-a","name":"x","default":{default},"protected":{protected},{parent}"created_at":"2026-01-01T00:00:00Z"}}"#
+            );
+            page(&text, "{}").items[0].protection
+        };
+        let child = r#""parent_id":"br-m","#;
+        assert_eq!(
+            branch(true, false, child),
+            Some(BuiltInProtection::DefaultBranch)
+        );
+        assert_eq!(
+            branch(false, true, child),
+            Some(BuiltInProtection::ProtectedBranch)
+        );
+        assert_eq!(
+            branch(false, false, ""),
+            Some(BuiltInProtection::RootBranch)
+        );
+        assert_eq!(branch(false, false, child), None);
+    }
+
+    #[test]
+    fn a_cursor_on_an_empty_page_is_the_end() {
+        assert_eq!(page("", r#"{"next":"abc"}"#).next, Next::Last);
+        assert_eq!(page("", "{}").next, Next::Last);
+    }
+}

@@ -1,0 +1,101 @@
+//! Custom domains of Workers: listed because they manage DNS records.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::cloudflare::{self, account};
+use super::{Kind, Malformed, Next, Page, PageOf};
+use crate::call::Call;
+use crate::model::{
+    Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
+    Resource, Time,
+};
+
+pub(super) struct WorkerDomain;
+
+static ABOUT: KindAbout = KindAbout {
+    name: "worker_domain",
+    noun: "custom domain",
+    api: Api::Cloudflare,
+    place: PlaceSort::Account,
+    caseless: true,
+    created: false,
+    changed: false,
+    expires: false,
+    read_permission: "Workers Scripts Read",
+    attributes: &[
+        AttributeAbout {
+            key: "service",
+            sort: AttributeSort::Text,
+            words: &[],
+            about: "the Worker that serves it",
+        },
+        AttributeAbout {
+            key: "zone",
+            sort: AttributeSort::Host,
+            words: &[],
+            about: "the zone's name",
+        },
+    ],
+    uses: &[],
+    users_listed: false,
+    manages: Some("dns_record"),
+    headroom: Some(Headroom {
+        what: "custom domains per zone",
+        free: Some(100),
+        paid: Some(100),
+        per: Some("zone"),
+    }),
+};
+
+#[derive(Deserialize)]
+struct Domain {
+    id: Box<str>,
+    hostname: Box<str>,
+    service: Option<Box<str>>,
+    zone_name: Option<Box<str>>,
+}
+
+impl Kind for WorkerDomain {
+    fn about(&self) -> KindRef {
+        KindRef(&ABOUT)
+    }
+
+    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+        Call::get(
+            Api::Cloudflare,
+            &["accounts", account(place), "workers", "domains"],
+        )
+    }
+
+    fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
+        let (domains, info) = cloudflare::open::<Vec<Domain>>(body)?;
+        let items = domains
+            .into_iter()
+            .map(|domain| Resource {
+                kind: self.about(),
+                place: place.clone(),
+                id: domain.id,
+                name: domain.hostname,
+                incarnation: None,
+                created_at: Time::NotKept,
+                changed_at: Time::NotKept,
+                expires_at: None,
+                protection: None,
+                parent: None,
+                attributes: [("service", domain.service), ("zone", domain.zone_name)]
+                    .into_iter()
+                    .filter_map(|(key, value)| Some((key, Attribute::Text(value?))))
+                    .collect(),
+            })
+            .collect();
+        Ok(Page {
+            items,
+            // There is no page to ask for, but a total above what is shown
+            // would mean that this is not all.
+            total: info.and_then(|info| info.total_count),
+            next: Next::Last,
+        })
+    }
+}
