@@ -12,7 +12,10 @@
 
 pub mod call;
 pub mod clock;
+pub mod evidence;
+pub mod github;
 pub mod kinds;
 pub mod model;
 pub mod sandbox;
+pub mod scan;
 pub mod wire;

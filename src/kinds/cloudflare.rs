@@ -1,10 +1,12 @@
 //! Cloudflare's envelope and page numbers, which its kinds share.
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Malformed, Next};
-use crate::model::Place;
+use crate::call::Call;
+use crate::model::{Api, Place};
 
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
@@ -70,6 +72,64 @@ pub fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malfor
         pages => Next::Pages(pages),
     };
     Ok((Some(total), next))
+}
+
+/// Whether this is an id rather than a domain name.
+fn is_id(zone: &str) -> bool {
+    zone.len() == 32 && zone.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Asks for a zone by name or id.
+pub fn find_zone(account: &str, zone: &str) -> Call {
+    if is_id(zone) {
+        Call::get(Api::Cloudflare, &["zones", zone])
+    } else {
+        Call::get(Api::Cloudflare, &["zones"])
+            .with("name", zone.to_ascii_lowercase())
+            .with("account.id", account)
+            .with("per_page", "50")
+    }
+}
+
+#[derive(Deserialize)]
+struct Zone {
+    id: String,
+    name: String,
+    account: Option<ZoneAccount>,
+}
+
+#[derive(Deserialize)]
+struct ZoneAccount {
+    id: Option<String>,
+}
+
+/// Reads the answer to [`find_zone`].
+pub fn zone(body: Result<Bytes, String>, account: &str, wanted: &str) -> Result<Place, String> {
+    let body = body?;
+    let found = if is_id(wanted) {
+        let (zone, _) = open::<Zone>(&body).map_err(|error| error.to_string())?;
+        Some(zone)
+    } else {
+        let (zones, _) = open::<Vec<Zone>>(&body).map_err(|error| error.to_string())?;
+        zones
+            .into_iter()
+            .find(|zone| zone.name.eq_ignore_ascii_case(wanted))
+    };
+    let zone = found.ok_or_else(|| {
+        format!(
+            "zone {wanted} is not in account {account}, or the token may not see it (Zone Read)"
+        )
+    })?;
+    let owner = zone.account.and_then(|account| account.id);
+    if owner.as_deref().is_some_and(|owner| owner != account) {
+        return Err(format!(
+            "zone {wanted} belongs to another account than {account}"
+        ));
+    }
+    Ok(Place::Zone {
+        id: zone.id,
+        name: zone.name,
+    })
 }
 
 /// The account id of a place that is an account.

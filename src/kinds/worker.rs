@@ -249,9 +249,9 @@ impl Kind for Worker {
                     .or(other.namespace_name)
                     .unwrap_or_default()
             });
-            let users = references.workers.into_iter().map(|user| user.name);
+            let bound = references.workers.into_iter().map(|user| user.name);
             uses.extend(
-                users
+                bound
                     .chain(others)
                     .filter(|user| *user != worker.name)
                     .map(|user| (worker.name.clone(), user)),

@@ -158,7 +158,7 @@ impl std::error::Error for ApiError {
 }
 
 /// The failure that a finished answer with a status other than 2xx is.
-pub(super) fn refusal(api: Api, response: &Response<Bytes>) -> Failure {
+pub(crate) fn refusal(api: Api, response: &Response<Bytes>) -> Failure {
     let status = response.status();
     let said = said(api, response);
     let code = status.as_u16();

@@ -1,0 +1,398 @@
+//! Reads what exists: pages every kind in every place, and answers questions
+//! about references. Read only.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use futures::stream::{self, StreamExt as _};
+
+use crate::evidence::{Evidence, Inventory, Listing, Observer, Question, Step, UserPairs};
+use crate::kinds::{self, Kind, Malformed, Next, PageOf};
+use crate::model::{Place, Reference, Resource};
+use crate::wire::{ApiError, Client};
+
+/// Far beyond any real listing; a cursor that never ends is a broken one.
+const MOST_PAGES: u64 = 100_000;
+
+/// A kind to list in a place.
+pub struct Target {
+    /// The kind.
+    pub kind: &'static dyn Kind,
+    /// Where.
+    pub place: Arc<Place>,
+    /// Whether a rule depends on it.
+    pub needed: bool,
+}
+
+/// Why a listing did not come to its end.
+enum Broken {
+    /// The provider refused; asking again at once would change nothing.
+    Refused(ApiError),
+    /// The pages do not fit together; they may have shifted while they were
+    /// read.
+    Disagrees(String),
+}
+
+impl From<ApiError> for Broken {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Malformed> for Broken {
+    fn from(error: Malformed) -> Self {
+        Self::Disagrees(error.to_string())
+    }
+}
+
+/// Lists all targets side by side.
+pub async fn inventory(client: &Client, targets: &[Target], observer: &dyn Observer) -> Inventory {
+    let listed = join_all(targets.iter().map(|target| list(client, target, observer))).await;
+    let mut inventory = Inventory::default();
+    for (target, (listing, resources)) in targets.iter().zip(listed) {
+        let judged = kinds::KINDS
+            .iter()
+            .any(|kind| kind.about() == target.kind.about());
+        if judged {
+            inventory.resources.extend(resources);
+        } else {
+            inventory.referrers.extend(resources);
+        }
+        inventory.listings.push(listing);
+    }
+    inventory
+}
+
+async fn list(
+    client: &Client,
+    target: &Target,
+    observer: &dyn Observer,
+) -> (Listing, Vec<Resource>) {
+    let about = target.kind.about();
+    let mut walk = Walk::default();
+    let allowance = async {
+        let call = target.kind.allowance(&target.place)?;
+        // Only for the report: without it there are the documented limits.
+        let body = client.send(&call).await.ok()?;
+        target.kind.read_allowance(&body).ok().flatten()
+    };
+    let listing = async {
+        let mut result = walk.run(client, target).await;
+        if let Err(Broken::Disagrees(_)) = result {
+            result = walk.run(client, target).await;
+        }
+        (walk, result)
+    };
+    let ((walk, result), allowance) = tokio::join!(listing, allowance);
+    let gap = result.err().map(|broken| match broken {
+        Broken::Refused(error) => error.to_string(),
+        Broken::Disagrees(why) => format!("{why} (listed twice)"),
+    });
+    let evidence = Evidence {
+        source: format!("{}.{}", about.0.api.key(), about.name()),
+        scope: target.place.to_string(),
+        requests: walk.requests,
+        items: walk.items.len(),
+        total: walk.total,
+        complete: gap.is_none(),
+        gap,
+        needed: target.needed,
+    };
+    observer.step(Step::Listed(&evidence));
+    let mut resources = walk.items;
+    target.kind.complete(&mut resources);
+    let listing = Listing {
+        kind: about,
+        place: target.place.clone(),
+        evidence,
+        allowance,
+    };
+    (listing, resources)
+}
+
+/// A listing under way.
+#[derive(Default)]
+struct Walk {
+    items: Vec<Resource>,
+    total: Option<u64>,
+    requests: u32,
+}
+
+impl Walk {
+    /// Reads the listing from its first page to its last.
+    async fn run(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+        let Target { kind, place, .. } = target;
+        self.items.clear();
+        self.total = None;
+        let mut seen = HashSet::new();
+        let mut page = self.page(client, target, &PageOf::First, &mut seen).await?;
+        let mut pages = 1;
+        loop {
+            match page {
+                Next::Last => break,
+                Next::Pages(count) if count > MOST_PAGES => {
+                    return Err(Broken::Disagrees(format!("{count} pages cannot be right")));
+                }
+                Next::Pages(count) => {
+                    self.rest(client, target, count, &mut seen).await?;
+                    break;
+                }
+                Next::After(cursor) => {
+                    pages += 1;
+                    let before = seen.len();
+                    page = self
+                        .page(client, target, &PageOf::Cursor(cursor), &mut seen)
+                        .await?;
+                    // A page that brings nothing new and goes on would go on
+                    // for ever.
+                    if (seen.len() == before && page != Next::Last) || pages > MOST_PAGES {
+                        return Err(Broken::Disagrees(format!(
+                            "page {pages} repeats what was seen before"
+                        )));
+                    }
+                }
+            }
+        }
+        if let Some(call) = kind.count(place) {
+            self.requests += 1;
+            self.total = Some(kind.read_count(&client.send(&call).await?)?);
+        }
+        match self.total {
+            Some(total) if total != self.items.len() as u64 => Err(Broken::Disagrees(format!(
+                "{} were listed where the provider counts {total}",
+                self.items.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads one page and gives how the listing goes on.
+    async fn page(
+        &mut self,
+        client: &Client,
+        target: &Target,
+        page: &PageOf,
+        seen: &mut HashSet<Box<str>>,
+    ) -> Result<Next, Broken> {
+        self.requests += 1;
+        let body = client.send(&target.kind.list(&target.place, page)).await?;
+        self.take(target, &body, seen)
+    }
+
+    /// Reads the pages from the second on, side by side.
+    async fn rest(
+        &mut self,
+        client: &Client,
+        target: &Target,
+        pages: u64,
+        seen: &mut HashSet<Box<str>>,
+    ) -> Result<(), Broken> {
+        let total = self.total;
+        let calls: Vec<_> = (2..=pages)
+            .map(|number| target.kind.list(&target.place, &PageOf::Number(number)))
+            .collect();
+        for body in join_all(calls.iter().map(|call| client.send(call))).await {
+            self.requests += 1;
+            self.take(target, &body?, seen)?;
+            if self.total != total {
+                return Err(Broken::Disagrees(
+                    "the total changed between two pages".to_owned(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        target: &Target,
+        body: &Bytes,
+        seen: &mut HashSet<Box<str>>,
+    ) -> Result<Next, Broken> {
+        let page = target.kind.read_page(&target.place, body)?;
+        self.total = page.total;
+        // Pages shift while others create and delete, so an item may come twice.
+        self.items.extend(
+            page.items
+                .into_iter()
+                .filter(|item| seen.insert(item.id.clone())),
+        );
+        Ok(page.next)
+    }
+}
+
+/// Answers questions about references, at most so many of them. What is not
+/// asked is written down as not told.
+pub async fn answer(
+    client: &Client,
+    inventory: &mut Inventory,
+    questions: &[Question],
+    budget: &mut usize,
+    observer: &dyn Observer,
+) {
+    observer.step(Step::Asking(questions.len()));
+    let mut about_one = Vec::new();
+    for question in questions {
+        match question {
+            Question::Users { kind, place } => {
+                let answer = users(client, kind.name(), place).await;
+                let answer = answer.map_err(|broken| match broken {
+                    Broken::Refused(error) => error.to_string(),
+                    Broken::Disagrees(why) => why,
+                });
+                inventory.uses.evidence.push(Evidence {
+                    source: format!("{}.{}.users", kind.0.api.key(), kind.name()),
+                    scope: place.to_string(),
+                    requests: answer.as_ref().map_or(1, |(_, requests)| *requests),
+                    items: answer.as_ref().map_or(0, |(pairs, _)| pairs.len()),
+                    total: None,
+                    complete: answer.is_ok(),
+                    gap: answer.as_ref().err().cloned(),
+                    // Where this cannot be had, resources are asked one by one.
+                    needed: false,
+                });
+                let key = (*kind, Place::clone(place));
+                let pairs = answer.map(|(pairs, _)| pairs);
+                inventory.uses.users.insert(key, pairs);
+            }
+            Question::Uses { resource } => about_one.push(*resource),
+        }
+    }
+    let affordable = client
+        .available(crate::model::Api::Cloudflare)
+        .min(*budget)
+        .min(about_one.len());
+    *budget -= affordable;
+    let (asked, left) = about_one.split_at(affordable);
+    let resources = &inventory.resources;
+    let answers: Vec<_> = stream::iter(asked)
+        .map(|index| async move {
+            let answer = match resources.get(*index) {
+                Some(resource) => uses(client, resource).await,
+                None => Err("it is not in the inventory".to_owned()),
+            };
+            observer.step(Step::Answered);
+            (*index, answer)
+        })
+        .buffer_unordered(64)
+        .collect()
+        .await;
+    if !about_one.is_empty() {
+        inventory
+            .uses
+            .evidence
+            .push(reading(resources, &answers, left.len()));
+    }
+    inventory.uses.of.extend(answers);
+    let unaffordable = "the budget for reading references is used up; raise --reference-reads \
+                        or run again when more of the quota is free";
+    inventory.uses.of.extend(
+        left.iter()
+            .map(|index| (*index, Err(unaffordable.to_owned()))),
+    );
+}
+
+/// The evidence of having read what resources use.
+fn reading(
+    resources: &[Resource],
+    answers: &[(usize, Result<Vec<Reference>, String>)],
+    left: usize,
+) -> Evidence {
+    let failed = answers.iter().filter(|(_, answer)| answer.is_err()).count();
+    let why = answers
+        .iter()
+        .find_map(|(_, answer)| answer.as_ref().err().cloned());
+    let gap = match (failed, left) {
+        (0, 0) => None,
+        (0, left) => Some(format!("{left} were not asked: the budget is used up")),
+        (failed, left) => Some(format!(
+            "{failed} failed, {left} were not asked; the first failure: {}",
+            why.unwrap_or_default()
+        )),
+    };
+    let about = answers.first().and_then(|(index, _)| resources.get(*index));
+    Evidence {
+        source: about.map_or_else(
+            || "references".to_owned(),
+            |resource| format!("{}.{}.uses", resource.kind.0.api.key(), resource.kind),
+        ),
+        scope: about.map_or_else(String::new, |resource| resource.place.to_string()),
+        requests: u32::try_from(answers.len()).unwrap_or(u32::MAX),
+        items: answers.len() - failed,
+        total: Some((answers.len() + left) as u64),
+        complete: gap.is_none(),
+        gap,
+        needed: true,
+    }
+}
+
+async fn uses(client: &Client, resource: &Resource) -> Result<Vec<Reference>, String> {
+    let kind = kinds::by_name(resource.kind.name()).ok_or("its kind is not known")?;
+    let call = kind.uses(resource).ok_or("its kind tells no references")?;
+    let body = client
+        .send(&call)
+        .await
+        .map_err(|error| error.to_string())?;
+    kind.read_uses(&body).map_err(|error| error.to_string())
+}
+
+async fn users(client: &Client, kind: &str, place: &Place) -> Result<(UserPairs, u32), Broken> {
+    let missing = || Broken::Disagrees("this kind has no list of users".to_owned());
+    let kind = kinds::by_name(kind).ok_or_else(missing)?;
+    let first = kind.users(place, &PageOf::First).ok_or_else(missing)?;
+    let mut page = kind.read_users(&client.send(&first).await?)?;
+    let mut pairs = std::mem::take(&mut page.uses);
+    let mut items = page.items;
+    let total = page.total;
+    let pages = match page.next {
+        Next::Pages(pages) => pages.min(MOST_PAGES),
+        Next::Last | Next::After(_) => 1,
+    };
+    let calls: Vec<_> = (2..=pages)
+        .filter_map(|number| kind.users(place, &PageOf::Number(number)))
+        .collect();
+    for body in join_all(calls.iter().map(|call| client.send(call))).await {
+        let page = kind.read_users(&body?)?;
+        items += page.items;
+        pairs.extend(page.uses);
+    }
+    if total != Some(items) {
+        return Err(Broken::Disagrees(format!(
+            "{items} were listed where the provider counts {}",
+            total.unwrap_or_default()
+        )));
+    }
+    Ok((pairs, u32::try_from(pages).unwrap_or(u32::MAX)))
+}
+
+/// Finds the zones of an account by name or id.
+pub async fn zones(
+    client: &Client,
+    account: &str,
+    wanted: &[String],
+) -> Vec<Result<Place, Evidence>> {
+    join_all(wanted.iter().map(|zone| async move {
+        kinds::cloudflare::zone(client_answer(client, account, zone).await, account, zone).map_err(
+            |why| Evidence {
+                source: "cloudflare.zone".to_owned(),
+                scope: format!("zone {zone}"),
+                requests: 1,
+                items: 0,
+                total: None,
+                complete: false,
+                gap: Some(why),
+                needed: true,
+            },
+        )
+    }))
+    .await
+}
+
+async fn client_answer(client: &Client, account: &str, zone: &str) -> Result<Bytes, String> {
+    client
+        .send(&kinds::cloudflare::find_zone(account, zone))
+        .await
+        .map_err(|error| error.to_string())
+}
