@@ -13,9 +13,11 @@
 pub mod call;
 pub mod clock;
 pub mod evidence;
+pub mod gc;
 pub mod github;
 pub mod kinds;
 pub mod model;
+pub mod policy;
 pub mod sandbox;
 pub mod scan;
 pub mod wire;
