@@ -17,6 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use diagnostic::{Diagnostic, Severity, render};
+pub(crate) use fields::parse_duration;
 pub use limits::LimitsWritten;
 pub use rule::{
     Action, Age, AgeClock, Condition, Coverage, Death, Event, Missing, Protect, Reading, Rule,
