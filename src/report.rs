@@ -223,7 +223,12 @@ impl Report {
             now: run.marking.law.now,
             complete,
             evidence,
-            unused_rules: unused_rules(run.marking),
+            // Without everything seen, a rule may well read what was not.
+            unused_rules: if complete {
+                unused_rules(run.marking)
+            } else {
+                Vec::new()
+            },
             resources,
             brakes: run.brakes,
             quota: run

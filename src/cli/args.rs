@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -75,8 +75,14 @@ pub(super) struct AuditArgs {
     #[arg(long, value_enum, default_value = "table", env = "PREVIEW_GC_FORMAT")]
     pub(super) format: Format,
     /// Run against a stand-in cloud inside the program [default world: a demo]
-    #[arg(long, value_name = "WORLD", num_args = 0..=1, require_equals = true)]
-    pub(super) sandbox: Option<Option<PathBuf>>,
+    #[arg(
+        long,
+        value_name = "WORLD",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
+    sandbox: Option<String>,
     /// Judge only what claims this pull request
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_147_483_647))]
     pub(super) pr: Option<u32>,
@@ -103,6 +109,27 @@ pub(super) struct AuditArgs {
     /// Say what is asked (repeat for more)
     #[arg(long, short, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub(super) verbose: u8,
+}
+
+/// Which stand-in a run is against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StandIn<'a> {
+    /// The demo world.
+    Demo,
+    /// The world of a file.
+    World(&'a Path),
+}
+
+impl AuditArgs {
+    /// The stand-in, when the run is against one.
+    pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
+        let path = self.sandbox.as_deref()?;
+        Some(if path.is_empty() {
+            StandIn::Demo
+        } else {
+            StandIn::World(Path::new(path))
+        })
+    }
 }
 
 /// Limits: a flag before the environment before the policy before the default.

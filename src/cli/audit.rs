@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
-use super::args::{AuditArgs, ColorChoice, Format};
+use super::args::{AuditArgs, ColorChoice, Format, StandIn};
 use super::connect::{Connection, is_loopback};
 use super::progress::Progress;
 use super::settings::{self, Limits, Scope};
@@ -117,8 +117,12 @@ fn look(arguments: &AuditArgs) -> Look {
 }
 
 fn connect(arguments: &AuditArgs) -> Result<Connection, Failure> {
-    if let Some(world) = &arguments.sandbox {
-        let mut connection = Connection::sandbox(world.as_deref())?;
+    if let Some(stand_in) = arguments.sandbox() {
+        let world = match stand_in {
+            StandIn::Demo => None,
+            StandIn::World(path) => Some(path),
+        };
+        let mut connection = Connection::sandbox(world)?;
         if let Some(now) = arguments.now {
             connection.clock = Clock::starting_at(now);
         }
@@ -138,7 +142,7 @@ fn client(
     let foreign = endpoints
         .values()
         .find(|endpoint| !is_loopback(&endpoint.base));
-    if let (Some(_), Some(endpoint), None) = (arguments.now, foreign, &arguments.sandbox) {
+    if let (Some(_), Some(endpoint), None) = (arguments.now, foreign, arguments.sandbox()) {
         return Err(Failure::Usage(format!(
             "--now (PREVIEW_GC_NOW) is for the sandbox only; {} is not on loopback",
             endpoint.base.host_str().unwrap_or_default()

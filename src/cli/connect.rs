@@ -136,7 +136,7 @@ impl Connection {
             let base = self::base(&base, bases[0])?;
             let graphql = match (api, get(&["GITHUB_GRAPHQL_URL"])) {
                 (Api::GitHub, Some(url)) => Some(self::base(&url, "GITHUB_GRAPHQL_URL")?),
-                (Api::GitHub, None) => Some(graphql(&base)?),
+                (Api::GitHub, None) => Some(graphql(&base)),
                 (Api::Cloudflare | Api::Neon, _) => None,
             };
             if let Some(graphql) = &graphql
@@ -168,7 +168,7 @@ impl Connection {
 }
 
 /// Enterprise Server answers GraphQL beside its REST prefix.
-fn graphql(base: &Url) -> Result<Url, Failure> {
+fn graphql(base: &Url) -> Url {
     let path = base.path().trim_end_matches('/');
     let path = match path.strip_suffix("/v3") {
         Some(api) => format!("{api}/graphql"),
@@ -176,7 +176,7 @@ fn graphql(base: &Url) -> Result<Url, Failure> {
     };
     let mut url = base.clone();
     url.set_path(&path);
-    Ok(url)
+    url
 }
 
 /// A base address that a token may be sent to.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::Failure;
-use super::args::{AuditArgs, LimitArgs};
+use super::args::{AuditArgs, LimitArgs, StandIn};
 use super::connect::Variables;
 use crate::gc::brakes::BrakeLimits;
 use crate::kinds;
@@ -157,9 +157,9 @@ fn same_repository(arguments: &AuditArgs, policies: &Policies) -> Result<(), Fai
 }
 
 fn sources(arguments: &AuditArgs) -> Result<Vec<Source>, Failure> {
-    let path = match (&arguments.policies, &arguments.sandbox) {
+    let path = match (&arguments.policies, arguments.sandbox()) {
         (Some(path), _) => path.clone(),
-        (None, Some(None)) => {
+        (None, Some(StandIn::Demo)) => {
             return Ok(vec![Source {
                 path: "policies/demo.toml".to_owned(),
                 text: DEMO_POLICY.to_owned(),

@@ -617,7 +617,7 @@ fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [Judgement]) 
         let doubt = doubts
             .entry((resource.kind, &resource.place))
             .or_insert_with(|| {
-                let own = (!is_complete(resource.kind, &resource.place)).then(|| resource.kind);
+                let own = (!is_complete(resource.kind, &resource.place)).then_some(resource.kind);
                 let user = || {
                     law.kinds.iter().copied().find(|user| {
                         user.0.uses.contains(&resource.kind.name())

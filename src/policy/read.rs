@@ -510,7 +510,7 @@ impl Reader<'_> {
             .duration("grace", &mut self.mistakes)
             .map(|grace| grace.value);
         let action = self.action(&mut fields, &kinds, all_scanned);
-        self.sensible(&texts, &templates, &death, &timing);
+        self.sensible(&texts, &templates, death.as_ref(), &timing);
         fields.end(&mut self.mistakes);
         let rule = id.clone().map(|id| Rule {
             id: id.value.into(),
@@ -535,7 +535,7 @@ impl Reader<'_> {
         &mut self,
         texts: &[At<String>],
         templates: &[(Template, Template)],
-        death: &Option<At<Death>>,
+        death: Option<&At<Death>>,
         timing: &Timing,
     ) {
         let Some(death) = death else { return };
@@ -630,7 +630,7 @@ impl Reader<'_> {
                         &mut self.mistakes,
                     );
                 }
-                for item in items.iter() {
+                for item in items {
                     self.one_death(item, &mut death);
                 }
             }

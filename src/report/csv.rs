@@ -58,7 +58,7 @@ pub fn render(report: &Report) -> Result<String, csv::Error> {
     }
     let bytes = writer
         .into_inner()
-        .map_err(|error| error.into_error())
+        .map_err(csv::IntoInnerError::into_error)
         .map_err(csv::Error::from)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -71,11 +71,12 @@ impl HeadroomUse {
     /// The limit as people read it.
     pub fn limits(&self) -> String {
         match (self.limit, self.free_plan, self.paid_plan) {
-            (Some(limit), _, _) => format!("of {limit}"),
             (None, Some(free), Some(paid)) if free != paid => {
                 format!("of {paid} (free plan: {free})")
             }
-            (None, Some(limit), _) | (None, None, Some(limit)) => format!("of {limit}"),
+            (Some(limit), _, _) | (None, Some(limit), _) | (None, None, Some(limit)) => {
+                format!("of {limit}")
+            }
             (None, None, None) => String::new(),
         }
     }

@@ -241,7 +241,7 @@ fn empty_lists(body: &mut Value) {
                     "result" | "data" | "repository" | "pullRequests" | "refs"
                         if value.is_object() =>
                     {
-                        empty_lists(value)
+                        empty_lists(value);
                     }
                     _ => {}
                 }

@@ -42,7 +42,7 @@ fn execute<'a>(
             Definition::Fragment(fragment) => fragments.push(fragment),
             Definition::Operation(OperationDefinition::SelectionSet(set)) => selection = Some(set),
             Definition::Operation(OperationDefinition::Query(query)) => {
-                selection = Some(&query.selection_set)
+                selection = Some(&query.selection_set);
             }
             Definition::Operation(_) => {
                 return json!({"errors": [{"message": "the sandbox answers queries only"}]});
@@ -88,7 +88,7 @@ impl<'a> Executor<'a> {
             match item {
                 Selection::Field(field) => fields.push(field),
                 Selection::InlineFragment(fragment) => {
-                    fields.extend(self.fields(&fragment.selection_set))
+                    fields.extend(self.fields(&fragment.selection_set));
                 }
                 Selection::FragmentSpread(spread) => {
                     let found = self

@@ -71,7 +71,9 @@ fn branch_id(seed: &str) -> String {
         "breeze", "salad", "forest", "meadow", "river", "cloud", "snow", "sun",
     ];
     let hash = hash(seed);
-    let word = |words: [&'static str; 8], shift: u32| words[usize::from((hash >> shift) as u8 % 8)];
+    let word = |words: [&'static str; 8], shift: u32| {
+        words[usize::try_from((hash >> shift) % 8).unwrap_or(0)]
+    };
     format!(
         "br-{}-{}-{:08}",
         word(FIRST, 0),
@@ -148,12 +150,12 @@ impl Project {
         branch: &str,
         action: &str,
         now: DateTime<Utc>,
-    ) -> Result<Value, Response> {
+    ) -> Result<Value, Box<Response>> {
         if self.locked_until.is_some_and(|until| until > now) {
-            return Err(error(
+            return Err(Box::new(error(
                 423,
                 "project already has running conflicting operations, scheduling of new ones is prohibited",
-            ));
+            )));
         }
         self.locked_until = Some(now + OPERATION);
         let hash = hash(&format!("{branch}{action}{}", self.operations.len()));
@@ -225,10 +227,10 @@ impl Neon {
         match sort {
             "name" => branches.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id))),
             "created_at" => {
-                branches.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)))
+                branches.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
             }
             "updated_at" => {
-                branches.sort_by(|a, b| (a.updated_at, &a.id).cmp(&(b.updated_at, &b.id)))
+                branches.sort_by(|a, b| (a.updated_at, &a.id).cmp(&(b.updated_at, &b.id)));
             }
             _ => return error(400, "sort_by must be one of name, created_at, updated_at"),
         }
@@ -305,7 +307,7 @@ impl Neon {
         }
         let operation = match state.operate(project, &id, "create_branch", request.now) {
             Ok(operation) => operation,
-            Err(locked) => return locked,
+            Err(locked) => return *locked,
         };
         let expires_at = wanted
             .get("expires_at")
@@ -379,7 +381,7 @@ impl Neon {
         }
         let operation = match state.operate(project, id, "delete_timeline", request.now) {
             Ok(operation) => operation,
-            Err(locked) => return locked,
+            Err(locked) => return *locked,
         };
         let shown = branch.json(project, request.now);
         if request.parameter("hard_delete") == Some("true") {

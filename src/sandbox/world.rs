@@ -208,7 +208,7 @@ impl Origin<'_> {
         let message = text
             .rsplit_once(" at line ")
             .map_or(text.as_str(), |(message, _)| message);
-        let path = path.trim_matches('.');
+        let path = path.trim_end_matches('?').trim_matches('.');
         let dot = if self.place.is_empty() || path.is_empty() {
             ""
         } else {
