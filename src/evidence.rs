@@ -64,6 +64,17 @@ pub struct Inventory {
     pub uses: Uses,
 }
 
+impl Inventory {
+    /// Adds what was listed elsewhere. Questions refer to resources by index,
+    /// so this comes before any.
+    pub fn extend(&mut self, more: Self) {
+        self.listings.extend(more.listings);
+        self.resources.extend(more.resources);
+        self.referrers.extend(more.referrers);
+        self.uses.extend(more.uses);
+    }
+}
+
 /// Answers about who uses what.
 #[derive(Debug, Default)]
 pub struct Uses {
@@ -75,6 +86,15 @@ pub struct Uses {
     pub users: BTreeMap<(KindRef, Place), Result<UserPairs, String>>,
     /// What was asked for this.
     pub evidence: Vec<Evidence>,
+}
+
+impl Uses {
+    /// Adds the answers to further questions.
+    pub fn extend(&mut self, more: Self) {
+        self.of.extend(more.of);
+        self.users.extend(more.users);
+        self.evidence.extend(more.evidence);
+    }
 }
 
 /// Pairs of a used resource's id and its user's id.

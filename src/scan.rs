@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
-use crate::evidence::{Evidence, Inventory, Listing, Observer, Question, Step, UserPairs};
+use crate::evidence::{Evidence, Inventory, Listing, Observer, Question, Step, UserPairs, Uses};
 use crate::kinds::{self, Kind, Malformed, Next, PageOf};
 use crate::model::{Place, Reference, Resource};
 use crate::wire::{ApiError, Client};
@@ -121,9 +121,33 @@ struct Walk {
 }
 
 impl Walk {
-    /// Reads the listing from its first page to its last.
+    /// Reads the listing from its first page to its last, and the count beside
+    /// it where the pages do not have one. What changes in between makes them
+    /// disagree, and then both are read again.
     async fn run(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
-        let Target { kind, place, .. } = target;
+        let count = async {
+            let Some(call) = target.kind.count(&target.place) else {
+                return Ok(None);
+            };
+            let body = client.send(&call).await?;
+            Ok::<_, Broken>(Some(target.kind.read_count(&body)?))
+        };
+        let (pages, count) = tokio::join!(self.pages(client, target), count);
+        pages?;
+        if let Some(count) = count? {
+            self.requests += 1;
+            self.total = Some(count);
+        }
+        match self.total {
+            Some(total) if total != self.items.len() as u64 => Err(Broken::Disagrees(format!(
+                "{} were listed where the provider counts {total}",
+                self.items.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn pages(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
         self.items.clear();
         self.total = None;
         let mut seen = HashSet::new();
@@ -155,17 +179,7 @@ impl Walk {
                 }
             }
         }
-        if let Some(call) = kind.count(place) {
-            self.requests += 1;
-            self.total = Some(kind.read_count(&client.send(&call).await?)?);
-        }
-        match self.total {
-            Some(total) if total != self.items.len() as u64 => Err(Broken::Disagrees(format!(
-                "{} were listed where the provider counts {total}",
-                self.items.len()
-            ))),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Reads one page and gives how the listing goes on.
@@ -227,11 +241,12 @@ impl Walk {
 /// asked is written down as not told.
 pub async fn answer(
     client: &Client,
-    inventory: &mut Inventory,
+    inventory: &Inventory,
     questions: &[Question],
     budget: &mut usize,
     observer: &dyn Observer,
-) {
+) -> Uses {
+    let mut answered = Uses::default();
     observer.step(Step::Asking(questions.len()));
     let mut about_one = Vec::new();
     for question in questions {
@@ -242,7 +257,7 @@ pub async fn answer(
                     Broken::Refused(error) => error.to_string(),
                     Broken::Disagrees(why) => why,
                 });
-                inventory.uses.evidence.push(Evidence {
+                answered.evidence.push(Evidence {
                     source: format!("{}.{}.users", kind.0.api.key(), kind.name()),
                     scope: place.to_string(),
                     requests: answer.as_ref().map_or(1, |(_, requests)| *requests),
@@ -255,7 +270,7 @@ pub async fn answer(
                 });
                 let key = (*kind, Place::clone(place));
                 let pairs = answer.map(|(pairs, _)| pairs);
-                inventory.uses.users.insert(key, pairs);
+                answered.users.insert(key, pairs);
             }
             Question::Uses { resource } => about_one.push(*resource),
         }
@@ -280,18 +295,18 @@ pub async fn answer(
         .collect()
         .await;
     if !about_one.is_empty() {
-        inventory
-            .uses
+        answered
             .evidence
             .push(reading(resources, &answers, left.len()));
     }
-    inventory.uses.of.extend(answers);
+    answered.of.extend(answers);
     let unaffordable = "the budget for reading references is used up; raise --reference-reads \
                         or run again when more of the quota is free";
-    inventory.uses.of.extend(
+    answered.of.extend(
         left.iter()
             .map(|index| (*index, Err(unaffordable.to_owned()))),
     );
+    answered
 }
 
 /// The evidence of having read what resources use.
@@ -367,32 +382,21 @@ async fn users(client: &Client, kind: &str, place: &Place) -> Result<(UserPairs,
     Ok((pairs, u32::try_from(pages).unwrap_or(u32::MAX)))
 }
 
-/// Finds the zones of an account by name or id.
-pub async fn zones(
-    client: &Client,
-    account: &str,
-    wanted: &[String],
-) -> Vec<Result<Place, Evidence>> {
-    join_all(wanted.iter().map(|zone| async move {
-        kinds::cloudflare::zone(client_answer(client, account, zone).await, account, zone).map_err(
-            |why| Evidence {
-                source: "cloudflare.zone".to_owned(),
-                scope: format!("zone {zone}"),
-                requests: 1,
-                items: 0,
-                total: None,
-                complete: false,
-                gap: Some(why),
-                needed: true,
-            },
-        )
-    }))
-    .await
-}
-
-async fn client_answer(client: &Client, account: &str, zone: &str) -> Result<Bytes, String> {
-    client
-        .send(&kinds::cloudflare::find_zone(account, zone))
+/// Finds a zone of an account by name or id.
+pub async fn zone(client: &Client, account: &str, wanted: &str) -> Result<Place, Evidence> {
+    let answer = client
+        .send(&kinds::cloudflare::find_zone(account, wanted))
         .await
         .map_err(|error| error.to_string())
+        .and_then(|body| kinds::cloudflare::zone(&body, account, wanted));
+    answer.map_err(|why| Evidence {
+        source: "cloudflare.zone".to_owned(),
+        scope: format!("zone {wanted}"),
+        requests: 1,
+        items: 0,
+        total: None,
+        complete: false,
+        gap: Some(why),
+        needed: true,
+    })
 }

@@ -204,17 +204,38 @@ struct Audit<'a> {
 struct Places {
     /// By policy file.
     of_files: Vec<BTreeSet<Place>>,
-    /// Every place with the kinds that rules need in it.
+    /// Every place that is known by its id, with the kinds that rules need in
+    /// it.
     needed: BTreeMap<Place, BTreeSet<KindRef>>,
     /// Places and providers that cannot be seen.
     gaps: Vec<Evidence>,
 }
 
+impl Places {
+    fn need(&mut self, place: Place, kinds: BTreeSet<KindRef>) {
+        self.needed.entry(place).or_default().extend(kinds);
+    }
+}
+
+/// A zone that a policy file names.
+struct WantedZone {
+    file: usize,
+    account: String,
+    zone: String,
+    /// The kinds that the file's rules need in it.
+    needed: BTreeSet<KindRef>,
+}
+
 impl Audit<'_> {
     async fn report(&self) -> Result<Report, Failure> {
-        let places = self.places().await?;
-        let targets = self.targets(&places);
-        let mut inventory = scan::inventory(self.client, &targets, self.progress).await;
+        let (mut places, zones) = self.places()?;
+        // Zones have to be looked up first; the others need not wait for that.
+        let elsewhere = self.targets(&places.needed);
+        let (mut inventory, in_zones) = tokio::join!(
+            scan::inventory(self.client, &elsewhere, self.progress),
+            self.in_zones(&zones, &mut places)
+        );
+        inventory.extend(in_zones);
         let jurisdictions: Vec<_> = self
             .policies
             .files
@@ -238,8 +259,14 @@ impl Audit<'_> {
             now: self.connection.clock.start(),
         };
         // Resources were read before this, so none is younger than its roots.
-        let roots = self.roots(&inventory, &law).await;
-        let marking = self.mark(&mut inventory, &roots, &law).await;
+        let early = mark::early_questions(&inventory, &law);
+        let mut budget = self.limits.reference_reads;
+        let (roots, uses) = tokio::join!(
+            self.roots(&inventory, &law),
+            scan::answer(self.client, &inventory, &early, &mut budget, self.progress)
+        );
+        inventory.uses.extend(uses);
+        let marking = self.mark(&mut inventory, &roots, &law, budget).await;
         let brakes = brakes(&inventory, &marking, self.limits.brake, self.only.is_some());
         let plan = plan(&inventory, &marking, self.limits.max_deletions);
         Ok(Report::of(Run {
@@ -261,8 +288,8 @@ impl Audit<'_> {
         inventory: &mut Inventory,
         roots: &Roots,
         law: &Law<'l>,
+        mut budget: usize,
     ) -> Marking<'l> {
-        let mut budget = self.limits.reference_reads;
         loop {
             let marking = mark::mark(inventory, roots, law.clone());
             if marking.questions.is_empty() {
@@ -320,20 +347,23 @@ impl Audit<'_> {
             .ok()
     }
 
-    /// Resolves every file's scope to places.
-    async fn places(&self) -> Result<Places, Failure> {
+    /// Every file's scope as places, and the zones that have to be looked up.
+    fn places(&self) -> Result<(Places, Vec<WantedZone>), Failure> {
         let mut places = Places::default();
-        for policy in &self.policies.files {
-            let of_file = self.places_of(policy, &mut places).await?;
+        let mut zones = Vec::new();
+        for (file, policy) in self.policies.files.iter().enumerate() {
+            let of_file = self.places_of(file, policy, &mut places, &mut zones)?;
             places.of_files.push(of_file);
         }
-        Ok(places)
+        Ok((places, zones))
     }
 
-    async fn places_of(
+    fn places_of(
         &self,
+        file: usize,
         policy: &Policy,
         places: &mut Places,
+        zones: &mut Vec<WantedZone>,
     ) -> Result<BTreeSet<Place>, Failure> {
         let needed = settings::needed(policy);
         for api in [Api::Cloudflare, Api::Neon] {
@@ -351,9 +381,7 @@ impl Audit<'_> {
                     "no credentials: set {variable} ({} needs them)",
                     policy.path
                 );
-                places
-                    .gaps
-                    .push(gap(api.key(), &kinds.join(", "), why, true));
+                places.gaps.push(gap(api.key(), &kinds.join(", "), why));
             }
         }
         let configured: BTreeSet<_> = needed
@@ -373,45 +401,63 @@ impl Audit<'_> {
                 .filter(|kind| kind.0.place == sort)
                 .collect()
         };
-        let mut found = Vec::new();
+        let mut found = BTreeSet::new();
         if self.client.has(Api::Neon) {
-            found.extend(scope.projects.iter().cloned().map(Place::Project));
+            for project in &scope.projects {
+                found.insert(Place::Project(project.clone()));
+                places.need(Place::Project(project.clone()), of_sort(PlaceSort::Project));
+            }
         }
-        if let Some(account) = scope
-            .account
-            .as_ref()
-            .filter(|_| self.client.has(Api::Cloudflare))
-        {
-            found.push(Place::Account(account.clone()));
-            for zone in scan::zones(self.client, account, &scope.zones).await {
-                match zone {
-                    Ok(zone) => found.push(zone),
-                    Err(mut evidence) => {
-                        evidence.needed = !of_sort(PlaceSort::Zone).is_empty();
-                        places.gaps.push(evidence);
+        if let Some(account) = scope.account.filter(|_| self.client.has(Api::Cloudflare)) {
+            found.insert(Place::Account(account.clone()));
+            places.need(Place::Account(account.clone()), of_sort(PlaceSort::Account));
+            zones.extend(scope.zones.into_iter().map(|zone| WantedZone {
+                file,
+                account: account.clone(),
+                zone,
+                needed: of_sort(PlaceSort::Zone),
+            }));
+        }
+        Ok(found)
+    }
+
+    /// Looks zones up and lists what is in them.
+    async fn in_zones(&self, zones: &[WantedZone], places: &mut Places) -> Inventory {
+        let mut needed: BTreeMap<Place, BTreeSet<KindRef>> = BTreeMap::new();
+        let answers = futures::future::join_all(
+            zones
+                .iter()
+                .map(|wanted| scan::zone(self.client, &wanted.account, &wanted.zone)),
+        );
+        for (wanted, answer) in zones.iter().zip(answers.await) {
+            match answer {
+                Ok(zone) => {
+                    if let Some(of_file) = places.of_files.get_mut(wanted.file) {
+                        of_file.insert(zone.clone());
                     }
+                    needed
+                        .entry(zone)
+                        .or_default()
+                        .extend(wanted.needed.iter().copied());
+                }
+                Err(mut evidence) => {
+                    evidence.needed = !wanted.needed.is_empty();
+                    places.gaps.push(evidence);
                 }
             }
         }
-        for place in &found {
-            let sort = match place {
-                Place::Account(_) => PlaceSort::Account,
-                Place::Zone { .. } => PlaceSort::Zone,
-                Place::Project(_) => PlaceSort::Project,
-            };
-            places
-                .needed
-                .entry(place.clone())
-                .or_default()
-                .extend(of_sort(sort));
-        }
-        Ok(found.into_iter().collect())
+        scan::inventory(self.client, &self.targets(&needed), self.progress).await
     }
 
     /// What to list: every kind in its places, those that others depend on
     /// included.
-    fn targets(&self, places: &Places) -> Vec<Target> {
-        let needed: BTreeSet<KindRef> = places.needed.values().flatten().copied().collect();
+    fn targets(&self, places: &BTreeMap<Place, BTreeSet<KindRef>>) -> Vec<Target> {
+        let needed: BTreeSet<KindRef> = self
+            .policies
+            .files
+            .iter()
+            .flat_map(settings::needed)
+            .collect();
         let depends = |kind: &dyn Kind| {
             let about = kind.about().0;
             needed.iter().any(|needed| {
@@ -427,7 +473,7 @@ impl Audit<'_> {
                 })
         };
         let mut targets = Vec::new();
-        for (place, needed_here) in &places.needed {
+        for (place, needed_here) in places {
             let place = Arc::new(place.clone());
             for kind in kinds::KINDS.iter().chain(kinds::REFERRERS) {
                 let about = kind.about();
@@ -450,7 +496,7 @@ impl Audit<'_> {
     }
 }
 
-fn gap(source: &str, scope: &str, why: String, needed: bool) -> Evidence {
+fn gap(source: &str, scope: &str, why: String) -> Evidence {
     Evidence {
         source: source.to_owned(),
         scope: scope.to_owned(),
@@ -459,6 +505,6 @@ fn gap(source: &str, scope: &str, why: String, needed: bool) -> Evidence {
         total: None,
         complete: false,
         gap: Some(why),
-        needed,
+        needed: true,
     }
 }

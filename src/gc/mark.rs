@@ -71,6 +71,18 @@ pub struct Judgement {
     pub in_focus: bool,
 }
 
+impl Default for Judgement {
+    /// Nothing is known of it, so it is kept.
+    fn default() -> Self {
+        Self {
+            verdict: Verdict::Unclaimed(Unclaimed::NoRule),
+            reading: None,
+            others: Vec::new(),
+            in_focus: true,
+        }
+    }
+}
+
 /// The outcome of a mark.
 #[derive(Debug)]
 pub struct Marking<'p> {
@@ -124,6 +136,41 @@ pub fn claims(inventory: &Inventory, law: &Law<'_>) -> Vec<BTreeSet<PullRequestN
     claims
 }
 
+/// Questions whose answers will be needed as soon as a claimed resource turns
+/// out dead, and that one short list answers; asked beside the roots.
+pub fn early_questions(inventory: &Inventory, law: &Law<'_>) -> Vec<Question> {
+    let mut claimed: BTreeSet<(KindRef, &Arc<Place>)> = BTreeSet::new();
+    for resource in &inventory.resources {
+        let key = (resource.kind, &resource.place);
+        if !claimed.contains(&key) {
+            let is_claimed = law.jurisdictions.iter().any(|jurisdiction| {
+                jurisdiction.places.contains(&resource.place)
+                    && jurisdiction
+                        .policy
+                        .rules
+                        .iter()
+                        .any(|rule| !rule.read(resource).is_empty())
+            });
+            if is_claimed {
+                claimed.insert(key);
+            }
+        }
+    }
+    let only_itself = |kind: KindRef, place: &Arc<Place>| {
+        !claimed.iter().any(|(other, at)| {
+            *other != kind && *at == place && kind.0.uses.contains(&other.name())
+        })
+    };
+    claimed
+        .iter()
+        .filter(|(kind, place)| kind.0.users_listed && only_itself(*kind, place))
+        .map(|(kind, place)| Question::Users {
+            kind: *kind,
+            place: Arc::clone(place),
+        })
+        .collect()
+}
+
 /// Marks every resource.
 pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'p> {
     let managed = Managed::of(inventory, &law);
@@ -139,20 +186,15 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'
         std::thread::available_parallelism().map_or(1, usize::from)
     };
     let chunk = resources.len().div_ceil(threads).max(1);
-    let mut judgements = Vec::with_capacity(resources.len());
+    // Filled in place, so that a million judgements are never there twice.
+    let mut judgements = vec![Judgement::default(); resources.len()];
     if threads == 1 {
-        judgements.extend(judge.all(resources));
+        judge.all(resources, &mut judgements);
     } else {
         std::thread::scope(|scope| {
-            let parts: Vec<_> = resources
-                .chunks(chunk)
-                .map(|part| scope.spawn(|| judge.all(part).collect::<Vec<_>>()))
-                .collect();
-            for part in parts {
-                match part.join() {
-                    Ok(part) => judgements.extend(part),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
+            let parts = resources.chunks(chunk).zip(judgements.chunks_mut(chunk));
+            for (part, judgements) in parts {
+                scope.spawn(|| judge.all(part, judgements));
             }
         });
     }
@@ -204,25 +246,23 @@ struct Judge<'a, 'p> {
 }
 
 impl<'a> Judge<'a, '_> {
-    fn all(&self, resources: &'a [Resource]) -> impl Iterator<Item = Judgement> {
+    fn all(&self, resources: &[Resource], judgements: &mut [Judgement]) {
         // Resources come place by place, so the last answer mostly serves again.
-        let mut place: Option<(&Place, Vec<usize>)> = None;
-        resources.iter().map(move |resource| {
-            let known = matches!(&place, Some((known, _)) if std::ptr::eq(*known, &raw const *resource.place));
-            if !known {
-                let holds = self
-                    .law
-                    .jurisdictions
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, jurisdiction)| jurisdiction.places.contains(&resource.place))
-                    .map(|(index, _)| index)
-                    .collect();
-                place = Some((&*resource.place, holds));
+        let mut last: Option<&Arc<Place>> = None;
+        let mut holds = Vec::new();
+        for (resource, judgement) in resources.iter().zip(judgements) {
+            if !last.is_some_and(|last| Arc::ptr_eq(last, &resource.place)) {
+                last = Some(&resource.place);
+                holds.clear();
+                let jurisdictions = self.law.jurisdictions.iter().enumerate();
+                holds.extend(
+                    jurisdictions
+                        .filter(|(_, jurisdiction)| jurisdiction.places.contains(&resource.place))
+                        .map(|(index, _)| index),
+                );
             }
-            let holds = place.as_ref().map_or(&[][..], |(_, holds)| holds);
-            self.one(resource, holds)
-        })
+            *judgement = self.one(resource, &holds);
+        }
     }
 
     fn one(&self, resource: &Resource, holds: &[usize]) -> Judgement {
@@ -645,6 +685,42 @@ enum UsedBy {
     Other(Box<str>),
 }
 
+/// The ids and names that anything refers to: mostly far fewer than there are
+/// resources, so that only these are indexed.
+#[derive(Default)]
+struct Wanted<'a> {
+    ids: HashSet<&'a str>,
+    names: HashSet<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(inventory: &'a Inventory) -> Self {
+        let mut wanted = Self::default();
+        wanted.ids.extend(
+            inventory
+                .resources
+                .iter()
+                .filter_map(|resource| resource.parent.as_deref()),
+        );
+        for pairs in inventory.uses.users.values().flatten() {
+            for (used, user) in pairs {
+                wanted.ids.extend([&**used, &**user]);
+            }
+        }
+        for reference in inventory.uses.of.values().flatten().flatten() {
+            match &reference.key {
+                ReferenceKey::Id(id) => wanted.ids.insert(id),
+                ReferenceKey::Name(name) => wanted.names.insert(name),
+            };
+        }
+        wanted
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.names.is_empty()
+    }
+}
+
 /// Lets what stays keep what it uses.
 struct Propagation<'a> {
     inventory: &'a Inventory,
@@ -657,20 +733,18 @@ struct Propagation<'a> {
 impl<'a> Propagation<'a> {
     fn new(inventory: &'a Inventory, law: &'a Law<'_>, judgements: &'a mut [Judgement]) -> Self {
         let kinds = law.kinds;
-        let linked = |resource: &Resource| {
-            !resource.kind.0.uses.is_empty()
-                || kinds
-                    .iter()
-                    .any(|kind| kind.0.uses.contains(&resource.kind.name()))
-                || resource.parent.is_some()
-        };
+        let wanted = Wanted::of(inventory);
         let mut by_id = HashMap::new();
         let mut by_name = HashMap::new();
-        for (index, resource) in inventory.resources.iter().enumerate() {
-            if linked(resource) {
+        if !wanted.is_empty() {
+            for (index, resource) in inventory.resources.iter().enumerate() {
                 let kind = resource.kind.name();
-                by_id.insert((kind, &*resource.place, &*resource.id), index);
-                by_name.insert((kind, &*resource.place, &*resource.name), index);
+                if wanted.ids.contains(&*resource.id) {
+                    by_id.insert((kind, &*resource.place, &*resource.id), index);
+                }
+                if wanted.names.contains(&*resource.name) {
+                    by_name.insert((kind, &*resource.place, &*resource.name), index);
+                }
             }
         }
         let mut users: HashMap<usize, Vec<UsedBy>> = HashMap::new();

@@ -1,6 +1,5 @@
 //! Cloudflare's envelope and page numbers, which its kinds share.
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -104,13 +103,12 @@ struct ZoneAccount {
 }
 
 /// Reads the answer to [`find_zone`].
-pub fn zone(body: Result<Bytes, String>, account: &str, wanted: &str) -> Result<Place, String> {
-    let body = body?;
+pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, String> {
     let found = if is_id(wanted) {
-        let (zone, _) = open::<Zone>(&body).map_err(|error| error.to_string())?;
+        let (zone, _) = open::<Zone>(body).map_err(|error| error.to_string())?;
         Some(zone)
     } else {
-        let (zones, _) = open::<Vec<Zone>>(&body).map_err(|error| error.to_string())?;
+        let (zones, _) = open::<Vec<Zone>>(body).map_err(|error| error.to_string())?;
         zones
             .into_iter()
             .find(|zone| zone.name.eq_ignore_ascii_case(wanted))

@@ -77,6 +77,7 @@ pub struct Template {
     caseless: bool,
     /// The shortest name that could fit, in bytes.
     shortest: usize,
+    has_any: bool,
     literal_text: Box<str>,
 }
 
@@ -118,10 +119,12 @@ impl Template {
             })
             .collect::<String>()
             .into();
+        let has_any = parts.iter().any(|part| matches!(part, Part::Any(_)));
         Ok(Self {
             parts,
             caseless,
             shortest,
+            has_any,
             literal_text,
         })
     }
@@ -182,6 +185,17 @@ impl Template {
         } else {
             name
         };
+        if !self.has_any {
+            let mut found = Vec::new();
+            self.plainly(0, name, 0, &mut Captures::default(), &mut found);
+            found.sort_unstable();
+            found.dedup();
+            return if found.len() > MOST_READINGS {
+                Fits::TooMany
+            } else {
+                Fits::Ways(found)
+            };
+        }
         let Some(finishes) = self.finishes(name) else {
             return Fits::Ways(Vec::new());
         };
@@ -196,6 +210,47 @@ impl Template {
             Fits::Ways(search.found.into_iter().collect())
         } else {
             Fits::TooMany
+        }
+    }
+
+    /// Reads a name by a template without `{any}`, where only words that begin
+    /// alike leave a choice.
+    fn plainly(
+        &self,
+        index: usize,
+        name: &str,
+        at: usize,
+        captures: &mut Captures,
+        found: &mut Vec<Captures>,
+    ) {
+        let Some(part) = self.parts.get(index) else {
+            if at == name.len() && found.len() <= MOST_READINGS {
+                found.push(captures.clone());
+            }
+            return;
+        };
+        match part {
+            Part::Literal(literal) => {
+                if name[at..].starts_with(&**literal) {
+                    self.plainly(index + 1, name, at + literal.len(), captures, found);
+                }
+            }
+            Part::PullRequest => {
+                if let Some((number, end)) = number(name, at) {
+                    captures.pull_request = Some(number);
+                    self.plainly(index + 1, name, end, captures, found);
+                    captures.pull_request = None;
+                }
+            }
+            Part::Word { name: list, words } => {
+                for word in words.iter().filter(|word| name[at..].starts_with(&***word)) {
+                    captures.words.push((list.clone(), word.clone()));
+                    self.plainly(index + 1, name, at + word.len(), captures, found);
+                    captures.words.pop();
+                }
+            }
+            // Not reached: such templates are read by the search below.
+            Part::Any(_) => {}
         }
     }
 

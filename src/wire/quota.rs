@@ -91,7 +91,7 @@ impl Quota {
     /// token of a workflow, which its headers tell) and 100 at a time.
     pub fn of(api: Api, cloudflare_share: f64) -> Self {
         let (limit, window, per_second, burst, in_flight, share) = match api {
-            Api::Cloudflare => (1_200, 300, 150, 40, 40, cloudflare_share),
+            Api::Cloudflare => (1_200, 300, 150, 50, 40, cloudflare_share),
             Api::Neon => (700, 60, 10, 20, 10, 1.0),
             Api::GitHub => (5_000, 3_600, 30, 30, 16, 1.0),
         };

@@ -1,0 +1,338 @@
+//! `cargo bench`: requests, time and memory of an audit, against the stand-in
+//! with 50 ms of latency. It prints figures and judges nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a benchmark prints, and one that fails should say where"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use preview_gc::evidence::{Evidence, Inventory, Listing, PullRequest, RepositoryRoots, Roots};
+use preview_gc::gc::mark::{Jurisdiction, Law, mark};
+use preview_gc::kinds;
+use preview_gc::model::{Place, PullRequestNumber, Repository, Resource, Time};
+use preview_gc::policy::{Environment, Policies, Source, Vocabulary};
+use serde_json::{Value, json};
+
+const LATENCY: Duration = Duration::from_millis(50);
+
+fn main() {
+    if std::env::args().any(|argument| argument == "mark") {
+        mark_a_million();
+        return;
+    }
+    for references in [false, true] {
+        audit(references);
+    }
+    let status = Command::new(std::env::current_exe().expect("a path"))
+        .arg("mark")
+        .status()
+        .expect("it starts again");
+    assert!(status.success());
+    start_up();
+}
+
+/// 1,000 branches, 500 Workers, 300 namespaces, 3,000 records, 400 open and
+/// 800 closed pull requests.
+fn world(references: bool) -> Value {
+    let at = "2026-01-01T00:00:00Z";
+    let repository = "acme/shop";
+    let mut pulls = Vec::new();
+    for number in 1..=1_200 {
+        let open = number % 3 == 0;
+        let closed_at = (!open).then_some("2026-01-02T00:00:00Z");
+        pulls.push(json!({
+            "number": number, "state": if open { "open" } else { "closed" }, "merged": !open,
+            "head_ref": format!("b{number}"), "head_repo": repository,
+            "updated_at": "2026-01-02T00:00:00Z", "closed_at": closed_at,
+        }));
+    }
+    let mut resources = vec![
+        json!({"kind": "neon_branch", "name": "main", "created_at": at, "attributes": {"default": true}}),
+    ];
+    let mut add = |kind: &str, name: String, attributes: Value| {
+        resources.push(json!({"kind": kind, "name": name, "created_at": at, "updated_at": at, "attributes": attributes}));
+    };
+    for number in 1..1_000 {
+        add(
+            "neon_branch",
+            format!("preview/pr-{number}"),
+            json!({"parent": "main"}),
+        );
+    }
+    for number in 1..=500 {
+        // With references every Worker stays, so each may use a namespace.
+        let name = if references {
+            format!("worker-{number}")
+        } else {
+            format!("api-preview-{}", number + 700)
+        };
+        add("worker", name, json!({"bindings": []}));
+    }
+    for number in 1..=300 {
+        // Without references all of them belong to open pull requests.
+        let number = if references { number } else { number * 3 };
+        add(
+            "kv_namespace",
+            format!("api-preview-{number}-cache"),
+            json!({}),
+        );
+    }
+    for number in 1..=3_000 {
+        let name = format!("api-preview-{}-{}.acme.example", number % 1_200 + 1, number);
+        add(
+            "dns_record",
+            name,
+            json!({"type": "CNAME", "content": "acme.example", "proxied": true, "managed": false}),
+        );
+    }
+    json!({"repository": repository, "now": "2026-02-01T00:00:00Z", "pull_requests": pulls, "git_branches": ["main"], "resources": resources})
+}
+
+const POLICY: &str = r#"
+repository = "acme/shop"
+[[rule]]
+id = "workers"
+kind = "worker"
+name = "api-preview-{pr}"
+dead-when = "closed"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "api-preview-{pr}-cache"
+dead-when = "closed"
+grace = "0s"
+[[rule]]
+id = "records"
+kind = "dns_record"
+name = "api-preview-{pr}-{any:0-9}.acme.example"
+dead-when = "closed"
+[[rule]]
+id = "branches"
+kind = "neon_branch"
+name = "preview/pr-{pr}"
+dead-when = "closed"
+"#;
+
+fn audit(references: bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it can be written");
+        path.display().to_string()
+    };
+    let world = file("world.json", &world(references).to_string());
+    let policy = file("policy.toml", POLICY);
+    let server =
+        support::Server::start(&["--world", &world, "--latency-ms", "50", "--quota", "off"]);
+    let begin = Instant::now();
+    let output = server
+        .program()
+        .args([
+            "audit",
+            "--quiet",
+            "--format",
+            "json",
+            "--policies",
+            &policy,
+        ])
+        .output()
+        .expect("it runs");
+    let wall = begin.elapsed();
+    let (report, code) = support::report(&output);
+    let spent: u64 = ["cloudflare", "github", "neon"]
+        .iter()
+        .filter_map(|api| report["quota"][api]["spent"].as_u64())
+        .sum();
+    let reads = report["evidence"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|evidence| evidence["source"] == "cloudflare.worker.uses")
+        .filter_map(|evidence| evidence["requests"].as_u64())
+        .sum::<u64>();
+    // Ten pages of branches, four pages of open pull requests, then all closed
+    // ones side by side.
+    let chain = LATENCY * (10 + 4 + 1);
+    let longest = chain.max(Duration::from_secs_f64(reads as f64 / 150.0));
+    println!(
+        "audit {} references: exit {code}, {} garbage, {spent} requests ({reads} of them settings reads), \
+         {:.2} s, longest dependent chain {:.2} s, ratio {:.2}",
+        if references { "with" } else { "without" },
+        report["summary"]["verdicts"]["garbage"],
+        wall.as_secs_f64(),
+        longest.as_secs_f64(),
+        wall.as_secs_f64() / longest.as_secs_f64(),
+    );
+}
+
+fn mark_a_million() {
+    const RESOURCES: u32 = 1_000_000;
+    let kinds = kinds::vocabulary();
+    let worker = *kinds
+        .iter()
+        .find(|kind| kind.name() == "worker")
+        .expect("Workers");
+    let rules: String = (0..100)
+        .map(|index| {
+            format!("[[rule]]\nid = \"r{index}\"\nkind = \"worker\"\nname = \"app{index:02}-preview-{{pr}}\"\ndead-when = \"closed\"\n")
+        })
+        .collect();
+    let source = Source {
+        path: "bench.toml".to_owned(),
+        text: format!("repository = \"acme/shop\"\n{rules}"),
+    };
+    let vocabulary = Vocabulary {
+        kinds: &kinds,
+        unscanned: &[],
+    };
+    let environment = Environment {
+        lookup: &|_| None,
+        repository: None,
+    };
+    let loaded = Policies::read(&[source], &vocabulary, &environment).expect("a valid policy");
+    let policy = &loaded.policies.files[0];
+    let place = Arc::new(Place::Account("a".to_owned()));
+    let at = Time::At("2026-01-01T00:00:00Z".parse().expect("a time"));
+    let resources: Vec<Resource> = (0..RESOURCES)
+        .map(|index| {
+            let name: Box<str> =
+                format!("app{:02}-preview-{}", index % 100, index % 5_000 + 1).into();
+            Resource {
+                kind: worker,
+                place: place.clone(),
+                id: format!("{name}.{index}").into(),
+                name,
+                incarnation: None,
+                created_at: at,
+                changed_at: at,
+                expires_at: None,
+                protection: None,
+                parent: None,
+                attributes: Vec::new(),
+            }
+        })
+        .collect();
+    let evidence = Evidence {
+        source: "bench".to_owned(),
+        scope: String::new(),
+        requests: 1,
+        items: resources.len(),
+        total: None,
+        complete: true,
+        gap: None,
+        needed: true,
+    };
+    let mut inventory = Inventory {
+        listings: vec![Listing {
+            kind: worker,
+            place: place.clone(),
+            evidence,
+            allowance: None,
+        }],
+        resources,
+        ..Inventory::default()
+    };
+    inventory
+        .uses
+        .users
+        .insert((worker, Place::clone(&place)), Ok(Vec::new()));
+    let pull_requests = (1..=5_000)
+        .map(|number| {
+            let state = if number % 3 == 0 {
+                PullRequest::Open {
+                    title: "".into(),
+                    opened_at: None,
+                }
+            } else {
+                let closed_at = "2026-01-02T00:00:00Z".parse().ok();
+                PullRequest::Closed {
+                    title: "".into(),
+                    opened_at: None,
+                    closed_at,
+                    merged: false,
+                    merged_at: None,
+                }
+            };
+            (PullRequestNumber::new(number).expect("a number"), state)
+        })
+        .collect();
+    let mut roots = Roots::default();
+    let repository = Repository::parse("acme/shop").expect("a name");
+    roots.repositories.insert(
+        repository,
+        RepositoryRoots {
+            pull_requests,
+            ..RepositoryRoots::default()
+        },
+    );
+    let jurisdictions = [Jurisdiction {
+        policy,
+        places: BTreeSet::from([Place::clone(&place)]),
+    }];
+    let law = Law {
+        jurisdictions: &jurisdictions,
+        kinds: &kinds,
+        grace: TimeDelta::hours(24),
+        only: None,
+        now: "2026-02-01T00:00:00Z".parse().expect("a time"),
+    };
+    let begin = Instant::now();
+    let marking = mark(&inventory, &roots, law);
+    let wall = begin.elapsed();
+    let garbage = marking
+        .judgements
+        .iter()
+        .filter(|judgement| judgement.verdict.is_garbage())
+        .count();
+    println!(
+        "mark: {RESOURCES} resources, 100 rules: {:.2} s, {:.0} per second, {garbage} garbage, peak memory {}",
+        wall.as_secs_f64(),
+        f64::from(RESOURCES) / wall.as_secs_f64(),
+        peak_memory(),
+    );
+}
+
+/// The process's peak memory, where the system tells.
+fn peak_memory() -> String {
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| {
+            let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+            Some(
+                line.split_whitespace()
+                    .skip(1)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
+        })
+        .unwrap_or_else(|| "not told by this system".to_owned())
+}
+
+fn start_up() {
+    let mut times: Vec<Duration> = (0..21)
+        .map(|_| {
+            let begin = Instant::now();
+            let output = support::run(&["--help"]);
+            assert!(output.status.success());
+            begin.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    println!(
+        "--help: median {:.1} ms",
+        times[times.len() / 2].as_secs_f64() * 1_000.0
+    );
+}

@@ -1,0 +1,126 @@
+//! What several tests need: the program as its user runs it, and the stand-in
+//! as a child process.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "each test uses a part of it, and a test that fails should say where"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The program with an environment that has nothing of the machine's.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_preview-gc"));
+    command.env_clear().current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+/// Runs the program to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    program()
+        .args(arguments)
+        .output()
+        .expect("the program starts")
+}
+
+/// A file of the tests.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(name)
+}
+
+/// The stand-in as a child process.
+pub struct Server {
+    child: Child,
+    pub environment: Vec<(String, String)>,
+}
+
+impl Server {
+    /// Starts `preview-gc sandbox` and waits until it is ready.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = program()
+            .arg("sandbox")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let mut environment = Vec::new();
+        for line in BufReader::new(stdout).lines() {
+            let line = line.expect("stdout is text");
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line
+                .strip_prefix("export ")
+                .and_then(|line| line.split_once('='))
+                .expect("only exports are printed");
+            environment.push((name.to_owned(), value.trim_matches('\'').to_owned()));
+        }
+        Self { child, environment }
+    }
+
+    /// The program, pointed at this stand-in.
+    pub fn program(&self) -> Command {
+        let mut command = program();
+        command.envs(self.environment.iter().cloned());
+        command
+    }
+
+    fn address(&self) -> String {
+        let (_, base) = self
+            .environment
+            .iter()
+            .find(|(name, _)| name == "NEON_API_HOST")
+            .expect("the stand-in names its address");
+        let rest = base.strip_prefix("http://").expect("plain HTTP");
+        rest.split('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// Asks one of the stand-in's doors.
+    pub fn door(&self, method: &str, path: &str, body: &str) -> Value {
+        let address = self.address();
+        let mut stream = TcpStream::connect(&address).expect("the stand-in listens");
+        write!(
+            stream,
+            "{method} /_sandbox/{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("the door takes the request");
+        let mut answer = String::new();
+        stream
+            .read_to_string(&mut answer)
+            .expect("the door answers");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        serde_json::from_str(body).expect("the door answers JSON")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The JSON report of a run, and its exit code.
+pub fn report(output: &Output) -> (Value, i32) {
+    let code = output.status.code().expect("it was not killed");
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "no JSON ({error}): {}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    (report, code)
+}
