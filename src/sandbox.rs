@@ -1,5 +1,6 @@
 //! The stand-in cloud.
 
+pub mod cloudflare;
 pub mod face;
 pub mod message;
 pub mod world;

@@ -25,3 +25,24 @@ pub struct Resource {
     #[serde(default)]
     pub attributes: Map<String, Value>,
 }
+
+/// The Cloudflare account of a world.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id, 32 hex digits; a stable one is made when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A DNS zone of a world.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Zone {
+    /// Its id, 32 hex digits; a stable one is made when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its domain name.
+    pub name: String,
+}

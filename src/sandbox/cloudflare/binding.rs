@@ -1,0 +1,181 @@
+//! What a Worker's version is bound to, between the world's form
+//! (`{type, name, target}` by name) and the API's (by id where it has ids).
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use super::identity;
+use crate::sandbox::face::Refusal;
+
+/// One binding.
+#[derive(Debug, Clone)]
+pub(super) struct Binding {
+    /// The variable in the Worker.
+    pub(super) name: String,
+    /// The API's type.
+    pub(super) kind: String,
+    target_name: Option<String>,
+    target_id: Option<String>,
+    rest: Map<String, Value>,
+}
+
+/// The ids of what can be bound by id, under type and name.
+pub(super) type Ids = HashMap<(&'static str, String), String>;
+
+/// The binding types that point at something, with the API's field for it.
+const TARGETS: [(&str, &str, Option<&str>); 6] = [
+    ("kv_namespace", "namespace_id", Some("kv_namespace")),
+    ("d1", "id", Some("d1")),
+    ("hyperdrive", "id", Some("hyperdrive")),
+    ("r2_bucket", "bucket_name", None),
+    ("queue", "queue_name", None),
+    ("service", "service", None),
+];
+
+fn by_id(kind: &str) -> Option<&'static str> {
+    TARGETS
+        .iter()
+        .find(|(name, _, _)| *name == kind)
+        .and_then(|(_, _, ids)| *ids)
+}
+
+fn field(kind: &str) -> Option<&'static str> {
+    TARGETS
+        .iter()
+        .find(|(name, _, _)| *name == kind)
+        .map(|(_, field, _)| *field)
+}
+
+impl Binding {
+    /// Reads the world's form.
+    pub(super) fn from_world(value: &Value) -> Result<Self, Refusal> {
+        let get = |name: &str| value.get(name).and_then(Value::as_str);
+        let kind = match get("type") {
+            Some("r2") => "r2_bucket",
+            Some(kind) => kind,
+            None => return Err(Refusal("a binding without a type".to_owned())),
+        };
+        let target = get("target").map(ToOwned::to_owned);
+        if field(kind).is_some() && target.is_none() {
+            return Err(Refusal(format!(
+                "a binding of type {kind} without a target"
+            )));
+        }
+        let mut rest = value.as_object().cloned().unwrap_or_default();
+        for known in ["type", "name", "target"] {
+            rest.remove(known);
+        }
+        Ok(Self {
+            name: get("name").or(target.as_deref()).unwrap_or(kind).to_owned(),
+            kind: kind.to_owned(),
+            target_name: target,
+            target_id: None,
+            rest,
+        })
+    }
+
+    /// Reads the form in which uploads carry it; `None` without name or type.
+    pub(super) fn from_api(value: &Value) -> Option<Self> {
+        let mut rest = value.as_object()?.clone();
+        let mut take = |name: &str| match rest.remove(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        let name = take("name")?;
+        let kind = take("type")?;
+        let target = match field(&kind) {
+            Some("id") if kind == "d1" => take("database_id").or_else(|| take("id")),
+            Some(field) => take(field),
+            None => None,
+        };
+        let (target_id, target_name) = if by_id(&kind).is_some() {
+            (target, None)
+        } else {
+            (None, target)
+        };
+        Some(Self {
+            name,
+            kind,
+            target_name,
+            target_id,
+            rest,
+        })
+    }
+
+    /// Finds the id of a target that the world named.
+    pub(super) fn settle(&mut self, ids: &Ids) {
+        if self.target_id.is_none()
+            && let (Some(kind), Some(name)) = (by_id(&self.kind), &self.target_name)
+        {
+            self.target_id = ids.get(&(kind, name.clone())).cloned();
+        }
+    }
+
+    /// Whether it points at this thing by name.
+    pub(super) fn points_at(&self, kind: &str, name: &str) -> bool {
+        self.kind == kind && self.target_name.as_deref() == Some(name)
+    }
+
+    /// What it points at by name.
+    pub(super) fn target(&self, kind: &str) -> Option<&str> {
+        self.target_name.as_deref().filter(|_| self.kind == kind)
+    }
+
+    /// The API's form. Secrets do not show their text.
+    pub(super) fn api(&self) -> Value {
+        let mut shown = self.rest.clone();
+        if self.kind == "secret_text" || self.kind == "secret_key" {
+            shown.retain(|name, _| !matches!(name.as_str(), "text" | "key_base64" | "key_jwk"));
+        }
+        shown.insert("name".to_owned(), json!(self.name));
+        shown.insert("type".to_owned(), json!(self.kind));
+        if let Some(field) = field(&self.kind) {
+            let target = match (by_id(&self.kind), &self.target_id, &self.target_name) {
+                (Some(_), Some(id), _) => id.clone(),
+                (Some(kind), None, Some(name)) => absent(kind, name),
+                (None, _, Some(name)) => name.clone(),
+                _ => String::new(),
+            };
+            if self.kind == "d1" {
+                shown.insert("database_id".to_owned(), json!(target));
+            }
+            shown.insert(field.to_owned(), json!(target));
+        }
+        Value::Object(shown)
+    }
+
+    /// The world's form, with the present name of what it points at.
+    pub(super) fn world(&self, names: &HashMap<&str, &str>) -> Value {
+        let mut shown = self.rest.clone();
+        for secret in ["text", "key_base64", "key_jwk"] {
+            shown.remove(secret);
+        }
+        let kind = if self.kind == "r2_bucket" {
+            "r2"
+        } else {
+            &self.kind
+        };
+        shown.insert("type".to_owned(), json!(kind));
+        shown.insert("name".to_owned(), json!(self.name));
+        let id = self.target_id.as_deref();
+        let target = id
+            .and_then(|id| names.get(id).copied())
+            .or(self.target_name.as_deref())
+            .or(id);
+        if let Some(target) = target {
+            shown.insert("target".to_owned(), json!(target));
+        }
+        Value::Object(shown)
+    }
+}
+
+/// The id of a target that does not exist: the one it would get.
+fn absent(kind: &str, name: &str) -> String {
+    let hex = identity::stable(&[kind, name]);
+    if kind == "d1" {
+        identity::uuid(&hex)
+    } else {
+        hex
+    }
+}

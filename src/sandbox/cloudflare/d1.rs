@@ -1,0 +1,155 @@
+//! D1 databases.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::Cloudflare;
+use super::answer::{Answer, Failure, Paging, object, ok, put, text};
+use super::identity::{moment, uuid};
+use crate::sandbox::face::Refusal;
+use crate::sandbox::message::Request;
+use crate::sandbox::world::Resource;
+
+/// One database.
+#[derive(Debug)]
+pub(super) struct Database {
+    /// Its name, unique in the account.
+    pub(super) name: String,
+    created: Option<DateTime<Utc>>,
+    attributes: Map<String, Value>,
+}
+
+const DATABASES: Paging = Paging::new(1000, 10, 10_000)
+    .without_total_pages()
+    .refusing_with(7400);
+
+impl Cloudflare {
+    pub(super) fn add_database(&mut self, resource: &Resource) -> Result<(), Refusal> {
+        if self.find_database(&resource.name).is_some() {
+            return Err(Refusal(format!("a d1 {} exists already", resource.name)));
+        }
+        let id = self.new_database_id(resource.id.as_deref(), &resource.name);
+        let database = Database {
+            name: resource.name.clone(),
+            created: resource.created_at,
+            attributes: resource.attributes.clone(),
+        };
+        self.databases.insert(id, database);
+        Ok(())
+    }
+
+    fn new_database_id(&mut self, named: Option<&str>, name: &str) -> String {
+        match named {
+            Some(id) => self.register.take(Some(id), "d1", name),
+            None => uuid(&self.register.give("d1", name)),
+        }
+    }
+
+    pub(super) fn database_resources(&self) -> Vec<Resource> {
+        self.databases
+            .iter()
+            .map(|(id, database)| Resource {
+                kind: "d1".to_owned(),
+                name: database.name.clone(),
+                id: Some(id.clone()),
+                created_at: database.created,
+                updated_at: None,
+                attributes: database.attributes.clone(),
+            })
+            .collect()
+    }
+
+    /// A database's UUID by its UUID or its name.
+    fn find_database(&self, key: &str) -> Option<String> {
+        if self.databases.contains_key(key) {
+            return Some(key.to_owned());
+        }
+        self.databases
+            .iter()
+            .find(|(_, database)| database.name == key)
+            .map(|(id, _)| id.clone())
+    }
+
+    pub(super) fn d1(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {
+        match (method, path) {
+            ("GET", []) => {
+                let wanted = request.parameter("name").filter(|name| !name.is_empty());
+                let mut found: Vec<(&String, &Database)> = self
+                    .databases
+                    .iter()
+                    .filter(|(_, database)| wanted.is_none_or(|name| database.name.contains(name)))
+                    .collect();
+                found.sort_by_key(|(_, database)| &database.name);
+                DATABASES.answer(request, &found, |(id, database)| draw(id, database))
+            }
+            ("POST", []) => {
+                let body = object(request, 7400)?;
+                let Some(name) = text(&body, "name").filter(|name| !name.is_empty()) else {
+                    return Err(Failure::bad(7400, "name is required"));
+                };
+                if self
+                    .databases
+                    .values()
+                    .any(|database| database.name == name)
+                {
+                    return Err(Failure::bad(
+                        7502,
+                        format!("A database with that name '{name}' already exists"),
+                    ));
+                }
+                let id = self.new_database_id(None, name);
+                let database = Database {
+                    name: name.to_owned(),
+                    created: Some(request.now),
+                    attributes: Map::new(),
+                };
+                let mut shown = detail(&id, &database);
+                shown["created_in_region"] = json!("WEUR");
+                self.databases.insert(id, database);
+                Ok(ok(shown))
+            }
+            (method, [key]) => {
+                let missing =
+                    || Failure::not_found(7404, format!("The database {key} could not be found"));
+                let id = self.find_database(key).ok_or_else(missing)?;
+                match method {
+                    "GET" => {
+                        let database = self.databases.get(&id).ok_or_else(missing)?;
+                        let mut shown = detail(&id, database);
+                        if let (Some(fields), Some(object)) =
+                            (request.parameter("fields"), shown.as_object_mut())
+                        {
+                            object.retain(|name, _| fields.split(',').any(|field| field == name));
+                        }
+                        Ok(ok(shown))
+                    }
+                    "DELETE" => {
+                        self.databases.remove(&id);
+                        Ok(ok(Value::Null))
+                    }
+                    _ => Err(Failure::no_route(request)),
+                }
+            }
+            _ => Err(Failure::no_route(request)),
+        }
+    }
+}
+
+fn draw(id: &str, database: &Database) -> Value {
+    let mut shown = json!({
+        "uuid": id,
+        "name": database.name,
+        "version": "production",
+        "jurisdiction": null,
+    });
+    put(&mut shown, "created_at", database.created.map(moment));
+    shown
+}
+
+fn detail(id: &str, database: &Database) -> Value {
+    let mut shown = draw(id, database);
+    shown["num_tables"] = json!(0);
+    shown["file_size"] = json!(12288);
+    shown["read_replication"] = json!({ "mode": "disabled" });
+    shown
+}

@@ -1,0 +1,145 @@
+//! Hyperdrive configurations.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::Cloudflare;
+use super::answer::{Answer, Failure, Paging, object, ok, put, text};
+use super::identity::moment;
+use crate::sandbox::face::Refusal;
+use crate::sandbox::message::Request;
+use crate::sandbox::world::Resource;
+
+/// One configuration.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) name: String,
+    created: Option<DateTime<Utc>>,
+    modified: Option<DateTime<Utc>>,
+    origin: Map<String, Value>,
+    caching: Value,
+    attributes: Map<String, Value>,
+}
+
+const CONFIGS: Paging = Paging::new(100, 1, 1000).without_total_pages();
+
+fn missing() -> Failure {
+    Failure::not_found(2006, "Hyperdrive config not found")
+}
+
+impl Cloudflare {
+    pub(super) fn add_hyperdrive(&mut self, resource: &Resource) -> Result<(), Refusal> {
+        let name = &resource.name;
+        if self.hyperdrives.values().any(|config| config.name == *name) {
+            return Err(Refusal(format!("a hyperdrive {name} exists already")));
+        }
+        let id = self
+            .register
+            .take(resource.id.as_deref(), "hyperdrive", name);
+        let config = Config {
+            name: name.clone(),
+            created: resource.created_at,
+            modified: resource.updated_at,
+            origin: origin(resource.attributes.get("origin")),
+            caching: json!({ "disabled": false }),
+            attributes: resource.attributes.clone(),
+        };
+        self.hyperdrives.insert(id, config);
+        Ok(())
+    }
+
+    pub(super) fn hyperdrive_resources(&self) -> Vec<Resource> {
+        self.hyperdrives
+            .iter()
+            .map(|(id, config)| Resource {
+                kind: "hyperdrive".to_owned(),
+                name: config.name.clone(),
+                id: Some(id.clone()),
+                created_at: config.created,
+                updated_at: config.modified,
+                attributes: config.attributes.clone(),
+            })
+            .collect()
+    }
+
+    pub(super) fn hyperdrive(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {
+        match (method, path) {
+            ("GET", []) => {
+                let mut found: Vec<(&String, &Config)> = self.hyperdrives.iter().collect();
+                found.sort_by_key(|(_, config)| &config.name);
+                CONFIGS.answer(request, &found, |(id, config)| draw(id, config))
+            }
+            ("POST", []) => {
+                let body = object(request, 2001)?;
+                let Some(name) = text(&body, "name").filter(|name| !name.is_empty()) else {
+                    return Err(Failure::bad(2010, "name is required"));
+                };
+                if self.hyperdrives.values().any(|config| config.name == name) {
+                    return Err(Failure::conflict(
+                        2017,
+                        format!("Hyperdrive config with name '{name}' already exists"),
+                    ));
+                }
+                let id = self.register.give("hyperdrive", name);
+                let config = Config {
+                    name: name.to_owned(),
+                    created: Some(request.now),
+                    modified: Some(request.now),
+                    origin: origin(body.get("origin")),
+                    caching: body
+                        .get("caching")
+                        .cloned()
+                        .unwrap_or_else(|| json!({ "disabled": false })),
+                    attributes: Map::new(),
+                };
+                let shown = draw(&id, &config);
+                self.hyperdrives.insert(id, config);
+                Ok(ok(shown))
+            }
+            ("GET", [id]) => match self.hyperdrives.get(*id) {
+                Some(config) => Ok(ok(draw(id, config))),
+                None => Err(missing()),
+            },
+            ("DELETE", [id]) => match self.hyperdrives.remove(*id) {
+                Some(_) => Ok(ok(Value::Null)),
+                None => Err(missing()),
+            },
+            _ => Err(Failure::no_route(request)),
+        }
+    }
+}
+
+/// An origin with what every answer shows of it; the password is never shown.
+fn origin(given: Option<&Value>) -> Map<String, Value> {
+    let mut origin = Map::new();
+    for (field, value) in [
+        ("scheme", json!("postgres")),
+        ("host", json!("db.example.com")),
+        ("port", json!(5432)),
+        ("database", json!("postgres")),
+        ("user", json!("postgres")),
+    ] {
+        origin.insert(field.to_owned(), value);
+    }
+    if let Some(Value::Object(given)) = given {
+        for (field, value) in given {
+            if field != "password" && field != "access_client_secret" {
+                origin.insert(field.clone(), value.clone());
+            }
+        }
+    }
+    origin
+}
+
+fn draw(id: &str, config: &Config) -> Value {
+    let mut shown = json!({
+        "id": id,
+        "name": config.name,
+        "origin": config.origin,
+        "caching": config.caching,
+        "origin_connection_limit": 20,
+    });
+    put(&mut shown, "created_on", config.created.map(moment));
+    put(&mut shown, "modified_on", config.modified.map(moment));
+    shown
+}

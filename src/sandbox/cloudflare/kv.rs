@@ -1,0 +1,159 @@
+//! Workers KV: namespaces. Their keys are in `kv_values`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::Cloudflare;
+use super::answer::{Answer, Failure, Paging, directed, object, ok, text};
+use crate::sandbox::face::Refusal;
+use crate::sandbox::message::Request;
+use crate::sandbox::world::Resource;
+
+/// One namespace.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    /// Its title, unique in the account.
+    pub(super) title: String,
+    /// What is in it, by key.
+    pub(super) entries: BTreeMap<String, super::kv_values::Entry>,
+    attributes: Map<String, Value>,
+}
+
+const NAMESPACES: Paging = Paging::new(20, 1, 1000).without_total_pages();
+
+fn missing() -> Failure {
+    Failure::not_found(10013, "namespace not found")
+}
+
+fn taken() -> Failure {
+    Failure::bad(
+        10014,
+        "a namespace with this account ID and title already exists",
+    )
+}
+
+impl Cloudflare {
+    pub(super) fn add_namespace(&mut self, resource: &Resource) -> Result<(), Refusal> {
+        // A KV namespace has no times: what the world says of them is dropped.
+        if self.has_title(&resource.name) {
+            return Err(Refusal(format!(
+                "a kv_namespace {} exists already",
+                resource.name
+            )));
+        }
+        let id = self
+            .register
+            .take(resource.id.as_deref(), "kv_namespace", &resource.name);
+        let namespace = Namespace {
+            title: resource.name.clone(),
+            entries: super::kv_values::entries(&resource.attributes),
+            attributes: resource.attributes.clone(),
+        };
+        self.titles.insert(namespace.title.clone());
+        self.namespaces.insert(id, namespace);
+        Ok(())
+    }
+
+    pub(super) fn namespace_resources(&self) -> Vec<Resource> {
+        self.namespaces
+            .iter()
+            .map(|(id, namespace)| {
+                let mut attributes = namespace.attributes.clone();
+                attributes.remove("keys");
+                if !namespace.entries.is_empty() {
+                    attributes.insert(
+                        "keys".to_owned(),
+                        super::kv_values::world(&namespace.entries),
+                    );
+                }
+                Resource {
+                    kind: "kv_namespace".to_owned(),
+                    name: namespace.title.clone(),
+                    id: Some(id.clone()),
+                    created_at: None,
+                    updated_at: None,
+                    attributes,
+                }
+            })
+            .collect()
+    }
+
+    fn has_title(&self, title: &str) -> bool {
+        self.titles.contains(title)
+    }
+
+    pub(super) fn kv(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {
+        match (method, path) {
+            ("GET", []) => {
+                let mut all: Vec<(&String, &Namespace)> = self.namespaces.iter().collect();
+                match request.parameter("order") {
+                    None | Some("id") => {}
+                    Some("title") => all.sort_by_key(|(_, namespace)| &namespace.title),
+                    Some(_) => return Err(Failure::bad(10003, "invalid order")),
+                }
+                directed(request, "direction", "asc", &mut all);
+                NAMESPACES.answer(request, &all, |(id, namespace)| draw(id, namespace))
+            }
+            ("POST", []) => {
+                let title = title_of(request)?;
+                if self.has_title(&title) {
+                    return Err(taken());
+                }
+                let id = self.register.give("kv_namespace", &title);
+                let namespace = Namespace {
+                    title: title.clone(),
+                    entries: BTreeMap::new(),
+                    attributes: Map::new(),
+                };
+                let shown = draw(&id, &namespace);
+                self.namespaces.insert(id, namespace);
+                self.titles.insert(title);
+                Ok(ok(shown))
+            }
+            ("GET", [id]) => {
+                let namespace = self.namespaces.get(*id).ok_or_else(missing)?;
+                Ok(ok(draw(id, namespace)))
+            }
+            ("PUT", [id]) => {
+                let title = title_of(request)?;
+                if !self.namespaces.contains_key(*id) {
+                    return Err(missing());
+                }
+                let free = !self.has_title(&title);
+                let namespace = self.namespaces.get_mut(*id).ok_or_else(missing)?;
+                if namespace.title != title {
+                    if !free {
+                        return Err(taken());
+                    }
+                    self.titles.remove(&namespace.title);
+                    self.titles.insert(title.clone());
+                    namespace.title = title;
+                }
+                Ok(ok(draw(id, namespace)))
+            }
+            ("DELETE", [id]) => {
+                let namespace = self.namespaces.remove(*id).ok_or_else(missing)?;
+                self.titles.remove(&namespace.title);
+                Ok(ok(json!({})))
+            }
+            (_, [id, rest @ ..]) => {
+                let namespace = self.namespaces.get_mut(*id).ok_or_else(missing)?;
+                namespace.serve(method, rest, request)
+            }
+            _ => Err(Failure::no_route(request)),
+        }
+    }
+}
+
+fn title_of(request: &Request) -> Result<String, Failure> {
+    let body = object(request, 10012)?;
+    match text(&body, "title") {
+        Some(title) if !title.is_empty() && title.len() <= 512 => Ok(title.to_owned()),
+        _ => Err(Failure::bad(10019, "a title is required")),
+    }
+}
+
+fn draw(id: &str, namespace: &Namespace) -> Value {
+    json!({ "id": id, "title": namespace.title, "supports_url_encoding": true })
+}

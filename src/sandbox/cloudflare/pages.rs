@@ -1,0 +1,238 @@
+//! Pages projects and their deployments.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::Cloudflare;
+use super::answer::{Answer, Failure, Paging, flag, object, ok, text, texts};
+use super::identity::{stable, uuid};
+use super::upload::required;
+use crate::sandbox::face::Refusal;
+use crate::sandbox::message::Request;
+use crate::sandbox::world::Resource;
+
+/// One project.
+#[derive(Debug)]
+pub(super) struct Project {
+    pub(super) id: String,
+    pub(super) production_branch: String,
+    pub(super) created: Option<DateTime<Utc>>,
+    pub(super) deployments: Vec<Deployment>,
+}
+
+/// One deployment of a project.
+#[derive(Debug)]
+pub(super) struct Deployment {
+    pub(super) id: String,
+    pub(super) production: bool,
+    pub(super) branch: String,
+    pub(super) aliases: Vec<String>,
+    pub(super) created: Option<DateTime<Utc>>,
+    pub(super) attributes: Map<String, Value>,
+}
+
+const PAGE: Paging = Paging::new(25, 1, 25).refusing_with(8_000_024);
+
+fn no_project() -> Failure {
+    Failure::not_found(
+        8_000_007,
+        "Project not found. The specified project name does not match any of your existing \
+         projects.",
+    )
+}
+
+fn no_deployment() -> Failure {
+    Failure::not_found(
+        8_000_009,
+        "The deployment ID you have specified does not exist. Update the deployment ID and try \
+         again.",
+    )
+}
+
+impl Project {
+    /// Puts the newest deployment first.
+    pub(super) fn sort(&mut self) {
+        self.deployments.sort_by(|left, right| {
+            right
+                .created
+                .cmp(&left.created)
+                .then_with(|| left.id.cmp(&right.id))
+        });
+    }
+
+    /// The deployment that serves the production addresses.
+    pub(super) fn active(&self) -> Option<&Deployment> {
+        self.deployments
+            .iter()
+            .find(|deployment| deployment.production)
+    }
+}
+
+impl Cloudflare {
+    pub(super) fn add_pages_deployment(&mut self, resource: &Resource) -> Result<(), Refusal> {
+        let said = &resource.attributes;
+        let id = resource.id.as_ref().unwrap_or(&resource.name).clone();
+        let project = text(said, "project").unwrap_or("site").to_owned();
+        let production = text(said, "environment") == Some("production");
+        if self.projects.values().any(|project| {
+            project
+                .deployments
+                .iter()
+                .any(|deployment| deployment.id == id)
+        }) {
+            return Err(Refusal(format!("a pages_deployment {id} exists already")));
+        }
+        let place = self.ensure_project(&project);
+        if let Some(branch) = text(said, "production_branch") {
+            branch.clone_into(&mut place.production_branch);
+        }
+        let branch = match text(said, "branch") {
+            Some(branch) => branch.to_owned(),
+            None if production => place.production_branch.clone(),
+            None => "preview".to_owned(),
+        };
+        if place.created.is_none() || resource.created_at < place.created {
+            place.created = resource.created_at.or(place.created);
+        }
+        place.deployments.push(Deployment {
+            id,
+            production,
+            branch,
+            aliases: texts(said, "aliases"),
+            created: resource.created_at,
+            attributes: said.clone(),
+        });
+        place.sort();
+        Ok(())
+    }
+
+    fn ensure_project(&mut self, name: &str) -> &mut Project {
+        self.projects
+            .entry(name.to_owned())
+            .or_insert_with(|| Project {
+                id: uuid(&stable(&["pages project", name])),
+                production_branch: "main".to_owned(),
+                created: None,
+                deployments: Vec::new(),
+            })
+    }
+
+    pub(super) fn pages_resources(&self) -> Vec<Resource> {
+        let mut all = Vec::new();
+        for (name, project) in &self.projects {
+            for deployment in &project.deployments {
+                let mut attributes = deployment.attributes.clone();
+                let environment = if deployment.production {
+                    "production"
+                } else {
+                    "preview"
+                };
+                attributes.insert("project".to_owned(), json!(name));
+                attributes.insert("environment".to_owned(), json!(environment));
+                attributes.insert("branch".to_owned(), json!(deployment.branch));
+                all.push(Resource {
+                    kind: "pages_deployment".to_owned(),
+                    name: deployment.id.clone(),
+                    id: Some(deployment.id.clone()),
+                    created_at: deployment.created,
+                    updated_at: None,
+                    attributes,
+                });
+            }
+        }
+        all
+    }
+
+    pub(super) fn pages(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {
+        match (method, path) {
+            ("GET", []) => {
+                let all: Vec<(&String, &Project)> = self.projects.iter().collect();
+                PAGE.answer(request, &all, |(name, project)| project.draw(name))
+            }
+            ("POST", []) => {
+                let body = object(request, 8_000_011)?;
+                let name = required(&body, "name")?.to_owned();
+                if self.projects.contains_key(&name) {
+                    return Err(Failure::conflict(
+                        8_000_002,
+                        "A project with this name already exists. Choose a different project name.",
+                    ));
+                }
+                let project = self.ensure_project(&name);
+                project.created = Some(request.now);
+                if let Some(branch) = text(&body, "production_branch") {
+                    branch.clone_into(&mut project.production_branch);
+                }
+                Ok(ok(project.draw(&name)))
+            }
+            (_, [name, rest @ ..]) => {
+                let project = self.projects.get_mut(*name).ok_or_else(no_project)?;
+                match (method, rest) {
+                    ("GET", []) => Ok(ok(project.draw(name))),
+                    ("DELETE", []) => {
+                        self.projects.remove(*name);
+                        Ok(ok(Value::Null))
+                    }
+                    ("GET", ["domains"]) => PAGE.answer(request, &[], |(): &()| Value::Null),
+                    (_, ["deployments", rest @ ..]) => {
+                        deployments(project, name, method, rest, request)
+                    }
+                    _ => Err(Failure::no_route(request)),
+                }
+            }
+            _ => Err(Failure::no_route(request)),
+        }
+    }
+}
+
+fn deployments(
+    project: &mut Project,
+    name: &str,
+    method: &str,
+    path: &[&str],
+    request: &Request,
+) -> Answer {
+    match (method, path) {
+        ("GET", []) => {
+            let wanted = request.parameter("env").filter(|env| !env.is_empty());
+            let found: Vec<&Deployment> = project
+                .deployments
+                .iter()
+                .filter(|deployment| {
+                    wanted.is_none_or(|env| (env == "production") == deployment.production)
+                })
+                .collect();
+            PAGE.answer(request, &found, |deployment| {
+                project.draw_deployment(name, deployment)
+            })
+        }
+        ("GET", [id]) => project
+            .deployments
+            .iter()
+            .find(|deployment| deployment.id == *id)
+            .map(|deployment| ok(project.draw_deployment(name, deployment)))
+            .ok_or_else(no_deployment),
+        ("DELETE", [id]) => {
+            let at = project
+                .deployments
+                .iter()
+                .position(|deployment| deployment.id == *id)
+                .ok_or_else(no_deployment)?;
+            if project.active().is_some_and(|active| active.id == *id) {
+                return Err(Failure::bad(
+                    8_000_034,
+                    "You cannot delete the active production deployment of your project.",
+                ));
+            }
+            if !project.deployments[at].aliases.is_empty() && !flag(request, "force") {
+                return Err(Failure::bad(
+                    8_000_035,
+                    "Cannot delete aliased deployment without a `?force=true` parameter.",
+                ));
+            }
+            project.deployments.remove(at);
+            Ok(ok(Value::Null))
+        }
+        _ => Err(Failure::no_route(request)),
+    }
+}

@@ -1,0 +1,363 @@
+//! Worker Previews and their deployments.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::Cloudflare;
+use super::answer::{Answer, Failure, Paging, directed, ok, ok_bare, put, text, texts};
+use super::domains::pointed_at;
+use super::identity::{moment, stable, uuid};
+use super::upload;
+use super::worker::Worker;
+use crate::sandbox::face::Refusal;
+use crate::sandbox::message::Request;
+use crate::sandbox::world::Resource;
+
+/// One Preview.
+#[derive(Debug)]
+pub(super) struct Preview {
+    /// The name of its Worker.
+    pub(super) worker: String,
+    name: String,
+    slug: String,
+    tags: Vec<String>,
+    created: Option<DateTime<Utc>>,
+    updated: Option<DateTime<Utc>>,
+    /// Oldest first.
+    deployments: Vec<Deployment>,
+    settings: Map<String, Value>,
+    attributes: Map<String, Value>,
+}
+
+#[derive(Debug)]
+struct Deployment {
+    id: String,
+    created: Option<DateTime<Utc>>,
+    annotations: Map<String, Value>,
+    env: Value,
+}
+
+const PREVIEWS: Paging = Paging::new(10, 1, 100);
+
+fn missing() -> Failure {
+    Failure::not_found(10025, "This preview does not exist.")
+}
+
+fn no_deployment() -> Failure {
+    Failure::not_found(10222, "This preview deployment does not exist.")
+}
+
+/// What stands for a Preview in its addresses.
+fn slug_of(name: &str) -> String {
+    let mut slug = String::new();
+    for letter in name.to_lowercase().chars() {
+        if letter.is_ascii_alphanumeric() {
+            slug.push(letter);
+        } else if !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.trim_matches('-').to_owned()
+}
+
+/// The annotations that a world gives: as they are, or as plain attributes.
+fn annotations(said: &Map<String, Value>) -> Map<String, Value> {
+    let mut found = upload::annotations(said);
+    for (attribute, annotation) in [
+        ("pull_request_number", "workers/pull_request_number"),
+        ("pull_request", "workers/pull_request_number"),
+        ("pull_request_url", "workers/pull_request_url"),
+        ("repository_url", "workers/repository_url"),
+        ("commit_sha", "workers/commit_sha"),
+    ] {
+        let value = match said.get(attribute) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            _ => continue,
+        };
+        found.entry(annotation).or_insert_with(|| json!(value));
+    }
+    found
+}
+
+impl Cloudflare {
+    pub(super) fn add_preview(&mut self, resource: &Resource) -> Result<(), Refusal> {
+        let said = &resource.attributes;
+        let name = &resource.name;
+        let Some(worker) = pointed_at(resource) else {
+            return Err(Refusal(format!("worker_preview {name} without a worker")));
+        };
+        if self
+            .previews
+            .values()
+            .any(|preview| preview.worker == worker && preview.name == *name)
+        {
+            return Err(Refusal(format!("a worker_preview {name} exists already")));
+        }
+        let key = format!("{worker} {name}");
+        let id = self
+            .register
+            .take(resource.id.as_deref(), "worker_preview", &key);
+        if !self.workers.contains_key(&worker) {
+            // A Worker that exists only as the parent of its Previews.
+            let tag = self.register.give("worker", &worker);
+            let mut parent = Worker::bare(tag, None);
+            parent.implied = true;
+            self.workers.insert(worker.clone(), parent);
+        }
+        let deployed = resource.updated_at.or(resource.created_at);
+        let deployments = match said.get("deployments") {
+            Some(Value::Array(items)) => items
+                .iter()
+                .enumerate()
+                .map(|(at, item)| Deployment {
+                    id: item["id"].as_str().map_or_else(
+                        || uuid(&stable(&["preview deployment", &id, &at.to_string()])),
+                        ToOwned::to_owned,
+                    ),
+                    created: item["created_at"]
+                        .as_str()
+                        .and_then(|time| time.parse().ok())
+                        .or(deployed),
+                    annotations: item.as_object().map(annotations).unwrap_or_default(),
+                    env: json!({}),
+                })
+                .collect(),
+            _ => vec![Deployment {
+                id: uuid(&stable(&["preview deployment", &id, "0"])),
+                created: deployed,
+                annotations: annotations(said),
+                env: json!({}),
+            }],
+        };
+        let preview = Preview {
+            worker,
+            name: name.clone(),
+            slug: text(said, "slug").map_or_else(|| slug_of(name), ToOwned::to_owned),
+            tags: texts(said, "tags"),
+            created: resource.created_at,
+            updated: resource.updated_at,
+            deployments,
+            settings: Map::new(),
+            attributes: said.clone(),
+        };
+        self.previews.insert(id, preview);
+        Ok(())
+    }
+
+    pub(super) fn preview_resources(&self) -> Vec<Resource> {
+        self.previews
+            .iter()
+            .map(|(id, preview)| {
+                let mut attributes = preview.attributes.clone();
+                for field in ["service", "script"] {
+                    attributes.remove(field);
+                }
+                attributes.insert("worker".to_owned(), json!(preview.worker));
+                attributes.insert("slug".to_owned(), json!(preview.slug));
+                let latest = preview.deployments.last();
+                if let Some(latest) = latest.filter(|latest| !latest.annotations.is_empty()) {
+                    attributes.insert("annotations".to_owned(), json!(latest.annotations));
+                }
+                Resource {
+                    kind: "worker_preview".to_owned(),
+                    name: preview.name.clone(),
+                    id: Some(id.clone()),
+                    created_at: preview.created,
+                    updated_at: preview.updated,
+                    attributes,
+                }
+            })
+            .collect()
+    }
+
+    fn preview_id(&self, worker: &str, key: &str) -> Result<String, Failure> {
+        self.previews
+            .iter()
+            .filter(|(_, preview)| preview.worker == worker)
+            .find(|(id, preview)| *id == key || preview.slug == key || preview.name == key)
+            .map(|(id, _)| id.clone())
+            .ok_or_else(missing)
+    }
+
+    fn urls(&self, slug: &str, worker: &str) -> Value {
+        let subdomain = self.subdomain.as_deref().unwrap_or("sandbox");
+        json!([format!("https://{slug}-{worker}.{subdomain}.workers.dev")])
+    }
+
+    fn draw_preview(&self, id: &str, preview: &Preview) -> Value {
+        let mut shown = json!({
+            "id": id,
+            "name": preview.name,
+            "slug": preview.slug,
+            "tags": preview.tags,
+            "urls": self.urls(&preview.slug, &preview.worker),
+            "deployed_on": null,
+            "logpush": false,
+            "observability": { "enabled": false },
+            "tail_consumers": [],
+            "worker_name": preview.worker,
+        });
+        for (field, value) in &preview.settings {
+            shown[field] = value.clone();
+        }
+        put(&mut shown, "created_on", preview.created.map(moment));
+        put(&mut shown, "updated_on", preview.updated.map(moment));
+        let deployed = preview.deployments.last().and_then(|last| last.created);
+        put(&mut shown, "deployed_on", deployed.map(moment));
+        shown
+    }
+
+    fn draw_preview_deployment(&self, id: &str, preview: &Preview, one: &Deployment) -> Value {
+        let label = format!("{}-{}", one.id.get(..8).unwrap_or(&one.id), preview.slug);
+        let mut shown = json!({
+            "id": one.id,
+            "preview_id": id,
+            "preview_name": preview.name,
+            "urls": self.urls(&label, &preview.worker),
+            "annotations": one.annotations,
+            "env": one.env,
+        });
+        put(&mut shown, "created_on", one.created.map(moment));
+        shown
+    }
+
+    pub(super) fn worker_previews(
+        &mut self,
+        method: &str,
+        worker: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Answer {
+        let worker = self.worker_name(worker).ok_or_else(|| {
+            Failure::not_found(10007, "This Worker does not exist on your account.")
+        })?;
+        match (method, path) {
+            ("GET", []) => self.list_previews(&worker, request),
+            ("POST", []) => self.create_preview(&worker, request),
+            (_, [key, rest @ ..]) => {
+                let id = self.preview_id(&worker, key)?;
+                if (method, rest) == ("DELETE", &[]) {
+                    self.previews.remove(&id);
+                    return Ok(ok_bare());
+                }
+                if (method, rest) == ("POST", &["deployments"]) {
+                    return self.deploy_preview(&id, request);
+                }
+                if let ("PUT" | "PATCH", []) = (method, rest) {
+                    let body = upload::metadata(request, "metadata")?;
+                    if let Some(preview) = self.previews.get_mut(&id) {
+                        preview.take(&body);
+                        preview.updated = Some(request.now);
+                    }
+                }
+                let preview = self.previews.get(&id).ok_or_else(missing)?;
+                match (method, rest) {
+                    ("GET" | "PUT" | "PATCH", []) => Ok(ok(self.draw_preview(&id, preview))),
+                    ("GET", ["deployments"]) => {
+                        let newest: Vec<&Deployment> = preview.deployments.iter().rev().collect();
+                        PREVIEWS.answer(request, &newest, |one| {
+                            self.draw_preview_deployment(&id, preview, one)
+                        })
+                    }
+                    ("GET", ["deployments", which]) => {
+                        let found = if *which == "latest" {
+                            preview.deployments.last()
+                        } else {
+                            preview.deployments.iter().find(|one| one.id == *which)
+                        };
+                        let one = found.ok_or_else(no_deployment)?;
+                        Ok(ok(self.draw_preview_deployment(&id, preview, one)))
+                    }
+                    _ => Err(Failure::no_route(request)),
+                }
+            }
+            _ => Err(Failure::no_route(request)),
+        }
+    }
+
+    fn list_previews(&self, worker: &str, request: &Request) -> Answer {
+        let part = |name: &str| request.parameter(name).filter(|text| !text.is_empty());
+        let mut found: Vec<(&String, &Preview)> = self
+            .previews
+            .iter()
+            .filter(|(_, preview)| preview.worker == worker)
+            .filter(|(_, preview)| part("name").is_none_or(|part| preview.name.contains(part)))
+            .filter(|(_, preview)| part("slug").is_none_or(|part| preview.slug.contains(part)))
+            .collect();
+        match part("order_by").unwrap_or("deployed_on") {
+            "deployed_on" => found.sort_by_key(|(_, preview)| {
+                preview.deployments.last().and_then(|last| last.created)
+            }),
+            "updated_on" => found.sort_by_key(|(_, preview)| preview.updated),
+            "created_on" => found.sort_by_key(|(_, preview)| preview.created),
+            "slug" => found.sort_by_key(|(_, preview)| &preview.slug),
+            "name" => found.sort_by_key(|(_, preview)| &preview.name),
+            _ => return Err(Failure::bad(10003, "invalid order_by")),
+        }
+        directed(request, "order", "desc", &mut found);
+        PREVIEWS.answer(request, &found, |(id, preview)| {
+            self.draw_preview(id, preview)
+        })
+    }
+
+    fn create_preview(&mut self, worker: &str, request: &Request) -> Answer {
+        let body = upload::metadata(request, "metadata")?;
+        let name = upload::required(&body, "name")?;
+        if self.preview_id(worker, name).is_ok() {
+            return Err(Failure::conflict(
+                10040,
+                "A preview with this name already exists.",
+            ));
+        }
+        let id = self
+            .register
+            .give("worker_preview", &format!("{worker} {name}"));
+        let mut preview = Preview {
+            worker: worker.to_owned(),
+            name: name.to_owned(),
+            slug: slug_of(name),
+            tags: Vec::new(),
+            created: Some(request.now),
+            updated: Some(request.now),
+            deployments: Vec::new(),
+            settings: Map::new(),
+            attributes: Map::new(),
+        };
+        preview.take(&body);
+        let shown = self.draw_preview(&id, &preview);
+        self.previews.insert(id, preview);
+        Ok(ok(shown))
+    }
+
+    fn deploy_preview(&mut self, id: &str, request: &Request) -> Answer {
+        let body = upload::metadata(request, "metadata")?;
+        let preview = self.previews.get_mut(id).ok_or_else(missing)?;
+        let number = preview.deployments.len().to_string();
+        let time = request.now.timestamp_micros().to_string();
+        preview.deployments.push(Deployment {
+            id: uuid(&stable(&["preview deployment", id, &number, &time])),
+            created: Some(request.now),
+            annotations: upload::annotations(&body),
+            env: body.get("env").cloned().unwrap_or_else(|| json!({})),
+        });
+        preview.updated = Some(request.now);
+        let preview = self.previews.get(id).ok_or_else(missing)?;
+        let one = preview.deployments.last().ok_or_else(no_deployment)?;
+        Ok(ok(self.draw_preview_deployment(id, preview, one)))
+    }
+}
+
+impl Preview {
+    /// Takes over what a body says.
+    fn take(&mut self, body: &Map<String, Value>) {
+        if body.contains_key("tags") {
+            self.tags = texts(body, "tags");
+        }
+        for field in ["logpush", "observability", "tail_consumers"] {
+            if let Some(value) = body.get(field).filter(|value| !value.is_null()) {
+                self.settings.insert(field.to_owned(), value.clone());
+            }
+        }
+    }
+}

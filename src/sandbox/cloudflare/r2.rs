@@ -1,0 +1,172 @@
+//! R2 buckets, known by name.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::Cloudflare;
+use super::answer::{Answer, Failure, object, ok, ok_with, put, text};
+use super::identity::moment;
+use super::kv_values::{decoded, encoded};
+use crate::sandbox::face::Refusal;
+use crate::sandbox::message::Request;
+use crate::sandbox::world::Resource;
+
+/// One bucket.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    created: Option<DateTime<Utc>>,
+    location: String,
+    storage_class: String,
+    objects: u64,
+    attributes: Map<String, Value>,
+}
+
+impl Cloudflare {
+    pub(super) fn add_bucket(&mut self, resource: &Resource) -> Result<(), Refusal> {
+        if self.buckets.contains_key(&resource.name) {
+            return Err(Refusal(format!("an r2 {} exists already", resource.name)));
+        }
+        let said = &resource.attributes;
+        let bucket = Bucket {
+            created: resource.created_at,
+            location: text(said, "location").unwrap_or("weur").to_lowercase(),
+            storage_class: text(said, "storage_class").unwrap_or("Standard").to_owned(),
+            objects: said.get("objects").and_then(Value::as_u64).unwrap_or(0),
+            attributes: said.clone(),
+        };
+        self.buckets.insert(resource.name.clone(), bucket);
+        Ok(())
+    }
+
+    pub(super) fn bucket_resources(&self) -> Vec<Resource> {
+        self.buckets
+            .iter()
+            .map(|(name, bucket)| {
+                let mut attributes = bucket.attributes.clone();
+                attributes.insert("objects".to_owned(), json!(bucket.objects));
+                Resource {
+                    kind: "r2".to_owned(),
+                    name: name.clone(),
+                    id: Some(name.clone()),
+                    created_at: bucket.created,
+                    updated_at: None,
+                    attributes,
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn r2(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {
+        match (method, path) {
+            ("GET", []) => self.list_buckets(request),
+            ("POST", []) => {
+                let body = object(request, 10040)?;
+                let name = text(&body, "name").unwrap_or_default();
+                let fits = (3..=63).contains(&name.len())
+                    && name
+                        .bytes()
+                        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+                if !fits {
+                    return Err(Failure::bad(
+                        10005,
+                        "The specified bucket name is not valid.",
+                    ));
+                }
+                if self.buckets.contains_key(name) {
+                    return Err(Failure::conflict(
+                        10004,
+                        "The bucket you tried to create already exists, and you own it.",
+                    ));
+                }
+                let bucket = Bucket {
+                    created: Some(request.now),
+                    location: text(&body, "locationHint").unwrap_or("weur").to_lowercase(),
+                    storage_class: text(&body, "storageClass").unwrap_or("Standard").to_owned(),
+                    objects: 0,
+                    attributes: Map::new(),
+                };
+                let shown = draw(name, &bucket);
+                self.buckets.insert(name.to_owned(), bucket);
+                Ok(ok(shown))
+            }
+            ("GET", [name]) => match self.buckets.get(*name) {
+                Some(bucket) => Ok(ok(draw(name, bucket))),
+                None => Err(missing()),
+            },
+            ("DELETE", [name]) => {
+                let bucket = self.buckets.get(*name).ok_or_else(missing)?;
+                if bucket.objects > 0 {
+                    return Err(Failure::conflict(
+                        10008,
+                        "The bucket you tried to delete is not empty.",
+                    ));
+                }
+                self.buckets.remove(*name);
+                Ok(ok(json!({})))
+            }
+            _ => Err(Failure::no_route(request)),
+        }
+    }
+
+    fn list_buckets(&self, request: &Request) -> Answer {
+        let asked = |name: &str| request.parameter(name).filter(|text| !text.is_empty());
+        let per_page = match asked("per_page") {
+            None => 20,
+            Some(text) => text
+                .parse::<usize>()
+                .ok()
+                .filter(|size| (1..=1000).contains(size))
+                .ok_or_else(|| Failure::bad(10029, "per_page must be from 1 to 1000"))?,
+        };
+        let after = match asked("cursor") {
+            Some(cursor) => {
+                Some(decoded(cursor).ok_or_else(|| Failure::bad(10020, "invalid cursor"))?)
+            }
+            None => asked("start_after").map(ToOwned::to_owned),
+        };
+        let descending = asked("direction") == Some("desc");
+        let mut found: Vec<(&String, &Bucket)> = self
+            .buckets
+            .iter()
+            .filter(|(name, _)| asked("name_contains").is_none_or(|part| name.contains(part)))
+            .filter(|(name, _)| {
+                after.as_ref().is_none_or(|after| {
+                    if descending {
+                        *name < after
+                    } else {
+                        *name > after
+                    }
+                })
+            })
+            .collect();
+        if descending {
+            found.reverse();
+        }
+        let more = found.len() > per_page;
+        found.truncate(per_page);
+        let mut info = json!({ "per_page": per_page });
+        if let (true, Some((name, _))) = (more, found.last()) {
+            info["cursor"] = json!(encoded(name));
+        }
+        let shown: Vec<Value> = found
+            .iter()
+            .map(|(name, bucket)| draw(name, bucket))
+            .collect();
+        Ok(ok_with(json!({ "buckets": shown }), info))
+    }
+}
+
+fn missing() -> Failure {
+    Failure::not_found(10006, "The specified bucket does not exist.")
+}
+
+fn draw(name: &str, bucket: &Bucket) -> Value {
+    let mut shown = json!({
+        "name": name,
+        "location": bucket.location,
+        "jurisdiction": "default",
+        "storage_class": bucket.storage_class,
+    });
+    put(&mut shown, "creation_date", bucket.created.map(moment));
+    shown
+}

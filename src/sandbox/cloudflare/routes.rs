@@ -1,0 +1,220 @@
+//! Routes: patterns of a zone that run a Worker, or none.
+
+use serde_json::{Map, Value, json};
+
+use super::Cloudflare;
+use super::answer::{Answer, Failure, array, object, ok, text};
+use super::domains::pointed_at;
+use super::identity::is_id;
+use crate::sandbox::face::Refusal;
+use crate::sandbox::message::Request;
+use crate::sandbox::world::Resource;
+
+/// One route.
+#[derive(Debug)]
+pub(super) struct Route {
+    pattern: String,
+    /// The Worker's name; without one the route switches Workers off.
+    pub(super) script: Option<String>,
+    /// The zone's name.
+    zone: String,
+    attributes: Map<String, Value>,
+}
+
+/// The host of a route's pattern, without wildcards.
+fn host(pattern: &str) -> String {
+    let pattern = pattern.split_once("://").map_or(pattern, |(_, rest)| rest);
+    let host = pattern.split('/').next().unwrap_or(pattern);
+    host.trim_start_matches(['*', '.']).to_ascii_lowercase()
+}
+
+fn missing() -> Failure {
+    Failure::not_found(10009, "workers.api.error.route_not_found")
+}
+
+impl Cloudflare {
+    pub(super) fn add_route(&mut self, resource: &Resource) -> Result<(), Refusal> {
+        let zone = text(&resource.attributes, "zone").map(ToOwned::to_owned);
+        let zone = self.zone_of(&host(&resource.name), zone.as_deref());
+        if self.has_pattern(&zone, &resource.name) {
+            return Err(Refusal(format!("a route {} exists already", resource.name)));
+        }
+        let id = self.register.take(
+            resource.id.as_deref(),
+            "worker_route",
+            &format!("{zone} {}", resource.name),
+        );
+        let route = Route {
+            pattern: resource.name.clone(),
+            script: pointed_at(resource),
+            zone,
+            attributes: resource.attributes.clone(),
+        };
+        self.routes.insert(id, route);
+        Ok(())
+    }
+
+    pub(super) fn route_resources(&self) -> Vec<Resource> {
+        self.routes
+            .iter()
+            .map(|(id, route)| {
+                let mut attributes = route.attributes.clone();
+                for field in ["service", "worker", "script"] {
+                    attributes.remove(field);
+                }
+                attributes.insert("zone".to_owned(), json!(route.zone));
+                attributes.insert("script".to_owned(), json!(route.script));
+                Resource {
+                    kind: "worker_route".to_owned(),
+                    name: route.pattern.clone(),
+                    id: Some(id.clone()),
+                    created_at: None,
+                    updated_at: None,
+                    attributes,
+                }
+            })
+            .collect()
+    }
+
+    fn has_pattern(&self, zone: &str, pattern: &str) -> bool {
+        self.routes
+            .values()
+            .any(|route| route.zone == zone && route.pattern == pattern)
+    }
+
+    pub(super) fn zone_routes(
+        &mut self,
+        method: &str,
+        zone: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Answer {
+        match (method, path) {
+            ("GET", []) => {
+                let shown: Vec<Value> = self
+                    .routes
+                    .iter()
+                    .filter(|(_, route)| route.zone == zone)
+                    .map(|(id, route)| draw(id, route))
+                    .collect();
+                Ok(ok(Value::Array(shown)))
+            }
+            ("POST", []) => {
+                let body = object(request, 10026)?;
+                let pattern = text(&body, "pattern")
+                    .ok_or_else(|| Failure::bad(10022, "pattern is required"))?;
+                if self.has_pattern(zone, pattern) {
+                    return Err(Failure::conflict(
+                        10020,
+                        "A route with the same pattern already exists.",
+                    ));
+                }
+                let id = self
+                    .register
+                    .give("worker_route", &format!("{zone} {pattern}"));
+                let route = Route {
+                    pattern: pattern.to_owned(),
+                    script: text(&body, "script")
+                        .filter(|script| !script.is_empty())
+                        .map(ToOwned::to_owned),
+                    zone: zone.to_owned(),
+                    attributes: Map::new(),
+                };
+                let shown = draw(&id, &route);
+                self.routes.insert(id, route);
+                Ok(ok(shown))
+            }
+            ("GET", [id]) => match self.routes.get(*id).filter(|route| route.zone == zone) {
+                Some(route) => Ok(ok(draw(id, route))),
+                None => Err(unknown(id, request)),
+            },
+            ("PUT", [id]) => {
+                let body = object(request, 10026)?;
+                match self.routes.get_mut(*id).filter(|route| route.zone == zone) {
+                    Some(route) => {
+                        if let Some(pattern) = text(&body, "pattern") {
+                            pattern.clone_into(&mut route.pattern);
+                        }
+                        route.script = text(&body, "script").map(ToOwned::to_owned);
+                        Ok(ok(draw(id, route)))
+                    }
+                    None => Err(unknown(id, request)),
+                }
+            }
+            ("DELETE", [id]) => {
+                if self.routes.get(*id).is_none_or(|route| route.zone != zone) {
+                    return Err(unknown(id, request));
+                }
+                self.routes.remove(*id);
+                Ok(ok(json!({ "id": id })))
+            }
+            _ => Err(Failure::no_route(request)),
+        }
+    }
+
+    /// Replaces the routes of one Worker by those of a deployment.
+    pub(super) fn replace_routes(&mut self, worker: &str, request: &Request) -> Answer {
+        let asked = array(request, 10026)?;
+        let mut wanted = Vec::new();
+        for item in &asked {
+            let pattern = item["pattern"]
+                .as_str()
+                .or(item.as_str())
+                .ok_or_else(|| Failure::bad(10022, "pattern is required"))?;
+            let zone = item["zone_id"].as_str().or(item["zone_name"].as_str());
+            wanted.push((self.known_zone(&host(pattern), zone)?, pattern.to_owned()));
+        }
+        for (zone, pattern) in &wanted {
+            let taken = self.routes.values().any(|route| {
+                route.zone == *zone
+                    && route.pattern == *pattern
+                    && route.script.as_deref() != Some(worker)
+            });
+            if taken {
+                return Err(Failure::conflict(
+                    10020,
+                    "A route with the same pattern already exists.",
+                ));
+            }
+        }
+        self.routes.retain(|_, route| {
+            route.script.as_deref() != Some(worker)
+                || wanted
+                    .iter()
+                    .any(|(zone, pattern)| route.zone == *zone && route.pattern == *pattern)
+        });
+        for (zone, pattern) in &wanted {
+            if !self.has_pattern(zone, pattern) {
+                let id = self
+                    .register
+                    .give("worker_route", &format!("{zone} {pattern}"));
+                let route = Route {
+                    pattern: pattern.clone(),
+                    script: Some(worker.to_owned()),
+                    zone: zone.clone(),
+                    attributes: Map::new(),
+                };
+                self.routes.insert(id, route);
+            }
+        }
+        let shown: Vec<Value> = wanted
+            .iter()
+            .map(|(_, pattern)| json!({ "pattern": pattern, "script": worker }))
+            .collect();
+        Ok(ok(Value::Array(shown)))
+    }
+}
+
+fn unknown(id: &str, request: &Request) -> Failure {
+    if is_id(id) {
+        missing()
+    } else {
+        Failure::no_route(request)
+    }
+}
+
+fn draw(id: &str, route: &Route) -> Value {
+    let mut shown = json!({ "id": id, "pattern": route.pattern });
+    super::answer::put(&mut shown, "script", route.script.clone());
+    shown
+}
