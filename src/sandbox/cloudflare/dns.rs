@@ -198,7 +198,7 @@ impl Cloudflare {
             record.text("content").unwrap_or_default()
         );
         if let Some(id) = &resource.id
-            && self.records.contains_key(id)
+            && self.records.get(id).is_some_and(|known| !known.made)
         {
             return Err(Refusal(format!("a dns_record with id {id} exists already")));
         }

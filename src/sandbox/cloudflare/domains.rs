@@ -48,7 +48,7 @@ impl Cloudflare {
         match self.domains.get_mut(&hostname) {
             Some(domain) if domain.made => {
                 domain.made = false;
-                domain.attributes = resource.attributes.clone();
+                domain.attributes.clone_from(&resource.attributes);
                 if let Some(id) = &resource.id {
                     domain.id.clone_from(id);
                 }
@@ -71,7 +71,7 @@ impl Cloudflare {
                 self.make_domain(&hostname, &service, zone.as_deref(), resource.created_at);
                 if let Some(domain) = self.domains.get_mut(&hostname) {
                     domain.made = false;
-                    domain.attributes = resource.attributes.clone();
+                    domain.attributes.clone_from(&resource.attributes);
                     if let Some(id) = &resource.id {
                         domain.id.clone_from(id);
                     }
