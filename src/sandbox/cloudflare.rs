@@ -27,7 +27,7 @@ mod workers_beta;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -276,6 +276,8 @@ impl Cloudflare {
                 let zone = self.check_zone(zone, request)?;
                 match rest {
                     [] if method == "GET" => Ok(self.one_zone(&zone)),
+                    // Page rules are not part of the stand-in: there are none.
+                    ["pagerules"] if method == "GET" => Ok(answer::ok(serde_json::json!([]))),
                     ["dns_records", rest @ ..] => self.dns(method, &zone, rest, request),
                     ["workers", "routes", rest @ ..] => {
                         self.zone_routes(method, &zone, rest, request)
@@ -339,13 +341,13 @@ impl Face for Cloudflare {
         &KINDS
     }
 
-    fn add(&mut self, resource: &world::Resource, _now: DateTime<Utc>) -> Result<(), Refusal> {
+    fn add(&mut self, resource: &world::Resource, now: DateTime<Utc>) -> Result<(), Refusal> {
         self.unsettled = true;
         match resource.kind.as_str() {
-            "worker" => self.add_worker(resource),
+            "worker" => self.add_worker(resource, now),
             "kv_namespace" => self.add_namespace(resource),
             "dns_record" => self.add_record(resource),
-            "worker_domain" => self.add_domain(resource),
+            "worker_domain" => self.add_domain(resource, now),
             "worker_route" => self.add_route(resource),
             "worker_preview" => self.add_preview(resource),
             "d1" => self.add_database(resource),
@@ -374,7 +376,10 @@ impl Face for Cloudflare {
 
     fn answer(&mut self, request: &Request) -> Response {
         self.settle();
-        match self.route(request) {
+        // Times are kept as exactly as they are shown.
+        let mut request = request.clone();
+        request.now = request.now.trunc_subsecs(6);
+        match self.route(&request) {
             Ok(response) => response,
             Err(failure) => failure.response(),
         }

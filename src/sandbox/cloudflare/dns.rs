@@ -52,11 +52,7 @@ const QUOTA: usize = 200;
 
 impl Record {
     /// The managed record of a Worker's custom domain.
-    pub(super) fn of_custom_domain(
-        hostname: &str,
-        zone: String,
-        time: Option<DateTime<Utc>>,
-    ) -> Self {
+    pub(super) fn of_custom_domain(hostname: &str, zone: String, time: DateTime<Utc>) -> Self {
         let mut body = Map::new();
         body.insert("name".to_owned(), json!(hostname));
         body.insert("type".to_owned(), json!("AAAA"));
@@ -67,8 +63,8 @@ impl Record {
             body,
             managed: true,
             made: true,
-            created: time,
-            modified: time,
+            created: Some(time),
+            modified: Some(time),
             attributes: Map::new(),
         }
     }

@@ -282,7 +282,11 @@ const KNOWN: [&str; 6] = [
 
 impl Cloudflare {
     /// Makes a Worker, its custom domains and their records.
-    pub(super) fn add_worker(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_worker(
+        &mut self,
+        resource: &Resource,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
         let name = &resource.name;
         if self.workers.get(name).is_some_and(|known| !known.implied) {
             return Err(Refusal(format!("a worker {name} exists already")));
@@ -343,7 +347,7 @@ impl Cloudflare {
         worker.versions.push(version);
         self.workers.insert(name.clone(), worker);
         for hostname in texts(said, "custom_domains") {
-            self.make_domain(&hostname, name, None, resource.created_at);
+            self.make_domain(&hostname, name, None, resource.created_at.unwrap_or(now));
         }
         Ok(())
     }
