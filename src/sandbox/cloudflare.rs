@@ -6,6 +6,7 @@ mod binding;
 mod d1;
 mod dns;
 mod dns_filter;
+mod dns_routes;
 mod domains;
 mod home;
 mod hyperdrive;
@@ -23,6 +24,7 @@ mod scripts_traffic;
 mod upload;
 mod versions;
 mod worker;
+mod worker_world;
 mod workers_beta;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -223,6 +225,24 @@ impl Cloudflare {
             .map_or_else(String::new, |zone| zone.id.clone())
     }
 
+    /// Whether an id of a kind is taken.
+    fn has_id(&self, kind: &str, id: &str) -> bool {
+        match kind {
+            "worker" => self
+                .workers
+                .values()
+                .any(|worker| worker.tag == id && !worker.implied),
+            "kv_namespace" => self.namespaces.contains_key(id),
+            "dns_record" => self.records.get(id).is_some_and(|record| !record.is_made()),
+            "worker_route" => self.routes.contains_key(id),
+            "worker_preview" => self.previews.contains_key(id),
+            "d1" => self.databases.contains_key(id),
+            "queue" => self.queues.contains_key(id),
+            "hyperdrive" => self.hyperdrives.contains_key(id),
+            _ => false,
+        }
+    }
+
     /// Gives bindings that were named by a world the ids of their targets.
     fn settle(&mut self) {
         if !std::mem::take(&mut self.unsettled) {
@@ -342,6 +362,12 @@ impl Face for Cloudflare {
     }
 
     fn add(&mut self, resource: &world::Resource, now: DateTime<Utc>) -> Result<(), Refusal> {
+        if let Some(id) = &resource.id
+            && self.has_id(&resource.kind, id)
+        {
+            let kind = &resource.kind;
+            return Err(Refusal(format!("a {kind} with id {id} exists already")));
+        }
         self.unsettled = true;
         match resource.kind.as_str() {
             "worker" => self.add_worker(resource, now),
