@@ -159,6 +159,9 @@ impl Cloudflare {
     pub(super) fn add_record(&mut self, resource: &Resource) -> Result<(), Refusal> {
         let said = &resource.attributes;
         let name = domain_name(&resource.name);
+        if said.get("type").is_some_and(|kind| !kind.is_string()) {
+            return Err(Refusal(format!("dns_record {name}: type is not a text")));
+        }
         let zone = text(said, "zone").map(ToOwned::to_owned);
         let zone = self.zone_of(&name, zone.as_deref());
         let managed = said.get("managed").and_then(Value::as_bool) == Some(true);
