@@ -1,5 +1,6 @@
 //! preview-gc
 
+#![recursion_limit = "256"]
 #![cfg_attr(
     test,
     allow(
@@ -11,11 +12,15 @@
 )]
 
 pub mod call;
+pub mod cli;
 pub mod clock;
 pub mod evidence;
+pub mod gc;
 pub mod github;
 pub mod kinds;
 pub mod model;
+pub mod policy;
+pub mod report;
 pub mod sandbox;
 pub mod scan;
 pub mod wire;

@@ -1,6 +1,367 @@
-//! The stand-in cloud.
+//! The stand-in cloud: a small world behind the providers' own HTTP faces.
+//!
+//! It is written from the providers' documents and imports nothing of the
+//! collector, so that one mistake cannot hide on both sides. In process it is
+//! called through [`Sandbox::call`]; over HTTP [`server`] calls the same.
 
 pub mod cloudflare;
+mod doors;
 pub mod face;
+pub mod faults;
+pub mod github;
+mod graphql;
 pub mod message;
+pub mod neon;
+pub mod quota;
+pub mod server;
 pub mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{Method, StatusCode, header};
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+use tokio::time::Instant;
+
+use cloudflare::Cloudflare;
+use face::{Face, Refusal};
+use faults::{Fault, Named, Seen, What};
+use github::GitHub;
+use message::{Request, Response};
+use neon::Neon;
+use quota::{Quota, Quotas};
+use world::World;
+
+/// How the stand-in behaves besides its world.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Cloudflare's request quota.
+    pub quota: Quota,
+    /// How long every answer takes.
+    pub latency: Duration,
+}
+
+/// The connection broke, as a fault wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was reset")]
+pub struct Reset;
+
+/// One request as the door shows it.
+#[derive(Debug, Clone)]
+struct Recorded {
+    time: DateTime<Utc>,
+    method: Method,
+    path: String,
+    query: String,
+    status: u16,
+}
+
+/// The stand-in cloud.
+pub struct Sandbox {
+    state: Mutex<State>,
+    latency: Duration,
+}
+
+struct State {
+    repository: String,
+    wall: DateTime<Utc>,
+    started: Instant,
+    cloudflare: Cloudflare,
+    neon: Neon,
+    github: GitHub,
+    quotas: Quotas,
+    faults: Vec<Fault>,
+    requests: Vec<Recorded>,
+}
+
+/// Which provider a path belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Provider {
+    Cloudflare,
+    Neon,
+    GitHub,
+}
+
+const PREFIXES: [(&str, Provider); 3] = [
+    ("/client/v4", Provider::Cloudflare),
+    ("/api/v2", Provider::Neon),
+    ("/github", Provider::GitHub),
+];
+
+impl Sandbox {
+    /// A stand-in for a world.
+    ///
+    /// # Errors
+    ///
+    /// When the providers could not hold one of its resources.
+    pub fn new(world: World, options: Options) -> Result<Arc<Self>, Refusal> {
+        let mut cloudflare = Cloudflare::new(world.account, &world.zones);
+        let mut neon = Neon::default();
+        let mut github = GitHub::new(
+            &world.repository,
+            world.pull_requests,
+            world.git_branches,
+            world.actions_runs,
+        );
+        for resource in &world.resources {
+            let faces: [&mut dyn Face; 3] = [&mut cloudflare, &mut neon, &mut github];
+            add(faces, resource, world.now)?;
+        }
+        neon.settle();
+        Ok(Arc::new(Self {
+            state: Mutex::new(State {
+                repository: world.repository,
+                wall: world.now,
+                started: Instant::now(),
+                cloudflare,
+                neon,
+                github,
+                quotas: Quotas::new(options.quota),
+                faults: world.faults,
+                requests: Vec::new(),
+            }),
+            latency: options.latency,
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stand-in's time.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.state().now()
+    }
+
+    /// The variables that point a client at the stand-in.
+    pub fn environment(&self, base: &str) -> Vec<(&'static str, String)> {
+        let state = self.state();
+        let zones = state.cloudflare.zone_ids().join(",");
+        let projects = state.neon.project_ids().join(",");
+        let mut variables = vec![
+            ("GITHUB_TOKEN", "sandbox".to_owned()),
+            ("GITHUB_REPOSITORY", state.repository.clone()),
+            ("GITHUB_API_URL", format!("{base}/github")),
+            ("GITHUB_GRAPHQL_URL", format!("{base}/github/graphql")),
+            ("CLOUDFLARE_API_TOKEN", "sandbox".to_owned()),
+            (
+                "CLOUDFLARE_ACCOUNT_ID",
+                state.cloudflare.account_id().to_owned(),
+            ),
+            ("CLOUDFLARE_API_BASE_URL", format!("{base}/client/v4")),
+            ("NEON_API_KEY", "sandbox".to_owned()),
+            ("NEON_API_HOST", format!("{base}/api/v2")),
+        ];
+        if !zones.is_empty() {
+            variables.push(("CLOUDFLARE_ZONE_ID", zones));
+        }
+        if !projects.is_empty() {
+            variables.push(("NEON_PROJECT_ID", projects));
+        }
+        let now = state
+            .now()
+            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        variables.push(("PREVIEW_GC_NOW", now));
+        variables
+    }
+
+    /// Answers one request.
+    ///
+    /// # Errors
+    ///
+    /// When a fault breaks the connection.
+    pub async fn call(&self, request: http::Request<Bytes>) -> Result<Response, Reset> {
+        let path = request.uri().path().to_owned();
+        if path.starts_with("/_sandbox/") {
+            return Ok(self.door(&request));
+        }
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
+        let fault = self.fault(&request);
+        if let Some(delay) = fault.as_ref().and_then(faults::delay) {
+            tokio::time::sleep(delay).await;
+        }
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let method = request.method().clone();
+        let answer = self.answer(request, fault.as_ref());
+        let mut state = self.state();
+        let time = state.now();
+        state.requests.push(Recorded {
+            time,
+            method,
+            path,
+            query,
+            status: answer.as_ref().map_or(0, |answer| answer.status().as_u16()),
+        });
+        answer
+    }
+
+    /// The first fault that hits a request, used up by one.
+    fn fault(&self, request: &http::Request<Bytes>) -> Option<What> {
+        let seen = Seen {
+            method: request.method(),
+            path: request.uri().path(),
+            body: request.body(),
+        };
+        let mut state = self.state();
+        let fault = state
+            .faults
+            .iter_mut()
+            .find(|fault| fault.times != Some(0) && fault.hits(&seen))?;
+        if let Some(times) = &mut fault.times {
+            *times -= 1;
+        }
+        Some(fault.fault.clone())
+    }
+
+    fn answer(
+        &self,
+        request: http::Request<Bytes>,
+        fault: Option<&What>,
+    ) -> Result<Response, Reset> {
+        if let Some(What::Named(Named::Reset)) = fault {
+            return Err(Reset);
+        }
+        let mut state = self.state();
+        let now = state.now();
+        let Some((provider, request)) = split(request, now) else {
+            return Ok(message::json(
+                StatusCode::NOT_FOUND,
+                &json!({"message": "the sandbox serves /client/v4, /api/v2 and /github"}),
+            ));
+        };
+        let authorized = request
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .is_some_and(|(scheme, token)| {
+                ["bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str())
+                    && !token.trim().is_empty()
+            });
+        if let Some(refusal) = state.quotas.count(provider, &request, now) {
+            return Ok(refusal);
+        }
+        let mut response = match fault.and_then(faults::answer) {
+            Some(answer) => answer,
+            None if !authorized => unauthorized(provider),
+            None => {
+                let mut request = request;
+                if let Some(What::Named(Named::RepeatPage)) = fault {
+                    first_page(&mut request);
+                }
+                match provider {
+                    Provider::Cloudflare => state.cloudflare.answer(&request),
+                    Provider::Neon => state.neon.answer(&request),
+                    Provider::GitHub => state.github.answer(&request),
+                }
+            }
+        };
+        state.quotas.headers(provider, now, &mut response);
+        if let Some(What::Named(named)) = fault {
+            faults::spoil(*named, &mut response);
+        }
+        Ok(response)
+    }
+}
+
+impl State {
+    fn now(&self) -> DateTime<Utc> {
+        let elapsed = TimeDelta::from_std(self.started.elapsed()).unwrap_or_default();
+        self.wall + elapsed
+    }
+}
+
+fn add(
+    faces: [&mut dyn Face; 3],
+    resource: &world::Resource,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    for face in faces {
+        if face.kinds().contains(&resource.kind.as_str()) {
+            return face.add(resource, now).map_err(|refusal| {
+                Refusal(format!("{} {}: {refusal}", resource.kind, resource.name))
+            });
+        }
+    }
+    Err(Refusal(format!("there is no kind {:?}", resource.kind)))
+}
+
+/// The provider of a request, and the request as its face sees it.
+fn split(request: http::Request<Bytes>, now: DateTime<Utc>) -> Option<(Provider, Request)> {
+    let (parts, body) = request.into_parts();
+    let host = parts
+        .uri
+        .authority()
+        .map(ToString::to_string)
+        .or_else(|| Some(parts.headers.get(header::HOST)?.to_str().ok()?.to_owned()))
+        .unwrap_or_else(|| "127.0.0.1".to_owned());
+    let path = parts.uri.path();
+    // `gh` without TLS sends absolute-form requests for this host.
+    let bare = host.split(':').next() == Some("api.github.localhost");
+    let (prefix, provider) = if bare {
+        ("", Provider::GitHub)
+    } else {
+        PREFIXES.into_iter().find(|(prefix, _)| {
+            path.strip_prefix(prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })?
+    };
+    let segments = path[prefix.len()..]
+        .split('/')
+        .skip(1)
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        .filter(|segment| !segment.is_empty())
+        .collect();
+    let query = parts.uri.query().unwrap_or_default();
+    let query = url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect();
+    Some((
+        provider,
+        Request {
+            method: parts.method,
+            segments,
+            query,
+            headers: parts.headers,
+            body,
+            base: format!("http://{host}{prefix}"),
+            now,
+        },
+    ))
+}
+
+/// Makes a request ask for the first page, whatever it asks for.
+fn first_page(request: &mut Request) {
+    request
+        .query
+        .retain(|(key, _)| key != "page" && key != "cursor");
+    if let Ok(mut body) = request.json()
+        && let Some(variables) = body.get_mut("variables")
+        && let Some(after) = variables.get_mut("after")
+    {
+        *after = serde_json::Value::Null;
+        request.body = Bytes::from(body.to_string());
+    }
+}
+
+fn unauthorized(provider: Provider) -> Response {
+    let body = match provider {
+        Provider::Cloudflare => json!({
+            "success": false, "result": null, "messages": [],
+            "errors": [{"code": 10000, "message": "Authentication error"}],
+        }),
+        Provider::Neon => {
+            json!({"code": "", "message": "authentication required", "request_id": "sandbox"})
+        }
+        Provider::GitHub => json!({
+            "message": "Requires authentication",
+            "documentation_url": "https://docs.github.com/rest", "status": "401",
+        }),
+    };
+    message::json(StatusCode::UNAUTHORIZED, &body)
+}

@@ -1,11 +1,16 @@
 //! World files: what exists in the stand-in cloud, as JSON.
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use super::faults::Fault;
 
 /// One resource of a world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Resource {
     /// The kind, in preview-gc's names (`worker`, `kv_namespace`, …).
     pub kind: String,
@@ -26,23 +31,548 @@ pub struct Resource {
     pub attributes: Map<String, Value>,
 }
 
-/// The Cloudflare account of a world.
+/// The Cloudflare account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Account {
-    /// Its id, 32 hex digits; a stable one is made when it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The 32-digit id.
+    #[serde(default)]
     pub id: Option<String>,
-    /// Its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What people call it.
+    #[serde(default)]
     pub name: Option<String>,
 }
 
-/// A DNS zone of a world.
+/// A Cloudflare zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Zone {
-    /// Its id, 32 hex digits; a stable one is made when it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The 32-digit id.
+    #[serde(default)]
     pub id: Option<String>,
-    /// Its domain name.
+    /// The domain name.
     pub name: String,
+}
+
+/// Whether a pull request is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Open, draft or not.
+    Open,
+    /// Closed or merged.
+    Closed,
+}
+
+/// A pull request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u32,
+    /// Open or closed.
+    pub state: State,
+    /// Whether it was merged.
+    #[serde(default)]
+    pub merged: bool,
+    /// Whether it is a draft.
+    #[serde(default)]
+    pub draft: bool,
+    /// Its title.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The git branch it comes from.
+    pub head_ref: String,
+    /// The repository it comes from; null for a fork that was deleted.
+    #[serde(default)]
+    pub head_repo: Option<String>,
+    /// When it was opened; 30 days before it ended or changed without it.
+    #[serde(default)]
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it was last changed.
+    #[serde(default)]
+    pub updated_at: Option<DateTime<Utc>>,
+    /// When it was closed.
+    #[serde(default)]
+    pub closed_at: Option<DateTime<Utc>>,
+    /// When it was merged; its closing without it.
+    #[serde(default)]
+    pub merged_at: Option<DateTime<Utc>>,
+}
+
+/// An Actions run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionsRun {
+    /// Its id.
+    pub id: u64,
+    /// `queued`, `in_progress`, `completed`, …
+    pub status: String,
+    /// When it was last changed.
+    #[serde(default)]
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
+/// A whole world.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// `owner/name`
+    pub repository: String,
+    /// The time at which it is read.
+    pub now: DateTime<Utc>,
+    /// Pull requests of the repository.
+    pub pull_requests: Vec<PullRequest>,
+    /// Git branches of the repository.
+    pub git_branches: Vec<String>,
+    /// Everything else.
+    pub resources: Vec<Resource>,
+    /// Actions runs of the repository.
+    pub actions_runs: Vec<ActionsRun>,
+    /// The zones that are named.
+    pub zones: Vec<Zone>,
+    /// The account, where it is named.
+    pub account: Option<Account>,
+    /// Faults from the start.
+    pub faults: Vec<Fault>,
+}
+
+/// What is wrong in a world file, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}:{line}:{column}: {place}{message}")]
+pub struct WorldError {
+    file: String,
+    line: usize,
+    column: usize,
+    place: String,
+    message: String,
+}
+
+/// The file as it is written; keys for readers are ignored.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File<'a> {
+    repository: String,
+    now: DateTime<Utc>,
+    #[serde(default)]
+    pull_requests: Vec<PullRequest>,
+    #[serde(default)]
+    git_branches: Vec<String>,
+    #[serde(default, borrow)]
+    resources: Vec<&'a RawValue>,
+    #[serde(default)]
+    actions_runs: Vec<ActionsRun>,
+    #[serde(default)]
+    zones: Vec<Value>,
+    #[serde(default)]
+    account: Option<Value>,
+    #[serde(default)]
+    faults: Vec<Fault>,
+    #[serde(default, rename = "id")]
+    _id: Option<Value>,
+    #[serde(default, rename = "naming")]
+    _naming: Option<Value>,
+    #[serde(default, rename = "expect")]
+    _expect: Option<Value>,
+    #[serde(default, rename = "why")]
+    _why: Option<Value>,
+    #[serde(default, rename = "source")]
+    _source: Option<Value>,
+    #[serde(default, rename = "notes")]
+    _notes: Option<Value>,
+    #[serde(default, rename = "ordering")]
+    _ordering: Option<Value>,
+    #[serde(default, rename = "held_out")]
+    _held_out: Option<Value>,
+}
+
+/// Where in a file a piece of it begins.
+struct Origin<'a> {
+    file: &'a str,
+    /// Lines before the piece, and columns before it in its first line.
+    line: usize,
+    column: usize,
+    place: String,
+}
+
+impl Origin<'_> {
+    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, WorldError> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let value = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|error| self.error(&error.path().to_string(), error.inner()))?;
+        reader.end().map_err(|error| self.error("", &error))?;
+        Ok(value)
+    }
+
+    fn error(&self, path: &str, error: &serde_json::Error) -> WorldError {
+        let text = error.to_string();
+        let message = text
+            .rsplit_once(" at line ")
+            .map_or(text.as_str(), |(message, _)| message);
+        let path = path.trim_end_matches('?').trim_matches('.');
+        let dot = if self.place.is_empty() || path.is_empty() {
+            ""
+        } else {
+            "."
+        };
+        let place = format!("{}{dot}{path}", self.place);
+        WorldError {
+            file: self.file.to_owned(),
+            line: self.line + error.line(),
+            column: if error.line() <= 1 {
+                self.column + error.column()
+            } else {
+                error.column()
+            },
+            place: if place.is_empty() {
+                place
+            } else {
+                format!("{place}: ")
+            },
+            message: message.to_owned(),
+        }
+    }
+
+    fn refuse(&self, path: &str, message: String) -> WorldError {
+        WorldError {
+            file: self.file.to_owned(),
+            line: self.line + 1,
+            column: self.column + 1,
+            place: format!("{}{path}: ", self.place),
+            message,
+        }
+    }
+}
+
+impl World {
+    /// Reads a world file.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake, with its place.
+    pub fn read(file: &str, text: &str) -> Result<Self, WorldError> {
+        let whole = Origin {
+            file,
+            line: 0,
+            column: 0,
+            place: String::new(),
+        };
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read: File<'_> = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|error| whole.error(&error.path().to_string(), error.inner()))?;
+        reader.end().map_err(|error| whole.error("", &error))?;
+        if read
+            .repository
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .count()
+            != 2
+        {
+            return Err(whole.refuse(
+                "repository",
+                format!("{:?} is not owner/name", read.repository),
+            ));
+        }
+        let mut resources = Vec::new();
+        for (index, raw) in read.resources.iter().enumerate() {
+            resources.push(resource(file, text, index, raw.get())?);
+        }
+        let zones = read
+            .zones
+            .into_iter()
+            .enumerate()
+            .map(|(index, zone)| {
+                if let Value::String(name) = zone {
+                    return Ok(Zone { id: None, name });
+                }
+                serde_json::from_value(zone)
+                    .map_err(|error| whole.refuse(&format!("zones[{index}]"), error.to_string()))
+            })
+            .collect::<Result<_, _>>()?;
+        let account = match read.account {
+            None | Some(Value::Null) => None,
+            Some(Value::String(id)) => Some(Account {
+                id: Some(id),
+                name: None,
+            }),
+            Some(account) => Some(
+                serde_json::from_value(account)
+                    .map_err(|error| whole.refuse("account", error.to_string()))?,
+            ),
+        };
+        Ok(Self {
+            repository: read.repository,
+            now: read.now,
+            pull_requests: read.pull_requests,
+            git_branches: read.git_branches,
+            resources,
+            actions_runs: read.actions_runs,
+            zones,
+            account,
+            faults: read.faults,
+        })
+    }
+}
+
+fn resource(file: &str, text: &str, index: usize, raw: &str) -> Result<Resource, WorldError> {
+    // The raw piece borrows from the text, so the distance is its offset.
+    let offset = (raw.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    let before = text.get(..offset).unwrap_or_default();
+    let origin = Origin {
+        file,
+        line: before.matches('\n').count(),
+        column: before.rsplit('\n').next().map_or(0, str::len),
+        place: format!("resources[{index}]"),
+    };
+    let resource: Resource = origin.parse(raw)?;
+    check(&resource).map_err(|(path, message)| origin.refuse(&path, message))?;
+    Ok(resource)
+}
+
+/// The attributes that each kind may have in a world.
+const KINDS: &[(&str, &[&str])] = &[
+    (
+        "worker",
+        &[
+            "bindings",
+            "custom_domains",
+            "tags",
+            "has_assets",
+            "handlers",
+            "migration_tag",
+            "last_deployed_from",
+            "tail_consumers",
+        ],
+    ),
+    ("kv_namespace", &["keys"]),
+    (
+        "dns_record",
+        &[
+            "type", "content", "proxied", "comment", "managed", "ttl", "tags", "zone",
+        ],
+    ),
+    (
+        "neon_branch",
+        &[
+            "default",
+            "protected",
+            "parent",
+            "project",
+            "creation_source",
+            "expires_at",
+            "last_reset_at",
+            "init_source",
+        ],
+    ),
+    ("d1", &[]),
+    ("r2", &["objects", "location", "jurisdiction"]),
+    ("queue", &["producers", "consumers"]),
+    ("hyperdrive", &[]),
+    ("worker_domain", &["service", "zone", "worker"]),
+    ("worker_route", &["script", "zone"]),
+    (
+        "worker_preview",
+        &[
+            "worker",
+            "branch",
+            "tags",
+            "annotations",
+            "slug",
+            "pull_request_number",
+            "repository",
+        ],
+    ),
+    (
+        "pages_deployment",
+        &[
+            "project",
+            "environment",
+            "branch",
+            "aliases",
+            "commit_hash",
+            "active",
+        ],
+    ),
+    ("github_environment", &["protection_rules"]),
+    (
+        "github_deployment",
+        &[
+            "environment",
+            "ref",
+            "sha",
+            "state",
+            "task",
+            "transient_environment",
+            "production_environment",
+        ],
+    ),
+];
+
+const BINDINGS: &[&str] = &["kv_namespace", "d1", "r2", "queue", "hyperdrive", "service"];
+
+/// Checks a resource against its kind; gives the place below it on a mistake.
+pub fn check(resource: &Resource) -> Result<(), (String, String)> {
+    let Some((_, attributes)) = KINDS.iter().find(|(kind, _)| *kind == resource.kind) else {
+        let known: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
+        return Err((
+            ".kind".to_owned(),
+            format!(
+                "there is no kind {:?}; there is: {}",
+                resource.kind,
+                known.join(", ")
+            ),
+        ));
+    };
+    if resource.name.is_empty() {
+        return Err((".name".to_owned(), "a name cannot be empty".to_owned()));
+    }
+    for (key, value) in &resource.attributes {
+        let place = format!(".attributes.{key}");
+        if !attributes.contains(&key.as_str()) {
+            return Err((
+                place,
+                format!(
+                    "a {} has no such attribute; it has: {}",
+                    resource.kind,
+                    attributes.join(", ")
+                ),
+            ));
+        }
+        attribute(key, value).map_err(|(path, message)| (format!("{place}{path}"), message))?;
+    }
+    Ok(())
+}
+
+fn attribute(key: &str, value: &Value) -> Result<(), (String, String)> {
+    let wrong = |expected: &str| Err((String::new(), format!("must be {expected}")));
+    match key {
+        _ if value.is_null() => Ok(()),
+        "default"
+        | "protected"
+        | "proxied"
+        | "managed"
+        | "has_assets"
+        | "active"
+        | "transient_environment"
+        | "production_environment" => {
+            if value.is_boolean() {
+                Ok(())
+            } else {
+                wrong("true or false")
+            }
+        }
+        "objects" | "ttl" | "pull_request_number" => {
+            if value.is_u64() {
+                Ok(())
+            } else {
+                wrong("a whole number")
+            }
+        }
+        "expires_at" | "last_reset_at" => {
+            let time = value
+                .as_str()
+                .and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+            if time.is_some() {
+                Ok(())
+            } else {
+                wrong("an RFC 3339 time")
+            }
+        }
+        "custom_domains" | "tags" | "producers" | "consumers" | "aliases" | "handlers"
+        | "tail_consumers" => {
+            let texts = value
+                .as_array()
+                .is_some_and(|items| items.iter().all(Value::is_string));
+            if texts {
+                Ok(())
+            } else {
+                wrong("a list of strings")
+            }
+        }
+        "keys" | "protection_rules" => {
+            if value.is_array() {
+                Ok(())
+            } else {
+                wrong("a list")
+            }
+        }
+        "annotations" => {
+            if value.is_object() {
+                Ok(())
+            } else {
+                wrong("an object")
+            }
+        }
+        "bindings" => {
+            let Some(bindings) = value.as_array() else {
+                return wrong("a list of {type, name, target}");
+            };
+            for (index, binding) in bindings.iter().enumerate() {
+                for part in ["type", "name", "target"] {
+                    if !binding.get(part).is_some_and(Value::is_string) {
+                        return Err((format!("[{index}].{part}"), "must be a string".to_owned()));
+                    }
+                }
+                let sort = binding
+                    .get("type")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                if !BINDINGS.contains(&sort) {
+                    return Err((
+                        format!("[{index}].type"),
+                        format!(
+                            "there is no binding type {sort:?}; there is: {}",
+                            BINDINGS.join(", ")
+                        ),
+                    ));
+                }
+            }
+            Ok(())
+        }
+        _ => {
+            if value.is_string() {
+                Ok(())
+            } else {
+                wrong("a string")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        World::read("w.json", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_mistake_is_shown_at_its_place() {
+        let head = "{\n \"repository\": \"a/b\", \"now\": \"2026-01-01T00:00:00Z\",\n";
+        let cut = error(&format!("{head} \"resources\": [ {{\"kind\": \"wor"));
+        assert!(cut.starts_with("w.json:3:"), "{cut}");
+        let binding = error(&format!(
+            "{head} \"resources\": [\n  {{\"kind\":\"d1\",\"name\":\"x\"}},\n  {{\"kind\":\"worker\",\"name\":\"x\",\"attributes\":{{\"bindings\":[{{\"type\":\"kv\",\"name\":\"A\",\"target\":\"t\"}}]}}}}]}}"
+        ));
+        assert!(
+            binding.starts_with("w.json:5:3: resources[1].attributes.bindings[0].type:"),
+            "{binding}"
+        );
+        let kind = error(&format!(
+            "{head} \"resources\": [{{\"kind\":\"wurker\",\"name\":\"x\"}}]}}"
+        ));
+        assert!(
+            kind.contains("resources[0].kind") && kind.contains("wurker"),
+            "{kind}"
+        );
+        let time = error(&format!(
+            "{head} \"resources\": [\n{{\"kind\":\"d1\",\"name\":\"x\",\n\"created_at\":\"yesterday\"}}]}}"
+        ));
+        assert!(
+            time.starts_with("w.json:5:") && time.contains("created_at"),
+            "{time}"
+        );
+        let key = error(&format!("{head} \"resorces\": []}}"));
+        assert!(key.contains("resorces"), "{key}");
+    }
 }

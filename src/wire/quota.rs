@@ -422,11 +422,11 @@ mod tests {
         let quota = Quota::of(Api::Cloudflare, 0.5);
         let begin = Instant::now();
         send(&quota, 1).await;
-        quota.pause(Duration::from_secs(120));
+        quota.pause(Duration::from_mins(2));
         quota.pause(Duration::from_secs(10));
         assert_eq!(quota.available(), 0);
         let times = send(&quota, 1).await;
-        assert!(times[0] - begin >= Duration::from_secs(120));
+        assert!(times[0] - begin >= Duration::from_mins(2));
         assert_eq!(quota.used().throttled, 2);
     }
 

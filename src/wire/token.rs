@@ -26,8 +26,12 @@ impl Token {
         Ok(value)
     }
 
-    /// The text with every occurrence of the token taken out.
+    /// The text with every occurrence of the token taken out. What is shorter
+    /// than any real token would only garble the text.
     pub(super) fn redact(&self, text: &str) -> String {
+        if self.0.len() < 6 {
+            return text.to_owned();
+        }
         text.replace(&self.0, "[token]")
     }
 }

@@ -1,0 +1,146 @@
+//! The command line: arguments and environment into settings, verbs, exit
+//! codes. The one place where the parts are put together.
+
+mod args;
+mod audit;
+mod connect;
+mod progress;
+mod sandbox;
+mod settings;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Verb};
+
+/// Why a run ended otherwise than asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Usage, policy or configuration.
+    #[error("{0}")]
+    Usage(String),
+    /// A policy with mistakes, rendered already.
+    #[error("{0}")]
+    Policy(String),
+    /// Anything else.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+/// The documented exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Did what was asked.
+    Ok = 0,
+    /// Unexpected failure.
+    Unexpected = 1,
+    /// Usage, policy or configuration error.
+    Usage = 2,
+    /// Evidence incomplete.
+    Incomplete = 3,
+    /// Garbage found, with `--fail-on-garbage`.
+    Garbage = 6,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Policy(_) => Exit::Usage,
+            Self::Unexpected(_) => Exit::Unexpected,
+        }
+    }
+}
+
+/// Runs the program with the process's arguments and environment.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and versions are answers, everything else is usage.
+            let _ = error.print();
+            let code = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
+            return ExitCode::from(code as u8);
+        }
+    };
+    let verbose = cli.verbosity();
+    log(verbose);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(Failure::Unexpected(format!(
+            "cannot start the runtime: {error}"
+        ))),
+    };
+    let exit = result.unwrap_or_else(|failure| {
+        complain(&failure);
+        failure.exit()
+    });
+    ExitCode::from(exit as u8)
+}
+
+async fn run(cli: Cli) -> Result<Exit, Failure> {
+    let work = async {
+        match cli.verb {
+            None => audit::run(cli.audit, None).await,
+            Some(Verb::Audit(arguments)) => audit::run(arguments, None).await,
+            Some(Verb::Explain { name, arguments }) => audit::run(arguments, Some(name)).await,
+            Some(Verb::Sandbox(arguments)) => sandbox::run(arguments).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        result = work => result,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    }
+}
+
+/// Requests and answers on stderr, for `-v`.
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "preview_gc=info",
+        2 => "preview_gc=debug",
+        _ => "preview_gc=trace,hyper=debug,reqwest=debug",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}
+
+/// An error on stderr. A policy's mistakes are rendered already.
+fn complain(failure: &Failure) {
+    let text = match failure {
+        Failure::Policy(rendered) => rendered.clone(),
+        Failure::Usage(_) | Failure::Unexpected(_) => {
+            let lines: Vec<_> = failure
+                .to_string()
+                .lines()
+                .map(crate::report::inert::terminal)
+                .collect();
+            format!("error: {}\n", lines.join("\n"))
+        }
+    };
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Data on stdout. A reader that went away (`| head`) is not an error.
+fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Unexpected(
+            format!("cannot write to stdout: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}

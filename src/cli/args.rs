@@ -1,0 +1,182 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "Exit codes:
+  0    did what was asked (audit: also when garbage was found)
+  1    unexpected failure
+  2    usage, policy or configuration error
+  3    evidence incomplete: nothing rests on it
+  6    garbage found, with --fail-on-garbage
+  130  interrupted";
+
+/// Find what pull requests left behind on Neon and Cloudflare, and say why
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
+}
+
+impl Cli {
+    pub(super) fn verbosity(&self) -> u8 {
+        match &self.verb {
+            None => self.audit.verbose,
+            Some(Verb::Audit(audit)) => audit.verbose,
+            Some(Verb::Explain { arguments, .. }) => arguments.verbose,
+            Some(Verb::Sandbox(_)) => 0,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List every resource with its verdict (the default)
+    #[command(after_help = EXIT_CODES)]
+    Audit(AuditArgs),
+    /// Print the whole chain behind the verdict of one resource
+    Explain {
+        /// Name or id of the resource
+        name: String,
+        #[command(flatten)]
+        arguments: AuditArgs,
+    },
+    /// Serve a stand-in cloud over HTTP on loopback
+    Sandbox(SandboxArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+    Csv,
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// Policy file, or folder of policy files
+    #[arg(long, value_name = "PATH", env = "PREVIEW_GC_POLICIES")]
+    pub(super) policies: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value = "table", env = "PREVIEW_GC_FORMAT")]
+    pub(super) format: Format,
+    /// Run against a stand-in cloud inside the program [default world: a demo]
+    #[arg(
+        long,
+        value_name = "WORLD",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
+    sandbox: Option<String>,
+    /// Judge only what claims this pull request
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_147_483_647))]
+    pub(super) pr: Option<u32>,
+    /// Show only this kind
+    #[arg(long, value_name = "KIND")]
+    pub(super) kind: Vec<String>,
+    /// Exit with 6 when there is garbage
+    #[arg(long)]
+    pub(super) fail_on_garbage: bool,
+    /// Whose pull requests, where the policy does not say
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub(super) repository: Option<String>,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+    /// The time to judge by; only against loopback
+    #[arg(long, value_name = "RFC3339", env = "PREVIEW_GC_NOW")]
+    pub(super) now: Option<DateTime<Utc>>,
+    /// When to use colour
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(super) color: ColorChoice,
+    /// No progress and no warnings
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    /// Say what is asked (repeat for more)
+    #[arg(long, short, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(super) verbose: u8,
+}
+
+/// Which stand-in a run is against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StandIn<'a> {
+    /// The demo world.
+    Demo,
+    /// The world of a file.
+    World(&'a Path),
+}
+
+impl AuditArgs {
+    /// The stand-in, when the run is against one.
+    pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
+        let path = self.sandbox.as_deref()?;
+        Some(if path.is_empty() {
+            StandIn::Demo
+        } else {
+            StandIn::World(Path::new(path))
+        })
+    }
+}
+
+/// Limits: a flag before the environment before the policy before the default.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct LimitArgs {
+    /// How long after its death a resource is kept [default: 24h]
+    #[arg(long, value_name = "DURATION", env = "PREVIEW_GC_GRACE")]
+    pub(super) grace: Option<String>,
+    /// The same with --pr [default: 0s]
+    #[arg(long, value_name = "DURATION", env = "PREVIEW_GC_GRACE_ON_CLOSE")]
+    pub(super) grace_on_close: Option<String>,
+    /// Most deletions in one run, oldest first [default: 50]
+    #[arg(long, value_name = "N", env = "PREVIEW_GC_MAX_DELETIONS")]
+    pub(super) max_deletions: Option<u64>,
+    /// Most garbage of one kind before a sweep is refused [default: 200]
+    #[arg(long, value_name = "N", env = "PREVIEW_GC_BRAKE_COUNT")]
+    pub(super) brake_count: Option<u64>,
+    /// Largest share of garbage among what is claimed of one kind [default: 0.6]
+    #[arg(long, value_name = "0..1", env = "PREVIEW_GC_BRAKE_SHARE")]
+    pub(super) brake_share: Option<f64>,
+    /// Garbage from which on that share counts [default: 20]
+    #[arg(long, value_name = "N", env = "PREVIEW_GC_BRAKE_FLOOR")]
+    pub(super) brake_floor: Option<u64>,
+    /// Part of Cloudflare's request quota to use [default: 0.5]
+    #[arg(long, value_name = "0..1", env = "PREVIEW_GC_QUOTA_SHARE")]
+    pub(super) quota_share: Option<f64>,
+    /// How long the run may take [default: 20m]
+    #[arg(long, value_name = "DURATION", env = "PREVIEW_GC_DEADLINE")]
+    pub(super) deadline: Option<String>,
+    /// Most requests for what single resources use [default: 500]
+    #[arg(long, value_name = "N", env = "PREVIEW_GC_REFERENCE_READS")]
+    pub(super) reference_reads: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SandboxArgs {
+    /// World file [default: a demo world]
+    #[arg(long, value_name = "FILE")]
+    pub(super) world: Option<PathBuf>,
+    /// Loopback address to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(super) listen: SocketAddr,
+    /// Cloudflare's request quota, as N/SECONDS or off
+    #[arg(long, value_name = "QUOTA", default_value = "1200/300")]
+    pub(super) quota: crate::sandbox::quota::Quota,
+    /// How long every answer takes
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(super) latency_ms: u64,
+}

@@ -1,0 +1,464 @@
+//! `preview-gc audit` and `explain`: resources, roots, verdicts, report.
+//! Nothing is ever written to a provider from here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use super::args::{AuditArgs, ColorChoice, Format, StandIn};
+use super::connect::{Connection, is_loopback};
+use super::progress::Progress;
+use super::settings::{self, Limits, Scope};
+use super::{Exit, Failure, print};
+use crate::clock::Clock;
+use crate::evidence::{Evidence, Inventory, Roots};
+use crate::gc::mark::{self, Jurisdiction, Law};
+use crate::gc::{Marking, brakes, plan};
+use crate::github::GitHub;
+use crate::kinds::{self, Kind};
+use crate::model::{Api, KindRef, Place, PlaceSort, PullRequestNumber, Repository};
+use crate::policy::{Policies, Policy};
+use crate::report::table::Look;
+use crate::report::{Report, Run, csv, explain, json, markdown, table};
+use crate::scan::{self, Target};
+use crate::wire::Client;
+
+/// The width of a table that nobody looks at on a terminal.
+const PLAIN_WIDTH: usize = 120;
+
+pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Result<Exit, Failure> {
+    let connection = connect(&arguments)?;
+    let look = look(&arguments);
+    let stderr_colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
+    let (policies, warnings) =
+        settings::policies(&arguments, &connection.variables, stderr_colour)?;
+    if !arguments.quiet {
+        let _ = std::io::stderr().write_all(warnings.as_bytes());
+    }
+    let only = arguments.pr.and_then(PullRequestNumber::new);
+    let limits = Limits::of(&arguments.limits, &policies.limits, only.is_some())?;
+    let shown = shown(&arguments.kind)?;
+    let client = client(&arguments, &connection, &policies, limits)?;
+    let progress = Progress::new(arguments.quiet);
+    let audit = Audit {
+        client: &client,
+        connection: &connection,
+        policies: &policies,
+        limits,
+        only,
+        shown: shown.as_deref(),
+        progress: &progress,
+    };
+    let report = audit.report().await;
+    progress.end();
+    let report = report?;
+    match explained {
+        Some(name) => {
+            let text = explain::render(&report, &name).ok_or_else(|| {
+                Failure::Usage(format!(
+                    "there is no resource called {name:?} in this scope"
+                ))
+            })?;
+            print(&text)?;
+        }
+        None => print(&render(&report, arguments.format, look)?)?,
+    }
+    Ok(exit(&report, arguments.fail_on_garbage))
+}
+
+/// The first code that applies.
+fn exit(report: &Report, fail_on_garbage: bool) -> Exit {
+    if !report.complete {
+        Exit::Incomplete
+    } else if fail_on_garbage && report.garbage() > 0 {
+        Exit::Garbage
+    } else {
+        Exit::Ok
+    }
+}
+
+fn render(report: &Report, format: Format, look: Look) -> Result<String, Failure> {
+    let unexpected = |error: &dyn std::fmt::Display| Failure::Unexpected(error.to_string());
+    match format {
+        Format::Table => Ok(table::render(report, look)),
+        Format::Json => json::render(report).map_err(|error| unexpected(&error)),
+        Format::Csv => csv::render(report).map_err(|error| unexpected(&error)),
+        Format::Markdown => Ok(markdown::render(report)),
+    }
+}
+
+fn wants_colour(choice: ColorChoice, terminal: bool) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+            terminal && !refused && !dumb
+        }
+    }
+}
+
+fn look(arguments: &AuditArgs) -> Look {
+    let terminal = std::io::stdout().is_terminal();
+    let typed = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
+    let width = typed
+        .or_else(|| {
+            let (terminal_size::Width(width), _) = terminal_size::terminal_size()?;
+            terminal.then_some(usize::from(width))
+        })
+        .unwrap_or(PLAIN_WIDTH);
+    Look {
+        width: width.max(60),
+        colour: wants_colour(arguments.color, terminal),
+    }
+}
+
+fn connect(arguments: &AuditArgs) -> Result<Connection, Failure> {
+    if let Some(stand_in) = arguments.sandbox() {
+        let world = match stand_in {
+            StandIn::Demo => None,
+            StandIn::World(path) => Some(path),
+        };
+        let mut connection = Connection::sandbox(world)?;
+        if let Some(now) = arguments.now {
+            connection.clock = Clock::starting_at(now);
+        }
+        return Ok(connection);
+    }
+    let clock = arguments.now.map_or_else(Clock::system, Clock::starting_at);
+    Connection::real(clock)
+}
+
+fn client(
+    arguments: &AuditArgs,
+    connection: &Connection,
+    policies: &Policies,
+    limits: Limits,
+) -> Result<Client, Failure> {
+    let endpoints = connection.endpoints()?;
+    let foreign = endpoints
+        .values()
+        .find(|endpoint| !is_loopback(&endpoint.base));
+    if let (Some(_), Some(endpoint), None) = (arguments.now, foreign, arguments.sandbox()) {
+        return Err(Failure::Usage(format!(
+            "--now (PREVIEW_GC_NOW) is for the sandbox only; {} is not on loopback",
+            endpoint.base.host_str().unwrap_or_default()
+        )));
+    }
+    let asks_github = policies
+        .files
+        .iter()
+        .flat_map(|file| &file.rules)
+        .any(|rule| !rule.kinds.is_empty() && rule.asks_about_claim());
+    if asks_github && !endpoints.contains_key(&Api::GitHub) {
+        return Err(Failure::Usage(
+            "the rules ask about pull requests and there is no GITHUB_TOKEN".to_owned(),
+        ));
+    }
+    Ok(Client::new(
+        connection.seam.clone(),
+        endpoints,
+        connection.clock,
+        limits.deadline,
+        limits.quota_share,
+    ))
+}
+
+/// The kinds to show.
+fn shown(names: &[String]) -> Result<Option<Vec<KindRef>>, Failure> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let known = kinds::vocabulary();
+    let find = |name: &String| {
+        known
+            .iter()
+            .find(|kind| kind.name() == name)
+            .copied()
+            .ok_or_else(|| {
+                let all: Vec<_> = known.iter().map(|kind| kind.name()).collect();
+                Failure::Usage(format!(
+                    "there is no kind {name:?}; there is: {}",
+                    all.join(", ")
+                ))
+            })
+    };
+    names.iter().map(find).collect::<Result<_, _>>().map(Some)
+}
+
+struct Audit<'a> {
+    client: &'a Client,
+    connection: &'a Connection,
+    policies: &'a Policies,
+    limits: Limits,
+    only: Option<PullRequestNumber>,
+    shown: Option<&'a [KindRef]>,
+    progress: &'a Progress,
+}
+
+/// Places of a run with what is listed in each.
+#[derive(Default)]
+struct Places {
+    /// By policy file.
+    of_files: Vec<BTreeSet<Place>>,
+    /// Every place with the kinds that rules need in it.
+    needed: BTreeMap<Place, BTreeSet<KindRef>>,
+    /// Places and providers that cannot be seen.
+    gaps: Vec<Evidence>,
+}
+
+impl Audit<'_> {
+    async fn report(&self) -> Result<Report, Failure> {
+        let places = self.places().await?;
+        let targets = self.targets(&places);
+        let mut inventory = scan::inventory(self.client, &targets, self.progress).await;
+        let jurisdictions: Vec<_> = self
+            .policies
+            .files
+            .iter()
+            .zip(&places.of_files)
+            .map(|(policy, places)| Jurisdiction {
+                policy,
+                places: places.clone(),
+            })
+            .collect();
+        let all_kinds: Vec<_> = kinds::KINDS
+            .iter()
+            .chain(kinds::REFERRERS)
+            .map(|kind| kind.about())
+            .collect();
+        let law = Law {
+            jurisdictions: &jurisdictions,
+            kinds: &all_kinds,
+            grace: self.limits.grace,
+            only: self.only,
+            now: self.connection.clock.start(),
+        };
+        // Resources were read before this, so none is younger than its roots.
+        let roots = self.roots(&inventory, &law).await;
+        let marking = self.mark(&mut inventory, &roots, &law).await;
+        let brakes = brakes(&inventory, &marking, self.limits.brake, self.only.is_some());
+        let plan = plan(&inventory, &marking, self.limits.max_deletions);
+        Ok(Report::of(Run {
+            inventory: &inventory,
+            roots: &roots,
+            marking: &marking,
+            plan: &plan,
+            brakes,
+            evidence: places.gaps,
+            quota: self.client.quota_use(),
+            kinds: self.shown,
+        }))
+    }
+
+    /// Marks, asks what verdicts still need, and marks again until nothing is
+    /// left to ask.
+    async fn mark<'l>(
+        &self,
+        inventory: &mut Inventory,
+        roots: &Roots,
+        law: &Law<'l>,
+    ) -> Marking<'l> {
+        let mut budget = self.limits.reference_reads;
+        loop {
+            let marking = mark::mark(inventory, roots, law.clone());
+            if marking.questions.is_empty() {
+                return marking;
+            }
+            let questions = marking.questions;
+            scan::answer(
+                self.client,
+                inventory,
+                &questions,
+                &mut budget,
+                self.progress,
+            )
+            .await;
+        }
+    }
+
+    async fn roots(&self, inventory: &Inventory, law: &Law<'_>) -> Roots {
+        let mut claimed: BTreeMap<Repository, BTreeSet<PullRequestNumber>> = BTreeMap::new();
+        for (file, numbers) in self.policies.files.iter().zip(mark::claims(inventory, law)) {
+            claimed
+                .entry(file.repository.clone())
+                .or_default()
+                .extend(numbers);
+        }
+        let mut roots = Roots::default();
+        if claimed.values().all(BTreeSet::is_empty) {
+            return roots;
+        }
+        let github = GitHub::new(self.client.clone());
+        let github = &github;
+        let asked = claimed.iter().map(|(repository, numbers)| async move {
+            let found = github
+                .roots(
+                    repository,
+                    numbers,
+                    self.expected_id(repository),
+                    self.only.is_some(),
+                    self.progress,
+                )
+                .await;
+            (repository.clone(), found)
+        });
+        roots.repositories = futures::future::join_all(asked).await.into_iter().collect();
+        roots
+    }
+
+    /// The id that Actions says the repository has.
+    fn expected_id(&self, repository: &Repository) -> Option<u64> {
+        let variables = &self.connection.variables;
+        let here = variables.get("GITHUB_REPOSITORY")?;
+        let same = Repository::parse(&here)? == *repository;
+        same.then(|| variables.get("GITHUB_REPOSITORY_ID"))??
+            .parse()
+            .ok()
+    }
+
+    /// Resolves every file's scope to places.
+    async fn places(&self) -> Result<Places, Failure> {
+        let mut places = Places::default();
+        for policy in &self.policies.files {
+            let of_file = self.places_of(policy, &mut places).await?;
+            places.of_files.push(of_file);
+        }
+        Ok(places)
+    }
+
+    async fn places_of(
+        &self,
+        policy: &Policy,
+        places: &mut Places,
+    ) -> Result<BTreeSet<Place>, Failure> {
+        let needed = settings::needed(policy);
+        for api in [Api::Cloudflare, Api::Neon] {
+            let kinds: Vec<_> = needed
+                .iter()
+                .filter(|kind| kind.0.api == api)
+                .map(|kind| kind.name())
+                .collect();
+            if !kinds.is_empty() && !self.client.has(api) {
+                let variable = match api {
+                    Api::Neon => "NEON_API_KEY",
+                    Api::Cloudflare | Api::GitHub => "CLOUDFLARE_API_TOKEN",
+                };
+                let why = format!(
+                    "no credentials: set {variable} ({} needs them)",
+                    policy.path
+                );
+                places
+                    .gaps
+                    .push(gap(api.key(), &kinds.join(", "), why, true));
+            }
+        }
+        let configured: BTreeSet<_> = needed
+            .iter()
+            .copied()
+            .filter(|kind| self.client.has(kind.0.api))
+            .collect();
+        let scope = Scope::of(policy, &self.connection.variables);
+        // The stand-in's scope is its whole world, however small.
+        if !self.connection.variables.are_the_sandboxes() {
+            scope.check(policy, &configured)?;
+        }
+        let of_sort = |sort: PlaceSort| -> BTreeSet<KindRef> {
+            needed
+                .iter()
+                .copied()
+                .filter(|kind| kind.0.place == sort)
+                .collect()
+        };
+        let mut found = Vec::new();
+        if self.client.has(Api::Neon) {
+            found.extend(scope.projects.iter().cloned().map(Place::Project));
+        }
+        if let Some(account) = scope
+            .account
+            .as_ref()
+            .filter(|_| self.client.has(Api::Cloudflare))
+        {
+            found.push(Place::Account(account.clone()));
+            for zone in scan::zones(self.client, account, &scope.zones).await {
+                match zone {
+                    Ok(zone) => found.push(zone),
+                    Err(mut evidence) => {
+                        evidence.needed = !of_sort(PlaceSort::Zone).is_empty();
+                        places.gaps.push(evidence);
+                    }
+                }
+            }
+        }
+        for place in &found {
+            let sort = match place {
+                Place::Account(_) => PlaceSort::Account,
+                Place::Zone { .. } => PlaceSort::Zone,
+                Place::Project(_) => PlaceSort::Project,
+            };
+            places
+                .needed
+                .entry(place.clone())
+                .or_default()
+                .extend(of_sort(sort));
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// What to list: every kind in its places, those that others depend on
+    /// included.
+    fn targets(&self, places: &Places) -> Vec<Target> {
+        let needed: BTreeSet<KindRef> = places.needed.values().flatten().copied().collect();
+        let depends = |kind: &dyn Kind| {
+            let about = kind.about().0;
+            needed.iter().any(|needed| {
+                about.uses.contains(&needed.name()) || about.manages == Some(needed.name())
+            })
+        };
+        let wanted = |kind: &dyn Kind| {
+            let about = kind.about();
+            let Some(shown) = self.shown else { return true };
+            shown.contains(&about)
+                || shown.iter().any(|shown| {
+                    about.0.uses.contains(&shown.name()) || about.0.manages == Some(shown.name())
+                })
+        };
+        let mut targets = Vec::new();
+        for (place, needed_here) in &places.needed {
+            let place = Arc::new(place.clone());
+            for kind in kinds::KINDS.iter().chain(kinds::REFERRERS) {
+                let about = kind.about();
+                let here = matches!(
+                    (about.0.place, &*place),
+                    (PlaceSort::Account, Place::Account(_))
+                        | (PlaceSort::Zone, Place::Zone { .. })
+                        | (PlaceSort::Project, Place::Project(_))
+                );
+                if here && wanted(*kind) {
+                    targets.push(Target {
+                        kind: *kind,
+                        place: place.clone(),
+                        needed: needed_here.contains(&about) || depends(*kind),
+                    });
+                }
+            }
+        }
+        targets
+    }
+}
+
+fn gap(source: &str, scope: &str, why: String, needed: bool) -> Evidence {
+    Evidence {
+        source: source.to_owned(),
+        scope: scope.to_owned(),
+        requests: 0,
+        items: 0,
+        total: None,
+        complete: false,
+        gap: Some(why),
+        needed,
+    }
+}

@@ -1,0 +1,122 @@
+//! The anomaly brake: a sweep that would delete suspiciously much is refused
+//! before its first deletion.
+
+use serde::Serialize;
+
+use super::mark::Marking;
+use crate::evidence::Inventory;
+use crate::model::KindRef;
+
+/// The settings of the anomaly brake.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BrakeLimits {
+    /// The most garbage of one kind.
+    pub count: u64,
+    /// The largest share of what the rules claim of one kind, 0 to 1.
+    pub share: f64,
+    /// The garbage from which on the share counts.
+    pub floor: u64,
+}
+
+/// A brake that a kind trips.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Brake {
+    /// The kind.
+    pub kind: KindRef,
+    /// Garbage found, before any cap.
+    pub garbage: u64,
+    /// What the rules claim.
+    pub claimed: u64,
+    /// The setting that was exceeded, and the one that overrides it.
+    pub reason: String,
+}
+
+/// The brakes that this marking trips. The share never counts with `--pr`,
+/// where everything of one pull request is meant to go.
+pub fn brakes(
+    inventory: &Inventory,
+    marking: &Marking<'_>,
+    limits: BrakeLimits,
+    one_pull_request: bool,
+) -> Vec<Brake> {
+    let mut counts = std::collections::BTreeMap::<KindRef, (u64, u64)>::new();
+    for (resource, judgement) in inventory.resources.iter().zip(&marking.judgements) {
+        let (garbage, claimed) = counts.entry(resource.kind).or_default();
+        *garbage += u64::from(judgement.verdict.is_garbage());
+        *claimed += u64::from(judgement.reading.is_some());
+    }
+    let trips = |(kind, (garbage, claimed)): (KindRef, (u64, u64))| {
+        let reason = reason(garbage, claimed, limits, one_pull_request)?;
+        Some(Brake {
+            kind,
+            garbage,
+            claimed,
+            reason,
+        })
+    };
+    counts.into_iter().filter_map(trips).collect()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of resources are far below 2^52"
+)]
+fn reason(
+    garbage: u64,
+    claimed: u64,
+    limits: BrakeLimits,
+    one_pull_request: bool,
+) -> Option<String> {
+    if garbage > limits.count {
+        return Some(format!(
+            "{garbage} are garbage, more than the {} that `brake.count` allows; \
+             if that is right, pass --brake-count {garbage}",
+            limits.count
+        ));
+    }
+    let share = garbage as f64 / claimed.max(1) as f64;
+    if !one_pull_request && garbage >= limits.floor && share > limits.share {
+        let needed = (share * 100.0).ceil() / 100.0;
+        return Some(format!(
+            "{garbage} of {claimed} claimed are garbage, a larger share than the {} that \
+             `brake.share` allows; if that is right, pass --brake-share {needed}",
+            limits.share
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: BrakeLimits = BrakeLimits {
+        count: 200,
+        share: 0.6,
+        floor: 20,
+    };
+
+    #[test]
+    fn the_count_brakes_always_and_the_share_from_the_floor_on() {
+        assert_eq!(reason(200, 1_000, LIMITS, false), None);
+        assert!(
+            reason(201, 1_000, LIMITS, false)
+                .unwrap()
+                .contains("--brake-count 201")
+        );
+        assert!(reason(201, 1_000, LIMITS, true).is_some());
+        assert_eq!(reason(19, 19, LIMITS, false), None, "below the floor");
+        assert!(
+            reason(20, 20, LIMITS, false)
+                .unwrap()
+                .contains("--brake-share 1")
+        );
+        assert_eq!(reason(60, 100, LIMITS, false), None, "exactly the share");
+        assert!(
+            reason(61, 100, LIMITS, false)
+                .unwrap()
+                .contains("--brake-share 0.61")
+        );
+        assert_eq!(reason(61, 100, LIMITS, true), None, "never with --pr");
+    }
+}

@@ -1,0 +1,437 @@
+//! Verdicts, each with its reason inside.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use crate::model::{BuiltInProtection, PullRequestNumber};
+
+/// What becomes of a resource, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Something it belongs to is alive.
+    Live(Alive),
+    /// Kept whatever the rules say.
+    Protected(Protection),
+    /// Dead by its rule, but something that stays uses it.
+    InUse(User),
+    /// No rule reads its name.
+    Unclaimed(Unclaimed),
+    /// Dead, but not long enough, or about to go by itself.
+    Ripening(Wait),
+    /// To be deleted.
+    Garbage(Death),
+    /// The evidence does not decide.
+    Unknown(Doubt),
+}
+
+/// The verdicts' names, in the order in which summaries count them.
+pub const NAMES: [&str; 7] = [
+    "garbage",
+    "ripening",
+    "unknown",
+    "in_use",
+    "live",
+    "protected",
+    "unclaimed",
+];
+
+/// What keeps a resource alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alive {
+    /// An open pull request.
+    Open(PullRequestNumber),
+    /// A pull request that was closed where the rule wants a merge.
+    NotMerged(PullRequestNumber),
+    /// It is not as old as the rule wants.
+    Young {
+        /// The age that it must exceed.
+        longer_than: TimeDelta,
+        /// Since when it is counted.
+        since: DateTime<Utc>,
+    },
+}
+
+/// What protects a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protection {
+    /// A `protect` entry of a policy file.
+    Entry {
+        /// The owner's reason.
+        reason: Arc<str>,
+        /// Where it stands.
+        location: Arc<str>,
+    },
+    /// A `protect` entry whose condition this answer cannot tell.
+    Perhaps {
+        /// The condition's key.
+        key: &'static str,
+        /// Where it stands.
+        location: Arc<str>,
+    },
+    /// A fact that its kind knows.
+    BuiltIn(BuiltInProtection),
+    /// A custom domain of this name manages it.
+    ManagedBy(&'static str),
+    /// It looks like a backup, and no rule spells that out.
+    Backup(&'static str),
+}
+
+/// Who uses a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The kind of the user.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: Box<str>,
+    /// How it uses it.
+    pub how: How,
+}
+
+/// How something is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It is bound by a resource that stays.
+    Bound,
+    /// It is the parent of one that stays.
+    Parent,
+}
+
+/// Why nothing claims a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unclaimed {
+    /// No rule reads its name.
+    NoRule,
+}
+
+/// What a resource waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// The end of its grace.
+    Grace {
+        /// How it died.
+        death: Death,
+        /// When its grace ends; never without a time of its own.
+        ripe_at: Option<DateTime<Utc>>,
+    },
+    /// The provider removes it soon by itself.
+    Expires {
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+/// How and when a resource died.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    /// By what.
+    pub cause: Cause,
+    /// The latest of that event and the resource's own creation and change.
+    pub dead_since: Option<DateTime<Utc>>,
+    /// When its grace ended.
+    pub ripe_at: Option<DateTime<Utc>>,
+    /// Whether a rule only wants it reported.
+    pub report_only: bool,
+}
+
+/// What a resource died of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// Its pull request ended.
+    Ended {
+        /// The pull request.
+        number: PullRequestNumber,
+        /// Whether it was merged.
+        merged: bool,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// Its pull request does not exist, which its rule calls dead.
+    Missing(PullRequestNumber),
+    /// It is older than its rule allows.
+    Age {
+        /// The age that it exceeds.
+        longer_than: TimeDelta,
+    },
+}
+
+/// Why the evidence does not decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// Its pull request does not exist: an issue, or a number of something else.
+    MissingNumber(PullRequestNumber),
+    /// Its pull request was not told.
+    PullRequest {
+        /// The pull request.
+        number: PullRequestNumber,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// The roots are not complete, so nothing is known to be dead.
+    Roots(Arc<str>),
+    /// A listing that the verdict depends on is not complete.
+    Listing {
+        /// The kind that was listed.
+        kind: &'static str,
+    },
+    /// A time that the API always gives is not in the answer.
+    Time(&'static str),
+    /// An attribute that a condition asks about is not in the answer.
+    Condition(&'static str),
+    /// The pull request's closing has no time.
+    NoEnd(PullRequestNumber),
+    /// What some others use is not known.
+    References {
+        /// How many of them.
+        unread: usize,
+        /// Their kind.
+        kind: &'static str,
+        /// Why the first of them is not known; none while it was not asked.
+        why: Option<Arc<str>>,
+    },
+}
+
+impl Verdict {
+    /// The verdict's name in the JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Live(_) => "live",
+            Self::Protected(_) => "protected",
+            Self::InUse(_) => "in_use",
+            Self::Unclaimed(_) => "unclaimed",
+            Self::Ripening(_) => "ripening",
+            Self::Garbage(_) => "garbage",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// Whether it may be deleted. Nothing else ever is.
+    pub fn is_garbage(&self) -> bool {
+        matches!(self, Self::Garbage(_))
+    }
+
+    /// How it died, where it did.
+    pub fn death(&self) -> Option<&Death> {
+        match self {
+            Self::Garbage(death) | Self::Ripening(Wait::Grace { death, .. }) => Some(death),
+            Self::Live(_)
+            | Self::Protected(_)
+            | Self::InUse(_)
+            | Self::Unclaimed(_)
+            | Self::Ripening(Wait::Expires { .. })
+            | Self::Unknown(_) => None,
+        }
+    }
+
+    /// When it becomes, or became, garbage.
+    pub fn ripe_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Ripening(Wait::Grace { ripe_at, .. }) => *ripe_at,
+            Self::Ripening(Wait::Expires { at }) => Some(*at),
+            Self::Garbage(death) => death.ripe_at,
+            Self::Live(_)
+            | Self::Protected(_)
+            | Self::InUse(_)
+            | Self::Unclaimed(_)
+            | Self::Unknown(_) => None,
+        }
+    }
+
+    /// What would have to change for another verdict, for `explain`.
+    pub fn otherwise(&self) -> &'static str {
+        match self {
+            Self::Live(Alive::Open(_)) => {
+                "it becomes garbage when the pull request is closed and the grace is over"
+            }
+            Self::Live(Alive::NotMerged(_)) => {
+                "it stays unless the rule says `dead-when = \"closed\"`"
+            }
+            Self::Live(Alive::Young { .. }) => "it becomes garbage when it is old enough",
+            Self::Protected(Protection::Entry { .. } | Protection::Perhaps { .. }) => {
+                "it stays until the `protect` entry no longer covers it"
+            }
+            Self::Protected(Protection::BuiltIn(_)) => "no rule can override this protection",
+            Self::Protected(Protection::ManagedBy(_)) => {
+                "it goes when the custom domain that manages it goes"
+            }
+            Self::Protected(Protection::Backup(_)) => {
+                "it stays unless a rule's template spells the backup's name literally"
+            }
+            Self::InUse(_) => "it becomes garbage when its user is gone or no longer uses it",
+            Self::Unclaimed(_) => "it stays unless a rule's template matches its whole name",
+            Self::Ripening(Wait::Grace { ripe_at: None, .. }) => {
+                "it has no time from which its grace could count: only a grace of 0 ends"
+            }
+            Self::Ripening(Wait::Grace { .. }) => "it becomes garbage when its grace is over",
+            Self::Ripening(Wait::Expires { .. }) => "the provider deletes it by itself",
+            Self::Garbage(_) => {
+                "it would stay if its pull request were reopened, if something that stays used it, \
+                 or if a `protect` entry covered it"
+            }
+            Self::Unknown(Doubt::MissingNumber(_)) => {
+                "it becomes garbage if the rule says `missing = \"dead\"`"
+            }
+            Self::Unknown(_) => "run again when the missing evidence can be had",
+        }
+    }
+}
+
+/// A time as people read it, without parts of seconds.
+pub(crate) fn moment(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// A duration in its largest whole unit.
+pub(crate) fn span(delta: TimeDelta) -> String {
+    let seconds = delta.num_seconds();
+    for (unit, length) in [("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60)] {
+        if seconds != 0 && seconds % length == 0 {
+            return format!("{}{unit}", seconds / length);
+        }
+    }
+    format!("{seconds}s")
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Live(alive) => alive.fmt(f),
+            Self::Protected(protection) => protection.fmt(f),
+            Self::InUse(user) => user.fmt(f),
+            Self::Unclaimed(Unclaimed::NoRule) => f.write_str("no rule reads this name"),
+            Self::Ripening(wait) => wait.fmt(f),
+            Self::Garbage(death) => {
+                death.cause.fmt(f)?;
+                if death.report_only {
+                    f.write_str("; its rule only reports it")?;
+                }
+                Ok(())
+            }
+            Self::Unknown(doubt) => doubt.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Alive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(number) => write!(f, "pull request #{number} is open"),
+            Self::NotMerged(number) => {
+                write!(
+                    f,
+                    "pull request #{number} was closed without a merge, which its rule wants"
+                )
+            }
+            Self::Young { longer_than, since } => write!(
+                f,
+                "not older than {} (counted from {})",
+                span(*longer_than),
+                moment(*since)
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry { reason, location } => write!(f, "{reason} ({location})"),
+            Self::Perhaps { key, location } => write!(
+                f,
+                "perhaps protected: the answer does not tell `{key}` ({location})"
+            ),
+            Self::BuiltIn(fact) => fact.fmt(f),
+            Self::ManagedBy(kind) => {
+                write!(f, "managed by a {kind} of the same name; it goes with it")
+            }
+            Self::Backup(pattern) => write!(f, "looks like a backup (`{pattern}`)"),
+        }
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.how {
+            How::Bound => write!(f, "used by {} {}, which stays", self.kind, self.name),
+            How::Parent => write!(f, "parent of {} {}, which stays", self.kind, self.name),
+        }
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grace {
+                death,
+                ripe_at: Some(at),
+            } => {
+                write!(f, "{}; grace until {}", death.cause, moment(*at))
+            }
+            Self::Grace {
+                death,
+                ripe_at: None,
+            } => {
+                write!(
+                    f,
+                    "{}; its grace has no beginning, so it does not end",
+                    death.cause
+                )
+            }
+            Self::Expires { at } => write!(f, "expires by itself at {}", moment(*at)),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended { number, merged, at } => {
+                let how = if *merged { "merged" } else { "closed" };
+                write!(f, "pull request #{number} was {how} at {}", moment(*at))
+            }
+            Self::Missing(number) => {
+                write!(
+                    f,
+                    "there is no pull request #{number}, which its rule calls dead"
+                )
+            }
+            Self::Age { longer_than } => write!(f, "older than {}", span(*longer_than)),
+        }
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingNumber(number) => write!(
+                f,
+                "there is no pull request #{number}; its rule keeps what is missing"
+            ),
+            Self::PullRequest { number, why } => {
+                write!(f, "pull request #{number} could not be told: {why}")
+            }
+            Self::Roots(why) => write!(f, "the roots are not complete: {why}"),
+            Self::Listing { kind } => {
+                write!(
+                    f,
+                    "the listing of {kind} is not complete, so nothing is deleted on its strength"
+                )
+            }
+            Self::Time(which) => {
+                write!(f, "the answer lacks `{which}`, which the API always gives")
+            }
+            Self::Condition(key) => write!(
+                f,
+                "the answer does not tell `{key}`, which its rule asks about"
+            ),
+            Self::NoEnd(number) => {
+                write!(f, "pull request #{number} is closed without a closing time")
+            }
+            Self::References { unread, kind, why } => {
+                write!(f, "what {unread} {kind} resources use is not known")?;
+                why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+            }
+        }
+    }
+}

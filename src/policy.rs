@@ -1,0 +1,139 @@
+//! Policies: what an owner says about names, as validated values that know
+//! where in the owner's file they stand.
+//!
+//! Reading a file and judging a resource are kept apart: [`read`] turns text
+//! into [`Policies`] or into every mistake at once; [`Rule::read`] says what a
+//! name claims; whether a claim is dead is not decided here.
+
+pub mod diagnostic;
+mod fields;
+mod glob;
+mod limits;
+mod read;
+mod rule;
+pub mod template;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use diagnostic::{Diagnostic, Severity, render};
+pub(crate) use fields::parse_duration;
+pub use limits::LimitsWritten;
+pub use rule::{
+    Action, Age, AgeClock, Condition, Coverage, Death, Event, Missing, Protect, Reading, Rule,
+    Timing, backup_pattern,
+};
+
+use crate::model::{KindRef, Repository};
+
+/// A policy file's text and the path by which its owner knows it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The path, as shown.
+    pub path: String,
+    /// The text.
+    pub text: String,
+}
+
+impl Source {
+    /// The line, counted from 1, of a byte offset.
+    pub fn line(&self, offset: usize) -> usize {
+        let upto = self.text.as_bytes().get(..offset).unwrap_or_default();
+        1 + upto.iter().filter(|byte| **byte == b'\n').count()
+    }
+}
+
+/// Where something stands in a policy file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The file.
+    pub path: Arc<str>,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path, self.line)
+    }
+}
+
+/// The kinds that a policy may name.
+#[derive(Debug, Clone, Copy)]
+pub struct Vocabulary<'a> {
+    /// Kinds that are scanned.
+    pub kinds: &'a [KindRef],
+    /// Kinds that exist and are not scanned yet: rules about them are read and
+    /// warned about.
+    pub unscanned: &'a [&'static str],
+}
+
+/// What a policy takes from outside its file.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    /// The value of a `$NAME` in `[scope]`.
+    pub lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// The repository of files that name none.
+    pub repository: Option<&'a Repository>,
+}
+
+/// Whose resources a file is about; what is none is left to the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScopeWritten {
+    /// The Cloudflare account's id.
+    pub account: Option<String>,
+    /// The names or ids of the zones.
+    pub zones: Option<Vec<String>>,
+    /// The ids of the Neon projects.
+    pub projects: Option<Vec<String>>,
+}
+
+/// One policy file.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Its path.
+    pub path: Arc<str>,
+    /// Whose pull requests the numbers are.
+    pub repository: Repository,
+    /// Whether the file itself says so.
+    pub repository_written: bool,
+    /// Whose resources it is about.
+    pub scope: ScopeWritten,
+    /// What is kept whatever the rules say.
+    pub protects: Vec<Protect>,
+    /// Its rules.
+    pub rules: Vec<Rule>,
+}
+
+/// All policy files of a run.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// The files, in the order in which they were given.
+    pub files: Vec<Policy>,
+    /// The limits, which come from one place.
+    pub limits: LimitsWritten,
+}
+
+/// Policies that can be used, and what is odd about them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The policies.
+    pub policies: Policies,
+    /// What is odd about them.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Policies {
+    /// Reads policy files.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in all files at once.
+    pub fn read(
+        sources: &[Source],
+        vocabulary: &Vocabulary<'_>,
+        environment: &Environment<'_>,
+    ) -> Result<Loaded, Vec<Diagnostic>> {
+        read::read(sources, vocabulary, environment)
+    }
+}

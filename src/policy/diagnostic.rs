@@ -1,0 +1,74 @@
+//! What is wrong in a policy file, underlined in the owner's own text.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use super::Source;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The policy cannot be used.
+    Error,
+    /// It can be used, and is probably not what was meant.
+    Warning,
+}
+
+/// One message about one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// Index of the file.
+    pub source: usize,
+    /// The bytes that are underlined.
+    pub span: Range<usize>,
+    /// The word under the line.
+    pub label: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// Prints diagnostics the way rustc does.
+pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> String {
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        let level = match diagnostic.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = level
+            .primary_title(diagnostic.message.as_str())
+            .element(source(diagnostic, sources));
+        if let Some(help) = &diagnostic.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        out.push_str(&renderer.render(&[group]));
+        out.push_str("\n\n");
+    }
+    out
+}
+
+fn source<'a>(
+    diagnostic: &'a Diagnostic,
+    sources: &'a [Source],
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let (path, text) = sources.get(diagnostic.source).map_or(("", ""), |source| {
+        (source.path.as_str(), source.text.as_str())
+    });
+    let end = text.len();
+    let span = diagnostic.span.start.min(end)..diagnostic.span.end.min(end);
+    Snippet::source(text).path(path).annotation(
+        AnnotationKind::Primary
+            .span(span)
+            .label(diagnostic.label.as_str()),
+    )
+}

@@ -1,0 +1,365 @@
+//! Takes the fields of a TOML table one by one, and collects every mistake
+//! instead of stopping at the first.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use chrono::TimeDelta;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Diagnostic, Severity};
+
+/// The mistakes found so far in one file.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes {
+    pub(super) source: usize,
+    pub(super) found: Vec<Diagnostic>,
+}
+
+impl Mistakes {
+    pub(super) fn error(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.push(Severity::Error, span, message.into(), label.into(), help);
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.push(Severity::Warning, span, message.into(), label.into(), help);
+    }
+
+    fn push(
+        &mut self,
+        severity: Severity,
+        span: Range<usize>,
+        message: String,
+        label: String,
+        help: Option<String>,
+    ) {
+        self.found.push(Diagnostic {
+            severity,
+            message,
+            source: self.source,
+            span,
+            label,
+            help,
+        });
+    }
+}
+
+/// A value with the bytes it stands at.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+impl<T> At<T> {
+    pub(super) fn new(value: T, span: Range<usize>) -> Self {
+        Self { value, span }
+    }
+}
+
+type Values<'a> = BTreeMap<String, (Range<usize>, &'a Spanned<DeValue<'a>>)>;
+
+/// The fields of one table that were not taken yet.
+pub(super) struct Fields<'a> {
+    /// What the table is, for messages.
+    what: &'static str,
+    left: Values<'a>,
+    known: Vec<&'static str>,
+    span: Range<usize>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(what: &'static str, table: &'a DeTable<'a>, span: Range<usize>) -> Self {
+        let left = table
+            .iter()
+            .map(|(key, value)| (key.get_ref().to_string(), (key.span(), value)))
+            .collect();
+        Self {
+            what,
+            left,
+            known: Vec::new(),
+            span,
+        }
+    }
+
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// Takes a field whatever its type.
+    pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known.push(key);
+        self.left.remove(key).map(|(_, value)| value)
+    }
+
+    /// Takes all fields that are left, for tables with keys of the owner's own.
+    pub(super) fn rest(&mut self) -> Vec<(At<String>, &'a Spanned<DeValue<'a>>)> {
+        std::mem::take(&mut self.left)
+            .into_iter()
+            .map(|(key, (span, value))| (At::new(key, span), value))
+            .collect()
+    }
+
+    pub(super) fn text(
+        &mut self,
+        key: &'static str,
+        mistakes: &mut Mistakes,
+    ) -> Option<At<String>> {
+        let value = self.take(key)?;
+        text(key, value, mistakes)
+    }
+
+    pub(super) fn texts(
+        &mut self,
+        key: &'static str,
+        mistakes: &mut Mistakes,
+    ) -> Option<Vec<At<String>>> {
+        let value = self.take(key)?;
+        texts(key, value, mistakes)
+    }
+
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        mistakes: &mut Mistakes,
+    ) -> Option<At<TimeDelta>> {
+        let text = self.text(key, mistakes)?;
+        duration(&text, mistakes).map(|value| At::new(value, text.span))
+    }
+
+    pub(super) fn whole(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<At<u64>> {
+        let value = self.take(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            wrong(key, value, "a whole number, 0 or more", mistakes);
+        }
+        number.map(|number| At::new(number, value.span()))
+    }
+
+    pub(super) fn share(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<At<f64>> {
+        let value = self.take(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| (0.0..=1.0).contains(number));
+        if number.is_none() {
+            wrong(key, value, "a number from 0 to 1", mistakes);
+        }
+        number.map(|number| At::new(number, value.span()))
+    }
+
+    pub(super) fn table(
+        &mut self,
+        key: &'static str,
+        what: &'static str,
+        mistakes: &mut Mistakes,
+    ) -> Option<Fields<'a>> {
+        let value = self.take(key)?;
+        if let DeValue::Table(table) = value.get_ref() {
+            Some(Fields::new(what, table, value.span()))
+        } else {
+            wrong(key, value, "a table", mistakes);
+            None
+        }
+    }
+
+    /// Takes a field of type `[[key]]`.
+    pub(super) fn tables(
+        &mut self,
+        key: &'static str,
+        what: &'static str,
+        mistakes: &mut Mistakes,
+    ) -> Vec<Fields<'a>> {
+        let Some(value) = self.take(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            wrong(
+                key,
+                value,
+                &format!("a list of tables (`[[{key}]]`)"),
+                mistakes,
+            );
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for item in items {
+            if let DeValue::Table(table) = item.get_ref() {
+                tables.push(Fields::new(what, table, item.span()));
+            } else {
+                wrong(key, item, "a table", mistakes);
+            }
+        }
+        tables
+    }
+
+    /// A field that must be there.
+    pub(super) fn require<T>(
+        &self,
+        key: &str,
+        value: Option<T>,
+        help: &str,
+        mistakes: &mut Mistakes,
+    ) -> Option<T> {
+        if value.is_none() {
+            mistakes.error(
+                self.span(),
+                format!("this {} has no `{key}`", self.what),
+                format!("`{key}` is required"),
+                Some(help.to_owned()),
+            );
+        }
+        value
+    }
+
+    /// Whether the table has a field, taken or not.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.left.contains_key(key)
+    }
+
+    /// The bytes of a field's value, before it is taken.
+    pub(super) fn value_span(&self, key: &str) -> Option<Range<usize>> {
+        self.left.get(key).map(|(_, value)| value.span())
+    }
+
+    /// Ends the table: whatever was not taken is unknown.
+    pub(super) fn end(self, mistakes: &mut Mistakes) {
+        for (key, (span, _)) in self.left {
+            mistakes.error(
+                span,
+                format!("unknown key `{key}` in this {}", self.what),
+                "not a key of this table",
+                Some(suggestion(&key, &self.known)),
+            );
+        }
+    }
+}
+
+/// A near miss among what there is, or all of it.
+pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
+    let near = known
+        .iter()
+        .map(|other| (strsim::damerau_levenshtein(word, other), other))
+        .filter(|(distance, other)| *distance <= 2.max(other.len() / 3))
+        .min_by_key(|(distance, _)| *distance);
+    match near {
+        Some((_, other)) => format!("did you mean `{other}`?"),
+        None => format!("there is: {}", known.join(", ")),
+    }
+}
+
+pub(super) fn wrong(
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    expected: &str,
+    mistakes: &mut Mistakes,
+) {
+    mistakes.error(
+        value.span(),
+        format!("`{key}` must be {expected}"),
+        format!("this is {}", sort(value.get_ref())),
+        None,
+    );
+}
+
+fn sort(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+pub(super) fn text(
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    mistakes: &mut Mistakes,
+) -> Option<At<String>> {
+    if let DeValue::String(text) = value.get_ref() {
+        let text: &Cow<'_, str> = text;
+        return Some(At::new(text.to_string(), value.span()));
+    }
+    wrong(key, value, "a string", mistakes);
+    None
+}
+
+/// A string or a list of strings.
+pub(super) fn texts(
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<At<String>>> {
+    let DeValue::Array(items) = value.get_ref() else {
+        return match value.get_ref() {
+            DeValue::String(_) => text(key, value, mistakes).map(|text| vec![text]),
+            _ => {
+                wrong(key, value, "a string or a list of strings", mistakes);
+                None
+            }
+        };
+    };
+    if items.is_empty() {
+        wrong(key, value, "a string or a list with at least one", mistakes);
+        return None;
+    }
+    let read: Vec<_> = items
+        .iter()
+        .filter_map(|item| text(key, item, mistakes))
+        .collect();
+    (read.len() == items.len()).then_some(read)
+}
+
+/// A whole number and a unit.
+pub(super) fn duration(text: &At<String>, mistakes: &mut Mistakes) -> Option<TimeDelta> {
+    let read = parse_duration(&text.value);
+    if read.is_none() {
+        mistakes.error(
+            text.span.clone(),
+            format!("{:?} is not a duration", text.value),
+            "not a duration",
+            Some("write a whole number and s, m, h, d or w, such as \"24h\"".to_owned()),
+        );
+    }
+    read
+}
+
+/// Reads `24h` and the like.
+pub(crate) fn parse_duration(text: &str) -> Option<TimeDelta> {
+    let unit = text.chars().last()?;
+    let digits = text.strip_suffix(unit)?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: i64 = digits.parse().ok()?;
+    let seconds: i64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return None,
+    };
+    TimeDelta::try_seconds(number.checked_mul(seconds)?)
+}

@@ -1,0 +1,99 @@
+//! The `[limits]` of a policy file.
+
+use chrono::TimeDelta;
+
+use super::fields::{At, Fields, Mistakes};
+
+/// What the files say; everything else comes from flags, the environment or
+/// the defaults.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LimitsWritten {
+    /// How long after its death a resource is still kept.
+    pub grace: Option<TimeDelta>,
+    /// The same with `--pr`.
+    pub grace_on_close: Option<TimeDelta>,
+    /// The most deletions in one run.
+    pub max_deletions: Option<u64>,
+    /// The most garbage of one kind before the brake stops a sweep.
+    pub brake_count: Option<u64>,
+    /// The largest share of garbage among what is claimed of one kind.
+    pub brake_share: Option<f64>,
+    /// The garbage from which on that share counts.
+    pub brake_floor: Option<u64>,
+    /// The part of Cloudflare's request quota that a run may use.
+    pub quota_share: Option<f64>,
+    /// How long a run may take.
+    pub deadline: Option<TimeDelta>,
+    /// The most requests for what single resources use.
+    pub reference_reads: Option<u64>,
+}
+
+impl LimitsWritten {
+    pub(super) fn read(mut fields: Fields<'_>, mistakes: &mut Mistakes) -> Self {
+        let mut limits = Self {
+            grace: fields.duration("grace", mistakes).map(|at| at.value),
+            grace_on_close: fields
+                .duration("grace-on-close", mistakes)
+                .map(|at| at.value),
+            max_deletions: fields.whole("max-deletions", mistakes).map(|at| at.value),
+            quota_share: quota_share(fields.share("quota-share", mistakes), mistakes),
+            deadline: fields.duration("deadline", mistakes).map(|at| at.value),
+            reference_reads: fields.whole("reference-reads", mistakes).map(|at| at.value),
+            ..Self::default()
+        };
+        if let Some(mut brake) = fields.table("brake", "`brake`", mistakes) {
+            limits.brake_count = brake.whole("count", mistakes).map(|at| at.value);
+            limits.brake_share = brake.share("share", mistakes).map(|at| at.value);
+            limits.brake_floor = brake.whole("floor", mistakes).map(|at| at.value);
+            brake.end(mistakes);
+        }
+        fields.end(mistakes);
+        limits
+    }
+
+    /// The keys in which two files differ.
+    pub(super) fn differs(&self, other: &Self) -> Vec<&'static str> {
+        let Self {
+            grace,
+            grace_on_close,
+            max_deletions,
+            brake_count,
+            brake_share,
+            brake_floor,
+            quota_share,
+            deadline,
+            reference_reads,
+        } = self;
+        [
+            ("grace", *grace != other.grace),
+            ("grace-on-close", *grace_on_close != other.grace_on_close),
+            ("max-deletions", *max_deletions != other.max_deletions),
+            (
+                "brake",
+                *brake_count != other.brake_count
+                    || *brake_share != other.brake_share
+                    || *brake_floor != other.brake_floor,
+            ),
+            ("quota-share", *quota_share != other.quota_share),
+            ("deadline", *deadline != other.deadline),
+            ("reference-reads", *reference_reads != other.reference_reads),
+        ]
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+        .collect()
+    }
+}
+
+fn quota_share(share: Option<At<f64>>, mistakes: &mut Mistakes) -> Option<f64> {
+    let share = share?;
+    if share.value > 0.0 {
+        return Some(share.value);
+    }
+    mistakes.error(
+        share.span,
+        "`quota-share` must be more than 0",
+        "nothing could be asked",
+        Some("0.5 leaves half of the quota for deployments".to_owned()),
+    );
+    None
+}

@@ -1,0 +1,404 @@
+//! Rules and `protect` entries, and how they read a resource.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::Location;
+use super::glob;
+use super::template::{Captures, Fits, Template};
+use crate::model::{Attribute, AttributeSort, Claim, KindRef, Place, Resource};
+
+/// An event that makes a resource dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Its pull request was closed, merged included.
+    Closed,
+    /// Its pull request was merged.
+    Merged,
+}
+
+/// From when an age counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgeClock {
+    /// The resource's creation.
+    Created,
+    /// Its last change.
+    Changed,
+    /// The merge of its pull request.
+    Merged,
+}
+
+/// An age that makes a resource dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age {
+    /// It must be older than this, strictly.
+    pub longer_than: TimeDelta,
+    /// Counted from here.
+    pub clock: AgeClock,
+}
+
+/// What makes a resource dead: all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Death {
+    /// Events.
+    pub events: Vec<Event>,
+    /// Ages.
+    pub ages: Vec<Age>,
+}
+
+/// What a number that nothing known gives means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// It keeps.
+    #[default]
+    Keep,
+    /// It is dead.
+    Dead,
+}
+
+/// What happens to garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Action {
+    /// It is deleted.
+    #[default]
+    Delete,
+    /// It is only reported.
+    Report,
+    /// It gets an expiry.
+    Expire,
+}
+
+/// Conditions on the pull request's times, which its judge checks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// The resource was made when the pull request was open already.
+    pub created_after_opened: Option<bool>,
+    /// The pull request ended after the resource was made.
+    pub ended_after_created: Option<bool>,
+}
+
+/// A condition on an attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The attribute.
+    pub key: &'static str,
+    /// How it compares.
+    pub sort: AttributeSort,
+    /// What it must be.
+    pub test: Test,
+}
+
+/// What an attribute must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    /// One of these texts; `{name}` stands for a capture of the resource's name.
+    AnyOf(Vec<Box<str>>),
+    /// All of these among a list.
+    AllOf(Vec<Box<str>>),
+    /// This flag.
+    Flag(bool),
+    /// A special value that asks about this flag instead.
+    Word(&'static str),
+}
+
+/// Whether a condition holds: none when the answer does not tell.
+type Holds = Option<bool>;
+
+impl Condition {
+    fn holds(&self, resource: &Resource, captures: &Captures) -> Holds {
+        let key = match self.test {
+            Test::Word(flag) => flag,
+            Test::AnyOf(_) | Test::AllOf(_) | Test::Flag(_) => self.key,
+        };
+        let value = resource.attribute(key)?;
+        Some(match (&self.test, value) {
+            (Test::Word(_), Attribute::Flag(flag)) => *flag,
+            (Test::Flag(wanted), Attribute::Flag(flag)) => wanted == flag,
+            (Test::AnyOf(texts), Attribute::Text(value)) => texts
+                .iter()
+                .any(|text| self.same(&fill(text, captures), value)),
+            (Test::AllOf(texts), Attribute::List(values)) => {
+                texts.iter().all(|text| values.contains(text))
+            }
+            _ => return None,
+        })
+    }
+
+    fn same(&self, wanted: &str, value: &str) -> bool {
+        if self.sort == AttributeSort::Host {
+            let plain = |text: &str| text.trim_end_matches('.').to_ascii_lowercase();
+            plain(wanted) == plain(value)
+        } else {
+            wanted == value
+        }
+    }
+}
+
+/// The text with captures of the name put in.
+fn fill<'a>(text: &'a str, captures: &Captures) -> std::borrow::Cow<'a, str> {
+    if !text.contains('{') {
+        return text.into();
+    }
+    let mut filled = text.to_owned();
+    if let Some(number) = captures.pull_request {
+        filled = filled.replace("{pr}", &number.to_string());
+    }
+    for (name, word) in &captures.words {
+        filled = filled.replace(&format!("{{{name}}}"), word);
+    }
+    filled.into()
+}
+
+/// A name in `protect` and `except`: a glob, or a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// Only `*` is special.
+    Glob {
+        /// The glob, in lower case where names have no case.
+        text: Box<str>,
+        /// Whether names have no case.
+        caseless: bool,
+    },
+    /// As in a rule.
+    Template(Template),
+}
+
+impl Pattern {
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Glob {
+                text,
+                caseless: true,
+            } => glob::matches(text, &name.to_ascii_lowercase()),
+            Self::Glob {
+                text,
+                caseless: false,
+            } => glob::matches(text, name),
+            // What cannot be told apart is kept.
+            Self::Template(template) => template.fit(name) != Fits::Ways(Vec::new()),
+        }
+    }
+}
+
+/// The zones and projects where something applies; everywhere without them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Where {
+    /// Zones by name or id.
+    pub zones: Option<Vec<String>>,
+    /// Projects by id.
+    pub projects: Option<Vec<String>>,
+}
+
+impl Where {
+    fn covers(&self, place: &Place) -> bool {
+        let named = |list: &Option<Vec<String>>, is: &dyn Fn(&String) -> bool| {
+            list.as_ref().is_none_or(|list| list.iter().any(is))
+        };
+        match place {
+            Place::Zone { id, name } => named(&self.zones, &|zone| {
+                zone.eq_ignore_ascii_case(name) || zone == id
+            }),
+            Place::Project(id) => named(&self.projects, &|project| project == id),
+            // A rule for accounts cannot also be one for a zone.
+            Place::Account(_) => self.zones.is_none() && self.projects.is_none(),
+        }
+    }
+}
+
+/// A rule: which names it reads, what it takes them for, and when they are
+/// dead.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The owner's name for it.
+    pub id: Box<str>,
+    /// The kinds that it reads.
+    pub kinds: Vec<KindRef>,
+    /// Kinds that it names and that are not scanned yet.
+    pub unscanned: Vec<&'static str>,
+    /// Where it applies.
+    pub place: Where,
+    /// Templates without case for DNS names, with case for others.
+    pub(super) templates: Vec<(Template, Template)>,
+    /// What it does not read.
+    pub(super) except: Vec<(Pattern, Pattern)>,
+    /// Conditions on attributes.
+    pub conditions: Vec<Condition>,
+    /// Conditions on times.
+    pub timing: Timing,
+    /// When a resource is dead.
+    pub death: Death,
+    /// What a missing number means.
+    pub missing: Missing,
+    /// Its own grace.
+    pub grace: Option<TimeDelta>,
+    /// What happens to garbage.
+    pub action: Action,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// What a rule takes a name for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// What the name says it belongs to.
+    pub claim: Claim,
+    /// A condition that the answer cannot tell.
+    pub untold: Option<&'static str>,
+    /// Whether the template spells out the backup that the name looks like.
+    pub spells_backup: bool,
+}
+
+impl Rule {
+    /// Reads a resource; nothing when the rule is not about it.
+    #[inline]
+    pub fn read(&self, resource: &Resource) -> Vec<Reading> {
+        if !self.kinds.contains(&resource.kind) || !self.place.covers(&resource.place) {
+            return Vec::new();
+        }
+        let mut readings = Vec::new();
+        for (template, caseless) in &self.templates {
+            let template = if resource.kind.0.caseless {
+                caseless
+            } else {
+                template
+            };
+            self.read_as(template, resource, &mut readings);
+        }
+        if !readings.is_empty() && covered(&self.except, resource) {
+            return Vec::new();
+        }
+        readings
+    }
+
+    fn read_as(&self, template: &Template, resource: &Resource, readings: &mut Vec<Reading>) {
+        let spells_backup = || {
+            backup_pattern(&resource.name)
+                .is_some_and(|pattern| template.spells(pattern.trim_matches('*')))
+        };
+        let ways = match template.fit(&resource.name) {
+            Fits::Ways(ways) => ways,
+            Fits::TooMany => {
+                readings.push(Reading {
+                    claim: Claim::Itself,
+                    untold: Some("name"),
+                    spells_backup: false,
+                });
+                return;
+            }
+        };
+        for captures in ways {
+            let mut untold = None;
+            let mut failed = false;
+            for condition in &self.conditions {
+                match condition.holds(resource, &captures) {
+                    Some(true) => {}
+                    Some(false) => failed = true,
+                    None => untold = Some(condition.key),
+                }
+            }
+            // What surely fails is not read, whatever else cannot be told.
+            if failed {
+                continue;
+            }
+            let reading = Reading {
+                claim: captures.claim(),
+                untold,
+                spells_backup: spells_backup(),
+            };
+            if !readings.contains(&reading) {
+                readings.push(reading);
+            }
+        }
+    }
+
+    /// Whether the verdict depends on what the name claims to belong to; an
+    /// age of the resource alone asks nothing.
+    pub fn asks_about_claim(&self) -> bool {
+        !self.death.events.is_empty()
+            || self
+                .death
+                .ages
+                .iter()
+                .any(|age| age.clock == AgeClock::Merged)
+            || self.timing != Timing::default()
+    }
+}
+
+fn covered(patterns: &[(Pattern, Pattern)], resource: &Resource) -> bool {
+    patterns.iter().any(|(pattern, caseless)| {
+        if resource.kind.0.caseless {
+            caseless.matches(&resource.name)
+        } else {
+            pattern.matches(&resource.name)
+        }
+    })
+}
+
+/// Something that is kept whatever the rules say.
+#[derive(Debug, Clone)]
+pub struct Protect {
+    /// The kinds that it is about; all without any.
+    pub kinds: Option<Vec<KindRef>>,
+    /// Where it applies.
+    pub place: Where,
+    /// The names; all without any.
+    pub(super) names: Option<Vec<(Pattern, Pattern)>>,
+    /// Conditions on attributes.
+    pub conditions: Vec<Condition>,
+    /// Why, in the owner's words.
+    pub reason: Arc<str>,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// Whether a `protect` entry covers a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// The answer does not tell the attribute that it asks about.
+    CannotTell(&'static str),
+}
+
+impl Protect {
+    /// Whether it covers a resource.
+    pub fn covers(&self, resource: &Resource) -> Coverage {
+        let kinds = self.kinds.as_ref();
+        if kinds.is_some_and(|kinds| !kinds.contains(&resource.kind))
+            || !self.place.covers(&resource.place)
+            || self
+                .names
+                .as_ref()
+                .is_some_and(|names| !covered(names, resource))
+        {
+            return Coverage::No;
+        }
+        let mut coverage = Coverage::Yes;
+        for condition in &self.conditions {
+            match condition.holds(resource, &Captures::default()) {
+                Some(true) => {}
+                Some(false) => return Coverage::No,
+                None => coverage = Coverage::CannotTell(condition.key),
+            }
+        }
+        coverage
+    }
+}
+
+/// The backup pattern that a name looks like.
+pub fn backup_pattern(name: &str) -> Option<&'static str> {
+    if name.starts_with("rollback-") {
+        Some("rollback-*")
+    } else if name.starts_with("pre-deploy-") {
+        Some("pre-deploy-*")
+    } else if name.starts_with("emergency-restore-") {
+        Some("emergency-restore-*")
+    } else if name.contains("_old_") {
+        Some("*_old_*")
+    } else {
+        None
+    }
+}

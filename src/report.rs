@@ -1,0 +1,420 @@
+//! A finished run as plain data, and the renderers that are pure functions of
+//! it. Nothing here decides anything.
+
+pub mod csv;
+pub mod explain;
+pub mod headroom;
+pub mod inert;
+pub mod json;
+pub mod markdown;
+pub mod table;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::evidence::{Evidence, Inventory, PullRequest, Roots};
+use crate::gc::mark::ReadBy;
+use crate::gc::verdict::NAMES;
+use crate::gc::{Brake, Marking, Plan, Verdict};
+use crate::model::{Claim, KindRef, ReferenceKey, Repository, Resource};
+use crate::wire::QuotaUse;
+
+pub use headroom::HeadroomUse;
+
+/// Everything that is said about a run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The version of this document.
+    pub schema: u32,
+    /// The start of the run, by which every verdict counts.
+    pub now: DateTime<Utc>,
+    /// Whether nothing is missing that a verdict would need.
+    pub complete: bool,
+    /// What was asked and answered.
+    pub evidence: Vec<Evidence>,
+    /// Every resource with its verdict.
+    pub resources: Vec<Row>,
+    /// Brakes that would stop a sweep.
+    pub brakes: Vec<Brake>,
+    /// What was spent of each quota, by provider.
+    pub quota: BTreeMap<&'static str, QuotaUse>,
+    /// How near the providers' limits are.
+    pub headroom: Vec<HeadroomUse>,
+    /// Counts.
+    pub summary: Summary,
+    /// Rules that read no name at all.
+    pub unused_rules: Vec<String>,
+}
+
+/// Counts of a run.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    /// Resources with a verdict.
+    pub resources: usize,
+    /// How many of each verdict.
+    pub verdicts: BTreeMap<&'static str, usize>,
+    /// What a sweep would delete now.
+    pub would_delete: usize,
+    /// Garbage that would wait because of the cap.
+    pub deferred: usize,
+    /// Garbage that its rule only reports.
+    pub report_only: usize,
+}
+
+/// One resource of the report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// Its kind.
+    pub kind: KindRef,
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// Where it is.
+    pub scope: BTreeMap<&'static str, String>,
+    /// The verdict.
+    pub verdict: &'static str,
+    /// Why.
+    pub reason: String,
+    /// The id of the rule that read it.
+    pub rule: Option<String>,
+    /// Where that rule stands.
+    pub rule_location: Option<String>,
+    /// What the name says it belongs to.
+    pub claim: Option<Value>,
+    /// Whose pull requests the claim is about.
+    pub repository: Option<Repository>,
+    /// Since when it is dead.
+    pub dead_since: Option<DateTime<Utc>>,
+    /// When its grace ends or ended.
+    pub ripe_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it was changed.
+    pub changed_at: Option<DateTime<Utc>>,
+    /// What its kind has besides.
+    pub attributes: Map<String, Value>,
+    /// What it uses and hangs on, as far as it was asked.
+    pub references: Vec<RowReference>,
+    /// The pull request, for people.
+    #[serde(skip)]
+    pub pull_request: Option<PullRequestLine>,
+    /// The other readings of the same name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_read_as: Vec<OtherReading>,
+    /// What would have to change for another verdict.
+    #[serde(skip)]
+    pub otherwise: &'static str,
+    /// The permission that reading it needs.
+    #[serde(skip)]
+    pub noun: &'static str,
+}
+
+/// One reference of a resource.
+#[derive(Debug, Clone, Serialize)]
+pub struct RowReference {
+    /// `uses` or `parent`.
+    pub relation: &'static str,
+    /// The kind of the other.
+    pub kind: String,
+    /// Its name or id.
+    pub target: String,
+}
+
+/// Another reading of a name.
+#[derive(Debug, Clone, Serialize)]
+pub struct OtherReading {
+    /// The rule.
+    pub rule: String,
+    /// What it took the name for.
+    pub claim: Option<Value>,
+    /// What it alone would say.
+    pub verdict: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// A pull request as a heading.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PullRequestLine {
+    /// Its repository.
+    pub repository: Repository,
+    /// Its number.
+    pub number: u32,
+    /// Its title.
+    pub title: String,
+    /// How it stands.
+    pub state: String,
+}
+
+/// What a report is made from.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The resources.
+    pub inventory: &'a Inventory,
+    /// The roots.
+    pub roots: &'a Roots,
+    /// The verdicts.
+    pub marking: &'a Marking<'a>,
+    /// What a sweep would do.
+    pub plan: &'a Plan,
+    /// The brakes that would stop it.
+    pub brakes: Vec<Brake>,
+    /// What else was asked: places that could not be seen, credentials that
+    /// are not there.
+    pub evidence: Vec<Evidence>,
+    /// What was spent.
+    pub quota: Vec<QuotaUse>,
+    /// The kinds to show; all without any.
+    pub kinds: Option<&'a [KindRef]>,
+}
+
+impl Report {
+    /// The report of a run.
+    pub fn of(run: Run<'_>) -> Self {
+        let mut evidence = run.evidence;
+        evidence.extend(
+            run.inventory
+                .listings
+                .iter()
+                .map(|listing| listing.evidence.clone()),
+        );
+        let roots = run.roots.repositories.values();
+        evidence.extend(roots.flat_map(|roots| roots.evidence.clone()));
+        evidence.extend(run.inventory.uses.evidence.iter().cloned());
+        let complete = evidence
+            .iter()
+            .all(|evidence| evidence.complete || !evidence.needed);
+        let shown =
+            |resource: &Resource| run.kinds.is_none_or(|kinds| kinds.contains(&resource.kind));
+        let mut resources = Vec::new();
+        for (index, resource) in run.inventory.resources.iter().enumerate() {
+            if let Some(judgement) = run.marking.judgements.get(index)
+                && judgement.in_focus
+                && shown(resource)
+            {
+                resources.push(row(
+                    &run_parts(run.inventory, run.roots, run.marking),
+                    index,
+                    resource,
+                ));
+            }
+        }
+        resources.sort_by(|a, b| {
+            let key = |row: &Row| (row.kind, row.name.clone(), row.id.clone());
+            key(a).cmp(&key(b))
+        });
+        let mut verdicts: BTreeMap<_, _> = NAMES.iter().map(|name| (*name, 0)).collect();
+        for row in &resources {
+            *verdicts.entry(row.verdict).or_default() += 1;
+        }
+        let summary = Summary {
+            resources: resources.len(),
+            verdicts,
+            would_delete: run.plan.steps.len(),
+            deferred: run.plan.deferred.len(),
+            report_only: run.plan.report_only.len(),
+        };
+        Self {
+            schema: 1,
+            now: run.marking.law.now,
+            complete,
+            evidence,
+            // Without everything seen, a rule may well read what was not.
+            unused_rules: if complete {
+                unused_rules(run.marking)
+            } else {
+                Vec::new()
+            },
+            resources,
+            brakes: run.brakes,
+            quota: run
+                .quota
+                .into_iter()
+                .map(|quota| (quota.api.key(), quota))
+                .collect(),
+            headroom: headroom::of(run.inventory),
+            summary,
+        }
+    }
+
+    /// What could not be seen, for people.
+    pub fn gaps(&self) -> impl Iterator<Item = &Evidence> {
+        self.evidence
+            .iter()
+            .filter(|evidence| !evidence.complete && evidence.needed)
+    }
+
+    /// How many are garbage.
+    pub fn garbage(&self) -> usize {
+        self.summary.verdicts.get("garbage").copied().unwrap_or(0)
+    }
+}
+
+struct Parts<'a> {
+    inventory: &'a Inventory,
+    roots: &'a Roots,
+    marking: &'a Marking<'a>,
+}
+
+fn run_parts<'a>(
+    inventory: &'a Inventory,
+    roots: &'a Roots,
+    marking: &'a Marking<'a>,
+) -> Parts<'a> {
+    Parts {
+        inventory,
+        roots,
+        marking,
+    }
+}
+
+fn claim_value(claim: &Claim) -> Option<Value> {
+    match claim {
+        Claim::PullRequest(number) => Some(serde_json::json!({ "pull_request": number.get() })),
+        Claim::Itself => None,
+    }
+}
+
+fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
+    let judgement = &parts.marking.judgements[index];
+    let verdict = &judgement.verdict;
+    let read_by = judgement.reading.as_ref();
+    let rule = read_by.and_then(|read_by| parts.marking.rule(read_by));
+    let (word, value) = resource.place.scope();
+    let attributes = resource
+        .attributes
+        .iter()
+        .map(|(key, value)| {
+            (
+                (*key).to_owned(),
+                serde_json::to_value(value).unwrap_or_default(),
+            )
+        })
+        .collect();
+    let mut references: Vec<RowReference> = resource
+        .parent
+        .iter()
+        .map(|parent| RowReference {
+            relation: "parent",
+            kind: resource.kind.name().to_owned(),
+            target: parent.to_string(),
+        })
+        .collect();
+    if let Some(Ok(uses)) = parts.inventory.uses.of.get(&index) {
+        references.extend(uses.iter().map(|reference| RowReference {
+            relation: "uses",
+            kind: reference.kind.to_owned(),
+            target: match &reference.key {
+                ReferenceKey::Id(key) | ReferenceKey::Name(key) => key.to_string(),
+            },
+        }));
+    }
+    Row {
+        kind: resource.kind,
+        name: resource.name.to_string(),
+        id: resource.id.to_string(),
+        scope: BTreeMap::from([(word, value.to_owned())]),
+        verdict: verdict.name(),
+        reason: verdict.to_string(),
+        rule: rule.map(|(_, rule)| rule.id.to_string()),
+        rule_location: rule.map(|(_, rule)| rule.location.to_string()),
+        claim: read_by.and_then(|read_by| claim_value(&read_by.claim)),
+        repository: rule.map(|(policy, _)| policy.repository.clone()),
+        dead_since: verdict.death().and_then(|death| death.dead_since),
+        ripe_at: verdict.ripe_at(),
+        created_at: resource.created_at.known(),
+        changed_at: resource.changed_at.known(),
+        attributes,
+        references,
+        pull_request: read_by.and_then(|read_by| heading(parts, read_by)),
+        also_read_as: judgement
+            .others
+            .iter()
+            .filter_map(|(read_by, verdict)| other(parts, read_by, verdict))
+            .collect(),
+        otherwise: verdict.otherwise(),
+        noun: resource.kind.0.noun,
+    }
+}
+
+fn other(parts: &Parts<'_>, read_by: &ReadBy, verdict: &Verdict) -> Option<OtherReading> {
+    let (_, rule) = parts.marking.rule(read_by)?;
+    Some(OtherReading {
+        rule: rule.id.to_string(),
+        claim: claim_value(&read_by.claim),
+        verdict: verdict.name(),
+        reason: verdict.to_string(),
+    })
+}
+
+fn heading(parts: &Parts<'_>, read_by: &ReadBy) -> Option<PullRequestLine> {
+    let Claim::PullRequest(number) = read_by.claim else {
+        return None;
+    };
+    let (policy, _) = parts.marking.rule(read_by)?;
+    let known = parts
+        .roots
+        .repositories
+        .get(&policy.repository)
+        .and_then(|roots| roots.pull_requests.get(&number));
+    let date = |at: &Option<DateTime<Utc>>| {
+        at.map_or_else(
+            || "at an unknown time".to_owned(),
+            |at| at.format("%Y-%m-%d").to_string(),
+        )
+    };
+    let state = match known {
+        Some(PullRequest::Open { .. }) => "open".to_owned(),
+        Some(PullRequest::Closed {
+            closed_at, merged, ..
+        }) => {
+            let how = if *merged { "merged" } else { "closed" };
+            format!("{how} {}", date(closed_at))
+        }
+        Some(PullRequest::Missing) => "no such pull request".to_owned(),
+        Some(PullRequest::Unknown { .. }) | None => "not known".to_owned(),
+    };
+    Some(PullRequestLine {
+        repository: policy.repository.clone(),
+        number: number.get(),
+        title: known
+            .and_then(PullRequest::title)
+            .unwrap_or_default()
+            .to_owned(),
+        state,
+    })
+}
+
+/// Rules of scanned kinds that read no name at all.
+fn unused_rules(marking: &Marking<'_>) -> Vec<String> {
+    let mut used = std::collections::BTreeSet::new();
+    for judgement in &marking.judgements {
+        let readings = judgement.reading.iter();
+        for read_by in readings.chain(judgement.others.iter().map(|(read_by, _)| read_by)) {
+            used.insert((read_by.jurisdiction, read_by.rule));
+        }
+    }
+    let mut unused = Vec::new();
+    for (file, jurisdiction) in marking.law.jurisdictions.iter().enumerate() {
+        for (index, rule) in jurisdiction.policy.rules.iter().enumerate() {
+            if !rule.kinds.is_empty() && !used.contains(&(file, index)) {
+                unused.push(format!("{} ({})", rule.id, rule.location));
+            }
+        }
+    }
+    unused
+}
+
+/// How long ago something was, in its largest unit.
+pub(crate) fn age(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
+    let minutes = (now - at).num_minutes().max(0);
+    match minutes {
+        0..60 => format!("{minutes}m"),
+        60..2_880 => format!("{}h", minutes / 60),
+        _ => format!("{}d", minutes / 1_440),
+    }
+}

@@ -1,0 +1,110 @@
+//! The whole chain behind one verdict. It prints what the verdict holds and
+//! computes nothing of its own.
+
+use std::fmt::Write as _;
+
+use super::{Report, Row, inert};
+use crate::gc::verdict::moment;
+
+/// Explains every resource of that name; none when there is none.
+pub fn render(report: &Report, name: &str) -> Option<String> {
+    let rows: Vec<&Row> = report
+        .resources
+        .iter()
+        .filter(|row| row.name == name || row.id == name)
+        .collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let parts: Vec<String> = rows.iter().map(|row| one(report, row)).collect();
+    Some(parts.join("\n"))
+}
+
+fn one(report: &Report, row: &Row) -> String {
+    let mut out = String::new();
+    let mut line = |word: &str, text: &str| {
+        let _ = writeln!(out, "{word:<11}{}", inert::terminal(text));
+    };
+    line(
+        "resource",
+        &format!("{} {} (id {})", row.noun, row.name, row.id),
+    );
+    for (word, value) in &row.scope {
+        line("where", &format!("{word} {value}"));
+    }
+    line(
+        "verdict",
+        &format!("{}: {}", row.verdict.replace('_', " "), row.reason),
+    );
+    match &row.pull_request {
+        Some(pull_request) => line(
+            "claim",
+            &format!(
+                "pull request {}#{} {} ({})",
+                pull_request.repository,
+                pull_request.number,
+                pull_request.title,
+                pull_request.state
+            ),
+        ),
+        None => line("claim", "none"),
+    }
+    match (&row.rule, &row.rule_location) {
+        (Some(rule), Some(location)) => line("rule", &format!("{rule} ({location})")),
+        _ => line("rule", "none reads this name"),
+    }
+    for other in &row.also_read_as {
+        line(
+            "also",
+            &format!(
+                "{} reads it as {}: {}",
+                other.rule, other.verdict, other.reason
+            ),
+        );
+    }
+    let time = |at: Option<chrono::DateTime<chrono::Utc>>| {
+        at.map_or_else(|| "not told or not kept".to_owned(), moment)
+    };
+    line("created", &time(row.created_at));
+    line("changed", &time(row.changed_at));
+    if row.dead_since.is_some() || row.ripe_at.is_some() {
+        line("dead since", &time(row.dead_since));
+        line("ripe at", &time(row.ripe_at));
+    }
+    line("clock", &moment(report.now));
+    for (key, value) in &row.attributes {
+        line("attribute", &format!("{key} = {value}"));
+    }
+    for reference in &row.references {
+        line(
+            "reference",
+            &format!(
+                "{} {} {}",
+                reference.relation, reference.kind, reference.target
+            ),
+        );
+    }
+    let source = format!("{}.{}", row.kind.0.api.key(), row.kind);
+    let about = report.evidence.iter().filter(|evidence| {
+        evidence.source.starts_with(&source) || evidence.source.starts_with("github.")
+    });
+    for evidence in about {
+        let total = evidence
+            .total
+            .map(|total| format!(" of {total}"))
+            .unwrap_or_default();
+        let complete = match &evidence.gap {
+            None => "complete".to_owned(),
+            Some(gap) => format!("not complete: {gap}"),
+        };
+        line(
+            "evidence",
+            &format!(
+                "{} of {}: {}{total} in {} requests, {complete}",
+                evidence.source, evidence.scope, evidence.items, evidence.requests
+            ),
+        );
+    }
+    line("otherwise", row.otherwise);
+    out
+}

@@ -1,0 +1,83 @@
+//! How near the providers' limits are.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::evidence::{Inventory, Listing};
+use crate::model::Attribute;
+
+/// One limit and how much of it is used.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeadroomUse {
+    /// What is counted.
+    pub what: &'static str,
+    /// Where.
+    pub scope: String,
+    /// How many there are.
+    pub used: u64,
+    /// The limit that the provider tells for this very place.
+    pub limit: Option<u64>,
+    /// The documented limit of the free plan.
+    pub free_plan: Option<u64>,
+    /// The documented limit of paid plans.
+    pub paid_plan: Option<u64>,
+}
+
+/// The headroom of everything that was listed completely.
+pub(super) fn of(inventory: &Inventory) -> Vec<HeadroomUse> {
+    inventory
+        .listings
+        .iter()
+        .filter(|listing| listing.complete())
+        .flat_map(|listing| one(inventory, listing))
+        .collect()
+}
+
+fn one(inventory: &Inventory, listing: &Listing) -> Vec<HeadroomUse> {
+    let Some(limit) = listing.kind.0.headroom else {
+        return Vec::new();
+    };
+    let make = |scope: String, used: u64| HeadroomUse {
+        what: limit.what,
+        scope,
+        used,
+        limit: listing.allowance,
+        free_plan: limit.free,
+        paid_plan: limit.paid,
+    };
+    let Some(attribute) = limit.per else {
+        return vec![make(
+            listing.place.to_string(),
+            listing.evidence.items as u64,
+        )];
+    };
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for resource in inventory.resources.iter().chain(&inventory.referrers) {
+        if resource.kind == listing.kind
+            && resource.place == listing.place
+            && let Some(Attribute::Text(value)) = resource.attribute(attribute)
+        {
+            *counts.entry(format!("{attribute} {value}")).or_default() += 1;
+        }
+    }
+    counts
+        .into_iter()
+        .map(|(scope, used)| make(scope, used))
+        .collect()
+}
+
+impl HeadroomUse {
+    /// The limit as people read it.
+    pub fn limits(&self) -> String {
+        match (self.limit, self.free_plan, self.paid_plan) {
+            (None, Some(free), Some(paid)) if free != paid => {
+                format!("of {paid} (free plan: {free})")
+            }
+            (Some(limit), _, _) | (None, Some(limit), _) | (None, None, Some(limit)) => {
+                format!("of {limit}")
+            }
+            (None, None, None) => String::new(),
+        }
+    }
+}

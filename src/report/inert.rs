@@ -1,0 +1,73 @@
+//! Foreign text made harmless for the place where it is printed.
+
+use std::fmt::Write as _;
+
+/// Characters that change how the text around them is read.
+fn is_disguise(c: char) -> bool {
+    matches!(c,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{061c}' | '\u{00ad}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// For a terminal: no escape sequences, line ends or invisible characters.
+pub fn terminal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_disguise(c) {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// For Markdown, also inside a table: nothing is a link, HTML or a mention.
+pub fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in terminal(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '@' => out.push_str("&#64;"),
+            '#' => out.push_str("&#35;"),
+            ':' => out.push_str("&#58;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '!' | '|' | '~' | '$' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// For a cell of a spreadsheet: nothing is a formula.
+pub fn cell(text: &str) -> String {
+    let text = terminal(text);
+    if text.starts_with(['=', '+', '-', '@', '\t']) {
+        format!("'{text}")
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVIL: &str = "`x`](http://evil) | <img src=x> ::error:: $(id) \u{202e}\u{1b}[31m\n@team";
+
+    #[test]
+    fn foreign_text_does_no_harm_where_it_is_printed() {
+        let shown = terminal(EVIL);
+        assert!(!shown.contains(['\u{202e}', '\u{1b}', '\n']));
+        let shown = markdown(EVIL);
+        for harm in ["<img", "](http", " | ", "::error", "@team", " `x`"] {
+            assert!(!shown.contains(harm), "{harm} in {shown}");
+        }
+        assert_eq!(cell("=HYPERLINK(1)"), "'=HYPERLINK(1)");
+        assert_eq!(cell("-1"), "'-1");
+    }
+}

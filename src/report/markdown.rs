@@ -1,0 +1,39 @@
+//! Markdown, for a step summary or a message.
+
+use std::fmt::Write as _;
+
+use super::table::{groups, headline, summary_lines};
+use super::{Report, age, inert};
+
+/// The report as Markdown.
+pub fn render(report: &Report) -> String {
+    let mut out = format!("## {}\n\n", inert::markdown(&headline(report)));
+    for group in groups(report) {
+        if group.rows.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "### {}\n", inert::markdown(&group.title));
+        out.push_str("| kind | name | verdict | age | why |\n| --- | --- | --- | --- | --- |\n");
+        for row in &group.rows {
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} |",
+                row.kind,
+                inert::markdown(&row.name),
+                row.verdict.replace('_', " "),
+                row.created_at
+                    .map(|at| age(report.now, at))
+                    .unwrap_or_default(),
+                inert::markdown(&row.reason),
+            );
+        }
+        if group.hidden > 0 {
+            let _ = writeln!(out, "\n… and {} more", group.hidden);
+        }
+        out.push('\n');
+    }
+    for line in summary_lines(report) {
+        let _ = writeln!(out, "- {}", inert::markdown(&line));
+    }
+    out
+}

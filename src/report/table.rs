@@ -1,0 +1,280 @@
+//! The table for people: grouped by pull request, then the summary.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use tabled::builder::Builder;
+use tabled::settings::object::{Columns, Rows};
+use tabled::settings::peaker::Priority;
+use tabled::settings::style::HorizontalLine;
+use tabled::settings::{Alignment, Color, Modify, Style, Width};
+
+use super::{PullRequestLine, Report, Row, age, inert};
+
+/// Protected and unclaimed resources beyond this many are only counted.
+const MOST_KEPT: usize = 20;
+
+/// How the table is printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Columns of the terminal.
+    pub width: usize,
+    /// Whether colour is wanted.
+    pub colour: bool,
+}
+
+/// Rows under one heading.
+pub(super) struct Group<'a> {
+    pub(super) title: String,
+    pub(super) rows: Vec<&'a Row>,
+    /// Rows that are only counted.
+    pub(super) hidden: usize,
+}
+
+/// The rows by pull request, newest first, then those without one.
+pub(super) fn groups(report: &Report) -> Vec<Group<'_>> {
+    let mut by_pull_request: BTreeMap<&PullRequestLine, Vec<&Row>> = BTreeMap::new();
+    let mut by_age = Vec::new();
+    let mut protected = Vec::new();
+    let mut unclaimed = Vec::new();
+    for row in &report.resources {
+        match (&row.pull_request, row.verdict) {
+            (Some(line), _) => by_pull_request.entry(line).or_default().push(row),
+            (None, "protected") => protected.push(row),
+            (None, "unclaimed") => unclaimed.push(row),
+            (None, _) => by_age.push(row),
+        }
+    }
+    let several = by_pull_request.keys().any(|line| {
+        by_pull_request
+            .keys()
+            .any(|other| other.repository != line.repository)
+    });
+    let mut groups: Vec<Group<'_>> = by_pull_request
+        .into_iter()
+        .rev()
+        .map(|(line, rows)| Group {
+            title: title(line, several),
+            rows,
+            hidden: 0,
+        })
+        .collect();
+    for (title, mut rows) in [
+        ("By their own age", by_age),
+        ("Protected", protected),
+        ("Unclaimed: no rule reads these names", unclaimed),
+    ] {
+        let keep = if title.starts_with("By") {
+            rows.len()
+        } else {
+            MOST_KEPT
+        };
+        let hidden = rows.len().saturating_sub(keep);
+        rows.truncate(keep);
+        groups.push(Group {
+            title: title.to_owned(),
+            rows,
+            hidden,
+        });
+    }
+    groups.retain(|group| !group.rows.is_empty());
+    groups
+}
+
+fn title(line: &PullRequestLine, several: bool) -> String {
+    let repository = if several {
+        line.repository.full_name()
+    } else {
+        ""
+    };
+    let mut title = format!("{repository}#{}", line.number);
+    if !line.title.is_empty() {
+        let _ = write!(title, " {}", line.title);
+    }
+    let _ = write!(title, " ({})", line.state);
+    title
+}
+
+/// One line that says it all.
+pub(super) fn headline(report: &Report) -> String {
+    let garbage = report.garbage();
+    let resources = report.summary.resources;
+    let seen = if report.complete {
+        ""
+    } else {
+        "; not everything could be seen"
+    };
+    format!("{garbage} garbage among {resources} resources{seen}")
+}
+
+/// The report as a table with its summary.
+pub fn render(report: &Report, look: Look) -> String {
+    let mut out = String::new();
+    let groups = groups(report);
+    if !groups.is_empty() {
+        out.push_str(&table(report, &groups, look));
+        out.push_str("\n\n");
+    }
+    let _ = writeln!(out, "{}", inert::terminal(&headline(report)));
+    for line in summary_lines(report) {
+        for line in wrap(&inert::terminal(&line), look.width) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    out
+}
+
+fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
+    let mut builder = Builder::default();
+    builder.push_record(["kind", "name", "verdict", "age", "why"]);
+    let mut titles = Vec::new();
+    let mut verdicts = Vec::new();
+    for group in groups {
+        titles.push((builder.count_records(), inert::terminal(&group.title)));
+        builder.push_record(["", "", "", "", ""]);
+        for row in &group.rows {
+            verdicts.push((builder.count_records(), row.verdict));
+            builder.push_record([
+                row.kind.name().to_owned(),
+                inert::terminal(&row.name),
+                row.verdict.replace('_', " "),
+                row.created_at
+                    .map(|at| age(report.now, at))
+                    .unwrap_or_default(),
+                inert::terminal(&row.reason),
+            ]);
+        }
+        if group.hidden > 0 {
+            titles.push((
+                builder.count_records(),
+                format!("… and {} more; --format json shows all", group.hidden),
+            ));
+            builder.push_record(["", "", "", "", ""]);
+        }
+    }
+    let mut table = builder.build();
+    table.with(
+        Style::empty()
+            .vertical(' ')
+            .horizontals([(1, HorizontalLine::new('─').intersection('─'))]),
+    );
+    table.with(Modify::new(Columns::new(3..4)).with(Alignment::right()));
+    // A name is what people copy, so the reason gives way first.
+    table.with(
+        Width::wrap(look.width)
+            .keep_words(true)
+            .priority(Priority::max(false)),
+    );
+    for (row, title) in titles {
+        table.modify((row, 0), title);
+        table.modify((row, 0), tabled::settings::Span::column(5));
+        if look.colour {
+            table.modify((row, 0), Color::BOLD);
+        }
+    }
+    if look.colour {
+        table.with(Modify::new(Rows::first()).with(Color::BOLD));
+        for (row, verdict) in verdicts {
+            table.modify((row, 2), colour(verdict));
+        }
+    }
+    // tabled fills every line to the full width; nobody wants that in a paste.
+    table
+        .to_string()
+        .lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn colour(verdict: &str) -> Color {
+    match verdict {
+        "garbage" => Color::FG_RED,
+        "ripening" => Color::FG_YELLOW,
+        "unknown" => Color::FG_MAGENTA,
+        "in_use" | "live" => Color::FG_GREEN,
+        _ => Color::FG_BRIGHT_BLACK,
+    }
+}
+
+/// Counts, brakes, gaps, quota and headroom.
+pub(super) fn summary_lines(report: &Report) -> Vec<String> {
+    let summary = &report.summary;
+    let counts: Vec<String> = crate::gc::verdict::NAMES
+        .iter()
+        .filter_map(|name| {
+            let count = *summary.verdicts.get(name)?;
+            (count > 0).then(|| format!("{count} {}", name.replace('_', " ")))
+        })
+        .collect();
+    let mut lines = vec![format!("verdicts: {}", counts.join(", "))];
+    if summary.deferred > 0 {
+        lines.push(format!(
+            "a sweep would delete {} now and leave {} for later runs (max-deletions)",
+            summary.would_delete, summary.deferred
+        ));
+    }
+    if summary.report_only > 0 {
+        lines.push(format!(
+            "{} garbage are only reported, as their rules say",
+            summary.report_only
+        ));
+    }
+    for brake in &report.brakes {
+        lines.push(format!("brake on {}: {}", brake.kind, brake.reason));
+    }
+    for gap in report.gaps() {
+        lines.push(format!(
+            "not seen: {} of {}: {}",
+            gap.source,
+            gap.scope,
+            gap.gap.as_deref().unwrap_or("unknown")
+        ));
+    }
+    for rule in &report.unused_rules {
+        lines.push(format!("rule {rule} reads no name that exists"));
+    }
+    for quota in report.quota.values() {
+        let left = quota
+            .remaining
+            .map(|remaining| format!(", {remaining} left of {}", quota.limit))
+            .unwrap_or_default();
+        let share = if quota.share < 1.0 {
+            format!(" (our share: {:.0} %)", quota.share * 100.0)
+        } else {
+            String::new()
+        };
+        lines.push(format!(
+            "quota of {}: {} requests sent{left}{share}",
+            quota.api, quota.spent
+        ));
+    }
+    for use_ in &report.headroom {
+        lines.push(format!(
+            "headroom: {} {} {} ({})",
+            use_.used,
+            use_.limits(),
+            use_.what,
+            use_.scope
+        ));
+    }
+    lines
+}
+
+/// Breaks a line at spaces.
+fn wrap(line: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let width_of = unicode_width::UnicodeWidthStr::width;
+        let last = lines.last_mut();
+        match last {
+            Some(last) if last.is_empty() => last.push_str(word),
+            Some(last) if width_of(last.as_str()) + 1 + width_of(word) <= width => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => lines.push(format!("  {word}")),
+        }
+    }
+    lines
+}

@@ -1,0 +1,135 @@
+//! The stand-in's own doors: what exists, what was asked, and ways to change
+//! the world while it runs. No token.
+
+use bytes::Bytes;
+use chrono::{SecondsFormat, TimeDelta};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::face::Face;
+use super::faults::Fault;
+use super::message::{self, Response};
+use super::{Sandbox, State, add, world};
+
+impl Sandbox {
+    pub(super) fn door(&self, request: &http::Request<Bytes>) -> Response {
+        let path = request.uri().path();
+        let segments: Vec<&str> = path.split('/').skip(2).collect();
+        let mut state = self.state();
+        let answer = match (request.method(), segments.as_slice()) {
+            (&Method::GET, ["state"]) => Ok(state.world()),
+            (&Method::GET, ["requests"]) => Ok(state.recorded()),
+            (&Method::POST, ["faults"]) => state.set_faults(request.body()),
+            (&Method::POST, ["pull_requests", number]) => {
+                state.set_pull_request(number, request.body())
+            }
+            (&Method::POST, ["resources"]) => state.add_resource(request.body()),
+            (&Method::POST, ["clock"]) => state.advance(request.body()),
+            _ => {
+                return message::json(
+                    StatusCode::NOT_FOUND,
+                    &json!({"message": format!("there is no door {} {path}", request.method())}),
+                );
+            }
+        };
+        match answer {
+            Ok(body) => message::json(StatusCode::OK, &body),
+            Err(why) => message::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({"message": why})),
+        }
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a Bytes) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+impl State {
+    fn world(&self) -> Value {
+        let mut resources = self.cloudflare.resources();
+        resources.extend(self.neon.resources());
+        resources.extend(self.github.resources());
+        json!({
+            "repository": self.repository,
+            "now": self.now().to_rfc3339_opts(SecondsFormat::Secs, true),
+            "pull_requests": self.github.pull_requests(),
+            "git_branches": self.github.git_branches(),
+            "actions_runs": self.github.actions_runs(),
+            "account": {"id": self.cloudflare.account_id()},
+            "resources": resources,
+        })
+    }
+
+    fn recorded(&self) -> Value {
+        let one = |request: &super::Recorded| {
+            json!({
+                "time": request.time.to_rfc3339_opts(SecondsFormat::Micros, true),
+                "method": request.method.as_str(),
+                "path": request.path,
+                "query": request.query,
+                "status": request.status,
+            })
+        };
+        self.requests.iter().map(one).collect()
+    }
+
+    fn set_faults(&mut self, body: &Bytes) -> Result<Value, String> {
+        let faults: Vec<Fault> = parse(body)?;
+        self.faults = faults;
+        Ok(json!({"faults": self.faults.len()}))
+    }
+
+    fn set_pull_request(&mut self, number: &str, body: &Bytes) -> Result<Value, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Change {
+            state: world::State,
+            #[serde(default)]
+            merged: bool,
+        }
+        let number = number
+            .parse()
+            .map_err(|_| format!("{number:?} is not a number"))?;
+        let change: Change = parse(body)?;
+        let now = self.now();
+        self.github.change(number, change.state, change.merged, now)
+    }
+
+    fn add_resource(&mut self, body: &Bytes) -> Result<Value, String> {
+        let resource: world::Resource = parse(body)?;
+        world::check(&resource)
+            .map_err(|(place, message)| format!("{}: {message}", place.trim_start_matches('.')))?;
+        let now = self.now();
+        let faces: [&mut dyn Face; 3] = [&mut self.cloudflare, &mut self.neon, &mut self.github];
+        add(faces, &resource, now).map_err(|refusal| refusal.to_string())?;
+        Ok(json!({"kind": resource.kind, "name": resource.name}))
+    }
+
+    fn advance(&mut self, body: &Bytes) -> Result<Value, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Advance {
+            advance: String,
+        }
+        let Advance { advance } = parse(body)?;
+        let step = duration(&advance)
+            .ok_or_else(|| format!("{advance:?} is not a duration such as \"25h\""))?;
+        self.wall += step;
+        let now = self.now().to_rfc3339_opts(SecondsFormat::Secs, true);
+        Ok(json!({ "now": now }))
+    }
+}
+
+/// A whole number and `s`, `m`, `h`, `d` or `w`.
+fn duration(text: &str) -> Option<TimeDelta> {
+    let unit = text.chars().last()?;
+    let number: i64 = text.strip_suffix(unit)?.parse().ok()?;
+    match unit {
+        's' => TimeDelta::try_seconds(number),
+        'm' => TimeDelta::try_minutes(number),
+        'h' => TimeDelta::try_hours(number),
+        'd' => TimeDelta::try_days(number),
+        'w' => TimeDelta::try_weeks(number),
+        _ => None,
+    }
+}

@@ -1,0 +1,269 @@
+//! Faults: what goes wrong with which requests, and how often.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::message::{self, Response};
+
+/// One fault of a world file or of the door.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Which requests.
+    pub on: On,
+    /// How many of them; all without a number.
+    #[serde(default)]
+    pub times: Option<u64>,
+    /// What happens to them.
+    pub fault: What,
+}
+
+/// Which requests a fault hits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum On {
+    /// `github.pull_requests`, `github.branches` or `<api>.<kind>`.
+    Topic(String),
+    /// By method and path.
+    Request {
+        /// The method; any without one.
+        #[serde(default)]
+        method: Option<String>,
+        /// A regular expression on the path.
+        #[serde(with = "pattern")]
+        path: regex::Regex,
+    },
+}
+
+mod pattern {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        regex: &regex::Regex,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(regex.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<regex::Regex, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        regex::Regex::new(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What happens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum What {
+    /// `reset`, `truncate`, `empty_page`, `repeat_page` or `wrong_total`.
+    Named(Named),
+    /// The answer comes late.
+    Delay {
+        /// By so many milliseconds.
+        delay_ms: u64,
+    },
+    /// Another answer.
+    Answer {
+        /// Its status.
+        status: u16,
+        /// Its headers.
+        #[serde(default)]
+        headers: Map<String, Value>,
+        /// Its body, any JSON; a string is sent as it is.
+        #[serde(default)]
+        body: Option<Value>,
+    },
+}
+
+/// Faults without parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Named {
+    /// The connection breaks without an answer.
+    Reset,
+    /// The body ends in its middle.
+    Truncate,
+    /// A page shows nothing.
+    EmptyPage,
+    /// A page shows the first page again.
+    RepeatPage,
+    /// The total is wrong.
+    WrongTotal,
+}
+
+/// The request as faults look at it.
+pub(super) struct Seen<'a> {
+    pub(super) method: &'a Method,
+    /// The whole path, prefix included.
+    pub(super) path: &'a str,
+    pub(super) body: &'a Bytes,
+}
+
+impl Fault {
+    /// Whether a request is one of those that the fault hits.
+    pub(super) fn hits(&self, seen: &Seen<'_>) -> bool {
+        match &self.on {
+            On::Request { method, path } => {
+                method
+                    .as_ref()
+                    .is_none_or(|method| method.eq_ignore_ascii_case(seen.method.as_str()))
+                    && path.is_match(seen.path)
+            }
+            On::Topic(topic) => about(topic, seen),
+        }
+    }
+}
+
+/// Whether a request is about a topic.
+fn about(topic: &str, seen: &Seen<'_>) -> bool {
+    let path = seen.path;
+    let github = path.starts_with("/github/");
+    let query = || String::from_utf8_lossy(seen.body);
+    let graphql = github && path.ends_with("/graphql");
+    let under = |part: &str| path.contains(&format!("{part}/")) || path.ends_with(part);
+    match topic {
+        "github.pull_requests" => {
+            (github && under("/pulls"))
+                || (graphql && query().to_lowercase().contains("pullrequest"))
+        }
+        "github.branches" => {
+            (github && under("/branches")) || (graphql && query().contains("refs"))
+        }
+        "github.repository" => github && path.split('/').count() == 5 && path.contains("/repos/"),
+        "github.github_environment" => github && under("/environments"),
+        "github.github_deployment" => github && under("/deployments"),
+        "neon.neon_branch" => path.starts_with("/api/v2/") && under("/branches"),
+        "cloudflare.worker" => {
+            under("/workers/scripts") || under("/workers/workers") || under("/workers/services")
+        }
+        "cloudflare.worker_domain" => under("/workers/domains"),
+        "cloudflare.worker_route" => under("/workers/routes"),
+        "cloudflare.worker_preview" => under("/previews"),
+        "cloudflare.kv_namespace" => under("/storage/kv/namespaces"),
+        "cloudflare.dns_record" => under("/dns_records"),
+        "cloudflare.d1" => under("/d1/database"),
+        "cloudflare.r2" => under("/r2/buckets"),
+        "cloudflare.queue" => under("/queues"),
+        "cloudflare.hyperdrive" => under("/hyperdrive/configs"),
+        "cloudflare.pages_deployment" => path.contains("/pages/projects"),
+        "cloudflare.zone" => path.starts_with("/client/v4/zones") && path.split('/').count() <= 5,
+        _ => false,
+    }
+}
+
+/// How long an answer is held back.
+pub(super) fn delay(what: &What) -> Option<Duration> {
+    match what {
+        What::Delay { delay_ms } => Some(Duration::from_millis(*delay_ms)),
+        What::Named(_) | What::Answer { .. } => None,
+    }
+}
+
+/// The answer that a fault gives by itself.
+pub(super) fn answer(what: &What) -> Option<Response> {
+    let What::Answer {
+        status,
+        headers,
+        body,
+    } = what
+    else {
+        return None;
+    };
+    let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = match body {
+        None => message::empty(status),
+        Some(Value::String(text)) => {
+            let mut response = message::empty(status);
+            *response.body_mut() = Bytes::from(text.clone());
+            response
+        }
+        Some(body) => message::json(status, body),
+    };
+    for (name, value) in headers {
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::try_from(name.as_str()),
+            HeaderValue::try_from(text),
+        ) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Some(response)
+}
+
+/// Does to a good answer what a named fault says.
+pub(super) fn spoil(named: Named, response: &mut Response) {
+    if named == Named::Truncate {
+        let whole = response.body().len();
+        response.body_mut().truncate(whole / 2);
+        let mut headers = HeaderMap::new();
+        headers.insert(TRUNCATED, HeaderValue::from(whole));
+        response.headers_mut().extend(headers);
+        return;
+    }
+    let Ok(mut body) = serde_json::from_slice::<Value>(response.body()) else {
+        return;
+    };
+    match named {
+        Named::EmptyPage => empty_lists(&mut body),
+        Named::WrongTotal => {
+            totals(&mut body);
+        }
+        Named::Reset | Named::Truncate | Named::RepeatPage => {}
+    }
+    *response.body_mut() = Bytes::from(body.to_string());
+}
+
+/// The header by which whoever carries the answer learns how long the whole
+/// body was.
+pub const TRUNCATED: &str = "x-sandbox-truncated-from";
+
+/// Empties the items of a page, wherever the provider puts them.
+fn empty_lists(body: &mut Value) {
+    match body {
+        Value::Array(items) => items.clear(),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match key.as_str() {
+                    "result" | "branches" | "projects" | "buckets" | "nodes" | "items"
+                        if value.is_array() =>
+                    {
+                        *value = Value::Array(Vec::new());
+                    }
+                    "result" | "data" | "repository" | "pullRequests" | "refs"
+                        if value.is_object() =>
+                    {
+                        empty_lists(value);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Adds one to every total.
+fn totals(body: &mut Value) {
+    match body {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let total = matches!(key.as_str(), "total_count" | "totalCount" | "count");
+                match value.as_u64() {
+                    Some(number) if total => *value = Value::from(number + 1),
+                    _ => totals(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(totals),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

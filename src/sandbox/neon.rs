@@ -1,0 +1,782 @@
+//! Neon: projects and their branches, after API_FACTS section 3.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::face::{Face, Refusal};
+use super::message::{self, Request, Response};
+use super::world;
+
+/// The project of branches that name none.
+const PROJECT: &str = "quiet-forest-12345678";
+
+/// How long an operation keeps its project locked.
+const OPERATION: TimeDelta = TimeDelta::milliseconds(200);
+
+/// How long a deleted branch can be recovered.
+const RECOVERY: TimeDelta = TimeDelta::days(7);
+
+#[derive(Debug, Clone)]
+struct Branch {
+    id: String,
+    name: String,
+    parent: Option<String>,
+    default: bool,
+    protected: bool,
+    created_at: Option<DateTime<Utc>>,
+    updated_at: Option<DateTime<Utc>>,
+    last_reset_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+    creation_source: String,
+    init_source: String,
+    deleted_at: Option<DateTime<Utc>>,
+    /// Made because a world names it as a parent; not shown in the state.
+    implied: bool,
+}
+
+#[derive(Debug, Default)]
+struct Project {
+    branches: Vec<Branch>,
+    /// Until when an operation runs.
+    locked_until: Option<DateTime<Utc>>,
+    operations: Vec<Value>,
+}
+
+/// Neon's state and face.
+#[derive(Debug, Default)]
+pub struct Neon {
+    projects: BTreeMap<String, Project>,
+    made: u64,
+}
+
+fn time(at: DateTime<Utc>) -> Value {
+    json!(at.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+/// FNV-1a: stable ids that look like the provider's.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn branch_id(seed: &str) -> String {
+    const FIRST: [&str; 8] = [
+        "quiet", "sweet", "aged", "plain", "royal", "small", "young", "fancy",
+    ];
+    const SECOND: [&str; 8] = [
+        "breeze", "salad", "forest", "meadow", "river", "cloud", "snow", "sun",
+    ];
+    let hash = hash(seed);
+    let word = |words: [&'static str; 8], shift: u32| {
+        words[usize::try_from((hash >> shift) % 8).unwrap_or(0)]
+    };
+    format!(
+        "br-{}-{}-{:08}",
+        word(FIRST, 0),
+        word(SECOND, 8),
+        (hash >> 16) % 100_000_000
+    )
+}
+
+fn error(status: u16, message: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    message::json(
+        status,
+        &json!({"code": "", "message": message, "request_id": "sandbox"}),
+    )
+}
+
+fn ok(body: &Value) -> Response {
+    message::json(StatusCode::OK, body)
+}
+
+impl Branch {
+    fn json(&self, project: &str, now: DateTime<Utc>) -> Value {
+        let mut fields = json!({
+            "id": self.id, "project_id": project, "name": self.name,
+            "current_state": "ready", "creation_source": self.creation_source,
+            "default": self.default, "primary": self.default, "protected": self.protected,
+            "cpu_used_sec": 0, "compute_time_seconds": 0, "active_time_seconds": 0,
+            "written_data_bytes": 0, "data_transfer_bytes": 0, "logical_size": 30_785_536,
+            "init_source": self.init_source,
+        });
+        let mut put = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                fields[key] = value;
+            }
+        };
+        put("parent_id", self.parent.clone().map(Value::from));
+        put(
+            "parent_lsn",
+            self.parent.as_ref().map(|_| json!("0/1DE2850")),
+        );
+        put("created_at", self.created_at.map(time));
+        put("updated_at", self.updated_at.map(time));
+        put(
+            "state_changed_at",
+            self.created_at.or(self.updated_at).or(Some(now)).map(time),
+        );
+        put("last_reset_at", self.last_reset_at.map(time));
+        put("expires_at", self.expires_at.map(time));
+        put(
+            "recovery",
+            self.deleted_at.map(|at| {
+                json!({"deleted_at": time(at), "recoverable_until": time(at + RECOVERY), "deletion_method": "user"})
+            }),
+        );
+        fields
+    }
+
+    fn there(&self) -> bool {
+        self.deleted_at.is_none()
+    }
+}
+
+impl Project {
+    fn branch(&self, id: &str) -> Option<&Branch> {
+        self.branches
+            .iter()
+            .find(|branch| branch.id == id && branch.there())
+    }
+
+    /// Locks the project for one operation, or says that another runs.
+    fn operate(
+        &mut self,
+        id: &str,
+        branch: &str,
+        action: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Value, Box<Response>> {
+        if self.locked_until.is_some_and(|until| until > now) {
+            return Err(Box::new(error(
+                423,
+                "project already has running conflicting operations, scheduling of new ones is prohibited",
+            )));
+        }
+        self.locked_until = Some(now + OPERATION);
+        let hash = hash(&format!("{branch}{action}{}", self.operations.len()));
+        let operation = json!({
+            "id": format!("b6afbc21-2990-4a76-980b-{:012x}", hash & 0xffff_ffff_ffff),
+            "project_id": id, "branch_id": branch, "action": action, "status": "scheduling",
+            "failures_count": 0, "created_at": time(now), "updated_at": time(now), "total_duration_ms": 0,
+        });
+        self.operations.push(operation.clone());
+        Ok(operation)
+    }
+}
+
+impl Neon {
+    /// The ids of all projects.
+    pub fn project_ids(&self) -> Vec<String> {
+        self.projects.keys().cloned().collect()
+    }
+
+    /// An account without a named project still has one.
+    pub fn settle(&mut self) {
+        if self.projects.is_empty() {
+            self.projects.insert(PROJECT.to_owned(), Project::default());
+        }
+    }
+
+    fn parent_id(&mut self, project: &str, name: &str) -> String {
+        let branches = &mut self
+            .projects
+            .entry(project.to_owned())
+            .or_default()
+            .branches;
+        if let Some(parent) = branches.iter().find(|branch| branch.name == name) {
+            return parent.id.clone();
+        }
+        let id = branch_id(&format!("{project}/{name}"));
+        branches.push(Branch {
+            id: id.clone(),
+            name: name.to_owned(),
+            parent: None,
+            default: true,
+            protected: false,
+            created_at: DateTime::from_timestamp(1_700_000_000, 0),
+            updated_at: DateTime::from_timestamp(1_700_000_000, 0),
+            last_reset_at: None,
+            expires_at: None,
+            creation_source: "console".to_owned(),
+            init_source: "parent-data".to_owned(),
+            deleted_at: None,
+            implied: true,
+        });
+        id
+    }
+
+    fn list(request: &Request, project: &str, state: &Project) -> Response {
+        let with_deleted = request.parameter("include_deleted") == Some("true");
+        let search = request
+            .parameter("search")
+            .unwrap_or_default()
+            .to_lowercase();
+        let mut branches: Vec<&Branch> = state
+            .branches
+            .iter()
+            .filter(|branch| branch.there() || with_deleted)
+            .filter(|branch| branch.name.to_lowercase().contains(&search))
+            .collect();
+        let sort = request.parameter("sort_by").unwrap_or("updated_at");
+        let order = request.parameter("sort_order").unwrap_or("desc");
+        match sort {
+            "name" => branches.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id))),
+            "created_at" => {
+                branches.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+            }
+            "updated_at" => {
+                branches.sort_by(|a, b| (a.updated_at, &a.id).cmp(&(b.updated_at, &b.id)));
+            }
+            _ => return error(400, "sort_by must be one of name, created_at, updated_at"),
+        }
+        match order {
+            "asc" => {}
+            "desc" => branches.reverse(),
+            _ => return error(400, "sort_order must be asc or desc"),
+        }
+        let Ok(limit) = request.parameter("limit").unwrap_or("100").parse::<usize>() else {
+            return error(400, "limit must be a number");
+        };
+        // The document allows 10,000; the service caps pages at 100.
+        let limit = limit.clamp(1, 100);
+        let start = match request.parameter("cursor") {
+            None => 0,
+            Some(cursor) => match branches
+                .iter()
+                .position(|branch| cursor == format!("after-{}", branch.id))
+            {
+                Some(at) => at + 1,
+                None => return error(400, "invalid cursor"),
+            },
+        };
+        let page: Vec<_> = branches.iter().skip(start).take(limit).collect();
+        let mut pagination = json!({"sort_by": sort, "sort_order": order});
+        if start + page.len() < branches.len()
+            && let Some(last) = page.last()
+        {
+            pagination["next"] = json!(format!("after-{}", last.id));
+        }
+        let items: Vec<_> = page
+            .iter()
+            .map(|branch| branch.json(project, request.now))
+            .collect();
+        ok(&json!({"branches": items, "annotations": {}, "pagination": pagination}))
+    }
+
+    fn create(&mut self, request: &Request, project: &str) -> Response {
+        let body = request.json().unwrap_or_default();
+        let wanted = body.get("branch").cloned().unwrap_or_default();
+        self.made += 1;
+        let id = branch_id(&format!("{project}#{}", self.made));
+        let Some(state) = self.projects.get_mut(project) else {
+            return error(404, "project not found");
+        };
+        let parent = wanted
+            .get("parent_id")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .or_else(|| {
+                state
+                    .branches
+                    .iter()
+                    .find(|branch| branch.default)
+                    .map(|branch| branch.id.clone())
+            });
+        if parent
+            .as_ref()
+            .is_some_and(|parent| state.branch(parent).is_none())
+        {
+            return error(404, "parent branch not found");
+        }
+        let name = wanted
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or(&id)
+            .to_owned();
+        if state
+            .branches
+            .iter()
+            .any(|branch| branch.there() && branch.name == name)
+        {
+            return error(409, &format!("branch already exists: {name}"));
+        }
+        let operation = match state.operate(project, &id, "create_branch", request.now) {
+            Ok(operation) => operation,
+            Err(locked) => return *locked,
+        };
+        let expires_at = wanted
+            .get("expires_at")
+            .and_then(Value::as_str)
+            .and_then(|at| at.parse().ok());
+        let branch = Branch {
+            id: id.clone(),
+            name,
+            parent,
+            default: false,
+            protected: wanted
+                .get("protected")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
+            created_at: Some(request.now),
+            updated_at: Some(request.now),
+            last_reset_at: None,
+            expires_at,
+            creation_source: "console".to_owned(),
+            init_source: wanted
+                .get("init_source")
+                .and_then(Value::as_str)
+                .unwrap_or("parent-data")
+                .to_owned(),
+            deleted_at: None,
+            implied: false,
+        };
+        let shown = branch.json(project, request.now);
+        state.branches.push(branch);
+        let wants_endpoint = body
+            .get("endpoints")
+            .and_then(Value::as_array)
+            .is_some_and(|list| !list.is_empty());
+        let endpoints = if wants_endpoint {
+            vec![endpoint(project, &id, request.now)]
+        } else {
+            Vec::new()
+        };
+        message::json(
+            StatusCode::CREATED,
+            &json!({
+                "branch": shown, "endpoints": endpoints, "operations": [operation],
+                "roles": [], "databases": [], "connection_uris": [],
+            }),
+        )
+    }
+
+    fn delete(request: &Request, project: &str, state: &mut Project, id: &str) -> Response {
+        let Some(branch) = state.branch(id).cloned() else {
+            // Not there and deleted before are the same to Neon.
+            return message::empty(StatusCode::NO_CONTENT);
+        };
+        if let Some(child) = state
+            .branches
+            .iter()
+            .find(|child| child.there() && child.parent.as_deref() == Some(id))
+        {
+            return error(
+                422,
+                &format!("cannot delete branch that has children: {}", child.id),
+            );
+        }
+        for (is, what) in [
+            (branch.default, "default"),
+            (branch.protected, "protected"),
+            (branch.parent.is_none(), "root"),
+        ] {
+            if is {
+                return error(422, &format!("cannot delete {what} branch"));
+            }
+        }
+        let operation = match state.operate(project, id, "delete_timeline", request.now) {
+            Ok(operation) => operation,
+            Err(locked) => return *locked,
+        };
+        let shown = branch.json(project, request.now);
+        if request.parameter("hard_delete") == Some("true") {
+            state.branches.retain(|branch| branch.id != id);
+        } else if let Some(branch) = state.branches.iter_mut().find(|branch| branch.id == id) {
+            branch.deleted_at = Some(request.now);
+        }
+        ok(&json!({"branch": shown, "operations": [operation]}))
+    }
+
+    fn patch(request: &Request, project: &str, state: &mut Project, id: &str) -> Response {
+        let body = request.json().unwrap_or_default();
+        let wanted = body.get("branch").cloned().unwrap_or_default();
+        let has_children = state
+            .branches
+            .iter()
+            .any(|child| child.there() && child.parent.as_deref() == Some(id));
+        let Some(branch) = state
+            .branches
+            .iter_mut()
+            .find(|branch| branch.id == id && branch.there())
+        else {
+            return error(404, "branch not found");
+        };
+        if let Some(name) = wanted.get("name").and_then(Value::as_str) {
+            name.clone_into(&mut branch.name);
+        }
+        if let Some(flag) = wanted.get("protected").and_then(Value::as_bool) {
+            branch.protected = flag;
+        }
+        match wanted.get("expires_at") {
+            None => {}
+            Some(Value::Null) => branch.expires_at = None,
+            Some(at) => {
+                let at = at.as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
+                let Some(at) =
+                    at.filter(|at| *at > request.now && *at <= request.now + TimeDelta::days(30))
+                else {
+                    return error(
+                        400,
+                        "expires_at must be in the future and at most 30 days ahead",
+                    );
+                };
+                if branch.protected || branch.default || has_children {
+                    return error(
+                        422,
+                        "expires_at cannot be set on protected, default or parent branches",
+                    );
+                }
+                branch.expires_at = Some(at);
+            }
+        }
+        branch.updated_at = Some(request.now);
+        let shown = branch.json(project, request.now);
+        ok(&json!({"branch": shown, "operations": []}))
+    }
+
+    fn project(&mut self, request: &Request, id: &str, rest: &[&str]) -> Response {
+        if (&request.method, rest) == (&Method::POST, &["branches"][..])
+            && self.projects.contains_key(id)
+        {
+            return self.create(request, id);
+        }
+        let Some(state) = self.projects.get_mut(id) else {
+            return error(404, "project not found");
+        };
+        let now = request.now;
+        match (&request.method, rest) {
+            (&Method::GET, []) => ok(&json!({"project": project_json(id)})),
+            (&Method::GET, ["branches"]) => Self::list(request, id, state),
+            (&Method::GET, ["branches", "count"]) => {
+                let search = request.parameter("search").unwrap_or_default();
+                let count = state
+                    .branches
+                    .iter()
+                    .filter(|branch| branch.there() && branch.name.contains(search))
+                    .count();
+                ok(&json!({ "count": count }))
+            }
+            (&Method::GET, ["branches", branch]) => match state.branch(branch) {
+                Some(branch) => ok(&json!({"branch": branch.json(id, now)})),
+                None => error(404, "branch not found"),
+            },
+            (&Method::DELETE, ["branches", branch]) => Self::delete(request, id, state, branch),
+            (&Method::PATCH, ["branches", branch]) => Self::patch(request, id, state, branch),
+            (&Method::POST, ["branches", branch, "recover"]) => {
+                let found = state.branches.iter_mut().find(|one| {
+                    one.id == *branch && one.deleted_at.is_some_and(|at| at + RECOVERY > now)
+                });
+                match found {
+                    Some(branch) => {
+                        branch.deleted_at = None;
+                        branch.expires_at = None;
+                        let shown = branch.json(id, now);
+                        ok(&json!({"branch": shown, "operations": []}))
+                    }
+                    None => error(404, "branch not found"),
+                }
+            }
+            (
+                &Method::GET,
+                [
+                    "branches",
+                    branch,
+                    what @ ("endpoints" | "databases" | "roles"),
+                ],
+            ) => match (state.branch(branch), *what) {
+                (None, _) => error(404, "branch not found"),
+                (Some(_), "endpoints") => ok(&json!({"endpoints": [endpoint(id, branch, now)]})),
+                (Some(_), what) => ok(&json!({ what: [] })),
+            },
+            (&Method::GET, ["endpoints"]) => ok(&json!({"endpoints": []})),
+            (&Method::GET, ["operations"]) => {
+                let finished: Vec<_> = state.operations.iter().map(finish).collect();
+                ok(&json!({"operations": finished, "pagination": {}}))
+            }
+            (&Method::GET, ["operations", operation]) => {
+                match state.operations.iter().find(|one| one["id"] == **operation) {
+                    Some(operation) => ok(&json!({"operation": finish(operation)})),
+                    None => error(404, "operation not found"),
+                }
+            }
+            _ => error(404, "not found"),
+        }
+    }
+}
+
+fn finish(operation: &Value) -> Value {
+    let mut operation = operation.clone();
+    operation["status"] = json!("finished");
+    operation
+}
+
+fn endpoint(project: &str, branch: &str, now: DateTime<Utc>) -> Value {
+    let id = branch.replace("br-", "ep-");
+    json!({
+        "host": format!("{id}.eu-central-1.aws.neon.tech"), "id": id, "project_id": project, "branch_id": branch,
+        "autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 0.25, "region_id": "aws-eu-central-1",
+        "type": "read_write", "current_state": "idle", "settings": {}, "pooler_enabled": false,
+        "pooler_mode": "transaction", "disabled": false, "passwordless_access": true,
+        "creation_source": "console", "created_at": time(now), "updated_at": time(now),
+        "suspend_timeout_seconds": 0, "proxy_host": "eu-central-1.aws.neon.tech", "provisioner": "k8s-neonvm",
+    })
+}
+
+fn project_json(id: &str) -> Value {
+    json!({
+        "id": id, "name": id, "platform_id": "aws", "region_id": "aws-eu-central-1", "provisioner": "k8s-neonvm",
+        "pg_version": 17, "proxy_host": "eu-central-1.aws.neon.tech", "store_passwords": true,
+        "branch_logical_size_limit": 0, "branch_logical_size_limit_bytes": 0, "active_time": 0,
+        "cpu_used_sec": 0, "active_time_seconds": 0, "compute_time_seconds": 0, "written_data_bytes": 0,
+        "data_transfer_bytes": 0, "data_storage_bytes_hour": 0, "creation_source": "console",
+        "history_retention_seconds": 86_400, "owner_id": "sandbox", "synthetic_storage_size": 0,
+        "consumption_period_start": "2026-01-01T00:00:00Z", "consumption_period_end": "2026-02-01T00:00:00Z",
+        "created_at": "2025-01-01T00:00:00Z", "updated_at": "2025-01-01T00:00:00Z",
+    })
+}
+
+impl Face for Neon {
+    fn kinds(&self) -> &'static [&'static str] {
+        &["neon_branch"]
+    }
+
+    fn add(&mut self, resource: &world::Resource, _now: DateTime<Utc>) -> Result<(), Refusal> {
+        let text = |key: &str| resource.attributes.get(key).and_then(Value::as_str);
+        let flag = |key: &str| {
+            resource
+                .attributes
+                .get(key)
+                .and_then(Value::as_bool)
+                .unwrap_or(false)
+        };
+        let at = |key: &str| text(key).and_then(|at| at.parse().ok());
+        let project = text("project").unwrap_or(PROJECT).to_owned();
+        let parent = text("parent").map(|name| self.parent_id(&project, name));
+        let branches = &mut self.projects.entry(project.clone()).or_default().branches;
+        let id = resource
+            .id
+            .clone()
+            .unwrap_or_else(|| branch_id(&format!("{project}/{}", resource.name)));
+        // A child may have named it as its parent before.
+        branches.retain(|branch| !(branch.implied && branch.name == resource.name));
+        if branches
+            .iter()
+            .any(|branch| branch.id == id || (branch.name == resource.name && branch.there()))
+        {
+            return Err(Refusal("the project already has such a branch".to_owned()));
+        }
+        branches.push(Branch {
+            id,
+            name: resource.name.clone(),
+            parent,
+            default: flag("default"),
+            protected: flag("protected"),
+            created_at: resource.created_at,
+            updated_at: resource.updated_at,
+            last_reset_at: at("last_reset_at"),
+            expires_at: at("expires_at"),
+            creation_source: text("creation_source").unwrap_or("console").to_owned(),
+            init_source: text("init_source").unwrap_or("parent-data").to_owned(),
+            deleted_at: None,
+            implied: false,
+        });
+        Ok(())
+    }
+
+    fn resources(&self) -> Vec<world::Resource> {
+        let mut resources = Vec::new();
+        for (project, state) in &self.projects {
+            for branch in state
+                .branches
+                .iter()
+                .filter(|branch| branch.there() && !branch.implied)
+            {
+                let parent = branch.parent.as_ref().and_then(|id| {
+                    state
+                        .branches
+                        .iter()
+                        .find(|parent| parent.id == *id)
+                        .map(|parent| parent.name.clone())
+                });
+                let mut attributes = Map::new();
+                attributes.insert("default".to_owned(), json!(branch.default));
+                attributes.insert("protected".to_owned(), json!(branch.protected));
+                attributes.insert("parent".to_owned(), json!(parent));
+                attributes.insert("project".to_owned(), json!(project));
+                attributes.insert("creation_source".to_owned(), json!(branch.creation_source));
+                for (key, at) in [
+                    ("expires_at", branch.expires_at),
+                    ("last_reset_at", branch.last_reset_at),
+                ] {
+                    if let Some(at) = at {
+                        attributes.insert(key.to_owned(), time(at));
+                    }
+                }
+                resources.push(world::Resource {
+                    kind: "neon_branch".to_owned(),
+                    name: branch.name.clone(),
+                    id: Some(branch.id.clone()),
+                    created_at: branch.created_at,
+                    updated_at: branch.updated_at,
+                    attributes,
+                });
+            }
+        }
+        resources
+    }
+
+    fn answer(&mut self, request: &Request) -> Response {
+        let path = request.path();
+        match (&request.method, path.as_slice()) {
+            (&Method::GET, ["projects"]) => {
+                // The cursor is always the last item's, so an empty page ends.
+                let limit = request
+                    .parameter("limit")
+                    .and_then(|limit| limit.parse().ok())
+                    .unwrap_or(10_usize)
+                    .clamp(1, 400);
+                let cursor = request.parameter("cursor").unwrap_or_default();
+                let page: Vec<&String> = self
+                    .projects
+                    .keys()
+                    .filter(|id| id.as_str() > cursor)
+                    .take(limit)
+                    .collect();
+                let last = page.last().map_or(cursor, |last| last.as_str());
+                let projects: Vec<_> = page.iter().map(|id| project_json(id)).collect();
+                ok(
+                    &json!({"projects": projects, "pagination": {"cursor": last}, "applications": {}, "integrations": {}}),
+                )
+            }
+            (&Method::GET, ["projects", "shared"]) => {
+                ok(&json!({"projects": [], "pagination": {"cursor": ""}}))
+            }
+            (_, ["projects", id, rest @ ..]) => {
+                let (id, rest) = ((*id).to_owned(), rest.to_vec());
+                self.project(request, &id, &rest)
+            }
+            (&Method::GET, ["auth"]) => {
+                ok(&json!({"account_id": "sandbox", "auth_method": "api_key_user"}))
+            }
+            (&Method::GET, ["users", "me"]) => ok(&json!({
+                "active_seconds_limit": 0, "billing_account": {}, "auth_accounts": [], "email": "sandbox@example.com",
+                "id": "sandbox", "image": "", "login": "sandbox", "name": "sandbox", "last_name": "",
+                "projects_limit": 100, "branches_limit": 10, "max_autoscaling_limit": 1, "plan": "free",
+            })),
+            (&Method::GET, ["users", "me", "organizations"]) => ok(&json!({"organizations": []})),
+            _ => error(404, "not found"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    fn neon(branches: &[(&str, Option<&str>)]) -> Neon {
+        let mut neon = Neon::default();
+        for (name, parent) in branches {
+            let attributes = json!({"project": "p", "parent": parent, "default": parent.is_none()});
+            let resource = serde_json::from_value(json!({
+                "kind": "neon_branch", "name": name, "id": format!("br-{name}"),
+                "created_at": "2026-01-01T00:00:00Z", "attributes": attributes,
+            }));
+            neon.add(&resource.unwrap(), Utc::now()).unwrap();
+        }
+        neon
+    }
+
+    fn ask(neon: &mut Neon, method: Method, target: &str, seconds: i64) -> (u16, Value) {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let answer = neon.answer(&Request {
+            method,
+            segments: path.split('/').map(str::to_owned).collect(),
+            query: url::form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            base: String::new(),
+            now: DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap(),
+        });
+        (
+            answer.status().as_u16(),
+            serde_json::from_slice(answer.body()).unwrap_or_default(),
+        )
+    }
+
+    #[test]
+    fn a_listing_ends_without_a_cursor() {
+        let names: Vec<String> = (0..150).map(|n| format!("b{n:03}")).collect();
+        let branches: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), Some("main")))
+            .collect();
+        let mut neon = neon(&branches);
+        let (_, first) = ask(
+            &mut neon,
+            Method::GET,
+            "projects/p/branches?sort_by=created_at&sort_order=asc&limit=1000",
+            0,
+        );
+        assert_eq!(first["branches"].as_array().unwrap().len(), 100);
+        let next = first["pagination"]["next"].as_str().unwrap();
+        let (_, second) = ask(
+            &mut neon,
+            Method::GET,
+            &format!("projects/p/branches?sort_by=created_at&sort_order=asc&cursor={next}"),
+            0,
+        );
+        assert_eq!(second["branches"].as_array().unwrap().len(), 51);
+        assert!(second["pagination"].get("next").is_none());
+        assert_eq!(
+            ask(&mut neon, Method::GET, "projects/p/branches/count", 0).1["count"],
+            151
+        );
+    }
+
+    #[test]
+    fn deletion_is_refused_locked_and_gone_as_neon_says() {
+        let mut neon = neon(&[
+            ("main", None),
+            ("a", Some("main")),
+            ("b", Some("a")),
+            ("c", Some("main")),
+        ]);
+        let delete = |neon: &mut Neon, id: &str, at| {
+            ask(
+                neon,
+                Method::DELETE,
+                &format!("projects/p/branches/{id}"),
+                at,
+            )
+        };
+        assert_eq!(delete(&mut neon, "br-a", 0).0, 422, "it has a child");
+        assert_eq!(delete(&mut neon, "br-main", 0).0, 422);
+        assert_eq!(delete(&mut neon, "br-b", 0).0, 200);
+        assert_eq!(
+            delete(&mut neon, "br-c", 0).0,
+            423,
+            "one operation at a time"
+        );
+        assert_eq!(delete(&mut neon, "br-b", 1).0, 204, "already gone");
+        assert_eq!(delete(&mut neon, "br-a", 1).0, 200);
+        assert_eq!(
+            ask(
+                &mut neon,
+                Method::POST,
+                "projects/p/branches/br-a/recover",
+                2
+            )
+            .0,
+            200
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! The providers' request quotas, enforced as their documents say.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use super::Provider;
+use super::message::{self, Request, Response};
+
+/// Cloudflare's quota: so many requests in any window, then everything is
+/// refused for a whole window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests; none for no limit.
+    pub limit: Option<u32>,
+    /// The window, in seconds.
+    pub seconds: u32,
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self {
+            limit: Some(1_200),
+            seconds: 300,
+        }
+    }
+}
+
+impl std::str::FromStr for Quota {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self {
+                limit: None,
+                seconds: 300,
+            });
+        }
+        let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0);
+        text.split_once('/')
+            .and_then(|(limit, seconds)| Some((number(limit)?, number(seconds)?)))
+            .map(|(limit, seconds)| Self {
+                limit: Some(limit),
+                seconds,
+            })
+            .ok_or_else(|| "write N/SECONDS, such as 1200/300, or off".to_owned())
+    }
+}
+
+/// GitHub's primary limit, per hour.
+const GITHUB: u32 = 5_000;
+/// Neon's limit, per minute and account.
+const NEON: usize = 700;
+/// Neon's burst, per second and route.
+const NEON_ROUTE: usize = 40;
+
+/// The requests that still count.
+pub(super) struct Quotas {
+    cloudflare: Quota,
+    sent: VecDeque<DateTime<Utc>>,
+    blocked_until: Option<DateTime<Utc>>,
+    neon: VecDeque<DateTime<Utc>>,
+    neon_routes: BTreeMap<String, VecDeque<DateTime<Utc>>>,
+    github: u32,
+    github_resets_at: Option<DateTime<Utc>>,
+}
+
+impl Quotas {
+    pub(super) fn new(cloudflare: Quota) -> Self {
+        Self {
+            cloudflare,
+            sent: VecDeque::new(),
+            blocked_until: None,
+            neon: VecDeque::new(),
+            neon_routes: BTreeMap::new(),
+            github: 0,
+            github_resets_at: None,
+        }
+    }
+
+    /// Counts a request; gives the refusal when there are too many.
+    pub(super) fn count(
+        &mut self,
+        provider: Provider,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Option<Response> {
+        match provider {
+            Provider::Cloudflare => self.cloudflare(now),
+            Provider::Neon => self.neon(request, now),
+            // Asking for the limit is free of it.
+            Provider::GitHub if request.path() == ["rate_limit"] => None,
+            Provider::GitHub => self.github(now),
+        }
+    }
+
+    fn cloudflare(&mut self, now: DateTime<Utc>) -> Option<Response> {
+        let limit = self.cloudflare.limit?;
+        let window = TimeDelta::seconds(self.cloudflare.seconds.into());
+        if self.blocked_until.is_none_or(|until| until <= now) {
+            forget(&mut self.sent, now - window);
+            if self.sent.len() < limit as usize {
+                self.sent.push_back(now);
+                self.blocked_until = None;
+                return None;
+            }
+            self.blocked_until = Some(now + window);
+        }
+        let wait = self
+            .blocked_until
+            .map_or(0, |until| seconds_up(until - now));
+        let mut response = message::json(
+            StatusCode::TOO_MANY_REQUESTS,
+            &json!({
+                "success": false, "result": null, "messages": [],
+                "errors": [{"code": 971, "message": "Please wait and consider throttling your request speed"}],
+            }),
+        );
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        self.headers(Provider::Cloudflare, now, &mut response);
+        Some(response)
+    }
+
+    fn neon(&mut self, request: &Request, now: DateTime<Utc>) -> Option<Response> {
+        forget(&mut self.neon, now - TimeDelta::minutes(1));
+        let route = format!("{} {}", request.method, request.segments.join("/"));
+        let burst = self.neon_routes.entry(route).or_default();
+        forget(burst, now - TimeDelta::seconds(1));
+        if self.neon.len() >= NEON || burst.len() >= NEON_ROUTE {
+            return Some(message::json(
+                StatusCode::TOO_MANY_REQUESTS,
+                &json!({"code": "", "message": "too many requests", "request_id": "sandbox"}),
+            ));
+        }
+        self.neon.push_back(now);
+        burst.push_back(now);
+        None
+    }
+
+    fn github(&mut self, now: DateTime<Utc>) -> Option<Response> {
+        if self.github_resets_at.is_none_or(|at| at <= now) {
+            self.github_resets_at = Some(now + TimeDelta::hours(1));
+            self.github = 0;
+        }
+        if self.github < GITHUB {
+            self.github += 1;
+            return None;
+        }
+        let mut response = message::json(
+            StatusCode::FORBIDDEN,
+            &json!({"message": "API rate limit exceeded", "documentation_url": "https://docs.github.com/rest", "status": "403"}),
+        );
+        self.headers(Provider::GitHub, now, &mut response);
+        Some(response)
+    }
+
+    /// Adds what the provider says of its quota with every answer.
+    pub(super) fn headers(&self, provider: Provider, now: DateTime<Utc>, response: &mut Response) {
+        let mut headers = Vec::new();
+        match (provider, self.cloudflare.limit) {
+            (Provider::Cloudflare, Some(limit)) => {
+                let window = self.cloudflare.seconds;
+                let blocked = self.blocked_until.is_some();
+                let left = if blocked {
+                    0
+                } else {
+                    (limit as usize).saturating_sub(self.sent.len())
+                };
+                let first = self.sent.front().map_or(now, |first| *first);
+                let resets = self
+                    .blocked_until
+                    .unwrap_or(first + TimeDelta::seconds(window.into()));
+                let wait = seconds_up(resets - now);
+                headers.push(("ratelimit", format!("\"default\";r={left};t={wait}")));
+                headers.push((
+                    "ratelimit-policy",
+                    format!("\"default\";q={limit};w={window}"),
+                ));
+            }
+            (Provider::GitHub, _) => {
+                let reset = self.github_resets_at.unwrap_or(now).timestamp();
+                headers.push(("x-ratelimit-limit", GITHUB.to_string()));
+                headers.push((
+                    "x-ratelimit-remaining",
+                    (GITHUB - self.github.min(GITHUB)).to_string(),
+                ));
+                headers.push(("x-ratelimit-used", self.github.to_string()));
+                headers.push(("x-ratelimit-reset", reset.to_string()));
+                headers.push(("x-ratelimit-resource", "core".to_owned()));
+            }
+            (Provider::Cloudflare | Provider::Neon, _) => {}
+        }
+        for (name, value) in headers {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                // A fault's own header says what it wants to say.
+                response
+                    .headers_mut()
+                    .entry(HeaderName::from_static(name))
+                    .or_insert(value);
+            }
+        }
+    }
+}
+
+fn seconds_up(wait: TimeDelta) -> i64 {
+    (wait.num_milliseconds().max(0) + 999) / 1_000
+}
+
+fn forget(sent: &mut VecDeque<DateTime<Utc>>, before: DateTime<Utc>) {
+    while sent.front().is_some_and(|first| *first <= before) {
+        sent.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_quota_everything_is_refused_for_a_whole_window() {
+        let mut quotas = Quotas::new("10/60".parse().unwrap());
+        let begin: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+        for _ in 0..10 {
+            assert!(quotas.cloudflare(begin).is_none());
+        }
+        let later = begin + TimeDelta::seconds(30);
+        let refusal = quotas.cloudflare(later).unwrap();
+        assert_eq!(refusal.headers()["retry-after"], "60");
+        assert_eq!(refusal.headers()["ratelimit"], "\"default\";r=0;t=60");
+        // The window alone would be free again, but the block still holds.
+        assert!(quotas.cloudflare(begin + TimeDelta::seconds(70)).is_some());
+        assert!(quotas.cloudflare(begin + TimeDelta::seconds(90)).is_none());
+        assert!("0/5".parse::<Quota>().is_err() && "x".parse::<Quota>().is_err());
+    }
+}
