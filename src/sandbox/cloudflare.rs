@@ -6,6 +6,7 @@ mod binding;
 mod d1;
 mod dns;
 mod dns_filter;
+mod dns_routes;
 mod domains;
 mod home;
 mod hyperdrive;
@@ -23,11 +24,12 @@ mod scripts_traffic;
 mod upload;
 mod versions;
 mod worker;
+mod worker_world;
 mod workers_beta;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -223,6 +225,24 @@ impl Cloudflare {
             .map_or_else(String::new, |zone| zone.id.clone())
     }
 
+    /// Whether an id of a kind is taken.
+    fn has_id(&self, kind: &str, id: &str) -> bool {
+        match kind {
+            "worker" => self
+                .workers
+                .values()
+                .any(|worker| worker.tag == id && !worker.implied),
+            "kv_namespace" => self.namespaces.contains_key(id),
+            "dns_record" => self.records.get(id).is_some_and(|record| !record.is_made()),
+            "worker_route" => self.routes.contains_key(id),
+            "worker_preview" => self.previews.contains_key(id),
+            "d1" => self.databases.contains_key(id),
+            "queue" => self.queues.contains_key(id),
+            "hyperdrive" => self.hyperdrives.contains_key(id),
+            _ => false,
+        }
+    }
+
     /// Gives bindings that were named by a world the ids of their targets.
     fn settle(&mut self) {
         if !std::mem::take(&mut self.unsettled) {
@@ -276,6 +296,8 @@ impl Cloudflare {
                 let zone = self.check_zone(zone, request)?;
                 match rest {
                     [] if method == "GET" => Ok(self.one_zone(&zone)),
+                    // Page rules are not part of the stand-in: there are none.
+                    ["pagerules"] if method == "GET" => Ok(answer::ok(serde_json::json!([]))),
                     ["dns_records", rest @ ..] => self.dns(method, &zone, rest, request),
                     ["workers", "routes", rest @ ..] => {
                         self.zone_routes(method, &zone, rest, request)
@@ -339,13 +361,19 @@ impl Face for Cloudflare {
         &KINDS
     }
 
-    fn add(&mut self, resource: &world::Resource, _now: DateTime<Utc>) -> Result<(), Refusal> {
+    fn add(&mut self, resource: &world::Resource, now: DateTime<Utc>) -> Result<(), Refusal> {
+        if let Some(id) = &resource.id
+            && self.has_id(&resource.kind, id)
+        {
+            let kind = &resource.kind;
+            return Err(Refusal(format!("a {kind} with id {id} exists already")));
+        }
         self.unsettled = true;
         match resource.kind.as_str() {
-            "worker" => self.add_worker(resource),
+            "worker" => self.add_worker(resource, now),
             "kv_namespace" => self.add_namespace(resource),
             "dns_record" => self.add_record(resource),
-            "worker_domain" => self.add_domain(resource),
+            "worker_domain" => self.add_domain(resource, now),
             "worker_route" => self.add_route(resource),
             "worker_preview" => self.add_preview(resource),
             "d1" => self.add_database(resource),
@@ -374,7 +402,10 @@ impl Face for Cloudflare {
 
     fn answer(&mut self, request: &Request) -> Response {
         self.settle();
-        match self.route(request) {
+        // Times are kept as exactly as they are shown.
+        let mut request = request.clone();
+        request.now = request.now.trunc_subsecs(6);
+        match self.route(&request) {
             Ok(response) => response,
             Err(failure) => failure.response(),
         }

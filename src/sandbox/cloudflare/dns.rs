@@ -1,33 +1,32 @@
-//! DNS records, one by one and in batches.
+//! DNS records, as the world has them and as they are shown.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Failure, Paging, directed, object, ok, text, texts};
+use super::answer::{text, texts};
 use super::identity::{moment, stable};
-use super::{Cloudflare, dns_filter, domain_name, within};
+use super::{Cloudflare, domain_name};
 use crate::sandbox::face::Refusal;
-use crate::sandbox::message::Request;
 use crate::sandbox::world::Resource;
 
 /// One record.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     /// The zone's name.
-    zone: String,
+    pub(super) zone: String,
     /// What a client can write: `name`, `type`, `content`, `ttl`, …
-    body: Map<String, Value>,
+    pub(super) body: Map<String, Value>,
     /// Made by a Worker's custom domain, and not to be written by others.
-    managed: bool,
+    pub(super) managed: bool,
     /// Made with its domain, and not yet named by a world.
     made: bool,
     created: Option<DateTime<Utc>>,
-    modified: Option<DateTime<Utc>>,
+    pub(super) modified: Option<DateTime<Utc>>,
     attributes: Map<String, Value>,
 }
 
 /// The fields of a record that a client can write.
-const FIELDS: [&str; 11] = [
+pub(super) const FIELDS: [&str; 11] = [
     "name",
     "type",
     "content",
@@ -41,22 +40,22 @@ const FIELDS: [&str; 11] = [
     "private_routing",
 ];
 
-/// The spec allows pages of millions; more than this never worked.
-const RECORDS: Paging = Paging::new(100, 1, 5_000).clamped();
-
-/// Operations in one batch, on the free plan.
-const BATCH: usize = 200;
-
-/// Records in one zone, on the free plan.
-const QUOTA: usize = 200;
-
 impl Record {
+    /// A record that a client makes.
+    pub(super) fn new(zone: &str, body: Map<String, Value>, now: DateTime<Utc>) -> Self {
+        Self {
+            zone: zone.to_owned(),
+            body,
+            managed: false,
+            made: false,
+            created: Some(now),
+            modified: Some(now),
+            attributes: Map::new(),
+        }
+    }
+
     /// The managed record of a Worker's custom domain.
-    pub(super) fn of_custom_domain(
-        hostname: &str,
-        zone: String,
-        time: Option<DateTime<Utc>>,
-    ) -> Self {
+    pub(super) fn of_custom_domain(hostname: &str, zone: String, time: DateTime<Utc>) -> Self {
         let mut body = Map::new();
         body.insert("name".to_owned(), json!(hostname));
         body.insert("type".to_owned(), json!("AAAA"));
@@ -67,8 +66,8 @@ impl Record {
             body,
             managed: true,
             made: true,
-            created: time,
-            modified: time,
+            created: Some(time),
+            modified: Some(time),
             attributes: Map::new(),
         }
     }
@@ -98,6 +97,11 @@ impl Record {
         texts(&self.body, "tags")
     }
 
+    /// Whether it was made with its domain and not yet named by a world.
+    pub(super) fn is_made(&self) -> bool {
+        self.made
+    }
+
     /// Whether a custom domain on this host made it.
     pub(super) fn goes_with(&self, host: &str) -> bool {
         self.managed && self.name() == host
@@ -108,11 +112,12 @@ impl Record {
         !self.managed && self.is_address() && self.name() == host
     }
 
-    fn is_address(&self) -> bool {
+    pub(super) fn is_address(&self) -> bool {
         matches!(self.kind(), "A" | "AAAA" | "CNAME")
     }
 
-    fn same(&self, other: &Self) -> bool {
+    /// Whether two records are one and the same to the provider.
+    pub(super) fn same(&self, other: &Self) -> bool {
         let field = |name: &str| (self.body.get(name), other.body.get(name));
         let (left, right) = field("content");
         let (left_data, right_data) = field("data");
@@ -123,7 +128,8 @@ impl Record {
             && left_data == right_data
     }
 
-    fn draw(&self, id: &str, worker: Option<&str>) -> Value {
+    /// The record in answers; `worker` is the id of the one that manages it.
+    pub(super) fn draw(&self, id: &str, worker: Option<&str>) -> Value {
         let mut shown = json!({
             "id": id,
             "proxiable": self.is_address(),
@@ -149,21 +155,13 @@ impl Record {
     }
 }
 
-fn missing() -> Failure {
-    Failure::not_found(81044, "Record does not exist.")
-}
-
-fn read_only() -> Failure {
-    Failure::bad(
-        1043,
-        "This record is managed by Workers and cannot be edited or deleted as a DNS record.",
-    )
-}
-
 impl Cloudflare {
     pub(super) fn add_record(&mut self, resource: &Resource) -> Result<(), Refusal> {
         let said = &resource.attributes;
         let name = domain_name(&resource.name);
+        if said.get("type").is_some_and(|kind| !kind.is_string()) {
+            return Err(Refusal(format!("dns_record {name}: type is not a text")));
+        }
         let zone = text(said, "zone").map(ToOwned::to_owned);
         let zone = self.zone_of(&name, zone.as_deref());
         let managed = said.get("managed").and_then(Value::as_bool) == Some(true);
@@ -197,17 +195,12 @@ impl Cloudflare {
             record.kind(),
             record.text("content").unwrap_or_default()
         );
-        if let Some(id) = &resource.id
-            && self.records.contains_key(id)
-        {
-            return Err(Refusal(format!("a dns_record with id {id} exists already")));
-        }
         if managed {
             // The domain made this record before the world named it.
             let made = self
                 .managed
                 .get(&name)
-                .filter(|id| self.records.get(*id).is_some_and(|record| record.made));
+                .filter(|id| self.records.get(*id).is_some_and(Record::is_made));
             let id = match (made.cloned(), &resource.id) {
                 (Some(made), None) => made,
                 (made, id) => {
@@ -251,267 +244,4 @@ impl Cloudflare {
             })
             .collect()
     }
-
-    fn draw_record(&self, id: &str, record: &Record) -> Value {
-        let worker = self
-            .domains
-            .get(record.name())
-            .and_then(|domain| self.workers.get(&domain.service))
-            .map(|worker| worker.tag.as_str());
-        record.draw(id, worker)
-    }
-
-    pub(super) fn dns(
-        &mut self,
-        method: &str,
-        zone: &str,
-        path: &[&str],
-        request: &Request,
-    ) -> Answer {
-        let now = request.now;
-        match (method, path) {
-            ("GET", []) => {
-                let mut found: Vec<(&String, &Record)> = self
-                    .records
-                    .iter()
-                    .filter(|(_, record)| record.zone == zone)
-                    .filter(|(_, record)| dns_filter::passes(record, request))
-                    .collect();
-                dns_filter::sort(&mut found, request)?;
-                directed(request, "direction", "asc", &mut found);
-                RECORDS.answer(request, &found, |(id, record)| self.draw_record(id, record))
-            }
-            ("POST", []) => {
-                let body = object(request, 9207)?;
-                self.create_record(zone, &body, now).map(ok)
-            }
-            ("GET", ["usage"]) => {
-                let used = self
-                    .records
-                    .values()
-                    .filter(|record| record.zone == zone)
-                    .count();
-                Ok(ok(
-                    json!({ "record_usage": used, "record_quota": QUOTA.max(used) }),
-                ))
-            }
-            ("POST", ["batch"]) => self.batch(zone, request),
-            ("GET", [id]) => {
-                let record = self.record(zone, id)?;
-                Ok(ok(self.draw_record(id, record)))
-            }
-            ("PUT" | "PATCH", [id]) => {
-                let body = object(request, 9207)?;
-                self.write_record(zone, id, &body, method == "PUT", now)
-                    .map(ok)
-            }
-            ("DELETE", [id]) => {
-                self.delete_record(zone, id)?;
-                Ok(ok(json!({ "id": id })))
-            }
-            _ => Err(Failure::no_route(request)),
-        }
-    }
-
-    fn record(&self, zone: &str, id: &str) -> Result<&Record, Failure> {
-        self.records
-            .get(id)
-            .filter(|record| record.zone == zone)
-            .ok_or_else(missing)
-    }
-
-    fn delete_record(&mut self, zone: &str, id: &str) -> Result<Value, Failure> {
-        let record = self.record(zone, id)?;
-        if record.managed {
-            return Err(read_only());
-        }
-        let shown = record.draw(id, None);
-        self.records.remove(id);
-        Ok(shown)
-    }
-
-    fn create_record(
-        &mut self,
-        zone: &str,
-        body: &Map<String, Value>,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Failure> {
-        let record = Record {
-            zone: zone.to_owned(),
-            body: written(zone, body)?,
-            managed: false,
-            made: false,
-            created: Some(now),
-            modified: Some(now),
-            attributes: Map::new(),
-        };
-        self.check_free(None, &record)?;
-        let id = self.register.give(
-            "dns_record",
-            &format!(
-                "{} {} {}",
-                record.name(),
-                record.kind(),
-                record.text("content").unwrap_or_default()
-            ),
-        );
-        let shown = record.draw(&id, None);
-        self.records.insert(id, record);
-        Ok(shown)
-    }
-
-    fn write_record(
-        &mut self,
-        zone: &str,
-        id: &str,
-        body: &Map<String, Value>,
-        whole: bool,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Failure> {
-        let old = self.record(zone, id)?;
-        if old.managed {
-            return Err(read_only());
-        }
-        let mut fields = if whole { Map::new() } else { old.body.clone() };
-        for (field, value) in body {
-            fields.insert(field.clone(), value.clone());
-        }
-        let mut record = old.clone();
-        record.body = written(zone, &fields)?;
-        record.modified = Some(now);
-        self.check_free(Some(id), &record)?;
-        let shown = record.draw(id, None);
-        self.records.insert(id.to_owned(), record);
-        Ok(shown)
-    }
-
-    fn check_free(&self, but: Option<&str>, record: &Record) -> Result<(), Failure> {
-        let others = self
-            .records
-            .iter()
-            .filter(|(id, _)| Some(id.as_str()) != but)
-            .map(|(_, other)| other)
-            .filter(|other| other.zone == record.zone && other.name() == record.name());
-        for other in others {
-            if other.same(record) {
-                return Err(Failure::bad(81057, "The record already exists."));
-            }
-            if other.is_address()
-                && record.is_address()
-                && (other.kind() == "CNAME" || record.kind() == "CNAME")
-            {
-                return Err(Failure::bad(
-                    81053,
-                    "An A, AAAA, or CNAME record with that host already exists.",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes, patches, puts and posts, all or none.
-    fn batch(&mut self, zone: &str, request: &Request) -> Answer {
-        let body = object(request, 9207)?;
-        let list = |name: &str| match body.get(name) {
-            Some(Value::Array(items)) => items.clone(),
-            _ => Vec::new(),
-        };
-        let lists = ["deletes", "patches", "puts", "posts"].map(|name| (name, list(name)));
-        let count: usize = lists.iter().map(|(_, items)| items.len()).sum();
-        if count > BATCH {
-            return Err(Failure::bad(
-                81086,
-                format!("A batch holds at most {BATCH} operations, not {count}."),
-            ));
-        }
-        let mut undo: Vec<(String, Option<Record>)> = Vec::new();
-        let mut result = Map::new();
-        for (name, items) in &lists {
-            let mut done = Vec::new();
-            for item in items {
-                match self.operate(zone, name, item, request.now, &mut undo) {
-                    Ok(shown) => done.push(shown),
-                    Err(failure) => {
-                        for (id, old) in undo.into_iter().rev() {
-                            match old {
-                                Some(record) => self.records.insert(id, record),
-                                None => self.records.remove(&id),
-                            };
-                        }
-                        return Err(failure);
-                    }
-                }
-            }
-            result.insert((*name).to_owned(), Value::Array(done));
-        }
-        Ok(ok(Value::Object(result)))
-    }
-
-    fn operate(
-        &mut self,
-        zone: &str,
-        operation: &str,
-        item: &Value,
-        now: DateTime<Utc>,
-        undo: &mut Vec<(String, Option<Record>)>,
-    ) -> Result<Value, Failure> {
-        let Some(body) = item.as_object() else {
-            return Err(Failure::bad(9207, "An operation must be an object."));
-        };
-        let id = text(body, "id").unwrap_or_default();
-        let old = self.records.get(id).cloned();
-        let shown = match operation {
-            "deletes" => self.delete_record(zone, id)?,
-            "posts" => self.create_record(zone, body, now)?,
-            _ => self.write_record(zone, id, body, operation == "puts", now)?,
-        };
-        let id = shown["id"].as_str().unwrap_or(id).to_owned();
-        undo.push((id, if operation == "posts" { None } else { old }));
-        Ok(shown)
-    }
-}
-
-/// The body of a record as a client wrote it, checked and in normal form.
-fn written(zone: &str, body: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
-    let mut fields: Map<String, Value> = body
-        .iter()
-        .filter(|(field, value)| FIELDS.contains(&field.as_str()) && !value.is_null())
-        .map(|(field, value)| (field.clone(), value.clone()))
-        .collect();
-    let Some(kind) = text(body, "type").map(str::to_ascii_uppercase) else {
-        return Err(Failure::bad(9004, "A record needs a type."));
-    };
-    let Some(name) = text(body, "name").filter(|name| !name.is_empty()) else {
-        return Err(Failure::bad(9000, "DNS name is invalid."));
-    };
-    let mut name = domain_name(name);
-    if name == "@" {
-        zone.clone_into(&mut name);
-    } else if !within(&name, zone) {
-        name = format!("{name}.{zone}");
-    }
-    if let Some(content) = text(body, "content") {
-        let dotless = match kind.as_str() {
-            "CNAME" | "MX" | "NS" | "PTR" => content.trim_end_matches('.'),
-            _ => content,
-        };
-        let fits = match kind.as_str() {
-            "A" => dotless.parse::<std::net::Ipv4Addr>().is_ok(),
-            "AAAA" => dotless.parse::<std::net::Ipv6Addr>().is_ok(),
-            _ => !dotless.is_empty(),
-        };
-        if !fits {
-            return Err(Failure::bad(
-                9005,
-                format!("Content for {kind} record is invalid."),
-            ));
-        }
-        fields.insert("content".to_owned(), json!(dotless));
-    } else if !body.contains_key("data") {
-        return Err(Failure::bad(9003, "A record needs content or data."));
-    }
-    fields.insert("name".to_owned(), json!(name));
-    fields.insert("type".to_owned(), json!(kind));
-    fields.entry("ttl").or_insert_with(|| json!(1));
-    Ok(fields)
 }

@@ -30,7 +30,9 @@ fn test(record: &Record, parameter: &str, value: &str) -> Option<bool> {
         "comment" => match (operator, record.text("comment")) {
             ("present", comment) => comment.is_some(),
             ("absent", comment) => comment.is_none(),
-            (operator, comment) => compare(operator, comment?, value).unwrap_or(false),
+            (operator, comment) => {
+                compare(operator, comment.unwrap_or_default(), value)? && comment.is_some()
+            }
         },
         "type" => record.kind().eq_ignore_ascii_case(value),
         "proxied" => record.proxied() == (value == "true"),

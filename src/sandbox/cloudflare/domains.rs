@@ -42,9 +42,21 @@ pub(super) fn pointed_at(resource: &Resource) -> Option<String> {
 }
 
 impl Cloudflare {
-    pub(super) fn add_domain(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_domain(
+        &mut self,
+        resource: &Resource,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
         let hostname = domain_name(&resource.name);
+        // Without a service here, a Worker's `custom_domains` will say it.
         let service = pointed_at(resource);
+        let zone = text(&resource.attributes, "zone");
+        self.make_domain(
+            &hostname,
+            service.as_deref().unwrap_or_default(),
+            zone,
+            resource.created_at.unwrap_or(now),
+        );
         match self.domains.get_mut(&hostname) {
             Some(domain) if domain.made => {
                 domain.made = false;
@@ -55,30 +67,12 @@ impl Cloudflare {
                 if let Some(service) = service {
                     domain.service = service;
                 }
+                Ok(())
             }
-            Some(_) => {
-                return Err(Refusal(format!(
-                    "a custom domain {hostname} exists already"
-                )));
-            }
-            None => {
-                let Some(service) = service else {
-                    return Err(Refusal(format!(
-                        "custom domain {hostname} without a service"
-                    )));
-                };
-                let zone = text(&resource.attributes, "zone").map(ToOwned::to_owned);
-                self.make_domain(&hostname, &service, zone.as_deref(), resource.created_at);
-                if let Some(domain) = self.domains.get_mut(&hostname) {
-                    domain.made = false;
-                    domain.attributes.clone_from(&resource.attributes);
-                    if let Some(id) = &resource.id {
-                        domain.id.clone_from(id);
-                    }
-                }
-            }
+            _ => Err(Refusal(format!(
+                "a custom domain {hostname} exists already"
+            ))),
         }
-        Ok(())
     }
 
     pub(super) fn domain_resources(&self) -> Vec<Resource> {
@@ -106,10 +100,13 @@ impl Cloudflare {
         hostname: &str,
         service: &str,
         zone: Option<&str>,
-        time: Option<DateTime<Utc>>,
+        time: DateTime<Utc>,
     ) {
         let hostname = domain_name(hostname);
-        if self.domains.contains_key(&hostname) {
+        if let Some(domain) = self.domains.get_mut(&hostname) {
+            if domain.service.is_empty() {
+                service.clone_into(&mut domain.service);
+            }
             return;
         }
         let zone = self.zone_of(&hostname, zone);
@@ -248,7 +245,7 @@ impl Cloudflare {
             ));
         }
         let zone = self.known_zone(&hostname, zone)?;
-        self.make_domain(&hostname, service, Some(&zone), Some(now));
+        self.make_domain(&hostname, service, Some(&zone), now);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, Paging, directed, ok, ok_with};
+use super::answer::{Answer, Failure, Paging, directed, ok};
 use super::identity::stable;
 use super::{Cloudflare, Zone};
 use crate::sandbox::message::{self, Request, Response};
@@ -133,9 +133,6 @@ impl Cloudflare {
                     })
                     .collect();
                 Ok(ok(Value::Array(producers)))
-            }
-            ("GET", ["workers", "dispatch" | "observability", ..]) => {
-                Ok(ok_with(json!([]), json!({ "count": 0, "per_page": 20 })))
             }
             _ => Err(Failure::no_route(request)),
         }

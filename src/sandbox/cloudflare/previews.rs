@@ -101,7 +101,7 @@ impl Cloudflare {
         if !self.workers.contains_key(&worker) {
             // A Worker that exists only as the parent of its Previews.
             let tag = self.register.give("worker", &worker);
-            let mut parent = Worker::bare(tag, None);
+            let mut parent = Worker::bare(tag, resource.created_at);
             parent.implied = true;
             self.workers.insert(worker.clone(), parent);
         }

@@ -1,5 +1,7 @@
 //! Queues, their producers and their consumers.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
@@ -130,6 +132,7 @@ impl Cloudflare {
     }
 
     pub(super) fn queue_resources(&self) -> Vec<Resource> {
+        let senders = self.senders();
         self.queues
             .iter()
             .map(|(id, queue)| {
@@ -139,7 +142,7 @@ impl Cloudflare {
                     .iter()
                     .filter_map(|consumer| consumer.script.as_deref())
                     .collect();
-                attributes.insert("producers".to_owned(), json!(self.producers(queue)));
+                attributes.insert("producers".to_owned(), json!(producers(queue, &senders)));
                 attributes.insert("consumers".to_owned(), json!(consumers));
                 Resource {
                     kind: "queue".to_owned(),
@@ -153,16 +156,22 @@ impl Cloudflare {
             .collect()
     }
 
-    /// The Workers that send to a queue: those that the world names, then
-    /// those that bind it.
-    fn producers(&self, queue: &Queue) -> Vec<String> {
-        let mut names = queue.producers.clone();
+    /// The Workers that bind each queue, by the queue's name.
+    fn senders(&self) -> HashMap<&str, Vec<&str>> {
+        let mut found: HashMap<&str, Vec<&str>> = HashMap::new();
         for (name, worker) in &self.workers {
-            if worker.binds("queue", &queue.name) && !names.contains(name) {
-                names.push(name.clone());
+            for queue in worker
+                .bindings()
+                .iter()
+                .filter_map(|one| one.target("queue"))
+            {
+                let by = found.entry(queue).or_default();
+                if by.last() != Some(&name.as_str()) {
+                    by.push(name);
+                }
             }
         }
-        names
+        found
     }
 
     /// The queues that a Worker consumes: id, name and consumer id.
@@ -176,38 +185,6 @@ impl Cloudflare {
             }
         }
         found
-    }
-
-    fn draw_queue(&self, id: &str, queue: &Queue) -> Value {
-        let producers: Vec<Value> = self
-            .producers(queue)
-            .iter()
-            .map(|script| {
-                json!({
-                    "type": "worker",
-                    "script": script,
-                    "service": script,
-                    "environment": "production",
-                })
-            })
-            .collect();
-        let consumers: Vec<Value> = queue
-            .consumers
-            .iter()
-            .map(|consumer| consumer.draw(&queue.name))
-            .collect();
-        let mut shown = json!({
-            "queue_id": id,
-            "queue_name": queue.name,
-            "producers_total_count": producers.len(),
-            "producers": producers,
-            "consumers_total_count": consumers.len(),
-            "consumers": consumers,
-            "settings": queue.settings,
-        });
-        put(&mut shown, "created_on", queue.created.map(moment));
-        put(&mut shown, "modified_on", queue.modified.map(moment));
-        shown
     }
 
     pub(super) fn queue_routes(
@@ -225,7 +202,8 @@ impl Cloudflare {
                     .filter(|(_, queue)| wanted.is_none_or(|name| queue.name == name))
                     .collect();
                 found.sort_by_key(|(_, queue)| &queue.name);
-                QUEUES.answer(request, &found, |(id, queue)| self.draw_queue(id, queue))
+                let senders = self.senders();
+                QUEUES.answer(request, &found, |(id, queue)| draw(id, queue, &senders))
             }
             ("POST", []) => {
                 let body = object(request, 11003)?;
@@ -250,13 +228,13 @@ impl Cloudflare {
                     settings: queue_settings(body.get("settings")),
                     attributes: Map::new(),
                 };
-                let shown = self.draw_queue(&id, &queue);
+                let shown = draw(&id, &queue, &self.senders());
                 self.queues.insert(id, queue);
                 Ok(ok(shown))
             }
             ("GET", [id]) => {
                 let queue = self.queues.get(*id).ok_or_else(missing)?;
-                Ok(ok(self.draw_queue(id, queue)))
+                Ok(ok(draw(id, queue, &self.senders())))
             }
             ("DELETE", [id]) => self.delete_queue(id),
             (_, [id, "consumers", rest @ ..]) => self.consumers(method, id, rest, request),
@@ -266,8 +244,7 @@ impl Cloudflare {
 
     fn delete_queue(&mut self, id: &str) -> Answer {
         let queue = self.queues.get(id).ok_or_else(missing)?;
-        let producing = self
-            .producers(queue)
+        let producing = producers(queue, &self.senders())
             .into_iter()
             .find(|name| self.workers.contains_key(name));
         if let Some(worker) = producing {
@@ -368,4 +345,47 @@ impl Cloudflare {
             _ => Err(Failure::no_route(request)),
         }
     }
+}
+
+/// The Workers that send to a queue: those that the world names, then those
+/// that bind it.
+fn producers(queue: &Queue, senders: &HashMap<&str, Vec<&str>>) -> Vec<String> {
+    let mut names = queue.producers.clone();
+    for name in senders.get(queue.name.as_str()).into_iter().flatten() {
+        if !names.iter().any(|known| known == name) {
+            names.push((*name).to_owned());
+        }
+    }
+    names
+}
+
+fn draw(id: &str, queue: &Queue, senders: &HashMap<&str, Vec<&str>>) -> Value {
+    let producers: Vec<Value> = producers(queue, senders)
+        .iter()
+        .map(|script| {
+            json!({
+                "type": "worker",
+                "script": script,
+                "service": script,
+                "environment": "production",
+            })
+        })
+        .collect();
+    let consumers: Vec<Value> = queue
+        .consumers
+        .iter()
+        .map(|consumer| consumer.draw(&queue.name))
+        .collect();
+    let mut shown = json!({
+        "queue_id": id,
+        "queue_name": queue.name,
+        "producers_total_count": producers.len(),
+        "producers": producers,
+        "consumers_total_count": consumers.len(),
+        "consumers": consumers,
+        "settings": queue.settings,
+    });
+    put(&mut shown, "created_on", queue.created.map(moment));
+    put(&mut shown, "modified_on", queue.modified.map(moment));
+    shown
 }

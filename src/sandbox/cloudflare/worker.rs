@@ -1,16 +1,11 @@
 //! A Worker: its state, and how the different APIs draw it.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::Cloudflare;
-use super::answer::{put, text, texts};
+use super::answer::put;
 use super::binding::Binding;
 use super::identity::{moment, stable, uuid};
-use crate::sandbox::face::Refusal;
-use crate::sandbox::world::Resource;
 
 /// One Worker.
 #[derive(Debug)]
@@ -267,154 +262,5 @@ impl Deployment {
         });
         put(&mut shown, "created_on", self.created.map(moment));
         shown
-    }
-}
-
-/// The attributes of a Worker that have a place of their own.
-const KNOWN: [&str; 6] = [
-    "bindings",
-    "custom_domains",
-    "tags",
-    "handlers",
-    "has_assets",
-    "last_deployed_from",
-];
-
-impl Cloudflare {
-    /// Makes a Worker, its custom domains and their records.
-    pub(super) fn add_worker(&mut self, resource: &Resource) -> Result<(), Refusal> {
-        let name = &resource.name;
-        if self.workers.get(name).is_some_and(|known| !known.implied) {
-            return Err(Refusal(format!("a worker {name} exists already")));
-        }
-        let said = &resource.attributes;
-        let bindings = match said.get("bindings") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(items)) => items
-                .iter()
-                .map(Binding::from_world)
-                .collect::<Result<_, _>>()?,
-            Some(_) => return Err(Refusal(format!("worker {name}: bindings are not a list"))),
-        };
-        let implied = self.workers.remove(name);
-        let tag = match (&resource.id, implied) {
-            (None, Some(implied)) => implied.tag,
-            (id, _) => self.register.take(id.as_deref(), "worker", name),
-        };
-        let mut worker = Worker::bare(tag, None);
-        worker.created = resource.created_at;
-        worker.modified = resource.updated_at;
-        worker.tags = texts(said, "tags");
-        worker.last_deployed_from = Some(
-            text(said, "last_deployed_from")
-                .unwrap_or("wrangler")
-                .to_owned(),
-        );
-        worker.subdomain = true;
-        worker.attributes = said
-            .iter()
-            .filter(|(field, _)| !KNOWN.contains(&field.as_str()))
-            .map(|(field, value)| (field.clone(), value.clone()))
-            .collect();
-        let mut handlers = texts(said, "handlers");
-        if handlers.is_empty() {
-            handlers.push("fetch".to_owned());
-        }
-        let mut runtime = Map::new();
-        for field in ["compatibility_date", "migration_tag"] {
-            if let Some(value) = said.get(field).filter(|value| value.is_string()) {
-                runtime.insert(field.to_owned(), value.clone());
-            }
-        }
-        let version = Version {
-            id: uuid(&stable(&["version", &worker.tag, "1"])),
-            number: 1,
-            created: resource.updated_at.or(resource.created_at),
-            bindings,
-            handlers,
-            runtime,
-            annotations: Map::new(),
-            has_assets: said.get("has_assets").and_then(Value::as_bool) == Some(true),
-            has_modules: true,
-            source: "wrangler",
-            etag: worker.etag.clone(),
-        };
-        worker.deploy(&version, Map::new());
-        worker.versions.push(version);
-        self.workers.insert(name.clone(), worker);
-        for hostname in texts(said, "custom_domains") {
-            self.make_domain(&hostname, name, None, resource.created_at);
-        }
-        Ok(())
-    }
-
-    /// The Workers in world format.
-    pub(super) fn worker_resources(&self) -> Vec<Resource> {
-        let names = self.names_of_targets();
-        let mut domains: HashMap<&str, Vec<&str>> = HashMap::new();
-        for domain in self.domains.values() {
-            domains
-                .entry(&domain.service)
-                .or_default()
-                .push(&domain.hostname);
-        }
-        self.workers
-            .iter()
-            .filter(|(_, worker)| !worker.implied)
-            .map(|(name, worker)| {
-                let mut attributes = worker.attributes.clone();
-                let bindings: Vec<Value> = worker
-                    .bindings()
-                    .iter()
-                    .map(|binding| binding.world(&names))
-                    .collect();
-                attributes.insert("bindings".to_owned(), json!(bindings));
-                let hostnames = domains.get(name.as_str()).cloned().unwrap_or_default();
-                attributes.insert("custom_domains".to_owned(), json!(hostnames));
-                if !worker.tags.is_empty() {
-                    attributes.insert("tags".to_owned(), json!(worker.tags));
-                }
-                if let Some(version) = worker.versions.last() {
-                    if version.handlers != ["fetch"] {
-                        attributes.insert("handlers".to_owned(), json!(version.handlers));
-                    }
-                    if version.has_assets {
-                        attributes.insert("has_assets".to_owned(), json!(true));
-                    }
-                }
-                Resource {
-                    kind: "worker".to_owned(),
-                    name: name.clone(),
-                    id: Some(worker.tag.clone()),
-                    created_at: worker.created,
-                    updated_at: worker.modified,
-                    attributes,
-                }
-            })
-            .collect()
-    }
-
-    /// Takes a Worker away with what goes with it: its Previews, its custom
-    /// domains and their records, its place as a producer.
-    pub(super) fn remove_worker(&mut self, name: &str) {
-        let Some(worker) = self.workers.remove(name) else {
-            return;
-        };
-        let hostnames: Vec<String> = self
-            .domains
-            .values()
-            .filter(|domain| domain.service == name)
-            .map(|domain| domain.hostname.clone())
-            .collect();
-        for hostname in hostnames {
-            self.remove_domain(&hostname);
-        }
-        self.previews.retain(|_, preview| preview.worker != name);
-        for queue in self.queues.values_mut() {
-            queue.producers.retain(|producer| producer != name);
-        }
-        self.namespaces_of_objects
-            .retain(|namespace| namespace["script"] != json!(name));
-        drop(worker);
     }
 }

@@ -131,7 +131,8 @@ impl Cloudflare {
             {
                 let by = found.workers.entry(target).or_default();
                 let shown = json!({ "id": worker.tag, "name": name });
-                if target != name && !by.contains(&shown) {
+                // One Worker may bind another more than once.
+                if target != name && by.last() != Some(&shown) {
                     by.push(shown);
                 }
             }
