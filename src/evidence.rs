@@ -77,6 +77,7 @@ impl Inventory {
 
 /// Answers about who uses what.
 #[derive(Debug, Default)]
+#[must_use = "answers that are dropped are asked for again"]
 pub struct Uses {
     /// What a resource uses, by its index in the inventory; or why that could
     /// not be told.

@@ -296,7 +296,7 @@ impl Audit<'_> {
                 return marking;
             }
             let questions = marking.questions;
-            scan::answer(
+            let uses = scan::answer(
                 self.client,
                 inventory,
                 &questions,
@@ -304,6 +304,7 @@ impl Audit<'_> {
                 self.progress,
             )
             .await;
+            inventory.uses.extend(uses);
         }
     }
 
