@@ -1,4 +1,67 @@
-//! preview-gc
+//! preview-gc: a garbage collector for preview environments.
+//!
+//! **Roots keep resources alive; mark decides from evidence; a plan says what;
+//! sweep may only do less.** (There is no sweep yet: this is the reading half.)
+//!
+//! # The words
+//!
+//! - **root**: what keeps others alive: an open pull request, a `protect` entry.
+//! - **claim**: what a resource's name says it belongs to.
+//! - **reference**: a Worker binds a namespace, a branch has a parent, a custom
+//!   domain manages a DNS record.
+//! - **evidence**: what was asked, what was answered, whether it was complete.
+//! - **verdict**: what becomes of a resource, with its reason inside.
+//! - **plan**: what a sweep would do, up to the cap.
+//!
+//! # The flow, one way
+//!
+//! ```text
+//! argv, env, policies/  -> Limits + Policies               cli::settings, policy
+//! credentials           -> Seam: real HTTP | sandbox       cli::connect (the only fork)
+//! kinds x Client        -> Inventory                       scan
+//! Inventory's claims    -> Roots                           github
+//! Inventory, Roots, Law -> Marking                         gc::mark (pure)
+//! Marking's questions   -> Uses -> mark again              scan::answer
+//! Marking               -> Plan, brakes                    gc::plan, gc::brakes (pure)
+//! all of it             -> Report -> renderers             report (pure)
+//! ```
+//!
+//! Mark is asked before anything is known about references, and says which
+//! *questions* decide: so a Worker's settings are read only where they can
+//! change a verdict. It is run again with the answers until no question is
+//! left. What was asked in vain stays unknown and is kept.
+//!
+//! # Where things are
+//!
+//! - [`model`], [`evidence`]: plain values. [`call`]: a request as a value.
+//! - [`policy`]: the owner's rules, validated, with their places in the file.
+//! - [`gc`]: mark, plan, brakes. No I/O, no clock, no kind by name: what it
+//!   needs to know of a kind stands in [`model::KindAbout`].
+//! - [`kinds`]: one file per kind; bytes in, resources out. Adding one is a
+//!   file, a line in [`kinds::KINDS`] and its face in the sandbox.
+//! - [`wire`]: the seam, quotas, retries, tokens. [`clock`]: the time.
+//! - [`scan`], [`github`]: everything that reads.
+//! - [`report`]: what people and programs see. [`cli`]: arguments,
+//!   environment, exit codes, the composition.
+//! - [`sandbox`]: the stand-in cloud, written from the providers' documents.
+//!
+//! # Who may import whom
+//!
+//! `tests/layering.rs` reads the sources and fails on a breach: `model`,
+//! `evidence`, `policy` and `gc` know neither I/O nor kinds; kinds never import
+//! each other; the sandbox imports nothing of the collector; only `cli` reads
+//! arguments and environment and writes to a terminal.
+//!
+//! # Decisions worth knowing
+//!
+//! - Redirects are never followed: a token stays at its host, and a renamed
+//!   repository is never taken for the one that the policy names.
+//! - A number that no pull request has is `unknown` with a reason of its own;
+//!   it does not make the run incomplete, because missing is an answer.
+//! - `worker_domain` is listed ([`kinds::REFERRERS`]) because it manages DNS
+//!   records; it gets verdicts when it becomes a kind of [`kinds::KINDS`].
+//! - A listing's count (Neon) is asked beside its pages; when they disagree
+//!   both are read once more.
 
 #![recursion_limit = "256"]
 #![cfg_attr(
