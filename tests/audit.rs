@@ -1,0 +1,277 @@
+//! `preview-gc audit` as its user runs it: situations with expected verdicts,
+//! faults, and bad input.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test that fails should say where"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Server, report, run};
+
+fn audit(world: &str, policy: &str) -> (Value, i32) {
+    let world = format!("--sandbox={world}");
+    report(&run(&[
+        "audit",
+        "-q",
+        &world,
+        "--policies",
+        policy,
+        "--format",
+        "json",
+    ]))
+}
+
+fn file(name: &str) -> String {
+    support::path(name).display().to_string()
+}
+
+#[test]
+fn every_resource_of_every_case_gets_its_expected_verdict() {
+    let mut checked = 0;
+    for entry in std::fs::read_dir(support::path("cases")).unwrap() {
+        let world = entry.unwrap().path();
+        if world.extension().is_none_or(|end| end != "json") {
+            continue;
+        }
+        let policy = world.with_extension("toml");
+        let text: Value = serde_json::from_slice(&std::fs::read(&world).unwrap()).unwrap();
+        let (report, code) = audit(&world.display().to_string(), &policy.display().to_string());
+        assert_eq!(code, 0, "{}", world.display());
+        let resources = report["resources"].as_array().unwrap();
+        let expected = text["expect"].as_array().unwrap();
+        for expect in expected {
+            let found: Vec<_> = resources
+                .iter()
+                .filter(|one| one["kind"] == expect["kind"] && one["name"] == expect["name"])
+                .filter(|one| {
+                    expect["type"].is_null() || one["attributes"]["type"] == expect["type"]
+                })
+                .collect();
+            assert_eq!(found.len(), 1, "{}: {expect}", world.display());
+            assert_eq!(
+                found[0]["verdict"],
+                expect["verdict"],
+                "{}: {}",
+                world.display(),
+                found[0]
+            );
+            checked += 1;
+        }
+        // A managed record that a custom domain makes is the only addition.
+        let added = resources.len() - expected.len();
+        assert_eq!(added, 0, "{}", world.display());
+    }
+    assert!(checked > 50, "only {checked} resources were checked");
+}
+
+/// A pull request, a Worker for it and one for a number still open.
+fn small_world(faults: &Value) -> Value {
+    let at = "2026-04-01T00:00:00Z";
+    let worker = |number: u32| json!({"kind": "worker", "name": format!("app-pr-{number}"), "created_at": at, "updated_at": at});
+    json!({
+        "repository": "acme/shop", "now": "2026-05-01T00:00:00Z", "faults": faults, "git_branches": ["main"],
+        "pull_requests": [
+            {"number": 7, "state": "closed", "head_ref": "a", "head_repo": "acme/shop", "updated_at": at, "closed_at": at},
+            {"number": 9, "state": "open", "head_ref": "b", "head_repo": "acme/shop", "updated_at": at},
+        ],
+        "resources": [worker(7), worker(9), {"kind": "kv_namespace", "name": "app-pr-7-kv"}],
+    })
+}
+
+const SMALL_POLICY: &str = r#"
+[[rule]]
+id = "workers"
+kind = "worker"
+name = "app-pr-{pr}"
+dead-when = "closed"
+
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-kv"
+dead-when = "closed"
+"#;
+
+/// The verdict of each resource of the small world, and the exit code.
+fn with_faults(faults: &Value) -> (Vec<(String, String)>, i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let world = folder.path().join("world.json");
+    let policy = folder.path().join("policy.toml");
+    std::fs::write(&world, small_world(faults).to_string()).unwrap();
+    std::fs::write(&policy, SMALL_POLICY).unwrap();
+    let (report, code) = audit(&world.display().to_string(), &policy.display().to_string());
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let resources = report["resources"].as_array().unwrap();
+    let verdicts = resources
+        .iter()
+        .map(|one| (text(&one["name"]), text(&one["verdict"])));
+    assert_eq!(report["complete"], json!(code == 0));
+    (verdicts.collect(), code)
+}
+
+fn of<'a>(verdicts: &'a [(String, String)], name: &str) -> &'a str {
+    let found = verdicts.iter().find(|(other, _)| other == name);
+    found.map_or("not listed", |(_, verdict)| verdict)
+}
+
+#[test]
+fn without_faults_the_dead_are_garbage_and_the_living_are_not() {
+    let (verdicts, code) = with_faults(&json!([]));
+    assert_eq!(code, 0);
+    assert_eq!(of(&verdicts, "app-pr-7"), "garbage");
+    assert_eq!(of(&verdicts, "app-pr-9"), "live");
+    // It has no time of its own, so the closing alone decides.
+    assert_eq!(of(&verdicts, "app-pr-7-kv"), "garbage");
+}
+
+#[test]
+fn absence_is_not_evidence() {
+    for fault in [
+        json!({"status": 403, "body": {"message": "Resource not accessible by integration"}}),
+        json!({"status": 200, "body": {"data": null, "errors": [{"message": "Something went wrong"}]}}),
+        json!({"status": 200, "body": "<html>login</html>"}),
+        json!({"status": 301, "headers": {"location": "https://example.com/"}}),
+        json!("wrong_total"),
+        json!("empty_page"),
+    ] {
+        let faults = json!([{"on": "github.pull_requests", "times": null, "fault": fault}]);
+        let (verdicts, code) = with_faults(&faults);
+        assert_eq!(code, 3, "{fault}");
+        for name in ["app-pr-7", "app-pr-9", "app-pr-7-kv"] {
+            assert_eq!(of(&verdicts, name), "unknown", "{fault}");
+        }
+    }
+}
+
+#[test]
+fn a_listing_that_is_not_complete_takes_its_deletions_and_those_that_depend_on_it() {
+    for fault in [
+        json!("wrong_total"),
+        json!("empty_page"),
+        json!({"status": 403, "body": {}}),
+    ] {
+        let faults = json!([{"on": "cloudflare.kv_namespace", "times": null, "fault": fault}]);
+        let (verdicts, code) = with_faults(&faults);
+        assert_eq!(code, 3, "{fault}");
+        assert_ne!(of(&verdicts, "app-pr-7-kv"), "garbage", "{fault}");
+        assert_eq!(of(&verdicts, "app-pr-7"), "garbage", "another kind goes on");
+    }
+    let faults =
+        json!([{"on": "cloudflare.worker", "times": null, "fault": {"status": 403, "body": {}}}]);
+    let (verdicts, code) = with_faults(&faults);
+    assert_eq!(code, 3);
+    assert_eq!(
+        of(&verdicts, "app-pr-7-kv"),
+        "unknown",
+        "who binds it is not known"
+    );
+}
+
+#[test]
+fn what_could_not_be_looked_up_is_unknown() {
+    let settings = json!({"method": "GET", "path": "/settings$"});
+    let faults = json!([{"on": settings, "times": null, "fault": {"status": 403, "body": {}}}]);
+    let (verdicts, code) = with_faults(&faults);
+    assert_eq!(code, 3);
+    assert_eq!(of(&verdicts, "app-pr-7-kv"), "unknown");
+}
+
+#[test]
+fn a_listing_that_shifted_once_is_listed_once_more() {
+    let faults = json!([{"on": "cloudflare.kv_namespace", "times": 1, "fault": "wrong_total"}]);
+    let (verdicts, code) = with_faults(&faults);
+    assert_eq!(code, 0);
+    assert_eq!(of(&verdicts, "app-pr-7-kv"), "garbage");
+}
+
+#[test]
+fn bad_input_is_said_clearly_and_decides_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().display().to_string();
+    let cut = folder.path().join("cut.json");
+    let world = std::fs::read_to_string(support::path("cases/slot-numbers.json")).unwrap();
+    std::fs::write(&cut, &world[..world.len() / 2]).unwrap();
+    let cut = format!("--sandbox={}", cut.display());
+    for (arguments, expected) in [
+        (vec!["audit", "--policies", &empty], "there is no policy"),
+        (
+            vec!["audit", "--policies", "does-not-exist"],
+            "cannot read policies",
+        ),
+        (vec!["audit", &cut], "cut.json:"),
+        (vec!["audit", "--sandbox", "--grace", "1 day"], "--grace"),
+        (
+            vec!["audit", "--sandbox", "--kind", "wurker"],
+            "there is no kind",
+        ),
+        (
+            vec!["audit", "--sandbox", "--repository", "acme/other"],
+            "differs from acme/shop",
+        ),
+        (
+            vec!["explain", "nothing", "--sandbox"],
+            "there is no resource called",
+        ),
+        (
+            vec!["audit", "--policies", "policies/demo.toml"],
+            "GITHUB_TOKEN",
+        ),
+    ] {
+        let output = run(&arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn over_http_the_program_sees_what_it_sees_in_process() {
+    let world = file("cases/half-finished.json");
+    let policy = file("cases/half-finished.toml");
+    let server = Server::start(&["--world", &world]);
+    let output = server
+        .program()
+        .args(["audit", "-q", "--format", "json", "--policies", &policy])
+        .output()
+        .unwrap();
+    let (over_http, code) = report(&output);
+    assert_eq!(code, 0);
+    assert_eq!(
+        over_http["resources"],
+        audit(&world, &policy).0["resources"]
+    );
+    let requests = server.door("GET", "requests", "");
+    let reads_only = requests
+        .as_array()
+        .unwrap()
+        .iter()
+        .all(|request| request["method"] == "GET" || request["path"] == "/github/graphql");
+    assert!(reads_only, "an audit only reads: {requests}");
+}
+
+#[test]
+fn tokens_are_never_printed_and_never_sent_in_the_open() {
+    let canary = "canary-0123456789";
+    for base in ["http://127.0.0.1:9", "http://example.com"] {
+        let output = support::program()
+            .args(["audit", "-vvv", "--policies", "policies/demo.toml"])
+            .env("GITHUB_TOKEN", canary)
+            .env("GITHUB_API_URL", base)
+            .env("CLOUDFLARE_API_TOKEN", canary)
+            .env("CLOUDFLARE_ACCOUNT_ID", "a")
+            .env("CLOUDFLARE_API_BASE_URL", base)
+            .args(["--deadline", "1s"])
+            .output()
+            .unwrap();
+        let all = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&all).contains("canary"), "{base}");
+        let code = if base.contains("example") { 2 } else { 3 };
+        assert_eq!(output.status.code(), Some(code), "{base}");
+    }
+}
