@@ -131,8 +131,8 @@ impl Repository {
         &self.full_name
     }
 
-    fn key(&self) -> String {
-        self.full_name.to_ascii_lowercase()
+    fn key(&self) -> impl Iterator<Item = u8> {
+        self.full_name.bytes().map(|byte| byte.to_ascii_lowercase())
     }
 }
 
@@ -149,7 +149,7 @@ impl PartialOrd for Repository {
 }
 impl Ord for Repository {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
+        self.key().cmp(other.key())
     }
 }
 impl fmt::Display for Repository {

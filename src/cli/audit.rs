@@ -13,7 +13,7 @@ use super::{Exit, Failure, print};
 use crate::clock::Clock;
 use crate::evidence::{Evidence, Inventory, Roots};
 use crate::gc::mark::{self, Jurisdiction, Law};
-use crate::gc::{Marking, brakes, plan};
+use crate::gc::{Marking, Plan, brakes, plan};
 use crate::github::GitHub;
 use crate::kinds::{self, Kind};
 use crate::model::{Api, KindRef, Place, PlaceSort, PullRequestNumber, Repository};
@@ -268,7 +268,12 @@ impl Audit<'_> {
         inventory.uses.extend(uses);
         let marking = self.mark(&mut inventory, &roots, &law, budget).await;
         let brakes = brakes(&inventory, &marking, self.limits.brake, self.only.is_some());
-        let plan = plan(&inventory, &marking, self.limits.max_deletions);
+        // Roots that are not complete stop the run: there is no plan.
+        let plan = if roots.gap().is_some() {
+            Plan::default()
+        } else {
+            plan(&inventory, &marking, self.limits.max_deletions)
+        };
         Ok(Report::of(Run {
             inventory: &inventory,
             roots: &roots,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::verdict::{Alive, Cause, Death, Doubt, How, Protection, Unclaimed, User, Verdict, Wait};
-use crate::evidence::{Inventory, PullRequest, Question, Roots};
+use crate::evidence::{Inventory, PullRequest, Question, RepositoryRoots, Roots};
 use crate::model::{Claim, KindRef, Place, PullRequestNumber, ReferenceKey, Resource, Time};
 use crate::policy::{
     Action, AgeClock, Coverage, Event, Missing, Policy, Reading, Rule, backup_pattern,
@@ -176,7 +176,12 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'
     let managed = Managed::of(inventory, &law);
     let judge = Judge {
         law: &law,
-        roots,
+        gap: roots.gap().map(|(_, why)| why),
+        roots: law
+            .jurisdictions
+            .iter()
+            .map(|jurisdiction| roots.repositories.get(&jurisdiction.policy.repository))
+            .collect(),
         managed: &managed,
     };
     let resources = &inventory.resources;
@@ -241,7 +246,10 @@ impl Managed {
 /// Judges resources one by one.
 struct Judge<'a, 'p> {
     law: &'a Law<'p>,
-    roots: &'a Roots,
+    /// Why some root source is not complete.
+    gap: Option<&'a Arc<str>>,
+    /// The roots of each jurisdiction.
+    roots: Vec<Option<&'a RepositoryRoots>>,
     managed: &'a Managed,
 }
 
@@ -271,7 +279,7 @@ impl<'a> Judge<'a, '_> {
             let policy = self.law.jurisdictions[jurisdiction].policy;
             for (rule, text) in policy.rules.iter().enumerate() {
                 for reading in text.read(resource) {
-                    if let Some(verdict) = self.reading(resource, policy, text, &reading) {
+                    if let Some(verdict) = self.reading(resource, jurisdiction, text, &reading) {
                         let claim = reading.claim;
                         readings.push((
                             ReadBy {
@@ -357,7 +365,7 @@ impl<'a> Judge<'a, '_> {
     fn reading(
         &self,
         resource: &Resource,
-        policy: &Policy,
+        jurisdiction: usize,
         rule: &Rule,
         reading: &Reading,
     ) -> Option<Verdict> {
@@ -379,7 +387,7 @@ impl<'a> Judge<'a, '_> {
         }
         let claimed = match &reading.claim {
             Claim::PullRequest(number) if rule.asks_about_claim() => {
-                match self.pull_request(policy, *number) {
+                match self.pull_request(jurisdiction, *number) {
                     Ok(pull_request) => Some((*number, pull_request)),
                     Err(doubt) => return Some(Verdict::Unknown(doubt)),
                 }
@@ -401,18 +409,19 @@ impl<'a> Judge<'a, '_> {
 
     fn pull_request(
         &self,
-        policy: &Policy,
+        jurisdiction: usize,
         number: PullRequestNumber,
     ) -> Result<&'a PullRequest, Doubt> {
         let not_asked = || Doubt::PullRequest {
             number,
             why: "it was not asked for".into(),
         };
-        let roots = self.roots.repositories.get(&policy.repository);
-        let roots = roots.ok_or_else(not_asked)?;
-        if let Some((_, why)) = self.roots.gap() {
+        // One root source that is not complete stops the whole run.
+        if let Some(why) = self.gap {
             return Err(Doubt::Roots(why.clone()));
         }
+        let roots = self.roots.get(jurisdiction).copied().flatten();
+        let roots = roots.ok_or_else(not_asked)?;
         match roots.pull_requests.get(&number) {
             Some(PullRequest::Unknown { why }) => Err(Doubt::PullRequest {
                 number,
