@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use tabled::builder::Builder;
 use tabled::settings::object::{Columns, Rows};
-use tabled::settings::peaker::Priority;
 use tabled::settings::style::HorizontalLine;
-use tabled::settings::{Alignment, Color, Modify, Style, Width};
+use tabled::settings::{Alignment, Color, Modify, Padding, Style};
+
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{PullRequestLine, Report, Row, age, inert};
 
@@ -117,7 +118,7 @@ pub fn render(report: &Report, look: Look) -> String {
     }
     let _ = writeln!(out, "{}", inert::terminal(&headline(report)));
     for line in summary_lines(report) {
-        for line in wrap(&inert::terminal(&line), look.width) {
+        for line in wrap(&inert::terminal(&line), look.width, "  ") {
             let _ = writeln!(out, "{line}");
         }
     }
@@ -125,6 +126,17 @@ pub fn render(report: &Report, look: Look) -> String {
 }
 
 fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
+    let rows = || groups.iter().flat_map(|group| &group.rows);
+    let longest = |text: &dyn Fn(&Row) -> usize| rows().map(|row| text(row)).max().unwrap_or(0);
+    let kind_width = longest(&|row| row.kind.name().len());
+    let name_width =
+        longest(&|row| inert::terminal(&row.name).width()).clamp(4, look.width * 2 / 5);
+    // Verdict, age and the gaps between the columns; the reason gets the rest.
+    let why_width = look
+        .width
+        .saturating_sub(kind_width + name_width + 9 + 4 + 5)
+        .max(16);
+    let fold = |text: &str, width: usize| wrap(&inert::terminal(text), width, "").join("\n");
     let mut builder = Builder::default();
     builder.push_record(["kind", "name", "verdict", "age", "why"]);
     let mut titles = Vec::new();
@@ -136,12 +148,12 @@ fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
             verdicts.push((builder.count_records(), row.verdict));
             builder.push_record([
                 row.kind.name().to_owned(),
-                inert::terminal(&row.name),
+                fold(&row.name, name_width),
                 row.verdict.replace('_', " "),
                 row.created_at
                     .map(|at| age(report.now, at))
                     .unwrap_or_default(),
-                inert::terminal(&row.reason),
+                fold(&row.reason, why_width),
             ]);
         }
         if group.hidden > 0 {
@@ -153,18 +165,9 @@ fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
         }
     }
     let mut table = builder.build();
-    table.with(
-        Style::empty()
-            .vertical(' ')
-            .horizontals([(1, HorizontalLine::new('─').intersection('─'))]),
-    );
+    table.with(Style::empty().horizontals([(1, HorizontalLine::new('─'))]));
     table.with(Modify::new(Columns::new(3..4)).with(Alignment::right()));
-    // A name is what people copy, so the reason gives way first.
-    table.with(
-        Width::wrap(look.width)
-            .keep_words(true)
-            .priority(Priority::max(false)),
-    );
+    table.with(Padding::new(0, 1, 0, 0));
     for (row, title) in titles {
         table.modify((row, 0), title);
         table.modify((row, 0), tabled::settings::Span::column(5));
@@ -261,19 +264,42 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
     lines
 }
 
-/// Breaks a line at spaces.
-fn wrap(line: &str, width: usize) -> Vec<String> {
+/// Breaks a line at spaces, and a word that is too long wherever it must.
+fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in line.split(' ') {
-        let width_of = unicode_width::UnicodeWidthStr::width;
-        let last = lines.last_mut();
-        match last {
-            Some(last) if last.is_empty() => last.push_str(word),
-            Some(last) if width_of(last.as_str()) + 1 + width_of(word) <= width => {
-                last.push(' ');
+        let mut word = word;
+        if let Some(last) = lines.last_mut() {
+            let gap = usize::from(!last.is_empty());
+            if last.width() + gap + word.width() <= width {
+                if gap > 0 {
+                    last.push(' ');
+                }
                 last.push_str(word);
+                continue;
             }
-            _ => lines.push(format!("  {word}")),
+            if !last.is_empty() {
+                lines.push(indent.to_owned());
+            }
+        }
+        while !word.is_empty() {
+            let room = width
+                .saturating_sub(lines.last().map_or(0, |last| last.width()))
+                .max(1);
+            let mut end = 0;
+            for (at, c) in word.char_indices() {
+                if word[..at + c.len_utf8()].width() > room && end > 0 {
+                    break;
+                }
+                end = at + c.len_utf8();
+            }
+            if let Some(last) = lines.last_mut() {
+                last.push_str(&word[..end]);
+            }
+            word = &word[end..];
+            if !word.is_empty() {
+                lines.push(indent.to_owned());
+            }
         }
     }
     lines

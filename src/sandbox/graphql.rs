@@ -205,7 +205,7 @@ impl<'a> Executor<'a> {
                         .iter()
                         .find(|pull| u64::from(pull.number) == number)
                     {
-                        self.project(field, &self.pull(pull))
+                        self.project(field, &pull_json(github, pull))
                     } else {
                         let message = format!(
                             "Could not resolve to a PullRequest with the number of {number}."
@@ -216,7 +216,12 @@ impl<'a> Executor<'a> {
                 }
                 "pullRequests" => {
                     let items = self.pulls(field);
-                    self.connection(field, &items, "PullRequestConnection")
+                    let show = |at: usize| {
+                        items
+                            .get(at)
+                            .map_or(Value::Null, |pull| pull_json(github, pull))
+                    };
+                    self.connection(field, items.len(), &show, "PullRequestConnection")
                 }
                 "ref" => {
                     let name = self.argument(field, "qualifiedName");
@@ -237,7 +242,8 @@ impl<'a> Executor<'a> {
                         .filter(|branch| heads && branch.contains(query))
                         .map(|branch| reference(branch))
                         .collect();
-                    self.connection(field, &items, "RefConnection")
+                    let show = |at: usize| items.get(at).cloned().unwrap_or_default();
+                    self.connection(field, items.len(), &show, "RefConnection")
                 }
                 _ => {
                     self.unknown(field, "Repository");
@@ -250,7 +256,7 @@ impl<'a> Executor<'a> {
     }
 
     /// The pull requests that a connection's arguments ask for, in order.
-    fn pulls(&self, field: &Field<'_, String>) -> Vec<Value> {
+    fn pulls(&self, field: &Field<'_, String>) -> Vec<&'a PullRequest> {
         let states = self.argument(field, "states");
         let head = self.argument(field, "headRefName");
         let order = self.argument(field, "orderBy").unwrap_or_default();
@@ -276,31 +282,16 @@ impl<'a> Executor<'a> {
         if order.get("direction").and_then(Value::as_str) == Some("DESC") {
             pulls.reverse();
         }
-        pulls.into_iter().map(|pull| self.pull(pull)).collect()
+        pulls
     }
 
-    fn pull(&self, pull: &PullRequest) -> Value {
-        let full_name = self.github.full_name();
-        let head_owner = pull
-            .head_repo
-            .as_deref()
-            .and_then(|name| name.split('/').next());
-        json!({
-            "__typename": "PullRequest", "id": format!("PR_{}", number_of(&format!("{full_name}{}", pull.number))),
-            "number": pull.number, "state": state(pull), "isDraft": pull.draft, "title": pull.title_text(),
-            "url": format!("https://github.com/{full_name}/pull/{}", pull.number),
-            "headRefName": pull.head_ref, "headRefOid": sha(&format!("{}{}", pull.head_ref, pull.number)),
-            "headRepository": pull.head_repo.as_ref().map(|name| json!({"__typename": "Repository", "nameWithOwner": name, "id": format!("R_{}", number_of(name)), "databaseId": number_of(name)})),
-            "headRepositoryOwner": head_owner.map(|login| json!({"__typename": "User", "login": login})),
-            "isCrossRepository": pull.head_repo.as_deref().is_none_or(|name| !name.eq_ignore_ascii_case(&full_name)),
-            "baseRefName": self.github.default_branch(), "merged": pull.merged,
-            "closed": pull.state == State::Closed,
-            "mergedAt": pull.merged_time().map(time), "closedAt": pull.closed_at.map(time),
-            "createdAt": pull.opened().map(time), "updatedAt": pull.updated_at.or(pull.closed_at).map(time),
-        })
-    }
-
-    fn connection(&mut self, field: &'a Field<'a, String>, items: &[Value], on: &str) -> Value {
+    fn connection(
+        &mut self,
+        field: &'a Field<'a, String>,
+        total: usize,
+        show: &dyn Fn(usize) -> Value,
+        on: &str,
+    ) -> Value {
         let size = |value: Option<Value>| {
             value
                 .and_then(|value| value.as_u64())
@@ -331,15 +322,16 @@ impl<'a> Executor<'a> {
             .and_then(|cursor| cursor.strip_prefix("c:")?.parse::<usize>().ok());
         let start = match (first, after) {
             (Some(_), after) => after.unwrap_or(0),
-            (None, _) => items.len().saturating_sub(count),
+            (None, _) => total.saturating_sub(count),
         };
-        let page: Vec<&Value> = items.iter().skip(start).take(count).collect();
+        // Only what is on the page is made.
+        let page: Vec<Value> = (start..total.min(start + count)).map(show).collect();
         let end = start + page.len();
         let mut data = Map::new();
         for inner in self.fields(&field.selection_set) {
             let value = match inner.name.as_str() {
                 "__typename" => json!(on),
-                "totalCount" => json!(items.len()),
+                "totalCount" => json!(total),
                 "nodes" => page.iter().map(|item| self.project(inner, item)).collect(),
                 "edges" => {
                     let edges: Vec<Value> = page
@@ -358,7 +350,7 @@ impl<'a> Executor<'a> {
                         }
                     };
                     let info = json!({
-                        "__typename": "PageInfo", "hasNextPage": end < items.len(), "hasPreviousPage": start > 0,
+                        "__typename": "PageInfo", "hasNextPage": end < total, "hasPreviousPage": start > 0,
                         "startCursor": cursor(start + 1), "endCursor": cursor(end),
                     });
                     self.project(inner, &info)
@@ -397,6 +389,27 @@ impl<'a> Executor<'a> {
         }
         Value::Object(data)
     }
+}
+
+fn pull_json(github: &GitHub, pull: &PullRequest) -> Value {
+    let full_name = github.full_name();
+    let head_owner = pull
+        .head_repo
+        .as_deref()
+        .and_then(|name| name.split('/').next());
+    json!({
+        "__typename": "PullRequest", "id": format!("PR_{}", number_of(&format!("{full_name}{}", pull.number))),
+        "number": pull.number, "state": state(pull), "isDraft": pull.draft, "title": pull.title_text(),
+        "url": format!("https://github.com/{full_name}/pull/{}", pull.number),
+        "headRefName": pull.head_ref, "headRefOid": sha(&format!("{}{}", pull.head_ref, pull.number)),
+        "headRepository": pull.head_repo.as_ref().map(|name| json!({"__typename": "Repository", "nameWithOwner": name, "id": format!("R_{}", number_of(name)), "databaseId": number_of(name)})),
+        "headRepositoryOwner": head_owner.map(|login| json!({"__typename": "User", "login": login})),
+        "isCrossRepository": pull.head_repo.as_deref().is_none_or(|name| !name.eq_ignore_ascii_case(&full_name)),
+        "baseRefName": github.default_branch(), "merged": pull.merged,
+        "closed": pull.state == State::Closed,
+        "mergedAt": pull.merged_time().map(time), "closedAt": pull.closed_at.map(time),
+        "createdAt": pull.opened().map(time), "updatedAt": pull.updated_at.or(pull.closed_at).map(time),
+    })
 }
 
 fn reference(name: &str) -> Value {
