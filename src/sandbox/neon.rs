@@ -496,7 +496,7 @@ impl Neon {
             (&Method::GET, ["endpoints"]) => ok(&json!({"endpoints": []})),
             (&Method::GET, ["operations"]) => {
                 let finished: Vec<_> = state.operations.iter().map(finish).collect();
-                ok(&json!({"operations": finished, "pagination": {}}))
+                ok(&json!({"operations": finished, "pagination": {"cursor": ""}}))
             }
             (&Method::GET, ["operations", operation]) => {
                 match state.operations.iter().find(|one| one["id"] == **operation) {
