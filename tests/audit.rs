@@ -182,6 +182,13 @@ fn what_could_not_be_looked_up_is_unknown() {
 }
 
 #[test]
+fn without_graphql_rest_gives_the_same_verdicts() {
+    let graphql = json!({"method": "POST", "path": "/graphql$"});
+    let faults = json!([{"on": graphql, "times": null, "fault": {"status": 404, "body": {"message": "Not Found"}}}]);
+    assert_eq!(with_faults(&faults), with_faults(&json!([])));
+}
+
+#[test]
 fn a_listing_that_shifted_once_is_listed_once_more() {
     let faults = json!([{"on": "cloudflare.kv_namespace", "times": 1, "fault": "wrong_total"}]);
     let (verdicts, code) = with_faults(&faults);
