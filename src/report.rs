@@ -204,8 +204,7 @@ impl Report {
             }
         }
         resources.sort_by(|a, b| {
-            let key = |row: &Row| (row.kind, row.name.clone(), row.id.clone());
-            key(a).cmp(&key(b))
+            (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id))
         });
         let mut verdicts: BTreeMap<_, _> = NAMES.iter().map(|name| (*name, 0)).collect();
         for row in &resources {

@@ -156,14 +156,9 @@ pub fn early_questions(inventory: &Inventory, law: &Law<'_>) -> Vec<Question> {
             }
         }
     }
-    let only_itself = |kind: KindRef, place: &Arc<Place>| {
-        !claimed.iter().any(|(other, at)| {
-            *other != kind && *at == place && kind.0.uses.contains(&other.name())
-        })
-    };
     claimed
         .iter()
-        .filter(|(kind, place)| kind.0.users_listed && only_itself(*kind, place))
+        .filter(|(kind, _)| kind.0.users_listed)
         .map(|(kind, place)| Question::Users {
             kind: *kind,
             place: Arc::clone(place),
