@@ -203,9 +203,7 @@ impl Report {
                 ));
             }
         }
-        resources.sort_by(|a, b| {
-            (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id))
-        });
+        resources.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
         let mut verdicts: BTreeMap<_, _> = NAMES.iter().map(|name| (*name, 0)).collect();
         for row in &resources {
             *verdicts.entry(row.verdict).or_default() += 1;
@@ -224,7 +222,7 @@ impl Report {
             evidence,
             // Without everything seen, a rule may well read what was not.
             unused_rules: if complete {
-                unused_rules(run.marking)
+                unused_rules(run.inventory, run.marking)
             } else {
                 Vec::new()
             },
@@ -388,8 +386,14 @@ fn heading(parts: &Parts<'_>, read_by: &ReadBy) -> Option<PullRequestLine> {
     })
 }
 
-/// Rules of scanned kinds that read no name at all.
-fn unused_rules(marking: &Marking<'_>) -> Vec<String> {
+/// Rules that read no name at all, although all of their kinds were listed.
+fn unused_rules(inventory: &Inventory, marking: &Marking<'_>) -> Vec<String> {
+    let listed = |kind: &KindRef| {
+        inventory
+            .listings
+            .iter()
+            .any(|listing| listing.kind == *kind)
+    };
     let mut used = std::collections::BTreeSet::new();
     for judgement in &marking.judgements {
         let readings = judgement.reading.iter();
@@ -400,7 +404,8 @@ fn unused_rules(marking: &Marking<'_>) -> Vec<String> {
     let mut unused = Vec::new();
     for (file, jurisdiction) in marking.law.jurisdictions.iter().enumerate() {
         for (index, rule) in jurisdiction.policy.rules.iter().enumerate() {
-            if !rule.kinds.is_empty() && !used.contains(&(file, index)) {
+            let all_listed = !rule.kinds.is_empty() && rule.kinds.iter().all(listed);
+            if all_listed && !used.contains(&(file, index)) {
                 unused.push(format!("{} ({})", rule.id, rule.location));
             }
         }

@@ -41,6 +41,11 @@ async fn exchange(
         .execute(request)
         .await
         .map_err(|error| failed(&error))?;
+    // What is announced to be too large is not begun.
+    let announced = response.content_length().unwrap_or_default();
+    if usize::try_from(announced).map_or(true, |length| length > BODY_LIMIT) {
+        return Err(TransportError::TooLarge { limit: BODY_LIMIT });
+    }
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if body.len() + chunk.len() > BODY_LIMIT {

@@ -1,0 +1,387 @@
+//! One test for every safety rule, named after it: what the program promises,
+//! seen from outside.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test that fails should say where"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::report;
+
+const T0: &str = "2026-04-01T00:00:00Z";
+const NOW: &str = "2026-05-01T00:00:00Z";
+
+/// A world with these pull requests and resources.
+fn world(pull_requests: Value, resources: Value, faults: Value) -> Value {
+    json!({
+        "repository": "acme/shop", "now": NOW, "git_branches": ["main"], "faults": faults,
+        "pull_requests": pull_requests, "resources": resources,
+    })
+}
+
+fn open(number: u32) -> Value {
+    json!({"number": number, "state": "open", "head_ref": format!("b{number}"), "head_repo": "acme/shop", "updated_at": T0})
+}
+
+fn closed(number: u32) -> Value {
+    json!({"number": number, "state": "closed", "head_ref": format!("b{number}"), "head_repo": "acme/shop",
+        "created_at": "2026-03-01T00:00:00Z", "updated_at": T0, "closed_at": T0})
+}
+
+fn worker(name: &str) -> Value {
+    json!({"kind": "worker", "name": name, "created_at": T0, "updated_at": T0, "attributes": {"bindings": []}})
+}
+
+const WORKERS: &str = r#"
+[[rule]]
+id = "workers"
+kind = "worker"
+name = "app-pr-{pr}"
+dead-when = "closed"
+"#;
+
+struct Audited {
+    report: Value,
+    code: i32,
+}
+
+impl Audited {
+    fn verdict(&self, name: &str) -> &str {
+        let resources = self.report["resources"].as_array().unwrap();
+        let found = resources.iter().find(|one| one["name"] == name);
+        found.map_or("not listed", |one| one["verdict"].as_str().unwrap())
+    }
+}
+
+fn audit_with(world: &Value, policy: &str, arguments: &[&str]) -> Audited {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, rules) = (
+        folder.path().join("world.json"),
+        folder.path().join("policy.toml"),
+    );
+    std::fs::write(&file, world.to_string()).unwrap();
+    std::fs::write(&rules, policy).unwrap();
+    let output = support::program()
+        .args(["audit", "-q", "--format", "json", "--policies"])
+        .arg(&rules)
+        .arg(format!("--sandbox={}", file.display()))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let (report, code) = report(&output);
+    Audited { report, code }
+}
+
+fn audit(world: &Value, policy: &str) -> Audited {
+    audit_with(world, policy, &[])
+}
+
+#[test]
+fn rule_1_absence_is_not_evidence() {
+    // 8 does not exist, 9 is open, 7 was seen closed.
+    let resources = json!([worker("app-pr-7"), worker("app-pr-8"), worker("app-pr-9")]);
+    let audited = audit(
+        &world(json!([closed(7), open(9)]), resources, json!([])),
+        WORKERS,
+    );
+    assert_eq!(audited.code, 0, "a missing number is an answer, not a gap");
+    assert_eq!(audited.verdict("app-pr-7"), "garbage");
+    assert_eq!(audited.verdict("app-pr-8"), "unknown");
+    assert_eq!(audited.verdict("app-pr-9"), "live");
+    let dead = WORKERS.replace("dead-when", "missing = \"dead\"\ndead-when");
+    let resources = json!([worker("app-pr-8"), worker("app-pr-9")]);
+    let audited = audit(&world(json!([open(9)]), resources, json!([])), &dead);
+    assert_eq!(audited.verdict("app-pr-8"), "garbage");
+    assert_eq!(audited.verdict("app-pr-9"), "live");
+}
+
+#[test]
+fn rule_2_complete_or_nothing() {
+    let resources = || json!([worker("app-pr-7"), worker("app-pr-9")]);
+    let pulls = || json!([closed(7), open(9)]);
+    for (on, fault) in [
+        ("github.pull_requests", json!({"status": 502, "body": {}})),
+        ("github.pull_requests", json!("truncate")),
+        ("github.pull_requests", json!("reset")),
+        ("cloudflare.worker", json!("truncate")),
+        (
+            "cloudflare.worker",
+            json!({"status": 200, "body": {"success": true, "result": null}}),
+        ),
+        ("cloudflare.worker", json!({"status": 403, "body": {}})),
+    ] {
+        let faults = json!([{"on": on, "times": null, "fault": fault}]);
+        let audited = audit_with(
+            &world(pulls(), resources(), faults),
+            WORKERS,
+            &["--deadline", "1s"],
+        );
+        assert_eq!(audited.code, 3, "{on} {fault}");
+        assert_ne!(audited.verdict("app-pr-7"), "garbage", "{on} {fault}");
+        assert_eq!(audited.report["summary"]["would_delete"], 0, "{on} {fault}");
+    }
+}
+
+#[test]
+fn rule_2_no_open_pull_request_is_believed_only_of_a_repository_that_is_seen() {
+    let resources = || json!([worker("app-pr-7")]);
+    let audited = audit(&world(json!([closed(7)]), resources(), json!([])), WORKERS);
+    assert_eq!(audited.verdict("app-pr-7"), "garbage");
+    let hidden = json!([{"on": {"method": "GET", "path": "/repos/acme/shop$"}, "times": null,
+        "fault": {"status": 404, "body": {"message": "Not Found"}}}]);
+    let audited = audit(&world(json!([closed(7)]), resources(), hidden), WORKERS);
+    assert_eq!(audited.code, 3);
+    assert_eq!(audited.verdict("app-pr-7"), "unknown");
+}
+
+#[test]
+fn rule_3_resources_are_read_before_roots() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, rules) = (
+        folder.path().join("world.json"),
+        folder.path().join("policy.toml"),
+    );
+    let resources = json!([worker("app-pr-7"), worker("app-pr-9")]);
+    let text = world(json!([closed(7), open(9)]), resources, json!([])).to_string();
+    std::fs::write(&file, text).unwrap();
+    std::fs::write(&rules, WORKERS).unwrap();
+    let server = support::Server::start(&["--world", &file.display().to_string()]);
+    let output = server
+        .program()
+        .args(["audit", "-q", "--policies"])
+        .arg(&rules)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let requests = server.door("GET", "requests", "");
+    let paths: Vec<_> = requests
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|request| request["path"].as_str().unwrap().to_owned())
+        .collect();
+    let last_listing = paths
+        .iter()
+        .rposition(|path| path.ends_with("/workers/scripts"))
+        .unwrap();
+    let first_root = paths
+        .iter()
+        .position(|path| path.contains("/github"))
+        .unwrap();
+    assert!(last_listing < first_root, "{paths:?}");
+}
+
+#[test]
+fn rule_4_unmatched_means_keep() {
+    let names = [
+        "app-pr-70",
+        "app-pr-7x",
+        "xapp-pr-7",
+        "app-pr-07",
+        "APP-pr-7",
+        "app-pr-7-",
+        "app-pr-",
+    ];
+    let resources: Vec<_> = names
+        .iter()
+        .chain(&["app-pr-7"])
+        .map(|name| worker(name))
+        .collect();
+    let audited = audit(
+        &world(json!([closed(7), open(70)]), json!(resources), json!([])),
+        WORKERS,
+    );
+    assert_eq!(audited.verdict("app-pr-7"), "garbage");
+    for name in names {
+        assert_ne!(audited.verdict(name), "garbage", "{name}");
+    }
+}
+
+#[test]
+fn rule_4_what_is_protected_used_or_read_in_two_ways_is_kept() {
+    let namespace = |name: &str| json!({"kind": "kv_namespace", "name": name});
+    let mut user = worker("production");
+    user["attributes"]["bindings"] =
+        json!([{"type": "kv_namespace", "name": "KV", "target": "app-pr-7-kv"}]);
+    let resources = json!([
+        worker("app-pr-7"),
+        worker("app-pr-3"),
+        user,
+        namespace("app-pr-7-kv"),
+        namespace("app-pr-3-kv"),
+        namespace("rollback-app-pr-3-kv"),
+    ]);
+    let policy = r#"
+[[protect]]
+kind = "worker"
+name = "app-pr-3"
+reason = "a demo for a customer"
+[[rule]]
+id = "workers"
+kind = "worker"
+name = "app-pr-{pr}"
+dead-when = "closed"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = ["app-pr-{pr}-kv", "{any}-app-pr-{pr}-kv"]
+dead-when = "closed"
+[[rule]]
+id = "the-same-names-by-their-merge"
+kind = "kv_namespace"
+name = "app-pr-3-{any}"
+dead-when = { older-than = "90d" }
+"#;
+    let audited = audit(
+        &world(json!([closed(7), closed(3), open(9)]), resources, json!([])),
+        policy,
+    );
+    assert_eq!(audited.verdict("app-pr-7"), "garbage");
+    assert_eq!(audited.verdict("app-pr-3"), "protected");
+    assert_eq!(
+        audited.verdict("app-pr-7-kv"),
+        "in_use",
+        "production binds it"
+    );
+    assert_ne!(
+        audited.verdict("app-pr-3-kv"),
+        "garbage",
+        "one rule reads it as not dead"
+    );
+    assert_eq!(audited.verdict("rollback-app-pr-3-kv"), "protected");
+}
+
+#[test]
+fn rule_5_time_works_for_keeping() {
+    let at = |created: &str, updated: Option<&str>| json!({"kind": "worker", "name": "app-pr-7", "created_at": created, "updated_at": updated, "attributes": {"bindings": []}});
+    for (resource, expected) in [
+        (at(T0, Some(T0)), "garbage"),
+        (at(T0, Some("2026-04-30T00:00:00Z")), "garbage"),
+        (at(T0, Some("2026-04-30T00:00:01Z")), "ripening"),
+        (
+            at("2026-04-30T12:00:00Z", Some("2026-04-30T12:00:00Z")),
+            "ripening",
+        ),
+        (at(T0, None), "unknown"),
+    ] {
+        let audited = audit(
+            &world(json!([closed(7), open(9)]), json!([resource]), json!([])),
+            WORKERS,
+        );
+        assert_eq!(audited.verdict("app-pr-7"), expected, "{resource}");
+    }
+    let aged = "[[rule]]\nid = \"old\"\nkind = \"worker\"\nname = \"app-pr-{any}\"\ndead-when = { older-than = \"30d\" }\n";
+    for (created, expected) in [(T0, "live"), ("2026-03-31T23:59:59Z", "garbage")] {
+        let audited = audit(
+            &world(json!([]), json!([at(created, Some(NOW))]), json!([])),
+            aged,
+        );
+        assert_eq!(
+            audited.verdict("app-pr-7"),
+            expected,
+            "strictly more than 30 days: {created}"
+        );
+    }
+}
+
+#[test]
+fn rule_6_an_audit_prints_a_brake_and_is_not_stopped_by_it() {
+    let resources: Vec<_> = (1..=25)
+        .map(|number| worker(&format!("app-pr-{number}")))
+        .collect();
+    let pulls: Vec<_> = (1..=25).map(closed).chain([open(99)]).collect();
+    let world = world(json!(pulls), json!(resources), json!([]));
+    let audited = audit(&world, WORKERS);
+    assert_eq!(audited.code, 0);
+    let brakes = audited.report["brakes"].as_array().unwrap();
+    assert_eq!(brakes.len(), 1);
+    assert!(
+        brakes[0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("--brake-share 1")
+    );
+    let raised = audit_with(
+        &world,
+        WORKERS,
+        &["--brake-share", "1", "--max-deletions", "10"],
+    );
+    assert_eq!(raised.report["brakes"], json!([]));
+    assert_eq!(raised.report["summary"]["would_delete"], 10);
+    assert_eq!(raised.report["summary"]["deferred"], 15);
+}
+
+#[test]
+fn rule_10_a_provider_without_credentials_stops_nothing_else_and_is_not_green() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, rules) = (
+        folder.path().join("world.json"),
+        folder.path().join("policy.toml"),
+    );
+    let resources = json!([worker("app-pr-7"), {"kind": "neon_branch", "name": "preview/pr-7", "created_at": T0, "attributes": {"parent": "main"}}]);
+    std::fs::write(
+        &file,
+        world(json!([closed(7), open(9)]), resources, json!([])).to_string(),
+    )
+    .unwrap();
+    let branches = "[[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\nname = \"preview/pr-{pr}\"\ndead-when = \"closed\"\n";
+    std::fs::write(&rules, format!("{WORKERS}{branches}")).unwrap();
+    let server = support::Server::start(&["--world", &file.display().to_string()]);
+    let without = |variable: &str| {
+        server
+            .program()
+            .env_remove(variable)
+            .args(["audit", "-q", "--format", "json", "--policies"])
+            .arg(&rules)
+            .output()
+            .unwrap()
+    };
+    let (report, code) = report(&without("NEON_API_KEY"));
+    let audited = Audited { report, code };
+    assert_eq!(audited.code, 3);
+    assert_eq!(audited.verdict("app-pr-7"), "garbage");
+    let output = without("GITHUB_TOKEN");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn rule_11_names_from_outside_are_printed_inert() {
+    let hostile = "app-pr-7\u{1b}[2J\u{202e}\n::error::x|`<b>=cmd";
+    let mut resource = worker("x");
+    resource["kind"] = json!("kv_namespace");
+    resource["name"] = json!(hostile);
+    let folder = tempfile::tempdir().unwrap();
+    let (file, rules) = (
+        folder.path().join("world.json"),
+        folder.path().join("policy.toml"),
+    );
+    std::fs::write(
+        &file,
+        world(json!([open(9)]), json!([resource]), json!([])).to_string(),
+    )
+    .unwrap();
+    std::fs::write(&rules, "[[rule]]\nid = \"n\"\nkind = \"kv_namespace\"\nname = \"app-pr-{pr}{any}\"\ndead-when = \"closed\"\n").unwrap();
+    for format in ["table", "csv", "markdown", "json"] {
+        let output = support::program()
+            .args(["audit", "-q", "--format", format, "--policies"])
+            .arg(&rules)
+            .arg(format!("--sandbox={}", file.display()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\u{202e}'),
+            "{format}: {text}"
+        );
+        assert!(
+            text.lines().all(|line| !line.starts_with("::")),
+            "{format}: {text}"
+        );
+    }
+}

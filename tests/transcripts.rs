@@ -1,0 +1,12 @@
+//! What a person types and sees: the README's examples and more, run against
+//! the stand-in.
+
+#![allow(missing_docs, reason = "a test")]
+
+#[test]
+fn transcripts() {
+    trycmd::TestCases::new()
+        .case("README.md")
+        .case("tests/transcripts/*.trycmd")
+        .env("COLUMNS", "80");
+}

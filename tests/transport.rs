@@ -1,0 +1,186 @@
+//! Real sockets that behave badly: whatever a server does, the run ends in
+//! time, says what happened, and nothing rests on it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test that fails should say where"
+)]
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::Value;
+
+const POLICY: &str = r#"
+repository = "acme/shop"
+[scope]
+neon = { projects = ["quiet-forest-1"] }
+[[rule]]
+id = "old"
+kind = "neon_branch"
+name = "tmp-{any}"
+dead-when = { older-than = "1h" }
+"#;
+
+/// A server that treats every connection the same way, and how many it had.
+fn server(behave: impl Fn(TcpStream) + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    thread::spawn(move || {
+        let behave = Arc::new(behave);
+        for stream in listener.incoming() {
+            let (stream, behave) = (stream.unwrap(), behave.clone());
+            counted.fetch_add(1, Ordering::SeqCst);
+            thread::spawn(move || behave(stream));
+        }
+    });
+    (address, connections)
+}
+
+/// Reads the head of a request.
+fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+/// A server that answers every request with these bytes and hangs up.
+fn answering(answer: impl Into<Vec<u8>>) -> String {
+    let answer = answer.into();
+    let (address, _) = server(move |mut stream| {
+        head(&mut stream);
+        let _ = stream.write_all(&answer);
+    });
+    address
+}
+
+/// Audits against a server, and gives the report and what stood on stderr.
+fn audit(address: &str) -> (Value, i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.toml");
+    std::fs::write(&policy, POLICY).unwrap();
+    let output = support::program()
+        .args([
+            "audit",
+            "--format",
+            "json",
+            "--deadline",
+            "2s",
+            "--policies",
+        ])
+        .arg(&policy)
+        .env("NEON_API_KEY", "canary-neon")
+        .env("NEON_API_HOST", format!("{address}/api/v2"))
+        .output()
+        .unwrap();
+    assert!(
+        !String::from_utf8_lossy(&output.stdout).contains("canary"),
+        "a token was printed"
+    );
+    support::report(&output)
+}
+
+/// Audits, and expects a gap whose reason contains this.
+fn refused(address: &str, expected: &str) {
+    let (report, code) = audit(address);
+    assert_eq!(code, 3, "{report}");
+    assert_eq!(report["complete"], false);
+    assert_eq!(report["summary"]["would_delete"], 0);
+    let gap = report["evidence"][0]["gap"].as_str().unwrap_or_default();
+    assert!(gap.contains(expected), "{gap:?} does not say {expected:?}");
+}
+
+#[test]
+fn a_server_that_never_answers_ends_with_the_deadline() {
+    let (address, _) = server(|mut stream| {
+        head(&mut stream);
+        // Until the client hangs up.
+        let _ = stream.read(&mut [0]);
+    });
+    refused(&address, "no answer within");
+}
+
+#[test]
+fn a_body_that_stops_half_way_is_no_answer() {
+    let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 400\r\n\r\n{\"branches\":[";
+    refused(&answering(half), "the connection broke");
+}
+
+#[test]
+fn a_connection_that_is_closed_without_an_answer_is_no_answer() {
+    refused(&answering(""), "the connection broke");
+}
+
+#[test]
+fn a_body_beyond_all_bounds_is_not_read_to_its_end() {
+    let announced =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9000000000\r\n\r\n";
+    refused(&answering(announced), "larger than");
+    let (endless, _) = server(|mut stream| {
+        head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+        let chunk = [b"10000\r\n", &vec![b' '; 0x10000], b"\r\n"].concat();
+        while stream.write_all(&chunk).is_ok() {}
+    });
+    refused(&endless, "larger than");
+}
+
+#[test]
+fn a_redirect_is_not_followed_and_takes_no_token_along() {
+    let (elsewhere, visits) = server(|mut stream| {
+        head(&mut stream);
+    });
+    for status in [
+        "301 Moved Permanently",
+        "302 Found",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
+        let moved =
+            format!("HTTP/1.1 {status}\r\nlocation: {elsewhere}/x\r\ncontent-length: 0\r\n\r\n");
+        refused(&answering(moved), "redirected");
+    }
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_proxy_that_answers_html_is_no_answer() {
+    let page = "<html><body>Sign in</body></html>";
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{page}",
+        page.len()
+    );
+    refused(&answering(answer), "the documented form");
+}
+
+#[test]
+fn a_wait_that_would_outlast_the_deadline_is_not_begun() {
+    let throttled =
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\ncontent-length: 2\r\n\r\n{}";
+    refused(&answering(throttled), "rate limited for another");
+}
+
+#[test]
+fn a_token_that_is_not_accepted_is_said_and_asked_only_once() {
+    let (address, connections) = server(|mut stream| {
+        assert!(head(&mut stream).contains("authorization: Bearer canary-neon"));
+        let _ = stream.write_all(
+            b"HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 47\r\n\r\n{\"code\":\"\",\"message\":\"key canary-neon unknown\"}",
+        );
+    });
+    refused(&address, "the token was not accepted");
+    // The listing and its count, each once.
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
