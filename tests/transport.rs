@@ -131,7 +131,7 @@ fn a_body_beyond_all_bounds_is_not_read_to_its_end() {
     let (endless, _) = server(|mut stream| {
         head(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-        let chunk = [b"10000\r\n", &vec![b' '; 0x10000], b"\r\n"].concat();
+        let chunk = [&b"10000\r\n"[..], &vec![b' '; 0x10000], b"\r\n"].concat();
         while stream.write_all(&chunk).is_ok() {}
     });
     refused(&endless, "larger than");
