@@ -2,13 +2,13 @@
 //! that keep them alive, each with what was asked and whether the answer was
 //! complete. Plain values without I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::model::{KindRef, Place, PullRequestNumber, Reference, Repository, Resource};
+use crate::model::{KindRef, Place, PullRequestNumber, Reference, Repository, Resource, RunId};
 
 /// One thing that was asked of a provider, as the report prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,6 +62,8 @@ pub struct Inventory {
     pub referrers: Vec<Resource>,
     /// Who uses what, as far as it was asked.
     pub uses: Uses,
+    /// What was asked about activity.
+    pub activity: Vec<Evidence>,
 }
 
 impl Inventory {
@@ -71,7 +73,25 @@ impl Inventory {
         self.listings.extend(more.listings);
         self.resources.extend(more.resources);
         self.referrers.extend(more.referrers);
-        self.uses.extend(more.uses);
+        self.learn(more.uses);
+        self.activity.extend(more.activity);
+    }
+
+    /// Adds answers about who uses what. A listing that they contradict is not
+    /// complete.
+    pub fn learn(&mut self, uses: Uses) {
+        for contradiction in &uses.contradictions {
+            for listing in &mut self.listings {
+                if listing.kind == contradiction.kind && *listing.place == contradiction.place {
+                    listing.evidence.complete = false;
+                    listing
+                        .evidence
+                        .gap
+                        .get_or_insert_with(|| contradiction.why.clone());
+                }
+            }
+        }
+        self.uses.extend(uses);
     }
 }
 
@@ -82,24 +102,44 @@ pub struct Uses {
     /// What a resource uses, by its index in the inventory; or why that could
     /// not be told.
     pub of: BTreeMap<usize, Result<Vec<Reference>, String>>,
-    /// Pairs of used id and user's id for all resources of a kind in a place;
-    /// or why they could not be told.
-    pub users: BTreeMap<(KindRef, Place), Result<UserPairs, String>>,
+    /// Who uses the resources of a kind in a place; or why that could not be
+    /// told.
+    pub users: BTreeMap<(KindRef, Place), Result<Users, String>>,
+    /// Listings that the answers contradict.
+    pub contradictions: Vec<Contradiction>,
     /// What was asked for this.
     pub evidence: Vec<Evidence>,
 }
 
 impl Uses {
     /// Adds the answers to further questions.
-    pub fn extend(&mut self, more: Self) {
+    fn extend(&mut self, more: Self) {
+        self.contradictions.extend(more.contradictions);
         self.of.extend(more.of);
         self.users.extend(more.users);
         self.evidence.extend(more.evidence);
     }
 }
 
-/// Pairs of a used resource's id and its user's id.
-pub type UserPairs = Vec<(Box<str>, Box<str>)>;
+/// Who uses the resources of a kind in a place.
+#[derive(Debug, Default)]
+pub struct Users {
+    /// Pairs of a used resource's id and its user's id.
+    pub pairs: Vec<(Box<str>, Box<str>)>,
+    /// The ids of all resources that the answer was about.
+    pub shown: BTreeSet<Box<str>>,
+}
+
+/// A listing that leaves out what another answer shows.
+#[derive(Debug, Clone)]
+pub struct Contradiction {
+    /// The kind that was listed.
+    pub kind: KindRef,
+    /// Where.
+    pub place: Place,
+    /// What it leaves out.
+    pub why: String,
+}
 
 /// What a verdict would need to know about references.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +165,8 @@ pub enum PullRequest {
     Open {
         /// Its title.
         title: Arc<str>,
+        /// Its git branch in this repository; none when it comes from a fork.
+        head: Option<Arc<str>>,
         /// When it was opened.
         opened_at: Option<DateTime<Utc>>,
     },
@@ -132,6 +174,8 @@ pub enum PullRequest {
     Closed {
         /// Its title.
         title: Arc<str>,
+        /// Its git branch in this repository; none when it comes from a fork.
+        head: Option<Arc<str>>,
         /// When it was opened.
         opened_at: Option<DateTime<Utc>>,
         /// When it was closed, merged included.
@@ -159,6 +203,62 @@ impl PullRequest {
             Self::Missing | Self::Unknown { .. } => None,
         }
     }
+
+    /// Its git branch in this repository. What a fork calls its branch says
+    /// nothing about ours.
+    pub fn head(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Open { head, .. } | Self::Closed { head, .. } => head.as_ref(),
+            Self::Missing | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// What is known of one Actions run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Run {
+    /// It has not completed.
+    Unfinished,
+    /// It has completed.
+    Finished {
+        /// When it last changed.
+        at: Option<DateTime<Utc>>,
+    },
+    /// The repository was seen and has no run of this id.
+    Missing,
+    /// It was asked for without an answer.
+    Unknown {
+        /// Why.
+        why: Arc<str>,
+    },
+}
+
+/// How far the heads of closed pull requests were searched, newest update
+/// first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Searched {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// All of them.
+    Everything,
+    /// All that were updated since then.
+    BackTo(DateTime<Utc>),
+    /// The search broke off.
+    Failed(Arc<str>),
+}
+
+/// What is known of git branches and the pull requests that come from them.
+/// The pull requests themselves are among [`RepositoryRoots::pull_requests`].
+#[derive(Debug, Clone, Default)]
+pub struct Heads {
+    /// All git branches that exist; none when they were not asked for.
+    pub branches: Option<BTreeSet<Arc<str>>>,
+    /// Branches whose closed pull requests were asked for by name, and whether
+    /// that was answered.
+    pub asked: BTreeMap<Arc<str>, Result<(), Arc<str>>>,
+    /// How far closed pull requests were searched for slugs.
+    pub searched: Searched,
 }
 
 /// The roots of one repository.
@@ -169,8 +269,43 @@ pub struct RepositoryRoots {
     pub gap: Option<Arc<str>>,
     /// Pull requests by number: all open ones, and those that were asked for.
     pub pull_requests: BTreeMap<PullRequestNumber, PullRequest>,
+    /// Git branches and who comes from them.
+    pub heads: Heads,
+    /// Actions runs that were asked for.
+    pub runs: BTreeMap<RunId, Run>,
     /// What was asked and answered.
     pub evidence: Vec<Evidence>,
+}
+
+/// What resources claim of one repository: what has to be asked before they
+/// are judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// Pull requests.
+    pub numbers: BTreeSet<PullRequestNumber>,
+    /// Whether anything claims a git branch or a slug of one.
+    pub heads: bool,
+    /// Actions runs.
+    pub runs: BTreeSet<RunId>,
+}
+
+impl Claimed {
+    /// Whether nothing has to be asked.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && !self.heads && self.runs.is_empty()
+    }
+}
+
+/// Claims of git branches and slugs that nothing alive gives, so that closed
+/// pull requests have to be searched for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Orphaned {
+    /// Git branches.
+    pub branches: BTreeSet<Box<str>>,
+    /// The creation of the oldest resource with such a slug.
+    pub slugs_since: Option<DateTime<Utc>>,
+    /// Whether a resource without a creation time has such a slug.
+    pub slugs_undated: bool,
 }
 
 /// What keeps resources alive.

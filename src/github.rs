@@ -1,5 +1,6 @@
-//! Pull requests, through octocrab on our wire: all open ones, and any by
-//! number. GraphQL where it is to be had, REST where it is not.
+//! Pull requests, git branches and Actions runs, through octocrab on our wire:
+//! what is alive, and how the rest ended. GraphQL where it is to be had, REST
+//! where it is not.
 //!
 //! octocrab carries the requests; its own retries and cache are off, and the
 //! answers are read into narrow structs of our own, because rule 1 hangs on
@@ -8,17 +9,21 @@
 mod graphql;
 mod rest;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt as _, Full};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use serde::Deserialize;
 
-use crate::evidence::{Evidence, Observer, PullRequest, RepositoryRoots, Step};
+use crate::evidence::{
+    Claimed, Evidence, Observer, Orphaned, PullRequest, RepositoryRoots, Run, Searched, Step,
+};
 use crate::model::{Api, PullRequestNumber, Repository};
 use crate::wire::{ApiError, Client, Failure, Outgoing};
 
@@ -59,11 +64,74 @@ impl Unanswered {
     }
 }
 
-/// The open pull requests of a repository.
-struct Open {
-    pull_requests: BTreeMap<PullRequestNumber, PullRequest>,
+/// Pull requests, and the requests that it took to find them.
+type Found = (BTreeMap<PullRequestNumber, PullRequest>, u32);
+
+/// A whole list.
+struct Listed<K, V> {
+    items: BTreeMap<K, V>,
     requests: u32,
     total: Option<u64>,
+}
+
+impl<K, V> Listed<K, V> {
+    fn evidence(&self) -> Noted {
+        Noted {
+            requests: self.requests,
+            items: self.items.len(),
+            total: self.total,
+            gap: None,
+        }
+    }
+}
+
+/// Closed pull requests, as far as they were searched.
+struct Closed {
+    pull_requests: BTreeMap<PullRequestNumber, PullRequest>,
+    requests: u32,
+    searched: Searched,
+}
+
+/// How far back closed pull requests are searched.
+struct Horizon {
+    /// To this update, for resources that were made then or later.
+    since: Option<DateTime<Utc>>,
+    /// This many, for resources without a creation time.
+    count: usize,
+}
+
+/// How many closed pull requests are searched for a claim without a time.
+const UNDATED: usize = 1_000;
+
+impl Horizon {
+    /// None where no slug has to be searched for.
+    fn of(orphaned: &Orphaned) -> Option<Self> {
+        (orphaned.slugs_since.is_some() || orphaned.slugs_undated).then_some(Self {
+            since: orphaned.slugs_since,
+            count: if orphaned.slugs_undated { UNDATED } else { 0 },
+        })
+    }
+
+    /// Whether this many, the oldest of them updated then, are enough.
+    fn is_reached(&self, count: usize, oldest: Option<DateTime<Utc>>) -> ControlFlow<()> {
+        let far_enough = self
+            .since
+            .is_none_or(|since| oldest.is_some_and(|oldest| oldest < since));
+        if far_enough && count >= self.count {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// What a question came to, for the evidence.
+#[derive(Default)]
+struct Noted {
+    requests: u32,
+    items: usize,
+    total: Option<u64>,
+    gap: Option<String>,
 }
 
 /// What is known of a repository's identity.
@@ -88,91 +156,226 @@ impl GitHub {
         Self { octocrab }
     }
 
-    /// Gathers the roots of a repository for the numbers that resources claim.
-    ///
-    /// With `only_numbers` the list of open pull requests is left out: every
-    /// number is asked for by itself (`--pr`).
-    pub async fn roots(
+    /// What is alive: open pull requests, and git branches where anything
+    /// claims one. With `only` the pull request of `--pr` instead of the open
+    /// ones, unless branches or slugs need them all.
+    pub async fn alive(
         &self,
         repository: &Repository,
-        claimed: &BTreeSet<PullRequestNumber>,
+        claimed: &Claimed,
+        only: Option<PullRequestNumber>,
         expected_id: Option<u64>,
-        only_numbers: bool,
         observer: &dyn Observer,
     ) -> RepositoryRoots {
         let mut roots = RepositoryRoots::default();
-        if claimed.is_empty() {
-            return roots;
-        }
-        if !only_numbers {
-            match self.open(repository).await {
-                Ok(open) => {
-                    let evidence = evidence(
-                        "pull_requests.open",
-                        repository,
-                        open.requests,
-                        open.pull_requests.len(),
-                        open.total,
-                        None,
-                    );
-                    observer.step(Step::Roots(&evidence));
-                    roots.evidence.push(evidence);
-                    if open.pull_requests.is_empty() {
-                        self.prove(repository, expected_id, &mut roots, observer)
-                            .await;
-                    }
-                    roots.pull_requests = open.pull_requests;
-                }
-                Err(error) => roots.fail("pull_requests.open", repository, &error, observer),
+        let wants_open = claimed.heads || (only.is_none() && !claimed.numbers.is_empty());
+        let open = async {
+            if wants_open {
+                Some(self.open(repository).await)
+            } else {
+                None
             }
+        };
+        let branches = async {
+            if claimed.heads {
+                Some(self.branches(repository).await)
+            } else {
+                None
+            }
+        };
+        // Its head says which branches and slugs are meant.
+        let first = only.filter(|_| claimed.heads);
+        let numbers = async {
+            match first {
+                Some(number) => self.by_number(repository, &[number]).await,
+                None => (BTreeMap::new(), 0),
+            }
+        };
+        let (open, branches, (numbers, requests)) = tokio::join!(open, branches, numbers);
+        if first.is_some() {
+            roots.note_numbers(repository, &numbers, requests, observer);
+            roots.pull_requests.extend(numbers);
         }
+        match open {
+            Some(Ok(listed)) => {
+                roots.note(
+                    "pull_requests.open",
+                    repository,
+                    listed.evidence(),
+                    observer,
+                );
+                if listed.items.is_empty() {
+                    self.prove(repository, expected_id, &mut roots, observer)
+                        .await;
+                }
+                roots.pull_requests.extend(listed.items);
+            }
+            Some(Err(error)) => roots.fail("pull_requests.open", repository, &error, observer),
+            None => {}
+        }
+        match branches {
+            Some(Ok(listed)) => {
+                roots.note("branches", repository, listed.evidence(), observer);
+                roots.heads.branches = Some(listed.items.into_keys().collect());
+            }
+            Some(Err(error)) => roots.fail("branches", repository, &error, observer),
+            None => {}
+        }
+        roots
+    }
+
+    /// How what is not alive ended: pull requests by number and by branch,
+    /// closed ones for slugs, Actions runs.
+    pub async fn ended(
+        &self,
+        repository: &Repository,
+        claimed: &Claimed,
+        orphaned: &Orphaned,
+        roots: &mut RepositoryRoots,
+        observer: &dyn Observer,
+    ) {
         if roots.gap.is_some() {
-            return roots;
+            return;
         }
-        let asked: Vec<_> = claimed
+        let numbers: Vec<_> = claimed
+            .numbers
             .iter()
             .filter(|number| !roots.pull_requests.contains_key(number))
             .copied()
             .collect();
-        let (answers, requests) = self.by_number(repository, &asked).await;
-        let told = answers
-            .values()
-            .filter(|answer| !matches!(answer, PullRequest::Unknown { .. }))
-            .count();
-        let gap = answers.values().find_map(|answer| match answer {
-            PullRequest::Unknown { why } => Some(why.to_string()),
-            PullRequest::Open { .. } | PullRequest::Closed { .. } | PullRequest::Missing => None,
-        });
-        if !asked.is_empty() {
-            let total = Some(asked.len() as u64);
-            let evidence = evidence(
-                "pull_requests.by_number",
-                repository,
-                requests,
-                told,
-                total,
-                gap,
-            );
-            observer.step(Step::Roots(&evidence));
-            roots.evidence.push(evidence);
+        let branches: Vec<Arc<str>> = orphaned
+            .branches
+            .iter()
+            .map(|branch| Arc::from(&**branch))
+            .collect();
+        let horizon = Horizon::of(orphaned);
+        let closed = async {
+            match &horizon {
+                Some(horizon) => Some(self.closed(repository, horizon).await),
+                None => None,
+            }
+        };
+        let ((by_number, asked), by_branch, closed, runs) = tokio::join!(
+            self.by_number(repository, &numbers),
+            self.by_branch(repository, &branches),
+            closed,
+            rest::runs(self, repository, claimed.runs.iter().copied()),
+        );
+        if !numbers.is_empty() {
+            roots.note_numbers(repository, &by_number, asked, observer);
+            roots.pull_requests.extend(by_number);
         }
-        roots.pull_requests.extend(answers);
-        roots
+        if !branches.is_empty() {
+            let mut noted = Noted::default();
+            for (asked, answer) in by_branch {
+                noted.requests += answer.as_ref().map_or(1, |(_, requests)| *requests);
+                let answer = answer.map(|(found, _)| found);
+                noted.items += answer.as_ref().map_or(0, |_| asked.len());
+                if let Err(error) = &answer {
+                    noted.gap.get_or_insert_with(|| error.to_string());
+                }
+                let told = answer
+                    .as_ref()
+                    .map(|_| ())
+                    .map_err(|error| Arc::from(error.to_string()));
+                for branch in asked {
+                    roots.heads.asked.insert(branch.clone(), told.clone());
+                }
+                roots.pull_requests.extend(answer.unwrap_or_default());
+            }
+            noted.total = Some(branches.len() as u64);
+            roots.note("pull_requests.by_branch", repository, noted, observer);
+        }
+        match closed {
+            Some(Ok(closed)) => {
+                let noted = Noted {
+                    requests: closed.requests,
+                    items: closed.pull_requests.len(),
+                    ..Noted::default()
+                };
+                roots.note("pull_requests.closed", repository, noted, observer);
+                roots.pull_requests.extend(closed.pull_requests);
+                roots.heads.searched = closed.searched;
+            }
+            Some(Err(error)) => {
+                let why = error.to_string();
+                roots.heads.searched = Searched::Failed(why.as_str().into());
+                let noted = Noted {
+                    requests: 1,
+                    gap: Some(why),
+                    ..Noted::default()
+                };
+                roots.note("pull_requests.closed", repository, noted, observer);
+            }
+            None => {}
+        }
+        if !runs.is_empty() {
+            let why = |run: &Run| match run {
+                Run::Unknown { why } => Some(why.to_string()),
+                Run::Unfinished | Run::Finished { .. } | Run::Missing => None,
+            };
+            let noted = Noted {
+                requests: u32::try_from(runs.len()).unwrap_or(u32::MAX),
+                items: runs.values().filter(|run| why(run).is_none()).count(),
+                total: Some(runs.len() as u64),
+                gap: runs.values().find_map(why),
+            };
+            roots.note("runs", repository, noted, observer);
+            roots.runs = runs;
+        }
     }
 
-    async fn open(&self, repository: &Repository) -> Result<Open, Unanswered> {
+    async fn open(
+        &self,
+        repository: &Repository,
+    ) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
         match graphql::open(self, repository).await {
             Err(error) if error.graphql_is_absent() => rest::open(self, repository).await,
             answer => answer,
         }
     }
 
-    async fn by_number(
+    async fn branches(&self, repository: &Repository) -> Result<Listed<Arc<str>, ()>, Unanswered> {
+        match graphql::branches(self, repository).await {
+            Err(error) if error.graphql_is_absent() => rest::branches(self, repository).await,
+            answer => answer,
+        }
+    }
+
+    async fn closed(
         &self,
         repository: &Repository,
-        numbers: &[PullRequestNumber],
-    ) -> (BTreeMap<PullRequestNumber, PullRequest>, u32) {
-        let batches = numbers.chunks(graphql::BATCH);
+        horizon: &Horizon,
+    ) -> Result<Closed, Unanswered> {
+        match graphql::closed(self, repository, horizon).await {
+            Err(error) if error.graphql_is_absent() => {
+                rest::closed(self, repository, horizon).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// The pull requests from each of these branches, a batch at a time.
+    async fn by_branch<'b>(
+        &self,
+        repository: &Repository,
+        branches: &'b [Arc<str>],
+    ) -> Vec<(&'b [Arc<str>], Result<Found, Unanswered>)> {
+        let batches = branches.chunks(graphql::BRANCHES);
+        futures::future::join_all(batches.map(|batch| async move {
+            let answer = match graphql::by_branch(self, repository, batch).await {
+                Err(error) if error.graphql_is_absent() => {
+                    rest::by_branch(self, repository, batch).await
+                }
+                answer => answer,
+            };
+            (batch, answer)
+        }))
+        .await
+    }
+
+    async fn by_number(&self, repository: &Repository, numbers: &[PullRequestNumber]) -> Found {
+        let batches = numbers.chunks(graphql::NUMBERS);
         let answers = futures::future::join_all(batches.map(|batch| async move {
             match graphql::by_number(self, repository, batch).await {
                 Err(error) if error.graphql_is_absent() => {
@@ -226,9 +429,13 @@ impl GitHub {
         });
         match answer {
             Ok(()) => {
-                let evidence = evidence("repository", repository, 1, 1, Some(1), None);
-                observer.step(Step::Roots(&evidence));
-                roots.evidence.push(evidence);
+                let noted = Noted {
+                    requests: 1,
+                    items: 1,
+                    total: Some(1),
+                    gap: None,
+                };
+                roots.note("repository", repository, noted, observer);
             }
             Err(error) => roots.fail("repository", repository, &error, observer),
         }
@@ -264,6 +471,45 @@ impl GitHub {
 }
 
 impl RepositoryRoots {
+    fn note(&mut self, what: &str, repository: &Repository, noted: Noted, observer: &dyn Observer) {
+        let evidence = Evidence {
+            source: format!("github.{what}"),
+            scope: format!("repository {repository}"),
+            requests: noted.requests,
+            items: noted.items,
+            total: noted.total,
+            complete: noted.gap.is_none(),
+            gap: noted.gap,
+            needed: true,
+        };
+        observer.step(Step::Roots(&evidence));
+        self.evidence.push(evidence);
+    }
+
+    fn note_numbers(
+        &mut self,
+        repository: &Repository,
+        answers: &BTreeMap<PullRequestNumber, PullRequest>,
+        requests: u32,
+        observer: &dyn Observer,
+    ) {
+        let why = |answer: &PullRequest| match answer {
+            PullRequest::Unknown { why } => Some(why.to_string()),
+            PullRequest::Open { .. } | PullRequest::Closed { .. } | PullRequest::Missing => None,
+        };
+        let noted = Noted {
+            requests,
+            items: answers
+                .values()
+                .filter(|answer| why(answer).is_none())
+                .count(),
+            total: Some(answers.len() as u64),
+            gap: answers.values().find_map(why),
+        };
+        self.note("pull_requests.by_number", repository, noted, observer);
+    }
+
+    /// A root source that is not complete.
     fn fail(
         &mut self,
         what: &str,
@@ -272,30 +518,13 @@ impl RepositoryRoots {
         observer: &dyn Observer,
     ) {
         let why = error.to_string();
-        self.gap = Some(why.as_str().into());
-        let evidence = evidence(what, repository, 1, 0, None, Some(why));
-        observer.step(Step::Roots(&evidence));
-        self.evidence.push(evidence);
-    }
-}
-
-fn evidence(
-    what: &str,
-    repository: &Repository,
-    requests: u32,
-    items: usize,
-    total: Option<u64>,
-    gap: Option<String>,
-) -> Evidence {
-    Evidence {
-        source: format!("github.{what}"),
-        scope: format!("repository {repository}"),
-        requests,
-        items,
-        total,
-        complete: gap.is_none(),
-        gap,
-        needed: true,
+        self.gap.get_or_insert_with(|| why.as_str().into());
+        let noted = Noted {
+            requests: 1,
+            gap: Some(why),
+            ..Noted::default()
+        };
+        self.note(what, repository, noted, observer);
     }
 }
 

@@ -10,8 +10,10 @@ mod worker_domain;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::call::Call;
-use crate::model::{KindRef, Place, Reference, Resource};
+use crate::model::{KindRef, Place, Reference, Resource, Time};
 
 /// An answer that is not what the provider's documents promise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +86,17 @@ pub trait Kind: Sync {
     /// name, for one).
     fn complete(&self, _resources: &mut [Resource]) {}
 
+    /// Asks when each was last active, where the listing does not say.
+    fn activity(&self, _place: &Place) -> Option<Call> {
+        None
+    }
+
+    /// Reads the answer to [`Kind::activity`]: ids with their times. Several
+    /// about one resource count as the latest of them.
+    fn read_activity(&self, _body: &[u8]) -> Result<Vec<(Box<str>, Time)>, Malformed> {
+        Err(Malformed("this kind has no activity".to_owned()))
+    }
+
     /// Asks how many there may be, where the provider tells.
     fn allowance(&self, _place: &Place) -> Option<Call> {
         None
@@ -120,14 +133,23 @@ pub trait Kind: Sync {
 /// One page of who uses what.
 #[derive(Debug)]
 pub struct UsersPage {
+    /// The resources that the page shows, used or not.
+    pub shown: Vec<Shown>,
     /// Pairs of the used resource's id and its user's id.
     pub uses: Vec<(Box<str>, Box<str>)>,
-    /// How many used resources the page shows.
-    pub items: u64,
     /// How many there are in all.
     pub total: Option<u64>,
     /// How the listing goes on.
     pub next: Next,
+}
+
+/// A resource in a list of users.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its id.
+    pub id: Box<str>,
+    /// When it was made, if it is one that the listing of its kind must show.
+    pub listed_since: Option<DateTime<Utc>>,
 }
 
 /// The kinds that get verdicts, in the order in which a sweep deletes them.

@@ -2,7 +2,7 @@
 //! to. Plain values without I/O, shared by every later step.
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -196,11 +196,47 @@ impl fmt::Display for PullRequestNumber {
     }
 }
 
+/// The id of an Actions run: 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct RunId(NonZeroU64);
+
+impl RunId {
+    /// Reads the digits of a name: ASCII, no sign, no leading zero.
+    pub fn parse(digits: &str) -> Option<Self> {
+        if digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        digits.parse().ok().map(Self)
+    }
+
+    /// The plain number.
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What a resource's name says it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Claim {
     /// A pull request, by number.
     PullRequest(PullRequestNumber),
+    /// A git branch, by its raw name.
+    Branch(Box<str>),
+    /// Whatever git branch this slug was made of.
+    Slug {
+        /// The function that made it.
+        function: Box<str>,
+        /// The slug.
+        text: Box<str>,
+    },
+    /// An Actions run.
+    Run(RunId),
     /// Nothing that lives or dies elsewhere: only its own age counts.
     Itself,
 }
@@ -208,7 +244,10 @@ pub enum Claim {
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PullRequest(number) => write!(f, "#{number}"),
+            Self::PullRequest(number) => write!(f, "pull request #{number}"),
+            Self::Branch(branch) => write!(f, "git branch {branch}"),
+            Self::Slug { function, text } => write!(f, "slug {text} ({function})"),
+            Self::Run(run) => write!(f, "Actions run {run}"),
             Self::Itself => f.write_str("its own age"),
         }
     }
@@ -231,6 +270,16 @@ impl Time {
         match self {
             Self::At(at) => Some(at),
             Self::Missing | Self::NotKept => None,
+        }
+    }
+
+    /// The later of two; one that is missing could be the latest of all.
+    #[must_use]
+    pub fn latest(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Missing, _) | (_, Self::Missing) => Self::Missing,
+            (Self::NotKept, time) | (time, Self::NotKept) => time,
+            (Self::At(one), Self::At(other)) => Self::At(one.max(other)),
         }
     }
 
@@ -343,6 +392,10 @@ pub struct KindAbout {
     pub created: bool,
     /// Whether its API gives a time of change.
     pub changed: bool,
+    /// Whether its API tells when it was last active.
+    pub active: bool,
+    /// The attribute that holds the git branch it was made for.
+    pub branch: Option<&'static str>,
     /// Whether it can be given an expiry instead of being deleted.
     pub expires: bool,
     /// The permission that reading it needs, in the provider's own words.
@@ -457,6 +510,8 @@ pub struct Resource {
     /// When it was last changed, in the sense of the safety rules: an edit or
     /// a deployment, not usage.
     pub changed_at: Time,
+    /// When it was last used; asked for only where a rule wants it.
+    pub active_at: Time,
     /// When the provider will remove it by itself.
     pub expires_at: Option<DateTime<Utc>>,
     /// Why it is kept whatever the rules say.

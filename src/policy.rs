@@ -11,6 +11,7 @@ mod glob;
 mod limits;
 mod read;
 mod rule;
+pub mod slug;
 pub mod template;
 
 use std::fmt;
@@ -21,7 +22,7 @@ pub(crate) use fields::parse_duration;
 pub use limits::LimitsWritten;
 pub use rule::{
     Action, Age, AgeClock, Condition, Coverage, Death, Event, Missing, Protect, Reading, Rule,
-    Timing, backup_pattern,
+    Span, Subject, Timing, backup_pattern,
 };
 
 use crate::model::{KindRef, Repository};
@@ -99,6 +100,8 @@ pub struct Policy {
     pub repository_written: bool,
     /// Whose resources it is about.
     pub scope: ScopeWritten,
+    /// How slugs are made of git branches, by the owner's name.
+    pub slugs: template::Slugs,
     /// What is kept whatever the rules say.
     pub protects: Vec<Protect>,
     /// Its rules.

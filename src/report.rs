@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::evidence::{Evidence, Inventory, PullRequest, Roots};
 use crate::gc::mark::ReadBy;
@@ -99,6 +99,9 @@ pub struct Row {
     pub attributes: Map<String, Value>,
     /// What it uses and hangs on, as far as it was asked.
     pub references: Vec<RowReference>,
+    /// The claim, for people.
+    #[serde(skip)]
+    pub belongs_to: Option<String>,
     /// The pull request, for people.
     #[serde(skip)]
     pub pull_request: Option<PullRequestLine>,
@@ -168,8 +171,6 @@ pub struct Run<'a> {
     pub evidence: Vec<Evidence>,
     /// What was spent.
     pub quota: Vec<QuotaUse>,
-    /// The kinds to show; all without any.
-    pub kinds: Option<&'a [KindRef]>,
 }
 
 impl Report {
@@ -184,17 +185,15 @@ impl Report {
         );
         let roots = run.roots.repositories.values();
         evidence.extend(roots.flat_map(|roots| roots.evidence.clone()));
+        evidence.extend(run.inventory.activity.iter().cloned());
         evidence.extend(run.inventory.uses.evidence.iter().cloned());
         let complete = evidence
             .iter()
             .all(|evidence| evidence.complete || !evidence.needed);
-        let shown =
-            |resource: &Resource| run.kinds.is_none_or(|kinds| kinds.contains(&resource.kind));
         let mut resources = Vec::new();
         for (index, resource) in run.inventory.resources.iter().enumerate() {
             if let Some(judgement) = run.marking.judgements.get(index)
                 && judgement.in_focus
-                && shown(resource)
             {
                 resources.push(row(
                     &run_parts(run.inventory, run.roots, run.marking),
@@ -271,7 +270,10 @@ fn run_parts<'a>(
 
 fn claim_value(claim: &Claim) -> Option<Value> {
     match claim {
-        Claim::PullRequest(number) => Some(serde_json::json!({ "pull_request": number.get() })),
+        Claim::PullRequest(number) => Some(json!({ "pull_request": number.get() })),
+        Claim::Branch(branch) => Some(json!({ "branch": branch })),
+        Claim::Slug { text, .. } => Some(json!({ "slug": text })),
+        Claim::Run(run) => Some(json!({ "run": run.get() })),
         Claim::Itself => None,
     }
 }
@@ -327,6 +329,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         changed_at: resource.changed_at.known(),
         attributes,
         references,
+        belongs_to: read_by.map(|read_by| read_by.claim.to_string()),
         pull_request: read_by.and_then(|read_by| heading(parts, read_by)),
         also_read_as: judgement
             .others
@@ -349,8 +352,9 @@ fn other(parts: &Parts<'_>, read_by: &ReadBy, verdict: &Verdict) -> Option<Other
 }
 
 fn heading(parts: &Parts<'_>, read_by: &ReadBy) -> Option<PullRequestLine> {
-    let Claim::PullRequest(number) = read_by.claim else {
-        return None;
+    let number = match read_by.claim {
+        Claim::PullRequest(number) => number,
+        _ => read_by.pull_request?,
     };
     let (policy, _) = parts.marking.rule(read_by)?;
     let known = parts

@@ -1,16 +1,20 @@
 //! Reads what exists: pages every kind in every place, and answers questions
 //! about references. Read only.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
-use crate::evidence::{Evidence, Inventory, Listing, Observer, Question, Step, UserPairs, Uses};
+use crate::clock::Clock;
+use crate::evidence::{
+    Contradiction, Evidence, Inventory, Listing, Observer, Question, Step, Users, Uses,
+};
 use crate::kinds::{self, Kind, Malformed, Next, PageOf};
-use crate::model::{Place, Reference, Resource};
+use crate::model::{KindRef, Place, Reference, Resource, Time};
 use crate::wire::{ApiError, Client};
 
 /// Far beyond any real listing; a cursor that never ends is a broken one.
@@ -24,6 +28,8 @@ pub struct Target {
     pub place: Arc<Place>,
     /// Whether a rule depends on it.
     pub needed: bool,
+    /// Whether a rule asks when each was last active.
+    pub activity: bool,
 }
 
 /// Why a listing did not come to its end.
@@ -51,7 +57,8 @@ impl From<Malformed> for Broken {
 pub async fn inventory(client: &Client, targets: &[Target], observer: &dyn Observer) -> Inventory {
     let listed = join_all(targets.iter().map(|target| list(client, target, observer))).await;
     let mut inventory = Inventory::default();
-    for (target, (listing, resources)) in targets.iter().zip(listed) {
+    for (target, (listing, resources, activity)) in targets.iter().zip(listed) {
+        inventory.activity.extend(activity);
         let judged = kinds::KINDS
             .iter()
             .any(|kind| kind.about() == target.kind.about());
@@ -69,7 +76,7 @@ async fn list(
     client: &Client,
     target: &Target,
     observer: &dyn Observer,
-) -> (Listing, Vec<Resource>) {
+) -> (Listing, Vec<Resource>, Option<Evidence>) {
     let about = target.kind.about();
     let mut walk = Walk::default();
     let allowance = async {
@@ -85,7 +92,8 @@ async fn list(
         }
         (walk, result)
     };
-    let ((walk, result), allowance) = tokio::join!(listing, allowance);
+    let ((walk, result), allowance, activity) =
+        tokio::join!(listing, allowance, activity(client, target));
     let gap = result.err().map(|broken| match broken {
         Broken::Refused(error) => error.to_string(),
         Broken::Disagrees(why) => format!("{why} (listed twice)"),
@@ -103,13 +111,64 @@ async fn list(
     observer.step(Step::Listed(&evidence));
     let mut resources = walk.items;
     target.kind.complete(&mut resources);
+    let activity = activity.map(|activity| note_activity(target, activity, &mut resources));
     let listing = Listing {
         kind: about,
         place: target.place.clone(),
         evidence,
         allowance,
     };
-    (listing, resources)
+    (listing, resources, activity)
+}
+
+type Activity = Result<Vec<(Box<str>, Time)>, String>;
+
+/// When the resources of a target were last active, if a rule asks.
+async fn activity(client: &Client, target: &Target) -> Option<Activity> {
+    let call = target.kind.activity(&target.place)?;
+    if !target.activity {
+        return None;
+    }
+    let body = match client.send(&call).await {
+        Ok(body) => body,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    Some(
+        target
+            .kind
+            .read_activity(&body)
+            .map_err(|error| error.to_string()),
+    )
+}
+
+/// Writes down when each was last active. What was asked in vain is missing,
+/// which keeps.
+fn note_activity(target: &Target, activity: Activity, resources: &mut [Resource]) -> Evidence {
+    let about = target.kind.about();
+    let mut latest: HashMap<Box<str>, Time> = HashMap::new();
+    for (id, time) in activity.iter().flatten() {
+        latest
+            .entry(id.clone())
+            .and_modify(|known| *known = known.latest(*time))
+            .or_insert(*time);
+    }
+    for resource in resources {
+        resource.active_at = match (&activity, latest.get(&resource.id)) {
+            (Err(_), _) => Time::Missing,
+            (Ok(_), Some(time)) => *time,
+            (Ok(_), None) => Time::NotKept,
+        };
+    }
+    Evidence {
+        source: format!("{}.{}.activity", about.0.api.key(), about.name()),
+        scope: target.place.to_string(),
+        requests: 1,
+        items: activity.as_ref().map_or(0, Vec::len),
+        total: None,
+        complete: activity.is_ok(),
+        gap: activity.err(),
+        needed: true,
+    }
 }
 
 /// A listing under way.
@@ -247,12 +306,16 @@ pub async fn answer(
     observer: &dyn Observer,
 ) -> Uses {
     let mut answered = Uses::default();
+    let clock = client.clock();
     observer.step(Step::Asking(questions.len()));
     let mut about_one = Vec::new();
     for question in questions {
         match question {
             Question::Users { kind, place } => {
-                let answer = users(client, kind.name(), place).await;
+                let mut answer = users(client, *kind, place).await;
+                if matches!(answer, Err(Broken::Disagrees(_))) {
+                    answer = users(client, *kind, place).await;
+                }
                 let answer = answer.map_err(|broken| match broken {
                     Broken::Refused(error) => error.to_string(),
                     Broken::Disagrees(why) => why,
@@ -260,17 +323,22 @@ pub async fn answer(
                 answered.evidence.push(Evidence {
                     source: format!("{}.{}.users", kind.0.api.key(), kind.name()),
                     scope: place.to_string(),
-                    requests: answer.as_ref().map_or(1, |(_, requests)| *requests),
-                    items: answer.as_ref().map_or(0, |(pairs, _)| pairs.len()),
+                    requests: answer.as_ref().map_or(1, |listed| listed.requests),
+                    items: answer.as_ref().map_or(0, |listed| listed.users.pairs.len()),
                     total: None,
                     complete: answer.is_ok(),
                     gap: answer.as_ref().err().cloned(),
                     // Where this cannot be had, resources are asked one by one.
                     needed: false,
                 });
+                if let Ok(listed) = &answer {
+                    let left_out = left_out(inventory, *kind, place, &listed.since, clock);
+                    answered.contradictions.extend(left_out);
+                }
                 let key = (*kind, Place::clone(place));
-                let pairs = answer.map(|(pairs, _)| pairs);
-                answered.users.insert(key, pairs);
+                answered
+                    .users
+                    .insert(key, answer.map(|listed| listed.users));
             }
             Question::Uses { resource } => about_one.push(*resource),
         }
@@ -353,33 +421,86 @@ async fn uses(client: &Client, resource: &Resource) -> Result<Vec<Reference>, St
     kind.read_uses(&body).map_err(|error| error.to_string())
 }
 
-async fn users(client: &Client, kind: &str, place: &Place) -> Result<(UserPairs, u32), Broken> {
+/// Who uses what, and when those were made that a listing must show.
+struct ListedUsers {
+    users: Users,
+    since: BTreeMap<Box<str>, DateTime<Utc>>,
+    requests: u32,
+}
+
+async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUsers, Broken> {
     let missing = || Broken::Disagrees("this kind has no list of users".to_owned());
-    let kind = kinds::by_name(kind).ok_or_else(missing)?;
+    let kind = kinds::by_name(kind.name()).ok_or_else(missing)?;
     let first = kind.users(place, &PageOf::First).ok_or_else(missing)?;
-    let mut page = kind.read_users(&client.send(&first).await?)?;
-    let mut pairs = std::mem::take(&mut page.uses);
-    let mut items = page.items;
-    let total = page.total;
-    let pages = match page.next {
+    let first = kind.read_users(&client.send(&first).await?)?;
+    let total = first.total;
+    let pages = match first.next {
         Next::Pages(pages) => pages.min(MOST_PAGES),
         Next::Last | Next::After(_) => 1,
     };
     let calls: Vec<_> = (2..=pages)
         .filter_map(|number| kind.users(place, &PageOf::Number(number)))
         .collect();
+    let mut all = vec![first];
     for body in join_all(calls.iter().map(|call| client.send(call))).await {
         let page = kind.read_users(&body?)?;
-        items += page.items;
-        pairs.extend(page.uses);
+        if page.total != total {
+            return Err(Broken::Disagrees(
+                "the total changed between two pages".to_owned(),
+            ));
+        }
+        all.push(page);
     }
+    let mut listed = ListedUsers {
+        users: Users::default(),
+        since: BTreeMap::new(),
+        requests: u32::try_from(pages).unwrap_or(u32::MAX),
+    };
+    for page in all {
+        listed.users.pairs.extend(page.uses);
+        for shown in page.shown {
+            if let Some(since) = shown.listed_since {
+                listed.since.insert(shown.id.clone(), since);
+            }
+            listed.users.shown.insert(shown.id);
+        }
+    }
+    // A page that came twice hides another.
+    let items = listed.users.shown.len() as u64;
     if total != Some(items) {
         return Err(Broken::Disagrees(format!(
             "{items} were listed where the provider counts {}",
             total.unwrap_or_default()
         )));
     }
-    Ok((pairs, u32::try_from(pages).unwrap_or(u32::MAX)))
+    Ok(listed)
+}
+
+/// A resource that was there before the run and that the listing of its kind
+/// leaves out, if any: then the listing is not what it seems.
+fn left_out(
+    inventory: &Inventory,
+    kind: KindRef,
+    place: &Place,
+    since: &BTreeMap<Box<str>, DateTime<Utc>>,
+    clock: Clock,
+) -> Option<Contradiction> {
+    let listed: HashSet<&str> = inventory
+        .resources
+        .iter()
+        .filter(|resource| resource.kind == kind && *resource.place == *place)
+        .map(|resource| &*resource.id)
+        .collect();
+    let (id, _) = since
+        .iter()
+        .find(|(id, since)| **since < clock.start() && !listed.contains(&***id))?;
+    Some(Contradiction {
+        kind,
+        place: place.clone(),
+        why: format!(
+            "the listing of {kind} leaves {id} out, which the list of their users shows; run again"
+        ),
+    })
 }
 
 /// Finds a zone of an account by name or id.

@@ -138,6 +138,11 @@ impl Client {
         self.providers.contains_key(&api)
     }
 
+    /// The run's clock.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// What was spent of each provider's quota, and what is left.
     pub fn quota_use(&self) -> Vec<QuotaUse> {
         self.providers

@@ -385,3 +385,84 @@ fn rule_11_names_from_outside_are_printed_inert() {
         );
     }
 }
+
+/// Live `production` binds the namespace of a dead pull request.
+fn bound_namespace(faults: Value) -> Value {
+    let mut user = worker("production");
+    user["attributes"]["bindings"] =
+        json!([{"type": "kv_namespace", "name": "KV", "target": "app-pr-7-kv"}]);
+    let namespace = json!({"kind": "kv_namespace", "name": "app-pr-7-kv"});
+    world(
+        json!([closed(7), open(9)]),
+        json!([user, namespace]),
+        faults,
+    )
+}
+
+const NAMESPACES: &str = r#"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-kv"
+dead-when = "closed"
+"#;
+
+#[test]
+fn rule_2_a_list_of_workers_that_leaves_some_out_is_not_believed() {
+    let audited = audit(&bound_namespace(json!([])), NAMESPACES);
+    assert_eq!(audited.verdict("app-pr-7-kv"), "in_use");
+    let emptied = json!([{"on": {"method": "GET", "path": "/workers/scripts$"}, "times": null, "fault": "empty_page"}]);
+    let audited = audit(&bound_namespace(emptied), NAMESPACES);
+    assert_eq!(
+        audited.code, 3,
+        "the list of users shows what the listing does not"
+    );
+    assert_eq!(audited.verdict("app-pr-7-kv"), "unknown");
+}
+
+#[test]
+fn rule_4_settings_that_do_not_say_what_a_worker_binds_prove_nothing() {
+    let silent = json!([{"on": {"method": "GET", "path": "/settings$"}, "times": null,
+        "fault": {"status": 200, "body": {"success": true, "errors": [], "messages": [], "result": {}}}}]);
+    let audited = audit(&bound_namespace(silent), NAMESPACES);
+    assert_eq!(audited.code, 3);
+    assert_eq!(audited.verdict("app-pr-7-kv"), "unknown");
+}
+
+#[test]
+fn rule_4_a_page_of_users_that_comes_twice_hides_nobody() {
+    let mut resources: Vec<_> = (1..=150)
+        .map(|n| worker(&format!("other-{n:03}")))
+        .collect();
+    let mut user = worker("zz-production");
+    user["attributes"]["bindings"] =
+        json!([{"type": "service", "name": "API", "target": "app-pr-7"}]);
+    // The last to be made is on the last page.
+    let mut used = worker("app-pr-7");
+    used["created_at"] = json!("2026-04-02T00:00:00Z");
+    resources.extend([user, used]);
+    let with = |faults: Value| {
+        audit(
+            &world(json!([closed(7), open(9)]), json!(resources), faults),
+            WORKERS,
+        )
+    };
+    assert_eq!(with(json!([])).verdict("app-pr-7"), "in_use");
+    let repeated = json!([{"on": {"method": "GET", "path": "/workers/workers$"}, "times": null, "fault": "repeat_page"}]);
+    assert_ne!(with(repeated).verdict("app-pr-7"), "garbage");
+}
+
+#[test]
+fn rule_4_only_what_is_meant_is_planned() {
+    let resources = json!([worker("app-pr-7"), worker("app-pr-3"), worker("ci-1"), {"kind": "kv_namespace", "name": "app-pr-7-kv"}]);
+    let world = world(json!([closed(7), closed(3), open(9)]), resources, json!([]));
+    let policy = format!(
+        "{WORKERS}{NAMESPACES}[[rule]]\nid = \"ci\"\nkind = \"worker\"\nname = \"ci-{{any}}\"\ndead-when = {{ older-than = \"1h\" }}\n"
+    );
+    assert_eq!(audit(&world, &policy).report["summary"]["would_delete"], 4);
+    let one = audit_with(&world, &policy, &["--pr", "7"]);
+    assert_eq!(one.report["summary"]["would_delete"], 2);
+    assert_eq!(one.verdict("ci-1"), "not listed");
+    let kind = audit_with(&world, &policy, &["--kind", "kv_namespace"]);
+    assert_eq!(kind.report["summary"]["would_delete"], 1);
+}

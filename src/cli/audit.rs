@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
+use futures::future::join_all;
+
 use super::args::{AuditArgs, ColorChoice, Format, StandIn};
 use super::connect::{Connection, is_loopback};
 use super::progress::Progress;
 use super::settings::{self, Limits, Scope};
 use super::{Exit, Failure, print};
 use crate::clock::Clock;
-use crate::evidence::{Evidence, Inventory, Roots};
+use crate::evidence::{Evidence, Inventory, Orphaned, Roots};
 use crate::gc::mark::{self, Jurisdiction, Law};
 use crate::gc::{Marking, Plan, brakes, plan};
 use crate::github::GitHub;
@@ -36,7 +38,10 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
         let _ = std::io::stderr().write_all(warnings.as_bytes());
     }
     let only = arguments.pr.and_then(PullRequestNumber::new);
-    let limits = Limits::of(&arguments.limits, &policies.limits, only.is_some())?;
+    let limits = Limits::of(&arguments.limits, &policies.limits)?;
+    if only.is_some() {
+        one_repository(&policies)?;
+    }
     let shown = shown(&arguments.kind)?;
     let client = client(&arguments, &connection, &policies, limits)?;
     let progress = Progress::new(arguments.quiet);
@@ -152,10 +157,10 @@ fn client(
         .files
         .iter()
         .flat_map(|file| &file.rules)
-        .any(|rule| !rule.kinds.is_empty() && rule.asks_about_claim());
+        .any(|rule| !rule.kinds.is_empty() && rule.asks_github());
     if asks_github && !endpoints.contains_key(&Api::GitHub) {
         return Err(Failure::Usage(
-            "the rules ask about pull requests and there is no GITHUB_TOKEN".to_owned(),
+            "the rules ask GitHub and there is no GITHUB_TOKEN".to_owned(),
         ));
     }
     Ok(Client::new(
@@ -165,6 +170,20 @@ fn client(
         limits.deadline,
         limits.quota_share,
     ))
+}
+
+/// A number says nothing where several repositories could be meant.
+fn one_repository(policies: &Policies) -> Result<(), Failure> {
+    let all: BTreeSet<_> = policies.files.iter().map(|file| &file.repository).collect();
+    if all.len() > 1 {
+        let names: Vec<_> = all.iter().map(ToString::to_string).collect();
+        return Err(Failure::Usage(format!(
+            "--pr is a number of one repository, and the policies are about {}; \
+             name one file with --policies",
+            names.join(" and ")
+        )));
+    }
+    Ok(())
 }
 
 /// The kinds to show.
@@ -255,7 +274,9 @@ impl Audit<'_> {
             jurisdictions: &jurisdictions,
             kinds: &all_kinds,
             grace: self.limits.grace,
+            grace_on_close: self.limits.grace_on_close,
             only: self.only,
+            shown: self.shown,
             now: self.connection.clock.start(),
         };
         // Resources were read before this, so none is younger than its roots.
@@ -265,7 +286,7 @@ impl Audit<'_> {
             self.roots(&inventory, &law),
             scan::answer(self.client, &inventory, &early, &mut budget, self.progress)
         );
-        inventory.uses.extend(uses);
+        inventory.learn(uses);
         let marking = self.mark(&mut inventory, &roots, &law, budget).await;
         let brakes = brakes(&inventory, &marking, self.limits.brake, self.only.is_some());
         // Roots that are not complete stop the run: there is no plan.
@@ -282,7 +303,6 @@ impl Audit<'_> {
             brakes,
             evidence: places.gaps,
             quota: self.client.quota_use(),
-            kinds: self.shown,
         }))
     }
 
@@ -309,37 +329,43 @@ impl Audit<'_> {
                 self.progress,
             )
             .await;
-            inventory.uses.extend(uses);
+            inventory.learn(uses);
         }
     }
 
+    /// What keeps resources alive, and how the rest ended: first what lives,
+    /// because only the others have to be searched for.
     async fn roots(&self, inventory: &Inventory, law: &Law<'_>) -> Roots {
-        let mut claimed: BTreeMap<Repository, BTreeSet<PullRequestNumber>> = BTreeMap::new();
-        for (file, numbers) in self.policies.files.iter().zip(mark::claims(inventory, law)) {
-            claimed
-                .entry(file.repository.clone())
-                .or_default()
-                .extend(numbers);
-        }
         let mut roots = Roots::default();
-        if claimed.values().all(BTreeSet::is_empty) {
+        let mut claims = mark::claims(inventory, law);
+        claims.retain(|_, claimed| !claimed.is_empty());
+        if claims.is_empty() {
             return roots;
         }
         let github = GitHub::new(self.client.clone());
         let github = &github;
-        let asked = claimed.iter().map(|(repository, numbers)| async move {
+        let alive = claims.iter().map(|(repository, claimed)| async move {
+            let expected_id = self.expected_id(repository);
             let found = github
-                .roots(
-                    repository,
-                    numbers,
-                    self.expected_id(repository),
-                    self.only.is_some(),
-                    self.progress,
-                )
+                .alive(repository, claimed, self.only, expected_id, self.progress)
                 .await;
             (repository.clone(), found)
         });
-        roots.repositories = futures::future::join_all(asked).await.into_iter().collect();
+        roots.repositories = join_all(alive).await.into_iter().collect();
+        let orphaned = mark::orphaned(inventory, &roots, law);
+        let nothing = Orphaned::default();
+        let ended = roots.repositories.iter_mut().map(|(repository, roots)| {
+            let claimed = claims.get(repository);
+            let orphaned = orphaned.get(repository).unwrap_or(&nothing);
+            async move {
+                if let Some(claimed) = claimed {
+                    github
+                        .ended(repository, claimed, orphaned, roots, self.progress)
+                        .await;
+                }
+            }
+        });
+        join_all(ended).await;
         roots
     }
 
@@ -372,6 +398,17 @@ impl Audit<'_> {
         zones: &mut Vec<WantedZone>,
     ) -> Result<BTreeSet<Place>, Failure> {
         let needed = settings::needed(policy);
+        let unscanned: BTreeSet<_> = policy
+            .rules
+            .iter()
+            .flat_map(|rule| rule.unscanned.iter().copied())
+            .collect();
+        for kind in unscanned {
+            let why = "this kind is not scanned yet".to_owned();
+            let mut evidence = gap(kind, &policy.path, why);
+            evidence.needed = false;
+            places.gaps.push(evidence);
+        }
         for api in [Api::Cloudflare, Api::Neon] {
             let kinds: Vec<_> = needed
                 .iter()
@@ -430,7 +467,7 @@ impl Audit<'_> {
     /// Looks zones up and lists what is in them.
     async fn in_zones(&self, zones: &[WantedZone], places: &mut Places) -> Inventory {
         let mut needed: BTreeMap<Place, BTreeSet<KindRef>> = BTreeMap::new();
-        let answers = futures::future::join_all(
+        let answers = join_all(
             zones
                 .iter()
                 .map(|wanted| scan::zone(self.client, &wanted.account, &wanted.zone)),
@@ -478,6 +515,14 @@ impl Audit<'_> {
                     about.0.uses.contains(&shown.name()) || about.0.manages == Some(shown.name())
                 })
         };
+        let activity: BTreeSet<KindRef> = self
+            .policies
+            .files
+            .iter()
+            .flat_map(|file| &file.rules)
+            .filter(|rule| rule.asks_about_activity())
+            .flat_map(|rule| rule.kinds.iter().copied())
+            .collect();
         let mut targets = Vec::new();
         for (place, needed_here) in places {
             let place = Arc::new(place.clone());
@@ -494,6 +539,7 @@ impl Audit<'_> {
                         kind: *kind,
                         place: place.clone(),
                         needed: needed_here.contains(&about) || depends(*kind),
+                        activity: activity.contains(&about),
                     });
                 }
             }

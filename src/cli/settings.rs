@@ -24,6 +24,7 @@ const DEMO_POLICY: &str = include_str!("../../policies/demo.toml");
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) grace: TimeDelta,
+    pub(super) grace_on_close: TimeDelta,
     pub(super) max_deletions: usize,
     pub(super) brake: BrakeLimits,
     pub(super) quota_share: f64,
@@ -33,11 +34,7 @@ pub(super) struct Limits {
 
 impl Limits {
     /// A flag (or its variable) before the policy before the default.
-    pub(super) fn of(
-        flags: &LimitArgs,
-        written: &LimitsWritten,
-        one_pull_request: bool,
-    ) -> Result<Self, Failure> {
+    pub(super) fn of(flags: &LimitArgs, written: &LimitsWritten) -> Result<Self, Failure> {
         let grace = duration("--grace", flags.grace.as_deref())?
             .or(written.grace)
             .unwrap_or(TimeDelta::hours(24));
@@ -63,7 +60,8 @@ impl Limits {
         }
         let whole = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Ok(Self {
-            grace: if one_pull_request { on_close } else { grace },
+            grace,
+            grace_on_close: on_close,
             max_deletions: whole(flags.max_deletions.or(written.max_deletions).unwrap_or(50)),
             brake: BrakeLimits {
                 count: flags.brake_count.or(written.brake_count).unwrap_or(200),

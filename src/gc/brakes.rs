@@ -40,7 +40,8 @@ pub fn brakes(
     one_pull_request: bool,
 ) -> Vec<Brake> {
     let mut counts = std::collections::BTreeMap::<KindRef, (u64, u64)>::new();
-    for (resource, judgement) in inventory.resources.iter().zip(&marking.judgements) {
+    let resources = inventory.resources.iter().zip(&marking.judgements);
+    for (resource, judgement) in resources.filter(|(_, judgement)| judgement.in_focus) {
         let (garbage, claimed) = counts.entry(resource.kind).or_default();
         *garbage += u64::from(judgement.verdict.is_garbage());
         *claimed += u64::from(judgement.reading.is_some());

@@ -14,13 +14,16 @@ pub struct Plan {
     pub report_only: Vec<usize>,
 }
 
-/// The plan for a marking. Without complete roots there is none.
+/// The plan for a marking: only what is in its focus. Without complete roots
+/// there is none.
 pub fn plan(inventory: &Inventory, marking: &Marking<'_>, most: usize) -> Plan {
     let mut garbage = Vec::new();
     let mut plan = Plan::default();
     let resources = inventory.resources.iter().zip(&marking.judgements);
     for (index, (resource, judgement)) in resources.enumerate() {
-        if let super::Verdict::Garbage(death) = &judgement.verdict {
+        if let super::Verdict::Garbage(death) = &judgement.verdict
+            && judgement.in_focus
+        {
             if death.report_only {
                 plan.report_only.push(index);
             } else {

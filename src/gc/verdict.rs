@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use crate::model::{BuiltInProtection, PullRequestNumber};
+use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
 
 /// What becomes of a resource, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,10 @@ pub enum Alive {
     Open(PullRequestNumber),
     /// A pull request that was closed where the rule wants a merge.
     NotMerged(PullRequestNumber),
+    /// A git branch that exists.
+    Branch(Box<str>),
+    /// An Actions run that has not completed.
+    Run(RunId),
     /// It is not as old as the rule wants.
     Young {
         /// The age that it must exceed.
@@ -99,10 +103,12 @@ pub enum How {
 }
 
 /// Why nothing claims a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unclaimed {
     /// No rule reads its name.
     NoRule,
+    /// A rule would read its name, but nothing known gives this branch or slug.
+    NothingGives(Claim),
 }
 
 /// What a resource waits for.
@@ -147,8 +153,31 @@ pub enum Cause {
         /// When.
         at: DateTime<Utc>,
     },
-    /// Its pull request does not exist, which its rule calls dead.
-    Missing(PullRequestNumber),
+    /// Its git branch is gone, and the last pull request from it ended.
+    BranchGone {
+        /// The branch.
+        branch: Box<str>,
+        /// That pull request.
+        number: PullRequestNumber,
+        /// Whether it was merged.
+        merged: bool,
+        /// When it ended.
+        at: DateTime<Utc>,
+    },
+    /// Its Actions run has completed.
+    RunFinished {
+        /// The run.
+        run: RunId,
+        /// When it last changed.
+        at: DateTime<Utc>,
+    },
+    /// Its Actions run is older than GitHub lets any go on.
+    RunTooOld {
+        /// The run.
+        run: RunId,
+    },
+    /// What it belongs to does not exist, which its rule calls dead.
+    Missing(Claim),
     /// It is older than its rule allows.
     Age {
         /// The age that it exceeds.
@@ -159,12 +188,13 @@ pub enum Cause {
 /// Why the evidence does not decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doubt {
-    /// Its pull request does not exist: an issue, or a number of something else.
-    MissingNumber(PullRequestNumber),
-    /// Its pull request was not told.
-    PullRequest {
-        /// The pull request.
-        number: PullRequestNumber,
+    /// What it belongs to does not exist: an issue, or a number of something
+    /// else.
+    Missing(Claim),
+    /// What it belongs to was not told.
+    NotTold {
+        /// What that is.
+        claim: Claim,
         /// Why.
         why: Arc<str>,
     },
@@ -179,8 +209,10 @@ pub enum Doubt {
     Time(&'static str),
     /// An attribute that a condition asks about is not in the answer.
     Condition(&'static str),
-    /// The pull request's closing has no time.
-    NoEnd(PullRequestNumber),
+    /// It never had the time by which its rule judges.
+    NoClock(&'static str),
+    /// What it belongs to ended without a time.
+    NoEnd(Claim),
     /// What some others use is not known.
     References {
         /// How many of them.
@@ -247,6 +279,13 @@ impl Verdict {
             Self::Live(Alive::NotMerged(_)) => {
                 "it stays unless the rule says `dead-when = \"closed\"`"
             }
+            Self::Live(Alive::Branch(_)) => {
+                "it becomes garbage when the git branch is gone, a pull request from it was seen \
+                 closed, and the grace is over"
+            }
+            Self::Live(Alive::Run(_)) => {
+                "it becomes garbage when the run has completed and the grace is over"
+            }
             Self::Live(Alive::Young { .. }) => "it becomes garbage when it is old enough",
             Self::Protected(Protection::Entry { .. } | Protection::Perhaps { .. }) => {
                 "it stays until the `protect` entry no longer covers it"
@@ -259,7 +298,13 @@ impl Verdict {
                 "it stays unless a rule's template spells the backup's name literally"
             }
             Self::InUse(_) => "it becomes garbage when its user is gone or no longer uses it",
-            Self::Unclaimed(_) => "it stays unless a rule's template matches its whole name",
+            Self::Unclaimed(Unclaimed::NoRule) => {
+                "it stays unless a rule's template matches its whole name"
+            }
+            Self::Unclaimed(Unclaimed::NothingGives(_)) => {
+                "it stays unless a git branch or a pull request's head gives this name, or the \
+                 rule says `missing = \"dead\"`"
+            }
             Self::Ripening(Wait::Grace { ripe_at: None, .. }) => {
                 "it has no time from which its grace could count: only a grace of 0 ends"
             }
@@ -269,7 +314,7 @@ impl Verdict {
                 "it would stay if its pull request were reopened, if something that stays used it, \
                  or if a `protect` entry covered it"
             }
-            Self::Unknown(Doubt::MissingNumber(_)) => {
+            Self::Unknown(Doubt::Missing(_)) => {
                 "it becomes garbage if the rule says `missing = \"dead\"`"
             }
             Self::Unknown(_) => "run again when the missing evidence can be had",
@@ -300,6 +345,9 @@ impl fmt::Display for Verdict {
             Self::Protected(protection) => protection.fmt(f),
             Self::InUse(user) => user.fmt(f),
             Self::Unclaimed(Unclaimed::NoRule) => f.write_str("no rule reads this name"),
+            Self::Unclaimed(Unclaimed::NothingGives(claim)) => {
+                write!(f, "no git branch and no pull request gives {claim}")
+            }
             Self::Ripening(wait) => wait.fmt(f),
             Self::Garbage(death) => {
                 death.cause.fmt(f)?;
@@ -323,6 +371,8 @@ impl fmt::Display for Alive {
                     "pull request #{number} was closed without a merge, which its rule wants"
                 )
             }
+            Self::Branch(branch) => write!(f, "git branch {branch} exists"),
+            Self::Run(run) => write!(f, "Actions run {run} has not completed"),
             Self::Young { longer_than, since } => write!(
                 f,
                 "not older than {} (counted from {})",
@@ -390,11 +440,27 @@ impl fmt::Display for Cause {
                 let how = if *merged { "merged" } else { "closed" };
                 write!(f, "pull request #{number} was {how} at {}", moment(*at))
             }
-            Self::Missing(number) => {
+            Self::BranchGone {
+                branch,
+                number,
+                merged,
+                at,
+            } => {
+                let how = if *merged { "merged" } else { "closed" };
                 write!(
                     f,
-                    "there is no pull request #{number}, which its rule calls dead"
+                    "git branch {branch} is gone and pull request #{number} was {how} at {}",
+                    moment(*at)
                 )
+            }
+            Self::RunFinished { run, at } => {
+                write!(f, "Actions run {run} completed at {}", moment(*at))
+            }
+            Self::RunTooOld { run } => {
+                write!(f, "Actions run {run} is older than GitHub lets any go on")
+            }
+            Self::Missing(claim) => {
+                write!(f, "there is no {claim}, which its rule calls dead")
             }
             Self::Age { longer_than } => write!(f, "older than {}", span(*longer_than)),
         }
@@ -404,13 +470,10 @@ impl fmt::Display for Cause {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingNumber(number) => write!(
-                f,
-                "there is no pull request #{number}; its rule keeps what is missing"
-            ),
-            Self::PullRequest { number, why } => {
-                write!(f, "pull request #{number} could not be told: {why}")
+            Self::Missing(claim) => {
+                write!(f, "there is no {claim}; its rule keeps what is missing")
             }
+            Self::NotTold { claim, why } => write!(f, "{claim} could not be told: {why}"),
             Self::Roots(why) => write!(f, "the roots are not complete: {why}"),
             Self::Listing { kind } => {
                 write!(
@@ -425,9 +488,10 @@ impl fmt::Display for Doubt {
                 f,
                 "the answer does not tell `{key}`, which its rule asks about"
             ),
-            Self::NoEnd(number) => {
-                write!(f, "pull request #{number} is closed without a closing time")
+            Self::NoClock(which) => {
+                write!(f, "it has no {which}, by which its rule judges")
             }
+            Self::NoEnd(claim) => write!(f, "{claim} ended without a time"),
             Self::References { unread, kind, why } => {
                 write!(f, "what {unread} {kind} resources use is not known")?;
                 why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))

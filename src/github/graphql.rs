@@ -1,22 +1,33 @@
-//! Pull requests through GraphQL: pages of open ones, and many numbers in one
-//! request as aliases.
+//! Pull requests and branches through GraphQL: pages of them, and many at
+//! once as aliases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{GitHub, Open, Unanswered, unreadable};
-use crate::evidence::PullRequest;
+use super::{Closed, GitHub, Horizon, Listed, Unanswered, unreadable};
+use crate::evidence::{PullRequest, Searched};
 use crate::model::{PullRequestNumber, Repository};
 
 /// Numbers in one request. Aliases cost nothing of the quota, but the node and
 /// run-time limits still bind.
-pub(super) const BATCH: usize = 100;
+pub(super) const NUMBERS: usize = 100;
 
-const FIELDS: &str = "number state title createdAt closedAt merged mergedAt";
+/// Branches in one request, each a connection of its own.
+pub(super) const BRANCHES: usize = 50;
+
+/// Pull requests of one branch in such a request; a branch with more is asked
+/// for by itself.
+const PER_BRANCH: usize = 20;
+
+const FIELDS: &str = "number state title createdAt closedAt updatedAt merged mergedAt headRefName \
+                      isCrossRepository";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,8 +37,11 @@ struct Node {
     title: Option<String>,
     created_at: Option<DateTime<Utc>>,
     closed_at: Option<DateTime<Utc>>,
+    updated_at: Option<DateTime<Utc>>,
     merged: Option<bool>,
     merged_at: Option<DateTime<Utc>>,
+    head_ref_name: String,
+    is_cross_repository: bool,
 }
 
 impl Node {
@@ -37,10 +51,16 @@ impl Node {
         })?;
         let title = self.title.unwrap_or_default().into();
         let opened_at = self.created_at;
+        let head = (!self.is_cross_repository).then(|| self.head_ref_name.into());
         let pull_request = match self.state.as_str() {
-            "OPEN" => PullRequest::Open { title, opened_at },
+            "OPEN" => PullRequest::Open {
+                title,
+                head,
+                opened_at,
+            },
             "CLOSED" | "MERGED" => PullRequest::Closed {
                 title,
+                head,
                 opened_at,
                 closed_at: self.closed_at,
                 merged: self.merged.unwrap_or(false) || self.state == "MERGED",
@@ -84,24 +104,23 @@ impl GraphQlError {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OpenData {
-    repository: Option<OpenRepository>,
+struct PageData<T> {
+    repository: Option<PageRepository<T>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OpenRepository {
+struct PageRepository<T> {
     name_with_owner: String,
-    pull_requests: Connection,
+    page: Connection<T>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Connection {
+struct Connection<T> {
     total_count: u64,
     page_info: PageInfo,
-    nodes: Vec<Node>,
+    nodes: Vec<T>,
 }
 
 #[derive(Deserialize)]
@@ -111,49 +130,48 @@ struct PageInfo {
     end_cursor: Option<String>,
 }
 
-/// All open pull requests, listed once more when the pages do not agree with
-/// the total.
-pub(super) async fn open(github: &GitHub, repository: &Repository) -> Result<Open, Unanswered> {
-    let first = pages(github, repository).await?;
-    if complete(&first) {
-        return Ok(first);
-    }
-    let second = pages(github, repository).await?;
-    if complete(&second) {
-        return Ok(second);
-    }
-    Err(Unanswered::Unbelievable(format!(
-        "{} open pull requests were listed where GitHub counts {} (listed twice)",
-        second.pull_requests.len(),
-        second.total.unwrap_or_default()
-    )))
+/// A connection to walk.
+struct Walk<'a> {
+    /// Its field with its arguments, `after:$after` among them.
+    field: &'a str,
+    /// What is asked of each node.
+    nodes: &'a str,
+    /// What the items are, for errors.
+    what: &'a str,
 }
 
-fn complete(open: &Open) -> bool {
-    open.total == Some(open.pull_requests.len() as u64)
+/// How a walk ended.
+struct Walked {
+    requests: u32,
+    total: u64,
+    /// Whether the last page was seen.
+    to_the_end: bool,
 }
 
-async fn pages(github: &GitHub, repository: &Repository) -> Result<Open, Unanswered> {
+/// Walks a connection page by page. `take` gets each page, says how many of
+/// its items are new, and whether it has seen enough.
+async fn walk<T: DeserializeOwned>(
+    github: &GitHub,
+    repository: &Repository,
+    connection: &Walk<'_>,
+    mut take: impl FnMut(Vec<T>) -> Result<(usize, ControlFlow<()>), Unanswered>,
+) -> Result<Walked, Unanswered> {
     let query = format!(
         "query($owner:String!,$name:String!,$after:String){{\
          repository(owner:$owner,name:$name){{nameWithOwner \
-         pullRequests(states:[OPEN],first:100,after:$after,orderBy:{{field:CREATED_AT,direction:ASC}}){{\
-         totalCount pageInfo{{hasNextPage endCursor}} nodes{{{FIELDS}}}}}}}}}"
+         page:{}{{totalCount pageInfo{{hasNextPage endCursor}} nodes{{{}}}}}}}}}",
+        connection.field, connection.nodes
     );
-    let mut open = Open {
-        pull_requests: BTreeMap::new(),
-        requests: 0,
-        total: None,
-    };
     let mut after: Option<String> = None;
+    let mut requests = 0;
     loop {
         let variables =
             json!({"owner": repository.owner(), "name": repository.name(), "after": after});
         let body = github
             .post_query(&json!({"query": query, "variables": variables}))
             .await?;
-        open.requests += 1;
-        let answer: Answer<OpenData> =
+        requests += 1;
+        let answer: Answer<PageData<T>> =
             serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
         // One error anywhere may mean that a part is missing.
         if let Some(error) = answer.errors.first() {
@@ -164,26 +182,235 @@ async fn pages(github: &GitHub, repository: &Repository) -> Result<Open, Unanswe
             .and_then(|data| data.repository)
             .ok_or_else(hidden)?;
         same(repository, &found.name_with_owner)?;
-        let page = found.pull_requests;
-        open.total = Some(page.total_count);
-        let before = open.pull_requests.len();
-        for node in page.nodes {
-            let (number, pull_request) = node.read()?;
-            open.pull_requests.insert(number, pull_request);
+        let page = found.page;
+        let (new, flow) = take(page.nodes)?;
+        let walked = Walked {
+            requests,
+            total: page.total_count,
+            to_the_end: !page.page_info.has_next_page,
+        };
+        if walked.to_the_end || flow.is_break() {
+            return Ok(walked);
         }
-        if !page.page_info.has_next_page {
-            return Ok(open);
+        let next = page.page_info.end_cursor;
+        if next.is_none() || next == after || new == 0 {
+            return Err(Unanswered::Unbelievable(format!(
+                "the list of {} repeats itself",
+                connection.what
+            )));
         }
-        if page.page_info.end_cursor.is_none()
-            || page.page_info.end_cursor == after
-            || open.pull_requests.len() == before
-        {
-            return Err(Unanswered::Unbelievable(
-                "the list of open pull requests repeats itself".to_owned(),
-            ));
-        }
-        after = page.page_info.end_cursor;
+        after = next;
     }
+}
+
+/// Walks a whole connection, once more when the pages do not agree with its
+/// total.
+async fn whole<T: DeserializeOwned, K: Ord, V>(
+    github: &GitHub,
+    repository: &Repository,
+    connection: &Walk<'_>,
+    read: impl Fn(T) -> Result<(K, V), Unanswered>,
+) -> Result<Listed<K, V>, Unanswered> {
+    let mut requests = 0;
+    for last in [false, true] {
+        let mut items = BTreeMap::new();
+        let walked = walk(github, repository, connection, |nodes: Vec<T>| {
+            let before = items.len();
+            for node in nodes {
+                let (key, value) = read(node)?;
+                items.insert(key, value);
+            }
+            Ok((items.len() - before, ControlFlow::Continue(())))
+        })
+        .await?;
+        requests += walked.requests;
+        if walked.total == items.len() as u64 {
+            return Ok(Listed {
+                items,
+                requests,
+                total: Some(walked.total),
+            });
+        }
+        if last {
+            return Err(Unanswered::Unbelievable(format!(
+                "{} {} were listed where GitHub counts {} (listed twice)",
+                items.len(),
+                connection.what,
+                walked.total
+            )));
+        }
+    }
+    Err(hidden())
+}
+
+/// All open pull requests.
+pub(super) async fn open(
+    github: &GitHub,
+    repository: &Repository,
+) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
+    let connection = Walk {
+        field: "pullRequests(states:[OPEN],first:100,after:$after,orderBy:{field:CREATED_AT,direction:ASC})",
+        nodes: FIELDS,
+        what: "open pull requests",
+    };
+    whole(github, repository, &connection, Node::read).await
+}
+
+/// All git branches.
+pub(super) async fn branches(
+    github: &GitHub,
+    repository: &Repository,
+) -> Result<Listed<Arc<str>, ()>, Unanswered> {
+    #[derive(Deserialize)]
+    struct Ref {
+        name: Arc<str>,
+    }
+    let connection = Walk {
+        field: "refs(refPrefix:\"refs/heads/\",first:100,after:$after)",
+        nodes: "name",
+        what: "git branches",
+    };
+    let read = |found: Ref| Ok((found.name, ()));
+    whole(github, repository, &connection, read).await
+}
+
+/// Closed pull requests, the one that changed last first, back to the horizon.
+pub(super) async fn closed(
+    github: &GitHub,
+    repository: &Repository,
+    horizon: &Horizon,
+) -> Result<Closed, Unanswered> {
+    let connection = Walk {
+        field: "pullRequests(states:[CLOSED,MERGED],first:100,after:$after,orderBy:{field:UPDATED_AT,direction:DESC})",
+        nodes: FIELDS,
+        what: "closed pull requests",
+    };
+    let mut requests = 0;
+    for last in [false, true] {
+        let mut items = BTreeMap::new();
+        let mut oldest: Option<DateTime<Utc>> = None;
+        let walked = walk(github, repository, &connection, |nodes: Vec<Node>| {
+            let before = items.len();
+            for node in nodes {
+                let updated = node.updated_at.ok_or_else(|| {
+                    Unanswered::Unbelievable(format!("#{} has no updatedAt", node.number))
+                })?;
+                oldest = oldest.min(Some(updated)).or(Some(updated));
+                let (number, pull_request) = node.read()?;
+                items.insert(number, pull_request);
+            }
+            let flow = horizon.is_reached(items.len(), oldest);
+            Ok((items.len() - before, flow))
+        })
+        .await?;
+        requests += walked.requests;
+        let complete = walked.total == items.len() as u64;
+        let searched = match (walked.to_the_end, complete, oldest) {
+            (true, true, _) => Searched::Everything,
+            (false, _, Some(oldest)) => Searched::BackTo(oldest),
+            _ if !last => continue,
+            _ => {
+                return Err(Unanswered::Unbelievable(format!(
+                    "{} closed pull requests were listed where GitHub counts {} (listed twice)",
+                    items.len(),
+                    walked.total
+                )));
+            }
+        };
+        return Ok(Closed {
+            pull_requests: items,
+            requests,
+            searched,
+        });
+    }
+    Err(hidden())
+}
+
+/// All pull requests from each of these branches, at most [`BRANCHES`] of
+/// them.
+pub(super) async fn by_branch(
+    github: &GitHub,
+    repository: &Repository,
+    branches: &[Arc<str>],
+) -> Result<(BTreeMap<PullRequestNumber, PullRequest>, u32), Unanswered> {
+    let mut query = String::from(
+        "query($owner:String!,$name:String!){repository(owner:$owner,name:$name){nameWithOwner",
+    );
+    for (index, branch) in branches.iter().enumerate() {
+        // A JSON string is a GraphQL string.
+        let _ = write!(
+            query,
+            " h{index}:pullRequests(headRefName:{},first:{PER_BRANCH}){{totalCount \
+             pageInfo{{hasNextPage endCursor}} nodes{{{FIELDS}}}}}",
+            json!(&**branch)
+        );
+    }
+    query.push_str("}}");
+    let variables = json!({"owner": repository.owner(), "name": repository.name()});
+    let body = github
+        .post_query(&json!({"query": query, "variables": variables}))
+        .await?;
+    let mut requests = 1;
+    let mut found = aliases(repository, &body)?;
+    let mut pull_requests = BTreeMap::new();
+    for (index, branch) in branches.iter().enumerate() {
+        let connection = found.remove(&format!("h{index}")).ok_or_else(|| {
+            Unanswered::Unbelievable(format!("GitHub's answer leaves git branch {branch} out"))
+        })?;
+        let connection: Connection<Node> =
+            serde_json::from_value(connection).map_err(|error| unreadable(&error))?;
+        let mut of_branch = BTreeMap::new();
+        for node in connection.nodes {
+            let (number, pull_request) = node.read()?;
+            of_branch.insert(number, pull_request);
+        }
+        if connection.page_info.has_next_page || connection.total_count != of_branch.len() as u64 {
+            let field = format!(
+                "pullRequests(headRefName:{},first:100,after:$after)",
+                json!(&**branch)
+            );
+            let connection = Walk {
+                field: &field,
+                nodes: FIELDS,
+                what: "pull requests from a git branch",
+            };
+            let listed = whole(github, repository, &connection, Node::read).await?;
+            requests += listed.requests;
+            of_branch = listed.items;
+        }
+        pull_requests.extend(of_branch);
+    }
+    Ok((pull_requests, requests))
+}
+
+/// The aliases of an answer without any error.
+fn aliases(
+    repository: &Repository,
+    body: &[u8],
+) -> Result<serde_json::Map<String, Value>, Unanswered> {
+    let answer: Answer<NumbersData> =
+        serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    if let Some(error) = answer.errors.first() {
+        return Err(error.unbelievable());
+    }
+    named(repository, answer)
+}
+
+/// What the answer says of the repository, if it is this one.
+fn named(
+    repository: &Repository,
+    answer: Answer<NumbersData>,
+) -> Result<serde_json::Map<String, Value>, Unanswered> {
+    let found = answer
+        .data
+        .and_then(|data| data.repository)
+        .ok_or_else(hidden)?;
+    let name = found
+        .get("nameWithOwner")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    same(repository, name)?;
+    Ok(found)
 }
 
 #[derive(Deserialize)]
@@ -191,7 +418,7 @@ struct NumbersData {
     repository: Option<serde_json::Map<String, Value>>,
 }
 
-/// What is known of each of these numbers, at most [`BATCH`].
+/// What is known of each of these numbers, at most [`NUMBERS`].
 pub(super) async fn by_number(
     github: &GitHub,
     repository: &Repository,
@@ -235,19 +462,12 @@ fn read_numbers(
             _ => return Err(error.unbelievable()),
         }
     }
-    let mut found = answer
-        .data
-        .and_then(|data| data.repository)
-        .ok_or_else(hidden)?;
-    let name = found
-        .get("nameWithOwner")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    same(repository, name)?;
+    let missing: BTreeSet<String> = missing.into_iter().map(ToOwned::to_owned).collect();
+    let mut found = named(repository, answer)?;
     let mut answers = BTreeMap::new();
     for number in numbers {
         let alias = format!("p{number}");
-        let is_missing = missing.contains(&alias.as_str());
+        let is_missing = missing.contains(&alias);
         let pull_request = match (found.remove(&alias), is_missing) {
             (Some(Value::Null), true) => PullRequest::Missing,
             (Some(node @ Value::Object(_)), false) => {
@@ -298,7 +518,8 @@ mod tests {
     }
 
     const CLOSED: &str = r#"{"number":142,"state":"MERGED","title":"x","createdAt":"2026-01-01T00:00:00Z",
-        "closedAt":"2026-01-02T00:00:00Z","merged":true,"mergedAt":"2026-01-02T00:00:00Z"}"#;
+        "closedAt":"2026-01-02T00:00:00Z","merged":true,"mergedAt":"2026-01-02T00:00:00Z",
+        "headRefName":"main","isCrossRepository":true}"#;
 
     fn answer(p142: &str, p143: &str, errors: &str) -> String {
         format!(
@@ -323,6 +544,18 @@ mod tests {
             answers.into_values().nth(1),
             Some(PullRequest::Unknown { .. })
         ));
+    }
+
+    #[test]
+    fn what_a_fork_calls_its_branch_is_no_head_of_ours() {
+        let not_found =
+            r#"{"type":"NOT_FOUND","path":["repository","p143"],"message":"Could not resolve"}"#;
+        let forked = read(&answer(CLOSED, "null", not_found)).unwrap();
+        assert_eq!(forked.into_values().next().unwrap().head(), None);
+        let ours = CLOSED.replace("\"isCrossRepository\":true", "\"isCrossRepository\":false");
+        let ours = read(&answer(&ours, "null", not_found)).unwrap();
+        let head = ours.into_values().next().unwrap().head().cloned();
+        assert_eq!(head.as_deref(), Some("main"));
     }
 
     #[test]

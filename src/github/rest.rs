@@ -1,4 +1,5 @@
-//! Pull requests through REST, where GraphQL is not to be had.
+//! Pull requests and branches through REST, where GraphQL is not to be had,
+//! and Actions runs, which GraphQL does not know.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,13 +7,18 @@ use std::sync::Arc;
 use ::http::StatusCode;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt as _};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::{GitHub, Open, Unanswered, success, unreadable};
-use crate::evidence::PullRequest;
-use crate::model::{PullRequestNumber, Repository};
+use super::{Closed, GitHub, Horizon, Listed, Unanswered, success, unreadable};
+use crate::evidence::{PullRequest, Run, Searched};
+use crate::model::{PullRequestNumber, Repository, RunId};
 
 const PER_PAGE: usize = 100;
+
+/// Requests under way at a time, where each asks about one thing.
+const SIDE_BY_SIDE: usize = 8;
 
 #[derive(Deserialize)]
 struct Pull {
@@ -21,8 +27,18 @@ struct Pull {
     title: Option<String>,
     created_at: Option<DateTime<Utc>>,
     closed_at: Option<DateTime<Utc>>,
+    updated_at: Option<DateTime<Utc>>,
     merged_at: Option<DateTime<Utc>>,
+    head: Head,
     base: Base,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "ref")]
+    name: String,
+    /// Null when the fork was deleted.
+    repo: Option<Repo>,
 }
 
 #[derive(Deserialize)]
@@ -35,17 +51,18 @@ struct Repo {
     full_name: String,
 }
 
+impl Repo {
+    fn is(&self, repository: &Repository) -> bool {
+        self.full_name.eq_ignore_ascii_case(repository.full_name())
+    }
+}
+
 impl Pull {
     fn read(self, repository: &Repository) -> Result<(PullRequestNumber, PullRequest), Unanswered> {
         let number = PullRequestNumber::new(self.number).ok_or_else(|| {
             Unanswered::Unbelievable(format!("{} is no pull request number", self.number))
         })?;
-        if !self
-            .base
-            .repo
-            .full_name
-            .eq_ignore_ascii_case(repository.full_name())
-        {
+        if !self.base.repo.is(repository) {
             return Err(Unanswered::Unbelievable(format!(
                 "pull request #{number} belongs to {}, not to {repository}",
                 self.base.repo.full_name
@@ -53,10 +70,17 @@ impl Pull {
         }
         let title = self.title.unwrap_or_default().into();
         let opened_at = self.created_at;
+        let ours = self.head.repo.is_some_and(|repo| repo.is(repository));
+        let head = ours.then(|| self.head.name.into());
         let pull_request = match self.state.as_str() {
-            "open" => PullRequest::Open { title, opened_at },
+            "open" => PullRequest::Open {
+                title,
+                head,
+                opened_at,
+            },
             "closed" => PullRequest::Closed {
                 title,
+                head,
                 opened_at,
                 closed_at: self.closed_at,
                 merged: self.merged_at.is_some(),
@@ -72,45 +96,207 @@ impl Pull {
     }
 }
 
-/// All open pull requests. REST gives no total, so the last page is the one
-/// that `Link` names no successor of.
-pub(super) async fn open(github: &GitHub, repository: &Repository) -> Result<Open, Unanswered> {
-    let mut open = Open {
-        pull_requests: BTreeMap::new(),
-        requests: 0,
-        total: None,
-    };
-    for page in 1.. {
-        let target = format!(
-            "/repos/{}/{}/pulls?state=open&sort=created&direction=asc&per_page={PER_PAGE}&page={page}",
-            repository.owner(),
-            repository.name()
-        );
-        let (response, request) = github.send(&target, None).await?;
-        let more = response
-            .headers()
-            .get(::http::header::LINK)
-            .and_then(|link| link.to_str().ok())
-            .is_some_and(|link| link.contains("rel=\"next\""));
-        let body = success(response, &request)?;
-        open.requests += 1;
-        let pulls: Vec<Pull> = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
-        let full = pulls.len() >= PER_PAGE;
-        let before = open.pull_requests.len();
-        for pull in pulls {
-            let (number, pull_request) = pull.read(repository)?;
-            open.pull_requests.insert(number, pull_request);
+fn path(repository: &Repository, rest: &str) -> String {
+    format!("/repos/{}/{}{rest}", repository.owner(), repository.name())
+}
+
+/// One page of a list, and whether `Link` names a next one.
+async fn page<T: DeserializeOwned>(
+    github: &GitHub,
+    target: &str,
+    number: usize,
+) -> Result<(Vec<T>, bool), Unanswered> {
+    let target = format!("{target}per_page={PER_PAGE}&page={number}");
+    let (response, request) = github.send(&target, None).await?;
+    let more = response
+        .headers()
+        .get(::http::header::LINK)
+        .and_then(|link| link.to_str().ok())
+        .is_some_and(|link| link.contains("rel=\"next\""));
+    let body = success(response, &request)?;
+    let items: Vec<T> = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
+    let more = more || items.len() >= PER_PAGE;
+    Ok((items, more))
+}
+
+/// A whole list. REST gives no total, so the last page is the one that `Link`
+/// names no successor of.
+async fn whole<T: DeserializeOwned, K: Ord, V>(
+    github: &GitHub,
+    target: &str,
+    read: impl Fn(T) -> Result<(K, V), Unanswered>,
+) -> Result<Listed<K, V>, Unanswered> {
+    let mut items = BTreeMap::new();
+    for number in 1.. {
+        let (found, more) = page(github, target, number).await?;
+        let (before, empty) = (items.len(), found.is_empty());
+        for item in found {
+            let (key, value) = read(item)?;
+            items.insert(key, value);
         }
-        if !more && !full {
+        if empty || !more {
+            let requests = u32::try_from(number).unwrap_or(u32::MAX);
+            return Ok(Listed {
+                items,
+                requests,
+                total: None,
+            });
+        }
+        if items.len() == before {
             break;
         }
-        if more && open.pull_requests.len() == before {
-            return Err(Unanswered::Unbelievable(
-                "the list of open pull requests repeats itself".to_owned(),
-            ));
-        }
     }
-    Ok(open)
+    Err(Unanswered::Unbelievable(
+        "the list repeats itself".to_owned(),
+    ))
+}
+
+/// All open pull requests.
+pub(super) async fn open(
+    github: &GitHub,
+    repository: &Repository,
+) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
+    let target = path(repository, "/pulls?state=open&sort=created&direction=asc&");
+    whole(github, &target, |pull: Pull| pull.read(repository)).await
+}
+
+/// All git branches.
+pub(super) async fn branches(
+    github: &GitHub,
+    repository: &Repository,
+) -> Result<Listed<Arc<str>, ()>, Unanswered> {
+    #[derive(Deserialize)]
+    struct Branch {
+        name: Arc<str>,
+    }
+    let target = path(repository, "/branches?");
+    whole(github, &target, |branch: Branch| Ok((branch.name, ()))).await
+}
+
+/// All pull requests from each of these branches.
+pub(super) async fn by_branch(
+    github: &GitHub,
+    repository: &Repository,
+    branches: &[Arc<str>],
+) -> Result<(BTreeMap<PullRequestNumber, PullRequest>, u32), Unanswered> {
+    let answers: Vec<_> = stream::iter(branches)
+        .map(|branch| async move {
+            let head = format!("{}:{branch}", repository.owner());
+            let head = utf8_percent_encode(&head, NON_ALPHANUMERIC);
+            let target = path(repository, &format!("/pulls?head={head}&state=all&"));
+            whole(github, &target, |pull: Pull| pull.read(repository)).await
+        })
+        .buffer_unordered(SIDE_BY_SIDE)
+        .collect()
+        .await;
+    let mut pull_requests = BTreeMap::new();
+    let mut requests = 0;
+    for answer in answers {
+        let listed = answer?;
+        requests += listed.requests;
+        pull_requests.extend(listed.items);
+    }
+    Ok((pull_requests, requests))
+}
+
+/// Closed pull requests, the one that changed last first, back to the horizon.
+pub(super) async fn closed(
+    github: &GitHub,
+    repository: &Repository,
+    horizon: &Horizon,
+) -> Result<Closed, Unanswered> {
+    let target = path(
+        repository,
+        "/pulls?state=closed&sort=updated&direction=desc&",
+    );
+    let mut pull_requests = BTreeMap::new();
+    let mut oldest: Option<DateTime<Utc>> = None;
+    for number in 1.. {
+        let (found, more) = page::<Pull>(github, &target, number).await?;
+        let (before, empty) = (pull_requests.len(), found.is_empty());
+        for pull in found {
+            let updated = pull.updated_at.ok_or_else(|| {
+                Unanswered::Unbelievable(format!("#{} has no updated_at", pull.number))
+            })?;
+            oldest = oldest.min(Some(updated)).or(Some(updated));
+            let (number, pull_request) = pull.read(repository)?;
+            pull_requests.insert(number, pull_request);
+        }
+        let searched = match oldest {
+            _ if empty || !more => Searched::Everything,
+            Some(oldest)
+                if horizon
+                    .is_reached(pull_requests.len(), Some(oldest))
+                    .is_break() =>
+            {
+                Searched::BackTo(oldest)
+            }
+            _ if pull_requests.len() == before => break,
+            _ => continue,
+        };
+        return Ok(Closed {
+            pull_requests,
+            requests: u32::try_from(number).unwrap_or(u32::MAX),
+            searched,
+        });
+    }
+    Err(Unanswered::Unbelievable(
+        "the list of closed pull requests repeats itself".to_owned(),
+    ))
+}
+
+/// What is known of each of these Actions runs.
+pub(super) async fn runs(
+    github: &GitHub,
+    repository: &Repository,
+    runs: impl IntoIterator<Item = RunId>,
+) -> BTreeMap<RunId, Run> {
+    stream::iter(runs)
+        .map(|run| async move {
+            let answer = one_run(github, repository, run).await;
+            let answer = answer.unwrap_or_else(|error| Run::Unknown {
+                why: Arc::from(error.to_string()),
+            });
+            (run, answer)
+        })
+        .buffer_unordered(SIDE_BY_SIDE)
+        .collect()
+        .await
+}
+
+async fn one_run(github: &GitHub, repository: &Repository, run: RunId) -> Result<Run, Unanswered> {
+    #[derive(Deserialize)]
+    struct Found {
+        id: u64,
+        status: Option<String>,
+        updated_at: Option<DateTime<Utc>>,
+    }
+    let target = path(repository, &format!("/actions/runs/{run}"));
+    let (response, request) = github.send(&target, None).await?;
+    if response.status() == StatusCode::NOT_FOUND {
+        // Proof that it is the run that is not there, not the permission.
+        github
+            .get(&path(repository, "/actions/runs?per_page=1"))
+            .await?;
+        return Ok(Run::Missing);
+    }
+    let body = success(response, &request)?;
+    let found: Found = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
+    if found.id != run.get() {
+        return Err(Unanswered::Unbelievable(format!(
+            "Actions run {} was answered for {run}",
+            found.id
+        )));
+    }
+    match found.status.as_deref() {
+        Some("completed") => Ok(Run::Finished {
+            at: found.updated_at,
+        }),
+        Some(_) => Ok(Run::Unfinished),
+        None => Err(Unanswered::Unbelievable(format!(
+            "Actions run {run} has no status"
+        ))),
+    }
 }
 
 /// What is known of each of these numbers. The list of open ones was read
@@ -128,7 +314,7 @@ pub(super) async fn by_number(
             });
             (*number, answer)
         })
-        .buffer_unordered(8)
+        .buffer_unordered(SIDE_BY_SIDE)
         .collect()
         .await
 }
@@ -138,20 +324,13 @@ async fn one(
     repository: &Repository,
     number: PullRequestNumber,
 ) -> Result<PullRequest, Unanswered> {
-    let target = format!(
-        "/repos/{}/{}/pulls/{number}",
-        repository.owner(),
-        repository.name()
-    );
+    let target = path(repository, &format!("/pulls/{number}"));
     let (response, request) = github.send(&target, None).await?;
     if response.status() == StatusCode::NOT_FOUND {
         // Proof that it is the number that is not there, not the permission.
-        let list = format!(
-            "/repos/{}/{}/pulls?state=all&per_page=1",
-            repository.owner(),
-            repository.name()
-        );
-        github.get(&list).await?;
+        github
+            .get(&path(repository, "/pulls?state=all&per_page=1"))
+            .await?;
         return Ok(PullRequest::Missing);
     }
     let body = success(response, &request)?;

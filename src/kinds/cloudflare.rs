@@ -137,6 +137,16 @@ pub(super) fn account(place: &Place) -> &str {
     }
 }
 
+/// A field where null means empty, told apart from one that is absent (which
+/// needs `default` beside this).
+pub(super) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Some(Option::deserialize(deserializer)?.unwrap_or_default()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,8 @@ static ABOUT: KindAbout = KindAbout {
     caseless: true,
     created: true,
     changed: true,
+    active: false,
+    branch: None,
     expires: false,
     read_permission: "DNS Read",
     attributes: &[
@@ -72,6 +74,8 @@ struct Record {
     /// Absent for types that use `data`.
     content: Option<Box<str>>,
     proxied: Option<bool>,
+    /// Null means none; absent means not told.
+    #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
     comment: Option<Box<str>>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
@@ -148,10 +152,11 @@ impl Kind for DnsRecord {
                         .proxied
                         .map(|flag| ("proxied", Attribute::Flag(flag))),
                 );
-                attributes.push((
-                    "comment",
-                    Attribute::Text(record.comment.unwrap_or_default()),
-                ));
+                attributes.extend(
+                    record
+                        .comment
+                        .map(|comment| ("comment", Attribute::Text(comment))),
+                );
                 Resource {
                     kind: self.about(),
                     place: place.clone(),
@@ -160,6 +165,7 @@ impl Kind for DnsRecord {
                     incarnation: None,
                     created_at: Time::always(record.created_on),
                     changed_at: Time::always(record.modified_on),
+                    active_at: Time::NotKept,
                     expires_at: None,
                     protection,
                     parent: None,

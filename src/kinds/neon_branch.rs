@@ -23,6 +23,8 @@ static ABOUT: KindAbout = KindAbout {
     caseless: false,
     created: true,
     changed: true,
+    active: true,
+    branch: None,
     expires: true,
     read_permission: "a key of the project, its organization or a member",
     attributes: &[
@@ -72,6 +74,18 @@ struct Branch {
     creation_source: Option<Box<str>>,
     default: bool,
     protected: bool,
+}
+
+#[derive(Deserialize)]
+struct Endpoints {
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    branch_id: Box<str>,
+    current_state: String,
+    last_active: Option<DateTime<Utc>>,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +146,7 @@ impl Kind for NeonBranch {
                     incarnation: None,
                     created_at: Time::always(branch.created_at),
                     changed_at: Time::always(changed),
+                    active_at: Time::NotKept,
                     expires_at: branch.expires_at,
                     protection,
                     parent: branch.parent_id,
@@ -159,6 +174,25 @@ impl Kind for NeonBranch {
 
     fn read_count(&self, body: &[u8]) -> Result<u64, Malformed> {
         Ok(serde_json::from_slice::<Count>(body)?.count)
+    }
+
+    fn activity(&self, place: &Place) -> Option<Call> {
+        Some(Call::get(
+            Api::Neon,
+            &["projects", project(place), "endpoints"],
+        ))
+    }
+
+    fn read_activity(&self, body: &[u8]) -> Result<Vec<(Box<str>, Time)>, Malformed> {
+        let answer: Endpoints = serde_json::from_slice(body)?;
+        let activity = answer.endpoints.into_iter().map(|endpoint| {
+            // A compute that runs is active now, whatever its last time says.
+            let at = endpoint
+                .last_active
+                .filter(|_| endpoint.current_state == "idle");
+            (endpoint.branch_id, Time::always(at))
+        });
+        Ok(activity.collect())
     }
 
     fn complete(&self, resources: &mut [Resource]) {

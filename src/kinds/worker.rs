@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::cloudflare::{self, account};
-use super::{Kind, Malformed, Next, Page, PageOf, UsersPage};
+use super::{Kind, Malformed, Next, Page, PageOf, Shown, UsersPage};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
@@ -23,6 +23,8 @@ static ABOUT: KindAbout = KindAbout {
     caseless: false,
     created: true,
     changed: true,
+    active: false,
+    branch: None,
     expires: false,
     read_permission: "Workers Scripts Read",
     attributes: &[AttributeAbout {
@@ -49,13 +51,15 @@ struct Script {
     tag: Option<String>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
+    /// Null means none; absent means not told.
+    #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
 }
 
 #[derive(Deserialize)]
 struct Settings {
-    #[serde(default)]
-    bindings: Option<Vec<Binding>>,
+    /// Without it nobody knows what the Worker uses.
+    bindings: Vec<Binding>,
     #[serde(default)]
     tail_consumers: Option<Vec<TailConsumer>>,
 }
@@ -100,7 +104,7 @@ impl Binding {
             "hyperdrive" => Some(Reference::by_id("hyperdrive", need(self.id)?)),
             "service" => Some(Reference::by_id("worker", need(self.service)?)),
             // Without a script name it is the Worker's own class.
-            "durable_object_namespace" => self
+            "durable_object_namespace" | "workflow" => self
                 .script_name
                 .map(|script| Reference::by_id("worker", script)),
             "dispatch_namespace" => self
@@ -116,16 +120,19 @@ impl Binding {
 #[derive(Deserialize)]
 struct Beta {
     name: Box<str>,
-    references: Option<BetaReferences>,
+    created_on: Option<DateTime<Utc>>,
+    deployed_on: Option<DateTime<Utc>>,
+    /// Who depends on it.
+    references: BetaReferences,
+    /// What it sends its logs to.
+    #[serde(default)]
+    tail_consumers: Option<Vec<Named>>,
 }
 
 #[derive(Deserialize)]
 struct BetaReferences {
-    #[serde(default)]
     workers: Vec<Named>,
-    #[serde(default)]
     durable_objects: Vec<Dependent>,
-    #[serde(default)]
     dispatch_namespace_outbounds: Vec<Dependent>,
 }
 
@@ -164,10 +171,15 @@ impl Kind for Worker {
                 incarnation: script.tag.map(Into::into),
                 created_at: Time::always(script.created_on),
                 changed_at: Time::always(script.modified_on),
+                active_at: Time::NotKept,
                 expires_at: None,
                 protection: None,
                 parent: None,
-                attributes: vec![("tags", Attribute::List(script.tags.unwrap_or_default()))],
+                attributes: script
+                    .tags
+                    .map(|tags| ("tags", Attribute::List(tags)))
+                    .into_iter()
+                    .collect(),
             })
             .collect();
         Ok(Page {
@@ -194,7 +206,7 @@ impl Kind for Worker {
     fn read_uses(&self, body: &[u8]) -> Result<Vec<Reference>, Malformed> {
         let (settings, _) = cloudflare::open::<Settings>(body)?;
         let mut references = Vec::new();
-        for binding in settings.bindings.unwrap_or_default() {
+        for binding in settings.bindings {
             references.extend(binding.reference()?);
         }
         let consumers = settings.tail_consumers.unwrap_or_default();
@@ -227,18 +239,12 @@ impl Kind for Worker {
     fn read_users(&self, body: &[u8]) -> Result<UsersPage, Malformed> {
         let (workers, info) = cloudflare::open::<Vec<Beta>>(body)?;
         let (total, next) = cloudflare::numbered(info.as_ref())?;
-        let items = workers.len() as u64;
+        let mut shown = Vec::new();
         let mut uses = Vec::new();
         for worker in workers {
-            let Some(references) = worker.references else {
-                return Err(Malformed(format!(
-                    "`references` of Worker {} are missing",
-                    worker.name
-                )));
-            };
             let others = [
-                references.durable_objects,
-                references.dispatch_namespace_outbounds,
+                worker.references.durable_objects,
+                worker.references.dispatch_namespace_outbounds,
             ]
             .into_iter()
             .flatten()
@@ -249,17 +255,28 @@ impl Kind for Worker {
                     .or(other.namespace_name)
                     .unwrap_or_default()
             });
-            let bound = references.workers.into_iter().map(|user| user.name);
+            let bound = worker.references.workers.into_iter().map(|user| user.name);
             uses.extend(
                 bound
                     .chain(others)
                     .filter(|user| *user != worker.name)
                     .map(|user| (worker.name.clone(), user)),
             );
+            let consumers = worker.tail_consumers.unwrap_or_default();
+            uses.extend(
+                consumers
+                    .into_iter()
+                    .map(|consumer| (consumer.name, worker.name.clone())),
+            );
+            shown.push(Shown {
+                id: worker.name,
+                // Only what was deployed is a script.
+                listed_since: worker.deployed_on.and(worker.created_on),
+            });
         }
         Ok(UsersPage {
+            shown,
             uses,
-            items,
             total,
             next,
         })
@@ -306,15 +323,26 @@ mod tests {
         let unclear =
             br#"{"success":true,"result":{"bindings":[{"type":"kv_namespace","name":"KV"}]}}"#;
         assert!(Worker.read_uses(unclear).is_err());
+        // Without any list nobody knows.
+        assert!(
+            Worker
+                .read_uses(br#"{"success":true,"result":{}}"#)
+                .is_err()
+        );
     }
 
     #[test]
     fn users_are_everybody_else_who_depends_on_a_worker() {
         let body = br#"{"success":true,"result":[{"id":"1","name":"api","references":{"workers":[{"id":"2","name":"web"}],
             "durable_objects":[{"namespace_id":"n","namespace_name":"rooms","worker_id":"1","worker_name":"api"}],
-            "domains":[],"queues":[],"dispatch_namespace_outbounds":[]}}],
+            "domains":[],"queues":[],"dispatch_namespace_outbounds":[]},"tail_consumers":[{"name":"logs"}]}],
             "result_info":{"page":1,"per_page":100,"count":1,"total_count":1}}"#;
         let page = Worker.read_users(body).unwrap();
-        assert_eq!(page.uses, [("api".into(), "web".into())]);
+        assert_eq!(
+            page.uses,
+            [("api".into(), "web".into()), ("logs".into(), "api".into())]
+        );
+        let untold = String::from_utf8_lossy(body).replace("\"durable_objects\"", "\"other\"");
+        assert!(Worker.read_users(untold.as_bytes()).is_err());
     }
 }

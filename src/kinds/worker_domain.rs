@@ -22,6 +22,8 @@ static ABOUT: KindAbout = KindAbout {
     caseless: true,
     created: false,
     changed: false,
+    active: false,
+    branch: None,
     expires: false,
     read_permission: "Workers Scripts Read",
     attributes: &[
@@ -81,6 +83,7 @@ impl Kind for WorkerDomain {
                 incarnation: None,
                 created_at: Time::NotKept,
                 changed_at: Time::NotKept,
+                active_at: Time::NotKept,
                 expires_at: None,
                 protection: None,
                 parent: None,

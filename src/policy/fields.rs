@@ -143,14 +143,42 @@ impl<'a> Fields<'a> {
 
     pub(super) fn whole(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<At<u64>> {
         let value = self.take(key)?;
-        let number = match value.get_ref() {
-            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
-            _ => None,
-        };
+        let number = whole(value);
         if number.is_none() {
             wrong(key, value, "a whole number, 0 or more", mistakes);
         }
         number.map(|number| At::new(number, value.span()))
+    }
+
+    /// A whole number or a list of them.
+    pub(super) fn wholes(
+        &mut self,
+        key: &'static str,
+        mistakes: &mut Mistakes,
+    ) -> Option<Vec<usize>> {
+        let value = self.take(key)?;
+        let items: Vec<_> = match value.get_ref() {
+            DeValue::Array(items) => items.iter().collect(),
+            _ => vec![value],
+        };
+        let mut numbers = Vec::new();
+        for item in items {
+            match whole(item) {
+                Some(number) => numbers.push(usize::try_from(number).unwrap_or(usize::MAX)),
+                None => wrong(key, item, "a whole number, 0 or more", mistakes),
+            }
+        }
+        Some(numbers)
+    }
+
+    /// True or false.
+    pub(super) fn flag(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<bool> {
+        let value = self.take(key)?;
+        if let DeValue::Boolean(flag) = value.get_ref() {
+            return Some(*flag);
+        }
+        wrong(key, value, "true or false", mistakes);
+        None
     }
 
     pub(super) fn share(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<At<f64>> {
@@ -231,11 +259,6 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// Whether the table has a field, taken or not.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.left.contains_key(key)
-    }
-
     /// The bytes of a field's value, before it is taken.
     pub(super) fn value_span(&self, key: &str) -> Option<Range<usize>> {
         self.left.get(key).map(|(_, value)| value.span())
@@ -251,6 +274,13 @@ impl<'a> Fields<'a> {
                 Some(suggestion(&key, &self.known)),
             );
         }
+    }
+}
+
+fn whole(value: &Spanned<DeValue<'_>>) -> Option<u64> {
+    match value.get_ref() {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
     }
 }
 

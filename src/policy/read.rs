@@ -1,21 +1,23 @@
 //! From a file's text to a [`Policy`], with every mistake at once.
 
+mod condition;
+mod names;
+mod rule;
+
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::fields::{self, At, Fields, Mistakes};
 use super::limits::LimitsWritten;
-use super::rule::{
-    Action, Age, AgeClock, Condition, Death, Event, Missing, Pattern, Protect, Rule, Test, Timing,
-    Where,
-};
-use super::template::{Template, Words};
+use super::rule::{Rule, Span};
+use super::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
+use super::template::{CAPTURES, Characters, Names, Slugs, Words};
 use super::{Environment, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary};
-use crate::model::{AttributeSort, KindRef, PlaceSort, Repository};
+use crate::model::{KindRef, Repository};
 
 pub(super) fn read(
     sources: &[Source],
@@ -109,16 +111,19 @@ impl Reader<'_> {
             fields::wrong("limits", value, "a table", &mut self.mistakes);
             None
         });
-        let words = self.words(&mut fields);
+        let names = Names {
+            words: self.words(&mut fields),
+            slugs: self.slugs(&mut fields),
+        };
         let protects: Vec<_> = fields
             .tables("protect", "[[protect]]", &mut self.mistakes)
             .into_iter()
-            .filter_map(|fields| self.protect(fields, &words))
+            .filter_map(|fields| self.protect(fields, &names))
             .collect();
         let rules: Vec<_> = fields
             .tables("rule", "[[rule]]", &mut self.mistakes)
             .into_iter()
-            .map(|fields| self.rule(fields, &words))
+            .map(|fields| self.rule(fields, &names))
             .collect();
         self.unique(&rules);
         let empty = rules.is_empty() && protects.is_empty();
@@ -136,6 +141,7 @@ impl Reader<'_> {
             repository,
             repository_written,
             scope,
+            slugs: names.slugs.clone(),
             protects,
             rules: rules.into_iter().filter_map(|(rule, _)| rule).collect(),
         });
@@ -227,10 +233,7 @@ impl Reader<'_> {
             return words;
         };
         for (name, value) in table.rest() {
-            if ["pr", "any", "run", "epoch", "date", "branch", "slug"]
-                .contains(&name.value.as_str())
-                || name.value.contains([':', '{', '}'])
-            {
+            if CAPTURES.contains(&name.value.as_str()) || name.value.contains([':', '{', '}']) {
                 self.mistakes.error(
                     name.span,
                     format!("a list of words cannot be called {:?}", name.value),
@@ -258,6 +261,150 @@ impl Reader<'_> {
         words
     }
 
+    fn slugs(&mut self, fields: &mut Fields<'_>) -> Slugs {
+        let mut slugs = Slugs::new();
+        let Some(mut table) = fields.table("slug", "[slug]", &mut self.mistakes) else {
+            return slugs;
+        };
+        for (name, value) in table.rest() {
+            let DeValue::Table(inner) = value.get_ref() else {
+                fields::wrong(&name.value, value, "a table", &mut self.mistakes);
+                continue;
+            };
+            let fields = Fields::new("[slug] function", inner, value.span());
+            // What is left out stays out, so a mistake inside is told once and
+            // the templates that use the function are still checked.
+            let slug = self.slug(&name, fields);
+            slugs.insert(name.value, Arc::new(slug));
+        }
+        slugs
+    }
+
+    fn slug(&mut self, name: &At<String>, mut fields: Fields<'_>) -> Slug {
+        let case = self.choice(
+            &mut fields,
+            "case",
+            &[
+                ("lower", Case::Lower),
+                ("upper", Case::Upper),
+                ("keep", Case::Keep),
+            ],
+        );
+        let keep = fields.text("keep", &mut self.mistakes);
+        let keep = keep.and_then(|text| {
+            let characters = Characters::parse(&text.value);
+            if characters.is_none() {
+                self.mistakes.error(
+                    text.span,
+                    format!("{:?} is not a set of characters", text.value),
+                    "not ranges and single characters",
+                    Some("such as keep = \"a-z0-9\"".to_owned()),
+                );
+            }
+            characters
+        });
+        let replace = self.replace(&mut fields);
+        let strip = self.choice(
+            &mut fields,
+            "strip",
+            &[
+                ("none", Strip::None),
+                ("before-cut", Strip::BeforeCut),
+                ("both", Strip::Both),
+            ],
+        );
+        let length_span = fields.value_span("length");
+        let lengths = fields
+            .wholes("length", &mut self.mistakes)
+            .unwrap_or_default();
+        let hash = self.hash(&mut fields);
+        let empty = fields.text("empty", &mut self.mistakes);
+        // A cut must leave room for something before the hash.
+        let least = hash.map_or(1, |hash| hash.digits + 2);
+        if let (Some(span), Some(short)) =
+            (length_span, lengths.iter().find(|length| **length < least))
+        {
+            self.mistakes.error(
+                span,
+                format!("a length of {short} leaves no room for the slug"),
+                format!("at least {least}"),
+                Some("`length` includes the hash and its dash".to_owned()),
+            );
+        }
+        if hash.is_some() && lengths.is_empty() {
+            self.mistakes.error(
+                fields.span(),
+                "a `hash` without a `length` is never added",
+                "no `length`",
+                Some("the hash ends slugs that were cut; say to which length".to_owned()),
+            );
+        }
+        fields.end(&mut self.mistakes);
+        Slug {
+            name: name.value.as_str().into(),
+            case: case.unwrap_or_default(),
+            keep,
+            replace,
+            strip: strip.unwrap_or_default(),
+            lengths: lengths
+                .into_iter()
+                .filter(|length| *length >= least)
+                .collect(),
+            hash,
+            empty: empty.map(|empty| empty.value.into()),
+        }
+    }
+
+    fn replace(&mut self, fields: &mut Fields<'_>) -> Replace {
+        let Some(mut table) = fields.table("replace", "`replace`", &mut self.mistakes) else {
+            return Replace::default();
+        };
+        let with = table.text("with", &mut self.mistakes);
+        let runs = table.flag("runs", &mut self.mistakes);
+        table.end(&mut self.mistakes);
+        Replace {
+            with: with.map(|with| with.value.into()).unwrap_or_default(),
+            runs: runs.unwrap_or(false),
+        }
+    }
+
+    fn hash(&mut self, fields: &mut Fields<'_>) -> Option<Hash> {
+        let mut table = fields.table("hash", "`hash`", &mut self.mistakes)?;
+        let algorithm = self.choice(
+            &mut table,
+            "algorithm",
+            &[("sha256", Algorithm::Sha256), ("sha1", Algorithm::Sha1)],
+        );
+        let algorithm = table.require(
+            "algorithm",
+            algorithm,
+            "\"sha256\" or \"sha1\"",
+            &mut self.mistakes,
+        );
+        let digits = table.whole("digits", &mut self.mistakes);
+        let digits = table.require(
+            "digits",
+            digits,
+            "how many hex digits of it are added",
+            &mut self.mistakes,
+        );
+        table.end(&mut self.mistakes);
+        let digits = digits?;
+        if !(1..=40).contains(&digits.value) {
+            self.mistakes.error(
+                digits.span,
+                "a hash has 1 to 40 digits here",
+                "not 1 to 40",
+                None,
+            );
+            return None;
+        }
+        Some(Hash {
+            algorithm: algorithm?,
+            digits: usize::try_from(digits.value).ok()?,
+        })
+    }
+
     fn unique(&mut self, rules: &[(Option<Rule>, Option<At<String>>)]) {
         let mut seen: HashMap<&str, usize> = HashMap::new();
         for (_, id) in rules {
@@ -278,6 +425,13 @@ impl Reader<'_> {
         Location {
             path: self.source.path.as_str().into(),
             line: self.source.line(span.start),
+        }
+    }
+
+    fn span(&self, span: &Range<usize>) -> Span {
+        Span {
+            source: self.mistakes.source,
+            bytes: span.clone(),
         }
     }
 
@@ -323,491 +477,5 @@ impl Reader<'_> {
             }
         }
         (kinds, unscanned)
-    }
-
-    fn place(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef], all_scanned: bool) -> Where {
-        let zones = fields.texts("zone", &mut self.mistakes);
-        let projects = fields.texts("project", &mut self.mistakes);
-        for (key, list, sort) in [
-            ("zone", &zones, PlaceSort::Zone),
-            ("project", &projects, PlaceSort::Project),
-        ] {
-            let Some(first) = list.as_ref().and_then(|list| list.first()) else {
-                continue;
-            };
-            let elsewhere = kinds.iter().find(|kind| kind.0.place != sort);
-            if let Some(kind) = elsewhere.filter(|_| all_scanned) {
-                self.mistakes.error(
-                    first.span.clone(),
-                    format!("`{key}` does not apply to {kind}"),
-                    format!("a {} is in no {key}", kind.0.noun),
-                    Some(format!(
-                        "leave `{key}` away, or write a rule of its own for {kind}"
-                    )),
-                );
-            }
-        }
-        let plain = |list: Option<Vec<At<String>>>| {
-            list.map(|list| list.into_iter().map(|item| item.value).collect())
-        };
-        Where {
-            zones: plain(zones),
-            projects: plain(projects),
-        }
-    }
-
-    fn template(&mut self, text: &At<String>, words: &Words) -> Option<(Template, Template)> {
-        let both = Template::parse(&text.value, words, false)
-            .and_then(|exact| Ok((exact, Template::parse(&text.value, words, true)?)));
-        both.map_err(|error| {
-            let span = self.within(text, error.span);
-            self.mistakes
-                .error(span, error.message, "here", Some(error.help));
-        })
-        .ok()
-    }
-
-    /// The bytes of a part of a string, if the file writes it without escapes.
-    fn within(&self, text: &At<String>, part: Range<usize>) -> Range<usize> {
-        let start = text.span.start + 1;
-        let literal = self.source.text.get(start..start + text.value.len());
-        if literal == Some(&text.value) {
-            start + part.start..start + part.end
-        } else {
-            text.span.clone()
-        }
-    }
-
-    fn pattern(&mut self, text: &At<String>, words: &Words) -> Option<(Pattern, Pattern)> {
-        if text.value.contains('{') {
-            let (exact, caseless) = self.template(text, words)?;
-            return Some((Pattern::Template(exact), Pattern::Template(caseless)));
-        }
-        if text.value.is_empty() {
-            self.mistakes.error(
-                text.span.clone(),
-                "an empty name matches nothing",
-                "empty",
-                None,
-            );
-            return None;
-        }
-        let glob = |text: &str, caseless| Pattern::Glob {
-            text: text.into(),
-            caseless,
-        };
-        Some((
-            glob(&text.value, false),
-            glob(&text.value.to_ascii_lowercase(), true),
-        ))
-    }
-
-    fn protect(&mut self, mut fields: Fields<'_>, words: &Words) -> Option<Protect> {
-        let names = fields.texts("kind", &mut self.mistakes);
-        let (kinds, unscanned) = names
-            .as_ref()
-            .map(|names| self.kinds(names))
-            .unwrap_or_default();
-        let all_scanned = unscanned.is_empty();
-        let place = self.place(&mut fields, &kinds, all_scanned && names.is_some());
-        let patterns = fields.texts("name", &mut self.mistakes);
-        let given = patterns.is_some();
-        let patterns: Option<Vec<_>> = patterns.map(|patterns| {
-            patterns
-                .iter()
-                .filter_map(|text| self.pattern(text, words))
-                .collect()
-        });
-        let (conditions, timing) = self.conditions(&mut fields, &kinds, all_scanned, &[]);
-        if timing != Timing::default() {
-            self.mistakes.error(
-                fields.span(),
-                "a `protect` entry knows no pull request",
-                "only rules can ask about its times",
-                None,
-            );
-        }
-        let reason = fields.text("reason", &mut self.mistakes);
-        let reason = fields.require(
-            "reason",
-            reason,
-            "say why, for whoever reads the report",
-            &mut self.mistakes,
-        );
-        let span = fields.span();
-        if names.is_none() && !given && conditions.is_empty() && !fields.has("branch") {
-            self.mistakes.error(
-                span.clone(),
-                "this [[protect]] says neither `kind` nor `name`",
-                "it would protect everything",
-                Some("name what it protects".to_owned()),
-            );
-        }
-        fields.end(&mut self.mistakes);
-        Some(Protect {
-            kinds: names.map(|_| kinds),
-            place,
-            names: patterns,
-            conditions,
-            reason: reason?.value.into(),
-            location: self.location(&span),
-        })
-    }
-
-    fn rule(
-        &mut self,
-        mut fields: Fields<'_>,
-        words: &Words,
-    ) -> (Option<Rule>, Option<At<String>>) {
-        let span = fields.span();
-        let id = fields.text("id", &mut self.mistakes);
-        let id = fields.require(
-            "id",
-            id,
-            "verdicts name the rule they come from",
-            &mut self.mistakes,
-        );
-        let names = fields.texts("kind", &mut self.mistakes);
-        let names = fields.require(
-            "kind",
-            names,
-            "such as kind = \"worker\"",
-            &mut self.mistakes,
-        );
-        let (kinds, unscanned) = names
-            .as_ref()
-            .map(|names| self.kinds(names))
-            .unwrap_or_default();
-        let all_scanned = unscanned.is_empty();
-        let place = self.place(&mut fields, &kinds, all_scanned);
-        let texts = fields.texts("name", &mut self.mistakes);
-        let texts = fields.require(
-            "name",
-            texts,
-            "such as name = \"{service}-preview-{pr}\"",
-            &mut self.mistakes,
-        );
-        let texts = texts.unwrap_or_default();
-        let templates: Vec<_> = texts
-            .iter()
-            .filter_map(|text| self.template(text, words))
-            .collect();
-        let except = fields
-            .texts("except", &mut self.mistakes)
-            .unwrap_or_default();
-        let except = except
-            .iter()
-            .filter_map(|text| self.pattern(text, words))
-            .collect();
-        let (conditions, timing) = self.conditions(&mut fields, &kinds, all_scanned, &templates);
-        let death = self.death(&mut fields);
-        let missing = self.choice(
-            &mut fields,
-            "missing",
-            &[("keep", Missing::Keep), ("dead", Missing::Dead)],
-        );
-        let grace = fields
-            .duration("grace", &mut self.mistakes)
-            .map(|grace| grace.value);
-        let action = self.action(&mut fields, &kinds, all_scanned);
-        self.sensible(&texts, &templates, death.as_ref(), &timing);
-        fields.end(&mut self.mistakes);
-        let rule = id.clone().map(|id| Rule {
-            id: id.value.into(),
-            kinds,
-            unscanned,
-            place,
-            templates,
-            except,
-            conditions,
-            timing,
-            death: death.map(|death| death.value).unwrap_or_default(),
-            missing: missing.unwrap_or_default(),
-            grace,
-            action,
-            location: self.location(&span),
-        });
-        (rule, id)
-    }
-
-    /// An event needs a number to happen to.
-    fn sensible(
-        &mut self,
-        texts: &[At<String>],
-        templates: &[(Template, Template)],
-        death: Option<&At<Death>>,
-        timing: &Timing,
-    ) {
-        let Some(death) = death else { return };
-        let needs_number = !death.value.events.is_empty()
-            || death
-                .value
-                .ages
-                .iter()
-                .any(|age| age.clock == AgeClock::Merged)
-            || *timing != Timing::default();
-        if !needs_number || templates.len() != texts.len() {
-            return;
-        }
-        for (text, (template, _)) in texts.iter().zip(templates) {
-            if !template.has_pull_request() {
-                self.mistakes.error(
-                    text.span.clone(),
-                    "this template captures no pull request",
-                    "no {pr} here",
-                    Some(
-                        "`dead-when` needs a {pr} to ask about; for names without one use \
-                         { older-than = \"…\", clock = \"created\" }"
-                            .to_owned(),
-                    ),
-                );
-            }
-        }
-    }
-
-    fn action(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef], all_scanned: bool) -> Action {
-        let span = fields.value_span("action");
-        let action = self.choice(
-            fields,
-            "action",
-            &[
-                ("delete", Action::Delete),
-                ("report", Action::Report),
-                ("expire", Action::Expire),
-            ],
-        );
-        let action = action.unwrap_or_default();
-        let cannot = kinds.iter().find(|kind| !kind.0.expires);
-        if let (Action::Expire, Some(kind), Some(span)) =
-            (action, cannot.filter(|_| all_scanned), span)
-        {
-            self.mistakes.error(
-                span,
-                format!("a {} cannot expire", kind.0.noun),
-                "only Neon branches can",
-                Some("use \"delete\" or \"report\"".to_owned()),
-            );
-        }
-        action
-    }
-
-    fn choice<T: Copy>(
-        &mut self,
-        fields: &mut Fields<'_>,
-        key: &'static str,
-        choices: &[(&'static str, T)],
-    ) -> Option<T> {
-        let text = fields.text(key, &mut self.mistakes)?;
-        let chosen = choices.iter().find(|(name, _)| *name == text.value);
-        if chosen.is_none() {
-            let known: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            self.mistakes.error(
-                text.span,
-                format!("`{key}` cannot be {:?}", text.value),
-                "unknown value",
-                Some(fields::suggestion(&text.value, &known)),
-            );
-        }
-        chosen.map(|(_, value)| *value)
-    }
-
-    fn death(&mut self, fields: &mut Fields<'_>) -> Option<At<Death>> {
-        let value = fields.take("dead-when");
-        let value = fields.require(
-            "dead-when",
-            value,
-            "such as dead-when = \"closed\"",
-            &mut self.mistakes,
-        )?;
-        let mut death = Death::default();
-        match value.get_ref() {
-            DeValue::Array(items) => {
-                if items.is_empty() {
-                    fields::wrong(
-                        "dead-when",
-                        value,
-                        "at least one condition",
-                        &mut self.mistakes,
-                    );
-                }
-                for item in items {
-                    self.one_death(item, &mut death);
-                }
-            }
-            _ => self.one_death(value, &mut death),
-        }
-        Some(At::new(death, value.span()))
-    }
-
-    fn one_death(&mut self, value: &Spanned<DeValue<'_>>, death: &mut Death) {
-        match value.get_ref() {
-            DeValue::String(text) => match text.as_ref() {
-                "closed" => death.events.push(Event::Closed),
-                "merged" => death.events.push(Event::Merged),
-                other => self.mistakes.error(
-                    value.span(),
-                    format!("`dead-when` cannot be {other:?}"),
-                    "unknown event",
-                    Some(fields::suggestion(other, &["closed", "merged"])),
-                ),
-            },
-            DeValue::Table(table) => {
-                let mut fields = Fields::new("`dead-when`", table, value.span());
-                let age = fields.duration("older-than", &mut self.mistakes);
-                let age = fields.require(
-                    "older-than",
-                    age,
-                    "such as { older-than = \"30d\", clock = \"created\" }",
-                    &mut self.mistakes,
-                );
-                let clock = self.choice(
-                    &mut fields,
-                    "clock",
-                    &[
-                        ("created", AgeClock::Created),
-                        ("changed", AgeClock::Changed),
-                        ("merged", AgeClock::Merged),
-                    ],
-                );
-                fields.end(&mut self.mistakes);
-                if let Some(age) = age {
-                    death.ages.push(Age {
-                        longer_than: age.value,
-                        clock: clock.unwrap_or(AgeClock::Created),
-                    });
-                }
-            }
-            _ => fields::wrong(
-                "dead-when",
-                value,
-                "\"closed\", \"merged\", { older-than = … } or a list of them",
-                &mut self.mistakes,
-            ),
-        }
-    }
-
-    fn conditions(
-        &mut self,
-        fields: &mut Fields<'_>,
-        kinds: &[KindRef],
-        all_scanned: bool,
-        templates: &[(Template, Template)],
-    ) -> (Vec<Condition>, Timing) {
-        let mut conditions = Vec::new();
-        let mut timing = Timing::default();
-        let Some(mut table) = fields.table("where", "`where`", &mut self.mistakes) else {
-            return (conditions, timing);
-        };
-        for (key, value) in table.rest() {
-            let flag = match value.get_ref() {
-                DeValue::Boolean(flag) => Some(*flag),
-                _ => None,
-            };
-            let slot = match key.value.as_str() {
-                "created-after-opened" => Some(&mut timing.created_after_opened),
-                "ended-after-created" => Some(&mut timing.ended_after_created),
-                _ => None,
-            };
-            if let Some(slot) = slot {
-                *slot = flag;
-                if flag.is_none() {
-                    fields::wrong(&key.value, value, "true or false", &mut self.mistakes);
-                }
-                continue;
-            }
-            conditions.extend(self.condition(&key, value, kinds, all_scanned, templates));
-        }
-        (conditions, timing)
-    }
-
-    fn condition(
-        &mut self,
-        key: &At<String>,
-        value: &Spanned<DeValue<'_>>,
-        kinds: &[KindRef],
-        all_scanned: bool,
-        templates: &[(Template, Template)],
-    ) -> Option<Condition> {
-        let mut about = None;
-        for kind in kinds {
-            let found = kind
-                .0
-                .attributes
-                .iter()
-                .find(|about| about.key == key.value);
-            if found.is_none() {
-                let mut known: Vec<_> = kind.0.attributes.iter().map(|about| about.key).collect();
-                known.extend(["created-after-opened", "ended-after-created"]);
-                self.mistakes.error(
-                    key.span.clone(),
-                    format!("a {} has no `{}` to ask about", kind.0.noun, key.value),
-                    "unknown attribute",
-                    Some(fields::suggestion(&key.value, &known)),
-                );
-                return None;
-            }
-            about = found;
-        }
-        let Some(about) = about else {
-            // Only kinds that are not scanned yet: nothing to check against.
-            if all_scanned {
-                self.mistakes.error(
-                    key.span.clone(),
-                    "`where` needs a `kind` whose attributes it asks about",
-                    "no kind",
-                    None,
-                );
-            }
-            return None;
-        };
-        let test = match about.sort {
-            AttributeSort::Flag => match value.get_ref() {
-                DeValue::Boolean(flag) => Test::Flag(*flag),
-                _ => {
-                    fields::wrong(&key.value, value, "true or false", &mut self.mistakes);
-                    return None;
-                }
-            },
-            AttributeSort::Text | AttributeSort::Host | AttributeSort::List => {
-                let texts = fields::texts(&key.value, value, &mut self.mistakes)?;
-                self.captures_exist(&texts, templates);
-                let word = about
-                    .words
-                    .iter()
-                    .find(|(word, _)| texts.len() == 1 && texts[0].value == *word);
-                let texts = texts.into_iter().map(|text| text.value.into()).collect();
-                match (word, about.sort) {
-                    (Some((_, flag)), _) => Test::Word(flag),
-                    (None, AttributeSort::List) => Test::AllOf(texts),
-                    (None, _) => Test::AnyOf(texts),
-                }
-            }
-        };
-        Some(Condition {
-            key: about.key,
-            sort: about.sort,
-            test,
-        })
-    }
-
-    /// A condition may use what every template of its rule captures.
-    fn captures_exist(&mut self, texts: &[At<String>], templates: &[(Template, Template)]) {
-        for text in texts {
-            for part in text.value.split('{').skip(1) {
-                let name = part.split('}').next().unwrap_or_default();
-                let everywhere = !templates.is_empty()
-                    && templates
-                        .iter()
-                        .all(|(template, _)| template.capture_names().contains(name));
-                if !everywhere {
-                    self.mistakes.error(
-                        text.span.clone(),
-                        format!("{{{name}}} is not captured by this rule's `name`"),
-                        "unknown capture",
-                        Some("a condition may use {pr} and listed words of the name".to_owned()),
-                    );
-                }
-            }
-        }
     }
 }

@@ -1,8 +1,10 @@
 //! Rules and `protect` entries, and how they read a resource.
 
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Location;
 use super::glob;
@@ -16,6 +18,21 @@ pub enum Event {
     Closed,
     /// Its pull request was merged.
     Merged,
+    /// Its git branch is gone.
+    BranchGone,
+    /// Its Actions run has completed.
+    RunFinished,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Merged => "merged",
+            Self::BranchGone => "branch-gone",
+            Self::RunFinished => "run-finished",
+        })
+    }
 }
 
 /// From when an age counts.
@@ -27,6 +44,31 @@ pub enum AgeClock {
     Changed,
     /// The merge of its pull request.
     Merged,
+    /// When it was last used.
+    Active,
+    /// The time that its name says.
+    Named,
+}
+
+impl fmt::Display for AgeClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Merged => "merged",
+            Self::Active => "active",
+            Self::Named => "named",
+        })
+    }
+}
+
+/// What the templates of a rule are matched against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// The resource's name.
+    Name,
+    /// The git branch that the resource carries.
+    Branch,
 }
 
 /// An age that makes a resource dead.
@@ -117,7 +159,7 @@ impl Condition {
             (Test::Flag(wanted), Attribute::Flag(flag)) => wanted == flag,
             (Test::AnyOf(texts), Attribute::Text(value)) => texts
                 .iter()
-                .any(|text| self.same(&fill(text, captures), value)),
+                .any(|text| self.same(&captures.fill(text), value)),
             (Test::AllOf(texts), Attribute::List(values)) => {
                 texts.iter().all(|text| values.contains(text))
             }
@@ -135,21 +177,6 @@ impl Condition {
     }
 }
 
-/// The text with captures of the name put in.
-fn fill<'a>(text: &'a str, captures: &Captures) -> std::borrow::Cow<'a, str> {
-    if !text.contains('{') {
-        return text.into();
-    }
-    let mut filled = text.to_owned();
-    if let Some(number) = captures.pull_request {
-        filled = filled.replace("{pr}", &number.to_string());
-    }
-    for (name, word) in &captures.words {
-        filled = filled.replace(&format!("{{{name}}}"), word);
-    }
-    filled.into()
-}
-
 /// A name in `protect` and `except`: a glob, or a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pattern {
@@ -163,6 +190,9 @@ pub(crate) enum Pattern {
     /// As in a rule.
     Template(Template),
 }
+
+/// A pattern for names with case and one for names without.
+pub(crate) type Patterns = (Pattern, Pattern);
 
 impl Pattern {
     fn matches(&self, name: &str) -> bool {
@@ -218,10 +248,12 @@ pub struct Rule {
     pub unscanned: Vec<&'static str>,
     /// Where it applies.
     pub place: Where,
-    /// Templates without case for DNS names, with case for others.
+    /// What the templates are matched against.
+    pub subject: Subject,
+    /// Templates for names with case and for names without.
     pub(super) templates: Vec<(Template, Template)>,
     /// What it does not read.
-    pub(super) except: Vec<(Pattern, Pattern)>,
+    pub(super) except: Vec<Patterns>,
     /// Conditions on attributes.
     pub conditions: Vec<Condition>,
     /// Conditions on times.
@@ -236,6 +268,17 @@ pub struct Rule {
     pub action: Action,
     /// Where it stands.
     pub location: Location,
+    /// The bytes of its file that it takes.
+    pub span: Span,
+}
+
+/// Bytes of a policy file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Index of the file among the sources.
+    pub source: usize,
+    /// The bytes.
+    pub bytes: Range<usize>,
 }
 
 /// What a rule takes a name for.
@@ -243,6 +286,8 @@ pub struct Rule {
 pub struct Reading {
     /// What the name says it belongs to.
     pub claim: Claim,
+    /// The time that the name says.
+    pub named: Option<DateTime<Utc>>,
     /// A condition that the answer cannot tell.
     pub untold: Option<&'static str>,
     /// Whether the template spells out the backup that the name looks like.
@@ -256,6 +301,13 @@ impl Rule {
         if !self.kinds.contains(&resource.kind) || !self.place.covers(&resource.place) {
             return Vec::new();
         }
+        let text = match self.subject {
+            Subject::Name => &*resource.name,
+            Subject::Branch => match branch(resource) {
+                Ok(text) => text,
+                Err(untold) => return vec![Reading::untold(untold)],
+            },
+        };
         let mut readings = Vec::new();
         for (template, caseless) in &self.templates {
             let template = if resource.kind.0.caseless {
@@ -263,27 +315,29 @@ impl Rule {
             } else {
                 template
             };
-            self.read_as(template, resource, &mut readings);
+            self.read_as(template, text, resource, &mut readings);
         }
-        if !readings.is_empty() && covered(&self.except, resource) {
+        if !readings.is_empty() && covered(&self.except, text, resource.kind) {
             return Vec::new();
         }
         readings
     }
 
-    fn read_as(&self, template: &Template, resource: &Resource, readings: &mut Vec<Reading>) {
+    fn read_as(
+        &self,
+        template: &Template,
+        text: &str,
+        resource: &Resource,
+        readings: &mut Vec<Reading>,
+    ) {
         let spells_backup = || {
             backup_pattern(&resource.name)
                 .is_some_and(|pattern| template.spells(pattern.trim_matches('*')))
         };
-        let ways = match template.fit(&resource.name) {
+        let ways = match template.fit(text) {
             Fits::Ways(ways) => ways,
             Fits::TooMany => {
-                readings.push(Reading {
-                    claim: Claim::Itself,
-                    untold: Some("name"),
-                    spells_backup: false,
-                });
+                readings.push(Reading::untold("name"));
                 return;
             }
         };
@@ -303,6 +357,7 @@ impl Rule {
             }
             let reading = Reading {
                 claim: captures.claim(),
+                named: captures.named,
                 untold,
                 spells_backup: spells_backup(),
             };
@@ -312,25 +367,67 @@ impl Rule {
         }
     }
 
-    /// Whether the verdict depends on what the name claims to belong to; an
-    /// age of the resource alone asks nothing.
-    pub fn asks_about_claim(&self) -> bool {
+    /// Whether the verdict depends on what the name claims to belong to. An age
+    /// alone asks nothing about numbers and runs, but a branch or slug must
+    /// always be given by something known, or the name was not read.
+    pub fn asks_about(&self, claim: &Claim) -> bool {
+        match claim {
+            Claim::Itself => false,
+            Claim::Branch(_) | Claim::Slug { .. } => true,
+            Claim::PullRequest(_) | Claim::Run(_) => self.asks_about_ends(),
+        }
+    }
+
+    /// Whether the verdict depends on how a pull request or run ended.
+    fn asks_about_ends(&self) -> bool {
+        let by_merge = |age: &Age| age.clock == AgeClock::Merged;
         !self.death.events.is_empty()
-            || self
-                .death
-                .ages
-                .iter()
-                .any(|age| age.clock == AgeClock::Merged)
+            || self.death.ages.iter().any(by_merge)
             || self.timing != Timing::default()
+    }
+
+    /// Whether any verdict of this rule may depend on GitHub.
+    pub fn asks_github(&self) -> bool {
+        self.asks_about_ends()
+            || self
+                .templates
+                .iter()
+                .any(|(template, _)| template.has_head())
+    }
+
+    /// Whether it asks when a resource was last active.
+    pub fn asks_about_activity(&self) -> bool {
+        let by_activity = |age: &Age| age.clock == AgeClock::Active;
+        self.death.ages.iter().any(by_activity)
     }
 }
 
-fn covered(patterns: &[(Pattern, Pattern)], resource: &Resource) -> bool {
+impl Reading {
+    fn untold(key: &'static str) -> Self {
+        Self {
+            claim: Claim::Itself,
+            named: None,
+            untold: Some(key),
+            spells_backup: false,
+        }
+    }
+}
+
+/// The git branch that a resource carries; what is not told where it is not.
+fn branch(resource: &Resource) -> Result<&str, &'static str> {
+    let key = resource.kind.0.branch.unwrap_or("branch");
+    match resource.attribute(key) {
+        Some(Attribute::Text(branch)) => Ok(branch),
+        _ => Err(key),
+    }
+}
+
+fn covered(patterns: &[Patterns], text: &str, kind: KindRef) -> bool {
     patterns.iter().any(|(pattern, caseless)| {
-        if resource.kind.0.caseless {
-            caseless.matches(&resource.name)
+        if kind.0.caseless {
+            caseless.matches(text)
         } else {
-            pattern.matches(&resource.name)
+            pattern.matches(text)
         }
     })
 }
@@ -343,13 +440,17 @@ pub struct Protect {
     /// Where it applies.
     pub place: Where,
     /// The names; all without any.
-    pub(super) names: Option<Vec<(Pattern, Pattern)>>,
+    pub(super) names: Option<Vec<Patterns>>,
+    /// The git branches that they carry; all without any.
+    pub(super) branches: Option<Vec<Patterns>>,
     /// Conditions on attributes.
     pub conditions: Vec<Condition>,
     /// Why, in the owner's words.
     pub reason: Arc<str>,
     /// Where it stands.
     pub location: Location,
+    /// The bytes of its file that it takes.
+    pub span: Span,
 }
 
 /// Whether a `protect` entry covers a resource.
@@ -372,11 +473,20 @@ impl Protect {
             || self
                 .names
                 .as_ref()
-                .is_some_and(|names| !covered(names, resource))
+                .is_some_and(|names| !covered(names, &resource.name, resource.kind))
         {
             return Coverage::No;
         }
         let mut coverage = Coverage::Yes;
+        if let Some(branches) = &self.branches {
+            match branch(resource) {
+                Ok(text) if covered(branches, text, resource.kind) => {}
+                Ok(_) => return Coverage::No,
+                // A kind without branches is not what the entry means.
+                Err(_) if resource.kind.0.branch.is_none() => return Coverage::No,
+                Err(key) => coverage = Coverage::CannotTell(key),
+            }
+        }
         for condition in &self.conditions {
             match condition.holds(resource, &Captures::default()) {
                 Some(true) => {}

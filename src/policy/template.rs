@@ -1,14 +1,36 @@
 //! Templates of names: literals, listed words and typed captures, matched
 //! whole.
 
+mod date;
+mod matching;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{Claim, PullRequestNumber};
+use chrono::{DateTime, Utc};
+
+use self::date::DateFormat;
+use super::slug::Slug;
+use crate::model::Claim;
 
 /// The listed words of a policy file.
 pub type Words = BTreeMap<String, Arc<[Box<str>]>>;
+
+/// The slug functions of a policy file.
+pub type Slugs = BTreeMap<String, Arc<Slug>>;
+
+/// What a template may refer to.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// The lists under `[words]`.
+    pub words: Words,
+    /// The functions under `[slug.…]`.
+    pub slugs: Slugs,
+}
+
+/// The names of captures, which no list of words may take.
+pub(super) const CAPTURES: [&str; 7] = ["pr", "run", "branch", "slug", "epoch", "date", "any"];
 
 /// A name that fits in more ways than this is not read as anything.
 const MOST_READINGS: usize = 64;
@@ -21,24 +43,95 @@ enum Part {
         words: Arc<[Box<str>]>,
     },
     PullRequest,
+    Run,
+    Epoch,
+    Date(Arc<DateFormat>),
     Any(Option<Characters>),
+    Branch {
+        /// How the branch begins.
+        prefix: Box<str>,
+    },
+    Slug(Arc<Slug>),
 }
 
-/// The characters that a limited `{any:…}` takes.
+impl Part {
+    /// Whether it takes text of any length, so that a name may be split in
+    /// several ways.
+    fn is_text(&self) -> bool {
+        matches!(self, Self::Any(_) | Self::Branch { .. } | Self::Slug(_))
+    }
+
+    /// Whether it says what a name belongs to.
+    fn claims(&self) -> bool {
+        matches!(
+            self,
+            Self::PullRequest | Self::Run | Self::Branch { .. } | Self::Slug(_)
+        )
+    }
+
+    /// Whether it says a time.
+    fn names_time(&self) -> bool {
+        matches!(self, Self::Epoch | Self::Date(_))
+    }
+
+    /// The fewest bytes that it takes.
+    fn shortest(&self) -> usize {
+        match self {
+            Self::Literal(literal) => literal.len(),
+            Self::Word { words, .. } => words.iter().map(|word| word.len()).min().unwrap_or(0),
+            Self::Branch { prefix } => prefix.len().max(1),
+            Self::Epoch => 10,
+            Self::PullRequest | Self::Run | Self::Date(_) | Self::Any(_) | Self::Slug(_) => 1,
+        }
+    }
+}
+
+/// A set of characters, as `{any:…}` and `keep` write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Characters(Vec<(char, char)>);
+pub struct Characters(Vec<(char, char)>);
 
 impl Characters {
-    fn contains(&self, c: char) -> bool {
+    /// Reads ranges and single characters; `-` first or last is itself.
+    pub fn parse(text: &str) -> Option<Self> {
+        let letters: Vec<char> = text.chars().collect();
+        let mut ranges = Vec::new();
+        let mut at = 0;
+        while let Some(&low) = letters.get(at) {
+            match (letters.get(at + 1), letters.get(at + 2)) {
+                (Some('-'), Some(&high)) => {
+                    if low > high {
+                        return None;
+                    }
+                    ranges.push((low, high));
+                    at += 3;
+                }
+                _ => {
+                    ranges.push((low, low));
+                    at += 1;
+                }
+            }
+        }
+        (!ranges.is_empty()).then_some(Self(ranges))
+    }
+
+    /// Whether a character is among them.
+    pub fn contains(&self, c: char) -> bool {
         self.0.iter().any(|(low, high)| (*low..=*high).contains(&c))
+    }
+
+    /// The ranges, both ends included.
+    pub(super) fn ranges(&self) -> &[(char, char)] {
+        &self.0
     }
 }
 
 /// What a name was read as.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Captures {
-    /// The pull request's number.
-    pub pull_request: Option<PullRequestNumber>,
+    /// What the name says it belongs to.
+    pub claim: Option<Claim>,
+    /// The time that the name says.
+    pub named: Option<DateTime<Utc>>,
     /// The listed words, by the name of their list, in order.
     pub words: Vec<(Box<str>, Box<str>)>,
 }
@@ -46,7 +139,32 @@ pub struct Captures {
 impl Captures {
     /// What the name claims to belong to.
     pub fn claim(&self) -> Claim {
-        self.pull_request.map_or(Claim::Itself, Claim::PullRequest)
+        self.claim.clone().unwrap_or(Claim::Itself)
+    }
+
+    /// The text of a condition with what was captured put in.
+    pub(super) fn fill<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
+        if !text.contains('{') {
+            return text.into();
+        }
+        let mut filled = text.to_owned();
+        let claimed = match &self.claim {
+            Some(Claim::PullRequest(number)) => Some(("{pr}".to_owned(), number.to_string())),
+            Some(Claim::Run(run)) => Some(("{run}".to_owned(), run.to_string())),
+            Some(Claim::Branch(branch)) => Some(("{branch}".to_owned(), branch.to_string())),
+            Some(Claim::Slug { function, text }) => {
+                Some((format!("{{slug:{function}}}"), text.to_string()))
+            }
+            Some(Claim::Itself) | None => None,
+        };
+        let words = self
+            .words
+            .iter()
+            .map(|(name, word)| (format!("{{{name}}}"), word.to_string()));
+        for (capture, value) in words.chain(claimed) {
+            filled = filled.replace(&capture, &value);
+        }
+        filled.into()
     }
 }
 
@@ -70,6 +188,15 @@ pub struct TemplateError {
     pub help: String,
 }
 
+/// What else keeps a template from matching too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// Its own text has to.
+    Itself,
+    /// The rule's literal `project` does (for `branch` templates).
+    Project,
+}
+
 /// A template, matched against whole names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
@@ -77,7 +204,7 @@ pub struct Template {
     caseless: bool,
     /// The shortest name that could fit, in bytes.
     shortest: usize,
-    has_any: bool,
+    has_text: bool,
     literal_text: Box<str>,
 }
 
@@ -87,14 +214,21 @@ impl Template {
     /// # Errors
     ///
     /// What is wrong, at the place.
-    pub fn parse(text: &str, words: &Words, caseless: bool) -> Result<Self, TemplateError> {
-        let parts = parse(text, words, caseless)?;
+    pub fn parse(
+        text: &str,
+        names: &Names,
+        caseless: bool,
+        anchor: Anchor,
+    ) -> Result<Self, TemplateError> {
+        let parts = parse(text, names, caseless)?;
         let anchored = parts.iter().any(|part| match part {
             Part::Literal(literal) => literal.chars().count() >= 3,
+            // The beginning of a branch is literal text as well.
+            Part::Branch { prefix } => prefix.chars().count() >= 3,
             Part::Word { .. } => true,
-            Part::PullRequest | Part::Any(_) => false,
+            _ => false,
         });
-        if !anchored {
+        if !anchored && anchor == Anchor::Itself {
             return Err(TemplateError {
                 message: "this template matches too much".to_owned(),
                 span: 0..text.len(),
@@ -102,30 +236,21 @@ impl Template {
                     .to_owned(),
             });
         }
-        let shortest = parts
-            .iter()
-            .map(|part| match part {
-                Part::Literal(literal) => literal.len(),
-                Part::Word { words, .. } => words.iter().map(|word| word.len()).min().unwrap_or(0),
-                Part::PullRequest | Part::Any(_) => 1,
-            })
-            .sum();
         let literal_text = parts
             .iter()
             .map(|part| match part {
                 Part::Literal(literal) => literal.as_ref(),
                 // Keeps literals apart that are apart in the template.
-                Part::Word { .. } | Part::PullRequest | Part::Any(_) => "\0",
+                _ => "\0",
             })
             .collect::<String>()
             .into();
-        let has_any = parts.iter().any(|part| matches!(part, Part::Any(_)));
         Ok(Self {
-            parts,
             caseless,
-            shortest,
-            has_any,
+            shortest: parts.iter().map(Part::shortest).sum(),
+            has_text: parts.iter().any(Part::is_text),
             literal_text,
+            parts,
         })
     }
 
@@ -134,270 +259,48 @@ impl Template {
         self.parts.contains(&Part::PullRequest)
     }
 
+    /// Whether the template captures the id of an Actions run.
+    pub fn has_run(&self) -> bool {
+        self.parts.contains(&Part::Run)
+    }
+
+    /// Whether the template captures a git branch, or a slug of one.
+    pub fn has_head(&self) -> bool {
+        self.parts
+            .iter()
+            .any(|part| matches!(part, Part::Branch { .. } | Part::Slug(_)))
+    }
+
+    /// Whether the template captures a time.
+    pub fn names_time(&self) -> bool {
+        self.parts.iter().any(Part::names_time)
+    }
+
     /// Whether the template's own text spells a marker.
     pub fn spells(&self, marker: &str) -> bool {
         self.literal_text.contains(marker)
     }
 
-    /// The names of the captures that a condition may use.
-    pub fn capture_names(&self) -> BTreeSet<&str> {
+    /// The captures that a condition may use, as it writes them.
+    pub fn capture_names(&self) -> BTreeSet<String> {
         self.parts
             .iter()
             .filter_map(|part| match part {
-                Part::PullRequest => Some("pr"),
-                Part::Word { name, .. } => Some(name),
-                Part::Literal(_) | Part::Any(_) => None,
-            })
-            .collect()
-    }
-
-    /// Whether a name surely does not fit, told without any work.
-    #[inline]
-    fn surely_not(&self, name: &str) -> bool {
-        if name.len() < self.shortest {
-            return true;
-        }
-        let name = name.as_bytes();
-        let same = |literal: &str, part: &[u8]| {
-            if self.caseless {
-                part.eq_ignore_ascii_case(literal.as_bytes())
-            } else {
-                part == literal.as_bytes()
-            }
-        };
-        if let Some(Part::Literal(first)) = self.parts.first()
-            && !same(first, &name[..first.len()])
-        {
-            return true;
-        }
-        matches!(self.parts.last(), Some(Part::Literal(last)) if !same(last, &name[name.len() - last.len()..]))
-    }
-
-    /// Reads a name, in every way in which it fits.
-    pub fn fit(&self, name: &str) -> Fits {
-        if self.surely_not(name) {
-            return Fits::Ways(Vec::new());
-        }
-        let lower;
-        let name = if self.caseless {
-            lower = name.to_ascii_lowercase();
-            &lower
-        } else {
-            name
-        };
-        if !self.has_any {
-            let mut found = Vec::new();
-            self.plainly(0, name, 0, &mut Captures::default(), &mut found);
-            found.sort_unstable();
-            found.dedup();
-            return if found.len() > MOST_READINGS {
-                Fits::TooMany
-            } else {
-                Fits::Ways(found)
-            };
-        }
-        let Some(finishes) = self.finishes(name) else {
-            return Fits::Ways(Vec::new());
-        };
-        let mut search = Search {
-            template: self,
-            name,
-            finishes,
-            visited: BTreeSet::new(),
-            found: BTreeSet::new(),
-        };
-        if search.from(0, 0, &Captures::default()) {
-            Fits::Ways(search.found.into_iter().collect())
-        } else {
-            Fits::TooMany
-        }
-    }
-
-    /// Reads a name by a template without `{any}`, where only words that begin
-    /// alike leave a choice.
-    fn plainly(
-        &self,
-        index: usize,
-        name: &str,
-        at: usize,
-        captures: &mut Captures,
-        found: &mut Vec<Captures>,
-    ) {
-        let Some(part) = self.parts.get(index) else {
-            if at == name.len() && found.len() <= MOST_READINGS {
-                found.push(captures.clone());
-            }
-            return;
-        };
-        match part {
-            Part::Literal(literal) => {
-                if name[at..].starts_with(&**literal) {
-                    self.plainly(index + 1, name, at + literal.len(), captures, found);
-                }
-            }
-            Part::PullRequest => {
-                if let Some((number, end)) = number(name, at) {
-                    captures.pull_request = Some(number);
-                    self.plainly(index + 1, name, end, captures, found);
-                    captures.pull_request = None;
-                }
-            }
-            Part::Word { name: list, words } => {
-                for word in words.iter().filter(|word| name[at..].starts_with(&***word)) {
-                    captures.words.push((list.clone(), word.clone()));
-                    self.plainly(index + 1, name, at + word.len(), captures, found);
-                    captures.words.pop();
-                }
-            }
-            // Not reached: such templates are read by the search below.
-            Part::Any(_) => {}
-        }
-    }
-
-    /// For each part the positions from which it and all after it fit to the
-    /// end; none when the whole does not. Linear in the name for each part, so
-    /// hostile names cost no more than long ones.
-    fn finishes(&self, name: &str) -> Option<Vec<Vec<bool>>> {
-        let length = name.len();
-        let mut table = vec![vec![false; length + 1]; self.parts.len() + 1];
-        table[self.parts.len()][length] = true;
-        for (index, part) in self.parts.iter().enumerate().rev() {
-            let (head, tail) = table.split_at_mut(index + 1);
-            let (here, next) = (&mut head[index], &tail[0]);
-            match part {
-                Part::Any(characters) => {
-                    // From the end: a character that may be taken, followed by
-                    // the rest or by more of this part.
-                    for (at, c) in name.char_indices().rev() {
-                        let allowed = characters.as_ref().is_none_or(|set| set.contains(c));
-                        let after = at + c.len_utf8();
-                        here[at] = allowed && (next[after] || here[after]);
-                    }
-                    here[length] = false;
-                }
-                Part::Literal(_) | Part::Word { .. } | Part::PullRequest => {
-                    for at in (0..=length).filter(|at| name.is_char_boundary(*at)) {
-                        here[at] = ends(part, name, at).any(|end| next[end]);
-                    }
-                }
-            }
-        }
-        table[0][0].then_some(table)
-    }
-
-    /// Writes a name from captures; `{any}` becomes the given text.
-    #[cfg(test)]
-    fn expand(&self, number: PullRequestNumber, word: usize, any: &str) -> String {
-        self.parts
-            .iter()
-            .map(|part| match part {
-                Part::Literal(literal) => literal.to_string(),
-                Part::Word { words, .. } => words[word % words.len()].to_string(),
-                Part::PullRequest => number.to_string(),
-                Part::Any(_) => any.to_owned(),
+                Part::PullRequest => Some("pr".to_owned()),
+                Part::Run => Some("run".to_owned()),
+                Part::Branch { .. } => Some("branch".to_owned()),
+                Part::Slug(slug) => Some(format!("slug:{}", slug.name)),
+                Part::Word { name, .. } => Some(name.to_string()),
+                Part::Literal(_) | Part::Epoch | Part::Date(_) | Part::Any(_) => None,
             })
             .collect()
     }
 }
 
-/// Where a part other than `{any}` may end when it begins at a position.
-fn ends<'a>(part: &'a Part, name: &'a str, at: usize) -> Box<dyn Iterator<Item = usize> + 'a> {
-    let rest = &name[at..];
-    match part {
-        Part::Literal(literal) => Box::new(
-            rest.starts_with(&**literal)
-                .then(|| at + literal.len())
-                .into_iter(),
-        ),
-        Part::Word { words, .. } => Box::new(
-            words
-                .iter()
-                .filter(move |word| rest.starts_with(&***word))
-                .map(move |word| at + word.len()),
-        ),
-        Part::PullRequest => Box::new(number(name, at).map(|(_, end)| end).into_iter()),
-        Part::Any(_) => Box::new(std::iter::empty()),
-    }
-}
-
-/// The number that begins at a position, taken whole: no digit stands beside
-/// it.
-fn number(name: &str, at: usize) -> Option<(PullRequestNumber, usize)> {
-    let bytes = name.as_bytes();
-    if at > 0 && bytes[at - 1].is_ascii_digit() {
-        return None;
-    }
-    let digits = bytes[at..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    let end = at + digits;
-    PullRequestNumber::parse(name.get(at..end)?).map(|number| (number, end))
-}
-
-/// Walks all ways that lead to the end, each state once.
-struct Search<'a> {
-    template: &'a Template,
-    name: &'a str,
-    finishes: Vec<Vec<bool>>,
-    visited: BTreeSet<(usize, usize, Captures)>,
-    found: BTreeSet<Captures>,
-}
-
-impl Search<'_> {
-    /// Whether the ways from here could all be told.
-    fn from(&mut self, index: usize, at: usize, captures: &Captures) -> bool {
-        let Some(part) = self.template.parts.get(index) else {
-            self.found.insert(captures.clone());
-            return self.found.len() <= MOST_READINGS;
-        };
-        if !self.visited.insert((index, at, captures.clone())) {
-            return true;
-        }
-        if self.visited.len() > MOST_READINGS * 1_024 {
-            return false;
-        }
-        match part {
-            Part::Literal(literal) => self.step(index, at + literal.len(), captures),
-            Part::PullRequest => number(self.name, at).is_none_or(|(number, end)| {
-                let mut captures = captures.clone();
-                captures.pull_request = Some(number);
-                self.step(index, end, &captures)
-            }),
-            Part::Word { name, words } => words.iter().all(|word| {
-                if !self.name[at..].starts_with(&**word) {
-                    return true;
-                }
-                let mut captures = captures.clone();
-                captures.words.push((name.clone(), word.clone()));
-                self.step(index, at + word.len(), &captures)
-            }),
-            Part::Any(characters) => {
-                let text = &self.name[at..];
-                for (offset, c) in text.char_indices() {
-                    if characters.as_ref().is_some_and(|set| !set.contains(c)) {
-                        break;
-                    }
-                    if !self.step(index, at + offset + c.len_utf8(), captures) {
-                        return false;
-                    }
-                }
-                true
-            }
-        }
-    }
-
-    fn step(&mut self, index: usize, end: usize, captures: &Captures) -> bool {
-        let leads_on = self.finishes[index + 1].get(end).copied().unwrap_or(false);
-        !leads_on || self.from(index + 1, end, captures)
-    }
-}
-
-fn parse(text: &str, words: &Words, caseless: bool) -> Result<Vec<Part>, TemplateError> {
-    let mut parts = Vec::new();
+fn parse(text: &str, names: &Names, caseless: bool) -> Result<Vec<Part>, TemplateError> {
+    let mut parts: Vec<Part> = Vec::new();
     let mut at = 0;
     let mut literal = String::new();
-    let mut numbers = 0;
     while let Some(c) = text[at..].chars().next() {
         match c {
             '{' => {
@@ -412,13 +315,20 @@ fn parse(text: &str, words: &Words, caseless: bool) -> Result<Vec<Part>, Templat
                     parts.push(Part::Literal(std::mem::take(&mut literal).into()));
                 }
                 let span = at..at + length + 1;
-                let part = capture(&text[at + 1..at + length], span.clone(), words, caseless)?;
-                numbers += usize::from(part == Part::PullRequest);
-                if numbers > 1 {
+                let part = capture(&text[at + 1..at + length], span.clone(), names, caseless)?;
+                if part.claims() && parts.iter().any(Part::claims) {
                     return Err(TemplateError {
-                        message: "a template has at most one {pr}".to_owned(),
+                        message: "a template has at most one of {pr}, {run}, {branch} and {slug}"
+                            .to_owned(),
                         span,
                         help: "use {any} for the other, or write two templates".to_owned(),
+                    });
+                }
+                if part.names_time() && parts.iter().any(Part::names_time) {
+                    return Err(TemplateError {
+                        message: "a template has at most one time".to_owned(),
+                        span,
+                        help: "use {any:0-9} for the other".to_owned(),
                     });
                 }
                 parts.push(part);
@@ -446,185 +356,95 @@ fn parse(text: &str, words: &Words, caseless: bool) -> Result<Vec<Part>, Templat
 fn capture(
     text: &str,
     span: Range<usize>,
-    words: &Words,
+    names: &Names,
     caseless: bool,
 ) -> Result<Part, TemplateError> {
     let (name, argument) = text
         .split_once(':')
         .map_or((text, None), |(name, argument)| (name, Some(argument)));
+    let lower = |text: &str| -> Box<str> {
+        if caseless {
+            text.to_ascii_lowercase().into()
+        } else {
+            text.into()
+        }
+    };
+    let refuse = |message: String, help: String| TemplateError {
+        message,
+        span: span.clone(),
+        help,
+    };
     match (name, argument) {
         ("pr", None) => Ok(Part::PullRequest),
+        ("run", None) => Ok(Part::Run),
+        ("epoch", None) => Ok(Part::Epoch),
         ("any", None) => Ok(Part::Any(None)),
-        ("any", Some(set)) => characters(set)
+        ("any", Some(set)) => Characters::parse(set)
             .map(Some)
             .map(Part::Any)
-            .ok_or(TemplateError {
-                message: format!("{set:?} is not a set of characters"),
-                span,
-                help: "write ranges and single characters, such as {any:a-z0-9}".to_owned(),
+            .ok_or_else(|| {
+                refuse(
+                    format!("{set:?} is not a set of characters"),
+                    "write ranges and single characters, such as {any:a-z0-9}".to_owned(),
+                )
             }),
-        (name, None) if words.contains_key(name) => {
-            let list = &words[name];
-            let words = if caseless {
-                list.iter()
-                    .map(|word| word.to_ascii_lowercase().into())
-                    .collect()
-            } else {
-                list.clone()
-            };
+        ("branch", prefix) => Ok(Part::Branch {
+            prefix: lower(prefix.unwrap_or_default()),
+        }),
+        ("date", Some(format)) => DateFormat::parse(format)
+            .map(Arc::new)
+            .map(Part::Date)
+            .ok_or_else(|| {
+                refuse(
+                    format!("{format:?} does not tell a day"),
+                    "write year, month and day as strftime does, such as {date:%Y%m%d-%H%M%S}"
+                        .to_owned(),
+                )
+            }),
+        ("date", None) => Err(refuse(
+            "{date} needs a format".to_owned(),
+            "such as {date:%Y%m%d-%H%M%S}".to_owned(),
+        )),
+        ("slug", Some(name)) => names
+            .slugs
+            .get(name)
+            .cloned()
+            .map(Part::Slug)
+            .ok_or_else(|| {
+                let known: Vec<_> = names.slugs.keys().map(String::as_str).collect();
+                let help = if known.is_empty() {
+                    format!("describe it under [slug.{name}]")
+                } else {
+                    super::fields::suggestion(name, &known)
+                };
+                refuse(format!("there is no slug function {name:?}"), help)
+            }),
+        ("slug", None) => Err(refuse(
+            "{slug} needs the name of its function".to_owned(),
+            "such as {slug:shop}, described under [slug.shop]".to_owned(),
+        )),
+        (name, None) if names.words.contains_key(name) => {
+            let words = names.words[name].iter().map(|word| lower(word)).collect();
             Ok(Part::Word {
                 name: name.into(),
                 words,
             })
         }
         (name, _) => {
-            let mut known = vec!["pr", "any"];
-            known.extend(words.keys().map(String::as_str));
-            Err(TemplateError {
-                message: format!("unknown capture {{{text}}}"),
-                span,
-                help: format!(
+            let known: Vec<_> = CAPTURES
+                .into_iter()
+                .chain(names.words.keys().map(String::as_str))
+                .collect();
+            Err(refuse(
+                format!("unknown capture {{{text}}}"),
+                format!(
                     "{}; words are listed under [words]",
                     super::fields::suggestion(name, &known)
                 ),
-            })
+            ))
         }
     }
-}
-
-/// Ranges and single characters; `-` first or last is itself.
-fn characters(text: &str) -> Option<Characters> {
-    let letters: Vec<char> = text.chars().collect();
-    let mut ranges = Vec::new();
-    let mut at = 0;
-    while let Some(&low) = letters.get(at) {
-        match (letters.get(at + 1), letters.get(at + 2)) {
-            (Some('-'), Some(&high)) => {
-                if low > high {
-                    return None;
-                }
-                ranges.push((low, high));
-                at += 3;
-            }
-            _ => {
-                ranges.push((low, low));
-                at += 1;
-            }
-        }
-    }
-    (!ranges.is_empty()).then_some(Characters(ranges))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn words() -> Words {
-        let list = |words: &[&str]| words.iter().map(|word| Box::from(*word)).collect();
-        Words::from([("service".to_owned(), list(&["api", "api-v2", "web"]))])
-    }
-
-    fn template(text: &str) -> Template {
-        Template::parse(text, &words(), false).unwrap()
-    }
-
-    fn numbers(text: &str, name: &str) -> Vec<u32> {
-        match template(text).fit(name) {
-            Fits::Ways(ways) => ways
-                .into_iter()
-                .filter_map(|captures| captures.pull_request)
-                .map(PullRequestNumber::get)
-                .collect(),
-            Fits::TooMany => panic!("{name} fits in too many ways"),
-        }
-    }
-
-    #[test]
-    fn names_are_matched_whole_and_numbers_are_taken_whole() {
-        for (text, name, expected) in [
-            ("pr-{pr}", "pr-12", &[12][..]),
-            ("pr-{pr}", "pr-120", &[120]),
-            ("pr-{pr}", "pr-012", &[]),
-            ("pr-{pr}", "pr-0", &[]),
-            ("pr-{pr}", "pr-12-foo", &[]),
-            ("pr-{pr}", "fix-pr-12", &[]),
-            ("pr-{pr}", "PR-12", &[]),
-            ("pr-{pr}", "pr-12/", &[]),
-            ("pr-{pr}", "pr-24308663446", &[]),
-            ("{service}-preview-{pr}", "api-preview-9", &[9]),
-            ("{service}-preview-{pr}", "api-v2-preview-9", &[9]),
-            ("{service}-preview-{pr}", "cdn-preview-9", &[]),
-            ("app{pr}-x", "app1-x", &[1]),
-            ("v1{pr}", "v112", &[]),
-            ("pr-{pr}2abc", "pr-12abc", &[]),
-            ("kody-pr-{pr}-mock-{any}", "kody-pr-5-mock-a/b", &[5]),
-            ("kody-pr-{pr}-mock-{any}", "kody-pr-5-mock-", &[]),
-            ("x-pr-{pr}-{any:a-z0-9}", "x-pr-12-foo-q2", &[]),
-            ("x-pr-{pr}-{any:a-z0-9}", "x-pr-12-q2w3", &[12]),
-            ("db-{any:a-z}-pr-{pr}", "db-eu-pr-7", &[7]),
-        ] {
-            if let Ok(template) = Template::parse(text, &words(), false) {
-                drop(template);
-                assert_eq!(numbers(text, name), expected, "{text} {name}");
-            } else {
-                assert!(expected.is_empty(), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_name_that_fits_in_several_ways_is_read_in_every_one() {
-        assert_eq!(numbers("{any}-pr-{pr}-{any}", "a-pr-12-pr-7-x"), [7, 12]);
-    }
-
-    #[test]
-    fn a_template_that_matches_everything_cannot_be_written() {
-        for text in ["{pr}", "{any}", "{any}-{pr}", "p-{pr}", "ab{any}cd"] {
-            assert!(Template::parse(text, &words(), false).is_err(), "{text}");
-        }
-        assert!(Template::parse("{service}{pr}", &words(), false).is_ok());
-        for text in [
-            "pr-{pr}-{pr}",
-            "pre-{nope}",
-            "pre-{pr",
-            "pre-pr}",
-            "pre-{any:z-a}",
-        ] {
-            assert!(Template::parse(text, &words(), false).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn hostile_names_end() {
-        let name = format!("abc{}", "-1".repeat(5_000));
-        let hostile = template("abc{any}-{any}{any}-{any}{pr}x");
-        assert_eq!(hostile.fit(&name), Fits::Ways(Vec::new()));
-        let many = template("abc{any}-{pr}-{any}-{any}");
-        let name = (1..200).fold("abc".to_owned(), |name, n| format!("{name}-{n}"));
-        assert_eq!(many.fit(&name), Fits::TooMany);
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_expanded_is_read_back(number in 1_u32..=2_147_483_647, word in 0_usize..3, any in "[a-z]{1,12}") {
-            let number = PullRequestNumber::new(number).unwrap();
-            let template = template("{service}-preview-{pr}-{any}");
-            let name = template.expand(number, word, &any);
-            let Fits::Ways(ways) = template.fit(&name) else { panic!() };
-            prop_assert!(ways.iter().any(|captures| captures.pull_request == Some(number)));
-        }
-
-        #[test]
-        fn any_text_is_read_without_panic(name in "\\PC{0,40}") {
-            let template = template("{any}pr-{pr}{any}");
-            if let Fits::Ways(ways) = template.fit(&name) {
-                for captures in ways {
-                    let number = captures.pull_request.unwrap().to_string();
-                    let marker = format!("pr-{number}");
-                    prop_assert!(name.contains(&marker));
-                }
-            }
-        }
-    }
-}
+mod tests;

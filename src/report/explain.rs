@@ -36,9 +36,10 @@ fn one(report: &Report, row: &Row) -> String {
         "verdict",
         &format!("{}: {}", row.verdict.replace('_', " "), row.reason),
     );
-    match &row.pull_request {
-        Some(pull_request) => line(
-            "claim",
+    line("claim", row.belongs_to.as_deref().unwrap_or("none"));
+    if let Some(pull_request) = &row.pull_request {
+        line(
+            "judged by",
             &format!(
                 "pull request {}#{} {} ({})",
                 pull_request.repository,
@@ -46,8 +47,7 @@ fn one(report: &Report, row: &Row) -> String {
                 pull_request.title,
                 pull_request.state
             ),
-        ),
-        None => line("claim", "none"),
+        );
     }
     match (&row.rule, &row.rule_location) {
         (Some(rule), Some(location)) => line("rule", &format!("{rule} ({location})")),

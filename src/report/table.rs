@@ -61,11 +61,11 @@ pub(super) fn groups(report: &Report) -> Vec<Group<'_>> {
         })
         .collect();
     for (title, mut rows) in [
-        ("By their own age", by_age),
+        ("Git branches, runs and ages", by_age),
         ("Protected", protected),
         ("Unclaimed: no rule reads these names", unclaimed),
     ] {
-        let keep = if title.starts_with("By") {
+        let keep = if title.starts_with("Git") {
             rows.len()
         } else {
             MOST_KEPT

@@ -238,10 +238,13 @@ fn empty_lists(body: &mut Value) {
                     {
                         *value = Value::Array(Vec::new());
                     }
-                    "result" | "data" | "repository" | "pullRequests" | "refs"
-                        if value.is_object() =>
-                    {
-                        empty_lists(value);
+                    "result" | "data" if value.is_object() => empty_lists(value),
+                    // Aliases may call a connection anything.
+                    "repository" if value.is_object() => {
+                        let fields = value.as_object_mut().into_iter().flatten();
+                        for (_, connection) in fields {
+                            empty_lists(connection);
+                        }
                     }
                     _ => {}
                 }

@@ -538,11 +538,19 @@ impl GitHub {
                 }
             }
             (&Method::POST, ["issues", number, "comments"]) => self.comment(request, number),
+            (&Method::GET, ["actions", "runs"]) => {
+                let items: Vec<_> = self.runs.iter().map(run_json).collect();
+                let total = items.len();
+                let page = page(request, &items);
+                linked(
+                    request,
+                    total,
+                    ok(&json!({"total_count": total, "workflow_runs": page})),
+                )
+            }
             (&Method::GET, ["actions", "runs", id]) => {
                 match self.runs.iter().find(|run| run.id.to_string() == *id) {
-                    Some(run) => ok(
-                        &json!({"id": run.id, "status": run.status, "updated_at": run.updated_at.map(time), "pull_requests": []}),
-                    ),
+                    Some(run) => ok(&run_json(run)),
                     None => not_found(),
                 }
             }
@@ -604,6 +612,13 @@ impl Thing {
 }
 
 /// The page and page size that a request asks for.
+fn run_json(run: &ActionsRun) -> Value {
+    json!({
+        "id": run.id, "status": run.status, "updated_at": run.updated_at.map(time),
+        "conclusion": (run.status == "completed").then_some("success"), "pull_requests": [],
+    })
+}
+
 fn page_numbers(request: &Request) -> (usize, usize) {
     let number = |name: &str| {
         request

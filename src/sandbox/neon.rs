@@ -29,6 +29,7 @@ struct Branch {
     created_at: Option<DateTime<Utc>>,
     updated_at: Option<DateTime<Utc>>,
     last_reset_at: Option<DateTime<Utc>>,
+    last_active: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
     creation_source: String,
     init_source: String,
@@ -201,6 +202,7 @@ impl Neon {
             created_at: DateTime::from_timestamp(1_700_000_000, 0),
             updated_at: DateTime::from_timestamp(1_700_000_000, 0),
             last_reset_at: None,
+            last_active: None,
             expires_at: None,
             creation_source: "console".to_owned(),
             init_source: "parent-data".to_owned(),
@@ -325,6 +327,7 @@ impl Neon {
             created_at: Some(request.now),
             updated_at: Some(request.now),
             last_reset_at: None,
+            last_active: None,
             expires_at,
             creation_source: "console".to_owned(),
             init_source: wanted
@@ -493,7 +496,19 @@ impl Neon {
                 (Some(_), "endpoints") => ok(&json!({"endpoints": [endpoint(id, branch, now)]})),
                 (Some(_), what) => ok(&json!({ what: [] })),
             },
-            (&Method::GET, ["endpoints"]) => ok(&json!({"endpoints": []})),
+            (&Method::GET, ["endpoints"]) => {
+                let there = state.branches.iter().filter(|branch| branch.there());
+                let endpoints: Vec<_> = there
+                    .map(|branch| {
+                        let mut endpoint = endpoint(id, &branch.id, now);
+                        if let Some(at) = branch.last_active {
+                            endpoint["last_active"] = time(at);
+                        }
+                        endpoint
+                    })
+                    .collect();
+                ok(&json!({"endpoints": endpoints}))
+            }
             (&Method::GET, ["operations"]) => {
                 let finished: Vec<_> = state.operations.iter().map(finish).collect();
                 ok(&json!({"operations": finished, "pagination": {"cursor": ""}}))
@@ -579,6 +594,7 @@ impl Face for Neon {
             created_at: resource.created_at,
             updated_at: resource.updated_at,
             last_reset_at: at("last_reset_at"),
+            last_active: at("last_active"),
             expires_at: at("expires_at"),
             creation_source: text("creation_source").unwrap_or("console").to_owned(),
             init_source: text("init_source").unwrap_or("parent-data").to_owned(),
@@ -612,6 +628,7 @@ impl Face for Neon {
                 for (key, at) in [
                     ("expires_at", branch.expires_at),
                     ("last_reset_at", branch.last_reset_at),
+                    ("last_active", branch.last_active),
                 ] {
                     if let Some(at) = at {
                         attributes.insert(key.to_owned(), time(at));

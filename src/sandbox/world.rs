@@ -360,6 +360,7 @@ const KINDS: &[(&str, &[&str])] = &[
             "creation_source",
             "expires_at",
             "last_reset_at",
+            "last_active",
             "init_source",
         ],
     ),
@@ -467,7 +468,7 @@ fn attribute(key: &str, value: &Value) -> Result<(), (String, String)> {
                 wrong("a whole number")
             }
         }
-        "expires_at" | "last_reset_at" => {
+        "expires_at" | "last_reset_at" | "last_active" => {
             let time = value
                 .as_str()
                 .and_then(|text| DateTime::parse_from_rfc3339(text).ok());

@@ -19,7 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use preview_gc::evidence::{Evidence, Inventory, Listing, PullRequest, RepositoryRoots, Roots};
+use preview_gc::evidence::{
+    Evidence, Inventory, Listing, PullRequest, RepositoryRoots, Roots, Users,
+};
 use preview_gc::gc::mark::{Jurisdiction, Law, mark};
 use preview_gc::kinds;
 use preview_gc::model::{Place, PullRequestNumber, Repository, Resource, Time};
@@ -218,6 +220,7 @@ fn mark_a_million() {
                 incarnation: None,
                 created_at: at,
                 changed_at: at,
+                active_at: Time::NotKept,
                 expires_at: None,
                 protection: None,
                 parent: None,
@@ -245,21 +248,28 @@ fn mark_a_million() {
         resources,
         ..Inventory::default()
     };
+    let shown = inventory.resources.iter().map(|one| one.id.clone());
+    let users = Users {
+        pairs: Vec::new(),
+        shown: shown.collect(),
+    };
     inventory
         .uses
         .users
-        .insert((worker, Place::clone(&place)), Ok(Vec::new()));
+        .insert((worker, Place::clone(&place)), Ok(users));
     let pull_requests = (1..=5_000)
         .map(|number| {
             let state = if number % 3 == 0 {
                 PullRequest::Open {
                     title: "".into(),
+                    head: None,
                     opened_at: None,
                 }
             } else {
                 let closed_at = "2026-01-02T00:00:00Z".parse().ok();
                 PullRequest::Closed {
                     title: "".into(),
+                    head: None,
                     opened_at: None,
                     closed_at,
                     merged: false,
@@ -286,7 +296,9 @@ fn mark_a_million() {
         jurisdictions: &jurisdictions,
         kinds: &kinds,
         grace: TimeDelta::hours(24),
+        grace_on_close: TimeDelta::zero(),
         only: None,
+        shown: None,
         now: "2026-02-01T00:00:00Z".parse().expect("a time"),
     };
     let begin = Instant::now();

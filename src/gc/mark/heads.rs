@@ -1,0 +1,208 @@
+//! Git branches and their slugs: who gives a name, and how that ended.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::super::verdict::Doubt;
+use crate::evidence::{PullRequest, RepositoryRoots, Searched};
+use crate::model::{Claim, PullRequestNumber, Time};
+use crate::policy::template::Slugs;
+
+/// The known git branches of a repository, and what an owner's slug functions
+/// make of them.
+pub(super) struct Heads<'a> {
+    roots: &'a RepositoryRoots,
+    /// Pull requests by the branch that they come from.
+    numbers: HashMap<&'a str, Vec<PullRequestNumber>>,
+    /// Branches by their name in lower case, for kinds without case.
+    by_lower: HashMap<String, Vec<&'a str>>,
+    /// Branches by function and slug.
+    by_slug: HashMap<(&'a str, String), Vec<&'a str>>,
+    /// Branches by function and slug in lower case, for kinds without case.
+    by_lower_slug: HashMap<(&'a str, String), Vec<&'a str>>,
+}
+
+/// How the branches stand that give a name.
+#[derive(Debug, Default)]
+pub(super) struct Standing<'a> {
+    /// One that exists.
+    pub(super) exists: Option<&'a str>,
+    /// An open pull request from one of them.
+    pub(super) open: Option<(PullRequestNumber, &'a PullRequest)>,
+    /// The pull request that ended last.
+    pub(super) ended: Option<Ended<'a>>,
+    /// Every pull request from them.
+    pub(super) numbers: BTreeSet<PullRequestNumber>,
+}
+
+/// A pull request that ended, and the branch it came from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended<'a> {
+    pub(super) number: PullRequestNumber,
+    pub(super) pull_request: &'a PullRequest,
+    pub(super) branch: &'a str,
+    /// When; none when the answer does not tell, which may be later than all.
+    pub(super) at: Option<DateTime<Utc>>,
+}
+
+impl Standing<'_> {
+    fn is_known(&self) -> bool {
+        self.is_alive() || self.ended.is_some()
+    }
+
+    /// Whether a branch exists or a pull request is open.
+    pub(super) fn is_alive(&self) -> bool {
+        self.exists.is_some() || self.open.is_some()
+    }
+}
+
+impl<'a> Heads<'a> {
+    pub(super) fn new(roots: &'a RepositoryRoots, slugs: &'a Slugs) -> Self {
+        let mut numbers: HashMap<&str, Vec<PullRequestNumber>> = HashMap::new();
+        for (number, pull_request) in &roots.pull_requests {
+            if let Some(head) = pull_request.head() {
+                numbers.entry(head).or_default().push(*number);
+            }
+        }
+        let branches = roots.heads.branches.iter().flatten();
+        let known: HashSet<&str> = branches
+            .map(AsRef::as_ref)
+            .chain(numbers.keys().copied())
+            .collect();
+        let mut by_lower: HashMap<String, Vec<&str>> = HashMap::new();
+        let mut by_slug: HashMap<(&str, String), Vec<&str>> = HashMap::new();
+        let mut by_lower_slug: HashMap<(&str, String), Vec<&str>> = HashMap::new();
+        for branch in known {
+            let lower = branch.to_ascii_lowercase();
+            by_lower.entry(lower).or_default().push(branch);
+            for (name, function) in slugs {
+                for text in function.of(branch) {
+                    let lower = (name.as_str(), text.to_ascii_lowercase());
+                    by_lower_slug.entry(lower).or_default().push(branch);
+                    let exact = (name.as_str(), text);
+                    by_slug.entry(exact).or_default().push(branch);
+                }
+            }
+        }
+        Self {
+            roots,
+            numbers,
+            by_lower,
+            by_slug,
+            by_lower_slug,
+        }
+    }
+
+    /// The known branches that give what a name claims.
+    fn givers(&self, claim: &Claim, caseless: bool) -> Vec<&'a str> {
+        match claim {
+            Claim::Branch(branch) => {
+                let lower = branch.to_ascii_lowercase();
+                let found = self.by_lower.get(&lower).into_iter().flatten().copied();
+                found
+                    .filter(|known| caseless || *known == &**branch)
+                    .collect()
+            }
+            Claim::Slug { function, text } => {
+                let (slugs, text) = if caseless {
+                    (&self.by_lower_slug, text.to_ascii_lowercase())
+                } else {
+                    (&self.by_slug, text.to_string())
+                };
+                slugs.get(&(&**function, text)).cloned().unwrap_or_default()
+            }
+            Claim::PullRequest(_) | Claim::Run(_) | Claim::Itself => Vec::new(),
+        }
+    }
+
+    /// Whether a claim is given by a pull request's branch.
+    pub(super) fn is_given_by(&self, claim: &Claim, caseless: bool, branch: &str) -> bool {
+        self.givers(claim, caseless).contains(&branch)
+    }
+
+    /// How the branches stand that give what a name claims, as far as is known.
+    pub(super) fn standing(&self, claim: &Claim, caseless: bool) -> Standing<'a> {
+        let mut standing = Standing::default();
+        for branch in self.givers(claim, caseless) {
+            let existing = self.roots.heads.branches.as_ref();
+            if existing.is_some_and(|existing| existing.contains(branch)) {
+                standing.exists = Some(branch);
+            }
+            for number in self.numbers.get(branch).into_iter().flatten() {
+                let Some(pull_request) = self.roots.pull_requests.get(number) else {
+                    continue;
+                };
+                standing.numbers.insert(*number);
+                match pull_request {
+                    PullRequest::Open { .. } => standing.open = Some((*number, pull_request)),
+                    PullRequest::Closed { closed_at, .. } => {
+                        let ended = Ended {
+                            number: *number,
+                            pull_request,
+                            branch,
+                            at: *closed_at,
+                        };
+                        // One without a time may have ended last of all.
+                        let key = |ended: &Ended<'_>| (ended.at.is_none(), ended.at, ended.number);
+                        if standing.ended.is_none_or(|last| key(&ended) > key(&last)) {
+                            standing.ended = Some(ended);
+                        }
+                    }
+                    PullRequest::Missing | PullRequest::Unknown { .. } => {}
+                }
+            }
+        }
+        standing
+    }
+
+    /// How the branches stand that give what a resource's name claims; none
+    /// when everything was looked at and nothing gives it.
+    pub(super) fn judge(
+        &self,
+        claim: &Claim,
+        caseless: bool,
+        created: Time,
+    ) -> Result<Option<Standing<'a>>, Doubt> {
+        let mut standing = self.standing(claim, caseless);
+        if standing.is_alive() {
+            return Ok(Some(standing));
+        }
+        let not_told = |why: &str| {
+            Err(Doubt::NotTold {
+                claim: claim.clone(),
+                why: why.into(),
+            })
+        };
+        if self.roots.heads.branches.is_none() {
+            return not_told("the git branches were not asked for");
+        }
+        match claim {
+            Claim::Branch(branch) => match self.roots.heads.asked.get(&**branch) {
+                Some(Ok(())) => {}
+                Some(Err(why)) => return not_told(why),
+                None => return not_told("its pull requests were not asked for"),
+            },
+            Claim::Slug { .. } => match (&self.roots.heads.searched, created) {
+                (Searched::Everything, _) => {}
+                (Searched::BackTo(since), Time::At(created)) if *since <= created => {}
+                (Searched::BackTo(since), Time::NotKept) if standing.is_known() => {
+                    // Another that ended before the search's end may have
+                    // been the last.
+                    if let Some(ended) = &mut standing.ended {
+                        ended.at = ended.at.map(|at| at.max(*since));
+                    }
+                }
+                (Searched::BackTo(_), _) => {
+                    return not_told("closed pull requests were searched no further back");
+                }
+                (Searched::Failed(why), _) => return not_told(why),
+                (Searched::Nothing, _) => {
+                    return not_told("closed pull requests were not searched");
+                }
+            },
+            Claim::PullRequest(_) | Claim::Run(_) | Claim::Itself => {}
+        }
+        Ok(standing.is_known().then_some(standing))
+    }
+}

@@ -1,0 +1,625 @@
+//! Judges each resource by itself: protection, readings of its name, roots,
+//! times.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unclaimed, Verdict, Wait};
+use super::claims::run_ended_by;
+use super::heads::{Heads, Standing};
+use super::{Judgement, Law, ReadBy};
+use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots, Run};
+use crate::model::{Claim, Place, PullRequestNumber, Resource, RunId, Time};
+use crate::policy::{Action, AgeClock, Coverage, Event, Missing, Reading, Rule, backup_pattern};
+
+/// A branch with its own expiry this near is taken care of.
+const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
+
+/// Names that resources of other kinds manage, by managed kind.
+pub(super) struct Managed {
+    by_kind: HashMap<&'static str, (&'static str, HashSet<String>)>,
+}
+
+impl Managed {
+    pub(super) fn of(inventory: &Inventory, law: &Law<'_>) -> Self {
+        let mut by_kind = HashMap::new();
+        for kind in law.kinds {
+            if let Some(managed) = kind.0.manages {
+                let names = inventory
+                    .referrers
+                    .iter()
+                    .chain(&inventory.resources)
+                    .filter(|resource| resource.kind == *kind)
+                    .map(|resource| resource.name.to_ascii_lowercase())
+                    .collect();
+                by_kind.insert(managed, (kind.name(), names));
+            }
+        }
+        Self { by_kind }
+    }
+
+    fn manager(&self, resource: &Resource) -> Option<&'static str> {
+        let (manager, names) = self.by_kind.get(resource.kind.name())?;
+        names
+            .contains(&resource.name.to_ascii_lowercase())
+            .then_some(*manager)
+    }
+}
+
+/// What a claim turned out to belong to.
+enum Owner<'a> {
+    /// The rule asks nothing about it.
+    NotAsked,
+    /// A pull request, by its number.
+    PullRequest(PullRequestNumber, &'a PullRequest),
+    /// Git branches.
+    Head(Standing<'a>),
+    /// An Actions run.
+    Run(RunId, &'a Run),
+    /// An Actions run that must have ended by then.
+    OldRun(RunId, DateTime<Utc>),
+    /// Nothing known, which the rule calls dead.
+    Missing(Claim),
+}
+
+impl<'a> Owner<'a> {
+    /// The pull request by which it is judged.
+    fn pull_request(&self) -> Option<(PullRequestNumber, &'a PullRequest)> {
+        match self {
+            Self::PullRequest(number, pull_request) => Some((*number, *pull_request)),
+            Self::Head(standing) => standing.open.or(standing
+                .ended
+                .map(|ended| (ended.number, ended.pull_request))),
+            Self::NotAsked | Self::Run(..) | Self::OldRun(..) | Self::Missing(_) => None,
+        }
+    }
+
+    /// Whether this pull request is one of those that it belongs to.
+    fn involves(&self, number: PullRequestNumber) -> bool {
+        match self {
+            Self::PullRequest(owner, _) => *owner == number,
+            Self::Head(standing) => standing.numbers.contains(&number),
+            Self::NotAsked | Self::Run(..) | Self::OldRun(..) | Self::Missing(_) => false,
+        }
+    }
+}
+
+/// What one reading of a name comes to.
+struct Outcome {
+    read_by: ReadBy,
+    verdict: Verdict,
+    /// Whether it is about the pull request of `--pr`.
+    in_focus: bool,
+}
+
+/// Judges resources one by one.
+pub(super) struct Judge<'a, 'p> {
+    law: &'a Law<'p>,
+    /// Why some root source is not complete.
+    gap: Option<&'a Arc<str>>,
+    /// The roots of each jurisdiction, and its branches.
+    roots: Vec<Option<(&'a RepositoryRoots, Heads<'a>)>>,
+    managed: &'a Managed,
+}
+
+impl<'a, 'p> Judge<'a, 'p> {
+    pub(super) fn new(law: &'a Law<'p>, roots: &'a Roots, managed: &'a Managed) -> Self {
+        let of_jurisdiction = law.jurisdictions.iter().map(|jurisdiction| {
+            let roots = roots.repositories.get(&jurisdiction.policy.repository)?;
+            Some((roots, Heads::new(roots, &jurisdiction.policy.slugs)))
+        });
+        Self {
+            law,
+            gap: roots.gap().map(|(_, why)| why),
+            roots: of_jurisdiction.collect(),
+            managed,
+        }
+    }
+
+    pub(super) fn all(&self, resources: &[Resource], judgements: &mut [Judgement]) {
+        // Resources come place by place, so the last answer mostly serves again.
+        let mut last: Option<&Arc<Place>> = None;
+        let mut holds = Vec::new();
+        for (resource, judgement) in resources.iter().zip(judgements) {
+            if !last.is_some_and(|last| Arc::ptr_eq(last, &resource.place)) {
+                last = Some(&resource.place);
+                holds.clear();
+                let jurisdictions = self.law.jurisdictions.iter().enumerate();
+                holds.extend(
+                    jurisdictions
+                        .filter(|(_, jurisdiction)| jurisdiction.places.contains(&resource.place))
+                        .map(|(index, _)| index),
+                );
+            }
+            *judgement = self.one(resource, &holds);
+        }
+    }
+
+    fn one(&self, resource: &Resource, holds: &[usize]) -> Judgement {
+        let mut outcomes = Vec::new();
+        let mut ungiven = None;
+        for &jurisdiction in holds {
+            let policy = self.law.jurisdictions[jurisdiction].policy;
+            for (index, rule) in policy.rules.iter().enumerate() {
+                for reading in rule.read(resource) {
+                    match self.reading(resource, (jurisdiction, index), rule, &reading) {
+                        Some(outcome) => outcomes.push(outcome),
+                        None => ungiven = Some(reading.claim),
+                    }
+                }
+            }
+        }
+        let meant = self.law.only.is_none() || outcomes.iter().any(|one| one.in_focus);
+        let shown = self.law.shown;
+        let in_focus = meant && shown.is_none_or(|kinds| kinds.contains(&resource.kind));
+        let mut judgement = Judgement {
+            in_focus,
+            ..Judgement::default()
+        };
+        if let Some(protection) = self.protection(resource, holds) {
+            judgement.verdict = Verdict::Protected(protection);
+            // The claim is still said, so that `--pr` and people see it.
+            judgement.reading = outcomes.into_iter().next().map(|one| one.read_by);
+            return judgement;
+        }
+        let decisive = outcomes
+            .iter()
+            .enumerate()
+            .max_by_key(|(index, one)| (weight(&one.verdict), std::cmp::Reverse(*index)))
+            .map(|(index, _)| index);
+        let Some(decisive) = decisive else {
+            if let Some(claim) = ungiven {
+                judgement.verdict = Verdict::Unclaimed(Unclaimed::NothingGives(claim));
+            }
+            return judgement;
+        };
+        let decisive = outcomes.swap_remove(decisive);
+        judgement.verdict = decisive.verdict;
+        judgement.reading = Some(decisive.read_by);
+        if let Verdict::Garbage(death) = &mut judgement.verdict {
+            // One rule that only reports is enough not to delete.
+            death.report_only |= outcomes
+                .iter()
+                .any(|one| matches!(&one.verdict, Verdict::Garbage(other) if other.report_only));
+        }
+        judgement.others = outcomes
+            .into_iter()
+            .map(|one| (one.read_by, one.verdict))
+            .collect();
+        judgement
+    }
+
+    fn protection(&self, resource: &Resource, holds: &[usize]) -> Option<Protection> {
+        for &jurisdiction in holds {
+            for entry in &self.law.jurisdictions[jurisdiction].policy.protects {
+                let location = || entry.location.to_string().into();
+                match entry.covers(resource) {
+                    Coverage::No => {}
+                    Coverage::Yes => {
+                        return Some(Protection::Entry {
+                            reason: entry.reason.clone(),
+                            location: location(),
+                        });
+                    }
+                    Coverage::CannotTell(key) => {
+                        return Some(Protection::Perhaps {
+                            key,
+                            location: location(),
+                        });
+                    }
+                }
+            }
+        }
+        let built_in = resource.protection.map(Protection::BuiltIn);
+        built_in.or_else(|| self.managed.manager(resource).map(Protection::ManagedBy))
+    }
+
+    /// What one reading comes to; none when it turns out not to read the name.
+    fn reading(
+        &self,
+        resource: &Resource,
+        (jurisdiction, index): (usize, usize),
+        rule: &Rule,
+        reading: &Reading,
+    ) -> Option<Outcome> {
+        let mut outcome = Outcome {
+            read_by: ReadBy {
+                jurisdiction,
+                rule: index,
+                claim: reading.claim.clone(),
+                pull_request: None,
+            },
+            verdict: Verdict::Unclaimed(Unclaimed::NoRule),
+            in_focus: self.law.only.map(Claim::PullRequest).as_ref() == Some(&reading.claim),
+        };
+        let owner = match self.owner(resource, jurisdiction, rule, reading) {
+            Ok(owner) => owner?,
+            Err(doubt) => {
+                outcome.verdict = Verdict::Unknown(doubt);
+                return Some(outcome);
+            }
+        };
+        outcome.read_by.pull_request = owner.pull_request().map(|(number, _)| number);
+        outcome.in_focus |= self.law.only.is_some_and(|only| owner.involves(only));
+        outcome.verdict = self.verdict(resource, rule, reading, &owner, outcome.in_focus)?;
+        Some(outcome)
+    }
+
+    fn verdict(
+        &self,
+        resource: &Resource,
+        rule: &Rule,
+        reading: &Reading,
+        owner: &Owner<'_>,
+        in_focus: bool,
+    ) -> Option<Verdict> {
+        if let Some(key) = reading.untold {
+            return Some(Verdict::Unknown(Doubt::Condition(key)));
+        }
+        if let Some(pattern) = backup_pattern(&resource.name)
+            && !reading.spells_backup
+        {
+            return Some(Verdict::Protected(Protection::Backup(pattern)));
+        }
+        for (time, which) in [
+            (resource.created_at, "created_at"),
+            (resource.changed_at, "changed_at"),
+        ] {
+            if time == Time::Missing {
+                return Some(Verdict::Unknown(Doubt::Time(which)));
+            }
+        }
+        match timely(rule, resource, owner) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(key) => return Some(Verdict::Unknown(Doubt::Condition(key))),
+        }
+        Some(match self.death(resource, rule, reading, owner) {
+            Ok(death) => self.ripe(resource, rule, in_focus, death),
+            Err(kept) => kept,
+        })
+    }
+
+    /// What a reading's claim belongs to; none when nothing known gives it, so
+    /// that the name was not read at all.
+    fn owner(
+        &self,
+        resource: &Resource,
+        jurisdiction: usize,
+        rule: &Rule,
+        reading: &Reading,
+    ) -> Result<Option<Owner<'a>>, Doubt> {
+        let claim = &reading.claim;
+        if reading.untold.is_some() || !rule.asks_about(claim) {
+            return Ok(Some(Owner::NotAsked));
+        }
+        let not_told = |why: &str| Doubt::NotTold {
+            claim: claim.clone(),
+            why: why.into(),
+        };
+        // One root source that is not complete stops the whole run.
+        if let Some(why) = self.gap {
+            return Err(Doubt::Roots(why.clone()));
+        }
+        if let Claim::Run(run) = claim
+            && let Some(at) = run_ended_by(resource, self.law.now)
+        {
+            return Ok(Some(Owner::OldRun(*run, at)));
+        }
+        let not_asked = || not_told("it was not asked for");
+        let (roots, heads) = self.roots[jurisdiction].as_ref().ok_or_else(not_asked)?;
+        match claim {
+            Claim::PullRequest(number) => match roots.pull_requests.get(number) {
+                Some(PullRequest::Unknown { why }) => Err(not_told(why)),
+                Some(pull_request) => Ok(Some(Owner::PullRequest(*number, pull_request))),
+                None => Err(not_asked()),
+            },
+            Claim::Run(run) => match roots.runs.get(run) {
+                Some(Run::Unknown { why }) => Err(not_told(why)),
+                Some(found) => Ok(Some(Owner::Run(*run, found))),
+                None => Err(not_asked()),
+            },
+            Claim::Branch(_) | Claim::Slug { .. } => {
+                let caseless = resource.kind.0.caseless;
+                let standing = heads.judge(claim, caseless, resource.created_at)?;
+                Ok(match (standing, rule.missing) {
+                    (Some(standing), _) => Some(Owner::Head(standing)),
+                    (None, Missing::Dead) => Some(Owner::Missing(claim.clone())),
+                    (None, Missing::Keep) => None,
+                })
+            }
+            Claim::Itself => Ok(Some(Owner::NotAsked)),
+        }
+    }
+
+    /// How the resource died by this rule, or what keeps it.
+    fn death(
+        &self,
+        resource: &Resource,
+        rule: &Rule,
+        reading: &Reading,
+        owner: &Owner<'_>,
+    ) -> Result<Death, Verdict> {
+        let mut death = None;
+        if !rule.death.events.is_empty() {
+            death = Some(event(resource, rule, owner)?);
+        }
+        for age in &rule.death.ages {
+            let since = match age.clock {
+                AgeClock::Created => clock(resource.created_at, "created_at")?,
+                AgeClock::Changed => clock(resource.changed_at, "changed_at")?,
+                AgeClock::Active => clock(resource.active_at, "active_at")?,
+                AgeClock::Named => clock(
+                    reading.named.map_or(Time::NotKept, Time::At),
+                    "time in the name",
+                )?,
+                AgeClock::Merged => merged(owner)?,
+            };
+            let over = since.checked_add_signed(age.longer_than);
+            // Strictly more, and an age beyond all time is never reached.
+            let Some(over) = over.filter(|over| self.law.now > *over) else {
+                return Err(Verdict::Live(Alive::Young {
+                    longer_than: age.longer_than,
+                    since,
+                }));
+            };
+            let aged = death.get_or_insert(Death {
+                cause: Cause::Age {
+                    longer_than: age.longer_than,
+                },
+                dead_since: None,
+                ripe_at: None,
+                report_only: false,
+            });
+            if rule.death.events.is_empty() {
+                aged.dead_since = aged.dead_since.max(Some(over));
+            }
+        }
+        let mut death = death.ok_or(Verdict::Unclaimed(Unclaimed::NoRule))?;
+        death.report_only = rule.action == Action::Report;
+        Ok(death)
+    }
+
+    /// Whether the grace of a death is over.
+    fn ripe(&self, resource: &Resource, rule: &Rule, in_focus: bool, mut death: Death) -> Verdict {
+        let now = self.law.now;
+        if let Some(at) = resource.expires_at.filter(|at| *at <= now + EXPIRES_SOON) {
+            return Verdict::Ripening(Wait::Expires { at });
+        }
+        if rule.death.events.is_empty() {
+            death.ripe_at = death.dead_since;
+            return Verdict::Garbage(death);
+        }
+        let usual = if in_focus {
+            self.law.grace_on_close
+        } else {
+            self.law.grace
+        };
+        let grace = rule.grace.unwrap_or(usual);
+        let Some(dead_since) = death.dead_since else {
+            // It has no time at all: no grace can begin, and none can be over.
+            return if grace <= TimeDelta::zero() {
+                Verdict::Garbage(death)
+            } else {
+                Verdict::Ripening(Wait::Grace {
+                    death,
+                    ripe_at: None,
+                })
+            };
+        };
+        match dead_since.checked_add_signed(grace) {
+            Some(ripe_at) if ripe_at <= now => {
+                death.ripe_at = Some(ripe_at);
+                Verdict::Garbage(death)
+            }
+            ripe_at => Verdict::Ripening(Wait::Grace { death, ripe_at }),
+        }
+    }
+}
+
+/// Which of several readings decides: anything that keeps beats garbage, and
+/// what is known to live beats what is not known.
+fn weight(verdict: &Verdict) -> (u8, Option<DateTime<Utc>>) {
+    match verdict {
+        Verdict::Live(_) => (5, None),
+        Verdict::Unknown(_) => (4, None),
+        Verdict::Protected(_) => (3, None),
+        Verdict::InUse(_) | Verdict::Unclaimed(_) => (2, None),
+        Verdict::Ripening(_) => (1, verdict.ripe_at()),
+        Verdict::Garbage(death) => (0, death.dead_since),
+    }
+}
+
+/// How an event makes the resource dead, counted from the latest of that event
+/// and the resource's own times.
+fn event(resource: &Resource, rule: &Rule, owner: &Owner<'_>) -> Result<Death, Verdict> {
+    let (cause, at) = match owner {
+        Owner::PullRequest(number, pull_request) => of_number(rule, *number, pull_request)?,
+        Owner::Head(standing) => of_head(rule, standing)?,
+        Owner::Run(run, found) => of_run(rule, *run, found)?,
+        Owner::OldRun(run, at) => (Cause::RunTooOld { run: *run }, Some(*at)),
+        Owner::Missing(claim) => (Cause::Missing(claim.clone()), None),
+        Owner::NotAsked => return Err(Verdict::Unclaimed(Unclaimed::NoRule)),
+    };
+    let own = resource.created_at.known().max(resource.changed_at.known());
+    Ok(Death {
+        cause,
+        dead_since: at.max(own),
+        ripe_at: None,
+        report_only: false,
+    })
+}
+
+type Happened = (Cause, Option<DateTime<Utc>>);
+
+fn of_number(
+    rule: &Rule,
+    number: PullRequestNumber,
+    pull_request: &PullRequest,
+) -> Result<Happened, Verdict> {
+    let claim = Claim::PullRequest(number);
+    match pull_request {
+        PullRequest::Open { .. } => Err(Verdict::Live(Alive::Open(number))),
+        PullRequest::Unknown { why } => Err(Verdict::Unknown(Doubt::NotTold {
+            claim,
+            why: why.clone(),
+        })),
+        PullRequest::Missing => missing(rule, claim),
+        PullRequest::Closed {
+            closed_at, merged, ..
+        } => {
+            let merged = *merged;
+            if rule.death.events.contains(&Event::Merged) && !merged {
+                return Err(Verdict::Live(Alive::NotMerged(number)));
+            }
+            let at = closed_at.ok_or(Verdict::Unknown(Doubt::NoEnd(claim)))?;
+            Ok((Cause::Ended { number, merged, at }, Some(at)))
+        }
+    }
+}
+
+fn of_head(rule: &Rule, standing: &Standing<'_>) -> Result<Happened, Verdict> {
+    if let Some((number, _)) = standing.open {
+        return Err(Verdict::Live(Alive::Open(number)));
+    }
+    if let Some(branch) = standing.exists {
+        return Err(Verdict::Live(Alive::Branch(branch.into())));
+    }
+    // The standing of a name that something gives has one or the other.
+    let Some(ended) = standing.ended else {
+        return Err(Verdict::Unclaimed(Unclaimed::NoRule));
+    };
+    let number = ended.number;
+    let merged = matches!(ended.pull_request, PullRequest::Closed { merged: true, .. });
+    if rule.death.events.contains(&Event::Merged) && !merged {
+        return Err(Verdict::Live(Alive::NotMerged(number)));
+    }
+    let no_end = || Verdict::Unknown(Doubt::NoEnd(Claim::PullRequest(number)));
+    let at = ended.at.ok_or_else(no_end)?;
+    let cause = Cause::BranchGone {
+        branch: ended.branch.into(),
+        number,
+        merged,
+        at,
+    };
+    Ok((cause, Some(at)))
+}
+
+fn of_run(rule: &Rule, run: RunId, found: &Run) -> Result<Happened, Verdict> {
+    let claim = Claim::Run(run);
+    match found {
+        Run::Unfinished => Err(Verdict::Live(Alive::Run(run))),
+        Run::Unknown { why } => Err(Verdict::Unknown(Doubt::NotTold {
+            claim,
+            why: why.clone(),
+        })),
+        Run::Missing => missing(rule, claim),
+        Run::Finished { at } => {
+            let at = at.ok_or(Verdict::Unknown(Doubt::NoEnd(claim)))?;
+            Ok((Cause::RunFinished { run, at }, Some(at)))
+        }
+    }
+}
+
+/// What nothing known gives is kept, unless the rule calls it dead.
+fn missing(rule: &Rule, claim: Claim) -> Result<Happened, Verdict> {
+    match rule.missing {
+        Missing::Keep => Err(Verdict::Unknown(Doubt::Missing(claim))),
+        Missing::Dead => Ok((Cause::Missing(claim), None)),
+    }
+}
+
+fn clock(time: Time, which: &'static str) -> Result<DateTime<Utc>, Verdict> {
+    match time {
+        Time::At(at) => Ok(at),
+        Time::Missing => Err(Verdict::Unknown(Doubt::Time(which))),
+        // What never had this time can never be judged by it.
+        Time::NotKept => Err(Verdict::Unknown(Doubt::NoClock(which))),
+    }
+}
+
+/// When the claim's pull request was merged. A git branch that lives, or came
+/// to life again, keeps.
+fn merged(owner: &Owner<'_>) -> Result<DateTime<Utc>, Verdict> {
+    if let Owner::Head(standing) = owner
+        && let Some(branch) = standing.exists
+    {
+        return Err(Verdict::Live(Alive::Branch(branch.into())));
+    }
+    match (owner, owner.pull_request()) {
+        (_, Some((number, PullRequest::Closed { merged: false, .. }))) => {
+            Err(Verdict::Live(Alive::NotMerged(number)))
+        }
+        (
+            _,
+            Some((
+                number,
+                PullRequest::Closed {
+                    merged_at,
+                    closed_at,
+                    ..
+                },
+            )),
+        ) => merged_at
+            .or(*closed_at)
+            .ok_or(Verdict::Unknown(Doubt::NoEnd(Claim::PullRequest(number)))),
+        (_, Some((number, PullRequest::Open { .. }))) => Err(Verdict::Live(Alive::Open(number))),
+        (_, Some((number, PullRequest::Missing))) => {
+            Err(Verdict::Unknown(Doubt::Missing(Claim::PullRequest(number))))
+        }
+        (_, Some((number, PullRequest::Unknown { why }))) => {
+            Err(Verdict::Unknown(Doubt::NotTold {
+                claim: Claim::PullRequest(number),
+                why: why.clone(),
+            }))
+        }
+        (Owner::Missing(claim), None) => Err(Verdict::Unknown(Doubt::Missing(claim.clone()))),
+        (_, None) => Err(Verdict::Unknown(Doubt::NoClock("merged_at"))),
+    }
+}
+
+/// Whether the conditions on the pull request's and the resource's times hold;
+/// the key of one that cannot be told. A sure failure beats a doubt.
+fn timely(rule: &Rule, resource: &Resource, owner: &Owner<'_>) -> Result<bool, &'static str> {
+    let created = resource.created_at.known();
+    let (opened, ended) = match owner.pull_request() {
+        Some((_, PullRequest::Open { opened_at, .. })) => {
+            (*opened_at, Some(DateTime::<Utc>::MAX_UTC))
+        }
+        Some((
+            _,
+            PullRequest::Closed {
+                opened_at,
+                closed_at,
+                ..
+            },
+        )) => (*opened_at, *closed_at),
+        _ => (None, None),
+    };
+    let conditions = [
+        (
+            rule.timing.created_after_opened,
+            created
+                .zip(opened)
+                .map(|(created, opened)| created >= opened),
+            "created-after-opened",
+        ),
+        (
+            rule.timing.ended_after_created,
+            created.zip(ended).map(|(created, ended)| ended > created),
+            "ended-after-created",
+        ),
+    ];
+    let mut doubt = None;
+    for (wanted, is, key) in conditions {
+        match (wanted, is) {
+            (None, _) => {}
+            (Some(wanted), Some(is)) if wanted == is => {}
+            (Some(_), Some(_)) => return Ok(false),
+            (Some(_), None) => doubt = Some(key),
+        }
+    }
+    doubt.map_or(Ok(true), Err)
+}

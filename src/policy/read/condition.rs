@@ -1,0 +1,140 @@
+//! Conditions on attributes and times.
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::Reader;
+use super::names::Templates;
+use crate::model::{AttributeSort, KindRef};
+use crate::policy::fields::{self, At, Fields};
+use crate::policy::rule::{Condition, Test, Timing};
+
+impl Reader<'_> {
+    pub(super) fn conditions(
+        &mut self,
+        fields: &mut Fields<'_>,
+        kinds: &[KindRef],
+        all_scanned: bool,
+        templates: &[Templates],
+    ) -> (Vec<Condition>, Timing) {
+        let mut conditions = Vec::new();
+        let mut timing = Timing::default();
+        let Some(mut table) = fields.table("where", "`where`", &mut self.mistakes) else {
+            return (conditions, timing);
+        };
+        for (key, value) in table.rest() {
+            let flag = match value.get_ref() {
+                DeValue::Boolean(flag) => Some(*flag),
+                _ => None,
+            };
+            let slot = match key.value.as_str() {
+                "created-after-opened" => Some(&mut timing.created_after_opened),
+                "ended-after-created" => Some(&mut timing.ended_after_created),
+                _ => None,
+            };
+            if let Some(slot) = slot {
+                *slot = flag;
+                if flag.is_none() {
+                    fields::wrong(&key.value, value, "true or false", &mut self.mistakes);
+                }
+                continue;
+            }
+            conditions.extend(self.condition(&key, value, kinds, all_scanned, templates));
+        }
+        (conditions, timing)
+    }
+
+    fn condition(
+        &mut self,
+        key: &At<String>,
+        value: &Spanned<DeValue<'_>>,
+        kinds: &[KindRef],
+        all_scanned: bool,
+        templates: &[Templates],
+    ) -> Option<Condition> {
+        let mut about = None;
+        for kind in kinds {
+            let found = kind
+                .0
+                .attributes
+                .iter()
+                .find(|about| about.key == key.value);
+            if found.is_none() {
+                let mut known: Vec<_> = kind.0.attributes.iter().map(|about| about.key).collect();
+                known.extend(["created-after-opened", "ended-after-created"]);
+                self.mistakes.error(
+                    key.span.clone(),
+                    format!("a {} has no `{}` to ask about", kind.0.noun, key.value),
+                    "unknown attribute",
+                    Some(fields::suggestion(&key.value, &known)),
+                );
+                return None;
+            }
+            about = found;
+        }
+        let Some(about) = about else {
+            // Only kinds that are not scanned yet: nothing to check against.
+            if all_scanned {
+                self.mistakes.error(
+                    key.span.clone(),
+                    "`where` needs a `kind` whose attributes it asks about",
+                    "no kind",
+                    None,
+                );
+            }
+            return None;
+        };
+        let test = match about.sort {
+            AttributeSort::Flag => match value.get_ref() {
+                DeValue::Boolean(flag) => Test::Flag(*flag),
+                _ => {
+                    fields::wrong(&key.value, value, "true or false", &mut self.mistakes);
+                    return None;
+                }
+            },
+            AttributeSort::Text | AttributeSort::Host | AttributeSort::List => {
+                let texts = fields::texts(&key.value, value, &mut self.mistakes)?;
+                self.captures_exist(&texts, templates);
+                let word = about
+                    .words
+                    .iter()
+                    .find(|(word, _)| texts.len() == 1 && texts[0].value == *word);
+                let texts = texts.into_iter().map(|text| text.value.into()).collect();
+                match (word, about.sort) {
+                    (Some((_, flag)), _) => Test::Word(flag),
+                    (None, AttributeSort::List) => Test::AllOf(texts),
+                    (None, _) => Test::AnyOf(texts),
+                }
+            }
+        };
+        Some(Condition {
+            key: about.key,
+            sort: about.sort,
+            test,
+        })
+    }
+
+    /// A condition may use what every template of its rule captures.
+    fn captures_exist(&mut self, texts: &[At<String>], templates: &[Templates]) {
+        for text in texts {
+            for part in text.value.split('{').skip(1) {
+                let name = part.split('}').next().unwrap_or_default();
+                let everywhere = !templates.is_empty()
+                    && templates
+                        .iter()
+                        .all(|(template, _)| template.capture_names().contains(name));
+                if !everywhere {
+                    self.mistakes.error(
+                        text.span.clone(),
+                        format!("{{{name}}} is not captured by this rule's `name`"),
+                        "unknown capture",
+                        Some(
+                            "a condition may use what every template of the rule captures"
+                                .to_owned(),
+                        ),
+                    );
+                }
+            }
+        }
+    }
+}

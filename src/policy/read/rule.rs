@@ -1,0 +1,418 @@
+//! `[[rule]]` and `[[protect]]`.
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::Reader;
+use super::names::Templates;
+use crate::model::KindRef;
+use crate::policy::fields::{self, At, Fields};
+use crate::policy::rule::{
+    Action, Age, AgeClock, Death, Event, Missing, Protect, Rule, Subject, Timing, Where,
+};
+use crate::policy::template::{Anchor, Names, Template};
+
+/// The words of `dead-when`.
+const EVENTS: [(&str, Event); 4] = [
+    ("closed", Event::Closed),
+    ("merged", Event::Merged),
+    ("branch-gone", Event::BranchGone),
+    ("run-finished", Event::RunFinished),
+];
+
+/// The words of `clock`.
+const CLOCKS: [(&str, AgeClock); 5] = [
+    ("created", AgeClock::Created),
+    ("changed", AgeClock::Changed),
+    ("merged", AgeClock::Merged),
+    ("active", AgeClock::Active),
+    ("named", AgeClock::Named),
+];
+
+/// The kinds that an entry names.
+struct Kinds {
+    scanned: Vec<KindRef>,
+    unscanned: Vec<&'static str>,
+}
+
+impl Kinds {
+    /// Whether every kind can be checked against what it has.
+    fn all_scanned(&self) -> bool {
+        self.unscanned.is_empty()
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn protect(&mut self, mut fields: Fields<'_>, names: &Names) -> Option<Protect> {
+        let span = fields.span();
+        let words = fields.texts("kind", &mut self.mistakes);
+        let (scanned, unscanned) = words
+            .as_ref()
+            .map(|words| self.kinds(words))
+            .unwrap_or_default();
+        let kinds = Kinds { scanned, unscanned };
+        let place = self.place(
+            &mut fields,
+            &kinds.scanned,
+            kinds.all_scanned() && words.is_some(),
+        );
+        let name = self.patterns(&mut fields, "name", names);
+        let branch_span = fields.value_span("branch");
+        let branch = self.patterns(&mut fields, "branch", names);
+        if let (Some(span), true) = (branch_span, words.is_some()) {
+            self.carries_branch(span, &kinds);
+        }
+        let (conditions, timing) =
+            self.conditions(&mut fields, &kinds.scanned, kinds.all_scanned(), &[]);
+        if timing != Timing::default() {
+            self.mistakes.error(
+                fields.span(),
+                "a `protect` entry knows no pull request",
+                "only rules can ask about its times",
+                None,
+            );
+        }
+        let reason = fields.text("reason", &mut self.mistakes);
+        let reason = fields.require(
+            "reason",
+            reason,
+            "say why, for whoever reads the report",
+            &mut self.mistakes,
+        );
+        if words.is_none() && name.is_none() && branch.is_none() && conditions.is_empty() {
+            self.mistakes.error(
+                span.clone(),
+                "this [[protect]] says neither `kind` nor `name`",
+                "it would protect everything",
+                Some("name what it protects".to_owned()),
+            );
+        }
+        fields.end(&mut self.mistakes);
+        Some(Protect {
+            kinds: words.map(|_| kinds.scanned),
+            place,
+            names: name,
+            branches: branch,
+            conditions,
+            reason: reason?.value.into(),
+            location: self.location(&span),
+            span: self.span(&span),
+        })
+    }
+
+    fn patterns(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        names: &Names,
+    ) -> Option<Vec<crate::policy::rule::Patterns>> {
+        let texts = fields.texts(key, &mut self.mistakes)?;
+        Some(
+            texts
+                .iter()
+                .filter_map(|text| self.pattern(text, names))
+                .collect(),
+        )
+    }
+
+    pub(super) fn rule(
+        &mut self,
+        mut fields: Fields<'_>,
+        names: &Names,
+    ) -> (Option<Rule>, Option<At<String>>) {
+        let span = fields.span();
+        let id = fields.text("id", &mut self.mistakes);
+        let id = fields.require(
+            "id",
+            id,
+            "verdicts name the rule they come from",
+            &mut self.mistakes,
+        );
+        let words = fields.texts("kind", &mut self.mistakes);
+        let words = fields.require(
+            "kind",
+            words,
+            "such as kind = \"worker\"",
+            &mut self.mistakes,
+        );
+        let (scanned, unscanned) = words
+            .as_ref()
+            .map(|words| self.kinds(words))
+            .unwrap_or_default();
+        let kinds = Kinds { scanned, unscanned };
+        let place = self.place(&mut fields, &kinds.scanned, kinds.all_scanned());
+        let (subject, texts, templates) = self.templates(&mut fields, names, &kinds, &place);
+        let except = self
+            .patterns(&mut fields, "except", names)
+            .unwrap_or_default();
+        let (conditions, timing) =
+            self.conditions(&mut fields, &kinds.scanned, kinds.all_scanned(), &templates);
+        let death = self.death(&mut fields);
+        let missing = self.choice(
+            &mut fields,
+            "missing",
+            &[("keep", Missing::Keep), ("dead", Missing::Dead)],
+        );
+        let grace = fields
+            .duration("grace", &mut self.mistakes)
+            .map(|grace| grace.value);
+        let action = self.action(&mut fields, &kinds);
+        if let Some(death) = &death {
+            self.clocks_are_kept(death, &kinds);
+            // A template with a mistake of its own is not blamed twice.
+            if templates.len() == texts.len() {
+                for (text, (template, _)) in texts.iter().zip(&templates) {
+                    self.sensible(text, template, &death.value, &timing);
+                }
+            }
+        }
+        fields.end(&mut self.mistakes);
+        let rule = id.clone().map(|id| Rule {
+            id: id.value.into(),
+            kinds: kinds.scanned,
+            unscanned: kinds.unscanned,
+            place,
+            subject,
+            templates,
+            except,
+            conditions,
+            timing,
+            death: death.map(|death| death.value).unwrap_or_default(),
+            missing: missing.unwrap_or_default(),
+            grace,
+            action,
+            location: self.location(&span),
+            span: self.span(&span),
+        });
+        (rule, id)
+    }
+
+    /// The templates of a rule, and what they are matched against.
+    fn templates(
+        &mut self,
+        fields: &mut Fields<'_>,
+        names: &Names,
+        kinds: &Kinds,
+        place: &Where,
+    ) -> (Subject, Vec<At<String>>, Vec<Templates>) {
+        let branch_span = fields.value_span("branch");
+        let name = fields.texts("name", &mut self.mistakes);
+        let branch = fields.texts("branch", &mut self.mistakes);
+        let (subject, texts) = match (name, branch) {
+            (Some(_), Some(_)) => {
+                self.mistakes.error(
+                    branch_span.unwrap_or_else(|| fields.span()),
+                    "a rule reads `name` or `branch`, not both",
+                    "the second of the two",
+                    Some("write two rules".to_owned()),
+                );
+                (Subject::Name, None)
+            }
+            (name, None) => {
+                let name = fields.require(
+                    "name",
+                    name,
+                    "such as name = \"{service}-preview-{pr}\"",
+                    &mut self.mistakes,
+                );
+                (Subject::Name, name)
+            }
+            (None, branch) => {
+                if let Some(span) = branch_span {
+                    self.carries_branch(span, kinds);
+                }
+                (Subject::Branch, branch)
+            }
+        };
+        let literal_project = place
+            .projects
+            .as_ref()
+            .is_some_and(|projects| projects.iter().all(|project| !project.is_empty()));
+        let anchor = if subject == Subject::Branch && literal_project {
+            Anchor::Project
+        } else {
+            Anchor::Itself
+        };
+        let texts = texts.unwrap_or_default();
+        let templates = texts
+            .iter()
+            .filter_map(|text| self.template(text, names, anchor))
+            .collect();
+        (subject, texts, templates)
+    }
+
+    fn carries_branch(&mut self, span: std::ops::Range<usize>, kinds: &Kinds) {
+        let without = kinds.scanned.iter().find(|kind| kind.0.branch.is_none());
+        if let Some(kind) = without {
+            self.mistakes.error(
+                span,
+                format!("a {} carries no git branch", kind.0.noun),
+                "`branch` does not apply",
+                Some("read its `name` with {branch} or {slug:…} instead".to_owned()),
+            );
+        }
+    }
+
+    /// What kills must be something that the name can claim.
+    fn sensible(&mut self, text: &At<String>, template: &Template, death: &Death, timing: &Timing) {
+        let has_pull_request = template.has_pull_request() || template.has_head();
+        for event in &death.events {
+            let (captured, needs) = match event {
+                Event::Closed | Event::Merged => (has_pull_request, "{pr}, {branch} or {slug}"),
+                Event::BranchGone => (template.has_head(), "{branch} or {slug}"),
+                Event::RunFinished => (template.has_run(), "{run}"),
+            };
+            if !captured {
+                self.lacks(text, &format!("`dead-when = \"{event}\"`"), needs);
+            }
+        }
+        for age in &death.ages {
+            match age.clock {
+                AgeClock::Merged if !has_pull_request => {
+                    self.lacks(text, "`clock = \"merged\"`", "{pr}, {branch} or {slug}");
+                }
+                AgeClock::Named if !template.names_time() => {
+                    self.lacks(text, "`clock = \"named\"`", "{epoch} or {date:…}");
+                }
+                _ => {}
+            }
+        }
+        if *timing != Timing::default() && !has_pull_request {
+            self.lacks(
+                text,
+                "a condition on the pull request's times",
+                "{pr}, {branch} or {slug}",
+            );
+        }
+    }
+
+    fn lacks(&mut self, text: &At<String>, what: &str, needs: &str) {
+        self.mistakes.error(
+            text.span.clone(),
+            format!("{what} needs {needs} in the template"),
+            format!("no {needs} here"),
+            Some(
+                "for names that belong to nothing, use { older-than = \"…\", clock = \"created\" }"
+                    .to_owned(),
+            ),
+        );
+    }
+
+    /// A rule by a clock that its kind does not have never finds garbage.
+    fn clocks_are_kept(&mut self, death: &At<Death>, kinds: &Kinds) {
+        for age in &death.value.ages {
+            let without = kinds.scanned.iter().find(|kind| match age.clock {
+                AgeClock::Created => !kind.0.created,
+                AgeClock::Changed => !kind.0.changed,
+                AgeClock::Active => !kind.0.active,
+                AgeClock::Merged | AgeClock::Named => false,
+            });
+            if let Some(kind) = without {
+                self.mistakes.warning(
+                    death.span.clone(),
+                    format!(
+                        "a {} has no time for `clock = \"{}\"`",
+                        kind.0.noun, age.clock
+                    ),
+                    "this rule never finds garbage of that kind",
+                    Some("use another clock, or an event".to_owned()),
+                );
+            }
+        }
+    }
+
+    fn action(&mut self, fields: &mut Fields<'_>, kinds: &Kinds) -> Action {
+        let span = fields.value_span("action");
+        let action = self.choice(
+            fields,
+            "action",
+            &[
+                ("delete", Action::Delete),
+                ("report", Action::Report),
+                ("expire", Action::Expire),
+            ],
+        );
+        let action = action.unwrap_or_default();
+        let cannot = kinds.scanned.iter().find(|kind| !kind.0.expires);
+        if let (Action::Expire, Some(kind), Some(span)) =
+            (action, cannot.filter(|_| kinds.all_scanned()), span)
+        {
+            self.mistakes.error(
+                span,
+                format!("a {} cannot expire", kind.0.noun),
+                "only Neon branches can",
+                Some("use \"delete\" or \"report\"".to_owned()),
+            );
+        }
+        action
+    }
+
+    fn death(&mut self, fields: &mut Fields<'_>) -> Option<At<Death>> {
+        let value = fields.take("dead-when");
+        let value = fields.require(
+            "dead-when",
+            value,
+            "such as dead-when = \"closed\"",
+            &mut self.mistakes,
+        )?;
+        let mut death = Death::default();
+        match value.get_ref() {
+            DeValue::Array(items) => {
+                if items.is_empty() {
+                    fields::wrong(
+                        "dead-when",
+                        value,
+                        "at least one condition",
+                        &mut self.mistakes,
+                    );
+                }
+                for item in items {
+                    self.one_death(item, &mut death);
+                }
+            }
+            _ => self.one_death(value, &mut death),
+        }
+        Some(At::new(death, value.span()))
+    }
+
+    fn one_death(&mut self, value: &Spanned<DeValue<'_>>, death: &mut Death) {
+        match value.get_ref() {
+            DeValue::String(text) => {
+                let event = EVENTS.iter().find(|(word, _)| *word == text.as_ref());
+                match event {
+                    Some((_, event)) => death.events.push(*event),
+                    None => self.mistakes.error(
+                        value.span(),
+                        format!("`dead-when` cannot be {text:?}"),
+                        "unknown event",
+                        Some(fields::suggestion(text, &EVENTS.map(|(word, _)| word))),
+                    ),
+                }
+            }
+            DeValue::Table(table) => {
+                let mut fields = Fields::new("`dead-when`", table, value.span());
+                let age = fields.duration("older-than", &mut self.mistakes);
+                let age = fields.require(
+                    "older-than",
+                    age,
+                    "such as { older-than = \"30d\", clock = \"created\" }",
+                    &mut self.mistakes,
+                );
+                let clock = self.choice(&mut fields, "clock", &CLOCKS);
+                fields.end(&mut self.mistakes);
+                if let Some(age) = age {
+                    death.ages.push(Age {
+                        longer_than: age.value,
+                        clock: clock.unwrap_or(AgeClock::Created),
+                    });
+                }
+            }
+            _ => fields::wrong(
+                "dead-when",
+                value,
+                "an event such as \"closed\", { older-than = … } or a list of them",
+                &mut self.mistakes,
+            ),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Names read by templates.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::PullRequestNumber;
+use crate::policy::slug::{Case, Replace, Strip};
+
+/// One list of words and one slug function.
+fn names() -> Names {
+    let list = |words: &[&str]| words.iter().map(|word| Box::from(*word)).collect();
+    let slug = Slug {
+        name: "shop".into(),
+        case: Case::Lower,
+        keep: Characters::parse("a-z0-9"),
+        replace: Replace {
+            with: "-".into(),
+            runs: true,
+        },
+        strip: Strip::BeforeCut,
+        lengths: vec![20],
+        hash: None,
+        empty: Some("preview".into()),
+    };
+    Names {
+        words: Words::from([("service".to_owned(), list(&["api", "api-v2", "web"]))]),
+        slugs: Slugs::from([("shop".to_owned(), Arc::new(slug))]),
+    }
+}
+
+fn parse_one(text: &str) -> Result<Template, TemplateError> {
+    Template::parse(text, &names(), false, Anchor::Itself)
+}
+
+fn template(text: &str) -> Template {
+    parse_one(text).unwrap()
+}
+
+fn ways(text: &str, name: &str) -> Vec<Captures> {
+    match template(text).fit(name) {
+        Fits::Ways(ways) => ways,
+        Fits::TooMany => panic!("{name} fits in too many ways"),
+    }
+}
+
+fn claims(text: &str, name: &str) -> Vec<String> {
+    ways(text, name)
+        .iter()
+        .map(|captures| match captures.claim() {
+            Claim::Branch(branch) => branch.to_string(),
+            Claim::Slug { text, .. } => text.to_string(),
+            other => other.to_string(),
+        })
+        .collect()
+}
+
+fn numbers(text: &str, name: &str) -> Vec<u32> {
+    ways(text, name)
+        .into_iter()
+        .filter_map(|captures| match captures.claim {
+            Some(Claim::PullRequest(number)) => Some(number.get()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn names_are_matched_whole_and_numbers_are_taken_whole() {
+    for (text, name, expected) in [
+        ("pr-{pr}", "pr-12", &[12][..]),
+        ("pr-{pr}", "pr-120", &[120]),
+        ("pr-{pr}", "pr-012", &[]),
+        ("pr-{pr}", "pr-0", &[]),
+        ("pr-{pr}", "pr-12-foo", &[]),
+        ("pr-{pr}", "fix-pr-12", &[]),
+        ("pr-{pr}", "PR-12", &[]),
+        ("pr-{pr}", "pr-12/", &[]),
+        ("pr-{pr}", "pr-24308663446", &[]),
+        ("{service}-preview-{pr}", "api-preview-9", &[9]),
+        ("{service}-preview-{pr}", "api-v2-preview-9", &[9]),
+        ("{service}-preview-{pr}", "cdn-preview-9", &[]),
+        ("app{pr}-x", "app1-x", &[1]),
+        ("v1{pr}", "v112", &[]),
+        ("pr-{pr}2abc", "pr-12abc", &[]),
+        ("kody-pr-{pr}-mock-{any}", "kody-pr-5-mock-a/b", &[5]),
+        ("kody-pr-{pr}-mock-{any}", "kody-pr-5-mock-", &[]),
+        ("x-pr-{pr}-{any:a-z0-9}", "x-pr-12-foo-q2", &[]),
+        ("x-pr-{pr}-{any:a-z0-9}", "x-pr-12-q2w3", &[12]),
+        ("db-{any:a-z}-pr-{pr}", "db-eu-pr-7", &[7]),
+    ] {
+        if let Ok(template) = parse_one(text) {
+            drop(template);
+            assert_eq!(numbers(text, name), expected, "{text} {name}");
+        } else {
+            assert!(expected.is_empty(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_fits_in_several_ways_is_read_in_every_one() {
+    assert_eq!(numbers("{any}-pr-{pr}-{any}", "a-pr-12-pr-7-x"), [7, 12]);
+}
+
+#[test]
+fn a_template_that_matches_everything_cannot_be_written() {
+    for text in ["{pr}", "{any}", "{any}-{pr}", "p-{pr}", "ab{any}cd"] {
+        assert!(parse_one(text).is_err(), "{text}");
+    }
+    assert!(parse_one("{service}{pr}").is_ok());
+    for text in [
+        "pr-{pr}-{pr}",
+        "pre-{nope}",
+        "pre-{pr",
+        "pre-pr}",
+        "pre-{any:z-a}",
+    ] {
+        assert!(parse_one(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn hostile_names_end() {
+    let name = format!("abc{}", "-1".repeat(5_000));
+    let hostile = template("abc{any}-{any}{any}-{any}{pr}x");
+    assert_eq!(hostile.fit(&name), Fits::Ways(Vec::new()));
+    let many = template("abc{any}-{pr}-{any}-{any}");
+    let name = (1..200).fold("abc".to_owned(), |name, n| format!("{name}-{n}"));
+    assert_eq!(many.fit(&name), Fits::TooMany);
+}
+
+#[test]
+fn branches_are_raw_and_keep_their_beginning() {
+    for (text, name, expected) in [
+        ("preview/{branch}", "preview/feat/x-1", &["feat/x-1"][..]),
+        ("preview/{branch}", "preview/", &[]),
+        (
+            "preview/{branch:codex/}",
+            "preview/codex/fix",
+            &["codex/fix"],
+        ),
+        ("preview/{branch:codex/}", "preview/codecs", &[]),
+        ("{branch:codex/}", "codex/fix", &["codex/fix"]),
+        ("db-{branch}-copy", "db-a-copy-copy", &["a-copy"]),
+    ] {
+        assert_eq!(claims(text, name), expected, "{text} {name}");
+    }
+    assert!(parse_one("{branch}").is_err(), "it would match everything");
+    assert!(Template::parse("{branch}", &names(), false, Anchor::Project).is_ok());
+}
+
+#[test]
+fn slugs_are_only_what_their_function_could_give() {
+    for (name, expected) in [
+        ("app-feat-x", &["feat-x"][..]),
+        ("app-Feat", &[]),
+        ("app-a_b", &[]),
+        ("app-preview", &[]),
+        ("app-12345678901234567890", &["12345678901234567890"]),
+        ("app-123456789012345678901", &[]),
+    ] {
+        assert_eq!(claims("app-{slug:shop}", name), expected, "{name}");
+    }
+    let readings = claims("{service}-{slug:shop}", "api-v2-x");
+    assert_eq!(readings, ["v2-x", "x"], "read in every way");
+    for text in ["app-{slug:other}", "app-{slug}", "app-{slug:shop}-{pr}"] {
+        assert!(parse_one(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn runs_have_64_bits_and_numbers_32() {
+    assert_eq!(
+        claims("ci-run-{run}", "ci-run-24308663446"),
+        ["Actions run 24308663446"]
+    );
+    assert_eq!(numbers("preview-{pr}", "preview-24308663446"), [0_u32; 0]);
+    assert!(ways("ci-run-{run}", "ci-run-99999999999999999999").is_empty());
+    assert!(ways("ci-run-{run}", "ci-run-012").is_empty());
+}
+
+#[test]
+fn times_in_names_are_taken_whole_and_as_late_as_they_could_be() {
+    for (text, name, expected) in [
+        (
+            "tmp-{epoch}",
+            "tmp-1767225600",
+            Some("2026-01-01T00:00:00Z"),
+        ),
+        ("tmp-{epoch}", "tmp-17672256001", None),
+        (
+            "tmp-{epoch}-{any}",
+            "tmp-1767225600-x",
+            Some("2026-01-01T00:00:00Z"),
+        ),
+        (
+            "e2e-{date:%Y%m%d-%H%M%S}",
+            "e2e-20260102-030405",
+            Some("2026-01-02T03:04:05Z"),
+        ),
+        (
+            "e2e-{date:%Y%m%d}",
+            "e2e-20260102",
+            Some("2026-01-02T23:59:59Z"),
+        ),
+        ("e2e-{date:%Y%m%d}", "e2e-202601021", None),
+        ("e2e-{date:%Y%m%d}", "e2e-20261302", None),
+        ("e2e-{date:%Y-%m-%d}", "e2e-2026-1-2", None),
+        (
+            "e2e-{date:%Y-%m-%dT%H%MZ}",
+            "e2e-2026-01-02T0304Z",
+            Some("2026-01-02T03:04:59Z"),
+        ),
+    ] {
+        let named = ways(text, name)
+            .first()
+            .and_then(|captures| captures.named)
+            .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+        assert_eq!(named.as_deref(), expected, "{text} {name}");
+    }
+    for text in [
+        "e2e-{date}",
+        "e2e-{date:%H%M}",
+        "e2e-{date:%Q}",
+        "e2e-{epoch}-{date:%Y%m%d}",
+    ] {
+        assert!(parse_one(text).is_err(), "{text}");
+    }
+}
+
+/// A template of every part, with a name that it was expanded to and what was
+/// put in.
+fn expanded() -> impl Strategy<Value = (String, String, Captures)> {
+    let part = prop_oneof![
+        (1_u32..=2_147_483_647).prop_map(|number| {
+            let claim = PullRequestNumber::new(number).map(Claim::PullRequest);
+            ("{pr}".to_owned(), number.to_string(), claim)
+        }),
+        (1_u64..).prop_map(|run| {
+            let claim = crate::model::RunId::parse(&run.to_string()).map(Claim::Run);
+            ("{run}".to_owned(), run.to_string(), claim)
+        }),
+        "[a-zA-Z0-9/_.-]{1,24}".prop_map(|branch| {
+            let claim = Some(Claim::Branch(branch.as_str().into()));
+            ("{branch}".to_owned(), branch, claim)
+        }),
+        "[a-zA-Z0-9/_.-]{1,24}".prop_filter_map("names nothing", |branch| {
+            let text = names().slugs["shop"].of(&branch).into_iter().next()?;
+            let claim = Claim::Slug {
+                function: "shop".into(),
+                text: text.as_str().into(),
+            };
+            Some(("{slug:shop}".to_owned(), text, Some(claim)))
+        }),
+    ];
+    ("[a-z]{3,8}[-_]", 0_usize..3, part, "[-_][a-z]{0,6}").prop_map(
+        |(literal, word, (capture, text, claim), tail)| {
+            let word = names().words["service"][word].clone();
+            let captures = Captures {
+                claim,
+                named: None,
+                words: vec![("service".into(), word.clone())],
+            };
+            (
+                format!("{literal}{{service}}-{capture}{tail}"),
+                format!("{literal}{word}-{text}{tail}"),
+                captures,
+            )
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn expanding_a_template_and_matching_it_gives_the_captures_back((text, name, captures) in expanded()) {
+        prop_assert!(ways(&text, &name).contains(&captures), "{text} {name}");
+    }
+
+    #[test]
+    fn a_name_that_no_template_expands_to_is_not_read((text, name, _) in expanded(), end in "[A-Z]{1,3}") {
+        // The tail of the template is lower case, so nothing ends like this.
+        let longer = name + &end;
+        prop_assert!(ways(&text, &longer).is_empty());
+    }
+
+    #[test]
+    fn any_text_is_read_without_panic(name in "\\PC{0,40}") {
+        for text in ["{any}pr-{pr}{any}", "{any}abc{branch}", "abc{any}{slug:shop}", "abc{any}{date:%Y%m%d}"] {
+            template(text).fit(&name);
+        }
+        if let Fits::Ways(ways) = template("{any}pr-{pr}{any}").fit(&name) {
+            for captures in ways {
+                let Some(Claim::PullRequest(number)) = captures.claim else { panic!() };
+                let marker = format!("pr-{number}");
+                prop_assert!(name.contains(&marker));
+            }
+        }
+    }
+}
