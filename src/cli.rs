@@ -3,9 +3,11 @@
 
 mod args;
 mod audit;
+mod check;
 mod connect;
 mod progress;
 mod sandbox;
+mod session;
 mod settings;
 
 use std::io::Write as _;
@@ -94,6 +96,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             None => audit::run(cli.audit, None).await,
             Some(Verb::Audit(arguments)) => audit::run(arguments, None).await,
             Some(Verb::Explain { name, arguments }) => audit::run(arguments, Some(name)).await,
+            Some(Verb::Check(arguments)) => check::run(arguments).await,
             Some(Verb::Sandbox(arguments)) => sandbox::run(arguments).await,
         }
     };

@@ -64,6 +64,48 @@ impl Unanswered {
     }
 }
 
+/// Something that a token may be allowed to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// Pull requests.
+    PullRequests,
+    /// Git branches.
+    Branches,
+    /// Actions runs.
+    Runs,
+}
+
+impl Right {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::PullRequests, Self::Branches, Self::Runs];
+
+    /// What is read.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::PullRequests => "pull requests",
+            Self::Branches => "git branches",
+            Self::Runs => "Actions runs",
+        }
+    }
+
+    /// The permission in GitHub's own words.
+    pub fn permission(self) -> &'static str {
+        match self {
+            Self::PullRequests => "Pull requests: read",
+            Self::Branches => "Contents: read",
+            Self::Runs => "Actions: read",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::PullRequests => "/pulls?per_page=1",
+            Self::Branches => "/branches?per_page=1",
+            Self::Runs => "/actions/runs?per_page=1",
+        }
+    }
+}
+
 /// Pull requests, and the requests that it took to find them.
 type Found = (BTreeMap<PullRequestNumber, PullRequest>, u32);
 
@@ -399,6 +441,26 @@ impl GitHub {
             requests += count;
         }
         (all, u32::try_from(requests).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the token has a right, by one harmless read; else why not, as far
+    /// as the answer tells.
+    pub async fn try_right(
+        &self,
+        repository: &Repository,
+        right: Right,
+    ) -> Result<(), Option<Failure>> {
+        let path = format!(
+            "/repos/{}/{}{}",
+            repository.owner(),
+            repository.name(),
+            right.path()
+        );
+        match self.get(&path).await {
+            Ok(_) => Ok(()),
+            Err(Unanswered::Api(error)) => Err(Some(error.failure)),
+            Err(Unanswered::Unbelievable(_) | Unanswered::Carrier(_)) => Err(None),
+        }
     }
 
     /// No open pull request at all is believed only of a repository that the

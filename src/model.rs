@@ -84,6 +84,19 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Whether it is the zone or project that somebody names so.
+    pub fn is(&self, sort: &str, named: &str) -> bool {
+        match self {
+            Self::Account(id) => sort == "account" && id == named,
+            Self::Zone { id, name } => {
+                sort == "zone" && (id == named || name.eq_ignore_ascii_case(named))
+            }
+            Self::Project(id) => sort == "project" && id == named,
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, value) = self.scope();

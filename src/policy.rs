@@ -9,8 +9,10 @@ pub mod diagnostic;
 mod fields;
 mod glob;
 mod limits;
+pub mod overlap;
 mod read;
 mod rule;
+pub mod schema;
 pub mod slug;
 pub mod template;
 

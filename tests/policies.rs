@@ -43,7 +43,7 @@ fn every_shipped_policy_can_be_used_as_it_is() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         paths.push(format!("policies/schemes/{name}"));
     }
-    assert!(paths.len() >= 4);
+    assert!(paths.len() >= 7);
     for path in paths {
         let sources = [source(&path)];
         match read(&sources) {
@@ -72,4 +72,141 @@ fn limits_come_from_one_place() {
     assert!(read(&[file("a.toml", "1h"), file("b.toml", "1h")]).is_ok());
     let mistakes = read(&[file("a.toml", "1h"), file("b.toml", "2h")]).unwrap_err();
     assert!(mistakes[0].message.contains("grace") && mistakes[0].message.contains("a.toml"));
+}
+
+#[test]
+fn many_names_are_read_by_many_rules() {
+    use preview_gc::model::{Attribute, Place, Resource, Time};
+    let rules: String = (0..1_000)
+        .map(|n| {
+            format!(
+                "[[rule]]\nid = \"r{n}\"\nkind = \"worker\"\nname = [\"app{n:03}-{{service}}-pr-{{pr}}\", \"{{service}}-{n:03}-{{branch}}\"]\ndead-when = \"closed\"\n"
+            )
+        })
+        .collect();
+    let text = format!("[words]\nservice = [\"api\", \"web\", \"docs\"]\n{rules}");
+    let source = Source {
+        path: "many.toml".to_owned(),
+        text,
+    };
+    let loaded = read(&[source]).unwrap();
+    let rules = &loaded.policies.files[0].rules;
+    let worker = *kinds::vocabulary()
+        .iter()
+        .find(|kind| kind.name() == "worker")
+        .unwrap();
+    let place = std::sync::Arc::new(Place::Account("a".to_owned()));
+    let read_by_one = (0..1_000_u32)
+        .filter(|n| {
+            let name: Box<str> = format!("app{:03}-web-pr-{n}", n % 1_000).into();
+            let resource = Resource {
+                kind: worker,
+                place: place.clone(),
+                id: name.clone(),
+                name,
+                incarnation: None,
+                created_at: Time::NotKept,
+                changed_at: Time::NotKept,
+                active_at: Time::NotKept,
+                expires_at: None,
+                protection: None,
+                parent: None,
+                attributes: vec![("tags", Attribute::List(Vec::new()))],
+            };
+            let readings: usize = rules.iter().map(|rule| rule.read(&resource).len()).sum();
+            readings == 1
+        })
+        .count();
+    // Zero is no number.
+    assert_eq!(read_by_one, 999);
+}
+
+#[test]
+fn the_schema_in_the_repository_is_the_programs_own() {
+    let output = support::run(&["check", "--schema"]);
+    assert!(output.status.success());
+    let file = std::fs::read(support::path("../policies/preview-gc.schema.json")).unwrap();
+    assert!(
+        output.stdout == file,
+        "write it anew: preview-gc check --schema > policies/preview-gc.schema.json"
+    );
+}
+
+/// TOML as the JSON that editors hold against the schema.
+fn as_json(text: &str) -> serde_json::Value {
+    serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap()
+}
+
+#[test]
+fn the_schema_takes_what_the_program_takes() {
+    let schema: serde_json::Value =
+        serde_json::from_slice(&support::run(&["check", "--schema"]).stdout).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut checked = 0;
+    for folder in ["../policies", "../policies/schemes", "cases"] {
+        for entry in std::fs::read_dir(support::path(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|end| end != "toml") {
+                continue;
+            }
+            let policy = as_json(&std::fs::read_to_string(&path).unwrap());
+            let wrong: Vec<_> = validator
+                .iter_errors(&policy)
+                .map(|e| e.to_string())
+                .collect();
+            assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 40);
+    let broken = std::fs::read_to_string(support::path("policies/ten-mistakes.toml")).unwrap();
+    assert!(!validator.is_valid(&as_json(&broken)));
+}
+
+#[test]
+fn what_rules_share_and_what_protects_nothing_is_said() {
+    let text = r#"
+[words]
+service = ["api", "web"]
+[[protect]]
+kind = "worker"
+name = "*-production"
+reason = "serves customers"
+[[protect]]
+kind = "worker"
+name = "docs-*"
+reason = "no rule reads these"
+[[rule]]
+id = "one"
+kind = "worker"
+name = "{service}-pr-{pr}"
+dead-when = "closed"
+[[rule]]
+id = "two"
+kind = "worker"
+name = "api-{any}"
+except = "api-pr-*"
+dead-when = { older-than = "30d" }
+[[rule]]
+id = "three"
+kind = "worker"
+name = "web-{any}"
+dead-when = { older-than = "30d" }
+[[rule]]
+id = "four"
+kind = "kv_namespace"
+name = "web-{any}"
+dead-when = "closed"
+missing = "keep"
+"#;
+    let sources = [Source {
+        path: "odd.toml".to_owned(),
+        text: text.replace(
+            "dead-when = \"closed\"\nmissing",
+            "dead-when = { older-than = \"1d\" }\nmissing",
+        ),
+    }];
+    let loaded = read(&sources).unwrap();
+    let found = preview_gc::policy::overlap::check(&loaded.policies.files);
+    insta::assert_snapshot!(render(&found, &sources, false));
 }

@@ -27,9 +27,10 @@ pub(super) struct Cli {
 impl Cli {
     pub(super) fn verbosity(&self) -> u8 {
         match &self.verb {
-            None => self.audit.verbose,
-            Some(Verb::Audit(audit)) => audit.verbose,
-            Some(Verb::Explain { arguments, .. }) => arguments.verbose,
+            None => self.audit.common.verbose,
+            Some(Verb::Audit(audit)) => audit.common.verbose,
+            Some(Verb::Explain { arguments, .. }) => arguments.common.verbose,
+            Some(Verb::Check(check)) => check.common.verbose,
             Some(Verb::Sandbox(_)) => 0,
         }
     }
@@ -47,6 +48,8 @@ pub(super) enum Verb {
         #[command(flatten)]
         arguments: AuditArgs,
     },
+    /// Check policies, credentials and permissions, by harmless reads
+    Check(CheckArgs),
     /// Serve a stand-in cloud over HTTP on loopback
     Sandbox(SandboxArgs),
 }
@@ -68,6 +71,19 @@ pub(super) enum ColorChoice {
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+    /// Judge only what belongs to this pull request
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_147_483_647))]
+    pub(super) pr: Option<u32>,
+    /// Exit with 6 when there is garbage
+    #[arg(long)]
+    pub(super) fail_on_garbage: bool,
+}
+
+/// What every verb that reads takes.
+#[derive(Debug, Args)]
+pub(super) struct CommonArgs {
     /// Policy file, or folder of policy files
     #[arg(long, value_name = "PATH", env = "PREVIEW_GC_POLICIES")]
     pub(super) policies: Option<PathBuf>,
@@ -83,15 +99,9 @@ pub(super) struct AuditArgs {
         default_missing_value = ""
     )]
     sandbox: Option<String>,
-    /// Judge only what claims this pull request
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_147_483_647))]
-    pub(super) pr: Option<u32>,
-    /// Show only this kind
+    /// Only this kind
     #[arg(long, value_name = "KIND")]
     pub(super) kind: Vec<String>,
-    /// Exit with 6 when there is garbage
-    #[arg(long)]
-    pub(super) fail_on_garbage: bool,
     /// Whose pull requests, where the policy does not say
     #[arg(long, value_name = "OWNER/NAME")]
     pub(super) repository: Option<String>,
@@ -111,6 +121,24 @@ pub(super) struct AuditArgs {
     pub(super) verbose: u8,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Names to read, as if resources were called so
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<String>,
+    /// File with more names, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) names_from: Option<PathBuf>,
+    /// Look at the policies only; ask no provider
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// Print the JSON schema of policy files and end
+    #[arg(long)]
+    pub(super) schema: bool,
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+}
+
 /// Which stand-in a run is against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StandIn<'a> {
@@ -120,7 +148,7 @@ pub(super) enum StandIn<'a> {
     World(&'a Path),
 }
 
-impl AuditArgs {
+impl CommonArgs {
     /// The stand-in, when the run is against one.
     pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
         let path = self.sandbox.as_deref()?;

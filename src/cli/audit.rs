@@ -2,17 +2,16 @@
 //! Nothing is ever written to a provider from here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::args::{AuditArgs, ColorChoice, Format, StandIn};
-use super::connect::{Connection, is_loopback};
+use super::args::{AuditArgs, Format};
+use super::connect::Connection;
 use super::progress::Progress;
+use super::session::{Session, look};
 use super::settings::{self, Limits, Scope};
 use super::{Exit, Failure, print};
-use crate::clock::Clock;
 use crate::evidence::{Evidence, Inventory, Orphaned, Roots};
 use crate::gc::mark::{self, Jurisdiction, Law};
 use crate::gc::{Marking, Plan, brakes, plan};
@@ -25,37 +24,26 @@ use crate::report::{Report, Run, csv, explain, json, markdown, table};
 use crate::scan::{self, Target};
 use crate::wire::Client;
 
-/// The width of a table that nobody looks at on a terminal.
-const PLAIN_WIDTH: usize = 120;
-
 pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Result<Exit, Failure> {
-    let connection = connect(&arguments)?;
-    let look = look(&arguments);
-    let stderr_colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
-    let (policies, warnings) =
-        settings::policies(&arguments, &connection.variables, stderr_colour)?;
-    if !arguments.quiet {
-        let _ = std::io::stderr().write_all(warnings.as_bytes());
-    }
+    let session = Session::open(&arguments.common)?;
+    session.warn(&arguments.common);
+    session.require_github()?;
     let only = arguments.pr.and_then(PullRequestNumber::new);
-    let limits = Limits::of(&arguments.limits, &policies.limits)?;
     if only.is_some() {
-        one_repository(&policies)?;
+        session.require_one_repository()?;
     }
-    let shown = shown(&arguments.kind)?;
-    let client = client(&arguments, &connection, &policies, limits)?;
-    let progress = Progress::new(arguments.quiet);
-    let audit = Audit {
-        client: &client,
-        connection: &connection,
-        policies: &policies,
-        limits,
+    let report = Audit {
+        client: &session.client,
+        connection: &session.connection,
+        policies: &session.policies,
+        limits: session.limits,
         only,
-        shown: shown.as_deref(),
-        progress: &progress,
-    };
-    let report = audit.report().await;
-    progress.end();
+        shown: session.shown.as_deref(),
+        progress: &session.progress,
+    }
+    .report()
+    .await;
+    session.progress.end();
     let report = report?;
     match explained {
         Some(name) => {
@@ -66,7 +54,11 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
             })?;
             print(&text)?;
         }
-        None => print(&render(&report, arguments.format, look)?)?,
+        None => print(&render(
+            &report,
+            arguments.common.format,
+            look(&arguments.common),
+        )?)?,
     }
     Ok(exit(&report, arguments.fail_on_garbage))
 }
@@ -90,122 +82,6 @@ fn render(report: &Report, format: Format, look: Look) -> Result<String, Failure
         Format::Csv => csv::render(report).map_err(|error| unexpected(&error)),
         Format::Markdown => Ok(markdown::render(report)),
     }
-}
-
-fn wants_colour(choice: ColorChoice, terminal: bool) -> bool {
-    match choice {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => {
-            let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-            terminal && !refused && !dumb
-        }
-    }
-}
-
-fn look(arguments: &AuditArgs) -> Look {
-    let terminal = std::io::stdout().is_terminal();
-    let typed = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok());
-    let width = typed
-        .or_else(|| {
-            let (terminal_size::Width(width), _) = terminal_size::terminal_size()?;
-            terminal.then_some(usize::from(width))
-        })
-        .unwrap_or(PLAIN_WIDTH);
-    Look {
-        width: width.max(60),
-        colour: wants_colour(arguments.color, terminal),
-    }
-}
-
-fn connect(arguments: &AuditArgs) -> Result<Connection, Failure> {
-    if let Some(stand_in) = arguments.sandbox() {
-        let world = match stand_in {
-            StandIn::Demo => None,
-            StandIn::World(path) => Some(path),
-        };
-        let mut connection = Connection::sandbox(world)?;
-        if let Some(now) = arguments.now {
-            connection.clock = Clock::starting_at(now);
-        }
-        return Ok(connection);
-    }
-    let clock = arguments.now.map_or_else(Clock::system, Clock::starting_at);
-    Connection::real(clock)
-}
-
-fn client(
-    arguments: &AuditArgs,
-    connection: &Connection,
-    policies: &Policies,
-    limits: Limits,
-) -> Result<Client, Failure> {
-    let endpoints = connection.endpoints()?;
-    let foreign = endpoints
-        .values()
-        .find(|endpoint| !is_loopback(&endpoint.base));
-    if let (Some(_), Some(endpoint), None) = (arguments.now, foreign, arguments.sandbox()) {
-        return Err(Failure::Usage(format!(
-            "--now (PREVIEW_GC_NOW) is for the sandbox only; {} is not on loopback",
-            endpoint.base.host_str().unwrap_or_default()
-        )));
-    }
-    let asks_github = policies
-        .files
-        .iter()
-        .flat_map(|file| &file.rules)
-        .any(|rule| !rule.kinds.is_empty() && rule.asks_github());
-    if asks_github && !endpoints.contains_key(&Api::GitHub) {
-        return Err(Failure::Usage(
-            "the rules ask GitHub and there is no GITHUB_TOKEN".to_owned(),
-        ));
-    }
-    Ok(Client::new(
-        connection.seam.clone(),
-        endpoints,
-        connection.clock,
-        limits.deadline,
-        limits.quota_share,
-    ))
-}
-
-/// A number says nothing where several repositories could be meant.
-fn one_repository(policies: &Policies) -> Result<(), Failure> {
-    let all: BTreeSet<_> = policies.files.iter().map(|file| &file.repository).collect();
-    if all.len() > 1 {
-        let names: Vec<_> = all.iter().map(ToString::to_string).collect();
-        return Err(Failure::Usage(format!(
-            "--pr is a number of one repository, and the policies are about {}; \
-             name one file with --policies",
-            names.join(" and ")
-        )));
-    }
-    Ok(())
-}
-
-/// The kinds to show.
-fn shown(names: &[String]) -> Result<Option<Vec<KindRef>>, Failure> {
-    if names.is_empty() {
-        return Ok(None);
-    }
-    let known = kinds::vocabulary();
-    let find = |name: &String| {
-        known
-            .iter()
-            .find(|kind| kind.name() == name)
-            .copied()
-            .ok_or_else(|| {
-                let all: Vec<_> = known.iter().map(|kind| kind.name()).collect();
-                Failure::Usage(format!(
-                    "there is no kind {name:?}; there is: {}",
-                    all.join(", ")
-                ))
-            })
-    };
-    names.iter().map(find).collect::<Result<_, _>>().map(Some)
 }
 
 struct Audit<'a> {
@@ -255,6 +131,8 @@ impl Audit<'_> {
             self.in_zones(&zones, &mut places)
         );
         inventory.extend(in_zones);
+        let strangers = self.strangers(&places);
+        places.gaps.extend(strangers);
         let jurisdictions: Vec<_> = self
             .policies
             .files
@@ -490,6 +368,45 @@ impl Audit<'_> {
             }
         }
         scan::inventory(self.client, &self.targets(&needed), self.progress).await
+    }
+
+    /// Zones and projects that a rule or a `protect` entry names and that are
+    /// not in its file's scope: it would never apply, and nobody would notice.
+    fn strangers(&self, places: &Places) -> Vec<Evidence> {
+        let mut gaps = Vec::new();
+        let sandbox = self.connection.variables.are_the_sandboxes();
+        for (policy, found) in self.policies.files.iter().zip(&places.of_files) {
+            // The stand-in's scope is its whole world, however small.
+            let zones_told =
+                (!sandbox || policy.scope.zones.is_some()) && self.client.has(Api::Cloudflare);
+            let projects_told =
+                (!sandbox || policy.scope.projects.is_some()) && self.client.has(Api::Neon);
+            let rules = policy
+                .rules
+                .iter()
+                .map(|rule| (&rule.place, &rule.location));
+            let protects = policy
+                .protects
+                .iter()
+                .map(|entry| (&entry.place, &entry.location));
+            for (applies, location) in rules.chain(protects) {
+                let zones = applies.zones.iter().flatten().filter(|_| zones_told);
+                let projects = applies.projects.iter().flatten().filter(|_| projects_told);
+                for (sort, name) in zones
+                    .map(|zone| ("zone", zone))
+                    .chain(projects.map(|project| ("project", project)))
+                {
+                    let scope = format!("{sort} {name}");
+                    let known = found.iter().any(|place| place.is(sort, name));
+                    let missed = places.gaps.iter().any(|gap| gap.scope == scope);
+                    if !known && !missed {
+                        let why = format!("{location} names it, and it is not in the scope");
+                        gaps.push(gap("policy", &scope, why));
+                    }
+                }
+            }
+        }
+        gaps
     }
 
     /// What to list: every kind in its places, those that others depend on

@@ -1,20 +1,22 @@
 //! What was typed and set, as what it means: limits, policies, places.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
 use super::Failure;
-use super::args::{AuditArgs, LimitArgs, StandIn};
+use super::args::{CommonArgs, LimitArgs, StandIn};
 use super::connect::Variables;
+use super::session::wants_colour;
 use crate::gc::brakes::BrakeLimits;
 use crate::kinds;
 use crate::model::{KindRef, PlaceSort, Repository};
 use crate::policy::{
-    Diagnostic, Environment, LimitsWritten, Loaded, Policies, Policy, Source, Vocabulary,
-    parse_duration, render,
+    Environment, LimitsWritten, Loaded, Policies, Policy, Source, Vocabulary, parse_duration,
+    render,
 };
 
 /// The policy of `--sandbox` alone.
@@ -95,33 +97,41 @@ fn duration(flag: &str, text: Option<&str>) -> Result<Option<TimeDelta>, Failure
 
 /// The policy files of a run.
 pub(super) fn policies(
-    arguments: &AuditArgs,
+    arguments: &CommonArgs,
     variables: &Variables,
-    colour: bool,
-) -> Result<(Policies, String), Failure> {
+) -> Result<(Vec<Source>, Loaded), Failure> {
     let sources = sources(arguments)?;
     let repository = repository(arguments, variables)?;
     let kinds = kinds::vocabulary();
-    let vocabulary = Vocabulary {
-        kinds: &kinds,
-        unscanned: kinds::UNSCANNED,
-    };
     let environment = Environment {
         lookup: &|name| variables.get(name),
         repository: repository.as_ref(),
     };
-    let show = |diagnostics: &[Diagnostic]| render(diagnostics, &sources, colour);
-    match Policies::read(&sources, &vocabulary, &environment) {
-        Ok(Loaded { policies, warnings }) => {
-            same_repository(arguments, &policies)?;
-            Ok((policies, show(&warnings)))
+    match Policies::read(&sources, &vocabulary(&kinds), &environment) {
+        Ok(loaded) => {
+            same_repository(arguments, &loaded.policies)?;
+            Ok((sources, loaded))
         }
-        Err(diagnostics) => Err(Failure::Policy(show(&diagnostics))),
+        Err(mistakes) => {
+            let colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
+            Err(Failure::Policy(render(&mistakes, &sources, colour)))
+        }
+    }
+}
+
+/// The kinds that policies may name.
+pub(super) fn vocabulary(kinds: &[KindRef]) -> Vocabulary<'_> {
+    Vocabulary {
+        kinds,
+        unscanned: kinds::UNSCANNED,
     }
 }
 
 /// The repository of policies that name none.
-fn repository(arguments: &AuditArgs, variables: &Variables) -> Result<Option<Repository>, Failure> {
+fn repository(
+    arguments: &CommonArgs,
+    variables: &Variables,
+) -> Result<Option<Repository>, Failure> {
     let typed = arguments.repository.clone();
     let origin = if typed.is_some() {
         "--repository"
@@ -139,7 +149,7 @@ fn repository(arguments: &AuditArgs, variables: &Variables) -> Result<Option<Rep
 }
 
 /// What a policy writes is not overridden by accident.
-fn same_repository(arguments: &AuditArgs, policies: &Policies) -> Result<(), Failure> {
+fn same_repository(arguments: &CommonArgs, policies: &Policies) -> Result<(), Failure> {
     let Some(typed) = arguments.repository.as_deref().and_then(Repository::parse) else {
         return Ok(());
     };
@@ -154,7 +164,7 @@ fn same_repository(arguments: &AuditArgs, policies: &Policies) -> Result<(), Fai
     Ok(())
 }
 
-fn sources(arguments: &AuditArgs) -> Result<Vec<Source>, Failure> {
+fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
     let path = match (&arguments.policies, arguments.sandbox()) {
         (Some(path), _) => path.clone(),
         (None, Some(StandIn::Demo)) => {

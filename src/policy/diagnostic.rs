@@ -13,6 +13,8 @@ pub enum Severity {
     Error,
     /// It can be used, and is probably not what was meant.
     Warning,
+    /// Worth knowing.
+    Note,
 }
 
 /// One message about one place.
@@ -44,6 +46,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> S
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let mut group = level
             .primary_title(diagnostic.message.as_str())

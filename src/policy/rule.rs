@@ -367,6 +367,27 @@ impl Rule {
         }
     }
 
+    /// What the rule takes a name of this kind for, wherever the resource is
+    /// and whatever else it has.
+    pub fn read_name(&self, kind: KindRef, name: &str) -> Vec<Claim> {
+        if !self.kinds.contains(&kind) || self.subject != Subject::Name {
+            return Vec::new();
+        }
+        let mut claims = Vec::new();
+        for (template, caseless) in &self.templates {
+            let template = if kind.0.caseless { caseless } else { template };
+            match template.fit(name) {
+                Fits::Ways(ways) => claims.extend(ways.iter().map(Captures::claim)),
+                Fits::TooMany => claims.push(Claim::Itself),
+            }
+        }
+        claims.dedup();
+        if !claims.is_empty() && covered(&self.except, name, kind) {
+            return Vec::new();
+        }
+        claims
+    }
+
     /// Whether the verdict depends on what the name claims to belong to. An age
     /// alone asks nothing about numbers and runs, but a branch or slug must
     /// always be given by something known, or the name was not read.
@@ -393,6 +414,22 @@ impl Rule {
                 .templates
                 .iter()
                 .any(|(template, _)| template.has_head())
+    }
+
+    /// Whether it asks about git branches.
+    pub fn asks_about_heads(&self) -> bool {
+        self.templates
+            .iter()
+            .any(|(template, _)| template.has_head())
+    }
+
+    /// Whether it asks about Actions runs.
+    pub fn asks_about_runs(&self) -> bool {
+        self.asks_about_ends()
+            && self
+                .templates
+                .iter()
+                .any(|(template, _)| template.has_run())
     }
 
     /// Whether it asks when a resource was last active.
@@ -465,6 +502,18 @@ pub enum Coverage {
 }
 
 impl Protect {
+    /// Whether the entry is about resources of this kind and name, wherever
+    /// they are and whatever else they have.
+    pub fn names(&self, kind: KindRef, name: &str) -> bool {
+        let kinds = self.kinds.as_ref();
+        kinds.is_none_or(|kinds| kinds.contains(&kind))
+            && self.branches.is_none()
+            && self
+                .names
+                .as_ref()
+                .is_none_or(|names| covered(names, name, kind))
+    }
+
     /// Whether it covers a resource.
     pub fn covers(&self, resource: &Resource) -> Coverage {
         let kinds = self.kinds.as_ref();

@@ -170,6 +170,20 @@ impl Slug {
             || self.keep.as_ref().is_none_or(|keep| keep.contains(c))
     }
 
+    /// The characters that the function could give, both ends of each range
+    /// included.
+    pub(super) fn ranges(&self) -> Vec<(char, char)> {
+        let Some(keep) = &self.keep else {
+            return vec![('\0', char::MAX)];
+        };
+        let mut ranges = keep.ranges().to_vec();
+        ranges.extend(self.replace.with.chars().map(|c| (c, c)));
+        if self.hash.is_some() {
+            ranges.extend([('-', '-'), ('0', '9'), ('a', 'f')]);
+        }
+        ranges
+    }
+
     /// The most characters that the function gives.
     pub(super) fn longest(&self) -> usize {
         self.lengths.iter().copied().max().unwrap_or(usize::MAX)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use self::date::DateFormat;
+use super::overlap::Graph;
 use super::slug::Slug;
 use crate::model::Claim;
 
@@ -252,6 +253,50 @@ impl Template {
             literal_text,
             parts,
         })
+    }
+
+    /// The names that fit, as a graph. It says a little more than the template
+    /// reads: a slug of any length, any text for a date.
+    pub(super) fn graph(&self) -> Graph {
+        let digits = || vec![('0', '9')];
+        let all = || vec![('\0', char::MAX)];
+        let mut graph = Graph::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => graph.text(text),
+                Part::Word { words, .. } => graph.texts(words.iter().map(AsRef::as_ref)),
+                Part::PullRequest | Part::Run => {
+                    graph.one(vec![('1', '9')]);
+                    graph.many(digits());
+                }
+                Part::Epoch => {
+                    for _ in 0..10 {
+                        graph.one(digits());
+                    }
+                }
+                Part::Date(_) => {
+                    graph.one(all());
+                    graph.many(all());
+                }
+                Part::Any(set) => {
+                    let set = || set.as_ref().map_or_else(all, |set| set.ranges().to_vec());
+                    graph.one(set());
+                    graph.many(set());
+                }
+                Part::Branch { prefix } => {
+                    graph.text(prefix);
+                    if prefix.is_empty() {
+                        graph.one(all());
+                    }
+                    graph.many(all());
+                }
+                Part::Slug(slug) => {
+                    graph.one(slug.ranges());
+                    graph.many(slug.ranges());
+                }
+            }
+        }
+        graph
     }
 
     /// Whether the template captures a pull request's number.

@@ -12,12 +12,7 @@ use crate::policy::template::{Anchor, Names, Template};
 pub(super) type Templates = (Template, Template);
 
 impl Reader<'_> {
-    pub(super) fn place(
-        &mut self,
-        fields: &mut Fields<'_>,
-        kinds: &[KindRef],
-        all_scanned: bool,
-    ) -> Where {
+    pub(super) fn place(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Where {
         let zones = fields.texts("zone", &mut self.mistakes);
         let projects = fields.texts("project", &mut self.mistakes);
         for (key, list, sort) in [
@@ -28,7 +23,7 @@ impl Reader<'_> {
                 continue;
             };
             let elsewhere = kinds.iter().find(|kind| kind.0.place != sort);
-            if let Some(kind) = elsewhere.filter(|_| all_scanned) {
+            if let Some(kind) = elsewhere {
                 self.mistakes.error(
                     first.span.clone(),
                     format!("`{key}` does not apply to {kind}"),

@@ -51,11 +51,7 @@ impl Reader<'_> {
             .map(|words| self.kinds(words))
             .unwrap_or_default();
         let kinds = Kinds { scanned, unscanned };
-        let place = self.place(
-            &mut fields,
-            &kinds.scanned,
-            kinds.all_scanned() && words.is_some(),
-        );
+        let place = self.place(&mut fields, &kinds.scanned);
         let name = self.patterns(&mut fields, "name", names);
         let branch_span = fields.value_span("branch");
         let branch = self.patterns(&mut fields, "branch", names);
@@ -140,7 +136,7 @@ impl Reader<'_> {
             .map(|words| self.kinds(words))
             .unwrap_or_default();
         let kinds = Kinds { scanned, unscanned };
-        let place = self.place(&mut fields, &kinds.scanned, kinds.all_scanned());
+        let place = self.place(&mut fields, &kinds.scanned);
         let (subject, texts, templates) = self.templates(&mut fields, names, &kinds, &place);
         let except = self
             .patterns(&mut fields, "except", names)

@@ -1,0 +1,184 @@
+//! What every verb that reads begins with: connection, policies, limits,
+//! client.
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, Write as _};
+
+use super::Failure;
+use super::args::{ColorChoice, CommonArgs, StandIn};
+use super::connect::{Connection, is_loopback};
+use super::progress::Progress;
+use super::settings::{self, Limits};
+use crate::clock::Clock;
+use crate::kinds;
+use crate::model::{Api, KindRef};
+use crate::policy::{Diagnostic, Policies, Source, render};
+use crate::report::table::Look;
+use crate::wire::Client;
+
+/// The width of a table that nobody looks at on a terminal.
+const PLAIN_WIDTH: usize = 120;
+
+/// A run's beginning.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    pub(super) sources: Vec<Source>,
+    pub(super) policies: Policies,
+    pub(super) warnings: Vec<Diagnostic>,
+    pub(super) limits: Limits,
+    pub(super) client: Client,
+    pub(super) shown: Option<Vec<KindRef>>,
+    pub(super) progress: Progress,
+}
+
+impl Session {
+    /// Reads what was typed and set.
+    pub(super) fn open(arguments: &CommonArgs) -> Result<Self, Failure> {
+        let connection = connect(arguments)?;
+        let (sources, loaded) = settings::policies(arguments, &connection.variables)?;
+        let limits = Limits::of(&arguments.limits, &loaded.policies.limits)?;
+        let shown = shown(&arguments.kind)?;
+        let client = client(arguments, &connection, limits)?;
+        Ok(Self {
+            connection,
+            sources,
+            policies: loaded.policies,
+            warnings: loaded.warnings,
+            limits,
+            client,
+            shown,
+            progress: Progress::new(arguments.quiet),
+        })
+    }
+
+    /// Says on stderr what is odd about the policies.
+    pub(super) fn warn(&self, arguments: &CommonArgs) {
+        if !arguments.quiet {
+            let colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
+            let text = render(&self.warnings, &self.sources, colour);
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+    }
+
+    /// Whether the rules can be judged at all without GitHub.
+    pub(super) fn require_github(&self) -> Result<(), Failure> {
+        let rules = self.policies.files.iter().flat_map(|file| &file.rules);
+        let mut asks = rules.filter(|rule| !rule.kinds.is_empty() && rule.asks_github());
+        if asks.next().is_some() && !self.client.has(Api::GitHub) {
+            return Err(Failure::Usage(
+                "the rules ask GitHub and there is no GITHUB_TOKEN".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A number says nothing where several repositories could be meant.
+    pub(super) fn require_one_repository(&self) -> Result<(), Failure> {
+        let all: BTreeSet<_> = self
+            .policies
+            .files
+            .iter()
+            .map(|file| &file.repository)
+            .collect();
+        if all.len() > 1 {
+            let names: Vec<_> = all.iter().map(ToString::to_string).collect();
+            return Err(Failure::Usage(format!(
+                "--pr is a number of one repository, and the policies are about {}; \
+                 name one file with --policies",
+                names.join(" and ")
+            )));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn wants_colour(choice: ColorChoice, terminal: bool) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+            terminal && !refused && !dumb
+        }
+    }
+}
+
+pub(super) fn look(arguments: &CommonArgs) -> Look {
+    let terminal = std::io::stdout().is_terminal();
+    let typed = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
+    let width = typed
+        .or_else(|| {
+            let (terminal_size::Width(width), _) = terminal_size::terminal_size()?;
+            terminal.then_some(usize::from(width))
+        })
+        .unwrap_or(PLAIN_WIDTH);
+    Look {
+        width: width.max(60),
+        colour: wants_colour(arguments.color, terminal),
+    }
+}
+
+fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
+    if let Some(stand_in) = arguments.sandbox() {
+        let world = match stand_in {
+            StandIn::Demo => None,
+            StandIn::World(path) => Some(path),
+        };
+        let mut connection = Connection::sandbox(world)?;
+        if let Some(now) = arguments.now {
+            connection.clock = Clock::starting_at(now);
+        }
+        return Ok(connection);
+    }
+    let clock = arguments.now.map_or_else(Clock::system, Clock::starting_at);
+    Connection::real(clock)
+}
+
+fn client(
+    arguments: &CommonArgs,
+    connection: &Connection,
+    limits: Limits,
+) -> Result<Client, Failure> {
+    let endpoints = connection.endpoints()?;
+    let foreign = endpoints
+        .values()
+        .find(|endpoint| !is_loopback(&endpoint.base));
+    if let (Some(_), Some(endpoint), None) = (arguments.now, foreign, arguments.sandbox()) {
+        return Err(Failure::Usage(format!(
+            "--now (PREVIEW_GC_NOW) is for the sandbox only; {} is not on loopback",
+            endpoint.base.host_str().unwrap_or_default()
+        )));
+    }
+    Ok(Client::new(
+        connection.seam.clone(),
+        endpoints,
+        connection.clock,
+        limits.deadline,
+        limits.quota_share,
+    ))
+}
+
+/// The kinds to show.
+fn shown(names: &[String]) -> Result<Option<Vec<KindRef>>, Failure> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let known = kinds::vocabulary();
+    let find = |name: &String| {
+        known
+            .iter()
+            .find(|kind| kind.name() == name)
+            .copied()
+            .ok_or_else(|| {
+                let all: Vec<_> = known.iter().map(|kind| kind.name()).collect();
+                Failure::Usage(format!(
+                    "there is no kind {name:?}; there is: {}",
+                    all.join(", ")
+                ))
+            })
+    };
+    names.iter().map(find).collect::<Result<_, _>>().map(Some)
+}

@@ -1,0 +1,137 @@
+//! `preview-gc check` as its user runs it: names, and the doctor.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test that fails should say where"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Server, report, run};
+
+fn check(arguments: &[&str]) -> (Value, i32) {
+    let all = [&["check", "--format", "json"], arguments].concat();
+    report(&run(&all))
+}
+
+#[test]
+fn names_are_shown_with_claim_rule_and_what_would_be_asked() {
+    let (checked, code) = check(&["--sandbox", "--offline", "api-preview-97", "api-preview-x"]);
+    assert_eq!(code, 0);
+    let names = checked["names"].as_array().unwrap();
+    assert_eq!(names.len(), 1);
+    assert_eq!(names[0]["kind"], "worker");
+    assert_eq!(names[0]["claim"], "pull request #97");
+    assert_eq!(names[0]["asks"], "pull request acme/shop#97");
+    assert!(
+        names[0]["rule"]
+            .as_str()
+            .unwrap()
+            .contains("policies/demo.toml:")
+    );
+    let warnings = checked["warnings"].to_string();
+    assert!(
+        warnings.contains("no rule reads api-preview-x"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("pull-request-branches"), "{warnings}");
+    assert_eq!(checked["access"], json!([]), "offline asks nobody");
+}
+
+#[test]
+fn the_doctor_tells_apart_what_is_wrong() {
+    let world = support::path("cases/what-stays-keeps-what-it-uses.json");
+    let policy = support::path("cases/what-stays-keeps-what-it-uses.toml");
+    let server = Server::start(&["--world", &world.display().to_string()]);
+    let doctor = |change: &dyn Fn(&mut std::process::Command)| {
+        let mut command = server.program();
+        command
+            .args(["check", "--format", "json", "--policies"])
+            .arg(&policy);
+        change(&mut command);
+        let (checked, code) = report(&command.output().unwrap());
+        let answers: Vec<_> = checked["access"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                let text = |key: &str| one[key].as_str().unwrap().to_owned();
+                (text("what"), text("answer"))
+            })
+            .collect();
+        (answers, code)
+    };
+    let of = |answers: &[(String, String)], what: &str| {
+        let found = answers.iter().find(|(name, _)| name == what);
+        found.map(|(_, answer)| answer.clone()).unwrap_or_default()
+    };
+    let (answers, code) = doctor(&|_| {});
+    assert_eq!(code, 0, "{answers:?}");
+    assert!(
+        answers.iter().all(|(_, answer)| answer == "works"),
+        "{answers:?}"
+    );
+    assert_eq!(answers.len(), 4);
+
+    let (answers, code) = doctor(&|command| {
+        command.env_remove("NEON_API_KEY");
+    });
+    assert_eq!(code, 3);
+    assert!(of(&answers, "neon_branch").starts_with("not configured"));
+    assert_eq!(of(&answers, "worker"), "works");
+
+    let (answers, code) = doctor(&|command| {
+        command.env("CLOUDFLARE_ACCOUNT_ID", "00000000000000000000000000000000");
+    });
+    assert_eq!(code, 3);
+    assert!(
+        of(&answers, "worker").starts_with("wrong account"),
+        "{answers:?}"
+    );
+
+    let (answers, _) = doctor(&|command| {
+        command.env("NEON_PROJECT_ID", "another-project");
+    });
+    assert!(
+        of(&answers, "neon_branch").starts_with("cannot see this place"),
+        "{answers:?}"
+    );
+
+    let (answers, _) = doctor(&|command| {
+        command.env("GITHUB_REPOSITORY", "acme/other");
+    });
+    assert!(
+        of(&answers, "pull requests").starts_with("cannot see this place"),
+        "{answers:?}"
+    );
+
+    let refuse = |path: &str, status: u16| {
+        json!([{"on": {"method": "GET", "path": path}, "times": null, "fault": {"status": status,
+            "body": {"success": false, "errors": [{"code": 10000, "message": "Authentication error"}], "messages": [], "result": null}}}])
+    };
+    server.door(
+        "POST",
+        "faults",
+        &refuse("/storage/kv/namespaces$", 403).to_string(),
+    );
+    let (answers, _) = doctor(&|_| {});
+    let kv = of(&answers, "kv_namespace");
+    assert!(
+        kv.starts_with("no permission (needs Workers KV Storage Read)"),
+        "{kv}"
+    );
+    assert_eq!(
+        of(&answers, "worker"),
+        "works",
+        "one missing right disables nothing else"
+    );
+    server.door("POST", "faults", &refuse("/client/v4/", 401).to_string());
+    let (answers, _) = doctor(&|_| {});
+    assert!(
+        of(&answers, "worker").starts_with("token not accepted"),
+        "{answers:?}"
+    );
+}
