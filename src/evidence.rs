@@ -2,7 +2,7 @@
 //! that keep them alive, each with what was asked and whether the answer was
 //! complete. Plain values without I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -127,7 +127,7 @@ pub struct Users {
     /// Pairs of a used resource's id and its user's id.
     pub pairs: Vec<(Box<str>, Box<str>)>,
     /// The ids of all resources that the answer was about.
-    pub shown: BTreeSet<Box<str>>,
+    pub shown: HashSet<Box<str>>,
 }
 
 /// A listing that leaves out what another answer shows.

@@ -12,6 +12,7 @@ mod limits;
 pub mod overlap;
 mod read;
 mod rule;
+mod rules;
 pub mod schema;
 pub mod slug;
 pub mod template;
@@ -26,6 +27,7 @@ pub use rule::{
     Action, Age, AgeClock, Condition, Coverage, Death, Event, Missing, Protect, Reading, Rule,
     Span, Subject, Timing, backup_pattern,
 };
+pub use rules::Rules;
 
 use crate::model::{KindRef, Repository};
 
@@ -107,7 +109,7 @@ pub struct Policy {
     /// What is kept whatever the rules say.
     pub protects: Vec<Protect>,
     /// Its rules.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
 }
 
 /// All policy files of a run.

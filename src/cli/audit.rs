@@ -436,7 +436,7 @@ impl Audit<'_> {
             .policies
             .files
             .iter()
-            .flat_map(|file| &file.rules)
+            .flat_map(|file| file.rules.iter())
             .filter(|rule| rule.asks_about_activity())
             .flat_map(|rule| rule.kinds.iter().copied())
             .collect();

@@ -170,19 +170,18 @@ fn read_names(
                 .next();
             let first = readings.len();
             for policy in files {
-                for rule in &policy.rules {
-                    for claim in rule.read_name(kind, name) {
-                        used.insert((&rule.location.path, rule.location.line));
-                        readings.push(NameReading {
-                            name: name.clone(),
-                            kind,
-                            asks: protected
-                                .clone()
-                                .unwrap_or_else(|| asks(rule, &claim, &policy.repository)),
-                            claim: claim.to_string(),
-                            rule: format!("{} ({})", rule.id, rule.location),
-                        });
-                    }
+                for (rule, claim) in policy.rules.read_name(kind, name) {
+                    let rule = &policy.rules[rule];
+                    used.insert((&rule.location.path, rule.location.line));
+                    readings.push(NameReading {
+                        name: name.clone(),
+                        kind,
+                        asks: protected
+                            .clone()
+                            .unwrap_or_else(|| asks(rule, &claim, &policy.repository)),
+                        claim: claim.to_string(),
+                        rule: format!("{} ({})", rule.id, rule.location),
+                    });
                 }
             }
             let by: BTreeSet<_> = readings[first..]
@@ -201,7 +200,7 @@ fn read_names(
         }
     }
     if !names.is_empty() {
-        for rule in files.iter().flat_map(|file| &file.rules) {
+        for rule in files.iter().flat_map(|file| file.rules.iter()) {
             if !rule.kinds.is_empty() && !used.contains(&(&rule.location.path, rule.location.line))
             {
                 warnings.push(format!(
@@ -234,7 +233,7 @@ fn asks(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
 
 /// Rules that read none of the resources that there are.
 fn unused(files: &[Policy], seen: &[Resource]) -> Vec<String> {
-    let rules = files.iter().flat_map(|file| &file.rules);
+    let rules = files.iter().flat_map(|file| file.rules.iter());
     rules
         .filter(|rule| !rule.kinds.is_empty())
         .filter(|rule| seen.iter().all(|resource| rule.read(resource).is_empty()))

@@ -62,7 +62,11 @@ impl Session {
 
     /// Whether the rules can be judged at all without GitHub.
     pub(super) fn require_github(&self) -> Result<(), Failure> {
-        let rules = self.policies.files.iter().flat_map(|file| &file.rules);
+        let rules = self
+            .policies
+            .files
+            .iter()
+            .flat_map(|file| file.rules.iter());
         let mut asks = rules.filter(|rule| !rule.kinds.is_empty() && rule.asks_github());
         if asks.next().is_some() && !self.client.has(Api::GitHub) {
             return Err(Failure::Usage(

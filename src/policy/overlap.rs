@@ -236,7 +236,7 @@ fn could_protect(entry: &Protect, rule: &Rule) -> bool {
 /// What is odd about rules and entries that are right one by one.
 pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let rules: Vec<&Rule> = policies.iter().flat_map(|file| &file.rules).collect();
+    let rules: Vec<&Rule> = policies.iter().flat_map(|file| file.rules.iter()).collect();
     for (index, rule) in rules.iter().enumerate() {
         for other in &rules[..index] {
             if let Some(name) = both_read(rule, other) {

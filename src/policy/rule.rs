@@ -369,7 +369,7 @@ impl Rule {
 
     /// What the rule takes a name of this kind for, wherever the resource is
     /// and whatever else it has.
-    pub fn read_name(&self, kind: KindRef, name: &str) -> Vec<Claim> {
+    pub(super) fn read_name(&self, kind: KindRef, name: &str) -> Vec<Claim> {
         if !self.kinds.contains(&kind) || self.subject != Subject::Name {
             return Vec::new();
         }
@@ -386,6 +386,15 @@ impl Rule {
             return Vec::new();
         }
         claims
+    }
+
+    /// How the names that it reads begin, in lower case where names have no
+    /// case.
+    pub(super) fn beginnings(&self, kind: KindRef) -> Vec<String> {
+        let of = |(template, caseless): &(Template, Template)| {
+            if kind.0.caseless { caseless } else { template }.beginnings()
+        };
+        self.templates.iter().flat_map(of).collect()
     }
 
     /// Whether the verdict depends on what the name claims to belong to. An age

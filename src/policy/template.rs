@@ -36,6 +36,9 @@ pub(super) const CAPTURES: [&str; 7] = ["pr", "run", "branch", "slug", "epoch", 
 /// A name that fits in more ways than this is not read as anything.
 const MOST_READINGS: usize = 64;
 
+/// Beyond this many beginnings the shorter ones tell names apart well enough.
+const MOST_BEGINNINGS: usize = 64;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Literal(Box<str>),
@@ -297,6 +300,35 @@ impl Template {
             }
         }
         graph
+    }
+
+    /// How the names that fit begin: every one begins in one of these ways.
+    pub(super) fn beginnings(&self) -> Vec<String> {
+        let mut beginnings = vec![String::new()];
+        for part in &self.parts {
+            let texts: Vec<&str> = match part {
+                Part::Literal(text) => vec![text],
+                Part::Word { words, .. } => words.iter().map(AsRef::as_ref).collect(),
+                Part::Branch { prefix } => vec![prefix],
+                _ => break,
+            };
+            if beginnings.len() * texts.len() > MOST_BEGINNINGS {
+                break;
+            }
+            beginnings = beginnings
+                .iter()
+                .flat_map(|beginning| texts.iter().map(move |text| format!("{beginning}{text}")))
+                .collect();
+            if matches!(part, Part::Branch { .. }) {
+                break;
+            }
+        }
+        if self.caseless {
+            for beginning in &mut beginnings {
+                beginning.make_ascii_lowercase();
+            }
+        }
+        beginnings
     }
 
     /// Whether the template captures a pull request's number.

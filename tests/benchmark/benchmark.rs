@@ -220,10 +220,7 @@ fn read_names() {
     let begin = Instant::now();
     let readings: usize = names
         .iter()
-        .map(|name| {
-            let of = |rule: &preview_gc::policy::Rule| rule.read_name(worker, name).len();
-            rules.iter().map(of).sum::<usize>()
-        })
+        .map(|name| rules.read_name(worker, name).len())
         .sum();
     println!(
         "names: 10,000 against 1,000 rules: {:.2} s, {readings} readings",

@@ -35,11 +35,11 @@ fn asked_about<'p>(
         if !jurisdiction.places.contains(&resource.place) {
             continue;
         }
-        for rule in &jurisdiction.policy.rules {
-            for reading in rule.read(resource) {
-                if rule.asks_about(&reading.claim) {
-                    found.push((index, jurisdiction, rule, reading.claim));
-                }
+        let rules = &jurisdiction.policy.rules;
+        for (rule, reading) in rules.read(resource) {
+            let rule = &rules[rule];
+            if rule.asks_about(&reading.claim) {
+                found.push((index, jurisdiction, rule, reading.claim));
             }
         }
     }
@@ -140,8 +140,7 @@ pub fn early_questions(inventory: &Inventory, law: &Law<'_>) -> Vec<Question> {
         }
         let is_claimed = law.jurisdictions.iter().any(|jurisdiction| {
             let rules = &jurisdiction.policy.rules;
-            jurisdiction.places.contains(&resource.place)
-                && rules.iter().any(|rule| !rule.read(resource).is_empty())
+            jurisdiction.places.contains(&resource.place) && !rules.read(resource).is_empty()
         });
         if is_claimed {
             claimed.insert(key);

@@ -142,12 +142,11 @@ impl<'a, 'p> Judge<'a, 'p> {
         let mut ungiven = None;
         for &jurisdiction in holds {
             let policy = self.law.jurisdictions[jurisdiction].policy;
-            for (index, rule) in policy.rules.iter().enumerate() {
-                for reading in rule.read(resource) {
-                    match self.reading(resource, (jurisdiction, index), rule, &reading) {
-                        Some(outcome) => outcomes.push(outcome),
-                        None => ungiven = Some(reading.claim),
-                    }
+            for (index, reading) in policy.rules.read(resource) {
+                let rule = &policy.rules[index];
+                match self.reading(resource, (jurisdiction, index), rule, &reading) {
+                    Some(outcome) => outcomes.push(outcome),
+                    None => ungiven = Some(reading.claim),
                 }
             }
         }
@@ -188,6 +187,9 @@ impl<'a, 'p> Judge<'a, 'p> {
             .into_iter()
             .map(|one| (one.read_by, one.verdict))
             .collect();
+        // Collecting in place would keep the room of all readings for each of
+        // a million resources.
+        judgement.others.shrink_to_fit();
         judgement
     }
 

@@ -89,8 +89,12 @@ fn names_are_matched_whole_and_numbers_are_taken_whole() {
         ("db-{any:a-z}-pr-{pr}", "db-eu-pr-7", &[7]),
     ] {
         if let Ok(template) = parse_one(text) {
-            drop(template);
             assert_eq!(numbers(text, name), expected, "{text} {name}");
+            let begins = template
+                .beginnings()
+                .iter()
+                .any(|beginning| name.starts_with(beginning));
+            assert!(begins || expected.is_empty(), "{text} {name}");
         } else {
             assert!(expected.is_empty(), "{text}");
         }
@@ -296,4 +300,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn beginnings_are_the_literals_and_words_in_front() {
+    for (text, expected) in [
+        ("pr-{pr}", &["pr-"][..]),
+        ("{service}-x-{pr}", &["api-x-", "api-v2-x-", "web-x-"]),
+        ("p-{branch:codex/}", &["p-codex/"]),
+        ("{any}-preview", &[""]),
+    ] {
+        assert_eq!(template(text).beginnings(), expected, "{text}");
+    }
+    let hosts = Template::parse("PR-{pr}.x", &names(), true, Anchor::Itself).unwrap();
+    assert_eq!(hosts.beginnings(), ["pr-"]);
 }

@@ -1,0 +1,116 @@
+//! All rules of a file, found by how a name begins: most rules spell out the
+//! beginning of what they read, so that a thousand of them cost a name little
+//! more than the one that reads it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
+
+use super::rule::{Reading, Rule, Subject};
+use crate::model::{Claim, KindRef, Resource};
+
+/// The rules of a file, in its order.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    by_kind: BTreeMap<KindRef, Readers>,
+}
+
+impl Deref for Rules {
+    type Target = [Rule];
+
+    fn deref(&self) -> &[Rule] {
+        &self.rules
+    }
+}
+
+impl FromIterator<Rule> for Rules {
+    fn from_iter<I: IntoIterator<Item = Rule>>(rules: I) -> Self {
+        let rules: Vec<Rule> = rules.into_iter().collect();
+        let mut by_kind: BTreeMap<KindRef, Readers> = BTreeMap::new();
+        for (index, rule) in rules.iter().enumerate() {
+            for kind in &rule.kinds {
+                by_kind.entry(*kind).or_default().add(index, rule, *kind);
+            }
+        }
+        Self { rules, by_kind }
+    }
+}
+
+impl Rules {
+    /// What each rule takes a resource for, with the rule's index.
+    pub fn read(&self, resource: &Resource) -> Vec<(usize, Reading)> {
+        self.candidates(resource.kind, &resource.name, |rule| rule.read(resource))
+    }
+
+    /// What each rule takes a name of this kind for, wherever the resource is
+    /// and whatever else it has, with the rule's index.
+    pub fn read_name(&self, kind: KindRef, name: &str) -> Vec<(usize, Claim)> {
+        self.candidates(kind, name, |rule| rule.read_name(kind, name))
+    }
+
+    fn candidates<T>(
+        &self,
+        kind: KindRef,
+        name: &str,
+        read: impl Fn(&Rule) -> Vec<T>,
+    ) -> Vec<(usize, T)> {
+        let Some(readers) = self.by_kind.get(&kind) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for index in readers.of(kind, name) {
+            let readings = read(&self.rules[index]).into_iter();
+            found.extend(readings.map(|reading| (index, reading)));
+        }
+        found
+    }
+}
+
+/// Which rules might read a name of one kind.
+#[derive(Debug, Clone, Default)]
+struct Readers {
+    /// By how the name has to begin, for each length of such a beginning.
+    by_beginning: BTreeMap<usize, HashMap<Box<[u8]>, Vec<usize>>>,
+}
+
+impl Readers {
+    fn add(&mut self, index: usize, rule: &Rule, kind: KindRef) {
+        let beginnings = match rule.subject {
+            Subject::Name => rule.beginnings(kind),
+            // The name says nothing about the branch.
+            Subject::Branch => vec![String::new()],
+        };
+        for beginning in beginnings {
+            let rules = self
+                .by_beginning
+                .entry(beginning.len())
+                .or_default()
+                .entry(beginning.into_bytes().into())
+                .or_default();
+            if rules.last() != Some(&index) {
+                rules.push(index);
+            }
+        }
+    }
+
+    /// Their indices, in order.
+    fn of(&self, kind: KindRef, name: &str) -> Vec<usize> {
+        let lower;
+        let name = if kind.0.caseless {
+            lower = name.to_ascii_lowercase();
+            lower.as_bytes()
+        } else {
+            name.as_bytes()
+        };
+        let mut found = Vec::new();
+        for (length, rules) in &self.by_beginning {
+            let Some(beginning) = name.get(..*length) else {
+                break;
+            };
+            found.extend(rules.get(beginning).into_iter().flatten().copied());
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
