@@ -5,8 +5,10 @@
 //!
 //! # The words
 //!
-//! - **root**: what keeps others alive: an open pull request, a `protect` entry.
-//! - **claim**: what a resource's name says it belongs to.
+//! - **root**: what keeps others alive: an open pull request, an existing git
+//!   branch, an unfinished Actions run, a `protect` entry.
+//! - **claim**: what a resource's name says it belongs to: a pull request, a
+//!   git branch, the slug of one, a run, or nothing but itself.
 //! - **reference**: a Worker binds a namespace, a branch has a parent, a custom
 //!   domain manages a DNS record.
 //! - **evidence**: what was asked, what was answered, whether it was complete.
@@ -19,7 +21,9 @@
 //! argv, env, policies/  -> Limits + Policies               cli::settings, policy
 //! credentials           -> Seam: real HTTP | sandbox       cli::connect (the only fork)
 //! kinds x Client        -> Inventory                       scan
-//! Inventory's claims    -> Roots                           github
+//! Inventory's claims    -> Roots: what is alive            github (open pull requests, git branches)
+//! claims, Roots         -> what nothing alive gives        gc::mark (pure)
+//! that                  -> Roots: how it ended             github (by number, by head, runs)
 //! Inventory, Roots, Law -> Marking                         gc::mark (pure)
 //! Marking's questions   -> Uses -> mark again              scan::answer
 //! Marking               -> Plan, brakes                    gc::plan, gc::brakes (pure)
@@ -54,6 +58,17 @@
 //!
 //! # Decisions worth knowing
 //!
+//! - What is alive is asked first, and how things ended only for what nothing
+//!   alive gives: a busy repository has far more closed pull requests than open.
+//! - Where an answer can be read two ways, the later time counts: a date in a
+//!   name that leaves parts out is as late as it can be; a run that must be
+//!   over after 35 days ended then; an age on `merged` counts from the last
+//!   pull request with that head, and an existing branch keeps all the same.
+//! - Rules are found by how a name begins ([`policy::Rules`]): a thousand rules
+//!   cost a name little more than the one that reads it.
+//! - Rules that share names are allowed (all of them must find a name dead) and
+//!   `check` shows a name that they share; it also says which `protect` entries
+//!   cover nothing that any rule could read.
 //! - Redirects are never followed: a token stays at its host, and a renamed
 //!   repository is never taken for the one that the policy names.
 //! - A number that no pull request has is `unknown` with a reason of its own;

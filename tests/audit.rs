@@ -30,19 +30,20 @@ fn file(name: &str) -> String {
     support::path(name).display().to_string()
 }
 
-#[test]
-fn every_resource_of_every_case_gets_its_expected_verdict() {
+/// Audits the worlds of a folder by the policies of another, and gives how many
+/// worlds and resources there were.
+fn every_resource_has_its_expected_verdict(worlds: &str, policies: &str) -> (usize, usize) {
     let (mut cases, mut checked, mut wrong) = (0, 0, Vec::new());
-    for entry in std::fs::read_dir(support::path("cases")).unwrap() {
+    for entry in std::fs::read_dir(support::path(worlds)).unwrap() {
         let world = entry.unwrap().path();
         if world.extension().is_none_or(|end| end != "json") {
             continue;
         }
         cases += 1;
         let name = world.file_stem().unwrap().to_string_lossy().into_owned();
-        let policy = world.with_extension("toml");
+        let policy = file(&format!("{policies}/{name}.toml"));
         let text: Value = serde_json::from_slice(&std::fs::read(&world).unwrap()).unwrap();
-        let (report, code) = audit(&world.display().to_string(), &policy.display().to_string());
+        let (report, code) = audit(&world.display().to_string(), &policy);
         assert_eq!(code, 0, "{name}");
         let resources = report["resources"].as_array().unwrap();
         let expected = text["expect"].as_array().unwrap();
@@ -64,10 +65,23 @@ fn every_resource_of_every_case_gets_its_expected_verdict() {
         assert_eq!(resources.len(), expected.len(), "{name}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    (cases, checked)
+}
+
+#[test]
+fn every_resource_of_every_case_gets_its_expected_verdict() {
+    let (cases, checked) = every_resource_has_its_expected_verdict("cases", "cases");
     assert!(
         cases > 36 && checked > 250,
         "{cases} cases, {checked} resources"
     );
+}
+
+#[test]
+fn every_scheme_does_what_its_header_says() {
+    let schemes = std::fs::read_dir(support::path("../policies/schemes")).unwrap();
+    let (worlds, _) = every_resource_has_its_expected_verdict("schemes", "../policies/schemes");
+    assert_eq!(worlds, schemes.count());
 }
 
 /// A pull request, a Worker for it and one for a number still open.
