@@ -1,5 +1,6 @@
 //! An API request as a value: what is asked, before anything is sent.
 
+use bytes::Bytes;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -24,11 +25,23 @@ pub struct Call {
     pub path: String,
     /// The query parameters, unencoded.
     pub query: Vec<(&'static str, String)>,
+    /// The JSON body; empty for none.
+    pub body: Bytes,
 }
 
 impl Call {
     /// A reading request for the path made of these segments, each encoded.
     pub fn get(api: Api, segments: &[&str]) -> Self {
+        Self::new(api, Method::GET, segments)
+    }
+
+    /// A deleting request, likewise.
+    pub fn delete(api: Api, segments: &[&str]) -> Self {
+        Self::new(api, Method::DELETE, segments)
+    }
+
+    /// Any request, likewise.
+    pub fn new(api: Api, method: Method, segments: &[&str]) -> Self {
         let mut path = String::new();
         for segment in segments {
             path.push('/');
@@ -36,10 +49,18 @@ impl Call {
         }
         Self {
             api,
-            method: Method::GET,
+            method,
             path,
             query: Vec::new(),
+            body: Bytes::new(),
         }
+    }
+
+    /// With this JSON body.
+    #[must_use]
+    pub fn json(mut self, body: &serde_json::Value) -> Self {
+        self.body = body.to_string().into();
+        self
     }
 
     /// With one more query parameter.

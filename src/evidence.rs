@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{KindRef, Place, PullRequestNumber, Reference, Repository, Resource, RunId};
 
 /// One thing that was asked of a provider, as the report prints it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// `<api>.<what>`, such as `cloudflare.worker` or `github.pull_requests`.
     pub source: String,

@@ -11,9 +11,10 @@ mod worker_domain;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use http::StatusCode;
 
 use crate::call::Call;
-use crate::model::{KindRef, Place, Reference, Resource, Time};
+use crate::model::{KindRef, Place, Reference, Resource, ResourceId, Time};
 
 /// An answer that is not what the provider's documents promise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +73,35 @@ pub trait Kind: Sync {
     /// Reads such a page.
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed>;
 
+    /// Asks for one. Not found means that it is gone.
+    fn inspect(&self, id: &ResourceId) -> Call;
+
+    /// Reads the answer to [`Kind::inspect`].
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed>;
+
+    /// Deletes one, and nothing but this one.
+    fn delete(&self, id: &ResourceId) -> Call;
+
+    /// Deletes several of one place, all of them or none, where the API can.
+    fn delete_together(&self, _ids: &[&ResourceId]) -> Option<Call> {
+        None
+    }
+
+    /// How many may be deleted together.
+    fn most_together(&self) -> usize {
+        1
+    }
+
+    /// Gives one an expiry, where the API can.
+    fn expire(&self, _id: &ResourceId, _at: DateTime<Utc>) -> Option<Call> {
+        None
+    }
+
+    /// What a refusal to delete means.
+    fn refusal(&self, _status: StatusCode, _body: &[u8]) -> Refusal {
+        Refusal::Final(None)
+    }
+
     /// Asks how many there are, where the listing does not say.
     fn count(&self, _place: &Place) -> Option<Call> {
         None
@@ -128,6 +158,15 @@ pub trait Kind: Sync {
     fn read_users(&self, _body: &[u8]) -> Result<UsersPage, Malformed> {
         Err(Malformed("this kind has no list of users".to_owned()))
     }
+}
+
+/// What a refusal to delete means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Asking again will not help, but perhaps this does.
+    Final(Option<&'static str>),
+    /// Something else has to go first: this.
+    Blocked(&'static str),
 }
 
 /// One page of who uses what.

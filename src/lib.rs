@@ -101,4 +101,5 @@ pub mod policy;
 pub mod report;
 pub mod sandbox;
 pub mod scan;
+pub mod survey;
 pub mod wire;

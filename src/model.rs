@@ -6,7 +6,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The providers that preview-gc talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -58,7 +58,8 @@ pub enum PlaceSort {
 }
 
 /// Where a resource is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Place {
     /// A Cloudflare account, by id.
     Account(String),
@@ -413,6 +414,15 @@ pub struct KindAbout {
     pub expires: bool,
     /// The permission that reading it needs, in the provider's own words.
     pub read_permission: &'static str,
+    /// The permission that deleting it needs, in the provider's own words.
+    pub write_permission: &'static str,
+    /// Whether its provider carries out one deletion in a place at a time.
+    pub serial: bool,
+    /// Whether a rule may ask for more to be kept than the listings give
+    /// (`backup = true`).
+    pub backup: bool,
+    /// What can be put back of one that was deleted.
+    pub undo: &'static str,
     /// What `where` may ask about.
     pub attributes: &'static [AttributeAbout],
     /// The kinds that a resource of this kind may use.
@@ -442,6 +452,11 @@ impl PartialEq for KindRef {
     }
 }
 impl Eq for KindRef {}
+impl std::hash::Hash for KindRef {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
 impl PartialOrd for KindRef {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
@@ -534,9 +549,44 @@ pub struct Resource {
     pub parent: Option<Box<str>>,
     /// What its kind has besides, in the order the kind declares.
     pub attributes: Vec<(&'static str, Attribute)>,
+    /// The provider's own words on it (JSON), where putting it back takes more
+    /// than the fields above.
+    pub original: Option<Box<str>>,
+}
+
+/// What a resource is addressed by, also when it is gone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResourceId {
+    /// What it is.
+    pub kind: KindRef,
+    /// Where it is.
+    pub place: Arc<Place>,
+    /// The id by which the API addresses it; for a Worker its name.
+    pub id: Box<str>,
+    /// What people call it.
+    pub name: Box<str>,
+    /// What changes when the same name is made anew.
+    pub incarnation: Option<Box<str>>,
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.0.noun, self.name)
+    }
 }
 
 impl Resource {
+    /// What it is addressed by.
+    pub fn identity(&self) -> ResourceId {
+        ResourceId {
+            kind: self.kind,
+            place: Arc::clone(&self.place),
+            id: self.id.clone(),
+            name: self.name.clone(),
+            incarnation: self.incarnation.clone(),
+        }
+    }
+
     /// The value of an attribute, where the answer had it.
     pub fn attribute(&self, key: &str) -> Option<&Attribute> {
         self.attributes

@@ -21,6 +21,7 @@ use crate::wire::{ApiError, Client};
 const MOST_PAGES: u64 = 100_000;
 
 /// A kind to list in a place.
+#[derive(Clone)]
 pub struct Target {
     /// The kind.
     pub kind: &'static dyn Kind,

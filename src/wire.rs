@@ -23,7 +23,7 @@ use tower::util::BoxCloneSyncService;
 use url::Url;
 
 pub use error::{ApiError, Failure, TransportError};
-pub use quota::{Quota, QuotaUse};
+pub use quota::{Allotment, Quota, QuotaUse};
 pub use token::Token;
 
 use crate::call::Call;
@@ -81,10 +81,22 @@ impl From<&Call> for Outgoing {
             api: call.api,
             method: call.method.clone(),
             target,
-            body: Bytes::new(),
+            body: call.body.clone(),
             repeatable: call.method == Method::GET || call.method == Method::HEAD,
         }
     }
+}
+
+/// What became of a writing request.
+#[derive(Debug)]
+pub enum Written {
+    /// It was answered, whatever the status.
+    Answered(Response<Bytes>),
+    /// It surely had no effect: it was not sent, or refused before it could
+    /// have any.
+    NotSent(ApiError),
+    /// It was sent, and nobody knows whether it took effect.
+    Lost(ApiError),
 }
 
 struct Provider {
@@ -116,12 +128,12 @@ impl Client {
         endpoints: BTreeMap<Api, Endpoint>,
         clock: Clock,
         deadline: Duration,
-        cloudflare_share: f64,
+        cloudflare: Allotment,
     ) -> Self {
         let providers = endpoints
             .into_iter()
             .map(|(api, endpoint)| {
-                let quota = Arc::new(Quota::of(api, cloudflare_share));
+                let quota = Arc::new(Quota::of(api, cloudflare));
                 (api, Provider { endpoint, quota })
             })
             .collect();
@@ -151,6 +163,37 @@ impl Client {
             .collect()
     }
 
+    /// The same client until another deadline.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self {
+            deadline,
+            ..self.clone()
+        }
+    }
+
+    /// When the run has to end.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The host that a provider's requests go to.
+    pub fn host(&self, api: Api) -> Option<String> {
+        let base = &self.providers.get(&api)?.endpoint.base;
+        let host = base.host_str()?;
+        Some(match base.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        })
+    }
+
+    /// How long the provider's quota makes the next request wait.
+    pub fn wait(&self, api: Api) -> Duration {
+        self.providers
+            .get(&api)
+            .map_or(Duration::ZERO, |provider| provider.quota.wait())
+    }
+
     /// How many requests the provider's quota still allows right now.
     pub fn available(&self, api: Api) -> usize {
         self.providers
@@ -170,17 +213,47 @@ impl Client {
         }
     }
 
+    /// Sends a writing call, unless it has to wait beyond a time: what it rests
+    /// on would be too old by then.
+    pub async fn write(&self, call: &Call, not_after: Instant) -> Written {
+        let outgoing = Outgoing::from(call);
+        let not_after = not_after.min(self.deadline);
+        match self.exchange_before(&outgoing, not_after).await {
+            Ok(response) => Written::Answered(response),
+            Err(error) => match error.failure {
+                Failure::Transport(TransportError::Connect(_))
+                | Failure::NotConfigured
+                | Failure::BadToken
+                | Failure::BadRequest(_)
+                | Failure::Throttled { .. }
+                | Failure::Deadline
+                // Repeated only because it had no effect, until time was up.
+                | Failure::Unavailable { .. }
+                | Failure::Refused { .. } => Written::NotSent(error),
+                _ => Written::Lost(error),
+            },
+        }
+    }
+
     /// Sends a request until it is answered with something that repeating
     /// would not change, and gives that answer whatever its status. Redirects
     /// are answers: they are never followed, so a token never travels.
     pub async fn exchange(&self, outgoing: &Outgoing) -> Result<Response<Bytes>, ApiError> {
+        self.exchange_before(outgoing, self.deadline).await
+    }
+
+    async fn exchange_before(
+        &self,
+        outgoing: &Outgoing,
+        not_after: Instant,
+    ) -> Result<Response<Bytes>, ApiError> {
         let Some(provider) = self.providers.get(&outgoing.api) else {
             return Err(self.error(outgoing, Failure::NotConfigured));
         };
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let permit = provider.quota.permit(self.deadline).await;
+            let permit = Quota::permit(&provider.quota, not_after).await;
             let permit = permit.map_err(|failure| self.error(outgoing, failure))?;
             let request = provider
                 .request(outgoing)
@@ -205,12 +278,12 @@ impl Client {
                 (retry::Next::PauseAll { wait, last }, _) => {
                     // Everybody who shares the quota waits, not only this request.
                     provider.quota.pause(wait);
-                    if last || !self.has_time_for(wait) {
+                    if last || Instant::now() + wait >= not_after {
                         return Err(self.error(outgoing, Failure::Throttled { wait }));
                     }
                 }
                 (retry::Next::Again { wait }, result) => {
-                    if !self.has_time_for(wait) {
+                    if Instant::now() + wait >= not_after {
                         let failure = match result {
                             Ok(response) => error::refusal(outgoing.api, &response),
                             Err(error) => Failure::from(error),
@@ -229,10 +302,6 @@ impl Client {
         tokio::time::timeout(limit, self.seam.clone().oneshot(request))
             .await
             .unwrap_or(Err(TransportError::Timeout { after: limit }))
-    }
-
-    fn has_time_for(&self, wait: Duration) -> bool {
-        Instant::now() + wait < self.deadline
     }
 
     /// An error about a request, with every token taken out of what the

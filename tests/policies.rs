@@ -112,6 +112,7 @@ fn many_names_are_read_by_many_rules() {
                 protection: None,
                 parent: None,
                 attributes: vec![("tags", Attribute::List(Vec::new()))],
+                original: None,
             };
             let readings: usize = rules.iter().map(|rule| rule.read(&resource).len()).sum();
             readings == 1

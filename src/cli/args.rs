@@ -79,6 +79,9 @@ pub(super) struct AuditArgs {
     /// Exit with 6 when there is garbage
     #[arg(long)]
     pub(super) fail_on_garbage: bool,
+    /// Write the plan that `sweep --plan` carries out to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 /// What every verb that reads takes.
@@ -185,6 +188,16 @@ pub(super) struct LimitArgs {
     /// Part of Cloudflare's request quota to use [default: 0.5]
     #[arg(long, value_name = "0..1", env = "PREVIEW_GC_QUOTA_SHARE")]
     pub(super) quota_share: Option<f64>,
+    /// Requests of Cloudflare's quota that are always left for others, as far as
+    /// it tells what is left [default: a fiftieth of the quota]
+    #[arg(long, value_name = "N", env = "PREVIEW_GC_QUOTA_RESERVE")]
+    pub(super) quota_reserve: Option<u64>,
+    /// How old a listing may be when a deletion rests on it [default: 30s]
+    #[arg(long, value_name = "DURATION", env = "PREVIEW_GC_REREAD_AFTER")]
+    pub(super) reread_after: Option<String>,
+    /// How old a plan file may be when it is carried out [default: 24h]
+    #[arg(long, value_name = "DURATION", env = "PREVIEW_GC_PLAN_AGE")]
+    pub(super) plan_age: Option<String>,
     /// How long the run may take [default: 20m]
     #[arg(long, value_name = "DURATION", env = "PREVIEW_GC_DEADLINE")]
     pub(super) deadline: Option<String>,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use super::args::{AuditArgs, Format};
 use super::connect::Connection;
@@ -12,39 +13,45 @@ use super::progress::Progress;
 use super::session::{Session, look};
 use super::settings::{self, Limits, Scope};
 use super::{Exit, Failure, print};
-use crate::evidence::{Evidence, Inventory, Orphaned, Roots};
-use crate::gc::mark::{self, Jurisdiction, Law};
-use crate::gc::{Marking, Plan, brakes, plan};
-use crate::github::GitHub;
+use crate::evidence::{Evidence, Inventory};
+use crate::gc::mark::{Jurisdiction, Law};
+use crate::gc::sealed::Bound;
+use crate::gc::{Plan, SealedPlan, brakes, plan};
 use crate::kinds::{self, Kind};
 use crate::model::{Api, KindRef, Place, PlaceSort, PullRequestNumber, Repository};
 use crate::policy::{Policies, Policy};
 use crate::report::table::Look;
 use crate::report::{Report, Run, csv, explain, json, markdown, table};
 use crate::scan::{self, Target};
+use crate::survey::{Findings, Survey};
 use crate::wire::Client;
 
 pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Result<Exit, Failure> {
     let session = Session::open(&arguments.common)?;
     session.warn(&arguments.common);
-    session.require_github()?;
-    let only = arguments.pr.and_then(PullRequestNumber::new);
-    if only.is_some() {
-        session.require_one_repository()?;
-    }
-    let report = Audit {
-        client: &session.client,
-        connection: &session.connection,
-        policies: &session.policies,
-        limits: session.limits,
-        only,
-        shown: session.shown.as_deref(),
-        progress: &session.progress,
-    }
-    .report()
-    .await;
+    let audit = Audit::of(&session, arguments.pr)?;
+    let since = Instant::now();
+    let (ground, inventory) = audit.list().await?;
+    let survey = audit.survey(&ground);
+    let findings = survey.judge(inventory, since).await;
+    let plan = audit.plan(&findings);
+    let report = audit.report(&ground, &findings, &plan);
     session.progress.end();
-    let report = report?;
+    if let Some(path) = &arguments.out {
+        let sealed = SealedPlan::seal(
+            &plan,
+            &findings.inventory,
+            &findings.marking,
+            report.evidence.clone(),
+            audit.bound(&ground),
+        );
+        std::fs::write(path, sealed.text()).map_err(|error| {
+            Failure::Usage(format!(
+                "cannot write the plan to {}: {error}",
+                path.display()
+            ))
+        })?;
+    }
     match explained {
         Some(name) => {
             let text = explain::render(&report, &name).ok_or_else(|| {
@@ -74,7 +81,7 @@ fn exit(report: &Report, fail_on_garbage: bool) -> Exit {
     }
 }
 
-fn render(report: &Report, format: Format, look: Look) -> Result<String, Failure> {
+pub(super) fn render(report: &Report, format: Format, look: Look) -> Result<String, Failure> {
     let unexpected = |error: &dyn std::fmt::Display| Failure::Unexpected(error.to_string());
     match format {
         Format::Table => Ok(table::render(report, look)),
@@ -84,7 +91,7 @@ fn render(report: &Report, format: Format, look: Look) -> Result<String, Failure
     }
 }
 
-struct Audit<'a> {
+pub(super) struct Audit<'a> {
     client: &'a Client,
     connection: &'a Connection,
     policies: &'a Policies,
@@ -121,130 +128,146 @@ struct WantedZone {
     needed: BTreeSet<KindRef>,
 }
 
-impl Audit<'_> {
-    async fn report(&self) -> Result<Report, Failure> {
+/// What a survey stands on.
+pub(super) struct Ground<'p> {
+    jurisdictions: Vec<Jurisdiction<'p>>,
+    /// Every kind, those that get verdicts first and in the order of deletions.
+    pub(super) kinds: Vec<KindRef>,
+    targets: Vec<Target>,
+    /// Places and providers that cannot be seen.
+    gaps: Vec<Evidence>,
+}
+
+impl<'p> Audit<'p> {
+    /// The audit of a session.
+    pub(super) fn of(session: &'p Session, only: Option<u32>) -> Result<Self, Failure> {
+        session.require_github()?;
+        let only = only.and_then(PullRequestNumber::new);
+        if only.is_some() {
+            session.require_one_repository()?;
+        }
+        Ok(Self {
+            client: &session.client,
+            connection: &session.connection,
+            policies: &session.policies,
+            limits: session.limits,
+            only,
+            shown: session.shown.as_deref(),
+            progress: &session.progress,
+        })
+    }
+
+    /// Lists what exists.
+    pub(super) async fn list(&self) -> Result<(Ground<'p>, Inventory), Failure> {
         let (mut places, zones) = self.places()?;
         // Zones have to be looked up first; the others need not wait for that.
-        let elsewhere = self.targets(&places.needed);
-        let (mut inventory, in_zones) = tokio::join!(
-            scan::inventory(self.client, &elsewhere, self.progress),
+        let mut targets = self.targets(&places.needed);
+        let (mut inventory, (in_zones, targets_in_zones)) = tokio::join!(
+            scan::inventory(self.client, &targets, self.progress),
             self.in_zones(&zones, &mut places)
         );
         inventory.extend(in_zones);
+        targets.extend(targets_in_zones);
         let strangers = self.strangers(&places);
         places.gaps.extend(strangers);
-        let jurisdictions: Vec<_> = self
-            .policies
-            .files
-            .iter()
-            .zip(&places.of_files)
-            .map(|(policy, places)| Jurisdiction {
-                policy,
-                places: places.clone(),
-            })
-            .collect();
-        let all_kinds: Vec<_> = kinds::KINDS
-            .iter()
-            .chain(kinds::REFERRERS)
-            .map(|kind| kind.about())
-            .collect();
-        let law = Law {
-            jurisdictions: &jurisdictions,
-            kinds: &all_kinds,
-            grace: self.limits.grace,
-            grace_on_close: self.limits.grace_on_close,
-            only: self.only,
-            shown: self.shown,
-            now: self.connection.clock.start(),
+        let files = self.policies.files.iter().zip(&places.of_files);
+        let jurisdictions = files.map(|(policy, places)| Jurisdiction {
+            policy,
+            places: places.clone(),
+        });
+        let ground = Ground {
+            jurisdictions: jurisdictions.collect(),
+            kinds: kinds::KINDS
+                .iter()
+                .chain(kinds::REFERRERS)
+                .map(|kind| kind.about())
+                .collect(),
+            targets,
+            gaps: places.gaps,
         };
-        // Resources were read before this, so none is younger than its roots.
-        let early = mark::early_questions(&inventory, &law);
-        let mut budget = self.limits.reference_reads;
-        let (roots, uses) = tokio::join!(
-            self.roots(&inventory, &law),
-            scan::answer(self.client, &inventory, &early, &mut budget, self.progress)
-        );
-        inventory.learn(uses);
-        let marking = self.mark(&mut inventory, &roots, &law, budget).await;
-        let brakes = brakes(&inventory, &marking, self.limits.brake, self.only.is_some());
-        // Roots that are not complete stop the run: there is no plan.
-        let plan = if roots.gap().is_some() {
-            Plan::default()
-        } else {
-            plan(&inventory, &marking, self.limits.max_deletions)
-        };
-        Ok(Report::of(Run {
-            inventory: &inventory,
-            roots: &roots,
-            marking: &marking,
-            plan: &plan,
-            brakes,
-            evidence: places.gaps,
-            quota: self.client.quota_use(),
-        }))
+        Ok((ground, inventory))
     }
 
-    /// Marks, asks what verdicts still need, and marks again until nothing is
-    /// left to ask.
-    async fn mark<'l>(
+    /// How what was listed is judged.
+    pub(super) fn survey<'s>(&'s self, ground: &'s Ground<'p>) -> Survey<'s> {
+        let repositories = self.policies.files.iter().map(|file| &file.repository);
+        let known = repositories
+            .filter_map(|repository| Some((repository.clone(), self.expected_id(repository)?)));
+        Survey {
+            client: self.client.clone(),
+            law: Law {
+                jurisdictions: &ground.jurisdictions,
+                kinds: &ground.kinds,
+                grace: self.limits.grace,
+                grace_on_close: self.limits.grace_on_close,
+                only: self.only,
+                shown: self.shown,
+                not_deleted: BTreeMap::new(),
+                now: self.connection.clock.start(),
+            },
+            targets: ground.targets.clone(),
+            repository_ids: known.collect(),
+            reference_reads: self.limits.reference_reads,
+            observer: self.progress,
+        }
+    }
+
+    /// What a sweep would do. Roots that are not complete stop the run: then
+    /// there is no plan.
+    pub(super) fn plan(&self, findings: &Findings<'_>) -> Plan {
+        if findings.roots.gap().is_some() {
+            return Plan::default();
+        }
+        plan(
+            &findings.inventory,
+            &findings.marking,
+            self.limits.max_deletions,
+        )
+    }
+
+    /// What is said about it all.
+    pub(super) fn report(
         &self,
-        inventory: &mut Inventory,
-        roots: &Roots,
-        law: &Law<'l>,
-        mut budget: usize,
-    ) -> Marking<'l> {
-        loop {
-            let marking = mark::mark(inventory, roots, law.clone());
-            if marking.questions.is_empty() {
-                return marking;
-            }
-            let questions = marking.questions;
-            let uses = scan::answer(
-                self.client,
-                inventory,
-                &questions,
-                &mut budget,
-                self.progress,
-            )
-            .await;
-            inventory.learn(uses);
-        }
+        ground: &Ground<'_>,
+        findings: &Findings<'_>,
+        plan: &Plan,
+    ) -> Report {
+        Report::of(Run {
+            inventory: &findings.inventory,
+            roots: &findings.roots,
+            marking: &findings.marking,
+            plan,
+            brakes: brakes(
+                &findings.inventory,
+                &findings.marking,
+                self.limits.brake,
+                self.only.is_some(),
+            ),
+            evidence: ground.gaps.clone(),
+            quota: self.client.quota_use(),
+        })
     }
 
-    /// What keeps resources alive, and how the rest ended: first what lives,
-    /// because only the others have to be searched for.
-    async fn roots(&self, inventory: &Inventory, law: &Law<'_>) -> Roots {
-        let mut roots = Roots::default();
-        let mut claims = mark::claims(inventory, law);
-        claims.retain(|_, claimed| !claimed.is_empty());
-        if claims.is_empty() {
-            return roots;
+    /// What a plan of this run is bound to.
+    pub(super) fn bound(&self, ground: &Ground<'_>) -> Bound {
+        let apis = [Api::Cloudflare, Api::Neon, Api::GitHub];
+        let hosts = apis
+            .into_iter()
+            .filter_map(|api| Some((api.key().to_owned(), self.client.host(api)?)));
+        Bound {
+            hosts: hosts.collect(),
+            places: ground
+                .targets
+                .iter()
+                .map(|target| Place::clone(&target.place))
+                .collect(),
+            repositories: self
+                .policies
+                .files
+                .iter()
+                .map(|file| file.repository.full_name().to_lowercase())
+                .collect(),
         }
-        let github = GitHub::new(self.client.clone());
-        let github = &github;
-        let alive = claims.iter().map(|(repository, claimed)| async move {
-            let expected_id = self.expected_id(repository);
-            let found = github
-                .alive(repository, claimed, self.only, expected_id, self.progress)
-                .await;
-            (repository.clone(), found)
-        });
-        roots.repositories = join_all(alive).await.into_iter().collect();
-        let orphaned = mark::orphaned(inventory, &roots, law);
-        let nothing = Orphaned::default();
-        let ended = roots.repositories.iter_mut().map(|(repository, roots)| {
-            let claimed = claims.get(repository);
-            let orphaned = orphaned.get(repository).unwrap_or(&nothing);
-            async move {
-                if let Some(claimed) = claimed {
-                    github
-                        .ended(repository, claimed, orphaned, roots, self.progress)
-                        .await;
-                }
-            }
-        });
-        join_all(ended).await;
-        roots
     }
 
     /// The id that Actions says the repository has.
@@ -343,7 +366,11 @@ impl Audit<'_> {
     }
 
     /// Looks zones up and lists what is in them.
-    async fn in_zones(&self, zones: &[WantedZone], places: &mut Places) -> Inventory {
+    async fn in_zones(
+        &self,
+        zones: &[WantedZone],
+        places: &mut Places,
+    ) -> (Inventory, Vec<Target>) {
         let mut needed: BTreeMap<Place, BTreeSet<KindRef>> = BTreeMap::new();
         let answers = join_all(
             zones
@@ -367,7 +394,9 @@ impl Audit<'_> {
                 }
             }
         }
-        scan::inventory(self.client, &self.targets(&needed), self.progress).await
+        let targets = self.targets(&needed);
+        let inventory = scan::inventory(self.client, &targets, self.progress).await;
+        (inventory, targets)
     }
 
     /// Zones and projects that a rule or a `protect` entry names and that are

@@ -161,7 +161,7 @@ fn client(
         endpoints,
         connection.clock,
         limits.deadline,
-        limits.quota_share,
+        limits.allotment,
     ))
 }
 

@@ -18,6 +18,7 @@ use crate::policy::{
     Environment, LimitsWritten, Loaded, Policies, Policy, Source, Vocabulary, parse_duration,
     render,
 };
+use crate::wire::Allotment;
 
 /// The policy of `--sandbox` alone.
 const DEMO_POLICY: &str = include_str!("../../policies/demo.toml");
@@ -29,7 +30,10 @@ pub(super) struct Limits {
     pub(super) grace_on_close: TimeDelta,
     pub(super) max_deletions: usize,
     pub(super) brake: BrakeLimits,
-    pub(super) quota_share: f64,
+    pub(super) allotment: Allotment,
+    /// How old a listing may be when a deletion rests on it.
+    pub(super) reread_after: Duration,
+    pub(super) plan_age: TimeDelta,
     pub(super) deadline: Duration,
     pub(super) reference_reads: usize,
 }
@@ -46,6 +50,12 @@ impl Limits {
         let deadline = duration("--deadline", flags.deadline.as_deref())?
             .or(written.deadline)
             .unwrap_or(TimeDelta::minutes(20));
+        let reread_after = duration("--reread-after", flags.reread_after.as_deref())?
+            .or(written.reread_after)
+            .unwrap_or(TimeDelta::seconds(30));
+        let plan_age = duration("--plan-age", flags.plan_age.as_deref())?
+            .or(written.plan_age)
+            .unwrap_or(TimeDelta::hours(24));
         let share = |flag: &str, value: Option<f64>| match value {
             Some(value) if !(0.0..=1.0).contains(&value) => Err(Failure::Usage(format!(
                 "{flag} must be a number from 0 to 1, not {value}"
@@ -72,7 +82,15 @@ impl Limits {
                     .unwrap_or(0.6),
                 floor: flags.brake_floor.or(written.brake_floor).unwrap_or(20),
             },
-            quota_share,
+            allotment: Allotment {
+                share: quota_share,
+                reserve: flags
+                    .quota_reserve
+                    .or(written.quota_reserve)
+                    .map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+            },
+            reread_after: reread_after.to_std().unwrap_or_default(),
+            plan_age,
             deadline: deadline.to_std().unwrap_or_default(),
             reference_reads: whole(
                 flags

@@ -10,17 +10,18 @@ mod heads;
 mod judge;
 mod propagation;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use claims::{claims, early_questions, orphaned};
 
 use self::judge::{Judge, Managed};
-use self::propagation::{Propagation, distrust};
+use self::propagation::{Propagation, distrust, keep_not_deleted};
 use super::verdict::{Unclaimed, Verdict};
 use crate::evidence::{Inventory, Question, Roots};
-use crate::model::{Claim, KindRef, Place, PullRequestNumber};
+use crate::model::{Claim, KindRef, Place, PullRequestNumber, ResourceId};
 use crate::policy::{Policy, Rule};
 
 /// Below this many resources one thread is faster than two.
@@ -50,6 +51,9 @@ pub struct Law<'p> {
     pub only: Option<PullRequestNumber>,
     /// With `--kind`: only these kinds are meant, whatever else was listed.
     pub shown: Option<&'p [KindRef]>,
+    /// What could not be deleted in this run, and why: it stays for now, with
+    /// all that it uses.
+    pub not_deleted: BTreeMap<ResourceId, Arc<str>>,
     /// The start of the run.
     pub now: DateTime<Utc>,
 }
@@ -136,6 +140,7 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'
         });
     }
     distrust(inventory, &law, &mut judgements);
+    keep_not_deleted(inventory, &law, &mut judgements);
     let questions = Propagation::new(inventory, &law, &mut judgements).run();
     Marking {
         judgements,

@@ -1,38 +1,195 @@
-//! What a sweep would do: the garbage, oldest death first, up to the cap.
+//! What a sweep would do: the garbage, oldest death first, up to the cap, each
+//! step after those that have to be gone before it.
 
-use super::mark::Marking;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::links::{Links, UsedBy};
+use super::mark::{Judgement, Marking};
+use super::verdict::Verdict;
 use crate::evidence::Inventory;
+use crate::model::Claim;
+use crate::policy::{Action, Rule};
 
 /// Steps by index into the inventory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What would be deleted now, oldest death first.
-    pub steps: Vec<usize>,
+    /// What would be done now: what died first comes first, with everything
+    /// else that belonged to the same.
+    pub steps: Vec<Step>,
     /// Garbage that waits for a later run because of the cap.
     pub deferred: Vec<usize>,
     /// Garbage that its rule only reports.
     pub report_only: Vec<usize>,
 }
 
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The resource, by its index in the inventory.
+    pub resource: usize,
+    /// What is done to it: never [`Action::Report`].
+    pub action: Action,
+    /// Whether what it holds is kept before.
+    pub backup: bool,
+    /// The steps that have to be gone before, by their index in the plan: what
+    /// uses it, and its children.
+    pub after: Vec<usize>,
+}
+
+/// Garbage that may be deleted.
+struct Candidate<'a> {
+    resource: usize,
+    action: Action,
+    backup: bool,
+    /// What it belonged to: a file's claim.
+    group: (usize, &'a Claim),
+    /// Its kind's place in the order of deletions.
+    rank: usize,
+    dead_since: Option<DateTime<Utc>>,
+}
+
 /// The plan for a marking: only what is in its focus. Without complete roots
 /// there is none.
 pub fn plan(inventory: &Inventory, marking: &Marking<'_>, most: usize) -> Plan {
-    let mut garbage = Vec::new();
     let mut plan = Plan::default();
-    let resources = inventory.resources.iter().zip(&marking.judgements);
-    for (index, (resource, judgement)) in resources.enumerate() {
-        if let super::Verdict::Garbage(death) = &judgement.verdict
-            && judgement.in_focus
-        {
-            if death.report_only {
-                plan.report_only.push(index);
-            } else {
-                garbage.push((death.dead_since, &resource.name, index));
+    let mut candidates = Vec::new();
+    for (resource, judgement) in marking.judgements.iter().enumerate() {
+        let Verdict::Garbage(death) = &judgement.verdict else {
+            continue;
+        };
+        let (Some(read_by), true) = (&judgement.reading, judgement.in_focus) else {
+            continue;
+        };
+        if death.report_only {
+            plan.report_only.push(resource);
+            continue;
+        }
+        let kind = inventory.resources[resource].kind;
+        let order = marking.law.kinds.iter();
+        candidates.push(Candidate {
+            resource,
+            action: action(marking, judgement),
+            backup: rules(marking, judgement).any(|rule| rule.backup),
+            group: (read_by.jurisdiction, &read_by.claim),
+            rank: order.take_while(|other| **other != kind).count(),
+            dead_since: death.dead_since,
+        });
+    }
+    let mut died: BTreeMap<(usize, &Claim), Option<DateTime<Utc>>> = BTreeMap::new();
+    for candidate in &candidates {
+        let first = died.entry(candidate.group).or_insert(candidate.dead_since);
+        *first = (*first).min(candidate.dead_since);
+    }
+    candidates.sort_by_cached_key(|candidate| {
+        let name = inventory.resources[candidate.resource].name.clone();
+        let first = died.get(&candidate.group).copied().flatten();
+        let claim = (candidate.group.0, candidate.group.1.clone());
+        (first, claim, candidate.rank, name, candidate.resource)
+    });
+    cap(inventory, candidates, most, plan)
+}
+
+/// Takes as many as the cap allows, nothing without what has to go before it.
+fn cap(inventory: &Inventory, candidates: Vec<Candidate<'_>>, most: usize, mut plan: Plan) -> Plan {
+    let before = before(inventory, &candidates);
+    let mut taken = BTreeSet::new();
+    for candidate in 0..candidates.len() {
+        let mut together = BTreeSet::new();
+        let mut open = vec![candidate];
+        while let Some(next) = open.pop() {
+            if !taken.contains(&next) && together.insert(next) {
+                open.extend(&before[next]);
             }
         }
+        if taken.len() + together.len() <= most {
+            taken.extend(together);
+        }
     }
-    garbage.sort_unstable();
-    plan.steps = garbage.into_iter().map(|(_, _, index)| index).collect();
-    plan.deferred = plan.steps.split_off(most.min(plan.steps.len()));
+    let position: HashMap<usize, usize> = taken
+        .iter()
+        .enumerate()
+        .map(|(at, &one)| (one, at))
+        .collect();
+    for (index, candidate) in candidates.into_iter().enumerate() {
+        if !taken.contains(&index) {
+            plan.deferred.push(candidate.resource);
+            continue;
+        }
+        let mut after: Vec<usize> = before[index].iter().map(|one| position[one]).collect();
+        after.sort_unstable();
+        plan.steps.push(Step {
+            resource: candidate.resource,
+            action: candidate.action,
+            backup: candidate.backup,
+            after,
+        });
+    }
     plan
+}
+
+/// For each candidate those that have to be gone before it. Of several that
+/// need each other none waits: the provider decides.
+fn before(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<Vec<usize>> {
+    let at: HashMap<usize, usize> = candidates
+        .iter()
+        .enumerate()
+        .map(|(at, candidate)| (candidate.resource, at))
+        .collect();
+    let links = Links::of(inventory);
+    let needs: Vec<BTreeSet<usize>> = candidates
+        .iter()
+        .map(|candidate| {
+            let users = links.users(candidate.resource).iter();
+            let users = users.filter_map(|user| match user {
+                UsedBy::Listed(user) => at.get(user).copied(),
+                UsedBy::Other(_) => None,
+            });
+            users.collect()
+        })
+        .collect();
+    let mut before: Vec<BTreeSet<usize>> = needs.clone();
+    for (index, resource) in candidates.iter().enumerate() {
+        let parent = links.parent(inventory, resource.resource);
+        if let Some(&parent) = parent.and_then(|parent| at.get(&parent)) {
+            before[parent].insert(index);
+        }
+    }
+    let reaches = |from: usize, to: usize| {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![from];
+        while let Some(next) = open.pop() {
+            if next == to {
+                return true;
+            }
+            if seen.insert(next) {
+                open.extend(&before[next]);
+            }
+        }
+        false
+    };
+    (0..candidates.len())
+        .map(|index| {
+            let needs = before[index].iter().copied();
+            needs.filter(|&need| !reaches(need, index)).collect()
+        })
+        .collect()
+}
+
+/// The rules by which a resource is garbage.
+fn rules<'a>(marking: &'a Marking<'_>, judgement: &'a Judgement) -> impl Iterator<Item = &'a Rule> {
+    let others = judgement.others.iter().map(|(read_by, _)| read_by);
+    let readings = judgement.reading.iter().chain(others);
+    readings.filter_map(|read_by| marking.rule(read_by).map(|(_, rule)| rule))
+}
+
+/// The gentlest that any of its rules asks for.
+fn action(marking: &Marking<'_>, judgement: &Judgement) -> Action {
+    let gentle = rules(marking, judgement).any(|rule| rule.action == Action::Expire);
+    if gentle {
+        Action::Expire
+    } else {
+        Action::Delete
+    }
 }

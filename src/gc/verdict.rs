@@ -213,6 +213,11 @@ pub enum Doubt {
     NoClock(&'static str),
     /// What it belongs to ended without a time.
     NoEnd(Claim),
+    /// Its deletion was tried in this run and did not succeed, so it stays.
+    NotDeleted {
+        /// Why.
+        why: Arc<str>,
+    },
     /// What some others use is not known.
     References {
         /// How many of them.
@@ -492,6 +497,7 @@ impl fmt::Display for Doubt {
                 write!(f, "it has no {which}, by which its rule judges")
             }
             Self::NoEnd(claim) => write!(f, "{claim} ended without a time"),
+            Self::NotDeleted { why } => write!(f, "it could not be deleted: {why}"),
             Self::References { unread, kind, why } => {
                 write!(f, "what {unread} {kind} resources use is not known")?;
                 why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))

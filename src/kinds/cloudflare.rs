@@ -52,6 +52,17 @@ pub fn open<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<ResultInfo>),
     Ok((result, envelope.result_info))
 }
 
+/// The codes of a refusal.
+pub(super) fn codes(body: &[u8]) -> Vec<u64> {
+    #[derive(Deserialize)]
+    struct Refused {
+        errors: Vec<Error>,
+    }
+    let errors = serde_json::from_slice::<Refused>(body).map(|refused| refused.errors);
+    let codes = errors.unwrap_or_default().into_iter();
+    codes.filter_map(|error| error.code.as_u64()).collect()
+}
+
 /// How a listing with page numbers goes on, and its total. The page size that
 /// the answer names counts, not the one that was asked for.
 pub fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malformed> {

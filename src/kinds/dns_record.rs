@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use http::Method;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::cloudflare::{self, account};
 use super::{Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, Resource, Time,
+    Place, PlaceSort, Resource, ResourceId, Time,
 };
 
 pub(super) struct DnsRecord;
@@ -28,6 +30,10 @@ static ABOUT: KindAbout = KindAbout {
     branch: None,
     expires: false,
     read_permission: "DNS Read",
+    write_permission: "DNS Write",
+    serial: false,
+    backup: false,
+    undo: "in full: the whole record is kept",
     attributes: &[
         AttributeAbout {
             key: "type",
@@ -111,6 +117,48 @@ impl Record {
     }
 }
 
+/// Reads a record, whose own words are kept: putting it back takes them.
+fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malformed> {
+    let record: Record = serde_json::from_str(original.get())?;
+    let protection = record.protection(place);
+    let mut attributes = vec![("type", Attribute::Text(record.sort))];
+    attributes.extend(
+        record
+            .content
+            .map(|content| ("content", Attribute::Text(content))),
+    );
+    attributes.extend(
+        record
+            .proxied
+            .map(|flag| ("proxied", Attribute::Flag(flag))),
+    );
+    attributes.extend(
+        record
+            .comment
+            .map(|comment| ("comment", Attribute::Text(comment))),
+    );
+    Ok(Resource {
+        kind: KindRef(&ABOUT),
+        place: place.clone(),
+        id: record.id,
+        name: record.name,
+        incarnation: None,
+        created_at: Time::always(record.created_on),
+        changed_at: Time::always(record.modified_on),
+        active_at: Time::NotKept,
+        expires_at: None,
+        protection,
+        parent: None,
+        attributes,
+        original: Some(Box::<str>::from(original)),
+    })
+}
+
+/// The path of one record.
+fn path(id: &ResourceId) -> [&str; 4] {
+    ["zones", account(&id.place), "dns_records", &id.id]
+}
+
 #[derive(Deserialize)]
 struct Usage {
     record_quota: Option<u64>,
@@ -135,45 +183,40 @@ impl Kind for DnsRecord {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (records, info) = cloudflare::open::<Vec<Record>>(body)?;
+        let (records, info) = cloudflare::open::<Vec<Box<RawValue>>>(body)?;
         let (total, next) = cloudflare::numbered(info.as_ref())?;
         let items = records
             .into_iter()
-            .map(|record| {
-                let protection = record.protection(place);
-                let mut attributes = vec![("type", Attribute::Text(record.sort))];
-                attributes.extend(
-                    record
-                        .content
-                        .map(|content| ("content", Attribute::Text(content))),
-                );
-                attributes.extend(
-                    record
-                        .proxied
-                        .map(|flag| ("proxied", Attribute::Flag(flag))),
-                );
-                attributes.extend(
-                    record
-                        .comment
-                        .map(|comment| ("comment", Attribute::Text(comment))),
-                );
-                Resource {
-                    kind: self.about(),
-                    place: place.clone(),
-                    id: record.id,
-                    name: record.name,
-                    incarnation: None,
-                    created_at: Time::always(record.created_on),
-                    changed_at: Time::always(record.modified_on),
-                    active_at: Time::NotKept,
-                    expires_at: None,
-                    protection,
-                    parent: None,
-                    attributes,
-                }
-            })
-            .collect();
+            .map(|record| read(place, record))
+            .collect::<Result<_, _>>()?;
         Ok(Page { items, total, next })
+    }
+
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let (record, _) = cloudflare::open::<Box<RawValue>>(body)?;
+        read(place, record)
+    }
+
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::Cloudflare, &path(id))
+    }
+
+    /// One database transaction: the first failure undoes all.
+    fn delete_together(&self, ids: &[&ResourceId]) -> Option<Call> {
+        let zone = account(&ids.first()?.place);
+        let deletes: Vec<_> = ids.iter().map(|id| json!({ "id": id.id })).collect();
+        let path = ["zones", zone, "dns_records", "batch"];
+        let call = Call::new(Api::Cloudflare, Method::POST, &path);
+        Some(call.json(&json!({ "deletes": deletes })))
+    }
+
+    /// What the free plan allows; the others allow 3,500.
+    fn most_together(&self) -> usize {
+        200
     }
 
     fn allowance(&self, place: &Place) -> Option<Call> {

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use super::cloudflare::{self, account};
 use super::{Kind, Malformed, Page, PageOf};
 use crate::call::Call;
-use crate::model::{Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, Time};
+use crate::model::{
+    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
+};
 
 pub(super) struct KvNamespace;
 
@@ -23,6 +25,10 @@ static ABOUT: KindAbout = KindAbout {
     branch: None,
     expires: false,
     read_permission: "Workers KV Storage Read",
+    write_permission: "Workers KV Storage Write",
+    serial: false,
+    backup: true,
+    undo: "under a new id, with what it held, if the rule says `backup = true`",
     attributes: &[],
     uses: &[],
     users_listed: false,
@@ -39,6 +45,38 @@ static ABOUT: KindAbout = KindAbout {
 struct Namespace {
     id: Box<str>,
     title: Box<str>,
+}
+
+impl Namespace {
+    fn resource(self, place: &Arc<Place>) -> Resource {
+        Resource {
+            kind: KindRef(&ABOUT),
+            place: place.clone(),
+            id: self.id,
+            name: self.title,
+            incarnation: None,
+            created_at: Time::NotKept,
+            changed_at: Time::NotKept,
+            active_at: Time::NotKept,
+            expires_at: None,
+            protection: None,
+            parent: None,
+            attributes: Vec::new(),
+            original: None,
+        }
+    }
+}
+
+/// The path of one namespace.
+fn path(id: &ResourceId) -> [&str; 6] {
+    [
+        "accounts",
+        account(&id.place),
+        "storage",
+        "kv",
+        "namespaces",
+        &id.id,
+    ]
 }
 
 impl Kind for KvNamespace {
@@ -67,21 +105,21 @@ impl Kind for KvNamespace {
         let (total, next) = cloudflare::numbered(info.as_ref())?;
         let items = namespaces
             .into_iter()
-            .map(|namespace| Resource {
-                kind: self.about(),
-                place: place.clone(),
-                id: namespace.id,
-                name: namespace.title,
-                incarnation: None,
-                created_at: Time::NotKept,
-                changed_at: Time::NotKept,
-                active_at: Time::NotKept,
-                expires_at: None,
-                protection: None,
-                parent: None,
-                attributes: Vec::new(),
-            })
+            .map(|namespace| namespace.resource(place))
             .collect();
         Ok(Page { items, total, next })
+    }
+
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let (namespace, _) = cloudflare::open::<Namespace>(body)?;
+        Ok(namespace.resource(place))
+    }
+
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::Cloudflare, &path(id))
     }
 }

@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
+use http::{Method, StatusCode};
 use serde::Deserialize;
+use serde_json::json;
 
-use super::{Kind, Malformed, Next, Page, PageOf};
+use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, Resource, Time,
+    Place, PlaceSort, Resource, ResourceId, Time,
 };
 
 pub(super) struct NeonBranch;
@@ -27,6 +29,10 @@ static ABOUT: KindAbout = KindAbout {
     branch: None,
     expires: true,
     read_permission: "a key of the project, its organization or a member",
+    write_permission: "a key of the project, its organization or a member",
+    serial: true,
+    backup: false,
+    undo: "for up to seven days, where Neon offers recovery",
     attributes: &[
         AttributeAbout {
             key: "parent",
@@ -74,6 +80,51 @@ struct Branch {
     creation_source: Option<Box<str>>,
     default: bool,
     protected: bool,
+}
+
+#[derive(Deserialize)]
+struct OneBranch {
+    branch: Branch,
+}
+
+impl Branch {
+    fn resource(self, place: &Arc<Place>) -> Resource {
+        let protection = if self.default {
+            Some(BuiltInProtection::DefaultBranch)
+        } else if self.protected {
+            Some(BuiltInProtection::ProtectedBranch)
+        } else if self.parent_id.is_none() {
+            Some(BuiltInProtection::RootBranch)
+        } else {
+            None
+        };
+        // `updated_at` moves with usage, so it says nothing of change.
+        let changed = self.created_at.max(self.last_reset_at);
+        Resource {
+            kind: KindRef(&ABOUT),
+            place: place.clone(),
+            id: self.id,
+            name: self.name,
+            incarnation: None,
+            created_at: Time::always(self.created_at),
+            changed_at: Time::always(changed),
+            active_at: Time::NotKept,
+            expires_at: self.expires_at,
+            protection,
+            parent: self.parent_id,
+            attributes: self
+                .creation_source
+                .map(|source| ("creation-source", Attribute::Text(source)))
+                .into_iter()
+                .collect(),
+            original: None,
+        }
+    }
+}
+
+/// The path of one branch.
+fn path(id: &ResourceId) -> [&str; 4] {
+    ["projects", project(&id.place), "branches", &id.id]
 }
 
 #[derive(Deserialize)]
@@ -126,43 +177,42 @@ impl Kind for NeonBranch {
         let items = page
             .branches
             .into_iter()
-            .map(|branch| {
-                let protection = if branch.default {
-                    Some(BuiltInProtection::DefaultBranch)
-                } else if branch.protected {
-                    Some(BuiltInProtection::ProtectedBranch)
-                } else if branch.parent_id.is_none() {
-                    Some(BuiltInProtection::RootBranch)
-                } else {
-                    None
-                };
-                // `updated_at` moves with usage, so it says nothing of change.
-                let changed = branch.created_at.max(branch.last_reset_at);
-                Resource {
-                    kind: self.about(),
-                    place: place.clone(),
-                    id: branch.id,
-                    name: branch.name,
-                    incarnation: None,
-                    created_at: Time::always(branch.created_at),
-                    changed_at: Time::always(changed),
-                    active_at: Time::NotKept,
-                    expires_at: branch.expires_at,
-                    protection,
-                    parent: branch.parent_id,
-                    attributes: branch
-                        .creation_source
-                        .map(|source| ("creation-source", Attribute::Text(source)))
-                        .into_iter()
-                        .collect(),
-                }
-            })
+            .map(|branch| branch.resource(place))
             .collect();
         Ok(Page {
             items,
             total: None,
             next: next.map_or(Next::Last, Next::After),
         })
+    }
+
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::Neon, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let answer: OneBranch = serde_json::from_slice(body)?;
+        Ok(answer.branch.resource(place))
+    }
+
+    /// Without `hard_delete`, so that it may be recovered.
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::Neon, &path(id))
+    }
+
+    fn expire(&self, id: &ResourceId, at: DateTime<Utc>) -> Option<Call> {
+        let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let call = Call::new(Api::Neon, Method::PATCH, &path(id));
+        Some(call.json(&json!({ "branch": { "expires_at": at } })))
+    }
+
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let said = String::from_utf8_lossy(body).to_lowercase();
+        if said.contains("children") {
+            Refusal::Blocked("its children have to go first")
+        } else {
+            Refusal::Final(None)
+        }
     }
 
     fn count(&self, place: &Place) -> Option<Call> {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use http::StatusCode;
 use serde::Deserialize;
 
 use super::cloudflare::{self, account};
-use super::{Kind, Malformed, Next, Page, PageOf, Shown, UsersPage};
+use super::{Kind, Malformed, Next, Page, PageOf, Refusal, Shown, UsersPage};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
-    Reference, Resource, Time,
+    Reference, Resource, ResourceId, Time,
 };
 
 pub(super) struct Worker;
@@ -27,6 +28,10 @@ static ABOUT: KindAbout = KindAbout {
     branch: None,
     expires: false,
     read_permission: "Workers Scripts Read",
+    write_permission: "Workers Scripts Write",
+    serial: false,
+    backup: true,
+    undo: "not by itself: its settings are kept, and it has to be deployed again (secrets and assets cannot be fetched)",
     attributes: &[AttributeAbout {
         key: "tags",
         sort: AttributeSort::List,
@@ -129,6 +134,15 @@ struct Beta {
     tail_consumers: Option<Vec<Named>>,
 }
 
+/// One Worker of the newer API, where the tag is the id.
+#[derive(Deserialize)]
+struct One {
+    id: Box<str>,
+    name: Box<str>,
+    created_on: Option<DateTime<Utc>>,
+    updated_on: Option<DateTime<Utc>>,
+}
+
 #[derive(Deserialize)]
 struct BetaReferences {
     workers: Vec<Named>,
@@ -180,6 +194,7 @@ impl Kind for Worker {
                     .map(|tags| ("tags", Attribute::List(tags)))
                     .into_iter()
                     .collect(),
+                original: None,
             })
             .collect();
         Ok(Page {
@@ -187,6 +202,58 @@ impl Kind for Worker {
             total: None,
             next: Next::Last,
         })
+    }
+
+    /// By its tag where that is known: a name may be in use again.
+    fn inspect(&self, id: &ResourceId) -> Call {
+        let tag = id.incarnation.as_deref().unwrap_or(&id.id);
+        let account = account(&id.place);
+        Call::get(
+            Api::Cloudflare,
+            &["accounts", account, "workers", "workers", tag],
+        )
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let (worker, _) = cloudflare::open::<One>(body)?;
+        Ok(Resource {
+            kind: self.about(),
+            place: place.clone(),
+            id: worker.name.clone(),
+            name: worker.name,
+            incarnation: Some(worker.id),
+            created_at: Time::always(worker.created_on),
+            changed_at: Time::always(worker.updated_on),
+            active_at: Time::NotKept,
+            expires_at: None,
+            protection: None,
+            parent: None,
+            attributes: Vec::new(),
+            original: None,
+        })
+    }
+
+    /// The classic way, and never with `force`: that would destroy the data of
+    /// Durable Objects and break the Workers that bind it.
+    fn delete(&self, id: &ResourceId) -> Call {
+        let account = account(&id.place);
+        Call::delete(
+            Api::Cloudflare,
+            &["accounts", account, "workers", "scripts", &id.id],
+        )
+    }
+
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let codes = cloudflare::codes(body);
+        if codes.contains(&10_064) {
+            Refusal::Blocked(
+                "a queue or another Worker's Durable Objects depend on it: remove that first",
+            )
+        } else if codes.contains(&10_142) {
+            Refusal::Blocked("another Worker binds it as a service: that one has to go first")
+        } else {
+            Refusal::Final(None)
+        }
     }
 
     fn uses(&self, resource: &Resource) -> Option<Call> {

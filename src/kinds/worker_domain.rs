@@ -9,7 +9,7 @@ use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
-    Resource, Time,
+    Resource, ResourceId, Time,
 };
 
 pub(super) struct WorkerDomain;
@@ -26,6 +26,10 @@ static ABOUT: KindAbout = KindAbout {
     branch: None,
     expires: false,
     read_permission: "Workers Scripts Read",
+    write_permission: "Workers Scripts Write",
+    serial: false,
+    backup: false,
+    undo: "by hand: hostname and Worker are kept",
     attributes: &[
         AttributeAbout {
             key: "service",
@@ -59,6 +63,34 @@ struct Domain {
     zone_name: Option<Box<str>>,
 }
 
+impl Domain {
+    fn resource(self, place: &Arc<Place>) -> Resource {
+        Resource {
+            kind: KindRef(&ABOUT),
+            place: place.clone(),
+            id: self.id,
+            name: self.hostname,
+            incarnation: None,
+            created_at: Time::NotKept,
+            changed_at: Time::NotKept,
+            active_at: Time::NotKept,
+            expires_at: None,
+            protection: None,
+            parent: None,
+            attributes: [("service", self.service), ("zone", self.zone_name)]
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, Attribute::Text(value?))))
+                .collect(),
+            original: None,
+        }
+    }
+}
+
+/// The path of one domain.
+fn path(id: &ResourceId) -> [&str; 5] {
+    ["accounts", account(&id.place), "workers", "domains", &id.id]
+}
+
 impl Kind for WorkerDomain {
     fn about(&self) -> KindRef {
         KindRef(&ABOUT)
@@ -73,32 +105,26 @@ impl Kind for WorkerDomain {
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
         let (domains, info) = cloudflare::open::<Vec<Domain>>(body)?;
-        let items = domains
-            .into_iter()
-            .map(|domain| Resource {
-                kind: self.about(),
-                place: place.clone(),
-                id: domain.id,
-                name: domain.hostname,
-                incarnation: None,
-                created_at: Time::NotKept,
-                changed_at: Time::NotKept,
-                active_at: Time::NotKept,
-                expires_at: None,
-                protection: None,
-                parent: None,
-                attributes: [("service", domain.service), ("zone", domain.zone_name)]
-                    .into_iter()
-                    .filter_map(|(key, value)| Some((key, Attribute::Text(value?))))
-                    .collect(),
-            })
-            .collect();
+        let items = domains.into_iter();
         Ok(Page {
-            items,
+            items: items.map(|domain| domain.resource(place)).collect(),
             // There is no page to ask for, but a total above what is shown
             // would mean that this is not all.
             total: info.and_then(|info| info.total_count),
             next: Next::Last,
         })
+    }
+
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let (domain, _) = cloudflare::open::<Domain>(body)?;
+        Ok(domain.resource(place))
+    }
+
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::Cloudflare, &path(id))
     }
 }

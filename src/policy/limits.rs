@@ -22,6 +22,12 @@ pub struct LimitsWritten {
     pub brake_floor: Option<u64>,
     /// The part of Cloudflare's request quota that a run may use.
     pub quota_share: Option<f64>,
+    /// The requests of Cloudflare's quota that are always left for others.
+    pub quota_reserve: Option<u64>,
+    /// How old a listing may be when a deletion rests on it.
+    pub reread_after: Option<TimeDelta>,
+    /// How old a plan file may be when it is carried out.
+    pub plan_age: Option<TimeDelta>,
     /// How long a run may take.
     pub deadline: Option<TimeDelta>,
     /// The most requests for what single resources use.
@@ -37,6 +43,9 @@ impl LimitsWritten {
                 .map(|at| at.value),
             max_deletions: fields.whole("max-deletions", mistakes).map(|at| at.value),
             quota_share: quota_share(fields.share("quota-share", mistakes), mistakes),
+            quota_reserve: fields.whole("quota-reserve", mistakes).map(|at| at.value),
+            reread_after: fields.duration("reread-after", mistakes).map(|at| at.value),
+            plan_age: fields.duration("plan-age", mistakes).map(|at| at.value),
             deadline: fields.duration("deadline", mistakes).map(|at| at.value),
             reference_reads: fields.whole("reference-reads", mistakes).map(|at| at.value),
             ..Self::default()
@@ -61,6 +70,9 @@ impl LimitsWritten {
             brake_share,
             brake_floor,
             quota_share,
+            quota_reserve,
+            reread_after,
+            plan_age,
             deadline,
             reference_reads,
         } = self;
@@ -75,6 +87,9 @@ impl LimitsWritten {
                     || *brake_floor != other.brake_floor,
             ),
             ("quota-share", *quota_share != other.quota_share),
+            ("quota-reserve", *quota_reserve != other.quota_reserve),
+            ("reread-after", *reread_after != other.reread_after),
+            ("plan-age", *plan_age != other.plan_age),
             ("deadline", *deadline != other.deadline),
             ("reference-reads", *reference_reads != other.reference_reads),
         ]

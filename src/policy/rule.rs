@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::Location;
 use super::glob;
@@ -100,7 +101,8 @@ pub enum Missing {
 }
 
 /// What happens to garbage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It is deleted.
     #[default]
@@ -266,6 +268,8 @@ pub struct Rule {
     pub grace: Option<TimeDelta>,
     /// What happens to garbage.
     pub action: Action,
+    /// Whether what it holds is kept before it is deleted.
+    pub backup: bool,
     /// Where it stands.
     pub location: Location,
     /// The bytes of its file that it takes.

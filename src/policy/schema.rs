@@ -56,6 +56,7 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
             "limits": table(&json!({
                 "grace": duration(), "grace-on-close": duration(), "deadline": duration(),
                 "max-deletions": whole, "reference-reads": whole, "quota-share": share,
+                "quota-reserve": whole, "reread-after": duration(), "plan-age": duration(),
                 "brake": table(&json!({ "count": whole, "share": share, "floor": whole })),
             })),
             "words": { "type": "object", "additionalProperties": texts() },
@@ -130,7 +131,7 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>, open: bool) -> Value {
         "where": conditions(properties, open),
         "dead-when": { "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] },
         "missing": { "enum": ["keep", "dead"] }, "grace": duration(),
-        "action": { "enum": ["delete", "report", "expire"] },
+        "action": { "enum": ["delete", "report", "expire"] }, "backup": { "type": "boolean" },
     }));
     table["required"] = json!(["id", "kind", "dead-when"]);
     table["oneOf"] = json!([{ "required": ["name"] }, { "required": ["branch"] }]);

@@ -53,10 +53,21 @@ impl governor::clock::Clock for TokioClock {
 type Smoother =
     governor::RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
+/// What of Cloudflare's quota is for this run; the rest is for deployments.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Allotment {
+    /// The part of the requests in any window, more than 0 and at most 1.
+    pub share: f64,
+    /// Requests that are left for others whatever the share, as far as the
+    /// provider tells what is left; a fiftieth of the limit without it.
+    pub reserve: Option<u32>,
+}
+
 /// A provider's quota, shared by all requests to it.
 pub struct Quota {
     api: Api,
     share: f64,
+    reserve: Option<u32>,
     smoother: Smoother,
     in_flight: Arc<Semaphore>,
     state: Mutex<State>,
@@ -65,7 +76,10 @@ pub struct Quota {
 struct State {
     limit: u32,
     window: Duration,
-    /// When each request of the last window was sent.
+    /// Requests that are not answered yet.
+    open: usize,
+    /// When each request of the last window was answered: the provider counted
+    /// it no later than that.
     sent: VecDeque<Instant>,
     paused_until: Option<Instant>,
     told: Option<Told>,
@@ -83,15 +97,14 @@ struct Told {
 }
 
 impl Quota {
-    /// The quota of a provider. `cloudflare_share` is the part of Cloudflare's
-    /// that is ours; the rest is for deployments.
+    /// The quota of a provider.
     ///
     /// Figures: Cloudflare 1,200 in 5 minutes and 200/s per address; Neon 700
     /// in a minute and about 11/s; GitHub 5,000 in an hour (1,000 for the
     /// token of a workflow, which its headers tell) and 100 at a time.
-    pub fn of(api: Api, cloudflare_share: f64) -> Self {
+    pub fn of(api: Api, cloudflare: Allotment) -> Self {
         let (limit, window, per_second, burst, in_flight, share) = match api {
-            Api::Cloudflare => (1_200, 300, 150, 50, 40, cloudflare_share),
+            Api::Cloudflare => (1_200, 300, 150, 50, 40, cloudflare.share),
             Api::Neon => (700, 60, 10, 20, 10, 1.0),
             Api::GitHub => (5_000, 3_600, 30, 30, 16, 1.0),
         };
@@ -100,6 +113,7 @@ impl Quota {
         Self {
             api,
             share,
+            reserve: cloudflare.reserve.filter(|_| api == Api::Cloudflare),
             smoother: Smoother::direct_with_clock(
                 governor::Quota::per_second(per_second).allow_burst(burst),
                 TokioClock(Instant::now()),
@@ -108,6 +122,7 @@ impl Quota {
             state: Mutex::new(State {
                 limit,
                 window: Duration::from_secs(window),
+                open: 0,
                 sent: VecDeque::new(),
                 paused_until: None,
                 told: None,
@@ -119,15 +134,21 @@ impl Quota {
     }
 
     /// Waits until a request may be sent, and counts it.
-    pub(super) async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
-        let permit = tokio::time::timeout_at(deadline, self.in_flight.clone().acquire_owned())
+    pub(super) async fn permit(quota: &Arc<Self>, deadline: Instant) -> Result<Permit, Failure> {
+        let in_flight = quota.in_flight.clone().acquire_owned();
+        let slot = tokio::time::timeout_at(deadline, in_flight)
             .await
             .map_err(|_| Failure::Deadline)?
             .map_err(|_| Failure::Deadline)?;
         loop {
             let now = Instant::now();
-            match self.admit(now) {
-                Ok(()) => return Ok(permit),
+            match quota.admit(now) {
+                Ok(()) => {
+                    return Ok(Permit {
+                        quota: quota.clone(),
+                        _slot: slot,
+                    });
+                }
                 Err(wait) if now + wait >= deadline => return Err(Failure::Throttled { wait }),
                 Err(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
             }
@@ -137,14 +158,14 @@ impl Quota {
     /// Counts a request that is sent now, or says how long it must wait.
     fn admit(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state();
-        if let Some(wait) = state.wait(now, self.share) {
+        if let Some(wait) = state.wait(now, self.share, self.reserve) {
             return Err(wait);
         }
         self.smoother.check().map_err(|not_until| {
             let elapsed = governor::clock::Clock::now(self.smoother.clock());
             not_until.wait_time_from(elapsed)
         })?;
-        state.sent.push_back(now);
+        state.open += 1;
         state.spent += 1;
         if let Some(told) = &mut state.told {
             told.sent_since += 1;
@@ -155,13 +176,23 @@ impl Quota {
     /// How many requests could be sent now without waiting for the window.
     pub(super) fn available(&self) -> usize {
         let mut state = self.state();
-        if state.wait(Instant::now(), self.share).is_some() {
+        if state
+            .wait(Instant::now(), self.share, self.reserve)
+            .is_some()
+        {
             return 0;
         }
-        let ours = state.ours(self.share).saturating_sub(state.sent.len());
+        let ours = state.ours(self.share).saturating_sub(state.counted());
+        let reserve = self.reserve.unwrap_or(reserve(state.limit));
         state.told.as_ref().map_or(ours, |told| {
-            ours.min(told.left().saturating_sub(reserve(state.limit)) as usize)
+            ours.min(told.left().saturating_sub(reserve) as usize)
         })
+    }
+
+    /// How long the next request has to wait.
+    pub(super) fn wait(&self) -> Duration {
+        let wait = self.state().wait(Instant::now(), self.share, self.reserve);
+        wait.unwrap_or_default()
     }
 
     /// Holds everybody back for a while.
@@ -217,6 +248,25 @@ impl Quota {
     }
 }
 
+/// How long to wait for requests that are not answered yet before looking
+/// again.
+const UNANSWERED: Duration = Duration::from_millis(10);
+
+/// Leave to send one request; the quota counts it until a window after its
+/// answer.
+pub(super) struct Permit {
+    quota: Arc<Quota>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.quota.state();
+        state.open = state.open.saturating_sub(1);
+        state.sent.push_back(Instant::now());
+    }
+}
+
 /// What is never used, so that nobody meets the end of the quota through us.
 fn reserve(limit: u32) -> u32 {
     (limit / 50).max(1)
@@ -241,7 +291,7 @@ impl State {
     }
 
     /// How long to wait before a request may be sent; none for not at all.
-    fn wait(&mut self, now: Instant, share: f64) -> Option<Duration> {
+    fn wait(&mut self, now: Instant, share: f64, reserved: Option<u32>) -> Option<Duration> {
         if let Some(until) = self.paused_until {
             if until > now {
                 return Some(until - now);
@@ -257,15 +307,23 @@ impl State {
         if let Some(told) = &self.told {
             if told.resets_at <= now {
                 self.told = None;
-            } else if told.left() <= reserve(self.limit) {
+            } else if told.left() <= reserved.unwrap_or(reserve(self.limit)) {
                 return Some(told.resets_at - now);
             }
         }
         // The request that must leave the window before one more fits.
         let ours = self.ours(share);
-        let leaves = self.sent.len().checked_sub(ours)?;
-        let first = self.sent.get(leaves)?;
-        Some(self.window.saturating_sub(now.duration_since(*first)))
+        let leaves = self.counted().checked_sub(ours)?;
+        Some(match self.sent.get(leaves) {
+            Some(first) => self.window.saturating_sub(now.duration_since(*first)),
+            // It is not answered yet, so nobody knows.
+            None => UNANSWERED,
+        })
+    }
+
+    /// Requests that the provider may count in the window that ends now.
+    fn counted(&self) -> usize {
+        self.sent.len() + self.open
     }
 }
 
@@ -376,11 +434,16 @@ mod tests {
         response
     }
 
-    async fn send(quota: &Quota, count: usize) -> Vec<Instant> {
+    fn quota(api: Api, share: f64) -> Arc<Quota> {
+        let reserve = None;
+        Arc::new(Quota::of(api, Allotment { share, reserve }))
+    }
+
+    async fn send(quota: &Arc<Quota>, count: usize) -> Vec<Instant> {
         let deadline = Instant::now() + Duration::from_hours(10);
         let mut times = Vec::new();
         for _ in 0..count {
-            drop(quota.permit(deadline).await.unwrap());
+            drop(Quota::permit(quota, deadline).await.unwrap());
             times.push(Instant::now());
         }
         times
@@ -388,7 +451,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_window_anywhere_holds_more_than_the_share() {
-        let quota = Quota::of(Api::Cloudflare, 0.25);
+        let quota = quota(Api::Cloudflare, 0.25);
         let times = send(&quota, 1_000).await;
         let window = Duration::from_mins(5);
         for (index, time) in times.iter().enumerate() {
@@ -406,7 +469,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn requests_are_smoothed_below_the_rate_per_address() {
-        let quota = Quota::of(Api::Cloudflare, 1.0);
+        let quota = quota(Api::Cloudflare, 1.0);
         let times = send(&quota, 600).await;
         for (index, time) in times.iter().enumerate() {
             let within = times[index..]
@@ -419,7 +482,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_holds_everybody() {
-        let quota = Quota::of(Api::Cloudflare, 0.5);
+        let quota = quota(Api::Cloudflare, 0.5);
         let begin = Instant::now();
         send(&quota, 1).await;
         quota.pause(Duration::from_mins(2));
@@ -433,7 +496,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_providers_headers_are_believed() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
-        let quota = Quota::of(Api::Cloudflare, 0.5);
+        let quota = quota(Api::Cloudflare, 0.5);
         let begin = Instant::now();
         quota.observe(
             &answer(&[
@@ -454,9 +517,40 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_request_counts_until_a_window_after_its_answer() {
+        let quota = quota(Api::Cloudflare, 1.0 / 1_200.0);
+        let begin = Instant::now();
+        let deadline = begin + Duration::from_hours(1);
+        let slow = Quota::permit(&quota, deadline).await.unwrap();
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        drop(slow);
+        let _next = Quota::permit(&quota, deadline).await.unwrap();
+        assert!(begin.elapsed() >= Duration::from_mins(6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reserve_is_left_to_others() {
+        let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
+        let reserve = Some(100);
+        let quota = Arc::new(Quota::of(
+            Api::Cloudflare,
+            Allotment {
+                share: 0.5,
+                reserve,
+            },
+        ));
+        quota.observe(&answer(&[("ratelimit", "\"default\";r=103;t=30")]), &clock);
+        assert_eq!(quota.available(), 3);
+        let begin = Instant::now();
+        let times = send(&quota, 4).await;
+        assert!(times[2] - begin < Duration::from_secs(1));
+        assert!(times[3] - begin >= Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn githubs_headers_tell_the_smaller_quota_of_a_workflow_token() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
-        let quota = Quota::of(Api::GitHub, 0.5);
+        let quota = quota(Api::GitHub, 0.5);
         let reset = (clock.now().timestamp() + 60).to_string();
         quota.observe(
             &answer(&[
@@ -472,10 +566,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_beyond_the_deadline_is_not_begun() {
-        let quota = Quota::of(Api::Neon, 0.5);
+        let quota = quota(Api::Neon, 0.5);
         quota.pause(Duration::from_mins(10));
         let begin = Instant::now();
-        let refused = quota.permit(begin + Duration::from_mins(1)).await;
+        let refused = Quota::permit(&quota, begin + Duration::from_mins(1)).await;
         assert!(matches!(refused, Err(Failure::Throttled { .. })));
         assert_eq!(Instant::now(), begin);
     }

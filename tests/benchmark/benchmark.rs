@@ -13,7 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -273,6 +273,7 @@ fn mark_a_million() {
                 protection: None,
                 parent: None,
                 attributes: Vec::new(),
+                original: None,
             }
         })
         .collect();
@@ -347,6 +348,7 @@ fn mark_a_million() {
         grace_on_close: TimeDelta::zero(),
         only: None,
         shown: None,
+        not_deleted: BTreeMap::new(),
         now: "2026-02-01T00:00:00Z".parse().expect("a time"),
     };
     let begin = Instant::now();

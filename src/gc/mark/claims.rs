@@ -47,9 +47,12 @@ fn asked_about<'p>(
 }
 
 /// What resources claim, by repository.
-pub fn claims(inventory: &Inventory, law: &Law<'_>) -> BTreeMap<Repository, Claimed> {
+pub fn claims<'r>(
+    resources: impl IntoIterator<Item = &'r Resource>,
+    law: &Law<'_>,
+) -> BTreeMap<Repository, Claimed> {
     let mut claims: BTreeMap<Repository, Claimed> = BTreeMap::new();
-    for resource in &inventory.resources {
+    for resource in resources {
         let found = asked_about(resource, law);
         let named = |only| {
             found
@@ -79,8 +82,8 @@ pub fn claims(inventory: &Inventory, law: &Law<'_>) -> BTreeMap<Repository, Clai
 
 /// The branches and slugs that nothing alive gives, by repository: closed pull
 /// requests have to be searched for them.
-pub fn orphaned(
-    inventory: &Inventory,
+pub fn orphaned<'r>(
+    resources: impl IntoIterator<Item = &'r Resource>,
     roots: &Roots,
     law: &Law<'_>,
 ) -> BTreeMap<Repository, Orphaned> {
@@ -93,7 +96,7 @@ pub fn orphaned(
             Some((roots, Heads::new(roots, &jurisdiction.policy.slugs)))
         })
         .collect();
-    for resource in &inventory.resources {
+    for resource in resources {
         let caseless = resource.kind.0.caseless;
         for (index, jurisdiction, _, claim) in asked_about(resource, law) {
             let Some((roots, heads)) = &heads[index] else {

@@ -2,13 +2,14 @@
 //! stays keeping what it uses, until nothing changes any more. Deadness only
 //! ever shrinks here, so the order does not matter.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::super::links::{Links, UsedBy};
 use super::super::verdict::{Doubt, How, User, Verdict};
 use super::{Judgement, Law};
 use crate::evidence::{Inventory, Question, Users};
-use crate::model::{KindRef, Place, ReferenceKey};
+use crate::model::{KindRef, Place};
 
 /// Takes deletions back where a listing that they rest on is not complete.
 pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [Judgement]) {
@@ -62,47 +63,19 @@ pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [J
     }
 }
 
-/// Who uses a resource, as far as it is told.
-enum UsedBy {
-    /// A resource of the inventory.
-    Listed(usize),
-    /// Something that is not in it, and therefore stays.
-    Other(Box<str>),
-}
-
-/// The ids and names that anything refers to: mostly far fewer than there are
-/// resources, so that only these are indexed.
-#[derive(Default)]
-struct Wanted<'a> {
-    ids: HashSet<&'a str>,
-    names: HashSet<&'a str>,
-}
-
-impl<'a> Wanted<'a> {
-    fn of(inventory: &'a Inventory) -> Self {
-        let mut wanted = Self::default();
-        wanted.ids.extend(
-            inventory
-                .resources
-                .iter()
-                .filter_map(|resource| resource.parent.as_deref()),
-        );
-        for users in inventory.uses.users.values().flatten() {
-            for (used, user) in &users.pairs {
-                wanted.ids.extend([&**used, &**user]);
-            }
-        }
-        for reference in inventory.uses.of.values().flatten().flatten() {
-            match &reference.key {
-                ReferenceKey::Id(id) => wanted.ids.insert(id),
-                ReferenceKey::Name(name) => wanted.names.insert(name),
-            };
-        }
-        wanted
+/// What could not be deleted stays.
+pub(super) fn keep_not_deleted(inventory: &Inventory, law: &Law<'_>, judgements: &mut [Judgement]) {
+    if law.not_deleted.is_empty() {
+        return;
     }
-
-    fn is_empty(&self) -> bool {
-        self.ids.is_empty() && self.names.is_empty()
+    for (resource, judgement) in inventory.resources.iter().zip(judgements) {
+        if let (true, Some(why)) = (
+            judgement.verdict.is_garbage(),
+            law.not_deleted.get(&resource.identity()),
+        ) {
+            let why = Arc::clone(why);
+            judgement.verdict = Verdict::Unknown(Doubt::NotDeleted { why });
+        }
     }
 }
 
@@ -111,8 +84,7 @@ pub(super) struct Propagation<'a> {
     inventory: &'a Inventory,
     kinds: &'a [KindRef],
     judgements: &'a mut [Judgement],
-    by_id: HashMap<(&'static str, &'a Place, &'a str), usize>,
-    users: HashMap<usize, Vec<UsedBy>>,
+    links: Links<'a>,
 }
 
 impl<'a> Propagation<'a> {
@@ -121,55 +93,11 @@ impl<'a> Propagation<'a> {
         law: &'a Law<'_>,
         judgements: &'a mut [Judgement],
     ) -> Self {
-        let kinds = law.kinds;
-        let wanted = Wanted::of(inventory);
-        let mut by_id = HashMap::new();
-        let mut by_name = HashMap::new();
-        if !wanted.is_empty() {
-            for (index, resource) in inventory.resources.iter().enumerate() {
-                let kind = resource.kind.name();
-                if wanted.ids.contains(&*resource.id) {
-                    by_id.insert((kind, &*resource.place, &*resource.id), index);
-                }
-                if wanted.names.contains(&*resource.name) {
-                    by_name.insert((kind, &*resource.place, &*resource.name), index);
-                }
-            }
-        }
-        let mut users: HashMap<usize, Vec<UsedBy>> = HashMap::new();
-        for (&user, references) in &inventory.uses.of {
-            let (Ok(references), Some(resource)) = (references, inventory.resources.get(user))
-            else {
-                continue;
-            };
-            for reference in references {
-                let place = &*resource.place;
-                let used = match &reference.key {
-                    ReferenceKey::Id(id) => by_id.get(&(reference.kind, place, &**id)),
-                    ReferenceKey::Name(name) => by_name.get(&(reference.kind, place, &**name)),
-                };
-                if let Some(&used) = used {
-                    users.entry(used).or_default().push(UsedBy::Listed(user));
-                }
-            }
-        }
-        for ((kind, place), list) in &inventory.uses.users {
-            for (used, user) in list.iter().flat_map(|list| &list.pairs) {
-                let Some(&used) = by_id.get(&(kind.name(), place, &**used)) else {
-                    continue;
-                };
-                let user = by_id
-                    .get(&(kind.name(), place, &**user))
-                    .map_or_else(|| UsedBy::Other(user.clone()), |&user| UsedBy::Listed(user));
-                users.entry(used).or_default().push(user);
-            }
-        }
         Self {
             inventory,
-            kinds,
+            kinds: law.kinds,
             judgements,
-            by_id,
-            users,
+            links: Links::of(inventory),
         }
     }
 
@@ -206,12 +134,8 @@ impl<'a> Propagation<'a> {
             .collect();
         while let Some(child) = stay.pop() {
             let resource = &self.inventory.resources[child];
-            let Some(parent) = resource.parent.as_deref() else {
-                continue;
-            };
-            let key = (resource.kind.name(), &*resource.place, parent);
             // The parent may be a root, which has no parent of its own.
-            let found = self.by_id.get(&key).copied();
+            let found = self.links.parent(self.inventory, child);
             if let Some(parent) = found.filter(|&parent| !self.stays(parent)) {
                 self.judgements[parent].verdict = Verdict::InUse(User {
                     kind: resource.kind.name(),
@@ -226,7 +150,7 @@ impl<'a> Propagation<'a> {
     /// What is used by something that stays stays.
     fn keep_used(&mut self) -> bool {
         let mut in_use = Vec::new();
-        for (&used, users) in &self.users {
+        for (used, users) in self.links.used() {
             if self.stays(used) {
                 continue;
             }

@@ -153,6 +153,7 @@ impl Reader<'_> {
             .duration("grace", &mut self.mistakes)
             .map(|grace| grace.value);
         let action = self.action(&mut fields, &kinds);
+        let backup = self.backup(&mut fields, &kinds);
         if let Some(death) = &death {
             self.clocks_are_kept(death, &kinds);
             // A template with a mistake of its own is not blamed twice.
@@ -177,6 +178,7 @@ impl Reader<'_> {
             missing: missing.unwrap_or_default(),
             grace,
             action,
+            backup,
             location: self.location(&span),
             span: self.span(&span),
         });
@@ -315,6 +317,21 @@ impl Reader<'_> {
                 );
             }
         }
+    }
+
+    fn backup(&mut self, fields: &mut Fields<'_>, kinds: &Kinds) -> bool {
+        let span = fields.value_span("backup");
+        let backup = fields.flag("backup", &mut self.mistakes).unwrap_or(false);
+        let cannot = kinds.scanned.iter().find(|kind| !kind.0.backup);
+        if let (true, Some(kind), Some(span)) = (backup, cannot, span) {
+            self.mistakes.error(
+                span,
+                &format!("there is no backup of a {kind}"),
+                "only of kinds that hold something which can be fetched",
+                None,
+            );
+        }
+        backup
     }
 
     fn action(&mut self, fields: &mut Fields<'_>, kinds: &Kinds) -> Action {

@@ -1,0 +1,141 @@
+//! What became of a step, and whether it may still be taken.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::mark::Judgement;
+use super::sealed::SealedStep;
+use super::verdict::{Verdict, moment};
+use crate::model::Resource;
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was deleted, and a reading shows it gone.
+    Deleted,
+    /// It was given an expiry, and a reading shows that.
+    Expired,
+    /// It was gone already.
+    AlreadyGone,
+    /// It turned out to be wanted, or to have changed.
+    Spared,
+    /// It waits for a later run.
+    Deferred,
+    /// It could not be done this time.
+    FailedForNow,
+    /// It was refused, and asking again will not help.
+    FailedForGood,
+    /// Nobody knows whether it took effect.
+    InDoubt,
+}
+
+impl Outcome {
+    /// All of them, in the order in which summaries count them.
+    pub const ALL: [Self; 8] = [
+        Self::Deleted,
+        Self::Expired,
+        Self::AlreadyGone,
+        Self::Spared,
+        Self::Deferred,
+        Self::FailedForNow,
+        Self::FailedForGood,
+        Self::InDoubt,
+    ];
+
+    /// Its name in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Expired => "expired",
+            Self::AlreadyGone => "already_gone",
+            Self::Spared => "spared",
+            Self::Deferred => "deferred",
+            Self::FailedForNow => "failed_for_now",
+            Self::FailedForGood => "failed_for_good",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+
+    /// Whether what was planned is not the case although it was tried.
+    pub fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::FailedForNow | Self::FailedForGood | Self::InDoubt
+        )
+    }
+
+    /// Whether the resource is not there any more.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Deleted | Self::AlreadyGone)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deleted => "deleted",
+            Self::Expired => "expires",
+            Self::AlreadyGone => "already gone",
+            Self::Spared => "spared",
+            Self::Deferred => "deferred",
+            Self::FailedForNow => "failed for now",
+            Self::FailedForGood => "failed for good",
+            Self::InDoubt => "in doubt",
+        })
+    }
+}
+
+/// What reading a resource again, just before its step, comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recheck {
+    /// It is what it was, and still garbage.
+    Go,
+    /// It is not there any more.
+    Gone,
+    /// It is kept, for this reason.
+    Spared(String),
+    /// It cannot be told, for this reason.
+    Unknown(String),
+}
+
+/// Compares a resource as it is now with the step that was planned for it.
+/// `now` is what a complete listing shows and how it was judged anew.
+pub fn recheck(step: &SealedStep, now: Option<(&Resource, &Judgement)>) -> Recheck {
+    let Some((resource, judgement)) = now else {
+        return Recheck::Gone;
+    };
+    if step.incarnation.as_deref() != resource.incarnation.as_deref() {
+        return Recheck::Spared("it was made anew under the same name".to_owned());
+    }
+    if *step.name != *resource.name {
+        return Recheck::Spared(format!("it was renamed to {}", resource.name));
+    }
+    if step.created_at != resource.created_at.known()
+        || step.changed_at != resource.changed_at.known()
+    {
+        let at = resource.changed_at.known().map(moment);
+        return Recheck::Spared(format!(
+            "it changed{} after it was judged",
+            at.map_or_else(String::new, |at| format!(" at {at}"))
+        ));
+    }
+    match &judgement.verdict {
+        Verdict::Garbage(death) if death.report_only => {
+            Recheck::Spared("its rule only wants it reported now".to_owned())
+        }
+        Verdict::Garbage(_) if judgement.in_focus => Recheck::Go,
+        Verdict::Garbage(_) => Recheck::Spared("it is not what this run is about".to_owned()),
+        Verdict::Unknown(_) => Recheck::Unknown(judgement.verdict.to_string()),
+        Verdict::Live(_)
+        | Verdict::Protected(_)
+        | Verdict::InUse(_)
+        | Verdict::Unclaimed(_)
+        | Verdict::Ripening(_) => Recheck::Spared(format!(
+            "{}: {}",
+            judgement.verdict.name().replace('_', " "),
+            judgement.verdict
+        )),
+    }
+}

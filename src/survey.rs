@@ -1,0 +1,284 @@
+//! A survey: what exists, what keeps it alive and what follows, read once for
+//! the report and again, in part, just before anything is deleted.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use crate::evidence::{Inventory, Observer, Orphaned, RepositoryRoots, Roots, Searched, Uses};
+use crate::gc::mark::{self, Law};
+use crate::gc::{Judgement, Marking};
+use crate::github::GitHub;
+use crate::model::{KindRef, Place, Repository, Resource, ResourceId};
+use crate::scan::{self, Target};
+use crate::wire::Client;
+
+/// What is looked at, and by which law it is judged.
+pub struct Survey<'p> {
+    /// The way to the providers.
+    pub client: Client,
+    /// The law.
+    pub law: Law<'p>,
+    /// What is listed.
+    pub targets: Vec<Target>,
+    /// The ids that repositories are known to have.
+    pub repository_ids: BTreeMap<Repository, u64>,
+    /// The most requests for what single resources use.
+    pub reference_reads: usize,
+    /// Who is told about progress.
+    pub observer: &'p dyn Observer,
+}
+
+/// What a look came to.
+#[derive(Debug)]
+pub struct Findings<'p> {
+    /// What exists.
+    pub inventory: Inventory,
+    /// What keeps it alive.
+    pub roots: Roots,
+    /// What follows.
+    pub marking: Marking<'p>,
+    /// When the look began: nothing in it is older.
+    pub since: Instant,
+    /// Requests that may still be spent on what single resources use.
+    reference_reads: usize,
+    index: HashMap<(KindRef, Place, Box<str>), usize>,
+}
+
+impl Findings<'_> {
+    /// A resource as it was found, with how it was judged.
+    pub fn find(&self, id: &ResourceId) -> Option<(&Resource, &Judgement)> {
+        let key = (id.kind, Place::clone(&id.place), id.id.clone());
+        let index = *self.index.get(&key)?;
+        Some((
+            self.inventory.resources.get(index)?,
+            self.marking.judgements.get(index)?,
+        ))
+    }
+
+    /// Why the listing of a kind in a place is not complete, if so.
+    pub fn gap(&self, kind: KindRef, place: &Place) -> Option<String> {
+        let listing = self
+            .inventory
+            .listings
+            .iter()
+            .find(|listing| listing.kind == kind && *listing.place == *place);
+        match listing {
+            Some(listing) if listing.complete() => None,
+            Some(listing) => Some(listing.evidence.gap.clone().unwrap_or_default()),
+            None => Some(format!("{kind} was not listed in {place}")),
+        }
+    }
+}
+
+impl<'p> Survey<'p> {
+    /// Judges what was listed. Resources are read before this, so none is
+    /// younger than its roots.
+    pub async fn judge(&self, inventory: Inventory, since: Instant) -> Findings<'p> {
+        let early = mark::early_questions(&inventory, &self.law);
+        let mut reads = self.reference_reads;
+        let (roots, uses) = tokio::join!(
+            self.roots(inventory.resources.iter()),
+            scan::answer(&self.client, &inventory, &early, &mut reads, self.observer)
+        );
+        self.mark(inventory, roots, uses, self.law.clone(), reads, since)
+            .await
+    }
+
+    /// Looks again at what these resources depend on: the listings of their
+    /// kinds and of all that use or manage them, and what they claim to belong
+    /// to. What could not be deleted meanwhile stays with all that it uses.
+    pub async fn again(
+        &self,
+        before: &Findings<'p>,
+        of: &[ResourceId],
+        not_deleted: &BTreeMap<ResourceId, std::sync::Arc<str>>,
+    ) -> Findings<'p> {
+        let since = Instant::now();
+        let concerned: BTreeSet<(KindRef, &Place)> =
+            of.iter().map(|id| (id.kind, &*id.place)).collect();
+        let targets: Vec<Target> = self
+            .targets
+            .iter()
+            .filter(|target| {
+                let about = target.kind.about();
+                concerned.iter().any(|(kind, place)| {
+                    let here = *target.place == **place;
+                    (about == *kind && here)
+                        || (about.0.uses.contains(&kind.name()) && here)
+                        || about.0.manages == Some(kind.name())
+                })
+            })
+            .cloned()
+            .collect();
+        let inventory = scan::inventory(&self.client, &targets, self.observer).await;
+        let law = Law {
+            not_deleted: not_deleted.clone(),
+            ..self.law.clone()
+        };
+        let early = mark::early_questions(&inventory, &law);
+        let mut reads = before.reference_reads;
+        let meant: BTreeSet<(KindRef, &Place, &str)> =
+            of.iter().map(|id| (id.kind, &*id.place, &*id.id)).collect();
+        let claimants = inventory
+            .resources
+            .iter()
+            .filter(|one| meant.contains(&(one.kind, &*one.place, &*one.id)));
+        let (fresh, mut uses) = tokio::join!(
+            self.roots_of_the_dead(claimants),
+            scan::answer(&self.client, &inventory, &early, &mut reads, self.observer)
+        );
+        let mut known = still_known(before, &inventory);
+        known.append(&mut uses.of);
+        uses.of = known;
+        let roots = renewed(&before.roots, fresh);
+        self.mark(inventory, roots, uses, law, reads, since).await
+    }
+
+    /// Marks, asks what verdicts still need, and marks again until nothing is
+    /// left to ask.
+    async fn mark(
+        &self,
+        mut inventory: Inventory,
+        roots: Roots,
+        uses: Uses,
+        law: Law<'p>,
+        mut reads: usize,
+        since: Instant,
+    ) -> Findings<'p> {
+        inventory.learn(uses);
+        let marking = loop {
+            let marking = mark::mark(&inventory, &roots, law.clone());
+            if marking.questions.is_empty() {
+                break marking;
+            }
+            let questions = &marking.questions;
+            let uses = scan::answer(
+                &self.client,
+                &inventory,
+                questions,
+                &mut reads,
+                self.observer,
+            )
+            .await;
+            inventory.learn(uses);
+        };
+        let index = inventory.resources.iter().enumerate().map(|(index, one)| {
+            let key = (one.kind, Place::clone(&one.place), one.id.clone());
+            (key, index)
+        });
+        Findings {
+            index: index.collect(),
+            inventory,
+            roots,
+            marking,
+            since,
+            reference_reads: reads,
+        }
+    }
+
+    /// What keeps resources alive, and how the rest ended: first what lives,
+    /// because only the others have to be searched for.
+    async fn roots<'r>(&self, resources: impl Iterator<Item = &'r Resource> + Clone) -> Roots {
+        self.ask(resources, true).await
+    }
+
+    /// The same for what was found dead before: each pull request is asked for
+    /// by number, whatever else is open.
+    async fn roots_of_the_dead<'r>(
+        &self,
+        resources: impl Iterator<Item = &'r Resource> + Clone,
+    ) -> Roots {
+        self.ask(resources, false).await
+    }
+
+    async fn ask<'r>(
+        &self,
+        resources: impl Iterator<Item = &'r Resource> + Clone,
+        list_open: bool,
+    ) -> Roots {
+        let mut roots = Roots::default();
+        let mut claims = mark::claims(resources.clone(), &self.law);
+        claims.retain(|_, claimed| !claimed.is_empty());
+        if claims.is_empty() {
+            return roots;
+        }
+        let github = &GitHub::new(self.client.clone());
+        let alive = claims.iter().map(|(repository, claimed)| async move {
+            let expected_id = self.repository_ids.get(repository).copied();
+            let only = self.law.only;
+            let found = if list_open || claimed.heads {
+                github
+                    .alive(repository, claimed, only, expected_id, self.observer)
+                    .await
+            } else {
+                RepositoryRoots::default()
+            };
+            (repository.clone(), found)
+        });
+        roots.repositories = join_all(alive).await.into_iter().collect();
+        let orphaned = mark::orphaned(resources, &roots, &self.law);
+        let nothing = Orphaned::default();
+        let ended = roots.repositories.iter_mut().map(|(repository, roots)| {
+            let claimed = claims.get(repository);
+            let orphaned = orphaned.get(repository).unwrap_or(&nothing);
+            async move {
+                if let Some(claimed) = claimed {
+                    github
+                        .ended(repository, claimed, orphaned, roots, self.observer)
+                        .await;
+                }
+            }
+        });
+        join_all(ended).await;
+        roots
+    }
+}
+
+/// What resources use, as it was read before: it holds for those that have not
+/// changed since.
+fn still_known(
+    before: &Findings<'_>,
+    now: &Inventory,
+) -> BTreeMap<usize, Result<Vec<crate::model::Reference>, String>> {
+    let mut known = BTreeMap::new();
+    if before.inventory.uses.of.is_empty() {
+        return known;
+    }
+    for (index, resource) in now.resources.iter().enumerate() {
+        let id = resource.identity();
+        let key = (id.kind, Place::clone(&id.place), id.id);
+        let Some(&earlier) = before.index.get(&key) else {
+            continue;
+        };
+        let same = before.inventory.resources.get(earlier).is_some_and(|old| {
+            old.incarnation == resource.incarnation
+                && old.changed_at == resource.changed_at
+                && old.created_at == resource.created_at
+        });
+        if let (true, Some(Ok(uses))) = (same, before.inventory.uses.of.get(&earlier)) {
+            known.insert(index, Ok(uses.clone()));
+        }
+    }
+    known
+}
+
+/// The roots with what was asked again in the place of what was known.
+fn renewed(before: &Roots, fresh: Roots) -> Roots {
+    let mut roots = before.clone();
+    for (repository, fresh) in fresh.repositories {
+        let known = roots.repositories.entry(repository).or_default();
+        known.gap = fresh.gap;
+        known.pull_requests.extend(fresh.pull_requests);
+        known.runs.extend(fresh.runs);
+        if fresh.heads.branches.is_some() {
+            known.heads.branches = fresh.heads.branches;
+        }
+        known.heads.asked.extend(fresh.heads.asked);
+        if fresh.heads.searched != Searched::Nothing {
+            known.heads.searched = fresh.heads.searched;
+        }
+    }
+    roots
+}
