@@ -6,9 +6,11 @@ mod audit;
 mod check;
 mod connect;
 mod progress;
+mod restore;
 mod sandbox;
 mod session;
 mod settings;
+mod sweep;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -26,6 +28,9 @@ pub enum Failure {
     /// A policy with mistakes, rendered already.
     #[error("{0}")]
     Policy(String),
+    /// Nobody agreed, and nobody is there to ask.
+    #[error("{0}")]
+    Refused(String),
     /// Anything else.
     #[error("{0}")]
     Unexpected(String),
@@ -42,8 +47,14 @@ pub enum Exit {
     Usage = 2,
     /// Evidence incomplete.
     Incomplete = 3,
+    /// A brake stopped the sweep.
+    Braked = 4,
+    /// Some deletions failed.
+    Failed = 5,
     /// Garbage found, with `--fail-on-garbage`.
     Garbage = 6,
+    /// A sweep that nobody agreed to.
+    Refused = 7,
     /// Interrupted.
     Interrupted = 130,
 }
@@ -52,6 +63,7 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Policy(_) => Exit::Usage,
+            Self::Refused(_) => Exit::Refused,
             Self::Unexpected(_) => Exit::Unexpected,
         }
     }
@@ -91,20 +103,42 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
+    // A sweep finishes what is under way before it ends.
+    let verb = match cli.verb {
+        Some(Verb::Sweep(arguments)) => return sweep::run(arguments).await,
+        verb => verb,
+    };
     let work = async {
-        match cli.verb {
+        match verb {
             None => audit::run(cli.audit, None).await,
             Some(Verb::Audit(arguments)) => audit::run(arguments, None).await,
             Some(Verb::Explain { name, arguments }) => audit::run(arguments, Some(name)).await,
             Some(Verb::Check(arguments)) => check::run(arguments).await,
+            Some(Verb::Restore(arguments)) => restore::run(arguments).await,
+            Some(Verb::Sweep(arguments)) => sweep::run(arguments).await,
             Some(Verb::Sandbox(arguments)) => sandbox::run(arguments).await,
         }
     };
     tokio::select! {
         biased;
         result = work => result,
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        () = interrupted() => Ok(Exit::Interrupted),
     }
+}
+
+/// Ctrl-C, or being asked to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// Requests and answers on stderr, for `-v`.
@@ -126,7 +160,7 @@ fn log(verbose: u8) {
 fn complain(failure: &Failure) {
     let text = match failure {
         Failure::Policy(rendered) => rendered.clone(),
-        Failure::Usage(_) | Failure::Unexpected(_) => {
+        Failure::Usage(_) | Failure::Refused(_) | Failure::Unexpected(_) => {
             let lines: Vec<_> = failure
                 .to_string()
                 .lines()

@@ -335,6 +335,13 @@ pub enum Step<'a> {
     Asking(usize),
     /// One of them was answered.
     Answered,
+    /// A step of a plan is over.
+    Settled {
+        /// The kind of its resource.
+        kind: &'static str,
+        /// What became of it.
+        outcome: &'static str,
+    },
 }
 
 /// Somebody who is told about progress.

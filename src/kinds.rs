@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use http::StatusCode;
+use serde_json::Value;
 
 use crate::call::Call;
 use crate::model::{KindRef, Place, Reference, Resource, ResourceId, Time};
@@ -97,6 +98,37 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Keeps what one holds, where the API gives it out.
+    fn archive(&self) -> Option<&'static dyn Archive> {
+        None
+    }
+
+    /// Asks whether one that was deleted can be recovered, where the provider
+    /// keeps it for a while.
+    fn recovery(&self, _id: &ResourceId) -> Option<Call> {
+        None
+    }
+
+    /// Reads the answer to [`Kind::recovery`]: until when it can.
+    fn read_recovery(
+        &self,
+        _id: &ResourceId,
+        _body: &[u8],
+    ) -> Result<Option<DateTime<Utc>>, Malformed> {
+        Ok(None)
+    }
+
+    /// Makes one that was deleted again. `original` is what the provider said
+    /// of it.
+    fn remake(&self, _id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+        None
+    }
+
+    /// Reads the id of what was made again.
+    fn read_remade(&self, _body: &[u8]) -> Result<String, Malformed> {
+        Err(Malformed("this kind cannot be made again".to_owned()))
+    }
+
     /// What a refusal to delete means.
     fn refusal(&self, _status: StatusCode, _body: &[u8]) -> Refusal {
         Refusal::Final(None)
@@ -157,6 +189,21 @@ pub trait Kind: Sync {
     /// Reads such a page.
     fn read_users(&self, _body: &[u8]) -> Result<UsersPage, Malformed> {
         Err(Malformed("this kind has no list of users".to_owned()))
+    }
+}
+
+/// What resources of a kind hold, fetched part by part and put back.
+pub trait Archive: Sync {
+    /// Asks for the next part; none when everything is there. Nothing is there
+    /// at first, which is null.
+    fn next(&self, id: &ResourceId, held: &Value) -> Option<Call>;
+
+    /// Takes such a part.
+    fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed>;
+
+    /// Puts it back into one that was made again, in this order.
+    fn fill(&self, _id: &ResourceId, _held: &Value) -> Vec<Call> {
+        Vec::new()
     }
 }
 

@@ -7,6 +7,7 @@ pub mod headroom;
 pub mod inert;
 pub mod json;
 pub mod markdown;
+pub mod outcomes;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::model::{Claim, KindRef, ReferenceKey, Repository, Resource};
 use crate::wire::QuotaUse;
 
 pub use headroom::HeadroomUse;
+pub use outcomes::Swept;
 
 /// Everything that is said about a run.
 #[derive(Debug, Serialize)]
@@ -47,6 +49,9 @@ pub struct Report {
     pub summary: Summary,
     /// Rules that read no name at all.
     pub unused_rules: Vec<String>,
+    /// What a sweep did; of an audit nothing.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub swept: Option<Swept>,
 }
 
 /// Counts of a run.
@@ -227,14 +232,17 @@ impl Report {
             },
             resources,
             brakes: run.brakes,
-            quota: run
-                .quota
-                .into_iter()
-                .map(|quota| (quota.api.key(), quota))
-                .collect(),
+            quota: by_provider(run.quota),
             headroom: headroom::of(run.inventory),
             summary,
+            swept: None,
         }
+    }
+
+    /// Adds what a sweep did, and what was spent in the end.
+    pub fn add(&mut self, swept: Swept, quota: Vec<QuotaUse>) {
+        self.swept = Some(swept);
+        self.quota = by_provider(quota);
     }
 
     /// What could not be seen, for people.
@@ -248,6 +256,11 @@ impl Report {
     pub fn garbage(&self) -> usize {
         self.summary.verdicts.get("garbage").copied().unwrap_or(0)
     }
+}
+
+fn by_provider(quota: Vec<QuotaUse>) -> BTreeMap<&'static str, QuotaUse> {
+    let quota = quota.into_iter();
+    quota.map(|quota| (quota.api.key(), quota)).collect()
 }
 
 struct Parts<'a> {

@@ -10,7 +10,7 @@ use crate::evidence::{Inventory, Observer, Orphaned, RepositoryRoots, Roots, Sea
 use crate::gc::mark::{self, Law};
 use crate::gc::{Judgement, Marking};
 use crate::github::GitHub;
-use crate::model::{KindRef, Place, Repository, Resource, ResourceId};
+use crate::model::{KindRef, Place, ReferenceKey, Repository, Resource, ResourceId};
 use crate::scan::{self, Target};
 use crate::wire::Client;
 
@@ -55,6 +55,19 @@ impl Findings<'_> {
             self.inventory.resources.get(index)?,
             self.marking.judgements.get(index)?,
         ))
+    }
+
+    /// What a resource uses, as far as it was asked: kinds with ids or names.
+    pub fn uses(&self, id: &ResourceId) -> Vec<(String, String)> {
+        let key = (id.kind, Place::clone(&id.place), id.id.clone());
+        let index = self.index.get(&key);
+        let uses = index.and_then(|index| self.inventory.uses.of.get(index));
+        let uses = uses.into_iter().flatten().flatten();
+        uses.map(|reference| {
+            let (ReferenceKey::Id(text) | ReferenceKey::Name(text)) = &reference.key;
+            (reference.kind.to_owned(), text.to_string())
+        })
+        .collect()
     }
 
     /// Why the listing of a kind in a place is not complete, if so.
@@ -105,9 +118,8 @@ impl<'p> Survey<'p> {
                 let about = target.kind.about();
                 concerned.iter().any(|(kind, place)| {
                     let here = *target.place == **place;
-                    (about == *kind && here)
-                        || (about.0.uses.contains(&kind.name()) && here)
-                        || about.0.manages == Some(kind.name())
+                    let uses = about.0.uses.contains(&kind.name());
+                    (here && (about == *kind || uses)) || about.0.manages == Some(kind.name())
                 })
             })
             .cloned()

@@ -11,7 +11,10 @@ const EXIT_CODES: &str = "Exit codes:
   1    unexpected failure
   2    usage, policy or configuration error
   3    evidence incomplete: nothing rests on it
+  4    a brake stopped the sweep before its first deletion
+  5    some deletions failed or stayed in doubt
   6    garbage found, with --fail-on-garbage
+  7    refused: a sweep needs --yes, a plan file or a terminal
   130  interrupted";
 
 /// Find what pull requests left behind on Neon and Cloudflare, and say why
@@ -31,6 +34,8 @@ impl Cli {
             Some(Verb::Audit(audit)) => audit.common.verbose,
             Some(Verb::Explain { arguments, .. }) => arguments.common.verbose,
             Some(Verb::Check(check)) => check.common.verbose,
+            Some(Verb::Sweep(sweep)) => sweep.audit.common.verbose,
+            Some(Verb::Restore(restore)) => restore.common.verbose,
             Some(Verb::Sandbox(_)) => 0,
         }
     }
@@ -48,6 +53,11 @@ pub(super) enum Verb {
         #[command(flatten)]
         arguments: AuditArgs,
     },
+    /// Delete what is garbage, and nothing else
+    #[command(after_help = EXIT_CODES)]
+    Sweep(SweepArgs),
+    /// Put back what a sweep deleted, as far as it can be
+    Restore(RestoreArgs),
     /// Check policies, credentials and permissions, by harmless reads
     Check(CheckArgs),
     /// Serve a stand-in cloud over HTTP on loopback
@@ -110,6 +120,9 @@ pub(super) struct CommonArgs {
     pub(super) repository: Option<String>,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
+    /// Folder of the journals [default: in the user's state folder]
+    #[arg(long, value_name = "DIR", env = "PREVIEW_GC_JOURNAL")]
+    pub(super) journal: Option<PathBuf>,
     /// The time to judge by; only against loopback
     #[arg(long, value_name = "RFC3339", env = "PREVIEW_GC_NOW")]
     pub(super) now: Option<DateTime<Utc>>,
@@ -122,6 +135,36 @@ pub(super) struct CommonArgs {
     /// Say what is asked (repeat for more)
     #[arg(long, short, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub(super) verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SweepArgs {
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
+    /// Do it without asking
+    #[arg(long, short, conflicts_with = "dry_run")]
+    pub(super) yes: bool,
+    /// Carry out only the steps of this plan, which `audit --out` wrote
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dry_run"])]
+    pub(super) plan: Option<PathBuf>,
+    /// Print the plan and do nothing; as JSON it is the plan file itself
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// The run, as `restore --list` and the sweep call it
+    #[arg(required_unless_present = "list")]
+    pub(super) run: Option<String>,
+    /// Names or ids of what to put back [default: everything]
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<String>,
+    /// Show the runs, and what each would give back
+    #[arg(long, conflicts_with_all = ["run", "names"])]
+    pub(super) list: bool,
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
 }
 
 #[derive(Debug, Args)]

@@ -50,6 +50,9 @@ impl Observer for Progress {
                 self.bar
                     .set_message(format!("{}: {}", evidence.source, evidence.items));
             }
+            Step::Settled { kind, outcome } => {
+                self.bar.set_message(format!("{kind}: {outcome}"));
+            }
             Step::Asking(count) => *asked = count,
             Step::Answered => {
                 *asked = asked.saturating_sub(1);

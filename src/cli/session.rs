@@ -125,7 +125,7 @@ pub(super) fn look(arguments: &CommonArgs) -> Look {
     }
 }
 
-fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
+pub(super) fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
     if let Some(stand_in) = arguments.sandbox() {
         let world = match stand_in {
             StandIn::Demo => None,
@@ -141,7 +141,7 @@ fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
     Connection::real(clock)
 }
 
-fn client(
+pub(super) fn client(
     arguments: &CommonArgs,
     connection: &Connection,
     limits: Limits,

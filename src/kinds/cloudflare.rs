@@ -32,6 +32,8 @@ pub struct ResultInfo {
     pub per_page: Option<u64>,
     /// How many there are in all.
     pub total_count: Option<u64>,
+    /// Where the listing goes on, of those that go by cursor.
+    pub cursor: Option<String>,
 }
 
 /// The result and the page numbers of a successful answer.
@@ -50,6 +52,15 @@ pub fn open<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<ResultInfo>),
         .result
         .ok_or_else(|| Malformed("the answer has no `result`".to_owned()))?;
     Ok((result, envelope.result_info))
+}
+
+/// The result of a successful answer, and the cursor after it; none at the end.
+pub(super) fn open_after<T: DeserializeOwned>(
+    body: &[u8],
+) -> Result<(T, Option<String>), Malformed> {
+    let (result, info) = open::<T>(body)?;
+    let cursor = info.and_then(|info| info.cursor);
+    Ok((result, cursor.filter(|cursor| !cursor.is_empty())))
 }
 
 /// The codes of a refusal.
@@ -175,6 +186,7 @@ mod tests {
             page: Some(1),
             per_page: Some(per_page),
             total_count: Some(total),
+            cursor: None,
         };
         assert_eq!(
             numbered(Some(&info(100, 3_000))).unwrap(),

@@ -33,7 +33,7 @@ static ABOUT: KindAbout = KindAbout {
     write_permission: "DNS Write",
     serial: false,
     backup: false,
-    undo: "in full: the whole record is kept",
+    undo: "can be put back in full",
     attributes: &[
         AttributeAbout {
             key: "type",
@@ -159,6 +159,16 @@ fn path(id: &ResourceId) -> [&str; 4] {
     ["zones", account(&id.place), "dns_records", &id.id]
 }
 
+/// The fields of a record that can be written.
+const WRITABLE: [&str; 10] = [
+    "type", "name", "content", "data", "ttl", "proxied", "priority", "comment", "tags", "settings",
+];
+
+#[derive(Deserialize)]
+struct Made {
+    id: String,
+}
+
 #[derive(Deserialize)]
 struct Usage {
     record_quota: Option<u64>,
@@ -212,6 +222,23 @@ impl Kind for DnsRecord {
         let path = ["zones", zone, "dns_records", "batch"];
         let call = Call::new(Api::Cloudflare, Method::POST, &path);
         Some(call.json(&json!({ "deletes": deletes })))
+    }
+
+    fn remake(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call> {
+        let original = original?.as_object()?;
+        let record: serde_json::Map<_, _> = WRITABLE
+            .iter()
+            .filter_map(|key| Some(((*key).to_owned(), original.get(*key)?.clone())))
+            .filter(|(_, value)| !value.is_null())
+            .collect();
+        let path = ["zones", account(&id.place), "dns_records"];
+        let call = Call::new(Api::Cloudflare, Method::POST, &path);
+        Some(call.json(&Value::Object(record)))
+    }
+
+    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+        let (record, _) = cloudflare::open::<Made>(body)?;
+        Ok(record.id)
     }
 
     /// What the free plan allows; the others allow 3,500.

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::cloudflare::{self, account};
-use super::{Kind, Malformed, Page, PageOf};
+use super::{Archive, Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
@@ -28,7 +32,7 @@ static ABOUT: KindAbout = KindAbout {
     write_permission: "Workers KV Storage Write",
     serial: false,
     backup: true,
-    undo: "under a new id, with what it held, if the rule says `backup = true`",
+    undo: "can be put back under a new id, with what it held, if its rule says `backup = true`",
     attributes: &[],
     uses: &[],
     users_listed: false,
@@ -79,6 +83,108 @@ fn path(id: &ResourceId) -> [&str; 6] {
     ]
 }
 
+/// The most keys that are kept: one request each.
+const MOST_KEYS: usize = 1_000;
+
+/// The most bytes of values that are kept.
+const MOST_BYTES: usize = 25 * 1_024 * 1_024;
+
+/// Keys with values, metadata and expiry.
+struct KeptEntries;
+
+/// What is kept of a namespace: `entries`, the `cursor` while keys are listed,
+/// how many values are `fetched`, and their `bytes`.
+#[derive(Deserialize)]
+struct Held {
+    entries: Vec<HeldEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeldEntry {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
+    /// In base64, because values are bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+}
+
+/// A number of what is kept.
+fn count(held: &Value, key: &str) -> usize {
+    let number = held[key].as_u64().unwrap_or_default();
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+impl Archive for KeptEntries {
+    fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
+        let below = |last: &[&str]| {
+            let path = [&path(id)[..], last].concat();
+            Call::get(Api::Cloudflare, &path)
+        };
+        let keys = below(&["keys"]).with("limit", "1000");
+        if held.is_null() {
+            return Some(keys);
+        }
+        if let Some(cursor) = held["cursor"].as_str() {
+            return Some(keys.with("cursor", cursor));
+        }
+        let missing = held["entries"].get(count(held, "fetched"))?;
+        Some(below(&["values", missing["name"].as_str()?]))
+    }
+
+    fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed> {
+        if held.is_null() || held["cursor"].is_string() {
+            let (entries, cursor) = cloudflare::open_after::<Vec<HeldEntry>>(body)?;
+            if held.is_null() {
+                *held = json!({ "entries": [], "fetched": 0, "bytes": 0 });
+            }
+            if let Some(list) = held["entries"].as_array_mut() {
+                for entry in entries {
+                    list.push(serde_json::to_value(entry)?);
+                }
+            }
+            held["cursor"] = json!(cursor);
+        } else {
+            let fetched = count(held, "fetched");
+            held["entries"][fetched]["value"] = json!(BASE64.encode(body));
+            held["fetched"] = json!(fetched + 1);
+            held["bytes"] = json!(count(held, "bytes") + body.len());
+        }
+        let keys = held["entries"].as_array().map_or(0, Vec::len);
+        if keys > MOST_KEYS || count(held, "bytes") > MOST_BYTES {
+            return Err(Malformed(format!(
+                "it holds more than {MOST_KEYS} keys or {} MB, which is too much for a backup",
+                MOST_BYTES / 1_024 / 1_024
+            )));
+        }
+        Ok(())
+    }
+
+    fn fill(&self, id: &ResourceId, held: &Value) -> Vec<Call> {
+        let Ok(held) = serde_json::from_value::<Held>(held.clone()) else {
+            return Vec::new();
+        };
+        let pair = |entry: &HeldEntry| {
+            let mut pair = json!({ "key": entry.name, "value": entry.value, "base64": true });
+            if let Some(expiration) = entry.expiration {
+                pair["expiration"] = json!(expiration);
+            }
+            if let Some(metadata) = &entry.metadata {
+                pair["metadata"] = metadata.clone();
+            }
+            pair
+        };
+        let pairs: Vec<Value> = held.entries.iter().map(pair).collect();
+        let path = [&path(id)[..], &["bulk"]].concat();
+        let calls = pairs.chunks(10_000).map(|pairs| {
+            Call::new(Api::Cloudflare, Method::PUT, &path).json(&Value::from(pairs.to_vec()))
+        });
+        calls.collect()
+    }
+}
+
 impl Kind for KvNamespace {
     fn about(&self) -> KindRef {
         KindRef(&ABOUT)
@@ -121,5 +227,26 @@ impl Kind for KvNamespace {
 
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::Cloudflare, &path(id))
+    }
+
+    fn archive(&self) -> Option<&'static dyn Archive> {
+        Some(&KeptEntries)
+    }
+
+    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+        let path = [
+            "accounts",
+            account(&id.place),
+            "storage",
+            "kv",
+            "namespaces",
+        ];
+        let call = Call::new(Api::Cloudflare, Method::POST, &path);
+        Some(call.json(&json!({ "title": id.name })))
+    }
+
+    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+        let (namespace, _) = cloudflare::open::<Namespace>(body)?;
+        Ok(namespace.id.into())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
@@ -32,7 +32,7 @@ static ABOUT: KindAbout = KindAbout {
     write_permission: "a key of the project, its organization or a member",
     serial: true,
     backup: false,
-    undo: "for up to seven days, where Neon offers recovery",
+    undo: "can be recovered for up to seven days where Neon offers that",
     attributes: &[
         AttributeAbout {
             key: "parent",
@@ -80,6 +80,13 @@ struct Branch {
     creation_source: Option<Box<str>>,
     default: bool,
     protected: bool,
+    /// Only of branches that were deleted.
+    recovery: Option<Recovery>,
+}
+
+#[derive(Deserialize)]
+struct Recovery {
+    recoverable_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Deserialize)]
@@ -204,6 +211,39 @@ impl Kind for NeonBranch {
         let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let call = Call::new(Api::Neon, Method::PATCH, &path(id));
         Some(call.json(&json!({ "branch": { "expires_at": at } })))
+    }
+
+    /// By listing: not every plan and account has recovery.
+    fn recovery(&self, id: &ResourceId) -> Option<Call> {
+        let call = Call::get(Api::Neon, &["projects", project(&id.place), "branches"]);
+        Some(
+            call.with("include_deleted", "true")
+                .with("search", id.id.to_string())
+                .with("limit", "100"),
+        )
+    }
+
+    fn read_recovery(
+        &self,
+        id: &ResourceId,
+        body: &[u8],
+    ) -> Result<Option<DateTime<Utc>>, Malformed> {
+        let page: Branches = serde_json::from_slice(body)?;
+        let branch = page.branches.into_iter().find(|one| one.id == id.id);
+        Ok(branch
+            .and_then(|branch| branch.recovery)
+            .and_then(|recovery| recovery.recoverable_until))
+    }
+
+    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+        let [projects, project, branches, branch] = path(id);
+        let path = [projects, project, branches, branch, "recover"];
+        Some(Call::new(Api::Neon, Method::POST, &path))
+    }
+
+    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+        let answer: OneBranch = serde_json::from_slice(body)?;
+        Ok(answer.branch.id.into())
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {

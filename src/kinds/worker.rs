@@ -5,9 +5,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::cloudflare::{self, account};
-use super::{Kind, Malformed, Next, Page, PageOf, Refusal, Shown, UsersPage};
+use super::{Archive, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, UsersPage};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
@@ -31,7 +32,7 @@ static ABOUT: KindAbout = KindAbout {
     write_permission: "Workers Scripts Write",
     serial: false,
     backup: true,
-    undo: "not by itself: its settings are kept, and it has to be deployed again (secrets and assets cannot be fetched)",
+    undo: "has to be deployed again: its bindings are kept (with `backup = true` its settings), its secrets and assets cannot be fetched",
     attributes: &[AttributeAbout {
         key: "tags",
         sort: AttributeSort::List,
@@ -161,6 +162,29 @@ struct Dependent {
     namespace_name: Option<Box<str>>,
 }
 
+/// A Worker's settings: bindings and configuration, for deploying it again by
+/// hand. Its code, assets and secrets are not given out.
+struct KeptSettings;
+
+impl Archive for KeptSettings {
+    fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
+        let path = [
+            "accounts",
+            account(&id.place),
+            "workers",
+            "scripts",
+            &id.id,
+            "settings",
+        ];
+        held.is_null().then(|| Call::get(Api::Cloudflare, &path))
+    }
+
+    fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed> {
+        (*held, _) = cloudflare::open(body)?;
+        Ok(())
+    }
+}
+
 impl Kind for Worker {
     fn about(&self) -> KindRef {
         KindRef(&ABOUT)
@@ -241,6 +265,10 @@ impl Kind for Worker {
             Api::Cloudflare,
             &["accounts", account, "workers", "scripts", &id.id],
         )
+    }
+
+    fn archive(&self) -> Option<&'static dyn Archive> {
+        Some(&KeptSettings)
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {

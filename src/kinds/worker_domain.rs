@@ -29,7 +29,7 @@ static ABOUT: KindAbout = KindAbout {
     write_permission: "Workers Scripts Write",
     serial: false,
     backup: false,
-    undo: "by hand: hostname and Worker are kept",
+    undo: "has to be made again by hand: its hostname and its Worker are kept",
     attributes: &[
         AttributeAbout {
             key: "service",

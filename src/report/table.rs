@@ -265,7 +265,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
 }
 
 /// Breaks a line at spaces, and a word that is too long wherever it must.
-fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
+pub(super) fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in line.split(' ') {
         let mut word = word;

@@ -222,7 +222,9 @@ impl Neon {
             .branches
             .iter()
             .filter(|branch| branch.there() || with_deleted)
-            .filter(|branch| branch.name.to_lowercase().contains(&search))
+            .filter(|branch| {
+                branch.name.to_lowercase().contains(&search) || branch.id.contains(&search)
+            })
             .collect();
         let sort = request.parameter("sort_by").unwrap_or("updated_at");
         let order = request.parameter("sort_order").unwrap_or("desc");

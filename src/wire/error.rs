@@ -55,7 +55,7 @@ pub enum Failure {
         said: String,
     },
     /// 403: the token is known and may not do this.
-    #[error("the token may not read this (HTTP {status}: {said})")]
+    #[error("the token may not do this (HTTP {status}: {said})")]
     Forbidden {
         /// The status.
         status: u16,
@@ -170,6 +170,20 @@ pub(crate) fn refusal(api: Api, response: &Response<Bytes>) -> Failure {
         status if super::is_passing(status) => Failure::Unavailable { status: code, said },
         _ => Failure::Refused { status: code, said },
     }
+}
+
+/// What a successful status hides: Cloudflare may answer 200 with a failure in
+/// its envelope.
+pub(crate) fn denial(api: Api, response: &Response<Bytes>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        success: Option<bool>,
+    }
+    if api != Api::Cloudflare {
+        return None;
+    }
+    let envelope: Envelope = serde_json::from_slice(response.body()).ok()?;
+    (envelope.success == Some(false)).then(|| said(api, response))
 }
 
 /// What the provider said, in one short inert line.

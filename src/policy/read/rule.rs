@@ -326,7 +326,7 @@ impl Reader<'_> {
         if let (true, Some(kind), Some(span)) = (backup, cannot, span) {
             self.mistakes.error(
                 span,
-                &format!("there is no backup of a {kind}"),
+                format!("there is no backup of a {kind}"),
                 "only of kinds that hold something which can be fetched",
                 None,
             );

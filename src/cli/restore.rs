@@ -1,0 +1,277 @@
+//! `preview-gc restore`: puts back what a sweep deleted, as far as it can be,
+//! and says plainly what cannot.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::args::{Format, RestoreArgs};
+use super::session::{client, connect};
+use super::settings::Limits;
+use super::sweep::named_folder;
+use super::{Exit, Failure, print};
+use crate::gc::Outcome;
+use crate::gc::verdict::moment;
+use crate::journal::{self, Copy, Entry, Journal, JournalError, Noted, Record, Standing};
+use crate::kinds::{self, Kind};
+use crate::model::{KindRef, ResourceId};
+use crate::policy::{Action, LimitsWritten};
+use crate::report::inert;
+use crate::wire::Client;
+
+/// What came of putting one back.
+#[derive(Debug, Serialize)]
+struct Restored {
+    kind: String,
+    name: String,
+    id: String,
+    /// `restored`, `cannot`, `failed` or `already_there`.
+    result: &'static str,
+    reason: String,
+}
+
+pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
+    let folder = named_folder(&arguments.common)?;
+    let cannot = |error: JournalError| Failure::Usage(error.to_string());
+    let kinds: Vec<KindRef> = kinds::vocabulary();
+    let Some(run) = &arguments.run else {
+        let records = journal::records(&folder).map_err(cannot)?;
+        print(&list(&records, &kinds, arguments.common.format))?;
+        return Ok(Exit::Ok);
+    };
+    let record = journal::record(&folder, run).map_err(cannot)?;
+    let connection = connect(&arguments.common)?;
+    let limits = Limits::of(&arguments.common.limits, &LimitsWritten::default())?;
+    let client = client(&arguments.common, &connection, limits)?;
+    let mut journal = Journal::resume(&record).map_err(cannot)?.ok_or_else(|| {
+        Failure::Usage(format!("run {run} still goes on; wait until it has ended"))
+    })?;
+    let named = |noted: &Noted| {
+        let written = noted.intent.as_ref().map(|(_, written, _)| written);
+        let is = |name: &String| {
+            written.is_some_and(|written| **name == *written.name || **name == *written.id)
+        };
+        arguments.names.is_empty() || arguments.names.iter().any(is)
+    };
+    let mut results = Vec::new();
+    for (step, noted) in &record.steps {
+        let Some((action, written, copy)) = noted.intent.as_ref().filter(|_| named(noted)) else {
+            continue;
+        };
+        let Some(id) = written.identity(&kinds) else {
+            continue;
+        };
+        if client.host(id.kind.0.api).as_ref() != Some(&written.host) {
+            return Err(Failure::Usage(format!(
+                "run {run} was about {}, and these credentials are for {}",
+                written.host,
+                client
+                    .host(id.kind.0.api)
+                    .unwrap_or_else(|| "nothing".to_owned())
+            )));
+        }
+        let (result, reason) = match (noted.standing, action) {
+            (Standing::Restored, _) => ("already_there", "it was put back before".to_owned()),
+            (_, Action::Expire | Action::Report) => (
+                "cannot",
+                "it was not deleted; lift its expiry where it is".to_owned(),
+            ),
+            (Standing::Settled(Outcome::Deleted | Outcome::AlreadyGone), Action::Delete) => {
+                match put_back(&client, &id, copy).await {
+                    Ok(Some((new_id, told))) => {
+                        let at = client.clock().now();
+                        let entry = Entry::Restored {
+                            step: *step,
+                            at,
+                            id: new_id,
+                        };
+                        journal.write(&[entry]).map_err(cannot)?;
+                        ("restored", told)
+                    }
+                    Ok(None) => ("cannot", by_hand(&id, copy)),
+                    Err(why) => ("failed", why),
+                }
+            }
+            (_, Action::Delete) => ("cannot", "this run did not delete it".to_owned()),
+        };
+        results.push(Restored {
+            kind: id.kind.name().to_owned(),
+            name: id.name.to_string(),
+            id: id.id.to_string(),
+            result,
+            reason,
+        });
+    }
+    if results.is_empty() {
+        return Err(Failure::Usage(format!(
+            "run {run} did nothing to {}",
+            if arguments.names.is_empty() {
+                "anything".to_owned()
+            } else {
+                arguments.names.join(", ")
+            }
+        )));
+    }
+    print(&shown(&results, arguments.common.format))?;
+    let failed = results.iter().any(|one| one.result == "failed");
+    Ok(if failed { Exit::Failed } else { Exit::Ok })
+}
+
+/// Makes a resource again: its new id, and what to know about it. None where
+/// that cannot be done.
+async fn put_back(
+    client: &Client,
+    id: &ResourceId,
+    copy: &Copy,
+) -> Result<Option<(String, String)>, String> {
+    let kind: &dyn Kind = kinds::by_name(id.kind.name()).ok_or("its kind is not known")?;
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    if let Some(call) = kind.recovery(id) {
+        let body = client.send(&call).await.map_err(|error| text(&error))?;
+        let until = kind
+            .read_recovery(id, &body)
+            .map_err(|error| text(&error))?;
+        match until {
+            Some(until) if until > client.clock().now() => {}
+            _ => return Ok(None),
+        }
+    }
+    if kind.archive().is_some() && copy.held.is_none() {
+        return Ok(None);
+    }
+    let Some(call) = kind.remake(id, copy.original.as_ref()) else {
+        return Ok(None);
+    };
+    let outgoing = (&call).into();
+    let response = client
+        .exchange(&outgoing)
+        .await
+        .map_err(|error| text(&error))?;
+    if !response.status().is_success() {
+        let failure = crate::wire::error::refusal(call.api, &response);
+        return Err(client.error(&outgoing, failure).to_string());
+    }
+    let new = kind
+        .read_remade(response.body())
+        .map_err(|error| text(&error))?;
+    if let (Some(archive), Some(held)) = (kind.archive(), &copy.held) {
+        let mut made = id.clone();
+        made.id = new.as_str().into();
+        for call in archive.fill(&made, held) {
+            client.send(&call).await.map_err(|error| {
+                format!("it is there again as {new}, and what it held is not: {error}")
+            })?;
+        }
+    }
+    let told = if *new == *id.id {
+        "it is there again".to_owned()
+    } else {
+        format!("it is there again; its id is {new} now, so whatever named the old one needs it")
+    };
+    Ok(Some((new, told)))
+}
+
+/// What is left to do by hand, with what was kept for that.
+fn by_hand(id: &ResourceId, copy: &Copy) -> String {
+    let mut text = format!("a {} {}", id.kind.0.noun, id.kind.0.undo);
+    let uses: Vec<_> = copy
+        .uses
+        .iter()
+        .map(|(kind, which)| format!("{kind} {which}"))
+        .collect();
+    if !uses.is_empty() {
+        let _ = write!(text, "; it used {}", uses.join(", "));
+    }
+    if let Some(held) = &copy.held {
+        let _ = write!(text, "; its settings were {held}");
+    }
+    text
+}
+
+/// Whether a journal has what putting a step back takes.
+fn could(noted: &Noted, kinds: &[KindRef]) -> Option<&'static str> {
+    let (_, written, copy) = noted.intent.as_ref()?;
+    let id = written.identity(kinds)?;
+    let kind = kinds::by_name(id.kind.name())?;
+    let gone = matches!(noted.standing, Standing::Settled(outcome) if outcome.is_gone());
+    if !gone || (kind.archive().is_some() && copy.held.is_none()) {
+        return None;
+    }
+    kind.remake(&id, copy.original.as_ref())?;
+    Some(if kind.recovery(&id).is_some() {
+        "perhaps"
+    } else {
+        "yes"
+    })
+}
+
+fn list(records: &[Record], kinds: &[KindRef], format: Format) -> String {
+    let steps = |record: &Record| -> Vec<Value> {
+        let steps = record.steps.values();
+        let shown = steps.filter_map(|noted| {
+            let (_, written, _) = noted.intent.as_ref()?;
+            let standing = match noted.standing {
+                Standing::Open => "in_doubt",
+                Standing::Settled(outcome) => outcome.name(),
+                Standing::Restored => "restored",
+            };
+            let id = written.identity(kinds);
+            Some(json!({
+                "kind": written.kind, "name": written.name, "id": written.id, "outcome": standing,
+                "restorable": could(noted, kinds).unwrap_or("no"),
+                "undo": id.map(|id| id.kind.0.undo),
+            }))
+        });
+        shown.collect()
+    };
+    if format == Format::Json {
+        let all: Vec<_> = records
+            .iter()
+            .map(|record| json!({ "run": record.run, "at": record.at, "steps": steps(record) }))
+            .collect();
+        return format!("{:#}\n", Value::from(all));
+    }
+    if records.is_empty() {
+        return "No run has left a journal here.\n".to_owned();
+    }
+    let mut out = String::new();
+    for record in records {
+        let _ = writeln!(out, "{} ({})", record.run, moment(record.at));
+        for step in steps(record) {
+            let text = |key: &str| inert::terminal(step[key].as_str().unwrap_or_default());
+            let back = match step["restorable"].as_str() {
+                Some("yes") => "can be put back".to_owned(),
+                Some("perhaps") => text("undo"),
+                _ if step["outcome"] == "deleted" => text("undo"),
+                _ => "nothing to put back".to_owned(),
+            };
+            let _ = writeln!(
+                out,
+                "  {} {}: {}, {back}",
+                text("kind"),
+                text("name"),
+                text("outcome").replace('_', " ")
+            );
+        }
+    }
+    out
+}
+
+fn shown(results: &[Restored], format: Format) -> String {
+    if format == Format::Json {
+        return format!("{:#}\n", json!({ "schema": 1, "restored": results }));
+    }
+    let mut out = String::new();
+    for one in results {
+        let _ = writeln!(
+            out,
+            "{} {}: {}: {}",
+            one.kind,
+            inert::terminal(&one.name),
+            one.result.replace('_', " "),
+            inert::terminal(&one.reason)
+        );
+    }
+    out
+}

@@ -1,0 +1,343 @@
+//! `preview-gc sweep`: an audit, somebody's consent, and the plan carried out.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use tokio::time::Instant;
+
+use super::args::{CommonArgs, Format, SweepArgs};
+use super::audit::{Audit, render};
+use super::session::{Session, look};
+use super::{Exit, Failure, interrupted, print};
+use crate::gc::sealed::{Bound, SealedPlan};
+use crate::gc::{Outcome, Plan};
+use crate::journal::{Journal, JournalError};
+use crate::model::ResourceId;
+use crate::report::outcomes::{self, StepRow, Swept};
+use crate::report::{Report, table};
+use crate::survey::{Findings, Survey};
+use crate::sweep::settle::settle;
+use crate::sweep::{Done, Stop, Sweep};
+
+/// Who agrees to the deletions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    /// Nobody needs to: nothing is deleted.
+    DryRun,
+    /// It was given beforehand.
+    Given,
+    /// Somebody is there to ask.
+    Ask,
+}
+
+impl Consent {
+    fn of(arguments: &SweepArgs) -> Result<Self, Failure> {
+        if arguments.dry_run {
+            return Ok(Self::DryRun);
+        }
+        if arguments.yes || arguments.plan.is_some() {
+            return Ok(Self::Given);
+        }
+        let robot = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
+        let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if robot || !person {
+            return Err(Failure::Refused(
+                "a sweep deletes, and nobody is there to agree: pass --yes, or --plan FILE with \
+                 a plan that was approved"
+                    .to_owned(),
+            ));
+        }
+        Ok(Self::Ask)
+    }
+}
+
+pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
+    let common = &arguments.audit.common;
+    let session = Session::open(common)?;
+    session.warn(common);
+    let planned = arguments.plan.as_ref().map(read_plan).transpose()?;
+    if let Some(plan) = &planned {
+        let now = session.connection.clock.start();
+        let age = plan.check(now, session.limits.plan_age, &plan.bound);
+        age.map_err(|error| Failure::Usage(error.to_string()))?;
+    }
+    let consent = Consent::of(&arguments)?;
+    let audit = Audit::of(&session, arguments.audit.pr)?;
+    let since = Instant::now();
+    let (ground, inventory) = tokio::select! {
+        biased;
+        listed = audit.list() => listed?,
+        () = interrupted() => return Ok(Exit::Interrupted),
+    };
+    let survey = audit.survey(&ground);
+    let findings = tokio::select! {
+        biased;
+        findings = survey.judge(inventory, since) => findings,
+        () = interrupted() => return Ok(Exit::Interrupted),
+    };
+    let plan = audit.plan(&findings);
+    let report = audit.report(&ground, &findings, &plan);
+    session.progress.end();
+    let bound = audit.bound(&ground);
+    let sealed = match planned {
+        Some(planned) => {
+            let age = session.limits.plan_age;
+            let checked = planned.check(session.connection.clock.start(), age, &bound);
+            checked.map_err(|error| Failure::Usage(error.to_string()))?;
+            planned
+        }
+        None => seal(&plan, &findings, &report, bound.clone()),
+    };
+    let run = Run {
+        arguments: &arguments,
+        session: &session,
+        survey: &survey,
+        findings: &findings,
+        plan: &plan,
+        bound,
+    };
+    run.go(report, sealed, consent).await
+}
+
+fn seal(plan: &Plan, findings: &Findings<'_>, report: &Report, bound: Bound) -> SealedPlan {
+    let evidence = report.evidence.clone();
+    SealedPlan::seal(
+        plan,
+        &findings.inventory,
+        &findings.marking,
+        evidence,
+        bound,
+    )
+}
+
+fn read_plan(path: &PathBuf) -> Result<SealedPlan, Failure> {
+    let usage = |why: String| Failure::Usage(format!("plan {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| usage(error.to_string()))?;
+    SealedPlan::read(&text).map_err(|error| usage(error.to_string()))
+}
+
+/// A sweep that has audited.
+struct Run<'a> {
+    arguments: &'a SweepArgs,
+    session: &'a Session,
+    survey: &'a Survey<'a>,
+    findings: &'a Findings<'a>,
+    plan: &'a Plan,
+    bound: Bound,
+}
+
+impl Run<'_> {
+    async fn go(
+        &self,
+        mut report: Report,
+        sealed: SealedPlan,
+        consent: Consent,
+    ) -> Result<Exit, Failure> {
+        let common = &self.arguments.audit.common;
+        if consent == Consent::DryRun {
+            let text = match common.format {
+                Format::Json => sealed.text(),
+                _ => render(&report, common.format, look(common))?,
+            };
+            print(&text)?;
+            return Ok(self.exit(&report, Exit::Ok));
+        }
+        let stopped = self.findings.roots.gap().is_some() || !report.brakes.is_empty();
+        if stopped {
+            for brake in &report.brakes {
+                self.say(&format!("brake on {}: {}", brake.kind, brake.reason));
+            }
+            report.add(Swept::default(), self.session.client.quota_use());
+            self.print(&report)?;
+            return Ok(self.exit(&report, Exit::Ok));
+        }
+        if consent == Consent::Ask {
+            if sealed.steps.is_empty() {
+                print(&table::render(&report, look(common)))?;
+                return Ok(self.exit(&report, Exit::Ok));
+            }
+            print(&table::render(&report, look(common)))?;
+            if !agreed(sealed.steps.len())? {
+                self.say("nothing was deleted");
+                return Ok(self.exit(&report, Exit::Ok));
+            }
+        }
+        let mut sealed = sealed;
+        let kept_back = sealed
+            .steps
+            .split_off(sealed.steps.len().min(self.session.limits.max_deletions));
+        let (swept, interrupted) = self.sweep(&sealed, &kept_back).await?;
+        report.add(swept, self.session.client.quota_use());
+        self.session.progress.end();
+        self.print(&report)?;
+        let begun = if interrupted {
+            Exit::Interrupted
+        } else {
+            Exit::Ok
+        };
+        Ok(self.exit(&report, begun))
+    }
+
+    /// Carries the plan out; also whether somebody interrupted it.
+    async fn sweep(
+        &self,
+        sealed: &SealedPlan,
+        kept_back: &[crate::gc::sealed::SealedStep],
+    ) -> Result<(Swept, bool), Failure> {
+        let cannot = |error: JournalError| {
+            Failure::Usage(format!(
+                "cannot keep a journal, and nothing is deleted without one: {error}; name a \
+                 folder with --journal"
+            ))
+        };
+        let folder = journal_folder(self.arguments, self.session)?;
+        let client = &self.session.client;
+        let kinds = self.survey.law.kinds;
+        let settled = settle(client, &folder, &self.bound, kinds)
+            .await
+            .map_err(cannot)?;
+        let mut swept = Swept {
+            settled,
+            ..Swept::default()
+        };
+        let mut interrupted_by = false;
+        if !sealed.steps.is_empty() {
+            let ids: Vec<ResourceId> = sealed
+                .resources(kinds)
+                .map_err(|error| Failure::Usage(error.to_string()))?;
+            let journal = Journal::begin(&folder, client.clock().now()).map_err(cannot)?;
+            swept.run = Some(journal.run().to_owned());
+            let stop = Stop::default();
+            let sweep = Sweep::new(
+                self.survey,
+                &sealed.steps,
+                ids,
+                self.session.limits.reread_after,
+                journal,
+                stop.clone(),
+            );
+            let work = sweep.run(self.findings);
+            tokio::pin!(work);
+            let done: Vec<Done> = tokio::select! {
+                biased;
+                done = &mut work => done.map_err(cannot)?,
+                () = interrupted() => {
+                    interrupted_by = true;
+                    stop.set();
+                    self.say("finishing what is under way; interrupt again to stop at once");
+                    tokio::select! {
+                        biased;
+                        done = &mut work => done.map_err(cannot)?,
+                        // The journal has what was begun; the next run settles it.
+                        () = interrupted() => return Ok((swept, true)),
+                    }
+                }
+            };
+            let steps = sealed.steps.iter().zip(done);
+            swept.steps = steps.map(|(step, done)| StepRow::of(step, done)).collect();
+        }
+        let later = || Done {
+            outcome: Outcome::Deferred,
+            reason: "it is beyond --max-deletions, for a later run".to_owned(),
+        };
+        swept
+            .steps
+            .extend(kept_back.iter().map(|step| StepRow::of(step, later())));
+        if self.arguments.plan.is_none() {
+            swept.steps.extend(self.plan.deferred.iter().map(|&index| {
+                let resource = &self.findings.inventory.resources[index];
+                StepRow {
+                    kind: resource.kind.name().to_owned(),
+                    name: resource.name.to_string(),
+                    id: resource.id.to_string(),
+                    outcome: later().outcome,
+                    reason: later().reason,
+                }
+            }));
+        }
+        Ok((swept, interrupted_by))
+    }
+
+    fn print(&self, report: &Report) -> Result<(), Failure> {
+        let common = &self.arguments.audit.common;
+        let unexpected = |error: &dyn std::fmt::Display| Failure::Unexpected(error.to_string());
+        let Some(swept) = &report.swept else {
+            return print(&render(report, common.format, look(common))?);
+        };
+        print(&match common.format {
+            Format::Table => outcomes::table(report, swept, look(common)),
+            Format::Markdown => outcomes::markdown(report, swept),
+            Format::Csv => outcomes::csv(swept).map_err(|error| unexpected(&error))?,
+            Format::Json => render(report, Format::Json, look(common))?,
+        })
+    }
+
+    /// The first code that applies.
+    fn exit(&self, report: &Report, begun: Exit) -> Exit {
+        let steps = report.swept.iter().flat_map(|swept| &swept.steps);
+        let gone = steps.clone().filter(|step| step.outcome.is_gone()).count();
+        let failed = steps.clone().any(|step| step.outcome.is_failure());
+        let braked = !report.brakes.is_empty() && !self.arguments.dry_run;
+        if begun == Exit::Interrupted {
+            Exit::Interrupted
+        } else if braked {
+            Exit::Braked
+        } else if failed {
+            Exit::Failed
+        } else if !report.complete {
+            Exit::Incomplete
+        } else if self.arguments.audit.fail_on_garbage && report.garbage() > gone {
+            Exit::Garbage
+        } else {
+            Exit::Ok
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if !self.arguments.audit.common.quiet {
+            let line = format!("{}\n", crate::report::inert::terminal(text));
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+}
+
+/// Asks the person at the terminal, who has to write the answer out.
+fn agreed(steps: usize) -> Result<bool, Failure> {
+    let wanted = format!("delete {steps}");
+    let question = format!("Write \"{wanted}\" to carry this out: ");
+    let mut stderr = std::io::stderr();
+    let _ = stderr
+        .write_all(question.as_bytes())
+        .and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::Unexpected(format!("cannot read the answer: {error}")))?;
+    Ok(answer.trim() == wanted)
+}
+
+/// Where the journals are: as named, in the user's state folder, or in a
+/// temporary one for the stand-in.
+fn journal_folder(arguments: &SweepArgs, session: &Session) -> Result<PathBuf, Failure> {
+    let common = &arguments.audit.common;
+    if common.journal.is_none() && session.connection.variables.are_the_sandboxes() {
+        let name = format!("preview-gc-sandbox-{}", std::process::id());
+        return Ok(std::env::temp_dir().join(name));
+    }
+    named_folder(common)
+}
+
+/// Where the journals of real runs are.
+pub(super) fn named_folder(common: &CommonArgs) -> Result<PathBuf, Failure> {
+    if let Some(folder) = &common.journal {
+        return Ok(folder.clone());
+    }
+    let state = dirs::state_dir().or_else(dirs::data_local_dir);
+    state
+        .map(|folder| folder.join("preview-gc"))
+        .ok_or_else(|| {
+            Failure::Usage(
+                "this user has no folder for a journal: name one with --journal".to_owned(),
+            )
+        })
+}

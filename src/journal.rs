@@ -1,0 +1,568 @@
+//! The journal: what a sweep is about to do, with a copy, on disk before the
+//! request leaves, and what became of it.
+//!
+//! One file for each run, one JSON value on each line. Every prefix of a
+//! journal is a journal: a line that was torn by a crash was not followed by
+//! any request. The file is locked while its run goes on, so that nobody else
+//! settles what is still under way.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::gc::Outcome;
+use crate::model::{KindRef, Place, Resource, ResourceId};
+use crate::policy::Action;
+
+const SUFFIX: &str = ".journal.jsonl";
+
+/// One line of a journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    /// The first line: a run began.
+    Run {
+        /// The version of the format.
+        schema: u32,
+        /// The run's name.
+        run: String,
+        /// When it began.
+        at: DateTime<Utc>,
+    },
+    /// A request is about to leave.
+    Intent {
+        /// The step, by its index in the plan.
+        step: usize,
+        /// When.
+        at: DateTime<Utc>,
+        /// What will be done.
+        action: Action,
+        /// To what.
+        resource: Written,
+        /// All that was known of it.
+        copy: Box<Copy>,
+    },
+    /// What became of a step.
+    Outcome {
+        /// The step.
+        step: usize,
+        /// When.
+        at: DateTime<Utc>,
+        /// What became of it.
+        outcome: Outcome,
+        /// Why.
+        reason: String,
+    },
+    /// What was deleted in this step is there again.
+    Restored {
+        /// The step.
+        step: usize,
+        /// When.
+        at: DateTime<Utc>,
+        /// The id that it has now.
+        id: String,
+    },
+}
+
+/// A resource as a journal names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Written {
+    /// The host of its provider's API.
+    pub host: String,
+    /// The kind's name.
+    pub kind: String,
+    /// Where it is.
+    pub place: Place,
+    /// Its id.
+    pub id: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// What changes when the same name is made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<Box<str>>,
+}
+
+impl Written {
+    /// As it stands in a journal.
+    pub fn of(id: &ResourceId, host: String) -> Self {
+        Self {
+            host,
+            kind: id.kind.name().to_owned(),
+            place: Place::clone(&id.place),
+            id: id.id.clone(),
+            name: id.name.clone(),
+            incarnation: id.incarnation.clone(),
+        }
+    }
+
+    /// What it is addressed by, if its kind is known.
+    pub fn identity(&self, kinds: &[KindRef]) -> Option<ResourceId> {
+        Some(ResourceId {
+            kind: *kinds.iter().find(|kind| kind.name() == self.kind)?,
+            place: Arc::new(self.place.clone()),
+            id: self.id.clone(),
+            name: self.name.clone(),
+            incarnation: self.incarnation.clone(),
+        })
+    }
+}
+
+/// All that was known of a resource before it was deleted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Copy {
+    /// The provider's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Value>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<DateTime<Utc>>,
+    /// The id of its parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Box<str>>,
+    /// What its kind has besides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, Value>,
+    /// What it used, as far as that was asked: kinds with ids or names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<(String, String)>,
+    /// What it held, where its rule says `backup = true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Value>,
+}
+
+impl Copy {
+    /// What a listing gave.
+    pub fn of(resource: &Resource) -> Self {
+        let original = resource.original.as_deref();
+        let attributes = resource.attributes.iter().map(|(key, value)| {
+            let value = serde_json::to_value(value).unwrap_or_default();
+            ((*key).to_owned(), value)
+        });
+        Self {
+            original: original.and_then(|text| serde_json::from_str(text).ok()),
+            created_at: resource.created_at.known(),
+            changed_at: resource.changed_at.known(),
+            parent: resource.parent.clone(),
+            attributes: attributes.collect(),
+            uses: Vec::new(),
+            held: None,
+        }
+    }
+}
+
+/// How a step stands by its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A request may have left, and nobody wrote down what became of it.
+    Open,
+    /// Its outcome is known.
+    Settled(Outcome),
+    /// It was deleted and put back.
+    Restored,
+}
+
+/// A line that cannot follow those before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("step {step}: {what}")]
+pub struct Breach {
+    step: usize,
+    what: &'static str,
+}
+
+/// How a step stands after one more line.
+fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>, Breach> {
+    let breach = |step: usize, what| Err(Breach { step, what });
+    match (standing, entry) {
+        (standing, Entry::Run { .. }) => Ok(standing),
+        (Some(Standing::Open), Entry::Intent { step, .. }) => {
+            breach(*step, "a second intent before the outcome of the first")
+        }
+        (Some(Standing::Settled(outcome)), Entry::Intent { step, .. }) if outcome.is_gone() => {
+            breach(*step, "an intent after it was gone")
+        }
+        (_, Entry::Intent { .. }) => Ok(Some(Standing::Open)),
+        (
+            None,
+            Entry::Outcome {
+                step,
+                outcome: Outcome::Deleted | Outcome::Expired,
+                ..
+            },
+        ) => breach(*step, "done without an intent"),
+        (Some(Standing::Restored), Entry::Outcome { step, .. }) => {
+            breach(*step, "an outcome after it was put back")
+        }
+        (_, Entry::Outcome { outcome, .. }) => Ok(Some(Standing::Settled(*outcome))),
+        (Some(Standing::Settled(outcome)), Entry::Restored { .. }) if outcome.is_gone() => {
+            Ok(Some(Standing::Restored))
+        }
+        (_, Entry::Restored { step, .. }) => breach(*step, "put back without having been gone"),
+    }
+}
+
+/// A journal as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its file.
+    pub path: PathBuf,
+    /// The run's name.
+    pub run: String,
+    /// When the run began.
+    pub at: DateTime<Utc>,
+    /// The steps that were begun or settled.
+    pub steps: BTreeMap<usize, Noted>,
+}
+
+/// One step of a journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Noted {
+    /// How it stands.
+    pub standing: Standing,
+    /// What it is about, with the copy; none for what was never begun.
+    pub intent: Option<(Action, Written, Copy)>,
+    /// Why it stands so.
+    pub reason: String,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file system refuses.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A line is not an entry, or cannot follow those before it.
+    #[error("{}:{line}: {why}", path.display())]
+    Line {
+        /// Where.
+        path: PathBuf,
+        /// Which line, counted from 1.
+        line: usize,
+        /// Why.
+        why: String,
+    },
+    /// There is none of that name.
+    #[error("there is no run {run} in {}; `restore --list` shows those there are", folder.display())]
+    NoSuchRun {
+        /// Where.
+        folder: PathBuf,
+        /// Which.
+        run: String,
+    },
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> JournalError + '_ {
+    |error| JournalError::Io {
+        path: path.to_owned(),
+        error,
+    }
+}
+
+impl Record {
+    /// Reads a journal. A last line without an end was torn by a crash.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, JournalError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut record = Self {
+            path: path.to_owned(),
+            run: name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned(),
+            at: DateTime::UNIX_EPOCH,
+            steps: BTreeMap::new(),
+        };
+        for (index, line) in text.split_inclusive('\n').enumerate() {
+            let wrong = |why: String| JournalError::Line {
+                path: path.to_owned(),
+                line: index + 1,
+                why,
+            };
+            let Some(line) = line.strip_suffix('\n') else {
+                break;
+            };
+            let entry: Entry =
+                serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+            record
+                .take(entry)
+                .map_err(|breach| wrong(breach.to_string()))?;
+        }
+        Ok(record)
+    }
+
+    fn take(&mut self, entry: Entry) -> Result<(), Breach> {
+        let step = match &entry {
+            Entry::Run { at, .. } => {
+                self.at = *at;
+                return Ok(());
+            }
+            Entry::Intent { step, .. }
+            | Entry::Outcome { step, .. }
+            | Entry::Restored { step, .. } => *step,
+        };
+        let known = self.steps.get(&step);
+        let Some(standing) = advance(known.map(|noted| noted.standing), &entry)? else {
+            return Ok(());
+        };
+        let noted = self.steps.entry(step).or_insert(Noted {
+            standing,
+            intent: None,
+            reason: String::new(),
+        });
+        noted.standing = standing;
+        match entry {
+            Entry::Intent {
+                action,
+                resource,
+                copy,
+                ..
+            } => noted.intent = Some((action, resource, *copy)),
+            Entry::Outcome { reason, .. } => noted.reason = reason,
+            Entry::Run { .. } | Entry::Restored { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The steps of which nobody knows what became of them.
+    pub fn open(&self) -> impl Iterator<Item = (usize, &Noted)> {
+        let in_doubt = |standing: Standing| {
+            matches!(
+                standing,
+                Standing::Open | Standing::Settled(Outcome::InDoubt)
+            )
+        };
+        let steps = self.steps.iter();
+        steps
+            .filter(move |(_, noted)| in_doubt(noted.standing))
+            .map(|(step, noted)| (*step, noted))
+    }
+}
+
+/// All journals of a folder, oldest first. Without a folder there is none.
+pub fn records(folder: &Path) -> Result<Vec<Record>, JournalError> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error(folder)(error)),
+    };
+    let mut records = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io_error(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(SUFFIX) {
+            let text = std::fs::read_to_string(&path).map_err(io_error(&path))?;
+            records.push(Record::parse(&path, &text)?);
+        }
+    }
+    records.sort_by(|a, b| (a.at, &a.run).cmp(&(b.at, &b.run)));
+    Ok(records)
+}
+
+/// The journal of one run.
+pub fn record(folder: &Path, run: &str) -> Result<Record, JournalError> {
+    let found = records(folder)?.into_iter().find(|one| one.run == run);
+    found.ok_or_else(|| JournalError::NoSuchRun {
+        folder: folder.to_owned(),
+        run: run.to_owned(),
+    })
+}
+
+/// A journal that is being written.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    run: String,
+    file: File,
+}
+
+impl Journal {
+    /// Begins the journal of a run, in a folder that is made if need be.
+    pub fn begin(folder: &Path, at: DateTime<Utc>) -> Result<Self, JournalError> {
+        std::fs::create_dir_all(folder).map_err(io_error(folder))?;
+        let tail: String = std::iter::repeat_with(|| fastrand::digit(36))
+            .take(4)
+            .collect();
+        let run = format!("{}-{tail}", at.format("%Y%m%dT%H%M%SZ"));
+        let path = folder.join(format!("{run}{SUFFIX}"));
+        let mut options = OpenOptions::new();
+        options.append(true).create_new(true);
+        let file = private(&mut options).open(&path).map_err(io_error(&path))?;
+        file.try_lock().map_err(|error| locked(&path, error))?;
+        let mut journal = Self { path, run, file };
+        let run = journal.run.clone();
+        journal.write(&[Entry::Run { schema: 1, run, at }])?;
+        // The file's name has to survive as well.
+        if let Ok(folder) = File::open(folder) {
+            let _ = folder.sync_all();
+        }
+        Ok(journal)
+    }
+
+    /// Goes on with the journal of a run that has ended; none while it goes on.
+    pub fn resume(record: &Record) -> Result<Option<Self>, JournalError> {
+        let path = record.path.clone();
+        let file = OpenOptions::new()
+            .append(true)
+            .read(true)
+            .open(&path)
+            .map_err(io_error(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(error) => return Err(locked(&path, error)),
+        }
+        // What was torn is taken away, or the next line would be torn as well.
+        let text = std::fs::read(&path).map_err(io_error(&path))?;
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        file.set_len(whole as u64).map_err(io_error(&path))?;
+        Ok(Some(Self {
+            path,
+            run: record.run.clone(),
+            file,
+        }))
+    }
+
+    /// The run's name.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Where it is written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes entries, which are on disk when this returns.
+    pub fn write(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+        let mut text = String::new();
+        for entry in entries {
+            let line = serde_json::to_string(entry)
+                .map_err(|error| io_error(&self.path)(io::Error::other(error)))?;
+            text.push_str(&line);
+            text.push('\n');
+        }
+        self.file
+            .write_all(text.as_bytes())
+            .and_then(|()| self.file.sync_data())
+            .map_err(io_error(&self.path))
+    }
+}
+
+fn locked(path: &Path, error: TryLockError) -> JournalError {
+    let error = match error {
+        TryLockError::Error(error) => error,
+        TryLockError::WouldBlock => io::Error::other("another run holds it"),
+    };
+    io_error(path)(error)
+}
+
+/// A copy may hold what only its owner should see.
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent(step: usize) -> Entry {
+        Entry::Intent {
+            step,
+            at: DateTime::UNIX_EPOCH,
+            action: Action::Delete,
+            resource: Written {
+                host: "api.example".to_owned(),
+                kind: "kv_namespace".to_owned(),
+                place: Place::Account("a".to_owned()),
+                id: "1".into(),
+                name: "n".into(),
+                incarnation: None,
+            },
+            copy: Box::default(),
+        }
+    }
+
+    fn outcome(step: usize, outcome: Outcome) -> Entry {
+        Entry::Outcome {
+            step,
+            at: DateTime::UNIX_EPOCH,
+            outcome,
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn every_prefix_of_a_journal_is_a_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(folder.path(), DateTime::UNIX_EPOCH).unwrap();
+        journal.write(&[intent(0), intent(1)]).unwrap();
+        journal.write(&[outcome(0, Outcome::Deleted)]).unwrap();
+        let text = std::fs::read_to_string(journal.path()).unwrap();
+        for end in 0..=text.len() {
+            let record = Record::parse(journal.path(), &text[..end]).unwrap();
+            assert!(record.steps.len() <= 2);
+        }
+        let whole = Record::parse(journal.path(), &text).unwrap();
+        let open: Vec<_> = whole.open().map(|(step, _)| step).collect();
+        assert_eq!(open, [1]);
+    }
+
+    #[test]
+    fn what_cannot_have_happened_is_refused() {
+        let path = Path::new("r.journal.jsonl");
+        let text = |entries: &[Entry]| -> String {
+            let lines = entries
+                .iter()
+                .map(|entry| serde_json::to_string(entry).unwrap());
+            lines.map(|line| line + "\n").collect()
+        };
+        for entries in [
+            vec![outcome(0, Outcome::Deleted)],
+            vec![intent(0), intent(0)],
+            vec![intent(0), outcome(0, Outcome::Deleted), intent(0)],
+        ] {
+            let error = Record::parse(path, &text(&entries)).unwrap_err();
+            assert!(error.to_string().starts_with("r.journal.jsonl:"), "{error}");
+        }
+        let again = [intent(0), outcome(0, Outcome::FailedForNow), intent(0)];
+        assert!(Record::parse(path, &text(&again)).is_ok());
+    }
+
+    #[test]
+    fn a_run_that_goes_on_is_not_settled_by_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(folder.path(), DateTime::UNIX_EPOCH).unwrap();
+        journal.write(&[intent(0)]).unwrap();
+        let record = records(folder.path()).unwrap().remove(0);
+        assert!(Journal::resume(&record).unwrap().is_none());
+        drop(journal);
+        // Torn by a crash.
+        let mut file = OpenOptions::new().append(true).open(&record.path).unwrap();
+        file.write_all(b"{\"entry\":\"outc").unwrap();
+        drop(file);
+        let mut journal = Journal::resume(&record).unwrap().unwrap();
+        journal.write(&[outcome(0, Outcome::Deleted)]).unwrap();
+        let settled = records(folder.path()).unwrap().remove(0);
+        assert_eq!(settled.open().count(), 0);
+        assert_eq!(settled.steps.len(), 1);
+    }
+}

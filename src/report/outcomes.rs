@@ -1,0 +1,193 @@
+//! What became of the steps of a sweep.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use tabled::builder::Builder;
+use tabled::settings::object::Rows;
+use tabled::settings::style::HorizontalLine;
+use tabled::settings::{Color, Modify, Padding, Style};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::table::{Look, summary_lines, wrap};
+use super::{Report, inert};
+use crate::gc::Outcome;
+use crate::gc::sealed::SealedStep;
+use crate::sweep::settle::SettledEarlier;
+use crate::sweep::{Done, SEEN_GONE};
+
+/// What a sweep did.
+#[derive(Debug, Default, Serialize)]
+pub struct Swept {
+    /// The name of the run, by which `restore` knows it; none when nothing was
+    /// begun.
+    pub run: Option<String>,
+    /// Every step, in the order of the plan.
+    pub steps: Vec<StepRow>,
+    /// What earlier runs had left in doubt.
+    pub settled: Vec<SettledEarlier>,
+}
+
+/// One step.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepRow {
+    /// The kind of the resource.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+}
+
+impl StepRow {
+    /// A step and what became of it.
+    pub fn of(step: &SealedStep, done: Done) -> Self {
+        // What was done as planned has the plan's own reason.
+        let reason = match done.outcome {
+            Outcome::Deleted if done.reason == SEEN_GONE => step.reason.clone(),
+            Outcome::Deleted | Outcome::Expired => format!("{}; {}", step.reason, done.reason),
+            _ => done.reason,
+        };
+        Self {
+            kind: step.kind.to_string(),
+            name: step.name.to_string(),
+            id: step.id.to_string(),
+            outcome: done.outcome,
+            reason,
+        }
+    }
+}
+
+impl Swept {
+    /// How many steps had each outcome, those that occur.
+    pub fn counts(&self) -> BTreeMap<Outcome, usize> {
+        let mut counts = BTreeMap::new();
+        for step in &self.steps {
+            *counts.entry(step.outcome).or_default() += 1;
+        }
+        counts
+    }
+
+    fn headline(&self) -> String {
+        if self.steps.is_empty() {
+            return "Nothing was deleted.".to_owned();
+        }
+        let counts: Vec<_> = self
+            .counts()
+            .into_iter()
+            .map(|(outcome, count)| format!("{count} {outcome}"))
+            .collect();
+        let run = self.run.as_deref().unwrap_or_default();
+        format!("{}; run {run}", counts.join(", "))
+    }
+}
+
+/// The table for people, then the summary.
+pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
+    let mut out = String::new();
+    if !swept.steps.is_empty() {
+        let longest = |text: &dyn Fn(&StepRow) -> usize| swept.steps.iter().map(text).max();
+        let kind = longest(&|step| step.kind.len()).unwrap_or(4);
+        let name = longest(&|step| inert::terminal(&step.name).width()).unwrap_or(4);
+        let name = name.clamp(4, look.width * 2 / 5);
+        let why = look.width.saturating_sub(kind + name + 15 + 4).max(16);
+        let fold = |text: &str, width: usize| wrap(&inert::terminal(text), width, "").join("\n");
+        let mut builder = Builder::default();
+        builder.push_record(["kind", "name", "outcome", "why"]);
+        for step in &swept.steps {
+            builder.push_record([
+                step.kind.clone(),
+                fold(&step.name, name),
+                step.outcome.to_string(),
+                fold(&step.reason, why),
+            ]);
+        }
+        let mut table = builder.build();
+        table.with(Style::empty().horizontals([(1, HorizontalLine::new('─'))]));
+        table.with(Padding::new(0, 1, 0, 0));
+        if look.colour {
+            table.with(Modify::new(Rows::first()).with(Color::BOLD));
+            for (row, step) in swept.steps.iter().enumerate() {
+                let colour = match step.outcome {
+                    outcome if outcome.is_failure() => Color::FG_RED,
+                    outcome if outcome.is_gone() => Color::FG_GREEN,
+                    _ => Color::FG_YELLOW,
+                };
+                table.modify((row + 1, 2), colour);
+            }
+        }
+        let lines = table.to_string();
+        for line in lines.lines() {
+            let _ = writeln!(out, "{}", line.trim_end());
+        }
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{}", inert::terminal(&swept.headline()));
+    for line in settled_lines(swept).chain(summary_lines(report)) {
+        for line in wrap(&inert::terminal(&line), look.width, "  ") {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    out
+}
+
+/// The same as Markdown.
+pub fn markdown(report: &Report, swept: &Swept) -> String {
+    let mut out = format!("## {}\n\n", inert::markdown(&swept.headline()));
+    if !swept.steps.is_empty() {
+        out.push_str("| kind | name | outcome | why |\n| --- | --- | --- | --- |\n");
+        for step in &swept.steps {
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} |",
+                inert::markdown(&step.kind),
+                inert::markdown(&step.name),
+                step.outcome,
+                inert::markdown(&step.reason),
+            );
+        }
+        out.push('\n');
+    }
+    for line in settled_lines(swept).chain(summary_lines(report)) {
+        let _ = writeln!(out, "- {}", inert::markdown(&line));
+    }
+    out
+}
+
+/// One line for each step.
+///
+/// # Errors
+///
+/// Never for a writer in memory; the crate's signature says it may.
+pub fn csv(swept: &Swept) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["kind", "name", "id", "outcome", "reason"])?;
+    for step in &swept.steps {
+        writer.write_record([
+            inert::cell(&step.kind).as_str(),
+            &inert::cell(&step.name),
+            &inert::cell(&step.id),
+            step.outcome.name(),
+            &inert::cell(&step.reason),
+        ])?;
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(csv::IntoInnerError::into_error)
+        .map_err(csv::Error::from)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn settled_lines(swept: &Swept) -> impl Iterator<Item = String> {
+    swept.settled.iter().map(|one| {
+        format!(
+            "Run {} had left {} {} in doubt: {} ({})",
+            one.run, one.kind, one.name, one.outcome, one.reason
+        )
+    })
+}

@@ -1,0 +1,462 @@
+//! Sweep: carries out a plan, and may only do less. Every step is read again,
+//! written down, deleted by id, looked for, and written down again.
+//!
+//! Steps are grouped into lanes that need not wait for each other: one for
+//! each provider, and one for each place whose provider carries out one
+//! deletion at a time. Within a lane kinds go in their order, and a step waits
+//! for those that have to be gone before it.
+
+mod archive;
+pub(crate) mod confirm;
+mod send;
+pub mod settle;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures::future::join_all;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::evidence::Step;
+use crate::gc::Outcome;
+use crate::gc::outcome::{Recheck, recheck};
+use crate::gc::sealed::SealedStep;
+use crate::gc::verdict::Verdict;
+use crate::journal::{Copy, Entry, Journal, JournalError, Written};
+use crate::kinds::{self, Kind};
+use crate::model::{Api, Place, ResourceId};
+use crate::policy::Action;
+use crate::survey::{Findings, Survey};
+use crate::wire::Client;
+
+/// How often a step is tried whose answer was lost.
+const TRIES: u32 = 3;
+
+/// How long a branch lives on that gets an expiry instead of being deleted: a
+/// day in which anybody can lift it.
+const EXPIRY: TimeDelta = TimeDelta::hours(24);
+
+/// How long what is under way may take after the run's deadline.
+const FINISHING: Duration = Duration::from_mins(1);
+
+/// Why a step counts as done whose request was simply accepted.
+pub const SEEN_GONE: &str = "a reading shows that it is gone";
+
+/// Somebody's wish that no more steps are begun.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Begin no more steps.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was asked for.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What became of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+}
+
+/// A plan that is carried out.
+pub struct Sweep<'a, 'p> {
+    survey: &'a Survey<'p>,
+    /// The same way to the providers, with time to finish what is under way.
+    finishing: Client,
+    steps: &'a [SealedStep],
+    ids: Vec<ResourceId>,
+    reread_after: Duration,
+    journal: Mutex<Journal>,
+    stop: Stop,
+    done: Mutex<Vec<Option<Done>>>,
+    /// What resources hold, kept once however often their step is tried.
+    kept: Mutex<BTreeMap<usize, Value>>,
+    /// Why the journal could not be written: then nothing more is sent.
+    broken: Mutex<Option<JournalError>>,
+}
+
+/// Steps that wait for nothing outside of their lane.
+struct Lane<'p> {
+    pending: Vec<usize>,
+    tries: BTreeMap<usize, u32>,
+    /// What the next steps rest on.
+    view: Option<Findings<'p>>,
+    /// Whether something happened that the view does not know.
+    outdated: bool,
+}
+
+impl<'a, 'p> Sweep<'a, 'p> {
+    /// A sweep of these steps, each with what it is about.
+    pub fn new(
+        survey: &'a Survey<'p>,
+        steps: &'a [SealedStep],
+        ids: Vec<ResourceId>,
+        reread_after: Duration,
+        journal: Journal,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            survey,
+            finishing: survey.client.until(survey.client.deadline() + FINISHING),
+            steps,
+            done: Mutex::new(vec![None; steps.len()]),
+            kept: Mutex::default(),
+            ids,
+            reread_after,
+            journal: Mutex::new(journal),
+            stop,
+            broken: Mutex::new(None),
+        }
+    }
+
+    /// Carries the plan out.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be written. Nothing was sent after that.
+    pub async fn run(self, first: &Findings<'p>) -> Result<Vec<Done>, JournalError> {
+        let mut lanes: BTreeMap<(Api, Option<Arc<Place>>), Vec<usize>> = BTreeMap::new();
+        for (step, id) in self.ids.iter().enumerate() {
+            let place = id.kind.0.serial.then(|| id.place.clone());
+            lanes.entry((id.kind.0.api, place)).or_default().push(step);
+        }
+        join_all(lanes.into_values().map(|pending| {
+            let lane = Lane {
+                pending,
+                tries: BTreeMap::new(),
+                view: None,
+                outdated: false,
+            };
+            self.lane(lane, first)
+        }))
+        .await;
+        let broken = self.broken.into_inner();
+        if let Some(error) = broken.unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        let done = self.done.into_inner();
+        let done = done.unwrap_or_else(PoisonError::into_inner);
+        let never = || Done {
+            outcome: Outcome::Deferred,
+            reason: "it was not reached".to_owned(),
+        };
+        Ok(done
+            .into_iter()
+            .map(|one| one.unwrap_or_else(never))
+            .collect())
+    }
+
+    async fn lane(&self, mut lane: Lane<'p>, first: &Findings<'p>) {
+        loop {
+            self.block(&mut lane);
+            if lane.pending.is_empty() {
+                return;
+            }
+            if let Some(why) = self.halt(&lane) {
+                for step in std::mem::take(&mut lane.pending) {
+                    self.settle(step, Outcome::Deferred, why.clone());
+                }
+                return;
+            }
+            let view = match lane.view.take() {
+                Some(view) if !lane.outdated && view.since.elapsed() < self.reread_after => view,
+                older => {
+                    let of = lane.pending.iter().map(|&step| self.ids[step].clone());
+                    let of: Vec<_> = of.collect();
+                    let before = older.as_ref().unwrap_or(first);
+                    lane.outdated = false;
+                    self.survey.again(before, &of, &self.not_deleted()).await
+                }
+            };
+            // What is wanted again, or gone, is so whatever it waits for.
+            let all = lane.pending.clone();
+            self.recheck(&mut lane, &view, &all, false);
+            self.block(&mut lane);
+            let ready = self.ready(&lane);
+            let volley = self.recheck(&mut lane, &view, &ready, true);
+            let (volley, unkept) = self.keep(volley).await;
+            for (step, why) in unkept {
+                let settled = Settled::Done(Outcome::FailedForNow, why);
+                self.judge(&mut lane, step, settled);
+            }
+            for (step, settled) in self.volley(&view, volley).await {
+                self.judge(&mut lane, step, settled);
+            }
+            lane.view = Some(view);
+        }
+    }
+
+    /// Settles what waits for a step that is over and not gone.
+    fn block(&self, lane: &mut Lane<'_>) {
+        loop {
+            let blocked = lane.pending.iter().copied().find_map(|step| {
+                let after = self.steps[step].after.iter().copied();
+                let stuck = after.into_iter().find(|&other| {
+                    self.outcome(other)
+                        .is_some_and(|outcome| !outcome.is_gone())
+                })?;
+                Some((step, stuck))
+            });
+            let Some((step, stuck)) = blocked else { return };
+            lane.pending.retain(|one| *one != step);
+            let outcome = self
+                .outcome(stuck)
+                .map_or("", Outcome::name)
+                .replace('_', " ");
+            let reason = format!("waits for {}, which was {outcome}", self.ids[stuck]);
+            self.settle(step, Outcome::Deferred, reason);
+        }
+    }
+
+    /// Why no more steps are begun, if so.
+    fn halt(&self, lane: &Lane<'_>) -> Option<String> {
+        if self.is_broken() {
+            return Some("the journal cannot be written".to_owned());
+        }
+        if self.stop.is_set() {
+            return Some("the run was interrupted".to_owned());
+        }
+        let left = self.left();
+        if left.is_zero() {
+            return Some("the run's deadline is over; raise --deadline".to_owned());
+        }
+        let api = self.ids[*lane.pending.first()?].kind.0.api;
+        let wait = self.survey.client.wait(api);
+        (wait >= left).then(|| {
+            format!(
+                "the quota is used up for another {}s, longer than the deadline allows",
+                wait.as_secs()
+            )
+        })
+    }
+
+    /// The time until the deadline.
+    fn left(&self) -> Duration {
+        let deadline = self.survey.client.deadline();
+        deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// The pending steps of the first kind in order whose predecessors are gone;
+    /// one at a time where the provider wants that.
+    fn ready(&self, lane: &Lane<'_>) -> Vec<usize> {
+        let order = |step: usize| {
+            let kinds = self.survey.law.kinds.iter();
+            kinds
+                .take_while(|kind| **kind != self.ids[step].kind)
+                .count()
+        };
+        let first = lane.pending.iter().map(|&step| order(step)).min();
+        let of_kind = lane.pending.iter().copied();
+        let of_kind: Vec<usize> = of_kind.filter(|&step| Some(order(step)) == first).collect();
+        let pending: BTreeSet<usize> = lane.pending.iter().copied().collect();
+        let free = |step: &usize| {
+            self.steps[*step]
+                .after
+                .iter()
+                .all(|one| !pending.contains(one))
+        };
+        let mut ready: Vec<usize> = of_kind.iter().copied().filter(free).collect();
+        // Steps of an altered order may wait for each other: the provider decides.
+        if ready.is_empty() {
+            ready = of_kind;
+        }
+        let serial = ready
+            .first()
+            .is_some_and(|&step| self.ids[step].kind.0.serial);
+        if serial {
+            ready.truncate(1);
+        }
+        ready
+    }
+
+    /// What was tried in this run and is still there.
+    fn not_deleted(&self) -> BTreeMap<ResourceId, Arc<str>> {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let stays = self.ids.iter().zip(&*done).filter_map(|(id, done)| {
+            let done = done.as_ref()?;
+            let stays = done.outcome.is_failure()
+                || matches!(done.outcome, Outcome::Deferred | Outcome::Expired);
+            stays.then(|| (id.clone(), Arc::from(done.reason.as_str())))
+        });
+        stays.collect()
+    }
+
+    /// Settles what the view does not let go, and gives the rest. What the view
+    /// does not tell ends only when it is `due`.
+    fn recheck(
+        &self,
+        lane: &mut Lane<'_>,
+        view: &Findings<'_>,
+        steps: &[usize],
+        due: bool,
+    ) -> Vec<usize> {
+        let not_deleted = self.not_deleted();
+        let mut volley = Vec::new();
+        let mut settled = Vec::new();
+        for &step in steps {
+            let id = &self.ids[step];
+            let found = view.find(id);
+            let unreadable = view
+                .gap(id.kind, &id.place)
+                .or_else(|| view.roots.gap().map(|(_, why)| why.to_string()));
+            let verdict = match unreadable {
+                Some(why) => Recheck::Unknown(why),
+                None => recheck(&self.steps[step], found),
+            };
+            let by_failed = found.is_some_and(|(_, judgement)| {
+                matches!(&judgement.verdict, Verdict::InUse(user)
+                    if not_deleted.keys().any(|id| id.kind.name() == user.kind && id.name == user.name))
+            });
+            match verdict {
+                Recheck::Go => volley.push(step),
+                Recheck::Gone => settled.push((
+                    step,
+                    Outcome::AlreadyGone,
+                    "a complete listing does not show it any more".to_owned(),
+                )),
+                Recheck::Spared(why) if by_failed => settled.push((step, Outcome::Deferred, why)),
+                Recheck::Spared(why) => settled.push((step, Outcome::Spared, why)),
+                Recheck::Unknown(_) if !due => {}
+                Recheck::Unknown(why) => {
+                    let why = format!("it could not be read again: {why}");
+                    let outcome = if self.halt(lane).is_some() {
+                        Outcome::Deferred
+                    } else {
+                        Outcome::FailedForNow
+                    };
+                    settled.push((step, outcome, why));
+                }
+            }
+        }
+        for (step, outcome, why) in settled {
+            lane.pending.retain(|one| *one != step);
+            self.settle(step, outcome, why);
+        }
+        volley
+    }
+
+    /// What a step's request came to, and whether that ends the step.
+    fn judge(&self, lane: &mut Lane<'_>, step: usize, sent: Settled) {
+        let tries = lane.tries.entry(step).or_default();
+        let (outcome, reason) = match sent {
+            Settled::Done(outcome, reason) => (outcome, reason),
+            Settled::Waits { reason, counts } => {
+                *tries += u32::from(counts);
+                if *tries < TRIES {
+                    self.note(step, Outcome::Deferred, &reason);
+                    lane.outdated = true;
+                    return;
+                }
+                (Outcome::FailedForNow, reason)
+            }
+        };
+        lane.pending.retain(|one| *one != step);
+        // What fails stays, and with it all that it uses.
+        lane.outdated |= !outcome.is_gone();
+        self.settle(step, outcome, reason);
+    }
+
+    fn outcome(&self, step: usize) -> Option<Outcome> {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.get(step)?.as_ref().map(|done| done.outcome)
+    }
+
+    /// Writes an outcome down.
+    fn settle(&self, step: usize, outcome: Outcome, reason: String) {
+        self.note(step, outcome, &reason);
+        self.survey.observer.step(Step::Settled {
+            kind: self.ids[step].kind.name(),
+            outcome: outcome.name(),
+        });
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = done.get_mut(step) {
+            *slot = Some(Done { outcome, reason });
+        }
+    }
+
+    fn note(&self, step: usize, outcome: Outcome, reason: &str) {
+        let at = self.survey.client.clock().now();
+        let reason = reason.to_owned();
+        self.write(&[Entry::Outcome {
+            step,
+            at,
+            outcome,
+            reason,
+        }]);
+    }
+
+    /// Writes to the journal; whether it is on disk.
+    fn write(&self, entries: &[Entry]) -> bool {
+        if self.is_broken() {
+            return false;
+        }
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let Err(error) = journal.write(entries) else {
+            return true;
+        };
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get_or_insert(error);
+        false
+    }
+
+    fn is_broken(&self) -> bool {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.is_some()
+    }
+
+    /// The intents of a volley, each with all that is known of its resource.
+    fn intents(&self, view: &Findings<'_>, volley: &[(usize, Option<Value>)]) -> Vec<Entry> {
+        let at = self.survey.client.clock().now();
+        let intent = |(step, held): &(usize, Option<Value>)| {
+            let id = &self.ids[*step];
+            let host = self.survey.client.host(id.kind.0.api).unwrap_or_default();
+            let mut copy = view
+                .find(id)
+                .map_or_else(Copy::default, |(resource, _)| Copy::of(resource));
+            copy.uses = view.uses(id);
+            copy.held.clone_from(held);
+            Entry::Intent {
+                step: *step,
+                at,
+                action: self.action(*step),
+                resource: Written::of(id, host),
+                copy: Box::new(copy),
+            }
+        };
+        volley.iter().map(intent).collect()
+    }
+
+    fn kind(&self, step: usize) -> Option<&'static dyn Kind> {
+        kinds::by_name(self.ids[step].kind.name())
+    }
+
+    fn action(&self, step: usize) -> Action {
+        self.steps[step].action
+    }
+}
+
+/// What a request came to.
+enum Settled {
+    /// The step is over.
+    Done(Outcome, String),
+    /// It had no effect, and may be tried again.
+    Waits {
+        /// Why.
+        reason: String,
+        /// Whether it counts as a try.
+        counts: bool,
+    },
+}

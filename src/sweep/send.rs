@@ -1,0 +1,239 @@
+//! Sends the requests of a volley, and settles each by what a reading shows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ::http::{Method, Response, StatusCode};
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::confirm::Seen;
+use super::{EXPIRY, SEEN_GONE, Settled, Sweep};
+use crate::call::Call;
+use crate::gc::Outcome;
+use crate::kinds::{Kind, Refusal};
+use crate::model::{Place, ResourceId};
+use crate::policy::Action;
+use crate::survey::Findings;
+use crate::wire::{ApiError, Failure, Written, error};
+
+/// Requests that are under way at the same time.
+const TOGETHER: usize = 40;
+
+/// What a request was answered.
+#[derive(Clone)]
+enum Answer {
+    /// It was accepted.
+    Accepted,
+    /// There is nothing of that id.
+    NotThere(String),
+    /// It was refused.
+    Refused(Outcome, String),
+    /// It was sent, and nobody knows.
+    Lost(String),
+    /// It surely had no effect.
+    NotSent(ApiError),
+}
+
+impl Sweep<'_, '_> {
+    /// Writes the intents down, sends the requests, and settles what was sent.
+    pub(super) async fn volley(
+        &self,
+        view: &Findings<'_>,
+        volley: Vec<(usize, Option<Value>)>,
+    ) -> Vec<(usize, Settled)> {
+        if volley.is_empty() || !self.write(&self.intents(view, &volley)) {
+            return Vec::new();
+        }
+        let volley: Vec<usize> = volley.into_iter().map(|(step, _)| step).collect();
+        let answers = self.send(&volley, view.since + self.reread_after).await;
+        let to_look_for: Vec<(usize, bool)> = answers
+            .iter()
+            .filter_map(|(step, answer)| match answer {
+                Answer::Accepted => Some((*step, true)),
+                Answer::NotThere(_) | Answer::Lost(_) => Some((*step, false)),
+                Answer::Refused(..) | Answer::NotSent(_) => None,
+            })
+            .collect();
+        let mut seen = self.look_for(&to_look_for).await;
+        let settled = answers.into_iter().map(|(step, answer)| {
+            let seen = seen.remove(&step);
+            (step, settled(self.action(step), answer, seen))
+        });
+        settled.collect()
+    }
+
+    /// Sends all requests of a volley, as many together as the API allows, none
+    /// later than a time.
+    async fn send(&self, volley: &[usize], not_after: Instant) -> Vec<(usize, Answer)> {
+        let mut by_place: BTreeMap<(bool, &Arc<Place>), Vec<usize>> = BTreeMap::new();
+        for &step in volley {
+            let deletes = self.action(step) == Action::Delete;
+            let place = &self.ids[step].place;
+            by_place.entry((deletes, place)).or_default().push(step);
+        }
+        let mut batches = Vec::new();
+        for ((deletes, _), steps) in by_place {
+            let kind = steps.first().and_then(|&step| self.kind(step));
+            let most = kind.filter(|_| deletes).map_or(1, Kind::most_together);
+            batches.extend(steps.chunks(most.max(1)).map(<[usize]>::to_vec));
+        }
+        let answers = stream::iter(batches)
+            .map(|batch| self.send_together(batch, not_after))
+            .buffer_unordered(TOGETHER)
+            .collect::<Vec<_>>()
+            .await;
+        answers.into_iter().flatten().collect()
+    }
+
+    /// Sends a batch in one request; one by one when it is refused.
+    async fn send_together(&self, batch: Vec<usize>, not_after: Instant) -> Vec<(usize, Answer)> {
+        if batch.len() > 1
+            && let Some(kind) = self.kind(batch[0])
+        {
+            let ids: Vec<&ResourceId> = batch.iter().map(|&step| &self.ids[step]).collect();
+            if let Some(call) = kind.delete_together(&ids) {
+                let answer = self.send_one(batch[0], &call, not_after).await;
+                if !matches!(answer, Answer::Refused(..) | Answer::NotThere(_)) {
+                    return batch
+                        .into_iter()
+                        .map(|step| (step, answer.clone()))
+                        .collect();
+                }
+            }
+        }
+        let mut answers = Vec::new();
+        for step in batch {
+            let answer = match self.call(step) {
+                Some(call) => self.send_one(step, &call, not_after).await,
+                None => Answer::Refused(
+                    Outcome::FailedForGood,
+                    "this cannot be done to its kind".to_owned(),
+                ),
+            };
+            answers.push((step, answer));
+        }
+        answers
+    }
+
+    fn call(&self, step: usize) -> Option<Call> {
+        let (kind, id) = (self.kind(step)?, &self.ids[step]);
+        match self.action(step) {
+            Action::Delete => Some(kind.delete(id)),
+            Action::Expire => kind.expire(id, self.survey.client.clock().now() + EXPIRY),
+            Action::Report => None,
+        }
+    }
+
+    async fn send_one(&self, step: usize, call: &Call, not_after: Instant) -> Answer {
+        if self.stop.is_set() {
+            let error = self.survey.client.error(&call.into(), Failure::Deadline);
+            return Answer::NotSent(error);
+        }
+        match self.survey.client.write(call, not_after).await {
+            Written::NotSent(error) => Answer::NotSent(error),
+            Written::Lost(error) => Answer::Lost(error.to_string()),
+            Written::Answered(response) => self.answer(step, call, &response),
+        }
+    }
+
+    fn answer(&self, step: usize, call: &Call, response: &Response<Bytes>) -> Answer {
+        let status = response.status();
+        if status == StatusCode::NO_CONTENT && call.method == Method::DELETE {
+            return Answer::NotThere("the provider says that it is not there".to_owned());
+        }
+        if status.is_success() {
+            return error::denial(call.api, response).map_or(Answer::Accepted, |said| {
+                let why = format!("answered {status} with a failure inside: {said}");
+                Answer::Refused(Outcome::FailedForNow, why)
+            });
+        }
+        let failure = error::refusal(call.api, response);
+        let error = self.survey.client.error(&call.into(), failure);
+        if status == StatusCode::LOCKED {
+            // Another operation was under way, so this one was not begun.
+            return Answer::NotSent(error);
+        }
+        let said = error.to_string();
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => Answer::NotThere(said),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let needs = self.ids[step].kind.0.write_permission;
+                Answer::Refused(Outcome::FailedForGood, format!("{said}; it needs {needs}"))
+            }
+            StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT => {
+                Answer::Refused(Outcome::FailedForNow, said)
+            }
+            status if status.is_server_error() => Answer::Lost(said),
+            status => {
+                let kind = self.kind(step);
+                match kind.map(|kind| kind.refusal(status, response.body())) {
+                    Some(Refusal::Blocked(hint)) => {
+                        Answer::Refused(Outcome::Deferred, format!("{hint} ({said})"))
+                    }
+                    Some(Refusal::Final(Some(hint))) => {
+                        Answer::Refused(Outcome::FailedForGood, format!("{hint} ({said})"))
+                    }
+                    Some(Refusal::Final(None)) | None => {
+                        Answer::Refused(Outcome::FailedForGood, said)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What an answer and the reading after it come to.
+fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
+    let done = |outcome, reason: &str| Settled::Done(outcome, reason.to_owned());
+    // What was to expire and is gone went by itself.
+    let gone = match action {
+        Action::Delete => Outcome::Deleted,
+        Action::Expire | Action::Report => Outcome::AlreadyGone,
+    };
+    match (answer, seen) {
+        (Answer::Refused(outcome, why), _) => Settled::Done(outcome, why),
+        (Answer::NotSent(error), _) => Settled::Waits {
+            counts: !matches!(error.failure, Failure::Throttled { .. } | Failure::Deadline),
+            reason: error.to_string(),
+        },
+        (Answer::Accepted, Some(Seen::Gone)) => done(gone, SEEN_GONE),
+        (Answer::Accepted, Some(Seen::Expires)) => {
+            done(Outcome::Expired, "it goes by itself within a day")
+        }
+        (Answer::Accepted, Some(Seen::There)) => done(
+            Outcome::FailedForNow,
+            "the provider accepted it, and a reading still shows it as it was",
+        ),
+        (Answer::Accepted, Some(Seen::Unreadable(why))) => Settled::Done(
+            Outcome::InDoubt,
+            format!("the provider accepted it, and it could not be looked for: {why}"),
+        ),
+        (Answer::NotThere(_), Some(Seen::Gone)) => done(
+            Outcome::AlreadyGone,
+            "the provider and a reading agree that it is gone",
+        ),
+        (Answer::NotThere(said), Some(Seen::There | Seen::Expires)) => Settled::Waits {
+            reason: format!("{said}; yet a reading shows it"),
+            counts: true,
+        },
+        (Answer::Lost(why), Some(Seen::Gone)) => Settled::Done(gone, format!("{why}; {SEEN_GONE}")),
+        (Answer::Lost(why), Some(Seen::Expires)) => Settled::Done(
+            Outcome::Expired,
+            format!("{why}; a reading shows its expiry"),
+        ),
+        (Answer::Lost(why), Some(Seen::There)) => Settled::Waits {
+            reason: format!("{why}; a reading shows that it had no effect"),
+            counts: true,
+        },
+        (Answer::NotThere(said) | Answer::Lost(said), Some(Seen::Unreadable(why))) => {
+            Settled::Done(
+                Outcome::InDoubt,
+                format!("{said}; and it could not be looked for: {why}"),
+            )
+        }
+        (_, None) => done(Outcome::InDoubt, "it was not looked for"),
+    }
+}

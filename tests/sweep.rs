@@ -1,0 +1,957 @@
+//! `preview-gc sweep` as its user runs it, against the stand-in over HTTP: what
+//! is gone afterwards is judged by the stand-in's own state and request log.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test that fails should say where"
+)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use preview_gc::kinds;
+use serde_json::{Value, json};
+use support::{Server, report};
+
+const T0: &str = "2026-04-01T00:00:00Z";
+const NOW: &str = "2026-05-01T00:00:00Z";
+
+const POLICY: &str = r#"
+[[rule]]
+id = "workers"
+kind = "worker"
+name = "app-pr-{pr}"
+dead-when = "closed"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-{any:a-z0-9}"
+dead-when = "closed"
+[[rule]]
+id = "records"
+kind = "dns_record"
+name = "app-pr-{pr}.acme.example"
+dead-when = "closed"
+[[rule]]
+id = "branches"
+kind = "neon_branch"
+name = ["pr-{pr}", "pr-{pr}-{any}"]
+dead-when = "closed"
+"#;
+
+fn worker(name: &str, bindings: Value) -> Value {
+    json!({"kind": "worker", "name": name, "created_at": T0, "updated_at": T0, "attributes": {"bindings": bindings}})
+}
+
+fn namespace(name: &str) -> Value {
+    json!({"kind": "kv_namespace", "name": name})
+}
+
+fn record(name: &str) -> Value {
+    json!({"kind": "dns_record", "name": name, "created_at": T0, "updated_at": T0,
+        "attributes": {"type": "CNAME", "content": "acme.example", "proxied": true, "comment": "kept", "ttl": 1}})
+}
+
+fn branch(name: &str, parent: &str) -> Value {
+    json!({"kind": "neon_branch", "name": name, "created_at": T0, "updated_at": T0, "attributes": {"parent": parent}})
+}
+
+/// Everything of pull requests 1 (closed) and 2 (open).
+fn resources() -> Vec<Value> {
+    vec![
+        worker(
+            "app-pr-1",
+            json!([{"type": "kv_namespace", "name": "KV", "target": "app-pr-1-cache"}]),
+        ),
+        worker("app-pr-2", json!([])),
+        namespace("app-pr-1-cache"),
+        namespace("app-pr-2-cache"),
+        record("app-pr-1.acme.example"),
+        record("app-pr-2.acme.example"),
+        branch("pr-1", "main"),
+        branch("pr-1-child", "pr-1"),
+        branch("pr-2", "main"),
+    ]
+}
+
+fn world(resources: &[Value]) -> Value {
+    let pull_requests: Vec<_> = (1..=60)
+        .map(|number| {
+            let open = number == 2;
+            json!({"number": number, "state": if open { "open" } else { "closed" }, "head_ref": format!("b{number}"),
+                "head_repo": "acme/shop", "created_at": "2026-03-01T00:00:00Z", "updated_at": T0,
+                "closed_at": if open { Value::Null } else { json!(T0) }})
+        })
+        .collect();
+    let main = json!({"kind": "neon_branch", "name": "main", "created_at": T0, "attributes": {"default": true}});
+    let resources: Vec<_> = std::iter::once(&main).chain(resources).collect();
+    json!({"repository": "acme/shop", "now": NOW, "git_branches": ["main"], "zones": [{"name": "acme.example"}],
+        "pull_requests": pull_requests, "resources": resources})
+}
+
+/// A stand-in with a policy and a folder for journals.
+struct Stage {
+    folder: tempfile::TempDir,
+    server: Server,
+    policy: PathBuf,
+}
+
+impl Stage {
+    fn new(world: &Value, policy: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, rules) = (folder.path().join("w.json"), folder.path().join("p.toml"));
+        std::fs::write(&file, world.to_string()).unwrap();
+        std::fs::write(&rules, policy).unwrap();
+        Self {
+            server: Server::start(&["--world", &file.display().to_string()]),
+            policy: rules,
+            folder,
+        }
+    }
+
+    fn of_case(path: &Path) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            server: Server::start(&["--world", &path.display().to_string()]),
+            policy: path.with_extension("toml"),
+        }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        let mut command = self.server.program();
+        command.args(arguments).args(["-q", "--format", "json"]);
+        command.arg("--journal").arg(self.folder.path());
+        if arguments[0] != "restore" {
+            command.arg("--policies").arg(&self.policy);
+        }
+        command.output().unwrap()
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Value, i32) {
+        report(&self.output(arguments))
+    }
+
+    fn sweep(&self) -> (Value, i32) {
+        self.run(&["sweep", "--yes"])
+    }
+
+    /// Kinds and names of what exists; of records with their type.
+    fn state(&self) -> BTreeSet<(String, String)> {
+        let state = self.server.door("GET", "state", "");
+        let resources = state["resources"].as_array().unwrap().clone();
+        let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+        resources
+            .iter()
+            .map(|one| {
+                let name = text(one, "name");
+                match one["attributes"]["type"].as_str() {
+                    Some(sort) => (text(one, "kind"), format!("{name} {sort}")),
+                    None => (text(one, "kind"), name),
+                }
+            })
+            .collect()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let named = |other: &str| other.split(' ').next() == Some(name);
+        self.state().iter().any(|(_, other)| named(other))
+    }
+
+    /// Methods, paths and statuses of the writing requests, in their order.
+    fn writes(&self) -> Vec<(String, String, u64)> {
+        let log = self.server.door("GET", "requests", "");
+        let writes = log.as_array().unwrap().iter();
+        writes
+            .filter(|one| {
+                one["method"] != "GET" && !one["path"].as_str().unwrap().contains("graphql")
+            })
+            .map(|one| {
+                let text = |key: &str| one[key].as_str().unwrap().to_owned();
+                (
+                    text("method"),
+                    text("path"),
+                    one["status"].as_u64().unwrap_or(0),
+                )
+            })
+            .collect()
+    }
+
+    fn fault(&self, faults: &Value) {
+        self.server.door("POST", "faults", &faults.to_string());
+    }
+
+    /// All journals as they are on disk.
+    fn journal_text(&self) -> String {
+        let mut text = String::new();
+        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "jsonl") {
+                text += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+        text
+    }
+
+    /// All journals, line by line; a torn line at the end is none.
+    fn journal(&self) -> Vec<Value> {
+        let text = self.journal_text();
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines.collect()
+    }
+}
+
+/// Outcomes by name.
+fn outcomes(report: &Value) -> BTreeMap<String, String> {
+    let steps = report["steps"].as_array().unwrap().iter();
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+    steps
+        .map(|one| (text(one, "name"), text(one, "outcome")))
+        .collect()
+}
+
+fn reason(report: &Value, name: &str) -> String {
+    let steps = report["steps"].as_array().unwrap();
+    let step = steps.iter().find(|one| one["name"] == name).unwrap();
+    step["reason"].as_str().unwrap().to_owned()
+}
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases");
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect()
+}
+
+#[test]
+fn after_a_sweep_exactly_what_is_to_be_kept_is_there() {
+    let scanned: Vec<_> = kinds::vocabulary().iter().map(|kind| kind.name()).collect();
+    for path in cases() {
+        let name = path.display().to_string();
+        let case: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let stage = Stage::of_case(&path);
+        let before = stage.state();
+        let (swept, code) = stage.sweep();
+        assert!(code == 0 || code == 5, "{name}: {code}");
+        let after = stage.state();
+        let stays: BTreeSet<String> = outcomes(&swept)
+            .into_iter()
+            .filter(|(_, outcome)| outcome != "deleted")
+            .map(|(name, _)| name)
+            .collect();
+        for expect in case["expect"].as_array().unwrap() {
+            let text = |key: &str| expect[key].as_str().unwrap().to_owned();
+            let mut key = (text("kind"), text("name"));
+            let managed = key.0 == "dns_record"
+                && swept["resources"].as_array().unwrap().iter().any(|one| {
+                    one["name"] == key.1.as_str()
+                        && one["reason"].as_str().unwrap().contains("managed")
+                });
+            let stays = stays.contains(&key.1);
+            if let Some(sort) = expect["type"].as_str() {
+                key.1 = format!("{} {sort}", key.1);
+            }
+            let deletable = scanned.contains(&key.0.as_str()) && !managed;
+            let dead = expect["verdict"] == "orphan";
+            if dead && deletable && !stays {
+                assert!(!after.contains(&key), "{name}: {key:?} is still there");
+            } else if before.contains(&key) && !managed {
+                assert!(after.contains(&key), "{name}: {key:?} is gone");
+            }
+        }
+        let begun: BTreeMap<String, usize> = stage
+            .writes()
+            .iter()
+            .enumerate()
+            .map(|(at, (_, path, _))| (path.rsplit('/').next().unwrap().to_owned(), at))
+            .collect();
+        for pair in case["ordering"].as_array().into_iter().flatten() {
+            let at = |which: &str| begun.get(pair[which]["name"].as_str().unwrap());
+            if let (Some(first), Some(then)) = (at("first"), at("then")) {
+                assert!(first < then, "{name}: {pair}");
+            }
+        }
+        let writes = stage.writes().len();
+        let (again, _) = stage.sweep();
+        let deleted = outcomes(&again)
+            .into_values()
+            .filter(|one| one == "deleted");
+        assert_eq!(deleted.count(), 0, "{name}: {again}");
+        assert!(stage.writes().len() <= writes + stays.len(), "{name}");
+        assert_eq!(stage.state(), after, "{name}");
+    }
+}
+
+#[test]
+fn a_sweep_deletes_what_is_dead_in_the_order_of_use_and_says_so() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 0, "{swept}");
+    let deleted: BTreeSet<_> = outcomes(&swept).into_iter().collect();
+    let expected = [
+        "app-pr-1",
+        "app-pr-1-cache",
+        "app-pr-1.acme.example",
+        "pr-1",
+        "pr-1-child",
+    ];
+    let expected = expected.map(|name| (name.to_owned(), "deleted".to_owned()));
+    assert_eq!(deleted, BTreeSet::from(expected));
+    let kept = [
+        "app-pr-2",
+        "app-pr-2-cache",
+        "app-pr-2.acme.example",
+        "pr-2",
+        "main",
+    ];
+    for name in kept {
+        assert!(stage.has(name), "{name}");
+    }
+    let paths: Vec<_> = stage
+        .writes()
+        .into_iter()
+        .map(|(_, path, _)| path)
+        .collect();
+    let at = |part: &str| paths.iter().position(|path| path.contains(part)).unwrap();
+    assert!(at("dns_records") < at("workers/scripts"), "{paths:?}");
+    assert!(at("workers/scripts") < at("storage/kv"), "{paths:?}");
+    // The child before its parent: the stand-in refuses otherwise.
+    // Neon carries out one at a time; otherwise nothing is refused.
+    let fine = |status: u64| status == 200 || status == 423;
+    assert!(stage.writes().iter().all(|(_, _, status)| fine(*status)));
+    // The Worker never with force, the branch never hard.
+    let log = stage.server.door("GET", "requests", "").to_string();
+    assert!(!log.contains("force") && !log.contains("hard_delete"));
+}
+
+#[test]
+fn a_plan_is_carried_out_as_it_is_or_not_at_all() {
+    let mut more = resources();
+    let stage = Stage::new(&world(&more), POLICY);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    // Dry runs are the same plan, byte for byte.
+    let dry = stage.output(&["sweep", "--dry-run"]);
+    assert_eq!(dry.status.code(), Some(0));
+    let text = std::fs::read_to_string(&plan).unwrap();
+    assert_eq!(String::from_utf8_lossy(&dry.stdout), text);
+    assert!(stage.writes().is_empty());
+
+    let refused = |name: &str, text: &str, stage: &Stage, needle: &str| {
+        let file = stage.file(name);
+        std::fs::write(&file, text).unwrap();
+        let output = stage.output(&["sweep", "--plan", &file]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+        assert!(said.contains(needle), "{name}: {said}");
+        assert!(stage.writes().is_empty(), "{name}");
+    };
+    let altered = text.replace("app-pr-1-cache", "app-pr-2-cache");
+    refused("altered.json", &altered, &stage, "altered");
+    refused("none.json", "{}", &stage, "not a plan");
+    let other = Stage::new(&world(&more), POLICY);
+    refused("elsewhere.json", &text, &other, "made for");
+    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    let output = stage
+        .server
+        .program()
+        .env("PREVIEW_GC_NOW", "2026-05-02T01:00:01Z")
+        .args(["sweep", "-q", "--plan", &plan, "--policies"])
+        .arg(&stage.policy)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--plan-age"));
+    assert!(stage.writes().is_empty());
+
+    // What died after the plan was made is not in it.
+    more.push(worker("app-pr-3", json!([])));
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    for extra in more.iter().skip(resources().len()) {
+        stage.server.door("POST", "resources", &extra.to_string());
+    }
+    let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
+    assert_eq!(code, 0, "{swept}");
+    assert_eq!(outcomes(&swept).len(), 5);
+    assert!(stage.has("app-pr-3") && !stage.has("app-pr-1"));
+}
+
+#[test]
+fn rule_12_no_prompt_without_a_person() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    for variables in [&[][..], &[("CI", "true")]] {
+        let mut command = stage.server.program();
+        let output = command
+            .envs(variables.iter().copied())
+            .args(["sweep", "--policies"])
+            .arg(&stage.policy)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(7));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("--yes"));
+    }
+    assert!(stage.writes().is_empty());
+}
+
+#[test]
+fn rule_6_a_brake_stops_a_sweep_before_its_first_deletion_and_the_cap_lets_the_oldest_go() {
+    let dead: Vec<_> = (10..40)
+        .map(|n| namespace(&format!("app-pr-{n}-cache")))
+        .collect();
+    let stage = Stage::new(&world(&dead), POLICY);
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 4);
+    assert_eq!(swept["steps"], json!([]));
+    assert!(
+        swept["brakes"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("--brake-share")
+    );
+    assert!(stage.writes().is_empty());
+    let (swept, code) = stage.run(&[
+        "sweep",
+        "--yes",
+        "--brake-share",
+        "1",
+        "--max-deletions",
+        "4",
+    ]);
+    assert_eq!(code, 0);
+    let count = |outcome: &str| {
+        outcomes(&swept)
+            .into_values()
+            .filter(|one| one == outcome)
+            .count()
+    };
+    assert_eq!((count("deleted"), count("deferred")), (4, 26));
+    assert_eq!(stage.writes().len(), 4);
+}
+
+#[test]
+fn rule_7_what_changed_since_the_plan_is_spared() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    stage
+        .server
+        .door("POST", "pull_requests/1", r#"{"state": "open"}"#);
+    let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
+    assert_eq!(code, 0);
+    assert!(
+        outcomes(&swept).values().all(|one| one == "spared"),
+        "{swept}"
+    );
+    assert!(reason(&swept, "app-pr-1").contains("open"));
+    assert!(stage.writes().is_empty());
+
+    // A branch that got a child, and a Worker that was deployed again.
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    stage.server.door(
+        "POST",
+        "resources",
+        &branch("made-by-hand", "pr-1").to_string(),
+    );
+    let account = &stage
+        .server
+        .environment
+        .iter()
+        .find(|(name, _)| name == "CLOUDFLARE_ACCOUNT_ID")
+        .unwrap()
+        .1;
+    stage.server.request(
+        "DELETE",
+        &format!("client/v4/accounts/{account}/workers/scripts/app-pr-1"),
+        "",
+    );
+    stage.server.door(
+        "POST",
+        "resources",
+        &worker("app-pr-1", json!([])).to_string(),
+    );
+    let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
+    assert_eq!(code, 0, "{swept}");
+    let found = outcomes(&swept);
+    assert_eq!(found["pr-1"], "spared");
+    assert_eq!(found["pr-1-child"], "deleted");
+    assert_eq!(
+        found["app-pr-1"],
+        "spared",
+        "{}",
+        reason(&swept, "app-pr-1")
+    );
+    assert!(stage.has("app-pr-1") && stage.has("pr-1") && stage.has("made-by-hand"));
+}
+
+#[test]
+fn rule_7_what_cannot_be_read_again_is_not_deleted() {
+    for (fault, spared) in [
+        (
+            json!({"on": "cloudflare.kv_namespace", "fault": {"status": 500}}),
+            "app-pr-1-cache",
+        ),
+        (
+            json!({"on": "github.pull_requests", "fault": {"status": 500}}),
+            "app-pr-1",
+        ),
+    ] {
+        let stage = Stage::new(&world(&resources()), POLICY);
+        let plan = stage.file("plan.json");
+        stage.run(&["audit", "--out", &plan]);
+        stage.fault(&json!([fault]));
+        let (swept, code) = stage.run(&["sweep", "--plan", &plan, "--deadline", "4s"]);
+        assert!(code == 3 || code == 5, "{code}: {swept}");
+        assert!(stage.has(spared), "{fault}");
+        assert_ne!(
+            outcomes(&swept).get(spared).map(String::as_str),
+            Some("deleted")
+        );
+    }
+}
+
+#[test]
+fn rule_8_intent_and_copy_are_written_down_before_the_request() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    // The run dies with the first answer it does not get.
+    let lines = {
+        stage.sweep();
+        stage.journal()
+    };
+    let place = |entry: &str, step: u64| {
+        lines
+            .iter()
+            .position(|line| line["entry"] == entry && line["step"] == step)
+            .unwrap()
+    };
+    for step in 0..5 {
+        assert!(place("intent", step) < place("outcome", step));
+    }
+    let record = lines
+        .iter()
+        .find(|line| line["resource"]["kind"] == "dns_record")
+        .unwrap();
+    assert_eq!(record["copy"]["original"]["content"], "acme.example");
+    assert_eq!(record["copy"]["original"]["comment"], "kept");
+    assert!(
+        record["resource"]["host"]
+            .as_str()
+            .unwrap()
+            .starts_with("127.0.0.1")
+    );
+
+    // Without a journal nothing is sent.
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let blocked = stage.file("p.toml");
+    let output = stage
+        .server
+        .program()
+        .args(["sweep", "--yes", "--journal", &blocked, "--policies"])
+        .arg(&stage.policy)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stage.writes().is_empty());
+}
+
+#[test]
+fn rule_9_gone_means_looked_and_not_found() {
+    let delete = |path: &str, fault: Value, times: u64| json!([{"on": {"method": "DELETE", "path": path}, "times": times, "fault": fault}]);
+    for (what, faults, outcome, code) in [
+        // An answer that says not found where a reading still shows it.
+        (
+            "app-pr-1",
+            delete("scripts/app-pr-1", json!({"status": 404}), 9),
+            "failed_for_now",
+            5,
+        ),
+        // A success that did nothing.
+        (
+            "app-pr-1-cache",
+            delete(
+                "storage/kv",
+                json!({"status": 200, "body": {"success": true, "result": null, "errors": [], "messages": []}}),
+                9,
+            ),
+            "failed_for_now",
+            5,
+        ),
+        // A failure inside a success.
+        (
+            "app-pr-1-cache",
+            delete(
+                "storage/kv",
+                json!({"status": 200, "body": {"success": false, "result": null, "errors": [{"code": 10000, "message": "no"}], "messages": []}}),
+                9,
+            ),
+            "failed_for_now",
+            5,
+        ),
+        (
+            "app-pr-1",
+            delete("scripts/app-pr-1", json!({"status": 403}), 9),
+            "failed_for_good",
+            5,
+        ),
+        // Lost answers are settled by reading, and then it is tried again.
+        (
+            "app-pr-1",
+            delete("scripts/app-pr-1", json!({"status": 502}), 1),
+            "deleted",
+            0,
+        ),
+        (
+            "app-pr-1-cache",
+            delete("storage/kv", json!("reset"), 1),
+            "deleted",
+            0,
+        ),
+        (
+            "pr-1-child",
+            delete("branches/", json!({"status": 503}), 2),
+            "deleted",
+            0,
+        ),
+    ] {
+        let stage = Stage::new(&world(&resources()), POLICY);
+        stage.fault(&faults);
+        let (swept, exit) = stage.sweep();
+        assert_eq!(
+            outcomes(&swept)[what],
+            outcome,
+            "{faults}: {}",
+            reason(&swept, what)
+        );
+        assert_eq!(exit, code, "{faults}");
+        assert_eq!(stage.has(what), outcome != "deleted", "{faults}");
+    }
+}
+
+#[test]
+fn rule_10_a_failed_step_defers_what_depends_on_it_and_nothing_else() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    stage.fault(&json!([
+        {"on": {"method": "DELETE", "path": "scripts/app-pr-1"}, "fault": {"status": 403}},
+        {"on": {"method": "DELETE", "path": "branches/"}, "times": 4, "fault": {"status": 422, "body": {"code": "", "message": "no"}}},
+    ]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 5);
+    let found = outcomes(&swept);
+    assert_eq!(found["app-pr-1"], "failed_for_good");
+    assert!(reason(&swept, "app-pr-1").contains("Workers Scripts Write"));
+    // It is bound by a Worker that is still there.
+    assert_eq!(found["app-pr-1-cache"], "deferred", "{swept}");
+    assert_eq!(found["app-pr-1.acme.example"], "deleted");
+    assert_eq!(found["pr-1-child"], "failed_for_good");
+    assert_eq!(found["pr-1"], "deferred");
+    assert!(reason(&swept, "pr-1").contains("pr-1-child"));
+}
+
+#[test]
+fn a_refused_batch_of_records_is_tried_one_by_one() {
+    let records: Vec<_> = (10..20)
+        .map(|n| record(&format!("app-pr-{n}.acme.example")))
+        .collect();
+    let stage = Stage::new(&world(&records), POLICY);
+    let (swept, code) = stage.sweep();
+    assert_eq!((code, stage.writes().len()), (0, 1), "{swept}");
+    let stage = Stage::new(&world(&records), POLICY);
+    stage.fault(&json!([{"on": {"method": "POST", "path": "batch"}, "fault": {"status": 400, "body": {"success": false, "errors": [{"code": 9999, "message": "no"}]}}}]));
+    let (swept, code) = stage.sweep();
+    assert_eq!((code, stage.writes().len()), (0, 11), "{swept}");
+    assert_eq!(stage.state().len(), 1, "only the default branch");
+}
+
+#[test]
+fn workers_that_bind_each_other_go_before_what_they_bind() {
+    let service = |target: &str| json!([{"type": "service", "name": "NEXT", "target": target}]);
+    let chain = [
+        worker("app-pr-10", service("app-pr-11")),
+        worker("app-pr-11", service("app-pr-12")),
+        worker("app-pr-12", json!([])),
+    ];
+    let stage = Stage::new(&world(&chain), POLICY);
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 0, "{swept}");
+    assert_eq!(stage.state().len(), 1, "only the default branch");
+    assert!(stage.writes().iter().all(|(_, _, status)| *status == 200));
+}
+
+#[test]
+fn what_is_deleted_by_somebody_else_is_already_gone() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    let (first, _) = stage.run(&["sweep", "--plan", &plan]);
+    assert!(outcomes(&first).values().all(|one| one == "deleted"));
+    let writes = stage.writes().len();
+    let (second, code) = stage.run(&["sweep", "--plan", &plan]);
+    assert_eq!(code, 0);
+    assert!(
+        outcomes(&second).values().all(|one| one == "already_gone"),
+        "{second}"
+    );
+    assert_eq!(stage.writes().len(), writes);
+}
+
+#[test]
+fn an_expiry_is_set_where_a_rule_wants_that() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let branches = [branch("pr-1", "main"), branch("pr-2", "main")];
+    let stage = Stage::new(&world(&branches), &policy);
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 0, "{swept}");
+    assert_eq!(outcomes(&swept)["pr-1"], "expired");
+    assert!(stage.has("pr-1"));
+    let (again, _) = stage.sweep();
+    assert_eq!(again["steps"], json!([]), "it is taken care of");
+}
+
+#[test]
+fn what_was_deleted_is_put_back_as_far_as_it_can_be() {
+    let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
+    let mut all = resources();
+    all[2] = json!({"kind": "kv_namespace", "name": "app-pr-1-cache", "attributes": {"keys": [
+        {"name": "a/b", "value": "one", "metadata": {"x": 1}}, {"name": "c", "value": "two"}]}});
+    let stage = Stage::new(&world(&all), &policy);
+    let before = stage.state();
+    let (swept, _) = stage.sweep();
+    let run = swept["run"].as_str().unwrap();
+    let listed = stage.output(&["restore", "--list"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed[0]["run"], run);
+    let output = stage.output(&["restore", run]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let result = |name: &str| {
+        let all = answer["restored"].as_array().unwrap();
+        all.iter().find(|one| one["name"] == name).unwrap()["result"].clone()
+    };
+    assert_eq!(result("app-pr-1.acme.example"), "restored");
+    assert_eq!(result("app-pr-1-cache"), "restored");
+    assert_eq!(result("pr-1"), "restored");
+    assert_eq!(result("app-pr-1"), "cannot");
+    let mut expected = before;
+    expected.remove(&("worker".to_owned(), "app-pr-1".to_owned()));
+    assert_eq!(stage.state(), expected);
+    let state = stage.server.door("GET", "state", "").to_string();
+    assert!(
+        state.contains("a/b") && state.contains("\"x\":1"),
+        "{state}"
+    );
+    // Not twice.
+    let again = stage.output(&["restore", run, "app-pr-1.acme.example"]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("already_there"));
+    let none = stage.output(&["restore", "nope"]);
+    assert_eq!(none.status.code(), Some(2));
+}
+
+/// Kills a run and everything it holds, as a machine that goes away does.
+#[cfg(unix)]
+fn signal(child: &std::process::Child, name: &str) {
+    let status = std::process::Command::new("kill")
+        .args([format!("-{name}"), child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[cfg(unix)]
+impl Stage {
+    fn spawn(&self, arguments: &[&str]) -> std::process::Child {
+        let mut command = self.server.program();
+        command
+            .args(arguments)
+            .args(["-q", "--format", "json"])
+            .arg("--journal")
+            .arg(self.folder.path())
+            .arg("--policies")
+            .arg(&self.policy)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// Waits until the stand-in has seen this many writing requests.
+    fn wait_for_writes(&self, count: usize) {
+        while self.writes().len() < count {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Many namespaces and Workers of closed pull requests.
+fn many() -> Vec<Value> {
+    let mut all = Vec::new();
+    for number in 10..30 {
+        all.push(worker(&format!("app-pr-{number}"), json!([])));
+        all.push(namespace(&format!("app-pr-{number}-cache")));
+    }
+    all.push(worker("app-pr-2", json!([])));
+    all.push(namespace("app-pr-2-cache"));
+    all
+}
+
+const MANY: [&str; 6] = [
+    "sweep",
+    "--yes",
+    "--brake-share",
+    "1",
+    "--max-deletions",
+    "40",
+];
+
+#[cfg(unix)]
+#[test]
+fn rule_8_a_run_that_is_killed_leaves_a_journal_that_agrees_with_what_happened() {
+    for round in 0..20 {
+        let stage = Stage::new(&world(&many()), POLICY);
+        stage.fault(&json!([{"on": {"method": "DELETE", "path": "."}, "fault": {"delay_ms": 3}}]));
+        let mut child = stage.spawn(&MANY);
+        // At another moment of the sweep each time, whatever the machine's speed.
+        stage.wait_for_writes(round * 2);
+        signal(&child, "KILL");
+        child.wait().unwrap();
+        let state = stage.state();
+        assert!(stage.has("app-pr-2") && stage.has("app-pr-2-cache"));
+        // What is gone was announced before; what is said to be gone is gone.
+        let lines = stage.journal();
+        let announced: BTreeSet<&str> = lines
+            .iter()
+            .filter(|line| line["entry"] == "intent")
+            .map(|line| line["resource"]["name"].as_str().unwrap())
+            .collect();
+        for resource in many() {
+            let name = resource["name"].as_str().unwrap();
+            let there = state.iter().any(|(_, other)| other == name);
+            assert!(there || announced.contains(name), "{name} in round {round}");
+        }
+        let (swept, code) = stage.run(&MANY);
+        assert_eq!(code, 0, "{swept}");
+        assert_eq!(stage.state().len(), 3, "round {round}");
+        // After it no step of any run is open.
+        let mut open = BTreeSet::new();
+        for entry in std::fs::read_dir(stage.folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let is_journal = path.extension().is_some_and(|end| end == "jsonl");
+            if is_journal {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let record = preview_gc::journal::Record::parse(&path, &text).unwrap();
+                open.extend(record.open().map(|(step, _)| (path.clone(), step)));
+            }
+        }
+        assert_eq!(open, BTreeSet::new(), "round {round}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sweep_finishes_what_is_under_way_and_says_what_is_left() {
+    let stage = Stage::new(&world(&many()), POLICY);
+    stage.fault(
+        &json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"delay_ms": 300}}]),
+    );
+    let child = stage.spawn(&MANY);
+    // Requests are shown when they are answered, so intents tell more.
+    while !stage.journal_text().contains("intent") {
+        std::thread::yield_now();
+    }
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let (swept, code) = report(&output);
+    assert_eq!(code, 130);
+    let found = outcomes(&swept);
+    assert!(
+        found
+            .values()
+            .all(|one| one == "deleted" || one == "deferred"),
+        "{swept}"
+    );
+    assert!(found.values().any(|one| one == "deferred"));
+    for (name, outcome) in &found {
+        assert_eq!(stage.has(name), outcome != "deleted", "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn two_sweeps_at_once_delete_nothing_wrong_and_tell_the_truth() {
+    let stage = Stage::new(&world(&many()), POLICY);
+    let children = [stage.spawn(&MANY), stage.spawn(&MANY)];
+    let mut deleted = BTreeMap::<String, usize>::new();
+    for child in children {
+        let (swept, code) = report(&child.wait_with_output().unwrap());
+        assert_eq!(code, 0, "{swept}");
+        for (name, outcome) in outcomes(&swept) {
+            assert!(
+                outcome == "deleted" || outcome == "already_gone",
+                "{name}: {outcome}"
+            );
+            *deleted.entry(name).or_default() += usize::from(outcome == "deleted");
+        }
+    }
+    assert_eq!(stage.state().len(), 3);
+    assert!(deleted.values().all(|count| *count <= 2));
+}
+
+#[test]
+fn the_deadline_ends_a_sweep_in_order() {
+    let stage = Stage::new(&world(&many()), POLICY);
+    let limited = json!({"status": 429, "headers": {"retry-after": "300"}, "body": {"success": false, "errors": [{"code": 971, "message": "slow down"}]}});
+    stage.fault(&json!([{"on": {"method": "DELETE", "path": "storage/kv"}, "fault": limited}]));
+    let mut arguments = MANY.to_vec();
+    arguments.extend(["--deadline", "60s"]);
+    let (swept, code) = stage.run(&arguments);
+    assert_eq!(code, 0, "{swept}");
+    for (name, outcome) in outcomes(&swept) {
+        let expected = if name.ends_with("cache") {
+            "deferred"
+        } else {
+            "deleted"
+        };
+        assert_eq!(outcome, expected, "{name}: {}", reason(&swept, &name));
+        if outcome == "deferred" {
+            assert!(
+                reason(&swept, &name).contains("quota"),
+                "{}",
+                reason(&swept, &name)
+            );
+        }
+    }
+}
+
+#[test]
+fn other_peoples_journals_are_left_alone() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let foreign = json!({"entry": "intent", "step": 0, "at": NOW, "action": "delete", "copy": {},
+        "resource": {"host": "api.cloudflare.com", "kind": "worker", "place": {"account": "other"}, "id": "x", "name": "x"}});
+    let text = format!("{foreign}\n");
+    let path = stage
+        .folder
+        .path()
+        .join("20260101T000000Z-aaaa.journal.jsonl");
+    std::fs::write(&path, &text).unwrap();
+    let (swept, code) = stage.sweep();
+    assert_eq!((code, &swept["settled"]), (0, &json!([])));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
