@@ -335,12 +335,24 @@ pub enum Step<'a> {
     Asking(usize),
     /// One of them was answered.
     Answered,
+    /// So many steps of a plan are about this kind.
+    Planned {
+        /// The kind.
+        kind: &'static str,
+        /// How many.
+        steps: usize,
+    },
     /// A step of a plan is over.
     Settled {
         /// The kind of its resource.
         kind: &'static str,
+        /// Its name.
+        name: &'a str,
         /// What became of it.
         outcome: &'static str,
+        /// Requests that the provider's quota still allows for everybody, as far
+        /// as it tells.
+        quota_left: Option<u32>,
     },
 }
 

@@ -128,6 +128,13 @@ impl<'a, 'p> Sweep<'a, 'p> {
     ///
     /// When the journal cannot be written. Nothing was sent after that.
     pub async fn run(self, first: &Findings<'p>) -> Result<Vec<Done>, JournalError> {
+        let mut planned: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for id in &self.ids {
+            *planned.entry(id.kind.name()).or_default() += 1;
+        }
+        for (kind, steps) in planned {
+            self.survey.observer.step(Step::Planned { kind, steps });
+        }
         let mut lanes: BTreeMap<(Api, Option<Arc<Place>>), Vec<usize>> = BTreeMap::new();
         for (step, id) in self.ids.iter().enumerate() {
             let place = id.kind.0.serial.then(|| id.place.clone());
@@ -369,6 +376,11 @@ impl<'a, 'p> Sweep<'a, 'p> {
         self.settle(step, outcome, reason);
     }
 
+    fn quota_left(&self, api: Api) -> Option<u32> {
+        let quotas = self.survey.client.quota_use();
+        quotas.iter().find(|quota| quota.api == api)?.remaining
+    }
+
     fn outcome(&self, step: usize) -> Option<Outcome> {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         done.get(step)?.as_ref().map(|done| done.outcome)
@@ -379,7 +391,9 @@ impl<'a, 'p> Sweep<'a, 'p> {
         self.note(step, outcome, &reason);
         self.survey.observer.step(Step::Settled {
             kind: self.ids[step].kind.name(),
+            name: &self.ids[step].name,
             outcome: outcome.name(),
+            quota_left: self.quota_left(self.ids[step].kind.0.api),
         });
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = done.get_mut(step) {

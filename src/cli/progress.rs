@@ -1,63 +1,117 @@
-//! Progress on stderr, on a terminal only.
+//! Progress on stderr: live on a terminal, a line for each step of a sweep
+//! elsewhere, nothing when it should be quiet.
 
-use std::io::IsTerminal as _;
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::evidence::{Observer, Step};
+use crate::report::inert;
 
-/// Shows what is being read.
+/// Shows what is being read and done.
 pub(super) struct Progress {
-    bar: ProgressBar,
-    asked: Mutex<usize>,
+    all: MultiProgress,
+    /// What is being read, and the quota while a sweep goes on.
+    line: ProgressBar,
+    state: Mutex<State>,
+    /// Whether steps are told line by line.
+    lines: bool,
+}
+
+#[derive(Default)]
+struct State {
+    asked: usize,
+    kinds: BTreeMap<&'static str, ProgressBar>,
 }
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
-        let bar = if quiet || !std::io::stderr().is_terminal() {
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+        let terminal = std::io::stderr().is_terminal();
+        let target = if quiet || !terminal {
+            ProgressDrawTarget::hidden()
         } else {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
+            ProgressDrawTarget::stderr()
         };
-        bar.set_message("listing resources");
+        let all = MultiProgress::with_draw_target(target);
+        let line = all.add(ProgressBar::new_spinner());
+        style(&line, "{spinner} {msg}");
+        if !quiet && terminal {
+            line.enable_steady_tick(Duration::from_millis(100));
+        }
+        line.set_message("listing resources");
         Self {
-            bar,
-            asked: Mutex::new(0),
+            all,
+            line,
+            state: Mutex::default(),
+            lines: !quiet && !terminal,
         }
     }
 
     pub(super) fn end(&self) {
-        self.bar.finish_and_clear();
+        for bar in self.state().kinds.values() {
+            bar.finish_and_clear();
+        }
+        self.line.finish_and_clear();
+        let _ = self.all.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
     }
 }
 
 impl Observer for Progress {
     fn step(&self, step: Step<'_>) {
-        let mut asked = self
-            .asked
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match step {
             Step::Listed(evidence) | Step::Roots(evidence) => {
                 tracing::info!(source = %evidence.source, scope = %evidence.scope, items = evidence.items, complete = evidence.complete, "read");
-                self.bar
+                self.line
                     .set_message(format!("{}: {}", evidence.source, evidence.items));
             }
-            Step::Settled { kind, outcome } => {
-                self.bar.set_message(format!("{kind}: {outcome}"));
-            }
-            Step::Asking(count) => *asked = count,
+            Step::Asking(count) => self.state().asked = count,
             Step::Answered => {
-                *asked = asked.saturating_sub(1);
-                self.bar
-                    .set_message(format!("reading references: {asked} to go"));
+                let mut state = self.state();
+                state.asked = state.asked.saturating_sub(1);
+                self.line
+                    .set_message(format!("reading references: {} to go", state.asked));
+            }
+            Step::Planned { kind, steps } => {
+                let bar = self.all.add(ProgressBar::new(steps as u64));
+                style(
+                    &bar,
+                    "{prefix:16} {wide_bar} {pos}/{len} {per_sec} {eta} to go",
+                );
+                bar.set_prefix(kind);
+                self.state().kinds.insert(kind, bar);
+            }
+            Step::Settled {
+                kind,
+                name,
+                outcome,
+                quota_left,
+            } => {
+                if let Some(bar) = self.state().kinds.get(kind) {
+                    bar.inc(1);
+                }
+                let left = quota_left.map(|left| format!("; {left} requests left for everybody"));
+                let left = left.unwrap_or_default();
+                let outcome = outcome.replace('_', " ");
+                let name = inert::terminal(name);
+                self.line
+                    .set_message(format!("{kind} {name}: {outcome}{left}"));
+                if self.lines {
+                    let line = format!("{kind} {name}: {outcome}\n");
+                    let _ = std::io::stderr().write_all(line.as_bytes());
+                }
             }
         }
     }

@@ -77,7 +77,6 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
     };
     let plan = audit.plan(&findings);
     let report = audit.report(&ground, &findings, &plan);
-    session.progress.end();
     let bound = audit.bound(&ground);
     let sealed = match planned {
         Some(planned) => {
@@ -127,6 +126,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Asks whoever has to agree, sweeps, and tells what came of it.
     async fn go(
         &self,
         mut report: Report,
@@ -135,6 +135,7 @@ impl Run<'_> {
     ) -> Result<Exit, Failure> {
         let common = &self.arguments.audit.common;
         if consent == Consent::DryRun {
+            self.session.progress.end();
             let text = match common.format {
                 Format::Json => sealed.text(),
                 _ => render(&report, common.format, look(common))?,
@@ -147,11 +148,13 @@ impl Run<'_> {
             for brake in &report.brakes {
                 self.say(&format!("brake on {}: {}", brake.kind, brake.reason));
             }
+            self.session.progress.end();
             report.add(Swept::default(), self.session.client.quota_use());
             self.print(&report)?;
             return Ok(self.exit(&report, Exit::Ok));
         }
         if consent == Consent::Ask {
+            self.session.progress.end();
             if sealed.steps.is_empty() {
                 print(&table::render(&report, look(common)))?;
                 return Ok(self.exit(&report, Exit::Ok));

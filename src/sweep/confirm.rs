@@ -45,13 +45,16 @@ pub(crate) enum Seen {
     Unreadable(String),
 }
 
+/// Steps by what one listing shows, each with whether it was accepted.
+type Groups<'a> = BTreeMap<(KindRef, &'a Arc<Place>), Vec<(usize, bool)>>;
+
 impl Sweep<'_, '_> {
     /// Looks for what was sent: by a listing where there are several, then by
     /// id. Of each step whether it was accepted.
     pub(super) async fn look_for(&self, steps: &[(usize, bool)]) -> BTreeMap<usize, Seen> {
         let mut seen = BTreeMap::new();
         let mut by_id: Vec<(usize, bool)> = Vec::new();
-        let mut groups: BTreeMap<(KindRef, &Arc<Place>), Vec<(usize, bool)>> = BTreeMap::new();
+        let mut groups: Groups<'_> = BTreeMap::new();
         for &(step, accepted) in steps {
             let id = &self.ids[step];
             if id.kind.0.serial || self.action(step) != Action::Delete {

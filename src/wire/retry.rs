@@ -14,6 +14,9 @@ use crate::model::Api;
 /// Attempts in all, the first included.
 const ATTEMPTS: u32 = 4;
 
+/// The same while another operation locks the place, which ends soon.
+const ATTEMPTS_WHEN_LOCKED: u32 = 6;
+
 /// What follows an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -40,7 +43,13 @@ pub(super) fn judge(
     attempt: u32,
     clock: &Clock,
 ) -> Next {
-    let last = attempt >= ATTEMPTS;
+    let locked = |response: &Response<Bytes>| response.status() == StatusCode::LOCKED;
+    let attempts = if result.as_ref().is_ok_and(locked) {
+        ATTEMPTS_WHEN_LOCKED
+    } else {
+        ATTEMPTS
+    };
+    let last = attempt >= attempts;
     match result {
         Ok(response) => {
             if let Some(wait) = throttled(outgoing, response, clock.now()) {
@@ -55,8 +64,13 @@ pub(super) fn judge(
                 return Next::Done;
             }
             let asked = retry_after(response.headers(), clock.now());
+            let wait = if locked(response) {
+                backoff(attempt) / 3
+            } else {
+                backoff(attempt)
+            };
             Next::Again {
-                wait: asked.unwrap_or(backoff(attempt)),
+                wait: asked.unwrap_or(wait),
             }
         }
         Err(TransportError::TooLarge { .. }) => Next::Done,

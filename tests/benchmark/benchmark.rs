@@ -38,6 +38,9 @@ fn main() {
     for references in [false, true] {
         audit(references);
     }
+    sweep_a_pull_requests_worth();
+    sweep_within_the_share();
+    sweep_beside_shell_loops();
     let status = Command::new(std::env::current_exe().expect("a path"))
         .arg("mark")
         .status()
@@ -182,6 +185,264 @@ fn audit(references: bool) {
 }
 
 /// Ten thousand names against a thousand rules of two templates each.
+/// A stand-in with a world and a policy.
+struct Stage {
+    folder: tempfile::TempDir,
+    server: support::Server,
+    policy: String,
+}
+
+impl Stage {
+    fn new(world: &Value, policy: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("it can be written");
+            path.display().to_string()
+        };
+        let world = file("world.json", &world.to_string());
+        let mut all = vec!["--world", &world];
+        all.extend(arguments);
+        Self {
+            server: support::Server::start(&all),
+            policy: file("policy.toml", policy),
+            folder,
+        }
+    }
+
+    /// Sweeps everything, and gives the report, the exit code and the time.
+    fn sweep(&self) -> (Value, i32, Duration) {
+        let begin = Instant::now();
+        let output = self
+            .server
+            .program()
+            .args([
+                "sweep",
+                "--yes",
+                "--quiet",
+                "--format",
+                "json",
+                "--brake-count",
+                "9999",
+            ])
+            .args([
+                "--brake-share",
+                "1",
+                "--max-deletions",
+                "9999",
+                "--deadline",
+                "1h",
+            ])
+            .arg("--journal")
+            .arg(self.folder.path())
+            .args(["--policies", &self.policy])
+            .output()
+            .expect("it runs");
+        let wall = begin.elapsed();
+        let (report, code) = support::report(&output);
+        (report, code, wall)
+    }
+}
+
+fn closed_pull_requests(count: u32) -> Vec<Value> {
+    let at = "2026-01-02T00:00:00Z";
+    (1..=count)
+        .map(|number| {
+            json!({"number": number, "state": "closed", "merged": true, "head_ref": format!("b{number}"),
+                "head_repo": "acme/shop", "updated_at": at, "closed_at": at})
+        })
+        .collect()
+}
+
+fn world_of(pull_requests: Vec<Value>, resources: Vec<Value>) -> Value {
+    json!({"repository": "acme/shop", "now": "2026-02-01T00:00:00Z", "zones": [{"name": "acme.example"}],
+        "pull_requests": pull_requests, "git_branches": ["main"], "resources": resources})
+}
+
+fn deleted(report: &Value) -> usize {
+    let steps = report["steps"].as_array().into_iter().flatten();
+    steps.filter(|step| step["outcome"] == "deleted").count()
+}
+
+const NAMESPACES: &str = r#"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-{any:a-z0-9}"
+dead-when = "closed"
+grace = "0s"
+"#;
+
+/// 134 deletions among 200 namespaces of 100 pull requests, the quota out of
+/// the way.
+fn sweep_a_pull_requests_worth() {
+    let mut pulls = closed_pull_requests(100);
+    for pull in pulls.iter_mut().skip(67) {
+        pull["state"] = json!("open");
+        pull["merged"] = json!(false);
+        pull["closed_at"] = Value::Null;
+    }
+    let namespaces = (1..=100).flat_map(|number| {
+        ["a", "b"]
+            .map(|what| json!({"kind": "kv_namespace", "name": format!("app-pr-{number}-{what}")}))
+    });
+    let world = world_of(pulls, namespaces.collect());
+    let stage = Stage::new(
+        &world,
+        NAMESPACES,
+        &["--quota", "off", "--latency-ms", "50"],
+    );
+    let (report, code, wall) = stage.sweep();
+    println!(
+        "sweep of 134 among 200 namespaces: exit {code}, {} deleted, {:.2} s",
+        deleted(&report),
+        wall.as_secs_f64()
+    );
+}
+
+/// 2,000 deletions within half of a quota whose window is compressed.
+fn sweep_within_the_share() {
+    const QUOTA: usize = 1_200;
+    const WINDOW: f64 = 20.0;
+    let at = "2026-01-01T00:00:00Z";
+    let mut resources = Vec::new();
+    for number in 1..=700 {
+        resources.push(
+            json!({"kind": "worker", "name": format!("app-pr-{number}"), "created_at": at,
+            "updated_at": at, "attributes": {"bindings": []}}),
+        );
+        resources.push(json!({"kind": "kv_namespace", "name": format!("app-pr-{number}-cache")}));
+    }
+    for number in 1..=600 {
+        resources.push(json!({"kind": "dns_record", "name": format!("app-pr-{number}.acme.example"), "created_at": at,
+            "updated_at": at, "attributes": {"type": "CNAME", "content": "acme.example", "proxied": true}}));
+    }
+    let policy = format!(
+        "{NAMESPACES}{}{}",
+        "[[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \"app-pr-{pr}\"\ndead-when = \"closed\"\n",
+        "[[rule]]\nid = \"records\"\nkind = \"dns_record\"\nname = \"app-pr-{pr}.acme.example\"\ndead-when = \"closed\"\n",
+    );
+    let world = world_of(closed_pull_requests(700), resources);
+    let stage = Stage::new(&world, &policy, &["--quota", "1200/20"]);
+    let (report, code, wall) = stage.sweep();
+    let log = stage.server.door("GET", "requests", "");
+    let requests: Vec<&Value> = log
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|request| {
+            request["path"]
+                .as_str()
+                .is_some_and(|path| path.starts_with("/client/"))
+        })
+        .collect();
+    let throttled = requests
+        .iter()
+        .filter(|request| request["status"] == 429)
+        .count();
+    let times: Vec<f64> = requests
+        .iter()
+        .filter_map(|request| {
+            request["time"]
+                .as_str()?
+                .parse::<chrono::DateTime<chrono::Utc>>()
+                .ok()
+        })
+        .map(|at| at.timestamp_micros() as f64 / 1e6)
+        .collect();
+    let busiest = times
+        .iter()
+        .map(|begin| {
+            times
+                .iter()
+                .filter(|at| **at >= *begin && **at < begin + WINDOW)
+                .count()
+        })
+        .max()
+        .unwrap_or(0);
+    let share = QUOTA / 2;
+    let least = (requests.len().div_ceil(share) - 1) as f64 * WINDOW;
+    let done = deleted(&report);
+    println!(
+        "sweep within the share: exit {code}, {done} deleted, {} requests ({:.2} for each deletion), \
+         {throttled} times 429, at most {busiest} of {share} in any window, {:.1} s where the share allows {least:.1} s \
+         (ratio {:.3})",
+        requests.len(),
+        requests.len() as f64 / done.max(1) as f64,
+        wall.as_secs_f64(),
+        wall.as_secs_f64() / least.max(1.0),
+    );
+}
+
+/// The same 20 Workers and 20 branches, deleted by us and by what people use
+/// today in a shell loop, if npm is at hand.
+fn sweep_beside_shell_loops() {
+    let at = "2026-01-01T00:00:00Z";
+    let mut resources = vec![
+        json!({"kind": "neon_branch", "name": "main", "created_at": at, "attributes": {"default": true}}),
+    ];
+    for number in 1..=20 {
+        resources.push(
+            json!({"kind": "worker", "name": format!("app-pr-{number}"), "created_at": at,
+            "updated_at": at, "attributes": {"bindings": []}}),
+        );
+        resources.push(
+            json!({"kind": "neon_branch", "name": format!("pr-{number}"), "created_at": at,
+            "updated_at": at, "attributes": {"parent": "main"}}),
+        );
+    }
+    let world = world_of(closed_pull_requests(20), resources);
+    let policy = "[[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \"app-pr-{pr}\"\ndead-when = \"closed\"\n\
+         [[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\nname = \"pr-{pr}\"\ndead-when = \"closed\"\n";
+    let stage = Stage::new(&world, policy, &["--latency-ms", "50"]);
+    let (report, code, ours) = stage.sweep();
+    println!(
+        "sweep of 20 Workers and 20 branches: exit {code}, {} deleted, {:.2} s",
+        deleted(&report),
+        ours.as_secs_f64()
+    );
+    let Some(tools) = npm_tools(stage.folder.path()) else {
+        println!("shell loops: npm is not at hand, so there is nothing to compare with");
+        return;
+    };
+    let stage = Stage::new(&world, policy, &["--latency-ms", "50"]);
+    let script = "for n in $(seq 1 20); do wrangler delete --name app-pr-$n --force >/dev/null 2>&1; done; \
+         for n in $(seq 1 20); do neonctl branches delete pr-$n --project-id $NEON_PROJECT_ID --api-host $NEON_API_HOST >/dev/null 2>&1; done";
+    let path = format!("{}:{}", tools, std::env::var("PATH").unwrap_or_default());
+    let begin = Instant::now();
+    let _ = Command::new("sh")
+        .args(["-c", script])
+        .envs(stage.server.environment.iter().cloned())
+        .env("PATH", path)
+        .env("CI", "true")
+        .env("HOME", stage.folder.path())
+        .env("WRANGLER_SEND_METRICS", "false")
+        .status();
+    let theirs = begin.elapsed();
+    let left = stage.server.door("GET", "state", "");
+    let left = left["resources"].as_array().map_or(0, Vec::len);
+    println!(
+        "shell loops over wrangler and neonctl: {} deleted, {:.2} s, {:.1} times as long",
+        41_usize.saturating_sub(left),
+        theirs.as_secs_f64(),
+        theirs.as_secs_f64() / ours.as_secs_f64()
+    );
+}
+
+/// The folder of wrangler and neonctl, installed for this comparison.
+fn npm_tools(folder: &std::path::Path) -> Option<String> {
+    let installed = Command::new("npm")
+        .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+        .arg(folder)
+        .args(["wrangler@4", "neonctl@2"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .ok()?;
+    let tools = folder.join("node_modules").join(".bin");
+    (installed.success() && tools.join("wrangler").exists()).then(|| tools.display().to_string())
+}
+
 fn read_names() {
     let rules: String = (0..1_000)
         .map(|n| {

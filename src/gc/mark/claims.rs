@@ -88,6 +88,13 @@ pub fn orphaned<'r>(
     law: &Law<'_>,
 ) -> BTreeMap<Repository, Orphaned> {
     let mut orphaned: BTreeMap<Repository, Orphaned> = BTreeMap::new();
+    let mut rules = law
+        .jurisdictions
+        .iter()
+        .flat_map(|jurisdiction| jurisdiction.policy.rules.iter());
+    if !rules.any(Rule::asks_about_heads) {
+        return orphaned;
+    }
     let heads: Vec<_> = law
         .jurisdictions
         .iter()
