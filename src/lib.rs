@@ -1,7 +1,7 @@
 //! preview-gc: a garbage collector for preview environments.
 //!
 //! **Roots keep resources alive; mark decides from evidence; a plan says what;
-//! sweep may only do less.** (There is no sweep yet: this is the reading half.)
+//! sweep may only do less.**
 //!
 //! # The words
 //!
@@ -13,7 +13,11 @@
 //!   domain manages a DNS record.
 //! - **evidence**: what was asked, what was answered, whether it was complete.
 //! - **verdict**: what becomes of a resource, with its reason inside.
-//! - **plan**: what a sweep would do, up to the cap.
+//! - **plan**: what a sweep does, up to the cap, sealed by a digest.
+//! - **survey**: one look at what exists and what keeps it alive, and the same
+//!   look again, in part, just before a deletion.
+//! - **outcome**: what became of a step. **journal**: what was about to be done,
+//!   with a copy, and what became of it.
 //!
 //! # The flow, one way
 //!
@@ -27,6 +31,8 @@
 //! Inventory, Roots, Law -> Marking                         gc::mark (pure)
 //! Marking's questions   -> Uses -> mark again              scan::answer
 //! Marking               -> Plan, brakes                    gc::plan, gc::brakes (pure)
+//! Plan                  -> SealedPlan                      gc::sealed (pure; a file, perhaps)
+//! SealedPlan            -> Outcomes                        sweep, journal
 //! all of it             -> Report -> renderers             report (pure)
 //! ```
 //!
@@ -35,16 +41,23 @@
 //! change a verdict. It is run again with the answers until no question is
 //! left. What was asked in vain stays unknown and is kept.
 //!
+//! A sweep runs the same functions again: before anything is sent, the kinds
+//! concerned are listed anew, their pull requests are asked for anew, and all of
+//! it is marked anew ([`survey::Survey::again`]). A step is taken only if its
+//! resource is what it was and still garbage ([`gc::outcome::recheck`]). What
+//! could not be deleted is marked as staying, so that it keeps what it uses.
+//!
 //! # Where things are
 //!
 //! - [`model`], [`evidence`]: plain values. [`call`]: a request as a value.
 //! - [`policy`]: the owner's rules, validated, with their places in the file.
-//! - [`gc`]: mark, plan, brakes. No I/O, no clock, no kind by name: what it
+//! - [`gc`]: mark, plan, brakes, recheck. No I/O, no clock, no kind by name: what it
 //!   needs to know of a kind stands in [`model::KindAbout`].
 //! - [`kinds`]: one file per kind; bytes in, resources out. Adding one is a
 //!   file, a line in [`kinds::KINDS`] and its face in the sandbox.
 //! - [`wire`]: the seam, quotas, retries, tokens. [`clock`]: the time.
-//! - [`scan`], [`github`]: everything that reads.
+//! - [`scan`], [`github`]: everything that reads; [`survey`]: when and what.
+//! - [`sweep`], [`journal`]: everything that deletes, and answers for it.
 //! - [`report`]: what people and programs see. [`cli`]: arguments,
 //!   environment, exit codes, the composition.
 //! - [`sandbox`]: the stand-in cloud, written from the providers' documents.
@@ -75,6 +88,16 @@
 //!   it does not make the run incomplete, because missing is an answer.
 //! - `worker_domain` is listed ([`kinds::REFERRERS`]) because it manages DNS
 //!   records; it gets verdicts when it becomes a kind of [`kinds::KINDS`].
+//! - A request counts against the quota until a window after its *answer*: the
+//!   provider counted it no later than that, so no window can hold more than the
+//!   share whatever the latency.
+//! - A deletion may wait for the quota only as long as what it rests on is young
+//!   ([`wire::Client::write`]); then it is withdrawn and everything is read again.
+//! - The plan is ordered by what belongs together: what died first goes first,
+//!   with everything of the same pull request, users before what they use, so a
+//!   cap never leaves a Worker behind whose namespace is gone.
+//! - There is no `force` and no `hard_delete` to ask for: nothing that previews
+//!   leave behind needs them.
 //! - A listing's count (Neon) is asked beside its pages; when they disagree
 //!   both are read once more.
 

@@ -90,7 +90,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
     let run = Run {
         arguments: &arguments,
         session: &session,
-        survey: &survey,
+        survey,
         findings: &findings,
         plan: &plan,
         bound,
@@ -119,7 +119,7 @@ fn read_plan(path: &PathBuf) -> Result<SealedPlan, Failure> {
 struct Run<'a> {
     arguments: &'a SweepArgs,
     session: &'a Session,
-    survey: &'a Survey<'a>,
+    survey: Survey<'a>,
     findings: &'a Findings<'a>,
     plan: &'a Plan,
     bound: Bound,
@@ -128,7 +128,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Asks whoever has to agree, sweeps, and tells what came of it.
     async fn go(
-        &self,
+        mut self,
         mut report: Report,
         sealed: SealedPlan,
         consent: Consent,
@@ -164,6 +164,9 @@ impl Run<'_> {
                 self.say("nothing was deleted");
                 return Ok(self.exit(&report, Exit::Ok));
             }
+            // Thinking it over takes nothing from the deadline.
+            let deadline = Instant::now() + self.session.limits.deadline;
+            self.survey.client = self.session.client.until(deadline);
         }
         let mut sealed = sealed;
         let kept_back = sealed
@@ -194,7 +197,7 @@ impl Run<'_> {
             ))
         };
         let folder = journal_folder(self.arguments, self.session)?;
-        let client = &self.session.client;
+        let client = &self.survey.client;
         let kinds = self.survey.law.kinds;
         let settled = settle(client, &folder, &self.bound, kinds)
             .await
@@ -212,7 +215,7 @@ impl Run<'_> {
             swept.run = Some(journal.run().to_owned());
             let stop = Stop::default();
             let sweep = Sweep::new(
-                self.survey,
+                &self.survey,
                 &sealed.steps,
                 ids,
                 self.session.limits.reread_after,
@@ -239,6 +242,10 @@ impl Run<'_> {
             let steps = sealed.steps.iter().zip(done);
             swept.steps = steps.map(|(step, done)| StepRow::of(step, done)).collect();
         }
+        if self.keeps_no_journal() {
+            let _ = std::fs::remove_dir_all(&folder);
+            swept.run = None;
+        }
         let later = || Done {
             outcome: Outcome::Deferred,
             reason: "it is beyond --max-deletions, for a later run".to_owned(),
@@ -259,6 +266,12 @@ impl Run<'_> {
             }));
         }
         Ok((swept, interrupted_by))
+    }
+
+    /// Whether this is the stand-in inside the program, which is gone with it.
+    fn keeps_no_journal(&self) -> bool {
+        self.arguments.audit.common.journal.is_none()
+            && self.session.connection.variables.are_the_sandboxes()
     }
 
     fn print(&self, report: &Report) -> Result<(), Failure> {

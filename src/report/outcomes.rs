@@ -82,8 +82,8 @@ impl Swept {
             .into_iter()
             .map(|(outcome, count)| format!("{count} {outcome}"))
             .collect();
-        let run = self.run.as_deref().unwrap_or_default();
-        format!("{}; run {run}", counts.join(", "))
+        let run = self.run.as_deref().map(|run| format!("; run {run}"));
+        format!("{}{}", counts.join(", "), run.unwrap_or_default())
     }
 }
 

@@ -85,7 +85,9 @@ impl Sweep<'_, '_> {
             .buffer_unordered(TOGETHER)
             .collect::<Vec<_>>()
             .await;
-        answers.into_iter().flatten().collect()
+        let mut answers: Vec<_> = answers.into_iter().flatten().collect();
+        answers.sort_by_key(|(step, _)| *step);
+        answers
     }
 
     /// Sends a batch in one request; one by one when it is refused.
