@@ -58,8 +58,6 @@ pub struct Inventory {
     pub listings: Vec<Listing>,
     /// Resources of the kinds that get verdicts.
     pub resources: Vec<Resource>,
-    /// Resources of kinds that are listed for what they say about others.
-    pub referrers: Vec<Resource>,
     /// Who uses what, as far as it was asked.
     pub uses: Uses,
     /// What was asked about activity.
@@ -72,7 +70,6 @@ impl Inventory {
     pub fn extend(&mut self, more: Self) {
         self.listings.extend(more.listings);
         self.resources.extend(more.resources);
-        self.referrers.extend(more.referrers);
         self.learn(more.uses);
         self.activity.extend(more.activity);
     }

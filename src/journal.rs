@@ -83,6 +83,9 @@ pub struct Written {
     pub id: Box<str>,
     /// Its name.
     pub name: Box<str>,
+    /// What holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Box<str>>,
     /// What changes when the same name is made anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Box<str>>,
@@ -97,6 +100,7 @@ impl Written {
             place: Place::clone(&id.place),
             id: id.id.clone(),
             name: id.name.clone(),
+            within: id.within.clone(),
             incarnation: id.incarnation.clone(),
         }
     }
@@ -108,6 +112,7 @@ impl Written {
             place: Arc::new(self.place.clone()),
             id: self.id.clone(),
             name: self.name.clone(),
+            within: self.within.clone(),
             incarnation: self.incarnation.clone(),
         })
     }
@@ -134,6 +139,9 @@ pub struct Copy {
     /// What it used, as far as that was asked: kinds with ids or names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<(String, String)>,
+    /// What was asked for just before: methods and paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
     /// What it held, where its rule says `backup = true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Value>,
@@ -154,6 +162,7 @@ impl Copy {
             parent: resource.parent.clone(),
             attributes: attributes.collect(),
             uses: Vec::new(),
+            before: Vec::new(),
             held: None,
         }
     }
@@ -495,6 +504,7 @@ mod tests {
                 place: Place::Account("a".to_owned()),
                 id: "1".into(),
                 name: "n".into(),
+                within: None,
                 incarnation: None,
             },
             copy: Box::default(),

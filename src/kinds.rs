@@ -2,11 +2,20 @@
 //! in, resources out. No kind does I/O, and none knows another's file.
 
 pub mod cloudflare;
+mod d1;
 mod dns_record;
+mod github_deployment;
+mod github_environment;
+mod hyperdrive;
 mod kv_namespace;
 mod neon_branch;
+mod pages_deployment;
+mod queue;
+mod r2;
 mod worker;
 mod worker_domain;
+mod worker_preview;
+mod worker_route;
 
 use std::sync::Arc;
 
@@ -41,6 +50,16 @@ pub enum PageOf {
     Cursor(String),
 }
 
+impl PageOf {
+    /// Its number, where pages have numbers.
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::First | Self::Cursor(_) => 1,
+            Self::Number(number) => *number,
+        }
+    }
+}
+
 /// How a listing goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -50,6 +69,8 @@ pub enum Next {
     Pages(u64),
     /// After this cursor.
     After(String),
+    /// With the next number, until a page is not full.
+    More,
 }
 
 /// One page of a listing.
@@ -74,6 +95,32 @@ pub trait Kind: Sync {
     /// Reads such a page.
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed>;
 
+    /// Asks for a page of what holds its resources, where they are listed one
+    /// holder at a time.
+    fn holders(&self, _place: &Place, _page: &PageOf) -> Option<Call> {
+        None
+    }
+
+    /// Reads such a page.
+    fn read_holders(&self, _body: &[u8]) -> Result<Holders, Malformed> {
+        Err(Malformed("this kind has no holders".to_owned()))
+    }
+
+    /// Asks for a page of all that one holder holds.
+    fn list_in(&self, place: &Place, _holder: &str, page: &PageOf) -> Call {
+        self.list(place, page)
+    }
+
+    /// Asks what the listing does not tell of one, where a verdict needs it.
+    fn detail(&self, _resource: &Resource) -> Option<Call> {
+        None
+    }
+
+    /// Reads the answer to [`Kind::detail`].
+    fn read_detail(&self, _resource: &mut Resource, _body: &[u8]) -> Result<(), Malformed> {
+        Ok(())
+    }
+
     /// Asks for one. Not found means that it is gone.
     fn inspect(&self, id: &ResourceId) -> Call;
 
@@ -82,6 +129,23 @@ pub trait Kind: Sync {
 
     /// Deletes one, and nothing but this one.
     fn delete(&self, id: &ResourceId) -> Call;
+
+    /// What has to be done to one before it can be deleted, in this order.
+    fn prepare(&self, _id: &ResourceId) -> Vec<Call> {
+        Vec::new()
+    }
+
+    /// What of `holder`, one of this kind that uses or is used by `held`, has to
+    /// go before `held` can be deleted.
+    fn release(&self, _holder: &Resource, _held: &ResourceId) -> Vec<Call> {
+        Vec::new()
+    }
+
+    /// The deletion that the provider itself asks for in a refusal, where it
+    /// harms nothing else.
+    fn insist(&self, _id: &ResourceId, _status: StatusCode, _body: &[u8]) -> Option<Call> {
+        None
+    }
 
     /// Deletes several of one place, all of them or none, where the API can.
     fn delete_together(&self, _ids: &[&ResourceId]) -> Option<Call> {
@@ -192,6 +256,17 @@ pub trait Kind: Sync {
     }
 }
 
+/// A page of what holds resources.
+#[derive(Debug)]
+pub struct Holders {
+    /// Their names, as paths have them.
+    pub names: Vec<Box<str>>,
+    /// How many there are in all, where the page says so.
+    pub total: Option<u64>,
+    /// How the listing goes on.
+    pub next: Next,
+}
+
 /// What resources of a kind hold, fetched part by part and put back.
 pub trait Archive: Sync {
     /// Asks for the next part; none when everything is there. Nothing is there
@@ -238,41 +313,33 @@ pub struct Shown {
     pub listed_since: Option<DateTime<Utc>>,
 }
 
-/// The kinds that get verdicts, in the order in which a sweep deletes them.
+/// The kinds, in the order in which a sweep deletes them.
 pub static KINDS: &[&dyn Kind] = &[
+    &worker_domain::WorkerDomain,
+    &worker_route::WorkerRoute,
     &dns_record::DnsRecord,
+    &worker_preview::WorkerPreview,
     &worker::Worker,
+    &queue::Queue,
     &kv_namespace::KvNamespace,
+    &d1::D1,
+    &r2::R2,
+    &hyperdrive::Hyperdrive,
+    &pages_deployment::PagesDeployment,
     &neon_branch::NeonBranch,
+    &github_deployment::GitHubDeployment,
+    &github_environment::GitHubEnvironment,
 ];
 
-/// Kinds that are listed for what they say about others.
-pub static REFERRERS: &[&dyn Kind] = &[&worker_domain::WorkerDomain];
-
-/// Kinds that policies may name although nothing scans them yet.
-pub static UNSCANNED: &[&str] = &[
-    "worker_domain",
-    "worker_route",
-    "worker_preview",
-    "d1",
-    "r2",
-    "queue",
-    "hyperdrive",
-    "pages_deployment",
-    "github_environment",
-    "github_deployment",
-];
-
-/// The kinds that get verdicts, as policies know them.
+/// The kinds as policies know them.
 pub fn vocabulary() -> Vec<KindRef> {
     KINDS.iter().map(|kind| kind.about()).collect()
 }
 
-/// The kind of that name, scanned or listed for others.
+/// The kind of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
     KINDS
         .iter()
-        .chain(REFERRERS)
         .find(|kind| kind.about().name() == name)
         .copied()
 }

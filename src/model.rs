@@ -55,6 +55,8 @@ pub enum PlaceSort {
     Zone,
     /// A Neon project.
     Project,
+    /// A GitHub repository.
+    Repository,
 }
 
 /// Where a resource is.
@@ -72,15 +74,26 @@ pub enum Place {
     },
     /// A Neon project, by id.
     Project(String),
+    /// A GitHub repository, `owner/name`.
+    Repository(String),
 }
 
 impl Place {
+    /// What its provider's paths call it: an id, of a repository its full name.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Account(id) | Self::Project(id) | Self::Zone { id, .. } => id,
+            Self::Repository(name) => name,
+        }
+    }
+
     /// The word of the scope and the value a user writes for it.
     pub fn scope(&self) -> (&'static str, &str) {
         match self {
             Self::Account(id) => ("account", id),
             Self::Zone { name, .. } => ("zone", name),
             Self::Project(id) => ("project", id),
+            Self::Repository(name) => ("repository", name),
         }
     }
 }
@@ -94,6 +107,7 @@ impl Place {
                 sort == "zone" && (id == named || name.eq_ignore_ascii_case(named))
             }
             Self::Project(id) => sort == "project" && id == named,
+            Self::Repository(name) => sort == "repository" && name.eq_ignore_ascii_case(named),
         }
     }
 }
@@ -353,6 +367,15 @@ pub struct Reference {
     pub key: ReferenceKey,
 }
 
+/// What a listing tells of uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// It uses this: a custom domain its Worker.
+    Uses(Reference),
+    /// This uses it: a consumer its queue.
+    UsedBy(Reference),
+}
+
 /// How a reference names what it refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReferenceKey {
@@ -425,6 +448,14 @@ pub struct KindAbout {
     pub undo: &'static str,
     /// What `where` may ask about.
     pub attributes: &'static [AttributeAbout],
+    /// What holds its resources where they are listed one holder at a time: a
+    /// Pages project, a Worker.
+    pub holder: Option<&'static str>,
+    /// The kind that it hangs on: what no rule reads goes when that one goes.
+    pub belongs_to: Option<&'static str>,
+    /// The kind whose deletion its resources may stand in the way of, until they
+    /// are told to let go.
+    pub blocks: Option<&'static str>,
     /// The kinds that a resource of this kind may use.
     pub uses: &'static [&'static str],
     /// Whether the API lists who uses its resources, many at a time.
@@ -502,6 +533,10 @@ pub enum BuiltInProtection {
     Wildcard,
     /// DNS: made and removed by a Worker's custom domain.
     Managed,
+    /// Worker route: one without a script switches Workers off for its pattern.
+    DisableRule,
+    /// Pages: a production deployment.
+    Production,
 }
 
 impl fmt::Display for BuiltInProtection {
@@ -514,6 +549,8 @@ impl fmt::Display for BuiltInProtection {
             Self::RecordType => "NS, SOA, MX and the like run the zone or its mail",
             Self::Underscore => "names with `_` hold verification and service records",
             Self::Wildcard => "a wildcard serves names that no rule can see",
+            Self::DisableRule => "a route without a script switches Workers off for its pattern",
+            Self::Production => "a production deployment",
             Self::Managed => "managed by a Worker's custom domain; it goes with the domain",
         })
     }
@@ -530,6 +567,8 @@ pub struct Resource {
     pub id: Box<str>,
     /// What people call it.
     pub name: Box<str>,
+    /// What holds it, where its kind has holders.
+    pub within: Option<Box<str>>,
     /// What changes when the same name is made anew (a Worker's `tag`); none
     /// where the id itself does.
     pub incarnation: Option<Box<str>>,
@@ -549,6 +588,10 @@ pub struct Resource {
     pub parent: Option<Box<str>>,
     /// What its kind has besides, in the order the kind declares.
     pub attributes: Vec<(&'static str, Attribute)>,
+    /// What its listing tells of uses.
+    pub links: Vec<Link>,
+    /// The pull request that its provider says it belongs to, and whose it is.
+    pub says: Option<(PullRequestNumber, Option<Box<str>>)>,
     /// The provider's own words on it (JSON), where putting it back takes more
     /// than the fields above.
     pub original: Option<Box<str>>,
@@ -565,6 +608,8 @@ pub struct ResourceId {
     pub id: Box<str>,
     /// What people call it.
     pub name: Box<str>,
+    /// What holds it.
+    pub within: Option<Box<str>>,
     /// What changes when the same name is made anew.
     pub incarnation: Option<Box<str>>,
 }
@@ -576,6 +621,28 @@ impl fmt::Display for ResourceId {
 }
 
 impl Resource {
+    /// One of which nothing but this is known: it has no times of its own.
+    pub fn new(kind: KindRef, place: &Arc<Place>, id: Box<str>, name: Box<str>) -> Self {
+        Self {
+            kind,
+            place: Arc::clone(place),
+            id,
+            name,
+            within: None,
+            incarnation: None,
+            created_at: Time::NotKept,
+            changed_at: Time::NotKept,
+            active_at: Time::NotKept,
+            expires_at: None,
+            protection: None,
+            parent: None,
+            attributes: Vec::new(),
+            links: Vec::new(),
+            says: None,
+            original: None,
+        }
+    }
+
     /// What it is addressed by.
     pub fn identity(&self) -> ResourceId {
         ResourceId {
@@ -583,6 +650,7 @@ impl Resource {
             place: Arc::clone(&self.place),
             id: self.id.clone(),
             name: self.name.clone(),
+            within: self.within.clone(),
             incarnation: self.incarnation.clone(),
         }
     }

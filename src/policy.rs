@@ -17,6 +17,7 @@ pub mod schema;
 pub mod slug;
 pub mod template;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub use rule::{
 };
 pub use rules::Rules;
 
-use crate::model::{KindRef, Repository};
+use crate::model::{Claim, KindRef, Repository, Resource};
 
 /// A policy file's text and the path by which its owner knows it.
 #[derive(Debug, Clone)]
@@ -66,11 +67,8 @@ impl fmt::Display for Location {
 /// The kinds that a policy may name.
 #[derive(Debug, Clone, Copy)]
 pub struct Vocabulary<'a> {
-    /// Kinds that are scanned.
+    /// Those.
     pub kinds: &'a [KindRef],
-    /// Kinds that exist and are not scanned yet: rules about them are read and
-    /// warned about.
-    pub unscanned: &'a [&'static str],
 }
 
 /// What a policy takes from outside its file.
@@ -110,6 +108,50 @@ pub struct Policy {
     pub protects: Vec<Protect>,
     /// Its rules.
     pub rules: Rules,
+}
+
+impl Policy {
+    /// What its rules take a resource for, with each rule's index. Where the
+    /// provider says whose pull request it is, that is one more reading of what
+    /// the rules read at all; the number of another repository is none of ours.
+    pub fn read(&self, resource: &Resource) -> Vec<(usize, Reading)> {
+        let mut readings = self.rules.read(resource);
+        let Some((number, whose)) = &resource.says else {
+            return readings;
+        };
+        let ours = |url: &str| {
+            let url = url.trim_end_matches('/').trim_end_matches(".git");
+            let name = self.repository.full_name();
+            let at = url.len().checked_sub(name.len());
+            at.and_then(|at| url.get(at..))
+                .is_some_and(|end| end.eq_ignore_ascii_case(name))
+        };
+        if !whose.as_deref().is_none_or(ours) {
+            return Vec::new();
+        }
+        let said = Claim::PullRequest(*number);
+        let rules: BTreeSet<usize> = readings
+            .iter()
+            .filter(|(_, reading)| reading.claim != said)
+            .map(|(rule, _)| *rule)
+            .collect();
+        let more: Vec<_> = rules
+            .into_iter()
+            .filter_map(|rule| {
+                let (_, reading) = readings.iter().find(|(other, _)| *other == rule)?;
+                let claim = said.clone();
+                Some((
+                    rule,
+                    Reading {
+                        claim,
+                        ..reading.clone()
+                    },
+                ))
+            })
+            .collect();
+        readings.extend(more);
+        readings
+    }
 }
 
 /// All policy files of a run.

@@ -1,7 +1,7 @@
 //! Reads what exists: pages every kind in every place, and answers questions
 //! about references. Read only.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,13 +9,14 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
+use crate::call::Call;
 use crate::clock::Clock;
 use crate::evidence::{
     Contradiction, Evidence, Inventory, Listing, Observer, Question, Step, Users, Uses,
 };
 use crate::kinds::{self, Kind, Malformed, Next, PageOf};
 use crate::model::{KindRef, Place, Reference, Resource, Time};
-use crate::wire::{ApiError, Client};
+use crate::wire::{ApiError, Client, Failure};
 
 /// Far beyond any real listing; a cursor that never ends is a broken one.
 const MOST_PAGES: u64 = 100_000;
@@ -58,16 +59,9 @@ impl From<Malformed> for Broken {
 pub async fn inventory(client: &Client, targets: &[Target], observer: &dyn Observer) -> Inventory {
     let listed = join_all(targets.iter().map(|target| list(client, target, observer))).await;
     let mut inventory = Inventory::default();
-    for (target, (listing, resources, activity)) in targets.iter().zip(listed) {
+    for (listing, resources, activity) in listed {
         inventory.activity.extend(activity);
-        let judged = kinds::KINDS
-            .iter()
-            .any(|kind| kind.about() == target.kind.about());
-        if judged {
-            inventory.resources.extend(resources);
-        } else {
-            inventory.referrers.extend(resources);
-        }
+        inventory.resources.extend(resources);
         inventory.listings.push(listing);
     }
     inventory
@@ -91,6 +85,10 @@ async fn list(
         if let Err(Broken::Disagrees(_)) = result {
             result = walk.run(client, target).await;
         }
+        target.kind.complete(&mut walk.items);
+        if result.is_ok() && target.needed {
+            result = walk.details(client, target).await;
+        }
         (walk, result)
     };
     let ((walk, result), allowance, activity) =
@@ -111,7 +109,6 @@ async fn list(
     };
     observer.step(Step::Listed(&evidence));
     let mut resources = walk.items;
-    target.kind.complete(&mut resources);
     let activity = activity.map(|activity| note_activity(target, activity, &mut resources));
     let listing = Listing {
         kind: about,
@@ -175,10 +172,15 @@ fn note_activity(target: &Target, activity: Activity, resources: &mut [Resource]
 /// A listing under way.
 #[derive(Default)]
 struct Walk {
+    /// The holder whose resources are listed, where they are listed by holder.
+    holder: Option<Box<str>>,
     items: Vec<Resource>,
     total: Option<u64>,
     requests: u32,
 }
+
+/// Holders whose resources are listed at the same time.
+const HOLDERS_TOGETHER: usize = 16;
 
 impl Walk {
     /// Reads the listing from its first page to its last, and the count beside
@@ -192,12 +194,20 @@ impl Walk {
             let body = client.send(&call).await?;
             Ok::<_, Broken>(Some(target.kind.read_count(&body)?))
         };
+        if target.kind.holders(&target.place, &PageOf::First).is_some() {
+            return self.by_holder(client, target).await;
+        }
         let (pages, count) = tokio::join!(self.pages(client, target), count);
         pages?;
         if let Some(count) = count? {
             self.requests += 1;
             self.total = Some(count);
         }
+        self.agrees()
+    }
+
+    /// Whether as many were listed as the provider counts.
+    fn agrees(&self) -> Result<(), Broken> {
         match self.total {
             Some(total) if total != self.items.len() as u64 => Err(Broken::Disagrees(format!(
                 "{} were listed where the provider counts {total}",
@@ -205,6 +215,88 @@ impl Walk {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Lists what holds the resources, and then what each of them holds.
+    async fn by_holder(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+        self.items.clear();
+        self.total = None;
+        let holders = self.holders(client, target).await?;
+        let walks: Vec<Result<Self, Broken>> = stream::iter(holders)
+            .map(|holder| async move {
+                let mut walk = Self {
+                    holder: Some(holder),
+                    ..Self::default()
+                };
+                walk.pages(client, target).await?;
+                walk.agrees()?;
+                Ok(walk)
+            })
+            .buffer_unordered(HOLDERS_TOGETHER)
+            .collect()
+            .await;
+        for walk in walks {
+            let walk = walk?;
+            self.requests += walk.requests;
+            self.items.extend(walk.items);
+        }
+        self.items
+            .sort_by(|a, b| (&a.within, &a.id).cmp(&(&b.within, &b.id)));
+        Ok(())
+    }
+
+    async fn holders(
+        &mut self,
+        client: &Client,
+        target: &Target,
+    ) -> Result<BTreeSet<Box<str>>, Broken> {
+        let mut names = BTreeSet::new();
+        let mut page = PageOf::First;
+        for number in 2..=MOST_PAGES {
+            let Some(call) = target.kind.holders(&target.place, &page) else {
+                break;
+            };
+            self.requests += 1;
+            let holders = target.kind.read_holders(&client.send(&call).await?)?;
+            names.extend(holders.names);
+            match holders.next {
+                Next::Pages(pages) if number <= pages => page = PageOf::Number(number),
+                Next::Last | Next::Pages(_) | Next::After(_) | Next::More => {
+                    let listed = names.len() as u64;
+                    if holders.total.is_some_and(|total| total != listed) {
+                        return Err(Broken::Disagrees(format!(
+                            "{listed} holders were listed where the provider counts {}",
+                            holders.total.unwrap_or_default()
+                        )));
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// Asks what the listing does not tell of each.
+    async fn details(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+        let calls = self.items.iter().enumerate();
+        let calls: Vec<_> = calls
+            .filter_map(|(index, item)| Some((index, target.kind.detail(item)?)))
+            .collect();
+        let answers: Vec<_> = stream::iter(calls)
+            .map(|(index, call)| async move { (index, client.send(&call).await) })
+            .buffer_unordered(HOLDERS_TOGETHER)
+            .collect()
+            .await;
+        for (index, answer) in answers {
+            self.requests += 1;
+            match answer {
+                Ok(body) => target.kind.read_detail(&mut self.items[index], &body)?,
+                // There is nothing more to tell of it.
+                Err(error) if matches!(error.failure, Failure::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     async fn pages(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
@@ -223,12 +315,14 @@ impl Walk {
                     self.rest(client, target, count, &mut seen).await?;
                     break;
                 }
-                Next::After(cursor) => {
+                Next::After(_) | Next::More => {
                     pages += 1;
                     let before = seen.len();
-                    page = self
-                        .page(client, target, &PageOf::Cursor(cursor), &mut seen)
-                        .await?;
+                    let next = match page {
+                        Next::After(cursor) => PageOf::Cursor(cursor),
+                        _ => PageOf::Number(pages),
+                    };
+                    page = self.page(client, target, &next, &mut seen).await?;
                     // A page that brings nothing new and goes on would go on
                     // for ever.
                     if (seen.len() == before && page != Next::Last) || pages > MOST_PAGES {
@@ -242,6 +336,13 @@ impl Walk {
         Ok(())
     }
 
+    fn call(&self, target: &Target, page: &PageOf) -> Call {
+        match &self.holder {
+            Some(holder) => target.kind.list_in(&target.place, holder, page),
+            None => target.kind.list(&target.place, page),
+        }
+    }
+
     /// Reads one page and gives how the listing goes on.
     async fn page(
         &mut self,
@@ -251,7 +352,7 @@ impl Walk {
         seen: &mut HashSet<Box<str>>,
     ) -> Result<Next, Broken> {
         self.requests += 1;
-        let body = client.send(&target.kind.list(&target.place, page)).await?;
+        let body = client.send(&self.call(target, page)).await?;
         self.take(target, &body, seen)
     }
 
@@ -265,7 +366,7 @@ impl Walk {
     ) -> Result<(), Broken> {
         let total = self.total;
         let calls: Vec<_> = (2..=pages)
-            .map(|number| target.kind.list(&target.place, &PageOf::Number(number)))
+            .map(|number| self.call(target, &PageOf::Number(number)))
             .collect();
         for body in join_all(calls.iter().map(|call| client.send(call))).await {
             self.requests += 1;
@@ -288,11 +389,13 @@ impl Walk {
         let page = target.kind.read_page(&target.place, body)?;
         self.total = page.total;
         // Pages shift while others create and delete, so an item may come twice.
-        self.items.extend(
-            page.items
-                .into_iter()
-                .filter(|item| seen.insert(item.id.clone())),
-        );
+        let holder = self.holder.as_ref();
+        let fresh = page.items.into_iter();
+        let fresh = fresh.filter(|item| seen.insert(item.id.clone()));
+        self.items.extend(fresh.map(|mut item| {
+            item.within = item.within.or_else(|| holder.cloned());
+            item
+        }));
         Ok(page.next)
     }
 }
@@ -437,7 +540,7 @@ async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUs
     let total = first.total;
     let pages = match first.next {
         Next::Pages(pages) => pages.min(MOST_PAGES),
-        Next::Last | Next::After(_) => 1,
+        Next::Last | Next::After(_) | Next::More => 1,
     };
     let calls: Vec<_> = (2..=pages)
         .filter_map(|number| kind.users(place, &PageOf::Number(number)))

@@ -2,15 +2,19 @@
 //! the report and again, in part, just before anything is deleted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::evidence::{Inventory, Observer, Orphaned, RepositoryRoots, Roots, Searched, Uses};
 use crate::gc::mark::{self, Law};
-use crate::gc::{Judgement, Marking};
+use crate::gc::plan::{Plan, Step};
+use crate::gc::{self, Judgement, Marking};
 use crate::github::GitHub;
-use crate::model::{KindRef, Place, ReferenceKey, Repository, Resource, ResourceId};
+use crate::model::{
+    KindRef, Link, Place, Reference, ReferenceKey, Repository, Resource, ResourceId,
+};
 use crate::scan::{self, Target};
 use crate::wire::Client;
 
@@ -57,6 +61,21 @@ impl Findings<'_> {
         ))
     }
 
+    /// Every resource of the inventory that uses or is used by this one, as the
+    /// listings themselves tell.
+    pub fn linked(&self, id: &ResourceId) -> impl Iterator<Item = &Resource> {
+        let is = |reference: &Reference| {
+            let (ReferenceKey::Id(key) | ReferenceKey::Name(key)) = &reference.key;
+            reference.kind == id.kind.name() && (*key == id.id || *key == id.name)
+        };
+        self.inventory.resources.iter().filter(move |resource| {
+            resource.links.iter().any(|link| {
+                let (Link::Uses(reference) | Link::UsedBy(reference)) = link;
+                is(reference)
+            })
+        })
+    }
+
     /// What a resource uses, as far as it was asked: kinds with ids or names.
     pub fn uses(&self, id: &ResourceId) -> Vec<(String, String)> {
         let key = (id.kind, Place::clone(&id.place), id.id.clone());
@@ -101,12 +120,12 @@ impl<'p> Survey<'p> {
 
     /// Looks again at what these resources depend on: the listings of their
     /// kinds and of all that use or manage them, and what they claim to belong
-    /// to. What could not be deleted meanwhile stays with all that it uses.
+    /// to. Everything but what is `going` stays, with all that it uses.
     pub async fn again(
         &self,
         before: &Findings<'p>,
         of: &[ResourceId],
-        not_deleted: &BTreeMap<ResourceId, std::sync::Arc<str>>,
+        going: BTreeSet<ResourceId>,
     ) -> Findings<'p> {
         let since = Instant::now();
         let concerned: BTreeSet<(KindRef, &Place)> =
@@ -118,15 +137,21 @@ impl<'p> Survey<'p> {
                 let about = target.kind.about();
                 concerned.iter().any(|(kind, place)| {
                     let here = *target.place == **place;
-                    let uses = about.0.uses.contains(&kind.name());
-                    (here && (about == *kind || uses)) || about.0.manages == Some(kind.name())
+                    let name = kind.name();
+                    let uses = about.0.uses.contains(&name);
+                    let hangs_together = about.0.belongs_to == Some(name)
+                        || kind.0.belongs_to == Some(about.name())
+                        || about.0.blocks == Some(name);
+                    (here && (about == *kind || uses))
+                        || hangs_together
+                        || about.0.manages == Some(kind.name())
                 })
             })
             .cloned()
             .collect();
         let inventory = scan::inventory(&self.client, &targets, self.observer).await;
         let law = Law {
-            not_deleted: not_deleted.clone(),
+            going: Some(Arc::new(going)),
             ..self.law.clone()
         };
         let early = mark::early_questions(&inventory, &law);
@@ -148,6 +173,35 @@ impl<'p> Survey<'p> {
         self.mark(inventory, roots, uses, law, reads, since).await
     }
 
+    /// A plan that takes at most so many steps, nothing of which is used by
+    /// garbage that has to wait.
+    pub async fn plan(&self, findings: &mut Findings<'p>, most: usize) -> Plan {
+        let mut plan = gc::plan(&findings.inventory, &findings.marking, most);
+        let waiting_users = |plan: &Plan, inventory: &Inventory| {
+            let uses = |index: &usize| !inventory.resources[*index].kind.0.uses.is_empty();
+            plan.deferred.iter().any(uses)
+        };
+        while waiting_users(&plan, &findings.inventory) {
+            let resources = &findings.inventory.resources;
+            let going = plan.steps.iter();
+            let going = going.map(|step| resources[step.resource].identity());
+            let law = Law {
+                going: Some(Arc::new(going.collect())),
+                ..self.law.clone()
+            };
+            let reads = &mut findings.reference_reads;
+            let marking = self
+                .settle_questions(&mut findings.inventory, &findings.roots, &law, reads)
+                .await;
+            let kept = |step: &Step| !marking.judgements[step.resource].verdict.is_garbage();
+            if !plan.steps.iter().any(kept) {
+                break;
+            }
+            plan.defer(kept);
+        }
+        plan
+    }
+
     /// Marks, asks what verdicts still need, and marks again until nothing is
     /// left to ask.
     async fn mark(
@@ -160,22 +214,9 @@ impl<'p> Survey<'p> {
         since: Instant,
     ) -> Findings<'p> {
         inventory.learn(uses);
-        let marking = loop {
-            let marking = mark::mark(&inventory, &roots, law.clone());
-            if marking.questions.is_empty() {
-                break marking;
-            }
-            let questions = &marking.questions;
-            let uses = scan::answer(
-                &self.client,
-                &inventory,
-                questions,
-                &mut reads,
-                self.observer,
-            )
+        let marking = self
+            .settle_questions(&mut inventory, &roots, &law, &mut reads)
             .await;
-            inventory.learn(uses);
-        };
         let index = inventory.resources.iter().enumerate().map(|(index, one)| {
             let key = (one.kind, Place::clone(&one.place), one.id.clone());
             (key, index)
@@ -187,6 +228,24 @@ impl<'p> Survey<'p> {
             marking,
             since,
             reference_reads: reads,
+        }
+    }
+
+    async fn settle_questions(
+        &self,
+        inventory: &mut Inventory,
+        roots: &Roots,
+        law: &Law<'p>,
+        reads: &mut usize,
+    ) -> Marking<'p> {
+        loop {
+            let marking = mark::mark(inventory, roots, law.clone());
+            if marking.questions.is_empty() {
+                return marking;
+            }
+            let questions = &marking.questions;
+            let uses = scan::answer(&self.client, inventory, questions, reads, self.observer).await;
+            inventory.learn(uses);
         }
     }
 
@@ -253,7 +312,7 @@ impl<'p> Survey<'p> {
 fn still_known(
     before: &Findings<'_>,
     now: &Inventory,
-) -> BTreeMap<usize, Result<Vec<crate::model::Reference>, String>> {
+) -> BTreeMap<usize, Result<Vec<Reference>, String>> {
     let mut known = BTreeMap::new();
     if before.inventory.uses.of.is_empty() {
         return known;

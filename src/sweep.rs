@@ -21,14 +21,16 @@ use futures::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use self::confirm::{Seen, look_once};
+use crate::call::Call;
 use crate::evidence::Step;
-use crate::gc::Outcome;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::sealed::SealedStep;
 use crate::gc::verdict::Verdict;
+use crate::gc::{Judgement, Outcome};
 use crate::journal::{Copy, Entry, Journal, JournalError, Written};
 use crate::kinds::{self, Kind};
-use crate::model::{Api, Place, ResourceId};
+use crate::model::{Api, Place, Resource, ResourceId};
 use crate::policy::Action;
 use crate::survey::{Findings, Survey};
 use crate::wire::Client;
@@ -96,6 +98,10 @@ struct Lane<'p> {
     view: Option<Findings<'p>>,
     /// Whether something happened that the view does not know.
     outdated: bool,
+    /// The look before that.
+    before: Option<Findings<'p>>,
+    /// Looks in a row that were too old when they ended.
+    stillborn: u32,
 }
 
 impl<'a, 'p> Sweep<'a, 'p> {
@@ -122,12 +128,9 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
     }
 
-    /// Carries the plan out.
-    ///
-    /// # Errors
-    ///
-    /// When the journal cannot be written. Nothing was sent after that.
-    pub async fn run(self, first: &Findings<'p>) -> Result<Vec<Done>, JournalError> {
+    /// Carries the plan out; also why the journal could not be written to its
+    /// end, if so. Nothing was sent after that.
+    pub async fn run(self, first: &Findings<'p>) -> (Vec<Done>, Option<JournalError>) {
         let mut planned: BTreeMap<&'static str, usize> = BTreeMap::new();
         for id in &self.ids {
             *planned.entry(id.kind.name()).or_default() += 1;
@@ -146,24 +149,22 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 tries: BTreeMap::new(),
                 view: None,
                 outdated: false,
+                before: None,
+                stillborn: 0,
             };
             self.lane(lane, first)
         }))
         .await;
         let broken = self.broken.into_inner();
-        if let Some(error) = broken.unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
+        let broken = broken.unwrap_or_else(PoisonError::into_inner);
         let done = self.done.into_inner();
         let done = done.unwrap_or_else(PoisonError::into_inner);
         let never = || Done {
             outcome: Outcome::Deferred,
             reason: "it was not reached".to_owned(),
         };
-        Ok(done
-            .into_iter()
-            .map(|one| one.unwrap_or_else(never))
-            .collect())
+        let done = done.into_iter().map(|one| one.unwrap_or_else(never));
+        (done.collect(), broken)
     }
 
     async fn lane(&self, mut lane: Lane<'p>, first: &Findings<'p>) {
@@ -178,32 +179,65 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 }
                 return;
             }
-            let view = match lane.view.take() {
-                Some(view) if !lane.outdated && view.since.elapsed() < self.reread_after => view,
-                older => {
-                    let of = lane.pending.iter().map(|&step| self.ids[step].clone());
-                    let of: Vec<_> = of.collect();
-                    let before = older.as_ref().unwrap_or(first);
-                    lane.outdated = false;
-                    self.survey.again(before, &of, &self.not_deleted()).await
-                }
+            let Some(view) = self.view(&mut lane, first).await else {
+                continue;
             };
             // What is wanted again, or gone, is so whatever it waits for.
             let all = lane.pending.clone();
-            self.recheck(&mut lane, &view, &all, false);
+            self.recheck(&mut lane, &view, &all, false).await;
             self.block(&mut lane);
             let ready = self.ready(&lane);
-            let volley = self.recheck(&mut lane, &view, &ready, true);
+            let volley = self.recheck(&mut lane, &view, &ready, true).await;
             let (volley, unkept) = self.keep(volley).await;
             for (step, why) in unkept {
                 let settled = Settled::Done(Outcome::FailedForNow, why);
                 self.judge(&mut lane, step, settled);
             }
-            for (step, settled) in self.volley(&view, volley).await {
-                self.judge(&mut lane, step, settled);
+            // Keeping what they hold may take longer than the view stays young.
+            if self.is_young(&view) {
+                for (step, settled) in self.volley(&view, volley).await {
+                    self.judge(&mut lane, step, settled);
+                }
             }
             lane.view = Some(view);
         }
+    }
+
+    /// What the next steps rest on, young enough; none when nothing could be
+    /// read in time, and then the lane has to be looked at again.
+    async fn view(&self, lane: &mut Lane<'p>, first: &Findings<'p>) -> Option<Findings<'p>> {
+        let known = lane.view.take();
+        if let Some(view) = known {
+            if !lane.outdated && self.is_young(&view) {
+                return Some(view);
+            }
+            lane.before = Some(view);
+        }
+        // A look that waits for the quota would be old before it ended.
+        let api = self.ids[*lane.pending.first()?].kind.0.api;
+        tokio::time::sleep(self.survey.client.wait(api).min(self.left())).await;
+        let of = lane.pending.iter().map(|&step| self.ids[step].clone());
+        let of: Vec<_> = of.collect();
+        let before = lane.before.as_ref().unwrap_or(first);
+        lane.outdated = false;
+        let view = self.survey.again(before, &of, self.going()).await;
+        if self.is_young(&view) {
+            lane.stillborn = 0;
+            return Some(view);
+        }
+        lane.stillborn += 1;
+        if lane.stillborn >= TRIES {
+            let why = "reading everything again takes longer than --reread-after allows";
+            for step in std::mem::take(&mut lane.pending) {
+                self.settle(step, Outcome::FailedForNow, why.to_owned());
+            }
+        }
+        lane.before = Some(view);
+        None
+    }
+
+    fn is_young(&self, view: &Findings<'_>) -> bool {
+        view.since.elapsed() <= self.reread_after
     }
 
     /// Settles what waits for a step that is over and not gone.
@@ -289,30 +323,26 @@ impl<'a, 'p> Sweep<'a, 'p> {
         ready
     }
 
-    /// What was tried in this run and is still there.
-    fn not_deleted(&self) -> BTreeMap<ResourceId, Arc<str>> {
+    /// What this run still deletes, or has deleted: everything else stays.
+    fn going(&self) -> BTreeSet<ResourceId> {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        let stays = self.ids.iter().zip(&*done).filter_map(|(id, done)| {
-            let done = done.as_ref()?;
-            let stays = done.outcome.is_failure()
-                || matches!(done.outcome, Outcome::Deferred | Outcome::Expired);
-            stays.then(|| (id.clone(), Arc::from(done.reason.as_str())))
-        });
-        stays.collect()
+        let goes = |done: &Option<Done>| done.as_ref().is_none_or(|done| done.outcome.is_gone());
+        let ids = self.ids.iter().zip(&*done);
+        ids.filter(|(_, done)| goes(done))
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     /// Settles what the view does not let go, and gives the rest. What the view
     /// does not tell ends only when it is `due`.
-    fn recheck(
+    async fn recheck(
         &self,
         lane: &mut Lane<'_>,
         view: &Findings<'_>,
         steps: &[usize],
         due: bool,
     ) -> Vec<usize> {
-        let not_deleted = self.not_deleted();
         let mut volley = Vec::new();
-        let mut settled = Vec::new();
         for &step in steps {
             let id = &self.ids[step];
             let found = view.find(id);
@@ -321,38 +351,54 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 .or_else(|| view.roots.gap().map(|(_, why)| why.to_string()));
             let verdict = match unreadable {
                 Some(why) => Recheck::Unknown(why),
-                None => recheck(&self.steps[step], found),
+                None => recheck(&self.steps[step], found, &view.marking),
             };
-            let by_failed = found.is_some_and(|(_, judgement)| {
-                matches!(&judgement.verdict, Verdict::InUse(user)
-                    if not_deleted.keys().any(|id| id.kind.name() == user.kind && id.name == user.name))
-            });
-            match verdict {
-                Recheck::Go => volley.push(step),
-                Recheck::Gone => settled.push((
-                    step,
-                    Outcome::AlreadyGone,
-                    "a complete listing does not show it any more".to_owned(),
-                )),
-                Recheck::Spared(why) if by_failed => settled.push((step, Outcome::Deferred, why)),
-                Recheck::Spared(why) => settled.push((step, Outcome::Spared, why)),
-                Recheck::Unknown(_) if !due => {}
-                Recheck::Unknown(why) => {
-                    let why = format!("it could not be read again: {why}");
-                    let outcome = if self.halt(lane).is_some() {
-                        Outcome::Deferred
-                    } else {
-                        Outcome::FailedForNow
-                    };
-                    settled.push((step, outcome, why));
+            let (outcome, why) = match verdict {
+                Recheck::Go => {
+                    volley.push(step);
+                    continue;
                 }
-            }
-        }
-        for (step, outcome, why) in settled {
+                Recheck::Unknown(_) if !due => continue,
+                Recheck::Gone => self.gone(step).await,
+                // What uses it is dead as well and has to wait itself.
+                Recheck::Spared(why) if waits(view, found) => (Outcome::Deferred, why),
+                Recheck::Spared(why) => (Outcome::Spared, why),
+                Recheck::Unknown(why) => {
+                    let outcome = match self.halt(lane) {
+                        Some(_) => Outcome::Deferred,
+                        None => Outcome::FailedForNow,
+                    };
+                    (outcome, format!("it could not be read again: {why}"))
+                }
+            };
             lane.pending.retain(|one| *one != step);
+            lane.outdated |= !outcome.is_gone();
             self.settle(step, outcome, why);
         }
         volley
+    }
+
+    /// What it means that a complete listing does not show a resource: a look by
+    /// id has to agree.
+    async fn gone(&self, step: usize) -> (Outcome, String) {
+        let seen = match self.kind(step) {
+            Some(kind) => look_once(&self.finishing, kind, &self.ids[step], false).await,
+            None => Seen::Gone,
+        };
+        match seen {
+            Seen::Gone => (
+                Outcome::AlreadyGone,
+                "neither a complete listing nor a look by id shows it any more".to_owned(),
+            ),
+            Seen::There | Seen::Expires => (
+                Outcome::FailedForNow,
+                "the listing does not show it, and a look by id does".to_owned(),
+            ),
+            Seen::Unreadable(why) => (
+                Outcome::InDoubt,
+                format!("the listing does not show it, and it could not be looked for: {why}"),
+            ),
+        }
     }
 
     /// What a step's request came to, and whether that ends the step.
@@ -441,6 +487,11 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 .find(id)
                 .map_or_else(Copy::default, |(resource, _)| Copy::of(resource));
             copy.uses = view.uses(id);
+            let before = self.before(view, *step);
+            let paths = before
+                .iter()
+                .map(|call| format!("{} {}", call.method, call.path));
+            copy.before = paths.collect();
             copy.held.clone_from(held);
             Entry::Intent {
                 step: *step,
@@ -453,6 +504,25 @@ impl<'a, 'p> Sweep<'a, 'p> {
         volley.iter().map(intent).collect()
     }
 
+    /// What has to be asked for before a step's own request.
+    fn before(&self, view: &Findings<'_>, step: usize) -> Vec<Call> {
+        let id = &self.ids[step];
+        if self.action(step) != Action::Delete {
+            return Vec::new();
+        }
+        let released = view.linked(id).filter_map(|holder| {
+            let kind = kinds::by_name(holder.kind.name())?;
+            Some(kind.release(holder, id))
+        });
+        let mut calls: Vec<Call> = released.flatten().collect();
+        calls.extend(
+            self.kind(step)
+                .into_iter()
+                .flat_map(|kind| kind.prepare(id)),
+        );
+        calls
+    }
+
     fn kind(&self, step: usize) -> Option<&'static dyn Kind> {
         kinds::by_name(self.ids[step].kind.name())
     }
@@ -460,6 +530,25 @@ impl<'a, 'p> Sweep<'a, 'p> {
     fn action(&self, step: usize) -> Action {
         self.steps[step].action
     }
+}
+
+/// Whether what keeps a resource is garbage itself that stays for now.
+fn waits(view: &Findings<'_>, found: Option<(&Resource, &Judgement)>) -> bool {
+    let Some((
+        _,
+        Judgement {
+            verdict: Verdict::InUse(user),
+            ..
+        },
+    )) = found
+    else {
+        return false;
+    };
+    let resources = view.inventory.resources.iter();
+    let mut users = resources
+        .zip(&view.marking.judgements)
+        .filter(|(resource, _)| resource.kind.name() == user.kind && resource.name == user.name);
+    users.any(|(_, judgement)| judgement.verdict.is_garbage())
 }
 
 /// What a request came to.

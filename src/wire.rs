@@ -253,13 +253,15 @@ impl Client {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let permit = Quota::permit(&provider.quota, not_after).await;
+            // A query is sent by POST and only reads.
+            let permit = Quota::permit(&provider.quota, !outgoing.repeatable, not_after).await;
             let permit = permit.map_err(|failure| self.error(outgoing, failure))?;
             let request = provider
                 .request(outgoing)
                 .map_err(|failure| self.error(outgoing, failure))?;
             tracing::debug!(api = outgoing.api.key(), method = %outgoing.method, target = %outgoing.target, attempt, "request");
             let result = self.attempt(request).await;
+            let result = result.map(|response| self.without_tokens(response));
             if let Ok(response) = &result {
                 provider.quota.observe(response, &self.clock);
                 tracing::debug!(
@@ -294,6 +296,26 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// A refusal that does not say a token back, before anybody reads it. What
+    /// is no refusal holds names, and those are left as they are.
+    fn without_tokens(&self, response: Response<Bytes>) -> Response<Bytes> {
+        let refused = |api: &Api| error::denial(*api, &response).is_some();
+        if response.status().is_success() && !self.providers.keys().any(refused) {
+            return response;
+        }
+        let tokens = self.providers.values().flat_map(|provider| {
+            let endpoint = &provider.endpoint;
+            std::iter::once(&endpoint.token).chain(endpoint.zone_token.as_ref())
+        });
+        let (parts, mut body) = response.into_parts();
+        for token in tokens {
+            if let Some(clean) = token.redact_bytes(&body) {
+                body = clean;
+            }
+        }
+        Response::from_parts(parts, body)
     }
 
     async fn attempt(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {

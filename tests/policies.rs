@@ -16,10 +16,7 @@ use preview_gc::policy::{Diagnostic, Environment, Loaded, Policies, Source, Voca
 
 fn read(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
     let kinds = kinds::vocabulary();
-    let vocabulary = Vocabulary {
-        kinds: &kinds,
-        unscanned: kinds::UNSCANNED,
-    };
+    let vocabulary = Vocabulary { kinds: &kinds };
     let repository = Repository::parse("acme/shop").unwrap();
     let environment = Environment {
         lookup: &|_| None,
@@ -104,6 +101,7 @@ fn many_names_are_read_by_many_rules() {
                 place: place.clone(),
                 id: name.clone(),
                 name,
+                within: None,
                 incarnation: None,
                 created_at: Time::NotKept,
                 changed_at: Time::NotKept,
@@ -112,6 +110,8 @@ fn many_names_are_read_by_many_rules() {
                 protection: None,
                 parent: None,
                 attributes: vec![("tags", Attribute::List(Vec::new()))],
+                links: Vec::new(),
+                says: None,
                 original: None,
             };
             let readings: usize = rules.iter().map(|rule| rule.read(&resource).len()).sum();

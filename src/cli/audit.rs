@@ -33,8 +33,12 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     let since = Instant::now();
     let (ground, inventory) = audit.list().await?;
     let survey = audit.survey(&ground);
-    let findings = survey.judge(inventory, since).await;
-    let plan = audit.plan(&findings);
+    let mut findings = survey.judge(inventory, since).await;
+    let plan = if arguments.out.is_some() {
+        audit.plan_for(&survey, &mut findings).await
+    } else {
+        audit.plan(&findings)
+    };
     let report = audit.report(&ground, &findings, &plan);
     session.progress.end();
     if let Some(path) = &arguments.out {
@@ -177,11 +181,7 @@ impl<'p> Audit<'p> {
         });
         let ground = Ground {
             jurisdictions: jurisdictions.collect(),
-            kinds: kinds::KINDS
-                .iter()
-                .chain(kinds::REFERRERS)
-                .map(|kind| kind.about())
-                .collect(),
+            kinds: kinds::KINDS.iter().map(|kind| kind.about()).collect(),
             targets,
             gaps: places.gaps,
         };
@@ -202,7 +202,7 @@ impl<'p> Audit<'p> {
                 grace_on_close: self.limits.grace_on_close,
                 only: self.only,
                 shown: self.shown,
-                not_deleted: BTreeMap::new(),
+                going: None,
                 now: self.connection.clock.start(),
             },
             targets: ground.targets.clone(),
@@ -223,6 +223,18 @@ impl<'p> Audit<'p> {
             &findings.marking,
             self.limits.max_deletions,
         )
+    }
+
+    /// What a sweep does: nothing that is used by garbage which has to wait.
+    pub(super) async fn plan_for<'s>(
+        &self,
+        survey: &Survey<'s>,
+        findings: &mut Findings<'s>,
+    ) -> Plan {
+        if findings.roots.gap().is_some() {
+            return Plan::default();
+        }
+        survey.plan(findings, self.limits.max_deletions).await
     }
 
     /// What is said about it all.
@@ -299,18 +311,7 @@ impl<'p> Audit<'p> {
         zones: &mut Vec<WantedZone>,
     ) -> Result<BTreeSet<Place>, Failure> {
         let needed = settings::needed(policy);
-        let unscanned: BTreeSet<_> = policy
-            .rules
-            .iter()
-            .flat_map(|rule| rule.unscanned.iter().copied())
-            .collect();
-        for kind in unscanned {
-            let why = "this kind is not scanned yet".to_owned();
-            let mut evidence = gap(kind, &policy.path, why);
-            evidence.needed = false;
-            places.gaps.push(evidence);
-        }
-        for api in [Api::Cloudflare, Api::Neon] {
+        for api in [Api::Cloudflare, Api::Neon, Api::GitHub] {
             let kinds: Vec<_> = needed
                 .iter()
                 .filter(|kind| kind.0.api == api)
@@ -319,7 +320,8 @@ impl<'p> Audit<'p> {
             if !kinds.is_empty() && !self.client.has(api) {
                 let variable = match api {
                     Api::Neon => "NEON_API_KEY",
-                    Api::Cloudflare | Api::GitHub => "CLOUDFLARE_API_TOKEN",
+                    Api::Cloudflare => "CLOUDFLARE_API_TOKEN",
+                    Api::GitHub => "GITHUB_TOKEN",
                 };
                 let why = format!(
                     "no credentials: set {variable} ({} needs them)",
@@ -346,6 +348,16 @@ impl<'p> Audit<'p> {
                 .collect()
         };
         let mut found = BTreeSet::new();
+        let in_repository = of_sort(PlaceSort::Repository);
+        let kept_there = policy.protects.iter().any(|entry| {
+            let mut kinds = entry.kinds.iter().flatten();
+            kinds.any(|kind| kind.0.place == PlaceSort::Repository)
+        });
+        if self.client.has(Api::GitHub) && (kept_there || !in_repository.is_empty()) {
+            let repository = Place::Repository(policy.repository.full_name().to_owned());
+            found.insert(repository.clone());
+            places.need(repository, in_repository);
+        }
         if self.client.has(Api::Neon) {
             for project in &scope.projects {
                 found.insert(Place::Project(project.clone()));
@@ -410,17 +422,25 @@ impl<'p> Audit<'p> {
                 (!sandbox || policy.scope.zones.is_some()) && self.client.has(Api::Cloudflare);
             let projects_told =
                 (!sandbox || policy.scope.projects.is_some()) && self.client.has(Api::Neon);
+            // `project` may also mean what holds Pages deployments.
+            let neon = |kinds: &[KindRef]| {
+                kinds.is_empty() || kinds.iter().any(|kind| kind.0.place == PlaceSort::Project)
+            };
             let rules = policy
                 .rules
                 .iter()
-                .map(|rule| (&rule.place, &rule.location));
-            let protects = policy
-                .protects
-                .iter()
-                .map(|entry| (&entry.place, &entry.location));
-            for (applies, location) in rules.chain(protects) {
+                .map(|rule| (&rule.place, &rule.location, neon(&rule.kinds)));
+            let protects = policy.protects.iter().map(|entry| {
+                let kinds = entry.kinds.as_deref().unwrap_or_default();
+                (&entry.place, &entry.location, neon(kinds))
+            });
+            for (applies, location, neon) in rules.chain(protects) {
                 let zones = applies.zones.iter().flatten().filter(|_| zones_told);
-                let projects = applies.projects.iter().flatten().filter(|_| projects_told);
+                let projects = applies
+                    .projects
+                    .iter()
+                    .flatten()
+                    .filter(|_| projects_told && neon);
                 for (sort, name) in zones
                     .map(|zone| ("zone", zone))
                     .chain(projects.map(|project| ("project", project)))
@@ -453,6 +473,25 @@ impl<'p> Audit<'p> {
                 about.uses.contains(&needed.name()) || about.manages == Some(needed.name())
             })
         };
+        let protected: BTreeSet<KindRef> = self
+            .policies
+            .files
+            .iter()
+            .flat_map(|file| &file.protects)
+            .flat_map(|entry| entry.kinds.iter().flatten().copied())
+            .collect();
+        // What no rule can be about, directly or through others, is not listed.
+        let relevant = |kind: &dyn Kind| {
+            let about = kind.about();
+            let hangs_on = |kind: &KindRef| about.0.belongs_to == Some(kind.name());
+            needed.contains(&about)
+                || protected.contains(&about)
+                || depends(kind)
+                || (about.0.holder.is_none() && needed.iter().any(hangs_on))
+                || needed
+                    .iter()
+                    .any(|kind| about.0.blocks == Some(kind.name()))
+        };
         let wanted = |kind: &dyn Kind| {
             let about = kind.about();
             let Some(shown) = self.shown else { return true };
@@ -472,15 +511,16 @@ impl<'p> Audit<'p> {
         let mut targets = Vec::new();
         for (place, needed_here) in places {
             let place = Arc::new(place.clone());
-            for kind in kinds::KINDS.iter().chain(kinds::REFERRERS) {
+            for kind in kinds::KINDS {
                 let about = kind.about();
                 let here = matches!(
                     (about.0.place, &*place),
                     (PlaceSort::Account, Place::Account(_))
                         | (PlaceSort::Zone, Place::Zone { .. })
                         | (PlaceSort::Project, Place::Project(_))
+                        | (PlaceSort::Repository, Place::Repository(_))
                 );
-                if here && wanted(*kind) {
+                if here && relevant(*kind) && wanted(*kind) {
                     targets.push(Target {
                         kind: *kind,
                         place: place.clone(),

@@ -330,6 +330,9 @@ async fn doctor(
             PlaceSort::Account => scope.account.iter().cloned().map(Place::Account).collect(),
             PlaceSort::Zone => zones.clone(),
             PlaceSort::Project => scope.projects.iter().cloned().map(Place::Project).collect(),
+            PlaceSort::Repository => {
+                vec![Place::Repository(policy.repository.full_name().to_owned())]
+            }
         };
         if !client.has(about.0.api) {
             found.push(not_configured(about.name(), about.0.api));
@@ -376,9 +379,20 @@ async fn listing(
     whole: &mut bool,
 ) -> Access {
     let about = kind.about();
-    let answer = client.send(&kind.list(&place, &PageOf::First)).await;
+    let holders = kind.holders(&place, &PageOf::First);
+    let by_holder = holders.is_some();
+    let call = holders.unwrap_or_else(|| kind.list(&place, &PageOf::First));
+    let answer = client.send(&call).await;
     let scope = place.to_string();
     let (works, answer) = match answer {
+        // What the holders hold is not read: this only asks whether it could be.
+        Ok(body) if by_holder => {
+            *whole = false;
+            match kind.read_holders(&body) {
+                Ok(_) => (true, "works".to_owned()),
+                Err(malformed) => (false, format!("unreadable: {malformed}")),
+            }
+        }
         Ok(body) => match kind.read_page(&std::sync::Arc::new(place), &body) {
             Ok(page) => {
                 *whole &= matches!(page.next, Next::Last | Next::Pages(0..=1));

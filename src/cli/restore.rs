@@ -79,15 +79,18 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
             ),
             (Standing::Settled(Outcome::Deleted | Outcome::AlreadyGone), Action::Delete) => {
                 match put_back(&client, &id, copy).await {
-                    Ok(Some((new_id, told))) => {
+                    Ok(Some(new)) => {
                         let at = client.clock().now();
                         let entry = Entry::Restored {
                             step: *step,
                             at,
-                            id: new_id,
+                            id: new.clone(),
                         };
                         journal.write(&[entry]).map_err(cannot)?;
-                        ("restored", told)
+                        match fill(&client, &id, copy, &new).await {
+                            Ok(told) => ("restored", told),
+                            Err(why) => ("failed", why),
+                        }
                     }
                     Ok(None) => ("cannot", by_hand(&id, copy)),
                     Err(why) => ("failed", why),
@@ -114,17 +117,16 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
         )));
     }
     print(&shown(&results, arguments.common.format))?;
-    let failed = results.iter().any(|one| one.result == "failed");
-    Ok(if failed { Exit::Failed } else { Exit::Ok })
+    let back = |one: &Restored| matches!(one.result, "restored" | "already_there");
+    Ok(if results.iter().all(back) {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
 }
 
-/// Makes a resource again: its new id, and what to know about it. None where
-/// that cannot be done.
-async fn put_back(
-    client: &Client,
-    id: &ResourceId,
-    copy: &Copy,
-) -> Result<Option<(String, String)>, String> {
+/// Makes a resource again: its new id. None where that cannot be done.
+async fn put_back(client: &Client, id: &ResourceId, copy: &Copy) -> Result<Option<String>, String> {
     let kind: &dyn Kind = kinds::by_name(id.kind.name()).ok_or("its kind is not known")?;
     let text = |error: &dyn std::fmt::Display| error.to_string();
     if let Some(call) = kind.recovery(id) {
@@ -152,24 +154,27 @@ async fn put_back(
         let failure = crate::wire::error::refusal(call.api, &response);
         return Err(client.error(&outgoing, failure).to_string());
     }
-    let new = kind
-        .read_remade(response.body())
-        .map_err(|error| text(&error))?;
-    if let (Some(archive), Some(held)) = (kind.archive(), &copy.held) {
+    let new = kind.read_remade(response.body());
+    new.map(Some).map_err(|error| text(&error))
+}
+
+/// Puts back what a resource held, and says what to know about it.
+async fn fill(client: &Client, id: &ResourceId, copy: &Copy, new: &str) -> Result<String, String> {
+    let archive = kinds::by_name(id.kind.name()).and_then(Kind::archive);
+    if let (Some(archive), Some(held)) = (archive, &copy.held) {
         let mut made = id.clone();
-        made.id = new.as_str().into();
+        made.id = new.into();
         for call in archive.fill(&made, held) {
             client.send(&call).await.map_err(|error| {
                 format!("it is there again as {new}, and what it held is not: {error}")
             })?;
         }
     }
-    let told = if *new == *id.id {
+    Ok(if *new == *id.id {
         "it is there again".to_owned()
     } else {
         format!("it is there again; its id is {new} now, so whatever named the old one needs it")
-    };
-    Ok(Some((new, told)))
+    })
 }
 
 /// What is left to do by hand, with what was kept for that.

@@ -139,10 +139,7 @@ pub(super) fn policies(
 
 /// The kinds that policies may name.
 pub(super) fn vocabulary(kinds: &[KindRef]) -> Vocabulary<'_> {
-    Vocabulary {
-        kinds,
-        unscanned: kinds::UNSCANNED,
-    }
+    Vocabulary { kinds }
 }
 
 /// The repository of policies that name none.
@@ -243,10 +240,13 @@ impl Scope {
     /// What the file writes, else what the environment names, else what its
     /// rules name; never a guess.
     pub(super) fn of(policy: &Policy, variables: &Variables) -> Self {
-        let named = |list: &dyn Fn(&crate::policy::Rule) -> Option<Vec<String>>| {
-            let all: BTreeSet<String> = policy.rules.iter().filter_map(list).flatten().collect();
-            all.into_iter().collect::<Vec<_>>()
-        };
+        let named =
+            |sort: PlaceSort, list: &dyn Fn(&crate::policy::Rule) -> Option<Vec<String>>| {
+                let rules = policy.rules.iter();
+                let there = rules.filter(|rule| rule.kinds.iter().any(|kind| kind.0.place == sort));
+                let all: BTreeSet<String> = there.filter_map(list).flatten().collect();
+                all.into_iter().collect::<Vec<_>>()
+            };
         Self {
             account: policy
                 .scope
@@ -259,13 +259,13 @@ impl Scope {
                 .zones
                 .clone()
                 .or_else(|| variables.list("CLOUDFLARE_ZONE_ID"))
-                .unwrap_or_else(|| named(&|rule| rule.place.zones.clone())),
+                .unwrap_or_else(|| named(PlaceSort::Zone, &|rule| rule.place.zones.clone())),
             projects: policy
                 .scope
                 .projects
                 .clone()
                 .or_else(|| variables.list("NEON_PROJECT_ID"))
-                .unwrap_or_else(|| named(&|rule| rule.place.projects.clone())),
+                .unwrap_or_else(|| named(PlaceSort::Project, &|rule| rule.place.projects.clone())),
         }
     }
 
@@ -282,7 +282,10 @@ impl Scope {
                 PlaceSort::Project if self.projects.is_empty() => {
                     Some("the Neon project: set NEON_PROJECT_ID or [scope] neon.projects")
                 }
-                PlaceSort::Account | PlaceSort::Zone | PlaceSort::Project => None,
+                PlaceSort::Account
+                | PlaceSort::Zone
+                | PlaceSort::Project
+                | PlaceSort::Repository => None,
             };
             if let Some(missing) = missing {
                 return Err(Failure::Usage(format!(

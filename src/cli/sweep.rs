@@ -70,12 +70,16 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         () = interrupted() => return Ok(Exit::Interrupted),
     };
     let survey = audit.survey(&ground);
-    let findings = tokio::select! {
+    let mut findings = tokio::select! {
         biased;
         findings = survey.judge(inventory, since) => findings,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
-    let plan = audit.plan(&findings);
+    let plan = tokio::select! {
+        biased;
+        plan = audit.plan_for(&survey, &mut findings) => plan,
+        () = interrupted() => return Ok(Exit::Interrupted),
+    };
     let report = audit.report(&ground, &findings, &plan);
     let bound = audit.bound(&ground);
     let sealed = match planned {
@@ -85,7 +89,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
             checked.map_err(|error| Failure::Usage(error.to_string()))?;
             planned
         }
-        None => seal(&plan, &findings, &report, bound.clone()),
+        None => seal(&plan, &findings, &report, bound),
     };
     let run = Run {
         arguments: &arguments,
@@ -93,7 +97,6 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         survey,
         findings: &findings,
         plan: &plan,
-        bound,
     };
     run.go(report, sealed, consent).await
 }
@@ -122,7 +125,6 @@ struct Run<'a> {
     survey: Survey<'a>,
     findings: &'a Findings<'a>,
     plan: &'a Plan,
-    bound: Bound,
 }
 
 impl Run<'_> {
@@ -160,7 +162,7 @@ impl Run<'_> {
                 return Ok(self.exit(&report, Exit::Ok));
             }
             print(&table::render(&report, look(common)))?;
-            if !agreed(sealed.steps.len())? {
+            if !agreed(sealed.steps.len()).await? {
                 self.say("nothing was deleted");
                 return Ok(self.exit(&report, Exit::Ok));
             }
@@ -199,9 +201,11 @@ impl Run<'_> {
         let folder = journal_folder(self.arguments, self.session)?;
         let client = &self.survey.client;
         let kinds = self.survey.law.kinds;
-        let settled = settle(client, &folder, &self.bound, kinds)
-            .await
-            .map_err(cannot)?;
+        let settled = tokio::select! {
+            biased;
+            settled = settle(client, &folder, self.findings, kinds) => settled.map_err(cannot)?,
+            () = interrupted() => return Ok((Swept::default(), true)),
+        };
         let mut swept = Swept {
             settled,
             ..Swept::default()
@@ -224,21 +228,27 @@ impl Run<'_> {
             );
             let work = sweep.run(self.findings);
             tokio::pin!(work);
-            let done: Vec<Done> = tokio::select! {
+            let (done, broken) = tokio::select! {
                 biased;
-                done = &mut work => done.map_err(cannot)?,
+                done = &mut work => done,
                 () = interrupted() => {
                     interrupted_by = true;
                     stop.set();
                     self.say("finishing what is under way; interrupt again to stop at once");
                     tokio::select! {
                         biased;
-                        done = &mut work => done.map_err(cannot)?,
+                        done = &mut work => done,
                         // The journal has what was begun; the next run settles it.
                         () = interrupted() => return Ok((swept, true)),
                     }
                 }
             };
+            if let Some(error) = broken {
+                self.say(&format!(
+                    "the journal ends early, and nothing was sent after that: {error}"
+                ));
+                swept.broken = true;
+            }
             let steps = sealed.steps.iter().zip(done);
             swept.steps = steps.map(|(step, done)| StepRow::of(step, done)).collect();
         }
@@ -294,8 +304,17 @@ impl Run<'_> {
         let gone = steps.clone().filter(|step| step.outcome.is_gone()).count();
         let failed = steps.clone().any(|step| step.outcome.is_failure());
         let braked = !report.brakes.is_empty() && !self.arguments.dry_run;
+        let swept = report.swept.as_ref();
+        let broken = swept.is_some_and(|swept| swept.broken);
+        let doubts = swept.iter().flat_map(|swept| &swept.settled);
+        let failed = failed
+            || doubts
+                .into_iter()
+                .any(|one| one.outcome == Outcome::InDoubt);
         if begun == Exit::Interrupted {
             Exit::Interrupted
+        } else if broken {
+            Exit::Unexpected
         } else if braked {
             Exit::Braked
         } else if failed {
@@ -318,18 +337,31 @@ impl Run<'_> {
 }
 
 /// Asks the person at the terminal, who has to write the answer out.
-fn agreed(steps: usize) -> Result<bool, Failure> {
+async fn agreed(steps: usize) -> Result<bool, Failure> {
     let wanted = format!("delete {steps}");
     let question = format!("Write \"{wanted}\" to carry this out: ");
     let mut stderr = std::io::stderr();
     let _ = stderr
         .write_all(question.as_bytes())
         .and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    std::io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::Unexpected(format!("cannot read the answer: {error}")))?;
-    Ok(answer.trim() == wanted)
+    // On a thread of its own, which may wait for ever.
+    let (told, answer) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        let _ = told.send(read.map(|_| answer));
+    });
+    tokio::select! {
+        biased;
+        () = interrupted() => Ok(false),
+        answer = answer => match answer {
+            Ok(Ok(answer)) => Ok(answer.trim() == wanted),
+            Ok(Err(error)) => {
+                Err(Failure::Unexpected(format!("cannot read the answer: {error}")))
+            }
+            Err(_) => Ok(false),
+        },
+    }
 }
 
 /// Where the journals are: as named, in the user's state folder, or in a

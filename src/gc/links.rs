@@ -1,10 +1,10 @@
 //! Who uses whom, and whose child is whose, among the resources of an
 //! inventory, as far as it was told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::evidence::Inventory;
-use crate::model::{Place, ReferenceKey};
+use crate::model::{Link, Place, Reference, ReferenceKey};
 
 /// Who uses a resource.
 #[derive(Debug)]
@@ -26,24 +26,29 @@ struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     fn of(inventory: &'a Inventory) -> Self {
         let mut wanted = Self::default();
-        wanted.ids.extend(
-            inventory
-                .resources
-                .iter()
-                .filter_map(|resource| resource.parent.as_deref()),
-        );
+        for resource in &inventory.resources {
+            wanted.ids.extend(resource.parent.as_deref());
+            for link in &resource.links {
+                let (Link::Uses(reference) | Link::UsedBy(reference)) = link;
+                wanted.refer(reference);
+            }
+        }
         for users in inventory.uses.users.values().flatten() {
             for (used, user) in &users.pairs {
                 wanted.ids.extend([&**used, &**user]);
             }
         }
         for reference in inventory.uses.of.values().flatten().flatten() {
-            match &reference.key {
-                ReferenceKey::Id(id) => wanted.ids.insert(id),
-                ReferenceKey::Name(name) => wanted.names.insert(name),
-            };
+            wanted.refer(reference);
         }
         wanted
+    }
+
+    fn refer(&mut self, reference: &'a Reference) {
+        match &reference.key {
+            ReferenceKey::Id(id) => self.ids.insert(id),
+            ReferenceKey::Name(name) => self.names.insert(name),
+        };
     }
 
     fn is_empty(&self) -> bool {
@@ -51,57 +56,96 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// Resources by kind and id or name, wherever they are.
+type Index<'a> = HashMap<(&'static str, &'a str), Vec<usize>>;
+
 /// Who uses whom.
+#[derive(Default)]
 pub(super) struct Links<'a> {
-    by_id: HashMap<(&'static str, &'a Place, &'a str), usize>,
+    by_id: Index<'a>,
+    by_name: Index<'a>,
     users: HashMap<usize, Vec<UsedBy>>,
+    /// What each resource hangs on that its kind belongs to.
+    owners: BTreeMap<usize, usize>,
 }
 
 impl<'a> Links<'a> {
     pub(super) fn of(inventory: &'a Inventory) -> Self {
+        let mut links = Self::default();
         let wanted = Wanted::of(inventory);
-        let mut by_id = HashMap::new();
-        let mut by_name = HashMap::new();
-        if !wanted.is_empty() {
-            for (index, resource) in inventory.resources.iter().enumerate() {
-                let kind = resource.kind.name();
-                if wanted.ids.contains(&*resource.id) {
-                    by_id.insert((kind, &*resource.place, &*resource.id), index);
-                }
-                if wanted.names.contains(&*resource.name) {
-                    by_name.insert((kind, &*resource.place, &*resource.name), index);
-                }
+        if wanted.is_empty() {
+            return links;
+        }
+        for (index, resource) in inventory.resources.iter().enumerate() {
+            let kind = resource.kind.name();
+            if wanted.ids.contains(&*resource.id) {
+                let same = links.by_id.entry((kind, &resource.id)).or_default();
+                same.push(index);
+            }
+            if wanted.names.contains(&*resource.name) {
+                let same = links.by_name.entry((kind, &resource.name)).or_default();
+                same.push(index);
             }
         }
-        let mut users: HashMap<usize, Vec<UsedBy>> = HashMap::new();
         for (&user, references) in &inventory.uses.of {
             let (Ok(references), Some(resource)) = (references, inventory.resources.get(user))
             else {
                 continue;
             };
             for reference in references {
-                let place = &*resource.place;
-                let used = match &reference.key {
-                    ReferenceKey::Id(id) => by_id.get(&(reference.kind, place, &**id)),
-                    ReferenceKey::Name(name) => by_name.get(&(reference.kind, place, &**name)),
-                };
-                if let Some(&used) = used {
-                    users.entry(used).or_default().push(UsedBy::Listed(user));
+                if let Some(used) = links.find(inventory, reference, &resource.place) {
+                    links.note(used, UsedBy::Listed(user));
                 }
             }
         }
         for ((kind, place), list) in &inventory.uses.users {
             for (used, user) in list.iter().flat_map(|list| &list.pairs) {
-                let Some(&used) = by_id.get(&(kind.name(), place, &**used)) else {
-                    continue;
-                };
-                let user = by_id
-                    .get(&(kind.name(), place, &**user))
-                    .map_or_else(|| UsedBy::Other(user.clone()), |&user| UsedBy::Listed(user));
-                users.entry(used).or_default().push(user);
+                let at = |id: &str| pick(inventory, links.by_id.get(&(kind.name(), id)), place);
+                let (used, listed) = (at(used), at(user));
+                if let Some(used) = used {
+                    let user = listed.map_or_else(|| UsedBy::Other(user.clone()), UsedBy::Listed);
+                    links.note(used, user);
+                }
             }
         }
-        Self { by_id, users }
+        links.follow(inventory);
+        links
+    }
+
+    /// What the listings themselves tell.
+    fn follow(&mut self, inventory: &'a Inventory) {
+        for (index, resource) in inventory.resources.iter().enumerate() {
+            for link in &resource.links {
+                let (Link::Uses(reference) | Link::UsedBy(reference)) = link;
+                let other = self.find(inventory, reference, &resource.place);
+                match (link, other) {
+                    (Link::Uses(reference), Some(used)) => {
+                        self.note(used, UsedBy::Listed(index));
+                        if resource.kind.0.belongs_to == Some(reference.kind) {
+                            self.owners.insert(index, used);
+                        }
+                    }
+                    (Link::Uses(_), None) => {}
+                    (Link::UsedBy(_), Some(user)) => self.note(index, UsedBy::Listed(user)),
+                    (Link::UsedBy(reference), None) => {
+                        let (ReferenceKey::Id(text) | ReferenceKey::Name(text)) = &reference.key;
+                        self.note(index, UsedBy::Other(text.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, used: usize, user: UsedBy) {
+        self.users.entry(used).or_default().push(user);
+    }
+
+    fn find(&self, inventory: &Inventory, reference: &Reference, place: &Place) -> Option<usize> {
+        let found = match &reference.key {
+            ReferenceKey::Id(id) => self.by_id.get(&(reference.kind, &**id)),
+            ReferenceKey::Name(name) => self.by_name.get(&(reference.kind, &**name)),
+        };
+        pick(inventory, found, place)
     }
 
     /// Who uses a resource.
@@ -114,10 +158,30 @@ impl<'a> Links<'a> {
         self.users.iter().map(|(used, users)| (*used, &**users))
     }
 
-    /// The resource that another hangs on, where it is listed.
+    /// Every resource whose kind hangs on another, with what it hangs on.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.owners.iter().map(|(owned, owner)| (*owned, *owner))
+    }
+
+    /// The resource of its own kind that another hangs on, where it is listed.
     pub(super) fn parent(&self, inventory: &Inventory, child: usize) -> Option<usize> {
         let child = inventory.resources.get(child)?;
-        let key = (child.kind.name(), &*child.place, child.parent.as_deref()?);
-        self.by_id.get(&key).copied()
+        let key = (child.kind.name(), child.parent.as_deref()?);
+        pick(inventory, self.by_id.get(&key), &child.place)
+    }
+}
+
+/// The one in this place; or the only one there is, where its kind lives in
+/// another sort of place (a zone's route names an account's Worker).
+fn pick(inventory: &Inventory, found: Option<&Vec<usize>>, place: &Place) -> Option<usize> {
+    let found = found?;
+    let at = |index: &usize| inventory.resources.get(*index).map(|one| &*one.place);
+    if let Some(here) = found.iter().find(|index| at(index) == Some(place)) {
+        return Some(*here);
+    }
+    let elsewhere = |other: &Place| std::mem::discriminant(other) != std::mem::discriminant(place);
+    match found[..] {
+        [only] if at(&only).is_some_and(elsewhere) => Some(only),
+        _ => None,
     }
 }

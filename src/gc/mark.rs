@@ -10,7 +10,7 @@ mod heads;
 mod judge;
 mod propagation;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,7 +18,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use claims::{claims, early_questions, orphaned};
 
 use self::judge::{Judge, Managed};
-use self::propagation::{Propagation, distrust, keep_not_deleted};
+use self::propagation::{Propagation, distrust, inherit};
+use super::links::Links;
 use super::verdict::{Unclaimed, Verdict};
 use crate::evidence::{Inventory, Question, Roots};
 use crate::model::{Claim, KindRef, Place, PullRequestNumber, ResourceId};
@@ -51,9 +52,9 @@ pub struct Law<'p> {
     pub only: Option<PullRequestNumber>,
     /// With `--kind`: only these kinds are meant, whatever else was listed.
     pub shown: Option<&'p [KindRef]>,
-    /// What could not be deleted in this run, and why: it stays for now, with
-    /// all that it uses.
-    pub not_deleted: BTreeMap<ResourceId, Arc<str>>,
+    /// What this run deletes, once that is settled: everything else stays,
+    /// garbage or not. Without it all garbage that may be deleted goes.
+    pub going: Option<Arc<BTreeSet<ResourceId>>>,
     /// The start of the run.
     pub now: DateTime<Utc>,
 }
@@ -139,9 +140,10 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'
             }
         });
     }
+    let links = Links::of(inventory);
+    let inherited = inherit(&links, &mut judgements);
     distrust(inventory, &law, &mut judgements);
-    keep_not_deleted(inventory, &law, &mut judgements);
-    let questions = Propagation::new(inventory, &law, &mut judgements).run();
+    let questions = Propagation::new(inventory, links, inherited, &law, &mut judgements).run();
     Marking {
         judgements,
         questions,

@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::mark::Judgement;
+use super::mark::{Judgement, Marking};
+use super::plan::wanted;
 use super::sealed::SealedStep;
 use super::verdict::{Verdict, moment};
 use crate::model::Resource;
+use crate::policy::Action;
 
 /// What became of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -102,7 +104,11 @@ pub enum Recheck {
 
 /// Compares a resource as it is now with the step that was planned for it.
 /// `now` is what a complete listing shows and how it was judged anew.
-pub fn recheck(step: &SealedStep, now: Option<(&Resource, &Judgement)>) -> Recheck {
+pub fn recheck(
+    step: &SealedStep,
+    now: Option<(&Resource, &Judgement)>,
+    marking: &Marking<'_>,
+) -> Recheck {
     let Some((resource, judgement)) = now else {
         return Recheck::Gone;
     };
@@ -125,7 +131,15 @@ pub fn recheck(step: &SealedStep, now: Option<(&Resource, &Judgement)>) -> Reche
         Verdict::Garbage(death) if death.report_only => {
             Recheck::Spared("its rule only wants it reported now".to_owned())
         }
-        Verdict::Garbage(_) if judgement.in_focus => Recheck::Go,
+        Verdict::Garbage(_) if judgement.in_focus => match wanted(marking, judgement) {
+            (Action::Expire, _) if step.action == Action::Delete => {
+                Recheck::Spared("its rule wants it to expire now".to_owned())
+            }
+            (_, true) if !step.backup => {
+                Recheck::Spared("its rule wants a backup now: make the plan anew".to_owned())
+            }
+            _ => Recheck::Go,
+        },
         Verdict::Garbage(_) => Recheck::Spared("it is not what this run is about".to_owned()),
         Verdict::Unknown(_) => Recheck::Unknown(judgement.verdict.to_string()),
         Verdict::Live(_)

@@ -38,6 +38,40 @@ pub struct Step {
     pub after: Vec<usize>,
 }
 
+impl Plan {
+    /// Leaves steps for a later run, and those that wait for them.
+    pub fn defer(&mut self, which: impl Fn(&Step) -> bool) {
+        let mut left: BTreeSet<usize> = BTreeSet::new();
+        loop {
+            let before = left.len();
+            for (index, step) in self.steps.iter().enumerate() {
+                if which(step) || step.after.iter().any(|after| left.contains(after)) {
+                    left.insert(index);
+                }
+            }
+            if left.len() == before {
+                break;
+            }
+        }
+        let position: HashMap<usize, usize> = (0..self.steps.len())
+            .filter(|index| !left.contains(index))
+            .enumerate()
+            .map(|(at, index)| (index, at))
+            .collect();
+        let steps = std::mem::take(&mut self.steps);
+        for (index, mut step) in steps.into_iter().enumerate() {
+            if left.contains(&index) {
+                self.deferred.push(step.resource);
+                continue;
+            }
+            for after in &mut step.after {
+                *after = position[after];
+            }
+            self.steps.push(step);
+        }
+    }
+}
+
 /// Garbage that may be deleted.
 struct Candidate<'a> {
     resource: usize,
@@ -67,11 +101,12 @@ pub fn plan(inventory: &Inventory, marking: &Marking<'_>, most: usize) -> Plan {
             continue;
         }
         let kind = inventory.resources[resource].kind;
+        let (action, backup) = wanted(marking, judgement);
         let order = marking.law.kinds.iter();
         candidates.push(Candidate {
             resource,
-            action: action(marking, judgement),
-            backup: rules(marking, judgement).any(|rule| rule.backup),
+            action,
+            backup,
             group: (read_by.jurisdiction, &read_by.claim),
             rank: order.take_while(|other| **other != kind).count(),
             dead_since: death.dead_since,
@@ -177,6 +212,12 @@ fn before(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<Vec<usize>
         .collect()
 }
 
+/// What is done to garbage now, and whether what it holds is kept before.
+pub fn wanted(marking: &Marking<'_>, judgement: &Judgement) -> (Action, bool) {
+    let backup = rules(marking, judgement).any(|rule| rule.backup);
+    (action(marking, judgement), backup)
+}
+
 /// The rules by which a resource is garbage.
 fn rules<'a>(marking: &'a Marking<'_>, judgement: &'a Judgement) -> impl Iterator<Item = &'a Rule> {
     let others = judgement.others.iter().map(|(read_by, _)| read_by);
@@ -186,8 +227,8 @@ fn rules<'a>(marking: &'a Marking<'_>, judgement: &'a Judgement) -> impl Iterato
 
 /// The gentlest that any of its rules asks for.
 fn action(marking: &Marking<'_>, judgement: &Judgement) -> Action {
-    let gentle = rules(marking, judgement).any(|rule| rule.action == Action::Expire);
-    if gentle {
+    let expires = rules(marking, judgement).any(|rule| rule.action == Action::Expire);
+    if expires {
         Action::Expire
     } else {
         Action::Delete

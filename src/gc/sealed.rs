@@ -55,6 +55,9 @@ pub struct SealedStep {
     pub name: Box<str>,
     /// Its id.
     pub id: Box<str>,
+    /// What holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Box<str>>,
     /// What changes when the same name is made anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Box<str>>,
@@ -142,6 +145,7 @@ impl SealedPlan {
                 kind: resource.kind.name().into(),
                 name: resource.name.clone(),
                 id: resource.id.clone(),
+                within: resource.within.clone(),
                 incarnation: resource.incarnation.clone(),
                 place: Place::clone(&resource.place),
                 action: step.action,
@@ -260,6 +264,7 @@ impl SealedPlan {
                     place: Arc::clone(place),
                     id: step.id.clone(),
                     name: step.name.clone(),
+                    within: step.within.clone(),
                     incarnation: step.incarnation.clone(),
                 })
             })

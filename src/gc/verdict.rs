@@ -100,6 +100,8 @@ pub enum How {
     Bound,
     /// It is the parent of one that stays.
     Parent,
+    /// It belongs to one that stays.
+    Owner,
 }
 
 /// Why nothing claims a resource.
@@ -213,11 +215,6 @@ pub enum Doubt {
     NoClock(&'static str),
     /// What it belongs to ended without a time.
     NoEnd(Claim),
-    /// Its deletion was tried in this run and did not succeed, so it stays.
-    NotDeleted {
-        /// Why.
-        why: Arc<str>,
-    },
     /// What some others use is not known.
     References {
         /// How many of them.
@@ -409,6 +406,7 @@ impl fmt::Display for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.how {
             How::Bound => write!(f, "used by {} {}, which stays", self.kind, self.name),
+            How::Owner => write!(f, "belongs to {} {}, which stays", self.kind, self.name),
             How::Parent => write!(f, "parent of {} {}, which stays", self.kind, self.name),
         }
     }
@@ -497,7 +495,6 @@ impl fmt::Display for Doubt {
                 write!(f, "it has no {which}, by which its rule judges")
             }
             Self::NoEnd(claim) => write!(f, "{claim} ended without a time"),
-            Self::NotDeleted { why } => write!(f, "it could not be deleted: {why}"),
             Self::References { unread, kind, why } => {
                 write!(f, "what {unread} {kind} resources use is not known")?;
                 why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))

@@ -154,9 +154,7 @@ pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, String> {
 
 /// The account id of a place that is an account.
 pub(super) fn account(place: &Place) -> &str {
-    match place {
-        Place::Account(id) | Place::Project(id) | Place::Zone { id, .. } => id,
-    }
+    place.id()
 }
 
 /// A field where null means empty, told apart from one that is absent (which

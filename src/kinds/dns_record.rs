@@ -60,6 +60,9 @@ static ABOUT: KindAbout = KindAbout {
             about: "the comment beside it",
         },
     ],
+    holder: None,
+    belongs_to: None,
+    blocks: None,
     uses: &[],
     users_listed: false,
     manages: None,
@@ -93,7 +96,7 @@ impl Record {
     fn protection(&self, place: &Place) -> Option<BuiltInProtection> {
         let apex = match place {
             Place::Zone { name, .. } => name.as_str(),
-            Place::Account(_) | Place::Project(_) => "",
+            Place::Account(_) | Place::Project(_) | Place::Repository(_) => "",
         };
         let meta = |key: &str| self.meta.as_ref().and_then(|meta| meta.get(key));
         let managed = meta("read_only").is_some_and(|value| *value != Value::Bool(false))
@@ -142,6 +145,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         place: place.clone(),
         id: record.id,
         name: record.name,
+        within: None,
         incarnation: None,
         created_at: Time::always(record.created_on),
         changed_at: Time::always(record.modified_on),
@@ -150,6 +154,8 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         protection,
         parent: None,
         attributes,
+        links: Vec::new(),
+        says: None,
         original: Some(Box::<str>::from(original)),
     })
 }

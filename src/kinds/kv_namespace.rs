@@ -34,6 +34,9 @@ static ABOUT: KindAbout = KindAbout {
     backup: true,
     undo: "can be put back under a new id, with what it held, if its rule says `backup = true`",
     attributes: &[],
+    holder: None,
+    belongs_to: None,
+    blocks: None,
     uses: &[],
     users_listed: false,
     manages: None,
@@ -58,6 +61,7 @@ impl Namespace {
             place: place.clone(),
             id: self.id,
             name: self.title,
+            within: None,
             incarnation: None,
             created_at: Time::NotKept,
             changed_at: Time::NotKept,
@@ -66,6 +70,8 @@ impl Namespace {
             protection: None,
             parent: None,
             attributes: Vec::new(),
+            links: Vec::new(),
+            says: None,
             original: None,
         }
     }
@@ -85,6 +91,9 @@ fn path(id: &ResourceId) -> [&str; 6] {
 
 /// The most keys that are kept: one request each.
 const MOST_KEYS: usize = 1_000;
+
+/// The most pages of keys; even empty ones come to an end before.
+const MOST_PAGES: usize = 20;
 
 /// The most bytes of values that are kept.
 const MOST_BYTES: usize = 25 * 1_024 * 1_024;
@@ -145,6 +154,17 @@ impl Archive for KeptEntries {
                     list.push(serde_json::to_value(entry)?);
                 }
             }
+            // A listing that repeats itself would go on for ever.
+            if cursor.is_some() && held["cursor"].as_str() == cursor.as_deref() {
+                return Err(Malformed(
+                    "the listing of its keys repeats itself".to_owned(),
+                ));
+            }
+            let pages = count(held, "pages") + 1;
+            if pages > MOST_PAGES {
+                return Err(Malformed("the listing of its keys does not end".to_owned()));
+            }
+            held["pages"] = json!(pages);
             held["cursor"] = json!(cursor);
         } else {
             let fetched = count(held, "fetched");

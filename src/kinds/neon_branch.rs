@@ -47,6 +47,9 @@ static ABOUT: KindAbout = KindAbout {
             about: "what made it: `console`, `vercel`, `github`, …",
         },
     ],
+    holder: None,
+    belongs_to: None,
+    blocks: None,
     uses: &[],
     users_listed: false,
     manages: None,
@@ -112,6 +115,7 @@ impl Branch {
             place: place.clone(),
             id: self.id,
             name: self.name,
+            within: None,
             incarnation: None,
             created_at: Time::always(self.created_at),
             changed_at: Time::always(changed),
@@ -124,6 +128,8 @@ impl Branch {
                 .map(|source| ("creation-source", Attribute::Text(source)))
                 .into_iter()
                 .collect(),
+            links: Vec::new(),
+            says: None,
             original: None,
         }
     }
@@ -152,9 +158,7 @@ struct Count {
 }
 
 fn project(place: &Place) -> &str {
-    match place {
-        Place::Project(id) | Place::Account(id) | Place::Zone { id, .. } => id,
-    }
+    place.id()
 }
 
 impl Kind for NeonBranch {

@@ -39,6 +39,9 @@ static ABOUT: KindAbout = KindAbout {
         words: &[],
         about: "the script's tags; wrangler writes `cf:service=…` and `cf:environment=…`",
     }],
+    holder: None,
+    belongs_to: None,
+    blocks: None,
     uses: &["worker", "kv_namespace", "d1", "r2", "queue", "hyperdrive"],
     users_listed: true,
     manages: None,
@@ -206,6 +209,7 @@ impl Kind for Worker {
                 place: place.clone(),
                 name: script.id.as_str().into(),
                 id: script.id.into(),
+                within: None,
                 incarnation: script.tag.map(Into::into),
                 created_at: Time::always(script.created_on),
                 changed_at: Time::always(script.modified_on),
@@ -218,6 +222,8 @@ impl Kind for Worker {
                     .map(|tags| ("tags", Attribute::List(tags)))
                     .into_iter()
                     .collect(),
+                links: Vec::new(),
+                says: None,
                 original: None,
             })
             .collect();
@@ -245,6 +251,7 @@ impl Kind for Worker {
             place: place.clone(),
             id: worker.name.clone(),
             name: worker.name,
+            within: None,
             incarnation: Some(worker.id),
             created_at: Time::always(worker.created_on),
             changed_at: Time::always(worker.updated_on),
@@ -253,6 +260,8 @@ impl Kind for Worker {
             protection: None,
             parent: None,
             attributes: Vec::new(),
+            links: Vec::new(),
+            says: None,
             original: None,
         })
     }

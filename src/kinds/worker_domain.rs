@@ -8,8 +8,8 @@ use super::cloudflare::{self, account};
 use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
-    Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
-    Resource, ResourceId, Time,
+    Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
+    PlaceSort, Reference, Resource, ResourceId,
 };
 
 pub(super) struct WorkerDomain;
@@ -44,6 +44,9 @@ static ABOUT: KindAbout = KindAbout {
             about: "the zone's name",
         },
     ],
+    holder: None,
+    belongs_to: Some("worker"),
+    blocks: None,
     uses: &[],
     users_listed: false,
     manages: Some("dns_record"),
@@ -65,23 +68,15 @@ struct Domain {
 
 impl Domain {
     fn resource(self, place: &Arc<Place>) -> Resource {
+        let worker = self.service.iter();
+        let uses = worker.map(|worker| Reference::by_id("worker", worker.to_string()));
         Resource {
-            kind: KindRef(&ABOUT),
-            place: place.clone(),
-            id: self.id,
-            name: self.hostname,
-            incarnation: None,
-            created_at: Time::NotKept,
-            changed_at: Time::NotKept,
-            active_at: Time::NotKept,
-            expires_at: None,
-            protection: None,
-            parent: None,
+            links: uses.map(Link::Uses).collect(),
             attributes: [("service", self.service), ("zone", self.zone_name)]
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, Attribute::Text(value?))))
                 .collect(),
-            original: None,
+            ..Resource::new(KindRef(&ABOUT), place, self.id, self.hostname)
         }
     }
 }

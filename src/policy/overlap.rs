@@ -209,8 +209,7 @@ fn could_protect(entry: &Protect, rule: &Rule) -> bool {
         .filter(|kind| kinds.is_none_or(|kinds| kinds.contains(kind)))
         .peekable();
     if shared.peek().is_none() {
-        // What is not scanned yet cannot be told.
-        return !rule.unscanned.is_empty();
+        return false;
     }
     let Some(names) = &entry.names else {
         return true;

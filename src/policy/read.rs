@@ -435,47 +435,22 @@ impl Reader<'_> {
         }
     }
 
-    fn kinds(&mut self, names: &[At<String>]) -> (Vec<KindRef>, Vec<&'static str>) {
-        let (mut kinds, mut unscanned) = (Vec::new(), Vec::new());
+    fn kinds(&mut self, names: &[At<String>]) -> Vec<KindRef> {
+        let known = self.vocabulary.kinds;
+        let mut kinds = Vec::new();
         for name in names {
-            let scanned = self
-                .vocabulary
-                .kinds
-                .iter()
-                .find(|kind| kind.name() == name.value);
-            let later = self
-                .vocabulary
-                .unscanned
-                .iter()
-                .find(|later| **later == name.value);
-            match (scanned, later) {
-                (Some(kind), _) => kinds.push(*kind),
-                (None, Some(later)) => {
-                    unscanned.push(*later);
-                    self.mistakes.warning(
-                        name.span.clone(),
-                        format!("`{later}` is not scanned yet"),
-                        "this does nothing for now",
-                        None,
-                    );
-                }
-                (None, None) => {
-                    let known: Vec<_> = self
-                        .vocabulary
-                        .kinds
-                        .iter()
-                        .map(|kind| kind.name())
-                        .chain(self.vocabulary.unscanned.iter().copied())
-                        .collect();
-                    self.mistakes.error(
-                        name.span.clone(),
-                        format!("there is no kind {:?}", name.value),
-                        "unknown kind",
-                        Some(fields::suggestion(&name.value, &known)),
-                    );
-                }
+            if let Some(kind) = known.iter().find(|kind| kind.name() == name.value) {
+                kinds.push(*kind);
+                continue;
             }
+            let known: Vec<_> = known.iter().map(|kind| kind.name()).collect();
+            self.mistakes.error(
+                name.span.clone(),
+                format!("there is no kind {:?}", name.value),
+                "unknown kind",
+                Some(fields::suggestion(&name.value, &known)),
+            );
         }
-        (kinds, unscanned)
+        kinds
     }
 }

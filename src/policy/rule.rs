@@ -223,17 +223,20 @@ pub struct Where {
 }
 
 impl Where {
-    fn covers(&self, place: &Place) -> bool {
+    fn covers(&self, resource: &Resource) -> bool {
         let named = |list: &Option<Vec<String>>, is: &dyn Fn(&String) -> bool| {
             list.as_ref().is_none_or(|list| list.iter().any(is))
         };
-        match place {
+        let held = |project: &String| resource.within.as_deref() == Some(project.as_str());
+        match &*resource.place {
             Place::Zone { id, name } => named(&self.zones, &|zone| {
                 zone.eq_ignore_ascii_case(name) || zone == id
             }),
             Place::Project(id) => named(&self.projects, &|project| project == id),
             // A rule for accounts cannot also be one for a zone.
-            Place::Account(_) => self.zones.is_none() && self.projects.is_none(),
+            Place::Account(_) | Place::Repository(_) => {
+                self.zones.is_none() && named(&self.projects, &held)
+            }
         }
     }
 }
@@ -246,8 +249,6 @@ pub struct Rule {
     pub id: Box<str>,
     /// The kinds that it reads.
     pub kinds: Vec<KindRef>,
-    /// Kinds that it names and that are not scanned yet.
-    pub unscanned: Vec<&'static str>,
     /// Where it applies.
     pub place: Where,
     /// What the templates are matched against.
@@ -302,7 +303,7 @@ impl Rule {
     /// Reads a resource; nothing when the rule is not about it.
     #[inline]
     pub fn read(&self, resource: &Resource) -> Vec<Reading> {
-        if !self.kinds.contains(&resource.kind) || !self.place.covers(&resource.place) {
+        if !self.kinds.contains(&resource.kind) || !self.place.covers(resource) {
             return Vec::new();
         }
         let text = match self.subject {
@@ -531,7 +532,7 @@ impl Protect {
     pub fn covers(&self, resource: &Resource) -> Coverage {
         let kinds = self.kinds.as_ref();
         if kinds.is_some_and(|kinds| !kinds.contains(&resource.kind))
-            || !self.place.covers(&resource.place)
+            || !self.place.covers(resource)
             || self
                 .names
                 .as_ref()

@@ -7,12 +7,7 @@ use crate::model::AttributeSort;
 
 /// The schema for these kinds.
 pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
-    let kinds: Vec<&str> = vocabulary
-        .kinds
-        .iter()
-        .map(|kind| kind.name())
-        .chain(vocabulary.unscanned.iter().copied())
-        .collect();
+    let kinds: Vec<&str> = vocabulary.kinds.iter().map(|kind| kind.name()).collect();
     let mut conditions = Map::new();
     for kind in vocabulary.kinds {
         for attribute in kind.0.attributes {
@@ -35,8 +30,6 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
         "ended-after-created".to_owned(),
         timing("its pull request ended after the resource was made"),
     );
-    // Kinds that are not scanned yet have conditions that nobody checks.
-    let open = !vocabulary.unscanned.is_empty();
     let share = json!({ "type": "number", "minimum": 0, "maximum": 1 });
     let whole = json!({ "type": "integer", "minimum": 0 });
     json!({
@@ -61,8 +54,8 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
             })),
             "words": { "type": "object", "additionalProperties": texts() },
             "slug": { "type": "object", "additionalProperties": slug() },
-            "protect": { "type": "array", "items": protect(&kinds, &conditions, open) },
-            "rule": { "type": "array", "items": rule(&kinds, &rule_conditions, open) },
+            "protect": { "type": "array", "items": protect(&kinds, &conditions) },
+            "rule": { "type": "array", "items": rule(&kinds, &rule_conditions) },
         },
     })
 }
@@ -100,21 +93,21 @@ fn slug() -> Value {
     }))
 }
 
-fn conditions(properties: &Map<String, Value>, open: bool) -> Value {
-    json!({ "type": "object", "additionalProperties": open, "properties": properties })
+fn conditions(properties: &Map<String, Value>) -> Value {
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
 }
 
-fn protect(kinds: &[&str], properties: &Map<String, Value>, open: bool) -> Value {
+fn protect(kinds: &[&str], properties: &Map<String, Value>) -> Value {
     let mut table = table(&json!({
         "kind": kind(kinds), "name": texts(), "branch": texts(), "zone": texts(), "project": texts(),
-        "where": conditions(properties, open),
+        "where": conditions(properties),
         "reason": { "type": "string", "description": "for whoever reads the report" },
     }));
     table["required"] = json!(["reason"]);
     table
 }
 
-fn rule(kinds: &[&str], properties: &Map<String, Value>, open: bool) -> Value {
+fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
     let age = {
         let mut age = table(&json!({
             "older-than": duration(),
@@ -128,7 +121,7 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>, open: bool) -> Value {
     let mut table = table(&json!({
         "id": { "type": "string" }, "kind": kind(kinds), "name": texts(), "branch": texts(),
         "except": texts(), "zone": texts(), "project": texts(),
-        "where": conditions(properties, open),
+        "where": conditions(properties),
         "dead-when": { "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] },
         "missing": { "enum": ["keep", "dead"] }, "grace": duration(),
         "action": { "enum": ["delete", "report", "expire"] }, "backup": { "type": "boolean" },

@@ -53,7 +53,7 @@ fn one(inventory: &Inventory, listing: &Listing) -> Vec<HeadroomUse> {
         )];
     };
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for resource in inventory.resources.iter().chain(&inventory.referrers) {
+    for resource in &inventory.resources {
         if resource.kind == listing.kind
             && resource.place == listing.place
             && let Some(Attribute::Text(value)) = resource.attribute(attribute)

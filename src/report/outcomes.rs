@@ -27,6 +27,9 @@ pub struct Swept {
     pub steps: Vec<StepRow>,
     /// What earlier runs had left in doubt.
     pub settled: Vec<SettledEarlier>,
+    /// Whether the journal could not be written to its end.
+    #[serde(skip)]
+    pub broken: bool,
 }
 
 /// One step.

@@ -564,6 +564,11 @@ impl GitHub {
                     ok(&json!({"total_count": total, "environments": page})),
                 )
             }
+            (&Method::GET, ["environments", name]) => self
+                .environments
+                .iter()
+                .find(|one| one.name == *name)
+                .map_or_else(not_found, |one| ok(&one.environment())),
             (&Method::DELETE, ["environments", name]) => {
                 let before = self.environments.len();
                 self.environments.retain(|one| one.name != *name);
@@ -576,6 +581,52 @@ impl GitHub {
             (&Method::GET, ["deployments"]) => {
                 let items: Vec<_> = self.deployments.iter().map(Thing::deployment).collect();
                 paged(request, &items)
+            }
+            (&Method::GET, ["deployments", id]) => self
+                .deployments
+                .iter()
+                .find(|one| one.id.to_string() == *id)
+                .map_or_else(not_found, |one| ok(&one.deployment())),
+            (&Method::POST, ["deployments", id, "statuses"]) => {
+                let body = request.json().unwrap_or_default();
+                let Some(state) = body.get("state").and_then(Value::as_str) else {
+                    return error(422, "Validation Failed: state is missing");
+                };
+                let found = self
+                    .deployments
+                    .iter_mut()
+                    .find(|one| one.id.to_string() == *id);
+                let Some(deployment) = found else {
+                    return not_found();
+                };
+                deployment
+                    .attributes
+                    .insert("state".to_owned(), json!(state));
+                deployment.updated_at = Some(request.now);
+                message::json(
+                    StatusCode::CREATED,
+                    &json!({"id": number_of(&format!("{id} {state}")), "state": state, "created_at": time(request.now)}),
+                )
+            }
+            (&Method::DELETE, ["deployments", id]) => {
+                let Some(at) = self
+                    .deployments
+                    .iter()
+                    .position(|one| one.id.to_string() == *id)
+                else {
+                    return not_found();
+                };
+                // Only inactive ones, unless it is the only one.
+                let state = self.deployments[at].attributes.get("state");
+                let inactive = state.and_then(Value::as_str) == Some("inactive");
+                if !inactive && self.deployments.len() > 1 {
+                    return error(
+                        422,
+                        "We cannot delete an active deployment unless it is the only deployment in a given repository.",
+                    );
+                }
+                self.deployments.remove(at);
+                message::empty(StatusCode::NO_CONTENT)
             }
             _ => not_found(),
         }

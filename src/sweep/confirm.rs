@@ -25,6 +25,18 @@ const ACCEPTED: &[Duration] = &[
     Duration::from_secs(4),
 ];
 
+/// The same where the provider works through one deletion after the other.
+const SERIAL: &[Duration] = &[
+    Duration::ZERO,
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(15),
+    Duration::from_secs(25),
+];
+
 /// The same for what may never have arrived.
 const UNCERTAIN: &[Duration] = &[
     Duration::ZERO,
@@ -64,40 +76,76 @@ impl Sweep<'_, '_> {
                 group.push((step, accepted));
             }
         }
-        let targets = groups.keys().filter_map(|(kind, place)| {
-            Some(Target {
-                kind: kinds::by_name(kind.name())?,
-                place: Arc::clone(place),
-                needed: true,
-                activity: false,
-            })
-        });
-        let targets: Vec<_> = targets.collect();
-        let listed = scan::inventory(&self.finishing, &targets, self.survey.observer).await;
-        let complete: BTreeSet<(KindRef, &Arc<Place>)> = listed
-            .listings
-            .iter()
-            .filter(|listing| listing.complete())
-            .map(|listing| (listing.kind, &listing.place))
-            .collect();
-        let shown = listed.resources.iter().chain(&listed.referrers);
-        let shown: BTreeSet<ResourceId> = shown.map(Resource::identity).collect();
-        for (group, steps) in &groups {
-            for &(step, accepted) in steps {
-                if complete.contains(group) && !shown.contains(&self.ids[step]) {
-                    seen.insert(step, Seen::Gone);
-                } else {
-                    by_id.push((step, accepted));
-                }
-            }
+        for (group, steps) in groups {
+            seen.extend(self.look_in_listing(group, &steps).await);
         }
         let looked = by_id.into_iter().map(|(step, accepted)| async move {
             let expires = self.action(step) == Action::Expire;
-            let waits = if accepted { ACCEPTED } else { UNCERTAIN };
+            let waits = match (accepted, self.ids[step].kind.0.serial) {
+                (true, true) => SERIAL,
+                (true, false) => ACCEPTED,
+                (false, _) => UNCERTAIN,
+            };
             let seen = look_by_id(&self.finishing, &self.ids[step], expires, waits).await;
             (step, seen)
         });
         seen.extend(join_all(looked).await);
+        seen
+    }
+}
+
+impl Sweep<'_, '_> {
+    /// Looks for resources of one kind in one place until listings do not show
+    /// them any more. What they show is there, whatever a look by id says; what
+    /// may never have been deleted has to be gone by both.
+    async fn look_in_listing(
+        &self,
+        (kind, place): (KindRef, &Arc<Place>),
+        steps: &[(usize, bool)],
+    ) -> BTreeMap<usize, Seen> {
+        let mut seen = BTreeMap::new();
+        let Some(kind) = kinds::by_name(kind.name()) else {
+            return seen;
+        };
+        let target = Target {
+            kind,
+            place: Arc::clone(place),
+            needed: false,
+            activity: false,
+        };
+        let mut left: Vec<(usize, bool)> = steps.to_vec();
+        for (look, wait) in ACCEPTED.iter().enumerate() {
+            left.retain(|(_, accepted)| *accepted || look < UNCERTAIN.len());
+            if left.is_empty() {
+                break;
+            }
+            tokio::time::sleep(*wait).await;
+            let targets = std::slice::from_ref(&target);
+            let listed = scan::inventory(&self.finishing, targets, self.survey.observer).await;
+            let gap = listed.listings.first().and_then(|listing| {
+                (!listing.complete()).then(|| listing.evidence.gap.clone().unwrap_or_default())
+            });
+            if let Some(why) = gap {
+                for (step, _) in &left {
+                    seen.insert(*step, Seen::Unreadable(why.clone()));
+                }
+                continue;
+            }
+            let shown: BTreeSet<ResourceId> =
+                listed.resources.iter().map(Resource::identity).collect();
+            for (step, accepted) in std::mem::take(&mut left) {
+                let id = &self.ids[step];
+                if shown.contains(id) {
+                    seen.insert(step, Seen::There);
+                    left.push((step, accepted));
+                } else if accepted {
+                    seen.insert(step, Seen::Gone);
+                } else {
+                    let by_id = look_once(&self.finishing, kind, id, false).await;
+                    seen.insert(step, by_id);
+                }
+            }
+        }
         seen
     }
 }

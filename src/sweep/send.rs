@@ -14,7 +14,7 @@ use super::{EXPIRY, SEEN_GONE, Settled, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::kinds::{Kind, Refusal};
-use crate::model::{Place, ResourceId};
+use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
 use crate::survey::Findings;
 use crate::wire::{ApiError, Failure, Written, error};
@@ -48,7 +48,7 @@ impl Sweep<'_, '_> {
             return Vec::new();
         }
         let volley: Vec<usize> = volley.into_iter().map(|(step, _)| step).collect();
-        let answers = self.send(&volley, view.since + self.reread_after).await;
+        let answers = self.send(view, &volley).await;
         let to_look_for: Vec<(usize, bool)> = answers
             .iter()
             .filter_map(|(step, answer)| match answer {
@@ -67,7 +67,7 @@ impl Sweep<'_, '_> {
 
     /// Sends all requests of a volley, as many together as the API allows, none
     /// later than a time.
-    async fn send(&self, volley: &[usize], not_after: Instant) -> Vec<(usize, Answer)> {
+    async fn send(&self, view: &Findings<'_>, volley: &[usize]) -> Vec<(usize, Answer)> {
         let mut by_place: BTreeMap<(bool, &Arc<Place>), Vec<usize>> = BTreeMap::new();
         for &step in volley {
             let deletes = self.action(step) == Action::Delete;
@@ -81,7 +81,7 @@ impl Sweep<'_, '_> {
             batches.extend(steps.chunks(most.max(1)).map(<[usize]>::to_vec));
         }
         let answers = stream::iter(batches)
-            .map(|batch| self.send_together(batch, not_after))
+            .map(|batch| self.send_together(view, batch))
             .buffer_unordered(TOGETHER)
             .collect::<Vec<_>>()
             .await;
@@ -91,7 +91,8 @@ impl Sweep<'_, '_> {
     }
 
     /// Sends a batch in one request; one by one when it is refused.
-    async fn send_together(&self, batch: Vec<usize>, not_after: Instant) -> Vec<(usize, Answer)> {
+    async fn send_together(&self, view: &Findings<'_>, batch: Vec<usize>) -> Vec<(usize, Answer)> {
+        let not_after = view.since + self.reread_after;
         if batch.len() > 1
             && let Some(kind) = self.kind(batch[0])
         {
@@ -109,7 +110,7 @@ impl Sweep<'_, '_> {
         let mut answers = Vec::new();
         for step in batch {
             let answer = match self.call(step) {
-                Some(call) => self.send_one(step, &call, not_after).await,
+                Some(call) => self.send_in_order(view, step, call, not_after).await,
                 None => Answer::Refused(
                     Outcome::FailedForGood,
                     "this cannot be done to its kind".to_owned(),
@@ -129,6 +130,25 @@ impl Sweep<'_, '_> {
         }
     }
 
+    /// Sends what has to come before a step's request, and then that.
+    async fn send_in_order(
+        &self,
+        view: &Findings<'_>,
+        step: usize,
+        call: Call,
+        not_after: Instant,
+    ) -> Answer {
+        for before in self.before(view, step) {
+            match self.send_one(step, &before, not_after).await {
+                Answer::Accepted | Answer::NotThere(_) => {}
+                // Nobody looks for what comes before, so its loss is the step's.
+                Answer::Lost(why) => return Answer::Refused(Outcome::FailedForNow, why),
+                refused => return refused,
+            }
+        }
+        self.send_one(step, &call, not_after).await
+    }
+
     async fn send_one(&self, step: usize, call: &Call, not_after: Instant) -> Answer {
         if self.stop.is_set() {
             let error = self.survey.client.error(&call.into(), Failure::Deadline);
@@ -137,13 +157,26 @@ impl Sweep<'_, '_> {
         match self.survey.client.write(call, not_after).await {
             Written::NotSent(error) => Answer::NotSent(error),
             Written::Lost(error) => Answer::Lost(error.to_string()),
-            Written::Answered(response) => self.answer(step, call, &response),
+            Written::Answered(response) => {
+                let kind = self.kind(step).filter(|_| !response.status().is_success());
+                let insist = kind.and_then(|kind| {
+                    kind.insist(&self.ids[step], response.status(), response.body())
+                });
+                match insist.filter(|insist| insist != call) {
+                    Some(insist) => Box::pin(self.send_one(step, &insist, not_after)).await,
+                    None => self.answer(step, call, &response),
+                }
+            }
         }
     }
 
     fn answer(&self, step: usize, call: &Call, response: &Response<Bytes>) -> Answer {
         let status = response.status();
-        if status == StatusCode::NO_CONTENT && call.method == Method::DELETE {
+        // Neon's way of saying so; GitHub's way of saying yes.
+        if status == StatusCode::NO_CONTENT
+            && call.method == Method::DELETE
+            && call.api == Api::Neon
+        {
             return Answer::NotThere("the provider says that it is not there".to_owned());
         }
         if status.is_success() {
@@ -165,9 +198,6 @@ impl Sweep<'_, '_> {
                 let needs = self.ids[step].kind.0.write_permission;
                 Answer::Refused(Outcome::FailedForGood, format!("{said}; it needs {needs}"))
             }
-            StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT => {
-                Answer::Refused(Outcome::FailedForNow, said)
-            }
             status if status.is_server_error() => Answer::Lost(said),
             status => {
                 let kind = self.kind(step);
@@ -177,6 +207,10 @@ impl Sweep<'_, '_> {
                     }
                     Some(Refusal::Final(Some(hint))) => {
                         Answer::Refused(Outcome::FailedForGood, format!("{hint} ({said})"))
+                    }
+                    // Something else was under way.
+                    _ if matches!(status, StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT) => {
+                        Answer::Refused(Outcome::FailedForNow, said)
                     }
                     Some(Refusal::Final(None)) | None => {
                         Answer::Refused(Outcome::FailedForGood, said)
@@ -205,9 +239,10 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
         (Answer::Accepted, Some(Seen::Expires)) => {
             done(Outcome::Expired, "it goes by itself within a day")
         }
+        // It may still be under way: the next run looks again.
         (Answer::Accepted, Some(Seen::There)) => done(
-            Outcome::FailedForNow,
-            "the provider accepted it, and a reading still shows it as it was",
+            Outcome::InDoubt,
+            "the provider accepted it, and a reading still shows it",
         ),
         (Answer::Accepted, Some(Seen::Unreadable(why))) => Settled::Done(
             Outcome::InDoubt,

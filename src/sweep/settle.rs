@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::confirm::{Seen, look_once};
 use crate::gc::Outcome;
-use crate::gc::sealed::Bound;
 use crate::journal::{self, Entry, Journal, JournalError};
 use crate::kinds;
 use crate::model::KindRef;
 use crate::policy::Action;
+use crate::survey::Findings;
 use crate::wire::Client;
 
 /// A step of an earlier run whose outcome is known now.
@@ -31,8 +31,8 @@ pub struct SettledEarlier {
     pub reason: String,
 }
 
-/// Settles what earlier runs left in doubt, as far as it is about the same
-/// places. Runs that go on are left alone.
+/// Settles what earlier runs left in doubt, as far as it is about places that
+/// this run sees completely. Runs that go on are left alone.
 ///
 /// # Errors
 ///
@@ -40,31 +40,44 @@ pub struct SettledEarlier {
 pub async fn settle(
     client: &Client,
     folder: &Path,
-    here: &Bound,
+    findings: &Findings<'_>,
     kinds: &[KindRef],
 ) -> Result<Vec<SettledEarlier>, JournalError> {
     let mut all = Vec::new();
     for record in journal::records(folder)? {
+        if record.open().next().is_none() {
+            continue;
+        }
+        let Some(mut journal) = Journal::resume(&record)? else {
+            continue;
+        };
+        // Somebody may have written to it until it was ours.
+        let record = journal::record(folder, &record.run)?;
         let ours: Vec<_> = record
             .open()
             .filter_map(|(step, noted)| {
                 let (action, written, _) = noted.intent.as_ref()?;
                 let id = written.identity(kinds)?;
                 let same_host = client.host(id.kind.0.api).as_ref() == Some(&written.host);
-                (same_host && here.places.contains(&id.place)).then_some((step, *action, id))
+                // Only where everything was seen: credentials that cannot see a
+                // place say "not found" of all that is in it.
+                let seen = findings.gap(id.kind, &id.place).is_none();
+                (same_host && seen).then_some((step, *action, id))
             })
             .collect();
-        if ours.is_empty() {
-            continue;
-        }
-        let Some(mut journal) = Journal::resume(&record)? else {
-            continue;
-        };
         for (step, action, id) in ours {
             let Some(kind) = kinds::by_name(id.kind.name()) else {
                 continue;
             };
-            let seen = look_once(client, kind, &id, action == Action::Expire).await;
+            let listed = findings
+                .find(&id)
+                .is_some_and(|(found, _)| found.incarnation == id.incarnation);
+            let seen = match look_once(client, kind, &id, action == Action::Expire).await {
+                Seen::Gone if listed => {
+                    Seen::Unreadable("the listing shows it, and a look by id does not".to_owned())
+                }
+                seen => seen,
+            };
             let (outcome, reason) = match seen {
                 Seen::Gone => (
                     Outcome::Deleted,

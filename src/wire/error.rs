@@ -179,7 +179,8 @@ pub(crate) fn denial(api: Api, response: &Response<Bytes>) -> Option<String> {
     struct Envelope {
         success: Option<bool>,
     }
-    if api != Api::Cloudflare {
+    // A refusal is short; a page of a listing is not read twice for this.
+    if api != Api::Cloudflare || response.body().len() > 16_384 {
         return None;
     }
     let envelope: Envelope = serde_json::from_slice(response.body()).ok()?;

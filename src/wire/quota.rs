@@ -69,6 +69,8 @@ pub struct Quota {
     share: f64,
     reserve: Option<u32>,
     smoother: Smoother,
+    /// Spaces what writes, where the provider asks for that (GitHub: a second).
+    writes: Option<Smoother>,
     in_flight: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -118,6 +120,10 @@ impl Quota {
                 governor::Quota::per_second(per_second).allow_burst(burst),
                 TokioClock(Instant::now()),
             ),
+            writes: (api == Api::GitHub).then(|| {
+                let spaced = governor::Quota::per_second(NonZeroU32::MIN);
+                Smoother::direct_with_clock(spaced, TokioClock(Instant::now()))
+            }),
             in_flight: Arc::new(Semaphore::new(in_flight)),
             state: Mutex::new(State {
                 limit,
@@ -134,7 +140,11 @@ impl Quota {
     }
 
     /// Waits until a request may be sent, and counts it.
-    pub(super) async fn permit(quota: &Arc<Self>, deadline: Instant) -> Result<Permit, Failure> {
+    pub(super) async fn permit(
+        quota: &Arc<Self>,
+        writes: bool,
+        deadline: Instant,
+    ) -> Result<Permit, Failure> {
         let in_flight = quota.in_flight.clone().acquire_owned();
         let slot = tokio::time::timeout_at(deadline, in_flight)
             .await
@@ -142,7 +152,10 @@ impl Quota {
             .map_err(|_| Failure::Deadline)?;
         loop {
             let now = Instant::now();
-            match quota.admit(now) {
+            if now >= deadline {
+                return Err(Failure::Deadline);
+            }
+            match quota.admit(now, writes) {
                 Ok(()) => {
                     return Ok(Permit {
                         quota: quota.clone(),
@@ -156,15 +169,21 @@ impl Quota {
     }
 
     /// Counts a request that is sent now, or says how long it must wait.
-    fn admit(&self, now: Instant) -> Result<(), Duration> {
+    fn admit(&self, now: Instant, writes: bool) -> Result<(), Duration> {
         let mut state = self.state();
         if let Some(wait) = state.wait(now, self.share, self.reserve) {
             return Err(wait);
         }
-        self.smoother.check().map_err(|not_until| {
-            let elapsed = governor::clock::Clock::now(self.smoother.clock());
-            not_until.wait_time_from(elapsed)
-        })?;
+        let check = |smoother: &Smoother| {
+            smoother.check().map_err(|not_until| {
+                let elapsed = governor::clock::Clock::now(smoother.clock());
+                not_until.wait_time_from(elapsed)
+            })
+        };
+        if let Some(spaced) = self.writes.as_ref().filter(|_| writes) {
+            check(spaced)?;
+        }
+        check(&self.smoother)?;
         state.open += 1;
         state.spent += 1;
         if let Some(told) = &mut state.told {
@@ -339,8 +358,11 @@ impl Headers {
     fn read(api: Api, headers: &HeaderMap, clock: &Clock) -> Option<Self> {
         let text = |name: &str| headers.get(name)?.to_str().ok();
         if let Some(limit) = text("ratelimit").and_then(Items::read) {
+            // Of several the longest window is the one that sharing is about.
             let policy = text("ratelimit-policy")
-                .and_then(|value| Items::named(value, &limit.name))
+                .and_then(|value| {
+                    Items::longest(value).or_else(|| Items::named(value, &limit.name))
+                })
                 .and_then(|items| Some((items.get("q")?, items.get("w")?)))
                 .filter(|(limit, window)| *limit > 0 && *window > 0);
             return Some(Self {
@@ -410,6 +432,14 @@ impl Items {
             .min_by_key(|items| items.get("r"))
     }
 
+    /// The item with the longest window.
+    fn longest(value: &str) -> Option<Self> {
+        Self::all(value)
+            .filter(|items| items.get("q").is_some_and(|limit| limit > 0))
+            .filter(|items| items.get("w").is_some())
+            .max_by_key(|items| items.get("w"))
+    }
+
     fn named(value: &str, name: &str) -> Option<Self> {
         Self::all(value).find(|items| items.name == name)
     }
@@ -443,7 +473,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_hours(10);
         let mut times = Vec::new();
         for _ in 0..count {
-            drop(Quota::permit(quota, deadline).await.unwrap());
+            drop(Quota::permit(quota, false, deadline).await.unwrap());
             times.push(Instant::now());
         }
         times
@@ -521,10 +551,10 @@ mod tests {
         let quota = quota(Api::Cloudflare, 1.0 / 1_200.0);
         let begin = Instant::now();
         let deadline = begin + Duration::from_hours(1);
-        let slow = Quota::permit(&quota, deadline).await.unwrap();
+        let slow = Quota::permit(&quota, false, deadline).await.unwrap();
         tokio::time::sleep(Duration::from_mins(1)).await;
         drop(slow);
-        let _next = Quota::permit(&quota, deadline).await.unwrap();
+        let _next = Quota::permit(&quota, false, deadline).await.unwrap();
         assert!(begin.elapsed() >= Duration::from_mins(6));
     }
 
@@ -569,7 +599,7 @@ mod tests {
         let quota = quota(Api::Neon, 0.5);
         quota.pause(Duration::from_mins(10));
         let begin = Instant::now();
-        let refused = Quota::permit(&quota, begin + Duration::from_mins(1)).await;
+        let refused = Quota::permit(&quota, false, begin + Duration::from_mins(1)).await;
         assert!(matches!(refused, Err(Failure::Throttled { .. })));
         assert_eq!(Instant::now(), begin);
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ::http::HeaderValue;
+use bytes::Bytes;
 
 use super::Failure;
 
@@ -33,6 +34,15 @@ impl Token {
             return text.to_owned();
         }
         text.replace(&self.0, "[token]")
+    }
+}
+
+impl Token {
+    /// The same for a body; none when the token does not occur.
+    pub(super) fn redact_bytes(&self, body: &Bytes) -> Option<Bytes> {
+        let text = String::from_utf8_lossy(body);
+        let clean = self.redact(&text);
+        (clean != text).then(|| clean.into())
     }
 }
 

@@ -13,7 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -458,10 +458,7 @@ fn read_names() {
         ),
     };
     let kinds = kinds::vocabulary();
-    let vocabulary = Vocabulary {
-        kinds: &kinds,
-        unscanned: &[],
-    };
+    let vocabulary = Vocabulary { kinds: &kinds };
     let environment = Environment {
         lookup: &|_| None,
         repository: None,
@@ -505,10 +502,7 @@ fn mark_a_million() {
         path: "bench.toml".to_owned(),
         text: format!("repository = \"acme/shop\"\n{rules}"),
     };
-    let vocabulary = Vocabulary {
-        kinds: &kinds,
-        unscanned: &[],
-    };
+    let vocabulary = Vocabulary { kinds: &kinds };
     let environment = Environment {
         lookup: &|_| None,
         repository: None,
@@ -526,6 +520,7 @@ fn mark_a_million() {
                 place: place.clone(),
                 id: format!("{name}.{index}").into(),
                 name,
+                within: None,
                 incarnation: None,
                 created_at: at,
                 changed_at: at,
@@ -534,6 +529,8 @@ fn mark_a_million() {
                 protection: None,
                 parent: None,
                 attributes: Vec::new(),
+                links: Vec::new(),
+                says: None,
                 original: None,
             }
         })
@@ -609,7 +606,7 @@ fn mark_a_million() {
         grace_on_close: TimeDelta::zero(),
         only: None,
         shown: None,
-        not_deleted: BTreeMap::new(),
+        going: None,
         now: "2026-02-01T00:00:00Z".parse().expect("a time"),
     };
     let begin = Instant::now();

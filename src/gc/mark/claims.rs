@@ -36,7 +36,7 @@ fn asked_about<'p>(
             continue;
         }
         let rules = &jurisdiction.policy.rules;
-        for (rule, reading) in rules.read(resource) {
+        for (rule, reading) in jurisdiction.policy.read(resource) {
             let rule = &rules[rule];
             if rule.asks_about(&reading.claim) {
                 found.push((index, jurisdiction, rule, reading.claim));

@@ -28,9 +28,8 @@ impl Managed {
         for kind in law.kinds {
             if let Some(managed) = kind.0.manages {
                 let names = inventory
-                    .referrers
+                    .resources
                     .iter()
-                    .chain(&inventory.resources)
                     .filter(|resource| resource.kind == *kind)
                     .map(|resource| resource.name.to_ascii_lowercase())
                     .collect();
@@ -142,7 +141,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         let mut ungiven = None;
         for &jurisdiction in holds {
             let policy = self.law.jurisdictions[jurisdiction].policy;
-            for (index, reading) in policy.rules.read(resource) {
+            for (index, reading) in policy.read(resource) {
                 let rule = &policy.rules[index];
                 match self.reading(resource, (jurisdiction, index), rule, &reading) {
                     Some(outcome) => outcomes.push(outcome),

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::links::{Links, UsedBy};
-use super::super::verdict::{Doubt, How, User, Verdict};
+use super::super::verdict::{Doubt, How, Unclaimed, User, Verdict};
 use super::{Judgement, Law};
 use crate::evidence::{Inventory, Question, Users};
-use crate::model::{KindRef, Place};
+use crate::model::{KindRef, Place, Resource};
 
 /// Takes deletions back where a listing that they rest on is not complete.
 pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [Judgement]) {
@@ -63,20 +63,26 @@ pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [J
     }
 }
 
-/// What could not be deleted stays.
-pub(super) fn keep_not_deleted(inventory: &Inventory, law: &Law<'_>, judgements: &mut [Judgement]) {
-    if law.not_deleted.is_empty() {
-        return;
-    }
-    for (resource, judgement) in inventory.resources.iter().zip(judgements) {
-        if let (true, Some(why)) = (
-            judgement.verdict.is_garbage(),
-            law.not_deleted.get(&resource.identity()),
-        ) {
-            let why = Arc::clone(why);
-            judgement.verdict = Verdict::Unknown(Doubt::NotDeleted { why });
+/// What no rule reads and hangs on something that one reads is judged with it;
+/// gives what was judged so, with what it hangs on.
+pub(super) fn inherit(links: &Links<'_>, judgements: &mut [Judgement]) -> Vec<(usize, usize)> {
+    let mut inherited = Vec::new();
+    for (owned, owner) in links.owners() {
+        let Some(of_owner) = judgements.get(owner).cloned() else {
+            continue;
+        };
+        let unread = Verdict::Unclaimed(Unclaimed::NoRule);
+        if judgements[owned].verdict == unread && of_owner.reading.is_some() {
+            let shown = judgements[owned].in_focus || of_owner.in_focus;
+            judgements[owned] = Judgement {
+                in_focus: shown,
+                others: Vec::new(),
+                ..of_owner
+            };
+            inherited.push((owned, owner));
         }
     }
+    inherited
 }
 
 /// Lets what stays keep what it uses.
@@ -85,33 +91,59 @@ pub(super) struct Propagation<'a> {
     kinds: &'a [KindRef],
     judgements: &'a mut [Judgement],
     links: Links<'a>,
+    inherited: Vec<(usize, usize)>,
+    /// Of each resource whether this run may delete it at all.
+    goes: Vec<bool>,
+    /// Whether it is settled what this run deletes, so that only that is asked
+    /// about.
+    settled: bool,
 }
 
 impl<'a> Propagation<'a> {
     pub(super) fn new(
         inventory: &'a Inventory,
+        links: Links<'a>,
+        inherited: Vec<(usize, usize)>,
         law: &'a Law<'_>,
         judgements: &'a mut [Judgement],
     ) -> Self {
+        let going = law.going.as_deref();
+        let goes = |(resource, judgement): (&Resource, &Judgement)| {
+            // Garbage that is only reported, or not meant, stays as well.
+            let report_only = judgement
+                .verdict
+                .death()
+                .is_some_and(|death| death.report_only);
+            judgement.in_focus
+                && !report_only
+                && going.is_none_or(|going| going.contains(&resource.identity()))
+        };
+        let all = inventory.resources.iter().zip(judgements.iter());
         Self {
+            goes: all.map(goes).collect(),
+            settled: going.is_some(),
+            inherited,
             inventory,
             kinds: law.kinds,
             judgements,
-            links: Links::of(inventory),
+            links,
         }
     }
 
+    /// Whether it is there after this run, garbage or not.
     fn stays(&self, index: usize) -> bool {
-        self.judgements
-            .get(index)
-            .is_some_and(|judgement| !judgement.verdict.is_garbage())
+        !self.is_garbage(index) || !self.goes[index]
+    }
+
+    fn is_garbage(&self, index: usize) -> bool {
+        self.judgements[index].verdict.is_garbage()
     }
 
     /// Runs until nothing changes, and gives the questions that are left.
     pub(super) fn run(mut self) -> Vec<Question> {
         loop {
             self.keep_parents();
-            let kept = self.keep_used();
+            let kept = self.keep_used() | self.keep_owned();
             let (doubted, pending, questions) = self.unread();
             if kept || doubted {
                 continue;
@@ -136,7 +168,7 @@ impl<'a> Propagation<'a> {
             let resource = &self.inventory.resources[child];
             // The parent may be a root, which has no parent of its own.
             let found = self.links.parent(self.inventory, child);
-            if let Some(parent) = found.filter(|&parent| !self.stays(parent)) {
+            if let Some(parent) = found.filter(|&parent| self.is_garbage(parent)) {
                 self.judgements[parent].verdict = Verdict::InUse(User {
                     kind: resource.kind.name(),
                     name: resource.name.clone(),
@@ -147,11 +179,30 @@ impl<'a> Propagation<'a> {
         }
     }
 
+    /// What hangs on something that stays stays.
+    fn keep_owned(&mut self) -> bool {
+        let stay: Vec<(usize, usize)> = self
+            .inherited
+            .iter()
+            .copied()
+            .filter(|(owned, owner)| self.is_garbage(*owned) && self.stays(*owner))
+            .collect();
+        for (owned, owner) in &stay {
+            let owner = &self.inventory.resources[*owner];
+            self.judgements[*owned].verdict = Verdict::InUse(User {
+                kind: owner.kind.name(),
+                name: owner.name.clone(),
+                how: How::Owner,
+            });
+        }
+        !stay.is_empty()
+    }
+
     /// What is used by something that stays stays.
     fn keep_used(&mut self) -> bool {
         let mut in_use = Vec::new();
         for (used, users) in self.links.used() {
-            if self.stays(used) {
+            if !self.is_garbage(used) {
                 continue;
             }
             let kind = self.inventory.resources[used].kind;
@@ -181,7 +232,7 @@ impl<'a> Propagation<'a> {
         let mut candidates: BTreeMap<(KindRef, &'a Arc<Place>), Vec<usize>> = BTreeMap::new();
         for (index, judgement) in self.judgements.iter().enumerate() {
             let resource = &self.inventory.resources[index];
-            if judgement.verdict.is_garbage() {
+            if judgement.verdict.is_garbage() && (self.goes[index] || !self.settled) {
                 candidates
                     .entry((resource.kind, &resource.place))
                     .or_default()

@@ -14,7 +14,6 @@ impl Reader<'_> {
         &mut self,
         fields: &mut Fields<'_>,
         kinds: &[KindRef],
-        all_scanned: bool,
         templates: &[Templates],
     ) -> (Vec<Condition>, Timing) {
         let mut conditions = Vec::new();
@@ -39,7 +38,7 @@ impl Reader<'_> {
                 }
                 continue;
             }
-            conditions.extend(self.condition(&key, value, kinds, all_scanned, templates));
+            conditions.extend(self.condition(&key, value, kinds, templates));
         }
         (conditions, timing)
     }
@@ -49,7 +48,6 @@ impl Reader<'_> {
         key: &At<String>,
         value: &Spanned<DeValue<'_>>,
         kinds: &[KindRef],
-        all_scanned: bool,
         templates: &[Templates],
     ) -> Option<Condition> {
         let mut about = None;
@@ -73,15 +71,12 @@ impl Reader<'_> {
             about = found;
         }
         let Some(about) = about else {
-            // Only kinds that are not scanned yet: nothing to check against.
-            if all_scanned {
-                self.mistakes.error(
-                    key.span.clone(),
-                    "`where` needs a `kind` whose attributes it asks about",
-                    "no kind",
-                    None,
-                );
-            }
+            self.mistakes.error(
+                key.span.clone(),
+                "`where` needs a `kind` whose attributes it asks about",
+                "no kind",
+                None,
+            );
             return None;
         };
         let test = match about.sort {

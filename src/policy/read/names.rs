@@ -22,7 +22,10 @@ impl Reader<'_> {
             let Some(first) = list.as_ref().and_then(|list| list.first()) else {
                 continue;
             };
-            let elsewhere = kinds.iter().find(|kind| kind.0.place != sort);
+            let elsewhere = kinds.iter().find(|kind| {
+                let held = sort == PlaceSort::Project && kind.0.holder == Some("project");
+                kind.0.place != sort && !held
+            });
             if let Some(kind) = elsewhere {
                 self.mistakes.error(
                     first.span.clone(),

@@ -29,37 +29,22 @@ const CLOCKS: [(&str, AgeClock); 5] = [
     ("named", AgeClock::Named),
 ];
 
-/// The kinds that an entry names.
-struct Kinds {
-    scanned: Vec<KindRef>,
-    unscanned: Vec<&'static str>,
-}
-
-impl Kinds {
-    /// Whether every kind can be checked against what it has.
-    fn all_scanned(&self) -> bool {
-        self.unscanned.is_empty()
-    }
-}
-
 impl Reader<'_> {
     pub(super) fn protect(&mut self, mut fields: Fields<'_>, names: &Names) -> Option<Protect> {
         let span = fields.span();
         let words = fields.texts("kind", &mut self.mistakes);
-        let (scanned, unscanned) = words
+        let kinds = words
             .as_ref()
             .map(|words| self.kinds(words))
             .unwrap_or_default();
-        let kinds = Kinds { scanned, unscanned };
-        let place = self.place(&mut fields, &kinds.scanned);
+        let place = self.place(&mut fields, &kinds);
         let name = self.patterns(&mut fields, "name", names);
         let branch_span = fields.value_span("branch");
         let branch = self.patterns(&mut fields, "branch", names);
         if let (Some(span), true) = (branch_span, words.is_some()) {
             self.carries_branch(span, &kinds);
         }
-        let (conditions, timing) =
-            self.conditions(&mut fields, &kinds.scanned, kinds.all_scanned(), &[]);
+        let (conditions, timing) = self.conditions(&mut fields, &kinds, &[]);
         if timing != Timing::default() {
             self.mistakes.error(
                 fields.span(),
@@ -85,7 +70,7 @@ impl Reader<'_> {
         }
         fields.end(&mut self.mistakes);
         Some(Protect {
-            kinds: words.map(|_| kinds.scanned),
+            kinds: words.map(|_| kinds),
             place,
             names: name,
             branches: branch,
@@ -131,18 +116,16 @@ impl Reader<'_> {
             "such as kind = \"worker\"",
             &mut self.mistakes,
         );
-        let (scanned, unscanned) = words
+        let kinds = words
             .as_ref()
             .map(|words| self.kinds(words))
             .unwrap_or_default();
-        let kinds = Kinds { scanned, unscanned };
-        let place = self.place(&mut fields, &kinds.scanned);
+        let place = self.place(&mut fields, &kinds);
         let (subject, texts, templates) = self.templates(&mut fields, names, &kinds, &place);
         let except = self
             .patterns(&mut fields, "except", names)
             .unwrap_or_default();
-        let (conditions, timing) =
-            self.conditions(&mut fields, &kinds.scanned, kinds.all_scanned(), &templates);
+        let (conditions, timing) = self.conditions(&mut fields, &kinds, &templates);
         let death = self.death(&mut fields);
         let missing = self.choice(
             &mut fields,
@@ -166,8 +149,7 @@ impl Reader<'_> {
         fields.end(&mut self.mistakes);
         let rule = id.clone().map(|id| Rule {
             id: id.value.into(),
-            kinds: kinds.scanned,
-            unscanned: kinds.unscanned,
+            kinds,
             place,
             subject,
             templates,
@@ -190,7 +172,7 @@ impl Reader<'_> {
         &mut self,
         fields: &mut Fields<'_>,
         names: &Names,
-        kinds: &Kinds,
+        kinds: &[KindRef],
         place: &Where,
     ) -> (Subject, Vec<At<String>>, Vec<Templates>) {
         let branch_span = fields.value_span("branch");
@@ -239,8 +221,8 @@ impl Reader<'_> {
         (subject, texts, templates)
     }
 
-    fn carries_branch(&mut self, span: std::ops::Range<usize>, kinds: &Kinds) {
-        let without = kinds.scanned.iter().find(|kind| kind.0.branch.is_none());
+    fn carries_branch(&mut self, span: std::ops::Range<usize>, kinds: &[KindRef]) {
+        let without = kinds.iter().find(|kind| kind.0.branch.is_none());
         if let Some(kind) = without {
             self.mistakes.error(
                 span,
@@ -297,9 +279,9 @@ impl Reader<'_> {
     }
 
     /// A rule by a clock that its kind does not have never finds garbage.
-    fn clocks_are_kept(&mut self, death: &At<Death>, kinds: &Kinds) {
+    fn clocks_are_kept(&mut self, death: &At<Death>, kinds: &[KindRef]) {
         for age in &death.value.ages {
-            let without = kinds.scanned.iter().find(|kind| match age.clock {
+            let without = kinds.iter().find(|kind| match age.clock {
                 AgeClock::Created => !kind.0.created,
                 AgeClock::Changed => !kind.0.changed,
                 AgeClock::Active => !kind.0.active,
@@ -319,10 +301,10 @@ impl Reader<'_> {
         }
     }
 
-    fn backup(&mut self, fields: &mut Fields<'_>, kinds: &Kinds) -> bool {
+    fn backup(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> bool {
         let span = fields.value_span("backup");
         let backup = fields.flag("backup", &mut self.mistakes).unwrap_or(false);
-        let cannot = kinds.scanned.iter().find(|kind| !kind.0.backup);
+        let cannot = kinds.iter().find(|kind| !kind.0.backup);
         if let (true, Some(kind), Some(span)) = (backup, cannot, span) {
             self.mistakes.error(
                 span,
@@ -334,7 +316,7 @@ impl Reader<'_> {
         backup
     }
 
-    fn action(&mut self, fields: &mut Fields<'_>, kinds: &Kinds) -> Action {
+    fn action(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Action {
         let span = fields.value_span("action");
         let action = self.choice(
             fields,
@@ -346,10 +328,8 @@ impl Reader<'_> {
             ],
         );
         let action = action.unwrap_or_default();
-        let cannot = kinds.scanned.iter().find(|kind| !kind.0.expires);
-        if let (Action::Expire, Some(kind), Some(span)) =
-            (action, cannot.filter(|_| kinds.all_scanned()), span)
-        {
+        let cannot = kinds.iter().find(|kind| !kind.0.expires);
+        if let (Action::Expire, Some(kind), Some(span)) = (action, cannot, span) {
             self.mistakes.error(
                 span,
                 format!("a {} cannot expire", kind.0.noun),

@@ -1,0 +1,146 @@
+//! GitHub deployments of a repository: they go with their environment, inactive
+//! first.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
+use crate::call::Call;
+use crate::model::{
+    Api, Attribute, AttributeAbout, AttributeSort, KindAbout, KindRef, Link, Place, PlaceSort,
+    Reference, Resource, ResourceId, Time,
+};
+
+pub(super) struct GitHubDeployment;
+
+/// The largest page.
+const PAGE: usize = 100;
+
+static ABOUT: KindAbout = KindAbout {
+    name: "github_deployment",
+    noun: "GitHub deployment",
+    api: Api::GitHub,
+    place: PlaceSort::Repository,
+    caseless: false,
+    created: true,
+    changed: true,
+    active: false,
+    branch: Some("ref"),
+    expires: false,
+    read_permission: "Deployments: read",
+    write_permission: "Deployments: write",
+    serial: false,
+    backup: false,
+    undo: "has to be made again by deploying again",
+    attributes: &[
+        AttributeAbout {
+            key: "environment",
+            sort: AttributeSort::Text,
+            words: &[],
+            about: "the environment it was deployed to",
+        },
+        AttributeAbout {
+            key: "ref",
+            sort: AttributeSort::Text,
+            words: &[],
+            about: "the git branch or tag it was made of",
+        },
+    ],
+    holder: None,
+    belongs_to: Some("github_environment"),
+    blocks: None,
+    uses: &[],
+    users_listed: false,
+    manages: None,
+    headroom: None,
+};
+
+#[derive(Deserialize)]
+struct Deployment {
+    id: u64,
+    environment: Option<Box<str>>,
+    r#ref: Option<Box<str>>,
+    created_at: Option<DateTime<Utc>>,
+    updated_at: Option<DateTime<Utc>>,
+}
+
+impl Deployment {
+    fn resource(self, place: &Arc<Place>) -> Resource {
+        let id: Box<str> = self.id.to_string().into();
+        let environment = self.environment.iter();
+        let uses = environment.map(|environment| {
+            let name = environment.to_string();
+            Link::Uses(Reference::by_name("github_environment", name))
+        });
+        Resource {
+            created_at: Time::always(self.created_at),
+            changed_at: Time::always(self.updated_at),
+            links: uses.collect(),
+            attributes: [("environment", self.environment), ("ref", self.r#ref)]
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, Attribute::Text(value?))))
+                .collect(),
+            ..Resource::new(KindRef(&ABOUT), place, id.clone(), id)
+        }
+    }
+}
+
+/// The path of one deployment.
+fn path(id: &ResourceId) -> [&str; 5] {
+    let (owner, name) = id.place.id().split_once('/').unwrap_or_default();
+    ["repos", owner, name, "deployments", &id.id]
+}
+
+impl Kind for GitHubDeployment {
+    fn about(&self) -> KindRef {
+        KindRef(&ABOUT)
+    }
+
+    fn list(&self, place: &Place, page: &PageOf) -> Call {
+        let (owner, name) = place.id().split_once('/').unwrap_or_default();
+        Call::get(Api::GitHub, &["repos", owner, name, "deployments"])
+            .with("per_page", PAGE.to_string())
+            .with("page", page.number().to_string())
+    }
+
+    /// There is no total: a page that is not full is the last.
+    fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
+        let deployments: Vec<Deployment> = serde_json::from_slice(body)?;
+        let full = deployments.len() >= PAGE;
+        let items = deployments.into_iter().map(|one| one.resource(place));
+        Ok(Page {
+            items: items.collect(),
+            total: None,
+            next: if full { Next::More } else { Next::Last },
+        })
+    }
+
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::GitHub, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let deployment: Deployment = serde_json::from_slice(body)?;
+        Ok(deployment.resource(place))
+    }
+
+    /// Only an inactive one can be deleted.
+    fn prepare(&self, id: &ResourceId) -> Vec<Call> {
+        let path = [&path(id)[..], &["statuses"]].concat();
+        let call = Call::new(Api::GitHub, Method::POST, &path);
+        vec![call.json(&json!({ "state": "inactive" }))]
+    }
+
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::GitHub, &path(id))
+    }
+
+    fn refusal(&self, status: StatusCode, _body: &[u8]) -> Refusal {
+        let active = status == StatusCode::UNPROCESSABLE_ENTITY;
+        Refusal::Final(active.then_some("it is still active"))
+    }
+}

@@ -1,0 +1,196 @@
+//! Deployments of Pages projects. They have no time of change.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::cloudflare;
+use super::{Holders, Kind, Malformed, Page, PageOf, Refusal};
+use crate::call::Call;
+use crate::model::{
+    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
+    PlaceSort, Resource, ResourceId, Time,
+};
+
+pub(super) struct PagesDeployment;
+
+/// The largest page that is not refused.
+const PAGE: &str = "25";
+
+static ABOUT: KindAbout = KindAbout {
+    name: "pages_deployment",
+    noun: "Pages deployment",
+    api: Api::Cloudflare,
+    place: PlaceSort::Account,
+    caseless: false,
+    created: true,
+    changed: false,
+    active: false,
+    branch: Some("branch"),
+    expires: false,
+    read_permission: "Cloudflare Pages Read",
+    write_permission: "Cloudflare Pages Write",
+    serial: false,
+    backup: false,
+    undo: "has to be built again from its commit",
+    attributes: &[
+        AttributeAbout {
+            key: "environment",
+            sort: AttributeSort::Text,
+            words: &[],
+            about: "`preview` or `production`",
+        },
+        AttributeAbout {
+            key: "branch",
+            sort: AttributeSort::Text,
+            words: &[],
+            about: "the git branch it was built from",
+        },
+    ],
+    holder: Some("project"),
+    belongs_to: None,
+    blocks: None,
+    uses: &[],
+    users_listed: false,
+    manages: None,
+    headroom: None,
+};
+
+#[derive(Deserialize)]
+struct Project {
+    name: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct Deployment {
+    id: Box<str>,
+    project_name: Option<Box<str>>,
+    environment: Box<str>,
+    created_on: Option<DateTime<Utc>>,
+    #[serde(rename = "deployment_trigger")]
+    trigger: Option<Trigger>,
+}
+
+#[derive(Deserialize)]
+struct Trigger {
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    branch: Option<Box<str>>,
+}
+
+impl Deployment {
+    fn resource(self, place: &Arc<Place>) -> Resource {
+        let preview = *self.environment == *"preview";
+        let metadata = self.trigger.and_then(|trigger| trigger.metadata);
+        let branch = metadata.and_then(|metadata| metadata.branch);
+        let branch = branch.map(|branch| ("branch", Attribute::Text(branch)));
+        let environment = ("environment", Attribute::Text(self.environment));
+        Resource {
+            within: self.project_name,
+            created_at: Time::always(self.created_on),
+            protection: (!preview).then_some(BuiltInProtection::Production),
+            attributes: std::iter::once(environment).chain(branch).collect(),
+            ..Resource::new(KindRef(&ABOUT), place, self.id.clone(), self.id)
+        }
+    }
+}
+
+/// The path of one deployment.
+fn path(id: &ResourceId) -> [&str; 7] {
+    let project = id.within.as_deref().unwrap_or_default();
+    [
+        "accounts",
+        id.place.id(),
+        "pages",
+        "projects",
+        project,
+        "deployments",
+        &id.id,
+    ]
+}
+
+impl Kind for PagesDeployment {
+    fn about(&self) -> KindRef {
+        KindRef(&ABOUT)
+    }
+
+    fn holders(&self, place: &Place, page: &PageOf) -> Option<Call> {
+        let call = Call::get(
+            Api::Cloudflare,
+            &["accounts", place.id(), "pages", "projects"],
+        );
+        Some(
+            call.with("per_page", PAGE)
+                .with("page", page.number().to_string()),
+        )
+    }
+
+    fn read_holders(&self, body: &[u8]) -> Result<Holders, Malformed> {
+        let (projects, info) = cloudflare::open::<Vec<Project>>(body)?;
+        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        Ok(Holders {
+            names: projects.into_iter().map(|project| project.name).collect(),
+            total,
+            next,
+        })
+    }
+
+    fn list_in(&self, place: &Place, holder: &str, page: &PageOf) -> Call {
+        let path = [
+            "accounts",
+            place.id(),
+            "pages",
+            "projects",
+            holder,
+            "deployments",
+        ];
+        Call::get(Api::Cloudflare, &path)
+            .with("per_page", PAGE)
+            .with("page", page.number().to_string())
+    }
+
+    fn list(&self, place: &Place, page: &PageOf) -> Call {
+        self.list_in(place, "", page)
+    }
+
+    fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
+        let (deployments, info) = cloudflare::open::<Vec<Deployment>>(body)?;
+        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let items = deployments.into_iter().map(|one| one.resource(place));
+        Ok(Page {
+            items: items.collect(),
+            total,
+            next,
+        })
+    }
+
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let (deployment, _) = cloudflare::open::<Deployment>(body)?;
+        Ok(deployment.resource(place))
+    }
+
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::Cloudflare, &path(id))
+    }
+
+    /// The deployment that holds its branch's alias goes only with `force`. The
+    /// alias is of the same dead branch, so nothing else is harmed.
+    fn insist(&self, id: &ResourceId, _status: StatusCode, body: &[u8]) -> Option<Call> {
+        let aliased = cloudflare::codes(body).contains(&8_000_035);
+        aliased.then(|| self.delete(id).with("force", "true"))
+    }
+
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let active = cloudflare::codes(body).contains(&8_000_034);
+        Refusal::Final(active.then_some("it is what the project serves as production"))
+    }
+}

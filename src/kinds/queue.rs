@@ -1,0 +1,188 @@
+//! Queues. Their consumers go before the Workers that consume, and those before
+//! the queue.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::cloudflare;
+use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
+use crate::call::Call;
+use crate::model::{
+    Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
+    Time,
+};
+
+pub(super) struct Queue;
+
+static ABOUT: KindAbout = KindAbout {
+    name: "queue",
+    noun: "queue",
+    api: Api::Cloudflare,
+    place: PlaceSort::Account,
+    caseless: false,
+    created: true,
+    changed: true,
+    active: false,
+    branch: None,
+    expires: false,
+    read_permission: "Queues Read",
+    write_permission: "Queues Write",
+    serial: false,
+    backup: false,
+    undo: "can be made again empty, under a new id and without consumers",
+    attributes: &[],
+    holder: None,
+    belongs_to: None,
+    blocks: Some("worker"),
+    uses: &[],
+    users_listed: false,
+    manages: None,
+    headroom: Some(Headroom {
+        what: "queues per account",
+        free: Some(10_000),
+        paid: Some(10_000),
+        per: None,
+    }),
+};
+
+#[derive(Deserialize)]
+struct Listed {
+    queue_id: Box<str>,
+    queue_name: Box<str>,
+    created_on: Option<DateTime<Utc>>,
+    modified_on: Option<DateTime<Utc>>,
+    producers: Option<Vec<Party>>,
+    consumers: Option<Vec<Party>>,
+    producers_total_count: Option<usize>,
+    consumers_total_count: Option<usize>,
+}
+
+/// Who sends or receives. The documents and the wire name a Worker differently.
+#[derive(Deserialize)]
+struct Party {
+    consumer_id: Option<String>,
+    script: Option<String>,
+    script_name: Option<String>,
+    service: Option<String>,
+}
+
+impl Party {
+    fn worker(&self) -> Option<&String> {
+        let names = [&self.script, &self.script_name, &self.service];
+        names.into_iter().flatten().next()
+    }
+}
+
+fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malformed> {
+    let queue: Listed = serde_json::from_str(original.get())?;
+    let whole = |list: &Option<Vec<Party>>, total: Option<usize>| {
+        total.is_none_or(|total| list.as_ref().map_or(0, Vec::len) >= total)
+    };
+    if !whole(&queue.producers, queue.producers_total_count)
+        || !whole(&queue.consumers, queue.consumers_total_count)
+    {
+        return Err(Malformed(format!(
+            "queue {} does not show all of its producers and consumers",
+            queue.queue_name
+        )));
+    }
+    let parties = queue.producers.iter().chain(&queue.consumers).flatten();
+    let links = parties.filter_map(|party| {
+        let worker = Reference::by_id("worker", party.worker()?.clone());
+        Some(Link::UsedBy(worker))
+    });
+    Ok(Resource {
+        created_at: Time::always(queue.created_on),
+        changed_at: Time::always(queue.modified_on),
+        links: links.collect(),
+        original: Some(Box::<str>::from(original)),
+        ..Resource::new(KindRef(&ABOUT), place, queue.queue_id, queue.queue_name)
+    })
+}
+
+/// The path of one queue.
+fn path(id: &ResourceId) -> [&str; 4] {
+    ["accounts", id.place.id(), "queues", &id.id]
+}
+
+impl Kind for Queue {
+    fn about(&self) -> KindRef {
+        KindRef(&ABOUT)
+    }
+
+    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+        Call::get(Api::Cloudflare, &["accounts", place.id(), "queues"])
+    }
+
+    fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
+        let (queues, info) = cloudflare::open::<Vec<Box<RawValue>>>(body)?;
+        let items = queues.into_iter().map(|queue| read(place, queue));
+        Ok(Page {
+            items: items.collect::<Result<_, _>>()?,
+            // There is no page to ask for; the total shows whether this is all.
+            total: info.and_then(|info| info.total_count),
+            next: Next::Last,
+        })
+    }
+
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let (queue, _) = cloudflare::open::<Box<RawValue>>(body)?;
+        read(place, queue)
+    }
+
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::Cloudflare, &path(id))
+    }
+
+    /// Its consumers that are this Worker.
+    fn release(&self, holder: &Resource, held: &ResourceId) -> Vec<Call> {
+        let original = holder.original.as_deref().unwrap_or_default();
+        let Ok(queue) = serde_json::from_str::<Listed>(original) else {
+            return Vec::new();
+        };
+        let consumers = queue.consumers.unwrap_or_default();
+        let ours = consumers
+            .iter()
+            .filter(|party| party.worker().is_some_and(|worker| **worker == *held.id));
+        let path = |consumer: &str| {
+            let queue = ["accounts", holder.place.id(), "queues", &holder.id];
+            let path = [&queue[..], &["consumers", consumer]].concat();
+            Call::delete(Api::Cloudflare, &path)
+        };
+        ours.filter_map(|party| party.consumer_id.as_deref().map(path))
+            .collect()
+    }
+
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let codes = cloudflare::codes(body);
+        if codes.contains(&11_005) {
+            Refusal::Blocked("a Worker binds it: that one has to go first")
+        } else if codes.contains(&11_017) {
+            Refusal::Final(Some(
+                "an event notification writes to it: remove that first",
+            ))
+        } else {
+            Refusal::Final(None)
+        }
+    }
+
+    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+        let path = ["accounts", id.place.id(), "queues"];
+        let call = Call::new(Api::Cloudflare, Method::POST, &path);
+        Some(call.json(&json!({ "queue_name": id.name })))
+    }
+
+    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+        let (queue, _) = cloudflare::open::<Listed>(body)?;
+        Ok(queue.queue_id.into())
+    }
+}

@@ -1,0 +1,130 @@
+//! R2 buckets of the default jurisdiction. They have no time of change.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::cloudflare;
+use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
+use crate::call::Call;
+use crate::model::{
+    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
+};
+
+pub(super) struct R2;
+
+static ABOUT: KindAbout = KindAbout {
+    name: "r2",
+    noun: "R2 bucket",
+    api: Api::Cloudflare,
+    place: PlaceSort::Account,
+    caseless: false,
+    created: true,
+    changed: false,
+    active: false,
+    branch: None,
+    expires: false,
+    read_permission: "Workers R2 Storage Read",
+    write_permission: "Workers R2 Storage Write",
+    serial: false,
+    backup: false,
+    undo: "can be made again empty, as it was",
+    attributes: &[],
+    holder: None,
+    belongs_to: None,
+    blocks: None,
+    uses: &[],
+    users_listed: false,
+    manages: None,
+    headroom: Some(Headroom {
+        what: "R2 buckets per account",
+        free: Some(1_000_000),
+        paid: Some(1_000_000),
+        per: None,
+    }),
+};
+
+#[derive(Deserialize)]
+struct Buckets {
+    buckets: Vec<Bucket>,
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    name: Box<str>,
+    creation_date: Option<DateTime<Utc>>,
+}
+
+impl Bucket {
+    fn resource(self, place: &Arc<Place>) -> Resource {
+        Resource {
+            created_at: Time::always(self.creation_date),
+            ..Resource::new(KindRef(&ABOUT), place, self.name.clone(), self.name)
+        }
+    }
+}
+
+/// The path of one bucket.
+fn path(id: &ResourceId) -> [&str; 5] {
+    ["accounts", id.place.id(), "r2", "buckets", &id.id]
+}
+
+impl Kind for R2 {
+    fn about(&self) -> KindRef {
+        KindRef(&ABOUT)
+    }
+
+    fn list(&self, place: &Place, page: &PageOf) -> Call {
+        let call = Call::get(Api::Cloudflare, &["accounts", place.id(), "r2", "buckets"])
+            .with("per_page", "1000");
+        match page {
+            PageOf::Cursor(cursor) => call.with("cursor", cursor.clone()),
+            PageOf::First | PageOf::Number(_) => call,
+        }
+    }
+
+    fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
+        let (answer, cursor) = cloudflare::open_after::<Buckets>(body)?;
+        let items = answer.buckets.into_iter().map(|one| one.resource(place));
+        Ok(Page {
+            items: items.collect(),
+            total: None,
+            next: cursor.map_or(Next::Last, Next::After),
+        })
+    }
+
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let (bucket, _) = cloudflare::open::<Bucket>(body)?;
+        Ok(bucket.resource(place))
+    }
+
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::Cloudflare, &path(id))
+    }
+
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let not_empty = cloudflare::codes(body).contains(&10_008);
+        Refusal::Final(not_empty.then_some(
+            "the bucket is not empty: set a lifecycle rule that expires its objects, and a later \
+             run can delete it",
+        ))
+    }
+
+    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+        let path = ["accounts", id.place.id(), "r2", "buckets"];
+        let call = Call::new(Api::Cloudflare, Method::POST, &path);
+        Some(call.json(&json!({ "name": id.name })))
+    }
+
+    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+        let (bucket, _) = cloudflare::open::<Bucket>(body)?;
+        Ok(bucket.name.into())
+    }
+}

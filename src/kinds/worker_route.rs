@@ -1,0 +1,115 @@
+//! Worker routes of a zone. They have no times at all.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::cloudflare;
+use super::{Kind, Malformed, Next, Page, PageOf};
+use crate::call::Call;
+use crate::model::{
+    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
+    Link, Place, PlaceSort, Reference, Resource, ResourceId,
+};
+
+pub(super) struct WorkerRoute;
+
+static ABOUT: KindAbout = KindAbout {
+    name: "worker_route",
+    noun: "Worker route",
+    api: Api::Cloudflare,
+    place: PlaceSort::Zone,
+    caseless: false,
+    created: false,
+    changed: false,
+    active: false,
+    branch: None,
+    expires: false,
+    read_permission: "Workers Routes Read",
+    write_permission: "Workers Routes Write",
+    serial: false,
+    backup: false,
+    undo: "has to be made again by hand: its pattern and its Worker are kept",
+    attributes: &[AttributeAbout {
+        key: "script",
+        sort: AttributeSort::Text,
+        words: &[],
+        about: "the Worker that serves it",
+    }],
+    holder: None,
+    belongs_to: Some("worker"),
+    blocks: None,
+    uses: &[],
+    users_listed: false,
+    manages: None,
+    headroom: Some(Headroom {
+        what: "Worker routes per zone",
+        free: Some(1_000),
+        paid: Some(1_000),
+        per: None,
+    }),
+};
+
+#[derive(Deserialize)]
+struct Route {
+    id: Box<str>,
+    pattern: Box<str>,
+    script: Option<Box<str>>,
+}
+
+impl Route {
+    fn resource(self, place: &Arc<Place>) -> Resource {
+        let script = self.script.filter(|script| !script.is_empty());
+        let uses = script.iter().map(|script| {
+            let worker = Reference::by_id("worker", script.to_string());
+            Link::Uses(worker)
+        });
+        Resource {
+            protection: script.is_none().then_some(BuiltInProtection::DisableRule),
+            links: uses.collect(),
+            attributes: script
+                .map(|script| ("script", Attribute::Text(script)))
+                .into_iter()
+                .collect(),
+            ..Resource::new(KindRef(&ABOUT), place, self.id, self.pattern)
+        }
+    }
+}
+
+/// The path of one route.
+fn path(id: &ResourceId) -> [&str; 5] {
+    ["zones", id.place.id(), "workers", "routes", &id.id]
+}
+
+impl Kind for WorkerRoute {
+    fn about(&self) -> KindRef {
+        KindRef(&ABOUT)
+    }
+
+    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+        Call::get(Api::Cloudflare, &["zones", place.id(), "workers", "routes"])
+    }
+
+    fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
+        let (routes, _) = cloudflare::open::<Vec<Route>>(body)?;
+        let items = routes.into_iter().map(|route| route.resource(place));
+        Ok(Page {
+            items: items.collect(),
+            total: None,
+            next: Next::Last,
+        })
+    }
+
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let (route, _) = cloudflare::open::<Route>(body)?;
+        Ok(route.resource(place))
+    }
+
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::Cloudflare, &path(id))
+    }
+}
