@@ -957,3 +957,230 @@ fn other_peoples_journals_are_left_alone() {
     assert_eq!((code, &swept["settled"]), (0, &json!([])));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
+
+#[test]
+fn a_whole_environment_goes_in_an_order_that_the_provider_accepts() {
+    let world = support::path("cases/whole-environment.json");
+    let stage = Stage::of_case(&world);
+    let case: Value = serde_json::from_slice(&std::fs::read(&world).unwrap()).unwrap();
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 5, "a bucket is not empty: {swept}");
+    for expect in case["expect"].as_array().unwrap() {
+        let text = |key: &str| expect[key].as_str().unwrap().to_owned();
+        let stays = text("verdict") != "garbage" || text("name") == "shop-pr-7-full";
+        let key = (text("kind"), text("name"));
+        assert_eq!(stage.state().contains(&key), stays, "{expect}: {swept}");
+    }
+    let full = reason(&swept, "shop-pr-7-full");
+    assert!(full.contains("lifecycle"), "{full}");
+    assert_eq!(outcomes(&swept)["shop-pr-7-full"], "failed_for_good");
+    // Nothing else is refused, but for the deployment that wants to be forced.
+    let refused: Vec<_> = stage
+        .writes()
+        .into_iter()
+        .filter(|(_, _, status)| *status >= 400)
+        .map(|(_, path, _)| path)
+        .collect();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    let paths: Vec<_> = stage
+        .writes()
+        .into_iter()
+        .map(|(_, path, _)| path)
+        .collect();
+    let at = |part: &str| paths.iter().position(|path| path.contains(part)).unwrap();
+    assert!(
+        at("/consumers/") < at("workers/scripts/shop-pr-7"),
+        "{paths:?}"
+    );
+    assert!(at("workers/domains") < at("workers/scripts/shop-pr-7"));
+    assert!(at("workers/routes") < at("workers/scripts/shop-pr-7"));
+    assert!(at("workers/scripts/shop-pr-7") < at("d1/database"));
+}
+
+#[test]
+fn deployments_go_inactive_with_their_environment_and_without_rights_the_rest_goes_on() {
+    let policy = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \"preview-{pr}\"\ndead-when = \"closed\"\n";
+    let environment = |name: &str| json!({"kind": "github_environment", "name": name, "created_at": T0, "updated_at": T0});
+    let deployment = |name: &str, of: &str| {
+        json!({"kind": "github_deployment", "name": name, "created_at": T0, "updated_at": T0,
+        "attributes": {"environment": of, "ref": "main"}})
+    };
+    let all = [
+        environment("preview-1"),
+        environment("preview-2"),
+        deployment("d1", "preview-1"),
+        deployment("d2", "preview-2"),
+    ];
+    let stage = Stage::new(&world(&all), policy);
+    stage.fault(&json!([{"on": {"method": "DELETE", "path": "environments"}, "fault": {"status": 403, "body": {"message": "Resource not accessible by integration"}}}]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 5, "{swept}");
+    assert_eq!(outcomes(&swept)["preview-1"], "failed_for_good");
+    assert!(reason(&swept, "preview-1").contains("Administration: write"));
+    assert!(!stage.has("d1") && stage.has("d2") && stage.has("preview-1"));
+    stage.fault(&json!([]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 0, "{swept}");
+    assert!(!stage.has("preview-1") && stage.has("preview-2"));
+}
+
+/// A Worker and a namespace that it binds, of different pull requests.
+fn bound_elsewhere() -> [Value; 2] {
+    let bindings = json!([{"type": "kv_namespace", "name": "KV", "target": "app-pr-1-cache"}]);
+    [worker("app-pr-9", bindings), namespace("app-pr-1-cache")]
+}
+
+#[test]
+fn rule_4_garbage_that_stays_keeps_what_it_uses() {
+    let reported = POLICY.replace("id = \"workers\"", "id = \"workers\"\naction = \"report\"");
+    for (policy, arguments) in [
+        (reported.as_str(), &["sweep", "--yes"][..]),
+        (POLICY, &["sweep", "--yes", "--kind", "kv_namespace"]),
+        (POLICY, &["sweep", "--yes", "--pr", "1"]),
+    ] {
+        let stage = Stage::new(&world(&bound_elsewhere()), policy);
+        let (swept, code) = stage.run(arguments);
+        assert_eq!(code, 0, "{swept}");
+        assert!(stage.has("app-pr-1-cache"), "{arguments:?}: {swept}");
+        assert!(stage.has("app-pr-9"));
+    }
+    // What the cap leaves for later stays for now.
+    let mut capped = bound_elsewhere();
+    capped[0]["updated_at"] = json!("2026-04-05T00:00:00Z");
+    let stage = Stage::new(&world(&capped), POLICY);
+    let (swept, _) = stage.run(&["sweep", "--yes", "--max-deletions", "1"]);
+    assert!(
+        stage.has("app-pr-1-cache") || !stage.has("app-pr-9"),
+        "{swept}"
+    );
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    let (swept, _) = stage.run(&["sweep", "--plan", &plan, "--max-deletions", "1"]);
+    assert!(
+        stage.has("app-pr-1-cache") || !stage.has("app-pr-9"),
+        "{swept}"
+    );
+}
+
+#[test]
+fn rule_7_a_gentler_rule_of_today_overrides_the_plan() {
+    let branches = [branch("pr-1", "main"), branch("pr-2", "main")];
+    let stage = Stage::new(&world(&branches), POLICY);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    std::fs::write(&stage.policy, format!("{POLICY}action = \"expire\"\n")).unwrap();
+    let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
+    assert_eq!(code, 0);
+    assert_eq!(outcomes(&swept)["pr-1"], "spared", "{swept}");
+    assert!(stage.has("pr-1"));
+}
+
+#[test]
+fn rule_9_what_one_reading_denies_and_another_shows_is_not_gone() {
+    let workers = [worker("app-pr-1", json!([])), worker("app-pr-2", json!([]))];
+    // The newer API is absent, and the deletion fails: the listing shows it.
+    let stage = Stage::new(&world(&workers), POLICY);
+    stage.fault(&json!([
+        {"on": {"method": "GET", "path": "workers/workers"}, "fault": {"status": 404, "body": {"success": false, "errors": [{"code": 7003, "message": "no route"}]}}},
+        {"on": {"method": "DELETE", "path": "scripts/"}, "fault": {"status": 500}},
+    ]));
+    let (swept, code) = stage.sweep();
+    assert!(stage.has("app-pr-1"));
+    assert!(code == 5 || code == 3, "{code}: {swept}");
+    assert_ne!(
+        outcomes(&swept).get("app-pr-1").map(String::as_str),
+        Some("deleted")
+    );
+    // A listing that comes back empty.
+    let stage = Stage::new(&world(&workers), POLICY);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    stage.fault(
+        &json!([{"on": {"method": "GET", "path": "workers/scripts$"}, "fault": "empty_page"}]),
+    );
+    let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
+    assert_eq!(code, 5, "{swept}");
+    assert_eq!(outcomes(&swept)["app-pr-1"], "failed_for_now");
+}
+
+#[test]
+fn rule_8_doubts_are_settled_only_by_who_can_see_the_place() {
+    let branches = [branch("pr-1", "main"), branch("pr-2", "main")];
+    let stage = Stage::new(&world(&branches), POLICY);
+    stage.fault(&json!([
+        {"on": {"method": "DELETE", "path": "branches/"}, "fault": "reset"},
+        {"on": {"method": "GET", "path": "branches/br-"}, "fault": {"status": 403, "body": {"code": "", "message": "no"}}},
+    ]));
+    let (swept, code) = stage.sweep();
+    assert_eq!((code, outcomes(&swept)["pr-1"].as_str()), (5, "in_doubt"));
+    // A key of somebody else: everything is "not found".
+    stage.fault(&json!([{"on": {"path": "/api/v2/projects"}, "fault": {"status": 404, "body": {"code": "", "message": "no"}}}]));
+    let (swept, code) = stage.sweep();
+    assert_eq!((code, &swept["settled"]), (3, &json!([])));
+    stage.fault(&json!([]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 0, "{swept}");
+    assert_eq!(swept["settled"][0]["outcome"], "failed_for_now");
+    assert_eq!(outcomes(&swept)["pr-1"], "deleted");
+}
+
+#[test]
+fn rule_11_a_token_that_is_said_back_goes_nowhere() {
+    const CANARY: &str = "canary-4711-secret";
+    let body = json!({"success": false, "errors": [{"code": 1, "message": format!("{} {CANARY}", "x".repeat(190))}]});
+    for (method, path, status) in [
+        ("DELETE", "scripts/", 200),
+        ("DELETE", "scripts/", 403),
+        ("GET", "workers/scripts", 200),
+        ("GET", "workers/scripts", 403),
+    ] {
+        let stage = Stage::new(&world(&resources()), POLICY);
+        stage.fault(&json!([{"on": {"method": method, "path": path}, "fault": {"status": status, "body": body}}]));
+        let output = stage
+            .server
+            .program()
+            .env("CLOUDFLARE_API_TOKEN", CANARY)
+            .args(["sweep", "--yes", "-vvv", "--format", "json", "--journal"])
+            .arg(stage.folder.path())
+            .arg("--policies")
+            .arg(&stage.policy)
+            .output()
+            .unwrap();
+        let said = format!(
+            "{}{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+            stage.journal_text()
+        );
+        assert!(!said.contains("canary"), "{method} {path} {status}");
+    }
+}
+
+#[test]
+fn rule_7_nothing_rests_on_a_listing_that_is_too_old() {
+    let stage = Stage::new(&world(&many()), POLICY);
+    // A backup takes longer than a listing stays young.
+    let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
+    std::fs::write(&stage.policy, policy).unwrap();
+    stage.fault(&json!([{"on": {"method": "GET", "path": "/keys"}, "times": 20, "fault": {"delay_ms": 60}}]));
+    let mut arguments = MANY.to_vec();
+    arguments.extend(["--reread-after", "1s"]);
+    let (swept, code) = stage.run(&arguments);
+    assert_eq!(code, 0, "{swept}");
+    let log = stage.server.door("GET", "requests", "");
+    let time = |one: &Value| {
+        let text = one["time"].as_str().unwrap();
+        text.parse::<chrono::DateTime<chrono::Utc>>().unwrap()
+    };
+    let mut listed = None;
+    for one in log.as_array().unwrap() {
+        let path = one["path"].as_str().unwrap();
+        if path.ends_with("/storage/kv/namespaces") {
+            listed = Some(time(one));
+        }
+        if one["method"] == "DELETE" && path.contains("/storage/kv/namespaces/") {
+            let age = time(one) - listed.unwrap();
+            assert!(age <= chrono::TimeDelta::milliseconds(1_500), "{age}");
+        }
+    }
+}

@@ -379,7 +379,10 @@ const KINDS: &[(&str, &[&str])] = &[
             "annotations",
             "slug",
             "pull_request_number",
+            "pull_request_url",
             "repository",
+            "repository_url",
+            "commit_sha",
         ],
     ),
     (

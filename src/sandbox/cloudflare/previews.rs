@@ -77,6 +77,12 @@ fn annotations(said: &Map<String, Value>) -> Map<String, Value> {
         };
         found.entry(annotation).or_insert_with(|| json!(value));
     }
+    if let Some(Value::String(name)) = said.get("repository") {
+        let url = format!("https://github.com/{name}");
+        found
+            .entry("workers/repository_url")
+            .or_insert_with(|| json!(url));
+    }
     found
 }
 
