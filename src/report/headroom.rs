@@ -24,6 +24,15 @@ pub struct HeadroomUse {
     pub paid_plan: Option<u64>,
 }
 
+impl HeadroomUse {
+    /// Whether a tenth of the smallest limit that may hold is used: what is
+    /// farther away is only in the JSON.
+    pub(super) fn is_near(&self) -> bool {
+        let smallest = self.limit.or(self.free_plan).or(self.paid_plan);
+        smallest.is_some_and(|limit| self.used.saturating_mul(10) >= limit)
+    }
+}
+
 /// The headroom of everything that was listed completely.
 pub(super) fn of(inventory: &Inventory) -> Vec<HeadroomUse> {
     inventory

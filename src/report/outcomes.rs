@@ -98,7 +98,9 @@ pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
         let kind = longest(&|step| step.kind.len()).unwrap_or(4);
         let name = longest(&|step| inert::terminal(&step.name).width()).unwrap_or(4);
         let name = name.clamp(4, look.width * 2 / 5);
-        let why = look.width.saturating_sub(kind + name + 15 + 4).max(16);
+        let outcome = longest(&|step| step.outcome.to_string().len()).unwrap_or(7);
+        let outcome = outcome.max("outcome".len());
+        let why = look.width.saturating_sub(kind + name + outcome + 4).max(16);
         let fold = |text: &str, width: usize| wrap(&inert::terminal(text), width, "").join("\n");
         let mut builder = Builder::default();
         builder.push_record(["kind", "name", "outcome", "why"]);

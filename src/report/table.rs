@@ -252,7 +252,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
             quota.api, quota.spent
         ));
     }
-    for use_ in &report.headroom {
+    for use_ in report.headroom.iter().filter(|use_| use_.is_near()) {
         lines.push(format!(
             "headroom: {} {} {} ({})",
             use_.used,
