@@ -467,7 +467,10 @@ impl Neon {
                 ok(&json!({ "count": count }))
             }
             (&Method::GET, ["branches", branch]) => match state.branch(branch) {
-                Some(branch) => ok(&json!({"branch": branch.json(id, now)})),
+                Some(branch) => ok(&json!({
+                    "branch": branch.json(id, now),
+                    "annotation": {"object": {"type": "console/branch", "id": branch.id}, "value": {}},
+                })),
                 None => error(404, "branch not found"),
             },
             (&Method::DELETE, ["branches", branch]) => Self::delete(request, id, state, branch),
