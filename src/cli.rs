@@ -1,11 +1,13 @@
 //! The command line: arguments and environment into settings, verbs, exit
 //! codes. The one place where the parts are put together.
 
+mod actions;
 mod args;
 mod audit;
 mod check;
 mod connect;
 mod progress;
+mod report;
 mod restore;
 mod sandbox;
 mod session;
@@ -15,7 +17,7 @@ mod sweep;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Verb};
 
@@ -31,6 +33,9 @@ pub enum Failure {
     /// Nobody agreed, and nobody is there to ask.
     #[error("{0}")]
     Refused(String),
+    /// Something that everything rests on could not be read.
+    #[error("{0}")]
+    Incomplete(String),
     /// Anything else.
     #[error("{0}")]
     Unexpected(String),
@@ -64,6 +69,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::Policy(_) => Exit::Usage,
             Self::Refused(_) => Exit::Refused,
+            Self::Incomplete(_) => Exit::Incomplete,
             Self::Unexpected(_) => Exit::Unexpected,
         }
     }
@@ -115,6 +121,19 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             Some(Verb::Explain { name, arguments }) => audit::run(arguments, Some(name)).await,
             Some(Verb::Check(arguments)) => check::run(arguments).await,
             Some(Verb::Restore(arguments)) => restore::run(arguments).await,
+            Some(Verb::Report(arguments)) => report::run(arguments).await,
+            Some(Verb::Completions { shell }) => {
+                let mut text = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "preview-gc", &mut text);
+                print(&String::from_utf8_lossy(&text)).map(|()| Exit::Ok)
+            }
+            Some(Verb::Man) => {
+                let mut text = Vec::new();
+                clap_mangen::Man::new(Cli::command())
+                    .render(&mut text)
+                    .map_err(|error| Failure::Unexpected(error.to_string()))?;
+                print(&String::from_utf8_lossy(&text)).map(|()| Exit::Ok)
+            }
             Some(Verb::Sweep(arguments)) => sweep::run(arguments).await,
             Some(Verb::Sandbox(arguments)) => sandbox::run(arguments).await,
         }
@@ -160,7 +179,10 @@ fn log(verbose: u8) {
 fn complain(failure: &Failure) {
     let text = match failure {
         Failure::Policy(rendered) => rendered.clone(),
-        Failure::Usage(_) | Failure::Refused(_) | Failure::Unexpected(_) => {
+        Failure::Usage(_)
+        | Failure::Refused(_)
+        | Failure::Incomplete(_)
+        | Failure::Unexpected(_) => {
             let lines: Vec<_> = failure
                 .to_string()
                 .lines()

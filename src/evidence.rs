@@ -270,8 +270,28 @@ pub struct RepositoryRoots {
     pub heads: Heads,
     /// Actions runs that were asked for.
     pub runs: BTreeMap<RunId, Run>,
+    /// The tracking issue, with what people ticked in it; none where there is
+    /// none.
+    pub issue: Option<TrackingIssue>,
     /// What was asked and answered.
     pub evidence: Vec<Evidence>,
+}
+
+/// The tracking issue of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrackingIssue {
+    /// Its number.
+    pub number: u64,
+    /// Its title.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// Whether it is open.
+    pub open: bool,
+    /// Its address for people.
+    pub url: String,
+    /// Further issues with its marker, which are not used.
+    pub others: Vec<u64>,
 }
 
 /// What resources claim of one repository: what has to be asked before they

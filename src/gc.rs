@@ -7,6 +7,7 @@ pub mod mark;
 pub mod outcome;
 pub mod plan;
 pub mod sealed;
+pub mod ticks;
 pub mod verdict;
 
 pub use brakes::{Brake, brakes};

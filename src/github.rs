@@ -7,6 +7,7 @@
 //! the difference between "closed", "missing" and "not told".
 
 mod graphql;
+pub mod issue;
 mod rest;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 
 use crate::evidence::{
     Claimed, Evidence, Observer, Orphaned, PullRequest, RepositoryRoots, Run, Searched, Step,
+    TrackingIssue,
 };
 use crate::model::{Api, PullRequestNumber, Repository};
 use crate::wire::{ApiError, Client, Failure, Outgoing};
@@ -233,7 +235,9 @@ impl GitHub {
                 None => (BTreeMap::new(), 0),
             }
         };
-        let (open, branches, (numbers, requests)) = tokio::join!(open, branches, numbers);
+        let (open, branches, (numbers, requests), issue) =
+            tokio::join!(open, branches, numbers, self.tracking_issue(repository));
+        roots.note_issue(repository, issue, observer);
         if first.is_some() {
             roots.note_numbers(repository, &numbers, requests, observer);
             roots.pull_requests.extend(numbers);
@@ -263,6 +267,18 @@ impl GitHub {
             Some(Err(error)) => roots.fail("branches", repository, &error, observer),
             None => {}
         }
+        roots
+    }
+
+    /// What people ticked in the tracking issue, and nothing else.
+    pub async fn ticked(
+        &self,
+        repository: &Repository,
+        observer: &dyn Observer,
+    ) -> RepositoryRoots {
+        let mut roots = RepositoryRoots::default();
+        let issue = self.tracking_issue(repository).await;
+        roots.note_issue(repository, issue, observer);
         roots
     }
 
@@ -520,13 +536,23 @@ impl GitHub {
         target: &str,
         query: Option<&serde_json::Value>,
     ) -> Result<(Response<Bytes>, String), Unanswered> {
-        let response = match query {
-            Some(query) => self.octocrab._post(target, Some(query)).await,
-            None => self.octocrab._get(target).await,
+        let method = if query.is_some() { "POST" } else { "GET" };
+        self.request(method, target, query).await
+    }
+
+    async fn request(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<(Response<Bytes>, String), Unanswered> {
+        let response = match method {
+            "POST" => self.octocrab._post(target, body).await,
+            "PATCH" => self.octocrab._patch(target, body).await,
+            _ => self.octocrab._get(target).await,
         };
         let (parts, body) = response.map_err(carried)?.into_parts();
         let body = body.collect().await.map_err(carried)?.to_bytes();
-        let method = if query.is_some() { "POST" } else { "GET" };
         let name = format!("{method} {}", target.split('?').next().unwrap_or(target));
         Ok((Response::from_parts(parts, body), name))
     }
@@ -569,6 +595,27 @@ impl RepositoryRoots {
             gap: answers.values().find_map(why),
         };
         self.note("pull_requests.by_number", repository, noted, observer);
+    }
+
+    /// The tracking issue is a root: what is ticked there is kept.
+    fn note_issue(
+        &mut self,
+        repository: &Repository,
+        issue: Result<Option<TrackingIssue>, Unanswered>,
+        observer: &dyn Observer,
+    ) {
+        match issue {
+            Ok(found) => {
+                let noted = Noted {
+                    requests: 1,
+                    items: usize::from(found.is_some()),
+                    ..Noted::default()
+                };
+                self.note("issue", repository, noted, observer);
+                self.issue = found;
+            }
+            Err(error) => self.fail("issue", repository, &error, observer),
+        }
     }
 
     /// A root source that is not complete.

@@ -162,6 +162,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// The words of a command that deletes one by hand, where people have one.
+    fn by_hand(&self, _id: &ResourceId) -> Option<Vec<String>> {
+        None
+    }
+
     /// Keeps what one holds, where the API gives it out.
     fn archive(&self) -> Option<&'static dyn Archive> {
         None

@@ -5,6 +5,7 @@ pub mod csv;
 pub mod explain;
 pub mod headroom;
 pub mod inert;
+pub mod issue;
 pub mod json;
 pub mod markdown;
 pub mod outcomes;
@@ -18,9 +19,11 @@ use serde_json::{Map, Value, json};
 
 use crate::evidence::{Evidence, Inventory, PullRequest, Roots};
 use crate::gc::mark::ReadBy;
+use crate::gc::ticks;
 use crate::gc::verdict::NAMES;
 use crate::gc::{Brake, Marking, Plan, Verdict};
-use crate::model::{Claim, KindRef, ReferenceKey, Repository, Resource};
+use crate::kinds;
+use crate::model::{Api, Claim, KindRef, ReferenceKey, Repository, Resource, ResourceId};
 use crate::wire::QuotaUse;
 
 pub use headroom::HeadroomUse;
@@ -116,9 +119,15 @@ pub struct Row {
     /// What would have to change for another verdict.
     #[serde(skip)]
     pub otherwise: &'static str,
-    /// The permission that reading it needs.
+    /// What people call one of its kind.
     #[serde(skip)]
     pub noun: &'static str,
+    /// What stands for it in the tracking issue.
+    #[serde(skip)]
+    pub key: String,
+    /// A command that deletes it by hand.
+    #[serde(skip)]
+    pub command: String,
 }
 
 /// One reference of a resource.
@@ -252,6 +261,21 @@ impl Report {
             .filter(|evidence| !evidence.complete && evidence.needed)
     }
 
+    /// Whether a sweep took care of a resource: it is gone, or goes by itself.
+    pub fn is_done(&self, row: &Row) -> bool {
+        let mut steps = self.swept.iter().flat_map(|swept| &swept.steps);
+        steps.any(|step| {
+            let done = step.outcome.is_gone() || step.outcome == crate::gc::Outcome::Expired;
+            done && step.kind == row.kind.name() && step.id == row.id
+        })
+    }
+
+    /// Garbage that is still there after a sweep.
+    pub fn left(&self) -> usize {
+        let garbage = self.resources.iter().filter(|row| row.verdict == "garbage");
+        garbage.filter(|row| !self.is_done(row)).count()
+    }
+
     /// How many are garbage.
     pub fn garbage(&self) -> usize {
         self.summary.verdicts.get("garbage").copied().unwrap_or(0)
@@ -351,7 +375,34 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
             .collect(),
         otherwise: verdict.otherwise(),
         noun: resource.kind.0.noun,
+        key: ticks::key(&resource.identity()),
+        command: command(&resource.identity()),
     }
+}
+
+/// A line of shell that deletes a resource by hand, inert whatever it is called.
+fn command(id: &ResourceId) -> String {
+    let Some(kind) = kinds::by_name(id.kind.name()) else {
+        return String::new();
+    };
+    let words = kind.by_hand(id).unwrap_or_else(|| {
+        let call = kind.delete(id);
+        let (base, token) = match id.kind.0.api {
+            Api::Cloudflare => (
+                "https://api.cloudflare.com/client/v4",
+                "CLOUDFLARE_API_TOKEN",
+            ),
+            Api::Neon => ("https://console.neon.tech/api/v2", "NEON_API_KEY"),
+            Api::GitHub => ("https://api.github.com", "GITHUB_TOKEN"),
+        };
+        let url = format!("{base}{}", call.path);
+        let bearer = format!("Authorization: Bearer ${token}");
+        ["curl", "-X", "DELETE", "-H", &bearer, &url]
+            .map(str::to_owned)
+            .to_vec()
+    });
+    let quoted: Vec<_> = words.iter().map(|word| inert::shell(word)).collect();
+    quoted.join(" ")
 }
 
 fn other(parts: &Parts<'_>, read_by: &ReadBy, verdict: &Verdict) -> Option<OtherReading> {

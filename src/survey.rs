@@ -7,13 +7,13 @@ use std::sync::Arc;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use crate::evidence::{Inventory, Observer, Orphaned, RepositoryRoots, Roots, Searched, Uses};
+use crate::evidence::{Inventory, Observer, Orphaned, Roots, Searched, Uses};
 use crate::gc::mark::{self, Law};
 use crate::gc::plan::{Plan, Step};
 use crate::gc::{self, Judgement, Marking};
 use crate::github::GitHub;
 use crate::model::{
-    KindRef, Link, Place, Reference, ReferenceKey, Repository, Resource, ResourceId,
+    Api, KindRef, Link, Place, Reference, ReferenceKey, Repository, Resource, ResourceId,
 };
 use crate::scan::{self, Target};
 use crate::wire::Client;
@@ -272,6 +272,14 @@ impl<'p> Survey<'p> {
         let mut roots = Roots::default();
         let mut claims = mark::claims(resources.clone(), &self.law);
         claims.retain(|_, claimed| !claimed.is_empty());
+        // What people ticked counts also where nothing is asked about claims.
+        if self.client.has(Api::GitHub) {
+            for jurisdiction in self.law.jurisdictions {
+                claims
+                    .entry(jurisdiction.policy.repository.clone())
+                    .or_default();
+            }
+        }
         if claims.is_empty() {
             return roots;
         }
@@ -279,12 +287,12 @@ impl<'p> Survey<'p> {
         let alive = claims.iter().map(|(repository, claimed)| async move {
             let expected_id = self.repository_ids.get(repository).copied();
             let only = self.law.only;
-            let found = if list_open || claimed.heads {
+            let found = if (list_open && !claimed.is_empty()) || claimed.heads {
                 github
                     .alive(repository, claimed, only, expected_id, self.observer)
                     .await
             } else {
-                RepositoryRoots::default()
+                github.ticked(repository, self.observer).await
             };
             (repository.clone(), found)
         });
@@ -343,6 +351,9 @@ fn renewed(before: &Roots, fresh: Roots) -> Roots {
         known.gap = fresh.gap;
         known.pull_requests.extend(fresh.pull_requests);
         known.runs.extend(fresh.runs);
+        if known.gap.is_none() {
+            known.issue = fresh.issue;
+        }
         if fresh.heads.branches.is_some() {
             known.heads.branches = fresh.heads.branches;
         }

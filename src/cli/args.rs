@@ -35,8 +35,9 @@ impl Cli {
             Some(Verb::Explain { arguments, .. }) => arguments.common.verbose,
             Some(Verb::Check(check)) => check.common.verbose,
             Some(Verb::Sweep(sweep)) => sweep.audit.common.verbose,
+            Some(Verb::Report(report)) => report.audit.common.verbose,
             Some(Verb::Restore(restore)) => restore.common.verbose,
-            Some(Verb::Sandbox(_)) => 0,
+            Some(Verb::Sandbox(_) | Verb::Completions { .. } | Verb::Man) => 0,
         }
     }
 }
@@ -56,12 +57,22 @@ pub(super) enum Verb {
     /// Delete what is garbage, and nothing else
     #[command(after_help = EXIT_CODES)]
     Sweep(SweepArgs),
+    /// Tell what is left behind in one living GitHub issue
+    #[command(after_help = EXIT_CODES)]
+    Report(ReportArgs),
     /// Put back what a sweep deleted, as far as it can be
     Restore(RestoreArgs),
     /// Check policies, credentials and permissions, by harmless reads
     Check(CheckArgs),
     /// Serve a stand-in cloud over HTTP on loopback
     Sandbox(SandboxArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -148,6 +159,22 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dry_run"])]
     pub(super) plan: Option<PathBuf>,
     /// Print the plan and do nothing; as JSON it is the plan file itself
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Delete only what is ticked for deletion in the tracking issue
+    #[arg(long)]
+    pub(super) approved: bool,
+    /// Tell the outcome in the tracking issue, and under the pull request of --pr
+    /// when something failed
+    #[arg(long)]
+    pub(super) report: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
+    /// Print the issue's text and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 }

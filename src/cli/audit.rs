@@ -12,10 +12,11 @@ use super::connect::Connection;
 use super::progress::Progress;
 use super::session::{Session, look};
 use super::settings::{self, Limits, Scope};
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, actions, print};
 use crate::evidence::{Evidence, Inventory};
 use crate::gc::mark::{Jurisdiction, Law};
 use crate::gc::sealed::Bound;
+use crate::gc::ticks::{self, Ticks};
 use crate::gc::{Plan, SealedPlan, brakes, plan};
 use crate::kinds::{self, Kind};
 use crate::model::{Api, KindRef, Place, PlaceSort, PullRequestNumber, Repository};
@@ -71,11 +72,12 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
             look(&arguments.common),
         )?)?,
     }
+    actions::tell(&report, None);
     Ok(exit(&report, arguments.fail_on_garbage))
 }
 
 /// The first code that applies.
-fn exit(report: &Report, fail_on_garbage: bool) -> Exit {
+pub(super) fn exit(report: &Report, fail_on_garbage: bool) -> Exit {
     if !report.complete {
         Exit::Incomplete
     } else if fail_on_garbage && report.garbage() > 0 {
@@ -532,6 +534,24 @@ impl<'p> Audit<'p> {
         }
         targets
     }
+}
+
+/// What a sweep does of what people ticked for deletion in the tracking issue,
+/// and of nothing else.
+pub(super) fn approved(findings: &Findings<'_>) -> Plan {
+    if findings.roots.gap().is_some() {
+        return Plan::default();
+    }
+    let roots = findings.roots.repositories.values();
+    let issues = roots.filter_map(|roots| roots.issue.as_ref());
+    let ticked: BTreeSet<String> = issues
+        .flat_map(|issue| Ticks::read(&issue.body).delete)
+        .collect();
+    let resources = &findings.inventory.resources;
+    let mut plan = plan(&findings.inventory, &findings.marking, usize::MAX);
+    plan.defer(|step| !ticked.contains(&ticks::key(&resources[step.resource].identity())));
+    plan.deferred.clear();
+    plan
 }
 
 fn gap(source: &str, scope: &str, why: String) -> Evidence {

@@ -2,22 +2,27 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::args::{CommonArgs, Format, SweepArgs};
-use super::audit::{Audit, render};
+use super::audit::{Audit, approved, render};
 use super::session::{Session, look};
-use super::{Exit, Failure, interrupted, print};
+use super::{Exit, Failure, actions, interrupted, print};
 use crate::gc::sealed::{Bound, SealedPlan};
 use crate::gc::{Outcome, Plan};
+use crate::github::GitHub;
 use crate::journal::{Journal, JournalError};
-use crate::model::ResourceId;
+use crate::model::{PullRequestNumber, ResourceId};
 use crate::report::outcomes::{self, StepRow, Swept};
 use crate::report::{Report, table};
 use crate::survey::{Findings, Survey};
 use crate::sweep::settle::settle;
 use crate::sweep::{Done, Stop, Sweep};
+
+/// How long telling what came of a sweep may take.
+const TELLING: Duration = Duration::from_mins(2);
 
 /// Who agrees to the deletions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +80,16 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         findings = survey.judge(inventory, since) => findings,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
+    let planned_now = async {
+        if arguments.approved {
+            approved(&findings)
+        } else {
+            audit.plan_for(&survey, &mut findings).await
+        }
+    };
     let plan = tokio::select! {
         biased;
-        plan = audit.plan_for(&survey, &mut findings) => plan,
+        plan = planned_now => plan,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
     let report = audit.report(&ground, &findings, &plan);
@@ -152,6 +164,7 @@ impl Run<'_> {
             }
             self.session.progress.end();
             report.add(Swept::default(), self.session.client.quota_use());
+            actions::tell(&report, None);
             self.print(&report)?;
             return Ok(self.exit(&report, Exit::Ok));
         }
@@ -177,13 +190,41 @@ impl Run<'_> {
         let (swept, interrupted) = self.sweep(&sealed, &kept_back).await?;
         report.add(swept, self.session.client.quota_use());
         self.session.progress.end();
+        let url = self.tell(&report).await;
+        actions::tell(&report, url.as_deref().ok());
         self.print(&report)?;
+        url?;
         let begun = if interrupted {
             Exit::Interrupted
         } else {
             Exit::Ok
         };
         Ok(self.exit(&report, begun))
+    }
+
+    /// Tells the outcome in the tracking issue, and under the pull request of
+    /// `--pr` when something is left; gives the issue's address.
+    async fn tell(&self, report: &Report) -> Result<String, Failure> {
+        if !self.arguments.report {
+            return Ok(String::new());
+        }
+        // With time for it, also when the deadline is over.
+        let client = self.session.client.until(Instant::now() + TELLING);
+        let repository = super::report::repository(self.session)?;
+        let told = super::report::publish(&client, &repository, self.findings, report).await?;
+        self.say(&told.text);
+        let steps = report.swept.iter().flat_map(|swept| &swept.steps);
+        let left: Vec<_> = steps.filter(|step| step.outcome.is_failure()).collect();
+        let only = self.arguments.audit.pr.and_then(PullRequestNumber::new);
+        if let (Some(number), false) = (only, left.is_empty()) {
+            let text = outcomes::left(report, &left);
+            let github = GitHub::new(client);
+            let told = github.sticky_comment(&repository, number, &text).await;
+            told.map_err(|error| {
+                Failure::Unexpected(format!("the pull request could not be told: {error}"))
+            })?;
+        }
+        Ok(told.url.unwrap_or_default())
     }
 
     /// Carries the plan out; also whether somebody interrupted it.

@@ -80,6 +80,11 @@ pub enum Protection {
     ManagedBy(&'static str),
     /// It looks like a backup, and no rule spells that out.
     Backup(&'static str),
+    /// Somebody ticked "keep" in the tracking issue.
+    Ticked {
+        /// The issue.
+        issue: u64,
+    },
 }
 
 /// Who uses a resource.
@@ -296,6 +301,9 @@ impl Verdict {
             Self::Protected(Protection::ManagedBy(_)) => {
                 "it goes when the custom domain that manages it goes"
             }
+            Self::Protected(Protection::Ticked { .. }) => {
+                "it stays until \"keep\" is unticked in the tracking issue"
+            }
             Self::Protected(Protection::Backup(_)) => {
                 "it stays unless a rule's template spells the backup's name literally"
             }
@@ -397,6 +405,7 @@ impl fmt::Display for Protection {
             Self::ManagedBy(kind) => {
                 write!(f, "managed by a {kind} of the same name; it goes with it")
             }
+            Self::Ticked { issue } => write!(f, "\"keep\" is ticked in issue #{issue}"),
             Self::Backup(pattern) => write!(f, "looks like a backup (`{pattern}`)"),
         }
     }

@@ -206,6 +206,19 @@ impl Kind for NeonBranch {
         Ok(answer.branch.resource(place))
     }
 
+    fn by_hand(&self, id: &ResourceId) -> Option<Vec<String>> {
+        let project = project(&id.place);
+        let words = [
+            "neonctl",
+            "branches",
+            "delete",
+            &id.id,
+            "--project-id",
+            project,
+        ];
+        Some(words.map(str::to_owned).to_vec())
+    }
+
     /// Without `hard_delete`, so that it may be recovered.
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::Neon, &path(id))

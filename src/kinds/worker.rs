@@ -276,6 +276,11 @@ impl Kind for Worker {
         )
     }
 
+    fn by_hand(&self, id: &ResourceId) -> Option<Vec<String>> {
+        let words = ["npx", "wrangler", "delete", "--name", &id.id];
+        Some(words.map(str::to_owned).to_vec())
+    }
+
     fn archive(&self) -> Option<&'static dyn Archive> {
         Some(&KeptSettings)
     }

@@ -43,6 +43,46 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
+/// For a line of shell: one word, whatever it is. A header that names a variable
+/// of our own is left to be filled in.
+pub fn shell(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    if text.starts_with("Authorization: Bearer $") {
+        return format!("\"{text}\"");
+    }
+    let strange = |c: char| c.is_control() || is_disguise(c);
+    if text.chars().any(strange) {
+        let mut out = String::from("$'");
+        for c in text.chars() {
+            match c {
+                '\'' | '\\' => {
+                    out.push('\\');
+                    out.push(c);
+                }
+                c if strange(c) || !c.is_ascii() => {
+                    let _ = write!(out, "\\U{:08x}", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+        out.push('\'');
+        return out;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// For the message of a workflow command (`::error::…`).
+pub fn workflow(text: &str) -> String {
+    terminal(text)
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+        .replace("::", ":\u{200b}:")
+}
+
 /// For a cell of a spreadsheet: nothing is a formula.
 pub fn cell(text: &str) -> String {
     let text = terminal(text);

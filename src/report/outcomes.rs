@@ -164,6 +164,40 @@ pub fn markdown(report: &Report, swept: &Swept) -> String {
     out
 }
 
+/// What is left of a pull request after a sweep, with the commands that remove
+/// it by hand.
+pub fn left(report: &Report, steps: &[&StepRow]) -> String {
+    let mut out = format!(
+        "preview-gc could not delete {} of what this pull request made:\n\n",
+        steps.len()
+    );
+    for step in steps {
+        let mut rows = report.resources.iter();
+        let row = rows.find(|row| row.kind.name() == step.kind && row.id == step.id);
+        let _ = writeln!(
+            out,
+            "- {} **{}** {}: {}",
+            inert::markdown(&step.kind),
+            inert::markdown(&step.name),
+            step.outcome,
+            inert::markdown(&step.reason),
+        );
+        if let Some(row) = row {
+            let fence = "`".repeat(
+                row.command
+                    .split(|c| c != '`')
+                    .map(str::len)
+                    .max()
+                    .unwrap_or(0)
+                    .max(2)
+                    + 1,
+            );
+            let _ = writeln!(out, "  {fence}sh\n  {}\n  {fence}", row.command);
+        }
+    }
+    out
+}
+
 /// One line for each step.
 ///
 /// # Errors

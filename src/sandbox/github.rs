@@ -20,6 +20,8 @@ pub struct GitHub {
     environments: Vec<Thing>,
     deployments: Vec<Thing>,
     issues: Vec<Issue>,
+    comments: Vec<Comment>,
+    labels: Vec<String>,
 }
 
 /// An environment or a deployment.
@@ -39,9 +41,18 @@ struct Issue {
     body: String,
     state: String,
     labels: Vec<String>,
-    comments: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    /// Every text that it had, with when it got it.
+    edits: Vec<(DateTime<Utc>, String)>,
+}
+
+/// A comment under an issue or a pull request.
+#[derive(Debug, Clone)]
+struct Comment {
+    id: u64,
+    under: String,
+    body: String,
 }
 
 pub(super) fn time(at: DateTime<Utc>) -> Value {
@@ -117,6 +128,8 @@ impl GitHub {
             environments: Vec::new(),
             deployments: Vec::new(),
             issues: Vec::new(),
+            comments: Vec::new(),
+            labels: Vec::new(),
         }
     }
 
@@ -405,7 +418,7 @@ impl GitHub {
             "events_url": format!("{url}/events"), "html_url": format!("https://github.com/{}/issues/{}", self.full_name(), issue.number),
             "number": issue.number, "state": issue.state, "title": issue.title, "body": issue.body,
             "user": Self::user(&self.owner), "labels": labels, "assignee": null, "assignees": [],
-            "milestone": null, "locked": false, "active_lock_reason": null, "comments": issue.comments.len(),
+            "milestone": null, "locked": false, "active_lock_reason": null, "comments": self.comments.iter().filter(|one| one.under == issue.number.to_string()).count(),
             "closed_at": null, "created_at": time(issue.created_at), "updated_at": time(issue.updated_at),
             "author_association": "MEMBER",
         })
@@ -440,50 +453,135 @@ impl GitHub {
                 .filter_map(Value::as_str)
                 .map(str::to_owned)
                 .collect(),
-            comments: Vec::new(),
             created_at: request.now,
             updated_at: request.now,
+            edits: Vec::new(),
         };
         let shown = self.issue(&issue, request);
         self.issues.push(issue);
         message::json(StatusCode::CREATED, &shown)
     }
 
+    fn change_issue(&mut self, request: &Request, number: &str) -> Response {
+        let body = request.json().unwrap_or_default();
+        let text = |key: &str| body.get(key).and_then(Value::as_str);
+        let found = self
+            .issues
+            .iter_mut()
+            .find(|issue| issue.number.to_string() == number);
+        let Some(issue) = found else {
+            return not_found();
+        };
+        if let Some(text) = text("body") {
+            if text.chars().count() > 65_536 {
+                return error(
+                    422,
+                    "Validation Failed: body is too long (maximum is 65536 characters)",
+                );
+            }
+            text.clone_into(&mut issue.body);
+            issue.edits.push((request.now, text.to_owned()));
+        }
+        if let Some(title) = text("title") {
+            title.clone_into(&mut issue.title);
+        }
+        if let Some(state) = text("state") {
+            state.clone_into(&mut issue.state);
+        }
+        issue.updated_at = request.now;
+        let issue = issue.clone();
+        ok(&self.issue(&issue, request))
+    }
+
+    /// The edits of an issue as GraphQL shows them, newest first.
+    pub(super) fn issue_edits(&self, number: u64) -> Option<Vec<Value>> {
+        let issue = self
+            .issues
+            .iter()
+            .find(|issue| u64::from(issue.number) == number)?;
+        let edits = issue.edits.iter().rev();
+        Some(
+            edits
+                .map(|(at, text)| json!({"__typename": "UserContentEdit", "editedAt": time(*at), "diff": text}))
+                .collect(),
+        )
+    }
+
+    fn show_comment(&self, comment: &Comment, request: &Request) -> Value {
+        let full_name = self.full_name();
+        let url = format!(
+            "{}/repos/{full_name}/issues/comments/{}",
+            request.base, comment.id
+        );
+        json!({
+            "id": comment.id, "node_id": format!("IC_{}", comment.id), "url": url, "html_url": url,
+            "body": comment.body, "user": Self::user(&self.owner), "created_at": time(request.now),
+            "updated_at": time(request.now), "author_association": "MEMBER",
+            "issue_url": format!("{}/repos/{full_name}/issues/{}", request.base, comment.under),
+        })
+    }
+
     fn comment(&mut self, request: &Request, number: &str) -> Response {
         let body = request.json().unwrap_or_default();
-        let text = body
-            .get("body")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let id = number_of(&format!("{number}{text}"));
-        let url = format!(
-            "{}/repos/{}/issues/comments/{id}",
-            request.base,
-            self.full_name()
-        );
-        let user = Self::user(&self.owner);
-        let known = self
+        let text = body.get("body").and_then(Value::as_str).unwrap_or_default();
+        let pull = self
             .pulls
             .iter()
             .any(|pull| pull.number.to_string() == number);
-        match self
+        let issue = self
             .issues
-            .iter_mut()
-            .find(|issue| issue.number.to_string() == number)
-        {
-            Some(issue) => issue.comments.push(text.clone()),
-            None if known => {}
-            None => return not_found(),
+            .iter()
+            .any(|issue| issue.number.to_string() == number);
+        if !pull && !issue {
+            return not_found();
         }
+        let comment = Comment {
+            id: number_of(&format!("{number} {}", self.comments.len())),
+            under: number.to_owned(),
+            body: text.to_owned(),
+        };
+        let shown = self.show_comment(&comment, request);
+        self.comments.push(comment);
+        message::json(StatusCode::CREATED, &shown)
+    }
+
+    fn comments(&mut self, request: &Request, rest: &[&str]) -> Response {
+        match (&request.method, rest) {
+            (&Method::GET, [number]) => {
+                let under = self.comments.iter().filter(|one| one.under == *number);
+                let items: Vec<_> = under.map(|one| self.show_comment(one, request)).collect();
+                paged(request, &items)
+            }
+            (&Method::PATCH, [id]) => {
+                let body = request.json().unwrap_or_default();
+                let text = body.get("body").and_then(Value::as_str).unwrap_or_default();
+                let found = self
+                    .comments
+                    .iter_mut()
+                    .find(|one| one.id.to_string() == *id);
+                let Some(comment) = found else {
+                    return not_found();
+                };
+                text.clone_into(&mut comment.body);
+                let comment = comment.clone();
+                ok(&self.show_comment(&comment, request))
+            }
+            _ => not_found(),
+        }
+    }
+
+    fn make_label(&mut self, request: &Request) -> Response {
+        let body = request.json().unwrap_or_default();
+        let Some(name) = body.get("name").and_then(Value::as_str) else {
+            return error(422, "Validation Failed");
+        };
+        if self.labels.iter().any(|label| label == name) {
+            return error(422, "Validation Failed: already_exists");
+        }
+        self.labels.push(name.to_owned());
         message::json(
             StatusCode::CREATED,
-            &json!({
-                "id": id, "node_id": format!("IC_{id}"), "url": url, "html_url": url, "body": text, "user": user,
-                "created_at": time(request.now), "updated_at": time(request.now),
-                "issue_url": format!("{}/repos/{}/issues/{number}", request.base, self.full_name()),
-                "author_association": "MEMBER",
-            }),
+            &json!({"id": number_of(name), "name": name, "color": body.get("color"), "description": body.get("description"), "default": false}),
         )
     }
 
@@ -518,10 +616,19 @@ impl GitHub {
             }
             (&Method::GET, ["issues"]) => {
                 let state = request.parameter("state").unwrap_or("open");
+                let labels: Vec<&str> = request
+                    .parameter("labels")
+                    .map(|labels| labels.split(',').collect())
+                    .unwrap_or_default();
+                let labelled = |issue: &&Issue| {
+                    let has = |label: &&str| issue.labels.iter().any(|one| one == label);
+                    labels.iter().all(has)
+                };
                 let items: Vec<_> = self
                     .issues
                     .iter()
                     .filter(|issue| state == "all" || issue.state == state)
+                    .filter(labelled)
                     .map(|issue| self.issue(issue, request))
                     .collect();
                 paged(request, &items)
@@ -537,7 +644,11 @@ impl GitHub {
                     None => not_found(),
                 }
             }
+            (&Method::PATCH, ["issues", number]) => self.change_issue(request, number),
             (&Method::POST, ["issues", number, "comments"]) => self.comment(request, number),
+            (&Method::GET, ["issues", number, "comments"]) => self.comments(request, &[number]),
+            (&Method::PATCH, ["issues", "comments", id]) => self.comments(request, &[id]),
+            (&Method::POST, ["labels"]) => self.make_label(request),
             (&Method::GET, ["actions", "runs"]) => {
                 let items: Vec<_> = self.runs.iter().map(run_json).collect();
                 let total = items.len();

@@ -214,6 +214,22 @@ impl<'a> Executor<'a> {
                         Value::Null
                     }
                 }
+                "issue" => {
+                    let number = self
+                        .argument(field, "number")
+                        .and_then(|number| number.as_u64())
+                        .unwrap_or(0);
+                    match github.issue_edits(number) {
+                        Some(edits) => self.issue(field, number, &edits),
+                        None => {
+                            let message = format!(
+                                "Could not resolve to an Issue with the number of {number}."
+                            );
+                            self.not_found(field, json!([path, key]), message);
+                            Value::Null
+                        }
+                    }
+                }
                 "pullRequests" => {
                     let items = self.pulls(field);
                     let show = |at: usize| {
@@ -251,6 +267,26 @@ impl<'a> Executor<'a> {
                 }
             };
             data.insert(key, value);
+        }
+        Value::Object(data)
+    }
+
+    fn issue(&mut self, parent: &'a Field<'a, String>, number: u64, edits: &[Value]) -> Value {
+        let mut data = Map::new();
+        for field in self.fields(&parent.selection_set) {
+            let value = match field.name.as_str() {
+                "__typename" => json!("Issue"),
+                "number" => json!(number),
+                "userContentEdits" => {
+                    let show = |at: usize| edits.get(at).cloned().unwrap_or_default();
+                    self.connection(field, edits.len(), &show, "UserContentEditConnection")
+                }
+                _ => {
+                    self.unknown(field, "Issue");
+                    Value::Null
+                }
+            };
+            data.insert(Self::key(field), value);
         }
         Value::Object(data)
     }

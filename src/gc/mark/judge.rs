@@ -1,11 +1,12 @@
 //! Judges each resource by itself: protection, readings of its name, roots,
 //! times.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::super::ticks::{self, Ticks};
 use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unclaimed, Verdict, Wait};
 use super::claims::run_ended_by;
 use super::heads::{Heads, Standing};
@@ -45,6 +46,19 @@ impl Managed {
             .contains(&resource.name.to_ascii_lowercase())
             .then_some(*manager)
     }
+}
+
+/// What people ticked "keep" for in tracking issues.
+fn kept(roots: &Roots) -> BTreeMap<String, u64> {
+    let issues = roots
+        .repositories
+        .values()
+        .filter_map(|one| one.issue.as_ref());
+    let ticked = issues.flat_map(|issue| {
+        let keep = Ticks::read(&issue.body).keep.into_iter();
+        keep.map(|key| (key, issue.number))
+    });
+    ticked.collect()
 }
 
 /// What a claim turned out to belong to.
@@ -101,6 +115,8 @@ pub(super) struct Judge<'a, 'p> {
     /// The roots of each jurisdiction, and its branches.
     roots: Vec<Option<(&'a RepositoryRoots, Heads<'a>)>>,
     managed: &'a Managed,
+    /// What people ticked "keep" for, with the issue.
+    kept: BTreeMap<String, u64>,
 }
 
 impl<'a, 'p> Judge<'a, 'p> {
@@ -111,6 +127,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         });
         Self {
             law,
+            kept: kept(roots),
             gap: roots.gap().map(|(_, why)| why),
             roots: of_jurisdiction.collect(),
             managed,
@@ -212,6 +229,11 @@ impl<'a, 'p> Judge<'a, 'p> {
                     }
                 }
             }
+        }
+        if !self.kept.is_empty()
+            && let Some(&issue) = self.kept.get(&ticks::key(&resource.identity()))
+        {
+            return Some(Protection::Ticked { issue });
         }
         let built_in = resource.protection.map(Protection::BuiltIn);
         built_in.or_else(|| self.managed.manager(resource).map(Protection::ManagedBy))

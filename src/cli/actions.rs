@@ -1,0 +1,114 @@
+//! What a run tells GitHub Actions: a step summary, outputs, annotations.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use crate::gc::Outcome;
+use crate::report::{Report, inert, markdown, outcomes};
+
+/// The longest step summary that Actions takes, in bytes.
+const LONGEST_SUMMARY: usize = 1_000_000;
+
+/// Annotations that Actions shows of one step.
+const MOST_ANNOTATIONS: usize = 10;
+
+/// Tells what came of a run, where it runs in Actions.
+pub(super) fn tell(report: &Report, issue_url: Option<&str>) {
+    append("GITHUB_STEP_SUMMARY", &summary(report));
+    append("GITHUB_OUTPUT", &outputs(report, issue_url));
+    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+        let _ = std::io::stderr().write_all(annotations(report).as_bytes());
+    }
+}
+
+/// Adds to a file that Actions named; a run does not fail for want of it.
+fn append(variable: &str, text: &str) {
+    let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) else {
+        return;
+    };
+    let file = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    if let Err(error) = written {
+        tracing::warn!(variable, %error, "could not be written");
+    }
+}
+
+fn summary(report: &Report) -> String {
+    let mut text = match &report.swept {
+        Some(swept) => outcomes::markdown(report, swept),
+        None => markdown::render(report),
+    };
+    if text.len() > LONGEST_SUMMARY {
+        let mut end = LONGEST_SUMMARY;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str("\n\n… (the rest does not fit here)\n");
+    }
+    text
+}
+
+/// How many steps ended so.
+fn count(report: &Report, of: impl Fn(Outcome) -> bool) -> usize {
+    let steps = report.swept.iter().flat_map(|swept| &swept.steps);
+    steps.filter(|step| of(step.outcome)).count()
+}
+
+fn outputs(report: &Report, issue_url: Option<&str>) -> String {
+    let mut text = String::new();
+    for (name, value) in [
+        ("complete", report.complete.to_string()),
+        ("garbage", report.garbage().to_string()),
+        (
+            "deleted",
+            count(report, |outcome| outcome == Outcome::Deleted).to_string(),
+        ),
+        ("failed", count(report, Outcome::is_failure).to_string()),
+        (
+            "deferred",
+            count(report, |outcome| outcome == Outcome::Deferred).to_string(),
+        ),
+        ("issue-url", issue_url.unwrap_or_default().to_owned()),
+    ] {
+        let line = value.replace(['\r', '\n'], " ");
+        let _ = writeln!(text, "{name}={line}");
+    }
+    text
+}
+
+/// A workflow command for everything that needs somebody's eyes.
+fn annotations(report: &Report) -> String {
+    let steps = report.swept.iter().flat_map(|swept| &swept.steps);
+    let failed = steps.filter(|step| step.outcome.is_failure()).map(|step| {
+        let name = inert::workflow(&step.name);
+        let reason = inert::workflow(&step.reason);
+        format!(
+            "::error title=preview-gc::{} {name} {}: {reason}",
+            step.kind, step.outcome
+        )
+    });
+    let gaps = report.gaps().map(|gap| {
+        let why = inert::workflow(gap.gap.as_deref().unwrap_or("unknown"));
+        let scope = inert::workflow(&gap.scope);
+        format!(
+            "::warning title=preview-gc::not seen: {} of {scope}: {why}",
+            gap.source
+        )
+    });
+    let brakes = report.brakes.iter().map(|brake| {
+        let reason = inert::workflow(&brake.reason);
+        format!(
+            "::error title=preview-gc::brake on {}: {reason}",
+            brake.kind
+        )
+    });
+    let mut text = String::new();
+    for line in brakes.chain(failed).chain(gaps).take(MOST_ANNOTATIONS) {
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}

@@ -1,0 +1,227 @@
+//! The tracking issue: found by its marker and labels, created once, updated in
+//! place; and the sticky comment on a pull request.
+
+use ::http::StatusCode;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{GitHub, Unanswered, success, unreadable};
+use crate::evidence::TrackingIssue;
+use crate::gc::ticks::{MARKER, Ticks};
+use crate::model::{PullRequestNumber, Repository};
+use crate::wire::{ApiError, Failure};
+
+/// The labels of the tracking issue, with their colours.
+pub const LABELS: [(&str, &str); 2] = [("infrastructure", "5319e7"), ("cleanup-needed", "d93f0b")];
+
+/// What a sticky comment contains.
+const COMMENT_MARKER: &str = "<!-- preview-gc:sticky -->";
+
+#[derive(Deserialize)]
+struct Listed {
+    number: u64,
+    title: String,
+    body: Option<String>,
+    state: String,
+    html_url: String,
+    pull_request: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Comment {
+    id: u64,
+    body: Option<String>,
+}
+
+impl Listed {
+    fn is_ours(&self) -> bool {
+        let marked = self
+            .body
+            .as_deref()
+            .is_some_and(|body| body.contains(MARKER));
+        marked && self.pull_request.is_none()
+    }
+
+    fn tracking(self, others: Vec<u64>) -> TrackingIssue {
+        TrackingIssue {
+            number: self.number,
+            title: self.title,
+            body: self.body.unwrap_or_default(),
+            open: self.state == "open",
+            url: self.html_url,
+            others,
+        }
+    }
+}
+
+fn path(repository: &Repository, below: &str) -> String {
+    format!("/repos/{}/{}{below}", repository.owner(), repository.name())
+}
+
+fn read<'b, T: Deserialize<'b>>(body: &'b Bytes) -> Result<T, Unanswered> {
+    serde_json::from_slice(body).map_err(|error| unreadable(&error))
+}
+
+impl GitHub {
+    /// The tracking issue, the oldest of several; none where there is none, or
+    /// where the repository has no issues at all.
+    pub(super) async fn tracking_issue(
+        &self,
+        repository: &Repository,
+    ) -> Result<Option<TrackingIssue>, Unanswered> {
+        let labels: Vec<_> = LABELS.iter().map(|(name, _)| *name).collect();
+        let query = format!(
+            "/issues?state=all&labels={}&sort=created&direction=asc&per_page=100",
+            labels.join("%2C")
+        );
+        let body = match self.get(&path(repository, &query)).await {
+            Err(Unanswered::Api(ApiError {
+                failure: Failure::Refused { status: 410, .. },
+                ..
+            })) => return Ok(None),
+            answer => answer?,
+        };
+        let mut ours: Vec<Listed> = read(&body)?;
+        ours.retain(Listed::is_ours);
+        ours.sort_by_key(|issue| issue.number);
+        let others = ours.iter().skip(1).map(|issue| issue.number).collect();
+        Ok(ours.into_iter().next().map(|issue| issue.tracking(others)))
+    }
+
+    /// Makes the labels of the tracking issue, where they are missing.
+    async fn make_labels(&self, repository: &Repository) -> Result<(), Unanswered> {
+        for (name, colour) in LABELS {
+            let body = json!({
+                "name": name, "color": colour, "description": "left behind by pull requests",
+            });
+            let (response, request) = self
+                .request("POST", &path(repository, "/labels"), Some(&body))
+                .await?;
+            // 422: it is there already.
+            let fine = response.status() == StatusCode::CREATED
+                || response.status() == StatusCode::UNPROCESSABLE_ENTITY;
+            if !fine {
+                success(response, &request)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the tracking issue.
+    pub async fn create_issue(
+        &self,
+        repository: &Repository,
+        title: &str,
+        text: &str,
+    ) -> Result<TrackingIssue, Unanswered> {
+        self.make_labels(repository).await?;
+        let labels: Vec<_> = LABELS.iter().map(|(name, _)| *name).collect();
+        let body = json!({ "title": title, "body": text, "labels": labels });
+        let answer = self
+            .write("POST", &path(repository, "/issues"), &body)
+            .await?;
+        let issue: Listed = read(&answer)?;
+        Ok(issue.tracking(Vec::new()))
+    }
+
+    /// Reads the tracking issue again, by number.
+    pub async fn issue_again(
+        &self,
+        repository: &Repository,
+        number: u64,
+    ) -> Result<TrackingIssue, Unanswered> {
+        let body = self
+            .get(&path(repository, &format!("/issues/{number}")))
+            .await?;
+        let issue: Listed = read(&body)?;
+        Ok(issue.tracking(Vec::new()))
+    }
+
+    /// Changes the tracking issue.
+    pub async fn update_issue(
+        &self,
+        repository: &Repository,
+        number: u64,
+        change: &Value,
+    ) -> Result<(), Unanswered> {
+        let target = path(repository, &format!("/issues/{number}"));
+        self.write("PATCH", &target, change).await.map(drop)
+    }
+
+    /// What others ticked in edits of an issue since a time: they may have come
+    /// between our last reading and our writing. Nothing where edits cannot be
+    /// asked for.
+    pub async fn ticks_since(
+        &self,
+        repository: &Repository,
+        number: u64,
+        since: DateTime<Utc>,
+        ours: &str,
+    ) -> Ticks {
+        let query = json!({
+            "query": "query($owner:String!,$name:String!,$number:Int!){repository(owner:$owner,name:$name){issue(number:$number){userContentEdits(first:20){nodes{editedAt diff}}}}}",
+            "variables": { "owner": repository.owner(), "name": repository.name(), "number": number },
+        });
+        let mut ticks = Ticks::default();
+        let Ok(body) = self.post_query(&query).await else {
+            return ticks;
+        };
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let edits = &answer["data"]["repository"]["issue"]["userContentEdits"]["nodes"];
+        for edit in edits.as_array().into_iter().flatten() {
+            let at = edit["editedAt"].as_str().and_then(|at| at.parse().ok());
+            let text = edit["diff"].as_str().unwrap_or_default();
+            if at.is_some_and(|at: DateTime<Utc>| at >= since) && text != ours {
+                ticks.merge(Ticks::read(text));
+            }
+        }
+        ticks
+    }
+
+    /// Says something under an issue or a pull request.
+    pub async fn comment(
+        &self,
+        repository: &Repository,
+        number: u64,
+        text: &str,
+    ) -> Result<(), Unanswered> {
+        let target = path(repository, &format!("/issues/{number}/comments"));
+        let body = json!({ "body": text });
+        self.write("POST", &target, &body).await.map(drop)
+    }
+
+    /// Leaves one comment on a pull request, in the place of the one before.
+    pub async fn sticky_comment(
+        &self,
+        repository: &Repository,
+        number: PullRequestNumber,
+        text: &str,
+    ) -> Result<(), Unanswered> {
+        let text = format!("{COMMENT_MARKER}\n{text}");
+        let list = format!("/issues/{number}/comments?per_page=100");
+        let body = self.get(&path(repository, &list)).await?;
+        let comments: Vec<Comment> = read(&body)?;
+        let ours = comments.into_iter().find(|comment| {
+            let body = comment.body.as_deref().unwrap_or_default();
+            body.contains(COMMENT_MARKER)
+        });
+        match ours {
+            Some(comment) => {
+                let target = path(repository, &format!("/issues/comments/{}", comment.id));
+                let body = json!({ "body": text });
+                self.write("PATCH", &target, &body).await.map(drop)
+            }
+            None => self.comment(repository, number.get().into(), &text).await,
+        }
+    }
+
+    async fn write(&self, method: &str, target: &str, body: &Value) -> Result<Bytes, Unanswered> {
+        let (response, request) = self.request(method, target, Some(body)).await?;
+        if response.status().is_success() {
+            return Ok(response.into_body());
+        }
+        success(response, &request)
+    }
+}

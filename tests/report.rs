@@ -1,0 +1,272 @@
+//! `preview-gc report` against the stand-in over HTTP: one living issue.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test that fails should say where"
+)]
+
+mod support;
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+use support::Server;
+
+const T0: &str = "2026-04-01T00:00:00Z";
+const EVIL: &str = "app-pr-1-`x`](http://evil) | <img src=x> ::error:: $(id) \u{202e}";
+const POLICY: &str = r#"
+[[rule]]
+id = "workers"
+kind = "worker"
+name = "app-pr-{pr}"
+dead-when = "closed"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-{any}"
+dead-when = "closed"
+"#;
+
+struct Stage {
+    folder: tempfile::TempDir,
+    server: Server,
+}
+
+impl Stage {
+    fn new(resources: &[Value]) -> Self {
+        let pulls: Vec<_> = (1..=4)
+            .map(|number| json!({"number": number, "state": "closed", "head_ref": "b", "head_repo": "acme/shop",
+                "created_at": "2026-03-01T00:00:00Z", "updated_at": T0, "closed_at": T0}))
+            .collect();
+        let world = json!({"repository": "acme/shop", "now": "2026-05-01T00:00:00Z", "git_branches": ["main"],
+            "pull_requests": pulls, "resources": resources});
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("w.json");
+        std::fs::write(&file, world.to_string()).unwrap();
+        std::fs::write(folder.path().join("p.toml"), POLICY).unwrap();
+        let server = Server::start(&["--world", &file.display().to_string(), "--quota", "off"]);
+        Self { folder, server }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.server.program();
+        command.args(arguments).arg("-q");
+        command
+            .arg("--policies")
+            .arg(self.folder.path().join("p.toml"));
+        command.arg("--journal").arg(self.folder.path());
+        command
+            .env("GITHUB_STEP_SUMMARY", self.folder.path().join("summary.md"))
+            .env("GITHUB_OUTPUT", self.folder.path().join("output.txt"))
+            .env("GITHUB_ACTIONS", "true");
+        command.output().unwrap()
+    }
+
+    fn report(&self) -> String {
+        let output = self.run(&["report"]);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn issues(&self) -> Vec<Value> {
+        let text = self
+            .server
+            .request("GET", "github/repos/acme/shop/issues?state=all", "");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn body(&self) -> String {
+        self.issues()[0]["body"].as_str().unwrap().to_owned()
+    }
+
+    /// Ticks a box as a person does, by writing the whole text again.
+    fn tick(&self, what: &str, name: &str, ticked: bool) {
+        let number = self.issues()[0]["number"].as_u64().unwrap();
+        let body = self.body();
+        let at = body
+            .find(name)
+            .unwrap_or_else(|| panic!("{name} in {body}"));
+        let line = at + body[at..].find(&format!("] {what}")).unwrap() - 1;
+        let mut text = body.clone();
+        text.replace_range(line..=line, if ticked { "x" } else { " " });
+        let change = json!({"body": text}).to_string();
+        let path = format!("github/repos/acme/shop/issues/{number}");
+        self.server.request("PATCH", &path, &change);
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let state = self.server.door("GET", "state", "");
+        let resources = state["resources"].as_array().unwrap();
+        resources.iter().any(|one| one["name"] == name)
+    }
+}
+
+fn worker(name: &str) -> Value {
+    json!({"kind": "worker", "name": name, "created_at": T0, "updated_at": T0, "attributes": {"bindings": []}})
+}
+
+#[test]
+fn one_issue_lives_through_everything() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
+    assert!(stage.report().starts_with("created"));
+    assert!(stage.body().contains("npx wrangler delete --name app-pr-1"));
+    assert!(stage.report().starts_with("left as it is"));
+    assert_eq!(stage.issues().len(), 1);
+
+    // What is ticked "keep" is kept by every verb.
+    stage.tick("keep", "app-pr-1", true);
+    let output = stage.run(&["explain", "app-pr-1"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.contains("protected") && said.contains("ticked in issue"),
+        "{said}"
+    );
+    // Only what is ticked for deletion goes with --approved.
+    stage.tick("delete at the next sweep", "app-pr-2", true);
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(stage.has("app-pr-1") && !stage.has("app-pr-2") && stage.has("app-pr-3"));
+    let output = stage.run(&["sweep", "--yes", "--report"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stage.has("app-pr-1") && !stage.has("app-pr-3"));
+    // Nothing but what is kept: the issue is closed, and reopened when it is not.
+    assert_eq!(stage.issues()[0]["state"], "closed");
+    assert!(
+        stage.body().contains("app-pr-1"),
+        "it can still be unticked"
+    );
+    stage.tick("keep", "app-pr-1", false);
+    assert!(stage.report().starts_with("reopened"));
+    stage.run(&["sweep", "--yes", "--report"]);
+    assert_eq!(stage.issues()[0]["state"], "closed");
+    assert_eq!(
+        (stage.issues().len(), stage.issues()[0]["comments"].as_u64()),
+        (1, Some(2))
+    );
+}
+
+#[test]
+fn an_issue_that_cannot_be_read_keeps_everything() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    let fault = json!([{"on": {"method": "GET", "path": "/issues$"}, "fault": {"status": 403, "body": {"message": "no"}}}]);
+    stage.server.door("POST", "faults", &fault.to_string());
+    let output = stage.run(&["sweep", "--yes"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stage.has("app-pr-1"));
+    let output = stage.run(&["report"]);
+    assert_eq!(output.status.code(), Some(3));
+    stage.server.door("POST", "faults", "[]");
+    assert!(stage.issues().is_empty());
+}
+
+#[test]
+fn three_thousand_leaks_fit_and_say_what_is_left_out() {
+    let all: Vec<_> = (0..3_000)
+        .map(|n| json!({"kind": "kv_namespace", "name": format!("app-pr-{}-cache-number-{n}", n % 4 + 1)}))
+        .collect();
+    let stage = Stage::new(&all);
+    stage.report();
+    let body = stage.body();
+    assert!(body.chars().count() <= 65_536);
+    assert!(body.contains("more, which died later"));
+    assert!(body.contains("preview-gc:history"));
+}
+
+#[test]
+fn a_tick_that_comes_in_between_survives() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
+    stage.report();
+    // Something new, so that the issue has to be written.
+    stage
+        .server
+        .door("POST", "resources", &worker("app-pr-3").to_string());
+    let fault = json!([{"on": {"method": "PATCH", "path": "/issues/"}, "times": 1, "fault": {"delay_ms": 700}}]);
+    stage.server.door("POST", "faults", &fault.to_string());
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| stage.report());
+        let seen = |path: &str| {
+            let log = stage.server.door("GET", "requests", "");
+            let log = log.as_array().unwrap().clone();
+            log.iter()
+                .filter(|one| one["path"].as_str().unwrap().ends_with(path))
+                .count()
+        };
+        let number = stage.issues()[0]["number"].as_u64().unwrap();
+        while seen(&format!("/issues/{number}")) < 1 {
+            std::thread::yield_now();
+        }
+        stage.tick("keep", "app-pr-1", true);
+        running.join().unwrap();
+    });
+    assert!(stage.body().contains("- [x] keep"), "{}", stage.body());
+}
+
+#[test]
+fn foreign_names_do_no_harm_anywhere() {
+    let stage = Stage::new(&[json!({"kind": "kv_namespace", "name": EVIL})]);
+    stage.report();
+    let body = stage.body();
+    let fault = json!([{"on": {"method": "DELETE", "path": "storage"}, "fault": {"status": 403}}]);
+    stage.server.door("POST", "faults", &fault.to_string());
+    let output = stage.run(&["sweep", "--yes"]);
+    assert_eq!(output.status.code(), Some(5));
+    let summary = std::fs::read_to_string(stage.folder.path().join("summary.md")).unwrap();
+    let annotations = String::from_utf8_lossy(&output.stderr).into_owned();
+    let csv = stage.run(&["audit", "--format", "csv"]);
+    let csv = String::from_utf8_lossy(&csv.stdout).into_owned();
+    for (what, text) in [("issue", &body), ("summary", &summary)] {
+        assert!(!text.contains("](http"), "{what}: {text}");
+        assert!(!text.contains("<img"), "{what}: {text}");
+    }
+    for (what, text) in [
+        ("issue", &body),
+        ("summary", &summary),
+        ("annotation", &annotations),
+        ("csv", &csv),
+    ] {
+        assert!(!text.contains('\u{202e}'), "{what}: {text}");
+    }
+    let commands = annotations.lines().filter(|line| line.contains("::error"));
+    for line in commands {
+        assert_eq!(line.matches("::error").count(), 1, "{line}");
+        assert!(line.starts_with("::error title=preview-gc::"), "{line}");
+    }
+    let outputs = std::fs::read_to_string(stage.folder.path().join("output.txt")).unwrap();
+    assert!(
+        outputs.contains("failed=1\n") && outputs.contains("complete=true\n"),
+        "{outputs}"
+    );
+}
+
+#[test]
+fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    let fault = json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
+    stage.server.door("POST", "faults", &fault.to_string());
+    for _ in 0..2 {
+        let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report"]);
+        assert_eq!(
+            output.status.code(),
+            Some(5),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let text = stage
+        .server
+        .request("GET", "github/repos/acme/shop/issues/1/comments", "");
+    let comments: Vec<Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(comments.len(), 1);
+    assert!(
+        comments[0]["body"]
+            .as_str()
+            .unwrap()
+            .contains("npx wrangler delete --name app-pr-1")
+    );
+}
