@@ -8,6 +8,7 @@ pub mod inert;
 pub mod issue;
 pub mod json;
 pub mod markdown;
+pub mod metrics;
 pub mod outcomes;
 pub mod table;
 

@@ -270,3 +270,38 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
             .contains("npx wrangler delete --name app-pr-1")
     );
 }
+
+#[test]
+fn figures_of_a_run_are_written_where_they_are_wanted() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("kept")]);
+    let (prometheus, json) = (
+        stage.folder.path().join("m.prom"),
+        stage.folder.path().join("m.json"),
+    );
+    stage.run(&[
+        "sweep",
+        "--yes",
+        "--metrics",
+        &prometheus.display().to_string(),
+    ]);
+    let text = std::fs::read_to_string(prometheus).unwrap();
+    assert!(
+        text.contains("preview_gc_steps{kind=\"worker\",outcome=\"deleted\"} 1\n"),
+        "{text}"
+    );
+    let names: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("# TYPE"))
+        .collect();
+    let mut once = names.clone();
+    once.dedup();
+    once.sort_unstable();
+    assert_eq!(names, once, "each name once");
+    stage.run(&["audit", "--metrics", &json.display().to_string()]);
+    let figures: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    let all = figures["metrics"].as_array().unwrap();
+    assert!(
+        all.iter()
+            .any(|one| one["labels"]["verdict"] == "unclaimed" && one["value"] == 1)
+    );
+}

@@ -1,16 +1,37 @@
-//! What a run tells GitHub Actions: a step summary, outputs, annotations.
+//! What a run tells others: GitHub Actions (a step summary, outputs,
+//! annotations), and whoever watches its figures.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use super::Failure;
+use super::args::CommonArgs;
 use crate::gc::Outcome;
-use crate::report::{Report, inert, markdown, outcomes};
+use crate::report::{Report, inert, markdown, metrics, outcomes};
 
 /// The longest step summary that Actions takes, in bytes.
 const LONGEST_SUMMARY: usize = 1_000_000;
 
 /// Annotations that Actions shows of one step.
 const MOST_ANNOTATIONS: usize = 10;
+
+/// Writes the figures of a run where somebody wants them.
+pub(super) fn measure(common: &CommonArgs, report: &Report) -> Result<(), Failure> {
+    let Some(path) = &common.metrics else {
+        return Ok(());
+    };
+    let text = if path.extension().is_some_and(|end| end == "prom") {
+        metrics::prometheus(report)
+    } else {
+        metrics::json(report)
+    };
+    std::fs::write(path, text).map_err(|error| {
+        Failure::Unexpected(format!(
+            "cannot write figures to {}: {error}",
+            path.display()
+        ))
+    })
+}
 
 /// Tells what came of a run, where it runs in Actions.
 pub(super) fn tell(report: &Report, issue_url: Option<&str>) {

@@ -134,6 +134,10 @@ pub(super) struct CommonArgs {
     /// Folder of the journals [default: in the user's state folder]
     #[arg(long, value_name = "DIR", env = "PREVIEW_GC_JOURNAL")]
     pub(super) journal: Option<PathBuf>,
+    /// Write figures of the run to this file: Prometheus text if it ends in
+    /// `.prom`, else JSON
+    #[arg(long, value_name = "FILE", env = "PREVIEW_GC_METRICS")]
+    pub(super) metrics: Option<PathBuf>,
     /// The time to judge by; only against loopback
     #[arg(long, value_name = "RFC3339", env = "PREVIEW_GC_NOW")]
     pub(super) now: Option<DateTime<Utc>>,

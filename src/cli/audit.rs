@@ -73,6 +73,7 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
         )?)?,
     }
     actions::tell(&report, None);
+    actions::measure(&arguments.common, &report)?;
     Ok(exit(&report, arguments.fail_on_garbage))
 }
 

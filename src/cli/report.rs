@@ -46,6 +46,7 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
         &report,
         told.as_ref().ok().and_then(|told| told.url.as_deref()),
     );
+    actions::measure(&arguments.audit.common, &report)?;
     print(&format!("{}\n", told?.text))?;
     Ok(exit(&report, arguments.audit.fail_on_garbage))
 }

@@ -165,6 +165,7 @@ impl Run<'_> {
             self.session.progress.end();
             report.add(Swept::default(), self.session.client.quota_use());
             actions::tell(&report, None);
+            actions::measure(&self.arguments.audit.common, &report)?;
             self.print(&report)?;
             return Ok(self.exit(&report, Exit::Ok));
         }
@@ -193,6 +194,7 @@ impl Run<'_> {
         let url = self.tell(&report).await;
         actions::tell(&report, url.as_deref().ok());
         self.print(&report)?;
+        actions::measure(&self.arguments.audit.common, &report)?;
         url?;
         let begun = if interrupted {
             Exit::Interrupted
