@@ -71,6 +71,8 @@ pub enum Place {
         id: String,
         /// The domain name of its apex.
         name: String,
+        /// The account that it belongs to.
+        account: String,
     },
     /// A Neon project, by id.
     Project(String),
@@ -85,6 +87,21 @@ impl Place {
             Self::Account(id) | Self::Project(id) | Self::Zone { id, .. } => id,
             Self::Repository(name) => name,
         }
+    }
+
+    /// The Cloudflare account that it is or belongs to.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Account(id) => Some(id),
+            Self::Zone { account, .. } => Some(account),
+            Self::Project(_) | Self::Repository(_) => None,
+        }
+    }
+
+    /// Whether what is here may use or hold what is there: the same place, or a
+    /// zone and its account.
+    pub fn is_near(&self, other: &Self) -> bool {
+        self == other || (self.account().is_some() && self.account() == other.account())
     }
 
     /// The word of the scope and the value a user writes for it.
@@ -103,7 +120,7 @@ impl Place {
     pub fn is(&self, sort: &str, named: &str) -> bool {
         match self {
             Self::Account(id) => sort == "account" && id == named,
-            Self::Zone { id, name } => {
+            Self::Zone { id, name, .. } => {
                 sort == "zone" && (id == named || name.eq_ignore_ascii_case(named))
             }
             Self::Project(id) => sort == "project" && id == named,

@@ -123,8 +123,12 @@ impl Policy {
             let url = url.trim_end_matches('/').trim_end_matches(".git");
             let name = self.repository.full_name();
             let at = url.len().checked_sub(name.len());
-            at.and_then(|at| url.get(at..))
-                .is_some_and(|end| end.eq_ignore_ascii_case(name))
+            let same = |at| {
+                url.get(at..)
+                    .is_some_and(|end: &str| end.eq_ignore_ascii_case(name))
+            };
+            // `bigacme/shop` is not `acme/shop`.
+            at.is_some_and(|at| same(at) && url[..at].ends_with(['/', ':']))
         };
         if !whose.as_deref().is_none_or(ours) {
             return Vec::new();

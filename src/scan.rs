@@ -15,7 +15,7 @@ use crate::evidence::{
     Contradiction, Evidence, Inventory, Listing, Observer, Question, Step, Users, Uses,
 };
 use crate::kinds::{self, Kind, Malformed, Next, PageOf};
-use crate::model::{KindRef, Place, Reference, Resource, Time};
+use crate::model::{KindRef, Place, Reference, Resource, ResourceId, Time};
 use crate::wire::{ApiError, Client, Failure};
 
 /// Far beyond any real listing; a cursor that never ends is a broken one.
@@ -32,6 +32,28 @@ pub struct Target {
     pub needed: bool,
     /// Whether a rule asks when each was last active.
     pub activity: bool,
+    /// Only what these hold, where its kind has holders.
+    pub holders: Option<BTreeSet<Box<str>>>,
+}
+
+impl Target {
+    /// The same, as far as these resources depend on it: of what is listed by
+    /// holder only what holds them, or what they hold.
+    pub fn among(&self, of: &[ResourceId]) -> Self {
+        let about = self.kind.about();
+        let mut target = self.clone();
+        if about.0.holder.is_some() {
+            let holders = of.iter().filter_map(|id| {
+                if id.kind == about {
+                    id.within.clone()
+                } else {
+                    (about.0.belongs_to == Some(id.kind.name())).then(|| id.name.clone())
+                }
+            });
+            target.holders = Some(holders.collect());
+        }
+        target
+    }
 }
 
 /// Why a listing did not come to its end.
@@ -194,8 +216,12 @@ impl Walk {
             let body = client.send(&call).await?;
             Ok::<_, Broken>(Some(target.kind.read_count(&body)?))
         };
+        if let Some(holders) = &target.holders {
+            return self.by_holder(client, target, holders.clone()).await;
+        }
         if target.kind.holders(&target.place, &PageOf::First).is_some() {
-            return self.by_holder(client, target).await;
+            let holders = self.holders(client, target).await?;
+            return self.by_holder(client, target, holders).await;
         }
         let (pages, count) = tokio::join!(self.pages(client, target), count);
         pages?;
@@ -217,11 +243,15 @@ impl Walk {
         }
     }
 
-    /// Lists what holds the resources, and then what each of them holds.
-    async fn by_holder(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+    /// Lists what each of these holds.
+    async fn by_holder(
+        &mut self,
+        client: &Client,
+        target: &Target,
+        holders: BTreeSet<Box<str>>,
+    ) -> Result<(), Broken> {
         self.items.clear();
         self.total = None;
-        let holders = self.holders(client, target).await?;
         let walks: Vec<Result<Self, Broken>> = stream::iter(holders)
             .map(|holder| async move {
                 let mut walk = Self {

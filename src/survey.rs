@@ -68,7 +68,9 @@ impl Findings<'_> {
             let (ReferenceKey::Id(key) | ReferenceKey::Name(key)) = &reference.key;
             reference.kind == id.kind.name() && (*key == id.id || *key == id.name)
         };
-        self.inventory.resources.iter().filter(move |resource| {
+        let resources = self.inventory.resources.iter();
+        let here = resources.filter(move |resource| resource.place.is_near(&id.place));
+        here.filter(move |resource| {
             resource.links.iter().any(|link| {
                 let (Link::Uses(reference) | Link::UsedBy(reference)) = link;
                 is(reference)
@@ -137,17 +139,18 @@ impl<'p> Survey<'p> {
                 let about = target.kind.about();
                 concerned.iter().any(|(kind, place)| {
                     let here = *target.place == **place;
+                    let near = target.place.is_near(place);
                     let name = kind.name();
                     let uses = about.0.uses.contains(&name);
                     let hangs_together = about.0.belongs_to == Some(name)
                         || kind.0.belongs_to == Some(about.name())
                         || about.0.blocks == Some(name);
                     (here && (about == *kind || uses))
-                        || hangs_together
-                        || about.0.manages == Some(kind.name())
+                        || (near && hangs_together)
+                        || about.0.manages == Some(name)
                 })
             })
-            .cloned()
+            .map(|target| target.among(of))
             .collect();
         let inventory = scan::inventory(&self.client, &targets, self.observer).await;
         let law = Law {

@@ -23,6 +23,7 @@ fn place(kind: &dyn Kind) -> Arc<Place> {
         PlaceSort::Zone => Place::Zone {
             id: "fedcba9876543210fedcba9876543210".to_owned(),
             name: "acme.example".to_owned(),
+            account: "0123456789abcdef0123456789abcdef".to_owned(),
         },
         PlaceSort::Project => Place::Project("quiet-forest-12345678".to_owned()),
         PlaceSort::Repository => Place::Repository("acme/shop".to_owned()),

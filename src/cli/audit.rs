@@ -18,7 +18,7 @@ use crate::gc::mark::{Jurisdiction, Law};
 use crate::gc::sealed::Bound;
 use crate::gc::ticks::{self, Ticks};
 use crate::gc::{Plan, SealedPlan, brakes, plan};
-use crate::kinds::{self, Kind};
+use crate::kinds::{self, Kind, PageOf};
 use crate::model::{Api, KindRef, Place, PlaceSort, PullRequestNumber, Repository};
 use crate::policy::{Policies, Policy};
 use crate::report::table::Look;
@@ -483,14 +483,29 @@ impl<'p> Audit<'p> {
             .flat_map(|file| &file.protects)
             .flat_map(|entry| entry.kinds.iter().flatten().copied())
             .collect();
+        // What somebody protects keeps what it belongs to.
+        let kept = |kind: &KindRef| {
+            let mut entries = self.policies.files.iter().flat_map(|file| &file.protects);
+            entries.any(|entry| {
+                entry
+                    .kinds
+                    .as_ref()
+                    .is_none_or(|kinds| kinds.contains(kind))
+            })
+        };
         // What no rule can be about, directly or through others, is not listed.
+        let by_holder = |kind: &dyn Kind| {
+            let anywhere = Place::Account(String::new());
+            kind.holders(&anywhere, &PageOf::First).is_some()
+        };
         let relevant = |kind: &dyn Kind| {
             let about = kind.about();
             let hangs_on = |kind: &KindRef| about.0.belongs_to == Some(kind.name());
             needed.contains(&about)
                 || protected.contains(&about)
                 || depends(kind)
-                || (about.0.holder.is_none() && needed.iter().any(hangs_on))
+                // Where that takes a request for each holder, only if a rule says so.
+                || (!by_holder(kind) && needed.iter().any(hangs_on))
                 || needed
                     .iter()
                     .any(|kind| about.0.blocks == Some(kind.name()))
@@ -500,7 +515,9 @@ impl<'p> Audit<'p> {
             let Some(shown) = self.shown else { return true };
             shown.contains(&about)
                 || shown.iter().any(|shown| {
-                    about.0.uses.contains(&shown.name()) || about.0.manages == Some(shown.name())
+                    let name = Some(shown.name());
+                    about.0.uses.contains(&shown.name())
+                        || [about.0.manages, about.0.belongs_to, about.0.blocks].contains(&name)
                 })
         };
         let activity: BTreeSet<KindRef> = self
@@ -527,8 +544,11 @@ impl<'p> Audit<'p> {
                     targets.push(Target {
                         kind: *kind,
                         place: place.clone(),
-                        needed: needed_here.contains(&about) || depends(*kind),
+                        needed: needed_here.contains(&about)
+                            || depends(*kind)
+                            || (about.0.belongs_to.is_some() && kept(&about)),
                         activity: activity.contains(&about),
+                        holders: None,
                     });
                 }
             }

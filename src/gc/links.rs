@@ -171,17 +171,15 @@ impl<'a> Links<'a> {
     }
 }
 
-/// The one in this place; or the only one there is, where its kind lives in
-/// another sort of place (a zone's route names an account's Worker).
+/// The one in this place; or, for what lives in a zone, in the zone's account.
 fn pick(inventory: &Inventory, found: Option<&Vec<usize>>, place: &Place) -> Option<usize> {
     let found = found?;
     let at = |index: &usize| inventory.resources.get(*index).map(|one| &*one.place);
-    if let Some(here) = found.iter().find(|index| at(index) == Some(place)) {
-        return Some(*here);
-    }
-    let elsewhere = |other: &Place| std::mem::discriminant(other) != std::mem::discriminant(place);
-    match found[..] {
-        [only] if at(&only).is_some_and(elsewhere) => Some(only),
-        _ => None,
-    }
+    let here = found.iter().find(|index| at(index) == Some(place));
+    let near = || {
+        found
+            .iter()
+            .find(|index| at(index).is_some_and(|at| at.is_near(place)))
+    };
+    here.or_else(near).copied()
 }

@@ -67,6 +67,8 @@ pub struct SealedStep {
     pub action: Action,
     /// Whether what it holds is kept before.
     pub backup: bool,
+    /// Whether it died of an event, and not of age alone.
+    pub by_event: bool,
     /// Steps that have to be gone before, by their index.
     pub after: Vec<usize>,
     /// The rule that reads it.
@@ -150,6 +152,7 @@ impl SealedPlan {
                 place: Place::clone(&resource.place),
                 action: step.action,
                 backup: step.backup,
+                by_event: rule.is_some_and(|(_, rule)| !rule.death.events.is_empty()),
                 after: step.after.clone(),
                 rule: rule.map_or_else(Box::default, |(_, rule)| rule.id.clone()),
                 reason: judgement.verdict.to_string(),

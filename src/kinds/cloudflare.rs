@@ -149,6 +149,7 @@ pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, String> {
     Ok(Place::Zone {
         id: zone.id,
         name: zone.name,
+        account: account.to_owned(),
     })
 }
 

@@ -273,6 +273,7 @@ mod tests {
         let place = Arc::new(Place::Zone {
             id: "z".to_owned(),
             name: "example.com".to_owned(),
+            account: "a".to_owned(),
         });
         let body = format!(
             r#"{{"success":true,"result":[{{"id":"1","name":"{name}","type":"{sort}","content":"100::","meta":{meta},

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
-    Api, Attribute, AttributeAbout, AttributeSort, KindAbout, KindRef, Link, Place, PlaceSort,
-    Reference, Resource, ResourceId, Time,
+    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Link,
+    Place, PlaceSort, Reference, Resource, ResourceId, Time,
 };
 
 pub(super) struct GitHubDeployment;
@@ -50,7 +50,7 @@ static ABOUT: KindAbout = KindAbout {
             about: "the git branch or tag it was made of",
         },
     ],
-    holder: None,
+    holder: Some("environment"),
     belongs_to: Some("github_environment"),
     blocks: None,
     uses: &[],
@@ -63,6 +63,7 @@ static ABOUT: KindAbout = KindAbout {
 struct Deployment {
     id: u64,
     environment: Option<Box<str>>,
+    production_environment: Option<bool>,
     r#ref: Option<Box<str>>,
     created_at: Option<DateTime<Utc>>,
     updated_at: Option<DateTime<Utc>>,
@@ -76,7 +77,11 @@ impl Deployment {
             let name = environment.to_string();
             Link::Uses(Reference::by_name("github_environment", name))
         });
+        let production = self.production_environment == Some(true)
+            || self.environment.as_deref() == Some("production");
         Resource {
+            within: self.environment.clone(),
+            protection: production.then_some(BuiltInProtection::Production),
             created_at: Time::always(self.created_at),
             changed_at: Time::always(self.updated_at),
             links: uses.collect(),
@@ -105,6 +110,10 @@ impl Kind for GitHubDeployment {
         Call::get(Api::GitHub, &["repos", owner, name, "deployments"])
             .with("per_page", PAGE.to_string())
             .with("page", page.number().to_string())
+    }
+
+    fn list_in(&self, place: &Place, holder: &str, page: &PageOf) -> Call {
+        self.list(place, page).with("environment", holder)
     }
 
     /// There is no total: a page that is not full is the last.

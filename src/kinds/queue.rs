@@ -115,18 +115,28 @@ impl Kind for Queue {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _page: &PageOf) -> Call {
-        Call::get(Api::Cloudflare, &["accounts", place.id(), "queues"])
+    /// The documents know no pages; answers say when there are more.
+    fn list(&self, place: &Place, page: &PageOf) -> Call {
+        let call = Call::get(Api::Cloudflare, &["accounts", place.id(), "queues"]);
+        match page {
+            PageOf::Number(number) => call.with("page", number.to_string()),
+            PageOf::First | PageOf::Cursor(_) => call,
+        }
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
         let (queues, info) = cloudflare::open::<Vec<Box<RawValue>>>(body)?;
+        let shown = queues.len() as u64;
+        let total = info.as_ref().and_then(|info| info.total_count);
+        let next = match total {
+            Some(total) if total > shown => cloudflare::numbered(info.as_ref())?.1,
+            _ => Next::Last,
+        };
         let items = queues.into_iter().map(|queue| read(place, queue));
         Ok(Page {
             items: items.collect::<Result<_, _>>()?,
-            // There is no page to ask for; the total shows whether this is all.
-            total: info.and_then(|info| info.total_count),
-            next: Next::Last,
+            total,
+            next,
         })
     }
 

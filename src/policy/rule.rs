@@ -229,7 +229,7 @@ impl Where {
         };
         let held = |project: &String| resource.within.as_deref() == Some(project.as_str());
         match &*resource.place {
-            Place::Zone { id, name } => named(&self.zones, &|zone| {
+            Place::Zone { id, name, .. } => named(&self.zones, &|zone| {
                 zone.eq_ignore_ascii_case(name) || zone == id
             }),
             Place::Project(id) => named(&self.projects, &|project| project == id),

@@ -690,7 +690,13 @@ impl GitHub {
                 }
             }
             (&Method::GET, ["deployments"]) => {
-                let items: Vec<_> = self.deployments.iter().map(Thing::deployment).collect();
+                let wanted = request.parameter("environment");
+                let items: Vec<_> = self
+                    .deployments
+                    .iter()
+                    .map(Thing::deployment)
+                    .filter(|one| wanted.is_none_or(|wanted| one["environment"] == wanted))
+                    .collect();
                 paged(request, &items)
             }
             (&Method::GET, ["deployments", id]) => self
@@ -768,7 +774,17 @@ impl Thing {
             .get("environment")
             .cloned()
             .unwrap_or_else(|| json!(self.name));
-        fields["ref"] = self.attributes.get("ref").cloned().unwrap_or_default();
+        for key in [
+            "ref",
+            "production_environment",
+            "transient_environment",
+            "task",
+            "sha",
+        ] {
+            if let Some(value) = self.attributes.get(key) {
+                fields[key] = value.clone();
+            }
+        }
         fields
     }
 }

@@ -112,7 +112,13 @@ impl Sweep<'_, '_> {
             place: Arc::clone(place),
             needed: false,
             activity: false,
+            holders: None,
         };
+        let of: Vec<_> = steps
+            .iter()
+            .map(|(step, _)| self.ids[*step].clone())
+            .collect();
+        let target = target.among(&of);
         let mut left: Vec<(usize, bool)> = steps.to_vec();
         for (look, wait) in ACCEPTED.iter().enumerate() {
             left.retain(|(_, accepted)| *accepted || look < UNCERTAIN.len());

@@ -130,7 +130,8 @@ impl Sweep<'_, '_> {
         }
     }
 
-    /// Sends what has to come before a step's request, and then that.
+    /// Sends a step's request; when it is refused, what the provider wants to be
+    /// done before, and then the same again.
     async fn send_in_order(
         &self,
         view: &Findings<'_>,
@@ -138,15 +139,38 @@ impl Sweep<'_, '_> {
         call: Call,
         not_after: Instant,
     ) -> Answer {
-        for before in self.before(view, step) {
+        let refused = match self.send_one(step, &call, not_after).await {
+            Answer::Refused(outcome, why) => (outcome, why),
+            answer => return answer,
+        };
+        let before = self.before(view, step);
+        if before.is_empty() {
+            return Answer::Refused(refused.0, refused.1);
+        }
+        let mut done = Vec::new();
+        let mut answer = Answer::Refused(refused.0, refused.1);
+        for before in before {
+            let path = format!("{} {}", before.method, before.path);
             match self.send_one(step, &before, not_after).await {
-                Answer::Accepted | Answer::NotThere(_) => {}
-                // Nobody looks for what comes before, so its loss is the step's.
-                Answer::Lost(why) => return Answer::Refused(Outcome::FailedForNow, why),
-                refused => return refused,
+                Answer::Accepted => done.push(path),
+                Answer::NotThere(_) => {}
+                Answer::Lost(why) | Answer::Refused(_, why) => {
+                    answer = Answer::Refused(Outcome::FailedForNow, why);
+                    return with_what_was_done(answer, &done);
+                }
+                Answer::NotSent(error) => {
+                    answer = Answer::Refused(Outcome::FailedForNow, error.to_string());
+                    return with_what_was_done(answer, &done);
+                }
             }
         }
-        self.send_one(step, &call, not_after).await
+        if !done.is_empty() {
+            answer = self.send_one(step, &call, not_after).await;
+            if let Answer::NotSent(error) = answer {
+                answer = Answer::Refused(Outcome::FailedForNow, error.to_string());
+            }
+        }
+        with_what_was_done(answer, &done)
     }
 
     async fn send_one(&self, step: usize, call: &Call, not_after: Instant) -> Answer {
@@ -158,7 +182,9 @@ impl Sweep<'_, '_> {
             Written::NotSent(error) => Answer::NotSent(error),
             Written::Lost(error) => Answer::Lost(error.to_string()),
             Written::Answered(response) => {
-                let kind = self.kind(step).filter(|_| !response.status().is_success());
+                // Of what only grew old nobody knows that it is dead.
+                let may = !response.status().is_success() && self.steps[step].by_event;
+                let kind = self.kind(step).filter(|_| may);
                 let insist = kind.and_then(|kind| {
                     kind.insist(&self.ids[step], response.status(), response.body())
                 });
@@ -202,8 +228,10 @@ impl Sweep<'_, '_> {
             status => {
                 let kind = self.kind(step);
                 match kind.map(|kind| kind.refusal(status, response.body())) {
+                    // What blocks it is not among what goes before it, so nothing
+                    // in this run changes that.
                     Some(Refusal::Blocked(hint)) => {
-                        Answer::Refused(Outcome::Deferred, format!("{hint} ({said})"))
+                        Answer::Refused(Outcome::FailedForNow, format!("{hint} ({said})"))
                     }
                     Some(Refusal::Final(Some(hint))) => {
                         Answer::Refused(Outcome::FailedForGood, format!("{hint} ({said})"))
@@ -218,6 +246,24 @@ impl Sweep<'_, '_> {
                 }
             }
         }
+    }
+}
+
+/// A refusal after something was done for it is a failure that says so.
+fn with_what_was_done(answer: Answer, done: &[String]) -> Answer {
+    match answer {
+        Answer::Refused(outcome, why) if !done.is_empty() => {
+            let outcome = if outcome.is_failure() {
+                outcome
+            } else {
+                Outcome::FailedForNow
+            };
+            Answer::Refused(
+                outcome,
+                format!("{why}; done for it before: {}", done.join(", ")),
+            )
+        }
+        answer => answer,
     }
 }
 

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::links::{Links, UsedBy};
-use super::super::verdict::{Doubt, How, Unclaimed, User, Verdict};
+use super::super::verdict::{Doubt, How, Unclaimed, User, Verdict, Wait};
 use super::{Judgement, Law};
 use crate::evidence::{Inventory, Question, Users};
-use crate::model::{KindRef, Place, Resource};
+use crate::model::{KindRef, Place, Resource, Time};
 
 /// Takes deletions back where a listing that they rest on is not complete.
 pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [Judgement]) {
@@ -55,7 +55,20 @@ pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [J
                         manager.0.manages == Some(resource.kind.name()) && any_incomplete(*manager)
                     })
                 };
-                own.or_else(user).or_else(manager).map(KindRef::name)
+                // What hangs on it may be somebody's, if anybody asks about that.
+                let hangs_on = |kind: KindRef| kind.0.belongs_to == Some(resource.kind.name());
+                let owned = || {
+                    let mut listings = inventory.listings.iter();
+                    let missing = listings.find(|listing| {
+                        hangs_on(listing.kind)
+                            && listing.place.is_near(&resource.place)
+                            && listing.evidence.needed
+                            && !listing.complete()
+                    });
+                    missing.map(|listing| listing.kind)
+                };
+                let doubt = own.or_else(user).or_else(manager).or_else(owned);
+                doubt.map(KindRef::name)
             });
         if let Some(kind) = *doubt {
             judgement.verdict = Verdict::Unknown(Doubt::Listing { kind });
@@ -65,7 +78,12 @@ pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [J
 
 /// What no rule reads and hangs on something that one reads is judged with it;
 /// gives what was judged so, with what it hangs on.
-pub(super) fn inherit(links: &Links<'_>, judgements: &mut [Judgement]) -> Vec<(usize, usize)> {
+pub(super) fn inherit(
+    inventory: &Inventory,
+    links: &Links<'_>,
+    law: &Law<'_>,
+    judgements: &mut [Judgement],
+) -> Vec<(usize, usize)> {
     let mut inherited = Vec::new();
     for (owned, owner) in links.owners() {
         let Some(of_owner) = judgements.get(owner).cloned() else {
@@ -73,16 +91,49 @@ pub(super) fn inherit(links: &Links<'_>, judgements: &mut [Judgement]) -> Vec<(u
         };
         let unread = Verdict::Unclaimed(Unclaimed::NoRule);
         if judgements[owned].verdict == unread && of_owner.reading.is_some() {
-            let shown = judgements[owned].in_focus || of_owner.in_focus;
+            let resource = &inventory.resources[owned];
+            let meant = law.shown.is_none_or(|kinds| kinds.contains(&resource.kind));
             judgements[owned] = Judgement {
-                in_focus: shown,
+                in_focus: judgements[owned].in_focus || (of_owner.in_focus && meant),
                 others: Vec::new(),
-                ..of_owner
+                verdict: by_its_own_clocks(resource, of_owner.verdict, law),
+                reading: of_owner.reading,
             };
             inherited.push((owned, owner));
         }
     }
     inherited
+}
+
+/// The owner's verdict for what hangs on it: its own creation and change count
+/// as well, since time works for keeping.
+fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &Law<'_>) -> Verdict {
+    let Verdict::Garbage(mut death) = verdict else {
+        return verdict;
+    };
+    for (time, which) in [
+        (resource.created_at, "created_at"),
+        (resource.changed_at, "changed_at"),
+    ] {
+        if time == Time::Missing {
+            return Verdict::Unknown(Doubt::Time(which));
+        }
+    }
+    let own = resource.created_at.latest(resource.changed_at).known();
+    if let (Some(own), Some(dead), Some(ripe)) = (own, death.dead_since, death.ripe_at)
+        && own > dead
+    {
+        let ripe = ripe.checked_add_signed(own - dead);
+        death.dead_since = Some(own);
+        death.ripe_at = ripe;
+        if ripe.is_none_or(|ripe| ripe > law.now) {
+            return Verdict::Ripening(Wait::Grace {
+                death,
+                ripe_at: ripe,
+            });
+        }
+    }
+    Verdict::Garbage(death)
 }
 
 /// Lets what stays keep what it uses.
@@ -185,7 +236,8 @@ impl<'a> Propagation<'a> {
             .inherited
             .iter()
             .copied()
-            .filter(|(owned, owner)| self.is_garbage(*owned) && self.stays(*owner))
+            // What hangs on garbage may go before it does.
+            .filter(|(owned, owner)| self.is_garbage(*owned) && !self.is_garbage(*owner))
             .collect();
         for (owned, owner) in &stay {
             let owner = &self.inventory.resources[*owner];
