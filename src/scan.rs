@@ -39,6 +39,7 @@ pub struct Target {
 impl Target {
     /// The same, as far as these resources depend on it: of what is listed by
     /// holder only what holds them, or what they hold.
+    #[must_use]
     pub fn among(&self, of: &[ResourceId]) -> Self {
         let about = self.kind.about();
         let mut target = self.clone();

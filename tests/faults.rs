@@ -170,7 +170,7 @@ fn no_answer_makes_a_sweep_delete_what_lives_or_lie_about_what_it_did() {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..8 {
+        for _ in 0..16 {
             scope.spawn(|| {
                 loop {
                     let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) else {
