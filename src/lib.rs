@@ -58,7 +58,7 @@
 //! - [`wire`]: the seam, quotas, retries, tokens. [`clock`]: the time.
 //! - [`scan`], [`github`]: everything that reads; [`survey`]: when and what.
 //! - [`sweep`], [`journal`]: everything that deletes, and answers for it.
-//! - [`report`]: what people and programs see. [`cli`]: arguments,
+//! - [`report`]: what people and programs see, the issue's text included. [`cli`]: arguments,
 //!   environment, exit codes, the composition.
 //! - [`sandbox`]: the stand-in cloud, written from the providers' documents.
 //!
@@ -86,8 +86,20 @@
 //!   repository is never taken for the one that the policy names.
 //! - A number that no pull request has is `unknown` with a reason of its own;
 //!   it does not make the run incomplete, because missing is an answer.
-//! - `worker_domain` is listed ([`kinds::REFERRERS`]) because it manages DNS
-//!   records; it gets verdicts when it becomes a kind of [`kinds::KINDS`].
+//! - What belongs to something ([`model::KindAbout::belongs_to`]: custom domains,
+//!   routes and Previews to their Worker, deployments to their environment) and
+//!   is read by no rule is judged with it, by its own clocks too, and goes before
+//!   it. One that is wanted for itself keeps what it belongs to.
+//! - Everything stays that this run does not delete, garbage or not
+//!   ([`gc::mark::Law::going`]): what it uses is kept, and its uses are asked for.
+//! - A kind is listed only if a rule or a `protect` entry can be about it,
+//!   directly or through what depends on it. Kinds that are listed by holder
+//!   (Pages projects, Workers with Previews) are read again only where something
+//!   is about to be deleted.
+//! - What has to go before something (a queue's consumer before its Worker) is
+//!   removed only after the provider refused for want of it.
+//! - The tracking issue is a root: what is ticked "keep" there is kept by every
+//!   verb, so that an issue that cannot be read stops every deletion.
 //! - A request counts against the quota until a window after its *answer*: the
 //!   provider counted it no later than that, so no window can hold more than the
 //!   share whatever the latency.

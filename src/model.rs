@@ -402,6 +402,15 @@ pub enum ReferenceKey {
     Name(Box<str>),
 }
 
+impl ReferenceKey {
+    /// The id or the name.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Id(text) | Self::Name(text) => text,
+        }
+    }
+}
+
 impl Reference {
     /// A reference by id.
     pub fn by_id(kind: &'static str, id: String) -> Self {

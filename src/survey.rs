@@ -161,10 +161,23 @@ impl<'p> Survey<'p> {
         let mut reads = before.reference_reads;
         let meant: BTreeSet<(KindRef, &Place, &str)> =
             of.iter().map(|id| (id.kind, &*id.place, &*id.id)).collect();
-        let claimants = inventory
+        let pending = |one: &Resource| meant.contains(&(one.kind, &*one.place, &*one.id));
+        // What hangs on something claims what that claims.
+        let owners: BTreeSet<(&str, &str)> = inventory
             .resources
             .iter()
-            .filter(|one| meant.contains(&(one.kind, &*one.place, &*one.id)));
+            .filter(|one| pending(one))
+            .flat_map(|one| &one.links)
+            .filter_map(|link| match link {
+                Link::Uses(reference) => Some((reference.kind, reference.key.text())),
+                Link::UsedBy(_) => None,
+            })
+            .collect();
+        let claimants = inventory.resources.iter().filter(|one| {
+            let kind = one.kind.name();
+            let owns = owners.contains(&(kind, &*one.id)) || owners.contains(&(kind, &*one.name));
+            pending(one) || owns
+        });
         let (fresh, mut uses) = tokio::join!(
             self.roots_of_the_dead(claimants),
             scan::answer(&self.client, &inventory, &early, &mut reads, self.observer)

@@ -1186,3 +1186,107 @@ fn rule_7_nothing_rests_on_a_listing_that_is_too_old() {
         }
     }
 }
+
+#[test]
+fn rule_2_and_4_what_hangs_on_a_worker_and_is_wanted_keeps_it() {
+    let mut shop = worker("app-pr-1", json!([]));
+    shop["attributes"]["custom_domains"] = json!(["www.acme.example"]);
+    let policy = format!(
+        "{POLICY}\n[[protect]]\nkind = \"worker_domain\"\nname = \"www.*\"\nreason = \"serves customers\"\n"
+    );
+    for arguments in [
+        &["sweep", "--yes"][..],
+        &["sweep", "--yes", "--kind", "worker"],
+    ] {
+        let stage = Stage::new(&world(&[shop.clone()]), &policy);
+        let (swept, code) = stage.run(arguments);
+        assert_eq!((code, &swept["steps"]), (0, &json!([])), "{arguments:?}");
+        assert!(stage.has("app-pr-1") && stage.has("www.acme.example"));
+    }
+    // Where nobody can see whether one is wanted, the Worker stays as well.
+    let stage = Stage::new(&world(&[shop]), &policy);
+    stage.fault(&json!([{"on": "cloudflare.worker_domain", "fault": {"status": 403}}]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 3, "{swept}");
+    assert!(stage.has("app-pr-1") && stage.has("www.acme.example"));
+}
+
+const ENVIRONMENTS: &str = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \"preview-{pr}\"\ndead-when = \"closed\"\n";
+
+fn deployment(name: &str, of: &str, updated: &str) -> Value {
+    json!({"kind": "github_deployment", "name": name, "created_at": T0, "updated_at": updated,
+        "attributes": {"environment": of, "ref": "main"}})
+}
+
+#[test]
+fn a_cap_never_stops_at_an_owner_with_more_than_it_allows() {
+    let mut all = vec![
+        json!({"kind": "github_environment", "name": "preview-1", "created_at": T0, "updated_at": T0}),
+    ];
+    all.extend((0..4).map(|n| deployment(&format!("d{n}"), "preview-1", T0)));
+    let stage = Stage::new(&world(&all), ENVIRONMENTS);
+    for _ in 0..2 {
+        let (swept, code) = stage.run(&["sweep", "--yes", "--max-deletions", "3"]);
+        assert_eq!(code, 0, "{swept}");
+    }
+    assert_eq!(stage.state().len(), 1, "only the default branch");
+}
+
+#[test]
+fn rule_5_what_hangs_on_something_has_clocks_of_its_own() {
+    let all = [
+        json!({"kind": "github_environment", "name": "preview-1", "created_at": T0, "updated_at": T0}),
+        deployment("d1", "preview-1", "2026-04-30T23:30:00Z"),
+    ];
+    let stage = Stage::new(&world(&all), ENVIRONMENTS);
+    let (swept, code) = stage.sweep();
+    assert_eq!((code, &swept["steps"]), (0, &json!([])));
+    assert!(stage.has("preview-1") && stage.has("d1"));
+}
+
+#[test]
+fn rule_4_production_is_never_deleted_and_force_is_only_for_the_dead() {
+    let mut production = deployment("d1", "live", T0);
+    production["attributes"]["ref"] = json!("feature/1");
+    production["attributes"]["production_environment"] = json!(true);
+    let aliased = json!({"kind": "pages_deployment", "name": "11111111-1111-4111-8111-000000000001", "created_at": T0,
+        "attributes": {"project": "site", "environment": "preview", "branch": "feature/x", "aliases": ["x.site.pages.dev"]}});
+    let policy = "[[rule]]\nid = \"deployments\"\nkind = \"github_deployment\"\nbranch = \"feature/{pr}\"\ndead-when = \"closed\"\n\
+         [[rule]]\nid = \"old\"\nkind = \"pages_deployment\"\nbranch = \"feature/{any:a-z}\"\ndead-when = { older-than = \"7d\", clock = \"created\" }\n";
+    let stage = Stage::new(&world(&[production, aliased]), policy);
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 5, "{swept}");
+    let outcomes = outcomes(&swept);
+    assert_eq!(outcomes.len(), 1, "{swept}");
+    assert!(outcomes.values().all(|one| one == "failed_for_good"));
+    assert_eq!(stage.state().len(), 3);
+    assert!(
+        !stage
+            .writes()
+            .iter()
+            .any(|(_, path, _)| path.contains("force"))
+    );
+}
+
+#[test]
+fn rule_10_what_was_done_in_vain_is_said() {
+    let mut all = vec![worker("app-pr-1", json!([]))];
+    all.push(
+        json!({"kind": "queue", "name": "orders", "created_at": T0, "updated_at": T0,
+        "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
+    );
+    let stage = Stage::new(&world(&all), POLICY);
+    // Refused for another reason: nothing is taken from the queue.
+    stage.fault(
+        &json!([{"on": {"method": "DELETE", "path": "scripts/"}, "fault": {"status": 400,
+        "body": {"success": false, "errors": [{"code": 10142, "message": "bound"}]}}}]),
+    );
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 5, "{swept}");
+    let why = reason(&swept, "app-pr-1");
+    assert!(
+        why.contains("done for it before") || !why.contains("consumers"),
+        "{why}"
+    );
+    assert!(stage.has("app-pr-1"));
+}

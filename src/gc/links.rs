@@ -183,3 +183,46 @@ fn pick(inventory: &Inventory, found: Option<&Vec<usize>>, place: &Place) -> Opt
     };
     here.or_else(near).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kinds;
+    use crate::model::Resource;
+
+    #[test]
+    fn a_route_belongs_to_the_worker_of_its_own_account() {
+        let kind = |name| kinds::by_name(name).unwrap().about();
+        let account = |id: &str| Arc::new(Place::Account(id.to_owned()));
+        let zone = |of: &str| {
+            Arc::new(Place::Zone {
+                id: format!("zone-of-{of}"),
+                name: "acme.example".to_owned(),
+                account: of.to_owned(),
+            })
+        };
+        let worker =
+            |of: &str| Resource::new(kind("worker"), &account(of), "app".into(), "app".into());
+        let route = |of: &str| Resource {
+            links: vec![Link::Uses(Reference::by_id("worker", "app".to_owned()))],
+            ..Resource::new(
+                kind("worker_route"),
+                &zone(of),
+                "r".into(),
+                "acme.example/*".into(),
+            )
+        };
+        let owners = |resources: Vec<Resource>| {
+            let inventory = Inventory {
+                resources,
+                ..Inventory::default()
+            };
+            Links::of(&inventory).owners().collect::<Vec<_>>()
+        };
+        assert_eq!(owners(vec![worker("a"), worker("b"), route("b")]), [(2, 1)]);
+        // The only one there is may still be somebody else's.
+        assert_eq!(owners(vec![worker("a"), route("b")]), []);
+    }
+}

@@ -210,6 +210,12 @@ impl<'a> Propagation<'a> {
         }
     }
 
+    /// Whether something dead hangs on another and is judged with it: that other
+    /// waits for it by the order of the plan, and is not kept by it.
+    fn goes_along(&self, owned: usize, owner: usize) -> bool {
+        self.is_garbage(owned) && self.inherited.binary_search(&(owned, owner)).is_ok()
+    }
+
     /// A parent of what stays stays.
     fn keep_parents(&mut self) {
         let mut stay: Vec<usize> = (0..self.judgements.len())
@@ -260,7 +266,9 @@ impl<'a> Propagation<'a> {
             let kind = self.inventory.resources[used].kind;
             let user = users.iter().find_map(|user| match user {
                 UsedBy::Other(name) => Some((kind.name(), name.clone())),
-                UsedBy::Listed(user) if *user != used && self.stays(*user) => {
+                UsedBy::Listed(user)
+                    if *user != used && self.stays(*user) && !self.goes_along(*user, used) =>
+                {
                     let user = &self.inventory.resources[*user];
                     Some((user.kind.name(), user.name.clone()))
                 }
