@@ -1,7 +1,7 @@
 //! Policies: what an owner says about names, as validated values that know
 //! where in the owner's file they stand.
 //!
-//! Reading a file and judging a resource are kept apart: [`read`] turns text
+//! Reading a file and judging a resource are kept apart: [`Policies::read`] turns text
 //! into [`Policies`] or into every mistake at once; [`Rule::read`] says what a
 //! name claims; whether a claim is dead is not decided here.
 
