@@ -77,8 +77,10 @@ impl GitHub {
             labels.join("%2C")
         );
         let body = match self.get(&path(repository, &query)).await {
+            // Without issues there is nothing to tick. A repository that cannot be
+            // seen answers like that as well, and to every other question too.
             Err(Unanswered::Api(ApiError {
-                failure: Failure::Refused { status: 410, .. },
+                failure: Failure::Refused { status: 410, .. } | Failure::NotFound { .. },
                 ..
             })) => return Ok(None),
             answer => answer?,
