@@ -294,6 +294,9 @@ pub enum Refusal {
     Final(Option<&'static str>),
     /// Something else has to go first: this.
     Blocked(&'static str),
+    /// What has to be done before it was not: this. [`Kind::prepare`] and
+    /// [`Kind::release`] do it.
+    Premature(&'static str),
 }
 
 /// One page of who uses what.

@@ -1269,24 +1269,34 @@ fn rule_4_production_is_never_deleted_and_force_is_only_for_the_dead() {
 }
 
 #[test]
-fn rule_10_what_was_done_in_vain_is_said() {
-    let mut all = vec![worker("app-pr-1", json!([]))];
-    all.push(
-        json!({"kind": "queue", "name": "orders", "created_at": T0, "updated_at": T0,
-        "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
-    );
-    let stage = Stage::new(&world(&all), POLICY);
-    // Refused for another reason: nothing is taken from the queue.
-    stage.fault(
-        &json!([{"on": {"method": "DELETE", "path": "scripts/"}, "fault": {"status": 400,
-        "body": {"success": false, "errors": [{"code": 10142, "message": "bound"}]}}}]),
-    );
-    let (swept, code) = stage.sweep();
-    assert_eq!(code, 5, "{swept}");
-    let why = reason(&swept, "app-pr-1");
-    assert!(
-        why.contains("done for it before") || !why.contains("consumers"),
-        "{why}"
-    );
-    assert!(stage.has("app-pr-1"));
+fn a_queue_keeps_its_consumer_unless_the_worker_is_refused_for_it_and_what_was_in_vain_is_said() {
+    let refusals = [
+        (400, 10_142, "failed_for_now", false),
+        (403, 10_000, "failed_for_good", false),
+        (403, 10_064, "failed_for_good", false),
+        (400, 10_064, "failed_for_now", true),
+    ];
+    for (status, code, outcome, released) in refusals {
+        let all = [
+            worker("app-pr-1", json!([])),
+            json!({"kind": "queue", "name": "orders", "created_at": T0, "updated_at": T0,
+            "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
+        ];
+        let stage = Stage::new(&world(&all), POLICY);
+        stage.fault(
+            &json!([{"on": {"method": "DELETE", "path": "scripts/"}, "fault": {"status": status,
+            "body": {"success": false, "errors": [{"code": code, "message": "refused"}]}}}]),
+        );
+        let (swept, exit) = stage.sweep();
+        assert_eq!(exit, 5, "{swept}");
+        assert_eq!(outcomes(&swept)["app-pr-1"], outcome, "{swept}");
+        let writes = stage.writes();
+        let consumers = writes
+            .iter()
+            .any(|(_, path, _)| path.contains("/consumers/"));
+        assert_eq!(consumers, released, "{writes:?}");
+        let why = reason(&swept, "app-pr-1");
+        assert_eq!(why.contains("done for it before"), released, "{why}");
+        assert!(stage.has("app-pr-1"));
+    }
 }

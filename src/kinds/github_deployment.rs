@@ -149,7 +149,10 @@ impl Kind for GitHubDeployment {
     }
 
     fn refusal(&self, status: StatusCode, _body: &[u8]) -> Refusal {
-        let active = status == StatusCode::UNPROCESSABLE_ENTITY;
-        Refusal::Final(active.then_some("it is still active"))
+        if status == StatusCode::UNPROCESSABLE_ENTITY {
+            Refusal::Premature("it is still active")
+        } else {
+            Refusal::Final(None)
+        }
     }
 }

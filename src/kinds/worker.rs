@@ -288,7 +288,7 @@ impl Kind for Worker {
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
         let codes = cloudflare::codes(body);
         if codes.contains(&10_064) {
-            Refusal::Blocked(
+            Refusal::Premature(
                 "a queue or another Worker's Durable Objects depend on it: remove that first",
             )
         } else if codes.contains(&10_142) {

@@ -31,6 +31,8 @@ enum Answer {
     NotThere(String),
     /// It was refused.
     Refused(Outcome, String),
+    /// It was refused, because what goes before it was not done.
+    Premature(String),
     /// It was sent, and nobody knows.
     Lost(String),
     /// It surely had no effect.
@@ -54,7 +56,7 @@ impl Sweep<'_, '_> {
             .filter_map(|(step, answer)| match answer {
                 Answer::Accepted => Some((*step, true)),
                 Answer::NotThere(_) | Answer::Lost(_) => Some((*step, false)),
-                Answer::Refused(..) | Answer::NotSent(_) => None,
+                Answer::Refused(..) | Answer::Premature(_) | Answer::NotSent(_) => None,
             })
             .collect();
         let mut seen = self.look_for(&to_look_for).await;
@@ -99,7 +101,10 @@ impl Sweep<'_, '_> {
             let ids: Vec<&ResourceId> = batch.iter().map(|&step| &self.ids[step]).collect();
             if let Some(call) = kind.delete_together(&ids) {
                 let answer = self.send_one(batch[0], &call, not_after).await;
-                if !matches!(answer, Answer::Refused(..) | Answer::NotThere(_)) {
+                if !matches!(
+                    answer,
+                    Answer::Refused(..) | Answer::Premature(_) | Answer::NotThere(_)
+                ) {
                     return batch
                         .into_iter()
                         .map(|step| (step, answer.clone()))
@@ -130,8 +135,8 @@ impl Sweep<'_, '_> {
         }
     }
 
-    /// Sends a step's request; when it is refused, what the provider wants to be
-    /// done before, and then the same again.
+    /// Sends a step's request; when it is refused for want of what goes before
+    /// it, and only then, that, and the same again.
     async fn send_in_order(
         &self,
         view: &Findings<'_>,
@@ -139,22 +144,17 @@ impl Sweep<'_, '_> {
         call: Call,
         not_after: Instant,
     ) -> Answer {
-        let refused = match self.send_one(step, &call, not_after).await {
-            Answer::Refused(outcome, why) => (outcome, why),
-            answer => return answer,
-        };
-        let before = self.before(view, step);
-        if before.is_empty() {
-            return Answer::Refused(refused.0, refused.1);
+        let mut answer = self.send_one(step, &call, not_after).await;
+        if !matches!(answer, Answer::Premature(_)) {
+            return answer;
         }
         let mut done = Vec::new();
-        let mut answer = Answer::Refused(refused.0, refused.1);
-        for before in before {
+        for before in self.before(view, step) {
             let path = format!("{} {}", before.method, before.path);
             match self.send_one(step, &before, not_after).await {
                 Answer::Accepted => done.push(path),
                 Answer::NotThere(_) => {}
-                Answer::Lost(why) | Answer::Refused(_, why) => {
+                Answer::Lost(why) | Answer::Refused(_, why) | Answer::Premature(why) => {
                     answer = Answer::Refused(Outcome::FailedForNow, why);
                     return with_what_was_done(answer, &done);
                 }
@@ -228,8 +228,8 @@ impl Sweep<'_, '_> {
             status => {
                 let kind = self.kind(step);
                 match kind.map(|kind| kind.refusal(status, response.body())) {
-                    // What blocks it is not among what goes before it, so nothing
-                    // in this run changes that.
+                    Some(Refusal::Premature(hint)) => Answer::Premature(format!("{hint} ({said})")),
+                    // Nothing in this run changes that.
                     Some(Refusal::Blocked(hint)) => {
                         Answer::Refused(Outcome::FailedForNow, format!("{hint} ({said})"))
                     }
@@ -252,6 +252,9 @@ impl Sweep<'_, '_> {
 /// A refusal after something was done for it is a failure that says so.
 fn with_what_was_done(answer: Answer, done: &[String]) -> Answer {
     match answer {
+        Answer::Premature(why) => {
+            with_what_was_done(Answer::Refused(Outcome::FailedForNow, why), done)
+        }
         Answer::Refused(outcome, why) if !done.is_empty() => {
             let outcome = if outcome.is_failure() {
                 outcome
@@ -277,6 +280,7 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
     };
     match (answer, seen) {
         (Answer::Refused(outcome, why), _) => Settled::Done(outcome, why),
+        (Answer::Premature(why), _) => Settled::Done(Outcome::FailedForNow, why),
         (Answer::NotSent(error), _) => Settled::Waits {
             counts: !matches!(error.failure, Failure::Throttled { .. } | Failure::Deadline),
             reason: error.to_string(),
