@@ -16,7 +16,7 @@ use crate::wire::{ApiError, Failure};
 /// The labels of the tracking issue, with their colours.
 pub const LABELS: [(&str, &str); 2] = [("infrastructure", "5319e7"), ("cleanup-needed", "d93f0b")];
 
-/// What a sticky comment contains.
+/// What a sticky comment begins with.
 const COMMENT_MARKER: &str = "<!-- preview-gc:sticky -->";
 
 #[derive(Deserialize)]
@@ -207,7 +207,7 @@ impl GitHub {
         let comments: Vec<Comment> = read(&body)?;
         let ours = comments.into_iter().find(|comment| {
             let body = comment.body.as_deref().unwrap_or_default();
-            body.contains(COMMENT_MARKER)
+            body.starts_with(COMMENT_MARKER)
         });
         match ours {
             Some(comment) => {
