@@ -24,7 +24,7 @@ use crate::gc::ticks;
 use crate::gc::verdict::NAMES;
 use crate::gc::{Brake, Marking, Plan, Verdict};
 use crate::kinds;
-use crate::model::{Api, Claim, KindRef, ReferenceKey, Repository, Resource, ResourceId};
+use crate::model::{Api, Claim, KindRef, Repository, Resource, ResourceId};
 use crate::wire::QuotaUse;
 
 pub use headroom::HeadroomUse;
@@ -345,9 +345,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         references.extend(uses.iter().map(|reference| RowReference {
             relation: "uses",
             kind: reference.kind.to_owned(),
-            target: match &reference.key {
-                ReferenceKey::Id(key) | ReferenceKey::Name(key) => key.to_string(),
-            },
+            target: reference.key.text().to_owned(),
         }));
     }
     Row {

@@ -12,9 +12,7 @@ use crate::gc::mark::{self, Law};
 use crate::gc::plan::{Plan, Step};
 use crate::gc::{self, Judgement, Marking};
 use crate::github::GitHub;
-use crate::model::{
-    Api, KindRef, Link, Place, Reference, ReferenceKey, Repository, Resource, ResourceId,
-};
+use crate::model::{Api, KindRef, Link, Place, Reference, Repository, Resource, ResourceId};
 use crate::scan::{self, Target};
 use crate::wire::Client;
 
@@ -65,8 +63,8 @@ impl Findings<'_> {
     /// listings themselves tell.
     pub fn linked(&self, id: &ResourceId) -> impl Iterator<Item = &Resource> {
         let is = |reference: &Reference| {
-            let (ReferenceKey::Id(key) | ReferenceKey::Name(key)) = &reference.key;
-            reference.kind == id.kind.name() && (*key == id.id || *key == id.name)
+            let key = reference.key.text();
+            reference.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
         };
         let resources = self.inventory.resources.iter();
         let here = resources.filter(move |resource| resource.place.is_near(&id.place));
@@ -85,7 +83,7 @@ impl Findings<'_> {
         let uses = index.and_then(|index| self.inventory.uses.of.get(index));
         let uses = uses.into_iter().flatten().flatten();
         uses.map(|reference| {
-            let (ReferenceKey::Id(text) | ReferenceKey::Name(text)) = &reference.key;
+            let text = reference.key.text();
             (reference.kind.to_owned(), text.to_string())
         })
         .collect()

@@ -176,9 +176,14 @@ impl Run<'_> {
                 return Ok(self.exit(&report, Exit::Ok));
             }
             print(&table::render(&report, look(common)))?;
-            if !agreed(sealed.steps.len()).await? {
+            let agreed = tokio::select! {
+                biased;
+                () = interrupted() => Err(Exit::Interrupted),
+                agreed = agreed(sealed.steps.len()) => agreed?.then_some(()).ok_or(Exit::Ok),
+            };
+            if let Err(begun) = agreed {
                 self.say("nothing was deleted");
-                return Ok(self.exit(&report, Exit::Ok));
+                return Ok(self.exit(&report, begun));
             }
             // Thinking it over takes nothing from the deadline.
             let deadline = Instant::now() + self.session.limits.deadline;
@@ -394,16 +399,12 @@ async fn agreed(steps: usize) -> Result<bool, Failure> {
         let read = std::io::stdin().read_line(&mut answer);
         let _ = told.send(read.map(|_| answer));
     });
-    tokio::select! {
-        biased;
-        () = interrupted() => Ok(false),
-        answer = answer => match answer {
-            Ok(Ok(answer)) => Ok(answer.trim() == wanted),
-            Ok(Err(error)) => {
-                Err(Failure::Unexpected(format!("cannot read the answer: {error}")))
-            }
-            Err(_) => Ok(false),
-        },
+    match answer.await {
+        Ok(Ok(answer)) => Ok(answer.trim() == wanted),
+        Ok(Err(error)) => Err(Failure::Unexpected(format!(
+            "cannot read the answer: {error}"
+        ))),
+        Err(_) => Ok(false),
     }
 }
 

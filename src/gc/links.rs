@@ -128,8 +128,7 @@ impl<'a> Links<'a> {
                     (Link::Uses(_), None) => {}
                     (Link::UsedBy(_), Some(user)) => self.note(index, UsedBy::Listed(user)),
                     (Link::UsedBy(reference), None) => {
-                        let (ReferenceKey::Id(text) | ReferenceKey::Name(text)) = &reference.key;
-                        self.note(index, UsedBy::Other(text.clone()));
+                        self.note(index, UsedBy::Other(reference.key.text().into()));
                     }
                 }
             }

@@ -1,5 +1,6 @@
-//! Gone means looked and not found: a fresh listing for many, by id for what a
-//! listing still shows, because lists lag.
+//! Gone means looked and not found: by fresh listings, repeated because lists
+//! lag, and by id for what expires, what a provider deletes one after the other,
+//! and what may never have arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -92,9 +93,7 @@ impl Sweep<'_, '_> {
         seen.extend(join_all(looked).await);
         seen
     }
-}
 
-impl Sweep<'_, '_> {
     /// Looks for resources of one kind in one place until listings do not show
     /// them any more. What they show is there, whatever a look by id says; what
     /// may never have been deleted has to be gone by both.
