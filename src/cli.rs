@@ -1,5 +1,5 @@
 //! The command line: arguments and environment into settings, verbs, exit
-//! codes. The one place where the parts are put together.
+//! codes.
 
 mod actions;
 mod args;
@@ -20,6 +20,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Verb};
+
+use crate::gc::Outcome;
+use crate::report::Report;
 
 /// Why a run ended otherwise than asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,31 @@ pub enum Exit {
     Refused = 7,
     /// Interrupted.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// The first code that applies to a run that came to its end.
+    pub fn of(report: &Report, fail_on_garbage: bool) -> Self {
+        let swept = report.swept.as_ref();
+        let steps = || swept.into_iter().flat_map(|swept| &swept.steps);
+        let mut doubts = swept.into_iter().flat_map(|swept| &swept.settled);
+        let failed = steps().any(|step| step.outcome.is_failure())
+            || doubts.any(|one| one.outcome == Outcome::InDoubt);
+        let gone = steps().filter(|step| step.outcome.is_gone()).count();
+        if swept.is_some_and(|swept| swept.broken.is_some()) {
+            Self::Unexpected
+        } else if swept.is_some() && !report.brakes.is_empty() {
+            Self::Braked
+        } else if failed {
+            Self::Failed
+        } else if !report.complete {
+            Self::Incomplete
+        } else if fail_on_garbage && report.garbage() > gone {
+            Self::Garbage
+        } else {
+            Self::Ok
+        }
+    }
 }
 
 impl Failure {

@@ -24,6 +24,7 @@
 //! ```text
 //! argv, env, policies/  -> Limits + Policies               cli::settings, policy
 //! credentials           -> Seam: real HTTP | sandbox       cli::connect (the only fork)
+//! all of these          -> Collector                       cli::session
 //! kinds x Client        -> Inventory                       scan
 //! Inventory's claims    -> Roots: what is alive            github (open pull requests, git branches)
 //! claims, Roots         -> what nothing alive gives        gc::mark (pure)
@@ -58,8 +59,9 @@
 //! - [`wire`]: the seam, quotas, retries, tokens. [`clock`]: the time.
 //! - [`scan`], [`github`]: everything that reads; [`survey`]: when and what.
 //! - [`sweep`], [`journal`]: everything that deletes, and answers for it.
+//! - [`collector`]: all of these put together, one run.
 //! - [`report`]: what people and programs see, the issue's text included. [`cli`]: arguments,
-//!   environment, exit codes, the composition.
+//!   environment, consent, exit codes.
 //! - [`sandbox`]: the stand-in cloud, written from the providers' documents.
 //!
 //! # Who may import whom
@@ -127,6 +129,7 @@
 pub mod call;
 pub mod cli;
 pub mod clock;
+pub mod collector;
 pub mod evidence;
 pub mod gc;
 pub mod github;

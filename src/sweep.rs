@@ -73,6 +73,16 @@ pub struct Done {
     pub reason: String,
 }
 
+impl Done {
+    /// What becomes of garbage beyond the cap.
+    pub fn later() -> Self {
+        Self {
+            outcome: Outcome::Deferred,
+            reason: "it is beyond --max-deletions, for a later run".to_owned(),
+        }
+    }
+}
+
 /// A plan that is carried out.
 pub struct Sweep<'a, 'p> {
     survey: &'a Survey<'p>,

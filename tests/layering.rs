@@ -132,8 +132,22 @@ fn only_the_command_line_reads_the_environment_and_writes_to_a_terminal() {
         "io::stderr",
     ];
     for module in [
-        "model", "evidence", "policy", "gc", "kinds", "wire", "scan", "github", "sandbox", "call",
-        "clock", "report",
+        "model",
+        "evidence",
+        "policy",
+        "gc",
+        "kinds",
+        "wire",
+        "scan",
+        "github",
+        "sandbox",
+        "call",
+        "clock",
+        "report",
+        "collector",
+        "survey",
+        "sweep",
+        "journal",
     ] {
         assert_eq!(breaches(module, &forbidden), Vec::<String>::new());
     }

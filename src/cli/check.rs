@@ -10,9 +10,10 @@ use tabled::settings::Style;
 
 use super::args::{CheckArgs, Format};
 use super::session::{Session, wants_colour};
-use super::settings::{self, Scope};
+use super::settings;
 use super::{Exit, Failure, print};
 use crate::call::Call;
+use crate::collector::needed;
 use crate::github::{GitHub, Right};
 use crate::kinds::{self, Kind, Next, PageOf};
 use crate::model::{Api, Claim, KindRef, Place, PlaceSort, Repository, Resource};
@@ -298,8 +299,8 @@ async fn doctor(
     whole: &mut bool,
 ) -> Result<Vec<Access>, Failure> {
     let client = &session.client;
-    let scope = Scope::of(policy, &session.connection.variables);
-    let needed = settings::needed(policy);
+    let scope = settings::scope(policy, &session.connection.variables);
+    let needed = needed(policy);
     let mut found = Vec::new();
     let mut zones = Vec::new();
     if let Some(account) = &scope.account

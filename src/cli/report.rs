@@ -4,7 +4,6 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::args::ReportArgs;
-use super::audit::{Audit, exit};
 use super::session::Session;
 use super::{Exit, Failure, actions, print};
 use crate::evidence::TrackingIssue;
@@ -22,14 +21,14 @@ const ROUNDS: usize = 3;
 pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     let session = Session::open(&arguments.audit.common)?;
     session.warn(&arguments.audit.common);
-    let audit = Audit::of(&session, arguments.audit.pr)?;
+    let collector = session.collector(arguments.audit.pr)?;
     let repository = repository(&session)?;
     let since = Instant::now();
-    let (ground, inventory) = audit.list().await?;
-    let survey = audit.survey(&ground);
+    let (ground, inventory) = collector.list().await;
+    let survey = collector.survey(&ground);
     let findings = survey.judge(inventory, since).await;
-    let plan = audit.plan(&findings);
-    let report = audit.report(&ground, &findings, &plan);
+    let plan = collector.plan(&findings);
+    let report = collector.report(&ground, &findings, &plan);
     session.progress.end();
     if arguments.dry_run {
         let known = known(&findings, &repository);
@@ -39,7 +38,7 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
             &Ticks::read(text),
             &History::read(text).with(&report),
         ))?;
-        return Ok(exit(&report, arguments.audit.fail_on_garbage));
+        return Ok(Exit::of(&report, arguments.audit.fail_on_garbage));
     }
     let told = publish(&session.client, &repository, &findings, &report).await;
     actions::tell(
@@ -48,7 +47,7 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     );
     actions::measure(&arguments.audit.common, &report)?;
     print(&format!("{}\n", told?.text))?;
-    Ok(exit(&report, arguments.audit.fail_on_garbage))
+    Ok(Exit::of(&report, arguments.audit.fail_on_garbage))
 }
 
 /// The repository of the issue: the one that the policies are about.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::{Format, RestoreArgs};
 use super::session::{client, connect};
-use super::settings::Limits;
+use super::settings;
 use super::sweep::named_folder;
 use super::{Exit, Failure, print};
 use crate::gc::Outcome;
@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
     };
     let record = journal::record(&folder, run).map_err(cannot)?;
     let connection = connect(&arguments.common)?;
-    let limits = Limits::of(&arguments.common.limits, &LimitsWritten::default())?;
+    let limits = settings::limits(&arguments.common.limits, &LimitsWritten::default())?;
     let client = client(&arguments.common, &connection, limits)?;
     let mut journal = Journal::resume(&record).map_err(cannot)?.ok_or_else(|| {
         Failure::Usage(format!("run {run} still goes on; wait until it has ended"))

@@ -8,10 +8,11 @@ use super::Failure;
 use super::args::{ColorChoice, CommonArgs, StandIn};
 use super::connect::{Connection, is_loopback};
 use super::progress::Progress;
-use super::settings::{self, Limits};
+use super::settings;
 use crate::clock::Clock;
+use crate::collector::{Collector, Limits, needed};
 use crate::kinds;
-use crate::model::{Api, KindRef};
+use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, Source, render};
 use crate::report::table::Look;
 use crate::wire::Client;
@@ -36,7 +37,7 @@ impl Session {
     pub(super) fn open(arguments: &CommonArgs) -> Result<Self, Failure> {
         let connection = connect(arguments)?;
         let (sources, loaded) = settings::policies(arguments, &connection.variables)?;
-        let limits = Limits::of(&arguments.limits, &loaded.policies.limits)?;
+        let limits = settings::limits(&arguments.limits, &loaded.policies.limits)?;
         let shown = shown(&arguments.kind)?;
         let client = client(arguments, &connection, limits)?;
         Ok(Self {
@@ -49,6 +50,52 @@ impl Session {
             shown,
             progress: Progress::new(arguments.quiet),
         })
+    }
+
+    /// The run that these settings are about, for one pull request or for all.
+    pub(super) fn collector(&self, only: Option<u32>) -> Result<Collector<'_>, Failure> {
+        self.require_github()?;
+        let only = only.and_then(PullRequestNumber::new);
+        if only.is_some() {
+            self.require_one_repository()?;
+        }
+        let variables = &self.connection.variables;
+        let whole_world = variables.are_the_sandboxes();
+        let files = &self.policies.files;
+        let mut scopes = Vec::new();
+        for policy in files {
+            let mut seen = needed(policy);
+            seen.retain(|kind| self.client.has(kind.0.api));
+            let scope = settings::scope(policy, variables);
+            if !whole_world {
+                scope.check(policy, &seen).map_err(Failure::Usage)?;
+            }
+            scopes.push(scope);
+        }
+        let repositories = files.iter().map(|file| &file.repository);
+        let known = repositories
+            .filter_map(|repository| Some((repository.clone(), self.expected_id(repository)?)));
+        Ok(Collector {
+            client: self.client.clone(),
+            files,
+            scopes,
+            limits: self.limits,
+            only,
+            shown: self.shown.as_deref(),
+            repository_ids: known.collect(),
+            whole_world,
+            observer: &self.progress,
+        })
+    }
+
+    /// The id that Actions says the repository has.
+    fn expected_id(&self, repository: &Repository) -> Option<u64> {
+        let variables = &self.connection.variables;
+        let here = variables.get("GITHUB_REPOSITORY")?;
+        let same = Repository::parse(&here)? == *repository;
+        same.then(|| variables.get("GITHUB_REPOSITORY_ID"))??
+            .parse()
+            .ok()
     }
 
     /// Says on stderr what is odd about the policies.

@@ -7,19 +7,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::args::{CommonArgs, Format, SweepArgs};
-use super::audit::{Audit, approved, render};
+use super::audit::render;
 use super::session::{Session, look};
 use super::{Exit, Failure, actions, interrupted, print};
-use crate::gc::sealed::{Bound, SealedPlan};
-use crate::gc::{Outcome, Plan};
+use crate::collector::{Collector, SweepError, approved};
+use crate::gc::Plan;
+use crate::gc::sealed::SealedPlan;
 use crate::github::GitHub;
-use crate::journal::{Journal, JournalError};
-use crate::model::{PullRequestNumber, ResourceId};
+use crate::model::PullRequestNumber;
 use crate::report::outcomes::{self, StepRow, Swept};
 use crate::report::{Report, table};
 use crate::survey::{Findings, Survey};
-use crate::sweep::settle::settle;
-use crate::sweep::{Done, Stop, Sweep};
+use crate::sweep::Stop;
 
 /// How long telling what came of a sweep may take.
 const TELLING: Duration = Duration::from_mins(2);
@@ -67,14 +66,14 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         age.map_err(|error| Failure::Usage(error.to_string()))?;
     }
     let consent = Consent::of(&arguments)?;
-    let audit = Audit::of(&session, arguments.audit.pr)?;
+    let collector = session.collector(arguments.audit.pr)?;
     let since = Instant::now();
     let (ground, inventory) = tokio::select! {
         biased;
-        listed = audit.list() => listed?,
+        listed = collector.list() => listed,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
-    let survey = audit.survey(&ground);
+    let survey = collector.survey(&ground);
     let mut findings = tokio::select! {
         biased;
         findings = survey.judge(inventory, since) => findings,
@@ -84,7 +83,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         if arguments.approved {
             approved(&findings)
         } else {
-            audit.plan_for(&survey, &mut findings).await
+            collector.plan_for(&survey, &mut findings).await
         }
     };
     let plan = tokio::select! {
@@ -92,36 +91,26 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         plan = planned_now => plan,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
-    let report = audit.report(&ground, &findings, &plan);
-    let bound = audit.bound(&ground);
+    let report = collector.report(&ground, &findings, &plan);
     let sealed = match planned {
         Some(planned) => {
             let age = session.limits.plan_age;
-            let checked = planned.check(session.connection.clock.start(), age, &bound);
+            let here = collector.bound(&ground);
+            let checked = planned.check(session.connection.clock.start(), age, &here);
             checked.map_err(|error| Failure::Usage(error.to_string()))?;
             planned
         }
-        None => seal(&plan, &findings, &report, bound),
+        None => collector.seal(&ground, &findings, &plan, &report),
     };
     let run = Run {
         arguments: &arguments,
         session: &session,
+        collector: &collector,
         survey,
         findings: &findings,
         plan: &plan,
     };
     run.go(report, sealed, consent).await
-}
-
-fn seal(plan: &Plan, findings: &Findings<'_>, report: &Report, bound: Bound) -> SealedPlan {
-    let evidence = report.evidence.clone();
-    SealedPlan::seal(
-        plan,
-        &findings.inventory,
-        &findings.marking,
-        evidence,
-        bound,
-    )
 }
 
 fn read_plan(path: &PathBuf) -> Result<SealedPlan, Failure> {
@@ -134,6 +123,7 @@ fn read_plan(path: &PathBuf) -> Result<SealedPlan, Failure> {
 struct Run<'a> {
     arguments: &'a SweepArgs,
     session: &'a Session,
+    collector: &'a Collector<'a>,
     survey: Survey<'a>,
     findings: &'a Findings<'a>,
     plan: &'a Plan,
@@ -189,11 +179,7 @@ impl Run<'_> {
             let deadline = Instant::now() + self.session.limits.deadline;
             self.survey.client = self.session.client.until(deadline);
         }
-        let mut sealed = sealed;
-        let kept_back = sealed
-            .steps
-            .split_off(sealed.steps.len().min(self.session.limits.max_deletions));
-        let (swept, interrupted) = self.sweep(&sealed, &kept_back).await?;
+        let (swept, interrupted) = self.sweep(&sealed).await?;
         report.add(swept, self.session.client.quota_use());
         self.session.progress.end();
         let url = self.tell(&report).await;
@@ -235,93 +221,49 @@ impl Run<'_> {
     }
 
     /// Carries the plan out; also whether somebody interrupted it.
-    async fn sweep(
-        &self,
-        sealed: &SealedPlan,
-        kept_back: &[crate::gc::sealed::SealedStep],
-    ) -> Result<(Swept, bool), Failure> {
-        let cannot = |error: JournalError| {
-            Failure::Usage(format!(
-                "cannot keep a journal, and nothing is deleted without one: {error}; name a \
-                 folder with --journal"
-            ))
-        };
+    async fn sweep(&self, sealed: &SealedPlan) -> Result<(Swept, bool), Failure> {
         let folder = journal_folder(self.arguments, self.session)?;
-        let client = &self.survey.client;
-        let kinds = self.survey.law.kinds;
-        let settled = tokio::select! {
-            biased;
-            settled = settle(client, &folder, self.findings, kinds) => settled.map_err(cannot)?,
-            () = interrupted() => return Ok((Swept::default(), true)),
-        };
-        let mut swept = Swept {
-            settled,
-            ..Swept::default()
-        };
+        let stop = Stop::default();
+        let survey = &self.survey;
+        let work = self
+            .collector
+            .sweep(survey, self.findings, sealed, &folder, &stop);
+        tokio::pin!(work);
         let mut interrupted_by = false;
-        if !sealed.steps.is_empty() {
-            let ids: Vec<ResourceId> = sealed
-                .resources(kinds)
-                .map_err(|error| Failure::Usage(error.to_string()))?;
-            let journal = Journal::begin(&folder, client.clock().now()).map_err(cannot)?;
-            swept.run = Some(journal.run().to_owned());
-            let stop = Stop::default();
-            let sweep = Sweep::new(
-                &self.survey,
-                &sealed.steps,
-                ids,
-                self.session.limits.reread_after,
-                journal,
-                stop.clone(),
-            );
-            let work = sweep.run(self.findings);
-            tokio::pin!(work);
-            let (done, broken) = tokio::select! {
-                biased;
-                done = &mut work => done,
-                () = interrupted() => {
-                    interrupted_by = true;
-                    stop.set();
-                    self.say("finishing what is under way; interrupt again to stop at once");
-                    tokio::select! {
-                        biased;
-                        done = &mut work => done,
-                        // The journal has what was begun; the next run settles it.
-                        () = interrupted() => return Ok((swept, true)),
-                    }
+        let swept = tokio::select! {
+            biased;
+            swept = &mut work => swept,
+            () = interrupted() => {
+                interrupted_by = true;
+                stop.set();
+                self.say("finishing what is under way; interrupt again to stop at once");
+                tokio::select! {
+                    biased;
+                    swept = &mut work => swept,
+                    // The journal has what was begun; the next run settles it.
+                    () = interrupted() => return Ok((Swept::default(), true)),
                 }
-            };
-            if let Some(error) = broken {
-                self.say(&format!(
-                    "the journal ends early, and nothing was sent after that: {error}"
-                ));
-                swept.broken = true;
             }
-            let steps = sealed.steps.iter().zip(done);
-            swept.steps = steps.map(|(step, done)| StepRow::of(step, done)).collect();
+        };
+        let mut swept = swept.map_err(|error| match error {
+            SweepError::Journal(_) => {
+                Failure::Usage(format!("{error}; name a folder with --journal"))
+            }
+            SweepError::Plan(_) => Failure::Usage(error.to_string()),
+        })?;
+        if let Some(why) = &swept.broken {
+            self.say(&format!(
+                "the journal ends early, and nothing was sent after that: {why}"
+            ));
         }
         if self.keeps_no_journal() {
             let _ = std::fs::remove_dir_all(&folder);
             swept.run = None;
         }
-        let later = || Done {
-            outcome: Outcome::Deferred,
-            reason: "it is beyond --max-deletions, for a later run".to_owned(),
-        };
-        swept
-            .steps
-            .extend(kept_back.iter().map(|step| StepRow::of(step, later())));
         if self.arguments.plan.is_none() {
-            swept.steps.extend(self.plan.deferred.iter().map(|&index| {
-                let resource = &self.findings.inventory.resources[index];
-                StepRow {
-                    kind: resource.kind.name().to_owned(),
-                    name: resource.name.to_string(),
-                    id: resource.id.to_string(),
-                    outcome: later().outcome,
-                    reason: later().reason,
-                }
-            }));
+            let resources = &self.findings.inventory.resources;
+            let deferred = self.plan.deferred.iter().map(|&index| &resources[index]);
+            swept.steps.extend(deferred.map(StepRow::later));
         }
         Ok((swept, interrupted_by))
     }
@@ -346,33 +288,10 @@ impl Run<'_> {
         })
     }
 
-    /// The first code that applies.
     fn exit(&self, report: &Report, begun: Exit) -> Exit {
-        let steps = report.swept.iter().flat_map(|swept| &swept.steps);
-        let gone = steps.clone().filter(|step| step.outcome.is_gone()).count();
-        let failed = steps.clone().any(|step| step.outcome.is_failure());
-        let braked = !report.brakes.is_empty() && !self.arguments.dry_run;
-        let swept = report.swept.as_ref();
-        let broken = swept.is_some_and(|swept| swept.broken);
-        let doubts = swept.iter().flat_map(|swept| &swept.settled);
-        let failed = failed
-            || doubts
-                .into_iter()
-                .any(|one| one.outcome == Outcome::InDoubt);
-        if begun == Exit::Interrupted {
-            Exit::Interrupted
-        } else if broken {
-            Exit::Unexpected
-        } else if braked {
-            Exit::Braked
-        } else if failed {
-            Exit::Failed
-        } else if !report.complete {
-            Exit::Incomplete
-        } else if self.arguments.audit.fail_on_garbage && report.garbage() > gone {
-            Exit::Garbage
-        } else {
-            Exit::Ok
+        match begun {
+            Exit::Interrupted => begun,
+            _ => Exit::of(report, self.arguments.audit.fail_on_garbage),
         }
     }
 

@@ -14,6 +14,7 @@ use super::table::{Look, summary_lines, wrap};
 use super::{Report, inert};
 use crate::gc::Outcome;
 use crate::gc::sealed::SealedStep;
+use crate::model::Resource;
 use crate::sweep::settle::SettledEarlier;
 use crate::sweep::{Done, SEEN_GONE};
 
@@ -27,9 +28,10 @@ pub struct Swept {
     pub steps: Vec<StepRow>,
     /// What earlier runs had left in doubt.
     pub settled: Vec<SettledEarlier>,
-    /// Whether the journal could not be written to its end.
+    /// Why the journal could not be written to its end, if so: nothing was sent
+    /// after that.
     #[serde(skip)]
-    pub broken: bool,
+    pub broken: Option<String>,
 }
 
 /// One step.
@@ -61,6 +63,20 @@ impl StepRow {
             name: step.name.to_string(),
             id: step.id.to_string(),
             outcome: done.outcome,
+            reason,
+        }
+    }
+}
+
+impl StepRow {
+    /// Garbage that waits for a later run.
+    pub fn later(resource: &Resource) -> Self {
+        let Done { outcome, reason } = Done::later();
+        Self {
+            kind: resource.kind.name().to_owned(),
+            name: resource.name.to_string(),
+            id: resource.id.to_string(),
+            outcome,
             reason,
         }
     }

@@ -1,0 +1,263 @@
+//! The collector: the parts of a run put together, from listing to sweeping.
+//! What it does not know is who asked for it: arguments, environment, consent
+//! and printing are the command line's.
+
+mod limits;
+mod places;
+mod scope;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::evidence::{Evidence, Inventory, Observer};
+use crate::gc::mark::{Jurisdiction, Law};
+use crate::gc::sealed::{Bound, PlanError, SealedPlan};
+use crate::gc::ticks::{self, Ticks};
+use crate::gc::{Plan, brakes, plan};
+use crate::journal::{Journal, JournalError};
+use crate::kinds;
+use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
+use crate::policy::Policy;
+use crate::report::outcomes::{StepRow, Swept};
+use crate::report::{Report, Run};
+use crate::scan::{self, Target};
+use crate::survey::{Findings, Survey};
+use crate::sweep::settle::settle;
+use crate::sweep::{Done, Stop, Sweep};
+use crate::wire::Client;
+
+pub use limits::Limits;
+pub use scope::{Scope, needed};
+
+/// What a run looks at, by which policies, and how far it may go.
+pub struct Collector<'p> {
+    /// The way to the providers.
+    pub client: Client,
+    /// The policy files.
+    pub files: &'p [Policy],
+    /// Where each of them applies.
+    pub scopes: Vec<Scope>,
+    /// How far the run may go.
+    pub limits: Limits,
+    /// The only pull request that is meant.
+    pub only: Option<PullRequestNumber>,
+    /// The only kinds that are meant.
+    pub shown: Option<&'p [KindRef]>,
+    /// The ids that repositories are known to have.
+    pub repository_ids: BTreeMap<Repository, u64>,
+    /// Whether what a policy names need not exist: the stand-in's scope is its
+    /// whole world, however small.
+    pub whole_world: bool,
+    /// Who is told about progress.
+    pub observer: &'p dyn Observer,
+}
+
+/// What a survey stands on.
+pub struct Ground<'p> {
+    jurisdictions: Vec<Jurisdiction<'p>>,
+    /// Every kind, those that get verdicts first and in the order of deletions.
+    kinds: Vec<KindRef>,
+    targets: Vec<Target>,
+    /// Places and providers that cannot be seen.
+    gaps: Vec<Evidence>,
+}
+
+/// Why a plan was not carried out at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// What is deleted has to be written down first.
+    #[error("cannot keep a journal, and nothing is deleted without one: {0}")]
+    Journal(#[from] JournalError),
+    /// The plan is about something that is not known.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+impl<'p> Collector<'p> {
+    /// Lists what exists.
+    pub async fn list(&self) -> (Ground<'p>, Inventory) {
+        let (mut places, zones) = self.places();
+        // Zones have to be looked up first; the others need not wait for that.
+        let mut targets = self.targets(&places.needed);
+        let (mut inventory, (in_zones, targets_in_zones)) = tokio::join!(
+            scan::inventory(&self.client, &targets, self.observer),
+            self.in_zones(&zones, &mut places)
+        );
+        inventory.extend(in_zones);
+        targets.extend(targets_in_zones);
+        let strangers = self.strangers(&places);
+        places.gaps.extend(strangers);
+        let files = self.files.iter().zip(&places.of_files);
+        let jurisdictions = files.map(|(policy, places)| Jurisdiction {
+            policy,
+            places: places.clone(),
+        });
+        let ground = Ground {
+            jurisdictions: jurisdictions.collect(),
+            kinds: kinds::KINDS.iter().map(|kind| kind.about()).collect(),
+            targets,
+            gaps: places.gaps,
+        };
+        (ground, inventory)
+    }
+
+    /// How what was listed is judged.
+    pub fn survey<'s>(&'s self, ground: &'s Ground<'p>) -> Survey<'s> {
+        Survey {
+            client: self.client.clone(),
+            law: Law {
+                jurisdictions: &ground.jurisdictions,
+                kinds: &ground.kinds,
+                grace: self.limits.grace,
+                grace_on_close: self.limits.grace_on_close,
+                only: self.only,
+                shown: self.shown,
+                going: None,
+                now: self.client.clock().start(),
+            },
+            targets: ground.targets.clone(),
+            repository_ids: self.repository_ids.clone(),
+            reference_reads: self.limits.reference_reads,
+            observer: self.observer,
+        }
+    }
+
+    /// What a sweep would do. Roots that are not complete stop the run: then
+    /// there is no plan.
+    pub fn plan(&self, findings: &Findings<'_>) -> Plan {
+        if findings.roots.gap().is_some() {
+            return Plan::default();
+        }
+        plan(
+            &findings.inventory,
+            &findings.marking,
+            self.limits.max_deletions,
+        )
+    }
+
+    /// What a sweep does: nothing that is used by garbage which has to wait.
+    pub async fn plan_for<'s>(&self, survey: &Survey<'s>, findings: &mut Findings<'s>) -> Plan {
+        if findings.roots.gap().is_some() {
+            return Plan::default();
+        }
+        survey.plan(findings, self.limits.max_deletions).await
+    }
+
+    /// What is said about it all.
+    pub fn report(&self, ground: &Ground<'_>, findings: &Findings<'_>, plan: &Plan) -> Report {
+        Report::of(Run {
+            inventory: &findings.inventory,
+            roots: &findings.roots,
+            marking: &findings.marking,
+            plan,
+            brakes: brakes(
+                &findings.inventory,
+                &findings.marking,
+                self.limits.brake,
+                self.only.is_some(),
+            ),
+            evidence: ground.gaps.clone(),
+            quota: self.client.quota_use(),
+        })
+    }
+
+    /// What a plan of this run is bound to.
+    pub fn bound(&self, ground: &Ground<'_>) -> Bound {
+        let apis = [Api::Cloudflare, Api::Neon, Api::GitHub];
+        let hosts = apis
+            .into_iter()
+            .filter_map(|api| Some((api.key().to_owned(), self.client.host(api)?)));
+        let places = ground.targets.iter();
+        let repositories = self.files.iter();
+        Bound {
+            hosts: hosts.collect(),
+            places: places.map(|target| Place::clone(&target.place)).collect(),
+            repositories: repositories
+                .map(|file| file.repository.full_name().to_lowercase())
+                .collect(),
+        }
+    }
+
+    /// The plan as a document.
+    pub fn seal(
+        &self,
+        ground: &Ground<'_>,
+        findings: &Findings<'_>,
+        plan: &Plan,
+        report: &Report,
+    ) -> SealedPlan {
+        SealedPlan::seal(
+            plan,
+            &findings.inventory,
+            &findings.marking,
+            report.evidence.clone(),
+            self.bound(ground),
+        )
+    }
+
+    /// Settles what earlier runs left in doubt and carries a plan out, up to the
+    /// cap. Whoever sets `stop` has what is under way finished and the rest
+    /// left.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no journal, or the plan is about what is not known:
+    /// then nothing was sent.
+    pub async fn sweep(
+        &self,
+        survey: &Survey<'_>,
+        findings: &Findings<'_>,
+        sealed: &SealedPlan,
+        folder: &Path,
+        stop: &Stop,
+    ) -> Result<Swept, SweepError> {
+        let kinds = survey.law.kinds;
+        let mut swept = Swept {
+            settled: settle(&survey.client, folder, findings, kinds).await?,
+            ..Swept::default()
+        };
+        let most = self.limits.max_deletions.min(sealed.steps.len());
+        let (steps, kept_back) = sealed.steps.split_at(most);
+        if !steps.is_empty() {
+            let mut ids = sealed.resources(kinds)?;
+            ids.truncate(most);
+            let journal = Journal::begin(folder, survey.client.clock().now())?;
+            swept.run = Some(journal.run().to_owned());
+            let reread_after = self.limits.reread_after;
+            let sweep = Sweep::new(survey, steps, ids, reread_after, journal, stop.clone());
+            let (done, broken) = sweep.run(findings).await;
+            swept.broken = broken.map(|error| error.to_string());
+            let steps = steps.iter().zip(done);
+            swept.steps = steps.map(|(step, done)| StepRow::of(step, done)).collect();
+        }
+        let kept_back = kept_back
+            .iter()
+            .map(|step| StepRow::of(step, Done::later()));
+        swept.steps.extend(kept_back);
+        Ok(swept)
+    }
+}
+
+/// What a sweep does of what people ticked for deletion in the tracking issue,
+/// and of nothing else.
+pub fn approved(findings: &Findings<'_>) -> Plan {
+    let roots = findings.roots.repositories.values();
+    let issues = roots.filter_map(|roots| roots.issue.as_ref());
+    let ticked: BTreeSet<String> = issues
+        .flat_map(|issue| Ticks::read(&issue.body).delete)
+        .collect();
+    only(findings, |key| ticked.contains(key))
+}
+
+/// What a sweep does of the resources with these keys, whatever the cap, and of
+/// nothing else.
+pub fn only(findings: &Findings<'_>, wanted: impl Fn(&str) -> bool) -> Plan {
+    if findings.roots.gap().is_some() {
+        return Plan::default();
+    }
+    let resources = &findings.inventory.resources;
+    let mut plan = plan(&findings.inventory, &findings.marking, usize::MAX);
+    plan.defer(|step| !wanted(&ticks::key(&resources[step.resource].identity())));
+    plan.deferred.clear();
+    plan
+}

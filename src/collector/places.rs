@@ -1,0 +1,301 @@
+//! What a run lists: the places of its policies, with the kinds that their
+//! rules need in each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::Collector;
+use super::scope::needed;
+use crate::evidence::{Evidence, Inventory};
+use crate::kinds::{self, Kind, PageOf};
+use crate::model::{Api, KindRef, Place, PlaceSort};
+use crate::scan::{self, Target};
+
+/// Places of a run with what is listed in each.
+#[derive(Default)]
+pub(super) struct Places {
+    /// By policy file.
+    pub(super) of_files: Vec<BTreeSet<Place>>,
+    /// Every place that is known by its id, with the kinds that rules need in
+    /// it.
+    pub(super) needed: BTreeMap<Place, BTreeSet<KindRef>>,
+    /// Places and providers that cannot be seen.
+    pub(super) gaps: Vec<Evidence>,
+}
+
+impl Places {
+    fn need(&mut self, place: Place, kinds: BTreeSet<KindRef>) {
+        self.needed.entry(place).or_default().extend(kinds);
+    }
+}
+
+/// A zone that a policy file names.
+pub(super) struct WantedZone {
+    file: usize,
+    account: String,
+    zone: String,
+    /// The kinds that the file's rules need in it.
+    needed: BTreeSet<KindRef>,
+}
+
+impl Collector<'_> {
+    /// Every file's scope as places, and the zones that have to be looked up.
+    pub(super) fn places(&self) -> (Places, Vec<WantedZone>) {
+        let mut places = Places::default();
+        let mut zones = Vec::new();
+        for file in 0..self.files.len() {
+            let of_file = self.places_of(file, &mut places, &mut zones);
+            places.of_files.push(of_file);
+        }
+        (places, zones)
+    }
+
+    fn places_of(
+        &self,
+        file: usize,
+        places: &mut Places,
+        zones: &mut Vec<WantedZone>,
+    ) -> BTreeSet<Place> {
+        let (policy, scope) = (&self.files[file], &self.scopes[file]);
+        let needed = needed(policy);
+        for api in [Api::Cloudflare, Api::Neon, Api::GitHub] {
+            let kinds: Vec<_> = needed
+                .iter()
+                .filter(|kind| kind.0.api == api)
+                .map(|kind| kind.name())
+                .collect();
+            if !kinds.is_empty() && !self.client.has(api) {
+                let variable = match api {
+                    Api::Neon => "NEON_API_KEY",
+                    Api::Cloudflare => "CLOUDFLARE_API_TOKEN",
+                    Api::GitHub => "GITHUB_TOKEN",
+                };
+                let why = format!(
+                    "no credentials: set {variable} ({} needs them)",
+                    policy.path
+                );
+                places.gaps.push(gap(api.key(), &kinds.join(", "), why));
+            }
+        }
+        let of_sort = |sort: PlaceSort| -> BTreeSet<KindRef> {
+            needed
+                .iter()
+                .copied()
+                .filter(|kind| kind.0.place == sort)
+                .collect()
+        };
+        let mut found = BTreeSet::new();
+        let in_repository = of_sort(PlaceSort::Repository);
+        let kept_there = policy.protects.iter().any(|entry| {
+            let mut kinds = entry.kinds.iter().flatten();
+            kinds.any(|kind| kind.0.place == PlaceSort::Repository)
+        });
+        if self.client.has(Api::GitHub) && (kept_there || !in_repository.is_empty()) {
+            let repository = Place::Repository(policy.repository.full_name().to_owned());
+            found.insert(repository.clone());
+            places.need(repository, in_repository);
+        }
+        if self.client.has(Api::Neon) {
+            for project in &scope.projects {
+                found.insert(Place::Project(project.clone()));
+                places.need(Place::Project(project.clone()), of_sort(PlaceSort::Project));
+            }
+        }
+        let account = scope.account.as_ref();
+        if let Some(account) = account.filter(|_| self.client.has(Api::Cloudflare)) {
+            found.insert(Place::Account(account.clone()));
+            places.need(Place::Account(account.clone()), of_sort(PlaceSort::Account));
+            zones.extend(scope.zones.iter().map(|zone| WantedZone {
+                file,
+                account: account.clone(),
+                zone: zone.clone(),
+                needed: of_sort(PlaceSort::Zone),
+            }));
+        }
+        found
+    }
+
+    /// Looks zones up and lists what is in them.
+    pub(super) async fn in_zones(
+        &self,
+        zones: &[WantedZone],
+        places: &mut Places,
+    ) -> (Inventory, Vec<Target>) {
+        let mut needed: BTreeMap<Place, BTreeSet<KindRef>> = BTreeMap::new();
+        let answers = join_all(
+            zones
+                .iter()
+                .map(|wanted| scan::zone(&self.client, &wanted.account, &wanted.zone)),
+        );
+        for (wanted, answer) in zones.iter().zip(answers.await) {
+            match answer {
+                Ok(zone) => {
+                    if let Some(of_file) = places.of_files.get_mut(wanted.file) {
+                        of_file.insert(zone.clone());
+                    }
+                    needed
+                        .entry(zone)
+                        .or_default()
+                        .extend(wanted.needed.iter().copied());
+                }
+                Err(mut evidence) => {
+                    evidence.needed = !wanted.needed.is_empty();
+                    places.gaps.push(evidence);
+                }
+            }
+        }
+        let targets = self.targets(&needed);
+        let inventory = scan::inventory(&self.client, &targets, self.observer).await;
+        (inventory, targets)
+    }
+
+    /// Zones and projects that a rule or a `protect` entry names and that are
+    /// not in its file's scope: it would never apply, and nobody would notice.
+    pub(super) fn strangers(&self, places: &Places) -> Vec<Evidence> {
+        let mut gaps = Vec::new();
+        let sandbox = self.whole_world;
+        for (policy, found) in self.files.iter().zip(&places.of_files) {
+            // The stand-in's scope is its whole world, however small.
+            let zones_told =
+                (!sandbox || policy.scope.zones.is_some()) && self.client.has(Api::Cloudflare);
+            let projects_told =
+                (!sandbox || policy.scope.projects.is_some()) && self.client.has(Api::Neon);
+            // `project` may also mean what holds Pages deployments.
+            let neon = |kinds: &[KindRef]| {
+                kinds.is_empty() || kinds.iter().any(|kind| kind.0.place == PlaceSort::Project)
+            };
+            let rules = policy
+                .rules
+                .iter()
+                .map(|rule| (&rule.place, &rule.location, neon(&rule.kinds)));
+            let protects = policy.protects.iter().map(|entry| {
+                let kinds = entry.kinds.as_deref().unwrap_or_default();
+                (&entry.place, &entry.location, neon(kinds))
+            });
+            for (applies, location, neon) in rules.chain(protects) {
+                let zones = applies.zones.iter().flatten().filter(|_| zones_told);
+                let projects = applies
+                    .projects
+                    .iter()
+                    .flatten()
+                    .filter(|_| projects_told && neon);
+                for (sort, name) in zones
+                    .map(|zone| ("zone", zone))
+                    .chain(projects.map(|project| ("project", project)))
+                {
+                    let scope = format!("{sort} {name}");
+                    let known = found.iter().any(|place| place.is(sort, name));
+                    let missed = places.gaps.iter().any(|gap| gap.scope == scope);
+                    if !known && !missed {
+                        let why = format!("{location} names it, and it is not in the scope");
+                        gaps.push(gap("policy", &scope, why));
+                    }
+                }
+            }
+        }
+        gaps
+    }
+
+    /// What to list: every kind in its places, those that others depend on
+    /// included.
+    pub(super) fn targets(&self, places: &BTreeMap<Place, BTreeSet<KindRef>>) -> Vec<Target> {
+        let needed: BTreeSet<KindRef> = self.files.iter().flat_map(needed).collect();
+        let depends = |kind: &dyn Kind| {
+            let about = kind.about().0;
+            needed.iter().any(|needed| {
+                about.uses.contains(&needed.name()) || about.manages == Some(needed.name())
+            })
+        };
+        let protected: BTreeSet<KindRef> = self
+            .files
+            .iter()
+            .flat_map(|file| &file.protects)
+            .flat_map(|entry| entry.kinds.iter().flatten().copied())
+            .collect();
+        // What somebody protects keeps what it belongs to.
+        let kept = |kind: &KindRef| {
+            let mut entries = self.files.iter().flat_map(|file| &file.protects);
+            entries.any(|entry| {
+                entry
+                    .kinds
+                    .as_ref()
+                    .is_none_or(|kinds| kinds.contains(kind))
+            })
+        };
+        // What no rule can be about, directly or through others, is not listed.
+        let by_holder = |kind: &dyn Kind| {
+            let anywhere = Place::Account(String::new());
+            kind.holders(&anywhere, &PageOf::First).is_some()
+        };
+        let relevant = |kind: &dyn Kind| {
+            let about = kind.about();
+            let hangs_on = |kind: &KindRef| about.0.belongs_to == Some(kind.name());
+            needed.contains(&about)
+                || protected.contains(&about)
+                || depends(kind)
+                // Where that takes a request for each holder, only if a rule says so.
+                || (!by_holder(kind) && needed.iter().any(hangs_on))
+                || needed
+                    .iter()
+                    .any(|kind| about.0.blocks == Some(kind.name()))
+        };
+        let wanted = |kind: &dyn Kind| {
+            let about = kind.about();
+            let Some(shown) = self.shown else { return true };
+            shown.contains(&about)
+                || shown.iter().any(|shown| {
+                    let name = Some(shown.name());
+                    about.0.uses.contains(&shown.name())
+                        || [about.0.manages, about.0.belongs_to, about.0.blocks].contains(&name)
+                })
+        };
+        let activity: BTreeSet<KindRef> = self
+            .files
+            .iter()
+            .flat_map(|file| file.rules.iter())
+            .filter(|rule| rule.asks_about_activity())
+            .flat_map(|rule| rule.kinds.iter().copied())
+            .collect();
+        let mut targets = Vec::new();
+        for (place, needed_here) in places {
+            let place = Arc::new(place.clone());
+            for kind in kinds::KINDS {
+                let about = kind.about();
+                let here = matches!(
+                    (about.0.place, &*place),
+                    (PlaceSort::Account, Place::Account(_))
+                        | (PlaceSort::Zone, Place::Zone { .. })
+                        | (PlaceSort::Project, Place::Project(_))
+                        | (PlaceSort::Repository, Place::Repository(_))
+                );
+                if here && relevant(*kind) && wanted(*kind) {
+                    targets.push(Target {
+                        kind: *kind,
+                        place: place.clone(),
+                        needed: needed_here.contains(&about)
+                            || depends(*kind)
+                            || (about.0.belongs_to.is_some() && kept(&about)),
+                        activity: activity.contains(&about),
+                        holders: None,
+                    });
+                }
+            }
+        }
+        targets
+    }
+}
+
+fn gap(source: &str, scope: &str, why: String) -> Evidence {
+    Evidence {
+        source: source.to_owned(),
+        scope: scope.to_owned(),
+        requests: 0,
+        items: 0,
+        total: None,
+        complete: false,
+        gap: Some(why),
+        needed: true,
+    }
+}
