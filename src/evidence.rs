@@ -290,6 +290,8 @@ pub struct TrackingIssue {
     pub open: bool,
     /// Its address for people.
     pub url: String,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
     /// Further issues with its marker, which are not used.
     pub others: Vec<u64>,
 }

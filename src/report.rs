@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::evidence::{Evidence, Inventory, PullRequest, Roots};
-use crate::gc::mark::ReadBy;
+use crate::gc::mark::{Law, ReadBy};
 use crate::gc::ticks;
 use crate::gc::verdict::NAMES;
 use crate::gc::{Brake, Marking, Plan, Verdict};
@@ -53,6 +53,12 @@ pub struct Report {
     pub summary: Summary,
     /// Rules that read no name at all.
     pub unused_rules: Vec<String>,
+    /// What alone was looked at, where that is not everything.
+    #[serde(skip)]
+    pub focus: Option<String>,
+    /// When the next scheduled run begins, as far as that is known.
+    #[serde(skip)]
+    pub next_run: Option<DateTime<Utc>>,
     /// What a sweep did; of an audit nothing.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub swept: Option<Swept>,
@@ -245,6 +251,8 @@ impl Report {
             quota: by_provider(run.quota),
             headroom: headroom::of(run.inventory),
             summary,
+            focus: focus(&run.marking.law),
+            next_run: None,
             swept: None,
         }
     }
@@ -280,6 +288,19 @@ impl Report {
     /// How many are garbage.
     pub fn garbage(&self) -> usize {
         self.summary.verdicts.get("garbage").copied().unwrap_or(0)
+    }
+}
+
+/// What alone a run was about, for people.
+fn focus(law: &Law<'_>) -> Option<String> {
+    let number = law.only.map(|number| format!("pull request #{number}"));
+    let kinds = law.shown.map(|kinds| {
+        let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+        names.join(", ")
+    });
+    match (number, kinds) {
+        (Some(number), Some(kinds)) => Some(format!("{kinds} of {number}")),
+        (number, kinds) => number.or(kinds),
     }
 }
 

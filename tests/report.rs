@@ -93,7 +93,9 @@ impl Stage {
         let at = body
             .find(name)
             .unwrap_or_else(|| panic!("{name} in {body}"));
-        let line = at + body[at..].find(&format!("] {what}")).unwrap() - 1;
+        // One that is kept has its box before its name.
+        let begin = body[..at].rfind('\n').unwrap() + 1;
+        let line = begin + body[begin..].find(&format!("] {what}")).unwrap() - 1;
         let mut text = body.clone();
         text.replace_range(line..=line, if ticked { "x" } else { " " });
         let change = json!({"body": text}).to_string();
@@ -179,6 +181,92 @@ fn three_thousand_leaks_fit_and_say_what_is_left_out() {
 }
 
 #[test]
+fn a_run_that_looks_at_a_part_leaves_the_rest_of_the_issue() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
+    stage.report();
+    stage.tick("keep", "app-pr-1", true);
+    let output = stage.run(&["sweep", "--pr", "2", "--yes", "--report"]);
+    assert_eq!(output.status.code(), Some(0));
+    let body = stage.body();
+    assert!(!body.contains("app-pr-2") && body.contains("wrangler delete --name app-pr-3"));
+    assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
+    assert!(
+        body.contains("pull request \\&#35;2") || body.contains("pull request &#35;2"),
+        "{body}"
+    );
+    assert_eq!(stage.issues()[0]["state"], "open");
+    // Nor does a run that could not see everything.
+    let fault = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
+    stage.server.door("POST", "faults", &fault.to_string());
+    assert_eq!(stage.run(&["report"]).status.code(), Some(3));
+    let body = stage.body();
+    assert!(body.contains("wrangler delete --name app-pr-3"), "{body}");
+    assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
+    stage.server.door("POST", "faults", "[]");
+    // What is unticked comes back among the others.
+    stage.tick("keep", "app-pr-1", false);
+    stage.run(&["report", "--kind", "kv_namespace"]);
+    assert!(stage.body().contains("- [ ] keep"), "{}", stage.body());
+    stage.report();
+    let body = stage.body();
+    assert!(body.contains("wrangler delete --name app-pr-1"), "{body}");
+}
+
+#[test]
+fn what_is_kept_is_never_left_out() {
+    let all: Vec<_> = (0..600)
+        .map(|n| json!({"kind": "kv_namespace", "name": format!("app-pr-{}-cache-number-{n}", n % 4 + 1)}))
+        .collect();
+    let stage = Stage::new(&all);
+    stage.report();
+    let body = stage.body();
+    let shown: Vec<&str> = body
+        .lines()
+        .filter_map(|line| line.strip_prefix("- kv\\_namespace **")?.split_once("**"))
+        .map(|(name, _)| name)
+        .collect();
+    let (first, last) = (
+        shown[0].replace('\\', ""),
+        shown[shown.len() - 1].replace('\\', ""),
+    );
+    stage.tick("keep", &last, true);
+    stage.tick("delete at the next sweep", &first, true);
+    // It dies last now, and would be the first to be left out.
+    stage.report();
+    let body = stage.body();
+    assert!(body.chars().count() <= 65_536);
+    assert!(
+        body.contains(&format!("- [x] keep kv\\_namespace **{last}**")),
+        "{last} in {body}"
+    );
+    assert_eq!(body.matches("- [x]").count(), 2);
+}
+
+#[test]
+fn the_issue_tells_the_next_scheduled_run() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    let output = stage.run(&["report", "--dry-run", "--schedule", "17 4 * * 1"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("Next scheduled run: 2026-05-04T04:17:00Z\n"),
+        "{text}"
+    );
+    let output = stage.run(&["report", "--dry-run", "--schedule", "weekly"]);
+    assert_eq!(output.status.code(), Some(2));
+    let event = stage.folder.path().join("event.json");
+    std::fs::write(&event, r#"{"schedule": "0 6 1 * *"}"#).unwrap();
+    let mut command = stage.server.program();
+    command.args(["report", "--dry-run", "-q", "--policies"]);
+    command.arg(stage.folder.path().join("p.toml"));
+    let output = command.env("GITHUB_EVENT_PATH", event).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("Next scheduled run: 2026-05-01T06:00:00Z\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_tick_that_comes_in_between_survives() {
     let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
     stage.report();
@@ -249,6 +337,11 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
     let stage = Stage::new(&[worker("app-pr-1")]);
     let fault = json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
     stage.server.door("POST", "faults", &fault.to_string());
+    // A long discussion: what is ours is on the second page.
+    for _ in 0..100 {
+        let path = "github/repos/acme/shop/issues/1/comments";
+        stage.server.request("POST", path, r#"{"body": "a word"}"#);
+    }
     for _ in 0..2 {
         let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report"]);
         assert_eq!(
@@ -258,9 +351,11 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    let text = stage
-        .server
-        .request("GET", "github/repos/acme/shop/issues/1/comments", "");
+    let text = stage.server.request(
+        "GET",
+        "github/repos/acme/shop/issues/1/comments?per_page=100&page=2",
+        "",
+    );
     let comments: Vec<Value> = serde_json::from_str(&text).unwrap();
     assert_eq!(comments.len(), 1);
     assert!(

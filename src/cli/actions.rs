@@ -4,8 +4,12 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use chrono::{DateTime, Utc};
+use croner::Cron;
+use serde_json::Value;
+
 use super::Failure;
-use super::args::CommonArgs;
+use super::args::{CommonArgs, ScheduleArgs};
 use crate::gc::Outcome;
 use crate::report::{Report, inert, markdown, metrics, outcomes};
 
@@ -31,6 +35,32 @@ pub(super) fn measure(common: &CommonArgs, report: &Report) -> Result<(), Failur
             path.display()
         ))
     })
+}
+
+/// When the next run is due: by what was typed, or by the schedule that Actions
+/// says began this run.
+pub(super) fn next_run(
+    arguments: &ScheduleArgs,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, Failure> {
+    let after = |pattern: &str| {
+        let cron = pattern.parse::<Cron>().map_err(|error| error.to_string())?;
+        let next = cron.find_next_occurrence(&now, false);
+        next.map_err(|error| error.to_string())
+    };
+    if let Some(pattern) = arguments.cron.as_deref().filter(|text| !text.is_empty()) {
+        return after(pattern).map(Some).map_err(|why| {
+            Failure::Usage(format!(
+                "--schedule {pattern:?} is not a schedule such as \"17 4 * * 1\": {why}"
+            ))
+        });
+    }
+    let event = || {
+        let path = std::env::var_os("GITHUB_EVENT_PATH")?;
+        let event: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        after(event["schedule"].as_str()?).ok()
+    };
+    Ok(event())
 }
 
 /// Tells what came of a run, where it runs in Actions.

@@ -172,6 +172,8 @@ pub(super) struct SweepArgs {
     /// when something failed
     #[arg(long)]
     pub(super) report: bool,
+    #[command(flatten)]
+    pub(super) schedule: ScheduleArgs,
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +183,17 @@ pub(super) struct ReportArgs {
     /// Print the issue's text and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) schedule: ScheduleArgs,
+}
+
+/// When runs are due, which the issue tells.
+#[derive(Debug, Args)]
+pub(super) struct ScheduleArgs {
+    /// When runs are scheduled, in UTC, as a workflow writes it [default: what
+    /// Actions says began this run]
+    #[arg(long = "schedule", value_name = "CRON", env = "PREVIEW_GC_SCHEDULE")]
+    pub(super) cron: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,11 +7,10 @@ use super::args::ReportArgs;
 use super::session::Session;
 use super::{Exit, Failure, actions, print};
 use crate::evidence::TrackingIssue;
-use crate::gc::ticks::Ticks;
 use crate::github::GitHub;
 use crate::model::Repository;
 use crate::report::Report;
-use crate::report::issue::{History, TITLE, body, farewell, unchanging};
+use crate::report::issue::{Earlier, LONGEST, TITLE, Told, farewell, told, unchanging};
 use crate::survey::Findings;
 use crate::wire::Client;
 
@@ -28,25 +27,25 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     let survey = collector.survey(&ground);
     let findings = survey.judge(inventory, since).await;
     let plan = collector.plan(&findings);
-    let report = collector.report(&ground, &findings, &plan);
+    let mut report = collector.report(&ground, &findings, &plan);
+    report.next_run = actions::next_run(&arguments.schedule, report.now)?;
     session.progress.end();
     if arguments.dry_run {
         let known = known(&findings, &repository);
         let text = known.map(|issue| issue.body.as_str()).unwrap_or_default();
-        print(&body(
-            &report,
-            &Ticks::read(text),
-            &History::read(text).with(&report),
-        ))?;
+        print(&told(&report, &Earlier::read(text)).text)?;
         return Ok(Exit::of(&report, arguments.audit.fail_on_garbage));
     }
-    let told = publish(&session.client, &repository, &findings, &report).await;
+    let published = publish(&session.client, &repository, &findings, &report).await;
     actions::tell(
         &report,
-        told.as_ref().ok().and_then(|told| told.url.as_deref()),
+        published
+            .as_ref()
+            .ok()
+            .and_then(|published| published.url.as_deref()),
     );
     actions::measure(&arguments.audit.common, &report)?;
-    print(&format!("{}\n", told?.text))?;
+    print(&format!("{}\n", published?.text))?;
     Ok(Exit::of(&report, arguments.audit.fail_on_garbage))
 }
 
@@ -69,8 +68,19 @@ fn known<'f>(findings: &'f Findings<'_>, repository: &Repository) -> Option<&'f 
     roots.issue.as_ref()
 }
 
+/// A text that GitHub takes.
+fn fitting(told: Told) -> Result<Told, Failure> {
+    if told.fits() {
+        return Ok(told);
+    }
+    Err(Failure::Unexpected(format!(
+        "more is ticked \"keep\" than an issue of {LONGEST} characters can hold; write protect \
+         entries for it and untick it"
+    )))
+}
+
 /// What became of the issue.
-pub(super) struct Told {
+pub(super) struct Published {
     /// For people.
     pub(super) text: String,
     /// Where it is, if there is one.
@@ -83,7 +93,7 @@ pub(super) async fn publish(
     repository: &Repository,
     findings: &Findings<'_>,
     report: &Report,
-) -> Result<Told, Failure> {
+) -> Result<Published, Failure> {
     let failed = |error: crate::github::Unanswered| {
         Failure::Unexpected(format!("the issue could not be written: {error}"))
     };
@@ -93,55 +103,52 @@ pub(super) async fn publish(
         ));
     }
     let github = GitHub::new(client.clone());
-    let clean = report.left() == 0 && report.complete;
     let Some(known) = known(findings, repository) else {
-        if clean {
-            return Ok(Told {
+        let text = fitting(told(report, &Earlier::default()))?;
+        if text.left == 0 && report.complete {
+            return Ok(Published {
                 text: "nothing is left behind, and there is no issue".to_owned(),
                 url: None,
             });
         }
-        let text = body(report, &Ticks::default(), &History::default().with(report));
         let issue = github
-            .create_issue(repository, TITLE, &text)
+            .create_issue(repository, TITLE, &text.text)
             .await
             .map_err(failed)?;
-        return Ok(Told {
+        return Ok(Published {
             text: format!("created {}", issue.url),
             url: Some(issue.url),
         });
     };
     // Somebody may have ticked something since it was read.
-    let since = client.clock().now();
     let now = github
         .issue_again(repository, known.number)
         .await
         .map_err(failed)?;
-    let mut ticks = Ticks::read(&now.body);
-    let history = History::read(&now.body).with(report);
-    let mut told = format!("left as it is: {}", now.url);
+    let mut earlier = Earlier::read(&now.body);
+    let mut done = format!("left as it is: {}", now.url);
+    let mut clean = false;
     for _ in 0..ROUNDS {
-        let text = body(report, &ticks, &history);
-        let same = unchanging(&text) == unchanging(&now.body) && now.open != clean;
+        let text = fitting(told(report, &earlier))?;
+        clean = text.left == 0 && report.complete;
+        let same = unchanging(&text.text) == unchanging(&now.body) && now.open != clean;
         if !same {
             let state = if clean { "closed" } else { "open" };
-            let change = json!({ "body": text, "state": state });
+            let change = json!({ "body": text.text, "state": state });
             github
                 .update_issue(repository, now.number, &change)
                 .await
                 .map_err(failed)?;
-            told = match (now.open, clean) {
+            done = match (now.open, clean) {
                 (true, true) => format!("closed {}", now.url),
                 (false, false) => format!("reopened {}", now.url),
                 _ => format!("updated {}", now.url),
             };
         }
-        let missed = github
-            .ticks_since(repository, now.number, since, &text)
-            .await;
-        let before = ticks.clone();
-        ticks.merge(missed);
-        if same || ticks == before {
+        let missed = github.ticks_since(repository, &now, &text.text).await;
+        let before = earlier.ticks.clone();
+        earlier.ticks.merge(missed);
+        if same || earlier.ticks == before {
             break;
         }
     }
@@ -158,10 +165,10 @@ pub(super) async fn publish(
             .iter()
             .map(|number| format!("#{number}"))
             .collect();
-        told = format!("{told} (also marked, and not used: {})", others.join(", "));
+        done = format!("{done} (also marked, and not used: {})", others.join(", "));
     }
-    Ok(Told {
-        text: told,
+    Ok(Published {
+        text: done,
         url: Some(now.url),
     })
 }

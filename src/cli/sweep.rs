@@ -91,7 +91,8 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         plan = planned_now => plan,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
-    let report = collector.report(&ground, &findings, &plan);
+    let mut report = collector.report(&ground, &findings, &plan);
+    report.next_run = actions::next_run(&arguments.schedule, report.now)?;
     let sealed = match planned {
         Some(planned) => {
             let age = session.limits.plan_age;

@@ -43,6 +43,20 @@ pub fn boxes(key: &str, ticks: &Ticks) -> String {
     )
 }
 
+/// The box of a resource that is kept, as a line of its own with what it is.
+pub fn keep_box(what: &str, key: &str) -> String {
+    format!("- [x] keep {what} <!-- gc:keep:{key} -->\n")
+}
+
+/// Of the line with a resource's last box, its key and what it says the
+/// resource is, if anything.
+pub fn key_of_last_box(line: &str) -> Option<(String, &str)> {
+    let (_, rest) = line.split_once("] keep")?;
+    let (what, rest) = rest.split_once("<!-- gc:keep:")?;
+    let key = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+    Some((key, what.trim()))
+}
+
 impl Ticks {
     /// Reads the boxes of an issue's text, whatever else people wrote there.
     pub fn read(text: &str) -> Self {

@@ -19,6 +19,9 @@ pub const LABELS: [(&str, &str); 2] = [("infrastructure", "5319e7"), ("cleanup-n
 /// What a sticky comment begins with.
 const COMMENT_MARKER: &str = "<!-- preview-gc:sticky -->";
 
+/// Comments of a page, the most that GitHub gives.
+const PAGE: usize = 100;
+
 #[derive(Deserialize)]
 struct Listed {
     number: u64,
@@ -26,6 +29,7 @@ struct Listed {
     body: Option<String>,
     state: String,
     html_url: String,
+    updated_at: DateTime<Utc>,
     pull_request: Option<Value>,
 }
 
@@ -51,6 +55,7 @@ impl Listed {
             body: self.body.unwrap_or_default(),
             open: self.state == "open",
             url: self.html_url,
+            updated_at: self.updated_at,
             others,
         }
     }
@@ -152,19 +157,17 @@ impl GitHub {
         self.write("PATCH", &target, change).await.map(drop)
     }
 
-    /// What others ticked in edits of an issue since a time: they may have come
-    /// between our last reading and our writing. Nothing where edits cannot be
-    /// asked for.
+    /// What others ticked in edits of an issue since it was read: they may have
+    /// come between that and our writing. Nothing where edits cannot be asked for.
     pub async fn ticks_since(
         &self,
         repository: &Repository,
-        number: u64,
-        since: DateTime<Utc>,
+        read: &TrackingIssue,
         ours: &str,
     ) -> Ticks {
         let query = json!({
             "query": "query($owner:String!,$name:String!,$number:Int!){repository(owner:$owner,name:$name){issue(number:$number){userContentEdits(first:20){nodes{editedAt diff}}}}}",
-            "variables": { "owner": repository.owner(), "name": repository.name(), "number": number },
+            "variables": { "owner": repository.owner(), "name": repository.name(), "number": read.number },
         });
         let mut ticks = Ticks::default();
         let Ok(body) = self.post_query(&query).await else {
@@ -172,11 +175,14 @@ impl GitHub {
         };
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         let edits = &answer["data"]["repository"]["issue"]["userContentEdits"]["nodes"];
-        for edit in edits.as_array().into_iter().flatten() {
+        let said = |edit: &Value| edit["diff"].as_str().unwrap_or_default().to_owned();
+        let edits = edits.as_array().into_iter().flatten();
+        // The newest comes first. By GitHub's own clock two may share a second.
+        for edit in edits.take_while(|edit| said(edit) != read.body) {
             let at = edit["editedAt"].as_str().and_then(|at| at.parse().ok());
-            let text = edit["diff"].as_str().unwrap_or_default();
-            if at.is_some_and(|at: DateTime<Utc>| at >= since) && text != ours {
-                ticks.merge(Ticks::read(text));
+            let since = at.is_some_and(|at: DateTime<Utc>| at >= read.updated_at);
+            if since && said(edit) != ours {
+                ticks.merge(Ticks::read(&said(edit)));
             }
         }
         ticks
@@ -202,13 +208,20 @@ impl GitHub {
         text: &str,
     ) -> Result<(), Unanswered> {
         let text = format!("{COMMENT_MARKER}\n{text}");
-        let list = format!("/issues/{number}/comments?per_page=100");
-        let body = self.get(&path(repository, &list)).await?;
-        let comments: Vec<Comment> = read(&body)?;
-        let ours = comments.into_iter().find(|comment| {
-            let body = comment.body.as_deref().unwrap_or_default();
-            body.starts_with(COMMENT_MARKER)
-        });
+        let mut ours = None;
+        for page in 1.. {
+            let list = format!("/issues/{number}/comments?per_page={PAGE}&page={page}");
+            let body = self.get(&path(repository, &list)).await?;
+            let comments: Vec<Comment> = read(&body)?;
+            let last = comments.len() < PAGE;
+            ours = comments.into_iter().find(|comment| {
+                let body = comment.body.as_deref().unwrap_or_default();
+                body.starts_with(COMMENT_MARKER)
+            });
+            if last || ours.is_some() {
+                break;
+            }
+        }
         match ours {
             Some(comment) => {
                 let target = path(repository, &format!("/issues/comments/{}", comment.id));

@@ -1,15 +1,19 @@
 //! The text of the tracking issue: a pure function of a report, of what people
 //! ticked, and of the runs before.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use regex::Regex;
+
 use super::table::groups;
 use super::{Report, Row, age, inert};
 use crate::gc::Outcome;
-use crate::gc::ticks::{MARKER, Ticks, boxes};
+use crate::gc::ticks::{MARKER, Ticks, boxes, keep_box, key_of_last_box};
 use crate::gc::verdict::moment;
 
 /// The title of the issue.
@@ -26,6 +30,12 @@ const FAILURES: usize = 100;
 
 const HISTORY: &str = "<!-- preview-gc:history ";
 
+/// What the line begins with that tells the next run.
+const NEXT_RUN: &str = "Next scheduled run: ";
+
+/// The heading of what people ticked "keep".
+const KEPT: &str = "Kept";
+
 /// What the issue remembers, in a block that nobody sees.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
@@ -36,6 +46,73 @@ pub struct History {
     /// How often the deletion of each failed: keys with counts.
     #[serde(default)]
     pub failures: Vec<(String, u32)>,
+    /// Leaks that did not fit into the text.
+    #[serde(default)]
+    pub unshown: usize,
+}
+
+/// What the issue says before a run is told in it.
+#[derive(Debug, Clone, Default)]
+pub struct Earlier {
+    /// What people ticked.
+    pub ticks: Ticks,
+    /// What it remembers.
+    pub history: History,
+    leaks: Vec<EarlierLeak>,
+}
+
+/// A leak as the issue has it.
+#[derive(Debug, Clone)]
+struct EarlierLeak {
+    heading: String,
+    key: String,
+    /// Without its boxes.
+    text: String,
+}
+
+impl Earlier {
+    /// Reads an issue's text, whatever else people wrote there.
+    pub fn read(text: &str) -> Self {
+        let mut earlier = Self {
+            ticks: Ticks::read(text),
+            history: History::read(text),
+            leaks: Vec::new(),
+        };
+        let (mut heading, mut leak) = (String::new(), String::new());
+        for line in text.lines().map(str::trim_end) {
+            if let Some(title) = line.strip_prefix("### ") {
+                title.trim_end_matches(CONTINUED).clone_into(&mut heading);
+                leak.clear();
+            } else if let Some((key, before)) = key_of_last_box(line) {
+                // One that is kept has nothing but a box with its name.
+                if leak.is_empty() && !before.is_empty() {
+                    leak = format!("- {before}\n");
+                }
+                if !leak.is_empty() {
+                    earlier.leaks.push(EarlierLeak {
+                        heading: heading.clone(),
+                        key,
+                        text: std::mem::take(&mut leak),
+                    });
+                }
+            } else if line.starts_with("- ") {
+                leak = format!("{line}\n");
+            } else if line.starts_with("  - [") {
+                // The other box.
+            } else if !leak.is_empty() {
+                let _ = writeln!(leak, "{line}");
+            }
+        }
+        earlier
+    }
+
+    /// What a run knows nothing of: it looked elsewhere, or could not see all.
+    fn beyond<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = &'a EarlierLeak> {
+        let seen: BTreeSet<&str> = report.resources.iter().map(|row| &*row.key).collect();
+        let whole = report.complete && report.focus.is_none();
+        let leaks = self.leaks.iter().filter(move |_| !whole);
+        leaks.filter(move |leak| !seen.contains(&*leak.key))
+    }
 }
 
 /// One run of the chart.
@@ -66,13 +143,16 @@ impl History {
     pub fn with(mut self, report: &Report) -> Self {
         let steps = || report.swept.iter().flat_map(|swept| &swept.steps);
         self.v = 1;
-        self.runs.push(PastRun {
-            at: report.now,
-            garbage: report.garbage(),
-            deleted: steps()
-                .filter(|step| step.outcome == Outcome::Deleted)
-                .count(),
-        });
+        // A run that looked at a part only would bend the chart.
+        if report.focus.is_none() {
+            self.runs.push(PastRun {
+                at: report.now,
+                garbage: report.garbage(),
+                deleted: steps()
+                    .filter(|step| step.outcome == Outcome::Deleted)
+                    .count(),
+            });
+        }
         let surplus = self.runs.len().saturating_sub(RUNS);
         self.runs.drain(..surplus);
         for step in steps() {
@@ -122,51 +202,138 @@ impl History {
 /// The text without what changes in every run: when that is the same, nothing is
 /// new.
 pub fn unchanging(text: &str) -> String {
-    let mut rest = text.to_owned();
-    for (begin, end) in [("```mermaid\n", "```\n\n"), (HISTORY, " -->")] {
+    static AGE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\*\*, \d+[mhd] old: ").ok());
+    let mut rest = text.replace("\r\n", "\n");
+    for (begin, end) in [
+        ("```mermaid\n", "```\n\n"),
+        (HISTORY, " -->"),
+        (NEXT_RUN, "\n"),
+    ] {
         if let Some((before, after)) = rest.split_once(begin)
             && let Some((_, after)) = after.split_once(end)
         {
             rest = format!("{before}{after}");
         }
     }
-    rest.replace("\r\n", "\n").trim_end().to_owned()
+    if let Some(age) = &*AGE {
+        rest = age.replace_all(&rest, "**: ").into_owned();
+    }
+    rest.trim_end().to_owned()
 }
 
-/// The text of the issue. What is least urgent, the youngest deaths, is left out
-/// first when it would be too long.
-pub fn body(report: &Report, ticks: &Ticks, history: &History) -> String {
-    let json = serde_json::to_string(history).unwrap_or_default();
+/// What is told in the issue.
+#[derive(Debug)]
+pub struct Told {
+    /// Its text.
+    pub text: String,
+    /// What is left behind by all that is known.
+    pub left: usize,
+}
+
+impl Told {
+    /// Whether GitHub takes it. Everything can be shortened but what is kept.
+    pub fn fits(&self) -> bool {
+        self.text.chars().count() <= LONGEST
+    }
+}
+
+/// What the issue is to say after a run. What is least urgent, the youngest
+/// deaths, is left out first when it would be too long; what is ticked "keep"
+/// never is.
+pub fn told(report: &Report, earlier: &Earlier) -> Told {
+    let ticks = &earlier.ticks;
+    let mut history = earlier.history.clone().with(report);
+    let whole = report.complete && report.focus.is_none();
+    if whole {
+        history.unshown = 0;
+    }
+    let mut sections = sections(report, ticks, &history);
+    for leak in earlier
+        .beyond(report)
+        .filter(|leak| !ticks.keep.contains(&leak.key))
+    {
+        let text = format!("{}{}", leak.text, boxes(&leak.key, ticks));
+        let heading = match &*leak.heading {
+            KEPT => "No longer kept",
+            heading => heading,
+        };
+        match sections.iter_mut().find(|one| one.heading == heading) {
+            Some(section) => section.leaks.push(text),
+            None => sections.push(Section {
+                heading: heading.to_owned(),
+                leaks: vec![text],
+            }),
+        }
+    }
+    let shown: usize = sections.iter().map(|section| section.leaks.len()).sum();
+    let left = shown + history.unshown;
+    let kept = kept(report, earlier);
+    let mut head = format!("{MARKER}\n{}\n\n", inert::markdown(&headline(report, left)));
+    if !kept.is_empty() {
+        let _ = writeln!(head, "### {KEPT}\n\n{kept}");
+    }
     let mut tail = history.chart();
+    if let Some(next) = report.next_run {
+        let _ = writeln!(tail, "{NEXT_RUN}{}\n", moment(next));
+    }
     for line in notes(report) {
         let _ = writeln!(tail, "- {}", inert::markdown(&line));
     }
-    let _ = write!(tail, "\n{HISTORY}{json} -->\n");
-    let mut head = format!("{MARKER}\n{}\n\n", inert::markdown(&headline(report)));
-    let mut sections = sections(report, ticks, history);
     let length = |text: &str| text.chars().count();
-    // Room for the line that says what is left out.
-    let room = LONGEST.saturating_sub(length(&head) + length(&tail) + 200);
-    let mut used = 0;
-    let mut shown = 0;
-    for section in &sections {
-        used += length(&section.text);
-        if used > room {
-            break;
-        }
-        shown += 1;
-    }
-    let left: usize = sections.drain(shown..).map(|section| section.leaks).sum();
+    let remembered = |history: &History| {
+        let json = serde_json::to_string(history).unwrap_or_default();
+        format!("\n{HISTORY}{json} -->\n")
+    };
+    // Room for the line that says what is left out, and its number in the block.
+    let fixed = length(&head) + length(&tail) + length(&remembered(&history));
+    let mut room = LONGEST.saturating_sub(fixed + 200);
+    let mut unshown = 0;
     for section in sections {
-        head.push_str(&section.text);
+        // A long section says its heading again now and then.
+        for (part, leaks) in section.leaks.chunks(50).enumerate() {
+            let more = if part == 0 { "" } else { CONTINUED };
+            let text = format!("### {}{more}\n\n{}\n", section.heading, leaks.concat());
+            if unshown > 0 || length(&text) > room {
+                unshown += leaks.len();
+                continue;
+            }
+            room -= length(&text);
+            head.push_str(&text);
+        }
     }
-    if left > 0 {
+    history.unshown += unshown;
+    if history.unshown > 0 {
         let _ = writeln!(
             head,
-            "… and {left} more, which died later and do not fit here.\n"
+            "… and {} more, which died later and do not fit here.\n",
+            history.unshown
         );
     }
-    head + &tail
+    Told {
+        text: head + &tail + &remembered(&history),
+        left,
+    }
+}
+
+/// A line for each resource that people want kept, to be unticked there.
+fn kept(report: &Report, earlier: &Earlier) -> String {
+    let wanted = |key: &str| earlier.ticks.keep.contains(key);
+    let mut text = String::new();
+    let rows = report.resources.iter().filter(|row| !report.is_done(row));
+    for row in rows.filter(|row| wanted(&row.key)) {
+        let name = format!(
+            "{} **{}**",
+            inert::markdown(row.kind.name()),
+            inert::markdown(&row.name)
+        );
+        text.push_str(&keep_box(&name, &row.key));
+    }
+    for leak in earlier.beyond(report).filter(|leak| wanted(&leak.key)) {
+        let first = leak.text.lines().next().unwrap_or_default();
+        text.push_str(&keep_box(first.trim_start_matches("- "), &leak.key));
+    }
+    text
 }
 
 /// A word for whoever follows the issue when there is nothing left.
@@ -175,34 +342,36 @@ pub fn farewell(report: &Report) -> String {
 }
 
 struct Section {
-    text: String,
-    leaks: usize,
+    heading: String,
+    /// Each with its boxes.
+    leaks: Vec<String>,
 }
 
-/// Pull requests with their leaks, those that died first in front.
+/// What a heading ends with that is said again.
+const CONTINUED: &str = " (continued)";
+
+/// Pull requests with their leaks: those with something ticked first, then those
+/// that died first.
 fn sections(report: &Report, ticks: &Ticks, history: &History) -> Vec<Section> {
     let wanted = |row: &&Row| {
-        let left = row.verdict == "garbage" && !report.is_done(row);
-        left || (row.verdict == "protected" && ticks.keep.contains(&row.key))
+        row.verdict == "garbage" && !report.is_done(row) && !ticks.keep.contains(&row.key)
     };
-    let mut found: Vec<(Option<DateTime<Utc>>, Section)> = Vec::new();
+    let mut found = Vec::new();
     for group in groups(report) {
         let mut rows: Vec<&Row> = group.rows.iter().copied().filter(wanted).collect();
         rows.sort_by_key(|row| row.dead_since);
         let first = rows.iter().filter_map(|row| row.dead_since).min();
-        // A section that is too long by itself is cut into several.
-        for (part, rows) in rows.chunks(50).enumerate() {
-            let more = if part == 0 { "" } else { " (continued)" };
-            let mut text = format!("### {}{more}\n\n", inert::markdown(&group.title));
-            for row in rows {
-                text.push_str(&leak(report, row, ticks, history));
-            }
-            text.push('\n');
-            let leaks = rows.len();
-            found.push((first, Section { text, leaks }));
+        let ticked = rows.iter().any(|row| ticks.delete.contains(&row.key));
+        let leaks: Vec<_> = rows
+            .iter()
+            .map(|row| leak(report, row, ticks, history))
+            .collect();
+        if !leaks.is_empty() {
+            let heading = inert::markdown(&group.title);
+            found.push(((!ticked, first), Section { heading, leaks }));
         }
     }
-    found.sort_by_key(|(first, _)| *first);
+    found.sort_by_key(|(order, _)| *order);
     found.into_iter().map(|(_, section)| section).collect()
 }
 
@@ -232,16 +401,18 @@ fn leak(report: &Report, row: &Row, ticks: &Ticks, history: &History) -> String 
     text + &boxes(&row.key, ticks)
 }
 
-fn headline(report: &Report) -> String {
+fn headline(report: &Report, left: usize) -> String {
     let count = |verdict: &str| report.summary.verdicts.get(verdict).copied().unwrap_or(0);
     let seen = if report.complete {
         ""
     } else {
         " Not everything could be seen."
     };
+    if let Some(focus) = &report.focus {
+        return format!("{left} left behind; the last run looked only at {focus}.{seen}");
+    }
     format!(
-        "{} left behind, {} more soon, {} not known, among {} resources.{seen}",
-        report.left(),
+        "{left} left behind, {} more soon, {} not known, among {} resources.{seen}",
         count("ripening"),
         count("unknown"),
         report.summary.resources
