@@ -6,6 +6,7 @@ mod args;
 mod audit;
 mod check;
 mod connect;
+mod interactive;
 mod progress;
 mod report;
 mod restore;
@@ -137,15 +138,19 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
-    // A sweep finishes what is under way before it ends.
+    // What deletes finishes what is under way before it ends.
     let verb = match cli.verb {
         Some(Verb::Sweep(arguments)) => return sweep::run(arguments).await,
+        Some(Verb::Audit(arguments)) if arguments.interactive => {
+            return interactive::run(arguments.audit).await;
+        }
+        None if cli.audit.interactive => return interactive::run(cli.audit.audit).await,
         verb => verb,
     };
     let work = async {
         match verb {
-            None => audit::run(cli.audit, None).await,
-            Some(Verb::Audit(arguments)) => audit::run(arguments, None).await,
+            None => audit::run(cli.audit.audit, None).await,
+            Some(Verb::Audit(arguments)) => audit::run(arguments.audit, None).await,
             Some(Verb::Explain { name, arguments }) => audit::run(arguments, Some(name)).await,
             Some(Verb::Check(arguments)) => check::run(arguments).await,
             Some(Verb::Restore(arguments)) => restore::run(arguments).await,

@@ -9,6 +9,8 @@ mod scope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
+
 use crate::evidence::{Evidence, Inventory, Observer};
 use crate::gc::mark::{Jurisdiction, Law};
 use crate::gc::sealed::{Bound, PlanError, SealedPlan};
@@ -45,6 +47,8 @@ pub struct Collector<'p> {
     pub shown: Option<&'p [KindRef]>,
     /// The ids that repositories are known to have.
     pub repository_ids: BTreeMap<Repository, u64>,
+    /// The time by which everything is judged.
+    pub now: DateTime<Utc>,
     /// Whether what a policy names need not exist: the stand-in's scope is its
     /// whole world, however small.
     pub whole_world: bool,
@@ -113,7 +117,7 @@ impl<'p> Collector<'p> {
                 only: self.only,
                 shown: self.shown,
                 going: None,
-                now: self.client.clock().start(),
+                now: self.now,
             },
             targets: ground.targets.clone(),
             repository_ids: self.repository_ids.clone(),

@@ -367,6 +367,8 @@ pub enum Step<'a> {
         kind: &'static str,
         /// Its name.
         name: &'a str,
+        /// Its id.
+        id: &'a str,
         /// What became of it.
         outcome: &'static str,
         /// Requests that the provider's quota still allows for everybody, as far

@@ -62,6 +62,7 @@
 //! - [`collector`]: all of these put together, one run.
 //! - [`report`]: what people and programs see, the text included. [`cli`]: arguments,
 //!   environment, consent, exit codes.
+//! - [`tui`]: the interactive audit as state and pictures; [`cli`] runs it.
 //! - [`sandbox`]: the stand-in cloud, written from the providers' documents.
 //!
 //! # Who may import whom
@@ -142,4 +143,5 @@ pub mod sandbox;
 pub mod scan;
 pub mod survey;
 pub mod sweep;
+pub mod tui;
 pub mod wire;

@@ -12,7 +12,7 @@ pub mod metrics;
 pub mod outcomes;
 pub mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub use headroom::HeadroomUse;
 pub use outcomes::Swept;
 
 /// Everything that is said about a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The version of this document.
     pub schema: u32,
@@ -65,7 +65,7 @@ pub struct Report {
 }
 
 /// Counts of a run.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
     /// Resources with a verdict.
     pub resources: usize,
@@ -126,6 +126,9 @@ pub struct Row {
     /// What would have to change for another verdict.
     #[serde(skip)]
     pub otherwise: &'static str,
+    /// Whether a sweep may delete it.
+    #[serde(skip)]
+    pub deletable: bool,
     /// What people call one of its kind.
     #[serde(skip)]
     pub noun: &'static str,
@@ -224,13 +227,9 @@ impl Report {
             }
         }
         resources.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
-        let mut verdicts: BTreeMap<_, _> = NAMES.iter().map(|name| (*name, 0)).collect();
-        for row in &resources {
-            *verdicts.entry(row.verdict).or_default() += 1;
-        }
         let summary = Summary {
             resources: resources.len(),
-            verdicts,
+            verdicts: verdicts(&resources),
             would_delete: run.plan.steps.len(),
             deferred: run.plan.deferred.len(),
             report_only: run.plan.report_only.len(),
@@ -263,6 +262,16 @@ impl Report {
         self.quota = by_provider(quota);
     }
 
+    /// The same with these resources only, by their keys.
+    #[must_use]
+    pub fn only(&self, keys: &BTreeSet<String>) -> Self {
+        let mut part = self.clone();
+        part.resources.retain(|row| keys.contains(&row.key));
+        part.summary.resources = part.resources.len();
+        part.summary.verdicts = verdicts(&part.resources);
+        part
+    }
+
     /// What could not be seen, for people.
     pub fn gaps(&self) -> impl Iterator<Item = &Evidence> {
         self.evidence
@@ -289,6 +298,14 @@ impl Report {
     pub fn garbage(&self) -> usize {
         self.summary.verdicts.get("garbage").copied().unwrap_or(0)
     }
+}
+
+fn verdicts(rows: &[Row]) -> BTreeMap<&'static str, usize> {
+    let mut verdicts: BTreeMap<_, _> = NAMES.iter().map(|name| (*name, 0)).collect();
+    for row in rows {
+        *verdicts.entry(row.verdict).or_default() += 1;
+    }
+    verdicts
 }
 
 /// What alone a run was about, for people.
@@ -394,6 +411,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
             .filter_map(|(read_by, verdict)| other(parts, read_by, verdict))
             .collect(),
         otherwise: verdict.otherwise(),
+        deletable: verdict.is_deletable(),
         noun: resource.kind.0.noun,
         key: ticks::key(&resource.identity()),
         command: command(&resource.identity()),
@@ -482,7 +500,7 @@ fn unused_rules(inventory: &Inventory, marking: &Marking<'_>) -> Vec<String> {
             .iter()
             .any(|listing| listing.kind == *kind)
     };
-    let mut used = std::collections::BTreeSet::new();
+    let mut used = BTreeSet::new();
     for judgement in &marking.judgements {
         let readings = judgement.reading.iter();
         for read_by in readings.chain(judgement.others.iter().map(|(read_by, _)| read_by)) {

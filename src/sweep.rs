@@ -448,6 +448,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         self.survey.observer.step(Step::Settled {
             kind: self.ids[step].kind.name(),
             name: &self.ids[step].name,
+            id: &self.ids[step].id,
             outcome: outcome.name(),
             quota_left: self.quota_left(self.ids[step].kind.0.api),
         });

@@ -24,14 +24,14 @@ pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,
     #[command(flatten)]
-    pub(super) audit: AuditArgs,
+    pub(super) audit: AuditVerbArgs,
 }
 
 impl Cli {
     pub(super) fn verbosity(&self) -> u8 {
         match &self.verb {
-            None => self.audit.common.verbose,
-            Some(Verb::Audit(audit)) => audit.common.verbose,
+            None => self.audit.audit.common.verbose,
+            Some(Verb::Audit(audit)) => audit.audit.common.verbose,
             Some(Verb::Explain { arguments, .. }) => arguments.common.verbose,
             Some(Verb::Check(check)) => check.common.verbose,
             Some(Verb::Sweep(sweep)) => sweep.audit.common.verbose,
@@ -46,7 +46,7 @@ impl Cli {
 pub(super) enum Verb {
     /// List every resource with its verdict (the default)
     #[command(after_help = EXIT_CODES)]
-    Audit(AuditArgs),
+    Audit(AuditVerbArgs),
     /// Print the whole chain behind the verdict of one resource
     Explain {
         /// Name or id of the resource
@@ -88,6 +88,15 @@ pub(super) enum ColorChoice {
     Auto,
     Always,
     Never,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditVerbArgs {
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
+    /// Work in the table: filter, ask why, mark, delete, put back
+    #[arg(long, short, conflicts_with_all = ["out", "fail_on_garbage", "verbose"])]
+    pub(super) interactive: bool,
 }
 
 #[derive(Debug, Args)]

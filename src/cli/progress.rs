@@ -98,6 +98,7 @@ impl Observer for Progress {
                 name,
                 outcome,
                 quota_left,
+                ..
             } => {
                 if let Some(bar) = self.state().kinds.get(kind) {
                     bar.inc(1);

@@ -2,6 +2,7 @@
 //! and says plainly what cannot.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use super::sweep::named_folder;
 use super::{Exit, Failure, print};
 use crate::gc::Outcome;
 use crate::gc::verdict::moment;
-use crate::journal::{self, Copy, Entry, Journal, JournalError, Noted, Record, Standing};
+use crate::journal::{self, Copy, Entry, Journal, JournalError, Noted, Record, Standing, Written};
 use crate::kinds::{self, Kind};
 use crate::model::{KindRef, ResourceId};
 use crate::policy::{Action, LimitsWritten};
@@ -31,32 +32,68 @@ struct Restored {
     reason: String,
 }
 
+impl Restored {
+    /// Whether it is there again.
+    fn is_back(&self) -> bool {
+        matches!(self.result, "restored" | "already_there")
+    }
+}
+
 pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
     let folder = named_folder(&arguments.common)?;
-    let cannot = |error: JournalError| Failure::Usage(error.to_string());
     let kinds: Vec<KindRef> = kinds::vocabulary();
     let Some(run) = &arguments.run else {
-        let records = journal::records(&folder).map_err(cannot)?;
+        let records = journal::records(&folder).map_err(unwritten)?;
         print(&list(&records, &kinds, arguments.common.format))?;
         return Ok(Exit::Ok);
     };
-    let record = journal::record(&folder, run).map_err(cannot)?;
+    let record = journal::record(&folder, run).map_err(unwritten)?;
     let connection = connect(&arguments.common)?;
     let limits = settings::limits(&arguments.common.limits, &LimitsWritten::default())?;
     let client = client(&arguments.common, &connection, limits)?;
-    let mut journal = Journal::resume(&record).map_err(cannot)?.ok_or_else(|| {
-        Failure::Usage(format!("run {run} still goes on; wait until it has ended"))
-    })?;
-    let named = |noted: &Noted| {
-        let written = noted.intent.as_ref().map(|(_, written, _)| written);
-        let is = |name: &String| {
-            written.is_some_and(|written| **name == *written.name || **name == *written.id)
-        };
+    let mut journal = Journal::resume(&record)
+        .map_err(unwritten)?
+        .ok_or_else(|| {
+            Failure::Usage(format!("run {run} still goes on; wait until it has ended"))
+        })?;
+    let named = |written: &Written| {
+        let is = |name: &String| **name == *written.name || **name == *written.id;
         arguments.names.is_empty() || arguments.names.iter().any(is)
     };
+    let results = put_back_of(&client, &record, &mut journal, named).await?;
+    if results.is_empty() {
+        return Err(Failure::Usage(format!(
+            "run {run} did nothing to {}",
+            if arguments.names.is_empty() {
+                "anything".to_owned()
+            } else {
+                arguments.names.join(", ")
+            }
+        )));
+    }
+    print(&shown(&results, arguments.common.format))?;
+    Ok(if results.iter().all(Restored::is_back) {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
+}
+
+/// Puts back what a run deleted, of all the things that are named.
+async fn put_back_of(
+    client: &Client,
+    record: &Record,
+    journal: &mut Journal,
+    named: impl Fn(&Written) -> bool,
+) -> Result<Vec<Restored>, Failure> {
+    let kinds: Vec<KindRef> = kinds::vocabulary();
     let mut results = Vec::new();
     for (step, noted) in &record.steps {
-        let Some((action, written, copy)) = noted.intent.as_ref().filter(|_| named(noted)) else {
+        let Some((action, written, copy)) = noted
+            .intent
+            .as_ref()
+            .filter(|(_, written, _)| named(written))
+        else {
             continue;
         };
         let Some(id) = written.identity(&kinds) else {
@@ -64,7 +101,8 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
         };
         if client.host(id.kind.0.api).as_ref() != Some(&written.host) {
             return Err(Failure::Usage(format!(
-                "run {run} was about {}, and these credentials are for {}",
+                "run {} was about {}, and these credentials are for {}",
+                record.run,
                 written.host,
                 client
                     .host(id.kind.0.api)
@@ -78,7 +116,7 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
                 "it was not deleted; lift its expiry where it is".to_owned(),
             ),
             (Standing::Settled(Outcome::Deleted | Outcome::AlreadyGone), Action::Delete) => {
-                match put_back(&client, &id, copy).await {
+                match put_back(client, &id, copy).await {
                     Ok(Some(new)) => {
                         let at = client.clock().now();
                         let entry = Entry::Restored {
@@ -86,8 +124,8 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
                             at,
                             id: new.clone(),
                         };
-                        journal.write(&[entry]).map_err(cannot)?;
-                        match fill(&client, &id, copy, &new).await {
+                        journal.write(&[entry]).map_err(unwritten)?;
+                        match fill(client, &id, copy, &new).await {
                             Ok(told) => ("restored", told),
                             Err(why) => ("failed", why),
                         }
@@ -106,23 +144,31 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
             reason,
         });
     }
-    if results.is_empty() {
-        return Err(Failure::Usage(format!(
-            "run {run} did nothing to {}",
-            if arguments.names.is_empty() {
-                "anything".to_owned()
-            } else {
-                arguments.names.join(", ")
-            }
-        )));
-    }
-    print(&shown(&results, arguments.common.format))?;
-    let back = |one: &Restored| matches!(one.result, "restored" | "already_there");
-    Ok(if results.iter().all(back) {
-        Exit::Ok
-    } else {
-        Exit::Failed
-    })
+    Ok(results)
+}
+
+/// Puts back one resource that a run deleted: whether it is there again, and
+/// what to know about that.
+pub(super) async fn by_id(
+    client: &Client,
+    folder: &Path,
+    run: &str,
+    id: &str,
+) -> Result<(bool, String), Failure> {
+    let record = journal::record(folder, run).map_err(unwritten)?;
+    let journal = Journal::resume(&record).map_err(unwritten)?;
+    let mut journal = journal.ok_or_else(|| Failure::Usage(format!("run {run} still goes on")))?;
+    let named = |written: &Written| *written.id == *id;
+    let results = put_back_of(client, &record, &mut journal, named).await?;
+    let told = results.into_iter().next().map(|one| {
+        let back = one.is_back();
+        (back, one.reason)
+    });
+    Ok(told.unwrap_or_else(|| (false, "that run did nothing to it".to_owned())))
+}
+
+fn unwritten(error: JournalError) -> Failure {
+    Failure::Usage(error.to_string())
 }
 
 /// Makes a resource again: its new id. None where that cannot be done.

@@ -83,6 +83,7 @@ impl Session {
             only,
             shown: self.shown.as_deref(),
             repository_ids: known.collect(),
+            now: self.connection.clock.start(),
             whole_world,
             observer: &self.progress,
         })

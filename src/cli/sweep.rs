@@ -34,6 +34,11 @@ enum Consent {
     Ask,
 }
 
+/// Whether this runs where nobody looks.
+pub(super) fn is_robot() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+}
+
 impl Consent {
     fn of(arguments: &SweepArgs) -> Result<Self, Failure> {
         if arguments.dry_run {
@@ -42,9 +47,8 @@ impl Consent {
         if arguments.yes || arguments.plan.is_some() {
             return Ok(Self::Given);
         }
-        let robot = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
         let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if robot || !person {
+        if is_robot() || !person {
             return Err(Failure::Refused(
                 "a sweep deletes, and nobody is there to agree: pass --yes, or --plan FILE with \
                  a plan that was approved"
@@ -223,7 +227,7 @@ impl Run<'_> {
 
     /// Carries the plan out; also whether somebody interrupted it.
     async fn sweep(&self, sealed: &SealedPlan) -> Result<(Swept, bool), Failure> {
-        let folder = journal_folder(self.arguments, self.session)?;
+        let folder = journal_folder(&self.arguments.audit.common, self.session)?;
         let stop = Stop::default();
         let survey = &self.survey;
         let work = self
@@ -330,8 +334,7 @@ async fn agreed(steps: usize) -> Result<bool, Failure> {
 
 /// Where the journals are: as named, in the user's state folder, or in a
 /// temporary one for the stand-in.
-fn journal_folder(arguments: &SweepArgs, session: &Session) -> Result<PathBuf, Failure> {
-    let common = &arguments.audit.common;
+pub(super) fn journal_folder(common: &CommonArgs, session: &Session) -> Result<PathBuf, Failure> {
     if common.journal.is_none() && session.connection.variables.are_the_sandboxes() {
         let name = format!("preview-gc-sandbox-{}", std::process::id());
         return Ok(std::env::temp_dir().join(name));

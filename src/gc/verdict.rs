@@ -250,6 +250,11 @@ impl Verdict {
         matches!(self, Self::Garbage(_))
     }
 
+    /// Whether a sweep may delete it: its rule does not only report it.
+    pub fn is_deletable(&self) -> bool {
+        matches!(self, Self::Garbage(death) if !death.report_only)
+    }
+
     /// How it died, where it did.
     pub fn death(&self) -> Option<&Death> {
         match self {

@@ -16,11 +16,12 @@ pub fn render(report: &Report, name: &str) -> Option<String> {
     if rows.is_empty() {
         return None;
     }
-    let parts: Vec<String> = rows.iter().map(|row| one(report, row)).collect();
+    let parts: Vec<String> = rows.iter().map(|row| chain(report, row)).collect();
     Some(parts.join("\n"))
 }
 
-fn one(report: &Report, row: &Row) -> String {
+/// The chain of one resource.
+pub fn chain(report: &Report, row: &Row) -> String {
     let mut out = String::new();
     let mut line = |word: &str, text: &str| {
         let _ = writeln!(out, "{word:<11}{}", inert::terminal(text));

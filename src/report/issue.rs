@@ -357,7 +357,7 @@ fn sections(report: &Report, ticks: &Ticks, history: &History) -> Vec<Section> {
         row.verdict == "garbage" && !report.is_done(row) && !ticks.keep.contains(&row.key)
     };
     let mut found = Vec::new();
-    for group in groups(report) {
+    for group in groups(report, usize::MAX) {
         let mut rows: Vec<&Row> = group.rows.iter().copied().filter(wanted).collect();
         rows.sort_by_key(|row| row.dead_since);
         let first = rows.iter().filter_map(|row| row.dead_since).min();

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::table::{groups, headline, summary_lines};
+use super::table::{MOST_KEPT, groups, headline, summary_lines};
 use super::{Report, age, inert};
 
 /// The report as Markdown.
 pub fn render(report: &Report) -> String {
     let mut out = format!("## {}\n\n", inert::markdown(&headline(report)));
-    for group in groups(report) {
+    for group in groups(report, MOST_KEPT) {
         if group.rows.is_empty() {
             continue;
         }

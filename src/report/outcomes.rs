@@ -19,7 +19,7 @@ use crate::sweep::settle::SettledEarlier;
 use crate::sweep::{Done, SEEN_GONE};
 
 /// What a sweep did.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Swept {
     /// The name of the run, by which `restore` knows it; none when nothing was
     /// begun.

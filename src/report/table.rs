@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{PullRequestLine, Report, Row, age, inert};
 
 /// Protected and unclaimed resources beyond this many are only counted.
-const MOST_KEPT: usize = 20;
+pub(super) const MOST_KEPT: usize = 20;
 
 /// How the table is printed.
 #[derive(Debug, Clone, Copy)]
@@ -25,15 +25,16 @@ pub struct Look {
 }
 
 /// Rows under one heading.
-pub(super) struct Group<'a> {
-    pub(super) title: String,
-    pub(super) rows: Vec<&'a Row>,
+pub(crate) struct Group<'a> {
+    pub(crate) title: String,
+    pub(crate) rows: Vec<&'a Row>,
     /// Rows that are only counted.
     pub(super) hidden: usize,
 }
 
-/// The rows by pull request, newest first, then those without one.
-pub(super) fn groups(report: &Report) -> Vec<Group<'_>> {
+/// The rows by pull request, newest first, then those without one: of protected
+/// and of unclaimed ones at most so many.
+pub(crate) fn groups(report: &Report, most_kept: usize) -> Vec<Group<'_>> {
     let mut by_pull_request: BTreeMap<&PullRequestLine, Vec<&Row>> = BTreeMap::new();
     let mut by_age = Vec::new();
     let mut protected = Vec::new();
@@ -68,7 +69,7 @@ pub(super) fn groups(report: &Report) -> Vec<Group<'_>> {
         let keep = if title.starts_with("Git") {
             rows.len()
         } else {
-            MOST_KEPT
+            most_kept
         };
         let hidden = rows.len().saturating_sub(keep);
         rows.truncate(keep);
@@ -97,7 +98,7 @@ fn title(line: &PullRequestLine, several: bool) -> String {
 }
 
 /// One line that says it all.
-pub(super) fn headline(report: &Report) -> String {
+pub(crate) fn headline(report: &Report) -> String {
     let garbage = report.garbage();
     let resources = report.summary.resources;
     let seen = if report.complete {
@@ -111,7 +112,7 @@ pub(super) fn headline(report: &Report) -> String {
 /// The report as a table with its summary.
 pub fn render(report: &Report, look: Look) -> String {
     let mut out = String::new();
-    let groups = groups(report);
+    let groups = groups(report, MOST_KEPT);
     if !groups.is_empty() {
         out.push_str(&table(report, &groups, look));
         out.push_str("\n\n");
@@ -265,7 +266,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
 }
 
 /// Breaks a line at spaces, and a word that is too long wherever it must.
-pub(super) fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
+pub(crate) fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in line.split(' ') {
         let mut word = word;

@@ -1,0 +1,439 @@
+//! `preview-gc audit --interactive`: the terminal around [`crate::tui`], and
+//! the same collector as every verb behind it.
+
+use std::future::Future;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
+
+use super::args::{AuditArgs, Format};
+use super::audit::render;
+use super::progress::Progress;
+use super::session::{Session, look, wants_colour};
+use super::sweep::{is_robot, journal_folder};
+use super::{Exit, Failure, interrupted, print, restore};
+use crate::collector::{Collector, Ground, only};
+use crate::evidence::{Observer, Step};
+use crate::gc::sealed::SealedPlan;
+use crate::report::outcomes::{self, Swept};
+use crate::report::table::Look;
+use crate::survey::{Findings, Survey};
+use crate::sweep::Stop;
+use crate::tui::{App, Command, Live, draw};
+
+/// How often what is under way is drawn anew.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Columns of an exported table.
+const EXPORTED_WIDTH: usize = 160;
+
+/// The terminal, which is left as it was found, also by a panic.
+struct Screen {
+    terminal: DefaultTerminal,
+    events: UnboundedReceiver<Event>,
+}
+
+impl Screen {
+    fn open() -> Result<Self, Failure> {
+        let terminal = ratatui::try_init()
+            .map_err(|error| Failure::Unexpected(format!("cannot use the terminal: {error}")))?;
+        let (sender, events) = unbounded_channel();
+        // On a thread of its own, which may wait for ever.
+        std::thread::spawn(move || {
+            while let Ok(event) = event::read() {
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { terminal, events })
+    }
+
+    fn draw(&mut self, app: &App, live: &Live) -> Result<(), Failure> {
+        let drawn = self.terminal.draw(|frame| draw(app, live, frame));
+        drawn
+            .map(drop)
+            .map_err(|error| Failure::Unexpected(format!("cannot draw: {error}")))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+/// Who is told about progress: the lines on stderr until there is a screen, and
+/// then the screen.
+struct Audience<'a> {
+    before: &'a Progress,
+    live: &'a Live,
+    on_screen: AtomicBool,
+}
+
+impl Observer for Audience<'_> {
+    fn step(&self, step: Step<'_>) {
+        if self.on_screen.load(Ordering::Relaxed) {
+            self.live.step(step);
+        } else {
+            self.before.step(step);
+        }
+    }
+}
+
+/// How a session went on after something was under way.
+enum Ended<T> {
+    /// It came to its end.
+    Done(T),
+    /// Somebody did not want to wait for that.
+    Interrupted,
+}
+
+/// A session at the terminal.
+struct Desk<'a> {
+    session: &'a Session,
+    screen: Screen,
+    app: App,
+    live: &'a Live,
+    folder: PathBuf,
+    /// What this session did.
+    done: Swept,
+}
+
+/// What one look at everything came to.
+struct Stand<'l, 'p> {
+    collector: &'l Collector<'p>,
+    ground: &'l Ground<'p>,
+    survey: &'l mut Survey<'p>,
+    findings: &'l Findings<'p>,
+}
+
+/// Why the table is left.
+enum Leave {
+    /// To look at everything again, with something to say.
+    Again(String),
+    Quit,
+    Interrupted,
+}
+
+pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
+    let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if is_robot() || !person {
+        return Err(Failure::Refused(
+            "--interactive needs a person at a terminal; without one, audit prints the table"
+                .to_owned(),
+        ));
+    }
+    let session = Session::open(&arguments.common)?;
+    session.warn(&arguments.common);
+    let folder = journal_folder(&arguments.common, &session)?;
+    let live = Live::default();
+    let audience = Audience {
+        before: &session.progress,
+        live: &live,
+        on_screen: AtomicBool::new(false),
+    };
+    let mut desk: Option<Desk<'_>> = None;
+    let exit = loop {
+        let deadline = Instant::now() + session.limits.deadline;
+        let mut collector = session.collector(arguments.pr)?;
+        collector.client = session.client.until(deadline);
+        collector.observer = &audience;
+        if desk.is_some() {
+            collector.now = session.connection.clock.now();
+        }
+        let since = Instant::now();
+        let listing = collector.list();
+        let (ground, inventory) = match wait(&mut desk, "reading", listing).await? {
+            Ended::Done(listed) => listed,
+            Ended::Interrupted => break Exit::Interrupted,
+        };
+        let mut survey = collector.survey(&ground);
+        let judging = async {
+            let mut findings = survey.judge(inventory, since).await;
+            let plan = collector.plan_for(&survey, &mut findings).await;
+            (findings, plan)
+        };
+        let (findings, plan) = match wait(&mut desk, "reading", judging).await? {
+            Ended::Done(judged) => judged,
+            Ended::Interrupted => break Exit::Interrupted,
+        };
+        let report = collector.report(&ground, &findings, &plan);
+        if let Some(desk) = &mut desk {
+            desk.app.renew(report);
+        } else {
+            session.progress.end();
+            audience.on_screen.store(true, Ordering::Relaxed);
+            let colour = wants_colour(arguments.common.color, true);
+            desk = Some(Desk {
+                session: &session,
+                screen: Screen::open()?,
+                app: App::new(report, colour),
+                live: &live,
+                folder: folder.clone(),
+                done: Swept::default(),
+            });
+        }
+        let Some(desk) = &mut desk else { continue };
+        let mut look = Stand {
+            collector: &collector,
+            ground: &ground,
+            survey: &mut survey,
+            findings: &findings,
+        };
+        match desk.work(&mut look).await? {
+            Leave::Again(said) => desk.app.say(said),
+            Leave::Quit => break Exit::Ok,
+            Leave::Interrupted => break Exit::Interrupted,
+        }
+    };
+    let Some(desk) = desk else { return Ok(exit) };
+    drop(desk.screen);
+    if session.connection.variables.are_the_sandboxes() && arguments.common.journal.is_none() {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    let mut report = desk.app.report().clone();
+    if !desk.done.steps.is_empty() {
+        report.add(desk.done, session.client.quota_use());
+        if let Some(swept) = &report.swept {
+            print(&outcomes::table(&report, swept, look(&arguments.common)))?;
+        }
+    }
+    Ok(match exit {
+        Exit::Interrupted => exit,
+        _ => Exit::of(&report, false),
+    })
+}
+
+/// Waits for something, with the table in sight once there is one.
+async fn wait<T>(
+    desk: &mut Option<Desk<'_>>,
+    what: &str,
+    work: impl Future<Output = T>,
+) -> Result<Ended<T>, Failure> {
+    match desk {
+        Some(desk) => desk.alongside(what, work, None).await,
+        None => Ok(tokio::select! {
+            biased;
+            done = work => Ended::Done(done),
+            () = interrupted() => Ended::Interrupted,
+        }),
+    }
+}
+
+impl Desk<'_> {
+    /// Draws and answers keys while something is under way.
+    async fn alongside<T>(
+        &mut self,
+        what: &str,
+        work: impl Future<Output = T>,
+        stop: Option<&Stop>,
+    ) -> Result<Ended<T>, Failure> {
+        tokio::pin!(work);
+        self.live.clear();
+        self.app.begin(what);
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            self.screen.draw(&self.app, self.live)?;
+            let command = tokio::select! {
+                biased;
+                done = &mut work => {
+                    self.app.end();
+                    return Ok(Ended::Done(done));
+                }
+                event = self.screen.events.recv() => match event {
+                    Some(event) => self.app.on(&event),
+                    None => Some(Command::Interrupt),
+                },
+                () = interrupted() => Some(Command::Interrupt),
+                _ = tick.tick() => None,
+            };
+            if command == Some(Command::Interrupt) {
+                match stop.filter(|stop| !stop.is_set()) {
+                    Some(stop) => {
+                        stop.set();
+                        self.app
+                            .begin("finishing what is under way; q again stops at once");
+                    }
+                    None => return Ok(Ended::Interrupted),
+                }
+            }
+        }
+    }
+
+    /// Answers keys until the table is left.
+    async fn work(&mut self, look: &mut Stand<'_, '_>) -> Result<Leave, Failure> {
+        loop {
+            self.screen.draw(&self.app, self.live)?;
+            let command = tokio::select! {
+                event = self.screen.events.recv() => match event {
+                    Some(event) => self.app.on(&event),
+                    None => Some(Command::Interrupt),
+                },
+                () = interrupted() => Some(Command::Interrupt),
+            };
+            match command {
+                None => {}
+                Some(Command::Quit) => return Ok(Leave::Quit),
+                Some(Command::Interrupt) => return Ok(Leave::Interrupted),
+                Some(Command::Reload) => return Ok(Leave::Again(String::new())),
+                Some(Command::Delete) if self.app.is_confirming() => {
+                    return self.delete(look).await;
+                }
+                Some(Command::Delete) => self.ask(look),
+                Some(Command::Restore(keys)) => {
+                    let client = &look.collector.client;
+                    let until = Instant::now() + self.session.limits.deadline;
+                    let client = client.until(until);
+                    for key in keys {
+                        if self.restore(&client, &key).await? {
+                            return Ok(Leave::Interrupted);
+                        }
+                    }
+                }
+                Some(Command::Export(path)) => {
+                    let said = self.export(Path::new(&path));
+                    self.app.say(said.unwrap_or_else(|why| why));
+                }
+            }
+        }
+    }
+
+    /// The plan for what is marked, sealed.
+    fn plan(&self, look: &Stand<'_, '_>) -> SealedPlan {
+        let marked = self.app.marked();
+        let plan = only(look.findings, |key| marked.contains(key));
+        look.collector
+            .seal(look.ground, look.findings, &plan, self.app.report())
+    }
+
+    /// Asks for the count, or says why nothing can be deleted.
+    fn ask(&mut self, look: &Stand<'_, '_>) {
+        if let Some((_, why)) = look.findings.roots.gap() {
+            self.app.say(format!("nothing can be deleted: {why}"));
+            return;
+        }
+        if let Some(brake) = self.app.report().brakes.first() {
+            let said = format!("brake on {}: {}", brake.kind, brake.reason);
+            self.app.say(said);
+            return;
+        }
+        let sealed = self.plan(look);
+        let waiting = self.app.marked().len() - sealed.steps.len();
+        let most = look.collector.limits.max_deletions;
+        let steps = sealed.steps.len().min(most);
+        if steps == 0 {
+            self.app
+                .say("what is marked waits for what is not marked, or for --max-deletions");
+            return;
+        }
+        let mut notes = Vec::new();
+        if waiting > 0 {
+            notes.push(format!(
+                "{waiting} of what is marked stay: what uses them, or a child, is not marked."
+            ));
+        }
+        if sealed.steps.len() > most {
+            notes.push(format!(
+                "{} more wait for another time (--max-deletions {most}).",
+                sealed.steps.len() - most
+            ));
+        }
+        self.app.confirm(steps, notes);
+    }
+
+    /// Deletes what is marked.
+    async fn delete(&mut self, look: &mut Stand<'_, '_>) -> Result<Leave, Failure> {
+        let sealed = self.plan(look);
+        let stop = Stop::default();
+        // Thinking it over takes nothing from the deadline.
+        let until = Instant::now() + self.session.limits.deadline;
+        look.survey.client = look.collector.client.until(until);
+        let folder = self.folder.clone();
+        let work = look
+            .collector
+            .sweep(look.survey, look.findings, &sealed, &folder, &stop);
+        let swept = match self.alongside("deleting", work, Some(&stop)).await? {
+            Ended::Done(swept) => swept,
+            // The journal has what was begun; the next run settles it.
+            Ended::Interrupted => return Ok(Leave::Interrupted),
+        };
+        let swept = match swept {
+            Ok(swept) => swept,
+            Err(error) => return Ok(Leave::Again(format!("nothing was deleted: {error}"))),
+        };
+        self.app.settle(&swept.steps, swept.run.as_deref());
+        let counts = swept.counts();
+        let counts = counts
+            .iter()
+            .map(|(outcome, count)| format!("{count} {outcome}"));
+        let mut said = counts.collect::<Vec<_>>().join(", ");
+        if let Some(why) = &swept.broken {
+            said =
+                format!("{said}; the journal ends early, and nothing was sent after that: {why}");
+        }
+        self.done.run = swept.run.or(self.done.run.take());
+        self.done.broken = swept.broken.or(self.done.broken.take());
+        self.done.steps.extend(swept.steps);
+        self.done.settled.extend(swept.settled);
+        Ok(Leave::Again(said))
+    }
+
+    /// Puts one resource back; whether somebody did not want to wait for it.
+    async fn restore(&mut self, client: &crate::wire::Client, key: &str) -> Result<bool, Failure> {
+        let run = self.app.fates().get(key).and_then(|fate| fate.run.clone());
+        let (Some(run), Some(id)) = (run, self.app.id_of(key)) else {
+            return Ok(false);
+        };
+        let folder = self.folder.clone();
+        let work = restore::by_id(client, &folder, &run, &id);
+        let told = match self.alongside("putting back", work, None).await? {
+            Ended::Done(told) => told,
+            Ended::Interrupted => return Ok(true),
+        };
+        match told {
+            Ok((true, told)) => {
+                self.app.restored(key, told.clone());
+                self.app.say(format!("{told}; r looks at everything again"));
+            }
+            Ok((false, why)) => self.app.say(why),
+            Err(error) => self.app.say(error.to_string()),
+        }
+        Ok(false)
+    }
+
+    /// Writes what is shown to a new file; what to say about it.
+    fn export(&self, path: &Path) -> Result<String, String> {
+        let format = match path.extension().and_then(|end| end.to_str()) {
+            Some("csv") => Format::Csv,
+            Some("json") => Format::Json,
+            Some("md") => Format::Markdown,
+            _ => Format::Table,
+        };
+        let look = Look {
+            width: EXPORTED_WIDTH,
+            colour: false,
+        };
+        let shown = self.app.visible();
+        let text = render(&shown, format, look).map_err(|error| error.to_string())?;
+        let options = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .to_owned();
+        let written = options
+            .open(path)
+            .and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        Ok(format!(
+            "{} resources are in {}",
+            shown.resources.len(),
+            path.display()
+        ))
+    }
+}

@@ -1,0 +1,555 @@
+//! The interactive audit: a table to look, ask why, mark and delete in. A pure
+//! function of a report, of what was typed, and of what the sweep tells; the
+//! terminal itself is the command line's.
+
+mod table;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler as _;
+
+use crate::evidence::{Observer, Step};
+use crate::gc::Outcome;
+use crate::report::outcomes::StepRow;
+use crate::report::{Report, explain};
+
+pub use table::{Item, Line, Order, Tab};
+pub use view::draw;
+
+/// What a session asks for after a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// End.
+    Quit,
+    /// Look at everything again.
+    Reload,
+    /// Delete what is marked; somebody wrote the count out.
+    Delete,
+    /// Put these resources back, by their keys.
+    Restore(Vec<String>),
+    /// Write what is shown to a file.
+    Export(String),
+    /// Begin nothing more; a second time, end at once.
+    Interrupt,
+}
+
+/// What fills the screen besides the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Mode {
+    Browse,
+    Filter,
+    Help,
+    /// Waiting for the count to be written out.
+    Confirm(Confirm),
+    Export,
+    /// Something is under way, which takes no marks.
+    Busy,
+}
+
+/// What is asked before anything is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Confirm {
+    /// How many steps there are.
+    steps: usize,
+    /// What else there is to know.
+    notes: Vec<String>,
+}
+
+/// What became of a resource in this session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fate {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+    /// The run that has it in its journal.
+    pub run: Option<String>,
+    /// Whether it was put back since, with what to know about that.
+    pub restored: Option<String>,
+}
+
+/// The interactive audit.
+#[derive(Debug)]
+pub struct App {
+    report: Report,
+    items: Vec<Item>,
+    /// By key.
+    fates: BTreeMap<String, Fate>,
+    marked: BTreeSet<String>,
+    tab: Tab,
+    order: Order,
+    grouped: bool,
+    filter: Input,
+    typed: Input,
+    /// The lines of the table.
+    lines: Vec<Line>,
+    /// The line under the cursor: always an item, if there is one.
+    cursor: usize,
+    detail: bool,
+    scroll: u16,
+    mode: Mode,
+    /// One line for people, until the next key.
+    message: String,
+    colour: bool,
+}
+
+/// What is going on, told by whoever does it and drawn by the view.
+#[derive(Debug, Default)]
+pub struct Live(Mutex<Ongoing>);
+
+#[derive(Debug, Default, Clone)]
+struct Ongoing {
+    text: String,
+    asked: usize,
+    planned: usize,
+    settled: Vec<Settled>,
+    quota_left: Option<u32>,
+}
+
+#[derive(Debug, Clone)]
+struct Settled {
+    kind: &'static str,
+    name: String,
+    id: String,
+    outcome: String,
+}
+
+impl Live {
+    /// Forgets what is over.
+    pub fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Ongoing::default();
+    }
+
+    fn now(&self) -> Ongoing {
+        let ongoing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ongoing.clone()
+    }
+}
+
+impl Observer for Live {
+    fn step(&self, step: Step<'_>) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match step {
+            Step::Listed(evidence) | Step::Roots(evidence) => {
+                now.text = format!("reading {}: {}", evidence.source, evidence.items);
+            }
+            Step::Asking(count) => now.asked = count,
+            Step::Answered => {
+                now.asked = now.asked.saturating_sub(1);
+                now.text = format!("reading references: {} to go", now.asked);
+            }
+            Step::Planned { steps, .. } => now.planned += steps,
+            Step::Settled {
+                kind,
+                name,
+                id,
+                outcome,
+                quota_left,
+            } => {
+                now.settled.push(Settled {
+                    kind,
+                    name: name.to_owned(),
+                    id: id.to_owned(),
+                    outcome: outcome.replace('_', " "),
+                });
+                now.quota_left = quota_left.or(now.quota_left);
+            }
+        }
+    }
+}
+
+impl App {
+    /// A session that begins with this report.
+    pub fn new(report: Report, colour: bool) -> Self {
+        let mut app = Self {
+            items: table::items(&report),
+            report,
+            fates: BTreeMap::new(),
+            marked: BTreeSet::new(),
+            tab: Tab::All,
+            order: Order::PullRequest,
+            grouped: true,
+            filter: Input::default(),
+            typed: Input::default(),
+            lines: Vec::new(),
+            cursor: 0,
+            detail: false,
+            scroll: 0,
+            mode: Mode::Browse,
+            message: String::new(),
+            colour,
+        };
+        app.arrange();
+        app
+    }
+
+    /// A newer report. What this session deleted stays in sight.
+    pub fn renew(&mut self, report: Report) {
+        let mut items = table::items(&report);
+        let there: BTreeSet<String> = items.iter().map(|item| item.row.key.clone()).collect();
+        let gone = std::mem::take(&mut self.items).into_iter().filter(|item| {
+            let key = &item.row.key;
+            self.fates.contains_key(key) && !there.contains(key)
+        });
+        items.extend(gone.map(|item| Item { gone: true, ..item }));
+        self.items = items;
+        self.report = report;
+        let can = self.items.iter().filter(|item| item.can_be_marked());
+        let can: BTreeSet<String> = can.map(|item| item.row.key.clone()).collect();
+        self.marked.retain(|key| can.contains(key));
+        self.mode = Mode::Browse;
+        self.arrange();
+    }
+
+    /// What is shown.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Keys of what is marked.
+    pub fn marked(&self) -> &BTreeSet<String> {
+        &self.marked
+    }
+
+    /// What became of resources in this session, by key.
+    pub fn fates(&self) -> &BTreeMap<String, Fate> {
+        &self.fates
+    }
+
+    /// What is in the table now, as a report.
+    pub fn visible(&self) -> Report {
+        let rows = self.lines.iter().filter_map(|line| match line {
+            Line::Item(index) => Some(self.items[*index].row.key.clone()),
+            Line::Heading(_) => None,
+        });
+        self.report.only(&rows.collect())
+    }
+
+    /// The id of a resource, also of one that is gone.
+    pub fn id_of(&self, key: &str) -> Option<String> {
+        let mut items = self.items.iter();
+        let item = items.find(|item| item.row.key == key)?;
+        Some(item.row.id.clone())
+    }
+
+    /// Something for people to read, until they press a key.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.message = text.into();
+    }
+
+    /// Something is under way.
+    pub fn begin(&mut self, text: &str) {
+        self.mode = Mode::Busy;
+        text.clone_into(&mut self.message);
+    }
+
+    /// Nothing is under way any more.
+    pub fn end(&mut self) {
+        self.mode = Mode::Browse;
+        self.message.clear();
+    }
+
+    /// Asks for the count of what would be deleted.
+    pub fn confirm(&mut self, steps: usize, notes: Vec<String>) {
+        self.typed = Input::default();
+        self.mode = Mode::Confirm(Confirm { steps, notes });
+    }
+
+    /// Notes what a sweep did.
+    pub fn settle(&mut self, steps: &[StepRow], run: Option<&str>) {
+        for step in steps {
+            let of_step =
+                |item: &&Item| item.row.kind.name() == step.kind && item.row.id == step.id;
+            let Some(item) = self.items.iter().find(of_step) else {
+                continue;
+            };
+            let fate = Fate {
+                outcome: step.outcome,
+                reason: step.reason.clone(),
+                run: run.map(str::to_owned),
+                restored: None,
+            };
+            if step.outcome.is_gone() {
+                self.marked.remove(&item.row.key);
+            }
+            self.fates.insert(item.row.key.clone(), fate);
+        }
+        let gone: BTreeSet<&String> = self
+            .fates
+            .iter()
+            .filter(|(_, fate)| fate.outcome.is_gone())
+            .map(|(key, _)| key)
+            .collect();
+        for item in &mut self.items {
+            item.gone |= gone.contains(&item.row.key);
+        }
+    }
+
+    /// Notes that a resource was put back, or why not.
+    pub fn restored(&mut self, key: &str, told: String) {
+        if let Some(fate) = self.fates.get_mut(key) {
+            fate.restored = Some(told);
+        }
+    }
+
+    fn arrange(&mut self) {
+        let under = self.current().map(|item| item.row.key.clone());
+        self.lines = table::lines(
+            &self.items,
+            self.tab,
+            self.order,
+            self.grouped,
+            self.filter.value(),
+        );
+        let same = |line: &Line| match line {
+            Line::Item(index) => Some(&self.items[*index].row.key) == under.as_ref(),
+            Line::Heading(_) => false,
+        };
+        let kept = self.lines.iter().position(same);
+        self.cursor = kept.unwrap_or(self.cursor);
+        self.step(0);
+    }
+
+    /// The item under the cursor.
+    fn current(&self) -> Option<&Item> {
+        match self.lines.get(self.cursor)? {
+            Line::Item(index) => self.items.get(*index),
+            Line::Heading(_) => None,
+        }
+    }
+
+    /// Moves the cursor by so many items, as far as there are any.
+    fn step(&mut self, by: isize) {
+        let is_item = |line: &(usize, &Line)| matches!(line.1, Line::Item(_));
+        let places: Vec<usize> = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter(is_item)
+            .map(|(at, _)| at)
+            .collect();
+        let at = places.partition_point(|&place| place < self.cursor);
+        let wanted = at
+            .saturating_add_signed(by)
+            .min(places.len().saturating_sub(1));
+        self.cursor = places.get(wanted).copied().unwrap_or(0);
+        if by != 0 {
+            self.scroll = 0;
+        }
+    }
+
+    /// What a key, a paste or a resize leads to.
+    pub fn on(&mut self, event: &Event) -> Option<Command> {
+        let Event::Key(key) = event else { return None };
+        if key.kind == KeyEventKind::Release {
+            return None;
+        }
+        let control_c =
+            key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c');
+        if control_c {
+            return Some(Command::Interrupt);
+        }
+        match self.mode.clone() {
+            Mode::Busy => (key.code == KeyCode::Char('q')).then_some(Command::Interrupt),
+            Mode::Help => {
+                self.mode = Mode::Browse;
+                None
+            }
+            Mode::Browse => {
+                self.message.clear();
+                self.browse(*key)
+            }
+            Mode::Filter => {
+                self.filter(event, key.code);
+                None
+            }
+            Mode::Confirm(confirm) => self.answer(&confirm, event, key.code),
+            Mode::Export => self.name_file(event, key.code),
+        }
+    }
+
+    fn browse(&mut self, key: KeyEvent) -> Option<Command> {
+        match key.code {
+            KeyCode::Char('q') => return Some(Command::Quit),
+            KeyCode::Esc => {
+                if self.detail {
+                    self.detail = false;
+                } else {
+                    self.filter = Input::default();
+                    self.arrange();
+                }
+            }
+            KeyCode::Char('?') | KeyCode::F(1) => self.mode = Mode::Help,
+            KeyCode::Down | KeyCode::Char('j') => self.step(1),
+            KeyCode::Up | KeyCode::Char('k') => self.step(-1),
+            KeyCode::PageDown => self.step(10),
+            KeyCode::PageUp => self.step(-10),
+            KeyCode::Home => self.step(isize::MIN),
+            KeyCode::End => self.step(isize::MAX),
+            KeyCode::Tab | KeyCode::Right => self.turn(self.tab.next()),
+            KeyCode::BackTab | KeyCode::Left => self.turn(self.tab.before()),
+            KeyCode::Char('/') => self.mode = Mode::Filter,
+            KeyCode::Char('s') => {
+                self.order = self.order.next();
+                self.say(format!("sorted by {}", self.order.name()));
+                self.arrange();
+            }
+            KeyCode::Char('g') => {
+                self.grouped = !self.grouped;
+                self.arrange();
+            }
+            KeyCode::Enter => self.detail = !self.detail,
+            KeyCode::Char('J') => self.scroll = self.scroll.saturating_add(1),
+            KeyCode::Char('K') => self.scroll = self.scroll.saturating_sub(1),
+            KeyCode::Char(' ') => self.mark(),
+            KeyCode::Char('p') => self.mark_group(),
+            KeyCode::Char('c') => self.marked.clear(),
+            KeyCode::Char('r') => return Some(Command::Reload),
+            KeyCode::Char('d') => {
+                if self.marked.is_empty() {
+                    self.say("nothing is marked: space marks what is garbage");
+                } else {
+                    return Some(Command::Delete);
+                }
+            }
+            KeyCode::Char('u') => return self.undo(),
+            KeyCode::Char('e') => {
+                self.typed = Input::new("preview-gc.csv".to_owned());
+                self.mode = Mode::Export;
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn turn(&mut self, tab: Tab) {
+        self.tab = tab;
+        self.arrange();
+    }
+
+    fn mark(&mut self) {
+        let Some(item) = self.current() else { return };
+        let key = item.row.key.clone();
+        if item.can_be_marked() {
+            if !self.marked.remove(&key) {
+                self.marked.insert(key);
+            }
+            self.step(1);
+        } else {
+            let why = item.why_not();
+            self.say(why);
+        }
+    }
+
+    /// Marks all garbage of what the current item belongs to; or none of it, when
+    /// all is marked.
+    fn mark_group(&mut self) {
+        let Some(group) = self.current().map(|item| item.group.clone()) else {
+            return;
+        };
+        let of_group = self.items.iter().filter(|item| item.group == group);
+        let keys: Vec<String> = of_group
+            .filter(|item| item.can_be_marked())
+            .map(|item| item.row.key.clone())
+            .collect();
+        if keys.is_empty() {
+            self.say(format!("nothing of {group} is garbage"));
+        } else if keys.iter().all(|key| self.marked.contains(key)) {
+            self.marked.retain(|key| !keys.contains(key));
+        } else {
+            self.marked.extend(keys);
+        }
+    }
+
+    fn undo(&mut self) -> Option<Command> {
+        let item = self.current()?;
+        let key = item.row.key.clone();
+        let fate = self.fates.get(&key);
+        let deleted = fate.is_some_and(|fate| fate.outcome == Outcome::Deleted);
+        if deleted {
+            return Some(Command::Restore(vec![key]));
+        }
+        self.say("this session did not delete it");
+        None
+    }
+
+    fn filter(&mut self, event: &Event, code: KeyCode) {
+        match code {
+            KeyCode::Enter | KeyCode::Down | KeyCode::Up => self.mode = Mode::Browse,
+            KeyCode::Esc => {
+                self.filter = Input::default();
+                self.mode = Mode::Browse;
+            }
+            _ => {
+                self.filter.handle_event(event);
+            }
+        }
+        self.arrange();
+    }
+
+    fn answer(&mut self, confirm: &Confirm, event: &Event, code: KeyCode) -> Option<Command> {
+        match code {
+            KeyCode::Esc => {
+                self.mode = Mode::Browse;
+                self.say("nothing was deleted");
+                None
+            }
+            KeyCode::Enter if self.typed.value().trim() == confirm.steps.to_string() => {
+                Some(Command::Delete)
+            }
+            KeyCode::Enter => {
+                self.mode = Mode::Browse;
+                self.say(format!(
+                    "that is not {}: nothing was deleted",
+                    confirm.steps
+                ));
+                None
+            }
+            _ => {
+                self.typed.handle_event(event);
+                None
+            }
+        }
+    }
+
+    fn name_file(&mut self, event: &Event, code: KeyCode) -> Option<Command> {
+        match code {
+            KeyCode::Esc => self.mode = Mode::Browse,
+            KeyCode::Enter => {
+                self.mode = Mode::Browse;
+                return Some(Command::Export(self.typed.value().trim().to_owned()));
+            }
+            _ => {
+                self.typed.handle_event(event);
+            }
+        }
+        None
+    }
+
+    /// Whether the count was asked for, so that [`Command::Delete`] is consent.
+    pub fn is_confirming(&self) -> bool {
+        matches!(self.mode, Mode::Confirm(_))
+    }
+
+    /// The chain behind the item under the cursor.
+    fn chain(&self) -> String {
+        let Some(item) = self.current() else {
+            return String::new();
+        };
+        let mut text = String::new();
+        if let Some(fate) = self.fates.get(&item.row.key) {
+            text = format!("{:<11}{}: {}\n", "outcome", fate.outcome, fate.reason);
+            if let Some(told) = &fate.restored {
+                text = format!("{text}{:<11}{told}\n", "restored");
+            }
+        }
+        text + &explain::chain(&self.report, &item.row)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! The rows of the table: which are shown, in which order, under which headings.
+
+use std::collections::HashMap;
+
+use crate::report::table::groups;
+use crate::report::{Report, Row};
+
+/// One resource in the table.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// As the report has it.
+    pub row: Row,
+    /// What it is listed under.
+    pub group: String,
+    /// Whether this session deleted it.
+    pub gone: bool,
+    /// Its place in the report's own order.
+    pub(super) place: usize,
+}
+
+impl Item {
+    /// Whether a sweep would delete it.
+    pub(super) fn can_be_marked(&self) -> bool {
+        self.row.deletable && !self.gone
+    }
+
+    /// Why it cannot be marked.
+    pub(super) fn why_not(&self) -> String {
+        if self.gone {
+            return "it is gone".to_owned();
+        }
+        let verdict = self.row.verdict.replace('_', " ");
+        match self.row.verdict {
+            "garbage" => "its rule only reports it".to_owned(),
+            _ => format!("only garbage can be marked; this is {verdict}"),
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// The heading of the item with this index.
+    Heading(usize),
+    /// The item with this index.
+    Item(usize),
+}
+
+/// Which verdicts are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    /// All.
+    All,
+    /// One, by its place among the verdicts.
+    Verdict(usize),
+}
+
+impl Tab {
+    /// Every tab.
+    pub(super) fn every() -> impl Iterator<Item = Self> {
+        let verdicts = 0..crate::gc::verdict::NAMES.len();
+        std::iter::once(Self::All).chain(verdicts.map(Self::Verdict))
+    }
+
+    /// What it is called.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::All => "all".to_owned(),
+            Self::Verdict(index) => crate::gc::verdict::NAMES[index].replace('_', " "),
+        }
+    }
+
+    pub(super) fn shows(self, item: &Item) -> bool {
+        match self {
+            Self::All => true,
+            Self::Verdict(index) => {
+                !item.gone && item.row.verdict == crate::gc::verdict::NAMES[index]
+            }
+        }
+    }
+
+    pub(super) fn next(self) -> Self {
+        let mut after = Self::every().skip_while(|tab| *tab != self).skip(1);
+        after.next().unwrap_or(Self::All)
+    }
+
+    pub(super) fn before(self) -> Self {
+        let before = Self::every().take_while(|tab| *tab != self).last();
+        before.or_else(|| Self::every().last()).unwrap_or(Self::All)
+    }
+}
+
+/// What the table is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Newest pull request first, as the report has it.
+    PullRequest,
+    /// Name.
+    Name,
+    /// Kind, then name.
+    Kind,
+    /// Oldest first.
+    Age,
+    /// Longest dead first.
+    Death,
+}
+
+impl Order {
+    pub(super) fn next(self) -> Self {
+        match self {
+            Self::PullRequest => Self::Name,
+            Self::Name => Self::Kind,
+            Self::Kind => Self::Age,
+            Self::Age => Self::Death,
+            Self::Death => Self::PullRequest,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::PullRequest => "pull request",
+            Self::Name => "name",
+            Self::Kind => "kind",
+            Self::Age => "age",
+            Self::Death => "death",
+        }
+    }
+}
+
+/// The items of a report in its own order.
+pub(super) fn items(report: &Report) -> Vec<Item> {
+    let mut items = Vec::new();
+    for group in groups(report, usize::MAX) {
+        for row in group.rows {
+            items.push(Item {
+                row: row.clone(),
+                group: group.title.clone(),
+                gone: false,
+                place: items.len(),
+            });
+        }
+    }
+    items
+}
+
+/// The lines to show.
+pub(super) fn lines(
+    items: &[Item],
+    tab: Tab,
+    order: Order,
+    grouped: bool,
+    filter: &str,
+) -> Vec<Line> {
+    let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();
+    let fits = |item: &Item| {
+        let text = [
+            item.row.kind.name(),
+            &item.row.name,
+            &item.group,
+            &item.row.reason,
+        ];
+        let text = text.join(" ").to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    let shown = items.iter().enumerate();
+    let mut shown: Vec<(usize, &Item)> = shown
+        .filter(|(_, item)| tab.shows(item) && fits(item))
+        .collect();
+    let newest = chrono::DateTime::<chrono::Utc>::MAX_UTC;
+    shown.sort_by(|(_, a), (_, b)| {
+        let by = match order {
+            Order::PullRequest => std::cmp::Ordering::Equal,
+            Order::Name => a.row.name.cmp(&b.row.name),
+            Order::Kind => (a.row.kind, &a.row.name).cmp(&(b.row.kind, &b.row.name)),
+            Order::Age => {
+                let at = |item: &Item| item.row.created_at.unwrap_or(newest);
+                at(a).cmp(&at(b))
+            }
+            Order::Death => {
+                let at = |item: &Item| (item.row.dead_since.is_none(), item.row.dead_since);
+                at(a).cmp(&at(b))
+            }
+        };
+        by.then(a.place.cmp(&b.place))
+    });
+    if !grouped {
+        return shown
+            .into_iter()
+            .map(|(index, _)| Line::Item(index))
+            .collect();
+    }
+    // Groups come in the order of their first item.
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    for (_, item) in &shown {
+        let next = first.len();
+        first.entry(&item.group).or_insert(next);
+    }
+    shown.sort_by_key(|(_, item)| first.get(item.group.as_str()).copied());
+    let mut lines = Vec::new();
+    let mut under = None;
+    for (index, item) in shown {
+        if under.replace(&item.group) != Some(&item.group) {
+            lines.push(Line::Heading(index));
+        }
+        lines.push(Line::Item(index));
+    }
+    lines
+}

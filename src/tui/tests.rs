@@ -1,0 +1,276 @@
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::*;
+use crate::kinds;
+use crate::model::Repository;
+use crate::report::{PullRequestLine, Row, Summary};
+
+const NOW: &str = "2026-05-01T00:00:00Z";
+
+fn row(kind: &str, name: &str, verdict: &'static str, number: Option<u32>) -> Row {
+    let kind = kinds::by_name(kind).unwrap().about();
+    let created = "2026-04-01T00:00:00Z".parse().unwrap();
+    Row {
+        kind,
+        name: name.to_owned(),
+        id: format!("id-of-{name}"),
+        scope: BTreeMap::from([("account", "acc".to_owned())]),
+        verdict,
+        reason: match verdict {
+            "garbage" => format!("pull request #{} was closed at {NOW}", number.unwrap_or(0)),
+            "live" => format!("pull request #{} is open", number.unwrap_or(0)),
+            _ => "no rule reads this name".to_owned(),
+        },
+        rule: number.map(|_| "workers".to_owned()),
+        rule_location: number.map(|_| "policies/demo.toml:3".to_owned()),
+        claim: None,
+        repository: None,
+        dead_since: (verdict == "garbage").then_some(created),
+        ripe_at: None,
+        created_at: Some(created),
+        changed_at: None,
+        attributes: serde_json::Map::new(),
+        references: Vec::new(),
+        belongs_to: number.map(|number| format!("pull request #{number}")),
+        pull_request: number.map(|number| PullRequestLine {
+            repository: Repository::parse("acme/shop").unwrap(),
+            number,
+            title: format!("Change number {number}"),
+            state: if verdict == "live" {
+                "open"
+            } else {
+                "closed 2026-04-20"
+            }
+            .to_owned(),
+        }),
+        also_read_as: Vec::new(),
+        otherwise: "it would stay if its pull request were reopened",
+        deletable: verdict == "garbage",
+        noun: kind.0.noun,
+        key: format!("key-{name}"),
+        command: String::new(),
+    }
+}
+
+fn report(rows: Vec<Row>) -> Report {
+    let keys = rows.iter().map(|row| row.key.clone()).collect();
+    let report = Report {
+        schema: 1,
+        now: NOW.parse().unwrap(),
+        complete: true,
+        evidence: Vec::new(),
+        resources: rows,
+        brakes: Vec::new(),
+        quota: BTreeMap::new(),
+        headroom: Vec::new(),
+        summary: Summary::default(),
+        unused_rules: Vec::new(),
+        focus: None,
+        next_run: None,
+        swept: None,
+    };
+    report.only(&keys)
+}
+
+fn rows() -> Vec<Row> {
+    vec![
+        row("worker", "api-preview-7", "garbage", Some(7)),
+        row("kv_namespace", "api-preview-7-cache", "garbage", Some(7)),
+        row("worker", "web-preview-8", "garbage", Some(8)),
+        row("worker", "web-preview-9", "live", Some(9)),
+        row("worker", "\u{1b}[31mevil\u{202e}", "unclaimed", None),
+    ]
+}
+
+fn app() -> App {
+    App::new(report(rows()), false)
+}
+
+fn press(app: &mut App, keys: &str) -> Option<Command> {
+    let mut last = None;
+    for c in keys.chars() {
+        let code = match c {
+            '\n' => KeyCode::Enter,
+            '\t' => KeyCode::Tab,
+            '\u{1b}' => KeyCode::Esc,
+            '↓' => KeyCode::Down,
+            c => KeyCode::Char(c),
+        };
+        last = app.on(&Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+    }
+    last
+}
+
+fn drawn(app: &App, live: &Live, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(app, live, frame)).unwrap();
+    let screen = terminal.backend().to_string();
+    let lines = screen.lines().map(|line| line.trim_matches('"').trim_end());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn step(name: &str, kind: &str, outcome: Outcome) -> StepRow {
+    StepRow {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        id: format!("id-of-{name}"),
+        outcome,
+        reason: "a reading shows that it is gone".to_owned(),
+    }
+}
+
+#[test]
+fn a_small_terminal_shows_the_table_the_chain_and_the_keys() {
+    let mut app = app();
+    insta::assert_snapshot!("small", drawn(&app, &Live::default(), 80, 24));
+    press(&mut app, "p\n");
+    insta::assert_snapshot!("small_detail", drawn(&app, &Live::default(), 80, 24));
+    press(&mut app, "?");
+    insta::assert_snapshot!("small_help", drawn(&app, &Live::default(), 80, 24));
+}
+
+#[test]
+fn a_large_terminal_shows_the_chain_beside_the_table() {
+    let mut app = app();
+    press(&mut app, "\n");
+    insta::assert_snapshot!("large_detail", drawn(&app, &Live::default(), 160, 50));
+}
+
+#[test]
+fn any_size_can_be_drawn_in_every_mode() {
+    for keys in ["", "\n", "?", "/web", "e", " d"] {
+        let mut app = app();
+        press(&mut app, keys);
+        if keys == " d" {
+            app.confirm(
+                1,
+                vec!["a note that is longer than the screen is wide".to_owned()],
+            );
+        }
+        for (width, height) in [(1, 1), (3, 2), (20, 5), (80, 24), (300, 100)] {
+            let screen = drawn(&app, &Live::default(), width, height);
+            assert!(!screen.contains(['\u{1b}', '\u{202e}']), "{screen}");
+        }
+    }
+}
+
+#[test]
+fn only_garbage_is_marked_alone_or_by_pull_request() {
+    let mut app = app();
+    press(&mut app, "p");
+    assert!(app.marked().is_empty(), "the newest pull request is open");
+    press(&mut app, "↓ ");
+    assert_eq!(
+        app.marked(),
+        &BTreeSet::from(["key-web-preview-8".to_owned()])
+    );
+    // The mark moves on to the next.
+    press(&mut app, "p");
+    assert_eq!(app.marked().len(), 3);
+    press(&mut app, "p");
+    assert_eq!(app.marked().len(), 1);
+    press(&mut app, "\t\t\t\t\t");
+    press(&mut app, " ");
+    assert_eq!(app.marked().len(), 1);
+}
+
+#[test]
+fn a_filter_wants_every_word_and_verdicts_have_tabs() {
+    let mut app = app();
+    press(&mut app, "/API cache");
+    let names = |app: &App| -> Vec<String> {
+        let rows = app.visible().resources;
+        rows.into_iter().map(|row| row.name).collect()
+    };
+    assert_eq!(names(&app), ["api-preview-7-cache"]);
+    press(&mut app, "\u{1b}\t");
+    assert_eq!(names(&app).len(), 3);
+    assert!(
+        app.visible()
+            .resources
+            .iter()
+            .all(|row| row.verdict == "garbage")
+    );
+    press(&mut app, "\u{1b}s");
+    press(&mut app, "g");
+    let first = |app: &App| app.lines.first().copied();
+    assert!(matches!(first(&app), Some(Line::Item(_))));
+    // Keys that are words of the filter do nothing else.
+    press(&mut app, "/qdp");
+    assert!(app.marked().is_empty());
+}
+
+#[test]
+fn nothing_is_deleted_without_the_count() {
+    let mut app = app();
+    assert_eq!(press(&mut app, "d"), None, "nothing is marked");
+    press(&mut app, "↓p");
+    assert_eq!(press(&mut app, "d"), Some(Command::Delete));
+    assert!(!app.is_confirming(), "that is no consent yet");
+    for wrong in ["\n", "2\n", "yes\n", "11\n", "1\u{1b}"] {
+        app.confirm(1, Vec::new());
+        assert_eq!(press(&mut app, wrong), None, "{wrong}");
+        assert!(!app.is_confirming());
+    }
+    app.confirm(1, Vec::new());
+    assert_eq!(press(&mut app, "1\n"), Some(Command::Delete));
+    assert!(app.is_confirming());
+}
+
+#[test]
+fn what_became_of_it_is_shown_in_place_and_stays_in_sight() {
+    let mut app = app();
+    let live = Live::default();
+    live.step(Step::Planned {
+        kind: "worker",
+        steps: 2,
+    });
+    live.step(Step::Settled {
+        kind: "worker",
+        name: "web-preview-8",
+        id: "id-of-web-preview-8",
+        outcome: "deleted",
+        quota_left: Some(812),
+    });
+    press(&mut app, "↓p↓p");
+    app.begin("deleting");
+    insta::assert_snapshot!("deleting", drawn(&app, &live, 80, 24));
+    assert_eq!(press(&mut app, "d "), None, "no marks while it goes on");
+    assert_eq!(press(&mut app, "q"), Some(Command::Interrupt));
+    app.end();
+    let steps = [
+        step("web-preview-8", "worker", Outcome::Deleted),
+        step("api-preview-7", "worker", Outcome::Spared),
+    ];
+    app.settle(&steps, Some("run-1"));
+    let rest = rows().into_iter().filter(|row| row.name != "web-preview-8");
+    app.renew(report(rest.collect()));
+    insta::assert_snapshot!("deleted", drawn(&app, &Live::default(), 80, 24));
+    // What is gone cannot be marked again, but put back.
+    let key = "key-web-preview-8".to_owned();
+    assert!(!app.marked().contains(&key));
+    press(&mut app, "/web-preview-8\n");
+    press(&mut app, " ");
+    assert!(!app.marked().contains(&key));
+    assert_eq!(
+        press(&mut app, "u"),
+        Some(Command::Restore(vec![key.clone()]))
+    );
+    app.restored(&key, "it is there again".to_owned());
+    assert!(drawn(&app, &Live::default(), 80, 24).contains("put back"));
+    // What was spared is no longer this session's to put back.
+    press(&mut app, "\u{1b}/api-preview-7\n");
+    assert_eq!(press(&mut app, "u"), None);
+}
+
+#[test]
+fn marks_of_what_is_no_garbage_any_more_are_lifted() {
+    let mut app = app();
+    press(&mut app, "↓p");
+    assert_eq!(app.marked().len(), 1);
+    let mut reopened = rows();
+    reopened[2] = row("worker", "web-preview-8", "live", Some(8));
+    app.renew(report(reopened));
+    assert!(app.marked().is_empty());
+}
