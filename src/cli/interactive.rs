@@ -140,6 +140,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
         on_screen: AtomicBool::new(false),
     };
     let mut desk: Option<Desk<'_>> = None;
+    let mut said = String::new();
     let exit = loop {
         let deadline = Instant::now() + session.limits.deadline;
         let mut collector = session.collector(arguments.pr)?;
@@ -167,6 +168,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
         let report = collector.report(&ground, &findings, &plan);
         if let Some(desk) = &mut desk {
             desk.app.renew(report);
+            desk.app.say(std::mem::take(&mut said));
         } else {
             session.progress.end();
             audience.on_screen.store(true, Ordering::Relaxed);
@@ -188,7 +190,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
             findings: &findings,
         };
         match desk.work(&mut look).await? {
-            Leave::Again(said) => desk.app.say(said),
+            Leave::Again(what) => said = what,
             Leave::Quit => break Exit::Ok,
             Leave::Interrupted => break Exit::Interrupted,
         }

@@ -340,7 +340,8 @@ fn status(app: &App, ongoing: &Ongoing, width: u16) -> Text<'static> {
                 "░".repeat(cells - full),
             )
         }
-        Mode::Busy => format!("{}: {}", app.message, ongoing.text),
+        Mode::Busy if ongoing.text.is_empty() => app.message.clone(),
+        Mode::Busy => ongoing.text.clone(),
         _ if !app.message.is_empty() => app.message.clone(),
         _ => {
             let brakes = app.report.brakes.iter();
