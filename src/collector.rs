@@ -200,8 +200,8 @@ impl<'p> Collector<'p> {
     }
 
     /// Settles what earlier runs left in doubt and carries a plan out, up to the
-    /// cap. Whoever sets `stop` has what is under way finished and the rest
-    /// left.
+    /// cap; does nothing at all where the report [stops](stopped) the sweep.
+    /// Whoever sets `stop` has what is under way finished and the rest left.
     ///
     /// # Errors
     ///
@@ -211,10 +211,14 @@ impl<'p> Collector<'p> {
         &self,
         survey: &Survey<'_>,
         findings: &Findings<'_>,
+        report: &Report,
         sealed: &SealedPlan,
         folder: &Path,
         stop: &Stop,
     ) -> Result<Swept, SweepError> {
+        if stopped(findings, report) {
+            return Ok(Swept::default());
+        }
         let kinds = survey.law.kinds;
         let mut swept = Swept {
             settled: settle(&survey.client, folder, findings, kinds).await?,
@@ -240,6 +244,12 @@ impl<'p> Collector<'p> {
         swept.steps.extend(kept_back);
         Ok(swept)
     }
+}
+
+/// Whether a sweep is over before its first deletion: its roots are not
+/// complete, or a brake trips.
+pub fn stopped(findings: &Findings<'_>, report: &Report) -> bool {
+    findings.roots.gap().is_some() || !report.brakes.is_empty()
 }
 
 /// What a sweep does of what people ticked for deletion in the tracking issue,

@@ -10,7 +10,7 @@ use super::args::{CommonArgs, Format, SweepArgs};
 use super::audit::render;
 use super::session::{Session, look};
 use super::{Exit, Failure, actions, interrupted, print};
-use crate::collector::{Collector, SweepError, approved};
+use crate::collector::{Collector, SweepError, approved, stopped};
 use crate::gc::Plan;
 use crate::gc::sealed::SealedPlan;
 use crate::github::GitHub;
@@ -152,8 +152,7 @@ impl Run<'_> {
             print(&text)?;
             return Ok(self.exit(&report, Exit::Ok));
         }
-        let stopped = self.findings.roots.gap().is_some() || !report.brakes.is_empty();
-        if stopped {
+        if stopped(self.findings, &report) {
             for brake in &report.brakes {
                 self.say(&format!("brake on {}: {}", brake.kind, brake.reason));
             }
@@ -184,7 +183,7 @@ impl Run<'_> {
             let deadline = Instant::now() + self.session.limits.deadline;
             self.survey.client = self.session.client.until(deadline);
         }
-        let (swept, interrupted) = self.sweep(&sealed).await?;
+        let (swept, interrupted) = self.sweep(&report, &sealed).await?;
         report.add(swept, self.session.client.quota_use());
         self.session.progress.end();
         let url = self.tell(&report).await;
@@ -226,13 +225,13 @@ impl Run<'_> {
     }
 
     /// Carries the plan out; also whether somebody interrupted it.
-    async fn sweep(&self, sealed: &SealedPlan) -> Result<(Swept, bool), Failure> {
+    async fn sweep(&self, report: &Report, sealed: &SealedPlan) -> Result<(Swept, bool), Failure> {
         let folder = journal_folder(&self.arguments.audit.common, self.session)?;
         let stop = Stop::default();
         let survey = &self.survey;
         let work = self
             .collector
-            .sweep(survey, self.findings, sealed, &folder, &stop);
+            .sweep(survey, self.findings, report, sealed, &folder, &stop);
         tokio::pin!(work);
         let mut interrupted_by = false;
         let swept = tokio::select! {
