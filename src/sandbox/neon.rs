@@ -189,7 +189,8 @@ impl Neon {
             .entry(project.to_owned())
             .or_default()
             .branches;
-        if let Some(parent) = branches.iter().find(|branch| branch.name == name) {
+        let mut there = branches.iter().filter(|branch| branch.there());
+        if let Some(parent) = there.find(|branch| branch.name == name) {
             return parent.id.clone();
         }
         let id = branch_id(&format!("{project}/{name}"));
