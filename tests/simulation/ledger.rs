@@ -1,0 +1,165 @@
+//! The ledger: everything that ever was in a simulated world and when, and
+//! every request that was sent. It knows nothing of verdicts.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+
+pub type Moment = DateTime<Utc>;
+
+/// A value, and what it was before.
+#[derive(Debug, Clone)]
+pub struct History<T>(Vec<(Moment, T)>);
+
+impl<T> History<T> {
+    pub fn new(at: Moment, value: T) -> Self {
+        Self(vec![(at, value)])
+    }
+
+    pub fn set(&mut self, at: Moment, value: T) {
+        self.0.push((at, value));
+    }
+
+    pub fn last(&self) -> &T {
+        &self.0[self.0.len() - 1].1
+    }
+
+    /// Every value that it had from a moment on. What was set at that very
+    /// moment may not have been seen by who looked then, so what was before
+    /// counts as well.
+    pub fn since(&self, from: Moment) -> &[(Moment, T)] {
+        let later = self.0.partition_point(|(at, _)| *at < from);
+        &self.0[later.saturating_sub(1)..]
+    }
+}
+
+/// How a pull request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullRequest {
+    Open,
+    Closed { at: Moment, merged: bool },
+}
+
+/// What a resource is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It was made for a pull request, and its name says so.
+    PullRequest(u32),
+    /// The same, but its owner protects it.
+    Protected(u32),
+    /// It hangs on the Worker of that index.
+    OfWorker(usize),
+    /// No rule is about it.
+    Unclaimed,
+}
+
+/// What one resource binds: a kind, and an id, or a name for Workers.
+pub type Binding = (&'static str, String);
+
+#[derive(Debug, Clone)]
+pub struct Resource {
+    pub kind: &'static str,
+    pub name: String,
+    /// The provider's id; of a Worker its tag.
+    pub id: String,
+    pub purpose: Purpose,
+    pub born: Moment,
+    pub gone: Option<Moment>,
+    /// By which run, where a run did it.
+    pub deleted_by: Option<RunKey>,
+    /// The latest of its creation and its change, as its provider tells; none
+    /// where the kind has no times.
+    pub changed: History<Option<Moment>>,
+    pub binds: History<Vec<Binding>>,
+    /// The index of its parent.
+    pub parent: Option<usize>,
+    /// Whether it expires by itself.
+    pub expires: Option<Moment>,
+}
+
+impl Resource {
+    pub fn is_there(&self) -> bool {
+        self.gone.is_none()
+    }
+
+    /// What others bind it by.
+    pub fn bound_as(&self) -> Binding {
+        match self.kind {
+            "worker" => (self.kind, self.name.clone()),
+            _ => (self.kind, self.id.clone()),
+        }
+    }
+}
+
+/// One run of one preview-gc.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunKey {
+    pub actor: usize,
+    pub run: usize,
+}
+
+/// One request of a run.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub run: RunKey,
+    pub provider: &'static str,
+    /// When the provider got it, if it did.
+    pub arrived: Option<Moment>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    pub pull_requests: BTreeMap<u32, History<PullRequest>>,
+    pub resources: Vec<Resource>,
+    pub requests: Vec<Request>,
+    /// When others last asked Cloudflare for something.
+    pub others: Vec<Moment>,
+}
+
+impl Ledger {
+    pub fn there(&self) -> impl Iterator<Item = (usize, &Resource)> {
+        let all = self.resources.iter().enumerate();
+        all.filter(|(_, resource)| resource.is_there())
+    }
+
+    pub fn find(&self, kind: &str, id: &str) -> Option<usize> {
+        let mut all = self.resources.iter();
+        all.position(|one| one.kind == kind && one.id == id)
+    }
+
+    /// The Worker that has a name now.
+    pub fn worker(&self, name: &str) -> Option<usize> {
+        let mut there = self.there();
+        let found = there.find(|(_, one)| one.kind == "worker" && one.name == name);
+        found.map(|(index, _)| index)
+    }
+
+    /// Takes a resource away, with what goes with it.
+    pub fn remove(&mut self, index: usize, at: Moment, by: Option<RunKey>) {
+        for (other, resource) in self.resources.iter_mut().enumerate() {
+            let goes_along = resource.purpose == Purpose::OfWorker(index);
+            if (other == index || goes_along) && resource.is_there() {
+                resource.gone = Some(at);
+                resource.deleted_by = by;
+            }
+        }
+    }
+
+    /// Whether somebody who is there from a moment on, and was before, binds a
+    /// resource all the time, or is its child.
+    pub fn user_since(&self, index: usize, from: Moment) -> Option<&Resource> {
+        let bound_as = self.resources[index].bound_as();
+        let users = self.there().filter(|(user, _)| *user != index);
+        let mut users = users.map(|(_, user)| user).filter(|user| user.born < from);
+        users.find(|user| {
+            let binds = user.binds.since(from).iter();
+            let mut binds = binds.map(|(_, binds)| binds.contains(&bound_as));
+            user.parent == Some(index) || binds.all(|binds| binds)
+        })
+    }
+}
+
+/// A moment as GitHub and Neon tell it.
+pub fn in_seconds(at: Moment) -> Moment {
+    at.trunc_subsecs(0)
+}

@@ -1,0 +1,590 @@
+//! The life of one seed: things go wrong for a while, then they heal, and what
+//! came of it is compared with the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use fastrand::Rng;
+use http::Method;
+use preview_gc::cli::Exit;
+use preview_gc::clock::Clock;
+use preview_gc::collector::{Collector, Limits, Scope};
+use preview_gc::evidence::{Observer, Step};
+use preview_gc::gc::Outcome;
+use preview_gc::gc::sealed::SealedPlan;
+use preview_gc::kinds;
+use preview_gc::model::Api;
+use preview_gc::policy::{Action, Environment, Policies, Policy, Source, Vocabulary};
+use preview_gc::report::Report;
+use preview_gc::report::outcomes::{StepRow, Swept};
+use preview_gc::sandbox::{Options, Sandbox};
+use preview_gc::sweep::Stop;
+use preview_gc::wire::{Client, Endpoint, Token};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::journals;
+use crate::ledger::{Ledger, Purpose, RunKey};
+use crate::network::{BASE, CrashPoint, Network, PlannedStep, Violation};
+use crate::oracle;
+use crate::others::{self, variable};
+use crate::scenario::{KINDS, Scenario, Weather, ZONE};
+
+/// What one seed came to.
+pub struct Life {
+    pub broken: Option<Violation>,
+    pub trace: Vec<String>,
+    pub requests: usize,
+    pub deleted: usize,
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn step(&self, _step: Step<'_>) {}
+}
+
+/// Lives through a seed, in virtual time.
+pub fn live(seed: u64) -> Life {
+    // Whatever draws without being told from what: backoff, names of runs.
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mut random = Rng::with_seed(seed);
+        let scenario = Scenario::draw(&mut random);
+        let options = Options {
+            quota: scenario.quota,
+            latency: Duration::ZERO,
+        };
+        let sandbox = Sandbox::new(scenario.world.clone(), options).expect("the world can be");
+        let folder = journal_folder();
+        let network = Network::new(sandbox, scenario, random);
+        let world = World {
+            policy: vec![policy(&network.scenario.policy)],
+            network: &network,
+            folder: folder.path(),
+        };
+        world.live().await;
+        let state = network.state();
+        let deleted = state.ledger.resources.iter();
+        Life {
+            broken: state.broken.clone(),
+            trace: state.trace.clone(),
+            requests: state.ledger.requests.len(),
+            deleted: deleted.filter(|one| one.deleted_by.is_some()).count(),
+        }
+    })
+}
+
+/// A folder in memory, where there is one: a journal is synced line by line.
+fn journal_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("a folder for journals")
+}
+
+fn policy(text: &str) -> Policy {
+    let sources = [Source {
+        path: "drawn.toml".to_owned(),
+        text: text.to_owned(),
+    }];
+    let kinds = kinds::vocabulary();
+    let environment = Environment {
+        lookup: &|_| None,
+        repository: None,
+    };
+    let loaded = Policies::read(&sources, &Vocabulary { kinds: &kinds }, &environment);
+    let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{text}"));
+    loaded.policies.files.into_iter().next().expect("one file")
+}
+
+struct World<'a> {
+    network: &'a Arc<Network>,
+    policy: Vec<Policy>,
+    folder: &'a Path,
+}
+
+/// A run that came to its end.
+struct Ended {
+    report: Report,
+    exit: Exit,
+}
+
+impl World<'_> {
+    fn folder(&self, actor: usize) -> PathBuf {
+        self.folder.join(actor.to_string())
+    }
+
+    fn note_world(&self) {
+        let scenario = &self.network.scenario;
+        self.network.note(&format!(
+            "limits {:?}; quota {:?}; weather {:?}; change every {:?}",
+            scenario.limits, scenario.quota, scenario.weather, scenario.change_every
+        ));
+        self.network.note(&scenario.policy);
+        let ledger = &scenario.ledger;
+        for (number, history) in &ledger.pull_requests {
+            self.network
+                .note(&format!("#{number}: {:?}", history.last()));
+        }
+        for one in &ledger.resources {
+            let (name, binds) = (&one.name, one.binds.last());
+            let line = format!(
+                "{} {name} {}: {:?}, binds {binds:?}",
+                one.kind, one.id, one.purpose
+            );
+            self.network.note(&line);
+        }
+    }
+
+    async fn live(&self) {
+        self.note_world();
+        let scenario = &self.network.scenario;
+        let done = AtomicBool::new(false);
+        let actors = async {
+            let actors = (0..scenario.actors).map(|actor| self.restart(actor));
+            futures::future::join_all(actors).await;
+            done.store(true, Ordering::Relaxed);
+        };
+        tokio::join!(actors, others::meddle(self.network, &done));
+        self.compare_worlds().await;
+        if !self.network.is_broken() {
+            self.heal().await;
+        }
+    }
+
+    /// Starts an actor's runs one after the other, some of which crash.
+    async fn restart(&self, actor: usize) {
+        let (runs, crashes) = (self.network.scenario.runs, self.network.scenario.crashes);
+        for _ in 0..runs {
+            let (wait, crash) = {
+                let random = &mut self.network.state().random;
+                let wait = Duration::from_millis(random.u64(..60_000));
+                let crash = (random.u32(..1_000) < crashes).then(|| {
+                    let request = random.usize(1..60);
+                    if random.bool() {
+                        CrashPoint::Leaving(request)
+                    } else {
+                        CrashPoint::Answered(request)
+                    }
+                });
+                (wait, crash)
+            };
+            tokio::time::sleep(wait).await;
+            self.go(actor, crash, self.network.scenario.limits).await;
+            if self.network.is_broken() {
+                return;
+            }
+        }
+    }
+
+    /// One run, to its end or its crash.
+    async fn go(&self, actor: usize, crash: Option<CrashPoint>, limits: Limits) -> Option<Ended> {
+        let folder = self.folder(actor);
+        let before: BTreeSet<String> = journals::files(&folder).into_keys().collect();
+        let key = self.network.begin(actor, &folder, crash);
+        self.network
+            .note(&format!("{}.{} begins", key.actor, key.run));
+        let crashed = self.network.run(key, |run| Arc::clone(&run.crashed));
+        let after = self.network.state().random.u64(1_000..120_000);
+        let late = async {
+            // Some crashes come while nothing is under way.
+            if crash.is_some_and(|_| after.is_multiple_of(4)) {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        let ended = tokio::select! {
+            biased;
+            () = crashed.notified() => None,
+            () = late => None,
+            ended = self.sweep(key, limits) => Some(ended),
+        };
+        match &ended {
+            None => {
+                self.network
+                    .note(&format!("{}.{} is cut off", key.actor, key.run));
+                self.tear(&folder, &before);
+            }
+            Some(ended) => {
+                self.network
+                    .note(&format!("{}.{} exits {:?}", key.actor, key.run, ended.exit));
+                self.judge_report(key, ended);
+            }
+        }
+        self.judge_journals(key, &before, ended.is_some());
+        self.judge_quota(key, limits);
+        ended
+    }
+
+    /// A crash may tear the line that was being written.
+    fn tear(&self, folder: &Path, before: &BTreeSet<String>) {
+        let tears = self.network.state().random.bool();
+        let files = journals::files(folder);
+        let newest = files.keys().find(|name| !before.contains(*name));
+        if let Some(name) = newest.filter(|_| tears) {
+            let path = folder.join(name);
+            let torn = format!("{}{{\"entry\":\"intent\",\"st", files[name]);
+            std::fs::write(path, torn).expect("a journal can be written");
+        }
+    }
+
+    /// A whole sweep, put together as the command line does.
+    async fn sweep(&self, key: RunKey, limits: Limits) -> Ended {
+        let network = self.network;
+        let clock = Clock::starting_at(network.now());
+        let client = Client::new(
+            network.seam(key),
+            endpoints(),
+            clock,
+            limits.deadline,
+            limits.allotment,
+        );
+        let collector = Collector {
+            client: client.clone(),
+            files: &self.policy,
+            scopes: vec![Scope {
+                account: Some(variable(network, "CLOUDFLARE_ACCOUNT_ID")),
+                zones: vec![ZONE.to_owned()],
+                projects: vec![variable(network, "NEON_PROJECT_ID")],
+            }],
+            limits,
+            only: None,
+            shown: None,
+            repository_ids: BTreeMap::new(),
+            whole_world: false,
+            observer: &Nobody,
+        };
+        let since = Instant::now();
+        let (ground, inventory) = collector.list().await;
+        let listed = network.now();
+        network.run(key, |run| run.listed = Some(listed));
+        let survey = collector.survey(&ground);
+        let mut findings = survey.judge(inventory, since).await;
+        let plan = collector.plan_for(&survey, &mut findings).await;
+        let mut report = collector.report(&ground, &findings, &plan);
+        let sealed = collector.seal(&ground, &findings, &plan, &report);
+        self.planned(key, &sealed);
+        let folder = self.folder(key.actor);
+        let stop = Stop::default();
+        let swept = collector
+            .sweep(&survey, &findings, &report, &sealed, &folder, &stop)
+            .await;
+        let mut swept = swept.unwrap_or_else(|error| {
+            network.broke("a journal can always be read", error.to_string());
+            Swept::default()
+        });
+        if report.brakes.is_empty() {
+            let resources = &findings.inventory.resources;
+            let later = plan
+                .deferred
+                .iter()
+                .map(|&index| StepRow::later(&resources[index]));
+            swept.steps.extend(later);
+        }
+        report.add(swept, client.quota_use());
+        let exit = Exit::of(&report, false);
+        Ended { report, exit }
+    }
+
+    /// Writes a plan down as the ledger knows its resources.
+    fn planned(&self, key: RunKey, sealed: &SealedPlan) {
+        let steps: Vec<Option<PlannedStep>> = {
+            let ledger = &self.network.state().ledger;
+            let steps = sealed.steps.iter().map(|step| {
+                let id = step.incarnation.as_deref().unwrap_or(&step.id);
+                ledger.find(&step.kind, id).map(|resource| PlannedStep {
+                    resource,
+                    expires: step.action == Action::Expire,
+                })
+            });
+            steps.collect()
+        };
+        let names = sealed
+            .steps
+            .iter()
+            .map(|step| format!("{} {}", step.kind, step.name));
+        let names: Vec<_> = names.collect();
+        self.network
+            .note(&format!("{}.{} plans {names:?}", key.actor, key.run));
+        if steps.iter().any(Option::is_none) {
+            self.network
+                .broke("a plan is about what there is", format!("{names:?}"));
+        }
+        let steps = steps.into_iter().flatten().collect();
+        self.network.run(key, |run| run.plan = Some(steps));
+    }
+
+    /// Exit code and report against the ledger.
+    fn judge_report(&self, key: RunKey, ended: &Ended) {
+        const INVARIANT: &str = "report and exit code agree with the ledger";
+        let swept = ended.report.swept.as_ref().expect("it swept");
+        let (plan, writes) = self.network.run(key, |run| (run.plan.clone(), run.writes));
+        let plan = plan.unwrap_or_default();
+        let mut wrong = Vec::new();
+        let ledger = self.network.state().ledger.clone();
+        for (step, row) in plan.iter().zip(&swept.steps) {
+            let resource = &ledger.resources[step.resource];
+            let ours = resource.deleted_by == Some(key);
+            let there = resource.is_there();
+            let agrees = match row.outcome {
+                Outcome::Deleted | Outcome::AlreadyGone => !there,
+                Outcome::Expired => !there || resource.expires.is_some(),
+                Outcome::Spared
+                | Outcome::Deferred
+                | Outcome::FailedForNow
+                | Outcome::FailedForGood => !ours,
+                Outcome::InDoubt => true,
+            };
+            if !agrees || *resource.name != row.name {
+                wrong.push(format!(
+                    "{} {} is {} ({}) and in truth gone at {:?}, by {:?}",
+                    row.kind, row.name, row.outcome, row.reason, resource.gone, resource.deleted_by
+                ));
+            }
+        }
+        let outcomes = || swept.steps.iter().map(|row| row.outcome);
+        let failed = outcomes().any(Outcome::is_failure)
+            || swept
+                .settled
+                .iter()
+                .any(|one| one.outcome == Outcome::InDoubt);
+        let expected = if !ended.report.brakes.is_empty() {
+            Exit::Braked
+        } else if failed {
+            Exit::Failed
+        } else if !ended.report.complete {
+            Exit::Incomplete
+        } else {
+            Exit::Ok
+        };
+        if ended.exit != expected {
+            wrong.push(format!("it exits {:?} and not {expected:?}", ended.exit));
+        }
+        for what in wrong {
+            self.network.broke(INVARIANT, what);
+        }
+        if !ended.report.brakes.is_empty() && writes > 0 {
+            let what = format!("{writes} requests after {:?}", ended.report.brakes);
+            self.network.broke("brakes hold", what);
+        }
+        let deleted = ledger
+            .resources
+            .iter()
+            .filter(|one| one.deleted_by == Some(key));
+        let deleted: Vec<_> = deleted
+            .filter(|one| !matches!(one.purpose, Purpose::OfWorker(_)))
+            .collect();
+        let limits = self.network.scenario.limits;
+        if deleted.len() > limits.max_deletions {
+            let what = format!("{} were deleted in one run", deleted.len());
+            self.network.broke("brakes hold", what);
+        }
+    }
+
+    /// Journals against the ledger.
+    fn judge_journals(&self, key: RunKey, before: &BTreeSet<String>, ended: bool) {
+        const INVARIANT: &str = "the journal agrees with the ledger";
+        let ledger: Ledger = self.network.state().ledger.clone();
+        let mut wrong = Vec::new();
+        let files = journals::files(&self.folder(key.actor));
+        for (file, text) in &files {
+            let ours = !before.contains(file);
+            for step in journals::steps(text) {
+                let Some(index) = step.find(&ledger) else {
+                    wrong.push(format!("{file}: there never was {step:?}"));
+                    continue;
+                };
+                let resource = &ledger.resources[index];
+                let agrees = match step.outcome.as_deref() {
+                    Some("deleted" | "already_gone") => !resource.is_there(),
+                    Some("spared" | "deferred" | "failed_for_now" | "failed_for_good") => {
+                        !ours || resource.deleted_by != Some(key)
+                    }
+                    // What is open is the business of a run that was cut off.
+                    None => !(ended && ours),
+                    _ => true,
+                };
+                if !agrees {
+                    wrong.push(format!("{file}: {step:?} is in truth {resource:?}"));
+                }
+            }
+        }
+        let texts: Vec<_> = files
+            .iter()
+            .filter(|(file, _)| !before.contains(*file))
+            .collect();
+        for resource in ledger
+            .resources
+            .iter()
+            .filter(|one| one.deleted_by == Some(key))
+        {
+            let mut steps = texts.iter().flat_map(|(_, text)| journals::steps(text));
+            let written = steps.any(|step| {
+                step.kind == resource.kind
+                    && *step.incarnation.as_ref().unwrap_or(&step.id) == resource.id
+                    && !matches!(
+                        step.outcome.as_deref(),
+                        Some("spared" | "deferred" | "failed_for_now" | "failed_for_good")
+                    )
+            });
+            // A Worker takes its domains with it.
+            if !written && !matches!(resource.purpose, Purpose::OfWorker(_)) {
+                wrong.push(format!("{resource:?} was deleted, and no journal says so"));
+            }
+        }
+        for what in wrong {
+            self.network.broke(INVARIANT, what);
+        }
+    }
+
+    /// A run's requests against the share of the quota that it was given.
+    fn judge_quota(&self, key: RunKey, limits: Limits) {
+        let quota = self.network.scenario.quota;
+        let limit = f64::from(quota.limit.unwrap_or(u32::MAX));
+        let ours = (limit * limits.allotment.share).floor();
+        let window = TimeDelta::seconds(quota.seconds.into());
+        let arrived: Vec<_> = {
+            let state = self.network.state();
+            let requests = state.ledger.requests.iter();
+            let ours = requests.filter(|one| one.run == key && one.provider == "cloudflare");
+            let mut arrived: Vec<_> = ours.filter_map(|one| one.arrived).collect();
+            arrived.sort_unstable();
+            arrived
+        };
+        for (index, last) in arrived.iter().enumerate() {
+            let first = arrived.partition_point(|one| *one <= *last - window);
+            let count = index + 1 - first;
+            if f64::from(u32::try_from(count).unwrap_or(u32::MAX)) > ours {
+                let what = format!("{count} requests in the window that ends at {last}");
+                self.network.broke("no quota window is exceeded", what);
+                return;
+            }
+        }
+    }
+
+    /// What exists by the stand-in's own account is what exists by the ledger.
+    async fn compare_worlds(&self) {
+        let (_, state) = self
+            .network
+            .ask(Method::GET, "/_sandbox/state", &Value::Null)
+            .await;
+        let resources = state["resources"].as_array().cloned().unwrap_or_default();
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let managed = |one: &Value| one["attributes"]["managed"] == true;
+        let truth: BTreeSet<(String, String)> = resources
+            .iter()
+            .filter(|one| KINDS.contains(&&*word(&one["kind"])) && !managed(one))
+            .map(|one| (word(&one["kind"]), word(&one["id"])))
+            .collect();
+        let known: BTreeSet<(String, String)> = {
+            let state = self.network.state();
+            let there = state.ledger.there();
+            there
+                .map(|(_, one)| (one.kind.to_owned(), one.id.clone()))
+                .collect()
+        };
+        let odd: Vec<_> = truth.symmetric_difference(&known).collect();
+        if !odd.is_empty() {
+            let what = format!("{odd:?}");
+            self.network
+                .broke("nothing comes or goes but by what the ledger has", what);
+        }
+    }
+
+    /// Once faults stop, repeated runs leave nothing ripe, and then do nothing.
+    async fn heal(&self) {
+        const INVARIANT: &str = "once faults stop, nothing ripe is left";
+        self.network.note("faults stop");
+        self.network.state().weather = Weather::calm();
+        tokio::time::sleep(Duration::from_hours(48)).await;
+        let mut limits = self.network.scenario.limits;
+        limits.brake.count = u64::MAX;
+        limits.brake.share = 1.0;
+        limits.deadline = Limits::default().deadline;
+        limits.reference_reads = Limits::default().reference_reads;
+        let resources = self.network.state().ledger.there().count();
+        let runs = resources / limits.max_deletions + 4;
+        for _ in 0..runs {
+            others::expire(self.network).await;
+            self.go(0, None, limits).await;
+            if self.network.is_broken() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_hours(25)).await;
+        }
+        others::expire(self.network).await;
+        let left: Vec<String> = {
+            let state = self.network.state();
+            let left = oracle::garbage(&self.network.scenario, &state.ledger, self.network.now());
+            let resources = &state.ledger.resources;
+            let left = left.into_iter().map(|index| &resources[index]);
+            left.map(|one| format!("{} {}", one.kind, one.name))
+                .collect()
+        };
+        if !left.is_empty() {
+            self.network.broke(INVARIANT, format!("{left:?}"));
+        }
+        for actor in 0..self.network.scenario.actors {
+            let Some(ended) = self.go(actor, None, limits).await else {
+                continue;
+            };
+            let key = RunKey {
+                actor,
+                run: self.last_run(actor),
+            };
+            let writes = self.network.run(key, |run| run.writes);
+            if writes > 0 || ended.exit != Exit::Ok {
+                let what = format!("a last run sends {writes} and exits {:?}", ended.exit);
+                self.network.broke(INVARIANT, what);
+            }
+            for (file, text) in journals::files(&self.folder(actor)) {
+                for step in journals::steps(&text) {
+                    if matches!(step.outcome.as_deref(), None | Some("in_doubt")) {
+                        let what = format!("{file}: {step:?}");
+                        self.network
+                            .broke("what was in doubt is settled in the end", what);
+                    }
+                }
+            }
+        }
+        self.compare_worlds().await;
+    }
+
+    fn last_run(&self, actor: usize) -> usize {
+        let state = self.network.state();
+        let runs = state.runs.iter().filter(|run| run.key.actor == actor);
+        runs.map(|run| run.key.run).max().unwrap_or_default()
+    }
+}
+
+fn endpoints() -> BTreeMap<Api, Endpoint> {
+    let paths = [
+        (Api::Cloudflare, "/client/v4"),
+        (Api::Neon, "/api/v2"),
+        (Api::GitHub, "/github"),
+    ];
+    let endpoint = |(api, path): (Api, &str)| {
+        let base = format!("{BASE}{path}").parse().expect("an address");
+        let graphql = format!("{BASE}/github/graphql")
+            .parse()
+            .expect("an address");
+        let endpoint = Endpoint {
+            base,
+            graphql: (api == Api::GitHub).then_some(graphql),
+            token: Token::new("sandbox").expect("a token"),
+            zone_token: None,
+        };
+        (api, endpoint)
+    };
+    paths.into_iter().map(endpoint).collect()
+}

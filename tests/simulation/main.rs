@@ -1,0 +1,127 @@
+//! A seeded swarm over the real code, in virtual time, against the stand-in in
+//! process. One seed draws everything; the same seed lives the same life.
+//!
+//! `PREVIEW_GC_SEEDS` is how many seeds are lived, `PREVIEW_GC_SEED` the only
+//! one, with its trace.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that fails should say where"
+)]
+
+mod journals;
+mod ledger;
+mod life;
+mod network;
+mod oracle;
+mod others;
+mod scenario;
+
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use life::{Life, live};
+
+/// How many seeds are lived when nobody says.
+const SEEDS: u64 = 300;
+
+/// How much of a trace is shown before the violation.
+const SHOWN: usize = 60;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{variable} must be a number, not {text:?}")))
+}
+
+/// Says something although tests are not heard while they pass.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn failure(seed: u64, life: &Life) -> Option<String> {
+    let violation = life.broken.as_ref()?;
+    let at = life
+        .trace
+        .iter()
+        .position(|line| line.contains("VIOLATION"));
+    let end = at.map_or(life.trace.len(), |at| at + 1);
+    let begin = end.saturating_sub(SHOWN);
+    Some(format!(
+        "seed {seed} breaks \"{}\":\n  {}\n{}\nthe whole trace: PREVIEW_GC_SEED={seed} cargo test --test simulation",
+        violation.invariant,
+        violation.what,
+        life.trace[begin..end].join("\n"),
+    ))
+}
+
+#[test]
+fn no_seed_breaks_an_invariant() {
+    if let Some(seed) = number("PREVIEW_GC_SEED") {
+        let life = live(seed);
+        say(&life.trace.join("\n"));
+        assert!(
+            life.broken.is_none(),
+            "{}",
+            failure(seed, &life).unwrap_or_default()
+        );
+        return;
+    }
+    let seeds = number("PREVIEW_GC_SEEDS").unwrap_or(SEEDS);
+    let (next, requests, deleted) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let failed = AtomicBool::new(false);
+    let found = Mutex::new(None);
+    let begin = Instant::now();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !failed.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        return;
+                    }
+                    let life = live(seed);
+                    requests.fetch_add(life.requests, Ordering::Relaxed);
+                    deleted.fetch_add(life.deleted, Ordering::Relaxed);
+                    if let Some(failure) = failure(seed, &life) {
+                        failed.store(true, Ordering::Relaxed);
+                        found.lock().unwrap().get_or_insert(failure);
+                    }
+                }
+            });
+        }
+    });
+    if let Some(failure) = found.into_inner().unwrap() {
+        panic!("{failure}");
+    }
+    let took = begin.elapsed().as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
+    let rate = seeds as f64 / took;
+    say(&format!(
+        "{seeds} seeds in {took:.1} s, {rate:.0} a second; {} requests, {} deletions",
+        requests.into_inner(),
+        deleted.into_inner()
+    ));
+}
+
+#[test]
+fn a_seed_lives_the_same_life_twice() {
+    for seed in 0..20 {
+        let (first, second) = (live(seed), live(seed));
+        let differs = first
+            .trace
+            .iter()
+            .zip(&second.trace)
+            .position(|(a, b)| a != b);
+        if let Some(at) = differs {
+            let (a, b) = (&first.trace[at], &second.trace[at]);
+            panic!("seed {seed} differs in line {at}:\n{a}\n{b}");
+        }
+        assert_eq!(first.trace.len(), second.trace.len(), "seed {seed}");
+    }
+}

@@ -1,0 +1,635 @@
+//! The way between preview-gc and the stand-in: it takes time, breaks, lies and
+//! crashes, and everything that passes is judged and written down.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+use fastrand::Rng;
+use http::{Method, StatusCode, header};
+use preview_gc::sandbox::message::Response;
+use preview_gc::sandbox::{Sandbox, faults};
+use preview_gc::wire::{Seam, TransportError};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tower::util::BoxCloneSyncService;
+
+use crate::journals;
+use crate::ledger::{Ledger, Moment, Purpose, Request, RunKey};
+use crate::oracle::{self, Deed};
+use crate::scenario::{Scenario, Weather};
+
+/// An invariant that does not hold, and how that shows.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    pub invariant: &'static str,
+    pub what: String,
+}
+
+/// Where on a request's way its run crashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrashPoint {
+    Leaving(usize),
+    Answered(usize),
+}
+
+/// One step of a plan, as the ledger knows it.
+#[derive(Debug, Clone)]
+pub struct PlannedStep {
+    pub resource: usize,
+    pub expires: bool,
+}
+
+/// A run that goes on, or is over.
+pub struct Run {
+    pub key: RunKey,
+    pub folder: PathBuf,
+    pub crash: Option<CrashPoint>,
+    pub crashed: Arc<Notify>,
+    /// When it had listed what exists.
+    pub listed: Option<Moment>,
+    pub plan: Option<Vec<PlannedStep>>,
+    /// How many requests it sent.
+    pub sent: usize,
+    /// Writing requests that reached a provider.
+    pub writes: usize,
+    /// Until when each provider asked it to wait.
+    pub paused_until: BTreeMap<&'static str, Moment>,
+}
+
+pub struct State {
+    pub random: Rng,
+    pub weather: Weather,
+    pub ledger: Ledger,
+    pub runs: Vec<Run>,
+    pub trace: Vec<String>,
+    pub broken: Option<Violation>,
+}
+
+/// What a seed decides about one request.
+struct Journey {
+    number: usize,
+    out: Duration,
+    back: Duration,
+    fault: Option<Fault>,
+    crash: Option<CrashPoint>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The request is lost.
+    ResetBefore,
+    /// The answer is lost.
+    ResetAfter,
+    /// A server in between refuses.
+    RefusedBefore(u16),
+    /// The request takes effect, and the answer says that it failed.
+    RefusedAfter(u16),
+    /// Too many requests, says the provider.
+    Throttled(u32),
+    /// The answer ends early.
+    Truncated,
+    /// The answer is not true.
+    Lie(&'static str),
+}
+
+pub struct Network {
+    pub sandbox: Arc<Sandbox>,
+    pub scenario: Scenario,
+    state: Mutex<State>,
+}
+
+pub const BASE: &str = "http://127.0.0.1";
+
+fn provider(path: &str) -> &'static str {
+    match path.split('/').nth(1) {
+        Some("client") => "cloudflare",
+        Some("api") => "neon",
+        _ => "github",
+    }
+}
+
+/// Whether a request changes something.
+fn writes(method: &Method, path: &str) -> bool {
+    *method != Method::GET && !path.ends_with("/graphql")
+}
+
+/// What a writing request is about: kinds with ids, or names for Workers. None
+/// when it is nothing that a sweep does.
+fn targets(method: &Method, path: &str, body: &[u8]) -> Option<Vec<(&'static str, String)>> {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    let text = |id: &str| {
+        percent_encoding::percent_decode_str(id)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let one = |kind, id: &str| Some(vec![(kind, text(id))]);
+    let delete = *method == Method::DELETE;
+    match parts.as_slice() {
+        ["client", "v4", "accounts", _, "workers", "scripts", name] if delete => {
+            one("worker", name)
+        }
+        ["client", "v4", "accounts", _, "workers", "domains", id] if delete => {
+            one("worker_domain", id)
+        }
+        [
+            "client",
+            "v4",
+            "accounts",
+            _,
+            "storage",
+            "kv",
+            "namespaces",
+            id,
+        ] if delete => one("kv_namespace", id),
+        ["client", "v4", "accounts", _, "d1", "database", id] if delete => one("d1", id),
+        ["client", "v4", "zones", _, "dns_records", "batch"] if *method == Method::POST => {
+            let body: Value = serde_json::from_slice(body).ok()?;
+            let only_deletes = body.as_object()?.keys().all(|key| key == "deletes");
+            let ids = body["deletes"].as_array().filter(|_| only_deletes)?;
+            let ids = ids.iter().map(|one| one["id"].as_str().map(str::to_owned));
+            ids.map(|id| Some(("dns_record", id?))).collect()
+        }
+        ["client", "v4", "zones", _, "dns_records", id] if delete => one("dns_record", id),
+        ["api", "v2", "projects", _, "branches", id] if delete || *method == Method::PATCH => {
+            one("neon_branch", id)
+        }
+        _ => None,
+    }
+}
+
+impl Network {
+    pub fn new(sandbox: Arc<Sandbox>, scenario: Scenario, random: Rng) -> Arc<Self> {
+        let state = State {
+            random,
+            weather: scenario.weather.clone(),
+            ledger: scenario.ledger.clone(),
+            runs: Vec::new(),
+            trace: Vec::new(),
+            broken: None,
+        };
+        Arc::new(Self {
+            sandbox,
+            scenario,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn now(&self) -> Moment {
+        self.sandbox.now()
+    }
+
+    /// Writes a line into the trace.
+    pub fn note(&self, line: &str) {
+        let at = (self.now() - self.scenario.world.now).num_milliseconds();
+        let mut state = self.state();
+        state.trace.push(format!("{at:>10} ms  {line}"));
+    }
+
+    /// Writes down that an invariant does not hold; the first one counts.
+    pub fn broke(&self, invariant: &'static str, what: String) {
+        self.note(&format!("VIOLATION of \"{invariant}\": {what}"));
+        self.state()
+            .broken
+            .get_or_insert(Violation { invariant, what });
+    }
+
+    pub fn is_broken(&self) -> bool {
+        self.state().broken.is_some()
+    }
+
+    /// A new run of an actor.
+    pub fn begin(&self, actor: usize, folder: &Path, crash: Option<CrashPoint>) -> RunKey {
+        let mut state = self.state();
+        let run = state
+            .runs
+            .iter()
+            .filter(|run| run.key.actor == actor)
+            .count();
+        let key = RunKey { actor, run };
+        state.runs.push(Run {
+            key,
+            folder: folder.to_owned(),
+            crash,
+            crashed: Arc::default(),
+            listed: None,
+            plan: None,
+            sent: 0,
+            writes: 0,
+            paused_until: BTreeMap::new(),
+        });
+        key
+    }
+
+    /// Looks at a run, or changes it.
+    pub fn run<T>(&self, key: RunKey, with: impl FnOnce(&mut Run) -> T) -> T {
+        let mut state = self.state();
+        let mut runs = state.runs.iter_mut();
+        with(runs.find(|run| run.key == key).expect("the run began"))
+    }
+
+    /// The seam of one run.
+    pub fn seam(self: &Arc<Self>, key: RunKey) -> Seam {
+        let network = Arc::clone(self);
+        BoxCloneSyncService::new(tower::service_fn(move |request| {
+            let network = Arc::clone(&network);
+            async move { network.carry(key, request).await }
+        }))
+    }
+
+    /// Asks the stand-in as somebody else.
+    pub async fn ask(&self, method: Method, target: &str, body: &Value) -> (StatusCode, Value) {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("{BASE}{target}"))
+            .header(header::AUTHORIZATION, "Bearer other")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Bytes::from(body))
+            .expect("a request");
+        let answer = self
+            .sandbox
+            .call(request)
+            .await
+            .expect("no fault breaks this");
+        let body = serde_json::from_slice(answer.body()).unwrap_or_default();
+        (answer.status(), body)
+    }
+
+    async fn carry(
+        &self,
+        key: RunKey,
+        request: http::Request<Bytes>,
+    ) -> Result<Response, TransportError> {
+        let path = request.uri().path().to_owned();
+        let line = {
+            let query = request
+                .uri()
+                .query()
+                .map_or(String::new(), |query| format!("?{query}"));
+            format!("{} {path}{query}", request.method())
+        };
+        let journey = self.depart(key, &request, &path);
+        let number = journey.number;
+        if journey.crash == Some(CrashPoint::Leaving(number)) {
+            self.crash(key, &line).await;
+        }
+        let sent = self.now();
+        tokio::time::sleep(journey.out).await;
+        let reset = || {
+            Err(TransportError::Broken(
+                "the connection was reset".to_owned(),
+            ))
+        };
+        match journey.fault {
+            Some(Fault::ResetBefore) => {
+                self.told(key, number, &line, "is lost");
+                return reset();
+            }
+            Some(Fault::RefusedBefore(status)) => {
+                tokio::time::sleep(journey.back).await;
+                self.told(key, number, &line, &format!("-> {status} on the way"));
+                return Ok(refusal(status, None));
+            }
+            Some(Fault::Throttled(seconds)) => {
+                tokio::time::sleep(journey.back).await;
+                self.told(key, number, &line, &format!("-> 429, wait {seconds} s"));
+                self.pause(key, provider(&path), seconds);
+                let status = if provider(&path) == "github" {
+                    403
+                } else {
+                    429
+                };
+                return Ok(refusal(status, Some(seconds)));
+            }
+            _ => {}
+        }
+        let answer = self
+            .arrive(key, number, sent, request, &path, &journey)
+            .await;
+        let status = answer.status();
+        let how = journey
+            .fault
+            .map_or(String::new(), |fault| format!(" ({fault:?})"));
+        self.told(key, number, &line, &format!("-> {}{how}", status.as_u16()));
+        if journey.crash == Some(CrashPoint::Answered(number)) {
+            self.crash(key, &line).await;
+        }
+        tokio::time::sleep(journey.back).await;
+        match journey.fault {
+            Some(Fault::ResetAfter | Fault::Truncated) => reset(),
+            Some(Fault::RefusedAfter(status)) => Ok(refusal(status, None)),
+            _ if answer.headers().contains_key(faults::TRUNCATED) => reset(),
+            _ => {
+                if let Some(seconds) = retry_after(&answer) {
+                    self.pause(key, provider(&path), seconds);
+                }
+                Ok(answer)
+            }
+        }
+    }
+
+    fn told(&self, key: RunKey, number: usize, line: &str, how: &str) {
+        self.note(&format!("{}.{} #{number} {line} {how}", key.actor, key.run));
+    }
+
+    /// The run is over: nothing of it goes on.
+    async fn crash(&self, key: RunKey, line: &str) {
+        self.note(&format!("{}.{} crashes at {line}", key.actor, key.run));
+        self.run(key, |run| run.crashed.notify_one());
+        std::future::pending::<()>().await;
+    }
+
+    fn pause(&self, key: RunKey, provider: &'static str, seconds: u32) {
+        let until = self.now() + TimeDelta::seconds(seconds.into());
+        self.run(key, |run| {
+            let held = run.paused_until.entry(provider).or_insert(until);
+            *held = until.max(*held);
+        });
+    }
+
+    /// Draws how a request fares, and writes it down.
+    fn depart(&self, key: RunKey, request: &http::Request<Bytes>, path: &str) -> Journey {
+        let now = self.now();
+        let provider = provider(path);
+        let (number, paused, crash) = self.run(key, |run| {
+            run.sent += 1;
+            let paused = run.paused_until.get(provider).filter(|until| **until > now);
+            (run.sent, paused.copied(), run.crash)
+        });
+        if let Some(until) = paused {
+            let what = format!("{path} is sent at {now}, before {until}");
+            self.broke("who was asked to wait waits", what);
+        }
+        let mut state = self.state();
+        state.ledger.requests.push(Request {
+            run: key,
+            provider,
+            arrived: None,
+        });
+        let weather = state.weather.clone();
+        let random = &mut state.random;
+        let (least, most) = weather.latency;
+        let mut way = || Duration::from_millis(random.u64(least..=most));
+        let (mut out, mut back) = (way(), way());
+        if random.u32(..1_000) < weather.stalls {
+            let stall = Duration::from_secs(random.u64(20..40));
+            if random.bool() {
+                out += stall;
+            } else {
+                back += stall;
+            }
+        }
+        let fault = (random.u32(..1_000) < weather.faults).then(|| draw_fault(random, provider));
+        Journey {
+            number,
+            out,
+            back,
+            fault: fault
+                .filter(|fault| !matches!(fault, Fault::Lie(_)) || request.method() == Method::GET),
+            crash,
+        }
+    }
+
+    /// A request reaches its provider.
+    async fn arrive(
+        &self,
+        key: RunKey,
+        number: usize,
+        sent: Moment,
+        mut request: http::Request<Bytes>,
+        path: &str,
+        journey: &Journey,
+    ) -> Response {
+        let now = self.now();
+        let method = request.method().clone();
+        {
+            let mut state = self.state();
+            let mut requests = state
+                .ledger
+                .requests
+                .iter_mut()
+                .filter(|one| one.run == key);
+            if let Some(one) = requests.nth(number - 1) {
+                one.arrived = Some(now);
+            }
+        }
+        let about = writes(&method, path).then(|| self.judge(key, sent, &request, path));
+        if let Some(Fault::Lie(lie)) = journey.fault {
+            let fault = json!([{"on": {"path": "."}, "times": 1, "fault": lie}]);
+            self.ask(Method::POST, "/_sandbox/faults", &fault).await;
+        }
+        let page = self.state().weather.page;
+        if let Some(page) = page {
+            smaller_pages(&mut request, path, page);
+        }
+        let answer = self
+            .sandbox
+            .call(request)
+            .await
+            .expect("no fault breaks this");
+        if let Some(about) = about
+            && answer.status().is_success()
+            && answer.status() != StatusCode::NO_CONTENT
+        {
+            for (resource, expires, used) in about {
+                if let Some(why) = used {
+                    self.broke("nothing that is in use is deleted", why);
+                }
+                let mut state = self.state();
+                if expires {
+                    let until = now + TimeDelta::hours(24);
+                    state.ledger.resources[resource].expires = Some(until);
+                } else {
+                    state.ledger.remove(resource, now, Some(key));
+                }
+            }
+        }
+        answer
+    }
+
+    /// Judges a writing request; gives the resources that it is about, whether
+    /// they only expire, and who uses them.
+    fn judge(
+        &self,
+        key: RunKey,
+        sent: Moment,
+        request: &http::Request<Bytes>,
+        path: &str,
+    ) -> Vec<(usize, bool, Option<String>)> {
+        let now = self.now();
+        let expires = request.method() == Method::PATCH;
+        let (plan, listed, folder) = self.run(key, |run| {
+            run.writes += 1;
+            (run.plan.clone(), run.listed, run.folder.clone())
+        });
+        let outside = |what: String| self.broke("nothing outside of the plan is done", what);
+        let line = format!("{} {path}", request.method());
+        let (Some(plan), Some(listed)) = (plan, listed) else {
+            outside(format!("{line} was sent before there was a plan"));
+            return Vec::new();
+        };
+        let Some(targets) = targets(request.method(), path, request.body()) else {
+            outside(format!("{line} is nothing that a sweep does"));
+            return Vec::new();
+        };
+        let rests_on = sent - reread_after(&self.scenario);
+        let mut about = Vec::new();
+        for (kind, id) in targets {
+            let mut found = None;
+            let mut wrong = Vec::new();
+            {
+                let state = self.state();
+                let ledger = &state.ledger;
+                let resource = match kind {
+                    "worker" => ledger.worker(&id),
+                    _ => ledger.find(kind, &id),
+                };
+                let is_planned = |step: &PlannedStep| {
+                    let planned = &ledger.resources[step.resource];
+                    let same = planned.kind == kind
+                        && (planned.id == id || (kind == "worker" && planned.name == id));
+                    same && step.expires == expires
+                };
+                let planned = plan.iter().find(|step| is_planned(step));
+                match (planned, resource) {
+                    (None, _) => wrong.push((
+                        "nothing outside of the plan is done",
+                        format!("{line} is about {kind} {id}, which was not planned"),
+                    )),
+                    // It is gone already.
+                    (Some(_), None) => {}
+                    (Some(_), Some(index)) if !ledger.resources[index].is_there() => {}
+                    (Some(step), Some(index)) => {
+                        let resource = &ledger.resources[index];
+                        let deed = Deed {
+                            resource: index,
+                            expires,
+                            listed,
+                            rests_on,
+                            arrives: now,
+                        };
+                        let name = format!("{kind} {}", resource.name);
+                        // A Worker that was made anew since nobody could look.
+                        let unseen = resource.born >= rests_on;
+                        if step.resource != index && !unseen {
+                            wrong.push((
+                                "nothing that was made anew is deleted",
+                                format!("{name} was made anew at {}", resource.born),
+                            ));
+                        }
+                        if !unseen && let Some(why) = oracle::wanted(&self.scenario, ledger, &deed)
+                        {
+                            wrong.push((
+                                "nothing live, protected or unclaimed is deleted",
+                                format!("{name}: {why}"),
+                            ));
+                        }
+                        let used = ledger.user_since(index, rests_on).filter(|_| !expires);
+                        let used =
+                            used.filter(|user| !matches!(user.purpose, Purpose::OfWorker(_)));
+                        let used = used
+                            .map(|user| format!("{name} is used by {} {}", user.kind, user.name));
+                        found = Some((index, expires, used));
+                    }
+                }
+                if let Some(step) = planned {
+                    let planned = &ledger.resources[step.resource];
+                    if !journals::has_intent(&folder, planned) {
+                        wrong.push((
+                            "what is done is written down first",
+                            format!("{line} arrived, and no journal has its intent"),
+                        ));
+                    }
+                }
+            }
+            for (invariant, what) in wrong {
+                self.broke(invariant, what);
+            }
+            about.extend(found);
+        }
+        about
+    }
+}
+
+pub fn reread_after(scenario: &Scenario) -> TimeDelta {
+    TimeDelta::from_std(scenario.limits.reread_after).expect("seconds")
+}
+
+fn draw_fault(random: &mut Rng, provider: &str) -> Fault {
+    let status = |random: &mut Rng, among: &[u16]| among[random.usize(..among.len())];
+    match random.u8(..7) {
+        0 => Fault::ResetBefore,
+        1 => Fault::ResetAfter,
+        2 => Fault::RefusedBefore(status(random, &[500, 502, 503, 504])),
+        // Neon promises that what is answered with 503 had no effect.
+        3 if provider == "neon" => Fault::RefusedAfter(status(random, &[500, 502, 504])),
+        3 => Fault::RefusedAfter(status(random, &[500, 502, 503, 504])),
+        4 => Fault::Throttled(random.u32(1..20)),
+        5 => Fault::Truncated,
+        _ => Fault::Lie(["empty_page", "repeat_page", "wrong_total"][random.usize(..3)]),
+    }
+}
+
+fn refusal(status: u16, wait: Option<u32>) -> Response {
+    let mut response = Response::new(Bytes::from_static(b"{\"message\": \"not now\"}"));
+    *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+    if let Some(seconds) = wait {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// How long the stand-in itself wants a client to wait.
+fn retry_after(answer: &Response) -> Option<u32> {
+    let refused = answer.status() == StatusCode::TOO_MANY_REQUESTS;
+    let wait = answer
+        .headers()
+        .get(header::RETRY_AFTER)
+        .filter(|_| refused)?;
+    wait.to_str().ok()?.parse().ok()
+}
+
+/// Asks for smaller pages, as a provider may give them: then listings are read
+/// in many requests, and shift in between.
+fn smaller_pages(request: &mut http::Request<Bytes>, path: &str, page: u64) {
+    let numbered = ["/storage/kv/namespaces", "/dns_records", "/workers/workers"];
+    let (key, page) = if numbered.iter().any(|end| path.ends_with(end)) {
+        ("per_page", page)
+    } else if path.ends_with("/d1/database") {
+        ("per_page", 10)
+    } else if path.starts_with("/api/v2/") && path.ends_with("/branches") {
+        ("limit", page)
+    } else {
+        return;
+    };
+    let Some(query) = request
+        .uri()
+        .query()
+        .filter(|_| request.method() == Method::GET)
+    else {
+        return;
+    };
+    let mut changed = format!("{BASE}{path}?");
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let page = page.to_string();
+        let value = if name == key { &page } else { &*value };
+        let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        let _ = write!(changed, "{name}={value}&");
+    }
+    *request.uri_mut() = changed.trim_end_matches('&').parse().expect("an address");
+}

@@ -1,0 +1,381 @@
+//! What others do meanwhile: people with pull requests, deployments, hands that
+//! delete, and whoever else spends the same quota.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{SecondsFormat, SubsecRound as _};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
+use crate::network::Network;
+use crate::scenario::{ZONE, has_times, new_id};
+
+/// Changes the world now and then until everybody else is done.
+pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
+    let Some(every) = network.scenario.change_every else {
+        return;
+    };
+    let most = u64::try_from(every.as_millis()).unwrap_or(1) * 2;
+    for _ in 0..network.scenario.changes {
+        let wait = network.state().random.u64(1..=most);
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        if done.load(Ordering::Relaxed) {
+            return;
+        }
+        change(network).await;
+    }
+}
+
+async fn change(network: &Arc<Network>) {
+    let sort = network.state().random.u8(..16);
+    match sort {
+        0..4 => pull_request(network).await,
+        4..7 => redeploy(network).await,
+        7..9 => delete(network).await,
+        9..11 => make_anew(network).await,
+        11..13 => make(network).await,
+        13 => edit_record(network).await,
+        14 => branch_off(network).await,
+        _ => spend(network).await,
+    }
+}
+
+/// One of the resources that pass, if there is any.
+fn pick(
+    network: &Network,
+    passes: impl Fn(&Ledger, &Resource) -> bool,
+) -> Option<(usize, Resource)> {
+    let mut state = network.state();
+    let ledger = &state.ledger;
+    let there = ledger.there().filter(|(_, one)| passes(ledger, one));
+    let found: Vec<usize> = there.map(|(index, _)| index).collect();
+    if found.is_empty() {
+        return None;
+    }
+    let index = found[state.random.usize(..found.len())];
+    Some((index, state.ledger.resources[index].clone()))
+}
+
+async fn pull_request(network: &Network) {
+    let (number, open) = {
+        let mut state = network.state();
+        let known = state.ledger.pull_requests.len();
+        let at = state.random.usize(..=known);
+        match state.ledger.pull_requests.iter().nth(at) {
+            Some((number, history)) => (*number, *history.last() != PullRequest::Open),
+            None => (u32::try_from(known).unwrap_or_default() + 20, true),
+        }
+    };
+    let merged = !open && network.state().random.bool();
+    let change = json!({"state": if open { "open" } else { "closed" }, "merged": merged});
+    let door = format!("/_sandbox/pull_requests/{number}");
+    let (status, _) = network.ask(Method::POST, &door, &change).await;
+    assert_eq!(status, StatusCode::OK, "the door changes a pull request");
+    let now = network.now();
+    let state = if open {
+        PullRequest::Open
+    } else {
+        PullRequest::Closed {
+            at: in_seconds(now),
+            merged,
+        }
+    };
+    network.note(&format!("others: pull request #{number} is {state:?}"));
+    let mut all = network.state();
+    match all.ledger.pull_requests.get_mut(&number) {
+        Some(history) => history.set(now, state),
+        None => {
+            let history = History::new(now, state);
+            all.ledger.pull_requests.insert(number, history);
+        }
+    }
+}
+
+/// A request of others to Cloudflare; what it is answered, if it is accepted.
+async fn cloudflare(network: &Network, method: Method, path: &str, body: &Value) -> Option<Value> {
+    let now = network.now();
+    network.state().ledger.others.push(now);
+    let target = format!("/client/v4{path}");
+    let (status, body) = network.ask(method, &target, body).await;
+    status.is_success().then_some(body)
+}
+
+fn account(network: &Network) -> String {
+    variable(network, "CLOUDFLARE_ACCOUNT_ID")
+}
+
+/// One of the variables that point a client at the stand-in.
+pub fn variable(network: &Network, name: &str) -> String {
+    let all = network.sandbox.environment("http://127.0.0.1");
+    let found = all.into_iter().find(|(key, _)| *key == name);
+    found.map(|(_, value)| value).unwrap_or_default()
+}
+
+/// Some of the storage that there is, as a Worker binds it.
+fn some_bindings(network: &Network) -> Vec<Binding> {
+    let mut bindings = Vec::new();
+    for _ in 0..2 {
+        let storage = pick(network, |_, one| ["kv_namespace", "d1"].contains(&one.kind));
+        bindings.extend(storage.map(|(_, one)| one.bound_as()));
+    }
+    bindings.dedup();
+    bindings
+}
+
+fn uploaded(bindings: &[Binding]) -> Value {
+    let drawn = bindings.iter().enumerate().map(|(index, (kind, key))| {
+        let field = match *kind {
+            "kv_namespace" => "namespace_id",
+            "d1" => "id",
+            _ => "service",
+        };
+        let sort = if *kind == "worker" { "service" } else { kind };
+        json!({"type": sort, "name": format!("B{index}"), field: key})
+    });
+    json!({"main_module": "worker.js", "bindings": drawn.collect::<Vec<_>>()})
+}
+
+/// Deploys a Worker as wrangler does; gives its tag.
+async fn upload(network: &Network, name: &str, bindings: &[Binding]) -> Option<String> {
+    let path = format!("/accounts/{}/workers/scripts/{name}", account(network));
+    let answer = cloudflare(network, Method::PUT, &path, &uploaded(bindings)).await?;
+    answer["result"]["tag"].as_str().map(str::to_owned)
+}
+
+async fn redeploy(network: &Network) {
+    let Some((index, worker)) = pick(network, |_, one| one.kind == "worker") else {
+        return;
+    };
+    let bindings = if network.state().random.bool() {
+        some_bindings(network)
+    } else {
+        worker.binds.last().clone()
+    };
+    // What it binds may be gone: then the provider refuses.
+    if upload(network, &worker.name, &bindings).await.is_none() {
+        return;
+    }
+    network.note(&format!(
+        "others: redeploy {} with {bindings:?}",
+        worker.name
+    ));
+    let now = network.now().trunc_subsecs(6);
+    let resource = &mut network.state().ledger.resources[index];
+    resource.changed.set(now, Some(now));
+    resource.binds.set(now, bindings);
+}
+
+/// Deletes something as its owner would; whether that was accepted.
+pub async fn delete_one(network: &Network, index: usize, resource: &Resource) -> bool {
+    let account = account(network);
+    let id = &resource.id;
+    let accepted = if resource.kind == "neon_branch" {
+        let project = variable(network, "NEON_PROJECT_ID");
+        let target = format!("/api/v2/projects/{project}/branches/{id}");
+        network.ask(Method::DELETE, &target, &Value::Null).await.0 == StatusCode::OK
+    } else {
+        let path = match resource.kind {
+            "worker" => format!("/accounts/{account}/workers/scripts/{}", resource.name),
+            "worker_domain" => format!("/accounts/{account}/workers/domains/{id}"),
+            "kv_namespace" => format!("/accounts/{account}/storage/kv/namespaces/{id}"),
+            "d1" => format!("/accounts/{account}/d1/database/{id}"),
+            _ => {
+                let zone = variable(network, "CLOUDFLARE_ZONE_ID");
+                format!("/zones/{zone}/dns_records/{id}")
+            }
+        };
+        cloudflare(network, Method::DELETE, &path, &Value::Null)
+            .await
+            .is_some()
+    };
+    if accepted {
+        network.note(&format!(
+            "others: delete {} {}",
+            resource.kind, resource.name
+        ));
+        let now = network.now();
+        network.state().ledger.remove(index, now, None);
+    }
+    accepted
+}
+
+async fn delete(network: &Network) {
+    if let Some((index, resource)) = pick(network, |_, one| one.name != "main") {
+        delete_one(network, index, &resource).await;
+    }
+}
+
+/// Deletes something and makes it again under the same name.
+async fn make_anew(network: &Network) {
+    let again = |_: &Ledger, one: &Resource| one.kind != "worker_domain" && one.name != "main";
+    let Some((index, resource)) = pick(network, again) else {
+        return;
+    };
+    if delete_one(network, index, &resource).await {
+        add(
+            network,
+            resource.kind,
+            &resource.name,
+            resource.purpose,
+            resource.parent,
+        )
+        .await;
+    }
+}
+
+/// Makes something that a pull request's environment lacks.
+async fn make(network: &Network) {
+    let (number, kind) = {
+        let mut state = network.state();
+        let known: Vec<u32> = state.ledger.pull_requests.keys().copied().collect();
+        if known.is_empty() {
+            return;
+        }
+        let number = known[state.random.usize(..known.len())];
+        (
+            number,
+            ["worker", "kv_namespace", "dns_record"][state.random.usize(..3)],
+        )
+    };
+    let name = match kind {
+        "worker" => format!("app-pr-{number}"),
+        "kv_namespace" => format!("app-pr-{number}-cache"),
+        _ => format!("{number}.{ZONE}"),
+    };
+    let (taken, protected) = {
+        let state = network.state();
+        let mut same = state
+            .ledger
+            .resources
+            .iter()
+            .filter(|one| one.kind == kind && one.name == name);
+        let protected = same
+            .clone()
+            .any(|one| matches!(one.purpose, Purpose::Protected(_)));
+        (same.any(Resource::is_there), protected)
+    };
+    if !taken {
+        let purpose = if protected {
+            Purpose::Protected(number)
+        } else {
+            Purpose::PullRequest(number)
+        };
+        add(network, kind, &name, purpose, None).await;
+    }
+}
+
+/// Adds a resource that is made now.
+async fn add(
+    network: &Network,
+    kind: &'static str,
+    name: &str,
+    purpose: Purpose,
+    parent: Option<usize>,
+) {
+    let now = network.now();
+    let made = in_seconds(now);
+    let mut resource = Resource {
+        kind,
+        name: name.to_owned(),
+        id: new_id(&mut network.state().random, kind),
+        purpose,
+        born: now,
+        gone: None,
+        deleted_by: None,
+        changed: History::new(now, has_times(kind).then_some(made)),
+        binds: History::new(now, Vec::new()),
+        parent,
+        expires: None,
+    };
+    if kind == "worker" {
+        let Some(tag) = upload(network, name, &[]).await else {
+            return;
+        };
+        let made = now.trunc_subsecs(6);
+        resource.changed = History::new(now, Some(made));
+        resource.id = tag;
+    } else {
+        let attributes = match (kind, parent) {
+            ("dns_record", _) => {
+                json!({"type": "CNAME", "content": "web.example.com", "zone": ZONE})
+            }
+            (_, Some(parent)) => json!({"parent": network.state().ledger.resources[parent].name}),
+            _ => json!({}),
+        };
+        let time = made.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let body = json!({"kind": kind, "name": name, "id": resource.id, "created_at": time,
+            "updated_at": time, "attributes": attributes});
+        let (status, answer) = network
+            .ask(Method::POST, "/_sandbox/resources", &body)
+            .await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    network.note(&format!("others: make {kind} {name} ({})", resource.id));
+    network.state().ledger.resources.push(resource);
+}
+
+async fn edit_record(network: &Network) {
+    let Some((index, record)) = pick(network, |_, one| one.kind == "dns_record") else {
+        return;
+    };
+    let zone = variable(network, "CLOUDFLARE_ZONE_ID");
+    let path = format!("/zones/{zone}/dns_records/{}", record.id);
+    let change = json!({"comment": "looked at"});
+    if cloudflare(network, Method::PATCH, &path, &change)
+        .await
+        .is_some()
+    {
+        network.note(&format!("others: edit {}", record.name));
+        let now = network.now().trunc_subsecs(6);
+        network.state().ledger.resources[index]
+            .changed
+            .set(now, Some(now));
+    }
+}
+
+/// Gives a Neon branch a child that no rule is about.
+async fn branch_off(network: &Network) {
+    let Some((index, parent)) = pick(network, |_, one| one.kind == "neon_branch") else {
+        return;
+    };
+    let name = format!("try-{}", network.now().timestamp_millis());
+    network.note(&format!("others: branch {name} off {}", parent.name));
+    add(
+        network,
+        "neon_branch",
+        &name,
+        Purpose::Unclaimed,
+        Some(index),
+    )
+    .await;
+}
+
+/// Spends Cloudflare's quota, as deployments do.
+async fn spend(network: &Network) {
+    let count = network.state().random.usize(1..40);
+    network.note(&format!("others: {count} requests to Cloudflare"));
+    let path = format!("/accounts/{}", account(network));
+    for _ in 0..count {
+        cloudflare(network, Method::GET, &path, &Value::Null).await;
+    }
+}
+
+/// Neon removes what has expired, children first.
+pub async fn expire(network: &Network) {
+    loop {
+        let now = network.now();
+        let is_over = |at: Moment| at <= now;
+        let over = pick(network, |ledger, one| {
+            let mut children = ledger.there().filter_map(|(_, child)| child.parent);
+            one.expires.is_some_and(is_over)
+                && !children.any(|parent| ledger.resources[parent].id == one.id)
+        });
+        let Some((index, branch)) = over else { return };
+        if !delete_one(network, index, &branch).await {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
