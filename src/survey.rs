@@ -190,7 +190,8 @@ impl<'p> Survey<'p> {
     /// A plan that takes at most so many steps, nothing of which is used by
     /// garbage that has to wait.
     pub async fn plan(&self, findings: &mut Findings<'p>, most: usize) -> Plan {
-        let mut plan = gc::plan(&findings.inventory, &findings.marking, most);
+        let mut drawn = gc::plan(&findings.inventory, &findings.marking, most);
+        let mut plan = drawn.clone();
         let waiting_users = |plan: &Plan, inventory: &Inventory| {
             let uses = |index: &usize| !inventory.resources[*index].kind.0.uses.is_empty();
             plan.deferred.iter().any(uses)
@@ -211,7 +212,16 @@ impl<'p> Survey<'p> {
             if !plan.steps.iter().any(kept) {
                 break;
             }
-            plan.defer(kept);
+            // With what was just learned users come before what they use, so that
+            // others take the place of what has to wait. Without anything new the
+            // same would only be drawn again.
+            let again = gc::plan(&findings.inventory, &findings.marking, most);
+            if again == drawn {
+                plan.defer(kept);
+            } else {
+                plan.clone_from(&again);
+                drawn = again;
+            }
         }
         plan
     }

@@ -1188,6 +1188,20 @@ fn rule_7_nothing_rests_on_a_listing_that_is_too_old() {
 }
 
 #[test]
+fn rule_6_what_has_to_wait_makes_room_for_what_it_waits_for() {
+    let mut capped = bound_elsewhere();
+    capped[0]["updated_at"] = json!("2026-04-05T00:00:00Z");
+    let stage = Stage::new(&world(&capped), POLICY);
+    for left in [["app-pr-1-cache"].as_slice(), &[]] {
+        let (swept, code) = stage.run(&["sweep", "--yes", "--max-deletions", "1"]);
+        assert_eq!(code, 0, "{swept}");
+        let there = ["app-pr-9", "app-pr-1-cache"].into_iter();
+        let there: Vec<_> = there.filter(|name| stage.has(name)).collect();
+        assert_eq!(there, left, "{swept}");
+    }
+}
+
+#[test]
 fn rule_2_and_4_what_hangs_on_a_worker_and_is_wanted_keeps_it() {
     let mut shop = worker("app-pr-1", json!([]));
     shop["attributes"]["custom_domains"] = json!(["www.acme.example"]);
