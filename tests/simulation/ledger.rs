@@ -67,6 +67,9 @@ pub struct Resource {
     pub gone: Option<Moment>,
     /// By which run, where a run did it.
     pub deleted_by: Option<RunKey>,
+    /// Whether it is a Worker that was made anew, under the name of one that a
+    /// run deletes, after that run could last look.
+    pub unseen: bool,
     /// The latest of its creation and its change, as its provider tells; none
     /// where the kind has no times.
     pub changed: History<Option<Moment>>,

@@ -97,6 +97,17 @@ enum Fault {
     Lie(&'static str),
 }
 
+/// A resource that a writing request is about.
+struct About {
+    resource: usize,
+    /// Whether it only gets an expiry.
+    expires: bool,
+    /// Whether it was made after the run could last look.
+    unseen: bool,
+    /// Who uses it, if anybody does.
+    used: Option<String>,
+}
+
 pub struct Network {
     pub sandbox: Arc<Sandbox>,
     pub scenario: Scenario,
@@ -444,11 +455,18 @@ impl Network {
             && answer.status().is_success()
             && answer.status() != StatusCode::NO_CONTENT
         {
-            for (resource, expires, used) in about {
+            for About {
+                resource,
+                expires,
+                unseen,
+                used,
+            } in about
+            {
                 if let Some(why) = used {
                     self.broke("nothing that is in use is deleted", why);
                 }
                 let mut state = self.state();
+                state.ledger.resources[resource].unseen = unseen;
                 if expires {
                     let until = now + TimeDelta::hours(24);
                     state.ledger.resources[resource].expires = Some(until);
@@ -460,15 +478,14 @@ impl Network {
         answer
     }
 
-    /// Judges a writing request; gives the resources that it is about, whether
-    /// they only expire, and who uses them.
+    /// Judges a writing request; gives the resources that it is about.
     fn judge(
         &self,
         key: RunKey,
         sent: Moment,
         request: &http::Request<Bytes>,
         path: &str,
-    ) -> Vec<(usize, bool, Option<String>)> {
+    ) -> Vec<About> {
         let now = self.now();
         let expires = request.method() == Method::PATCH;
         let (plan, listed, folder) = self.run(key, |run| {
@@ -523,7 +540,8 @@ impl Network {
                         };
                         let name = format!("{kind} {}", resource.name);
                         // A Worker that was made anew since nobody could look.
-                        let unseen = resource.born >= rests_on;
+                        let unseen =
+                            kind == "worker" && step.resource != index && resource.born >= rests_on;
                         if step.resource != index && !unseen {
                             wrong.push((
                                 "nothing that was made anew is deleted",
@@ -542,7 +560,12 @@ impl Network {
                             used.filter(|user| !matches!(user.purpose, Purpose::OfWorker(_)));
                         let used = used
                             .map(|user| format!("{name} is used by {} {}", user.kind, user.name));
-                        found = Some((index, expires, used));
+                        found = Some(About {
+                            resource: index,
+                            expires,
+                            unseen,
+                            used,
+                        });
                     }
                 }
                 if let Some(step) = planned {

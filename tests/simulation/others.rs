@@ -285,6 +285,7 @@ async fn add(
         born: now,
         gone: None,
         deleted_by: None,
+        unseen: false,
         changed: History::new(now, has_times(kind).then_some(made)),
         binds: History::new(now, Vec::new()),
         parent,

@@ -194,6 +194,7 @@ impl Draw<'_> {
             born: made,
             gone: None,
             deleted_by: None,
+            unseen: false,
             changed: History::new(made, times),
             binds: History::new(made, with.binds),
             parent: with.parent,
