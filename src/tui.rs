@@ -6,7 +6,7 @@ mod table;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tui_input::Input;
@@ -75,7 +75,7 @@ pub struct Fate {
 /// The interactive audit.
 #[derive(Debug)]
 pub struct App {
-    report: Report,
+    report: Arc<Report>,
     items: Vec<Item>,
     /// By key.
     fates: BTreeMap<String, Fate>,
@@ -167,7 +167,7 @@ impl App {
     pub fn new(report: Report, colour: bool) -> Self {
         let mut app = Self {
             items: table::items(&report),
-            report,
+            report: Arc::new(report),
             fates: BTreeMap::new(),
             marked: BTreeSet::new(),
             tab: Tab::All,
@@ -197,7 +197,7 @@ impl App {
         });
         items.extend(gone.map(|item| Item { gone: true, ..item }));
         self.items = items;
-        self.report = report;
+        self.report = Arc::new(report);
         let can = self.items.iter().filter(|item| item.can_be_marked());
         let can: BTreeSet<String> = can.map(|item| item.row.key.clone()).collect();
         self.marked.retain(|key| can.contains(key));
@@ -206,7 +206,7 @@ impl App {
     }
 
     /// What is shown.
-    pub fn report(&self) -> &Report {
+    pub fn report(&self) -> &Arc<Report> {
         &self.report
     }
 

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::{Exit, Failure, interrupted, print, restore};
 use crate::collector::{Collector, Ground, only};
 use crate::evidence::{Observer, Step};
 use crate::gc::sealed::SealedPlan;
+use crate::report::Report;
 use crate::report::outcomes::{self, Swept};
 use crate::report::table::Look;
 use crate::survey::{Findings, Survey};
@@ -200,7 +202,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
     if session.connection.variables.are_the_sandboxes() && arguments.common.journal.is_none() {
         let _ = std::fs::remove_dir_all(&folder);
     }
-    let mut report = desk.app.report().clone();
+    let mut report = Report::clone(desk.app.report());
     if !desk.done.steps.is_empty() {
         report.add(desk.done, session.client.quota_use());
         if let Some(swept) = &report.swept {
@@ -358,9 +360,10 @@ impl Desk<'_> {
         let until = Instant::now() + self.session.limits.deadline;
         look.survey.client = look.collector.client.until(until);
         let folder = self.folder.clone();
-        let work = look
-            .collector
-            .sweep(look.survey, look.findings, &sealed, &folder, &stop);
+        let report = Arc::clone(self.app.report());
+        let work =
+            look.collector
+                .sweep(look.survey, look.findings, &report, &sealed, &folder, &stop);
         let swept = match self.alongside("deleting", work, Some(&stop)).await? {
             Ended::Done(swept) => swept,
             // The journal has what was begun; the next run settles it.

@@ -261,6 +261,7 @@ impl World<'_> {
             only: None,
             shown: None,
             repository_ids: BTreeMap::new(),
+            now: clock.start(),
             whole_world: false,
             observer: &Nobody,
         };
