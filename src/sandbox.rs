@@ -262,10 +262,13 @@ impl Sandbox {
             }
         };
         state.quotas.headers(provider, now, &mut response);
-        if let Some(What::Named(named)) = fault {
-            faults::spoil(*named, &mut response);
+        if let Some(fault) = fault {
+            faults::spoil(fault, &mut response);
         }
-        Ok(response)
+        match fault {
+            Some(What::Named(Named::ResetAfter)) => Err(Reset),
+            _ => Ok(response),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tower::util::BoxCloneSyncService;
@@ -213,12 +214,21 @@ fn in_process(sandbox: Arc<Sandbox>) -> Seam {
         let sandbox = sandbox.clone();
         async move {
             let broken = |what: &str| TransportError::Broken(what.to_owned());
-            let answer = sandbox
+            let mut answer = sandbox
                 .call(request)
                 .await
                 .map_err(|reset| broken(&reset.to_string()))?;
             if answer.headers().contains_key(faults::TRUNCATED) {
                 return Err(broken("the body ended early"));
+            }
+            if let Some(drip) = answer.headers_mut().remove(faults::DRIPPING) {
+                let drip: u64 = drip
+                    .to_str()
+                    .ok()
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(0);
+                let bytes = answer.body().len() as u64;
+                tokio::time::sleep(Duration::from_millis(drip.saturating_mul(bytes))).await;
             }
             Ok(answer)
         }

@@ -61,12 +61,22 @@ mod pattern {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum What {
-    /// `reset`, `truncate`, `empty_page`, `repeat_page` or `wrong_total`.
+    /// One without parameters, by its name.
     Named(Named),
     /// The answer comes late.
     Delay {
         /// By so many milliseconds.
         delay_ms: u64,
+    },
+    /// The answer comes byte by byte.
+    Drip {
+        /// One in so many milliseconds.
+        drip_ms: u64,
+    },
+    /// The answer is followed by blanks.
+    Padded {
+        /// So many megabytes of them.
+        padding_mb: usize,
     },
     /// Another answer.
     Answer {
@@ -85,8 +95,10 @@ pub enum What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Named {
-    /// The connection breaks without an answer.
+    /// The connection breaks without an answer, and nothing was done.
     Reset,
+    /// The connection breaks without an answer, after all was done.
+    ResetAfter,
     /// The body ends in its middle.
     Truncate,
     /// A page shows nothing.
@@ -95,6 +107,14 @@ pub enum Named {
     RepeatPage,
     /// The total is wrong.
     WrongTotal,
+    /// A page shows every item twice.
+    ItemsTwice,
+    /// Items have a field that no document knows.
+    UnknownField,
+    /// Items lack their id, or what they have in its place.
+    MissingField,
+    /// The same is null.
+    NullField,
 }
 
 /// The request as faults look at it.
@@ -161,7 +181,7 @@ fn about(topic: &str, seen: &Seen<'_>) -> bool {
 pub(super) fn delay(what: &What) -> Option<Duration> {
     match what {
         What::Delay { delay_ms } => Some(Duration::from_millis(*delay_ms)),
-        What::Named(_) | What::Answer { .. } => None,
+        What::Named(_) | What::Drip { .. } | What::Padded { .. } | What::Answer { .. } => None,
     }
 }
 
@@ -199,8 +219,23 @@ pub(super) fn answer(what: &What) -> Option<Response> {
     Some(response)
 }
 
-/// Does to a good answer what a named fault says.
-pub(super) fn spoil(named: Named, response: &mut Response) {
+/// Does to a good answer what a fault says.
+pub(super) fn spoil(what: &What, response: &mut Response) {
+    let named = match what {
+        What::Named(named) => *named,
+        What::Drip { drip_ms } => {
+            let drip = HeaderValue::from(*drip_ms);
+            response.headers_mut().insert(DRIPPING, drip);
+            return;
+        }
+        What::Padded { padding_mb } => {
+            let mut body = response.body().to_vec();
+            body.resize(body.len() + (padding_mb << 20), b' ');
+            *response.body_mut() = Bytes::from(body);
+            return;
+        }
+        What::Delay { .. } | What::Answer { .. } => return,
+    };
     if named == Named::Truncate {
         let whole = response.body().len();
         response.body_mut().truncate(whole / 2);
@@ -213,11 +248,19 @@ pub(super) fn spoil(named: Named, response: &mut Response) {
         return;
     };
     match named {
-        Named::EmptyPage => empty_lists(&mut body),
-        Named::WrongTotal => {
-            totals(&mut body);
-        }
-        Named::Reset | Named::Truncate | Named::RepeatPage => {}
+        Named::EmptyPage => each_list(&mut body, &Vec::clear),
+        Named::ItemsTwice => each_list(&mut body, &|items| items.extend_from_within(..)),
+        Named::UnknownField => each_item(&mut body, &|item| {
+            item.insert("novelty".to_owned(), Value::from(vec![1, 2]));
+        }),
+        Named::MissingField => each_item(&mut body, &|item| {
+            identity(item).map(|key| item.remove(key));
+        }),
+        Named::NullField => each_item(&mut body, &|item| {
+            identity(item).map(|key| item.insert(key.to_owned(), Value::Null));
+        }),
+        Named::WrongTotal => totals(&mut body),
+        Named::Reset | Named::ResetAfter | Named::Truncate | Named::RepeatPage => {}
     }
     *response.body_mut() = Bytes::from(body.to_string());
 }
@@ -226,24 +269,44 @@ pub(super) fn spoil(named: Named, response: &mut Response) {
 /// body was.
 pub const TRUNCATED: &str = "x-sandbox-truncated-from";
 
-/// Empties the items of a page, wherever the provider puts them.
-fn empty_lists(body: &mut Value) {
+/// The header by which whoever carries the answer learns how many milliseconds
+/// each byte takes.
+pub const DRIPPING: &str = "x-sandbox-drip-ms";
+
+/// The field by which an item is known.
+fn identity(item: &Map<String, Value>) -> Option<&'static str> {
+    let keys = ["id", "uuid", "queue_id", "number", "name"];
+    keys.into_iter().find(|key| item.contains_key(*key))
+}
+
+/// Changes every item of a page.
+fn each_item(body: &mut Value, change: &dyn Fn(&mut Map<String, Value>)) {
+    each_list(body, &|items| {
+        for item in items.iter_mut().filter_map(Value::as_object_mut) {
+            change(item);
+        }
+    });
+}
+
+/// Changes the items of a page, wherever the provider puts them.
+fn each_list(body: &mut Value, change: &dyn Fn(&mut Vec<Value>)) {
     match body {
-        Value::Array(items) => items.clear(),
+        Value::Array(items) => change(items),
         Value::Object(fields) => {
             for (key, value) in fields {
                 match key.as_str() {
                     "result" | "branches" | "projects" | "buckets" | "nodes" | "items"
+                    | "environments"
                         if value.is_array() =>
                     {
-                        *value = Value::Array(Vec::new());
+                        each_list(value, change);
                     }
-                    "result" | "data" if value.is_object() => empty_lists(value),
+                    "result" | "data" if value.is_object() => each_list(value, change),
                     // Aliases may call a connection anything.
                     "repository" if value.is_object() => {
                         let fields = value.as_object_mut().into_iter().flatten();
                         for (_, connection) in fields {
-                            empty_lists(connection);
+                            each_list(connection, change);
                         }
                     }
                     _ => {}

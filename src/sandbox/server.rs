@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
@@ -13,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::faults::TRUNCATED;
+use super::faults::{DRIPPING, TRUNCATED};
 use super::message::Response;
 use super::{Reset, Sandbox};
 
@@ -68,6 +69,10 @@ async fn answer(
 }
 
 fn with_body(mut response: Response) -> http::Response<Body> {
+    if let Some(drip) = response.headers_mut().remove(DRIPPING) {
+        let drip = drip.to_str().ok().and_then(|drip| drip.parse().ok());
+        return dripping(response, Duration::from_millis(drip.unwrap_or(0)));
+    }
     let Some(whole) = response.headers_mut().remove(TRUNCATED) else {
         return response.map(|body| {
             Full::new(body)
@@ -85,5 +90,20 @@ fn with_body(mut response: Response) -> http::Response<Body> {
             Err(io::Error::from(io::ErrorKind::ConnectionReset)),
         ];
         StreamBody::new(stream::iter(frames)).boxed_unsync()
+    })
+}
+
+/// A body that comes byte by byte.
+fn dripping(response: Response, drip: Duration) -> http::Response<Body> {
+    response.map(|body| {
+        let bytes = stream::unfold((body, 0), move |(body, at)| async move {
+            if at >= body.len() {
+                return None;
+            }
+            tokio::time::sleep(drip).await;
+            let byte = Ok(Frame::data(body.slice(at..=at)));
+            Some((byte, (body, at + 1)))
+        });
+        StreamBody::new(bytes).boxed_unsync()
     })
 }
