@@ -32,6 +32,7 @@ use crate::wire::{ApiError, Client, Failure, Outgoing};
 /// GitHub, as far as roots need it.
 pub struct GitHub {
     octocrab: Octocrab,
+    client: Client,
 }
 
 /// Why a question got no answer that can be believed.
@@ -188,8 +189,9 @@ struct Identity {
 impl GitHub {
     /// GitHub over this client. Needs a running tokio.
     pub fn new(client: Client) -> Self {
+        let carrier = client.clone();
         let service = tower::service_fn(move |request: Request<OctoBody>| {
-            let client = client.clone();
+            let client = carrier.clone();
             async move { carry(&client, request).await }
         });
         let built = OctocrabBuilder::new_empty()
@@ -197,7 +199,7 @@ impl GitHub {
             .with_auth(AuthState::None)
             .build();
         let octocrab = built.unwrap_or_else(|never: Infallible| match never {});
-        Self { octocrab }
+        Self { octocrab, client }
     }
 
     /// What is alive: open pull requests, and git branches where anything
@@ -387,17 +389,19 @@ impl GitHub {
         &self,
         repository: &Repository,
     ) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
-        match graphql::open(self, repository).await {
+        let answer = match graphql::open(self, repository).await {
             Err(error) if error.graphql_is_absent() => rest::open(self, repository).await,
             answer => answer,
-        }
+        };
+        answer.map_err(|error| self.redacted(error))
     }
 
     async fn branches(&self, repository: &Repository) -> Result<Listed<Arc<str>, ()>, Unanswered> {
-        match graphql::branches(self, repository).await {
+        let answer = match graphql::branches(self, repository).await {
             Err(error) if error.graphql_is_absent() => rest::branches(self, repository).await,
             answer => answer,
-        }
+        };
+        answer.map_err(|error| self.redacted(error))
     }
 
     async fn closed(
@@ -405,12 +409,13 @@ impl GitHub {
         repository: &Repository,
         horizon: &Horizon,
     ) -> Result<Closed, Unanswered> {
-        match graphql::closed(self, repository, horizon).await {
+        let answer = match graphql::closed(self, repository, horizon).await {
             Err(error) if error.graphql_is_absent() => {
                 rest::closed(self, repository, horizon).await
             }
             answer => answer,
-        }
+        };
+        answer.map_err(|error| self.redacted(error))
     }
 
     /// The pull requests from each of these branches, a batch at a time.
@@ -427,7 +432,7 @@ impl GitHub {
                 }
                 answer => answer,
             };
-            (batch, answer)
+            (batch, answer.map_err(|error| self.redacted(error)))
         }))
         .await
     }
@@ -441,7 +446,7 @@ impl GitHub {
                 }
                 Ok(answers) => (answers, 1),
                 Err(error) => {
-                    let why: Arc<str> = error.to_string().into();
+                    let why: Arc<str> = self.redacted(error).to_string().into();
                     let unknown = |number: &PullRequestNumber| {
                         (*number, PullRequest::Unknown { why: why.clone() })
                     };
@@ -515,7 +520,20 @@ impl GitHub {
                 };
                 roots.note("repository", repository, noted, observer);
             }
-            Err(error) => roots.fail("repository", repository, &error, observer),
+            Err(error) => {
+                let error = self.redacted(error);
+                roots.fail("repository", repository, &error, observer);
+            }
+        }
+    }
+
+    /// The error without any token that an answer said back.
+    fn redacted(&self, error: Unanswered) -> Unanswered {
+        match error {
+            Unanswered::Unbelievable(why) => Unanswered::Unbelievable(self.client.redact(&why)),
+            Unanswered::Carrier(why) => Unanswered::Carrier(self.client.redact(&why)),
+            // The wire has done that.
+            Unanswered::Api(error) => Unanswered::Api(error),
         }
     }
 

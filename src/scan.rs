@@ -118,7 +118,7 @@ async fn list(
         tokio::join!(listing, allowance, activity(client, target));
     let gap = result.err().map(|broken| match broken {
         Broken::Refused(error) => error.to_string(),
-        Broken::Disagrees(why) => format!("{why} (listed twice)"),
+        Broken::Disagrees(why) => format!("{} (listed twice)", client.redact(&why)),
     });
     let evidence = Evidence {
         source: format!("{}.{}", about.0.api.key(), about.name()),
@@ -158,7 +158,7 @@ async fn activity(client: &Client, target: &Target) -> Option<Activity> {
         target
             .kind
             .read_activity(&body)
-            .map_err(|error| error.to_string()),
+            .map_err(|error| client.redact(&error.0)),
     )
 }
 
@@ -453,7 +453,7 @@ pub async fn answer(
                 }
                 let answer = answer.map_err(|broken| match broken {
                     Broken::Refused(error) => error.to_string(),
-                    Broken::Disagrees(why) => why,
+                    Broken::Disagrees(why) => client.redact(&why),
                 });
                 answered.evidence.push(Evidence {
                     source: format!("{}.{}.users", kind.0.api.key(), kind.name()),
@@ -553,7 +553,8 @@ async fn uses(client: &Client, resource: &Resource) -> Result<Vec<Reference>, St
         .send(&call)
         .await
         .map_err(|error| error.to_string())?;
-    kind.read_uses(&body).map_err(|error| error.to_string())
+    kind.read_uses(&body)
+        .map_err(|error| client.redact(&error.0))
 }
 
 /// Who uses what, and when those were made that a listing must show.
@@ -644,7 +645,9 @@ pub async fn zone(client: &Client, account: &str, wanted: &str) -> Result<Place,
         .send(&kinds::cloudflare::find_zone(account, wanted))
         .await
         .map_err(|error| error.to_string())
-        .and_then(|body| kinds::cloudflare::zone(&body, account, wanted));
+        .and_then(|body| {
+            kinds::cloudflare::zone(&body, account, wanted).map_err(|why| client.redact(&why))
+        });
     answer.map_err(|why| Evidence {
         source: "cloudflare.zone".to_owned(),
         scope: format!("zone {wanted}"),

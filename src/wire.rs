@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
@@ -259,9 +260,9 @@ impl Client {
             let request = provider
                 .request(outgoing)
                 .map_err(|failure| self.error(outgoing, failure))?;
-            tracing::debug!(api = outgoing.api.key(), method = %outgoing.method, target = %outgoing.target, attempt, "request");
+            tracing::debug!(api = outgoing.api.key(), method = %outgoing.method, target = %self.redact(&outgoing.target), attempt, "request");
             let result = self.attempt(request).await;
-            let result = result.map(|response| self.without_tokens(response));
+            let result = result.map(|response| self.without_tokens(outgoing.api, response));
             if let Ok(response) = &result {
                 provider.quota.observe(response, &self.clock);
                 tracing::debug!(
@@ -300,22 +301,42 @@ impl Client {
 
     /// A refusal that does not say a token back, before anybody reads it. What
     /// is no refusal holds names, and those are left as they are.
-    fn without_tokens(&self, response: Response<Bytes>) -> Response<Bytes> {
-        let refused = |api: &Api| error::denial(*api, &response).is_some();
-        if response.status().is_success() && !self.providers.keys().any(refused) {
+    fn without_tokens(&self, api: Api, response: Response<Bytes>) -> Response<Bytes> {
+        let succeeded = response.status().is_success();
+        let whole = !succeeded || error::denial(api, &response).is_some();
+        // GraphQL refuses in a part of an answer.
+        let part = api == Api::GitHub && error::names_errors(response.body());
+        if !whole && !part {
             return response;
         }
-        let tokens = self.providers.values().flat_map(|provider| {
-            let endpoint = &provider.endpoint;
-            std::iter::once(&endpoint.token).chain(endpoint.zone_token.as_ref())
-        });
-        let (parts, mut body) = response.into_parts();
-        for token in tokens {
-            if let Some(clean) = token.redact_bytes(&body) {
-                body = clean;
-            }
+        let (parts, body) = response.into_parts();
+        let Ok(mut said) = serde_json::from_slice::<Value>(&body) else {
+            let clean = self.redact(&String::from_utf8_lossy(&body));
+            return Response::from_parts(parts, clean.into());
+        };
+        let refusal = if whole {
+            Some(&mut said)
+        } else {
+            said.get_mut("errors")
+        };
+        if let Some(refusal) = refusal {
+            self.tokens().for_each(|token| token.redact_json(refusal));
         }
-        Response::from_parts(parts, body)
+        Response::from_parts(parts, said.to_string().into())
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = &Token> {
+        let endpoints = self.providers.values().map(|provider| &provider.endpoint);
+        endpoints.flat_map(|endpoint| {
+            std::iter::once(&endpoint.token).chain(endpoint.zone_token.as_ref())
+        })
+    }
+
+    /// A text without any token of this run. Whatever repeats an answer that
+    /// could not be read goes through here before it is kept or shown.
+    pub fn redact(&self, text: &str) -> String {
+        let clean = |text: String, token: &Token| token.redact(&text);
+        self.tokens().fold(text.to_owned(), clean)
     }
 
     async fn attempt(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
@@ -344,13 +365,8 @@ impl Client {
             ),
             failure,
         };
-        for provider in self.providers.values() {
-            let tokens = std::iter::once(&provider.endpoint.token)
-                .chain(provider.endpoint.zone_token.as_ref());
-            for token in tokens {
-                error.failure.redact(token);
-            }
-        }
+        error.failure.redact(|text| self.redact(text));
+        error.request = self.redact(&error.request);
         error
     }
 }

@@ -59,6 +59,35 @@ fn every_mistake_is_shown_at_once_in_the_owners_own_text() {
 }
 
 #[test]
+fn a_policy_that_names_a_token_as_a_place_is_refused() {
+    let kinds = kinds::vocabulary();
+    let repository = Repository::parse("acme/shop");
+    let environment = Environment {
+        lookup: &|name| Some(format!("value-of-{name}")),
+        repository: repository.as_ref(),
+    };
+    let read = |variable: &str| {
+        let text = format!(
+            "[scope]\nneon = {{ projects = [\"${variable}\"] }}\n[[rule]]\nid = \"b\"\nkind = \"neon_branch\"\nname = \"preview/pr-{{pr}}\"\ndead-when = \"closed\"\n"
+        );
+        let path = "p.toml".to_owned();
+        let vocabulary = Vocabulary { kinds: &kinds };
+        Policies::read(&[Source { path, text }], &vocabulary, &environment)
+    };
+    assert!(read("PROJECT_ID").is_ok());
+    for variable in [
+        "GITHUB_TOKEN",
+        "NEON_API_KEY",
+        "cf_api_token",
+        "DB_PASSWORD",
+    ] {
+        let mistakes = read(variable).unwrap_err();
+        assert!(mistakes[0].message.contains("holds a secret"), "{variable}");
+        assert!(!format!("{mistakes:?}").contains("value-of"), "{variable}");
+    }
+}
+
+#[test]
 fn limits_come_from_one_place() {
     let file = |path: &str, grace: &str| Source {
         path: path.to_owned(),

@@ -391,7 +391,10 @@ async fn listing(
             *whole = false;
             match kind.read_holders(&body) {
                 Ok(_) => (true, "works".to_owned()),
-                Err(malformed) => (false, format!("unreadable: {malformed}")),
+                Err(malformed) => (
+                    false,
+                    format!("unreadable: {}", client.redact(&malformed.0)),
+                ),
             }
         }
         Ok(body) => match kind.read_page(&std::sync::Arc::new(place), &body) {
@@ -400,7 +403,10 @@ async fn listing(
                 seen.extend(page.items);
                 (true, "works".to_owned())
             }
-            Err(malformed) => (false, format!("unreadable: {malformed}")),
+            Err(malformed) => (
+                false,
+                format!("unreadable: {}", client.redact(&malformed.0)),
+            ),
         },
         Err(error) => (false, diagnose(client, about, &place, &error).await),
     };

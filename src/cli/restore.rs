@@ -179,7 +179,7 @@ async fn put_back(client: &Client, id: &ResourceId, copy: &Copy) -> Result<Optio
         let body = client.send(&call).await.map_err(|error| text(&error))?;
         let until = kind
             .read_recovery(id, &body)
-            .map_err(|error| text(&error))?;
+            .map_err(|error| client.redact(&error.0))?;
         match until {
             Some(until) if until > client.clock().now() => {}
             _ => return Ok(None),
@@ -201,7 +201,7 @@ async fn put_back(client: &Client, id: &ResourceId, copy: &Copy) -> Result<Optio
         return Err(client.error(&outgoing, failure).to_string());
     }
     let new = kind.read_remade(response.body());
-    new.map(Some).map_err(|error| text(&error))
+    new.map(Some).map_err(|error| client.redact(&error.0))
 }
 
 /// Puts back what a resource held, and says what to know about it.

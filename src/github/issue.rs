@@ -65,11 +65,11 @@ fn path(repository: &Repository, below: &str) -> String {
     format!("/repos/{}/{}{below}", repository.owner(), repository.name())
 }
 
-fn read<'b, T: Deserialize<'b>>(body: &'b Bytes) -> Result<T, Unanswered> {
-    serde_json::from_slice(body).map_err(|error| unreadable(&error))
-}
-
 impl GitHub {
+    fn read<'b, T: Deserialize<'b>>(&self, body: &'b Bytes) -> Result<T, Unanswered> {
+        serde_json::from_slice(body).map_err(|error| self.redacted(unreadable(&error)))
+    }
+
     /// The tracking issue, the oldest of several; none where there is none, or
     /// where the repository has no issues at all.
     pub(super) async fn tracking_issue(
@@ -90,7 +90,7 @@ impl GitHub {
             })) => return Ok(None),
             answer => answer?,
         };
-        let mut ours: Vec<Listed> = read(&body)?;
+        let mut ours: Vec<Listed> = self.read(&body)?;
         ours.retain(Listed::is_ours);
         ours.sort_by_key(|issue| issue.number);
         let others = ours.iter().skip(1).map(|issue| issue.number).collect();
@@ -129,7 +129,7 @@ impl GitHub {
         let answer = self
             .write("POST", &path(repository, "/issues"), &body)
             .await?;
-        let issue: Listed = read(&answer)?;
+        let issue: Listed = self.read(&answer)?;
         Ok(issue.tracking(Vec::new()))
     }
 
@@ -142,7 +142,7 @@ impl GitHub {
         let body = self
             .get(&path(repository, &format!("/issues/{number}")))
             .await?;
-        let issue: Listed = read(&body)?;
+        let issue: Listed = self.read(&body)?;
         Ok(issue.tracking(Vec::new()))
     }
 
@@ -212,7 +212,7 @@ impl GitHub {
         for page in 1.. {
             let list = format!("/issues/{number}/comments?per_page={PAGE}&page={page}");
             let body = self.get(&path(repository, &list)).await?;
-            let comments: Vec<Comment> = read(&body)?;
+            let comments: Vec<Comment> = self.read(&body)?;
             let last = comments.len() < PAGE;
             ours = comments.into_iter().find(|comment| {
                 let body = comment.body.as_deref().unwrap_or_default();

@@ -255,7 +255,7 @@ pub(super) async fn runs(
         .map(|run| async move {
             let answer = one_run(github, repository, run).await;
             let answer = answer.unwrap_or_else(|error| Run::Unknown {
-                why: Arc::from(error.to_string()),
+                why: Arc::from(github.redacted(error).to_string()),
             });
             (run, answer)
         })
@@ -310,7 +310,7 @@ pub(super) async fn by_number(
         .map(|number| async move {
             let answer = one(github, repository, *number).await;
             let answer = answer.unwrap_or_else(|error| PullRequest::Unknown {
-                why: Arc::from(error.to_string()),
+                why: Arc::from(github.redacted(error).to_string()),
             });
             (*number, answer)
         })

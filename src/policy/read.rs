@@ -208,6 +208,15 @@ impl Reader<'_> {
         let Some(name) = text.value.strip_prefix('$') else {
             return Some(vec![text.value]);
         };
+        if holds_a_secret(name) {
+            self.mistakes.error(
+                text.span,
+                format!("the environment variable {name} holds a secret, not a place"),
+                "would be sent in addresses and printed",
+                Some("name the variable that holds the id, or write the id itself".to_owned()),
+            );
+            return None;
+        }
         let value = (self.environment.lookup)(name);
         let values: Vec<String> = value
             .iter()
@@ -453,4 +462,12 @@ impl Reader<'_> {
         }
         kinds
     }
+}
+
+/// Whether a variable of this name holds what must not be sent in an address.
+fn holds_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["TOKEN", "KEY", "SECRET", "PASSWORD", "CREDENTIAL"]
+        .iter()
+        .any(|word| name.contains(word))
 }

@@ -55,7 +55,7 @@ async fn held(client: &Client, archive: &dyn Archive, id: &ResourceId) -> Result
             .map_err(|error| error.to_string())?;
         archive
             .take(&mut held, &body)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| client.redact(&error.0))?;
     }
     Ok(held)
 }

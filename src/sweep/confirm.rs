@@ -184,7 +184,7 @@ pub(crate) async fn look_once(
         Err(error) => return Seen::Unreadable(error.to_string()),
     };
     match kind.read_one(&id.place, &body) {
-        Err(error) => Seen::Unreadable(error.to_string()),
+        Err(error) => Seen::Unreadable(client.redact(&error.0)),
         // The name was given to another one.
         Ok(found) if id.incarnation.is_some() && found.incarnation != id.incarnation => Seen::Gone,
         Ok(found) => {

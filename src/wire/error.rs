@@ -8,7 +8,6 @@ use ::http::{Response, StatusCode, header};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::Token;
 use crate::model::Api;
 
 /// A failure below HTTP.
@@ -111,7 +110,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub(super) fn redact(&mut self, token: &Token) {
+    /// Takes tokens out of what the provider said.
+    pub(super) fn redact(&mut self, redact: impl Fn(&str) -> String) {
         let text = match self {
             Self::Unauthorized { said, .. }
             | Self::Forbidden { said, .. }
@@ -130,7 +130,7 @@ impl Failure {
                 return;
             }
         };
-        *text = token.redact(text);
+        *text = redact(text);
     }
 }
 
@@ -185,6 +185,12 @@ pub(crate) fn denial(api: Api, response: &Response<Bytes>) -> Option<String> {
     }
     let envelope: Envelope = serde_json::from_slice(response.body()).ok()?;
     (envelope.success == Some(false)).then(|| said(api, response))
+}
+
+/// Whether an answer has something called `errors`, as GraphQL's refusals do.
+pub(super) fn names_errors(body: &Bytes) -> bool {
+    const NAME: &[u8] = b"\"errors\"";
+    body.windows(NAME.len()).any(|window| window == NAME)
 }
 
 /// What the provider said, in one short inert line.

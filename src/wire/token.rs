@@ -3,9 +3,20 @@
 use std::fmt;
 
 use ::http::HeaderValue;
-use bytes::Bytes;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::Value;
 
 use super::Failure;
+
+/// What stands where a token stood.
+const HIDDEN: &str = "[token]";
+
+/// What is shorter than any real token would only garble a text.
+const SHORTEST: usize = 6;
+
+/// The same for a part of a token's base64.
+const SHORTEST_BASE64: usize = 8;
 
 /// A bearer token. Neither `Debug` nor `Display` shows it.
 #[derive(Clone)]
@@ -27,23 +38,84 @@ impl Token {
         Ok(value)
     }
 
-    /// The text with every occurrence of the token taken out. What is shorter
-    /// than any real token would only garble the text.
+    /// The text with every occurrence of the token taken out: as it is, as
+    /// base64, percent-encoded, or with JSON escapes.
     pub(super) fn redact(&self, text: &str) -> String {
-        if self.0.len() < 6 {
+        if self.0.len() < SHORTEST {
             return text.to_owned();
         }
-        text.replace(&self.0, "[token]")
+        let mut clean = text.replace(&self.0, HIDDEN);
+        for form in std::iter::once(self.0.clone()).chain(in_base64(&self.0)) {
+            clean = without(&clean, &form);
+        }
+        clean
+    }
+
+    /// The same for every string of a JSON value.
+    pub(super) fn redact_json(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.redact(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.redact_json(item)),
+            Value::Object(fields) => {
+                let entries = std::mem::take(fields).into_iter();
+                fields.extend(entries.map(|(key, mut value)| {
+                    self.redact_json(&mut value);
+                    (self.redact(&key), value)
+                }));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 }
 
-impl Token {
-    /// The same for a body; none when the token does not occur.
-    pub(super) fn redact_bytes(&self, body: &Bytes) -> Option<Bytes> {
-        let text = String::from_utf8_lossy(body);
-        let clean = self.redact(&text);
-        (clean != text).then(|| clean.into())
+/// What the base64 of anything that contains the token contains: three
+/// alignments in two alphabets, without the ends that others share.
+fn in_base64(token: &str) -> impl Iterator<Item = String> {
+    let engines = [STANDARD_NO_PAD, URL_SAFE_NO_PAD];
+    engines.into_iter().flat_map(move |engine| {
+        (0..3).filter_map(move |before: usize| {
+            let mut bytes = vec![0; before];
+            bytes.extend_from_slice(token.as_bytes());
+            let encoded = engine.encode(&bytes);
+            let own = encoded.get((before * 8).div_ceil(6)..bytes.len() * 8 / 6)?;
+            (own.len() >= SHORTEST_BASE64).then(|| own.to_owned())
+        })
+    })
+}
+
+/// The text without a form of the token, whichever of its characters are
+/// escaped.
+fn without(text: &str, form: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if let Some(length) = said_at(rest, form) {
+            clean.push_str(HIDDEN);
+            rest = &rest[length..];
+        } else {
+            clean.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
     }
+    clean
+}
+
+/// How many bytes at the beginning of the text say the form.
+fn said_at(text: &str, form: &str) -> Option<usize> {
+    let text = text.as_bytes();
+    let mut at = 0;
+    for &byte in form.as_bytes() {
+        let rest = text.get(at..)?;
+        let escaped = |prefix: &[u8]| {
+            let digits = rest.strip_prefix(prefix)?.get(..2)?;
+            let value = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+            (value == byte).then_some(prefix.len() + 2)
+        };
+        at += escaped(b"%")
+            .or_else(|| escaped(b"\\u00"))
+            .or_else(|| (rest.first() == Some(&byte)).then_some(1))?;
+    }
+    Some(at)
 }
 
 impl fmt::Debug for Token {
@@ -63,5 +135,41 @@ mod tests {
         assert!(!format!("{:?}", token.bearer().unwrap()).contains("canary"));
         assert_eq!(token.redact("bad key canary-4711!"), "bad key [token]!");
         assert!(Token::new(" \n").is_none());
+    }
+
+    #[test]
+    fn a_token_is_taken_out_in_every_form_that_says_it() {
+        let text = "ghp_caf-4711/x+y==";
+        let token = Token::new(text).unwrap();
+        let percent: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let some: String = text
+            .replace('/', "%2F")
+            .replace('+', "%2b")
+            .replace('=', "%3D");
+        let escaped: String = text.bytes().map(|byte| format!("\\u{byte:04X}")).collect();
+        for said in [text.to_owned(), percent, some, escaped] {
+            assert_eq!(token.redact(&format!("é{said}%")), "é[token]%");
+        }
+        for before in ["", "u", "u:", "Bearer ", "x-access-token:"] {
+            for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                let said = engine.encode(format!("{before}{text}, and more"));
+                for said in [said.clone(), said.replace('/', "%2F").replace('+', "%2B")] {
+                    let clean = token.redact(&said);
+                    assert!(clean.contains(HIDDEN), "{said}");
+                    let left = clean.replace(HIDDEN, "").replace("%2", "");
+                    assert!(left.len() <= said.len() - text.len(), "{said}: {clean}");
+                }
+            }
+        }
+        let other = "ghp_caf-4712/x+y== %zz \\u00zz % \\u é";
+        assert_eq!(token.redact(other), other);
+    }
+
+    #[test]
+    fn a_refusal_is_cleaned_to_its_keys() {
+        let token = Token::new("canary-4711").unwrap();
+        let mut said = serde_json::json!({"canary-4711": ["x canary-4711", 1, null]});
+        token.redact_json(&mut said);
+        assert_eq!(said, serde_json::json!({"[token]": ["x [token]", 1, null]}));
     }
 }
