@@ -356,6 +356,26 @@ impl Record {
     }
 }
 
+/// The lines of a journal that are whole. A crash may tear the last one in the
+/// middle of a character.
+fn whole_lines<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, JournalError> {
+    let whole = &bytes[..end_of_lines(bytes)];
+    std::str::from_utf8(whole).map_err(|error| {
+        let before = &whole[..error.valid_up_to()];
+        JournalError::Line {
+            path: path.to_owned(),
+            line: before.split(|byte| *byte == b'\n').count(),
+            why: "it is not UTF-8".to_owned(),
+        }
+    })
+}
+
+/// Where the last whole line ends.
+fn end_of_lines(bytes: &[u8]) -> usize {
+    let last = bytes.iter().rposition(|byte| *byte == b'\n');
+    last.map_or(0, |at| at + 1)
+}
+
 /// All journals of a folder, oldest first. Without a folder there is none.
 pub fn records(folder: &Path) -> Result<Vec<Record>, JournalError> {
     let entries = match std::fs::read_dir(folder) {
@@ -368,8 +388,8 @@ pub fn records(folder: &Path) -> Result<Vec<Record>, JournalError> {
         let path = entry.map_err(io_error(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.ends_with(SUFFIX) {
-            let text = std::fs::read_to_string(&path).map_err(io_error(&path))?;
-            records.push(Record::parse(&path, &text)?);
+            let bytes = std::fs::read(&path).map_err(io_error(&path))?;
+            records.push(Record::parse(&path, whole_lines(&path, &bytes)?)?);
         }
     }
     records.sort_by(|a, b| (a.at, &a.run).cmp(&(b.at, &b.run)));
@@ -431,11 +451,8 @@ impl Journal {
         }
         // What was torn is taken away, or the next line would be torn as well.
         let text = std::fs::read(&path).map_err(io_error(&path))?;
-        let whole = text
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        file.set_len(whole as u64).map_err(io_error(&path))?;
+        let whole = end_of_lines(&text) as u64;
+        file.set_len(whole).map_err(io_error(&path))?;
         Ok(Some(Self {
             path,
             run: record.run.clone(),

@@ -1,10 +1,15 @@
 //! What is wrong in a policy file, underlined in the owner's own text.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::Source;
+
+/// More mistakes than anybody mends at once. A line of nonsense may be a
+/// mistake in each of its characters.
+const MOST_SHOWN: usize = 100;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +47,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> S
         Renderer::plain()
     };
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -56,6 +61,9 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> S
         }
         out.push_str(&renderer.render(&[group]));
         out.push_str("\n\n");
+    }
+    if let Some(left @ 1..) = diagnostics.len().checked_sub(MOST_SHOWN) {
+        let _ = writeln!(out, "… and {left} more\n");
     }
     out
 }

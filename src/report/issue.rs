@@ -165,7 +165,10 @@ impl History {
             };
             let known = self.failures.iter().position(|(key, _)| *key == row.key);
             match (step.outcome.is_failure(), known) {
-                (true, Some(at)) => self.failures[at].1 += 1,
+                (true, Some(at)) => {
+                    // People may have written any number there.
+                    self.failures[at].1 = self.failures[at].1.saturating_add(1);
+                }
                 (true, None) => self.failures.push((row.key.clone(), 1)),
                 (false, Some(at)) => {
                     self.failures.remove(at);

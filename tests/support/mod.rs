@@ -10,6 +10,8 @@
     reason = "each test uses a part of it, and a test that fails should say where"
 )]
 
+pub mod mutation;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

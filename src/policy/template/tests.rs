@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::PullRequestNumber;
-use crate::policy::slug::{Case, Replace, Strip};
+use crate::policy::slug::{Algorithm, Case, Hash, Replace, Strip};
 
 /// One list of words and one slug function.
 fn names() -> Names {
@@ -298,6 +298,80 @@ proptest! {
                 let marker = format!("pr-{number}");
                 prop_assert!(name.contains(&marker));
             }
+        }
+    }
+}
+
+/// Names that nobody means well with: invisible characters, escapes, and parts
+/// of names that fit, over and over up to thousands of characters.
+fn hostile_name() -> impl Strategy<Value = String> {
+    let parts = vec![
+        "pr-",
+        "7",
+        "-",
+        "api",
+        "api-v2",
+        "a",
+        "\0",
+        "\u{1b}[2J",
+        "\u{202e}",
+        "\u{feff}",
+        "é",
+        "\u{130}",
+        "ß",
+        "20260102",
+        "1767323045",
+        "{pr}",
+        "/",
+        "feature/",
+    ];
+    let part = proptest::sample::select(parts);
+    (proptest::collection::vec(part, 0..40), 1_usize..300)
+        .prop_map(|(parts, times)| parts.concat().repeat(times).chars().take(10_000).collect())
+}
+
+proptest! {
+    #[test]
+    fn no_name_takes_long_or_is_read_in_countless_ways(name in hostile_name()) {
+        for text in [
+            "{any}pr-{pr}{any}", "{any}-{service}-{any}", "{service}{branch}", "abc{any}{slug:shop}",
+            "api{any}{epoch}", "api{any}{date:%Y%m%d}", "{service}-{any:a-z}-pr-{pr}-{any}",
+        ] {
+            if let Fits::Ways(ways) = template(text).fit(&name) {
+                prop_assert!(ways.len() <= MOST_READINGS);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slug_of_any_name_is_no_longer_than_it_may_be(name in hostile_name(), digits in 1_usize..40, room in 1_usize..40, both: bool) {
+        // The least that a policy may say.
+        let length = digits + 1 + room;
+        let shop = (*names().slugs["shop"]).clone();
+        let hash = Some(Hash { algorithm: Algorithm::Sha1, digits });
+        let strip = if both { Strip::Both } else { Strip::None };
+        for case in [Case::Keep, Case::Lower, Case::Upper] {
+            let slug = Slug { case, strip, hash, lengths: vec![length, length + 7], ..shop.clone() };
+            for text in slug.of(&name) {
+                prop_assert!(text.chars().count() <= slug.longest(), "{text}");
+                prop_assert!(text.chars().all(|c| slug.may_contain(c)), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_claims_never_give_one_name(one in "[a-zA-Z0-9/_.-]{1,24}", other in "[a-zA-Z0-9/_.-]{1,24}", number in 1_u32..) {
+        for (text, first, second) in [
+            ("pre-{branch}-x", one.clone(), other.clone()),
+            ("pre-{pr}x", (number / 2).to_string(), (number / 3).to_string()),
+            ("pre{run}", number.to_string(), (number - 1).to_string()),
+        ] {
+            let capture = &text[text.find('{').unwrap()..=text.find('}').unwrap()];
+            let name = |value: &str| text.replace(capture, value);
+            if first != second {
+                prop_assert_ne!(name(&first), name(&second));
+            }
+            prop_assert!(ways(text, &name(&first)).len() <= 1);
         }
     }
 }

@@ -1,0 +1,392 @@
+//! Everything that is read, damaged: nothing panics, nothing damaged is taken
+//! for whole, and what is read is no larger than what was written.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test that fails should say where"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::DateTime;
+use http::StatusCode;
+use preview_gc::call::Call;
+use preview_gc::gc::Outcome;
+use preview_gc::gc::sealed::SealedPlan;
+use preview_gc::gc::ticks::Ticks;
+use preview_gc::journal::{self, Copy, Entry, Journal, Standing, Written};
+use preview_gc::kinds::{self, Kind, PageOf};
+use preview_gc::model::{Api, Place, PlaceSort, Repository, Resource};
+use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
+use preview_gc::report::issue::History;
+use preview_gc::sandbox::world::World;
+use preview_gc::sandbox::{Options, Sandbox};
+use proptest::prelude::*;
+use serde_json::Value;
+use support::mutation::damaged;
+use support::path;
+
+const ACCOUNT: &str = "36acdabd7c434d35e865c85c73587bf9";
+
+fn worlds() -> Vec<Vec<u8>> {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo-world.json");
+    let files = [demo, path("cases/whole-environment.json")];
+    files
+        .iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect()
+}
+
+/// The stand-in of a world, and the places in it.
+struct Cloud {
+    sandbox: Arc<Sandbox>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Cloud {
+    fn new(world: &[u8]) -> Self {
+        let world = World::read("world.json", std::str::from_utf8(world).unwrap()).unwrap();
+        Self {
+            sandbox: Sandbox::new(world, Options::default()).unwrap(),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap(),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let variables = self.sandbox.environment("http://127.0.0.1");
+        let found = variables
+            .into_iter()
+            .find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| value.split(',').next().unwrap().to_owned())
+    }
+
+    fn place(&self, sort: PlaceSort) -> Option<Arc<Place>> {
+        let account = self
+            .variable("CLOUDFLARE_ACCOUNT_ID")
+            .unwrap_or(ACCOUNT.to_owned());
+        Some(Arc::new(match sort {
+            PlaceSort::Account => Place::Account(account),
+            PlaceSort::Zone => Place::Zone {
+                id: self.variable("CLOUDFLARE_ZONE_ID")?,
+                name: "acme.example".to_owned(),
+                account,
+            },
+            PlaceSort::Project => Place::Project(self.variable("NEON_PROJECT_ID")?),
+            PlaceSort::Repository => Place::Repository("acme/shop".to_owned()),
+        }))
+    }
+
+    /// What a call is answered, refusals as well.
+    fn answer(&self, call: &Call) -> Vec<u8> {
+        let prefix = match call.api {
+            Api::Cloudflare => "/client/v4",
+            Api::Neon => "/api/v2",
+            Api::GitHub => "/github",
+        };
+        let query: Vec<_> = call
+            .query
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let request = http::Request::builder()
+            .method(call.method.clone())
+            .uri(format!(
+                "http://127.0.0.1{prefix}{}?{}",
+                call.path,
+                query.join("&")
+            ))
+            .header("authorization", "Bearer sandbox")
+            .body(call.body.clone())
+            .unwrap();
+        self.runtime
+            .block_on(self.sandbox.call(request))
+            .unwrap()
+            .body()
+            .to_vec()
+    }
+}
+
+/// A kind with what it may be answered.
+type Answered = (&'static dyn Kind, Arc<Place>, Option<Resource>, Vec<u8>);
+
+/// What the stand-ins answer to everything that kinds ask.
+fn answers() -> Vec<Answered> {
+    let mut all: Vec<Answered> = Vec::new();
+    for world in worlds() {
+        let cloud = Cloud::new(&world);
+        for &kind in kinds::KINDS {
+            let Some(place) = cloud.place(kind.about().0.place) else {
+                continue;
+            };
+            let listing = match kind.holders(&place, &PageOf::First) {
+                Some(holders) => {
+                    let body = cloud.answer(&holders);
+                    let names = kind.read_holders(&body).unwrap().names;
+                    all.push((kind, place.clone(), None, body));
+                    names
+                        .first()
+                        .map(|holder| cloud.answer(&kind.list_in(&place, holder, &PageOf::First)))
+                }
+                None => Some(cloud.answer(&kind.list(&place, &PageOf::First))),
+            };
+            let Some(listing) = listing else { continue };
+            let resources = kind.read_page(&place, &listing).unwrap().items;
+            let first = resources.into_iter().next();
+            all.push((kind, place.clone(), first.clone(), listing));
+            let mut calls = vec![
+                kind.count(&place),
+                kind.activity(&place),
+                kind.allowance(&place),
+                kind.users(&place, &PageOf::First),
+            ];
+            if let Some(resource) = &first {
+                let id = resource.identity();
+                calls.extend([kind.detail(resource), kind.uses(resource)]);
+                calls.push(
+                    kind.archive()
+                        .and_then(|archive| archive.next(&id, &Value::Null)),
+                );
+                calls.extend([Some(kind.inspect(&id)), Some(kind.delete(&id))]);
+                calls.push(kind.recovery(&id));
+            }
+            for call in calls.into_iter().flatten() {
+                all.push((kind, place.clone(), first.clone(), cloud.answer(&call)));
+            }
+        }
+    }
+    all
+}
+
+/// Has everything read a body that can read one.
+fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, body: &[u8]) {
+    if let Ok(mut page) = kind.read_page(place, body) {
+        assert!(page.items.len() <= body.len() / 2);
+        kind.complete(&mut page.items);
+    }
+    let _ = kind.read_holders(body);
+    let _ = kind.read_one(place, body);
+    let _ = kind.read_count(body);
+    let _ = kind.read_activity(body);
+    let _ = kind.read_allowance(body);
+    let _ = kind.read_uses(body);
+    let _ = kind.read_users(body);
+    let _ = kind.read_remade(body);
+    let _ = kind.refusal(StatusCode::CONFLICT, body);
+    let mut held = Value::Null;
+    if let Some(archive) = kind.archive() {
+        let _ = archive.take(&mut held, body);
+    }
+    if let Some(resource) = resource {
+        let id = resource.identity();
+        let _ = kind.read_recovery(&id, body);
+        let _ = kind.insist(&id, StatusCode::BAD_REQUEST, body);
+        let _ = kind.read_detail(&mut resource.clone(), body);
+        if let Some(archive) = kind.archive() {
+            let _ = archive.next(&id, &held);
+            let _ = archive.fill(&id, &held);
+        }
+        let said = serde_json::from_slice(body).ok();
+        let _ = kind.remake(&id, said.as_ref());
+    }
+    let _ = preview_gc::kinds::cloudflare::zone(body, ACCOUNT, "acme.example");
+}
+
+#[test]
+fn no_answer_breaks_a_kind() {
+    let answers = answers();
+    assert!(answers.len() > 60, "{}", answers.len());
+    let documents = answers.iter().map(|(.., body)| body.clone()).collect();
+    let cases = ProptestConfig::with_cases(6_000);
+    proptest!(cases, |((which, body) in damaged(documents))| {
+        let (kind, place, resource, _) = &answers[which];
+        read_all(*kind, place, resource.as_ref(), &body);
+    });
+}
+
+#[test]
+fn no_world_file_breaks_the_sandbox() {
+    proptest!(ProptestConfig::with_cases(1_500), |((_, world) in damaged(worlds()))| {
+        let world = String::from_utf8_lossy(&world);
+        if let Ok(world) = World::read("world.json", &world) {
+            let _ = Sandbox::new(world, Options::default());
+        }
+    });
+}
+
+#[test]
+fn no_policy_breaks_the_reading_and_every_mistake_can_be_shown() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = vec![std::fs::read(root.join("policies/demo.toml")).unwrap()];
+    for folder in [
+        root.join("policies/schemes"),
+        path("cases"),
+        path("policies"),
+    ] {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let file = entry.unwrap().path();
+            if file.extension().is_some_and(|end| end == "toml") {
+                documents.push(std::fs::read(file).unwrap());
+            }
+        }
+    }
+    let kinds = kinds::vocabulary();
+    let repository = Repository::parse("acme/shop").unwrap();
+    let environment = Environment {
+        lookup: &|_| Some("a,b".to_owned()),
+        repository: Some(&repository),
+    };
+    proptest!(ProptestConfig::with_cases(1_500), |((_, policy) in damaged(documents))| {
+        let text = String::from_utf8_lossy(&policy).into_owned();
+        let sources = [Source { path: "p.toml".to_owned(), text }];
+        let vocabulary = Vocabulary { kinds: &kinds };
+        match Policies::read(&sources, &vocabulary, &environment) {
+            Ok(loaded) => drop(render(&loaded.warnings, &sources, false)),
+            Err(mistakes) => {
+                prop_assert!(!mistakes.is_empty());
+                let shown = render(&mistakes, &sources, false);
+                prop_assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
+                // However many mistakes there are, and however long their lines.
+                prop_assert!(shown.len() < 1_000_000, "{} bytes", shown.len());
+            }
+        }
+    });
+}
+
+#[test]
+fn a_plan_that_was_altered_anywhere_is_not_carried_out() {
+    let output = support::run(&["sweep", "--dry-run", "--format", "json", "--sandbox"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let plan = SealedPlan::read(&text).unwrap();
+    assert!(!plan.steps.is_empty());
+    proptest!(ProptestConfig::with_cases(2_000), |((_, text) in damaged(vec![text.into_bytes()]))| {
+        if let Ok(altered) = SealedPlan::read(&String::from_utf8_lossy(&text)) {
+            prop_assert_eq!(&altered, &plan);
+        }
+    });
+}
+
+/// A journal of a run that came to all sorts of ends, with names that take more
+/// than one byte a character.
+fn journal_text() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = DateTime::UNIX_EPOCH;
+    let mut journal = Journal::begin(folder.path(), at).unwrap();
+    let intent = |step| Entry::Intent {
+        step,
+        at,
+        action: Action::Delete,
+        resource: Written {
+            host: "api.example".to_owned(),
+            kind: "kv_namespace".to_owned(),
+            place: Place::Account("a".to_owned()),
+            id: "1".into(),
+            name: "prévia-\u{202e}-\u{10ffff}-日本".into(),
+            within: None,
+            incarnation: Some("é".into()),
+        },
+        copy: Box::new(Copy {
+            original: Some(serde_json::json!({"title": "日本\n\u{2028}"})),
+            ..Copy::default()
+        }),
+    };
+    let outcome = |step, outcome| Entry::Outcome {
+        step,
+        at,
+        outcome,
+        reason: "ça y est".to_owned(),
+    };
+    let restored = Entry::Restored {
+        step: 0,
+        at,
+        id: "é".to_owned(),
+    };
+    journal.write(&[intent(0), intent(1), intent(2)]).unwrap();
+    journal
+        .write(&[
+            outcome(0, Outcome::Deleted),
+            outcome(1, Outcome::FailedForNow),
+        ])
+        .unwrap();
+    journal
+        .write(&[intent(1), restored, outcome(3, Outcome::Spared)])
+        .unwrap();
+    std::fs::read(journal.path()).unwrap()
+}
+
+fn records(folder: &Path, text: &[u8]) -> Result<Vec<journal::Record>, journal::JournalError> {
+    std::fs::write(folder.join("r.journal.jsonl"), text).unwrap();
+    journal::records(folder)
+}
+
+#[test]
+fn every_prefix_of_a_journals_bytes_is_a_journal() {
+    let text = journal_text();
+    let folder = tempfile::tempdir().unwrap();
+    let mut before = 0;
+    for end in 0..=text.len() {
+        let records = records(folder.path(), &text[..end]);
+        let records = records.unwrap_or_else(|error| panic!("{end} of {}: {error}", text.len()));
+        let lines = text[..end].iter().filter(|byte| **byte == b'\n').count();
+        assert!(records[0].steps.len() >= before, "a line was lost");
+        assert!(records[0].steps.len() <= lines);
+        before = records[0].steps.len();
+        if let Some(journal) = Journal::resume(&records[0]).unwrap() {
+            let kept = std::fs::read(journal.path()).unwrap();
+            assert!(text.starts_with(&kept) && kept.len() <= end);
+        }
+    }
+    let last = records(folder.path(), &text).unwrap().remove(0);
+    let open: Vec<_> = last.open().map(|(step, _)| step).collect();
+    assert_eq!(open, [1, 2]);
+    assert_eq!(last.steps[&0].standing, Standing::Restored);
+}
+
+#[test]
+fn no_journal_breaks_the_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    proptest!(ProptestConfig::with_cases(2_000), |((_, text) in damaged(vec![journal_text()]))| {
+        match records(folder.path(), &text) {
+            Ok(records) => prop_assert!(records[0].steps.len() <= text.len()),
+            Err(error) => prop_assert!(error.to_string().contains("r.journal.jsonl")),
+        }
+    });
+}
+
+#[test]
+fn whatever_people_do_to_the_issue_its_boxes_and_history_are_read() {
+    let output = support::run(&["report", "--dry-run", "--sandbox"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let ticked = text.replace("- [ ]", "- [x]").into_bytes();
+    let all = Ticks::read(&text.replace("- [ ]", "- [x]"));
+    assert!(all.keep.len() > 1 && all.delete == all.keep);
+    assert_eq!(History::read(&text).runs.len(), 1);
+    proptest!(ProptestConfig::with_cases(2_000), |((_, text) in damaged(vec![text.into_bytes(), ticked]))| {
+        let text = String::from_utf8_lossy(&text);
+        let ticks = Ticks::read(&text);
+        for key in ticks.keep.iter().chain(&ticks.delete) {
+            prop_assert!(key.chars().all(|c| c.is_ascii_hexdigit()) && text.contains(key.as_str()));
+        }
+        let history = History::read(&text);
+        prop_assert!(history.runs.len() + history.failures.len() <= text.len());
+    });
+}
+
+#[test]
+fn a_body_of_any_bytes_is_read_or_refused() {
+    proptest!(|(body: Vec<u8>)| {
+        let body = Bytes::from(body);
+        for kind in kinds::KINDS {
+            let place = Arc::new(Place::Account(ACCOUNT.to_owned()));
+            read_all(*kind, &place, None, &body);
+        }
+    });
+}
