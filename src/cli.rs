@@ -10,6 +10,7 @@ mod interactive;
 mod progress;
 mod report;
 mod restore;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod session;
 mod settings;
@@ -168,6 +169,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
                 print(&String::from_utf8_lossy(&text)).map(|()| Exit::Ok)
             }
             Some(Verb::Sweep(arguments)) => sweep::run(arguments).await,
+            #[cfg(feature = "sandbox")]
             Some(Verb::Sandbox(arguments)) => sandbox::run(arguments).await,
         }
     };

@@ -63,7 +63,8 @@
 //! - [`report`]: what people and programs see, the text included. [`cli`]: arguments,
 //!   environment, consent, exit codes.
 //! - [`tui`]: the interactive audit as state and pictures; [`cli`] runs it.
-//! - [`sandbox`]: the stand-in cloud, written from the providers' documents.
+//! - `sandbox`: the stand-in cloud, written from the providers' documents; behind
+//!   the feature of that name, which is on unless it is turned off.
 //!
 //! # Who may import whom
 //!
@@ -139,6 +140,7 @@ pub mod kinds;
 pub mod model;
 pub mod policy;
 pub mod report;
+#[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod scan;
 pub mod survey;

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+#[cfg(feature = "sandbox")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,9 @@ impl Cli {
             Some(Verb::Sweep(sweep)) => sweep.audit.common.verbose,
             Some(Verb::Report(report)) => report.audit.common.verbose,
             Some(Verb::Restore(restore)) => restore.common.verbose,
-            Some(Verb::Sandbox(_) | Verb::Completions { .. } | Verb::Man) => 0,
+            Some(Verb::Completions { .. } | Verb::Man) => 0,
+            #[cfg(feature = "sandbox")]
+            Some(Verb::Sandbox(_)) => 0,
         }
     }
 }
@@ -65,6 +68,7 @@ pub(super) enum Verb {
     /// Check policies, credentials and permissions, by harmless reads
     Check(CheckArgs),
     /// Serve a stand-in cloud over HTTP on loopback
+    #[cfg(feature = "sandbox")]
     Sandbox(SandboxArgs),
     /// Print completions for a shell
     Completions {
@@ -124,6 +128,7 @@ pub(super) struct CommonArgs {
     #[arg(long, value_enum, default_value = "table", env = "PREVIEW_GC_FORMAT")]
     pub(super) format: Format,
     /// Run against a stand-in cloud inside the program [default world: a demo]
+    #[cfg(feature = "sandbox")]
     #[arg(
         long,
         value_name = "WORLD",
@@ -239,6 +244,10 @@ pub(super) struct CheckArgs {
 }
 
 /// Which stand-in a run is against.
+#[cfg_attr(
+    not(feature = "sandbox"),
+    allow(dead_code, reason = "without the sandbox no run is against one")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StandIn<'a> {
     /// The demo world.
@@ -249,6 +258,7 @@ pub(super) enum StandIn<'a> {
 
 impl CommonArgs {
     /// The stand-in, when the run is against one.
+    #[cfg(feature = "sandbox")]
     pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
         let path = self.sandbox.as_deref()?;
         Some(if path.is_empty() {
@@ -256,6 +266,13 @@ impl CommonArgs {
         } else {
             StandIn::World(Path::new(path))
         })
+    }
+
+    /// None: this program has no stand-in.
+    #[cfg(not(feature = "sandbox"))]
+    #[expect(clippy::unused_self, reason = "with the sandbox it is a flag")]
+    pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
+        None
     }
 }
 
@@ -302,6 +319,7 @@ pub(super) struct LimitArgs {
     pub(super) reference_reads: Option<u64>,
 }
 
+#[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
 pub(super) struct SandboxArgs {
     /// World file [default: a demo world]

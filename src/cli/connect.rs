@@ -2,27 +2,17 @@
 //! stand-in.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use tower::util::BoxCloneSyncService;
 use url::Url;
 
 use super::Failure;
 use crate::clock::Clock;
 use crate::model::Api;
-use crate::sandbox::world::World;
-use crate::sandbox::{Options, Sandbox, faults};
-use crate::wire::{Endpoint, Seam, Token, TransportError};
-
-/// The demo world of `--sandbox` alone.
-const DEMO_WORLD: &str = include_str!("demo-world.json");
+use crate::wire::{Endpoint, Seam, Token};
 
 /// Where variables come from: the process, or the stand-in.
 pub(super) struct Variables {
-    fixed: Option<BTreeMap<&'static str, String>>,
+    pub(super) fixed: Option<BTreeMap<&'static str, String>>,
 }
 
 impl Variables {
@@ -59,36 +49,7 @@ pub(super) struct Connection {
     pub(super) clock: Clock,
 }
 
-/// The world of a file, or the demo.
-pub(super) fn world(path: Option<&Path>) -> Result<World, Failure> {
-    let Some(path) = path else {
-        return World::read("demo-world.json", DEMO_WORLD)
-            .map_err(|error| Failure::Unexpected(error.to_string()));
-    };
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::Usage(format!("cannot read the world file {shown}: {error}")))?;
-    World::read(&shown, &text).map_err(|error| Failure::Usage(error.to_string()))
-}
-
 impl Connection {
-    /// A stand-in inside the process. Every provider variable is ignored.
-    pub(super) fn sandbox(path: Option<&Path>) -> Result<Self, Failure> {
-        let world = world(path)?;
-        let now = world.now;
-        let sandbox = Sandbox::new(world, Options::default())
-            .map_err(|refusal| Failure::Usage(refusal.to_string()))?;
-        let fixed = sandbox
-            .environment("http://127.0.0.1")
-            .into_iter()
-            .collect();
-        Ok(Self {
-            seam: in_process(sandbox),
-            variables: Variables { fixed: Some(fixed) },
-            clock: Clock::starting_at(now),
-        })
-    }
-
     /// The real clouds.
     pub(super) fn real(clock: Clock) -> Result<Self, Failure> {
         let seam = crate::wire::http::seam().map_err(|error| {
@@ -207,30 +168,4 @@ pub(super) fn is_loopback(url: &Url) -> bool {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-fn in_process(sandbox: Arc<Sandbox>) -> Seam {
-    BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
-        let sandbox = sandbox.clone();
-        async move {
-            let broken = |what: &str| TransportError::Broken(what.to_owned());
-            let mut answer = sandbox
-                .call(request)
-                .await
-                .map_err(|reset| broken(&reset.to_string()))?;
-            if answer.headers().contains_key(faults::TRUNCATED) {
-                return Err(broken("the body ended early"));
-            }
-            if let Some(drip) = answer.headers_mut().remove(faults::DRIPPING) {
-                let drip: u64 = drip
-                    .to_str()
-                    .ok()
-                    .and_then(|text| text.parse().ok())
-                    .unwrap_or(0);
-                let bytes = answer.body().len() as u64;
-                tokio::time::sleep(Duration::from_millis(drip.saturating_mul(bytes))).await;
-            }
-            Ok(answer)
-        }
-    }))
 }

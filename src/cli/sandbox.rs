@@ -1,14 +1,27 @@
-//! `preview-gc sandbox`: the stand-in cloud over HTTP.
+//! The stand-in cloud: inside the process for `--sandbox`, over HTTP for
+//! `preview-gc sandbox`.
 
 use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use tower::util::BoxCloneSyncService;
+
 use super::args::SandboxArgs;
-use super::{Exit, Failure, connect, print};
-use crate::sandbox::{Options, Sandbox, server};
+use super::connect::{Connection, Variables};
+use super::{Exit, Failure, print};
+use crate::clock::Clock;
+use crate::sandbox::world::World;
+use crate::sandbox::{Options, Sandbox, faults, server};
+use crate::wire::{Seam, TransportError};
+
+/// The demo world of `--sandbox` alone.
+const DEMO_WORLD: &str = include_str!("demo-world.json");
 
 pub(super) async fn run(arguments: SandboxArgs) -> Result<Exit, Failure> {
-    let world = connect::world(arguments.world.as_deref())?;
+    let world = world(arguments.world.as_deref())?;
     let options = Options {
         quota: arguments.quota,
         latency: Duration::from_millis(arguments.latency_ms),
@@ -35,4 +48,58 @@ pub(super) async fn run(arguments: SandboxArgs) -> Result<Exit, Failure> {
         .await
         .map_err(|error| Failure::Unexpected(format!("the sandbox stopped: {error}")))?;
     Ok(Exit::Ok)
+}
+
+/// The world of a file, or the demo.
+fn world(path: Option<&Path>) -> Result<World, Failure> {
+    let Some(path) = path else {
+        return World::read("demo-world.json", DEMO_WORLD)
+            .map_err(|error| Failure::Unexpected(error.to_string()));
+    };
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("cannot read the world file {shown}: {error}")))?;
+    World::read(&shown, &text).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+impl Connection {
+    /// A stand-in inside the process. Every provider variable is ignored.
+    pub(super) fn sandbox(path: Option<&Path>) -> Result<Self, Failure> {
+        let world = world(path)?;
+        let now = world.now;
+        let sandbox = Sandbox::new(world, Options::default())
+            .map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+        let fixed = sandbox
+            .environment("http://127.0.0.1")
+            .into_iter()
+            .collect();
+        Ok(Self {
+            seam: in_process(sandbox),
+            variables: Variables { fixed: Some(fixed) },
+            clock: Clock::starting_at(now),
+        })
+    }
+}
+
+fn in_process(sandbox: Arc<Sandbox>) -> Seam {
+    BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
+        let sandbox = sandbox.clone();
+        async move {
+            let broken = |what: &str| TransportError::Broken(what.to_owned());
+            let mut answer = sandbox
+                .call(request)
+                .await
+                .map_err(|reset| broken(&reset.to_string()))?;
+            if answer.headers().contains_key(faults::TRUNCATED) {
+                return Err(broken("the body ended early"));
+            }
+            if let Some(drip) = answer.headers_mut().remove(faults::DRIPPING) {
+                let drip = drip.to_str().ok().and_then(|text| text.parse().ok());
+                let bytes = answer.body().len() as u64;
+                let whole = bytes.saturating_mul(drip.unwrap_or(0));
+                tokio::time::sleep(Duration::from_millis(whole)).await;
+            }
+            Ok(answer)
+        }
+    }))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 
 use super::Failure;
-use super::args::{ColorChoice, CommonArgs, StandIn};
+use super::args::{ColorChoice, CommonArgs};
 use super::connect::{Connection, is_loopback};
 use super::progress::Progress;
 use super::settings;
@@ -174,10 +174,11 @@ pub(super) fn look(arguments: &CommonArgs) -> Look {
 }
 
 pub(super) fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
+    #[cfg(feature = "sandbox")]
     if let Some(stand_in) = arguments.sandbox() {
         let world = match stand_in {
-            StandIn::Demo => None,
-            StandIn::World(path) => Some(path),
+            super::args::StandIn::Demo => None,
+            super::args::StandIn::World(path) => Some(path),
         };
         let mut connection = Connection::sandbox(world)?;
         if let Some(now) = arguments.now {

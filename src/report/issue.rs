@@ -3,12 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-
-use regex::Regex;
 
 use super::table::groups;
 use super::{Report, Row, age, inert};
@@ -205,8 +202,6 @@ impl History {
 /// The text without what changes in every run: when that is the same, nothing is
 /// new.
 pub fn unchanging(text: &str) -> String {
-    static AGE: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"\*\*, \d+[mhd] old: ").ok());
     let mut rest = text.replace("\r\n", "\n");
     for (begin, end) in [
         ("```mermaid\n", "```\n\n"),
@@ -219,10 +214,17 @@ pub fn unchanging(text: &str) -> String {
             rest = format!("{before}{after}");
         }
     }
-    if let Some(age) = &*AGE {
-        rest = age.replace_all(&rest, "**: ").into_owned();
-    }
-    rest.trim_end().to_owned()
+    let lines: Vec<_> = rest.lines().map(without_age).collect();
+    lines.join("\n").trim_end().to_owned()
+}
+
+/// A line of a leak without how old it is.
+fn without_age(line: &str) -> String {
+    let parts = line.split_once("**, ").and_then(|(name, rest)| {
+        let (_, reason) = rest.split_once(" old: ")?;
+        Some(format!("{name}**: {reason}"))
+    });
+    parts.unwrap_or_else(|| line.to_owned())
 }
 
 /// What is told in the issue.
