@@ -24,7 +24,7 @@ use crate::gc::ticks;
 use crate::gc::verdict::NAMES;
 use crate::gc::{Brake, Marking, Plan, Verdict};
 use crate::kinds;
-use crate::model::{Api, Claim, KindRef, Repository, Resource, ResourceId};
+use crate::model::{Api, Claim, KindRef, Place, Repository, Resource, ResourceId};
 use crate::wire::QuotaUse;
 
 pub use headroom::HeadroomUse;
@@ -201,12 +201,13 @@ impl Report {
     /// The report of a run.
     pub fn of(run: Run<'_>) -> Self {
         let mut evidence = run.evidence;
-        evidence.extend(
-            run.inventory
-                .listings
-                .iter()
-                .map(|listing| listing.evidence.clone()),
-        );
+        // A gap that leaves a verdict open is one, whatever rules it is for.
+        let open = undecided(run.inventory, run.marking);
+        evidence.extend(run.inventory.listings.iter().map(|listing| {
+            let mut evidence = listing.evidence.clone();
+            evidence.needed |= open.contains(&(listing.kind, &*listing.place));
+            evidence
+        }));
         let roots = run.roots.repositories.values();
         evidence.extend(roots.flat_map(|roots| roots.evidence.clone()));
         evidence.extend(run.inventory.activity.iter().cloned());
@@ -298,6 +299,19 @@ impl Report {
     pub fn garbage(&self) -> usize {
         self.summary.verdicts.get("garbage").copied().unwrap_or(0)
     }
+}
+
+/// Kinds and places with resources whose verdict is not known.
+fn undecided<'a>(
+    inventory: &'a Inventory,
+    marking: &Marking<'_>,
+) -> BTreeSet<(KindRef, &'a Place)> {
+    let resources = inventory.resources.iter().zip(&marking.judgements);
+    let open = resources.filter(|(_, judgement)| {
+        judgement.in_focus && matches!(judgement.verdict, Verdict::Unknown(_))
+    });
+    open.map(|(resource, _)| (resource.kind, &*resource.place))
+        .collect()
 }
 
 fn verdicts(rows: &[Row]) -> BTreeMap<&'static str, usize> {
