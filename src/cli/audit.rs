@@ -62,3 +62,89 @@ pub(super) fn render(report: &Report, format: Format, look: Look) -> Result<Stri
         Format::Markdown => Ok(markdown::render(report)),
     }
 }
+
+#[cfg(all(test, feature = "sandbox"))]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Cli, Verb};
+    use crate::report::inert;
+
+    async fn audited(world: &Path) -> (Report, String) {
+        let policy = world.with_extension("toml");
+        let arguments = [
+            "preview-gc".to_owned(),
+            "audit".to_owned(),
+            "--quiet".to_owned(),
+            format!("--sandbox={}", world.display()),
+            format!("--policies={}", policy.display()),
+        ];
+        let cli = Cli::try_parse_from(arguments).unwrap();
+        let Some(Verb::Audit(arguments)) = cli.verb else {
+            panic!("this is an audit")
+        };
+        let session = Session::open(&arguments.audit.common).unwrap();
+        let collector = session.collector(None).unwrap();
+        let since = Instant::now();
+        let (ground, inventory) = collector.list().await;
+        let survey = collector.survey(&ground);
+        let mut findings = survey.judge(inventory, since).await;
+        let plan = collector.plan_for(&survey, &mut findings).await;
+        let report = collector.report(&ground, &findings, &plan);
+        let sealed = collector.seal(&ground, &findings, &plan, &report);
+        let mut steps = String::new();
+        for (index, step) in sealed.steps.iter().enumerate() {
+            let _ = writeln!(
+                steps,
+                "  {index} {:?} {} {} by {} after {:?}",
+                step.action, step.kind, step.name, step.rule, step.after
+            );
+        }
+        (report, steps)
+    }
+
+    /// What every case comes to: the whole of mark and plan, in process.
+    #[tokio::test]
+    async fn every_case_is_judged_and_planned_for_its_reasons() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut worlds: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        worlds.retain(|path| path.extension().is_some_and(|end| end == "json"));
+        worlds.sort();
+        let mut text = String::new();
+        for world in worlds {
+            let (report, steps) = audited(&world).await;
+            let name = world.file_stem().unwrap_or_default().to_string_lossy();
+            let _ = writeln!(text, "{name}, complete: {}", report.complete);
+            for row in &report.resources {
+                let _ = writeln!(
+                    text,
+                    "  {} {}: {}: {} [{}]",
+                    row.kind,
+                    inert::terminal(&row.name),
+                    row.verdict,
+                    inert::terminal(&row.reason),
+                    row.rule.as_deref().unwrap_or("no rule")
+                );
+            }
+            for brake in &report.brakes {
+                let _ = writeln!(text, "  brake on {}: {}", brake.kind, brake.reason);
+            }
+            for rule in &report.unused_rules {
+                let rule = rule.split(" (").next().unwrap_or_default();
+                let _ = writeln!(text, "  unused {rule}");
+            }
+            text.push_str(&steps);
+        }
+        if cfg!(windows) {
+            text = text.replace('\\', "/");
+        }
+        let here = env!("CARGO_MANIFEST_DIR").replace('\\', "/");
+        text = text.replace(&format!("{here}/"), "");
+        insta::assert_snapshot!("cases", text);
+    }
+}
