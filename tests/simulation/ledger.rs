@@ -130,6 +130,15 @@ impl Ledger {
         all.position(|one| one.kind == kind && one.id == id)
     }
 
+    /// The pull request that a resource is about by its name or its Worker's.
+    pub fn about(&self, index: usize) -> Option<u32> {
+        match self.resources[index].purpose {
+            Purpose::PullRequest(number) | Purpose::Protected(number) => Some(number),
+            Purpose::OfWorker(worker) => self.about(worker),
+            Purpose::Unclaimed => None,
+        }
+    }
+
     /// The Worker that has a name now.
     pub fn worker(&self, name: &str) -> Option<usize> {
         let mut there = self.there();

@@ -17,7 +17,7 @@ use preview_gc::evidence::{Observer, Step};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::sealed::SealedPlan;
 use preview_gc::kinds;
-use preview_gc::model::Api;
+use preview_gc::model::{Api, PullRequestNumber};
 use preview_gc::policy::{Action, Environment, Policies, Policy, Source, Vocabulary};
 use preview_gc::report::Report;
 use preview_gc::report::outcomes::{StepRow, Swept};
@@ -32,7 +32,7 @@ use crate::ledger::{Ledger, Purpose, Resource, RunKey};
 use crate::network::{BASE, CrashPoint, Network, PlannedStep, Violation};
 use crate::oracle;
 use crate::others::{self, variable};
-use crate::scenario::{KINDS, Scenario, Weather, ZONE};
+use crate::scenario::{KINDS, Scenario, Weather, ZONE, one_of};
 
 /// What one seed came to.
 pub struct Life {
@@ -179,20 +179,36 @@ impl World<'_> {
                 (wait, crash)
             };
             tokio::time::sleep(wait).await;
-            self.go(actor, crash, self.network.scenario.limits).await;
+            let only = self.one_pull_request();
+            let limits = self.network.scenario.limits;
+            self.go(actor, crash, only, limits).await;
             if self.network.is_broken() {
                 return;
             }
         }
     }
 
+    /// The pull request of a run that is about one.
+    fn one_pull_request(&self) -> Option<u32> {
+        let mut state = self.network.state();
+        let known: Vec<u32> = state.ledger.pull_requests.keys().copied().collect();
+        let about_one = state.random.u8(..6) == 0 && !known.is_empty();
+        about_one.then(|| one_of(&mut state.random, &known))
+    }
+
     /// One run, to its end or its crash.
-    async fn go(&self, actor: usize, crash: Option<CrashPoint>, limits: Limits) -> Option<Ended> {
+    async fn go(
+        &self,
+        actor: usize,
+        crash: Option<CrashPoint>,
+        only: Option<u32>,
+        limits: Limits,
+    ) -> Option<Ended> {
         let folder = self.folder(actor);
         let before: BTreeSet<String> = journals::files(&folder).into_keys().collect();
         let key = self.network.begin(actor, &folder, crash);
         self.network
-            .note(&format!("{}.{} begins", key.actor, key.run));
+            .note(&format!("{}.{} begins, about {only:?}", key.actor, key.run));
         let crashed = self.network.run(key, |run| Arc::clone(&run.crashed));
         let after = self.network.state().random.u64(1_000..120_000);
         let late = async {
@@ -207,7 +223,7 @@ impl World<'_> {
             biased;
             () = crashed.notified() => None,
             () = late => None,
-            ended = self.sweep(key, limits) => Some(ended),
+            ended = self.sweep(key, only, limits) => Some(ended),
         };
         match &ended {
             None => {
@@ -239,7 +255,7 @@ impl World<'_> {
     }
 
     /// A whole sweep, put together as the command line does.
-    async fn sweep(&self, key: RunKey, limits: Limits) -> Ended {
+    async fn sweep(&self, key: RunKey, only: Option<u32>, limits: Limits) -> Ended {
         let network = self.network;
         let clock = Clock::starting_at(network.now());
         let client = Client::new(
@@ -258,13 +274,14 @@ impl World<'_> {
                 projects: vec![variable(network, "NEON_PROJECT_ID")],
             }],
             limits,
-            only: None,
+            only: only.and_then(PullRequestNumber::new),
             shown: None,
             repository_ids: BTreeMap::new(),
             now: clock.start(),
             whole_world: false,
             observer: &Nobody,
         };
+        let garbage = self.garbage();
         let since = Instant::now();
         let (ground, inventory) = collector.list().await;
         let listed = network.now();
@@ -274,7 +291,8 @@ impl World<'_> {
         let plan = collector.plan_for(&survey, &mut findings).await;
         let mut report = collector.report(&ground, &findings, &plan);
         let sealed = collector.seal(&ground, &findings, &plan, &report);
-        self.planned(key, &sealed);
+        self.planned(key, only, &sealed);
+        self.judge_brakes(&report, &garbage, only, limits);
         let folder = self.folder(key.actor);
         let stop = Stop::default();
         let swept = collector
@@ -298,7 +316,7 @@ impl World<'_> {
     }
 
     /// Writes a plan down as the ledger knows its resources.
-    fn planned(&self, key: RunKey, sealed: &SealedPlan) {
+    fn planned(&self, key: RunKey, only: Option<u32>, sealed: &SealedPlan) {
         let steps: Vec<Option<PlannedStep>> = {
             let ledger = &self.network.state().ledger;
             let steps = sealed.steps.iter().map(|step| {
@@ -321,8 +339,67 @@ impl World<'_> {
             self.network
                 .broke("a plan is about what there is", format!("{names:?}"));
         }
-        let steps = steps.into_iter().flatten().collect();
+        let steps: Vec<PlannedStep> = steps.into_iter().flatten().collect();
+        if let Some(only) = only {
+            let about = |step: &PlannedStep| self.network.state().ledger.about(step.resource);
+            let odd: Vec<_> = steps
+                .iter()
+                .filter(|step| about(step) != Some(only))
+                .collect();
+            if !odd.is_empty() {
+                let what = format!("{odd:?} are not about #{only}");
+                self.network
+                    .broke("nothing outside of the plan is done", what);
+            }
+        }
         self.network.run(key, |run| run.plan = Some(steps));
+    }
+
+    /// What should be gone by now.
+    fn garbage(&self) -> BTreeSet<usize> {
+        let now = self.network.now();
+        oracle::garbage(&self.network.scenario, &self.network.state().ledger, now)
+    }
+
+    /// Whether brakes trip that must. What was garbage before the run looked and
+    /// after it is what it must have seen, unless somebody lied to it.
+    fn judge_brakes(
+        &self,
+        report: &Report,
+        before: &BTreeSet<usize>,
+        only: Option<u32>,
+        limits: Limits,
+    ) {
+        if self.network.scenario.weather.faults > 0 || !report.complete || only.is_some() {
+            return;
+        }
+        let seen: BTreeSet<usize> = self.garbage().intersection(before).copied().collect();
+        let mut wrong = Vec::new();
+        {
+            let ledger = &self.network.state().ledger;
+            for kind in KINDS {
+                let of_kind = |index: &&usize| ledger.resources[**index].kind == kind;
+                let garbage = seen.iter().filter(of_kind).count() as u64;
+                let all = ledger.resources.iter().enumerate();
+                let claimed = all.filter(|(index, one)| {
+                    let there = one.gone.is_none_or(|at| at >= report.now);
+                    one.kind == kind && there && ledger.about(*index).is_some()
+                });
+                let claimed = u32::try_from(claimed.count()).unwrap_or(u32::MAX);
+                let most = limits.brake.share * f64::from(claimed);
+                let too_large_a_share = garbage >= limits.brake.floor
+                    && f64::from(u32::try_from(garbage).unwrap_or(u32::MAX)) > most;
+                if garbage > limits.brake.count || too_large_a_share {
+                    wrong.push((kind, garbage, claimed));
+                }
+            }
+        }
+        for (kind, garbage, claimed) in wrong {
+            if report.brakes.iter().all(|brake| brake.kind.name() != kind) {
+                let what = format!("{garbage} of {claimed} {kind} are garbage, and no brake trips");
+                self.network.broke("brakes hold", what);
+            }
+        }
     }
 
     /// Exit code and report against the ledger.
@@ -519,7 +596,7 @@ impl World<'_> {
         let runs = resources / limits.max_deletions + 4;
         for _ in 0..runs {
             others::expire(self.network).await;
-            let ended = self.go(0, None, limits).await;
+            let ended = self.go(0, None, None, limits).await;
             if self.network.is_broken() {
                 return;
             }
@@ -544,7 +621,7 @@ impl World<'_> {
             self.network.broke(INVARIANT, format!("{left:?}"));
         }
         for actor in 0..self.network.scenario.actors {
-            let Some(ended) = self.go(actor, None, limits).await else {
+            let Some(ended) = self.go(actor, None, None, limits).await else {
                 continue;
             };
             let key = RunKey {

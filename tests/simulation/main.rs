@@ -27,7 +27,7 @@ use std::time::Instant;
 use life::{Life, live};
 
 /// How many seeds are lived when nobody says.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 
 /// How much of a trace is shown before the violation.
 const SHOWN: usize = 60;

@@ -451,6 +451,9 @@ impl Network {
             .call(request)
             .await
             .expect("no fault breaks this");
+        if retry_after(&answer).is_some() {
+            self.judge_refusal(key, now);
+        }
         if let Some(about) = about
             && answer.status().is_success()
             && answer.status() != StatusCode::NO_CONTENT
@@ -476,6 +479,26 @@ impl Network {
             }
         }
         answer
+    }
+
+    /// Judges that Cloudflare refused for too many requests: a run that was alone
+    /// with its quota must not come to that.
+    fn judge_refusal(&self, key: RunKey, now: Moment) {
+        let window = TimeDelta::seconds(self.scenario.quota.seconds.into());
+        let alone = {
+            let ledger = &self.state().ledger;
+            let recent = |at: &Moment| *at > now - window * 2;
+            let mut requests = ledger.requests.iter().rev();
+            !ledger.others.iter().any(recent)
+                && !requests.any(|one| {
+                    let counted = one.provider == "cloudflare" && one.run != key;
+                    counted && one.arrived.as_ref().is_some_and(recent)
+                })
+        };
+        if alone {
+            let what = "Cloudflare refuses a run that is alone with its quota".to_owned();
+            self.broke("no quota window is exceeded", what);
+        }
     }
 
     /// Judges a writing request; gives the resources that it is about.
