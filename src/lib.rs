@@ -111,7 +111,8 @@
 //!   ([`wire::Client::write`]); then it is withdrawn and everything is read again.
 //! - The plan is ordered by what belongs together: what died first goes first,
 //!   with everything of the same pull request, users before what they use, so a
-//!   cap never leaves a Worker behind whose namespace is gone.
+//!   cap never leaves a Worker behind whose namespace is gone. What turns out to
+//!   wait for something beyond the cap makes room for it.
 //! - There is no `force` and no `hard_delete` to ask for: nothing that previews
 //!   leave behind needs them.
 //! - A listing's count (Neon) is asked beside its pages; when they disagree

@@ -3,6 +3,14 @@
 //!
 //! `PREVIEW_GC_SEEDS` is how many seeds are lived, `PREVIEW_GC_SEED` the only
 //! one, with its trace.
+//!
+//! - [`scenario`] draws what is decided beforehand, [`others`] what people do
+//!   meanwhile.
+//! - [`network`] carries requests: slowly, with faults and crashes, and judges
+//!   each that changes something at the moment it arrives.
+//! - [`ledger`] has what was when; [`oracle`] says from it alone what may be
+//!   deleted; [`journals`] reads what runs wrote down.
+//! - [`life`] starts runs, restarts them, heals the world and compares.
 
 #![allow(
     unreachable_pub,
