@@ -167,7 +167,7 @@ impl World<'_> {
         for _ in 0..runs {
             let (wait, crash) = {
                 let random = &mut self.network.state().random;
-                let wait = Duration::from_millis(random.u64(..60_000));
+                let wait = Duration::from_millis(random.u64(..20_000));
                 let crash = (random.u32(..1_000) < crashes).then(|| {
                     let request = random.usize(1..60);
                     if random.bool() {

@@ -21,7 +21,7 @@ use tower::util::BoxCloneSyncService;
 use crate::journals;
 use crate::ledger::{Ledger, Moment, Purpose, Request, RunKey};
 use crate::oracle::{self, Deed};
-use crate::scenario::{Scenario, Weather};
+use crate::scenario::{Scenario, Weather, one_of};
 
 /// An invariant that does not hold, and how that shows.
 #[derive(Debug, Clone)]
@@ -59,7 +59,21 @@ pub struct Run {
     pub writes: usize,
     /// Until when each provider asked it to wait.
     pub paused_until: BTreeMap<&'static str, Moment>,
+    /// Where paths end that nobody answers while it goes on.
+    pub outage: Option<&'static str>,
 }
+
+/// What may be down for a whole run.
+const OUTAGES: [&str; 8] = [
+    "/workers/scripts",
+    "/workers/workers",
+    "/workers/domains",
+    "/storage/kv/namespaces",
+    "/dns_records",
+    "/settings",
+    "/branches",
+    "/graphql",
+];
 
 pub struct State {
     pub random: Rng,
@@ -226,6 +240,8 @@ impl Network {
             .filter(|run| run.key.actor == actor)
             .count();
         let key = RunKey { actor, run };
+        let breaks = state.weather.faults > 0 && state.random.u8(..4) == 0;
+        let outage = breaks.then(|| one_of(&mut state.random, &OUTAGES));
         state.runs.push(Run {
             key,
             folder: folder.to_owned(),
@@ -236,6 +252,7 @@ impl Network {
             sent: 0,
             writes: 0,
             paused_until: BTreeMap::new(),
+            outage,
         });
         key
     }
@@ -375,10 +392,11 @@ impl Network {
     fn depart(&self, key: RunKey, request: &http::Request<Bytes>, path: &str) -> Journey {
         let now = self.now();
         let provider = provider(path);
-        let (number, paused, crash) = self.run(key, |run| {
+        let (number, paused, crash, down) = self.run(key, |run| {
             run.sent += 1;
             let paused = run.paused_until.get(provider).filter(|until| **until > now);
-            (run.sent, paused.copied(), run.crash)
+            let down = run.outage.is_some_and(|end| path.ends_with(end));
+            (run.sent, paused.copied(), run.crash, down)
         });
         if let Some(until) = paused {
             let what = format!("{path} is sent at {now}, before {until}");
@@ -404,6 +422,11 @@ impl Network {
             }
         }
         let fault = (random.u32(..1_000) < weather.faults).then(|| draw_fault(random, provider));
+        let fault = if down {
+            Some(Fault::RefusedBefore(500))
+        } else {
+            fault
+        };
         Journey {
             number,
             out,

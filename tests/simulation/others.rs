@@ -114,11 +114,22 @@ pub fn variable(network: &Network, name: &str) -> String {
     found.map(|(_, value)| value).unwrap_or_default()
 }
 
-/// Some of the storage that there is, as a Worker binds it.
+/// Some of the storage that there is, as a Worker binds it, with a liking for
+/// what is about to go.
 fn some_bindings(network: &Network) -> Vec<Binding> {
     let mut bindings = Vec::new();
     for _ in 0..2 {
-        let storage = pick(network, |_, one| ["kv_namespace", "d1"].contains(&one.kind));
+        let any = network.state().random.u8(..3) == 0;
+        let dead = |ledger: &Ledger, one: &Resource| match one.purpose {
+            Purpose::PullRequest(number) => {
+                let state = ledger.pull_requests.get(&number);
+                state.is_some_and(|state| *state.last() != PullRequest::Open)
+            }
+            _ => false,
+        };
+        let storage = pick(network, |ledger, one| {
+            ["kv_namespace", "d1"].contains(&one.kind) && (any || dead(ledger, one))
+        });
         bindings.extend(storage.map(|(_, one)| one.bound_as()));
     }
     bindings.dedup();

@@ -400,7 +400,7 @@ impl Scenario {
             },
             change_every: one_of(random, &[None, Some(500), Some(2_000), Some(8_000)])
                 .map(Duration::from_millis),
-            changes: random.usize(1..60),
+            changes: random.usize(10..80),
             actors: one_of(random, &[1, 1, 2]),
             runs: random.usize(1..=3),
             crashes: one_of(random, &[0, 300, 700]),
