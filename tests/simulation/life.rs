@@ -477,6 +477,10 @@ impl World<'_> {
         let files = journals::files(&self.folder(key.actor));
         for (file, text) in &files {
             let ours = !before.contains(file);
+            let mut state = self.network.state();
+            let known = state.journals.entry((key.actor, file.clone()));
+            let author = *known.or_insert(key);
+            drop(state);
             for step in journals::steps(text) {
                 let Some(index) = step.find(&ledger) else {
                     wrong.push(format!("{file}: there never was {step:?}"));
@@ -486,7 +490,7 @@ impl World<'_> {
                 let agrees = match step.outcome.as_deref() {
                     Some("deleted" | "already_gone") => !resource.is_there(),
                     Some("spared" | "deferred" | "failed_for_now" | "failed_for_good") => {
-                        !ours || resource.deleted_by != Some(key)
+                        resource.deleted_by != Some(author)
                     }
                     // What is open is the business of a run that was cut off.
                     None => !(ended && ours),

@@ -80,6 +80,8 @@ pub struct State {
     pub weather: Weather,
     pub ledger: Ledger,
     pub runs: Vec<Run>,
+    /// Which run began each journal, by actor and file.
+    pub journals: BTreeMap<(usize, String), RunKey>,
     pub trace: Vec<String>,
     pub broken: Option<Violation>,
 }
@@ -194,6 +196,7 @@ impl Network {
             weather: scenario.weather.clone(),
             ledger: scenario.ledger.clone(),
             runs: Vec::new(),
+            journals: BTreeMap::new(),
             trace: Vec::new(),
             broken: None,
         };
