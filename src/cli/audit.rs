@@ -72,9 +72,11 @@ mod tests {
 
     use super::*;
     use crate::cli::args::{Cli, Verb};
+    use crate::gc::outcome::{Recheck, recheck};
+    use crate::gc::sealed::SealedStep;
     use crate::report::inert;
 
-    async fn audited(world: &Path) -> (Report, String) {
+    fn session(world: &Path) -> Session {
         let policy = world.with_extension("toml");
         let arguments = [
             "preview-gc".to_owned(),
@@ -87,7 +89,11 @@ mod tests {
         let Some(Verb::Audit(arguments)) = cli.verb else {
             panic!("this is an audit")
         };
-        let session = Session::open(&arguments.audit.common).unwrap();
+        Session::open(&arguments.audit.common).unwrap()
+    }
+
+    async fn audited(world: &Path) -> (Report, String) {
+        let session = session(world);
         let collector = session.collector(None).unwrap();
         let since = Instant::now();
         let (ground, inventory) = collector.list().await;
@@ -146,5 +152,67 @@ mod tests {
         let here = env!("CARGO_MANIFEST_DIR").replace('\\', "/");
         text = text.replace(&format!("{here}/"), "");
         insta::assert_snapshot!("cases", text);
+    }
+
+    /// Each way in which a resource may differ from its step, alone.
+    #[tokio::test]
+    async fn what_is_not_what_was_planned_is_spared() {
+        type Change = fn(&mut SealedStep);
+        let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/closed-leftovers.json");
+        let session = session(&world);
+        let collector = session.collector(None).unwrap();
+        let since = Instant::now();
+        let (ground, inventory) = collector.list().await;
+        let survey = collector.survey(&ground);
+        let findings = survey.judge(inventory, since).await;
+        let plan = collector.plan(&findings);
+        let report = collector.report(&ground, &findings, &plan);
+        let sealed = collector.seal(&ground, &findings, &plan, &report);
+        let ids = sealed.resources(survey.law.kinds).unwrap();
+        let changes: [(&str, Change); 5] = [
+            ("made anew", |step| {
+                step.incarnation = Some("another".into());
+            }),
+            ("renamed", |step| step.name = "another".into()),
+            ("changed", |step| {
+                step.created_at = step.created_at.map(|at| at - chrono::TimeDelta::seconds(1));
+            }),
+            ("changed", |step| {
+                step.changed_at = step.changed_at.map(|at| at - chrono::TimeDelta::seconds(1));
+            }),
+            ("", |_| {}),
+        ];
+        let mut spared = 0;
+        for (step, id) in sealed.steps.iter().zip(&ids) {
+            let now = findings.find(id);
+            assert!(now.is_some(), "{id}");
+            assert_eq!(recheck(step, None, &findings.marking), Recheck::Gone);
+            for (why, change) in changes {
+                let mut planned = step.clone();
+                change(&mut planned);
+                let verdict = recheck(&planned, now, &findings.marking);
+                if planned == *step {
+                    assert_eq!(verdict, Recheck::Go, "{id}");
+                } else {
+                    let said = matches!(&verdict, Recheck::Spared(said) if said.contains(why));
+                    assert!(said, "{id}: {verdict:?}");
+                    spared += 1;
+                }
+            }
+            // What lives now is spared, whatever was planned.
+            let living = &findings.inventory.resources;
+            let judgements = &findings.marking.judgements;
+            for (resource, judgement) in living.iter().zip(judgements) {
+                let mut planned = step.clone();
+                planned.name = resource.name.clone();
+                planned.incarnation = resource.incarnation.clone();
+                planned.created_at = resource.created_at.known();
+                planned.changed_at = resource.changed_at.known();
+                let verdict = recheck(&planned, Some((resource, judgement)), &findings.marking);
+                let goes = verdict == Recheck::Go;
+                assert_eq!(goes, judgement.verdict.is_deletable(), "{}", resource.name);
+            }
+        }
+        assert!(spared > 20);
     }
 }
