@@ -430,8 +430,13 @@ impl World<'_> {
                 ));
             }
         }
+        let failures = [
+            Outcome::FailedForNow,
+            Outcome::FailedForGood,
+            Outcome::InDoubt,
+        ];
         let outcomes = || swept.steps.iter().map(|row| row.outcome);
-        let failed = outcomes().any(Outcome::is_failure)
+        let failed = outcomes().any(|outcome| failures.contains(&outcome))
             || swept
                 .settled
                 .iter()

@@ -93,10 +93,15 @@ fn no_seed_breaks_an_invariant() {
                     if seed >= seeds {
                         return;
                     }
-                    let life = live(seed);
-                    requests.fetch_add(life.requests, Ordering::Relaxed);
-                    deleted.fetch_add(life.deleted, Ordering::Relaxed);
-                    if let Some(failure) = failure(seed, &life) {
+                    let failure = match std::panic::catch_unwind(|| live(seed)) {
+                        Ok(life) => {
+                            requests.fetch_add(life.requests, Ordering::Relaxed);
+                            deleted.fetch_add(life.deleted, Ordering::Relaxed);
+                            failure(seed, &life)
+                        }
+                        Err(_) => Some(format!("seed {seed} panics, as shown above")),
+                    };
+                    if let Some(failure) = failure {
                         failed.store(true, Ordering::Relaxed);
                         found.lock().unwrap().get_or_insert(failure);
                     }
