@@ -56,6 +56,9 @@ pub struct Report {
     /// What alone was looked at, where that is not everything.
     #[serde(skip)]
     pub focus: Option<String>,
+    /// What was listed to its end, as [`ticks::origin`] calls it.
+    #[serde(skip)]
+    pub listed: BTreeSet<String>,
     /// When the next scheduled run begins, as far as that is known.
     #[serde(skip)]
     pub next_run: Option<DateTime<Utc>>,
@@ -135,6 +138,9 @@ pub struct Row {
     /// What stands for it in the tracking issue.
     #[serde(skip)]
     pub key: String,
+    /// Where it was listed, as [`ticks::origin`] calls it.
+    #[serde(skip)]
+    pub origin: String,
     /// A command that deletes it by hand.
     #[serde(skip)]
     pub command: String,
@@ -252,6 +258,13 @@ impl Report {
             headroom: headroom::of(run.inventory),
             summary,
             focus: focus(&run.marking.law),
+            listed: run
+                .inventory
+                .listings
+                .iter()
+                .filter(|listing| listing.complete())
+                .map(|listing| ticks::origin(listing.kind.name(), listing.place.id()))
+                .collect(),
             next_run: None,
             swept: None,
         }
@@ -285,7 +298,7 @@ impl Report {
         let mut steps = self.swept.iter().flat_map(|swept| &swept.steps);
         steps.any(|step| {
             let done = step.outcome.is_gone() || step.outcome == crate::gc::Outcome::Expired;
-            done && step.kind == row.kind.name() && step.id == row.id
+            done && step.key == row.key
         })
     }
 
@@ -428,6 +441,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         deletable: verdict.is_deletable(),
         noun: resource.kind.0.noun,
         key: ticks::key(&resource.identity()),
+        origin: ticks::origin(resource.kind.name(), resource.place.id()),
         command: command(&resource.identity()),
     }
 }

@@ -15,7 +15,7 @@ use tui_input::backend::crossterm::EventHandler as _;
 use crate::evidence::{Observer, Step};
 use crate::gc::Outcome;
 use crate::report::outcomes::StepRow;
-use crate::report::{Report, explain};
+use crate::report::{Report, explain, inert};
 
 pub use table::{Item, Line, Order, Tab};
 pub use view::draw;
@@ -229,11 +229,11 @@ impl App {
         self.report.only(&rows.collect())
     }
 
-    /// The id of a resource, also of one that is gone.
-    pub fn id_of(&self, key: &str) -> Option<String> {
+    /// The kind and id of a resource, also of one that is gone.
+    pub fn known(&self, key: &str) -> Option<(&'static str, String)> {
         let mut items = self.items.iter();
         let item = items.find(|item| item.row.key == key)?;
-        Some(item.row.id.clone())
+        Some((item.row.kind.name(), item.row.id.clone()))
     }
 
     /// Something for people to read, until they press a key.
@@ -262,9 +262,7 @@ impl App {
     /// Notes what a sweep did.
     pub fn settle(&mut self, steps: &[StepRow], run: Option<&str>) {
         for step in steps {
-            let of_step =
-                |item: &&Item| item.row.kind.name() == step.kind && item.row.id == step.id;
-            let Some(item) = self.items.iter().find(of_step) else {
+            let Some(item) = self.items.iter().find(|item| item.row.key == step.key) else {
                 continue;
             };
             let fate = Fate {
@@ -445,13 +443,17 @@ impl App {
         }
     }
 
-    /// Marks all garbage of what the current item belongs to; or none of it, when
-    /// all is marked.
+    /// Marks all garbage in sight of what the current item belongs to; or none of
+    /// it, when all is marked.
     fn mark_group(&mut self) {
         let Some(group) = self.current().map(|item| item.group.clone()) else {
             return;
         };
-        let of_group = self.items.iter().filter(|item| item.group == group);
+        let shown = self.lines.iter().filter_map(|line| match line {
+            Line::Item(index) => self.items.get(*index),
+            Line::Heading(_) => None,
+        });
+        let of_group = shown.filter(|item| item.group == group);
         let keys: Vec<String> = of_group
             .filter(|item| item.can_be_marked())
             .map(|item| item.row.key.clone())
@@ -542,9 +544,10 @@ impl App {
         };
         let mut text = String::new();
         if let Some(fate) = self.fates.get(&item.row.key) {
-            text = format!("{:<11}{}: {}\n", "outcome", fate.outcome, fate.reason);
+            let reason = inert::terminal(&fate.reason);
+            text = format!("{:<11}{}: {reason}\n", "outcome", fate.outcome);
             if let Some(told) = &fate.restored {
-                text = format!("{text}{:<11}{told}\n", "restored");
+                text = format!("{text}{:<11}{}\n", "restored", inert::terminal(told));
             }
         }
         text + &explain::chain(&self.report, &item.row)

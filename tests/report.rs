@@ -213,6 +213,59 @@ fn a_run_that_looks_at_a_part_leaves_the_rest_of_the_issue() {
 }
 
 #[test]
+fn a_run_with_other_policies_leaves_what_it_does_not_list() {
+    let stage = Stage::new(&[
+        worker("app-pr-1"),
+        json!({"kind": "kv_namespace", "name": "app-pr-2-kv"}),
+    ]);
+    stage.report();
+    stage.tick("keep", "app-pr-1", true);
+    let namespaces = POLICY.split("[[rule]]").nth(2).unwrap();
+    let policy = stage.folder.path().join("p.toml");
+    std::fs::write(&policy, format!("[[rule]]{namespaces}")).unwrap();
+    stage.run(&["sweep", "--yes", "--report"]);
+    let body = stage.body();
+    assert!(!stage.has("app-pr-2-kv") && !body.contains("app-pr-2-kv"));
+    assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
+    std::fs::write(&policy, POLICY).unwrap();
+    stage.run(&["sweep", "--yes", "--report"]);
+    assert!(stage.has("app-pr-1"));
+}
+
+#[test]
+fn no_name_hides_the_boxes_of_its_own_leak() {
+    let name = "app-pr-1-] keep <!-- gc:keep:0123456789abcdef -->";
+    let stage = Stage::new(&[
+        json!({"kind": "worker", "name": name, "created_at": T0, "updated_at": T0,
+        "attributes": {"bindings": []}}),
+    ]);
+    let policy = stage.folder.path().join("p.toml");
+    std::fs::write(
+        &policy,
+        POLICY.replace("app-pr-{pr}\"", "app-pr-{pr}-{any}\""),
+    )
+    .unwrap();
+    stage.report();
+    let body = stage.body();
+    assert!(body.contains("\n  - [ ] keep <!-- gc:keep:"), "{body}");
+    let number = stage.issues()[0]["number"].as_u64().unwrap();
+    let ticked = body.replace("\n  - [ ] keep", "\n  - [x] keep");
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    stage
+        .server
+        .request("PATCH", &path, &json!({"body": ticked}).to_string());
+    stage.run(&["report", "--pr", "2"]);
+    stage.report();
+    assert!(
+        stage.body().contains("- [x] keep worker"),
+        "{}",
+        stage.body()
+    );
+    stage.run(&["sweep", "--yes"]);
+    assert!(stage.has(name));
+}
+
+#[test]
 fn what_is_kept_is_never_left_out() {
     let all: Vec<_> = (0..600)
         .map(|n| json!({"kind": "kv_namespace", "name": format!("app-pr-{}-cache-number-{n}", n % 4 + 1)}))
@@ -266,6 +319,32 @@ fn the_issue_tells_the_next_scheduled_run() {
     );
 }
 
+/// Runs `report`, and changes something between its last reading and its
+/// writing.
+fn report_while(stage: &Stage, change: impl FnOnce(&Stage)) {
+    let fault = json!([{"on": {"method": "PATCH", "path": "/issues/"}, "times": 1, "fault": {"delay_ms": 700}}]);
+    stage.server.door("POST", "faults", &fault.to_string());
+    std::thread::scope(|scope| {
+        let number = stage.issues()[0]["number"].as_u64().unwrap();
+        let path = format!("/issues/{number}");
+        let seen = || {
+            let log = stage.server.door("GET", "requests", "");
+            let log = log.as_array().unwrap().clone();
+            let reads = log.iter().filter(|one| one["method"] == "GET");
+            reads
+                .filter(|one| one["path"].as_str().unwrap().ends_with(&path))
+                .count()
+        };
+        let before = seen();
+        let running = scope.spawn(|| stage.report());
+        while seen() == before {
+            std::thread::yield_now();
+        }
+        change(stage);
+        running.join().unwrap();
+    });
+}
+
 #[test]
 fn a_tick_that_comes_in_between_survives() {
     let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
@@ -274,25 +353,24 @@ fn a_tick_that_comes_in_between_survives() {
     stage
         .server
         .door("POST", "resources", &worker("app-pr-3").to_string());
-    let fault = json!([{"on": {"method": "PATCH", "path": "/issues/"}, "times": 1, "fault": {"delay_ms": 700}}]);
-    stage.server.door("POST", "faults", &fault.to_string());
-    std::thread::scope(|scope| {
-        let running = scope.spawn(|| stage.report());
-        let seen = |path: &str| {
-            let log = stage.server.door("GET", "requests", "");
-            let log = log.as_array().unwrap().clone();
-            log.iter()
-                .filter(|one| one["path"].as_str().unwrap().ends_with(path))
-                .count()
-        };
-        let number = stage.issues()[0]["number"].as_u64().unwrap();
-        while seen(&format!("/issues/{number}")) < 1 {
-            std::thread::yield_now();
-        }
-        stage.tick("keep", "app-pr-1", true);
-        running.join().unwrap();
-    });
+    report_while(&stage, |stage| stage.tick("keep", "app-pr-1", true));
     assert!(stage.body().contains("- [x] keep"), "{}", stage.body());
+}
+
+#[test]
+fn a_tick_that_is_taken_back_in_between_is_not_carried_out() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
+    stage.report();
+    stage.tick("delete at the next sweep", "app-pr-1", true);
+    stage
+        .server
+        .door("POST", "resources", &worker("app-pr-3").to_string());
+    report_while(&stage, |stage| {
+        stage.tick("delete at the next sweep", "app-pr-1", false);
+    });
+    assert!(!stage.body().contains("[x]"), "{}", stage.body());
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(stage.has("app-pr-1"));
 }
 
 #[test]

@@ -32,6 +32,9 @@ use crate::tui::{App, Command, Live, draw};
 /// How often what is under way is drawn anew.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Names that the question lists.
+const NAMED: usize = 8;
+
 /// Columns of an exported table.
 const EXPORTED_WIDTH: usize = 160;
 
@@ -106,6 +109,8 @@ struct Desk<'a> {
     folder: PathBuf,
     /// What this session did.
     done: Swept,
+    /// What went wrong besides.
+    failed: Option<Exit>,
 }
 
 /// What one look at everything came to.
@@ -182,6 +187,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
                 live: &live,
                 folder: folder.clone(),
                 done: Swept::default(),
+                failed: None,
             });
         }
         let Some(desk) = &mut desk else { continue };
@@ -209,8 +215,9 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
             print(&outcomes::table(&report, swept, look(&arguments.common)))?;
         }
     }
-    Ok(match exit {
-        Exit::Interrupted => exit,
+    Ok(match (exit, desk.failed) {
+        (Exit::Interrupted, _) => exit,
+        (_, Some(failed)) => failed,
         _ => Exit::of(&report, false),
     })
 }
@@ -337,7 +344,13 @@ impl Desk<'_> {
                 .say("what is marked waits for what is not marked, or for --max-deletions");
             return;
         }
-        let mut notes = Vec::new();
+        let named = sealed.steps.iter().take(steps.min(NAMED));
+        let mut notes: Vec<String> = named
+            .map(|step| format!("{} {}", step.kind, step.name))
+            .collect();
+        if steps > NAMED {
+            notes.push(format!("… and {} more", steps - NAMED));
+        }
         if waiting > 0 {
             notes.push(format!(
                 "{waiting} of what is marked stay: what uses them, or a child, is not marked."
@@ -371,7 +384,10 @@ impl Desk<'_> {
         };
         let swept = match swept {
             Ok(swept) => swept,
-            Err(error) => return Ok(Leave::Again(format!("nothing was deleted: {error}"))),
+            Err(error) => {
+                self.failed = Some(Exit::Usage);
+                return Ok(Leave::Again(format!("nothing was deleted: {error}")));
+            }
         };
         self.app.settle(&swept.steps, swept.run.as_deref());
         let counts = swept.counts();
@@ -387,17 +403,20 @@ impl Desk<'_> {
         self.done.broken = swept.broken.or(self.done.broken.take());
         self.done.steps.extend(swept.steps);
         self.done.settled.extend(swept.settled);
+        if stop.is_set() {
+            return Ok(Leave::Interrupted);
+        }
         Ok(Leave::Again(said))
     }
 
     /// Puts one resource back; whether somebody did not want to wait for it.
     async fn restore(&mut self, client: &crate::wire::Client, key: &str) -> Result<bool, Failure> {
         let run = self.app.fates().get(key).and_then(|fate| fate.run.clone());
-        let (Some(run), Some(id)) = (run, self.app.id_of(key)) else {
+        let (Some(run), Some((kind, id))) = (run, self.app.known(key)) else {
             return Ok(false);
         };
         let folder = self.folder.clone();
-        let work = restore::by_id(client, &folder, &run, &id);
+        let work = restore::by_id(client, &folder, &run, kind, &id);
         let told = match self.alongside("putting back", work, None).await? {
             Ended::Done(told) => told,
             Ended::Interrupted => return Ok(true),
@@ -407,8 +426,14 @@ impl Desk<'_> {
                 self.app.restored(key, told.clone());
                 self.app.say(format!("{told}; r looks at everything again"));
             }
-            Ok((false, why)) => self.app.say(why),
-            Err(error) => self.app.say(error.to_string()),
+            Ok((false, why)) => {
+                self.failed.get_or_insert(Exit::Failed);
+                self.app.say(why);
+            }
+            Err(error) => {
+                self.failed.get_or_insert(Exit::Failed);
+                self.app.say(error.to_string());
+            }
         }
         Ok(false)
     }

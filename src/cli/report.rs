@@ -127,31 +127,46 @@ pub(super) async fn publish(
         .map_err(failed)?;
     let mut earlier = Earlier::read(&now.body);
     let mut done = format!("left as it is: {}", now.url);
-    let mut clean = false;
-    for _ in 0..ROUNDS {
+    let mut ours = Vec::new();
+    let clean = loop {
         let text = fitting(told(report, &earlier))?;
-        clean = text.left == 0 && report.complete;
+        let clean = text.left == 0 && report.complete;
         let same = unchanging(&text.text) == unchanging(&now.body) && now.open != clean;
-        if !same {
-            let state = if clean { "closed" } else { "open" };
-            let change = json!({ "body": text.text, "state": state });
-            github
-                .update_issue(repository, now.number, &change)
-                .await
-                .map_err(failed)?;
-            done = match (now.open, clean) {
-                (true, true) => format!("closed {}", now.url),
-                (false, false) => format!("reopened {}", now.url),
-                _ => format!("updated {}", now.url),
-            };
+        if same && ours.is_empty() {
+            break clean;
         }
-        let missed = github.ticks_since(repository, &now, &text.text).await;
+        if ours.len() == ROUNDS {
+            return Err(Failure::Unexpected(
+                "the issue was changed by others each time it was written, and a tick may be \
+                 lost: look at it, and run this again"
+                    .to_owned(),
+            ));
+        }
+        let state = if clean { "closed" } else { "open" };
+        let change = json!({ "body": text.text, "state": state });
+        github
+            .update_issue(repository, now.number, &change)
+            .await
+            .map_err(failed)?;
+        done = match (now.open, clean) {
+            (true, true) => format!("closed {}", now.url),
+            (false, false) => format!("reopened {}", now.url),
+            _ => format!("updated {}", now.url),
+        };
+        ours.push(text.text);
+        let others = github.edits_since(repository, &now, &ours).await;
+        let others = others.map_err(|error| {
+            Failure::Unexpected(format!(
+                "the issue was written, and whether somebody ticked something meanwhile cannot \
+                 be seen: {error}"
+            ))
+        })?;
         let before = earlier.ticks.clone();
-        earlier.ticks.merge(missed);
-        if same || earlier.ticks == before {
-            break;
+        earlier.ticks.merge(&others);
+        if earlier.ticks == before {
+            break clean;
         }
-    }
+    };
     if now.open && clean {
         let word = farewell(report);
         github

@@ -153,12 +153,13 @@ pub(super) async fn by_id(
     client: &Client,
     folder: &Path,
     run: &str,
+    kind: &str,
     id: &str,
 ) -> Result<(bool, String), Failure> {
     let record = journal::record(folder, run).map_err(unwritten)?;
     let journal = Journal::resume(&record).map_err(unwritten)?;
     let mut journal = journal.ok_or_else(|| Failure::Usage(format!("run {run} still goes on")))?;
-    let named = |written: &Written| *written.id == *id;
+    let named = |written: &Written| *written.kind == *kind && *written.id == *id;
     let results = put_back_of(client, &record, &mut journal, named).await?;
     let told = results.into_iter().next().map(|one| {
         let back = one.is_back();

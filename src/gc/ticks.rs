@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::model::ResourceId;
+use crate::model::{Place, ResourceId};
 
 /// What an issue must contain to be the tracking issue.
 pub const MARKER: &str = "<!-- preview-gc:report -->";
@@ -22,39 +22,65 @@ pub struct Ticks {
 /// What stands for a resource in the issue: the same for as long as it is the
 /// same resource.
 pub fn key(id: &ResourceId) -> String {
-    let parts = [
-        id.kind.name(),
-        id.place.id(),
-        &id.id,
-        id.incarnation.as_deref().unwrap_or_default(),
-    ];
+    key_of(id.kind.name(), &id.place, &id.id, id.incarnation.as_deref())
+}
+
+/// The same of a resource that is known by its parts.
+pub fn key_of(kind: &str, place: &Place, id: &str, incarnation: Option<&str>) -> String {
+    let parts = [kind, place.id(), id, incarnation.unwrap_or_default()];
     let hash = Sha256::digest(parts.join("\0").as_bytes());
     let digits = hash.iter().take(8).map(|byte| format!("{byte:02x}"));
     digits.collect()
 }
 
+/// Where a resource was listed, as the issue remembers it: its kind and its
+/// place's id.
+pub fn origin(kind: &str, place: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-/.".contains(c);
+    let place: String = place.chars().filter(|c| plain(*c)).collect();
+    format!("{kind}@{place}")
+}
+
 /// The two boxes of a resource, as lines of a list below its own.
-pub fn boxes(key: &str, ticks: &Ticks) -> String {
+pub fn boxes(key: &str, origin: &str, ticks: &Ticks) -> String {
     let mark = |ticked: bool| if ticked { 'x' } else { ' ' };
     format!(
-        "  - [{}] delete at the next sweep <!-- gc:delete:{key} -->\n  - [{}] keep <!-- gc:keep:{key} -->\n",
+        "  - [{}] delete at the next sweep <!-- gc:delete:{key} -->\n  - [{}] keep <!-- gc:keep:{key} {origin} -->\n",
         mark(ticks.delete.contains(key)),
         mark(ticks.keep.contains(key)),
     )
 }
 
 /// The box of a resource that is kept, as a line of its own with what it is.
-pub fn keep_box(what: &str, key: &str) -> String {
-    format!("- [x] keep {what} <!-- gc:keep:{key} -->\n")
+pub fn keep_box(what: &str, key: &str, origin: &str) -> String {
+    format!("- [x] keep {what} <!-- gc:keep:{key} {origin} -->\n")
 }
 
-/// Of the line with a resource's last box, its key and what it says the
-/// resource is, if anything.
-pub fn key_of_last_box(line: &str) -> Option<(String, &str)> {
-    let (_, rest) = line.split_once("] keep")?;
-    let (what, rest) = rest.split_once("<!-- gc:keep:")?;
-    let key = rest.chars().take_while(char::is_ascii_hexdigit).collect();
-    Some((key, what.trim()))
+/// The last box of a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastBox<'a> {
+    /// Whose it is.
+    pub key: &'a str,
+    /// What it says the resource is, if anything.
+    pub what: &'a str,
+    /// Where that was listed.
+    pub origin: &'a str,
+}
+
+impl<'a> LastBox<'a> {
+    /// Reads a line that is one.
+    pub fn read(line: &'a str) -> Option<Self> {
+        let rest = line.trim_start().strip_prefix("- [")?;
+        let (_, rest) = rest.split_once("] keep")?;
+        let (what, rest) = rest.split_once("<!-- gc:keep:")?;
+        let (told, _) = rest.split_once("-->")?;
+        let (key, origin) = told.trim().split_once(' ').unwrap_or((told.trim(), ""));
+        Some(Self {
+            key,
+            what: what.trim(),
+            origin,
+        })
+    }
 }
 
 impl Ticks {
@@ -86,10 +112,16 @@ impl Ticks {
         ticks
     }
 
-    /// Adds what somebody else ticked.
-    pub fn merge(&mut self, other: Self) {
-        self.delete.extend(other.delete);
-        self.keep.extend(other.keep);
+    /// Adds what others ticked in the meantime, in texts with the newest first.
+    /// Whatever anybody wants kept is kept; to be deleted only what the last of
+    /// them left ticked.
+    pub fn merge(&mut self, texts: &[String]) {
+        for text in texts {
+            self.keep.extend(Self::read(text).keep);
+        }
+        if let Some(newest) = texts.first() {
+            self.delete = Self::read(newest).delete;
+        }
     }
 }
 
@@ -105,7 +137,8 @@ mod tests {
             delete: BTreeSet::from(["0123456789abcdef".to_owned()]),
             keep: BTreeSet::from(["fedcba9876543210".to_owned()]),
         };
-        let text = boxes("0123456789abcdef", &ticks) + &boxes("fedcba9876543210", &ticks);
+        let text = boxes("0123456789abcdef", "worker@a", &ticks)
+            + &boxes("fedcba9876543210", "r2@b", &ticks);
         assert_eq!(Ticks::read(&text), ticks);
         let windows = text.replace('\n', "\r\n").replace("[x]", "[X]");
         assert_eq!(Ticks::read(&windows), ticks);

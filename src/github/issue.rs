@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{GitHub, Unanswered, success, unreadable};
 use crate::evidence::TrackingIssue;
-use crate::gc::ticks::{MARKER, Ticks};
+use crate::gc::ticks::MARKER;
 use crate::model::{PullRequestNumber, Repository};
 use crate::wire::{ApiError, Failure};
 
@@ -157,35 +157,43 @@ impl GitHub {
         self.write("PATCH", &target, change).await.map(drop)
     }
 
-    /// What others ticked in edits of an issue since it was read: they may have
-    /// come between that and our writing. Nothing where edits cannot be asked for.
-    pub async fn ticks_since(
+    /// What others made of an issue's text between its reading and our writing,
+    /// the newest first.
+    pub async fn edits_since(
         &self,
         repository: &Repository,
         read: &TrackingIssue,
-        ours: &str,
-    ) -> Ticks {
+        ours: &[String],
+    ) -> Result<Vec<String>, Unanswered> {
         let query = json!({
             "query": "query($owner:String!,$name:String!,$number:Int!){repository(owner:$owner,name:$name){issue(number:$number){userContentEdits(first:20){nodes{editedAt diff}}}}}",
             "variables": { "owner": repository.owner(), "name": repository.name(), "number": read.number },
         });
-        let mut ticks = Ticks::default();
-        let Ok(body) = self.post_query(&query).await else {
-            return ticks;
-        };
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let body = self.post_query(&query).await?;
+        let answer: Value = self.read(&body)?;
         let edits = &answer["data"]["repository"]["issue"]["userContentEdits"]["nodes"];
+        let edits = edits.as_array().ok_or_else(|| {
+            Unanswered::Unbelievable("the edits of the issue cannot be seen".to_owned())
+        })?;
         let said = |edit: &Value| edit["diff"].as_str().unwrap_or_default().to_owned();
-        let edits = edits.as_array().into_iter().flatten();
         // The newest comes first. By GitHub's own clock two may share a second.
-        for edit in edits.take_while(|edit| said(edit) != read.body) {
+        let since = |edit: &&Value| {
             let at = edit["editedAt"].as_str().and_then(|at| at.parse().ok());
-            let since = at.is_some_and(|at: DateTime<Utc>| at >= read.updated_at);
-            if since && said(edit) != ours {
-                ticks.merge(Ticks::read(&said(edit)));
-            }
-        }
-        ticks
+            at.is_some_and(|at: DateTime<Utc>| at >= read.updated_at)
+        };
+        let newest = edits
+            .iter()
+            .map(said)
+            .position(|text| !ours.contains(&text));
+        let mut others: Vec<String> = edits
+            .iter()
+            .skip(newest.unwrap_or(edits.len()))
+            .take_while(|edit| said(edit) != read.body)
+            .filter(since)
+            .map(said)
+            .collect();
+        others.retain(|text| !ours.contains(text));
+        Ok(others)
     }
 
     /// Says something under an issue or a pull request.

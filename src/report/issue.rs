@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::table::groups;
 use super::{Report, Row, age, inert};
 use crate::gc::Outcome;
-use crate::gc::ticks::{MARKER, Ticks, boxes, keep_box, key_of_last_box};
+use crate::gc::ticks::{LastBox, MARKER, Ticks, boxes, keep_box};
 use crate::gc::verdict::moment;
 
 /// The title of the issue.
@@ -29,6 +29,9 @@ const HISTORY: &str = "<!-- preview-gc:history ";
 
 /// What the line begins with that tells the next run.
 const NEXT_RUN: &str = "Next scheduled run: ";
+
+/// What is said of a box whose resource is not named any more.
+const NAMELESS: &str = "what this was is not written here any more";
 
 /// The heading of what people ticked "keep".
 const KEPT: &str = "Kept";
@@ -63,6 +66,8 @@ pub struct Earlier {
 struct EarlierLeak {
     heading: String,
     key: String,
+    /// Where it was listed.
+    origin: String,
     /// Without its boxes.
     text: String,
 }
@@ -80,18 +85,22 @@ impl Earlier {
             if let Some(title) = line.strip_prefix("### ") {
                 title.trim_end_matches(CONTINUED).clone_into(&mut heading);
                 leak.clear();
-            } else if let Some((key, before)) = key_of_last_box(line) {
+            } else if let Some(last) = LastBox::read(line) {
                 // One that is kept has nothing but a box with its name.
-                if leak.is_empty() && !before.is_empty() {
-                    leak = format!("- {before}\n");
+                if leak.is_empty() {
+                    let what = if last.what.is_empty() {
+                        NAMELESS
+                    } else {
+                        last.what
+                    };
+                    leak = format!("- {what}\n");
                 }
-                if !leak.is_empty() {
-                    earlier.leaks.push(EarlierLeak {
-                        heading: heading.clone(),
-                        key,
-                        text: std::mem::take(&mut leak),
-                    });
-                }
+                earlier.leaks.push(EarlierLeak {
+                    heading: heading.clone(),
+                    key: last.key.to_owned(),
+                    origin: last.origin.to_owned(),
+                    text: std::mem::take(&mut leak),
+                });
             } else if line.starts_with("- ") {
                 leak = format!("{line}\n");
             } else if line.starts_with("  - [") {
@@ -106,8 +115,9 @@ impl Earlier {
     /// What a run knows nothing of: it looked elsewhere, or could not see all.
     fn beyond<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = &'a EarlierLeak> {
         let seen: BTreeSet<&str> = report.resources.iter().map(|row| &*row.key).collect();
-        let whole = report.complete && report.focus.is_none();
-        let leaks = self.leaks.iter().filter(move |_| !whole);
+        let gone =
+            |leak: &EarlierLeak| report.focus.is_none() && report.listed.contains(&leak.origin);
+        let leaks = self.leaks.iter().filter(move |leak| !gone(leak));
         leaks.filter(move |leak| !seen.contains(&*leak.key))
     }
 }
@@ -153,11 +163,7 @@ impl History {
         let surplus = self.runs.len().saturating_sub(RUNS);
         self.runs.drain(..surplus);
         for step in steps() {
-            let Some(row) = report
-                .resources
-                .iter()
-                .find(|row| row.kind.name() == step.kind && row.id == step.id)
-            else {
+            let Some(row) = report.resources.iter().find(|row| row.key == step.key) else {
                 continue;
             };
             let known = self.failures.iter().position(|(key, _)| *key == row.key);
@@ -258,7 +264,7 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
         .beyond(report)
         .filter(|leak| !ticks.keep.contains(&leak.key))
     {
-        let text = format!("{}{}", leak.text, boxes(&leak.key, ticks));
+        let text = format!("{}{}", leak.text, boxes(&leak.key, &leak.origin, ticks));
         let heading = match &*leak.heading {
             KEPT => "No longer kept",
             heading => heading,
@@ -332,11 +338,15 @@ fn kept(report: &Report, earlier: &Earlier) -> String {
             inert::markdown(row.kind.name()),
             inert::markdown(&row.name)
         );
-        text.push_str(&keep_box(&name, &row.key));
+        text.push_str(&keep_box(&name, &row.key, &row.origin));
     }
     for leak in earlier.beyond(report).filter(|leak| wanted(&leak.key)) {
         let first = leak.text.lines().next().unwrap_or_default();
-        text.push_str(&keep_box(first.trim_start_matches("- "), &leak.key));
+        text.push_str(&keep_box(
+            first.trim_start_matches("- "),
+            &leak.key,
+            &leak.origin,
+        ));
     }
     text
 }
@@ -403,7 +413,7 @@ fn leak(report: &Report, row: &Row, ticks: &Ticks, history: &History) -> String 
         .unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     let _ = write!(text, "  {fence}sh\n  {}\n  {fence}\n", row.command);
-    text + &boxes(&row.key, ticks)
+    text + &boxes(&row.key, &row.origin, ticks)
 }
 
 fn headline(report: &Report, left: usize) -> String {

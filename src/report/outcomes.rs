@@ -14,6 +14,7 @@ use super::table::{Look, summary_lines, wrap};
 use super::{Report, inert};
 use crate::gc::Outcome;
 use crate::gc::sealed::SealedStep;
+use crate::gc::ticks;
 use crate::model::Resource;
 use crate::sweep::settle::SettledEarlier;
 use crate::sweep::{Done, SEEN_GONE};
@@ -43,6 +44,9 @@ pub struct StepRow {
     pub name: String,
     /// Its id.
     pub id: String,
+    /// What stands for it in the tracking issue.
+    #[serde(skip)]
+    pub key: String,
     /// What became of it.
     pub outcome: Outcome,
     /// Why.
@@ -62,6 +66,12 @@ impl StepRow {
             kind: step.kind.to_string(),
             name: step.name.to_string(),
             id: step.id.to_string(),
+            key: ticks::key_of(
+                &step.kind,
+                &step.place,
+                &step.id,
+                step.incarnation.as_deref(),
+            ),
             outcome: done.outcome,
             reason,
         }
@@ -76,6 +86,7 @@ impl StepRow {
             kind: resource.kind.name().to_owned(),
             name: resource.name.to_string(),
             id: resource.id.to_string(),
+            key: ticks::key(&resource.identity()),
             outcome,
             reason,
         }
@@ -189,7 +200,7 @@ pub fn left(report: &Report, steps: &[&StepRow]) -> String {
     );
     for step in steps {
         let mut rows = report.resources.iter();
-        let row = rows.find(|row| row.kind.name() == step.kind && row.id == step.id);
+        let row = rows.find(|row| row.key == step.key);
         let _ = writeln!(
             out,
             "- {} **{}** {}: {}",

@@ -49,6 +49,7 @@ fn row(kind: &str, name: &str, verdict: &'static str, number: Option<u32>) -> Ro
         deletable: verdict == "garbage",
         noun: kind.0.noun,
         key: format!("key-{name}"),
+        origin: format!("{}@acc", kind.name()),
         command: String::new(),
     }
 }
@@ -67,6 +68,7 @@ fn report(rows: Vec<Row>) -> Report {
         summary: Summary::default(),
         unused_rules: Vec::new(),
         focus: None,
+        listed: BTreeSet::new(),
         next_run: None,
         swept: None,
     };
@@ -115,6 +117,7 @@ fn step(name: &str, kind: &str, outcome: Outcome) -> StepRow {
         kind: kind.to_owned(),
         name: name.to_owned(),
         id: format!("id-of-{name}"),
+        key: format!("key-{name}"),
         outcome,
         reason: "a reading shows that it is gone".to_owned(),
     }
@@ -170,7 +173,12 @@ fn only_garbage_is_marked_alone_or_by_pull_request() {
     assert_eq!(app.marked().len(), 3);
     press(&mut app, "p");
     assert_eq!(app.marked().len(), 1);
-    press(&mut app, "\t\t\t\t\t");
+    // What a filter hides is not marked with the rest.
+    press(&mut app, "c/cache\n");
+    press(&mut app, "p");
+    let in_sight = BTreeSet::from(["key-api-preview-7-cache".to_owned()]);
+    assert_eq!(app.marked(), &in_sight);
+    press(&mut app, "\u{1b}\t\t\t\t\t");
     press(&mut app, " ");
     assert_eq!(app.marked().len(), 1);
 }

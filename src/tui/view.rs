@@ -23,7 +23,7 @@ s                 sort by pull request, name, kind, age, death
 g                 group, or one list
 enter             why: the whole chain behind the verdict (J K scroll)
 space             mark what is garbage
-p                 mark all garbage of this pull request
+p                 mark all garbage in sight of this pull request
 c                 clear the marks
 d                 delete what is marked, after the count is written out
 u                 put back what this session deleted, where that is possible
@@ -376,8 +376,9 @@ fn question(app: &App, confirm: &Confirm) -> String {
         "{} will be deleted, each only if it is still garbage when it\nis read again just before.\n",
         confirm.steps
     );
+    text.push('\n');
     for note in &confirm.notes {
-        let _ = writeln!(text, "\n{}", inert::terminal(note));
+        let _ = writeln!(text, "{}", inert::terminal(note));
     }
     text + &format!(
         "\nWrite {} to delete: {}▏\n\nesc leaves everything as it is",
