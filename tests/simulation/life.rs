@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::journals;
-use crate::ledger::{Ledger, Purpose, Resource, RunKey};
+use crate::ledger::{Ledger, PullRequest, Purpose, Resource, RunKey};
 use crate::network::{BASE, CrashPoint, Network, PlannedStep, Violation};
 use crate::oracle;
 use crate::others::{self, variable};
@@ -373,7 +373,17 @@ impl World<'_> {
         if self.network.scenario.weather.faults > 0 || !report.complete || only.is_some() {
             return;
         }
-        let seen: BTreeSet<usize> = self.garbage().intersection(before).copied().collect();
+        let mut seen: BTreeSet<usize> = self.garbage().intersection(before).copied().collect();
+        // One that was opened and closed again meanwhile may have been seen open.
+        let closed_since = |index: &usize| {
+            let ledger = &self.network.state().ledger;
+            let number = ledger.about(*index);
+            let pull_request = number.and_then(|number| ledger.pull_requests.get(&number));
+            pull_request.is_some_and(
+                |one| matches!(*one.last(), PullRequest::Closed { at, .. } if at >= report.now),
+            )
+        };
+        seen.retain(|index| !closed_since(index));
         let mut wrong = Vec::new();
         {
             let ledger = &self.network.state().ledger;
