@@ -246,7 +246,7 @@ pub(super) struct CheckArgs {
 /// Which stand-in a run is against.
 #[cfg_attr(
     not(feature = "sandbox"),
-    allow(dead_code, reason = "without the sandbox no run is against one")
+    expect(dead_code, reason = "without the sandbox no run is against one")
 )]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StandIn<'a> {

@@ -114,7 +114,7 @@ struct Desk<'a> {
 }
 
 /// What one look at everything came to.
-struct Stand<'l, 'p> {
+struct Surveyed<'l, 'p> {
     collector: &'l Collector<'p>,
     ground: &'l Ground<'p>,
     survey: &'l mut Survey<'p>,
@@ -191,7 +191,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
             });
         }
         let Some(desk) = &mut desk else { continue };
-        let mut look = Stand {
+        let mut look = Surveyed {
             collector: &collector,
             ground: &ground,
             survey: &mut survey,
@@ -279,7 +279,7 @@ impl Desk<'_> {
     }
 
     /// Answers keys until the table is left.
-    async fn work(&mut self, look: &mut Stand<'_, '_>) -> Result<Leave, Failure> {
+    async fn work(&mut self, look: &mut Surveyed<'_, '_>) -> Result<Leave, Failure> {
         loop {
             self.screen.draw(&self.app, self.live)?;
             let command = tokio::select! {
@@ -317,7 +317,7 @@ impl Desk<'_> {
     }
 
     /// The plan for what is marked, sealed.
-    fn plan(&self, look: &Stand<'_, '_>) -> SealedPlan {
+    fn plan(&self, look: &Surveyed<'_, '_>) -> SealedPlan {
         let marked = self.app.marked();
         let plan = only(look.findings, |key| marked.contains(key));
         look.collector
@@ -325,7 +325,7 @@ impl Desk<'_> {
     }
 
     /// Asks for the count, or says why nothing can be deleted.
-    fn ask(&mut self, look: &Stand<'_, '_>) {
+    fn ask(&mut self, look: &Surveyed<'_, '_>) {
         if let Some((_, why)) = look.findings.roots.gap() {
             self.app.say(format!("nothing can be deleted: {why}"));
             return;
@@ -366,7 +366,7 @@ impl Desk<'_> {
     }
 
     /// Deletes what is marked.
-    async fn delete(&mut self, look: &mut Stand<'_, '_>) -> Result<Leave, Failure> {
+    async fn delete(&mut self, look: &mut Surveyed<'_, '_>) -> Result<Leave, Failure> {
         let sealed = self.plan(look);
         let stop = Stop::default();
         // Thinking it over takes nothing from the deadline.
