@@ -74,6 +74,14 @@ pub fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// For Markdown, a command as a block of code inside of a list: no line of it ends
+/// the block.
+pub fn code(command: &str) -> String {
+    let runs = command.split(|c| c != '`').map(str::len);
+    let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
+    format!("  {fence}sh\n  {command}\n  {fence}\n")
+}
+
 /// For the message of a workflow command (`::error::…`).
 pub fn workflow(text: &str) -> String {
     terminal(text)

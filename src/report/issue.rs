@@ -405,14 +405,7 @@ fn leak(report: &Report, row: &Row, ticks: &Ticks, history: &History) -> String 
         inert::markdown(&row.name),
         inert::markdown(&row.reason),
     );
-    let longest = row
-        .command
-        .split(|c| c != '`')
-        .map(str::len)
-        .max()
-        .unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    let _ = write!(text, "  {fence}sh\n  {}\n  {fence}\n", row.command);
+    text.push_str(&inert::code(&row.command));
     text + &boxes(&row.key, &row.origin, ticks)
 }
 

@@ -210,16 +210,7 @@ pub fn left(report: &Report, steps: &[&StepRow]) -> String {
             inert::markdown(&step.reason),
         );
         if let Some(row) = row {
-            let fence = "`".repeat(
-                row.command
-                    .split(|c| c != '`')
-                    .map(str::len)
-                    .max()
-                    .unwrap_or(0)
-                    .max(2)
-                    + 1,
-            );
-            let _ = writeln!(out, "  {fence}sh\n  {}\n  {fence}", row.command);
+            out.push_str(&inert::code(&row.command));
         }
     }
     out
