@@ -104,6 +104,9 @@
 //!   removed only after the provider refused for want of it.
 //! - The tracking issue is a root: what is ticked "keep" there is kept by every
 //!   verb, so that an issue that cannot be read stops every deletion.
+//! - A leak leaves the issue only when its kind was listed to its end in its
+//!   place, without `--pr` or `--kind`: what a run did not see it carries on,
+//!   ticks included.
 //! - A request counts against the quota until a window after its *answer*: the
 //!   provider counted it no later than that, so no window can hold more than the
 //!   share whatever the latency.

@@ -442,6 +442,49 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
             .unwrap()
             .contains("npx wrangler delete --name app-pr-1")
     );
+    // When nothing fails any more the same comment says so.
+    stage.server.door("POST", "faults", "[]");
+    let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report"]);
+    assert_eq!(output.status.code(), Some(0));
+    let path = "github/repos/acme/shop/issues/1/comments?per_page=100&page=2";
+    let text = stage.server.request("GET", path, "");
+    let comments: Vec<Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(comments.len(), 1);
+    let said = comments[0]["body"].as_str().unwrap();
+    assert!(
+        said.contains("met no failure") && !said.contains("wrangler"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_sweep_that_a_brake_stops_is_told_in_the_issue() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
+    let output = stage.run(&["sweep", "--yes", "--report", "--brake-count", "1"]);
+    assert_eq!(output.status.code(), Some(4));
+    let body = stage.body();
+    assert!(body.contains("a brake stops sweeps on worker"), "{body}");
+    assert!(stage.has("app-pr-1") && stage.has("app-pr-2"));
+}
+
+#[test]
+fn a_leak_that_somebody_else_writes_meanwhile_keeps_its_tick() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    stage.report();
+    stage
+        .server
+        .door("POST", "resources", &worker("app-pr-2").to_string());
+    report_while(&stage, |stage| {
+        let other = "### &#35;9 other\n\n- worker **elsewhere**: dead\n  - [ ] delete at the next sweep <!-- gc:delete:00ff -->\n  - [x] keep <!-- gc:keep:00ff worker@elsewhere -->\n";
+        let body = stage.body();
+        let number = stage.issues()[0]["number"].as_u64().unwrap();
+        let change = json!({"body": format!("{body}\n{other}")}).to_string();
+        let path = format!("github/repos/acme/shop/issues/{number}");
+        stage.server.request("PATCH", &path, &change);
+    });
+    let body = stage.body();
+    assert!(body.contains("- [x] keep worker **elsewhere**"), "{body}");
+    assert!(body.contains("wrangler delete --name app-pr-2"), "{body}");
 }
 
 #[test]

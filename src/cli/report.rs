@@ -162,7 +162,7 @@ pub(super) async fn publish(
             ))
         })?;
         let before = earlier.ticks.clone();
-        earlier.ticks.merge(&others);
+        earlier.merge(&others);
         if earlier.ticks == before {
             break clean;
         }

@@ -158,9 +158,16 @@ impl Run<'_> {
             }
             self.session.progress.end();
             report.add(Swept::default(), self.session.client.quota_use());
-            actions::tell(&report, None);
+            // Without roots there is nothing to tell.
+            let url = if self.findings.roots.gap().is_some() {
+                Ok(String::new())
+            } else {
+                self.tell(&report).await
+            };
+            actions::tell(&report, url.as_deref().ok());
             actions::measure(&self.arguments.audit.common, &report)?;
             self.print(&report)?;
+            url?;
             return Ok(self.exit(&report, Exit::Ok));
         }
         if consent == Consent::Ask {
@@ -190,7 +197,10 @@ impl Run<'_> {
         actions::tell(&report, url.as_deref().ok());
         self.print(&report)?;
         actions::measure(&self.arguments.audit.common, &report)?;
-        url?;
+        match (url, interrupted) {
+            (Err(failure), true) => self.say(&failure.to_string()),
+            (url, _) => drop(url?),
+        }
         let begun = if interrupted {
             Exit::Interrupted
         } else {
@@ -208,20 +218,28 @@ impl Run<'_> {
         // With time for it, also when the deadline is over.
         let client = self.session.client.until(Instant::now() + TELLING);
         let repository = super::report::repository(self.session)?;
-        let told = super::report::publish(&client, &repository, self.findings, report).await?;
-        self.say(&told.text);
+        let told = super::report::publish(&client, &repository, self.findings, report).await;
+        if let Ok(told) = &told {
+            self.say(&told.text);
+        }
         let steps = report.swept.iter().flat_map(|swept| &swept.steps);
         let left: Vec<_> = steps.filter(|step| step.outcome.is_failure()).collect();
         let only = self.arguments.audit.pr.and_then(PullRequestNumber::new);
-        if let (Some(number), false) = (only, left.is_empty()) {
-            let text = outcomes::left(report, &left);
+        if let Some(number) = only {
             let github = GitHub::new(client);
-            let told = github.sticky_comment(&repository, number, &text).await;
-            told.map_err(|error| {
+            let commented = if left.is_empty() {
+                let text = "The last sweep of this pull request met no failure.\n";
+                let changed = github.change_comment(&repository, number, text).await;
+                changed.map(drop)
+            } else {
+                let text = outcomes::left(report, &left);
+                github.sticky_comment(&repository, number, &text).await
+            };
+            commented.map_err(|error| {
                 Failure::Unexpected(format!("the pull request could not be told: {error}"))
             })?;
         }
-        Ok(told.url.unwrap_or_default())
+        Ok(told?.url.unwrap_or_default())
     }
 
     /// Carries the plan out; also whether somebody interrupted it.

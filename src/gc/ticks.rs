@@ -70,7 +70,10 @@ pub struct LastBox<'a> {
 impl<'a> LastBox<'a> {
     /// Reads a line that is one.
     pub fn read(line: &'a str) -> Option<Self> {
-        let rest = line.trim_start().strip_prefix("- [")?;
+        let line = line.trim_start();
+        let rest = line
+            .strip_prefix("- [")
+            .or_else(|| line.strip_prefix("* ["))?;
         let (_, rest) = rest.split_once("] keep")?;
         let (what, rest) = rest.split_once("<!-- gc:keep:")?;
         let (told, _) = rest.split_once("-->")?;

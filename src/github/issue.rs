@@ -171,10 +171,20 @@ impl GitHub {
         });
         let body = self.post_query(&query).await?;
         let answer: Value = self.read(&body)?;
-        let edits = &answer["data"]["repository"]["issue"]["userContentEdits"]["nodes"];
-        let edits = edits.as_array().ok_or_else(|| {
-            Unanswered::Unbelievable("the edits of the issue cannot be seen".to_owned())
-        })?;
+        let issue = &answer["data"]["repository"]["issue"];
+        let edits = &issue["userContentEdits"];
+        let seen = issue.is_object() && answer["errors"].is_null();
+        // A text that nobody ever edited may have none at all.
+        let none = Vec::new();
+        let edits = match edits["nodes"].as_array() {
+            Some(edits) if seen => edits,
+            None if seen && edits.is_null() => &none,
+            _ => {
+                return Err(Unanswered::Unbelievable(
+                    "the edits of the issue cannot be seen".to_owned(),
+                ));
+            }
+        };
         let said = |edit: &Value| edit["diff"].as_str().unwrap_or_default().to_owned();
         // The newest comes first. By GitHub's own clock two may share a second.
         let since = |edit: &&Value| {
@@ -215,29 +225,40 @@ impl GitHub {
         number: PullRequestNumber,
         text: &str,
     ) -> Result<(), Unanswered> {
+        if self.change_comment(repository, number, text).await? {
+            return Ok(());
+        }
         let text = format!("{COMMENT_MARKER}\n{text}");
-        let mut ours = None;
+        self.comment(repository, number.get().into(), &text).await
+    }
+
+    /// Changes that comment where there is one; whether there is.
+    pub async fn change_comment(
+        &self,
+        repository: &Repository,
+        number: PullRequestNumber,
+        text: &str,
+    ) -> Result<bool, Unanswered> {
         for page in 1.. {
             let list = format!("/issues/{number}/comments?per_page={PAGE}&page={page}");
             let body = self.get(&path(repository, &list)).await?;
             let comments: Vec<Comment> = self.read(&body)?;
             let last = comments.len() < PAGE;
-            ours = comments.into_iter().find(|comment| {
+            let ours = comments.into_iter().find(|comment| {
                 let body = comment.body.as_deref().unwrap_or_default();
                 body.starts_with(COMMENT_MARKER)
             });
-            if last || ours.is_some() {
+            if let Some(comment) = ours {
+                let target = path(repository, &format!("/issues/comments/{}", comment.id));
+                let body = json!({ "body": format!("{COMMENT_MARKER}\n{text}") });
+                self.write("PATCH", &target, &body).await?;
+                return Ok(true);
+            }
+            if last {
                 break;
             }
         }
-        match ours {
-            Some(comment) => {
-                let target = path(repository, &format!("/issues/comments/{}", comment.id));
-                let body = json!({ "body": text });
-                self.write("PATCH", &target, &body).await.map(drop)
-            }
-            None => self.comment(repository, number.get().into(), &text).await,
-        }
+        Ok(false)
     }
 
     async fn write(&self, method: &str, target: &str, body: &Value) -> Result<Bytes, Unanswered> {

@@ -112,6 +112,16 @@ impl Earlier {
         earlier
     }
 
+    /// Adds what others made of the text meanwhile, the newest first.
+    pub fn merge(&mut self, texts: &[String]) {
+        self.ticks.merge(texts);
+        for leak in texts.iter().flat_map(|text| Self::read(text).leaks) {
+            if self.leaks.iter().all(|known| known.key != leak.key) {
+                self.leaks.push(leak);
+            }
+        }
+    }
+
     /// What a run knows nothing of: it looked elsewhere, or could not see all.
     fn beyond<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = &'a EarlierLeak> {
         let seen: BTreeSet<&str> = report.resources.iter().map(|row| &*row.key).collect();
@@ -136,8 +146,9 @@ pub struct PastRun {
 impl History {
     /// Reads it from an issue's text; an unreadable one is none.
     pub fn read(text: &str) -> Self {
+        // Ours is the last, whatever a name in a command says.
         let block = text
-            .split_once(HISTORY)
+            .rsplit_once(HISTORY)
             .and_then(|(_, rest)| rest.split_once(" -->"));
         block
             .and_then(|(json, _)| serde_json::from_str::<Self>(json).ok())
