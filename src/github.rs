@@ -21,6 +21,7 @@ use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt as _, Full};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::evidence::{
     Claimed, Evidence, Observer, Orphaned, PullRequest, RepositoryRoots, Run, Searched, Step,
@@ -105,6 +106,21 @@ impl Right {
             Self::PullRequests => "/pulls?per_page=1",
             Self::Branches => "/branches?per_page=1",
             Self::Runs => "/actions/runs?per_page=1",
+        }
+    }
+
+    /// Reads the list at its path, for its form alone.
+    fn read(self, body: &[u8]) -> Result<(), serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Runs {
+            #[serde(rename = "workflow_runs")]
+            _runs: Vec<IgnoredAny>,
+        }
+        match self {
+            Self::PullRequests | Self::Branches => {
+                serde_json::from_slice::<Vec<IgnoredAny>>(body).map(drop)
+            }
+            Self::Runs => serde_json::from_slice::<Runs>(body).map(drop),
         }
     }
 }
@@ -471,17 +487,22 @@ impl GitHub {
         repository: &Repository,
         right: Right,
     ) -> Result<(), Option<Failure>> {
-        let path = format!(
-            "/repos/{}/{}{}",
-            repository.owner(),
-            repository.name(),
-            right.path()
-        );
-        match self.get(&path).await {
-            Ok(_) => Ok(()),
+        match self.prove_right(repository, right).await {
+            Ok(()) => Ok(()),
             Err(Unanswered::Api(error)) => Err(Some(error.failure)),
             Err(Unanswered::Unbelievable(_) | Unanswered::Carrier(_)) => Err(None),
         }
+    }
+
+    /// That the token has a right, by one harmless read: then a 404 means that
+    /// something is missing. A proxy that answers 200 to everything proves
+    /// nothing.
+    async fn prove_right(&self, repository: &Repository, right: Right) -> Result<(), Unanswered> {
+        let (owner, name) = (repository.owner(), repository.name());
+        let body = self
+            .get(&format!("/repos/{owner}/{name}{}", right.path()))
+            .await?;
+        right.read(&body).map_err(|error| unreadable(&error))
     }
 
     /// No open pull request at all is believed only of a repository that the

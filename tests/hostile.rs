@@ -10,27 +10,35 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::DateTime;
 use http::StatusCode;
 use preview_gc::call::Call;
+use preview_gc::clock::Clock;
+use preview_gc::evidence::{Claimed, Observer, Orphaned, RepositoryRoots, Step};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::sealed::SealedPlan;
 use preview_gc::gc::ticks::Ticks;
+use preview_gc::github::GitHub;
 use preview_gc::journal::{self, Copy, Entry, Journal, Standing, Written};
 use preview_gc::kinds::{self, Kind, PageOf};
-use preview_gc::model::{Api, Place, PlaceSort, Repository, Resource};
+use preview_gc::model::{Api, Place, PlaceSort, PullRequestNumber, Repository, Resource, RunId};
 use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
 use preview_gc::report::issue::History;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
+use preview_gc::wire::{Allotment, Client, Endpoint, Token};
 use proptest::prelude::*;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use support::mutation::damaged;
 use support::path;
+use tower::util::BoxCloneSyncService;
 
 const ACCOUNT: &str = "36acdabd7c434d35e865c85c73587bf9";
 
@@ -210,6 +218,122 @@ fn no_answer_breaks_a_kind() {
         let (kind, place, resource, _) = &answers[which];
         read_all(*kind, place, resource.as_ref(), &body);
     });
+}
+
+/// GitHub, whose answer to one request is another.
+#[derive(Default)]
+struct Forgery {
+    /// What was answered, by request.
+    heard: BTreeMap<String, Vec<u8>>,
+    forged: Option<(String, Vec<u8>)>,
+}
+
+/// Everything that is asked about pull requests, branches and runs, once.
+fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> RepositoryRoots {
+    let (sandbox, forgery) = (cloud.sandbox.clone(), forgery.clone());
+    let seam = BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
+        let (sandbox, forgery) = (sandbox.clone(), forgery.clone());
+        async move {
+            let uri = request.uri().clone();
+            let body = String::from_utf8_lossy(request.body()).into_owned();
+            let key = format!("{} {uri} {body}", request.method());
+            let answer = if graphql || !uri.path().ends_with("/graphql") {
+                sandbox.call(request).await.unwrap()
+            } else {
+                let mut absent = http::Response::new(Bytes::new());
+                *absent.status_mut() = StatusCode::NOT_FOUND;
+                absent
+            };
+            let mut forgery = forgery.lock().unwrap();
+            let honest = answer.body().to_vec();
+            forgery.heard.insert(key.clone(), honest);
+            let body = forgery.forged.as_ref().filter(|(what, _)| *what == key);
+            let body = body.map(|(_, body)| Bytes::from(body.clone()));
+            Ok(match body {
+                Some(body) => http::Response::builder().body(body).unwrap(),
+                None => answer,
+            })
+        }
+    }));
+    let base = "http://127.0.0.1/github";
+    let endpoint = Endpoint {
+        base: base.parse().unwrap(),
+        graphql: Some(format!("{base}/graphql").parse().unwrap()),
+        token: Token::new("sandbox").unwrap(),
+        zone_token: None,
+    };
+    let claimed = Claimed {
+        numbers: (1..=40).filter_map(PullRequestNumber::new).collect(),
+        heads: true,
+        runs: ["1", "2"]
+            .iter()
+            .filter_map(|run| RunId::parse(run))
+            .collect(),
+    };
+    let orphaned = Orphaned {
+        branches: ["feature/7".into(), "gone".into()].into(),
+        slugs_since: None,
+        slugs_undated: true,
+    };
+    let repository = Repository::parse("acme/shop").unwrap();
+    // In time that nobody waits for.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = Client::new(
+            seam,
+            BTreeMap::from([(Api::GitHub, endpoint)]),
+            Clock::starting_at(DateTime::UNIX_EPOCH),
+            Duration::from_secs(600),
+            Allotment {
+                share: 1.0,
+                reserve: None,
+            },
+        );
+        let github = GitHub::new(client);
+        let mut roots = github
+            .alive(&repository, &claimed, None, None, &Unwatched)
+            .await;
+        github
+            .ended(&repository, &claimed, &orphaned, &mut roots, &Unwatched)
+            .await;
+        roots
+    })
+}
+
+/// Nobody is told how it goes.
+struct Unwatched;
+
+impl Observer for Unwatched {
+    fn step(&self, _: Step<'_>) {}
+}
+
+#[test]
+fn no_answer_of_github_is_taken_for_whole_when_it_is_not() {
+    for graphql in [true, false] {
+        let cloud = Cloud::new(&worlds()[1]);
+        let honest = Arc::new(Mutex::new(Forgery::default()));
+        let roots = told(&cloud, &honest, graphql);
+        assert!(roots.evidence.iter().all(|one| one.complete), "{roots:?}");
+        let mut heard = std::mem::take(&mut honest.lock().unwrap().heard);
+        heard.retain(|_, body| !body.is_empty());
+        let (requests, documents): (Vec<_>, Vec<_>) = heard.into_iter().unzip();
+        let least = if graphql { 7 } else { 10 };
+        assert!(requests.len() >= least, "{requests:?}");
+        proptest!(ProptestConfig::with_cases(400), |((which, body) in damaged(documents))| {
+            let forged = Some((requests[which].clone(), body.clone()));
+            let forgery = Arc::new(Mutex::new(Forgery { forged, ..Forgery::default() }));
+            let roots = told(&cloud, &forgery, graphql);
+            // As a reader sees it that skips what it does not need.
+            if serde_json::from_slice::<IgnoredAny>(&body).is_err() {
+                let gaps = roots.evidence.iter().filter(|one| !one.complete).count();
+                prop_assert!(gaps > 0, "{} was believed: {}", String::from_utf8_lossy(&body), requests[which]);
+            }
+        });
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Closed, GitHub, Horizon, Listed, Unanswered, success, unreadable};
+use super::{Closed, GitHub, Horizon, Listed, Right, Unanswered, success, unreadable};
 use crate::evidence::{PullRequest, Run, Searched};
 use crate::model::{PullRequestNumber, Repository, RunId};
 
@@ -275,9 +275,7 @@ async fn one_run(github: &GitHub, repository: &Repository, run: RunId) -> Result
     let (response, request) = github.send(&target, None).await?;
     if response.status() == StatusCode::NOT_FOUND {
         // Proof that it is the run that is not there, not the permission.
-        github
-            .get(&path(repository, "/actions/runs?per_page=1"))
-            .await?;
+        github.prove_right(repository, Right::Runs).await?;
         return Ok(Run::Missing);
     }
     let body = success(response, &request)?;
@@ -328,9 +326,7 @@ async fn one(
     let (response, request) = github.send(&target, None).await?;
     if response.status() == StatusCode::NOT_FOUND {
         // Proof that it is the number that is not there, not the permission.
-        github
-            .get(&path(repository, "/pulls?state=all&per_page=1"))
-            .await?;
+        github.prove_right(repository, Right::PullRequests).await?;
         return Ok(PullRequest::Missing);
     }
     let body = success(response, &request)?;
