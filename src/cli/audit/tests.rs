@@ -1,0 +1,318 @@
+//! Whole audits in process: what every case comes to, and why.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Parser as _;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cli::args::{Cli, Verb};
+use crate::gc::outcome::{Recheck, recheck};
+use crate::gc::sealed::SealedStep;
+use crate::gc::ticks;
+use crate::github::GitHub;
+use crate::model::Repository;
+use crate::report::{Row, inert};
+use crate::sandbox::world::World;
+
+fn session(world: &Path, flags: &[&str]) -> Session {
+    let policy = world.with_extension("toml");
+    session_by(&policy, world, flags)
+}
+
+fn session_by(policy: &Path, world: &Path, flags: &[&str]) -> Session {
+    let (policy, world) = (policy.display(), world.display());
+    let mut arguments = vec!["preview-gc".to_owned(), "audit".to_owned()];
+    arguments.extend(["--quiet".to_owned(), format!("--sandbox={world}")]);
+    arguments.push(format!("--policies={policy}"));
+    arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    let cli = Cli::try_parse_from(arguments).unwrap();
+    let Some(Verb::Audit(arguments)) = cli.verb else {
+        panic!("this is an audit")
+    };
+    Session::open(&arguments.audit.common).unwrap()
+}
+
+async fn audited(session: &Session, only: Option<u32>) -> (Report, String) {
+    let collector = session.collector(only).unwrap();
+    let since = Instant::now();
+    let (ground, inventory) = collector.list().await;
+    let survey = collector.survey(&ground);
+    let mut findings = survey.judge(inventory, since).await;
+    let plan = collector.plan_for(&survey, &mut findings).await;
+    let report = collector.report(&ground, &findings, &plan);
+    let sealed = collector.seal(&ground, &findings, &plan, &report);
+    let mut steps = String::new();
+    for (index, step) in sealed.steps.iter().enumerate() {
+        let _ = writeln!(
+            steps,
+            "  {index} {:?} {} {} by {} after {:?}",
+            step.action, step.kind, step.name, step.rule, step.after
+        );
+    }
+    (report, steps)
+}
+
+fn case(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    folder.join(name).with_extension("json")
+}
+
+/// What differs between two looks at a world, a line each.
+fn differences(before: &Report, after: &Report) -> String {
+    let lines = |report: &Report| -> Vec<String> {
+        let line = |row: &Row| {
+            let name = inert::terminal(&row.name);
+            let reason = inert::terminal(&row.reason);
+            format!("{} {name}: {}: {reason}", row.kind, row.verdict)
+        };
+        report.resources.iter().map(line).collect()
+    };
+    let (old, new) = (lines(before), lines(after));
+    let changed = new.iter().filter(|line| !old.contains(line));
+    changed.fold(String::new(), |text, line| text + "    " + line + "\n")
+}
+
+/// What every case comes to: the whole of mark and plan, in process.
+#[tokio::test]
+async fn every_case_is_judged_and_planned_for_its_reasons() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut worlds: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    worlds.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    worlds.sort();
+    let mut text = String::new();
+    for world in worlds {
+        let (report, steps) = audited(&session(&world, &[]), None).await;
+        let name = world.file_stem().unwrap_or_default().to_string_lossy();
+        let _ = writeln!(text, "{name}, complete: {}", report.complete);
+        for row in &report.resources {
+            let _ = writeln!(
+                text,
+                "  {} {}: {}: {} [{}]",
+                row.kind,
+                inert::terminal(&row.name),
+                row.verdict,
+                inert::terminal(&row.reason),
+                row.rule.as_deref().unwrap_or("no rule")
+            );
+        }
+        for brake in &report.brakes {
+            let _ = writeln!(text, "  brake on {}: {}", brake.kind, brake.reason);
+        }
+        for rule in &report.unused_rules {
+            let rule = rule.split(" (").next().unwrap_or_default();
+            let _ = writeln!(text, "  unused {rule}");
+        }
+        text.push_str(&steps);
+    }
+    if cfg!(windows) {
+        text = text.replace('\\', "/");
+    }
+    let here = env!("CARGO_MANIFEST_DIR").replace('\\', "/");
+    text = text.replace(&format!("{here}/"), "");
+    insta::assert_snapshot!("cases", text);
+}
+
+/// Each way in which a resource may differ from its step, alone.
+#[tokio::test]
+async fn what_is_not_what_was_planned_is_spared() {
+    type Change = fn(&mut SealedStep);
+    let session = session(&case("closed-leftovers"), &[]);
+    let collector = session.collector(None).unwrap();
+    let since = Instant::now();
+    let (ground, inventory) = collector.list().await;
+    let survey = collector.survey(&ground);
+    let findings = survey.judge(inventory, since).await;
+    let plan = collector.plan(&findings);
+    let report = collector.report(&ground, &findings, &plan);
+    let sealed = collector.seal(&ground, &findings, &plan, &report);
+    let ids = sealed.resources(survey.law.kinds).unwrap();
+    let changes: [(&str, Change); 5] = [
+        ("made anew", |step| {
+            step.incarnation = Some("another".into());
+        }),
+        ("renamed", |step| step.name = "another".into()),
+        ("changed", |step| {
+            step.created_at = step.created_at.map(|at| at - chrono::TimeDelta::seconds(1));
+        }),
+        ("changed", |step| {
+            step.changed_at = step.changed_at.map(|at| at - chrono::TimeDelta::seconds(1));
+        }),
+        ("", |_| {}),
+    ];
+    let mut spared = 0;
+    for (step, id) in sealed.steps.iter().zip(&ids) {
+        let now = findings.find(id);
+        assert!(now.is_some(), "{id}");
+        assert_eq!(recheck(step, None, &findings.marking), Recheck::Gone);
+        for (why, change) in changes {
+            let mut planned = step.clone();
+            change(&mut planned);
+            let verdict = recheck(&planned, now, &findings.marking);
+            if planned == *step {
+                assert_eq!(verdict, Recheck::Go, "{id}");
+            } else {
+                let said = matches!(&verdict, Recheck::Spared(said) if said.contains(why));
+                assert!(said, "{id}: {verdict:?}");
+                spared += 1;
+            }
+        }
+        // What lives now is spared, whatever was planned.
+        let living = &findings.inventory.resources;
+        let judgements = &findings.marking.judgements;
+        for (resource, judgement) in living.iter().zip(judgements) {
+            let mut planned = step.clone();
+            planned.name = resource.name.clone();
+            planned.incarnation = resource.incarnation.clone();
+            planned.created_at = resource.created_at.known();
+            planned.changed_at = resource.changed_at.known();
+            let verdict = recheck(&planned, Some((resource, judgement)), &findings.marking);
+            let goes = verdict == Recheck::Go;
+            assert_eq!(goes, judgement.verdict.is_deletable(), "{}", resource.name);
+        }
+    }
+    assert!(spared > 20);
+}
+
+/// Cases in which much hangs on much.
+const ENTANGLED: [&str; 6] = [
+    "whole-environment",
+    "what-stays-keeps-what-it-uses",
+    "several-owners",
+    "branch-reborn",
+    "runs",
+    "slug-sentry",
+];
+
+/// The same worlds, where one question of theirs is refused: what that leaves open
+/// is kept, and nothing else changes.
+#[tokio::test]
+async fn what_cannot_be_seen_is_kept() {
+    let topics = [
+        "github.github_environment",
+        "github.github_deployment",
+        "neon.neon_branch",
+        "cloudflare.worker",
+        "cloudflare.worker_domain",
+        "cloudflare.worker_route",
+        "cloudflare.worker_preview",
+        "cloudflare.kv_namespace",
+        "cloudflare.dns_record",
+        "cloudflare.d1",
+        "cloudflare.r2",
+        "cloudflare.queue",
+        "cloudflare.hyperdrive",
+        "cloudflare.pages_deployment",
+    ];
+    let paths = [
+        "/settings$",
+        "/workers/scripts/[^/]+/settings",
+        "/graphql$",
+        "/actions/runs",
+        "/consumers",
+    ];
+    let mut questions: Vec<Value> = topics.iter().map(|topic| json!(topic)).collect();
+    questions.extend(paths.map(|path| json!({"path": path})));
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::new();
+    for name in ENTANGLED {
+        let world = case(name);
+        let policy = world.with_extension("toml");
+        let (seen, _) = audited(&session(&world, &[]), None).await;
+        let mut file: Value = serde_json::from_slice(&std::fs::read(&world).unwrap()).unwrap();
+        for question in &questions {
+            file["faults"] = json!([{"on": question, "fault": {"status": 403}}]);
+            let path = folder.path().join("world.json");
+            std::fs::write(&path, file.to_string()).unwrap();
+            let (report, steps) = audited(&session_by(&policy, &path, &[]), None).await;
+            let lines = differences(&seen, &report);
+            if !lines.is_empty() {
+                let steps = steps.lines().count();
+                let _ = write!(text, "{name} without {question}, {steps} steps\n{lines}");
+            }
+        }
+    }
+    insta::assert_snapshot!("unseen", text);
+}
+
+/// `--pr` and `--kind` choose what is meant. What is garbage and not meant stays,
+/// and keeps what it uses.
+#[tokio::test]
+async fn what_is_not_meant_is_left_out() {
+    let mut text = String::new();
+    let mut looks: Vec<(&str, Option<u32>, Vec<String>)> = Vec::new();
+    for name in ENTANGLED {
+        let world = World::read("", &std::fs::read_to_string(case(name)).unwrap()).unwrap();
+        let numbers = world.pull_requests.iter().map(|one| one.number);
+        looks.extend(numbers.map(|number| (name, Some(number), Vec::new())));
+        let mut kinds: Vec<_> = world.resources.into_iter().map(|one| one.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let flags = |kind| vec!["--kind".to_owned(), kind];
+        looks.extend(kinds.into_iter().map(|kind| (name, None, flags(kind))));
+    }
+    for (name, only, flags) in looks {
+        let (report, steps) = audited(
+            &session(
+                &case(name),
+                &flags.iter().map(String::as_str).collect::<Vec<_>>(),
+            ),
+            only,
+        )
+        .await;
+        let _ = writeln!(
+            text,
+            "{name} {only:?} {flags:?}, complete: {}",
+            report.complete
+        );
+        for row in &report.resources {
+            let name = inert::terminal(&row.name);
+            let _ = writeln!(
+                text,
+                "    {} {name}: {}: {}",
+                row.kind,
+                row.verdict,
+                inert::terminal(&row.reason)
+            );
+        }
+        text += &steps;
+    }
+    insta::assert_snapshot!("meant", text);
+}
+
+/// What is ticked "keep" in the tracking issue is kept, whatever it is.
+#[tokio::test]
+async fn what_is_ticked_is_kept() {
+    let session = session(&case("whole-environment"), &[]);
+    let (before, _) = audited(&session, None).await;
+    let boxes: String = before
+        .resources
+        .iter()
+        .filter(|row| row.verdict == "garbage")
+        .map(|row| ticks::keep_box(&row.name, &row.key, ""))
+        .collect();
+    let issue = format!("{}\n{boxes}", ticks::MARKER);
+    let repository = Repository::parse("acme/shop").unwrap();
+    let github = GitHub::new(session.client.clone());
+    github
+        .create_issue(&repository, "left behind", &issue)
+        .await
+        .unwrap();
+    let (after, steps) = audited(&session, None).await;
+    assert_eq!(steps, "");
+    let rows = before.resources.iter().zip(&after.resources);
+    let mut kept = 0;
+    for (before, after) in rows.filter(|(before, _)| before.verdict == "garbage") {
+        assert_eq!(
+            (after.verdict, &before.key),
+            ("protected", &after.key),
+            "{}",
+            after.name
+        );
+        assert!(after.reason.contains("issue #"), "{}", after.reason);
+        kept += 1;
+    }
+    assert!(kept > 5);
+}
