@@ -206,3 +206,85 @@ impl<'a> Heads<'a> {
         Ok(standing.is_known().then_some(standing))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::slug::{Case, Replace, Slug, Strip};
+
+    fn day(day: u32) -> DateTime<Utc> {
+        format!("2026-04-{day:02}T00:00:00Z").parse().unwrap()
+    }
+
+    /// Git branch `a` is gone; its pull request ended on the fifth.
+    fn searched(searched: Searched) -> RepositoryRoots {
+        let mut roots = RepositoryRoots::default();
+        roots.heads.branches = Some(["main".into()].into());
+        roots.heads.searched = searched;
+        let ended = PullRequest::Closed {
+            title: String::new().into(),
+            opened_at: None,
+            closed_at: Some(day(5)),
+            merged: true,
+            merged_at: None,
+            head: Some("a".into()),
+        };
+        roots
+            .pull_requests
+            .insert(PullRequestNumber::new(1).unwrap(), ended);
+        roots
+    }
+
+    /// When what is called `text` ended; none where nothing gives that name, an
+    /// error where that is not known.
+    fn ended(how: Searched, text: &str, created: Time) -> Result<Option<DateTime<Utc>>, String> {
+        let roots = searched(how);
+        let plain = Slug {
+            name: "plain".into(),
+            case: Case::default(),
+            keep: None,
+            replace: Replace::default(),
+            strip: Strip::default(),
+            lengths: Vec::new(),
+            hash: None,
+            empty: None,
+        };
+        let slugs = Slugs::from([("plain".to_owned(), plain.into())]);
+        let heads = Heads::new(&roots, &slugs);
+        let claim = Claim::Slug {
+            function: "plain".into(),
+            text: text.into(),
+        };
+        let standing = heads
+            .judge(&claim, false, created)
+            .map_err(|doubt| doubt.to_string())?;
+        Ok(standing.map(|standing| standing.ended.unwrap().at.unwrap()))
+    }
+
+    #[test]
+    fn a_search_that_reaches_back_to_the_creation_is_enough() {
+        let at = |day_of| Time::At(day(day_of));
+        let back = || Searched::BackTo(day(10));
+        assert_eq!(ended(back(), "a", at(11)), Ok(Some(day(5))));
+        assert_eq!(ended(back(), "a", at(10)), Ok(Some(day(5))));
+        assert_eq!(ended(back(), "other", at(10)), Ok(None));
+        for older in [at(9), Time::Missing] {
+            let why = ended(back(), "a", older).unwrap_err();
+            assert!(why.contains("no further back"), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_creation_time_ends_no_earlier_than_the_search() {
+        let back = |day_of| Searched::BackTo(day(day_of));
+        assert_eq!(ended(back(10), "a", Time::NotKept), Ok(Some(day(10))));
+        assert_eq!(ended(back(2), "a", Time::NotKept), Ok(Some(day(5))));
+        // An older one may give the name.
+        assert!(ended(back(2), "other", Time::NotKept).is_err());
+        let all = Searched::Everything;
+        assert_eq!(ended(all.clone(), "a", Time::NotKept), Ok(Some(day(5))));
+        assert_eq!(ended(all, "other", Time::NotKept), Ok(None));
+        assert!(ended(Searched::Nothing, "a", Time::NotKept).is_err());
+        assert!(ended(Searched::Failed("x".into()), "a", Time::NotKept).is_err());
+    }
+}
