@@ -35,9 +35,8 @@ impl DateFormat {
         let mut parsed = Parsed::new();
         let rest = parse_and_remainder(&mut parsed, text, self.items.iter()).ok()?;
         let end = text.len() - rest.len();
-        let at = if parsed.offset().is_some() {
-            parsed.to_datetime().ok()?.to_utc()
-        } else {
+        // A timestamp tells everything.
+        if parsed.timestamp().is_none() {
             if parsed.hour_div_12().is_none() && parsed.hour_mod_12().is_none() {
                 parsed.set_hour(23).ok()?;
             }
@@ -47,6 +46,10 @@ impl DateFormat {
             if parsed.second().is_none() {
                 parsed.set_second(59).ok()?;
             }
+        }
+        let at = if parsed.offset().is_some() {
+            parsed.to_datetime().ok()?.to_utc()
+        } else {
             let day = parsed.to_naive_date().ok()?;
             day.and_time(parsed.to_naive_time().ok()?).and_utc()
         };

@@ -219,8 +219,9 @@ fn value(part: &Part, name: &str, at: usize) -> Option<(Value, usize)> {
             let end = at + length;
             let bytes = name.as_bytes();
             let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-            let continues = (at > 0 && digit(at - 1) && digit(at))
-                || (length > 0 && digit(end - 1) && digit(end));
+            // It takes at least one character, or it would tell no day.
+            let continues =
+                (at > 0 && digit(at - 1) && digit(at)) || (digit(end - 1) && digit(end));
             (!continues).then_some((Value::Time(time), end))
         }
         Part::Literal(_)
