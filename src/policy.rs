@@ -190,3 +190,101 @@ impl Policies {
         read::read(sources, vocabulary, environment)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds;
+    use crate::model::{Place, PlaceSort, PullRequestNumber};
+
+    /// Reads the text of one file of acme/shop.
+    pub(super) fn read(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
+        let kinds = kinds::vocabulary();
+        let vocabulary = Vocabulary { kinds: &kinds };
+        let repository = Repository::parse("acme/shop");
+        let environment = Environment {
+            lookup: &|_| None,
+            repository: repository.as_ref(),
+        };
+        let source = Source {
+            path: "preview-gc.toml".to_owned(),
+            text: text.to_owned(),
+        };
+        Policies::read(&[source], &vocabulary, &environment)
+    }
+
+    /// The policy of a file without mistakes.
+    pub(super) fn policy(text: &str) -> Policy {
+        match read(text) {
+            Ok(mut loaded) => loaded.policies.files.remove(0),
+            Err(mistakes) => panic!("{text}\n{mistakes:?}"),
+        }
+    }
+
+    /// What is wrong with a file.
+    pub(super) fn mistakes(text: &str) -> Vec<String> {
+        let mistakes = read(text).err().unwrap_or_default();
+        mistakes.into_iter().map(|one| one.message).collect()
+    }
+
+    pub(super) fn kind(name: &str) -> KindRef {
+        kinds::by_name(name).unwrap().about()
+    }
+
+    /// A resource of which little more is known than its name.
+    pub(super) fn resource(kind_name: &str, name: &str) -> Resource {
+        let kind = kind(kind_name);
+        let place = match kind.0.place {
+            PlaceSort::Account => Place::Account("account".to_owned()),
+            PlaceSort::Zone => Place::Zone {
+                id: "zone-id".to_owned(),
+                name: "example.com".to_owned(),
+                account: "account".to_owned(),
+            },
+            PlaceSort::Project => Place::Project("project".to_owned()),
+            PlaceSort::Repository => Place::Repository("acme/shop".to_owned()),
+        };
+        Resource::new(kind, &Arc::new(place), name.into(), name.into())
+    }
+
+    #[test]
+    fn a_number_that_the_provider_says_is_one_more_reading_if_it_is_ours() {
+        let policy = policy(
+            r#"
+[[rule]]
+id = "previews"
+kind = "worker_preview"
+name = "pr-{pr}"
+dead-when = "closed"
+"#,
+        );
+        let claims = |says: Option<(u32, Option<&str>)>| -> Vec<String> {
+            let mut preview = resource("worker_preview", "pr-7");
+            preview.says = says.map(|(number, whose)| {
+                (
+                    PullRequestNumber::new(number).unwrap(),
+                    whose.map(Into::into),
+                )
+            });
+            let readings = policy.read(&preview).into_iter();
+            readings
+                .map(|(_, reading)| reading.claim.to_string())
+                .collect()
+        };
+        let seven = "pull request #7";
+        let both = [seven, "pull request #9"];
+        assert_eq!(claims(None), [seven]);
+        assert_eq!(claims(Some((7, None))), [seven], "it says the same");
+        for (whose, expected) in [
+            (None, &both[..]),
+            (Some("https://github.com/acme/shop"), &both),
+            (Some("https://github.com/Acme/Shop.git"), &both),
+            (Some("git@github.com:acme/shop.git"), &both),
+            (Some("https://github.com/bigacme/shop"), &[]),
+            (Some("https://github.com/acme/show"), &[]),
+            (Some("shop"), &[]),
+        ] {
+            assert_eq!(claims(Some((9, whose))), expected, "{whose:?}");
+        }
+    }
+}

@@ -393,3 +393,49 @@ pub(crate) fn parse_duration(text: &str) -> Option<TimeDelta> {
     };
     TimeDelta::try_seconds(number.checked_mul(seconds)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_digits_and_one_unit() {
+        for (text, seconds) in [
+            ("30s", Some(30)),
+            ("5m", Some(300)),
+            ("24h", Some(86_400)),
+            ("7d", Some(604_800)),
+            ("2w", Some(1_209_600)),
+            ("0s", Some(0)),
+            ("", None),
+            ("h", None),
+            ("24", None),
+            ("24y", None),
+            ("24 h", None),
+            ("1.5h", None),
+            ("-1h", None),
+            ("+1h", None),
+            ("9223372036854775807w", None),
+        ] {
+            let read = parse_duration(text).map(|duration| duration.num_seconds());
+            assert_eq!(read, seconds, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn longer_words_may_have_more_slips_than_short_ones() {
+        let known = ["grace", "created-after-opened"];
+        for (word, expected) in [
+            ("grcae", "did you mean `grace`?"),
+            ("grc", "did you mean `grace`?"),
+            ("gr", "there is: grace, created-after-opened"),
+            (
+                // Four letters are missing.
+                "creatd-aftr-opnd",
+                "did you mean `created-after-opened`?",
+            ),
+        ] {
+            assert_eq!(suggestion(word, &known), expected, "{word}");
+        }
+    }
+}

@@ -33,6 +33,10 @@ mod tests {
             ("a*b*c", "a/x/b/y/c", true),
             ("a*b*c", "acb", false),
             ("ab*ba", "aba", false),
+            // No character counts for two parts of the glob.
+            ("a*b*b", "axb", false),
+            ("a*bc*cd", "axbcd", false),
+            ("a*bc*cd", "axbccd", true),
             ("dev", "dev", true),
             ("dev", "dev2", false),
             ("*", "", true),

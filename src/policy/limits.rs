@@ -112,3 +112,98 @@ fn quota_share(share: Option<At<f64>>, mistakes: &mut Mistakes) -> Option<f64> {
     );
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests;
+
+    /// A file with these limits and something to do.
+    fn file(limits: &str) -> String {
+        format!("[limits]\n{limits}\n[[protect]]\nname = \"main\"\nreason = \"ours\"\n")
+    }
+
+    fn read(limits: &str) -> LimitsWritten {
+        tests::read(&file(limits)).unwrap().policies.limits
+    }
+
+    #[test]
+    fn every_limit_is_what_the_file_says() {
+        let written = read(
+            r#"
+grace = "1h"
+grace-on-close = "2h"
+max-deletions = 3
+quota-share = 0.25
+quota-reserve = 5
+reread-after = "6m"
+plan-age = "7m"
+deadline = "8m"
+reference-reads = 9
+brake = { count = 10, share = 0.5, floor = 12 }
+"#,
+        );
+        let expected = LimitsWritten {
+            grace: Some(TimeDelta::hours(1)),
+            grace_on_close: Some(TimeDelta::hours(2)),
+            max_deletions: Some(3),
+            brake_count: Some(10),
+            brake_share: Some(0.5),
+            brake_floor: Some(12),
+            quota_share: Some(0.25),
+            quota_reserve: Some(5),
+            reread_after: Some(TimeDelta::minutes(6)),
+            plan_age: Some(TimeDelta::minutes(7)),
+            deadline: Some(TimeDelta::minutes(8)),
+            reference_reads: Some(9),
+        };
+        assert_eq!(written, expected);
+        assert_eq!(read(""), LimitsWritten::default());
+    }
+
+    #[test]
+    fn a_share_is_a_number_from_0_to_1() {
+        assert_eq!(read("brake = { share = 1 }").brake_share, Some(1.0));
+        assert_eq!(read("brake = { share = 0 }").brake_share, Some(0.0));
+        for share in ["1.5", "-0.5", "2", "nan", "\"half\""] {
+            let limits = file(&format!("brake = {{ share = {share} }}"));
+            let expected = ["`share` must be a number from 0 to 1"];
+            assert_eq!(tests::mistakes(&limits), expected, "{share}");
+        }
+    }
+
+    #[test]
+    fn a_run_may_use_some_of_the_quota() {
+        assert_eq!(read("quota-share = 1").quota_share, Some(1.0));
+        assert_eq!(read("quota-share = 0.01").quota_share, Some(0.01));
+        for none in ["0", "0.0"] {
+            let limits = file(&format!("quota-share = {none}"));
+            let expected = ["`quota-share` must be more than 0"];
+            assert_eq!(tests::mistakes(&limits), expected, "{none}");
+        }
+    }
+
+    #[test]
+    fn two_files_differ_in_whatever_one_of_them_says_otherwise() {
+        let first = "brake = { count = 1, share = 0.5, floor = 3 }\ngrace = \"1h\"";
+        for (second, expected) in [
+            (first, &[] as &[&str]),
+            (
+                "brake = { count = 2, share = 0.5, floor = 3 }\ngrace = \"1h\"",
+                &["brake"],
+            ),
+            (
+                "brake = { count = 1, share = 0.6, floor = 3 }\ngrace = \"1h\"",
+                &["brake"],
+            ),
+            (
+                "brake = { count = 1, share = 0.5, floor = 4 }\ngrace = \"1h\"",
+                &["brake"],
+            ),
+            ("brake = { count = 1, share = 0.5, floor = 3 }", &["grace"]),
+            ("deadline = \"1h\"", &["grace", "brake", "deadline"]),
+        ] {
+            assert_eq!(read(first).differs(&read(second)), expected, "{second}");
+        }
+    }
+}

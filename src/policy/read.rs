@@ -471,3 +471,51 @@ fn holds_a_secret(name: &str) -> bool {
         .iter()
         .any(|word| name.contains(word))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::mistakes;
+
+    /// A rule that reads names by this template.
+    fn rule(name: &str) -> String {
+        format!(
+            "[[rule]]\nid = \"one\"\nkind = \"worker\"\nname = \"{name}\"\ndead-when = {{ older-than = \"1d\" }}\n"
+        )
+    }
+
+    #[test]
+    fn a_list_of_words_cannot_be_called_like_a_capture() {
+        for (name, shown) in [
+            ("pr", "pr"),
+            ("any", "any"),
+            ("\"a:b\"", "a:b"),
+            ("\"a}\"", "a}"),
+        ] {
+            let text = format!("[words]\n{name} = [\"x\"]\n{}", rule("app-{pr}"));
+            let expected = format!("a list of words cannot be called {shown:?}");
+            assert_eq!(mistakes(&text), [expected]);
+        }
+        let text = format!("[words]\nprs = [\"x\"]\n{}", rule("{prs}-{pr}"));
+        assert!(mistakes(&text).is_empty(), "{:?}", mistakes(&text));
+    }
+
+    #[test]
+    fn a_cut_slug_has_room_for_a_character_its_dash_and_its_hash() {
+        let hash = "hash = { algorithm = \"sha256\", digits = 8 }";
+        for (function, short) in [
+            ("length = 1".to_owned(), None),
+            ("length = 0".to_owned(), Some(0)),
+            (format!("{hash}\nlength = 10"), None),
+            (format!("{hash}\nlength = 63"), None),
+            (format!("{hash}\nlength = 9"), Some(9)),
+            (format!("{hash}\nlength = [63, 1]"), Some(1)),
+        ] {
+            let text = format!("[slug.shop]\n{function}\n{}", rule("app-{slug:shop}"));
+            let expected: Vec<_> = short
+                .iter()
+                .map(|short: &usize| format!("a length of {short} leaves no room for the slug"))
+                .collect();
+            assert_eq!(mistakes(&text), expected, "{function}");
+        }
+    }
+}

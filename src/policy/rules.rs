@@ -114,3 +114,71 @@ impl Readers {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::{kind, policy, resource};
+
+    fn rules() -> Rules {
+        let rule = |id: &str, kind: &str, name: &str| {
+            format!(
+                "[[rule]]\nid = \"{id}\"\nkind = \"{kind}\"\nname = \"{name}\"\ndead-when = {{ older-than = \"1d\" }}\n"
+            )
+        };
+        let text = [
+            rule("api", "worker", "api-pr-{pr}"),
+            rule("web", "worker", "web-pr-{pr}"),
+            rule("old", "worker", "{any}-pr-7"),
+            rule("hosts", "dns_record", "API-pr-{pr}.example.com"),
+        ];
+        policy(&text.concat()).rules
+    }
+
+    #[test]
+    fn each_rule_that_reads_a_name_is_told_with_its_reading() {
+        let rules = rules();
+        let both = [(1, "pull request #7"), (2, "its own age")];
+        let read: Vec<_> = rules
+            .read(&resource("worker", "web-pr-7"))
+            .into_iter()
+            .map(|(rule, reading)| (rule, reading.claim.to_string()))
+            .collect();
+        assert_eq!(read, both.map(|(rule, claim)| (rule, claim.to_owned())));
+        for (sort, name, expected) in [
+            ("worker", "web-pr-7", &both[..]),
+            ("worker", "api-pr-3", &[(0, "pull request #3")]),
+            (
+                "dns_record",
+                "api-PR-3.Example.com",
+                &[(3, "pull request #3")],
+            ),
+            ("worker", "docs-pr-3", &[]),
+            ("d1", "api-pr-3", &[]),
+        ] {
+            let read = rules.read_name(kind(sort), name);
+            let read: Vec<_> = read
+                .iter()
+                .map(|(rule, claim)| (*rule, claim.to_string()))
+                .collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(rule, claim)| (*rule, (*claim).to_owned()))
+                .collect();
+            assert_eq!(read, expected, "{sort} {name}");
+        }
+    }
+
+    #[test]
+    fn only_rules_whose_beginning_a_name_has_are_asked() {
+        let rules = rules();
+        let asked = |sort: &str, name: &str| {
+            let kind = kind(sort);
+            rules.by_kind[&kind].of(kind, name)
+        };
+        assert_eq!(asked("worker", "web-pr-x"), [1, 2]);
+        assert_eq!(asked("worker", "WEB-pr-x"), [2]);
+        assert_eq!(asked("dns_record", "API-PR-x"), [3]);
+        assert!(asked("dns_record", "web-pr-x").is_empty());
+    }
+}

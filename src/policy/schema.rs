@@ -130,3 +130,16 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
     table["oneOf"] = json!([{ "required": ["name"] }, { "required": ["branch"] }]);
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_is_the_one_that_editors_are_given() {
+        let kinds = crate::kinds::vocabulary();
+        let file = include_str!("../../policies/preview-gc.schema.json");
+        let given: Value = serde_json::from_str(file).unwrap();
+        assert_eq!(schema(&Vocabulary { kinds: &kinds }), given);
+    }
+}

@@ -313,6 +313,53 @@ mod tests {
         assert!(fallback.is_fallback("preview"));
     }
 
+    #[test]
+    fn a_slug_is_of_what_stays_what_replaces_and_the_hash() {
+        let plain = Slug {
+            keep: Characters::parse("g-z"),
+            replace: Replace {
+                with: "_".into(),
+                runs: true,
+            },
+            ..slug()
+        };
+        let hashed = Slug {
+            hash: Some(Hash {
+                algorithm: Algorithm::Sha1,
+                digits: 7,
+            }),
+            ..plain.clone()
+        };
+        let every = Slug {
+            keep: None,
+            ..slug()
+        };
+        let within = |function: &Slug, c: char| {
+            let ranges = function.ranges();
+            let spanned = ranges.iter().any(|(low, high)| (*low..=*high).contains(&c));
+            assert_eq!(function.may_contain(c), spanned, "{c:?}");
+            spanned
+        };
+        for (c, without_hash, with_hash) in [
+            ('g', true, true),
+            ('z', true, true),
+            ('_', true, true),
+            ('-', false, true),
+            ('0', false, true),
+            ('9', false, true),
+            ('a', false, true),
+            ('f', false, true),
+            ('G', false, false),
+            ('F', false, false),
+            ('.', false, false),
+            ('\0', false, false),
+        ] {
+            assert_eq!(within(&plain, c), without_hash, "{c:?}");
+            assert_eq!(within(&hashed, c), with_hash, "{c:?}");
+            assert!(within(&every, c), "{c:?}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn what_a_function_gives_it_could_give(branch in "\\PC{1,60}", length in 10_usize..40) {

@@ -133,3 +133,49 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::{mistakes, policy};
+
+    /// A rule of Neon branches with this condition.
+    fn rule(condition: &str) -> String {
+        format!(
+            "[words]\nservice = [\"api\", \"web\"]\n[[rule]]\nid = \"one\"\nkind = \"neon_branch\"\nname = [\"{{service}}-{{pr}}\", \"db-{{pr}}\"]\ndead-when = \"closed\"\nwhere = {{ {condition} }}\n"
+        )
+    }
+
+    #[test]
+    fn a_special_word_is_special_only_alone() {
+        let test = |condition: &str| policy(&rule(condition)).rules[0].conditions[0].test.clone();
+        let any_of =
+            |texts: &[&str]| Test::AnyOf(texts.iter().map(|text| (*text).into()).collect());
+        let word = Test::Word("parent-is-default");
+        assert_eq!(test("parent = \"default\""), word);
+        assert_eq!(test("parent = [\"default\"]"), word);
+        assert_eq!(test("parent = \"main\""), any_of(&["main"]));
+        assert_eq!(
+            test("parent = [\"default\", \"main\"]"),
+            any_of(&["default", "main"])
+        );
+    }
+
+    #[test]
+    fn a_condition_uses_what_every_template_of_its_rule_captures() {
+        let missing =
+            |name: &str| vec![format!("{{{name}}} is not captured by this rule's `name`")];
+        for (parent, expected) in [
+            ("pr-{pr}", Vec::new()),
+            ("pr-{nope}", missing("nope")),
+            // Only the first of two templates has it.
+            ("{service}", missing("service")),
+            ("{pr}-{run}", missing("run")),
+        ] {
+            let text = rule(&format!("parent = \"{parent}\""));
+            assert_eq!(mistakes(&text), expected, "{parent}");
+        }
+        let protect = "[[protect]]\nkind = \"neon_branch\"\nreason = \"ours\"\nwhere = { parent = \"pr-{pr}\" }\n";
+        assert_eq!(mistakes(protect), missing("pr"), "it reads no names");
+    }
+}

@@ -121,3 +121,59 @@ impl Reader<'_> {
         chosen.map(|(_, value)| *value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::{mistakes, read};
+
+    #[test]
+    fn zones_and_projects_are_said_only_of_kinds_that_are_in_them() {
+        for (kind, place, expected) in [
+            ("dns_record", "zone", None),
+            ("neon_branch", "project", None),
+            // Their listings go by the Pages project.
+            ("pages_deployment", "project", None),
+            (
+                "pages_deployment",
+                "zone",
+                Some("`zone` does not apply to pages_deployment"),
+            ),
+            (
+                "worker",
+                "project",
+                Some("`project` does not apply to worker"),
+            ),
+            (
+                "worker_preview",
+                "project",
+                Some("`project` does not apply to worker_preview"),
+            ),
+            (
+                "neon_branch",
+                "zone",
+                Some("`zone` does not apply to neon_branch"),
+            ),
+        ] {
+            let text = format!(
+                "[[rule]]\nid = \"one\"\nkind = \"{kind}\"\n{place} = \"x\"\nname = \"app-{{pr}}\"\ndead-when = {{ older-than = \"1d\" }}\n"
+            );
+            assert_eq!(mistakes(&text), Vec::from_iter(expected), "{kind} {place}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_template_is_shown_at_its_own_bytes() {
+        let shown = |name: &str| {
+            let text = format!(
+                "[[rule]]\nid = \"one\"\nkind = \"worker\"\nname = {name}\ndead-when = \"closed\"\n"
+            );
+            let mistakes = read(&text).unwrap_err();
+            assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+            text[mistakes[0].span.clone()].to_owned()
+        };
+        assert_eq!(shown("\"app-{nope}-{pr}\""), "{nope}");
+        assert_eq!(shown("[\"app-{pr}\", \"web-{pr}}\"]"), "}");
+        // Bytes of the string are not bytes of the file here.
+        assert_eq!(shown(r#""\u0061pp-{nope}""#), r#""\u0061pp-{nope}""#);
+    }
+}

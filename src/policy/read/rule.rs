@@ -409,3 +409,220 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::{mistakes, policy, read};
+
+    fn rule(fields: &str) -> String {
+        format!("[[rule]]\nid = \"one\"\n{fields}\n")
+    }
+
+    #[test]
+    fn what_kills_is_something_that_the_name_can_claim() {
+        let numbers = "{pr}, {branch} or {slug}";
+        let aged = |clock: &str| format!("{{ older-than = \"1d\", clock = \"{clock}\" }}");
+        let event = |event: &str| format!("\"{event}\"");
+        for (name, when, lacking) in [
+            ("app-{pr}", event("closed"), None),
+            ("app-{branch}", event("merged"), None),
+            ("app-{slug:shop}", event("closed"), None),
+            ("app-{branch}", event("branch-gone"), None),
+            ("app-{slug:shop}", event("branch-gone"), None),
+            ("app-{run}", event("run-finished"), None),
+            ("app-{pr}", aged("merged"), None),
+            ("app-{epoch}", aged("named"), None),
+            ("app-{date:%Y%m%d}", aged("named"), None),
+            ("app-{any}", aged("created"), None),
+            (
+                "app-{any}",
+                event("closed"),
+                Some(("`dead-when = \"closed\"`", numbers)),
+            ),
+            (
+                "app-{run}",
+                event("merged"),
+                Some(("`dead-when = \"merged\"`", numbers)),
+            ),
+            (
+                "app-{pr}",
+                event("branch-gone"),
+                Some(("`dead-when = \"branch-gone\"`", "{branch} or {slug}")),
+            ),
+            (
+                "app-{pr}",
+                event("run-finished"),
+                Some(("`dead-when = \"run-finished\"`", "{run}")),
+            ),
+            (
+                "app-{run}",
+                aged("merged"),
+                Some(("`clock = \"merged\"`", numbers)),
+            ),
+            (
+                "app-{pr}",
+                aged("named"),
+                Some(("`clock = \"named\"`", "{epoch} or {date:…}")),
+            ),
+        ] {
+            let text = format!(
+                "[slug.shop]\nkeep = \"a-z0-9\"\n{}",
+                rule(&format!(
+                    "kind = \"worker\"\nname = \"{name}\"\ndead-when = {when}"
+                ))
+            );
+            let expected: Vec<_> = lacking
+                .iter()
+                .map(|(what, needs)| format!("{what} needs {needs} in the template"))
+                .collect();
+            assert_eq!(mistakes(&text), expected, "{name} {when}");
+        }
+    }
+
+    #[test]
+    fn a_condition_on_times_is_one_on_a_pull_request() {
+        let text = |name: &str| {
+            rule(&format!(
+                "kind = \"worker\"\nname = \"{name}\"\ndead-when = {{ older-than = \"1d\" }}\nwhere = {{ ended-after-created = true }}"
+            ))
+        };
+        assert!(mistakes(&text("app-{pr}")).is_empty());
+        assert_eq!(
+            mistakes(&text("app-{any}")),
+            [
+                "a condition on the pull request's times needs {pr}, {branch} or {slug} in the template"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rule_whose_template_cannot_be_read_is_not_blamed_for_others() {
+        let text = rule(
+            "kind = \"worker\"\nname = [\"app-{nope}\", \"app-{any}\"]\ndead-when = \"closed\"",
+        );
+        assert_eq!(mistakes(&text), ["unknown capture {nope}"]);
+    }
+
+    #[test]
+    fn a_clock_that_the_kind_does_not_have_is_warned_of() {
+        let warned = |kind: &str, clock: &str| {
+            let text = rule(&format!(
+                "kind = {kind}\nname = \"app-{{pr}}\"\ndead-when = {{ older-than = \"1d\", clock = \"{clock}\" }}"
+            ));
+            let warnings = read(&text).unwrap().warnings;
+            warnings
+                .into_iter()
+                .map(|one| one.message)
+                .collect::<Vec<_>>()
+        };
+        for (kind, noun, kept) in [
+            (
+                "\"neon_branch\"",
+                "Neon branch",
+                &["created", "changed", "active", "merged"][..],
+            ),
+            ("\"worker\"", "Worker", &["created", "changed", "merged"]),
+            ("\"d1\"", "D1 database", &["created", "merged"]),
+            ("\"kv_namespace\"", "KV namespace", &["merged"]),
+            (
+                "[\"worker\", \"kv_namespace\"]",
+                "KV namespace",
+                &["merged"],
+            ),
+        ] {
+            for clock in ["created", "changed", "merged"] {
+                let expected = format!("a {noun} has no time for `clock = \"{clock}\"`");
+                let expected: Vec<_> = (!kept.contains(&clock))
+                    .then_some(expected)
+                    .into_iter()
+                    .collect();
+                assert_eq!(warned(kind, clock), expected, "{kind} {clock}");
+            }
+        }
+        assert!(warned("\"neon_branch\"", "active").is_empty());
+        assert_eq!(
+            warned("\"worker\"", "active"),
+            ["a Worker has no time for `clock = \"active\"`"]
+        );
+    }
+
+    #[test]
+    fn a_backup_is_kept_where_it_is_asked_for_and_can_be() {
+        let text = |kind: &str, backup: &str| {
+            rule(&format!(
+                "kind = {kind}\nname = \"app-{{pr}}\"\ndead-when = \"closed\"\n{backup}"
+            ))
+        };
+        for (backup, expected) in [
+            ("backup = true", true),
+            ("backup = false", false),
+            ("", false),
+        ] {
+            let policy = policy(&text("\"worker\"", backup));
+            assert_eq!(policy.rules[0].backup, expected, "{backup:?}");
+        }
+        for kind in ["\"d1\"", "[\"worker\", \"d1\"]"] {
+            let expected = ["there is no backup of a d1"];
+            assert_eq!(mistakes(&text(kind, "backup = true")), expected);
+            assert!(mistakes(&text(kind, "backup = false")).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_whole_git_branch_is_read_only_in_a_named_project() {
+        let text = |kind: &str, fields: &str| {
+            rule(&format!(
+                "kind = \"{kind}\"\ndead-when = \"closed\"\n{fields}"
+            ))
+        };
+        let too_much = "this template matches too much";
+        for (kind, fields, expected) in [
+            (
+                "pages_deployment",
+                "project = \"shop\"\nbranch = \"{branch}\"",
+                None,
+            ),
+            ("pages_deployment", "branch = \"{branch}\"", Some(too_much)),
+            (
+                "pages_deployment",
+                "project = \"\"\nbranch = \"{branch}\"",
+                Some(too_much),
+            ),
+            // The name of a Neon branch is not the git branch that it carries.
+            (
+                "neon_branch",
+                "project = \"shop\"\nname = \"{branch}\"",
+                Some(too_much),
+            ),
+            (
+                "worker",
+                "branch = \"app-{branch}\"",
+                Some("a Worker carries no git branch"),
+            ),
+        ] {
+            let text = text(kind, fields);
+            assert_eq!(mistakes(&text), Vec::from_iter(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_protect_entry_says_what_it_is_about() {
+        let everything = "this [[protect]] says neither `kind` nor `name`";
+        for (fields, expected) in [
+            ("kind = \"worker\"", None),
+            ("name = \"main\"", None),
+            ("branch = \"main\"", None),
+            ("kind = \"worker\"\nwhere = { tags = \"keep\" }", None),
+            ("kind = \"pages_deployment\"\nbranch = \"main\"", None),
+            ("", Some(everything)),
+            ("zone = \"example.com\"", Some(everything)),
+            (
+                "kind = \"worker\"\nbranch = \"main\"",
+                Some("a Worker carries no git branch"),
+            ),
+        ] {
+            let text = format!("[[protect]]\nreason = \"ours\"\n{fields}\n");
+            assert_eq!(mistakes(&text), Vec::from_iter(expected), "{fields:?}");
+        }
+    }
+}

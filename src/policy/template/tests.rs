@@ -28,6 +28,11 @@ fn names() -> Names {
     }
 }
 
+/// A list of words.
+fn words(name: &str, words: impl Iterator<Item = String>) -> (String, Arc<[Box<str>]>) {
+    (name.to_owned(), words.map(Box::from).collect())
+}
+
 fn parse_one(text: &str) -> Result<Template, TemplateError> {
     Template::parse(text, &names(), false, Anchor::Itself)
 }
@@ -80,7 +85,13 @@ fn names_are_matched_whole_and_numbers_are_taken_whole() {
         ("{service}-preview-{pr}", "api-v2-preview-9", &[9]),
         ("{service}-preview-{pr}", "cdn-preview-9", &[]),
         ("app{pr}-x", "app1-x", &[1]),
-        ("v1{pr}", "v112", &[]),
+        ("ver1{pr}", "ver112", &[]),
+        ("pr-{pr}", "pr-12-7", &[]),
+        ("pr-{pr}", "pr-", &[]),
+        ("preview-{pr}", "pre", &[]),
+        ("preview-{pr}", "", &[]),
+        ("app-{service}-pr-{pr}", "app-web-pr-7", &[7]),
+        ("app-{service}-pr-{pr}", "app-web-xx-7", &[]),
         ("pr-{pr}2abc", "pr-12abc", &[]),
         ("kody-pr-{pr}-mock-{any}", "kody-pr-5-mock-a/b", &[5]),
         ("kody-pr-{pr}-mock-{any}", "kody-pr-5-mock-", &[]),
@@ -134,6 +145,128 @@ fn hostile_names_end() {
 }
 
 #[test]
+fn a_long_name_whose_end_does_not_fit_is_told_at_once() {
+    let hostile = template(&format!("abc{}{{pr}}x", "{any}".repeat(100)));
+    // It ends as the template does, and no digit stands before that.
+    let name = format!("abc{}yx", "-1".repeat(500));
+    assert_eq!(hostile.fit(&name), Fits::Ways(Vec::new()));
+}
+
+#[test]
+fn a_long_name_with_many_ways_and_one_reading_is_read() {
+    let name = format!("abc{}-pr-7", "x".repeat(800));
+    assert_eq!(numbers("abc{any}x{any}-pr-{pr}", &name), [7]);
+}
+
+#[test]
+fn up_to_64_readings_are_told() {
+    let names = Names {
+        words: [words("letters", (1..=65).map(|length| "a".repeat(length)))].into(),
+        ..names()
+    };
+    let template =
+        Template::parse("pre-{letters}{letters}", &names, false, Anchor::Itself).unwrap();
+    let fit = |length| template.fit(&format!("pre-{}", "a".repeat(length)));
+    // The first word has any length up to all but one of the characters.
+    let Fits::Ways(ways) = fit(65) else { panic!() };
+    assert_eq!(ways.len(), 64);
+    assert_eq!(fit(66), Fits::TooMany);
+}
+
+#[test]
+fn a_word_longer_than_the_name_is_not_what_it_begins_with() {
+    let names = Names {
+        words: [words(
+            "size",
+            ["extra-large".to_owned(), "s".to_owned()].into_iter(),
+        )]
+        .into(),
+        ..names()
+    };
+    let template = Template::parse("{size}-{pr}", &names, false, Anchor::Itself).unwrap();
+    let Fits::Ways(ways) = template.fit("s-1") else {
+        panic!()
+    };
+    assert_eq!(ways.len(), 1);
+    assert_eq!(template.fit("m-1"), Fits::Ways(Vec::new()));
+}
+
+#[test]
+fn characters_are_ranges_and_single_ones() {
+    for (text, ranges) in [
+        ("a-z0-9", &[('a', 'z'), ('0', '9')][..]),
+        ("a-a", &[('a', 'a')]),
+        ("a-c_-", &[('a', 'c'), ('_', '_'), ('-', '-')]),
+        ("-x", &[('-', '-'), ('x', 'x')]),
+    ] {
+        let characters = Characters::parse(text).unwrap();
+        assert_eq!(characters.ranges(), ranges, "{text}");
+        for (low, high) in ranges {
+            assert!(
+                characters.contains(*low) && characters.contains(*high),
+                "{text}"
+            );
+        }
+        assert!(!characters.contains('A'), "{text}");
+    }
+    for text in ["", "z-a", "b-a"] {
+        assert_eq!(Characters::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_template_tells_what_it_captures() {
+    for (text, number, run, head, time) in [
+        ("app-{pr}", true, false, false, false),
+        ("app-{run}", false, true, false, false),
+        ("app-{branch}", false, false, true, false),
+        ("app-{slug:shop}", false, false, true, false),
+        ("app-{epoch}", false, false, false, true),
+        ("app-{date:%Y%m%d}", false, false, false, true),
+        ("app-{service}-{any}", false, false, false, false),
+    ] {
+        let template = template(text);
+        let told = (
+            template.has_pull_request(),
+            template.has_run(),
+            template.has_head(),
+            template.names_time(),
+        );
+        assert_eq!(told, (number, run, head, time), "{text}");
+    }
+}
+
+#[test]
+fn only_the_templates_own_text_spells_something() {
+    for (text, expected) in [
+        ("rollback-{pr}", true),
+        ("app-rollback-{pr}", true),
+        ("roll{any}back-{pr}", false),
+        ("app-{any}-{pr}", false),
+        ("{service}-{pr}", false),
+    ] {
+        assert_eq!(template(text).spells("rollback-"), expected, "{text}");
+    }
+    assert!(
+        !template("{service}-{pr}").spells("api"),
+        "a listed word is none of it"
+    );
+}
+
+#[test]
+fn a_mistake_is_shown_where_it_stands() {
+    for (text, span) in [
+        ("pre-pr}", 6..7),
+        ("pre-{nope}-x", 4..10),
+        ("pre-{pr", 4..7),
+        ("pre-{pr}-{run}", 9..14),
+        ("{any}-x", 0..7),
+    ] {
+        assert_eq!(parse_one(text).unwrap_err().span, span, "{text}");
+    }
+}
+
+#[test]
 fn branches_are_raw_and_keep_their_beginning() {
     for (text, name, expected) in [
         ("preview/{branch}", "preview/feat/x-1", &["feat/x-1"][..]),
@@ -146,6 +279,8 @@ fn branches_are_raw_and_keep_their_beginning() {
         ("preview/{branch:codex/}", "preview/codecs", &[]),
         ("{branch:codex/}", "codex/fix", &["codex/fix"]),
         ("db-{branch}-copy", "db-a-copy-copy", &["a-copy"]),
+        // A part of the beginning is no branch.
+        ("pre-{branch:a-b}-{any}", "pre-a-b-c", &["a-b"]),
     ] {
         assert_eq!(claims(text, name), expected, "{text} {name}");
     }
@@ -215,6 +350,39 @@ fn times_in_names_are_taken_whole_and_as_late_as_they_could_be() {
             "e2e-2026-01-02T0304Z",
             Some("2026-01-02T03:04:59Z"),
         ),
+        // Digits beside a time belong to something else.
+        ("ver1{date:%Y%m%d}", "ver120260102", None),
+        ("e2e-{date:%Y%m%d}{any}", "e2e-202601021x", None),
+        (
+            "e2e-{date:%Y%m%d}{any}",
+            "e2e-20260102x",
+            Some("2026-01-02T23:59:59Z"),
+        ),
+        (
+            "{date:%Y%m%d}-e2e",
+            "20260102-e2e",
+            Some("2026-01-02T23:59:59Z"),
+        ),
+        (
+            "e2e-{date:%Y-%m-%dT%H%MZ}{any}",
+            "e2e-2026-01-02T0304Z7x",
+            Some("2026-01-02T03:04:59Z"),
+        ),
+        (
+            "run1{date:%B-%d-%Y}",
+            "run1January-02-2026",
+            Some("2026-01-02T23:59:59Z"),
+        ),
+        (
+            "e2e-{date:%Y%m%d-%H%M%z}",
+            "e2e-20260102-0304+0100",
+            Some("2026-01-02T02:04:59Z"),
+        ),
+        (
+            "e2e-{date:%Y%m%d%z}",
+            "e2e-20260102+0000",
+            Some("2026-01-02T23:59:59Z"),
+        ),
     ] {
         let named = ways(text, name)
             .first()
@@ -226,6 +394,10 @@ fn times_in_names_are_taken_whole_and_as_late_as_they_could_be() {
         "e2e-{date}",
         "e2e-{date:%H%M}",
         "e2e-{date:%Q}",
+        // Half a day tells no hour.
+        "e2e-{date:%Y%m%d%p}",
+        // Seconds of an offset are printed, and never read.
+        "e2e-{date:%Y%m%d-%H%M%::z}",
         "e2e-{epoch}-{date:%Y%m%d}",
     ] {
         assert!(parse_one(text).is_err(), "{text}");
@@ -385,6 +557,17 @@ fn beginnings_are_the_literals_and_words_in_front() {
         ("{any}-preview", &[""]),
     ] {
         assert_eq!(template(text).beginnings(), expected, "{text}");
+    }
+    // More than 64 of them are not worth telling apart.
+    let some =
+        |prefix: &str, count: usize| words(prefix, (0..count).map(|n| format!("{prefix}{n}-")));
+    let many = Names {
+        words: [some("a", 8), some("b", 8), some("c", 9)].into(),
+        ..names()
+    };
+    for (text, expected) in [("{a}{b}x-{pr}", 64), ("{c}{b}x-{pr}", 9)] {
+        let template = Template::parse(text, &many, false, Anchor::Itself).unwrap();
+        assert_eq!(template.beginnings().len(), expected, "{text}");
     }
     let hosts = Template::parse("PR-{pr}.x", &names(), true, Anchor::Itself).unwrap();
     assert_eq!(hosts.beginnings(), ["pr-"]);
