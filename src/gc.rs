@@ -16,3 +16,154 @@ pub use outcome::Outcome;
 pub use plan::{Plan, plan};
 pub use sealed::SealedPlan;
 pub use verdict::Verdict;
+
+/// Evidence and judgements made by hand, for the tests of what is made of them.
+#[cfg(test)]
+mod samples {
+    use std::sync::Arc;
+
+    use chrono::{DateTime, TimeDelta, Utc};
+
+    use super::mark::{Law, ReadBy};
+    use super::verdict::{Cause, Death};
+    use super::{Judgement, Jurisdiction, Marking, Verdict};
+    use crate::kinds;
+    use crate::model::{Claim, KindRef, Place, PullRequestNumber, Resource};
+    use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
+
+    /// The rules of [`policy`], by their place in it.
+    pub(super) const PLAIN: usize = 0;
+    pub(super) const GENTLE: usize = 1;
+    pub(super) const CAREFUL: usize = 2;
+    pub(super) const BY_AGE: usize = 3;
+
+    /// One rule that deletes, one that lets expire, one that wants a backup
+    /// before, and one that asks about nothing but age.
+    pub(super) fn policy() -> Policy {
+        let text = r#"
+            repository = "acme/shop"
+
+            [[rule]]
+            id = "plain"
+            kind = ["worker", "neon_branch"]
+            name = "plain-{pr}"
+            dead-when = "closed"
+
+            [[rule]]
+            id = "gentle"
+            kind = "neon_branch"
+            name = "gentle-{pr}"
+            dead-when = "closed"
+            action = "expire"
+
+            [[rule]]
+            id = "careful"
+            kind = "worker"
+            name = "careful-{pr}"
+            dead-when = "closed"
+            backup = true
+
+            [[rule]]
+            id = "by-age"
+            kind = "worker"
+            name = "aged-{pr}"
+            dead-when = { older-than = "7d" }
+        "#;
+        let source = Source {
+            path: "samples.toml".to_owned(),
+            text: text.to_owned(),
+        };
+        let vocabulary = Vocabulary {
+            kinds: &kinds::vocabulary(),
+        };
+        let environment = Environment {
+            lookup: &|_| None,
+            repository: None,
+        };
+        let loaded = Policies::read(&[source], &vocabulary, &environment).unwrap();
+        loaded.policies.files.into_iter().next().unwrap()
+    }
+
+    pub(super) fn jurisdiction(policy: &Policy) -> Jurisdiction<'_> {
+        Jurisdiction {
+            policy,
+            places: [account("a")].into(),
+        }
+    }
+
+    pub(super) fn kind(name: &str) -> KindRef {
+        kinds::by_name(name).unwrap().about()
+    }
+
+    pub(super) fn account(id: &str) -> Place {
+        Place::Account(id.to_owned())
+    }
+
+    /// So many minutes after some moment.
+    pub(super) fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::minutes(minutes)
+    }
+
+    /// A resource in the account `a` whose id is its name.
+    pub(super) fn resource(of: &str, name: &str) -> Resource {
+        Resource::new(kind(of), &Arc::new(account("a")), name.into(), name.into())
+    }
+
+    pub(super) fn read_by(rule: usize, number: u32) -> ReadBy {
+        let number = PullRequestNumber::new(number).unwrap();
+        ReadBy {
+            jurisdiction: 0,
+            rule,
+            claim: Claim::PullRequest(number),
+            pull_request: Some(number),
+        }
+    }
+
+    /// Garbage of a rule since its pull request was closed.
+    pub(super) fn garbage(rule: usize, number: u32, since: DateTime<Utc>) -> Judgement {
+        let number_of = PullRequestNumber::new(number).unwrap();
+        Judgement {
+            verdict: Verdict::Garbage(Death {
+                cause: Cause::Ended {
+                    number: number_of,
+                    merged: false,
+                    at: since,
+                },
+                dead_since: Some(since),
+                ripe_at: Some(since),
+                report_only: false,
+            }),
+            reading: Some(read_by(rule, number)),
+            ..Judgement::default()
+        }
+    }
+
+    /// The same, which its rule only reports.
+    pub(super) fn reported(rule: usize, number: u32, since: DateTime<Utc>) -> Judgement {
+        let mut judgement = garbage(rule, number, since);
+        if let Verdict::Garbage(death) = &mut judgement.verdict {
+            death.report_only = true;
+        }
+        judgement
+    }
+
+    pub(super) fn marking<'p>(
+        judgements: Vec<Judgement>,
+        jurisdictions: &'p [Jurisdiction<'p>],
+    ) -> Marking<'p> {
+        Marking {
+            judgements,
+            questions: Vec::new(),
+            law: Law {
+                jurisdictions,
+                kinds: &[],
+                grace: TimeDelta::zero(),
+                grace_on_close: TimeDelta::zero(),
+                only: None,
+                shown: None,
+                going: None,
+                now: at(0),
+            },
+        }
+    }
+}

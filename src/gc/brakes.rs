@@ -89,6 +89,8 @@ fn reason(
 
 #[cfg(test)]
 mod tests {
+    use super::super::Judgement;
+    use super::super::samples::{PLAIN, at, garbage, kind, marking, read_by, resource};
     use super::*;
 
     const LIMITS: BrakeLimits = BrakeLimits {
@@ -119,5 +121,63 @@ mod tests {
                 .contains("--brake-share 0.61")
         );
         assert_eq!(reason(61, 100, LIMITS, true), None, "never with --pr");
+    }
+
+    /// Three of four claimed Workers are garbage, and one of two namespaces.
+    #[test]
+    fn each_kind_is_counted_alone_and_only_what_is_meant() {
+        let alive = || Judgement {
+            reading: Some(read_by(PLAIN, 9)),
+            ..Judgement::default()
+        };
+        let elsewhere = || Judgement {
+            in_focus: false,
+            ..garbage(PLAIN, 8, at(0))
+        };
+        let dead = |number| garbage(PLAIN, number, at(0));
+        let found = [
+            ("worker", dead(1)),
+            ("worker", alive()),
+            ("kv_namespace", dead(1)),
+            ("worker", dead(2)),
+            ("worker", Judgement::default()),
+            ("worker", elsewhere()),
+            ("kv_namespace", alive()),
+            ("worker", dead(3)),
+        ];
+        let inventory = Inventory {
+            resources: found.iter().map(|(of, _)| resource(of, "app")).collect(),
+            ..Inventory::default()
+        };
+        let judgements = found.into_iter().map(|(_, judgement)| judgement).collect();
+        let marking = marking(judgements, &[]);
+        let tripped = |limits, one_pull_request| -> Vec<(KindRef, u64, u64)> {
+            brakes(&inventory, &marking, limits, one_pull_request)
+                .into_iter()
+                .map(|brake| (brake.kind, brake.garbage, brake.claimed))
+                .collect()
+        };
+        let by_count = |count| BrakeLimits {
+            count,
+            share: 1.0,
+            floor: 0,
+        };
+        let by_share = |share| BrakeLimits {
+            count: 200,
+            share,
+            floor: 0,
+        };
+        let (workers, namespaces) = ((kind("worker"), 3, 4), (kind("kv_namespace"), 1, 2));
+        assert_eq!(tripped(by_count(3), false), []);
+        assert_eq!(tripped(by_count(2), false), [workers]);
+        assert_eq!(tripped(by_count(0), false), [namespaces, workers]);
+        assert_eq!(tripped(by_share(0.75), false), []);
+        assert_eq!(tripped(by_share(0.74), false), [workers]);
+        assert_eq!(tripped(by_share(0.49), false), [namespaces, workers]);
+        assert_eq!(tripped(by_share(0.0), true), [], "never with --pr");
+        let [brake] = &brakes(&inventory, &marking, by_count(2), true)[..] else {
+            panic!("the Workers trip it")
+        };
+        assert!(brake.reason.contains("--brake-count 3"), "{}", brake.reason);
     }
 }

@@ -153,3 +153,92 @@ pub fn recheck(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{
+        CAREFUL, GENTLE, PLAIN, account, at, garbage, jurisdiction, marking, policy, reported,
+        resource,
+    };
+    use super::*;
+
+    #[test]
+    fn each_outcome_is_called_as_in_the_json_and_failures_are_told_apart() {
+        for (outcome, name, failed, gone) in [
+            (Outcome::Deleted, "deleted", false, true),
+            (Outcome::Expired, "expired", false, false),
+            (Outcome::AlreadyGone, "already_gone", false, true),
+            (Outcome::Spared, "spared", false, false),
+            (Outcome::Deferred, "deferred", false, false),
+            (Outcome::FailedForNow, "failed_for_now", true, false),
+            (Outcome::FailedForGood, "failed_for_good", true, false),
+            (Outcome::InDoubt, "in_doubt", true, false),
+        ] {
+            assert_eq!(outcome.name(), name);
+            assert_eq!(serde_json::to_value(outcome).unwrap(), name);
+            assert_eq!(outcome.is_failure(), failed, "{name}");
+            assert_eq!(outcome.is_gone(), gone, "{name}");
+        }
+    }
+
+    #[test]
+    fn garbage_goes_only_as_its_rules_want_it_now() {
+        let policy = policy();
+        let jurisdictions = [jurisdiction(&policy)];
+        let marking = marking(Vec::new(), &jurisdictions);
+        let branch = resource("neon_branch", "pr-7");
+        let step = |action, backup| SealedStep {
+            kind: "neon_branch".into(),
+            name: "pr-7".into(),
+            id: "pr-7".into(),
+            within: None,
+            incarnation: None,
+            place: account("a"),
+            action,
+            backup,
+            by_event: true,
+            after: Vec::new(),
+            rule: "plain".into(),
+            reason: String::new(),
+            dead_since: None,
+            created_at: None,
+            changed_at: None,
+        };
+        let dead = |rule| garbage(rule, 7, at(0));
+        let elsewhere = Judgement {
+            in_focus: false,
+            ..dead(PLAIN)
+        };
+        let cases = [
+            (Action::Delete, false, dead(PLAIN), None),
+            (Action::Delete, true, dead(PLAIN), None),
+            (Action::Delete, true, dead(CAREFUL), None),
+            (Action::Delete, false, dead(CAREFUL), Some("a backup now")),
+            (Action::Expire, false, dead(GENTLE), None),
+            (Action::Delete, false, dead(GENTLE), Some("to expire now")),
+            // An expiry is gentler than what the rule wants now.
+            (Action::Expire, false, dead(PLAIN), None),
+            (
+                Action::Delete,
+                false,
+                reported(PLAIN, 7, at(0)),
+                Some("reported now"),
+            ),
+            (
+                Action::Delete,
+                false,
+                elsewhere,
+                Some("not what this run is about"),
+            ),
+        ];
+        for (action, backup, judgement, spared) in cases {
+            let now = Some((&branch, &judgement));
+            let verdict = recheck(&step(action, backup), now, &marking);
+            match (spared, verdict) {
+                (None, verdict) => assert_eq!(verdict, Recheck::Go, "{action:?} {backup}"),
+                (Some(why), Recheck::Spared(said)) => assert!(said.contains(why), "{said}"),
+                (Some(why), verdict) => panic!("{verdict:?}, not spared: {why}"),
+            }
+        }
+    }
+}

@@ -234,3 +234,163 @@ fn action(marking: &Marking<'_>, judgement: &Judgement) -> Action {
         Action::Delete
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{
+        CAREFUL, GENTLE, PLAIN, at, garbage, jurisdiction, marking, policy, read_by, reported,
+        resource,
+    };
+    use super::*;
+    use crate::model::{Link, Reference, Resource};
+
+    fn drawn(resources: Vec<Resource>, judgements: Vec<Judgement>, most: usize) -> Plan {
+        let policy = policy();
+        let jurisdictions = [jurisdiction(&policy)];
+        let inventory = Inventory {
+            resources,
+            ..Inventory::default()
+        };
+        plan(&inventory, &marking(judgements, &jurisdictions), most)
+    }
+
+    /// Which resource each step is about, and the steps that it waits for.
+    fn order(plan: &Plan) -> Vec<(usize, &[usize])> {
+        let steps = plan.steps.iter();
+        steps.map(|step| (step.resource, &*step.after)).collect()
+    }
+
+    #[test]
+    fn a_cap_lets_the_oldest_go_and_defers_the_rest() {
+        let workers = || {
+            ["young", "oldest", "old"]
+                .map(|name| resource("worker", name))
+                .into()
+        };
+        let judged = || {
+            vec![
+                garbage(PLAIN, 1, at(30)),
+                garbage(PLAIN, 2, at(10)),
+                garbage(PLAIN, 3, at(20)),
+            ]
+        };
+        for (most, steps, deferred) in [
+            (0, vec![], vec![1, 2, 0]),
+            (1, vec![(1, &[][..])], vec![2, 0]),
+            (2, vec![(1, &[][..]), (2, &[])], vec![0]),
+            (3, vec![(1, &[][..]), (2, &[]), (0, &[])], vec![]),
+        ] {
+            let plan = drawn(workers(), judged(), most);
+            assert_eq!(order(&plan), steps, "at most {most}");
+            assert_eq!(plan.deferred, deferred, "at most {most}");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_without_what_has_to_go_before_it() {
+        let used = |by: &str| Resource {
+            links: vec![Link::UsedBy(Reference::by_name("worker", by.to_owned()))],
+            ..resource("queue", "jobs")
+        };
+        let resources = || vec![used("app"), resource("worker", "app")];
+        let judged = || vec![garbage(PLAIN, 1, at(10)), garbage(PLAIN, 2, at(20))];
+        let both = drawn(resources(), judged(), 2);
+        assert_eq!(order(&both), [(0, &[1][..]), (1, &[])]);
+        // Both are too many, so what is used stays until its user is gone.
+        let one = drawn(resources(), judged(), 1);
+        assert_eq!(order(&one), [(1, &[][..])]);
+        assert_eq!(one.deferred, [0]);
+    }
+
+    #[test]
+    fn what_is_not_meant_or_only_reported_is_no_step() {
+        let resources = ["a", "b", "c", "d"].map(|name| resource("worker", name));
+        let elsewhere = Judgement {
+            in_focus: false,
+            ..garbage(PLAIN, 1, at(0))
+        };
+        let unread = Judgement {
+            reading: None,
+            ..garbage(PLAIN, 1, at(0))
+        };
+        let judged = vec![
+            elsewhere,
+            unread,
+            reported(PLAIN, 1, at(0)),
+            Judgement::default(),
+        ];
+        let plan = drawn(resources.into(), judged, 9);
+        assert_eq!(plan.steps, []);
+        assert!(plan.deferred.is_empty(), "{plan:?}");
+        assert_eq!(plan.report_only, [2]);
+    }
+
+    #[test]
+    fn each_rule_says_what_is_done_and_the_gentlest_of_several_decides() {
+        for (rule, other, action, backup) in [
+            (PLAIN, None, Action::Delete, false),
+            (CAREFUL, None, Action::Delete, true),
+            (GENTLE, None, Action::Expire, false),
+            (PLAIN, Some(GENTLE), Action::Expire, false),
+            (GENTLE, Some(PLAIN), Action::Expire, false),
+            (PLAIN, Some(CAREFUL), Action::Delete, true),
+            (GENTLE, Some(CAREFUL), Action::Expire, true),
+        ] {
+            let mut judgement = garbage(rule, 1, at(0));
+            if let Some(other) = other {
+                let verdict = judgement.verdict.clone();
+                judgement.others.push((read_by(other, 1), verdict));
+            }
+            let plan = drawn(vec![resource("neon_branch", "pr")], vec![judgement], 1);
+            let [step] = &plan.steps[..] else {
+                panic!("one step")
+            };
+            assert_eq!(
+                (step.action, step.backup),
+                (action, backup),
+                "{rule} {other:?}"
+            );
+        }
+    }
+
+    fn steps(after: &[&[usize]]) -> Plan {
+        let step = |(index, after): (usize, &&[usize])| Step {
+            resource: 10 + index,
+            action: Action::Delete,
+            backup: false,
+            after: after.to_vec(),
+        };
+        Plan {
+            steps: after.iter().enumerate().map(step).collect(),
+            deferred: vec![99],
+            report_only: vec![98],
+        }
+    }
+
+    #[test]
+    fn what_is_deferred_takes_along_those_that_wait_for_it() {
+        // A chain against the order of the steps, and two that have nothing to
+        // do with it.
+        let mut plan = steps(&[&[1], &[2], &[], &[4], &[]]);
+        plan.defer(|step| step.resource == 12);
+        assert_eq!(order(&plan), [(13, &[1][..]), (14, &[])]);
+        assert_eq!(plan.deferred, [99, 10, 11, 12]);
+        assert_eq!(plan.report_only, [98]);
+
+        // What others wait for is none of their business.
+        let mut plan = steps(&[&[1], &[2], &[], &[4], &[]]);
+        plan.defer(|step| step.resource == 10);
+        assert_eq!(
+            order(&plan),
+            [(11, &[1][..]), (12, &[]), (13, &[3]), (14, &[])]
+        );
+        assert_eq!(plan.deferred, [99, 10]);
+    }
+
+    #[test]
+    fn a_plan_without_anything_to_defer_stays_as_it_is() {
+        let mut plan = steps(&[&[1], &[]]);
+        plan.defer(|_| false);
+        assert_eq!(plan, steps(&[&[1], &[]]));
+    }
+}

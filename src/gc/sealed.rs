@@ -274,3 +274,259 @@ impl SealedPlan {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Judgement;
+    use super::super::plan::Step;
+    use super::super::samples::{
+        BY_AGE, PLAIN, account, at, garbage, jurisdiction, kind, marking, policy, resource,
+    };
+    use super::*;
+
+    fn bound() -> Bound {
+        let host = |api: &str, host: &str| (api.to_owned(), host.to_owned());
+        Bound {
+            hosts: [
+                host("cloudflare", "api.cloudflare.com"),
+                host("github", "api.github.com"),
+            ]
+            .into(),
+            places: [account("a"), account("b")].into(),
+            repositories: ["acme/shop".to_owned()].into(),
+        }
+    }
+
+    /// Two Workers, of which the first waits for the second.
+    fn sealed() -> SealedPlan {
+        let policy = policy();
+        let jurisdictions = [jurisdiction(&policy)];
+        let inventory = Inventory {
+            resources: vec![
+                resource("worker", "plain-7"),
+                resource("worker", "aged-8"),
+                resource("worker", "stays"),
+            ],
+            ..Inventory::default()
+        };
+        let judgements = vec![
+            garbage(PLAIN, 7, at(-60)),
+            garbage(BY_AGE, 8, at(-90)),
+            Judgement::default(),
+        ];
+        let step = |resource, after: &[usize]| Step {
+            resource,
+            action: Action::Delete,
+            backup: false,
+            after: after.to_vec(),
+        };
+        let plan = Plan {
+            steps: vec![step(0, &[1]), step(1, &[])],
+            ..Plan::default()
+        };
+        let marking = marking(judgements, &jurisdictions);
+        SealedPlan::seal(&plan, &inventory, &marking, Vec::new(), bound())
+    }
+
+    /// What somebody could write who knows how a digest is made.
+    fn forged(change: impl FnOnce(&mut SealedPlan)) -> String {
+        let mut plan = sealed();
+        change(&mut plan);
+        plan.digest = plan.digest();
+        plan.text()
+    }
+
+    #[test]
+    fn a_plan_says_what_it_was_made_of_and_is_read_back() {
+        let plan = sealed();
+        assert_eq!(plan.now, at(0));
+        let told: Vec<_> = plan
+            .steps
+            .iter()
+            .map(|step| (&*step.name, &*step.rule, step.by_event, step.dead_since))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("plain-7", "plain", true, Some(at(-60))),
+                ("aged-8", "by-age", false, Some(at(-90))),
+            ]
+        );
+        assert_eq!(SealedPlan::read(&plan.text()), Ok(plan.clone()));
+        // How the file is laid out is not what was sealed.
+        let compact = serde_json::to_string(&plan).unwrap();
+        assert_eq!(SealedPlan::read(&compact), Ok(plan));
+    }
+
+    #[test]
+    fn a_plan_that_was_altered_anywhere_is_refused() {
+        let text = sealed().text();
+        for (was, is) in [
+            ("\"plain-7\"", "\"plain-8\""),
+            ("\"delete\"", "\"expire\""),
+            ("\"backup\": false", "\"backup\": true"),
+            ("\"by_event\": true", "\"by_event\": false"),
+            ("api.github.com", "api.github.example"),
+            ("acme/shop", "acme/lamps"),
+            ("sha256:", "sha256:0"),
+        ] {
+            let altered = text.replacen(was, is, 1);
+            assert_ne!(altered, text, "{was} is in the plan");
+            assert_eq!(
+                SealedPlan::read(&altered),
+                Err(PlanError::Altered),
+                "{was} became {is}"
+            );
+        }
+        let unreadable = SealedPlan::read(&text[1..]);
+        assert!(matches!(unreadable, Err(PlanError::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_plan_of_another_schema_is_refused_as_such() {
+        let text = forged(|plan| plan.schema = 2);
+        assert_eq!(SealedPlan::read(&text), Err(PlanError::Schema(2)));
+    }
+
+    #[test]
+    fn a_step_waits_only_for_another_step_that_is_there() {
+        // Of two steps the second is changed.
+        for (after, fine) in [
+            (vec![], true),
+            (vec![0], true),
+            (vec![1], false),
+            (vec![2], false),
+            (vec![3], false),
+            (vec![0, 2], false),
+        ] {
+            let text = forged(|plan| {
+                plan.steps[0].after = Vec::new();
+                plan.steps[1].after.clone_from(&after);
+            });
+            let read = SealedPlan::read(&text).map(|plan| plan.steps[1].after.clone());
+            let wanted = if fine {
+                Ok(after)
+            } else {
+                Err(PlanError::Order(1))
+            };
+            assert_eq!(read, wanted);
+        }
+    }
+
+    #[test]
+    fn a_plan_is_good_for_a_while_and_never_before_its_time() {
+        let plan = sealed();
+        let most = TimeDelta::minutes(60);
+        let second = TimeDelta::seconds(1);
+        let too_new = Err(PlanError::TooNew(at(0)));
+        let too_old = Err(PlanError::TooOld { at: at(0), most });
+        // Clocks may differ by five minutes.
+        for (now, wanted) in [
+            (at(-5) - second, too_new),
+            (at(-5), Ok(())),
+            (at(-5) + second, Ok(())),
+            (at(0), Ok(())),
+            (at(60) - second, Ok(())),
+            (at(60), Ok(())),
+            (at(60) + second, too_old),
+        ] {
+            assert_eq!(plan.check(now, most, &bound()), wanted, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_plan_is_carried_out_only_where_it_was_made_for() {
+        /// What differs here, and what a refusal says of the plan and of here.
+        type Case<'a> = (&'a str, fn(&mut Bound), Option<(&'a str, &'a str)>);
+        let plan = sealed();
+        let cases: [Case<'_>; 8] = [
+            ("here", |_| {}, None),
+            (
+                "one more provider",
+                |here| {
+                    let neon = ("neon".to_owned(), "console.neon.tech".to_owned());
+                    here.hosts.extend([neon]);
+                },
+                None,
+            ),
+            (
+                "another host",
+                |here| {
+                    let host = ("github".to_owned(), "api.acme.ghe.com".to_owned());
+                    here.hosts.extend([host]);
+                },
+                Some((
+                    "api.cloudflare.com, api.github.com",
+                    "api.cloudflare.com, api.acme.ghe.com",
+                )),
+            ),
+            (
+                "a provider less",
+                |here| {
+                    here.hosts.remove("github");
+                },
+                Some(("api.cloudflare.com, api.github.com", "api.cloudflare.com")),
+            ),
+            (
+                "one more place",
+                |here| {
+                    here.places.insert(account("c"));
+                },
+                None,
+            ),
+            (
+                // No step is there, but what was listed there decided too.
+                "a place less",
+                |here| {
+                    here.places.remove(&account("b"));
+                },
+                Some(("account a, account b", "account a")),
+            ),
+            (
+                "another repository",
+                |here| here.repositories = ["acme/lamps".to_owned()].into(),
+                Some(("acme/shop", "acme/lamps")),
+            ),
+            (
+                "one more repository",
+                |here| {
+                    here.repositories.insert("acme/lamps".to_owned());
+                },
+                Some(("acme/shop", "acme/lamps, acme/shop")),
+            ),
+        ];
+        for (what, change, refused) in cases {
+            let mut here = bound();
+            change(&mut here);
+            let wanted = refused.map_or(Ok(()), |(planned, here)| {
+                Err(PlanError::Elsewhere {
+                    planned: planned.to_owned(),
+                    here: here.to_owned(),
+                })
+            });
+            let checked = plan.check(at(1), TimeDelta::minutes(60), &here);
+            assert_eq!(checked, wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_step_outside_of_the_places_of_a_plan_is_refused() {
+        let mut plan = sealed();
+        plan.steps[1].place = account("c");
+        let checked = plan.check(at(1), TimeDelta::minutes(60), &bound());
+        assert!(matches!(checked, Err(PlanError::Elsewhere { .. })));
+    }
+
+    #[test]
+    fn a_step_about_a_kind_that_is_not_known_is_refused() {
+        let plan = sealed();
+        let ids = plan.resources(&[kind("worker")]).unwrap();
+        assert_eq!(ids[0], resource("worker", "plain-7").identity());
+        assert_eq!(ids[1], resource("worker", "aged-8").identity());
+        let refused = PlanError::Kind {
+            step: 0,
+            kind: "worker".to_owned(),
+        };
+        assert_eq!(plan.resources(&[kind("queue")]), Err(refused));
+    }
+}

@@ -132,7 +132,121 @@ impl Ticks {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::samples::{account, resource};
     use super::*;
+    use crate::model::Resource;
+
+    /// Boxes that people ticked have to be known by the next version too.
+    #[test]
+    fn a_resource_has_the_same_key_for_ever() {
+        let worker = Resource {
+            incarnation: Some("tag".into()),
+            ..resource("worker", "shop-7")
+        };
+        // The beginning of the SHA-256 of `worker\0a\0shop-7\0tag`, and of the
+        // same without the tag.
+        assert_eq!(key(&worker.identity()), "9963648ce6c1f46c");
+        let untagged = resource("worker", "shop-7");
+        assert_eq!(key(&untagged.identity()), "591c1d11a12f08d7");
+    }
+
+    #[test]
+    fn another_kind_place_id_or_incarnation_is_another_key() {
+        let (here, there) = (account("a"), account("b"));
+        let keys = BTreeSet::from([
+            key_of("worker", &here, "shop-7", None),
+            key_of("queue", &here, "shop-7", None),
+            key_of("worker", &there, "shop-7", None),
+            key_of("worker", &here, "shop-8", None),
+            key_of("worker", &here, "shop-7", Some("tag")),
+            key_of("worker", &here, "shop-7", Some("other tag")),
+        ]);
+        assert_eq!(keys.len(), 6);
+        assert!(keys.iter().all(|key| key.len() == 16), "{keys:?}");
+    }
+
+    #[test]
+    fn where_something_was_listed_cannot_end_the_comment_that_says_it() {
+        assert_eq!(
+            origin("github_environment", "acme/shop_2.x-y"),
+            "github_environment@acme/shop_2.x-y"
+        );
+        assert_eq!(origin("worker", "a b-->\n<!c"), "worker@ab--c");
+    }
+
+    #[test]
+    fn the_box_of_what_is_kept_is_ticked_and_tells_what_it_is() {
+        let line = keep_box("worker shop-7", "00ff", "worker@a");
+        let ticks = Ticks::read(&line);
+        assert_eq!(ticks.keep, BTreeSet::from(["00ff".to_owned()]));
+        assert_eq!(ticks.delete, BTreeSet::new());
+        let last = LastBox {
+            key: "00ff",
+            what: "worker shop-7",
+            origin: "worker@a",
+        };
+        assert_eq!(LastBox::read(&line), Some(last));
+    }
+
+    #[test]
+    fn the_last_box_of_a_resource_is_known_ticked_or_not() {
+        let unnamed = |origin| {
+            Some(LastBox {
+                key: "00ff",
+                what: "",
+                origin,
+            })
+        };
+        for (line, told) in [
+            (
+                "  - [ ] keep <!-- gc:keep:00ff worker@a -->",
+                unnamed("worker@a"),
+            ),
+            (
+                "  - [x] keep <!-- gc:keep:00ff worker@a -->",
+                unnamed("worker@a"),
+            ),
+            (
+                "* [X] keep <!-- gc:keep:00ff worker@a -->",
+                unnamed("worker@a"),
+            ),
+            // As earlier versions wrote it.
+            ("  - [ ] keep <!-- gc:keep:00ff -->", unnamed("")),
+            ("- [ ] delete <!-- gc:delete:00ff -->", None),
+            ("- [ ] keep in mind", None),
+            ("keep <!-- gc:keep:00ff worker@a -->", None),
+            ("- [ ] keep <!-- gc:keep:00ff worker@a", None),
+        ] {
+            assert_eq!(LastBox::read(line), told, "{line}");
+        }
+        let both = boxes("00ff", "worker@a", &Ticks::default());
+        let read: Vec<_> = both.lines().map(LastBox::read).collect();
+        assert_eq!(read, [None, unnamed("worker@a")]);
+    }
+
+    #[test]
+    fn whatever_anybody_wants_kept_is_kept_and_the_newest_says_what_goes() {
+        let ticked = |delete: &[&str], keep: &[&str]| {
+            let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
+            Ticks {
+                delete: keys(delete),
+                keep: keys(keep),
+            }
+        };
+        let written = |key: &str, ticks: &Ticks| boxes(key, "worker@a", ticks);
+        let newest = ticked(&["aa"], &["cc"]);
+        let older = ticked(&["bb"], &["dd"]);
+        let texts = [
+            written("aa", &newest) + &written("cc", &newest),
+            written("bb", &older) + &written("dd", &older),
+        ];
+        let mut ticks = ticked(&["ee"], &["ff"]);
+        ticks.merge(&texts);
+        assert_eq!(ticks, ticked(&["aa"], &["cc", "dd", "ff"]));
+        // Where nobody wrote anything, nothing changes.
+        ticks.merge(&[]);
+        assert_eq!(ticks, ticked(&["aa"], &["cc", "dd", "ff"]));
+    }
 
     #[test]
     fn what_was_ticked_is_read_back() {
