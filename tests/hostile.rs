@@ -287,7 +287,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
             seam,
             BTreeMap::from([(Api::GitHub, endpoint)]),
             Clock::starting_at(DateTime::UNIX_EPOCH),
-            Duration::from_secs(600),
+            Duration::from_mins(10),
             Allotment {
                 share: 1.0,
                 reserve: None,

@@ -54,6 +54,12 @@ async fn audited(session: &Session, only: Option<u32>) -> (Report, String) {
     (report, steps)
 }
 
+/// How many requests a session sent, by provider.
+fn requests(session: &Session) -> Vec<u64> {
+    let used = session.client.quota_use();
+    used.iter().map(|one| one.spent).collect()
+}
+
 fn case(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     folder.join(name).with_extension("json")
@@ -84,7 +90,8 @@ async fn every_case_is_judged_and_planned_for_its_reasons() {
     worlds.sort();
     let mut text = String::new();
     for world in worlds {
-        let (report, steps) = audited(&session(&world, &[]), None).await;
+        let session = session(&world, &[]);
+        let (report, steps) = audited(&session, None).await;
         let name = world.file_stem().unwrap_or_default().to_string_lossy();
         let _ = writeln!(text, "{name}, complete: {}", report.complete);
         for row in &report.resources {
@@ -106,6 +113,7 @@ async fn every_case_is_judged_and_planned_for_its_reasons() {
             let _ = writeln!(text, "  unused {rule}");
         }
         text.push_str(&steps);
+        let _ = writeln!(text, "  requests {:?}", requests(&session));
     }
     if cfg!(windows) {
         text = text.replace('\\', "/");
@@ -214,8 +222,15 @@ async fn what_cannot_be_seen_is_kept() {
         "/actions/runs",
         "/consumers",
     ];
-    let mut questions: Vec<Value> = topics.iter().map(|topic| json!(topic)).collect();
-    questions.extend(paths.map(|path| json!({"path": path})));
+    let refused = json!({"status": 403});
+    let mut questions: Vec<_> = topics
+        .iter()
+        .map(|topic| (json!(topic), &refused))
+        .collect();
+    questions.extend(paths.map(|path| (json!({"path": path}), &refused)));
+    // A list of who uses what that shows nobody.
+    let empty = json!("empty_page");
+    questions.push((json!({"path": "/workers/workers$"}), &empty));
     let folder = tempfile::tempdir().unwrap();
     let mut text = String::new();
     for name in ENTANGLED {
@@ -223,8 +238,8 @@ async fn what_cannot_be_seen_is_kept() {
         let policy = world.with_extension("toml");
         let (seen, _) = audited(&session(&world, &[]), None).await;
         let mut file: Value = serde_json::from_slice(&std::fs::read(&world).unwrap()).unwrap();
-        for question in &questions {
-            file["faults"] = json!([{"on": question, "fault": {"status": 403}}]);
+        for (question, fault) in &questions {
+            file["faults"] = json!([{"on": question, "fault": fault}]);
             let path = folder.path().join("world.json");
             std::fs::write(&path, file.to_string()).unwrap();
             let (report, steps) = audited(&session_by(&policy, &path, &[]), None).await;
@@ -282,9 +297,7 @@ async fn what_is_not_meant_is_left_out() {
         {
             let _ = writeln!(text, "  asked {}: {}", asked.source, asked.items);
         }
-        let used = session.client.quota_use();
-        let requests: Vec<_> = used.iter().map(|one| one.spent).collect();
-        let _ = writeln!(text, "  requests {requests:?}");
+        let _ = writeln!(text, "  requests {:?}", requests(&session));
     }
     insta::assert_snapshot!("meant", text);
 }
