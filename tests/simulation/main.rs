@@ -1,8 +1,8 @@
 //! A seeded swarm over the real code, in virtual time, against the stand-in in
 //! process. One seed draws everything; the same seed lives the same life.
 //!
-//! `PREVIEW_GC_SEEDS` is how many seeds are lived, `PREVIEW_GC_SEED` the only
-//! one, with its trace.
+//! `PREVIEW_GC_SEEDS` is how many seeds are lived, from `PREVIEW_GC_FIRST_SEED`
+//! on, `PREVIEW_GC_SEED` the only one, with its trace.
 //!
 //! - [`scenario`] draws what is decided beforehand, [`others`] what people do
 //!   meanwhile.
@@ -80,7 +80,9 @@ fn no_seed_breaks_an_invariant() {
         return;
     }
     let seeds = number("PREVIEW_GC_SEEDS").unwrap_or(SEEDS);
-    let (next, requests, deleted) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let first = number("PREVIEW_GC_FIRST_SEED").unwrap_or(0);
+    let next = AtomicU64::new(first);
+    let (requests, deleted) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let failed = AtomicBool::new(false);
     let found = Mutex::new(None);
     let begin = Instant::now();
@@ -90,7 +92,7 @@ fn no_seed_breaks_an_invariant() {
             scope.spawn(|| {
                 while !failed.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds {
+                    if seed >= first + seeds {
                         return;
                     }
                     let failure = match std::panic::catch_unwind(|| live(seed)) {
@@ -116,7 +118,7 @@ fn no_seed_breaks_an_invariant() {
     #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
     let rate = seeds as f64 / took;
     say(&format!(
-        "{seeds} seeds in {took:.1} s, {rate:.0} a second; {} requests, {} deletions",
+        "{seeds} seeds from {first} in {took:.1} s, {rate:.0} a second; {} requests, {} deletions",
         requests.into_inner(),
         deleted.into_inner()
     ));
