@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cli::args::{Cli, Verb};
+use crate::evidence::Question;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::sealed::SealedStep;
 use crate::gc::ticks;
+use crate::gc::{Marking, mark};
 use crate::github::GitHub;
 use crate::model::Repository;
 use crate::report::{Row, inert};
 use crate::sandbox::world::World;
+use crate::survey::Findings;
 
 fn session(world: &Path, flags: &[&str]) -> Session {
     let policy = world.with_extension("toml");
@@ -302,6 +305,46 @@ async fn what_is_not_meant_is_left_out() {
         let _ = writeln!(text, "  requests {:?}", requests(&session));
     }
     insta::assert_snapshot!("meant", text);
+}
+
+/// Nothing is garbage before everything was asked that it depends on, whoever
+/// marks and whatever was asked beforehand.
+#[tokio::test]
+async fn what_was_not_asked_is_asked_for() {
+    let session = session(&case("whole-environment"), &[]);
+    let collector = session.collector(None).unwrap();
+    let (ground, inventory) = collector.list().await;
+    let survey = collector.survey(&ground);
+    let mut findings = survey.judge(inventory, Instant::now()).await;
+    let law = findings.marking.law.clone();
+    let used = ["worker", "queue", "d1", "r2", "hyperdrive"];
+    let judged = |findings: &Findings<'_>, marking: &Marking<'_>| {
+        let all = findings.inventory.resources.iter().zip(&marking.judgements);
+        let garbage = all.filter(|(one, judgement)| {
+            judgement.verdict.is_garbage() && used.contains(&one.kind.name())
+        });
+        garbage.count()
+    };
+    assert!(judged(&findings, &findings.marking) > 4);
+    let asked = std::mem::take(&mut findings.inventory.uses);
+    let marking = mark::mark(&findings.inventory, &findings.roots, law.clone());
+    assert_eq!(judged(&findings, &marking), 0);
+    let lists = |questions: &[Question]| {
+        let lists = questions.iter();
+        lists
+            .filter(|question| matches!(question, Question::Users { .. }))
+            .count()
+    };
+    assert_eq!(lists(&marking.questions), 1);
+    // Who uses Workers is told by the list alone; what they use is not.
+    assert!(marking.questions.len() > 1);
+    findings.inventory.uses.users = asked.users;
+    let marking = mark::mark(&findings.inventory, &findings.roots, law.clone());
+    assert_eq!(lists(&marking.questions), 0);
+    assert_eq!(judged(&findings, &marking), 1);
+    findings.inventory.uses.of = asked.of;
+    let marking = mark::mark(&findings.inventory, &findings.roots, law);
+    assert!(marking.questions.is_empty());
 }
 
 /// What is ticked "keep" in the tracking issue is kept, whatever it is.

@@ -307,13 +307,7 @@ impl<'a> Propagation<'a> {
                 if !user.0.uses.contains(&kind.name()) {
                     continue;
                 }
-                let others = user.0.uses.iter().any(|used| {
-                    *used != kind.name()
-                        && candidates
-                            .keys()
-                            .any(|(other, at)| other.name() == *used && *at == *place)
-                });
-                let Some((doubt, asked)) = self.doubt(*kind, place, user, indices, others) else {
+                let Some((doubt, asked)) = self.doubt(*kind, place, user, indices) else {
                     continue;
                 };
                 if asked.is_empty() {
@@ -338,7 +332,6 @@ impl<'a> Propagation<'a> {
         place: &'a Arc<Place>,
         user: KindRef,
         candidates: &[usize],
-        others: bool,
     ) -> Option<(Doubt, Vec<Question>)> {
         let key = (user, Place::clone(place));
         let users = self.inventory.uses.users.get(&key);
@@ -379,10 +372,7 @@ impl<'a> Propagation<'a> {
             place: place.clone(),
         });
         // Many at once where that answers everything that is asked.
-        if listed
-            && !others
-            && let Some(many) = many
-        {
+        if listed && let Some(many) = many {
             return Some((doubt, vec![many]));
         }
         if failed > 0 {
