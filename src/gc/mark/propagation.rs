@@ -335,7 +335,7 @@ impl<'a> Propagation<'a> {
     ) -> Option<(Doubt, Vec<Question>)> {
         let key = (user, Place::clone(place));
         let users = self.inventory.uses.users.get(&key);
-        let listed = user == kind && user.0.users_listed;
+        let itself = user == kind;
         let shows = |list: &Users| {
             let resources = &self.inventory.resources;
             candidates
@@ -343,7 +343,7 @@ impl<'a> Propagation<'a> {
                 .all(|&index| list.shown.contains(&resources[index].id))
         };
         // A list that leaves one of them out says nothing about it.
-        if listed && users.is_some_and(|users| users.as_ref().is_ok_and(shows)) {
+        if itself && users.is_some_and(|users| users.as_ref().is_ok_and(shows)) {
             return None;
         }
         let mut unread = Vec::new();
@@ -372,7 +372,7 @@ impl<'a> Propagation<'a> {
             place: place.clone(),
         });
         // Many at once where that answers everything that is asked.
-        if listed && let Some(many) = many {
+        if itself && let Some(many) = many {
             return Some((doubt, vec![many]));
         }
         if failed > 0 {

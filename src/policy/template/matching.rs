@@ -255,7 +255,8 @@ fn ends<'a>(part: &'a Part, name: &'a str, at: usize) -> Box<dyn Iterator<Item =
 /// them.
 fn digits(name: &str, at: usize) -> Option<(&str, usize)> {
     let bytes = name.as_bytes();
-    if at > 0 && bytes[at - 1].is_ascii_digit() {
+    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+    if before.is_some_and(u8::is_ascii_digit) {
         return None;
     }
     let count = bytes[at..]
