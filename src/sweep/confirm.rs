@@ -197,3 +197,123 @@ pub(crate) async fn look_once(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use chrono::{DateTime, Utc};
+    use http::{Response, StatusCode};
+    use serde_json::{Value, json};
+    use tower::util::BoxCloneSyncService;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::model::Api;
+    use crate::wire::{Allotment, Endpoint, Token};
+
+    fn now() -> DateTime<Utc> {
+        "2026-05-01T00:00:00Z".parse().unwrap()
+    }
+
+    /// What is seen where every request is answered so.
+    fn seen(kind: &str, incarnation: Option<&str>, expires: bool, answer: (u16, Value)) -> Seen {
+        let kind = kinds::by_name(kind).unwrap();
+        let place = match kind.about().0.api {
+            Api::Neon => Place::Project("p".to_owned()),
+            Api::Cloudflare | Api::GitHub => Place::Account("a".to_owned()),
+        };
+        let id = ResourceId {
+            kind: kind.about(),
+            place: place.into(),
+            id: "1".into(),
+            name: "one".into(),
+            within: None,
+            incarnation: incarnation.map(Into::into),
+        };
+        let seam = BoxCloneSyncService::new(tower::service_fn(move |_| {
+            let mut response = Response::new(Bytes::from(answer.1.to_string()));
+            *response.status_mut() = StatusCode::from_u16(answer.0).unwrap();
+            async move { Ok(response) }
+        }));
+        let endpoint = Endpoint {
+            base: "http://127.0.0.1".parse().unwrap(),
+            graphql: None,
+            token: Token::new("token").unwrap(),
+            zone_token: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let client = Client::new(
+                seam,
+                BTreeMap::from([(kind.about().0.api, endpoint)]),
+                Clock::starting_at(now()),
+                Duration::from_mins(10),
+                Allotment {
+                    share: 1.0,
+                    reserve: None,
+                },
+            );
+            look_once(&client, kind, &id, expires).await
+        })
+    }
+
+    #[test]
+    fn a_name_that_was_given_to_another_is_gone() {
+        let found = json!({"success": true, "result": {
+            "id": "tag", "name": "one", "created_on": now(), "updated_on": now(),
+        }});
+        let look = |incarnation| seen("worker", incarnation, false, (200, found.clone()));
+        assert_eq!(look(Some("tag")), Seen::There);
+        assert_eq!(look(Some("before")), Seen::Gone);
+        // Without a tag nobody knows which one was meant.
+        assert_eq!(look(None), Seen::There);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_neither_there_nor_gone() {
+        let absent = json!({"success": false, "errors": [{"code": 10007, "message": "no"}]});
+        let look = |answer| seen("worker", Some("tag"), false, answer);
+        assert_eq!(look((404, absent)), Seen::Gone);
+        for answer in [
+            (200, json!({})),
+            (200, json!("<html>")),
+            (403, json!({})),
+            (500, json!({})),
+        ] {
+            let said = look(answer.clone());
+            assert!(matches!(said, Seen::Unreadable(_)), "{answer:?}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_counts_when_it_comes_as_soon_as_was_asked() {
+        let look = |at: Value, expires| {
+            let mut branch = json!({
+                "id": "1", "name": "one", "parent_id": "0", "created_at": now(),
+                "default": false, "protected": false,
+            });
+            branch["expires_at"] = at;
+            seen(
+                "neon_branch",
+                None,
+                expires,
+                (200, json!({"branch": branch})),
+            )
+        };
+        let soon = json!(now() + EXPIRY);
+        // The provider's clock may be a minute before ours.
+        let latest = json!(now() + EXPIRY + TimeDelta::minutes(1));
+        let late = json!(now() + EXPIRY + TimeDelta::minutes(2));
+        assert_eq!(look(soon.clone(), true), Seen::Expires);
+        assert_eq!(look(latest, true), Seen::Expires);
+        assert_eq!(look(late, true), Seen::There);
+        assert_eq!(look(Value::Null, true), Seen::There);
+        assert_eq!(look(soon, false), Seen::There);
+    }
+}
