@@ -1,6 +1,7 @@
 //! What others do meanwhile: people with pull requests, deployments, hands that
 //! delete, and whoever else spends the same quota.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -57,6 +58,29 @@ fn pick(
     }
     let index = found[state.random.usize(..found.len())];
     Some((index, state.ledger.resources[index].clone()))
+}
+
+/// The same, with a liking for what a run that goes on is about to delete.
+fn pick_in_danger(
+    network: &Network,
+    passes: impl Fn(&Ledger, &Resource) -> bool,
+) -> Option<(usize, Resource)> {
+    let planned: BTreeSet<(&str, String)> = {
+        let mut state = network.state();
+        if state.random.bool() {
+            drop(state);
+            return pick(network, passes);
+        }
+        let plans = state.runs.iter().filter_map(|run| run.plan.as_ref());
+        let resources = plans.flatten().map(|step| step.resource);
+        let key = |one: &Resource| (one.kind, one.id.clone());
+        resources
+            .map(|index| key(&state.ledger.resources[index]))
+            .collect()
+    };
+    pick(network, |ledger, one| {
+        passes(ledger, one) && planned.contains(&(one.kind, one.id.clone()))
+    })
 }
 
 async fn pull_request(network: &Network) {
@@ -157,7 +181,7 @@ async fn upload(network: &Network, name: &str, bindings: &[Binding]) -> Option<S
 }
 
 async fn redeploy(network: &Network) {
-    let Some((index, worker)) = pick(network, |_, one| one.kind == "worker") else {
+    let Some((index, worker)) = pick_in_danger(network, |_, one| one.kind == "worker") else {
         return;
     };
     let bindings = if network.state().random.bool() {
@@ -222,7 +246,7 @@ async fn delete(network: &Network) {
 /// Deletes something and makes it again under the same name.
 async fn make_anew(network: &Network) {
     let again = |_: &Ledger, one: &Resource| one.kind != "worker_domain" && one.name != "main";
-    let Some((index, resource)) = pick(network, again) else {
+    let Some((index, resource)) = pick_in_danger(network, again) else {
         return;
     };
     if delete_one(network, index, &resource).await {
