@@ -419,3 +419,6 @@ impl Provider {
 pub(crate) fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -200,18 +200,12 @@ pub(crate) async fn look_once(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use bytes::Bytes;
     use chrono::{DateTime, Utc};
-    use http::{Response, StatusCode};
     use serde_json::{Value, json};
-    use tower::util::BoxCloneSyncService;
 
     use super::*;
-    use crate::clock::Clock;
     use crate::model::Api;
-    use crate::wire::{Allotment, Endpoint, Token};
+    use crate::wire::tests::{answered, client_of};
 
     fn now() -> DateTime<Utc> {
         "2026-05-01T00:00:00Z".parse().unwrap()
@@ -232,33 +226,15 @@ mod tests {
             within: None,
             incarnation: incarnation.map(Into::into),
         };
-        let seam = BoxCloneSyncService::new(tower::service_fn(move |_| {
-            let mut response = Response::new(Bytes::from(answer.1.to_string()));
-            *response.status_mut() = StatusCode::from_u16(answer.0).unwrap();
-            async move { Ok(response) }
-        }));
-        let endpoint = Endpoint {
-            base: "http://127.0.0.1".parse().unwrap(),
-            graphql: None,
-            token: Token::new("token").unwrap(),
-            zone_token: None,
-        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
             .build()
             .unwrap();
         runtime.block_on(async {
-            let client = Client::new(
-                seam,
-                BTreeMap::from([(kind.about().0.api, endpoint)]),
-                Clock::starting_at(now()),
-                Duration::from_mins(10),
-                Allotment {
-                    share: 1.0,
-                    reserve: None,
-                },
-            );
+            let client = client_of(kind.about().0.api, move |_| {
+                answered(answer.0, answer.1.to_string())
+            });
             look_once(&client, kind, &id, expires).await
         })
     }

@@ -1,0 +1,231 @@
+//! What leaves for a provider, and what of its answers comes back.
+
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use super::*;
+
+/// A client of one provider whose requests are all answered by this.
+pub(crate) fn client_of(
+    api: Api,
+    answer: impl Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
+) -> Client {
+    let answer = Arc::new(answer);
+    let seam = BoxCloneSyncService::new(tower::service_fn(move |request| {
+        let response = answer(request);
+        async move { Ok(response) }
+    }));
+    let endpoint = Endpoint {
+        base: "http://127.0.0.1:8080/api/".parse().unwrap(),
+        graphql: Some("http://127.0.0.1:8080/graph".parse().unwrap()),
+        token: Token::new("first-secret-token").unwrap(),
+        zone_token: Token::new("other-secret-token"),
+    };
+    Client::new(
+        seam,
+        BTreeMap::from([(api, endpoint)]),
+        Clock::starting_at("2026-05-01T00:00:00Z".parse().unwrap()),
+        Duration::from_mins(10),
+        Allotment {
+            share: 1.0,
+            reserve: None,
+        },
+    )
+}
+
+pub(crate) fn answered(status: u16, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}
+
+/// The address, token, and the two headers about content of what is sent for a
+/// call.
+async fn sent(call: &Call) -> [String; 4] {
+    let seen = Arc::new(Mutex::new(None));
+    let note = seen.clone();
+    let client = client_of(call.api, move |request| {
+        *note.lock().unwrap() = Some(request);
+        answered(200, "{}")
+    });
+    client.send(call).await.unwrap();
+    let request = seen.lock().unwrap().take().unwrap();
+    let header = |name| {
+        let value = request.headers().get(name);
+        value.map_or("", |value| value.to_str().unwrap()).to_owned()
+    };
+    [
+        request.uri().to_string(),
+        header(header::AUTHORIZATION),
+        header(header::ACCEPT),
+        header(header::CONTENT_TYPE),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_request_has_its_own_address_token_and_headers() {
+    let (first, other) = ("Bearer first-secret-token", "Bearer other-secret-token");
+    let json = "application/json";
+    let listing = Call::get(Api::Cloudflare, &["accounts", "a b"]).with("name", "x&y");
+    let address = "http://127.0.0.1:8080/api/accounts/a%20b?name=x%26y";
+    assert_eq!(sent(&listing).await, [address, first, json, ""]);
+    let records = Call::get(Api::Cloudflare, &["zones", "z"]);
+    let address = "http://127.0.0.1:8080/api/zones/z";
+    assert_eq!(sent(&records).await, [address, other, json, ""]);
+    let change = Call::new(Api::Neon, Method::PATCH, &["b"]).json(&json!({"x": 1}));
+    let address = "http://127.0.0.1:8080/api/b";
+    assert_eq!(sent(&change).await, [address, first, json, json]);
+    let github = "application/vnd.github+json";
+    let query = Call::new(Api::GitHub, Method::POST, &["graphql"]).json(&json!({}));
+    let address = "http://127.0.0.1:8080/graph";
+    assert_eq!(sent(&query).await, [address, first, github, json]);
+    let pulls = Call::get(Api::GitHub, &["repos"]);
+    let address = "http://127.0.0.1:8080/api/repos";
+    assert_eq!(sent(&pulls).await, [address, first, github, ""]);
+}
+
+#[test]
+fn only_what_reads_is_sent_twice() {
+    let repeatable = |method| Outgoing::from(&Call::new(Api::Neon, method, &["x"])).repeatable;
+    assert!(repeatable(Method::GET) && repeatable(Method::HEAD));
+    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        assert!(!repeatable(method.clone()), "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_said_with_its_port() {
+    let client = client_of(Api::Neon, |_| answered(200, ""));
+    assert_eq!(client.host(Api::Neon).as_deref(), Some("127.0.0.1:8080"));
+    assert_eq!(client.host(Api::GitHub), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_no_token_back_and_a_name_is_left_alone() {
+    const TOKEN: &str = "first-secret-token";
+    let body = |api, status, body: &str| {
+        let body = body.to_owned();
+        let client = client_of(api, move |_| answered(status, body.clone()));
+        async move {
+            let call = Outgoing::from(&Call::get(api, &["x"]));
+            let response = client.exchange(&call).await.unwrap();
+            String::from_utf8(response.body().to_vec()).unwrap()
+        }
+    };
+    let named = format!(r#"{{"name":"{TOKEN}"}}"#);
+    for api in [Api::Cloudflare, Api::Neon, Api::GitHub] {
+        assert_eq!(body(api, 200, &named).await, named, "a name");
+        for refused in [&named, "no JSON, first-secret-token"] {
+            let clean = body(api, 403, refused).await;
+            assert!(!clean.contains(TOKEN), "{clean}");
+        }
+    }
+    let denied = format!(r#"{{"success":false,"errors":[{{"code":1,"message":"{TOKEN}"}}]}}"#);
+    assert!(!body(Api::Cloudflare, 200, &denied).await.contains(TOKEN));
+    // Neon has no such envelope, so these are names.
+    assert_eq!(body(Api::Neon, 200, &denied).await, denied);
+    let query = format!(r#"{{"data":{{"name":"{TOKEN}"}},"errors":[{{"message":"{TOKEN}"}}]}}"#);
+    let clean = body(Api::GitHub, 200, &query).await;
+    let clean: Value = serde_json::from_str(&clean).unwrap();
+    assert_eq!(clean["data"]["name"], TOKEN);
+    assert!(!clean["errors"].to_string().contains(TOKEN));
+    assert_eq!(body(Api::Neon, 200, &query).await, query);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_ends_too_late_is_not_begun() {
+    // Of two answers the first asks for a minute.
+    let client = || {
+        let asked = Mutex::new(false);
+        client_of(Api::Cloudflare, move |_| {
+            let mut asked = asked.lock().unwrap();
+            if std::mem::replace(&mut asked, true) {
+                return answered(200, "{}");
+            }
+            let mut response = answered(429, "{}");
+            let minute = HeaderValue::from_static("60");
+            response.headers_mut().insert(header::RETRY_AFTER, minute);
+            response
+        })
+    };
+    let call = Call::delete(Api::Cloudflare, &["x"]);
+    let begin = Instant::now();
+    let written = client().write(&call, begin + Duration::from_secs(61)).await;
+    assert!(matches!(written, Written::Answered(_)), "{written:?}");
+    assert!(begin.elapsed() >= Duration::from_mins(1));
+    for seconds in [59, 60] {
+        let begin = Instant::now();
+        let not_after = begin + Duration::from_secs(seconds);
+        let written = client().write(&call, not_after).await;
+        assert!(matches!(written, Written::NotSent(_)), "{written:?}");
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_refusal_is_called_by_its_status() {
+    let failure = |status| error::refusal(Api::Neon, &answered(status, "{}"));
+    assert!(matches!(
+        failure(401),
+        Failure::Unauthorized { status: 401, .. }
+    ));
+    assert!(matches!(
+        failure(403),
+        Failure::Forbidden { status: 403, .. }
+    ));
+    assert!(matches!(
+        failure(404),
+        Failure::NotFound { status: 404, .. }
+    ));
+    assert!(matches!(failure(301), Failure::Redirected { status: 301 }));
+    for status in [500, 502, 503, 504] {
+        assert!(matches!(failure(status), Failure::Unavailable { .. }));
+    }
+    for status in [400, 409, 422, 423, 501] {
+        assert!(matches!(failure(status), Failure::Refused { .. }));
+    }
+}
+
+#[test]
+fn what_a_provider_says_is_told_in_one_short_line() {
+    let said = |api, body: &str| {
+        let response = answered(400, body.to_owned());
+        error::refusal(api, &response).to_string()
+    };
+    let cloudflare = r#"{"errors":[{"code":10007,"message":"not\nhere"}]}"#;
+    assert!(said(Api::Cloudflare, cloudflare).contains("10007 not here"));
+    let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(300));
+    let long = said(Api::Neon, &long);
+    assert!(long.contains(&format!("{}…", "x".repeat(200))), "{long}");
+    let whole = said(
+        Api::Neon,
+        &format!(r#"{{"message":"{}"}}"#, "y".repeat(200)),
+    );
+    assert!(whole.contains(&"y".repeat(200)) && !whole.contains('…'));
+    for (body, words) in [
+        ("", "the answer is empty"),
+        ("  <html>", "the answer is HTML"),
+        ("[1]", "not the provider's JSON"),
+    ] {
+        let told = said(Api::GitHub, body);
+        assert!(told.contains(words), "{told}");
+    }
+    let mut page = answered(400, "Sorry");
+    let html = HeaderValue::from_static("text/html");
+    page.headers_mut().insert(header::CONTENT_TYPE, html);
+    assert!(error::unreadable(&page).contains("HTML"));
+}
+
+#[test]
+fn only_cloudflare_denies_with_a_successful_status() {
+    let denied = |api, body: String| error::denial(api, &answered(200, body)).is_some();
+    let no = r#"{"success":false,"errors":[]}"#;
+    assert!(denied(Api::Cloudflare, no.to_owned()));
+    assert!(!denied(Api::Neon, no.to_owned()));
+    assert!(!denied(Api::Cloudflare, r#"{"success":true}"#.to_owned()));
+    // A page of a listing is longer than any refusal.
+    let padded = |length: usize| format!("{no}{}", " ".repeat(length - no.len()));
+    assert!(denied(Api::Cloudflare, padded(16_384)));
+    assert!(!denied(Api::Cloudflare, padded(16_385)));
+}
