@@ -360,11 +360,8 @@ impl Headers {
         if let Some(limit) = text("ratelimit").and_then(Items::read) {
             // Of several the longest window is the one that sharing is about.
             let policy = text("ratelimit-policy")
-                .and_then(|value| {
-                    Items::longest(value).or_else(|| Items::named(value, &limit.name))
-                })
-                .and_then(|items| Some((items.get("q")?, items.get("w")?)))
-                .filter(|(limit, window)| *limit > 0 && *window > 0);
+                .and_then(Items::longest)
+                .and_then(|items| Some((items.get("q")?, items.get("w")?)));
             return Some(Self {
                 remaining: limit.get("r")?,
                 resets_in: Duration::from_secs(limit.get("t")?.into()),
@@ -402,26 +399,21 @@ impl Headers {
 
 /// One item of a `Ratelimit` header: `"default";r=50;t=30`.
 struct Items {
-    name: String,
     parameters: Vec<(String, u32)>,
 }
 
 impl Items {
     fn all(value: &str) -> impl Iterator<Item = Self> + '_ {
         value.split(',').map(|item| {
-            let mut parts = item.split(';').map(str::trim);
-            let name = parts
-                .next()
-                .unwrap_or_default()
-                .trim_matches('"')
-                .to_owned();
+            // The first part is its name.
+            let parts = item.split(';').map(str::trim).skip(1);
             let parameters = parts
                 .filter_map(|part| {
                     let (key, number) = part.split_once('=')?;
                     Some((key.trim().to_ascii_lowercase(), number.trim().parse().ok()?))
                 })
                 .collect();
-            Self { name, parameters }
+            Self { parameters }
         })
     }
 
@@ -436,12 +428,8 @@ impl Items {
     fn longest(value: &str) -> Option<Self> {
         Self::all(value)
             .filter(|items| items.get("q").is_some_and(|limit| limit > 0))
-            .filter(|items| items.get("w").is_some())
+            .filter(|items| items.get("w").is_some_and(|window| window > 0))
             .max_by_key(|items| items.get("w"))
-    }
-
-    fn named(value: &str, name: &str) -> Option<Self> {
-        Self::all(value).find(|items| items.name == name)
     }
 
     fn get(&self, key: &str) -> Option<u32> {
@@ -592,6 +580,65 @@ mod tests {
         );
         assert_eq!(quota.used().limit, 1_000);
         assert_eq!(quota.available(), 0);
+        let begin = Instant::now();
+        let times = send(&quota, 1).await;
+        assert_eq!(times[0] - begin, Duration::from_mins(1));
+    }
+
+    /// The limit and the window in seconds after an answer with these headers.
+    fn told(api: Api, headers: &[(&'static str, &str)]) -> (u32, u64, Option<u32>) {
+        let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
+        let quota = quota(api, 0.5);
+        quota.observe(&answer(headers), &clock);
+        let used = quota.used();
+        (used.limit, used.window_seconds, used.remaining)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_policy_that_makes_no_sense_changes_nothing() {
+        let (limit, window, _) = told(Api::Cloudflare, &[]);
+        let by = |policy: &str| {
+            let headers = [
+                ("ratelimit", "\"a\";r=9;t=30"),
+                ("ratelimit-policy", policy),
+            ];
+            told(Api::Cloudflare, &headers)
+        };
+        assert_eq!(by("\"a\";q=7;w=60"), (7, 60, Some(9)));
+        assert_eq!(by("\"a\";q=7;w=60, \"b\";q=8;w=90"), (8, 90, Some(9)));
+        // The longest that says anything.
+        assert_eq!(by("\"a\";q=7;w=60, \"b\";q=0;w=90"), (7, 60, Some(9)));
+        for nothing in ["\"a\";q=0;w=60", "\"a\";q=7;w=0", "\"a\";q=7", "a", ""] {
+            assert_eq!(by(nothing), (limit, window, Some(9)), "{nothing}");
+        }
+        let old = |limit| {
+            let headers = [
+                ("x-ratelimit-limit", limit),
+                ("x-ratelimit-remaining", "9"),
+                ("x-ratelimit-reset", "30"),
+            ];
+            told(Api::GitHub, &headers).0
+        };
+        assert_eq!(old("70"), 70);
+        assert_eq!(old("0"), told(Api::GitHub, &[]).0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn less_is_newer_until_the_window_turns() {
+        let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
+        let quota = quota(Api::Cloudflare, 1.0);
+        let left = |remaining: u32, resets_in: u32| {
+            let text = format!("\"default\";r={remaining};t={resets_in}");
+            quota.observe(&answer(&[("ratelimit", &text)]), &clock);
+            // A fiftieth of 1,200 is left to others.
+            quota.available() + 24
+        };
+        assert_eq!(left(500, 30), 500);
+        // Answered before the one above, and on its way for longer.
+        assert_eq!(left(510, 30), 500);
+        assert_eq!(left(510, 31), 500, "whole seconds are a second off");
+        assert_eq!(left(490, 30), 490);
+        assert_eq!(left(900, 300), 900, "another window");
     }
 
     #[tokio::test(start_paused = true)]
