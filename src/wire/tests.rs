@@ -113,7 +113,8 @@ async fn a_refusal_says_no_token_back_and_a_name_is_left_alone() {
             String::from_utf8(response.body().to_vec()).unwrap()
         }
     };
-    let named = format!(r#"{{"name":"{TOKEN}"}}"#);
+    // As it came, blanks included.
+    let named = format!(r#"{{ "name" : "{TOKEN}" }}"#);
     for api in [Api::Cloudflare, Api::Neon, Api::GitHub] {
         assert_eq!(body(api, 200, &named).await, named, "a name");
         for refused in [&named, "no JSON, first-secret-token"] {
@@ -228,4 +229,108 @@ fn only_cloudflare_denies_with_a_successful_status() {
     let padded = |length: usize| format!("{no}{}", " ".repeat(length - no.len()));
     assert!(denied(Api::Cloudflare, padded(16_384)));
     assert!(!denied(Api::Cloudflare, padded(16_385)));
+}
+
+/// How long each attempt came after the one before, where all are answered so.
+async fn waits(api: Api, call: &Call, answer: fn() -> Response<Bytes>) -> Vec<Duration> {
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let note = times.clone();
+    let client = client_of(api, move |_| {
+        note.lock().unwrap().push(Instant::now());
+        answer()
+    });
+    assert!(client.send(call).await.is_err());
+    let times = times.lock().unwrap();
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_in_passing_is_asked_again_later_and_later() {
+    let call = Call::get(Api::Neon, &["x"]);
+    let between = |wait: &Duration, least: u64| {
+        // Up to half of it in addition, so that not all come back together.
+        let least = Duration::from_millis(least);
+        // Timers go by whole milliseconds.
+        let most = least.mul_f32(1.5) + Duration::from_millis(2);
+        assert!(*wait >= least && *wait <= most, "{wait:?}, not {least:?}");
+    };
+    let passing = waits(Api::Neon, &call, || answered(503, "{}")).await;
+    assert!(passing.len() >= 3, "{passing:?}");
+    for (wait, least) in passing.iter().zip([500, 1_000, 2_000]) {
+        between(wait, least);
+    }
+    // A locked project mostly waits for something short.
+    let locked = waits(Api::Neon, &call, || answered(423, "{}")).await;
+    assert!(locked.len() > passing.len());
+    for (wait, least) in locked.iter().zip([166, 333, 666]) {
+        between(wait, least);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn github_may_say_in_a_successful_answer_that_it_was_asked_too_often() {
+    let limited = || {
+        let body = r#"{"data":null,"errors":[{"type":"RATE_LIMITED","message":"x"}]}"#;
+        answered(200, body)
+    };
+    let after = |target: &'static str| async move {
+        let asked = Arc::new(Mutex::new(0));
+        let count = asked.clone();
+        let client = client_of(Api::GitHub, move |_| {
+            *count.lock().unwrap() += 1;
+            limited()
+        });
+        let mut query = Outgoing::from(&Call::new(Api::GitHub, Method::POST, &[target]));
+        query.repeatable = true;
+        let answer = client.exchange(&query).await;
+        let throttled = matches!(
+            answer.map_err(|error| error.failure),
+            Err(Failure::Throttled { .. })
+        );
+        let asked = *asked.lock().unwrap();
+        (throttled, asked > 1)
+    };
+    assert_eq!(after("graphql").await, (true, true));
+    assert_eq!(after("repos").await, (false, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_until_another_deadline_ends_with_that() {
+    let client = client_of(Api::Neon, |_| answered(503, "{}"));
+    let begin = Instant::now();
+    let short = client.until(begin + Duration::from_millis(700));
+    let failed = short.send(&Call::get(Api::Neon, &["x"])).await.unwrap_err();
+    assert!(matches!(failed.failure, Failure::Unavailable { .. }));
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(client.has(Api::Neon) && !client.has(Api::GitHub));
+    let absent = client.send(&Call::get(Api::GitHub, &["x"])).await;
+    let absent = absent.unwrap_err();
+    assert!(matches!(absent.failure, Failure::NotConfigured));
+    // What went wrong is what it comes from.
+    let source = std::error::Error::source(&absent).unwrap().to_string();
+    assert_eq!(source, absent.failure.to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_says_no_token() {
+    let client = client_of(Api::Neon, |_| {
+        answered(403, r#"{"message":"no first-secret-token here"}"#)
+    });
+    let call = Call::get(Api::Neon, &["first-secret-token"]);
+    let outgoing = Outgoing::from(&call);
+    let said = "first-secret-token was refused".to_owned();
+    let failure = Failure::Refused { status: 400, said };
+    for error in [
+        client.send(&call).await.unwrap_err(),
+        client.error(&outgoing, failure),
+        client.error(
+            &outgoing,
+            Failure::Malformed("first-secret-token".to_owned()),
+        ),
+    ] {
+        let told = format!("{error} {error:?} {client:?} {outgoing:?}");
+        let told = told.replace("target: \"/first-secret-token\"", "");
+        assert!(!told.contains("first-secret-token"), "{told}");
+        assert!(format!("{client:?}").contains("Neon"));
+    }
 }
