@@ -510,7 +510,12 @@ impl fmt::Display for Doubt {
             }
             Self::NoEnd(claim) => write!(f, "{claim} ended without a time"),
             Self::References { unread, kind, why } => {
-                write!(f, "what {unread} {kind} resources use is not known")?;
+                let use_it = if *unread == 1 {
+                    "resource uses"
+                } else {
+                    "resources use"
+                };
+                write!(f, "what {unread} {kind} {use_it} is not known")?;
                 why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
             }
         }
