@@ -373,7 +373,12 @@ impl World<'_> {
         if self.network.scenario.weather.faults > 0 || !report.complete || only.is_some() {
             return;
         }
-        let mut seen: BTreeSet<usize> = self.garbage().intersection(before).copied().collect();
+        // By the run's own time: what changed after it was not dead for any grace.
+        let after = {
+            let ledger = &self.network.state().ledger;
+            oracle::garbage(&self.network.scenario, ledger, report.now)
+        };
+        let mut seen: BTreeSet<usize> = after.intersection(before).copied().collect();
         // One that was opened and closed again meanwhile may have been seen open.
         let closed_since = |index: &usize| {
             let ledger = &self.network.state().ledger;
