@@ -442,15 +442,30 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
             .unwrap()
             .contains("npx wrangler delete --name app-pr-1")
     );
+    let said = || {
+        let path = "github/repos/acme/shop/issues/1/comments?per_page=100&page=2";
+        let text = stage.server.request("GET", path, "");
+        let comments: Vec<Value> = serde_json::from_str(&text).unwrap();
+        assert_eq!(comments.len(), 1);
+        comments[0]["body"].as_str().unwrap().to_owned()
+    };
+    // A sweep that could not see or do everything takes nothing back.
+    let blind = json!([{"on": {"path": "/workers/scripts$"}, "fault": {"status": 403}}]);
+    let slow = json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
+    for (fault, flag, code) in [
+        (blind.to_string(), "--fail-on-garbage", 3),
+        (slow.to_string(), "--brake-count=0", 4),
+    ] {
+        stage.server.door("POST", "faults", &fault);
+        let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report", flag]);
+        assert_eq!(output.status.code(), Some(code), "{flag}");
+        assert!(said().contains("wrangler delete"), "{flag}: {}", said());
+    }
     // When nothing fails any more the same comment says so.
     stage.server.door("POST", "faults", "[]");
     let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report"]);
     assert_eq!(output.status.code(), Some(0));
-    let path = "github/repos/acme/shop/issues/1/comments?per_page=100&page=2";
-    let text = stage.server.request("GET", path, "");
-    let comments: Vec<Value> = serde_json::from_str(&text).unwrap();
-    assert_eq!(comments.len(), 1);
-    let said = comments[0]["body"].as_str().unwrap();
+    let said = said();
     assert!(
         said.contains("met no failure") && !said.contains("wrangler"),
         "{said}"

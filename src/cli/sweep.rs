@@ -11,14 +11,15 @@ use super::audit::render;
 use super::session::{Session, look};
 use super::{Exit, Failure, actions, interrupted, print};
 use crate::collector::{Collector, SweepError, approved, stopped};
-use crate::gc::Plan;
 use crate::gc::sealed::SealedPlan;
-use crate::github::GitHub;
-use crate::model::PullRequestNumber;
+use crate::gc::{Outcome, Plan};
+use crate::github::{GitHub, Unanswered};
+use crate::model::{PullRequestNumber, Repository};
 use crate::report::outcomes::{self, StepRow, Swept};
 use crate::report::{Report, table};
 use crate::survey::{Findings, Survey};
 use crate::sweep::Stop;
+use crate::wire::Client;
 
 /// How long telling what came of a sweep may take.
 const TELLING: Duration = Duration::from_mins(2);
@@ -162,7 +163,7 @@ impl Run<'_> {
             let url = if self.findings.roots.gap().is_some() {
                 Ok(String::new())
             } else {
-                self.tell(&report).await
+                self.tell(&report, Exit::Ok).await
             };
             actions::tell(&report, url.as_deref().ok());
             actions::measure(&self.arguments.audit.common, &report)?;
@@ -193,7 +194,12 @@ impl Run<'_> {
         let (swept, interrupted) = self.sweep(&report, &sealed).await?;
         report.add(swept, self.session.client.quota_use());
         self.session.progress.end();
-        let url = self.tell(&report).await;
+        let begun = if interrupted {
+            Exit::Interrupted
+        } else {
+            Exit::Ok
+        };
+        let url = self.tell(&report, begun).await;
         actions::tell(&report, url.as_deref().ok());
         self.print(&report)?;
         actions::measure(&self.arguments.audit.common, &report)?;
@@ -201,17 +207,12 @@ impl Run<'_> {
             (Err(failure), true) => self.say(&failure.to_string()),
             (url, _) => drop(url?),
         }
-        let begun = if interrupted {
-            Exit::Interrupted
-        } else {
-            Exit::Ok
-        };
         Ok(self.exit(&report, begun))
     }
 
     /// Tells the outcome in the tracking issue, and under the pull request of
-    /// `--pr` when something is left; gives the issue's address.
-    async fn tell(&self, report: &Report) -> Result<String, Failure> {
+    /// `--pr`; gives the issue's address.
+    async fn tell(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
         if !self.arguments.report {
             return Ok(String::new());
         }
@@ -222,24 +223,46 @@ impl Run<'_> {
         if let Ok(told) = &told {
             self.say(&told.text);
         }
+        let commented = match self.arguments.audit.pr.and_then(PullRequestNumber::new) {
+            Some(number) => {
+                let work = self.comment(&client, &repository, number, report, begun);
+                work.await
+                    .map_err(|error| format!("the pull request could not be told: {error}"))
+            }
+            None => Ok(()),
+        };
+        match (told, commented) {
+            (Ok(told), Ok(())) => Ok(told.url.unwrap_or_default()),
+            (Err(failure), Ok(())) => Err(failure),
+            (Ok(_), Err(why)) => Err(Failure::Unexpected(why)),
+            (Err(failure), Err(why)) => Err(Failure::Unexpected(format!("{failure}; {why}"))),
+        }
+    }
+
+    /// Says under a pull request what failed. A comment that is there is taken
+    /// back only by a sweep that saw everything and left nothing for later.
+    async fn comment(
+        &self,
+        client: &Client,
+        repository: &Repository,
+        number: PullRequestNumber,
+        report: &Report,
+        begun: Exit,
+    ) -> Result<(), Unanswered> {
+        let github = GitHub::new(client.clone());
         let steps = report.swept.iter().flat_map(|swept| &swept.steps);
         let left: Vec<_> = steps.filter(|step| step.outcome.is_failure()).collect();
-        let only = self.arguments.audit.pr.and_then(PullRequestNumber::new);
-        if let Some(number) = only {
-            let github = GitHub::new(client);
-            let commented = if left.is_empty() {
-                let text = "The last sweep of this pull request met no failure.\n";
-                let changed = github.change_comment(&repository, number, text).await;
-                changed.map(drop)
-            } else {
-                let text = outcomes::left(report, &left);
-                github.sticky_comment(&repository, number, &text).await
-            };
-            commented.map_err(|error| {
-                Failure::Unexpected(format!("the pull request could not be told: {error}"))
-            })?;
+        if !left.is_empty() {
+            let text = outcomes::left(report, &left);
+            return github.sticky_comment(repository, number, &text).await;
         }
-        Ok(told?.url.unwrap_or_default())
+        let mut steps = report.swept.iter().flat_map(|swept| &swept.steps);
+        let nothing_is_left = !steps.any(|step| step.outcome == Outcome::Deferred);
+        if begun == Exit::Ok && Exit::of(report, false) == Exit::Ok && nothing_is_left {
+            let text = "The last sweep of this pull request met no failure.\n";
+            github.change_comment(repository, number, text).await?;
+        }
+        Ok(())
     }
 
     /// Carries the plan out; also whether somebody interrupted it.
