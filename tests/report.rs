@@ -483,14 +483,22 @@ fn a_sweep_that_a_brake_stops_is_told_in_the_issue() {
 }
 
 #[test]
-fn a_leak_that_somebody_else_writes_meanwhile_keeps_its_tick() {
+fn a_leak_that_somebody_else_writes_meanwhile_is_kept_with_its_tick() {
+    for tick in ["x", " "] {
+        somebody_else_writes_a_leak(tick);
+    }
+}
+
+fn somebody_else_writes_a_leak(tick: &str) {
     let stage = Stage::new(&[worker("app-pr-1")]);
     stage.report();
     stage
         .server
         .door("POST", "resources", &worker("app-pr-2").to_string());
     report_while(&stage, |stage| {
-        let other = "### &#35;9 other\n\n- worker **elsewhere**: dead\n  - [ ] delete at the next sweep <!-- gc:delete:00ff -->\n  - [x] keep <!-- gc:keep:00ff worker@elsewhere -->\n";
+        let other = format!(
+            "### &#35;9 other\n\n- worker **elsewhere**: dead\n  - [ ] delete at the next sweep <!-- gc:delete:00ff -->\n  - [{tick}] keep <!-- gc:keep:00ff worker@elsewhere -->\n"
+        );
         let body = stage.body();
         let number = stage.issues()[0]["number"].as_u64().unwrap();
         let change = json!({"body": format!("{body}\n{other}")}).to_string();
@@ -498,7 +506,10 @@ fn a_leak_that_somebody_else_writes_meanwhile_keeps_its_tick() {
         stage.server.request("PATCH", &path, &change);
     });
     let body = stage.body();
-    assert!(body.contains("- [x] keep worker **elsewhere**"), "{body}");
+    assert!(body.contains("worker **elsewhere**"), "{body}");
+    let kept = format!("- [{tick}] keep");
+    let line = body.lines().find(|line| line.contains("gc:keep:00ff"));
+    assert!(line.unwrap().trim_start().starts_with(&kept), "{body}");
     assert!(body.contains("wrangler delete --name app-pr-2"), "{body}");
 }
 

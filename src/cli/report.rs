@@ -161,9 +161,7 @@ pub(super) async fn publish(
                  be seen: {error}"
             ))
         })?;
-        let before = earlier.ticks.clone();
-        earlier.merge(&others);
-        if earlier.ticks == before {
+        if !earlier.merge(&others) {
             break clean;
         }
     };

@@ -112,14 +112,17 @@ impl Earlier {
         earlier
     }
 
-    /// Adds what others made of the text meanwhile, the newest first.
-    pub fn merge(&mut self, texts: &[String]) {
+    /// Adds what others made of the text meanwhile, the newest first; whether
+    /// that is anything new.
+    pub fn merge(&mut self, texts: &[String]) -> bool {
+        let before = (self.ticks.clone(), self.leaks.len());
         self.ticks.merge(texts);
         for leak in texts.iter().flat_map(|text| Self::read(text).leaks) {
             if self.leaks.iter().all(|known| known.key != leak.key) {
                 self.leaks.push(leak);
             }
         }
+        before != (self.ticks.clone(), self.leaks.len())
     }
 
     /// What a run knows nothing of: it looked elsewhere, or could not see all.
