@@ -20,7 +20,7 @@ use chrono::DateTime;
 use http::StatusCode;
 use preview_gc::call::Call;
 use preview_gc::clock::Clock;
-use preview_gc::evidence::{Claimed, Observer, Orphaned, RepositoryRoots, Step};
+use preview_gc::evidence::{Claimed, Observer, Orphaned, PullRequest, RepositoryRoots, Run, Step};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::sealed::SealedPlan;
 use preview_gc::gc::ticks::Ticks;
@@ -316,13 +316,40 @@ fn no_answer_of_github_is_taken_for_whole_when_it_is_not() {
     for graphql in [true, false] {
         let cloud = Cloud::new(&worlds()[1]);
         let honest = Arc::new(Mutex::new(Forgery::default()));
-        let roots = told(&cloud, &honest, graphql);
-        assert!(roots.evidence.iter().all(|one| one.complete), "{roots:?}");
+        let whole = told(&cloud, &honest, graphql);
+        assert!(whole.evidence.iter().all(|one| one.complete), "{whole:?}");
         let mut heard = std::mem::take(&mut honest.lock().unwrap().heard);
         heard.retain(|_, body| !body.is_empty());
         let (requests, documents): (Vec<_>, Vec<_>) = heard.into_iter().unzip();
         let least = if graphql { 7 } else { 10 };
         assert!(requests.len() >= least, "{requests:?}");
+        // As a proxy answers everything.
+        let proxied = ["<html>Sign in</html>", "{}"];
+        let proxied = proxied.map(|body| requests.iter().map(move |request| (request, body)));
+        for (request, body) in proxied.into_iter().flatten() {
+            let forged = Some((request.clone(), body.as_bytes().to_vec()));
+            let forgery = Arc::new(Mutex::new(Forgery {
+                forged,
+                ..Forgery::default()
+            }));
+            let roots = told(&cloud, &forgery, graphql);
+            let gaps = roots.evidence.iter().filter(|one| !one.complete).count();
+            assert!(gaps > 0, "{request}: {roots:?}");
+            for (number, state) in &roots.pull_requests {
+                let honest = &whole.pull_requests[number];
+                assert!(
+                    state == honest || *state != PullRequest::Missing,
+                    "{request}: {number}"
+                );
+            }
+            for (run, state) in &roots.runs {
+                let honest = &whole.runs[run];
+                assert!(
+                    state == honest || *state != Run::Missing,
+                    "{request}: {run}"
+                );
+            }
+        }
         proptest!(ProptestConfig::with_cases(400), |((which, body) in damaged(documents))| {
             let forged = Some((requests[which].clone(), body.clone()));
             let forgery = Arc::new(Mutex::new(Forgery { forged, ..Forgery::default() }));
