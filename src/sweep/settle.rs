@@ -81,19 +81,20 @@ pub async fn settle(
             let (outcome, reason) = match seen {
                 Seen::Gone => (
                     Outcome::Deleted,
-                    "the run was cut off; a later reading shows that it is gone".to_owned(),
+                    "the run left it in doubt; a later reading shows that it is gone".to_owned(),
                 ),
                 Seen::Expires => (
                     Outcome::Expired,
-                    "the run was cut off; a later reading shows its expiry".to_owned(),
+                    "the run left it in doubt; a later reading shows its expiry".to_owned(),
                 ),
                 Seen::There => (
                     Outcome::FailedForNow,
-                    "the run was cut off; a later reading shows that it had no effect".to_owned(),
+                    "the run left it in doubt; a later reading shows that it had no effect"
+                        .to_owned(),
                 ),
                 Seen::Unreadable(why) => (
                     Outcome::InDoubt,
-                    format!("the run was cut off, and it cannot be looked for: {why}"),
+                    format!("the run left it in doubt, and it cannot be looked for: {why}"),
                 ),
             };
             journal.write(&[Entry::Outcome {
