@@ -110,8 +110,8 @@ struct Lane<'p> {
     outdated: bool,
     /// The look before that.
     before: Option<Findings<'p>>,
-    /// Looks in a row that were too old when they ended.
-    stillborn: u32,
+    /// Looks in a row after which nothing could be sent in time.
+    in_vain: u32,
 }
 
 impl<'a, 'p> Sweep<'a, 'p> {
@@ -160,7 +160,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 view: None,
                 outdated: false,
                 before: None,
-                stillborn: 0,
+                in_vain: 0,
             };
             self.lane(lane, first)
         }))
@@ -205,7 +205,10 @@ impl<'a, 'p> Sweep<'a, 'p> {
             }
             // Keeping what they hold may take longer than the view stays young.
             if self.is_young(&view) {
-                for (step, settled) in self.volley(&view, volley).await {
+                let settled = self.volley(&view, volley).await;
+                let in_vain = !settled.is_empty() && settled.iter().all(|(_, one)| one.is_unsent());
+                lane.in_vain = if in_vain { lane.in_vain + 1 } else { 0 };
+                for (step, settled) in settled {
                     self.judge(&mut lane, step, settled);
                 }
             }
@@ -232,11 +235,10 @@ impl<'a, 'p> Sweep<'a, 'p> {
         lane.outdated = false;
         let view = self.survey.again(before, &of, self.going()).await;
         if self.is_young(&view) {
-            lane.stillborn = 0;
             return Some(view);
         }
-        lane.stillborn += 1;
-        if lane.stillborn >= TRIES {
+        lane.in_vain += 1;
+        if lane.in_vain >= TRIES {
             let why = "reading everything again takes longer than --reread-after allows";
             for step in std::mem::take(&mut lane.pending) {
                 self.settle(step, Outcome::FailedForNow, why.to_owned());
@@ -418,7 +420,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
             Settled::Done(outcome, reason) => (outcome, reason),
             Settled::Waits { reason, counts } => {
                 *tries += u32::from(counts);
-                if *tries < TRIES {
+                // Looking again and again would only use up the quota.
+                if *tries < TRIES && lane.in_vain < TRIES {
                     self.note(step, Outcome::Deferred, &reason);
                     lane.outdated = true;
                     return;
@@ -501,7 +504,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
             let before = self.before(view, *step);
             let paths = before
                 .iter()
-                .map(|call| format!("{} {}", call.method, call.path));
+                .map(|(call, _)| format!("{} {}", call.method, call.path));
             copy.before = paths.collect();
             copy.held.clone_from(held);
             Entry::Intent {
@@ -515,23 +518,23 @@ impl<'a, 'p> Sweep<'a, 'p> {
         volley.iter().map(intent).collect()
     }
 
-    /// What has to be asked for before a step's own request.
-    fn before(&self, view: &Findings<'_>, step: usize) -> Vec<Call> {
+    /// What has to be asked for before a step's own request, each with the
+    /// permission that it needs.
+    fn before(&self, view: &Findings<'_>, step: usize) -> Vec<(Call, &'static str)> {
         let id = &self.ids[step];
         if self.action(step) != Action::Delete {
             return Vec::new();
         }
         let released = view.linked(id).filter_map(|holder| {
             let kind = kinds::by_name(holder.kind.name())?;
-            Some(kind.release(holder, id))
+            let needs = holder.kind.0.write_permission;
+            let calls = kind.release(holder, id).into_iter();
+            Some(calls.map(move |call| (call, needs)))
         });
-        let mut calls: Vec<Call> = released.flatten().collect();
-        calls.extend(
-            self.kind(step)
-                .into_iter()
-                .flat_map(|kind| kind.prepare(id)),
-        );
-        calls
+        let prepared = self.kind(step).map(|kind| kind.prepare(id));
+        let needs = id.kind.0.write_permission;
+        let prepared = prepared.into_iter().flatten().map(|call| (call, needs));
+        released.flatten().chain(prepared).collect()
     }
 
     fn kind(&self, step: usize) -> Option<&'static dyn Kind> {
@@ -573,4 +576,11 @@ enum Settled {
         /// Whether it counts as a try.
         counts: bool,
     },
+}
+
+impl Settled {
+    /// Whether it never left, for want of time or quota.
+    fn is_unsent(&self) -> bool {
+        matches!(self, Self::Waits { counts: false, .. })
+    }
 }

@@ -218,10 +218,14 @@ impl Client {
     /// on would be too old by then.
     pub async fn write(&self, call: &Call, not_after: Instant) -> Written {
         let outgoing = Outgoing::from(call);
+        let outdated = not_after < self.deadline;
         let not_after = not_after.min(self.deadline);
         match self.exchange_before(&outgoing, not_after).await {
             Ok(response) => Written::Answered(response),
             Err(error) => match error.failure {
+                Failure::Deadline if outdated => {
+                    Written::NotSent(self.error(&outgoing, Failure::Outdated))
+                }
                 Failure::Transport(TransportError::Connect(_))
                 | Failure::NotConfigured
                 | Failure::BadToken

@@ -100,7 +100,8 @@ impl Sweep<'_, '_> {
         {
             let ids: Vec<&ResourceId> = batch.iter().map(|&step| &self.ids[step]).collect();
             if let Some(call) = kind.delete_together(&ids) {
-                let answer = self.send_one(batch[0], &call, not_after).await;
+                let needs = kind.about().0.write_permission;
+                let answer = self.send_one(batch[0], &call, needs, not_after).await;
                 if !matches!(
                     answer,
                     Answer::Refused(..) | Answer::Premature(_) | Answer::NotThere(_)
@@ -144,14 +145,15 @@ impl Sweep<'_, '_> {
         call: Call,
         not_after: Instant,
     ) -> Answer {
-        let mut answer = self.send_one(step, &call, not_after).await;
+        let needs = self.ids[step].kind.0.write_permission;
+        let mut answer = self.send_one(step, &call, needs, not_after).await;
         if !matches!(answer, Answer::Premature(_)) {
             return answer;
         }
-        let mut done = Vec::new();
-        for before in self.before(view, step) {
-            let path = format!("{} {}", before.method, before.path);
-            match self.send_one(step, &before, not_after).await {
+        let (before, mut done) = (self.before(view, step), Vec::new());
+        for (call, needs) in &before {
+            let path = format!("{} {}", call.method, call.path);
+            match self.send_one(step, call, needs, not_after).await {
                 Answer::Accepted => done.push(path),
                 Answer::NotThere(_) => {}
                 Answer::Lost(why) | Answer::Refused(_, why) | Answer::Premature(why) => {
@@ -164,8 +166,8 @@ impl Sweep<'_, '_> {
                 }
             }
         }
-        if !done.is_empty() {
-            answer = self.send_one(step, &call, not_after).await;
+        if !before.is_empty() {
+            answer = self.send_one(step, &call, needs, not_after).await;
             if let Answer::NotSent(error) = answer {
                 answer = Answer::Refused(Outcome::FailedForNow, error.to_string());
             }
@@ -173,7 +175,8 @@ impl Sweep<'_, '_> {
         with_what_was_done(answer, &done)
     }
 
-    async fn send_one(&self, step: usize, call: &Call, not_after: Instant) -> Answer {
+    /// Sends one request of a step; `needs` is the permission for it.
+    async fn send_one(&self, step: usize, call: &Call, needs: &str, not_after: Instant) -> Answer {
         if self.stop.is_set() {
             let error = self.survey.client.error(&call.into(), Failure::Deadline);
             return Answer::NotSent(error);
@@ -189,14 +192,14 @@ impl Sweep<'_, '_> {
                     kind.insist(&self.ids[step], response.status(), response.body())
                 });
                 match insist.filter(|insist| insist != call) {
-                    Some(insist) => Box::pin(self.send_one(step, &insist, not_after)).await,
-                    None => self.answer(step, call, &response),
+                    Some(insist) => Box::pin(self.send_one(step, &insist, needs, not_after)).await,
+                    None => self.answer(step, call, needs, &response),
                 }
             }
         }
     }
 
-    fn answer(&self, step: usize, call: &Call, response: &Response<Bytes>) -> Answer {
+    fn answer(&self, step: usize, call: &Call, needs: &str, response: &Response<Bytes>) -> Answer {
         let status = response.status();
         // Neon's way of saying so; GitHub's way of saying yes.
         if status == StatusCode::NO_CONTENT
@@ -221,7 +224,6 @@ impl Sweep<'_, '_> {
         match status {
             StatusCode::NOT_FOUND | StatusCode::GONE => Answer::NotThere(said),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let needs = self.ids[step].kind.0.write_permission;
                 Answer::Refused(Outcome::FailedForGood, format!("{said}; it needs {needs}"))
             }
             status if status.is_server_error() => Answer::Lost(said),
@@ -282,7 +284,10 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
         (Answer::Refused(outcome, why), _) => Settled::Done(outcome, why),
         (Answer::Premature(why), _) => Settled::Done(Outcome::FailedForNow, why),
         (Answer::NotSent(error), _) => Settled::Waits {
-            counts: !matches!(error.failure, Failure::Throttled { .. } | Failure::Deadline),
+            counts: !matches!(
+                error.failure,
+                Failure::Throttled { .. } | Failure::Deadline | Failure::Outdated
+            ),
             reason: error.to_string(),
         },
         (Answer::Accepted, Some(Seen::Gone)) => done(gone, SEEN_GONE),

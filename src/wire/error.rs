@@ -101,6 +101,9 @@ pub enum Failure {
     /// The run's deadline would pass.
     #[error("the run's deadline leaves no time for it; raise --deadline")]
     Deadline,
+    /// What a change rests on would be too old.
+    #[error("it would rest on what was read too long ago; raise --reread-after")]
+    Outdated,
     /// No connection, or a broken one.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -126,6 +129,7 @@ impl Failure {
             | Self::Redirected { .. }
             | Self::Throttled { .. }
             | Self::Deadline
+            | Self::Outdated
             | Self::Transport(TransportError::Timeout { .. } | TransportError::TooLarge { .. }) => {
                 return;
             }
