@@ -507,6 +507,16 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 }
 
 #[cfg(test)]
+impl Journal {
+    /// A journal whose file cannot be written any more, as on a full disk.
+    pub(crate) fn broken(folder: &Path, at: DateTime<Utc>) -> Self {
+        let mut journal = Self::begin(folder, at).unwrap();
+        journal.file = File::open(&journal.path).unwrap();
+        journal
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

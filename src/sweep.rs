@@ -584,3 +584,6 @@ impl Settled {
         matches!(self, Self::Waits { counts: false, .. })
     }
 }
+
+#[cfg(all(test, feature = "sandbox"))]
+mod tests;

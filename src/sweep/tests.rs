@@ -1,0 +1,999 @@
+//! Whole sweeps in process and in virtual time, against the stand-in: what is
+//! sent and when, what is written down before it, and what becomes of each
+//! step.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http::{Method, Request};
+use serde_json::json;
+use tempfile::TempDir;
+use tower::util::BoxCloneSyncService;
+
+use super::*;
+use crate::clock::Clock;
+use crate::collector::{Collector, Limits, Scope};
+use crate::evidence::Observer;
+use crate::gc::sealed::SealedPlan;
+use crate::model::PullRequestNumber;
+use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
+use crate::report::outcomes::{StepRow, Swept};
+use crate::sandbox::world::World;
+use crate::sandbox::{Options, Sandbox};
+use crate::wire::{Endpoint, Token, TransportError};
+
+const DIED: &str = "2026-04-01T00:00:00Z";
+const NOW: &str = "2026-05-01T00:00:00Z";
+const BASE: &str = "http://127.0.0.1";
+const POLICY: &str = r#"
+[[rule]]
+id = "workers"
+kind = "worker"
+name = "app-pr-{pr}"
+dead-when = "closed"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-{any:a-z0-9}"
+dead-when = "closed"
+[[rule]]
+id = "records"
+kind = "dns_record"
+name = "app-pr-{pr}.acme.example"
+dead-when = "closed"
+[[rule]]
+id = "branches"
+kind = "neon_branch"
+name = ["pr-{pr}", "pr-{pr}-{any}"]
+dead-when = "closed"
+"#;
+
+fn worker(name: &str, binds: &[&str]) -> Value {
+    let bindings = binds
+        .iter()
+        .map(|target| json!({"type": "kv_namespace", "name": "KV", "target": target}));
+    json!({"kind": "worker", "name": name, "created_at": DIED, "updated_at": DIED,
+        "attributes": {"bindings": bindings.collect::<Vec<_>>()}})
+}
+
+fn namespace(name: &str) -> Value {
+    json!({"kind": "kv_namespace", "name": name})
+}
+
+fn record(name: &str) -> Value {
+    json!({"kind": "dns_record", "name": name, "created_at": DIED, "updated_at": DIED,
+        "attributes": {"type": "CNAME", "content": "acme.example", "proxied": true, "ttl": 1}})
+}
+
+fn branch(name: &str, parent: &str) -> Value {
+    json!({"kind": "neon_branch", "name": name, "created_at": DIED, "updated_at": DIED,
+        "attributes": {"parent": parent}})
+}
+
+/// A fault on what is deleted at a path.
+fn refused(path: &str, times: u32, fault: &Value) -> Value {
+    json!({"on": {"method": "DELETE", "path": path}, "times": times, "fault": fault})
+}
+
+/// What happens as a request leaves; said as method and path, names for ids.
+type Meanwhile = Box<dyn FnMut(&str) + Send>;
+
+/// What passes between the program and the stand-in during a sweep.
+#[derive(Default)]
+struct Wire {
+    /// Ids and names, those of places included.
+    names: Vec<(String, String)>,
+    since: Option<Instant>,
+    transcript: String,
+    /// How much of the journal the transcript has.
+    journalled: usize,
+    meanwhile: Option<Meanwhile>,
+    /// Writing requests that are under way, and the most at a time.
+    under_way: usize,
+    most: usize,
+}
+
+struct Stage {
+    sandbox: Arc<Sandbox>,
+    policy: Policy,
+    limits: Limits,
+    folder: TempDir,
+    stop: Stop,
+    broken_journal: bool,
+    wire: Arc<Mutex<Wire>>,
+}
+
+/// Writes into the transcript what somebody who watches is told.
+struct Watcher(Arc<Mutex<Wire>>);
+
+impl Observer for Watcher {
+    fn step(&self, step: Step<'_>) {
+        let said = match step {
+            Step::Planned { kind, steps } => format!("{steps} {kind} planned"),
+            Step::Settled {
+                kind,
+                name,
+                outcome,
+                quota_left,
+                ..
+            } => format!("{kind} {name} {outcome}, {quota_left:?} requests left"),
+            _ => return,
+        };
+        let _ = writeln!(self.0.lock().unwrap().transcript, "         > {said}");
+    }
+}
+
+impl Stage {
+    /// All pull requests are closed but 2, which is open.
+    fn new(resources: &[Value]) -> Self {
+        Self::with(resources, POLICY, Options::default())
+    }
+
+    fn with(resources: &[Value], policy: &str, options: Options) -> Self {
+        fastrand::seed(1);
+        let pull_requests = (1..=60).map(|number| {
+            let open = number == 2;
+            json!({"number": number, "state": if open { "open" } else { "closed" },
+                "head_ref": format!("b{number}"), "head_repo": "acme/shop", "created_at": DIED,
+                "updated_at": DIED, "closed_at": if open { Value::Null } else { json!(DIED) }})
+        });
+        let main = json!({"kind": "neon_branch", "name": "main", "created_at": DIED,
+            "attributes": {"default": true}});
+        let resources: Vec<_> = std::iter::once(&main).chain(resources).collect();
+        let world = json!({"repository": "acme/shop", "now": NOW, "git_branches": ["main"],
+            "zones": [{"name": "acme.example"}], "pull_requests": pull_requests.collect::<Vec<_>>(),
+            "resources": resources});
+        let world = World::read("world.json", &world.to_string()).unwrap();
+        let kinds = kinds::vocabulary();
+        let source = Source {
+            path: "p.toml".to_owned(),
+            text: policy.to_owned(),
+        };
+        let environment = Environment {
+            lookup: &|_| None,
+            repository: None,
+        };
+        let policy = format!("repository = \"acme/shop\"\n{}", source.text);
+        let source = Source {
+            text: policy,
+            ..source
+        };
+        let loaded = Policies::read(&[source], &Vocabulary { kinds: &kinds }, &environment);
+        Self {
+            sandbox: Sandbox::new(world, options).unwrap(),
+            policy: loaded.unwrap().policies.files.remove(0),
+            limits: Limits::default(),
+            folder: tempfile::tempdir().unwrap(),
+            stop: Stop::default(),
+            broken_journal: false,
+            wire: Arc::default(),
+        }
+    }
+
+    /// One of the stand-in's own doors.
+    fn door(&self, method: Method, path: &str, body: &Value) -> Value {
+        door(&self.sandbox, method, path, body)
+    }
+
+    fn faults(&self, faults: &[Value]) {
+        self.door(Method::POST, "faults", &json!(faults));
+    }
+
+    /// Has this happen as requests leave.
+    fn meanwhile(&self, meanwhile: impl FnMut(&str) + Send + 'static) {
+        self.wire.lock().unwrap().meanwhile = Some(Box::new(meanwhile));
+    }
+
+    /// What a provider answers somebody else.
+    async fn read(&self, path: &str) -> Value {
+        let request = Request::builder()
+            .uri(format!("{BASE}{path}"))
+            .header("authorization", "Bearer other")
+            .body(Bytes::new())
+            .unwrap();
+        let answer = self.sandbox.call(request).await.unwrap();
+        serde_json::from_slice(answer.body()).unwrap()
+    }
+
+    fn variable(&self, name: &str) -> String {
+        let mut variables = self.sandbox.environment(BASE).into_iter();
+        variables.find(|(key, _)| *key == name).unwrap().1
+    }
+
+    fn client(&self, clock: Clock) -> Client {
+        let (sandbox, wire) = (self.sandbox.clone(), self.wire.clone());
+        let folder = self.folder.path().to_owned();
+        let seam = BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
+            let (sandbox, wire, folder) = (sandbox.clone(), wire.clone(), folder.clone());
+            async move {
+                let path = request.uri().path();
+                let writes = request.method() != Method::GET && !path.ends_with("/graphql");
+                let line = wire
+                    .lock()
+                    .unwrap()
+                    .leaves(request.method(), path, writes, &folder);
+                let answer = sandbox.call(request).await;
+                let status = answer.as_ref().map_or_else(ToString::to_string, |answer| {
+                    answer.status().as_u16().to_string()
+                });
+                wire.lock().unwrap().answers(&line, &status, writes);
+                answer.map_err(|reset| TransportError::Broken(reset.to_string()))
+            }
+        }));
+        let endpoint = |path: &str| Endpoint {
+            base: format!("{BASE}{path}").parse().unwrap(),
+            graphql: Some(format!("{BASE}{path}/graphql").parse().unwrap()),
+            token: Token::new("sandbox").unwrap(),
+            zone_token: None,
+        };
+        let endpoints = BTreeMap::from([
+            (Api::Cloudflare, endpoint("/client/v4")),
+            (Api::Neon, endpoint("/api/v2")),
+            (Api::GitHub, endpoint("/github")),
+        ]);
+        Client::new(
+            seam,
+            endpoints,
+            clock,
+            self.limits.deadline,
+            self.limits.allotment,
+        )
+    }
+
+    /// A sweep of all that is dead, and what happens once it is planned.
+    async fn sweep(&self, planned: impl FnOnce(&mut SealedPlan)) -> (Swept, String) {
+        let clock = Clock::starting_at(self.sandbox.now());
+        let watcher = Watcher(self.wire.clone());
+        let collector = Collector {
+            client: self.client(clock),
+            files: std::slice::from_ref(&self.policy),
+            scopes: vec![Scope {
+                account: Some(self.variable("CLOUDFLARE_ACCOUNT_ID")),
+                zones: vec!["acme.example".to_owned()],
+                projects: vec![self.variable("NEON_PROJECT_ID")],
+            }],
+            limits: self.limits,
+            only: None::<PullRequestNumber>,
+            shown: None,
+            repository_ids: BTreeMap::new(),
+            now: clock.start(),
+            whole_world: true,
+            observer: &watcher,
+        };
+        let since = Instant::now();
+        let (ground, inventory) = collector.list().await;
+        let survey = collector.survey(&ground);
+        let mut findings = survey.judge(inventory, since).await;
+        let plan = collector.plan_for(&survey, &mut findings).await;
+        let report = collector.report(&ground, &findings, &plan);
+        let mut sealed = collector.seal(&ground, &findings, &plan, &report);
+        planned(&mut sealed);
+        self.wire.lock().unwrap().names.clear();
+        let resources = findings.inventory.resources.iter();
+        let named = resources.filter(|one| one.id != one.name);
+        let mut names: Vec<_> = named
+            .map(|one| (one.id.to_string(), one.name.to_string()))
+            .collect();
+        let tagged = findings.inventory.resources.iter();
+        names.extend(tagged.filter_map(|one| {
+            let tag = one.incarnation.as_ref().filter(|tag| tag.len() == 32)?;
+            Some((tag.to_string(), format!("tag of {}", one.name)))
+        }));
+        for (variable, name) in [
+            ("CLOUDFLARE_ACCOUNT_ID", "ACCOUNT"),
+            ("CLOUDFLARE_ZONE_ID", "ZONE"),
+            ("NEON_PROJECT_ID", "PROJECT"),
+        ] {
+            names.push((self.variable(variable), name.to_owned()));
+        }
+        {
+            let mut wire = self.wire.lock().unwrap();
+            wire.names = names;
+            wire.since = Some(Instant::now());
+            wire.transcript.clear();
+        }
+        let folder = self.folder.path();
+        let swept = if self.broken_journal {
+            let ids = sealed.resources(survey.law.kinds).unwrap();
+            let journal = Journal::broken(folder, clock.now());
+            let (steps, stop) = (&sealed.steps, self.stop.clone());
+            let sweep = Sweep::new(&survey, steps, ids, self.limits.reread_after, journal, stop);
+            let (done, broken) = sweep.run(&findings).await;
+            let steps = steps.iter().zip(done);
+            Swept {
+                steps: steps.map(|(step, done)| StepRow::of(step, done)).collect(),
+                broken: broken.map(|error| error.to_string()),
+                ..Swept::default()
+            }
+        } else {
+            let stop = &self.stop;
+            let swept = collector.sweep(&survey, &findings, &report, &sealed, folder, stop);
+            swept.await.unwrap()
+        };
+        let mut wire = self.wire.lock().unwrap();
+        wire.since = None;
+        wire.journal(folder);
+        let mut text = std::mem::take(&mut wire.transcript);
+        for step in &swept.steps {
+            let reason = wire.named(&step.reason);
+            let outcome = step.outcome.name();
+            let _ = writeln!(text, "= {} {}: {outcome}: {reason}", step.kind, step.name);
+        }
+        for one in &swept.settled {
+            let reason = wire.named(&one.reason);
+            let outcome = one.outcome.name();
+            let _ = writeln!(
+                text,
+                "= earlier {} {}: {outcome}: {reason}",
+                one.kind, one.name
+            );
+        }
+        (swept, text)
+    }
+
+    /// What a sweep comes to when nothing happens meanwhile.
+    async fn swept(&self) -> String {
+        self.sweep(|_| {}).await.1
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let state = self.door(Method::GET, "state", &Value::Null);
+        let resources = state["resources"].as_array().unwrap();
+        resources.iter().any(|one| one["name"] == name)
+    }
+}
+
+fn door(sandbox: &Sandbox, method: Method, path: &str, body: &Value) -> Value {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{BASE}/_sandbox/{path}"))
+        .body(Bytes::from(body.to_string()))
+        .unwrap();
+    let answer = sandbox.call(request).now_or_never().unwrap().unwrap();
+    let body: Value = serde_json::from_slice(answer.body()).unwrap();
+    assert!(answer.status().is_success(), "{body}");
+    body
+}
+
+impl Wire {
+    /// A text with names for ids.
+    fn named(&self, text: &str) -> String {
+        let names = self.names.iter();
+        names.fold(text.to_owned(), |text, (id, name)| {
+            text.replace(id, &format!("<{name}>"))
+        })
+    }
+
+    fn leaves(&mut self, method: &Method, path: &str, writes: bool, folder: &Path) -> String {
+        let line = format!("{method} {}", self.named(path));
+        if self.since.is_some() {
+            self.journal(folder);
+            self.under_way += usize::from(writes);
+            self.most = self.most.max(self.under_way);
+            if let Some(mut meanwhile) = self.meanwhile.take() {
+                meanwhile(&line);
+                self.meanwhile = Some(meanwhile);
+            }
+        }
+        let at = self.since.map(|since| since.elapsed());
+        at.map_or(String::new(), |at| {
+            format!("{:8.3} {line}", at.as_secs_f64())
+        })
+    }
+
+    fn answers(&mut self, line: &str, status: &str, writes: bool) {
+        if !line.is_empty() {
+            self.under_way -= usize::from(writes);
+            let _ = writeln!(self.transcript, "{line} -> {status}");
+        }
+    }
+
+    /// What was written down meanwhile.
+    fn journal(&mut self, folder: &Path) {
+        let mut text = String::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            text += &std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        }
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        for line in &lines[self.journalled..] {
+            let what = match line["entry"].as_str().unwrap() {
+                "run" => continue,
+                "intent" => format!("{} {}", line["action"], line["resource"]["name"]),
+                _ => line["outcome"].to_string(),
+            };
+            let entry = line["entry"].as_str().unwrap();
+            let said = format!("         # {entry} {} {what}", line["step"]);
+            let _ = writeln!(self.transcript, "{}", said.replace('"', ""));
+        }
+        self.journalled = lines.len();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_goes_in_its_order_and_is_looked_for() {
+    let stage = Stage::new(&[
+        worker("app-pr-1", &["app-pr-1-cache"]),
+        worker("app-pr-2", &["app-pr-2-cache"]),
+        namespace("app-pr-1-cache"),
+        namespace("app-pr-2-cache"),
+        record("app-pr-1.acme.example"),
+        record("app-pr-3.acme.example"),
+        branch("pr-1", "main"),
+        branch("pr-1-child", "pr-1"),
+    ]);
+    insta::assert_snapshot!(stage.swept().await);
+}
+
+/// What is asked for and written down in a transcript, and what came of it.
+fn deeds(transcript: &str) -> String {
+    let reads = |line: &str| line.contains(" GET ") || line.contains("/graphql");
+    let told = |line: &str| line.starts_with("         > ");
+    let lines = transcript
+        .lines()
+        .filter(|line| !reads(line) && !told(line));
+    lines.fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// What comes of a sweep of these after which fault, without the readings.
+async fn under(resources: &[Value], faults: &[(&str, Value)]) -> String {
+    let mut text = String::new();
+    for (title, fault) in faults {
+        let stage = Stage::new(resources);
+        stage.faults(std::slice::from_ref(fault));
+        let _ = writeln!(text, "{title}");
+        text += &deeds(&stage.swept().await);
+    }
+    text
+}
+
+fn status(status: u16) -> Value {
+    json!({"status": status, "body": {"success": false, "errors": [{"code": 1, "message": "so"}], "message": "so"}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_to_a_deletion_has_its_outcome() {
+    let mut faults: Vec<(String, Value)> = Vec::new();
+    for code in [401, 403, 404, 408, 409, 410, 422, 423, 500] {
+        faults.push((
+            format!("always {code}"),
+            refused("scripts/", 9, &status(code)),
+        ));
+    }
+    let nothing = json!({"status": 200, "body": {"success": true, "result": null, "errors": [], "messages": []}});
+    let throttled = json!({"status": 429, "headers": {"retry-after": "7"}});
+    let bound = json!({"status": 400, "body": {"success": false, "errors": [{"code": 10142, "message": "bound"}]}});
+    for (title, times, fault) in [
+        ("success without effect", 9, nothing),
+        ("failure inside a success", 9, status(200)),
+        ("asked to wait four times", 4, throttled),
+        ("bound by another Worker", 9, bound),
+        ("500 twice", 2, status(500)),
+        ("broken off before", 1, json!("reset")),
+        ("broken off after", 1, json!("reset_after")),
+        ("broken off always", 9, json!("reset")),
+    ] {
+        faults.push((title.to_owned(), refused("scripts/", times, &fault)));
+    }
+    let faults: Vec<_> = faults
+        .iter()
+        .map(|(title, fault)| (title.as_str(), fault.clone()))
+        .collect();
+    let resources = [
+        worker("app-pr-1", &["app-pr-1-cache"]),
+        namespace("app-pr-1-cache"),
+    ];
+    insta::assert_snapshot!(under(&resources, &faults).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn branches_go_one_by_one_with_neons_own_answers() {
+    let absent = json!({"status": 204});
+    let children = json!({"status": 422, "body": {"message": "it has children"}});
+    let faults = [
+        ("204 of what is there", refused("branches/", 9, &absent)),
+        ("423 twice", refused("branches/", 2, &status(423))),
+        ("children", refused("branches/", 1, &children)),
+        ("412 once", refused("branches/", 1, &status(412))),
+        ("503 once", refused("branches/", 1, &status(503))),
+    ];
+    let resources = [branch("pr-1", "main"), branch("pr-3", "main")];
+    insta::assert_snapshot!(under(&resources, &faults).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_tried_one_by_one_only_when_it_surely_had_no_effect() {
+    let batch = |times: u32, fault: Value| json!({"on": {"method": "POST", "path": "batch"}, "times": times, "fault": fault});
+    let faults = [
+        ("refused", batch(1, status(400))),
+        ("not found", batch(1, status(404))),
+        ("lost", batch(1, status(502))),
+        ("broken off after", batch(1, json!("reset_after"))),
+    ];
+    let resources = [
+        record("app-pr-1.acme.example"),
+        record("app-pr-3.acme.example"),
+    ];
+    insta::assert_snapshot!(under(&resources, &faults).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_under_way_together_than_may_be() {
+    let latency = Options {
+        latency: Duration::from_millis(100),
+        ..Options::default()
+    };
+    let workers: Vec<_> = (3..60)
+        .map(|number| worker(&format!("app-pr-{number}"), &[]))
+        .collect();
+    let mut stage = Stage::with(&workers, POLICY, latency);
+    stage.limits.brake.share = 1.0;
+    stage.limits.max_deletions = 60;
+    let (swept, _) = stage.sweep(|_| {}).await;
+    assert!(
+        swept
+            .steps
+            .iter()
+            .all(|step| step.outcome == Outcome::Deleted)
+    );
+    assert_eq!(
+        (swept.steps.len(), stage.wire.lock().unwrap().most),
+        (57, 40)
+    );
+    let branches: Vec<_> = (3..10)
+        .map(|number| branch(&format!("pr-{number}"), "main"))
+        .collect();
+    let stage = Stage::with(&branches, POLICY, latency);
+    let (swept, _) = stage.sweep(|_| {}).await;
+    assert_eq!((swept.steps.len(), stage.wire.lock().unwrap().most), (7, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_while_others_are_deleted_is_spared() {
+    let resources = [
+        worker("app-pr-1", &["app-pr-1-cache"]),
+        worker("app-pr-3", &["app-pr-3-cache"]),
+        namespace("app-pr-1-cache"),
+        namespace("app-pr-3-cache"),
+        record("app-pr-1.acme.example"),
+        record("app-pr-3.acme.example"),
+        branch("pr-1", "main"),
+        branch("pr-3", "main"),
+    ];
+    let latency = Options {
+        latency: Duration::from_millis(300),
+        ..Options::default()
+    };
+    let mut stage = Stage::with(&resources, POLICY, latency);
+    // So long as it takes to list and delete one kind.
+    stage.limits.reread_after = Duration::from_millis(1_200);
+    let sandbox = stage.sandbox.clone();
+    stage.meanwhile(move |line| {
+        if line.starts_with("POST") && line.ends_with("batch") {
+            let _ = door(
+                &sandbox,
+                Method::POST,
+                "pull_requests/1",
+                &json!({"state": "open"}),
+            );
+        }
+        // A live Worker begins to use what is about to go.
+        if line.ends_with("scripts/app-pr-3") {
+            let binds = worker("app-pr-2", &["app-pr-3-cache"]);
+            let _ = door(&sandbox, Method::POST, "resources", &binds);
+        }
+    });
+    insta::assert_snapshot!(deeds(&stage.swept().await));
+    assert!(stage.has("app-pr-3-cache") && stage.has("app-pr-1-cache"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_garbage_uses_that_stays_for_now_waits_for_it() {
+    // The namespace is bound by a Worker of another pull request.
+    let stage = Stage::new(&[
+        worker("app-pr-9", &["app-pr-1-cache"]),
+        namespace("app-pr-1-cache"),
+    ]);
+    stage.faults(&[refused("scripts/", 9, &status(403))]);
+    let (_, text) = stage
+        .sweep(|plan| {
+            for step in &mut plan.steps {
+                step.after.clear();
+            }
+        })
+        .await;
+    insta::assert_snapshot!(deeds(&text));
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_that_wait_for_each_other_are_left_to_the_provider() {
+    let stage = Stage::new(&[
+        worker("app-pr-1", &[]),
+        worker("app-pr-3", &[]),
+        namespace("app-pr-1-cache"),
+    ]);
+    let (_, text) = stage
+        .sweep(|plan| {
+            let at = |name: &str| {
+                plan.steps
+                    .iter()
+                    .position(|step| *step.name == *name)
+                    .unwrap()
+            };
+            let (one, other) = (at("app-pr-1"), at("app-pr-3"));
+            plan.steps[one].after = vec![other];
+            plan.steps[other].after = vec![one];
+        })
+        .await;
+    insta::assert_snapshot!(deeds(&text));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_gone_by_one_reading_alone() {
+    let resources = [worker("app-pr-1", &[]), worker("app-pr-3", &[])];
+    let mut text = String::new();
+    let empty = json!({"on": {"method": "GET", "path": "workers/scripts$"}, "fault": "empty_page"});
+    let denied = json!({"on": {"method": "GET", "path": "workers/workers/[0-9a-f]"}, "fault": {"status": 403}});
+    let listing =
+        json!({"on": {"method": "GET", "path": "workers/scripts$"}, "fault": {"status": 403}});
+    for (title, faults) in [
+        ("the listing is empty", vec![empty.clone()]),
+        ("and nobody may look", vec![empty, denied]),
+        ("nobody may list", vec![listing]),
+    ] {
+        let stage = Stage::new(&resources);
+        let (_, swept) = stage.sweep(|_| stage.faults(&faults)).await;
+        let _ = writeln!(text, "{title}\n{swept}");
+    }
+    let stage = Stage::new(&resources);
+    stage.faults(&[]);
+    let sandbox = stage.sandbox.clone();
+    let (_, swept) = stage.sweep(|_| delete(&sandbox, "app-pr-1")).await;
+    let _ = writeln!(text, "somebody else deleted it\n{swept}");
+    insta::assert_snapshot!(text);
+}
+
+/// Somebody else deletes a Worker.
+fn delete(sandbox: &Sandbox, name: &str) {
+    let variables = sandbox.environment(BASE);
+    let account = &variables
+        .iter()
+        .find(|(key, _)| *key == "CLOUDFLARE_ACCOUNT_ID")
+        .unwrap()
+        .1;
+    let request = Request::builder()
+        .method(Method::DELETE)
+        .uri(format!(
+            "{BASE}/client/v4/accounts/{account}/workers/scripts/{name}"
+        ))
+        .header("authorization", "Bearer other")
+        .body(Bytes::new())
+        .unwrap();
+    let answer = sandbox.call(request).now_or_never().unwrap().unwrap();
+    assert!(answer.status().is_success());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_rests_on_a_look_that_grew_too_old() {
+    let late = |seconds: u64| json!([{"on": {"method": "GET", "path": "workers/workers$"}, "fault": {"delay_ms": seconds * 1_000}}]);
+    let mut text = String::new();
+    for seconds in [29, 30, 31] {
+        let stage = Stage::new(&[worker("app-pr-1", &[]), worker("app-pr-3", &[])]);
+        let (_, swept) = stage
+            .sweep(|_| stage.faults(late(seconds).as_array().unwrap()))
+            .await;
+        let _ = writeln!(text, "a look that takes {seconds} s\n{}", deeds(&swept));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_ends_in_order_whatever_ends_it() {
+    let resources = [
+        record("app-pr-1.acme.example"),
+        record("app-pr-3.acme.example"),
+        worker("app-pr-1", &[]),
+        branch("pr-1", "main"),
+        branch("pr-3", "main"),
+    ];
+    let mut text = String::new();
+    let stage = Stage::new(&resources);
+    let stop = stage.stop.clone();
+    stage.meanwhile(move |line| {
+        if line.ends_with("batch") {
+            stop.set();
+        }
+    });
+    let _ = writeln!(text, "stopped\n{}", deeds(&stage.swept().await));
+
+    let mut stage = Stage::new(&resources);
+    stage.limits.deadline = Duration::from_secs(10);
+    let slow = json!({"on": {"method": "POST", "path": "batch"}, "fault": {"delay_ms": 10_000}});
+    let busy = refused("branches/", 60, &status(423));
+    stage.faults(&[slow, busy]);
+    let _ = writeln!(text, "deadline\n{}", deeds(&stage.swept().await));
+
+    let stage = Stage::new(&resources);
+    let later = json!({"status": 429, "headers": {"retry-after": "3600"}});
+    stage.faults(&[refused("scripts/", 1, &later)]);
+    let _ = writeln!(text, "quota\n{}", deeds(&stage.swept().await));
+
+    let stage = Stage::new(&resources);
+    let later = json!({"status": 429, "headers": {"retry-after": "600"}});
+    stage.faults(&[refused("scripts/", 1, &later)]);
+    let _ = writeln!(
+        text,
+        "a wait within the deadline\n{}",
+        deeds(&stage.swept().await)
+    );
+    insta::assert_snapshot!(text);
+}
+
+const BACKUP: &str = r#"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-{any:a-z0-9}"
+dead-when = "closed"
+backup = true
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_kept_is_not_deleted_and_what_was_kept_is_not_read_again() {
+    let full = |name: &str| json!({"kind": "kv_namespace", "name": name, "attributes": {"keys": [{"name": "a", "value": "one"}]}});
+    let resources = [full("app-pr-1-a"), full("app-pr-3-b")];
+    let mut text = String::new();
+    let stage = Stage::with(&resources, BACKUP, Options::default());
+    let denied = json!({"on": {"method": "GET", "path": "/values/|/bulk/get"}, "times": 1, "fault": {"status": 403}});
+    let (_, swept) = stage.sweep(|_| stage.faults(&[denied])).await;
+    let _ = writeln!(text, "one cannot be read\n{swept}");
+    let stage = Stage::with(&resources, BACKUP, Options::default());
+    let (_, swept) = stage
+        .sweep(|_| stage.faults(&[refused("namespaces/", 3, &status(500))]))
+        .await;
+    let _ = writeln!(text, "tried again\n{swept}");
+    // Keeping what they hold takes longer than what was read stays young.
+    let stage = Stage::with(&resources, BACKUP, Options::default());
+    let slow = json!({"on": {"method": "GET", "path": "/keys"}, "fault": {"delay_ms": 16_000}});
+    let (_, swept) = stage.sweep(|_| stage.faults(&[slow])).await;
+    let _ = writeln!(text, "slowly\n{swept}");
+    insta::assert_snapshot!(text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expiry_counts_when_a_reading_shows_it() {
+    let policy = POLICY.replace(
+        "id = \"branches\"",
+        "id = \"branches\"\naction = \"expire\"",
+    );
+    let changed = |times: u32, fault: Value| json!({"on": {"method": "PATCH", "path": "branches/"}, "times": times, "fault": fault});
+    let mut text = String::new();
+    for (title, faults) in [
+        ("nothing", vec![]),
+        (
+            "accepted without effect",
+            vec![changed(9, json!({"status": 200, "body": {}}))],
+        ),
+        (
+            "not found though it is there",
+            vec![changed(9, status(404))],
+        ),
+        ("lost", vec![changed(1, json!("reset_after"))]),
+        ("in vain at first", vec![changed(2, status(500))]),
+    ] {
+        let stage = Stage::with(
+            &[branch("pr-1", "main"), branch("pr-3", "main")],
+            &policy,
+            Options::default(),
+        );
+        let (_, swept) = stage.sweep(|_| stage.faults(&faults)).await;
+        let looks = swept
+            .lines()
+            .filter(|line| line.contains("<pr-") || line.starts_with('='));
+        let looks: String = looks.map(|line| format!("{line}\n")).collect();
+        let _ = writeln!(text, "{title}\n{looks}");
+    }
+    insta::assert_snapshot!(text);
+}
+
+/// What only the dead are forced to do.
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_wants_to_be_forced_is_only_for_what_died_of_an_event() {
+    let policy = r#"
+[[rule]]
+id = "closed"
+kind = "pages_deployment"
+branch = "feature/{pr}"
+dead-when = "closed"
+[[rule]]
+id = "old"
+kind = "pages_deployment"
+branch = "old/{any}"
+dead-when = { older-than = "7d", clock = "created" }
+"#;
+    let deployment = |number: u32, branch: &str| {
+        json!({"kind": "pages_deployment", "name": format!("11111111-1111-4111-8111-00000000000{number}"),
+            "created_at": DIED, "attributes": {"project": "site", "environment": "preview",
+                "branch": branch, "aliases": [format!("{number}.site.pages.dev")]}})
+    };
+    let resources = [deployment(1, "feature/1"), deployment(3, "old/x")];
+    let stage = Stage::with(&resources, policy, Options::default());
+    insta::assert_snapshot!(deeds(&stage.swept().await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lags_is_looked_for_again_and_what_is_lost_not_for_long() {
+    let stage = Stage::new(&[namespace("app-pr-1-cache"), branch("pr-1", "main")]);
+    let account = stage.variable("CLOUDFLARE_ACCOUNT_ID");
+    let namespaces = stage
+        .read(&format!(
+            "/client/v4/accounts/{account}/storage/kv/namespaces"
+        ))
+        .await;
+    let project = stage.variable("NEON_PROJECT_ID");
+    let branches = stage
+        .read(&format!("/api/v2/projects/{project}/branches"))
+        .await;
+    let of_one = branches["branches"].as_array().unwrap();
+    let of_one = of_one.iter().find(|one| one["name"] == "pr-1").unwrap();
+    let shown = |path: &str, times: u32, body: Value| json!({"on": {"method": "GET", "path": path}, "times": times, "fault": {"status": 200, "body": body}});
+    let sandbox = stage.sandbox.clone();
+    // From the deletion on, lists and looks lag.
+    let lag = [
+        shown("namespaces$", 3, namespaces),
+        shown("branches/br-", 6, json!({"branch": of_one})),
+    ];
+    stage.meanwhile(move |line| {
+        if line.starts_with("DELETE") {
+            door(&sandbox, Method::POST, "faults", &json!(lag));
+        }
+    });
+    let (_, swept) = stage.sweep(|_| {}).await;
+    let after: Vec<_> = swept
+        .lines()
+        .skip_while(|line| !line.contains("DELETE"))
+        .collect();
+    insta::assert_snapshot!(after.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_journal_nothing_leaves() {
+    let mut stage = Stage::new(&[
+        worker("app-pr-1", &[]),
+        worker("app-pr-3", &[]),
+        branch("pr-1", "main"),
+    ]);
+    stage.broken_journal = true;
+    insta::assert_snapshot!(deeds(&stage.swept().await));
+    assert!(stage.has("app-pr-1") && stage.has("pr-1"));
+}
+
+/// What a second run says of what the first one left in doubt.
+async fn settled_later(
+    resources: &[Value],
+    policy: &str,
+    lost: &[Value],
+    meanwhile: impl FnOnce(&Stage),
+) -> String {
+    let mut stage = Stage::with(resources, policy, Options::default());
+    let (stop, sandbox, lost) = (stage.stop.clone(), stage.sandbox.clone(), json!(lost));
+    stage.meanwhile(move |line| {
+        if !line.starts_with("GET") && !line.ends_with("/graphql") {
+            door(&sandbox, Method::POST, "faults", &lost);
+            stop.set();
+        }
+    });
+    let (first, _) = stage.sweep(|_| {}).await;
+    let doubts = first.steps.iter();
+    let doubts = doubts.filter(|step| step.outcome == Outcome::InDoubt);
+    assert_eq!(doubts.count(), 1, "{first:?}");
+    stage.faults(&[]);
+    meanwhile(&stage);
+    stage.stop = Stop::default();
+    stage.meanwhile(|_| {});
+    stage.sweep(|plan| plan.steps.clear()).await.1
+}
+
+fn unanswered(method: &str, path: &str, fault: &Value) -> Value {
+    json!({"on": {"method": method, "path": path}, "fault": fault})
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_run_left_in_doubt_is_settled_by_reading() {
+    type Meanwhile = Box<dyn FnOnce(&Stage)>;
+    let lost = [
+        unanswered("DELETE", "scripts/", &json!("reset")),
+        unanswered("GET", "workers/scripts$", &json!({"status": 403})),
+    ];
+    let look = |answer: Value| -> Meanwhile {
+        Box::new(move |stage| stage.faults(&[unanswered("GET", "workers/workers/", &answer)]))
+    };
+    let denied = json!({"status": 403});
+    let absent = json!({"status": 404, "body": {"success": false, "errors": [{"code": 10007, "message": "no"}]}});
+    let cases: [(&str, Meanwhile); 7] = [
+        ("it is there", Box::new(|_| {})),
+        (
+            "it is gone",
+            Box::new(|stage| delete(&stage.sandbox, "app-pr-1")),
+        ),
+        (
+            "it was made anew",
+            Box::new(|stage| {
+                delete(&stage.sandbox, "app-pr-1");
+                stage.door(Method::POST, "resources", &worker("app-pr-1", &[]));
+            }),
+        ),
+        ("nobody may look", look(denied.clone())),
+        ("it is listed, and a look says no", look(absent)),
+        (
+            "the place cannot be seen",
+            Box::new(move |stage| stage.faults(&[unanswered("GET", "scripts$", &denied)])),
+        ),
+        (
+            "it is about another host",
+            Box::new(|stage| {
+                let entry = std::fs::read_dir(stage.folder.path()).unwrap().next();
+                let path = entry.unwrap().unwrap().path();
+                let text = std::fs::read_to_string(&path).unwrap();
+                let elsewhere = text.replace("\"host\":\"127.0.0.1\"", "\"host\":\"api.example\"");
+                assert_ne!(elsewhere, text);
+                std::fs::write(&path, elsewhere).unwrap();
+            }),
+        ),
+    ];
+    let mut text = String::new();
+    for (title, meanwhile) in cases {
+        let swept = settled_later(&[worker("app-pr-1", &[])], POLICY, &lost, meanwhile).await;
+        let _ = writeln!(text, "{title}\n{swept}");
+    }
+    let expiring = POLICY.replace(
+        "id = \"branches\"",
+        "id = \"branches\"\naction = \"expire\"",
+    );
+    let lost = [
+        unanswered("PATCH", "branches/", &json!("reset_after")),
+        unanswered("GET", "branches/br-", &json!({"status": 403})),
+    ];
+    let swept = settled_later(&[branch("pr-1", "main")], &expiring, &lost, |_| {}).await;
+    let _ = writeln!(text, "it expires\n{swept}");
+    insta::assert_snapshot!(text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
+    let queue = json!({"kind": "queue", "name": "orders", "created_at": DIED, "updated_at": DIED,
+        "attributes": {"producers": [], "consumers": ["app-pr-1"]}});
+    let mut text = String::new();
+    for (title, faults) in [
+        ("as it is", vec![]),
+        (
+            "the consumer is gone",
+            vec![refused("/consumers/", 1, &status(404))],
+        ),
+        (
+            "the consumer is refused",
+            vec![refused("/consumers/", 1, &status(403))],
+        ),
+        (
+            "the consumer is asked to wait",
+            vec![refused("/consumers/", 1, &json!({"status": 429}))],
+        ),
+        (
+            "in vain",
+            vec![refused(
+                "scripts/",
+                9,
+                &json!({"status": 400, "body": {"success": false, "errors": [{"code": 10064, "message": "no"}]}}),
+            )],
+        ),
+    ] {
+        let stage = Stage::new(&[worker("app-pr-1", &[]), queue.clone()]);
+        stage.faults(&faults);
+        let _ = writeln!(text, "{title}\n{}", deeds(&stage.swept().await));
+    }
+    insta::assert_snapshot!(text);
+}
