@@ -897,6 +897,48 @@ fn an_interrupted_sweep_finishes_what_is_under_way_and_says_what_is_left() {
 
 #[cfg(unix)]
 #[test]
+fn rule_8_a_full_disk_ends_a_sweep_and_the_next_one_settles_what_was_begun() {
+    for blocks in [1, 4, 16, 24] {
+        let stage = Stage::new(&world(&many()), POLICY);
+        let program = stage.server.program();
+        // No file may grow beyond that many blocks, as on a disk with so much room.
+        let limit = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut command = std::process::Command::new("/bin/sh");
+        command.env_clear().arg("-c").arg(limit);
+        command.arg(program.get_program());
+        command.envs(stage.server.environment.iter().cloned());
+        command.args(MANY).args(["-q", "--format", "json"]);
+        command.arg("--journal").arg(stage.folder.path());
+        command.arg("--policies").arg(&stage.policy);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let (swept, code) = report(&output);
+        assert_eq!(code, 1, "{blocks}: {said}");
+        assert!(said.contains("journal"), "{blocks}: {said}");
+        let found = outcomes(&swept);
+        assert!(found.values().any(|one| one == "deferred"), "{swept}");
+        // What left was announced, and what is said to be gone is.
+        let lines = stage.journal();
+        let announced: BTreeSet<&str> = lines
+            .iter()
+            .filter(|line| line["entry"] == "intent")
+            .map(|line| line["resource"]["name"].as_str().unwrap())
+            .collect();
+        for (name, outcome) in &found {
+            assert_eq!(stage.has(name), outcome != "deleted", "{blocks}: {name}");
+            assert!(
+                stage.has(name) || announced.contains(name.as_str()),
+                "{name}"
+            );
+        }
+        let (swept, code) = stage.run(&MANY);
+        assert_eq!(code, 0, "{swept}");
+        assert_eq!(stage.state().len(), 3, "{blocks}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn two_sweeps_at_once_delete_nothing_wrong_and_tell_the_truth() {
     let stage = Stage::new(&world(&many()), POLICY);
     let children = [stage.spawn(&MANY), stage.spawn(&MANY)];

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::args::{CommonArgs, Format, SweepArgs};
 use super::audit::render;
 use super::session::{Session, look};
-use super::{Exit, Failure, actions, interrupted, print};
+use super::{Exit, Failure, actions, complain, interrupted, print};
 use crate::collector::{Collector, SweepError, approved, stopped};
 use crate::gc::sealed::SealedPlan;
 use crate::gc::{Outcome, Plan};
@@ -204,7 +204,7 @@ impl Run<'_> {
         self.print(&report)?;
         actions::measure(&self.arguments.audit.common, &report)?;
         match (url, interrupted) {
-            (Err(failure), true) => self.say(&failure.to_string()),
+            (Err(failure), true) => complain(&failure),
             (url, _) => drop(url?),
         }
         Ok(self.exit(&report, begun))
@@ -297,9 +297,9 @@ impl Run<'_> {
             SweepError::Plan(_) => Failure::Usage(error.to_string()),
         })?;
         if let Some(why) = &swept.broken {
-            self.say(&format!(
+            complain(&Failure::Unexpected(format!(
                 "the journal ends early, and nothing was sent after that: {why}"
-            ));
+            )));
         }
         if self.keeps_no_journal() {
             let _ = std::fs::remove_dir_all(&folder);
