@@ -582,6 +582,87 @@ mod tests {
         }
         let again = [intent(0), outcome(0, Outcome::FailedForNow), intent(0)];
         assert!(Record::parse(path, &text(&again)).is_ok());
+        // What is put back was gone, and is not swept again by the same run.
+        let restored = || Entry::Restored {
+            step: 0,
+            at: DateTime::UNIX_EPOCH,
+            id: "2".to_owned(),
+        };
+        for gone in [Outcome::Deleted, Outcome::AlreadyGone] {
+            let lines = [intent(0), outcome(0, gone), restored()];
+            let record = Record::parse(path, &text(&lines)).unwrap();
+            assert_eq!(record.steps[&0].standing, Standing::Restored);
+            let lines = [&lines[..], &[outcome(0, Outcome::InDoubt)]].concat();
+            assert!(Record::parse(path, &text(&lines)).is_err());
+        }
+        for lines in [
+            vec![restored()],
+            vec![intent(0), restored()],
+            vec![intent(0), outcome(0, Outcome::Spared), restored()],
+        ] {
+            assert!(Record::parse(path, &text(&lines)).is_err(), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_has_no_journals_and_one_that_cannot_be_read_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(records(&folder.path().join("none")).unwrap(), []);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = records(&file).unwrap_err().to_string();
+        assert!(error.starts_with(&file.display().to_string()), "{error}");
+        // Others are let lie, whatever they hold.
+        std::fs::write(folder.path().join("notes.txt"), "x").unwrap();
+        let at = "2026-05-01T00:00:00Z".parse().unwrap();
+        let first = Journal::begin(folder.path(), at).unwrap();
+        let earlier = Journal::begin(folder.path(), at - chrono::TimeDelta::hours(1)).unwrap();
+        let runs: Vec<_> = records(folder.path())
+            .unwrap()
+            .into_iter()
+            .map(|one| one.run)
+            .collect();
+        assert_eq!(runs, [earlier.run(), first.run()]);
+        assert!(first.run().starts_with("20260501T000000Z-"));
+        assert_eq!(record(folder.path(), first.run()).unwrap().at, at);
+        let none = record(folder.path(), "nope").unwrap_err().to_string();
+        assert!(
+            none.contains("nope") && none.contains("restore --list"),
+            "{none}"
+        );
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.journal.jsonl");
+        let line = serde_json::to_string(&intent(0)).unwrap() + "\n";
+        let bytes = [line.as_bytes(), line.as_bytes(), b"\xff\n", line.as_bytes()].concat();
+        std::fs::write(&path, &bytes).unwrap();
+        let error = records(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.ends_with("r.journal.jsonl:3: it is not UTF-8"),
+            "{error}"
+        );
+        std::fs::write(&path, line.replace("intent", "wish")).unwrap();
+        let error = records(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("r.journal.jsonl:1: ") && error.contains("wish"),
+            "{error}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_journal_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::begin(folder.path(), DateTime::UNIX_EPOCH).unwrap();
+        let mode = std::fs::metadata(journal.path())
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

@@ -861,6 +861,26 @@ async fn what_lags_is_looked_for_again_and_what_is_lost_not_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_journal_tells_all_that_is_known_of_what_goes() {
+    let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
+    let queue = json!({"kind": "queue", "name": "orders", "created_at": DIED, "updated_at": DIED,
+        "attributes": {"producers": [], "consumers": ["app-pr-1"]}});
+    let kept = json!({"kind": "kv_namespace", "name": "app-pr-1-cache", "attributes": {"keys": [{"name": "a", "value": "one"}]}});
+    let resources = [
+        worker("app-pr-1", &["app-pr-1-cache"]),
+        kept,
+        queue,
+        record("app-pr-1.acme.example"),
+        branch("pr-1", "main"),
+    ];
+    let stage = Stage::with(&resources, &policy, Options::default());
+    stage.sweep(|_| {}).await;
+    let entry = std::fs::read_dir(stage.folder.path()).unwrap().next();
+    let text = std::fs::read_to_string(entry.unwrap().unwrap().path()).unwrap();
+    insta::assert_snapshot!(stage.wire.lock().unwrap().named(&text));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_journal_nothing_leaves() {
     let mut stage = Stage::new(&[
         worker("app-pr-1", &[]),
