@@ -418,15 +418,19 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let tries = lane.tries.entry(step).or_default();
         let (outcome, reason) = match sent {
             Settled::Done(outcome, reason) => (outcome, reason),
-            Settled::Waits { reason, counts } => {
-                *tries += u32::from(counts);
+            Settled::Waits { setback, reason } => {
+                *tries += u32::from(setback == Setback::Failed);
                 // Looking again and again would only use up the quota.
                 if *tries < TRIES && lane.in_vain < TRIES {
                     self.note(step, Outcome::Deferred, &reason);
                     lane.outdated = true;
                     return;
                 }
-                (Outcome::FailedForNow, reason)
+                let outcome = match setback {
+                    Setback::Throttled => Outcome::Deferred,
+                    Setback::Failed | Setback::Late => Outcome::FailedForNow,
+                };
+                (outcome, reason)
             }
         };
         lane.pending.retain(|one| *one != step);
@@ -571,17 +575,31 @@ enum Settled {
     Done(Outcome, String),
     /// It had no effect, and may be tried again.
     Waits {
-        /// Why.
+        /// What kept it from having one.
+        setback: Setback,
+        /// The same in words.
         reason: String,
-        /// Whether it counts as a try.
-        counts: bool,
     },
+}
+
+/// Why a request had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Setback {
+    /// It was tried, and failed.
+    Failed,
+    /// The quota did not let it leave.
+    Throttled,
+    /// There was no time left to send it.
+    Late,
 }
 
 impl Settled {
     /// Whether it never left, for want of time or quota.
     fn is_unsent(&self) -> bool {
-        matches!(self, Self::Waits { counts: false, .. })
+        let Self::Waits { setback, .. } = self else {
+            return false;
+        };
+        matches!(setback, Setback::Throttled | Setback::Late)
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::confirm::Seen;
-use super::{EXPIRY, SEEN_GONE, Settled, Sweep};
+use super::{EXPIRY, SEEN_GONE, Setback, Settled, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::kinds::{Kind, Refusal};
@@ -284,10 +284,11 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
         (Answer::Refused(outcome, why), _) => Settled::Done(outcome, why),
         (Answer::Premature(why), _) => Settled::Done(Outcome::FailedForNow, why),
         (Answer::NotSent(error), _) => Settled::Waits {
-            counts: !matches!(
-                error.failure,
-                Failure::Throttled { .. } | Failure::Deadline | Failure::Outdated
-            ),
+            setback: match error.failure {
+                Failure::Throttled { .. } => Setback::Throttled,
+                Failure::Deadline | Failure::Outdated => Setback::Late,
+                _ => Setback::Failed,
+            },
             reason: error.to_string(),
         },
         (Answer::Accepted, Some(Seen::Gone)) => done(gone, SEEN_GONE),
@@ -309,7 +310,7 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
         ),
         (Answer::NotThere(said), Some(Seen::There | Seen::Expires)) => Settled::Waits {
             reason: format!("{said}; yet a reading shows it"),
-            counts: true,
+            setback: Setback::Failed,
         },
         (Answer::Lost(why), Some(Seen::Gone)) => Settled::Done(gone, format!("{why}; {SEEN_GONE}")),
         (Answer::Lost(why), Some(Seen::Expires)) => Settled::Done(
@@ -318,7 +319,7 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
         ),
         (Answer::Lost(why), Some(Seen::There)) => Settled::Waits {
             reason: format!("{why}; a reading shows that it had no effect"),
-            counts: true,
+            setback: Setback::Failed,
         },
         (Answer::NotThere(said) | Answer::Lost(said), Some(Seen::Unreadable(why))) => {
             Settled::Done(

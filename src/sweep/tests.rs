@@ -472,6 +472,11 @@ async fn every_answer_to_a_deletion_has_its_outcome() {
         ("failure inside a success", 9, status(200)),
         ("asked to wait four times", 4, throttled),
         ("bound by another Worker", 9, bound),
+        (
+            "asked to wait always",
+            99,
+            json!({"status": 429, "headers": {"retry-after": "20"}}),
+        ),
         ("500 twice", 2, status(500)),
         ("broken off before", 1, json!("reset")),
         ("broken off after", 1, json!("reset_after")),
