@@ -269,7 +269,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 .outcome(stuck)
                 .map_or("", Outcome::name)
                 .replace('_', " ");
-            let reason = format!("waits for {}, which was {outcome}", self.ids[stuck]);
+            let reason = format!("waits for {} ({outcome})", self.ids[stuck]);
             self.settle(step, Outcome::Deferred, reason);
         }
     }

@@ -27,7 +27,7 @@ pub fn seam() -> Result<Seam, reqwest::Error> {
         .build()?;
     let service = tower::service_fn(move |request: Request<Bytes>| {
         let client = client.clone();
-        async move { exchange(&client, request).await }
+        async move { exchange(&client, request, BODY_LIMIT).await }
     });
     Ok(BoxCloneSyncService::new(service))
 }
@@ -35,6 +35,7 @@ pub fn seam() -> Result<Seam, reqwest::Error> {
 async fn exchange(
     client: &reqwest::Client,
     request: Request<Bytes>,
+    limit: usize,
 ) -> Result<Response<Bytes>, TransportError> {
     let request = reqwest::Request::try_from(request).map_err(|error| failed(&error))?;
     let mut response = client
@@ -43,13 +44,13 @@ async fn exchange(
         .map_err(|error| failed(&error))?;
     // What is announced to be too large is not begun.
     let announced = response.content_length().unwrap_or_default();
-    if usize::try_from(announced).map_or(true, |length| length > BODY_LIMIT) {
-        return Err(TransportError::TooLarge { limit: BODY_LIMIT });
+    if usize::try_from(announced).map_or(true, |length| length > limit) {
+        return Err(TransportError::TooLarge { limit });
     }
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
-        if body.len() + chunk.len() > BODY_LIMIT {
-            return Err(TransportError::TooLarge { limit: BODY_LIMIT });
+        if body.len() + chunk.len() > limit {
+            return Err(TransportError::TooLarge { limit });
         }
         body.extend_from_slice(&chunk);
     }
@@ -74,5 +75,64 @@ fn failed(error: &reqwest::Error) -> TransportError {
         TransportError::Connect(words)
     } else {
         TransportError::Broken(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// What one answer of these bytes is read as when a body may have 1,000.
+    async fn read(answer: String) -> Result<usize, TransportError> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::new();
+        let request = Request::get(format!("http://{address}/"));
+        let request = request.body(Bytes::new()).unwrap();
+        let answer = exchange(&client, request, 1_000).await?;
+        assert_eq!(answer.headers()["x-said"], "so");
+        Ok(answer.body().len())
+    }
+
+    fn announced(length: usize) -> String {
+        let head = format!("HTTP/1.1 200 OK\r\nx-said: so\r\ncontent-length: {length}\r\n\r\n");
+        head + &"x".repeat(length)
+    }
+
+    fn in_chunks(lengths: &[usize]) -> String {
+        let head = "HTTP/1.1 200 OK\r\nx-said: so\r\ntransfer-encoding: chunked\r\n\r\n";
+        let chunk = |length: &usize| format!("{length:x}\r\n{}\r\n", "x".repeat(*length));
+        head.to_owned() + &lengths.iter().map(chunk).collect::<String>() + "0\r\n\r\n"
+    }
+
+    #[tokio::test]
+    async fn a_body_may_have_so_many_bytes_and_no_more() {
+        for whole in [announced(1_000), in_chunks(&[400, 400, 200])] {
+            assert_eq!(read(whole).await.ok(), Some(1_000));
+        }
+        for larger in [
+            announced(1_001),
+            in_chunks(&[400, 400, 201]),
+            in_chunks(&[1_500]),
+        ] {
+            let refused = read(larger).await;
+            assert!(
+                matches!(refused, Err(TransportError::TooLarge { limit: 1_000 })),
+                "{refused:?}"
+            );
+        }
     }
 }

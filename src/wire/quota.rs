@@ -543,7 +543,7 @@ mod tests {
         tokio::time::sleep(Duration::from_mins(1)).await;
         drop(slow);
         let _next = Quota::permit(&quota, false, deadline).await.unwrap();
-        assert!(begin.elapsed() >= Duration::from_mins(6));
+        assert_eq!(begin.elapsed(), Duration::from_mins(6));
     }
 
     #[tokio::test(start_paused = true)]
@@ -583,6 +583,27 @@ mod tests {
         let begin = Instant::now();
         let times = send(&quota, 1).await;
         assert_eq!(times[0] - begin, Duration::from_mins(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_older_headers_tell_seconds_an_epoch_or_a_date() {
+        let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
+        let epoch = (clock.now().timestamp() + 40).to_string();
+        let forms = [
+            ("30", 30),
+            (epoch.as_str(), 40),
+            ("Sun, 01 Mar 2026 00:00:50 GMT", 50),
+            // Over already, or nothing that can be read.
+            ("1700000000", 0),
+            ("-5", 0),
+            ("soon", 0),
+        ];
+        for (reset, seconds) in forms {
+            let quota = quota(Api::Neon, 0.5);
+            let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset)];
+            quota.observe(&answer(&headers), &clock);
+            assert_eq!(quota.wait(), Duration::from_secs(seconds), "{reset}");
+        }
     }
 
     /// The limit and the window in seconds after an answer with these headers.
