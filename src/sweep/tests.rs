@@ -697,7 +697,7 @@ async fn nothing_rests_on_a_look_that_grew_too_old() {
             .sweep(|_| stage.faults(late(seconds).as_array().unwrap()))
             .await;
         let looks = swept.lines();
-        let looks = looks.filter(|line| line.ends_with("workers/workers -> 200"));
+        let looks = looks.filter(|line| line.ends_with("workers/scripts -> 200"));
         let (looks, deeds) = (looks.count(), deeds(&swept));
         let _ = writeln!(text, "{looks} looks that take {seconds} s\n{deeds}");
     }
