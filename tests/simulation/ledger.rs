@@ -49,6 +49,8 @@ pub enum Purpose {
     Protected(u32),
     /// It hangs on the Worker of that index.
     OfWorker(usize),
+    /// It is for a while, and its name says so.
+    Passing,
     /// No rule is about it.
     Unclaimed,
 }
@@ -135,14 +137,22 @@ impl Ledger {
         match self.resources[index].purpose {
             Purpose::PullRequest(number) | Purpose::Protected(number) => Some(number),
             Purpose::OfWorker(worker) => self.about(worker),
-            Purpose::Unclaimed => None,
+            Purpose::Passing | Purpose::Unclaimed => None,
         }
     }
 
-    /// The Worker that has a name now.
-    pub fn worker(&self, name: &str) -> Option<usize> {
+    /// Whether a rule is about a resource or its Worker.
+    pub fn is_claimed(&self, index: usize) -> bool {
+        match self.resources[index].purpose {
+            Purpose::OfWorker(worker) => self.is_claimed(worker),
+            purpose => purpose != Purpose::Unclaimed,
+        }
+    }
+
+    /// What has a name now.
+    pub fn named(&self, kind: &str, name: &str) -> Option<usize> {
         let mut there = self.there();
-        let found = there.find(|(_, one)| one.kind == "worker" && one.name == name);
+        let found = there.find(|(_, one)| one.kind == kind && one.name == name);
         found.map(|(index, _)| index)
     }
 

@@ -398,7 +398,7 @@ impl World<'_> {
                 let all = ledger.resources.iter().enumerate();
                 let claimed = all.filter(|(index, one)| {
                     let there = one.gone.is_none_or(|at| at >= report.now);
-                    one.kind == kind && there && ledger.about(*index).is_some()
+                    one.kind == kind && there && ledger.is_claimed(*index)
                 });
                 let claimed = u32::try_from(claimed.count()).unwrap_or(u32::MAX);
                 let most = limits.brake.share * f64::from(claimed);

@@ -560,7 +560,7 @@ impl Network {
                 let state = self.state();
                 let ledger = &state.ledger;
                 let resource = match kind {
-                    "worker" => ledger.worker(&id),
+                    "worker" => ledger.named("worker", &id),
                     _ => ledger.find(kind, &id),
                 };
                 let is_planned = |step: &PlannedStep| {

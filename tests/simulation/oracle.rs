@@ -32,7 +32,7 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
         return Some(why);
     }
     let last_seen = resource.changed.since(deed.rests_on)[0].0;
-    if matches!(resource.purpose, Purpose::PullRequest(_))
+    if matches!(resource.purpose, Purpose::PullRequest(_) | Purpose::Passing)
         && last_seen > deed.listed
         && last_seen < deed.rests_on
     {
@@ -42,11 +42,28 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
 }
 
 fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed) -> Option<String> {
+    let action = if deed.expires {
+        Action::Expire
+    } else {
+        Action::Delete
+    };
     let number = match resource.purpose {
         Purpose::Unclaimed => return Some("no rule is about it".to_owned()),
         Purpose::Protected(_) => return Some("it is protected".to_owned()),
         Purpose::OfWorker(worker) => {
             return alive(scenario, ledger, &ledger.resources[worker], deed);
+        }
+        Purpose::Passing => {
+            let Some(lifetime) = scenario.lifetime(resource.kind) else {
+                return Some("no rule is about its age".to_owned());
+            };
+            if action != Action::Delete {
+                return Some("its rule says that it is deleted".to_owned());
+            }
+            let mut changed = resource.changed.since(deed.rests_on).iter();
+            let was_old =
+                changed.any(|(_, changed)| lifetime.is_over(resource, *changed, deed.arrives));
+            return (!was_old).then(|| format!("it changed at {:?}", resource.changed.last()));
         }
         Purpose::PullRequest(number) => number,
     };
@@ -55,11 +72,6 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     };
     let Some(terms) = scenario.terms(resource.kind) else {
         return Some("no rule is about its kind".to_owned());
-    };
-    let action = if deed.expires {
-        Action::Expire
-    } else {
-        Action::Delete
     };
     if terms.action != action {
         return Some(format!("its rule says {:?}", terms.action));
@@ -89,8 +101,14 @@ fn ripe(terms: Terms, state: PullRequest, changed: Option<Moment>, now: Moment) 
 /// stays uses it.
 pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<usize> {
     let is_garbage = |resource: &Resource| {
-        let Purpose::PullRequest(number) = resource.purpose else {
-            return false;
+        let number = match resource.purpose {
+            Purpose::PullRequest(number) => number,
+            Purpose::Passing => {
+                let changed = *resource.changed.last();
+                let lifetime = scenario.lifetime(resource.kind);
+                return lifetime.is_some_and(|one| one.is_over(resource, changed, now));
+            }
+            _ => return false,
         };
         let terms = scenario.terms(resource.kind);
         let pull_request = ledger.pull_requests.get(&number);

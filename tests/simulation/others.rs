@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
 use crate::network::Network;
-use crate::scenario::{ZONE, has_times, new_id};
+use crate::scenario::{PASSING, ZONE, has_times, new_id};
 
 /// Changes the world now and then until everybody else is done.
 pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
@@ -31,7 +31,7 @@ pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
 }
 
 async fn change(network: &Arc<Network>) {
-    let sort = network.state().random.u8(..16);
+    let sort = network.state().random.u8(..17);
     match sort {
         0..4 => pull_request(network).await,
         4..7 => redeploy(network).await,
@@ -40,6 +40,7 @@ async fn change(network: &Arc<Network>) {
         11..13 => make(network).await,
         13 => edit_record(network).await,
         14 => branch_off(network).await,
+        15 => make_passing(network).await,
         _ => spend(network).await,
     }
 }
@@ -299,6 +300,21 @@ async fn make(network: &Network) {
             Purpose::PullRequest(number)
         };
         add(network, kind, &name, purpose, None).await;
+    }
+}
+
+/// Makes something for a while.
+async fn make_passing(network: &Network) {
+    let (kind, name) = {
+        let mut state = network.state();
+        let (kind, template) = PASSING[state.random.usize(..PASSING.len())];
+        let word = ["a", "b", "c", "d"][state.random.usize(..4)];
+        (kind, template.replace("{any:a-z}", word))
+    };
+    let named = |kind: &str, name: &str| network.state().ledger.named(kind, name);
+    if named(kind, &name).is_none() {
+        let main = named(kind, "main");
+        add(network, kind, &name, Purpose::Passing, main).await;
     }
 }
 

@@ -56,6 +56,33 @@ const RULED: [(&str, &str); 5] = [
     ),
 ];
 
+/// How long something lives that is for a while.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetime {
+    pub longest: TimeDelta,
+    /// Whether it counts from when something was made, and not from its last
+    /// change.
+    pub from_birth: bool,
+}
+
+impl Lifetime {
+    pub fn is_over(self, resource: &Resource, changed: Option<Moment>, now: Moment) -> bool {
+        let from = if self.from_birth {
+            Some(in_seconds(resource.born))
+        } else {
+            changed
+        };
+        from.is_some_and(|from| from + self.longest < now)
+    }
+}
+
+/// The kinds of which some are for a while, with their names.
+pub const PASSING: [(&str, &str); 3] = [
+    ("worker", "tmp-{any:a-z}"),
+    ("dns_record", "tmp-{any:a-z}.preview.example.com"),
+    ("neon_branch", "tmp/{any:a-z}"),
+];
+
 /// How requests fare.
 #[derive(Debug, Clone)]
 pub struct Weather {
@@ -86,6 +113,7 @@ pub struct Scenario {
     pub ledger: Ledger,
     pub policy: String,
     pub terms: Vec<(&'static str, Terms)>,
+    pub lifetimes: Vec<(&'static str, Lifetime)>,
     pub limits: Limits,
     pub quota: Quota,
     pub weather: Weather,
@@ -273,6 +301,27 @@ impl Draw<'_> {
         }
     }
 
+    /// What is for a while.
+    fn passing(&mut self, main: usize) {
+        for (kind, template) in PASSING {
+            for word in ["a", "b", "c"] {
+                if self.random.u8(..3) > 0 {
+                    continue;
+                }
+                let age = TimeDelta::minutes(self.random.i64(1..80 * 60));
+                let with = match kind {
+                    "worker" => With::bindings(Vec::new(), Vec::new()),
+                    "dns_record" => With::attributes(
+                        json!({"type": "CNAME", "content": "web.example.com", "zone": ZONE}),
+                    ),
+                    _ => With::parent("main", main),
+                };
+                let name = template.replace("{any:a-z}", word);
+                self.add(kind, &name, Purpose::Passing, age, with);
+            }
+        }
+    }
+
     /// What no rule is about, with names that nearly are, and what it uses of
     /// what rules are about.
     fn strangers(&mut self) {
@@ -365,12 +414,14 @@ impl Scenario {
             }
             draw.environment(number, age, main);
         }
+        draw.passing(main);
         draw.strangers();
         let (ledger, resources) = (draw.ledger, draw.resources);
         let limits = limits(random);
         let terms = terms(random, limits.grace);
+        let lifetimes = lifetimes(random);
         Self {
-            policy: policy(&terms, &ledger),
+            policy: policy(&terms, &lifetimes, &ledger),
             world: World {
                 repository: REPOSITORY.to_owned(),
                 now,
@@ -387,6 +438,7 @@ impl Scenario {
             },
             ledger,
             terms,
+            lifetimes,
             limits,
             quota: Quota {
                 limit: Some(one_of(random, &[150, 250, 1_200])),
@@ -410,6 +462,11 @@ impl Scenario {
     pub fn terms(&self, kind: &str) -> Option<Terms> {
         let mut all = self.terms.iter();
         all.find(|(of, _)| *of == kind).map(|(_, terms)| *terms)
+    }
+
+    pub fn lifetime(&self, kind: &str) -> Option<Lifetime> {
+        let mut all = self.lifetimes.iter();
+        all.find(|(of, _)| *of == kind).map(|(_, one)| *one)
     }
 }
 
@@ -459,8 +516,27 @@ fn terms(random: &mut Rng, grace: TimeDelta) -> Vec<(&'static str, Terms)> {
     drawn.collect()
 }
 
+fn lifetimes(random: &mut Rng) -> Vec<(&'static str, Lifetime)> {
+    let drawn = PASSING.iter().map(|(kind, _)| {
+        let longest = TimeDelta::minutes(one_of(random, &[10, 120, 1_800]));
+        let from_birth = random.bool();
+        (
+            *kind,
+            Lifetime {
+                longest,
+                from_birth,
+            },
+        )
+    });
+    drawn.collect()
+}
+
 /// The policy as its owner would write it.
-fn policy(terms: &[(&'static str, Terms)], ledger: &Ledger) -> String {
+fn policy(
+    terms: &[(&'static str, Terms)],
+    lifetimes: &[(&'static str, Lifetime)],
+    ledger: &Ledger,
+) -> String {
     let mut text = format!("repository = \"{REPOSITORY}\"\n");
     for one in &ledger.resources {
         if matches!(one.purpose, Purpose::Protected(_)) {
@@ -490,6 +566,22 @@ fn policy(terms: &[(&'static str, Terms)], ledger: &Ledger) -> String {
         );
         if *kind == "dns_record" {
             let _ = write!(text, "zone = \"{ZONE}\"\nwhere = {{ type = \"CNAME\" }}\n");
+        }
+    }
+    for ((kind, lifetime), (_, name)) in lifetimes.iter().zip(PASSING) {
+        let clock = if lifetime.from_birth {
+            "created"
+        } else {
+            "changed"
+        };
+        let seconds = lifetime.longest.num_seconds();
+        let _ = write!(
+            text,
+            "[[rule]]\nid = \"passing-{kind}\"\nkind = \"{kind}\"\nname = \"{name}\"\n\
+             dead-when = {{ older-than = \"{seconds}s\", clock = \"{clock}\" }}\n"
+        );
+        if *kind == "dns_record" {
+            let _ = writeln!(text, "zone = \"{ZONE}\"");
         }
     }
     text
