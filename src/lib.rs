@@ -111,7 +111,8 @@
 //!   provider counted it no later than that, so no window can hold more than the
 //!   share whatever the latency.
 //! - A deletion may wait for the quota only as long as what it rests on is young
-//!   ([`wire::Client::write`]); then it is withdrawn and everything is read again.
+//!   ([`wire::Client::write`]); then it is withdrawn and everything is read
+//!   again, three times in a row at most: looking alone uses up the quota.
 //! - The plan is ordered by what belongs together: what died first goes first,
 //!   with everything of the same pull request, users before what they use, so a
 //!   cap never leaves a Worker behind whose namespace is gone. What turns out to
