@@ -198,6 +198,9 @@ fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>
         (Some(Standing::Settled(outcome)), Entry::Intent { step, .. }) if outcome.is_gone() => {
             breach(*step, "an intent after it was gone")
         }
+        (Some(Standing::Restored), Entry::Intent { step, .. }) => {
+            breach(*step, "an intent after it was put back")
+        }
         (_, Entry::Intent { .. }) => Ok(Some(Standing::Open)),
         (
             None,
@@ -592,8 +595,10 @@ mod tests {
             let lines = [intent(0), outcome(0, gone), restored()];
             let record = Record::parse(path, &text(&lines)).unwrap();
             assert_eq!(record.steps[&0].standing, Standing::Restored);
-            let lines = [&lines[..], &[outcome(0, Outcome::InDoubt)]].concat();
-            assert!(Record::parse(path, &text(&lines)).is_err());
+            for after in [outcome(0, Outcome::InDoubt), intent(0), restored()] {
+                let lines = [&lines[..], &[after]].concat();
+                assert!(Record::parse(path, &text(&lines)).is_err(), "{lines:?}");
+            }
         }
         for lines in [
             vec![restored()],
