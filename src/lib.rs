@@ -112,7 +112,8 @@
 //!   share whatever the latency.
 //! - A deletion may wait for the quota only as long as what it rests on is young
 //!   ([`wire::Client::write`]); then it is withdrawn and everything is read
-//!   again, three times in a row at most: looking alone uses up the quota.
+//!   again. After three such rounds in a row a lane is given up: looking alone
+//!   uses up the quota.
 //! - The plan is ordered by what belongs together: what died first goes first,
 //!   with everything of the same pull request, users before what they use, so a
 //!   cap never leaves a Worker behind whose namespace is gone. What turns out to

@@ -12,13 +12,13 @@ mod send;
 pub mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::confirm::{Seen, look_once};
@@ -38,6 +38,10 @@ use crate::wire::Client;
 /// How often a step is tried whose answer was lost.
 const TRIES: u32 = 3;
 
+/// How many rounds in a row may look without anything being sent: looking alone
+/// uses up the quota.
+const ROUNDS: usize = 3;
+
 /// How long a branch lives on that gets an expiry instead of being deleted: a
 /// day in which anybody can lift it.
 const EXPIRY: TimeDelta = TimeDelta::hours(24);
@@ -50,17 +54,23 @@ pub const SEEN_GONE: &str = "a reading shows that it is gone";
 
 /// Somebody's wish that no more steps are begun.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<watch::Sender<bool>>);
 
 impl Stop {
     /// Begin no more steps.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
     }
 
     /// Whether that was asked for.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
+    }
+
+    /// Waits until that is asked for.
+    async fn asked(&self) {
+        // There is a sender as long as somebody waits here.
+        let _ = self.0.subscribe().wait_for(|set| *set).await;
     }
 }
 
@@ -110,8 +120,8 @@ struct Lane<'p> {
     outdated: bool,
     /// The look before that.
     before: Option<Findings<'p>>,
-    /// Looks in a row after which nothing could be sent in time.
-    in_vain: u32,
+    /// What each of the last rounds came to, as long as nothing could be sent.
+    in_vain: Vec<Done>,
 }
 
 impl<'a, 'p> Sweep<'a, 'p> {
@@ -160,7 +170,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 view: None,
                 outdated: false,
                 before: None,
-                in_vain: 0,
+                in_vain: Vec::new(),
             };
             self.lane(lane, first)
         }))
@@ -183,9 +193,9 @@ impl<'a, 'p> Sweep<'a, 'p> {
             if lane.pending.is_empty() {
                 return;
             }
-            if let Some(why) = self.halt(&lane) {
-                for step in std::mem::take(&mut lane.pending) {
-                    self.settle(step, Outcome::Deferred, why.clone());
+            if let Some(done) = self.given_up(&lane) {
+                for step in lane.pending {
+                    self.settle(step, done.outcome, done.reason.clone());
                 }
                 return;
             }
@@ -206,8 +216,10 @@ impl<'a, 'p> Sweep<'a, 'p> {
             // Keeping what they hold may take longer than the view stays young.
             if self.is_young(&view) {
                 let settled = self.volley(&view, volley).await;
-                let in_vain = !settled.is_empty() && settled.iter().all(|(_, one)| one.is_unsent());
-                lane.in_vain = if in_vain { lane.in_vain + 1 } else { 0 };
+                match in_vain(&settled) {
+                    Some(done) => lane.in_vain.push(done),
+                    None => lane.in_vain.clear(),
+                }
                 for (step, settled) in settled {
                     self.judge(&mut lane, step, settled);
                 }
@@ -228,24 +240,63 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
         // A look that waits for the quota would be old before it ended.
         let api = self.ids[*lane.pending.first()?].kind.0.api;
-        tokio::time::sleep(self.survey.client.wait(api).min(self.left())).await;
+        let wait = self.survey.client.wait(api).min(self.left());
+        tokio::select! {
+            biased;
+            () = self.stop.asked() => return None,
+            () = tokio::time::sleep(wait) => {}
+        }
         let of = lane.pending.iter().map(|&step| self.ids[step].clone());
         let of: Vec<_> = of.collect();
         let before = lane.before.as_ref().unwrap_or(first);
         lane.outdated = false;
+        let throttled = self.throttled(api);
         let view = self.survey.again(before, &of, self.going()).await;
         if self.is_young(&view) {
             return Some(view);
         }
-        lane.in_vain += 1;
-        if lane.in_vain >= TRIES {
-            let why = "reading everything again takes longer than --reread-after allows";
-            for step in std::mem::take(&mut lane.pending) {
-                self.settle(step, Outcome::FailedForNow, why.to_owned());
-            }
-        }
+        let mut pending = lane.pending.iter();
+        let unread = pending.find_map(|&step| self.unreadable(&view, step));
+        let for_the_quota =
+            self.throttled(api) > throttled || !self.survey.client.wait(api).is_zero();
+        lane.in_vain.push(match unread {
+            _ if for_the_quota => Setback::Withheld.in_vain(),
+            Some(why) => Done {
+                outcome: Outcome::FailedForNow,
+                reason: format!("it could not be read again: {why}"),
+            },
+            None => Done {
+                outcome: Outcome::FailedForNow,
+                reason: "reading everything again takes longer than --reread-after allows"
+                    .to_owned(),
+            },
+        });
         lane.before = Some(view);
         None
+    }
+
+    /// What becomes of everything in a lane in which no more steps are begun.
+    fn given_up(&self, lane: &Lane<'_>) -> Option<Done> {
+        if let Some(reason) = self.halt(*lane.pending.first()?) {
+            let outcome = Outcome::Deferred;
+            return Some(Done { outcome, reason });
+        }
+        let last = lane.in_vain.last()?;
+        (lane.in_vain.len() >= ROUNDS).then(|| last.clone())
+    }
+
+    /// How often a provider has asked to wait.
+    fn throttled(&self, api: Api) -> u32 {
+        let quotas = self.survey.client.quota_use();
+        let quota = quotas.iter().find(|quota| quota.api == api);
+        quota.map_or(0, |quota| quota.throttled)
+    }
+
+    /// Why a view does not tell what a step is about, if so.
+    fn unreadable(&self, view: &Findings<'_>, step: usize) -> Option<String> {
+        let id = &self.ids[step];
+        view.gap(id.kind, &id.place)
+            .or_else(|| view.roots.gap().map(|(_, why)| why.to_string()))
     }
 
     fn is_young(&self, view: &Findings<'_>) -> bool {
@@ -274,20 +325,27 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
     }
 
-    /// Why no more steps are begun, if so.
-    fn halt(&self, lane: &Lane<'_>) -> Option<String> {
+    /// Why nothing more is sent, if so.
+    fn ended(&self) -> Option<&'static str> {
         if self.is_broken() {
-            return Some("the journal cannot be written".to_owned());
+            Some("the journal cannot be written")
+        } else if self.stop.is_set() {
+            Some("the run was interrupted")
+        } else {
+            None
         }
-        if self.stop.is_set() {
-            return Some("the run was interrupted".to_owned());
+    }
+
+    /// Why a step is not begun any more, whatever it is about, if so.
+    fn halt(&self, step: usize) -> Option<String> {
+        if let Some(why) = self.ended() {
+            return Some(why.to_owned());
         }
         let left = self.left();
         if left.is_zero() {
             return Some("the run's deadline is over; raise --deadline".to_owned());
         }
-        let api = self.ids[*lane.pending.first()?].kind.0.api;
-        let wait = self.survey.client.wait(api);
+        let wait = self.survey.client.wait(self.ids[step].kind.0.api);
         (wait >= left).then(|| {
             format!(
                 "the quota is used up for another {}s, longer than the deadline allows",
@@ -358,10 +416,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         for &step in steps {
             let id = &self.ids[step];
             let found = view.find(id);
-            let unreadable = view
-                .gap(id.kind, &id.place)
-                .or_else(|| view.roots.gap().map(|(_, why)| why.to_string()));
-            let verdict = match unreadable {
+            let verdict = match self.unreadable(view, step) {
                 Some(why) => Recheck::Unknown(why),
                 None => recheck(&self.steps[step], found, &view.marking),
             };
@@ -376,7 +431,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 Recheck::Spared(why) if waits(view, found) => (Outcome::Deferred, why),
                 Recheck::Spared(why) => (Outcome::Spared, why),
                 Recheck::Unknown(why) => {
-                    let outcome = match self.halt(lane) {
+                    let outcome = match self.halt(step) {
                         Some(_) => Outcome::Deferred,
                         None => Outcome::FailedForNow,
                     };
@@ -420,17 +475,12 @@ impl<'a, 'p> Sweep<'a, 'p> {
             Settled::Done(outcome, reason) => (outcome, reason),
             Settled::Waits { setback, reason } => {
                 *tries += u32::from(setback == Setback::Failed);
-                // Looking again and again would only use up the quota.
-                if *tries < TRIES && lane.in_vain < TRIES {
+                if *tries < TRIES {
                     self.note(step, Outcome::Deferred, &reason);
                     lane.outdated = true;
                     return;
                 }
-                let outcome = match setback {
-                    Setback::Throttled => Outcome::Deferred,
-                    Setback::Failed | Setback::Late => Outcome::FailedForNow,
-                };
-                (outcome, reason)
+                (Outcome::FailedForNow, reason)
             }
         };
         lane.pending.retain(|one| *one != step);
@@ -582,25 +632,56 @@ enum Settled {
     },
 }
 
-/// Why a request had no effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a request had no effect, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Setback {
-    /// It was tried, and failed.
-    Failed,
-    /// The quota did not let it leave.
-    Throttled,
+    /// This run keeps it back for the quota's sake, or because it ends.
+    Withheld,
     /// There was no time left to send it.
     Late,
+    /// The provider asks to wait.
+    Throttled,
+    /// It was tried, and failed.
+    Failed,
 }
 
-impl Settled {
-    /// Whether it never left, for want of time or quota.
-    fn is_unsent(&self) -> bool {
-        let Self::Waits { setback, .. } = self else {
-            return false;
+impl Setback {
+    /// What it comes to when it happens again and again.
+    fn in_vain(self) -> Done {
+        let (outcome, reason) = match self {
+            Self::Withheld => (
+                Outcome::Deferred,
+                "the quota that this run may use leaves no time to look and to delete",
+            ),
+            Self::Late => (
+                Outcome::FailedForNow,
+                "what was read is too old before a request can leave; raise --reread-after",
+            ),
+            Self::Throttled => (
+                Outcome::FailedForNow,
+                "the provider asks to wait again and again; try again later",
+            ),
+            Self::Failed => (Outcome::FailedForNow, "it fails again and again"),
         };
-        matches!(setback, Setback::Throttled | Setback::Late)
+        Done {
+            outcome,
+            reason: reason.to_owned(),
+        }
     }
+}
+
+/// What a volley comes to of which nothing could be sent; none for any other.
+fn in_vain(volley: &[(usize, Settled)]) -> Option<Done> {
+    let setbacks = volley.iter().map(|(_, settled)| match settled {
+        Settled::Waits {
+            setback: Setback::Failed,
+            ..
+        }
+        | Settled::Done(..) => None,
+        Settled::Waits { setback, .. } => Some(*setback),
+    });
+    let setbacks: Vec<Setback> = setbacks.collect::<Option<_>>()?;
+    setbacks.into_iter().max().map(Setback::in_vain)
 }
 
 #[cfg(all(test, feature = "sandbox"))]

@@ -230,6 +230,7 @@ impl Client {
                 | Failure::NotConfigured
                 | Failure::BadToken
                 | Failure::BadRequest(_)
+                | Failure::Withheld { .. }
                 | Failure::Throttled { .. }
                 | Failure::Deadline
                 // Repeated only because it had no effect, until time was up.

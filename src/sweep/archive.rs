@@ -15,11 +15,14 @@ use crate::wire::Client;
 type Kept = (Vec<(usize, Option<Value>)>, Vec<(usize, String)>);
 
 impl Sweep<'_, '_> {
-    /// Keeps what the resources of a volley hold, one after the other. What
-    /// cannot be kept is not deleted.
+    /// Keeps what the resources of a volley hold, one after the other, until no
+    /// more steps are begun. What cannot be kept is not deleted.
     pub(super) async fn keep(&self, volley: Vec<usize>) -> Kept {
         let (mut kept, mut unkept) = (Vec::new(), Vec::new());
         for step in volley {
+            if self.halt(step).is_some() {
+                break;
+            }
             let archive = self
                 .kind(step)
                 .and_then(crate::kinds::Kind::archive)
@@ -38,6 +41,8 @@ impl Sweep<'_, '_> {
                     known().insert(step, held.clone());
                     kept.push((step, Some(held)));
                 }
+                // What ends the run is not the fault of the backup.
+                Err(_) if self.halt(step).is_some() => break,
                 Err(why) => unkept.push((step, format!("its backup could not be made: {why}"))),
             }
         }

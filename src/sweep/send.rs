@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ::http::{Method, Response, StatusCode};
 use bytes::Bytes;
-use futures::stream::{self, StreamExt as _};
+use futures::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -18,9 +18,6 @@ use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
 use crate::survey::Findings;
 use crate::wire::{ApiError, Failure, Written, error};
-
-/// Requests that are under way at the same time.
-const TOGETHER: usize = 40;
 
 /// What a request was answered.
 #[derive(Clone)]
@@ -37,6 +34,8 @@ enum Answer {
     Lost(String),
     /// It surely had no effect.
     NotSent(ApiError),
+    /// The run ended before it, for this reason.
+    Withheld(&'static str),
 }
 
 impl Sweep<'_, '_> {
@@ -56,7 +55,10 @@ impl Sweep<'_, '_> {
             .filter_map(|(step, answer)| match answer {
                 Answer::Accepted => Some((*step, true)),
                 Answer::NotThere(_) | Answer::Lost(_) => Some((*step, false)),
-                Answer::Refused(..) | Answer::Premature(_) | Answer::NotSent(_) => None,
+                Answer::Refused(..)
+                | Answer::Premature(_)
+                | Answer::NotSent(_)
+                | Answer::Withheld(_) => None,
             })
             .collect();
         let mut seen = self.look_for(&to_look_for).await;
@@ -82,11 +84,8 @@ impl Sweep<'_, '_> {
             let most = kind.filter(|_| deletes).map_or(1, Kind::most_together);
             batches.extend(steps.chunks(most.max(1)).map(<[usize]>::to_vec));
         }
-        let answers = stream::iter(batches)
-            .map(|batch| self.send_together(view, batch))
-            .buffer_unordered(TOGETHER)
-            .collect::<Vec<_>>()
-            .await;
+        let batches = batches.into_iter();
+        let answers = join_all(batches.map(|batch| self.send_together(view, batch))).await;
         let mut answers: Vec<_> = answers.into_iter().flatten().collect();
         answers.sort_by_key(|(step, _)| *step);
         answers
@@ -156,30 +155,23 @@ impl Sweep<'_, '_> {
             match self.send_one(step, call, needs, not_after).await {
                 Answer::Accepted => done.push(path),
                 Answer::NotThere(_) => {}
-                Answer::Lost(why) | Answer::Refused(_, why) | Answer::Premature(why) => {
+                Answer::Lost(why) => {
                     answer = Answer::Refused(Outcome::FailedForNow, why);
                     return with_what_was_done(answer, &done);
                 }
-                Answer::NotSent(error) => {
-                    answer = Answer::Refused(Outcome::FailedForNow, error.to_string());
-                    return with_what_was_done(answer, &done);
-                }
+                answer => return with_what_was_done(answer, &done),
             }
         }
         if !before.is_empty() {
             answer = self.send_one(step, &call, needs, not_after).await;
-            if let Answer::NotSent(error) = answer {
-                answer = Answer::Refused(Outcome::FailedForNow, error.to_string());
-            }
         }
         with_what_was_done(answer, &done)
     }
 
     /// Sends one request of a step; `needs` is the permission for it.
     async fn send_one(&self, step: usize, call: &Call, needs: &str, not_after: Instant) -> Answer {
-        if self.stop.is_set() {
-            let error = self.survey.client.error(&call.into(), Failure::Deadline);
-            return Answer::NotSent(error);
+        if let Some(why) = self.ended() {
+            return Answer::Withheld(why);
         }
         match self.survey.client.write(call, not_after).await {
             Written::NotSent(error) => Answer::NotSent(error),
@@ -251,25 +243,21 @@ impl Sweep<'_, '_> {
     }
 }
 
-/// A refusal after something was done for it is a failure that says so.
+/// What did not happen after something was done for it is a failure that says
+/// so, and so is what could not be done for it.
 fn with_what_was_done(answer: Answer, done: &[String]) -> Answer {
-    match answer {
-        Answer::Premature(why) => {
-            with_what_was_done(Answer::Refused(Outcome::FailedForNow, why), done)
-        }
-        Answer::Refused(outcome, why) if !done.is_empty() => {
-            let outcome = if outcome.is_failure() {
-                outcome
-            } else {
-                Outcome::FailedForNow
-            };
-            Answer::Refused(
-                outcome,
-                format!("{why}; done for it before: {}", done.join(", ")),
-            )
-        }
-        answer => answer,
+    let (outcome, why) = match answer {
+        Answer::Premature(why) => (Outcome::FailedForNow, why),
+        Answer::Refused(outcome, why) => (outcome, why),
+        Answer::NotSent(error) if !done.is_empty() => (Outcome::FailedForNow, error.to_string()),
+        Answer::Withheld(why) if !done.is_empty() => (Outcome::FailedForNow, why.to_owned()),
+        answer => return answer,
+    };
+    if done.is_empty() {
+        return Answer::Refused(outcome, why);
     }
+    let done = done.join(", ");
+    Answer::Refused(outcome, format!("{why}; done for it before: {done}"))
 }
 
 /// What an answer and the reading after it come to.
@@ -285,11 +273,16 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
         (Answer::Premature(why), _) => Settled::Done(Outcome::FailedForNow, why),
         (Answer::NotSent(error), _) => Settled::Waits {
             setback: match error.failure {
+                Failure::Withheld { .. } => Setback::Withheld,
                 Failure::Throttled { .. } => Setback::Throttled,
                 Failure::Deadline | Failure::Outdated => Setback::Late,
                 _ => Setback::Failed,
             },
             reason: error.to_string(),
+        },
+        (Answer::Withheld(why), _) => Settled::Waits {
+            setback: Setback::Withheld,
+            reason: why.to_owned(),
         },
         (Answer::Accepted, Some(Seen::Gone)) => done(gone, SEEN_GONE),
         (Answer::Accepted, Some(Seen::Expires)) => {

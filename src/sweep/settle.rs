@@ -80,7 +80,11 @@ pub async fn settle(
             };
             let (outcome, reason) = match seen {
                 Seen::Gone => (
-                    Outcome::Deleted,
+                    // What was to expire went by itself, or somebody took it.
+                    match action {
+                        Action::Delete => Outcome::Deleted,
+                        Action::Expire | Action::Report => Outcome::AlreadyGone,
+                    },
                     "the run left it in doubt; a later reading shows that it is gone".to_owned(),
                 ),
                 Seen::Expires => (

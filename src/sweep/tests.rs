@@ -186,20 +186,8 @@ impl Stage {
         self.wire.lock().unwrap().meanwhile = Some(Box::new(meanwhile));
     }
 
-    /// What a provider answers somebody else.
-    async fn read(&self, path: &str) -> Value {
-        let request = Request::builder()
-            .uri(format!("{BASE}{path}"))
-            .header("authorization", "Bearer other")
-            .body(Bytes::new())
-            .unwrap();
-        let answer = self.sandbox.call(request).await.unwrap();
-        serde_json::from_slice(answer.body()).unwrap()
-    }
-
     fn variable(&self, name: &str) -> String {
-        let mut variables = self.sandbox.environment(BASE).into_iter();
-        variables.find(|(key, _)| *key == name).unwrap().1
+        variable(&self.sandbox, name)
     }
 
     fn client(&self, clock: Clock) -> Client {
@@ -431,7 +419,9 @@ async fn everything_goes_in_its_order_and_is_looked_for() {
 
 /// What is asked for and written down in a transcript, and what came of it.
 fn deeds(transcript: &str) -> String {
-    let reads = |line: &str| line.contains(" GET ") || line.contains("/graphql");
+    let reads = |line: &str| {
+        !line.starts_with('=') && (line.contains(" GET ") || line.contains("/graphql"))
+    };
     let told = |line: &str| line.starts_with("         > ");
     let lines = transcript
         .lines()
@@ -563,6 +553,113 @@ async fn no_more_is_under_way_together_than_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_time_leaves_over_is_sent_later_however_often() {
+    let workers: Vec<_> = (3..58)
+        .flat_map(|number| ["app", "api", "web"].map(|service| (service, number)))
+        .map(|(service, number)| worker(&format!("{service}-pr-{number}"), &[]))
+        .collect();
+    let policy = POLICY.replace("\"app-pr-{pr}\"\n", "\"{any:a-z}-pr-{pr}\"\n");
+    let mut stage = Stage::with(&workers, &policy, Options::default());
+    stage.limits.brake.share = 1.0;
+    stage.limits.max_deletions = 165;
+    stage.limits.reread_after = Duration::from_secs(5);
+    stage.faults(&[unanswered(
+        "DELETE",
+        "scripts/",
+        &json!({"delay_ms": 10_000}),
+    )]);
+    let (swept, text) = stage.sweep(|_| {}).await;
+    let lines: BTreeSet<_> = text
+        .lines()
+        .filter(|line| line.contains("DELETE"))
+        .collect();
+    // Forty at a time, five times.
+    let rounds: BTreeSet<_> = lines.iter().map(|line| &line[..4]).collect();
+    assert_eq!((lines.len(), rounds.len()), (165, 5), "{rounds:?}");
+    let is_gone = |step: &StepRow| step.outcome == Outcome::Deleted;
+    assert!(swept.steps.iter().all(is_gone), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_looked_at_in_vain_again_and_again_is_given_up_with_all_that_waits() {
+    let wait = json!({"status": 429, "headers": {"retry-after": "20"}});
+    let branches = [
+        branch("pr-1", "main"),
+        branch("pr-3", "main"),
+        branch("pr-4", "main"),
+    ];
+    let mut text = String::new();
+    for (title, faults) in [
+        (
+            "deletions are refused",
+            vec![refused("branches/", 99, &wait)],
+        ),
+        (
+            "everything is refused now and then",
+            vec![
+                unanswered("GET", "branches$", &json!({"delay_ms": 20_000})),
+                refused("branches/", 99, &wait),
+            ],
+        ),
+        (
+            "looking takes too long, and shows nothing",
+            vec![unanswered("GET", "branches$", &json!({"delay_ms": 60_000}))],
+        ),
+    ] {
+        let stage = Stage::new(&branches);
+        let (_, swept) = stage.sweep(|_| stage.faults(&faults)).await;
+        let _ = writeln!(text, "{title}\n{}", deeds(&swept));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_quota_keeps_from_being_looked_at_is_for_later() {
+    let workers = [worker("app-pr-1", &[]), worker("app-pr-3", &[])];
+    let stage = Stage::new(&workers);
+    // Whoever asks for the list is asked to wait a minute.
+    let wait = json!({"status": 429, "headers": {"retry-after": "60"}});
+    let (_, text) = stage
+        .sweep(|_| stage.faults(&[unanswered("GET", "workers/scripts$", &wait)]))
+        .await;
+    insta::assert_snapshot!(deeds(&text));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_interrupts_waits_for_no_quota_and_no_backup() {
+    let stage = Stage::new(&[worker("app-pr-1", &[]), worker("app-pr-3", &[])]);
+    let wait = json!({"status": 429, "headers": {"retry-after": "600"}});
+    let stop = stage.stop.clone();
+    let begin = Instant::now();
+    let (_, text) = stage
+        .sweep(|_| {
+            stage.faults(&[refused("scripts/", 1, &wait)]);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                stop.set();
+            });
+        })
+        .await;
+    assert_eq!(begin.elapsed(), Duration::from_secs(5), "{text}");
+    let full = |name: &str| {
+        json!({"kind": "kv_namespace", "name": name,
+            "attributes": {"keys": [{"name": "a", "value": "one"}]}})
+    };
+    let stage = Stage::with(
+        &[full("app-pr-1-a"), full("app-pr-3-b")],
+        BACKUP,
+        Options::default(),
+    );
+    let stop = stage.stop.clone();
+    stage.meanwhile(move |line| {
+        if line.ends_with("/keys") {
+            stop.set();
+        }
+    });
+    insta::assert_snapshot!(text + &stage.swept().await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_changes_while_others_are_deleted_is_spared() {
     let resources = [
         worker("app-pr-1", &["app-pr-1-cache"]),
@@ -620,6 +717,24 @@ async fn what_garbage_uses_that_stays_for_now_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_something_live_uses_is_spared_whatever_else_is_garbage() {
+    let stage = Stage::new(&[
+        worker("app-pr-9", &[]),
+        worker("app-pr-2", &[]),
+        namespace("app-pr-1-cache"),
+    ]);
+    let sandbox = stage.sandbox.clone();
+    stage.faults(&[refused("scripts/", 9, &status(403))]);
+    let (_, text) = stage
+        .sweep(|_| {
+            let binds = worker("gateway", &["app-pr-1-cache"]);
+            door(&sandbox, Method::POST, "resources", &binds);
+        })
+        .await;
+    insta::assert_snapshot!(deeds(&text));
+}
+
+#[tokio::test(start_paused = true)]
 async fn steps_that_wait_for_each_other_are_left_to_the_provider() {
     let stage = Stage::new(&[
         worker("app-pr-1", &[]),
@@ -669,22 +784,27 @@ async fn nobody_is_gone_by_one_reading_alone() {
 
 /// Somebody else deletes a Worker.
 fn delete(sandbox: &Sandbox, name: &str) {
-    let variables = sandbox.environment(BASE);
-    let account = &variables
-        .iter()
-        .find(|(key, _)| *key == "CLOUDFLARE_ACCOUNT_ID")
-        .unwrap()
-        .1;
+    let account = variable(sandbox, "CLOUDFLARE_ACCOUNT_ID");
+    let path = format!("/client/v4/accounts/{account}/workers/scripts/{name}");
+    asked(sandbox, Method::DELETE, &path);
+}
+
+/// What a provider answers somebody else.
+fn asked(sandbox: &Sandbox, method: Method, path: &str) -> Value {
     let request = Request::builder()
-        .method(Method::DELETE)
-        .uri(format!(
-            "{BASE}/client/v4/accounts/{account}/workers/scripts/{name}"
-        ))
+        .method(method)
+        .uri(format!("{BASE}{path}"))
         .header("authorization", "Bearer other")
         .body(Bytes::new())
         .unwrap();
     let answer = sandbox.call(request).now_or_never().unwrap().unwrap();
     assert!(answer.status().is_success());
+    serde_json::from_slice(answer.body()).unwrap()
+}
+
+fn variable(sandbox: &Sandbox, name: &str) -> String {
+    let mut variables = sandbox.environment(BASE).into_iter();
+    variables.find(|(key, _)| *key == name).unwrap().1
 }
 
 #[tokio::test(start_paused = true)]
@@ -842,15 +962,12 @@ dead-when = { older-than = "7d", clock = "created" }
 async fn what_lags_is_looked_for_again_and_what_is_lost_not_for_long() {
     let stage = Stage::new(&[namespace("app-pr-1-cache"), branch("pr-1", "main")]);
     let account = stage.variable("CLOUDFLARE_ACCOUNT_ID");
-    let namespaces = stage
-        .read(&format!(
-            "/client/v4/accounts/{account}/storage/kv/namespaces"
-        ))
-        .await;
+    let read = |path: String| asked(&stage.sandbox, Method::GET, &path);
+    let namespaces = read(format!(
+        "/client/v4/accounts/{account}/storage/kv/namespaces"
+    ));
     let project = stage.variable("NEON_PROJECT_ID");
-    let branches = stage
-        .read(&format!("/api/v2/projects/{project}/branches"))
-        .await;
+    let branches = read(format!("/api/v2/projects/{project}/branches"));
     let of_one = branches["branches"].as_array().unwrap();
     let of_one = of_one.iter().find(|one| one["name"] == "pr-1").unwrap();
     let shown = |path: &str, times: u32, body: Value| json!({"on": {"method": "GET", "path": path}, "times": times, "fault": {"status": 200, "body": body}});
@@ -1028,5 +1145,21 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
         stage.faults(&faults);
         let _ = writeln!(text, "{title}\n{}", deeds(&stage.swept().await));
     }
+    // Somebody else removes the consumer in between.
+    let stage = Stage::new(&[worker("app-pr-1", &[]), queue]);
+    let (sandbox, mut gone) = (stage.sandbox.clone(), false);
+    stage.meanwhile(move |line| {
+        if let Some((_, consumer)) = line.split_once("/consumers/").filter(|_| !gone) {
+            gone = true;
+            let account = variable(&sandbox, "CLOUDFLARE_ACCOUNT_ID");
+            let queues = format!("/client/v4/accounts/{account}/queues");
+            let listed = asked(&sandbox, Method::GET, &queues);
+            let queue = listed["result"][0]["queue_id"].as_str().unwrap();
+            let path = format!("{queues}/{queue}/consumers/{consumer}");
+            asked(&sandbox, Method::DELETE, &path);
+        }
+    });
+    let swept = deeds(&stage.swept().await);
+    let _ = writeln!(text, "somebody else removes the consumer\n{swept}");
     insta::assert_snapshot!(text);
 }

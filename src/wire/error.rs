@@ -92,7 +92,14 @@ pub enum Failure {
         /// The provider's message.
         said: String,
     },
-    /// The quota is used up for longer than it can be waited for.
+    /// What this run may use of the quota is spent for longer than can be waited
+    /// for: it was not sent.
+    #[error("the quota that this run may use is spent for another {}s", .wait.as_secs())]
+    Withheld {
+        /// How long until there is some.
+        wait: Duration,
+    },
+    /// The provider refused it for its quota, again and again.
     #[error("rate limited for another {}s; try again later", .wait.as_secs())]
     Throttled {
         /// How long the provider asks to wait.
@@ -127,6 +134,7 @@ impl Failure {
             Self::NotConfigured
             | Self::BadToken
             | Self::Redirected { .. }
+            | Self::Withheld { .. }
             | Self::Throttled { .. }
             | Self::Deadline
             | Self::Outdated

@@ -162,7 +162,7 @@ impl Quota {
                         _slot: slot,
                     });
                 }
-                Err(wait) if now + wait >= deadline => return Err(Failure::Throttled { wait }),
+                Err(wait) if now + wait >= deadline => return Err(Failure::Withheld { wait }),
                 Err(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
             }
         }
@@ -668,7 +668,7 @@ mod tests {
         quota.pause(Duration::from_mins(10));
         let begin = Instant::now();
         let refused = Quota::permit(&quota, false, begin + Duration::from_mins(1)).await;
-        assert!(matches!(refused, Err(Failure::Throttled { .. })));
+        assert!(matches!(refused, Err(Failure::Withheld { .. })));
         assert_eq!(Instant::now(), begin);
     }
 }

@@ -334,3 +334,25 @@ async fn an_error_says_no_token() {
         assert!(format!("{client:?}").contains("Neon"));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_comes_too_late_says_for_what() {
+    let client = client_of(Api::Neon, |_| answered(200, "{}"));
+    let call = Call::delete(Api::Neon, &["x"]);
+    let late = |client: Client, not_after| {
+        let call = &call;
+        async move {
+            match client.write(call, not_after).await {
+                Written::NotSent(error) => error.to_string(),
+                Written::Lost(_) | Written::Answered(_) => String::new(),
+            }
+        }
+    };
+    let now = Instant::now();
+    assert!(late(client.clone(), now).await.contains("--reread-after"));
+    let over = client.until(now);
+    assert!(late(over.clone(), now).await.contains("--deadline"));
+    let later = now + Duration::from_secs(1);
+    assert!(late(over, later).await.contains("--deadline"));
+    assert_eq!(late(client, later).await, "");
+}
