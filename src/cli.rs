@@ -41,6 +41,9 @@ pub enum Failure {
     /// Something that everything rests on could not be read.
     #[error("{0}")]
     Incomplete(String),
+    /// Somebody did not want to wait.
+    #[error("{0}")]
+    Interrupted(String),
     /// Anything else.
     #[error("{0}")]
     Unexpected(String),
@@ -100,6 +103,7 @@ impl Failure {
             Self::Usage(_) | Self::Policy(_) => Exit::Usage,
             Self::Refused(_) => Exit::Refused,
             Self::Incomplete(_) => Exit::Incomplete,
+            Self::Interrupted(_) => Exit::Interrupted,
             Self::Unexpected(_) => Exit::Unexpected,
         }
     }
@@ -217,6 +221,7 @@ fn complain(failure: &Failure) {
         Failure::Usage(_)
         | Failure::Refused(_)
         | Failure::Incomplete(_)
+        | Failure::Interrupted(_)
         | Failure::Unexpected(_) => {
             let lines: Vec<_> = failure
                 .to_string()

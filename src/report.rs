@@ -302,6 +302,19 @@ impl Report {
         })
     }
 
+    /// Whether anything is still there that a sweep should or may have to take
+    /// care of: what is not deleted because its rule says so is not.
+    pub fn leaves_something(&self) -> bool {
+        let mut rows = self.resources.iter();
+        rows.any(|row| {
+            let concerns = match row.verdict {
+                "garbage" => row.deletable,
+                verdict => matches!(verdict, "ripening" | "unknown"),
+            };
+            concerns && !self.is_done(row)
+        })
+    }
+
     /// Garbage that is still there after a sweep.
     pub fn left(&self) -> usize {
         let garbage = self.resources.iter().filter(|row| row.verdict == "garbage");

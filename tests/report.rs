@@ -451,14 +451,19 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
     };
     // A sweep that could not see or do everything takes nothing back.
     let blind = json!([{"on": {"path": "/workers/scripts$"}, "fault": {"status": 403}}]);
-    let slow = json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
+    let later = json!([{"on": {"method": "DELETE", "path": "scripts"},
+        "fault": {"status": 429, "headers": {"retry-after": "3600"}}}]);
     for (fault, flag, code) in [
-        (blind.to_string(), "--fail-on-garbage", 3),
-        (slow.to_string(), "--brake-count=0", 4),
+        (&blind, "--fail-on-garbage", 3),
+        (&json!([]), "--brake-count=0", 4),
+        (&json!([]), "--kind=kv_namespace", 0),
+        (&json!([]), "--approved", 0),
+        (&later, "--deadline=60s", 0),
     ] {
-        stage.server.door("POST", "faults", &fault);
+        stage.server.door("POST", "faults", &fault.to_string());
         let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report", flag]);
-        assert_eq!(output.status.code(), Some(code), "{flag}");
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{flag}: {why}");
         assert!(said().contains("wrangler delete"), "{flag}: {}", said());
     }
     // When nothing fails any more the same comment says so.
@@ -470,6 +475,29 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
         said.contains("met no failure") && !said.contains("wrangler"),
         "{said}"
     );
+}
+
+#[test]
+fn what_is_only_put_off_has_not_stopped_failing() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    let refused =
+        json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
+    let later = json!([{"on": {"method": "DELETE", "path": "scripts"},
+        "fault": {"status": 429, "headers": {"retry-after": "3600"}}}]);
+    for (fault, code, times) in [
+        (&refused, 5, 1),
+        (&refused, 5, 2),
+        (&later, 0, 2),
+        (&refused, 5, 3),
+    ] {
+        stage.server.door("POST", "faults", &fault.to_string());
+        let output = stage.run(&["sweep", "--yes", "--report", "--deadline=60s"]);
+        assert_eq!(output.status.code(), Some(code));
+        let history = stage.body();
+        let (_, failures) = history.split_once("\"failures\":").unwrap();
+        let count = format!(",{times}]]");
+        assert!(failures.contains(&count), "{fault}: {failures}");
+    }
 }
 
 #[test]

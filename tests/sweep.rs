@@ -897,6 +897,60 @@ fn an_interrupted_sweep_finishes_what_is_under_way_and_says_what_is_left() {
 
 #[cfg(unix)]
 #[test]
+fn who_interrupts_twice_is_told_nothing_that_nobody_knows() {
+    use std::io::{BufRead as _, BufReader};
+    let stage = Stage::new(&world(&many()), POLICY);
+    stage.fault(
+        &json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"delay_ms": 600_000}}]),
+    );
+    let mut command = stage.server.program();
+    command.args(MANY).args(["--report", "--format", "json"]);
+    command.arg("--journal").arg(stage.folder.path());
+    command.arg("--policies").arg(&stage.policy);
+    command.stdout(std::process::Stdio::piped());
+    command.stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    while !stage.journal_text().contains("intent") {
+        std::thread::yield_now();
+    }
+    signal(&child, "INT");
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let heard = lines.find(|line| line.as_ref().unwrap().contains("interrupt again"));
+    assert!(heard.is_some());
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    let said: Vec<_> = lines.map(Result::unwrap).collect();
+    assert!(
+        said.iter()
+            .any(|line| line.contains("the next sweep settles it")),
+        "{said:?}"
+    );
+    let issues = stage
+        .server
+        .request("GET", "github/repos/acme/shop/issues?state=all", "");
+    assert_eq!(issues.trim(), "[]", "nothing is told");
+}
+
+#[test]
+fn what_cannot_be_told_is_not_done() {
+    let policy = "repository = \"acme/shop\"\n[[rule]]\nid = \"old\"\nkind = \"worker\"\nname = \"app-pr-{any}\"\n\
+        dead-when = { older-than = \"1d\", clock = \"created\" }\n";
+    let stage = Stage::new(&world(&resources()), policy);
+    let mut command = stage.server.program();
+    command
+        .env_remove("GITHUB_TOKEN")
+        .args(["sweep", "--yes", "--report", "--policies"]);
+    let output = command.arg(&stage.policy).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("GITHUB_TOKEN"), "{said}");
+    assert!(stage.writes().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
 fn rule_8_a_full_disk_ends_a_sweep_and_the_next_one_settles_what_was_begun() {
     for blocks in [1, 4, 16, 24] {
         let stage = Stage::new(&world(&many()), POLICY);

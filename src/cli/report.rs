@@ -51,7 +51,7 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
 
 /// The repository of the issue: the one that the policies are about.
 pub(super) fn repository(session: &Session) -> Result<Repository, Failure> {
-    session.require_one_repository()?;
+    session.require_one_repository("the issue")?;
     if !session.client.has(crate::model::Api::GitHub) {
         return Err(Failure::Usage(
             "the issue needs GitHub, and there is no GITHUB_TOKEN".to_owned(),

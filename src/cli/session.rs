@@ -57,7 +57,7 @@ impl Session {
         self.require_github()?;
         let only = only.and_then(PullRequestNumber::new);
         if only.is_some() {
-            self.require_one_repository()?;
+            self.require_one_repository("--pr")?;
         }
         let variables = &self.connection.variables;
         let whole_world = variables.are_the_sandboxes();
@@ -124,8 +124,9 @@ impl Session {
         Ok(())
     }
 
-    /// A number says nothing where several repositories could be meant.
-    pub(super) fn require_one_repository(&self) -> Result<(), Failure> {
+    /// A number or an issue says nothing where several repositories could be
+    /// meant; `what` is what is of one repository.
+    pub(super) fn require_one_repository(&self, what: &str) -> Result<(), Failure> {
         let all: BTreeSet<_> = self
             .policies
             .files
@@ -135,7 +136,7 @@ impl Session {
         if all.len() > 1 {
             let names: Vec<_> = all.iter().map(ToString::to_string).collect();
             return Err(Failure::Usage(format!(
-                "--pr is a number of one repository, and the policies are about {}; \
+                "{what} is of one repository, and the policies are about {}; \
                  name one file with --policies",
                 names.join(" and ")
             )));

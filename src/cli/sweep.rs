@@ -11,8 +11,8 @@ use super::audit::render;
 use super::session::{Session, look};
 use super::{Exit, Failure, actions, complain, interrupted, print};
 use crate::collector::{Collector, SweepError, approved, stopped};
+use crate::gc::Plan;
 use crate::gc::sealed::SealedPlan;
-use crate::gc::{Outcome, Plan};
 use crate::github::{GitHub, Unanswered};
 use crate::model::{PullRequestNumber, Repository};
 use crate::report::outcomes::{self, StepRow, Swept};
@@ -71,6 +71,10 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         age.map_err(|error| Failure::Usage(error.to_string()))?;
     }
     let consent = Consent::of(&arguments)?;
+    if arguments.report {
+        // What cannot be told is not done either.
+        super::report::repository(&session)?;
+    }
     let collector = session.collector(arguments.audit.pr)?;
     let since = Instant::now();
     let (ground, inventory) = tokio::select! {
@@ -191,31 +195,43 @@ impl Run<'_> {
             let deadline = Instant::now() + self.session.limits.deadline;
             self.survey.client = self.session.client.until(deadline);
         }
-        let (swept, interrupted) = self.sweep(&report, &sealed).await?;
-        report.add(swept, self.session.client.quota_use());
+        let swept = self.sweep(&report, &sealed).await?;
         self.session.progress.end();
-        let begun = if interrupted {
-            Exit::Interrupted
-        } else {
-            Exit::Ok
+        let Some((swept, begun)) = swept else {
+            self.say(
+                "stopped at once: the journal has what was begun, and the next sweep settles it",
+            );
+            return Ok(Exit::Interrupted);
         };
+        report.add(swept, self.session.client.quota_use());
         let url = self.tell(&report, begun).await;
         actions::tell(&report, url.as_deref().ok());
         self.print(&report)?;
         actions::measure(&self.arguments.audit.common, &report)?;
-        match (url, interrupted) {
-            (Err(failure), true) => complain(&failure),
-            (url, _) => drop(url?),
+        match url {
+            Err(failure) if begun == Exit::Interrupted => complain(&failure),
+            url => drop(url?),
         }
         Ok(self.exit(&report, begun))
     }
 
     /// Tells the outcome in the tracking issue, and under the pull request of
-    /// `--pr`; gives the issue's address.
+    /// `--pr`, unless somebody does not want to wait for that; gives the
+    /// issue's address.
     async fn tell(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
         if !self.arguments.report {
             return Ok(String::new());
         }
+        tokio::select! {
+            biased;
+            url = self.publish(report, begun) => url,
+            () = interrupted() => {
+                Err(Failure::Interrupted("interrupted before everything was told".to_owned()))
+            }
+        }
+    }
+
+    async fn publish(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
         // With time for it, also when the deadline is over.
         let client = self.session.client.until(Instant::now() + TELLING);
         let repository = super::report::repository(self.session)?;
@@ -240,7 +256,7 @@ impl Run<'_> {
     }
 
     /// Says under a pull request what failed. A comment that is there is taken
-    /// back only by a sweep that saw everything and left nothing for later.
+    /// back only by a sweep that saw everything and left nothing of it.
     async fn comment(
         &self,
         client: &Client,
@@ -256,17 +272,22 @@ impl Run<'_> {
             let text = outcomes::left(report, &left);
             return github.sticky_comment(repository, number, &text).await;
         }
-        let mut steps = report.swept.iter().flat_map(|swept| &swept.steps);
-        let nothing_is_left = !steps.any(|step| step.outcome == Outcome::Deferred);
-        if begun == Exit::Ok && Exit::of(report, false) == Exit::Ok && nothing_is_left {
+        let saw_everything = self.session.shown.is_none() && Exit::of(report, false) == Exit::Ok;
+        if begun == Exit::Ok && saw_everything && !report.leaves_something() {
             let text = "The last sweep of this pull request met no failure.\n";
             github.change_comment(repository, number, text).await?;
         }
         Ok(())
     }
 
-    /// Carries the plan out; also whether somebody interrupted it.
-    async fn sweep(&self, report: &Report, sealed: &SealedPlan) -> Result<(Swept, bool), Failure> {
+    /// Carries the plan out, and tells whether somebody interrupted it. None
+    /// when they did not wait for what was under way: nobody knows what came of
+    /// that.
+    async fn sweep(
+        &self,
+        report: &Report,
+        sealed: &SealedPlan,
+    ) -> Result<Option<(Swept, Exit)>, Failure> {
         let folder = journal_folder(&self.arguments.audit.common, self.session)?;
         let stop = Stop::default();
         let survey = &self.survey;
@@ -274,19 +295,18 @@ impl Run<'_> {
             .collector
             .sweep(survey, self.findings, report, sealed, &folder, &stop);
         tokio::pin!(work);
-        let mut interrupted_by = false;
+        let mut begun = Exit::Ok;
         let swept = tokio::select! {
             biased;
             swept = &mut work => swept,
             () = interrupted() => {
-                interrupted_by = true;
+                begun = Exit::Interrupted;
                 stop.set();
                 self.say("finishing what is under way; interrupt again to stop at once");
                 tokio::select! {
                     biased;
                     swept = &mut work => swept,
-                    // The journal has what was begun; the next run settles it.
-                    () = interrupted() => return Ok((Swept::default(), true)),
+                    () = interrupted() => return Ok(None),
                 }
             }
         };
@@ -310,7 +330,7 @@ impl Run<'_> {
             let deferred = self.plan.deferred.iter().map(|&index| &resources[index]);
             swept.steps.extend(deferred.map(StepRow::later));
         }
-        Ok((swept, interrupted_by))
+        Ok(Some((swept, begun)))
     }
 
     /// Whether this is the stand-in inside the program, which is gone with it.

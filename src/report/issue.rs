@@ -187,10 +187,11 @@ impl History {
                     self.failures[at].1 = self.failures[at].1.saturating_add(1);
                 }
                 (true, None) => self.failures.push((row.key.clone(), 1)),
-                (false, Some(at)) => {
+                // What was not tried has not stopped failing.
+                (false, Some(at)) if step.outcome != Outcome::Deferred => {
                     self.failures.remove(at);
                 }
-                (false, None) => {}
+                (false, _) => {}
             }
         }
         let surplus = self.failures.len().saturating_sub(FAILURES);
@@ -411,7 +412,10 @@ fn leak(report: &Report, row: &Row, ticks: &Ticks, history: &History) -> String 
         .unwrap_or_default();
     let failed = history
         .failed(row)
-        .map(|count| format!(" **Its deletion failed {count} times.**"))
+        .map(|count| match count {
+            1 => " **Its deletion failed.**".to_owned(),
+            _ => format!(" **Its deletion failed {count} times.**"),
+        })
         .unwrap_or_default();
     let mut text = format!(
         "- {} **{}**{old}: {}{failed}\n",
