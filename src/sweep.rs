@@ -208,6 +208,12 @@ impl<'a, 'p> Sweep<'a, 'p> {
             self.block(&mut lane);
             let ready = self.ready(&lane);
             let volley = self.recheck(&mut lane, &view, &ready, true).await;
+            // What turned out to stay keeps what it uses: this view took it for
+            // going.
+            if lane.outdated {
+                lane.view = Some(view);
+                continue;
+            }
             let (volley, unkept) = self.keep(volley).await;
             for (step, why) in unkept {
                 let settled = Settled::Done(Outcome::FailedForNow, why);

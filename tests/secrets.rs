@@ -245,6 +245,9 @@ impl Stage {
             .arg(left.join("metrics.json"))
             .arg("--journal")
             .arg(left.join("journal"));
+        if verb[0] == "audit" {
+            command.arg("--out").arg(left.join("plan.json"));
+        }
         command
     }
 

@@ -735,6 +735,45 @@ async fn what_something_live_uses_is_spared_whatever_else_is_garbage() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_spared_keeps_what_it_uses_although_it_was_to_go() {
+    // The plan knows nothing of the use, and the Worker is not what it was.
+    let stage = Stage::new(&[
+        worker("app-pr-1", &["app-pr-3-cache"]),
+        namespace("app-pr-3-cache"),
+    ]);
+    let (_, text) = stage
+        .sweep(|plan| {
+            for step in &mut plan.steps {
+                step.after.clear();
+                step.changed_at = step.changed_at.map(|at| at - TimeDelta::hours(1));
+            }
+        })
+        .await;
+    insta::assert_snapshot!(deeds(&text));
+    assert!(stage.has("app-pr-3-cache"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_yet_may_be_read_when_it_is_due() {
+    let mut stage = Stage::new(&[record("app-pr-1.acme.example"), namespace("app-pr-1-cache")]);
+    let mut blind = unanswered("GET", "storage/kv/namespaces$", &json!({"status": 403}));
+    blind["times"] = json!(1);
+    let slow = unanswered("DELETE", "dns_records/", &json!({"delay_ms": 11_000}));
+    stage.limits.reread_after = Duration::from_secs(10);
+    let (_, text) = stage.sweep(|_| stage.faults(&[blind, slow])).await;
+    insta::assert_snapshot!(deeds(&text));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_that_is_spent_by_looking_leaves_the_rest_for_later() {
+    let mut stage = Stage::new(&[worker("app-pr-1", &[]), worker("app-pr-3", &[])]);
+    // Six requests in five minutes.
+    stage.limits.allotment.share = 0.005;
+    stage.limits.deadline = Duration::from_hours(10);
+    insta::assert_snapshot!(stage.swept().await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn steps_that_wait_for_each_other_are_left_to_the_provider() {
     let stage = Stage::new(&[
         worker("app-pr-1", &[]),
@@ -1146,7 +1185,7 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
         let _ = writeln!(text, "{title}\n{}", deeds(&stage.swept().await));
     }
     // Somebody else removes the consumer in between.
-    let stage = Stage::new(&[worker("app-pr-1", &[]), queue]);
+    let stage = Stage::new(&[worker("app-pr-1", &[]), queue.clone()]);
     let (sandbox, mut gone) = (stage.sandbox.clone(), false);
     stage.meanwhile(move |line| {
         if let Some((_, consumer)) = line.split_once("/consumers/").filter(|_| !gone) {
@@ -1161,5 +1200,14 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
     });
     let swept = deeds(&stage.swept().await);
     let _ = writeln!(text, "somebody else removes the consumer\n{swept}");
+    let stage = Stage::new(&[worker("app-pr-1", &[]), queue]);
+    let stop = stage.stop.clone();
+    stage.meanwhile(move |line| {
+        if line.contains("/consumers/") {
+            stop.set();
+        }
+    });
+    let swept = deeds(&stage.swept().await);
+    let _ = writeln!(text, "interrupted in between\n{swept}");
     insta::assert_snapshot!(text);
 }
