@@ -208,26 +208,24 @@ impl<'a, 'p> Sweep<'a, 'p> {
             self.block(&mut lane);
             let ready = self.ready(&lane);
             let volley = self.recheck(&mut lane, &view, &ready, true).await;
-            // What turned out to stay keeps what it uses: this view took it for
-            // going.
-            if lane.outdated {
-                lane.view = Some(view);
-                continue;
-            }
-            let (volley, unkept) = self.keep(volley).await;
-            for (step, why) in unkept {
-                let settled = Settled::Done(Outcome::FailedForNow, why);
-                self.judge(&mut lane, step, settled);
-            }
-            // Keeping what they hold may take longer than the view stays young.
-            if self.is_young(&view) {
-                let settled = self.volley(&view, volley).await;
-                match in_vain(&settled) {
-                    Some(done) => lane.in_vain.push(done),
-                    None => lane.in_vain.clear(),
-                }
-                for (step, settled) in settled {
+            // What turned out to stay keeps what it uses, and this view took it
+            // for going: then it has to be looked at again.
+            if !lane.outdated {
+                let (volley, unkept) = self.keep(volley).await;
+                for (step, why) in unkept {
+                    let settled = Settled::Done(Outcome::FailedForNow, why);
                     self.judge(&mut lane, step, settled);
+                }
+                // Keeping what they hold may take longer than the view stays young.
+                if !lane.outdated && self.is_young(&view) {
+                    let settled = self.volley(&view, volley).await;
+                    match in_vain(&settled) {
+                        Some(done) => lane.in_vain.push(done),
+                        None => lane.in_vain.clear(),
+                    }
+                    for (step, settled) in settled {
+                        self.judge(&mut lane, step, settled);
+                    }
                 }
             }
             lane.view = Some(view);

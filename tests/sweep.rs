@@ -1174,6 +1174,46 @@ fn rule_7_a_gentler_rule_of_today_overrides_the_plan() {
 }
 
 #[test]
+fn rule_4_what_a_worker_uses_that_changed_since_the_plan_is_kept() {
+    let stage = Stage::new(
+        &world(&[worker("app-pr-1", json!([])), namespace("app-pr-3-cache")]),
+        POLICY,
+    );
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    // Redeployed, with something of another pull request.
+    let account = stage.server.environment.iter();
+    let account = account
+        .clone()
+        .find(|(name, _)| name == "CLOUDFLARE_ACCOUNT_ID");
+    let base = format!("client/v4/accounts/{}", account.unwrap().1);
+    let listed = stage
+        .server
+        .request("GET", &format!("{base}/storage/kv/namespaces"), "");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let binds =
+        json!({"type": "kv_namespace", "name": "KV", "namespace_id": listed["result"][0]["id"]});
+    let upload = json!({"main_module": "worker.js", "bindings": [binds]}).to_string();
+    let answer = stage
+        .server
+        .request("PUT", &format!("{base}/workers/scripts/app-pr-1"), &upload);
+    assert!(answer.contains("\"success\":true"), "{answer}");
+    stage.server.door("POST", "clock", r#"{"advance": "3h"}"#);
+    let mut command = stage.server.program();
+    command.env("PREVIEW_GC_NOW", "2026-05-01T03:00:00Z");
+    command.args([
+        "sweep", "-q", "--format", "json", "--grace", "1h", "--plan", &plan,
+    ]);
+    command.arg("--journal").arg(stage.folder.path());
+    command.arg("--policies").arg(&stage.policy);
+    let (swept, code) = report(&command.output().unwrap());
+    let found = outcomes(&swept);
+    assert_eq!((code, &*found["app-pr-1"]), (0, "spared"), "{swept}");
+    assert_ne!(found["app-pr-3-cache"], "deleted", "{swept}");
+    assert!(stage.has("app-pr-3-cache"));
+}
+
+#[test]
 fn rule_9_what_one_reading_denies_and_another_shows_is_not_gone() {
     let workers = [worker("app-pr-1", json!([])), worker("app-pr-2", json!([]))];
     // The newer API is absent, and the deletion fails: the listing shows it.
