@@ -656,7 +656,14 @@ async fn whoever_interrupts_waits_for_no_quota_and_no_backup() {
             stop.set();
         }
     });
-    insta::assert_snapshot!(text + &stage.swept().await);
+    let text = text + "\nwhile it is kept\n" + &stage.swept().await;
+    // The end of the run is no fault of the backup.
+    let full = [full("app-pr-1-a"), full("app-pr-3-b")];
+    let mut stage = Stage::with(&full, BACKUP, Options::default());
+    stage.limits.deadline = Duration::from_secs(20);
+    let slow = unanswered("GET", "/keys", &json!({"delay_ms": 25_000}));
+    let (_, swept) = stage.sweep(|_| stage.faults(&[slow])).await;
+    insta::assert_snapshot!(text + "\ndeadline\n" + &deeds(&swept));
 }
 
 #[tokio::test(start_paused = true)]
@@ -1200,7 +1207,7 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
     });
     let swept = deeds(&stage.swept().await);
     let _ = writeln!(text, "somebody else removes the consumer\n{swept}");
-    let stage = Stage::new(&[worker("app-pr-1", &[]), queue]);
+    let stage = Stage::new(&[worker("app-pr-1", &[]), queue.clone()]);
     let stop = stage.stop.clone();
     stage.meanwhile(move |line| {
         if line.contains("/consumers/") {
@@ -1209,5 +1216,24 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
     });
     let swept = deeds(&stage.swept().await);
     let _ = writeln!(text, "interrupted in between\n{swept}");
+    let stage = Stage::new(&[worker("app-pr-1", &[]), queue.clone()]);
+    let stop = stage.stop.clone();
+    stage.meanwhile(move |line| {
+        if line.contains("scripts/app-pr-1") {
+            stop.set();
+        }
+    });
+    let swept = deeds(&stage.swept().await);
+    let _ = writeln!(text, "interrupted before\n{swept}");
+    let stage = Stage::new(&[worker("app-pr-1", &[]), queue]);
+    let sandbox = stage.sandbox.clone();
+    stage.meanwhile(move |line| {
+        if line.contains("/consumers/") {
+            let wait = refused("scripts/", 1, &json!({"status": 429}));
+            door(&sandbox, Method::POST, "faults", &json!([wait]));
+        }
+    });
+    let swept = deeds(&stage.swept().await);
+    let _ = writeln!(text, "asked to wait in between\n{swept}");
     insta::assert_snapshot!(text);
 }

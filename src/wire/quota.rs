@@ -540,6 +540,7 @@ mod tests {
         let begin = Instant::now();
         let deadline = begin + Duration::from_hours(1);
         let slow = Quota::permit(&quota, false, deadline).await.unwrap();
+        assert_eq!(quota.available(), 0, "it is not answered yet");
         tokio::time::sleep(Duration::from_mins(1)).await;
         drop(slow);
         let _next = Quota::permit(&quota, false, deadline).await.unwrap();
@@ -632,6 +633,9 @@ mod tests {
         for nothing in ["\"a\";q=0;w=60", "\"a\";q=7;w=0", "\"a\";q=7", "a", ""] {
             assert_eq!(by(nothing), (limit, window, Some(9)), "{nothing}");
         }
+        // Half of what a provider says is nothing.
+        let headers = [("ratelimit", "\"a\";r=5, \"b\";t=7, \"c\";r=9;t=30")];
+        assert_eq!(told(Api::Cloudflare, &headers), (limit, window, Some(9)));
         let old = |limit| {
             let headers = [
                 ("x-ratelimit-limit", limit),
