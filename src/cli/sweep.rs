@@ -107,7 +107,15 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
             let age = session.limits.plan_age;
             let here = collector.bound(&ground);
             let checked = planned.check(session.connection.clock.start(), age, &here);
-            checked.map_err(|error| Failure::Usage(error.to_string()))?;
+            checked.map_err(
+                |error| match report.gaps().find_map(|gap| gap.gap.as_deref()) {
+                    // A place that cannot be seen now looks like another place.
+                    Some(why) => {
+                        Failure::Incomplete(format!("{error}; not all of it is seen: {why}"))
+                    }
+                    None => Failure::Usage(error.to_string()),
+                },
+            )?;
             planned
         }
         None => collector.seal(&ground, &findings, &plan, &report),

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::journals;
-use crate::ledger::{Ledger, PullRequest, Purpose, Resource, RunKey};
+use crate::ledger::{Ledger, Moment, PullRequest, Purpose, Resource, RunKey};
 use crate::network::{BASE, CrashPoint, Network, PlannedStep, Violation};
 use crate::oracle;
 use crate::others::{self, variable};
@@ -71,6 +71,7 @@ pub fn live(seed: u64) -> Life {
             policy: vec![policy(&network.scenario.policy)],
             network: &network,
             folder: folder.path(),
+            plans: Mutex::default(),
         };
         world.live().await;
         let state = network.state();
@@ -110,6 +111,8 @@ struct World<'a> {
     network: &'a Arc<Network>,
     policy: Vec<Policy>,
     folder: &'a Path,
+    /// The last plan that each actor made, and when it had listed what exists.
+    plans: Mutex<BTreeMap<usize, (SealedPlan, Moment)>>,
 }
 
 /// A run that came to its end.
@@ -179,13 +182,25 @@ impl World<'_> {
                 (wait, crash)
             };
             tokio::time::sleep(wait).await;
-            let only = self.one_pull_request();
+            let earlier = self.earlier_plan(actor).await;
+            let only = self.one_pull_request().filter(|_| earlier.is_none());
             let limits = self.network.scenario.limits;
-            self.go(actor, crash, only, limits).await;
+            self.go(actor, crash, only, earlier, limits).await;
             if self.network.is_broken() {
                 return;
             }
         }
+    }
+
+    /// A plan that was made earlier and is carried out now, after hours in which
+    /// somebody may have looked at it.
+    async fn earlier_plan(&self, actor: usize) -> Option<(SealedPlan, Moment)> {
+        let wanted = self.network.state().random.u8(..3) == 0;
+        let earlier = self.plans.lock().expect("nobody panics").remove(&actor);
+        let earlier = earlier.filter(|_| wanted)?;
+        let hours = self.network.state().random.u64(..12);
+        tokio::time::sleep(Duration::from_hours(hours)).await;
+        Some(earlier)
     }
 
     /// The pull request of a run that is about one.
@@ -202,6 +217,7 @@ impl World<'_> {
         actor: usize,
         crash: Option<CrashPoint>,
         only: Option<u32>,
+        earlier: Option<(SealedPlan, Moment)>,
         limits: Limits,
     ) -> Option<Ended> {
         let folder = self.folder(actor);
@@ -223,7 +239,7 @@ impl World<'_> {
             biased;
             () = crashed.notified() => None,
             () = late => None,
-            ended = self.sweep(key, only, limits) => Some(ended),
+            ended = self.sweep(key, only, earlier, limits) => Some(ended),
         };
         match &ended {
             None => {
@@ -255,7 +271,13 @@ impl World<'_> {
     }
 
     /// A whole sweep, put together as the command line does.
-    async fn sweep(&self, key: RunKey, only: Option<u32>, limits: Limits) -> Ended {
+    async fn sweep(
+        &self,
+        key: RunKey,
+        only: Option<u32>,
+        earlier: Option<(SealedPlan, Moment)>,
+        limits: Limits,
+    ) -> Ended {
         let network = self.network;
         let clock = Clock::starting_at(network.now());
         let client = Client::new(
@@ -290,7 +312,20 @@ impl World<'_> {
         let mut findings = survey.judge(inventory, since).await;
         let plan = collector.plan_for(&survey, &mut findings).await;
         let mut report = collector.report(&ground, &findings, &plan);
-        let sealed = collector.seal(&ground, &findings, &plan, &report);
+        let mut sealed = collector.seal(&ground, &findings, &plan, &report);
+        // A place that cannot be seen now makes it a plan for elsewhere.
+        let here = collector.bound(&ground);
+        let may_be = |plan: &SealedPlan| plan.check(clock.start(), limits.plan_age, &here).is_ok();
+        let earlier = earlier.filter(|(plan, _)| may_be(plan));
+        let by_earlier = earlier.is_some();
+        if let Some((earlier, at)) = earlier {
+            network.note(&format!("{}.{} has a plan of {at}", key.actor, key.run));
+            network.run(key, |run| run.listed = Some(at));
+            sealed = earlier;
+        } else {
+            let mut plans = self.plans.lock().expect("nobody panics");
+            plans.insert(key.actor, (sealed.clone(), listed));
+        }
         self.planned(key, only, &sealed);
         self.judge_brakes(&report, &garbage, only, limits);
         let folder = self.folder(key.actor);
@@ -302,7 +337,7 @@ impl World<'_> {
             network.broke("a journal can always be read", error.to_string());
             Swept::default()
         });
-        if report.brakes.is_empty() {
+        if report.brakes.is_empty() && !by_earlier {
             let resources = &findings.inventory.resources;
             let later = plan
                 .deferred
@@ -620,7 +655,7 @@ impl World<'_> {
         let runs = resources / limits.max_deletions + 4;
         for _ in 0..runs {
             others::expire(self.network).await;
-            let ended = self.go(0, None, None, limits).await;
+            let ended = self.go(0, None, None, None, limits).await;
             if self.network.is_broken() {
                 return;
             }
@@ -645,7 +680,7 @@ impl World<'_> {
             self.network.broke(INVARIANT, format!("{left:?}"));
         }
         for actor in 0..self.network.scenario.actors {
-            let Some(ended) = self.go(actor, None, None, limits).await else {
+            let Some(ended) = self.go(actor, None, None, None, limits).await else {
                 continue;
             };
             let key = RunKey {
