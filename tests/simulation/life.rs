@@ -193,13 +193,19 @@ impl World<'_> {
     }
 
     /// A plan that was made earlier and is carried out now, after hours in which
-    /// somebody may have looked at it.
+    /// somebody looked at it and others went on.
     async fn earlier_plan(&self, actor: usize) -> Option<(SealedPlan, Moment)> {
         let wanted = self.network.state().random.u8(..3) == 0;
         let earlier = self.plans.lock().expect("nobody panics").remove(&actor);
         let earlier = earlier.filter(|_| wanted)?;
-        let hours = self.network.state().random.u64(..12);
-        tokio::time::sleep(Duration::from_hours(hours)).await;
+        let (changes, minutes) = {
+            let random = &mut self.network.state().random;
+            (random.u64(..12), random.u64(1..100))
+        };
+        for _ in 0..changes {
+            others::change(self.network).await;
+            tokio::time::sleep(Duration::from_mins(minutes)).await;
+        }
         Some(earlier)
     }
 

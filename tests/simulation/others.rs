@@ -30,7 +30,8 @@ pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
     }
 }
 
-async fn change(network: &Arc<Network>) {
+/// One change of the world.
+pub async fn change(network: &Arc<Network>) {
     let sort = network.state().random.u8(..17);
     match sort {
         0..4 => pull_request(network).await,
