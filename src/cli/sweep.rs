@@ -71,7 +71,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         age.map_err(|error| Failure::Usage(error.to_string()))?;
     }
     let consent = Consent::of(&arguments)?;
-    if arguments.report {
+    if arguments.report && consent != Consent::DryRun {
         // What cannot be told is not done either.
         super::report::repository(&session)?;
     }

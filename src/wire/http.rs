@@ -99,7 +99,7 @@ mod tests {
             let _ = stream.write_all(answer.as_bytes());
         });
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::new();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = Request::get(format!("http://{address}/"));
         let request = request.body(Bytes::new()).unwrap();
         let answer = exchange(&client, request, 1_000).await?;
