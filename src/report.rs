@@ -18,10 +18,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::evidence::{Evidence, Inventory, PullRequest, Roots};
+use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
 use crate::gc::mark::{Law, ReadBy};
 use crate::gc::ticks;
-use crate::gc::verdict::NAMES;
+use crate::gc::verdict::{Doubt, NAMES};
 use crate::gc::{Brake, Marking, Plan, Verdict};
 use crate::kinds;
 use crate::model::{Api, Claim, KindRef, Place, Repository, Resource, ResourceId};
@@ -211,7 +211,7 @@ impl Report {
         let open = undecided(run.inventory, run.marking);
         evidence.extend(run.inventory.listings.iter().map(|listing| {
             let mut evidence = listing.evidence.clone();
-            evidence.needed |= open.contains(&(listing.kind, &*listing.place));
+            evidence.needed |= open.iter().any(|open| open.is_about(listing));
             evidence
         }));
         let roots = run.roots.repositories.values();
@@ -327,17 +327,41 @@ impl Report {
     }
 }
 
-/// Kinds and places with resources whose verdict is not known.
-fn undecided<'a>(
-    inventory: &'a Inventory,
-    marking: &Marking<'_>,
-) -> BTreeSet<(KindRef, &'a Place)> {
+/// A kind and a place with resources whose verdict is not known.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Undecided<'a> {
+    kind: KindRef,
+    place: &'a Place,
+    /// The kind of the listing that would tell, where it is another one.
+    for_want_of: Option<&'static str>,
+}
+
+impl Undecided<'_> {
+    /// Whether a listing would decide, if it were complete.
+    fn is_about(&self, listing: &Listing) -> bool {
+        let own = (self.kind, self.place) == (listing.kind, &*listing.place);
+        let wanted = self.for_want_of == Some(listing.kind.name());
+        own || (wanted && listing.place.is_near(self.place))
+    }
+}
+
+fn undecided<'a>(inventory: &'a Inventory, marking: &Marking<'_>) -> BTreeSet<Undecided<'a>> {
     let resources = inventory.resources.iter().zip(&marking.judgements);
-    let open = resources.filter(|(_, judgement)| {
-        judgement.in_focus && matches!(judgement.verdict, Verdict::Unknown(_))
+    let open = resources.filter_map(|(resource, judgement)| {
+        let Verdict::Unknown(doubt) = &judgement.verdict else {
+            return None;
+        };
+        Some(Undecided {
+            kind: resource.kind,
+            place: &resource.place,
+            for_want_of: match doubt {
+                Doubt::Listing { kind } => Some(*kind),
+                _ => None,
+            },
+        })
+        .filter(|_| judgement.in_focus)
     });
-    open.map(|(resource, _)| (resource.kind, &*resource.place))
-        .collect()
+    open.collect()
 }
 
 fn verdicts(rows: &[Row]) -> BTreeMap<&'static str, usize> {

@@ -30,7 +30,7 @@ use crate::gc::verdict::Verdict;
 use crate::gc::{Judgement, Outcome};
 use crate::journal::{Copy, Entry, Journal, JournalError, Written};
 use crate::kinds::{self, Kind};
-use crate::model::{Api, Place, Resource, ResourceId};
+use crate::model::{Api, Link, Place, Resource, ResourceId};
 use crate::policy::Action;
 use crate::survey::{Findings, Survey};
 use crate::wire::Client;
@@ -113,7 +113,8 @@ pub struct Sweep<'a, 'p> {
 /// Steps that wait for nothing outside of their lane.
 struct Lane<'p> {
     pending: Vec<usize>,
-    tries: BTreeMap<usize, u32>,
+    /// How often steps were tried, and why the last time was in vain.
+    tries: BTreeMap<usize, (u32, String)>,
     /// What the next steps rest on.
     view: Option<Findings<'p>>,
     /// Whether something happened that the view does not know.
@@ -188,6 +189,9 @@ impl<'a, 'p> Sweep<'a, 'p> {
     }
 
     async fn lane(&self, mut lane: Lane<'p>, first: &Findings<'p>) {
+        // A plan may be older than what this run saw.
+        let all = lane.pending.clone();
+        self.recheck(&mut lane, first, &all, false).await;
         loop {
             self.block(&mut lane);
             if lane.pending.is_empty() {
@@ -195,7 +199,13 @@ impl<'a, 'p> Sweep<'a, 'p> {
             }
             if let Some(done) = self.given_up(&lane) {
                 for step in lane.pending {
-                    self.settle(step, done.outcome, done.reason.clone());
+                    let (outcome, reason) = match lane.tries.get(&step) {
+                        Some((1.., failed)) => {
+                            (Outcome::FailedForNow, format!("{failed}; {}", done.reason))
+                        }
+                        _ => (done.outcome, done.reason.clone()),
+                    };
+                    self.settle(step, outcome, reason);
                 }
                 return;
             }
@@ -418,9 +428,22 @@ impl<'a, 'p> Sweep<'a, 'p> {
     ) -> Vec<usize> {
         let mut volley = Vec::new();
         for &step in steps {
+            if !lane.pending.contains(&step) {
+                continue;
+            }
             let id = &self.ids[step];
             let found = view.find(id);
-            let verdict = match self.unreadable(view, step) {
+            let unreadable = self.unreadable(view, step);
+            // Looking once more for each of them would show the same.
+            let alike = |other: &usize| {
+                let other = &self.ids[*other];
+                (other.kind, &other.place) == (id.kind, &id.place)
+            };
+            let mut settled = vec![step];
+            if unreadable.is_some() {
+                settled = lane.pending.iter().copied().filter(alike).collect();
+            }
+            let verdict = match unreadable {
                 Some(why) => Recheck::Unknown(why),
                 None => recheck(&self.steps[step], found, &view.marking),
             };
@@ -442,11 +465,41 @@ impl<'a, 'p> Sweep<'a, 'p> {
                     (outcome, format!("it could not be read again: {why}"))
                 }
             };
-            lane.pending.retain(|one| *one != step);
             lane.outdated |= !outcome.is_gone();
-            self.settle(step, outcome, why);
+            lane.pending.retain(|one| !settled.contains(one));
+            for step in settled {
+                self.settle(step, outcome, why.clone());
+            }
+            if outcome == Outcome::Spared {
+                let owned = self.owned(lane, view, id);
+                lane.pending.retain(|one| !owned.contains(one));
+                for step in owned {
+                    self.settle(step, outcome, format!("{id}, to which it belongs, stays"));
+                }
+            }
         }
+        volley.retain(|step| lane.pending.contains(step));
         volley
+    }
+
+    /// Pending steps about what belongs to something: to a Worker its custom
+    /// domains.
+    fn owned(&self, lane: &Lane<'_>, view: &Findings<'_>, owner: &ResourceId) -> Vec<usize> {
+        let is_owner = |link: &Link| match link {
+            Link::Uses(reference) => {
+                let key = reference.key.text();
+                reference.kind == owner.kind.name() && (*key == *owner.id || *key == *owner.name)
+            }
+            Link::UsedBy(_) => false,
+        };
+        let belongs = |step: &usize| {
+            let id = &self.ids[*step];
+            let found = view.find(id);
+            id.kind.0.belongs_to == Some(owner.kind.name())
+                && id.place.is_near(&owner.place)
+                && found.is_some_and(|(found, _)| found.links.iter().any(is_owner))
+        };
+        lane.pending.iter().copied().filter(belongs).collect()
     }
 
     /// What it means that a complete listing does not show a resource: a look by
@@ -478,8 +531,10 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let (outcome, reason) = match sent {
             Settled::Done(outcome, reason) => (outcome, reason),
             Settled::Waits { setback, reason } => {
-                *tries += u32::from(setback == Setback::Failed);
-                if *tries < TRIES {
+                if setback == Setback::Failed {
+                    *tries = (tries.0 + 1, reason.clone());
+                }
+                if tries.0 < TRIES {
                     self.note(step, Outcome::Deferred, &reason);
                     lane.outdated = true;
                     return;

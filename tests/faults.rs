@@ -136,7 +136,8 @@ fn table() -> Vec<Row> {
             json!({"delay_ms": 60_000}),
             UntilTheDeadline,
             Gap,
-            &["deferred"],
+            // It was sent, and nobody answered.
+            &["failed_for_now"],
         ),
         (
             json!({"drip_ms": 1_000}),

@@ -501,6 +501,28 @@ fn what_is_only_put_off_has_not_stopped_failing() {
 }
 
 #[test]
+fn what_is_kept_keeps_what_it_belongs_to_also_where_nobody_can_see_it() {
+    let mut owner = worker("app-pr-1");
+    owner["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
+    let stage = Stage::new(&[owner]);
+    stage.report();
+    stage.tick("keep", "app-pr-1.acme.example", true);
+    let blind = json!([{"on": {"path": "/workers/domains$"}, "fault": {"status": 403}}]);
+    for (faults, code) in [(json!([]), 0), (blind, 3)] {
+        stage.server.door("POST", "faults", &faults.to_string());
+        let output = stage.run(&["sweep", "--yes"]);
+        let why = String::from_utf8_lossy(&output.stderr);
+        let there = stage.has("app-pr-1") && stage.has("app-pr-1.acme.example");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            (there, output.status.code()),
+            (true, Some(code)),
+            "{said}{why}"
+        );
+    }
+}
+
+#[test]
 fn a_sweep_that_a_brake_stops_is_told_in_the_issue() {
     let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
     let output = stage.run(&["sweep", "--yes", "--report", "--brake-count", "1"]);

@@ -1214,6 +1214,37 @@ fn rule_4_what_a_worker_uses_that_changed_since_the_plan_is_kept() {
 }
 
 #[test]
+fn rule_7_what_a_plan_names_is_judged_by_all_that_is_seen_today() {
+    let policy = format!(
+        "{POLICY}[[protect]]\nkind = \"worker_domain\"\nname = \"www.*\"\nreason = \"the shop\"\n"
+    );
+    let route = json!({"kind": "worker_route", "name": "app-pr-1.acme.example/*",
+        "attributes": {"script": "app-pr-1", "zone": "acme.example"}});
+    let stage = Stage::new(&world(&[worker("app-pr-1", json!([])), route]), &policy);
+    let plan = stage.file("plan.json");
+    let (audited, _) = stage.run(&["audit", "--out", &plan]);
+    assert_eq!(audited["summary"]["would_delete"], 2, "{audited}");
+    // Meanwhile the shop is served by it; the cap leaves the Worker out of sight.
+    let www = json!({"kind": "worker_domain", "name": "www.acme.example",
+        "attributes": {"service": "app-pr-1", "zone": "acme.example"}});
+    stage.server.door("POST", "resources", &www.to_string());
+    let (swept, code) = stage.run(&["sweep", "--plan", &plan, "--max-deletions", "1"]);
+    assert_eq!(code, 0, "{swept}");
+    assert!(stage.writes().is_empty(), "{swept}");
+    assert!(stage.has("app-pr-1.acme.example/*"), "{swept}");
+}
+
+#[test]
+fn consent_to_a_plan_and_consent_by_ticks_are_not_mixed() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    let output = stage.output(&["sweep", "--plan", &plan, "--approved"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stage.writes().is_empty());
+}
+
+#[test]
 fn rule_9_what_one_reading_denies_and_another_shows_is_not_gone() {
     let workers = [worker("app-pr-1", json!([])), worker("app-pr-2", json!([]))];
     // The newer API is absent, and the deletion fails: the listing shows it.

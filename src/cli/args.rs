@@ -180,7 +180,7 @@ pub(super) struct SweepArgs {
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Delete only what is ticked for deletion in the tracking issue
-    #[arg(long)]
+    #[arg(long, conflicts_with = "plan")]
     pub(super) approved: bool,
     /// Tell the outcome in the tracking issue, and under the pull request of --pr
     /// when something failed

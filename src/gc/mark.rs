@@ -142,7 +142,7 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'
     }
     let links = Links::of(inventory);
     let inherited = inherit(inventory, &links, &law, &mut judgements);
-    distrust(inventory, &law, &mut judgements);
+    distrust(inventory, roots, &law, &mut judgements);
     let questions = Propagation::new(inventory, links, inherited, &law, &mut judgements).run();
     Marking {
         judgements,

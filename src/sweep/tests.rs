@@ -16,7 +16,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::collector::{Collector, Limits, Scope};
 use crate::evidence::Observer;
-use crate::gc::sealed::SealedPlan;
+use crate::gc::sealed::{SealedPlan, SealedStep};
 use crate::model::PullRequestNumber;
 use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
 use crate::report::outcomes::{StepRow, Swept};
@@ -758,6 +758,45 @@ async fn what_is_spared_keeps_what_it_uses_although_it_was_to_go() {
         .await;
     insta::assert_snapshot!(deeds(&text));
     assert!(stage.has("app-pr-3-cache"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_something_spared_is_spared() {
+    let mut owner = worker("app-pr-1", &[]);
+    owner["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
+    let mut other = worker("app-pr-3", &[]);
+    other["attributes"]["custom_domains"] = json!(["app-pr-3.acme.example"]);
+    let stage = Stage::new(&[owner, other]);
+    let (_, text) = stage
+        .sweep(|plan| {
+            let changed = |step: &&mut SealedStep| *step.name == *"app-pr-1";
+            for step in plan.steps.iter_mut().filter(changed) {
+                step.changed_at = step.changed_at.map(|at| at - TimeDelta::hours(1));
+            }
+        })
+        .await;
+    insta::assert_snapshot!(deeds(&text));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_not_looked_at_for_each_step() {
+    let branches: Vec<_> = (3..8)
+        .map(|number| branch(&format!("pr-{number}"), "main"))
+        .collect();
+    let stage = Stage::new(&branches);
+    let blind = unanswered("GET", "branches$", &json!({"status": 403}));
+    let (_, text) = stage.sweep(|_| stage.faults(&[blind])).await;
+    insta::assert_snapshot!(text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_and_was_not_tried_again_has_failed() {
+    let mut stage = Stage::new(&[worker("app-pr-1", &[]), branch("pr-1", "main")]);
+    stage.limits.deadline = Duration::from_secs(20);
+    let slow = unanswered("GET", "workers/scripts$", &json!({"delay_ms": 7_000}));
+    let fails = refused("scripts/", 9, &status(500));
+    let (_, text) = stage.sweep(|_| stage.faults(&[slow, fails])).await;
+    insta::assert_snapshot!(deeds(&text));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,13 +6,25 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::links::{Links, UsedBy};
+use super::super::ticks::{self, LastBox, Ticks};
 use super::super::verdict::{Doubt, How, Unclaimed, User, Verdict, Wait};
 use super::{Judgement, Law};
-use crate::evidence::{Inventory, Question, Users};
+use crate::evidence::{Inventory, Listing, Question, Roots, Users};
 use crate::model::{KindRef, Place, Resource, Time};
 
 /// Takes deletions back where a listing that they rest on is not complete.
-pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [Judgement]) {
+pub(super) fn distrust(
+    inventory: &Inventory,
+    roots: &Roots,
+    law: &Law<'_>,
+    judgements: &mut [Judgement],
+) {
+    let kept = origins_of_kept(roots);
+    let holds_kept = |listing: &Listing| {
+        let origin = ticks::origin(listing.kind.name(), listing.place.id());
+        // Older issues do not say where something was listed.
+        kept.contains(&origin) || kept.contains("")
+    };
     let mut complete: HashMap<(&'static str, &Place), bool> = HashMap::new();
     for listing in &inventory.listings {
         let entry = complete
@@ -62,7 +74,7 @@ pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [J
                     let missing = listings.find(|listing| {
                         hangs_on(listing.kind)
                             && listing.place.is_near(&resource.place)
-                            && listing.evidence.needed
+                            && (listing.evidence.needed || holds_kept(listing))
                             && !listing.complete()
                     });
                     missing.map(|listing| listing.kind)
@@ -74,6 +86,18 @@ pub(super) fn distrust(inventory: &Inventory, law: &Law<'_>, judgements: &mut [J
             judgement.verdict = Verdict::Unknown(Doubt::Listing { kind });
         }
     }
+}
+
+/// Where that was listed which people ticked "keep" for.
+fn origins_of_kept(roots: &Roots) -> BTreeSet<String> {
+    let issues = roots.repositories.values();
+    let issues = issues.filter_map(|one| one.issue.as_ref());
+    let kept = issues.flat_map(|issue| {
+        let keep = Ticks::read(&issue.body).keep;
+        let boxes = issue.body.lines().filter_map(LastBox::read);
+        boxes.filter(move |one| keep.contains(one.key))
+    });
+    kept.map(|one| one.origin.to_owned()).collect()
 }
 
 /// What no rule reads and hangs on something that one reads is judged with it;
