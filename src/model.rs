@@ -647,6 +647,15 @@ impl fmt::Display for ResourceId {
 }
 
 impl Resource {
+    /// What it belongs to, as its listing says: a custom domain to its Worker.
+    pub fn owner(&self) -> Option<&Reference> {
+        let of = self.kind.0.belongs_to?;
+        self.links.iter().find_map(|link| match link {
+            Link::Uses(reference) if reference.kind == of => Some(reference),
+            Link::Uses(_) | Link::UsedBy(_) => None,
+        })
+    }
+
     /// One of which nothing but this is known: it has no times of its own.
     pub fn new(kind: KindRef, place: &Arc<Place>, id: Box<str>, name: Box<str>) -> Self {
         Self {

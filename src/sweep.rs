@@ -8,7 +8,9 @@
 
 mod archive;
 pub(crate) mod confirm;
+mod recheck;
 mod send;
+mod setback;
 pub mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,16 +23,13 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::confirm::{Seen, look_once};
-use crate::call::Call;
+use self::setback::{Setback, Settled, in_vain};
 use crate::evidence::Step;
-use crate::gc::outcome::{Recheck, recheck};
+use crate::gc::Outcome;
 use crate::gc::sealed::SealedStep;
-use crate::gc::verdict::Verdict;
-use crate::gc::{Judgement, Outcome};
-use crate::journal::{Copy, Entry, Journal, JournalError, Written};
+use crate::journal::{Entry, Journal, JournalError};
 use crate::kinds::{self, Kind};
-use crate::model::{Api, Link, Place, Resource, ResourceId};
+use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
 use crate::survey::{Findings, Survey};
 use crate::wire::Client;
@@ -306,13 +305,6 @@ impl<'a, 'p> Sweep<'a, 'p> {
         quota.map_or(0, |quota| quota.throttled)
     }
 
-    /// Why a view does not tell what a step is about, if so.
-    fn unreadable(&self, view: &Findings<'_>, step: usize) -> Option<String> {
-        let id = &self.ids[step];
-        view.gap(id.kind, &id.place)
-            .or_else(|| view.roots.gap().map(|(_, why)| why.to_string()))
-    }
-
     fn is_young(&self, view: &Findings<'_>) -> bool {
         view.since.elapsed() <= self.reread_after
     }
@@ -417,114 +409,6 @@ impl<'a, 'p> Sweep<'a, 'p> {
             .collect()
     }
 
-    /// Settles what the view does not let go, and gives the rest. What the view
-    /// does not tell ends only when it is `due`.
-    async fn recheck(
-        &self,
-        lane: &mut Lane<'_>,
-        view: &Findings<'_>,
-        steps: &[usize],
-        due: bool,
-    ) -> Vec<usize> {
-        let mut volley = Vec::new();
-        for &step in steps {
-            if !lane.pending.contains(&step) {
-                continue;
-            }
-            let id = &self.ids[step];
-            let found = view.find(id);
-            let unreadable = self.unreadable(view, step);
-            // Looking once more for each of them would show the same.
-            let alike = |other: &usize| {
-                let other = &self.ids[*other];
-                (other.kind, &other.place) == (id.kind, &id.place)
-            };
-            let mut settled = vec![step];
-            if unreadable.is_some() {
-                settled = lane.pending.iter().copied().filter(alike).collect();
-            }
-            let verdict = match unreadable {
-                Some(why) => Recheck::Unknown(why),
-                None => recheck(&self.steps[step], found, &view.marking),
-            };
-            let (outcome, why) = match verdict {
-                Recheck::Go => {
-                    volley.push(step);
-                    continue;
-                }
-                Recheck::Unknown(_) if !due => continue,
-                Recheck::Gone => self.gone(step).await,
-                // What uses it is dead as well and has to wait itself.
-                Recheck::Spared(why) if waits(view, found) => (Outcome::Deferred, why),
-                Recheck::Spared(why) => (Outcome::Spared, why),
-                Recheck::Unknown(why) => {
-                    let outcome = match self.halt(step) {
-                        Some(_) => Outcome::Deferred,
-                        None => Outcome::FailedForNow,
-                    };
-                    (outcome, format!("it could not be read again: {why}"))
-                }
-            };
-            lane.outdated |= !outcome.is_gone();
-            lane.pending.retain(|one| !settled.contains(one));
-            for step in settled {
-                self.settle(step, outcome, why.clone());
-            }
-            if outcome == Outcome::Spared {
-                let owned = self.owned(lane, view, id);
-                lane.pending.retain(|one| !owned.contains(one));
-                for step in owned {
-                    self.settle(step, outcome, format!("{id}, to which it belongs, stays"));
-                }
-            }
-        }
-        volley.retain(|step| lane.pending.contains(step));
-        volley
-    }
-
-    /// Pending steps about what belongs to something: to a Worker its custom
-    /// domains.
-    fn owned(&self, lane: &Lane<'_>, view: &Findings<'_>, owner: &ResourceId) -> Vec<usize> {
-        let is_owner = |link: &Link| match link {
-            Link::Uses(reference) => {
-                let key = reference.key.text();
-                reference.kind == owner.kind.name() && (*key == *owner.id || *key == *owner.name)
-            }
-            Link::UsedBy(_) => false,
-        };
-        let belongs = |step: &usize| {
-            let id = &self.ids[*step];
-            let found = view.find(id);
-            id.kind.0.belongs_to == Some(owner.kind.name())
-                && id.place.is_near(&owner.place)
-                && found.is_some_and(|(found, _)| found.links.iter().any(is_owner))
-        };
-        lane.pending.iter().copied().filter(belongs).collect()
-    }
-
-    /// What it means that a complete listing does not show a resource: a look by
-    /// id has to agree.
-    async fn gone(&self, step: usize) -> (Outcome, String) {
-        let seen = match self.kind(step) {
-            Some(kind) => look_once(&self.finishing, kind, &self.ids[step], false).await,
-            None => Seen::Gone,
-        };
-        match seen {
-            Seen::Gone => (
-                Outcome::AlreadyGone,
-                "neither a complete listing nor a look by id shows it any more".to_owned(),
-            ),
-            Seen::There | Seen::Expires => (
-                Outcome::FailedForNow,
-                "the listing does not show it, and a look by id does".to_owned(),
-            ),
-            Seen::Unreadable(why) => (
-                Outcome::InDoubt,
-                format!("the listing does not show it, and it could not be looked for: {why}"),
-            ),
-        }
-    }
-
     /// What a step's request came to, and whether that ends the step.
     fn judge(&self, lane: &mut Lane<'_>, step: usize, sent: Settled) {
         let tries = lane.tries.entry(step).or_default();
@@ -604,52 +488,6 @@ impl<'a, 'p> Sweep<'a, 'p> {
         broken.is_some()
     }
 
-    /// The intents of a volley, each with all that is known of its resource.
-    fn intents(&self, view: &Findings<'_>, volley: &[(usize, Option<Value>)]) -> Vec<Entry> {
-        let at = self.survey.client.clock().now();
-        let intent = |(step, held): &(usize, Option<Value>)| {
-            let id = &self.ids[*step];
-            let host = self.survey.client.host(id.kind.0.api).unwrap_or_default();
-            let mut copy = view
-                .find(id)
-                .map_or_else(Copy::default, |(resource, _)| Copy::of(resource));
-            copy.uses = view.uses(id);
-            let before = self.before(view, *step);
-            let paths = before
-                .iter()
-                .map(|(call, _)| format!("{} {}", call.method, call.path));
-            copy.before = paths.collect();
-            copy.held.clone_from(held);
-            Entry::Intent {
-                step: *step,
-                at,
-                action: self.action(*step),
-                resource: Written::of(id, host),
-                copy: Box::new(copy),
-            }
-        };
-        volley.iter().map(intent).collect()
-    }
-
-    /// What has to be asked for before a step's own request, each with the
-    /// permission that it needs.
-    fn before(&self, view: &Findings<'_>, step: usize) -> Vec<(Call, &'static str)> {
-        let id = &self.ids[step];
-        if self.action(step) != Action::Delete {
-            return Vec::new();
-        }
-        let released = view.linked(id).filter_map(|holder| {
-            let kind = kinds::by_name(holder.kind.name())?;
-            let needs = holder.kind.0.write_permission;
-            let calls = kind.release(holder, id).into_iter();
-            Some(calls.map(move |call| (call, needs)))
-        });
-        let prepared = self.kind(step).map(|kind| kind.prepare(id));
-        let needs = id.kind.0.write_permission;
-        let prepared = prepared.into_iter().flatten().map(|call| (call, needs));
-        released.flatten().chain(prepared).collect()
-    }
-
     fn kind(&self, step: usize) -> Option<&'static dyn Kind> {
         kinds::by_name(self.ids[step].kind.name())
     }
@@ -657,90 +495,6 @@ impl<'a, 'p> Sweep<'a, 'p> {
     fn action(&self, step: usize) -> Action {
         self.steps[step].action
     }
-}
-
-/// Whether what keeps a resource is garbage itself that stays for now.
-fn waits(view: &Findings<'_>, found: Option<(&Resource, &Judgement)>) -> bool {
-    let Some((
-        _,
-        Judgement {
-            verdict: Verdict::InUse(user),
-            ..
-        },
-    )) = found
-    else {
-        return false;
-    };
-    let resources = view.inventory.resources.iter();
-    let mut users = resources
-        .zip(&view.marking.judgements)
-        .filter(|(resource, _)| resource.kind.name() == user.kind && resource.name == user.name);
-    users.any(|(_, judgement)| judgement.verdict.is_garbage())
-}
-
-/// What a request came to.
-enum Settled {
-    /// The step is over.
-    Done(Outcome, String),
-    /// It had no effect, and may be tried again.
-    Waits {
-        /// What kept it from having one.
-        setback: Setback,
-        /// The same in words.
-        reason: String,
-    },
-}
-
-/// Why a request had no effect, the worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Setback {
-    /// This run keeps it back for the quota's sake, or because it ends.
-    Withheld,
-    /// There was no time left to send it.
-    Late,
-    /// The provider asks to wait.
-    Throttled,
-    /// It was tried, and failed.
-    Failed,
-}
-
-impl Setback {
-    /// What it comes to when it happens again and again.
-    fn in_vain(self) -> Done {
-        let (outcome, reason) = match self {
-            Self::Withheld => (
-                Outcome::Deferred,
-                "the quota that this run may use leaves no time to look and to delete",
-            ),
-            Self::Late => (
-                Outcome::FailedForNow,
-                "what was read is too old before a request can leave; raise --reread-after",
-            ),
-            Self::Throttled => (
-                Outcome::FailedForNow,
-                "the provider asks to wait again and again; try again later",
-            ),
-            Self::Failed => (Outcome::FailedForNow, "it fails again and again"),
-        };
-        Done {
-            outcome,
-            reason: reason.to_owned(),
-        }
-    }
-}
-
-/// What a volley comes to of which nothing could be sent; none for any other.
-fn in_vain(volley: &[(usize, Settled)]) -> Option<Done> {
-    let setbacks = volley.iter().map(|(_, settled)| match settled {
-        Settled::Waits {
-            setback: Setback::Failed,
-            ..
-        }
-        | Settled::Done(..) => None,
-        Settled::Waits { setback, .. } => Some(*setback),
-    });
-    let setbacks: Vec<Setback> = setbacks.collect::<Option<_>>()?;
-    setbacks.into_iter().max().map(Setback::in_vain)
 }
 
 #[cfg(all(test, feature = "sandbox"))]

@@ -21,28 +21,7 @@ use support::{Server, report};
 const T0: &str = "2026-04-01T00:00:00Z";
 const NOW: &str = "2026-05-01T00:00:00Z";
 
-const POLICY: &str = r#"
-[[rule]]
-id = "workers"
-kind = "worker"
-name = "app-pr-{pr}"
-dead-when = "closed"
-[[rule]]
-id = "namespaces"
-kind = "kv_namespace"
-name = "app-pr-{pr}-{any:a-z0-9}"
-dead-when = "closed"
-[[rule]]
-id = "records"
-kind = "dns_record"
-name = "app-pr-{pr}.acme.example"
-dead-when = "closed"
-[[rule]]
-id = "branches"
-kind = "neon_branch"
-name = ["pr-{pr}", "pr-{pr}-{any}"]
-dead-when = "closed"
-"#;
+const POLICY: &str = include_str!("support/closed.toml");
 
 fn worker(name: &str, bindings: Value) -> Value {
     json!({"kind": "worker", "name": name, "created_at": T0, "updated_at": T0, "attributes": {"bindings": bindings}})
@@ -208,6 +187,15 @@ impl Stage {
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok());
         lines.collect()
+    }
+
+    /// What journals have an intent for, by name.
+    fn announced(&self) -> BTreeSet<String> {
+        let lines = self.journal();
+        let intents = lines.iter().filter(|line| line["entry"] == "intent");
+        intents
+            .map(|line| line["resource"]["name"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
@@ -837,12 +825,7 @@ fn rule_8_a_run_that_is_killed_leaves_a_journal_that_agrees_with_what_happened()
         let state = stage.state();
         assert!(stage.has("app-pr-2") && stage.has("app-pr-2-cache"));
         // What is gone was announced before; what is said to be gone is gone.
-        let lines = stage.journal();
-        let announced: BTreeSet<&str> = lines
-            .iter()
-            .filter(|line| line["entry"] == "intent")
-            .map(|line| line["resource"]["name"].as_str().unwrap())
-            .collect();
+        let announced = stage.announced();
         for resource in many() {
             let name = resource["name"].as_str().unwrap();
             let there = state.iter().any(|(_, other)| other == name);
@@ -972,18 +955,10 @@ fn rule_8_a_full_disk_ends_a_sweep_and_the_next_one_settles_what_was_begun() {
         let found = outcomes(&swept);
         assert!(found.values().any(|one| one == "deferred"), "{swept}");
         // What left was announced, and what is said to be gone is.
-        let lines = stage.journal();
-        let announced: BTreeSet<&str> = lines
-            .iter()
-            .filter(|line| line["entry"] == "intent")
-            .map(|line| line["resource"]["name"].as_str().unwrap())
-            .collect();
+        let announced = stage.announced();
         for (name, outcome) in &found {
             assert_eq!(stage.has(name), outcome != "deleted", "{blocks}: {name}");
-            assert!(
-                stage.has(name) || announced.contains(name.as_str()),
-                "{name}"
-            );
+            assert!(stage.has(name) || announced.contains(name), "{name}");
         }
         let (swept, code) = stage.run(&MANY);
         assert_eq!(code, 0, "{swept}");
@@ -1232,6 +1207,58 @@ fn rule_7_what_a_plan_names_is_judged_by_all_that_is_seen_today() {
     assert_eq!(code, 0, "{swept}");
     assert!(stage.writes().is_empty(), "{swept}");
     assert!(stage.has("app-pr-1.acme.example/*"), "{swept}");
+}
+
+#[test]
+fn rule_7_a_domain_that_was_pointed_elsewhere_since_the_plan_is_spared() {
+    let policy = "[[rule]]\nid = \"domains\"\nkind = \"worker_domain\"\nname = \"app-pr-{pr}.acme.example\"\ndead-when = \"closed\"\n";
+    let domain = json!({"kind": "worker_domain", "name": "app-pr-1.acme.example",
+        "attributes": {"service": "app-pr-1", "zone": "acme.example"}});
+    let all = [
+        worker("app-pr-1", json!([])),
+        worker("shop", json!([])),
+        domain,
+    ];
+    let stage = Stage::new(&world(&all), policy);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    let variable = |name: &str| {
+        let mut all = stage.server.environment.iter();
+        all.find(|(key, _)| key == name).unwrap().1.clone()
+    };
+    let path = format!(
+        "client/v4/accounts/{}/workers/domains",
+        variable("CLOUDFLARE_ACCOUNT_ID")
+    );
+    let pointed = json!({"hostname": "app-pr-1.acme.example", "service": "shop",
+        "zone_id": variable("CLOUDFLARE_ZONE_ID"), "environment": "production"});
+    let answer = stage.server.request("PUT", &path, &pointed.to_string());
+    assert!(answer.contains("\"service\":\"shop\""), "{answer}");
+    let writes = stage.writes().len();
+    let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
+    assert_eq!(
+        (code, &*outcomes(&swept)["app-pr-1.acme.example"]),
+        (0, "spared"),
+        "{swept}"
+    );
+    assert_eq!(stage.writes().len(), writes);
+}
+
+#[test]
+fn rule_4_a_protected_record_keeps_the_domain_that_manages_it_also_unseen() {
+    for blind in [false, true] {
+        let stage = Stage::of_case(&support::path("cases/protected-record.json"));
+        if blind {
+            stage.fault(&json!([{"on": {"path": "/dns_records$"}, "fault": {"status": 403}}]));
+        }
+        let (swept, code) = stage.sweep();
+        assert_eq!(code, if blind { 3 } else { 0 }, "{swept}");
+        assert!(
+            stage.has("app-pr-1") && stage.has("docs.acme.example"),
+            "{swept}"
+        );
+        assert_eq!(stage.has("app-pr-2"), blind, "{swept}");
+    }
 }
 
 #[test]

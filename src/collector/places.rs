@@ -224,6 +224,11 @@ impl Collector<'_> {
                     .is_none_or(|kinds| kinds.contains(kind))
             })
         };
+        // A custom domain takes its record along, so the record has to be seen.
+        let is_managed = |kind: KindRef| {
+            let mut all = kinds::KINDS.iter();
+            all.any(|manager| manager.about().0.manages == Some(kind.name()))
+        };
         // What no rule can be about, directly or through others, is not listed.
         let by_holder = |kind: &dyn Kind| {
             let anywhere = Place::Account(String::new());
@@ -276,7 +281,8 @@ impl Collector<'_> {
                         place: place.clone(),
                         needed: needed_here.contains(&about)
                             || depends(*kind)
-                            || (about.0.belongs_to.is_some() && kept(&about)),
+                            || ((about.0.belongs_to.is_some() || is_managed(about))
+                                && kept(&about)),
                         activity: activity.contains(&about),
                         holders: None,
                     });

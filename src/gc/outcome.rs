@@ -127,6 +127,9 @@ pub fn recheck(
             at.map_or_else(String::new, |at| format!(" at {at}"))
         ));
     }
+    if step.owner.as_deref() != resource.owner().map(|owner| owner.key.text()) {
+        return Recheck::Spared("it was pointed elsewhere after it was judged".to_owned());
+    }
     match &judgement.verdict {
         Verdict::Garbage(death) if death.report_only => {
             Recheck::Spared("its rule only wants it reported now".to_owned())
@@ -203,6 +206,7 @@ mod tests {
             dead_since: None,
             created_at: None,
             changed_at: None,
+            owner: None,
         };
         let dead = |rule| garbage(rule, 7, at(0));
         let elsewhere = Judgement {

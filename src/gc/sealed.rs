@@ -81,6 +81,10 @@ pub struct SealedStep {
     pub created_at: Option<DateTime<Utc>>,
     /// When it was changed, likewise.
     pub changed_at: Option<DateTime<Utc>>,
+    /// The id or name of what it belongs to: custom domains and routes have no
+    /// times, and may be pointed elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Box<str>>,
 }
 
 /// Why a plan is not carried out.
@@ -159,6 +163,7 @@ impl SealedPlan {
                 dead_since: judgement.verdict.death().and_then(|death| death.dead_since),
                 created_at: resource.created_at.known(),
                 changed_at: resource.changed_at.known(),
+                owner: resource.owner().map(|owner| owner.key.text().into()),
             }
         };
         let mut sealed = Self {

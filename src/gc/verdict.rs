@@ -107,6 +107,8 @@ pub enum How {
     Parent,
     /// It belongs to one that stays.
     Owner,
+    /// It manages one that stays.
+    Manager,
 }
 
 /// Why nothing claims a resource.
@@ -398,6 +400,16 @@ impl fmt::Display for Alive {
     }
 }
 
+impl Protection {
+    /// Whether somebody wants it, and not only a rule of this program.
+    pub fn is_somebodys(&self) -> bool {
+        match self {
+            Self::Entry { .. } | Self::Perhaps { .. } | Self::Ticked { .. } => true,
+            Self::BuiltIn(_) | Self::ManagedBy(_) | Self::Backup(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -421,6 +433,7 @@ impl fmt::Display for User {
         match self.how {
             How::Bound => write!(f, "used by {} {}, which stays", self.kind, self.name),
             How::Owner => write!(f, "belongs to {} {}, which stays", self.kind, self.name),
+            How::Manager => write!(f, "manages {} {}, which stays", self.kind, self.name),
             How::Parent => write!(f, "parent of {} {}, which stays", self.kind, self.name),
         }
     }

@@ -10,10 +10,12 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::confirm::Seen;
-use super::{EXPIRY, SEEN_GONE, Setback, Settled, Sweep};
+use super::setback::{Setback, Settled};
+use super::{EXPIRY, SEEN_GONE, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
-use crate::kinds::{Kind, Refusal};
+use crate::journal::{self, Copy, Entry};
+use crate::kinds::{self, Kind, Refusal};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
 use crate::survey::Findings;
@@ -240,6 +242,52 @@ impl Sweep<'_, '_> {
                 }
             }
         }
+    }
+
+    /// The intents of a volley, each with all that is known of its resource.
+    fn intents(&self, view: &Findings<'_>, volley: &[(usize, Option<Value>)]) -> Vec<Entry> {
+        let at = self.survey.client.clock().now();
+        let intent = |(step, held): &(usize, Option<Value>)| {
+            let id = &self.ids[*step];
+            let host = self.survey.client.host(id.kind.0.api).unwrap_or_default();
+            let mut copy = view
+                .find(id)
+                .map_or_else(Copy::default, |(resource, _)| Copy::of(resource));
+            copy.uses = view.uses(id);
+            let before = self.before(view, *step);
+            let paths = before
+                .iter()
+                .map(|(call, _)| format!("{} {}", call.method, call.path));
+            copy.before = paths.collect();
+            copy.held.clone_from(held);
+            Entry::Intent {
+                step: *step,
+                at,
+                action: self.action(*step),
+                resource: journal::Written::of(id, host),
+                copy: Box::new(copy),
+            }
+        };
+        volley.iter().map(intent).collect()
+    }
+
+    /// What has to be asked for before a step's own request, each with the
+    /// permission that it needs.
+    fn before(&self, view: &Findings<'_>, step: usize) -> Vec<(Call, &'static str)> {
+        let id = &self.ids[step];
+        if self.action(step) != Action::Delete {
+            return Vec::new();
+        }
+        let released = view.linked(id).filter_map(|holder| {
+            let kind = kinds::by_name(holder.kind.name())?;
+            let needs = holder.kind.0.write_permission;
+            let calls = kind.release(holder, id).into_iter();
+            Some(calls.map(move |call| (call, needs)))
+        });
+        let prepared = self.kind(step).map(|kind| kind.prepare(id));
+        let needs = id.kind.0.write_permission;
+        let prepared = prepared.into_iter().flatten().map(|call| (call, needs));
+        released.flatten().chain(prepared).collect()
     }
 }
 

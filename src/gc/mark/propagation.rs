@@ -67,12 +67,16 @@ pub(super) fn distrust(
                         manager.0.manages == Some(resource.kind.name()) && any_incomplete(*manager)
                     })
                 };
-                // What hangs on it may be somebody's, if anybody asks about that.
-                let hangs_on = |kind: KindRef| kind.0.belongs_to == Some(resource.kind.name());
+                // What hangs on it, or goes with it, may be somebody's, if anybody
+                // asks about that.
+                let goes_with = |kind: KindRef| {
+                    kind.0.belongs_to == Some(resource.kind.name())
+                        || resource.kind.0.manages == Some(kind.name())
+                };
                 let owned = || {
                     let mut listings = inventory.listings.iter();
                     let missing = listings.find(|listing| {
-                        hangs_on(listing.kind)
+                        goes_with(listing.kind)
                             && listing.place.is_near(&resource.place)
                             && (listing.evidence.needed || holds_kept(listing))
                             && !listing.complete()
@@ -216,6 +220,7 @@ impl<'a> Propagation<'a> {
 
     /// Runs until nothing changes, and gives the questions that are left.
     pub(super) fn run(mut self) -> Vec<Question> {
+        self.keep_managers();
         loop {
             self.keep_parents();
             let kept = self.keep_used() | self.keep_owned();
@@ -238,6 +243,40 @@ impl<'a> Propagation<'a> {
     /// waits for it by the order of the plan, and is not kept by it.
     fn goes_along(&self, owned: usize, owner: usize) -> bool {
         self.is_garbage(owned) && self.inherited.binary_search(&(owned, owner)).is_ok()
+    }
+
+    /// What people protect keeps what manages it: a custom domain takes its
+    /// record along.
+    fn keep_managers(&mut self) {
+        let all = self.inventory.resources.iter().zip(&*self.judgements);
+        let wanted = all.filter(|(_, judgement)| match &judgement.verdict {
+            Verdict::Protected(protection) => protection.is_somebodys(),
+            _ => false,
+        });
+        let mut protected: HashMap<_, Vec<&Resource>> = HashMap::new();
+        for (resource, _) in wanted {
+            let key = (resource.kind.name(), resource.name.to_ascii_lowercase());
+            protected.entry(key).or_default().push(resource);
+        }
+        for (manager, judgement) in self.inventory.resources.iter().zip(&mut *self.judgements) {
+            let Some(managed) = manager
+                .kind
+                .0
+                .manages
+                .filter(|_| judgement.verdict.is_garbage())
+            else {
+                continue;
+            };
+            let same = protected.get(&(managed, manager.name.to_ascii_lowercase()));
+            let mut same = same.into_iter().flatten();
+            if let Some(managed) = same.find(|one| one.place.is_near(&manager.place)) {
+                judgement.verdict = Verdict::InUse(User {
+                    kind: managed.kind.name(),
+                    name: managed.name.clone(),
+                    how: How::Manager,
+                });
+            }
+        }
     }
 
     /// A parent of what stays stays.
