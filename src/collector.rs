@@ -15,7 +15,7 @@ use crate::evidence::{Evidence, Inventory, Observer};
 use crate::gc::mark::{Jurisdiction, Law};
 use crate::gc::sealed::{Bound, PlanError, SealedPlan};
 use crate::gc::ticks::{self, Ticks};
-use crate::gc::{Plan, brakes, plan};
+use crate::gc::{KindGraph, Plan, brakes, plan};
 use crate::journal::{Journal, JournalError};
 use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
@@ -59,8 +59,8 @@ pub struct Collector<'p> {
 /// What a survey stands on.
 pub struct Ground<'p> {
     jurisdictions: Vec<Jurisdiction<'p>>,
-    /// Every kind, those that get verdicts first and in the order of deletions.
-    kinds: Vec<KindRef>,
+    /// Every kind, in the order of deletions, and how they depend on each other.
+    graph: KindGraph,
     targets: Vec<Target>,
     /// Places and providers that cannot be seen.
     gaps: Vec<Evidence>,
@@ -98,7 +98,7 @@ impl<'p> Collector<'p> {
         });
         let ground = Ground {
             jurisdictions: jurisdictions.collect(),
-            kinds: kinds::KINDS.iter().map(|kind| kind.about()).collect(),
+            graph: KindGraph::of(kinds::vocabulary()),
             targets,
             gaps: places.gaps,
         };
@@ -111,7 +111,7 @@ impl<'p> Collector<'p> {
             client: self.client.clone(),
             law: Law {
                 jurisdictions: &ground.jurisdictions,
-                kinds: &ground.kinds,
+                graph: &ground.graph,
                 grace: self.limits.grace,
                 grace_on_close: self.limits.grace_on_close,
                 only: self.only,
@@ -219,7 +219,7 @@ impl<'p> Collector<'p> {
         if stopped(findings, report) {
             return Ok(Swept::default());
         }
-        let kinds = survey.law.kinds;
+        let kinds = survey.law.graph.kinds();
         let mut swept = Swept {
             settled: settle(&survey.client, folder, findings, kinds).await?,
             ..Swept::default()

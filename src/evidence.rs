@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{KindRef, Place, PullRequestNumber, Reference, Repository, Resource, RunId};
+use crate::model::{KindRef, Place, PullRequestNumber, Reference, References, Repository, Resource, RunId};
 
 /// One thing that was asked of a provider, as the report prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,10 @@ pub struct Listing {
     pub evidence: Evidence,
     /// How many there may be, where the provider told.
     pub allowance: Option<u64>,
+    /// Whether its resources were listed only because they may use others: no
+    /// rule and no `protect` entry is about the kind, so that nobody wants to
+    /// read about those that stay.
+    pub witness: bool,
 }
 
 impl Listing {
@@ -98,10 +102,21 @@ impl Inventory {
 pub struct Uses {
     /// What a resource uses, by its index in the inventory; or why that could
     /// not be told.
-    pub of: BTreeMap<usize, Result<Vec<Reference>, String>>,
+    pub of: BTreeMap<usize, Result<References, String>>,
     /// Who uses the resources of a kind in a place; or why that could not be
     /// told.
     pub users: BTreeMap<(KindRef, Place), Result<Users, String>>,
+    /// The users that a user source shows in an account; or why it could not be
+    /// read.
+    pub sources: BTreeMap<(&'static str, Place), Result<Vec<SourceUser>, String>>,
+    /// Which of [`Self::sources`] were read before this inventory was.
+    pub earlier: BTreeSet<(&'static str, Place)>,
+    /// The addresses at which the resources of a kind in a place are reached, by
+    /// their ids; or why that could not be read.
+    pub addresses: BTreeMap<(KindRef, Place), Result<Vec<(Box<str>, Box<str>)>, String>>,
+    /// The names of what a resource holds that no listing shows, by its index in
+    /// the inventory; or why that could not be read.
+    pub held: BTreeMap<usize, Result<Vec<Box<str>>, String>>,
     /// Listings that the answers contradict.
     pub contradictions: Vec<Contradiction>,
     /// What was asked for this.
@@ -110,10 +125,14 @@ pub struct Uses {
 
 impl Uses {
     /// Adds the answers to further questions.
-    fn extend(&mut self, more: Self) {
+    pub(crate) fn extend(&mut self, more: Self) {
         self.contradictions.extend(more.contradictions);
         self.of.extend(more.of);
         self.users.extend(more.users);
+        self.sources.extend(more.sources);
+        self.earlier.extend(more.earlier);
+        self.addresses.extend(more.addresses);
+        self.held.extend(more.held);
         self.evidence.extend(more.evidence);
     }
 }
@@ -125,6 +144,19 @@ pub struct Users {
     pub pairs: Vec<(Box<str>, Box<str>)>,
     /// The ids of all resources that the answer was about.
     pub shown: HashSet<Box<str>>,
+    /// Resources, by id, with what the answer itself says that they use.
+    pub references: Vec<(Box<str>, References)>,
+}
+
+/// Something that uses resources and is no resource of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceUser {
+    /// Its name.
+    pub name: Box<str>,
+    /// What it goes with: a Preview with its Worker. Without it the user stays.
+    pub owner: Option<Reference>,
+    /// What it refers to.
+    pub references: References,
 }
 
 /// A listing that leaves out what another answer shows.
@@ -150,6 +182,25 @@ pub enum Question {
     },
     /// What does this resource use?
     Uses {
+        /// Its index in the inventory.
+        resource: usize,
+    },
+    /// What do the users that this source shows refer to?
+    Source {
+        /// The name of the source.
+        source: &'static str,
+        /// The account.
+        place: Arc<Place>,
+    },
+    /// At which addresses are the resources of this kind in this place reached?
+    Addresses {
+        /// The kind.
+        kind: KindRef,
+        /// Where.
+        place: Arc<Place>,
+    },
+    /// Which resources that no listing shows belong to this one?
+    Holds {
         /// Its index in the inventory.
         resource: usize,
     },

@@ -2,6 +2,7 @@
 //! verdicts to steps, and from both to a refusal.
 
 pub mod brakes;
+pub mod kind_graph;
 mod links;
 pub mod mark;
 pub mod outcome;
@@ -11,6 +12,7 @@ pub mod ticks;
 pub mod verdict;
 
 pub use brakes::{Brake, brakes};
+pub use kind_graph::KindGraph;
 pub use mark::{Judgement, Jurisdiction, Marking, mark};
 pub use outcome::Outcome;
 pub use plan::{Plan, plan};
@@ -26,10 +28,13 @@ mod samples {
 
     use super::mark::{Law, ReadBy};
     use super::verdict::{Cause, Death};
-    use super::{Judgement, Jurisdiction, Marking, Verdict};
+    use super::{Judgement, Jurisdiction, KindGraph, Marking, Verdict};
     use crate::kinds;
     use crate::model::{Claim, KindRef, Place, PullRequestNumber, Resource};
     use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
+
+    /// No kind depends on any other.
+    static EMPTY: std::sync::LazyLock<KindGraph> = std::sync::LazyLock::new(KindGraph::default);
 
     /// The rules of [`policy`], by their place in it.
     pub(super) const PLAIN: usize = 0;
@@ -156,7 +161,7 @@ mod samples {
             questions: Vec::new(),
             law: Law {
                 jurisdictions,
-                kinds: &[],
+                graph: &EMPTY,
                 grace: TimeDelta::zero(),
                 grace_on_close: TimeDelta::zero(),
                 only: None,

@@ -1,8 +1,10 @@
 //! The kinds of resources, each in one file: values in, a request out; bytes
 //! in, resources out. No kind does I/O, and none knows another's file.
 
+mod bindings;
 pub mod cloudflare;
 mod d1;
+mod dispatch_namespace;
 mod dns_record;
 mod github_deployment;
 mod github_environment;
@@ -10,6 +12,7 @@ mod hyperdrive;
 mod kv_namespace;
 mod neon_branch;
 mod pages_deployment;
+mod pages_project;
 mod queue;
 mod r2;
 mod worker;
@@ -24,7 +27,8 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::call::Call;
-use crate::model::{KindRef, Place, Reference, Resource, ResourceId, Time};
+pub use crate::evidence::SourceUser;
+use crate::model::{KindRef, Place, References, Resource, ResourceId, Time};
 
 /// An answer that is not what the provider's documents promise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -239,14 +243,45 @@ pub trait Kind: Sync {
         Ok(None)
     }
 
-    /// Asks what one resource uses.
-    fn uses(&self, _resource: &Resource) -> Option<Call> {
+    /// What has to be asked to know what one resource uses.
+    fn uses(&self, _resource: &ResourceId) -> Vec<Ask> {
+        Vec::new()
+    }
+
+    /// Reads the answer to one such question.
+    fn read_uses(
+        &self,
+        _resource: &ResourceId,
+        _ask: &Ask,
+        _answer: Answer<'_>,
+    ) -> Result<Told, Malformed> {
+        Ok(Told::default())
+    }
+
+    /// What has to be asked to know which resources of other kinds, that are
+    /// listed one holder at a time, belong to this one.
+    fn holds(&self, _resource: &ResourceId) -> Vec<Ask> {
+        Vec::new()
+    }
+
+    /// Reads the answer to one such question: the names of what it holds.
+    fn read_holds(
+        &self,
+        _resource: &ResourceId,
+        _ask: &Ask,
+        _answer: Answer<'_>,
+    ) -> Result<Held, Malformed> {
+        Ok(Held::default())
+    }
+
+    /// Asks for the addresses at which the resources in a place are reached.
+    fn addresses(&self, _place: &Place) -> Option<Call> {
         None
     }
 
-    /// Reads the answer to [`Kind::uses`].
-    fn read_uses(&self, _body: &[u8]) -> Result<Vec<Reference>, Malformed> {
-        Ok(Vec::new())
+    /// Reads the answer to [`Kind::addresses`]: ids with an address each.
+    fn read_addresses(&self, _body: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>, Malformed> {
+        Err(Malformed("this kind has no addresses".to_owned()))
     }
 
     /// Asks for a page of who uses the resources of this kind, where that can
@@ -259,6 +294,106 @@ pub trait Kind: Sync {
     fn read_users(&self, _body: &[u8]) -> Result<UsersPage, Malformed> {
         Err(Malformed("this kind has no list of users".to_owned()))
     }
+}
+
+/// A question about references: a request, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The request.
+    pub call: Call,
+    /// What it asks for, in the words of whoever reads the answer.
+    pub what: &'static str,
+    /// Which page, version or other part of it.
+    pub subject: Box<str>,
+    /// How many items the answer must show, where that is known.
+    pub expects: Option<u64>,
+}
+
+impl Ask {
+    /// A question.
+    pub fn of(what: &'static str, subject: &str, call: Call) -> Self {
+        Self {
+            call,
+            what,
+            subject: subject.into(),
+            expects: None,
+        }
+    }
+}
+
+/// How a question about references was answered. Any other answer is a failure.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer<'a> {
+    /// With this body.
+    Body(&'a [u8]),
+    /// What was asked about is not there (404).
+    Missing,
+}
+
+/// What an answer says, and what to ask because of it.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// What the resource that was asked about uses.
+    pub references: References,
+    /// Users that the answer shows, of a user source.
+    pub users: Vec<SourceUser>,
+    /// How many items the provider counts on all pages like this one, where it
+    /// does.
+    pub total: Option<u64>,
+    /// How many of them this page shows.
+    pub seen: u64,
+    /// Further questions.
+    pub more: Vec<Ask>,
+}
+
+/// What an answer says that something holds, and what to ask because of it.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The names.
+    pub names: Vec<Box<str>>,
+    /// How many the provider counts on all pages, where it does.
+    pub total: Option<u64>,
+    /// How many of them this page shows.
+    pub seen: u64,
+    /// Further questions.
+    pub more: Vec<Ask>,
+}
+
+/// Users of resources that are no resources which a rule could be about. What
+/// they use is kept for as long as they exist.
+pub trait UserSource: Sync {
+    /// Its name, as kinds state it under `used_by`.
+    fn name(&self) -> &'static str;
+
+    /// What people call one of its users.
+    fn noun(&self) -> &'static str;
+
+    /// The permission that asking takes, in the provider's own words.
+    fn permission(&self) -> &'static str;
+
+    /// What to ask first in an account.
+    fn first(&self, place: &Place) -> Vec<Ask>;
+
+    /// Whether a refusal of the first question means that the account does not
+    /// have the product at all, and so no such users.
+    fn is_absent(&self, _body: &[u8]) -> bool {
+        false
+    }
+
+    /// Reads an answer.
+    fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed>;
+}
+
+/// Every user source. All of them are asked by account.
+pub static SOURCES: &[&dyn UserSource] = &[
+    &pages_project::PagesProject,
+    &dispatch_namespace::DispatchNamespace,
+    &worker_preview::UnlistedPreviews,
+];
+
+/// The user source of that name.
+pub fn source(name: &str) -> Option<&'static dyn UserSource> {
+    SOURCES.iter().find(|source| source.name() == name).copied()
 }
 
 /// A page of what holds resources.
@@ -306,6 +441,8 @@ pub struct UsersPage {
     pub shown: Vec<Shown>,
     /// Pairs of the used resource's id and its user's id.
     pub uses: Vec<(Box<str>, Box<str>)>,
+    /// Resources, by id, with what the page itself says that they use.
+    pub references: Vec<(Box<str>, References)>,
     /// How many there are in all.
     pub total: Option<u64>,
     /// How the listing goes on.

@@ -376,7 +376,7 @@ pub struct Headroom {
 }
 
 /// What a resource uses.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
     /// The kind of what is used.
     pub kind: &'static str,
@@ -384,29 +384,87 @@ pub struct Reference {
     pub key: ReferenceKey,
 }
 
-/// What a listing tells of uses.
+/// What a listing says about who uses what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
-    /// It uses this: a custom domain its Worker.
+    /// The listed resource uses this one: a custom domain its Worker.
     Uses(Reference),
-    /// This uses it: a consumer its queue.
+    /// This one uses the listed resource: a consumer its queue.
     UsedBy(Reference),
+    /// The listed resource has a binding that may name others.
+    MayUse(UnknownBinding),
+}
+
+impl Link {
+    /// The resource at the other end, where the link names one.
+    pub fn reference(&self) -> Option<&Reference> {
+        match self {
+            Self::Uses(reference) | Self::UsedBy(reference) => Some(reference),
+            Self::MayUse(_) => None,
+        }
+    }
+}
+
+/// A binding whose type this version does not know, or whose target it cannot
+/// resolve. What it could name must not be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnknownBinding {
+    /// The provider's name for the type of the binding.
+    pub sort: Box<str>,
+    /// Every text in the binding: ids or names of what it could refer to.
+    pub texts: Vec<Box<str>>,
+    /// A kind of which it could refer to any resource.
+    pub any_of: Option<&'static str>,
+}
+
+/// Everything that one user refers to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct References {
+    /// What it uses.
+    pub uses: Vec<Reference>,
+    /// Bindings that may name more.
+    pub unknown: Vec<UnknownBinding>,
+}
+
+impl References {
+    /// Adds what another answer says.
+    pub fn extend(&mut self, more: Self) {
+        for reference in more.uses {
+            if !self.uses.contains(&reference) {
+                self.uses.push(reference);
+            }
+        }
+        for binding in more.unknown {
+            if !self.unknown.contains(&binding) {
+                self.unknown.push(binding);
+            }
+        }
+    }
+
+    /// The same as links of a listed resource.
+    pub fn into_links(self) -> impl Iterator<Item = Link> {
+        let uses = self.uses.into_iter().map(Link::Uses);
+        uses.chain(self.unknown.into_iter().map(Link::MayUse))
+    }
 }
 
 /// How a reference names what it refers to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ReferenceKey {
     /// By id.
     Id(Box<str>),
     /// By name.
     Name(Box<str>),
+    /// By the address at which it is reached, wherever it is: a host name, or
+    /// the id of a compute endpoint.
+    Address(Box<str>),
 }
 
 impl ReferenceKey {
-    /// The id or the name.
+    /// The id, the name or the address.
     pub fn text(&self) -> &str {
         match self {
-            Self::Id(text) | Self::Name(text) => text,
+            Self::Id(text) | Self::Name(text) | Self::Address(text) => text,
         }
     }
 }
@@ -421,6 +479,12 @@ impl Reference {
     /// A reference by name.
     pub fn by_name(kind: &'static str, name: String) -> Self {
         let key = ReferenceKey::Name(name.into());
+        Self { kind, key }
+    }
+
+    /// A reference by address.
+    pub fn by_address(kind: &'static str, address: String) -> Self {
+        let key = ReferenceKey::Address(address.into());
         Self { kind, key }
     }
 }
@@ -477,19 +541,85 @@ pub struct KindAbout {
     /// What holds its resources where they are listed one holder at a time: a
     /// Pages project, a Worker.
     pub holder: Option<&'static str>,
-    /// The kind that it hangs on: what no rule reads goes when that one goes.
+    /// The kind that its resources belong to. One that no rule matches goes
+    /// with its owner, unless it [stands alone](Self::stands_alone).
     pub belongs_to: Option<&'static str>,
+    /// Whether one may be wanted for its own sake, whatever its owner is called:
+    /// a host name that people visit. Then it goes with its owner only if its
+    /// own name contains the owner's claim, or the rule lists its kind under
+    /// `with`; otherwise it keeps its owner.
+    pub stands_alone: bool,
     /// The kind whose deletion its resources may stand in the way of, until they
     /// are told to let go.
     pub blocks: Option<&'static str>,
-    /// The kinds that a resource of this kind may use.
-    pub uses: &'static [&'static str],
+    /// Who may use its resources.
+    pub used_by: UsedBy,
+    /// How it becomes known what its resources use.
+    pub references: ReferencesFrom,
     /// Whether the API lists who uses its resources, many at a time.
     pub users_listed: bool,
+    /// Whether the addresses at which its resources are reached have to be asked
+    /// for.
+    pub addresses_asked: bool,
     /// The kind whose resources of the same name it makes and removes.
     pub manages: Option<&'static str>,
     /// The provider's limit on how many there may be.
     pub headroom: Option<Headroom>,
+}
+
+/// Who may use the resources of a kind. What a user that stays uses is kept, so
+/// a kind whose users are not declared can never be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsedBy {
+    /// Nobody has said so yet. A test fails on it, and nothing of such a kind is
+    /// ever garbage.
+    Undeclared,
+    /// These kinds and [user sources](crate::kinds::UserSource), by name.
+    These(&'static [&'static str]),
+    /// Nothing, for this reason.
+    Nothing(&'static str),
+}
+
+/// How it becomes known what the resources of a kind use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferencesFrom {
+    /// Its listing shows all of it.
+    Listing,
+    /// Each resource has to be asked about.
+    Each,
+}
+
+impl KindAbout {
+    /// A kind with nothing special about it, for `..` in declarations. The
+    /// names, the place and the users of a kind must always be stated.
+    pub const BLANK: Self = Self {
+        name: "",
+        noun: "",
+        api: Api::Cloudflare,
+        place: PlaceSort::Account,
+        caseless: false,
+        created: false,
+        changed: false,
+        active: false,
+        branch: None,
+        expires: false,
+        read_permission: "",
+        write_permission: "",
+        serial: false,
+        backup: false,
+        undo: "",
+        attributes: &[],
+        holder: None,
+        belongs_to: None,
+        stands_alone: false,
+        blocks: None,
+        used_by: UsedBy::Undeclared,
+        references: ReferencesFrom::Listing,
+        users_listed: false,
+        addresses_asked: false,
+        manages: None,
+        headroom: None,
+    };
 }
 
 /// A kind, compared and ordered by its name.
@@ -614,8 +744,11 @@ pub struct Resource {
     pub parent: Option<Box<str>>,
     /// What its kind has besides, in the order the kind declares.
     pub attributes: Vec<(&'static str, Attribute)>,
-    /// What its listing tells of uses.
+    /// What its listing says about who uses what.
     pub links: Vec<Link>,
+    /// The addresses at which it is reached, as its listing shows them: host
+    /// names in lower case.
+    pub addresses: Vec<Box<str>>,
     /// The pull request that its provider says it belongs to, and whose it is.
     pub says: Option<(PullRequestNumber, Option<Box<str>>)>,
     /// The provider's own words on it (JSON), where putting it back takes more
@@ -652,7 +785,7 @@ impl Resource {
         let of = self.kind.0.belongs_to?;
         self.links.iter().find_map(|link| match link {
             Link::Uses(reference) if reference.kind == of => Some(reference),
-            Link::Uses(_) | Link::UsedBy(_) => None,
+            Link::Uses(_) | Link::UsedBy(_) | Link::MayUse(_) => None,
         })
     }
 
@@ -673,6 +806,7 @@ impl Resource {
             parent: None,
             attributes: Vec::new(),
             links: Vec::new(),
+            addresses: Vec::new(),
             says: None,
             original: None,
         }

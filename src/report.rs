@@ -222,9 +222,15 @@ impl Report {
             .iter()
             .all(|evidence| evidence.complete || !evidence.needed);
         let mut resources = Vec::new();
+        let listings = run.inventory.listings.iter();
+        let witnesses: BTreeSet<(KindRef, &Place)> = listings
+            .filter(|listing| listing.witness)
+            .map(|listing| (listing.kind, &*listing.place))
+            .collect();
         for (index, resource) in run.inventory.resources.iter().enumerate() {
             if let Some(judgement) = run.marking.judgements.get(index)
                 && judgement.in_focus
+                && !witnesses.contains(&(resource.kind, &*resource.place))
             {
                 resources.push(row(
                     &run_parts(run.inventory, run.roots, run.marking),
@@ -444,7 +450,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         })
         .collect();
     if let Some(Ok(uses)) = parts.inventory.uses.of.get(&index) {
-        references.extend(uses.iter().map(|reference| RowReference {
+        references.extend(uses.uses.iter().map(|reference| RowReference {
             relation: "uses",
             kind: reference.kind.to_owned(),
             target: reference.key.text().to_owned(),

@@ -10,9 +10,12 @@ use tokio::time::Instant;
 use crate::evidence::{Inventory, Observer, Orphaned, Roots, Searched, Uses};
 use crate::gc::mark::{self, Law};
 use crate::gc::plan::{Plan, Step};
-use crate::gc::{self, Judgement, Marking};
+use crate::gc::{self, Judgement, KindGraph, Marking};
 use crate::github::GitHub;
-use crate::model::{Api, KindRef, Link, Place, Reference, Repository, Resource, ResourceId};
+use crate::model::{
+    Api, KindRef, Link, Place, PlaceSort, Reference, References, ReferencesFrom, Repository,
+    Resource, ResourceId,
+};
 use crate::scan::{self, Target};
 use crate::wire::Client;
 
@@ -69,10 +72,8 @@ impl Findings<'_> {
         let resources = self.inventory.resources.iter();
         let here = resources.filter(move |resource| resource.place.is_near(&id.place));
         here.filter(move |resource| {
-            resource.links.iter().any(|link| {
-                let (Link::Uses(reference) | Link::UsedBy(reference)) = link;
-                is(reference)
-            })
+            let references = resource.links.iter().filter_map(Link::reference);
+            references.into_iter().any(is)
         })
     }
 
@@ -81,7 +82,8 @@ impl Findings<'_> {
         let key = (id.kind, Place::clone(&id.place), id.id.clone());
         let index = self.index.get(&key);
         let uses = index.and_then(|index| self.inventory.uses.of.get(index));
-        let uses = uses.into_iter().flatten().flatten();
+        let uses = uses.into_iter().flatten();
+        let uses = uses.flat_map(|references| &references.uses);
         uses.map(|reference| {
             let text = reference.key.text();
             (reference.kind.to_owned(), text.to_string())
@@ -136,16 +138,11 @@ impl<'p> Survey<'p> {
             .filter(|target| {
                 let about = target.kind.about();
                 concerned.iter().any(|(kind, place)| {
-                    let here = *target.place == **place;
-                    let near = target.place.is_near(place);
-                    let name = kind.name();
-                    let uses = about.0.uses.contains(&name);
-                    let hangs_together = about.0.belongs_to == Some(name)
-                        || kind.0.belongs_to == Some(about.name())
-                        || about.0.blocks == Some(name);
-                    (here && (about == *kind || uses))
-                        || (near && hangs_together)
-                        || about.0.manages == Some(name)
+                    let itself = about == *kind && *target.place == **place;
+                    let owner = self.law.graph.owner(*kind) == Some(about);
+                    let concerns = self.law.graph.concerns(*kind, about)
+                        && KindGraph::may_concern(place, &target.place, (*kind, about));
+                    itself || concerns || (owner && target.place.is_near(place))
                 })
             })
             .map(|target| target.among(of))
@@ -168,7 +165,7 @@ impl<'p> Survey<'p> {
             .flat_map(|one| &one.links)
             .filter_map(|link| match link {
                 Link::Uses(reference) => Some((reference.kind, reference.key.text())),
-                Link::UsedBy(_) => None,
+                Link::UsedBy(_) | Link::MayUse(_) => None,
             })
             .collect();
         let claimants = inventory.resources.iter().filter(|one| {
@@ -183,6 +180,17 @@ impl<'p> Survey<'p> {
         let mut known = still_known(before, &inventory);
         known.append(&mut uses.of);
         uses.of = known;
+        // What takes a request for each holder is not read again for every
+        // deletion. What is about to be deleted is asked about by itself.
+        let by_holder = before.inventory.uses.sources.iter();
+        let by_holder = by_holder.filter(|((name, _), users)| {
+            let mut kinds = self.law.graph.kinds().iter();
+            users.is_ok() && kinds.any(|kind| kind.name() == *name)
+        });
+        for (key, users) in by_holder {
+            uses.sources.insert(key.clone(), users.clone());
+            uses.earlier.insert(key.clone());
+        }
         let roots = renewed(&before.roots, fresh);
         self.mark(inventory, roots, uses, law, reads, since).await
     }
@@ -192,11 +200,15 @@ impl<'p> Survey<'p> {
     pub async fn plan(&self, findings: &mut Findings<'p>, most: usize) -> Plan {
         let mut drawn = gc::plan(&findings.inventory, &findings.marking, most);
         let mut plan = drawn.clone();
+        let graph = self.law.graph;
         let waiting_users = |plan: &Plan, inventory: &Inventory| {
-            let uses = |index: &usize| !inventory.resources[*index].kind.0.uses.is_empty();
+            let uses = |index: &usize| {
+                let kind = inventory.resources[*index].kind;
+                kind.0.references == ReferencesFrom::Each && graph.uses_anything(kind)
+            };
             plan.deferred.iter().any(uses)
         };
-        while waiting_users(&plan, &findings.inventory) {
+        while waiting_users(&plan, &findings.inventory) || self.asks_more(&plan, findings) {
             let resources = &findings.inventory.resources;
             let going = plan.steps.iter();
             let going = going.map(|step| resources[step.resource].identity());
@@ -204,10 +216,17 @@ impl<'p> Survey<'p> {
                 going: Some(Arc::new(going.collect())),
                 ..self.law.clone()
             };
+            let more = self.asks_more(&plan, findings);
             let reads = &mut findings.reference_reads;
             let marking = self
                 .settle_questions(&mut findings.inventory, &findings.roots, &law, reads)
                 .await;
+            if more {
+                // What was learned holds for all verdicts.
+                findings.marking = self
+                    .settle_questions(&mut findings.inventory, &findings.roots, &self.law, reads)
+                    .await;
+            }
             let kept = |step: &Step| !marking.judgements[step.resource].verdict.is_garbage();
             if !plan.steps.iter().any(kept) {
                 break;
@@ -224,6 +243,29 @@ impl<'p> Survey<'p> {
             }
         }
         plan
+    }
+
+    /// Whether something in the plan depends on what is listed one holder at a
+    /// time and was not asked for yet.
+    fn asks_more(&self, plan: &Plan, findings: &Findings<'p>) -> bool {
+        let graph = self.law.graph;
+        let inventory = &findings.inventory;
+        plan.steps.iter().any(|step| {
+            let resource = &inventory.resources[step.resource];
+            let others = graph.owned(resource.kind);
+            let mut others = others.chain(graph.user_kinds(resource.kind));
+            others.any(|other| {
+                let listed = || {
+                    let mut listings = inventory.listings.iter();
+                    listings.any(|one| one.kind == other && one.place == resource.place)
+                };
+                let key = (other.name(), Place::clone(&resource.place));
+                other.0.holder.is_some()
+                    && other.0.place == PlaceSort::Account
+                    && !inventory.uses.sources.contains_key(&key)
+                    && !listed()
+            })
+        })
     }
 
     /// Marks, asks what verdicts still need, and marks again until nothing is
@@ -344,7 +386,7 @@ impl<'p> Survey<'p> {
 fn still_known(
     before: &Findings<'_>,
     now: &Inventory,
-) -> BTreeMap<usize, Result<Vec<Reference>, String>> {
+) -> BTreeMap<usize, Result<References, String>> {
     let mut known = BTreeMap::new();
     if before.inventory.uses.of.is_empty() {
         return known;

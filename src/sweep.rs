@@ -370,7 +370,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
     /// one at a time where the provider wants that.
     fn ready(&self, lane: &Lane<'_>) -> Vec<usize> {
         let order = |step: usize| {
-            let kinds = self.survey.law.kinds.iter();
+            let kinds = self.survey.law.graph.kinds().iter();
             kinds
                 .take_while(|kind| **kind != self.ids[step].kind)
                 .count()

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use preview_gc::kinds::{self, Kind, PageOf};
-use preview_gc::model::{Place, PlaceSort, ResourceId};
+use preview_gc::model::{Place, PlaceSort, ResourceId, UsedBy};
 
 fn all() -> impl Iterator<Item = &'static dyn Kind> {
     kinds::KINDS.iter().copied()
@@ -38,8 +38,18 @@ fn every_kind_has_a_name_of_its_own_and_refers_to_kinds_that_exist() {
     for kind in all() {
         let about = kind.about().0;
         let others = [&about.manages, &about.belongs_to, &about.blocks];
-        for other in others.into_iter().flatten().chain(about.uses) {
+        for other in others.into_iter().flatten() {
             assert!(known.contains(other), "{} names {other}", about.name);
+        }
+        match about.used_by {
+            UsedBy::These(users) => {
+                for user in users {
+                    let exists = known.contains(user) || kinds::source(user).is_some();
+                    assert!(exists, "{} is used by {user}", about.name);
+                }
+            }
+            UsedBy::Nothing(why) => assert!(!why.is_empty(), "{}", about.name),
+            UsedBy::Undeclared => panic!("{} does not say who uses it", about.name),
         }
         for text in [about.read_permission, about.write_permission, about.undo] {
             assert!(!text.is_empty(), "{}", about.name);

@@ -26,7 +26,7 @@ use preview_gc::gc::sealed::SealedPlan;
 use preview_gc::gc::ticks::Ticks;
 use preview_gc::github::GitHub;
 use preview_gc::journal::{self, Copy, Entry, Journal, Standing, Written};
-use preview_gc::kinds::{self, Kind, PageOf};
+use preview_gc::kinds::{self, Answer, Ask, Kind, PageOf};
 use preview_gc::model::{Api, Place, PlaceSort, PullRequestNumber, Repository, Resource, RunId};
 use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
 use preview_gc::report::issue::History;
@@ -158,7 +158,9 @@ fn answers() -> Vec<Answered> {
             ];
             if let Some(resource) = &first {
                 let id = resource.identity();
-                calls.extend([kind.detail(resource), kind.uses(resource)]);
+                calls.push(kind.detail(resource));
+                let asks = kind.uses(&id).into_iter().chain(kind.holds(&id));
+                calls.extend(asks.map(|ask| Some(ask.call)));
                 calls.push(
                     kind.archive()
                         .and_then(|archive| archive.next(&id, &Value::Null)),
@@ -185,8 +187,8 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
     let _ = kind.read_count(body);
     let _ = kind.read_activity(body);
     let _ = kind.read_allowance(body);
-    let _ = kind.read_uses(body);
     let _ = kind.read_users(body);
+    let _ = kind.read_addresses(body);
     let _ = kind.read_remade(body);
     let _ = kind.refusal(StatusCode::CONFLICT, body);
     let mut held = Value::Null;
@@ -195,6 +197,23 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
     }
     if let Some(resource) = resource {
         let id = resource.identity();
+        for ask in kind.uses(&id).into_iter().chain(kind.holds(&id)) {
+            // Every answer may have been cut or mixed up, so that each of them is
+            // read as the answer to any question.
+            for what in ["settings", "deployments", "version", "versions", "previews"] {
+                let ask = Ask { what, ..ask.clone() };
+                let _ = kind.read_uses(&id, &ask, Answer::Body(body));
+                let _ = kind.read_holds(&id, &ask, Answer::Body(body));
+            }
+        }
+        for source in kinds::SOURCES {
+            for ask in source.first(place) {
+                for what in ["projects", "namespaces", "scripts", "bindings", "workers", "previews", "deployment"] {
+                    let ask = Ask { what, ..ask.clone() };
+                    let _ = source.read(place, &ask, Answer::Body(body));
+                }
+            }
+        }
         let _ = kind.read_recovery(&id, body);
         let _ = kind.insist(&id, StatusCode::BAD_REQUEST, body);
         let _ = kind.read_detail(&mut resource.clone(), body);

@@ -140,6 +140,7 @@ fn many_names_are_read_by_many_rules() {
                 parent: None,
                 attributes: vec![("tags", Attribute::List(Vec::new()))],
                 links: Vec::new(),
+                addresses: Vec::new(),
                 says: None,
                 original: None,
             };

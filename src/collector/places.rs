@@ -9,8 +9,9 @@ use futures::future::join_all;
 use super::Collector;
 use super::scope::needed;
 use crate::evidence::{Evidence, Inventory};
+use crate::gc::KindGraph;
 use crate::kinds::{self, Kind, PageOf};
-use crate::model::{Api, KindRef, Place, PlaceSort};
+use crate::model::{Api, KindRef, Place, PlaceSort, ReferencesFrom};
 use crate::scan::{self, Target};
 
 /// Places of a run with what is listed in each.
@@ -202,59 +203,42 @@ impl Collector<'_> {
     /// included.
     pub(super) fn targets(&self, places: &BTreeMap<Place, BTreeSet<KindRef>>) -> Vec<Target> {
         let needed: BTreeSet<KindRef> = self.files.iter().flat_map(needed).collect();
-        let depends = |kind: &dyn Kind| {
-            let about = kind.about().0;
-            needed.iter().any(|needed| {
-                about.uses.contains(&needed.name()) || about.manages == Some(needed.name())
-            })
-        };
+        let graph = KindGraph::of(kinds::vocabulary());
+        let concerned = |kind: KindRef| needed.iter().any(|one| graph.concerns(*one, kind));
         let protected: BTreeSet<KindRef> = self
             .files
             .iter()
             .flat_map(|file| &file.protects)
             .flat_map(|entry| entry.kinds.iter().flatten().copied())
             .collect();
-        // What somebody protects keeps what it belongs to.
-        let kept = |kind: &KindRef| {
-            let mut entries = self.files.iter().flat_map(|file| &file.protects);
-            entries.any(|entry| {
-                entry
-                    .kinds
-                    .as_ref()
-                    .is_none_or(|kinds| kinds.contains(kind))
-            })
-        };
-        // A custom domain takes its record along, so the record has to be seen.
-        let is_managed = |kind: KindRef| {
-            let mut all = kinds::KINDS.iter();
-            all.any(|manager| manager.about().0.manages == Some(kind.name()))
-        };
-        // What no rule can be about, directly or through others, is not listed.
+        // What no rule can be about, directly or through others, is not listed;
+        // what takes a request for each holder only if a rule or an entry names
+        // it.
         let by_holder = |kind: &dyn Kind| {
             let anywhere = Place::Account(String::new());
             kind.holders(&anywhere, &PageOf::First).is_some()
         };
         let relevant = |kind: &dyn Kind| {
             let about = kind.about();
-            let hangs_on = |kind: &KindRef| about.0.belongs_to == Some(kind.name());
             needed.contains(&about)
                 || protected.contains(&about)
-                || depends(kind)
-                // Where that takes a request for each holder, only if a rule says so.
-                || (!by_holder(kind) && needed.iter().any(hangs_on))
-                || needed
-                    .iter()
-                    .any(|kind| about.0.blocks == Some(kind.name()))
+                || (!by_holder(kind) && concerned(about))
         };
-        let wanted = |kind: &dyn Kind| {
-            let about = kind.about();
+        // What only uses others by its own listing is no part of a preview.
+        let witness = |kind: KindRef| {
+            let apart = |one: &KindRef| {
+                let name = Some(one.name());
+                let tied = [kind.0.belongs_to, kind.0.manages, kind.0.blocks].contains(&name);
+                let by_listing = kind.0.references == ReferencesFrom::Listing;
+                !graph.concerns(*one, kind)
+                    || (by_listing && !tied && one.0.manages != Some(kind.name()))
+            };
+            !needed.contains(&kind) && !protected.contains(&kind) && needed.iter().all(apart)
+        };
+        let wanted = |kind: KindRef| {
             let Some(shown) = self.shown else { return true };
-            shown.contains(&about)
-                || shown.iter().any(|shown| {
-                    let name = Some(shown.name());
-                    about.0.uses.contains(&shown.name())
-                        || [about.0.manages, about.0.belongs_to, about.0.blocks].contains(&name)
-                })
+            let mut shown = shown.iter();
+            shown.any(|one| *one == kind || graph.concerns(*one, kind))
         };
         let activity: BTreeSet<KindRef> = self
             .files
@@ -275,14 +259,12 @@ impl Collector<'_> {
                         | (PlaceSort::Project, Place::Project(_))
                         | (PlaceSort::Repository, Place::Repository(_))
                 );
-                if here && relevant(*kind) && wanted(*kind) {
+                if here && relevant(*kind) && wanted(about) {
                     targets.push(Target {
                         kind: *kind,
                         place: place.clone(),
-                        needed: needed_here.contains(&about)
-                            || depends(*kind)
-                            || ((about.0.belongs_to.is_some() || is_managed(about))
-                                && kept(&about)),
+                        needed: needed_here.contains(&about) || concerned(about),
+                        witness: witness(about),
                         activity: activity.contains(&about),
                         holders: None,
                     });

@@ -1,26 +1,32 @@
 //! Who uses whom, and whose child is whose, among the resources of an
-//! inventory, as far as it was told.
+//! inventory, as far as it is known.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::evidence::Inventory;
-use crate::model::{Link, Place, Reference, ReferenceKey};
+use crate::model::{Link, Place, Reference, ReferenceKey, References, UnknownBinding};
 
 /// Who uses a resource.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum UsedBy {
     /// A resource of the inventory.
     Listed(usize),
     /// Something that is not in it, and therefore stays.
-    Other(Box<str>),
+    Other {
+        /// Its kind, or the name of its user source.
+        kind: &'static str,
+        /// Its name.
+        name: Box<str>,
+    },
 }
 
-/// The ids and names that anything refers to: mostly far fewer than there are
-/// resources, so that only these are indexed.
+/// The ids, names and addresses that anything refers to: mostly far fewer than
+/// there are resources, so that only these are indexed.
 #[derive(Default)]
 struct Wanted<'a> {
     ids: HashSet<&'a str>,
     names: HashSet<&'a str>,
+    addresses: HashSet<&'a str>,
 }
 
 impl<'a> Wanted<'a> {
@@ -29,106 +35,275 @@ impl<'a> Wanted<'a> {
         for resource in &inventory.resources {
             wanted.ids.extend(resource.parent.as_deref());
             for link in &resource.links {
-                let (Link::Uses(reference) | Link::UsedBy(reference)) = link;
-                wanted.refer(reference);
+                match link {
+                    Link::Uses(reference) | Link::UsedBy(reference) => wanted.refer(reference),
+                    Link::MayUse(binding) => wanted.suspect(binding),
+                }
             }
         }
-        for users in inventory.uses.users.values().flatten() {
+        let uses = &inventory.uses;
+        for users in uses.users.values().flatten() {
             for (used, user) in &users.pairs {
                 wanted.ids.extend([&**used, &**user]);
             }
+            for (user, references) in &users.references {
+                wanted.ids.insert(user);
+                wanted.all(references);
+            }
         }
-        for reference in inventory.uses.of.values().flatten().flatten() {
-            wanted.refer(reference);
+        uses.of.values().flatten().for_each(|one| wanted.all(one));
+        for user in uses.sources.values().flatten().flatten() {
+            if let Some(owner) = &user.owner {
+                wanted.refer(owner);
+            }
+            wanted.all(&user.references);
         }
         wanted
+    }
+
+    fn all(&mut self, references: &'a References) {
+        for reference in &references.uses {
+            self.refer(reference);
+        }
+        for binding in &references.unknown {
+            self.suspect(binding);
+        }
     }
 
     fn refer(&mut self, reference: &'a Reference) {
         match &reference.key {
             ReferenceKey::Id(id) => self.ids.insert(id),
             ReferenceKey::Name(name) => self.names.insert(name),
+            ReferenceKey::Address(address) => self.addresses.insert(address),
         };
     }
 
+    fn suspect(&mut self, binding: &'a UnknownBinding) {
+        let texts = || binding.texts.iter().map(|text| &**text);
+        self.ids.extend(texts());
+        self.names.extend(texts());
+    }
+
     fn is_empty(&self) -> bool {
-        self.ids.is_empty() && self.names.is_empty()
+        self.ids.is_empty() && self.names.is_empty() && self.addresses.is_empty()
     }
 }
 
-/// Resources by kind and id or name, wherever they are.
+/// Resources by kind and id, name or address, wherever they are.
 type Index<'a> = HashMap<(&'static str, &'a str), Vec<usize>>;
+
+/// A binding that may name some resources, and whose it is.
+#[derive(Debug)]
+pub(super) struct Suspicion<'a> {
+    /// Whose binding it is.
+    pub(super) user: UsedBy,
+    /// Where that user is.
+    place: &'a Place,
+    /// The binding.
+    pub(super) binding: &'a UnknownBinding,
+}
 
 /// Who uses whom.
 #[derive(Default)]
 pub(super) struct Links<'a> {
     by_id: Index<'a>,
     by_name: Index<'a>,
+    by_address: Index<'a>,
     users: HashMap<usize, Vec<UsedBy>>,
-    /// What each resource hangs on that its kind belongs to.
+    /// What each resource belongs to.
     owners: BTreeMap<usize, usize>,
+    /// What resources hold that no listing shows: kinds and names.
+    holds: HashMap<usize, Vec<(&'static str, &'a str)>>,
+    suspicions: Vec<Suspicion<'a>>,
+    /// What each binding of [`Self::suspicions`] may name, by its index.
+    suspects: HashMap<usize, Vec<usize>>,
+    /// Kinds of which a binding may name any resource, with the binding.
+    of_kind: HashMap<&'static str, Vec<usize>>,
 }
 
 impl<'a> Links<'a> {
     pub(super) fn of(inventory: &'a Inventory) -> Self {
         let mut links = Self::default();
         let wanted = Wanted::of(inventory);
-        if wanted.is_empty() {
+        let uses = &inventory.uses;
+        let asked = !uses.of.is_empty() || !uses.sources.is_empty() || !uses.users.is_empty();
+        let suspicious = |one: &Link| matches!(one, Link::MayUse(_));
+        let mut resources = inventory.resources.iter();
+        let nothing = wanted.is_empty() && !asked;
+        if nothing && !resources.any(|one| one.links.iter().any(suspicious)) {
             return links;
         }
-        for (index, resource) in inventory.resources.iter().enumerate() {
-            let kind = resource.kind.name();
-            if wanted.ids.contains(&*resource.id) {
-                let same = links.by_id.entry((kind, &resource.id)).or_default();
-                same.push(index);
-            }
-            if wanted.names.contains(&*resource.name) {
-                let same = links.by_name.entry((kind, &resource.name)).or_default();
-                same.push(index);
+        links.index(inventory, &wanted);
+        for (&user, references) in &uses.of {
+            if let (Ok(references), Some(resource)) = (references, inventory.resources.get(user)) {
+                links.take(inventory, &UsedBy::Listed(user), &resource.place, references);
             }
         }
-        for (&user, references) in &inventory.uses.of {
-            let (Ok(references), Some(resource)) = (references, inventory.resources.get(user))
-            else {
-                continue;
-            };
-            for reference in references {
-                if let Some(used) = links.find(inventory, reference, &resource.place) {
-                    links.note(used, UsedBy::Listed(user));
+        for ((source, place), users) in &uses.sources {
+            for one in users.iter().flatten() {
+                let owner = one.owner.iter();
+                let owner = owner.flat_map(|owner| links.find(inventory, owner, place)).next();
+                let user = owner.map_or_else(
+                    || UsedBy::Other {
+                        kind: source,
+                        name: one.name.clone(),
+                    },
+                    UsedBy::Listed,
+                );
+                links.take(inventory, &user, place, &one.references);
+                if let Some(owner) = owner {
+                    let held = links.holds.entry(owner).or_default();
+                    let one = (*source, &*one.name);
+                    if !one.1.is_empty() && !held.contains(&one) {
+                        held.push(one);
+                    }
                 }
             }
         }
-        for ((kind, place), list) in &inventory.uses.users {
+        for ((kind, place), list) in &uses.users {
+            let at = |links: &Self, id: &str| {
+                pick(inventory, links.by_id.get(&(kind.name(), id)), place)
+            };
+            let user_of = |links: &Self, id: &Box<str>| {
+                at(links, id).map_or_else(
+                    || UsedBy::Other {
+                        kind: kind.name(),
+                        name: id.clone(),
+                    },
+                    UsedBy::Listed,
+                )
+            };
             for (used, user) in list.iter().flat_map(|list| &list.pairs) {
-                let at = |id: &str| pick(inventory, links.by_id.get(&(kind.name(), id)), place);
-                let (used, listed) = (at(used), at(user));
-                if let Some(used) = used {
-                    let user = listed.map_or_else(|| UsedBy::Other(user.clone()), UsedBy::Listed);
+                if let Some(used) = at(&links, used) {
+                    let user = user_of(&links, user);
                     links.note(used, user);
                 }
+            }
+            for (user, references) in list.iter().flat_map(|list| &list.references) {
+                let user = user_of(&links, user);
+                links.take(inventory, &user, place, references);
             }
         }
         links.follow(inventory);
         links
     }
 
-    /// What the listings themselves tell.
+    fn index(&mut self, inventory: &'a Inventory, wanted: &Wanted<'_>) {
+        for (index, resource) in inventory.resources.iter().enumerate() {
+            let kind = resource.kind.name();
+            if wanted.ids.contains(&*resource.id) {
+                let same = self.by_id.entry((kind, &resource.id)).or_default();
+                same.push(index);
+            }
+            if wanted.names.contains(&*resource.name) {
+                let same = self.by_name.entry((kind, &resource.name)).or_default();
+                same.push(index);
+            }
+            for address in &resource.addresses {
+                if wanted.addresses.contains(&**address) {
+                    let same = self.by_address.entry((kind, address)).or_default();
+                    same.push(index);
+                }
+            }
+        }
+        if inventory.uses.addresses.is_empty() {
+            return;
+        }
+        let resources = inventory.resources.iter().enumerate();
+        let by_id: HashMap<(&str, &Place, &str), usize> = resources
+            .map(|(index, one)| ((one.kind.name(), &*one.place, &*one.id), index))
+            .collect();
+        for ((kind, place), addresses) in &inventory.uses.addresses {
+            for (id, address) in addresses.iter().flatten() {
+                let Some(&index) = by_id.get(&(kind.name(), place, &**id)) else {
+                    continue;
+                };
+                if wanted.addresses.contains(&**address) {
+                    let same = self.by_address.entry((kind.name(), address)).or_default();
+                    same.push(index);
+                }
+            }
+        }
+    }
+
+    /// Takes in everything that one user refers to.
+    fn take(
+        &mut self,
+        inventory: &Inventory,
+        user: &UsedBy,
+        place: &'a Place,
+        references: &'a References,
+    ) {
+        for reference in &references.uses {
+            for used in self.find(inventory, reference, place) {
+                self.note(used, user.clone());
+            }
+        }
+        for binding in &references.unknown {
+            self.suspect(inventory, user.clone(), place, binding);
+        }
+    }
+
+    fn suspect(
+        &mut self,
+        inventory: &Inventory,
+        user: UsedBy,
+        place: &'a Place,
+        binding: &'a UnknownBinding,
+    ) {
+        let at = self.suspicions.len();
+        for text in &binding.texts {
+            let same = |key: &(&'static str, &str)| key.1 == &**text;
+            let ids = self.by_id.iter().filter(|(key, _)| same(key));
+            let names = self.by_name.iter().filter(|(key, _)| same(key));
+            let found: Vec<usize> = ids
+                .chain(names)
+                .flat_map(|(_, found)| found.iter().copied())
+                .filter(|&index| inventory.resources[index].place.is_near(place))
+                .collect();
+            for index in found {
+                self.suspects.entry(index).or_default().push(at);
+            }
+        }
+        if let Some(kind) = binding.any_of {
+            self.of_kind.entry(kind).or_default().push(at);
+        }
+        self.suspicions.push(Suspicion {
+            user,
+            place,
+            binding,
+        });
+    }
+
+    /// What the listings themselves show.
     fn follow(&mut self, inventory: &'a Inventory) {
         for (index, resource) in inventory.resources.iter().enumerate() {
             for link in &resource.links {
-                let (Link::Uses(reference) | Link::UsedBy(reference)) = link;
-                let other = self.find(inventory, reference, &resource.place);
-                match (link, other) {
-                    (Link::Uses(reference), Some(used)) => {
-                        self.note(used, UsedBy::Listed(index));
-                        if resource.kind.0.belongs_to == Some(reference.kind) {
-                            self.owners.insert(index, used);
+                match link {
+                    Link::Uses(reference) => {
+                        for used in self.find(inventory, reference, &resource.place) {
+                            self.note(used, UsedBy::Listed(index));
+                            if resource.kind.0.belongs_to == Some(reference.kind) {
+                                self.owners.insert(index, used);
+                            }
                         }
                     }
-                    (Link::Uses(_), None) => {}
-                    (Link::UsedBy(_), Some(user)) => self.note(index, UsedBy::Listed(user)),
-                    (Link::UsedBy(reference), None) => {
-                        self.note(index, UsedBy::Other(reference.key.text().into()));
+                    Link::UsedBy(reference) => {
+                        let users = self.find(inventory, reference, &resource.place);
+                        if users.is_empty() {
+                            let user = UsedBy::Other {
+                                kind: reference.kind,
+                                name: reference.key.text().into(),
+                            };
+                            self.note(index, user);
+                        }
+                        for user in users {
+                            self.note(index, UsedBy::Listed(user));
+                        }
+                    }
+                    Link::MayUse(binding) => {
+                        let user = UsedBy::Listed(index);
+                        self.suspect(inventory, user, &resource.place, binding);
                     }
                 }
             }
@@ -139,12 +314,18 @@ impl<'a> Links<'a> {
         self.users.entry(used).or_default().push(user);
     }
 
-    fn find(&self, inventory: &Inventory, reference: &Reference, place: &Place) -> Option<usize> {
-        let found = match &reference.key {
-            ReferenceKey::Id(id) => self.by_id.get(&(reference.kind, &**id)),
-            ReferenceKey::Name(name) => self.by_name.get(&(reference.kind, &**name)),
-        };
-        pick(inventory, found, place)
+    /// The resources that a reference means. By id or name there is at most one
+    /// in a place; an address may be that of several, wherever they are.
+    fn find(&self, inventory: &Inventory, reference: &Reference, place: &Place) -> Vec<usize> {
+        let one = |found| pick(inventory, found, place).into_iter().collect();
+        match &reference.key {
+            ReferenceKey::Id(id) => one(self.by_id.get(&(reference.kind, &**id))),
+            ReferenceKey::Name(name) => one(self.by_name.get(&(reference.kind, &**name))),
+            ReferenceKey::Address(address) => {
+                let found = self.by_address.get(&(reference.kind, &**address));
+                found.cloned().unwrap_or_default()
+            }
+        }
     }
 
     /// Who uses a resource.
@@ -157,12 +338,36 @@ impl<'a> Links<'a> {
         self.users.iter().map(|(used, users)| (*used, &**users))
     }
 
-    /// Every resource whose kind hangs on another, with what it hangs on.
+    /// Bindings that may name this resource.
+    pub(super) fn suspicions(
+        &self,
+        inventory: &Inventory,
+        index: usize,
+    ) -> impl Iterator<Item = &Suspicion<'a>> {
+        let resource = inventory.resources.get(index);
+        let by_text = self.suspects.get(&index).into_iter().flatten();
+        let kind = resource.map(|one| one.kind.name());
+        let by_kind = kind.and_then(|kind| self.of_kind.get(kind)).into_iter();
+        let near = move |one: &&Suspicion<'a>| {
+            resource.is_some_and(|resource| resource.place.is_near(one.place))
+        };
+        by_text
+            .chain(by_kind.flatten())
+            .filter_map(|at| self.suspicions.get(*at))
+            .filter(near)
+    }
+
+    /// Every resource whose kind belongs to another, with its owner.
     pub(super) fn owners(&self) -> impl Iterator<Item = (usize, usize)> {
         self.owners.iter().map(|(owned, owner)| (*owned, *owner))
     }
 
-    /// The resource of its own kind that another hangs on, where it is listed.
+    /// What a resource holds, as a user source shows it: kinds and names.
+    pub(super) fn holds(&self, owner: usize) -> &[(&'static str, &'a str)] {
+        self.holds.get(&owner).map_or(&[], Vec::as_slice)
+    }
+
+    /// The parent of a resource, where it is listed.
     pub(super) fn parent(&self, inventory: &Inventory, child: usize) -> Option<usize> {
         let child = inventory.resources.get(child)?;
         let key = (child.kind.name(), child.parent.as_deref()?);

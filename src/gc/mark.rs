@@ -19,6 +19,7 @@ pub use claims::{claims, early_questions, orphaned};
 
 use self::judge::{Judge, Managed};
 use self::propagation::{Propagation, distrust, inherit};
+use super::kind_graph::KindGraph;
 use super::links::Links;
 use super::verdict::{Unclaimed, Verdict};
 use crate::evidence::{Inventory, Question, Roots};
@@ -42,8 +43,8 @@ pub struct Jurisdiction<'p> {
 pub struct Law<'p> {
     /// The policy files, each with its places.
     pub jurisdictions: &'p [Jurisdiction<'p>],
-    /// All kinds that exist, for who may use and manage whom.
-    pub kinds: &'p [KindRef],
+    /// All kinds that exist, and how they depend on each other.
+    pub graph: &'p KindGraph,
     /// The grace of rules that state none.
     pub grace: TimeDelta,
     /// The same for what claims the pull request of `--pr`.

@@ -102,7 +102,7 @@ pub fn plan(inventory: &Inventory, marking: &Marking<'_>, most: usize) -> Plan {
         }
         let kind = inventory.resources[resource].kind;
         let (action, backup) = wanted(marking, judgement);
-        let order = marking.law.kinds.iter();
+        let order = marking.law.graph.kinds().iter();
         candidates.push(Candidate {
             resource,
             action,
@@ -179,7 +179,7 @@ fn before(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<Vec<usize>
             let users = links.users(candidate.resource).iter();
             let users = users.filter_map(|user| match user {
                 UsedBy::Listed(user) => at.get(user).copied(),
-                UsedBy::Other(_) => None,
+                UsedBy::Other { .. } => None,
             });
             users.collect()
         })

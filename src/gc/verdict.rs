@@ -109,6 +109,12 @@ pub enum How {
     Owner,
     /// It manages one that stays.
     Manager,
+    /// It serves a host name or route that stays.
+    Serves,
+    /// One that stays points at its address.
+    Target,
+    /// One that stays belongs to it.
+    Holds,
 }
 
 /// Why nothing claims a resource.
@@ -231,6 +237,38 @@ pub enum Doubt {
         /// Why the first of them is not known; none while it was not asked.
         why: Option<Arc<str>>,
     },
+    /// Whether anything of another kind uses it could not be read.
+    Users {
+        /// The kind or user source that may use it.
+        kind: &'static str,
+        /// Why; none while it was not asked.
+        why: Option<Arc<str>>,
+    },
+    /// Where it is reached, so that its users cannot be told apart.
+    Address {
+        /// The kind of a resource that uses some address.
+        user: &'static str,
+        /// Why; none while it was not asked.
+        why: Option<Arc<str>>,
+    },
+    /// What belongs to it could not be read.
+    Holds {
+        /// The kind of what may belong to it.
+        kind: &'static str,
+        /// Why; none while it was not asked.
+        why: Option<Arc<str>>,
+    },
+    /// A binding that this version cannot read may name it.
+    Binding {
+        /// The provider's name for the type of the binding.
+        sort: Box<str>,
+        /// The kind of whose binding it is.
+        kind: &'static str,
+        /// The name of whose binding it is.
+        name: Box<str>,
+    },
+    /// Its kind does not say who uses its resources.
+    UsersUndeclared,
 }
 
 impl Verdict {
@@ -435,6 +473,9 @@ impl fmt::Display for User {
             How::Owner => write!(f, "belongs to {} {}, which stays", self.kind, self.name),
             How::Manager => write!(f, "manages {} {}, which stays", self.kind, self.name),
             How::Parent => write!(f, "parent of {} {}, which stays", self.kind, self.name),
+            How::Serves => write!(f, "serves {} ({}), which stays", self.name, self.kind),
+            How::Target => write!(f, "target of {} {}, which stays", self.kind, self.name),
+            How::Holds => write!(f, "contains {} {}, which stays", self.kind, self.name),
         }
     }
 }
@@ -529,10 +570,32 @@ impl fmt::Display for Doubt {
                     "resources use"
                 };
                 write!(f, "what {unread} {kind} {use_it} is not known")?;
-                why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+                because(f, why.as_ref())
             }
+            Self::Users { kind, why } => {
+                write!(f, "whether a {kind} uses it is not known")?;
+                because(f, why.as_ref())
+            }
+            Self::Address { user, why } => {
+                write!(f, "whether a {user} connects to it is not known")?;
+                because(f, why.as_ref())
+            }
+            Self::Holds { kind, why } => {
+                write!(f, "whether it contains a {kind} is not known")?;
+                because(f, why.as_ref())
+            }
+            Self::Binding { sort, kind, name } => write!(
+                f,
+                "{kind} {name} has a binding of the type `{sort}`, which this version cannot \
+                 read and which may name it"
+            ),
+            Self::UsersUndeclared => f.write_str("its kind does not say who uses its resources"),
         }
     }
+}
+
+fn because(f: &mut fmt::Formatter<'_>, why: Option<&Arc<str>>) -> fmt::Result {
+    why.map_or(Ok(()), |why| write!(f, ": {why}"))
 }
 
 #[cfg(test)]

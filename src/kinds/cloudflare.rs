@@ -74,6 +74,18 @@ pub(super) fn codes(body: &[u8]) -> Vec<u64> {
     codes.filter_map(|error| error.code.as_u64()).collect()
 }
 
+/// The host of an address or the host name itself, in the form in which hosts
+/// are compared: lower case, ASCII, without the dot at its end.
+pub(super) fn host(text: &str) -> Option<Box<str>> {
+    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let text = text.split(['/', ':', '?', '#']).next().unwrap_or(text);
+    let text = text.trim_end_matches('.');
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(domain)) => Some(domain.to_ascii_lowercase().into()),
+        _ => None,
+    }
+}
+
 /// How a listing with page numbers goes on, and its total. The page size that
 /// the answer names counts, not the one that was asked for.
 pub fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malformed> {

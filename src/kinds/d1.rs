@@ -9,8 +9,7 @@ use super::cloudflare;
 use super::{Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
-};
+    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct D1;
 
@@ -19,30 +18,18 @@ static ABOUT: KindAbout = KindAbout {
     noun: "D1 database",
     api: Api::Cloudflare,
     place: PlaceSort::Account,
-    caseless: false,
     created: true,
-    changed: false,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "D1 Read",
     write_permission: "D1 Write",
-    serial: false,
-    backup: false,
     undo: "cannot be put back: export what matters before",
-    attributes: &[],
-    holder: None,
-    belongs_to: None,
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
+    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace"]),
     headroom: Some(Headroom {
         what: "D1 databases per account",
         free: Some(10),
         paid: Some(50_000),
         per: None,
     }),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]

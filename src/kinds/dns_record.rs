@@ -13,8 +13,7 @@ use super::{Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, Resource, ResourceId, Time,
-};
+    Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct DnsRecord;
 
@@ -26,13 +25,8 @@ static ABOUT: KindAbout = KindAbout {
     caseless: true,
     created: true,
     changed: true,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "DNS Read",
     write_permission: "DNS Write",
-    serial: false,
-    backup: false,
     undo: "can be put back in full",
     attributes: &[
         AttributeAbout {
@@ -60,18 +54,14 @@ static ABOUT: KindAbout = KindAbout {
             about: "the comment beside it",
         },
     ],
-    holder: None,
-    belongs_to: None,
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
+    used_by: UsedBy::These(&["dns_record"]),
     headroom: Some(Headroom {
         what: "DNS records per zone",
         free: Some(200),
         paid: Some(3_500),
         per: None,
     }),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]
@@ -92,7 +82,29 @@ struct Record {
     meta: Option<Value>,
 }
 
+/// What a name may point at.
+const TARGETS: [&str; 3] = ["worker_domain", "pages_deployment", "dns_record"];
+
 impl Record {
+    /// What the name points at, wherever that is: another name, or the host
+    /// under which Cloudflare serves a Worker or a Pages deployment.
+    fn links(&self) -> Vec<Link> {
+        let content = self.content.as_deref().filter(|_| &*self.sort == "CNAME");
+        let Some(host) = content.and_then(cloudflare::host) else {
+            return Vec::new();
+        };
+        let mut links: Vec<Link> = TARGETS
+            .iter()
+            .map(|kind| Link::Uses(Reference::by_address(kind, host.to_string())))
+            .collect();
+        // `<worker>.<subdomain of the account>.workers.dev`
+        let below = host.strip_suffix(".workers.dev");
+        if let Some((worker, _)) = below.and_then(|below| below.split_once('.')) {
+            links.push(Link::Uses(Reference::by_id("worker", worker.to_owned())));
+        }
+        links
+    }
+
     fn protection(&self, place: &Place) -> Option<BuiltInProtection> {
         let apex = match place {
             Place::Zone { name, .. } => name.as_str(),
@@ -124,6 +136,8 @@ impl Record {
 fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malformed> {
     let record: Record = serde_json::from_str(original.get())?;
     let protection = record.protection(place);
+    let links = record.links();
+    let addresses = cloudflare::host(&record.name).into_iter().collect();
     let mut attributes = vec![("type", Attribute::Text(record.sort))];
     attributes.extend(
         record
@@ -154,7 +168,8 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         protection,
         parent: None,
         attributes,
-        links: Vec::new(),
+        links,
+        addresses,
         says: None,
         original: Some(Box::<str>::from(original)),
     })

@@ -12,8 +12,7 @@ use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Link,
-    Place, PlaceSort, Reference, Resource, ResourceId, Time,
-};
+    Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct GitHubDeployment;
 
@@ -25,16 +24,11 @@ static ABOUT: KindAbout = KindAbout {
     noun: "GitHub deployment",
     api: Api::GitHub,
     place: PlaceSort::Repository,
-    caseless: false,
     created: true,
     changed: true,
-    active: false,
     branch: Some("ref"),
-    expires: false,
     read_permission: "Deployments: read",
     write_permission: "Deployments: write",
-    serial: false,
-    backup: false,
     undo: "has to be made again by deploying again",
     attributes: &[
         AttributeAbout {
@@ -52,11 +46,8 @@ static ABOUT: KindAbout = KindAbout {
     ],
     holder: Some("environment"),
     belongs_to: Some("github_environment"),
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
-    headroom: None,
+    used_by: UsedBy::Nothing("a deployment is a record in its environment, and nothing refers to one"),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]

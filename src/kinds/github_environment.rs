@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
-use crate::model::{Api, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time};
+use crate::model::{Api, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct GitHubEnvironment;
 
@@ -19,25 +19,13 @@ static ABOUT: KindAbout = KindAbout {
     noun: "GitHub environment",
     api: Api::GitHub,
     place: PlaceSort::Repository,
-    caseless: false,
     created: true,
     changed: true,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "Actions: read",
     write_permission: "Administration: write, which the token of a workflow cannot have (use a personal access token or an App)",
-    serial: false,
-    backup: false,
     undo: "has to be made again by hand: its secrets and protection rules are not given out",
-    attributes: &[],
-    holder: None,
-    belongs_to: None,
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
-    headroom: None,
+    used_by: UsedBy::These(&["github_deployment"]),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]

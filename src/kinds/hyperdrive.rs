@@ -9,8 +9,7 @@ use super::cloudflare;
 use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
-};
+    Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct Hyperdrive;
 
@@ -19,30 +18,19 @@ static ABOUT: KindAbout = KindAbout {
     noun: "Hyperdrive configuration",
     api: Api::Cloudflare,
     place: PlaceSort::Account,
-    caseless: false,
     created: true,
     changed: true,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "Hyperdrive Read",
     write_permission: "Hyperdrive Write",
-    serial: false,
-    backup: false,
     undo: "has to be made again by hand: the database's password is not given out",
-    attributes: &[],
-    holder: None,
-    belongs_to: None,
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
+    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace"]),
     headroom: Some(Headroom {
         what: "Hyperdrive configurations per account",
         free: Some(10),
         paid: Some(25),
         per: None,
     }),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]
@@ -51,11 +39,31 @@ struct Config {
     name: Box<str>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
+    origin: Option<Origin>,
+}
+
+#[derive(Deserialize)]
+struct Origin {
+    host: Option<String>,
+}
+
+/// The compute endpoint of a Neon branch behind a host of Neon's, without the
+/// suffix of its connection pooler: `ep-cool-fog-12345678-pooler.…neon.tech`.
+fn endpoint(host: &str) -> Option<String> {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let (first, domain) = host.split_once('.')?;
+    let of_neon = domain == "neon.tech" || domain.ends_with(".neon.tech");
+    let first = first.strip_suffix("-pooler").unwrap_or(first);
+    (of_neon && first.starts_with("ep-")).then(|| first.to_owned())
 }
 
 impl Config {
     fn resource(self, place: &Arc<Place>) -> Resource {
+        let host = self.origin.and_then(|origin| origin.host);
+        let branch = host.as_deref().and_then(endpoint);
+        let branch = branch.map(|endpoint| Reference::by_address("neon_branch", endpoint));
         Resource {
+            links: branch.map(Link::Uses).into_iter().collect(),
             created_at: Time::always(self.created_on),
             changed_at: Time::always(self.modified_on),
             ..Resource::new(KindRef(&ABOUT), place, self.id, self.name)
@@ -100,5 +108,23 @@ impl Kind for Hyperdrive {
 
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::Cloudflare, &path(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_of_neon_names_the_endpoint_of_a_branch() {
+        let cool = Some("ep-cool-fog-12345678".to_owned());
+        assert_eq!(endpoint("ep-cool-fog-12345678.us-east-2.aws.neon.tech"), cool);
+        assert_eq!(
+            endpoint("EP-cool-fog-12345678-pooler.c-2.us-east-2.aws.neon.tech."),
+            cool
+        );
+        for host in ["db.example.com", "neon.tech", "ep-x.evilneon.tech", "api.neon.tech"] {
+            assert_eq!(endpoint(host), None, "{host}");
+        }
     }
 }

@@ -12,8 +12,7 @@ use super::cloudflare::{self, account};
 use super::{Archive, Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
-};
+    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct KvNamespace;
 
@@ -22,30 +21,18 @@ static ABOUT: KindAbout = KindAbout {
     noun: "KV namespace",
     api: Api::Cloudflare,
     place: PlaceSort::Account,
-    caseless: false,
-    created: false,
-    changed: false,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "Workers KV Storage Read",
     write_permission: "Workers KV Storage Write",
-    serial: false,
     backup: true,
     undo: "can be put back under a new id, with what it held, if its rule says `backup = true`",
-    attributes: &[],
-    holder: None,
-    belongs_to: None,
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
+    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace"]),
     headroom: Some(Headroom {
         what: "KV namespaces per account",
         free: Some(1_000),
         paid: Some(1_000),
         per: None,
     }),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]
@@ -71,6 +58,7 @@ impl Namespace {
             parent: None,
             attributes: Vec::new(),
             links: Vec::new(),
+            addresses: Vec::new(),
             says: None,
             original: None,
         }

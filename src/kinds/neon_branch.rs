@@ -12,8 +12,7 @@ use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, Resource, ResourceId, Time,
-};
+    Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct NeonBranch;
 
@@ -22,16 +21,13 @@ static ABOUT: KindAbout = KindAbout {
     noun: "Neon branch",
     api: Api::Neon,
     place: PlaceSort::Project,
-    caseless: false,
     created: true,
     changed: true,
     active: true,
-    branch: None,
     expires: true,
     read_permission: "a key of the project, its organization or a member",
     write_permission: "a key of the project, its organization or a member",
     serial: true,
-    backup: false,
     undo: "can be recovered for up to seven days where Neon offers that",
     attributes: &[
         AttributeAbout {
@@ -47,18 +43,15 @@ static ABOUT: KindAbout = KindAbout {
             about: "what made it: `console`, `vercel`, `github`, …",
         },
     ],
-    holder: None,
-    belongs_to: None,
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
+    used_by: UsedBy::These(&["hyperdrive"]),
     headroom: Some(Headroom {
         what: "Neon branches per project",
         free: Some(10),
         paid: Some(5_000),
         per: None,
     }),
+    addresses_asked: true,
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]
@@ -129,6 +122,7 @@ impl Branch {
                 .into_iter()
                 .collect(),
             links: Vec::new(),
+            addresses: Vec::new(),
             says: None,
             original: None,
         }
@@ -147,6 +141,7 @@ struct Endpoints {
 
 #[derive(Deserialize)]
 struct Endpoint {
+    id: Box<str>,
     branch_id: Box<str>,
     current_state: String,
     last_active: Option<DateTime<Utc>>,
@@ -300,6 +295,17 @@ impl Kind for NeonBranch {
             (endpoint.branch_id, Time::always(at))
         });
         Ok(activity.collect())
+    }
+
+    /// Whoever connects names the compute endpoint, not the branch.
+    fn addresses(&self, place: &Place) -> Option<Call> {
+        self.activity(place)
+    }
+
+    fn read_addresses(&self, body: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>, Malformed> {
+        let answer: Endpoints = serde_json::from_slice(body)?;
+        let endpoints = answer.endpoints.into_iter();
+        Ok(endpoints.map(|one| (one.branch_id, one.id)).collect())
     }
 
     fn complete(&self, resources: &mut [Resource]) {

@@ -11,8 +11,7 @@ use super::{Holders, Kind, Malformed, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
-    PlaceSort, Resource, ResourceId, Time,
-};
+    PlaceSort, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct PagesDeployment;
 
@@ -24,16 +23,10 @@ static ABOUT: KindAbout = KindAbout {
     noun: "Pages deployment",
     api: Api::Cloudflare,
     place: PlaceSort::Account,
-    caseless: false,
     created: true,
-    changed: false,
-    active: false,
     branch: Some("branch"),
-    expires: false,
     read_permission: "Cloudflare Pages Read",
     write_permission: "Cloudflare Pages Write",
-    serial: false,
-    backup: false,
     undo: "has to be built again from its commit",
     attributes: &[
         AttributeAbout {
@@ -50,12 +43,8 @@ static ABOUT: KindAbout = KindAbout {
         },
     ],
     holder: Some("project"),
-    belongs_to: None,
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
-    headroom: None,
+    used_by: UsedBy::These(&["dns_record"]),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]
@@ -71,6 +60,9 @@ struct Deployment {
     created_on: Option<DateTime<Utc>>,
     #[serde(rename = "deployment_trigger")]
     trigger: Option<Trigger>,
+    url: Option<Box<str>>,
+    #[serde(default)]
+    aliases: Option<Vec<Box<str>>>,
 }
 
 #[derive(Deserialize)]
@@ -90,7 +82,9 @@ impl Deployment {
         let branch = metadata.and_then(|metadata| metadata.branch);
         let branch = branch.map(|branch| ("branch", Attribute::Text(branch)));
         let environment = ("environment", Attribute::Text(self.environment));
+        let urls = self.url.into_iter().chain(self.aliases.into_iter().flatten());
         Resource {
+            addresses: urls.filter_map(|url| cloudflare::host(&url)).collect(),
             within: self.project_name,
             created_at: Time::always(self.created_on),
             protection: (!preview).then_some(BuiltInProtection::Production),

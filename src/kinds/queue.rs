@@ -14,8 +14,7 @@ use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
-    Time,
-};
+    Time, UsedBy};
 
 pub(super) struct Queue;
 
@@ -24,30 +23,20 @@ static ABOUT: KindAbout = KindAbout {
     noun: "queue",
     api: Api::Cloudflare,
     place: PlaceSort::Account,
-    caseless: false,
     created: true,
     changed: true,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "Queues Read",
     write_permission: "Queues Write",
-    serial: false,
-    backup: false,
     undo: "can be made again empty, under a new id and without consumers",
-    attributes: &[],
-    holder: None,
-    belongs_to: None,
     blocks: Some("worker"),
-    uses: &[],
-    users_listed: false,
-    manages: None,
+    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace", "queue", "r2"]),
     headroom: Some(Headroom {
         what: "queues per account",
         free: Some(10_000),
         paid: Some(10_000),
         per: None,
     }),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]
@@ -69,6 +58,10 @@ struct Party {
     script: Option<String>,
     script_name: Option<String>,
     service: Option<String>,
+    /// A bucket whose event notifications are sent to the queue.
+    bucket_name: Option<String>,
+    /// The queue that gets what this consumer could not handle.
+    dead_letter_queue: Option<String>,
 }
 
 impl Party {
@@ -92,9 +85,14 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         )));
     }
     let parties = queue.producers.iter().chain(&queue.consumers).flatten();
-    let links = parties.filter_map(|party| {
-        let worker = Reference::by_id("worker", party.worker()?.clone());
-        Some(Link::UsedBy(worker))
+    let links = parties.flat_map(|party| {
+        let worker = party.worker().cloned();
+        let worker = worker.map(|name| Link::UsedBy(Reference::by_id("worker", name)));
+        let bucket = party.bucket_name.clone();
+        let bucket = bucket.map(|name| Link::UsedBy(Reference::by_name("r2", name)));
+        let letters = party.dead_letter_queue.clone().filter(|name| !name.is_empty());
+        let letters = letters.map(|name| Link::Uses(Reference::by_name("queue", name)));
+        [worker, bucket, letters].into_iter().flatten()
     });
     Ok(Resource {
         created_at: Time::always(queue.created_on),

@@ -11,8 +11,7 @@ use super::cloudflare;
 use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
-};
+    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct R2;
 
@@ -21,30 +20,18 @@ static ABOUT: KindAbout = KindAbout {
     noun: "R2 bucket",
     api: Api::Cloudflare,
     place: PlaceSort::Account,
-    caseless: false,
     created: true,
-    changed: false,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "Workers R2 Storage Read",
     write_permission: "Workers R2 Storage Write",
-    serial: false,
-    backup: false,
     undo: "can be made again empty, as it was",
-    attributes: &[],
-    holder: None,
-    belongs_to: None,
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
+    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace"]),
     headroom: Some(Headroom {
         what: "R2 buckets per account",
         free: Some(1_000_000),
         paid: Some(1_000_000),
         per: None,
     }),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]

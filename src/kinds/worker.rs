@@ -5,15 +5,17 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::cloudflare::{self, account};
-use super::{Archive, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, UsersPage};
+use super::{
+    Answer, Archive, Ask, Held, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, Told,
+    UsersPage, bindings,
+};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
-    Reference, Resource, ResourceId, Time,
-};
+    Resource, ResourceId, Time, UsedBy, ReferencesFrom};
 
 pub(super) struct Worker;
 
@@ -22,15 +24,10 @@ static ABOUT: KindAbout = KindAbout {
     noun: "Worker",
     api: Api::Cloudflare,
     place: PlaceSort::Account,
-    caseless: false,
     created: true,
     changed: true,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "Workers Scripts Read",
     write_permission: "Workers Scripts Write",
-    serial: false,
     backup: true,
     undo: "has to be deployed again: its bindings are kept (with `backup = true` its settings), its secrets and assets cannot be fetched",
     attributes: &[AttributeAbout {
@@ -39,18 +36,16 @@ static ABOUT: KindAbout = KindAbout {
         words: &[],
         about: "the script's tags; wrangler writes `cf:service=…` and `cf:environment=…`",
     }],
-    holder: None,
-    belongs_to: None,
-    blocks: None,
-    uses: &["worker", "kv_namespace", "d1", "r2", "queue", "hyperdrive"],
+    used_by: UsedBy::These(&["worker", "worker_domain", "worker_route", "worker_preview", "queue", "dns_record", "pages_project", "dispatch_namespace"]),
     users_listed: true,
-    manages: None,
     headroom: Some(Headroom {
         what: "Workers per account",
         free: Some(100),
         paid: Some(500),
         per: None,
     }),
+    references: ReferencesFrom::Each,
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]
@@ -68,62 +63,89 @@ struct Script {
 #[derive(Deserialize)]
 struct Settings {
     /// Without it nobody knows what the Worker uses.
-    bindings: Vec<Binding>,
+    bindings: Vec<Value>,
     #[serde(default)]
-    tail_consumers: Option<Vec<TailConsumer>>,
+    tail_consumers: Option<Vec<bindings::Consumer>>,
 }
 
 #[derive(Deserialize)]
-struct TailConsumer {
-    service: Option<String>,
-}
-
-/// Only the fields that name another resource; the binding types are open.
-#[derive(Deserialize)]
-struct Binding {
-    #[serde(rename = "type")]
-    sort: String,
-    namespace_id: Option<String>,
-    id: Option<String>,
-    database_id: Option<String>,
-    bucket_name: Option<String>,
-    queue_name: Option<String>,
-    service: Option<String>,
-    script_name: Option<String>,
-    outbound: Option<Outbound>,
+struct Versions {
+    items: Vec<Value>,
 }
 
 #[derive(Deserialize)]
-struct Outbound {
-    worker: Option<TailConsumer>,
+struct Deployments {
+    deployments: Vec<Deployment>,
 }
 
-impl Binding {
-    /// What it refers to. A binding that names nothing where it must is an
-    /// answer we do not understand.
-    fn reference(self) -> Result<Option<Reference>, Malformed> {
-        let Self { sort, .. } = &self;
-        let missing = format!("a `{sort}` binding that names nothing");
-        let need = |value: Option<String>| value.ok_or_else(|| Malformed(missing.clone()));
-        Ok(match sort.as_str() {
-            "kv_namespace" => Some(Reference::by_id("kv_namespace", need(self.namespace_id)?)),
-            "d1" => Some(Reference::by_id("d1", need(self.id.or(self.database_id))?)),
-            "r2_bucket" => Some(Reference::by_name("r2", need(self.bucket_name)?)),
-            "queue" => Some(Reference::by_name("queue", need(self.queue_name)?)),
-            "hyperdrive" => Some(Reference::by_id("hyperdrive", need(self.id)?)),
-            "service" => Some(Reference::by_id("worker", need(self.service)?)),
-            // Without a script name it is the Worker's own class.
-            "durable_object_namespace" | "workflow" => self
-                .script_name
-                .map(|script| Reference::by_id("worker", script)),
-            "dispatch_namespace" => self
-                .outbound
-                .and_then(|outbound| outbound.worker)
-                .and_then(|worker| worker.service)
-                .map(|script| Reference::by_id("worker", script)),
-            _ => None,
-        })
-    }
+/// The newest deployment comes first.
+#[derive(Deserialize)]
+struct Deployment {
+    versions: Vec<Served>,
+}
+
+#[derive(Deserialize)]
+struct Served {
+    version_id: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    resources: VersionResources,
+}
+
+#[derive(Deserialize)]
+struct VersionResources {
+    bindings: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Preview {
+    name: Box<str>,
+}
+
+/// The template from which new Previews of a Worker are made.
+#[derive(Deserialize)]
+struct PreviewsBase {
+    #[serde(default)]
+    env: Option<Map<String, Value>>,
+    #[serde(default)]
+    tail_consumers: Option<Vec<bindings::Consumer>>,
+}
+
+/// The path of a Worker in the classic API, and what is below it.
+fn script<'p>(id: &'p ResourceId, below: &[&'p str]) -> Vec<&'p str> {
+    let script = ["accounts", account(&id.place), "workers", "scripts", &id.id];
+    [&script[..], below].concat()
+}
+
+/// A page of the Previews of a Worker.
+fn previews(id: &ResourceId, page: u64) -> Ask {
+    let path = ["accounts", account(&id.place), "workers", "workers", &id.id];
+    let path = [&path[..], &["previews"]].concat();
+    let call = Call::get(Api::Cloudflare, &path)
+        .with("order_by", "created_on")
+        .with("order", "asc")
+        .with("per_page", "100")
+        .with("page", page.to_string());
+    Ask::of("previews", &page.to_string(), call)
+}
+
+/// A page of Previews, their total and the pages that are still to be asked.
+fn read_previews(
+    id: &ResourceId,
+    ask: &Ask,
+    body: &[u8],
+) -> Result<(Vec<Preview>, Option<u64>, Vec<Ask>), Malformed> {
+    let (found, info) = cloudflare::open::<Vec<Preview>>(body)?;
+    let (total, next) = cloudflare::numbered(info.as_ref())?;
+    let more = match next {
+        Next::Pages(pages) if &*ask.subject == "1" => {
+            (2..=pages).map(|page| previews(id, page)).collect()
+        }
+        Next::Pages(_) | Next::Last | Next::After(_) | Next::More => Vec::new(),
+    };
+    Ok((found, total, more))
 }
 
 #[derive(Deserialize)]
@@ -136,6 +158,8 @@ struct Beta {
     /// What it sends its logs to.
     #[serde(default)]
     tail_consumers: Option<Vec<Named>>,
+    #[serde(default)]
+    previews_base_config: Option<PreviewsBase>,
 }
 
 /// One Worker of the newer API, where the tag is the id.
@@ -223,6 +247,7 @@ impl Kind for Worker {
                     .into_iter()
                     .collect(),
                 links: Vec::new(),
+                addresses: Vec::new(),
                 says: None,
                 original: None,
             })
@@ -261,6 +286,7 @@ impl Kind for Worker {
             parent: None,
             attributes: Vec::new(),
             links: Vec::new(),
+            addresses: Vec::new(),
             says: None,
             original: None,
         })
@@ -298,34 +324,96 @@ impl Kind for Worker {
         }
     }
 
-    fn uses(&self, resource: &Resource) -> Option<Call> {
-        Some(Call::get(
-            Api::Cloudflare,
-            &[
-                "accounts",
-                account(&resource.place),
-                "workers",
-                "scripts",
-                &resource.id,
-                "settings",
-            ],
-        ))
+    /// Its settings describe the version that was uploaded last. What serves
+    /// traffic is in the newest deployment, and may be other versions.
+    fn uses(&self, id: &ResourceId) -> Vec<Ask> {
+        ["settings", "deployments"]
+            .map(|what| Ask::of(what, "", Call::get(Api::Cloudflare, &script(id, &[what]))))
+            .to_vec()
     }
 
-    fn read_uses(&self, body: &[u8]) -> Result<Vec<Reference>, Malformed> {
-        let (settings, _) = cloudflare::open::<Settings>(body)?;
-        let mut references = Vec::new();
-        for binding in settings.bindings {
-            references.extend(binding.reference()?);
+    fn read_uses(
+        &self,
+        id: &ResourceId,
+        ask: &Ask,
+        answer: Answer<'_>,
+    ) -> Result<Told, Malformed> {
+        let mut told = Told::default();
+        let body = match (answer, ask.what) {
+            (Answer::Body(body), _) => body,
+            // A Worker without any version has no settings, and binds nothing.
+            // That there is none has to be seen.
+            (Answer::Missing, "settings") => {
+                let call = Call::get(Api::Cloudflare, &script(id, &["versions"]));
+                told.more.push(Ask::of("versions", "", call));
+                return Ok(told);
+            }
+            (Answer::Missing, "versions" | "deployments") => {
+                return Ok(told);
+            }
+            (Answer::Missing, _) => {
+                return Err(Malformed(format!(
+                    "version {} of Worker {} serves traffic, and the API does not show it",
+                    ask.subject, id.name
+                )));
+            }
+        };
+        match ask.what {
+            "settings" => {
+                let (settings, _) = cloudflare::open::<Settings>(body)?;
+                told.references = bindings::listed(&settings.bindings)?;
+                told.references
+                    .extend(bindings::tails(settings.tail_consumers));
+            }
+            "versions" => {
+                let (versions, _) = cloudflare::open::<Versions>(body)?;
+                if !versions.items.is_empty() {
+                    return Err(Malformed(format!(
+                        "Worker {} has versions, and the API does not show its settings",
+                        id.name
+                    )));
+                }
+            }
+            "deployments" => {
+                let (found, _) = cloudflare::open::<Deployments>(body)?;
+                let newest = found.deployments.into_iter().next();
+                let serving = newest.into_iter().flat_map(|newest| newest.versions);
+                told.more = serving
+                    .map(|served| {
+                        let below = ["versions", &*served.version_id];
+                        let call = Call::get(Api::Cloudflare, &script(id, &below));
+                        Ask::of("version", &served.version_id, call)
+                    })
+                    .collect();
+            }
+            _ => {
+                let (version, _) = cloudflare::open::<Version>(body)?;
+                told.references = bindings::listed(&version.resources.bindings)?;
+            }
         }
-        let consumers = settings.tail_consumers.unwrap_or_default();
-        references.extend(
-            consumers
-                .into_iter()
-                .filter_map(|consumer| consumer.service)
-                .map(|service| Reference::by_id("worker", service)),
-        );
-        Ok(references)
+        Ok(told)
+    }
+
+    fn holds(&self, id: &ResourceId) -> Vec<Ask> {
+        vec![previews(id, 1)]
+    }
+
+    fn read_holds(
+        &self,
+        id: &ResourceId,
+        ask: &Ask,
+        answer: Answer<'_>,
+    ) -> Result<Held, Malformed> {
+        let Answer::Body(body) = answer else {
+            return Ok(Held::default());
+        };
+        let (found, total, more) = read_previews(id, ask, body)?;
+        Ok(Held {
+            seen: found.len() as u64,
+            names: found.into_iter().map(|preview| preview.name).collect(),
+            total,
+            more,
+        })
     }
 
     fn users(&self, place: &Place, page: &PageOf) -> Option<Call> {
@@ -350,7 +438,13 @@ impl Kind for Worker {
         let (total, next) = cloudflare::numbered(info.as_ref())?;
         let mut shown = Vec::new();
         let mut uses = Vec::new();
+        let mut references = Vec::new();
         for worker in workers {
+            if let Some(base) = worker.previews_base_config {
+                let mut found = bindings::tails(base.tail_consumers);
+                found.extend(bindings::by_name(&base.env.unwrap_or_default())?);
+                references.push((worker.name.clone(), found));
+            }
             let others = [
                 worker.references.durable_objects,
                 worker.references.dispatch_namespace_outbounds,
@@ -386,6 +480,7 @@ impl Kind for Worker {
         Ok(UsersPage {
             shown,
             uses,
+            references,
             total,
             next,
         })
@@ -411,33 +506,73 @@ mod tests {
         assert_eq!(worker.attribute("tags"), Some(&Attribute::List(vec![])));
     }
 
+    fn id() -> ResourceId {
+        let place = Arc::new(Place::Account("a".to_owned()));
+        Resource::new(KindRef(&ABOUT), &place, "app".into(), "app".into()).identity()
+    }
+
+    fn told(what: &'static str, answer: Answer<'_>) -> Result<Told, Malformed> {
+        let call = Call::get(Api::Cloudflare, &["x"]);
+        Worker.read_uses(&id(), &Ask::of(what, "1", call), answer)
+    }
+
+    fn uses(told: &Told) -> Vec<&str> {
+        let uses = told.references.uses.iter();
+        uses.map(|reference| reference.key.text()).collect()
+    }
+
+    fn asked(asks: &[Ask]) -> Vec<&str> {
+        asks.iter().map(|ask| &*ask.call.path).collect()
+    }
+
     #[test]
-    fn bindings_say_what_a_worker_uses() {
-        let body = br#"{"success":true,"result":{"bindings":[
-            {"type":"kv_namespace","name":"KV","namespace_id":"0123"},
-            {"type":"service","name":"API","service":"api-pr-7"},
-            {"type":"durable_object_namespace","name":"OWN","class_name":"Room"},
-            {"type":"durable_object_namespace","name":"OTHER","class_name":"Room","script_name":"rooms"},
-            {"type":"secret_text","name":"S"}],"tail_consumers":[{"service":"logs"}]}}"#;
-        let uses = Worker.read_uses(body).unwrap();
+    fn what_a_worker_uses_is_in_its_settings_and_in_the_versions_that_serve() {
+        let asks = Worker.uses(&id());
         assert_eq!(
-            uses,
+            asked(&asks),
             [
-                Reference::by_id("kv_namespace", "0123".to_owned()),
-                Reference::by_id("worker", "api-pr-7".to_owned()),
-                Reference::by_id("worker", "rooms".to_owned()),
-                Reference::by_id("worker", "logs".to_owned()),
+                "/accounts/a/workers/scripts/app/settings",
+                "/accounts/a/workers/scripts/app/deployments",
             ]
         );
-        let unclear =
-            br#"{"success":true,"result":{"bindings":[{"type":"kv_namespace","name":"KV"}]}}"#;
-        assert!(Worker.read_uses(unclear).is_err());
-        // Without any list nobody knows.
-        assert!(
-            Worker
-                .read_uses(br#"{"success":true,"result":{}}"#)
-                .is_err()
+        let settings = br#"{"success":true,"result":{"bindings":[
+            {"type":"kv_namespace","name":"KV","namespace_id":"0123"}],"tail_consumers":[{"service":"logs"}]}}"#;
+        let settings = told("settings", Answer::Body(settings)).unwrap();
+        assert_eq!(uses(&settings), ["0123", "logs"]);
+        let deployments = br#"{"success":true,"result":{"deployments":[
+            {"id":"2","versions":[{"version_id":"v2","percentage":90},{"version_id":"v1","percentage":10}]},
+            {"id":"1","versions":[{"version_id":"v0","percentage":100}]}]}}"#;
+        let deployments = told("deployments", Answer::Body(deployments)).unwrap();
+        assert_eq!(
+            asked(&deployments.more),
+            [
+                "/accounts/a/workers/scripts/app/versions/v2",
+                "/accounts/a/workers/scripts/app/versions/v1",
+            ]
         );
+        let version = br#"{"success":true,"result":{"id":"v1","resources":{"bindings":[
+            {"type":"d1","name":"DB","id":"d"}]}}}"#;
+        let version = told("version", Answer::Body(version)).unwrap();
+        assert_eq!(uses(&version), ["d"]);
+        // A version that serves traffic and cannot be seen may bind anything.
+        assert!(told("version", Answer::Missing).is_err());
+        // Without any list of bindings nothing is known.
+        let nothing = br#"{"success":true,"result":{}}"#;
+        assert!(told("settings", Answer::Body(nothing)).is_err());
+    }
+
+    #[test]
+    fn a_worker_without_any_version_binds_nothing() {
+        let missing = told("settings", Answer::Missing).unwrap();
+        assert_eq!(
+            asked(&missing.more),
+            ["/accounts/a/workers/scripts/app/versions"]
+        );
+        let none = br#"{"success":true,"result":{"items":[]}}"#;
+        let none = told("versions", Answer::Body(none)).unwrap();
+        assert!(none.references.uses.is_empty() && none.more.is_empty());
+        let some = br#"{"success":true,"result":{"items":[{"id":"v1"}]}}"#;
+        assert!(told("versions", Answer::Body(some)).is_err());
     }
 
     #[test]

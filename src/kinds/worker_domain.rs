@@ -9,8 +9,7 @@ use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
-    PlaceSort, Reference, Resource, ResourceId,
-};
+    PlaceSort, Reference, Resource, ResourceId, UsedBy};
 
 pub(super) struct WorkerDomain;
 
@@ -20,15 +19,8 @@ static ABOUT: KindAbout = KindAbout {
     api: Api::Cloudflare,
     place: PlaceSort::Account,
     caseless: true,
-    created: false,
-    changed: false,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "Workers Scripts Read",
     write_permission: "Workers Scripts Write",
-    serial: false,
-    backup: false,
     undo: "has to be made again by hand: its hostname and its Worker are kept",
     attributes: &[
         AttributeAbout {
@@ -44,11 +36,9 @@ static ABOUT: KindAbout = KindAbout {
             about: "the zone's name",
         },
     ],
-    holder: None,
     belongs_to: Some("worker"),
-    blocks: None,
-    uses: &[],
-    users_listed: false,
+    stands_alone: true,
+    used_by: UsedBy::These(&["dns_record"]),
     manages: Some("dns_record"),
     headroom: Some(Headroom {
         what: "custom domains per zone",
@@ -56,6 +46,7 @@ static ABOUT: KindAbout = KindAbout {
         paid: Some(100),
         per: Some("zone"),
     }),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]
@@ -72,6 +63,7 @@ impl Domain {
         let uses = worker.map(|worker| Reference::by_id("worker", worker.to_string()));
         Resource {
             links: uses.map(Link::Uses).collect(),
+            addresses: cloudflare::host(&self.hostname).into_iter().collect(),
             attributes: [("service", self.service), ("zone", self.zone_name)]
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, Attribute::Text(value?))))

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::cloudflare;
-use super::{Holders, Kind, Malformed, Page, PageOf};
+use super::{
+    Answer, Ask, Holders, Kind, Malformed, Next, Page, PageOf, SourceUser, Told, UserSource,
+    bindings, cloudflare,
+};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
-    PlaceSort, PullRequestNumber, Reference, Resource, ResourceId, Time,
-};
+    PlaceSort, PullRequestNumber, Reference, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct WorkerPreview;
 
@@ -20,16 +22,10 @@ static ABOUT: KindAbout = KindAbout {
     noun: "Worker Preview",
     api: Api::Cloudflare,
     place: PlaceSort::Account,
-    caseless: false,
     created: true,
     changed: true,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "Workers Scripts Read",
     write_permission: "Workers Scripts Write",
-    serial: false,
-    backup: false,
     undo: "has to be deployed again",
     attributes: &[
         AttributeAbout {
@@ -59,16 +55,15 @@ static ABOUT: KindAbout = KindAbout {
     ],
     holder: Some("worker"),
     belongs_to: Some("worker"),
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
+    stands_alone: true,
+    used_by: UsedBy::Nothing("a Preview is reached by its address alone, and nothing binds one"),
     headroom: Some(Headroom {
         what: "Previews per Worker",
         free: Some(100),
         paid: Some(500),
         per: Some("worker"),
     }),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]
@@ -86,12 +81,17 @@ struct Preview {
     deployed_on: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
+    #[serde(default)]
+    tail_consumers: Option<Vec<bindings::Consumer>>,
 }
 
 #[derive(Deserialize)]
 struct Deployment {
     #[serde(default)]
     annotations: Option<Annotations>,
+    /// What it binds, by name.
+    env: Map<String, Value>,
+    preview_name: Option<Box<str>>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +112,7 @@ impl Preview {
             created_at: Time::always(self.created_on),
             changed_at: Time::always(changed),
             attributes: tags.into_iter().collect(),
+            links: bindings::tails(self.tail_consumers).into_links().collect(),
             ..Resource::new(KindRef(&ABOUT), place, self.id, self.name)
         }
     }
@@ -129,6 +130,97 @@ fn path(id: &ResourceId) -> [&str; 7] {
         "previews",
         &id.id,
     ]
+}
+
+/// Previews as users where no listing of them was asked for: the Workers, the
+/// Previews of each, and what the latest deployment of each Preview binds.
+pub(super) struct UnlistedPreviews;
+
+impl UserSource for UnlistedPreviews {
+    fn name(&self) -> &'static str {
+        ABOUT.name
+    }
+
+    fn noun(&self) -> &'static str {
+        ABOUT.noun
+    }
+
+    fn permission(&self) -> &'static str {
+        ABOUT.read_permission
+    }
+
+    fn first(&self, place: &Place) -> Vec<Ask> {
+        let call = WorkerPreview.holders(place, &PageOf::First);
+        call.map(|call| Ask::of("workers", "1", call))
+            .into_iter()
+            .collect()
+    }
+
+    fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
+        let mut told = Told::default();
+        let body = match (answer, ask.what) {
+            (Answer::Body(body), _) => body,
+            // The beta API, and with it Previews, may be absent. A Worker or a
+            // Preview may be gone since it was listed.
+            (Answer::Missing, _) => return Ok(told),
+        };
+        match ask.what {
+            "workers" => {
+                let holders = WorkerPreview.read_holders(body)?;
+                told.total = holders.total;
+                if let (Next::Pages(pages), "1") = (holders.next, &*ask.subject) {
+                    let calls = (2..=pages).filter_map(|number| {
+                        let call = WorkerPreview.holders(place, &PageOf::Number(number))?;
+                        Some(Ask::of("workers", &number.to_string(), call))
+                    });
+                    told.more.extend(calls);
+                }
+                told.seen = holders.names.len() as u64;
+                told.more.extend(holders.names.iter().map(|worker| {
+                    let call = WorkerPreview.list_in(place, worker, &PageOf::First);
+                    Ask::of("previews", worker, call)
+                }));
+            }
+            "previews" | "more previews" => {
+                let (previews, info) = cloudflare::open::<Vec<Preview>>(body)?;
+                let (total, next) = cloudflare::numbered(info.as_ref())?;
+                let worker = &*ask.subject;
+                if let (Next::Pages(pages), "previews") = (&next, ask.what) {
+                    told.more.extend((2..=*pages).map(|number| {
+                        let page = PageOf::Number(number);
+                        let call = WorkerPreview.list_in(place, worker, &page);
+                        Ask::of("more previews", worker, call)
+                    }));
+                } else if next == Next::Last && total != Some(previews.len() as u64) {
+                    return Err(Malformed(format!(
+                        "{} Previews of Worker {worker} were listed where Cloudflare counts {}",
+                        previews.len(),
+                        total.unwrap_or_default()
+                    )));
+                }
+                for preview in previews {
+                    let path = ["accounts", place.id(), "workers", "workers", worker];
+                    let below = ["previews", &preview.id, "deployments", "latest"];
+                    let call = Call::get(Api::Cloudflare, &[&path[..], &below].concat());
+                    told.users.push(SourceUser {
+                        name: preview.name.clone(),
+                        owner: Some(Reference::by_id("worker", worker.to_owned())),
+                        references: bindings::tails(preview.tail_consumers),
+                    });
+                    told.more.push(Ask::of("deployment", worker, call));
+                }
+            }
+            _ => {
+                let (deployment, _) = cloudflare::open::<Deployment>(body)?;
+                told.users.push(SourceUser {
+                    name: deployment.preview_name.unwrap_or_default(),
+                    owner: Some(Reference::by_id("worker", ask.subject.to_string())),
+                    references: bindings::by_name(&deployment.env)?,
+                });
+            }
+        }
+        Ok(told)
+    }
 }
 
 impl Kind for WorkerPreview {
@@ -205,9 +297,11 @@ impl Kind for WorkerPreview {
         Some(Call::get(Api::Cloudflare, &path))
     }
 
-    /// Whose pull request it is, as wrangler writes it in CI.
+    /// What it binds, and whose pull request it is, as wrangler writes it in CI.
     fn read_detail(&self, preview: &mut Resource, body: &[u8]) -> Result<(), Malformed> {
         let (deployment, _) = cloudflare::open::<Deployment>(body)?;
+        let references = bindings::by_name(&deployment.env)?;
+        preview.links.extend(references.into_links());
         let Some(annotations) = deployment.annotations else {
             return Ok(());
         };

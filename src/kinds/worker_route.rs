@@ -9,8 +9,7 @@ use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Link, Place, PlaceSort, Reference, Resource, ResourceId,
-};
+    Link, Place, PlaceSort, Reference, Resource, ResourceId, UsedBy};
 
 pub(super) struct WorkerRoute;
 
@@ -19,16 +18,8 @@ static ABOUT: KindAbout = KindAbout {
     noun: "Worker route",
     api: Api::Cloudflare,
     place: PlaceSort::Zone,
-    caseless: false,
-    created: false,
-    changed: false,
-    active: false,
-    branch: None,
-    expires: false,
     read_permission: "Workers Routes Read",
     write_permission: "Workers Routes Write",
-    serial: false,
-    backup: false,
     undo: "has to be made again by hand: its pattern and its Worker are kept",
     attributes: &[AttributeAbout {
         key: "script",
@@ -36,18 +27,16 @@ static ABOUT: KindAbout = KindAbout {
         words: &[],
         about: "the Worker that serves it",
     }],
-    holder: None,
     belongs_to: Some("worker"),
-    blocks: None,
-    uses: &[],
-    users_listed: false,
-    manages: None,
+    stands_alone: true,
+    used_by: UsedBy::Nothing("a route points at its Worker, and nothing points at a route"),
     headroom: Some(Headroom {
         what: "Worker routes per zone",
         free: Some(1_000),
         paid: Some(1_000),
         per: None,
     }),
+    ..KindAbout::BLANK
 };
 
 #[derive(Deserialize)]

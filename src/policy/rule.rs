@@ -263,6 +263,9 @@ pub struct Rule {
     pub timing: Timing,
     /// When a resource is dead.
     pub death: Death,
+    /// Kinds that go with its resources although their own names do not contain
+    /// the claim.
+    pub with: Vec<KindRef>,
     /// What a missing number means.
     pub missing: Missing,
     /// Its own grace.

@@ -123,7 +123,7 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
         "except": texts(), "zone": texts(), "project": texts(),
         "where": conditions(properties),
         "dead-when": { "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] },
-        "missing": { "enum": ["keep", "dead"] }, "grace": duration(),
+        "with": kind(kinds), "missing": { "enum": ["keep", "dead"] }, "grace": duration(),
         "action": { "enum": ["delete", "report", "expire"] }, "backup": { "type": "boolean" },
     }));
     table["required"] = json!(["id", "kind", "dead-when"]);

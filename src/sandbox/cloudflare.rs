@@ -4,6 +4,7 @@
 mod answer;
 mod binding;
 mod d1;
+mod dispatch;
 mod dns;
 mod dns_filter;
 mod dns_routes;
@@ -72,6 +73,8 @@ pub struct Cloudflare {
     projects: BTreeMap<String, pages::Project>,
     /// By id.
     previews: BTreeMap<String, previews::Preview>,
+    /// The Workers of dispatch namespaces: bindings by namespace and script.
+    dispatched: dispatch::Namespaces,
     /// Durable Object namespaces, as they are answered.
     namespaces_of_objects: Vec<Value>,
     /// The account's name under `workers.dev`.
@@ -134,6 +137,7 @@ impl Cloudflare {
             hyperdrives: BTreeMap::new(),
             projects: BTreeMap::new(),
             previews: BTreeMap::new(),
+            dispatched: BTreeMap::new(),
             namespaces_of_objects: Vec::new(),
             subdomain: Some("sandbox".to_owned()),
             register: Register::default(),
@@ -258,12 +262,31 @@ impl Cloudflare {
         for (id, config) in &self.hyperdrives {
             ids.insert(("hyperdrive", config.name.clone()), id.clone());
         }
-        for worker in self.workers.values_mut() {
-            for version in &mut worker.versions {
-                for binding in &mut version.bindings {
-                    binding.settle(&ids);
-                }
-            }
+        let of_workers = self.workers.values_mut().flat_map(|worker| {
+            let versions = worker.versions.iter_mut();
+            let bindings = versions.flat_map(|version| &mut version.bindings);
+            bindings.chain(worker.previews_base.iter_mut().flatten())
+        });
+        let of_previews = self
+            .previews
+            .values_mut()
+            .flat_map(|preview| &mut preview.deployments)
+            .flat_map(|deployment| &mut deployment.bindings);
+        let of_projects = self
+            .projects
+            .values_mut()
+            .flat_map(|project| project.bindings.iter_mut().flatten());
+        let of_dispatched = self
+            .dispatched
+            .values_mut()
+            .flat_map(BTreeMap::values_mut)
+            .flatten();
+        for binding in of_workers
+            .chain(of_previews)
+            .chain(of_projects)
+            .chain(of_dispatched)
+        {
+            binding.settle(&ids);
         }
     }
 
@@ -318,6 +341,9 @@ impl Cloudflare {
                 self.worker_previews(method, worker, rest, request)
             }
             ["workers", "workers", rest @ ..] => self.workers_beta(method, rest, request),
+            ["workers", "dispatch", "namespaces", rest @ ..] => {
+                self.dispatch_namespaces(method, rest, request)
+            }
             ["workers", "domains", rest @ ..] => self.worker_domains(method, rest, request),
             ["storage", "kv", "namespaces", rest @ ..] => self.kv(method, rest, request),
             ["d1", "database", rest @ ..] => self.d1(method, rest, request),

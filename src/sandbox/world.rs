@@ -341,6 +341,9 @@ const KINDS: &[(&str, &[&str])] = &[
             "migration_tag",
             "last_deployed_from",
             "tail_consumers",
+            "versions",
+            "previews_base_config",
+            "dispatch_namespace",
         ],
     ),
     ("kv_namespace", &["keys"]),
@@ -366,8 +369,8 @@ const KINDS: &[(&str, &[&str])] = &[
     ),
     ("d1", &[]),
     ("r2", &["objects", "location", "jurisdiction"]),
-    ("queue", &["producers", "consumers"]),
-    ("hyperdrive", &[]),
+    ("queue", &["producers", "consumers", "dead_letter_queue"]),
+    ("hyperdrive", &["host"]),
     ("worker_domain", &["service", "zone", "worker"]),
     ("worker_route", &["script", "zone"]),
     (
@@ -383,6 +386,8 @@ const KINDS: &[(&str, &[&str])] = &[
             "repository",
             "repository_url",
             "commit_sha",
+            "bindings",
+            "tail_consumers",
         ],
     ),
     (
@@ -394,6 +399,7 @@ const KINDS: &[(&str, &[&str])] = &[
             "aliases",
             "commit_hash",
             "active",
+            "bindings",
         ],
     ),
     ("github_environment", &["protection_rules"]),
@@ -506,32 +512,23 @@ fn attribute(key: &str, value: &Value) -> Result<(), (String, String)> {
                 wrong("an object")
             }
         }
-        "bindings" => {
-            let Some(bindings) = value.as_array() else {
-                return wrong("a list of {type, name, target}");
+        "bindings" => bindings(value),
+        "versions" => {
+            let Some(versions) = value.as_array() else {
+                return wrong("a list of {bindings, percentage}");
             };
-            for (index, binding) in bindings.iter().enumerate() {
-                for part in ["type", "name", "target"] {
-                    if !binding.get(part).is_some_and(Value::is_string) {
-                        return Err((format!("[{index}].{part}"), "must be a string".to_owned()));
-                    }
-                }
-                let sort = binding
-                    .get("type")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default();
-                if !BINDINGS.contains(&sort) {
-                    return Err((
-                        format!("[{index}].type"),
-                        format!(
-                            "there is no binding type {sort:?}; there is: {}",
-                            BINDINGS.join(", ")
-                        ),
-                    ));
+            for (index, version) in versions.iter().enumerate() {
+                let at = |(path, message)| (format!("[{index}].bindings{path}"), message);
+                bindings(&version["bindings"]).map_err(at)?;
+                if !version["percentage"].is_null() && !version["percentage"].is_number() {
+                    let path = format!("[{index}].percentage");
+                    return Err((path, "must be a number".to_owned()));
                 }
             }
             Ok(())
         }
+        "previews_base_config" => bindings(&value["bindings"])
+            .map_err(|(path, message)| (format!(".bindings{path}"), message)),
         _ => {
             if value.is_string() {
                 Ok(())
@@ -540,6 +537,35 @@ fn attribute(key: &str, value: &Value) -> Result<(), (String, String)> {
             }
         }
     }
+}
+
+/// Checks a list of `{type, name, target}`.
+fn bindings(value: &Value) -> Result<(), (String, String)> {
+    let Some(bindings) = value.as_array() else {
+        let message = "must be a list of {type, name, target}";
+        return Err((String::new(), message.to_owned()));
+    };
+    for (index, binding) in bindings.iter().enumerate() {
+        for part in ["type", "name", "target"] {
+            if !binding.get(part).is_some_and(Value::is_string) {
+                return Err((format!("[{index}].{part}"), "must be a string".to_owned()));
+            }
+        }
+        let sort = binding
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if !BINDINGS.contains(&sort) {
+            return Err((
+                format!("[{index}].type"),
+                format!(
+                    "there is no binding type {sort:?}; there is: {}",
+                    BINDINGS.join(", ")
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ impl Sweep<'_, '_> {
             kind,
             place: Arc::clone(place),
             needed: false,
+            witness: false,
             activity: false,
             holders: None,
         };

@@ -22,6 +22,7 @@ use chrono::TimeDelta;
 use preview_gc::evidence::{
     Evidence, Inventory, Listing, PullRequest, RepositoryRoots, Roots, Users,
 };
+use preview_gc::gc::KindGraph;
 use preview_gc::gc::mark::{Jurisdiction, Law, mark};
 use preview_gc::kinds;
 use preview_gc::model::{Place, PullRequestNumber, Repository, Resource, Time};
@@ -530,6 +531,7 @@ fn mark_a_million() {
                 parent: None,
                 attributes: Vec::new(),
                 links: Vec::new(),
+                addresses: Vec::new(),
                 says: None,
                 original: None,
             }
@@ -551,6 +553,7 @@ fn mark_a_million() {
             place: place.clone(),
             evidence,
             allowance: None,
+            witness: false,
         }],
         resources,
         ..Inventory::default()
@@ -559,6 +562,7 @@ fn mark_a_million() {
     let users = Users {
         pairs: Vec::new(),
         shown: shown.collect(),
+        references: Vec::new(),
     };
     inventory
         .uses
@@ -599,9 +603,10 @@ fn mark_a_million() {
         policy,
         places: BTreeSet::from([Place::clone(&place)]),
     }];
+    let graph = KindGraph::of(kinds.iter().copied());
     let law = Law {
         jurisdictions: &jurisdictions,
-        kinds: &kinds,
+        graph: &graph,
         grace: TimeDelta::hours(24),
         grace_on_close: TimeDelta::zero(),
         only: None,

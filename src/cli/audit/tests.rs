@@ -139,7 +139,7 @@ async fn what_is_not_what_was_planned_is_spared() {
     let plan = collector.plan(&findings);
     let report = collector.report(&ground, &findings, &plan);
     let sealed = collector.seal(&ground, &findings, &plan, &report);
-    let ids = sealed.resources(survey.law.kinds).unwrap();
+    let ids = sealed.resources(survey.law.graph.kinds()).unwrap();
     let changes: [(&str, Change); 5] = [
         ("made anew", |step| {
             step.incarnation = Some("another".into());

@@ -158,8 +158,8 @@ pub fn early_questions(inventory: &Inventory, law: &Law<'_>) -> Vec<Question> {
     }
     let mut questions = BTreeSet::new();
     for (kind, place) in claimed {
-        let users = law.kinds.iter().filter(|user| {
-            user.0.users_listed && (**user == kind || user.0.uses.contains(&kind.name()))
+        let users = law.graph.kinds().iter().filter(|user| {
+            user.0.users_listed && (**user == kind || law.graph.may_use(**user, kind))
         });
         questions.extend(users.map(|user| Question::Users {
             kind: *user,

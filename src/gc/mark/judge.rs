@@ -26,7 +26,7 @@ pub(super) struct Managed {
 impl Managed {
     pub(super) fn of(inventory: &Inventory, law: &Law<'_>) -> Self {
         let mut by_kind = HashMap::new();
-        for kind in law.kinds {
+        for kind in law.graph.kinds() {
             if let Some(managed) = kind.0.manages {
                 let names = inventory
                     .resources

@@ -5,12 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::super::kind_graph::{KindGraph, UserKind};
 use super::super::links::{Links, UsedBy};
 use super::super::ticks::{self, LastBox, Ticks};
 use super::super::verdict::{Doubt, How, Unclaimed, User, Verdict, Wait};
 use super::{Judgement, Law};
 use crate::evidence::{Inventory, Listing, Question, Roots, Users};
-use crate::model::{KindRef, Place, Resource, Time};
+use crate::model::{
+    Attribute, Claim, KindRef, Link, Place, PlaceSort, ReferenceKey, ReferencesFrom, Resource, Time,
+};
 
 /// Takes deletions back where a listing that they rest on is not complete.
 pub(super) fn distrust(
@@ -38,52 +41,50 @@ pub(super) fn distrust(
             .copied()
             .unwrap_or(false)
     };
-    // A manager lives in another sort of place than what it manages.
-    let any_incomplete = |kind: KindRef| {
-        let mut listings = inventory
-            .listings
-            .iter()
-            .filter(|listing| listing.kind == kind)
-            .peekable();
-        listings.peek().is_none() || listings.any(|listing| !listing.complete())
-    };
-    let mut doubts: BTreeMap<(KindRef, &Place), Option<&'static str>> = BTreeMap::new();
+    let kinds = law.graph.kinds();
+    // What a run was not going to delete may have been listed without what
+    // concerns it.
+    let going = law.going.as_deref();
+    let may_go = |resource: &Resource| going.is_none_or(|going| going.contains(&resource.identity()));
+    let mut doubts: BTreeMap<(KindRef, &Place, bool), Option<&'static str>> = BTreeMap::new();
     for (resource, judgement) in inventory.resources.iter().zip(judgements) {
         if !judgement.verdict.is_garbage() {
             continue;
         }
+        if !KindGraph::declares_users(resource.kind) && !kinds.is_empty() {
+            judgement.verdict = Verdict::Unknown(Doubt::UsersUndeclared);
+            continue;
+        }
         let doubt = doubts
-            .entry((resource.kind, &resource.place))
+            .entry((resource.kind, &resource.place, may_go(resource)))
             .or_insert_with(|| {
-                let own = (!is_complete(resource.kind, &resource.place)).then_some(resource.kind);
-                let user = || {
-                    law.kinds.iter().copied().find(|user| {
-                        user.0.uses.contains(&resource.kind.name())
-                            && !is_complete(*user, &resource.place)
-                    })
-                };
-                let manager = || {
-                    law.kinds.iter().copied().find(|manager| {
-                        manager.0.manages == Some(resource.kind.name()) && any_incomplete(*manager)
-                    })
-                };
-                // What hangs on it, or goes with it, may be somebody's, if anybody
-                // asks about that.
-                let goes_with = |kind: KindRef| {
-                    kind.0.belongs_to == Some(resource.kind.name())
-                        || resource.kind.0.manages == Some(kind.name())
-                };
-                let owned = || {
+                let goes = may_go(resource);
+                let (kind, place) = (resource.kind, &*resource.place);
+                let own = (!is_complete(kind, place)).then_some(kind);
+                let gap = |other: &KindRef| {
+                    if !law.graph.concerns(kind, *other) {
+                        return false;
+                    }
+                    // What is listed one holder at a time is asked for where it
+                    // matters.
+                    let by_holder = other.0.holder.is_some();
+                    if let Some(there) = KindGraph::must_be_listed(kind, place, *other)
+                        && !by_holder
+                    {
+                        return match complete.get(&(other.name(), &there)) {
+                            Some(complete) => !complete,
+                            None => goes,
+                        };
+                    }
                     let mut listings = inventory.listings.iter();
-                    let missing = listings.find(|listing| {
-                        goes_with(listing.kind)
-                            && listing.place.is_near(&resource.place)
+                    listings.any(|listing| {
+                        listing.kind == *other
+                            && KindGraph::may_concern(place, &listing.place, (kind, *other))
                             && (listing.evidence.needed || holds_kept(listing))
                             && !listing.complete()
-                    });
-                    missing.map(|listing| listing.kind)
+                    })
                 };
-                let doubt = own.or_else(user).or_else(manager).or_else(owned);
+                let doubt = own.or_else(|| kinds.iter().copied().find(gap));
                 doubt.map(KindRef::name)
             });
         if let Some(kind) = *doubt {
@@ -118,8 +119,10 @@ pub(super) fn inherit(
             continue;
         };
         let unread = Verdict::Unclaimed(Unclaimed::NoRule);
-        if judgements[owned].verdict == unread && of_owner.reading.is_some() {
-            let resource = &inventory.resources[owned];
+        let resource = &inventory.resources[owned];
+        if judgements[owned].verdict == unread
+            && goes_along(law, resource.kind, own_part(resource), owner, &of_owner, inventory)
+        {
             let meant = law.shown.is_none_or(|kinds| kinds.contains(&resource.kind));
             judgements[owned] = Judgement {
                 in_focus: judgements[owned].in_focus || (of_owner.in_focus && meant),
@@ -131,6 +134,84 @@ pub(super) fn inherit(
         }
     }
     inherited
+}
+
+/// The part of a name that is the resource's own: of a host name or pattern
+/// what stands before its zone.
+fn own_part(resource: &Resource) -> String {
+    let zone = match (&*resource.place, resource.attribute("zone")) {
+        (Place::Zone { name, .. }, _) => Some(name.as_str()),
+        (_, Some(Attribute::Text(zone))) => Some(&**zone),
+        _ => None,
+    };
+    let name = resource.name.to_ascii_lowercase();
+    match zone {
+        Some(zone) if !zone.is_empty() => name.replace(&zone.to_ascii_lowercase(), ""),
+        _ => name,
+    }
+}
+
+/// Whether something of this kind and name goes with its owner: what stands
+/// alone only if its name contains the owner's claim, or the rule lists its
+/// kind under `with`.
+fn goes_along(
+    law: &Law<'_>,
+    owned: KindRef,
+    name: impl AsRef<str>,
+    owner: usize,
+    of_owner: &Judgement,
+    inventory: &Inventory,
+) -> bool {
+    let Some(read_by) = &of_owner.reading else {
+        return false;
+    };
+    let jurisdiction = law.jurisdictions.get(read_by.jurisdiction);
+    let rule = jurisdiction.and_then(|one| one.policy.rules.get(read_by.rule));
+    !owned.0.stands_alone
+        || rule.is_some_and(|rule| rule.with.contains(&owned))
+        || contains_claim(
+            name.as_ref(),
+            &read_by.claim,
+            &inventory.resources[owner].name,
+        )
+}
+
+/// Whether a name contains a claim. A number counts where it stands alone
+/// between separators, or with the same letters before it as in the owner's
+/// name: `v12` does not contain #12 because the Worker is called `app-pr-12`.
+fn contains_claim(name: &str, claim: &Claim, owner: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let owner = owner.to_ascii_lowercase();
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let has_number = |number: String| {
+        let of_owner = words(&owner);
+        words(&name).iter().any(|word| {
+            *word == number
+                || (of_owner.contains(word) && digits(word).any(|digits| digits == number))
+        })
+    };
+    let has_text = |text: &str| {
+        let (all, part) = (words(&name), words(text));
+        !part.is_empty() && all.windows(part.len()).any(|window| window == &part[..])
+    };
+    match claim {
+        Claim::PullRequest(number) => has_number(number.to_string()),
+        Claim::Run(run) => has_number(run.to_string()),
+        Claim::Branch(branch) => has_text(&branch.to_ascii_lowercase()),
+        Claim::Slug { text, .. } => has_text(&text.to_ascii_lowercase()),
+        Claim::Itself => has_text(&owner),
+    }
+}
+
+/// The runs of digits in a word.
+fn digits(word: &str) -> impl Iterator<Item = &str> {
+    word.split(|c: char| !c.is_ascii_digit())
+        .filter(|digits| !digits.is_empty())
 }
 
 /// The owner's verdict for what hangs on it: its own creation and change count
@@ -167,7 +248,7 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &Law<'_>) -> Ve
 /// Lets what stays keep what it uses.
 pub(super) struct Propagation<'a> {
     inventory: &'a Inventory,
-    kinds: &'a [KindRef],
+    law: &'a Law<'a>,
     judgements: &'a mut [Judgement],
     links: Links<'a>,
     inherited: Vec<(usize, usize)>,
@@ -183,7 +264,7 @@ impl<'a> Propagation<'a> {
         inventory: &'a Inventory,
         links: Links<'a>,
         inherited: Vec<(usize, usize)>,
-        law: &'a Law<'_>,
+        law: &'a Law<'a>,
         judgements: &'a mut [Judgement],
     ) -> Self {
         let going = law.going.as_deref();
@@ -203,7 +284,7 @@ impl<'a> Propagation<'a> {
             settled: going.is_some(),
             inherited,
             inventory,
-            kinds: law.kinds,
+            law,
             judgements,
             links,
         }
@@ -223,7 +304,8 @@ impl<'a> Propagation<'a> {
         self.keep_managers();
         loop {
             self.keep_parents();
-            let kept = self.keep_used() | self.keep_owned();
+            let kept =
+                self.keep_used() | self.keep_owned() | self.keep_holders() | self.keep_suspects();
             let (doubted, pending, questions) = self.unread();
             if kept || doubted {
                 continue;
@@ -239,10 +321,12 @@ impl<'a> Propagation<'a> {
         }
     }
 
-    /// Whether something dead hangs on another and is judged with it: that other
-    /// waits for it by the order of the plan, and is not kept by it.
+    /// Whether a resource is judged with its owner and may be deleted by this
+    /// run: the owner waits for it by the order of the plan.
     fn goes_along(&self, owned: usize, owner: usize) -> bool {
-        self.is_garbage(owned) && self.inherited.binary_search(&(owned, owner)).is_ok()
+        self.is_garbage(owned)
+            && (self.goes[owned] || self.settled)
+            && self.inherited.binary_search(&(owned, owner)).is_ok()
     }
 
     /// What people protect keeps what manages it: a custom domain takes its
@@ -326,23 +410,131 @@ impl<'a> Propagation<'a> {
             if !self.is_garbage(used) {
                 continue;
             }
-            let kind = self.inventory.resources[used].kind;
             let user = users.iter().find_map(|user| match user {
-                UsedBy::Other(name) => Some((kind.name(), name.clone())),
+                UsedBy::Other { kind, name } => Some((*kind, name.clone(), How::Bound)),
                 UsedBy::Listed(user)
                     if *user != used && self.stays(*user) && !self.goes_along(*user, used) =>
                 {
+                    let how = self.how(*user, used);
                     let user = &self.inventory.resources[*user];
-                    Some((user.kind.name(), user.name.clone()))
+                    Some((user.kind.name(), user.name.clone(), how))
                 }
                 UsedBy::Listed(_) => None,
             });
             in_use.extend(user.map(|user| (used, user)));
         }
         let changed = !in_use.is_empty();
-        for (used, (kind, name)) in in_use {
-            let how = How::Bound;
+        for (used, (kind, name, how)) in in_use {
             self.judgements[used].verdict = Verdict::InUse(User { kind, name, how });
+        }
+        changed
+    }
+
+    /// How one resource uses another.
+    fn how(&self, user: usize, used: usize) -> How {
+        let resource = &self.inventory.resources[user];
+        let used = self.inventory.resources[used].kind;
+        if resource.kind.0.belongs_to == Some(used.name()) {
+            return How::Serves;
+        }
+        let by_address = resource.links.iter().any(|link| match link {
+            Link::Uses(reference) => {
+                let by_address = matches!(reference.key, ReferenceKey::Address(_));
+                reference.kind == used.name() && by_address
+            }
+            Link::UsedBy(_) | Link::MayUse(_) => false,
+        });
+        if by_address { How::Target } else { How::Bound }
+    }
+
+    /// A resource that contains something which does not go with it stays.
+    fn keep_holders(&mut self) -> bool {
+        let mut kept = Vec::new();
+        for (index, judgement) in self.judgements.iter().enumerate() {
+            if !judgement.verdict.is_garbage() {
+                continue;
+            }
+            let kind = self.inventory.resources[index].kind;
+            for owned in self.unlisted_holdings(kind, index) {
+                let names: Vec<&str> = match self.inventory.uses.held.get(&index) {
+                    Some(Err(why)) => {
+                        let doubt = Doubt::Holds {
+                            kind: owned.name(),
+                            why: Some(why.as_str().into()),
+                        };
+                        kept.push((index, Verdict::Unknown(doubt)));
+                        break;
+                    }
+                    Some(Ok(names)) => names.iter().map(|name| &**name).collect(),
+                    None => {
+                        let shown = self.links.holds(index).iter();
+                        let shown = shown.filter(|(source, _)| *source == owned.name());
+                        shown.map(|(_, name)| *name).collect()
+                    }
+                };
+                let stays = names.into_iter().find(|name| {
+                    !goes_along(self.law, owned, name, index, judgement, self.inventory)
+                });
+                if let Some(name) = stays {
+                    let user = User {
+                        kind: owned.name(),
+                        name: name.into(),
+                        how: How::Holds,
+                    };
+                    kept.push((index, Verdict::InUse(user)));
+                    break;
+                }
+            }
+        }
+        let changed = !kept.is_empty();
+        for (index, verdict) in kept {
+            self.judgements[index].verdict = verdict;
+        }
+        changed
+    }
+
+    /// The kinds whose resources belong to one of this kind and were not listed
+    /// in its place, because that takes a request for each holder.
+    fn unlisted_holdings(&self, kind: KindRef, index: usize) -> Vec<KindRef> {
+        let owned = self.law.graph.owned(kind);
+        owned
+            .filter(|owned| owned.0.holder.is_some() && owned.0.place == kind.0.place)
+            .filter(|owned| !self.is_listed(*owned, &self.inventory.resources[index].place))
+            .collect()
+    }
+
+    fn is_listed(&self, kind: KindRef, place: &Place) -> bool {
+        let mut listings = self.inventory.listings.iter();
+        listings.any(|listing| listing.kind == kind && *listing.place == *place)
+    }
+
+    /// What a binding that cannot be read may name stays, if the binding's user
+    /// stays.
+    fn keep_suspects(&mut self) -> bool {
+        let mut kept = Vec::new();
+        for (index, judgement) in self.judgements.iter().enumerate() {
+            if !judgement.verdict.is_garbage() {
+                continue;
+            }
+            let mut suspicions = self.links.suspicions(self.inventory, index);
+            let stays = suspicions.find(|one| match &one.user {
+                UsedBy::Other { .. } => true,
+                UsedBy::Listed(user) => *user != index && self.stays(*user),
+            });
+            let Some(suspicion) = stays else { continue };
+            let (kind, name) = match &suspicion.user {
+                UsedBy::Other { kind, name } => (*kind, name.clone()),
+                UsedBy::Listed(user) => {
+                    let user = &self.inventory.resources[*user];
+                    (user.kind.name(), user.name.clone())
+                }
+            };
+            let sort = suspicion.binding.sort.clone();
+            kept.push((index, Doubt::Binding { sort, kind, name }));
+        }
+        let changed = !kept.is_empty();
+        for (index, doubt) in kept {
+            self.judgements[index].verdict = Verdict::Unknown(doubt);
         }
         changed
     }
@@ -366,13 +558,7 @@ impl<'a> Propagation<'a> {
         let mut pending = Vec::new();
         let mut questions = BTreeSet::new();
         for ((kind, place), indices) in &candidates {
-            for user in self.kinds.iter().copied() {
-                if !user.0.uses.contains(&kind.name()) {
-                    continue;
-                }
-                let Some((doubt, asked)) = self.doubt(*kind, place, user, indices) else {
-                    continue;
-                };
+            for (doubt, asked) in self.doubts(*kind, place, indices) {
                 if asked.is_empty() {
                     doubted = true;
                     for &index in indices {
@@ -383,8 +569,122 @@ impl<'a> Propagation<'a> {
                     pending.extend(indices.iter().map(|&index| (index, doubt.clone())));
                 }
             }
+            if !self.settled {
+                continue;
+            }
+            for &index in indices {
+                for owned in self.unlisted_holdings(*kind, index) {
+                    let uses = &self.inventory.uses;
+                    let source = (owned.name(), Place::clone(place));
+                    let shown =
+                        uses.sources.contains_key(&source) && !uses.earlier.contains(&source);
+                    let known = uses.held.contains_key(&index) || shown;
+                    if !known {
+                        questions.insert(Question::Holds { resource: index });
+                        let doubt = Doubt::Holds {
+                            kind: owned.name(),
+                            why: None,
+                        };
+                        pending.push((index, doubt));
+                    }
+                }
+            }
         }
         (doubted, pending, questions)
+    }
+
+    /// Everything that is not known about who uses these candidates, each with
+    /// what to ask; nothing to ask where it was asked in vain.
+    fn doubts(
+        &self,
+        kind: KindRef,
+        place: &'a Arc<Place>,
+        candidates: &[usize],
+    ) -> Vec<(Doubt, Vec<Question>)> {
+        let mut doubts = Vec::new();
+        for user in self.law.graph.users(kind) {
+            let source = match user {
+                UserKind::Kind(user) if user.0.references == ReferencesFrom::Each => {
+                    doubts.extend(self.doubt(kind, place, *user, candidates));
+                    continue;
+                }
+                // What is listed one holder at a time, and was not listed.
+                UserKind::Kind(user)
+                    if user.0.holder.is_some()
+                        && user.0.place == PlaceSort::Account
+                        && !self.is_listed(*user, place) =>
+                {
+                    user.name()
+                }
+                UserKind::Kind(_) => continue,
+                UserKind::Source(name) => name,
+            };
+            let key = (source, Place::clone(place));
+            let known = self.inventory.uses.sources.get(&key);
+            // Some take a request for each holder, so that they are asked only
+            // for what this run deletes.
+            if known.is_none() && matches!(user, UserKind::Kind(_)) && !self.settled {
+                continue;
+            }
+            let doubt = |why: Option<&String>| Doubt::Users {
+                kind: source,
+                why: why.map(|why| why.as_str().into()),
+            };
+            match known {
+                Some(Ok(_)) => {}
+                Some(Err(why)) => doubts.push((doubt(Some(why)), Vec::new())),
+                None => {
+                    let question = Question::Source {
+                        source,
+                        place: Arc::clone(place),
+                    };
+                    doubts.push((doubt(None), vec![question]));
+                }
+            }
+        }
+        doubts.extend(self.unknown_addresses(kind, place));
+        doubts
+    }
+
+    /// What is not known about where these resources are reached, if anything
+    /// that stays reaches one of their kind by an address.
+    fn unknown_addresses(
+        &self,
+        kind: KindRef,
+        place: &'a Arc<Place>,
+    ) -> Option<(Doubt, Vec<Question>)> {
+        if !kind.0.addresses_asked {
+            return None;
+        }
+        let uses = |resource: &Resource| {
+            resource.links.iter().any(|link| match link {
+                Link::Uses(reference) => {
+                    let by_address = matches!(reference.key, ReferenceKey::Address(_));
+                    reference.kind == kind.name() && by_address
+                }
+                Link::UsedBy(_) | Link::MayUse(_) => false,
+            })
+        };
+        let resources = self.inventory.resources.iter().enumerate();
+        let (_, user) = resources
+            .filter(|(index, _)| self.stays(*index))
+            .find(|(_, resource)| uses(resource))?;
+        let doubt = |why: Option<&String>| Doubt::Address {
+            user: user.kind.name(),
+            why: why.map(|why| why.as_str().into()),
+        };
+        let key = (kind, Place::clone(place));
+        match self.inventory.uses.addresses.get(&key) {
+            Some(Ok(_)) => None,
+            Some(Err(why)) => Some((doubt(Some(why)), Vec::new())),
+            None => {
+                let question = Question::Addresses {
+                    kind,
+                    place: Arc::clone(place),
+                };
+                Some((doubt(None), vec![question]))
+            }
+        }
     }
 
     /// Why it is not known what the resources of one kind use of another, and

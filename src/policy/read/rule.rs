@@ -132,6 +132,7 @@ impl Reader<'_> {
             "missing",
             &[("keep", Missing::Keep), ("dead", Missing::Dead)],
         );
+        let with = self.with(&mut fields, &kinds);
         let grace = fields
             .duration("grace", &mut self.mistakes)
             .map(|grace| grace.value);
@@ -157,6 +158,7 @@ impl Reader<'_> {
             conditions,
             timing,
             death: death.map(|death| death.value).unwrap_or_default(),
+            with,
             missing: missing.unwrap_or_default(),
             grace,
             action,
@@ -299,6 +301,26 @@ impl Reader<'_> {
                 );
             }
         }
+    }
+
+    /// The kinds that go with what the rule deletes, whatever they are called.
+    fn with(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Vec<KindRef> {
+        let span = fields.value_span("with");
+        let words = fields.texts("with", &mut self.mistakes).unwrap_or_default();
+        let with = self.kinds(&words);
+        let belongs = |one: &&KindRef| kinds.iter().any(|kind| one.0.belongs_to == Some(kind.name()));
+        let stranger = with.iter().find(|one| !belongs(one));
+        if let (Some(stranger), Some(span), false) = (stranger, span, kinds.is_empty()) {
+            self.mistakes.error(
+                span,
+                format!("a {} does not belong to what this rule is about", stranger.0.noun),
+                "`with` lists kinds that go with the rule's own",
+                Some(
+                    "a Worker takes worker_domain, worker_route and worker_preview along".to_owned(),
+                ),
+            );
+        }
+        with
     }
 
     fn backup(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> bool {

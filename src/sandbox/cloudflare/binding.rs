@@ -33,6 +33,16 @@ const TARGETS: [(&str, &str, Option<&str>); 6] = [
     ("service", "service", None),
 ];
 
+/// The maps of a Pages project for each binding type, with the field of an item.
+const PAGES: [(&str, &str, &str); 6] = [
+    ("kv_namespace", "kv_namespaces", "namespace_id"),
+    ("d1", "d1_databases", "id"),
+    ("hyperdrive", "hyperdrive_bindings", "id"),
+    ("r2_bucket", "r2_buckets", "name"),
+    ("queue", "queue_producers", "name"),
+    ("service", "services", "service"),
+];
+
 fn by_id(kind: &str) -> Option<&'static str> {
     TARGETS
         .iter()
@@ -101,6 +111,45 @@ impl Binding {
             target_id,
             rest,
         })
+    }
+
+    /// The map of a Pages project's configuration, the name in it and the item.
+    pub(super) fn pages(&self) -> Option<(&'static str, &str, Value)> {
+        let (_, map, field) = PAGES.iter().find(|(kind, ..)| *kind == self.kind)?;
+        let shown = self.api();
+        let target = self::field(&self.kind).map(|field| shown[field].clone());
+        Some((map, &self.name, json!({ *field: target })))
+    }
+
+    /// Reads an item of such a map.
+    pub(super) fn from_pages(map: &str, name: &str, item: &Value) -> Option<Self> {
+        let (kind, _, field) = PAGES.iter().find(|(_, known, _)| *known == map)?;
+        let target = item.get(field)?;
+        let of_kind = self::field(kind)?;
+        Self::from_api(&json!({ "type": kind, "name": name, of_kind: target }))
+    }
+
+    /// Bindings by name, as Previews carry them.
+    pub(super) fn env(bindings: &[Self]) -> Value {
+        let env = bindings.iter().map(|binding| {
+            let mut shown = binding.api();
+            if let Some(fields) = shown.as_object_mut() {
+                fields.remove("name");
+            }
+            (binding.name.clone(), shown)
+        });
+        Value::Object(env.collect())
+    }
+
+    /// Reads bindings by name.
+    pub(super) fn from_env(env: &Value) -> Vec<Self> {
+        let fields = env.as_object().into_iter().flatten();
+        let named = fields.filter_map(|(name, binding)| {
+            let mut binding = binding.as_object()?.clone();
+            binding.insert("name".to_owned(), json!(name));
+            Self::from_api(&Value::Object(binding))
+        });
+        named.collect()
     }
 
     /// Finds the id of a target that the world named.

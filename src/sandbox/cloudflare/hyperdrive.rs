@@ -18,7 +18,7 @@ pub(super) struct Config {
     modified: Option<DateTime<Utc>>,
     origin: Map<String, Value>,
     caching: Value,
-    attributes: Map<String, Value>,
+    pub(super) attributes: Map<String, Value>,
 }
 
 const CONFIGS: Paging = Paging::new(100, 1, 1000).without_total_pages();
@@ -40,7 +40,11 @@ impl Cloudflare {
             name: name.clone(),
             created: resource.created_at,
             modified: resource.updated_at,
-            origin: origin(resource.attributes.get("origin")),
+            origin: origin(
+                text(&resource.attributes, "host")
+                    .map(|host| json!({ "host": host }))
+                    .as_ref(),
+            ),
             caching: json!({ "disabled": false }),
             attributes: resource.attributes.clone(),
         };

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, flag, object, ok, text, texts};
+use super::binding::Binding;
 use super::identity::{stable, uuid};
 use super::upload::required;
 use crate::sandbox::face::Refusal;
@@ -18,6 +19,8 @@ pub(super) struct Project {
     pub(super) production_branch: String,
     pub(super) created: Option<DateTime<Utc>>,
     pub(super) deployments: Vec<Deployment>,
+    /// What the previews and what production binds.
+    pub(super) bindings: [Vec<Binding>; 2],
 }
 
 /// One deployment of a project.
@@ -50,6 +53,25 @@ fn no_deployment() -> Failure {
 }
 
 impl Project {
+    /// Takes over the bindings of a `deployment_configs`: what it names is
+    /// replaced, null removes.
+    fn configure(&mut self, body: &Map<String, Value>) {
+        for (at, environment) in ["preview", "production"].into_iter().enumerate() {
+            let Some(config) = body
+                .get("deployment_configs")
+                .and_then(|configs| configs[environment].as_object())
+            else {
+                continue;
+            };
+            for (map, items) in config {
+                for (name, item) in items.as_object().into_iter().flatten() {
+                    self.bindings[at].retain(|known| known.name != *name);
+                    self.bindings[at].extend(Binding::from_pages(map, name, item));
+                }
+            }
+        }
+    }
+
     /// Puts the newest deployment first.
     pub(super) fn sort(&mut self) {
         self.deployments.sort_by(|left, right| {
@@ -91,6 +113,10 @@ impl Cloudflare {
             None if production => place.production_branch.clone(),
             None => "preview".to_owned(),
         };
+        let bindings = said.get("bindings").and_then(Value::as_array);
+        for binding in bindings.into_iter().flatten() {
+            place.bindings[usize::from(production)].push(Binding::from_world(binding)?);
+        }
         if place.created.is_none() || resource.created_at < place.created {
             place.created = resource.created_at.or(place.created);
         }
@@ -114,6 +140,7 @@ impl Cloudflare {
                 production_branch: "main".to_owned(),
                 created: None,
                 deployments: Vec::new(),
+                bindings: [Vec::new(), Vec::new()],
             })
     }
 
@@ -169,6 +196,11 @@ impl Cloudflare {
                 let project = self.projects.get_mut(*name).ok_or_else(no_project)?;
                 match (method, rest) {
                     ("GET", []) => Ok(ok(project.draw(name))),
+                    ("PATCH", []) => {
+                        let body = object(request, 8_000_011)?;
+                        project.configure(&body);
+                        Ok(ok(project.draw(name)))
+                    }
                     ("DELETE", []) => {
                         self.projects.remove(*name);
                         Ok(ok(Value::Null))

@@ -19,6 +19,15 @@ impl Project {
             "fail_open": true,
             "usage_model": "standard",
         });
+        let config = |at: usize| {
+            let mut config = config.clone();
+            for binding in &self.bindings[at] {
+                if let Some((map, name, item)) = binding.pages() {
+                    config[map][name] = item;
+                }
+            }
+            config
+        };
         let latest = self
             .deployments
             .first()
@@ -38,7 +47,7 @@ impl Project {
             "framework_version": "",
             "uses_functions": false,
             "build_config": build_config(),
-            "deployment_configs": { "preview": config, "production": config },
+            "deployment_configs": { "preview": config(0), "production": config(1) },
             "latest_deployment": latest,
             "canonical_deployment": active,
         });

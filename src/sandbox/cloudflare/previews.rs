@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, directed, ok, ok_bare, put, text, texts};
+use super::binding::Binding;
 use super::domains::pointed_at;
 use super::identity::{moment, stable, uuid};
 use super::upload;
@@ -24,17 +25,17 @@ pub(super) struct Preview {
     created: Option<DateTime<Utc>>,
     updated: Option<DateTime<Utc>>,
     /// Oldest first.
-    deployments: Vec<Deployment>,
+    pub(super) deployments: Vec<Deployment>,
     settings: Map<String, Value>,
     attributes: Map<String, Value>,
 }
 
 #[derive(Debug)]
-struct Deployment {
+pub(super) struct Deployment {
     id: String,
     created: Option<DateTime<Utc>>,
     annotations: Map<String, Value>,
-    env: Value,
+    pub(super) bindings: Vec<Binding>,
 }
 
 const PREVIEWS: Paging = Paging::new(10, 1, 100);
@@ -86,6 +87,13 @@ fn annotations(said: &Map<String, Value>) -> Map<String, Value> {
     found
 }
 
+/// The Workers that a world sends a Preview's logs to, as settings.
+fn tails(said: &Map<String, Value>) -> Map<String, Value> {
+    let tails = texts(said, "tail_consumers").into_iter();
+    let tails: Vec<Value> = tails.map(|tail| json!({ "name": tail })).collect();
+    Map::from_iter([("tail_consumers".to_owned(), json!(tails))])
+}
+
 impl Cloudflare {
     pub(super) fn add_preview(&mut self, resource: &Resource) -> Result<(), Refusal> {
         let said = &resource.attributes;
@@ -112,6 +120,12 @@ impl Cloudflare {
             self.workers.insert(worker.clone(), parent);
         }
         let deployed = resource.updated_at.or(resource.created_at);
+        let bindings = said.get("bindings").and_then(Value::as_array);
+        let bindings: Vec<Binding> = bindings
+            .into_iter()
+            .flatten()
+            .map(Binding::from_world)
+            .collect::<Result<_, _>>()?;
         let deployments = match said.get("deployments") {
             Some(Value::Array(items)) => items
                 .iter()
@@ -126,14 +140,14 @@ impl Cloudflare {
                         .and_then(|time| time.parse().ok())
                         .or(deployed),
                     annotations: item.as_object().map(annotations).unwrap_or_default(),
-                    env: json!({}),
+                    bindings: bindings.clone(),
                 })
                 .collect(),
             _ => vec![Deployment {
                 id: uuid(&stable(&["preview deployment", &id, "0"])),
                 created: deployed,
                 annotations: annotations(said),
-                env: json!({}),
+                bindings,
             }],
         };
         let preview = Preview {
@@ -144,7 +158,7 @@ impl Cloudflare {
             created: resource.created_at,
             updated: resource.updated_at,
             deployments,
-            settings: Map::new(),
+            settings: tails(said),
             attributes: said.clone(),
         };
         self.previews.insert(id, preview);
@@ -222,7 +236,7 @@ impl Cloudflare {
             "preview_name": preview.name,
             "urls": self.urls(&label, &preview.worker),
             "annotations": one.annotations,
-            "env": one.env,
+            "env": Binding::env(&one.bindings),
         });
         put(&mut shown, "created_on", one.created.map(moment));
         shown
@@ -345,7 +359,7 @@ impl Cloudflare {
             id: uuid(&stable(&["preview deployment", id, &number, &time])),
             created: Some(request.now),
             annotations: upload::annotations(&body),
-            env: body.get("env").cloned().unwrap_or_else(|| json!({})),
+            bindings: body.get("env").map(Binding::from_env).unwrap_or_default(),
         });
         preview.updated = Some(request.now);
         let preview = self.previews.get(id).ok_or_else(missing)?;

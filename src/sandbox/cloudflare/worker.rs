@@ -29,6 +29,8 @@ pub(super) struct Worker {
     pub(super) subdomain: bool,
     pub(super) previews: bool,
     pub(super) schedules: Vec<Value>,
+    /// What new Previews bind, where that was set.
+    pub(super) previews_base: Option<Vec<Binding>>,
     /// Made only because a Preview needs a parent: no script of its own.
     pub(super) implied: bool,
     /// What else the world said.
@@ -82,6 +84,7 @@ impl Worker {
             subdomain: false,
             previews: false,
             schedules: Vec::new(),
+            previews_base: None,
             implied: false,
             attributes: Map::new(),
         }

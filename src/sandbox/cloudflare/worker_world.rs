@@ -14,8 +14,10 @@ use crate::sandbox::face::Refusal;
 use crate::sandbox::world::Resource;
 
 /// The attributes of a Worker that have a place of their own.
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 8] = [
     "bindings",
+    "versions",
+    "tail_consumers",
     "custom_domains",
     "tags",
     "handlers",
@@ -35,14 +37,28 @@ impl Cloudflare {
             return Err(Refusal(format!("a worker {name} exists already")));
         }
         let said = &resource.attributes;
-        let bindings = match said.get("bindings") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(items)) => items
-                .iter()
-                .map(Binding::from_world)
-                .collect::<Result<_, _>>()?,
-            Some(_) => return Err(Refusal(format!("worker {name}: bindings are not a list"))),
+        let list = |value: Option<&Value>| match value {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(items)) => items.iter().map(Binding::from_world).collect(),
+            Some(_) => Err(Refusal(format!("worker {name}: bindings are not a list"))),
         };
+        // The versions, oldest first, each with its share of the traffic; a
+        // Worker without any was never uploaded to.
+        let uploaded: Vec<(Vec<Binding>, Option<Value>)> = match said.get("versions") {
+            Some(Value::Array(versions)) => versions
+                .iter()
+                .map(|version| {
+                    let share = version.get("percentage").filter(|share| !share.is_null());
+                    Ok((list(version.get("bindings"))?, share.cloned()))
+                })
+                .collect::<Result<_, Refusal>>()?,
+            _ => vec![(list(said.get("bindings"))?, Some(json!(100)))],
+        };
+        if let Some(namespace) = text(said, "dispatch_namespace") {
+            let bindings = uploaded.into_iter().next_back();
+            self.dispatch(namespace, name, bindings.map(|(bindings, _)| bindings));
+            return Ok(());
+        }
         let implied = self.workers.remove(name);
         let tag = match (&resource.id, implied) {
             (None, Some(implied)) => implied.tag,
@@ -73,21 +89,41 @@ impl Cloudflare {
                 runtime.insert(field.to_owned(), value.clone());
             }
         }
-        let version = Version {
-            id: uuid(&stable(&["version", &worker.tag, "1"])),
-            number: 1,
-            created: resource.updated_at.or(resource.created_at),
-            bindings,
-            handlers,
-            runtime,
-            annotations: Map::new(),
-            has_assets: said.get("has_assets").and_then(Value::as_bool) == Some(true),
-            has_modules: true,
-            source: "wrangler",
-            etag: worker.etag.clone(),
-        };
-        worker.deploy(&version, Map::new());
-        worker.versions.push(version);
+        let tails = texts(said, "tail_consumers").into_iter();
+        let tails: Vec<Value> = tails.map(|tail| json!({ "service": tail })).collect();
+        if !tails.is_empty() {
+            worker.settings.insert("tail_consumers".to_owned(), json!(tails));
+        }
+        if let Some(base) = said.get("previews_base_config") {
+            worker.previews_base = Some(list(base.get("bindings"))?);
+        }
+        let mut serving = Vec::new();
+        for (bindings, share) in uploaded {
+            let number = worker.versions.len() + 1;
+            let version = Version {
+                id: uuid(&stable(&["version", &worker.tag, &number.to_string()])),
+                number,
+                created: resource.updated_at.or(resource.created_at),
+                bindings,
+                handlers: handlers.clone(),
+                runtime: runtime.clone(),
+                annotations: Map::new(),
+                has_assets: said.get("has_assets").and_then(Value::as_bool) == Some(true),
+                has_modules: true,
+                source: "wrangler",
+                etag: worker.etag.clone(),
+            };
+            if let Some(share) = share {
+                serving.push(json!({ "version_id": version.id, "percentage": share }));
+            }
+            worker.versions.push(version);
+        }
+        if let (Some(newest), false) = (worker.versions.last().cloned(), serving.is_empty()) {
+            worker.deploy(&newest, Map::new());
+            if let Some(deployment) = worker.deployments.last_mut() {
+                deployment.versions = json!(serving);
+            }
+        }
         self.workers.insert(name.clone(), worker);
         for hostname in texts(said, "custom_domains") {
             self.make_domain(&hostname, name, None, resource.created_at.unwrap_or(now));
@@ -116,6 +152,12 @@ impl Cloudflare {
                     .map(|binding| binding.world(&names))
                     .collect();
                 attributes.insert("bindings".to_owned(), json!(bindings));
+                let tails = worker.settings.get("tail_consumers");
+                let tails = tails.and_then(Value::as_array).into_iter().flatten();
+                let tails: Vec<&Value> = tails.map(|tail| &tail["service"]).collect();
+                if !tails.is_empty() {
+                    attributes.insert("tail_consumers".to_owned(), json!(tails));
+                }
                 let hostnames = domains.get(name.as_str()).cloned().unwrap_or_default();
                 attributes.insert("custom_domains".to_owned(), json!(hostnames));
                 if !worker.tags.is_empty() {

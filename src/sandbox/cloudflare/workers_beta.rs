@@ -59,6 +59,7 @@ impl Cloudflare {
                 let mut worker = Worker::bare(tag, Some(request.now));
                 worker.take_script_fields(&body);
                 worker.take_subdomain(&body);
+                            worker.take_previews_base(&body);
                 self.workers.insert(name.clone(), worker);
                 self.show_worker(&name)
             }
@@ -71,6 +72,7 @@ impl Cloudflare {
                         if let Some(worker) = self.workers.get_mut(&name) {
                             worker.take_script_fields(&body);
                             worker.take_subdomain(&body);
+                            worker.take_previews_base(&body);
                             worker.modified = Some(request.now);
                         }
                         self.show_worker(&name)
@@ -209,6 +211,9 @@ impl Cloudflare {
                 "dispatch_namespace_outbounds": [],
             },
         });
+        if let Some(base) = &worker.previews_base {
+            shown["previews_base_config"] = json!({ "env": Binding::env(base) });
+        }
         put(&mut shown, "created_on", worker.created.map(moment));
         put(&mut shown, "updated_on", worker.modified.map(moment));
         put(&mut shown, "deployed_on", worker.deployed.map(moment));
@@ -217,6 +222,13 @@ impl Cloudflare {
 }
 
 impl Worker {
+    /// Takes over the template for new Previews.
+    fn take_previews_base(&mut self, body: &serde_json::Map<String, Value>) {
+        if let Some(env) = body.get("previews_base_config").map(|base| &base["env"]) {
+            self.previews_base = Some(Binding::from_env(env));
+        }
+    }
+
     fn take_subdomain(&mut self, body: &serde_json::Map<String, Value>) {
         let Some(subdomain) = body.get("subdomain") else {
             return;

@@ -262,7 +262,7 @@ impl Stage {
         }
         let folder = self.folder.path();
         let swept = if self.broken_journal {
-            let ids = sealed.resources(survey.law.kinds).unwrap();
+            let ids = sealed.resources(survey.law.graph.kinds()).unwrap();
             let journal = Journal::broken(folder, clock.now());
             let (steps, stop) = (&sealed.steps, self.stop.clone());
             let sweep = Sweep::new(&survey, steps, ids, self.limits.reread_after, journal, stop);

@@ -1,0 +1,122 @@
+//! The Workers inside dispatch namespaces (Workers for Platforms) as users.
+//! Source: `workers-for-platforms/dispatch/namespaces` in Cloudflare's own SDK
+//! 7.3.0; the list of scripts is in its documentation of tags.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Answer, Ask, Malformed, SourceUser, Told, UserSource, bindings, cloudflare};
+use crate::call::Call;
+use crate::model::{Api, Place};
+
+pub(super) struct DispatchNamespace;
+
+#[derive(Deserialize)]
+struct Namespace {
+    namespace_name: Box<str>,
+    script_count: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Script {
+    id: Option<Box<str>>,
+    script: Option<Inner>,
+}
+
+#[derive(Deserialize)]
+struct Inner {
+    id: Option<Box<str>>,
+}
+
+fn path<'p>(place: &'p Place, below: &[&'p str]) -> Vec<&'p str> {
+    let namespaces = ["accounts", place.id(), "workers", "dispatch", "namespaces"];
+    [&namespaces[..], below].concat()
+}
+
+impl UserSource for DispatchNamespace {
+    fn name(&self) -> &'static str {
+        "dispatch_namespace"
+    }
+
+    fn noun(&self) -> &'static str {
+        "Worker of a dispatch namespace"
+    }
+
+    fn permission(&self) -> &'static str {
+        "Workers Scripts Read"
+    }
+
+    /// 10121: the account has not bought Workers for Platforms.
+    fn is_absent(&self, body: &[u8]) -> bool {
+        cloudflare::codes(body).contains(&10_121)
+    }
+
+    fn first(&self, place: &Place) -> Vec<Ask> {
+        let call = Call::get(Api::Cloudflare, &path(place, &[]));
+        vec![Ask::of("namespaces", "", call)]
+    }
+
+    fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
+        let body = match (answer, ask.what) {
+            (Answer::Body(body), _) => body,
+            (Answer::Missing, "namespaces") => {
+                return Err(Malformed(
+                    "the list of dispatch namespaces is not there".to_owned(),
+                ));
+            }
+            (Answer::Missing, what) => {
+                return Err(Malformed(format!(
+                    "the {what} of dispatch namespace {} are not there",
+                    ask.subject
+                )));
+            }
+        };
+        let mut told = Told::default();
+        match ask.what {
+            "namespaces" => {
+                let (namespaces, _) = cloudflare::open::<Vec<Namespace>>(body)?;
+                let used = namespaces.iter().filter(|one| one.script_count != Some(0));
+                told.more = used
+                    .map(|one| {
+                        let name = &*one.namespace_name;
+                        let call = Call::get(Api::Cloudflare, &path(place, &[name, "scripts"]));
+                        Ask {
+                            expects: one.script_count,
+                            ..Ask::of("scripts", name, call)
+                        }
+                    })
+                    .collect();
+            }
+            "scripts" => {
+                let (scripts, _) = cloudflare::open::<Vec<Script>>(body)?;
+                let seen = scripts.len() as u64;
+                if ask.expects.is_some_and(|expected| expected != seen) {
+                    return Err(Malformed(format!(
+                        "{seen} scripts were listed in dispatch namespace {}, which counts {}",
+                        ask.subject,
+                        ask.expects.unwrap_or_default()
+                    )));
+                }
+                for script in scripts {
+                    let name = script.id.or(script.script.and_then(|inner| inner.id));
+                    let name = name.ok_or_else(|| {
+                        Malformed("a script in a dispatch namespace without a name".to_owned())
+                    })?;
+                    let below = [&*ask.subject, "scripts", &*name, "bindings"];
+                    let call = Call::get(Api::Cloudflare, &path(place, &below));
+                    let subject = format!("{}/{name}", ask.subject);
+                    told.more.push(Ask::of("bindings", &subject, call));
+                }
+            }
+            _ => {
+                let (list, _) = cloudflare::open::<Vec<Value>>(body)?;
+                told.users.push(SourceUser {
+                    name: ask.subject.clone(),
+                    owner: None,
+                    references: bindings::listed(&list)?,
+                });
+            }
+        }
+        Ok(told)
+    }
+}

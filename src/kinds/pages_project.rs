@@ -1,0 +1,72 @@
+//! Pages projects as users: what both environments of each bind.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Answer, Ask, Malformed, Next, SourceUser, Told, UserSource, bindings, cloudflare};
+use crate::call::Call;
+use crate::model::{Api, Place};
+
+pub(super) struct PagesProject;
+
+#[derive(Deserialize)]
+struct Project {
+    name: Box<str>,
+    deployment_configs: Configs,
+}
+
+#[derive(Deserialize)]
+struct Configs {
+    preview: Map<String, Value>,
+    production: Map<String, Value>,
+}
+
+fn page(place: &Place, number: u64) -> Ask {
+    let call = Call::get(Api::Cloudflare, &["accounts", place.id(), "pages", "projects"]);
+    let call = call.with("per_page", "25").with("page", number.to_string());
+    Ask::of("projects", &number.to_string(), call)
+}
+
+impl UserSource for PagesProject {
+    fn name(&self) -> &'static str {
+        "pages_project"
+    }
+
+    fn noun(&self) -> &'static str {
+        "Pages project"
+    }
+
+    fn permission(&self) -> &'static str {
+        "Pages Read"
+    }
+
+    fn first(&self, place: &Place) -> Vec<Ask> {
+        vec![page(place, 1)]
+    }
+
+    fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
+        let Answer::Body(body) = answer else {
+            return Err(Malformed("the list of Pages projects is not there".to_owned()));
+        };
+        let (projects, info) = cloudflare::open::<Vec<Project>>(body)?;
+        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let mut told = Told {
+            total,
+            ..Told::default()
+        };
+        told.seen = projects.len() as u64;
+        for project in projects {
+            let mut references = bindings::pages(&project.deployment_configs.preview)?;
+            references.extend(bindings::pages(&project.deployment_configs.production)?);
+            told.users.push(SourceUser {
+                name: project.name,
+                owner: None,
+                references,
+            });
+        }
+        if let (Next::Pages(pages), "1") = (next, &*ask.subject) {
+            told.more = (2..=pages).map(|number| page(place, number)).collect();
+        }
+        Ok(told)
+    }
+}

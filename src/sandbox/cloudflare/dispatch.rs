@@ -1,0 +1,101 @@
+//! Dispatch namespaces (Workers for Platforms) and the Workers in them, as
+//! Cloudflare's own SDK 7.3.0 describes them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Cloudflare;
+use super::answer::{Answer, Failure, object, ok};
+use super::binding::Binding;
+use super::identity::{stable, uuid};
+use super::upload::{metadata, required};
+use crate::sandbox::message::Request;
+
+/// The bindings of each script in each namespace.
+pub(super) type Namespaces = BTreeMap<String, BTreeMap<String, Vec<Binding>>>;
+
+fn no_namespace() -> Failure {
+    Failure::not_found(100_119, "This dispatch namespace does not exist.")
+}
+
+fn no_script() -> Failure {
+    Failure::not_found(10007, "This Worker does not exist on your account.")
+}
+
+fn draw(name: &str, scripts: &BTreeMap<String, Vec<Binding>>) -> Value {
+    json!({
+        "namespace_id": uuid(&stable(&["dispatch namespace", name])),
+        "namespace_name": name,
+        "script_count": scripts.len(),
+        "trusted_workers": false,
+    })
+}
+
+impl Cloudflare {
+    /// Puts a Worker into a dispatch namespace, which is made where it is
+    /// missing.
+    pub(super) fn dispatch(&mut self, namespace: &str, name: &str, bindings: Option<Vec<Binding>>) {
+        self.unsettled = true;
+        let scripts = self.dispatched.entry(namespace.to_owned()).or_default();
+        scripts.insert(name.to_owned(), bindings.unwrap_or_default());
+    }
+
+    pub(super) fn dispatch_namespaces(
+        &mut self,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Answer {
+        match (method, path) {
+            ("GET", []) => {
+                let all = self.dispatched.iter();
+                let all: Vec<Value> = all.map(|(name, scripts)| draw(name, scripts)).collect();
+                Ok(ok(json!(all)))
+            }
+            ("POST", []) => {
+                let body = object(request, 10003)?;
+                let name = required(&body, "name")?.to_owned();
+                let scripts = self.dispatched.entry(name.clone()).or_default();
+                Ok(ok(draw(&name, scripts)))
+            }
+            (_, [namespace, rest @ ..]) => {
+                let scripts = self
+                    .dispatched
+                    .get_mut(*namespace)
+                    .ok_or_else(no_namespace)?;
+                match (method, rest) {
+                    ("GET", []) => Ok(ok(draw(namespace, scripts))),
+                    ("DELETE", []) => {
+                        self.dispatched.remove(*namespace);
+                        Ok(ok(Value::Null))
+                    }
+                    ("GET", ["scripts"]) => {
+                        let all: Vec<Value> =
+                            scripts.keys().map(|name| json!({ "id": name })).collect();
+                        Ok(ok(json!(all)))
+                    }
+                    ("PUT", ["scripts", name]) => {
+                        let metadata = metadata(request, "metadata")?;
+                        let given = metadata.get("bindings").and_then(Value::as_array);
+                        let bindings = given.into_iter().flatten();
+                        let bindings = bindings.filter_map(Binding::from_api).collect();
+                        scripts.insert((*name).to_owned(), bindings);
+                        Ok(ok(json!({ "id": name })))
+                    }
+                    ("DELETE", ["scripts", name]) => match scripts.remove(*name) {
+                        Some(_) => Ok(ok(Value::Null)),
+                        None => Err(no_script()),
+                    },
+                    ("GET", ["scripts", name, "bindings"]) => {
+                        let bindings = scripts.get(*name).ok_or_else(no_script)?;
+                        let all: Vec<Value> = bindings.iter().map(Binding::api).collect();
+                        Ok(ok(json!(all)))
+                    }
+                    _ => Err(Failure::no_route(request)),
+                }
+            }
+            _ => Err(Failure::no_route(request)),
+        }
+    }
+}
