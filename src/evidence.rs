@@ -8,7 +8,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{KindRef, Place, PullRequestNumber, Reference, References, Repository, Resource, RunId};
+use crate::model::{
+    KindRef, Place, PullRequestNumber, Reference, References, Repository, Resource, RunId,
+};
 
 /// One thing that was asked of a provider, as the report prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +115,7 @@ pub struct Uses {
     pub earlier: BTreeSet<(&'static str, Place)>,
     /// The addresses at which the resources of a kind in a place are reached, by
     /// their ids; or why that could not be read.
-    pub addresses: BTreeMap<(KindRef, Place), Result<Vec<(Box<str>, Box<str>)>, String>>,
+    pub addresses: BTreeMap<(KindRef, Place), Result<Vec<Addressed>, String>>,
     /// The names of what a resource holds that no listing shows, by its index in
     /// the inventory; or why that could not be read.
     pub held: BTreeMap<usize, Result<Vec<Box<str>>, String>>,
@@ -146,6 +148,15 @@ pub struct Users {
     pub shown: HashSet<Box<str>>,
     /// Resources, by id, with what the answer itself says that they use.
     pub references: Vec<(Box<str>, References)>,
+}
+
+/// A resource, by its id, and an address at which it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    /// The id.
+    pub id: Box<str>,
+    /// The address.
+    pub address: Box<str>,
 }
 
 /// Something that uses resources and is no resource of its own.

@@ -27,7 +27,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::call::Call;
-pub use crate::evidence::SourceUser;
+pub use crate::evidence::{Addressed, SourceUser};
 use crate::model::{KindRef, Place, References, Resource, ResourceId, Time};
 
 /// An answer that is not what the provider's documents promise.
@@ -279,8 +279,8 @@ pub trait Kind: Sync {
         None
     }
 
-    /// Reads the answer to [`Kind::addresses`]: ids with an address each.
-    fn read_addresses(&self, _body: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>, Malformed> {
+    /// Reads the answer to [`Kind::addresses`].
+    fn read_addresses(&self, _body: &[u8]) -> Result<Vec<Addressed>, Malformed> {
         Err(Malformed("this kind has no addresses".to_owned()))
     }
 

@@ -13,7 +13,8 @@ use http::StatusCode;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::evidence::{
-    Contradiction, Evidence, Inventory, Listing, Observer, Question, SourceUser, Step, Users, Uses,
+    Addressed, Contradiction, Evidence, Inventory, Listing, Observer, Question, SourceUser, Step,
+    Users, Uses,
 };
 use crate::kinds::{self, Answer, Ask, Kind, Malformed, Next, PageOf, UserSource};
 use crate::model::{KindRef, Place, References, Resource, ResourceId, Time};
@@ -543,10 +544,8 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
     answered
 }
 
-/// About how many requests it takes to know what one resource uses.
-const REQUESTS_EACH: usize = 3;
-
-/// Asks what single resources use, as far as the budget and the quota allow.
+/// Asks what single resources use, as far as the budget allows. Where the share
+/// of the quota is spent, the requests wait for it until the run's deadline.
 async fn one_by_one(
     client: &Client,
     inventory: &Inventory,
@@ -558,11 +557,7 @@ async fn one_by_one(
     if about.is_empty() {
         return answered;
     }
-    let affordable = client
-        .available(crate::model::Api::Cloudflare)
-        .div_ceil(REQUESTS_EACH)
-        .min(*budget)
-        .min(about.len());
+    let affordable = (*budget).min(about.len());
     *budget -= affordable;
     let (asked, left) = about.split_at(affordable);
     let resources = &inventory.resources;
@@ -585,8 +580,7 @@ async fn one_by_one(
     answered
         .of
         .extend(answers.map(|(index, answer, _)| (index, answer)));
-    let unaffordable = "the budget for reading references is used up; raise --reference-reads \
-                        or run again when more of the quota is free";
+    let unaffordable = "the budget for reading references is used up; raise --reference-reads";
     answered.of.extend(
         left.iter()
             .map(|index| (*index, Err(unaffordable.to_owned()))),
@@ -600,7 +594,11 @@ fn reading(
     answers: &[(usize, Result<References, String>, u32)],
     left: usize,
 ) -> Evidence {
-    let failures = || answers.iter().filter_map(|(_, answer, _)| answer.as_ref().err());
+    let failures = || {
+        answers
+            .iter()
+            .filter_map(|(_, answer, _)| answer.as_ref().err())
+    };
     let failed = failures().count();
     let gap = match (failed, left) {
         (0, 0) => None,
@@ -610,7 +608,9 @@ fn reading(
             failures().next().cloned().unwrap_or_default()
         )),
     };
-    let about = answers.first().and_then(|(index, ..)| resources.get(*index));
+    let about = answers
+        .first()
+        .and_then(|(index, ..)| resources.get(*index));
     Evidence {
         source: about.map_or_else(
             || "references".to_owned(),
@@ -666,7 +666,9 @@ async fn converse<T>(
     while !open.is_empty() {
         asked += open.len() as u64;
         if asked > MOST_PAGES {
-            return Err(Broken::Disagrees(format!("{asked} questions cannot be right")));
+            return Err(Broken::Disagrees(format!(
+                "{asked} questions cannot be right"
+            )));
         }
         *requests = requests.saturating_add(u32::try_from(open.len()).unwrap_or(u32::MAX));
         let answers: Vec<_> = stream::iter(std::mem::take(&mut open))
@@ -726,18 +728,26 @@ async fn uses(client: &Client, resource: &Resource) -> (Result<References, Strin
     };
     let id = resource.identity();
     let mut requests = 0;
-    let told = converse(client, kind.uses(&id), &mut requests, |_| false, |ask, answer| {
-        let told = kind.read_uses(&id, ask, answer)?;
-        Ok(Read {
-            item: told.references,
-            total: told.total,
-            seen: told.seen,
-            more: told.more,
-        })
-    });
+    let told = converse(
+        client,
+        kind.uses(&id),
+        &mut requests,
+        |_| false,
+        |ask, answer| {
+            let told = kind.read_uses(&id, ask, answer)?;
+            Ok(Read {
+                item: told.references,
+                total: told.total,
+                seen: told.seen,
+                more: told.more,
+            })
+        },
+    );
     let told = told.await.map(|found| {
         let mut references = References::default();
-        found.into_iter().for_each(|one| references.extend(one));
+        for one in found {
+            references.extend(one);
+        }
         references
     });
     (told.map_err(|broken| broken.told(client)), requests)
@@ -750,16 +760,24 @@ async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Box<str>>, St
     };
     let id = resource.identity();
     let mut requests = 0;
-    let held = converse(client, kind.holds(&id), &mut requests, |_| false, |ask, answer| {
-        let held = kind.read_holds(&id, ask, answer)?;
-        Ok(Read {
-            item: held.names,
-            total: held.total,
-            seen: held.seen,
-            more: held.more,
-        })
-    });
-    let held = held.await.map(|found| found.into_iter().flatten().collect());
+    let held = converse(
+        client,
+        kind.holds(&id),
+        &mut requests,
+        |_| false,
+        |ask, answer| {
+            let held = kind.read_holds(&id, ask, answer)?;
+            Ok(Read {
+                item: held.names,
+                total: held.total,
+                seen: held.seen,
+                more: held.more,
+            })
+        },
+    );
+    let held = held
+        .await
+        .map(|found| found.into_iter().flatten().collect());
     (held.map_err(|broken| broken.told(client)), requests)
 }
 
@@ -778,7 +796,9 @@ async fn source_users(
             users = asked.map_err(|broken| {
                 let why = broken.told(client);
                 let (noun, permission) = (source.noun(), source.permission());
-                format!("could not read what every {noun} binds: {why}; the token needs {permission}")
+                format!(
+                    "could not read what every {noun} binds: {why}; the token needs {permission}"
+                )
             });
             if !again {
                 break;
@@ -805,15 +825,21 @@ async fn ask_source(
     requests: &mut u32,
 ) -> Result<Vec<SourceUser>, Broken> {
     let is_absent = |body: &[u8]| source.is_absent(body);
-    let users = converse(client, source.first(place), requests, is_absent, |ask, answer| {
-        let told = source.read(place, ask, answer)?;
-        Ok(Read {
-            item: told.users,
-            total: told.total,
-            seen: told.seen,
-            more: told.more,
-        })
-    });
+    let users = converse(
+        client,
+        source.first(place),
+        requests,
+        is_absent,
+        |ask, answer| {
+            let told = source.read(place, ask, answer)?;
+            Ok(Read {
+                item: told.users,
+                total: told.total,
+                seen: told.seen,
+                more: told.more,
+            })
+        },
+    );
     Ok(users.await?.into_iter().flatten().collect())
 }
 
@@ -821,7 +847,7 @@ async fn addresses(
     client: &Client,
     kind: KindRef,
     place: &Place,
-) -> Result<Vec<(Box<str>, Box<str>)>, String> {
+) -> Result<Vec<Addressed>, String> {
     let kind = kinds::by_name(kind.name()).ok_or("its kind is not known")?;
     let call = kind.addresses(place).ok_or("its kind has no addresses")?;
     let body = client

@@ -48,8 +48,8 @@ pub struct Endpoint {
     pub graphql: Option<Url>,
     /// The bearer token.
     pub token: Token,
-    /// The token for `/zones/…`, where DNS has one of its own (Cloudflare).
-    pub zone_token: Option<Token>,
+    /// The token for DNS records, where they have one of their own (Cloudflare).
+    pub dns_token: Option<Token>,
 }
 
 /// A request before the wire gave it a host and a token.
@@ -195,13 +195,6 @@ impl Client {
             .map_or(Duration::ZERO, |provider| provider.quota.wait())
     }
 
-    /// How many requests the provider's quota still allows right now.
-    pub fn available(&self, api: Api) -> usize {
-        self.providers
-            .get(&api)
-            .map_or(0, |provider| provider.quota.available())
-    }
-
     /// Sends a call and gives the body of a 2xx answer.
     pub async fn send(&self, call: &Call) -> Result<Bytes, ApiError> {
         let outgoing = Outgoing::from(call);
@@ -333,7 +326,7 @@ impl Client {
     fn tokens(&self) -> impl Iterator<Item = &Token> {
         let endpoints = self.providers.values().map(|provider| &provider.endpoint);
         endpoints.flat_map(|endpoint| {
-            std::iter::once(&endpoint.token).chain(endpoint.zone_token.as_ref())
+            std::iter::once(&endpoint.token).chain(endpoint.dns_token.as_ref())
         })
     }
 
@@ -386,8 +379,8 @@ impl Provider {
                 outgoing.target
             ),
         };
-        let token = match &self.endpoint.zone_token {
-            Some(token) if outgoing.target.starts_with("/zones") => token,
+        let token = match &self.endpoint.dns_token {
+            Some(token) if is_about_dns_records(&outgoing.target) => token,
             _ => &self.endpoint.token,
         };
         let mut request = Request::builder()
@@ -427,3 +420,10 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests;
+/// Whether a path is that of a zone's DNS records: nothing else is asked for
+/// with the token that DNS has of its own.
+fn is_about_dns_records(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or(target);
+    let mut segments = path.split('/').skip(1);
+    segments.next() == Some("zones") && segments.nth(1) == Some("dns_records")
+}

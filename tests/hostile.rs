@@ -201,15 +201,29 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
             // Every answer may have been cut or mixed up, so that each of them is
             // read as the answer to any question.
             for what in ["settings", "deployments", "version", "versions", "previews"] {
-                let ask = Ask { what, ..ask.clone() };
+                let ask = Ask {
+                    what,
+                    ..ask.clone()
+                };
                 let _ = kind.read_uses(&id, &ask, Answer::Body(body));
                 let _ = kind.read_holds(&id, &ask, Answer::Body(body));
             }
         }
         for source in kinds::SOURCES {
             for ask in source.first(place) {
-                for what in ["projects", "namespaces", "scripts", "bindings", "workers", "previews", "deployment"] {
-                    let ask = Ask { what, ..ask.clone() };
+                for what in [
+                    "projects",
+                    "namespaces",
+                    "scripts",
+                    "bindings",
+                    "workers",
+                    "previews",
+                    "deployment",
+                ] {
+                    let ask = Ask {
+                        what,
+                        ..ask.clone()
+                    };
                     let _ = source.read(place, &ask, Answer::Body(body));
                 }
             }
@@ -279,7 +293,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
         base: base.parse().unwrap(),
         graphql: Some(format!("{base}/graphql").parse().unwrap()),
         token: Token::new("sandbox").unwrap(),
-        zone_token: None,
+        dns_token: None,
     };
     let claimed = Claimed {
         numbers: (1..=40).filter_map(PullRequestNumber::new).collect(),

@@ -466,3 +466,162 @@ fn rule_4_only_what_is_meant_is_planned() {
     let kind = audit_with(&world, &policy, &["--kind", "kv_namespace"]);
     assert_eq!(kind.report["summary"]["would_delete"], 1);
 }
+
+/// A dead pull request with a Worker, a namespace, a queue and a Neon branch,
+/// beside a Worker that stays and has a Preview.
+fn everything(faults: Value) -> Value {
+    let namespace = json!({"kind": "kv_namespace", "name": "app-pr-7-kv"});
+    let queue = json!({"kind": "queue", "name": "app-pr-7", "created_at": T0, "updated_at": T0});
+    let branch = |name: &str, attributes: Value| json!({"kind": "neon_branch", "name": name, "created_at": T0, "updated_at": T0, "attributes": attributes});
+    let preview = json!({"kind": "worker_preview", "name": "pr-9", "created_at": T0, "updated_at": T0, "attributes": {"worker": "production"}});
+    let tenant = json!({"kind": "worker", "name": "tenant", "created_at": T0, "updated_at": T0, "attributes": {"dispatch_namespace": "tenants"}});
+    let database = json!({"kind": "hyperdrive", "name": "db", "created_at": T0, "updated_at": T0, "attributes": {"host": "ep-old-1.eu-central-1.aws.neon.tech"}});
+    let mut world = world(
+        json!([closed(7), open(9)]),
+        json!([
+            worker("app-pr-7"),
+            worker("production"),
+            namespace,
+            queue,
+            preview,
+            tenant,
+            database,
+            branch("main", json!({"default": true})),
+            branch("app-pr-7", json!({"parent": "main"})),
+        ]),
+        faults,
+    );
+    world["zones"] = json!([{"name": "acme.example"}]);
+    world
+}
+
+const EVERYTHING: &str = r#"
+[[rule]]
+id = "everything"
+kind = ["worker", "queue", "neon_branch"]
+name = "app-pr-{pr}"
+dead-when = "closed"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-kv"
+dead-when = "closed"
+"#;
+
+#[test]
+fn rule_2_what_hides_a_user_or_an_owned_resource_is_a_gap_and_keeps() {
+    let verdicts = |audited: &Audited| -> Vec<String> {
+        let resources = audited.report["resources"].as_array().unwrap().iter();
+        let ours = resources.filter(|one| one["name"].as_str().unwrap().starts_with("app-pr-7"));
+        ours.map(|one| {
+            format!(
+                "{} {}",
+                one["kind"].as_str().unwrap(),
+                one["verdict"].as_str().unwrap()
+            )
+        })
+        .collect()
+    };
+    let seen = audit(&everything(json!([])), EVERYTHING);
+    assert_eq!(seen.code, 0, "{}", seen.report);
+    assert_eq!(
+        verdicts(&seen),
+        [
+            "kv_namespace garbage",
+            "neon_branch garbage",
+            "queue garbage",
+            "worker garbage"
+        ]
+    );
+    // What cannot be read, and what is not deleted for want of it.
+    for (path, kept) in [
+        ("/workers/routes$", &["worker"][..]),
+        ("/workers/domains$", &["worker"]),
+        ("/dns_records$", &["worker"]),
+        ("/queues$", &["queue", "worker"]),
+        ("/r2/buckets$", &["queue"]),
+        ("/pages/projects$", &["kv_namespace", "queue", "worker"]),
+        (
+            "/dispatch/namespaces$",
+            &["kv_namespace", "queue", "worker"],
+        ),
+        (
+            "/dispatch/namespaces/tenants/scripts$",
+            &["kv_namespace", "queue", "worker"],
+        ),
+        (
+            "/scripts/tenant/bindings$",
+            &["kv_namespace", "queue", "worker"],
+        ),
+        (
+            "/workers/production/previews$",
+            &["kv_namespace", "queue", "worker"],
+        ),
+        ("/deployments/latest$", &["kv_namespace", "queue", "worker"]),
+        ("/scripts/production/settings$", &["kv_namespace", "queue"]),
+        (
+            "/scripts/production/deployments$",
+            &["kv_namespace", "queue"],
+        ),
+        ("/scripts/production/versions/", &["kv_namespace", "queue"]),
+        ("/hyperdrive/configs$", &["neon_branch"]),
+        ("/endpoints$", &["neon_branch"]),
+    ] {
+        for fault in [json!({"status": 403}), json!({"status": 200, "body": {}})] {
+            let faults =
+                json!([{"on": {"method": "GET", "path": path}, "times": null, "fault": fault}]);
+            let audited = audit(&everything(faults), EVERYTHING);
+            let expected: Vec<String> = ["kv_namespace", "neon_branch", "queue", "worker"]
+                .iter()
+                .filter(|kind| !(path.contains("/queues") && **kind == "queue"))
+                .map(|kind| {
+                    let verdict = if kept.contains(kind) {
+                        "unknown"
+                    } else {
+                        "garbage"
+                    };
+                    format!("{kind} {verdict}")
+                })
+                .collect();
+            assert_eq!(verdicts(&audited), expected, "{path} {fault}");
+            assert_eq!(audited.code, 3, "{path} {fault}");
+        }
+    }
+}
+
+/// A Worker of a dead pull request with a route and a custom domain that are
+/// called after it.
+fn served() -> Value {
+    let mut served = worker("app-pr-7");
+    served["attributes"]["custom_domains"] = json!(["app-pr-7.acme.example"]);
+    let route = json!({"kind": "worker_route", "name": "pr-7.acme.example/*", "attributes": {"script": "app-pr-7"}});
+    world(
+        json!([closed(7), open(9)]),
+        json!([served, route]),
+        json!([]),
+    )
+}
+
+#[test]
+fn rule_4_what_is_out_of_focus_stays_and_keeps_what_it_uses() {
+    let all = audit(&served(), WORKERS);
+    assert_eq!(all.report["summary"]["would_delete"], 3);
+    let kinds = ["--kind", "worker"];
+    let audited = audit_with(&served(), WORKERS, &kinds);
+    assert_eq!(audited.verdict("app-pr-7"), "in_use", "{}", audited.report);
+    assert_eq!(audited.report["summary"]["would_delete"], 0);
+    let with_all = [
+        "--kind",
+        "worker",
+        "--kind",
+        "worker_domain",
+        "--kind",
+        "worker_route",
+    ];
+    let audited = audit_with(&served(), WORKERS, &with_all);
+    assert_eq!(
+        audited.report["summary"]["would_delete"], 3,
+        "{}",
+        audited.report
+    );
+}

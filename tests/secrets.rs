@@ -479,8 +479,8 @@ fn every_token_is_sent_to_its_own_provider_only() {
         let heads = heads.lock().unwrap();
         assert!(!heads.is_empty(), "{tokens:?} were not used");
         for head in heads.iter() {
-            let zone = head.contains("/client/v4/zones");
-            let own = tokens.get(usize::from(zone)).unwrap();
+            let records = head.contains("/dns_records");
+            let own = tokens.get(usize::from(records)).unwrap();
             let without = head.replacen(&format!("Bearer {own}"), "", 1);
             assert_ne!(*head, without, "{head} has not {own}");
             assert_eq!(telling(without.as_bytes()), Vec::<String>::new(), "{head}");

@@ -17,11 +17,7 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     let (ground, inventory) = collector.list().await;
     let survey = collector.survey(&ground);
     let mut findings = survey.judge(inventory, since).await;
-    let plan = if arguments.out.is_some() {
-        collector.plan_for(&survey, &mut findings).await
-    } else {
-        collector.plan(&findings)
-    };
+    let plan = collector.plan_for(&survey, &mut findings).await;
     let report = collector.report(&ground, &findings, &plan);
     session.progress.end();
     if let Some(path) = &arguments.out {

@@ -111,7 +111,7 @@ impl Connection {
                     base.host_str().unwrap_or_default()
                 )));
             }
-            let zone_token = (api == Api::Cloudflare)
+            let dns_token = (api == Api::Cloudflare)
                 .then(|| get(&["CLOUDFLARE_DNS_API_TOKEN"]))
                 .flatten()
                 .and_then(|text| Token::new(&text));
@@ -121,7 +121,7 @@ impl Connection {
                     base,
                     graphql,
                     token,
-                    zone_token,
+                    dns_token,
                 },
             );
         }

@@ -25,8 +25,8 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     let since = Instant::now();
     let (ground, inventory) = collector.list().await;
     let survey = collector.survey(&ground);
-    let findings = survey.judge(inventory, since).await;
-    let plan = collector.plan(&findings);
+    let mut findings = survey.judge(inventory, since).await;
+    let plan = collector.plan_for(&survey, &mut findings).await;
     let mut report = collector.report(&ground, &findings, &plan);
     report.next_run = actions::next_run(&arguments.schedule, report.now)?;
     session.progress.end();

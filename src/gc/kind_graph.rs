@@ -150,6 +150,8 @@ impl KindGraph {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::kinds;
 
@@ -183,18 +185,18 @@ mod tests {
         let mut text = String::new();
         for kind in graph.kinds() {
             let users: Vec<_> = graph.users(*kind).iter().map(|user| user.name()).collect();
-            text += &format!("{kind}\n");
+            let _ = writeln!(text, "{kind}");
             if !users.is_empty() {
-                text += &format!("  used by {}\n", users.join(", "));
+                let _ = writeln!(text, "  used by {}", users.join(", "));
             }
             for owned in graph.owned(*kind) {
-                text += &format!("  owns {owned}\n");
+                let _ = writeln!(text, "  owns {owned}");
             }
             if let Some(manager) = graph.manager(*kind) {
-                text += &format!("  managed by {manager}\n");
+                let _ = writeln!(text, "  managed by {manager}");
             }
             if let Some(blocked) = kind.0.blocks {
-                text += &format!("  blocks {blocked}\n");
+                let _ = writeln!(text, "  blocks {blocked}");
             }
         }
         insta::assert_snapshot!(text);
@@ -215,7 +217,11 @@ mod tests {
             ("neon_branch", "worker", false),
             ("github_environment", "github_deployment", true),
         ] {
-            assert_eq!(graph.concerns(kind(of), kind(other)), concerns, "{of} {other}");
+            assert_eq!(
+                graph.concerns(kind(of), kind(other)),
+                concerns,
+                "{of} {other}"
+            );
         }
     }
 
@@ -228,8 +234,14 @@ mod tests {
             account: "a".to_owned(),
         };
         let listed = |of, place, other| KindGraph::must_be_listed(kind(of), place, kind(other));
-        assert_eq!(listed("kv_namespace", &account, "worker"), Some(account.clone()));
-        assert_eq!(listed("dns_record", &zone, "worker_domain"), Some(account.clone()));
+        assert_eq!(
+            listed("kv_namespace", &account, "worker"),
+            Some(account.clone())
+        );
+        assert_eq!(
+            listed("dns_record", &zone, "worker_domain"),
+            Some(account.clone())
+        );
         assert_eq!(listed("worker", &account, "worker_route"), None);
         let project = Place::Project("p".to_owned());
         assert_eq!(listed("neon_branch", &project, "hyperdrive"), None);

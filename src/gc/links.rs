@@ -136,13 +136,20 @@ impl<'a> Links<'a> {
         links.index(inventory, &wanted);
         for (&user, references) in &uses.of {
             if let (Ok(references), Some(resource)) = (references, inventory.resources.get(user)) {
-                links.take(inventory, &UsedBy::Listed(user), &resource.place, references);
+                links.take(
+                    inventory,
+                    &UsedBy::Listed(user),
+                    &resource.place,
+                    references,
+                );
             }
         }
         for ((source, place), users) in &uses.sources {
             for one in users.iter().flatten() {
                 let owner = one.owner.iter();
-                let owner = owner.flat_map(|owner| links.find(inventory, owner, place)).next();
+                let owner = owner
+                    .flat_map(|owner| links.find(inventory, owner, place))
+                    .next();
                 let user = owner.map_or_else(
                     || UsedBy::Other {
                         kind: source,
@@ -164,11 +171,11 @@ impl<'a> Links<'a> {
             let at = |links: &Self, id: &str| {
                 pick(inventory, links.by_id.get(&(kind.name(), id)), place)
             };
-            let user_of = |links: &Self, id: &Box<str>| {
+            let user_of = |links: &Self, id: &str| {
                 at(links, id).map_or_else(
                     || UsedBy::Other {
                         kind: kind.name(),
-                        name: id.clone(),
+                        name: id.into(),
                     },
                     UsedBy::Listed,
                 )
@@ -214,12 +221,15 @@ impl<'a> Links<'a> {
             .map(|(index, one)| ((one.kind.name(), &*one.place, &*one.id), index))
             .collect();
         for ((kind, place), addresses) in &inventory.uses.addresses {
-            for (id, address) in addresses.iter().flatten() {
-                let Some(&index) = by_id.get(&(kind.name(), place, &**id)) else {
+            for one in addresses.iter().flatten() {
+                let Some(&index) = by_id.get(&(kind.name(), place, &*one.id)) else {
                     continue;
                 };
-                if wanted.addresses.contains(&**address) {
-                    let same = self.by_address.entry((kind.name(), address)).or_default();
+                if wanted.addresses.contains(&*one.address) {
+                    let same = self
+                        .by_address
+                        .entry((kind.name(), &one.address))
+                        .or_default();
                     same.push(index);
                 }
             }

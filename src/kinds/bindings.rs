@@ -126,7 +126,10 @@ fn one(value: &Value) -> Result<References, Malformed> {
     let need = |value: Option<String>| value.ok_or_else(|| Malformed(missing.clone()));
     let worker = |name: String| Reference::by_id("worker", name);
     let found = match sort.as_str() {
-        "kv_namespace" => Some(Reference::by_id("kv_namespace", need(binding.namespace_id)?)),
+        "kv_namespace" => Some(Reference::by_id(
+            "kv_namespace",
+            need(binding.namespace_id)?,
+        )),
         "d1" => Some(Reference::by_id(
             "d1",
             need(binding.id.or(binding.database_id))?,
@@ -136,11 +139,13 @@ fn one(value: &Value) -> Result<References, Malformed> {
         "hyperdrive" => Some(Reference::by_id("hyperdrive", need(binding.id)?)),
         "service" => Some(worker(need(binding.service)?)),
         // Without a script name it is the Worker's own class.
-        "durable_object_namespace" | "workflow" => match (binding.script_name, binding.class_name) {
-            (Some(script), _) => Some(worker(script)),
-            (None, Some(_)) => None,
-            (None, None) => return Ok(unresolved(&sort, value, "worker")),
-        },
+        "durable_object_namespace" | "workflow" => {
+            match (binding.script_name, binding.class_name) {
+                (Some(script), _) => Some(worker(script)),
+                (None, Some(_)) => None,
+                (None, None) => return Ok(unresolved(&sort, value, "worker")),
+            }
+        }
         "dispatch_namespace" => binding
             .outbound
             .and_then(|outbound| outbound.worker)
@@ -191,7 +196,9 @@ fn collect(value: &Value, texts: &mut Vec<Box<str>>) {
         Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
         Value::Object(fields) => {
             // The type and the variable's name refer to nothing.
-            let fields = fields.iter().filter(|(key, _)| *key != "type" && *key != "name");
+            let fields = fields
+                .iter()
+                .filter(|(key, _)| *key != "type" && *key != "name");
             fields.for_each(|(_, item)| collect(item, texts));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -250,8 +257,8 @@ pub(super) fn pages(config: &Map<String, Value>) -> Result<References, Malformed
             };
             let named = binding.get(field).and_then(Value::as_str);
             let named = named.map(str::to_owned);
-            let named =
-                named.ok_or_else(|| Malformed(format!("a binding in `{sort}` without `{field}`")))?;
+            let named = named
+                .ok_or_else(|| Malformed(format!("a binding in `{sort}` without `{field}`")))?;
             references.uses.push(match sort.as_str() {
                 "kv_namespaces" => Reference::by_id("kv_namespace", named),
                 "d1_databases" => Reference::by_id("d1", named),
@@ -316,7 +323,8 @@ mod tests {
 
     #[test]
     fn a_binding_of_an_unknown_type_reports_whatever_it_could_name() {
-        let list = json!([{"type": "tape", "name": "T", "drive": {"id": "0123", "labels": ["files"]}}]);
+        let list =
+            json!([{"type": "tape", "name": "T", "drive": {"id": "0123", "labels": ["files"]}}]);
         let found = listed(list.as_array().unwrap()).unwrap();
         assert_eq!(found.uses, []);
         assert_eq!(&*found.unknown[0].sort, "tape");
@@ -333,6 +341,54 @@ mod tests {
         assert!(listed(list.as_array().unwrap()).is_err());
         let config = json!({"kv_namespaces": {"KV": {}}});
         assert!(pages(config.as_object().unwrap()).is_err());
+    }
+
+    /// A kind that a Worker, a Preview or a Pages project may bind needs a
+    /// binding here that names it, or what it binds would be garbage.
+    #[test]
+    fn every_kind_that_is_bound_can_be_read_from_a_binding() {
+        let target = |sort: &str| {
+            let mut binding = json!({"type": sort, "name": "X"});
+            for field in ["namespace_id", "id", "bucket_name", "queue_name", "service"] {
+                binding[field] = json!("t");
+            }
+            let found = listed(&[binding]).unwrap();
+            found.uses.first().map(|reference| reference.kind)
+        };
+        let sorts = [
+            "kv_namespace",
+            "d1",
+            "r2_bucket",
+            "queue",
+            "hyperdrive",
+            "service",
+        ];
+        let bound: Vec<_> = sorts.iter().filter_map(|sort| target(sort)).collect();
+        let item = json!({"namespace_id": "t", "id": "t", "name": "t", "service": "t"});
+        let config: Map<String, Value> = PAGES
+            .iter()
+            .map(|(sort, _)| ((*sort).to_owned(), json!({"X": item})))
+            .collect();
+        let by_pages = pages(&config).unwrap();
+        let by_pages: Vec<_> = by_pages.uses.iter().map(|one| one.kind).collect();
+        let mut kinds = 0;
+        for kind in crate::kinds::vocabulary() {
+            let crate::model::UsedBy::These(users) = kind.0.used_by else {
+                continue;
+            };
+            let may_be_bound = users.contains(&"worker");
+            assert_eq!(bound.contains(&kind.name()), may_be_bound, "{kind}");
+            for user in ["worker_preview", "pages_project", "dispatch_namespace"] {
+                assert_eq!(users.contains(&user), may_be_bound, "{kind} by {user}");
+            }
+            assert_eq!(
+                by_pages.contains(&kind.name()),
+                may_be_bound,
+                "{kind} by Pages"
+            );
+            kinds += usize::from(may_be_bound);
+        }
+        assert!(kinds > 4);
     }
 
     #[test]
@@ -364,10 +420,17 @@ mod tests {
                 "worker api",
             ]
         );
-        let unknown: Vec<_> = found.unknown.iter().map(|one| (&*one.sort, one.any_of)).collect();
+        let unknown: Vec<_> = found
+            .unknown
+            .iter()
+            .map(|one| (&*one.sort, one.any_of))
+            .collect();
         assert_eq!(
             unknown,
-            [("durable_object_namespaces", Some("worker")), ("tapes", None)]
+            [
+                ("durable_object_namespaces", Some("worker")),
+                ("tapes", None)
+            ]
         );
     }
 }

@@ -9,7 +9,8 @@ use super::cloudflare;
 use super::{Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
+    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct D1;
 
@@ -22,7 +23,12 @@ static ABOUT: KindAbout = KindAbout {
     read_permission: "D1 Read",
     write_permission: "D1 Write",
     undo: "cannot be put back: export what matters before",
-    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace"]),
+    used_by: UsedBy::These(&[
+        "worker",
+        "worker_preview",
+        "pages_project",
+        "dispatch_namespace",
+    ]),
     headroom: Some(Headroom {
         what: "D1 databases per account",
         free: Some(10),

@@ -13,7 +13,8 @@ use super::{Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy};
+    Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct DnsRecord;
 

@@ -12,7 +12,8 @@ use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Link,
-    Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy};
+    Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct GitHubDeployment;
 
@@ -46,7 +47,9 @@ static ABOUT: KindAbout = KindAbout {
     ],
     holder: Some("environment"),
     belongs_to: Some("github_environment"),
-    used_by: UsedBy::Nothing("a deployment is a record in its environment, and nothing refers to one"),
+    used_by: UsedBy::Nothing(
+        "a deployment is a record in its environment, and nothing refers to one",
+    ),
     ..KindAbout::BLANK
 };
 

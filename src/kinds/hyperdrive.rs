@@ -9,7 +9,9 @@ use super::cloudflare;
 use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy};
+    Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
+    Time, UsedBy,
+};
 
 pub(super) struct Hyperdrive;
 
@@ -23,7 +25,12 @@ static ABOUT: KindAbout = KindAbout {
     read_permission: "Hyperdrive Read",
     write_permission: "Hyperdrive Write",
     undo: "has to be made again by hand: the database's password is not given out",
-    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace"]),
+    used_by: UsedBy::These(&[
+        "worker",
+        "worker_preview",
+        "pages_project",
+        "dispatch_namespace",
+    ]),
     headroom: Some(Headroom {
         what: "Hyperdrive configurations per account",
         free: Some(10),
@@ -118,12 +125,20 @@ mod tests {
     #[test]
     fn a_host_of_neon_names_the_endpoint_of_a_branch() {
         let cool = Some("ep-cool-fog-12345678".to_owned());
-        assert_eq!(endpoint("ep-cool-fog-12345678.us-east-2.aws.neon.tech"), cool);
+        assert_eq!(
+            endpoint("ep-cool-fog-12345678.us-east-2.aws.neon.tech"),
+            cool
+        );
         assert_eq!(
             endpoint("EP-cool-fog-12345678-pooler.c-2.us-east-2.aws.neon.tech."),
             cool
         );
-        for host in ["db.example.com", "neon.tech", "ep-x.evilneon.tech", "api.neon.tech"] {
+        for host in [
+            "db.example.com",
+            "neon.tech",
+            "ep-x.evilneon.tech",
+            "api.neon.tech",
+        ] {
             assert_eq!(endpoint(host), None, "{host}");
         }
     }

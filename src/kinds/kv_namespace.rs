@@ -12,7 +12,8 @@ use super::cloudflare::{self, account};
 use super::{Archive, Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
+    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct KvNamespace;
 
@@ -25,7 +26,12 @@ static ABOUT: KindAbout = KindAbout {
     write_permission: "Workers KV Storage Write",
     backup: true,
     undo: "can be put back under a new id, with what it held, if its rule says `backup = true`",
-    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace"]),
+    used_by: UsedBy::These(&[
+        "worker",
+        "worker_preview",
+        "pages_project",
+        "dispatch_namespace",
+    ]),
     headroom: Some(Headroom {
         what: "KV namespaces per account",
         free: Some(1_000),

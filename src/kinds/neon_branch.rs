@@ -8,11 +8,12 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
+use super::{Addressed, Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
+    Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct NeonBranch;
 
@@ -302,10 +303,13 @@ impl Kind for NeonBranch {
         self.activity(place)
     }
 
-    fn read_addresses(&self, body: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>, Malformed> {
+    fn read_addresses(&self, body: &[u8]) -> Result<Vec<Addressed>, Malformed> {
         let answer: Endpoints = serde_json::from_slice(body)?;
-        let endpoints = answer.endpoints.into_iter();
-        Ok(endpoints.map(|one| (one.branch_id, one.id)).collect())
+        let endpoints = answer.endpoints.into_iter().map(|endpoint| Addressed {
+            id: endpoint.branch_id,
+            address: endpoint.id,
+        });
+        Ok(endpoints.collect())
     }
 
     fn complete(&self, resources: &mut [Resource]) {

@@ -11,7 +11,8 @@ use super::{Holders, Kind, Malformed, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
-    PlaceSort, Resource, ResourceId, Time, UsedBy};
+    PlaceSort, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct PagesDeployment;
 
@@ -82,7 +83,10 @@ impl Deployment {
         let branch = metadata.and_then(|metadata| metadata.branch);
         let branch = branch.map(|branch| ("branch", Attribute::Text(branch)));
         let environment = ("environment", Attribute::Text(self.environment));
-        let urls = self.url.into_iter().chain(self.aliases.into_iter().flatten());
+        let urls = self
+            .url
+            .into_iter()
+            .chain(self.aliases.into_iter().flatten());
         Resource {
             addresses: urls.filter_map(|url| cloudflare::host(&url)).collect(),
             within: self.project_name,

@@ -22,7 +22,10 @@ struct Configs {
 }
 
 fn page(place: &Place, number: u64) -> Ask {
-    let call = Call::get(Api::Cloudflare, &["accounts", place.id(), "pages", "projects"]);
+    let call = Call::get(
+        Api::Cloudflare,
+        &["accounts", place.id(), "pages", "projects"],
+    );
     let call = call.with("per_page", "25").with("page", number.to_string());
     Ask::of("projects", &number.to_string(), call)
 }
@@ -46,7 +49,9 @@ impl UserSource for PagesProject {
 
     fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
         let Answer::Body(body) = answer else {
-            return Err(Malformed("the list of Pages projects is not there".to_owned()));
+            return Err(Malformed(
+                "the list of Pages projects is not there".to_owned(),
+            ));
         };
         let (projects, info) = cloudflare::open::<Vec<Project>>(body)?;
         let (total, next) = cloudflare::numbered(info.as_ref())?;

@@ -14,7 +14,8 @@ use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
-    Time, UsedBy};
+    Time, UsedBy,
+};
 
 pub(super) struct Queue;
 
@@ -29,7 +30,14 @@ static ABOUT: KindAbout = KindAbout {
     write_permission: "Queues Write",
     undo: "can be made again empty, under a new id and without consumers",
     blocks: Some("worker"),
-    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace", "queue", "r2"]),
+    used_by: UsedBy::These(&[
+        "worker",
+        "worker_preview",
+        "pages_project",
+        "dispatch_namespace",
+        "queue",
+        "r2",
+    ]),
     headroom: Some(Headroom {
         what: "queues per account",
         free: Some(10_000),
@@ -90,7 +98,10 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         let worker = worker.map(|name| Link::UsedBy(Reference::by_id("worker", name)));
         let bucket = party.bucket_name.clone();
         let bucket = bucket.map(|name| Link::UsedBy(Reference::by_name("r2", name)));
-        let letters = party.dead_letter_queue.clone().filter(|name| !name.is_empty());
+        let letters = party
+            .dead_letter_queue
+            .clone()
+            .filter(|name| !name.is_empty());
         let letters = letters.map(|name| Link::Uses(Reference::by_name("queue", name)));
         [worker, bucket, letters].into_iter().flatten()
     });

@@ -11,7 +11,8 @@ use super::cloudflare;
 use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
+    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct R2;
 
@@ -24,7 +25,12 @@ static ABOUT: KindAbout = KindAbout {
     read_permission: "Workers R2 Storage Read",
     write_permission: "Workers R2 Storage Write",
     undo: "can be made again empty, as it was",
-    used_by: UsedBy::These(&["worker", "worker_preview", "pages_project", "dispatch_namespace"]),
+    used_by: UsedBy::These(&[
+        "worker",
+        "worker_preview",
+        "pages_project",
+        "dispatch_namespace",
+    ]),
     headroom: Some(Headroom {
         what: "R2 buckets per account",
         free: Some(1_000_000),

@@ -15,7 +15,8 @@ use super::{
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
-    Resource, ResourceId, Time, UsedBy, ReferencesFrom};
+    ReferencesFrom, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct Worker;
 
@@ -36,7 +37,16 @@ static ABOUT: KindAbout = KindAbout {
         words: &[],
         about: "the script's tags; wrangler writes `cf:service=…` and `cf:environment=…`",
     }],
-    used_by: UsedBy::These(&["worker", "worker_domain", "worker_route", "worker_preview", "queue", "dns_record", "pages_project", "dispatch_namespace"]),
+    used_by: UsedBy::These(&[
+        "worker",
+        "worker_domain",
+        "worker_route",
+        "worker_preview",
+        "queue",
+        "dns_record",
+        "pages_project",
+        "dispatch_namespace",
+    ]),
     users_listed: true,
     headroom: Some(Headroom {
         what: "Workers per account",
@@ -131,12 +141,8 @@ fn previews(id: &ResourceId, page: u64) -> Ask {
     Ask::of("previews", &page.to_string(), call)
 }
 
-/// A page of Previews, their total and the pages that are still to be asked.
-fn read_previews(
-    id: &ResourceId,
-    ask: &Ask,
-    body: &[u8],
-) -> Result<(Vec<Preview>, Option<u64>, Vec<Ask>), Malformed> {
+/// The Previews of a page, their total and the pages that are still to be asked.
+fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<Held, Malformed> {
     let (found, info) = cloudflare::open::<Vec<Preview>>(body)?;
     let (total, next) = cloudflare::numbered(info.as_ref())?;
     let more = match next {
@@ -145,7 +151,12 @@ fn read_previews(
         }
         Next::Pages(_) | Next::Last | Next::After(_) | Next::More => Vec::new(),
     };
-    Ok((found, total, more))
+    Ok(Held {
+        seen: found.len() as u64,
+        names: found.into_iter().map(|preview| preview.name).collect(),
+        total,
+        more,
+    })
 }
 
 #[derive(Deserialize)]
@@ -332,12 +343,7 @@ impl Kind for Worker {
             .to_vec()
     }
 
-    fn read_uses(
-        &self,
-        id: &ResourceId,
-        ask: &Ask,
-        answer: Answer<'_>,
-    ) -> Result<Told, Malformed> {
+    fn read_uses(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
         let mut told = Told::default();
         let body = match (answer, ask.what) {
             (Answer::Body(body), _) => body,
@@ -407,13 +413,7 @@ impl Kind for Worker {
         let Answer::Body(body) = answer else {
             return Ok(Held::default());
         };
-        let (found, total, more) = read_previews(id, ask, body)?;
-        Ok(Held {
-            seen: found.len() as u64,
-            names: found.into_iter().map(|preview| preview.name).collect(),
-            total,
-            more,
-        })
+        read_previews(id, ask, body)
     }
 
     fn users(&self, place: &Place, page: &PageOf) -> Option<Call> {

@@ -9,7 +9,8 @@ use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
-    PlaceSort, Reference, Resource, ResourceId, UsedBy};
+    PlaceSort, Reference, Resource, ResourceId, UsedBy,
+};
 
 pub(super) struct WorkerDomain;
 

@@ -13,7 +13,8 @@ use super::{
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
-    PlaceSort, PullRequestNumber, Reference, Resource, ResourceId, Time, UsedBy};
+    PlaceSort, PullRequestNumber, Reference, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct WorkerPreview;
 

@@ -193,7 +193,8 @@ impl Quota {
     }
 
     /// How many requests could be sent now without waiting for the window.
-    pub(super) fn available(&self) -> usize {
+    #[cfg(test)]
+    fn available(&self) -> usize {
         let mut state = self.state();
         if state
             .wait(Instant::now(), self.share, self.reserve)

@@ -20,7 +20,7 @@ pub(crate) fn client_of(
         base: "http://127.0.0.1:8080/api/".parse().unwrap(),
         graphql: Some("http://127.0.0.1:8080/graph".parse().unwrap()),
         token: Token::new("first-secret-token").unwrap(),
-        zone_token: Token::new("other-secret-token"),
+        dns_token: Token::new("other-secret-token"),
     };
     Client::new(
         seam,
@@ -70,9 +70,17 @@ async fn every_request_has_its_own_address_token_and_headers() {
     let listing = Call::get(Api::Cloudflare, &["accounts", "a b"]).with("name", "x&y");
     let address = "http://127.0.0.1:8080/api/accounts/a%20b?name=x%26y";
     assert_eq!(sent(&listing).await, [address, first, json, ""]);
-    let records = Call::get(Api::Cloudflare, &["zones", "z"]);
-    let address = "http://127.0.0.1:8080/api/zones/z";
+    let records = Call::get(Api::Cloudflare, &["zones", "z", "dns_records", "r"]);
+    let address = "http://127.0.0.1:8080/api/zones/z/dns_records/r";
     assert_eq!(sent(&records).await, [address, other, json, ""]);
+    // The token of DNS is for its records alone.
+    for path in [
+        &["zones", "dns_records"][..],
+        &["zones", "z", "workers", "routes"],
+    ] {
+        let [_, token, ..] = sent(&Call::get(Api::Cloudflare, path)).await;
+        assert_eq!(token, first, "{path:?}");
+    }
     let change = Call::new(Api::Neon, Method::PATCH, &["b"]).json(&json!({"x": 1}));
     let address = "http://127.0.0.1:8080/api/b";
     assert_eq!(sent(&change).await, [address, first, json, json]);

@@ -733,7 +733,7 @@ fn endpoints() -> BTreeMap<Api, Endpoint> {
             base,
             graphql: (api == Api::GitHub).then_some(graphql),
             token: Token::new("sandbox").expect("a token"),
-            zone_token: None,
+            dns_token: None,
         };
         (api, endpoint)
     };

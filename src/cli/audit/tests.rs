@@ -341,6 +341,9 @@ async fn what_was_not_asked_is_asked_for() {
     findings.inventory.uses.users = asked.users;
     let marking = mark::mark(&findings.inventory, &findings.roots, law.clone());
     assert_eq!(lists(&marking.questions), 0);
+    assert_eq!(judged(&findings, &marking), 0, "others may use Workers");
+    findings.inventory.uses.sources = asked.sources;
+    let marking = mark::mark(&findings.inventory, &findings.roots, law.clone());
     assert_eq!(judged(&findings, &marking), 1);
     findings.inventory.uses.of = asked.of;
     let marking = mark::mark(&findings.inventory, &findings.roots, law);

@@ -45,7 +45,8 @@ pub(super) fn distrust(
     // What a run was not going to delete may have been listed without what
     // concerns it.
     let going = law.going.as_deref();
-    let may_go = |resource: &Resource| going.is_none_or(|going| going.contains(&resource.identity()));
+    let may_go =
+        |resource: &Resource| going.is_none_or(|going| going.contains(&resource.identity()));
     let mut doubts: BTreeMap<(KindRef, &Place, bool), Option<&'static str>> = BTreeMap::new();
     for (resource, judgement) in inventory.resources.iter().zip(judgements) {
         if !judgement.verdict.is_garbage() {
@@ -121,7 +122,14 @@ pub(super) fn inherit(
         let unread = Verdict::Unclaimed(Unclaimed::NoRule);
         let resource = &inventory.resources[owned];
         if judgements[owned].verdict == unread
-            && goes_along(law, resource.kind, own_part(resource), owner, &of_owner, inventory)
+            && goes_along(
+                law,
+                resource.kind,
+                own_part(resource),
+                owner,
+                &of_owner,
+                inventory,
+            )
         {
             let meant = law.shown.is_none_or(|kinds| kinds.contains(&resource.kind));
             judgements[owned] = Judgement {
@@ -576,17 +584,21 @@ impl<'a> Propagation<'a> {
                 for owned in self.unlisted_holdings(*kind, index) {
                     let uses = &self.inventory.uses;
                     let source = (owned.name(), Place::clone(place));
-                    let shown =
-                        uses.sources.contains_key(&source) && !uses.earlier.contains(&source);
-                    let known = uses.held.contains_key(&index) || shown;
-                    if !known {
-                        questions.insert(Question::Holds { resource: index });
-                        let doubt = Doubt::Holds {
-                            kind: owned.name(),
-                            why: None,
-                        };
-                        pending.push((index, doubt));
+                    let shown = uses.sources.contains_key(&source);
+                    let fresh = shown && !uses.earlier.contains(&source);
+                    if uses.held.contains_key(&index) || fresh {
+                        continue;
                     }
+                    // What shows all users of the kind shows what it holds, and
+                    // is about to be asked for.
+                    if shown || !self.law.graph.may_use(owned, *kind) {
+                        questions.insert(Question::Holds { resource: index });
+                    }
+                    let doubt = Doubt::Holds {
+                        kind: owned.name(),
+                        why: None,
+                    };
+                    pending.push((index, doubt));
                 }
             }
         }

@@ -308,15 +308,23 @@ impl Reader<'_> {
         let span = fields.value_span("with");
         let words = fields.texts("with", &mut self.mistakes).unwrap_or_default();
         let with = self.kinds(&words);
-        let belongs = |one: &&KindRef| kinds.iter().any(|kind| one.0.belongs_to == Some(kind.name()));
+        let belongs = |one: &&KindRef| {
+            kinds
+                .iter()
+                .any(|kind| one.0.belongs_to == Some(kind.name()))
+        };
         let stranger = with.iter().find(|one| !belongs(one));
         if let (Some(stranger), Some(span), false) = (stranger, span, kinds.is_empty()) {
             self.mistakes.error(
                 span,
-                format!("a {} does not belong to what this rule is about", stranger.0.noun),
+                format!(
+                    "a {} does not belong to what this rule is about",
+                    stranger.0.noun
+                ),
                 "`with` lists kinds that go with the rule's own",
                 Some(
-                    "a Worker takes worker_domain, worker_route and worker_preview along".to_owned(),
+                    "a Worker takes worker_domain, worker_route and worker_preview along"
+                        .to_owned(),
                 ),
             );
         }

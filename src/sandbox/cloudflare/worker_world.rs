@@ -92,7 +92,9 @@ impl Cloudflare {
         let tails = texts(said, "tail_consumers").into_iter();
         let tails: Vec<Value> = tails.map(|tail| json!({ "service": tail })).collect();
         if !tails.is_empty() {
-            worker.settings.insert("tail_consumers".to_owned(), json!(tails));
+            worker
+                .settings
+                .insert("tail_consumers".to_owned(), json!(tails));
         }
         if let Some(base) = said.get("previews_base_config") {
             worker.previews_base = Some(list(base.get("bindings"))?);

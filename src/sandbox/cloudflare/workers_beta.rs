@@ -59,7 +59,7 @@ impl Cloudflare {
                 let mut worker = Worker::bare(tag, Some(request.now));
                 worker.take_script_fields(&body);
                 worker.take_subdomain(&body);
-                            worker.take_previews_base(&body);
+                worker.take_previews_base(&body);
                 self.workers.insert(name.clone(), worker);
                 self.show_worker(&name)
             }

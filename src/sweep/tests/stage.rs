@@ -192,7 +192,7 @@ impl Stage {
             base: format!("{BASE}{path}").parse().unwrap(),
             graphql: Some(format!("{BASE}{path}/graphql").parse().unwrap()),
             token: Token::new("sandbox").unwrap(),
-            zone_token: None,
+            dns_token: None,
         };
         let endpoints = BTreeMap::from([
             (Api::Cloudflare, endpoint("/client/v4")),
