@@ -226,6 +226,8 @@ pub enum PullRequest {
         title: Arc<str>,
         /// Its git branch in this repository; none when it comes from a fork.
         head: Option<Arc<str>>,
+        /// What a fork calls the branch that it comes from.
+        fork_head: Option<Arc<str>>,
         /// When it was opened.
         opened_at: Option<DateTime<Utc>>,
     },
@@ -268,6 +270,31 @@ impl PullRequest {
     pub fn head(&self) -> Option<&Arc<str>> {
         match self {
             Self::Open { head, .. } | Self::Closed { head, .. } => head.as_ref(),
+            Self::Missing | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+impl PullRequest {
+    /// What a fork calls the branch of an open pull request. That can keep
+    /// something of this name, and never makes anything dead.
+    pub fn fork_head(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Open { fork_head, .. } => fork_head.as_ref(),
+            Self::Closed { .. } | Self::Missing | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// From its opening to its end, as far as the answer has it; without an end
+    /// for one that is open.
+    pub fn life(&self) -> Option<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)> {
+        match self {
+            Self::Open { opened_at, .. } => Some((*opened_at, None)),
+            Self::Closed {
+                opened_at,
+                closed_at,
+                ..
+            } => Some((*opened_at, *closed_at)),
             Self::Missing | Self::Unknown { .. } => None,
         }
     }
@@ -326,6 +353,8 @@ pub struct RepositoryRoots {
     /// Why a root source is not complete. Then nothing of this repository is
     /// known to be dead.
     pub gap: Option<Arc<str>>,
+    /// The repository's id, where an answer said it.
+    pub id: Option<u64>,
     /// Pull requests by number: all open ones, and those that were asked for.
     pub pull_requests: BTreeMap<PullRequestNumber, PullRequest>,
     /// Git branches and who comes from them.

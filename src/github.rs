@@ -10,7 +10,7 @@ mod graphql;
 pub mod issue;
 mod rest;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -133,6 +133,14 @@ struct Listed<K, V> {
     items: BTreeMap<K, V>,
     requests: u32,
     total: Option<u64>,
+    seen: Seen,
+}
+
+/// What a list says of the repository that it is about.
+#[derive(Default, Clone)]
+struct Seen {
+    id: Option<u64>,
+    default_branch: Option<Arc<str>>,
 }
 
 impl<K, V> Listed<K, V> {
@@ -200,6 +208,7 @@ struct Noted {
 struct Identity {
     id: u64,
     full_name: String,
+    default_branch: Option<Arc<str>>,
 }
 
 impl GitHub {
@@ -260,6 +269,8 @@ impl GitHub {
             roots.note_numbers(repository, &numbers, requests, observer);
             roots.pull_requests.extend(numbers);
         }
+        let mut seen = Seen::default();
+        let mut suspicious = false;
         match open {
             Some(Ok(listed)) => {
                 roots.note(
@@ -268,10 +279,8 @@ impl GitHub {
                     listed.evidence(),
                     observer,
                 );
-                if listed.items.is_empty() {
-                    self.prove(repository, expected_id, &mut roots, observer)
-                        .await;
-                }
+                suspicious |= listed.items.is_empty();
+                seen = listed.seen;
                 roots.pull_requests.extend(listed.items);
             }
             Some(Err(error)) => roots.fail("pull_requests.open", repository, &error, observer),
@@ -280,11 +289,27 @@ impl GitHub {
         match branches {
             Some(Ok(listed)) => {
                 roots.note("branches", repository, listed.evidence(), observer);
-                roots.heads.branches = Some(listed.items.into_keys().collect());
+                seen.id = seen.id.or(listed.seen.id);
+                seen.default_branch = seen.default_branch.or(listed.seen.default_branch);
+                let all: BTreeSet<Arc<str>> = listed.items.into_keys().collect();
+                let default = seen.default_branch.as_ref();
+                suspicious |= default.is_none_or(|default| !all.contains(default));
+                roots.heads.branches = Some(all);
             }
             Some(Err(error)) => roots.fail("branches", repository, &error, observer),
             None => {}
         }
+        roots.id = seen.id;
+        let unseen = expected_id.is_some() && seen.id.is_none();
+        if roots.gap.is_none() && (suspicious || unseen) {
+            let proven = self.prove(repository, &mut roots, observer).await;
+            if let Some(identity) = proven {
+                roots.id = Some(identity.id);
+                seen.default_branch = identity.default_branch.or(seen.default_branch);
+            }
+        }
+        roots.check_identity(repository, expected_id, observer);
+        roots.check_branches(repository, seen.default_branch.as_deref(), observer);
         roots
     }
 
@@ -505,34 +530,32 @@ impl GitHub {
         right.read(&body).map_err(|error| unreadable(&error))
     }
 
-    /// No open pull request at all is believed only of a repository that the
-    /// token demonstrably sees: an empty list is also what the wrong one gives.
+    /// Reads the repository itself. An empty list is also what the wrong one
+    /// gives, so that it is believed only of one that the token sees.
     async fn prove(
         &self,
         repository: &Repository,
-        expected_id: Option<u64>,
         roots: &mut RepositoryRoots,
         observer: &dyn Observer,
-    ) {
+    ) -> Option<Identity> {
         let path = format!("/repos/{}/{}", repository.owner(), repository.name());
         let identity = self.get(&path).await.and_then(|body| {
             serde_json::from_slice::<Identity>(&body).map_err(|error| unreadable(&error))
         });
-        let answer = identity.and_then(|identity| {
-            let same = match expected_id {
-                Some(expected) => identity.id == expected,
-                None => identity.full_name.eq_ignore_ascii_case(repository.full_name()),
-            };
-            same.then_some(()).ok_or_else(|| {
-                Unanswered::Unbelievable(format!(
-                    "it has no open pull request, and the repository behind the name is {} (id {}), \
-                     not the one that was expected",
-                    identity.full_name, identity.id
-                ))
-            })
+        let identity = identity.and_then(|identity| {
+            let same = identity
+                .full_name
+                .eq_ignore_ascii_case(repository.full_name());
+            if same {
+                return Ok(identity);
+            }
+            Err(Unanswered::Unbelievable(format!(
+                "the repository behind the name is {} (id {})",
+                identity.full_name, identity.id
+            )))
         });
-        match answer {
-            Ok(()) => {
+        match identity {
+            Ok(identity) => {
                 let noted = Noted {
                     requests: 1,
                     items: 1,
@@ -540,10 +563,12 @@ impl GitHub {
                     gap: None,
                 };
                 roots.note("repository", repository, noted, observer);
+                Some(identity)
             }
             Err(error) => {
                 let error = self.redacted(error);
                 roots.fail("repository", repository, &error, observer);
+                None
             }
         }
     }
@@ -598,6 +623,50 @@ impl GitHub {
 }
 
 impl RepositoryRoots {
+    /// A name may have come to another repository since it was written down.
+    fn check_identity(
+        &mut self,
+        repository: &Repository,
+        expected: Option<u64>,
+        observer: &dyn Observer,
+    ) {
+        let (Some(expected), Some(id)) = (expected, self.id) else {
+            return;
+        };
+        if expected != id {
+            let error = Unanswered::Unbelievable(format!(
+                "the repository called {repository} has the id {id}, and {expected} was expected: \
+                 another one has its name now"
+            ));
+            self.fail("repository", repository, &error, observer);
+        }
+    }
+
+    /// Every repository with git branches has its default branch among them.
+    fn check_branches(
+        &mut self,
+        repository: &Repository,
+        default: Option<&str>,
+        observer: &dyn Observer,
+    ) {
+        let Some(branches) = self.heads.branches.as_ref() else {
+            return;
+        };
+        if default.is_some_and(|default| branches.contains(default)) {
+            return;
+        }
+        let error = Unanswered::Unbelievable(match default {
+            Some(default) => format!(
+                "the list of git branches lacks the default branch {default}, so it cannot be \
+                 the whole list"
+            ),
+            None => "the default branch is not known, so the list of git branches cannot be \
+                     checked"
+                .to_owned(),
+        });
+        self.fail("branches", repository, &error, observer);
+    }
+
     fn note(&mut self, what: &str, repository: &Repository, noted: Noted, observer: &dyn Observer) {
         let evidence = Evidence {
             source: format!("github.{what}"),

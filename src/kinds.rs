@@ -476,6 +476,19 @@ pub static KINDS: &[&dyn Kind] = &[
     &github_environment::GitHubEnvironment,
 ];
 
+/// Whether an environment or a deployment is called production, in any spelling
+/// that people use: `Production`, `prod-eu`, `shop (live)`. `live` also describes
+/// previews, so that it counts only alone or at the end.
+pub(crate) fn is_production(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let mut words = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default();
+    let last = words.next_back().unwrap_or(first);
+    ["production", "prod"].contains(&first) || ["production", "prod", "live"].contains(&last)
+}
+
 /// The kinds as policies know them.
 pub fn vocabulary() -> Vec<KindRef> {
     KINDS.iter().map(|kind| kind.about()).collect()
@@ -487,4 +500,22 @@ pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
         .iter()
         .find(|kind| kind.about().name() == name)
         .copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_production;
+
+    #[test]
+    fn production_is_known_in_any_spelling() {
+        for name in [
+            "production", "Production", "PROD", "live", "Live", "prod-eu", "Production – shop",
+            "shop-production", "shop (live)", "eu/prod",
+        ] {
+            assert!(is_production(name), "{name}");
+        }
+        for name in ["preview", "live-preview-7", "products", "reproduction", "pr-7", "", "alive"] {
+            assert!(!is_production(name), "{name}");
+        }
+    }
 }

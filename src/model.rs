@@ -691,8 +691,10 @@ pub enum BuiltInProtection {
     Managed,
     /// Worker route: one without a script switches Workers off for its pattern.
     DisableRule,
-    /// Pages: a production deployment.
+    /// A production deployment, or an environment that is called production.
     Production,
+    /// GitHub: an environment with protection rules.
+    ProtectionRules,
 }
 
 impl fmt::Display for BuiltInProtection {
@@ -706,7 +708,8 @@ impl fmt::Display for BuiltInProtection {
             Self::Underscore => "names with `_` hold verification and service records",
             Self::Wildcard => "a wildcard serves names that no rule can see",
             Self::DisableRule => "a route without a script switches Workers off for its pattern",
-            Self::Production => "a production deployment",
+            Self::Production => "it is production",
+            Self::ProtectionRules => "an environment with protection rules",
             Self::Managed => "managed by a Worker's custom domain; it goes with the domain",
         })
     }
@@ -749,11 +752,21 @@ pub struct Resource {
     /// The addresses at which it is reached, as its listing shows them: host
     /// names in lower case.
     pub addresses: Vec<Box<str>>,
-    /// The pull request that its provider says it belongs to, and whose it is.
-    pub says: Option<(PullRequestNumber, Option<Box<str>>)>,
+    /// What its provider recorded when it was made, where it did.
+    pub recorded: Option<Provenance>,
     /// The provider's own words on it (JSON), where putting it back takes more
     /// than the fields above.
     pub original: Option<Box<str>>,
+}
+
+/// What a provider recorded about the origin of a resource when it was made.
+/// That is stronger evidence than the resource's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// The repository: `owner/name`, or its address at a forge.
+    pub repository: Option<Box<str>>,
+    /// The pull request.
+    pub pull_request: Option<PullRequestNumber>,
 }
 
 /// What a resource is addressed by, also when it is gone.
@@ -807,7 +820,7 @@ impl Resource {
             attributes: Vec::new(),
             links: Vec::new(),
             addresses: Vec::new(),
-            says: None,
+            recorded: None,
             original: None,
         }
     }

@@ -25,12 +25,12 @@ pub use diagnostic::{Diagnostic, Severity, render};
 pub(crate) use fields::parse_duration;
 pub use limits::LimitsWritten;
 pub use rule::{
-    Action, Age, AgeClock, Condition, Coverage, Death, Event, Missing, Protect, Reading, Rule,
+    Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, Protect, Reading, Rule,
     Span, Subject, Timing, backup_pattern,
 };
 pub use rules::Rules;
 
-use crate::model::{Claim, KindRef, Repository, Resource};
+use crate::model::{Claim, KindRef, Provenance, Repository, Resource};
 
 /// A policy file's text and the path by which its owner knows it.
 #[derive(Debug, Clone)]
@@ -100,6 +100,9 @@ pub struct Policy {
     pub repository: Repository,
     /// Whether the file itself says so.
     pub repository_written: bool,
+    /// The host of the forge that has the repository: `github.com`, or that of
+    /// an Enterprise Server.
+    pub forge: Arc<str>,
     /// Whose resources it is about.
     pub scope: ScopeWritten,
     /// How slugs are made of git branches, by the owner's name.
@@ -111,29 +114,23 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What its rules take a resource for, with each rule's index. Where the
-    /// provider says whose pull request it is, that is one more reading of what
-    /// the rules read at all; the number of another repository is none of ours.
+    /// What its rules take a resource for, with each rule's index. What the
+    /// provider recorded is stronger than the name: a resource of another
+    /// repository is none of ours, and a number that was recorded together with
+    /// this repository takes the place of the one in the name. A number that was
+    /// recorded without a repository only has to agree.
     pub fn read(&self, resource: &Resource) -> Vec<(usize, Reading)> {
         let mut readings = self.rules.read(resource);
-        let Some((number, whose)) = &resource.says else {
+        let Some(recorded) = resource.recorded.as_ref() else {
             return readings;
         };
-        let ours = |url: &str| {
-            let url = url.trim_end_matches('/').trim_end_matches(".git");
-            let name = self.repository.full_name();
-            let at = url.len().checked_sub(name.len());
-            let same = |at| {
-                url.get(at..)
-                    .is_some_and(|end: &str| end.eq_ignore_ascii_case(name))
-            };
-            // `bigacme/shop` is not `acme/shop`.
-            at.is_some_and(|at| same(at) && url[..at].ends_with(['/', ':']))
-        };
-        if !whose.as_deref().is_none_or(ours) {
+        if self.is_foreign(recorded) {
             return Vec::new();
         }
-        let said = Claim::PullRequest(*number);
+        let Some(number) = recorded.pull_request else {
+            return readings;
+        };
+        let said = Claim::PullRequest(number);
         let rules: BTreeSet<usize> = readings
             .iter()
             .filter(|(_, reading)| reading.claim != said)
@@ -153,8 +150,55 @@ impl Policy {
                 ))
             })
             .collect();
-        readings.extend(more);
+        if recorded.repository.is_some() {
+            readings.retain(|(_, reading)| {
+                reading.claim == said || !matches!(reading.claim, Claim::PullRequest(_))
+            });
+        }
+        for one in more {
+            if !readings.contains(&one) {
+                readings.push(one);
+            }
+        }
         readings
+    }
+
+    /// The repository that the provider recorded, where it is another than the
+    /// one whose numbers this file's names hold and a rule would match the name.
+    pub fn other_repository<'r>(&self, resource: &'r Resource) -> Option<&'r str> {
+        let recorded = resource.recorded.as_ref()?;
+        let foreign = self.is_foreign(recorded) && !self.rules.read(resource).is_empty();
+        recorded.repository.as_deref().filter(|_| foreign)
+    }
+
+    fn is_foreign(&self, recorded: &Provenance) -> bool {
+        let repository = recorded.repository.as_deref();
+        repository.is_some_and(|repository| !self.is_this_repository(repository))
+    }
+
+    /// Whether `owner/name`, or an address at this forge, is this repository.
+    fn is_this_repository(&self, text: &str) -> bool {
+        let text = text.trim_end_matches('/').trim_end_matches(".git");
+        let (host, path) = match text.split_once("://") {
+            Some((_, rest)) => match rest.split_once('/') {
+                Some((host, path)) => (Some(host), path),
+                None => return false,
+            },
+            // `git@github.com:owner/name`
+            None => match text.split_once(':') {
+                Some((host, path)) => (Some(host), path),
+                None => (None, text),
+            },
+        };
+        let host = host.map(|host| host.rsplit('@').next().unwrap_or(host));
+        let here = host.is_none_or(|host| {
+            let host = host.split(':').next().unwrap_or(host);
+            let host = host.strip_prefix("www.").unwrap_or(host);
+            host.eq_ignore_ascii_case(&self.forge)
+        });
+        here && path
+            .trim_start_matches('/')
+            .eq_ignore_ascii_case(self.repository.full_name())
     }
 }
 
@@ -248,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_the_provider_says_is_one_more_reading_if_it_is_ours() {
+    fn what_the_provider_recorded_is_stronger_than_the_name() {
         let policy = policy(
             r#"
 [[rule]]
@@ -258,33 +302,46 @@ name = "pr-{pr}"
 dead-when = "closed"
 "#,
         );
-        let claims = |says: Option<(u32, Option<&str>)>| -> Vec<String> {
+        let claims = |number: Option<u32>, repository: Option<&str>| -> Vec<String> {
             let mut preview = resource("worker_preview", "pr-7");
-            preview.says = says.map(|(number, whose)| {
-                (
-                    PullRequestNumber::new(number).unwrap(),
-                    whose.map(Into::into),
-                )
+            preview.recorded = Some(Provenance {
+                repository: repository.map(Into::into),
+                pull_request: number.and_then(PullRequestNumber::new),
             });
             let readings = policy.read(&preview).into_iter();
             readings
                 .map(|(_, reading)| reading.claim.to_string())
                 .collect()
         };
-        let seven = "pull request #7";
-        let both = [seven, "pull request #9"];
-        assert_eq!(claims(None), [seven]);
-        assert_eq!(claims(Some((7, None))), [seven], "it says the same");
-        for (whose, expected) in [
-            (None, &both[..]),
-            (Some("https://github.com/acme/shop"), &both),
-            (Some("https://github.com/Acme/Shop.git"), &both),
-            (Some("git@github.com:acme/shop.git"), &both),
-            (Some("https://github.com/bigacme/shop"), &[]),
-            (Some("https://github.com/acme/show"), &[]),
-            (Some("shop"), &[]),
+        let (seven, nine) = ("pull request #7", "pull request #9");
+        assert_eq!(claims(None, None), [seven]);
+        assert_eq!(claims(Some(7), None), [seven], "both say the same");
+        // A number without a repository may be that of another one.
+        assert_eq!(claims(Some(9), None), [seven, nine]);
+        for ours in [
+            "acme/shop",
+            "Acme/Shop",
+            "https://github.com/acme/shop",
+            "https://www.github.com/Acme/Shop.git",
+            "git@github.com:acme/shop.git",
+            "ssh://git@github.com/acme/shop",
         ] {
-            assert_eq!(claims(Some((9, whose))), expected, "{whose:?}");
+            assert_eq!(claims(Some(9), Some(ours)), [nine], "{ours}");
+            assert_eq!(claims(None, Some(ours)), [seven], "{ours}");
+        }
+        for foreign in [
+            "https://github.com/bigacme/shop",
+            "https://github.com/acme/show",
+            "https://gitlab.com/acme/shop",
+            "https://github.com.evil.example/acme/shop",
+            "https://github.com/x/acme/shop",
+            "bigacme/shop",
+            "shop",
+            "",
+        ] {
+            for number in [None, Some(7), Some(9)] {
+                assert!(claims(number, Some(foreign)).is_empty(), "{foreign}");
+            }
         }
     }
 }

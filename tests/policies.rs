@@ -141,7 +141,7 @@ fn many_names_are_read_by_many_rules() {
                 attributes: vec![("tags", Attribute::List(Vec::new()))],
                 links: Vec::new(),
                 addresses: Vec::new(),
-                says: None,
+                recorded: None,
                 original: None,
             };
             let readings: usize = rules.iter().map(|rule| rule.read(&resource).len()).sum();

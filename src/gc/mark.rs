@@ -5,6 +5,7 @@
 //! until nothing changes any more. Deadness only ever shrinks in it, so the
 //! order does not matter.
 
+mod birth;
 mod claims;
 mod heads;
 mod judge;
@@ -25,6 +26,14 @@ use super::verdict::{Unclaimed, Verdict};
 use crate::evidence::{Inventory, Question, Roots};
 use crate::model::{Claim, KindRef, Place, PullRequestNumber, ResourceId};
 use crate::policy::{Policy, Rule};
+
+/// How much earlier than its pull request something may have been made: a
+/// workflow may begin before the pull request is there, and clocks differ.
+const TOLERANCE: TimeDelta = TimeDelta::minutes(10);
+
+/// How long after the end of its pull request something may have been made: by
+/// a run that was still going on, or one that was run again.
+const AFTERMATH: TimeDelta = TimeDelta::days(7);
 
 /// Below this many resources one thread is faster than two.
 const WORTH_A_THREAD: usize = 20_000;
@@ -121,7 +130,7 @@ impl<'p> Marking<'p> {
 /// Marks every resource.
 pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'p> {
     let managed = Managed::of(inventory, &law);
-    let judge = Judge::new(&law, roots, &managed);
+    let judge = Judge::new(&law, inventory, roots, &managed);
     let resources = &inventory.resources;
     let threads = if resources.len() < WORTH_A_THREAD {
         1
@@ -141,6 +150,7 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'
             }
         });
     }
+    birth::check(inventory, roots, &law, &mut judgements);
     let links = Links::of(inventory);
     let inherited = inherit(inventory, &links, &law, &mut judgements);
     distrust(inventory, roots, &law, &mut judgements);

@@ -124,6 +124,9 @@ pub enum Unclaimed {
     NoRule,
     /// A rule would read its name, but nothing known gives this branch or slug.
     NothingGives(Claim),
+    /// A rule would match its name, but its provider recorded another repository
+    /// when it was made.
+    OtherRepository(Box<str>),
 }
 
 /// What a resource waits for.
@@ -185,11 +188,6 @@ pub enum Cause {
         run: RunId,
         /// When it last changed.
         at: DateTime<Utc>,
-    },
-    /// Its Actions run is older than GitHub lets any go on.
-    RunTooOld {
-        /// The run.
-        run: RunId,
     },
     /// What it belongs to does not exist, which its rule calls dead.
     Missing(Claim),
@@ -269,6 +267,21 @@ pub enum Doubt {
     },
     /// Its kind does not say who uses its resources.
     UsersUndeclared,
+    /// It was made when the pull request that its name claims did not live.
+    Birth {
+        /// The pull request.
+        number: PullRequestNumber,
+        /// When it was made; none where its kind does not tell, and something
+        /// else of the same number was made at such a time.
+        made: Option<DateTime<Utc>>,
+    },
+    /// When the pull request that its name claims was opened is not known.
+    NoOpening(PullRequestNumber),
+    /// The slug is the beginning of what a living git branch gives.
+    Beginning(Claim),
+    /// No name that was listed shows that the rule's branch or slug function
+    /// gives real names.
+    NotCalibrated(Claim),
 }
 
 impl Verdict {
@@ -356,6 +369,9 @@ impl Verdict {
             Self::Unclaimed(Unclaimed::NoRule) => {
                 "it stays unless a rule's template matches its whole name"
             }
+            Self::Unclaimed(Unclaimed::OtherRepository(_)) => {
+                "it stays: the numbers of another repository mean something else"
+            }
             Self::Unclaimed(Unclaimed::NothingGives(_)) => {
                 "it stays unless a git branch or a pull request's head gives this name, or the \
                  rule says `missing = \"dead\"`"
@@ -368,6 +384,9 @@ impl Verdict {
             Self::Garbage(_) => {
                 "it would stay if its pull request were reopened, if something that stays used it, \
                  or if a `protect` entry covered it"
+            }
+            Self::Unknown(Doubt::Birth { .. }) => {
+                "it becomes garbage if the rule says `born = \"any\"`"
             }
             Self::Unknown(Doubt::Missing(_)) => {
                 "it becomes garbage if the rule says `missing = \"dead\"`"
@@ -400,6 +419,9 @@ impl fmt::Display for Verdict {
             Self::Protected(protection) => protection.fmt(f),
             Self::InUse(user) => user.fmt(f),
             Self::Unclaimed(Unclaimed::NoRule) => f.write_str("no rule reads this name"),
+            Self::Unclaimed(Unclaimed::OtherRepository(repository)) => {
+                write!(f, "its provider recorded that it belongs to {repository}")
+            }
             Self::Unclaimed(Unclaimed::NothingGives(claim)) => {
                 write!(f, "no git branch and no pull request gives {claim}")
             }
@@ -527,9 +549,6 @@ impl fmt::Display for Cause {
             Self::RunFinished { run, at } => {
                 write!(f, "Actions run {run} completed at {}", moment(*at))
             }
-            Self::RunTooOld { run } => {
-                write!(f, "Actions run {run} is older than GitHub lets any go on")
-            }
             Self::Missing(claim) => {
                 write!(f, "there is no {claim}, which its rule calls dead")
             }
@@ -588,6 +607,27 @@ impl fmt::Display for Doubt {
                 f,
                 "{kind} {name} has a binding of the type `{sort}`, which this version cannot \
                  read and which may name it"
+            ),
+            Self::Birth {
+                number,
+                made: Some(made),
+            } => write!(
+                f,
+                "made {}, which is not when #{number} lived",
+                moment(*made)
+            ),
+            Self::Birth { number, made: None } => write!(
+                f,
+                "something else of #{number} was made when #{number} did not live, and this \
+                 has no time of its own"
+            ),
+            Self::NoOpening(number) => write!(f, "when #{number} was opened is not known"),
+            Self::Beginning(claim) => {
+                write!(f, "{claim} is the beginning of what a living git branch gives")
+            }
+            Self::NotCalibrated(claim) => write!(
+                f,
+                "no listed name is explained by a known git branch, so {claim} proves nothing"
             ),
             Self::UsersUndeclared => f.write_str("its kind does not say who uses its resources"),
         }

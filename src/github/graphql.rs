@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Closed, GitHub, Horizon, Listed, Unanswered, unreadable};
+use super::{Closed, GitHub, Horizon, Listed, Seen, Unanswered, unreadable};
 use crate::evidence::{PullRequest, Searched};
 use crate::model::{PullRequestNumber, Repository};
 
@@ -51,11 +51,17 @@ impl Node {
         })?;
         let title = self.title.unwrap_or_default().into();
         let opened_at = self.created_at;
-        let head = (!self.is_cross_repository).then(|| self.head_ref_name.into());
+        let branch: Arc<str> = self.head_ref_name.into();
+        let (head, fork_head) = if self.is_cross_repository {
+            (None, Some(branch))
+        } else {
+            (Some(branch), None)
+        };
         let pull_request = match self.state.as_str() {
             "OPEN" => PullRequest::Open {
                 title,
                 head,
+                fork_head,
                 opened_at,
             },
             "CLOSED" | "MERGED" => PullRequest::Closed {
@@ -112,7 +118,14 @@ struct PageData<T> {
 #[serde(rename_all = "camelCase")]
 struct PageRepository<T> {
     name_with_owner: String,
+    database_id: Option<u64>,
+    default_branch_ref: Option<Named>,
     page: Connection<T>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: Arc<str>,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +159,8 @@ struct Walked {
     total: u64,
     /// Whether the last page was seen.
     to_the_end: bool,
+    /// What the answer says of the repository.
+    seen: Seen,
 }
 
 /// Walks a connection page by page. `take` gets each page, says how many of
@@ -158,8 +173,8 @@ async fn walk<T: DeserializeOwned>(
 ) -> Result<Walked, Unanswered> {
     let query = format!(
         "query($owner:String!,$name:String!,$after:String){{\
-         repository(owner:$owner,name:$name){{nameWithOwner \
-         page:{}{{totalCount pageInfo{{hasNextPage endCursor}} nodes{{{}}}}}}}}}",
+         repository(owner:$owner,name:$name){{nameWithOwner databaseId \
+         defaultBranchRef{{name}} page:{}{{totalCount pageInfo{{hasNextPage endCursor}} nodes{{{}}}}}}}}}",
         connection.field, connection.nodes
     );
     let mut after: Option<String> = None;
@@ -188,6 +203,10 @@ async fn walk<T: DeserializeOwned>(
             requests,
             total: page.total_count,
             to_the_end: !page.page_info.has_next_page,
+            seen: Seen {
+                id: found.database_id,
+                default_branch: found.default_branch_ref.map(|branch| branch.name),
+            },
         };
         if walked.to_the_end || flow.is_break() {
             return Ok(walked);
@@ -229,6 +248,7 @@ async fn whole<T: DeserializeOwned, K: Ord, V>(
                 items,
                 requests,
                 total: Some(walked.total),
+                seen: walked.seen,
             });
         }
         if last {

@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Closed, GitHub, Horizon, Listed, Right, Unanswered, success, unreadable};
+use super::{Closed, GitHub, Horizon, Listed, Right, Seen, Unanswered, success, unreadable};
 use crate::evidence::{PullRequest, Run, Searched};
 use crate::model::{PullRequestNumber, Repository, RunId};
 
@@ -71,11 +71,17 @@ impl Pull {
         let title = self.title.unwrap_or_default().into();
         let opened_at = self.created_at;
         let ours = self.head.repo.is_some_and(|repo| repo.is(repository));
-        let head = ours.then(|| self.head.name.into());
+        let branch: Arc<str> = self.head.name.into();
+        let (head, fork_head) = if ours {
+            (Some(branch), None)
+        } else {
+            (None, Some(branch))
+        };
         let pull_request = match self.state.as_str() {
             "open" => PullRequest::Open {
                 title,
                 head,
+                fork_head,
                 opened_at,
             },
             "closed" => PullRequest::Closed {
@@ -140,6 +146,7 @@ async fn whole<T: DeserializeOwned, K: Ord, V>(
                 items,
                 requests,
                 total: None,
+                seen: Seen::default(),
             });
         }
         if items.len() == before {

@@ -171,7 +171,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         attributes,
         links,
         addresses,
-        says: None,
+        recorded: None,
         original: Some(Box::<str>::from(original)),
     })
 }

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
+use super::{is_production, Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Link,
@@ -72,7 +72,7 @@ impl Deployment {
             Link::Uses(Reference::by_name("github_environment", name))
         });
         let production = self.production_environment == Some(true)
-            || self.environment.as_deref() == Some("production");
+            || self.environment.as_deref().is_some_and(is_production);
         Resource {
             within: self.environment.clone(),
             protection: production.then_some(BuiltInProtection::Production),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::{Kind, Malformed, Next, Page, PageOf};
+use super::{Kind, Malformed, Next, Page, PageOf, is_production};
 use crate::call::Call;
-use crate::model::{Api, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
+use crate::model::{Api, BuiltInProtection, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
 
 pub(super) struct GitHubEnvironment;
 
@@ -39,11 +40,20 @@ struct Environment {
     name: Box<str>,
     created_at: Option<DateTime<Utc>>,
     updated_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    protection_rules: Option<Vec<IgnoredAny>>,
 }
 
 impl Environment {
     fn resource(self, place: &Arc<Place>) -> Resource {
+        let rules = self.protection_rules.is_some_and(|rules| !rules.is_empty());
+        let protection = if is_production(&self.name) {
+            Some(BuiltInProtection::Production)
+        } else {
+            rules.then_some(BuiltInProtection::ProtectionRules)
+        };
         Resource {
+            protection,
             created_at: Time::always(self.created_at),
             changed_at: Time::always(self.updated_at),
             ..Resource::new(KindRef(&ABOUT), place, self.name.clone(), self.name)

@@ -65,7 +65,7 @@ impl Namespace {
             attributes: Vec::new(),
             links: Vec::new(),
             addresses: Vec::new(),
-            says: None,
+            recorded: None,
             original: None,
         }
     }

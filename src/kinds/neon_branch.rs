@@ -6,14 +6,13 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Addressed, Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
-};
+    Place, PlaceSort, Resource, ResourceId, Time, UsedBy, Provenance, PullRequestNumber};
 
 pub(super) struct NeonBranch;
 
@@ -41,7 +40,19 @@ static ABOUT: KindAbout = KindAbout {
             key: "creation-source",
             sort: AttributeSort::Text,
             words: &[],
-            about: "what made it: `console`, `vercel`, `github`, …",
+            about: "what made it: `console`, `vercel`, …",
+        },
+        AttributeAbout {
+            key: "repository",
+            sort: AttributeSort::Text,
+            words: &[],
+            about: "the repository that Neon's annotations name",
+        },
+        AttributeAbout {
+            key: "pull-request",
+            sort: AttributeSort::Text,
+            words: &[],
+            about: "the number that Neon's annotations name",
         },
     ],
     used_by: UsedBy::These(&["hyperdrive"]),
@@ -59,6 +70,28 @@ static ABOUT: KindAbout = KindAbout {
 struct Branches {
     branches: Vec<Branch>,
     pagination: Option<Pagination>,
+    /// What was recorded about branches when they were made, by their ids.
+    #[serde(default)]
+    annotations: HashMap<Box<str>, Annotation>,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    #[serde(default)]
+    value: Map<String, Value>,
+}
+
+impl Annotation {
+    /// Neon's own action for GitHub writes these keys.
+    fn provenance(&self) -> Option<Provenance> {
+        let text = |key: &str| self.value.get(key).and_then(Value::as_str);
+        let repository = text("github-commit-repo").map(Into::into);
+        let number = text("github-pr-number").and_then(PullRequestNumber::parse);
+        (repository.is_some() || number.is_some()).then_some(Provenance {
+            repository,
+            pull_request: number,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -124,7 +157,7 @@ impl Branch {
                 .collect(),
             links: Vec::new(),
             addresses: Vec::new(),
-            says: None,
+            recorded: None,
             original: None,
         }
     }
@@ -181,10 +214,26 @@ impl Kind for NeonBranch {
             .pagination
             .and_then(|pagination| pagination.next)
             .filter(|_| !page.branches.is_empty());
+        let annotations = page.annotations;
         let items = page
             .branches
             .into_iter()
-            .map(|branch| branch.resource(place))
+            .map(|branch| {
+                let annotation = annotations.get(&branch.id);
+                let recorded = annotation.and_then(Annotation::provenance);
+                let mut resource = branch.resource(place);
+                let number = recorded.as_ref().and_then(|one| one.pull_request);
+                let repository = recorded.as_ref().and_then(|one| one.repository.clone());
+                for (key, value) in [
+                    ("repository", repository),
+                    ("pull-request", number.map(|number| number.to_string().into())),
+                ] {
+                    let value = value.map(|value| (key, Attribute::Text(value)));
+                    resource.attributes.extend(value);
+                }
+                resource.recorded = recorded;
+                resource
+            })
             .collect();
         Ok(Page {
             items,

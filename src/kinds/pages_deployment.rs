@@ -11,8 +11,7 @@ use super::{Holders, Kind, Malformed, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
-    PlaceSort, Resource, ResourceId, Time, UsedBy,
-};
+    PlaceSort, Resource, ResourceId, Time, UsedBy, Provenance};
 
 pub(super) struct PagesDeployment;
 
@@ -64,6 +63,36 @@ struct Deployment {
     url: Option<Box<str>>,
     #[serde(default)]
     aliases: Option<Vec<Box<str>>>,
+    source: Option<Source>,
+}
+
+/// The repository that a build came from; none for a direct upload.
+#[derive(Deserialize)]
+struct Source {
+    #[serde(rename = "type")]
+    forge: Option<Box<str>>,
+    config: Option<SourceConfig>,
+}
+
+#[derive(Deserialize)]
+struct SourceConfig {
+    owner: Option<Box<str>>,
+    repo_name: Option<Box<str>>,
+}
+
+impl Source {
+    fn provenance(self) -> Option<Provenance> {
+        let config = self.config?;
+        let (owner, name) = (config.owner?, config.repo_name?);
+        let repository = match self.forge.as_deref() {
+            None | Some("github") => format!("{owner}/{name}"),
+            Some(forge) => format!("https://{forge}.com/{owner}/{name}"),
+        };
+        Some(Provenance {
+            repository: Some(repository.into()),
+            pull_request: None,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,6 +118,7 @@ impl Deployment {
             .chain(self.aliases.into_iter().flatten());
         Resource {
             addresses: urls.filter_map(|url| cloudflare::host(&url)).collect(),
+            recorded: self.source.and_then(Source::provenance),
             within: self.project_name,
             created_at: Time::always(self.created_on),
             protection: (!preview).then_some(BuiltInProtection::Production),

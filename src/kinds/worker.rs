@@ -259,7 +259,7 @@ impl Kind for Worker {
                     .collect(),
                 links: Vec::new(),
                 addresses: Vec::new(),
-                says: None,
+                recorded: None,
                 original: None,
             })
             .collect();
@@ -298,7 +298,7 @@ impl Kind for Worker {
             attributes: Vec::new(),
             links: Vec::new(),
             addresses: Vec::new(),
-            says: None,
+            recorded: None,
             original: None,
         })
     }

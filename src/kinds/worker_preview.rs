@@ -13,7 +13,7 @@ use super::{
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
-    PlaceSort, PullRequestNumber, Reference, Resource, ResourceId, Time, UsedBy,
+    PlaceSort, Provenance, PullRequestNumber, Reference, Resource, ResourceId, Time, UsedBy,
 };
 
 pub(super) struct WorkerPreview;
@@ -308,10 +308,10 @@ impl Kind for WorkerPreview {
         };
         let number = annotations.pull_request_number;
         let repository = annotations.repository_url;
-        preview.says = number
-            .as_deref()
-            .and_then(PullRequestNumber::parse)
-            .map(|number| (number, repository.clone()));
+        preview.recorded = (number.is_some() || repository.is_some()).then(|| Provenance {
+            repository: repository.clone(),
+            pull_request: number.as_deref().and_then(PullRequestNumber::parse),
+        });
         for (key, value) in [("pull-request", number), ("repository-url", repository)] {
             let value = value.map(|value| (key, Attribute::Text(value)));
             preview.attributes.extend(value);

@@ -140,6 +140,7 @@ impl Reader<'_> {
             path: self.source.path.as_str().into(),
             repository,
             repository_written,
+            forge: forge(self.environment),
             scope,
             slugs: names.slugs.clone(),
             protects,
@@ -470,6 +471,14 @@ fn holds_a_secret(name: &str) -> bool {
     ["TOKEN", "KEY", "SECRET", "PASSWORD", "CREDENTIAL"]
         .iter()
         .any(|word| name.contains(word))
+}
+
+/// The host of the forge: that of an Enterprise Server where one is named.
+fn forge(environment: &Environment<'_>) -> std::sync::Arc<str> {
+    let server = (environment.lookup)("GITHUB_SERVER_URL");
+    let server = server.and_then(|server| url::Url::parse(&server).ok());
+    let host = server.as_ref().and_then(url::Url::host_str);
+    host.unwrap_or("github.com").into()
 }
 
 #[cfg(test)]

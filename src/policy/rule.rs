@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::Location;
 use super::glob;
 use super::template::{Captures, Fits, Template};
-use crate::model::{Attribute, AttributeSort, Claim, KindRef, Place, Resource};
+use crate::model::{
+    Attribute, AttributeSort, Claim, KindRef, Place, PullRequestNumber, Resource,
+};
 
 /// An event that makes a resource dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +100,16 @@ pub enum Missing {
     Keep,
     /// It is dead.
     Dead,
+}
+
+/// When a resource must have been made for a number in its name to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Born {
+    /// While its pull request was open, or shortly after.
+    #[default]
+    InTime,
+    /// At any time.
+    Any,
 }
 
 /// What happens to garbage.
@@ -268,6 +280,10 @@ pub struct Rule {
     pub with: Vec<KindRef>,
     /// What a missing number means.
     pub missing: Missing,
+    /// Whether a resource may have been made outside its pull request's life.
+    pub born: Born,
+    /// Whether an age takes what belongs to an open pull request.
+    pub even_open: bool,
     /// Its own grace.
     pub grace: Option<TimeDelta>,
     /// What happens to garbage.
@@ -406,18 +422,20 @@ impl Rule {
     }
 
     /// Whether the verdict depends on what the name claims to belong to. An age
-    /// alone asks nothing about numbers and runs, but a branch or slug must
-    /// always be given by something known, or the name was not read.
+    /// alone asks nothing about runs, and about numbers only whether the pull
+    /// request is open. A branch or slug must always be given by something known,
+    /// or the rule does not match the name.
     pub fn asks_about(&self, claim: &Claim) -> bool {
         match claim {
             Claim::Itself => false,
             Claim::Branch(_) | Claim::Slug { .. } => true,
-            Claim::PullRequest(_) | Claim::Run(_) => self.asks_about_ends(),
+            Claim::PullRequest(_) => self.asks_about_ends() || !self.even_open,
+            Claim::Run(_) => self.asks_about_ends(),
         }
     }
 
     /// Whether the verdict depends on how a pull request or run ended.
-    fn asks_about_ends(&self) -> bool {
+    pub fn asks_about_ends(&self) -> bool {
         let by_merge = |age: &Age| age.clock == AgeClock::Merged;
         !self.death.events.is_empty()
             || self.death.ages.iter().any(by_merge)
@@ -426,11 +444,10 @@ impl Rule {
 
     /// Whether any verdict of this rule may depend on GitHub.
     pub fn asks_github(&self) -> bool {
-        self.asks_about_ends()
-            || self
-                .templates
-                .iter()
-                .any(|(template, _)| template.has_head())
+        let of_templates = |(template, _): &(Template, Template)| {
+            template.has_head() || (template.has_pull_request() && !self.even_open)
+        };
+        self.asks_about_ends() || self.templates.iter().any(of_templates)
     }
 
     /// Whether it asks about git branches.
@@ -489,6 +506,8 @@ fn covered(patterns: &[Patterns], text: &str, kind: KindRef) -> bool {
 /// Something that is kept whatever the rules say.
 #[derive(Debug, Clone)]
 pub struct Protect {
+    /// The pull request whose resources it covers, whatever they are called.
+    pub pull_request: Option<PullRequestNumber>,
     /// The kinds that it is about; all without any.
     pub kinds: Option<Vec<KindRef>>,
     /// Where it applies.
@@ -523,7 +542,8 @@ impl Protect {
     /// they are and whatever else they have.
     pub fn names(&self, kind: KindRef, name: &str) -> bool {
         let kinds = self.kinds.as_ref();
-        kinds.is_none_or(|kinds| kinds.contains(&kind))
+        self.pull_request.is_none()
+            && kinds.is_none_or(|kinds| kinds.contains(&kind))
             && self.branches.is_none()
             && self
                 .names
@@ -531,10 +551,12 @@ impl Protect {
                 .is_none_or(|names| covered(names, name, kind))
     }
 
-    /// Whether it covers a resource.
+    /// Whether it covers a resource by what the resource is. An entry about a pull
+    /// request covers nothing by itself: what belongs to it is the judge's to say.
     pub fn covers(&self, resource: &Resource) -> Coverage {
         let kinds = self.kinds.as_ref();
-        if kinds.is_some_and(|kinds| !kinds.contains(&resource.kind))
+        if self.pull_request.is_some()
+            || kinds.is_some_and(|kinds| !kinds.contains(&resource.kind))
             || !self.place.covers(resource)
             || self
                 .names
@@ -641,20 +663,22 @@ mod tests {
     #[test]
     fn a_rule_asks_for_what_its_verdict_depends_on() {
         let old = "dead-when = { older-than = \"1d\" }";
+        let whatever = "dead-when = { older-than = \"1d\" }\neven-open = true";
         let idle = "dead-when = { older-than = \"1d\", clock = \"active\" }";
         let merged_long = "dead-when = { older-than = \"1d\", clock = \"merged\" }";
         let later = "dead-when = { older-than = \"1d\" }\nwhere = { created-after-opened = true }";
         let closed = "dead-when = \"closed\"";
         let finished = "dead-when = \"run-finished\"";
         let (no, yes) = (false, true);
-        // How pull requests and runs ended, GitHub at all, git branches, runs,
-        // activity.
+        // Whether a pull request is open or how it ended, GitHub at all, git
+        // branches, runs, activity.
         for (name, when, expected) in [
-            ("app-{any}", old, [no, no, no, no, no]),
-            ("app-{pr}", old, [no, no, no, no, no]),
-            ("app-{run}", old, [no, no, no, no, no]),
-            ("app-{branch}", old, [no, yes, yes, no, no]),
-            ("app-{any}", idle, [no, no, no, no, yes]),
+            ("app-{any}", old, [yes, no, no, no, no]),
+            ("app-{pr}", old, [yes, yes, no, no, no]),
+            ("app-{pr}", whatever, [no, no, no, no, no]),
+            ("app-{run}", old, [yes, no, no, no, no]),
+            ("app-{branch}", old, [yes, yes, yes, no, no]),
+            ("app-{any}", idle, [yes, no, no, no, yes]),
             ("app-{pr}", merged_long, [yes, yes, no, no, no]),
             ("app-{pr}", later, [yes, yes, no, no, no]),
             ("app-{pr}", closed, [yes, yes, no, no, no]),

@@ -101,6 +101,7 @@ fn protect(kinds: &[&str], properties: &Map<String, Value>) -> Value {
     let mut table = table(&json!({
         "kind": kind(kinds), "name": texts(), "branch": texts(), "zone": texts(), "project": texts(),
         "where": conditions(properties),
+        "pull-request": { "type": "integer", "minimum": 1, "maximum": i32::MAX },
         "reason": { "type": "string", "description": "for whoever reads the report" },
     }));
     table["required"] = json!(["reason"]);
@@ -123,7 +124,8 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
         "except": texts(), "zone": texts(), "project": texts(),
         "where": conditions(properties),
         "dead-when": { "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] },
-        "with": kind(kinds), "missing": { "enum": ["keep", "dead"] }, "grace": duration(),
+        "with": kind(kinds), "missing": { "enum": ["keep", "dead"] }, "born": { "enum": ["any"] },
+        "even-open": { "type": "boolean" }, "grace": duration(),
         "action": { "enum": ["delete", "report", "expire"] }, "backup": { "type": "boolean" },
     }));
     table["required"] = json!(["id", "kind", "dead-when"]);

@@ -113,6 +113,12 @@ impl Slug {
         slugs
     }
 
+    /// What a branch would give if nothing were cut and no hash added.
+    pub fn uncut(&self, branch: &str) -> String {
+        let whole = self.sanitised(branch);
+        self.stripped(&whole, self.strip != Strip::None).to_owned()
+    }
+
     fn sanitised(&self, branch: &str) -> String {
         let cased = match self.case {
             Case::Keep => branch.to_owned(),

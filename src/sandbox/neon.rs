@@ -36,6 +36,8 @@ struct Branch {
     deleted_at: Option<DateTime<Utc>>,
     /// Made because a world names it as a parent; not shown in the state.
     implied: bool,
+    /// What was recorded when it was made.
+    annotations: Map<String, Value>,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +98,15 @@ fn ok(body: &Value) -> Response {
 }
 
 impl Branch {
+    /// What was recorded, as the API shows it.
+    fn annotation(&self) -> Value {
+        json!({
+            "object": {"type": "console/branch", "id": self.id},
+            "value": self.annotations,
+            "created_at": self.created_at.map(time),
+        })
+    }
+
     fn json(&self, project: &str, now: DateTime<Utc>) -> Value {
         let mut fields = json!({
             "id": self.id, "project_id": project, "name": self.name,
@@ -209,6 +220,7 @@ impl Neon {
             init_source: "parent-data".to_owned(),
             deleted_at: None,
             implied: true,
+            annotations: Map::new(),
         });
         id
     }
@@ -270,7 +282,12 @@ impl Neon {
             .iter()
             .map(|branch| branch.json(project, request.now))
             .collect();
-        ok(&json!({"branches": items, "annotations": {}, "pagination": pagination}))
+        let annotations: Map<String, Value> = page
+            .iter()
+            .filter(|branch| !branch.annotations.is_empty())
+            .map(|branch| (branch.id.clone(), branch.annotation()))
+            .collect();
+        ok(&json!({"branches": items, "annotations": annotations, "pagination": pagination}))
     }
 
     fn create(&mut self, request: &Request, project: &str) -> Response {
@@ -340,6 +357,11 @@ impl Neon {
                 .to_owned(),
             deleted_at: None,
             implied: false,
+            annotations: body
+                .get("annotation_value")
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default(),
         };
         let shown = branch.json(project, request.now);
         state.branches.push(branch);
@@ -606,6 +628,12 @@ impl Face for Neon {
             init_source: text("init_source").unwrap_or("parent-data").to_owned(),
             deleted_at: None,
             implied: false,
+            annotations: resource
+                .attributes
+                .get("annotations")
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default(),
         });
         Ok(())
     }

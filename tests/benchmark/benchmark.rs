@@ -532,7 +532,7 @@ fn mark_a_million() {
                 attributes: Vec::new(),
                 links: Vec::new(),
                 addresses: Vec::new(),
-                says: None,
+                recorded: None,
                 original: None,
             }
         })
@@ -574,6 +574,7 @@ fn mark_a_million() {
                 PullRequest::Open {
                     title: "".into(),
                     head: None,
+                    fork_head: None,
                     opened_at: None,
                 }
             } else {

@@ -3,26 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
 
 use super::heads::Heads;
 use super::{Jurisdiction, Law};
 use crate::evidence::{Claimed, Inventory, Orphaned, Question, Roots};
 use crate::model::{Claim, KindRef, Place, Repository, Resource};
 use crate::policy::Rule;
-
-/// The longest that GitHub lets an Actions run go on.
-const LONGEST_RUN: TimeDelta = TimeDelta::days(35);
-
-/// When a run must have ended that was there when the resource was made; none
-/// while it may still go on, and then it has to be asked for.
-pub(super) fn run_ended_by(resource: &Resource, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let over = resource
-        .created_at
-        .known()?
-        .checked_add_signed(LONGEST_RUN)?;
-    (now > over).then_some(over)
-}
 
 /// Every reading of a resource whose claim has to be asked about, with the
 /// index of its jurisdiction.
@@ -59,7 +45,12 @@ pub fn claims<'r>(
                 .iter()
                 .any(|(_, _, _, claim)| *claim == Claim::PullRequest(only))
         };
-        let in_focus = law.only.is_none_or(named);
+        // A name that may also claim a branch is in focus by the head of the pull
+        // request, which is not known yet.
+        let by_head = found
+            .iter()
+            .any(|(_, _, _, claim)| matches!(claim, Claim::Branch(_) | Claim::Slug { .. }));
+        let in_focus = law.only.is_none_or(|only| named(only) || by_head);
         for (_, jurisdiction, _, claim) in found {
             let claimed = claims
                 .entry(jurisdiction.policy.repository.clone())
@@ -70,7 +61,7 @@ pub fn claims<'r>(
                 }
                 // Which branch the pull request comes from is not known yet.
                 Claim::Branch(_) | Claim::Slug { .. } => claimed.heads = true,
-                Claim::Run(run) if in_focus && run_ended_by(resource, law.now).is_none() => {
+                Claim::Run(run) if in_focus => {
                     claimed.runs.insert(run);
                 }
                 Claim::PullRequest(_) | Claim::Run(_) | Claim::Itself => {}
@@ -105,7 +96,12 @@ pub fn orphaned<'r>(
         .collect();
     for resource in resources {
         let caseless = resource.kind.0.caseless;
-        for (index, jurisdiction, _, claim) in asked_about(resource, law) {
+        let found = asked_about(resource, law);
+        let named = law.only.is_some_and(|only| {
+            let mut claims = found.iter().map(|(_, _, _, claim)| claim);
+            claims.any(|claim| *claim == Claim::PullRequest(only))
+        });
+        for (index, jurisdiction, _, claim) in found {
             let Some((roots, heads)) = &heads[index] else {
                 continue;
             };
@@ -114,7 +110,7 @@ pub fn orphaned<'r>(
             {
                 continue;
             }
-            let in_focus = law.only.is_none_or(|only| {
+            let in_focus = named || law.only.is_none_or(|only| {
                 let head = roots.pull_requests.get(&only).and_then(|one| one.head());
                 head.is_some_and(|head| heads.is_given_by(&claim, caseless, head))
             });

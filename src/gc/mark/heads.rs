@@ -15,6 +15,11 @@ pub(super) struct Heads<'a> {
     roots: &'a RepositoryRoots,
     /// Pull requests by the branch that they come from.
     numbers: HashMap<&'a str, Vec<PullRequestNumber>>,
+    /// Open pull requests by what a fork calls the branch that they come from.
+    forks: HashMap<&'a str, Vec<PullRequestNumber>>,
+    /// What living branches give by function before it is cut, in lower case: for
+    /// names that may be the beginning of one.
+    living: HashMap<&'a str, BTreeSet<String>>,
     /// Branches by their name in lower case, for kinds without case.
     by_lower: HashMap<String, Vec<&'a str>>,
     /// Branches by function and slug.
@@ -60,16 +65,32 @@ impl Standing<'_> {
 impl<'a> Heads<'a> {
     pub(super) fn new(roots: &'a RepositoryRoots, slugs: &'a Slugs) -> Self {
         let mut numbers: HashMap<&str, Vec<PullRequestNumber>> = HashMap::new();
+        let mut forks: HashMap<&str, Vec<PullRequestNumber>> = HashMap::new();
+        let mut alive: HashSet<&str> = HashSet::new();
         for (number, pull_request) in &roots.pull_requests {
             if let Some(head) = pull_request.head() {
                 numbers.entry(head).or_default().push(*number);
+                if matches!(pull_request, PullRequest::Open { .. }) {
+                    alive.insert(head);
+                }
+            }
+            if let Some(head) = pull_request.fork_head() {
+                forks.entry(head).or_default().push(*number);
+                alive.insert(head);
             }
         }
         let branches = roots.heads.branches.iter().flatten();
-        let known: HashSet<&str> = branches
-            .map(AsRef::as_ref)
+        alive.extend(branches.map(AsRef::as_ref));
+        let known: HashSet<&str> = alive
+            .iter()
+            .copied()
             .chain(numbers.keys().copied())
             .collect();
+        let living = slugs.iter().map(|(name, function)| {
+            let whole = alive.iter().map(|branch| function.uncut(branch).to_lowercase());
+            (name.as_str(), whole.collect())
+        });
+        let living = living.collect();
         let mut by_lower: HashMap<String, Vec<&str>> = HashMap::new();
         let mut by_slug: HashMap<(&str, String), Vec<&str>> = HashMap::new();
         let mut by_lower_slug: HashMap<(&str, String), Vec<&str>> = HashMap::new();
@@ -88,6 +109,8 @@ impl<'a> Heads<'a> {
         Self {
             roots,
             numbers,
+            forks,
+            living,
             by_lower,
             by_slug,
             by_lower_slug,
@@ -129,6 +152,12 @@ impl<'a> Heads<'a> {
             if existing.is_some_and(|existing| existing.contains(branch)) {
                 standing.exists = Some(branch);
             }
+            // A fork's branch of this name is not ours, and keeps all the same.
+            if let Some(number) = self.forks.get(branch).and_then(|numbers| numbers.first()) {
+                let open = self.roots.pull_requests.get(number);
+                standing.open = standing.open.or(open.map(|open| (*number, open)));
+                standing.numbers.insert(*number);
+            }
             for number in self.numbers.get(branch).into_iter().flatten() {
                 let Some(pull_request) = self.roots.pull_requests.get(number) else {
                     continue;
@@ -154,6 +183,50 @@ impl<'a> Heads<'a> {
             }
         }
         standing
+    }
+
+    /// Whether a slug is the beginning of what a living branch would give, were it
+    /// not cut: then a length, a strip or a hash that is not quite that of the
+    /// owner's tool may be all that tells them apart.
+    pub(super) fn begins_a_living_one(&self, claim: &Claim) -> bool {
+        let Claim::Slug { function, text } = claim else {
+            return false;
+        };
+        let Some(living) = self.living.get(&**function) else {
+            return false;
+        };
+        let text = text.to_lowercase();
+        let begins = |text: &str| {
+            let mut from = living.range(text.to_owned()..);
+            !text.is_empty() && from.next().is_some_and(|whole| whole.starts_with(text))
+        };
+        // Before a hash stands what was cut.
+        let before_hash = text
+            .rsplit_once(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|(_, hash)| (4..=40).contains(&hash.len()))
+            .filter(|(_, hash)| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .map(|(before, _)| before);
+        begins(&text) || before_hash.is_some_and(begins)
+    }
+
+    /// Whether a known branch gives the claim, and its pull requests do not say
+    /// that the resource is too old for that.
+    pub(super) fn explains(&self, claim: &Claim, caseless: bool, created: Time) -> bool {
+        let fits = |branch: &str| {
+            let numbers = self.numbers.get(branch).into_iter().flatten();
+            let mut opened = numbers.filter_map(|number| {
+                let (opened, _) = self.roots.pull_requests.get(number)?.life()?;
+                opened
+            });
+            let existing = self.roots.heads.branches.as_ref();
+            let exists = existing.is_some_and(|existing| existing.contains(branch));
+            exists
+                || match created {
+                    Time::At(created) => opened.any(|opened| created + super::TOLERANCE >= opened),
+                    Time::Missing | Time::NotKept => opened.next().is_some(),
+                }
+        };
+        self.givers(claim, caseless).into_iter().any(fits)
     }
 
     /// How the branches stand that give what a resource's name claims; none

@@ -1,14 +1,13 @@
 //! Judges each resource by itself: protection, readings of its name, roots,
 //! times.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::ticks::{self, Ticks};
 use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unclaimed, Verdict, Wait};
-use super::claims::run_ended_by;
 use super::heads::{Heads, Standing};
 use super::{Judgement, Law, ReadBy};
 use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots, Run};
@@ -71,8 +70,6 @@ enum Owner<'a> {
     Head(Standing<'a>),
     /// An Actions run.
     Run(RunId, &'a Run),
-    /// An Actions run that must have ended by then.
-    OldRun(RunId, DateTime<Utc>),
     /// Nothing known, which the rule calls dead.
     Missing(Claim),
 }
@@ -85,7 +82,7 @@ impl<'a> Owner<'a> {
             Self::Head(standing) => standing.open.or(standing
                 .ended
                 .map(|ended| (ended.number, ended.pull_request))),
-            Self::NotAsked | Self::Run(..) | Self::OldRun(..) | Self::Missing(_) => None,
+            Self::NotAsked | Self::Run(..) | Self::Missing(_) => None,
         }
     }
 
@@ -94,7 +91,7 @@ impl<'a> Owner<'a> {
         match self {
             Self::PullRequest(owner, _) => *owner == number,
             Self::Head(standing) => standing.numbers.contains(&number),
-            Self::NotAsked | Self::Run(..) | Self::OldRun(..) | Self::Missing(_) => false,
+            Self::NotAsked | Self::Run(..) | Self::Missing(_) => false,
         }
     }
 }
@@ -105,6 +102,8 @@ struct Outcome {
     verdict: Verdict,
     /// Whether it is about the pull request of `--pr`.
     in_focus: bool,
+    /// Every pull request that it may belong to.
+    pull_requests: BTreeSet<PullRequestNumber>,
 }
 
 /// Judges resources one by one.
@@ -117,19 +116,68 @@ pub(super) struct Judge<'a, 'p> {
     managed: &'a Managed,
     /// What people ticked "keep" for, with the issue.
     kept: BTreeMap<String, u64>,
+    calibration: Calibration,
+}
+
+/// What branches and slugs are known to give real names: those that explain at
+/// least one listed name by a known git branch, with times that fit.
+#[derive(Default)]
+struct Calibration {
+    /// Slug functions, by jurisdiction.
+    functions: HashSet<(usize, Box<str>)>,
+    /// Rules, by jurisdiction and index.
+    rules: HashSet<(usize, usize)>,
+}
+
+impl Calibration {
+    fn of(inventory: &Inventory, law: &Law<'_>, heads: &[Option<(&RepositoryRoots, Heads<'_>)>]) -> Self {
+        let mut calibration = Self::default();
+        for (index, jurisdiction) in law.jurisdictions.iter().enumerate() {
+            let policy = jurisdiction.policy;
+            let Some((_, heads)) = heads[index].as_ref() else {
+                continue;
+            };
+            if !policy.rules.iter().any(Rule::asks_about_heads) {
+                continue;
+            }
+            for resource in &inventory.resources {
+                if !jurisdiction.places.contains(&resource.place) {
+                    continue;
+                }
+                for (rule, reading) in policy.read(resource) {
+                    let caseless = resource.kind.0.caseless;
+                    if !heads.explains(&reading.claim, caseless, resource.created_at) {
+                        continue;
+                    }
+                    calibration.rules.insert((index, rule));
+                    if let Claim::Slug { function, .. } = reading.claim {
+                        calibration.functions.insert((index, function));
+                    }
+                }
+            }
+        }
+        calibration
+    }
 }
 
 impl<'a, 'p> Judge<'a, 'p> {
-    pub(super) fn new(law: &'a Law<'p>, roots: &'a Roots, managed: &'a Managed) -> Self {
+    pub(super) fn new(
+        law: &'a Law<'p>,
+        inventory: &Inventory,
+        roots: &'a Roots,
+        managed: &'a Managed,
+    ) -> Self {
         let of_jurisdiction = law.jurisdictions.iter().map(|jurisdiction| {
             let roots = roots.repositories.get(&jurisdiction.policy.repository)?;
             Some((roots, Heads::new(roots, &jurisdiction.policy.slugs)))
         });
+        let of_jurisdiction: Vec<_> = of_jurisdiction.collect();
         Self {
             law,
             kept: kept(roots),
             gap: roots.gap().map(|(_, why)| why),
-            roots: of_jurisdiction.collect(),
+            calibration: Calibration::of(inventory, law, &of_jurisdiction),
+            roots: of_jurisdiction,
             managed,
         }
     }
@@ -156,8 +204,10 @@ impl<'a, 'p> Judge<'a, 'p> {
     fn one(&self, resource: &Resource, holds: &[usize]) -> Judgement {
         let mut outcomes = Vec::new();
         let mut ungiven = None;
+        let mut foreign = None;
         for &jurisdiction in holds {
             let policy = self.law.jurisdictions[jurisdiction].policy;
+            foreign = foreign.or_else(|| policy.other_repository(resource));
             for (index, reading) in policy.read(resource) {
                 let rule = &policy.rules[index];
                 match self.reading(resource, (jurisdiction, index), rule, &reading) {
@@ -173,7 +223,8 @@ impl<'a, 'p> Judge<'a, 'p> {
             in_focus,
             ..Judgement::default()
         };
-        if let Some(protection) = self.protection(resource, holds) {
+        let of_pull_request = || self.protected_pull_request(&outcomes);
+        if let Some(protection) = self.protection(resource, holds).or_else(of_pull_request) {
             judgement.verdict = Verdict::Protected(protection);
             // The claim is still said, so that `--pr` and people see it.
             judgement.reading = outcomes.into_iter().next().map(|one| one.read_by);
@@ -187,6 +238,9 @@ impl<'a, 'p> Judge<'a, 'p> {
         let Some(decisive) = decisive else {
             if let Some(claim) = ungiven {
                 judgement.verdict = Verdict::Unclaimed(Unclaimed::NothingGives(claim));
+            } else if let Some(repository) = foreign {
+                let other = Unclaimed::OtherRepository(repository.into());
+                judgement.verdict = Verdict::Unclaimed(other);
             }
             return judgement;
         };
@@ -207,6 +261,29 @@ impl<'a, 'p> Judge<'a, 'p> {
         // a million resources.
         judgement.others.shrink_to_fit();
         judgement
+    }
+
+    /// The `protect` entry of a pull request that a resource belongs to by any of
+    /// its matches, whichever file it stands in.
+    fn protected_pull_request(&self, outcomes: &[Outcome]) -> Option<Protection> {
+        outcomes.iter().find_map(|outcome| {
+            let of = self.law.jurisdictions.get(outcome.read_by.jurisdiction)?;
+            let repository = &of.policy.repository;
+            let files = self.law.jurisdictions.iter().map(|one| one.policy);
+            let entries = files
+                .filter(|policy| policy.repository == *repository)
+                .flat_map(|policy| &policy.protects);
+            entries.into_iter().find_map(|entry| {
+                let number = entry.pull_request?;
+                outcome
+                    .pull_requests
+                    .contains(&number)
+                    .then(|| Protection::Entry {
+                        reason: entry.reason.clone(),
+                        location: entry.location.to_string().into(),
+                    })
+            })
+        })
     }
 
     fn protection(&self, resource: &Resource, holds: &[usize]) -> Option<Protection> {
@@ -256,14 +333,21 @@ impl<'a, 'p> Judge<'a, 'p> {
             },
             verdict: Verdict::Unclaimed(Unclaimed::NoRule),
             in_focus: self.law.only.map(Claim::PullRequest).as_ref() == Some(&reading.claim),
+            pull_requests: BTreeSet::new(),
         };
-        let owner = match self.owner(resource, jurisdiction, rule, reading) {
+        if let Claim::PullRequest(number) = reading.claim {
+            outcome.pull_requests.insert(number);
+        }
+        let owner = match self.owner(resource, (jurisdiction, index), rule, reading) {
             Ok(owner) => owner?,
             Err(doubt) => {
                 outcome.verdict = Verdict::Unknown(doubt);
                 return Some(outcome);
             }
         };
+        if let Owner::Head(standing) = &owner {
+            outcome.pull_requests.extend(&standing.numbers);
+        }
         outcome.read_by.pull_request = owner.pull_request().map(|(number, _)| number);
         outcome.in_focus |= self.law.only.is_some_and(|only| owner.involves(only));
         outcome.verdict = self.verdict(resource, rule, reading, &owner, outcome.in_focus)?;
@@ -286,22 +370,25 @@ impl<'a, 'p> Judge<'a, 'p> {
         {
             return Some(Verdict::Protected(Protection::Backup(pattern)));
         }
-        for (time, which) in [
+        let missing = [
             (resource.created_at, "created_at"),
             (resource.changed_at, "changed_at"),
-        ] {
-            if time == Time::Missing {
-                return Some(Verdict::Unknown(Doubt::Time(which)));
-            }
-        }
+        ];
+        let missing = missing
+            .into_iter()
+            .find(|(time, _)| *time == Time::Missing)
+            .map(|(_, which)| Verdict::Unknown(Doubt::Time(which)));
         match timely(rule, resource, owner) {
             Ok(true) => {}
             Ok(false) => return None,
             Err(key) => return Some(Verdict::Unknown(Doubt::Condition(key))),
         }
-        Some(match self.death(resource, rule, reading, owner) {
-            Ok(death) => self.ripe(resource, rule, in_focus, death),
-            Err(kept) => kept,
+        Some(match (self.death(resource, rule, reading, owner), missing) {
+            // A living root keeps whatever else the answer lacks.
+            (Err(live @ Verdict::Live(_)), _) => live,
+            (_, Some(missing)) => missing,
+            (Ok(death), None) => self.ripe(resource, rule, in_focus, death),
+            (Err(kept), None) => kept,
         })
     }
 
@@ -310,7 +397,7 @@ impl<'a, 'p> Judge<'a, 'p> {
     fn owner(
         &self,
         resource: &Resource,
-        jurisdiction: usize,
+        (jurisdiction, index): (usize, usize),
         rule: &Rule,
         reading: &Reading,
     ) -> Result<Option<Owner<'a>>, Doubt> {
@@ -325,11 +412,6 @@ impl<'a, 'p> Judge<'a, 'p> {
         // One root source that is not complete stops the whole run.
         if let Some(why) = self.gap {
             return Err(Doubt::Roots(why.clone()));
-        }
-        if let Claim::Run(run) = claim
-            && let Some(at) = run_ended_by(resource, self.law.now)
-        {
-            return Ok(Some(Owner::OldRun(*run, at)));
         }
         let not_asked = || not_told("it was not asked for");
         let (roots, heads) = self.roots[jurisdiction].as_ref().ok_or_else(not_asked)?;
@@ -347,6 +429,25 @@ impl<'a, 'p> Judge<'a, 'p> {
             Claim::Branch(_) | Claim::Slug { .. } => {
                 let caseless = resource.kind.0.caseless;
                 let standing = heads.judge(claim, caseless, resource.created_at)?;
+                let alive = standing.as_ref().is_some_and(Standing::is_alive);
+                let dead = !alive && (standing.is_some() || rule.missing == Missing::Dead);
+                if dead {
+                    if heads.begins_a_living_one(claim) {
+                        return Err(Doubt::Beginning(claim.clone()));
+                    }
+                    let calibrated = match (claim, &standing) {
+                        // A git branch that was seen is what it is.
+                        (Claim::Branch(_), Some(_)) => true,
+                        (Claim::Slug { function, .. }, _) => {
+                            let function = (jurisdiction, function.clone());
+                            self.calibration.functions.contains(&function)
+                        }
+                        _ => self.calibration.rules.contains(&(jurisdiction, index)),
+                    };
+                    if !calibrated {
+                        return Err(Doubt::NotCalibrated(claim.clone()));
+                    }
+                }
                 Ok(match (standing, rule.missing) {
                     (Some(standing), _) => Some(Owner::Head(standing)),
                     (None, Missing::Dead) => Some(Owner::Missing(claim.clone())),
@@ -366,6 +467,13 @@ impl<'a, 'p> Judge<'a, 'p> {
         owner: &Owner<'_>,
     ) -> Result<Death, Verdict> {
         let mut death = None;
+        // An age says nothing about a pull request that is still open.
+        if rule.death.events.is_empty()
+            && !rule.even_open
+            && let Owner::PullRequest(number, PullRequest::Open { .. }) = owner
+        {
+            return Err(Verdict::Live(Alive::Open(*number)));
+        }
         if !rule.death.events.is_empty() {
             death = Some(event(resource, rule, owner)?);
         }
@@ -433,7 +541,8 @@ impl<'a, 'p> Judge<'a, 'p> {
             };
         };
         match dead_since.checked_add_signed(grace) {
-            Some(ripe_at) if ripe_at <= now => {
+            // Strictly later: exactly at the end of its grace it is still kept.
+            Some(ripe_at) if ripe_at < now => {
                 death.ripe_at = Some(ripe_at);
                 Verdict::Garbage(death)
             }
@@ -462,7 +571,6 @@ fn event(resource: &Resource, rule: &Rule, owner: &Owner<'_>) -> Result<Death, V
         Owner::PullRequest(number, pull_request) => of_number(rule, *number, pull_request)?,
         Owner::Head(standing) => of_head(rule, standing)?,
         Owner::Run(run, found) => of_run(rule, *run, found)?,
-        Owner::OldRun(run, at) => (Cause::RunTooOld { run: *run }, Some(*at)),
         Owner::Missing(claim) => (Cause::Missing(claim.clone()), None),
         Owner::NotAsked => return Err(Verdict::Unclaimed(Unclaimed::NoRule)),
     };

@@ -243,7 +243,7 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &Law<'_>) -> Ve
         let ripe = ripe.checked_add_signed(own - dead);
         death.dead_since = Some(own);
         death.ripe_at = ripe;
-        if ripe.is_none_or(|ripe| ripe > law.now) {
+        if ripe.is_none_or(|ripe| ripe >= law.now) {
             return Verdict::Ripening(Wait::Grace {
                 death,
                 ripe_at: ripe,

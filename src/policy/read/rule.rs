@@ -5,10 +5,10 @@ use toml::de::DeValue;
 
 use super::Reader;
 use super::names::Templates;
-use crate::model::KindRef;
+use crate::model::{KindRef, PullRequestNumber};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{
-    Action, Age, AgeClock, Death, Event, Missing, Protect, Rule, Subject, Timing, Where,
+    Action, Age, AgeClock, Born, Death, Event, Missing, Protect, Rule, Subject, Timing, Where,
 };
 use crate::policy::template::{Anchor, Names, Template};
 
@@ -53,6 +53,16 @@ impl Reader<'_> {
                 None,
             );
         }
+        let pull_request = self.pull_request(&mut fields);
+        let alone = words.is_none() && name.is_none() && branch.is_none() && conditions.is_empty();
+        if let (Some(span), false) = (&pull_request.1, alone) {
+            self.mistakes.error(
+                span.clone(),
+                "`pull-request` stands alone in a [[protect]]",
+                "it covers everything that belongs to the pull request",
+                Some("write a second [[protect]] for the rest".to_owned()),
+            );
+        }
         let reason = fields.text("reason", &mut self.mistakes);
         let reason = fields.require(
             "reason",
@@ -60,16 +70,17 @@ impl Reader<'_> {
             "say why, for whoever reads the report",
             &mut self.mistakes,
         );
-        if words.is_none() && name.is_none() && branch.is_none() && conditions.is_empty() {
+        if alone && pull_request.1.is_none() {
             self.mistakes.error(
                 span.clone(),
-                "this [[protect]] says neither `kind` nor `name`",
+                "this [[protect]] says neither `kind`, `name` nor `pull-request`",
                 "it would protect everything",
                 Some("name what it protects".to_owned()),
             );
         }
         fields.end(&mut self.mistakes);
         Some(Protect {
+            pull_request: pull_request.0,
             kinds: words.map(|_| kinds),
             place,
             names: name,
@@ -79,6 +90,29 @@ impl Reader<'_> {
             location: self.location(&span),
             span: self.span(&span),
         })
+    }
+
+    /// The number of `pull-request`, and where it stands.
+    fn pull_request(
+        &mut self,
+        fields: &mut Fields<'_>,
+    ) -> (Option<PullRequestNumber>, Option<std::ops::Range<usize>>) {
+        let span = fields.value_span("pull-request");
+        let number = fields.whole("pull-request", &mut self.mistakes);
+        let number = number.and_then(|number| {
+            let found = u32::try_from(number.value).ok();
+            let found = found.and_then(PullRequestNumber::new);
+            if found.is_none() {
+                self.mistakes.error(
+                    number.span,
+                    "this is no number of a pull request",
+                    "it must lie between 1 and 2147483647",
+                    None,
+                );
+            }
+            found
+        });
+        (number, span)
     }
 
     fn patterns(
@@ -132,6 +166,8 @@ impl Reader<'_> {
             "missing",
             &[("keep", Missing::Keep), ("dead", Missing::Dead)],
         );
+        let born = self.choice(&mut fields, "born", &[("any", Born::Any)]);
+        let even_open = fields.flag("even-open", &mut self.mistakes);
         let with = self.with(&mut fields, &kinds);
         let grace = fields
             .duration("grace", &mut self.mistakes)
@@ -160,6 +196,8 @@ impl Reader<'_> {
             death: death.map(|death| death.value).unwrap_or_default(),
             with,
             missing: missing.unwrap_or_default(),
+            born: born.unwrap_or_default(),
+            even_open: even_open.unwrap_or_default(),
             grace,
             action,
             backup,
@@ -637,7 +675,7 @@ mod tests {
 
     #[test]
     fn a_protect_entry_says_what_it_is_about() {
-        let everything = "this [[protect]] says neither `kind` nor `name`";
+        let everything = "this [[protect]] says neither `kind`, `name` nor `pull-request`";
         for (fields, expected) in [
             ("kind = \"worker\"", None),
             ("name = \"main\"", None),

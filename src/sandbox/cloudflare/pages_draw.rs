@@ -94,12 +94,20 @@ impl Project {
             },
             "env_vars": {},
             "build_config": build_config(),
-            "source": {
+            "uses_functions": false,
+            "is_skipped": false,
+        });
+        // A direct upload has no source.
+        if let Some((owner, repository)) = said("repository")
+            .as_deref()
+            .and_then(|repository| repository.split_once('/'))
+        {
+            shown["source"] = json!({
                 "type": "github",
                 "config": {
-                    "owner": "sandbox",
+                    "owner": owner,
                     "owner_id": "1",
-                    "repo_name": name,
+                    "repo_name": repository,
                     "repo_id": "1",
                     "production_branch": self.production_branch,
                     "pr_comments_enabled": true,
@@ -111,10 +119,8 @@ impl Project {
                     "path_includes": ["*"],
                     "path_excludes": [],
                 },
-            },
-            "uses_functions": false,
-            "is_skipped": false,
-        });
+            });
+        }
         if !deployment.aliases.is_empty() {
             shown["aliases"] = json!(deployment.aliases);
         }

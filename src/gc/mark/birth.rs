@@ -1,0 +1,109 @@
+//! Whose number is it? A number in a name is evidence only together with time:
+//! what was made when the pull request of that number did not live belongs to
+//! something else.
+
+use std::collections::BTreeSet;
+
+use super::{AFTERMATH, Judgement, Law, ReadBy, TOLERANCE};
+use crate::evidence::{Inventory, PullRequest, Roots};
+use crate::gc::verdict::{Doubt, Verdict, Wait};
+use crate::model::{Claim, PullRequestNumber, Resource, Time};
+use crate::policy::{Born, Rule};
+
+/// A number of one policy file.
+type Group = (usize, PullRequestNumber);
+
+/// Takes deaths back that rest on the number of a pull request which did not
+/// live when the resource was made. A resource without a creation time leans on
+/// what shares its number in the same file: one contradiction is enough.
+pub(super) fn check(
+    inventory: &Inventory,
+    roots: &Roots,
+    law: &Law<'_>,
+    judgements: &mut [Judgement],
+) {
+    let mut contradicted: BTreeSet<Group> = BTreeSet::new();
+    for (resource, judgement) in inventory.resources.iter().zip(&mut *judgements) {
+        let mut doubt = None;
+        for group in groups(judgement, law) {
+            let pull_request = pull_request(roots, law, group);
+            let Some(contradiction) = contradiction(resource, group.1, pull_request) else {
+                continue;
+            };
+            if matches!(contradiction, Doubt::Birth { .. }) {
+                contradicted.insert(group);
+            }
+            doubt.get_or_insert(contradiction);
+        }
+        if let Some(doubt) = doubt.filter(|_| is_dead(&judgement.verdict)) {
+            judgement.verdict = Verdict::Unknown(doubt);
+        }
+    }
+    if contradicted.is_empty() {
+        return;
+    }
+    for (resource, judgement) in inventory.resources.iter().zip(judgements) {
+        if resource.created_at != Time::NotKept || !is_dead(&judgement.verdict) {
+            continue;
+        }
+        let group = groups(judgement, law).find(|group| contradicted.contains(group));
+        if let Some(group) = group {
+            judgement.verdict = Verdict::Unknown(Doubt::Birth {
+                number: group.1,
+                made: None,
+            });
+        }
+    }
+}
+
+fn is_dead(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Garbage(_) | Verdict::Ripening(Wait::Grace { .. })
+    )
+}
+
+/// The numbers that a resource's name claims by rules which care when it was
+/// made: those that ask how the pull request ended.
+fn groups(judgement: &Judgement, law: &Law<'_>) -> impl Iterator<Item = Group> {
+    let others = judgement.others.iter().map(|(read_by, _)| read_by);
+    let all = judgement.reading.iter().chain(others);
+    all.filter_map(|read_by| {
+        let Claim::PullRequest(number) = read_by.claim else {
+            return None;
+        };
+        let rule = rule(read_by, law)?;
+        let cares = rule.born == Born::InTime && rule.asks_about_ends();
+        cares.then_some((read_by.jurisdiction, number))
+    })
+}
+
+fn rule<'p>(read_by: &ReadBy, law: &Law<'p>) -> Option<&'p Rule> {
+    let policy = law.jurisdictions.get(read_by.jurisdiction)?.policy;
+    policy.rules.get(read_by.rule)
+}
+
+fn pull_request<'r>(roots: &'r Roots, law: &Law<'_>, group: Group) -> Option<&'r PullRequest> {
+    let policy = law.jurisdictions.get(group.0)?.policy;
+    let roots = roots.repositories.get(&policy.repository)?;
+    roots.pull_requests.get(&group.1)
+}
+
+/// Why a resource cannot belong to a pull request, by their times.
+fn contradiction(
+    resource: &Resource,
+    number: PullRequestNumber,
+    pull_request: Option<&PullRequest>,
+) -> Option<Doubt> {
+    let made = resource.created_at.known()?;
+    let (opened, ended) = pull_request?.life()?;
+    let Some(opened) = opened else {
+        return Some(Doubt::NoOpening(number));
+    };
+    let before = made + TOLERANCE < opened;
+    let after = ended.is_some_and(|ended| made > ended + AFTERMATH);
+    (before || after).then_some(Doubt::Birth {
+        number,
+        made: Some(made),
+    })
+}
