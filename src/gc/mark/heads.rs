@@ -188,7 +188,8 @@ impl<'a> Heads<'a> {
     /// Whether a slug is the beginning of what a living branch would give, were it
     /// not cut: then a length, a strip or a hash that is not quite that of the
     /// owner's tool may be all that tells them apart.
-    pub(super) fn begins_a_living_one(&self, claim: &Claim) -> bool {
+    /// A hash that a known branch explains tells it apart from all others.
+    pub(super) fn begins_a_living_one(&self, claim: &Claim, explained: bool) -> bool {
         let Claim::Slug { function, text } = claim else {
             return false;
         };
@@ -206,7 +207,7 @@ impl<'a> Heads<'a> {
             .filter(|(_, hash)| (4..=40).contains(&hash.len()))
             .filter(|(_, hash)| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .map(|(before, _)| before);
-        begins(&text) || before_hash.is_some_and(begins)
+        begins(&text) || (!explained && before_hash.is_some_and(begins))
     }
 
     /// Whether a known branch gives the claim, and its pull requests do not say

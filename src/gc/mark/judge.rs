@@ -432,7 +432,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 let alive = standing.as_ref().is_some_and(Standing::is_alive);
                 let dead = !alive && (standing.is_some() || rule.missing == Missing::Dead);
                 if dead {
-                    if heads.begins_a_living_one(claim) {
+                    if heads.begins_a_living_one(claim, standing.is_some()) {
                         return Err(Doubt::Beginning(claim.clone()));
                     }
                     let calibrated = match (claim, &standing) {
