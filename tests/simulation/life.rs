@@ -295,7 +295,7 @@ impl World<'_> {
         limits: Limits,
     ) -> Ended {
         let network = self.network;
-        let clock = Clock::starting_at(network.now() + network.scenario.skew);
+        let clock = Clock::starting_at(network.now() + network.state().weather.skew);
         let client = Client::new(
             network.seam(key),
             endpoints(),

@@ -142,6 +142,8 @@ pub struct Weather {
     pub faults: u32,
     /// The most items of a page, where that is less than what was asked for.
     pub page: Option<u64>,
+    /// How far the machine's clock is ahead of the providers'.
+    pub skew: TimeDelta,
 }
 
 impl Weather {
@@ -151,6 +153,7 @@ impl Weather {
             stalls: 0,
             faults: 0,
             page: None,
+            skew: TimeDelta::zero(),
         }
     }
 }
@@ -162,8 +165,6 @@ pub struct Scenario {
     pub policy: String,
     /// A second file without any scope, which only protects.
     pub protects: Option<String>,
-    /// How far the machine's clock is ahead of the providers'.
-    pub skew: TimeDelta,
     /// The terms of rules by their name: a kind, or one of the others.
     pub terms: Vec<(&'static str, Terms)>,
     pub lifetimes: Vec<(&'static str, Lifetime)>,
@@ -693,11 +694,6 @@ impl Scenario {
         Self {
             policy: policy(&terms, &lifetimes, &ledger),
             protects: PROTECT_EVERYWHERE.then(|| protects(&ledger)),
-            skew: if CLOCK_SKEW {
-                TimeDelta::hours(one_of(random, &[0, 0, -30, 2, 1_000]))
-            } else {
-                TimeDelta::zero()
-            },
             world: World {
                 repository: REPOSITORY.to_owned(),
                 now,
@@ -731,6 +727,11 @@ impl Scenario {
                 stalls: one_of(random, &[0, 0, 5]),
                 faults: one_of(random, &[0, 0, 10, 40, 100]),
                 page: one_of(random, &[None, Some(2), Some(5)]),
+                skew: if CLOCK_SKEW {
+                    TimeDelta::hours(one_of(random, &[0, 0, -30, 2, 1_000]))
+                } else {
+                    TimeDelta::zero()
+                },
             },
             change_every: one_of(random, &[None, Some(500), Some(2_000), Some(8_000)])
                 .map(Duration::from_millis),
