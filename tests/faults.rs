@@ -217,7 +217,7 @@ fn case() -> Value {
 fn sweep(faults: &Value, deadline: &str) -> Result<Ended, String> {
     let world = path("cases/whole-environment.json");
     let server = Server::start(&["--world", &world.display().to_string()]);
-    server.plant(&faults);
+    server.plant(faults);
     let journal = tempfile::tempdir().unwrap();
     let output = server
         .program()

@@ -70,7 +70,7 @@ fn attributes(item: &syn::Item) -> &[syn::Attribute] {
 impl Reader {
     /// Makes a path begin at the root of this crate where it begins with
     /// `crate`, `self` or `super`.
-    fn from_root(&self, path: &[String]) -> Vec<String> {
+    fn rooted(&self, path: &[String]) -> Vec<String> {
         let mut module = self.module.clone();
         let mut rest = path;
         match path.first().map(String::as_str) {
@@ -109,19 +109,19 @@ impl Reader {
                 } else {
                     with(&name.ident)
                 };
-                let path = self.from_root(&path);
+                let path = self.rooted(&path);
                 if let Some(last) = path.last().cloned() {
                     self.names.insert(last, path.clone());
                 }
                 self.uses.paths.insert(path.join("::"));
             }
             syn::UseTree::Rename(rename) => {
-                let path = self.from_root(&with(&rename.ident));
+                let path = self.rooted(&with(&rename.ident));
                 self.names.insert(rename.rename.to_string(), path.clone());
                 self.uses.paths.insert(path.join("::"));
             }
             syn::UseTree::Glob(_) => {
-                let path = self.from_root(before);
+                let path = self.rooted(before);
                 self.uses.paths.insert(format!("{}::*", path.join("::")));
             }
         }
@@ -136,7 +136,7 @@ impl Reader {
             match token {
                 TokenTree::Ident(name) => {
                     if colons != 2 && !path.is_empty() {
-                        self.written.push(self.from_root(&path));
+                        self.written.push(self.rooted(&path));
                         path.clear();
                     }
                     path.push(name.to_string());
@@ -160,7 +160,7 @@ impl Reader {
             }
         }
         if !path.is_empty() {
-            self.written.push(self.from_root(&path));
+            self.written.push(self.rooted(&path));
         }
     }
 }
@@ -195,7 +195,7 @@ impl<'ast> Visit<'ast> for Reader {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let parts = path.segments.iter();
         let parts: Vec<_> = parts.map(|part| part.ident.to_string()).collect();
-        self.written.push(self.from_root(&parts));
+        self.written.push(self.rooted(&parts));
         visit::visit_path(self, path);
     }
 

@@ -460,7 +460,7 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
         (&json!([]), "--approved", 0),
         (&later, "--deadline=60s", 0),
     ] {
-        stage.server.plant(&fault);
+        stage.server.plant(fault);
         let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report", flag]);
         let why = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{flag}: {why}");
@@ -490,7 +490,7 @@ fn what_is_only_put_off_has_not_stopped_failing() {
         (&later, 0, 2),
         (&refused, 5, 3),
     ] {
-        stage.server.plant(&fault);
+        stage.server.plant(fault);
         let output = stage.run(&["sweep", "--yes", "--report", "--deadline=60s"]);
         assert_eq!(output.status.code(), Some(code));
         let history = stage.body();

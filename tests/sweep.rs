@@ -178,7 +178,7 @@ impl Stage {
     }
 
     fn fault(&self, faults: &Value) {
-        self.server.plant(&faults);
+        self.server.plant(faults);
     }
 
     /// All journals as they are on disk.

@@ -54,8 +54,7 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     let changes = || resource.changed.since(deed.rests_on).iter();
     let known = |number: u32| ledger.pull_requests[&number].since(deed.rests_on).iter();
     let terms = match resource.purpose {
-        Purpose::Unclaimed => return Some("no rule is about it".to_owned()),
-        Purpose::Serves(_) => return Some("no rule is about it".to_owned()),
+        Purpose::Unclaimed | Purpose::Serves(_) => return Some("no rule is about it".to_owned()),
         Purpose::Protected(_) => return Some("it is protected".to_owned()),
         Purpose::Kept(_) => return Some("its box says that it is kept".to_owned()),
         Purpose::Elsewhere(_) => return Some("it belongs to another repository".to_owned()),

@@ -317,7 +317,7 @@ impl Draw<'_> {
     }
 
     /// What a pull request has of the kinds that only some worlds have.
-    fn more(&mut self, number: u32, age: TimeDelta, main: usize, site: usize) {
+    fn more(&mut self, number: u32, age: TimeDelta, main: usize) {
         let named = |ledger: &Ledger, name: &str| ledger.named("worker", name);
         let app = named(&self.ledger, &format!("app-pr-{number}"));
         if self.has("worker_preview") && self.random.bool() {
@@ -331,7 +331,6 @@ impl Draw<'_> {
             let repository = if elsewhere { "acme/other" } else { REPOSITORY };
             let with = With::attributes(json!({"worker": "site", "repository": repository,
                 "pull_request_number": number}));
-            let _ = site;
             self.add(
                 "worker_preview",
                 &format!("pr-{number}"),
@@ -421,7 +420,7 @@ impl Draw<'_> {
             let run = 24_308_663_000 + id;
             let longest = if RUNS_BY_ID { 90 * 24 } else { 30 * 24 };
             let age = TimeDelta::hours(self.random.i64(1..longest));
-            let finished = self.now - TimeDelta::minutes(self.random.i64(1..age.num_minutes() + 1));
+            let finished = self.now - TimeDelta::minutes(self.random.i64(1..=age.num_minutes()));
             let goes_on = RUNS_BY_ID && self.random.u8(..3) == 0;
             let finished = (!goes_on).then_some(in_seconds(finished));
             // GitHub forgets some.
@@ -615,7 +614,7 @@ impl Scenario {
         let days = TimeDelta::days(500);
         let main = draw.add("neon_branch", "main", Purpose::Unclaimed, days, with);
         let with = With::bindings(Vec::new(), Vec::new());
-        let site = draw.add("worker", "site", Purpose::Unclaimed, days, with);
+        draw.add("worker", "site", Purpose::Unclaimed, days, with);
         let count = draw.random.u32(1..=12);
         for number in 1..=count {
             // Some ended about as long ago as a grace lasts, some long ago.
@@ -678,7 +677,7 @@ impl Scenario {
                 });
             }
             draw.environment(number, age, main);
-            draw.more(number, age, main, site);
+            draw.more(number, age, main);
             if is_known {
                 draw.neighbours(number, opened, closed_at);
             }
