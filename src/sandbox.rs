@@ -136,6 +136,13 @@ impl Sandbox {
         self.state().now()
     }
 
+    /// How many requests each fault has hit, in the order of the list. A test
+    /// that plants a fault checks this: a fault that no request met proves
+    /// nothing.
+    pub fn fault_hits(&self) -> Vec<u64> {
+        self.state().faults.iter().map(|fault| fault.hits).collect()
+    }
+
     /// The variables that point a client at the stand-in.
     pub fn environment(&self, base: &str) -> Vec<(&'static str, String)> {
         let state = self.state();
@@ -211,7 +218,8 @@ impl Sandbox {
         let fault = state
             .faults
             .iter_mut()
-            .find(|fault| fault.times != Some(0) && fault.hits(&seen))?;
+            .find(|fault| fault.times != Some(0) && fault.applies_to(&seen))?;
+        fault.hits += 1;
         if let Some(times) = &mut fault.times {
             *times -= 1;
         }

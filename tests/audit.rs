@@ -54,6 +54,9 @@ fn every_resource_has_its_expected_verdict(worlds: &str, policies: &str) -> (usi
                 .filter(|one| {
                     expect["type"].is_null() || one["attributes"]["type"] == expect["type"]
                 })
+                .filter(|one| {
+                    expect["project"].is_null() || one["scope"]["project"] == expect["project"]
+                })
                 .collect();
             let as_expected = matches!(found[..], [one] if one["verdict"] == expect["verdict"]);
             if !as_expected {
@@ -72,7 +75,7 @@ fn every_resource_has_its_expected_verdict(worlds: &str, policies: &str) -> (usi
 fn every_resource_of_every_case_gets_its_expected_verdict() {
     let (cases, checked) = every_resource_has_its_expected_verdict("cases", "cases");
     assert!(
-        cases > 36 && checked > 250,
+        cases > 50 && checked > 380,
         "{cases} cases, {checked} resources"
     );
 }

@@ -128,7 +128,7 @@ fn the_doctor_tells_apart_what_is_wrong() {
         "works",
         "one missing right disables nothing else"
     );
-    server.door("POST", "faults", &refuse("/client/v4/", 401).to_string());
+    server.plant(&refuse("/client/v4/", 401));
     let (answers, _) = doctor(&|_| {});
     assert!(
         of(&answers, "worker").starts_with("token not accepted"),

@@ -217,7 +217,7 @@ fn case() -> Value {
 fn sweep(faults: &Value, deadline: &str) -> Result<Ended, String> {
     let world = path("cases/whole-environment.json");
     let server = Server::start(&["--world", &world.display().to_string()]);
-    server.door("POST", "faults", &faults.to_string());
+    server.plant(faults);
     let journal = tempfile::tempdir().unwrap();
     let output = server
         .program()
@@ -236,9 +236,13 @@ fn sweep(faults: &Value, deadline: &str) -> Result<Ended, String> {
         .arg(path("cases/whole-environment.toml"))
         .output()
         .unwrap();
+    let hits = server.take_faults();
     let state = server.door("GET", "state", "");
     let there = state["resources"].as_array().unwrap().iter().map(key);
     let code = output.status.code();
+    if hits.contains(&0) {
+        return Err(format!("no request met the fault, exit {code:?}"));
+    }
     let report = serde_json::from_slice(&output.stdout);
     Ok(Ended {
         code,

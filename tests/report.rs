@@ -157,13 +157,13 @@ fn one_issue_lives_through_everything() {
 fn an_issue_that_cannot_be_read_keeps_everything() {
     let stage = Stage::new(&[worker("app-pr-1")]);
     let fault = json!([{"on": {"method": "GET", "path": "/issues$"}, "fault": {"status": 403, "body": {"message": "no"}}}]);
-    stage.server.door("POST", "faults", &fault.to_string());
+    stage.server.plant(&fault);
     let output = stage.run(&["sweep", "--yes"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(stage.has("app-pr-1"));
     let output = stage.run(&["report"]);
     assert_eq!(output.status.code(), Some(3));
-    stage.server.door("POST", "faults", "[]");
+    stage.server.plant(&json!([]));
     assert!(stage.issues().is_empty());
 }
 
@@ -197,12 +197,12 @@ fn a_run_that_looks_at_a_part_leaves_the_rest_of_the_issue() {
     assert_eq!(stage.issues()[0]["state"], "open");
     // Nor does a run that could not see everything.
     let fault = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
-    stage.server.door("POST", "faults", &fault.to_string());
+    stage.server.plant(&fault);
     assert_eq!(stage.run(&["report"]).status.code(), Some(3));
     let body = stage.body();
     assert!(body.contains("wrangler delete --name app-pr-3"), "{body}");
     assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
-    stage.server.door("POST", "faults", "[]");
+    stage.server.plant(&json!([]));
     // What is unticked comes back among the others.
     stage.tick("keep", "app-pr-1", false);
     stage.run(&["report", "--kind", "kv_namespace"]);
@@ -323,7 +323,7 @@ fn the_issue_tells_the_next_scheduled_run() {
 /// writing.
 fn report_while(stage: &Stage, change: impl FnOnce(&Stage)) {
     let fault = json!([{"on": {"method": "PATCH", "path": "/issues/"}, "times": 1, "fault": {"delay_ms": 700}}]);
-    stage.server.door("POST", "faults", &fault.to_string());
+    stage.server.plant(&fault);
     std::thread::scope(|scope| {
         let number = stage.issues()[0]["number"].as_u64().unwrap();
         let path = format!("/issues/{number}");
@@ -379,7 +379,7 @@ fn foreign_names_do_no_harm_anywhere() {
     stage.report();
     let body = stage.body();
     let fault = json!([{"on": {"method": "DELETE", "path": "storage"}, "fault": {"status": 403}}]);
-    stage.server.door("POST", "faults", &fault.to_string());
+    stage.server.plant(&fault);
     let output = stage.run(&["sweep", "--yes"]);
     assert_eq!(output.status.code(), Some(5));
     let summary = std::fs::read_to_string(stage.folder.path().join("summary.md")).unwrap();
@@ -414,7 +414,7 @@ fn foreign_names_do_no_harm_anywhere() {
 fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
     let stage = Stage::new(&[worker("app-pr-1")]);
     let fault = json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
-    stage.server.door("POST", "faults", &fault.to_string());
+    stage.server.plant(&fault);
     // A long discussion: what is ours is on the second page.
     for _ in 0..100 {
         let path = "github/repos/acme/shop/issues/1/comments";
@@ -460,14 +460,14 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
         (&json!([]), "--approved", 0),
         (&later, "--deadline=60s", 0),
     ] {
-        stage.server.door("POST", "faults", &fault.to_string());
+        stage.server.plant(fault);
         let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report", flag]);
         let why = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{flag}: {why}");
         assert!(said().contains("wrangler delete"), "{flag}: {}", said());
     }
     // When nothing fails any more the same comment says so.
-    stage.server.door("POST", "faults", "[]");
+    stage.server.plant(&json!([]));
     let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report"]);
     assert_eq!(output.status.code(), Some(0));
     let said = said();
@@ -490,7 +490,7 @@ fn what_is_only_put_off_has_not_stopped_failing() {
         (&later, 0, 2),
         (&refused, 5, 3),
     ] {
-        stage.server.door("POST", "faults", &fault.to_string());
+        stage.server.plant(fault);
         let output = stage.run(&["sweep", "--yes", "--report", "--deadline=60s"]);
         assert_eq!(output.status.code(), Some(code));
         let history = stage.body();
@@ -509,7 +509,7 @@ fn what_is_kept_keeps_what_it_belongs_to_also_where_nobody_can_see_it() {
     stage.tick("keep", "app-pr-1.acme.example", true);
     let blind = json!([{"on": {"path": "/workers/domains$"}, "fault": {"status": 403}}]);
     for (faults, code) in [(json!([]), 0), (blind, 3)] {
-        stage.server.door("POST", "faults", &faults.to_string());
+        stage.server.plant(&faults);
         let output = stage.run(&["sweep", "--yes"]);
         let why = String::from_utf8_lossy(&output.stderr);
         let there = stage.has("app-pr-1") && stage.has("app-pr-1.acme.example");

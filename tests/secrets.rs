@@ -251,11 +251,11 @@ impl Stage {
         command
     }
 
-    /// Runs a verb against a fault, and gives what told a token.
-    fn leaks(&self, verb: &[&str], fault: &Value) -> Vec<String> {
-        self.server
-            .door("POST", "faults", &json!([fault]).to_string());
-        let output = self.program(verb, "2s").output().unwrap();
+    /// Runs a verb against a fault, and gives what told a token and whether a
+    /// request met the fault.
+    fn leaks(&self, verb: &[&str], fault: &Value, deadline: &str) -> (Vec<String>, bool) {
+        self.server.plant(&json!([fault]));
+        let output = self.program(verb, deadline).output().unwrap();
         assert!(
             output.status.code().is_some_and(|code| code != 101),
             "it panicked"
@@ -263,12 +263,12 @@ impl Stage {
         let mut found = telling(&output.stdout);
         found.extend(telling(&output.stderr));
         visit(&self.left(), &mut |text| found.extend(telling(text)));
-        self.server.door("POST", "faults", "[]");
+        let met = self.server.take_faults() != [0];
         let issues = self
             .server
             .request("GET", "github/repos/acme/shop/issues?state=all", "");
         found.extend(telling(issues.as_bytes()));
-        found
+        (found, met)
     }
 }
 
@@ -308,7 +308,7 @@ fn requests(verb: &str) -> Vec<(&'static str, &'static str)> {
             ("DELETE", "/deployments/"),
             ("DELETE", "/branches/"),
             ("DELETE", "/environments/"),
-            ("POST", "/dns_records/batch"),
+            ("DELETE", "/dns_records/"),
             ("GET", "/keys"),
             ("GET", "/workers/scripts$"),
             ("POST", "/graphql$"),
@@ -321,9 +321,14 @@ fn requests(verb: &str) -> Vec<(&'static str, &'static str)> {
         "restore" => vec![
             ("POST", "/dns_records$"),
             ("POST", "/namespaces$"),
-            ("POST", "/restore"),
+            ("POST", "/recover$"),
         ],
         // One fault hits whatever it asks first of each.
+        "check" => vec![
+            ("GET", "/client/v4"),
+            ("GET", "/api/v2"),
+            ("GET", "/github"),
+        ],
         _ => vec![
             ("GET", "/client/v4"),
             ("GET", "/api/v2"),
@@ -362,7 +367,7 @@ fn no_token_is_in_anything_that_a_run_leaves() {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..48 {
+        for _ in 0..16 {
             scope.spawn(|| {
                 let mut readers: BTreeMap<&str, Stage> = BTreeMap::new();
                 loop {
@@ -378,19 +383,33 @@ fn no_token_is_in_anything_that_a_run_leaves() {
                         "sweep" => &["sweep", "--yes", "--report"],
                         _ => &["restore"],
                     };
-                    let fresh;
-                    let stage = if matches!(*verb, "audit" | "explain" | "check") {
+                    let mut fresh;
+                    let mut stage = if matches!(*verb, "audit" | "explain" | "check") {
                         readers.entry(verb).or_insert_with(Stage::new)
                     } else {
                         fresh = Stage::new();
                         &fresh
                     };
-                    let leaks = if *verb == "restore" {
-                        let run = sweep_once(stage);
-                        stage.leaks(&["restore", &run], fault)
-                    } else {
-                        stage.leaks(arguments, fault)
+                    let run = |stage: &Stage, deadline: &str| {
+                        if *verb == "restore" {
+                            let run = sweep_once(stage);
+                            stage.leaks(&["restore", &run], fault, deadline)
+                        } else {
+                            stage.leaks(arguments, fault, deadline)
+                        }
                     };
+                    let (mut leaks, mut met) = run(stage, "2s");
+                    // A busy machine may need longer before it comes to that request.
+                    if !met {
+                        fresh = Stage::new();
+                        stage = &fresh;
+                        let (more, again) = run(stage, "30s");
+                        leaks.extend(more);
+                        met = again;
+                    }
+                    if !met {
+                        leaks.push("no request met the fault".to_owned());
+                    }
                     if !leaks.is_empty() {
                         found
                             .lock()

@@ -20,6 +20,7 @@ impl Sandbox {
         let answer = match (request.method(), segments.as_slice()) {
             (&Method::GET, ["state"]) => Ok(state.world()),
             (&Method::GET, ["requests"]) => Ok(state.recorded()),
+            (&Method::GET, ["faults"]) => Ok(json!(state.faults)),
             (&Method::POST, ["faults"]) => state.set_faults(request.body()),
             (&Method::POST, ["pull_requests", number]) => {
                 state.set_pull_request(number, request.body())

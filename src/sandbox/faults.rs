@@ -20,6 +20,9 @@ pub struct Fault {
     pub times: Option<u64>,
     /// What happens to them.
     pub fault: What,
+    /// How many requests it has hit so far.
+    #[serde(default, skip_deserializing)]
+    pub hits: u64,
 }
 
 /// Which requests a fault hits.
@@ -127,7 +130,7 @@ pub(super) struct Seen<'a> {
 
 impl Fault {
     /// Whether a request is one of those that the fault hits.
-    pub(super) fn hits(&self, seen: &Seen<'_>) -> bool {
+    pub(super) fn applies_to(&self, seen: &Seen<'_>) -> bool {
         match &self.on {
             On::Request { method, path } => {
                 method

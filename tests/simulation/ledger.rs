@@ -1,7 +1,7 @@
 //! The ledger: everything that ever was in a simulated world and when, and
 //! every request that was sent. It knows nothing of verdicts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
@@ -47,8 +47,23 @@ pub enum Purpose {
     PullRequest(u32),
     /// The same, but its owner protects it.
     Protected(u32),
-    /// It hangs on the Worker of that index.
+    /// The same, but somebody ticked its box "keep" in the tracking issue.
+    Kept(u32),
+    /// Its name has the number, and its provider recorded another repository.
+    Elsewhere(u32),
+    /// It is named after the head of that pull request.
+    Head(u32),
+    /// It is named after a slug of that head.
+    Slug(u32),
+    /// It was made for an Actions run, and its name says so.
+    Run(u64),
+    /// It may be deleted at some age, but not while its pull request is open.
+    Aged(u32),
+    /// It belongs to the Worker, or to the environment, of that index.
     OfWorker(usize),
+    /// It sends visitors to the Worker of that index, under a host that says
+    /// nothing of a pull request.
+    Serves(usize),
     /// It is for a while, and its name says so.
     Passing,
     /// No rule is about it.
@@ -80,6 +95,10 @@ pub struct Resource {
     pub parent: Option<usize>,
     /// Whether it expires by itself.
     pub expires: Option<Moment>,
+    /// The name of the Worker that consumes it, of a queue.
+    pub consumer: Option<String>,
+    /// When it was pointed at another Worker.
+    pub moved: Option<Moment>,
 }
 
 impl Resource {
@@ -90,7 +109,7 @@ impl Resource {
     /// What others bind it by.
     pub fn bound_as(&self) -> Binding {
         match self.kind {
-            "worker" => (self.kind, self.name.clone()),
+            "worker" | "queue" | "r2" => (self.kind, self.name.clone()),
             _ => (self.kind, self.id.clone()),
         }
     }
@@ -115,6 +134,14 @@ pub struct Request {
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     pub pull_requests: BTreeMap<u32, History<PullRequest>>,
+    /// When each pull request was opened first.
+    pub opened: BTreeMap<u32, Moment>,
+    /// Pull requests from forks, with the number whose head theirs is called.
+    pub forks: BTreeMap<u32, u32>,
+    /// The pull requests whose head is a git branch that exists.
+    pub git_branches: BTreeSet<u32>,
+    /// Actions runs, with when they were finished.
+    pub runs: BTreeMap<u64, Option<Moment>>,
     pub resources: Vec<Resource>,
     pub requests: Vec<Request>,
     /// When others last asked Cloudflare for something.
@@ -127,17 +154,24 @@ impl Ledger {
         all.filter(|(_, resource)| resource.is_there())
     }
 
+    /// The newest with an id: where ids are names, there may have been others.
     pub fn find(&self, kind: &str, id: &str) -> Option<usize> {
         let mut all = self.resources.iter();
-        all.position(|one| one.kind == kind && one.id == id)
+        all.rposition(|one| one.kind == kind && one.id == id)
     }
 
     /// The pull request that a resource is about by its name or its Worker's.
     pub fn about(&self, index: usize) -> Option<u32> {
         match self.resources[index].purpose {
-            Purpose::PullRequest(number) | Purpose::Protected(number) => Some(number),
+            Purpose::PullRequest(number)
+            | Purpose::Protected(number)
+            | Purpose::Kept(number)
+            | Purpose::Elsewhere(number)
+            | Purpose::Head(number)
+            | Purpose::Slug(number)
+            | Purpose::Aged(number) => Some(number),
             Purpose::OfWorker(worker) => self.about(worker),
-            Purpose::Passing | Purpose::Unclaimed => None,
+            Purpose::Passing | Purpose::Run(_) | Purpose::Serves(_) | Purpose::Unclaimed => None,
         }
     }
 
@@ -145,7 +179,8 @@ impl Ledger {
     pub fn is_claimed(&self, index: usize) -> bool {
         match self.resources[index].purpose {
             Purpose::OfWorker(worker) => self.is_claimed(worker),
-            purpose => purpose != Purpose::Unclaimed,
+            Purpose::Serves(_) | Purpose::Unclaimed => false,
+            _ => true,
         }
     }
 
@@ -159,7 +194,8 @@ impl Ledger {
     /// Takes a resource away, with what goes with it.
     pub fn remove(&mut self, index: usize, at: Moment, by: Option<RunKey>) {
         for (other, resource) in self.resources.iter_mut().enumerate() {
-            let goes_along = resource.purpose == Purpose::OfWorker(index);
+            let goes_along = resource.kind == "worker_domain"
+                && matches!(resource.purpose, Purpose::OfWorker(of) | Purpose::Serves(of) if of == index);
             if (other == index || goes_along) && resource.is_there() {
                 resource.gone = Some(at);
                 resource.deleted_by = by;
@@ -176,7 +212,9 @@ impl Ledger {
         users.find(|user| {
             let binds = user.binds.since(from).iter();
             let mut binds = binds.map(|(_, binds)| binds.contains(&bound_as));
-            user.parent == Some(index) || binds.all(|binds| binds)
+            user.parent == Some(index)
+                || user.purpose == Purpose::Serves(index)
+                || binds.all(|binds| binds)
         })
     }
 }

@@ -68,7 +68,10 @@ pub fn live(seed: u64) -> Life {
         let folder = journal_folder();
         let network = Network::new(sandbox, scenario, random);
         let world = World {
-            policy: vec![policy(&network.scenario.policy)],
+            policy: std::iter::once(&network.scenario.policy)
+                .chain(&network.scenario.protects)
+                .map(|text| policy(text))
+                .collect(),
             network: &network,
             folder: folder.path(),
             plans: Mutex::default(),
@@ -150,6 +153,7 @@ impl World<'_> {
 
     async fn live(&self) {
         self.note_world();
+        others::tick(self.network).await;
         let scenario = &self.network.scenario;
         let done = AtomicBool::new(false);
         let actors = async {
@@ -256,6 +260,12 @@ impl World<'_> {
             Some(ended) => {
                 self.network
                     .note(&format!("{}.{} exits {:?}", key.actor, key.run, ended.exit));
+                for one in ended.report.evidence.iter().filter(|one| !one.complete) {
+                    self.network.note(&format!(
+                        "gap in {} of {}: {:?}",
+                        one.source, one.scope, one.gap
+                    ));
+                }
                 self.judge_report(key, ended);
             }
         }
@@ -285,7 +295,7 @@ impl World<'_> {
         limits: Limits,
     ) -> Ended {
         let network = self.network;
-        let clock = Clock::starting_at(network.now());
+        let clock = Clock::starting_at(network.now() + network.state().weather.skew);
         let client = Client::new(
             network.seam(key),
             endpoints(),
@@ -296,11 +306,17 @@ impl World<'_> {
         let collector = Collector {
             client: client.clone(),
             files: &self.policy,
-            scopes: vec![Scope {
+            scopes: std::iter::once(Scope {
                 account: Some(variable(network, "CLOUDFLARE_ACCOUNT_ID")),
                 zones: vec![ZONE.to_owned()],
                 projects: vec![variable(network, "NEON_PROJECT_ID")],
-            }],
+            })
+            .chain(network.scenario.protects.iter().map(|_| Scope {
+                account: None,
+                zones: Vec::new(),
+                projects: Vec::new(),
+            }))
+            .collect(),
             limits,
             only: only.and_then(PullRequestNumber::new),
             shown: None,
@@ -629,7 +645,14 @@ impl World<'_> {
         let truth: BTreeSet<(String, String)> = resources
             .iter()
             .filter(|one| KINDS.contains(&&*word(&one["kind"])) && !managed(one))
-            .map(|one| (word(&one["kind"]), word(&one["id"])))
+            .map(|one| {
+                let known_by = if one["kind"] == "github_environment" {
+                    "name"
+                } else {
+                    "id"
+                };
+                (word(&one["kind"]), word(&one[known_by]))
+            })
             .collect();
         let known: BTreeSet<(String, String)> = {
             let state = self.network.state();

@@ -10,6 +10,7 @@
 //!   each that changes something at the moment it arrives.
 //! - [`ledger`] has what was when; [`oracle`] says from it alone what may be
 //!   deleted; [`journals`] reads what runs wrote down.
+//! - [`pending`] has the rules that are not judged yet.
 //! - [`life`] starts runs, restarts them, heals the world and compares.
 
 #![allow(
@@ -25,6 +26,7 @@ mod life;
 mod network;
 mod oracle;
 mod others;
+mod pending;
 mod scenario;
 
 use std::io::Write as _;

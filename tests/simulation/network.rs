@@ -19,8 +19,9 @@ use tokio::sync::Notify;
 use tower::util::BoxCloneSyncService;
 
 use crate::journals;
-use crate::ledger::{Ledger, Moment, Purpose, Request, RunKey};
+use crate::ledger::{Ledger, Moment, Purpose, Request, RunKey, in_seconds};
 use crate::oracle::{self, Deed};
+use crate::pending::CONSUMERS_OF_WHAT_STAYS;
 use crate::scenario::{Scenario, Weather, one_of};
 
 /// An invariant that does not hold, and how that shows.
@@ -64,7 +65,13 @@ pub struct Run {
 }
 
 /// What may be down for a whole run.
-const OUTAGES: [&str; 8] = [
+const OUTAGES: [&str; 14] = [
+    "/workers/routes",
+    "/queues",
+    "/r2/buckets",
+    "/hyperdrive/configs",
+    "/pages/projects",
+    "/environments",
     "/workers/scripts",
     "/workers/workers",
     "/workers/domains",
@@ -118,6 +125,8 @@ struct About {
     resource: usize,
     /// Whether it only gets an expiry.
     expires: bool,
+    /// Whether it is only made ready for its deletion.
+    prepares: bool,
     /// Whether it was made after the run could last look.
     unseen: bool,
     /// Who uses it, if anybody does.
@@ -174,6 +183,38 @@ fn targets(method: &Method, path: &str, body: &[u8]) -> Option<Vec<(&'static str
             id,
         ] if delete => one("kv_namespace", id),
         ["client", "v4", "accounts", _, "d1", "database", id] if delete => one("d1", id),
+        ["client", "v4", "accounts", _, "r2", "buckets", name] if delete => one("r2", name),
+        ["client", "v4", "accounts", _, "queues", id] if delete => one("queue", id),
+        ["client", "v4", "accounts", _, "hyperdrive", "configs", id] if delete => {
+            one("hyperdrive", id)
+        }
+        [
+            "client",
+            "v4",
+            "accounts",
+            _,
+            "workers",
+            "workers",
+            _,
+            "previews",
+            id,
+        ] if delete => one("worker_preview", id),
+        [
+            "client",
+            "v4",
+            "accounts",
+            _,
+            "pages",
+            "projects",
+            _,
+            "deployments",
+            id,
+        ] if delete => one("pages_deployment", id),
+        ["client", "v4", "zones", _, "workers", "routes", id] if delete => one("worker_route", id),
+        ["github", "repos", _, _, "environments", name] if delete => {
+            one("github_environment", name)
+        }
+        ["github", "repos", _, _, "deployments", id] if delete => one("github_deployment", id),
         ["client", "v4", "zones", _, "dns_records", "batch"] if *method == Method::POST => {
             let body: Value = serde_json::from_slice(body).ok()?;
             let only_deletes = body.as_object()?.keys().all(|key| key == "deletes");
@@ -184,6 +225,29 @@ fn targets(method: &Method, path: &str, body: &[u8]) -> Option<Vec<(&'static str
         ["client", "v4", "zones", _, "dns_records", id] if delete => one("dns_record", id),
         ["api", "v2", "projects", _, "branches", id] if delete || *method == Method::PATCH => {
             one("neon_branch", id)
+        }
+        _ => None,
+    }
+}
+
+/// What makes a deletion possible that comes next.
+enum Prepares {
+    /// Makes the deployment of that id inactive.
+    Deployment(String),
+    /// Removes the Worker that consumes the queue of that id.
+    Consumer(String),
+}
+
+fn prepares(method: &Method, path: &str) -> Option<Prepares> {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match parts.as_slice() {
+        ["github", "repos", _, _, "deployments", id, "statuses"] if *method == Method::POST => {
+            Some(Prepares::Deployment((*id).to_owned()))
+        }
+        ["client", "v4", "accounts", _, "queues", id, "consumers", _]
+            if *method == Method::DELETE =>
+        {
+            Some(Prepares::Consumer((*id).to_owned()))
         }
         _ => None,
     }
@@ -482,15 +546,21 @@ impl Network {
         }
         if let Some(about) = about
             && answer.status().is_success()
-            && answer.status() != StatusCode::NO_CONTENT
+            // Neon says so of a branch that is not there; GitHub of every deletion.
+            && (answer.status() != StatusCode::NO_CONTENT || provider(path) == "github")
         {
             for About {
                 resource,
                 expires,
+                prepares,
                 unseen,
                 used,
             } in about
             {
+                if prepares {
+                    self.prepared(resource, now);
+                    continue;
+                }
                 if let Some(why) = used {
                     self.broke("nothing that is in use is deleted", why);
                 }
@@ -527,6 +597,36 @@ impl Network {
         }
     }
 
+    /// The Worker that consumes a queue.
+    fn consumer_of(&self, queue: &str) -> Option<(&'static str, String)> {
+        let ledger = &self.state().ledger;
+        let queue = ledger.find("queue", queue)?;
+        let name = ledger.resources[queue].consumer.clone()?;
+        Some(("worker", name))
+    }
+
+    /// Writes down what was made ready: a deployment is changed, a Worker does
+    /// not consume any more.
+    fn prepared(&self, index: usize, now: Moment) {
+        let mut state = self.state();
+        let ledger = &mut state.ledger;
+        if ledger.resources[index].kind == "github_deployment" {
+            let made = in_seconds(now);
+            ledger.resources[index].changed.set(now, Some(made));
+            return;
+        }
+        let name = ledger.resources[index].name.clone();
+        for queue in ledger
+            .resources
+            .iter_mut()
+            .filter(|one| one.kind == "queue")
+        {
+            if queue.consumer.as_ref() == Some(&name) {
+                queue.consumer = None;
+            }
+        }
+    }
+
     /// Judges a writing request; gives the resources that it is about.
     fn judge(
         &self,
@@ -543,14 +643,40 @@ impl Network {
         });
         let outside = |what: String| self.broke("nothing outside of the plan is done", what);
         let line = format!("{} {path}", request.method());
+        let prepares = prepares(request.method(), path);
         let (Some(plan), Some(listed)) = (plan, listed) else {
             outside(format!("{line} was sent before there was a plan"));
             return Vec::new();
         };
-        let Some(targets) = targets(request.method(), path, request.body()) else {
+        let targets = match &prepares {
+            Some(Prepares::Deployment(id)) => Some(vec![("github_deployment", id.clone())]),
+            // Without a consumer it was removed before, and the answer was lost.
+            Some(Prepares::Consumer(queue)) => Some(self.consumer_of(queue).into_iter().collect()),
+            None => targets(request.method(), path, request.body()),
+        };
+        let Some(targets) = targets else {
             outside(format!("{line} is nothing that a sweep does"));
             return Vec::new();
         };
+        if let Some(Prepares::Consumer(queue)) = &prepares
+            && CONSUMERS_OF_WHAT_STAYS
+        {
+            let ledger = &self.state().ledger;
+            let stays = ledger.find("queue", queue).filter(|index| {
+                let deed = Deed {
+                    resource: *index,
+                    expires: false,
+                    listed,
+                    rests_on: sent - reread_after(&self.scenario),
+                    arrives: now,
+                };
+                oracle::wanted(&self.scenario, ledger, &deed).is_some()
+            });
+            if let Some(index) = stays {
+                let name = ledger.resources[index].name.clone();
+                outside(format!("{line} changes queue {name}, which stays"));
+            }
+        }
         let rests_on = sent - reread_after(&self.scenario);
         let mut about = Vec::new();
         for (kind, id) in targets {
@@ -612,6 +738,7 @@ impl Network {
                         found = Some(About {
                             resource: index,
                             expires,
+                            prepares: prepares.is_some(),
                             unseen,
                             used,
                         });

@@ -10,8 +10,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::ledger::{Ledger, Moment, PullRequest, Purpose, Resource};
-use crate::scenario::{Action, Scenario, Terms};
+use chrono::TimeDelta;
+
+use crate::ledger::{Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
+use crate::pending::STRICT_LIMITS;
+use crate::scenario::{Action, Scenario, Terms, has_times};
 
 /// A request that is about to take effect on a resource.
 pub struct Deed {
@@ -32,10 +35,11 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
         return Some(why);
     }
     let last_seen = resource.changed.since(deed.rests_on)[0].0;
-    if matches!(resource.purpose, Purpose::PullRequest(_) | Purpose::Passing)
-        && last_seen > deed.listed
-        && last_seen < deed.rests_on
-    {
+    let may_go = !matches!(
+        resource.purpose,
+        Purpose::OfWorker(_) | Purpose::Serves(_) | Purpose::Unclaimed | Purpose::Protected(_)
+    );
+    if may_go && last_seen > deed.listed && last_seen < deed.rests_on {
         return Some(format!("it changed at {last_seen}, after it was listed"));
     }
     None
@@ -47,42 +51,122 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     } else {
         Action::Delete
     };
-    let number = match resource.purpose {
-        Purpose::Unclaimed => return Some("no rule is about it".to_owned()),
+    let changes = || resource.changed.since(deed.rests_on).iter();
+    let known = |number: u32| ledger.pull_requests[&number].since(deed.rests_on).iter();
+    let terms = match resource.purpose {
+        Purpose::Unclaimed | Purpose::Serves(_) => return Some("no rule is about it".to_owned()),
         Purpose::Protected(_) => return Some("it is protected".to_owned()),
+        Purpose::Kept(_) => return Some("its box says that it is kept".to_owned()),
+        Purpose::Elsewhere(_) => return Some("it belongs to another repository".to_owned()),
         Purpose::OfWorker(worker) => {
+            // Where it was pointed a moment ago nobody can have seen.
+            if resource.moved.is_some_and(|at| at >= deed.rests_on) {
+                return None;
+            }
             return alive(scenario, ledger, &ledger.resources[worker], deed);
         }
-        Purpose::Passing => {
+        Purpose::Passing | Purpose::Aged(_) => {
             let Some(lifetime) = scenario.lifetime(resource.kind) else {
                 return Some("no rule is about its age".to_owned());
             };
             if action != Action::Delete {
                 return Some("its rule says that it is deleted".to_owned());
             }
-            let mut changed = resource.changed.since(deed.rests_on).iter();
+            if let Purpose::Aged(number) = resource.purpose
+                && ledger.pull_requests.contains_key(&number)
+                && known(number).all(|(_, state)| *state == PullRequest::Open)
+            {
+                return Some(format!("pull request #{number} is open"));
+            }
             let was_old =
-                changed.any(|(_, changed)| lifetime.is_over(resource, *changed, deed.arrives));
+                changes().any(|(_, changed)| lifetime.is_over(resource, *changed, deed.arrives));
             return (!was_old).then(|| format!("it changed at {:?}", resource.changed.last()));
         }
-        Purpose::PullRequest(number) => number,
-    };
-    let Some(history) = ledger.pull_requests.get(&number) else {
-        return Some(format!("there is no pull request #{number}"));
-    };
-    let Some(terms) = scenario.terms(resource.kind) else {
-        return Some("no rule is about its kind".to_owned());
+        Purpose::PullRequest(_) | Purpose::Head(_) | Purpose::Slug(_) | Purpose::Run(_) => {
+            let Some(terms) = scenario.terms_of(resource) else {
+                return Some("no rule is about its kind".to_owned());
+            };
+            terms
+        }
     };
     if terms.action != action {
         return Some(format!("its rule says {:?}", terms.action));
     }
-    let known = history.since(deed.rests_on).iter();
-    let was_ripe = known.map(|(_, state)| *state).any(|state| {
-        let changed = resource.changed.since(deed.rests_on).iter();
-        let mut changed = changed.map(|(_, changed)| *changed);
-        changed.any(|changed| ripe(terms, state, changed, deed.arrives))
+    let ripe_at = |state: PullRequest| {
+        changes().any(|(_, changed)| ripe(terms, state, *changed, deed.arrives))
+    };
+    let number = match resource.purpose {
+        Purpose::Run(run) => {
+            let Some(finished) = ledger.runs.get(&run) else {
+                return Some(format!("there is no run {run}"));
+            };
+            let state = run_state(*finished);
+            return (!ripe_at(state)).then(|| format!("run {run} is {state:?}"));
+        }
+        Purpose::Head(number) | Purpose::Slug(number) => {
+            if ledger.git_branches.contains(&number) {
+                return Some("its git branch exists".to_owned());
+            }
+            let forks = ledger.forks.iter().filter(|(_, of)| **of == number);
+            for (fork, _) in forks {
+                if known(*fork).all(|(_, state)| *state == PullRequest::Open) {
+                    return Some(format!("#{fork}, from a fork with that head, is open"));
+                }
+            }
+            number
+        }
+        Purpose::PullRequest(number) => number,
+        _ => return Some("no rule is about it".to_owned()),
+    };
+    if !ledger.pull_requests.contains_key(&number) {
+        return Some(format!("there is no pull request #{number}"));
+    }
+    if matches!(resource.purpose, Purpose::PullRequest(_)) && !scenario.born_anytime() {
+        let mut states = known(number).map(|(_, state)| *state);
+        if !states.any(|state| is_born_in_life(ledger, resource, number, state)) {
+            return Some(format!("it was made when #{number} did not live"));
+        }
+    }
+    let was_ripe = known(number).any(|(_, state)| ripe_at(*state));
+    (!was_ripe).then(|| {
+        format!(
+            "pull request #{number} is {:?}",
+            ledger.pull_requests[&number].last()
+        )
+    })
+}
+
+/// An Actions run, as a pull request that ends when the run does.
+fn run_state(finished: Option<Moment>) -> PullRequest {
+    match finished {
+        None => PullRequest::Open,
+        Some(at) => PullRequest::Closed { at, merged: true },
+    }
+}
+
+/// How long before its pull request is opened a resource may be made.
+const BEFORE: TimeDelta = TimeDelta::minutes(10);
+
+/// How long after its pull request ended a resource may be made.
+const AFTER: TimeDelta = TimeDelta::days(7);
+
+/// Whether a resource was made while its pull request lived; a kind without a
+/// time of creation leans on what else has the number.
+fn is_born_in_life(ledger: &Ledger, resource: &Resource, number: u32, state: PullRequest) -> bool {
+    let fits = |born: Moment| {
+        let opened = ledger.opened.get(&number).copied();
+        let too_early = opened.is_some_and(|opened| born < opened - BEFORE);
+        let too_late = matches!(state, PullRequest::Closed { at, .. } if born > at + AFTER);
+        !too_early && !too_late
+    };
+    if has_times(resource.kind) {
+        return fits(in_seconds(resource.born));
+    }
+    let others = ledger.there().filter(|(_, one)| {
+        matches!(one.purpose, Purpose::PullRequest(of) | Purpose::Kept(of) if of == number)
     });
-    (!was_ripe).then(|| format!("pull request #{number} is {:?}", history.last()))
+    let mut others = others.filter(|(_, one)| has_times(one.kind));
+    others.all(|(_, one)| fits(in_seconds(one.born)))
 }
 
 /// Whether a resource is dead and its grace over.
@@ -92,7 +176,11 @@ fn ripe(terms: Terms, state: PullRequest, changed: Option<Moment>, now: Moment) 
         PullRequest::Closed { merged, .. } if terms.merged_only && !merged => false,
         PullRequest::Closed { at, .. } => {
             let since = changed.map_or(at, |changed| changed.max(at));
-            since + terms.grace <= now
+            if STRICT_LIMITS {
+                since + terms.grace < now
+            } else {
+                since + terms.grace <= now
+            }
         }
     }
 }
@@ -101,18 +189,45 @@ fn ripe(terms: Terms, state: PullRequest, changed: Option<Moment>, now: Moment) 
 /// stays uses it.
 pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<usize> {
     let is_garbage = |resource: &Resource| {
-        let number = match resource.purpose {
-            Purpose::PullRequest(number) => number,
+        let state = match resource.purpose {
+            Purpose::PullRequest(number) | Purpose::Head(number) => {
+                let Some(history) = ledger.pull_requests.get(&number) else {
+                    return false;
+                };
+                let state = *history.last();
+                let of_head = matches!(resource.purpose, Purpose::Head(_));
+                let is_open = |fork: &u32| {
+                    let fork = ledger.pull_requests.get(fork);
+                    fork.is_some_and(|fork| *fork.last() == PullRequest::Open)
+                };
+                let mut forks = ledger.forks.iter();
+                if of_head
+                    && (ledger.git_branches.contains(&number)
+                        || forks.any(|(fork, of)| *of == number && is_open(fork)))
+                {
+                    return false;
+                }
+                if !of_head
+                    && !scenario.born_anytime()
+                    && !is_born_in_life(ledger, resource, number, state)
+                {
+                    return false;
+                }
+                state
+            }
+            Purpose::Run(run) => match ledger.runs.get(&run) {
+                Some(finished) => run_state(*finished),
+                None => return false,
+            },
             Purpose::Passing => {
                 let changed = *resource.changed.last();
                 let lifetime = scenario.lifetime(resource.kind);
                 return lifetime.is_some_and(|one| one.is_over(resource, changed, now));
             }
+            // Whether a slug may be believed depends on the others.
             _ => return false,
         };
-        let terms = scenario.terms(resource.kind);
-        let pull_request = ledger.pull_requests.get(&number);
-        let (Some(terms), Some(pull_request)) = (terms, pull_request) else {
+        let Some(terms) = scenario.terms_of(resource) else {
             return false;
         };
         let taken_care_of = match terms.action {
@@ -120,7 +235,7 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             Action::Expire => resource.expires.is_some(),
             Action::Report => true,
         };
-        !taken_care_of && ripe(terms, *pull_request.last(), *resource.changed.last(), now)
+        !taken_care_of && ripe(terms, state, *resource.changed.last(), now)
     };
     let dead = ledger.there().filter(|(_, resource)| is_garbage(resource));
     let mut dead: BTreeSet<usize> = dead.map(|(index, _)| index).collect();
@@ -133,9 +248,11 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
         let users: Vec<&Resource> = users.map(|(_, resource)| resource).collect();
         let used = |index: &usize| {
             let bound_as = ledger.resources[*index].bound_as();
-            users
-                .iter()
-                .any(|user| user.parent == Some(*index) || user.binds.last().contains(&bound_as))
+            users.iter().any(|user| {
+                user.parent == Some(*index)
+                    || user.purpose == Purpose::Serves(*index)
+                    || user.binds.last().contains(&bound_as)
+            })
         };
         let kept: Vec<usize> = dead.iter().copied().filter(used).collect();
         if kept.is_empty() {

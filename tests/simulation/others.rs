@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use chrono::{SecondsFormat, SubsecRound as _};
 use http::{Method, StatusCode};
+use preview_gc::gc::ticks::{self, MARKER};
+use preview_gc::model::Place;
 use serde_json::{Value, json};
 
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
 use crate::network::Network;
-use crate::scenario::{PASSING, ZONE, has_times, new_id};
+use crate::scenario::{PASSING, REPOSITORY, ZONE, has_times, new_id};
 
 /// Changes the world now and then until everybody else is done.
 pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
@@ -28,6 +30,40 @@ pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
         }
         change(network).await;
     }
+}
+
+/// Ticks the boxes of what people want to keep, in a tracking issue as the
+/// program writes it.
+pub async fn tick(network: &Network) {
+    let kept: Vec<Resource> = {
+        let state = network.state();
+        let kept = state.ledger.there().map(|(_, one)| one);
+        let kept = kept.filter(|one| matches!(one.purpose, Purpose::Kept(_)));
+        kept.cloned().collect()
+    };
+    let mut text = format!("{MARKER}\n");
+    for one in &kept {
+        let place = match one.kind {
+            "dns_record" | "worker_route" => Place::Zone {
+                id: variable(network, "CLOUDFLARE_ZONE_ID"),
+                name: ZONE.to_owned(),
+                account: account(network),
+            },
+            "neon_branch" => Place::Project(variable(network, "NEON_PROJECT_ID")),
+            "github_environment" => Place::Repository(REPOSITORY.to_owned()),
+            _ => Place::Account(account(network)),
+        };
+        let (id, incarnation) = match one.kind {
+            "worker" => (&one.name, Some(&*one.id)),
+            _ => (&one.id, None),
+        };
+        let key = ticks::key_of(one.kind, &place, id, incarnation);
+        text += &ticks::keep_box(&one.name, &key, "");
+    }
+    let body = json!({"title": "Left behind", "body": text, "labels": ["infrastructure", "cleanup-needed"]});
+    let target = format!("/github/repos/{REPOSITORY}/issues");
+    let (status, answer) = network.ask(Method::POST, &target, &body).await;
+    assert_eq!(status, StatusCode::CREATED, "{answer}");
 }
 
 /// One change of the world.
@@ -114,6 +150,7 @@ async fn pull_request(network: &Network) {
     match all.ledger.pull_requests.get_mut(&number) {
         Some(history) => history.set(now, state),
         None => {
+            all.ledger.opened.insert(number, now);
             let history = History::new(now, state);
             all.ledger.pull_requests.insert(number, history);
         }
@@ -154,7 +191,8 @@ fn some_bindings(network: &Network) -> Vec<Binding> {
             _ => false,
         };
         let storage = pick(network, |ledger, one| {
-            ["kv_namespace", "d1"].contains(&one.kind) && (any || dead(ledger, one))
+            ["kv_namespace", "d1", "r2", "queue", "hyperdrive"].contains(&one.kind)
+                && (any || dead(ledger, one))
         });
         bindings.extend(storage.map(|(_, one)| one.bound_as()));
     }
@@ -166,10 +204,16 @@ fn uploaded(bindings: &[Binding]) -> Value {
     let drawn = bindings.iter().enumerate().map(|(index, (kind, key))| {
         let field = match *kind {
             "kv_namespace" => "namespace_id",
-            "d1" => "id",
+            "d1" | "hyperdrive" => "id",
+            "r2" => "bucket_name",
+            "queue" => "queue_name",
             _ => "service",
         };
-        let sort = if *kind == "worker" { "service" } else { kind };
+        let sort = match *kind {
+            "worker" => "service",
+            "r2" => "r2_bucket",
+            kind => kind,
+        };
         json!({"type": sort, "name": format!("B{index}"), field: key})
     });
     json!({"main_module": "worker.js", "bindings": drawn.collect::<Vec<_>>()})
@@ -209,7 +253,16 @@ async fn redeploy(network: &Network) {
 pub async fn delete_one(network: &Network, index: usize, resource: &Resource) -> bool {
     let account = account(network);
     let id = &resource.id;
-    let accepted = if resource.kind == "neon_branch" {
+    let github = match resource.kind {
+        "github_environment" => Some("environments"),
+        "github_deployment" => Some("deployments"),
+        _ => None,
+    };
+    let accepted = if let Some(list) = github {
+        let target = format!("/github/repos/{REPOSITORY}/{list}/{id}");
+        let (status, _) = network.ask(Method::DELETE, &target, &Value::Null).await;
+        status == StatusCode::NO_CONTENT
+    } else if resource.kind == "neon_branch" {
         let project = variable(network, "NEON_PROJECT_ID");
         let target = format!("/api/v2/projects/{project}/branches/{id}");
         network.ask(Method::DELETE, &target, &Value::Null).await.0 == StatusCode::OK
@@ -219,6 +272,17 @@ pub async fn delete_one(network: &Network, index: usize, resource: &Resource) ->
             "worker_domain" => format!("/accounts/{account}/workers/domains/{id}"),
             "kv_namespace" => format!("/accounts/{account}/storage/kv/namespaces/{id}"),
             "d1" => format!("/accounts/{account}/d1/database/{id}"),
+            "r2" => format!("/accounts/{account}/r2/buckets/{id}"),
+            "queue" => format!("/accounts/{account}/queues/{id}"),
+            "hyperdrive" => format!("/accounts/{account}/hyperdrive/configs/{id}"),
+            "worker_preview" => format!("/accounts/{account}/workers/workers/site/previews/{id}"),
+            "pages_deployment" => {
+                format!("/accounts/{account}/pages/projects/docs/deployments/{id}")
+            }
+            "worker_route" => {
+                let zone = variable(network, "CLOUDFLARE_ZONE_ID");
+                format!("/zones/{zone}/workers/routes/{id}")
+            }
             _ => {
                 let zone = variable(network, "CLOUDFLARE_ZONE_ID");
                 format!("/zones/{zone}/dns_records/{id}")
@@ -240,14 +304,29 @@ pub async fn delete_one(network: &Network, index: usize, resource: &Resource) ->
 }
 
 async fn delete(network: &Network) {
-    if let Some((index, resource)) = pick(network, |_, one| one.name != "main") {
+    if let Some((index, resource)) = pick(network, |_, one| !["main", "site"].contains(&&*one.name))
+    {
         delete_one(network, index, &resource).await;
     }
 }
 
 /// Deletes something and makes it again under the same name.
 async fn make_anew(network: &Network) {
-    let again = |_: &Ledger, one: &Resource| one.kind != "worker_domain" && one.name != "main";
+    // These belong to something else, or have no name of their own.
+    let never = [
+        "worker_domain",
+        "worker_route",
+        "worker_preview",
+        "queue",
+        "pages_deployment",
+        "github_deployment",
+    ];
+    let again = |_: &Ledger, one: &Resource| {
+        !never.contains(&one.kind)
+            && !["main", "site"].contains(&&*one.name)
+            // A box is about one incarnation.
+            && !matches!(one.purpose, Purpose::Kept(_))
+    };
     let Some((index, resource)) = pick_in_danger(network, again) else {
         return;
     };
@@ -342,7 +421,12 @@ async fn add(
         binds: History::new(now, Vec::new()),
         parent,
         expires: None,
+        consumer: None,
+        moved: None,
     };
+    if ["r2", "github_environment"].contains(&kind) {
+        name.clone_into(&mut resource.id);
+    }
     if kind == "worker" {
         let Some(tag) = upload(network, name, &[]).await else {
             return;
@@ -359,8 +443,11 @@ async fn add(
             _ => json!({}),
         };
         let time = made.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let body = json!({"kind": kind, "name": name, "id": resource.id, "created_at": time,
+        let mut body = json!({"kind": kind, "name": name, "id": resource.id, "created_at": time,
             "updated_at": time, "attributes": attributes});
+        if kind == "github_environment" {
+            body["id"] = Value::Null;
+        }
         let (status, answer) = network
             .ask(Method::POST, "/_sandbox/resources", &body)
             .await;

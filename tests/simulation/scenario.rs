@@ -14,6 +14,10 @@ use preview_gc::wire::Allotment;
 use serde_json::{Map, Value, json};
 
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
+use crate::pending::{
+    AGE_KEEPS_OPEN, BIRTH_WINDOW, CLOCK_SKEW, CONSUMERS_OF_WHAT_STAYS, OPEN_FORKS_KEEP,
+    PROTECT_EVERYWHERE, RUNS_BY_ID, SMALL_QUOTAS_DRAIN, TRAFFIC_KEEPS,
+};
 
 pub const REPOSITORY: &str = "acme/shop";
 pub const ZONE: &str = "preview.example.com";
@@ -35,17 +39,38 @@ pub struct Terms {
 }
 
 /// The kinds that are drawn.
-pub const KINDS: [&str; 6] = [
+pub const KINDS: [&str; 14] = [
     "worker",
     "worker_domain",
+    "worker_route",
+    "worker_preview",
     "kv_namespace",
     "d1",
+    "r2",
+    "queue",
+    "hyperdrive",
     "dns_record",
     "neon_branch",
+    "pages_deployment",
+    "github_environment",
+    "github_deployment",
+];
+
+/// The kinds that only some worlds have.
+const SOMETIMES: [&str; 9] = [
+    "worker_route",
+    "worker_preview",
+    "r2",
+    "queue",
+    "hyperdrive",
+    "pages_deployment",
+    "github_environment",
+    "github_deployment",
+    "run",
 ];
 
 /// The kinds that have rules of their own.
-const RULED: [(&str, &str); 5] = [
+const RULED: [(&str, &str); 10] = [
     ("worker", r#"["app-pr-{pr}", "api-pr-{pr}"]"#),
     ("kv_namespace", r#""app-pr-{pr}-{any:a-z}""#),
     ("d1", r#""app-pr-{pr}-db""#),
@@ -54,7 +79,30 @@ const RULED: [(&str, &str); 5] = [
         "neon_branch",
         r#"["preview/pr-{pr}", "preview/pr-{pr}-{any:a-z}"]"#,
     ),
+    ("r2", r#""app-pr-{pr}-files""#),
+    ("queue", r#""app-pr-{pr}-{any:a-z}""#),
+    ("hyperdrive", r#""app-pr-{pr}-sql""#),
+    ("worker_preview", r#""pr-{pr}""#),
+    ("github_environment", r#""preview-{pr}""#),
 ];
+
+/// The rules of names that say a git branch, a slug or an Actions run: what the
+/// rule is called, its kind, and its line with the name.
+const OTHERS: [(&str, &str, &str); 4] = [
+    ("heads", "neon_branch", r#"name = "git/{branch}""#),
+    (
+        "pages",
+        "pages_deployment",
+        "project = \"docs\"\nbranch = \"{branch}\"",
+    ),
+    ("slugs", "kv_namespace", r#"name = "site-{slug:short}""#),
+    ("runs", "d1", r#"name = ["ci-{run}", "ci-{run}-{any:a-z}"]"#),
+];
+
+/// The name of the git branch that a pull request comes from.
+pub fn head(number: u32) -> String {
+    format!("Feature/{number}")
+}
 
 /// How long something lives that is for a while.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +142,8 @@ pub struct Weather {
     pub faults: u32,
     /// The most items of a page, where that is less than what was asked for.
     pub page: Option<u64>,
+    /// How far the machine's clock is ahead of the providers'.
+    pub skew: TimeDelta,
 }
 
 impl Weather {
@@ -103,6 +153,7 @@ impl Weather {
             stalls: 0,
             faults: 0,
             page: None,
+            skew: TimeDelta::zero(),
         }
     }
 }
@@ -112,6 +163,9 @@ pub struct Scenario {
     pub world: World,
     pub ledger: Ledger,
     pub policy: String,
+    /// A second file without any scope, which only protects.
+    pub protects: Option<String>,
+    /// The terms of rules by their name: a kind, or one of the others.
     pub terms: Vec<(&'static str, Terms)>,
     pub lifetimes: Vec<(&'static str, Lifetime)>,
     pub limits: Limits,
@@ -137,7 +191,8 @@ pub fn one_of<T: Copy>(random: &mut Rng, among: &[T]) -> T {
 pub fn new_id(random: &mut Rng, kind: &str) -> String {
     match kind {
         "neon_branch" => format!("br-drawn-snow-{:08}", random.u32(..100_000_000)),
-        "d1" => format!(
+        "github_environment" | "github_deployment" => random.u32(1..).to_string(),
+        "d1" | "pages_deployment" => format!(
             "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
             random.u32(..),
             random.u16(..),
@@ -151,7 +206,12 @@ pub fn new_id(random: &mut Rng, kind: &str) -> String {
 
 /// Whether a kind has times at all.
 pub fn has_times(kind: &str) -> bool {
-    !matches!(kind, "kv_namespace" | "worker_domain")
+    !matches!(kind, "kv_namespace" | "worker_domain" | "worker_route")
+}
+
+/// Whether a kind tells when something was changed last.
+pub fn has_changes(kind: &str) -> bool {
+    has_times(kind) && !matches!(kind, "d1" | "r2" | "pages_deployment")
 }
 
 /// What a resource is made with.
@@ -187,6 +247,8 @@ impl With {
 
 struct Draw<'a> {
     random: &'a mut Rng,
+    /// Which of the kinds there are that only some worlds have.
+    kinds: Vec<&'static str>,
     now: Moment,
     ledger: Ledger,
     resources: Vec<world::Resource>,
@@ -202,21 +264,30 @@ impl Draw<'_> {
         age: TimeDelta,
         with: With,
     ) -> usize {
-        let id = new_id(self.random, kind);
+        // Some are known by their name alone.
+        let drawn = new_id(self.random, kind);
+        let id = match kind {
+            "r2" | "github_environment" => name.to_owned(),
+            _ => drawn,
+        };
+        let name = match kind {
+            "pages_deployment" | "github_deployment" => id.clone(),
+            _ => name.to_owned(),
+        };
         let made = (self.now - age).trunc_subsecs(0);
         let times = has_times(kind).then_some(made);
         let attributes: Map<_, _> = with.attributes.as_object().cloned().unwrap_or_default();
         self.resources.push(world::Resource {
             kind: kind.to_owned(),
-            name: name.to_owned(),
-            id: Some(id.clone()),
+            name: name.clone(),
+            id: (kind != "github_environment").then(|| id.clone()),
             created_at: times,
-            updated_at: times.filter(|_| kind != "d1"),
+            updated_at: times.filter(|_| has_changes(kind)),
             attributes,
         });
         self.ledger.resources.push(Resource {
             kind,
-            name: name.to_owned(),
+            name,
             id,
             purpose,
             born: made,
@@ -227,15 +298,141 @@ impl Draw<'_> {
             binds: History::new(made, with.binds),
             parent: with.parent,
             expires: None,
+            consumer: None,
+            moved: None,
         });
         self.ledger.resources.len() - 1
     }
 
     fn purpose(&mut self, number: u32) -> Purpose {
-        if self.random.u8(..12) == 0 {
-            Purpose::Protected(number)
-        } else {
-            Purpose::PullRequest(number)
+        match self.random.u8(..16) {
+            0 => Purpose::Protected(number),
+            1 => Purpose::Kept(number),
+            _ => Purpose::PullRequest(number),
+        }
+    }
+
+    fn has(&self, kind: &str) -> bool {
+        self.kinds.contains(&kind)
+    }
+
+    /// What a pull request has of the kinds that only some worlds have.
+    fn more(&mut self, number: u32, age: TimeDelta, main: usize) {
+        let named = |ledger: &Ledger, name: &str| ledger.named("worker", name);
+        let app = named(&self.ledger, &format!("app-pr-{number}"));
+        if self.has("worker_preview") && self.random.bool() {
+            // Some were made by another repository, as their annotations say.
+            let elsewhere = self.random.u8(..4) == 0;
+            let purpose = if elsewhere {
+                Purpose::Elsewhere(number)
+            } else {
+                self.purpose(number)
+            };
+            let repository = if elsewhere { "acme/other" } else { REPOSITORY };
+            let with = With::attributes(json!({"worker": "site", "repository": repository,
+                "pull_request_number": number}));
+            self.add(
+                "worker_preview",
+                &format!("pr-{number}"),
+                purpose,
+                age,
+                with,
+            );
+        }
+        if let Some(app) = app {
+            if self.has("worker_route") && self.random.bool() {
+                let pattern = format!("app-{number}-route.{ZONE}/*");
+                let with =
+                    With::attributes(json!({"script": format!("app-pr-{number}"), "zone": ZONE}));
+                self.add("worker_route", &pattern, Purpose::OfWorker(app), age, with);
+            }
+            if TRAFFIC_KEEPS && self.random.u8(..6) == 0 {
+                let with =
+                    With::attributes(json!({"service": format!("app-pr-{number}"), "zone": ZONE}));
+                let host = format!("www-{}.{ZONE}", self.random.lowercase());
+                if self.ledger.named("worker_domain", &host).is_none() {
+                    self.add("worker_domain", &host, Purpose::Serves(app), age, with);
+                }
+            }
+        }
+        if self.has("github_environment") && self.random.bool() {
+            let purpose = self.purpose(number);
+            let name = format!("preview-{number}");
+            let environment = self.add("github_environment", &name, purpose, age, With::default());
+            if self.has("github_deployment") && self.random.bool() {
+                let with = With::attributes(
+                    json!({"environment": name, "ref": head(number), "state": "success"}),
+                );
+                let of = Purpose::OfWorker(environment);
+                self.add("github_deployment", "", of, age, with);
+            }
+        }
+        if self.has("pages_deployment") && self.random.bool() {
+            let with = With::attributes(
+                json!({"project": "docs", "environment": "preview", "branch": head(number)}),
+            );
+            self.add("pages_deployment", "", Purpose::Head(number), age, with);
+        }
+        if self.random.u8(..4) == 0 {
+            let with = With::parent("main", main);
+            let name = format!("git/{}", head(number));
+            self.add("neon_branch", &name, Purpose::Head(number), age, with);
+        }
+        if self.random.u8(..4) == 0 {
+            let name = format!("site-feature-{number}");
+            let purpose = Purpose::Slug(number);
+            self.add("kv_namespace", &name, purpose, age, With::default());
+        }
+        if AGE_KEEPS_OPEN && self.random.u8(..6) == 0 {
+            let name = format!("old-{number}");
+            let purpose = Purpose::Aged(number);
+            let with = With::bindings(Vec::new(), Vec::new());
+            self.add("worker", &name, purpose, age, with);
+        }
+    }
+
+    /// What another repository of the same account has under the same numbers.
+    fn neighbours(&mut self, number: u32, opened: Moment, ended: Option<Moment>) {
+        if !BIRTH_WINDOW || self.random.u8(..4) > 0 {
+            return;
+        }
+        let before = opened - TimeDelta::hours(self.random.i64(1..2_000));
+        let after = ended.map(|at| at + TimeDelta::hours(self.random.i64(170..2_000)));
+        let made = match after.filter(|at| *at < self.now) {
+            Some(after) if self.random.bool() => after,
+            _ => before,
+        };
+        let age = self.now - made;
+        let purpose = Purpose::PullRequest(number);
+        let name = format!("api-pr-{number}");
+        if self.ledger.named("worker", &name).is_none() {
+            let with = With::bindings(Vec::new(), Vec::new());
+            self.add("worker", &name, purpose, age, with);
+        }
+    }
+
+    /// What was made for Actions runs.
+    fn runs(&mut self) {
+        if !self.has("run") {
+            return;
+        }
+        for id in 1..=4 {
+            let run = 24_308_663_000 + id;
+            let longest = if RUNS_BY_ID { 90 * 24 } else { 30 * 24 };
+            let age = TimeDelta::hours(self.random.i64(1..longest));
+            let finished = self.now - TimeDelta::minutes(self.random.i64(1..=age.num_minutes()));
+            let goes_on = RUNS_BY_ID && self.random.u8(..3) == 0;
+            let finished = (!goes_on).then_some(in_seconds(finished));
+            // GitHub forgets some.
+            if !RUNS_BY_ID || self.random.u8(..4) > 0 {
+                self.ledger.runs.insert(run, finished);
+            }
+            let purpose = Purpose::Run(run);
+            for name in [format!("ci-{run}"), format!("ci-{run}-more")] {
+                if self.random.bool() {
+                    self.add("d1", &name, purpose, age, With::default());
+                }
+            }
         }
     }
 
@@ -243,16 +440,25 @@ impl Draw<'_> {
     fn environment(&mut self, number: u32, age: TimeDelta, main: usize) {
         let mut bindings = Vec::new();
         let mut binds = Vec::new();
+        let mut queues = Vec::new();
         for (kind, name, key) in [
             ("kv_namespace", format!("app-pr-{number}-cache"), "CACHE"),
             ("kv_namespace", format!("app-pr-{number}-files"), "FILES"),
             ("d1", format!("app-pr-{number}-db"), "DB"),
+            ("r2", format!("app-pr-{number}-files"), "BUCKET"),
+            ("hyperdrive", format!("app-pr-{number}-sql"), "SQL"),
+            ("queue", format!("app-pr-{number}-jobs"), "JOBS"),
+            ("queue", format!("app-pr-{number}-mail"), "MAIL"),
         ] {
-            if self.random.u8(..3) == 0 {
+            let rare = SOMETIMES.contains(&kind);
+            if (rare && !self.has(kind)) || self.random.u8(..3) == 0 {
                 continue;
             }
             let purpose = self.purpose(number);
             let made = self.add(kind, &name, purpose, age, With::default());
+            if kind == "queue" {
+                queues.push(made);
+            }
             if self.random.u8(..4) > 0 {
                 bindings.push(json!({"type": kind, "name": key, "target": name}));
                 binds.push(self.ledger.resources[made].bound_as());
@@ -272,6 +478,9 @@ impl Draw<'_> {
             let name = format!("app-pr-{number}");
             let with = With::bindings(bindings, binds);
             let worker = self.add("worker", &name, purpose, age, with);
+            for queue in queues {
+                self.consume(worker, queue, purpose);
+            }
             if self.random.u8(..3) == 0 {
                 let host = format!("app-{number}.{ZONE}");
                 let with = With::attributes(json!({"service": name, "zone": ZONE}));
@@ -299,6 +508,31 @@ impl Draw<'_> {
                 self.add("neon_branch", &name, purpose, age, with);
             }
         }
+    }
+
+    /// Perhaps has a Worker consume a queue.
+    fn consume(&mut self, worker: usize, queue: usize, purpose: Purpose) {
+        // A Worker that goes, with a queue that stays: its consumer stays too,
+        // and so does the Worker.
+        let alike = matches!(purpose, Purpose::PullRequest(_))
+            && matches!(
+                self.ledger.resources[queue].purpose,
+                Purpose::PullRequest(_)
+            );
+        if (!CONSUMERS_OF_WHAT_STAYS && !alike) || self.random.bool() {
+            return;
+        }
+        let name = self.ledger.resources[worker].name.clone();
+        let attributes = &mut self.resources[queue].attributes;
+        attributes.insert("consumers".to_owned(), json!([name]));
+        let bound_as = self.ledger.resources[queue].bound_as();
+        let resource = &mut self.ledger.resources[worker];
+        let mut binds = resource.binds.last().clone();
+        if !binds.contains(&bound_as) {
+            binds.push(bound_as);
+            resource.binds = History::new(resource.born, binds);
+        }
+        self.ledger.resources[queue].consumer = Some(name);
     }
 
     /// What is for a while.
@@ -366,8 +600,11 @@ impl Draw<'_> {
 impl Scenario {
     pub fn draw(random: &mut Rng) -> Self {
         let now: Moment = "2026-03-01T12:00:00Z".parse().expect("a time");
+        let mut kinds = SOMETIMES.to_vec();
+        kinds.retain(|_| random.bool());
         let mut draw = Draw {
             random,
+            kinds,
             now,
             ledger: Ledger::default(),
             resources: Vec::new(),
@@ -376,6 +613,8 @@ impl Scenario {
         let with = With::attributes(json!({"default": true}));
         let days = TimeDelta::days(500);
         let main = draw.add("neon_branch", "main", Purpose::Unclaimed, days, with);
+        let with = With::bindings(Vec::new(), Vec::new());
+        draw.add("worker", "site", Purpose::Unclaimed, days, with);
         let count = draw.random.u32(1..=12);
         for number in 1..=count {
             // Some ended about as long ago as a grace lasts, some long ago.
@@ -395,7 +634,12 @@ impl Scenario {
             };
             let age = now - opened;
             // Of some numbers there is no pull request.
-            if draw.random.u8(..12) > 0 {
+            let is_known = draw.random.u8(..12) > 0;
+            if draw.random.u8(..3) == 0 {
+                draw.ledger.git_branches.insert(number);
+            }
+            if is_known {
+                draw.ledger.opened.insert(number, opened);
                 let history = History::new(opened, state);
                 draw.ledger.pull_requests.insert(number, history);
                 pull_requests.push(world::PullRequest {
@@ -404,7 +648,7 @@ impl Scenario {
                     merged,
                     draft: false,
                     title: None,
-                    head_ref: format!("feature-{number}"),
+                    head_ref: head(number),
                     head_repo: Some(REPOSITORY.to_owned()),
                     created_at: Some(opened),
                     updated_at: Some(closed_at.unwrap_or(opened)),
@@ -412,8 +656,34 @@ impl Scenario {
                     merged_at: closed_at.filter(|_| merged),
                 });
             }
+            if OPEN_FORKS_KEEP && draw.random.u8(..5) == 0 {
+                let fork = number + 100;
+                draw.ledger.forks.insert(fork, number);
+                draw.ledger.opened.insert(fork, opened);
+                let history = History::new(opened, PullRequest::Open);
+                draw.ledger.pull_requests.insert(fork, history);
+                pull_requests.push(world::PullRequest {
+                    number: fork,
+                    state: State::Open,
+                    merged: false,
+                    draft: false,
+                    title: None,
+                    head_ref: head(number),
+                    head_repo: Some("stranger/shop".to_owned()),
+                    created_at: Some(opened),
+                    updated_at: Some(opened),
+                    closed_at: None,
+                    merged_at: None,
+                });
+            }
             draw.environment(number, age, main);
+            draw.more(number, age, main);
+            if is_known {
+                draw.neighbours(number, opened, closed_at);
+            }
         }
+        pull_requests.sort_by_key(|one| one.number);
+        draw.runs();
         draw.passing(main);
         draw.strangers();
         let (ledger, resources) = (draw.ledger, draw.resources);
@@ -422,13 +692,16 @@ impl Scenario {
         let lifetimes = lifetimes(random);
         Self {
             policy: policy(&terms, &lifetimes, &ledger),
+            protects: PROTECT_EVERYWHERE.then(|| protects(&ledger)),
             world: World {
                 repository: REPOSITORY.to_owned(),
                 now,
                 pull_requests,
-                git_branches: vec!["main".to_owned()],
+                git_branches: std::iter::once("main".to_owned())
+                    .chain(ledger.git_branches.iter().map(|number| head(*number)))
+                    .collect(),
                 resources,
-                actions_runs: Vec::new(),
+                actions_runs: ledger.runs.iter().map(actions_run).collect(),
                 zones: vec![world::Zone {
                     id: None,
                     name: ZONE.to_owned(),
@@ -441,7 +714,11 @@ impl Scenario {
             lifetimes,
             limits,
             quota: Quota {
-                limit: Some(one_of(random, &[150, 250, 1_200])),
+                limit: Some(if SMALL_QUOTAS_DRAIN {
+                    one_of(random, &[150, 250, 1_200])
+                } else {
+                    one_of(random, &[400, 600, 1_200])
+                }),
                 seconds: one_of(random, &[60, 300]),
             },
             weather: Weather {
@@ -449,6 +726,11 @@ impl Scenario {
                 stalls: one_of(random, &[0, 0, 5]),
                 faults: one_of(random, &[0, 0, 10, 40, 100]),
                 page: one_of(random, &[None, Some(2), Some(5)]),
+                skew: if CLOCK_SKEW {
+                    TimeDelta::hours(one_of(random, &[0, 0, -30, 2, 1_000]))
+                } else {
+                    TimeDelta::zero()
+                },
             },
             change_every: one_of(random, &[None, Some(500), Some(2_000), Some(8_000)])
                 .map(Duration::from_millis),
@@ -459,9 +741,23 @@ impl Scenario {
         }
     }
 
-    pub fn terms(&self, kind: &str) -> Option<Terms> {
+    /// What the rule says that is about a resource.
+    pub fn terms_of(&self, resource: &Resource) -> Option<Terms> {
+        let rule = match (resource.purpose, resource.kind) {
+            (Purpose::Head(_), "neon_branch") => "heads",
+            (Purpose::Head(_), _) => "pages",
+            (Purpose::Slug(_), _) => "slugs",
+            (Purpose::Run(_), _) => "runs",
+            (_, kind) => kind,
+        };
         let mut all = self.terms.iter();
-        all.find(|(of, _)| *of == kind).map(|(_, terms)| *terms)
+        all.find(|(of, _)| *of == rule).map(|(_, terms)| *terms)
+    }
+
+    /// Whether a number counts whenever a resource was made.
+    #[expect(clippy::unused_self, reason = "a policy may say so")]
+    pub fn born_anytime(&self) -> bool {
+        !BIRTH_WINDOW
     }
 
     pub fn lifetime(&self, kind: &str) -> Option<Lifetime> {
@@ -497,21 +793,24 @@ fn limits(random: &mut Rng) -> Limits {
 }
 
 fn terms(random: &mut Rng, grace: TimeDelta) -> Vec<(&'static str, Terms)> {
-    let drawn = RULED.iter().map(|(kind, _)| {
+    let rules = RULED.iter().map(|(kind, _)| *kind);
+    let rules = rules.chain(OTHERS.iter().map(|(rule, _, _)| *rule));
+    let drawn = rules.map(|rule| {
+        let kind = &rule;
         let action = match (random.u8(..10), *kind) {
             (0, _) => Action::Report,
             (1..4, "neon_branch") => Action::Expire,
             _ => Action::Delete,
         };
         let terms = Terms {
-            merged_only: random.u8(..6) == 0,
+            merged_only: random.u8(..6) == 0 && RULED.iter().any(|(kind, _)| *kind == rule),
             grace: one_of(
                 random,
                 &[grace, grace, TimeDelta::zero(), TimeDelta::hours(30)],
             ),
             action,
         };
-        (*kind, terms)
+        (rule, terms)
     });
     drawn.collect()
 }
@@ -537,21 +836,26 @@ fn policy(
     lifetimes: &[(&'static str, Lifetime)],
     ledger: &Ledger,
 ) -> String {
-    let mut text = format!("repository = \"{REPOSITORY}\"\n");
-    for one in &ledger.resources {
-        if matches!(one.purpose, Purpose::Protected(_)) {
-            let _ = write!(
-                text,
-                "[[protect]]\nkind = \"{}\"\nname = \"{}\"\nreason = \"somebody needs it\"\n",
-                one.kind, one.name
-            );
-        }
-    }
-    for ((kind, terms), (_, name)) in terms.iter().zip(RULED) {
-        let event = if terms.merged_only {
-            "merged"
-        } else {
-            "closed"
+    let mut text = if PROTECT_EVERYWHERE {
+        format!("repository = \"{REPOSITORY}\"\n")
+    } else {
+        protects(ledger)
+    };
+    text.push_str(
+        "[slug.short]\ncase = \"lower\"\nkeep = \"a-z0-9\"\nreplace = { with = \"-\" }\n",
+    );
+    let others = OTHERS
+        .iter()
+        .map(|(rule, kind, line)| (*rule, *kind, (*line).to_owned()));
+    let ruled = RULED
+        .iter()
+        .map(|(kind, name)| (*kind, *kind, format!("name = {name}")));
+    for ((rule, kind, line), (_, terms)) in ruled.chain(others).zip(terms) {
+        let event = match rule {
+            "heads" | "pages" | "slugs" => "branch-gone",
+            "runs" => "run-finished",
+            _ if terms.merged_only => "merged",
+            _ => "closed",
         };
         let action = match terms.action {
             Action::Delete => "delete",
@@ -561,10 +865,10 @@ fn policy(
         let seconds = terms.grace.num_seconds();
         let _ = write!(
             text,
-            "[[rule]]\nid = \"{kind}\"\nkind = \"{kind}\"\nname = {name}\ndead-when = \"{event}\"\n\
+            "[[rule]]\nid = \"{rule}\"\nkind = \"{kind}\"\n{line}\ndead-when = \"{event}\"\n\
              grace = \"{seconds}s\"\naction = \"{action}\"\n"
         );
-        if *kind == "dns_record" {
+        if kind == "dns_record" {
             let _ = write!(text, "zone = \"{ZONE}\"\nwhere = {{ type = \"CNAME\" }}\n");
         }
     }
@@ -584,5 +888,48 @@ fn policy(
             let _ = writeln!(text, "zone = \"{ZONE}\"");
         }
     }
+    if AGE_KEEPS_OPEN
+        && let Some((_, lifetime)) = lifetimes.iter().find(|(kind, _)| *kind == "worker")
+    {
+        let clock = if lifetime.from_birth {
+            "created"
+        } else {
+            "changed"
+        };
+        let seconds = lifetime.longest.num_seconds();
+        let _ = write!(
+            text,
+            "[[rule]]\nid = \"aged\"\nkind = \"worker\"\nname = \"old-{{pr}}\"\n\
+             dead-when = {{ older-than = \"{seconds}s\", clock = \"{clock}\" }}\n"
+        );
+    }
     text
+}
+
+/// A file that protects what its owner wants to keep.
+fn protects(ledger: &Ledger) -> String {
+    let mut text = format!("repository = \"{REPOSITORY}\"\n");
+    for one in &ledger.resources {
+        if matches!(one.purpose, Purpose::Protected(_)) {
+            let _ = write!(
+                text,
+                "[[protect]]\nkind = \"{}\"\nname = \"{}\"\nreason = \"somebody needs it\"\n",
+                one.kind, one.name
+            );
+        }
+    }
+    text
+}
+
+fn actions_run((id, finished): (&u64, &Option<Moment>)) -> world::ActionsRun {
+    let status = if finished.is_some() {
+        "completed"
+    } else {
+        "in_progress"
+    };
+    world::ActionsRun {
+        id: *id,
+        status: status.to_owned(),
+        updated_at: *finished,
+    }
 }

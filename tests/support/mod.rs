@@ -14,8 +14,10 @@ pub mod mutation;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
@@ -39,6 +41,37 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests")
         .join(name)
+}
+
+/// The worlds of `tests/cases`, each with its policy beside it.
+pub fn cases() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path("cases")).expect("tests/cases can be read");
+    let mut cases: Vec<_> = entries
+        .map(|entry| entry.expect("tests/cases can be read").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect();
+    cases.sort();
+    for case in &cases {
+        let policy = case.with_extension("toml");
+        assert!(policy.exists(), "{} is not there", policy.display());
+    }
+    assert!(cases.len() > 50, "only {} cases were found", cases.len());
+    cases
+}
+
+/// Runs a check for every item, several at a time; a check that panics fails
+/// the test.
+pub fn in_parallel<T: Sync>(items: &[T], check: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    check(item);
+                }
+            });
+        }
+    });
 }
 
 /// The stand-in as a child process.
@@ -89,6 +122,30 @@ impl Server {
         rest.split('/').next().unwrap_or_default().to_owned()
     }
 
+    /// Replaces the faults of the stand-in. Each fault has to hit a request
+    /// before it is replaced again or the stand-in stops: a fault that no
+    /// request met proves nothing.
+    pub fn plant(&self, faults: &Value) {
+        self.assert_every_fault_hit();
+        self.door("POST", "faults", &faults.to_string());
+    }
+
+    /// Removes all faults and returns how many requests each of them hit.
+    pub fn take_faults(&self) -> Vec<u64> {
+        let faults = self.door("GET", "faults", "");
+        self.door("POST", "faults", "[]");
+        let hits = faults.as_array().expect("a list of faults").iter();
+        hits.map(|fault| fault["hits"].as_u64().expect("a number of hits"))
+            .collect()
+    }
+
+    fn assert_every_fault_hit(&self) {
+        let faults = self.door("GET", "faults", "");
+        for fault in faults.as_array().expect("a list of faults") {
+            assert_ne!(fault["hits"], 0, "no request met this fault: {fault}");
+        }
+    }
+
     /// Asks one of the stand-in's doors.
     pub fn door(&self, method: &str, path: &str, body: &str) -> Value {
         let answer = self.request(method, &format!("_sandbox/{path}"), body);
@@ -116,8 +173,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // The child stops also when the check of the faults panics.
+        let checked = (!std::thread::panicking())
+            .then(|| catch_unwind(AssertUnwindSafe(|| self.assert_every_fault_hit())));
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(Err(panic)) = checked {
+            resume_unwind(panic);
+        }
     }
 }
 

@@ -155,8 +155,16 @@ impl Stage {
         door(&self.sandbox, method, path, body)
     }
 
+    /// Replaces the faults. Each has to hit a request before the next list or
+    /// the end of the test.
     pub(super) fn faults(&self, faults: &[Value]) {
+        self.assert_every_fault_hit();
         self.door(Method::POST, "faults", &json!(faults));
+    }
+
+    fn assert_every_fault_hit(&self) {
+        let hits = self.sandbox.fault_hits();
+        assert!(!hits.contains(&0), "a fault was not met: {hits:?}");
     }
 
     /// Has this happen as requests leave.
@@ -308,6 +316,14 @@ impl Stage {
         let state = self.door(Method::GET, "state", &Value::Null);
         let resources = state["resources"].as_array().unwrap();
         resources.iter().any(|one| one["name"] == name)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_every_fault_hit();
+        }
     }
 }
 
