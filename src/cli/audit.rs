@@ -24,6 +24,7 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     };
     let report = collector.report(&ground, &findings, &plan);
     session.progress.end();
+    session.warn_of_clocks();
     if let Some(path) = &arguments.out {
         let sealed = collector.seal(&ground, &findings, &plan, &report);
         std::fs::write(path, sealed.text()).map_err(|error| {
