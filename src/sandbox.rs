@@ -250,6 +250,7 @@ impl Sandbox {
                 ["bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str())
                     && !token.trim().is_empty()
             });
+        let resource = quota::resource(&request);
         if let Some(refusal) = state.quotas.count(provider, &request, now) {
             return Ok(refusal);
         }
@@ -268,7 +269,7 @@ impl Sandbox {
                 }
             }
         };
-        state.quotas.headers(provider, now, &mut response);
+        state.quotas.headers(provider, resource, now, &mut response);
         if let Some(fault) = fault {
             faults::spoil(fault, &mut response);
         }

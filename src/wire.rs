@@ -280,11 +280,13 @@ impl Client {
         let Some(provider) = self.providers.get(&outgoing.api) else {
             return Err(self.error(outgoing, Failure::NotConfigured));
         };
+        let route = quota::route(outgoing.api, &outgoing.target);
         let mut attempt = 0;
         loop {
             attempt += 1;
             // A query is sent by POST and only reads.
-            let permit = Quota::permit(&provider.quota, !outgoing.repeatable, not_after).await;
+            let permit = Quota::permit(&provider.quota, &route, !outgoing.repeatable, not_after);
+            let permit = permit.await;
             let permit = permit.map_err(|failure| self.error(outgoing, failure))?;
             let request = provider
                 .request(outgoing)
@@ -297,7 +299,7 @@ impl Client {
                 let received = self.clock.now();
                 self.skews
                     .observe(outgoing.api, response.headers(), sent, received);
-                provider.quota.observe(response, &self.clock);
+                provider.quota.observe(&route, response, &self.clock);
                 tracing::debug!(
                     api = outgoing.api.key(),
                     status = response.status().as_u16(),
