@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::Reader;
 use super::names::Templates;
-use crate::model::KindRef;
+use crate::model::{KindRef, PlaceSort};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{
     Action, Age, AgeClock, Death, Event, Missing, Protect, Rule, Subject, Timing, Where,
@@ -137,6 +137,10 @@ impl Reader<'_> {
             .map(|grace| grace.value);
         let action = self.action(&mut fields, &kinds);
         let backup = self.backup(&mut fields, &kinds);
+        self.numbers_are_ours(&texts, &kinds);
+        if missing == Some(Missing::Dead) {
+            self.heads_are_missed(&texts);
+        }
         if let Some(death) = &death {
             self.clocks_are_kept(death, &kinds);
             // A template with a mistake of its own is not blamed twice.
@@ -276,6 +280,51 @@ impl Reader<'_> {
                     .to_owned(),
             ),
         );
+    }
+
+    /// Several repositories share an account, and each counts its pull requests
+    /// from 1: `{any}` beside a number matches what another repository made.
+    fn numbers_are_ours(&mut self, texts: &[At<String>], kinds: &[KindRef]) {
+        let shared = |kind: &&KindRef| kind.0.place == PlaceSort::Account;
+        let Some(kind) = kinds.iter().find(shared) else {
+            return;
+        };
+        for text in texts {
+            let number = ["{pr}", "{run}"]
+                .into_iter()
+                .find(|number| text.value.contains(number));
+            if let Some(number) = number
+                && text.value.contains("{any")
+            {
+                self.mistakes.warning(
+                    text.span.clone(),
+                    format!("`{{any}}` beside `{number}` also matches what others made"),
+                    format!(
+                        "the account of a {} may hold numbers of another repository",
+                        kind.0.noun
+                    ),
+                    Some("list the names under [words] and write {word} for {any}".to_owned()),
+                );
+            }
+        }
+    }
+
+    /// A branch or slug that GitHub does not know is no proof by itself.
+    fn heads_are_missed(&mut self, texts: &[At<String>]) {
+        let captures = ["{branch", "{slug:"];
+        for text in texts {
+            let head = captures.iter().any(|head| text.value.contains(head));
+            if head {
+                self.mistakes.warning(
+                    text.span.clone(),
+                    "`missing = \"dead\"` deletes what no branch explains",
+                    "a slug function that is a little wrong, or another repository, looks the same",
+                    Some(
+                        "leave `missing` out, so that what GitHub does not know is kept".to_owned(),
+                    ),
+                );
+            }
+        }
     }
 
     /// A rule by a clock that its kind does not have never finds garbage.
@@ -501,6 +550,26 @@ mod tests {
             "kind = \"worker\"\nname = [\"app-{nope}\", \"app-{any}\"]\ndead-when = \"closed\"",
         );
         assert_eq!(mistakes(&text), ["unknown capture {nope}"]);
+    }
+
+    #[test]
+    fn rules_that_match_what_others_made_are_warned_of() {
+        let warned = |kind: &str, name: &str, more: &str| {
+            let text = rule(&format!(
+                "kind = \"{kind}\"\nname = \"{name}\"\ndead-when = \"closed\"\n{more}"
+            ));
+            read(&text).unwrap().warnings.len()
+        };
+        for kind in ["worker", "kv_namespace", "d1", "r2", "queue", "hyperdrive"] {
+            assert_eq!(warned(kind, "app-{any}-{pr}", ""), 1, "{kind}");
+            assert_eq!(warned(kind, "app-{any:a-z}-{pr}", ""), 1, "{kind}");
+            assert_eq!(warned(kind, "app-{pr}", ""), 0, "{kind}");
+        }
+        assert_eq!(warned("neon_branch", "app-{any}-{pr}", ""), 0);
+        let dead = "missing = \"dead\"";
+        assert_eq!(warned("worker", "app-{branch}", dead), 1);
+        assert_eq!(warned("worker", "app-{branch}", ""), 0);
+        assert_eq!(warned("worker", "app-{pr}", dead), 0);
     }
 
     #[test]
