@@ -162,6 +162,7 @@ impl<'p> Collector<'p> {
             ),
             evidence: ground.gaps.clone(),
             quota: self.client.quota_use(),
+            clock_skew: self.client.clock_skew(),
         })
     }
 

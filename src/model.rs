@@ -519,6 +519,12 @@ pub struct KindAbout {
     pub created: bool,
     /// Whether its API gives a time of change.
     pub changed: bool,
+    /// Whether one is deployed again under the same identity, so that its creation
+    /// says nothing about its use.
+    pub redeployed: bool,
+    /// Whether a template for names, in these zones and with these values of
+    /// `type`, can only name resources that are always protected.
+    pub never: Option<fn(&str, &[&str], &[&str]) -> bool>,
     /// Whether its API tells when it was last active.
     pub active: bool,
     /// The attribute that holds the git branch it was made for.
@@ -600,6 +606,8 @@ impl KindAbout {
         caseless: false,
         created: false,
         changed: false,
+        redeployed: false,
+        never: None,
         active: false,
         branch: None,
         expires: false,

@@ -25,8 +25,8 @@ pub use diagnostic::{Diagnostic, Severity, render};
 pub(crate) use fields::parse_duration;
 pub use limits::LimitsWritten;
 pub use rule::{
-    Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, Protect, Reading, Rule,
-    Span, Subject, Timing, backup_pattern,
+    Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, Protect, Reading,
+    Rule, Span, Subject, Timing, backup_pattern,
 };
 pub use rules::Rules;
 
@@ -268,7 +268,10 @@ mod tests {
     /// What is wrong with a file.
     pub(super) fn mistakes(text: &str) -> Vec<String> {
         let mistakes = read(text).err().unwrap_or_default();
-        mistakes.into_iter().map(|one| one.message).collect()
+        let errors = mistakes
+            .into_iter()
+            .filter(|one| one.severity == Severity::Error);
+        errors.map(|one| one.message).collect()
     }
 
     pub(super) fn kind(name: &str) -> KindRef {

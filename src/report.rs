@@ -25,7 +25,7 @@ use crate::gc::verdict::{Doubt, NAMES};
 use crate::gc::{Brake, Marking, Plan, Verdict};
 use crate::kinds;
 use crate::model::{Api, Claim, KindRef, Place, Repository, Resource, ResourceId};
-use crate::wire::QuotaUse;
+use crate::wire::{ClockSkew, QuotaUse};
 
 pub use headroom::HeadroomUse;
 pub use outcomes::Swept;
@@ -37,6 +37,9 @@ pub struct Report {
     pub schema: u32,
     /// The start of the run, by which every verdict counts.
     pub now: DateTime<Utc>,
+    /// How the clocks of the machine and the providers differ, where they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_skew: Option<ClockSkew>,
     /// Whether nothing is missing that a verdict would need.
     pub complete: bool,
     /// What was asked and answered.
@@ -201,6 +204,8 @@ pub struct Run<'a> {
     pub evidence: Vec<Evidence>,
     /// What was spent.
     pub quota: Vec<QuotaUse>,
+    /// How the clocks differ, where they do.
+    pub clock_skew: Option<ClockSkew>,
 }
 
 impl Report {
@@ -250,6 +255,7 @@ impl Report {
         Self {
             schema: 1,
             now: run.marking.law.now,
+            clock_skew: run.clock_skew,
             complete,
             evidence,
             // Without everything seen, a rule may well read what was not.

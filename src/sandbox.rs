@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use tokio::time::Instant;
@@ -194,9 +194,16 @@ impl Sandbox {
         }
         let query = request.uri().query().unwrap_or_default().to_owned();
         let method = request.method().clone();
-        let answer = self.answer(request, fault.as_ref());
+        let mut answer = self.answer(request, fault.as_ref());
         let mut state = self.state();
         let time = state.now();
+        if let Ok(answer) = &mut answer {
+            // A fault's own date shows a provider whose clock is wrong.
+            let date = httpdate::fmt_http_date(time.into());
+            if let Ok(date) = HeaderValue::try_from(date) {
+                answer.headers_mut().entry(header::DATE).or_insert(date);
+            }
+        }
         state.requests.push(Recorded {
             time,
             method,
@@ -251,6 +258,7 @@ impl Sandbox {
                 ["bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str())
                     && !token.trim().is_empty()
             });
+        let resource = quota::resource(&request);
         if let Some(refusal) = state.quotas.count(provider, &request, now) {
             return Ok(refusal);
         }
@@ -269,7 +277,7 @@ impl Sandbox {
                 }
             }
         };
-        state.quotas.headers(provider, now, &mut response);
+        state.quotas.headers(provider, resource, now, &mut response);
         if let Some(fault) = fault {
             faults::spoil(fault, &mut response);
         }

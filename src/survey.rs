@@ -110,14 +110,24 @@ impl<'p> Survey<'p> {
     /// Judges what was listed. Resources are read before this, so none is
     /// younger than its roots.
     pub async fn judge(&self, inventory: Inventory, since: Instant) -> Findings<'p> {
-        let early = mark::early_questions(&inventory, &self.law);
+        let early = mark::early_questions(&inventory, &self.law());
         let mut reads = self.reference_reads;
         let (roots, uses) = tokio::join!(
             self.roots(inventory.resources.iter()),
             scan::answer(&self.client, &inventory, &early, &mut reads, self.observer)
         );
-        self.mark(inventory, roots, uses, self.law.clone(), reads, since)
+        // The clocks are compared only once listings and roots have answered.
+        self.mark(inventory, roots, uses, self.law(), reads, since)
             .await
+    }
+
+    /// The law, with the time by which everything is judged: the start of the
+    /// run by the earliest of the machine's and the providers' clocks.
+    fn law(&self) -> Law<'p> {
+        Law {
+            now: self.client.earliest(self.law.now),
+            ..self.law.clone()
+        }
     }
 
     /// Looks again at what these resources depend on: the listings of their
@@ -150,7 +160,7 @@ impl<'p> Survey<'p> {
         let inventory = scan::inventory(&self.client, &targets, self.observer).await;
         let law = Law {
             going: Some(Arc::new(going)),
-            ..self.law.clone()
+            ..self.law()
         };
         let early = mark::early_questions(&inventory, &law);
         let mut reads = before.reference_reads;
@@ -214,7 +224,7 @@ impl<'p> Survey<'p> {
             let going = going.map(|step| resources[step.resource].identity());
             let law = Law {
                 going: Some(Arc::new(going.collect())),
-                ..self.law.clone()
+                ..findings.marking.law.clone()
             };
             let more = self.asks_more(&plan, findings);
             let reads = &mut findings.reference_reads;
@@ -336,7 +346,7 @@ impl<'p> Survey<'p> {
         list_open: bool,
     ) -> Roots {
         let mut roots = Roots::default();
-        let mut claims = mark::claims(resources.clone(), &self.law);
+        let mut claims = mark::claims(resources.clone(), &self.law());
         claims.retain(|_, claimed| !claimed.is_empty());
         // What people ticked counts also where nothing is asked about claims.
         if self.client.has(Api::GitHub) {
@@ -363,7 +373,7 @@ impl<'p> Survey<'p> {
             (repository.clone(), found)
         });
         roots.repositories = join_all(alive).await.into_iter().collect();
-        let orphaned = mark::orphaned(resources, &roots, &self.law);
+        let orphaned = mark::orphaned(resources, &roots, &self.law());
         let nothing = Orphaned::default();
         let ended = roots.repositories.iter_mut().map(|(repository, roots)| {
             let claimed = claims.get(repository);

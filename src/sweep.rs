@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -44,6 +44,12 @@ const ROUNDS: usize = 3;
 /// How long a branch lives on that gets an expiry instead of being deleted: a
 /// day in which anybody can lift it.
 const EXPIRY: TimeDelta = TimeDelta::hours(24);
+
+/// The expiry that is set now. The provider carries it out by its own clock:
+/// a machine whose clock is behind must not leave less time than it says.
+fn expiry(client: &Client) -> DateTime<Utc> {
+    client.latest(client.clock().now()) + EXPIRY
+}
 
 /// How long what is under way may take after the run's deadline.
 const FINISHING: Duration = Duration::from_mins(1);

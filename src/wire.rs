@@ -5,6 +5,7 @@
 //! response bytes. The real side is [`http`]; the other is the sandbox, called
 //! in process.
 
+pub mod clocks;
 pub mod error;
 pub mod http;
 pub mod quota;
@@ -17,16 +18,19 @@ use std::time::Duration;
 
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 use url::Url;
 
+pub use clocks::ClockSkew;
 pub use error::{ApiError, Failure, TransportError};
 pub use quota::{Allotment, Quota, QuotaUse};
 pub use token::Token;
 
+use self::clocks::Skews;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::model::Api;
@@ -111,6 +115,7 @@ pub struct Client {
     seam: Seam,
     providers: Arc<BTreeMap<Api, Provider>>,
     clock: Clock,
+    skews: Arc<Skews>,
     deadline: Instant,
 }
 
@@ -142,6 +147,7 @@ impl Client {
             seam,
             providers: Arc::new(providers),
             clock,
+            skews: Arc::default(),
             deadline: Instant::now() + deadline,
         }
     }
@@ -154,6 +160,24 @@ impl Client {
     /// The run's clock.
     pub fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// A time of the machine's clock by the earliest of the machine's and the
+    /// providers' clocks, where they differ by more than five minutes: by a
+    /// later one something could seem old enough to be deleted.
+    pub fn earliest(&self, machine: DateTime<Utc>) -> DateTime<Utc> {
+        self.skews.earliest(machine)
+    }
+
+    /// The same by the latest of the clocks. What shall stay until a time has
+    /// to stay until then by every clock.
+    pub fn latest(&self, machine: DateTime<Utc>) -> DateTime<Utc> {
+        self.skews.latest(machine)
+    }
+
+    /// How the clocks differ, where they do.
+    pub fn clock_skew(&self) -> Option<ClockSkew> {
+        self.skews.skew(self.clock.start())
     }
 
     /// What was spent of each provider's quota, and what is left.
@@ -249,20 +273,26 @@ impl Client {
         let Some(provider) = self.providers.get(&outgoing.api) else {
             return Err(self.error(outgoing, Failure::NotConfigured));
         };
+        let route = quota::route(outgoing.api, &outgoing.target);
         let mut attempt = 0;
         loop {
             attempt += 1;
             // A query is sent by POST and only reads.
-            let permit = Quota::permit(&provider.quota, !outgoing.repeatable, not_after).await;
+            let permit = Quota::permit(&provider.quota, &route, !outgoing.repeatable, not_after);
+            let permit = permit.await;
             let permit = permit.map_err(|failure| self.error(outgoing, failure))?;
             let request = provider
                 .request(outgoing)
                 .map_err(|failure| self.error(outgoing, failure))?;
             tracing::debug!(api = outgoing.api.key(), method = %outgoing.method, target = %self.redact(&outgoing.target), attempt, "request");
+            let sent = self.clock.now();
             let result = self.attempt(request).await;
             let result = result.map(|response| self.without_tokens(outgoing.api, response));
             if let Ok(response) = &result {
-                provider.quota.observe(response, &self.clock);
+                let received = self.clock.now();
+                self.skews
+                    .observe(outgoing.api, response.headers(), sent, received);
+                provider.quota.observe(&route, response, &self.clock);
                 tracing::debug!(
                     api = outgoing.api.key(),
                     status = response.status().as_u16(),

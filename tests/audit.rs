@@ -300,3 +300,68 @@ fn tokens_are_never_printed_and_never_sent_in_the_open() {
         assert_eq!(output.status.code(), Some(code), "{base}");
     }
 }
+
+/// An audit of a Worker whose pull request was closed an hour ago, by a machine
+/// whose clock shows `now`.
+fn audit_by_the_clock(now: &str) -> (Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let world = folder.path().join("world.json");
+    let text = serde_json::json!({
+        "repository": "acme/shop",
+        "now": "2026-03-10T12:00:00Z",
+        "pull_requests": [{
+            "number": 7, "state": "closed", "merged": false,
+            "created_at": "2026-03-09T12:00:00Z", "closed_at": "2026-03-10T11:00:00Z",
+            "updated_at": "2026-03-10T11:00:00Z",
+            "head_ref": "seven", "head_repo": "acme/shop",
+        }],
+        "git_branches": ["main"],
+        "resources": [{
+            "kind": "worker", "name": "web-preview-7",
+            "created_at": "2026-03-09T13:00:00Z", "updated_at": "2026-03-09T13:00:00Z",
+        }],
+    });
+    std::fs::write(&world, text.to_string()).unwrap();
+    let policy = folder.path().join("policy.toml");
+    let text = "repository = \"acme/shop\"\n[limits]\ngrace = \"24h\"\n[[rule]]\nid = \"w\"\n\
+                kind = \"worker\"\nname = \"web-preview-{pr}\"\ndead-when = \"closed\"\n";
+    std::fs::write(&policy, text).unwrap();
+    let sandbox = format!("--sandbox={}", world.display());
+    let policies = policy.display().to_string();
+    let output = support::run(&[
+        "audit",
+        &sandbox,
+        "--policies",
+        &policies,
+        "--now",
+        now,
+        "--format",
+        "json",
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = serde_json::from_slice(&output.stdout);
+    (report.unwrap_or_else(|_| panic!("{said}")), said)
+}
+
+#[test]
+fn a_machine_whose_clock_is_days_ahead_ends_no_grace() {
+    let (report, said) = audit_by_the_clock("2026-03-14T12:00:00Z");
+    let verdict = report["resources"][0]["verdict"].as_str();
+    assert!(matches!(verdict, Some("grace" | "ripening")), "{report}");
+    assert!(
+        said.contains("the clocks differ by more than five minutes"),
+        "{said}"
+    );
+    assert_eq!(report["clock_skew"]["machine"], "2026-03-14T12:00:00Z");
+    let judged = report["now"].as_str().unwrap();
+    assert!(judged.starts_with("2026-03-10T12:00"), "{judged}");
+    // A clock that is behind keeps longer, and is reported as well.
+    let (report, said) = audit_by_the_clock("2026-03-10T10:00:00Z");
+    assert_eq!(report["now"], "2026-03-10T10:00:00Z");
+    assert!(said.contains("the clocks differ"), "{said}");
+    let (report, said) = audit_by_the_clock("2026-03-10T12:04:00Z");
+    assert!(
+        report["clock_skew"].is_null() && !said.contains("clocks"),
+        "{said}"
+    );
+}

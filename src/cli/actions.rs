@@ -157,8 +157,17 @@ fn annotations(report: &Report) -> String {
             brake.kind
         )
     });
+    let clocks = report.clock_skew.iter().map(|skew| {
+        let skew = inert::workflow(&skew.to_string());
+        format!("::warning title=preview-gc::{skew}")
+    });
     let mut text = String::new();
-    for line in brakes.chain(failed).chain(gaps).take(MOST_ANNOTATIONS) {
+    for line in brakes
+        .chain(clocks)
+        .chain(failed)
+        .chain(gaps)
+        .take(MOST_ANNOTATIONS)
+    {
         let _ = writeln!(text, "{line}");
     }
     text

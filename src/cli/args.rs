@@ -298,7 +298,7 @@ pub(super) struct LimitArgs {
     /// Garbage from which on that share counts [default: 20]
     #[arg(long, value_name = "N", env = "PREVIEW_GC_BRAKE_FLOOR")]
     pub(super) brake_floor: Option<u64>,
-    /// Part of Cloudflare's request quota to use [default: 0.5]
+    /// Part of each provider's request quota to use [default: 0.5]
     #[arg(long, value_name = "0..1", env = "PREVIEW_GC_QUOTA_SHARE")]
     pub(super) quota_share: Option<f64>,
     /// Requests of Cloudflare's quota that are always left for others, as far as

@@ -20,6 +20,7 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     let plan = collector.plan_for(&survey, &mut findings).await;
     let report = collector.report(&ground, &findings, &plan);
     session.progress.end();
+    session.warn_of_clocks();
     if let Some(path) = &arguments.out {
         let sealed = collector.seal(&ground, &findings, &plan, &report);
         std::fs::write(path, sealed.text()).map_err(|error| {

@@ -79,6 +79,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
         }
     }
     session.progress.end();
+    warnings.extend(session.client.clock_skew().map(|skew| skew.to_string()));
     let failed = access.iter().any(|access| !access.works);
     let colour = wants_colour(
         arguments.common.color,

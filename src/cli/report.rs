@@ -30,6 +30,7 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     let mut report = collector.report(&ground, &findings, &plan);
     report.next_run = actions::next_run(&arguments.schedule, report.now)?;
     session.progress.end();
+    session.warn_of_clocks();
     if arguments.dry_run {
         let known = known(&findings, &repository);
         let text = known.map(|issue| issue.body.as_str()).unwrap_or_default();

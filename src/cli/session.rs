@@ -108,6 +108,14 @@ impl Session {
         }
     }
 
+    /// Says on stderr how the clocks of the machine and the providers differ,
+    /// where they do.
+    pub(super) fn warn_of_clocks(&self) {
+        if let Some(skew) = self.client.clock_skew() {
+            let _ = writeln!(std::io::stderr(), "warning: {skew}");
+        }
+    }
+
     /// Whether the rules can be judged at all without GitHub.
     pub(super) fn require_github(&self) -> Result<(), Failure> {
         let rules = self

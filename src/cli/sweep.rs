@@ -101,12 +101,14 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         () = interrupted() => return Ok(Exit::Interrupted),
     };
     let mut report = collector.report(&ground, &findings, &plan);
+    session.warn_of_clocks();
     report.next_run = actions::next_run(&arguments.schedule, report.now)?;
     let sealed = match planned {
         Some(planned) => {
             let age = session.limits.plan_age;
             let here = collector.bound(&ground);
-            let checked = planned.check(session.connection.clock.start(), age, &here);
+            let now = session.client.latest(session.connection.clock.start());
+            let checked = planned.check(now, age, &here);
             checked.map_err(
                 |error| match report.gaps().find_map(|gap| gap.gap.as_deref()) {
                     // A place that cannot be seen now looks like another place.

@@ -623,7 +623,10 @@ impl fmt::Display for Doubt {
             ),
             Self::NoOpening(number) => write!(f, "when #{number} was opened is not known"),
             Self::Beginning(claim) => {
-                write!(f, "{claim} is the beginning of what a living git branch gives")
+                write!(
+                    f,
+                    "{claim} is the beginning of what a living git branch gives"
+                )
             }
             Self::NotCalibrated(claim) => write!(
                 f,

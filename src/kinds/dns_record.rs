@@ -26,6 +26,7 @@ static ABOUT: KindAbout = KindAbout {
     caseless: true,
     created: true,
     changed: true,
+    never: Some(is_never_deleted),
     read_permission: "DNS Read",
     write_permission: "DNS Write",
     undo: "can be put back in full",
@@ -83,6 +84,19 @@ struct Record {
     meta: Option<Value>,
 }
 
+/// Record types that run a zone or its mail.
+const TYPES: [&str; 3] = ["NS", "SOA", "MX"];
+
+/// Whether a template can only name records that no rule deletes.
+fn is_never_deleted(template: &str, zones: &[&str], types: &[&str]) -> bool {
+    let of_type = |sort: &&str| TYPES.contains(&sort.to_ascii_uppercase().as_str());
+    template
+        .split('.')
+        .any(|label| label.starts_with('_') || label == "*")
+        || (!types.is_empty() && types.iter().all(of_type))
+        || zones.iter().any(|zone| zone.eq_ignore_ascii_case(template))
+}
+
 /// What a name may point at.
 const TARGETS: [&str; 3] = ["worker_domain", "pages_deployment", "dns_record"];
 
@@ -120,7 +134,7 @@ impl Record {
         if self.name.eq_ignore_ascii_case(apex) {
             return Some(BuiltInProtection::Apex);
         }
-        if ["NS", "SOA", "MX"].contains(&self.sort.to_ascii_uppercase().as_str()) {
+        if TYPES.contains(&self.sort.to_ascii_uppercase().as_str()) {
             return Some(BuiltInProtection::RecordType);
         }
         if self.name.split('.').any(|label| label.starts_with('_')) {

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{is_production, Kind, Malformed, Next, Page, PageOf, Refusal};
+use super::{Kind, Malformed, Next, Page, PageOf, Refusal, is_production};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Link,

@@ -8,7 +8,10 @@ use serde::de::IgnoredAny;
 
 use super::{Kind, Malformed, Next, Page, PageOf, is_production};
 use crate::call::Call;
-use crate::model::{Api, BuiltInProtection, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy};
+use crate::model::{
+    Api, BuiltInProtection, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
+    UsedBy,
+};
 
 pub(super) struct GitHubEnvironment;
 

@@ -12,7 +12,8 @@ use super::{Addressed, Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, Resource, ResourceId, Time, UsedBy, Provenance, PullRequestNumber};
+    Place, PlaceSort, Provenance, PullRequestNumber, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct NeonBranch;
 
@@ -226,7 +227,10 @@ impl Kind for NeonBranch {
                 let repository = recorded.as_ref().and_then(|one| one.repository.clone());
                 for (key, value) in [
                     ("repository", repository),
-                    ("pull-request", number.map(|number| number.to_string().into())),
+                    (
+                        "pull-request",
+                        number.map(|number| number.to_string().into()),
+                    ),
                 ] {
                     let value = value.map(|value| (key, Attribute::Text(value)));
                     resource.attributes.extend(value);

@@ -11,7 +11,8 @@ use super::{Holders, Kind, Malformed, Page, PageOf, Refusal};
 use crate::call::Call;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
-    PlaceSort, Resource, ResourceId, Time, UsedBy, Provenance};
+    PlaceSort, Provenance, Resource, ResourceId, Time, UsedBy,
+};
 
 pub(super) struct PagesDeployment;
 

@@ -25,6 +25,7 @@ static ABOUT: KindAbout = KindAbout {
     place: PlaceSort::Account,
     created: true,
     changed: true,
+    redeployed: true,
     read_permission: "Workers Scripts Read",
     write_permission: "Workers Scripts Write",
     undo: "has to be deployed again",

@@ -20,7 +20,7 @@ pub struct LimitsWritten {
     pub brake_share: Option<f64>,
     /// The garbage from which on that share counts.
     pub brake_floor: Option<u64>,
-    /// The part of Cloudflare's request quota that a run may use.
+    /// The part of each provider's request quota that a run may use.
     pub quota_share: Option<f64>,
     /// The requests of Cloudflare's quota that are always left for others.
     pub quota_reserve: Option<u64>,

@@ -36,6 +36,9 @@ pub(super) const CAPTURES: [&str; 7] = ["pr", "run", "branch", "slug", "epoch", 
 /// A name that fits in more ways than this is not read as anything.
 const MOST_READINGS: usize = 64;
 
+/// Steps that one name may cost; names that people choose take a few hundred.
+const MOST_STEPS: usize = 1 << 20;
+
 /// Beyond this many beginnings the shorter ones tell names apart well enough.
 const MOST_BEGINNINGS: usize = 64;
 

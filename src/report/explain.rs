@@ -73,6 +73,9 @@ pub fn chain(report: &Report, row: &Row) -> String {
         line("ripe at", &time(row.ripe_at));
     }
     line("clock", &moment(report.now));
+    if let Some(skew) = &report.clock_skew {
+        line("clock", &skew.to_string());
+    }
     for (key, value) in &row.attributes {
         line("attribute", &format!("{key} = {value}"));
     }

@@ -224,6 +224,9 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
             summary.report_only
         ));
     }
+    if let Some(skew) = &report.clock_skew {
+        lines.push(skew.to_string());
+    }
     for brake in &report.brakes {
         lines.push(format!("brake on {}: {}", brake.kind, brake.reason));
     }

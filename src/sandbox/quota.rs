@@ -63,8 +63,17 @@ pub(super) struct Quotas {
     blocked_until: Option<DateTime<Utc>>,
     neon: VecDeque<DateTime<Utc>>,
     neon_routes: BTreeMap<String, VecDeque<DateTime<Utc>>>,
-    github: u32,
-    github_resets_at: Option<DateTime<Utc>>,
+    /// By resource: what was used, and when that is forgotten.
+    github: BTreeMap<&'static str, (u32, DateTime<Utc>)>,
+}
+
+/// Which of GitHub's quotas counts a request.
+pub(super) fn resource(request: &Request) -> &'static str {
+    if request.path().first() == Some(&"graphql") {
+        "graphql"
+    } else {
+        "core"
+    }
 }
 
 impl Quotas {
@@ -75,8 +84,7 @@ impl Quotas {
             blocked_until: None,
             neon: VecDeque::new(),
             neon_routes: BTreeMap::new(),
-            github: 0,
-            github_resets_at: None,
+            github: BTreeMap::new(),
         }
     }
 
@@ -92,7 +100,7 @@ impl Quotas {
             Provider::Neon => self.neon(request, now),
             // Asking for the limit is free of it.
             Provider::GitHub if request.path() == ["rate_limit"] => None,
-            Provider::GitHub => self.github(now),
+            Provider::GitHub => self.github(resource(request), now),
         }
     }
 
@@ -121,7 +129,7 @@ impl Quotas {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from(wait));
-        self.headers(Provider::Cloudflare, now, &mut response);
+        self.headers(Provider::Cloudflare, "", now, &mut response);
         Some(response)
     }
 
@@ -141,25 +149,32 @@ impl Quotas {
         None
     }
 
-    fn github(&mut self, now: DateTime<Utc>) -> Option<Response> {
-        if self.github_resets_at.is_none_or(|at| at <= now) {
-            self.github_resets_at = Some(now + TimeDelta::hours(1));
-            self.github = 0;
+    fn github(&mut self, resource: &'static str, now: DateTime<Utc>) -> Option<Response> {
+        let fresh = (0, now + TimeDelta::hours(1));
+        let quota = self.github.entry(resource).or_insert(fresh);
+        if quota.1 <= now {
+            *quota = fresh;
         }
-        if self.github < GITHUB {
-            self.github += 1;
+        if quota.0 < GITHUB {
+            quota.0 += 1;
             return None;
         }
         let mut response = message::json(
             StatusCode::FORBIDDEN,
             &json!({"message": "API rate limit exceeded", "documentation_url": "https://docs.github.com/rest", "status": "403"}),
         );
-        self.headers(Provider::GitHub, now, &mut response);
+        self.headers(Provider::GitHub, resource, now, &mut response);
         Some(response)
     }
 
     /// Adds what the provider says of its quota with every answer.
-    pub(super) fn headers(&self, provider: Provider, now: DateTime<Utc>, response: &mut Response) {
+    pub(super) fn headers(
+        &self,
+        provider: Provider,
+        resource: &str,
+        now: DateTime<Utc>,
+        response: &mut Response,
+    ) {
         let mut headers = Vec::new();
         match (provider, self.cloudflare.limit) {
             (Provider::Cloudflare, Some(limit)) => {
@@ -182,15 +197,17 @@ impl Quotas {
                 ));
             }
             (Provider::GitHub, _) => {
-                let reset = self.github_resets_at.unwrap_or(now).timestamp();
+                let known = self.github.get(resource).copied();
+                let (used, resets_at) = known.unwrap_or((0, now));
+                let reset = resets_at.timestamp();
                 headers.push(("x-ratelimit-limit", GITHUB.to_string()));
                 headers.push((
                     "x-ratelimit-remaining",
-                    (GITHUB - self.github.min(GITHUB)).to_string(),
+                    (GITHUB - used.min(GITHUB)).to_string(),
                 ));
-                headers.push(("x-ratelimit-used", self.github.to_string()));
+                headers.push(("x-ratelimit-used", used.to_string()));
                 headers.push(("x-ratelimit-reset", reset.to_string()));
-                headers.push(("x-ratelimit-resource", "core".to_owned()));
+                headers.push(("x-ratelimit-resource", resource.to_owned()));
             }
             (Provider::Cloudflare | Provider::Neon, _) => {}
         }

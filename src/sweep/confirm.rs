@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures::future::join_all;
 
-use super::{EXPIRY, Sweep};
+use super::{Sweep, expiry};
 use crate::kinds::{self, Kind};
 use crate::model::{KindRef, Place, Resource, ResourceId};
 use crate::policy::Action;
@@ -189,7 +189,7 @@ pub(crate) async fn look_once(
         // The name was given to another one.
         Ok(found) if id.incarnation.is_some() && found.incarnation != id.incarnation => Seen::Gone,
         Ok(found) => {
-            let soon = client.clock().now() + EXPIRY + TimeDelta::minutes(1);
+            let soon = expiry(client) + TimeDelta::minutes(1);
             if expires && found.expires_at.is_some_and(|at| at <= soon) {
                 Seen::Expires
             } else {
@@ -206,6 +206,7 @@ mod tests {
 
     use super::*;
     use crate::model::Api;
+    use crate::sweep::EXPIRY;
     use crate::wire::tests::{answered, client_of};
 
     fn now() -> DateTime<Utc> {

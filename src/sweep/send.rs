@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::confirm::Seen;
 use super::setback::{Setback, Settled};
-use super::{EXPIRY, SEEN_GONE, Sweep};
+use super::{SEEN_GONE, Sweep, expiry};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::journal::{self, Copy, Entry};
@@ -132,7 +132,7 @@ impl Sweep<'_, '_> {
         let (kind, id) = (self.kind(step)?, &self.ids[step]);
         match self.action(step) {
             Action::Delete => Some(kind.delete(id)),
-            Action::Expire => kind.expire(id, self.survey.client.clock().now() + EXPIRY),
+            Action::Expire => kind.expire(id, expiry(&self.survey.client)),
             Action::Report => None,
         }
     }

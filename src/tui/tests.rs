@@ -59,6 +59,7 @@ fn report(rows: Vec<Row>) -> Report {
     let report = Report {
         schema: 1,
         now: NOW.parse().unwrap(),
+        clock_skew: None,
         complete: true,
         evidence: Vec::new(),
         resources: rows,

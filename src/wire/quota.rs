@@ -1,8 +1,13 @@
-//! One provider's request quota: a sliding window of our own, the share of it
-//! that is ours, what the provider's headers say of it, and a pause that holds
-//! for everybody who shares it.
+//! One provider's request quotas: sliding windows of our own, the share of them
+//! that is ours, what the provider's headers say of each, and a pause that holds
+//! for everybody who shares them.
+//!
+//! A provider has more than one quota: GitHub counts REST and GraphQL apart, and
+//! Cloudflare may name a policy of its own for some routes. Each is remembered by
+//! its name, so that one that is nearly used up holds back only what it counts,
+//! and none of them raises the limit of the whole account.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +20,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::Failure;
+use super::{Failure, clocks};
 use crate::clock::Clock;
 use crate::model::Api;
 
@@ -53,13 +58,14 @@ impl governor::clock::Clock for TokioClock {
 type Smoother =
     governor::RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
-/// What of Cloudflare's quota is for this run; the rest is for deployments.
+/// What of each provider's quota is for this run; the rest is for deployments
+/// and for whoever else uses the same account.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allotment {
     /// The part of the requests in any window, more than 0 and at most 1.
     pub share: f64,
-    /// Requests that are left for others whatever the share, as far as the
-    /// provider tells what is left; a fiftieth of the limit without it.
+    /// Requests of Cloudflare's quota that are left for others whatever the share,
+    /// as far as the provider says what is left; a fiftieth of the limit without it.
     pub reserve: Option<u32>,
 }
 
@@ -76,26 +82,54 @@ pub struct Quota {
 }
 
 struct State {
+    /// By name: [`ACCOUNT`], a policy that the provider names, or GitHub's
+    /// resource.
+    windows: BTreeMap<String, Window>,
+    paused_until: Option<Instant>,
+    spent: u64,
+    throttled: u32,
+}
+
+/// The name of the window that counts everything sent to a provider.
+const ACCOUNT: &str = "";
+
+/// One of a provider's quotas.
+#[derive(Clone)]
+struct Window {
     limit: u32,
-    window: Duration,
+    length: Duration,
     /// Requests that are not answered yet.
     open: usize,
     /// When each request of the last window was answered: the provider counted
     /// it no later than that.
     sent: VecDeque<Instant>,
-    paused_until: Option<Instant>,
     told: Option<Told>,
     remaining: Option<u32>,
-    spent: u64,
-    throttled: u32,
+    /// Routes whose answers name other policies only.
+    exempt: BTreeSet<String>,
 }
 
 /// What the provider's headers said last.
+#[derive(Clone)]
 struct Told {
     remaining: u32,
     resets_at: Instant,
     /// What was sent since, and may not be counted in `remaining`.
     sent_since: u32,
+}
+
+/// What requests have in common for a provider's quotas: GitHub's resource, or
+/// the path without ids.
+pub(super) fn route(api: Api, target: &str) -> String {
+    let path = target.split('?').next().unwrap_or_default();
+    match api {
+        Api::GitHub if path == "/graphql" => "graphql".to_owned(),
+        Api::GitHub => "core".to_owned(),
+        Api::Cloudflare | Api::Neon => {
+            let segments: Vec<_> = path.split('/').skip(1).step_by(2).take(2).collect();
+            segments.join("/")
+        }
+    }
 }
 
 impl Quota {
@@ -104,18 +138,35 @@ impl Quota {
     /// Figures: Cloudflare 1,200 in 5 minutes and 200/s per address; Neon 700
     /// in a minute and about 11/s; GitHub 5,000 in an hour (1,000 for the
     /// token of a workflow, which its headers tell) and 100 at a time.
-    pub fn of(api: Api, cloudflare: Allotment) -> Self {
-        let (limit, window, per_second, burst, in_flight, share) = match api {
-            Api::Cloudflare => (1_200, 300, 150, 50, 40, cloudflare.share),
-            Api::Neon => (700, 60, 10, 20, 10, 1.0),
-            Api::GitHub => (5_000, 3_600, 30, 30, 16, 1.0),
+    pub fn of(api: Api, allotment: Allotment) -> Self {
+        let (limit, window, per_second, burst, in_flight) = match api {
+            Api::Cloudflare => (1_200, 300, 150, 50, 40),
+            Api::Neon => (700, 60, 10, 20, 10),
+            Api::GitHub => (5_000, 3_600, 30, 30, 16),
         };
         let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
+        // GitHub counts REST and GraphQL apart.
+        let names: &[&str] = match api {
+            Api::Cloudflare | Api::Neon => &[ACCOUNT],
+            Api::GitHub => &["core", "graphql"],
+        };
+        let window = Window {
+            limit,
+            length: Duration::from_secs(window),
+            open: 0,
+            sent: VecDeque::new(),
+            told: None,
+            remaining: None,
+            exempt: BTreeSet::new(),
+        };
+        let windows = names
+            .iter()
+            .map(|name| ((*name).to_owned(), window.clone()));
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         Self {
             api,
-            share,
-            reserve: cloudflare.reserve.filter(|_| api == Api::Cloudflare),
+            share: allotment.share,
+            reserve: allotment.reserve.filter(|_| api == Api::Cloudflare),
             smoother: Smoother::direct_with_clock(
                 governor::Quota::per_second(per_second).allow_burst(burst),
                 TokioClock(Instant::now()),
@@ -126,13 +177,8 @@ impl Quota {
             }),
             in_flight: Arc::new(Semaphore::new(in_flight)),
             state: Mutex::new(State {
-                limit,
-                window: Duration::from_secs(window),
-                open: 0,
-                sent: VecDeque::new(),
+                windows: windows.collect(),
                 paused_until: None,
-                told: None,
-                remaining: None,
                 spent: 0,
                 throttled: 0,
             }),
@@ -142,6 +188,7 @@ impl Quota {
     /// Waits until a request may be sent, and counts it.
     pub(super) async fn permit(
         quota: &Arc<Self>,
+        route: &str,
         writes: bool,
         deadline: Instant,
     ) -> Result<Permit, Failure> {
@@ -155,10 +202,11 @@ impl Quota {
             if now >= deadline {
                 return Err(Failure::Deadline);
             }
-            match quota.admit(now, writes) {
-                Ok(()) => {
+            match quota.admit(now, route, writes) {
+                Ok(counted) => {
                     return Ok(Permit {
                         quota: quota.clone(),
+                        counted,
                         _slot: slot,
                     });
                 }
@@ -169,9 +217,10 @@ impl Quota {
     }
 
     /// Counts a request that is sent now, or says how long it must wait.
-    fn admit(&self, now: Instant, writes: bool) -> Result<(), Duration> {
+    fn admit(&self, now: Instant, route: &str, writes: bool) -> Result<Vec<String>, Duration> {
         let mut state = self.state();
-        if let Some(wait) = state.wait(now, self.share, self.reserve) {
+        let counts = |name: &str, window: &Window| self.counts(name, window, Some(route));
+        if let Some(wait) = state.wait(now, self.share, self.reserve, counts) {
             return Err(wait);
         }
         let check = |smoother: &Smoother| {
@@ -184,34 +233,57 @@ impl Quota {
             check(spaced)?;
         }
         check(&self.smoother)?;
-        state.open += 1;
         state.spent += 1;
-        if let Some(told) = &mut state.told {
-            told.sent_since += 1;
+        let mut counted = Vec::new();
+        for (name, window) in &mut state.windows {
+            if counts(name, window) {
+                window.open += 1;
+                if let Some(told) = &mut window.told {
+                    told.sent_since += 1;
+                }
+                counted.push(name.clone());
+            }
         }
-        Ok(())
+        Ok(counted)
+    }
+
+    /// Whether a window counts the requests of a route; without a route, whether
+    /// it counts whatever writes.
+    fn counts(&self, name: &str, window: &Window, route: Option<&str>) -> bool {
+        match self.api {
+            Api::GitHub => name == route.unwrap_or("core"),
+            Api::Cloudflare | Api::Neon => route.map_or(window.exempt.is_empty(), |route| {
+                !window.exempt.contains(route)
+            }),
+        }
     }
 
     /// How many requests could be sent now without waiting for the window.
     #[cfg(test)]
     fn available(&self) -> usize {
         let mut state = self.state();
-        if state
-            .wait(Instant::now(), self.share, self.reserve)
-            .is_some()
-        {
+        let counts = |name: &str, window: &Window| self.counts(name, window, None);
+        let now = Instant::now();
+        if state.wait(now, self.share, self.reserve, counts).is_some() {
             return 0;
         }
-        let ours = state.ours(self.share).saturating_sub(state.counted());
-        let reserve = self.reserve.unwrap_or(reserve(state.limit));
-        state.told.as_ref().map_or(ours, |told| {
-            ours.min(told.left().saturating_sub(reserve) as usize)
-        })
+        let windows = state.windows.iter();
+        let windows = windows.filter(|(name, window)| counts(name, window));
+        let left = windows.map(|(_, window)| {
+            let ours = window.ours(self.share).saturating_sub(window.counted());
+            let reserve = self.reserve.unwrap_or(reserve(window.limit));
+            window.told.as_ref().map_or(ours, |told| {
+                ours.min(told.left().saturating_sub(reserve) as usize)
+            })
+        });
+        left.min().unwrap_or(0)
     }
 
     /// How long the next request has to wait.
     pub(super) fn wait(&self) -> Duration {
-        let wait = self.state().wait(Instant::now(), self.share, self.reserve);
+        let counts = |name: &str, window: &Window| self.counts(name, window, None);
+        let mut state = self.state();
+        let wait = state.wait(Instant::now(), self.share, self.reserve, counts);
         wait.unwrap_or_default()
     }
 
@@ -223,42 +295,59 @@ impl Quota {
         state.paused_until = Some(state.paused_until.map_or(until, |held| held.max(until)));
     }
 
-    /// Believes what an answer's headers say of the quota.
-    pub(super) fn observe(&self, response: &Response<Bytes>, clock: &Clock) {
-        let Some(told) = Headers::read(self.api, response.headers(), clock) else {
+    /// Takes over what an answer's headers say of the quotas that count its
+    /// route.
+    pub(super) fn observe(&self, route: &str, response: &Response<Bytes>, clock: &Clock) {
+        let told = Headers::read(self.api, route, response.headers(), clock);
+        if told.is_empty() {
             return;
-        };
+        }
         let now = Instant::now();
         let mut state = self.state();
-        if let Some((limit, window)) = told.policy {
-            state.limit = limit;
-            state.window = window;
+        for (name, one) in &told {
+            let known = state.windows.contains_key(name);
+            if !known && let Some(account) = state.windows.get(ACCOUNT) {
+                // What was sent before may count here as well.
+                let mut window = account.clone();
+                window.sent.extend((0..window.open).map(|_| now));
+                window.open = 0;
+                window.told = None;
+                window.remaining = None;
+                state.windows.insert(name.clone(), window);
+            }
+            if let Some(window) = state.windows.get_mut(name) {
+                window.observe(one, now);
+            }
         }
-        state.remaining = Some(told.remaining);
-        // Answers come out of order; until the window turns, less is newer.
-        let resets_at = now + told.resets_in;
-        let newer = state.told.as_ref().is_none_or(|known| {
-            told.remaining <= known.left() || resets_at > known.resets_at + Duration::from_secs(1)
-        });
-        if newer {
-            state.told = Some(Told {
-                remaining: told.remaining,
-                resets_at,
-                sent_since: 0,
-            });
+        let names_policies = told.keys().any(|name| name != ACCOUNT);
+        if self.api != Api::GitHub && names_policies {
+            for (name, window) in &mut state.windows {
+                if name == ACCOUNT || told.contains_key(name) {
+                    window.exempt.remove(route);
+                } else {
+                    window.exempt.insert(route.to_owned());
+                }
+            }
         }
     }
 
     /// What was spent, and what is left.
     pub fn used(&self) -> QuotaUse {
         let state = self.state();
+        // The quota that is nearest to its end is the one that people ask about.
+        let full = |window: &Window| match window.remaining {
+            Some(remaining) => f64::from(remaining) / f64::from(window.limit.max(1)),
+            None => f64::INFINITY,
+        };
+        let windows = state.windows.values();
+        let nearest = windows.min_by(|a, b| full(a).total_cmp(&full(b)));
         QuotaUse {
             api: self.api,
             spent: state.spent,
-            limit: state.limit,
-            window_seconds: state.window.as_secs(),
+            limit: nearest.map_or(0, |window| window.limit),
+            window_seconds: nearest.map_or(0, |window| window.length.as_secs()),
             share: self.share,
-            remaining: state.remaining,
+            remaining: nearest.and_then(|window| window.remaining),
             throttled: state.throttled,
         }
     }
@@ -276,14 +365,20 @@ const UNANSWERED: Duration = Duration::from_millis(10);
 /// answer.
 pub(super) struct Permit {
     quota: Arc<Quota>,
+    /// The names of the windows that count it.
+    counted: Vec<String>,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.quota.state();
-        state.open = state.open.saturating_sub(1);
-        state.sent.push_back(Instant::now());
+        for name in &self.counted {
+            if let Some(window) = state.windows.get_mut(name) {
+                window.open = window.open.saturating_sub(1);
+                window.sent.push_back(Instant::now());
+            }
+        }
     }
 }
 
@@ -299,6 +394,53 @@ impl Told {
 }
 
 impl State {
+    /// How long to wait before a request that these windows count may be sent;
+    /// none for not at all.
+    fn wait(
+        &mut self,
+        now: Instant,
+        share: f64,
+        reserved: Option<u32>,
+        counts: impl Fn(&str, &Window) -> bool,
+    ) -> Option<Duration> {
+        if let Some(until) = self.paused_until {
+            if until > now {
+                return Some(until - now);
+            }
+            self.paused_until = None;
+        }
+        let windows = self.windows.iter_mut();
+        let windows = windows.filter(|(name, window)| counts(name, window));
+        let waits = windows.filter_map(|(_, window)| window.wait(now, share, reserved));
+        waits.max()
+    }
+}
+
+impl Window {
+    /// Takes over what the provider says of this quota.
+    fn observe(&mut self, said: &Said, now: Instant) {
+        if let Some((limit, length)) = said.policy {
+            self.limit = limit;
+            self.length = length;
+        }
+        let Some((remaining, resets_in)) = said.left else {
+            return;
+        };
+        self.remaining = Some(remaining);
+        // Answers come out of order; until the window turns, less is newer.
+        let resets_at = now + resets_in;
+        let newer = self.told.as_ref().is_none_or(|known| {
+            remaining <= known.left() || resets_at > known.resets_at + Duration::from_secs(1)
+        });
+        if newer {
+            self.told = Some(Told {
+                remaining,
+                resets_at,
+                sent_since: 0,
+            });
+        }
+    }
+
     /// Requests that this run may have in any window: at least one, or it
     /// could never ask anything.
     #[expect(
@@ -312,14 +454,8 @@ impl State {
 
     /// How long to wait before a request may be sent; none for not at all.
     fn wait(&mut self, now: Instant, share: f64, reserved: Option<u32>) -> Option<Duration> {
-        if let Some(until) = self.paused_until {
-            if until > now {
-                return Some(until - now);
-            }
-            self.paused_until = None;
-        }
         while let Some(first) = self.sent.front() {
-            if now.duration_since(*first) < self.window {
+            if now.duration_since(*first) < self.length {
                 break;
             }
             self.sent.pop_front();
@@ -335,7 +471,7 @@ impl State {
         let ours = self.ours(share);
         let leaves = self.counted().checked_sub(ours)?;
         Some(match self.sent.get(leaves) {
-            Some(first) => self.window.saturating_sub(now.duration_since(*first)),
+            Some(first) => self.length.saturating_sub(now.duration_since(*first)),
             // It is not answered yet, so nobody knows.
             None => UNANSWERED,
         })
@@ -347,90 +483,102 @@ impl State {
     }
 }
 
-/// What the headers of one answer say.
-struct Headers {
-    remaining: u32,
-    resets_in: Duration,
+/// What the headers of one answer say of one quota.
+#[derive(Default)]
+struct Said {
+    /// Requests that are left, and when the window turns.
+    left: Option<(u32, Duration)>,
+    /// The limit and the window.
     policy: Option<(u32, Duration)>,
 }
 
+struct Headers;
+
 impl Headers {
     /// Reads `Ratelimit` and `Ratelimit-Policy`, or the older `x-ratelimit-…`.
-    fn read(api: Api, headers: &HeaderMap, clock: &Clock) -> Option<Self> {
+    /// Gives what they say of each quota, by name.
+    fn read(api: Api, route: &str, headers: &HeaderMap, clock: &Clock) -> BTreeMap<String, Said> {
         let text = |name: &str| headers.get(name)?.to_str().ok();
-        if let Some(limit) = text("ratelimit").and_then(Items::read) {
-            // Of several the longest window is the one that sharing is about.
-            let policy = text("ratelimit-policy")
-                .and_then(Items::longest)
-                .and_then(|items| Some((items.get("q")?, items.get("w")?)));
-            return Some(Self {
-                remaining: limit.get("r")?,
-                resets_in: Duration::from_secs(limit.get("t")?.into()),
-                policy: policy.map(|(limit, window)| (limit, Duration::from_secs(window.into()))),
-            });
+        let mut said: BTreeMap<String, Said> = BTreeMap::new();
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        for item in text("ratelimit").into_iter().flat_map(Items::all) {
+            if let Some((left, turns)) = item.get("r").zip(item.get("t")) {
+                said.entry(item.name).or_default().left = Some((left, seconds(turns)));
+            }
         }
-        let remaining = text("x-ratelimit-remaining")?.trim().parse().ok()?;
-        let reset = text("x-ratelimit-reset")?.trim();
-        // GitHub sends an epoch, others seconds or a date.
-        let resets_in = match reset.parse::<i64>() {
-            Ok(epoch) if epoch > 1_000_000_000 => {
-                let at = chrono::DateTime::from_timestamp(epoch, 0)?;
-                (at - clock.now()).to_std().unwrap_or_default()
+        if !said.is_empty() {
+            for item in text("ratelimit-policy").into_iter().flat_map(Items::all) {
+                let policy = item.get("q").zip(item.get("w"));
+                if let Some((limit, window)) = policy.filter(|(q, w)| *q > 0 && *w > 0) {
+                    said.entry(item.name).or_default().policy = Some((limit, seconds(window)));
+                }
             }
-            Ok(seconds) => Duration::from_secs(u64::try_from(seconds).ok()?),
-            Err(_) => {
-                let at =
-                    chrono::DateTime::<chrono::Utc>::from(httpdate::parse_http_date(reset).ok()?);
-                (at - clock.now()).to_std().unwrap_or_default()
-            }
+            return said;
+        }
+        let older = || {
+            let remaining = text("x-ratelimit-remaining")?.trim().parse().ok()?;
+            let reset = text("x-ratelimit-reset")?.trim();
+            // The provider counts by its own clock.
+            let now = clocks::date(headers).unwrap_or(clock.now());
+            // GitHub sends an epoch, others seconds or a date.
+            let resets_in = match reset.parse::<i64>() {
+                Ok(epoch) if epoch > 1_000_000_000 => {
+                    let at = chrono::DateTime::from_timestamp(epoch, 0)?;
+                    (at - now).to_std().unwrap_or_default()
+                }
+                Ok(seconds) => Duration::from_secs(u64::try_from(seconds).ok()?),
+                Err(_) => {
+                    let at = httpdate::parse_http_date(reset).ok()?;
+                    let at = chrono::DateTime::<chrono::Utc>::from(at);
+                    (at - now).to_std().unwrap_or_default()
+                }
+            };
+            let limit: Option<u32> =
+                text("x-ratelimit-limit").and_then(|value| value.trim().parse().ok());
+            let window = match api {
+                Api::GitHub => Some(Duration::from_hours(1)),
+                Api::Cloudflare | Api::Neon => None,
+            };
+            Some(Said {
+                left: Some((remaining, resets_in)),
+                policy: limit.filter(|limit| *limit > 0).zip(window),
+            })
         };
-        let limit: Option<u32> =
-            text("x-ratelimit-limit").and_then(|value| value.trim().parse().ok());
-        let window = match api {
-            Api::GitHub => Some(Duration::from_hours(1)),
-            Api::Cloudflare | Api::Neon => None,
-        };
-        Some(Self {
-            remaining,
-            resets_in,
-            policy: limit.filter(|limit| *limit > 0).zip(window),
-        })
+        if let Some(older) = older() {
+            let name = match api {
+                Api::GitHub => text("x-ratelimit-resource").unwrap_or(route).trim(),
+                Api::Cloudflare | Api::Neon => ACCOUNT,
+            };
+            said.insert(name.to_owned(), older);
+        }
+        said
     }
 }
 
 /// One item of a `Ratelimit` header: `"default";r=50;t=30`.
 struct Items {
+    name: String,
     parameters: Vec<(String, u32)>,
 }
 
 impl Items {
     fn all(value: &str) -> impl Iterator<Item = Self> + '_ {
         value.split(',').map(|item| {
-            // The first part is its name.
-            let parts = item.split(';').map(str::trim).skip(1);
+            let mut parts = item.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default().trim_matches('"');
+            // What has no name of its own must not pass for the account's quota.
+            let name = if name.is_empty() { "unnamed" } else { name };
             let parameters = parts
                 .filter_map(|part| {
                     let (key, number) = part.split_once('=')?;
                     Some((key.trim().to_ascii_lowercase(), number.trim().parse().ok()?))
                 })
                 .collect();
-            Self { parameters }
+            Self {
+                name: name.to_owned(),
+                parameters,
+            }
         })
-    }
-
-    /// The item that leaves least.
-    fn read(value: &str) -> Option<Self> {
-        Self::all(value)
-            .filter(|items| items.get("r").is_some() && items.get("t").is_some())
-            .min_by_key(|items| items.get("r"))
-    }
-
-    /// The item with the longest window.
-    fn longest(value: &str) -> Option<Self> {
-        Self::all(value)
-            .filter(|items| items.get("q").is_some_and(|limit| limit > 0))
-            .filter(|items| items.get("w").is_some_and(|window| window > 0))
-            .max_by_key(|items| items.get("w"))
     }
 
     fn get(&self, key: &str) -> Option<u32> {
@@ -462,7 +610,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_hours(10);
         let mut times = Vec::new();
         for _ in 0..count {
-            drop(Quota::permit(quota, false, deadline).await.unwrap());
+            drop(Quota::permit(quota, "core", false, deadline).await.unwrap());
             times.push(Instant::now());
         }
         times
@@ -518,6 +666,7 @@ mod tests {
         let quota = quota(Api::Cloudflare, 0.5);
         let begin = Instant::now();
         quota.observe(
+            "core",
             &answer(&[
                 ("ratelimit", "\"default\";r=26;t=30"),
                 (
@@ -540,11 +689,11 @@ mod tests {
         let quota = quota(Api::Cloudflare, 1.0 / 1_200.0);
         let begin = Instant::now();
         let deadline = begin + Duration::from_hours(1);
-        let slow = Quota::permit(&quota, false, deadline).await.unwrap();
+        let slow = Quota::permit(&quota, "", false, deadline).await.unwrap();
         assert_eq!(quota.available(), 0, "it is not answered yet");
         tokio::time::sleep(Duration::from_mins(1)).await;
         drop(slow);
-        let _next = Quota::permit(&quota, false, deadline).await.unwrap();
+        let _next = Quota::permit(&quota, "", false, deadline).await.unwrap();
         assert_eq!(begin.elapsed(), Duration::from_mins(6));
     }
 
@@ -559,7 +708,11 @@ mod tests {
                 reserve,
             },
         ));
-        quota.observe(&answer(&[("ratelimit", "\"default\";r=103;t=30")]), &clock);
+        quota.observe(
+            "core",
+            &answer(&[("ratelimit", "\"default\";r=103;t=30")]),
+            &clock,
+        );
         assert_eq!(quota.available(), 3);
         let begin = Instant::now();
         let times = send(&quota, 4).await;
@@ -573,6 +726,7 @@ mod tests {
         let quota = quota(Api::GitHub, 0.5);
         let reset = (clock.now().timestamp() + 60).to_string();
         quota.observe(
+            "core",
             &answer(&[
                 ("x-ratelimit-limit", "1000"),
                 ("x-ratelimit-remaining", "20"),
@@ -603,7 +757,7 @@ mod tests {
         for (reset, seconds) in forms {
             let quota = quota(Api::Neon, 0.5);
             let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset)];
-            quota.observe(&answer(&headers), &clock);
+            quota.observe("core", &answer(&headers), &clock);
             assert_eq!(quota.wait(), Duration::from_secs(seconds), "{reset}");
         }
     }
@@ -612,7 +766,7 @@ mod tests {
     fn told(api: Api, headers: &[(&'static str, &str)]) -> (u32, u64, Option<u32>) {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(api, 0.5);
-        quota.observe(&answer(headers), &clock);
+        quota.observe("core", &answer(headers), &clock);
         let used = quota.used();
         (used.limit, used.window_seconds, used.remaining)
     }
@@ -628,8 +782,7 @@ mod tests {
             told(Api::Cloudflare, &headers)
         };
         assert_eq!(by("\"a\";q=7;w=60"), (7, 60, Some(9)));
-        assert_eq!(by("\"a\";q=7;w=60, \"b\";q=8;w=90"), (8, 90, Some(9)));
-        // The longest that says anything.
+        assert_eq!(by("\"a\";q=7;w=60, \"b\";q=8;w=90"), (7, 60, Some(9)));
         assert_eq!(by("\"a\";q=7;w=60, \"b\";q=0;w=90"), (7, 60, Some(9)));
         for nothing in ["\"a\";q=0;w=60", "\"a\";q=7;w=0", "\"a\";q=7", "a", ""] {
             assert_eq!(by(nothing), (limit, window, Some(9)), "{nothing}");
@@ -655,7 +808,7 @@ mod tests {
         let quota = quota(Api::Cloudflare, 1.0);
         let left = |remaining: u32, resets_in: u32| {
             let text = format!("\"default\";r={remaining};t={resets_in}");
-            quota.observe(&answer(&[("ratelimit", &text)]), &clock);
+            quota.observe("core", &answer(&[("ratelimit", &text)]), &clock);
             // A fiftieth of 1,200 is left to others.
             quota.available() + 24
         };
@@ -672,8 +825,95 @@ mod tests {
         let quota = quota(Api::Neon, 0.5);
         quota.pause(Duration::from_mins(10));
         let begin = Instant::now();
-        let refused = Quota::permit(&quota, false, begin + Duration::from_mins(1)).await;
+        let refused = Quota::permit(&quota, "", false, begin + Duration::from_mins(1)).await;
         assert!(matches!(refused, Err(Failure::Withheld { .. })));
         assert_eq!(Instant::now(), begin);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rest_and_graphql_are_remembered_apart() {
+        let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
+        let quota = quota(Api::GitHub, 1.0);
+        let reset = (clock.now().timestamp() + 1_800).to_string();
+        let told = |route: &str, resource, remaining: &str| {
+            let headers = [
+                ("x-ratelimit-limit", "1000"),
+                ("x-ratelimit-remaining", remaining),
+                ("x-ratelimit-reset", &*reset),
+                ("x-ratelimit-resource", resource),
+            ];
+            quota.observe(route, &answer(&headers), &clock);
+        };
+        told("core", "core", "3");
+        told("graphql", "graphql", "900");
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let rest = Quota::permit(&quota, "core", false, deadline).await;
+        assert!(
+            matches!(rest, Err(Failure::Withheld { .. })),
+            "core is used up"
+        );
+        drop(
+            Quota::permit(&quota, "graphql", false, deadline)
+                .await
+                .unwrap(),
+        );
+        assert_eq!(quota.used().remaining, Some(3));
+        // A resource that neither of them counts holds neither back.
+        told("core", "search", "0");
+        drop(
+            Quota::permit(&quota, "graphql", false, deadline)
+                .await
+                .unwrap(),
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_named_policy_neither_raises_the_limit_nor_slows_other_routes() {
+        let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
+        let quota = quota(Api::Cloudflare, 1.0);
+        let told = |route: &str, name: &str, q: u32, w: u32| {
+            let left = format!("\"{name}\";r={q};t={w}");
+            let policy = format!("\"{name}\";q={q};w={w}");
+            let headers = [("ratelimit", &*left), ("ratelimit-policy", &*policy)];
+            quota.observe(route, &answer(&headers), &clock);
+        };
+        told("zones/dns_records", "large", 100_000, 3_600);
+        told("accounts/workers", "burst", 10, 60);
+        told("zones/dns_records", "large", 100_000, 3_600);
+        let begin = Instant::now();
+        let deadline = begin + Duration::from_hours(2);
+        let mut times = Vec::new();
+        for _ in 0..1_201 {
+            drop(
+                Quota::permit(&quota, "zones/dns_records", false, deadline)
+                    .await
+                    .unwrap(),
+            );
+            times.push(begin.elapsed());
+        }
+        assert!(
+            times[1_199] < Duration::from_secs(20),
+            "another route's policy"
+        );
+        assert!(
+            times[1_200] >= Duration::from_mins(5),
+            "1,200 in five minutes"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_provider_has_a_share() {
+        for (api, route, allowed, window) in [
+            (Api::Neon, "projects/branches", 175, 60),
+            (Api::GitHub, "graphql", 1_250, 3_600),
+        ] {
+            let quota = quota(api, 0.25);
+            let begin = Instant::now();
+            let deadline = begin + Duration::from_hours(2);
+            for _ in 0..=allowed {
+                drop(Quota::permit(&quota, route, false, deadline).await.unwrap());
+            }
+            assert!(begin.elapsed() >= Duration::from_secs(window), "{api}");
+        }
     }
 }

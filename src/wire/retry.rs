@@ -7,7 +7,7 @@ use ::http::{HeaderMap, Response, StatusCode, header};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::{Outgoing, TransportError, is_passing};
+use super::{Outgoing, TransportError, clocks, is_passing};
 use crate::clock::Clock;
 use crate::model::Api;
 
@@ -52,7 +52,9 @@ pub(super) fn judge(
     let last = attempt >= attempts;
     match result {
         Ok(response) => {
-            if let Some(wait) = throttled(outgoing, response, clock.now()) {
+            // The provider counts by its own clock.
+            let now = clocks::date(response.headers()).unwrap_or(clock.now());
+            if let Some(wait) = throttled(outgoing, response, now) {
                 // Refused before it took effect, so any method may be repeated.
                 return Next::PauseAll { wait, last };
             }
@@ -63,7 +65,7 @@ pub(super) fn judge(
             if !again || last {
                 return Next::Done;
             }
-            let asked = retry_after(response.headers(), clock.now());
+            let asked = retry_after(response.headers(), now);
             let wait = if locked(response) {
                 backoff(attempt) / 3
             } else {
@@ -107,7 +109,10 @@ fn throttled(
             let limited = match response.status() {
                 StatusCode::TOO_MANY_REQUESTS => true,
                 StatusCode::FORBIDDEN => used_up || asked.is_some() || says_rate_limit(response),
-                StatusCode::OK => outgoing.target == "/graphql" && graphql_rate_limited(response),
+                StatusCode::OK => {
+                    outgoing.target == "/graphql"
+                        && graphql_rate_limited(response, used_up || asked.is_some())
+                }
                 _ => false,
             };
             limited.then(|| {
@@ -127,7 +132,10 @@ fn says_rate_limit(response: &Response<Bytes>) -> bool {
         .contains("rate limit")
 }
 
-fn graphql_rate_limited(response: &Response<Bytes>) -> bool {
+/// Whether GraphQL refused in an answer with status 200: for its primary limit
+/// with an error of that type or code, for a secondary limit with any error
+/// beside headers that ask to wait, or with a message that says so.
+fn graphql_rate_limited(response: &Response<Bytes>, headers_ask: bool) -> bool {
     #[derive(serde::Deserialize)]
     struct Body {
         #[serde(default)]
@@ -137,11 +145,28 @@ fn graphql_rate_limited(response: &Response<Bytes>) -> bool {
     struct Error {
         #[serde(rename = "type")]
         sort: Option<String>,
+        code: Option<serde_json::Value>,
+        extensions: Option<serde_json::Value>,
+        message: Option<String>,
     }
-    serde_json::from_slice::<Body>(response.body()).is_ok_and(|body| {
-        body.errors
+    let limits = |text: &str| {
+        ["rate_limit", "rate_limited", "graphql_rate_limit"]
             .iter()
-            .any(|error| error.sort.as_deref() == Some("RATE_LIMITED"))
+            .any(|known| text.eq_ignore_ascii_case(known))
+    };
+    serde_json::from_slice::<Body>(response.body()).is_ok_and(|body| {
+        body.errors.iter().any(|error| {
+            let extended = error.extensions.as_ref().and_then(|more| more.get("code"));
+            let codes = [error.code.as_ref(), extended];
+            let mut codes = codes.into_iter().flatten().filter_map(|code| code.as_str());
+            let message = error.message.as_deref().unwrap_or_default();
+            headers_ask
+                || error.sort.as_deref().is_some_and(limits)
+                || codes.any(limits)
+                || message
+                    .to_ascii_lowercase()
+                    .contains("secondary rate limit")
+        })
     })
 }
 
@@ -235,6 +260,41 @@ mod tests {
             None
         );
         assert_eq!(github(429, &[], "{}"), Some(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn graphql_refuses_for_its_limits_with_status_200() {
+        let graphql = |headers: &[(&'static str, &str)], body| {
+            let request = Outgoing {
+                target: "/graphql".to_owned(),
+                ..outgoing(Api::GitHub, Method::POST, true)
+            };
+            match judge(&request, &Ok(answer(200, headers, body)), 1, &clock()) {
+                Next::PauseAll { wait, .. } => Some(wait.as_secs()),
+                Next::Done | Next::Again { .. } => None,
+            }
+        };
+        for body in [
+            r#"{"errors":[{"type":"RATE_LIMITED","message":"m"}]}"#,
+            r#"{"errors":[{"type":"RATE_LIMIT","code":"graphql_rate_limit","message":"m"}]}"#,
+            r#"{"data":null,"errors":[{"code":"graphql_rate_limit"}]}"#,
+            r#"{"errors":[{"extensions":{"code":"RATE_LIMIT"}}]}"#,
+            r#"{"errors":[{"message":"You have exceeded a secondary rate limit."}]}"#,
+        ] {
+            assert_eq!(graphql(&[], body), Some(60), "{body}");
+        }
+        let refused = r#"{"errors":[{"message":"wait"}]}"#;
+        assert_eq!(graphql(&[("retry-after", "7")], refused), Some(7));
+        let reset = (clock().now().timestamp() + 600).to_string();
+        let used_up = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", &*reset),
+        ];
+        assert_eq!(graphql(&used_up, refused), Some(600));
+        // The last request that the limit allowed was answered.
+        assert_eq!(graphql(&used_up, r#"{"data":{}}"#), None);
+        let missing = r#"{"data":{},"errors":[{"type":"NOT_FOUND"}]}"#;
+        assert_eq!(graphql(&[], missing), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-
 use super::heads::Heads;
 use super::{Jurisdiction, Law};
 use crate::evidence::{Claimed, Inventory, Orphaned, Question, Roots};
@@ -110,10 +109,11 @@ pub fn orphaned<'r>(
             {
                 continue;
             }
-            let in_focus = named || law.only.is_none_or(|only| {
-                let head = roots.pull_requests.get(&only).and_then(|one| one.head());
-                head.is_some_and(|head| heads.is_given_by(&claim, caseless, head))
-            });
+            let in_focus = named
+                || law.only.is_none_or(|only| {
+                    let head = roots.pull_requests.get(&only).and_then(|one| one.head());
+                    head.is_some_and(|head| heads.is_given_by(&claim, caseless, head))
+                });
             if !in_focus {
                 continue;
             }

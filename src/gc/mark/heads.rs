@@ -87,7 +87,9 @@ impl<'a> Heads<'a> {
             .chain(numbers.keys().copied())
             .collect();
         let living = slugs.iter().map(|(name, function)| {
-            let whole = alive.iter().map(|branch| function.uncut(branch).to_lowercase());
+            let whole = alive
+                .iter()
+                .map(|branch| function.uncut(branch).to_lowercase());
             (name.as_str(), whole.collect())
         });
         let living = living.collect();

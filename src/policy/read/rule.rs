@@ -5,10 +5,11 @@ use toml::de::DeValue;
 
 use super::Reader;
 use super::names::Templates;
-use crate::model::{KindRef, PullRequestNumber};
+use crate::model::{KindRef, PlaceSort, PullRequestNumber};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{
-    Action, Age, AgeClock, Born, Death, Event, Missing, Protect, Rule, Subject, Timing, Where,
+    Action, Age, AgeClock, Born, Condition, Death, Event, Missing, Protect, Rule, Subject, Test,
+    Timing, Where,
 };
 use crate::policy::template::{Anchor, Names, Template};
 
@@ -174,6 +175,15 @@ impl Reader<'_> {
             .map(|grace| grace.value);
         let action = self.action(&mut fields, &kinds);
         let backup = self.backup(&mut fields, &kinds);
+        self.numbers_are_ours(&texts, &kinds);
+        self.something_can_go(&texts, &kinds, &place, &conditions);
+        if let Some(death) = &death {
+            self.ages_keep_the_open(&texts, death, even_open);
+            self.creation_is_no_deployment(death, &kinds);
+        }
+        if missing == Some(Missing::Dead) {
+            self.heads_are_missed(&texts);
+        }
         if let Some(death) = &death {
             self.clocks_are_kept(death, &kinds);
             // A template with a mistake of its own is not blamed twice.
@@ -316,6 +326,133 @@ impl Reader<'_> {
                     .to_owned(),
             ),
         );
+    }
+
+    /// Several repositories share an account, and each counts its pull requests
+    /// from 1: `{any}` beside a number matches what another repository made.
+    fn numbers_are_ours(&mut self, texts: &[At<String>], kinds: &[KindRef]) {
+        let shared = |kind: &&KindRef| kind.0.place == PlaceSort::Account;
+        let Some(kind) = kinds.iter().find(shared) else {
+            return;
+        };
+        for text in texts {
+            let number = ["{pr}", "{run}"]
+                .into_iter()
+                .find(|number| text.value.contains(number));
+            if let Some(number) = number
+                && text.value.contains("{any")
+            {
+                self.mistakes.warning(
+                    text.span.clone(),
+                    format!("`{{any}}` beside `{number}` also matches what others made"),
+                    format!(
+                        "the account of a {} may hold numbers of another repository",
+                        kind.0.noun
+                    ),
+                    Some("list the names under [words] and write {word} for {any}".to_owned()),
+                );
+            }
+        }
+    }
+
+    /// A rule whose every template names what no rule can override protects
+    /// nothing and finds nothing.
+    fn something_can_go(
+        &mut self,
+        texts: &[At<String>],
+        kinds: &[KindRef],
+        place: &Where,
+        conditions: &[Condition],
+    ) {
+        let zones: Vec<&str> = place.zones.iter().flatten().map(String::as_str).collect();
+        let types = conditions.iter().find(|one| one.key == "type");
+        let types: Vec<&str> = match types.map(|one| &one.test) {
+            Some(Test::AnyOf(texts)) => texts.iter().map(|text| &**text).collect(),
+            _ => Vec::new(),
+        };
+        let never = |text: &At<String>| {
+            let of_kind = |kind: &KindRef| {
+                kind.0
+                    .never
+                    .is_some_and(|never| never(&text.value, &zones, &types))
+            };
+            !kinds.is_empty() && kinds.iter().all(of_kind)
+        };
+        let (Some(first), true) = (texts.first(), texts.iter().all(never)) else {
+            return;
+        };
+        self.mistakes.warning(
+            first.span.clone(),
+            "this rule can only name what is always protected",
+            "it never finds garbage",
+            Some("leave the rule out, or name records that a rule may delete".to_owned()),
+        );
+    }
+
+    /// An age alone does not take what belongs to an open pull request.
+    fn ages_keep_the_open(
+        &mut self,
+        texts: &[At<String>],
+        death: &At<Death>,
+        even_open: Option<bool>,
+    ) {
+        let by_age = !death.value.ages.is_empty() && death.value.events.is_empty();
+        let asked_anyway = death
+            .value
+            .ages
+            .iter()
+            .any(|age| age.clock == AgeClock::Merged);
+        let numbered = texts.iter().any(|text| text.value.contains("{pr}"));
+        if by_age && !asked_anyway && numbered && even_open.is_none() {
+            self.mistakes.warning(
+                death.span.clone(),
+                "an age on `{pr}` keeps what belongs to an open pull request",
+                "it asks GitHub whether the pull request is open",
+                Some(
+                    "write even-open = false to say so, or even-open = true to delete it all the same"
+                        .to_owned(),
+                ),
+            );
+        }
+    }
+
+    /// What is deployed again keeps the time of its creation.
+    fn creation_is_no_deployment(&mut self, death: &At<Death>, kinds: &[KindRef]) {
+        let by_creation = death
+            .value
+            .ages
+            .iter()
+            .any(|age| age.clock == AgeClock::Created);
+        let again = kinds.iter().find(|kind| kind.0.redeployed);
+        if let (true, Some(kind)) = (by_creation, again) {
+            self.mistakes.warning(
+                death.span.clone(),
+                format!(
+                    "a {} that is deployed again keeps its creation time",
+                    kind.0.noun
+                ),
+                "one that is in use today may be old by `clock = \"created\"`",
+                Some("write clock = \"changed\"".to_owned()),
+            );
+        }
+    }
+
+    /// A branch or slug that GitHub does not know is no proof by itself.
+    fn heads_are_missed(&mut self, texts: &[At<String>]) {
+        let captures = ["{branch", "{slug:"];
+        for text in texts {
+            let head = captures.iter().any(|head| text.value.contains(head));
+            if head {
+                self.mistakes.warning(
+                    text.span.clone(),
+                    "`missing = \"dead\"` deletes what no branch explains",
+                    "a slug function that is a little wrong, or another repository, looks the same",
+                    Some(
+                        "leave `missing` out, so that what GitHub does not know is kept".to_owned(),
+                    ),
+                );
+            }
+        }
     }
 
     /// A rule by a clock that its kind does not have never finds garbage.
@@ -572,10 +709,83 @@ mod tests {
     }
 
     #[test]
+    fn rules_that_match_what_others_made_are_warned_of() {
+        let warned = |kind: &str, name: &str, more: &str| {
+            let text = rule(&format!(
+                "kind = \"{kind}\"\nname = \"{name}\"\ndead-when = \"closed\"\n{more}"
+            ));
+            read(&text).unwrap().warnings.len()
+        };
+        for kind in ["worker", "kv_namespace", "d1", "r2", "queue", "hyperdrive"] {
+            assert_eq!(warned(kind, "app-{any}-{pr}", ""), 1, "{kind}");
+            assert_eq!(warned(kind, "app-{any:a-z}-{pr}", ""), 1, "{kind}");
+            assert_eq!(warned(kind, "app-{pr}", ""), 0, "{kind}");
+        }
+        assert_eq!(warned("neon_branch", "app-{any}-{pr}", ""), 0);
+        let dead = "missing = \"dead\"";
+        assert_eq!(warned("worker", "app-{branch}", dead), 1);
+        assert_eq!(warned("worker", "app-{branch}", ""), 0);
+        assert_eq!(warned("worker", "app-{pr}", dead), 0);
+    }
+
+    fn warnings(text: &str) -> Vec<String> {
+        let warnings = read(text).unwrap().warnings.into_iter();
+        warnings.map(|one| one.message).collect()
+    }
+
+    #[test]
+    fn rules_that_would_surprise_their_owner_are_warned_of() {
+        let aged = |kind: &str, more: &str| {
+            rule(&format!(
+                "kind = \"{kind}\"\nname = \"app-{{pr}}\"\ndead-when = {{ older-than = \"1d\"{more}"
+            ))
+        };
+        let open = "an age on `{pr}` keeps what belongs to an open pull request";
+        let again = "a Worker that is deployed again keeps its creation time";
+        for (kind, more, expected) in [
+            ("d1", " }", &[open][..]),
+            ("d1", " }\neven-open = true", &[]),
+            ("d1", " }\neven-open = false", &[]),
+            ("worker", ", clock = \"changed\" }\neven-open = true", &[]),
+            ("worker", " }\neven-open = true", &[again]),
+            ("worker", " }", &[open, again]),
+            ("worker", ", clock = \"merged\" }", &[]),
+        ] {
+            assert_eq!(warnings(&aged(kind, more)), expected, "{kind} {more}");
+        }
+        let never = "this rule can only name what is always protected";
+        for (name, more, expected) in [
+            ("\"_extdns.pr-{pr}.acme.example\"", "", &[never][..]),
+            ("\"*.pr-{pr}.acme.example\"", "", &[never]),
+            (
+                "\"pr-{pr}.acme.example\"",
+                "where = { type = \"MX\" }",
+                &[never],
+            ),
+            (
+                "\"pr-{pr}.acme.example\"",
+                "where = { type = [\"MX\", \"A\"] }",
+                &[],
+            ),
+            ("\"pr-{pr}.acme.example\"", "", &[]),
+            (
+                "[\"_x.pr-{pr}.acme.example\", \"pr-{pr}.acme.example\"]",
+                "",
+                &[],
+            ),
+        ] {
+            let text = rule(&format!(
+                "kind = \"dns_record\"\nname = {name}\ndead-when = \"closed\"\n{more}"
+            ));
+            assert_eq!(warnings(&text), expected, "{name} {more}");
+        }
+    }
+
+    #[test]
     fn a_clock_that_the_kind_does_not_have_is_warned_of() {
         let warned = |kind: &str, clock: &str| {
             let text = rule(&format!(
-                "kind = {kind}\nname = \"app-{{pr}}\"\ndead-when = {{ older-than = \"1d\", clock = \"{clock}\" }}"
+                "kind = {kind}\nname = \"app-{{pr}}\"\neven-open = false\ndead-when = {{ older-than = \"1d\", clock = \"{clock}\" }}"
             ));
             let warnings = read(&text).unwrap().warnings;
             warnings
@@ -589,14 +799,9 @@ mod tests {
                 "Neon branch",
                 &["created", "changed", "active", "merged"][..],
             ),
-            ("\"worker\"", "Worker", &["created", "changed", "merged"]),
             ("\"d1\"", "D1 database", &["created", "merged"]),
             ("\"kv_namespace\"", "KV namespace", &["merged"]),
-            (
-                "[\"worker\", \"kv_namespace\"]",
-                "KV namespace",
-                &["merged"],
-            ),
+            ("[\"neon_branch\", \"kv_namespace\"]", "KV namespace", &["merged"]),
         ] {
             for clock in ["created", "changed", "merged"] {
                 let expected = format!("a {noun} has no time for `clock = \"{clock}\"`");
@@ -609,8 +814,8 @@ mod tests {
         }
         assert!(warned("\"neon_branch\"", "active").is_empty());
         assert_eq!(
-            warned("\"worker\"", "active"),
-            ["a Worker has no time for `clock = \"active\"`"]
+            warned("\"d1\"", "active"),
+            ["a D1 database has no time for `clock = \"active\"`"]
         );
     }
 

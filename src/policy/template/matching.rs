@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{Captures, Fits, MOST_READINGS, Part, Template};
+use super::{Captures, Fits, MOST_READINGS, MOST_STEPS, Part, Template};
 use crate::model::{Claim, PullRequestNumber, RunId};
 
 impl Template {
@@ -41,8 +41,13 @@ impl Template {
 
     /// Reads a name, in every way in which it fits.
     pub fn fit(&self, name: &str) -> Fits {
+        self.fit_in_steps(name).0
+    }
+
+    /// The same, with the number of steps that the search took.
+    pub(super) fn fit_in_steps(&self, name: &str) -> (Fits, usize) {
         if self.surely_not(name) {
-            return Fits::Ways(Vec::new());
+            return (Fits::Ways(Vec::new()), 0);
         }
         let lower;
         let name = if self.caseless {
@@ -56,14 +61,15 @@ impl Template {
             self.plainly(0, name, 0, &mut Captures::default(), &mut found);
             found.sort_unstable();
             found.dedup();
-            return if found.len() > MOST_READINGS {
+            let fits = if found.len() > MOST_READINGS {
                 Fits::TooMany
             } else {
                 Fits::Ways(found)
             };
+            return (fits, 0);
         }
         let Some(finishes) = self.finishes(name) else {
-            return Fits::Ways(Vec::new());
+            return (Fits::Ways(Vec::new()), 0);
         };
         let mut search = Search {
             template: self,
@@ -71,12 +77,14 @@ impl Template {
             finishes,
             visited: BTreeSet::new(),
             found: BTreeSet::new(),
+            steps: 0,
         };
-        if search.from(0, 0, &Captures::default()) {
-            Fits::Ways(search.found.into_iter().collect())
+        let fits = if search.from(0, 0, &Captures::default()) {
+            Fits::Ways(std::mem::take(&mut search.found).into_iter().collect())
         } else {
             Fits::TooMany
-        }
+        };
+        (fits, search.steps)
     }
 
     /// Reads a name by a template without text of any length, where only words
@@ -164,19 +172,19 @@ impl Part {
     }
 
     /// Whether a part that takes text may end here, having taken this text.
-    fn may_be(&self, text: &str) -> bool {
+    fn may_be(&self, text: &str, characters: usize) -> bool {
         match self {
             Self::Branch { prefix } => text.starts_with(&**prefix),
-            Self::Slug(slug) => text.chars().count() <= slug.longest() && !slug.is_fallback(text),
+            Self::Slug(slug) => characters <= slug.longest() && !slug.is_fallback(text),
             _ => true,
         }
     }
 
     /// Whether a part that takes text may take more than this.
-    fn may_go_on(&self, text: &str) -> bool {
+    fn may_go_on(&self, text: &str, characters: usize) -> bool {
         match self {
             Self::Branch { prefix } => text.starts_with(&**prefix) || prefix.starts_with(text),
-            Self::Slug(slug) => text.chars().count() < slug.longest(),
+            Self::Slug(slug) => characters < slug.longest(),
             _ => true,
         }
     }
@@ -274,6 +282,8 @@ struct Search<'a> {
     finishes: Vec<Vec<bool>>,
     visited: BTreeSet<(usize, usize, Captures)>,
     found: BTreeSet<Captures>,
+    /// What the search has cost so far.
+    steps: usize,
 }
 
 impl Search<'_> {
@@ -283,6 +293,16 @@ impl Search<'_> {
             self.found.insert(captures.clone());
             return self.found.len() <= MOST_READINGS;
         };
+        // Nothing more is captured, and the table says that the rest fits.
+        let rest = &self.template.parts[index..];
+        if rest
+            .iter()
+            .all(|part| matches!(part, Part::Literal(_) | Part::Any(_)))
+            && self.finishes[index][at]
+        {
+            self.found.insert(captures.clone());
+            return self.found.len() <= MOST_READINGS;
+        }
         if !self.visited.insert((index, at, captures.clone())) {
             return true;
         }
@@ -315,13 +335,19 @@ impl Search<'_> {
     /// Takes text of every length that leads on.
     fn texts(&mut self, index: usize, part: &Part, at: usize, captures: &Captures) -> bool {
         let rest = &self.name[at..];
-        for (offset, c) in rest.char_indices() {
+        for (count, (offset, c)) in rest.char_indices().enumerate() {
+            self.steps += 1;
+            if self.steps > MOST_STEPS {
+                return false;
+            }
+            let count = count + 1;
             let end = offset + c.len_utf8();
             let text = &rest[..end];
             if !part.may_contain(c) {
                 break;
             }
-            if part.may_be(text) {
+            // What does not lead on costs no copy of the text.
+            if self.finishes[index + 1][at + end] && part.may_be(text, count) {
                 let claim = match part {
                     Part::Branch { .. } => Some(Claim::Branch(text.into())),
                     Part::Slug(slug) => Some(Claim::Slug {
@@ -342,7 +368,7 @@ impl Search<'_> {
                     return false;
                 }
             }
-            if !part.may_go_on(text) {
+            if !part.may_go_on(text, count) {
                 break;
             }
         }

@@ -135,6 +135,32 @@ fn a_template_that_matches_everything_cannot_be_written() {
 }
 
 #[test]
+fn a_hostile_name_takes_a_bounded_number_of_steps() {
+    for text in [
+        "abc{slug:shop}{any}{any}",
+        "abc{any}{any}{slug:shop}",
+        "abc{any}{slug:shop}{any}",
+        "abc{any:a-z}{any:a-z}{branch}",
+        "abc{any}{any}{any}-{slug:shop}",
+    ] {
+        for pattern in ["a", "a-", "-", "9", "aA"] {
+            let name = |length: usize| format!("abc{}", pattern.repeat(length / pattern.len()));
+            let (_, steps) = template(text).fit_in_steps(&name(5_000));
+            assert!(steps <= MOST_STEPS + 1, "{text} {pattern}: {steps}");
+            // A name as long as a host name may be is never given up for its steps.
+            let (_, steps) = template(text).fit_in_steps(&name(253));
+            assert!(steps < MOST_STEPS / 4, "{text} {pattern}: {steps}");
+        }
+    }
+    // The slug decides; how the rest is split between two texts does not.
+    let (fits, steps) = template("abc{slug:shop}{any}{any}").fit_in_steps("abcdef-gh");
+    assert!(
+        matches!(fits, Fits::Ways(ways) if ways.len() == 4) && steps <= 6,
+        "{steps}"
+    );
+}
+
+#[test]
 fn hostile_names_end() {
     let name = format!("abc{}", "-1".repeat(5_000));
     let hostile = template("abc{any}-{any}{any}-{any}{pr}x");
