@@ -15,7 +15,7 @@ pub use brakes::{Brake, brakes};
 pub use kind_graph::KindGraph;
 pub use mark::{Judgement, Jurisdiction, Marking, mark};
 pub use outcome::Outcome;
-pub use plan::{Plan, plan};
+pub use plan::{Plan, plan, plan_without};
 pub use sealed::SealedPlan;
 pub use verdict::Verdict;
 

@@ -78,9 +78,12 @@
 //! - What is alive is asked first, and how things ended only for what nothing
 //!   alive gives: a busy repository has far more closed pull requests than open.
 //! - Where an answer can be read two ways, the later time counts: a date in a
-//!   name that leaves parts out is as late as it can be; a run that must be
-//!   over after 35 days ended then; an age on `merged` counts from the last
-//!   pull request with that head, and an existing branch keeps all the same.
+//!   name that leaves parts out is as late as it can be; an age on `merged`
+//!   counts from the last pull request with that head, and an existing branch
+//!   keeps all the same.
+//! - Every Actions run is asked for by its id, however old the resource is: a
+//!   run that is started again keeps its id, and a small number in a name is
+//!   seldom a run.
 //! - Rules are found by how a name begins ([`policy::Rules`]): a thousand rules
 //!   cost a name little more than the one that reads it.
 //! - Rules that share names are allowed (all of them must find a name dead) and

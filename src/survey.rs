@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::evidence::{Inventory, Observer, Orphaned, Roots, Searched, Uses};
 use crate::gc::mark::{self, Law};
-use crate::gc::plan::{Plan, Step};
+use crate::gc::plan::Plan;
+use crate::gc::verdict::Verdict;
 use crate::gc::{self, Judgement, KindGraph, Marking};
 use crate::github::GitHub;
 use crate::model::{
@@ -206,25 +207,19 @@ impl<'p> Survey<'p> {
     }
 
     /// A plan that takes at most so many steps, nothing of which is used by
-    /// garbage that has to wait.
+    /// garbage that has to wait. What turns out to be undecided, or to wait for
+    /// something beyond the cap, leaves its place to others.
     pub async fn plan(&self, findings: &mut Findings<'p>, most: usize) -> Plan {
-        let mut drawn = gc::plan(&findings.inventory, &findings.marking, most);
-        let mut plan = drawn.clone();
-        let graph = self.law.graph;
-        let waiting_users = |plan: &Plan, inventory: &Inventory| {
-            let uses = |index: &usize| {
-                let kind = inventory.resources[*index].kind;
-                kind.0.references == ReferencesFrom::Each && graph.uses_anything(kind)
-            };
-            plan.deferred.iter().any(uses)
-        };
-        while waiting_users(&plan, &findings.inventory) || self.asks_more(&plan, findings) {
+        let base = findings.marking.law.clone();
+        let mut waiting = BTreeSet::new();
+        let mut plan = gc::plan(&findings.inventory, &findings.marking, most);
+        while self.asks_more(&plan, findings) || has_waiting_users(&plan, &findings.inventory) {
             let resources = &findings.inventory.resources;
             let going = plan.steps.iter();
             let going = going.map(|step| resources[step.resource].identity());
             let law = Law {
                 going: Some(Arc::new(going.collect())),
-                ..findings.marking.law.clone()
+                ..base.clone()
             };
             let more = self.asks_more(&plan, findings);
             let reads = &mut findings.reference_reads;
@@ -234,23 +229,38 @@ impl<'p> Survey<'p> {
             if more {
                 // What was learned holds for all verdicts.
                 findings.marking = self
-                    .settle_questions(&mut findings.inventory, &findings.roots, &self.law, reads)
+                    .settle_questions(&mut findings.inventory, &findings.roots, &base, reads)
                     .await;
             }
-            let kept = |step: &Step| !marking.judgements[step.resource].verdict.is_garbage();
-            if !plan.steps.iter().any(kept) {
-                break;
+            let mut undecided = false;
+            let mut kept = BTreeSet::new();
+            for step in &plan.steps {
+                let verdict = &marking.judgements[step.resource].verdict;
+                match verdict {
+                    Verdict::Garbage(_) => {}
+                    Verdict::Unknown(_) => {
+                        undecided = true;
+                        findings.marking.judgements[step.resource].verdict = verdict.clone();
+                    }
+                    _ => {
+                        kept.insert(step.resource);
+                    }
+                }
             }
+            let drawn = |waiting: &BTreeSet<usize>| {
+                gc::plan_without(&findings.inventory, &findings.marking, most, waiting)
+            };
             // With what was just learned users come before what they use, so that
-            // others take the place of what has to wait. Without anything new the
-            // same would only be drawn again.
-            let again = gc::plan(&findings.inventory, &findings.marking, most);
-            if again == drawn {
-                plan.defer(kept);
-            } else {
-                plan.clone_from(&again);
-                drawn = again;
+            // what was kept may go together with them.
+            let mut again = drawn(&waiting);
+            if again == plan && !undecided {
+                if kept.is_empty() {
+                    break;
+                }
+                waiting.extend(kept);
+                again = drawn(&waiting);
             }
+            plan = again;
         }
         plan
     }
@@ -389,6 +399,14 @@ impl<'p> Survey<'p> {
         join_all(ended).await;
         roots
     }
+}
+
+/// Whether garbage that a plan leaves for later may use something in it.
+fn has_waiting_users(plan: &Plan, inventory: &Inventory) -> bool {
+    plan.deferred.iter().any(|index| {
+        let kind = inventory.resources[*index].kind;
+        kind.0.references == ReferencesFrom::Each
+    })
 }
 
 /// What resources use, as it was read before: it holds for those that have not

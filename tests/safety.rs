@@ -257,12 +257,13 @@ dead-when = { older-than = "90d" }
 }
 
 #[test]
-fn rule_5_time_works_for_keeping() {
+fn rule_6_time_works_for_keeping() {
     let at = |created: &str, updated: Option<&str>| json!({"kind": "worker", "name": "app-pr-7", "created_at": created, "updated_at": updated, "attributes": {"bindings": []}});
     for (resource, expected) in [
         (at(T0, Some(T0)), "garbage"),
-        (at(T0, Some("2026-04-30T00:00:00Z")), "garbage"),
-        (at(T0, Some("2026-04-30T00:00:01Z")), "ripening"),
+        (at(T0, Some("2026-04-29T23:59:59Z")), "garbage"),
+        // Exactly at its end the grace still keeps.
+        (at(T0, Some("2026-04-30T00:00:00Z")), "ripening"),
         (
             at("2026-04-30T12:00:00Z", Some("2026-04-30T12:00:00Z")),
             "ripening",
@@ -624,4 +625,118 @@ fn rule_4_what_is_out_of_focus_stays_and_keeps_what_it_uses() {
         "{}",
         audited.report
     );
+}
+
+/// `sweep --pr 12` deletes what a full sweep would delete of #12, also where two
+/// rules match one name by a number and by a git branch.
+#[test]
+fn rule_11_one_pull_request_is_swept_like_all_of_them() {
+    let schemes = format!("{}/policies/schemes", env!("CARGO_MANIFEST_DIR"));
+    let branch = |name: &str| {
+        json!({"kind": "neon_branch", "name": name, "created_at": "2026-03-10T00:00:00Z",
+            "updated_at": "2026-03-10T00:00:00Z", "attributes": {"parent": "main"}})
+    };
+    let main = json!({"kind": "neon_branch", "name": "main", "created_at": T0, "updated_at": T0,
+        "attributes": {"default": true}});
+    let world = world(
+        json!([closed(12), closed(13), open(14)]),
+        json!([
+            main,
+            branch("preview/pr-12"),
+            branch("preview/pr-12-b12"),
+            branch("preview/b12"),
+            branch("preview/pr-13"),
+            branch("preview/b13"),
+            branch("preview/b14"),
+        ]),
+        json!([]),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("world.json");
+    std::fs::write(&file, world.to_string()).unwrap();
+    let policies = folder.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    for scheme in ["neon-github-integration", "vercel-neon-integration"] {
+        let text = std::fs::read_to_string(format!("{schemes}/{scheme}.toml")).unwrap();
+        std::fs::write(policies.join(format!("{scheme}.toml")), text).unwrap();
+    }
+    let garbage = |more: &[&str]| -> Vec<String> {
+        let output = support::program()
+            .args(["audit", "-q", "--format", "json", "--policies"])
+            .arg(&policies)
+            .arg(format!("--sandbox={}", file.display()))
+            .args(more)
+            .output()
+            .unwrap();
+        let (report, code) = report(&output);
+        assert_eq!(code, 0, "{report}");
+        let resources = report["resources"].as_array().unwrap().iter();
+        let garbage = resources.filter(|one| one["verdict"] == "garbage");
+        garbage
+            .map(|one| one["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let all = garbage(&[]);
+    let of_twelve: Vec<String> = all
+        .iter()
+        .filter(|name| name.contains("12"))
+        .cloned()
+        .collect();
+    assert!(
+        of_twelve.len() > 1 && all.len() > of_twelve.len(),
+        "{all:?}"
+    );
+    assert_eq!(garbage(&["--pr", "12"]), of_twelve);
+}
+
+/// Lists of git branches and of pull requests are believed only of a repository
+/// that is seen, whole, and the one that is expected.
+#[test]
+fn rule_1_an_empty_or_foreign_list_keeps_everything() {
+    let policy = r#"
+[[rule]]
+id = "branches"
+kind = "worker"
+name = "app-{branch}"
+dead-when = "branch-gone"
+"#;
+    let with = |faults: Value, id: Option<&str>| {
+        let mut closed = closed(7);
+        closed["head_ref"] = json!("gone");
+        let world = world(
+            json!([closed, open(9)]),
+            json!([worker("app-gone")]),
+            faults,
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let (file, rules) = (
+            folder.path().join("world.json"),
+            folder.path().join("policy.toml"),
+        );
+        std::fs::write(&file, world.to_string()).unwrap();
+        std::fs::write(&rules, policy).unwrap();
+        let server = support::Server::start(&["--world", &file.display().to_string()]);
+        let mut command = server.program();
+        command
+            .args(["audit", "-q", "--format", "json", "--policies"])
+            .arg(&rules);
+        if let Some(id) = id {
+            command
+                .env("GITHUB_REPOSITORY", "acme/shop")
+                .env("GITHUB_REPOSITORY_ID", id);
+        }
+        let (report, code) = report(&command.output().unwrap());
+        let verdict = report["resources"][0]["verdict"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        (verdict, code)
+    };
+    assert_eq!(with(json!([]), None), ("garbage".to_owned(), 0));
+    let unknown = ("unknown".to_owned(), 3);
+    // The repository has another id than the one that the run belongs to.
+    assert_eq!(with(json!([]), Some("1")), unknown);
+    // No branch at all.
+    let empty = json!([{"on": "github.branches", "times": null, "fault": "empty_page"}]);
+    assert_eq!(with(empty, None), unknown);
 }

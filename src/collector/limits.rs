@@ -26,7 +26,8 @@ pub struct Limits {
     pub plan_age: TimeDelta,
     /// How long the run may take.
     pub deadline: Duration,
-    /// Most requests for what single resources use.
+    /// The maximum number of Workers whose bindings are read in one run. Each
+    /// takes about three requests, which wait for the quota until the deadline.
     pub reference_reads: usize,
 }
 
@@ -48,7 +49,7 @@ impl Default for Limits {
             reread_after: Duration::from_secs(30),
             plan_age: TimeDelta::hours(24),
             deadline: Duration::from_mins(20),
-            reference_reads: 500,
+            reference_reads: 1_000,
         }
     }
 }

@@ -87,7 +87,21 @@ struct Candidate<'a> {
 /// The plan for a marking: only what is in its focus. Without complete roots
 /// there is none.
 pub fn plan(inventory: &Inventory, marking: &Marking<'_>, most: usize) -> Plan {
-    let mut plan = Plan::default();
+    plan_without(inventory, marking, most, &BTreeSet::new())
+}
+
+/// The same where these resources, by their indices, have to wait for a later
+/// run and take no place from others.
+pub fn plan_without(
+    inventory: &Inventory,
+    marking: &Marking<'_>,
+    most: usize,
+    waiting: &BTreeSet<usize>,
+) -> Plan {
+    let mut plan = Plan {
+        deferred: waiting.iter().copied().collect(),
+        ..Plan::default()
+    };
     let mut candidates = Vec::new();
     for (resource, judgement) in marking.judgements.iter().enumerate() {
         let Verdict::Garbage(death) = &judgement.verdict else {
@@ -98,6 +112,9 @@ pub fn plan(inventory: &Inventory, marking: &Marking<'_>, most: usize) -> Plan {
         };
         if death.report_only {
             plan.report_only.push(resource);
+            continue;
+        }
+        if waiting.contains(&resource) {
             continue;
         }
         let kind = inventory.resources[resource].kind;

@@ -754,7 +754,7 @@ impl Thing {
     fn environment(&self) -> Value {
         let mut fields = json!({
             "id": self.id, "node_id": format!("EN_{}", self.id), "name": self.name, "url": "", "html_url": "",
-            "protection_rules": [],
+            "protection_rules": self.attributes.get("protection_rules").cloned().unwrap_or_else(|| json!([])),
         });
         for (key, at) in [
             ("created_at", self.created_at),

@@ -547,8 +547,9 @@ impl<'a, 'p> Judge<'a, 'p> {
             };
         };
         match dead_since.checked_add_signed(grace) {
-            // Strictly later: exactly at the end of its grace it is still kept.
-            Some(ripe_at) if ripe_at < now => {
+            // Strictly later: exactly at the end of its grace it is still kept. No
+            // grace at all is over at once.
+            Some(ripe_at) if ripe_at < now || (grace <= TimeDelta::zero() && ripe_at == now) => {
                 death.ripe_at = Some(ripe_at);
                 Verdict::Garbage(death)
             }

@@ -801,7 +801,11 @@ mod tests {
             ),
             ("\"d1\"", "D1 database", &["created", "merged"]),
             ("\"kv_namespace\"", "KV namespace", &["merged"]),
-            ("[\"neon_branch\", \"kv_namespace\"]", "KV namespace", &["merged"]),
+            (
+                "[\"neon_branch\", \"kv_namespace\"]",
+                "KV namespace",
+                &["merged"],
+            ),
         ] {
             for clock in ["created", "changed", "merged"] {
                 let expected = format!("a {noun} has no time for `clock = \"{clock}\"`");
