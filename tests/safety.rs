@@ -265,8 +265,13 @@ fn rule_6_time_works_for_keeping() {
         // Exactly at its end the grace still keeps.
         (at(T0, Some("2026-04-30T00:00:00Z")), "ripening"),
         (
-            at("2026-04-30T12:00:00Z", Some("2026-04-30T12:00:00Z")),
+            at("2026-04-07T12:00:00Z", Some("2026-04-30T12:00:00Z")),
             "ripening",
+        ),
+        // Made long after the pull request ended: it is somebody else's.
+        (
+            at("2026-04-30T12:00:00Z", Some("2026-04-30T12:00:00Z")),
+            "unknown",
         ),
         (at(T0, None), "unknown"),
     ] {
