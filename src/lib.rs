@@ -141,6 +141,7 @@ pub mod call;
 pub mod cli;
 pub mod clock;
 pub mod collector;
+pub mod doctor;
 pub mod evidence;
 pub mod gc;
 pub mod github;

@@ -74,7 +74,17 @@ fn the_doctor_tells_apart_what_is_wrong() {
         answers.iter().all(|(_, answer)| answer == "works"),
         "{answers:?}"
     );
-    assert_eq!(answers.len(), 4);
+    // All that an audit reads besides, and the issue that people tick boxes in.
+    for what in [
+        "worker",
+        "neon_branch",
+        "pull requests",
+        "issues",
+        "worker_domain",
+        "hyperdrive",
+    ] {
+        assert_eq!(of(&answers, what), "works", "{what}: {answers:?}");
+    }
 
     let (answers, code) = doctor(&|command| {
         command.env_remove("NEON_API_KEY");
@@ -134,4 +144,43 @@ fn the_doctor_tells_apart_what_is_wrong() {
         of(&answers, "worker").starts_with("token not accepted"),
         "{answers:?}"
     );
+}
+
+/// What an audit refuses, `check` refuses with the same exit code.
+#[test]
+fn the_doctor_is_content_only_where_an_audit_is() {
+    let world = support::path("cases/every-user-keeps.json");
+    let policy = support::path("cases/every-user-keeps.toml");
+    for path in [
+        "/issues$",
+        "/workers/routes$",
+        "/workers/domains$",
+        "/dns_records$",
+        "/pages/projects$",
+        "/dispatch/namespaces$",
+        "/queues$",
+        "/settings$",
+        "/previews$",
+        "/graphql$",
+        "/zones/[0-9a-f]{32}$",
+    ] {
+        let server = Server::start(&["--world", &world.display().to_string()]);
+        server.door(
+            "POST",
+            "faults",
+            &json!([{"on": {"path": path}, "times": null, "fault": {"status": 403}}]).to_string(),
+        );
+        let run = |verb: &str| {
+            let mut command = server.program();
+            command
+                .args([verb, "--quiet", "--format", "json", "--policies"])
+                .arg(&policy);
+            let output = command.output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            (output.status.code(), text)
+        };
+        let (audited, _) = run("audit");
+        let (checked, text) = run("check");
+        assert_eq!(checked, audited, "{path}: {text}");
+    }
 }

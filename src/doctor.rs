@@ -1,0 +1,305 @@
+//! What a run needs, tried by harmless reads: everything that an audit reads,
+//! with what each refusal means for whoever set the token.
+//!
+//! The doctor runs the audit itself, so that it can never be content with what
+//! an audit would refuse.
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::call::Call;
+use crate::collector::{Collector, Scope, needed};
+use crate::evidence::Evidence;
+use crate::github::{GitHub, Right};
+use crate::kinds::{self, Kind, PageOf};
+use crate::model::{Api, KindRef, Place, PlaceSort};
+use crate::policy::{Action, Policy, Rule};
+use crate::report::Report;
+use crate::scan;
+use crate::wire::{ApiError, Client, Failure as Refusal};
+
+/// What one harmless read came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Access {
+    /// What was read.
+    pub what: String,
+    /// Where.
+    pub scope: String,
+    /// Whether a run has what it needs of it.
+    pub works: bool,
+    /// The answer, in words for people.
+    pub answer: String,
+}
+
+/// All that was tried.
+#[derive(Debug)]
+pub struct Examined {
+    /// Every read, those with a diagnosis first.
+    pub access: Vec<Access>,
+    /// Permissions that a sweep needs to delete, which nothing can try without
+    /// deleting.
+    pub untried: Vec<String>,
+    /// The audit.
+    pub report: Report,
+}
+
+/// Tries everything that an audit of these policies reads.
+pub async fn examine(collector: &Collector<'_>) -> Examined {
+    let mut access: Vec<Access> = Vec::new();
+    for (policy, scope) in collector.files.iter().zip(&collector.scopes) {
+        for found in reads(collector, policy, scope).await {
+            let known = access
+                .iter()
+                .any(|one| one.what == found.what && one.scope == found.scope);
+            if !known {
+                access.push(found);
+            }
+        }
+    }
+    let since = Instant::now();
+    let (ground, inventory) = collector.list().await;
+    let survey = collector.survey(&ground);
+    let mut findings = survey.judge(inventory, since).await;
+    let plan = collector.plan_for(&survey, &mut findings).await;
+    let report = collector.report(&ground, &findings, &plan);
+    for evidence in &report.evidence {
+        let (what, works) = (name(evidence), evidence.complete || !evidence.needed);
+        let known = access.iter().any(|one| {
+            let same = one.what == what && one.scope == evidence.scope;
+            same && (works || !one.works)
+        });
+        if !known {
+            access.push(Access {
+                what: what.to_owned(),
+                scope: evidence.scope.clone(),
+                works,
+                answer: match &evidence.gap {
+                    Some(gap) if !works => gap.clone(),
+                    _ => "works".to_owned(),
+                },
+            });
+        }
+    }
+    Examined {
+        access,
+        untried: untried(collector.files),
+        report,
+    }
+}
+
+/// What evidence is about: a kind's name, or the words for what GitHub has.
+fn name(evidence: &Evidence) -> &str {
+    match evidence.source.as_str() {
+        "github.pull_requests.open" => Right::PullRequests.title(),
+        "github.branches" => Right::Branches.title(),
+        "github.runs" => Right::Runs.title(),
+        "github.issue" => "issues",
+        source => source.split_once('.').map_or(source, |(_, what)| what),
+    }
+}
+
+/// The permissions that deletions by these policies need.
+fn untried(files: &[Policy]) -> Vec<String> {
+    let rules = files.iter().flat_map(|file| file.rules.iter());
+    let deleting = rules.filter(|rule| rule.action != Action::Report);
+    let mut needs: Vec<String> = deleting
+        .flat_map(|rule| &rule.kinds)
+        .map(|kind| format!("{kind}: {}", kind.0.write_permission))
+        .collect();
+    needs.sort();
+    needs.dedup();
+    needs
+}
+
+/// One harmless read for every provider and kind that the rules of a policy are
+/// about, with what a refusal means.
+async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec<Access> {
+    let client = &collector.client;
+    let needed = needed(policy);
+    let mut found = Vec::new();
+    let mut zones = Vec::new();
+    if let Some(account) = &scope.account
+        && needed.iter().any(|kind| kind.0.place == PlaceSort::Zone)
+        && client.has(Api::Cloudflare)
+    {
+        for zone in &scope.zones {
+            match scan::zone(client, account, zone).await {
+                Ok(place) => zones.push(place),
+                Err(evidence) => found.push(Access {
+                    what: "zone".to_owned(),
+                    scope: zone.clone(),
+                    works: false,
+                    answer: format!(
+                        "cannot see this place: {}",
+                        evidence.gap.unwrap_or_default()
+                    ),
+                }),
+            }
+        }
+    }
+    for kind in kinds::KINDS
+        .iter()
+        .filter(|kind| needed.contains(&kind.about()))
+    {
+        let about = kind.about();
+        let places: Vec<Place> = match about.0.place {
+            PlaceSort::Account => scope.account.iter().cloned().map(Place::Account).collect(),
+            PlaceSort::Zone => zones.clone(),
+            PlaceSort::Project => scope.projects.iter().cloned().map(Place::Project).collect(),
+            PlaceSort::Repository => {
+                vec![Place::Repository(policy.repository.full_name().to_owned())]
+            }
+        };
+        if !client.has(about.0.api) {
+            found.push(not_configured(about.name(), about.0.api));
+            continue;
+        }
+        if places.is_empty() && (about.0.place != PlaceSort::Zone || scope.zones.is_empty()) {
+            found.push(Access {
+                what: about.name().to_owned(),
+                scope: "nowhere".to_owned(),
+                works: collector.whole_world,
+                answer: "not configured: nothing says where to look".to_owned(),
+            });
+        }
+        for place in places {
+            found.push(listing(client, *kind, place).await);
+        }
+    }
+    if policy.rules.iter().any(Rule::asks_github) {
+        found.extend(github(client, policy).await);
+    }
+    found
+}
+
+fn not_configured(what: &str, api: Api) -> Access {
+    let variable = match api {
+        Api::Cloudflare => "CLOUDFLARE_API_TOKEN",
+        Api::Neon => "NEON_API_KEY",
+        Api::GitHub => "GITHUB_TOKEN",
+    };
+    Access {
+        what: what.to_owned(),
+        scope: api.to_string(),
+        works: false,
+        answer: format!("not configured: set {variable}"),
+    }
+}
+
+/// The first page of a kind in a place.
+async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
+    let about = kind.about();
+    let holders = kind.holders(&place, &PageOf::First);
+    let by_holder = holders.is_some();
+    let call = holders.unwrap_or_else(|| kind.list(&place, &PageOf::First));
+    let answer = client.send(&call).await;
+    let scope = place.to_string();
+    let (works, answer) = match answer {
+        // What the holders hold is not read: this only asks whether it could be.
+        Ok(body) if by_holder => match kind.read_holders(&body) {
+            Ok(_) => (true, "works".to_owned()),
+            Err(malformed) => (
+                false,
+                format!("unreadable: {}", client.redact(&malformed.0)),
+            ),
+        },
+        Ok(body) => match kind.read_page(&std::sync::Arc::new(place), &body) {
+            Ok(_) => (true, "works".to_owned()),
+            Err(malformed) => (
+                false,
+                format!("unreadable: {}", client.redact(&malformed.0)),
+            ),
+        },
+        Err(error) => (false, diagnose(client, about, &place, &error).await),
+    };
+    Access {
+        what: about.name().to_owned(),
+        scope,
+        works,
+        answer,
+    }
+}
+
+/// What an error means for whoever set the token.
+async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiError) -> String {
+    let wanted = kind.0.read_permission;
+    match &error.failure {
+        Refusal::NotConfigured => "not configured".to_owned(),
+        Refusal::Unauthorized { .. } => format!("token not accepted: {}", error.failure),
+        Refusal::Forbidden { .. } | Refusal::NotFound { .. } | Refusal::Refused { .. } => {
+            if let (Api::Cloudflare, Place::Account(account)) = (kind.0.api, place)
+                && let Some(others) = other_accounts(client, account).await
+            {
+                return format!("wrong account: this token sees {others}");
+            }
+            if matches!(error.failure, Refusal::NotFound { .. }) {
+                format!("cannot see this place: {}", error.failure)
+            } else {
+                format!("no permission (needs {wanted}): {}", error.failure)
+            }
+        }
+        other => format!("no answer: {other}"),
+    }
+}
+
+/// The accounts that the token sees, if the wanted one is not among them.
+async fn other_accounts(client: &Client, wanted: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Account {
+        id: String,
+    }
+    let call = Call::get(Api::Cloudflare, &["accounts"]).with("per_page", "50");
+    let body = client.send(&call).await.ok()?;
+    let (accounts, _) = kinds::cloudflare::open::<Vec<Account>>(&body).ok()?;
+    let ids: Vec<_> = accounts.into_iter().map(|account| account.id).collect();
+    (!ids.is_empty() && !ids.iter().any(|id| id == wanted)).then(|| ids.join(", "))
+}
+
+/// One read for each right that the rules need of GitHub.
+async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
+    if !client.has(Api::GitHub) {
+        return vec![not_configured("pull requests", Api::GitHub)];
+    }
+    let github = GitHub::new(client.clone());
+    let mut found = Vec::new();
+    for right in Right::ALL {
+        let wanted = match right {
+            Right::PullRequests => true,
+            Right::Branches => policy.rules.iter().any(Rule::asks_about_heads),
+            Right::Runs => policy.rules.iter().any(Rule::asks_about_runs),
+        };
+        if !wanted {
+            continue;
+        }
+        let answer = github.try_right(&policy.repository, right).await;
+        let (works, answer) = match answer {
+            Ok(()) => (true, "works".to_owned()),
+            Err(Some(Refusal::Unauthorized { status, said })) => {
+                (false, format!("token not accepted (HTTP {status}: {said})"))
+            }
+            Err(Some(Refusal::Forbidden { status, said })) => (
+                false,
+                format!(
+                    "no permission (needs {}) (HTTP {status}: {said})",
+                    right.permission()
+                ),
+            ),
+            Err(Some(Refusal::NotFound { status, said })) => (
+                false,
+                format!(
+                    "cannot see this place, or no permission (needs {}) (HTTP {status}: {said})",
+                    right.permission()
+                ),
+            ),
+            Err(Some(other)) => (false, format!("no answer: {other}")),
+            Err(None) => (false, "no answer that can be believed".to_owned()),
+        };
+        found.push(Access {
+            what: right.title().to_owned(),
+            scope: format!("repository {}", policy.repository),
+            works,
+            answer,
+        });
+    }
+    found
+}
