@@ -83,8 +83,9 @@ impl<'p> Collector<'p> {
         let (mut places, zones) = self.places();
         // Zones have to be looked up first; the others need not wait for that.
         let mut targets = self.targets(&places.needed);
+        let at_once = places::at_once(&targets);
         let (mut inventory, (in_zones, targets_in_zones)) = tokio::join!(
-            scan::inventory(&self.client, &targets, self.observer),
+            scan::inventory(&self.client, &at_once, self.observer),
             self.in_zones(&zones, &mut places)
         );
         inventory.extend(in_zones);

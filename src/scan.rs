@@ -34,6 +34,8 @@ pub struct Target {
     pub needed: bool,
     /// Whether its resources are listed only because they may use others.
     pub witness: bool,
+    /// Whether it is listed only for those holders whose own resource is garbage.
+    pub on_demand: bool,
     /// Whether a rule asks when each was last active.
     pub activity: bool,
     /// Only what these hold, where its kind has holders.

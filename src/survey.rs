@@ -92,6 +92,23 @@ impl Findings<'_> {
         .collect()
     }
 
+    /// The names of what would go and may hold what this target lists.
+    fn garbage_that_holds(&self, target: &Target) -> BTreeSet<Box<str>> {
+        let owner = target.kind.about().0.belongs_to;
+        let all = self
+            .inventory
+            .resources
+            .iter()
+            .zip(&self.marking.judgements);
+        all.filter(|(one, judgement)| {
+            owner == Some(one.kind.name())
+                && one.place == target.place
+                && judgement.verdict.is_garbage()
+        })
+        .map(|(one, _)| one.name.clone())
+        .collect()
+    }
+
     /// Why the listing of a kind in a place is not complete, if so.
     pub fn gap(&self, kind: KindRef, place: &Place) -> Option<String> {
         let listing = self
@@ -118,8 +135,39 @@ impl<'p> Survey<'p> {
             scan::answer(&self.client, &inventory, &early, &mut reads, self.observer)
         );
         // The clocks are compared only once listings and roots have answered.
-        self.mark(inventory, roots, uses, self.law(), reads, since)
-            .await
+        let mut findings = self
+            .mark(inventory, roots, uses, self.law(), reads, since)
+            .await;
+        self.list_on_demand(&mut findings).await;
+        findings
+    }
+
+    /// Lists what is listed holder by holder, for those holders only that would
+    /// go: the others need nothing of it, and each holder costs a request.
+    async fn list_on_demand(&self, findings: &mut Findings<'p>) {
+        let targets: Vec<Target> = self
+            .targets
+            .iter()
+            .filter(|target| target.on_demand)
+            .filter_map(|target| {
+                let holders = findings.garbage_that_holds(target);
+                (!holders.is_empty()).then(|| Target {
+                    holders: Some(holders),
+                    ..target.clone()
+                })
+            })
+            .collect();
+        if targets.is_empty() {
+            return;
+        }
+        let more = scan::inventory(&self.client, &targets, self.observer).await;
+        findings.inventory.extend(more);
+        findings.index = index_of(&findings.inventory);
+        let law = findings.marking.law.clone();
+        let reads = &mut findings.reference_reads;
+        findings.marking = self
+            .settle_questions(&mut findings.inventory, &findings.roots, &law, reads)
+            .await;
     }
 
     /// The law, with the time by which everything is judged: the start of the
@@ -303,12 +351,8 @@ impl<'p> Survey<'p> {
         let marking = self
             .settle_questions(&mut inventory, &roots, &law, &mut reads)
             .await;
-        let index = inventory.resources.iter().enumerate().map(|(index, one)| {
-            let key = (one.kind, Place::clone(&one.place), one.id.clone());
-            (key, index)
-        });
         Findings {
-            index: index.collect(),
+            index: index_of(&inventory),
             inventory,
             roots,
             marking,
@@ -407,6 +451,12 @@ fn has_waiting_users(plan: &Plan, inventory: &Inventory) -> bool {
         let kind = inventory.resources[*index].kind;
         kind.0.references == ReferencesFrom::Each
     })
+}
+
+fn index_of(inventory: &Inventory) -> HashMap<(KindRef, Place, Box<str>), usize> {
+    let all = inventory.resources.iter().enumerate();
+    all.map(|(index, one)| ((one.kind, Place::clone(&one.place), one.id.clone()), index))
+        .collect()
 }
 
 /// What resources use, as it was read before: it holds for those that have not

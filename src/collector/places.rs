@@ -148,7 +148,7 @@ impl Collector<'_> {
             }
         }
         let targets = self.targets(&needed);
-        let inventory = scan::inventory(&self.client, &targets, self.observer).await;
+        let inventory = scan::inventory(&self.client, &at_once(&targets), self.observer).await;
         (inventory, targets)
     }
 
@@ -265,6 +265,11 @@ impl Collector<'_> {
                         place: place.clone(),
                         needed: needed_here.contains(&about) || concerned(about),
                         witness: witness(about),
+                        on_demand: about.0.holder.is_some()
+                            && about.0.belongs_to.is_some()
+                            && !by_holder(*kind)
+                            && !needed.contains(&about)
+                            && !protected.contains(&about),
                         activity: activity.contains(&about),
                         holders: None,
                     });
@@ -286,4 +291,10 @@ fn gap(source: &str, scope: &str, why: String) -> Evidence {
         gap: Some(why),
         needed: true,
     }
+}
+
+/// The targets that are listed before anything is judged.
+pub(super) fn at_once(targets: &[Target]) -> Vec<Target> {
+    let at_once = targets.iter().filter(|target| !target.on_demand);
+    at_once.cloned().collect()
 }

@@ -111,6 +111,7 @@ impl Sweep<'_, '_> {
             place: Arc::clone(place),
             needed: false,
             witness: false,
+            on_demand: false,
             activity: false,
             holders: None,
         };
