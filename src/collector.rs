@@ -8,6 +8,7 @@ mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -16,6 +17,7 @@ use crate::gc::mark::{Jurisdiction, Law};
 use crate::gc::sealed::{Bound, PlanError, SealedPlan};
 use crate::gc::ticks::{self, Ticks};
 use crate::gc::{KindGraph, Plan, brakes, plan};
+use crate::github::Authors;
 use crate::journal::{Journal, JournalError};
 use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
@@ -47,6 +49,8 @@ pub struct Collector<'p> {
     pub shown: Option<&'p [KindRef]>,
     /// The ids that repositories are known to have.
     pub repository_ids: BTreeMap<Repository, u64>,
+    /// Whose tracking issue counts.
+    pub issue_authors: Arc<Authors>,
     /// The time by which everything is judged.
     pub now: DateTime<Utc>,
     /// Whether what a policy names need not exist: the stand-in's scope is its
@@ -121,6 +125,7 @@ impl<'p> Collector<'p> {
             },
             targets: ground.targets.clone(),
             repository_ids: self.repository_ids.clone(),
+            issue_authors: self.issue_authors.clone(),
             reference_reads: self.limits.reference_reads,
             observer: self.observer,
         }

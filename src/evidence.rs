@@ -364,6 +364,8 @@ pub struct RepositoryRoots {
     /// The tracking issue, with what people ticked in it; none where there is
     /// none.
     pub issue: Option<TrackingIssue>,
+    /// What is marked as a tracking issue and is not ours, for people.
+    pub ignored: Vec<String>,
     /// What was asked and answered.
     pub evidence: Vec<Evidence>,
 }

@@ -273,7 +273,7 @@ impl Run<'_> {
         report: &Report,
         begun: Exit,
     ) -> Result<(), Unanswered> {
-        let github = GitHub::new(client.clone());
+        let github = GitHub::new(client.clone()).with_issue_authors(&self.session.issue_authors);
         let steps = report.swept.iter().flat_map(|swept| &swept.steps);
         let left: Vec<_> = steps.filter(|step| step.outcome.is_failure()).collect();
         if !left.is_empty() {
