@@ -6,7 +6,7 @@ mod limits;
 mod places;
 mod scope;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use crate::evidence::{Evidence, Inventory, Observer};
 use crate::gc::mark::{Jurisdiction, Law};
 use crate::gc::sealed::{Bound, PlanError, SealedPlan};
-use crate::gc::ticks::{self, Ticks};
+use crate::gc::ticks;
 use crate::gc::{KindGraph, Plan, brakes, plan};
 use crate::github::Authors;
 use crate::journal::{Journal, JournalError};
@@ -260,12 +260,7 @@ pub fn stopped(findings: &Findings<'_>, report: &Report) -> bool {
 /// What a sweep does of what people ticked for deletion in the tracking issue,
 /// and of nothing else.
 pub fn approved(findings: &Findings<'_>) -> Plan {
-    let roots = findings.roots.repositories.values();
-    let issues = roots.filter_map(|roots| roots.issue.as_ref());
-    let ticked: BTreeSet<String> = issues
-        .flat_map(|issue| Ticks::read(&issue.body).delete)
-        .collect();
-    only(findings, |key| ticked.contains(key))
+    only(findings, |key| findings.roots.is_ticked_for_deletion(key))
 }
 
 /// What a sweep does of the resources with these keys, whatever the cap, and of

@@ -134,6 +134,7 @@
     )
 )]
 
+pub mod boxes;
 pub mod call;
 pub mod cli;
 pub mod clock;

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::{GitHub, Unanswered, rest, success, unreadable};
+use crate::boxes::{MARKER, Ticks};
 use crate::evidence::TrackingIssue;
-use crate::gc::ticks::MARKER;
 use crate::model::{PullRequestNumber, Repository};
 use crate::wire::{ApiError, Failure};
 
@@ -128,6 +128,7 @@ impl Listed {
         TrackingIssue {
             number: self.number,
             title: self.title,
+            ticked: self.body.as_deref().map(Ticks::told).unwrap_or_default(),
             body: self.body.unwrap_or_default(),
             open: self.state == "open",
             url: self.html_url,

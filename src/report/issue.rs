@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::table::groups;
 use super::{Report, Row, age, inert};
+use crate::boxes::{LastBox, MARKER, Ticks, boxes, keep_box};
 use crate::gc::Outcome;
-use crate::gc::ticks::{LastBox, MARKER, Ticks, boxes, keep_box};
 use crate::gc::verdict::moment;
 
 /// The title of the issue.
