@@ -126,6 +126,7 @@ impl<'p> Collector<'p> {
             targets: ground.targets.clone(),
             repository_ids: self.repository_ids.clone(),
             issue_authors: self.issue_authors.clone(),
+            approved: false,
             reference_reads: self.limits.reference_reads,
             observer: self.observer,
         }

@@ -31,6 +31,8 @@ pub struct Survey<'p> {
     pub repository_ids: BTreeMap<Repository, u64>,
     /// Whose tracking issue counts.
     pub issue_authors: Arc<Authors>,
+    /// Whether only what is ticked for deletion in the tracking issue may go.
+    pub approved: bool,
     /// The most requests for what single resources use.
     pub reference_reads: usize,
     /// Who is told about progress.

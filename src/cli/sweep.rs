@@ -82,7 +82,8 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         listed = collector.list() => listed,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
-    let survey = collector.survey(&ground);
+    let mut survey = collector.survey(&ground);
+    survey.approved = arguments.approved;
     let mut findings = tokio::select! {
         biased;
         findings = survey.judge(inventory, since) => findings,
