@@ -6,16 +6,18 @@ mod limits;
 mod places;
 mod scope;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::evidence::{Evidence, Inventory, Observer};
 use crate::gc::mark::{Jurisdiction, Law};
 use crate::gc::sealed::{Bound, PlanError, SealedPlan};
-use crate::gc::ticks::{self, Ticks};
+use crate::gc::ticks;
 use crate::gc::{KindGraph, Plan, brakes, plan};
+use crate::github::Authors;
 use crate::journal::{Journal, JournalError};
 use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
@@ -47,6 +49,8 @@ pub struct Collector<'p> {
     pub shown: Option<&'p [KindRef]>,
     /// The ids that repositories are known to have.
     pub repository_ids: BTreeMap<Repository, u64>,
+    /// Whose tracking issue counts.
+    pub issue_authors: Arc<Authors>,
     /// The time by which everything is judged.
     pub now: DateTime<Utc>,
     /// Whether what a policy names need not exist: the stand-in's scope is its
@@ -122,6 +126,8 @@ impl<'p> Collector<'p> {
             },
             targets: ground.targets.clone(),
             repository_ids: self.repository_ids.clone(),
+            issue_authors: self.issue_authors.clone(),
+            approved: false,
             reference_reads: self.limits.reference_reads,
             observer: self.observer,
         }
@@ -257,12 +263,7 @@ pub fn stopped(findings: &Findings<'_>, report: &Report) -> bool {
 /// What a sweep does of what people ticked for deletion in the tracking issue,
 /// and of nothing else.
 pub fn approved(findings: &Findings<'_>) -> Plan {
-    let roots = findings.roots.repositories.values();
-    let issues = roots.filter_map(|roots| roots.issue.as_ref());
-    let ticked: BTreeSet<String> = issues
-        .flat_map(|issue| Ticks::read(&issue.body).delete)
-        .collect();
-    only(findings, |key| ticked.contains(key))
+    only(findings, |key| findings.roots.is_ticked_for_deletion(key))
 }
 
 /// What a sweep does of the resources with these keys, whatever the cap, and of

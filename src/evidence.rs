@@ -364,8 +364,21 @@ pub struct RepositoryRoots {
     /// The tracking issue, with what people ticked in it; none where there is
     /// none.
     pub issue: Option<TrackingIssue>,
+    /// What is marked as a tracking issue and is not ours, for people.
+    pub ignored: Vec<String>,
     /// What was asked and answered.
     pub evidence: Vec<Evidence>,
+}
+
+/// What people ticked in a tracking issue. Resources are told by their keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ticked {
+    /// What may be deleted.
+    pub delete: BTreeSet<String>,
+    /// What is to be kept.
+    pub keep: BTreeSet<String>,
+    /// Where that was listed; empty for what an older issue does not say it of.
+    pub origins_of_kept: BTreeSet<String>,
 }
 
 /// The tracking issue of a repository.
@@ -377,6 +390,8 @@ pub struct TrackingIssue {
     pub title: String,
     /// Its text.
     pub body: String,
+    /// What people ticked in that text.
+    pub ticked: Ticked,
     /// Whether it is open.
     pub open: bool,
     /// Its address for people.
@@ -426,6 +441,15 @@ pub struct Roots {
 }
 
 impl Roots {
+    /// Whether "delete" is ticked for a key in a tracking issue.
+    pub fn is_ticked_for_deletion(&self, key: &str) -> bool {
+        let mut issues = self
+            .repositories
+            .values()
+            .filter_map(|one| one.issue.as_ref());
+        issues.any(|issue| issue.ticked.delete.contains(key))
+    }
+
     /// Why the roots of some repository are not complete, if so.
     pub fn gap(&self) -> Option<(&Repository, &Arc<str>)> {
         self.repositories

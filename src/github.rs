@@ -23,9 +23,10 @@ use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+pub use issue::Authors;
+
 use crate::evidence::{
     Claimed, Evidence, Observer, Orphaned, PullRequest, RepositoryRoots, Run, Searched, Step,
-    TrackingIssue,
 };
 use crate::model::{Api, PullRequestNumber, Repository};
 use crate::wire::{ApiError, Client, Failure, Outgoing};
@@ -34,6 +35,7 @@ use crate::wire::{ApiError, Client, Failure, Outgoing};
 pub struct GitHub {
     octocrab: Octocrab,
     client: Client,
+    authors: Arc<Authors>,
 }
 
 /// Why a question got no answer that can be believed.
@@ -224,7 +226,20 @@ impl GitHub {
             .with_auth(AuthState::None)
             .build();
         let octocrab = built.unwrap_or_else(|never: Infallible| match never {});
-        Self { octocrab, client }
+        Self {
+            octocrab,
+            client,
+            authors: Arc::default(),
+        }
+    }
+
+    /// The same, with whose tracking issue counts.
+    #[must_use]
+    pub fn with_issue_authors(self, authors: &Arc<Authors>) -> Self {
+        Self {
+            authors: authors.clone(),
+            ..self
+        }
     }
 
     /// What is alive: open pull requests, and git branches where anything
@@ -709,18 +724,19 @@ impl RepositoryRoots {
     fn note_issue(
         &mut self,
         repository: &Repository,
-        issue: Result<Option<TrackingIssue>, Unanswered>,
+        issue: Result<issue::Found, Unanswered>,
         observer: &dyn Observer,
     ) {
         match issue {
             Ok(found) => {
                 let noted = Noted {
-                    requests: 1,
-                    items: usize::from(found.is_some()),
+                    requests: found.requests,
+                    items: usize::from(found.issue.is_some()),
                     ..Noted::default()
                 };
                 self.note("issue", repository, noted, observer);
-                self.issue = found;
+                self.issue = found.issue;
+                self.ignored = found.ignored;
             }
             Err(error) => self.fail("issue", repository, &error, observer),
         }

@@ -137,6 +137,7 @@
     )
 )]
 
+pub mod boxes;
 pub mod call;
 pub mod cli;
 pub mod clock;

@@ -56,6 +56,9 @@ pub struct Report {
     pub summary: Summary,
     /// Rules that read no name at all.
     pub unused_rules: Vec<String>,
+    /// What is marked as the tracking issue and is not ours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored_issues: Vec<String>,
     /// What alone was looked at, where that is not everything.
     #[serde(skip)]
     pub focus: Option<String>,
@@ -264,6 +267,12 @@ impl Report {
             } else {
                 Vec::new()
             },
+            ignored_issues: run
+                .roots
+                .repositories
+                .values()
+                .flat_map(|roots| roots.ignored.iter().cloned())
+                .collect(),
             resources,
             brakes: run.brakes,
             quota: by_provider(run.quota),

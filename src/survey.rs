@@ -12,7 +12,7 @@ use crate::gc::mark::{self, Law};
 use crate::gc::plan::Plan;
 use crate::gc::verdict::Verdict;
 use crate::gc::{self, Judgement, KindGraph, Marking};
-use crate::github::GitHub;
+use crate::github::{Authors, GitHub};
 use crate::model::{
     Api, KindRef, Link, Place, PlaceSort, Reference, References, ReferencesFrom, Repository,
     Resource, ResourceId,
@@ -30,6 +30,10 @@ pub struct Survey<'p> {
     pub targets: Vec<Target>,
     /// The ids that repositories are known to have.
     pub repository_ids: BTreeMap<Repository, u64>,
+    /// Whose tracking issue counts.
+    pub issue_authors: Arc<Authors>,
+    /// Whether only what is ticked for deletion in the tracking issue may go.
+    pub approved: bool,
     /// The most requests for what single resources use.
     pub reference_reads: usize,
     /// Who is told about progress.
@@ -413,7 +417,7 @@ impl<'p> Survey<'p> {
         if claims.is_empty() {
             return roots;
         }
-        let github = &GitHub::new(self.client.clone());
+        let github = &GitHub::new(self.client.clone()).with_issue_authors(&self.issue_authors);
         let alive = claims.iter().map(|(repository, claimed)| async move {
             let expected_id = self.repository_ids.get(repository).copied();
             let only = self.law.only;

@@ -18,12 +18,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::DateTime;
 use http::StatusCode;
+use preview_gc::boxes::Ticks;
 use preview_gc::call::Call;
 use preview_gc::clock::Clock;
 use preview_gc::evidence::{Claimed, Observer, Orphaned, PullRequest, RepositoryRoots, Run, Step};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::sealed::SealedPlan;
-use preview_gc::gc::ticks::Ticks;
 use preview_gc::github::GitHub;
 use preview_gc::journal::{self, Copy, Entry, Journal, Standing, Written};
 use preview_gc::kinds::{self, Answer, Ask, Kind, PageOf};
@@ -352,7 +352,9 @@ fn no_answer_of_github_is_taken_for_whole_when_it_is_not() {
         let whole = told(&cloud, &honest, graphql);
         assert!(whole.evidence.iter().all(|one| one.complete), "{whole:?}");
         let mut heard = std::mem::take(&mut honest.lock().unwrap().heard);
-        heard.retain(|_, body| !body.is_empty());
+        // Without an account all issues are looked at, whoever wrote them, and a
+        // marked one is a gap: so no answer about the account is a gap itself.
+        heard.retain(|request, body| !body.is_empty() && !request.contains("viewer{login}"));
         let (requests, documents): (Vec<_>, Vec<_>) = heard.into_iter().unzip();
         let least = if graphql { 7 } else { 10 };
         assert!(requests.len() >= least, "{requests:?}");

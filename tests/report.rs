@@ -79,7 +79,10 @@ impl Stage {
         let text = self
             .server
             .request("GET", "github/repos/acme/shop/issues?state=all", "");
-        serde_json::from_str(&text).unwrap()
+        let mut issues: Vec<Value> = serde_json::from_str(&text).unwrap();
+        // Pull requests are issues as well.
+        issues.retain(|issue| issue.get("pull_request").is_none());
+        issues
     }
 
     fn body(&self) -> String {
@@ -595,5 +598,144 @@ fn figures_of_a_run_are_written_where_they_are_wanted() {
     assert!(
         all.iter()
             .any(|one| one["labels"]["verdict"] == "unclaimed" && one["value"] == 1)
+    );
+}
+
+fn code_and_error(output: &Output) -> (Option<i32>, String) {
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), error)
+}
+
+/// A fine-grained token without Issues gets the answer of a repository that has
+/// none: only the repository itself tells them apart.
+#[test]
+fn a_token_that_may_not_read_issues_is_not_a_repository_without_them() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    for status in [404, 403, 410] {
+        let fault =
+            json!([{"on": {"method": "GET", "path": "/issues$"}, "fault": {"status": status}}]);
+        stage.server.door("POST", "faults", &fault.to_string());
+        let output = stage.run(&["sweep", "--yes"]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let (code, error) = code_and_error(&output);
+        assert_eq!(code, Some(3), "{status}: {said}{error}");
+        assert!(stage.has("app-pr-1"));
+        assert!(
+            format!("{said}{error}").contains("Issues: read"),
+            "{said}{error}"
+        );
+    }
+    stage.server.door("POST", "faults", "[]");
+    stage
+        .server
+        .door("POST", "repository", r#"{"has_issues": false}"#);
+    assert_eq!(code_and_error(&stage.run(&["sweep", "--yes"])).0, Some(0));
+    assert!(!stage.has("app-pr-1"));
+}
+
+/// People take labels away, and a busy repository has many pages.
+#[test]
+fn the_issue_is_found_on_any_page_and_without_its_labels() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    for number in 0..120 {
+        let other = json!({"author": "github-actions[bot]", "body": format!("nightly {number}")});
+        stage.server.door("POST", "issues", &other.to_string());
+    }
+    stage.report();
+    let text = stage.body();
+    let number = stage.issues()[0]["number"].as_u64().unwrap();
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    stage.server.request("PATCH", &path, r#"{"labels": []}"#);
+    assert_eq!(stage.issues()[0]["labels"], json!([]));
+    let kept = text.replace("- [ ] keep", "- [x] keep");
+    let change = json!({"body": kept}).to_string();
+    stage.server.request("PATCH", &path, &change);
+    let (code, error) = code_and_error(&stage.run(&["sweep", "--yes"]));
+    assert_eq!(code, Some(0), "{error}");
+    assert!(stage.has("app-pr-1"));
+    assert!(!stage.report().starts_with("created"));
+}
+
+/// What somebody else wrote with our marker neither approves nor keeps, unless
+/// that account is named; nor is it written over.
+#[test]
+fn only_our_own_issue_counts() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
+    stage.report();
+    let text = stage.body().replace("- [ ] delete", "- [x] delete");
+    let evil = json!({"author": "mallory", "body": text}).to_string();
+    let other = stage.server.door("POST", "issues", &evil)["number"].clone();
+    let path = format!("github/repos/acme/shop/issues/{other}");
+    let labels = r#"{"labels": ["infrastructure", "cleanup-needed"]}"#;
+    stage.server.request("PATCH", &path, labels);
+    let output = stage.run(&["sweep", "--approved", "--yes"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(stage.has("app-pr-1") && stage.has("app-pr-2"));
+    assert!(
+        said.contains(&format!("issue #{other}")) && said.contains("by mallory"),
+        "{said}"
+    );
+    let output = stage.run(&["sweep", "--approved", "--yes", "--issue-author", "Mallory"]);
+    assert_eq!(output.status.code(), Some(0));
+    // Ours is the older one, and it is used.
+    assert!(stage.has("app-pr-1"));
+    stage.server.request(
+        "PATCH",
+        &format!(
+            "github/repos/acme/shop/issues/{}",
+            stage.issues()[1]["number"]
+        ),
+        r#"{"body": "nothing"}"#,
+    );
+    let output = stage.run(&["sweep", "--approved", "--yes", "--issue-author", "Mallory"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!stage.has("app-pr-1") && !stage.has("app-pr-2"));
+}
+
+/// Without knowing who we are, a marked issue may be ours or not.
+#[test]
+fn an_issue_whose_author_cannot_be_compared_keeps_everything() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    let fault = json!([{"on": {"path": "/graphql$"}, "fault": {"status": 404}}]);
+    stage.report();
+    stage.server.door("POST", "faults", &fault.to_string());
+    let output = stage.run(&["sweep", "--yes"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let (code, error) = code_and_error(&output);
+    assert_eq!(code, Some(3), "{said}{error}");
+    assert!(
+        format!("{said}{error}").contains("--issue-author"),
+        "{said}{error}"
+    );
+    assert!(stage.has("app-pr-1"));
+    let named = ["sweep", "--yes", "--issue-author", "github-actions[bot]"];
+    let (code, error) = code_and_error(&stage.run(&named));
+    assert_eq!(code, Some(0), "{error}");
+    assert!(!stage.has("app-pr-1"));
+}
+
+#[test]
+fn a_comment_by_somebody_else_is_not_written_over() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    let evil = json!({"author": "mallory", "under": 1, "body": "<!-- preview-gc:sticky -->\nmine"});
+    stage.server.door("POST", "issues", &evil.to_string());
+    let fault = json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
+    stage.server.door("POST", "faults", &fault.to_string());
+    for _ in 0..2 {
+        let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report"]);
+        assert_eq!(output.status.code(), Some(5));
+    }
+    let path = "github/repos/acme/shop/issues/1/comments";
+    let text = stage.server.request("GET", path, "");
+    let comments: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let bodies: Vec<_> = comments
+        .iter()
+        .map(|one| one["body"].as_str().unwrap())
+        .collect();
+    assert_eq!(bodies.len(), 2, "{bodies:?}");
+    assert!(
+        bodies[0].ends_with("mine") && bodies[1].contains("wrangler"),
+        "{bodies:?}"
     );
 }

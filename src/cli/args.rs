@@ -143,6 +143,14 @@ pub(super) struct CommonArgs {
     /// Whose pull requests, where the policy does not say
     #[arg(long, value_name = "OWNER/NAME")]
     pub(super) repository: Option<String>,
+    /// Another account whose tracking issue and comments count as this tool's
+    #[arg(
+        long,
+        value_name = "LOGIN",
+        env = "PREVIEW_GC_ISSUE_AUTHOR",
+        value_delimiter = ','
+    )]
+    pub(super) issue_author: Vec<String>,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
     /// Folder of the journals [default: in the user's state folder]

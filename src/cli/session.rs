@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
 
 use super::Failure;
 use super::args::{ColorChoice, CommonArgs};
@@ -11,6 +12,7 @@ use super::progress::Progress;
 use super::settings;
 use crate::clock::Clock;
 use crate::collector::{Collector, Limits, needed};
+use crate::github::Authors;
 use crate::kinds;
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, Source, render};
@@ -28,6 +30,7 @@ pub(super) struct Session {
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) limits: Limits,
     pub(super) client: Client,
+    pub(super) issue_authors: Arc<Authors>,
     pub(super) shown: Option<Vec<KindRef>>,
     pub(super) progress: Progress,
 }
@@ -47,6 +50,7 @@ impl Session {
             warnings: loaded.warnings,
             limits,
             client,
+            issue_authors: Arc::new(Authors::new(&arguments.issue_author)),
             shown,
             progress: Progress::new(arguments.quiet),
         })
@@ -83,6 +87,7 @@ impl Session {
             only,
             shown: self.shown.as_deref(),
             repository_ids: known.collect(),
+            issue_authors: self.issue_authors.clone(),
             now: self.connection.clock.start(),
             whole_world,
             observer: &self.progress,

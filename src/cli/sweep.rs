@@ -82,7 +82,8 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         listed = collector.list() => listed,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
-    let survey = collector.survey(&ground);
+    let mut survey = collector.survey(&ground);
+    survey.approved = arguments.approved;
     let mut findings = tokio::select! {
         biased;
         findings = survey.judge(inventory, since) => findings,
@@ -275,7 +276,7 @@ impl Run<'_> {
         report: &Report,
         begun: Exit,
     ) -> Result<(), Unanswered> {
-        let github = GitHub::new(client.clone());
+        let github = GitHub::new(client.clone()).with_issue_authors(&self.session.issue_authors);
         let steps = report.swept.iter().flat_map(|swept| &swept.steps);
         let left: Vec<_> = steps.filter(|step| step.outcome.is_failure()).collect();
         if !left.is_empty() {

@@ -1,23 +1,9 @@
-//! The boxes that people tick in the tracking issue: what to delete at the next
-//! sweep, and what to keep.
-
-use std::collections::BTreeSet;
+//! What stands for a resource and its listing in the tracking issue. What people
+//! ticked there comes in as such keys.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{Place, ResourceId};
-
-/// What an issue must contain to be the tracking issue.
-pub const MARKER: &str = "<!-- preview-gc:report -->";
-
-/// What people ticked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ticks {
-    /// Keys of what is to be deleted.
-    pub delete: BTreeSet<String>,
-    /// Keys of what is to be kept.
-    pub keep: BTreeSet<String>,
-}
 
 /// What stands for a resource in the issue: the same for as long as it is the
 /// same resource.
@@ -41,96 +27,9 @@ pub fn origin(kind: &str, place: &str) -> String {
     format!("{kind}@{place}")
 }
 
-/// The two boxes of a resource, as lines of a list below its own.
-pub fn boxes(key: &str, origin: &str, ticks: &Ticks) -> String {
-    let mark = |ticked: bool| if ticked { 'x' } else { ' ' };
-    format!(
-        "  - [{}] delete at the next sweep <!-- gc:delete:{key} -->\n  - [{}] keep <!-- gc:keep:{key} {origin} -->\n",
-        mark(ticks.delete.contains(key)),
-        mark(ticks.keep.contains(key)),
-    )
-}
-
-/// The box of a resource that is kept, as a line of its own with what it is.
-pub fn keep_box(what: &str, key: &str, origin: &str) -> String {
-    format!("- [x] keep {what} <!-- gc:keep:{key} {origin} -->\n")
-}
-
-/// The last box of a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastBox<'a> {
-    /// Whose it is.
-    pub key: &'a str,
-    /// What it says the resource is, if anything.
-    pub what: &'a str,
-    /// Where that was listed.
-    pub origin: &'a str,
-}
-
-impl<'a> LastBox<'a> {
-    /// Reads a line that is one.
-    pub fn read(line: &'a str) -> Option<Self> {
-        let line = line.trim_start();
-        let rest = line
-            .strip_prefix("- [")
-            .or_else(|| line.strip_prefix("* ["))?;
-        let (_, rest) = rest.split_once("] keep")?;
-        let (what, rest) = rest.split_once("<!-- gc:keep:")?;
-        let (told, _) = rest.split_once("-->")?;
-        let (key, origin) = told.trim().split_once(' ').unwrap_or((told.trim(), ""));
-        Some(Self {
-            key,
-            what: what.trim(),
-            origin,
-        })
-    }
-}
-
-impl Ticks {
-    /// Reads the boxes of an issue's text, whatever else people wrote there.
-    pub fn read(text: &str) -> Self {
-        let mut ticks = Self::default();
-        for line in text.lines() {
-            let line = line.trim_start();
-            let Some(rest) = line
-                .strip_prefix("- [x]")
-                .or_else(|| line.strip_prefix("- [X]"))
-                .or_else(|| line.strip_prefix("* [x]"))
-            else {
-                continue;
-            };
-            let Some((_, comment)) = rest.split_once("<!-- gc:") else {
-                continue;
-            };
-            let Some((what, key)) = comment.split_once(':') else {
-                continue;
-            };
-            let key: String = key.chars().take_while(char::is_ascii_hexdigit).collect();
-            match what {
-                "delete" => ticks.delete.insert(key),
-                "keep" => ticks.keep.insert(key),
-                _ => false,
-            };
-        }
-        ticks
-    }
-
-    /// Adds what others ticked in the meantime, in texts with the newest first.
-    /// Whatever anybody wants kept is kept; to be deleted only what the last of
-    /// them left ticked.
-    pub fn merge(&mut self, texts: &[String]) {
-        for text in texts {
-            self.keep.extend(Self::read(text).keep);
-        }
-        if let Some(newest) = texts.first() {
-            self.delete = Self::read(newest).delete;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     use super::super::samples::{account, resource};
     use super::*;
@@ -172,101 +71,5 @@ mod tests {
             "github_environment@acme/shop_2.x-y"
         );
         assert_eq!(origin("worker", "a b-->\n<!c"), "worker@ab--c");
-    }
-
-    #[test]
-    fn the_box_of_what_is_kept_is_ticked_and_tells_what_it_is() {
-        let line = keep_box("worker shop-7", "00ff", "worker@a");
-        let ticks = Ticks::read(&line);
-        assert_eq!(ticks.keep, BTreeSet::from(["00ff".to_owned()]));
-        assert_eq!(ticks.delete, BTreeSet::new());
-        let last = LastBox {
-            key: "00ff",
-            what: "worker shop-7",
-            origin: "worker@a",
-        };
-        assert_eq!(LastBox::read(&line), Some(last));
-    }
-
-    #[test]
-    fn the_last_box_of_a_resource_is_known_ticked_or_not() {
-        let unnamed = |origin| {
-            Some(LastBox {
-                key: "00ff",
-                what: "",
-                origin,
-            })
-        };
-        for (line, told) in [
-            (
-                "  - [ ] keep <!-- gc:keep:00ff worker@a -->",
-                unnamed("worker@a"),
-            ),
-            (
-                "  - [x] keep <!-- gc:keep:00ff worker@a -->",
-                unnamed("worker@a"),
-            ),
-            (
-                "* [X] keep <!-- gc:keep:00ff worker@a -->",
-                unnamed("worker@a"),
-            ),
-            // As earlier versions wrote it.
-            ("  - [ ] keep <!-- gc:keep:00ff -->", unnamed("")),
-            ("- [ ] delete <!-- gc:delete:00ff -->", None),
-            ("- [ ] keep in mind", None),
-            ("keep <!-- gc:keep:00ff worker@a -->", None),
-            ("- [ ] keep <!-- gc:keep:00ff worker@a", None),
-        ] {
-            assert_eq!(LastBox::read(line), told, "{line}");
-        }
-        let both = boxes("00ff", "worker@a", &Ticks::default());
-        let read: Vec<_> = both.lines().map(LastBox::read).collect();
-        assert_eq!(read, [None, unnamed("worker@a")]);
-    }
-
-    #[test]
-    fn whatever_anybody_wants_kept_is_kept_and_the_newest_says_what_goes() {
-        let ticked = |delete: &[&str], keep: &[&str]| {
-            let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
-            Ticks {
-                delete: keys(delete),
-                keep: keys(keep),
-            }
-        };
-        let written = |key: &str, ticks: &Ticks| boxes(key, "worker@a", ticks);
-        let newest = ticked(&["aa"], &["cc"]);
-        let older = ticked(&["bb"], &["dd"]);
-        let texts = [
-            written("aa", &newest) + &written("cc", &newest),
-            written("bb", &older) + &written("dd", &older),
-        ];
-        let mut ticks = ticked(&["ee"], &["ff"]);
-        ticks.merge(&texts);
-        assert_eq!(ticks, ticked(&["aa"], &["cc", "dd", "ff"]));
-        // Where nobody wrote anything, nothing changes.
-        ticks.merge(&[]);
-        assert_eq!(ticks, ticked(&["aa"], &["cc", "dd", "ff"]));
-    }
-
-    #[test]
-    fn what_was_ticked_is_read_back() {
-        let ticks = Ticks {
-            delete: BTreeSet::from(["0123456789abcdef".to_owned()]),
-            keep: BTreeSet::from(["fedcba9876543210".to_owned()]),
-        };
-        let text = boxes("0123456789abcdef", "worker@a", &ticks)
-            + &boxes("fedcba9876543210", "r2@b", &ticks);
-        assert_eq!(Ticks::read(&text), ticks);
-        let windows = text.replace('\n', "\r\n").replace("[x]", "[X]");
-        assert_eq!(Ticks::read(&windows), ticks);
-        assert_eq!(Ticks::read(&text.replace("[x]", "[ ]")), Ticks::default());
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_that_people_write_breaks_the_reading(text in "\\PC*") {
-            let ticks = Ticks::read(&format!("{text}\n- [x] {text} <!-- gc:keep:00ff -->"));
-            prop_assert!(ticks.keep.iter().all(|key| key.chars().all(|c| c.is_ascii_hexdigit())));
-        }
     }
 }

@@ -1,15 +1,21 @@
-//! The tracking issue: found by its marker and labels, created once, updated in
-//! place; and the sticky comment on a pull request.
+//! The tracking issue: found by its marker and author, created once, updated in
+//! place; and the sticky comment on a pull request. Only what the account of
+//! this token wrote is ours, or an account that is configured.
+
+use std::collections::BTreeMap;
 
 use ::http::StatusCode;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures::future::join_all;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
-use super::{GitHub, Unanswered, success, unreadable};
+use super::{GitHub, Unanswered, rest, success, unreadable};
+use crate::boxes::{MARKER, Ticks};
 use crate::evidence::TrackingIssue;
-use crate::gc::ticks::MARKER;
 use crate::model::{PullRequestNumber, Repository};
 use crate::wire::{ApiError, Failure};
 
@@ -31,16 +37,86 @@ struct Listed {
     html_url: String,
     updated_at: DateTime<Utc>,
     pull_request: Option<Value>,
+    /// Null when the account was deleted.
+    user: Option<User>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    login: String,
+}
+
+/// Who wrote it, for people.
+fn author(user: Option<&User>) -> &str {
+    user.map_or("a deleted account", |user| &user.login)
+}
+
+/// Whose tracking issue and comments count besides those of this token's
+/// account, and that account once it was asked for.
+#[derive(Debug, Default)]
+pub struct Authors {
+    also: Vec<String>,
+    login: OnceCell<String>,
+}
+
+impl Authors {
+    /// The account of the token, and these.
+    pub fn new(also: &[String]) -> Self {
+        Self {
+            also: also.to_vec(),
+            login: OnceCell::new(),
+        }
+    }
+}
+
+/// Who writes what is ours.
+struct Us<'a> {
+    /// The account of this token.
+    login: Result<&'a str, Unanswered>,
+    /// Others that are configured.
+    also: &'a [String],
+}
+
+impl Us<'_> {
+    /// Whether a text with our marker is ours; only that counts. Without knowing
+    /// who we are, what nobody configured might be.
+    fn wrote(&self, user: Option<&User>, what: &str) -> Result<bool, Unanswered> {
+        let is = |login: &str| user.is_some_and(|user| user.login.eq_ignore_ascii_case(login));
+        if self.also.iter().any(|login| is(login)) {
+            return Ok(true);
+        }
+        match &self.login {
+            Ok(login) => Ok(is(login)),
+            Err(_) if !self.also.is_empty() => Ok(false),
+            Err(error) => Err(Unanswered::Unbelievable(format!(
+                "whether {what} by {} is ours cannot be told: {error}; name the account that \
+                 writes for this tool with --issue-author",
+                author(user)
+            ))),
+        }
+    }
+}
+
+/// What a search for the tracking issue came to.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The tracking issue, if there is one.
+    pub(super) issue: Option<TrackingIssue>,
+    /// The requests that it took.
+    pub(super) requests: u32,
+    /// What has its marker and is not ours, for people.
+    pub(super) ignored: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Comment {
     id: u64,
     body: Option<String>,
+    user: Option<User>,
 }
 
 impl Listed {
-    fn is_ours(&self) -> bool {
+    fn is_marked(&self) -> bool {
         let marked = self
             .body
             .as_deref()
@@ -52,6 +128,7 @@ impl Listed {
         TrackingIssue {
             number: self.number,
             title: self.title,
+            ticked: self.body.as_deref().map(Ticks::told).unwrap_or_default(),
             body: self.body.unwrap_or_default(),
             open: self.state == "open",
             url: self.html_url,
@@ -70,31 +147,141 @@ impl GitHub {
         serde_json::from_slice(body).map_err(|error| self.redacted(unreadable(&error)))
     }
 
-    /// The tracking issue, the oldest of several; none where there is none, or
-    /// where the repository has no issues at all.
+    /// The account of this token, as REST writes it.
+    async fn login(&self) -> Result<String, Unanswered> {
+        let query = json!({ "query": "query{viewer{login}}" });
+        let body = self.post_query(&query).await?;
+        let answer: Value = self.read(&body)?;
+        match answer["data"]["viewer"]["login"].as_str() {
+            Some(login) if !login.is_empty() && answer["errors"].is_null() => Ok(login.to_owned()),
+            _ => Err(Unanswered::Unbelievable(
+                "GitHub does not tell the account of this token".to_owned(),
+            )),
+        }
+    }
+
+    /// Who writes what is ours.
+    async fn us(&self) -> Us<'_> {
+        Us {
+            login: self
+                .authors
+                .login
+                .get_or_try_init(|| self.login())
+                .await
+                .map(String::as_str),
+            also: &self.authors.also,
+        }
+    }
+
+    /// The tracking issue, the oldest of several; none where the complete list
+    /// of what we wrote has none, or the repository says that it has no issues.
     pub(super) async fn tracking_issue(
         &self,
         repository: &Repository,
-    ) -> Result<Option<TrackingIssue>, Unanswered> {
+    ) -> Result<Found, Unanswered> {
+        let us = self.us().await;
+        // Somebody may have taken the labels away, so ours are looked for by
+        // author. What others marked has no effect; so that it can be said where
+        // it looks like ours, it is looked for by label.
         let labels: Vec<_> = LABELS.iter().map(|(name, _)| *name).collect();
-        let query = format!(
-            "/issues?state=all&labels={}&sort=created&direction=asc&per_page=100",
-            labels.join("%2C")
-        );
-        let body = match self.get(&path(repository, &query)).await {
-            // Without issues there is nothing to tick. A repository that cannot be
-            // seen answers like that as well, and to every other question too.
-            Err(Unanswered::Api(ApiError {
-                failure: Failure::Refused { status: 410, .. } | Failure::NotFound { .. },
-                ..
-            })) => return Ok(None),
-            answer => answer?,
+        let mut filters = match &us.login {
+            Ok(login) => {
+                let authors = std::iter::once(*login).chain(us.also.iter().map(|one| &**one));
+                let author = |login| utf8_percent_encode(login, NON_ALPHANUMERIC);
+                authors
+                    .map(|login| format!("creator={}&", author(login)))
+                    .collect()
+            }
+            // All of them, where nobody says who we are.
+            Err(_) => vec![String::new()],
         };
-        let mut ours: Vec<Listed> = self.read(&body)?;
-        ours.retain(Listed::is_ours);
-        ours.sort_by_key(|issue| issue.number);
+        if us.login.is_ok() {
+            filters.push(format!("labels={}&", labels.join("%2C")));
+        }
+        let mut found = Found::default();
+        let mut marked = BTreeMap::new();
+        let lists = filters.iter().map(|filter| async move {
+            let query = format!("/issues?state=all&{filter}sort=created&direction=asc&");
+            let read = |issue: Listed| Ok((issue.number, Some(issue).filter(Listed::is_marked)));
+            rest::whole(self, &path(repository, &query), read).await
+        });
+        for list in join_all(lists).await {
+            match list {
+                Ok(listed) => {
+                    found.requests += listed.requests;
+                    let issues = listed.items.into_iter();
+                    marked.extend(issues.filter_map(|(number, issue)| Some((number, issue?))));
+                }
+                Err(error) => {
+                    self.prove_no_issues(repository, error).await?;
+                    found.requests += 2;
+                    return Ok(found);
+                }
+            }
+        }
+        let mut ours = Vec::new();
+        for issue in marked.into_values() {
+            if us.wrote(issue.user.as_ref(), &format!("issue #{}", issue.number))? {
+                ours.push(issue);
+            } else {
+                found.ignored.push(format!(
+                    "issue #{} of {repository} is marked as the tracking issue and not used: it \
+                     is by {}; what is ticked there counts only with --issue-author",
+                    issue.number,
+                    author(issue.user.as_ref())
+                ));
+            }
+        }
         let others = ours.iter().skip(1).map(|issue| issue.number).collect();
-        Ok(ours.into_iter().next().map(|issue| issue.tracking(others)))
+        found.issue = ours.into_iter().next().map(|issue| issue.tracking(others));
+        Ok(found)
+    }
+
+    /// That a refusal to list issues means that there are none: the repository
+    /// itself has to say so. To a token without the permission GitHub answers
+    /// 404 as well.
+    async fn prove_no_issues(
+        &self,
+        repository: &Repository,
+        refusal: Unanswered,
+    ) -> Result<(), Unanswered> {
+        #[derive(Deserialize)]
+        struct Settings {
+            full_name: String,
+            has_issues: bool,
+        }
+        let Unanswered::Api(ApiError {
+            failure:
+                Failure::Refused { status: 410, .. }
+                | Failure::NotFound { .. }
+                | Failure::Forbidden { .. },
+            ..
+        }) = &refusal
+        else {
+            return Err(refusal);
+        };
+        let settings: Result<Settings, Unanswered> = match self.get(&path(repository, "")).await {
+            Ok(body) => self.read(&body),
+            Err(error) => Err(error),
+        };
+        let why = match settings {
+            Ok(settings)
+                if !settings
+                    .full_name
+                    .eq_ignore_ascii_case(repository.full_name()) =>
+            {
+                format!("the repository behind the name is {}", settings.full_name)
+            }
+            Ok(Settings {
+                has_issues: false, ..
+            }) => return Ok(()),
+            Ok(_) => format!("{repository} has issues"),
+            Err(error) => error.to_string(),
+        };
+        Err(Unanswered::Unbelievable(format!(
+            "the tracking issue cannot be looked for: {refusal}, and {why}; give the token the \
+             permission \"Issues: read\""
+        )))
     }
 
     /// Makes the labels of the tracking issue, where they are missing.
@@ -239,15 +426,22 @@ impl GitHub {
         number: PullRequestNumber,
         text: &str,
     ) -> Result<bool, Unanswered> {
+        let us = self.us().await;
         for page in 1.. {
             let list = format!("/issues/{number}/comments?per_page={PAGE}&page={page}");
             let body = self.get(&path(repository, &list)).await?;
             let comments: Vec<Comment> = self.read(&body)?;
             let last = comments.len() < PAGE;
-            let ours = comments.into_iter().find(|comment| {
+            let mut ours = None;
+            for comment in comments {
                 let body = comment.body.as_deref().unwrap_or_default();
-                body.starts_with(COMMENT_MARKER)
-            });
+                if body.starts_with(COMMENT_MARKER)
+                    && us.wrote(comment.user.as_ref(), &format!("a comment on #{number}"))?
+                {
+                    ours = Some(comment);
+                    break;
+                }
+            }
             if let Some(comment) = ours {
                 let target = path(repository, &format!("/issues/comments/{}", comment.id));
                 let body = json!({ "body": format!("{COMMENT_MARKER}\n{text}") });

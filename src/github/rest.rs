@@ -127,7 +127,7 @@ async fn page<T: DeserializeOwned>(
 
 /// A whole list. REST gives no total, so the last page is the one that `Link`
 /// names no successor of.
-async fn whole<T: DeserializeOwned, K: Ord, V>(
+pub(super) async fn whole<T: DeserializeOwned, K: Ord, V>(
     github: &GitHub,
     target: &str,
     read: impl Fn(T) -> Result<(K, V), Unanswered>,

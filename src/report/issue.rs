@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::table::groups;
 use super::{Report, Row, age, inert};
+use crate::boxes::{LastBox, MARKER, Ticks, boxes, keep_box};
 use crate::gc::Outcome;
-use crate::gc::ticks::{LastBox, MARKER, Ticks, boxes, keep_box};
 use crate::gc::verdict::moment;
 
 /// The title of the issue.
@@ -458,5 +458,10 @@ fn notes(report: &Report) -> Vec<String> {
     let near = report.headroom.iter().filter(|one| one.is_near());
     let near =
         near.map(|one| format!("{} {} {} ({})", one.used, one.limits(), one.what, one.scope));
-    gaps.chain(brakes).chain(near).take(50).collect()
+    let ignored = report.ignored_issues.iter().cloned();
+    gaps.chain(brakes)
+        .chain(ignored)
+        .chain(near)
+        .take(50)
+        .collect()
 }

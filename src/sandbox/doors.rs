@@ -25,6 +25,8 @@ impl Sandbox {
             (&Method::POST, ["pull_requests", number]) => {
                 state.set_pull_request(number, request.body())
             }
+            (&Method::POST, ["issues"]) => state.write_issue(request.body()),
+            (&Method::POST, ["repository"]) => state.set_repository(request.body()),
             (&Method::POST, ["resources"]) => state.add_resource(request.body()),
             (&Method::POST, ["clock"]) => state.advance(request.body()),
             _ => {
@@ -94,6 +96,32 @@ impl State {
         let change: Change = parse(body)?;
         let now = self.now();
         self.github.change(number, change.state, change.merged, now)
+    }
+
+    /// Somebody's issue, or with `under` somebody's comment.
+    fn write_issue(&mut self, body: &Bytes) -> Result<Value, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            author: String,
+            body: String,
+            under: Option<u32>,
+        }
+        let written: Written = parse(body)?;
+        let now = self.now();
+        let (author, text) = (&written.author, &written.body);
+        Ok(self.github.write_as(author, written.under, text, now))
+    }
+
+    fn set_repository(&mut self, body: &Bytes) -> Result<Value, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Change {
+            has_issues: bool,
+        }
+        let change: Change = parse(body)?;
+        self.github.set_issues(change.has_issues);
+        Ok(json!({"has_issues": change.has_issues}))
     }
 
     fn add_resource(&mut self, body: &Bytes) -> Result<Value, String> {

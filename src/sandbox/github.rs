@@ -9,6 +9,9 @@ use super::face::{Face, Refusal};
 use super::message::{self, Request, Response};
 use super::world::{self, ActionsRun, PullRequest, State};
 
+/// Whose account the token is: the one of `GITHUB_TOKEN` in Actions.
+pub(super) const WRITER: &str = "github-actions[bot]";
+
 /// GitHub's state and face.
 #[derive(Debug)]
 pub struct GitHub {
@@ -22,6 +25,7 @@ pub struct GitHub {
     issues: Vec<Issue>,
     comments: Vec<Comment>,
     labels: Vec<String>,
+    has_issues: bool,
 }
 
 /// An environment or a deployment.
@@ -37,6 +41,7 @@ struct Thing {
 #[derive(Debug, Clone)]
 struct Issue {
     number: u32,
+    author: String,
     title: String,
     body: String,
     state: String,
@@ -52,6 +57,7 @@ struct Issue {
 struct Comment {
     id: u64,
     under: String,
+    author: String,
     body: String,
 }
 
@@ -130,7 +136,57 @@ impl GitHub {
             issues: Vec::new(),
             comments: Vec::new(),
             labels: Vec::new(),
+            has_issues: true,
         }
+    }
+
+    /// Turns the repository's issues on or off.
+    pub(super) fn set_issues(&mut self, on: bool) {
+        self.has_issues = on;
+    }
+
+    /// Adds an issue that somebody wrote, or with `under` a comment.
+    pub(super) fn write_as(
+        &mut self,
+        author: &str,
+        under: Option<u32>,
+        text: &str,
+        now: DateTime<Utc>,
+    ) -> Value {
+        if let Some(under) = under {
+            let id = self.add_comment(under.to_string(), author, text).id;
+            return json!({"id": id});
+        }
+        let number = self.next_number();
+        self.issues.push(Issue {
+            number,
+            author: author.to_owned(),
+            title: "an issue".to_owned(),
+            body: text.to_owned(),
+            state: "open".to_owned(),
+            labels: Vec::new(),
+            created_at: now,
+            updated_at: now,
+            edits: Vec::new(),
+        });
+        json!({"number": number})
+    }
+
+    fn next_number(&self) -> u32 {
+        let pulls = self.pulls.iter().map(|pull| pull.number);
+        let issues = self.issues.iter().map(|issue| issue.number);
+        pulls.chain(issues).max().unwrap_or(0) + 1
+    }
+
+    fn add_comment(&mut self, under: String, author: &str, text: &str) -> Comment {
+        let comment = Comment {
+            id: number_of(&format!("{under} {}", self.comments.len())),
+            under,
+            author: author.to_owned(),
+            body: text.to_owned(),
+        };
+        self.comments.push(comment.clone());
+        comment
     }
 
     pub(super) fn full_name(&self) -> String {
@@ -209,7 +265,8 @@ impl GitHub {
             "gists_url": format!("{url}/gists"), "starred_url": format!("{url}/starred"),
             "subscriptions_url": format!("{url}/subscriptions"), "organizations_url": format!("{url}/orgs"),
             "repos_url": format!("{url}/repos"), "events_url": format!("{url}/events"),
-            "received_events_url": format!("{url}/received_events"), "type": "User", "site_admin": false,
+            "received_events_url": format!("{url}/received_events"), "site_admin": false,
+            "type": if login.ends_with("[bot]") { "Bot" } else { "User" },
         })
     }
 
@@ -266,7 +323,7 @@ impl GitHub {
             "size": 1, "default_branch": self.default_branch(), "open_issues_count": 0, "is_template": false,
         });
         let more = json!({
-            "topics": [], "has_issues": true, "has_projects": false, "has_wiki": false, "has_pages": false,
+            "topics": [], "has_issues": self.has_issues, "has_projects": false, "has_wiki": false, "has_pages": false,
             "has_downloads": false, "has_discussions": false, "archived": false, "disabled": false,
             "visibility": "private", "pushed_at": "2025-01-01T00:00:00Z", "created_at": "2025-01-01T00:00:00Z",
             "updated_at": "2025-01-01T00:00:00Z", "forks": 0, "open_issues": 0, "watchers": 0,
@@ -417,11 +474,79 @@ impl GitHub {
             "labels_url": format!("{url}/labels"), "comments_url": format!("{url}/comments"),
             "events_url": format!("{url}/events"), "html_url": format!("https://github.com/{}/issues/{}", self.full_name(), issue.number),
             "number": issue.number, "state": issue.state, "title": issue.title, "body": issue.body,
-            "user": Self::user(&self.owner), "labels": labels, "assignee": null, "assignees": [],
+            "user": Self::user(&issue.author), "labels": labels, "assignee": null, "assignees": [],
             "milestone": null, "locked": false, "active_lock_reason": null, "comments": self.comments.iter().filter(|one| one.under == issue.number.to_string()).count(),
             "closed_at": null, "created_at": time(issue.created_at), "updated_at": time(issue.updated_at),
             "author_association": "MEMBER",
         })
+    }
+
+    /// Issues, and pull requests, which are issues as well; the newest first.
+    fn list_issues(&self, request: &Request) -> Response {
+        let state = request.parameter("state").unwrap_or("open");
+        let labels: Vec<&str> = request
+            .parameter("labels")
+            .map(|labels| labels.split(',').collect())
+            .unwrap_or_default();
+        let by = |author: &str| {
+            let creator = request.parameter("creator");
+            creator.is_none_or(|creator| creator.eq_ignore_ascii_case(author))
+        };
+        let mut items: Vec<(u32, Value)> = Vec::new();
+        for issue in &self.issues {
+            let has = |label: &&str| issue.labels.iter().any(|one| one == label);
+            if (state == "all" || issue.state == state)
+                && labels.iter().all(has)
+                && by(&issue.author)
+            {
+                items.push((issue.number, self.issue(issue, request)));
+            }
+        }
+        for pull in &self.pulls {
+            let is = match pull.state {
+                State::Open => "open",
+                State::Closed => "closed",
+            };
+            if (state == "all" || is == state) && labels.is_empty() && by(&self.owner) {
+                let at = pull.opened().unwrap_or(request.now);
+                let as_issue = Issue {
+                    number: pull.number,
+                    author: self.owner.clone(),
+                    title: pull.title_text(),
+                    body: String::new(),
+                    state: is.to_owned(),
+                    labels: Vec::new(),
+                    created_at: at,
+                    updated_at: pull.updated_at.unwrap_or(at),
+                    edits: Vec::new(),
+                };
+                let mut shown = self.issue(&as_issue, request);
+                let html = format!(
+                    "https://github.com/{}/pull/{}",
+                    self.full_name(),
+                    pull.number
+                );
+                let url = format!(
+                    "{}/repos/{}/pulls/{}",
+                    request.base,
+                    self.full_name(),
+                    pull.number
+                );
+                shown["html_url"] = json!(html);
+                shown["body"] = Value::Null;
+                shown["pull_request"] = json!({
+                    "url": url, "html_url": html, "diff_url": format!("{html}.diff"),
+                    "patch_url": format!("{html}.patch"), "merged_at": pull.merged_time().map(time),
+                });
+                items.push((pull.number, shown));
+            }
+        }
+        items.sort_by_key(|(number, _)| *number);
+        if request.parameter("direction") != Some("asc") {
+            items.reverse();
+        }
+        let items: Vec<Value> = items.into_iter().map(|(_, shown)| shown).collect();
+        paged(request, &items)
     }
 
     fn create_issue(&mut self, request: &Request) -> Response {
@@ -429,12 +554,7 @@ impl GitHub {
         let Some(title) = body.get("title").and_then(Value::as_str) else {
             return error(422, "Validation Failed");
         };
-        let pulls = self.pulls.iter().map(|pull| pull.number);
-        let number = pulls
-            .chain(self.issues.iter().map(|issue| issue.number))
-            .max()
-            .unwrap_or(0)
-            + 1;
+        let number = self.next_number();
         let labels = body
             .get("labels")
             .and_then(Value::as_array)
@@ -442,6 +562,7 @@ impl GitHub {
             .flatten();
         let issue = Issue {
             number,
+            author: WRITER.to_owned(),
             title: title.to_owned(),
             body: body
                 .get("body")
@@ -485,6 +606,10 @@ impl GitHub {
         if let Some(title) = text("title") {
             title.clone_into(&mut issue.title);
         }
+        if let Some(labels) = body.get("labels").and_then(Value::as_array) {
+            let labels = labels.iter().filter_map(Value::as_str);
+            issue.labels = labels.map(str::to_owned).collect();
+        }
         if let Some(state) = text("state") {
             state.clone_into(&mut issue.state);
         }
@@ -515,7 +640,7 @@ impl GitHub {
         );
         json!({
             "id": comment.id, "node_id": format!("IC_{}", comment.id), "url": url, "html_url": url,
-            "body": comment.body, "user": Self::user(&self.owner), "created_at": time(request.now),
+            "body": comment.body, "user": Self::user(&comment.author), "created_at": time(request.now),
             "updated_at": time(request.now), "author_association": "MEMBER",
             "issue_url": format!("{}/repos/{full_name}/issues/{}", request.base, comment.under),
         })
@@ -535,13 +660,8 @@ impl GitHub {
         if !pull && !issue {
             return not_found();
         }
-        let comment = Comment {
-            id: number_of(&format!("{number} {}", self.comments.len())),
-            under: number.to_owned(),
-            body: text.to_owned(),
-        };
+        let comment = self.add_comment(number.to_owned(), WRITER, text);
         let shown = self.show_comment(&comment, request);
-        self.comments.push(comment);
         message::json(StatusCode::CREATED, &shown)
     }
 
@@ -614,25 +734,10 @@ impl GitHub {
                     error(404, "Branch not found")
                 }
             }
-            (&Method::GET, ["issues"]) => {
-                let state = request.parameter("state").unwrap_or("open");
-                let labels: Vec<&str> = request
-                    .parameter("labels")
-                    .map(|labels| labels.split(',').collect())
-                    .unwrap_or_default();
-                let labelled = |issue: &&Issue| {
-                    let has = |label: &&str| issue.labels.iter().any(|one| one == label);
-                    labels.iter().all(has)
-                };
-                let items: Vec<_> = self
-                    .issues
-                    .iter()
-                    .filter(|issue| state == "all" || issue.state == state)
-                    .filter(labelled)
-                    .map(|issue| self.issue(issue, request))
-                    .collect();
-                paged(request, &items)
+            (_, ["issues", ..]) if !self.has_issues => {
+                error(410, "Issues has been disabled in this repository.")
             }
+            (&Method::GET, ["issues"]) => self.list_issues(request),
             (&Method::POST, ["issues"]) => self.create_issue(request),
             (&Method::GET, ["issues", number]) => {
                 match self
@@ -930,7 +1035,8 @@ impl Face for GitHub {
                     &json!({"resources": {"core": core, "search": core, "graphql": core}, "rate": core}),
                 )
             }
-            (&Method::GET, ["user"]) => ok(&Self::user("sandbox")),
+            // An installation's token has no user of its own.
+            (&Method::GET, ["user"]) => error(403, "Resource not accessible by integration"),
             (_, ["repos", owner, name, rest @ ..])
                 if owner.eq_ignore_ascii_case(&self.owner)
                     && name.eq_ignore_ascii_case(&self.name) =>

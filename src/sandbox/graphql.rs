@@ -8,7 +8,7 @@ use graphql_parser::query::{
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::github::{GitHub, number_of, sha, time};
+use super::github::{GitHub, WRITER, number_of, sha, time};
 use super::message::{self, Request, Response};
 use super::world::{PullRequest, State};
 
@@ -151,7 +151,7 @@ impl<'a> Executor<'a> {
             let key = Self::key(field);
             let value = match field.name.as_str() {
                 "__typename" => json!("Query"),
-                "viewer" => self.project(field, &json!({"__typename": "User", "login": "sandbox"})),
+                "viewer" => self.project(field, &json!({"__typename": "Bot", "login": WRITER})),
                 "rateLimit" => self.project(
                     field,
                     &json!({"__typename": "RateLimit", "cost": 1, "limit": 5000, "remaining": 4999, "used": 1, "resetAt": "2030-01-01T00:00:00Z"}),

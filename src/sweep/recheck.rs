@@ -4,6 +4,7 @@
 use super::confirm::{Seen, look_once};
 use super::{Lane, Sweep};
 use crate::gc::outcome::{Recheck, recheck};
+use crate::gc::ticks;
 use crate::gc::verdict::Verdict;
 use crate::gc::{Judgement, Outcome};
 use crate::model::{Reference, Resource, ResourceId};
@@ -41,6 +42,10 @@ impl Sweep<'_, '_> {
                 None => recheck(&self.steps[step], found, &view.marking),
             };
             let (outcome, why) = match verdict {
+                Recheck::Go if self.is_cleared(view, id) => (
+                    Outcome::Spared,
+                    "its \"delete\" box in the tracking issue is not ticked any more".to_owned(),
+                ),
                 Recheck::Go => {
                     volley.push(step);
                     continue;
@@ -73,6 +78,11 @@ impl Sweep<'_, '_> {
         }
         volley.retain(|step| lane.pending.contains(step));
         volley
+    }
+
+    /// Whether only what is ticked may go, and this is not ticked any more.
+    fn is_cleared(&self, view: &Findings<'_>, id: &ResourceId) -> bool {
+        self.survey.approved && !view.roots.is_ticked_for_deletion(&ticks::key(id))
     }
 
     /// Why a view does not tell what a step is about, if so.

@@ -11,7 +11,9 @@ use serde_json::json;
 
 use self::stage::*;
 use super::*;
+use crate::boxes::{MARKER, Ticks, boxes};
 use crate::gc::sealed::SealedStep;
+use crate::gc::ticks;
 use crate::report::outcomes::StepRow;
 use crate::sandbox::Options;
 
@@ -28,6 +30,55 @@ async fn everything_goes_in_its_order_and_is_looked_for() {
         branch("pr-1-child", "pr-1"),
     ]);
     insta::assert_snapshot!(stage.swept().await);
+}
+
+/// What somebody ticks or clears between the plan and its deletion counts.
+#[tokio::test(start_paused = true)]
+async fn boxes_are_looked_at_again_before_each_deletion() {
+    let names = ["app-pr-1", "app-pr-3", "app-pr-4"];
+    let mut stage = Stage::new(&names.map(|name| worker(name, &[])));
+    let mut keys = BTreeMap::new();
+    stage
+        .sweep(|plan| {
+            for step in plan.steps.drain(..) {
+                let SealedStep { kind, id, .. } = &step;
+                let incarnation = step.incarnation.as_deref();
+                let key = ticks::key_of(kind, &step.place, id, incarnation);
+                keys.insert(step.name.to_string(), key);
+            }
+        })
+        .await;
+    let text = |delete: &[&str], keep: &[&str]| {
+        let set = |names: &[&str]| names.iter().map(|name| keys[*name].clone()).collect();
+        let ticks = Ticks {
+            delete: set(delete),
+            keep: set(keep),
+        };
+        let boxes = keys.values().map(|key| boxes(key, "worker@a", &ticks));
+        format!("{MARKER}\n{}", boxes.collect::<String>())
+    };
+    stage.approved = true;
+    let number = stage.write_issue(None, &text(&names, &[]));
+    let later = text(&["app-pr-1", "app-pr-4"], &["app-pr-4"]);
+    let (swept, said) = stage
+        .sweep(|plan| {
+            assert_eq!(plan.steps.len(), 3);
+            stage.write_issue(Some(number), &later);
+        })
+        .await;
+    let outcome = |name: &str| {
+        let step = swept.steps.iter().find(|step| step.name == name).unwrap();
+        (step.outcome, step.reason.clone())
+    };
+    assert_eq!(outcome("app-pr-1").0, Outcome::Deleted, "{said}");
+    for (name, why) in [
+        ("app-pr-3", "not ticked any more"),
+        ("app-pr-4", "\"keep\" is ticked"),
+    ] {
+        let (outcome, reason) = outcome(name);
+        assert_eq!(outcome, Outcome::Spared, "{said}");
+        assert!(reason.contains(why), "{reason}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,6 +67,7 @@ fn report(rows: Vec<Row>) -> Report {
         quota: BTreeMap::new(),
         headroom: Vec::new(),
         summary: Summary::default(),
+        ignored_issues: Vec::new(),
         unused_rules: Vec::new(),
         focus: None,
         listed: BTreeSet::new(),

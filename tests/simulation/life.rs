@@ -321,6 +321,7 @@ impl World<'_> {
             only: only.and_then(PullRequestNumber::new),
             shown: None,
             repository_ids: BTreeMap::new(),
+            issue_authors: std::sync::Arc::default(),
             now: clock.start(),
             whole_world: false,
             observer: &Nobody,

@@ -248,10 +248,12 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
         let users: Vec<&Resource> = users.map(|(_, resource)| resource).collect();
         let used = |index: &usize| {
             let bound_as = ledger.resources[*index].bound_as();
+            let consumer = &ledger.resources[*index].consumer;
             users.iter().any(|user| {
                 user.parent == Some(*index)
                     || user.purpose == Purpose::Serves(*index)
                     || user.binds.last().contains(&bound_as)
+                    || (user.kind == "worker" && consumer.as_ref() == Some(&user.name))
             })
         };
         let kept: Vec<usize> = dead.iter().copied().filter(used).collect();

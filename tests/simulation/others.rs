@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use chrono::{SecondsFormat, SubsecRound as _};
 use http::{Method, StatusCode};
-use preview_gc::gc::ticks::{self, MARKER};
+use preview_gc::boxes::{self, MARKER};
+use preview_gc::gc::ticks;
 use preview_gc::model::Place;
 use serde_json::{Value, json};
 
@@ -58,7 +59,7 @@ pub async fn tick(network: &Network) {
             _ => (&one.id, None),
         };
         let key = ticks::key_of(one.kind, &place, id, incarnation);
-        text += &ticks::keep_box(&one.name, &key, "");
+        text += &boxes::keep_box(&one.name, &key, "");
     }
     let body = json!({"title": "Left behind", "body": text, "labels": ["infrastructure", "cleanup-needed"]});
     let target = format!("/github/repos/{REPOSITORY}/issues");

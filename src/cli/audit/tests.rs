@@ -7,11 +7,11 @@ use clap::Parser as _;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::boxes;
 use crate::cli::args::{Cli, Verb};
 use crate::evidence::Question;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::sealed::SealedStep;
-use crate::gc::ticks;
 use crate::gc::{Marking, mark};
 use crate::github::GitHub;
 use crate::model::Repository;
@@ -359,9 +359,9 @@ async fn what_is_ticked_is_kept() {
         .resources
         .iter()
         .filter(|row| row.verdict == "garbage")
-        .map(|row| ticks::keep_box(&row.name, &row.key, ""))
+        .map(|row| boxes::keep_box(&row.name, &row.key, ""))
         .collect();
-    let issue = format!("{}\n{boxes}", ticks::MARKER);
+    let issue = format!("{}\n{boxes}", boxes::MARKER);
     let repository = Repository::parse("acme/shop").unwrap();
     let github = GitHub::new(session.client.clone());
     github

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::ticks::{self, Ticks};
+use super::super::ticks;
 use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unclaimed, Verdict, Wait};
 use super::heads::{Heads, Standing};
 use super::{Judgement, Law, ReadBy};
@@ -54,7 +54,7 @@ fn kept(roots: &Roots) -> BTreeMap<String, u64> {
         .values()
         .filter_map(|one| one.issue.as_ref());
     let ticked = issues.flat_map(|issue| {
-        let keep = Ticks::read(&issue.body).keep.into_iter();
+        let keep = issue.ticked.keep.iter().cloned();
         keep.map(|key| (key, issue.number))
     });
     ticked.collect()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::kind_graph::{KindGraph, UserKind};
 use super::super::links::{Links, UsedBy};
-use super::super::ticks::{self, LastBox, Ticks};
+use super::super::ticks;
 use super::super::verdict::{Doubt, How, Unclaimed, User, Verdict, Wait};
 use super::{Judgement, Law};
 use crate::evidence::{Inventory, Listing, Question, Roots, Users};
@@ -26,7 +26,7 @@ pub(super) fn distrust(
     let holds_kept = |listing: &Listing| {
         let origin = ticks::origin(listing.kind.name(), listing.place.id());
         // Older issues do not say where something was listed.
-        kept.contains(&origin) || kept.contains("")
+        kept.contains(&*origin) || kept.contains("")
     };
     let mut complete: HashMap<(&'static str, &Place), bool> = HashMap::new();
     for listing in &inventory.listings {
@@ -95,15 +95,11 @@ pub(super) fn distrust(
 }
 
 /// Where that was listed which people ticked "keep" for.
-fn origins_of_kept(roots: &Roots) -> BTreeSet<String> {
+fn origins_of_kept(roots: &Roots) -> BTreeSet<&str> {
     let issues = roots.repositories.values();
     let issues = issues.filter_map(|one| one.issue.as_ref());
-    let kept = issues.flat_map(|issue| {
-        let keep = Ticks::read(&issue.body).keep;
-        let boxes = issue.body.lines().filter_map(LastBox::read);
-        boxes.filter(move |one| keep.contains(one.key))
-    });
-    kept.map(|one| one.origin.to_owned()).collect()
+    let origins = issues.flat_map(|issue| &issue.ticked.origins_of_kept);
+    origins.map(String::as_str).collect()
 }
 
 /// What no rule reads and hangs on something that one reads is judged with it;

@@ -13,7 +13,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::super::*;
 use crate::clock::Clock;
-use crate::collector::{Collector, Limits, Scope};
+use crate::collector::{Collector, Limits, Scope, approved};
 use crate::evidence::Observer;
 use crate::gc::sealed::SealedPlan;
 use crate::model::PullRequestNumber;
@@ -80,6 +80,8 @@ pub(super) struct Stage {
     pub(super) folder: TempDir,
     pub(super) stop: Stop,
     pub(super) broken_journal: bool,
+    /// Whether only what is ticked may go.
+    pub(super) approved: bool,
     pub(super) wire: Arc<Mutex<Wire>>,
 }
 
@@ -146,6 +148,7 @@ impl Stage {
             folder: tempfile::tempdir().unwrap(),
             stop: Stop::default(),
             broken_journal: false,
+            approved: false,
             wire: Arc::default(),
         }
     }
@@ -165,6 +168,27 @@ impl Stage {
     fn assert_every_fault_hit(&self) {
         let hits = self.sandbox.fault_hits();
         assert!(!hits.contains(&0), "a fault was not met: {hits:?}");
+    }
+
+    /// Writes an issue by the account of the token, or what is there anew.
+    pub(super) fn write_issue(&self, number: Option<u64>, text: &str) -> u64 {
+        let (method, path) = match number {
+            Some(number) => (Method::PATCH, format!("/issues/{number}")),
+            None => (Method::POST, "/issues".to_owned()),
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{BASE}/github/repos/acme/shop{path}"))
+            .header("authorization", "Bearer sandbox")
+            .header("user-agent", "a person")
+            .body(Bytes::from(
+                json!({"title": "left behind", "body": text}).to_string(),
+            ))
+            .unwrap();
+        let answer = self.sandbox.call(request).now_or_never().unwrap().unwrap();
+        let issue: Value = serde_json::from_slice(answer.body()).unwrap();
+        assert!(answer.status().is_success(), "{issue}");
+        issue["number"].as_u64().unwrap()
     }
 
     /// Has this happen as requests leave.
@@ -232,15 +256,21 @@ impl Stage {
             only: None::<PullRequestNumber>,
             shown: None,
             repository_ids: BTreeMap::new(),
+            issue_authors: std::sync::Arc::default(),
             now: clock.start(),
             whole_world: true,
             observer: &watcher,
         };
         let since = Instant::now();
         let (ground, inventory) = collector.list().await;
-        let survey = collector.survey(&ground);
+        let mut survey = collector.survey(&ground);
+        survey.approved = self.approved;
         let mut findings = survey.judge(inventory, since).await;
-        let plan = collector.plan_for(&survey, &mut findings).await;
+        let plan = if self.approved {
+            approved(&findings)
+        } else {
+            collector.plan_for(&survey, &mut findings).await
+        };
         let report = collector.report(&ground, &findings, &plan);
         let mut sealed = collector.seal(&ground, &findings, &plan, &report);
         planned(&mut sealed);
