@@ -8,6 +8,7 @@
 
 mod archive;
 pub(crate) mod confirm;
+mod feasible;
 mod recheck;
 mod send;
 mod setback;
@@ -220,6 +221,10 @@ impl<'a, 'p> Sweep<'a, 'p> {
             // What turned out to stay keeps what it uses, and this view took it
             // for going: then it has to be looked at again.
             if !lane.outdated {
+                let (volley, infeasible) = self.feasible(&view, volley);
+                for (step, (outcome, why)) in infeasible {
+                    self.judge(&mut lane, step, Settled::Done(outcome, why));
+                }
                 let (volley, unkept) = self.keep(volley).await;
                 for (step, why) in unkept {
                     let settled = Settled::Done(Outcome::FailedForNow, why);

@@ -1487,10 +1487,10 @@ fn a_queue_keeps_its_consumer_unless_the_worker_is_refused_for_it_and_what_was_i
     for (status, code, outcome, released) in refusals {
         let all = [
             worker("app-pr-1", json!([])),
-            json!({"kind": "queue", "name": "orders", "created_at": T0, "updated_at": T0,
+            json!({"kind": "queue", "name": "orders-pr-1", "created_at": T0, "updated_at": T0,
             "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
         ];
-        let stage = Stage::new(&world(&all), POLICY);
+        let stage = Stage::new(&world(&all), &with_queues());
         stage.fault(
             &json!([{"on": {"method": "DELETE", "path": "scripts/"}, "fault": {"status": status,
             "body": {"success": false, "errors": [{"code": code, "message": "refused"}]}}}]),
@@ -1506,5 +1506,67 @@ fn a_queue_keeps_its_consumer_unless_the_worker_is_refused_for_it_and_what_was_i
         let why = reason(&swept, "app-pr-1");
         assert_eq!(why.contains("done for it before"), released, "{why}");
         assert!(stage.has("app-pr-1"));
+    }
+}
+
+/// The usual policy, and a rule about queues.
+fn with_queues() -> String {
+    format!(
+        "{POLICY}[[rule]]\nid = \"queues\"\nkind = \"queue\"\nname = \"orders-pr-{{pr}}\"\ndead-when = \"closed\"\n"
+    )
+}
+
+#[test]
+fn a_queue_that_stays_keeps_its_consumer_and_the_worker_fails_before_anything_is_sent() {
+    let protect = "[[protect]]\nname = \"orders-*\"\nreason = \"in use\"\n";
+    let protected = format!("{}{protect}", with_queues());
+    let queues = with_queues();
+    for (name, policy, args, outcome, code, verdict) in [
+        (
+            "orders",
+            &*queues,
+            &[][..],
+            "failed_for_good",
+            5,
+            "unclaimed",
+        ),
+        ("orders-pr-2", &queues, &[], "failed_for_good", 5, "live"),
+        (
+            "orders-pr-1",
+            &protected,
+            &[],
+            "failed_for_good",
+            5,
+            "protected",
+        ),
+        (
+            "orders-pr-1",
+            &queues,
+            &["--kind", "worker"],
+            "failed_for_good",
+            5,
+            "not what this run is about",
+        ),
+    ] {
+        let all = [
+            worker("app-pr-1", json!([])),
+            json!({"kind": "queue", "name": name, "created_at": T0, "updated_at": T0,
+            "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
+        ];
+        let stage = Stage::new(&world(&all), policy);
+        let args = [&["sweep", "--yes"], args].concat();
+        let (swept, exit) = stage.run(&args);
+        assert_eq!(
+            (exit, &*outcomes(&swept)["app-pr-1"]),
+            (code, outcome),
+            "{swept}"
+        );
+        assert_eq!(stage.writes(), [], "{name}");
+        let why = reason(&swept, "app-pr-1");
+        assert!(
+            why.contains(&format!("queue {name}")) && why.contains(verdict),
+            "{why}"
+        );
+        assert!(why.contains("remove the consumer"), "{why}");
     }
 }

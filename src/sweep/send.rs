@@ -278,7 +278,9 @@ impl Sweep<'_, '_> {
         if self.action(step) != Action::Delete {
             return Vec::new();
         }
-        let released = view.linked(id).filter_map(|holder| {
+        // Nothing is changed on what stays.
+        let holders = view.linked(id).filter(|holder| self.goes(view, holder));
+        let released = holders.filter_map(|holder| {
             let kind = kinds::by_name(holder.kind.name())?;
             let needs = holder.kind.0.write_permission;
             let calls = kind.release(holder, id).into_iter();
