@@ -117,6 +117,9 @@ pub struct Row {
     pub attributes: Map<String, Value>,
     /// What it uses and hangs on, as far as it was asked.
     pub references: Vec<RowReference>,
+    /// What stops binding it before it is deleted, by name: they bind each other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unbinds: Vec<String>,
     /// The claim, for people.
     #[serde(skip)]
     pub belongs_to: Option<String>,
@@ -232,11 +235,19 @@ impl Report {
                 && judgement.in_focus
                 && !witnesses.contains(&(resource.kind, &*resource.place))
             {
-                resources.push(row(
+                let mut row = row(
                     &run_parts(run.inventory, run.roots, run.marking),
                     index,
                     resource,
-                ));
+                );
+                row.unbinds = unbinds(run.inventory, run.plan, index);
+                if !row.unbinds.is_empty() {
+                    row.reason += &format!(
+                        "; they bind each other, so that the binding in {} is removed first",
+                        row.unbinds.join(", ")
+                    );
+                }
+                resources.push(row);
             }
         }
         resources.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
@@ -424,6 +435,15 @@ fn claim_value(claim: &Claim) -> Option<Value> {
     }
 }
 
+/// The names of what stops binding a resource before its step.
+fn unbinds(inventory: &Inventory, plan: &Plan, index: usize) -> Vec<String> {
+    let steps = &plan.steps;
+    let step = steps.iter().find(|step| step.resource == index);
+    let users = step.into_iter().flat_map(|step| &step.unbinds);
+    let users = users.filter_map(|&user| inventory.resources.get(steps.get(user)?.resource));
+    users.map(|user| user.name.to_string()).collect()
+}
+
 fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
     let judgement = &parts.marking.judgements[index];
     let verdict = &judgement.verdict;
@@ -473,6 +493,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         changed_at: resource.changed_at.known(),
         attributes,
         references,
+        unbinds: Vec::new(),
         belongs_to: read_by.map(|read_by| read_by.claim.to_string()),
         pull_request: read_by.and_then(|read_by| heading(parts, read_by)),
         also_read_as: judgement

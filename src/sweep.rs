@@ -24,6 +24,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::feasible::Unbind;
 use self::setback::{Setback, Settled, in_vain};
 use crate::evidence::Step;
 use crate::gc::Outcome;
@@ -32,7 +33,7 @@ use crate::journal::{Entry, Journal, JournalError};
 use crate::kinds::{self, Kind};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
-use crate::survey::{Findings, Survey};
+use crate::survey::{Findings, OwnChanges, Survey};
 use crate::wire::Client;
 
 /// How often a step is tried whose answer was lost.
@@ -106,6 +107,10 @@ pub struct Sweep<'a, 'p> {
     done: Mutex<Vec<Option<Done>>>,
     /// What resources hold, kept once however often their step is tried.
     kept: Mutex<BTreeMap<usize, Value>>,
+    /// How what is used by a step stops using it, as long as that step is not over.
+    unbindings: Mutex<BTreeMap<usize, Vec<Unbind>>>,
+    /// What this run changed that is still to be deleted.
+    own: Mutex<OwnChanges>,
     /// Why the journal could not be written: then nothing more is sent.
     broken: Mutex<Option<JournalError>>,
 }
@@ -141,6 +146,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
             steps,
             done: Mutex::new(vec![None; steps.len()]),
             kept: Mutex::default(),
+            unbindings: Mutex::default(),
+            own: Mutex::default(),
             ids,
             reread_after,
             journal: Mutex::new(journal),
@@ -221,7 +228,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
             // What turned out to stay keeps what it uses, and this view took it
             // for going: then it has to be looked at again.
             if !lane.outdated {
-                let (volley, infeasible) = self.feasible(&view, volley);
+                let (volley, infeasible) = self.feasible(&view, volley).await;
                 for (step, (outcome, why)) in infeasible {
                     self.judge(&mut lane, step, Settled::Done(outcome, why));
                 }
@@ -269,7 +276,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let before = lane.before.as_ref().unwrap_or(first);
         lane.outdated = false;
         let throttled = self.throttled(api);
-        let view = self.survey.again(before, &of, self.going()).await;
+        let own = self.own_changes();
+        let view = self.survey.again(before, &of, self.going(), &own).await;
         if self.is_young(&view) {
             return Some(view);
         }
@@ -412,6 +420,11 @@ impl<'a, 'p> Sweep<'a, 'p> {
         ids.filter(|(_, done)| goes(done))
             .map(|(id, _)| id.clone())
             .collect()
+    }
+
+    fn own_changes(&self) -> OwnChanges {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.clone()
     }
 
     /// What a step's request came to, and whether that ends the step.

@@ -201,6 +201,7 @@ mod tests {
             backup,
             by_event: true,
             after: Vec::new(),
+            unbinds: Vec::new(),
             rule: "plain".into(),
             reason: String::new(),
             dead_since: None,

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::confirm::Seen;
+use super::feasible::Unbind;
 use super::setback::{Setback, Settled};
 use super::{EXPIRY, SEEN_GONE, Sweep};
 use crate::call::Call;
@@ -147,11 +148,26 @@ impl Sweep<'_, '_> {
         not_after: Instant,
     ) -> Answer {
         let needs = self.ids[step].kind.0.write_permission;
+        let mut done = Vec::new();
+        for unbind in self.unbinds(step) {
+            match self.send_one(step, &unbind.call, needs, not_after).await {
+                Answer::Accepted => done.push(unbind.written()),
+                Answer::Lost(why) | Answer::NotThere(why) => {
+                    let answer = Answer::Refused(Outcome::FailedForNow, why);
+                    return with_what_was_done(answer, &done);
+                }
+                answer => return with_what_was_done(answer, &done),
+            }
+            if let Err(why) = self.changed(view, step, &unbind).await {
+                let answer = Answer::Refused(Outcome::FailedForNow, why);
+                return with_what_was_done(answer, &done);
+            }
+        }
         let mut answer = self.send_one(step, &call, needs, not_after).await;
         if !matches!(answer, Answer::Premature(_)) {
-            return answer;
+            return with_what_was_done(answer, &done);
         }
-        let (before, mut done) = (self.before(view, step), Vec::new());
+        let before = self.before(view, step);
         for (call, needs) in &before {
             let path = format!("{} {}", call.method, call.path);
             match self.send_one(step, call, needs, not_after).await {
@@ -258,7 +274,9 @@ impl Sweep<'_, '_> {
             let paths = before
                 .iter()
                 .map(|(call, _)| format!("{} {}", call.method, call.path));
-            copy.before = paths.collect();
+            let unbinds = self.unbinds(*step);
+            let unbinds = unbinds.iter().map(Unbind::written);
+            copy.before = unbinds.chain(paths).collect();
             copy.held.clone_from(held);
             Entry::Intent {
                 step: *step,
