@@ -181,6 +181,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Removes the expiry of one.
+    fn unexpire(&self, _id: &ResourceId) -> Option<Call> {
+        None
+    }
+
     /// The words of a command that deletes one by hand, where people have one.
     fn by_hand(&self, _id: &ResourceId) -> Option<Vec<String>> {
         None

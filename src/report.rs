@@ -314,7 +314,9 @@ impl Report {
     pub fn is_done(&self, row: &Row) -> bool {
         let mut steps = self.swept.iter().flat_map(|swept| &swept.steps);
         steps.any(|step| {
-            let done = step.outcome.is_gone() || step.outcome == crate::gc::Outcome::Expired;
+            use crate::gc::Outcome::{Expired, ExpiryRemoved};
+            let done =
+                step.outcome.is_gone() || matches!(step.outcome, Expired | ExpiryRemoved);
             done && step.key == row.key
         })
     }
@@ -435,6 +437,11 @@ fn claim_value(claim: &Claim) -> Option<Value> {
     }
 }
 
+/// Whether a verdict wants a resource to be there later as well.
+fn is_kept(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Live(_) | Verdict::InUse(_))
+}
+
 /// The names of what stops binding a resource before its step.
 fn unbinds(inventory: &Inventory, plan: &Plan, index: usize) -> Vec<String> {
     let steps = &plan.steps;
@@ -482,7 +489,12 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         id: resource.id.to_string(),
         scope: BTreeMap::from([(word, value.to_owned())]),
         verdict: verdict.name(),
-        reason: verdict.to_string(),
+        reason: match resource.expires_at {
+            Some(at) if is_kept(verdict) => {
+                format!("{verdict}; yet its own expiry deletes it at {}", crate::gc::verdict::moment(at))
+            }
+            _ => verdict.to_string(),
+        },
         rule: rule.map(|(_, rule)| rule.id.to_string()),
         rule_location: rule.map(|(_, rule)| rule.location.to_string()),
         claim: read_by.and_then(|read_by| claim_value(&read_by.claim)),

@@ -13,12 +13,13 @@ mod recheck;
 mod send;
 mod setback;
 pub mod settle;
+pub mod unexpire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures::future::join_all;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -109,6 +110,8 @@ pub struct Sweep<'a, 'p> {
     kept: Mutex<BTreeMap<usize, Value>>,
     /// How what is used by a step stops using it, as long as that step is not over.
     unbindings: Mutex<BTreeMap<usize, Vec<Unbind>>>,
+    /// The expiry that steps give, from their intent on.
+    expiries: Mutex<BTreeMap<usize, DateTime<Utc>>>,
     /// What this run changed that is still to be deleted.
     own: Mutex<OwnChanges>,
     /// Why the journal could not be written: then nothing more is sent.
@@ -147,6 +150,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
             done: Mutex::new(vec![None; steps.len()]),
             kept: Mutex::default(),
             unbindings: Mutex::default(),
+            expiries: Mutex::default(),
             own: Mutex::default(),
             ids,
             reread_after,
@@ -420,6 +424,14 @@ impl<'a, 'p> Sweep<'a, 'p> {
         ids.filter(|(_, done)| goes(done))
             .map(|(id, _)| id.clone())
             .collect()
+    }
+
+    /// The expiry that a step gives: one that its provider can keep exactly, and
+    /// the same in its intent and its request.
+    fn expiry(&self, step: usize) -> DateTime<Utc> {
+        let mut known = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+        let expires = || (self.survey.client.clock().now() + EXPIRY).trunc_subsecs(0);
+        *known.entry(step).or_insert_with(expires)
     }
 
     fn own_changes(&self) -> OwnChanges {

@@ -708,6 +708,57 @@ fn an_expiry_is_set_where_a_rule_wants_that() {
     assert!(stage.has("pr-1"));
     let (again, _) = stage.sweep();
     assert_eq!(again["steps"], json!([]), "it is taken care of");
+    // Neon deletes it.
+    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    stage.sweep();
+    assert!(!stage.has("pr-1"));
+}
+
+#[test]
+fn an_expiry_that_a_sweep_set_is_removed_when_the_pull_request_lives_again() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let mut foreign = branch("pr-2", "main");
+    foreign["attributes"]["expires_at"] = json!("2026-05-03T00:00:00Z");
+    let stage = Stage::new(&world(&[branch("pr-1", "main"), foreign]), &policy);
+    let (swept, _) = stage.sweep();
+    assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
+    stage
+        .server
+        .door("POST", "pull_requests/1", r#"{"state": "open"}"#);
+    let (audit, _) = stage.run(&["audit"]);
+    let rows = audit["resources"].as_array().unwrap().iter();
+    let row = rows.clone().find(|row| row["name"] == "pr-1").unwrap();
+    assert_eq!(row["verdict"], "live");
+    assert!(row["reason"].as_str().unwrap().contains("its own expiry deletes it at"), "{row}");
+
+    let (again, code) = stage.sweep();
+    assert_eq!(code, 0, "{again}");
+    // What somebody else wants to expire is theirs.
+    let outcomes = outcomes(&again);
+    assert_eq!(outcomes.len(), 1, "{again}");
+    assert_eq!(outcomes["pr-1"], "expiry_removed", "{again}");
+    let why = reason(&again, "pr-1");
+    assert!(why.contains("is open") && why.contains("is removed"), "{why}");
+    let journal = stage.journal();
+    let mut actions = journal.iter().map(|line| line["action"].as_str());
+    assert!(actions.any(|action| action == Some("remove_expiry")));
+    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    let (later, _) = stage.sweep();
+    assert!(stage.has("pr-1"), "{later}");
+    assert_eq!(later["steps"], json!([]));
+}
+
+#[test]
+fn an_expiry_that_is_refused_fails_for_good_and_says_why() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), &policy);
+    let said = "expires_at cannot be set on branches that have children";
+    stage.fault(&json!([{"on": {"method": "PATCH", "path": "/branches/"},
+        "fault": {"status": 422, "body": {"code": "", "message": said}}}]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 5, "{swept}");
+    assert_eq!(outcomes(&swept)["pr-1"], "failed_for_good", "{swept}");
+    assert!(reason(&swept, "pr-1").contains(said), "{swept}");
 }
 
 #[test]

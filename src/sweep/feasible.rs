@@ -110,6 +110,10 @@ impl Sweep<'_, '_> {
         let failed = |outcome, why: String| Some((outcome, why));
         let mut unbindings = Vec::new();
         for &user in &self.steps[step].unbinds {
+            if user >= self.steps.len() {
+                let why = "waits for what binds it, which is beyond --max-deletions".to_owned();
+                return Err(failed(Outcome::Deferred, why));
+            }
             let name = &self.ids[user];
             if self.outcome(user).is_some_and(Outcome::is_gone) {
                 continue;

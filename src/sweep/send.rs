@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::confirm::Seen;
 use super::feasible::Unbind;
 use super::setback::{Setback, Settled};
-use super::{EXPIRY, SEEN_GONE, Sweep};
+use super::{SEEN_GONE, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::journal::{self, Copy, Entry};
@@ -133,8 +133,8 @@ impl Sweep<'_, '_> {
         let (kind, id) = (self.kind(step)?, &self.ids[step]);
         match self.action(step) {
             Action::Delete => Some(kind.delete(id)),
-            Action::Expire => kind.expire(id, self.survey.client.clock().now() + EXPIRY),
-            Action::Report => None,
+            Action::Expire => kind.expire(id, self.expiry(step)),
+            Action::RemoveExpiry | Action::Report => None,
         }
     }
 
@@ -240,6 +240,15 @@ impl Sweep<'_, '_> {
             status => {
                 let kind = self.kind(step);
                 match kind.map(|kind| kind.refusal(status, response.body())) {
+                    // What refuses an expiry once refuses it always.
+                    Some(Refusal::Premature(hint) | Refusal::Blocked(hint))
+                        if self.action(step) == Action::Expire =>
+                    {
+                        Answer::Refused(
+                            Outcome::FailedForGood,
+                            format!("{hint}, before it can be given an expiry ({said})"),
+                        )
+                    }
                     Some(Refusal::Premature(hint)) => Answer::Premature(format!("{hint} ({said})")),
                     // Nothing in this run changes that.
                     Some(Refusal::Blocked(hint)) => {
@@ -277,6 +286,9 @@ impl Sweep<'_, '_> {
             let unbinds = self.unbinds(*step);
             let unbinds = unbinds.iter().map(Unbind::written);
             copy.before = unbinds.chain(paths).collect();
+            if self.action(*step) == Action::Expire {
+                copy.expires_at = Some(self.expiry(*step));
+            }
             copy.held.clone_from(held);
             Entry::Intent {
                 step: *step,
@@ -334,7 +346,7 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
     // What was to expire and is gone went by itself.
     let gone = match action {
         Action::Delete => Outcome::Deleted,
-        Action::Expire | Action::Report => Outcome::AlreadyGone,
+        Action::Expire | Action::RemoveExpiry | Action::Report => Outcome::AlreadyGone,
     };
     match (answer, seen) {
         (Answer::Refused(outcome, why), _) => Settled::Done(outcome, why),
