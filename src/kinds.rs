@@ -547,12 +547,28 @@ mod tests {
     #[test]
     fn production_is_known_in_any_spelling() {
         for name in [
-            "production", "Production", "PROD", "live", "Live", "prod-eu", "Production – shop",
-            "shop-production", "shop (live)", "eu/prod",
+            "production",
+            "Production",
+            "PROD",
+            "live",
+            "Live",
+            "prod-eu",
+            "Production – shop",
+            "shop-production",
+            "shop (live)",
+            "eu/prod",
         ] {
             assert!(is_production(name), "{name}");
         }
-        for name in ["preview", "live-preview-7", "products", "reproduction", "pr-7", "", "alive"] {
+        for name in [
+            "preview",
+            "live-preview-7",
+            "products",
+            "reproduction",
+            "pr-7",
+            "",
+            "alive",
+        ] {
             assert!(!is_production(name), "{name}");
         }
     }

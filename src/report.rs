@@ -242,10 +242,10 @@ impl Report {
                 );
                 row.unbinds = unbinds(run.inventory, run.plan, index);
                 if !row.unbinds.is_empty() {
-                    row.reason += &format!(
-                        "; they bind each other, so that the binding in {} is removed first",
-                        row.unbinds.join(", ")
-                    );
+                    let others = row.unbinds.join(", ");
+                    row.reason +=
+                        "; they bind each other, so that the binding is removed first in ";
+                    row.reason += &others;
                 }
                 resources.push(row);
             }
@@ -315,8 +315,7 @@ impl Report {
         let mut steps = self.swept.iter().flat_map(|swept| &swept.steps);
         steps.any(|step| {
             use crate::gc::Outcome::{Expired, ExpiryRemoved};
-            let done =
-                step.outcome.is_gone() || matches!(step.outcome, Expired | ExpiryRemoved);
+            let done = step.outcome.is_gone() || matches!(step.outcome, Expired | ExpiryRemoved);
             done && step.key == row.key
         })
     }
@@ -491,7 +490,10 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         verdict: verdict.name(),
         reason: match resource.expires_at {
             Some(at) if is_kept(verdict) => {
-                format!("{verdict}; yet its own expiry deletes it at {}", crate::gc::verdict::moment(at))
+                format!(
+                    "{verdict}; yet its own expiry deletes it at {}",
+                    crate::gc::verdict::moment(at)
+                )
             }
             _ => verdict.to_string(),
         },

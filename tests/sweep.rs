@@ -729,7 +729,13 @@ fn an_expiry_that_a_sweep_set_is_removed_when_the_pull_request_lives_again() {
     let rows = audit["resources"].as_array().unwrap().iter();
     let row = rows.clone().find(|row| row["name"] == "pr-1").unwrap();
     assert_eq!(row["verdict"], "live");
-    assert!(row["reason"].as_str().unwrap().contains("its own expiry deletes it at"), "{row}");
+    assert!(
+        row["reason"]
+            .as_str()
+            .unwrap()
+            .contains("its own expiry deletes it at"),
+        "{row}"
+    );
 
     let (again, code) = stage.sweep();
     assert_eq!(code, 0, "{again}");
@@ -738,7 +744,10 @@ fn an_expiry_that_a_sweep_set_is_removed_when_the_pull_request_lives_again() {
     assert_eq!(outcomes.len(), 1, "{again}");
     assert_eq!(outcomes["pr-1"], "expiry_removed", "{again}");
     let why = reason(&again, "pr-1");
-    assert!(why.contains("is open") && why.contains("is removed"), "{why}");
+    assert!(
+        why.contains("is open") && why.contains("is removed"),
+        "{why}"
+    );
     let journal = stage.journal();
     let mut actions = journal.iter().map(|line| line["action"].as_str());
     assert!(actions.any(|action| action == Some("remove_expiry")));
@@ -1625,7 +1634,9 @@ fn a_queue_that_stays_keeps_its_consumer_and_the_worker_fails_before_anything_is
 /// Two dead Workers that bind each other, the second with what else it binds.
 fn cycle(others: &[Value]) -> Vec<Value> {
     let service = |target: &str| json!({"type": "service", "name": "OTHER", "target": target});
-    let bindings: Vec<Value> = std::iter::once(service("app-pr-1")).chain(others.to_vec()).collect();
+    let bindings: Vec<Value> = std::iter::once(service("app-pr-1"))
+        .chain(others.to_vec())
+        .collect();
     vec![
         worker("app-pr-1", json!([service("app-pr-3")])),
         worker("app-pr-3", json!(bindings)),
@@ -1646,7 +1657,10 @@ fn workers_that_bind_each_other_go_after_one_binding_is_removed() {
     let (audit, _) = stage.run(&["audit", "--out", plan.to_str().unwrap()]);
     let row = |name: &str| {
         let rows = audit["resources"].as_array().unwrap().iter();
-        rows.clone().find(|row| row["name"] == name).unwrap().clone()
+        rows.clone()
+            .find(|row| row["name"] == name)
+            .unwrap()
+            .clone()
     };
     assert_eq!(row("app-pr-1")["unbinds"], json!(["app-pr-3"]), "{audit}");
     assert_eq!(row("app-pr-3")["unbinds"], Value::Null);
@@ -1657,13 +1671,20 @@ fn workers_that_bind_each_other_go_after_one_binding_is_removed() {
 
     let (swept, exit) = stage.sweep();
     assert_eq!(exit, 0, "{swept}");
-    assert!(outcomes(&swept).values().all(|one| one == "deleted"), "{swept}");
+    assert!(
+        outcomes(&swept).values().all(|one| one == "deleted"),
+        "{swept}"
+    );
     assert!(!stage.has("app-pr-1") && !stage.has("app-pr-3"));
     let writes = stage.writes();
-    let patches: Vec<usize> = (0..writes.len()).filter(|&at| writes[at].0 == "PATCH").collect();
+    let patches: Vec<usize> = (0..writes.len())
+        .filter(|&at| writes[at].0 == "PATCH")
+        .collect();
     assert_eq!(patches.len(), 1, "{writes:?}");
     assert!(writes[patches[0]].1.ends_with("scripts/app-pr-3/settings"));
-    let consumer = writes.iter().position(|(_, path, _)| path.contains("/consumers/"));
+    let consumer = writes
+        .iter()
+        .position(|(_, path, _)| path.contains("/consumers/"));
     assert!(consumer > Some(patches[0]), "{writes:?}");
     let journal = stage.journal_text();
     assert!(journal.contains("/settings (removes OTHER)"), "{journal}");
@@ -1678,7 +1699,10 @@ fn a_change_that_the_run_made_itself_spares_nothing_when_it_is_read_again() {
     );
     let (swept, exit) = stage.run(&["sweep", "--yes", "--reread-after", "2s"]);
     assert_eq!(exit, 0, "{swept}");
-    assert!(outcomes(&swept).values().all(|one| one == "deleted"), "{swept}");
+    assert!(
+        outcomes(&swept).values().all(|one| one == "deleted"),
+        "{swept}"
+    );
 }
 
 #[test]
@@ -1701,7 +1725,10 @@ fn workers_whose_cycle_cannot_be_broken_fail_before_anything_is_sent() {
     assert_eq!(exit, 5, "{swept}");
     assert_eq!(outcomes(&swept)["app-pr-1"], "failed_for_good", "{swept}");
     let why = reason(&swept, "app-pr-1");
-    assert!(why.contains("bind each other") && why.contains("by hand"), "{why}");
+    assert!(
+        why.contains("bind each other") && why.contains("by hand"),
+        "{why}"
+    );
     assert_eq!(stage.writes(), []);
 }
 
@@ -1715,5 +1742,8 @@ fn a_worker_of_a_cycle_that_somebody_deploys_meanwhile_is_spared() {
     assert_eq!(exit, 5, "{swept}");
     assert!(stage.has("app-pr-1") && stage.has("app-pr-3"), "{swept}");
     let why = reason(&swept, "app-pr-1");
-    assert!(why.contains("does not show") && why.contains("done for it before"), "{why}");
+    assert!(
+        why.contains("does not show") && why.contains("done for it before"),
+        "{why}"
+    );
 }

@@ -212,7 +212,9 @@ impl Order {
         }
         let before = (0..candidates.len()).map(|index| {
             let needs = before[index].iter().copied();
-            needs.filter(|&need| !reaches(&before, need, index)).collect()
+            needs
+                .filter(|&need| !reaches(&before, need, index))
+                .collect()
         });
         Self {
             before: before.collect(),
@@ -377,7 +379,11 @@ mod tests {
         assert_eq!(drawn(pair(), 1), (vec![], vec![0, 1]));
 
         // All bind all: two of them lose a binding to another, one after the other.
-        let all = vec![bound("a", &["b", "c"]), bound("b", &["a", "c"]), bound("c", &["a", "b"])];
+        let all = vec![
+            bound("a", &["b", "c"]),
+            bound("b", &["a", "c"]),
+            bound("c", &["a", "b"]),
+        ];
         let (steps, _) = drawn(all, 9);
         let expected = [
             (0, vec![], vec![1, 2]),

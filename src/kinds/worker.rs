@@ -347,7 +347,7 @@ impl Kind for Worker {
             let references = bindings::listed(std::slice::from_ref(&binding))?;
             let mut uses = references.uses.iter();
             let means = |text: &str| *text == *used.id;
-            if uses.any(|one| one.kind == ABOUT.name && means(&one.key.text())) {
+            if uses.any(|one| one.kind == ABOUT.name && means(one.key.text())) {
                 return Ok(Unbinding::Impossible(format!(
                     "its binding {} of type `{sort}` needs {}, and cannot be removed without \
                      deploying it anew",
@@ -589,8 +589,15 @@ mod tests {
         assert_eq!(removed, ["API"]);
         assert_eq!(rest, [secret.clone(), other.clone()]);
         assert_eq!(call.method, Method::PATCH);
-        assert!(call.path.ends_with("/workers/scripts/app/settings"), "{}", call.path);
-        assert!(call.content_type.starts_with("multipart/form-data; boundary="));
+        assert!(
+            call.path.ends_with("/workers/scripts/app/settings"),
+            "{}",
+            call.path
+        );
+        assert!(
+            call.content_type
+                .starts_with("multipart/form-data; boundary=")
+        );
         let sent = String::from_utf8(call.body.to_vec()).unwrap();
         assert!(sent.contains("form-data; name=\"settings\""), "{sent}");
         let part = sent.lines().find(|line| line.starts_with('{')).unwrap();

@@ -10,9 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Location;
 use super::glob;
 use super::template::{Captures, Fits, Template};
-use crate::model::{
-    Attribute, AttributeSort, Claim, KindRef, Place, PullRequestNumber, Resource,
-};
+use crate::model::{Attribute, AttributeSort, Claim, KindRef, Place, PullRequestNumber, Resource};
 
 /// An event that makes a resource dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -60,12 +60,7 @@ impl StepRow {
             kind: id.kind.name().to_owned(),
             name: id.name.to_string(),
             id: id.id.to_string(),
-            key: ticks::key_of(
-                id.kind.name(),
-                &id.place,
-                &id.id,
-                id.incarnation.as_deref(),
-            ),
+            key: ticks::key_of(id.kind.name(), &id.place, &id.id, id.incarnation.as_deref()),
             outcome,
             reason,
         }

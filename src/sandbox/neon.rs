@@ -541,7 +541,9 @@ impl Neon {
                 match found.next() {
                     None => error(404, "branch not found"),
                     // A reset to its parent; the stand-in keeps no data.
-                    Some(branch) if source["source_branch_id"].as_str() == branch.parent.as_deref() => {
+                    Some(branch)
+                        if source["source_branch_id"].as_str() == branch.parent.as_deref() =>
+                    {
                         branch.last_reset_at = Some(now);
                         branch.updated_at = Some(now);
                         branch.expires_at = branch.ttl.map(|ttl| now + ttl);
@@ -844,7 +846,10 @@ mod tests {
             assert!(status == 400 || status == 422, "{name} {days}: {status}");
         }
         let (status, set) = change(&mut neon, "pr-2", 1);
-        assert_eq!((status, &set["branch"]["ttl_interval_seconds"]), (200, &json!(86_400)));
+        assert_eq!(
+            (status, &set["branch"]["ttl_interval_seconds"]),
+            (200, &json!(86_400))
+        );
 
         // A reset half a day later restarts it.
         let reset = json!({"source_branch_id": id("pr-1")}).to_string();

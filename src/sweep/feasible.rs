@@ -121,7 +121,9 @@ impl Sweep<'_, '_> {
             // What is changed has to be garbage of this run, and nothing else.
             let refused = match recheck(&self.steps[user], view.find(name), &view.marking) {
                 Recheck::Gone => continue,
-                Recheck::Go if self.outcome(user).is_none() && self.action(user) == Action::Delete => {
+                Recheck::Go
+                    if self.outcome(user).is_none() && self.action(user) == Action::Delete =>
+                {
                     None
                 }
                 Recheck::Go => Some("it is not deleted by this run".to_owned()),

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::gc::verdict::{Verdict, moment};
 use crate::gc::Outcome;
+use crate::gc::verdict::{Verdict, moment};
 use crate::journal::{self, Copy, Entry, Journal, JournalError, Standing};
 use crate::kinds;
 use crate::model::{KindRef, ResourceId};
@@ -126,7 +126,12 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
     // Nobody set another one in between.
     match expiry(client, kind, id).await {
         Ok(Some(at)) if at == one.expires_at => {}
-        Ok(_) => return (Outcome::Spared, "somebody else changed it meanwhile".to_owned()),
+        Ok(_) => {
+            return (
+                Outcome::Spared,
+                "somebody else changed it meanwhile".to_owned(),
+            );
+        }
         Err(why) => return failed(why),
     }
     let not_after = client.deadline();
