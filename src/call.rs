@@ -25,9 +25,15 @@ pub struct Call {
     pub path: String,
     /// The query parameters, unencoded.
     pub query: Vec<(&'static str, String)>,
-    /// The JSON body; empty for none.
+    /// The body; empty for none.
     pub body: Bytes,
+    /// What the body is.
+    pub content_type: &'static str,
 }
+
+/// What separates the parts of a form. Its parts are JSON, in which a line
+/// cannot begin like this.
+const FORM: &str = "multipart/form-data; boundary=preview-gc-form";
 
 impl Call {
     /// A reading request for the path made of these segments, each encoded.
@@ -53,6 +59,7 @@ impl Call {
             path,
             query: Vec::new(),
             body: Bytes::new(),
+            content_type: "application/json",
         }
     }
 
@@ -60,6 +67,18 @@ impl Call {
     #[must_use]
     pub fn json(mut self, body: &serde_json::Value) -> Self {
         self.body = body.to_string().into();
+        self
+    }
+
+    /// With a form as its body that has this one part, which is JSON.
+    #[must_use]
+    pub fn form(mut self, part: &str, body: &serde_json::Value) -> Self {
+        self.body = format!(
+            "--preview-gc-form\r\nContent-Disposition: form-data; name=\"{part}\"\r\n\
+             Content-Type: application/json\r\n\r\n{body}\r\n--preview-gc-form--\r\n"
+        )
+        .into();
+        self.content_type = FORM;
         self
     }
 

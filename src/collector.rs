@@ -27,6 +27,7 @@ use crate::report::{Report, Run};
 use crate::scan::{self, Target};
 use crate::survey::{Findings, Survey};
 use crate::sweep::settle::settle;
+use crate::sweep::unexpire::{self, unwanted};
 use crate::sweep::{Done, Stop, Sweep};
 use crate::wire::Client;
 
@@ -234,11 +235,18 @@ impl<'p> Collector<'p> {
         };
         let most = self.limits.max_deletions.min(sealed.steps.len());
         let (steps, kept_back) = sealed.steps.split_at(most);
-        if !steps.is_empty() {
+        let unwanted = unwanted(&survey.client, folder, findings, kinds)?;
+        let mut unexpired = Vec::new();
+        if !steps.is_empty() || !unwanted.is_empty() {
             let mut ids = sealed.resources(kinds)?;
             ids.truncate(most);
-            let journal = Journal::begin(folder, survey.client.clock().now())?;
+            let mut journal = Journal::begin(folder, survey.client.clock().now())?;
             swept.run = Some(journal.run().to_owned());
+            // What stays may have little time left.
+            for (one, step) in unwanted.iter().zip(sealed.steps.len()..) {
+                let done = unexpire::remove(&survey.client, one, step, &mut journal).await?;
+                unexpired.push(StepRow::unexpired(&one.id, done));
+            }
             let reread_after = self.limits.reread_after;
             let sweep = Sweep::new(survey, steps, ids, reread_after, journal, stop.clone());
             let (done, broken) = sweep.run(findings).await;
@@ -250,6 +258,7 @@ impl<'p> Collector<'p> {
             .iter()
             .map(|step| StepRow::of(step, Done::later()));
         swept.steps.extend(kept_back);
+        swept.steps.extend(unexpired);
         Ok(swept)
     }
 }

@@ -796,6 +796,7 @@ async fn carry(
         method: parts.method,
         target,
         body: Bytes::new(),
+        content_type: "application/json",
     };
     match body.collect().await {
         Ok(body) => outgoing.body = body.to_bytes(),

@@ -142,6 +142,9 @@ pub struct Copy {
     /// What was asked for just before: methods and paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<String>,
+    /// The expiry that it is given, or that is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
     /// What it held, where its rule says `backup = true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Value>,
@@ -163,6 +166,7 @@ impl Copy {
             attributes: attributes.collect(),
             uses: Vec::new(),
             before: Vec::new(),
+            expires_at: None,
             held: None,
         }
     }
@@ -206,7 +210,7 @@ fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>
             None,
             Entry::Outcome {
                 step,
-                outcome: Outcome::Deleted | Outcome::Expired,
+                outcome: Outcome::Deleted | Outcome::Expired | Outcome::ExpiryRemoved,
                 ..
             },
         ) => breach(*step, "done without an intent"),

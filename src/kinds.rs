@@ -145,6 +145,21 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// Asks what `user`, another of this kind, binds.
+    fn bindings(&self, _user: &ResourceId) -> Option<Call> {
+        None
+    }
+
+    /// Reads the answer to [`Kind::bindings`]: how `user` stops binding `used`.
+    fn unbind(
+        &self,
+        _user: &ResourceId,
+        _used: &ResourceId,
+        _body: &[u8],
+    ) -> Result<Unbinding, Malformed> {
+        Ok(Unbinding::Nothing(Vec::new()))
+    }
+
     /// The deletion that the provider itself asks for in a refusal, where it
     /// harms nothing else.
     fn insist(&self, _id: &ResourceId, _status: StatusCode, _body: &[u8]) -> Option<Call> {
@@ -163,6 +178,11 @@ pub trait Kind: Sync {
 
     /// Gives one an expiry, where the API can.
     fn expire(&self, _id: &ResourceId, _at: DateTime<Utc>) -> Option<Call> {
+        None
+    }
+
+    /// Removes the expiry of one.
+    fn unexpire(&self, _id: &ResourceId) -> Option<Call> {
         None
     }
 
@@ -420,6 +440,24 @@ pub trait Archive: Sync {
     fn fill(&self, _id: &ResourceId, _held: &Value) -> Vec<Call> {
         Vec::new()
     }
+}
+
+/// How one resource stops binding another.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unbinding {
+    /// It does not bind it, and binds these.
+    Nothing(Vec<Value>),
+    /// By this request.
+    Remove {
+        /// The request, which changes nothing else.
+        call: Call,
+        /// The names of the bindings that it removes.
+        removed: Vec<String>,
+        /// The bindings that stay.
+        rest: Vec<Value>,
+    },
+    /// Not at all, for this reason.
+    Impossible(String),
 }
 
 /// What a refusal to delete means.

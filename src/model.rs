@@ -558,6 +558,9 @@ pub struct KindAbout {
     /// The kind whose deletion its resources may stand in the way of, until they
     /// are told to let go.
     pub blocks: Option<&'static str>,
+    /// Whether the provider refuses to delete one that another of the same kind
+    /// binds, and that binding can be removed first.
+    pub unbinds: bool,
     /// Who may use its resources.
     pub used_by: UsedBy,
     /// How it becomes known what its resources use.
@@ -621,6 +624,7 @@ impl KindAbout {
         belongs_to: None,
         stands_alone: false,
         blocks: None,
+        unbinds: false,
         used_by: UsedBy::Undeclared,
         references: ReferencesFrom::Listing,
         users_listed: false,

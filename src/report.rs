@@ -123,6 +123,9 @@ pub struct Row {
     pub attributes: Map<String, Value>,
     /// What it uses and hangs on, as far as it was asked.
     pub references: Vec<RowReference>,
+    /// What stops binding it before it is deleted, by name: they bind each other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unbinds: Vec<String>,
     /// The claim, for people.
     #[serde(skip)]
     pub belongs_to: Option<String>,
@@ -240,11 +243,19 @@ impl Report {
                 && judgement.in_focus
                 && !witnesses.contains(&(resource.kind, &*resource.place))
             {
-                resources.push(row(
+                let mut row = row(
                     &run_parts(run.inventory, run.roots, run.marking),
                     index,
                     resource,
-                ));
+                );
+                row.unbinds = unbinds(run.inventory, run.plan, index);
+                if !row.unbinds.is_empty() {
+                    let others = row.unbinds.join(", ");
+                    row.reason +=
+                        "; they bind each other, so that the binding is removed first in ";
+                    row.reason += &others;
+                }
+                resources.push(row);
             }
         }
         resources.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
@@ -318,7 +329,8 @@ impl Report {
     pub fn is_done(&self, row: &Row) -> bool {
         let mut steps = self.swept.iter().flat_map(|swept| &swept.steps);
         steps.any(|step| {
-            let done = step.outcome.is_gone() || step.outcome == crate::gc::Outcome::Expired;
+            use crate::gc::Outcome::{Expired, ExpiryRemoved};
+            let done = step.outcome.is_gone() || matches!(step.outcome, Expired | ExpiryRemoved);
             done && step.key == row.key
         })
     }
@@ -439,6 +451,20 @@ fn claim_value(claim: &Claim) -> Option<Value> {
     }
 }
 
+/// Whether a verdict wants a resource to be there later as well.
+fn is_kept(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Live(_) | Verdict::InUse(_))
+}
+
+/// The names of what stops binding a resource before its step.
+fn unbinds(inventory: &Inventory, plan: &Plan, index: usize) -> Vec<String> {
+    let steps = &plan.steps;
+    let step = steps.iter().find(|step| step.resource == index);
+    let users = step.into_iter().flat_map(|step| &step.unbinds);
+    let users = users.filter_map(|&user| inventory.resources.get(steps.get(user)?.resource));
+    users.map(|user| user.name.to_string()).collect()
+}
+
 fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
     let judgement = &parts.marking.judgements[index];
     let verdict = &judgement.verdict;
@@ -477,7 +503,15 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         id: resource.id.to_string(),
         scope: BTreeMap::from([(word, value.to_owned())]),
         verdict: verdict.name(),
-        reason: verdict.to_string(),
+        reason: match resource.expires_at {
+            Some(at) if is_kept(verdict) => {
+                format!(
+                    "{verdict}; yet its own expiry deletes it at {}",
+                    crate::gc::verdict::moment(at)
+                )
+            }
+            _ => verdict.to_string(),
+        },
         rule: rule.map(|(_, rule)| rule.id.to_string()),
         rule_location: rule.map(|(_, rule)| rule.location.to_string()),
         claim: read_by.and_then(|read_by| claim_value(&read_by.claim)),
@@ -488,6 +522,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         changed_at: resource.changed_at.known(),
         attributes,
         references,
+        unbinds: Vec::new(),
         belongs_to: read_by.map(|read_by| read_by.claim.to_string()),
         pull_request: read_by.and_then(|read_by| heading(parts, read_by)),
         also_read_as: judgement

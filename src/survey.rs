@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::gc::{self, Judgement, KindGraph, Marking};
 use crate::github::{Authors, GitHub};
 use crate::model::{
     Api, KindRef, Link, Place, PlaceSort, Reference, References, ReferencesFrom, Repository,
-    Resource, ResourceId,
+    Resource, ResourceId, Time,
 };
 use crate::scan::{self, Target};
 use crate::wire::Client;
@@ -128,6 +129,25 @@ impl Findings<'_> {
     }
 }
 
+/// Resources that this run changed: the time of that change, and the time that
+/// counts, which is that of the change before.
+pub type OwnChanges = BTreeMap<ResourceId, (DateTime<Utc>, Time)>;
+
+/// Puts the times of changes back that this run made itself.
+fn disregard(inventory: &mut Inventory, own: &OwnChanges) {
+    if own.is_empty() {
+        return;
+    }
+    for resource in &mut inventory.resources {
+        let Some((ours, before)) = own.get(&resource.identity()) else {
+            continue;
+        };
+        if resource.changed_at.known() == Some(*ours) {
+            resource.changed_at = *before;
+        }
+    }
+}
+
 impl<'p> Survey<'p> {
     /// Judges what was listed. Resources are read before this, so none is
     /// younger than its roots.
@@ -191,6 +211,7 @@ impl<'p> Survey<'p> {
         before: &Findings<'p>,
         of: &[ResourceId],
         going: BTreeSet<ResourceId>,
+        own: &OwnChanges,
     ) -> Findings<'p> {
         let since = Instant::now();
         let concerned: BTreeSet<(KindRef, &Place)> =
@@ -210,7 +231,8 @@ impl<'p> Survey<'p> {
             })
             .map(|target| target.among(of))
             .collect();
-        let inventory = scan::inventory(&self.client, &targets, self.observer).await;
+        let mut inventory = scan::inventory(&self.client, &targets, self.observer).await;
+        disregard(&mut inventory, own);
         let law = Law {
             going: Some(Arc::new(going)),
             ..self.law()

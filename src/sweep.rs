@@ -8,21 +8,24 @@
 
 mod archive;
 pub(crate) mod confirm;
+mod feasible;
 mod recheck;
 mod send;
 mod setback;
 pub mod settle;
+pub mod unexpire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures::future::join_all;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::feasible::Unbind;
 use self::setback::{Setback, Settled, in_vain};
 use crate::evidence::Step;
 use crate::gc::Outcome;
@@ -31,7 +34,7 @@ use crate::journal::{Entry, Journal, JournalError};
 use crate::kinds::{self, Kind};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
-use crate::survey::{Findings, Survey};
+use crate::survey::{Findings, OwnChanges, Survey};
 use crate::wire::Client;
 
 /// How often a step is tried whose answer was lost.
@@ -111,6 +114,12 @@ pub struct Sweep<'a, 'p> {
     done: Mutex<Vec<Option<Done>>>,
     /// What resources hold, kept once however often their step is tried.
     kept: Mutex<BTreeMap<usize, Value>>,
+    /// How what is used by a step stops using it, as long as that step is not over.
+    unbindings: Mutex<BTreeMap<usize, Vec<Unbind>>>,
+    /// The expiry that steps give, from their intent on.
+    expiries: Mutex<BTreeMap<usize, DateTime<Utc>>>,
+    /// What this run changed that is still to be deleted.
+    own: Mutex<OwnChanges>,
     /// Why the journal could not be written: then nothing more is sent.
     broken: Mutex<Option<JournalError>>,
 }
@@ -146,6 +155,9 @@ impl<'a, 'p> Sweep<'a, 'p> {
             steps,
             done: Mutex::new(vec![None; steps.len()]),
             kept: Mutex::default(),
+            unbindings: Mutex::default(),
+            expiries: Mutex::default(),
+            own: Mutex::default(),
             ids,
             reread_after,
             journal: Mutex::new(journal),
@@ -226,6 +238,10 @@ impl<'a, 'p> Sweep<'a, 'p> {
             // What turned out to stay keeps what it uses, and this view took it
             // for going: then it has to be looked at again.
             if !lane.outdated {
+                let (volley, infeasible) = self.feasible(&view, volley).await;
+                for (step, (outcome, why)) in infeasible {
+                    self.judge(&mut lane, step, Settled::Done(outcome, why));
+                }
                 let (volley, unkept) = self.keep(volley).await;
                 for (step, why) in unkept {
                     let settled = Settled::Done(Outcome::FailedForNow, why);
@@ -270,7 +286,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let before = lane.before.as_ref().unwrap_or(first);
         lane.outdated = false;
         let throttled = self.throttled(api);
-        let view = self.survey.again(before, &of, self.going()).await;
+        let own = self.own_changes();
+        let view = self.survey.again(before, &of, self.going(), &own).await;
         if self.is_young(&view) {
             return Some(view);
         }
@@ -413,6 +430,19 @@ impl<'a, 'p> Sweep<'a, 'p> {
         ids.filter(|(_, done)| goes(done))
             .map(|(id, _)| id.clone())
             .collect()
+    }
+
+    /// The expiry that a step gives: one that its provider can keep exactly, and
+    /// the same in its intent and its request.
+    fn expiry(&self, step: usize) -> DateTime<Utc> {
+        let mut known = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+        let expires = || expiry(&self.survey.client).trunc_subsecs(0);
+        *known.entry(step).or_insert_with(expires)
+    }
+
+    fn own_changes(&self) -> OwnChanges {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.clone()
     }
 
     /// What a step's request came to, and whether that ends the step.

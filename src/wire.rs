@@ -66,8 +66,10 @@ pub struct Outgoing {
     /// Encoded path and query below the base, beginning with `/`; for GraphQL
     /// `/graphql`.
     pub target: String,
-    /// The JSON body; empty for none.
+    /// The body; empty for none.
     pub body: Bytes,
+    /// What the body is.
+    pub content_type: &'static str,
     /// Whether sending it twice is the same as sending it once.
     pub repeatable: bool,
 }
@@ -87,6 +89,7 @@ impl From<&Call> for Outgoing {
             method: call.method.clone(),
             target,
             body: call.body.clone(),
+            content_type: call.content_type,
             repeatable: call.method == Method::GET || call.method == Method::HEAD,
         }
     }
@@ -436,7 +439,7 @@ impl Provider {
         if !outgoing.body.is_empty() {
             headers.insert(
                 header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
+                HeaderValue::from_static(outgoing.content_type),
             );
         }
         Ok(request)

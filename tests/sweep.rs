@@ -752,6 +752,66 @@ fn an_expiry_is_set_where_a_rule_wants_that() {
     assert!(stage.has("pr-1"));
     let (again, _) = stage.sweep();
     assert_eq!(again["steps"], json!([]), "it is taken care of");
+    // Neon deletes it.
+    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    stage.sweep();
+    assert!(!stage.has("pr-1"));
+}
+
+#[test]
+fn an_expiry_that_a_sweep_set_is_removed_when_the_pull_request_lives_again() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let mut foreign = branch("pr-2", "main");
+    foreign["attributes"]["expires_at"] = json!("2026-05-03T00:00:00Z");
+    let stage = Stage::new(&world(&[branch("pr-1", "main"), foreign]), &policy);
+    let (swept, _) = stage.sweep();
+    assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
+    stage
+        .server
+        .door("POST", "pull_requests/1", r#"{"state": "open"}"#);
+    let (audit, _) = stage.run(&["audit"]);
+    let rows = audit["resources"].as_array().unwrap().iter();
+    let row = rows.clone().find(|row| row["name"] == "pr-1").unwrap();
+    assert_eq!(row["verdict"], "live");
+    assert!(
+        row["reason"]
+            .as_str()
+            .unwrap()
+            .contains("its own expiry deletes it at"),
+        "{row}"
+    );
+
+    let (again, code) = stage.sweep();
+    assert_eq!(code, 0, "{again}");
+    // What somebody else wants to expire is theirs.
+    let outcomes = outcomes(&again);
+    assert_eq!(outcomes.len(), 1, "{again}");
+    assert_eq!(outcomes["pr-1"], "expiry_removed", "{again}");
+    let why = reason(&again, "pr-1");
+    assert!(
+        why.contains("is open") && why.contains("is removed"),
+        "{why}"
+    );
+    let journal = stage.journal();
+    let mut actions = journal.iter().map(|line| line["action"].as_str());
+    assert!(actions.any(|action| action == Some("remove_expiry")));
+    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    let (later, _) = stage.sweep();
+    assert!(stage.has("pr-1"), "{later}");
+    assert_eq!(later["steps"], json!([]));
+}
+
+#[test]
+fn an_expiry_that_is_refused_fails_for_good_and_says_why() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), &policy);
+    let said = "expires_at cannot be set on branches that have children";
+    stage.fault(&json!([{"on": {"method": "PATCH", "path": "/branches/"},
+        "fault": {"status": 422, "body": {"code": "", "message": said}}}]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 5, "{swept}");
+    assert_eq!(outcomes(&swept)["pr-1"], "failed_for_good", "{swept}");
+    assert!(reason(&swept, "pr-1").contains(said), "{swept}");
 }
 
 #[test]
@@ -1531,10 +1591,10 @@ fn a_queue_keeps_its_consumer_unless_the_worker_is_refused_for_it_and_what_was_i
     for (status, code, outcome, released) in refusals {
         let all = [
             worker("app-pr-1", json!([])),
-            json!({"kind": "queue", "name": "orders", "created_at": T0, "updated_at": T0,
+            json!({"kind": "queue", "name": "orders-pr-1", "created_at": T0, "updated_at": T0,
             "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
         ];
-        let stage = Stage::new(&world(&all), POLICY);
+        let stage = Stage::new(&world(&all), &with_queues());
         stage.fault(
             &json!([{"on": {"method": "DELETE", "path": "scripts/"}, "fault": {"status": status,
             "body": {"success": false, "errors": [{"code": code, "message": "refused"}]}}}]),
@@ -1551,4 +1611,183 @@ fn a_queue_keeps_its_consumer_unless_the_worker_is_refused_for_it_and_what_was_i
         assert_eq!(why.contains("done for it before"), released, "{why}");
         assert!(stage.has("app-pr-1"));
     }
+}
+
+/// The usual policy, and a rule about queues.
+fn with_queues() -> String {
+    format!(
+        "{POLICY}[[rule]]\nid = \"queues\"\nkind = \"queue\"\nname = \"orders-pr-{{pr}}\"\ndead-when = \"closed\"\n"
+    )
+}
+
+#[test]
+fn a_queue_that_stays_keeps_its_consumer_and_the_worker_fails_before_anything_is_sent() {
+    let protect = "[[protect]]\nname = \"orders-*\"\nreason = \"in use\"\n";
+    let protected = format!("{}{protect}", with_queues());
+    let queues = with_queues();
+    for (name, policy, args, outcome, code, verdict) in [
+        (
+            "orders",
+            &*queues,
+            &[][..],
+            "failed_for_good",
+            5,
+            "unclaimed",
+        ),
+        ("orders-pr-2", &queues, &[], "failed_for_good", 5, "live"),
+        (
+            "orders-pr-1",
+            &protected,
+            &[],
+            "failed_for_good",
+            5,
+            "protected",
+        ),
+        (
+            "orders-pr-1",
+            &queues,
+            &["--kind", "worker"],
+            "failed_for_good",
+            5,
+            "not what this run is about",
+        ),
+    ] {
+        let all = [
+            worker("app-pr-1", json!([])),
+            json!({"kind": "queue", "name": name, "created_at": T0, "updated_at": T0,
+            "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
+        ];
+        let stage = Stage::new(&world(&all), policy);
+        let args = [&["sweep", "--yes"], args].concat();
+        let (swept, exit) = stage.run(&args);
+        assert_eq!(
+            (exit, &*outcomes(&swept)["app-pr-1"]),
+            (code, outcome),
+            "{swept}"
+        );
+        assert_eq!(stage.writes(), [], "{name}");
+        let why = reason(&swept, "app-pr-1");
+        assert!(
+            why.contains(&format!("queue {name}")) && why.contains(verdict),
+            "{why}"
+        );
+        assert!(why.contains("remove the consumer"), "{why}");
+    }
+}
+
+/// Two dead Workers that bind each other, the second with what else it binds.
+fn cycle(others: &[Value]) -> Vec<Value> {
+    let service = |target: &str| json!({"type": "service", "name": "OTHER", "target": target});
+    let bindings: Vec<Value> = std::iter::once(service("app-pr-1"))
+        .chain(others.to_vec())
+        .collect();
+    vec![
+        worker("app-pr-1", json!([service("app-pr-3")])),
+        worker("app-pr-3", json!(bindings)),
+    ]
+}
+
+#[test]
+fn workers_that_bind_each_other_go_after_one_binding_is_removed() {
+    let namespace = json!({"type": "kv_namespace", "name": "KV", "target": "app-pr-3-cache"});
+    let mut all = cycle(&[namespace]);
+    all.push(json!({"kind": "kv_namespace", "name": "app-pr-3-cache"}));
+    all.push(
+        json!({"kind": "queue", "name": "orders-pr-1", "created_at": T0, "updated_at": T0,
+        "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
+    );
+    let stage = Stage::new(&world(&all), &with_queues());
+    let plan = stage.folder.path().join("plan.json");
+    let (audit, _) = stage.run(&["audit", "--out", plan.to_str().unwrap()]);
+    let row = |name: &str| {
+        let rows = audit["resources"].as_array().unwrap().iter();
+        rows.clone()
+            .find(|row| row["name"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(row("app-pr-1")["unbinds"], json!(["app-pr-3"]), "{audit}");
+    assert_eq!(row("app-pr-3")["unbinds"], Value::Null);
+    let planned: Value = serde_json::from_str(&std::fs::read_to_string(&plan).unwrap()).unwrap();
+    let steps = planned["steps"].as_array().unwrap();
+    let at = |name: &str| steps.iter().position(|step| step["name"] == name).unwrap();
+    assert_eq!(steps[at("app-pr-1")]["unbinds"], json!([at("app-pr-3")]));
+
+    let (swept, exit) = stage.sweep();
+    assert_eq!(exit, 0, "{swept}");
+    assert!(
+        outcomes(&swept).values().all(|one| one == "deleted"),
+        "{swept}"
+    );
+    assert!(!stage.has("app-pr-1") && !stage.has("app-pr-3"));
+    let writes = stage.writes();
+    let patches: Vec<usize> = (0..writes.len())
+        .filter(|&at| writes[at].0 == "PATCH")
+        .collect();
+    assert_eq!(patches.len(), 1, "{writes:?}");
+    assert!(writes[patches[0]].1.ends_with("scripts/app-pr-3/settings"));
+    let consumer = writes
+        .iter()
+        .position(|(_, path, _)| path.contains("/consumers/"));
+    assert!(consumer > Some(patches[0]), "{writes:?}");
+    let journal = stage.journal_text();
+    assert!(journal.contains("/settings (removes OTHER)"), "{journal}");
+}
+
+#[test]
+fn a_change_that_the_run_made_itself_spares_nothing_when_it_is_read_again() {
+    let stage = Stage::new(&world(&cycle(&[])), POLICY);
+    // What was read grows too old between the two deletions.
+    stage.fault(
+        &json!([{"on": {"method": "DELETE", "path": "scripts/app-pr-1"}, "fault": {"delay_ms": 2500}}]),
+    );
+    let (swept, exit) = stage.run(&["sweep", "--yes", "--reread-after", "2s"]);
+    assert_eq!(exit, 0, "{swept}");
+    assert!(
+        outcomes(&swept).values().all(|one| one == "deleted"),
+        "{swept}"
+    );
+}
+
+#[test]
+fn workers_whose_cycle_cannot_be_broken_fail_before_anything_is_sent() {
+    let objects = json!({"type": "durable_object_namespace", "name": "ROOMS",
+        "class_name": "Room", "script_name": "app-pr-1"});
+    let service = json!({"type": "service", "name": "OTHER", "service": "app-pr-1"});
+    let mut all = cycle(&[]);
+    all.push(
+        json!({"kind": "queue", "name": "orders-pr-1", "created_at": T0, "updated_at": T0,
+        "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
+    );
+    let stage = Stage::new(&world(&all), &with_queues());
+    stage.fault(
+        &json!([{"on": {"method": "GET", "path": "scripts/app-pr-3/settings"}, "times": 99,
+        "fault": {"status": 200, "body": {"success": true, "errors": [], "messages": [],
+            "result": {"bindings": [service, objects]}}}}]),
+    );
+    let (swept, exit) = stage.sweep();
+    assert_eq!(exit, 5, "{swept}");
+    assert_eq!(outcomes(&swept)["app-pr-1"], "failed_for_good", "{swept}");
+    let why = reason(&swept, "app-pr-1");
+    assert!(
+        why.contains("bind each other") && why.contains("by hand"),
+        "{why}"
+    );
+    assert_eq!(stage.writes(), []);
+}
+
+#[test]
+fn a_worker_of_a_cycle_that_somebody_deploys_meanwhile_is_spared() {
+    let stage = Stage::new(&world(&cycle(&[])), POLICY);
+    // The change is made, and does not show.
+    stage.fault(&json!([{"on": {"method": "PATCH", "path": "/settings"},
+        "fault": {"status": 200, "body": {"success": true, "errors": [], "messages": [], "result": {}}}}]));
+    let (swept, exit) = stage.sweep();
+    assert_eq!(exit, 5, "{swept}");
+    assert!(stage.has("app-pr-1") && stage.has("app-pr-3"), "{swept}");
+    let why = reason(&swept, "app-pr-1");
+    assert!(
+        why.contains("does not show") && why.contains("done for it before"),
+        "{why}"
+    );
 }

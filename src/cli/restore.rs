@@ -111,7 +111,7 @@ async fn put_back_of(
         }
         let (result, reason) = match (noted.standing, action) {
             (Standing::Restored, _) => ("already_there", "it was put back before".to_owned()),
-            (_, Action::Expire | Action::Report) => (
+            (_, Action::Expire | Action::RemoveExpiry | Action::Report) => (
                 "cannot",
                 "it was not deleted; lift its expiry where it is".to_owned(),
             ),

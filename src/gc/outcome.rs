@@ -19,6 +19,8 @@ pub enum Outcome {
     Deleted,
     /// It was given an expiry, and a reading shows that.
     Expired,
+    /// It stays, and the expiry that an earlier run gave it is removed.
+    ExpiryRemoved,
     /// It was gone already.
     AlreadyGone,
     /// It turned out to be wanted, or to have changed.
@@ -35,9 +37,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order in which summaries count them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Deleted,
         Self::Expired,
+        Self::ExpiryRemoved,
         Self::AlreadyGone,
         Self::Spared,
         Self::Deferred,
@@ -51,6 +54,7 @@ impl Outcome {
         match self {
             Self::Deleted => "deleted",
             Self::Expired => "expired",
+            Self::ExpiryRemoved => "expiry_removed",
             Self::AlreadyGone => "already_gone",
             Self::Spared => "spared",
             Self::Deferred => "deferred",
@@ -79,6 +83,7 @@ impl fmt::Display for Outcome {
         f.write_str(match self {
             Self::Deleted => "deleted",
             Self::Expired => "expires",
+            Self::ExpiryRemoved => "expiry removed",
             Self::AlreadyGone => "already gone",
             Self::Spared => "spared",
             Self::Deferred => "deferred",
@@ -170,6 +175,7 @@ mod tests {
         for (outcome, name, failed, gone) in [
             (Outcome::Deleted, "deleted", false, true),
             (Outcome::Expired, "expired", false, false),
+            (Outcome::ExpiryRemoved, "expiry_removed", false, false),
             (Outcome::AlreadyGone, "already_gone", false, true),
             (Outcome::Spared, "spared", false, false),
             (Outcome::Deferred, "deferred", false, false),
@@ -201,6 +207,7 @@ mod tests {
             backup,
             by_event: true,
             after: Vec::new(),
+            unbinds: Vec::new(),
             rule: "plain".into(),
             reason: String::new(),
             dead_since: None,

@@ -36,6 +36,10 @@ pub struct Step {
     /// The steps that have to be gone before, by their index in the plan: what
     /// uses it, and its children.
     pub after: Vec<usize>,
+    /// The steps whose resources stop binding this one just before it is
+    /// deleted, by their index in the plan: they bind each other, and the
+    /// provider deletes none of them as long as another binds it.
+    pub unbinds: Vec<usize>,
 }
 
 impl Plan {
@@ -45,7 +49,8 @@ impl Plan {
         loop {
             let before = left.len();
             for (index, step) in self.steps.iter().enumerate() {
-                if which(step) || step.after.iter().any(|after| left.contains(after)) {
+                let mut needs = step.after.iter().chain(&step.unbinds);
+                if which(step) || needs.any(|need| left.contains(need)) {
                     left.insert(index);
                 }
             }
@@ -64,8 +69,8 @@ impl Plan {
                 self.deferred.push(step.resource);
                 continue;
             }
-            for after in &mut step.after {
-                *after = position[after];
+            for need in step.after.iter_mut().chain(&mut step.unbinds) {
+                *need = position[need];
             }
             self.steps.push(step);
         }
@@ -145,14 +150,14 @@ pub fn plan_without(
 
 /// Takes as many as the cap allows, nothing without what has to go before it.
 fn cap(inventory: &Inventory, candidates: Vec<Candidate<'_>>, most: usize, mut plan: Plan) -> Plan {
-    let before = before(inventory, &candidates);
+    let Order { before, unbinds } = Order::of(inventory, &candidates);
     let mut taken = BTreeSet::new();
     for candidate in 0..candidates.len() {
         let mut together = BTreeSet::new();
         let mut open = vec![candidate];
         while let Some(next) = open.pop() {
             if !taken.contains(&next) && together.insert(next) {
-                open.extend(&before[next]);
+                open.extend(before[next].iter().chain(&unbinds[next]));
             }
         }
         if taken.len() + together.len() <= most {
@@ -171,62 +176,110 @@ fn cap(inventory: &Inventory, candidates: Vec<Candidate<'_>>, most: usize, mut p
         }
         let mut after: Vec<usize> = before[index].iter().map(|one| position[one]).collect();
         after.sort_unstable();
+        let unbinds = unbinds[index].iter().map(|one| position[one]).collect();
         plan.steps.push(Step {
             resource: candidate.resource,
             action: candidate.action,
             backup: candidate.backup,
             after,
+            unbinds,
         });
     }
     plan
 }
 
-/// For each candidate those that have to be gone before it. Of several that
-/// need each other none waits: the provider decides.
-fn before(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<Vec<usize>> {
+/// What candidates wait for, each by its index.
+struct Order {
+    /// Those that have to be gone before. Where several need each other in
+    /// another way than by bindings, none waits: the provider decides.
+    before: Vec<Vec<usize>>,
+    /// Those that have to stop binding it, in ascending order.
+    unbinds: Vec<Vec<usize>>,
+}
+
+impl Order {
+    fn of(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Self {
+        let mut before = needs(inventory, candidates);
+        let mut unbinds = vec![Vec::new(); candidates.len()];
+        let deletes = |index: usize| candidates[index].action == Action::Delete;
+        let kind = |index: usize| inventory.resources[candidates[index].resource].kind;
+        let may_unbind = |used: usize, user: usize| {
+            kind(used).0.unbinds && kind(used) == kind(user) && deletes(used) && deletes(user)
+        };
+        // Of those that bind each other the one with the fewest users in the
+        // cycle goes first. That leaves fewer of them, until there are none.
+        let mut open: BTreeSet<usize> = (0..candidates.len())
+            .filter(|&used| before[used].iter().any(|&user| may_unbind(used, user)))
+            .collect();
+        loop {
+            let cyclic = open.iter().filter_map(|&used| {
+                let users = before[used].iter().copied();
+                let users: Vec<usize> = users
+                    .filter(|&user| may_unbind(used, user) && reaches(&before, user, used))
+                    .collect();
+                (!users.is_empty()).then_some((users.len(), used, users))
+            });
+            let cyclic: Vec<_> = cyclic.collect();
+            open = cyclic.iter().map(|(_, used, _)| *used).collect();
+            let Some((_, used, users)) = cyclic.into_iter().min() else {
+                break;
+            };
+            before[used].retain(|need| !users.contains(need));
+            unbinds[used] = users;
+        }
+        let before = (0..candidates.len()).map(|index| {
+            let needs = before[index].iter().copied();
+            needs
+                .filter(|&need| !reaches(&before, need, index))
+                .collect()
+        });
+        Self {
+            before: before.collect(),
+            unbinds,
+        }
+    }
+}
+
+/// For each candidate its users and children among the candidates. What uses
+/// itself does not wait for itself.
+fn needs(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<BTreeSet<usize>> {
     let at: HashMap<usize, usize> = candidates
         .iter()
         .enumerate()
         .map(|(at, candidate)| (candidate.resource, at))
         .collect();
     let links = Links::of(inventory);
-    let needs: Vec<BTreeSet<usize>> = candidates
-        .iter()
-        .map(|candidate| {
-            let users = links.users(candidate.resource).iter();
-            let users = users.filter_map(|user| match user {
-                UsedBy::Listed(user) => at.get(user).copied(),
-                UsedBy::Other { .. } => None,
-            });
-            users.collect()
-        })
-        .collect();
-    let mut before: Vec<BTreeSet<usize>> = needs.clone();
+    let users = candidates.iter().enumerate().map(|(index, candidate)| {
+        let users = links.users(candidate.resource).iter();
+        let users = users.filter_map(|user| match user {
+            UsedBy::Listed(user) => at.get(user).copied(),
+            UsedBy::Other { .. } => None,
+        });
+        users.filter(|user| *user != index).collect()
+    });
+    let mut needs: Vec<BTreeSet<usize>> = users.collect();
     for (index, resource) in candidates.iter().enumerate() {
         let parent = links.parent(inventory, resource.resource);
         if let Some(&parent) = parent.and_then(|parent| at.get(&parent)) {
-            before[parent].insert(index);
+            needs[parent].insert(index);
         }
     }
-    let reaches = |from: usize, to: usize| {
-        let mut seen = BTreeSet::new();
-        let mut open = vec![from];
-        while let Some(next) = open.pop() {
-            if next == to {
-                return true;
-            }
-            if seen.insert(next) {
-                open.extend(&before[next]);
-            }
+    needs
+}
+
+/// Whether one needs the other, or needs what needs it.
+fn reaches(needs: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(next) = open.pop() {
+        if next == to {
+            return true;
         }
-        false
-    };
-    (0..candidates.len())
-        .map(|index| {
-            let needs = before[index].iter().copied();
-            needs.filter(|&need| !reaches(need, index)).collect()
-        })
-        .collect()
+        if seen.insert(next) {
+            open.extend(&needs[next]);
+        }
+    }
+    false
 }
 
 /// What is done to garbage now, and whether what it holds is kept before.
@@ -320,6 +373,48 @@ mod tests {
     }
 
     #[test]
+    fn workers_that_bind_each_other_are_unbound_one_by_one_and_go_together() {
+        let bound = |name: &str, by: &[&str]| Resource {
+            links: by
+                .iter()
+                .map(|by| Link::UsedBy(Reference::by_id("worker", (*by).to_owned())))
+                .collect(),
+            ..resource("worker", name)
+        };
+        let drawn = |resources: Vec<Resource>, most| {
+            let judged = resources.iter().map(|_| garbage(PLAIN, 1, at(10)));
+            let judged = judged.collect();
+            let plan = drawn(resources, judged, most);
+            let steps = plan.steps.into_iter();
+            let steps = steps.map(|step| (step.resource, step.after, step.unbinds));
+            (steps.collect::<Vec<_>>(), plan.deferred)
+        };
+        let pair = || vec![bound("a", &["b"]), bound("b", &["a"])];
+        let (steps, deferred) = drawn(pair(), 2);
+        assert_eq!(steps, [(0, vec![], vec![1]), (1, vec![0], vec![])]);
+        assert!(deferred.is_empty());
+        assert_eq!(drawn(pair(), 1), (vec![], vec![0, 1]));
+
+        // All bind all: two of them lose a binding to another, one after the other.
+        let all = vec![
+            bound("a", &["b", "c"]),
+            bound("b", &["a", "c"]),
+            bound("c", &["a", "b"]),
+        ];
+        let (steps, _) = drawn(all, 9);
+        let expected = [
+            (0, vec![], vec![1, 2]),
+            (1, vec![0], vec![2]),
+            (2, vec![0, 1], vec![]),
+        ];
+        assert_eq!(steps, expected);
+
+        // A chain and a Worker that binds itself have no cycle to break.
+        let (steps, _) = drawn(vec![bound("a", &["a", "b"]), bound("b", &[])], 9);
+        assert_eq!(steps, [(0, vec![1], vec![]), (1, vec![], vec![])]);
+    }
+
+    #[test]
     fn what_is_not_meant_or_only_reported_is_no_step() {
         let resources = ["a", "b", "c", "d"].map(|name| resource("worker", name));
         let elsewhere = Judgement {
@@ -376,6 +471,7 @@ mod tests {
             action: Action::Delete,
             backup: false,
             after: after.to_vec(),
+            unbinds: Vec::new(),
         };
         Plan {
             steps: after.iter().enumerate().map(step).collect(),

@@ -71,6 +71,10 @@ pub struct SealedStep {
     pub by_event: bool,
     /// Steps that have to be gone before, by their index.
     pub after: Vec<usize>,
+    /// Steps whose resources stop binding this one just before it is deleted,
+    /// by their index: they bind each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unbinds: Vec<usize>,
     /// The rule that reads it.
     pub rule: Box<str>,
     /// Why it is garbage.
@@ -158,6 +162,7 @@ impl SealedPlan {
                 backup: step.backup,
                 by_event: rule.is_some_and(|(_, rule)| !rule.death.events.is_empty()),
                 after: step.after.clone(),
+                unbinds: step.unbinds.clone(),
                 rule: rule.map_or_else(Box::default, |(_, rule)| rule.id.clone()),
                 reason: judgement.verdict.to_string(),
                 dead_since: judgement.verdict.death().and_then(|death| death.dead_since),
@@ -190,7 +195,7 @@ impl SealedPlan {
         }
         for (index, step) in plan.steps.iter().enumerate() {
             let there = |after: &usize| *after < plan.steps.len() && *after != index;
-            if !step.after.iter().all(there) {
+            if !step.after.iter().chain(&step.unbinds).all(there) {
                 return Err(PlanError::Order(index));
             }
         }
@@ -324,6 +329,7 @@ mod tests {
             action: Action::Delete,
             backup: false,
             after: after.to_vec(),
+            unbinds: Vec::new(),
         };
         let plan = Plan {
             steps: vec![step(0, &[1]), step(1, &[])],

@@ -279,6 +279,11 @@ impl Kind for NeonBranch {
         Some(call.json(&json!({ "branch": { "expires_at": at } })))
     }
 
+    fn unexpire(&self, id: &ResourceId) -> Option<Call> {
+        let call = Call::new(Api::Neon, Method::PATCH, &path(id));
+        Some(call.json(&json!({ "branch": { "expires_at": null } })))
+    }
+
     /// By listing: not every plan and account has recovery.
     fn recovery(&self, id: &ResourceId) -> Option<Call> {
         let call = Call::get(Api::Neon, &["projects", project(&id.place), "branches"]);

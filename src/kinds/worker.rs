@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::cloudflare::{self, account};
 use super::{
     Answer, Archive, Ask, Held, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, Told,
-    UsersPage, bindings,
+    Unbinding, UsersPage, bindings,
 };
 use crate::call::Call;
 use crate::model::{
@@ -49,6 +49,7 @@ static ABOUT: KindAbout = KindAbout {
         "dispatch_namespace",
     ]),
     users_listed: true,
+    unbinds: true,
     headroom: Some(Headroom {
         what: "Workers per account",
         free: Some(100),
@@ -323,6 +324,58 @@ impl Kind for Worker {
         Some(&KeptSettings)
     }
 
+    fn bindings(&self, user: &ResourceId) -> Option<Call> {
+        Some(Call::get(Api::Cloudflare, &script(user, &["settings"])))
+    }
+
+    /// By a change of its settings in which every other binding is inherited.
+    fn unbind(
+        &self,
+        user: &ResourceId,
+        used: &ResourceId,
+        body: &[u8],
+    ) -> Result<Unbinding, Malformed> {
+        let (settings, _) = cloudflare::open::<Settings>(body)?;
+        let (mut removed, mut rest, mut inherited) = (Vec::new(), Vec::new(), Vec::new());
+        for binding in settings.bindings {
+            let text = |key: &str| binding.get(key).and_then(Value::as_str).map(str::to_owned);
+            let sort = text("type").unwrap_or_default();
+            let name = text("name");
+            if sort == "service" && text("service").as_deref() == Some(&*used.id) {
+                removed.push(name.unwrap_or_default());
+                continue;
+            }
+            let references = bindings::listed(std::slice::from_ref(&binding))?;
+            let mut uses = references.uses.iter();
+            let means = |text: &str| *text == *used.id;
+            if uses.any(|one| one.kind == ABOUT.name && means(one.key.text())) {
+                return Ok(Unbinding::Impossible(format!(
+                    "its binding {} of type `{sort}` needs {}, and cannot be removed without \
+                     deploying it anew",
+                    name.unwrap_or_default(),
+                    used.name
+                )));
+            }
+            let Some(name) = name else {
+                return Ok(Unbinding::Impossible(format!(
+                    "it has a binding of type `{sort}` without a name, which a change would lose"
+                )));
+            };
+            inherited.push(json!({ "name": name, "type": "inherit" }));
+            rest.push(binding);
+        }
+        if removed.is_empty() {
+            return Ok(Unbinding::Nothing(rest));
+        }
+        let call = Call::new(Api::Cloudflare, Method::PATCH, &script(user, &["settings"]));
+        let call = call.form("settings", &json!({ "bindings": inherited }));
+        Ok(Unbinding::Remove {
+            call,
+            removed,
+            rest,
+        })
+    }
+
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
         let codes = cloudflare::codes(body);
         if codes.contains(&10_064) {
@@ -505,6 +558,62 @@ mod tests {
         );
         assert_eq!(worker.changed_at, Time::Missing);
         assert_eq!(worker.attribute("tags"), Some(&Attribute::List(vec![])));
+    }
+
+    #[test]
+    fn a_worker_is_unbound_by_a_form_in_which_all_else_is_inherited() {
+        let body = |bindings: Value| {
+            let body = json!({"success": true, "errors": [], "messages": [],
+                "result": {"bindings": bindings}});
+            body.to_string()
+        };
+        let used = ResourceId {
+            id: "api".into(),
+            name: "api".into(),
+            ..id()
+        };
+        let service = json!({"type": "service", "name": "API", "service": "api"});
+        let secret = json!({"type": "secret_text", "name": "KEY"});
+        let other = json!({"type": "service", "name": "OTHER", "service": "other"});
+        let unbind = |bindings: Value| {
+            let body = body(bindings);
+            Worker.unbind(&id(), &used, body.as_bytes()).unwrap()
+        };
+        let Unbinding::Remove {
+            call,
+            removed,
+            rest,
+        } = unbind(json!([secret, service, other]))
+        else {
+            panic!("it binds it")
+        };
+        assert_eq!(removed, ["API"]);
+        assert_eq!(rest, [secret.clone(), other.clone()]);
+        assert_eq!(call.method, Method::PATCH);
+        assert!(
+            call.path.ends_with("/workers/scripts/app/settings"),
+            "{}",
+            call.path
+        );
+        assert!(
+            call.content_type
+                .starts_with("multipart/form-data; boundary=")
+        );
+        let sent = String::from_utf8(call.body.to_vec()).unwrap();
+        assert!(sent.contains("form-data; name=\"settings\""), "{sent}");
+        let part = sent.lines().find(|line| line.starts_with('{')).unwrap();
+        let part: Value = serde_json::from_str(part).unwrap();
+        let inherited = json!({"bindings": [{"name": "KEY", "type": "inherit"},
+            {"name": "OTHER", "type": "inherit"}]});
+        assert_eq!(part, inherited);
+
+        assert_eq!(unbind(json!([other])), Unbinding::Nothing(vec![other]));
+        let objects = json!({"type": "durable_object_namespace", "name": "ROOMS",
+            "class_name": "Room", "script_name": "api"});
+        let nameless = json!({"type": "secret_text"});
+        for bindings in [json!([service, objects]), json!([service, nameless])] {
+            assert!(matches!(unbind(bindings), Unbinding::Impossible(_)));
+        }
     }
 
     fn id() -> ResourceId {

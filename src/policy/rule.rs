@@ -121,6 +121,9 @@ pub enum Action {
     Report,
     /// It gets an expiry.
     Expire,
+    /// An expiry that it was given is removed. No rule says so.
+    #[serde(rename = "remove_expiry")]
+    RemoveExpiry,
 }
 
 /// Conditions on the pull request's times, which its judge checks.

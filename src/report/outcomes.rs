@@ -15,7 +15,7 @@ use super::{Report, inert};
 use crate::gc::Outcome;
 use crate::gc::sealed::SealedStep;
 use crate::gc::ticks;
-use crate::model::Resource;
+use crate::model::{Resource, ResourceId};
 use crate::sweep::settle::SettledEarlier;
 use crate::sweep::{Done, SEEN_GONE};
 
@@ -54,6 +54,18 @@ pub struct StepRow {
 }
 
 impl StepRow {
+    /// An expiry that was to be removed, and what became of it.
+    pub fn unexpired(id: &ResourceId, (outcome, reason): (Outcome, String)) -> Self {
+        Self {
+            kind: id.kind.name().to_owned(),
+            name: id.name.to_string(),
+            id: id.id.to_string(),
+            key: ticks::key_of(id.kind.name(), &id.place, &id.id, id.incarnation.as_deref()),
+            outcome,
+            reason,
+        }
+    }
+
     /// A step and what became of it.
     pub fn of(step: &SealedStep, done: Done) -> Self {
         // What was done as planned has the plan's own reason.

@@ -31,6 +31,8 @@ struct Branch {
     last_reset_at: Option<DateTime<Utc>>,
     last_active: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
+    /// The time from when its expiry was set to that expiry.
+    ttl: Option<TimeDelta>,
     creation_source: String,
     init_source: String,
     deleted_at: Option<DateTime<Utc>>,
@@ -135,9 +137,14 @@ impl Branch {
         put("last_reset_at", self.last_reset_at.map(time));
         put("expires_at", self.expires_at.map(time));
         put(
+            "ttl_interval_seconds",
+            self.ttl.map(|ttl| json!(ttl.num_seconds())),
+        );
+        put(
             "recovery",
             self.deleted_at.map(|at| {
-                json!({"deleted_at": time(at), "recoverable_until": time(at + RECOVERY), "deletion_method": "user"})
+                let method = if self.expires_at == Some(at) { "ttl" } else { "user" };
+                json!({"deleted_at": time(at), "recoverable_until": time(at + RECOVERY), "deletion_method": method})
             }),
         );
         fields
@@ -194,6 +201,14 @@ impl Neon {
         }
     }
 
+    /// Deletes the branches whose time is over.
+    fn carry_out_expiries(&mut self, now: DateTime<Utc>) {
+        let branches = self.projects.values_mut().flat_map(|one| &mut one.branches);
+        for branch in branches.filter(|branch| branch.there()) {
+            branch.deleted_at = branch.expires_at.filter(|at| *at <= now);
+        }
+    }
+
     fn parent_id(&mut self, project: &str, name: &str) -> String {
         let branches = &mut self
             .projects
@@ -216,6 +231,7 @@ impl Neon {
             last_reset_at: None,
             last_active: None,
             expires_at: None,
+            ttl: None,
             creation_source: "console".to_owned(),
             init_source: "parent-data".to_owned(),
             deleted_at: None,
@@ -349,6 +365,7 @@ impl Neon {
             last_reset_at: None,
             last_active: None,
             expires_at,
+            ttl: expires_at.map(|at: DateTime<Utc>| at - request.now),
             creation_source: "console".to_owned(),
             init_source: wanted
                 .get("init_source")
@@ -442,7 +459,10 @@ impl Neon {
         }
         match wanted.get("expires_at") {
             None => {}
-            Some(Value::Null) => branch.expires_at = None,
+            Some(Value::Null) => {
+                branch.expires_at = None;
+                branch.ttl = None;
+            }
             Some(at) => {
                 let at = at.as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
                 let Some(at) =
@@ -460,6 +480,7 @@ impl Neon {
                     );
                 }
                 branch.expires_at = Some(at);
+                branch.ttl = Some(at - request.now);
             }
         }
         branch.updated_at = Some(request.now);
@@ -506,10 +527,30 @@ impl Neon {
                     Some(branch) => {
                         branch.deleted_at = None;
                         branch.expires_at = None;
+                        branch.ttl = None;
                         let shown = branch.json(id, now);
                         ok(&json!({"branch": shown, "operations": []}))
                     }
                     None => error(404, "branch not found"),
+                }
+            }
+            (&Method::POST, ["branches", branch, "restore"]) => {
+                let source = request.json().unwrap_or_default();
+                let found = state.branches.iter_mut();
+                let mut found = found.filter(|one| one.id == *branch && one.there());
+                match found.next() {
+                    None => error(404, "branch not found"),
+                    // A reset to its parent; the stand-in keeps no data.
+                    Some(branch)
+                        if source["source_branch_id"].as_str() == branch.parent.as_deref() =>
+                    {
+                        branch.last_reset_at = Some(now);
+                        branch.updated_at = Some(now);
+                        branch.expires_at = branch.ttl.map(|ttl| now + ttl);
+                        let shown = branch.json(id, now);
+                        ok(&json!({"branch": shown, "operations": []}))
+                    }
+                    Some(_) => error(400, "only a reset to the parent is possible here"),
                 }
             }
             (
@@ -624,6 +665,9 @@ impl Face for Neon {
             last_reset_at: at("last_reset_at"),
             last_active: at("last_active"),
             expires_at: at("expires_at"),
+            ttl: at("expires_at")
+                .zip(resource.created_at)
+                .map(|(at, made)| at - made),
             creation_source: text("creation_source").unwrap_or("console").to_owned(),
             init_source: text("init_source").unwrap_or("parent-data").to_owned(),
             deleted_at: None,
@@ -682,6 +726,7 @@ impl Face for Neon {
     }
 
     fn answer(&mut self, request: &Request) -> Response {
+        self.carry_out_expiries(request.now);
         let path = request.path();
         match (&request.method, path.as_slice()) {
             (&Method::GET, ["projects"]) => {
@@ -744,7 +789,21 @@ mod tests {
         neon
     }
 
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
     fn ask(neon: &mut Neon, method: Method, target: &str, seconds: i64) -> (u16, Value) {
+        tell(neon, method, target, Bytes::new(), seconds)
+    }
+
+    fn tell(
+        neon: &mut Neon,
+        method: Method,
+        target: &str,
+        body: Bytes,
+        seconds: i64,
+    ) -> (u16, Value) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let answer = neon.answer(&Request {
             method,
@@ -753,14 +812,53 @@ mod tests {
                 .into_owned()
                 .collect(),
             headers: HeaderMap::new(),
-            body: Bytes::new(),
+            body,
             base: String::new(),
-            now: DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap(),
+            now: at(seconds),
         });
         (
             answer.status().as_u16(),
             serde_json::from_slice(answer.body()).unwrap_or_default(),
         )
+    }
+
+    #[test]
+    fn expiries_are_refused_restarted_and_carried_out_as_neon_says() {
+        let mut neon = neon(&[
+            ("main", None),
+            ("pr-1", Some("main")),
+            ("pr-2", Some("pr-1")),
+        ]);
+        let (_, listed) = ask(&mut neon, Method::GET, "projects/p/branches", 0);
+        let id = |name: &str| {
+            let branches = listed["branches"].as_array().unwrap();
+            let found = branches.iter().find(|one| one["name"] == name).unwrap();
+            found["id"].as_str().unwrap().to_owned()
+        };
+        let path = |name: &str| format!("projects/p/branches/{}", id(name));
+        let change = |neon: &mut Neon, name: &str, days: i64| {
+            let at = time(at(0) + TimeDelta::days(days));
+            let body = json!({"branch": {"expires_at": at}});
+            tell(neon, Method::PATCH, &path(name), body.to_string().into(), 0)
+        };
+        for (name, days) in [("main", 1), ("pr-1", 1), ("pr-2", -1), ("pr-2", 31)] {
+            let (status, _) = change(&mut neon, name, days);
+            assert!(status == 400 || status == 422, "{name} {days}: {status}");
+        }
+        let (status, set) = change(&mut neon, "pr-2", 1);
+        assert_eq!(
+            (status, &set["branch"]["ttl_interval_seconds"]),
+            (200, &json!(86_400))
+        );
+
+        // A reset half a day later restarts it.
+        let reset = json!({"source_branch_id": id("pr-1")}).to_string();
+        let restore = format!("{}/restore", path("pr-2"));
+        let (status, reset) = tell(&mut neon, Method::POST, &restore, reset.into(), 43_200);
+        let expires = time(at(43_200) + TimeDelta::days(1));
+        assert_eq!((status, &reset["branch"]["expires_at"]), (200, &expires));
+        assert_eq!(ask(&mut neon, Method::GET, &path("pr-2"), 100_000).0, 200);
+        assert_eq!(ask(&mut neon, Method::GET, &path("pr-2"), 129_600).0, 404);
     }
 
     #[test]

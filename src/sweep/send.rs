@@ -10,8 +10,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::confirm::Seen;
+use super::feasible::Unbind;
 use super::setback::{Setback, Settled};
-use super::{SEEN_GONE, Sweep, expiry};
+use super::{SEEN_GONE, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::journal::{self, Copy, Entry};
@@ -132,8 +133,8 @@ impl Sweep<'_, '_> {
         let (kind, id) = (self.kind(step)?, &self.ids[step]);
         match self.action(step) {
             Action::Delete => Some(kind.delete(id)),
-            Action::Expire => kind.expire(id, expiry(&self.survey.client)),
-            Action::Report => None,
+            Action::Expire => kind.expire(id, self.expiry(step)),
+            Action::RemoveExpiry | Action::Report => None,
         }
     }
 
@@ -147,11 +148,26 @@ impl Sweep<'_, '_> {
         not_after: Instant,
     ) -> Answer {
         let needs = self.ids[step].kind.0.write_permission;
+        let mut done = Vec::new();
+        for unbind in self.unbinds(step) {
+            match self.send_one(step, &unbind.call, needs, not_after).await {
+                Answer::Accepted => done.push(unbind.written()),
+                Answer::Lost(why) | Answer::NotThere(why) => {
+                    let answer = Answer::Refused(Outcome::FailedForNow, why);
+                    return with_what_was_done(answer, &done);
+                }
+                answer => return with_what_was_done(answer, &done),
+            }
+            if let Err(why) = self.changed(view, step, &unbind).await {
+                let answer = Answer::Refused(Outcome::FailedForNow, why);
+                return with_what_was_done(answer, &done);
+            }
+        }
         let mut answer = self.send_one(step, &call, needs, not_after).await;
         if !matches!(answer, Answer::Premature(_)) {
-            return answer;
+            return with_what_was_done(answer, &done);
         }
-        let (before, mut done) = (self.before(view, step), Vec::new());
+        let before = self.before(view, step);
         for (call, needs) in &before {
             let path = format!("{} {}", call.method, call.path);
             match self.send_one(step, call, needs, not_after).await {
@@ -224,6 +240,15 @@ impl Sweep<'_, '_> {
             status => {
                 let kind = self.kind(step);
                 match kind.map(|kind| kind.refusal(status, response.body())) {
+                    // What refuses an expiry once refuses it always.
+                    Some(Refusal::Premature(hint) | Refusal::Blocked(hint))
+                        if self.action(step) == Action::Expire =>
+                    {
+                        Answer::Refused(
+                            Outcome::FailedForGood,
+                            format!("{hint}, before it can be given an expiry ({said})"),
+                        )
+                    }
                     Some(Refusal::Premature(hint)) => Answer::Premature(format!("{hint} ({said})")),
                     // Nothing in this run changes that.
                     Some(Refusal::Blocked(hint)) => {
@@ -258,7 +283,12 @@ impl Sweep<'_, '_> {
             let paths = before
                 .iter()
                 .map(|(call, _)| format!("{} {}", call.method, call.path));
-            copy.before = paths.collect();
+            let unbinds = self.unbinds(*step);
+            let unbinds = unbinds.iter().map(Unbind::written);
+            copy.before = unbinds.chain(paths).collect();
+            if self.action(*step) == Action::Expire {
+                copy.expires_at = Some(self.expiry(*step));
+            }
             copy.held.clone_from(held);
             Entry::Intent {
                 step: *step,
@@ -278,7 +308,9 @@ impl Sweep<'_, '_> {
         if self.action(step) != Action::Delete {
             return Vec::new();
         }
-        let released = view.linked(id).filter_map(|holder| {
+        // Nothing is changed on what stays.
+        let holders = view.linked(id).filter(|holder| self.goes(view, holder));
+        let released = holders.filter_map(|holder| {
             let kind = kinds::by_name(holder.kind.name())?;
             let needs = holder.kind.0.write_permission;
             let calls = kind.release(holder, id).into_iter();
@@ -314,7 +346,7 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
     // What was to expire and is gone went by itself.
     let gone = match action {
         Action::Delete => Outcome::Deleted,
-        Action::Expire | Action::Report => Outcome::AlreadyGone,
+        Action::Expire | Action::RemoveExpiry | Action::Report => Outcome::AlreadyGone,
     };
     match (answer, seen) {
         (Answer::Refused(outcome, why), _) => Settled::Done(outcome, why),

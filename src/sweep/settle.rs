@@ -83,7 +83,9 @@ pub async fn settle(
                     // What was to expire went by itself, or somebody took it.
                     match action {
                         Action::Delete => Outcome::Deleted,
-                        Action::Expire | Action::Report => Outcome::AlreadyGone,
+                        Action::Expire | Action::RemoveExpiry | Action::Report => {
+                            Outcome::AlreadyGone
+                        }
                     },
                     "the run left it in doubt; a later reading shows that it is gone".to_owned(),
                 ),
@@ -91,6 +93,17 @@ pub async fn settle(
                     Outcome::Expired,
                     "the run left it in doubt; a later reading shows its expiry".to_owned(),
                 ),
+                Seen::There
+                    if action == Action::RemoveExpiry
+                        && findings
+                            .find(&id)
+                            .is_some_and(|(found, _)| found.expires_at.is_none()) =>
+                {
+                    (
+                        Outcome::ExpiryRemoved,
+                        "the run left it in doubt; a later reading shows no expiry".to_owned(),
+                    )
+                }
                 Seen::There => (
                     Outcome::FailedForNow,
                     "the run left it in doubt; a later reading shows that it had no effect"

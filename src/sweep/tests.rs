@@ -722,8 +722,8 @@ async fn what_lags_is_looked_for_again_and_what_is_lost_not_for_long() {
 
 #[tokio::test(start_paused = true)]
 async fn a_journal_tells_all_that_is_known_of_what_goes() {
-    let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
-    let queue = json!({"kind": "queue", "name": "orders", "created_at": DIED, "updated_at": DIED,
+    let policy = with_queues().replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
+    let queue = json!({"kind": "queue", "name": "orders-pr-1", "created_at": DIED, "updated_at": DIED,
         "attributes": {"producers": [], "consumers": ["app-pr-1"]}});
     let kept = json!({"kind": "kv_namespace", "name": "app-pr-1-cache", "attributes": {"keys": [{"name": "a", "value": "one"}]}});
     let resources = [
@@ -841,7 +841,7 @@ async fn what_an_earlier_run_left_in_doubt_is_settled_by_reading() {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
-    let queue = json!({"kind": "queue", "name": "orders", "created_at": DIED, "updated_at": DIED,
+    let queue = json!({"kind": "queue", "name": "orders-pr-1", "created_at": DIED, "updated_at": DIED,
         "attributes": {"producers": [], "consumers": ["app-pr-1"]}});
     let mut text = String::new();
     for (title, faults) in [
@@ -867,12 +867,20 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
             )],
         ),
     ] {
-        let stage = Stage::new(&[worker("app-pr-1", &[]), queue.clone()]);
+        let stage = Stage::with(
+            &[worker("app-pr-1", &[]), queue.clone()],
+            &with_queues(),
+            Options::default(),
+        );
         stage.faults(&faults);
         let _ = writeln!(text, "{title}\n{}", deeds(&stage.swept().await));
     }
     // Somebody else removes the consumer in between.
-    let stage = Stage::new(&[worker("app-pr-1", &[]), queue.clone()]);
+    let stage = Stage::with(
+        &[worker("app-pr-1", &[]), queue.clone()],
+        &with_queues(),
+        Options::default(),
+    );
     let (sandbox, mut gone) = (stage.sandbox.clone(), false);
     stage.meanwhile(move |line| {
         if let Some((_, consumer)) = line.split_once("/consumers/").filter(|_| !gone) {
@@ -887,7 +895,11 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
     });
     let swept = deeds(&stage.swept().await);
     let _ = writeln!(text, "somebody else removes the consumer\n{swept}");
-    let stage = Stage::new(&[worker("app-pr-1", &[]), queue.clone()]);
+    let stage = Stage::with(
+        &[worker("app-pr-1", &[]), queue.clone()],
+        &with_queues(),
+        Options::default(),
+    );
     let stop = stage.stop.clone();
     stage.meanwhile(move |line| {
         if line.contains("/consumers/") {
@@ -896,7 +908,11 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
     });
     let swept = deeds(&stage.swept().await);
     let _ = writeln!(text, "interrupted in between\n{swept}");
-    let stage = Stage::new(&[worker("app-pr-1", &[]), queue.clone()]);
+    let stage = Stage::with(
+        &[worker("app-pr-1", &[]), queue.clone()],
+        &with_queues(),
+        Options::default(),
+    );
     let stop = stage.stop.clone();
     stage.meanwhile(move |line| {
         if line.contains("scripts/app-pr-1") {
@@ -905,7 +921,11 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
     });
     let swept = deeds(&stage.swept().await);
     let _ = writeln!(text, "interrupted before\n{swept}");
-    let stage = Stage::new(&[worker("app-pr-1", &[]), queue]);
+    let stage = Stage::with(
+        &[worker("app-pr-1", &[]), queue],
+        &with_queues(),
+        Options::default(),
+    );
     let sandbox = stage.sandbox.clone();
     stage.meanwhile(move |line| {
         if line.contains("/consumers/") {
@@ -916,4 +936,11 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
     let swept = deeds(&stage.swept().await);
     let _ = writeln!(text, "asked to wait in between\n{swept}");
     insta::assert_snapshot!(text);
+}
+
+/// The usual policy, and a rule about queues.
+fn with_queues() -> String {
+    format!(
+        "{POLICY}[[rule]]\nid = \"queues\"\nkind = \"queue\"\nname = \"orders-pr-{{pr}}\"\ndead-when = \"closed\"\n"
+    )
 }

@@ -32,6 +32,7 @@ fn row(kind: &str, name: &str, verdict: &'static str, number: Option<u32>) -> Ro
         changed_at: None,
         attributes: serde_json::Map::new(),
         references: Vec::new(),
+        unbinds: Vec::new(),
         belongs_to: number.map(|number| format!("pull request #{number}")),
         pull_request: number.map(|number| PullRequestLine {
             repository: Repository::parse("acme/shop").unwrap(),

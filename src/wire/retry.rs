@@ -195,6 +195,7 @@ mod tests {
             method,
             target: "/x".to_owned(),
             body: Bytes::new(),
+            content_type: "application/json",
             repeatable,
         }
     }

@@ -490,6 +490,7 @@ impl World<'_> {
             let agrees = match row.outcome {
                 Outcome::Deleted | Outcome::AlreadyGone => !there,
                 Outcome::Expired => !there || resource.expires.is_some(),
+                Outcome::ExpiryRemoved => there,
                 Outcome::Spared
                 | Outcome::Deferred
                 | Outcome::FailedForNow

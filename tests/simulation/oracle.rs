@@ -123,7 +123,7 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     }
     if matches!(resource.purpose, Purpose::PullRequest(_)) && !scenario.born_anytime() {
         let mut states = known(number).map(|(_, state)| *state);
-        if !states.any(|state| is_born_in_life(ledger, resource, number, state)) {
+        if !states.any(|state| is_born_in_life(ledger, resource, number, state, deed.rests_on)) {
             return Some(format!("it was made when #{number} did not live"));
         }
     }
@@ -152,7 +152,13 @@ const AFTER: TimeDelta = TimeDelta::days(7);
 
 /// Whether a resource was made while its pull request lived; a kind without a
 /// time of creation leans on what else has the number.
-fn is_born_in_life(ledger: &Ledger, resource: &Resource, number: u32, state: PullRequest) -> bool {
+fn is_born_in_life(
+    ledger: &Ledger,
+    resource: &Resource,
+    number: u32,
+    state: PullRequest,
+    seen: Moment,
+) -> bool {
     let fits = |born: Moment| {
         let opened = ledger.opened.get(&number).copied();
         let too_early = opened.is_some_and(|opened| born < opened - BEFORE);
@@ -165,7 +171,8 @@ fn is_born_in_life(ledger: &Ledger, resource: &Resource, number: u32, state: Pul
     let others = ledger.there().filter(|(_, one)| {
         matches!(one.purpose, Purpose::PullRequest(of) | Purpose::Kept(of) if of == number)
     });
-    let mut others = others.filter(|(_, one)| has_times(one.kind));
+    // What was made a moment ago nobody can have seen.
+    let mut others = others.filter(|(_, one)| has_times(one.kind) && one.born <= seen);
     others.all(|(_, one)| fits(in_seconds(one.born)))
 }
 
@@ -209,7 +216,7 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
                 }
                 if !of_head
                     && !scenario.born_anytime()
-                    && !is_born_in_life(ledger, resource, number, state)
+                    && !is_born_in_life(ledger, resource, number, state, now)
                 {
                     return false;
                 }

@@ -17,6 +17,9 @@ use crate::policy::{Action, AgeClock, Coverage, Event, Missing, Reading, Rule, b
 /// A branch with its own expiry this near is taken care of.
 const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
 
+/// How late a provider may be that carries out an expiry.
+const EXPIRY_OVERDUE: TimeDelta = TimeDelta::days(1);
+
 /// Names that resources of other kinds manage, by managed kind.
 pub(super) struct Managed {
     by_kind: HashMap<&'static str, (&'static str, HashSet<String>)>,
@@ -522,7 +525,9 @@ impl<'a, 'p> Judge<'a, 'p> {
     /// Whether the grace of a death is over.
     fn ripe(&self, resource: &Resource, rule: &Rule, in_focus: bool, mut death: Death) -> Verdict {
         let now = self.law.now;
-        if let Some(at) = resource.expires_at.filter(|at| *at <= now + EXPIRES_SOON) {
+        // One that is long over is not carried out: nothing rests on it.
+        let promised = |at: &DateTime<Utc>| *at <= now + EXPIRES_SOON && *at > now - EXPIRY_OVERDUE;
+        if let Some(at) = resource.expires_at.filter(promised) {
             return Verdict::Ripening(Wait::Expires { at });
         }
         if rule.death.events.is_empty() {

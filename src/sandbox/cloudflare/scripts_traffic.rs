@@ -41,6 +41,10 @@ impl Cloudflare {
             }
             ("GET", ["settings"]) => Ok(ok(worker.all_settings())),
             ("PATCH", ["settings"]) => {
+                // Other bodies than forms are not accepted here.
+                if upload::read(request)?.is_none() {
+                    return Err(Failure::bad(10001, "The body is not multipart/form-data."));
+                }
                 let given = upload::metadata(request, "settings")?;
                 worker.take_script_fields(&given);
                 worker.modified = Some(request.now);

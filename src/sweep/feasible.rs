@@ -1,0 +1,298 @@
+//! What has to be changed elsewhere before a step can succeed, and whether this
+//! run may change that. A step for which it may not is settled before anything
+//! is sent or kept for it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Sweep;
+use crate::call::Call;
+use crate::gc::Outcome;
+use crate::gc::outcome::{Recheck, recheck};
+use crate::gc::verdict::Verdict;
+use crate::kinds::{self, Unbinding};
+use crate::model::{Resource, ResourceId};
+use crate::policy::Action;
+use crate::scan::{self, Target};
+use crate::survey::Findings;
+use crate::wire::Failure;
+
+/// How long to wait before each look for the time of a change.
+const SHOWN: &[Duration] = &[
+    Duration::ZERO,
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// A request by which another resource stops binding the one of a step.
+#[derive(Debug, Clone)]
+pub(super) struct Unbind {
+    /// The step about that other resource, which is deleted later.
+    user: usize,
+    /// The request.
+    pub(super) call: Call,
+    /// The names of the bindings that it removes.
+    removed: Vec<String>,
+    /// The bindings that stay.
+    rest: Vec<Value>,
+}
+
+impl Unbind {
+    /// As the journal has it.
+    pub(super) fn written(&self) -> String {
+        let Call { method, path, .. } = &self.call;
+        format!("{method} {path} (removes {})", self.removed.join(", "))
+    }
+}
+
+/// Why a step is not begun: its outcome, and the reason.
+pub(super) type Infeasible = (Outcome, String);
+
+impl Sweep<'_, '_> {
+    /// Takes out of a volley what cannot be deleted without changing what stays.
+    pub(super) async fn feasible(
+        &self,
+        view: &Findings<'_>,
+        volley: Vec<usize>,
+    ) -> (Vec<usize>, Vec<(usize, Infeasible)>) {
+        let (mut feasible, mut not) = (Vec::new(), Vec::new());
+        for step in volley {
+            if let Some(why) = self.held_by_what_stays(view, step) {
+                not.push((step, why));
+                continue;
+            }
+            if self.steps[step].unbinds.is_empty() || self.action(step) != Action::Delete {
+                feasible.push(step);
+                continue;
+            }
+            // One at a time: two may have to change the same resource.
+            if feasible.iter().any(|&other| self.is_unbound(other)) {
+                continue;
+            }
+            match self.unbindings_of(view, step).await {
+                Ok(unbindings) => {
+                    let known = self.unbindings.lock();
+                    let mut known = known.unwrap_or_else(PoisonError::into_inner);
+                    known.insert(step, unbindings);
+                    feasible.push(step);
+                }
+                Err(Some(why)) => not.push((step, why)),
+                Err(None) => {}
+            }
+        }
+        (feasible, not)
+    }
+
+    fn is_unbound(&self, step: usize) -> bool {
+        !self.steps[step].unbinds.is_empty()
+    }
+
+    /// The requests by which others stop using a step's resource, known since
+    /// the step was found feasible.
+    pub(super) fn unbinds(&self, step: usize) -> Vec<Unbind> {
+        let known = self.unbindings.lock();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        known.get(&step).cloned().unwrap_or_default()
+    }
+
+    /// How everything that binds a step's resource, and is deleted after it,
+    /// stops binding it. An error without a reason means that the run ends.
+    async fn unbindings_of(
+        &self,
+        view: &Findings<'_>,
+        step: usize,
+    ) -> Result<Vec<Unbind>, Option<Infeasible>> {
+        let id = &self.ids[step];
+        let failed = |outcome, why: String| Some((outcome, why));
+        let mut unbindings = Vec::new();
+        for &user in &self.steps[step].unbinds {
+            if user >= self.steps.len() {
+                let why = "waits for what binds it, which is beyond --max-deletions".to_owned();
+                return Err(failed(Outcome::Deferred, why));
+            }
+            let name = &self.ids[user];
+            if self.outcome(user).is_some_and(Outcome::is_gone) {
+                continue;
+            }
+            // What is changed has to be garbage of this run, and nothing else.
+            let refused = match recheck(&self.steps[user], view.find(name), &view.marking) {
+                Recheck::Gone => continue,
+                Recheck::Go
+                    if self.outcome(user).is_none() && self.action(user) == Action::Delete =>
+                {
+                    None
+                }
+                Recheck::Go => Some("it is not deleted by this run".to_owned()),
+                Recheck::Spared(why) | Recheck::Unknown(why) => Some(why),
+            };
+            if let Some(why) = refused {
+                let why = format!("{name} binds it and stays for now: {why}; run the sweep again");
+                return Err(failed(Outcome::FailedForNow, why));
+            }
+            let Some((kind, call)) = self
+                .kind(user)
+                .and_then(|kind| Some((kind, kind.bindings(name)?)))
+            else {
+                let why = format!("{name} binds it, and its kind cannot stop that");
+                return Err(failed(Outcome::FailedForGood, why));
+            };
+            // What it holds is kept as it was before the change.
+            if self.halt(user).is_some() {
+                return Err(None);
+            }
+            let (kept, unkept) = self.keep(vec![user]).await;
+            if let Some((_, why)) = unkept.into_iter().next() {
+                let why = format!("{name} binds it and cannot be changed: {why}");
+                return Err(failed(Outcome::FailedForNow, why));
+            }
+            if kept.is_empty() {
+                return Err(None);
+            }
+            let body = match self.survey.client.send(&call).await {
+                Ok(body) => body,
+                Err(error) if matches!(error.failure, Failure::NotFound { .. }) => continue,
+                Err(error) => {
+                    let why = format!("what {name} binds could not be read: {error}");
+                    return Err(failed(Outcome::FailedForNow, why));
+                }
+            };
+            match kind.unbind(name, id, &body) {
+                Ok(Unbinding::Nothing(_)) => {}
+                Ok(Unbinding::Remove {
+                    call,
+                    removed,
+                    rest,
+                }) => unbindings.push(Unbind {
+                    user,
+                    call,
+                    removed,
+                    rest,
+                }),
+                Ok(Unbinding::Impossible(why)) => {
+                    let why = format!(
+                        "it and {name} bind each other, so that neither can be deleted while the \
+                         other exists, and {name} could not be unbound: {why}; nothing was \
+                         changed; delete one of them by hand with `wrangler delete --force`"
+                    );
+                    return Err(failed(Outcome::FailedForGood, why));
+                }
+                Err(error) => {
+                    let why = self.survey.client.redact(&error.0);
+                    let why = format!("what {name} binds could not be read: {why}");
+                    return Err(failed(Outcome::FailedForNow, why));
+                }
+            }
+        }
+        Ok(unbindings)
+    }
+
+    /// Takes note of a change that this run made, so that it is not taken for
+    /// somebody else's. An error says why it cannot be told apart.
+    pub(super) async fn changed(
+        &self,
+        view: &Findings<'_>,
+        step: usize,
+        unbind: &Unbind,
+    ) -> Result<(), String> {
+        let (id, used) = (&self.ids[unbind.user], &self.ids[step]);
+        let (Some(kind), Some((known, _))) = (self.kind(unbind.user), view.find(id)) else {
+            return Err(format!("{id} is not known any more"));
+        };
+        let target = Target {
+            kind,
+            place: Arc::clone(&id.place),
+            needed: false,
+            witness: false,
+            on_demand: false,
+            activity: false,
+            holders: None,
+        };
+        let target = target.among(std::slice::from_ref(id));
+        for wait in SHOWN {
+            tokio::time::sleep(*wait).await;
+            let targets = std::slice::from_ref(&target);
+            let listed = scan::inventory(&self.finishing, targets, self.survey.observer).await;
+            let mut shown = listed.resources.iter();
+            let shown = shown.find(|one| one.identity() == *id);
+            let Some(at) = shown.and_then(|shown| shown.changed_at.known()) else {
+                continue;
+            };
+            if Some(at) == known.changed_at.known() {
+                continue;
+            }
+            // Nobody else changed it in between.
+            let Some(call) = kind.bindings(id) else {
+                break;
+            };
+            let body = self.finishing.send(&call).await;
+            let body = body.map_err(|error| format!("{id} could not be read again: {error}"))?;
+            let now = kind
+                .unbind(id, used, &body)
+                .map_err(|error| self.survey.client.redact(&error.0))?;
+            let texts = |bindings: &[Value]| {
+                let texts = bindings.iter().map(Value::to_string);
+                texts.collect::<BTreeSet<String>>()
+            };
+            let same = |now: &[Value]| texts(now) == texts(&unbind.rest);
+            if !matches!(&now, Unbinding::Nothing(now) if same(now)) {
+                return Err(format!("{id} was changed by somebody else meanwhile"));
+            }
+            let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = own.get(id).map_or(known.changed_at, |(_, first)| *first);
+            own.insert(id.clone(), (at, first));
+            return Ok(());
+        }
+        Err(format!("the change of {id} does not show"))
+    }
+
+    /// What this run may not change and would have to, so that a step succeeds.
+    fn held_by_what_stays(&self, view: &Findings<'_>, step: usize) -> Option<Infeasible> {
+        let id = &self.ids[step];
+        if self.action(step) != Action::Delete {
+            return None;
+        }
+        view.linked(id).find_map(|holder| {
+            let kind = kinds::by_name(holder.kind.name())?;
+            if kind.release(holder, id).is_empty() || self.goes(view, holder) {
+                return None;
+            }
+            let (noun, name) = (holder.kind.0.noun, &holder.name);
+
+            let (_, judgement) = view.find(&holder.identity())?;
+            let stays = match &judgement.verdict {
+                Verdict::Garbage(_) if !judgement.in_focus => "is not what this run is about",
+                Verdict::Garbage(death) if death.report_only => "is only reported by its rule",
+                Verdict::Garbage(_) => {
+                    let why = format!("waits for {noun} {name}, which is not a step of this run");
+                    return Some((Outcome::Deferred, why));
+                }
+                kept => &format!("stays ({})", kept.name().replace('_', " ")),
+            };
+            let why = format!(
+                "{noun} {name} {stays} and has this {} as a consumer, so Cloudflare would refuse \
+                 to delete it: nothing was changed; remove the consumer from {noun} {name} by hand \
+                 (`wrangler queues consumer remove`), or let this run delete the {noun} too",
+                id.kind.0.noun,
+            );
+            Some((Outcome::FailedForGood, why))
+        })
+    }
+
+    /// Whether a resource is deleted by this run, and still garbage.
+    pub(super) fn goes(&self, view: &Findings<'_>, resource: &Resource) -> bool {
+        let id: ResourceId = resource.identity();
+        let step = self.ids.iter().position(|one| *one == id);
+        let planned = step.is_some_and(|step| {
+            let outcome = self.outcome(step);
+            self.action(step) == Action::Delete && outcome.is_none_or(Outcome::is_gone)
+        });
+        let garbage = view
+            .find(&id)
+            .is_some_and(|(_, judgement)| judgement.verdict.is_garbage());
+        planned && garbage
+    }
+}

@@ -1,0 +1,176 @@
+//! Removes expiries that an earlier run set from what stays after all: a pull
+//! request that was reopened keeps its branch.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use crate::gc::Outcome;
+use crate::gc::verdict::{Verdict, moment};
+use crate::journal::{self, Copy, Entry, Journal, JournalError, Standing};
+use crate::kinds;
+use crate::model::{KindRef, ResourceId};
+use crate::policy::Action;
+use crate::survey::Findings;
+use crate::wire::{Client, Failure, Written, error};
+
+/// An expiry that an earlier run set, of something that stays.
+#[derive(Debug, Clone)]
+pub struct Unexpire {
+    /// What has it.
+    pub id: ResourceId,
+    /// When it expires.
+    expires_at: DateTime<Utc>,
+    /// Why it stays.
+    why: String,
+}
+
+/// The expiries that journals of this folder say were set, that are still
+/// there, and whose resources stay.
+///
+/// # Errors
+///
+/// When a journal cannot be read.
+pub fn unwanted(
+    client: &Client,
+    folder: &Path,
+    findings: &Findings<'_>,
+    kinds: &[KindRef],
+) -> Result<Vec<Unexpire>, JournalError> {
+    let mut unwanted: Vec<Unexpire> = Vec::new();
+    for record in journal::records(folder)? {
+        for noted in record.steps.values() {
+            let set = match noted.standing {
+                Standing::Open => true,
+                Standing::Settled(outcome) => {
+                    matches!(outcome, Outcome::Expired | Outcome::InDoubt)
+                }
+                Standing::Restored => false,
+            };
+            let Some((Action::Expire, written, copy)) = noted.intent.as_ref().filter(|_| set)
+            else {
+                continue;
+            };
+            let Some(id) = written.identity(kinds) else {
+                continue;
+            };
+            let same_host = client.host(id.kind.0.api).as_ref() == Some(&written.host);
+            let Some((resource, judgement)) = findings.find(&id).filter(|_| same_host) else {
+                continue;
+            };
+            // What somebody else set since then is theirs.
+            let ours = resource
+                .expires_at
+                .filter(|at| copy.expires_at == Some(*at));
+            let stays = matches!(
+                judgement.verdict,
+                Verdict::Live(_) | Verdict::Protected(_) | Verdict::InUse(_)
+            );
+            let known = unwanted.iter().any(|one| one.id == id);
+            if let Some(expires_at) = ours.filter(|_| stays && judgement.in_focus && !known) {
+                unwanted.push(Unexpire {
+                    id,
+                    expires_at,
+                    why: judgement.verdict.to_string(),
+                });
+            }
+        }
+    }
+    Ok(unwanted)
+}
+
+/// Removes one such expiry, written down first; tells what became of it.
+///
+/// # Errors
+///
+/// When the journal cannot be written. Then nothing was sent.
+pub async fn remove(
+    client: &Client,
+    one: &Unexpire,
+    step: usize,
+    journal: &mut Journal,
+) -> Result<(Outcome, String), JournalError> {
+    let id = &one.id;
+    journal.write(&[Entry::Intent {
+        step,
+        at: client.clock().now(),
+        action: Action::RemoveExpiry,
+        resource: journal::Written::of(id, client.host(id.kind.0.api).unwrap_or_default()),
+        copy: Box::new(Copy {
+            expires_at: Some(one.expires_at),
+            ..Copy::default()
+        }),
+    }])?;
+    let (outcome, reason) = removed(client, one).await;
+    let reason = match outcome {
+        Outcome::ExpiryRemoved => format!("{}; {reason}", one.why),
+        _ => format!("its expiry at {} stays: {reason}", moment(one.expires_at)),
+    };
+    journal.write(&[Entry::Outcome {
+        step,
+        at: client.clock().now(),
+        outcome,
+        reason: reason.clone(),
+    }])?;
+    Ok((outcome, reason))
+}
+
+async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
+    let failed = |why: String| (Outcome::FailedForNow, why);
+    let id = &one.id;
+    let calls = kinds::by_name(id.kind.name()).and_then(|kind| Some((kind, kind.unexpire(id)?)));
+    let Some((kind, call)) = calls else {
+        let why = "its kind has no expiry that could be removed".to_owned();
+        return (Outcome::FailedForGood, why);
+    };
+    // Nobody set another one in between.
+    match expiry(client, kind, id).await {
+        Ok(Some(at)) if at == one.expires_at => {}
+        Ok(_) => {
+            return (
+                Outcome::Spared,
+                "somebody else changed it meanwhile".to_owned(),
+            );
+        }
+        Err(why) => return failed(why),
+    }
+    let not_after = client.deadline();
+    let said = match client.write(&call, not_after).await {
+        Written::Answered(response) if response.status().is_success() => None,
+        Written::Answered(response) => {
+            let refusal = error::refusal(call.api, &response);
+            return failed(client.error(&(&call).into(), refusal).to_string());
+        }
+        Written::NotSent(error) => return failed(error.to_string()),
+        Written::Lost(error) => Some(error.to_string()),
+    };
+    match (expiry(client, kind, id).await, said) {
+        (Ok(None), _) => {
+            let was = moment(one.expires_at);
+            let why = format!("the expiry that an earlier run had set to {was} is removed");
+            (Outcome::ExpiryRemoved, why)
+        }
+        (Ok(Some(_)), Some(said)) => failed(said),
+        (Ok(Some(_)), None) => (
+            Outcome::InDoubt,
+            "the provider accepted its removal, and a reading still shows it".to_owned(),
+        ),
+        (Err(why), _) => (Outcome::InDoubt, why),
+    }
+}
+
+/// The expiry of a resource by a look at it; an error says why it is not known.
+async fn expiry(
+    client: &Client,
+    kind: &dyn kinds::Kind,
+    id: &ResourceId,
+) -> Result<Option<DateTime<Utc>>, String> {
+    let body = client.send(&kind.inspect(id)).await;
+    let body = body.map_err(|error| match error.failure {
+        Failure::NotFound { .. } => "it is not there any more".to_owned(),
+        _ => error.to_string(),
+    })?;
+    let found = kind.read_one(&id.place, &body);
+    let found = found.map_err(|error| client.redact(&error.0))?;
+    Ok(found.expires_at)
+}
