@@ -4,6 +4,7 @@
 pub mod brakes;
 pub mod kind_graph;
 mod links;
+mod listed;
 pub mod mark;
 pub mod outcome;
 pub mod plan;
