@@ -737,7 +737,7 @@ async fn what_an_earlier_run_left_in_doubt_is_settled_by_reading() {
     };
     let denied = json!({"status": 403});
     let absent = json!({"status": 404, "body": {"success": false, "errors": [{"code": 10007, "message": "no"}]}});
-    let cases: [(&str, Meanwhile); 7] = [
+    let cases: [(&str, Meanwhile); 8] = [
         ("it is there", Box::new(|_| {})),
         (
             "it is gone",
@@ -755,6 +755,18 @@ async fn what_an_earlier_run_left_in_doubt_is_settled_by_reading() {
         (
             "the place cannot be seen",
             Box::new(move |stage| stage.faults(&[unanswered("GET", "scripts$", &denied)])),
+        ),
+        (
+            "it is about another account",
+            Box::new(|stage| {
+                let entry = std::fs::read_dir(stage.folder.path()).unwrap().next();
+                let path = entry.unwrap().unwrap().path();
+                let text = std::fs::read_to_string(&path).unwrap();
+                let account = stage.variable("CLOUDFLARE_ACCOUNT_ID");
+                let elsewhere = text.replace(&account, "0123456789abcdef0123456789abcdef");
+                assert_ne!(elsewhere, text);
+                std::fs::write(&path, elsewhere).unwrap();
+            }),
         ),
         (
             "it is about another host",
