@@ -41,11 +41,13 @@ pub(super) fn difference(
     planned: &BTreeMap<Box<str>, Box<str>>,
     now: &BTreeMap<Box<str>, Box<str>>,
 ) -> Option<String> {
-    let differs = |key: &&Box<str>| planned.get(*key) != now.get(*key);
+    let keys = planned.keys().chain(now.keys()).map(|key| &**key);
+    let mut keys: Vec<&str> = keys
+        .filter(|key| planned.get(*key) != now.get(*key))
+        .collect();
     // An attribute says more than the link that was made of it.
-    let mut keys: Vec<&Box<str>> = planned.keys().chain(now.keys()).filter(differs).collect();
-    keys.sort_by_key(|key| (***key == *LINKS, *key));
-    keys.first().map(|key| match &***key {
+    keys.sort_by_key(|key| (*key == LINKS, *key));
+    keys.first().map(|key| match *key {
         LINKS => "what it is attached to".to_owned(),
         key => format!("its {key}"),
     })
@@ -56,9 +58,12 @@ fn normal(resource: &Resource, key: &str, value: &Attribute) -> Vec<String> {
     let is_host = about
         .filter(|about| about.key == key)
         .any(|about| matches!(about.sort, AttributeSort::Host));
-    let text = |text: &str| match is_host {
-        true => text.trim_end_matches('.').to_ascii_lowercase(),
-        false => text.to_owned(),
+    let text = |text: &str| {
+        if is_host {
+            text.trim_end_matches('.').to_ascii_lowercase()
+        } else {
+            text.to_owned()
+        }
     };
     match value {
         Attribute::Text(value) => vec![text(value)],
@@ -106,6 +111,8 @@ mod tests {
     use super::*;
     use crate::model::Time;
 
+    type Change = fn(&mut Resource);
+
     /// A custom domain as a listing shows it.
     fn domain() -> Resource {
         let text = |text: &str| Attribute::Text(text.into());
@@ -126,13 +133,13 @@ mod tests {
     fn what_a_listing_shows_differs_by_what_it_shows_and_not_by_its_order() {
         let before = listed(&domain());
         assert!(before.values().all(|digest| digest.len() == DIGITS));
-        let with = |change: fn(&mut Resource)| {
+        let with = |change: Change| {
             let mut now = domain();
             change(&mut now);
             difference(&before, &listed(&now))
         };
         assert_eq!(with(|_| {}), None);
-        let same: [fn(&mut Resource); 5] = [
+        let same: [Change; 5] = [
             |now| now.attributes.reverse(),
             |now| now.links.reverse(),
             |now| now.attributes[1].1 = Attribute::Text("ACME.example.".into()),
@@ -143,7 +150,7 @@ mod tests {
         for change in same {
             assert_eq!(with(change), None);
         }
-        let differ: [(&str, fn(&mut Resource)); 5] = [
+        let differ: [(&str, Change); 5] = [
             ("its service", |now| {
                 now.attributes[0].1 = Attribute::Text("app".into());
                 now.links.remove(0);
