@@ -8,15 +8,16 @@ mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::evidence::{Evidence, Inventory, Observer};
-use crate::gc::mark::{Jurisdiction, Law};
+use crate::gc::mark::{BroughtBack, Jurisdiction, Law};
 use crate::gc::sealed::{Bound, PlanError, SealedPlan};
 use crate::gc::ticks::{self, Ticks};
 use crate::gc::{KindGraph, Plan, brakes, plan};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{self, Journal, JournalError};
 use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::Policy;
@@ -47,6 +48,8 @@ pub struct Collector<'p> {
     pub shown: Option<&'p [KindRef]>,
     /// The ids that repositories are known to have.
     pub repository_ids: BTreeMap<Repository, u64>,
+    /// What `restore` brought back and nobody released since.
+    pub brought_back: Arc<BroughtBack>,
     /// The time by which everything is judged.
     pub now: DateTime<Utc>,
     /// Whether what a policy names need not exist: the stand-in's scope is its
@@ -116,6 +119,7 @@ impl<'p> Collector<'p> {
                 grace_on_close: self.limits.grace_on_close,
                 only: self.only,
                 shown: self.shown,
+                brought_back: Arc::clone(&self.brought_back),
                 going: None,
                 now: self.now,
             },
@@ -229,7 +233,12 @@ impl<'p> Collector<'p> {
         if !steps.is_empty() {
             let mut ids = sealed.resources(kinds)?;
             ids.truncate(most);
-            let journal = Journal::begin(folder, survey.client.clock().now())?;
+            let repositories = findings.roots.repositories.iter();
+            let repositories = repositories
+                .filter_map(|(name, roots)| Some((name.full_name().to_lowercase(), roots.id?)));
+            let now = survey.client.clock().now();
+            let github = survey.client.host(Api::GitHub);
+            let journal = Journal::begin_with(folder, now, github, repositories.collect())?;
             swept.run = Some(journal.run().to_owned());
             let reread_after = self.limits.reread_after;
             let sweep = Sweep::new(survey, steps, ids, reread_after, journal, stop.clone());
@@ -242,6 +251,8 @@ impl<'p> Collector<'p> {
             .iter()
             .map(|step| StepRow::of(step, Done::later()));
         swept.steps.extend(kept_back);
+        // What was deleted was deleted: the next run prunes what this one cannot.
+        let _ = journal::prune(folder, survey.client.clock().now());
         Ok(swept)
     }
 }

@@ -167,6 +167,7 @@ mod samples {
                 grace_on_close: TimeDelta::zero(),
                 only: None,
                 shown: None,
+                brought_back: Arc::default(),
                 going: None,
                 now: at(0),
             },

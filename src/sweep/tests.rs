@@ -688,6 +688,57 @@ async fn a_journal_tells_all_that_is_known_of_what_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_journal_has_what_the_provider_removes_without_a_request_of_its_own() {
+    let mut owner = worker("app-pr-1", &[]);
+    owner["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
+    let preview = json!({"kind": "worker_preview", "name": "pr-1", "created_at": DIED,
+        "updated_at": DIED, "attributes": {"worker": "app-pr-1"}});
+    let stage = Stage::with(&[owner, preview], POLICY, Options::default());
+    // The journal as it is when the Worker's own request leaves.
+    let folder = stage.folder.path().to_owned();
+    let seen: Arc<Mutex<String>> = Arc::default();
+    let written = seen.clone();
+    stage.meanwhile(move |line| {
+        if line.starts_with("DELETE") && line.contains("/scripts/") {
+            let entry = std::fs::read_dir(&folder).unwrap().next();
+            let text = std::fs::read_to_string(entry.unwrap().unwrap().path()).unwrap();
+            *written.lock().unwrap() = text;
+        }
+    });
+    let (swept, _) = stage.sweep(|_| {}).await;
+    assert!(!stage.has("app-pr-1"), "{:?}", swept.steps);
+    let text = seen.lock().unwrap().clone();
+    let intents: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|entry| entry["entry"] == "intent")
+        .collect();
+    let told: Vec<_> = intents
+        .iter()
+        .map(|entry| {
+            let implied = entry["copy"]["implied"].clone();
+            let mut implied = implied.as_array().cloned().unwrap_or_default();
+            for one in &mut implied {
+                for inner in one["copy"]["implied"].as_array_mut().into_iter().flatten() {
+                    inner["copy"] = json!(inner["copy"]["original"].is_object());
+                    inner["id"] = json!(inner["id"].is_string());
+                }
+                one["copy"] = one["copy"]["implied"].clone();
+                one["id"] = json!(one["id"].is_string());
+            }
+            json!({"step": entry["resource"]["name"], "kind": entry["resource"]["kind"], "implied": implied})
+        })
+        .collect();
+    insta::assert_snapshot!(
+        stage
+            .wire
+            .lock()
+            .unwrap()
+            .named(&format!("{:#}", json!(told)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_journal_nothing_leaves() {
     let mut stage = Stage::new(&[
         worker("app-pr-1", &[]),

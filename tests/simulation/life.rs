@@ -305,6 +305,7 @@ impl World<'_> {
             only: only.and_then(PullRequestNumber::new),
             shown: None,
             repository_ids: BTreeMap::new(),
+            brought_back: Arc::default(),
             now: clock.start(),
             whole_world: false,
             observer: &Nobody,

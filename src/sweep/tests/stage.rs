@@ -224,6 +224,7 @@ impl Stage {
             only: None::<PullRequestNumber>,
             shown: None,
             repository_ids: BTreeMap::new(),
+            brought_back: Arc::default(),
             now: clock.start(),
             whole_world: true,
             observer: &watcher,
