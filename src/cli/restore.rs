@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use super::session::{client, connect};
 use super::settings;
 use super::sweep::named_folder;
 use super::{Exit, Failure, print};
+use crate::clock::Clock;
 use crate::gc::Outcome;
 use crate::gc::verdict::moment;
 use crate::journal::{self, Copy, Entry, Journal, JournalError, Noted, Record, Standing, Written};
@@ -48,7 +49,9 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
     let folder = named_folder(&arguments.common)?;
     let kinds: Vec<KindRef> = kinds::vocabulary();
     if !arguments.release.is_empty() {
-        let released = release(&folder, &arguments.release)?;
+        let typed = arguments.common.now;
+        let clock = typed.map_or_else(Clock::system, Clock::starting_at);
+        let released = release(&folder, &arguments.release, clock.now())?;
         print(&shown(&released, arguments.common.format))?;
         return Ok(Exit::Ok);
     }
@@ -90,7 +93,7 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
 }
 
 /// Lets later sweeps delete again what was put back, of all runs.
-fn release(folder: &Path, names: &[String]) -> Result<Vec<Restored>, Failure> {
+fn release(folder: &Path, names: &[String], at: DateTime<Utc>) -> Result<Vec<Restored>, Failure> {
     let records = journal::records(folder).map_err(unwritten)?;
     let named = |name: &str, written: &Written, id: &str| {
         *name == *written.name || *name == *written.id || *name == *id
@@ -123,7 +126,6 @@ fn release(folder: &Path, names: &[String]) -> Result<Vec<Restored>, Failure> {
                 record.run
             ))
         })?;
-        let at = Utc::now();
         let entry = |step: usize| Entry::Released { step, at };
         let entries: Vec<_> = back.iter().map(|(step, ..)| entry(*step)).collect();
         journal.write(&entries).map_err(unwritten)?;
