@@ -13,12 +13,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::evidence::{Evidence, Inventory, Observer};
-use crate::gc::mark::{Jurisdiction, Law};
+use crate::gc::mark::{BroughtBack, Jurisdiction, Law};
 use crate::gc::sealed::{Bound, PlanError, SealedPlan};
 use crate::gc::ticks;
 use crate::gc::{KindGraph, Plan, brakes, plan};
 use crate::github::Authors;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{self, Journal, JournalError};
 use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::Policy;
@@ -52,6 +52,8 @@ pub struct Collector<'p> {
     pub repository_ids: BTreeMap<Repository, u64>,
     /// Whose tracking issue counts.
     pub issue_authors: Arc<Authors>,
+    /// What `restore` brought back and nobody released since.
+    pub brought_back: Arc<BroughtBack>,
     /// The time by which everything is judged.
     pub now: DateTime<Utc>,
     /// Whether what a policy names need not exist: the stand-in's scope is its
@@ -122,6 +124,7 @@ impl<'p> Collector<'p> {
                 grace_on_close: self.limits.grace_on_close,
                 only: self.only,
                 shown: self.shown,
+                brought_back: Arc::clone(&self.brought_back),
                 going: None,
                 now: self.now,
             },
@@ -240,7 +243,12 @@ impl<'p> Collector<'p> {
         if !steps.is_empty() || !unwanted.is_empty() {
             let mut ids = sealed.resources(kinds)?;
             ids.truncate(most);
-            let mut journal = Journal::begin(folder, survey.client.clock().now())?;
+            let repositories = findings.roots.repositories.iter();
+            let repositories = repositories
+                .filter_map(|(name, roots)| Some((name.full_name().to_lowercase(), roots.id?)));
+            let now = survey.client.clock().now();
+            let github = survey.client.host(Api::GitHub);
+            let mut journal = Journal::begin_with(folder, now, github, repositories.collect())?;
             swept.run = Some(journal.run().to_owned());
             // What stays may have little time left.
             for (one, step) in unwanted.iter().zip(sealed.steps.len()..) {
@@ -259,6 +267,8 @@ impl<'p> Collector<'p> {
             .map(|step| StepRow::of(step, Done::later()));
         swept.steps.extend(kept_back);
         swept.steps.extend(unexpired);
+        // What was deleted was deleted: the next run prunes what this one cannot.
+        let _ = journal::prune(folder, survey.client.clock().now());
         Ok(swept)
     }
 }

@@ -4,6 +4,7 @@
 pub mod brakes;
 pub mod kind_graph;
 mod links;
+mod listed;
 pub mod mark;
 pub mod outcome;
 pub mod plan;
@@ -166,6 +167,7 @@ mod samples {
                 grace_on_close: TimeDelta::zero(),
                 only: None,
                 shown: None,
+                brought_back: Arc::default(),
                 going: None,
                 now: at(0),
             },

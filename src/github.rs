@@ -651,7 +651,8 @@ impl RepositoryRoots {
         if expected != id {
             let error = Unanswered::Unbelievable(format!(
                 "the repository called {repository} has the id {id}, and {expected} was expected: \
-                 another one has its name now"
+                 another one has its name now; if this is the one that is meant, set \
+                 GITHUB_REPOSITORY and GITHUB_REPOSITORY_ID, or move the old journals away"
             ));
             self.fail("repository", repository, &error, observer);
         }

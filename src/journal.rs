@@ -6,13 +6,13 @@
 //! any request. The file is locked while its run goes on, so that nobody else
 //! settles what is still under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,6 +21,15 @@ use crate::model::{KindRef, Place, Resource, ResourceId};
 use crate::policy::Action;
 
 const SUFFIX: &str = ".journal.jsonl";
+
+/// The version of the format.
+const SCHEMA: u32 = 1;
+
+/// So many of the newest journals are never pruned.
+const KEPT: usize = 50;
+
+/// A journal that is younger than this is never pruned.
+const KEPT_FOR: TimeDelta = TimeDelta::days(30);
 
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +43,13 @@ pub enum Entry {
         run: String,
         /// When it began.
         at: DateTime<Utc>,
+        /// The host of GitHub's API.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        github: Option<String>,
+        /// The ids of the repositories whose pull requests decided, by their
+        /// full names in lower case.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        repositories: BTreeMap<String, u64>,
     },
     /// A request is about to leave.
     Intent {
@@ -67,6 +83,13 @@ pub enum Entry {
         at: DateTime<Utc>,
         /// The id that it has now.
         id: String,
+    },
+    /// A person agreed that what this step put back may be deleted again.
+    Released {
+        /// The step.
+        step: usize,
+        /// When.
+        at: DateTime<Utc>,
     },
 }
 
@@ -118,6 +141,21 @@ impl Written {
     }
 }
 
+/// A resource that the provider removes together with another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Implied {
+    /// The kind's name, or the name of its user source.
+    pub kind: String,
+    /// Its id; none where only its name is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Box<str>>,
+    /// Its name.
+    pub name: Box<str>,
+    /// All that was known of it, and what goes with it in turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<Box<Copy>>,
+}
+
 /// All that was known of a resource before it was deleted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Copy {
@@ -148,6 +186,9 @@ pub struct Copy {
     /// What it held, where its rule says `backup = true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Value>,
+    /// What the provider removes with it, without a request of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub implied: Vec<Implied>,
 }
 
 impl Copy {
@@ -168,6 +209,7 @@ impl Copy {
             before: Vec::new(),
             expires_at: None,
             held: None,
+            implied: Vec::new(),
         }
     }
 }
@@ -181,6 +223,8 @@ pub enum Standing {
     Settled(Outcome),
     /// It was deleted and put back.
     Restored,
+    /// It was put back, and may be deleted again.
+    Released,
 }
 
 /// A line that cannot follow those before it.
@@ -202,7 +246,7 @@ fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>
         (Some(Standing::Settled(outcome)), Entry::Intent { step, .. }) if outcome.is_gone() => {
             breach(*step, "an intent after it was gone")
         }
-        (Some(Standing::Restored), Entry::Intent { step, .. }) => {
+        (Some(Standing::Restored | Standing::Released), Entry::Intent { step, .. }) => {
             breach(*step, "an intent after it was put back")
         }
         (_, Entry::Intent { .. }) => Ok(Some(Standing::Open)),
@@ -214,7 +258,7 @@ fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>
                 ..
             },
         ) => breach(*step, "done without an intent"),
-        (Some(Standing::Restored), Entry::Outcome { step, .. }) => {
+        (Some(Standing::Restored | Standing::Released), Entry::Outcome { step, .. }) => {
             breach(*step, "an outcome after it was put back")
         }
         (_, Entry::Outcome { outcome, .. }) => Ok(Some(Standing::Settled(*outcome))),
@@ -222,6 +266,8 @@ fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>
             Ok(Some(Standing::Restored))
         }
         (_, Entry::Restored { step, .. }) => breach(*step, "put back without having been gone"),
+        (Some(Standing::Restored), Entry::Released { .. }) => Ok(Some(Standing::Released)),
+        (_, Entry::Released { step, .. }) => breach(*step, "released without being put back"),
     }
 }
 
@@ -234,6 +280,10 @@ pub struct Record {
     pub run: String,
     /// When the run began.
     pub at: DateTime<Utc>,
+    /// The host of GitHub's API, where the run says it.
+    pub github: Option<String>,
+    /// The ids of repositories, by their full names in lower case.
+    pub repositories: BTreeMap<String, u64>,
     /// The steps that were begun or settled.
     pub steps: BTreeMap<usize, Noted>,
 }
@@ -247,6 +297,8 @@ pub struct Noted {
     pub intent: Option<(Action, Written, Copy)>,
     /// Why it stands so.
     pub reason: String,
+    /// When it was put back, and the id that it has since.
+    pub back: Option<(DateTime<Utc>, String)>,
 }
 
 /// Why a journal cannot be used.
@@ -269,6 +321,14 @@ pub enum JournalError {
         line: usize,
         /// Why.
         why: String,
+    },
+    /// Another version of this program wrote it.
+    #[error("cannot read {}: its schema is {schema}, and this program knows {SCHEMA}; use the version of preview-gc that wrote it, or move the file to another folder", path.display())]
+    Schema {
+        /// Where.
+        path: PathBuf,
+        /// The version of its format.
+        schema: u32,
     },
     /// There is none of that name.
     #[error("there is no run {run} in {}; `restore --list` shows those there are", folder.display())]
@@ -295,6 +355,8 @@ impl Record {
             path: path.to_owned(),
             run: name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned(),
             at: DateTime::UNIX_EPOCH,
+            github: None,
+            repositories: BTreeMap::new(),
             steps: BTreeMap::new(),
         };
         for (index, line) in text.split_inclusive('\n').enumerate() {
@@ -306,6 +368,13 @@ impl Record {
             let Some(line) = line.strip_suffix('\n') else {
                 break;
             };
+            // What a later version writes may not even be readable.
+            if let Ok(Begun { schema, .. }) = serde_json::from_str(line)
+                && schema != SCHEMA
+            {
+                let path = path.to_owned();
+                return Err(JournalError::Schema { path, schema });
+            }
             let entry: Entry =
                 serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
             record
@@ -317,13 +386,21 @@ impl Record {
 
     fn take(&mut self, entry: Entry) -> Result<(), Breach> {
         let step = match &entry {
-            Entry::Run { at, .. } => {
+            Entry::Run {
+                at,
+                github,
+                repositories,
+                ..
+            } => {
                 self.at = *at;
+                self.github.clone_from(github);
+                self.repositories.clone_from(repositories);
                 return Ok(());
             }
             Entry::Intent { step, .. }
             | Entry::Outcome { step, .. }
-            | Entry::Restored { step, .. } => *step,
+            | Entry::Restored { step, .. }
+            | Entry::Released { step, .. } => *step,
         };
         let known = self.steps.get(&step);
         let Some(standing) = advance(known.map(|noted| noted.standing), &entry)? else {
@@ -333,6 +410,7 @@ impl Record {
             standing,
             intent: None,
             reason: String::new(),
+            back: None,
         });
         noted.standing = standing;
         match entry {
@@ -343,7 +421,8 @@ impl Record {
                 ..
             } => noted.intent = Some((action, resource, *copy)),
             Entry::Outcome { reason, .. } => noted.reason = reason,
-            Entry::Run { .. } | Entry::Restored { .. } => {}
+            Entry::Restored { at, id, .. } => noted.back = Some((at, id)),
+            Entry::Run { .. } | Entry::Released { .. } => {}
         }
         Ok(())
     }
@@ -361,6 +440,61 @@ impl Record {
             .filter(move |(_, noted)| in_doubt(noted.standing))
             .map(|(step, noted)| (*step, noted))
     }
+}
+
+/// The part of a first line that every version has.
+#[derive(Deserialize)]
+struct Begun {
+    #[serde(rename = "entry")]
+    _entry: Run,
+    schema: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Run {
+    Run,
+}
+
+impl Record {
+    /// Returns what this run deleted, what was put back, and what nobody has
+    /// released since, each with the time and the id that it has now.
+    pub fn back(&self) -> impl Iterator<Item = (usize, &Written, DateTime<Utc>, &str)> {
+        let steps = self.steps.iter();
+        steps.filter_map(|(step, noted)| {
+            let (_, written, _) = noted.intent.as_ref()?;
+            let (at, id) = noted.back.as_ref()?;
+            let is_back = noted.standing == Standing::Restored;
+            is_back.then_some((*step, written, *at, &**id))
+        })
+    }
+}
+
+/// Removes old journals: those that are neither among the newest 50 nor younger
+/// than 30 days. A journal stays while a step is in doubt, while it keeps what
+/// was put back, while its run goes on, and while it is the newest that knows
+/// the id of a repository. A file that cannot be removed is tried again by the
+/// next run.
+pub fn prune(folder: &Path, now: DateTime<Utc>) -> Result<(), JournalError> {
+    let mut known: BTreeSet<(Option<String>, String)> = BTreeSet::new();
+    for (newer, record) in records(folder)?.iter().rev().enumerate() {
+        let repositories = record.repositories.keys().cloned();
+        let news = repositories
+            .map(|name| known.insert((record.github.clone(), name)))
+            .fold(false, |news, new| news | new);
+        let stays = news
+            || newer < KEPT
+            || now - record.at < KEPT_FOR
+            || record.open().next().is_some()
+            || record.back().next().is_some();
+        if stays {
+            continue;
+        }
+        if let Some(held) = Journal::resume(record)? {
+            let _ = std::fs::remove_file(held.path());
+        }
+    }
+    Ok(())
 }
 
 /// The lines of a journal that are whole. A crash may tear the last one in the
@@ -423,6 +557,17 @@ pub struct Journal {
 impl Journal {
     /// Begins the journal of a run, in a folder that is made if need be.
     pub fn begin(folder: &Path, at: DateTime<Utc>) -> Result<Self, JournalError> {
+        Self::begin_with(folder, at, None, BTreeMap::new())
+    }
+
+    /// Begins the journal of a run that knows the ids of repositories, at the
+    /// host of GitHub's API.
+    pub fn begin_with(
+        folder: &Path,
+        at: DateTime<Utc>,
+        github: Option<String>,
+        repositories: BTreeMap<String, u64>,
+    ) -> Result<Self, JournalError> {
         std::fs::create_dir_all(folder).map_err(io_error(folder))?;
         let tail: String = std::iter::repeat_with(|| fastrand::digit(36))
             .take(4)
@@ -435,7 +580,13 @@ impl Journal {
         file.try_lock().map_err(|error| locked(&path, error))?;
         let mut journal = Self { path, run, file };
         let run = journal.run.clone();
-        journal.write(&[Entry::Run { schema: 1, run, at }])?;
+        journal.write(&[Entry::Run {
+            schema: SCHEMA,
+            run,
+            at,
+            github,
+            repositories,
+        }])?;
         // The file's name has to survive as well.
         if let Ok(folder) = File::open(folder) {
             let _ = folder.sync_all();
@@ -547,6 +698,99 @@ mod tests {
             outcome,
             reason: String::new(),
         }
+    }
+
+    #[test]
+    fn a_journal_of_another_schema_is_named_with_the_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.journal.jsonl");
+        for rest in ["", "{\"entry\":\"news\"}\n"] {
+            let line = r#"{"entry":"run","schema":2,"begun":"later"}"#;
+            std::fs::write(&path, format!("{line}\n{rest}")).unwrap();
+            let error = records(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+            assert!(error.contains("schema is 2"), "{error}");
+            assert!(error.contains("move the file"), "{error}");
+        }
+        // What was written before repositories were recorded.
+        let line = r#"{"entry":"run","schema":1,"run":"r","at":"2026-05-01T00:00:00Z"}"#;
+        std::fs::write(&path, format!("{line}\n")).unwrap();
+        assert!(records(folder.path()).unwrap()[0].repositories.is_empty());
+    }
+
+    #[test]
+    fn old_journals_are_pruned_unless_they_are_still_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let now: DateTime<Utc> = "2026-05-01T00:00:00Z".parse().unwrap();
+        let day = TimeDelta::days(1);
+        let begin = |at, repositories: &[(&str, u64)]| {
+            let repositories = repositories.iter();
+            let repositories = repositories.map(|(name, id)| ((*name).to_owned(), *id));
+            let host = Some("api.github.com".to_owned());
+            Journal::begin_with(folder.path(), at, host, repositories.collect()).unwrap()
+        };
+        let back = |step| Entry::Restored {
+            step,
+            at: now,
+            id: "2".to_owned(),
+        };
+        let released = |step| Entry::Released { step, at: now };
+        let gone = |step| [intent(step), outcome(step, Outcome::Deleted)];
+        // From the oldest on: what stays, and why.
+        let old = [
+            ("nothing", vec![]),
+            ("open", vec![intent(0)]),
+            ("in doubt", vec![intent(0), outcome(0, Outcome::InDoubt)]),
+            ("settled", gone(0).to_vec()),
+            ("put back", [&gone(0)[..], &[back(0)]].concat()),
+            ("released", [&gone(0)[..], &[back(0), released(0)]].concat()),
+        ];
+        let mut names = BTreeMap::new();
+        for (index, (name, entries)) in old.iter().enumerate() {
+            let at = now - day * (90 - i32::try_from(index).unwrap());
+            let mut journal = begin(at, &[]);
+            journal.write(entries).unwrap();
+            names.insert(journal.run().to_owned(), *name);
+        }
+        let known = begin(now - day * 70, &[("acme/gone", 7)]);
+        names.insert(known.run().to_owned(), "a repository");
+        let under_way = begin(now - day * 69, &[]);
+        names.insert(under_way.run().to_owned(), "under way");
+        drop(known);
+        let exactly = begin(now - KEPT_FOR, &[]);
+        names.insert(exactly.run().to_owned(), "of thirty days");
+        drop(exactly);
+        let second = TimeDelta::seconds(1);
+        let younger = begin(now - KEPT_FOR + second, &[]);
+        names.insert(younger.run().to_owned(), "younger");
+        drop(younger);
+        let left = || -> Vec<&str> {
+            let records = records(folder.path()).unwrap();
+            let runs = records
+                .iter()
+                .filter_map(|one| names.get(&one.run).copied());
+            runs.collect()
+        };
+        // Few as they are, all of them are among the newest.
+        prune(folder.path(), now).unwrap();
+        assert_eq!(left().len(), names.len());
+        for minute in 0..50 {
+            begin(now - TimeDelta::minutes(minute), &[]);
+        }
+        prune(folder.path(), now).unwrap();
+        let stays = [
+            "open",
+            "in doubt",
+            "put back",
+            "a repository",
+            "under way",
+            "younger",
+        ];
+        assert_eq!(left(), stays);
+        drop(under_way);
+        begin(now, &[("acme/gone", 8)]);
+        prune(folder.path(), now).unwrap();
+        assert_eq!(left(), ["open", "in doubt", "put back", "younger"]);
     }
 
     #[test]

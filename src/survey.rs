@@ -14,6 +14,7 @@ use crate::gc::plan::Plan;
 use crate::gc::verdict::Verdict;
 use crate::gc::{self, Judgement, KindGraph, Marking};
 use crate::github::{Authors, GitHub};
+use crate::journal::{Copy, Implied};
 use crate::model::{
     Api, KindRef, Link, Place, PlaceSort, Reference, References, ReferencesFrom, Repository,
     Resource, ResourceId, Time,
@@ -112,6 +113,73 @@ impl Findings<'_> {
         })
         .map(|(one, _)| one.name.clone())
         .collect()
+    }
+
+    /// Returns what the provider removes together with a resource, as far as it
+    /// is known: the DNS record that a custom domain manages, the custom domains
+    /// and Previews of a Worker.
+    pub fn implied(&self, id: &ResourceId) -> Vec<Implied> {
+        let mut implied: Vec<Implied> = Vec::new();
+        let resources = self.inventory.resources.iter();
+        let near = resources.filter(|resource| resource.place.is_near(&id.place));
+        for resource in near {
+            let about = resource.kind.0;
+            // A route is deleted by a request of its own.
+            let goes = about.holder.is_some() || about.manages.is_some();
+            let owned = goes
+                && resource.owner().is_some_and(|owner| {
+                    let key = owner.key.text();
+                    owner.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
+                });
+            let managed = id.kind.0.manages == Some(resource.kind.name())
+                && resource.name.eq_ignore_ascii_case(&id.name);
+            if owned || managed {
+                let mut copy = Copy::of(resource);
+                let one = resource.identity();
+                copy.uses = self.uses(&one);
+                copy.implied = self.implied(&one);
+                implied.push(Implied {
+                    kind: one.kind.name().to_owned(),
+                    id: Some(one.id),
+                    name: one.name,
+                    copy: Some(Box::new(copy)),
+                });
+            }
+        }
+        let key = (id.kind, Place::clone(&id.place), id.id.clone());
+        let index = self.index.get(&key);
+        let held = index.and_then(|index| self.inventory.uses.held.get(index));
+        let inside = self.marking.law.graph.owned(id.kind);
+        let inside = inside.filter(|kind| kind.0.holder.is_some());
+        let held = inside.flat_map(|kind| {
+            let names = held.into_iter().flatten().flatten();
+            names.map(move |name| (kind.name(), name))
+        });
+        let sources = self.inventory.uses.sources.iter();
+        let sources = sources.filter(|((_, place), _)| place.is_near(&id.place));
+        let users = sources.flat_map(|((source, _), users)| {
+            let users = users.iter().flatten().filter(|user| {
+                user.owner.as_ref().is_some_and(|owner| {
+                    let key = owner.key.text();
+                    owner.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
+                })
+            });
+            users.map(|user| (*source, &user.name))
+        });
+        for (kind, name) in held.chain(users) {
+            let known = implied
+                .iter()
+                .any(|one| one.kind == kind && one.name == *name);
+            if !known && !name.is_empty() {
+                implied.push(Implied {
+                    kind: kind.to_owned(),
+                    id: None,
+                    name: name.clone(),
+                    copy: None,
+                });
+            }
+        }
+        implied
     }
 
     /// Why the listing of a kind in a place is not complete, if so.

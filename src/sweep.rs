@@ -16,7 +16,7 @@ pub mod settle;
 pub mod unexpire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
@@ -30,7 +30,7 @@ use self::setback::{Setback, Settled, in_vain};
 use crate::evidence::Step;
 use crate::gc::Outcome;
 use crate::gc::sealed::SealedStep;
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::{Entry, Implied, Journal, JournalError};
 use crate::kinds::{self, Kind};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
@@ -120,6 +120,9 @@ pub struct Sweep<'a, 'p> {
     expiries: Mutex<BTreeMap<usize, DateTime<Utc>>>,
     /// What this run changed that is still to be deleted.
     own: Mutex<OwnChanges>,
+    /// What goes with the resource of each step, as the first reading shows it:
+    /// later ones list only what decides.
+    implied: OnceLock<Vec<Vec<Implied>>>,
     /// Why the journal could not be written: then nothing more is sent.
     broken: Mutex<Option<JournalError>>,
 }
@@ -162,6 +165,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
             reread_after,
             journal: Mutex::new(journal),
             stop,
+            implied: OnceLock::new(),
             broken: Mutex::new(None),
         }
     }
@@ -169,6 +173,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
     /// Carries the plan out; also why the journal could not be written to its
     /// end, if so. Nothing was sent after that.
     pub async fn run(self, first: &Findings<'p>) -> (Vec<Done>, Option<JournalError>) {
+        let implied = self.ids.iter().map(|id| first.implied(id));
+        let _ = self.implied.set(implied.collect());
         let mut planned: BTreeMap<&'static str, usize> = BTreeMap::new();
         for id in &self.ids {
             *planned.entry(id.kind.name()).or_default() += 1;

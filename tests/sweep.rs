@@ -860,6 +860,91 @@ fn what_was_deleted_is_put_back_as_far_as_it_can_be() {
     assert_eq!(none.status.code(), Some(2));
 }
 
+#[test]
+fn what_was_put_back_stays_until_a_person_releases_it() {
+    let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
+    let mut all = resources();
+    all[2] = json!({"kind": "kv_namespace", "name": "app-pr-1-cache", "attributes": {"keys": [
+        {"name": "a", "value": "one"}]}});
+    let stage = Stage::new(&world(&all), &policy);
+    let (swept, _) = stage.sweep();
+    let run = swept["run"].as_str().unwrap();
+    // A namespace has no times, so nothing else keeps it.
+    let name = "app-pr-1-cache";
+    let output = stage.output(&["restore", run, name]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("restore --release"), "{said}");
+    let (again, code) = stage.sweep();
+    assert_eq!(code, 0, "{again}");
+    assert!(stage.has(name), "{name} is deleted again");
+    let row = again["resources"].as_array().unwrap().iter();
+    let row = row.clone().find(|row| row["name"] == name).unwrap();
+    assert_eq!(row["verdict"], "protected", "{row}");
+    let ends = format!("`preview-gc restore --release {name}` ends that");
+    let reason = row["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("brought back by `restore` on 2026-05-01"),
+        "{row}"
+    );
+    assert!(reason.ends_with(&ends), "{row}");
+    let (audit, _) = stage.run(&["audit"]);
+    let audited = audit["resources"].as_array().unwrap();
+    assert!(
+        audited
+            .iter()
+            .any(|row| row["name"] == name && row["verdict"] == "protected")
+    );
+    // Only what a journal knows can be released, and only what is named.
+    let unknown = stage.output(&["restore", "--release", name, "--release", "nope"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("\"nope\""));
+    let released = stage.output(&["restore", "--release", name]);
+    assert_eq!(released.status.code(), Some(0));
+    let (last, code) = stage.sweep();
+    assert_eq!(code, 0, "{last}");
+    assert!(!stage.has(name));
+    // It is released once.
+    let twice = stage.output(&["restore", "--release", name]);
+    assert_eq!(twice.status.code(), Some(2));
+}
+
+#[test]
+fn a_repository_whose_name_was_taken_over_is_a_root_gap() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let (first, code) = stage.sweep();
+    assert_eq!(code, 0, "{first}");
+    let run = first["run"].as_str().unwrap();
+    let path = stage.file(&format!("{run}.journal.jsonl"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let begun: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let id = begun["repositories"]["acme/shop"].as_u64().unwrap();
+    // The same id is no gap.
+    let (_, code) = stage.sweep();
+    assert_eq!(code, 0);
+    let other = text.replacen(&format!("\"acme/shop\":{id}"), "\"acme/shop\":7", 1);
+    assert_ne!(other, text);
+    std::fs::write(&path, other).unwrap();
+    let (audit, code) = stage.run(&["audit"]);
+    assert_eq!(code, 3, "{audit}");
+}
+
+#[test]
+fn nothing_is_deleted_beside_a_journal_of_another_schema() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let path = stage.file("later.journal.jsonl");
+    let line = r#"{"entry":"run","schema":2,"run":"later","at":"2026-05-01T00:00:00Z"}"#;
+    std::fs::write(&path, format!("{line}\n")).unwrap();
+    let output = stage.output(&["sweep", "--yes"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("later.journal.jsonl") && said.contains("schema is 2"),
+        "{said}"
+    );
+    assert!(stage.has("app-pr-1"));
+}
+
 /// Kills a run and everything it holds, as a machine that goes away does.
 #[cfg(unix)]
 fn signal(child: &std::process::Child, name: &str) {

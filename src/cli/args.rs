@@ -221,7 +221,7 @@ pub(super) struct ScheduleArgs {
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
     /// The run, as `restore --list` and the sweep call it
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present_any = ["list", "release"])]
     pub(super) run: Option<String>,
     /// Names or ids of what to put back [default: everything]
     #[arg(value_name = "NAME")]
@@ -229,6 +229,9 @@ pub(super) struct RestoreArgs {
     /// Show the runs, and what each would give back
     #[arg(long, conflicts_with_all = ["run", "names"])]
     pub(super) list: bool,
+    /// Let later sweeps delete again what was put back, by name or id
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["run", "names", "list"])]
+    pub(super) release: Vec<String>,
     #[command(flatten)]
     pub(super) common: CommonArgs,
 }

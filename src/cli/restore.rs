@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use super::session::{client, connect};
 use super::settings;
 use super::sweep::named_folder;
 use super::{Exit, Failure, print};
+use crate::clock::Clock;
 use crate::gc::Outcome;
 use crate::gc::verdict::moment;
 use crate::journal::{self, Copy, Entry, Journal, JournalError, Noted, Record, Standing, Written};
@@ -21,13 +23,17 @@ use crate::policy::{Action, LimitsWritten};
 use crate::report::inert;
 use crate::wire::Client;
 
+/// What keeps a resource that was put back.
+const KEEPS: &str = "this journal keeps it until `preview-gc restore --release NAME`; for runs \
+                     that do not read this journal, tick \"keep\" in the tracking issue";
+
 /// What came of putting one back.
 #[derive(Debug, Serialize)]
 struct Restored {
     kind: String,
     name: String,
     id: String,
-    /// `restored`, `cannot`, `failed` or `already_there`.
+    /// `restored`, `cannot`, `failed`, `already_there` or `released`.
     result: &'static str,
     reason: String,
 }
@@ -42,6 +48,13 @@ impl Restored {
 pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
     let folder = named_folder(&arguments.common)?;
     let kinds: Vec<KindRef> = kinds::vocabulary();
+    if !arguments.release.is_empty() {
+        let typed = arguments.common.now;
+        let clock = typed.map_or_else(Clock::system, Clock::starting_at);
+        let released = release(&folder, &arguments.release, clock.now())?;
+        print(&shown(&released, arguments.common.format))?;
+        return Ok(Exit::Ok);
+    }
     let Some(run) = &arguments.run else {
         let records = journal::records(&folder).map_err(unwritten)?;
         print(&list(&records, &kinds, arguments.common.format))?;
@@ -79,6 +92,57 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
     })
 }
 
+/// Lets later sweeps delete again what was put back, of all runs.
+fn release(folder: &Path, names: &[String], at: DateTime<Utc>) -> Result<Vec<Restored>, Failure> {
+    let records = journal::records(folder).map_err(unwritten)?;
+    let named = |name: &str, written: &Written, id: &str| {
+        *name == *written.name || *name == *written.id || *name == *id
+    };
+    let missing = names.iter().find(|name| {
+        let mut back = records.iter().flat_map(Record::back);
+        !back.any(|(_, written, _, id)| named(name, written, id))
+    });
+    if let Some(name) = missing {
+        return Err(Failure::Usage(format!(
+            "cannot release {name:?}: no journal in {} says that `restore` brought back \
+             something of that name or id; `restore --list` shows what was put back",
+            folder.display()
+        )));
+    }
+    let mut released = Vec::new();
+    for record in records {
+        let back: Vec<_> = record
+            .back()
+            .filter(|(_, written, _, id)| names.iter().any(|name| named(name, written, id)))
+            .collect();
+        if back.is_empty() {
+            continue;
+        }
+        let journal = Journal::resume(&record).map_err(unwritten)?;
+        let mut journal = journal.ok_or_else(|| {
+            Failure::Usage(format!(
+                "cannot release what run {} deleted: another process writes its journal; try \
+                 again when that has ended",
+                record.run
+            ))
+        })?;
+        let entry = |step: usize| Entry::Released { step, at };
+        let entries: Vec<_> = back.iter().map(|(step, ..)| entry(*step)).collect();
+        journal.write(&entries).map_err(unwritten)?;
+        released.extend(back.into_iter().map(|(_, written, _, id)| Restored {
+            kind: written.kind.clone(),
+            name: written.name.to_string(),
+            id: id.to_owned(),
+            result: "released",
+            reason: format!(
+                "in {}: the rules judge it again, and the next sweep may delete it",
+                written.place
+            ),
+        }));
+    }
+    Ok(released)
+}
+
 /// Puts back what a run deleted, of all the things that are named.
 async fn put_back_of(
     client: &Client,
@@ -110,7 +174,9 @@ async fn put_back_of(
             )));
         }
         let (result, reason) = match (noted.standing, action) {
-            (Standing::Restored, _) => ("already_there", "it was put back before".to_owned()),
+            (Standing::Restored | Standing::Released, _) => {
+                ("already_there", "it was put back before".to_owned())
+            }
             (_, Action::Expire | Action::RemoveExpiry | Action::Report) => (
                 "cannot",
                 "it was not deleted; lift its expiry where it is".to_owned(),
@@ -126,7 +192,7 @@ async fn put_back_of(
                         };
                         journal.write(&[entry]).map_err(unwritten)?;
                         match fill(client, &id, copy, &new).await {
-                            Ok(told) => ("restored", told),
+                            Ok(told) => ("restored", format!("{told}; {KEEPS}")),
                             Err(why) => ("failed", why),
                         }
                     }
@@ -258,21 +324,33 @@ fn could(noted: &Noted, kinds: &[KindRef]) -> Option<&'static str> {
     })
 }
 
+/// What went with a resource, and with that in turn.
+fn implied(copy: &Copy) -> Vec<Value> {
+    let all = copy.implied.iter().flat_map(|one| {
+        let itself = json!({ "kind": one.kind, "name": one.name, "id": one.id });
+        let more = one.copy.as_deref().map(implied).unwrap_or_default();
+        std::iter::once(itself).chain(more)
+    });
+    all.collect()
+}
+
 fn list(records: &[Record], kinds: &[KindRef], format: Format) -> String {
     let steps = |record: &Record| -> Vec<Value> {
         let steps = record.steps.values();
         let shown = steps.filter_map(|noted| {
-            let (_, written, _) = noted.intent.as_ref()?;
+            let (_, written, copy) = noted.intent.as_ref()?;
             let standing = match noted.standing {
                 Standing::Open => "in_doubt",
                 Standing::Settled(outcome) => outcome.name(),
                 Standing::Restored => "restored",
+                Standing::Released => "released",
             };
             let id = written.identity(kinds);
             Some(json!({
                 "kind": written.kind, "name": written.name, "id": written.id, "outcome": standing,
                 "restorable": could(noted, kinds).unwrap_or("no"),
                 "undo": id.map(|id| id.kind.0.undo),
+                "implied": implied(copy),
             }))
         });
         shown.collect()
@@ -305,6 +383,10 @@ fn list(records: &[Record], kinds: &[KindRef], format: Format) -> String {
                 text("name"),
                 text("outcome").replace('_', " ")
             );
+            for one in step["implied"].as_array().into_iter().flatten() {
+                let text = |key: &str| inert::terminal(one[key].as_str().unwrap_or_default());
+                let _ = writeln!(out, "    with it: {} {}", text("kind"), text("name"));
+            }
         }
     }
     out

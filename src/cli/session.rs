@@ -1,8 +1,9 @@
 //! What every verb that reads begins with: connection, policies, limits,
 //! client.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Failure;
@@ -10,9 +11,12 @@ use super::args::{ColorChoice, CommonArgs};
 use super::connect::{Connection, is_loopback};
 use super::progress::Progress;
 use super::settings;
+use super::sweep::folder_of;
 use crate::clock::Clock;
 use crate::collector::{Collector, Limits, needed};
+use crate::gc::mark::BroughtBack;
 use crate::github::Authors;
+use crate::journal::{self, Record};
 use crate::kinds;
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, Source, render};
@@ -33,6 +37,8 @@ pub(super) struct Session {
     pub(super) issue_authors: Arc<Authors>,
     pub(super) shown: Option<Vec<KindRef>>,
     pub(super) progress: Progress,
+    /// Where the journals of earlier runs are; none where there can be none.
+    journals: Option<PathBuf>,
 }
 
 impl Session {
@@ -43,7 +49,10 @@ impl Session {
         let limits = settings::limits(&arguments.limits, &loaded.policies.limits)?;
         let shown = shown(&arguments.kind)?;
         let client = client(arguments, &connection, limits)?;
+        let in_program = connection.variables.are_the_sandboxes();
+        let journals = folder_of(arguments, in_program).ok();
         Ok(Self {
+            journals,
             connection,
             sources,
             policies: loaded.policies,
@@ -76,9 +85,26 @@ impl Session {
             }
             scopes.push(scope);
         }
+        let records = match &self.journals {
+            Some(folder) => journal::records(folder).map_err(|error| {
+                Failure::Usage(format!(
+                    "could not read what earlier runs recorded: {error}; \
+                     --journal names another folder"
+                ))
+            })?,
+            None => Vec::new(),
+        };
+        let recorded = self.recorded_ids(&records);
         let repositories = files.iter().map(|file| &file.repository);
-        let known = repositories
-            .filter_map(|repository| Some((repository.clone(), self.expected_id(repository)?)));
+        let known = repositories.filter_map(|repository| {
+            let recorded = || {
+                recorded
+                    .get(&repository.full_name().to_lowercase())
+                    .copied()
+            };
+            let id = self.expected_id(repository).or_else(recorded)?;
+            Some((repository.clone(), id))
+        });
         Ok(Collector {
             client: self.client.clone(),
             files,
@@ -88,10 +114,32 @@ impl Session {
             shown: self.shown.as_deref(),
             repository_ids: known.collect(),
             issue_authors: self.issue_authors.clone(),
+            brought_back: Arc::new(self.brought_back(&records)),
             now: self.connection.clock.start(),
             whole_world,
             observer: &self.progress,
         })
+    }
+
+    /// The newest id of each repository that a run recorded, by the full name in
+    /// lower case.
+    fn recorded_ids(&self, records: &[Record]) -> BTreeMap<String, u64> {
+        let host = self.client.host(Api::GitHub);
+        let here = records.iter().filter(|record| record.github == host);
+        let ids = here.flat_map(|record| &record.repositories);
+        ids.map(|(name, id)| (name.clone(), *id)).collect()
+    }
+
+    /// What was put back and nobody released since, at the hosts of this run.
+    fn brought_back(&self, records: &[Record]) -> BroughtBack {
+        let back = records.iter().flat_map(Record::back);
+        back.filter_map(|(_, written, at, id)| {
+            let kind = kinds::by_name(&written.kind)?.about();
+            let here = self.client.host(kind.0.api).as_ref() == Some(&written.host);
+            let key = (written.kind.clone(), written.place.clone(), id.into());
+            here.then_some((key, at))
+        })
+        .collect()
     }
 
     /// The id that Actions says the repository has.

@@ -406,7 +406,13 @@ async fn agreed(steps: usize) -> Result<bool, Failure> {
 /// Where the journals are: as named, in the user's state folder, or in a
 /// temporary one for the stand-in.
 pub(super) fn journal_folder(common: &CommonArgs, session: &Session) -> Result<PathBuf, Failure> {
-    if common.journal.is_none() && session.connection.variables.are_the_sandboxes() {
+    folder_of(common, session.connection.variables.are_the_sandboxes())
+}
+
+/// The same before there is a session; `in_program` is whether the sandbox runs
+/// inside this program.
+pub(super) fn folder_of(common: &CommonArgs, in_program: bool) -> Result<PathBuf, Failure> {
+    if common.journal.is_none() && in_program {
         let name = format!("preview-gc-sandbox-{}", std::process::id());
         return Ok(std::env::temp_dir().join(name));
     }

@@ -11,7 +11,7 @@ mod heads;
 mod judge;
 mod propagation;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -62,12 +62,18 @@ pub struct Law<'p> {
     pub only: Option<PullRequestNumber>,
     /// With `--kind`: only these kinds are meant, whatever else was listed.
     pub shown: Option<&'p [KindRef]>,
+    /// What `restore` brought back and nobody released since, with the time.
+    pub brought_back: Arc<BroughtBack>,
     /// What this run deletes, once that is settled: everything else stays,
     /// garbage or not. Without it all garbage that may be deleted goes.
     pub going: Option<Arc<BTreeSet<ResourceId>>>,
     /// The start of the run.
     pub now: DateTime<Utc>,
 }
+
+/// Resources that `restore` brought back, by kind, place and present id, with
+/// the time.
+pub type BroughtBack = BTreeMap<(String, Place, Box<str>), DateTime<Utc>>;
 
 /// Which rule read a name, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]

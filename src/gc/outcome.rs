@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::listed::{difference, listed};
 use super::mark::{Judgement, Marking};
 use super::plan::wanted;
 use super::sealed::SealedStep;
@@ -132,8 +133,15 @@ pub fn recheck(
             at.map_or_else(String::new, |at| format!(" at {at}"))
         ));
     }
-    if step.owner.as_deref() != resource.owner().map(|owner| owner.key.text()) {
-        return Recheck::Spared("it was pointed elsewhere after it was judged".to_owned());
+    let owner = resource.owner().map(|owner| owner.key.text());
+    if step.owner.as_deref() != owner {
+        return Recheck::Spared(match owner {
+            Some(owner) => format!("it was pointed at {owner} after it was judged"),
+            None => "it belongs to nothing any more since it was judged".to_owned(),
+        });
+    }
+    if let Some(what) = difference(&step.listed, &listed(resource)) {
+        return Recheck::Spared(format!("{what} changed after it was judged"));
     }
     match &judgement.verdict {
         Verdict::Garbage(death) if death.report_only => {
@@ -164,11 +172,14 @@ pub fn recheck(
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::{Plan, Step};
     use super::super::samples::{
         CAREFUL, GENTLE, PLAIN, account, at, garbage, jurisdiction, marking, policy, reported,
         resource,
     };
+    use super::super::sealed::{Bound, SealedPlan};
     use super::*;
+    use crate::evidence::Inventory;
 
     #[test]
     fn each_outcome_is_called_as_in_the_json_and_failures_are_told_apart() {
@@ -187,6 +198,55 @@ mod tests {
             assert_eq!(serde_json::to_value(outcome).unwrap(), name);
             assert_eq!(outcome.is_failure(), failed, "{name}");
             assert_eq!(outcome.is_gone(), gone, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_change_time_is_spared_when_its_listing_shows_something_else() {
+        use crate::model::{Attribute, Link, Reference};
+        let policy = policy();
+        let jurisdictions = [jurisdiction(&policy)];
+        let domain = |worker: &str, zone: &str| Resource {
+            attributes: vec![("zone", Attribute::Text(zone.into()))],
+            links: vec![Link::Uses(Reference::by_id("worker", worker.to_owned()))],
+            ..resource("worker_domain", "plain-7.acme.example")
+        };
+        let inventory = Inventory {
+            resources: vec![domain("plain-7", "acme.example")],
+            ..Inventory::default()
+        };
+        let judgement = || garbage(PLAIN, 7, at(-60));
+        let marking = marking(vec![judgement()], &jurisdictions);
+        let plan = Plan {
+            steps: vec![Step {
+                resource: 0,
+                action: Action::Delete,
+                backup: false,
+                unbinds: Vec::new(),
+                after: Vec::new(),
+            }],
+            ..Plan::default()
+        };
+        let bound = Bound {
+            hosts: [].into(),
+            places: [].into(),
+            repositories: [].into(),
+        };
+        let plan = SealedPlan::seal(&plan, &inventory, &marking, Vec::new(), bound);
+        // As its file says it.
+        let plan = SealedPlan::read(&plan.text()).unwrap();
+        for (worker, zone, spared) in [
+            ("plain-7", "acme.example", None),
+            ("plain-8", "acme.example", Some("pointed at plain-8")),
+            ("plain-7", "acme.test", Some("its zone changed")),
+        ] {
+            let (now, judgement) = (domain(worker, zone), judgement());
+            let verdict = recheck(&plan.steps[0], Some((&now, &judgement)), &marking);
+            match (spared, verdict) {
+                (None, verdict) => assert_eq!(verdict, Recheck::Go),
+                (Some(why), Recheck::Spared(said)) => assert!(said.contains(why), "{said}"),
+                (Some(why), verdict) => panic!("{verdict:?}, not spared: {why}"),
+            }
         }
     }
 
@@ -214,6 +274,7 @@ mod tests {
             created_at: None,
             changed_at: None,
             owner: None,
+            listed: std::collections::BTreeMap::new(),
         };
         let dead = |rule| garbage(rule, 7, at(0));
         let elsewhere = Judgement {

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::listed::listed;
 use super::mark::Marking;
 use super::plan::Plan;
 use super::verdict::moment;
@@ -89,6 +90,10 @@ pub struct SealedStep {
     /// times, and may be pointed elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Box<str>>,
+    /// Where there is no change time: a short digest of each attribute, and of
+    /// the links, as the listing showed them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub listed: BTreeMap<Box<str>, Box<str>>,
 }
 
 /// Why a plan is not carried out.
@@ -169,6 +174,7 @@ impl SealedPlan {
                 created_at: resource.created_at.known(),
                 changed_at: resource.changed_at.known(),
                 owner: resource.owner().map(|owner| owner.key.text().into()),
+                listed: listed(resource),
             }
         };
         let mut sealed = Self {

@@ -85,6 +85,13 @@ pub enum Protection {
         /// The issue.
         issue: u64,
     },
+    /// `restore` brought it back.
+    BroughtBack {
+        /// When.
+        at: DateTime<Utc>,
+        /// Its name.
+        name: Box<str>,
+    },
 }
 
 /// Who uses a resource.
@@ -362,6 +369,9 @@ impl Verdict {
             Self::Protected(Protection::Ticked { .. }) => {
                 "it stays until \"keep\" is unticked in the tracking issue"
             }
+            Self::Protected(Protection::BroughtBack { .. }) => {
+                "it stays until a person releases it with `preview-gc restore --release`"
+            }
             Self::Protected(Protection::Backup(_)) => {
                 "it stays unless a rule's template spells the backup's name literally"
             }
@@ -464,7 +474,10 @@ impl Protection {
     /// Whether somebody wants it, and not only a rule of this program.
     pub fn is_somebodys(&self) -> bool {
         match self {
-            Self::Entry { .. } | Self::Perhaps { .. } | Self::Ticked { .. } => true,
+            Self::Entry { .. }
+            | Self::Perhaps { .. }
+            | Self::Ticked { .. }
+            | Self::BroughtBack { .. } => true,
             Self::BuiltIn(_) | Self::ManagedBy(_) | Self::Backup(_) => false,
         }
     }
@@ -483,6 +496,16 @@ impl fmt::Display for Protection {
                 write!(f, "managed by a {kind} of the same name; it goes with it")
             }
             Self::Ticked { issue } => write!(f, "\"keep\" is ticked in issue #{issue}"),
+            Self::BroughtBack { at, name } => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+                let plain = name.chars().all(plain) && !name.starts_with('-');
+                write!(
+                    f,
+                    "brought back by `restore` on {}; `preview-gc restore --release {}` ends that",
+                    at.format("%Y-%m-%d"),
+                    if plain { name } else { "NAME" }
+                )
+            }
             Self::Backup(pattern) => write!(f, "looks like a backup (`{pattern}`)"),
         }
     }
@@ -756,6 +779,14 @@ mod tests {
                 protected(Protection::Ticked { issue: 12 }),
                 "\"keep\" is ticked in issue #12",
                 "until \"keep\" is unticked",
+            ),
+            (
+                protected(Protection::BroughtBack {
+                    at: at(0),
+                    name: "app-pr-7".into(),
+                }),
+                "ends that",
+                "until a person releases it",
             ),
             (
                 protected(Protection::Backup("rollback-*")),

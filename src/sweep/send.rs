@@ -15,7 +15,7 @@ use super::setback::{Setback, Settled};
 use super::{SEEN_GONE, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
-use crate::journal::{self, Copy, Entry};
+use crate::journal::{self, Copy, Entry, Implied};
 use crate::kinds::{self, Kind, Refusal};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
@@ -290,6 +290,9 @@ impl Sweep<'_, '_> {
                 copy.expires_at = Some(self.expiry(*step));
             }
             copy.held.clone_from(held);
+            if self.action(*step) == Action::Delete {
+                copy.implied = self.implied(view, *step);
+            }
             Entry::Intent {
                 step: *step,
                 at,
@@ -299,6 +302,40 @@ impl Sweep<'_, '_> {
             }
         };
         volley.iter().map(intent).collect()
+    }
+
+    /// Returns what the provider removes with a step's resource: as it is now,
+    /// and what only the first reading of the run showed.
+    fn implied(&self, view: &Findings<'_>, step: usize) -> Vec<Implied> {
+        // What has a step of its own has an intent of its own.
+        let has_step = |one: &Implied| {
+            let is =
+                |id: &ResourceId| *id.kind.name() == *one.kind && Some(&id.id) == one.id.as_ref();
+            self.ids.iter().any(is)
+        };
+        let mut implied = view.implied(&self.ids[step]);
+        implied.retain(|one| !has_step(one));
+        let first = self.implied.get().and_then(|all| all.get(step));
+        for one in first.into_iter().flatten().filter(|one| !has_step(one)) {
+            let known = implied.iter_mut().find(|now| {
+                let same_id = now.id.is_none() || now.id == one.id;
+                now.kind == one.kind && now.name == one.name && same_id
+            });
+            match known {
+                None => implied.push(one.clone()),
+                Some(now) => {
+                    now.id = now.id.take().or_else(|| one.id.clone());
+                    match (&mut now.copy, &one.copy) {
+                        (Some(copy), Some(first)) if copy.implied.is_empty() => {
+                            copy.implied.clone_from(&first.implied);
+                        }
+                        (copy @ None, first) => copy.clone_from(first),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        implied
     }
 
     /// What has to be asked for before a step's own request, each with the

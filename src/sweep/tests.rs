@@ -741,6 +741,57 @@ async fn a_journal_tells_all_that_is_known_of_what_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_journal_has_what_the_provider_removes_without_a_request_of_its_own() {
+    let mut owner = worker("app-pr-1", &[]);
+    owner["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
+    let preview = json!({"kind": "worker_preview", "name": "pr-1", "created_at": DIED,
+        "updated_at": DIED, "attributes": {"worker": "app-pr-1"}});
+    let stage = Stage::with(&[owner, preview], POLICY, Options::default());
+    // The journal as it is when the Worker's own request leaves.
+    let folder = stage.folder.path().to_owned();
+    let seen: Arc<Mutex<String>> = Arc::default();
+    let written = seen.clone();
+    stage.meanwhile(move |line| {
+        if line.starts_with("DELETE") && line.contains("/scripts/") {
+            let entry = std::fs::read_dir(&folder).unwrap().next();
+            let text = std::fs::read_to_string(entry.unwrap().unwrap().path()).unwrap();
+            *written.lock().unwrap() = text;
+        }
+    });
+    let (swept, _) = stage.sweep(|_| {}).await;
+    assert!(!stage.has("app-pr-1"), "{:?}", swept.steps);
+    let text = seen.lock().unwrap().clone();
+    let intents: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|entry| entry["entry"] == "intent")
+        .collect();
+    let told: Vec<_> = intents
+        .iter()
+        .map(|entry| {
+            let implied = entry["copy"]["implied"].clone();
+            let mut implied = implied.as_array().cloned().unwrap_or_default();
+            for one in &mut implied {
+                for inner in one["copy"]["implied"].as_array_mut().into_iter().flatten() {
+                    inner["copy"] = json!(inner["copy"]["original"].is_object());
+                    inner["id"] = json!(inner["id"].is_string());
+                }
+                one["copy"] = one["copy"]["implied"].clone();
+                one["id"] = json!(one["id"].is_string());
+            }
+            json!({"step": entry["resource"]["name"], "kind": entry["resource"]["kind"], "implied": implied})
+        })
+        .collect();
+    insta::assert_snapshot!(
+        stage
+            .wire
+            .lock()
+            .unwrap()
+            .named(&format!("{:#}", json!(told)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_journal_nothing_leaves() {
     let mut stage = Stage::new(&[
         worker("app-pr-1", &[]),
@@ -790,7 +841,7 @@ async fn what_an_earlier_run_left_in_doubt_is_settled_by_reading() {
     };
     let denied = json!({"status": 403});
     let absent = json!({"status": 404, "body": {"success": false, "errors": [{"code": 10007, "message": "no"}]}});
-    let cases: [(&str, Meanwhile); 7] = [
+    let cases: [(&str, Meanwhile); 8] = [
         ("it is there", Box::new(|_| {})),
         (
             "it is gone",
@@ -808,6 +859,18 @@ async fn what_an_earlier_run_left_in_doubt_is_settled_by_reading() {
         (
             "the place cannot be seen",
             Box::new(move |stage| stage.faults(&[unanswered("GET", "scripts$", &denied)])),
+        ),
+        (
+            "it is about another account",
+            Box::new(|stage| {
+                let entry = std::fs::read_dir(stage.folder.path()).unwrap().next();
+                let path = entry.unwrap().unwrap().path();
+                let text = std::fs::read_to_string(&path).unwrap();
+                let account = stage.variable("CLOUDFLARE_ACCOUNT_ID");
+                let elsewhere = text.replace(&account, "0123456789abcdef0123456789abcdef");
+                assert_ne!(elsewhere, text);
+                std::fs::write(&path, elsewhere).unwrap();
+            }),
         ),
         (
             "it is about another host",

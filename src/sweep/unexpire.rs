@@ -45,7 +45,7 @@ pub fn unwanted(
                 Standing::Settled(outcome) => {
                     matches!(outcome, Outcome::Expired | Outcome::InDoubt)
                 }
-                Standing::Restored => false,
+                Standing::Restored | Standing::Released => false,
             };
             let Some((Action::Expire, written, copy)) = noted.intent.as_ref().filter(|_| set)
             else {

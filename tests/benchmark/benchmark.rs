@@ -612,6 +612,7 @@ fn mark_a_million() {
         grace_on_close: TimeDelta::zero(),
         only: None,
         shown: None,
+        brought_back: Arc::default(),
         going: None,
         now: "2026-02-01T00:00:00Z".parse().expect("a time"),
     };

@@ -322,6 +322,7 @@ impl World<'_> {
             shown: None,
             repository_ids: BTreeMap::new(),
             issue_authors: std::sync::Arc::default(),
+            brought_back: Arc::default(),
             now: clock.start(),
             whole_world: false,
             observer: &Nobody,

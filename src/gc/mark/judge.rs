@@ -293,6 +293,16 @@ impl<'a, 'p> Judge<'a, 'p> {
         })
     }
 
+    /// When `restore` brought a resource back, if nobody released it since.
+    fn brought_back(&self, resource: &Resource) -> Option<DateTime<Utc>> {
+        if self.law.brought_back.is_empty() {
+            return None;
+        }
+        let kind = resource.kind.name().to_owned();
+        let key = (kind, Place::clone(&resource.place), resource.id.clone());
+        self.law.brought_back.get(&key).copied()
+    }
+
     fn protection(&self, resource: &Resource, holds: &[usize]) -> Option<Protection> {
         for &jurisdiction in holds {
             for entry in &self.law.jurisdictions[jurisdiction].policy.protects {
@@ -318,6 +328,10 @@ impl<'a, 'p> Judge<'a, 'p> {
             && let Some(&issue) = self.kept.get(&ticks::key(&resource.identity()))
         {
             return Some(Protection::Ticked { issue });
+        }
+        if let Some(at) = self.brought_back(resource) {
+            let name = resource.name.clone();
+            return Some(Protection::BroughtBack { at, name });
         }
         let built_in = resource.protection.map(Protection::BuiltIn);
         built_in.or_else(|| self.managed.manager(resource).map(Protection::ManagedBy))

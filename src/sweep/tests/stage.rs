@@ -257,6 +257,7 @@ impl Stage {
             shown: None,
             repository_ids: BTreeMap::new(),
             issue_authors: std::sync::Arc::default(),
+            brought_back: Arc::default(),
             now: clock.start(),
             whole_world: true,
             observer: &watcher,
