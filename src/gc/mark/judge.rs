@@ -130,7 +130,11 @@ struct Calibration {
 }
 
 impl Calibration {
-    fn of(inventory: &Inventory, law: &Law<'_>, heads: &[Option<(&RepositoryRoots, Heads<'_>)>]) -> Self {
+    fn of(
+        inventory: &Inventory,
+        law: &Law<'_>,
+        heads: &[Option<(&RepositoryRoots, Heads<'_>)>],
+    ) -> Self {
         let mut calibration = Self::default();
         for (index, jurisdiction) in law.jurisdictions.iter().enumerate() {
             let policy = jurisdiction.policy;
@@ -224,7 +228,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             ..Judgement::default()
         };
         let of_pull_request = || self.protected_pull_request(&outcomes);
-        if let Some(protection) = self.protection(resource, holds).or_else(of_pull_request) {
+        if let Some(protection) = self.protection(resource).or_else(of_pull_request) {
             judgement.verdict = Verdict::Protected(protection);
             // The claim is still said, so that `--pr` and people see it.
             judgement.reading = outcomes.into_iter().next().map(|one| one.read_by);
@@ -286,9 +290,9 @@ impl<'a, 'p> Judge<'a, 'p> {
         })
     }
 
-    fn protection(&self, resource: &Resource, holds: &[usize]) -> Option<Protection> {
-        for &jurisdiction in holds {
-            for entry in &self.law.jurisdictions[jurisdiction].policy.protects {
+    fn protection(&self, resource: &Resource) -> Option<Protection> {
+        for jurisdiction in self.law.jurisdictions {
+            for entry in &jurisdiction.policy.protects {
                 let location = || entry.location.to_string().into();
                 match entry.covers(resource) {
                     Coverage::No => {}
@@ -383,13 +387,15 @@ impl<'a, 'p> Judge<'a, 'p> {
             Ok(false) => return None,
             Err(key) => return Some(Verdict::Unknown(Doubt::Condition(key))),
         }
-        Some(match (self.death(resource, rule, reading, owner), missing) {
-            // A living root keeps whatever else the answer lacks.
-            (Err(live @ Verdict::Live(_)), _) => live,
-            (_, Some(missing)) => missing,
-            (Ok(death), None) => self.ripe(resource, rule, in_focus, death),
-            (Err(kept), None) => kept,
-        })
+        Some(
+            match (self.death(resource, rule, reading, owner), missing) {
+                // A living root keeps whatever else the answer lacks.
+                (Err(live @ Verdict::Live(_)), _) => live,
+                (_, Some(missing)) => missing,
+                (Ok(death), None) => self.ripe(resource, rule, in_focus, death),
+                (Err(kept), None) => kept,
+            },
+        )
     }
 
     /// What a reading's claim belongs to; none when nothing known gives it, so
