@@ -130,11 +130,7 @@ struct Calibration {
 }
 
 impl Calibration {
-    fn of(
-        inventory: &Inventory,
-        law: &Law<'_>,
-        heads: &[Option<(&RepositoryRoots, Heads<'_>)>],
-    ) -> Self {
+    fn of(inventory: &Inventory, law: &Law<'_>, heads: &[Option<(&RepositoryRoots, Heads<'_>)>]) -> Self {
         let mut calibration = Self::default();
         for (index, jurisdiction) in law.jurisdictions.iter().enumerate() {
             let policy = jurisdiction.policy;
@@ -387,15 +383,13 @@ impl<'a, 'p> Judge<'a, 'p> {
             Ok(false) => return None,
             Err(key) => return Some(Verdict::Unknown(Doubt::Condition(key))),
         }
-        Some(
-            match (self.death(resource, rule, reading, owner), missing) {
-                // A living root keeps whatever else the answer lacks.
-                (Err(live @ Verdict::Live(_)), _) => live,
-                (_, Some(missing)) => missing,
-                (Ok(death), None) => self.ripe(resource, rule, in_focus, death),
-                (Err(kept), None) => kept,
-            },
-        )
+        Some(match (self.death(resource, rule, reading, owner), missing) {
+            // A living root keeps whatever else the answer lacks.
+            (Err(live @ Verdict::Live(_)), _) => live,
+            (_, Some(missing)) => missing,
+            (Ok(death), None) => self.ripe(resource, rule, in_focus, death),
+            (Err(kept), None) => kept,
+        })
     }
 
     /// What a reading's claim belongs to; none when nothing known gives it, so
