@@ -90,6 +90,15 @@ impl Call {
     }
 }
 
+/// The first segment of a target's path that is `.` or `..`: proxies and
+/// servers resolve it, so the request would be about something else. Such a
+/// segment cannot be escaped, because `%2E` means the same.
+pub fn dot_segment(target: &str) -> Option<&str> {
+    let path = target.split('?').next().unwrap_or_default();
+    path.split('/')
+        .find(|segment| matches!(*segment, "." | ".."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -404,6 +404,11 @@ impl Client {
 
 impl Provider {
     fn request(&self, outgoing: &Outgoing) -> Result<Request<Bytes>, Failure> {
+        if let Some(segment) = crate::call::dot_segment(&outgoing.target) {
+            return Err(Failure::BadRequest(format!(
+                "its path has the segment `{segment}`, which servers resolve to another path; rename what is called so, or delete it by hand"
+            )));
+        }
         let address = match &self.endpoint.graphql {
             Some(graphql) if outgoing.target == "/graphql" => graphql.to_string(),
             _ => format!(

@@ -257,6 +257,44 @@ dead-when = { older-than = "90d" }
 }
 
 #[test]
+fn rule_4_a_protect_entry_holds_outside_the_scope_of_its_file() {
+    let record = |name: &str| {
+        json!({"kind": "dns_record", "name": name, "created_at": T0, "updated_at": T0,
+            "attributes": {"zone": "acme.example", "type": "A", "content": "192.0.2.1"}})
+    };
+    let mut world = world(
+        json!([closed(7), closed(3), open(9)]),
+        json!([
+            record("app-pr-7.acme.example"),
+            record("app-pr-3.acme.example")
+        ]),
+        json!([]),
+    );
+    world["zones"] = json!([
+        {"id": "11111111111111111111111111111111", "name": "acme.example"},
+        {"id": "22222222222222222222222222222222", "name": "other.example"},
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::create_dir(file("policies")).unwrap();
+    std::fs::write(file("world.json"), world.to_string()).unwrap();
+    let rules = "[scope]\ncloudflare = { zones = [\"acme.example\"] }\n[[rule]]\nid = \"records\"\nkind = \"dns_record\"\nname = \"app-pr-{pr}.acme.example\"\ndead-when = \"closed\"\n";
+    let protects = "[scope]\ncloudflare = { zones = [\"other.example\"] }\n[[protect]]\nkind = \"dns_record\"\nname = \"app-pr-3.acme.example\"\nreason = \"a demo for a customer\"\n";
+    std::fs::write(file("policies/a.toml"), rules).unwrap();
+    std::fs::write(file("policies/b.toml"), protects).unwrap();
+    let output = support::program()
+        .args(["audit", "-q", "--format", "json", "--policies"])
+        .arg(file("policies"))
+        .arg(format!("--sandbox={}", file("world.json").display()))
+        .output()
+        .unwrap();
+    let (report, code) = report(&output);
+    let audited = Audited { report, code };
+    assert_eq!(audited.verdict("app-pr-7.acme.example"), "garbage");
+    assert_eq!(audited.verdict("app-pr-3.acme.example"), "protected");
+}
+
+#[test]
 fn rule_6_time_works_for_keeping() {
     let at = |created: &str, updated: Option<&str>| json!({"kind": "worker", "name": "app-pr-7", "created_at": created, "updated_at": updated, "attributes": {"bindings": []}});
     for (resource, expected) in [

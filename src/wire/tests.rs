@@ -364,3 +364,24 @@ async fn a_change_that_comes_too_late_says_for_what() {
     assert!(late(over, later).await.contains("--deadline"));
     assert_eq!(late(client, later).await, "");
 }
+
+#[tokio::test]
+async fn a_path_with_a_dot_segment_is_never_sent() {
+    for name in [".", ".."] {
+        let client = client_of(Api::Cloudflare, |request| {
+            panic!("{} was sent", request.uri());
+        });
+        let segments = ["accounts", "a", "values", name];
+        let refused = client.send(&Call::get(Api::Cloudflare, &segments)).await;
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains(&format!("segment `{name}`")), "{said}");
+        let delete = Call::delete(Api::Cloudflare, &segments);
+        let not_after = Instant::now() + Duration::from_mins(1);
+        let written = client.write(&delete, not_after).await;
+        assert!(matches!(written, Written::NotSent(_)), "{written:?}");
+    }
+    // Dots inside a segment, and a query, mean what they say.
+    let call = Call::get(Api::Cloudflare, &["values", "...", "a..b"]).with("name", "/../x");
+    let [address, ..] = sent(&call).await;
+    assert!(address.contains("/values/.../a..b?name="), "{address}");
+}

@@ -16,10 +16,10 @@ pub const OPEN_FORKS_KEEP: bool = true;
 pub const TRAFFIC_KEEPS: bool = true;
 
 /// No consumer is removed from a queue that stays.
-pub const CONSUMERS_OF_WHAT_STAYS: bool = false;
+pub const CONSUMERS_OF_WHAT_STAYS: bool = true;
 
 /// A `protect` entry of a file without any scope holds for all files.
-pub const PROTECT_EVERYWHERE: bool = false;
+pub const PROTECT_EVERYWHERE: bool = true;
 
 /// An age rule on a number keeps what belongs to an open pull request.
 pub const AGE_KEEPS_OPEN: bool = true;

@@ -231,7 +231,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             ..Judgement::default()
         };
         let of_pull_request = || self.protected_pull_request(&outcomes);
-        if let Some(protection) = self.protection(resource, holds).or_else(of_pull_request) {
+        if let Some(protection) = self.protection(resource).or_else(of_pull_request) {
             judgement.verdict = Verdict::Protected(protection);
             // The claim is still said, so that `--pr` and people see it.
             judgement.reading = outcomes.into_iter().next().map(|one| one.read_by);
@@ -303,9 +303,9 @@ impl<'a, 'p> Judge<'a, 'p> {
         self.law.brought_back.get(&key).copied()
     }
 
-    fn protection(&self, resource: &Resource, holds: &[usize]) -> Option<Protection> {
-        for &jurisdiction in holds {
-            for entry in &self.law.jurisdictions[jurisdiction].policy.protects {
+    fn protection(&self, resource: &Resource) -> Option<Protection> {
+        for jurisdiction in self.law.jurisdictions {
+            for entry in &jurisdiction.policy.protects {
                 let location = || entry.location.to_string().into();
                 match entry.covers(resource) {
                     Coverage::No => {}
