@@ -287,17 +287,32 @@ impl PullRequest {
 
     /// From its opening to its end, as far as the answer has it; without an end
     /// for one that is open.
-    pub fn life(&self) -> Option<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)> {
+    pub fn life(&self) -> Option<Life> {
         match self {
-            Self::Open { opened_at, .. } => Some((*opened_at, None)),
+            Self::Open { opened_at, .. } => Some(Life {
+                opened: *opened_at,
+                ended: None,
+            }),
             Self::Closed {
                 opened_at,
                 closed_at,
                 ..
-            } => Some((*opened_at, *closed_at)),
+            } => Some(Life {
+                opened: *opened_at,
+                ended: *closed_at,
+            }),
             Self::Missing | Self::Unknown { .. } => None,
         }
     }
+}
+
+/// When a pull request lived, as far as its answer has these times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// When it was opened.
+    pub opened: Option<DateTime<Utc>>,
+    /// When it ended; none while it is open.
+    pub ended: Option<DateTime<Utc>>,
 }
 
 /// What is known of one Actions run.

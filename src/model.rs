@@ -501,6 +501,10 @@ pub enum Attribute {
     List(Vec<Box<str>>),
 }
 
+/// Whether a template for names, in these zones and with these values of `type`,
+/// names protected resources only.
+pub type NamesOnlyProtected = fn(&str, &[&str], &[&str]) -> bool;
+
 /// What a kind is called and what its resources have: all that policies and
 /// reports need to know of it.
 #[derive(Debug)]
@@ -524,7 +528,7 @@ pub struct KindAbout {
     pub redeployed: bool,
     /// Whether a template for names, in these zones and with these values of
     /// `type`, can only name resources that are always protected.
-    pub never: Option<fn(&str, &[&str], &[&str]) -> bool>,
+    pub never: Option<NamesOnlyProtected>,
     /// Whether its API tells when it was last active.
     pub active: bool,
     /// The attribute that holds the git branch it was made for.

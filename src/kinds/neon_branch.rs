@@ -68,7 +68,7 @@ static ABOUT: KindAbout = KindAbout {
 };
 
 #[derive(Deserialize)]
-struct Branches {
+struct Listing {
     branches: Vec<Branch>,
     pagination: Option<Pagination>,
     /// What was recorded about branches when they were made, by their ids.
@@ -210,7 +210,7 @@ impl Kind for NeonBranch {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let page: Branches = serde_json::from_slice(body)?;
+        let page: Listing = serde_json::from_slice(body)?;
         let next = page
             .pagination
             .and_then(|pagination| pagination.next)
@@ -299,7 +299,7 @@ impl Kind for NeonBranch {
         id: &ResourceId,
         body: &[u8],
     ) -> Result<Option<DateTime<Utc>>, Malformed> {
-        let page: Branches = serde_json::from_slice(body)?;
+        let page: Listing = serde_json::from_slice(body)?;
         let branch = page.branches.into_iter().find(|one| one.id == id.id);
         Ok(branch
             .and_then(|branch| branch.recovery)

@@ -125,6 +125,8 @@ struct About {
     resource: usize,
     /// Whether it only gets an expiry.
     expires: bool,
+    /// Whether its expiry is taken away, because it stays.
+    stays: bool,
     /// Whether it is only made ready for its deletion.
     prepares: bool,
     /// Whether it was made after the run could last look.
@@ -152,6 +154,14 @@ fn provider(path: &str) -> &'static str {
 /// Whether a request changes something.
 fn writes(method: &Method, path: &str) -> bool {
     *method != Method::GET && !path.ends_with("/graphql")
+}
+
+/// The branch whose expiry a request takes away.
+fn stays(method: &Method, path: &str, body: &[u8]) -> Option<String> {
+    let (_, id) = path.rsplit_once("/branches/")?;
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let expiry = body.pointer("/branch/expires_at");
+    (*method == Method::PATCH && expiry == Some(&Value::Null)).then(|| id.to_owned())
 }
 
 /// What a writing request is about: kinds with ids, or names for Workers. None
@@ -552,11 +562,16 @@ impl Network {
             for About {
                 resource,
                 expires,
+                stays,
                 prepares,
                 unseen,
                 used,
             } in about
             {
+                if stays {
+                    self.state().ledger.resources[resource].expires = None;
+                    continue;
+                }
                 if prepares {
                     self.prepared(resource, now);
                     continue;
@@ -648,6 +663,25 @@ impl Network {
             outside(format!("{line} was sent before there was a plan"));
             return Vec::new();
         };
+        if let Some(branch) = stays(request.method(), path, request.body()) {
+            let ledger = &self.state().ledger;
+            let found = ledger.find("neon_branch", &branch);
+            let found = found.filter(|index| ledger.resources[*index].expires.is_some());
+            if found.is_none() {
+                outside(format!(
+                    "{line} is about a branch that nobody gave an expiry"
+                ));
+            }
+            let about = |resource| About {
+                resource,
+                expires: false,
+                stays: true,
+                prepares: false,
+                unseen: false,
+                used: None,
+            };
+            return found.map(about).into_iter().collect();
+        }
         let targets = match &prepares {
             Some(Prepares::Deployment(id)) => Some(vec![("github_deployment", id.clone())]),
             // Without a consumer it was removed before, and the answer was lost.
@@ -738,6 +772,7 @@ impl Network {
                         found = Some(About {
                             resource: index,
                             expires,
+                            stays: false,
                             prepares: prepares.is_some(),
                             unseen,
                             used,

@@ -253,6 +253,12 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             stays(*index) && !goes_along
         });
         let users: Vec<&Resource> = users.map(|(_, resource)| resource).collect();
+        let consumes_what_stays = |index: &usize| {
+            let worker = &ledger.resources[*index];
+            let mut queues = ledger.there().filter(|(queue, _)| stays(*queue));
+            worker.kind == "worker"
+                && queues.any(|(_, queue)| queue.consumer.as_ref() == Some(&worker.name))
+        };
         let used = |index: &usize| {
             let bound_as = ledger.resources[*index].bound_as();
             let consumer = &ledger.resources[*index].consumer;
@@ -263,10 +269,21 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
                     || (user.kind == "worker" && consumer.as_ref() == Some(&user.name))
             })
         };
-        let kept: Vec<usize> = dead.iter().copied().filter(used).collect();
+        let stay = |index: &usize| used(index) || consumes_what_stays(index);
+        let kept: Vec<usize> = dead.iter().copied().filter(stay).collect();
         if kept.is_empty() {
             return dead;
         }
         dead.retain(|index| !kept.contains(index));
     }
+}
+
+/// Whether a Worker consumes a queue. Where that queue stays, the Worker cannot
+/// go before somebody takes that consumer away.
+pub fn has_consumers(ledger: &Ledger) -> bool {
+    let mut queues = ledger.there().map(|(_, queue)| queue);
+    queues.any(|queue| {
+        let mut workers = ledger.there().map(|(_, worker)| worker);
+        workers.any(|one| one.kind == "worker" && queue.consumer.as_ref() == Some(&one.name))
+    })
 }

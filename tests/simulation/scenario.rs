@@ -692,7 +692,8 @@ impl Scenario {
         let lifetimes = lifetimes(random);
         Self {
             policy: policy(&terms, &lifetimes, &ledger),
-            protects: PROTECT_EVERYWHERE.then(|| protects(&ledger)),
+            protects: Some(protects(&ledger))
+                .filter(|text| PROTECT_EVERYWHERE && text.contains("[[protect]]")),
             world: World {
                 repository: REPOSITORY.to_owned(),
                 now,

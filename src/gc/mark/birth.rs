@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{AFTERMATH, Judgement, Law, ReadBy, TOLERANCE};
-use crate::evidence::{Inventory, PullRequest, Roots};
+use crate::evidence::{Inventory, Life, PullRequest, Roots};
 use crate::gc::verdict::{Doubt, Verdict, Wait};
 use crate::model::{Claim, PullRequestNumber, Resource, Time};
 use crate::policy::{Born, Rule};
@@ -96,7 +96,7 @@ fn contradiction(
     pull_request: Option<&PullRequest>,
 ) -> Option<Doubt> {
     let made = resource.created_at.known()?;
-    let (opened, ended) = pull_request?.life()?;
+    let Life { opened, ended } = pull_request?.life()?;
     let Some(opened) = opened else {
         return Some(Doubt::NoOpening(number));
     };
