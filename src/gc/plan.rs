@@ -9,7 +9,7 @@ use super::links::{Links, UsedBy};
 use super::mark::{Judgement, Marking};
 use super::verdict::Verdict;
 use crate::evidence::Inventory;
-use crate::model::Claim;
+use crate::model::{Claim, Link};
 use crate::policy::{Action, Rule};
 
 /// Steps by index into the inventory.
@@ -151,17 +151,27 @@ pub fn plan_without(
 /// Takes as many as the cap allows, nothing without what has to go before it.
 fn cap(inventory: &Inventory, candidates: Vec<Candidate<'_>>, most: usize, mut plan: Plan) -> Plan {
     let Order { before, unbinds } = Order::of(inventory, &candidates);
+    let Hindrances { along, held } = Hindrances::of(inventory, &candidates);
     let mut taken = BTreeSet::new();
-    for candidate in 0..candidates.len() {
+    let together = |candidate: usize, taken: &BTreeSet<usize>| {
         let mut together = BTreeSet::new();
         let mut open = vec![candidate];
         while let Some(next) = open.pop() {
             if !taken.contains(&next) && together.insert(next) {
                 open.extend(before[next].iter().chain(&unbinds[next]));
+                open.extend(&along[next]);
             }
         }
-        if taken.len() + together.len() <= most {
-            taken.extend(together);
+        together
+    };
+    // What most likely cannot go takes no place from what can.
+    for last in [false, true] {
+        for candidate in 0..candidates.len() {
+            let together = together(candidate, &taken);
+            let in_turn = last || together.is_disjoint(&held);
+            if in_turn && taken.len() + together.len() <= most {
+                taken.extend(together);
+            }
         }
     }
     let position: HashMap<usize, usize> = taken
@@ -267,6 +277,55 @@ fn needs(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<BTreeSet<us
     needs
 }
 
+/// What names candidates in its listing, and by that hinders their deletion: a
+/// queue the Workers that serve it.
+struct Hindrances {
+    /// For each candidate the candidates that hinder it: it can only go in a run
+    /// in which they go as well.
+    along: Vec<Vec<usize>>,
+    /// The candidates that something hinders which stays.
+    held: BTreeSet<usize>,
+}
+
+impl Hindrances {
+    fn of(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Self {
+        let mut along = vec![Vec::new(); candidates.len()];
+        let mut held = BTreeSet::new();
+        let mut at: HashMap<usize, usize> = HashMap::new();
+        let mut named: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+        for (index, candidate) in candidates.iter().enumerate() {
+            let one = &inventory.resources[candidate.resource];
+            at.insert(candidate.resource, index);
+            for name in BTreeSet::from([&*one.id, &*one.name]) {
+                let named = named.entry((one.kind.name(), name)).or_default();
+                named.push(index);
+            }
+        }
+        for (resource, holder) in inventory.resources.iter().enumerate() {
+            let Some(blocked) = holder.kind.0.blocks else {
+                continue;
+            };
+            for link in &holder.links {
+                let Link::UsedBy(user) = link else { continue };
+                let found = named.get(&(user.kind, &*user.key.text()));
+                let found = found.filter(|_| user.kind == blocked);
+                for &one in found.into_iter().flatten() {
+                    if inventory.resources[candidates[one].resource].place != holder.place {
+                        continue;
+                    }
+                    match at.get(&resource) {
+                        Some(&holder) => along[one].push(holder),
+                        None => {
+                            held.insert(one);
+                        }
+                    }
+                }
+            }
+        }
+        Self { along, held }
+    }
+}
+
 /// Whether one needs the other, or needs what needs it.
 fn reaches(needs: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
     let mut seen = BTreeSet::new();
@@ -360,7 +419,7 @@ mod tests {
     fn nothing_goes_without_what_has_to_go_before_it() {
         let used = |by: &str| Resource {
             links: vec![Link::UsedBy(Reference::by_name("worker", by.to_owned()))],
-            ..resource("queue", "jobs")
+            ..resource("d1", "jobs")
         };
         let resources = || vec![used("app"), resource("worker", "app")];
         let judged = || vec![garbage(PLAIN, 1, at(10)), garbage(PLAIN, 2, at(20))];
@@ -370,6 +429,50 @@ mod tests {
         let one = drawn(resources(), judged(), 1);
         assert_eq!(order(&one), [(1, &[][..])]);
         assert_eq!(one.deferred, [0]);
+    }
+
+    #[test]
+    fn a_worker_goes_only_together_with_the_queues_that_it_serves() {
+        let queue = |name: &str, by: &str| Resource {
+            links: vec![Link::UsedBy(Reference::by_id("worker", by.to_owned()))],
+            ..resource("queue", name)
+        };
+        let drawn = |most| {
+            let resources = vec![
+                resource("worker", "a"),
+                queue("jobs", "a"),
+                resource("worker", "b"),
+            ];
+            let judged = resources.iter().map(|_| garbage(PLAIN, 1, at(10)));
+            let judged = judged.collect();
+            drawn(resources, judged, most)
+        };
+        assert_eq!(order(&drawn(1)), [(2, &[][..])]);
+        assert_eq!(drawn(1).deferred, [0, 1]);
+        assert_eq!(order(&drawn(2)), [(0, &[][..]), (1, &[0][..])]);
+    }
+
+    #[test]
+    fn what_a_queue_that_stays_holds_takes_no_place_from_others() {
+        let queue = Resource {
+            links: vec![Link::UsedBy(Reference::by_id("worker", "a".to_owned()))],
+            ..resource("queue", "jobs")
+        };
+        let drawn = |most| {
+            let resources = vec![
+                resource("worker", "a"),
+                queue.clone(),
+                resource("worker", "b"),
+            ];
+            let judged = vec![
+                garbage(PLAIN, 1, at(10)),
+                reported(PLAIN, 1, at(10)),
+                garbage(PLAIN, 2, at(20)),
+            ];
+            drawn(resources, judged, most)
+        };
+        assert_eq!(order(&drawn(1)), [(2, &[][..])]);
+        assert_eq!(order(&drawn(2)), [(0, &[][..]), (2, &[][..])]);
     }
 
     #[test]

@@ -776,7 +776,8 @@ fn limits(random: &mut Rng) -> Limits {
     );
     Limits {
         grace,
-        max_deletions: one_of(random, &[2, 5, 50, 50]),
+        // A Worker goes only together with the queues that it serves.
+        max_deletions: one_of(random, &[4, 6, 50, 50]),
         brake: BrakeLimits {
             count,
             share,
