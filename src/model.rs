@@ -389,8 +389,11 @@ pub struct Reference {
 pub enum Link {
     /// The listed resource uses this one: a custom domain its Worker.
     Uses(Reference),
-    /// This one uses the listed resource: a consumer its queue.
+    /// This one uses the listed resource: a producer its queue.
     UsedBy(Reference),
+    /// This one uses the listed resource, and cannot be deleted as long as the
+    /// listed one is there with this link: a consumer of a queue.
+    ServedBy(Reference),
     /// The listed resource has a binding that may name others.
     MayUse(UnknownBinding),
 }
@@ -399,7 +402,9 @@ impl Link {
     /// The resource at the other end, where the link names one.
     pub fn reference(&self) -> Option<&Reference> {
         match self {
-            Self::Uses(reference) | Self::UsedBy(reference) => Some(reference),
+            Self::Uses(reference) | Self::UsedBy(reference) | Self::ServedBy(reference) => {
+                Some(reference)
+            }
             Self::MayUse(_) => None,
         }
     }
@@ -814,7 +819,7 @@ impl Resource {
         let of = self.kind.0.belongs_to?;
         self.links.iter().find_map(|link| match link {
             Link::Uses(reference) if reference.kind == of => Some(reference),
-            Link::Uses(_) | Link::UsedBy(_) | Link::MayUse(_) => None,
+            Link::Uses(_) | Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => None,
         })
     }
 

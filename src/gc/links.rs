@@ -36,7 +36,9 @@ impl<'a> Wanted<'a> {
             wanted.ids.extend(resource.parent.as_deref());
             for link in &resource.links {
                 match link {
-                    Link::Uses(reference) | Link::UsedBy(reference) => wanted.refer(reference),
+                    Link::Uses(reference) | Link::UsedBy(reference) | Link::ServedBy(reference) => {
+                        wanted.refer(reference)
+                    }
                     Link::MayUse(binding) => wanted.suspect(binding),
                 }
             }
@@ -298,7 +300,7 @@ impl<'a> Links<'a> {
                             }
                         }
                     }
-                    Link::UsedBy(reference) => {
+                    Link::UsedBy(reference) | Link::ServedBy(reference) => {
                         let users = self.find(inventory, reference, &resource.place);
                         if users.is_empty() {
                             let user = UsedBy::Other {

@@ -88,6 +88,7 @@ fn of_link(link: &Link) -> String {
     match link {
         Link::Uses(reference) => of("uses", reference),
         Link::UsedBy(reference) => of("used by", reference),
+        Link::ServedBy(reference) => of("served by", reference),
         Link::MayUse(unknown) => {
             let mut texts = unknown.texts.clone();
             texts.sort_unstable();

@@ -306,7 +306,7 @@ impl Hindrances {
                 continue;
             };
             for link in &holder.links {
-                let Link::UsedBy(user) = link else { continue };
+                let Link::ServedBy(user) = link else { continue };
                 let found = named.get(&(user.kind, &*user.key.text()));
                 let found = found.filter(|_| user.kind == blocked);
                 for &one in found.into_iter().flatten() {
@@ -434,7 +434,7 @@ mod tests {
     #[test]
     fn a_worker_goes_only_together_with_the_queues_that_it_serves() {
         let queue = |name: &str, by: &str| Resource {
-            links: vec![Link::UsedBy(Reference::by_id("worker", by.to_owned()))],
+            links: vec![Link::ServedBy(Reference::by_id("worker", by.to_owned()))],
             ..resource("queue", name)
         };
         let drawn = |most| {
@@ -455,7 +455,7 @@ mod tests {
     #[test]
     fn what_a_queue_that_stays_holds_takes_no_place_from_others() {
         let queue = Resource {
-            links: vec![Link::UsedBy(Reference::by_id("worker", "a".to_owned()))],
+            links: vec![Link::ServedBy(Reference::by_id("worker", "a".to_owned()))],
             ..resource("queue", "jobs")
         };
         let drawn = |most| {

@@ -92,10 +92,20 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
             queue.queue_name
         )));
     }
-    let parties = queue.producers.iter().chain(&queue.consumers).flatten();
-    let links = parties.flat_map(|party| {
+    let producers = queue.producers.iter().flatten();
+    let consumers = queue.consumers.iter().flatten();
+    let parties = producers.map(|party| (party, false));
+    let parties = parties.chain(consumers.map(|party| (party, true)));
+    let links = parties.flat_map(|(party, consumes)| {
         let worker = party.worker().cloned();
-        let worker = worker.map(|name| Link::UsedBy(Reference::by_id("worker", name)));
+        let worker = worker.map(|name| {
+            let worker = Reference::by_id("worker", name);
+            if consumes {
+                Link::ServedBy(worker)
+            } else {
+                Link::UsedBy(worker)
+            }
+        });
         let bucket = party.bucket_name.clone();
         let bucket = bucket.map(|name| Link::UsedBy(Reference::by_name("r2", name)));
         let letters = party

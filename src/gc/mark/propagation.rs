@@ -446,7 +446,7 @@ impl<'a> Propagation<'a> {
                 let by_address = matches!(reference.key, ReferenceKey::Address(_));
                 reference.kind == used.name() && by_address
             }
-            Link::UsedBy(_) | Link::MayUse(_) => false,
+            Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => false,
         });
         if by_address { How::Target } else { How::Bound }
     }
@@ -670,7 +670,7 @@ impl<'a> Propagation<'a> {
                     let by_address = matches!(reference.key, ReferenceKey::Address(_));
                     reference.kind == kind.name() && by_address
                 }
-                Link::UsedBy(_) | Link::MayUse(_) => false,
+                Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => false,
             })
         };
         let resources = self.inventory.resources.iter().enumerate();
