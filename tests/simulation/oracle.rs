@@ -123,7 +123,7 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     }
     if matches!(resource.purpose, Purpose::PullRequest(_)) && !scenario.born_anytime() {
         let mut states = known(number).map(|(_, state)| *state);
-        if !states.any(|state| is_born_in_life(ledger, resource, number, state, deed.rests_on)) {
+        if !states.any(|state| is_born_in_life(ledger, resource, number, state, deed.listed)) {
             return Some(format!("it was made when #{number} did not live"));
         }
     }
@@ -171,7 +171,7 @@ fn is_born_in_life(
     let others = ledger.there().filter(|(_, one)| {
         matches!(one.purpose, Purpose::PullRequest(of) | Purpose::Kept(of) if of == number)
     });
-    // What was made a moment ago nobody can have seen.
+    // The siblings of what has no times are listed once, at the beginning.
     let mut others = others.filter(|(_, one)| has_times(one.kind) && one.born <= seen);
     others.all(|(_, one)| fits(in_seconds(one.born)))
 }
