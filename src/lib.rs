@@ -53,13 +53,19 @@
 //! - [`model`], [`evidence`]: plain values. [`call`]: a request as a value.
 //! - [`policy`]: the owner's rules, validated, with their places in the file.
 //! - [`gc`]: mark, plan, brakes, recheck. No I/O, no clock, no kind by name: what it
-//!   needs to know of a kind stands in [`model::KindAbout`].
+//!   needs to know of a kind stands in [`model::KindAbout`], and of all of them
+//!   together in [`gc::kind_graph`]: who uses, owns, manages and blocks whom.
+//! - `boxes`: the ticked boxes of the tracking issue, read where it is fetched.
 //! - [`kinds`]: one file per kind; bytes in, resources out. Adding one is a
-//!   file, a line in [`kinds::KINDS`] and its face in the sandbox.
+//!   file, a line in [`kinds::KINDS`] and its face in the sandbox. A kind says in
+//!   [`model::KindAbout::used_by`] who can use it; one that does not say it is
+//!   never deleted. Users that are no kind themselves (Pages projects, dispatch
+//!   namespaces) are [`kinds::SOURCES`].
 //! - [`wire`]: the seam, quotas, retries, tokens. [`clock`]: the time.
 //! - [`scan`], [`github`]: everything that reads; [`survey`]: when and what.
 //! - [`sweep`], [`journal`]: everything that deletes, and answers for it.
-//! - [`collector`]: all of these put together, one run.
+//! - [`collector`]: all of these put together, one run. `doctor`: that run as
+//!   `check` makes it, with what it could not try.
 //! - [`report`]: what people and programs see, the issue's text included. [`cli`]: arguments,
 //!   environment, consent, exit codes.
 //! - [`tui`]: the interactive audit as state and pictures; [`cli`] runs it.
@@ -102,7 +108,23 @@
 //! - A kind is listed only if a rule or a `protect` entry can be about it,
 //!   directly or through what depends on it. Kinds that are listed by holder
 //!   (Pages projects, Workers with Previews) are read again only where something
-//!   is about to be deleted.
+//!   is about to be deleted, and the deployments of an environment are listed only
+//!   where the environment would go.
+//! - A number in a name counts only together with time: what was made when the
+//!   pull request of that number did not live is `unknown`, and so is what has no
+//!   creation time and shares the number with it (`gc::mark::birth`). What was
+//!   recorded at the creation (Neon's annotations, the source of a Pages
+//!   deployment) must agree with the name.
+//! - A `protect` entry holds for all files of a run and for every place.
+//! - A Worker uses what its settings and each version that it serves bind. Where
+//!   that cannot be read, or a binding is of a type that is not known, what it
+//!   may name is kept.
+//! - A Worker goes only in a run in which the queues that it consumes go too. Of
+//!   Workers that bind each other one loses its binding first, which the plan
+//!   says before anything is sent.
+//! - What has no change time is compared by digests of its attributes and links
+//!   (`gc::listed`), in a plan file too.
+//! - What `restore` brought back stays until it is released.
 //! - What has to go before something (a queue's consumer before its Worker) is
 //!   removed only after the provider refused for want of it.
 //! - The tracking issue is a root: what is ticked "keep" there is kept by every

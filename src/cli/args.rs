@@ -325,7 +325,8 @@ pub(super) struct LimitArgs {
     /// How long the run may take [default: 20m]
     #[arg(long, value_name = "DURATION", env = "PREVIEW_GC_DEADLINE")]
     pub(super) deadline: Option<String>,
-    /// Most requests for what single resources use [default: 500]
+    /// Most requests for what single resources use; where they are used up, what
+    /// is left is kept as unknown [default: 1000]
     #[arg(long, value_name = "N", env = "PREVIEW_GC_REFERENCE_READS")]
     pub(super) reference_reads: Option<u64>,
 }

@@ -152,8 +152,9 @@ impl Collector<'_> {
         (inventory, targets)
     }
 
-    /// Zones and projects that a rule or a `protect` entry names and that are
-    /// not in its file's scope: it would never apply, and nobody would notice.
+    /// Zones and projects that a rule names and that are not in its file's scope,
+    /// or that a `protect` entry names and that are in no file's scope: it would
+    /// never apply, and nobody would notice.
     pub(super) fn strangers(&self, places: &Places) -> Vec<Evidence> {
         let mut gaps = Vec::new();
         let sandbox = self.whole_world;
@@ -170,12 +171,12 @@ impl Collector<'_> {
             let rules = policy
                 .rules
                 .iter()
-                .map(|rule| (&rule.place, &rule.location, neon(&rule.kinds)));
+                .map(|rule| (&rule.place, &rule.location, neon(&rule.kinds), false));
             let protects = policy.protects.iter().map(|entry| {
                 let kinds = entry.kinds.as_deref().unwrap_or_default();
-                (&entry.place, &entry.location, neon(kinds))
+                (&entry.place, &entry.location, neon(kinds), true)
             });
-            for (applies, location, neon) in rules.chain(protects) {
+            for (applies, location, neon, everywhere) in rules.chain(protects) {
                 let zones = applies.zones.iter().flatten().filter(|_| zones_told);
                 let projects = applies
                     .projects
@@ -187,7 +188,9 @@ impl Collector<'_> {
                     .chain(projects.map(|project| ("project", project)))
                 {
                     let scope = format!("{sort} {name}");
-                    let known = found.iter().any(|place| place.is(sort, name));
+                    let is = |place: &Place| place.is(sort, name);
+                    let anywhere = || places.of_files.iter().flatten().any(is);
+                    let known = found.iter().any(is) || (everywhere && anywhere());
                     let missed = places.gaps.iter().any(|gap| gap.scope == scope);
                     if !known && !missed {
                         let why = format!("{location} names it, and it is not in the scope");
