@@ -37,7 +37,7 @@ impl<'a> Wanted<'a> {
             for link in &resource.links {
                 match link {
                     Link::Uses(reference) | Link::UsedBy(reference) | Link::ServedBy(reference) => {
-                        wanted.refer(reference)
+                        wanted.refer(reference);
                     }
                     Link::MayUse(binding) => wanted.suspect(binding),
                 }

@@ -307,7 +307,7 @@ impl Hindrances {
             };
             for link in &holder.links {
                 let Link::ServedBy(user) = link else { continue };
-                let found = named.get(&(user.kind, &*user.key.text()));
+                let found = named.get(&(user.kind, user.key.text()));
                 let found = found.filter(|_| user.kind == blocked);
                 for &one in found.into_iter().flatten() {
                     if inventory.resources[candidates[one].resource].place != holder.place {
