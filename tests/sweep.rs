@@ -802,6 +802,20 @@ fn an_expiry_that_a_sweep_set_is_removed_when_the_pull_request_lives_again() {
 }
 
 #[test]
+fn an_expiry_that_a_sweep_set_is_removed_when_no_rule_is_about_it_any_more() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), &policy);
+    let (swept, _) = stage.sweep();
+    assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
+    std::fs::write(&stage.policy, policy.replace("\"pr-{pr}", "\"preview-{pr}")).unwrap();
+    let (again, code) = stage.sweep();
+    assert_eq!(code, 0, "{again}");
+    assert_eq!(outcomes(&again)["pr-1"], "expiry_removed", "{again}");
+    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    assert!(stage.has("pr-1"));
+}
+
+#[test]
 fn an_expiry_that_is_refused_fails_for_good_and_says_why() {
     let policy = format!("{POLICY}action = \"expire\"\n");
     let stage = Stage::new(&world(&[branch("pr-1", "main")]), &policy);

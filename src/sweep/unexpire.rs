@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::gc::Outcome;
-use crate::gc::verdict::{Verdict, moment};
+use crate::gc::verdict::{Verdict, Wait, moment};
 use crate::journal::{self, Copy, Entry, Journal, JournalError, Standing};
 use crate::kinds;
 use crate::model::{KindRef, ResourceId};
@@ -62,9 +62,11 @@ pub fn unwanted(
             let ours = resource
                 .expires_at
                 .filter(|at| copy.expires_at == Some(*at));
-            let stays = matches!(
+            // What is kept for whatever reason must not be deleted by an expiry
+            // that rests on an earlier verdict.
+            let stays = !matches!(
                 judgement.verdict,
-                Verdict::Live(_) | Verdict::Protected(_) | Verdict::InUse(_)
+                Verdict::Garbage(_) | Verdict::Ripening(Wait::Expires { .. })
             );
             let known = unwanted.iter().any(|one| one.id == id);
             if let Some(expires_at) = ours.filter(|_| stays && judgement.in_focus && !known) {
