@@ -709,6 +709,10 @@ fn an_issue_whose_author_cannot_be_compared_keeps_everything() {
         "{said}{error}"
     );
     assert!(stage.has("app-pr-1"));
+    // Another account that is named says nothing of whether this one is ours.
+    let output = stage.run(&["sweep", "--yes", "--issue-author", "somebody"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stage.has("app-pr-1"));
     let named = ["sweep", "--yes", "--issue-author", "github-actions[bot]"];
     let (code, error) = code_and_error(&stage.run(&named));
     assert_eq!(code, Some(0), "{error}");

@@ -79,7 +79,7 @@ struct Us<'a> {
 
 impl Us<'_> {
     /// Whether a text with our marker is ours; only that counts. Without knowing
-    /// who we are, what nobody configured might be.
+    /// who we are, what nobody configured might be, whoever else is configured.
     fn wrote(&self, user: Option<&User>, what: &str) -> Result<bool, Unanswered> {
         let is = |login: &str| user.is_some_and(|user| user.login.eq_ignore_ascii_case(login));
         if self.also.iter().any(|login| is(login)) {
@@ -87,7 +87,6 @@ impl Us<'_> {
         }
         match &self.login {
             Ok(login) => Ok(is(login)),
-            Err(_) if !self.also.is_empty() => Ok(false),
             Err(error) => Err(Unanswered::Unbelievable(format!(
                 "whether {what} by {} is ours cannot be told: {error}; name the account that \
                  writes for this tool with --issue-author",
