@@ -211,9 +211,10 @@ impl<'p> Collector<'p> {
         )
     }
 
-    /// Settles what earlier runs left in doubt and carries a plan out, up to the
-    /// cap; does nothing at all where the report [stops](stopped) the sweep.
-    /// Whoever sets `stop` has what is under way finished and the rest left.
+    /// Settles what earlier runs left in doubt, removes expiries from what stays
+    /// after all, and carries a plan out, up to the cap; where a brake
+    /// [stops](stopped) the sweep nothing is deleted, and without complete roots
+    /// nothing at all is done. Whoever sets `stop` has what is under way finished and the rest left.
     ///
     /// # Errors
     ///
@@ -228,21 +229,25 @@ impl<'p> Collector<'p> {
         folder: &Path,
         stop: &Stop,
     ) -> Result<Swept, SweepError> {
-        if stopped(findings, report) {
+        if findings.roots.gap().is_some() {
             return Ok(Swept::default());
         }
+        let is_braked = stopped(findings, report);
         let kinds = survey.law.graph.kinds();
         let mut swept = Swept {
             settled: settle(&survey.client, folder, findings, kinds).await?,
             ..Swept::default()
         };
         let most = self.limits.max_deletions.min(sealed.steps.len());
-        let (steps, kept_back) = sealed.steps.split_at(most);
+        let (steps, kept_back) = match is_braked {
+            true => (&[][..], &[][..]),
+            false => sealed.steps.split_at(most),
+        };
         let unwanted = unwanted(&survey.client, folder, findings, kinds)?;
         let mut unexpired = Vec::new();
         if !steps.is_empty() || !unwanted.is_empty() {
             let mut ids = sealed.resources(kinds)?;
-            ids.truncate(most);
+            ids.truncate(steps.len());
             let repositories = findings.roots.repositories.iter();
             let repositories = repositories
                 .filter_map(|(name, roots)| Some((name.full_name().to_lowercase(), roots.id?)));

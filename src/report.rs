@@ -10,6 +10,7 @@ pub mod json;
 pub mod markdown;
 pub mod metrics;
 pub mod outcomes;
+pub mod partly_protected;
 pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ use serde_json::{Map, Value, json};
 use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
 use crate::gc::mark::{Law, ReadBy};
 use crate::gc::ticks;
-use crate::gc::verdict::{Doubt, NAMES};
+use crate::gc::verdict::{Doubt, NAMES, Wait};
 use crate::gc::{Brake, Marking, Plan, Verdict};
 use crate::kinds;
 use crate::model::{Api, Claim, KindRef, Place, Repository, Resource, ResourceId};
@@ -29,6 +30,7 @@ use crate::wire::{ClockSkew, QuotaUse};
 
 pub use headroom::HeadroomUse;
 pub use outcomes::Swept;
+pub use partly_protected::PartlyProtected;
 
 /// Everything that is said about a run.
 #[derive(Debug, Clone, Serialize)]
@@ -56,6 +58,9 @@ pub struct Report {
     pub summary: Summary,
     /// Rules that read no name at all.
     pub unused_rules: Vec<String>,
+    /// Pull requests of which people protect something while the rest is garbage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partly_protected: Vec<PartlyProtected>,
     /// What is marked as the tracking issue and is not ours.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored_issues: Vec<String>,
@@ -233,6 +238,7 @@ impl Report {
             .iter()
             .all(|evidence| evidence.complete || !evidence.needed);
         let mut resources = Vec::new();
+        let mut protected_by_people = BTreeSet::new();
         let listings = run.inventory.listings.iter();
         let witnesses: BTreeSet<(KindRef, &Place)> = listings
             .filter(|listing| listing.witness)
@@ -254,6 +260,9 @@ impl Report {
                     row.reason +=
                         "; they bind each other, so that the binding is removed first in ";
                     row.reason += &others;
+                }
+                if matches!(&judgement.verdict, Verdict::Protected(why) if why.is_by_people()) {
+                    protected_by_people.insert(row.key.clone());
                 }
                 resources.push(row);
             }
@@ -278,6 +287,7 @@ impl Report {
             } else {
                 Vec::new()
             },
+            partly_protected: partly_protected::of(&resources, &protected_by_people),
             ignored_issues: run
                 .roots
                 .repositories
@@ -451,9 +461,20 @@ fn claim_value(claim: &Claim) -> Option<Value> {
     }
 }
 
-/// Whether a verdict wants a resource to be there later as well.
-fn is_kept(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Live(_) | Verdict::InUse(_))
+/// Whether a verdict wants a resource to be there for longer than its own expiry
+/// may leave it.
+fn outlasts_expiry(verdict: &Verdict, expires_at: DateTime<Utc>) -> bool {
+    match verdict {
+        Verdict::Live(_) | Verdict::InUse(_) => true,
+        Verdict::Ripening(Wait::Grace { ripe_at, .. }) => {
+            ripe_at.is_none_or(|ripe_at| expires_at < ripe_at)
+        }
+        Verdict::Ripening(Wait::Expires { .. })
+        | Verdict::Protected(_)
+        | Verdict::Unclaimed(_)
+        | Verdict::Garbage(_)
+        | Verdict::Unknown(_) => false,
+    }
 }
 
 /// The names of what stops binding a resource before its step.
@@ -504,7 +525,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         scope: BTreeMap::from([(word, value.to_owned())]),
         verdict: verdict.name(),
         reason: match resource.expires_at {
-            Some(at) if is_kept(verdict) => {
+            Some(at) if outlasts_expiry(verdict, at) => {
                 format!(
                     "{verdict}; yet its own expiry deletes it at {}",
                     crate::gc::verdict::moment(at)

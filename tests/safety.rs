@@ -244,6 +244,11 @@ dead-when = { older-than = "90d" }
     assert_eq!(audited.verdict("app-pr-7"), "garbage");
     assert_eq!(audited.verdict("app-pr-3"), "protected");
     assert_eq!(
+        audited.report.get("partly_protected"),
+        None,
+        "nothing else of #3 would go"
+    );
+    assert_eq!(
         audited.verdict("app-pr-7-kv"),
         "in_use",
         "production binds it"
@@ -292,6 +297,44 @@ fn rule_4_a_protect_entry_holds_outside_the_scope_of_its_file() {
     let audited = Audited { report, code };
     assert_eq!(audited.verdict("app-pr-7.acme.example"), "garbage");
     assert_eq!(audited.verdict("app-pr-3.acme.example"), "protected");
+}
+
+#[test]
+fn rule_4_a_report_says_what_else_of_a_protected_pull_request_would_go() {
+    let branch = |name: &str| {
+        json!({"kind": "neon_branch", "name": name, "created_at": T0, "updated_at": T0,
+            "attributes": {"parent": "main"}})
+    };
+    let world = world(
+        json!([closed(7), closed(3), open(9)]),
+        json!([worker("app-pr-7"), worker("app-pr-3"), branch("pr-3")]),
+        json!([]),
+    );
+    let rules = r#"
+[[rule]]
+id = "workers"
+kind = "worker"
+name = "app-pr-{pr}"
+dead-when = "closed"
+[[rule]]
+id = "branches"
+kind = "neon_branch"
+name = "pr-{pr}"
+dead-when = "closed"
+"#;
+    let one = "[[protect]]\nkind = \"worker\"\nname = \"app-pr-3\"\nreason = \"a demo\"\n";
+    let audited = audit(&world, &format!("{one}{rules}"));
+    assert_eq!(audited.verdict("pr-3"), "garbage");
+    assert_eq!(
+        audited.report["partly_protected"],
+        json!([{"repository": "acme/shop", "pull_request": 3,
+            "protected": ["worker app-pr-3"], "garbage": ["neon_branch pr-3"]}])
+    );
+    let all = "[[protect]]\npull-request = 3\nreason = \"a demo\"\n";
+    let audited = audit(&world, &format!("{all}{rules}"));
+    assert_eq!(audited.verdict("pr-3"), "protected");
+    assert_eq!(audited.verdict("app-pr-7"), "garbage");
+    assert_eq!(audited.report.get("partly_protected"), None);
 }
 
 #[test]

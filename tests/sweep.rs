@@ -816,6 +816,50 @@ fn an_expiry_that_a_sweep_set_is_removed_when_no_rule_is_about_it_any_more() {
 }
 
 #[test]
+fn an_expiry_of_an_earlier_death_is_removed_while_the_new_grace_runs() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), &policy);
+    let (swept, _) = stage.sweep();
+    assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
+    // Reopened and closed again, so that it was seen only after that.
+    stage.server.door("POST", "clock", r#"{"advance": "2h"}"#);
+    for state in ["open", "closed"] {
+        let state = json!({"state": state}).to_string();
+        stage.server.door("POST", "pull_requests/1", &state);
+    }
+    let (again, code) = stage.sweep();
+    assert_eq!(code, 0, "{again}");
+    assert_eq!(outcomes(&again)["pr-1"], "expiry_removed", "{again}");
+    stage.server.door("POST", "clock", r#"{"advance": "23h"}"#);
+    assert!(stage.has("pr-1"), "its new grace is not over");
+}
+
+#[test]
+fn an_expiry_is_removed_from_what_lives_again_although_a_brake_trips() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let branches = [branch("pr-1", "main"), branch("pr-3", "main")];
+    let stage = Stage::new(&world(&branches), &policy);
+    let (swept, _) = stage.sweep();
+    assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
+    stage
+        .server
+        .door("POST", "pull_requests/1", r#"{"state": "open"}"#);
+    for number in 4..=6 {
+        let added = branch(&format!("pr-{number}"), "main").to_string();
+        stage.server.door("POST", "resources", &added);
+    }
+    let limits = format!("{policy}[limits]\nbrake = {{ count = 2 }}\n");
+    std::fs::write(&stage.policy, limits).unwrap();
+    let (again, code) = stage.sweep();
+    assert_eq!(code, 4, "{again}");
+    let outcomes = outcomes(&again);
+    assert_eq!(outcomes.len(), 1, "{again}");
+    assert_eq!(outcomes["pr-1"], "expiry_removed", "{again}");
+    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    assert!(stage.has("pr-1") && stage.has("pr-4"));
+}
+
+#[test]
 fn an_expiry_that_is_refused_fails_for_good_and_says_why() {
     let policy = format!("{POLICY}action = \"expire\"\n");
     let stage = Stage::new(&world(&[branch("pr-1", "main")]), &policy);

@@ -172,19 +172,26 @@ impl Run<'_> {
             for brake in &report.brakes {
                 self.say(&format!("brake on {}: {}", brake.kind, brake.reason));
             }
+            let (swept, begun) = match consent {
+                Consent::Given => match self.sweep(&report, &sealed).await? {
+                    Some(swept) => swept,
+                    None => return Ok(Exit::Interrupted),
+                },
+                Consent::Ask | Consent::DryRun => (Swept::default(), Exit::Ok),
+            };
             self.session.progress.end();
-            report.add(Swept::default(), self.session.client.quota_use());
+            report.add(swept, self.session.client.quota_use());
             // Without roots there is nothing to tell.
             let url = if self.findings.roots.gap().is_some() {
                 Ok(String::new())
             } else {
-                self.tell(&report, Exit::Ok).await
+                self.tell(&report, begun).await
             };
             actions::tell(&report, url.as_deref().ok());
             actions::measure(&self.arguments.audit.common, &report)?;
             self.print(&report)?;
             url?;
-            return Ok(self.exit(&report, Exit::Ok));
+            return Ok(self.exit(&report, begun));
         }
         if consent == Consent::Ask {
             self.session.progress.end();
@@ -336,7 +343,7 @@ impl Run<'_> {
             let _ = std::fs::remove_dir_all(&folder);
             swept.run = None;
         }
-        if self.arguments.plan.is_none() {
+        if self.arguments.plan.is_none() && !stopped(self.findings, report) {
             let resources = &self.findings.inventory.resources;
             let deferred = self.plan.deferred.iter().map(|&index| &resources[index]);
             swept.steps.extend(deferred.map(StepRow::later));

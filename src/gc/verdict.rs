@@ -94,6 +94,20 @@ pub enum Protection {
     },
 }
 
+impl Protection {
+    /// Whether a person said so, in a policy, in the tracking issue or by
+    /// restoring it.
+    pub fn is_by_people(&self) -> bool {
+        match self {
+            Self::Entry { .. }
+            | Self::Perhaps { .. }
+            | Self::Ticked { .. }
+            | Self::BroughtBack { .. } => true,
+            Self::BuiltIn(_) | Self::ManagedBy(_) | Self::Backup(_) => false,
+        }
+    }
+}
+
 /// Who uses a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {

@@ -458,8 +458,10 @@ fn notes(report: &Report) -> Vec<String> {
     let near = report.headroom.iter().filter(|one| one.is_near());
     let near =
         near.map(|one| format!("{} {} {} ({})", one.used, one.limits(), one.what, one.scope));
+    let partly = report.partly_protected.iter().map(ToString::to_string);
     let ignored = report.ignored_issues.iter().cloned();
     gaps.chain(brakes)
+        .chain(partly)
         .chain(ignored)
         .chain(near)
         .take(50)

@@ -238,6 +238,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
             gap.gap.as_deref().unwrap_or("unknown")
         ));
     }
+    lines.extend(report.partly_protected.iter().map(ToString::to_string));
     lines.extend(report.ignored_issues.iter().cloned());
     for rule in &report.unused_rules {
         lines.push(format!("rule {rule} reads no name that exists"));

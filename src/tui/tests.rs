@@ -68,6 +68,7 @@ fn report(rows: Vec<Row>) -> Report {
         quota: BTreeMap::new(),
         headroom: Vec::new(),
         summary: Summary::default(),
+        partly_protected: Vec::new(),
         ignored_issues: Vec::new(),
         unused_rules: Vec::new(),
         focus: None,

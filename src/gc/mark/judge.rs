@@ -536,14 +536,23 @@ impl<'a, 'p> Judge<'a, 'p> {
         Ok(death)
     }
 
-    /// Whether the grace of a death is over.
-    fn ripe(&self, resource: &Resource, rule: &Rule, in_focus: bool, mut death: Death) -> Verdict {
+    /// What a death comes to: a branch that its own expiry deletes soon is left to
+    /// it once its grace is over. Before that the grace counts: an expiry that an
+    /// earlier run set may rest on a death that was not the last one.
+    fn ripe(&self, resource: &Resource, rule: &Rule, in_focus: bool, death: Death) -> Verdict {
         let now = self.law.now;
         // One that is long over is not carried out: nothing rests on it.
         let promised = |at: &DateTime<Utc>| *at <= now + EXPIRES_SOON && *at > now - EXPIRY_OVERDUE;
-        if let Some(at) = resource.expires_at.filter(promised) {
-            return Verdict::Ripening(Wait::Expires { at });
+        let expires_at = resource.expires_at.filter(promised);
+        match (self.after_grace(rule, in_focus, death), expires_at) {
+            (Verdict::Garbage(_), Some(at)) => Verdict::Ripening(Wait::Expires { at }),
+            (verdict, _) => verdict,
         }
+    }
+
+    /// Whether the grace of a death is over.
+    fn after_grace(&self, rule: &Rule, in_focus: bool, mut death: Death) -> Verdict {
+        let now = self.law.now;
         if rule.death.events.is_empty() {
             death.ripe_at = death.dead_since;
             return Verdict::Garbage(death);

@@ -1,0 +1,78 @@
+//! Pull requests that people protect in part: whoever wrote the entry may have
+//! meant all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{PullRequestLine, Row};
+use crate::model::Repository;
+
+/// How many resources are named before the rest is counted.
+const NAMED: usize = 3;
+
+/// A pull request of which people protect something while the rest is garbage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartlyProtected {
+    /// Its repository.
+    pub repository: Repository,
+    /// Its number.
+    pub pull_request: u32,
+    /// What is kept because people said so, as kind and name.
+    pub protected: Vec<String>,
+    /// What a sweep may delete nevertheless, as kind and name.
+    pub garbage: Vec<String>,
+}
+
+impl fmt::Display for PartlyProtected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.pull_request;
+        let others = match self.garbage.len() {
+            1 => "1 other resource".to_owned(),
+            many => format!("{many} other resources"),
+        };
+        write!(
+            f,
+            "#{number} is protected only in part: {} is kept, and {others} of #{number} would be \
+             deleted ({}); to keep all of it, write [[protect]] with pull-request = {number}",
+            named(&self.protected),
+            named(&self.garbage)
+        )
+    }
+}
+
+fn named(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    match names.len().saturating_sub(NAMED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// The pull requests that have both: rows of these keys, and garbage that a sweep
+/// may delete.
+pub(super) fn of(rows: &[Row], protected: &BTreeSet<String>) -> Vec<PartlyProtected> {
+    let mut by_pull_request: BTreeMap<&PullRequestLine, PartlyProtected> = BTreeMap::new();
+    for row in rows {
+        let Some(line) = &row.pull_request else {
+            continue;
+        };
+        let one = by_pull_request
+            .entry(line)
+            .or_insert_with(|| PartlyProtected {
+                repository: line.repository.clone(),
+                pull_request: line.number,
+                protected: Vec::new(),
+                garbage: Vec::new(),
+            });
+        let name = format!("{} {}", row.kind, row.name);
+        if protected.contains(&row.key) {
+            one.protected.push(name);
+        } else if row.deletable {
+            one.garbage.push(name);
+        }
+    }
+    let both = |one: &PartlyProtected| !one.protected.is_empty() && !one.garbage.is_empty();
+    by_pull_request.into_values().filter(both).collect()
+}
