@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use crate::evidence::{Evidence, Inventory, Observer};
 use crate::gc::mark::{BroughtBack, Jurisdiction, Law};
@@ -73,6 +74,29 @@ pub struct Ground<'p> {
     gaps: Vec<Evidence>,
 }
 
+/// Which garbage a sweep takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// All of it, up to the maximum of a run.
+    #[default]
+    All,
+    /// What people approved in the tracking issue.
+    Approved,
+}
+
+/// What was listed, how it is judged, and what a sweep would do. Every command
+/// that looks at the world begins with one.
+pub struct Audit<'s> {
+    /// How it was judged, to judge again.
+    pub survey: Survey<'s>,
+    /// The resources and their verdicts.
+    pub findings: Findings<'s>,
+    /// What a sweep would do.
+    pub plan: Plan,
+    /// What is said about it.
+    pub report: Report,
+}
+
 /// Why a plan was not carried out at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
@@ -111,6 +135,30 @@ impl<'p> Collector<'p> {
             gaps: places.gaps,
         };
         (ground, inventory)
+    }
+
+    /// Judges what was listed since then, and plans.
+    pub async fn audit<'s>(
+        &'s self,
+        ground: &'s Ground<'p>,
+        inventory: Inventory,
+        since: Instant,
+        choice: Choice,
+    ) -> Audit<'s> {
+        let mut survey = self.survey(ground);
+        survey.approved = choice == Choice::Approved;
+        let mut findings = survey.judge(inventory, since).await;
+        let plan = match choice {
+            Choice::All => self.plan_for(&survey, &mut findings).await,
+            Choice::Approved => approved(&findings),
+        };
+        let report = self.report(ground, &findings, &plan);
+        Audit {
+            survey,
+            findings,
+            plan,
+            report,
+        }
     }
 
     /// How what was listed is judged.
@@ -286,7 +334,7 @@ pub fn stopped(findings: &Findings<'_>, report: &Report) -> bool {
 
 /// What a sweep does of what people ticked for deletion in the tracking issue,
 /// and of nothing else.
-pub fn approved(findings: &Findings<'_>) -> Plan {
+fn approved(findings: &Findings<'_>) -> Plan {
     only(findings, |key| findings.roots.is_ticked_for_deletion(key))
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::call::Call;
-use crate::collector::{Collector, Scope, needed};
+use crate::collector::{Choice, Collector, Scope, needed};
 use crate::evidence::Evidence;
 use crate::github::{GitHub, Right};
 use crate::kinds::{self, Kind, PageOf};
@@ -58,10 +58,8 @@ pub async fn examine(collector: &Collector<'_>) -> Examined {
     }
     let since = Instant::now();
     let (ground, inventory) = collector.list().await;
-    let survey = collector.survey(&ground);
-    let mut findings = survey.judge(inventory, since).await;
-    let plan = collector.plan_for(&survey, &mut findings).await;
-    let report = collector.report(&ground, &findings, &plan);
+    let audit = collector.audit(&ground, inventory, since, Choice::All);
+    let report = audit.await.report;
     for evidence in &report.evidence {
         let (what, works) = (name(evidence), evidence.complete || !evidence.needed);
         let known = access.iter().any(|one| {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::args::{AuditArgs, Format};
 use super::session::{Session, look};
 use super::{Exit, Failure, actions, print};
+use crate::collector::{Audit, Choice};
 use crate::report::table::Look;
 use crate::report::{Report, csv, explain, json, markdown, table};
 
@@ -15,10 +16,13 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     let collector = session.collector(arguments.pr)?;
     let since = Instant::now();
     let (ground, inventory) = collector.list().await;
-    let survey = collector.survey(&ground);
-    let mut findings = survey.judge(inventory, since).await;
-    let plan = collector.plan_for(&survey, &mut findings).await;
-    let report = collector.report(&ground, &findings, &plan);
+    let audit = collector.audit(&ground, inventory, since, Choice::All);
+    let Audit {
+        findings,
+        plan,
+        report,
+        ..
+    } = audit.await;
     session.progress.end();
     session.warn_of_clocks();
     if let Some(path) = &arguments.out {

@@ -19,7 +19,7 @@ use super::progress::Progress;
 use super::session::{Session, look, wants_colour};
 use super::sweep::{is_robot, journal_folder};
 use super::{Exit, Failure, interrupted, print, restore};
-use crate::collector::{Collector, Ground, only};
+use crate::collector::{Audit, Choice, Collector, Ground, only};
 use crate::evidence::{Observer, Step};
 use crate::gc::sealed::SealedPlan;
 use crate::report::Report;
@@ -162,17 +162,16 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
             Ended::Done(listed) => listed,
             Ended::Interrupted => break Exit::Interrupted,
         };
-        let mut survey = collector.survey(&ground);
-        let judging = async {
-            let mut findings = survey.judge(inventory, since).await;
-            let plan = collector.plan_for(&survey, &mut findings).await;
-            (findings, plan)
-        };
-        let (findings, plan) = match wait(&mut desk, "reading", judging).await? {
-            Ended::Done(judged) => judged,
+        let auditing = collector.audit(&ground, inventory, since, Choice::All);
+        let Audit {
+            mut survey,
+            findings,
+            report,
+            ..
+        } = match wait(&mut desk, "reading", auditing).await? {
+            Ended::Done(audit) => audit,
             Ended::Interrupted => break Exit::Interrupted,
         };
-        let report = collector.report(&ground, &findings, &plan);
         if let Some(desk) = &mut desk {
             desk.app.renew(report);
             desk.app.say(std::mem::take(&mut said));

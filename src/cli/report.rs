@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::args::ReportArgs;
 use super::session::Session;
 use super::{Exit, Failure, actions, print};
+use crate::collector::{Audit, Choice};
 use crate::evidence::TrackingIssue;
 use crate::github::GitHub;
 use crate::model::Repository;
@@ -24,10 +25,12 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     let repository = repository(&session)?;
     let since = Instant::now();
     let (ground, inventory) = collector.list().await;
-    let survey = collector.survey(&ground);
-    let mut findings = survey.judge(inventory, since).await;
-    let plan = collector.plan_for(&survey, &mut findings).await;
-    let mut report = collector.report(&ground, &findings, &plan);
+    let audit = collector.audit(&ground, inventory, since, Choice::All);
+    let Audit {
+        findings,
+        mut report,
+        ..
+    } = audit.await;
     report.next_run = actions::next_run(&arguments.schedule, report.now)?;
     session.progress.end();
     session.warn_of_clocks();

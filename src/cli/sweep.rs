@@ -10,7 +10,7 @@ use super::args::{CommonArgs, Format, SweepArgs};
 use super::audit::render;
 use super::session::{Session, look};
 use super::{Exit, Failure, actions, complain, interrupted, print};
-use crate::collector::{Collector, SweepError, approved, stopped};
+use crate::collector::{Audit, Choice, Collector, SweepError, stopped};
 use crate::gc::Plan;
 use crate::gc::sealed::SealedPlan;
 use crate::github::{GitHub, Unanswered};
@@ -82,26 +82,20 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         listed = collector.list() => listed,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
-    let mut survey = collector.survey(&ground);
-    survey.approved = arguments.approved;
-    let mut findings = tokio::select! {
+    let choice = match arguments.approved {
+        true => Choice::Approved,
+        false => Choice::All,
+    };
+    let Audit {
+        survey,
+        findings,
+        plan,
+        mut report,
+    } = tokio::select! {
         biased;
-        findings = survey.judge(inventory, since) => findings,
+        audit = collector.audit(&ground, inventory, since, choice) => audit,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
-    let planned_now = async {
-        if arguments.approved {
-            approved(&findings)
-        } else {
-            collector.plan_for(&survey, &mut findings).await
-        }
-    };
-    let plan = tokio::select! {
-        biased;
-        plan = planned_now => plan,
-        () = interrupted() => return Ok(Exit::Interrupted),
-    };
-    let mut report = collector.report(&ground, &findings, &plan);
     session.warn_of_clocks();
     report.next_run = actions::next_run(&arguments.schedule, report.now)?;
     let sealed = match planned {

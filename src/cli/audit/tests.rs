@@ -41,10 +41,13 @@ async fn audited(session: &Session, only: Option<u32>) -> (Report, String) {
     let collector = session.collector(only).unwrap();
     let since = Instant::now();
     let (ground, inventory) = collector.list().await;
-    let survey = collector.survey(&ground);
-    let mut findings = survey.judge(inventory, since).await;
-    let plan = collector.plan_for(&survey, &mut findings).await;
-    let report = collector.report(&ground, &findings, &plan);
+    let audit = collector.audit(&ground, inventory, since, Choice::All);
+    let Audit {
+        findings,
+        plan,
+        report,
+        ..
+    } = audit.await;
     let sealed = collector.seal(&ground, &findings, &plan, &report);
     let mut steps = String::new();
     for (index, step) in sealed.steps.iter().enumerate() {

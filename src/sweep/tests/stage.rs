@@ -13,7 +13,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::super::*;
 use crate::clock::Clock;
-use crate::collector::{Collector, Limits, Scope, approved};
+use crate::collector::{Audit, Choice, Collector, Limits, Scope};
 use crate::evidence::Observer;
 use crate::gc::sealed::SealedPlan;
 use crate::model::PullRequestNumber;
@@ -264,15 +264,17 @@ impl Stage {
         };
         let since = Instant::now();
         let (ground, inventory) = collector.list().await;
-        let mut survey = collector.survey(&ground);
-        survey.approved = self.approved;
-        let mut findings = survey.judge(inventory, since).await;
-        let plan = if self.approved {
-            approved(&findings)
-        } else {
-            collector.plan_for(&survey, &mut findings).await
+        let choice = match self.approved {
+            true => Choice::Approved,
+            false => Choice::All,
         };
-        let report = collector.report(&ground, &findings, &plan);
+        let audit = collector.audit(&ground, inventory, since, choice);
+        let Audit {
+            survey,
+            findings,
+            plan,
+            report,
+        } = audit.await;
         let mut sealed = collector.seal(&ground, &findings, &plan, &report);
         planned(&mut sealed);
         self.wire.lock().unwrap().names.clear();
