@@ -21,7 +21,8 @@ pub struct Ticks {
 pub fn boxes(key: &str, origin: &str, ticks: &Ticks) -> String {
     let mark = |ticked: bool| if ticked { 'x' } else { ' ' };
     format!(
-        "  - [{}] delete at the next sweep <!-- gc:delete:{key} -->\n  - [{}] keep <!-- gc:keep:{key} {origin} -->\n",
+        "  - [{}] delete at the next sweep <!-- gc:delete:{key} -->\n  - [{}] keep <!-- \
+         gc:keep:{key} {origin} -->\n",
         mark(ticks.delete.contains(key)),
         mark(ticks.keep.contains(key)),
     )

@@ -17,6 +17,7 @@ mod settings;
 mod sweep;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -165,13 +166,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
                 clap_complete::generate(shell, &mut Cli::command(), "preview-gc", &mut text);
                 print(&String::from_utf8_lossy(&text)).map(|()| Exit::Ok)
             }
-            Some(Verb::Man) => {
-                let mut text = Vec::new();
-                clap_mangen::Man::new(Cli::command())
-                    .render(&mut text)
-                    .map_err(|error| Failure::Unexpected(error.to_string()))?;
-                print(&String::from_utf8_lossy(&text)).map(|()| Exit::Ok)
-            }
+            Some(Verb::Man { command, dir }) => man(command, dir),
             Some(Verb::Sweep(arguments)) => sweep::run(arguments).await,
             #[cfg(feature = "sandbox")]
             Some(Verb::Sandbox(arguments)) => sandbox::run(arguments).await,
@@ -182,6 +177,36 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         result = work => result,
         () = interrupted() => Ok(Exit::Interrupted),
     }
+}
+
+/// Prints the manual page of one command, or writes those of all to a folder.
+fn man(command: Option<String>, dir: Option<PathBuf>) -> Result<Exit, Failure> {
+    let unexpected = |error: std::io::Error| Failure::Unexpected(error.to_string());
+    let mut all = Cli::command();
+    all.build();
+    if let Some(dir) = dir {
+        let written =
+            std::fs::create_dir_all(&dir).and_then(|()| clap_mangen::generate_to(all, &dir));
+        return written.map(|()| Exit::Ok).map_err(|error| {
+            let dir = dir.display();
+            Failure::Usage(format!(
+                "could not write the manual pages to {dir}: {error}; name another folder"
+            ))
+        });
+    }
+    let page = match command {
+        None => all,
+        Some(name) => all.find_subcommand(&name).cloned().ok_or_else(|| {
+            Failure::Usage(format!(
+                "there is no command {name:?}; `preview-gc --help` lists them"
+            ))
+        })?,
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page)
+        .render(&mut text)
+        .map_err(unexpected)?;
+    print(&String::from_utf8_lossy(&text)).map(|()| Exit::Ok)
 }
 
 /// Ctrl-C, or being asked to end.

@@ -323,7 +323,8 @@ pub enum JournalError {
         why: String,
     },
     /// Another version of this program wrote it.
-    #[error("cannot read {}: its schema is {schema}, and this program knows {SCHEMA}; use the version of preview-gc that wrote it, or move the file to another folder", path.display())]
+    #[error("cannot read {}: its schema is {schema}, and this program knows {SCHEMA}; use the \
+        version of preview-gc that wrote it, or move the file to another folder", path.display())]
     Schema {
         /// Where.
         path: PathBuf,
@@ -331,7 +332,8 @@ pub enum JournalError {
         schema: u32,
     },
     /// There is none of that name.
-    #[error("there is no run {run} in {}; `restore --list` shows those there are", folder.display())]
+    #[error("there is no run {run} in {}; `restore --list` shows those there \
+        are", folder.display())]
     NoSuchRun {
         /// Where.
         folder: PathBuf,

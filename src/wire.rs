@@ -406,7 +406,8 @@ impl Provider {
     fn request(&self, outgoing: &Outgoing) -> Result<Request<Bytes>, Failure> {
         if let Some(segment) = crate::call::dot_segment(&outgoing.target) {
             return Err(Failure::BadRequest(format!(
-                "its path has the segment `{segment}`, which servers resolve to another path; rename what is called so, or delete it by hand"
+                "its path has the segment `{segment}`, which servers resolve to another path; \
+                 rename what is called so, or delete it by hand"
             )));
         }
         let address = match &self.endpoint.graphql {

@@ -151,7 +151,8 @@ fn without_faults_the_dead_are_garbage_and_the_living_are_not() {
 fn absence_is_not_evidence() {
     for fault in [
         json!({"status": 403, "body": {"message": "Resource not accessible by integration"}}),
-        json!({"status": 200, "body": {"data": null, "errors": [{"message": "Something went wrong"}]}}),
+        json!({"status": 200, "body": {"data": null, "errors": [{"message": "Something went \
+            wrong"}]}}),
         json!({"status": 200, "body": "<html>login</html>"}),
         json!({"status": 301, "headers": {"location": "https://example.com/"}}),
         json!("wrong_total"),

@@ -120,7 +120,8 @@ fn the_doctor_tells_apart_what_is_wrong() {
 
     let refuse = |path: &str, status: u16| {
         json!([{"on": {"method": "GET", "path": path}, "times": null, "fault": {"status": status,
-            "body": {"success": false, "errors": [{"code": 10000, "message": "Authentication error"}], "messages": [], "result": null}}}])
+            "body": {"success": false, "errors": [{"code": 10000, "message": "Authentication \
+                                                                              error"}], "messages": [], "result": null}}}])
     };
     server.door(
         "POST",

@@ -392,7 +392,8 @@ fn no_answer_of_github_is_taken_for_whole_when_it_is_not() {
             // As a reader sees it that skips what it does not need.
             if serde_json::from_slice::<IgnoredAny>(&body).is_err() {
                 let gaps = roots.evidence.iter().filter(|one| !one.complete).count();
-                prop_assert!(gaps > 0, "{} was believed: {}", String::from_utf8_lossy(&body), requests[which]);
+                prop_assert!(gaps > 0, "{} was believed: \
+                    {}", String::from_utf8_lossy(&body), requests[which]);
             }
         });
     }

@@ -68,7 +68,8 @@ fn a_policy_that_names_a_token_as_a_place_is_refused() {
     };
     let read = |variable: &str| {
         let text = format!(
-            "[scope]\nneon = {{ projects = [\"${variable}\"] }}\n[[rule]]\nid = \"b\"\nkind = \"neon_branch\"\nname = \"preview/pr-{{pr}}\"\ndead-when = \"closed\"\n"
+            "[scope]\nneon = {{ projects = [\"${variable}\"] }}\n[[rule]]\nid = \"b\"\nkind = \
+             \"neon_branch\"\nname = \"preview/pr-{{pr}}\"\ndead-when = \"closed\"\n"
         );
         let path = "p.toml".to_owned();
         let vocabulary = Vocabulary { kinds: &kinds };
@@ -92,7 +93,8 @@ fn limits_come_from_one_place() {
     let file = |path: &str, grace: &str| Source {
         path: path.to_owned(),
         text: format!(
-            "[limits]\ngrace = \"{grace}\"\n[[protect]]\nkind = \"worker\"\nreason = \"x\"\nname = \"y\"\n"
+            "[limits]\ngrace = \"{grace}\"\n[[protect]]\nkind = \"worker\"\nreason = \"x\"\nname \
+             = \"y\"\n"
         ),
     };
     assert!(read(&[file("a.toml", "1h"), file("b.toml", "1h")]).is_ok());
@@ -106,7 +108,9 @@ fn many_names_are_read_by_many_rules() {
     let rules: String = (0..1_000)
         .map(|n| {
             format!(
-                "[[rule]]\nid = \"r{n}\"\nkind = \"worker\"\nname = [\"app{n:03}-{{service}}-pr-{{pr}}\", \"{{service}}-{n:03}-{{branch}}\"]\ndead-when = \"closed\"\n"
+                "[[rule]]\nid = \"r{n}\"\nkind = \"worker\"\nname = \
+                 [\"app{n:03}-{{service}}-pr-{{pr}}\", \
+                 \"{{service}}-{n:03}-{{branch}}\"]\ndead-when = \"closed\"\n"
             )
         })
         .collect();

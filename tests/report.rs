@@ -550,7 +550,8 @@ fn somebody_else_writes_a_leak(tick: &str) {
         .door("POST", "resources", &worker("app-pr-2").to_string());
     report_while(&stage, |stage| {
         let other = format!(
-            "### &#35;9 other\n\n- worker **elsewhere**: dead\n  - [ ] delete at the next sweep <!-- gc:delete:00ff -->\n  - [{tick}] keep <!-- gc:keep:00ff worker@elsewhere -->\n"
+            "### &#35;9 other\n\n- worker **elsewhere**: dead\n  - [ ] delete at the next sweep \
+             <!-- gc:delete:00ff -->\n  - [{tick}] keep <!-- gc:keep:00ff worker@elsewhere -->\n"
         );
         let body = stage.body();
         let number = stage.issues()[0]["number"].as_u64().unwrap();

@@ -283,8 +283,11 @@ fn rule_4_a_protect_entry_holds_outside_the_scope_of_its_file() {
     let file = |name: &str| folder.path().join(name);
     std::fs::create_dir(file("policies")).unwrap();
     std::fs::write(file("world.json"), world.to_string()).unwrap();
-    let rules = "[scope]\ncloudflare = { zones = [\"acme.example\"] }\n[[rule]]\nid = \"records\"\nkind = \"dns_record\"\nname = \"app-pr-{pr}.acme.example\"\ndead-when = \"closed\"\n";
-    let protects = "[scope]\ncloudflare = { zones = [\"other.example\"] }\n[[protect]]\nkind = \"dns_record\"\nname = \"app-pr-3.acme.example\"\nreason = \"a demo for a customer\"\n";
+    let rules = "[scope]\ncloudflare = { zones = [\"acme.example\"] }\n[[rule]]\nid = \
+        \"records\"\nkind = \"dns_record\"\nname = \"app-pr-{pr}.acme.example\"\ndead-when = \
+        \"closed\"\n";
+    let protects = "[scope]\ncloudflare = { zones = [\"other.example\"] }\n[[protect]]\nkind = \
+        \"dns_record\"\nname = \"app-pr-3.acme.example\"\nreason = \"a demo for a customer\"\n";
     std::fs::write(file("policies/a.toml"), rules).unwrap();
     std::fs::write(file("policies/b.toml"), protects).unwrap();
     let output = support::program()
@@ -362,7 +365,8 @@ fn rule_6_time_works_for_keeping() {
         );
         assert_eq!(audited.verdict("app-pr-7"), expected, "{resource}");
     }
-    let aged = "[[rule]]\nid = \"old\"\nkind = \"worker\"\nname = \"app-pr-{any}\"\ndead-when = { older-than = \"30d\" }\n";
+    let aged = "[[rule]]\nid = \"old\"\nkind = \"worker\"\nname = \"app-pr-{any}\"\ndead-when = { \
+        older-than = \"30d\" }\n";
     for (created, expected) in [(T0, "live"), ("2026-03-31T23:59:59Z", "garbage")] {
         let audited = audit(
             &world(json!([]), json!([at(created, Some(NOW))]), json!([])),
@@ -416,7 +420,8 @@ fn rule_10_a_provider_without_credentials_stops_nothing_else_and_is_not_green() 
         world(json!([closed(7), open(9)]), resources, json!([])).to_string(),
     )
     .unwrap();
-    let branches = "[[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\nname = \"preview/pr-{pr}\"\ndead-when = \"closed\"\n";
+    let branches = "[[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\nname = \
+        \"preview/pr-{pr}\"\ndead-when = \"closed\"\n";
     std::fs::write(&rules, format!("{WORKERS}{branches}")).unwrap();
     let server = support::Server::start(&["--world", &file.display().to_string()]);
     let without = |variable: &str| {
@@ -453,7 +458,12 @@ fn rule_11_names_from_outside_are_printed_inert() {
         world(json!([open(9)]), json!([resource]), json!([])).to_string(),
     )
     .unwrap();
-    std::fs::write(&rules, "[[rule]]\nid = \"n\"\nkind = \"kv_namespace\"\nname = \"app-pr-{pr}{any}\"\ndead-when = \"closed\"\n").unwrap();
+    std::fs::write(
+        &rules,
+        "[[rule]]\nid = \"n\"\nkind = \"kv_namespace\"\nname = \
+        \"app-pr-{pr}{any}\"\ndead-when = \"closed\"\n",
+    )
+    .unwrap();
     for format in ["table", "csv", "markdown", "json"] {
         let output = support::program()
             .args(["audit", "-q", "--format", format, "--policies"])
@@ -544,7 +554,8 @@ fn rule_4_only_what_is_meant_is_planned() {
     let resources = json!([worker("app-pr-7"), worker("app-pr-3"), worker("ci-1"), {"kind": "kv_namespace", "name": "app-pr-7-kv"}]);
     let world = world(json!([closed(7), closed(3), open(9)]), resources, json!([]));
     let policy = format!(
-        "{WORKERS}{NAMESPACES}[[rule]]\nid = \"ci\"\nkind = \"worker\"\nname = \"ci-{{any}}\"\ndead-when = {{ older-than = \"1h\" }}\n"
+        "{WORKERS}{NAMESPACES}[[rule]]\nid = \"ci\"\nkind = \"worker\"\nname = \
+         \"ci-{{any}}\"\ndead-when = {{ older-than = \"1h\" }}\n"
     );
     assert_eq!(audit(&world, &policy).report["summary"]["would_delete"], 4);
     let one = audit_with(&world, &policy, &["--pr", "7"]);

@@ -1167,7 +1167,8 @@ fn who_interrupts_twice_is_told_nothing_that_nobody_knows() {
 
 #[test]
 fn what_cannot_be_told_is_not_done() {
-    let policy = "repository = \"acme/shop\"\n[[rule]]\nid = \"old\"\nkind = \"worker\"\nname = \"app-pr-{any}\"\n\
+    let policy = "repository = \"acme/shop\"\n[[rule]]\nid = \"old\"\nkind = \"worker\"\nname = \
+        \"app-pr-{any}\"\n\
         dead-when = { older-than = \"1d\", clock = \"created\" }\n";
     let stage = Stage::new(&world(&resources()), policy);
     let mut command = stage.server.program();
@@ -1321,7 +1322,8 @@ fn a_whole_environment_goes_in_an_order_that_the_provider_accepts() {
 
 #[test]
 fn deployments_go_inactive_with_their_environment_and_without_rights_the_rest_goes_on() {
-    let policy = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \"preview-{pr}\"\ndead-when = \"closed\"\n";
+    let policy = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \
+        \"preview-{pr}\"\ndead-when = \"closed\"\n";
     let environment = |name: &str| json!({"kind": "github_environment", "name": name, "created_at": T0, "updated_at": T0});
     let deployment = |name: &str, of: &str| {
         json!({"kind": "github_deployment", "name": name, "created_at": T0, "updated_at": T0,
@@ -1460,7 +1462,8 @@ fn rule_7_what_a_plan_names_is_judged_by_all_that_is_seen_today() {
 
 #[test]
 fn rule_7_a_domain_that_was_pointed_elsewhere_since_the_plan_is_spared() {
-    let policy = "[[rule]]\nid = \"domains\"\nkind = \"worker_domain\"\nname = \"app-pr-{pr}.acme.example\"\ndead-when = \"closed\"\n";
+    let policy = "[[rule]]\nid = \"domains\"\nkind = \"worker_domain\"\nname = \
+        \"app-pr-{pr}.acme.example\"\ndead-when = \"closed\"\n";
     let domain = json!({"kind": "worker_domain", "name": "app-pr-1.acme.example",
         "attributes": {"service": "app-pr-1", "zone": "acme.example"}});
     let all = [
@@ -1572,7 +1575,8 @@ fn rule_8_doubts_are_settled_only_by_who_can_see_the_place() {
 #[test]
 fn rule_11_a_token_that_is_said_back_goes_nowhere() {
     const CANARY: &str = "canary-4711-secret";
-    let body = json!({"success": false, "errors": [{"code": 1, "message": format!("{} {CANARY}", "x".repeat(190))}]});
+    let body = json!({"success": false, "errors": [{"code": 1, "message": format!("{} \
+        {CANARY}", "x".repeat(190))}]});
     for (method, path, status) in [
         ("DELETE", "scripts/", 200),
         ("DELETE", "scripts/", 403),
@@ -1649,7 +1653,8 @@ fn rule_2_and_4_what_hangs_on_a_worker_and_is_wanted_keeps_it() {
     let mut shop = worker("app-pr-1", json!([]));
     shop["attributes"]["custom_domains"] = json!(["www.acme.example"]);
     let policy = format!(
-        "{POLICY}\n[[protect]]\nkind = \"worker_domain\"\nname = \"www.*\"\nreason = \"serves customers\"\n"
+        "{POLICY}\n[[protect]]\nkind = \"worker_domain\"\nname = \"www.*\"\nreason = \"serves \
+         customers\"\n"
     );
     for arguments in [
         &["sweep", "--yes"][..],
@@ -1668,7 +1673,8 @@ fn rule_2_and_4_what_hangs_on_a_worker_and_is_wanted_keeps_it() {
     assert!(stage.has("app-pr-1") && stage.has("www.acme.example"));
 }
 
-const ENVIRONMENTS: &str = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \"preview-{pr}\"\ndead-when = \"closed\"\n";
+const ENVIRONMENTS: &str = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname \
+    = \"preview-{pr}\"\ndead-when = \"closed\"\n";
 
 fn deployment(name: &str, of: &str, updated: &str) -> Value {
     json!({"kind": "github_deployment", "name": name, "created_at": T0, "updated_at": updated,
@@ -1708,8 +1714,10 @@ fn rule_4_production_is_never_deleted_and_force_is_only_for_the_dead() {
     production["attributes"]["production_environment"] = json!(true);
     let aliased = json!({"kind": "pages_deployment", "name": "11111111-1111-4111-8111-000000000001", "created_at": T0,
         "attributes": {"project": "site", "environment": "preview", "branch": "feature/x", "aliases": ["x.site.pages.dev"]}});
-    let policy = "[[rule]]\nid = \"deployments\"\nkind = \"github_deployment\"\nbranch = \"feature/{pr}\"\ndead-when = \"closed\"\n\
-         [[rule]]\nid = \"old\"\nkind = \"pages_deployment\"\nbranch = \"feature/{any:a-z}\"\ndead-when = { older-than = \"7d\", clock = \"created\" }\n";
+    let policy = "[[rule]]\nid = \"deployments\"\nkind = \"github_deployment\"\nbranch = \
+        \"feature/{pr}\"\ndead-when = \"closed\"\n\
+         [[rule]]\nid = \"old\"\nkind = \"pages_deployment\"\nbranch = \
+         \"feature/{any:a-z}\"\ndead-when = { older-than = \"7d\", clock = \"created\" }\n";
     let stage = Stage::new(&world(&[production, aliased]), policy);
     let (swept, code) = stage.sweep();
     assert_eq!(code, 5, "{swept}");
@@ -1761,7 +1769,8 @@ fn a_queue_keeps_its_consumer_unless_the_worker_is_refused_for_it_and_what_was_i
 /// The usual policy, and a rule about queues.
 fn with_queues() -> String {
     format!(
-        "{POLICY}[[rule]]\nid = \"queues\"\nkind = \"queue\"\nname = \"orders-pr-{{pr}}\"\ndead-when = \"closed\"\n"
+        "{POLICY}[[rule]]\nid = \"queues\"\nkind = \"queue\"\nname = \
+         \"orders-pr-{{pr}}\"\ndead-when = \"closed\"\n"
     )
 }
 

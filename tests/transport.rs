@@ -114,7 +114,8 @@ fn a_server_that_never_answers_ends_with_the_deadline() {
 
 #[test]
 fn a_body_that_stops_half_way_is_no_answer() {
-    let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 400\r\n\r\n{\"branches\":[";
+    let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: \
+        400\r\n\r\n{\"branches\":[";
     refused(&answering(half), "the connection broke");
 }
 
@@ -177,7 +178,8 @@ fn a_token_that_is_not_accepted_is_said_and_asked_only_once() {
     let (address, connections) = server(|mut stream| {
         assert!(head(&mut stream).contains("authorization: Bearer canary-neon"));
         let _ = stream.write_all(
-            b"HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 47\r\n\r\n{\"code\":\"\",\"message\":\"key canary-neon unknown\"}",
+            b"HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: \
+                47\r\n\r\n{\"code\":\"\",\"message\":\"key canary-neon unknown\"}",
         );
     });
     refused(&address, "the token was not accepted");

@@ -99,7 +99,10 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
             let mut text = render(&diagnostics, &session.sources, colour);
             text.push_str(&tables(&read, &access));
             if !needed_to_delete.is_empty() {
-                text.push_str("A sweep also needs these permissions, which cannot be tried without deleting:\n");
+                text.push_str(
+                    "A sweep also needs these permissions, which cannot be tried \
+                    without deleting:\n",
+                );
                 for needed in &needed_to_delete {
                     let _ = writeln!(text, "  {}", inert::terminal(needed));
                 }

@@ -155,7 +155,8 @@ fn base(text: &str, variable: &str) -> Result<Url, Failure> {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
         _ => Err(Failure::Usage(format!(
-            "{variable} must be https (http only on loopback), or the token would travel in the open"
+            "{variable} must be https (http only on loopback), or the token would travel in the \
+             open"
         ))),
     }
 }

@@ -27,7 +27,8 @@ impl Scope {
         for kind in needed {
             let missing = match kind.0.place {
                 PlaceSort::Account | PlaceSort::Zone if self.account.is_none() => Some(
-                    "the Cloudflare account: set CLOUDFLARE_ACCOUNT_ID or [scope] cloudflare.account",
+                    "the Cloudflare account: set CLOUDFLARE_ACCOUNT_ID or [scope] \
+                     cloudflare.account",
                 ),
                 PlaceSort::Zone if self.zones.is_empty() => {
                     Some("the zone: set CLOUDFLARE_ZONE_ID or [scope] cloudflare.zones")

@@ -109,7 +109,8 @@ pub enum PlanError {
     #[error("it was altered after it was made (its digest does not fit): make the plan anew")]
     Altered,
     /// It is too old.
-    #[error("it was made at {}, more than {} ago: make it anew, or raise --plan-age", moment(*.at), super::verdict::span(*.most))]
+    #[error("it was made at {}, more than {} ago: make it anew, or raise \
+        --plan-age", moment(*.at), super::verdict::span(*.most))]
     TooOld {
         /// When it was made.
         at: DateTime<Utc>,

@@ -174,7 +174,8 @@ async fn walk<T: DeserializeOwned>(
     let query = format!(
         "query($owner:String!,$name:String!,$after:String){{\
          repository(owner:$owner,name:$name){{nameWithOwner databaseId \
-         defaultBranchRef{{name}} page:{}{{totalCount pageInfo{{hasNextPage endCursor}} nodes{{{}}}}}}}}}",
+         defaultBranchRef{{name}} page:{}{{totalCount pageInfo{{hasNextPage endCursor}} \
+         nodes{{{}}}}}}}}}",
         connection.field, connection.nodes
     );
     let mut after: Option<String> = None;
@@ -523,7 +524,8 @@ fn same(repository: &Repository, name: &str) -> Result<(), Unanswered> {
         return Ok(());
     }
     Err(Unanswered::Unbelievable(format!(
-        "GitHub answers for {name:?}: write the new name into the policy if the repository was renamed"
+        "GitHub answers for {name:?}: write the new name into the policy if the repository was \
+         renamed"
     )))
 }
 

@@ -26,7 +26,8 @@ static ABOUT: KindAbout = KindAbout {
     created: true,
     changed: true,
     read_permission: "Actions: read",
-    write_permission: "Administration: write, which the token of a workflow cannot have (use a personal access token or an App)",
+    write_permission: "Administration: write, which the token of a workflow cannot have (use a \
+        personal access token or an App)",
     undo: "has to be made again by hand: its secrets and protection rules are not given out",
     used_by: UsedBy::These(&["github_deployment"]),
     ..KindAbout::BLANK

@@ -35,7 +35,8 @@ static ABOUT: KindAbout = KindAbout {
             key: "parent",
             sort: AttributeSort::Text,
             words: &[("default", "parent-is-default")],
-            about: "the parent branch's name, or `\"default\"` for the default branch whatever its name",
+            about: "the parent branch's name, or `\"default\"` for the default branch whatever \
+                its name",
         },
         AttributeAbout {
             key: "creation-source",

@@ -488,7 +488,8 @@ mod tests {
     /// A rule that reads names by this template.
     fn rule(name: &str) -> String {
         format!(
-            "[[rule]]\nid = \"one\"\nkind = \"worker\"\nname = \"{name}\"\ndead-when = {{ older-than = \"1d\" }}\n"
+            "[[rule]]\nid = \"one\"\nkind = \"worker\"\nname = \"{name}\"\ndead-when = {{ \
+             older-than = \"1d\" }}\n"
         )
     }
 

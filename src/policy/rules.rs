@@ -123,7 +123,8 @@ mod tests {
     fn rules() -> Rules {
         let rule = |id: &str, kind: &str, name: &str| {
             format!(
-                "[[rule]]\nid = \"{id}\"\nkind = \"{kind}\"\nname = \"{name}\"\ndead-when = {{ older-than = \"1d\" }}\n"
+                "[[rule]]\nid = \"{id}\"\nkind = \"{kind}\"\nname = \"{name}\"\ndead-when = {{ \
+                 older-than = \"1d\" }}\n"
             )
         };
         let text = [

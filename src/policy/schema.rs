@@ -40,7 +40,8 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
         "properties": {
             "repository": {
                 "type": "string", "pattern": "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$",
-                "description": "whose pull requests and branches are meant; GITHUB_REPOSITORY without it",
+                "description": "whose pull requests and branches are meant; GITHUB_REPOSITORY \
+                                without it",
             },
             "scope": table(&json!({
                 "cloudflare": table(&json!({ "account": { "type": "string" }, "zones": texts() })),

@@ -212,7 +212,8 @@ impl History {
             self.runs.iter().map(of).collect::<Vec<_>>().join(", ")
         };
         format!(
-            "```mermaid\nxychart-beta\n  title \"Garbage found (bars) and deleted (line)\"\n  x-axis [{}]\n  bar [{}]\n  line [{}]\n```\n\n",
+            "```mermaid\nxychart-beta\n  title \"Garbage found (bars) and deleted (line)\"\n  \
+             x-axis [{}]\n  bar [{}]\n  line [{}]\n```\n\n",
             list(&|run| format!("\"{}\"", run.at.format("%m-%d"))),
             list(&|run| run.garbage.to_string()),
             list(&|run| run.deleted.to_string()),

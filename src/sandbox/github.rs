@@ -827,7 +827,8 @@ impl GitHub {
                 deployment.updated_at = Some(request.now);
                 message::json(
                     StatusCode::CREATED,
-                    &json!({"id": number_of(&format!("{id} {state}")), "state": state, "created_at": time(request.now)}),
+                    &json!({"id": number_of(&format!("{id} \
+                        {state}")), "state": state, "created_at": time(request.now)}),
                 )
             }
             (&Method::DELETE, ["deployments", id]) => {
@@ -844,7 +845,8 @@ impl GitHub {
                 if !inactive && self.deployments.len() > 1 {
                     return error(
                         422,
-                        "We cannot delete an active deployment unless it is the only deployment in a given repository.",
+                        "We cannot delete an active deployment unless it is the only deployment \
+                         in a given repository.",
                     );
                 }
                 self.deployments.remove(at);

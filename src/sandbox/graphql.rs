@@ -163,7 +163,8 @@ impl<'a> Executor<'a> {
                     if owner.eq_ignore_ascii_case(&self.github.owner) && name.eq_ignore_ascii_case(&self.github.name) {
                         self.repository(field, &key)
                     } else {
-                        let message = format!("Could not resolve to a Repository with the name '{owner}/{name}'.");
+                        let message = format!("Could not resolve to a Repository with the name \
+                            '{owner}/{name}'.");
                         self.not_found(field, json!([key]), message);
                         Value::Null
                     }
@@ -340,14 +341,16 @@ impl<'a> Executor<'a> {
         let Some(count) = first.or(last) else {
             self.errors.push(json!({
                 "type": "MISSING_PAGINATION_BOUNDARIES", "path": ["repository", field.name],
-                "message": format!("You must provide a `first` or `last` value to properly paginate the `{}` connection.", field.name),
+                "message": format!("You must provide a `first` or `last` value to properly \
+                                    paginate the `{}` connection.", field.name),
             }));
             return Value::Null;
         };
         if count > 100 {
             self.errors.push(json!({
                 "type": "EXCESSIVE_PAGINATION", "path": ["repository", field.name],
-                "message": format!("Requesting {count} records on the `{}` connection exceeds the `first` limit of 100 records.", field.name),
+                "message": format!("Requesting {count} records on the `{}` connection exceeds the \
+                                    `first` limit of 100 records.", field.name),
             }));
             return Value::Null;
         }
@@ -489,7 +492,8 @@ mod tests {
     #[test]
     fn a_number_that_is_not_there_is_null_with_an_error_at_its_alias() {
         let answer = run(
-            "{repository(owner:\"acme\",name:\"shop\"){p3:pullRequest(number:3){state} p9:pullRequest(number:9){state}}}",
+            "{repository(owner:\"acme\",name:\"shop\"){p3:pullRequest(number:3){state} \
+             p9:pullRequest(number:9){state}}}",
         );
         assert_eq!(
             answer["data"]["repository"],

@@ -173,7 +173,8 @@ impl Project {
         if self.locked_until.is_some_and(|until| until > now) {
             return Err(Box::new(error(
                 423,
-                "project already has running conflicting operations, scheduling of new ones is prohibited",
+                "project already has running conflicting operations, scheduling of new ones is \
+                 prohibited",
             )));
         }
         self.locked_until = Some(now + OPERATION);

@@ -123,7 +123,8 @@ impl Quotas {
             StatusCode::TOO_MANY_REQUESTS,
             &json!({
                 "success": false, "result": null, "messages": [],
-                "errors": [{"code": 971, "message": "Please wait and consider throttling your request speed"}],
+                "errors": [{"code": 971, "message": "Please wait and consider throttling your \
+                                                     request speed"}],
             }),
         );
         response
@@ -161,7 +162,8 @@ impl Quotas {
         }
         let mut response = message::json(
             StatusCode::FORBIDDEN,
-            &json!({"message": "API rate limit exceeded", "documentation_url": "https://docs.github.com/rest", "status": "403"}),
+            &json!({"message": "API rate limit \
+                exceeded", "documentation_url": "https://docs.github.com/rest", "status": "403"}),
         );
         self.headers(Provider::GitHub, resource, now, &mut response);
         Some(response)

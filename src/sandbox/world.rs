@@ -584,7 +584,8 @@ mod tests {
         let cut = error(&format!("{head} \"resources\": [ {{\"kind\": \"wor"));
         assert!(cut.starts_with("w.json:3:"), "{cut}");
         let binding = error(&format!(
-            "{head} \"resources\": [\n  {{\"kind\":\"d1\",\"name\":\"x\"}},\n  {{\"kind\":\"worker\",\"name\":\"x\",\"attributes\":{{\"bindings\":[{{\"type\":\"kv\",\"name\":\"A\",\"target\":\"t\"}}]}}}}]}}"
+            "{head} \"resources\": [\n  {{\"kind\":\"d1\",\"name\":\"x\"}},\n  \
+             {{\"kind\":\"worker\",\"name\":\"x\",\"attributes\":{{\"bindings\":[{{\"type\":\"kv\",\"name\":\"A\",\"target\":\"t\"}}]}}}}]}}"
         ));
         assert!(
             binding.starts_with("w.json:5:3: resources[1].attributes.bindings[0].type:"),
@@ -598,7 +599,8 @@ mod tests {
             "{kind}"
         );
         let time = error(&format!(
-            "{head} \"resources\": [\n{{\"kind\":\"d1\",\"name\":\"x\",\n\"created_at\":\"yesterday\"}}]}}"
+            "{head} \"resources\": \
+             [\n{{\"kind\":\"d1\",\"name\":\"x\",\n\"created_at\":\"yesterday\"}}]}}"
         ));
         assert!(
             time.starts_with("w.json:5:") && time.contains("created_at"),

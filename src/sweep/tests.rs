@@ -424,7 +424,8 @@ async fn what_belongs_to_something_spared_is_spared() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deployment_is_spared_with_its_environment() {
-    let policy = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \"preview-{pr}\"\ndead-when = \"closed\"\n";
+    let policy = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \
+        \"preview-{pr}\"\ndead-when = \"closed\"\n";
     let environment = |name: &str| json!({"kind": "github_environment", "name": name, "created_at": DIED, "updated_at": DIED});
     let deployment = |name: &str, of: &str| {
         json!({"kind": "github_deployment", "name": name, "created_at": DIED, "updated_at": DIED,
@@ -1004,6 +1005,7 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
 /// The usual policy, and a rule about queues.
 fn with_queues() -> String {
     format!(
-        "{POLICY}[[rule]]\nid = \"queues\"\nkind = \"queue\"\nname = \"orders-pr-{{pr}}\"\ndead-when = \"closed\"\n"
+        "{POLICY}[[rule]]\nid = \"queues\"\nkind = \"queue\"\nname = \
+         \"orders-pr-{{pr}}\"\ndead-when = \"closed\"\n"
     )
 }

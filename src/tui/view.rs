@@ -373,7 +373,8 @@ fn hints(app: &App) -> Text<'static> {
 
 fn question(app: &App, confirm: &Confirm) -> String {
     let mut text = format!(
-        "{} will be deleted, each only if it is still garbage when it\nis read again just before.\n",
+        "{} will be deleted, each only if it is still garbage when it\nis read again just \
+         before.\n",
         confirm.steps
     );
     text.push('\n');

@@ -175,7 +175,8 @@ fn audit(references: bool) {
     let chain = LATENCY * (10 + 4 + 1);
     let longest = chain.max(Duration::from_secs_f64(reads as f64 / 150.0));
     println!(
-        "audit {} references: exit {code}, {} garbage, {spent} requests ({reads} of them settings reads), \
+        "audit {} references: exit {code}, {} garbage, {spent} requests ({reads} of them settings \
+         reads), \
          {:.2} s, longest dependent chain {:.2} s, ratio {:.2}",
         if references { "with" } else { "without" },
         report["summary"]["verdicts"]["garbage"],
@@ -320,8 +321,10 @@ fn sweep_within_the_share() {
     }
     let policy = format!(
         "{NAMESPACES}{}{}",
-        "[[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \"app-pr-{pr}\"\ndead-when = \"closed\"\n",
-        "[[rule]]\nid = \"records\"\nkind = \"dns_record\"\nname = \"app-pr-{pr}.acme.example\"\ndead-when = \"closed\"\n",
+        "[[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \"app-pr-{pr}\"\ndead-when = \
+         \"closed\"\n",
+        "[[rule]]\nid = \"records\"\nkind = \"dns_record\"\nname = \
+         \"app-pr-{pr}.acme.example\"\ndead-when = \"closed\"\n",
     );
     let world = world_of(closed_pull_requests(700), resources);
     let stage = Stage::new(&world, &policy, &["--quota", "1200/20"]);
@@ -365,8 +368,10 @@ fn sweep_within_the_share() {
     let least = (requests.len().div_ceil(share) - 1) as f64 * WINDOW;
     let done = deleted(&report);
     println!(
-        "sweep within the share: exit {code}, {done} deleted, {} requests ({:.2} for each deletion), \
-         {throttled} times 429, at most {busiest} of {share} in any window, {:.1} s where the share allows {least:.1} s \
+        "sweep within the share: exit {code}, {done} deleted, {} requests ({:.2} for each \
+         deletion), \
+         {throttled} times 429, at most {busiest} of {share} in any window, {:.1} s where the \
+         share allows {least:.1} s \
          (ratio {:.3})",
         requests.len(),
         requests.len() as f64 / done.max(1) as f64,
@@ -393,8 +398,10 @@ fn sweep_beside_shell_loops() {
         );
     }
     let world = world_of(closed_pull_requests(20), resources);
-    let policy = "[[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \"app-pr-{pr}\"\ndead-when = \"closed\"\n\
-         [[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\nname = \"pr-{pr}\"\ndead-when = \"closed\"\n";
+    let policy = "[[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \
+        \"app-pr-{pr}\"\ndead-when = \"closed\"\n\
+         [[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\nname = \"pr-{pr}\"\ndead-when = \
+         \"closed\"\n";
     let stage = Stage::new(&world, policy, &["--latency-ms", "50"]);
     let (report, code, ours) = stage.sweep();
     println!(
@@ -407,8 +414,10 @@ fn sweep_beside_shell_loops() {
         return;
     };
     let stage = Stage::new(&world, policy, &["--latency-ms", "50"]);
-    let script = "for n in $(seq 1 20); do wrangler delete --name app-pr-$n --force >/dev/null 2>&1; done; \
-         for n in $(seq 1 20); do neonctl branches delete pr-$n --project-id $NEON_PROJECT_ID --api-host $NEON_API_HOST >/dev/null 2>&1; done";
+    let script = "for n in $(seq 1 20); do wrangler delete --name app-pr-$n --force >/dev/null \
+        2>&1; done; \
+         for n in $(seq 1 20); do neonctl branches delete pr-$n --project-id $NEON_PROJECT_ID \
+         --api-host $NEON_API_HOST >/dev/null 2>&1; done";
     let path = format!("{}:{}", tools, std::env::var("PATH").unwrap_or_default());
     let begin = Instant::now();
     let _ = Command::new("sh")
@@ -448,7 +457,9 @@ fn read_names() {
     let rules: String = (0..1_000)
         .map(|n| {
             format!(
-                "[[rule]]\nid = \"r{n}\"\nkind = \"worker\"\nname = [\"app{n:03}-{{service}}-pr-{{pr}}\", \"{{service}}-{n:03}-{{branch}}\"]\ndead-when = \"closed\"\n"
+                "[[rule]]\nid = \"r{n}\"\nkind = \"worker\"\nname = \
+                 [\"app{n:03}-{{service}}-pr-{{pr}}\", \
+                 \"{{service}}-{n:03}-{{branch}}\"]\ndead-when = \"closed\"\n"
             )
         })
         .collect();
@@ -496,7 +507,10 @@ fn mark_a_million() {
         .expect("Workers");
     let rules: String = (0..100)
         .map(|index| {
-            format!("[[rule]]\nid = \"r{index}\"\nkind = \"worker\"\nname = \"app{index:02}-preview-{{pr}}\"\ndead-when = \"closed\"\n")
+            format!(
+                "[[rule]]\nid = \"r{index}\"\nkind = \"worker\"\nname = \
+                \"app{index:02}-preview-{{pr}}\"\ndead-when = \"closed\"\n"
+            )
         })
         .collect();
     let source = Source {
@@ -625,7 +639,8 @@ fn mark_a_million() {
         .filter(|judgement| judgement.verdict.is_garbage())
         .count();
     println!(
-        "mark: {RESOURCES} resources, 100 rules: {:.2} s, {:.0} per second, {garbage} garbage, peak memory {}",
+        "mark: {RESOURCES} resources, 100 rules: {:.2} s, {:.0} per second, {garbage} garbage, \
+         peak memory {}",
         wall.as_secs_f64(),
         f64::from(RESOURCES) / wall.as_secs_f64(),
         peak_memory(),

@@ -62,7 +62,8 @@ fn failure(seed: u64, life: &Life) -> Option<String> {
     let end = at.map_or(life.trace.len(), |at| at + 1);
     let begin = end.saturating_sub(SHOWN);
     Some(format!(
-        "seed {seed} breaks \"{}\":\n  {}\n{}\nthe whole trace: PREVIEW_GC_SEED={seed} cargo test --test simulation",
+        "seed {seed} breaks \"{}\":\n  {}\n{}\nthe whole trace: PREVIEW_GC_SEED={seed} cargo test \
+         --test simulation",
         violation.invariant,
         violation.what,
         life.trace[begin..end].join("\n"),

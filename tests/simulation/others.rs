@@ -61,7 +61,8 @@ pub async fn tick(network: &Network) {
         let key = ticks::key_of(one.kind, &place, id, incarnation);
         text += &boxes::keep_box(&one.name, &key, "");
     }
-    let body = json!({"title": "Left behind", "body": text, "labels": ["infrastructure", "cleanup-needed"]});
+    let body = json!({"title": "Left \
+        behind", "body": text, "labels": ["infrastructure", "cleanup-needed"]});
     let target = format!("/github/repos/{REPOSITORY}/issues");
     let (status, answer) = network.ask(Method::POST, &target, &body).await;
     assert_eq!(status, StatusCode::CREATED, "{answer}");

@@ -158,7 +158,8 @@ impl Server {
         let mut stream = TcpStream::connect(&address).expect("the stand-in listens");
         write!(
             stream,
-            "{method} /{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer other\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} /{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer \
+             other\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
         .expect("the stand-in takes the request");

@@ -142,7 +142,9 @@ mod tests {
     /// A rule of Neon branches with this condition.
     fn rule(condition: &str) -> String {
         format!(
-            "[words]\nservice = [\"api\", \"web\"]\n[[rule]]\nid = \"one\"\nkind = \"neon_branch\"\nname = [\"{{service}}-{{pr}}\", \"db-{{pr}}\"]\ndead-when = \"closed\"\nwhere = {{ {condition} }}\n"
+            "[words]\nservice = [\"api\", \"web\"]\n[[rule]]\nid = \"one\"\nkind = \
+             \"neon_branch\"\nname = [\"{{service}}-{{pr}}\", \"db-{{pr}}\"]\ndead-when = \
+             \"closed\"\nwhere = {{ {condition} }}\n"
         )
     }
 
@@ -175,7 +177,8 @@ mod tests {
             let text = rule(&format!("parent = \"{parent}\""));
             assert_eq!(mistakes(&text), expected, "{parent}");
         }
-        let protect = "[[protect]]\nkind = \"neon_branch\"\nreason = \"ours\"\nwhere = { parent = \"pr-{pr}\" }\n";
+        let protect = "[[protect]]\nkind = \"neon_branch\"\nreason = \"ours\"\nwhere = { parent = \
+            \"pr-{pr}\" }\n";
         assert_eq!(mistakes(protect), missing("pr"), "it reads no names");
     }
 }

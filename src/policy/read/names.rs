@@ -155,7 +155,8 @@ mod tests {
             ),
         ] {
             let text = format!(
-                "[[rule]]\nid = \"one\"\nkind = \"{kind}\"\n{place} = \"x\"\nname = \"app-{{pr}}\"\ndead-when = {{ older-than = \"1d\" }}\n"
+                "[[rule]]\nid = \"one\"\nkind = \"{kind}\"\n{place} = \"x\"\nname = \
+                 \"app-{{pr}}\"\ndead-when = {{ older-than = \"1d\" }}\n"
             );
             assert_eq!(mistakes(&text), Vec::from_iter(expected), "{kind} {place}");
         }

@@ -409,7 +409,8 @@ impl Reader<'_> {
                 "an age on `{pr}` keeps what belongs to an open pull request",
                 "it asks GitHub whether the pull request is open",
                 Some(
-                    "write even-open = false to say so, or even-open = true to delete it all the same"
+                    "write even-open = false to say so, or even-open = true to delete it all the \
+                     same"
                         .to_owned(),
                 ),
             );
@@ -688,14 +689,16 @@ mod tests {
     fn a_condition_on_times_is_one_on_a_pull_request() {
         let text = |name: &str| {
             rule(&format!(
-                "kind = \"worker\"\nname = \"{name}\"\ndead-when = {{ older-than = \"1d\" }}\nwhere = {{ ended-after-created = true }}"
+                "kind = \"worker\"\nname = \"{name}\"\ndead-when = {{ older-than = \
+                 \"1d\" }}\nwhere = {{ ended-after-created = true }}"
             ))
         };
         assert!(mistakes(&text("app-{pr}")).is_empty());
         assert_eq!(
             mistakes(&text("app-{any}")),
             [
-                "a condition on the pull request's times needs {pr}, {branch} or {slug} in the template"
+                "a condition on the pull request's times needs {pr}, {branch} or {slug} in the \
+                 template"
             ]
         );
     }
@@ -785,7 +788,8 @@ mod tests {
     fn a_clock_that_the_kind_does_not_have_is_warned_of() {
         let warned = |kind: &str, clock: &str| {
             let text = rule(&format!(
-                "kind = {kind}\nname = \"app-{{pr}}\"\neven-open = false\ndead-when = {{ older-than = \"1d\", clock = \"{clock}\" }}"
+                "kind = {kind}\nname = \"app-{{pr}}\"\neven-open = false\ndead-when = {{ \
+                 older-than = \"1d\", clock = \"{clock}\" }}"
             ));
             let warnings = read(&text).unwrap().warnings;
             warnings

@@ -214,7 +214,8 @@ impl Cloudflare {
                     return Err(Failure::conflict(
                         11009,
                         format!(
-                            "Queue name '{name}' is already taken. Please use a different name and try again."
+                            "Queue name '{name}' is already taken. Please use a different name \
+                             and try again."
                         ),
                     ));
                 }
