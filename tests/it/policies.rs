@@ -1,15 +1,6 @@
 //! Policies: the shipped ones can be used, and broken ones are shown to be
 //! broken where they are.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
 use preview_gc::kinds;
 use preview_gc::model::Repository;
 use preview_gc::policy::{Diagnostic, Environment, Loaded, Policies, Source, Vocabulary, render};
@@ -36,7 +27,7 @@ fn source(path: &str) -> Source {
 #[test]
 fn every_shipped_policy_can_be_used_as_it_is() {
     let mut paths = vec!["policies/demo.toml".to_owned()];
-    for entry in std::fs::read_dir(support::path("../policies/schemes")).unwrap() {
+    for entry in std::fs::read_dir(crate::support::path("../policies/schemes")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         paths.push(format!("policies/schemes/{name}"));
     }
@@ -158,9 +149,9 @@ fn many_names_are_read_by_many_rules() {
 
 #[test]
 fn the_schema_in_the_repository_is_the_programs_own() {
-    let output = support::run(&["check", "--schema"]);
+    let output = crate::support::run(&["check", "--schema"]);
     assert!(output.status.success());
-    let file = std::fs::read(support::path("../policies/preview-gc.schema.json")).unwrap();
+    let file = std::fs::read(crate::support::path("../policies/preview-gc.schema.json")).unwrap();
     assert!(
         output.stdout == file,
         "write it anew: preview-gc check --schema > policies/preview-gc.schema.json"
@@ -175,11 +166,11 @@ fn as_json(text: &str) -> serde_json::Value {
 #[test]
 fn the_schema_takes_what_the_program_takes() {
     let schema: serde_json::Value =
-        serde_json::from_slice(&support::run(&["check", "--schema"]).stdout).unwrap();
+        serde_json::from_slice(&crate::support::run(&["check", "--schema"]).stdout).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut checked = 0;
     for folder in ["../policies", "../policies/schemes", "cases"] {
-        for entry in std::fs::read_dir(support::path(folder)).unwrap() {
+        for entry in std::fs::read_dir(crate::support::path(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|end| end != "toml") {
                 continue;
@@ -194,7 +185,8 @@ fn the_schema_takes_what_the_program_takes() {
         }
     }
     assert!(checked > 40);
-    let broken = std::fs::read_to_string(support::path("policies/ten-mistakes.toml")).unwrap();
+    let broken =
+        std::fs::read_to_string(crate::support::path("policies/ten-mistakes.toml")).unwrap();
     assert!(!validator.is_valid(&as_json(&broken)));
 }
 

@@ -1,12 +1,5 @@
 //! What every kind must do, whatever it is: one suite over the registry.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -3,21 +3,12 @@
 //! of it stands in a table. Each run walks a part of the matrix that meets every
 //! fault and every request; `PREVIEW_GC_FAULTS=all` walks the whole.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::{Server, path};
 use serde_json::{Value, json};
-use support::{Server, path};
 
 /// The requests that a sweep sends, by method and path.
 const REQUESTS: [(&str, &str); 21] = [

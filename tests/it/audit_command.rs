@@ -1,17 +1,8 @@
 //! `preview-gc audit` as its user runs it: situations with expected verdicts,
 //! faults, and bad input.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
+use crate::support::{Server, report, run};
 use serde_json::{Value, json};
-use support::{Server, report, run};
 
 fn audit(world: &str, policy: &str) -> (Value, i32) {
     let world = format!("--sandbox={world}");
@@ -27,14 +18,14 @@ fn audit(world: &str, policy: &str) -> (Value, i32) {
 }
 
 fn file(name: &str) -> String {
-    support::path(name).display().to_string()
+    crate::support::path(name).display().to_string()
 }
 
 /// Audits the worlds of a folder by the policies of another, and gives how many
 /// worlds and resources there were.
 fn every_resource_has_its_expected_verdict(worlds: &str, policies: &str) -> (usize, usize) {
     let (mut cases, mut checked, mut wrong) = (0, 0, Vec::new());
-    for entry in std::fs::read_dir(support::path(worlds)).unwrap() {
+    for entry in std::fs::read_dir(crate::support::path(worlds)).unwrap() {
         let world = entry.unwrap().path();
         if world.extension().is_none_or(|end| end != "json") {
             continue;
@@ -82,7 +73,7 @@ fn every_resource_of_every_case_gets_its_expected_verdict() {
 
 #[test]
 fn every_scheme_does_what_its_header_says() {
-    let schemes = std::fs::read_dir(support::path("../policies/schemes")).unwrap();
+    let schemes = std::fs::read_dir(crate::support::path("../policies/schemes")).unwrap();
     let (worlds, _) = every_resource_has_its_expected_verdict("schemes", "../policies/schemes");
     assert_eq!(worlds, schemes.count());
 }
@@ -220,7 +211,7 @@ fn bad_input_is_said_clearly_and_decides_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().display().to_string();
     let cut = folder.path().join("cut.json");
-    let world = std::fs::read_to_string(support::path("cases/slot-numbers.json")).unwrap();
+    let world = std::fs::read_to_string(crate::support::path("cases/slot-numbers.json")).unwrap();
     std::fs::write(&cut, &world[..world.len() / 2]).unwrap();
     let cut = format!("--sandbox={}", cut.display());
     for (arguments, expected) in [
@@ -285,7 +276,7 @@ fn over_http_the_program_sees_what_it_sees_in_process() {
 fn tokens_are_never_printed_and_never_sent_in_the_open() {
     let canary = "canary-0123456789";
     for base in ["http://127.0.0.1:9", "http://example.com"] {
-        let output = support::program()
+        let output = crate::support::program()
             .args(["audit", "-vvv", "--policies", "policies/demo.toml"])
             .env("GITHUB_TOKEN", canary)
             .env("GITHUB_API_URL", base)
@@ -329,7 +320,7 @@ fn audit_by_the_clock(now: &str) -> (Value, String) {
     std::fs::write(&policy, text).unwrap();
     let sandbox = format!("--sandbox={}", world.display());
     let policies = policy.display().to_string();
-    let output = support::run(&[
+    let output = crate::support::run(&[
         "audit",
         &sandbox,
         "--policies",

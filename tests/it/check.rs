@@ -1,16 +1,7 @@
 //! `preview-gc check` as its user runs it: names, and the doctor.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
+use crate::support::{Server, report, run};
 use serde_json::{Value, json};
-use support::{Server, report, run};
 
 fn check(arguments: &[&str]) -> (Value, i32) {
     let all = [&["check", "--format", "json"], arguments].concat();
@@ -43,8 +34,8 @@ fn names_are_shown_with_claim_rule_and_what_would_be_asked() {
 
 #[test]
 fn the_doctor_tells_apart_what_is_wrong() {
-    let world = support::path("cases/what-stays-keeps-what-it-uses.json");
-    let policy = support::path("cases/what-stays-keeps-what-it-uses.toml");
+    let world = crate::support::path("cases/what-stays-keeps-what-it-uses.json");
+    let policy = crate::support::path("cases/what-stays-keeps-what-it-uses.toml");
     let server = Server::start(&["--world", &world.display().to_string()]);
     let doctor = |change: &dyn Fn(&mut std::process::Command)| {
         let mut command = server.program();
@@ -150,8 +141,8 @@ fn the_doctor_tells_apart_what_is_wrong() {
 /// What an audit refuses, `check` refuses with the same exit code.
 #[test]
 fn the_doctor_is_content_only_where_an_audit_is() {
-    let world = support::path("cases/every-user-keeps.json");
-    let policy = support::path("cases/every-user-keeps.toml");
+    let world = crate::support::path("cases/every-user-keeps.json");
+    let policy = crate::support::path("cases/every-user-keeps.toml");
     for path in [
         "/issues$",
         "/workers/routes$",

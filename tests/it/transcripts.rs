@@ -1,8 +1,6 @@
 //! What a person types and sees: the README's examples and more, run against
 //! the stand-in.
 
-#![allow(missing_docs, reason = "a test")]
-
 #[test]
 fn transcripts() {
     trycmd::TestCases::new()

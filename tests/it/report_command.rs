@@ -1,18 +1,9 @@
 //! `preview-gc report` against the stand-in over HTTP: one living issue.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
 use std::process::Output;
 
+use crate::support::Server;
 use serde_json::{Value, json};
-use support::Server;
 
 const T0: &str = "2026-04-01T00:00:00Z";
 const EVIL: &str = "app-pr-1-`x`](http://evil) | <img src=x> ::error:: $(id) \u{202e}";

@@ -1,17 +1,8 @@
 //! One test for every safety rule, named after it: what the program promises,
 //! seen from outside.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
+use crate::support::report;
 use serde_json::{Value, json};
-use support::report;
 
 const T0: &str = "2026-04-01T00:00:00Z";
 const NOW: &str = "2026-05-01T00:00:00Z";
@@ -66,7 +57,7 @@ fn audit_with(world: &Value, policy: &str, arguments: &[&str]) -> Audited {
     );
     std::fs::write(&file, world.to_string()).unwrap();
     std::fs::write(&rules, policy).unwrap();
-    let output = support::program()
+    let output = crate::support::program()
         .args(["audit", "-q", "--format", "json", "--policies"])
         .arg(&rules)
         .arg(format!("--sandbox={}", file.display()))
@@ -150,7 +141,7 @@ fn rule_3_resources_are_read_before_roots() {
     let text = world(json!([closed(7), open(9)]), resources, json!([])).to_string();
     std::fs::write(&file, text).unwrap();
     std::fs::write(&rules, WORKERS).unwrap();
-    let server = support::Server::start(&["--world", &file.display().to_string()]);
+    let server = crate::support::Server::start(&["--world", &file.display().to_string()]);
     let output = server
         .program()
         .args(["audit", "-q", "--policies"])
@@ -290,7 +281,7 @@ fn rule_4_a_protect_entry_holds_outside_the_scope_of_its_file() {
         \"dns_record\"\nname = \"app-pr-3.acme.example\"\nreason = \"a demo for a customer\"\n";
     std::fs::write(file("policies/a.toml"), rules).unwrap();
     std::fs::write(file("policies/b.toml"), protects).unwrap();
-    let output = support::program()
+    let output = crate::support::program()
         .args(["audit", "-q", "--format", "json", "--policies"])
         .arg(file("policies"))
         .arg(format!("--sandbox={}", file("world.json").display()))
@@ -423,7 +414,7 @@ fn rule_10_a_provider_without_credentials_stops_nothing_else_and_is_not_green() 
     let branches = "[[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\nname = \
         \"preview/pr-{pr}\"\ndead-when = \"closed\"\n";
     std::fs::write(&rules, format!("{WORKERS}{branches}")).unwrap();
-    let server = support::Server::start(&["--world", &file.display().to_string()]);
+    let server = crate::support::Server::start(&["--world", &file.display().to_string()]);
     let without = |variable: &str| {
         server
             .program()
@@ -465,7 +456,7 @@ fn rule_11_names_from_outside_are_printed_inert() {
     )
     .unwrap();
     for format in ["table", "csv", "markdown", "json"] {
-        let output = support::program()
+        let output = crate::support::program()
             .args(["audit", "-q", "--format", format, "--policies"])
             .arg(&rules)
             .arg(format!("--sandbox={}", file.display()))
@@ -758,7 +749,7 @@ fn rule_11_one_pull_request_is_swept_like_all_of_them() {
         std::fs::write(policies.join(format!("{scheme}.toml")), text).unwrap();
     }
     let garbage = |more: &[&str]| -> Vec<String> {
-        let output = support::program()
+        let output = crate::support::program()
             .args(["audit", "-q", "--format", "json", "--policies"])
             .arg(&policies)
             .arg(format!("--sandbox={}", file.display()))
@@ -812,7 +803,7 @@ dead-when = "branch-gone"
         );
         std::fs::write(&file, world.to_string()).unwrap();
         std::fs::write(&rules, policy).unwrap();
-        let server = support::Server::start(&["--world", &file.display().to_string()]);
+        let server = crate::support::Server::start(&["--world", &file.display().to_string()]);
         let mut command = server.program();
         command
             .args(["audit", "-q", "--format", "json", "--policies"])

@@ -1,15 +1,6 @@
 //! Real sockets that behave badly: whatever a server does, the run ends in
 //! time, says what happened, and nothing rests on it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -71,7 +62,7 @@ fn audit(address: &str) -> (Value, i32) {
     let folder = tempfile::tempdir().unwrap();
     let policy = folder.path().join("policy.toml");
     std::fs::write(&policy, POLICY).unwrap();
-    let output = support::program()
+    let output = crate::support::program()
         .args([
             "audit",
             "--format",
@@ -89,7 +80,7 @@ fn audit(address: &str) -> (Value, i32) {
         !String::from_utf8_lossy(&output.stdout).contains("canary"),
         "a token was printed"
     );
-    support::report(&output)
+    crate::support::report(&output)
 }
 
 /// Audits, and expects a gap whose reason contains this.

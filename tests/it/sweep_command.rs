@@ -1,27 +1,18 @@
 //! `preview-gc sweep` as its user runs it, against the stand-in over HTTP: what
 //! is gone afterwards is judged by the stand-in's own state and request log.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::{Server, cases, in_parallel, report};
 use serde_json::{Value, json};
-use support::{Server, cases, in_parallel, report};
 
 const T0: &str = "2026-04-01T00:00:00Z";
 const NOW: &str = "2026-05-01T00:00:00Z";
 
-const POLICY: &str = include_str!("support/closed.toml");
+const POLICY: &str = include_str!("../support/closed.toml");
 
 fn worker(name: &str, bindings: Value) -> Value {
     json!({"kind": "worker", "name": name, "created_at": T0, "updated_at": T0, "attributes": {"bindings": bindings}})
@@ -1281,7 +1272,7 @@ fn other_peoples_journals_are_left_alone() {
 
 #[test]
 fn a_whole_environment_goes_in_an_order_that_the_provider_accepts() {
-    let world = support::path("cases/whole-environment.json");
+    let world = crate::support::path("cases/whole-environment.json");
     let stage = Stage::of_case(&world);
     let case: Value = serde_json::from_slice(&std::fs::read(&world).unwrap()).unwrap();
     let (swept, code) = stage.sweep();
@@ -1499,7 +1490,7 @@ fn rule_7_a_domain_that_was_pointed_elsewhere_since_the_plan_is_spared() {
 #[test]
 fn rule_4_a_protected_record_keeps_the_domain_that_manages_it_also_unseen() {
     for blind in [false, true] {
-        let stage = Stage::of_case(&support::path("cases/protected-record.json"));
+        let stage = Stage::of_case(&crate::support::path("cases/protected-record.json"));
         if blind {
             stage.fault(&json!([{"on": {"path": "/dns_records$"}, "fault": {"status": 403}}]));
         }

@@ -1,16 +1,7 @@
 //! The worlds of `tests/cases` over HTTP: an audit of the stand-in's server gives
 //! what an audit in process gives. `tests/audit.rs` checks the verdicts.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
-use support::{Server, cases, in_parallel, report, run};
+use crate::support::{Server, cases, in_parallel, report, run};
 
 #[test]
 fn every_case_gets_the_same_verdicts_in_process_and_over_http() {

@@ -1,15 +1,6 @@
 //! No token in anything that leaves the program, whatever it is asked to do and
 //! whatever a provider says back; and no token at a host that it is not for.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -18,10 +9,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::support::{Server, path};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use support::{Server, path};
 
 const TOKENS: [(&str, &str); 4] = [
     ("GITHUB_TOKEN", "ghs_canaryOne1x/y+z"),

@@ -1,12 +1,5 @@
 //! The pictures of the README are the program's own output. When that changes,
-//! `PREVIEW_GC_PICTURES=draw cargo test --test pictures` draws them anew.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
+//! `PREVIEW_GC_PICTURES=draw cargo test --test it pictures` draws them anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -44,7 +37,7 @@ fn same_picture(name: &str, command: &str, text: &str) {
     let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         there.replace("\r\n", "\n") == drawn,
-        ".github/{name} is out of date: PREVIEW_GC_PICTURES=draw cargo test --test pictures"
+        ".github/{name} is out of date: PREVIEW_GC_PICTURES=draw cargo test --test it pictures"
     );
 }
 

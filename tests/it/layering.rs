@@ -4,12 +4,6 @@
 //! kinds, so that a new module or kind is checked as soon as it exists. Only
 //! what is compiled for tests alone (`#[cfg(test)]`) is left out.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that fails should say where"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

@@ -1,23 +1,14 @@
 //! Requests that an audit sends and answers that the stand-in gives, against
 //! the providers' own documents where these are at hand.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where, and a skipped one that it was"
-)]
-
-mod support;
-
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::support::Server;
 use bytes::Bytes;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
 use serde_json::{Map, Value, json};
-use support::Server;
 
 /// Paths that the trimmed documents leave out. Cloudflare's own SDK has them.
 const UNDESCRIBED: [&str; 1] = ["/workers/dispatch/namespaces"];
@@ -139,7 +130,7 @@ async fn requests_and_answers_are_valid_by_the_providers_documents() {
         .map(|(_, name)| document(&folder, name))
         .collect();
     let previews = document(&folder, "cloudflare-previews");
-    let world = World::read("demo", include_str!("../src/cli/demo-world.json")).unwrap();
+    let world = World::read("demo", include_str!("../../src/cli/demo-world.json")).unwrap();
     let sandbox = Sandbox::new(world, Options::default()).unwrap();
     let (mut checked, mut written) = (0, 0);
     for request in requests() {

@@ -1,0 +1,27 @@
+//! The integration tests, in one program: each module says what it is about.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test that fails should say where"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod audit_command;
+mod check;
+mod contract;
+mod faults;
+mod layering;
+mod openapi;
+mod pictures;
+mod policies;
+mod report_command;
+mod safety;
+mod secrets;
+mod shared_cases;
+mod sweep_command;
+mod transcripts;
+mod transport;
