@@ -246,7 +246,12 @@ impl Client {
                 Failure::Deadline if outdated => {
                     Written::NotSent(self.error(&outgoing, Failure::Outdated))
                 }
-                Failure::Transport(TransportError::Connect(_))
+                Failure::Transport(
+                    TransportError::Connect(_)
+                    | TransportError::Tls(_)
+                    | TransportError::Certificate { .. }
+                    | TransportError::Proxy { .. },
+                )
                 | Failure::NotConfigured
                 | Failure::BadToken
                 | Failure::BadRequest(_)

@@ -51,15 +51,12 @@ pub(super) struct Connection {
 
 impl Connection {
     /// The real clouds.
-    pub(super) fn real(clock: Clock) -> Result<Self, Failure> {
-        let seam = crate::wire::http::seam().map_err(|error| {
-            Failure::Unexpected(format!("cannot set up TLS on this machine: {error}"))
-        })?;
-        Ok(Self {
-            seam,
+    pub(super) fn real(clock: Clock) -> Self {
+        Self {
+            seam: crate::wire::http::seam(),
             variables: Variables { fixed: None },
             clock,
-        })
+        }
     }
 
     /// The providers for which there are credentials.
@@ -163,10 +160,5 @@ fn base(text: &str, variable: &str) -> Result<Url, Failure> {
 
 /// Whether an address is this machine's own.
 pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.host_str().is_some_and(crate::wire::http::is_loopback)
 }

@@ -249,7 +249,7 @@ pub(super) fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
         return Ok(connection);
     }
     let clock = arguments.now.map_or_else(Clock::system, Clock::starting_at);
-    Connection::real(clock)
+    Ok(Connection::real(clock))
 }
 
 pub(super) fn client(

@@ -16,6 +16,33 @@ pub enum TransportError {
     /// No connection.
     #[error("cannot connect: {0}; check the address and the network")]
     Connect(String),
+    /// TLS cannot be set up on this machine.
+    #[error(
+        "cannot set up TLS: {0}; install the certificates of the system (the package \
+         ca-certificates), or set SSL_CERT_FILE to a file of trusted certificates"
+    )]
+    Tls(String),
+    /// The server's certificate is not trusted.
+    #[error(
+        "the server's certificate is not trusted: {why}; {}",
+        cure_of_certificate(*.proxy)
+    )]
+    Certificate {
+        /// What is wrong with it.
+        why: String,
+        /// The variable that names the proxy in between.
+        proxy: Option<&'static str>,
+    },
+    /// The proxy does not answer, or does not connect.
+    #[error(
+        "cannot connect through the proxy that {variable} names: {why}; correct {variable}, or list the host in NO_PROXY"
+    )]
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+        /// Why.
+        why: String,
+    },
     /// No answer in time.
     #[error("no answer within {}s", .after.as_secs_f32())]
     Timeout {
@@ -31,6 +58,17 @@ pub enum TransportError {
         /// The bound.
         limit: usize,
     },
+}
+
+/// What to do about a certificate that is not trusted.
+fn cure_of_certificate(proxy: Option<&str>) -> String {
+    let trust = "set SSL_CERT_FILE to a file with the certificate of your company's authority";
+    match proxy {
+        Some(variable) => format!("if the proxy that {variable} names opens connections, {trust}"),
+        None => format!(
+            "if a company's firewall opens connections, {trust}; else check the clock and the address"
+        ),
+    }
 }
 
 /// Why a request gave no usable answer.
@@ -130,7 +168,13 @@ impl Failure {
             | Self::Refused { said, .. } => said,
             Self::Malformed(text)
             | Self::BadRequest(text)
-            | Self::Transport(TransportError::Connect(text) | TransportError::Broken(text)) => text,
+            | Self::Transport(
+                TransportError::Connect(text)
+                | TransportError::Broken(text)
+                | TransportError::Tls(text)
+                | TransportError::Certificate { why: text, .. }
+                | TransportError::Proxy { why: text, .. },
+            ) => text,
             Self::NotConfigured
             | Self::BadToken
             | Self::Redirected { .. }

@@ -1,9 +1,11 @@
 //! The real side of the seam: reqwest.
 
 use std::error::Error as _;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::http::{Request, Response};
+use ::http::{Request, Response, Uri};
 use bytes::{Bytes, BytesMut};
 use tower::util::BoxCloneSyncService;
 
@@ -12,24 +14,81 @@ use super::{Seam, TransportError};
 /// More than any page that we ask for; a body beyond it is cut off.
 pub const BODY_LIMIT: usize = 64 << 20;
 
-/// A seam over real sockets.
-///
-/// # Errors
-///
-/// When TLS cannot be set up on this machine.
-pub fn seam() -> Result<Seam, reqwest::Error> {
+/// A seam over real sockets. Connections to this machine never go through a
+/// proxy, and TLS is set up only when something is sent by it.
+pub fn seam() -> Seam {
+    let clients = Arc::new(Clients::default());
+    let service = tower::service_fn(move |request: Request<Bytes>| {
+        let clients = Arc::clone(&clients);
+        async move {
+            let client = clients.of(request.uri())?;
+            exchange(&client, request, BODY_LIMIT).await
+        }
+    });
+    BoxCloneSyncService::new(service)
+}
+
+/// A client for each way to send, made when it is needed first.
+#[derive(Default)]
+struct Clients {
+    /// To this machine, without TLS.
+    plain: OnceLock<Result<reqwest::Client, String>>,
+    /// To this machine, by TLS.
+    local: OnceLock<Result<reqwest::Client, String>>,
+    /// To everywhere else, by TLS and the proxy of the environment.
+    remote: OnceLock<Result<reqwest::Client, String>>,
+}
+
+impl Clients {
+    fn of(&self, uri: &Uri) -> Result<reqwest::Client, TransportError> {
+        let is_local = uri.host().is_some_and(is_loopback);
+        let made = match (is_local, uri.scheme_str() == Some("https")) {
+            (true, false) => self
+                .plain
+                .get_or_init(|| build(builder().no_proxy().tls_certs_only([]))),
+            (true, true) => self.local.get_or_init(|| build(builder().no_proxy())),
+            (false, _) => self.remote.get_or_init(|| build(builder())),
+        };
+        made.clone().map_err(TransportError::Tls)
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
     // A second provider in the process is harmless, so an earlier one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(10))
-        .build()?;
-    let service = tower::service_fn(move |request: Request<Bytes>| {
-        let client = client.clone();
-        async move { exchange(&client, request, BODY_LIMIT).await }
-    });
-    Ok(BoxCloneSyncService::new(service))
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
+    builder.build().map_err(|error| root(&error).to_string())
+}
+
+/// Whether a host is this machine.
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => {
+            let host = host.to_ascii_lowercase();
+            host == "localhost" || host.ends_with(".localhost")
+        }
+    }
+}
+
+/// The variable that names the proxy for an address, if there is one and no
+/// exception covers the host.
+fn proxy_variable(url: &reqwest::Url) -> Option<&'static str> {
+    let host = url.host_str()?;
+    if is_loopback(host) {
+        return None;
+    }
+    let set = |name: &&str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .into_iter()
+        .find(|name| set(name))
 }
 
 async fn exchange(
@@ -37,18 +96,23 @@ async fn exchange(
     request: Request<Bytes>,
     limit: usize,
 ) -> Result<Response<Bytes>, TransportError> {
-    let request = reqwest::Request::try_from(request).map_err(|error| failed(&error))?;
+    let request = reqwest::Request::try_from(request).map_err(|error| failed(&error, None))?;
+    let proxy = proxy_variable(request.url());
     let mut response = client
         .execute(request)
         .await
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| failed(&error, proxy))?;
     // What is announced to be too large is not begun.
     let announced = response.content_length().unwrap_or_default();
     if usize::try_from(announced).map_or(true, |length| length > limit) {
         return Err(TransportError::TooLarge { limit });
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| failed(&error, proxy))?
+    {
         if body.len() + chunk.len() > limit {
             return Err(TransportError::TooLarge { limit });
         }
@@ -60,22 +124,46 @@ async fn exchange(
     Ok(answer)
 }
 
-/// The error without the address, which the caller names itself.
-fn failed(error: &reqwest::Error) -> TransportError {
-    let mut root: &dyn std::error::Error = error;
+/// What is at the bottom of an error.
+fn root<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    let mut root = error;
     while let Some(source) = root.source() {
         root = source;
     }
-    let words = if error.source().is_some() {
-        root.to_string()
-    } else {
-        "the request failed".to_owned()
+    root
+}
+
+/// The error without the address, which the caller names itself; `proxy` is the
+/// variable that names the proxy in between.
+fn failed(error: &reqwest::Error, proxy: Option<&'static str>) -> TransportError {
+    let words = match error.source() {
+        Some(source) => root(source).to_string(),
+        None => "the request failed".to_owned(),
     };
-    if error.is_connect() {
-        TransportError::Connect(words)
-    } else {
-        TransportError::Broken(words)
+    if let Some(why) = certificate(error) {
+        return TransportError::Certificate { why, proxy };
     }
+    match (error.is_connect(), proxy) {
+        (true, Some(proxy)) => TransportError::Proxy {
+            variable: proxy,
+            why: words,
+        },
+        (true, None) => TransportError::Connect(words),
+        (false, _) => TransportError::Broken(words),
+    }
+}
+
+/// Why the server's certificate was refused, if that is what failed.
+fn certificate(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
+        return Some(why.to_string());
+    }
+    // An input or output error is not the source of what it carries.
+    let carried = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+        .map(|carried| carried as &(dyn std::error::Error + 'static));
+    carried.or_else(|| error.source()).and_then(certificate)
 }
 
 #[cfg(test)]

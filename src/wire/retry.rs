@@ -75,7 +75,12 @@ pub(super) fn judge(
                 wait: asked.unwrap_or(wait),
             }
         }
-        Err(TransportError::TooLarge { .. }) => Next::Done,
+        // The next attempt would meet the same.
+        Err(
+            TransportError::TooLarge { .. }
+            | TransportError::Tls(_)
+            | TransportError::Certificate { .. },
+        ) => Next::Done,
         Err(_) if !outgoing.repeatable || last => Next::Done,
         Err(_) => Next::Again {
             wait: backoff(attempt),

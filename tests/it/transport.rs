@@ -57,8 +57,8 @@ fn answering(answer: impl Into<Vec<u8>>) -> String {
     address
 }
 
-/// Audits against a server, and gives the report and what stood on stderr.
-fn audit(address: &str) -> (Value, i32) {
+/// Audits against a server with further variables.
+fn audit_with(address: &str, variables: &[(&str, &str)]) -> (Value, i32) {
     let folder = tempfile::tempdir().unwrap();
     let policy = folder.path().join("policy.toml");
     std::fs::write(&policy, POLICY).unwrap();
@@ -74,6 +74,7 @@ fn audit(address: &str) -> (Value, i32) {
         .arg(&policy)
         .env("NEON_API_KEY", "canary-neon")
         .env("NEON_API_HOST", format!("{address}/api/v2"))
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     assert!(
@@ -85,12 +86,19 @@ fn audit(address: &str) -> (Value, i32) {
 
 /// Audits, and expects a gap whose reason contains this.
 fn refused(address: &str, expected: &str) {
-    let (report, code) = audit(address);
+    refused_with(address, &[], &[expected]);
+}
+
+/// The same with further variables; the reason contains all of these.
+fn refused_with(address: &str, variables: &[(&str, &str)], expected: &[&str]) {
+    let (report, code) = audit_with(address, variables);
     assert_eq!(code, 3, "{report}");
     assert_eq!(report["complete"], false);
     assert_eq!(report["summary"]["would_delete"], 0);
     let gap = report["evidence"][0]["gap"].as_str().unwrap_or_default();
-    assert!(gap.contains(expected), "{gap:?} does not say {expected:?}");
+    for expected in expected {
+        assert!(gap.contains(expected), "{gap:?} does not say {expected:?}");
+    }
 }
 
 #[test]
@@ -176,4 +184,96 @@ fn a_token_that_is_not_accepted_is_said_and_asked_only_once() {
     refused(&address, "the token was not accepted");
     // The listing and its count, each once.
     assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+/// An answer of Neon without any branch, to the listing and to the count.
+const NO_BRANCHES: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: \
+    close\r\ncontent-length: 25\r\n\r\n{\"branches\":[],\"count\":0}";
+
+/// A server that speaks TLS for `localhost` with a certificate that nobody
+/// trusts, how many connections it had, and that certificate.
+fn secure_server() -> (String, Arc<AtomicUsize>, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let (address, connections) = server(move |stream| {
+        let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, stream);
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            // A client that does not trust the certificate hangs up.
+            if stream.read(&mut byte).unwrap_or(0) == 0 {
+                return;
+            }
+            head.push(byte[0]);
+        }
+        let _ = stream.write_all(NO_BRANCHES.as_bytes());
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+    });
+    let address = address.replace("http://127.0.0.1", "https://localhost");
+    (address, connections, made.cert.pem())
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_said_and_tried_only_once() {
+    let (address, connections, certificate) = secure_server();
+    let words = ["certificate is not trusted", "SSL_CERT_FILE"];
+    // The certificates of the system do not have it.
+    refused_with(&address, &[], &words);
+    // The listing and its count, each once.
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authority.pem");
+    std::fs::write(&file, certificate).unwrap();
+    let trusted = [("SSL_CERT_FILE", file.to_str().unwrap())];
+    let (report, code) = audit_with(&address, &trusted);
+    assert_eq!(code, 0, "{report}");
+}
+
+#[test]
+fn a_machine_without_certificates_is_told_what_to_set_where_tls_is_needed() {
+    let nowhere = [
+        ("SSL_CERT_FILE", "/nonexistent/authority.pem"),
+        ("SSL_CERT_DIR", "/nonexistent"),
+    ];
+    let (address, _, _) = secure_server();
+    refused_with(&address, &nowhere, &["cannot set up TLS", "SSL_CERT_FILE"]);
+    let (report, code) = audit_with(&answering(NO_BRANCHES), &nowhere);
+    assert_eq!(code, 0, "plain HTTP on loopback needs none: {report}");
+}
+
+#[test]
+fn what_is_sent_to_this_machine_goes_through_no_proxy() {
+    let (proxy, connections) = server(|mut stream| {
+        head(&mut stream);
+    });
+    let variables = [
+        ("HTTP_PROXY", &*proxy),
+        ("http_proxy", &*proxy),
+        ("ALL_PROXY", &*proxy),
+    ];
+    let (report, code) = audit_with(&answering(NO_BRANCHES), &variables);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(connections.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_proxy_that_does_not_answer_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    refused_with(
+        "https://neon.example",
+        &[("HTTPS_PROXY", &dead)],
+        &["the proxy that HTTPS_PROXY names", "NO_PROXY"],
+    );
 }
