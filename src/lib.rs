@@ -173,6 +173,7 @@ pub mod kinds;
 pub mod model;
 pub mod policy;
 pub mod report;
+pub mod restore;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod scan;

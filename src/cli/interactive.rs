@@ -18,13 +18,14 @@ use super::audit::render;
 use super::progress::Progress;
 use super::session::{Session, look, wants_colour};
 use super::sweep::{is_robot, journal_folder};
-use super::{Exit, Failure, interrupted, print, restore};
+use super::{Exit, Failure, interrupted, print};
 use crate::collector::{Audit, Choice, Collector, Ground, only};
 use crate::evidence::{Observer, Step};
 use crate::gc::sealed::SealedPlan;
 use crate::report::Report;
 use crate::report::outcomes::{self, Swept};
 use crate::report::table::Look;
+use crate::restore;
 use crate::survey::{Findings, Survey};
 use crate::sweep::Stop;
 use crate::tui::{App, Command, Live, draw};
@@ -415,7 +416,7 @@ impl Desk<'_> {
             return Ok(false);
         };
         let folder = self.folder.clone();
-        let work = restore::by_id(client, &folder, &run, kind, &id);
+        let work = restore::restore_one(client, &folder, &run, kind, &id);
         let told = match self.alongside("putting back", work, None).await? {
             Ended::Done(told) => told,
             Ended::Interrupted => return Ok(true),

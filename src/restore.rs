@@ -1,0 +1,472 @@
+//! Restores what a sweep deleted, as far as that is possible, and says plainly
+//! what cannot be restored. What was restored is kept until it is released.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::gc::Outcome;
+use crate::journal::{self, Copy, Entry, Journal, JournalError, Noted, Record, Standing, Written};
+use crate::kinds::{self, Kind};
+use crate::model::{KindRef, ResourceId};
+use crate::policy::Action;
+use crate::wire::Client;
+
+/// What keeps a resource that was put back.
+const KEEPS: &str = "this journal keeps it until `preview-gc restore --release NAME`; for runs \
+                     that do not read this journal, tick \"keep\" in the tracking issue";
+
+/// Why nothing was restored or released.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The journal cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Another process writes the journal.
+    #[error("run {run} still goes on; wait until it has ended")]
+    Running {
+        /// The run.
+        run: String,
+    },
+    /// The run deleted from another provider's host.
+    #[error("run {run} was about {host}, and these credentials are for {here}")]
+    OtherHost {
+        /// The run.
+        run: String,
+        /// The host that the journal names.
+        host: String,
+        /// The host of this run's credentials.
+        here: String,
+    },
+    /// Nothing of that name was restored.
+    #[error(
+        "cannot release {name:?}: no journal in {} says that `restore` brought back something of \
+         that name or id; `restore --list` shows what was put back",
+        .folder.display()
+    )]
+    NotRestored {
+        /// The name or id.
+        name: String,
+        /// Where the journals are.
+        folder: PathBuf,
+    },
+}
+
+/// What came of restoring or releasing one resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreResult {
+    /// It exists again.
+    Restored,
+    /// An earlier run restored it.
+    AlreadyThere,
+    /// Its kind or its journal does not allow it.
+    Cannot,
+    /// The provider refused.
+    Failed,
+    /// Sweeps may delete it again.
+    Released,
+}
+
+impl RestoreResult {
+    /// The name, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Restored => "restored",
+            Self::AlreadyThere => "already there",
+            Self::Cannot => "cannot",
+            Self::Failed => "failed",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// A resource that was to be restored or released.
+#[derive(Debug, Serialize)]
+pub struct Restored {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The id that it had.
+    pub id: String,
+    /// What came of it.
+    pub result: RestoreResult,
+    /// What to know about it.
+    pub reason: String,
+}
+
+impl Restored {
+    /// Whether it exists again.
+    pub fn is_back(&self) -> bool {
+        matches!(
+            self.result,
+            RestoreResult::Restored | RestoreResult::AlreadyThere
+        )
+    }
+}
+
+/// Restores what a run deleted: everything, or what has one of these names or ids.
+///
+/// # Errors
+///
+/// When the journal cannot be read or written, or is about another host.
+pub async fn restore(
+    client: &Client,
+    folder: &Path,
+    run: &str,
+    names: &[String],
+) -> Result<Vec<Restored>, RestoreError> {
+    let is_named = |written: &Written| {
+        let is = |name: &String| **name == *written.name || **name == *written.id;
+        names.is_empty() || names.iter().any(is)
+    };
+    restore_steps(client, folder, run, is_named).await
+}
+
+/// Restores one resource that a run deleted: whether it exists again, and what to
+/// know about that.
+///
+/// # Errors
+///
+/// As [`restore`].
+pub async fn restore_one(
+    client: &Client,
+    folder: &Path,
+    run: &str,
+    kind: &str,
+    id: &str,
+) -> Result<(bool, String), RestoreError> {
+    let is_named = |written: &Written| *written.kind == *kind && *written.id == *id;
+    let results = restore_steps(client, folder, run, is_named).await?;
+    let result = results.into_iter().next().map(|one| {
+        let back = one.is_back();
+        (back, one.reason)
+    });
+    Ok(result.unwrap_or_else(|| (false, "that run did nothing to it".to_owned())))
+}
+
+/// Lets later sweeps delete again what was restored, of all runs.
+///
+/// # Errors
+///
+/// When a journal cannot be read or written, or nothing of a name was restored:
+/// then nothing is released.
+pub fn release(
+    folder: &Path,
+    names: &[String],
+    at: DateTime<Utc>,
+) -> Result<Vec<Restored>, RestoreError> {
+    let records = journal::records(folder)?;
+    let is_named = |name: &str, written: &Written, id: &str| {
+        *name == *written.name || *name == *written.id || *name == *id
+    };
+    let missing = names.iter().find(|name| {
+        let mut back = records.iter().flat_map(Record::back);
+        !back.any(|(_, written, _, id)| is_named(name, written, id))
+    });
+    if let Some(name) = missing {
+        return Err(RestoreError::NotRestored {
+            name: name.clone(),
+            folder: folder.to_owned(),
+        });
+    }
+    let mut released = Vec::new();
+    for record in records {
+        let back: Vec<_> = record
+            .back()
+            .filter(|(_, written, _, id)| names.iter().any(|name| is_named(name, written, id)))
+            .collect();
+        if back.is_empty() {
+            continue;
+        }
+        let mut journal = resume(&record)?;
+        let entry = |step: usize| Entry::Released { step, at };
+        let entries: Vec<_> = back.iter().map(|(step, ..)| entry(*step)).collect();
+        journal.write(&entries)?;
+        released.extend(back.into_iter().map(|(_, written, _, id)| Restored {
+            kind: written.kind.clone(),
+            name: written.name.to_string(),
+            id: id.to_owned(),
+            result: RestoreResult::Released,
+            reason: format!(
+                "in {}: the rules judge it again, and the next sweep may delete it",
+                written.place
+            ),
+        }));
+    }
+    Ok(released)
+}
+
+/// Opens the journal of a run that has ended.
+fn resume(record: &Record) -> Result<Journal, RestoreError> {
+    Journal::resume(record)?.ok_or_else(|| RestoreError::Running {
+        run: record.run.clone(),
+    })
+}
+
+async fn restore_steps(
+    client: &Client,
+    folder: &Path,
+    run: &str,
+    is_named: impl Fn(&Written) -> bool,
+) -> Result<Vec<Restored>, RestoreError> {
+    let record = journal::record(folder, run)?;
+    let mut journal = resume(&record)?;
+    let kinds: Vec<KindRef> = kinds::vocabulary();
+    let mut results = Vec::new();
+    for (step, noted) in &record.steps {
+        let Some((action, written, copy)) = noted
+            .intent
+            .as_ref()
+            .filter(|(_, written, _)| is_named(written))
+        else {
+            continue;
+        };
+        let Some(id) = written.identity(&kinds) else {
+            continue;
+        };
+        let here = client.host(id.kind.0.api);
+        if here.as_ref() != Some(&written.host) {
+            return Err(RestoreError::OtherHost {
+                run: record.run,
+                host: written.host.clone(),
+                here: here.unwrap_or_else(|| "nothing".to_owned()),
+            });
+        }
+        let (result, reason) = match (noted.standing, action) {
+            (Standing::Restored | Standing::Released, _) => (
+                RestoreResult::AlreadyThere,
+                "it was put back before".to_owned(),
+            ),
+            (_, Action::Expire | Action::RemoveExpiry | Action::Report) => (
+                RestoreResult::Cannot,
+                "it was not deleted; lift its expiry where it is".to_owned(),
+            ),
+            (Standing::Settled(Outcome::Deleted | Outcome::AlreadyGone), Action::Delete) => {
+                match recreate(client, &id, copy).await {
+                    Ok(Some(new)) => {
+                        let at = client.clock().now();
+                        let entry = Entry::Restored {
+                            step: *step,
+                            at,
+                            id: new.clone(),
+                        };
+                        journal.write(&[entry])?;
+                        match fill(client, &id, copy, &new).await {
+                            Ok(said) => (RestoreResult::Restored, format!("{said}; {KEEPS}")),
+                            Err(why) => (RestoreResult::Failed, why),
+                        }
+                    }
+                    Ok(None) => (RestoreResult::Cannot, by_hand(&id, copy)),
+                    Err(why) => (RestoreResult::Failed, why),
+                }
+            }
+            (_, Action::Delete) => (
+                RestoreResult::Cannot,
+                "this run did not delete it".to_owned(),
+            ),
+        };
+        results.push(Restored {
+            kind: id.kind.name().to_owned(),
+            name: id.name.to_string(),
+            id: id.id.to_string(),
+            result,
+            reason,
+        });
+    }
+    Ok(results)
+}
+
+/// Creates a resource again: its new id. None where that cannot be done.
+async fn recreate(client: &Client, id: &ResourceId, copy: &Copy) -> Result<Option<String>, String> {
+    let kind: &dyn Kind = kinds::by_name(id.kind.name()).ok_or("its kind is not known")?;
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    if let Some(call) = kind.recovery(id) {
+        let body = client.send(&call).await.map_err(|error| text(&error))?;
+        let until = kind
+            .read_recovery(id, &body)
+            .map_err(|error| client.redact(&error.0))?;
+        match until {
+            Some(until) if until > client.clock().now() => {}
+            _ => return Ok(None),
+        }
+    }
+    if kind.archive().is_some() && copy.held.is_none() {
+        return Ok(None);
+    }
+    let Some(call) = kind.remake(id, copy.original.as_ref()) else {
+        return Ok(None);
+    };
+    let outgoing = (&call).into();
+    let response = client
+        .exchange(&outgoing)
+        .await
+        .map_err(|error| text(&error))?;
+    if !response.status().is_success() {
+        let failure = crate::wire::error::refusal(call.api, &response);
+        return Err(client.error(&outgoing, failure).to_string());
+    }
+    let new = kind.read_remade(response.body());
+    new.map(Some).map_err(|error| client.redact(&error.0))
+}
+
+/// Restores what a resource held, and says what to know about it.
+async fn fill(client: &Client, id: &ResourceId, copy: &Copy, new: &str) -> Result<String, String> {
+    let archive = kinds::by_name(id.kind.name()).and_then(Kind::archive);
+    if let (Some(archive), Some(held)) = (archive, &copy.held) {
+        let mut made = id.clone();
+        made.id = new.into();
+        for call in archive.fill(&made, held) {
+            client.send(&call).await.map_err(|error| {
+                format!("it is there again as {new}, and what it held is not: {error}")
+            })?;
+        }
+    }
+    Ok(if *new == *id.id {
+        "it is there again".to_owned()
+    } else {
+        format!("it is there again; its id is {new} now, so whatever named the old one needs it")
+    })
+}
+
+/// What is left to do by hand, with what was kept for that.
+fn by_hand(id: &ResourceId, copy: &Copy) -> String {
+    let mut text = format!("a {} {}", id.kind.0.noun, id.kind.0.undo);
+    let uses: Vec<_> = copy
+        .uses
+        .iter()
+        .map(|(kind, which)| format!("{kind} {which}"))
+        .collect();
+    if !uses.is_empty() {
+        let _ = write!(text, "; it used {}", uses.join(", "));
+    }
+    if let Some(held) = &copy.held {
+        let _ = write!(text, "; its settings were {held}");
+    }
+    text
+}
+
+/// Whether a resource can be restored, as far as its journal tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restorable {
+    /// The journal has all that is needed.
+    Yes,
+    /// The provider decides.
+    Perhaps,
+    /// No.
+    No,
+}
+
+/// A run with what it did, as `restore --list` shows it.
+#[derive(Debug, Serialize)]
+pub struct ListedRun {
+    /// The run.
+    pub run: String,
+    /// When it began.
+    pub at: DateTime<Utc>,
+    /// What it did.
+    pub steps: Vec<ListedStep>,
+}
+
+/// A step of a run, as `restore --list` shows it.
+#[derive(Debug, Serialize)]
+pub struct ListedStep {
+    /// The kind.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The id.
+    pub id: String,
+    /// What became of it: an outcome, `in_doubt`, `restored` or `released`.
+    pub outcome: &'static str,
+    /// Whether it can be restored.
+    pub restorable: Restorable,
+    /// How its kind is restored.
+    pub undo: Option<&'static str>,
+    /// What was deleted with it.
+    pub implied: Vec<ListedImplied>,
+}
+
+/// A resource that was deleted together with that of a step.
+#[derive(Debug, Serialize)]
+pub struct ListedImplied {
+    /// The kind.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The id.
+    pub id: Option<String>,
+}
+
+/// The runs of a folder, the oldest first.
+///
+/// # Errors
+///
+/// When a journal cannot be read.
+pub fn list(folder: &Path) -> Result<Vec<ListedRun>, JournalError> {
+    let kinds: Vec<KindRef> = kinds::vocabulary();
+    let records = journal::records(folder)?;
+    let listed = records.into_iter().map(|record| ListedRun {
+        steps: record
+            .steps
+            .values()
+            .filter_map(|noted| listed(noted, &kinds))
+            .collect(),
+        run: record.run,
+        at: record.at,
+    });
+    Ok(listed.collect())
+}
+
+fn listed(noted: &Noted, kinds: &[KindRef]) -> Option<ListedStep> {
+    let (_, written, copy) = noted.intent.as_ref()?;
+    Some(ListedStep {
+        kind: written.kind.clone(),
+        name: written.name.to_string(),
+        id: written.id.to_string(),
+        outcome: match noted.standing {
+            Standing::Open => "in_doubt",
+            Standing::Settled(outcome) => outcome.name(),
+            Standing::Restored => "restored",
+            Standing::Released => "released",
+        },
+        restorable: restorable(noted, kinds).unwrap_or(Restorable::No),
+        undo: written.identity(kinds).map(|id| id.kind.0.undo),
+        implied: implied(copy),
+    })
+}
+
+/// Whether a journal has what restoring a step takes.
+fn restorable(noted: &Noted, kinds: &[KindRef]) -> Option<Restorable> {
+    let (_, written, copy) = noted.intent.as_ref()?;
+    let id = written.identity(kinds)?;
+    let kind = kinds::by_name(id.kind.name())?;
+    let gone = matches!(noted.standing, Standing::Settled(outcome) if outcome.is_gone());
+    if !gone || (kind.archive().is_some() && copy.held.is_none()) {
+        return None;
+    }
+    kind.remake(&id, copy.original.as_ref())?;
+    Some(if kind.recovery(&id).is_some() {
+        Restorable::Perhaps
+    } else {
+        Restorable::Yes
+    })
+}
+
+/// What went with a resource, and with that in turn.
+fn implied(copy: &Copy) -> Vec<ListedImplied> {
+    let all = copy.implied.iter().flat_map(|one| {
+        let itself = ListedImplied {
+            kind: one.kind.to_string(),
+            name: one.name.to_string(),
+            id: one.id.as_deref().map(str::to_owned),
+        };
+        let more = one.copy.as_deref().map(implied).unwrap_or_default();
+        std::iter::once(itself).chain(more)
+    });
+    all.collect()
+}
