@@ -52,9 +52,14 @@ pub(super) struct Connection {
 impl Connection {
     /// The real clouds.
     pub(super) fn real(clock: Clock) -> Self {
+        let variables = Variables { fixed: None };
+        let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let proxy = proxies
+            .into_iter()
+            .find(|name| variables.get(name).is_some());
         Self {
-            seam: crate::wire::http::seam(),
-            variables: Variables { fixed: None },
+            seam: crate::wire::http::seam(proxy),
+            variables,
             clock,
         }
     }

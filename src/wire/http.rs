@@ -15,14 +15,16 @@ use super::{Seam, TransportError};
 pub const BODY_LIMIT: usize = 64 << 20;
 
 /// A seam over real sockets. Connections to this machine never go through a
-/// proxy, and TLS is set up only when something is sent by it.
-pub fn seam() -> Seam {
+/// proxy, and TLS is set up only when something is sent by it. `proxy` is the
+/// variable that names the proxy for everything else, for errors.
+pub fn seam(proxy: Option<&'static str>) -> Seam {
     let clients = Arc::new(Clients::default());
     let service = tower::service_fn(move |request: Request<Bytes>| {
         let clients = Arc::clone(&clients);
         async move {
             let client = clients.of(request.uri())?;
-            exchange(&client, request, BODY_LIMIT).await
+            let proxy = proxy.filter(|_| !is_local(request.uri()));
+            exchange(&client, request, BODY_LIMIT, proxy).await
         }
     });
     BoxCloneSyncService::new(service)
@@ -41,8 +43,7 @@ struct Clients {
 
 impl Clients {
     fn of(&self, uri: &Uri) -> Result<reqwest::Client, TransportError> {
-        let is_local = uri.host().is_some_and(is_loopback);
-        let made = match (is_local, uri.scheme_str() == Some("https")) {
+        let made = match (is_local(uri), uri.scheme_str() == Some("https")) {
             (true, false) => self
                 .plain
                 .get_or_init(|| build(builder().no_proxy().tls_certs_only([]))),
@@ -66,6 +67,10 @@ fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
     builder.build().map_err(|error| root(&error).to_string())
 }
 
+fn is_local(uri: &Uri) -> bool {
+    uri.host().is_some_and(is_loopback)
+}
+
 /// Whether a host is this machine.
 pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -78,26 +83,13 @@ pub fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// The variable that names the proxy for an address, if there is one and no
-/// exception covers the host.
-fn proxy_variable(url: &reqwest::Url) -> Option<&'static str> {
-    let host = url.host_str()?;
-    if is_loopback(host) {
-        return None;
-    }
-    let set = |name: &&str| std::env::var(name).is_ok_and(|value| !value.is_empty());
-    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-        .into_iter()
-        .find(|name| set(name))
-}
-
 async fn exchange(
     client: &reqwest::Client,
     request: Request<Bytes>,
     limit: usize,
+    proxy: Option<&'static str>,
 ) -> Result<Response<Bytes>, TransportError> {
     let request = reqwest::Request::try_from(request).map_err(|error| failed(&error, None))?;
-    let proxy = proxy_variable(request.url());
     let mut response = client
         .execute(request)
         .await
@@ -190,7 +182,7 @@ mod tests {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = Request::get(format!("http://{address}/"));
         let request = request.body(Bytes::new()).unwrap();
-        let answer = exchange(&client, request, 1_000).await?;
+        let answer = exchange(&client, request, 1_000, None).await?;
         assert_eq!(answer.headers()["x-said"], "so");
         Ok(answer.body().len())
     }
