@@ -3,6 +3,7 @@
 //! and printing are the command line's.
 
 mod limits;
+mod out_of_scope;
 mod places;
 mod scope;
 
@@ -22,7 +23,7 @@ use crate::github::Authors;
 use crate::journal::{self, Journal, JournalError};
 use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
-use crate::policy::Policy;
+use crate::policy::{Diagnostic, Policy};
 use crate::report::outcomes::{StepRow, Swept};
 use crate::report::{Report, Run};
 use crate::scan::{self, Target};
@@ -33,6 +34,7 @@ use crate::sweep::{Done, Stop, Sweep};
 use crate::wire::Client;
 
 pub use limits::Limits;
+pub use out_of_scope::NamedPlaces;
 pub use scope::{Scope, needed};
 
 /// What a run looks at, by which policies, and how far it may go.
@@ -110,19 +112,43 @@ pub enum SweepError {
 
 impl<'p> Collector<'p> {
     /// Lists what exists.
-    pub async fn list(&self) -> (Ground<'p>, Inventory) {
-        let (mut places, zones) = self.places();
-        // Zones have to be looked up first; the others need not wait for that.
+    ///
+    /// # Errors
+    ///
+    /// What names a zone or project outside of the scope: then nothing was
+    /// listed.
+    pub async fn list(&self) -> Result<(Ground<'p>, Inventory), Vec<Diagnostic>> {
+        let (mut places, wanted) = self.places();
+        let has = |api| self.client.has(api);
+        let named = NamedPlaces {
+            files: self.files,
+            scopes: &self.scopes,
+            whole_world: self.whole_world,
+            has: &has,
+        };
+        // Only a look-up that may refuse the run keeps the listings waiting.
+        let (looked_up, wanted) = if named.names_zones() {
+            (self.look_up(wanted).await, Vec::new())
+        } else {
+            (Vec::new(), wanted)
+        };
+        let (mistakes, gaps) = named.compare(&looked_up);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        places.gaps.extend(gaps);
         let mut targets = self.targets(&places.needed);
         let at_once = places::at_once(&targets);
+        let zones = async {
+            let zones = [looked_up, self.look_up(wanted).await].into_iter();
+            self.in_zones(zones.flatten().collect(), &mut places).await
+        };
         let (mut inventory, (in_zones, targets_in_zones)) = tokio::join!(
             scan::inventory(&self.client, &at_once, self.observer),
-            self.in_zones(&zones, &mut places)
+            zones
         );
         inventory.extend(in_zones);
         targets.extend(targets_in_zones);
-        let strangers = self.strangers(&places);
-        places.gaps.extend(strangers);
         let files = self.files.iter().zip(&places.of_files);
         let jurisdictions = files.map(|(policy, places)| Jurisdiction {
             policy,
@@ -134,7 +160,7 @@ impl<'p> Collector<'p> {
             targets,
             gaps: places.gaps,
         };
-        (ground, inventory)
+        Ok((ground, inventory))
     }
 
     /// Judges what was listed since then, and plans.

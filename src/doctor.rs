@@ -13,7 +13,7 @@ use crate::evidence::Evidence;
 use crate::github::{GitHub, Right};
 use crate::kinds::{self, Kind, PageOf};
 use crate::model::{Api, KindRef, Place, PlaceSort};
-use crate::policy::{Action, Policy, Rule};
+use crate::policy::{Action, Diagnostic, Policy, Rule};
 use crate::report::Report;
 use crate::scan;
 use crate::wire::{ApiError, Client, Failure as Refusal};
@@ -44,7 +44,13 @@ pub struct Examined {
 }
 
 /// Tries everything that an audit of these policies reads.
-pub async fn examine(collector: &Collector<'_>) -> Examined {
+///
+/// # Errors
+///
+/// What names a zone or project outside of the scope, which an audit refuses.
+pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnostic>> {
+    let since = Instant::now();
+    let (ground, inventory) = collector.list().await?;
     let mut access: Vec<Access> = Vec::new();
     for (policy, scope) in collector.files.iter().zip(&collector.scopes) {
         for found in reads(collector, policy, scope).await {
@@ -56,8 +62,6 @@ pub async fn examine(collector: &Collector<'_>) -> Examined {
             }
         }
     }
-    let since = Instant::now();
-    let (ground, inventory) = collector.list().await;
     let audit = collector.audit(&ground, inventory, since, Choice::All);
     let report = audit.await.report;
     for evidence in &report.evidence {
@@ -78,11 +82,11 @@ pub async fn examine(collector: &Collector<'_>) -> Examined {
             });
         }
     }
-    Examined {
+    Ok(Examined {
         access,
         untried: untried(collector.files),
         report,
-    }
+    })
 }
 
 /// What evidence is about: a kind's name, or the words for what GitHub has.
@@ -123,13 +127,13 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
         for zone in &scope.zones {
             match scan::zone(client, account, zone).await {
                 Ok(place) => zones.push(place),
-                Err(evidence) => found.push(Access {
+                Err(none) => found.push(Access {
                     what: "zone".to_owned(),
                     scope: zone.clone(),
                     works: false,
                     answer: format!(
                         "cannot see this place: {}",
-                        evidence.gap.unwrap_or_default()
+                        none.evidence.gap.unwrap_or_default()
                     ),
                 }),
             }
@@ -145,7 +149,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
             PlaceSort::Zone => zones.clone(),
             PlaceSort::Project => scope.projects.iter().cloned().map(Place::Project).collect(),
             PlaceSort::Repository => {
-                vec![Place::Repository(policy.repository.full_name().to_owned())]
+                vec![Place::from(&policy.repository)]
             }
         };
         if !client.has(about.0.api) {

@@ -115,7 +115,13 @@
 //!   creation time and shares the number with it (`gc::mark::birth`). What was
 //!   recorded at the creation (Neon's annotations, the source of a Pages
 //!   deployment) must agree with the name.
-//! - A `protect` entry holds for all files of a run and for every place.
+//! - A `protect` entry holds for all files of a run and for every place. A rule or
+//!   an entry that names a zone or project outside of the scope is a mistake: it is
+//!   refused before any request or, where the scope has a zone by its id and the
+//!   policy by its name, after the look-up of zones, before anything is listed.
+//! - Repositories, accounts, zones and host names are compared in one normal form
+//!   ([`model::identifier`]); a value without the form of one is neither sent nor
+//!   printed.
 //! - A Worker uses what its settings and each version that it serves bind. Where
 //!   that cannot be read, or a binding is of a type that is not known, what it
 //!   may name is kept.

@@ -1,6 +1,8 @@
 //! What exists: resources, where they are, when they changed, what they refer
 //! to. Plain values without I/O, shared by every later step.
 
+pub mod identifier;
+
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -80,6 +82,13 @@ pub enum Place {
     Repository(String),
 }
 
+impl From<&Repository> for Place {
+    /// One repository is one place, however a policy spells it.
+    fn from(repository: &Repository) -> Self {
+        Self::Repository(repository.full_name().to_ascii_lowercase())
+    }
+}
+
 impl Place {
     /// What its provider's paths call it: an id, of a repository its full name.
     pub fn id(&self) -> &str {
@@ -111,20 +120,6 @@ impl Place {
             Self::Zone { name, .. } => ("zone", name),
             Self::Project(id) => ("project", id),
             Self::Repository(name) => ("repository", name),
-        }
-    }
-}
-
-impl Place {
-    /// Whether it is the zone or project that somebody names so.
-    pub fn is(&self, sort: &str, named: &str) -> bool {
-        match self {
-            Self::Account(id) => sort == "account" && id == named,
-            Self::Zone { id, name, .. } => {
-                sort == "zone" && (id == named || name.eq_ignore_ascii_case(named))
-            }
-            Self::Project(id) => sort == "project" && id == named,
-            Self::Repository(name) => sort == "repository" && name.eq_ignore_ascii_case(named),
         }
     }
 }

@@ -25,8 +25,8 @@ pub use diagnostic::{Diagnostic, Severity, render};
 pub(crate) use fields::parse_duration;
 pub use limits::LimitsWritten;
 pub use rule::{
-    Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, Protect, Reading,
-    Rule, Span, Subject, Timing, backup_pattern,
+    Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, PlaceName, Protect,
+    Reading, Rule, Span, Subject, Timing, Where, backup_pattern,
 };
 pub use rules::Rules;
 
@@ -284,7 +284,7 @@ mod tests {
         let place = match kind.0.place {
             PlaceSort::Account => Place::Account("account".to_owned()),
             PlaceSort::Zone => Place::Zone {
-                id: "zone-id".to_owned(),
+                id: "0123456789abcdef0123456789abcdef".to_owned(),
                 name: "example.com".to_owned(),
                 account: "account".to_owned(),
             },

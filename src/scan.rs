@@ -955,23 +955,41 @@ fn left_out(
     })
 }
 
+/// A zone that a look-up did not find.
+#[derive(Debug, Clone)]
+pub struct NoZone {
+    /// What was asked, and why there is no answer.
+    pub evidence: Evidence,
+    /// Whether the answer is that the account has no such zone. Otherwise the
+    /// look-up was refused or failed.
+    pub absent: bool,
+}
+
 /// Finds a zone of an account by name or id.
-pub async fn zone(client: &Client, account: &str, wanted: &str) -> Result<Place, Evidence> {
+///
+/// # Errors
+///
+/// Why there is none.
+pub async fn zone(client: &Client, account: &str, wanted: &str) -> Result<Place, NoZone> {
     let answer = client
         .send(&kinds::cloudflare::find_zone(account, wanted))
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| (error.to_string(), false))
         .and_then(|body| {
-            kinds::cloudflare::zone(&body, account, wanted).map_err(|why| client.redact(&why))
+            kinds::cloudflare::zone(&body, account, wanted)
+                .map_err(|none| (client.redact(&none.to_string()), none.is_absent()))
         });
-    answer.map_err(|why| Evidence {
-        source: "cloudflare.zone".to_owned(),
-        scope: format!("zone {wanted}"),
-        requests: 1,
-        items: 0,
-        total: None,
-        complete: false,
-        gap: Some(why),
-        needed: true,
+    answer.map_err(|(why, absent)| NoZone {
+        evidence: Evidence {
+            source: "cloudflare.zone".to_owned(),
+            scope: format!("zone {wanted}"),
+            requests: 1,
+            items: 0,
+            total: None,
+            complete: false,
+            gap: Some(why),
+            needed: true,
+        },
+        absent,
     })
 }

@@ -15,7 +15,7 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     session.warn(&arguments.common);
     let collector = session.collector(arguments.pr)?;
     let since = Instant::now();
-    let (ground, inventory) = collector.list().await;
+    let (ground, inventory) = session.list(&collector).await?;
     let audit = collector.audit(&ground, inventory, since, Choice::All);
     let Audit {
         findings,

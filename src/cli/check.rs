@@ -56,21 +56,24 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
     let mut warnings = Vec::new();
     let read = read_names(&session.policies.files, &kinds, &names, &mut warnings);
     let mut examined = None;
-    let mut exit = Ok(Exit::Ok);
-    if !arguments.offline {
-        match session.collector(None) {
+    let exit = if arguments.offline {
+        Ok(Exit::Ok)
+    } else {
+        let tried = match session.collector(None) {
             Ok(collector) => {
-                let found = doctor::examine(&collector).await;
-                warnings.extend(unused(&found.report));
-                exit = Ok(Exit::of(&found.report, false));
-                if found.access.iter().any(|access| !access.works) {
-                    exit = Ok(Exit::Incomplete);
-                }
-                examined = Some(found);
+                let tried = doctor::examine(&collector).await;
+                tried.map_err(|mistakes| session.refuse(&mistakes))
             }
-            Err(failure) => exit = Err(failure),
-        }
-    }
+            Err(failure) => Err(failure),
+        };
+        tried.map(|found| {
+            warnings.extend(unused(&found.report));
+            let works = found.access.iter().all(|access| access.works);
+            let exit = Exit::of(&found.report, false);
+            examined = Some(found);
+            if works { exit } else { Exit::Incomplete }
+        })
+    };
     session.progress.end();
     warnings.extend(session.client.clock_skew().map(|skew| skew.to_string()));
     let (access, needed_to_delete) = match examined {
@@ -111,18 +114,20 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
             for warning in &warnings {
                 let _ = writeln!(text, "warning: {}", inert::terminal(warning));
             }
-            let rules: usize = session
-                .policies
-                .files
-                .iter()
-                .map(|file| file.rules.len())
-                .sum();
-            let _ = writeln!(
-                text,
-                "{} and {} can be used",
-                count(session.policies.files.len(), "policy file"),
-                count(rules, "rule")
-            );
+            if exit.is_ok() {
+                let rules: usize = session
+                    .policies
+                    .files
+                    .iter()
+                    .map(|file| file.rules.len())
+                    .sum();
+                let _ = writeln!(
+                    text,
+                    "{} and {} can be used",
+                    count(session.policies.files.len(), "policy file"),
+                    count(rules, "rule")
+                );
+            }
             print(&text)?;
         }
     }

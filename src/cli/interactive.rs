@@ -158,9 +158,9 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
             collector.now = session.connection.clock.now();
         }
         let since = Instant::now();
-        let listing = collector.list();
+        let listing = session.list(&collector);
         let (ground, inventory) = match wait(&mut desk, "reading", listing).await? {
-            Ended::Done(listed) => listed,
+            Ended::Done(listed) => listed?,
             Ended::Interrupted => break Exit::Interrupted,
         };
         let auditing = collector.audit(&ground, inventory, since, Choice::All);

@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     let collector = session.collector(arguments.audit.pr)?;
     let repository = repository(&session)?;
     let since = Instant::now();
-    let (ground, inventory) = collector.list().await;
+    let (ground, inventory) = session.list(&collector).await?;
     let audit = collector.audit(&ground, inventory, since, Choice::All);
     let Audit {
         findings,

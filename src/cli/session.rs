@@ -13,7 +13,8 @@ use super::progress::Progress;
 use super::settings;
 use super::sweep::folder_of;
 use crate::clock::Clock;
-use crate::collector::{Collector, Limits, needed};
+use crate::collector::{Collector, Ground, Limits, NamedPlaces, Scope, needed};
+use crate::evidence::Inventory;
 use crate::gc::mark::BroughtBack;
 use crate::github::Authors;
 use crate::journal::{self, Record};
@@ -31,12 +32,15 @@ pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) sources: Vec<Source>,
     pub(super) policies: Policies,
+    /// Where each policy file applies.
+    scopes: Vec<Scope>,
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) limits: Limits,
     pub(super) client: Client,
     pub(super) issue_authors: Arc<Authors>,
     pub(super) shown: Option<Vec<KindRef>>,
     pub(super) progress: Progress,
+    color: ColorChoice,
     /// Where the journals of earlier runs are; none where there can be none.
     journals: Option<PathBuf>,
 }
@@ -51,7 +55,10 @@ impl Session {
         let client = client(arguments, &connection, limits)?;
         let in_program = connection.variables.are_the_sandboxes();
         let journals = folder_of(arguments, in_program).ok();
-        Ok(Self {
+        let files = loaded.policies.files.iter();
+        let scopes = files.map(|policy| settings::scope(policy, &connection.variables));
+        let session = Self {
+            scopes: scopes.collect::<Result<_, _>>()?,
             journals,
             connection,
             sources,
@@ -62,7 +69,39 @@ impl Session {
             issue_authors: Arc::new(Authors::new(&arguments.issue_author)),
             shown,
             progress: Progress::new(arguments.quiet),
-        })
+            color: arguments.color,
+        };
+        session.check_scopes()?;
+        Ok(session)
+    }
+
+    /// The mistakes of policies that were read as a failure, underlined in the
+    /// owner's own text.
+    pub(super) fn refuse(&self, mistakes: &[Diagnostic]) -> Failure {
+        let colour = wants_colour(self.color, std::io::stderr().is_terminal());
+        Failure::Policy(render(mistakes, &self.sources, colour))
+    }
+
+    /// Lists what exists in the scope.
+    pub(super) async fn list<'p>(
+        &self,
+        collector: &Collector<'p>,
+    ) -> Result<(Ground<'p>, Inventory), Failure> {
+        let listed = collector.list().await;
+        listed.map_err(|mistakes| self.refuse(&mistakes))
+    }
+
+    /// Refuses a policy that names a zone or project outside of the scope, as far
+    /// as that is known before anything is asked.
+    fn check_scopes(&self) -> Result<(), Failure> {
+        let has = |api| self.client.has(api);
+        let named = NamedPlaces {
+            files: &self.policies.files,
+            scopes: &self.scopes,
+            whole_world: self.connection.variables.are_the_sandboxes(),
+            has: &has,
+        };
+        named.check().map_err(|mistakes| self.refuse(&mistakes))
     }
 
     /// The run that these settings are about, for one pull request or for all.
@@ -75,15 +114,12 @@ impl Session {
         let variables = &self.connection.variables;
         let whole_world = variables.are_the_sandboxes();
         let files = &self.policies.files;
-        let mut scopes = Vec::new();
-        for policy in files {
+        for (policy, scope) in files.iter().zip(&self.scopes) {
             let mut seen = needed(policy);
             seen.retain(|kind| self.client.has(kind.0.api));
-            let scope = settings::scope(policy, variables);
             if !whole_world {
                 scope.check(policy, &seen).map_err(Failure::Usage)?;
             }
-            scopes.push(scope);
         }
         let records = match &self.journals {
             Some(folder) => journal::records(folder).map_err(|error| {
@@ -108,7 +144,7 @@ impl Session {
         Ok(Collector {
             client: self.client.clone(),
             files,
-            scopes,
+            scopes: self.scopes.clone(),
             limits: self.limits,
             only,
             shown: self.shown.as_deref(),

@@ -13,10 +13,11 @@ use super::session::wants_colour;
 use crate::collector::{Limits, Scope};
 use crate::gc::brakes::BrakeLimits;
 use crate::kinds;
+use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort, Repository};
 use crate::policy::{
-    Environment, LimitsWritten, Loaded, Policies, Policy, Source, Vocabulary, parse_duration,
-    render,
+    Environment, LimitsWritten, Loaded, PlaceName, Policies, Policy, Source, Vocabulary, Where,
+    parse_duration, render,
 };
 use crate::wire::Allotment;
 
@@ -146,7 +147,8 @@ fn repository(
     };
     Repository::parse(&text).map(Some).ok_or_else(|| {
         Failure::Usage(format!(
-            "{origin} {text:?} is not a repository; write owner/name"
+            "could not take the repository from {origin}: its value is not owner/name (and is not \
+             shown here, because it may be a secret); write it as owner/name"
         ))
     })
 }
@@ -218,31 +220,71 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
 
 /// What the file writes, else what the environment names, else what its
 /// rules name; never a guess.
-pub(super) fn scope(policy: &Policy, variables: &Variables) -> Scope {
-    let named = |sort: PlaceSort, list: &dyn Fn(&crate::policy::Rule) -> Option<Vec<String>>| {
+pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Failure> {
+    let named = |sort: PlaceSort, list: &dyn Fn(&Where) -> Option<&Vec<PlaceName>>| {
         let rules = policy.rules.iter();
         let there = rules.filter(|rule| rule.kinds.iter().any(|kind| kind.0.place == sort));
-        let all: BTreeSet<String> = there.filter_map(list).flatten().collect();
+        let all: BTreeSet<String> = there
+            .filter_map(|rule| list(&rule.place))
+            .flatten()
+            .map(|place| place.name.clone())
+            .collect();
         all.into_iter().collect::<Vec<_>>()
     };
-    Scope {
-        account: policy
-            .scope
-            .account
-            .clone()
-            .or_else(|| variables.get("CLOUDFLARE_ACCOUNT_ID"))
-            .or_else(|| variables.get("CF_ACCOUNT_ID")),
-        zones: policy
-            .scope
-            .zones
-            .clone()
-            .or_else(|| variables.list("CLOUDFLARE_ZONE_ID"))
-            .unwrap_or_else(|| named(PlaceSort::Zone, &|rule| rule.place.zones.clone())),
-        projects: policy
-            .scope
-            .projects
-            .clone()
-            .or_else(|| variables.list("NEON_PROJECT_ID"))
-            .unwrap_or_else(|| named(PlaceSort::Project, &|rule| rule.place.projects.clone())),
+    let several = |name: &str, sort: IdentifierSort| {
+        let values = variables.list(name);
+        values
+            .map(|values| identifiers(name, values, sort, variables))
+            .transpose()
+    };
+    let accounts = ["CLOUDFLARE_ACCOUNT_ID", "CF_ACCOUNT_ID"];
+    let account = accounts
+        .into_iter()
+        .find_map(|name| Some((name, variables.get(name)?)));
+    let account = match (&policy.scope.account, account) {
+        (Some(account), _) => Some(account.clone()),
+        (None, Some((name, value))) => {
+            identifiers(name, vec![value], IdentifierSort::Account, variables)?.pop()
+        }
+        (None, None) => None,
+    };
+    let zones = match &policy.scope.zones {
+        Some(zones) => Some(zones.clone()),
+        None => several("CLOUDFLARE_ZONE_ID", IdentifierSort::Zone)?,
+    };
+    let projects = match &policy.scope.projects {
+        Some(projects) => Some(projects.clone()),
+        None => several("NEON_PROJECT_ID", IdentifierSort::Project)?,
+    };
+    Ok(Scope {
+        account,
+        zones: zones.unwrap_or_else(|| named(PlaceSort::Zone, &|place| place.zones.as_ref())),
+        projects: projects
+            .unwrap_or_else(|| named(PlaceSort::Project, &|place| place.projects.as_ref())),
+    })
+}
+
+/// The identifiers in a variable, each in its normal form. A value without the
+/// form of one may be a secret: it is neither sent nor printed.
+fn identifiers(
+    variable: &str,
+    values: Vec<String>,
+    sort: IdentifierSort,
+    variables: &Variables,
+) -> Result<Vec<String>, Failure> {
+    // A world may call its account and projects as it likes, and they are sent
+    // to nobody.
+    if variables.are_the_sandboxes() {
+        return Ok(values);
     }
+    let values = values.iter().map(|value| {
+        sort.parse(value).ok_or_else(|| {
+            Failure::Usage(format!(
+                "could not take the scope from {variable}: its value is not {} (and is not shown \
+                 here, because it may be a secret); set it to {sort}",
+                sort.form()
+            ))
+        })
+    });
+    values.collect()
 }

@@ -79,7 +79,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
     let since = Instant::now();
     let (ground, inventory) = tokio::select! {
         biased;
-        listed = collector.list() => listed,
+        listed = session.list(&collector) => listed?,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
     let choice = match arguments.approved {

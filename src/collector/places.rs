@@ -12,7 +12,7 @@ use crate::evidence::{Evidence, Inventory};
 use crate::gc::KindGraph;
 use crate::kinds::{self, Kind, PageOf};
 use crate::model::{Api, KindRef, Place, PlaceSort, ReferencesFrom};
-use crate::scan::{self, Target};
+use crate::scan::{self, NoZone, Target};
 
 /// Places of a run with what is listed in each.
 #[derive(Default)]
@@ -34,11 +34,26 @@ impl Places {
 
 /// A zone that a policy file names.
 pub(super) struct WantedZone {
-    file: usize,
+    pub(super) file: usize,
     account: String,
-    zone: String,
+    pub(super) zone: String,
     /// The kinds that the file's rules need in it.
     needed: BTreeSet<KindRef>,
+}
+
+/// A zone that was looked up.
+pub(super) struct LookedUp {
+    pub(super) wanted: WantedZone,
+    pub(super) answer: Result<Place, NoZone>,
+}
+
+impl LookedUp {
+    /// Why it was not found.
+    pub(super) fn why(&self) -> &str {
+        let none = self.answer.as_ref().err();
+        none.and_then(|none| none.evidence.gap.as_deref())
+            .unwrap_or_default()
+    }
 }
 
 impl Collector<'_> {
@@ -94,7 +109,7 @@ impl Collector<'_> {
             kinds.any(|kind| kind.0.place == PlaceSort::Repository)
         });
         if self.client.has(Api::GitHub) && (kept_there || !in_repository.is_empty()) {
-            let repository = Place::Repository(policy.repository.full_name().to_owned());
+            let repository = Place::from(&policy.repository);
             found.insert(repository.clone());
             places.need(repository, in_repository);
         }
@@ -118,30 +133,38 @@ impl Collector<'_> {
         found
     }
 
-    /// Looks zones up and lists what is in them.
+    /// Looks zones up, each of them once.
+    pub(super) async fn look_up(&self, zones: Vec<WantedZone>) -> Vec<LookedUp> {
+        let of = |wanted: &WantedZone| (wanted.account.clone(), wanted.zone.clone());
+        let once: BTreeSet<_> = zones.iter().map(of).collect();
+        let answers = once.into_iter().map(async |(account, zone)| {
+            let answer = scan::zone(&self.client, &account, &zone).await;
+            ((account, zone), answer)
+        });
+        let answers: BTreeMap<_, _> = join_all(answers).await.into_iter().collect();
+        let looked_up = zones.into_iter().filter_map(|wanted| {
+            let answer = answers.get(&of(&wanted))?.clone();
+            Some(LookedUp { wanted, answer })
+        });
+        looked_up.collect()
+    }
+
+    /// Lists what is in the zones that were found.
     pub(super) async fn in_zones(
         &self,
-        zones: &[WantedZone],
+        zones: Vec<LookedUp>,
         places: &mut Places,
     ) -> (Inventory, Vec<Target>) {
         let mut needed: BTreeMap<Place, BTreeSet<KindRef>> = BTreeMap::new();
-        let answers = join_all(
-            zones
-                .iter()
-                .map(|wanted| scan::zone(&self.client, &wanted.account, &wanted.zone)),
-        );
-        for (wanted, answer) in zones.iter().zip(answers.await) {
+        for LookedUp { wanted, answer } in zones {
             match answer {
                 Ok(zone) => {
                     if let Some(of_file) = places.of_files.get_mut(wanted.file) {
                         of_file.insert(zone.clone());
                     }
-                    needed
-                        .entry(zone)
-                        .or_default()
-                        .extend(wanted.needed.iter().copied());
+                    needed.entry(zone).or_default().extend(wanted.needed);
                 }
-                Err(mut evidence) => {
+                Err(NoZone { mut evidence, .. }) => {
                     evidence.needed = !wanted.needed.is_empty();
                     places.gaps.push(evidence);
                 }
@@ -152,68 +175,20 @@ impl Collector<'_> {
         (inventory, targets)
     }
 
-    /// Zones and projects that a rule names and that are not in its file's scope,
-    /// or that a `protect` entry names and that are in no file's scope: it would
-    /// never apply, and nobody would notice.
-    pub(super) fn strangers(&self, places: &Places) -> Vec<Evidence> {
-        let mut gaps = Vec::new();
-        let sandbox = self.whole_world;
-        for (policy, found) in self.files.iter().zip(&places.of_files) {
-            // The stand-in's scope is its whole world, however small.
-            let zones_told =
-                (!sandbox || policy.scope.zones.is_some()) && self.client.has(Api::Cloudflare);
-            let projects_told =
-                (!sandbox || policy.scope.projects.is_some()) && self.client.has(Api::Neon);
-            // `project` may also mean what holds Pages deployments.
-            let neon = |kinds: &[KindRef]| {
-                kinds.is_empty() || kinds.iter().any(|kind| kind.0.place == PlaceSort::Project)
-            };
-            let rules = policy
-                .rules
-                .iter()
-                .map(|rule| (&rule.place, &rule.location, neon(&rule.kinds), false));
-            let protects = policy.protects.iter().map(|entry| {
-                let kinds = entry.kinds.as_deref().unwrap_or_default();
-                (&entry.place, &entry.location, neon(kinds), true)
-            });
-            for (applies, location, neon, everywhere) in rules.chain(protects) {
-                let zones = applies.zones.iter().flatten().filter(|_| zones_told);
-                let projects = applies
-                    .projects
-                    .iter()
-                    .flatten()
-                    .filter(|_| projects_told && neon);
-                for (sort, name) in zones
-                    .map(|zone| ("zone", zone))
-                    .chain(projects.map(|project| ("project", project)))
-                {
-                    let scope = format!("{sort} {name}");
-                    let is = |place: &Place| place.is(sort, name);
-                    let anywhere = || places.of_files.iter().flatten().any(is);
-                    let known = found.iter().any(is) || (everywhere && anywhere());
-                    let missed = places.gaps.iter().any(|gap| gap.scope == scope);
-                    if !known && !missed {
-                        let why = format!("{location} names it, and it is not in the scope");
-                        gaps.push(gap("policy", &scope, why));
-                    }
-                }
-            }
-        }
-        gaps
-    }
-
     /// What to list: every kind in its places, those that others depend on
     /// included.
     pub(super) fn targets(&self, places: &BTreeMap<Place, BTreeSet<KindRef>>) -> Vec<Target> {
         let needed: BTreeSet<KindRef> = self.files.iter().flat_map(needed).collect();
         let graph = KindGraph::of(kinds::vocabulary());
         let concerned = |kind: KindRef| needed.iter().any(|one| graph.concerns(*one, kind));
-        let protected: BTreeSet<KindRef> = self
-            .files
-            .iter()
-            .flat_map(|file| &file.protects)
-            .flat_map(|entry| entry.kinds.iter().flatten().copied())
-            .collect();
+        // An entry has its kinds listed only in the places where it holds.
+        let protected = |kind: KindRef, place: &Place| {
+            let mut entries = self.files.iter().flat_map(|file| &file.protects);
+            entries.any(|entry| {
+                let mut kinds = entry.kinds.iter().flatten();
+                kinds.any(|one| *one == kind) && entry.place.reaches(place)
+            })
+        };
         // What no rule can be about, directly or through others, is not listed;
         // what takes a request for each holder only if a rule or an entry names
         // it.
@@ -221,14 +196,14 @@ impl Collector<'_> {
             let anywhere = Place::Account(String::new());
             kind.holders(&anywhere, &PageOf::First).is_some()
         };
-        let relevant = |kind: &dyn Kind| {
+        let relevant = |kind: &dyn Kind, place: &Place| {
             let about = kind.about();
             needed.contains(&about)
-                || protected.contains(&about)
+                || protected(about, place)
                 || (!by_holder(kind) && concerned(about))
         };
         // What only uses others by its own listing is no part of a preview.
-        let witness = |kind: KindRef| {
+        let witness = |kind: KindRef, place: &Place| {
             let apart = |one: &KindRef| {
                 let name = Some(one.name());
                 let tied = [kind.0.belongs_to, kind.0.manages, kind.0.blocks].contains(&name);
@@ -236,7 +211,7 @@ impl Collector<'_> {
                 !graph.concerns(*one, kind)
                     || (by_listing && !tied && one.0.manages != Some(kind.name()))
             };
-            !needed.contains(&kind) && !protected.contains(&kind) && needed.iter().all(apart)
+            !needed.contains(&kind) && !protected(kind, place) && needed.iter().all(apart)
         };
         let wanted = |kind: KindRef| {
             let Some(shown) = self.shown else { return true };
@@ -262,17 +237,17 @@ impl Collector<'_> {
                         | (PlaceSort::Project, Place::Project(_))
                         | (PlaceSort::Repository, Place::Repository(_))
                 );
-                if here && relevant(*kind) && wanted(about) {
+                if here && relevant(*kind, &place) && wanted(about) {
                     targets.push(Target {
                         kind: *kind,
                         place: place.clone(),
                         needed: needed_here.contains(&about) || concerned(about),
-                        witness: witness(about),
+                        witness: witness(about, &place),
                         on_demand: about.0.holder.is_some()
                             && about.0.belongs_to.is_some()
                             && !by_holder(*kind)
                             && !needed.contains(&about)
-                            && !protected.contains(&about),
+                            && !protected(about, &place),
                         activity: activity.contains(&about),
                         holders: None,
                     });
@@ -283,7 +258,8 @@ impl Collector<'_> {
     }
 }
 
-fn gap(source: &str, scope: &str, why: String) -> Evidence {
+/// What could not be seen, and why.
+pub(super) fn gap(source: &str, scope: &str, why: String) -> Evidence {
     Evidence {
         source: source.to_owned(),
         scope: scope.to_owned(),

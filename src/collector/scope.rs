@@ -18,6 +18,15 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The zones or projects that it names.
+    pub(super) fn named(&self, sort: PlaceSort) -> &[String] {
+        match sort {
+            PlaceSort::Zone => &self.zones,
+            PlaceSort::Project => &self.projects,
+            PlaceSort::Account | PlaceSort::Repository => &[],
+        }
+    }
+
     /// Whether the places that a policy's rules need are named at all.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Malformed, Next};
 use crate::call::Call;
+use crate::model::identifier::{host_name, is_hexadecimal_id};
 use crate::model::{Api, Place};
 
 #[derive(Deserialize)]
@@ -107,18 +108,13 @@ pub fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malfor
     Ok((Some(total), next))
 }
 
-/// Whether this is an id rather than a domain name.
-fn is_id(zone: &str) -> bool {
-    zone.len() == 32 && zone.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
 /// Asks for a zone by name or id.
 pub fn find_zone(account: &str, zone: &str) -> Call {
-    if is_id(zone) {
+    if is_hexadecimal_id(zone) {
         Call::get(Api::Cloudflare, &["zones", zone])
     } else {
         Call::get(Api::Cloudflare, &["zones"])
-            .with("name", zone.to_ascii_lowercase())
+            .with("name", host_name(zone))
             .with("account.id", account)
             .with("per_page", "50")
     }
@@ -136,31 +132,64 @@ struct ZoneAccount {
     id: Option<String>,
 }
 
+/// Why the answer to [`find_zone`] gives no zone.
+#[derive(Debug, thiserror::Error)]
+pub enum NoZone {
+    /// The token sees no such zone in this account.
+    #[error("zone {zone} is not in account {account}, or the token may not see it (Zone Read)")]
+    Absent {
+        /// The zone.
+        zone: String,
+        /// The account.
+        account: String,
+    },
+    /// It is another account's.
+    #[error("zone {zone} belongs to another account than {account}")]
+    Elsewhere {
+        /// The zone.
+        zone: String,
+        /// The account.
+        account: String,
+    },
+    /// The answer cannot be read.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+impl NoZone {
+    /// Whether the answer is that the account has no such zone.
+    pub fn is_absent(&self) -> bool {
+        !matches!(self, Self::Malformed(_))
+    }
+}
+
 /// Reads the answer to [`find_zone`].
-pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, String> {
-    let found = if is_id(wanted) {
-        let (zone, _) = open::<Zone>(body).map_err(|error| error.to_string())?;
-        Some(zone)
+///
+/// # Errors
+///
+/// Why it gives no zone.
+pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, NoZone> {
+    let wanted = host_name(wanted);
+    let found = if is_hexadecimal_id(&wanted) {
+        Some(open::<Zone>(body)?.0)
     } else {
-        let (zones, _) = open::<Vec<Zone>>(body).map_err(|error| error.to_string())?;
-        zones
-            .into_iter()
-            .find(|zone| zone.name.eq_ignore_ascii_case(wanted))
+        let (zones, _) = open::<Vec<Zone>>(body)?;
+        let mut zones = zones.into_iter();
+        zones.find(|zone| host_name(&zone.name) == wanted)
     };
+    let names = || (wanted.to_string(), account.to_owned());
     let zone = found.ok_or_else(|| {
-        format!(
-            "zone {wanted} is not in account {account}, or the token may not see it (Zone Read)"
-        )
+        let (zone, account) = names();
+        NoZone::Absent { zone, account }
     })?;
     let owner = zone.account.and_then(|account| account.id);
     if owner.as_deref().is_some_and(|owner| owner != account) {
-        return Err(format!(
-            "zone {wanted} belongs to another account than {account}"
-        ));
+        let (zone, account) = names();
+        return Err(NoZone::Elsewhere { zone, account });
     }
     Ok(Place::Zone {
         id: zone.id,
-        name: zone.name,
+        name: host_name(&zone.name).into_owned(),
         account: account.to_owned(),
     })
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::cloudflare::{self, account};
 use super::{Kind, Malformed, Page, PageOf};
 use crate::call::Call;
+use crate::model::identifier::host_name;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
     Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy,
@@ -94,7 +95,9 @@ fn is_never_deleted(template: &str, zones: &[&str], types: &[&str]) -> bool {
         .split('.')
         .any(|label| label.starts_with('_') || label == "*")
         || (!types.is_empty() && types.iter().all(of_type))
-        || zones.iter().any(|zone| zone.eq_ignore_ascii_case(template))
+        || zones
+            .iter()
+            .any(|zone| host_name(zone) == host_name(template))
 }
 
 /// What a name may point at.
@@ -131,7 +134,7 @@ impl Record {
         if managed {
             return Some(BuiltInProtection::Managed);
         }
-        if self.name.eq_ignore_ascii_case(apex) {
+        if host_name(&self.name) == host_name(apex) {
             return Some(BuiltInProtection::Apex);
         }
         if TYPES.contains(&self.sort.to_ascii_uppercase().as_str()) {
@@ -173,7 +176,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         kind: KindRef(&ABOUT),
         place: place.clone(),
         id: record.id,
-        name: record.name,
+        name: host_name(&record.name).into(),
         within: None,
         incarnation: None,
         created_at: Time::always(record.created_on),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::cloudflare;
 use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
+use crate::model::identifier::host_name;
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
     Time, UsedBy,
@@ -57,7 +58,7 @@ struct Origin {
 /// The compute endpoint of a Neon branch behind a host of Neon's, without the
 /// suffix of its connection pooler: `ep-cool-fog-12345678-pooler.…neon.tech`.
 fn endpoint(host: &str) -> Option<String> {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let host = host_name(host);
     let (first, domain) = host.split_once('.')?;
     let of_neon = domain == "neon.tech" || domain.ends_with(".neon.tech");
     let first = first.strip_suffix("-pooler").unwrap_or(first);

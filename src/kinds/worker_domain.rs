@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::cloudflare::{self, account};
 use super::{Kind, Malformed, Next, Page, PageOf};
 use crate::call::Call;
+use crate::model::identifier::host_name;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
     PlaceSort, Reference, Resource, ResourceId, UsedBy,
@@ -60,16 +61,18 @@ struct Domain {
 
 impl Domain {
     fn resource(self, place: &Arc<Place>) -> Resource {
+        let zone = self.zone_name.map(|name| host_name(&name).into());
         let worker = self.service.iter();
         let uses = worker.map(|worker| Reference::by_id("worker", worker.to_string()));
+        let hostname = host_name(&self.hostname).into();
         Resource {
             links: uses.map(Link::Uses).collect(),
             addresses: cloudflare::host(&self.hostname).into_iter().collect(),
-            attributes: [("service", self.service), ("zone", self.zone_name)]
+            attributes: [("service", self.service), ("zone", zone)]
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, Attribute::Text(value?))))
                 .collect(),
-            ..Resource::new(KindRef(&ABOUT), place, self.id, self.hostname)
+            ..Resource::new(KindRef(&ABOUT), place, self.id, hostname)
         }
     }
 }

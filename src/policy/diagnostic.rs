@@ -37,6 +37,8 @@ pub struct Diagnostic {
     pub label: String,
     /// What to do.
     pub help: Option<String>,
+    /// Whether what is underlined may be a secret, so that it is not shown.
+    pub masked: bool,
 }
 
 /// Prints diagnostics the way rustc does.
@@ -46,6 +48,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> S
     } else {
         Renderer::plain()
     };
+    let sources = &masked(diagnostics, sources);
     let mut out = String::new();
     for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
         let level = match diagnostic.severity {
@@ -66,6 +69,25 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> S
         let _ = writeln!(out, "… and {left} more\n");
     }
     out
+}
+
+/// The sources without what may be a secret: another mistake may stand in the
+/// same line.
+fn masked(diagnostics: &[Diagnostic], sources: &[Source]) -> Vec<Source> {
+    let mut sources = sources.to_vec();
+    for diagnostic in diagnostics.iter().filter(|one| one.masked) {
+        if let Some(source) = sources.get_mut(diagnostic.source)
+            && let Some(secret) = source.text.get(diagnostic.span.clone())
+        {
+            // The lines and the bytes before and after stay where they are.
+            let stars: String = secret
+                .bytes()
+                .map(|byte| if byte == b'\n' { '\n' } else { '*' })
+                .collect();
+            source.text.replace_range(diagnostic.span.clone(), &stars);
+        }
+    }
+    sources
 }
 
 fn source<'a>(

@@ -29,6 +29,20 @@ impl Mistakes {
         self.push(Severity::Error, span, message.into(), label.into(), help);
     }
 
+    /// A mistake in a value that may be a secret, and so is not shown.
+    pub(super) fn masked(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.error(span, message, label, help);
+        if let Some(mistake) = self.found.last_mut() {
+            mistake.masked = true;
+        }
+    }
+
     pub(super) fn warning(
         &mut self,
         span: Range<usize>,
@@ -54,6 +68,7 @@ impl Mistakes {
             span,
             label,
             help,
+            masked: false,
         });
     }
 }

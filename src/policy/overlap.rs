@@ -160,7 +160,8 @@ fn common(one: &Ranges, other: &Ranges) -> Option<char> {
 impl Pattern {
     fn graph(&self) -> Graph {
         match self {
-            Self::Glob { text, .. } => Graph::of_glob(text),
+            Self::Glob(glob) => Graph::of_glob(glob),
+            Self::Host(forms) => forms[0].graph(),
             Self::Template(template) => template.graph(),
         }
     }
@@ -253,6 +254,7 @@ pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
                          them, or write `except`"
                             .to_owned(),
                     ),
+                    masked: false,
                 });
             }
         }
@@ -271,6 +273,7 @@ pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
                          the spelling"
                             .to_owned(),
                     ),
+                    masked: false,
                 });
             }
         }

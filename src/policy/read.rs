@@ -17,6 +17,7 @@ use super::rule::{Rule, Span};
 use super::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
 use super::template::{CAPTURES, Characters, Names, Slugs, Words};
 use super::{Environment, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary};
+use crate::model::identifier::IdentifierSort::{self, Account, Project, Zone};
 use crate::model::{KindRef, Repository};
 
 pub(super) fn read(
@@ -163,9 +164,9 @@ impl Reader<'_> {
             return outside.map(|repository| (repository, false));
         };
         let Some(repository) = Repository::parse(&text.value) else {
-            self.mistakes.error(
+            self.mistakes.masked(
                 text.span,
-                format!("{:?} is not a repository", text.value),
+                "`repository` does not name a repository",
                 "not owner/name",
                 Some("write it as owner/name, such as \"acme/shop\"".to_owned()),
             );
@@ -182,24 +183,75 @@ impl Reader<'_> {
         if let Some(mut cloudflare) = table.table("cloudflare", "`cloudflare`", &mut self.mistakes)
         {
             let account = cloudflare.text("account", &mut self.mistakes);
-            scope.account = account.and_then(|text| self.expand(text)?.pop());
+            scope.account = account.and_then(|text| self.account(text));
             let zones = cloudflare.texts("zones", &mut self.mistakes);
-            scope.zones = zones.and_then(|zones| self.expand_all(zones));
+            scope.zones = zones.and_then(|zones| self.scoped("zones", zones, Zone));
             cloudflare.end(&mut self.mistakes);
         }
         if let Some(mut neon) = table.table("neon", "`neon`", &mut self.mistakes) {
             let projects = neon.texts("projects", &mut self.mistakes);
-            scope.projects = projects.and_then(|projects| self.expand_all(projects));
+            scope.projects =
+                projects.and_then(|projects| self.scoped("projects", projects, Project));
             neon.end(&mut self.mistakes);
         }
         table.end(&mut self.mistakes);
         scope
     }
 
-    fn expand_all(&mut self, texts: Vec<At<String>>) -> Option<Vec<String>> {
+    fn account(&mut self, text: At<String>) -> Option<String> {
+        let span = text.span.clone();
+        let mut accounts = self.scoped("account", vec![text], Account)?;
+        if accounts.len() > 1 {
+            self.mistakes.error(
+                span,
+                "`account` names several accounts, and a policy file is about one",
+                "more than one value",
+                Some("write a policy file for each account".to_owned()),
+            );
+        }
+        accounts.pop()
+    }
+
+    /// The identifiers of one key of `[scope]`, each in its normal form.
+    fn scoped(
+        &mut self,
+        key: &str,
+        texts: Vec<At<String>>,
+        sort: IdentifierSort,
+    ) -> Option<Vec<String>> {
         let mut all = Vec::new();
         for text in texts {
-            all.extend(self.expand(text)?);
+            let variable = text.value.strip_prefix('$').map(ToOwned::to_owned);
+            let span = text.span.clone();
+            for value in self.expand(text)? {
+                if let Some(identifier) = sort.parse(&value) {
+                    all.push(identifier);
+                    continue;
+                }
+                let form = sort.form();
+                match &variable {
+                    Some(variable) => self.mistakes.error(
+                        span.clone(),
+                        format!(
+                            "`{key}` takes the environment variable {variable}, which does not \
+                             hold {sort}"
+                        ),
+                        format!("its value is not {form}, and is not shown here"),
+                        Some(format!(
+                            "set {variable} to {sort}, or name another variable"
+                        )),
+                    ),
+                    None => self.mistakes.masked(
+                        span.clone(),
+                        format!("`{key}` does not have the form of {sort}"),
+                        format!("not {form}"),
+                        Some(format!(
+                            "write {sort}, or $NAME for the environment variable that holds it"
+                        )),
+                    ),
+                }
+                return None;
+            }
         }
         Some(all)
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Location;
 use super::glob;
 use super::template::{Captures, Fits, Template};
+use crate::model::identifier::{host_name, unicode_host_name};
 use crate::model::{Attribute, AttributeSort, Claim, KindRef, Place, PullRequestNumber, Resource};
 
 /// An event that makes a resource dead.
@@ -184,8 +185,7 @@ impl Condition {
 
     fn same(&self, wanted: &str, value: &str) -> bool {
         if self.sort == AttributeSort::Host {
-            let plain = |text: &str| text.trim_end_matches('.').to_ascii_lowercase();
-            plain(wanted) == plain(value)
+            host_name(wanted) == host_name(value)
         } else {
             wanted == value
         }
@@ -196,14 +196,13 @@ impl Condition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pattern {
     /// Only `*` is special.
-    Glob {
-        /// The glob, in lower case where names have no case.
-        text: Box<str>,
-        /// Whether names have no case.
-        caseless: bool,
-    },
+    Glob(Box<str>),
     /// As in a rule.
     Template(Template),
+    /// For host names: one for their normal form and one for their form in
+    /// Unicode, because a part of a label has no normal form. Either of them
+    /// covers the name.
+    Host(Box<[Self; 2]>),
 }
 
 /// A pattern for names with case and one for names without.
@@ -212,14 +211,12 @@ pub(crate) type Patterns = (Pattern, Pattern);
 impl Pattern {
     fn matches(&self, name: &str) -> bool {
         match self {
-            Self::Glob {
-                text,
-                caseless: true,
-            } => glob::matches(text, &name.to_ascii_lowercase()),
-            Self::Glob {
-                text,
-                caseless: false,
-            } => glob::matches(text, name),
+            Self::Glob(glob) => glob::matches(glob, name),
+            Self::Host(forms) => {
+                let [normal, unicode] = &**forms;
+                normal.matches(&host_name(name))
+                    || unicode_host_name(name).is_some_and(|name| unicode.matches(&name))
+            }
             // What cannot be told apart is kept.
             Self::Template(template) => template.fit(name) != Fits::Ways(Vec::new()),
         }
@@ -230,26 +227,44 @@ impl Pattern {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Where {
     /// Zones by name or id.
-    pub zones: Option<Vec<String>>,
+    pub zones: Option<Vec<PlaceName>>,
     /// Projects by id.
-    pub projects: Option<Vec<String>>,
+    pub projects: Option<Vec<PlaceName>>,
+}
+
+/// A zone or project that a rule or a `protect` entry names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceName {
+    /// The name or id, in its normal form.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
 }
 
 impl Where {
     fn covers(&self, resource: &Resource) -> bool {
-        let named = |list: &Option<Vec<String>>, is: &dyn Fn(&String) -> bool| {
-            list.as_ref().is_none_or(|list| list.iter().any(is))
+        // What an account holds by project is known by the resource alone.
+        let held = || {
+            let within = resource.within.as_deref();
+            self.projects
+                .as_ref()
+                .is_none_or(|list| list.iter().any(|one| Some(one.name.as_str()) == within))
         };
-        let held = |project: &String| resource.within.as_deref() == Some(project.as_str());
-        match &*resource.place {
-            Place::Zone { id, name, .. } => named(&self.zones, &|zone| {
-                zone.eq_ignore_ascii_case(name) || zone == id
-            }),
-            Place::Project(id) => named(&self.projects, &|project| project == id),
+        self.reaches(&resource.place)
+            && (matches!(&*resource.place, Place::Zone { .. } | Place::Project(_)) || held())
+    }
+
+    /// Whether it may cover anything in a place.
+    pub fn reaches(&self, place: &Place) -> bool {
+        let among = |list: &Option<Vec<PlaceName>>, names: &[&str]| {
+            list.as_ref()
+                .is_none_or(|list| list.iter().any(|one| names.contains(&one.name.as_str())))
+        };
+        match place {
+            Place::Zone { id, name, .. } => among(&self.zones, &[id, name]),
+            Place::Project(id) => among(&self.projects, &[id]),
             // A rule for accounts cannot also be one for a zone.
-            Place::Account(_) | Place::Repository(_) => {
-                self.zones.is_none() && named(&self.projects, &held)
-            }
+            Place::Account(_) | Place::Repository(_) => self.zones.is_none(),
         }
     }
 }
@@ -822,7 +837,11 @@ mod tests {
                 resource("dns_record", "app-7"),
                 true,
             ),
-            ("zone = \"zone-id\"", resource("dns_record", "app-7"), true),
+            (
+                "zone = \"0123456789ABCDEF0123456789abcdef\"",
+                resource("dns_record", "app-7"),
+                true,
+            ),
             (
                 "zone = [\"a.com\", \"example.com\"]",
                 resource("dns_record", "app-7"),

@@ -2,6 +2,7 @@
 //! whole.
 
 mod date;
+pub(super) mod host;
 mod matching;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -204,6 +205,17 @@ pub enum Anchor {
     Project,
 }
 
+/// In which form names are matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Byte by byte.
+    Exact,
+    /// As host names in their normal form.
+    Host,
+    /// As host names in Unicode.
+    UnicodeHost,
+}
+
 /// A template, matched against whole names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
@@ -224,10 +236,14 @@ impl Template {
     pub fn parse(
         text: &str,
         names: &Names,
-        caseless: bool,
+        form: Form,
         anchor: Anchor,
     ) -> Result<Self, TemplateError> {
-        let parts = parse(text, names, caseless)?;
+        let parts = match form {
+            Form::Exact => parse(text, names, form)?,
+            Form::Host => parse(&host::normal(text, names)?, names, form)?,
+            Form::UnicodeHost => parse(&host::unicode(text), names, form)?,
+        };
         let anchored = parts.iter().any(|part| match part {
             Part::Literal(literal) => literal.chars().count() >= 3,
             // The beginning of a branch is literal text as well.
@@ -253,7 +269,7 @@ impl Template {
             .collect::<String>()
             .into();
         Ok(Self {
-            caseless,
+            caseless: form != Form::Exact,
             shortest: parts.iter().map(Part::shortest).sum(),
             has_text: parts.iter().any(Part::is_text),
             literal_text,
@@ -377,7 +393,7 @@ impl Template {
     }
 }
 
-fn parse(text: &str, names: &Names, caseless: bool) -> Result<Vec<Part>, TemplateError> {
+fn parse(text: &str, names: &Names, form: Form) -> Result<Vec<Part>, TemplateError> {
     let mut parts: Vec<Part> = Vec::new();
     let mut at = 0;
     let mut literal = String::new();
@@ -395,7 +411,7 @@ fn parse(text: &str, names: &Names, caseless: bool) -> Result<Vec<Part>, Templat
                     parts.push(Part::Literal(std::mem::take(&mut literal).into()));
                 }
                 let span = at..at + length + 1;
-                let part = capture(&text[at + 1..at + length], span.clone(), names, caseless)?;
+                let part = capture(&text[at + 1..at + length], span.clone(), names, form)?;
                 if part.claims() && parts.iter().any(Part::claims) {
                     return Err(TemplateError {
                         message: "a template has at most one of {pr}, {run}, {branch} and {slug}"
@@ -422,7 +438,11 @@ fn parse(text: &str, names: &Names, caseless: bool) -> Result<Vec<Part>, Templat
                 });
             }
             c => {
-                literal.push(if caseless { c.to_ascii_lowercase() } else { c });
+                literal.push(if form == Form::Exact {
+                    c
+                } else {
+                    c.to_ascii_lowercase()
+                });
                 at += c.len_utf8();
             }
         }
@@ -437,16 +457,16 @@ fn capture(
     text: &str,
     span: Range<usize>,
     names: &Names,
-    caseless: bool,
+    form: Form,
 ) -> Result<Part, TemplateError> {
     let (name, argument) = text
         .split_once(':')
         .map_or((text, None), |(name, argument)| (name, Some(argument)));
-    let lower = |text: &str| -> Box<str> {
-        if caseless {
-            text.to_ascii_lowercase().into()
-        } else {
-            text.into()
+    let same = |text: &str| -> Box<str> {
+        match form {
+            Form::Exact => text.into(),
+            Form::Host => host::converted(text).to_ascii_lowercase().into(),
+            Form::UnicodeHost => host::unicode(text).into(),
         }
     };
     let refuse = |message: String, help: String| TemplateError {
@@ -469,7 +489,7 @@ fn capture(
                 )
             }),
         ("branch", prefix) => Ok(Part::Branch {
-            prefix: lower(prefix.unwrap_or_default()),
+            prefix: same(prefix.unwrap_or_default()),
         }),
         ("date", Some(format)) => DateFormat::parse(format)
             .map(Arc::new)
@@ -504,7 +524,7 @@ fn capture(
             "such as {slug:shop}, described under [slug.shop]".to_owned(),
         )),
         (name, None) if names.words.contains_key(name) => {
-            let words = names.words[name].iter().map(|word| lower(word)).collect();
+            let words = names.words[name].iter().map(|word| same(word)).collect();
             Ok(Part::Word {
                 name: name.into(),
                 words,

@@ -281,7 +281,7 @@ fn tokens_are_never_printed_and_never_sent_in_the_open() {
             .env("GITHUB_TOKEN", canary)
             .env("GITHUB_API_URL", base)
             .env("CLOUDFLARE_API_TOKEN", canary)
-            .env("CLOUDFLARE_ACCOUNT_ID", "a")
+            .env("CLOUDFLARE_ACCOUNT_ID", "0123456789abcdef0123456789abcdef")
             .env("CLOUDFLARE_API_BASE_URL", base)
             .args(["--deadline", "1s"])
             .output()

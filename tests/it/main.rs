@@ -20,6 +20,7 @@ mod pictures;
 mod policies;
 mod report_command;
 mod safety;
+mod scope;
 mod secrets;
 mod shared_cases;
 mod sweep_command;

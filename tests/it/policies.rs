@@ -54,7 +54,7 @@ fn a_policy_that_names_a_token_as_a_place_is_refused() {
     let kinds = kinds::vocabulary();
     let repository = Repository::parse("acme/shop");
     let environment = Environment {
-        lookup: &|name| Some(format!("value-of-{name}")),
+        lookup: &|name| Some(format!("value-of-{name}").to_lowercase().replace('_', "-")),
         repository: repository.as_ref(),
     };
     let read = |variable: &str| {
@@ -77,6 +77,24 @@ fn a_policy_that_names_a_token_as_a_place_is_refused() {
         assert!(mistakes[0].message.contains("holds a secret"), "{variable}");
         assert!(!format!("{mistakes:?}").contains("value-of"), "{variable}");
     }
+}
+
+#[test]
+fn a_value_without_the_form_of_an_identifier_is_not_shown() {
+    let kinds = kinds::vocabulary();
+    let environment = Environment {
+        lookup: &|name| {
+            let secret = "postgres://shop:hunter2@db.example.com/shop";
+            (name == "DATABASE_URL").then(|| secret.to_owned())
+        },
+        repository: None,
+    };
+    let sources = [source("tests/policies/not-identifiers.toml")];
+    let vocabulary = Vocabulary { kinds: &kinds };
+    let mistakes = Policies::read(&sources, &vocabulary, &environment).unwrap_err();
+    let text = render(&mistakes, &sources, false);
+    assert!(!text.contains("unter2"), "{text}");
+    insta::assert_snapshot!(text);
 }
 
 #[test]

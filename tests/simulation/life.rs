@@ -328,8 +328,19 @@ impl World<'_> {
             observer: &Nobody,
         };
         let garbage = self.garbage();
-        let since = Instant::now();
-        let (ground, inventory) = collector.list().await;
+        let mut since = Instant::now();
+        let mut listed = collector.list().await;
+        // A provider that leaves the zone out makes the policy look wrong, which
+        // refuses the run: somebody starts it again.
+        while let Err(mistakes) = &listed {
+            network.note(&format!(
+                "{}.{} is refused: {}",
+                key.actor, key.run, mistakes[0].message
+            ));
+            since = Instant::now();
+            listed = collector.list().await;
+        }
+        let (ground, inventory) = listed.unwrap();
         let listed = network.now();
         network.run(key, |run| run.listed = Some(listed));
         let survey = collector.survey(&ground);

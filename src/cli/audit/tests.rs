@@ -40,7 +40,7 @@ fn session_by(policy: &Path, world: &Path, flags: &[&str]) -> Session {
 async fn audited(session: &Session, only: Option<u32>) -> (Report, String) {
     let collector = session.collector(only).unwrap();
     let since = Instant::now();
-    let (ground, inventory) = collector.list().await;
+    let (ground, inventory) = collector.list().await.unwrap();
     let audit = collector.audit(&ground, inventory, since, Choice::All);
     let Audit {
         findings,
@@ -136,7 +136,7 @@ async fn what_is_not_what_was_planned_is_spared() {
     let session = session(&case("closed-leftovers"), &[]);
     let collector = session.collector(None).unwrap();
     let since = Instant::now();
-    let (ground, inventory) = collector.list().await;
+    let (ground, inventory) = collector.list().await.unwrap();
     let survey = collector.survey(&ground);
     let findings = survey.judge(inventory, since).await;
     let plan = collector.plan(&findings);
@@ -316,7 +316,7 @@ async fn what_is_not_meant_is_left_out() {
 async fn what_was_not_asked_is_asked_for() {
     let session = session(&case("whole-environment"), &[]);
     let collector = session.collector(None).unwrap();
-    let (ground, inventory) = collector.list().await;
+    let (ground, inventory) = collector.list().await.unwrap();
     let survey = collector.survey(&ground);
     let mut findings = survey.judge(inventory, Instant::now()).await;
     let law = findings.marking.law.clone();

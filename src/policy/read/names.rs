@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use super::Reader;
+use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort};
 use crate::policy::fields::{self, At, Fields};
-use crate::policy::rule::{Pattern, Where};
-use crate::policy::template::{Anchor, Names, Template};
+use crate::policy::rule::{Pattern, PlaceName, Where};
+use crate::policy::template::host::{normal_glob, unicode};
+use crate::policy::template::{Anchor, Form, Names, Template};
 
 /// A template for names with case and one for names without.
 pub(super) type Templates = (Template, Template);
@@ -37,23 +39,53 @@ impl Reader<'_> {
                 );
             }
         }
-        let plain = |list: Option<Vec<At<String>>>| {
-            list.map(|list| list.into_iter().map(|item| item.value).collect())
-        };
         Where {
-            zones: plain(zones),
-            projects: plain(projects),
+            zones: self.named("zone", zones, IdentifierSort::Zone),
+            projects: self.named("project", projects, IdentifierSort::Project),
         }
+    }
+
+    /// Zones or projects in their normal form, each with its place in the file.
+    fn named(
+        &mut self,
+        key: &str,
+        list: Option<Vec<At<String>>>,
+        sort: IdentifierSort,
+    ) -> Option<Vec<PlaceName>> {
+        let mut names = Vec::new();
+        for text in list? {
+            match sort.parse(&text.value) {
+                Some(name) => names.push(PlaceName {
+                    name,
+                    span: self.span(&text.span),
+                }),
+                None => self.mistakes.masked(
+                    text.span,
+                    format!("`{key}` does not have the form of {sort}"),
+                    format!("not {}", sort.form()),
+                    Some(format!("write {sort}, as [scope] does")),
+                ),
+            }
+        }
+        Some(names)
     }
 
     pub(super) fn template(
         &mut self,
         text: &At<String>,
         names: &Names,
+        kinds: &[KindRef],
         anchor: Anchor,
     ) -> Option<Templates> {
-        let both = Template::parse(&text.value, names, false, anchor)
-            .and_then(|exact| Ok((exact, Template::parse(&text.value, names, true, anchor)?)));
+        let are_hosts = kinds.iter().any(|kind| kind.0.caseless);
+        let both = Template::parse(&text.value, names, Form::Exact, anchor).and_then(|exact| {
+            let host = if are_hosts {
+                Template::parse(&text.value, names, Form::Host, anchor)?
+            } else {
+                exact.clone()
+            };
+            Ok((exact, host))
+        });
         both.map_err(|error| {
             let span = self.within(text, error.span);
             self.mistakes
@@ -79,8 +111,13 @@ impl Reader<'_> {
         names: &Names,
     ) -> Option<(Pattern, Pattern)> {
         if text.value.contains('{') {
-            let (exact, caseless) = self.template(text, names, Anchor::Itself)?;
-            return Some((Pattern::Template(exact), Pattern::Template(caseless)));
+            let (exact, _) = self.template(text, names, &[], Anchor::Itself)?;
+            let host = |form| Template::parse(&text.value, names, form, Anchor::Itself);
+            let in_unicode = host(Form::UnicodeHost).unwrap_or_else(|_| exact.clone());
+            // Without a normal form the names are compared in Unicode only.
+            let normal = host(Form::Host).unwrap_or_else(|_| in_unicode.clone());
+            let forms = [normal, in_unicode].map(Pattern::Template);
+            return Some((Pattern::Template(exact), Pattern::Host(Box::new(forms))));
         }
         if text.value.is_empty() {
             self.mistakes.error(
@@ -91,14 +128,10 @@ impl Reader<'_> {
             );
             return None;
         }
-        let glob = |text: &str, caseless| Pattern::Glob {
-            text: text.into(),
-            caseless,
-        };
-        Some((
-            glob(&text.value, false),
-            glob(&text.value.to_ascii_lowercase(), true),
-        ))
+        let forms = [normal_glob(&text.value), unicode(&text.value)];
+        let forms = forms.map(|glob| Pattern::Glob(glob.into()));
+        let exact = Pattern::Glob(text.value.as_str().into());
+        Some((exact, Pattern::Host(Box::new(forms))))
     }
 
     pub(super) fn choice<T: Copy>(
@@ -154,8 +187,13 @@ mod tests {
                 Some("`zone` does not apply to neon_branch"),
             ),
         ] {
+            let named = if place == "zone" {
+                "acme.example"
+            } else {
+                "site"
+            };
             let text = format!(
-                "[[rule]]\nid = \"one\"\nkind = \"{kind}\"\n{place} = \"x\"\nname = \
+                "[[rule]]\nid = \"one\"\nkind = \"{kind}\"\n{place} = \"{named}\"\nname = \
                  \"app-{{pr}}\"\ndead-when = {{ older-than = \"1d\" }}\n"
             );
             assert_eq!(mistakes(&text), Vec::from_iter(expected), "{kind} {place}");

@@ -257,7 +257,7 @@ impl Reader<'_> {
         let literal_project = place
             .projects
             .as_ref()
-            .is_some_and(|projects| projects.iter().all(|project| !project.is_empty()));
+            .is_some_and(|projects| !projects.is_empty());
         let anchor = if subject == Subject::Branch && literal_project {
             Anchor::Project
         } else {
@@ -266,7 +266,7 @@ impl Reader<'_> {
         let texts = texts.unwrap_or_default();
         let templates = texts
             .iter()
-            .filter_map(|text| self.template(text, names, anchor))
+            .filter_map(|text| self.template(text, names, kinds, anchor))
             .collect();
         (subject, texts, templates)
     }
@@ -364,7 +364,12 @@ impl Reader<'_> {
         place: &Where,
         conditions: &[Condition],
     ) {
-        let zones: Vec<&str> = place.zones.iter().flatten().map(String::as_str).collect();
+        let zones: Vec<&str> = place
+            .zones
+            .iter()
+            .flatten()
+            .map(|zone| zone.name.as_str())
+            .collect();
         let types = conditions.iter().find(|one| one.key == "type");
         let types: Vec<&str> = match types.map(|one| &one.test) {
             Some(Test::AnyOf(texts)) => texts.iter().map(|text| &**text).collect(),
@@ -864,11 +869,6 @@ mod tests {
                 None,
             ),
             ("pages_deployment", "branch = \"{branch}\"", Some(too_much)),
-            (
-                "pages_deployment",
-                "project = \"\"\nbranch = \"{branch}\"",
-                Some(too_much),
-            ),
             // The name of a Neon branch is not the git branch that it carries.
             (
                 "neon_branch",

@@ -34,7 +34,7 @@ fn words(name: &str, words: impl Iterator<Item = String>) -> (String, Arc<[Box<s
 }
 
 fn parse_one(text: &str) -> Result<Template, TemplateError> {
-    Template::parse(text, &names(), false, Anchor::Itself)
+    Template::parse(text, &names(), Form::Exact, Anchor::Itself)
 }
 
 fn template(text: &str) -> Template {
@@ -190,8 +190,13 @@ fn up_to_64_readings_are_told() {
         words: [words("letters", (1..=65).map(|length| "a".repeat(length)))].into(),
         ..names()
     };
-    let template =
-        Template::parse("pre-{letters}{letters}", &names, false, Anchor::Itself).unwrap();
+    let template = Template::parse(
+        "pre-{letters}{letters}",
+        &names,
+        Form::Exact,
+        Anchor::Itself,
+    )
+    .unwrap();
     let fit = |length| template.fit(&format!("pre-{}", "a".repeat(length)));
     // The first word has any length up to all but one of the characters.
     let Fits::Ways(ways) = fit(65) else { panic!() };
@@ -209,7 +214,7 @@ fn a_word_longer_than_the_name_is_not_what_it_begins_with() {
         .into(),
         ..names()
     };
-    let template = Template::parse("{size}-{pr}", &names, false, Anchor::Itself).unwrap();
+    let template = Template::parse("{size}-{pr}", &names, Form::Exact, Anchor::Itself).unwrap();
     let Fits::Ways(ways) = template.fit("s-1") else {
         panic!()
     };
@@ -311,7 +316,7 @@ fn branches_are_raw_and_keep_their_beginning() {
         assert_eq!(claims(text, name), expected, "{text} {name}");
     }
     assert!(parse_one("{branch}").is_err(), "it would match everything");
-    assert!(Template::parse("{branch}", &names(), false, Anchor::Project).is_ok());
+    assert!(Template::parse("{branch}", &names(), Form::Exact, Anchor::Project).is_ok());
 }
 
 #[test]
@@ -592,9 +597,54 @@ fn beginnings_are_the_literals_and_words_in_front() {
         ..names()
     };
     for (text, expected) in [("{a}{b}x-{pr}", 64), ("{c}{b}x-{pr}", 9)] {
-        let template = Template::parse(text, &many, false, Anchor::Itself).unwrap();
+        let template = Template::parse(text, &many, Form::Exact, Anchor::Itself).unwrap();
         assert_eq!(template.beginnings().len(), expected, "{text}");
     }
-    let hosts = Template::parse("PR-{pr}.x", &names(), true, Anchor::Itself).unwrap();
+    let hosts = Template::parse("PR-{pr}.x", &names(), Form::Host, Anchor::Itself).unwrap();
     assert_eq!(hosts.beginnings(), ["pr-"]);
+}
+
+#[test]
+fn a_template_of_a_host_name_is_matched_in_punycode() {
+    let words = Names {
+        words: Words::from([(
+            "shop".to_owned(),
+            Arc::from(["bücher".into(), "music".into()]),
+        )]),
+        ..Names::default()
+    };
+    let host = |text: &str| Template::parse(text, &words, Form::Host, Anchor::Itself);
+    for (text, name) in [
+        ("pr-{pr}.bücher.example", "pr-7.xn--bcher-kva.example"),
+        ("PR-{pr}.BÜCHER.example.", "pr-7.XN--bcher-kva.example"),
+        ("{shop}.pr-{pr}.example", "xn--bcher-kva.pr-7.example"),
+        ("{shop}.pr-{pr}.example", "music.pr-7.example"),
+    ] {
+        let template = host(text).unwrap();
+        let Fits::Ways(ways) = template.fit(name) else {
+            panic!("{text} fits {name} in too many ways");
+        };
+        assert_eq!(ways.len(), 1, "{text} {name}");
+        assert_eq!(ways[0].claim().to_string(), "pull request #7");
+    }
+    // Punycode is made of whole labels.
+    for (text, at, form) in [
+        ("pr-{pr}-ü.example.com", "pr-{pr}-ü", "xn--pr-12--8ya"),
+        ("api.ü{pr}.example.com", "ü{pr}", "xn--12-wka"),
+        (
+            "pr-{pr}-{shop}.example.com",
+            "pr-{pr}-{shop}",
+            "xn--pr-12-bcher-zhb",
+        ),
+    ] {
+        let error = host(text).unwrap_err();
+        assert_eq!(&text[error.span.clone()], at);
+        assert!(
+            error.message.contains("letters outside of ASCII"),
+            "{error:?}"
+        );
+        assert!(error.help.contains(&format!("{form:?}")), "{error:?}");
+        // Names of other kinds have no such form.
+        assert!(Template::parse(text, &words, Form::Exact, Anchor::Itself).is_ok());
+    }
 }

@@ -263,7 +263,7 @@ impl Stage {
             observer: &watcher,
         };
         let since = Instant::now();
-        let (ground, inventory) = collector.list().await;
+        let (ground, inventory) = collector.list().await.unwrap();
         let choice = match self.approved {
             true => Choice::Approved,
             false => Choice::All,
