@@ -7,6 +7,7 @@ use super::args::{AuditArgs, Format};
 use super::session::{Session, look};
 use super::{Exit, Failure, actions, print};
 use crate::collector::{Audit, Choice};
+use crate::model::identifier::host_name;
 use crate::report::table::Look;
 use crate::report::{Report, csv, explain, json, markdown, table};
 
@@ -36,7 +37,9 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     }
     match explained {
         Some(name) => {
-            let text = explain::render(&report, &name).ok_or_else(|| {
+            let explained = explain::render(&report, &name)
+                .or_else(|| explain::render(&report, &host_name(&name)));
+            let text = explained.ok_or_else(|| {
                 Failure::Usage(format!(
                     "there is no resource called {name:?} in this scope"
                 ))

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 
 use super::rule::{Reading, Rule, Subject};
+use crate::model::identifier::host_name;
 use crate::model::{Claim, KindRef, Resource};
 
 /// The rules of a file, in its order.
@@ -45,6 +46,9 @@ impl Rules {
     /// What each rule takes a name of this kind for, wherever the resource is
     /// and whatever else it has, with the rule's index.
     pub fn read_name(&self, kind: KindRef, name: &str) -> Vec<(usize, Claim)> {
+        // People write a host name in any spelling.
+        let normal = kind.0.caseless.then(|| host_name(name));
+        let name = normal.as_deref().unwrap_or(name);
         self.candidates(kind, name, |rule| rule.read_name(kind, name))
     }
 

@@ -32,6 +32,26 @@ fn names_are_shown_with_claim_rule_and_what_would_be_asked() {
     assert_eq!(checked["access"], json!([]), "offline asks nobody");
 }
 
+/// A host is asked about in any spelling.
+#[test]
+fn a_host_name_is_matched_in_unicode_and_in_punycode() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.toml");
+    let text = "repository = \"acme/shop\"\n[[rule]]\nid = \"hosts\"\nkind = \"dns_record\"\n\
+                name = \"pr-{pr}.bücher.example\"\ndead-when = \"closed\"\n";
+    std::fs::write(&policy, text).unwrap();
+    let policy = policy.display().to_string();
+    for name in [
+        "pr-7.bücher.example",
+        "PR-7.Bücher.example.",
+        "pr-7.xn--bcher-kva.example",
+    ] {
+        let (checked, code) = check(&["--offline", "--policies", &policy, name]);
+        assert_eq!(code, 0, "{checked}");
+        assert_eq!(checked["names"][0]["claim"], "pull request #7", "{checked}");
+    }
+}
+
 #[test]
 fn the_doctor_tells_apart_what_is_wrong() {
     let world = crate::support::path("cases/what-stays-keeps-what-it-uses.json");

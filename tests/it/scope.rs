@@ -420,6 +420,17 @@ fn other_spellings_of_the_same_place_are_the_same_place() {
 }
 
 #[test]
+fn a_host_is_explained_in_any_spelling() {
+    let stage = Stage::new();
+    stage.policy("a.toml", RECORDS);
+    for name in ["app-pr-7.bücher.example", "App-PR-7.acme.example."] {
+        let output = stage.program("explain").arg(name).output().unwrap();
+        let (code, errors) = ended(&output);
+        assert_eq!(code, 0, "{errors}");
+    }
+}
+
+#[test]
 fn an_entry_protects_hosts_by_their_unicode_names() {
     let stage = Stage::new();
     let rule = "[[rule]]\nid = \"r\"\nkind = \"dns_record\"\nname = \"{any}.bücher.example\"\ndead-when = { older-than = \"1d\" }\n";
