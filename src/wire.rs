@@ -222,6 +222,13 @@ impl Client {
             .map_or(Duration::ZERO, |provider| provider.quota.wait())
     }
 
+    /// How many requests the provider's quota lets through until the deadline.
+    pub fn affordable(&self, api: Api) -> usize {
+        self.providers
+            .get(&api)
+            .map_or(0, |provider| provider.quota.affordable(self.deadline))
+    }
+
     /// Sends a call and gives the body of a 2xx answer.
     pub async fn send(&self, call: &Call) -> Result<Bytes, ApiError> {
         let outgoing = Outgoing::from(call);

@@ -107,6 +107,8 @@ struct Window {
     remaining: Option<u32>,
     /// Routes whose answers name other policies only.
     exempt: BTreeSet<String>,
+    /// When the provider first named it. It counts all that was sent before.
+    since: Option<Instant>,
 }
 
 /// What the provider's headers said last.
@@ -158,6 +160,7 @@ impl Quota {
             told: None,
             remaining: None,
             exempt: BTreeSet::new(),
+            since: None,
         };
         let windows = names
             .iter()
@@ -207,6 +210,7 @@ impl Quota {
                     return Ok(Permit {
                         quota: quota.clone(),
                         counted,
+                        at: now,
                         _slot: slot,
                     });
                 }
@@ -259,7 +263,6 @@ impl Quota {
     }
 
     /// How many requests could be sent now without waiting for the window.
-    #[cfg(test)]
     fn available(&self) -> usize {
         let mut state = self.state();
         let counts = |name: &str, window: &Window| self.counts(name, window, None);
@@ -277,6 +280,22 @@ impl Quota {
             })
         });
         left.min().unwrap_or(0)
+    }
+
+    /// How many requests this run may send until then, as far as the quota's
+    /// windows go: those of now, and all of each window that ends before.
+    pub(super) fn affordable(&self, until: Instant) -> usize {
+        let available = self.available();
+        let state = self.state();
+        let time = until.saturating_duration_since(Instant::now());
+        let windows = state.windows.iter();
+        let windows = windows.filter(|(name, window)| self.counts(name, window, None));
+        let later = windows.map(|(_, window)| {
+            let more = time.as_secs() / window.length.as_secs().max(1);
+            let more = usize::try_from(more).unwrap_or(usize::MAX);
+            window.ours(self.share).saturating_mul(more)
+        });
+        available.saturating_add(later.min().unwrap_or(0))
     }
 
     /// How long the next request has to wait.
@@ -307,10 +326,10 @@ impl Quota {
         for (name, one) in &told {
             let known = state.windows.contains_key(name);
             if !known && let Some(account) = state.windows.get(ACCOUNT) {
-                // What was sent before may count here as well.
+                // What was sent before may count here as well, until a window
+                // after its answer.
                 let mut window = account.clone();
-                window.sent.extend((0..window.open).map(|_| now));
-                window.open = 0;
+                window.since = Some(now);
                 window.told = None;
                 window.remaining = None;
                 state.windows.insert(name.clone(), window);
@@ -367,14 +386,17 @@ pub(super) struct Permit {
     quota: Arc<Quota>,
     /// The names of the windows that count it.
     counted: Vec<String>,
+    /// When it was given.
+    at: Instant,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.quota.state();
-        for name in &self.counted {
-            if let Some(window) = state.windows.get_mut(name) {
+        for (name, window) in &mut state.windows {
+            let before = || window.since.is_some_and(|since| self.at <= since);
+            if self.counted.contains(name) || before() {
                 window.open = window.open.saturating_sub(1);
                 window.sent.push_back(Instant::now());
             }
@@ -645,6 +667,26 @@ mod tests {
                 .count();
             assert!(within <= 200, "{within} requests in one second");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_open_when_a_policy_is_named_counts_from_its_answer() {
+        let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
+        let quota = quota(Api::Cloudflare, 0.5);
+        let deadline = Instant::now() + Duration::from_hours(1);
+        let permit = || Quota::permit(&quota, "core", false, deadline);
+        let open = permit().await.unwrap();
+        let headers = [
+            ("ratelimit", "\"default\";r=99;t=300"),
+            ("ratelimit-policy", "\"default\";q=2;w=300"),
+        ];
+        quota.observe("core", &answer(&headers), &clock);
+        tokio::time::advance(Duration::from_secs(20)).await;
+        let answered = Instant::now();
+        drop(open);
+        drop(permit().await.unwrap());
+        let waited = Instant::now() - answered;
+        assert!(waited >= Duration::from_mins(5), "{waited:?}");
     }
 
     #[tokio::test(start_paused = true)]
