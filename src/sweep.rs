@@ -138,6 +138,9 @@ struct Lane<'p> {
     outdated: bool,
     /// The look before that.
     before: Option<Findings<'p>>,
+    /// How many requests the last look took; before the first, those of the
+    /// listings.
+    look: usize,
     /// What each of the last rounds came to, as long as nothing could be sent.
     in_vain: Vec<Done>,
 }
@@ -187,13 +190,17 @@ impl<'a, 'p> Sweep<'a, 'p> {
             let place = id.kind.0.serial.then(|| id.place.clone());
             lanes.entry((id.kind.0.api, place)).or_default().push(step);
         }
-        join_all(lanes.into_values().map(|pending| {
+        join_all(lanes.into_iter().map(|((api, _), pending)| {
+            let listings = first.inventory.listings.iter();
+            let listings = listings.filter(|listing| listing.kind.0.api == api);
+            let look = listings.map(|listing| listing.evidence.requests as usize);
             let lane = Lane {
                 pending,
                 tries: BTreeMap::new(),
                 view: None,
                 outdated: false,
                 before: None,
+                look: look.sum(),
                 in_vain: Vec::new(),
             };
             self.lane(lane, first)
@@ -279,9 +286,11 @@ impl<'a, 'p> Sweep<'a, 'p> {
             }
             lane.before = Some(view);
         }
-        // A look that waits for the quota would be old before it ended.
+        // A look that waits for the quota would be old before it ended, at its
+        // beginning or in its midst.
         let api = self.ids[*lane.pending.first()?].kind.0.api;
-        let wait = self.survey.client.wait(api).min(self.left());
+        let wait = self.survey.client.wait_for(api, lane.look);
+        let wait = wait.min(self.left());
         tokio::select! {
             biased;
             () = self.stop.asked() => return None,
@@ -291,9 +300,11 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let of: Vec<_> = of.collect();
         let before = lane.before.as_ref().unwrap_or(first);
         lane.outdated = false;
-        let throttled = self.throttled(api);
+        let (throttled, spent) = (self.throttled(api), self.spent(api));
         let own = self.own_changes();
         let view = self.survey.again(before, &of, self.going(), &own).await;
+        let look = self.spent(api).saturating_sub(spent);
+        lane.look = usize::try_from(look).unwrap_or(usize::MAX);
         if self.is_young(&view) {
             return Some(view);
         }
@@ -332,6 +343,13 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let quotas = self.survey.client.quota_use();
         let quota = quotas.iter().find(|quota| quota.api == api);
         quota.map_or(0, |quota| quota.throttled)
+    }
+
+    /// How many requests were sent to a provider.
+    fn spent(&self, api: Api) -> u64 {
+        let quotas = self.survey.client.quota_use();
+        let quota = quotas.iter().find(|quota| quota.api == api);
+        quota.map_or(0, |quota| quota.spent)
     }
 
     fn is_young(&self, view: &Findings<'_>) -> bool {

@@ -222,6 +222,14 @@ impl Client {
             .map_or(Duration::ZERO, |provider| provider.quota.wait())
     }
 
+    /// How long the provider's quota makes so many requests wait, so that they
+    /// can be sent without waiting in between.
+    pub fn wait_for(&self, api: Api, requests: usize) -> Duration {
+        self.providers
+            .get(&api)
+            .map_or(Duration::ZERO, |provider| provider.quota.wait_for(requests))
+    }
+
     /// How many requests the provider's quota lets through until the deadline.
     pub fn affordable(&self, api: Api) -> usize {
         self.providers

@@ -306,6 +306,18 @@ impl Quota {
         wait.unwrap_or_default()
     }
 
+    /// How long until so many requests can be sent one after the other, or as
+    /// many as a window of this run holds.
+    pub(super) fn wait_for(&self, requests: usize) -> Duration {
+        let next = self.wait();
+        let now = Instant::now();
+        let state = self.state();
+        let windows = state.windows.iter();
+        let windows = windows.filter(|(name, window)| self.counts(name, window, None));
+        let waits = windows.map(|(_, window)| window.wait_for(requests, now, self.share));
+        waits.max().unwrap_or_default().max(next)
+    }
+
     /// Holds everybody back for a while.
     pub(super) fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
@@ -497,6 +509,17 @@ impl Window {
             // It is not answered yet, so nobody knows.
             None => UNANSWERED,
         })
+    }
+
+    /// How long until so many requests fit, those before them having left.
+    fn wait_for(&self, requests: usize, now: Instant, share: f64) -> Duration {
+        let ours = self.ours(share);
+        let have_to_leave = (self.counted() + requests.min(ours)).saturating_sub(ours);
+        let Some(last) = have_to_leave.checked_sub(1) else {
+            return Duration::ZERO;
+        };
+        let since = self.sent.get(last).map(|sent| now.duration_since(*sent));
+        self.length.saturating_sub(since.unwrap_or_default())
     }
 
     /// Requests that the provider may count in the window that ends now.
