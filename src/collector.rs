@@ -20,13 +20,14 @@ use crate::gc::sealed::{Bound, PlanError, SealedPlan};
 use crate::gc::ticks;
 use crate::gc::{KindGraph, Plan, brakes, plan};
 use crate::github::Authors;
+use crate::journal::reads::Remembered;
 use crate::journal::{self, Journal, JournalError};
 use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policy};
 use crate::report::outcomes::{StepRow, Swept};
 use crate::report::{Report, Run};
-use crate::scan::{self, Target};
+use crate::scan::{self, Budget, Target};
 use crate::survey::{Findings, Survey};
 use crate::sweep::settle::settle;
 use crate::sweep::unexpire::{self, unwanted};
@@ -57,6 +58,8 @@ pub struct Collector<'p> {
     pub issue_authors: Arc<Authors>,
     /// What `restore` brought back and nobody released since.
     pub brought_back: Arc<BroughtBack>,
+    /// What earlier runs read about single resources.
+    pub remembered: Arc<Remembered>,
     /// The time by which everything is judged.
     pub now: DateTime<Utc>,
     /// Whether what a policy names need not exist: the stand-in's scope is its
@@ -65,6 +68,10 @@ pub struct Collector<'p> {
     /// Who is told about progress.
     pub observer: &'p dyn Observer,
 }
+
+/// The part of a run's time in which nothing more is read about single
+/// resources, so that what was decided is carried out: a fourth.
+const FOR_SWEEPING: u32 = 4;
 
 /// What a survey stands on.
 pub struct Ground<'p> {
@@ -206,7 +213,13 @@ impl<'p> Collector<'p> {
             repository_ids: self.repository_ids.clone(),
             issue_authors: self.issue_authors.clone(),
             approved: false,
-            reference_reads: self.limits.reference_reads,
+            budget: Budget {
+                most: self.limits.reference_reads,
+                left: self.limits.reference_reads,
+                until: self.client.deadline() - self.limits.deadline / FOR_SWEEPING,
+                remembered: Arc::clone(&self.remembered),
+                now: self.client.earliest(self.now),
+            },
             observer: self.observer,
         }
     }
@@ -285,10 +298,17 @@ impl<'p> Collector<'p> {
         )
     }
 
+    /// Writes down what was read about single resources, for the next run. What
+    /// cannot be written is read again.
+    pub fn remember(&self, folder: &Path) {
+        let _ = self.remembered.save(folder, self.client.clock().now());
+    }
+
     /// Settles what earlier runs left in doubt, removes expiries from what stays
     /// after all, and carries a plan out, up to the cap; where a brake
     /// [stops](stopped) the sweep nothing is deleted, and without complete roots
-    /// nothing at all is done. Whoever sets `stop` has what is under way finished and the rest left.
+    /// nothing at all is done. Whoever sets `stop` has what is under way finished
+    /// and the rest left.
     ///
     /// # Errors
     ///
@@ -303,6 +323,7 @@ impl<'p> Collector<'p> {
         folder: &Path,
         stop: &Stop,
     ) -> Result<Swept, SweepError> {
+        self.remember(folder);
         if findings.roots.gap().is_some() {
             return Ok(Swept::default());
         }

@@ -2,7 +2,7 @@
 //! that keep them alive, each with what was asked and whether the answer was
 //! complete. Plain values without I/O.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -126,6 +126,14 @@ pub struct Uses {
 }
 
 impl Uses {
+    /// When the newest deployment of a resource was made, where a list of users
+    /// says so.
+    pub fn deployed_at(&self, resource: &Resource) -> Option<DateTime<Utc>> {
+        let key = (resource.kind, Place::clone(&resource.place));
+        let users = self.users.get(&key)?.as_ref().ok()?;
+        users.deployed.get(&resource.id).copied()
+    }
+
     /// Adds the answers to further questions.
     pub(crate) fn extend(&mut self, more: Self) {
         self.contradictions.extend(more.contradictions);
@@ -148,6 +156,8 @@ pub struct Users {
     pub shown: HashSet<Box<str>>,
     /// Resources, by id, with what the answer itself says that they use.
     pub references: Vec<(Box<str>, References)>,
+    /// When the newest deployment of each was made, where the answer says so.
+    pub deployed: HashMap<Box<str>, DateTime<Utc>>,
 }
 
 /// A resource, by its id, and an address at which it is reached.

@@ -6,6 +6,8 @@
 //! any request. The file is locked while its run goes on, so that nobody else
 //! settles what is still under way.
 
+pub mod reads;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};

@@ -268,6 +268,12 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// The part of [`Self::uses`] that may change although the listings show the
+    /// same times of change and deployment. None where all of it may.
+    fn uses_since(&self, _resource: &ResourceId) -> Option<Vec<Ask>> {
+        None
+    }
+
     /// Reads the answer to one such question.
     fn read_uses(
         &self,
@@ -494,6 +500,8 @@ pub struct Shown {
     pub id: Box<str>,
     /// When it was made, if it is one that the listing of its kind must show.
     pub listed_since: Option<DateTime<Utc>>,
+    /// When its newest deployment was made.
+    pub deployed_at: Option<DateTime<Utc>>,
 }
 
 /// The kinds, in the order in which a sweep deletes them.

@@ -1,6 +1,8 @@
 //! Reads what exists: pages every kind in every place, and answers questions
 //! about references. Read only.
 
+mod uses;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -17,8 +19,10 @@ use crate::evidence::{
     Users, Uses,
 };
 use crate::kinds::{self, Answer, Ask, Kind, Malformed, Next, PageOf, UserSource};
-use crate::model::{KindRef, Place, References, Resource, ResourceId, Time};
+use crate::model::{KindRef, Place, Resource, ResourceId, Time};
 use crate::wire::{ApiError, Client, Failure, Outgoing};
+
+pub use uses::Budget;
 
 /// Far beyond any real listing; a cursor that never ends is a broken one.
 const MOST_PAGES: u64 = 100_000;
@@ -441,13 +445,13 @@ impl Walk {
     }
 }
 
-/// Answers questions about references. Of those about single resources at most
-/// so many are asked; what was not asked is noted as unknown.
+/// Answers questions about references. Those about single resources are asked as
+/// far as the budget allows; what was not asked is noted as unknown.
 pub async fn answer(
     client: &Client,
     inventory: &Inventory,
     questions: &[Question],
-    budget: &mut usize,
+    budget: &mut Budget,
     observer: &dyn Observer,
 ) -> Uses {
     observer.step(Step::Asking(questions.len()));
@@ -464,7 +468,7 @@ pub async fn answer(
     let others = join_all(others.map(|question| other(client, inventory, question)));
     let (others, one_by_one) = tokio::join!(
         others,
-        one_by_one(client, inventory, &about_one, budget, observer)
+        uses::one_by_one(client, inventory, &about_one, budget, observer)
     );
     let mut answered = one_by_one;
     for other in others {
@@ -546,89 +550,17 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
     answered
 }
 
-/// Asks what single resources use, as far as the budget allows. Where the share
-/// of the quota is spent, the requests wait for it until the run's deadline.
-async fn one_by_one(
-    client: &Client,
-    inventory: &Inventory,
-    about: &[usize],
-    budget: &mut usize,
-    observer: &dyn Observer,
-) -> Uses {
-    let mut answered = Uses::default();
-    if about.is_empty() {
-        return answered;
-    }
-    let affordable = (*budget).min(about.len());
-    *budget -= affordable;
-    let (asked, left) = about.split_at(affordable);
-    let resources = &inventory.resources;
-    let answers: Vec<_> = stream::iter(asked)
-        .map(|index| async move {
-            let (answer, requests) = match resources.get(*index) {
-                Some(resource) => uses(client, resource).await,
-                None => (Err("it is not in the inventory".to_owned()), 0),
-            };
-            observer.step(Step::Answered);
-            (*index, answer, requests)
-        })
-        .buffer_unordered(64)
-        .collect()
-        .await;
-    answered
-        .evidence
-        .push(reading(resources, &answers, left.len()));
-    let answers = answers.into_iter();
-    answered
-        .of
-        .extend(answers.map(|(index, answer, _)| (index, answer)));
-    let unaffordable = "the budget for reading references is used up; raise --reference-reads";
-    answered.of.extend(
-        left.iter()
-            .map(|index| (*index, Err(unaffordable.to_owned()))),
-    );
-    answered
-}
-
-/// The evidence of having read what resources use.
-fn reading(
-    resources: &[Resource],
-    answers: &[(usize, Result<References, String>, u32)],
-    left: usize,
-) -> Evidence {
-    let failures = || {
-        answers
-            .iter()
-            .filter_map(|(_, answer, _)| answer.as_ref().err())
-    };
-    let failed = failures().count();
-    let gap = match (failed, left) {
-        (0, 0) => None,
-        (0, left) => Some(format!("{left} were not asked: the budget is used up")),
-        (failed, left) => Some(format!(
-            "{failed} failed, {left} were not asked; the first failure: {}",
-            failures().next().cloned().unwrap_or_default()
-        )),
-    };
-    let about = answers
-        .first()
-        .and_then(|(index, ..)| resources.get(*index));
-    Evidence {
-        source: about.map_or_else(
-            || "references".to_owned(),
-            |resource| format!("{}.{}.uses", resource.kind.0.api.key(), resource.kind),
-        ),
-        scope: about.map_or_else(String::new, |resource| resource.place.to_string()),
-        requests: answers.iter().map(|(_, _, requests)| requests).sum(),
-        items: answers.len() - failed,
-        total: Some((answers.len() + left) as u64),
-        complete: gap.is_none(),
-        gap,
-        needed: true,
-    }
-}
-
 impl Broken {
+    /// Whether the quota or the time for it is used up.
+    fn is_for_the_quota(&self) -> bool {
+        match self {
+            Self::Refused(error) => {
+                matches!(error.failure, Failure::Withheld { .. } | Failure::Deadline)
+            }
+            Self::Disagrees(_) => false,
+        }
+    }
+
     /// The reason, without any token that an answer said back.
     fn told(self, client: &Client) -> String {
         match self {
@@ -724,37 +656,6 @@ async fn converse<T>(
     Ok(items)
 }
 
-async fn uses(client: &Client, resource: &Resource) -> (Result<References, String>, u32) {
-    let Some(kind) = kinds::by_name(resource.kind.name()) else {
-        return (Err("its kind is not known".to_owned()), 0);
-    };
-    let id = resource.identity();
-    let mut requests = 0;
-    let told = converse(
-        client,
-        kind.uses(&id),
-        &mut requests,
-        |_| false,
-        |ask, answer| {
-            let told = kind.read_uses(&id, ask, answer)?;
-            Ok(Read {
-                item: told.references,
-                total: told.total,
-                seen: told.seen,
-                more: told.more,
-            })
-        },
-    );
-    let told = told.await.map(|found| {
-        let mut references = References::default();
-        for one in found {
-            references.extend(one);
-        }
-        references
-    });
-    (told.map_err(|broken| broken.told(client)), requests)
-}
-
 /// The names of what a resource holds that no listing shows.
 async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Box<str>>, String>, u32) {
     let Some(kind) = kinds::by_name(resource.kind.name()) else {
@@ -796,11 +697,15 @@ async fn source_users(
             let asked = ask_source(client, source, place, &mut requests).await;
             let again = !last && matches!(asked, Err(Broken::Disagrees(_)));
             users = asked.map_err(|broken| {
+                let spent = broken.is_for_the_quota();
                 let why = broken.told(client);
                 let (noun, permission) = (source.noun(), source.permission());
-                format!(
-                    "could not read what every {noun} binds: {why}; the token needs {permission}"
-                )
+                let what_to_do = if spent {
+                    "raise --quota-share or --deadline".to_owned()
+                } else {
+                    format!("the token needs {permission}")
+                };
+                format!("could not read what every {noun} binds: {why}; {what_to_do}")
             });
             if !again {
                 break;
@@ -913,6 +818,9 @@ async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUs
         for shown in page.shown {
             if let Some(since) = shown.listed_since {
                 listed.since.insert(shown.id.clone(), since);
+            }
+            if let Some(deployed) = shown.deployed_at {
+                listed.users.deployed.insert(shown.id.clone(), deployed);
             }
             listed.users.shown.insert(shown.id);
         }

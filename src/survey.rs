@@ -19,7 +19,7 @@ use crate::model::{
     Api, KindRef, Link, Place, PlaceSort, Reference, References, ReferencesFrom, Repository,
     Resource, ResourceId, Time,
 };
-use crate::scan::{self, Target};
+use crate::scan::{self, Budget, Target};
 use crate::wire::Client;
 
 /// What is looked at, and by which law it is judged.
@@ -36,8 +36,8 @@ pub struct Survey<'p> {
     pub issue_authors: Arc<Authors>,
     /// Whether only what is ticked for deletion in the tracking issue may go.
     pub approved: bool,
-    /// The most requests for what single resources use.
-    pub reference_reads: usize,
+    /// How far single resources may be asked what they use.
+    pub budget: Budget,
     /// Who is told about progress.
     pub observer: &'p dyn Observer,
 }
@@ -53,8 +53,8 @@ pub struct Findings<'p> {
     pub marking: Marking<'p>,
     /// When the look began: nothing in it is older.
     pub since: Instant,
-    /// Requests that may still be spent on what single resources use.
-    reference_reads: usize,
+    /// How far single resources may still be asked what they use.
+    budget: Budget,
     index: HashMap<(KindRef, Place, Box<str>), usize>,
 }
 
@@ -221,14 +221,14 @@ impl<'p> Survey<'p> {
     /// younger than its roots.
     pub async fn judge(&self, inventory: Inventory, since: Instant) -> Findings<'p> {
         let early = mark::early_questions(&inventory, &self.law());
-        let mut reads = self.reference_reads;
+        let mut budget = self.budget.clone();
         let (roots, uses) = tokio::join!(
             self.roots(inventory.resources.iter()),
-            scan::answer(&self.client, &inventory, &early, &mut reads, self.observer)
+            scan::answer(&self.client, &inventory, &early, &mut budget, self.observer)
         );
         // The clocks are compared only once listings and roots have answered.
         let mut findings = self
-            .mark(inventory, roots, uses, self.law(), reads, since)
+            .mark(inventory, roots, uses, self.law(), budget, since)
             .await;
         self.list_on_demand(&mut findings).await;
         findings
@@ -256,9 +256,9 @@ impl<'p> Survey<'p> {
         findings.inventory.extend(more);
         findings.index = index_of(&findings.inventory);
         let law = findings.marking.law.clone();
-        let reads = &mut findings.reference_reads;
+        let budget = &mut findings.budget;
         findings.marking = self
-            .settle_questions(&mut findings.inventory, &findings.roots, &law, reads)
+            .settle_questions(&mut findings.inventory, &findings.roots, &law, budget)
             .await;
     }
 
@@ -306,7 +306,7 @@ impl<'p> Survey<'p> {
             ..self.law()
         };
         let early = mark::early_questions(&inventory, &law);
-        let mut reads = before.reference_reads;
+        let mut budget = before.budget.afresh(self.client.deadline());
         let meant: BTreeSet<(KindRef, &Place, &str)> =
             of.iter().map(|id| (id.kind, &*id.place, &*id.id)).collect();
         let pending = |one: &Resource| meant.contains(&(one.kind, &*one.place, &*one.id));
@@ -328,9 +328,9 @@ impl<'p> Survey<'p> {
         });
         let (fresh, mut uses) = tokio::join!(
             self.roots_of_the_dead(claimants),
-            scan::answer(&self.client, &inventory, &early, &mut reads, self.observer)
+            scan::answer(&self.client, &inventory, &early, &mut budget, self.observer)
         );
-        let mut known = still_known(before, &inventory);
+        let mut known = still_known(before, &inventory, &uses);
         known.append(&mut uses.of);
         uses.of = known;
         // What takes a request for each holder is not read again for every
@@ -345,7 +345,7 @@ impl<'p> Survey<'p> {
             uses.earlier.insert(key.clone());
         }
         let roots = renewed(&before.roots, fresh);
-        self.mark(inventory, roots, uses, law, reads, since).await
+        self.mark(inventory, roots, uses, law, budget, since).await
     }
 
     /// A plan that takes at most so many steps, nothing of which is used by
@@ -364,29 +364,44 @@ impl<'p> Survey<'p> {
                 ..base.clone()
             };
             let more = self.asks_more(&plan, findings);
-            let reads = &mut findings.reference_reads;
+            let budget = &mut findings.budget;
             let marking = self
-                .settle_questions(&mut findings.inventory, &findings.roots, &law, reads)
+                .settle_questions(&mut findings.inventory, &findings.roots, &law, budget)
                 .await;
             if more {
                 // What was learned holds for all verdicts.
                 findings.marking = self
-                    .settle_questions(&mut findings.inventory, &findings.roots, &base, reads)
+                    .settle_questions(&mut findings.inventory, &findings.roots, &base, budget)
                     .await;
             }
             let mut undecided = false;
+            let mut doubts: BTreeMap<(KindRef, Arc<Place>), Verdict> = BTreeMap::new();
             let mut kept = BTreeSet::new();
             for step in &plan.steps {
                 let verdict = &marking.judgements[step.resource].verdict;
                 match verdict {
                     Verdict::Garbage(_) => {}
-                    Verdict::Unknown(_) => {
+                    Verdict::Unknown(doubt) => {
                         undecided = true;
+                        let resource = &findings.inventory.resources[step.resource];
+                        if doubt.is_about_all_of(resource.kind) {
+                            let key = (resource.kind, Arc::clone(&resource.place));
+                            doubts.insert(key, verdict.clone());
+                        }
                         findings.marking.judgements[step.resource].verdict = verdict.clone();
                     }
                     _ => {
                         kept.insert(step.resource);
                     }
+                }
+            }
+            // What one of a kind waits for, the others wait for as well: none of
+            // them takes a place in the plan.
+            let resources = &findings.inventory.resources;
+            for (resource, judgement) in resources.iter().zip(&mut findings.marking.judgements) {
+                let doubt = doubts.get(&(resource.kind, Arc::clone(&resource.place)));
+                if let (Verdict::Garbage(_), Some(doubt)) = (&judgement.verdict, doubt) {
+                    judgement.verdict = doubt.clone();
                 }
             }
             let drawn = |waiting: &BTreeSet<usize>| {
@@ -438,12 +453,12 @@ impl<'p> Survey<'p> {
         roots: Roots,
         uses: Uses,
         law: Law<'p>,
-        mut reads: usize,
+        mut budget: Budget,
         since: Instant,
     ) -> Findings<'p> {
         inventory.learn(uses);
         let marking = self
-            .settle_questions(&mut inventory, &roots, &law, &mut reads)
+            .settle_questions(&mut inventory, &roots, &law, &mut budget)
             .await;
         Findings {
             index: index_of(&inventory),
@@ -451,7 +466,7 @@ impl<'p> Survey<'p> {
             roots,
             marking,
             since,
-            reference_reads: reads,
+            budget,
         }
     }
 
@@ -460,7 +475,7 @@ impl<'p> Survey<'p> {
         inventory: &mut Inventory,
         roots: &Roots,
         law: &Law<'p>,
-        reads: &mut usize,
+        budget: &mut Budget,
     ) -> Marking<'p> {
         loop {
             let marking = mark::mark(inventory, roots, law.clone());
@@ -468,7 +483,8 @@ impl<'p> Survey<'p> {
                 return marking;
             }
             let questions = &marking.questions;
-            let uses = scan::answer(&self.client, inventory, questions, reads, self.observer).await;
+            let uses =
+                scan::answer(&self.client, inventory, questions, budget, self.observer).await;
             inventory.learn(uses);
         }
     }
@@ -558,6 +574,7 @@ fn index_of(inventory: &Inventory) -> HashMap<(KindRef, Place, Box<str>), usize>
 fn still_known(
     before: &Findings<'_>,
     now: &Inventory,
+    listed: &Uses,
 ) -> BTreeMap<usize, Result<References, String>> {
     let mut known = BTreeMap::new();
     if before.inventory.uses.of.is_empty() {
@@ -569,8 +586,14 @@ fn still_known(
         let Some(&earlier) = before.index.get(&key) else {
             continue;
         };
+        let redeployed = |old: &Resource| {
+            let deployed = before.inventory.uses.deployed_at(old);
+            let deployed = deployed.zip(listed.deployed_at(resource));
+            deployed.is_some_and(|(then, now)| then != now)
+        };
         let same = before.inventory.resources.get(earlier).is_some_and(|old| {
-            old.incarnation == resource.incarnation
+            !redeployed(old)
+                && old.incarnation == resource.incarnation
                 && old.changed_at == resource.changed_at
                 && old.created_at == resource.created_at
         });

@@ -31,6 +31,7 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
         mut report,
         ..
     } = audit.await;
+    session.remember(&collector);
     report.next_run = actions::next_run(&arguments.schedule, report.now)?;
     session.progress.end();
     session.warn_of_clocks();

@@ -17,6 +17,7 @@ use crate::collector::{Collector, Ground, Limits, NamedPlaces, Scope, needed};
 use crate::evidence::Inventory;
 use crate::gc::mark::BroughtBack;
 use crate::github::Authors;
+use crate::journal::reads::Remembered;
 use crate::journal::{self, Record};
 use crate::kinds;
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
@@ -151,10 +152,23 @@ impl Session {
             repository_ids: known.collect(),
             issue_authors: self.issue_authors.clone(),
             brought_back: Arc::new(self.brought_back(&records)),
+            remembered: Arc::new(match &self.journals {
+                Some(folder) => Remembered::open(folder),
+                None => Remembered::default(),
+            }),
             now: self.connection.clock.start(),
             whole_world,
             observer: &self.progress,
         })
+    }
+
+    /// Writes down what this run read about single resources, for the next one.
+    pub(super) fn remember(&self, collector: &Collector<'_>) {
+        // The world of the sandbox in this process is gone with it.
+        let ends_here = self.connection.variables.are_the_sandboxes();
+        if let Some(folder) = self.journals.as_ref().filter(|_| !ends_here) {
+            collector.remember(folder);
+        }
     }
 
     /// The newest id of each repository that a run recorded, by the full name in

@@ -162,6 +162,7 @@ impl Run<'_> {
             print(&text)?;
             return Ok(self.exit(&report, Exit::Ok));
         }
+        self.session.remember(self.collector);
         if stopped(self.findings, &report) {
             for brake in &report.brakes {
                 self.say(&format!("brake on {}: {}", brake.kind, brake.reason));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
+use crate::model::{BuiltInProtection, Claim, KindRef, PullRequestNumber, RunId};
 
 /// What becomes of a resource, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -303,6 +303,19 @@ pub enum Doubt {
     /// No name that was listed shows that the rule's branch or slug function
     /// gives real names.
     NotCalibrated(Claim),
+}
+
+impl Doubt {
+    /// Whether it leaves every resource of a kind undecided that is in the same
+    /// place and may be deleted, because their users are not known.
+    pub fn is_about_all_of(&self, of: KindRef) -> bool {
+        match self {
+            // Those that use each other are told apart by a list.
+            Self::References { kind, .. } => *kind != of.name(),
+            Self::Users { .. } | Self::Address { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 impl Verdict {

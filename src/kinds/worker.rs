@@ -398,6 +398,14 @@ impl Kind for Worker {
             .to_vec()
     }
 
+    /// A version that was uploaded and not deployed is in no listing for sure.
+    /// Versions themselves never change, so that those which serve traffic are
+    /// the same as long as there is no newer deployment.
+    fn uses_since(&self, id: &ResourceId) -> Option<Vec<Ask>> {
+        let call = Call::get(Api::Cloudflare, &script(id, &["settings"]));
+        Some(vec![Ask::of("settings", "", call)])
+    }
+
     fn read_uses(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
         let mut told = Told::default();
         let body = match (answer, ask.what) {
@@ -528,6 +536,7 @@ impl Kind for Worker {
             );
             shown.push(Shown {
                 id: worker.name,
+                deployed_at: worker.deployed_on,
                 // Only what was deployed is a script.
                 listed_since: worker.deployed_on.and(worker.created_on),
             });

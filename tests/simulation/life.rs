@@ -16,6 +16,7 @@ use preview_gc::collector::{Collector, Limits, Scope};
 use preview_gc::evidence::{Observer, Step};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::sealed::SealedPlan;
+use preview_gc::journal::reads::Remembered;
 use preview_gc::kinds;
 use preview_gc::model::{Api, PullRequestNumber};
 use preview_gc::policy::{Action, Environment, Policies, Policy, Source, Vocabulary};
@@ -323,6 +324,7 @@ impl World<'_> {
             repository_ids: BTreeMap::new(),
             issue_authors: std::sync::Arc::default(),
             brought_back: Arc::default(),
+            remembered: std::sync::Arc::new(Remembered::open(&self.folder(key.actor))),
             now: clock.start(),
             whole_world: false,
             observer: &Nobody,

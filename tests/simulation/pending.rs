@@ -32,4 +32,4 @@ pub const STRICT_LIMITS: bool = true;
 
 /// A backlog drains also where a run's share of the quota is too small to read
 /// what all Workers bind: what one run did not read comes first in the next.
-pub const SMALL_QUOTAS_DRAIN: bool = false;
+pub const SMALL_QUOTAS_DRAIN: bool = true;

@@ -258,6 +258,7 @@ impl Stage {
             repository_ids: BTreeMap::new(),
             issue_authors: std::sync::Arc::default(),
             brought_back: Arc::default(),
+            remembered: std::sync::Arc::default(),
             now: clock.start(),
             whole_world: true,
             observer: &watcher,

@@ -1,0 +1,517 @@
+//! What earlier runs read about single resources, in the journal's folder, so
+//! that an account with more Workers than one run may read is read by several.
+//!
+//! The file is written only by runs that could not read everything, and is safe
+//! to lose: what it does not have is read again. It holds names and ids of what
+//! resources use, and nothing that a binding contains besides.
+//!
+//! An answer counts only for the same incarnation of a resource, and only while
+//! its listing shows the same time of change and the same time of its newest
+//! deployment. Where a listing lacks one of them, there is no answer.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{JournalError, io_error, locked, private};
+use crate::model::{KindRef, Place, Reference, ReferenceKey, References, Resource};
+
+const FILE: &str = "reads.json";
+
+/// The version of the format.
+const SCHEMA: u32 = 1;
+
+/// The maximum number of answers in the file; those that were read longest ago
+/// are dropped.
+const KEPT: usize = 20_000;
+
+/// How long an answer is used. Its proof does not age; this bounds what a
+/// provider that shows wrong times can do.
+const KEPT_FOR: TimeDelta = TimeDelta::days(90);
+
+/// How long before the reading the last change has to be: lists lag, and one
+/// that already shows a change may stand beside an answer that does not.
+const SETTLED: TimeDelta = TimeDelta::minutes(10);
+
+/// What earlier runs read about single resources, and what this one adds.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    state: Mutex<State>,
+    /// Whether there is a folder for the file.
+    kept: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: BTreeMap<Key, Entry>,
+    /// Whether this run or an earlier one could not read everything.
+    needed: bool,
+}
+
+/// The host of the provider's API, the kind, the place and the id.
+type Key = (String, String, Place, Box<str>);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    host: String,
+    kind: String,
+    place: Place,
+    id: Box<str>,
+    incarnation: Box<str>,
+    changed_at: DateTime<Utc>,
+    deployed_at: DateTime<Utc>,
+    read_at: DateTime<Utc>,
+    uses: Vec<Used>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Used {
+    kind: String,
+    by: By,
+    key: Box<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    Id,
+    Name,
+    Address,
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    schema: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    schema: u32,
+    entries: Vec<Entry>,
+}
+
+impl Entry {
+    fn key(&self) -> Key {
+        key(&self.host, &self.kind, &self.place, &self.id)
+    }
+
+    /// What it says that a resource uses; none where a kind is not known.
+    fn references(&self, kinds: &[KindRef]) -> Option<References> {
+        let uses = self.uses.iter().map(|used| {
+            let kind = kinds.iter().find(|kind| kind.name() == used.kind)?.name();
+            let text = used.key.clone();
+            let key = match used.by {
+                By::Id => ReferenceKey::Id(text),
+                By::Name => ReferenceKey::Name(text),
+                By::Address => ReferenceKey::Address(text),
+            };
+            Some(Reference { kind, key })
+        });
+        Some(References {
+            uses: uses.collect::<Option<_>>()?,
+            unknown: Vec::new(),
+        })
+    }
+}
+
+fn key(host: &str, kind: &str, place: &Place, id: &str) -> Key {
+    (host.to_owned(), kind.to_owned(), place.clone(), id.into())
+}
+
+/// A resource as its listings show it.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'a> {
+    /// The host of its provider's API.
+    pub host: &'a str,
+    /// The resource.
+    pub resource: &'a Resource,
+    /// When its newest deployment was made, where a listing says so.
+    pub deployed_at: Option<DateTime<Utc>>,
+}
+
+impl Listed<'_> {
+    fn key(&self) -> Key {
+        let one = self.resource;
+        key(self.host, one.kind.name(), &one.place, &one.id)
+    }
+
+    /// What must not change: its incarnation, its time of change and that of its
+    /// newest deployment; none where one of them is missing.
+    fn state(&self) -> Option<(&str, DateTime<Utc>, DateTime<Utc>)> {
+        let incarnation = self.resource.incarnation.as_deref()?;
+        let changed_at = self.resource.changed_at.known()?;
+        Some((incarnation, changed_at, self.deployed_at?))
+    }
+
+    /// Whether what is read about it can be used by a later run.
+    pub fn can_be_remembered(&self) -> bool {
+        self.state().is_some()
+    }
+}
+
+impl Remembered {
+    /// What is in a folder. A file that is not there, or cannot be read, is as
+    /// good as an empty one.
+    pub fn open(folder: &Path) -> Self {
+        let entries = fs::read(folder.join(FILE)).ok().and_then(|bytes| {
+            let Schema { schema } = serde_json::from_slice(&bytes).ok()?;
+            let written = (schema == SCHEMA).then(|| serde_json::from_slice::<Written>(&bytes))?;
+            Some(written.ok()?.entries)
+        });
+        let entries = entries.into_iter().flatten();
+        let entries: BTreeMap<Key, Entry> = entries.map(|entry| (entry.key(), entry)).collect();
+        let needed = !entries.is_empty();
+        Self {
+            state: Mutex::new(State { entries, needed }),
+            kept: true,
+        }
+    }
+
+    /// Whether a later run can know what this one read.
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// When a resource was last read, whatever changed since.
+    pub fn last_read(&self, listed: &Listed<'_>) -> Option<DateTime<Utc>> {
+        Some(self.state().entries.get(&listed.key())?.read_at)
+    }
+
+    /// What a resource used when it was read, if its listings prove that what
+    /// is deployed has not changed since.
+    pub fn find(
+        &self,
+        listed: &Listed<'_>,
+        now: DateTime<Utc>,
+        kinds: &[KindRef],
+    ) -> Option<References> {
+        let (incarnation, changed_at, deployed_at) = listed.state()?;
+        let state = self.state();
+        let entry = state.entries.get(&listed.key())?;
+        let same = *entry.incarnation == *incarnation
+            && entry.changed_at == changed_at
+            && entry.deployed_at == deployed_at;
+        let settled = entry.read_at - SETTLED > changed_at.max(deployed_at);
+        let current = entry.read_at <= now && now - entry.read_at < KEPT_FOR;
+        (same && settled && current)
+            .then(|| entry.references(kinds))
+            .flatten()
+    }
+
+    /// Takes note of what a resource uses. A binding that is not understood may
+    /// contain a secret, so that such an answer is not kept.
+    pub fn note(&self, listed: &Listed<'_>, read_at: DateTime<Utc>, references: &References) {
+        let Some((incarnation, changed_at, deployed_at)) = listed.state() else {
+            return;
+        };
+        let mut state = self.state();
+        if !references.unknown.is_empty() {
+            state.entries.remove(&listed.key());
+            return;
+        }
+        let uses = references.uses.iter().map(|reference| Used {
+            kind: reference.kind.to_owned(),
+            by: match reference.key {
+                ReferenceKey::Id(_) => By::Id,
+                ReferenceKey::Name(_) => By::Name,
+                ReferenceKey::Address(_) => By::Address,
+            },
+            key: reference.key.text().into(),
+        });
+        let (host, kind, place, id) = listed.key();
+        let entry = Entry {
+            host,
+            kind,
+            place,
+            id,
+            incarnation: incarnation.into(),
+            changed_at,
+            deployed_at,
+            read_at,
+            uses: uses.collect(),
+        };
+        state.entries.insert(entry.key(), entry);
+    }
+
+    /// Takes note that this run could not read everything.
+    pub fn need(&self) {
+        self.state().needed = true;
+    }
+
+    /// Writes the file, if a run needs it. Another run that writes it at the
+    /// same time wins.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses.
+    pub fn save(&self, folder: &Path, now: DateTime<Utc>) -> Result<(), JournalError> {
+        let state = self.state();
+        if !state.needed {
+            return Ok(());
+        }
+        let entries = state.entries.values();
+        let entries = entries.filter(|entry| now - entry.read_at < KEPT_FOR);
+        let mut entries: Vec<Entry> = entries.cloned().collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.read_at));
+        entries.truncate(KEPT);
+        let schema = SCHEMA;
+        let text = serde_json::to_vec(&Written { schema, entries }).unwrap_or_default();
+        drop(state);
+        fs::create_dir_all(folder).map_err(io_error(folder))?;
+        let (path, new) = (folder.join(FILE), folder.join("reads.json.new"));
+        let mut options = OpenOptions::new();
+        // It is emptied only once nobody else writes it.
+        options.write(true).create(true).truncate(false);
+        let mut file = private(&mut options).open(&new).map_err(io_error(&new))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Ok(()),
+            Err(error) => return Err(locked(&new, error)),
+        }
+        file.set_len(0).map_err(io_error(&new))?;
+        file.write_all(&text).map_err(io_error(&new))?;
+        file.sync_all().map_err(io_error(&new))?;
+        fs::rename(&new, &path).map_err(io_error(&path))?;
+        if let Ok(folder) = File::open(folder) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kinds;
+    use crate::model::{Time, UnknownBinding};
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    const CHANGED: &str = "2026-05-01T00:00:00Z";
+    const DEPLOYED: &str = "2026-05-02T00:00:00Z";
+    const READ: &str = "2026-05-03T00:00:00Z";
+    const LATER: &str = "2026-05-10T00:00:00Z";
+
+    fn worker() -> Resource {
+        let kind = kinds::by_name("worker").unwrap().about();
+        let place = Arc::new(Place::Account("a".to_owned()));
+        Resource {
+            incarnation: Some("tag".into()),
+            changed_at: Time::At(at(CHANGED)),
+            ..Resource::new(kind, &place, "app".into(), "app".into())
+        }
+    }
+
+    fn listed(resource: &Resource) -> Listed<'_> {
+        Listed {
+            host: "api.example",
+            resource,
+            deployed_at: Some(at(DEPLOYED)),
+        }
+    }
+
+    fn used() -> References {
+        let by_id = |id: &str| Reference::by_id("kv_namespace", id.to_owned());
+        References {
+            uses: vec![by_id("0123"), Reference::by_name("r2", "b".to_owned())],
+            unknown: Vec::new(),
+        }
+    }
+
+    fn found(remembered: &Remembered, listed: &Listed<'_>) -> Option<References> {
+        remembered.find(listed, at(LATER), &kinds::vocabulary())
+    }
+
+    fn noted() -> Remembered {
+        let remembered = Remembered::default();
+        remembered.note(&listed(&worker()), at(READ), &used());
+        remembered
+    }
+
+    #[test]
+    fn an_answer_counts_for_exactly_what_was_read() {
+        let worker = worker();
+        let same = listed(&worker);
+        assert_eq!(found(&noted(), &same), Some(used()));
+        let later = Some(at("2026-05-02T00:00:01Z"));
+        for (case, resource, host, deployed_at) in [
+            (
+                "another host",
+                worker.clone(),
+                "other.example",
+                same.deployed_at,
+            ),
+            ("a later deployment", worker.clone(), same.host, later),
+            ("no deployment", worker.clone(), same.host, None),
+            (
+                "a later change",
+                Resource {
+                    changed_at: Time::At(at(DEPLOYED)),
+                    ..worker.clone()
+                },
+                same.host,
+                same.deployed_at,
+            ),
+            (
+                "no change time",
+                Resource {
+                    changed_at: Time::Missing,
+                    ..worker.clone()
+                },
+                same.host,
+                same.deployed_at,
+            ),
+            (
+                "another incarnation",
+                Resource {
+                    incarnation: Some("new".into()),
+                    ..worker.clone()
+                },
+                same.host,
+                same.deployed_at,
+            ),
+            (
+                "no incarnation",
+                Resource {
+                    incarnation: None,
+                    ..worker.clone()
+                },
+                same.host,
+                same.deployed_at,
+            ),
+            (
+                "another name",
+                Resource {
+                    id: "api".into(),
+                    ..worker.clone()
+                },
+                same.host,
+                same.deployed_at,
+            ),
+        ] {
+            let other = Listed {
+                host,
+                resource: &resource,
+                deployed_at,
+            };
+            assert_eq!(found(&noted(), &other), None, "{case}");
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_only_if_the_change_was_old_when_it_was_read_and_for_90_days() {
+        let (worker, kinds) = (worker(), kinds::vocabulary());
+        let listed = listed(&worker);
+        let found = |read: &str, now: &str| {
+            let remembered = Remembered::default();
+            remembered.note(&listed, at(read), &used());
+            remembered.find(&listed, at(now), &kinds).is_some()
+        };
+        assert!(!found("2026-05-02T00:10:00Z", LATER));
+        assert!(found("2026-05-02T00:10:01Z", LATER));
+        assert!(!found(LATER, READ), "read in the future");
+        assert!(found(READ, "2026-07-31T23:59:59Z"));
+        assert!(!found(READ, "2026-08-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn the_file_has_what_is_needed_and_nothing_of_bindings_that_are_not_understood() {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = worker();
+        let file = folder.path().join(FILE);
+        let remembered = noted();
+        remembered.save(folder.path(), at(LATER)).unwrap();
+        assert!(!file.exists(), "everything could be read");
+
+        let secret = UnknownBinding {
+            sort: "new".into(),
+            texts: vec!["hunter2".into()],
+            any_of: None,
+        };
+        let odd = Resource {
+            id: "odd".into(),
+            ..worker.clone()
+        };
+        let references = References {
+            unknown: vec![secret],
+            ..used()
+        };
+        remembered.note(&listed(&odd), at(READ), &references);
+        remembered.need();
+        remembered.save(folder.path(), at(LATER)).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("hunter2") && !text.contains("odd"), "{text}");
+        let again = Remembered::open(folder.path());
+        assert_eq!(found(&again, &listed(&worker)), Some(used()));
+        assert_eq!(again.last_read(&listed(&worker)), Some(at(READ)));
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::mode(
+                &fs::metadata(&file).unwrap().permissions(),
+            );
+            assert_eq!(mode & 0o777, 0o600);
+        }
+
+        // It is dropped with its age.
+        again
+            .save(folder.path(), at("2026-09-01T00:00:00Z"))
+            .unwrap();
+        let none = Remembered::open(folder.path());
+        assert_eq!(found(&none, &listed(&worker)), None);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_empty_and_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let worker = worker();
+        for broken in [
+            "",
+            "{",
+            r#"{"schema": 2, "entries": []}"#,
+            r#"{"schema": 1, "entries": [{}]}"#,
+        ] {
+            fs::write(&file, broken).unwrap();
+            let remembered = Remembered::open(folder.path());
+            assert_eq!(found(&remembered, &listed(&worker)), None);
+            remembered.note(&listed(&worker), at(READ), &used());
+            remembered.need();
+            remembered.save(folder.path(), at(LATER)).unwrap();
+            let again = Remembered::open(folder.path());
+            assert_eq!(found(&again, &listed(&worker)), Some(used()), "{broken}");
+        }
+    }
+
+    #[test]
+    fn those_that_were_read_longest_ago_are_dropped_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let remembered = Remembered::default();
+        let named = |index: usize| Resource {
+            id: format!("w{index}").into(),
+            ..worker()
+        };
+        for index in 0..=KEPT {
+            let read_at = at(READ) + TimeDelta::seconds(i64::try_from(index).unwrap());
+            remembered.note(&listed(&named(index)), read_at, &References::default());
+        }
+        remembered.need();
+        remembered.save(folder.path(), at(LATER)).unwrap();
+        let again = Remembered::open(folder.path());
+        assert_eq!(again.state().entries.len(), KEPT);
+        assert_eq!(again.last_read(&listed(&named(0))), None);
+        assert!(again.last_read(&listed(&named(1))).is_some());
+    }
+}
