@@ -468,7 +468,9 @@ pub async fn answer(
     let others = join_all(others.map(|question| other(client, inventory, question)));
     let (others, one_by_one) = tokio::join!(
         others,
-        uses::one_by_one(client, inventory, &about_one, budget, observer)
+        Box::pin(uses::one_by_one(
+            client, inventory, &about_one, budget, observer
+        ))
     );
     let mut answered = one_by_one;
     for other in others {

@@ -577,6 +577,7 @@ fn mark_a_million() {
         pairs: Vec::new(),
         shown: shown.collect(),
         references: Vec::new(),
+        ..Users::default()
     };
     inventory
         .uses
