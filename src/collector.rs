@@ -217,6 +217,7 @@ impl<'p> Collector<'p> {
                 most: self.limits.reference_reads,
                 left: self.limits.reference_reads,
                 until: self.client.deadline() - self.limits.deadline / FOR_SWEEPING,
+                leaves_quota: true,
                 remembered: Arc::clone(&self.remembered),
                 now: self.client.earliest(self.now),
             },

@@ -62,7 +62,9 @@
 //!   never deleted. Users that are no kind themselves (Pages projects, dispatch
 //!   namespaces) are [`kinds::SOURCES`].
 //! - [`wire`]: the seam, quotas, retries, tokens. [`clock`]: the time.
-//! - [`scan`], [`github`]: everything that reads; [`survey`]: when and what.
+//! - [`scan`], [`github`]: everything that reads; `scan::uses` what single
+//!   resources use, as far as a run may, and [`journal::reads`] what earlier runs
+//!   read of that; [`survey`]: when and what.
 //! - [`sweep`], [`journal`]: everything that deletes, and answers for it.
 //! - [`collector`]: all of these put together, one run. `doctor`: that run as
 //!   `check` makes it, with what it could not try.
@@ -128,6 +130,12 @@
 //! - A Worker goes only in a run in which the queues that it consumes go too. Of
 //!   Workers that bind each other one loses its binding first, which the plan
 //!   says before anything is sent.
+//! - An account with more Workers than one run may read is read by several. What
+//!   an earlier run read counts only where the listings prove that what serves
+//!   traffic is the same, and the latest version is read again: one request in
+//!   place of three. Just before a deletion nothing that an earlier run read is
+//!   used for what changed since this one began.
+//! - What is undecided takes no place in a plan.
 //! - What has no change time is compared by digests of its attributes and links
 //!   (`gc::listed`), in a plan file too.
 //! - What `restore` brought back stays until it is released.

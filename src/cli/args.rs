@@ -392,8 +392,8 @@ pub(super) struct LimitArgs {
         hide_short_help = true
     )]
     pub(super) deadline: Option<String>,
-    /// Maximum number of Workers whose bindings are read in one run; what the
-    /// others may use stays unknown and is kept [default: 1000]
+    /// Maximum number of Workers whose bindings are read in one run; the others
+    /// stay unknown, and the next sweep reads them first [default: 1000]
     #[arg(
         long,
         value_name = "N",

@@ -27,7 +27,8 @@ pub struct Limits {
     /// How long the run may take.
     pub deadline: Duration,
     /// The maximum number of Workers whose bindings are read in one run. Each
-    /// takes about three requests, which wait for the quota until the deadline.
+    /// takes about three requests, for which at most half of the quota until the
+    /// deadline is used. The next run reads those first that this one did not.
     pub reference_reads: usize,
 }
 

@@ -24,6 +24,8 @@ pub struct Budget {
     pub left: usize,
     /// When reading stops, so that the run has time for what was decided.
     pub until: Instant,
+    /// Whether a part of the quota is left for what is decided by it.
+    pub leaves_quota: bool,
     /// What earlier runs read.
     pub remembered: Arc<Remembered>,
     /// The time of a reading: the start of the run.
@@ -37,6 +39,7 @@ impl Budget {
     pub fn afresh(&self, until: Instant) -> Self {
         Self {
             until,
+            leaves_quota: false,
             remembered: Arc::default(),
             ..self.clone()
         }
@@ -184,7 +187,8 @@ pub(super) async fn one_by_one(
     let mut open: BTreeSet<&Place> = BTreeSet::new();
     let (within, beyond) = unread.split_at(budget.left.min(unread.len()));
     let mut apis = about.iter().filter_map(|&index| resources.get(index));
-    let api = apis.next().map(|one| one.kind.0.api);
+    let api = apis.next().filter(|_| budget.leaves_quota);
+    let api = api.map(|one| one.kind.0.api);
     let quota = api.map_or(usize::MAX, |api| client.affordable(api) / PARTS);
     let suffices = within.len() * REQUESTS_FOR_ONE + known.len() <= quota;
     let (asked, without_quota) = if suffices {

@@ -748,9 +748,10 @@ impl Network {
                             arrives: now,
                         };
                         let name = format!("{kind} {}", resource.name);
-                        // A Worker that was made anew since nobody could look.
-                        let unseen =
-                            kind == "worker" && step.resource != index && resource.born >= rests_on;
+                        // What is deleted by its name, and was made anew since
+                        // nobody could look.
+                        let by_name = ["worker", "r2"].contains(&&*kind);
+                        let unseen = by_name && step.resource != index && resource.born >= rests_on;
                         if step.resource != index && !unseen {
                             wrong.push((
                                 "nothing that was made anew is deleted",
