@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
-use super::{Read, converse};
+use super::converse::{Read, converse};
 use crate::evidence::{Evidence, Inventory, Observer, Step, Uses};
 use crate::journal::reads::{Listed, Remembered};
 use crate::kinds::{self, Ask, Kind};

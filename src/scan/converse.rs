@@ -1,0 +1,96 @@
+//! Asks, and asks what the answers lead to.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt as _};
+use http::StatusCode;
+
+use super::{Broken, MOST_PAGES};
+use crate::kinds::{Answer, Ask, Malformed};
+use crate::wire::{Client, Outgoing};
+
+/// Questions of one conversation that are asked side by side.
+const ASKED_TOGETHER: usize = 16;
+
+/// What is read from each answer of a conversation.
+pub(super) struct Read<T> {
+    pub(super) item: T,
+    pub(super) total: Option<u64>,
+    pub(super) seen: u64,
+    pub(super) more: Vec<Ask>,
+}
+
+/// Asks, and asks what the answers lead to, until nothing is left to ask. Gives
+/// what was read from each answer; nothing at all when the first answer is a
+/// refusal which says that the account does not have such things. Pages that do
+/// not agree with the total that they name are an error, as is every answer but
+/// a body and a 404.
+pub(super) async fn converse<T>(
+    client: &Client,
+    first: Vec<Ask>,
+    requests: &mut u32,
+    is_absent: impl Fn(&[u8]) -> bool,
+    read: impl Fn(&Ask, Answer<'_>) -> Result<Read<T>, Malformed>,
+) -> Result<Vec<T>, Broken> {
+    let mut items = Vec::new();
+    let mut counted: BTreeMap<&'static str, (u64, Option<u64>)> = BTreeMap::new();
+    let mut open = first;
+    let mut asked = 0;
+    while !open.is_empty() {
+        asked += open.len() as u64;
+        if asked > MOST_PAGES {
+            return Err(Broken::Disagrees(format!(
+                "{asked} questions cannot be right"
+            )));
+        }
+        *requests = requests.saturating_add(u32::try_from(open.len()).unwrap_or(u32::MAX));
+        let answers: Vec<_> = stream::iter(std::mem::take(&mut open))
+            .map(|ask| async move {
+                let answer = client.exchange(&Outgoing::from(&ask.call)).await;
+                (ask, answer)
+            })
+            .buffered(ASKED_TOGETHER)
+            .collect()
+            .await;
+        for (ask, answer) in answers {
+            let response = answer.map_err(Broken::Refused)?;
+            let status = response.status();
+            if status == StatusCode::NOT_FOUND {
+                let found = read(&ask, Answer::Missing)?;
+                items.push(found.item);
+                open.extend(found.more);
+                continue;
+            }
+            if !status.is_success() {
+                if items.is_empty() && is_absent(response.body()) {
+                    return Ok(items);
+                }
+                let outgoing = Outgoing::from(&ask.call);
+                let failure = crate::wire::error::refusal(ask.call.api, &response);
+                return Err(Broken::Refused(client.error(&outgoing, failure)));
+            }
+            let found = read(&ask, Answer::Body(response.body()))?;
+            let (seen, total) = counted.entry(ask.what).or_default();
+            *seen += found.seen;
+            if found.total.is_some() {
+                if total.is_some() && *total != found.total {
+                    return Err(Broken::Disagrees(
+                        "the total changed between two pages".to_owned(),
+                    ));
+                }
+                *total = found.total;
+            }
+            items.push(found.item);
+            open.extend(found.more);
+        }
+    }
+    for (what, (seen, total)) in counted {
+        if total.is_some_and(|total| total != seen) {
+            return Err(Broken::Disagrees(format!(
+                "{seen} {what} were listed where the provider counts {}",
+                total.unwrap_or_default()
+            )));
+        }
+    }
+    Ok(items)
+}

@@ -1,0 +1,372 @@
+//! Lists targets: pages, holders, details and activity, and whether all of it
+//! agrees.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use futures::stream::{self, StreamExt as _};
+
+use super::{Broken, MOST_PAGES, Target};
+use crate::call::Call;
+use crate::evidence::{Evidence, Inventory, Listing, Observer, Step};
+use crate::kinds::{Next, PageOf};
+use crate::model::{Resource, Time};
+use crate::wire::{Client, Failure};
+
+/// Lists all targets side by side.
+pub async fn inventory(client: &Client, targets: &[Target], observer: &dyn Observer) -> Inventory {
+    let listed = join_all(targets.iter().map(|target| list(client, target, observer))).await;
+    let mut inventory = Inventory::default();
+    for (listing, resources, activity) in listed {
+        inventory.activity.extend(activity);
+        inventory.resources.extend(resources);
+        inventory.listings.push(listing);
+    }
+    inventory
+}
+
+async fn list(
+    client: &Client,
+    target: &Target,
+    observer: &dyn Observer,
+) -> (Listing, Vec<Resource>, Option<Evidence>) {
+    let about = target.kind.about();
+    let mut walk = Walk::default();
+    let allowance = async {
+        if target.witness {
+            return None;
+        }
+        let call = target.kind.allowance(&target.place)?;
+        // Only for the report: without it there are the documented limits.
+        let body = client.send(&call).await.ok()?;
+        target.kind.read_allowance(&body).ok().flatten()
+    };
+    let listing = async {
+        let mut result = walk.run(client, target).await;
+        if let Err(Broken::Disagrees(_)) = result {
+            result = walk.run(client, target).await;
+        }
+        target.kind.complete(&mut walk.items);
+        if result.is_ok() && target.needed {
+            result = walk.details(client, target).await;
+        }
+        (walk, result)
+    };
+    let ((walk, result), allowance, activity) =
+        tokio::join!(listing, allowance, activity(client, target));
+    let gap = result.err().map(|broken| match broken {
+        Broken::Refused(error) => error.to_string(),
+        Broken::Disagrees(why) => format!("{} (listed twice)", client.redact(&why)),
+    });
+    let evidence = Evidence {
+        source: format!("{}.{}", about.0.api.key(), about.name()),
+        scope: target.place.to_string(),
+        requests: walk.requests,
+        items: walk.items.len(),
+        total: walk.total,
+        complete: gap.is_none(),
+        gap,
+        needed: target.needed,
+    };
+    observer.step(Step::Listed(&evidence));
+    let mut resources = walk.items;
+    let activity = activity.map(|activity| note_activity(target, activity, &mut resources));
+    let listing = Listing {
+        kind: about,
+        place: target.place.clone(),
+        evidence,
+        allowance,
+        witness: target.witness,
+    };
+    (listing, resources, activity)
+}
+
+type Activity = Result<Vec<(Box<str>, Time)>, String>;
+
+/// When the resources of a target were last active, if a rule asks.
+async fn activity(client: &Client, target: &Target) -> Option<Activity> {
+    let call = target.kind.activity(&target.place)?;
+    if !target.activity {
+        return None;
+    }
+    let body = match client.send(&call).await {
+        Ok(body) => body,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    Some(
+        target
+            .kind
+            .read_activity(&body)
+            .map_err(|error| client.redact(&error.0)),
+    )
+}
+
+/// Writes down when each was last active. What was asked in vain is missing,
+/// which keeps.
+fn note_activity(target: &Target, activity: Activity, resources: &mut [Resource]) -> Evidence {
+    let about = target.kind.about();
+    let mut latest: HashMap<Box<str>, Time> = HashMap::new();
+    for (id, time) in activity.iter().flatten() {
+        latest
+            .entry(id.clone())
+            .and_modify(|known| *known = known.latest(*time))
+            .or_insert(*time);
+    }
+    for resource in resources {
+        resource.active_at = match (&activity, latest.get(&resource.id)) {
+            (Err(_), _) => Time::Missing,
+            (Ok(_), Some(time)) => *time,
+            (Ok(_), None) => Time::NotKept,
+        };
+    }
+    Evidence {
+        source: format!("{}.{}.activity", about.0.api.key(), about.name()),
+        scope: target.place.to_string(),
+        requests: 1,
+        items: activity.as_ref().map_or(0, Vec::len),
+        total: None,
+        complete: activity.is_ok(),
+        gap: activity.err(),
+        needed: true,
+    }
+}
+
+/// A listing under way.
+#[derive(Default)]
+struct Walk {
+    /// The holder whose resources are listed, where they are listed by holder.
+    holder: Option<Box<str>>,
+    items: Vec<Resource>,
+    total: Option<u64>,
+    requests: u32,
+}
+
+/// Holders whose resources are listed at the same time.
+const HOLDERS_TOGETHER: usize = 16;
+
+impl Walk {
+    /// Reads the listing from its first page to its last, and the count beside
+    /// it where the pages do not have one. What changes in between makes them
+    /// disagree, and then both are read again.
+    async fn run(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+        let count = async {
+            let Some(call) = target.kind.count(&target.place) else {
+                return Ok(None);
+            };
+            let body = client.send(&call).await?;
+            Ok::<_, Broken>(Some(target.kind.read_count(&body)?))
+        };
+        if let Some(holders) = &target.holders {
+            return self.by_holder(client, target, holders.clone()).await;
+        }
+        if target.kind.holders(&target.place, &PageOf::First).is_some() {
+            let holders = self.holders(client, target).await?;
+            return self.by_holder(client, target, holders).await;
+        }
+        let (pages, count) = tokio::join!(self.pages(client, target), count);
+        pages?;
+        if let Some(count) = count? {
+            self.requests += 1;
+            self.total = Some(count);
+        }
+        self.agrees()
+    }
+
+    /// Whether as many were listed as the provider counts.
+    fn agrees(&self) -> Result<(), Broken> {
+        match self.total {
+            Some(total) if total != self.items.len() as u64 => Err(Broken::Disagrees(format!(
+                "{} were listed where the provider counts {total}",
+                self.items.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lists what each of these holds.
+    async fn by_holder(
+        &mut self,
+        client: &Client,
+        target: &Target,
+        holders: BTreeSet<Box<str>>,
+    ) -> Result<(), Broken> {
+        self.items.clear();
+        self.total = None;
+        let walks: Vec<Result<Self, Broken>> = stream::iter(holders)
+            .map(|holder| async move {
+                let mut walk = Self {
+                    holder: Some(holder),
+                    ..Self::default()
+                };
+                walk.pages(client, target).await?;
+                walk.agrees()?;
+                Ok(walk)
+            })
+            .buffer_unordered(HOLDERS_TOGETHER)
+            .collect()
+            .await;
+        for walk in walks {
+            let walk = walk?;
+            self.requests += walk.requests;
+            self.items.extend(walk.items);
+        }
+        self.items
+            .sort_by(|a, b| (&a.within, &a.id).cmp(&(&b.within, &b.id)));
+        Ok(())
+    }
+
+    async fn holders(
+        &mut self,
+        client: &Client,
+        target: &Target,
+    ) -> Result<BTreeSet<Box<str>>, Broken> {
+        let mut names = BTreeSet::new();
+        let mut page = PageOf::First;
+        for number in 2..=MOST_PAGES {
+            let Some(call) = target.kind.holders(&target.place, &page) else {
+                break;
+            };
+            self.requests += 1;
+            let holders = target.kind.read_holders(&client.send(&call).await?)?;
+            names.extend(holders.names);
+            match holders.next {
+                Next::Pages(pages) if number <= pages => page = PageOf::Number(number),
+                Next::Last | Next::Pages(_) | Next::After(_) | Next::More => {
+                    let listed = names.len() as u64;
+                    if holders.total.is_some_and(|total| total != listed) {
+                        return Err(Broken::Disagrees(format!(
+                            "{listed} holders were listed where the provider counts {}",
+                            holders.total.unwrap_or_default()
+                        )));
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// Asks what the listing does not tell of each.
+    async fn details(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+        let calls = self.items.iter().enumerate();
+        let calls: Vec<_> = calls
+            .filter_map(|(index, item)| Some((index, target.kind.detail(item)?)))
+            .collect();
+        let answers: Vec<_> = stream::iter(calls)
+            .map(|(index, call)| async move { (index, client.send(&call).await) })
+            .buffer_unordered(HOLDERS_TOGETHER)
+            .collect()
+            .await;
+        for (index, answer) in answers {
+            self.requests += 1;
+            match answer {
+                Ok(body) => target.kind.read_detail(&mut self.items[index], &body)?,
+                // There is nothing more to tell of it.
+                Err(error) if matches!(error.failure, Failure::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn pages(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+        self.items.clear();
+        self.total = None;
+        let mut seen = HashSet::new();
+        let mut page = self.page(client, target, &PageOf::First, &mut seen).await?;
+        let mut pages = 1;
+        loop {
+            match page {
+                Next::Last => break,
+                Next::Pages(count) if count > MOST_PAGES => {
+                    return Err(Broken::Disagrees(format!("{count} pages cannot be right")));
+                }
+                Next::Pages(count) => {
+                    self.rest(client, target, count, &mut seen).await?;
+                    break;
+                }
+                Next::After(_) | Next::More => {
+                    pages += 1;
+                    let before = seen.len();
+                    let next = match page {
+                        Next::After(cursor) => PageOf::Cursor(cursor),
+                        _ => PageOf::Number(pages),
+                    };
+                    page = self.page(client, target, &next, &mut seen).await?;
+                    // A page that brings nothing new and goes on would go on
+                    // for ever.
+                    if (seen.len() == before && page != Next::Last) || pages > MOST_PAGES {
+                        return Err(Broken::Disagrees(format!(
+                            "page {pages} repeats what was seen before"
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&self, target: &Target, page: &PageOf) -> Call {
+        match &self.holder {
+            Some(holder) => target.kind.list_in(&target.place, holder, page),
+            None => target.kind.list(&target.place, page),
+        }
+    }
+
+    /// Reads one page and gives how the listing goes on.
+    async fn page(
+        &mut self,
+        client: &Client,
+        target: &Target,
+        page: &PageOf,
+        seen: &mut HashSet<Box<str>>,
+    ) -> Result<Next, Broken> {
+        self.requests += 1;
+        let body = client.send(&self.call(target, page)).await?;
+        self.take(target, &body, seen)
+    }
+
+    /// Reads the pages from the second on, side by side.
+    async fn rest(
+        &mut self,
+        client: &Client,
+        target: &Target,
+        pages: u64,
+        seen: &mut HashSet<Box<str>>,
+    ) -> Result<(), Broken> {
+        let total = self.total;
+        let calls: Vec<_> = (2..=pages)
+            .map(|number| self.call(target, &PageOf::Number(number)))
+            .collect();
+        for body in join_all(calls.iter().map(|call| client.send(call))).await {
+            self.requests += 1;
+            self.take(target, &body?, seen)?;
+            if self.total != total {
+                return Err(Broken::Disagrees(
+                    "the total changed between two pages".to_owned(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        target: &Target,
+        body: &Bytes,
+        seen: &mut HashSet<Box<str>>,
+    ) -> Result<Next, Broken> {
+        let page = target.kind.read_page(&target.place, body)?;
+        self.total = page.total;
+        // Pages shift while others create and delete, so an item may come twice.
+        let holder = self.holder.as_ref();
+        let fresh = page.items.into_iter();
+        let fresh = fresh.filter(|item| seen.insert(item.id.clone()));
+        self.items.extend(fresh.map(|mut item| {
+            item.within = item.within.or_else(|| holder.cloned());
+            item
+        }));
+        Ok(page.next)
+    }
+}
