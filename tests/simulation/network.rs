@@ -750,7 +750,7 @@ impl Network {
                         let name = format!("{kind} {}", resource.name);
                         // What is deleted by its name, and was made anew since
                         // nobody could look.
-                        let by_name = ["worker", "r2", "github_environment"].contains(&&*kind);
+                        let by_name = ["worker", "r2", "github_environment"].contains(&kind);
                         let unseen = by_name && step.resource != index && resource.born >= rests_on;
                         if step.resource != index && !unseen {
                             wrong.push((
