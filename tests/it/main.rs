@@ -13,6 +13,7 @@ mod support;
 mod audit_command;
 mod check;
 mod contract;
+mod drain;
 mod faults;
 mod layering;
 mod openapi;

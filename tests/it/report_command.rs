@@ -316,7 +316,7 @@ fn the_issue_tells_the_next_scheduled_run() {
 /// Runs `report`, and changes something between its last reading and its
 /// writing.
 fn report_while(stage: &Stage, change: impl FnOnce(&Stage)) {
-    let fault = json!([{"on": {"method": "PATCH", "path": "/issues/"}, "times": 1, "fault": {"delay_ms": 700}}]);
+    let fault = json!([{"on": {"method": "PATCH", "path": "/issues/"}, "times": 1, "fault": {"delay_ms": 3000}}]);
     stage.server.plant(&fault);
     std::thread::scope(|scope| {
         let number = stage.issues()[0]["number"].as_u64().unwrap();

@@ -2,25 +2,16 @@
 //! HTTP: repeated sweeps delete everything that can be decided, and nothing that
 //! something uses.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "a test that fails should say where"
-)]
-
-mod support;
-
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use crate::support::{Server, report};
 use serde_json::{Value, json};
-use support::{Server, report};
 
 const T0: &str = "2026-04-01T00:00:00Z";
 const NOW: &str = "2026-05-01T00:00:00Z";
 
-const POLICY: &str = include_str!("support/closed.toml");
+const POLICY: &str = include_str!("../support/closed.toml");
 
 fn worker(name: &str, namespaces: &[&str]) -> Value {
     let bindings = namespaces
