@@ -1,11 +1,11 @@
 //! The command line: arguments and environment into settings, verbs, exit
 //! codes.
 
-mod actions;
 mod args;
 mod audit;
 mod check;
 mod connect;
+mod github_actions;
 mod interactive;
 mod progress;
 mod report;
@@ -251,7 +251,7 @@ fn complain(failure: &Failure) {
             let lines: Vec<_> = failure
                 .to_string()
                 .lines()
-                .map(crate::report::inert::terminal)
+                .map(crate::report::escape::terminal)
                 .collect();
             format!("error: {}\n", lines.join("\n"))
         }

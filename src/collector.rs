@@ -15,9 +15,9 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::evidence::{Evidence, Inventory, Observer};
-use crate::gc::mark::{BroughtBack, Jurisdiction, Law};
-use crate::gc::sealed::{Bound, PlanError, SealedPlan};
-use crate::gc::ticks;
+use crate::gc::box_key;
+use crate::gc::mark::{BroughtBack, JudgeInput, PolicyScope};
+use crate::gc::plan_file::{Bound, PlanError, PlanFile};
 use crate::gc::{KindGraph, Plan, brakes, plan};
 use crate::github::Authors;
 use crate::journal::reads::Remembered;
@@ -29,7 +29,7 @@ use crate::report::outcomes::{StepRow, Swept};
 use crate::report::{Report, Run};
 use crate::scan::{self, Budget, Target};
 use crate::survey::{Findings, Survey};
-use crate::sweep::settle::settle;
+use crate::sweep::recover::recover;
 use crate::sweep::unexpire::{self, unwanted};
 use crate::sweep::{Done, Stop, Sweep};
 use crate::wire::Client;
@@ -74,8 +74,8 @@ pub struct Collector<'p> {
 const FOR_SWEEPING: u32 = 4;
 
 /// What a survey stands on.
-pub struct Ground<'p> {
-    jurisdictions: Vec<Jurisdiction<'p>>,
+pub struct AuditScope<'p> {
+    policy_scopes: Vec<PolicyScope<'p>>,
     /// Every kind, in the order of deletions, and how they depend on each other.
     graph: KindGraph,
     targets: Vec<Target>,
@@ -124,7 +124,7 @@ impl<'p> Collector<'p> {
     ///
     /// What names a zone or project outside of the scope: then nothing was
     /// listed.
-    pub async fn list(&self) -> Result<(Ground<'p>, Inventory), Vec<Diagnostic>> {
+    pub async fn list(&self) -> Result<(AuditScope<'p>, Inventory), Vec<Diagnostic>> {
         let (mut places, wanted) = self.places();
         let has = |api| self.client.has(api);
         let named = NamedPlaces {
@@ -157,35 +157,35 @@ impl<'p> Collector<'p> {
         inventory.extend(in_zones);
         targets.extend(targets_in_zones);
         let files = self.files.iter().zip(&places.of_files);
-        let jurisdictions = files.map(|(policy, places)| Jurisdiction {
+        let policy_scopes = files.map(|(policy, places)| PolicyScope {
             policy,
             places: places.clone(),
         });
-        let ground = Ground {
-            jurisdictions: jurisdictions.collect(),
+        let audit_scope = AuditScope {
+            policy_scopes: policy_scopes.collect(),
             graph: KindGraph::of(kinds::vocabulary()),
             targets,
             gaps: places.gaps,
         };
-        Ok((ground, inventory))
+        Ok((audit_scope, inventory))
     }
 
     /// Judges what was listed since then, and plans.
     pub async fn audit<'s>(
         &'s self,
-        ground: &'s Ground<'p>,
+        audit_scope: &'s AuditScope<'p>,
         inventory: Inventory,
         since: Instant,
         choice: Choice,
     ) -> Audit<'s> {
-        let mut survey = self.survey(ground);
+        let mut survey = self.survey(audit_scope);
         survey.approved = choice == Choice::Approved;
         let mut findings = survey.judge(inventory, since).await;
         let plan = match choice {
             Choice::All => self.plan_for(&survey, &mut findings).await,
             Choice::Approved => approved(&findings),
         };
-        let report = self.report(ground, &findings, &plan);
+        let report = self.report(audit_scope, &findings, &plan);
         Audit {
             survey,
             findings,
@@ -195,12 +195,12 @@ impl<'p> Collector<'p> {
     }
 
     /// How what was listed is judged.
-    pub fn survey<'s>(&'s self, ground: &'s Ground<'p>) -> Survey<'s> {
+    pub fn survey<'s>(&'s self, audit_scope: &'s AuditScope<'p>) -> Survey<'s> {
         Survey {
             client: self.client.clone(),
-            law: Law {
-                jurisdictions: &ground.jurisdictions,
-                graph: &ground.graph,
+            law: JudgeInput {
+                policy_scopes: &audit_scope.policy_scopes,
+                graph: &audit_scope.graph,
                 grace: self.limits.grace,
                 grace_on_close: self.limits.grace_on_close,
                 only: self.only,
@@ -209,7 +209,7 @@ impl<'p> Collector<'p> {
                 going: None,
                 now: self.now,
             },
-            targets: ground.targets.clone(),
+            targets: audit_scope.targets.clone(),
             repository_ids: self.repository_ids.clone(),
             issue_authors: self.issue_authors.clone(),
             approved: false,
@@ -247,7 +247,12 @@ impl<'p> Collector<'p> {
     }
 
     /// What is said about it all.
-    pub fn report(&self, ground: &Ground<'_>, findings: &Findings<'_>, plan: &Plan) -> Report {
+    pub fn report(
+        &self,
+        audit_scope: &AuditScope<'_>,
+        findings: &Findings<'_>,
+        plan: &Plan,
+    ) -> Report {
         Report::of(Run {
             inventory: &findings.inventory,
             roots: &findings.roots,
@@ -259,19 +264,19 @@ impl<'p> Collector<'p> {
                 self.limits.brake,
                 self.only.is_some(),
             ),
-            evidence: ground.gaps.clone(),
+            evidence: audit_scope.gaps.clone(),
             quota: self.client.quota_use(),
             clock_skew: self.client.clock_skew(),
         })
     }
 
     /// What a plan of this run is bound to.
-    pub fn bound(&self, ground: &Ground<'_>) -> Bound {
+    pub fn bound(&self, audit_scope: &AuditScope<'_>) -> Bound {
         let apis = [Api::Cloudflare, Api::Neon, Api::GitHub];
         let hosts = apis
             .into_iter()
             .filter_map(|api| Some((api.key().to_owned(), self.client.host(api)?)));
-        let places = ground.targets.iter();
+        let places = audit_scope.targets.iter();
         let repositories = self.files.iter();
         Bound {
             hosts: hosts.collect(),
@@ -283,19 +288,19 @@ impl<'p> Collector<'p> {
     }
 
     /// The plan as a document.
-    pub fn seal(
+    pub fn plan_file(
         &self,
-        ground: &Ground<'_>,
+        audit_scope: &AuditScope<'_>,
         findings: &Findings<'_>,
         plan: &Plan,
         report: &Report,
-    ) -> SealedPlan {
-        SealedPlan::seal(
+    ) -> PlanFile {
+        PlanFile::new(
             plan,
             &findings.inventory,
             &findings.marking,
             report.evidence.clone(),
-            self.bound(ground),
+            self.bound(audit_scope),
         )
     }
 
@@ -320,7 +325,7 @@ impl<'p> Collector<'p> {
         survey: &Survey<'_>,
         findings: &Findings<'_>,
         report: &Report,
-        sealed: &SealedPlan,
+        plan_file: &PlanFile,
         folder: &Path,
         stop: &Stop,
     ) -> Result<Swept, SweepError> {
@@ -331,18 +336,18 @@ impl<'p> Collector<'p> {
         let is_braked = stopped(findings, report);
         let kinds = survey.law.graph.kinds();
         let mut swept = Swept {
-            settled: settle(&survey.client, folder, findings, kinds).await?,
+            settled: recover(&survey.client, folder, findings, kinds).await?,
             ..Swept::default()
         };
-        let most = self.limits.max_deletions.min(sealed.steps.len());
+        let most = self.limits.max_deletions.min(plan_file.steps.len());
         let (steps, kept_back) = match is_braked {
             true => (&[][..], &[][..]),
-            false => sealed.steps.split_at(most),
+            false => plan_file.steps.split_at(most),
         };
         let unwanted = unwanted(&survey.client, folder, findings, kinds)?;
         let mut unexpired = Vec::new();
         if !steps.is_empty() || !unwanted.is_empty() {
-            let mut ids = sealed.resources(kinds)?;
+            let mut ids = plan_file.resources(kinds)?;
             ids.truncate(steps.len());
             let repositories = findings.roots.repositories.iter();
             let repositories = repositories
@@ -352,7 +357,7 @@ impl<'p> Collector<'p> {
             let mut journal = Journal::begin_with(folder, now, github, repositories.collect())?;
             swept.run = Some(journal.run().to_owned());
             // What stays may have little time left.
-            for (one, step) in unwanted.iter().zip(sealed.steps.len()..) {
+            for (one, step) in unwanted.iter().zip(plan_file.steps.len()..) {
                 let done = unexpire::remove(&survey.client, one, step, &mut journal).await?;
                 unexpired.push(StepRow::unexpired(&one.id, done));
             }
@@ -394,7 +399,7 @@ pub fn only(findings: &Findings<'_>, wanted: impl Fn(&str) -> bool) -> Plan {
     }
     let resources = &findings.inventory.resources;
     let mut plan = plan(&findings.inventory, &findings.marking, usize::MAX);
-    plan.defer(|step| !wanted(&ticks::key(&resources[step.resource].identity())));
+    plan.defer(|step| !wanted(&box_key::of(&resources[step.resource].identity())));
     plan.deferred.clear();
     plan
 }

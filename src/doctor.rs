@@ -50,7 +50,7 @@ pub struct Examined {
 /// What names a zone or project outside of the scope, which an audit refuses.
 pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnostic>> {
     let since = Instant::now();
-    let (ground, inventory) = collector.list().await?;
+    let (audit_scope, inventory) = collector.list().await?;
     let mut access: Vec<Access> = Vec::new();
     for (policy, scope) in collector.files.iter().zip(&collector.scopes) {
         for found in reads(collector, policy, scope).await {
@@ -62,7 +62,7 @@ pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnost
             }
         }
     }
-    let audit = collector.audit(&ground, inventory, since, Choice::All);
+    let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
     let report = audit.await.report;
     for evidence in &report.evidence {
         let (what, works) = (name(evidence), evidence.complete || !evidence.needed);
@@ -106,7 +106,7 @@ fn untried(files: &[Policy]) -> Vec<String> {
     let deleting = rules.filter(|rule| rule.action != Action::Report);
     let mut needs: Vec<String> = deleting
         .flat_map(|rule| &rule.kinds)
-        .map(|kind| format!("{kind}: {}", kind.0.write_permission))
+        .map(|kind| format!("{kind}: {}", kind.write_permission))
         .collect();
     needs.sort();
     needs.dedup();
@@ -121,7 +121,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
     let mut found = Vec::new();
     let mut zones = Vec::new();
     if let Some(account) = &scope.account
-        && needed.iter().any(|kind| kind.0.place == PlaceSort::Zone)
+        && needed.iter().any(|kind| kind.place == PlaceSort::Zone)
         && client.has(Api::Cloudflare)
     {
         for zone in &scope.zones {
@@ -132,7 +132,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
                     scope: zone.clone(),
                     works: false,
                     answer: format!(
-                        "cannot see this place: {}",
+                        "not visible to this token: {}",
                         none.evidence.gap.unwrap_or_default()
                     ),
                 }),
@@ -161,7 +161,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
                 what: about.name().to_owned(),
                 scope: "nowhere".to_owned(),
                 works: collector.whole_world,
-                answer: "not configured: nothing says where to look".to_owned(),
+                answer: "not configured: no scope is set".to_owned(),
             });
         }
         for place in places {
@@ -224,18 +224,18 @@ async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
 
 /// What an error means for whoever set the token.
 async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiError) -> String {
-    let wanted = kind.0.read_permission;
+    let wanted = kind.read_permission;
     match &error.failure {
         Refusal::NotConfigured => "not configured".to_owned(),
         Refusal::Unauthorized { .. } => format!("token not accepted: {}", error.failure),
         Refusal::Forbidden { .. } | Refusal::NotFound { .. } | Refusal::Refused { .. } => {
-            if let (Api::Cloudflare, Place::Account(account)) = (kind.0.api, place)
+            if let (Api::Cloudflare, Place::Account(account)) = (kind.api, place)
                 && let Some(others) = other_accounts(client, account).await
             {
                 return format!("wrong account: this token sees {others}");
             }
             if matches!(error.failure, Refusal::NotFound { .. }) {
-                format!("cannot see this place: {}", error.failure)
+                format!("not visible to this token: {}", error.failure)
             } else {
                 format!("no permission (needs {wanted}): {}", error.failure)
             }
@@ -289,12 +289,13 @@ async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
             Err(Some(Refusal::NotFound { status, said })) => (
                 false,
                 format!(
-                    "cannot see this place, or no permission (needs {}) (HTTP {status}: {said})",
+                    "not visible to this token, or no permission (needs {}) (HTTP {status}: \
+                     {said})",
                     right.permission()
                 ),
             ),
             Err(Some(other)) => (false, format!("no answer: {other}")),
-            Err(None) => (false, "no answer that can be believed".to_owned()),
+            Err(None) => (false, "no usable answer".to_owned()),
         };
         found.push(Access {
             what: right.title().to_owned(),

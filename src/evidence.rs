@@ -430,7 +430,7 @@ pub struct TrackingIssue {
 /// What resources claim of one repository: what has to be asked before they
 /// are judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Claimed {
+pub struct RootsWanted {
     /// Pull requests.
     pub numbers: BTreeSet<PullRequestNumber>,
     /// Whether anything claims a git branch or a slug of one.
@@ -439,7 +439,7 @@ pub struct Claimed {
     pub runs: BTreeSet<RunId>,
 }
 
-impl Claimed {
+impl RootsWanted {
     /// Whether nothing has to be asked.
     pub fn is_empty(&self) -> bool {
         self.numbers.is_empty() && !self.heads && self.runs.is_empty()
@@ -449,7 +449,7 @@ impl Claimed {
 /// Claims of git branches and slugs that nothing alive gives, so that closed
 /// pull requests have to be searched for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Orphaned {
+pub struct ClosedSearch {
     /// Git branches.
     pub branches: BTreeSet<Box<str>>,
     /// The creation of the oldest resource with such a slug.

@@ -1,23 +1,23 @@
 //! Mark, plan and brakes: pure functions from evidence to verdicts, from
 //! verdicts to steps, and from both to a refusal.
 
+pub mod box_key;
 pub mod brakes;
 pub mod kind_graph;
-mod links;
 mod listed;
 pub mod mark;
 pub mod outcome;
 pub mod plan;
-pub mod sealed;
-pub mod ticks;
+pub mod plan_file;
+mod reference_index;
 pub mod verdict;
 
 pub use brakes::{Brake, brakes};
 pub use kind_graph::KindGraph;
-pub use mark::{Judgement, Jurisdiction, Marking, mark};
+pub use mark::{Judgement, Marking, PolicyScope, mark};
 pub use outcome::Outcome;
 pub use plan::{Plan, plan, plan_without};
-pub use sealed::SealedPlan;
+pub use plan_file::PlanFile;
 pub use verdict::Verdict;
 
 /// Evidence and judgements made by hand, for the tests of what is made of them.
@@ -27,9 +27,9 @@ mod samples {
 
     use chrono::{DateTime, TimeDelta, Utc};
 
-    use super::mark::{Law, ReadBy};
+    use super::mark::{JudgeInput, MatchedBy};
     use super::verdict::{Cause, Death};
-    use super::{Judgement, Jurisdiction, KindGraph, Marking, Verdict};
+    use super::{Judgement, KindGraph, Marking, PolicyScope, Verdict};
     use crate::kinds;
     use crate::model::{Claim, KindRef, Place, PullRequestNumber, Resource};
     use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
@@ -90,8 +90,8 @@ mod samples {
         loaded.policies.files.into_iter().next().unwrap()
     }
 
-    pub(super) fn jurisdiction(policy: &Policy) -> Jurisdiction<'_> {
-        Jurisdiction {
+    pub(super) fn policy_scope(policy: &Policy) -> PolicyScope<'_> {
+        PolicyScope {
             policy,
             places: [account("a")].into(),
         }
@@ -115,10 +115,10 @@ mod samples {
         Resource::new(kind(of), &Arc::new(account("a")), name.into(), name.into())
     }
 
-    pub(super) fn read_by(rule: usize, number: u32) -> ReadBy {
+    pub(super) fn matched_by(rule: usize, number: u32) -> MatchedBy {
         let number = PullRequestNumber::new(number).unwrap();
-        ReadBy {
-            jurisdiction: 0,
+        MatchedBy {
+            policy_scope: 0,
             rule,
             claim: Claim::PullRequest(number),
             pull_request: Some(number),
@@ -139,7 +139,7 @@ mod samples {
                 ripe_at: Some(since),
                 report_only: false,
             }),
-            reading: Some(read_by(rule, number)),
+            reading: Some(matched_by(rule, number)),
             ..Judgement::default()
         }
     }
@@ -155,13 +155,13 @@ mod samples {
 
     pub(super) fn marking<'p>(
         judgements: Vec<Judgement>,
-        jurisdictions: &'p [Jurisdiction<'p>],
+        policy_scopes: &'p [PolicyScope<'p>],
     ) -> Marking<'p> {
         Marking {
             judgements,
             questions: Vec::new(),
-            law: Law {
-                jurisdictions,
+            law: JudgeInput {
+                policy_scopes,
                 graph: &EMPTY,
                 grace: TimeDelta::zero(),
                 grace_on_close: TimeDelta::zero(),

@@ -26,7 +26,8 @@ use serde::de::IgnoredAny;
 pub use issue::Authors;
 
 use crate::evidence::{
-    Claimed, Evidence, Observer, Orphaned, PullRequest, RepositoryRoots, Run, Searched, Step,
+    ClosedSearch, Evidence, Observer, PullRequest, RepositoryRoots, RootsWanted, Run, Searched,
+    Step,
 };
 use crate::model::{Api, PullRequestNumber, Repository};
 use crate::wire::{ApiError, Client, Failure, Outgoing};
@@ -38,7 +39,7 @@ pub struct GitHub {
     authors: Arc<Authors>,
 }
 
-/// Why a question got no answer that can be believed.
+/// Why a question got no usable answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unanswered {
     /// The request failed, or was refused.
@@ -176,7 +177,7 @@ const UNDATED: usize = 1_000;
 
 impl Horizon {
     /// None where no slug has to be searched for.
-    fn of(orphaned: &Orphaned) -> Option<Self> {
+    fn of(orphaned: &ClosedSearch) -> Option<Self> {
         (orphaned.slugs_since.is_some() || orphaned.slugs_undated).then_some(Self {
             since: orphaned.slugs_since,
             count: if orphaned.slugs_undated { UNDATED } else { 0 },
@@ -248,7 +249,7 @@ impl GitHub {
     pub async fn alive(
         &self,
         repository: &Repository,
-        claimed: &Claimed,
+        claimed: &RootsWanted,
         only: Option<PullRequestNumber>,
         expected_id: Option<u64>,
         observer: &dyn Observer,
@@ -345,8 +346,8 @@ impl GitHub {
     pub async fn ended(
         &self,
         repository: &Repository,
-        claimed: &Claimed,
-        orphaned: &Orphaned,
+        claimed: &RootsWanted,
+        orphaned: &ClosedSearch,
         roots: &mut RepositoryRoots,
         observer: &dyn Observer,
     ) {
@@ -651,7 +652,7 @@ impl RepositoryRoots {
         if expected != id {
             let error = Unanswered::Unbelievable(format!(
                 "the repository called {repository} has the id {id}, and {expected} was expected: \
-                 another one has its name now; if this is the one that is meant, set \
+                 another one has its name now; if this is the intended one, set \
                  GITHUB_REPOSITORY and GITHUB_REPOSITORY_ID, or move the old journals away"
             ));
             self.fail("repository", repository, &error, observer);

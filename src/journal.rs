@@ -249,7 +249,7 @@ fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>
             breach(*step, "an intent after it was gone")
         }
         (Some(Standing::Restored | Standing::Released), Entry::Intent { step, .. }) => {
-            breach(*step, "an intent after it was put back")
+            breach(*step, "an intent after it was restored")
         }
         (_, Entry::Intent { .. }) => Ok(Some(Standing::Open)),
         (
@@ -261,15 +261,15 @@ fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>
             },
         ) => breach(*step, "done without an intent"),
         (Some(Standing::Restored | Standing::Released), Entry::Outcome { step, .. }) => {
-            breach(*step, "an outcome after it was put back")
+            breach(*step, "an outcome after it was restored")
         }
         (_, Entry::Outcome { outcome, .. }) => Ok(Some(Standing::Settled(*outcome))),
         (Some(Standing::Settled(outcome)), Entry::Restored { .. }) if outcome.is_gone() => {
             Ok(Some(Standing::Restored))
         }
-        (_, Entry::Restored { step, .. }) => breach(*step, "put back without having been gone"),
+        (_, Entry::Restored { step, .. }) => breach(*step, "restored without having been gone"),
         (Some(Standing::Restored), Entry::Released { .. }) => Ok(Some(Standing::Released)),
-        (_, Entry::Released { step, .. }) => breach(*step, "released without being put back"),
+        (_, Entry::Released { step, .. }) => breach(*step, "released without being restored"),
     }
 }
 
@@ -651,7 +651,7 @@ impl Journal {
 fn locked(path: &Path, error: TryLockError) -> JournalError {
     let error = match error {
         TryLockError::Error(error) => error,
-        TryLockError::WouldBlock => io::Error::other("another run holds it"),
+        TryLockError::WouldBlock => io::Error::other("another run is using it"),
     };
     io_error(path)(error)
 }

@@ -192,7 +192,7 @@ pub trait Kind: Sync {
     }
 
     /// Keeps what one holds, where the API gives it out.
-    fn archive(&self) -> Option<&'static dyn Archive> {
+    fn archive(&self) -> Option<&'static dyn Backup> {
         None
     }
 
@@ -434,7 +434,7 @@ pub struct Holders {
 }
 
 /// What resources of a kind hold, fetched part by part and put back.
-pub trait Archive: Sync {
+pub trait Backup: Sync {
     /// Asks for the next part; none when everything is there. Nothing is there
     /// at first, which is null.
     fn next(&self, id: &ResourceId, held: &Value) -> Option<Call>;

@@ -13,7 +13,7 @@
 //!   domain manages a DNS record.
 //! - **evidence**: what was asked, what was answered, whether it was complete.
 //! - **verdict**: what becomes of a resource, with its reason inside.
-//! - **plan**: what a sweep does, up to the cap, sealed by a digest.
+//! - **plan**: what a sweep does, up to the maximum; a **plan file** is a plan with a digest.
 //! - **survey**: one look at what exists and what keeps it alive, and the same
 //!   look again, in part, just before a deletion.
 //! - **outcome**: what became of a step. **journal**: what was about to be done,
@@ -23,17 +23,17 @@
 //!
 //! ```text
 //! argv, env, policies/  -> Limits + Policies               cli::settings, policy
-//! credentials           -> Seam: real HTTP | sandbox       cli::connect (the only fork)
+//! credentials           -> Transport: real HTTP | sandbox  cli::connect (the only fork)
 //! all of these          -> Collector                       cli::session
 //! kinds x Client        -> Inventory                       scan
 //! Inventory's claims    -> Roots: what is alive            github (open pull requests, git branches)
 //! claims, Roots         -> what nothing alive gives        gc::mark (pure)
 //! that                  -> Roots: how it ended             github (by number, by head, runs)
-//! Inventory, Roots, Law -> Marking                         gc::mark (pure)
+//! Inventory, Roots      -> Marking                         gc::mark (pure)
 //! Marking's questions   -> Uses -> mark again              scan::answer
 //! Marking               -> Plan, brakes                    gc::plan, gc::brakes (pure)
-//! Plan                  -> SealedPlan                      gc::sealed (pure; a file, perhaps)
-//! SealedPlan            -> Outcomes                        sweep, journal
+//! Plan                  -> PlanFile                        gc::plan_file (pure)
+//! PlanFile              -> Outcomes                        sweep, journal
 //! all of it             -> Report -> renderers             report (pure)
 //! ```
 //!
@@ -106,7 +106,7 @@
 //!   is read by no rule is judged with it, by its own clocks too, and goes before
 //!   it. One that is wanted for itself keeps what it belongs to.
 //! - Everything stays that this run does not delete, garbage or not
-//!   ([`gc::mark::Law::going`]): what it uses is kept, and its uses are asked for.
+//!   ([`gc::mark::JudgeInput::going`]): what it uses is kept, and its uses are asked for.
 //! - A kind is listed only if a rule or a `protect` entry can be about it,
 //!   directly or through what depends on it. Kinds that are listed by holder
 //!   (Pages projects, Workers with Previews) are read again only where something

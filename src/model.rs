@@ -301,7 +301,7 @@ pub enum Time {
     /// The API always says so, and this answer did not.
     Missing,
     /// The kind does not have it.
-    NotKept,
+    Unsupported,
 }
 
 impl Time {
@@ -309,7 +309,7 @@ impl Time {
     pub fn known(self) -> Option<DateTime<Utc>> {
         match self {
             Self::At(at) => Some(at),
-            Self::Missing | Self::NotKept => None,
+            Self::Missing | Self::Unsupported => None,
         }
     }
 
@@ -318,7 +318,7 @@ impl Time {
     pub fn latest(self, other: Self) -> Self {
         match (self, other) {
             (Self::Missing, _) | (_, Self::Missing) => Self::Missing,
-            (Self::NotKept, time) | (time, Self::NotKept) => time,
+            (Self::Unsupported, time) | (time, Self::Unsupported) => time,
             (Self::At(one), Self::At(other)) => Self::At(one.max(other)),
         }
     }
@@ -544,7 +544,7 @@ pub struct KindAbout {
     /// Whether a rule may ask for more to be kept than the listings give
     /// (`backup = true`).
     pub backup: bool,
-    /// What can be put back of one that was deleted.
+    /// What can be restored of one that was deleted.
     pub undo: &'static str,
     /// What `where` may ask about.
     pub attributes: &'static [AttributeAbout],
@@ -646,6 +646,14 @@ impl KindRef {
     /// The kind's name.
     pub fn name(self) -> &'static str {
         self.0.name
+    }
+}
+
+impl std::ops::Deref for KindRef {
+    type Target = KindAbout;
+
+    fn deref(&self) -> &KindAbout {
+        self.0
     }
 }
 
@@ -804,14 +812,14 @@ pub struct ResourceId {
 
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.0.noun, self.name)
+        write!(f, "{} {}", self.kind.noun, self.name)
     }
 }
 
 impl Resource {
     /// What it belongs to, as its listing says: a custom domain to its Worker.
     pub fn owner(&self) -> Option<&Reference> {
-        let of = self.kind.0.belongs_to?;
+        let of = self.kind.belongs_to?;
         self.links.iter().find_map(|link| match link {
             Link::Uses(reference) if reference.kind == of => Some(reference),
             Link::Uses(_) | Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => None,
@@ -827,9 +835,9 @@ impl Resource {
             name,
             within: None,
             incarnation: None,
-            created_at: Time::NotKept,
-            changed_at: Time::NotKept,
-            active_at: Time::NotKept,
+            created_at: Time::Unsupported,
+            changed_at: Time::Unsupported,
+            active_at: Time::Unsupported,
             expires_at: None,
             protection: None,
             parent: None,

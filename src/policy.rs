@@ -281,7 +281,7 @@ mod tests {
     /// A resource of which little more is known than its name.
     pub(super) fn resource(kind_name: &str, name: &str) -> Resource {
         let kind = kind(kind_name);
-        let place = match kind.0.place {
+        let place = match kind.place {
             PlaceSort::Account => Place::Account("account".to_owned()),
             PlaceSort::Zone => Place::Zone {
                 id: "0123456789abcdef0123456789abcdef".to_owned(),

@@ -2,9 +2,9 @@
 //! it. Nothing here decides anything.
 
 pub mod csv;
+pub mod escape;
 pub mod explain;
 pub mod headroom;
-pub mod inert;
 pub mod issue;
 pub mod json;
 pub mod markdown;
@@ -20,8 +20,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
-use crate::gc::mark::{Law, ReadBy};
-use crate::gc::ticks;
+use crate::gc::box_key;
+use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, NAMES, Wait};
 use crate::gc::{Brake, Marking, Plan, Verdict};
 use crate::kinds;
@@ -67,7 +67,7 @@ pub struct Report {
     /// What alone was looked at, where that is not everything.
     #[serde(skip)]
     pub focus: Option<String>,
-    /// What was listed to its end, as [`ticks::origin`] calls it.
+    /// What was listed to its end, as [`box_key::origin`] calls it.
     #[serde(skip)]
     pub listed: BTreeSet<String>,
     /// When the next scheduled run begins, as far as that is known.
@@ -139,7 +139,7 @@ pub struct Row {
     pub pull_request: Option<PullRequestLine>,
     /// The other readings of the same name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub also_read_as: Vec<OtherReading>,
+    pub also_matched_as: Vec<OtherMatch>,
     /// What would have to change for another verdict.
     #[serde(skip)]
     pub otherwise: &'static str,
@@ -152,7 +152,7 @@ pub struct Row {
     /// What stands for it in the tracking issue.
     #[serde(skip)]
     pub key: String,
-    /// Where it was listed, as [`ticks::origin`] calls it.
+    /// Where it was listed, as [`box_key::origin`] calls it.
     #[serde(skip)]
     pub origin: String,
     /// A command that deletes it by hand.
@@ -173,7 +173,7 @@ pub struct RowReference {
 
 /// Another reading of a name.
 #[derive(Debug, Clone, Serialize)]
-pub struct OtherReading {
+pub struct OtherMatch {
     /// The rule.
     pub rule: String,
     /// What it took the name for.
@@ -305,7 +305,7 @@ impl Report {
                 .listings
                 .iter()
                 .filter(|listing| listing.complete())
-                .map(|listing| ticks::origin(listing.kind.name(), listing.place.id()))
+                .map(|listing| box_key::origin(listing.kind.name(), listing.place.id()))
                 .collect(),
             next_run: None,
             swept: None,
@@ -352,7 +352,7 @@ impl Report {
         rows.any(|row| {
             let concerns = match row.verdict {
                 "garbage" => row.deletable,
-                verdict => matches!(verdict, "ripening" | "unknown"),
+                verdict => matches!(verdict, "grace" | "unknown"),
             };
             concerns && !self.is_done(row)
         })
@@ -416,7 +416,7 @@ fn verdicts(rows: &[Row]) -> BTreeMap<&'static str, usize> {
 }
 
 /// What alone a run was about, for people.
-fn focus(law: &Law<'_>) -> Option<String> {
+fn focus(law: &JudgeInput<'_>) -> Option<String> {
     let number = law.only.map(|number| format!("pull request #{number}"));
     let kinds = law.shown.map(|kinds| {
         let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
@@ -466,12 +466,12 @@ fn claim_value(claim: &Claim) -> Option<Value> {
 fn outlasts_expiry(verdict: &Verdict, expires_at: DateTime<Utc>) -> bool {
     match verdict {
         Verdict::Live(_) | Verdict::InUse(_) => true,
-        Verdict::Ripening(Wait::Grace { ripe_at, .. }) => {
+        Verdict::Grace(Wait::Grace { ripe_at, .. }) => {
             ripe_at.is_none_or(|ripe_at| expires_at < ripe_at)
         }
-        Verdict::Ripening(Wait::Expires { .. })
+        Verdict::Grace(Wait::Expires { .. })
         | Verdict::Protected(_)
-        | Verdict::Unclaimed(_)
+        | Verdict::Unmatched(_)
         | Verdict::Garbage(_)
         | Verdict::Unknown(_) => false,
     }
@@ -489,8 +489,8 @@ fn unbinds(inventory: &Inventory, plan: &Plan, index: usize) -> Vec<String> {
 fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
     let judgement = &parts.marking.judgements[index];
     let verdict = &judgement.verdict;
-    let read_by = judgement.reading.as_ref();
-    let rule = read_by.and_then(|read_by| parts.marking.rule(read_by));
+    let matched_by = judgement.reading.as_ref();
+    let rule = matched_by.and_then(|matched_by| parts.marking.rule(matched_by));
     let (word, value) = resource.place.scope();
     let attributes = resource
         .attributes
@@ -535,7 +535,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         },
         rule: rule.map(|(_, rule)| rule.id.to_string()),
         rule_location: rule.map(|(_, rule)| rule.location.to_string()),
-        claim: read_by.and_then(|read_by| claim_value(&read_by.claim)),
+        claim: matched_by.and_then(|matched_by| claim_value(&matched_by.claim)),
         repository: rule.map(|(policy, _)| policy.repository.clone()),
         dead_since: verdict.death().and_then(|death| death.dead_since),
         ripe_at: verdict.ripe_at(),
@@ -544,30 +544,30 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
         attributes,
         references,
         unbinds: Vec::new(),
-        belongs_to: read_by.map(|read_by| read_by.claim.to_string()),
-        pull_request: read_by.and_then(|read_by| heading(parts, read_by)),
-        also_read_as: judgement
+        belongs_to: matched_by.map(|matched_by| matched_by.claim.to_string()),
+        pull_request: matched_by.and_then(|matched_by| heading(parts, matched_by)),
+        also_matched_as: judgement
             .others
             .iter()
-            .filter_map(|(read_by, verdict)| other(parts, read_by, verdict))
+            .filter_map(|(matched_by, verdict)| other(parts, matched_by, verdict))
             .collect(),
         otherwise: verdict.otherwise(),
         deletable: verdict.is_deletable(),
-        noun: resource.kind.0.noun,
-        key: ticks::key(&resource.identity()),
-        origin: ticks::origin(resource.kind.name(), resource.place.id()),
+        noun: resource.kind.noun,
+        key: box_key::of(&resource.identity()),
+        origin: box_key::origin(resource.kind.name(), resource.place.id()),
         command: command(&resource.identity()),
     }
 }
 
-/// A line of shell that deletes a resource by hand, inert whatever it is called.
+/// A shell command that deletes a resource by hand, with its name escaped.
 fn command(id: &ResourceId) -> String {
     let Some(kind) = kinds::by_name(id.kind.name()) else {
         return String::new();
     };
     let words = kind.by_hand(id).unwrap_or_else(|| {
         let call = kind.delete(id);
-        let (base, token) = match id.kind.0.api {
+        let (base, token) = match id.kind.api {
             Api::Cloudflare => (
                 "https://api.cloudflare.com/client/v4",
                 "CLOUDFLARE_API_TOKEN",
@@ -581,26 +581,26 @@ fn command(id: &ResourceId) -> String {
             .map(str::to_owned)
             .to_vec()
     });
-    let quoted: Vec<_> = words.iter().map(|word| inert::shell(word)).collect();
+    let quoted: Vec<_> = words.iter().map(|word| escape::shell(word)).collect();
     quoted.join(" ")
 }
 
-fn other(parts: &Parts<'_>, read_by: &ReadBy, verdict: &Verdict) -> Option<OtherReading> {
-    let (_, rule) = parts.marking.rule(read_by)?;
-    Some(OtherReading {
+fn other(parts: &Parts<'_>, matched_by: &MatchedBy, verdict: &Verdict) -> Option<OtherMatch> {
+    let (_, rule) = parts.marking.rule(matched_by)?;
+    Some(OtherMatch {
         rule: rule.id.to_string(),
-        claim: claim_value(&read_by.claim),
+        claim: claim_value(&matched_by.claim),
         verdict: verdict.name(),
         reason: verdict.to_string(),
     })
 }
 
-fn heading(parts: &Parts<'_>, read_by: &ReadBy) -> Option<PullRequestLine> {
-    let number = match read_by.claim {
+fn heading(parts: &Parts<'_>, matched_by: &MatchedBy) -> Option<PullRequestLine> {
+    let number = match matched_by.claim {
         Claim::PullRequest(number) => number,
-        _ => read_by.pull_request?,
+        _ => matched_by.pull_request?,
     };
-    let (policy, _) = parts.marking.rule(read_by)?;
+    let (policy, _) = parts.marking.rule(matched_by)?;
     let known = parts
         .roots
         .repositories
@@ -645,13 +645,14 @@ fn unused_rules(inventory: &Inventory, marking: &Marking<'_>) -> Vec<String> {
     let mut used = BTreeSet::new();
     for judgement in &marking.judgements {
         let readings = judgement.reading.iter();
-        for read_by in readings.chain(judgement.others.iter().map(|(read_by, _)| read_by)) {
-            used.insert((read_by.jurisdiction, read_by.rule));
+        for matched_by in readings.chain(judgement.others.iter().map(|(matched_by, _)| matched_by))
+        {
+            used.insert((matched_by.policy_scope, matched_by.rule));
         }
     }
     let mut unused = Vec::new();
-    for (file, jurisdiction) in marking.law.jurisdictions.iter().enumerate() {
-        for (index, rule) in jurisdiction.policy.rules.iter().enumerate() {
+    for (file, policy_scope) in marking.law.policy_scopes.iter().enumerate() {
+        for (index, rule) in policy_scope.policy.rules.iter().enumerate() {
             let all_listed = !rule.kinds.is_empty() && rule.kinds.iter().all(listed);
             if all_listed && !used.contains(&(file, index)) {
                 unused.push(format!("{} ({})", rule.id, rule.location));

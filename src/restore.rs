@@ -16,7 +16,7 @@ use crate::wire::Client;
 
 /// What keeps a resource that was put back.
 const KEEPS: &str = "this journal keeps it until `preview-gc restore --release NAME`; for runs \
-                     that do not read this journal, tick \"keep\" in the tracking issue";
+                     that do not read this journal, check \"keep\" in the tracking issue";
 
 /// Why nothing was restored or released.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// Another process writes the journal.
-    #[error("run {run} still goes on; wait until it has ended")]
+    #[error("run {run} is still running; wait until it has ended")]
     Running {
         /// The run.
         run: String,
@@ -43,7 +43,7 @@ pub enum RestoreError {
     /// Nothing of that name was restored.
     #[error(
         "cannot release {name:?}: no journal in {} says that `restore` brought back something of \
-         that name or id; `restore --list` shows what was put back",
+         that name or id; `restore --list` shows what was restored",
         .folder.display()
     )]
     NotRestored {
@@ -228,7 +228,7 @@ async fn restore_steps(
         let Some(id) = written.identity(&kinds) else {
             continue;
         };
-        let here = client.host(id.kind.0.api);
+        let here = client.host(id.kind.api);
         if here.as_ref() != Some(&written.host) {
             return Err(RestoreError::OtherHost {
                 run: record.run,
@@ -239,7 +239,7 @@ async fn restore_steps(
         let (result, reason) = match (noted.standing, action) {
             (Standing::Restored | Standing::Released, _) => (
                 RestoreResult::AlreadyThere,
-                "it was put back before".to_owned(),
+                "it was restored before".to_owned(),
             ),
             (_, Action::Expire | Action::RemoveExpiry | Action::Report) => (
                 RestoreResult::Cannot,
@@ -321,20 +321,20 @@ async fn fill(client: &Client, id: &ResourceId, copy: &Copy, new: &str) -> Resul
         made.id = new.into();
         for call in archive.fill(&made, held) {
             client.send(&call).await.map_err(|error| {
-                format!("it is there again as {new}, and what it held is not: {error}")
+                format!("it was restored as {new}, but what it held was not: {error}")
             })?;
         }
     }
     Ok(if *new == *id.id {
-        "it is there again".to_owned()
+        "it was restored".to_owned()
     } else {
-        format!("it is there again; its id is {new} now, so whatever named the old one needs it")
+        format!("it was restored with the new id {new}; whatever used the old id has to be changed")
     })
 }
 
 /// What is left to do by hand, with what was kept for that.
 fn by_hand(id: &ResourceId, copy: &Copy) -> String {
-    let mut text = format!("a {} {}", id.kind.0.noun, id.kind.0.undo);
+    let mut text = format!("a {} {}", id.kind.noun, id.kind.undo);
     let uses: Vec<_> = copy
         .uses
         .iter()
@@ -435,7 +435,7 @@ fn listed(noted: &Noted, kinds: &[KindRef]) -> Option<ListedStep> {
             Standing::Released => "released",
         },
         restorable: restorable(noted, kinds).unwrap_or(Restorable::No),
-        undo: written.identity(kinds).map(|id| id.kind.0.undo),
+        undo: written.identity(kinds).map(|id| id.kind.undo),
         implied: implied(copy),
     })
 }

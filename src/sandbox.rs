@@ -5,13 +5,13 @@
 //! called through [`Sandbox::call`]; over HTTP [`server`] calls the same.
 
 pub mod cloudflare;
-mod doors;
-pub mod face;
+mod control;
 pub mod faults;
 pub mod github;
 mod graphql;
 pub mod message;
 pub mod neon;
+pub mod provider;
 pub mod quota;
 pub mod server;
 pub mod world;
@@ -27,11 +27,11 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use cloudflare::Cloudflare;
-use face::{Face, Refusal};
 use faults::{Fault, Named, Seen, What};
 use github::GitHub;
 use message::{Request, Response};
 use neon::Neon;
+use provider::{ProviderApi, Refusal};
 use quota::{Quota, Quotas};
 use world::World;
 
@@ -107,7 +107,7 @@ impl Sandbox {
             world.actions_runs,
         );
         for resource in &world.resources {
-            let faces: [&mut dyn Face; 3] = [&mut cloudflare, &mut neon, &mut github];
+            let faces: [&mut dyn ProviderApi; 3] = [&mut cloudflare, &mut neon, &mut github];
             add(faces, resource, world.now)?;
         }
         neon.settle();
@@ -296,7 +296,7 @@ impl State {
 }
 
 fn add(
-    faces: [&mut dyn Face; 3],
+    faces: [&mut dyn ProviderApi; 3],
     resource: &world::Resource,
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {

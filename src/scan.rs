@@ -134,7 +134,7 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
             }
             let answer = answer.map_err(|broken| broken.told(client));
             answered.evidence.push(Evidence {
-                source: format!("{}.{}.users", kind.0.api.key(), kind.name()),
+                source: format!("{}.{}.users", kind.api.key(), kind.name()),
                 scope: place.to_string(),
                 requests: answer.as_ref().map_or(1, |listed| listed.requests),
                 items: answer.as_ref().map_or(0, |listed| listed.users.pairs.len()),
@@ -163,7 +163,7 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
         Question::Addresses { kind, place } => {
             let addresses = addresses(client, *kind, place).await;
             answered.evidence.push(Evidence {
-                source: format!("{}.{}.addresses", kind.0.api.key(), kind.name()),
+                source: format!("{}.{}.addresses", kind.api.key(), kind.name()),
                 scope: place.to_string(),
                 requests: 1,
                 items: addresses.as_ref().map_or(0, Vec::len),
@@ -179,7 +179,7 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
             if let Some(one) = inventory.resources.get(*resource) {
                 let (held, requests) = held(client, one).await;
                 answered.evidence.push(Evidence {
-                    source: format!("{}.{}.holds", one.kind.0.api.key(), one.kind),
+                    source: format!("{}.{}.holds", one.kind.api.key(), one.kind),
                     scope: format!("{} {}", one.kind, one.name),
                     requests,
                     items: held.as_ref().map_or(0, Vec::len),

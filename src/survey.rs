@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use crate::evidence::{Inventory, Observer, Orphaned, Roots, Searched, Uses};
-use crate::gc::mark::{self, Law};
+use crate::evidence::{ClosedSearch, Inventory, Observer, Roots, Searched, Uses};
+use crate::gc::mark::{self, JudgeInput};
 use crate::gc::plan::Plan;
 use crate::gc::verdict::Verdict;
 use crate::gc::{self, Judgement, KindGraph, Marking};
@@ -27,7 +27,7 @@ pub struct Survey<'p> {
     /// The way to the providers.
     pub client: Client,
     /// The law.
-    pub law: Law<'p>,
+    pub law: JudgeInput<'p>,
     /// What is listed.
     pub targets: Vec<Target>,
     /// The ids that repositories are known to have.
@@ -131,7 +131,7 @@ impl Findings<'_> {
                     let key = owner.key.text();
                     owner.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
                 });
-            let managed = id.kind.0.manages == Some(resource.kind.name())
+            let managed = id.kind.manages == Some(resource.kind.name())
                 && resource.name.eq_ignore_ascii_case(&id.name);
             if owned || managed {
                 let mut copy = Copy::of(resource);
@@ -150,7 +150,7 @@ impl Findings<'_> {
         let index = self.index.get(&key);
         let held = index.and_then(|index| self.inventory.uses.held.get(index));
         let inside = self.marking.law.graph.owned(id.kind);
-        let inside = inside.filter(|kind| kind.0.holder.is_some());
+        let inside = inside.filter(|kind| kind.holder.is_some());
         let held = inside.flat_map(|kind| {
             let names = held.into_iter().flatten().flatten();
             names.map(move |name| (kind.name(), name))
@@ -264,8 +264,8 @@ impl<'p> Survey<'p> {
 
     /// The law, with the time by which everything is judged: the start of the
     /// run by the earliest of the machine's and the providers' clocks.
-    fn law(&self) -> Law<'p> {
-        Law {
+    fn law(&self) -> JudgeInput<'p> {
+        JudgeInput {
             now: self.client.earliest(self.law.now),
             ..self.law.clone()
         }
@@ -301,7 +301,7 @@ impl<'p> Survey<'p> {
             .collect();
         let mut inventory = scan::inventory(&self.client, &targets, self.observer).await;
         disregard(&mut inventory, own);
-        let law = Law {
+        let law = JudgeInput {
             going: Some(Arc::new(going)),
             ..self.law()
         };
@@ -359,7 +359,7 @@ impl<'p> Survey<'p> {
             let resources = &findings.inventory.resources;
             let going = plan.steps.iter();
             let going = going.map(|step| resources[step.resource].identity());
-            let law = Law {
+            let law = JudgeInput {
                 going: Some(Arc::new(going.collect())),
                 ..base.clone()
             };
@@ -452,7 +452,7 @@ impl<'p> Survey<'p> {
         mut inventory: Inventory,
         roots: Roots,
         uses: Uses,
-        law: Law<'p>,
+        law: JudgeInput<'p>,
         mut budget: Budget,
         since: Instant,
     ) -> Findings<'p> {
@@ -474,7 +474,7 @@ impl<'p> Survey<'p> {
         &self,
         inventory: &mut Inventory,
         roots: &Roots,
-        law: &Law<'p>,
+        law: &JudgeInput<'p>,
         budget: &mut Budget,
     ) -> Marking<'p> {
         loop {
@@ -514,9 +514,9 @@ impl<'p> Survey<'p> {
         claims.retain(|_, claimed| !claimed.is_empty());
         // What people ticked counts also where nothing is asked about claims.
         if self.client.has(Api::GitHub) {
-            for jurisdiction in self.law.jurisdictions {
+            for policy_scope in self.law.policy_scopes {
                 claims
-                    .entry(jurisdiction.policy.repository.clone())
+                    .entry(policy_scope.policy.repository.clone())
                     .or_default();
             }
         }
@@ -538,7 +538,7 @@ impl<'p> Survey<'p> {
         });
         roots.repositories = join_all(alive).await.into_iter().collect();
         let orphaned = mark::orphaned(resources, &roots, &self.law());
-        let nothing = Orphaned::default();
+        let nothing = ClosedSearch::default();
         let ended = roots.repositories.iter_mut().map(|(repository, roots)| {
             let claimed = claims.get(repository);
             let orphaned = orphaned.get(repository).unwrap_or(&nothing);
@@ -559,7 +559,7 @@ impl<'p> Survey<'p> {
 fn has_waiting_users(plan: &Plan, inventory: &Inventory) -> bool {
     plan.deferred.iter().any(|index| {
         let kind = inventory.resources[*index].kind;
-        kind.0.references == ReferencesFrom::Each
+        kind.references == ReferencesFrom::Each
     })
 }
 

@@ -6,13 +6,13 @@
 //! deletion at a time. Within a lane kinds go in their order, and a step waits
 //! for those that have to be gone before it.
 
-mod archive;
+mod backup;
 pub(crate) mod confirm;
 mod feasible;
 mod recheck;
+pub mod recover;
 mod send;
 mod setback;
-pub mod settle;
 pub mod unexpire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ use self::feasible::Unbind;
 use self::setback::{Setback, Settled, in_vain};
 use crate::evidence::Step;
 use crate::gc::Outcome;
-use crate::gc::sealed::SealedStep;
+use crate::gc::plan_file::PlannedStep;
 use crate::journal::{Entry, Implied, Journal, JournalError};
 use crate::kinds::{self, Kind};
 use crate::model::{Api, Place, ResourceId};
@@ -58,7 +58,7 @@ fn expiry(client: &Client) -> DateTime<Utc> {
 const FINISHING: Duration = Duration::from_mins(1);
 
 /// Why a step counts as done whose request was simply accepted.
-pub const SEEN_GONE: &str = "a reading shows that it is gone";
+pub const SEEN_GONE: &str = "re-reading shows that it is gone";
 
 /// Somebody's wish that no more steps are begun.
 #[derive(Debug, Clone, Default)]
@@ -106,7 +106,7 @@ pub struct Sweep<'a, 'p> {
     survey: &'a Survey<'p>,
     /// The same way to the providers, with time to finish what is under way.
     finishing: Client,
-    steps: &'a [SealedStep],
+    steps: &'a [PlannedStep],
     ids: Vec<ResourceId>,
     reread_after: Duration,
     journal: Mutex<Journal>,
@@ -149,7 +149,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
     /// A sweep of these steps, each with what it is about.
     pub fn new(
         survey: &'a Survey<'p>,
-        steps: &'a [SealedStep],
+        steps: &'a [PlannedStep],
         ids: Vec<ResourceId>,
         reread_after: Duration,
         journal: Journal,
@@ -187,12 +187,12 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
         let mut lanes: BTreeMap<(Api, Option<Arc<Place>>), Vec<usize>> = BTreeMap::new();
         for (step, id) in self.ids.iter().enumerate() {
-            let place = id.kind.0.serial.then(|| id.place.clone());
-            lanes.entry((id.kind.0.api, place)).or_default().push(step);
+            let place = id.kind.serial.then(|| id.place.clone());
+            lanes.entry((id.kind.api, place)).or_default().push(step);
         }
         join_all(lanes.into_iter().map(|((api, _), pending)| {
             let listings = first.inventory.listings.iter();
-            let listings = listings.filter(|listing| listing.kind.0.api == api);
+            let listings = listings.filter(|listing| listing.kind.api == api);
             let look = listings.map(|listing| listing.evidence.requests as usize);
             let lane = Lane {
                 pending,
@@ -247,22 +247,22 @@ impl<'a, 'p> Sweep<'a, 'p> {
             self.recheck(&mut lane, &view, &all, false).await;
             self.block(&mut lane);
             let ready = self.ready(&lane);
-            let volley = self.recheck(&mut lane, &view, &ready, true).await;
+            let batch = self.recheck(&mut lane, &view, &ready, true).await;
             // What turned out to stay keeps what it uses, and this view took it
             // for going: then it has to be looked at again.
             if !lane.outdated {
-                let (volley, infeasible) = self.feasible(&view, volley).await;
+                let (batch, infeasible) = self.feasible(&view, batch).await;
                 for (step, (outcome, why)) in infeasible {
                     self.judge(&mut lane, step, Settled::Done(outcome, why));
                 }
-                let (volley, unkept) = self.keep(volley).await;
+                let (batch, unkept) = self.keep(batch).await;
                 for (step, why) in unkept {
                     let settled = Settled::Done(Outcome::FailedForNow, why);
                     self.judge(&mut lane, step, settled);
                 }
                 // Keeping what they hold may take longer than the view stays young.
                 if !lane.outdated && self.is_young(&view) {
-                    let settled = self.volley(&view, volley).await;
+                    let settled = self.batch(&view, batch).await;
                     match in_vain(&settled) {
                         Some(done) => lane.in_vain.push(done),
                         None => lane.in_vain.clear(),
@@ -288,7 +288,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
         // A look that waits for the quota would be old before it ended, at its
         // beginning or in its midst.
-        let api = self.ids[*lane.pending.first()?].kind.0.api;
+        let api = self.ids[*lane.pending.first()?].kind.api;
         let wait = self.survey.client.wait_for(api, lane.look);
         let wait = wait.min(self.left());
         tokio::select! {
@@ -316,11 +316,12 @@ impl<'a, 'p> Sweep<'a, 'p> {
             _ if for_the_quota => Setback::Withheld.in_vain(),
             Some(why) => Done {
                 outcome: Outcome::FailedForNow,
-                reason: format!("it could not be read again: {why}"),
+                reason: format!("it could not be re-read: {why}"),
             },
             None => Done {
                 outcome: Outcome::FailedForNow,
-                reason: "reading everything again takes longer than --reread-after allows"
+                reason: "re-reading takes longer than --reread-after allows; raise it, or \
+                    --quota-share where the run waits for the quota"
                     .to_owned(),
             },
         });
@@ -398,7 +399,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         if left.is_zero() {
             return Some("the run's deadline is over; raise --deadline".to_owned());
         }
-        let wait = self.survey.client.wait(self.ids[step].kind.0.api);
+        let wait = self.survey.client.wait(self.ids[step].kind.api);
         (wait >= left).then(|| {
             format!(
                 "the quota is used up for another {}s, longer than the deadline allows",
@@ -439,7 +440,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
         let serial = ready
             .first()
-            .is_some_and(|&step| self.ids[step].kind.0.serial);
+            .is_some_and(|&step| self.ids[step].kind.serial);
         if serial {
             ready.truncate(1);
         }
@@ -510,7 +511,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
             name: &self.ids[step].name,
             id: &self.ids[step].id,
             outcome: outcome.name(),
-            quota_left: self.quota_left(self.ids[step].kind.0.api),
+            quota_left: self.quota_left(self.ids[step].kind.api),
         });
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = done.get_mut(step) {

@@ -15,7 +15,7 @@ use tui_input::backend::crossterm::EventHandler as _;
 use crate::evidence::{Observer, Step};
 use crate::gc::Outcome;
 use crate::report::outcomes::StepRow;
-use crate::report::{Report, explain, inert};
+use crate::report::{Report, escape, explain};
 
 pub use table::{Item, Line, Order, Tab};
 pub use view::draw;
@@ -544,10 +544,10 @@ impl App {
         };
         let mut text = String::new();
         if let Some(fate) = self.fates.get(&item.row.key) {
-            let reason = inert::terminal(&fate.reason);
+            let reason = escape::terminal(&fate.reason);
             text = format!("{:<11}{}: {reason}\n", "outcome", fate.outcome);
             if let Some(told) = &fate.restored {
-                text = format!("{text}{:<11}{}\n", "restored", inert::terminal(told));
+                text = format!("{text}{:<11}{}\n", "restored", escape::terminal(told));
             }
         }
         text + &explain::chain(&self.report, &item.row)

@@ -36,7 +36,7 @@ use crate::clock::Clock;
 use crate::model::Api;
 
 /// The seam: request bytes in, response bytes out.
-pub type Seam = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, TransportError>;
+pub type Transport = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, TransportError>;
 
 /// The longest that one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -115,7 +115,7 @@ struct Provider {
 /// Sends requests within the quotas and the run's deadline.
 #[derive(Clone)]
 pub struct Client {
-    seam: Seam,
+    seam: Transport,
     providers: Arc<BTreeMap<Api, Provider>>,
     clock: Clock,
     skews: Arc<Skews>,
@@ -133,7 +133,7 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// A client for these providers over this seam, until the deadline.
     pub fn new(
-        seam: Seam,
+        seam: Transport,
         endpoints: BTreeMap<Api, Endpoint>,
         clock: Clock,
         deadline: Duration,

@@ -21,9 +21,11 @@ use http::StatusCode;
 use preview_gc::boxes::Ticks;
 use preview_gc::call::Call;
 use preview_gc::clock::Clock;
-use preview_gc::evidence::{Claimed, Observer, Orphaned, PullRequest, RepositoryRoots, Run, Step};
+use preview_gc::evidence::{
+    ClosedSearch, Observer, PullRequest, RepositoryRoots, RootsWanted, Run, Step,
+};
 use preview_gc::gc::Outcome;
-use preview_gc::gc::sealed::SealedPlan;
+use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::github::GitHub;
 use preview_gc::journal::{self, Copy, Entry, Journal, Standing, Written};
 use preview_gc::kinds::{self, Answer, Ask, Kind, PageOf};
@@ -295,7 +297,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
         token: Token::new("sandbox").unwrap(),
         dns_token: None,
     };
-    let claimed = Claimed {
+    let claimed = RootsWanted {
         numbers: (1..=40).filter_map(PullRequestNumber::new).collect(),
         heads: true,
         runs: ["1", "2"]
@@ -303,7 +305,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
             .filter_map(|run| RunId::parse(run))
             .collect(),
     };
-    let orphaned = Orphaned {
+    let orphaned = ClosedSearch {
         branches: ["feature/7".into(), "gone".into()].into(),
         slugs_since: None,
         slugs_undated: true,
@@ -452,10 +454,10 @@ fn no_policy_breaks_the_reading_and_every_mistake_can_be_shown() {
 fn a_plan_that_was_altered_anywhere_is_not_carried_out() {
     let output = support::run(&["sweep", "--dry-run", "--format", "json", "--sandbox"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    let plan = SealedPlan::read(&text).unwrap();
+    let plan = PlanFile::read(&text).unwrap();
     assert!(!plan.steps.is_empty());
     proptest!(ProptestConfig::with_cases(2_000), |((_, text) in damaged(vec![text.into_bytes()]))| {
-        if let Ok(altered) = SealedPlan::read(&String::from_utf8_lossy(&text)) {
+        if let Ok(altered) = PlanFile::read(&String::from_utf8_lossy(&text)) {
             prop_assert_eq!(&altered, &plan);
         }
     });

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::args::{AuditArgs, Format};
 use super::session::{Session, look};
-use super::{Exit, Failure, actions, print};
+use super::{Exit, Failure, github_actions, print};
 use crate::collector::{Audit, Choice};
 use crate::model::identifier::host_name;
 use crate::report::table::Look;
@@ -16,8 +16,8 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     session.warn(&arguments.common);
     let collector = session.collector(arguments.pr)?;
     let since = Instant::now();
-    let (ground, inventory) = session.list(&collector).await?;
-    let audit = collector.audit(&ground, inventory, since, Choice::All);
+    let (audit_scope, inventory) = session.list(&collector).await?;
+    let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
     let Audit {
         findings,
         plan,
@@ -27,8 +27,8 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     session.progress.end();
     session.warn_of_clocks();
     if let Some(path) = &arguments.out {
-        let sealed = collector.seal(&ground, &findings, &plan, &report);
-        std::fs::write(path, sealed.text()).map_err(|error| {
+        let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
+        std::fs::write(path, plan_file.text()).map_err(|error| {
             Failure::Usage(format!(
                 "cannot write the plan to {}: {error}",
                 path.display()
@@ -52,8 +52,8 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
             look(&arguments.common),
         )?)?,
     }
-    actions::tell(&report, None);
-    actions::measure(&arguments.common, &report)?;
+    github_actions::tell(&report, None);
+    github_actions::measure(&arguments.common, &report)?;
     Ok(Exit::of(&report, arguments.fail_on_garbage))
 }
 

@@ -16,7 +16,7 @@ use crate::doctor::{self, Access};
 use crate::kinds;
 use crate::model::{Claim, KindRef, Repository};
 use crate::policy::{Policy, Rule, overlap, render, schema};
-use crate::report::{Report, inert};
+use crate::report::{Report, escape};
 
 /// What a name is read as.
 #[derive(Debug, Serialize)]
@@ -107,12 +107,12 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
                     without deleting:\n",
                 );
                 for needed in &needed_to_delete {
-                    let _ = writeln!(text, "  {}", inert::terminal(needed));
+                    let _ = writeln!(text, "  {}", escape::terminal(needed));
                 }
                 text.push('\n');
             }
             for warning in &warnings {
-                let _ = writeln!(text, "warning: {}", inert::terminal(warning));
+                let _ = writeln!(text, "warning: {}", escape::terminal(warning));
             }
             if exit.is_ok() {
                 let rules: usize = session
@@ -204,13 +204,13 @@ fn read_names(
                 .collect();
             if by.len() > 1 {
                 warnings.push(format!(
-                    "{kind} {name} is read by {}: it is kept unless all of them find it dead",
+                    "{kind} {name} is matched by {}: it is kept unless all of them call it dead",
                     by.into_iter().collect::<Vec<_>>().join(" and ")
                 ));
             }
         }
         if readings.len() == before {
-            warnings.push(format!("no rule reads {name}: it is kept"));
+            warnings.push(format!("no rule matches {name}: it is kept"));
         }
     }
     if !names.is_empty() {
@@ -218,7 +218,7 @@ fn read_names(
             if !rule.kinds.is_empty() && !used.contains(&(&rule.location.path, rule.location.line))
             {
                 warnings.push(format!(
-                    "rule {} ({}) reads none of these names",
+                    "rule {} ({}) matches none of these names",
                     rule.id, rule.location
                 ));
             }
@@ -249,7 +249,7 @@ fn asks(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
 fn unused(report: &Report) -> Vec<String> {
     let rules = report.unused_rules.iter();
     rules
-        .map(|rule| format!("rule {rule} matches no name that exists"))
+        .map(|rule| format!("rule {rule} matches no existing name"))
         .collect()
 }
 
@@ -262,7 +262,7 @@ fn tables(names: &[NameReading], access: &[Access]) -> String {
         let mut builder = tabled::builder::Builder::default();
         builder.push_record(header.iter().copied());
         for row in rows {
-            builder.push_record(row.iter().map(|cell| inert::terminal(cell)));
+            builder.push_record(row.iter().map(|cell| escape::terminal(cell)));
         }
         let mut table = builder.build();
         table.with(Style::blank());

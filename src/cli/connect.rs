@@ -8,7 +8,7 @@ use url::Url;
 use super::Failure;
 use crate::clock::Clock;
 use crate::model::Api;
-use crate::wire::{Endpoint, Seam, Token};
+use crate::wire::{Endpoint, Token, Transport};
 
 /// Where variables come from: the process, or the stand-in.
 pub(super) struct Variables {
@@ -44,7 +44,7 @@ impl Variables {
 
 /// A way to reach the providers.
 pub(super) struct Connection {
-    pub(super) seam: Seam,
+    pub(super) seam: Transport,
     pub(super) variables: Variables,
     pub(super) clock: Clock,
 }
@@ -157,8 +157,8 @@ fn base(text: &str, variable: &str) -> Result<Url, Failure> {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
         _ => Err(Failure::Usage(format!(
-            "{variable} must be https (http only on loopback), or the token would travel in the \
-             open"
+            "{variable} must be https (http only on loopback), or the token would be sent in \
+             clear text"
         ))),
     }
 }

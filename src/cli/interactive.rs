@@ -19,9 +19,9 @@ use super::progress::Progress;
 use super::session::{Session, look, wants_colour};
 use super::sweep::{is_robot, journal_folder};
 use super::{Exit, Failure, interrupted, print};
-use crate::collector::{Audit, Choice, Collector, Ground, only};
+use crate::collector::{Audit, AuditScope, Choice, Collector, only};
 use crate::evidence::{Observer, Step};
-use crate::gc::sealed::SealedPlan;
+use crate::gc::plan_file::PlanFile;
 use crate::report::Report;
 use crate::report::outcomes::{self, Swept};
 use crate::report::table::Look;
@@ -117,14 +117,14 @@ struct Desk<'a> {
 /// What one look at everything came to.
 struct Surveyed<'l, 'p> {
     collector: &'l Collector<'p>,
-    ground: &'l Ground<'p>,
+    audit_scope: &'l AuditScope<'p>,
     survey: &'l mut Survey<'p>,
     findings: &'l Findings<'p>,
 }
 
 /// Why the table is left.
 enum Leave {
-    /// To look at everything again, with something to say.
+    /// To refresh, with something to say.
     Again(String),
     Quit,
     Interrupted,
@@ -159,11 +159,11 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
         }
         let since = Instant::now();
         let listing = session.list(&collector);
-        let (ground, inventory) = match wait(&mut desk, "reading", listing).await? {
+        let (audit_scope, inventory) = match wait(&mut desk, "reading", listing).await? {
             Ended::Done(listed) => listed?,
             Ended::Interrupted => break Exit::Interrupted,
         };
-        let auditing = collector.audit(&ground, inventory, since, Choice::All);
+        let auditing = collector.audit(&audit_scope, inventory, since, Choice::All);
         let Audit {
             mut survey,
             findings,
@@ -193,7 +193,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
         let Some(desk) = &mut desk else { continue };
         let mut look = Surveyed {
             collector: &collector,
-            ground: &ground,
+            audit_scope: &audit_scope,
             survey: &mut survey,
             findings: &findings,
         };
@@ -316,12 +316,12 @@ impl Desk<'_> {
         }
     }
 
-    /// The plan for what is marked, sealed.
-    fn plan(&self, look: &Surveyed<'_, '_>) -> SealedPlan {
+    /// The plan file for what is marked.
+    fn plan(&self, look: &Surveyed<'_, '_>) -> PlanFile {
         let marked = self.app.marked();
         let plan = only(look.findings, |key| marked.contains(key));
         look.collector
-            .seal(look.ground, look.findings, &plan, self.app.report())
+            .plan_file(look.audit_scope, look.findings, &plan, self.app.report())
     }
 
     /// Asks for the count, or says why nothing can be deleted.
@@ -335,16 +335,16 @@ impl Desk<'_> {
             self.app.say(said);
             return;
         }
-        let sealed = self.plan(look);
-        let waiting = self.app.marked().len() - sealed.steps.len();
+        let plan_file = self.plan(look);
+        let waiting = self.app.marked().len() - plan_file.steps.len();
         let most = look.collector.limits.max_deletions;
-        let steps = sealed.steps.len().min(most);
+        let steps = plan_file.steps.len().min(most);
         if steps == 0 {
             self.app
                 .say("what is marked waits for what is not marked, or for --max-deletions");
             return;
         }
-        let named = sealed.steps.iter().take(steps.min(NAMED));
+        let named = plan_file.steps.iter().take(steps.min(NAMED));
         let mut notes: Vec<String> = named
             .map(|step| format!("{} {}", step.kind, step.name))
             .collect();
@@ -356,10 +356,10 @@ impl Desk<'_> {
                 "{waiting} of what is marked stay: what uses them, or a child, is not marked."
             ));
         }
-        if sealed.steps.len() > most {
+        if plan_file.steps.len() > most {
             notes.push(format!(
                 "{} more wait for another time (--max-deletions {most}).",
-                sealed.steps.len() - most
+                plan_file.steps.len() - most
             ));
         }
         self.app.confirm(steps, notes);
@@ -367,16 +367,21 @@ impl Desk<'_> {
 
     /// Deletes what is marked.
     async fn delete(&mut self, look: &mut Surveyed<'_, '_>) -> Result<Leave, Failure> {
-        let sealed = self.plan(look);
+        let plan_file = self.plan(look);
         let stop = Stop::default();
         // Thinking it over takes nothing from the deadline.
         let until = Instant::now() + self.session.limits.deadline;
         look.survey.client = look.collector.client.until(until);
         let folder = self.folder.clone();
         let report = Arc::clone(self.app.report());
-        let work =
-            look.collector
-                .sweep(look.survey, look.findings, &report, &sealed, &folder, &stop);
+        let work = look.collector.sweep(
+            look.survey,
+            look.findings,
+            &report,
+            &plan_file,
+            &folder,
+            &stop,
+        );
         let swept = match self.alongside("deleting", work, Some(&stop)).await? {
             Ended::Done(swept) => swept,
             // The journal has what was begun; the next run settles it.
@@ -396,8 +401,10 @@ impl Desk<'_> {
             .map(|(outcome, count)| format!("{count} {outcome}"));
         let mut said = counts.collect::<Vec<_>>().join(", ");
         if let Some(why) = &swept.broken {
-            said =
-                format!("{said}; the journal ends early, and nothing was sent after that: {why}");
+            said = format!(
+                "{said}; the journal could not be written any further, and nothing was sent after \
+                 that: {why}"
+            );
         }
         self.done.run = swept.run.or(self.done.run.take());
         self.done.broken = swept.broken.or(self.done.broken.take());
@@ -424,7 +431,7 @@ impl Desk<'_> {
         match told {
             Ok((true, told)) => {
                 self.app.restored(key, told.clone());
-                self.app.say(format!("{told}; r looks at everything again"));
+                self.app.say(format!("{told}; r refreshes the view"));
             }
             Ok((false, why)) => {
                 self.failed.get_or_insert(Exit::Failed);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::evidence::{Observer, Step};
-use crate::report::inert;
+use crate::report::escape;
 
 /// Shows what is being read and done.
 pub(super) struct Progress {
@@ -106,7 +106,7 @@ impl Observer for Progress {
                 let left = quota_left.map(|left| format!("; {left} requests left for everybody"));
                 let left = left.unwrap_or_default();
                 let outcome = outcome.replace('_', " ");
-                let name = inert::terminal(name);
+                let name = escape::terminal(name);
                 self.line
                     .set_message(format!("{kind} {name}: {outcome}{left}"));
                 if self.lines {

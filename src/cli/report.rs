@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::args::ReportArgs;
 use super::session::Session;
-use super::{Exit, Failure, actions, print};
+use super::{Exit, Failure, github_actions, print};
 use crate::collector::{Audit, Choice};
 use crate::evidence::TrackingIssue;
 use crate::github::GitHub;
@@ -24,15 +24,15 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     let collector = session.collector(arguments.audit.pr)?;
     let repository = repository(&session)?;
     let since = Instant::now();
-    let (ground, inventory) = session.list(&collector).await?;
-    let audit = collector.audit(&ground, inventory, since, Choice::All);
+    let (audit_scope, inventory) = session.list(&collector).await?;
+    let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
     let Audit {
         findings,
         mut report,
         ..
     } = audit.await;
     session.remember(&collector);
-    report.next_run = actions::next_run(&arguments.schedule, report.now)?;
+    report.next_run = github_actions::next_run(&arguments.schedule, report.now)?;
     session.progress.end();
     session.warn_of_clocks();
     if arguments.dry_run {
@@ -42,14 +42,14 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
         return Ok(Exit::of(&report, arguments.audit.fail_on_garbage));
     }
     let published = publish(&session.client, &repository, &findings, &report).await;
-    actions::tell(
+    github_actions::tell(
         &report,
         published
             .as_ref()
             .ok()
             .and_then(|published| published.url.as_deref()),
     );
-    actions::measure(&arguments.audit.common, &report)?;
+    github_actions::measure(&arguments.audit.common, &report)?;
     print(&format!("{}\n", published?.text))?;
     Ok(Exit::of(&report, arguments.audit.fail_on_garbage))
 }
@@ -79,8 +79,8 @@ fn fitting(told: Told) -> Result<Told, Failure> {
         return Ok(told);
     }
     Err(Failure::Unexpected(format!(
-        "more is ticked \"keep\" than an issue of {LONGEST} characters can hold; write protect \
-         entries for it and untick it"
+        "more resources are marked \"keep\" than an issue of {LONGEST} characters can hold; write \
+         [[protect]] entries for them and clear their boxes"
     )))
 }
 
@@ -142,8 +142,8 @@ pub(super) async fn publish(
         }
         if ours.len() == ROUNDS {
             return Err(Failure::Unexpected(
-                "the issue was changed by others each time it was written, and a tick may be \
-                 lost: look at it, and run this again"
+                "others changed the issue each time it was written, and a checkbox may be lost; \
+                 look at it and run this again"
                     .to_owned(),
             ));
         }
@@ -162,8 +162,8 @@ pub(super) async fn publish(
         let others = github.edits_since(repository, &now, &ours).await;
         let others = others.map_err(|error| {
             Failure::Unexpected(format!(
-                "the issue was written, and whether somebody ticked something meanwhile cannot \
-                 be seen: {error}"
+                "the issue was written, but it could not be re-read to see whether somebody \
+                 changed a checkbox: {error}"
             ))
         })?;
         if !earlier.merge(&others) {
@@ -183,7 +183,10 @@ pub(super) async fn publish(
             .iter()
             .map(|number| format!("#{number}"))
             .collect();
-        done = format!("{done} (also marked, and not used: {})", others.join(", "));
+        done = format!(
+            "{done} (also marked as the tracking issue, and ignored: {})",
+            others.join(", ")
+        );
     }
     Ok(Published {
         text: done,

@@ -13,7 +13,7 @@ use super::{Exit, Failure, print};
 use crate::clock::Clock;
 use crate::gc::verdict::moment;
 use crate::policy::LimitsWritten;
-use crate::report::inert;
+use crate::report::escape;
 use crate::restore::{self, ListedRun, ListedStep, Restorable, RestoreError, Restored};
 
 pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
@@ -75,13 +75,13 @@ fn list(runs: &[ListedRun], format: Format) -> Result<String, Failure> {
             let _ = writeln!(
                 out,
                 "  {} {}: {}, {}",
-                inert::terminal(&step.kind),
-                inert::terminal(&step.name),
+                escape::terminal(&step.kind),
+                escape::terminal(&step.name),
                 step.outcome.replace('_', " "),
-                inert::terminal(what_can_be_done(step))
+                escape::terminal(what_can_be_done(step))
             );
             for one in &step.implied {
-                let (kind, name) = (inert::terminal(&one.kind), inert::terminal(&one.name));
+                let (kind, name) = (escape::terminal(&one.kind), escape::terminal(&one.name));
                 let _ = writeln!(out, "    with it: {kind} {name}");
             }
         }
@@ -91,10 +91,10 @@ fn list(runs: &[ListedRun], format: Format) -> Result<String, Failure> {
 
 fn what_can_be_done(step: &ListedStep) -> &'static str {
     match step.restorable {
-        Restorable::Yes => "can be put back",
+        Restorable::Yes => "can be restored",
         Restorable::Perhaps => step.undo.unwrap_or_default(),
         Restorable::No if step.outcome == "deleted" => step.undo.unwrap_or_default(),
-        Restorable::No => "nothing to put back",
+        Restorable::No => "nothing to restore",
     }
 }
 
@@ -108,9 +108,9 @@ fn results(results: &[Restored], format: Format) -> String {
             out,
             "{} {}: {}: {}",
             one.kind,
-            inert::terminal(&one.name),
+            escape::terminal(&one.name),
             one.result.title(),
-            inert::terminal(&one.reason)
+            escape::terminal(&one.reason)
         );
     }
     out

@@ -15,7 +15,7 @@ use super::{Exit, Failure, print};
 use crate::clock::Clock;
 use crate::sandbox::world::World;
 use crate::sandbox::{Options, Sandbox, faults, server};
-use crate::wire::{Seam, TransportError};
+use crate::wire::{Transport, TransportError};
 
 /// The demo world of `--sandbox` alone.
 const DEMO_WORLD: &str = include_str!("demo-world.json");
@@ -81,7 +81,7 @@ impl Connection {
     }
 }
 
-fn in_process(sandbox: Arc<Sandbox>) -> Seam {
+fn in_process(sandbox: Arc<Sandbox>) -> Transport {
     BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
         let sandbox = sandbox.clone();
         async move {

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::settings;
 use super::sweep::folder_of;
 use crate::clock::Clock;
-use crate::collector::{Collector, Ground, Limits, NamedPlaces, Scope, needed};
+use crate::collector::{AuditScope, Collector, Limits, NamedPlaces, Scope, needed};
 use crate::evidence::Inventory;
 use crate::gc::mark::BroughtBack;
 use crate::github::Authors;
@@ -87,7 +87,7 @@ impl Session {
     pub(super) async fn list<'p>(
         &self,
         collector: &Collector<'p>,
-    ) -> Result<(Ground<'p>, Inventory), Failure> {
+    ) -> Result<(AuditScope<'p>, Inventory), Failure> {
         let listed = collector.list().await;
         listed.map_err(|mistakes| self.refuse(&mistakes))
     }
@@ -117,7 +117,7 @@ impl Session {
         let files = &self.policies.files;
         for (policy, scope) in files.iter().zip(&self.scopes) {
             let mut seen = needed(policy);
-            seen.retain(|kind| self.client.has(kind.0.api));
+            seen.retain(|kind| self.client.has(kind.api));
             if !whole_world {
                 scope.check(policy, &seen).map_err(Failure::Usage)?;
             }
@@ -185,7 +185,7 @@ impl Session {
         let back = records.iter().flat_map(Record::back);
         back.filter_map(|(_, written, at, id)| {
             let kind = kinds::by_name(&written.kind)?.about();
-            let here = self.client.host(kind.0.api).as_ref() == Some(&written.host);
+            let here = self.client.host(kind.api).as_ref() == Some(&written.host);
             let key = (written.kind.clone(), written.place.clone(), id.into());
             here.then_some((key, at))
         })

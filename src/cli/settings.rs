@@ -223,7 +223,7 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
 pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Failure> {
     let named = |sort: PlaceSort, list: &dyn Fn(&Where) -> Option<&Vec<PlaceName>>| {
         let rules = policy.rules.iter();
-        let there = rules.filter(|rule| rule.kinds.iter().any(|kind| kind.0.place == sort));
+        let there = rules.filter(|rule| rule.kinds.iter().any(|kind| kind.place == sort));
         let all: BTreeSet<String> = there
             .filter_map(|rule| list(&rule.place))
             .flatten()

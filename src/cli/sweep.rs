@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::args::{CommonArgs, Format, SweepArgs};
 use super::audit::render;
 use super::session::{Session, look};
-use super::{Exit, Failure, actions, complain, interrupted, print};
+use super::{Exit, Failure, complain, github_actions, interrupted, print};
 use crate::collector::{Audit, Choice, Collector, SweepError, stopped};
 use crate::gc::Plan;
-use crate::gc::sealed::SealedPlan;
+use crate::gc::plan_file::PlanFile;
 use crate::github::{GitHub, Unanswered};
 use crate::model::{PullRequestNumber, Repository};
 use crate::report::outcomes::{self, StepRow, Swept};
@@ -51,8 +51,8 @@ impl Consent {
         let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if is_robot() || !person {
             return Err(Failure::Refused(
-                "a sweep deletes, and nobody is there to agree: pass --yes, or --plan FILE with \
-                 a plan that was approved"
+                "a sweep deletes resources and needs consent: pass --yes, or --plan FILE with an \
+                 approved plan"
                     .to_owned(),
             ));
         }
@@ -77,7 +77,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
     }
     let collector = session.collector(arguments.audit.pr)?;
     let since = Instant::now();
-    let (ground, inventory) = tokio::select! {
+    let (audit_scope, inventory) = tokio::select! {
         biased;
         listed = session.list(&collector) => listed?,
         () = interrupted() => return Ok(Exit::Interrupted),
@@ -93,29 +93,29 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         mut report,
     } = tokio::select! {
         biased;
-        audit = collector.audit(&ground, inventory, since, choice) => audit,
+        audit = collector.audit(&audit_scope, inventory, since, choice) => audit,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
     session.warn_of_clocks();
-    report.next_run = actions::next_run(&arguments.schedule, report.now)?;
-    let sealed = match planned {
+    report.next_run = github_actions::next_run(&arguments.schedule, report.now)?;
+    let plan_file = match planned {
         Some(planned) => {
             let age = session.limits.plan_age;
-            let here = collector.bound(&ground);
+            let here = collector.bound(&audit_scope);
             let now = session.client.latest(session.connection.clock.start());
             let checked = planned.check(now, age, &here);
             checked.map_err(
                 |error| match report.gaps().find_map(|gap| gap.gap.as_deref()) {
                     // A place that cannot be seen now looks like another place.
                     Some(why) => {
-                        Failure::Incomplete(format!("{error}; not all of it is seen: {why}"))
+                        Failure::Incomplete(format!("{error}; not everything could be read: {why}"))
                     }
                     None => Failure::Usage(error.to_string()),
                 },
             )?;
             planned
         }
-        None => collector.seal(&ground, &findings, &plan, &report),
+        None => collector.plan_file(&audit_scope, &findings, &plan, &report),
     };
     let run = Run {
         arguments: &arguments,
@@ -125,13 +125,13 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         findings: &findings,
         plan: &plan,
     };
-    run.go(report, sealed, consent).await
+    run.go(report, plan_file, consent).await
 }
 
-fn read_plan(path: &PathBuf) -> Result<SealedPlan, Failure> {
+fn read_plan(path: &PathBuf) -> Result<PlanFile, Failure> {
     let usage = |why: String| Failure::Usage(format!("plan {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| usage(error.to_string()))?;
-    SealedPlan::read(&text).map_err(|error| usage(error.to_string()))
+    PlanFile::read(&text).map_err(|error| usage(error.to_string()))
 }
 
 /// A sweep that has audited.
@@ -149,14 +149,14 @@ impl Run<'_> {
     async fn go(
         mut self,
         mut report: Report,
-        sealed: SealedPlan,
+        plan_file: PlanFile,
         consent: Consent,
     ) -> Result<Exit, Failure> {
         let common = &self.arguments.audit.common;
         if consent == Consent::DryRun {
             self.session.progress.end();
             let text = match common.format {
-                Format::Json => sealed.text(),
+                Format::Json => plan_file.text(),
                 _ => render(&report, common.format, look(common))?,
             };
             print(&text)?;
@@ -168,7 +168,7 @@ impl Run<'_> {
                 self.say(&format!("brake on {}: {}", brake.kind, brake.reason));
             }
             let (swept, begun) = match consent {
-                Consent::Given => match self.sweep(&report, &sealed).await? {
+                Consent::Given => match self.sweep(&report, &plan_file).await? {
                     Some(swept) => swept,
                     None => return Ok(Exit::Interrupted),
                 },
@@ -182,15 +182,15 @@ impl Run<'_> {
             } else {
                 self.tell(&report, begun).await
             };
-            actions::tell(&report, url.as_deref().ok());
-            actions::measure(&self.arguments.audit.common, &report)?;
+            github_actions::tell(&report, url.as_deref().ok());
+            github_actions::measure(&self.arguments.audit.common, &report)?;
             self.print(&report)?;
             url?;
             return Ok(self.exit(&report, begun));
         }
         if consent == Consent::Ask {
             self.session.progress.end();
-            if sealed.steps.is_empty() {
+            if plan_file.steps.is_empty() {
                 print(&table::render(&report, look(common)))?;
                 return Ok(self.exit(&report, Exit::Ok));
             }
@@ -198,7 +198,7 @@ impl Run<'_> {
             let agreed = tokio::select! {
                 biased;
                 () = interrupted() => Err(Exit::Interrupted),
-                agreed = agreed(sealed.steps.len()) => agreed?.then_some(()).ok_or(Exit::Ok),
+                agreed = agreed(plan_file.steps.len()) => agreed?.then_some(()).ok_or(Exit::Ok),
             };
             if let Err(begun) = agreed {
                 self.say("nothing was deleted");
@@ -208,19 +208,20 @@ impl Run<'_> {
             let deadline = Instant::now() + self.session.limits.deadline;
             self.survey.client = self.session.client.until(deadline);
         }
-        let swept = self.sweep(&report, &sealed).await?;
+        let swept = self.sweep(&report, &plan_file).await?;
         self.session.progress.end();
         let Some((swept, begun)) = swept else {
             self.say(
-                "stopped at once: the journal has what was begun, and the next sweep settles it",
+                "stopped immediately: the journal has what was begun, and the next sweep recovers \
+                 it",
             );
             return Ok(Exit::Interrupted);
         };
         report.add(swept, self.session.client.quota_use());
         let url = self.tell(&report, begun).await;
-        actions::tell(&report, url.as_deref().ok());
+        github_actions::tell(&report, url.as_deref().ok());
         self.print(&report)?;
-        actions::measure(&self.arguments.audit.common, &report)?;
+        github_actions::measure(&self.arguments.audit.common, &report)?;
         match url {
             Err(failure) if begun == Exit::Interrupted => complain(&failure),
             url => drop(url?),
@@ -239,7 +240,8 @@ impl Run<'_> {
             biased;
             url = self.publish(report, begun) => url,
             () = interrupted() => {
-                Err(Failure::Interrupted("interrupted before everything was told".to_owned()))
+                Err(Failure::Interrupted("interrupted before the issue and the comment were \
+                    written".to_owned()))
             }
         }
     }
@@ -256,7 +258,7 @@ impl Run<'_> {
             Some(number) => {
                 let work = self.comment(&client, &repository, number, report, begun);
                 work.await
-                    .map_err(|error| format!("the pull request could not be told: {error}"))
+                    .map_err(|error| format!("could not comment on the pull request: {error}"))
             }
             None => Ok(()),
         };
@@ -287,7 +289,7 @@ impl Run<'_> {
         }
         let saw_everything = self.session.shown.is_none() && Exit::of(report, false) == Exit::Ok;
         if begun == Exit::Ok && saw_everything && !report.leaves_something() {
-            let text = "The last sweep of this pull request met no failure.\n";
+            let text = "The last sweep of this pull request had no failures.\n";
             github.change_comment(repository, number, text).await?;
         }
         Ok(())
@@ -299,14 +301,14 @@ impl Run<'_> {
     async fn sweep(
         &self,
         report: &Report,
-        sealed: &SealedPlan,
+        plan_file: &PlanFile,
     ) -> Result<Option<(Swept, Exit)>, Failure> {
         let folder = journal_folder(&self.arguments.audit.common, self.session)?;
         let stop = Stop::default();
         let survey = &self.survey;
         let work = self
             .collector
-            .sweep(survey, self.findings, report, sealed, &folder, &stop);
+            .sweep(survey, self.findings, report, plan_file, &folder, &stop);
         tokio::pin!(work);
         let mut begun = Exit::Ok;
         let swept = tokio::select! {
@@ -331,7 +333,8 @@ impl Run<'_> {
         })?;
         if let Some(why) = &swept.broken {
             complain(&Failure::Unexpected(format!(
-                "the journal ends early, and nothing was sent after that: {why}"
+                "the journal could not be written any further, and nothing was sent after that: \
+                 {why}"
             )));
         }
         if self.keeps_no_journal() {
@@ -375,7 +378,7 @@ impl Run<'_> {
 
     fn say(&self, text: &str) {
         if !self.arguments.audit.common.quiet {
-            let line = format!("{}\n", crate::report::inert::terminal(text));
+            let line = format!("{}\n", crate::report::escape::terminal(text));
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
     }
@@ -384,7 +387,7 @@ impl Run<'_> {
 /// Asks the person at the terminal, who has to write the answer out.
 async fn agreed(steps: usize) -> Result<bool, Failure> {
     let wanted = format!("delete {steps}");
-    let question = format!("Write \"{wanted}\" to carry this out: ");
+    let question = format!("Write \"{wanted}\" to go on: ");
     let mut stderr = std::io::stderr();
     let _ = stderr
         .write_all(question.as_bytes())

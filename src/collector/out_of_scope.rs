@@ -207,7 +207,7 @@ impl Named<'_> {
             || self
                 .kinds
                 .iter()
-                .any(|kind| kind.0.place == PlaceSort::Project)
+                .any(|kind| kind.place == PlaceSort::Project)
     }
 
     /// What to do when it is not in the scope.

@@ -79,7 +79,7 @@ impl Collector<'_> {
         for api in [Api::Cloudflare, Api::Neon, Api::GitHub] {
             let kinds: Vec<_> = needed
                 .iter()
-                .filter(|kind| kind.0.api == api)
+                .filter(|kind| kind.api == api)
                 .map(|kind| kind.name())
                 .collect();
             if !kinds.is_empty() && !self.client.has(api) {
@@ -99,14 +99,14 @@ impl Collector<'_> {
             needed
                 .iter()
                 .copied()
-                .filter(|kind| kind.0.place == sort)
+                .filter(|kind| kind.place == sort)
                 .collect()
         };
         let mut found = BTreeSet::new();
         let in_repository = of_sort(PlaceSort::Repository);
         let kept_there = policy.protects.iter().any(|entry| {
             let mut kinds = entry.kinds.iter().flatten();
-            kinds.any(|kind| kind.0.place == PlaceSort::Repository)
+            kinds.any(|kind| kind.place == PlaceSort::Repository)
         });
         if self.client.has(Api::GitHub) && (kept_there || !in_repository.is_empty()) {
             let repository = Place::from(&policy.repository);
@@ -206,8 +206,8 @@ impl Collector<'_> {
         let witness = |kind: KindRef, place: &Place| {
             let apart = |one: &KindRef| {
                 let name = Some(one.name());
-                let tied = [kind.0.belongs_to, kind.0.manages, kind.0.blocks].contains(&name);
-                let by_listing = kind.0.references == ReferencesFrom::Listing;
+                let tied = [kind.belongs_to, kind.manages, kind.blocks].contains(&name);
+                let by_listing = kind.references == ReferencesFrom::Listing;
                 !graph.concerns(*one, kind)
                     || (by_listing && !tied && one.0.manages != Some(kind.name()))
             };

@@ -34,7 +34,7 @@ impl Scope {
     /// What is missing, and how to name it.
     pub fn check(&self, policy: &Policy, needed: &BTreeSet<KindRef>) -> Result<(), String> {
         for kind in needed {
-            let missing = match kind.0.place {
+            let missing = match kind.place {
                 PlaceSort::Account | PlaceSort::Zone if self.account.is_none() => Some(
                     "the Cloudflare account: set CLOUDFLARE_ACCOUNT_ID or [scope] \
                      cloudflare.account",

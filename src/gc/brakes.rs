@@ -90,7 +90,7 @@ fn reason(
 #[cfg(test)]
 mod tests {
     use super::super::Judgement;
-    use super::super::samples::{PLAIN, at, garbage, kind, marking, read_by, resource};
+    use super::super::samples::{PLAIN, at, garbage, kind, marking, matched_by, resource};
     use super::*;
 
     const LIMITS: BrakeLimits = BrakeLimits {
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn each_kind_is_counted_alone_and_only_what_is_meant() {
         let alive = || Judgement {
-            reading: Some(read_by(PLAIN, 9)),
+            reading: Some(matched_by(PLAIN, 9)),
             ..Judgement::default()
         };
         let elsewhere = || Judgement {

@@ -42,7 +42,7 @@ impl KindGraph {
             let kind = kinds.iter().find(|kind| kind.name() == *name);
             kind.map_or(UserKind::Source(name), |kind| UserKind::Kind(*kind))
         };
-        let users = kinds.iter().filter_map(|kind| match kind.0.used_by {
+        let users = kinds.iter().filter_map(|kind| match kind.used_by {
             UsedBy::These(names) => Some((kind.name(), names.iter().map(user).collect())),
             UsedBy::Nothing(_) | UsedBy::Undeclared => None,
         });
@@ -60,7 +60,7 @@ impl KindGraph {
     /// Whether the kind says who uses its resources. Without that nothing of
     /// the kind may be deleted.
     pub fn declares_users(kind: KindRef) -> bool {
-        kind.0.used_by != UsedBy::Undeclared
+        kind.used_by != UsedBy::Undeclared
     }
 
     /// Who may use the resources of a kind.
@@ -103,7 +103,7 @@ impl KindGraph {
     /// The kinds whose resources belong to one of this kind.
     pub fn owned(&self, owner: KindRef) -> impl Iterator<Item = KindRef> {
         let kinds = self.kinds.iter().copied();
-        kinds.filter(move |kind| kind.0.belongs_to == Some(owner.name()))
+        kinds.filter(move |kind| kind.belongs_to == Some(owner.name()))
     }
 
     /// The kind to which the resources of this kind belong.
@@ -115,7 +115,7 @@ impl KindGraph {
     /// The kind whose resources of the same name manage those of this kind.
     pub fn manager(&self, managed: KindRef) -> Option<KindRef> {
         let mut kinds = self.kinds.iter().copied();
-        kinds.find(|kind| kind.0.manages == Some(managed.name()))
+        kinds.find(|kind| kind.manages == Some(managed.name()))
     }
 
     /// Whether resources of `other` have to be known before one of `kind` may be
@@ -125,14 +125,14 @@ impl KindGraph {
         let name = Some(kind.name());
         self.may_use(other, kind)
             || [other.0.belongs_to, other.0.manages, other.0.blocks].contains(&name)
-            || kind.0.manages == Some(other.name())
+            || kind.manages == Some(other.name())
     }
 
     /// Whether the listing of `other` has to be there, and complete, before a
     /// resource of `kind` in this place may be deleted. What lives in zones or
     /// at another provider is listed only where a policy's scope has it.
     pub fn must_be_listed(kind: KindRef, place: &Place, other: KindRef) -> Option<Place> {
-        if other.0.place == kind.0.place {
+        if other.0.place == kind.place {
             return Some(place.clone());
         }
         match (other.0.place, place.account()) {
@@ -144,7 +144,7 @@ impl KindGraph {
     /// Whether a listing in `there` may show what concerns a resource `here`.
     pub fn may_concern(here: &Place, there: &Place, of: (KindRef, KindRef)) -> bool {
         let (kind, other) = of;
-        here.is_near(there) || kind.0.api != other.0.api
+        here.is_near(there) || kind.api != other.0.api
     }
 }
 
@@ -195,7 +195,7 @@ mod tests {
             if let Some(manager) = graph.manager(*kind) {
                 let _ = writeln!(text, "  managed by {manager}");
             }
-            if let Some(blocked) = kind.0.blocks {
+            if let Some(blocked) = kind.blocks {
                 let _ = writeln!(text, "  blocks {blocked}");
             }
         }

@@ -54,7 +54,7 @@ pub(super) fn difference(
 }
 
 fn normal(resource: &Resource, key: &str, value: &Attribute) -> Vec<String> {
-    let about = resource.kind.0.attributes.iter();
+    let about = resource.kind.attributes.iter();
     let is_host = about
         .filter(|about| about.key == key)
         .any(|about| matches!(about.sort, AttributeSort::Host));

@@ -6,8 +6,8 @@
 //! order does not matter.
 
 mod birth;
+mod branches;
 mod claims;
-mod heads;
 mod judge;
 mod propagation;
 
@@ -21,8 +21,8 @@ pub use claims::{claims, early_questions, orphaned};
 use self::judge::{Judge, Managed};
 use self::propagation::{Propagation, distrust, inherit};
 use super::kind_graph::KindGraph;
-use super::links::Links;
-use super::verdict::{Unclaimed, Verdict};
+use super::reference_index::ReferenceIndex;
+use super::verdict::{Unmatched, Verdict};
 use crate::evidence::{Inventory, Question, Roots};
 use crate::model::{Claim, KindRef, Place, PullRequestNumber, ResourceId};
 use crate::policy::{Policy, Rule};
@@ -40,7 +40,7 @@ const WORTH_A_THREAD: usize = 20_000;
 
 /// A policy file and the places where it holds.
 #[derive(Debug, Clone)]
-pub struct Jurisdiction<'p> {
+pub struct PolicyScope<'p> {
     /// The file.
     pub policy: &'p Policy,
     /// Where.
@@ -49,9 +49,9 @@ pub struct Jurisdiction<'p> {
 
 /// Everything that verdicts depend on besides the resources and the roots.
 #[derive(Debug, Clone)]
-pub struct Law<'p> {
+pub struct JudgeInput<'p> {
     /// The policy files, each with its places.
-    pub jurisdictions: &'p [Jurisdiction<'p>],
+    pub policy_scopes: &'p [PolicyScope<'p>],
     /// All kinds that exist, and how they depend on each other.
     pub graph: &'p KindGraph,
     /// The grace of rules that state none.
@@ -77,9 +77,9 @@ pub type BroughtBack = BTreeMap<(String, Place, Box<str>), DateTime<Utc>>;
 
 /// Which rule read a name, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadBy {
-    /// Index of the policy file among the jurisdictions.
-    pub jurisdiction: usize,
+pub struct MatchedBy {
+    /// Index of the policy file.
+    pub policy_scope: usize,
     /// Index of the rule in its file.
     pub rule: usize,
     /// What the name says it belongs to.
@@ -94,9 +94,9 @@ pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// The reading that decided; none where nothing was read.
-    pub reading: Option<ReadBy>,
+    pub reading: Option<MatchedBy>,
     /// The other readings of the same name, with what each would say.
-    pub others: Vec<(ReadBy, Verdict)>,
+    pub others: Vec<(MatchedBy, Verdict)>,
     /// Whether it is meant: with `--pr` what belongs to that pull request, with
     /// `--kind` those kinds, else everything. Nothing else is ever planned.
     pub in_focus: bool,
@@ -106,7 +106,7 @@ impl Default for Judgement {
     /// Nothing is known of it, so it is kept.
     fn default() -> Self {
         Self {
-            verdict: Verdict::Unclaimed(Unclaimed::NoRule),
+            verdict: Verdict::Unmatched(Unmatched::NoRule),
             reading: None,
             others: Vec::new(),
             in_focus: true,
@@ -122,19 +122,19 @@ pub struct Marking<'p> {
     /// What would have to be known before pending verdicts can be garbage.
     pub questions: Vec<Question>,
     /// The law by which it was marked.
-    pub law: Law<'p>,
+    pub law: JudgeInput<'p>,
 }
 
 impl<'p> Marking<'p> {
     /// The rule behind a reading.
-    pub fn rule(&self, read_by: &ReadBy) -> Option<(&'p Policy, &'p Rule)> {
-        let policy = self.law.jurisdictions.get(read_by.jurisdiction)?.policy;
-        Some((policy, policy.rules.get(read_by.rule)?))
+    pub fn rule(&self, matched_by: &MatchedBy) -> Option<(&'p Policy, &'p Rule)> {
+        let policy = self.law.policy_scopes.get(matched_by.policy_scope)?.policy;
+        Some((policy, policy.rules.get(matched_by.rule)?))
     }
 }
 
 /// Marks every resource.
-pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'p> {
+pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: JudgeInput<'p>) -> Marking<'p> {
     let managed = Managed::of(inventory, &law);
     let judge = Judge::new(&law, inventory, roots, &managed);
     let resources = &inventory.resources;
@@ -157,7 +157,7 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: Law<'p>) -> Marking<'
         });
     }
     birth::check(inventory, roots, &law, &mut judgements);
-    let links = Links::of(inventory);
+    let links = ReferenceIndex::of(inventory);
     let inherited = inherit(inventory, &links, &law, &mut judgements);
     distrust(inventory, roots, &law, &mut judgements);
     let questions = Propagation::new(inventory, links, inherited, &law, &mut judgements).run();

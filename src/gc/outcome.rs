@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::listed::{difference, listed};
 use super::mark::{Judgement, Marking};
 use super::plan::wanted;
-use super::sealed::SealedStep;
+use super::plan_file::PlannedStep;
 use super::verdict::{Verdict, moment};
 use crate::model::Resource;
 use crate::policy::Action;
@@ -111,7 +111,7 @@ pub enum Recheck {
 /// Compares a resource as it is now with the step that was planned for it.
 /// `now` is what a complete listing shows and how it was judged anew.
 pub fn recheck(
-    step: &SealedStep,
+    step: &PlannedStep,
     now: Option<(&Resource, &Judgement)>,
     marking: &Marking<'_>,
 ) -> Recheck {
@@ -152,17 +152,19 @@ pub fn recheck(
                 Recheck::Spared("its rule wants it to expire now".to_owned())
             }
             (_, true) if !step.backup => {
-                Recheck::Spared("its rule wants a backup now: make the plan anew".to_owned())
+                Recheck::Spared("its rule now asks for a backup; make a new plan".to_owned())
             }
             _ => Recheck::Go,
         },
-        Verdict::Garbage(_) => Recheck::Spared("it is not what this run is about".to_owned()),
+        Verdict::Garbage(_) => {
+            Recheck::Spared("it is outside of what this run was asked to do".to_owned())
+        }
         Verdict::Unknown(_) => Recheck::Unknown(judgement.verdict.to_string()),
         Verdict::Live(_)
         | Verdict::Protected(_)
         | Verdict::InUse(_)
-        | Verdict::Unclaimed(_)
-        | Verdict::Ripening(_) => Recheck::Spared(format!(
+        | Verdict::Unmatched(_)
+        | Verdict::Grace(_) => Recheck::Spared(format!(
             "{}: {}",
             judgement.verdict.name().replace('_', " "),
             judgement.verdict
@@ -173,11 +175,11 @@ pub fn recheck(
 #[cfg(test)]
 mod tests {
     use super::super::plan::{Plan, Step};
+    use super::super::plan_file::{Bound, PlanFile};
     use super::super::samples::{
-        CAREFUL, GENTLE, PLAIN, account, at, garbage, jurisdiction, marking, policy, reported,
+        CAREFUL, GENTLE, PLAIN, account, at, garbage, marking, policy, policy_scope, reported,
         resource,
     };
-    use super::super::sealed::{Bound, SealedPlan};
     use super::*;
     use crate::evidence::Inventory;
 
@@ -205,7 +207,7 @@ mod tests {
     fn what_has_no_change_time_is_spared_when_its_listing_shows_something_else() {
         use crate::model::{Attribute, Link, Reference};
         let policy = policy();
-        let jurisdictions = [jurisdiction(&policy)];
+        let policy_scopes = [policy_scope(&policy)];
         let domain = |worker: &str, zone: &str| Resource {
             attributes: vec![("zone", Attribute::Text(zone.into()))],
             links: vec![Link::Uses(Reference::by_id("worker", worker.to_owned()))],
@@ -216,7 +218,7 @@ mod tests {
             ..Inventory::default()
         };
         let judgement = || garbage(PLAIN, 7, at(-60));
-        let marking = marking(vec![judgement()], &jurisdictions);
+        let marking = marking(vec![judgement()], &policy_scopes);
         let plan = Plan {
             steps: vec![Step {
                 resource: 0,
@@ -232,9 +234,9 @@ mod tests {
             places: [].into(),
             repositories: [].into(),
         };
-        let plan = SealedPlan::seal(&plan, &inventory, &marking, Vec::new(), bound);
+        let plan = PlanFile::new(&plan, &inventory, &marking, Vec::new(), bound);
         // As its file says it.
-        let plan = SealedPlan::read(&plan.text()).unwrap();
+        let plan = PlanFile::read(&plan.text()).unwrap();
         for (worker, zone, spared) in [
             ("plain-7", "acme.example", None),
             ("plain-8", "acme.example", Some("pointed at plain-8")),
@@ -253,10 +255,10 @@ mod tests {
     #[test]
     fn garbage_goes_only_as_its_rules_want_it_now() {
         let policy = policy();
-        let jurisdictions = [jurisdiction(&policy)];
-        let marking = marking(Vec::new(), &jurisdictions);
+        let policy_scopes = [policy_scope(&policy)];
+        let marking = marking(Vec::new(), &policy_scopes);
         let branch = resource("neon_branch", "pr-7");
-        let step = |action, backup| SealedStep {
+        let step = |action, backup| PlannedStep {
             kind: "neon_branch".into(),
             name: "pr-7".into(),
             id: "pr-7".into(),
@@ -285,7 +287,12 @@ mod tests {
             (Action::Delete, false, dead(PLAIN), None),
             (Action::Delete, true, dead(PLAIN), None),
             (Action::Delete, true, dead(CAREFUL), None),
-            (Action::Delete, false, dead(CAREFUL), Some("a backup now")),
+            (
+                Action::Delete,
+                false,
+                dead(CAREFUL),
+                Some("asks for a backup"),
+            ),
             (Action::Expire, false, dead(GENTLE), None),
             (Action::Delete, false, dead(GENTLE), Some("to expire now")),
             // An expiry is gentler than what the rule wants now.
@@ -300,7 +307,7 @@ mod tests {
                 Action::Delete,
                 false,
                 elsewhere,
-                Some("not what this run is about"),
+                Some("outside of what this run was asked to do"),
             ),
         ];
         for (action, backup, judgement, spared) in cases {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::links::{Links, UsedBy};
 use super::mark::{Judgement, Marking};
+use super::reference_index::{ReferenceIndex, UsedBy};
 use super::verdict::Verdict;
 use crate::evidence::Inventory;
 use crate::model::{Claim, Link};
@@ -112,7 +112,7 @@ pub fn plan_without(
         let Verdict::Garbage(death) = &judgement.verdict else {
             continue;
         };
-        let (Some(read_by), true) = (&judgement.reading, judgement.in_focus) else {
+        let (Some(matched_by), true) = (&judgement.reading, judgement.in_focus) else {
             continue;
         };
         if death.report_only {
@@ -129,7 +129,7 @@ pub fn plan_without(
             resource,
             action,
             backup,
-            group: (read_by.jurisdiction, &read_by.claim),
+            group: (matched_by.policy_scope, &matched_by.claim),
             rank: order.take_while(|other| **other != kind).count(),
             dead_since: death.dead_since,
         });
@@ -258,7 +258,7 @@ fn needs(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<BTreeSet<us
         .enumerate()
         .map(|(at, candidate)| (candidate.resource, at))
         .collect();
-    let links = Links::of(inventory);
+    let links = ReferenceIndex::of(inventory);
     let users = candidates.iter().enumerate().map(|(index, candidate)| {
         let users = links.users(candidate.resource).iter();
         let users = users.filter_map(|user| match user {
@@ -302,7 +302,7 @@ impl Hindrances {
             }
         }
         for (resource, holder) in inventory.resources.iter().enumerate() {
-            let Some(blocked) = holder.kind.0.blocks else {
+            let Some(blocked) = holder.kind.blocks else {
                 continue;
             };
             for link in &holder.links {
@@ -349,9 +349,9 @@ pub fn wanted(marking: &Marking<'_>, judgement: &Judgement) -> (Action, bool) {
 
 /// The rules by which a resource is garbage.
 fn rules<'a>(marking: &'a Marking<'_>, judgement: &'a Judgement) -> impl Iterator<Item = &'a Rule> {
-    let others = judgement.others.iter().map(|(read_by, _)| read_by);
+    let others = judgement.others.iter().map(|(matched_by, _)| matched_by);
     let readings = judgement.reading.iter().chain(others);
-    readings.filter_map(|read_by| marking.rule(read_by).map(|(_, rule)| rule))
+    readings.filter_map(|matched_by| marking.rule(matched_by).map(|(_, rule)| rule))
 }
 
 /// The gentlest that any of its rules asks for.
@@ -367,7 +367,7 @@ fn action(marking: &Marking<'_>, judgement: &Judgement) -> Action {
 #[cfg(test)]
 mod tests {
     use super::super::samples::{
-        CAREFUL, GENTLE, PLAIN, at, garbage, jurisdiction, marking, policy, read_by, reported,
+        CAREFUL, GENTLE, PLAIN, at, garbage, marking, matched_by, policy, policy_scope, reported,
         resource,
     };
     use super::*;
@@ -375,12 +375,12 @@ mod tests {
 
     fn drawn(resources: Vec<Resource>, judgements: Vec<Judgement>, most: usize) -> Plan {
         let policy = policy();
-        let jurisdictions = [jurisdiction(&policy)];
+        let policy_scopes = [policy_scope(&policy)];
         let inventory = Inventory {
             resources,
             ..Inventory::default()
         };
-        plan(&inventory, &marking(judgements, &jurisdictions), most)
+        plan(&inventory, &marking(judgements, &policy_scopes), most)
     }
 
     /// Which resource each step is about, and the steps that it waits for.
@@ -554,7 +554,7 @@ mod tests {
             let mut judgement = garbage(rule, 1, at(0));
             if let Some(other) = other {
                 let verdict = judgement.verdict.clone();
-                judgement.others.push((read_by(other, 1), verdict));
+                judgement.others.push((matched_by(other, 1), verdict));
             }
             let plan = drawn(vec![resource("neon_branch", "pr")], vec![judgement], 1);
             let [step] = &plan.steps[..] else {

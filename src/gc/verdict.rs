@@ -17,9 +17,9 @@ pub enum Verdict {
     /// Dead by its rule, but something that stays uses it.
     InUse(User),
     /// No rule reads its name.
-    Unclaimed(Unclaimed),
+    Unmatched(Unmatched),
     /// Dead, but not long enough, or about to go by itself.
-    Ripening(Wait),
+    Grace(Wait),
     /// To be deleted.
     Garbage(Death),
     /// The evidence does not decide.
@@ -29,12 +29,12 @@ pub enum Verdict {
 /// The verdicts' names, in the order in which summaries count them.
 pub const NAMES: [&str; 7] = [
     "garbage",
-    "ripening",
+    "grace",
     "unknown",
     "in_use",
     "live",
     "protected",
-    "unclaimed",
+    "unmatched",
 ];
 
 /// What keeps a resource alive.
@@ -140,7 +140,7 @@ pub enum How {
 
 /// Why nothing claims a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unclaimed {
+pub enum Unmatched {
     /// No rule reads its name.
     NoRule,
     /// A rule would read its name, but nothing known gives this branch or slug.
@@ -210,7 +210,7 @@ pub enum Cause {
         /// When it last changed.
         at: DateTime<Utc>,
     },
-    /// What it belongs to does not exist, which its rule calls dead.
+    /// What it belongs to does not exist, which its rule treats as dead.
     Missing(Claim),
     /// It is older than its rule allows.
     Age {
@@ -226,7 +226,7 @@ pub enum Doubt {
     /// else.
     Missing(Claim),
     /// What it belongs to was not told.
-    NotTold {
+    NotAnswered {
         /// What that is.
         claim: Claim,
         /// Why.
@@ -298,7 +298,7 @@ pub enum Doubt {
     },
     /// When the pull request that its name claims was opened is not known.
     NoOpening(PullRequestNumber),
-    /// The slug is the beginning of what a living git branch gives.
+    /// The slug is the beginning of what an existing branch gives.
     Beginning(Claim),
     /// No name that was listed shows that the rule's branch or slug function
     /// gives real names.
@@ -325,8 +325,8 @@ impl Verdict {
             Self::Live(_) => "live",
             Self::Protected(_) => "protected",
             Self::InUse(_) => "in_use",
-            Self::Unclaimed(_) => "unclaimed",
-            Self::Ripening(_) => "ripening",
+            Self::Unmatched(_) => "unmatched",
+            Self::Grace(_) => "grace",
             Self::Garbage(_) => "garbage",
             Self::Unknown(_) => "unknown",
         }
@@ -345,12 +345,12 @@ impl Verdict {
     /// How it died, where it did.
     pub fn death(&self) -> Option<&Death> {
         match self {
-            Self::Garbage(death) | Self::Ripening(Wait::Grace { death, .. }) => Some(death),
+            Self::Garbage(death) | Self::Grace(Wait::Grace { death, .. }) => Some(death),
             Self::Live(_)
             | Self::Protected(_)
             | Self::InUse(_)
-            | Self::Unclaimed(_)
-            | Self::Ripening(Wait::Expires { .. })
+            | Self::Unmatched(_)
+            | Self::Grace(Wait::Expires { .. })
             | Self::Unknown(_) => None,
         }
     }
@@ -358,13 +358,13 @@ impl Verdict {
     /// When it becomes, or became, garbage.
     pub fn ripe_at(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Ripening(Wait::Grace { ripe_at, .. }) => *ripe_at,
-            Self::Ripening(Wait::Expires { at }) => Some(*at),
+            Self::Grace(Wait::Grace { ripe_at, .. }) => *ripe_at,
+            Self::Grace(Wait::Expires { at }) => Some(*at),
             Self::Garbage(death) => death.ripe_at,
             Self::Live(_)
             | Self::Protected(_)
             | Self::InUse(_)
-            | Self::Unclaimed(_)
+            | Self::Unmatched(_)
             | Self::Unknown(_) => None,
         }
     }
@@ -394,7 +394,7 @@ impl Verdict {
                 "it goes when the custom domain that manages it goes"
             }
             Self::Protected(Protection::Ticked { .. }) => {
-                "it stays until \"keep\" is unticked in the tracking issue"
+                "it stays until \"keep\" is cleared in the tracking issue"
             }
             Self::Protected(Protection::BroughtBack { .. }) => {
                 "it stays until a person releases it with `preview-gc restore --release`"
@@ -403,21 +403,21 @@ impl Verdict {
                 "it stays unless a rule's template spells the backup's name literally"
             }
             Self::InUse(_) => "it becomes garbage when its user is gone or no longer uses it",
-            Self::Unclaimed(Unclaimed::NoRule) => {
+            Self::Unmatched(Unmatched::NoRule) => {
                 "it stays unless a rule's template matches its whole name"
             }
-            Self::Unclaimed(Unclaimed::OtherRepository(_)) => {
+            Self::Unmatched(Unmatched::OtherRepository(_)) => {
                 "it stays: the numbers of another repository mean something else"
             }
-            Self::Unclaimed(Unclaimed::NothingGives(_)) => {
-                "it stays unless a git branch or a pull request's head gives this name, or the \
+            Self::Unmatched(Unmatched::NothingGives(_)) => {
+                "it stays unless a git branch or a pull request's head matches this name, or the \
                  rule says `missing = \"dead\"`"
             }
-            Self::Ripening(Wait::Grace { ripe_at: None, .. }) => {
+            Self::Grace(Wait::Grace { ripe_at: None, .. }) => {
                 "it has no time from which its grace could count: only a grace of 0 ends"
             }
-            Self::Ripening(Wait::Grace { .. }) => "it becomes garbage when its grace is over",
-            Self::Ripening(Wait::Expires { .. }) => "the provider deletes it by itself",
+            Self::Grace(Wait::Grace { .. }) => "it becomes garbage when its grace is over",
+            Self::Grace(Wait::Expires { .. }) => "the provider deletes it by itself",
             Self::Garbage(_) => {
                 "it would stay if its pull request were reopened, if something that stays used it, \
                  or if a `protect` entry covered it"
@@ -428,7 +428,7 @@ impl Verdict {
             Self::Unknown(Doubt::Missing(_)) => {
                 "it becomes garbage if the rule says `missing = \"dead\"`"
             }
-            Self::Unknown(_) => "run again when the missing evidence can be had",
+            Self::Unknown(_) => "run again when the missing evidence is available",
         }
     }
 }
@@ -455,14 +455,14 @@ impl fmt::Display for Verdict {
             Self::Live(alive) => alive.fmt(f),
             Self::Protected(protection) => protection.fmt(f),
             Self::InUse(user) => user.fmt(f),
-            Self::Unclaimed(Unclaimed::NoRule) => f.write_str("no rule reads this name"),
-            Self::Unclaimed(Unclaimed::OtherRepository(repository)) => {
+            Self::Unmatched(Unmatched::NoRule) => f.write_str("no rule matches this name"),
+            Self::Unmatched(Unmatched::OtherRepository(repository)) => {
                 write!(f, "its provider recorded that it belongs to {repository}")
             }
-            Self::Unclaimed(Unclaimed::NothingGives(claim)) => {
-                write!(f, "no git branch and no pull request gives {claim}")
+            Self::Unmatched(Unmatched::NothingGives(claim)) => {
+                write!(f, "nothing on GitHub matches {claim}")
             }
-            Self::Ripening(wait) => wait.fmt(f),
+            Self::Grace(wait) => wait.fmt(f),
             Self::Garbage(death) => {
                 death.cause.fmt(f)?;
                 if death.report_only {
@@ -482,7 +482,8 @@ impl fmt::Display for Alive {
             Self::NotMerged(number) => {
                 write!(
                     f,
-                    "pull request #{number} was closed without a merge, which its rule wants"
+                    "pull request #{number} was closed without being merged, and its rule asks \
+                     for a merge"
                 )
             }
             Self::Branch(branch) => write!(f, "git branch {branch} exists"),
@@ -516,19 +517,19 @@ impl fmt::Display for Protection {
             Self::Entry { reason, location } => write!(f, "{reason} ({location})"),
             Self::Perhaps { key, location } => write!(
                 f,
-                "perhaps protected: the answer does not tell `{key}` ({location})"
+                "possibly protected: the answer does not say `{key}` ({location})"
             ),
             Self::BuiltIn(fact) => fact.fmt(f),
             Self::ManagedBy(kind) => {
                 write!(f, "managed by a {kind} of the same name; it goes with it")
             }
-            Self::Ticked { issue } => write!(f, "\"keep\" is ticked in issue #{issue}"),
+            Self::Ticked { issue } => write!(f, "\"keep\" is checked in issue #{issue}"),
             Self::BroughtBack { at, name } => {
                 let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
                 let plain = name.chars().all(plain) && !name.starts_with('-');
                 write!(
                     f,
-                    "brought back by `restore` on {}; `preview-gc restore --release {}` ends that",
+                    "restored on {}; it is kept until `preview-gc restore --release {}`",
                     at.format("%Y-%m-%d"),
                     if plain { name } else { "NAME" }
                 )
@@ -567,7 +568,8 @@ impl fmt::Display for Wait {
             } => {
                 write!(
                     f,
-                    "{}; its grace has no beginning, so it does not end",
+                    "{}; it has no time from which its grace could count, so the grace does not \
+                     end",
                     death.cause
                 )
             }
@@ -600,7 +602,7 @@ impl fmt::Display for Cause {
                 write!(f, "Actions run {run} completed at {}", moment(*at))
             }
             Self::Missing(claim) => {
-                write!(f, "there is no {claim}, which its rule calls dead")
+                write!(f, "there is no {claim}, which its rule treats as dead")
             }
             Self::Age { longer_than } => write!(f, "older than {}", span(*longer_than)),
         }
@@ -613,12 +615,15 @@ impl fmt::Display for Doubt {
             Self::Missing(claim) => {
                 write!(f, "there is no {claim}; its rule keeps what is missing")
             }
-            Self::NotTold { claim, why } => write!(f, "{claim} could not be told: {why}"),
-            Self::Roots(why) => write!(f, "the roots are not complete: {why}"),
+            Self::NotAnswered { claim, why } => write!(f, "could not look up {claim}: {why}"),
+            Self::Roots(why) => write!(
+                f,
+                "could not read everything that keeps resources alive: {why}"
+            ),
             Self::Listing { kind } => {
                 write!(
                     f,
-                    "the listing of {kind} is not complete, so nothing is deleted on its strength"
+                    "the listing of {kind} is incomplete, and nothing that depends on it is deleted"
                 )
             }
             Self::Time(which) => {
@@ -626,31 +631,31 @@ impl fmt::Display for Doubt {
             }
             Self::Condition(key) => write!(
                 f,
-                "the answer does not tell `{key}`, which its rule asks about"
+                "the answer does not say `{key}`, which a condition of its rule needs"
             ),
             Self::NoClock(which) => {
-                write!(f, "it has no {which}, by which its rule judges")
+                write!(f, "it has no {which}, which its rule needs")
             }
-            Self::NoEnd(claim) => write!(f, "{claim} ended without a time"),
+            Self::NoEnd(claim) => write!(f, "it is unknown when {claim} ended"),
             Self::References { unread, kind, why } => {
                 let use_it = if *unread == 1 {
                     "resource uses"
                 } else {
                     "resources use"
                 };
-                write!(f, "what {unread} {kind} {use_it} is not known")?;
+                write!(f, "could not read what {unread} {kind} {use_it}")?;
                 because(f, why.as_ref())
             }
             Self::Users { kind, why } => {
-                write!(f, "whether a {kind} uses it is not known")?;
+                write!(f, "could not determine whether a {kind} uses it")?;
                 because(f, why.as_ref())
             }
             Self::Address { user, why } => {
-                write!(f, "whether a {user} connects to it is not known")?;
+                write!(f, "could not determine whether a {user} connects to it")?;
                 because(f, why.as_ref())
             }
             Self::Holds { kind, why } => {
-                write!(f, "whether it contains a {kind} is not known")?;
+                write!(f, "could not determine whether it contains a {kind}")?;
                 because(f, why.as_ref())
             }
             Self::Binding { sort, kind, name } => write!(
@@ -668,19 +673,20 @@ impl fmt::Display for Doubt {
             ),
             Self::Birth { number, made: None } => write!(
                 f,
-                "something else of #{number} was made when #{number} did not live, and this \
-                 has no time of its own"
+                "another resource of #{number} was made when #{number} did not live, and this one \
+                 has no creation time"
             ),
-            Self::NoOpening(number) => write!(f, "when #{number} was opened is not known"),
+            Self::NoOpening(number) => write!(f, "it is unknown when #{number} was opened"),
             Self::Beginning(claim) => {
                 write!(
                     f,
-                    "{claim} is the beginning of what a living git branch gives"
+                    "{claim} is the beginning of what an existing branch gives"
                 )
             }
             Self::NotCalibrated(claim) => write!(
                 f,
-                "no listed name is explained by a known git branch, so {claim} proves nothing"
+                "no listed name matches a known git branch, so the absence of {claim} proves \
+                 nothing"
             ),
             Self::UsersUndeclared => f.write_str("its kind does not say who uses its resources"),
         }
@@ -712,7 +718,7 @@ mod tests {
     }
 
     fn grace(ripe_at: Option<DateTime<Utc>>) -> Verdict {
-        Verdict::Ripening(Wait::Grace {
+        Verdict::Grace(Wait::Grace {
             death: death(false),
             ripe_at,
         })
@@ -727,7 +733,7 @@ mod tests {
             (grace(None), true, None),
             // The provider removes it by itself, dead or not.
             (
-                Verdict::Ripening(Wait::Expires { at: at(40) }),
+                Verdict::Grace(Wait::Expires { at: at(40) }),
                 false,
                 Some(at(40)),
             ),
@@ -737,7 +743,7 @@ mod tests {
                 false,
                 None,
             ),
-            (Verdict::Unclaimed(Unclaimed::NoRule), false, None),
+            (Verdict::Unmatched(Unmatched::NoRule), false, None),
             (Verdict::Unknown(Doubt::Time("created_at")), false, None),
         ] {
             let since = verdict.death().map(|death| death.dead_since);
@@ -760,7 +766,7 @@ mod tests {
             ),
             (
                 Verdict::Live(Alive::NotMerged(number())),
-                "closed without a merge",
+                "closed without being merged",
                 "dead-when = \"closed\"",
             ),
             (
@@ -789,7 +795,7 @@ mod tests {
                     key: "parent",
                     location: where_(),
                 }),
-                "does not tell `parent` (preview-gc.toml:4)",
+                "does not say `parent` (preview-gc.toml:4)",
                 "until the `protect` entry no longer covers it",
             ),
             (
@@ -804,15 +810,15 @@ mod tests {
             ),
             (
                 protected(Protection::Ticked { issue: 12 }),
-                "\"keep\" is ticked in issue #12",
-                "until \"keep\" is unticked",
+                "\"keep\" is checked in issue #12",
+                "until \"keep\" is cleared",
             ),
             (
                 protected(Protection::BroughtBack {
                     at: at(0),
                     name: "app-pr-7".into(),
                 }),
-                "ends that",
+                "it is kept until",
                 "until a person releases it",
             ),
             (
@@ -830,23 +836,23 @@ mod tests {
                 "when its user is gone",
             ),
             (
-                Verdict::Unclaimed(Unclaimed::NoRule),
-                "no rule reads this name",
+                Verdict::Unmatched(Unmatched::NoRule),
+                "no rule matches this name",
                 "template matches its whole name",
             ),
             (
-                Verdict::Unclaimed(Unclaimed::NothingGives(of())),
-                "gives pull request #7",
-                "gives this name",
+                Verdict::Unmatched(Unmatched::NothingGives(of())),
+                "nothing on GitHub matches pull request #7",
+                "matches this name",
             ),
             (
                 grace(None),
-                "its grace has no beginning",
+                "no time from which its grace could count",
                 "only a grace of 0 ends",
             ),
             (grace(Some(at(30))), "grace until", "when its grace is over"),
             (
-                Verdict::Ripening(Wait::Expires { at: at(40) }),
+                Verdict::Grace(Wait::Expires { at: at(40) }),
                 "expires by itself",
                 "the provider deletes it",
             ),

@@ -88,8 +88,8 @@ impl Us<'_> {
         match &self.login {
             Ok(login) => Ok(is(login)),
             Err(error) => Err(Unanswered::Unbelievable(format!(
-                "whether {what} by {} is ours cannot be told: {error}; name the account that \
-                 writes for this tool with --issue-author",
+                "whether {what} by {} was written by this tool could not be determined: {error}; \
+                 name the account that writes for it with --issue-author",
                 author(user)
             ))),
         }
@@ -154,7 +154,7 @@ impl GitHub {
         match answer["data"]["viewer"]["login"].as_str() {
             Some(login) if !login.is_empty() && answer["errors"].is_null() => Ok(login.to_owned()),
             _ => Err(Unanswered::Unbelievable(
-                "GitHub does not tell the account of this token".to_owned(),
+                "GitHub does not say whose token this is".to_owned(),
             )),
         }
     }
@@ -225,7 +225,7 @@ impl GitHub {
             } else {
                 found.ignored.push(format!(
                     "issue #{} of {repository} is marked as the tracking issue and not used: it \
-                     is by {}; what is ticked there counts only with --issue-author",
+                     is by {}; its checkboxes count only with --issue-author",
                     issue.number,
                     author(issue.user.as_ref())
                 ));
@@ -278,7 +278,7 @@ impl GitHub {
             Err(error) => error.to_string(),
         };
         Err(Unanswered::Unbelievable(format!(
-            "the tracking issue cannot be looked for: {refusal}, and {why}; give the token the \
+            "could not look for the tracking issue: {refusal}, and {why}; give the token the \
              permission \"Issues: read\""
         )))
     }
@@ -367,7 +367,7 @@ impl GitHub {
             None if seen && edits.is_null() => &none,
             _ => {
                 return Err(Unanswered::Unbelievable(
-                    "the edits of the issue cannot be seen".to_owned(),
+                    "the edits of the issue could not be read".to_owned(),
                 ));
             }
         };

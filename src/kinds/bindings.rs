@@ -373,7 +373,7 @@ mod tests {
         let by_pages: Vec<_> = by_pages.uses.iter().map(|one| one.kind).collect();
         let mut kinds = 0;
         for kind in crate::kinds::vocabulary() {
-            let crate::model::UsedBy::These(users) = kind.0.used_by else {
+            let crate::model::UsedBy::These(users) = kind.used_by else {
                 continue;
             };
             let may_be_bound = users.contains(&"worker");

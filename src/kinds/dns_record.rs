@@ -30,7 +30,7 @@ static ABOUT: KindAbout = KindAbout {
     never: Some(is_never_deleted),
     read_permission: "DNS Read",
     write_permission: "DNS Write",
-    undo: "can be put back in full",
+    undo: "can be restored in full",
     attributes: &[
         AttributeAbout {
             key: "type",
@@ -181,7 +181,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         incarnation: None,
         created_at: Time::always(record.created_on),
         changed_at: Time::always(record.modified_on),
-        active_at: Time::NotKept,
+        active_at: Time::Unsupported,
         expires_at: None,
         protection,
         parent: None,

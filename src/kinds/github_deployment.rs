@@ -30,7 +30,7 @@ static ABOUT: KindAbout = KindAbout {
     branch: Some("ref"),
     read_permission: "Deployments: read",
     write_permission: "Deployments: write",
-    undo: "has to be made again by deploying again",
+    undo: "has to be deployed again",
     attributes: &[
         AttributeAbout {
             key: "environment",

@@ -28,7 +28,7 @@ static ABOUT: KindAbout = KindAbout {
     read_permission: "Actions: read",
     write_permission: "Administration: write, which the token of a workflow cannot have (use a \
         personal access token or an App)",
-    undo: "has to be made again by hand: its secrets and protection rules are not given out",
+    undo: "has to be created again by hand: its secrets and protection rules are not given out",
     used_by: UsedBy::These(&["github_deployment"]),
     ..KindAbout::BLANK
 };

@@ -25,7 +25,7 @@ static ABOUT: KindAbout = KindAbout {
     changed: true,
     read_permission: "Hyperdrive Read",
     write_permission: "Hyperdrive Write",
-    undo: "has to be made again by hand: the database's password is not given out",
+    undo: "has to be created again by hand: the database's password is not given out",
     used_by: UsedBy::These(&[
         "worker",
         "worker_preview",

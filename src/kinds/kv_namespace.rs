@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cloudflare::{self, account};
-use super::{Archive, Kind, Malformed, Page, PageOf};
+use super::{Backup, Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
@@ -25,7 +25,7 @@ static ABOUT: KindAbout = KindAbout {
     read_permission: "Workers KV Storage Read",
     write_permission: "Workers KV Storage Write",
     backup: true,
-    undo: "can be put back under a new id, with what it held, if its rule says `backup = true`",
+    undo: "can be restored under a new id, with what it held, if its rule says `backup = true`",
     used_by: UsedBy::These(&[
         "worker",
         "worker_preview",
@@ -56,9 +56,9 @@ impl Namespace {
             name: self.title,
             within: None,
             incarnation: None,
-            created_at: Time::NotKept,
-            changed_at: Time::NotKept,
-            active_at: Time::NotKept,
+            created_at: Time::Unsupported,
+            changed_at: Time::Unsupported,
+            active_at: Time::Unsupported,
             expires_at: None,
             protection: None,
             parent: None,
@@ -120,7 +120,7 @@ fn count(held: &Value, key: &str) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-impl Archive for KeptEntries {
+impl Backup for KeptEntries {
     fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
         let below = |last: &[&str]| {
             let path = [&path(id)[..], last].concat();
@@ -243,7 +243,7 @@ impl Kind for KvNamespace {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
-    fn archive(&self) -> Option<&'static dyn Archive> {
+    fn archive(&self) -> Option<&'static dyn Backup> {
         Some(&KeptEntries)
     }
 

@@ -148,7 +148,7 @@ impl Branch {
             incarnation: None,
             created_at: Time::always(self.created_at),
             changed_at: Time::always(changed),
-            active_at: Time::NotKept,
+            active_at: Time::Unsupported,
             expires_at: self.expires_at,
             protection,
             parent: self.parent_id,

@@ -28,7 +28,7 @@ static ABOUT: KindAbout = KindAbout {
     changed: true,
     read_permission: "Queues Read",
     write_permission: "Queues Write",
-    undo: "can be made again empty, under a new id and without consumers",
+    undo: "can be created again empty, under a new id and without consumers",
     blocks: Some("worker"),
     used_by: UsedBy::These(&[
         "worker",

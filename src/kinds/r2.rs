@@ -24,7 +24,7 @@ static ABOUT: KindAbout = KindAbout {
     created: true,
     read_permission: "Workers R2 Storage Read",
     write_permission: "Workers R2 Storage Write",
-    undo: "can be made again empty, as it was",
+    undo: "can be created again empty, as it was",
     used_by: UsedBy::These(&[
         "worker",
         "worker_preview",

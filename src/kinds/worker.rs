@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::cloudflare::{self, account};
 use super::{
-    Answer, Archive, Ask, Held, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, Told,
+    Answer, Ask, Backup, Held, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, Told,
     Unbinding, UsersPage, bindings,
 };
 use crate::call::Call;
@@ -207,7 +207,7 @@ struct Dependent {
 /// hand. Its code, assets and secrets are not given out.
 struct KeptSettings;
 
-impl Archive for KeptSettings {
+impl Backup for KeptSettings {
     fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
         let path = [
             "accounts",
@@ -251,7 +251,7 @@ impl Kind for Worker {
                 incarnation: script.tag.map(Into::into),
                 created_at: Time::always(script.created_on),
                 changed_at: Time::always(script.modified_on),
-                active_at: Time::NotKept,
+                active_at: Time::Unsupported,
                 expires_at: None,
                 protection: None,
                 parent: None,
@@ -294,7 +294,7 @@ impl Kind for Worker {
             incarnation: Some(worker.id),
             created_at: Time::always(worker.created_on),
             changed_at: Time::always(worker.updated_on),
-            active_at: Time::NotKept,
+            active_at: Time::Unsupported,
             expires_at: None,
             protection: None,
             parent: None,
@@ -321,7 +321,7 @@ impl Kind for Worker {
         Some(words.map(str::to_owned).to_vec())
     }
 
-    fn archive(&self) -> Option<&'static dyn Archive> {
+    fn archive(&self) -> Option<&'static dyn Backup> {
         Some(&KeptSettings)
     }
 
@@ -422,7 +422,7 @@ impl Kind for Worker {
             }
             (Answer::Missing, _) => {
                 return Err(Malformed(format!(
-                    "version {} of Worker {} serves traffic, and the API does not show it",
+                    "version {} of Worker {} serves traffic, and the API does not return it",
                     ask.subject, id.name
                 )));
             }
@@ -438,7 +438,7 @@ impl Kind for Worker {
                 let (versions, _) = cloudflare::open::<Versions>(body)?;
                 if !versions.items.is_empty() {
                     return Err(Malformed(format!(
-                        "Worker {} has versions, and the API does not show its settings",
+                        "Worker {} has versions, and the API does not return its settings",
                         id.name
                     )));
                 }
@@ -706,7 +706,8 @@ mod tests {
             page.uses,
             [("api".into(), "web".into()), ("logs".into(), "api".into())]
         );
-        let untold = String::from_utf8_lossy(body).replace("\"durable_objects\"", "\"other\"");
-        assert!(Worker.read_users(untold.as_bytes()).is_err());
+        let undetermined =
+            String::from_utf8_lossy(body).replace("\"durable_objects\"", "\"other\"");
+        assert!(Worker.read_users(undetermined.as_bytes()).is_err());
     }
 }

@@ -21,7 +21,7 @@ static ABOUT: KindAbout = KindAbout {
     place: PlaceSort::Zone,
     read_permission: "Workers Routes Read",
     write_permission: "Workers Routes Write",
-    undo: "has to be made again by hand: its pattern and its Worker are kept",
+    undo: "has to be created again by hand: its pattern and its Worker are kept",
     attributes: &[AttributeAbout {
         key: "script",
         sort: AttributeSort::Text,

@@ -170,7 +170,7 @@ impl Pattern {
 fn templates(rule: &Rule, kind: KindRef) -> impl Iterator<Item = &Template> {
     rule.templates.iter().map(
         move |(exact, caseless)| {
-            if kind.0.caseless { caseless } else { exact }
+            if kind.caseless { caseless } else { exact }
         },
     )
 }
@@ -219,7 +219,7 @@ fn could_protect(entry: &Protect, rule: &Rule) -> bool {
         return true;
     }
     let pick = |(exact, caseless): &Patterns, kind: KindRef| {
-        if kind.0.caseless {
+        if kind.caseless {
             caseless.graph()
         } else {
             exact.graph()
@@ -243,15 +243,15 @@ pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
                 found.push(Diagnostic {
                     severity: Severity::Warning,
                     message: format!(
-                        "`{}` and `{}` both read names such as {name:?}",
+                        "`{}` and `{}` both match names such as {name:?}",
                         other.id, rule.id
                     ),
                     source: rule.span.source,
                     span: rule.span.bytes.clone(),
                     label: format!("`{}` is at {}", other.id, other.location),
                     help: Some(
-                        "what two rules read is kept unless both find it dead; narrow one of \
-                         them, or write `except`"
+                        "a name that two rules match is kept unless both call it dead; narrow one \
+                         of them, or write `except`"
                             .to_owned(),
                     ),
                     masked: false,
@@ -264,13 +264,13 @@ pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
             if !rules.iter().any(|rule| could_protect(entry, rule)) {
                 found.push(Diagnostic {
                     severity: Severity::Note,
-                    message: "this [[protect]] never protects anything now".to_owned(),
+                    message: "this [[protect]] has no effect".to_owned(),
                     source: entry.span.source,
                     span: entry.span.bytes.clone(),
-                    label: "no rule reads a name that it covers".to_owned(),
+                    label: "no rule matches a name that it covers".to_owned(),
                     help: Some(
-                        "what no rule reads is kept anyway; if that is not what you meant, check \
-                         the spelling"
+                        "unmatched resources are never deleted; check the spelling if you meant \
+                         another name"
                             .to_owned(),
                     ),
                     masked: false,

@@ -134,7 +134,7 @@ impl Reader<'_> {
                 0..0,
                 "this policy has no [[rule]] and no [[protect]]",
                 "nothing to do",
-                Some("write at least one rule, or leave the file away".to_owned()),
+                Some("write at least one rule, or delete the file".to_owned()),
             );
         }
         let policy = repository.map(|(repository, repository_written)| Policy {
@@ -156,7 +156,7 @@ impl Reader<'_> {
             if outside.is_none() {
                 self.mistakes.error(
                     0..0,
-                    "no repository: whose pull requests are meant?",
+                    "no repository: it is unknown whose pull requests decide",
                     "no `repository` here",
                     Some("write repository = \"owner/name\", or set GITHUB_REPOSITORY".to_owned()),
                 );

@@ -329,7 +329,7 @@ pub struct Reading {
     /// The time that the name says.
     pub named: Option<DateTime<Utc>>,
     /// A condition that the answer cannot tell.
-    pub untold: Option<&'static str>,
+    pub undetermined: Option<&'static str>,
     /// Whether the template spells out the backup that the name looks like.
     pub spells_backup: bool,
 }
@@ -345,12 +345,12 @@ impl Rule {
             Subject::Name => &*resource.name,
             Subject::Branch => match branch(resource) {
                 Ok(text) => text,
-                Err(untold) => return vec![Reading::untold(untold)],
+                Err(undetermined) => return vec![Reading::undetermined(undetermined)],
             },
         };
         let mut readings = Vec::new();
         for (template, caseless) in &self.templates {
-            let template = if resource.kind.0.caseless {
+            let template = if resource.kind.caseless {
                 caseless
             } else {
                 template
@@ -377,18 +377,18 @@ impl Rule {
         let ways = match template.fit(text) {
             Fits::Ways(ways) => ways,
             Fits::TooMany => {
-                readings.push(Reading::untold("name"));
+                readings.push(Reading::undetermined("name"));
                 return;
             }
         };
         for captures in ways {
-            let mut untold = None;
+            let mut undetermined = None;
             let mut failed = false;
             for condition in &self.conditions {
                 match condition.holds(resource, &captures) {
                     Some(true) => {}
                     Some(false) => failed = true,
-                    None => untold = Some(condition.key),
+                    None => undetermined = Some(condition.key),
                 }
             }
             // What surely fails is not read, whatever else cannot be told.
@@ -398,7 +398,7 @@ impl Rule {
             let reading = Reading {
                 claim: captures.claim(),
                 named: captures.named,
-                untold,
+                undetermined,
                 spells_backup: spells_backup(),
             };
             if !readings.contains(&reading) {
@@ -415,7 +415,7 @@ impl Rule {
         }
         let mut claims = Vec::new();
         for (template, caseless) in &self.templates {
-            let template = if kind.0.caseless { caseless } else { template };
+            let template = if kind.caseless { caseless } else { template };
             match template.fit(name) {
                 Fits::Ways(ways) => claims.extend(ways.iter().map(Captures::claim)),
                 Fits::TooMany => claims.push(Claim::Itself),
@@ -432,7 +432,7 @@ impl Rule {
     /// case.
     pub(super) fn beginnings(&self, kind: KindRef) -> Vec<String> {
         let of = |(template, caseless): &(Template, Template)| {
-            if kind.0.caseless { caseless } else { template }.beginnings()
+            if kind.caseless { caseless } else { template }.beginnings()
         };
         self.templates.iter().flat_map(of).collect()
     }
@@ -490,11 +490,11 @@ impl Rule {
 }
 
 impl Reading {
-    fn untold(key: &'static str) -> Self {
+    fn undetermined(key: &'static str) -> Self {
         Self {
             claim: Claim::Itself,
             named: None,
-            untold: Some(key),
+            undetermined: Some(key),
             spells_backup: false,
         }
     }
@@ -502,7 +502,7 @@ impl Reading {
 
 /// The git branch that a resource carries; what is not told where it is not.
 fn branch(resource: &Resource) -> Result<&str, &'static str> {
-    let key = resource.kind.0.branch.unwrap_or("branch");
+    let key = resource.kind.branch.unwrap_or("branch");
     match resource.attribute(key) {
         Some(Attribute::Text(branch)) => Ok(branch),
         _ => Err(key),
@@ -511,7 +511,7 @@ fn branch(resource: &Resource) -> Result<&str, &'static str> {
 
 fn covered(patterns: &[Patterns], text: &str, kind: KindRef) -> bool {
     patterns.iter().any(|(pattern, caseless)| {
-        if kind.0.caseless {
+        if kind.caseless {
             caseless.matches(text)
         } else {
             pattern.matches(text)
@@ -587,7 +587,7 @@ impl Protect {
                 Ok(text) if covered(branches, text, resource.kind) => {}
                 Ok(_) => return Coverage::No,
                 // A kind without branches is not what the entry means.
-                Err(_) if resource.kind.0.branch.is_none() => return Coverage::No,
+                Err(_) if resource.kind.branch.is_none() => return Coverage::No,
                 Err(key) => coverage = Coverage::CannotTell(key),
             }
         }
@@ -818,9 +818,17 @@ mod tests {
             let bare = resource(kind, "app-7");
             let readings = rule.read(&with(bare.clone(), key, value));
             assert_eq!(readings.len(), usize::from(expected), "{condition}");
-            assert!(readings.iter().all(|reading| reading.untold.is_none()));
-            let untold: Vec<_> = rule.read(&bare).iter().map(|one| one.untold).collect();
-            assert_eq!(untold, [Some(key)], "{condition}");
+            assert!(
+                readings
+                    .iter()
+                    .all(|reading| reading.undetermined.is_none())
+            );
+            let undetermined: Vec<_> = rule
+                .read(&bare)
+                .iter()
+                .map(|one| one.undetermined)
+                .collect();
+            assert_eq!(undetermined, [Some(key)], "{condition}");
         }
     }
 

@@ -47,7 +47,7 @@ impl Rules {
     /// and whatever else it has, with the rule's index.
     pub fn read_name(&self, kind: KindRef, name: &str) -> Vec<(usize, Claim)> {
         // People write a host name in any spelling.
-        let normal = kind.0.caseless.then(|| host_name(name));
+        let normal = kind.caseless.then(|| host_name(name));
         let name = normal.as_deref().unwrap_or(name);
         self.candidates(kind, name, |rule| rule.read_name(kind, name))
     }
@@ -100,7 +100,7 @@ impl Readers {
     /// Their indices, in order.
     fn of(&self, kind: KindRef, name: &str) -> Vec<usize> {
         let lower;
-        let name = if kind.0.caseless {
+        let name = if kind.caseless {
             lower = name.to_ascii_lowercase();
             lower.as_bytes()
         } else {

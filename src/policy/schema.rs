@@ -10,13 +10,13 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
     let kinds: Vec<&str> = vocabulary.kinds.iter().map(|kind| kind.name()).collect();
     let mut conditions = Map::new();
     for kind in vocabulary.kinds {
-        for attribute in kind.0.attributes {
+        for attribute in kind.attributes {
             let form = match attribute.sort {
                 AttributeSort::Flag => json!({ "type": "boolean" }),
                 AttributeSort::Text | AttributeSort::Host | AttributeSort::List => texts(),
             };
             let mut form = form;
-            form["description"] = json!(format!("{} of a {}", attribute.about, kind.0.noun));
+            form["description"] = json!(format!("{} of a {}", attribute.about, kind.noun));
             conditions.insert(attribute.key.to_owned(), form);
         }
     }
@@ -40,8 +40,8 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
         "properties": {
             "repository": {
                 "type": "string", "pattern": "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$",
-                "description": "whose pull requests and branches are meant; GITHUB_REPOSITORY \
-                                without it",
+                "description": "the repository whose pull requests and branches decide; default: \
+                                GITHUB_REPOSITORY",
             },
             "scope": table(&json!({
                 "cloudflare": table(&json!({ "account": { "type": "string" }, "zones": texts() })),
@@ -103,7 +103,7 @@ fn protect(kinds: &[&str], properties: &Map<String, Value>) -> Value {
         "kind": kind(kinds), "name": texts(), "branch": texts(), "zone": texts(), "project": texts(),
         "where": conditions(properties),
         "pull-request": { "type": "integer", "minimum": 1, "maximum": i32::MAX },
-        "reason": { "type": "string", "description": "for whoever reads the report" },
+        "reason": { "type": "string", "description": "shown in the report" },
     }));
     table["required"] = json!(["reason"]);
     table

@@ -496,7 +496,7 @@ fn capture(
             .map(Part::Date)
             .ok_or_else(|| {
                 refuse(
-                    format!("{format:?} does not tell a day"),
+                    format!("{format:?} does not name a day"),
                     "write year, month and day as strftime does, such as {date:%Y%m%d-%H%M%S}"
                         .to_owned(),
                 )

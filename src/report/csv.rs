@@ -1,6 +1,6 @@
 //! CSV: one line per resource.
 
-use super::{Report, inert};
+use super::{Report, escape};
 
 /// The report as CSV.
 ///
@@ -42,18 +42,18 @@ pub fn render(report: &Report) -> Result<String, csv::Error> {
         let repository = row.repository.as_ref().map(ToString::to_string);
         writer.write_record([
             row.kind.name(),
-            &inert::cell(&row.name),
-            &inert::cell(&row.id),
-            &inert::cell(&scope),
+            &escape::cell(&row.name),
+            &escape::cell(&row.id),
+            &escape::cell(&scope),
             row.verdict,
             &number,
             &repository.unwrap_or_default(),
-            &inert::cell(row.rule.as_deref().unwrap_or_default()),
+            &escape::cell(row.rule.as_deref().unwrap_or_default()),
             &time(row.dead_since),
             &time(row.ripe_at),
             &time(row.created_at),
             &time(row.changed_at),
-            &inert::cell(&row.reason),
+            &escape::cell(&row.reason),
         ])?;
     }
     let bytes = writer

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, Row, inert};
+use super::{Report, Row, escape};
 use crate::gc::verdict::moment;
 
 /// Explains every resource of that name; none when there is none.
@@ -24,7 +24,7 @@ pub fn render(report: &Report, name: &str) -> Option<String> {
 pub fn chain(report: &Report, row: &Row) -> String {
     let mut out = String::new();
     let mut line = |word: &str, text: &str| {
-        let _ = writeln!(out, "{word:<11}{}", inert::terminal(text));
+        let _ = writeln!(out, "{word:<11}{}", escape::terminal(text));
     };
     line(
         "resource",
@@ -52,20 +52,19 @@ pub fn chain(report: &Report, row: &Row) -> String {
     }
     match (&row.rule, &row.rule_location) {
         (Some(rule), Some(location)) => line("rule", &format!("{rule} ({location})")),
-        _ => line("rule", "none reads this name"),
+        _ => line("rule", "none matches this name"),
     }
-    for other in &row.also_read_as {
+    for other in &row.also_matched_as {
         line(
             "also",
             &format!(
-                "{} reads it as {}: {}",
+                "{} matches it as {}: {}",
                 other.rule, other.verdict, other.reason
             ),
         );
     }
-    let time = |at: Option<chrono::DateTime<chrono::Utc>>| {
-        at.map_or_else(|| "not told or not kept".to_owned(), moment)
-    };
+    let time =
+        |at: Option<chrono::DateTime<chrono::Utc>>| at.map_or_else(|| "unknown".to_owned(), moment);
     line("created", &time(row.created_at));
     line("changed", &time(row.changed_at));
     if row.dead_since.is_some() || row.ripe_at.is_some() {
@@ -88,7 +87,7 @@ pub fn chain(report: &Report, row: &Row) -> String {
             ),
         );
     }
-    let source = format!("{}.{}", row.kind.0.api.key(), row.kind);
+    let source = format!("{}.{}", row.kind.api.key(), row.kind);
     let about = report.evidence.iter().filter(|evidence| {
         evidence.source.starts_with(&source) || evidence.source.starts_with("github.")
     });

@@ -44,7 +44,7 @@ pub(super) fn of(inventory: &Inventory) -> Vec<HeadroomUse> {
 }
 
 fn one(inventory: &Inventory, listing: &Listing) -> Vec<HeadroomUse> {
-    let Some(limit) = listing.kind.0.headroom else {
+    let Some(limit) = listing.kind.headroom else {
         return Vec::new();
     };
     let make = |scope: String, used: u64| HeadroomUse {

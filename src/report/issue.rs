@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::table::groups;
-use super::{Report, Row, age, inert};
+use super::{Report, Row, age, escape};
 use crate::boxes::{LastBox, MARKER, Ticks, boxes, keep_box};
 use crate::gc::Outcome;
 use crate::gc::verdict::moment;
@@ -296,7 +296,10 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
     let shown: usize = sections.iter().map(|section| section.leaks.len()).sum();
     let left = shown + history.unshown;
     let kept = kept(report, earlier);
-    let mut head = format!("{MARKER}\n{}\n\n", inert::markdown(&headline(report, left)));
+    let mut head = format!(
+        "{MARKER}\n{}\n\n",
+        escape::markdown(&headline(report, left))
+    );
     if !kept.is_empty() {
         let _ = writeln!(head, "### {KEPT}\n\n{kept}");
     }
@@ -305,7 +308,7 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
         let _ = writeln!(tail, "{NEXT_RUN}{}\n", moment(next));
     }
     for line in notes(report) {
-        let _ = writeln!(tail, "- {}", inert::markdown(&line));
+        let _ = writeln!(tail, "- {}", escape::markdown(&line));
     }
     let length = |text: &str| text.chars().count();
     let remembered = |history: &History| {
@@ -351,8 +354,8 @@ fn kept(report: &Report, earlier: &Earlier) -> String {
     for row in rows.filter(|row| wanted(&row.key)) {
         let name = format!(
             "{} **{}**",
-            inert::markdown(row.kind.name()),
-            inert::markdown(&row.name)
+            escape::markdown(row.kind.name()),
+            escape::markdown(&row.name)
         );
         text.push_str(&keep_box(&name, &row.key, &row.origin));
     }
@@ -398,7 +401,7 @@ fn sections(report: &Report, ticks: &Ticks, history: &History) -> Vec<Section> {
             .map(|row| leak(report, row, ticks, history))
             .collect();
         if !leaks.is_empty() {
-            let heading = inert::markdown(&group.title);
+            let heading = escape::markdown(&group.title);
             found.push(((!ticked, first), Section { heading, leaks }));
         }
     }
@@ -420,11 +423,11 @@ fn leak(report: &Report, row: &Row, ticks: &Ticks, history: &History) -> String 
         .unwrap_or_default();
     let mut text = format!(
         "- {} **{}**{old}: {}{failed}\n",
-        inert::markdown(row.kind.name()),
-        inert::markdown(&row.name),
-        inert::markdown(&row.reason),
+        escape::markdown(row.kind.name()),
+        escape::markdown(&row.name),
+        escape::markdown(&row.reason),
     );
-    text.push_str(&inert::code(&row.command));
+    text.push_str(&escape::code(&row.command));
     text + &boxes(&row.key, &row.origin, ticks)
 }
 
@@ -433,14 +436,14 @@ fn headline(report: &Report, left: usize) -> String {
     let seen = if report.complete {
         ""
     } else {
-        " Not everything could be seen."
+        " Some evidence is missing."
     };
     if let Some(focus) = &report.focus {
         return format!("{left} left behind; the last run looked only at {focus}.{seen}");
     }
     format!(
-        "{left} left behind, {} more soon, {} not known, among {} resources.{seen}",
-        count("ripening"),
+        "{left} left behind, {} in grace, {} unknown, among {} resources.{seen}",
+        count("grace"),
         count("unknown"),
         report.summary.resources
     )
@@ -450,7 +453,7 @@ fn headline(report: &Report, left: usize) -> String {
 fn notes(report: &Report) -> Vec<String> {
     let gaps = report.gaps().map(|gap| {
         let why = gap.gap.as_deref().unwrap_or("unknown");
-        format!("not seen: {} of {}: {why}", gap.source, gap.scope)
+        format!("could not read {} of {}: {why}", gap.source, gap.scope)
     });
     let brakes = report
         .brakes

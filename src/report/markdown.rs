@@ -3,28 +3,28 @@
 use std::fmt::Write as _;
 
 use super::table::{MOST_KEPT, groups, headline, summary_lines};
-use super::{Report, age, inert};
+use super::{Report, age, escape};
 
 /// The report as Markdown.
 pub fn render(report: &Report) -> String {
-    let mut out = format!("## {}\n\n", inert::markdown(&headline(report)));
+    let mut out = format!("## {}\n\n", escape::markdown(&headline(report)));
     for group in groups(report, MOST_KEPT) {
         if group.rows.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "### {}\n", inert::markdown(&group.title));
+        let _ = writeln!(out, "### {}\n", escape::markdown(&group.title));
         out.push_str("| kind | name | verdict | age | why |\n| --- | --- | --- | --- | --- |\n");
         for row in &group.rows {
             let _ = writeln!(
                 out,
                 "| {} | {} | {} | {} | {} |",
                 row.kind,
-                inert::markdown(&row.name),
+                escape::markdown(&row.name),
                 row.verdict.replace('_', " "),
                 row.created_at
                     .map(|at| age(report.now, at))
                     .unwrap_or_default(),
-                inert::markdown(&row.reason),
+                escape::markdown(&row.reason),
             );
         }
         if group.hidden > 0 {
@@ -33,7 +33,7 @@ pub fn render(report: &Report) -> String {
         out.push('\n');
     }
     for line in summary_lines(report) {
-        let _ = writeln!(out, "- {}", inert::markdown(&line));
+        let _ = writeln!(out, "- {}", escape::markdown(&line));
     }
     out
 }

@@ -12,7 +12,7 @@ type Figure = (&'static str, &'static str, Vec<(&'static str, String)>, u64);
 fn figures(report: &Report) -> Vec<Figure> {
     let mut figures: Vec<Figure> = vec![(
         "complete",
-        "whether nothing is missing that a verdict would need",
+        "whether the evidence is complete",
         Vec::new(),
         u64::from(report.complete),
     )];

@@ -11,12 +11,12 @@ use tabled::settings::{Color, Modify, Padding, Style};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::table::{Look, summary_lines, wrap};
-use super::{Report, inert};
+use super::{Report, escape};
 use crate::gc::Outcome;
-use crate::gc::sealed::SealedStep;
-use crate::gc::ticks;
+use crate::gc::box_key;
+use crate::gc::plan_file::PlannedStep;
 use crate::model::{Resource, ResourceId};
-use crate::sweep::settle::SettledEarlier;
+use crate::sweep::recover::SettledEarlier;
 use crate::sweep::{Done, SEEN_GONE};
 
 /// What a sweep did.
@@ -60,14 +60,14 @@ impl StepRow {
             kind: id.kind.name().to_owned(),
             name: id.name.to_string(),
             id: id.id.to_string(),
-            key: ticks::key_of(id.kind.name(), &id.place, &id.id, id.incarnation.as_deref()),
+            key: box_key::of_parts(id.kind.name(), &id.place, &id.id, id.incarnation.as_deref()),
             outcome,
             reason,
         }
     }
 
     /// A step and what became of it.
-    pub fn of(step: &SealedStep, done: Done) -> Self {
+    pub fn of(step: &PlannedStep, done: Done) -> Self {
         // What was done as planned has the plan's own reason.
         let reason = match done.outcome {
             Outcome::Deleted if done.reason == SEEN_GONE => step.reason.clone(),
@@ -78,7 +78,7 @@ impl StepRow {
             kind: step.kind.to_string(),
             name: step.name.to_string(),
             id: step.id.to_string(),
-            key: ticks::key_of(
+            key: box_key::of_parts(
                 &step.kind,
                 &step.place,
                 &step.id,
@@ -98,7 +98,7 @@ impl StepRow {
             kind: resource.kind.name().to_owned(),
             name: resource.name.to_string(),
             id: resource.id.to_string(),
-            key: ticks::key(&resource.identity()),
+            key: box_key::of(&resource.identity()),
             outcome,
             reason,
         }
@@ -135,12 +135,12 @@ pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
     if !swept.steps.is_empty() {
         let longest = |text: &dyn Fn(&StepRow) -> usize| swept.steps.iter().map(text).max();
         let kind = longest(&|step| step.kind.len()).unwrap_or(4);
-        let name = longest(&|step| inert::terminal(&step.name).width()).unwrap_or(4);
+        let name = longest(&|step| escape::terminal(&step.name).width()).unwrap_or(4);
         let name = name.clamp(4, look.width * 2 / 5);
         let outcome = longest(&|step| step.outcome.to_string().len()).unwrap_or(7);
         let outcome = outcome.max("outcome".len());
         let why = look.width.saturating_sub(kind + name + outcome + 4).max(16);
-        let fold = |text: &str, width: usize| wrap(&inert::terminal(text), width, "").join("\n");
+        let fold = |text: &str, width: usize| wrap(&escape::terminal(text), width, "").join("\n");
         let mut builder = Builder::default();
         builder.push_record(["kind", "name", "outcome", "why"]);
         for step in &swept.steps {
@@ -171,9 +171,9 @@ pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
         }
         out.push('\n');
     }
-    let _ = writeln!(out, "{}", inert::terminal(&swept.headline()));
+    let _ = writeln!(out, "{}", escape::terminal(&swept.headline()));
     for line in settled_lines(swept).chain(summary_lines(report)) {
-        for line in wrap(&inert::terminal(&line), look.width, "  ") {
+        for line in wrap(&escape::terminal(&line), look.width, "  ") {
             let _ = writeln!(out, "{line}");
         }
     }
@@ -182,23 +182,23 @@ pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
 
 /// The same as Markdown.
 pub fn markdown(report: &Report, swept: &Swept) -> String {
-    let mut out = format!("## {}\n\n", inert::markdown(&swept.headline()));
+    let mut out = format!("## {}\n\n", escape::markdown(&swept.headline()));
     if !swept.steps.is_empty() {
         out.push_str("| kind | name | outcome | why |\n| --- | --- | --- | --- |\n");
         for step in &swept.steps {
             let _ = writeln!(
                 out,
                 "| {} | {} | {} | {} |",
-                inert::markdown(&step.kind),
-                inert::markdown(&step.name),
+                escape::markdown(&step.kind),
+                escape::markdown(&step.name),
                 step.outcome,
-                inert::markdown(&step.reason),
+                escape::markdown(&step.reason),
             );
         }
         out.push('\n');
     }
     for line in settled_lines(swept).chain(summary_lines(report)) {
-        let _ = writeln!(out, "- {}", inert::markdown(&line));
+        let _ = writeln!(out, "- {}", escape::markdown(&line));
     }
     out
 }
@@ -216,13 +216,13 @@ pub fn left(report: &Report, steps: &[&StepRow]) -> String {
         let _ = writeln!(
             out,
             "- {} **{}** {}: {}",
-            inert::markdown(&step.kind),
-            inert::markdown(&step.name),
+            escape::markdown(&step.kind),
+            escape::markdown(&step.name),
             step.outcome,
-            inert::markdown(&step.reason),
+            escape::markdown(&step.reason),
         );
         if let Some(row) = row {
-            out.push_str(&inert::code(&row.command));
+            out.push_str(&escape::code(&row.command));
         }
     }
     out
@@ -238,11 +238,11 @@ pub fn csv(swept: &Swept) -> Result<String, csv::Error> {
     writer.write_record(["kind", "name", "id", "outcome", "reason"])?;
     for step in &swept.steps {
         writer.write_record([
-            inert::cell(&step.kind).as_str(),
-            &inert::cell(&step.name),
-            &inert::cell(&step.id),
+            escape::cell(&step.kind).as_str(),
+            &escape::cell(&step.name),
+            &escape::cell(&step.id),
             step.outcome.name(),
-            &inert::cell(&step.reason),
+            &escape::cell(&step.reason),
         ])?;
     }
     let bytes = writer

@@ -10,9 +10,9 @@ use tabled::settings::{Alignment, Color, Modify, Padding, Style};
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{PullRequestLine, Report, Row, age, inert};
+use super::{PullRequestLine, Report, Row, age, escape};
 
-/// Protected and unclaimed resources beyond this many are only counted.
+/// Protected and unmatched resources beyond this many are only counted.
 pub(super) const MOST_KEPT: usize = 20;
 
 /// How the table is printed.
@@ -33,17 +33,17 @@ pub(crate) struct Group<'a> {
 }
 
 /// The rows by pull request, newest first, then those without one: of protected
-/// and of unclaimed ones at most so many.
+/// and of unmatched ones at most so many.
 pub(crate) fn groups(report: &Report, most_kept: usize) -> Vec<Group<'_>> {
     let mut by_pull_request: BTreeMap<&PullRequestLine, Vec<&Row>> = BTreeMap::new();
     let mut by_age = Vec::new();
     let mut protected = Vec::new();
-    let mut unclaimed = Vec::new();
+    let mut unmatched = Vec::new();
     for row in &report.resources {
         match (&row.pull_request, row.verdict) {
             (Some(line), _) => by_pull_request.entry(line).or_default().push(row),
             (None, "protected") => protected.push(row),
-            (None, "unclaimed") => unclaimed.push(row),
+            (None, "unmatched") => unmatched.push(row),
             (None, _) => by_age.push(row),
         }
     }
@@ -64,7 +64,7 @@ pub(crate) fn groups(report: &Report, most_kept: usize) -> Vec<Group<'_>> {
     for (title, mut rows) in [
         ("Git branches, runs and ages", by_age),
         ("Protected", protected),
-        ("Unclaimed: no rule reads these names", unclaimed),
+        ("Unmatched: no rule matches these names", unmatched),
     ] {
         let keep = if title.starts_with("Git") {
             rows.len()
@@ -104,7 +104,7 @@ pub(crate) fn headline(report: &Report) -> String {
     let seen = if report.complete {
         ""
     } else {
-        "; not everything could be seen"
+        "; some evidence is missing"
     };
     format!("{garbage} garbage among {resources} resources{seen}")
 }
@@ -117,9 +117,9 @@ pub fn render(report: &Report, look: Look) -> String {
         out.push_str(&table(report, &groups, look));
         out.push_str("\n\n");
     }
-    let _ = writeln!(out, "{}", inert::terminal(&headline(report)));
+    let _ = writeln!(out, "{}", escape::terminal(&headline(report)));
     for line in summary_lines(report) {
-        for line in wrap(&inert::terminal(&line), look.width, "  ") {
+        for line in wrap(&escape::terminal(&line), look.width, "  ") {
             let _ = writeln!(out, "{line}");
         }
     }
@@ -131,19 +131,19 @@ fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
     let longest = |text: &dyn Fn(&Row) -> usize| rows().map(|row| text(row)).max().unwrap_or(0);
     let kind_width = longest(&|row| row.kind.name().len());
     let name_width =
-        longest(&|row| inert::terminal(&row.name).width()).clamp(4, look.width * 2 / 5);
+        longest(&|row| escape::terminal(&row.name).width()).clamp(4, look.width * 2 / 5);
     // Verdict, age and the gaps between the columns; the reason gets the rest.
     let why_width = look
         .width
         .saturating_sub(kind_width + name_width + 9 + 4 + 5)
         .max(16);
-    let fold = |text: &str, width: usize| wrap(&inert::terminal(text), width, "").join("\n");
+    let fold = |text: &str, width: usize| wrap(&escape::terminal(text), width, "").join("\n");
     let mut builder = Builder::default();
     builder.push_record(["kind", "name", "verdict", "age", "why"]);
     let mut titles = Vec::new();
     let mut verdicts = Vec::new();
     for group in groups {
-        titles.push((builder.count_records(), inert::terminal(&group.title)));
+        titles.push((builder.count_records(), escape::terminal(&group.title)));
         builder.push_record(["", "", "", "", ""]);
         for row in &group.rows {
             verdicts.push((builder.count_records(), row.verdict));
@@ -194,10 +194,18 @@ fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
 fn colour(verdict: &str) -> Color {
     match verdict {
         "garbage" => Color::FG_RED,
-        "ripening" => Color::FG_YELLOW,
+        "grace" => Color::FG_YELLOW,
         "unknown" => Color::FG_MAGENTA,
         "in_use" | "live" => Color::FG_GREEN,
         _ => Color::FG_BRIGHT_BLACK,
+    }
+}
+
+/// A verdict behind its count.
+fn counted(verdict: &str) -> String {
+    match verdict {
+        "grace" => "in grace".to_owned(),
+        other => other.replace('_', " "),
     }
 }
 
@@ -208,7 +216,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
         .iter()
         .filter_map(|name| {
             let count = *summary.verdicts.get(name)?;
-            (count > 0).then(|| format!("{count} {}", name.replace('_', " ")))
+            (count > 0).then(|| format!("{count} {}", counted(name)))
         })
         .collect();
     let mut lines = vec![format!("verdicts: {}", counts.join(", "))];
@@ -232,7 +240,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
     }
     for gap in report.gaps() {
         lines.push(format!(
-            "not seen: {} of {}: {}",
+            "could not read {} of {}: {}",
             gap.source,
             gap.scope,
             gap.gap.as_deref().unwrap_or("unknown")
@@ -241,7 +249,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
     lines.extend(report.partly_protected.iter().map(ToString::to_string));
     lines.extend(report.ignored_issues.iter().cloned());
     for rule in &report.unused_rules {
-        lines.push(format!("rule {rule} reads no name that exists"));
+        lines.push(format!("rule {rule} matches no existing name"));
     }
     for quota in report.quota.values() {
         let left = quota

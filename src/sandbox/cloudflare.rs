@@ -1,6 +1,7 @@
 //! Cloudflare as the stand-in shows it: one account with its zones, Workers,
 //! storage, DNS and Pages, behind the v4 API's envelope.
 
+mod account;
 mod answer;
 mod binding;
 mod d1;
@@ -9,13 +10,12 @@ mod dns;
 mod dns_filter;
 mod dns_routes;
 mod domains;
-mod home;
 mod hyperdrive;
 mod identity;
 mod kv;
 mod kv_values;
 mod pages;
-mod pages_draw;
+mod pages_json;
 mod previews;
 mod queues;
 mod r2;
@@ -34,8 +34,8 @@ use chrono::{DateTime, SubsecRound, Utc};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::face::{Face, Refusal};
 use super::message::{Request, Response};
+use super::provider::{ProviderApi, Refusal};
 use super::world;
 use answer::{Answer, Failure};
 use binding::Ids;
@@ -382,7 +382,7 @@ impl Cloudflare {
     }
 }
 
-impl Face for Cloudflare {
+impl ProviderApi for Cloudflare {
     fn kinds(&self) -> &'static [&'static str] {
         &KINDS
     }

@@ -5,8 +5,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use super::face::{Face, Refusal};
 use super::message::{self, Request, Response};
+use super::provider::{ProviderApi, Refusal};
 use super::world::{self, ActionsRun, PullRequest, State};
 
 /// Whose account the token is: the one of `GITHUB_TOKEN` in Actions.
@@ -978,7 +978,7 @@ fn with_etag(request: &Request, mut response: Response) -> Response {
     response
 }
 
-impl Face for GitHub {
+impl ProviderApi for GitHub {
     fn kinds(&self) -> &'static [&'static str] {
         &["github_environment", "github_deployment"]
     }

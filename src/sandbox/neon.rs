@@ -6,8 +6,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::face::{Face, Refusal};
 use super::message::{self, Request, Response};
+use super::provider::{ProviderApi, Refusal};
 use super::world;
 
 /// The project of branches that name none.
@@ -625,7 +625,7 @@ fn project_json(id: &str) -> Value {
     })
 }
 
-impl Face for Neon {
+impl ProviderApi for Neon {
     fn kinds(&self) -> &'static [&'static str] {
         &["neon_branch"]
     }

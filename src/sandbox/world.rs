@@ -369,7 +369,7 @@ const KINDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("d1", &[]),
-    ("r2", &["objects", "location", "jurisdiction"]),
+    ("r2", &["objects", "location", "policy_scope"]),
     ("queue", &["producers", "consumers", "dead_letter_queue"]),
     ("hyperdrive", &["host"]),
     ("worker_domain", &["service", "zone", "worker"]),

@@ -40,7 +40,7 @@ pub(super) async fn converse<T>(
         asked += open.len() as u64;
         if asked > MOST_PAGES {
             return Err(Broken::Disagrees(format!(
-                "{asked} questions cannot be right"
+                "{asked} requests are more than any answer needs"
             )));
         }
         *requests = requests.saturating_add(u32::try_from(open.len()).unwrap_or(u32::MAX));

@@ -117,7 +117,7 @@ fn note_activity(target: &Target, activity: Activity, resources: &mut [Resource]
         resource.active_at = match (&activity, latest.get(&resource.id)) {
             (Err(_), _) => Time::Missing,
             (Ok(_), Some(time)) => *time,
-            (Ok(_), None) => Time::NotKept,
+            (Ok(_), None) => Time::Unsupported,
         };
     }
     Evidence {
@@ -280,7 +280,9 @@ impl Walk {
             match page {
                 Next::Last => break,
                 Next::Pages(count) if count > MOST_PAGES => {
-                    return Err(Broken::Disagrees(format!("{count} pages cannot be right")));
+                    return Err(Broken::Disagrees(format!(
+                        "{count} pages are more than any listing has"
+                    )));
                 }
                 Next::Pages(count) => {
                     self.rest(client, target, count, &mut seen).await?;
@@ -298,7 +300,7 @@ impl Walk {
                     // for ever.
                     if (seen.len() == before && page != Next::Last) || pages > MOST_PAGES {
                         return Err(Broken::Disagrees(format!(
-                            "page {pages} repeats what was seen before"
+                            "page {pages} repeats earlier items"
                         )));
                     }
                 }

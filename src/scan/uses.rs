@@ -149,7 +149,7 @@ pub(super) async fn one_by_one(
     let resources = &inventory.resources;
     let hosts: Vec<Option<String>> = about
         .iter()
-        .map(|&index| client.host(resources.get(index)?.kind.0.api))
+        .map(|&index| client.host(resources.get(index)?.kind.api))
         .collect();
     let vocabulary = kinds::vocabulary();
     let (mut unread, mut known) = (Vec::new(), Vec::new());
@@ -188,7 +188,7 @@ pub(super) async fn one_by_one(
     let (within, beyond) = unread.split_at(budget.left.min(unread.len()));
     let mut apis = about.iter().filter_map(|&index| resources.get(index));
     let api = apis.next().filter(|_| budget.leaves_quota);
-    let api = api.map(|one| one.kind.0.api);
+    let api = api.map(|one| one.kind.api);
     let quota = api.map_or(usize::MAX, |api| client.affordable(api) / PARTS);
     let suffices = within.len() * REQUESTS_FOR_ONE + known.len() <= quota;
     let (asked, without_quota) = if suffices {
@@ -334,7 +334,7 @@ impl Tally {
         Evidence {
             source: first.map_or_else(
                 || "references".to_owned(),
-                |resource| format!("{}.{}.uses", resource.kind.0.api.key(), resource.kind),
+                |resource| format!("{}.{}.uses", resource.kind.api.key(), resource.kind),
             ),
             scope: first.map_or_else(String::new, |resource| resource.place.to_string()),
             requests: self.requests,

@@ -70,7 +70,7 @@ impl Sweep<'_, '_> {
         let mut groups: Groups<'_> = BTreeMap::new();
         for &(step, accepted) in steps {
             let id = &self.ids[step];
-            if id.kind.0.serial || self.action(step) != Action::Delete {
+            if id.kind.serial || self.action(step) != Action::Delete {
                 by_id.push((step, accepted));
             } else {
                 let group = groups.entry((id.kind, &id.place)).or_default();
@@ -82,7 +82,7 @@ impl Sweep<'_, '_> {
         }
         let looked = by_id.into_iter().map(|(step, accepted)| async move {
             let expires = self.action(step) == Action::Expire;
-            let waits = match (accepted, self.ids[step].kind.0.serial) {
+            let waits = match (accepted, self.ids[step].kind.serial) {
                 (true, true) => SERIAL,
                 (true, false) => ACCEPTED,
                 (false, _) => UNCERTAIN,

@@ -53,14 +53,14 @@ impl Unbind {
 pub(super) type Infeasible = (Outcome, String);
 
 impl Sweep<'_, '_> {
-    /// Takes out of a volley what cannot be deleted without changing what stays.
+    /// Takes out of a batch what cannot be deleted without changing what stays.
     pub(super) async fn feasible(
         &self,
         view: &Findings<'_>,
-        volley: Vec<usize>,
+        batch: Vec<usize>,
     ) -> (Vec<usize>, Vec<(usize, Infeasible)>) {
         let (mut feasible, mut not) = (Vec::new(), Vec::new());
-        for step in volley {
+        for step in batch {
             if let Some(why) = self.held_by_what_stays(view, step) {
                 not.push((step, why));
                 continue;
@@ -229,7 +229,7 @@ impl Sweep<'_, '_> {
                 break;
             };
             let body = self.finishing.send(&call).await;
-            let body = body.map_err(|error| format!("{id} could not be read again: {error}"))?;
+            let body = body.map_err(|error| format!("{id} could not be re-read: {error}"))?;
             let now = kind
                 .unbind(id, used, &body)
                 .map_err(|error| self.survey.client.redact(&error.0))?;
@@ -260,11 +260,13 @@ impl Sweep<'_, '_> {
             if kind.release(holder, id).is_empty() || self.goes(view, holder) {
                 return None;
             }
-            let (noun, name) = (holder.kind.0.noun, &holder.name);
+            let (noun, name) = (holder.kind.noun, &holder.name);
 
             let (_, judgement) = view.find(&holder.identity())?;
             let stays = match &judgement.verdict {
-                Verdict::Garbage(_) if !judgement.in_focus => "is not what this run is about",
+                Verdict::Garbage(_) if !judgement.in_focus => {
+                    "is outside of what this run was asked to do"
+                }
                 Verdict::Garbage(death) if death.report_only => "is only reported by its rule",
                 Verdict::Garbage(_) => {
                     let why = format!("waits for {noun} {name}, which is not a step of this run");
@@ -276,7 +278,7 @@ impl Sweep<'_, '_> {
                 "{noun} {name} {stays} and has this {} as a consumer, so Cloudflare would refuse \
                  to delete it: nothing was changed; remove the consumer from {noun} {name} by hand \
                  (`wrangler queues consumer remove`), or let this run delete the {noun} too",
-                id.kind.0.noun,
+                id.kind.noun,
             );
             Some((Outcome::FailedForGood, why))
         })

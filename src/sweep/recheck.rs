@@ -3,8 +3,8 @@
 
 use super::confirm::{Seen, look_once};
 use super::{Lane, Sweep};
+use crate::gc::box_key;
 use crate::gc::outcome::{Recheck, recheck};
-use crate::gc::ticks;
 use crate::gc::verdict::Verdict;
 use crate::gc::{Judgement, Outcome};
 use crate::model::{Reference, Resource, ResourceId};
@@ -20,7 +20,7 @@ impl Sweep<'_, '_> {
         steps: &[usize],
         due: bool,
     ) -> Vec<usize> {
-        let mut volley = Vec::new();
+        let mut batch = Vec::new();
         for &step in steps {
             if !lane.pending.contains(&step) {
                 continue;
@@ -44,10 +44,10 @@ impl Sweep<'_, '_> {
             let (outcome, why) = match verdict {
                 Recheck::Go if self.is_cleared(view, id) => (
                     Outcome::Spared,
-                    "its \"delete\" box in the tracking issue is not ticked any more".to_owned(),
+                    "its \"delete\" box in the tracking issue was cleared".to_owned(),
                 ),
                 Recheck::Go => {
-                    volley.push(step);
+                    batch.push(step);
                     continue;
                 }
                 Recheck::Unknown(_) if !due => continue,
@@ -60,7 +60,7 @@ impl Sweep<'_, '_> {
                         Some(_) => Outcome::Deferred,
                         None => Outcome::FailedForNow,
                     };
-                    (outcome, format!("it could not be read again: {why}"))
+                    (outcome, format!("it could not be re-read: {why}"))
                 }
             };
             lane.outdated |= !outcome.is_gone();
@@ -76,13 +76,13 @@ impl Sweep<'_, '_> {
                 }
             }
         }
-        volley.retain(|step| lane.pending.contains(step));
-        volley
+        batch.retain(|step| lane.pending.contains(step));
+        batch
     }
 
     /// Whether only what is ticked may go, and this is not ticked any more.
     fn is_cleared(&self, view: &Findings<'_>, id: &ResourceId) -> bool {
-        self.survey.approved && !view.roots.is_ticked_for_deletion(&ticks::key(id))
+        self.survey.approved && !view.roots.is_ticked_for_deletion(&box_key::of(id))
     }
 
     /// Why a view does not tell what a step is about, if so.
@@ -117,15 +117,15 @@ impl Sweep<'_, '_> {
         match seen {
             Seen::Gone => (
                 Outcome::AlreadyGone,
-                "neither a complete listing nor a look by id shows it any more".to_owned(),
+                "neither a complete listing nor reading it by id shows it any more".to_owned(),
             ),
             Seen::There | Seen::Expires => (
                 Outcome::FailedForNow,
-                "the listing does not show it, and a look by id does".to_owned(),
+                "the listing does not show it, but reading it by id does".to_owned(),
             ),
             Seen::Unreadable(why) => (
                 Outcome::InDoubt,
-                format!("the listing does not show it, and it could not be looked for: {why}"),
+                format!("the listing does not show it, and it could not be read by id: {why}"),
             ),
         }
     }

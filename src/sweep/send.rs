@@ -1,4 +1,4 @@
-//! Sends the requests of a volley, and settles each by what a reading shows.
+//! Sends the requests of a batch, and settles each by what a reading shows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,16 +43,16 @@ enum Answer {
 
 impl Sweep<'_, '_> {
     /// Writes the intents down, sends the requests, and settles what was sent.
-    pub(super) async fn volley(
+    pub(super) async fn batch(
         &self,
         view: &Findings<'_>,
-        volley: Vec<(usize, Option<Value>)>,
+        batch: Vec<(usize, Option<Value>)>,
     ) -> Vec<(usize, Settled)> {
-        if volley.is_empty() || !self.write(&self.intents(view, &volley)) {
+        if batch.is_empty() || !self.write(&self.intents(view, &batch)) {
             return Vec::new();
         }
-        let volley: Vec<usize> = volley.into_iter().map(|(step, _)| step).collect();
-        let answers = self.send(view, &volley).await;
+        let batch: Vec<usize> = batch.into_iter().map(|(step, _)| step).collect();
+        let answers = self.send(view, &batch).await;
         let to_look_for: Vec<(usize, bool)> = answers
             .iter()
             .filter_map(|(step, answer)| match answer {
@@ -72,11 +72,11 @@ impl Sweep<'_, '_> {
         settled.collect()
     }
 
-    /// Sends all requests of a volley, as many together as the API allows, none
+    /// Sends all requests of a batch, as many together as the API allows, none
     /// later than a time.
-    async fn send(&self, view: &Findings<'_>, volley: &[usize]) -> Vec<(usize, Answer)> {
+    async fn send(&self, view: &Findings<'_>, batch: &[usize]) -> Vec<(usize, Answer)> {
         let mut by_place: BTreeMap<(bool, &Arc<Place>), Vec<usize>> = BTreeMap::new();
-        for &step in volley {
+        for &step in batch {
             let deletes = self.action(step) == Action::Delete;
             let place = &self.ids[step].place;
             by_place.entry((deletes, place)).or_default().push(step);
@@ -147,7 +147,7 @@ impl Sweep<'_, '_> {
         call: Call,
         not_after: Instant,
     ) -> Answer {
-        let needs = self.ids[step].kind.0.write_permission;
+        let needs = self.ids[step].kind.write_permission;
         let mut done = Vec::new();
         for unbind in self.unbinds(step) {
             match self.send_one(step, &unbind.call, needs, not_after).await {
@@ -269,12 +269,12 @@ impl Sweep<'_, '_> {
         }
     }
 
-    /// The intents of a volley, each with all that is known of its resource.
-    fn intents(&self, view: &Findings<'_>, volley: &[(usize, Option<Value>)]) -> Vec<Entry> {
+    /// The intents of a batch, each with all that is known of its resource.
+    fn intents(&self, view: &Findings<'_>, batch: &[(usize, Option<Value>)]) -> Vec<Entry> {
         let at = self.survey.client.clock().now();
         let intent = |(step, held): &(usize, Option<Value>)| {
             let id = &self.ids[*step];
-            let host = self.survey.client.host(id.kind.0.api).unwrap_or_default();
+            let host = self.survey.client.host(id.kind.api).unwrap_or_default();
             let mut copy = view
                 .find(id)
                 .map_or_else(Copy::default, |(resource, _)| Copy::of(resource));
@@ -301,7 +301,7 @@ impl Sweep<'_, '_> {
                 copy: Box::new(copy),
             }
         };
-        volley.iter().map(intent).collect()
+        batch.iter().map(intent).collect()
     }
 
     /// Returns what the provider removes with a step's resource: as it is now,
@@ -349,12 +349,12 @@ impl Sweep<'_, '_> {
         let holders = view.linked(id).filter(|holder| self.goes(view, holder));
         let released = holders.filter_map(|holder| {
             let kind = kinds::by_name(holder.kind.name())?;
-            let needs = holder.kind.0.write_permission;
+            let needs = holder.kind.write_permission;
             let calls = kind.release(holder, id).into_iter();
             Some(calls.map(move |call| (call, needs)))
         });
         let prepared = self.kind(step).map(|kind| kind.prepare(id));
-        let needs = id.kind.0.write_permission;
+        let needs = id.kind.write_permission;
         let prepared = prepared.into_iter().flatten().map(|call| (call, needs));
         released.flatten().chain(prepared).collect()
     }
@@ -408,35 +408,35 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
         // It may still be under way: the next run looks again.
         (Answer::Accepted, Some(Seen::There)) => done(
             Outcome::InDoubt,
-            "the provider accepted it, and a reading still shows it",
+            "the provider accepted it, but re-reading still shows it",
         ),
         (Answer::Accepted, Some(Seen::Unreadable(why))) => Settled::Done(
             Outcome::InDoubt,
-            format!("the provider accepted it, and it could not be looked for: {why}"),
+            format!("the provider accepted it, but it could not be re-read: {why}"),
         ),
         (Answer::NotThere(_), Some(Seen::Gone)) => done(
             Outcome::AlreadyGone,
-            "the provider and a reading agree that it is gone",
+            "the provider says that it is gone, and re-reading agrees",
         ),
         (Answer::NotThere(said), Some(Seen::There | Seen::Expires)) => Settled::Waits {
-            reason: format!("{said}; yet a reading shows it"),
+            reason: format!("{said}; but re-reading still shows it"),
             setback: Setback::Failed,
         },
         (Answer::Lost(why), Some(Seen::Gone)) => Settled::Done(gone, format!("{why}; {SEEN_GONE}")),
         (Answer::Lost(why), Some(Seen::Expires)) => Settled::Done(
             Outcome::Expired,
-            format!("{why}; a reading shows its expiry"),
+            format!("{why}; re-reading shows its expiry"),
         ),
         (Answer::Lost(why), Some(Seen::There)) => Settled::Waits {
-            reason: format!("{why}; a reading shows that it had no effect"),
+            reason: format!("{why}; re-reading shows that it had no effect"),
             setback: Setback::Failed,
         },
         (Answer::NotThere(said) | Answer::Lost(said), Some(Seen::Unreadable(why))) => {
             Settled::Done(
                 Outcome::InDoubt,
-                format!("{said}; and it could not be looked for: {why}"),
+                format!("{said}; and it could not be re-read: {why}"),
             )
         }
-        (_, None) => done(Outcome::InDoubt, "it was not looked for"),
+        (_, None) => done(Outcome::InDoubt, "it was not re-read"),
     }
 }

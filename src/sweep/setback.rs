@@ -35,7 +35,7 @@ impl Setback {
         let (outcome, reason) = match self {
             Self::Withheld => (
                 Outcome::Deferred,
-                "the quota that this run may use leaves no time to look and to delete",
+                "the quota that this run may use leaves no room to re-read and to delete",
             ),
             Self::Late => (
                 Outcome::FailedForNow,
@@ -54,9 +54,9 @@ impl Setback {
     }
 }
 
-/// What a volley comes to of which nothing could be sent; none for any other.
-pub(super) fn in_vain(volley: &[(usize, Settled)]) -> Option<Done> {
-    let setbacks = volley.iter().map(|(_, settled)| match settled {
+/// What a batch comes to of which nothing could be sent; none for any other.
+pub(super) fn in_vain(batch: &[(usize, Settled)]) -> Option<Done> {
+    let setbacks = batch.iter().map(|(_, settled)| match settled {
         Settled::Waits {
             setback: Setback::Failed,
             ..

@@ -12,8 +12,8 @@ use serde_json::json;
 use self::stage::*;
 use super::*;
 use crate::boxes::{MARKER, Ticks, boxes};
-use crate::gc::sealed::SealedStep;
-use crate::gc::ticks;
+use crate::gc::box_key;
+use crate::gc::plan_file::PlannedStep;
 use crate::report::outcomes::StepRow;
 use crate::sandbox::Options;
 
@@ -41,9 +41,9 @@ async fn boxes_are_looked_at_again_before_each_deletion() {
     stage
         .sweep(|plan| {
             for step in plan.steps.drain(..) {
-                let SealedStep { kind, id, .. } = &step;
+                let PlannedStep { kind, id, .. } = &step;
                 let incarnation = step.incarnation.as_deref();
-                let key = ticks::key_of(kind, &step.place, id, incarnation);
+                let key = box_key::of_parts(kind, &step.place, id, incarnation);
                 keys.insert(step.name.to_string(), key);
             }
         })
@@ -72,8 +72,8 @@ async fn boxes_are_looked_at_again_before_each_deletion() {
     };
     assert_eq!(outcome("app-pr-1").0, Outcome::Deleted, "{said}");
     for (name, why) in [
-        ("app-pr-3", "not ticked any more"),
-        ("app-pr-4", "\"keep\" is ticked"),
+        ("app-pr-3", "box in the tracking issue was cleared"),
+        ("app-pr-4", "\"keep\" is checked"),
     ] {
         let (outcome, reason) = outcome(name);
         assert_eq!(outcome, Outcome::Spared, "{said}");
@@ -413,7 +413,7 @@ async fn what_belongs_to_something_spared_is_spared() {
     let stage = Stage::new(&[owner, other]);
     let (_, text) = stage
         .sweep(|plan| {
-            let changed = |step: &&mut SealedStep| *step.name == *"app-pr-1";
+            let changed = |step: &&mut PlannedStep| *step.name == *"app-pr-1";
             for step in plan.steps.iter_mut().filter(changed) {
                 step.changed_at = step.changed_at.map(|at| at - TimeDelta::hours(1));
             }
@@ -440,7 +440,7 @@ async fn a_deployment_is_spared_with_its_environment() {
     let stage = Stage::with(&all, policy, Options::default());
     let (_, text) = stage
         .sweep(|plan| {
-            let changed = |step: &&mut SealedStep| *step.name == *"preview-1";
+            let changed = |step: &&mut PlannedStep| *step.name == *"preview-1";
             for step in plan.steps.iter_mut().filter(changed) {
                 step.changed_at = step.changed_at.map(|at| at - TimeDelta::hours(1));
             }

@@ -54,7 +54,7 @@ pub fn unwanted(
             let Some(id) = written.identity(kinds) else {
                 continue;
             };
-            let same_host = client.host(id.kind.0.api).as_ref() == Some(&written.host);
+            let same_host = client.host(id.kind.api).as_ref() == Some(&written.host);
             let Some((resource, judgement)) = findings.find(&id).filter(|_| same_host) else {
                 continue;
             };
@@ -66,7 +66,7 @@ pub fn unwanted(
             // that rests on an earlier verdict.
             let stays = !matches!(
                 judgement.verdict,
-                Verdict::Garbage(_) | Verdict::Ripening(Wait::Expires { .. })
+                Verdict::Garbage(_) | Verdict::Grace(Wait::Expires { .. })
             );
             let known = unwanted.iter().any(|one| one.id == id);
             if let Some(expires_at) = ours.filter(|_| stays && judgement.in_focus && !known) {
@@ -97,7 +97,7 @@ pub async fn remove(
         step,
         at: client.clock().now(),
         action: Action::RemoveExpiry,
-        resource: journal::Written::of(id, client.host(id.kind.0.api).unwrap_or_default()),
+        resource: journal::Written::of(id, client.host(id.kind.api).unwrap_or_default()),
         copy: Box::new(Copy {
             expires_at: Some(one.expires_at),
             ..Copy::default()
@@ -155,7 +155,7 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
         (Ok(Some(_)), Some(said)) => failed(said),
         (Ok(Some(_)), None) => (
             Outcome::InDoubt,
-            "the provider accepted its removal, and a reading still shows it".to_owned(),
+            "the provider accepted its removal, but re-reading still shows it".to_owned(),
         ),
         (Err(why), _) => (Outcome::InDoubt, why),
     }

@@ -20,7 +20,7 @@ fn row(kind: &str, name: &str, verdict: &'static str, number: Option<u32>) -> Ro
         reason: match verdict {
             "garbage" => format!("pull request #{} was closed at {NOW}", number.unwrap_or(0)),
             "live" => format!("pull request #{} is open", number.unwrap_or(0)),
-            _ => "no rule reads this name".to_owned(),
+            _ => "no rule matches this name".to_owned(),
         },
         rule: number.map(|_| "workers".to_owned()),
         rule_location: number.map(|_| "policies/demo.toml:3".to_owned()),
@@ -45,10 +45,10 @@ fn row(kind: &str, name: &str, verdict: &'static str, number: Option<u32>) -> Ro
             }
             .to_owned(),
         }),
-        also_read_as: Vec::new(),
+        also_matched_as: Vec::new(),
         otherwise: "it would stay if its pull request were reopened",
         deletable: verdict == "garbage",
-        noun: kind.0.noun,
+        noun: kind.noun,
         key: format!("key-{name}"),
         origin: format!("{}@acc", kind.name()),
         command: String::new(),
@@ -85,7 +85,7 @@ fn rows() -> Vec<Row> {
         row("kv_namespace", "api-preview-7-cache", "garbage", Some(7)),
         row("worker", "web-preview-8", "garbage", Some(8)),
         row("worker", "web-preview-9", "live", Some(9)),
-        row("worker", "\u{1b}[31mevil\u{202e}", "unclaimed", None),
+        row("worker", "\u{1b}[31mevil\u{202e}", "unmatched", None),
     ]
 }
 
@@ -123,7 +123,7 @@ fn step(name: &str, kind: &str, outcome: Outcome) -> StepRow {
         id: format!("id-of-{name}"),
         key: format!("key-{name}"),
         outcome,
-        reason: "a reading shows that it is gone".to_owned(),
+        reason: "re-reading shows that it is gone".to_owned(),
     }
 }
 
@@ -269,7 +269,7 @@ fn what_became_of_it_is_shown_in_place_and_stays_in_sight() {
         press(&mut app, "u"),
         Some(Command::Restore(vec![key.clone()]))
     );
-    app.restored(&key, "it is there again".to_owned());
+    app.restored(&key, "it was restored".to_owned());
     assert!(drawn(&app, &Live::default(), 80, 24).contains("put back"));
     // What was spared is no longer this session's to put back.
     press(&mut app, "\u{1b}/api-preview-7\n");

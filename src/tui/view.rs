@@ -10,26 +10,26 @@ use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{App, Confirm, Fate, Item, Line, Live, Mode, Ongoing, Tab};
-use crate::report::{age, inert, table::headline, table::wrap};
+use crate::report::{age, escape, table::headline, table::wrap};
 
 /// From this width on, the detail stands beside the table.
 const WIDE: u16 = 120;
 
 const HELP: &str = "\
 up down j k       move; page up and down, home, end
-tab, left, right  the next and the last verdict
+tab, left, right  next and previous verdict
 /                 filter as you type: every word must occur (esc clears)
 s                 sort by pull request, name, kind, age, death
 g                 group, or one list
-enter             why: the whole chain behind the verdict (J K scroll)
+enter             why: the evidence behind the verdict (J K scroll)
 space             mark what is garbage
-p                 mark all garbage in sight of this pull request
+p                 mark all visible garbage of this pull request
 c                 clear the marks
 d                 delete what is marked, after the count is written out
-u                 put back what this session deleted, where that is possible
+u                 restore what this session deleted, where that is possible
 e                 export what is shown: .csv .json .md, else a table
-r                 look at everything again
-q, ctrl-c         end; while deleting: finish what is under way and stop
+r                 refresh
+q, ctrl-c         quit; while deleting: finish what is under way and stop
 
 Nothing is deleted from here that `preview-gc sweep` would not delete: the
 same plan, brakes and cap, and everything is read again just before.";
@@ -116,7 +116,7 @@ fn title(app: &App, width: u16) -> Text<'static> {
     let left = format!("preview-gc: {}", headline(&app.report));
     let room = usize::from(width).saturating_sub(right.width() + 1);
     Text::from(vec![
-        Span::styled(cell(&inert::terminal(&left), room), bold()),
+        Span::styled(cell(&escape::terminal(&left), room), bold()),
         Span::styled(format!(" {right}"), bold()),
     ])
 }
@@ -168,7 +168,7 @@ impl Columns {
     fn of(app: &App, ongoing: &Ongoing, width: usize) -> Self {
         let longest = |of: &dyn Fn(&Item) -> usize| app.items.iter().map(of).max().unwrap_or(0);
         let kind = longest(&|item| item.row.kind.name().len()).min(width / 4);
-        let name = longest(&|item| inert::terminal(&item.row.name).width()).min(width * 2 / 5);
+        let name = longest(&|item| escape::terminal(&item.row.name).width()).min(width * 2 / 5);
         let fates = app
             .fates
             .values()
@@ -178,7 +178,7 @@ impl Columns {
             .chain(settled)
             .max()
             .unwrap_or(0)
-            .max("unclaimed".len());
+            .max("unmatched".len());
         // The mark, and a blank after each column.
         let taken = 4 + kind + name + verdict + 4 + 4;
         Self {
@@ -217,7 +217,7 @@ fn colour(app: &App, item: &Item) -> Style {
         (Some(fate), _) if fate.outcome.is_failure() => Color::LightRed,
         (Some(fate), _) if fate.outcome.is_gone() => Color::DarkGray,
         (_, "garbage") => Color::Red,
-        (_, "ripening") => Color::Yellow,
+        (_, "grace") => Color::Yellow,
         (_, "unknown") => Color::Magenta,
         (_, "in_use" | "live") => Color::Green,
         _ => Color::DarkGray,
@@ -244,7 +244,7 @@ fn table_in(app: &App, ongoing: &Ongoing, frame: &mut Frame<'_>, area: Rect) {
     for (at, line) in shown {
         text.push(match line {
             Line::Heading(index) => {
-                let group = inert::terminal(&app.items[*index].group);
+                let group = escape::terminal(&app.items[*index].group);
                 Text::styled(cut(&group, width), bold())
             }
             Line::Item(index) => {
@@ -282,7 +282,7 @@ fn row(
         Span::raw(format!(
             "{mark} {} {} ",
             cell(item.row.kind.name(), columns.kind),
-            cell(&inert::terminal(&item.row.name), columns.name)
+            cell(&escape::terminal(&item.row.name), columns.name)
         )),
         Span::styled(
             cell(&verdict(app, ongoing, item), columns.verdict),
@@ -291,7 +291,7 @@ fn row(
         Span::raw(format!(
             " {:>4} {}",
             old.unwrap_or_default(),
-            cell(&inert::terminal(why), columns.why)
+            cell(&escape::terminal(why), columns.why)
         )),
     ];
     let line = Text::from(spans);
@@ -348,7 +348,7 @@ fn status(app: &App, ongoing: &Ongoing, width: u16) -> Text<'static> {
             let brakes = brakes.map(|brake| format!("brake on {}: {}", brake.kind, brake.reason));
             let gaps = app.report.gaps().map(|gap| {
                 let why = gap.gap.as_deref().unwrap_or("unknown");
-                format!("not seen: {} of {}: {why}", gap.source, gap.scope)
+                format!("could not read {} of {}: {why}", gap.source, gap.scope)
             });
             let notes: Vec<String> = gaps.chain(brakes).collect();
             match app.filter.value() {
@@ -357,7 +357,7 @@ fn status(app: &App, ongoing: &Ongoing, width: u16) -> Text<'static> {
             }
         }
     };
-    Text::raw(cut(&inert::terminal(&text), width))
+    Text::raw(cut(&escape::terminal(&text), width))
 }
 
 fn hints(app: &App) -> Text<'static> {
@@ -379,7 +379,7 @@ fn question(app: &App, confirm: &Confirm) -> String {
     );
     text.push('\n');
     for note in &confirm.notes {
-        let _ = writeln!(text, "{}", inert::terminal(note));
+        let _ = writeln!(text, "{}", escape::terminal(note));
     }
     text + &format!(
         "\nWrite {} to delete: {}▏\n\nesc leaves everything as it is",

@@ -132,7 +132,7 @@ pub enum Failure {
     },
     /// What this run may use of the quota is spent for longer than can be waited
     /// for: it was not sent.
-    #[error("the quota that this run may use is spent for another {}s", .wait.as_secs())]
+    #[error("the quota share of this run is used up for another {}s", .wait.as_secs())]
     Withheld {
         /// How long until there is some.
         wait: Duration,
@@ -147,7 +147,7 @@ pub enum Failure {
     #[error("the run's deadline leaves no time for it; raise --deadline")]
     Deadline,
     /// What a change rests on would be too old.
-    #[error("it would rest on what was read too long ago; raise --reread-after")]
+    #[error("what was read for it is too old; raise --reread-after")]
     Outdated,
     /// No connection, or a broken one.
     #[error(transparent)]
@@ -249,7 +249,7 @@ pub(super) fn names_errors(body: &Bytes) -> bool {
     body.windows(NAME.len()).any(|window| window == NAME)
 }
 
-/// What the provider said, in one short inert line.
+/// What the provider said, in one short escaped line.
 fn said(api: Api, response: &Response<Bytes>) -> String {
     #[derive(Deserialize)]
     struct CloudflareBody {

@@ -9,7 +9,7 @@ use ::http::{Request, Response, Uri};
 use bytes::{Bytes, BytesMut};
 use tower::util::BoxCloneSyncService;
 
-use super::{Seam, TransportError};
+use super::{Transport, TransportError};
 
 /// More than any page that we ask for; a body beyond it is cut off.
 pub const BODY_LIMIT: usize = 64 << 20;
@@ -17,7 +17,7 @@ pub const BODY_LIMIT: usize = 64 << 20;
 /// A seam over real sockets. Connections to this machine never go through a
 /// proxy, and TLS is set up only when something is sent by it. `proxy` is the
 /// variable that names the proxy for everything else, for errors.
-pub fn seam(proxy: Option<&'static str>) -> Seam {
+pub fn seam(proxy: Option<&'static str>) -> Transport {
     let clients = Arc::new(Clients::default());
     let service = tower::service_fn(move |request: Request<Bytes>| {
         let clients = Arc::clone(&clients);

@@ -23,7 +23,7 @@ use preview_gc::evidence::{
     Evidence, Inventory, Listing, PullRequest, RepositoryRoots, Roots, Users,
 };
 use preview_gc::gc::KindGraph;
-use preview_gc::gc::mark::{Jurisdiction, Law, mark};
+use preview_gc::gc::mark::{JudgeInput, PolicyScope, mark};
 use preview_gc::kinds;
 use preview_gc::model::{Place, PullRequestNumber, Repository, Resource, Time};
 use preview_gc::policy::{Environment, Policies, Source, Vocabulary};
@@ -539,7 +539,7 @@ fn mark_a_million() {
                 incarnation: None,
                 created_at: at,
                 changed_at: at,
-                active_at: Time::NotKept,
+                active_at: Time::Unsupported,
                 expires_at: None,
                 protection: None,
                 parent: None,
@@ -615,13 +615,13 @@ fn mark_a_million() {
             ..RepositoryRoots::default()
         },
     );
-    let jurisdictions = [Jurisdiction {
+    let policy_scopes = [PolicyScope {
         policy,
         places: BTreeSet::from([Place::clone(&place)]),
     }];
     let graph = KindGraph::of(kinds.iter().copied());
-    let law = Law {
-        jurisdictions: &jurisdictions,
+    let law = JudgeInput {
+        policy_scopes: &policy_scopes,
         graph: &graph,
         grace: TimeDelta::hours(24),
         grace_on_close: TimeDelta::zero(),

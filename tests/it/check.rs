@@ -25,7 +25,7 @@ fn names_are_shown_with_claim_rule_and_what_would_be_asked() {
     );
     let warnings = checked["warnings"].to_string();
     assert!(
-        warnings.contains("no rule reads api-preview-x"),
+        warnings.contains("no rule matches api-preview-x"),
         "{warnings}"
     );
     assert!(warnings.contains("pull-request-branches"), "{warnings}");
@@ -117,7 +117,7 @@ fn the_doctor_tells_apart_what_is_wrong() {
         command.env("NEON_PROJECT_ID", "another-project");
     });
     assert!(
-        of(&answers, "neon_branch").starts_with("cannot see this place"),
+        of(&answers, "neon_branch").starts_with("not visible to this token"),
         "{answers:?}"
     );
 
@@ -125,7 +125,7 @@ fn the_doctor_tells_apart_what_is_wrong() {
         command.env("GITHUB_REPOSITORY", "acme/other");
     });
     assert!(
-        of(&answers, "pull requests").starts_with("cannot see this place"),
+        of(&answers, "pull requests").starts_with("not visible to this token"),
         "{answers:?}"
     );
 

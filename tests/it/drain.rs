@@ -199,7 +199,7 @@ fn repeated_sweeps_read_more_workers_than_one_may_and_delete_what_nothing_uses()
     let why = reason(&first, "app-pr-3-cache");
     assert_eq!(
         why,
-        "unknown: what 7 worker resources use is not known: 7 of 10 were not read in this run: \
+        "unknown: could not read what 7 worker resources use: 7 of 10 were not read in this run: \
          the maximum is 3 (--reference-reads); the next 3 sweeps read them first"
     );
 

@@ -121,7 +121,7 @@ fn one_issue_lives_through_everything() {
     let output = stage.run(&["explain", "app-pr-1"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        said.contains("protected") && said.contains("ticked in issue"),
+        said.contains("protected") && said.contains("checked in issue"),
         "{said}"
     );
     // Only what is ticked for deletion goes with --approved.
@@ -466,7 +466,7 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
     assert_eq!(output.status.code(), Some(0));
     let said = said();
     assert!(
-        said.contains("met no failure") && !said.contains("wrangler"),
+        said.contains("had no failures") && !said.contains("wrangler"),
         "{said}"
     );
 }
@@ -589,7 +589,7 @@ fn figures_of_a_run_are_written_where_they_are_wanted() {
     let all = figures["metrics"].as_array().unwrap();
     assert!(
         all.iter()
-            .any(|one| one["labels"]["verdict"] == "unclaimed" && one["value"] == 1)
+            .any(|one| one["labels"]["verdict"] == "unmatched" && one["value"] == 1)
     );
 }
 

@@ -338,10 +338,10 @@ fn rule_6_time_works_for_keeping() {
         (at(T0, Some(T0)), "garbage"),
         (at(T0, Some("2026-04-29T23:59:59Z")), "garbage"),
         // Exactly at its end the grace still keeps.
-        (at(T0, Some("2026-04-30T00:00:00Z")), "ripening"),
+        (at(T0, Some("2026-04-30T00:00:00Z")), "grace"),
         (
             at("2026-04-07T12:00:00Z", Some("2026-04-30T12:00:00Z")),
-            "ripening",
+            "grace",
         ),
         // Made long after the pull request ended: it is somebody else's.
         (

@@ -930,12 +930,9 @@ fn what_was_put_back_stays_until_a_person_releases_it() {
     let row = again["resources"].as_array().unwrap().iter();
     let row = row.clone().find(|row| row["name"] == name).unwrap();
     assert_eq!(row["verdict"], "protected", "{row}");
-    let ends = format!("`preview-gc restore --release {name}` ends that");
+    let ends = format!("kept until `preview-gc restore --release {name}`");
     let reason = row["reason"].as_str().unwrap();
-    assert!(
-        reason.starts_with("brought back by `restore` on 2026-05-01"),
-        "{row}"
-    );
+    assert!(reason.starts_with("restored on 2026-05-01"), "{row}");
     assert!(reason.ends_with(&ends), "{row}");
     let (audit, _) = stage.run(&["audit"]);
     let audited = audit["resources"].as_array().unwrap();
@@ -1145,7 +1142,7 @@ fn who_interrupts_twice_is_told_nothing_that_nobody_knows() {
     let said: Vec<_> = lines.map(Result::unwrap).collect();
     assert!(
         said.iter()
-            .any(|line| line.contains("the next sweep settles it")),
+            .any(|line| line.contains("the next sweep recovers it")),
         "{said:?}"
     );
     let issues = stage
@@ -1777,7 +1774,7 @@ fn a_queue_that_stays_keeps_its_consumer_and_the_worker_fails_before_anything_is
             &[][..],
             "failed_for_good",
             5,
-            "unclaimed",
+            "unmatched",
         ),
         ("orders-pr-2", &queues, &[], "failed_for_good", 5, "live"),
         (
@@ -1794,7 +1791,7 @@ fn a_queue_that_stays_keeps_its_consumer_and_the_worker_fails_before_anything_is
             &["--kind", "worker"],
             "failed_for_good",
             5,
-            "not what this run is about",
+            "outside of what this run was asked to do",
         ),
     ] {
         let all = [

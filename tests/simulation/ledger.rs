@@ -67,7 +67,7 @@ pub enum Purpose {
     /// It is for a while, and its name says so.
     Passing,
     /// No rule is about it.
-    Unclaimed,
+    Unmatched,
 }
 
 /// What one resource binds: a kind, and an id, or a name for Workers.
@@ -171,7 +171,7 @@ impl Ledger {
             | Purpose::Slug(number)
             | Purpose::Aged(number) => Some(number),
             Purpose::OfWorker(worker) => self.about(worker),
-            Purpose::Passing | Purpose::Run(_) | Purpose::Serves(_) | Purpose::Unclaimed => None,
+            Purpose::Passing | Purpose::Run(_) | Purpose::Serves(_) | Purpose::Unmatched => None,
         }
     }
 
@@ -179,7 +179,7 @@ impl Ledger {
     pub fn is_claimed(&self, index: usize) -> bool {
         match self.resources[index].purpose {
             Purpose::OfWorker(worker) => self.is_claimed(worker),
-            Purpose::Serves(_) | Purpose::Unclaimed => false,
+            Purpose::Serves(_) | Purpose::Unmatched => false,
             _ => true,
         }
     }

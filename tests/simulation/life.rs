@@ -15,7 +15,7 @@ use preview_gc::clock::Clock;
 use preview_gc::collector::{Collector, Limits, Scope};
 use preview_gc::evidence::{Observer, Step};
 use preview_gc::gc::Outcome;
-use preview_gc::gc::sealed::SealedPlan;
+use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::reads::Remembered;
 use preview_gc::kinds;
 use preview_gc::model::{Api, PullRequestNumber};
@@ -116,7 +116,7 @@ struct World<'a> {
     policy: Vec<Policy>,
     folder: &'a Path,
     /// The last plan that each actor made, and when it had listed what exists.
-    plans: Mutex<BTreeMap<usize, (SealedPlan, Moment)>>,
+    plans: Mutex<BTreeMap<usize, (PlanFile, Moment)>>,
 }
 
 /// A run that came to its end.
@@ -199,7 +199,7 @@ impl World<'_> {
 
     /// A plan that was made earlier and is carried out now, after hours in which
     /// somebody looked at it and others went on.
-    async fn earlier_plan(&self, actor: usize) -> Option<(SealedPlan, Moment)> {
+    async fn earlier_plan(&self, actor: usize) -> Option<(PlanFile, Moment)> {
         let wanted = self.network.state().random.u8(..3) == 0;
         let earlier = self.plans.lock().expect("nobody panics").remove(&actor);
         let earlier = earlier.filter(|_| wanted)?;
@@ -228,7 +228,7 @@ impl World<'_> {
         actor: usize,
         crash: Option<CrashPoint>,
         only: Option<u32>,
-        earlier: Option<(SealedPlan, Moment)>,
+        earlier: Option<(PlanFile, Moment)>,
         limits: Limits,
     ) -> Option<Ended> {
         let folder = self.folder(actor);
@@ -292,7 +292,7 @@ impl World<'_> {
         &self,
         key: RunKey,
         only: Option<u32>,
-        earlier: Option<(SealedPlan, Moment)>,
+        earlier: Option<(PlanFile, Moment)>,
         limits: Limits,
     ) -> Ended {
         let network = self.network;
@@ -342,33 +342,33 @@ impl World<'_> {
             since = Instant::now();
             listed = collector.list().await;
         }
-        let (ground, inventory) = listed.unwrap();
+        let (audit_scope, inventory) = listed.unwrap();
         let listed = network.now();
         network.run(key, |run| run.listed = Some(listed));
-        let survey = collector.survey(&ground);
+        let survey = collector.survey(&audit_scope);
         let mut findings = survey.judge(inventory, since).await;
         let plan = collector.plan_for(&survey, &mut findings).await;
-        let mut report = collector.report(&ground, &findings, &plan);
-        let mut sealed = collector.seal(&ground, &findings, &plan, &report);
+        let mut report = collector.report(&audit_scope, &findings, &plan);
+        let mut plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
         // A place that cannot be seen now makes it a plan for elsewhere.
-        let here = collector.bound(&ground);
-        let may_be = |plan: &SealedPlan| plan.check(clock.start(), limits.plan_age, &here).is_ok();
+        let here = collector.bound(&audit_scope);
+        let may_be = |plan: &PlanFile| plan.check(clock.start(), limits.plan_age, &here).is_ok();
         let earlier = earlier.filter(|(plan, _)| may_be(plan));
         let by_earlier = earlier.is_some();
         if let Some((earlier, at)) = earlier {
             network.note(&format!("{}.{} has a plan of {at}", key.actor, key.run));
             network.run(key, |run| run.listed = Some(at));
-            sealed = earlier;
+            plan_file = earlier;
         } else {
             let mut plans = self.plans.lock().expect("nobody panics");
-            plans.insert(key.actor, (sealed.clone(), listed));
+            plans.insert(key.actor, (plan_file.clone(), listed));
         }
-        self.planned(key, only, &sealed);
+        self.planned(key, only, &plan_file);
         self.judge_brakes(&report, &garbage, only, limits);
         let folder = self.folder(key.actor);
         let stop = Stop::default();
         let swept = collector
-            .sweep(&survey, &findings, &report, &sealed, &folder, &stop)
+            .sweep(&survey, &findings, &report, &plan_file, &folder, &stop)
             .await;
         let mut swept = swept.unwrap_or_else(|error| {
             network.broke("a journal can always be read", error.to_string());
@@ -388,10 +388,10 @@ impl World<'_> {
     }
 
     /// Writes a plan down as the ledger knows its resources.
-    fn planned(&self, key: RunKey, only: Option<u32>, sealed: &SealedPlan) {
+    fn planned(&self, key: RunKey, only: Option<u32>, plan_file: &PlanFile) {
         let steps: Vec<Option<PlannedStep>> = {
             let ledger = &self.network.state().ledger;
-            let steps = sealed.steps.iter().map(|step| {
+            let steps = plan_file.steps.iter().map(|step| {
                 let id = step.incarnation.as_deref().unwrap_or(&step.id);
                 ledger.find(&step.kind, id).map(|resource| PlannedStep {
                     resource,
@@ -400,7 +400,7 @@ impl World<'_> {
             });
             steps.collect()
         };
-        let names = sealed
+        let names = plan_file
             .steps
             .iter()
             .map(|step| format!("{} {}", step.kind, step.name));

@@ -13,7 +13,7 @@ use fastrand::Rng;
 use http::{Method, StatusCode, header};
 use preview_gc::sandbox::message::Response;
 use preview_gc::sandbox::{Sandbox, faults};
-use preview_gc::wire::{Seam, TransportError};
+use preview_gc::wire::{Transport, TransportError};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tower::util::BoxCloneSyncService;
@@ -342,7 +342,7 @@ impl Network {
     }
 
     /// The seam of one run.
-    pub fn seam(self: &Arc<Self>, key: RunKey) -> Seam {
+    pub fn seam(self: &Arc<Self>, key: RunKey) -> Transport {
         let network = Arc::clone(self);
         BoxCloneSyncService::new(tower::service_fn(move |request| {
             let network = Arc::clone(&network);
@@ -761,7 +761,7 @@ impl Network {
                         if !unseen && let Some(why) = oracle::wanted(&self.scenario, ledger, &deed)
                         {
                             wrong.push((
-                                "nothing live, protected or unclaimed is deleted",
+                                "nothing live, protected or unmatched is deleted",
                                 format!("{name}: {why}"),
                             ));
                         }

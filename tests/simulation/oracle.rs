@@ -37,7 +37,7 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
     let last_seen = resource.changed.since(deed.rests_on)[0].0;
     let may_go = !matches!(
         resource.purpose,
-        Purpose::OfWorker(_) | Purpose::Serves(_) | Purpose::Unclaimed | Purpose::Protected(_)
+        Purpose::OfWorker(_) | Purpose::Serves(_) | Purpose::Unmatched | Purpose::Protected(_)
     );
     if may_go && last_seen > deed.listed && last_seen < deed.rests_on {
         return Some(format!("it changed at {last_seen}, after it was listed"));
@@ -54,7 +54,7 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     let changes = || resource.changed.since(deed.rests_on).iter();
     let known = |number: u32| ledger.pull_requests[&number].since(deed.rests_on).iter();
     let terms = match resource.purpose {
-        Purpose::Unclaimed | Purpose::Serves(_) => return Some("no rule is about it".to_owned()),
+        Purpose::Unmatched | Purpose::Serves(_) => return Some("no rule is about it".to_owned()),
         Purpose::Protected(_) => return Some("it is protected".to_owned()),
         Purpose::Kept(_) => return Some("its box says that it is kept".to_owned()),
         Purpose::Elsewhere(_) => return Some("it belongs to another repository".to_owned()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{SecondsFormat, SubsecRound as _};
 use http::{Method, StatusCode};
 use preview_gc::boxes::{self, MARKER};
-use preview_gc::gc::ticks;
+use preview_gc::gc::box_key;
 use preview_gc::model::Place;
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ pub async fn tick(network: &Network) {
             "worker" => (&one.name, Some(&*one.id)),
             _ => (&one.id, None),
         };
-        let key = ticks::key_of(one.kind, &place, id, incarnation);
+        let key = box_key::of_parts(one.kind, &place, id, incarnation);
         text += &boxes::keep_box(&one.name, &key, "");
     }
     let body = json!({"title": "Left \
@@ -489,7 +489,7 @@ async fn branch_off(network: &Network) {
         network,
         "neon_branch",
         &name,
-        Purpose::Unclaimed,
+        Purpose::Unmatched,
         Some(index),
     )
     .await;

@@ -581,14 +581,14 @@ impl Draw<'_> {
                 binds.push(("kv_namespace", id));
             }
             let with = With::bindings(bindings, binds);
-            self.add("worker", name, Purpose::Unclaimed, day, with);
+            self.add("worker", name, Purpose::Unmatched, day, with);
         }
         for name in ["app-pr-2-", "app-pr-3-A", "pr-3"] {
             if self.random.bool() {
                 self.add(
                     "kv_namespace",
                     name,
-                    Purpose::Unclaimed,
+                    Purpose::Unmatched,
                     day,
                     With::default(),
                 );
@@ -612,9 +612,9 @@ impl Scenario {
         let mut pull_requests = Vec::new();
         let with = With::attributes(json!({"default": true}));
         let days = TimeDelta::days(500);
-        let main = draw.add("neon_branch", "main", Purpose::Unclaimed, days, with);
+        let main = draw.add("neon_branch", "main", Purpose::Unmatched, days, with);
         let with = With::bindings(Vec::new(), Vec::new());
-        draw.add("worker", "site", Purpose::Unclaimed, days, with);
+        draw.add("worker", "site", Purpose::Unmatched, days, with);
         let count = draw.random.u32(1..=12);
         for number in 1..=count {
             // Some ended about as long ago as a grace lasts, some long ago.

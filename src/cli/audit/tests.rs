@@ -11,11 +11,11 @@ use crate::boxes;
 use crate::cli::args::{Cli, Verb};
 use crate::evidence::Question;
 use crate::gc::outcome::{Recheck, recheck};
-use crate::gc::sealed::SealedStep;
+use crate::gc::plan_file::PlannedStep;
 use crate::gc::{Marking, mark};
 use crate::github::GitHub;
 use crate::model::Repository;
-use crate::report::{Row, inert};
+use crate::report::{Row, escape};
 use crate::sandbox::world::World;
 use crate::survey::Findings;
 
@@ -40,17 +40,17 @@ fn session_by(policy: &Path, world: &Path, flags: &[&str]) -> Session {
 async fn audited(session: &Session, only: Option<u32>) -> (Report, String) {
     let collector = session.collector(only).unwrap();
     let since = Instant::now();
-    let (ground, inventory) = collector.list().await.unwrap();
-    let audit = collector.audit(&ground, inventory, since, Choice::All);
+    let (audit_scope, inventory) = collector.list().await.unwrap();
+    let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
     let Audit {
         findings,
         plan,
         report,
         ..
     } = audit.await;
-    let sealed = collector.seal(&ground, &findings, &plan, &report);
+    let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
     let mut steps = String::new();
-    for (index, step) in sealed.steps.iter().enumerate() {
+    for (index, step) in plan_file.steps.iter().enumerate() {
         let _ = writeln!(
             steps,
             "  {index} {:?} {} {} by {} after {:?}",
@@ -75,8 +75,8 @@ fn case(name: &str) -> PathBuf {
 fn differences(before: &Report, after: &Report) -> String {
     let lines = |report: &Report| -> Vec<String> {
         let line = |row: &Row| {
-            let name = inert::terminal(&row.name);
-            let reason = inert::terminal(&row.reason);
+            let name = escape::terminal(&row.name);
+            let reason = escape::terminal(&row.reason);
             format!("{} {name}: {}: {reason}", row.kind, row.verdict)
         };
         report.resources.iter().map(line).collect()
@@ -105,9 +105,9 @@ async fn every_case_is_judged_and_planned_for_its_reasons() {
                 text,
                 "  {} {}: {}: {} [{}]",
                 row.kind,
-                inert::terminal(&row.name),
+                escape::terminal(&row.name),
                 row.verdict,
-                inert::terminal(&row.reason),
+                escape::terminal(&row.reason),
                 row.rule.as_deref().unwrap_or("no rule")
             );
         }
@@ -132,17 +132,17 @@ async fn every_case_is_judged_and_planned_for_its_reasons() {
 /// Each way in which a resource may differ from its step, alone.
 #[tokio::test]
 async fn what_is_not_what_was_planned_is_spared() {
-    type Change = fn(&mut SealedStep);
+    type Change = fn(&mut PlannedStep);
     let session = session(&case("closed-leftovers"), &[]);
     let collector = session.collector(None).unwrap();
     let since = Instant::now();
-    let (ground, inventory) = collector.list().await.unwrap();
-    let survey = collector.survey(&ground);
+    let (audit_scope, inventory) = collector.list().await.unwrap();
+    let survey = collector.survey(&audit_scope);
     let findings = survey.judge(inventory, since).await;
     let plan = collector.plan(&findings);
-    let report = collector.report(&ground, &findings, &plan);
-    let sealed = collector.seal(&ground, &findings, &plan, &report);
-    let ids = sealed.resources(survey.law.graph.kinds()).unwrap();
+    let report = collector.report(&audit_scope, &findings, &plan);
+    let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
+    let ids = plan_file.resources(survey.law.graph.kinds()).unwrap();
     let changes: [(&str, Change); 5] = [
         ("made anew", |step| {
             step.incarnation = Some("another".into());
@@ -157,7 +157,7 @@ async fn what_is_not_what_was_planned_is_spared() {
         ("", |_| {}),
     ];
     let mut spared = 0;
-    for (step, id) in sealed.steps.iter().zip(&ids) {
+    for (step, id) in plan_file.steps.iter().zip(&ids) {
         let now = findings.find(id);
         assert!(now.is_some(), "{id}");
         assert_eq!(recheck(step, None, &findings.marking), Recheck::Gone);
@@ -287,13 +287,13 @@ async fn what_is_not_meant_is_left_out() {
             report.complete
         );
         for row in &report.resources {
-            let name = inert::terminal(&row.name);
+            let name = escape::terminal(&row.name);
             let _ = writeln!(
                 text,
                 "    {} {name}: {}: {}",
                 row.kind,
                 row.verdict,
-                inert::terminal(&row.reason)
+                escape::terminal(&row.reason)
             );
         }
         text += &steps;
@@ -316,8 +316,8 @@ async fn what_is_not_meant_is_left_out() {
 async fn what_was_not_asked_is_asked_for() {
     let session = session(&case("whole-environment"), &[]);
     let collector = session.collector(None).unwrap();
-    let (ground, inventory) = collector.list().await.unwrap();
-    let survey = collector.survey(&ground);
+    let (audit_scope, inventory) = collector.list().await.unwrap();
+    let survey = collector.survey(&audit_scope);
     let mut findings = survey.judge(inventory, Instant::now()).await;
     let law = findings.marking.law.clone();
     let used = ["worker", "queue", "d1", "r2", "hyperdrive"];

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{AFTERMATH, Judgement, Law, ReadBy, TOLERANCE};
+use super::{AFTERMATH, JudgeInput, Judgement, MatchedBy, TOLERANCE};
 use crate::evidence::{Inventory, Life, PullRequest, Roots};
 use crate::gc::verdict::{Doubt, Verdict, Wait};
 use crate::model::{Claim, PullRequestNumber, Resource, Time};
@@ -19,7 +19,7 @@ type Group = (usize, PullRequestNumber);
 pub(super) fn check(
     inventory: &Inventory,
     roots: &Roots,
-    law: &Law<'_>,
+    law: &JudgeInput<'_>,
     judgements: &mut [Judgement],
 ) {
     let mut contradicted: BTreeSet<Group> = BTreeSet::new();
@@ -43,7 +43,7 @@ pub(super) fn check(
         return;
     }
     for (resource, judgement) in inventory.resources.iter().zip(judgements) {
-        if resource.created_at != Time::NotKept || !is_dead(&judgement.verdict) {
+        if resource.created_at != Time::Unsupported || !is_dead(&judgement.verdict) {
             continue;
         }
         let group = groups(judgement, law).find(|group| contradicted.contains(group));
@@ -59,32 +59,36 @@ pub(super) fn check(
 fn is_dead(verdict: &Verdict) -> bool {
     matches!(
         verdict,
-        Verdict::Garbage(_) | Verdict::Ripening(Wait::Grace { .. })
+        Verdict::Garbage(_) | Verdict::Grace(Wait::Grace { .. })
     )
 }
 
 /// The numbers that a resource's name claims by rules which care when it was
 /// made: those that ask how the pull request ended.
-fn groups(judgement: &Judgement, law: &Law<'_>) -> impl Iterator<Item = Group> {
-    let others = judgement.others.iter().map(|(read_by, _)| read_by);
+fn groups(judgement: &Judgement, law: &JudgeInput<'_>) -> impl Iterator<Item = Group> {
+    let others = judgement.others.iter().map(|(matched_by, _)| matched_by);
     let all = judgement.reading.iter().chain(others);
-    all.filter_map(|read_by| {
-        let Claim::PullRequest(number) = read_by.claim else {
+    all.filter_map(|matched_by| {
+        let Claim::PullRequest(number) = matched_by.claim else {
             return None;
         };
-        let rule = rule(read_by, law)?;
+        let rule = rule(matched_by, law)?;
         let cares = rule.born == Born::InTime && rule.asks_about_ends();
-        cares.then_some((read_by.jurisdiction, number))
+        cares.then_some((matched_by.policy_scope, number))
     })
 }
 
-fn rule<'p>(read_by: &ReadBy, law: &Law<'p>) -> Option<&'p Rule> {
-    let policy = law.jurisdictions.get(read_by.jurisdiction)?.policy;
-    policy.rules.get(read_by.rule)
+fn rule<'p>(matched_by: &MatchedBy, law: &JudgeInput<'p>) -> Option<&'p Rule> {
+    let policy = law.policy_scopes.get(matched_by.policy_scope)?.policy;
+    policy.rules.get(matched_by.rule)
 }
 
-fn pull_request<'r>(roots: &'r Roots, law: &Law<'_>, group: Group) -> Option<&'r PullRequest> {
-    let policy = law.jurisdictions.get(group.0)?.policy;
+fn pull_request<'r>(
+    roots: &'r Roots,
+    law: &JudgeInput<'_>,
+    group: Group,
+) -> Option<&'r PullRequest> {
+    let policy = law.policy_scopes.get(group.0)?.policy;
     let roots = roots.repositories.get(&policy.repository)?;
     roots.pull_requests.get(&group.1)
 }

@@ -3,28 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::heads::Heads;
-use super::{Jurisdiction, Law};
-use crate::evidence::{Claimed, Inventory, Orphaned, Question, Roots};
+use super::branches::Branches;
+use super::{JudgeInput, PolicyScope};
+use crate::evidence::{ClosedSearch, Inventory, Question, Roots, RootsWanted};
 use crate::model::{Claim, KindRef, Place, Repository, Resource};
 use crate::policy::Rule;
 
 /// Every reading of a resource whose claim has to be asked about, with the
-/// index of its jurisdiction.
+/// index of its policy file.
 fn asked_about<'p>(
     resource: &Resource,
-    law: &Law<'p>,
-) -> Vec<(usize, &'p Jurisdiction<'p>, &'p Rule, Claim)> {
+    law: &JudgeInput<'p>,
+) -> Vec<(usize, &'p PolicyScope<'p>, &'p Rule, Claim)> {
     let mut found = Vec::new();
-    for (index, jurisdiction) in law.jurisdictions.iter().enumerate() {
-        if !jurisdiction.places.contains(&resource.place) {
+    for (index, policy_scope) in law.policy_scopes.iter().enumerate() {
+        if !policy_scope.places.contains(&resource.place) {
             continue;
         }
-        let rules = &jurisdiction.policy.rules;
-        for (rule, reading) in jurisdiction.policy.read(resource) {
+        let rules = &policy_scope.policy.rules;
+        for (rule, reading) in policy_scope.policy.read(resource) {
             let rule = &rules[rule];
             if rule.asks_about(&reading.claim) {
-                found.push((index, jurisdiction, rule, reading.claim));
+                found.push((index, policy_scope, rule, reading.claim));
             }
         }
     }
@@ -34,9 +34,9 @@ fn asked_about<'p>(
 /// What resources claim, by repository.
 pub fn claims<'r>(
     resources: impl IntoIterator<Item = &'r Resource>,
-    law: &Law<'_>,
-) -> BTreeMap<Repository, Claimed> {
-    let mut claims: BTreeMap<Repository, Claimed> = BTreeMap::new();
+    law: &JudgeInput<'_>,
+) -> BTreeMap<Repository, RootsWanted> {
+    let mut claims: BTreeMap<Repository, RootsWanted> = BTreeMap::new();
     for resource in resources {
         let found = asked_about(resource, law);
         let named = |only| {
@@ -50,9 +50,9 @@ pub fn claims<'r>(
             .iter()
             .any(|(_, _, _, claim)| matches!(claim, Claim::Branch(_) | Claim::Slug { .. }));
         let in_focus = law.only.is_none_or(|only| named(only) || by_head);
-        for (_, jurisdiction, _, claim) in found {
+        for (_, policy_scope, _, claim) in found {
             let claimed = claims
-                .entry(jurisdiction.policy.repository.clone())
+                .entry(policy_scope.policy.repository.clone())
                 .or_default();
             match claim {
                 Claim::PullRequest(number) if in_focus => {
@@ -75,32 +75,32 @@ pub fn claims<'r>(
 pub fn orphaned<'r>(
     resources: impl IntoIterator<Item = &'r Resource>,
     roots: &Roots,
-    law: &Law<'_>,
-) -> BTreeMap<Repository, Orphaned> {
-    let mut orphaned: BTreeMap<Repository, Orphaned> = BTreeMap::new();
+    law: &JudgeInput<'_>,
+) -> BTreeMap<Repository, ClosedSearch> {
+    let mut orphaned: BTreeMap<Repository, ClosedSearch> = BTreeMap::new();
     let mut rules = law
-        .jurisdictions
+        .policy_scopes
         .iter()
-        .flat_map(|jurisdiction| jurisdiction.policy.rules.iter());
+        .flat_map(|policy_scope| policy_scope.policy.rules.iter());
     if !rules.any(Rule::asks_about_heads) {
         return orphaned;
     }
     let heads: Vec<_> = law
-        .jurisdictions
+        .policy_scopes
         .iter()
-        .map(|jurisdiction| {
-            let roots = roots.repositories.get(&jurisdiction.policy.repository)?;
-            Some((roots, Heads::new(roots, &jurisdiction.policy.slugs)))
+        .map(|policy_scope| {
+            let roots = roots.repositories.get(&policy_scope.policy.repository)?;
+            Some((roots, Branches::new(roots, &policy_scope.policy.slugs)))
         })
         .collect();
     for resource in resources {
-        let caseless = resource.kind.0.caseless;
+        let caseless = resource.kind.caseless;
         let found = asked_about(resource, law);
         let named = law.only.is_some_and(|only| {
             let mut claims = found.iter().map(|(_, _, _, claim)| claim);
             claims.any(|claim| *claim == Claim::PullRequest(only))
         });
-        for (index, jurisdiction, _, claim) in found {
+        for (index, policy_scope, _, claim) in found {
             let Some((roots, heads)) = &heads[index] else {
                 continue;
             };
@@ -118,7 +118,7 @@ pub fn orphaned<'r>(
                 continue;
             }
             let orphaned = orphaned
-                .entry(jurisdiction.policy.repository.clone())
+                .entry(policy_scope.policy.repository.clone())
                 .or_default();
             match (claim, resource.created_at.known()) {
                 (Claim::Branch(branch), _) => {
@@ -137,16 +137,16 @@ pub fn orphaned<'r>(
 
 /// Questions whose answers will be needed as soon as a claimed resource turns
 /// out dead, and that one short list answers; asked beside the roots.
-pub fn early_questions(inventory: &Inventory, law: &Law<'_>) -> Vec<Question> {
+pub fn early_questions(inventory: &Inventory, law: &JudgeInput<'_>) -> Vec<Question> {
     let mut claimed: BTreeSet<(KindRef, &Arc<Place>)> = BTreeSet::new();
     for resource in &inventory.resources {
         let key = (resource.kind, &resource.place);
         if claimed.contains(&key) {
             continue;
         }
-        let is_claimed = law.jurisdictions.iter().any(|jurisdiction| {
-            let rules = &jurisdiction.policy.rules;
-            jurisdiction.places.contains(&resource.place) && !rules.read(resource).is_empty()
+        let is_claimed = law.policy_scopes.iter().any(|policy_scope| {
+            let rules = &policy_scope.policy.rules;
+            policy_scope.places.contains(&resource.place) && !rules.read(resource).is_empty()
         });
         if is_claimed {
             claimed.insert(key);

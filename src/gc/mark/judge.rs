@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::ticks;
-use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unclaimed, Verdict, Wait};
-use super::heads::{Heads, Standing};
-use super::{Judgement, Law, ReadBy};
+use super::super::box_key;
+use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict, Wait};
+use super::branches::{Branches, Standing};
+use super::{JudgeInput, Judgement, MatchedBy};
 use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots, Run};
 use crate::model::{Claim, Place, PullRequestNumber, Resource, RunId, Time};
 use crate::policy::{Action, AgeClock, Coverage, Event, Missing, Reading, Rule, backup_pattern};
@@ -26,10 +26,10 @@ pub(super) struct Managed {
 }
 
 impl Managed {
-    pub(super) fn of(inventory: &Inventory, law: &Law<'_>) -> Self {
+    pub(super) fn of(inventory: &Inventory, law: &JudgeInput<'_>) -> Self {
         let mut by_kind = HashMap::new();
         for kind in law.graph.kinds() {
-            if let Some(managed) = kind.0.manages {
+            if let Some(managed) = kind.manages {
                 let names = inventory
                     .resources
                     .iter()
@@ -101,7 +101,7 @@ impl<'a> Owner<'a> {
 
 /// What one reading of a name comes to.
 struct Outcome {
-    read_by: ReadBy,
+    matched_by: MatchedBy,
     verdict: Verdict,
     /// Whether it is about the pull request of `--pr`.
     in_focus: bool,
@@ -111,11 +111,11 @@ struct Outcome {
 
 /// Judges resources one by one.
 pub(super) struct Judge<'a, 'p> {
-    law: &'a Law<'p>,
+    law: &'a JudgeInput<'p>,
     /// Why some root source is not complete.
     gap: Option<&'a Arc<str>>,
-    /// The roots of each jurisdiction, and its branches.
-    roots: Vec<Option<(&'a RepositoryRoots, Heads<'a>)>>,
+    /// The roots of each policy file, and its branches.
+    roots: Vec<Option<(&'a RepositoryRoots, Branches<'a>)>>,
     managed: &'a Managed,
     /// What people ticked "keep" for, with the issue.
     kept: BTreeMap<String, u64>,
@@ -126,21 +126,21 @@ pub(super) struct Judge<'a, 'p> {
 /// least one listed name by a known git branch, with times that fit.
 #[derive(Default)]
 struct Calibration {
-    /// Slug functions, by jurisdiction.
+    /// Slug functions, by policy file.
     functions: HashSet<(usize, Box<str>)>,
-    /// Rules, by jurisdiction and index.
+    /// Rules, by policy file and index.
     rules: HashSet<(usize, usize)>,
 }
 
 impl Calibration {
     fn of(
         inventory: &Inventory,
-        law: &Law<'_>,
-        heads: &[Option<(&RepositoryRoots, Heads<'_>)>],
+        law: &JudgeInput<'_>,
+        heads: &[Option<(&RepositoryRoots, Branches<'_>)>],
     ) -> Self {
         let mut calibration = Self::default();
-        for (index, jurisdiction) in law.jurisdictions.iter().enumerate() {
-            let policy = jurisdiction.policy;
+        for (index, policy_scope) in law.policy_scopes.iter().enumerate() {
+            let policy = policy_scope.policy;
             let Some((_, heads)) = heads[index].as_ref() else {
                 continue;
             };
@@ -148,11 +148,11 @@ impl Calibration {
                 continue;
             }
             for resource in &inventory.resources {
-                if !jurisdiction.places.contains(&resource.place) {
+                if !policy_scope.places.contains(&resource.place) {
                     continue;
                 }
                 for (rule, reading) in policy.read(resource) {
-                    let caseless = resource.kind.0.caseless;
+                    let caseless = resource.kind.caseless;
                     if !heads.explains(&reading.claim, caseless, resource.created_at) {
                         continue;
                     }
@@ -169,14 +169,14 @@ impl Calibration {
 
 impl<'a, 'p> Judge<'a, 'p> {
     pub(super) fn new(
-        law: &'a Law<'p>,
+        law: &'a JudgeInput<'p>,
         inventory: &Inventory,
         roots: &'a Roots,
         managed: &'a Managed,
     ) -> Self {
-        let of_jurisdiction = law.jurisdictions.iter().map(|jurisdiction| {
-            let roots = roots.repositories.get(&jurisdiction.policy.repository)?;
-            Some((roots, Heads::new(roots, &jurisdiction.policy.slugs)))
+        let of_jurisdiction = law.policy_scopes.iter().map(|policy_scope| {
+            let roots = roots.repositories.get(&policy_scope.policy.repository)?;
+            Some((roots, Branches::new(roots, &policy_scope.policy.slugs)))
         });
         let of_jurisdiction: Vec<_> = of_jurisdiction.collect();
         Self {
@@ -197,10 +197,10 @@ impl<'a, 'p> Judge<'a, 'p> {
             if !last.is_some_and(|last| Arc::ptr_eq(last, &resource.place)) {
                 last = Some(&resource.place);
                 holds.clear();
-                let jurisdictions = self.law.jurisdictions.iter().enumerate();
+                let policy_scopes = self.law.policy_scopes.iter().enumerate();
                 holds.extend(
-                    jurisdictions
-                        .filter(|(_, jurisdiction)| jurisdiction.places.contains(&resource.place))
+                    policy_scopes
+                        .filter(|(_, policy_scope)| policy_scope.places.contains(&resource.place))
                         .map(|(index, _)| index),
                 );
             }
@@ -212,12 +212,12 @@ impl<'a, 'p> Judge<'a, 'p> {
         let mut outcomes = Vec::new();
         let mut ungiven = None;
         let mut foreign = None;
-        for &jurisdiction in holds {
-            let policy = self.law.jurisdictions[jurisdiction].policy;
+        for &policy_scope in holds {
+            let policy = self.law.policy_scopes[policy_scope].policy;
             foreign = foreign.or_else(|| policy.other_repository(resource));
             for (index, reading) in policy.read(resource) {
                 let rule = &policy.rules[index];
-                match self.reading(resource, (jurisdiction, index), rule, &reading) {
+                match self.reading(resource, (policy_scope, index), rule, &reading) {
                     Some(outcome) => outcomes.push(outcome),
                     None => ungiven = Some(reading.claim),
                 }
@@ -234,7 +234,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         if let Some(protection) = self.protection(resource).or_else(of_pull_request) {
             judgement.verdict = Verdict::Protected(protection);
             // The claim is still said, so that `--pr` and people see it.
-            judgement.reading = outcomes.into_iter().next().map(|one| one.read_by);
+            judgement.reading = outcomes.into_iter().next().map(|one| one.matched_by);
             return judgement;
         }
         let decisive = outcomes
@@ -244,16 +244,16 @@ impl<'a, 'p> Judge<'a, 'p> {
             .map(|(index, _)| index);
         let Some(decisive) = decisive else {
             if let Some(claim) = ungiven {
-                judgement.verdict = Verdict::Unclaimed(Unclaimed::NothingGives(claim));
+                judgement.verdict = Verdict::Unmatched(Unmatched::NothingGives(claim));
             } else if let Some(repository) = foreign {
-                let other = Unclaimed::OtherRepository(repository.into());
-                judgement.verdict = Verdict::Unclaimed(other);
+                let other = Unmatched::OtherRepository(repository.into());
+                judgement.verdict = Verdict::Unmatched(other);
             }
             return judgement;
         };
         let decisive = outcomes.swap_remove(decisive);
         judgement.verdict = decisive.verdict;
-        judgement.reading = Some(decisive.read_by);
+        judgement.reading = Some(decisive.matched_by);
         if let Verdict::Garbage(death) = &mut judgement.verdict {
             // One rule that only reports is enough not to delete.
             death.report_only |= outcomes
@@ -262,7 +262,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         }
         judgement.others = outcomes
             .into_iter()
-            .map(|one| (one.read_by, one.verdict))
+            .map(|one| (one.matched_by, one.verdict))
             .collect();
         // Collecting in place would keep the room of all readings for each of
         // a million resources.
@@ -274,9 +274,12 @@ impl<'a, 'p> Judge<'a, 'p> {
     /// its matches, whichever file it stands in.
     fn protected_pull_request(&self, outcomes: &[Outcome]) -> Option<Protection> {
         outcomes.iter().find_map(|outcome| {
-            let of = self.law.jurisdictions.get(outcome.read_by.jurisdiction)?;
+            let of = self
+                .law
+                .policy_scopes
+                .get(outcome.matched_by.policy_scope)?;
             let repository = &of.policy.repository;
-            let files = self.law.jurisdictions.iter().map(|one| one.policy);
+            let files = self.law.policy_scopes.iter().map(|one| one.policy);
             let entries = files
                 .filter(|policy| policy.repository == *repository)
                 .flat_map(|policy| &policy.protects);
@@ -304,8 +307,8 @@ impl<'a, 'p> Judge<'a, 'p> {
     }
 
     fn protection(&self, resource: &Resource) -> Option<Protection> {
-        for jurisdiction in self.law.jurisdictions {
-            for entry in &jurisdiction.policy.protects {
+        for policy_scope in self.law.policy_scopes {
+            for entry in &policy_scope.policy.protects {
                 let location = || entry.location.to_string().into();
                 match entry.covers(resource) {
                     Coverage::No => {}
@@ -325,7 +328,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             }
         }
         if !self.kept.is_empty()
-            && let Some(&issue) = self.kept.get(&ticks::key(&resource.identity()))
+            && let Some(&issue) = self.kept.get(&box_key::of(&resource.identity()))
         {
             return Some(Protection::Ticked { issue });
         }
@@ -341,25 +344,25 @@ impl<'a, 'p> Judge<'a, 'p> {
     fn reading(
         &self,
         resource: &Resource,
-        (jurisdiction, index): (usize, usize),
+        (policy_scope, index): (usize, usize),
         rule: &Rule,
         reading: &Reading,
     ) -> Option<Outcome> {
         let mut outcome = Outcome {
-            read_by: ReadBy {
-                jurisdiction,
+            matched_by: MatchedBy {
+                policy_scope,
                 rule: index,
                 claim: reading.claim.clone(),
                 pull_request: None,
             },
-            verdict: Verdict::Unclaimed(Unclaimed::NoRule),
+            verdict: Verdict::Unmatched(Unmatched::NoRule),
             in_focus: self.law.only.map(Claim::PullRequest).as_ref() == Some(&reading.claim),
             pull_requests: BTreeSet::new(),
         };
         if let Claim::PullRequest(number) = reading.claim {
             outcome.pull_requests.insert(number);
         }
-        let owner = match self.owner(resource, (jurisdiction, index), rule, reading) {
+        let owner = match self.owner(resource, (policy_scope, index), rule, reading) {
             Ok(owner) => owner?,
             Err(doubt) => {
                 outcome.verdict = Verdict::Unknown(doubt);
@@ -369,7 +372,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         if let Owner::Head(standing) = &owner {
             outcome.pull_requests.extend(&standing.numbers);
         }
-        outcome.read_by.pull_request = owner.pull_request().map(|(number, _)| number);
+        outcome.matched_by.pull_request = owner.pull_request().map(|(number, _)| number);
         outcome.in_focus |= self.law.only.is_some_and(|only| owner.involves(only));
         outcome.verdict = self.verdict(resource, rule, reading, &owner, outcome.in_focus)?;
         Some(outcome)
@@ -383,7 +386,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         owner: &Owner<'_>,
         in_focus: bool,
     ) -> Option<Verdict> {
-        if let Some(key) = reading.untold {
+        if let Some(key) = reading.undetermined {
             return Some(Verdict::Unknown(Doubt::Condition(key)));
         }
         if let Some(pattern) = backup_pattern(&resource.name)
@@ -420,15 +423,15 @@ impl<'a, 'p> Judge<'a, 'p> {
     fn owner(
         &self,
         resource: &Resource,
-        (jurisdiction, index): (usize, usize),
+        (policy_scope, index): (usize, usize),
         rule: &Rule,
         reading: &Reading,
     ) -> Result<Option<Owner<'a>>, Doubt> {
         let claim = &reading.claim;
-        if reading.untold.is_some() || !rule.asks_about(claim) {
+        if reading.undetermined.is_some() || !rule.asks_about(claim) {
             return Ok(Some(Owner::NotAsked));
         }
-        let not_told = |why: &str| Doubt::NotTold {
+        let not_told = |why: &str| Doubt::NotAnswered {
             claim: claim.clone(),
             why: why.into(),
         };
@@ -437,7 +440,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             return Err(Doubt::Roots(why.clone()));
         }
         let not_asked = || not_told("it was not asked for");
-        let (roots, heads) = self.roots[jurisdiction].as_ref().ok_or_else(not_asked)?;
+        let (roots, heads) = self.roots[policy_scope].as_ref().ok_or_else(not_asked)?;
         match claim {
             Claim::PullRequest(number) => match roots.pull_requests.get(number) {
                 Some(PullRequest::Unknown { why }) => Err(not_told(why)),
@@ -450,7 +453,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 None => Err(not_asked()),
             },
             Claim::Branch(_) | Claim::Slug { .. } => {
-                let caseless = resource.kind.0.caseless;
+                let caseless = resource.kind.caseless;
                 let standing = heads.judge(claim, caseless, resource.created_at)?;
                 let alive = standing.as_ref().is_some_and(Standing::is_alive);
                 let dead = !alive && (standing.is_some() || rule.missing == Missing::Dead);
@@ -462,10 +465,10 @@ impl<'a, 'p> Judge<'a, 'p> {
                         // A git branch that was seen is what it is.
                         (Claim::Branch(_), Some(_)) => true,
                         (Claim::Slug { function, .. }, _) => {
-                            let function = (jurisdiction, function.clone());
+                            let function = (policy_scope, function.clone());
                             self.calibration.functions.contains(&function)
                         }
-                        _ => self.calibration.rules.contains(&(jurisdiction, index)),
+                        _ => self.calibration.rules.contains(&(policy_scope, index)),
                     };
                     if !calibrated {
                         return Err(Doubt::NotCalibrated(claim.clone()));
@@ -506,7 +509,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 AgeClock::Changed => clock(resource.changed_at, "changed_at")?,
                 AgeClock::Active => clock(resource.active_at, "active_at")?,
                 AgeClock::Named => clock(
-                    reading.named.map_or(Time::NotKept, Time::At),
+                    reading.named.map_or(Time::Unsupported, Time::At),
                     "time in the name",
                 )?,
                 AgeClock::Merged => merged(owner)?,
@@ -531,7 +534,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 aged.dead_since = aged.dead_since.max(Some(over));
             }
         }
-        let mut death = death.ok_or(Verdict::Unclaimed(Unclaimed::NoRule))?;
+        let mut death = death.ok_or(Verdict::Unmatched(Unmatched::NoRule))?;
         death.report_only = rule.action == Action::Report;
         Ok(death)
     }
@@ -545,7 +548,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         let promised = |at: &DateTime<Utc>| *at <= now + EXPIRES_SOON && *at > now - EXPIRY_OVERDUE;
         let expires_at = resource.expires_at.filter(promised);
         match (self.after_grace(rule, in_focus, death), expires_at) {
-            (Verdict::Garbage(_), Some(at)) => Verdict::Ripening(Wait::Expires { at }),
+            (Verdict::Garbage(_), Some(at)) => Verdict::Grace(Wait::Expires { at }),
             (verdict, _) => verdict,
         }
     }
@@ -568,7 +571,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             return if grace <= TimeDelta::zero() {
                 Verdict::Garbage(death)
             } else {
-                Verdict::Ripening(Wait::Grace {
+                Verdict::Grace(Wait::Grace {
                     death,
                     ripe_at: None,
                 })
@@ -581,7 +584,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 death.ripe_at = Some(ripe_at);
                 Verdict::Garbage(death)
             }
-            ripe_at => Verdict::Ripening(Wait::Grace { death, ripe_at }),
+            ripe_at => Verdict::Grace(Wait::Grace { death, ripe_at }),
         }
     }
 }
@@ -593,8 +596,8 @@ fn weight(verdict: &Verdict) -> (u8, Option<DateTime<Utc>>) {
         Verdict::Live(_) => (5, None),
         Verdict::Unknown(_) => (4, None),
         Verdict::Protected(_) => (3, None),
-        Verdict::InUse(_) | Verdict::Unclaimed(_) => (2, None),
-        Verdict::Ripening(_) => (1, verdict.ripe_at()),
+        Verdict::InUse(_) | Verdict::Unmatched(_) => (2, None),
+        Verdict::Grace(_) => (1, verdict.ripe_at()),
         Verdict::Garbage(death) => (0, death.dead_since),
     }
 }
@@ -607,7 +610,7 @@ fn event(resource: &Resource, rule: &Rule, owner: &Owner<'_>) -> Result<Death, V
         Owner::Head(standing) => of_head(rule, standing)?,
         Owner::Run(run, found) => of_run(rule, *run, found)?,
         Owner::Missing(claim) => (Cause::Missing(claim.clone()), None),
-        Owner::NotAsked => return Err(Verdict::Unclaimed(Unclaimed::NoRule)),
+        Owner::NotAsked => return Err(Verdict::Unmatched(Unmatched::NoRule)),
     };
     let own = resource.created_at.known().max(resource.changed_at.known());
     Ok(Death {
@@ -628,7 +631,7 @@ fn of_number(
     let claim = Claim::PullRequest(number);
     match pull_request {
         PullRequest::Open { .. } => Err(Verdict::Live(Alive::Open(number))),
-        PullRequest::Unknown { why } => Err(Verdict::Unknown(Doubt::NotTold {
+        PullRequest::Unknown { why } => Err(Verdict::Unknown(Doubt::NotAnswered {
             claim,
             why: why.clone(),
         })),
@@ -655,7 +658,7 @@ fn of_head(rule: &Rule, standing: &Standing<'_>) -> Result<Happened, Verdict> {
     }
     // The standing of a name that something gives has one or the other.
     let Some(ended) = standing.ended else {
-        return Err(Verdict::Unclaimed(Unclaimed::NoRule));
+        return Err(Verdict::Unmatched(Unmatched::NoRule));
     };
     let number = ended.number;
     let merged = matches!(ended.pull_request, PullRequest::Closed { merged: true, .. });
@@ -677,7 +680,7 @@ fn of_run(rule: &Rule, run: RunId, found: &Run) -> Result<Happened, Verdict> {
     let claim = Claim::Run(run);
     match found {
         Run::Unfinished => Err(Verdict::Live(Alive::Run(run))),
-        Run::Unknown { why } => Err(Verdict::Unknown(Doubt::NotTold {
+        Run::Unknown { why } => Err(Verdict::Unknown(Doubt::NotAnswered {
             claim,
             why: why.clone(),
         })),
@@ -702,7 +705,7 @@ fn clock(time: Time, which: &'static str) -> Result<DateTime<Utc>, Verdict> {
         Time::At(at) => Ok(at),
         Time::Missing => Err(Verdict::Unknown(Doubt::Time(which))),
         // What never had this time can never be judged by it.
-        Time::NotKept => Err(Verdict::Unknown(Doubt::NoClock(which))),
+        Time::Unsupported => Err(Verdict::Unknown(Doubt::NoClock(which))),
     }
 }
 
@@ -736,7 +739,7 @@ fn merged(owner: &Owner<'_>) -> Result<DateTime<Utc>, Verdict> {
             Err(Verdict::Unknown(Doubt::Missing(Claim::PullRequest(number))))
         }
         (_, Some((number, PullRequest::Unknown { why }))) => {
-            Err(Verdict::Unknown(Doubt::NotTold {
+            Err(Verdict::Unknown(Doubt::NotAnswered {
                 claim: Claim::PullRequest(number),
                 why: why.clone(),
             }))

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::super::box_key;
 use super::super::kind_graph::{KindGraph, UserKind};
-use super::super::links::{Links, UsedBy};
-use super::super::ticks;
-use super::super::verdict::{Doubt, How, Unclaimed, User, Verdict, Wait};
-use super::{Judgement, Law};
+use super::super::reference_index::{ReferenceIndex, UsedBy};
+use super::super::verdict::{Doubt, How, Unmatched, User, Verdict, Wait};
+use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots, Users};
 use crate::model::{
     Attribute, Claim, KindRef, Link, Place, PlaceSort, ReferenceKey, ReferencesFrom, Resource, Time,
@@ -19,12 +19,12 @@ use crate::model::{
 pub(super) fn distrust(
     inventory: &Inventory,
     roots: &Roots,
-    law: &Law<'_>,
+    law: &JudgeInput<'_>,
     judgements: &mut [Judgement],
 ) {
     let kept = origins_of_kept(roots);
     let holds_kept = |listing: &Listing| {
-        let origin = ticks::origin(listing.kind.name(), listing.place.id());
+        let origin = box_key::origin(listing.kind.name(), listing.place.id());
         // Older issues do not say where something was listed.
         kept.contains(&*origin) || kept.contains("")
     };
@@ -106,8 +106,8 @@ fn origins_of_kept(roots: &Roots) -> BTreeSet<&str> {
 /// gives what was judged so, with what it hangs on.
 pub(super) fn inherit(
     inventory: &Inventory,
-    links: &Links<'_>,
-    law: &Law<'_>,
+    links: &ReferenceIndex<'_>,
+    law: &JudgeInput<'_>,
     judgements: &mut [Judgement],
 ) -> Vec<(usize, usize)> {
     let mut inherited = Vec::new();
@@ -115,7 +115,7 @@ pub(super) fn inherit(
         let Some(of_owner) = judgements.get(owner).cloned() else {
             continue;
         };
-        let unread = Verdict::Unclaimed(Unclaimed::NoRule);
+        let unread = Verdict::Unmatched(Unmatched::NoRule);
         let resource = &inventory.resources[owned];
         if judgements[owned].verdict == unread
             && goes_along(
@@ -159,23 +159,23 @@ fn own_part(resource: &Resource) -> String {
 /// alone only if its name contains the owner's claim, or the rule lists its
 /// kind under `with`.
 fn goes_along(
-    law: &Law<'_>,
+    law: &JudgeInput<'_>,
     owned: KindRef,
     name: impl AsRef<str>,
     owner: usize,
     of_owner: &Judgement,
     inventory: &Inventory,
 ) -> bool {
-    let Some(read_by) = &of_owner.reading else {
+    let Some(matched_by) = &of_owner.reading else {
         return false;
     };
-    let jurisdiction = law.jurisdictions.get(read_by.jurisdiction);
-    let rule = jurisdiction.and_then(|one| one.policy.rules.get(read_by.rule));
+    let policy_scope = law.policy_scopes.get(matched_by.policy_scope);
+    let rule = policy_scope.and_then(|one| one.policy.rules.get(matched_by.rule));
     !owned.0.stands_alone
         || rule.is_some_and(|rule| rule.with.contains(&owned))
         || contains_claim(
             name.as_ref(),
-            &read_by.claim,
+            &matched_by.claim,
             &inventory.resources[owner].name,
         )
 }
@@ -220,7 +220,7 @@ fn digits(word: &str) -> impl Iterator<Item = &str> {
 
 /// The owner's verdict for what hangs on it: its own creation and change count
 /// as well, since time works for keeping.
-fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &Law<'_>) -> Verdict {
+fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &JudgeInput<'_>) -> Verdict {
     let Verdict::Garbage(mut death) = verdict else {
         return verdict;
     };
@@ -240,7 +240,7 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &Law<'_>) -> Ve
         death.dead_since = Some(own);
         death.ripe_at = ripe;
         if ripe.is_none_or(|ripe| ripe >= law.now) {
-            return Verdict::Ripening(Wait::Grace {
+            return Verdict::Grace(Wait::Grace {
                 death,
                 ripe_at: ripe,
             });
@@ -252,9 +252,9 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &Law<'_>) -> Ve
 /// Lets what stays keep what it uses.
 pub(super) struct Propagation<'a> {
     inventory: &'a Inventory,
-    law: &'a Law<'a>,
+    law: &'a JudgeInput<'a>,
     judgements: &'a mut [Judgement],
-    links: Links<'a>,
+    links: ReferenceIndex<'a>,
     inherited: Vec<(usize, usize)>,
     /// Of each resource whether this run may delete it at all.
     goes: Vec<bool>,
@@ -266,9 +266,9 @@ pub(super) struct Propagation<'a> {
 impl<'a> Propagation<'a> {
     pub(super) fn new(
         inventory: &'a Inventory,
-        links: Links<'a>,
+        links: ReferenceIndex<'a>,
         inherited: Vec<(usize, usize)>,
-        law: &'a Law<'a>,
+        law: &'a JudgeInput<'a>,
         judgements: &'a mut [Judgement],
     ) -> Self {
         let going = law.going.as_deref();
@@ -438,7 +438,7 @@ impl<'a> Propagation<'a> {
     fn how(&self, user: usize, used: usize) -> How {
         let resource = &self.inventory.resources[user];
         let used = self.inventory.resources[used].kind;
-        if resource.kind.0.belongs_to == Some(used.name()) {
+        if resource.kind.belongs_to == Some(used.name()) {
             return How::Serves;
         }
         let by_address = resource.links.iter().any(|link| match link {
@@ -502,7 +502,7 @@ impl<'a> Propagation<'a> {
     fn unlisted_holdings(&self, kind: KindRef, index: usize) -> Vec<KindRef> {
         let owned = self.law.graph.owned(kind);
         owned
-            .filter(|owned| owned.0.holder.is_some() && owned.0.place == kind.0.place)
+            .filter(|owned| owned.0.holder.is_some() && owned.0.place == kind.place)
             .filter(|owned| !self.is_listed(*owned, &self.inventory.resources[index].place))
             .collect()
     }
@@ -661,7 +661,7 @@ impl<'a> Propagation<'a> {
         kind: KindRef,
         place: &'a Arc<Place>,
     ) -> Option<(Doubt, Vec<Question>)> {
-        if !kind.0.addresses_asked {
+        if !kind.addresses_asked {
             return None;
         }
         let uses = |resource: &Resource| {

@@ -58,11 +58,11 @@ impl Reader<'_> {
                 .iter()
                 .find(|about| about.key == key.value);
             if found.is_none() {
-                let mut known: Vec<_> = kind.0.attributes.iter().map(|about| about.key).collect();
+                let mut known: Vec<_> = kind.attributes.iter().map(|about| about.key).collect();
                 known.extend(["created-after-opened", "ended-after-created"]);
                 self.mistakes.error(
                     key.span.clone(),
-                    format!("a {} has no `{}` to ask about", kind.0.noun, key.value),
+                    format!("a {} has no `{}` to ask about", kind.noun, key.value),
                     "unknown attribute",
                     Some(fields::suggestion(&key.value, &known)),
                 );

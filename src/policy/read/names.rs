@@ -25,16 +25,16 @@ impl Reader<'_> {
                 continue;
             };
             let elsewhere = kinds.iter().find(|kind| {
-                let held = sort == PlaceSort::Project && kind.0.holder == Some("project");
-                kind.0.place != sort && !held
+                let held = sort == PlaceSort::Project && kind.holder == Some("project");
+                kind.place != sort && !held
             });
             if let Some(kind) = elsewhere {
                 self.mistakes.error(
                     first.span.clone(),
                     format!("`{key}` does not apply to {kind}"),
-                    format!("a {} is in no {key}", kind.0.noun),
+                    format!("a {} is in no {key}", kind.noun),
                     Some(format!(
-                        "leave `{key}` away, or write a rule of its own for {kind}"
+                        "remove `{key}`, or write a rule of its own for {kind}"
                     )),
                 );
             }
@@ -77,7 +77,7 @@ impl Reader<'_> {
         kinds: &[KindRef],
         anchor: Anchor,
     ) -> Option<Templates> {
-        let are_hosts = kinds.iter().any(|kind| kind.0.caseless);
+        let are_hosts = kinds.iter().any(|kind| kind.caseless);
         let both = Template::parse(&text.value, names, Form::Exact, anchor).and_then(|exact| {
             let host = if are_hosts {
                 Template::parse(&text.value, names, Form::Host, anchor)?

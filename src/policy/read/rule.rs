@@ -49,7 +49,7 @@ impl Reader<'_> {
         if timing != Timing::default() {
             self.mistakes.error(
                 fields.span(),
-                "a `protect` entry knows no pull request",
+                "a [[protect]] entry has no pull request",
                 "only rules can ask about its times",
                 None,
             );
@@ -68,7 +68,7 @@ impl Reader<'_> {
         let reason = fields.require(
             "reason",
             reason,
-            "say why, for whoever reads the report",
+            "give a reason, which the report shows",
             &mut self.mistakes,
         );
         if alone && pull_request.1.is_none() {
@@ -106,7 +106,7 @@ impl Reader<'_> {
             if found.is_none() {
                 self.mistakes.error(
                     number.span,
-                    "this is no number of a pull request",
+                    "this is not a pull request number",
                     "it must lie between 1 and 2147483647",
                     None,
                 );
@@ -232,7 +232,7 @@ impl Reader<'_> {
             (Some(_), Some(_)) => {
                 self.mistakes.error(
                     branch_span.unwrap_or_else(|| fields.span()),
-                    "a rule reads `name` or `branch`, not both",
+                    "a rule matches `name` or `branch`, not both",
                     "the second of the two",
                     Some("write two rules".to_owned()),
                 );
@@ -272,13 +272,13 @@ impl Reader<'_> {
     }
 
     fn carries_branch(&mut self, span: std::ops::Range<usize>, kinds: &[KindRef]) {
-        let without = kinds.iter().find(|kind| kind.0.branch.is_none());
+        let without = kinds.iter().find(|kind| kind.branch.is_none());
         if let Some(kind) = without {
             self.mistakes.error(
                 span,
-                format!("a {} carries no git branch", kind.0.noun),
+                format!("a {} carries no git branch", kind.noun),
                 "`branch` does not apply",
-                Some("read its `name` with {branch} or {slug:…} instead".to_owned()),
+                Some("match its `name` with {branch} or {slug:…} instead".to_owned()),
             );
         }
     }
@@ -331,7 +331,7 @@ impl Reader<'_> {
     /// Several repositories share an account, and each counts its pull requests
     /// from 1: `{any}` beside a number matches what another repository made.
     fn numbers_are_ours(&mut self, texts: &[At<String>], kinds: &[KindRef]) {
-        let shared = |kind: &&KindRef| kind.0.place == PlaceSort::Account;
+        let shared = |kind: &&KindRef| kind.place == PlaceSort::Account;
         let Some(kind) = kinds.iter().find(shared) else {
             return;
         };
@@ -347,7 +347,7 @@ impl Reader<'_> {
                     format!("`{{any}}` beside `{number}` also matches what others made"),
                     format!(
                         "the account of a {} may hold numbers of another repository",
-                        kind.0.noun
+                        kind.noun
                     ),
                     Some("list the names under [words] and write {word} for {any}".to_owned()),
                 );
@@ -429,13 +429,13 @@ impl Reader<'_> {
             .ages
             .iter()
             .any(|age| age.clock == AgeClock::Created);
-        let again = kinds.iter().find(|kind| kind.0.redeployed);
+        let again = kinds.iter().find(|kind| kind.redeployed);
         if let (true, Some(kind)) = (by_creation, again) {
             self.mistakes.warning(
                 death.span.clone(),
                 format!(
                     "a {} that is deployed again keeps its creation time",
-                    kind.0.noun
+                    kind.noun
                 ),
                 "one that is in use today may be old by `clock = \"created\"`",
                 Some("write clock = \"changed\"".to_owned()),
@@ -465,9 +465,9 @@ impl Reader<'_> {
     fn clocks_are_kept(&mut self, death: &At<Death>, kinds: &[KindRef]) {
         for age in &death.value.ages {
             let without = kinds.iter().find(|kind| match age.clock {
-                AgeClock::Created => !kind.0.created,
-                AgeClock::Changed => !kind.0.changed,
-                AgeClock::Active => !kind.0.active,
+                AgeClock::Created => !kind.created,
+                AgeClock::Changed => !kind.changed,
+                AgeClock::Active => !kind.active,
                 AgeClock::Merged | AgeClock::Named => false,
             });
             if let Some(kind) = without {
@@ -475,7 +475,7 @@ impl Reader<'_> {
                     death.span.clone(),
                     format!(
                         "a {} has no time for `clock = \"{}\"`",
-                        kind.0.noun, age.clock
+                        kind.noun, age.clock
                     ),
                     "this rule never finds garbage of that kind",
                     Some("use another clock, or an event".to_owned()),
@@ -515,7 +515,7 @@ impl Reader<'_> {
     fn backup(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> bool {
         let span = fields.value_span("backup");
         let backup = fields.flag("backup", &mut self.mistakes).unwrap_or(false);
-        let cannot = kinds.iter().find(|kind| !kind.0.backup);
+        let cannot = kinds.iter().find(|kind| !kind.backup);
         if let (true, Some(kind), Some(span)) = (backup, cannot, span) {
             self.mistakes.error(
                 span,
@@ -539,11 +539,11 @@ impl Reader<'_> {
             ],
         );
         let action = action.unwrap_or_default();
-        let cannot = kinds.iter().find(|kind| !kind.0.expires);
+        let cannot = kinds.iter().find(|kind| !kind.expires);
         if let (Action::Expire, Some(kind), Some(span)) = (action, cannot, span) {
             self.mistakes.error(
                 span,
-                format!("a {} cannot expire", kind.0.noun),
+                format!("a {} cannot expire", kind.noun),
                 "only Neon branches can",
                 Some("use \"delete\" or \"report\"".to_owned()),
             );

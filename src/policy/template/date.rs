@@ -10,7 +10,7 @@ pub(super) struct DateFormat {
 }
 
 impl DateFormat {
-    /// Reads a format; none when it does not tell a day.
+    /// Reads a format; none when it does not name a day.
     pub(super) fn parse(format: &str) -> Option<Self> {
         let items = StrftimeItems::new(format).parse_to_owned().ok()?;
         let format = Self { items };

@@ -149,12 +149,12 @@ impl Paging {
         self
     }
 
-    /// The requested page of all `items`, drawn by `draw`.
+    /// The requested page of all `items`, written by `to_json`.
     pub(super) fn answer<T>(
         self,
         request: &Request,
         items: &[T],
-        mut draw: impl FnMut(&T) -> Value,
+        mut to_json: impl FnMut(&T) -> Value,
     ) -> Answer {
         let page = self.number(request, "page")?.unwrap_or(1);
         let per_page = match self.number(request, "per_page")? {
@@ -170,7 +170,7 @@ impl Paging {
             .iter()
             .skip(per_page.saturating_mul(page - 1))
             .take(per_page)
-            .map(&mut draw)
+            .map(&mut to_json)
             .collect();
         let mut info = json!({
             "count": shown.len(),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::identity;
-use crate::sandbox::face::Refusal;
+use crate::sandbox::provider::Refusal;
 
 /// One binding.
 #[derive(Debug, Clone)]

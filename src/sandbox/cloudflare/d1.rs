@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, object, ok, put, text};
 use super::identity::{moment, uuid};
-use crate::sandbox::face::Refusal;
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// One database.
@@ -80,7 +80,7 @@ impl Cloudflare {
                     .filter(|(_, database)| wanted.is_none_or(|name| database.name.contains(name)))
                     .collect();
                 found.sort_by_key(|(_, database)| &database.name);
-                DATABASES.answer(request, &found, |(id, database)| draw(id, database))
+                DATABASES.answer(request, &found, |(id, database)| to_json(id, database))
             }
             ("POST", []) => {
                 let body = object(request, 7400)?;
@@ -135,19 +135,19 @@ impl Cloudflare {
     }
 }
 
-fn draw(id: &str, database: &Database) -> Value {
+fn to_json(id: &str, database: &Database) -> Value {
     let mut shown = json!({
         "uuid": id,
         "name": database.name,
         "version": "production",
-        "jurisdiction": null,
+        "policy_scope": null,
     });
     put(&mut shown, "created_at", database.created.map(moment));
     shown
 }
 
 fn detail(id: &str, database: &Database) -> Value {
-    let mut shown = draw(id, database);
+    let mut shown = to_json(id, database);
     shown["num_tables"] = json!(0);
     shown["file_size"] = json!(12288);
     shown["read_replication"] = json!({ "mode": "disabled" });

@@ -23,7 +23,7 @@ fn no_script() -> Failure {
     Failure::not_found(10007, "This Worker does not exist on your account.")
 }
 
-fn draw(name: &str, scripts: &BTreeMap<String, Vec<Binding>>) -> Value {
+fn to_json(name: &str, scripts: &BTreeMap<String, Vec<Binding>>) -> Value {
     json!({
         "namespace_id": uuid(&stable(&["dispatch namespace", name])),
         "namespace_name": name,
@@ -50,14 +50,14 @@ impl Cloudflare {
         match (method, path) {
             ("GET", []) => {
                 let all = self.dispatched.iter();
-                let all: Vec<Value> = all.map(|(name, scripts)| draw(name, scripts)).collect();
+                let all: Vec<Value> = all.map(|(name, scripts)| to_json(name, scripts)).collect();
                 Ok(ok(json!(all)))
             }
             ("POST", []) => {
                 let body = object(request, 10003)?;
                 let name = required(&body, "name")?.to_owned();
                 let scripts = self.dispatched.entry(name.clone()).or_default();
-                Ok(ok(draw(&name, scripts)))
+                Ok(ok(to_json(&name, scripts)))
             }
             (_, [namespace, rest @ ..]) => {
                 let scripts = self
@@ -65,7 +65,7 @@ impl Cloudflare {
                     .get_mut(*namespace)
                     .ok_or_else(no_namespace)?;
                 match (method, rest) {
-                    ("GET", []) => Ok(ok(draw(namespace, scripts))),
+                    ("GET", []) => Ok(ok(to_json(namespace, scripts))),
                     ("DELETE", []) => {
                         self.dispatched.remove(*namespace);
                         Ok(ok(Value::Null))

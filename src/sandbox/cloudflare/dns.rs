@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{text, texts};
 use super::identity::{moment, stable};
 use super::{Cloudflare, domain_name};
-use crate::sandbox::face::Refusal;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// One record.
@@ -129,7 +129,7 @@ impl Record {
     }
 
     /// The record in answers; `worker` is the id of the one that manages it.
-    pub(super) fn draw(&self, id: &str, worker: Option<&str>) -> Value {
+    pub(super) fn to_json(&self, id: &str, worker: Option<&str>) -> Value {
         let mut shown = json!({
             "id": id,
             "proxiable": self.is_address(),

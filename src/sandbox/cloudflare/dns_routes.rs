@@ -35,7 +35,7 @@ impl Cloudflare {
             .get(record.name())
             .and_then(|domain| self.workers.get(&domain.service))
             .map(|worker| worker.tag.as_str());
-        record.draw(id, worker)
+        record.to_json(id, worker)
     }
 
     pub(super) fn dns(
@@ -102,7 +102,7 @@ impl Cloudflare {
         if record.managed {
             return Err(read_only());
         }
-        let shown = record.draw(id, None);
+        let shown = record.to_json(id, None);
         self.records.remove(id);
         Ok(shown)
     }
@@ -124,7 +124,7 @@ impl Cloudflare {
                 record.text("content").unwrap_or_default()
             ),
         );
-        let shown = record.draw(&id, None);
+        let shown = record.to_json(&id, None);
         self.records.insert(id, record);
         Ok(shown)
     }
@@ -149,7 +149,7 @@ impl Cloudflare {
         record.body = written(zone, &fields)?;
         record.modified = Some(now);
         self.check_free(Some(id), &record)?;
-        let shown = record.draw(id, None);
+        let shown = record.to_json(id, None);
         self.records.insert(id.to_owned(), record);
         Ok(shown)
     }

@@ -8,8 +8,8 @@ use super::answer::{Answer, Failure, Paging, array, object, ok, ok_bare, text};
 use super::dns::Record;
 use super::identity::{stable, uuid};
 use super::{Cloudflare, domain_name};
-use crate::sandbox::face::Refusal;
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// A hostname that a Worker serves.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, object, ok, put, text};
 use super::identity::moment;
-use crate::sandbox::face::Refusal;
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// One configuration.
@@ -71,7 +71,7 @@ impl Cloudflare {
             ("GET", []) => {
                 let mut found: Vec<(&String, &Config)> = self.hyperdrives.iter().collect();
                 found.sort_by_key(|(_, config)| &config.name);
-                CONFIGS.answer(request, &found, |(id, config)| draw(id, config))
+                CONFIGS.answer(request, &found, |(id, config)| to_json(id, config))
             }
             ("POST", []) => {
                 let body = object(request, 2001)?;
@@ -96,12 +96,12 @@ impl Cloudflare {
                         .unwrap_or_else(|| json!({ "disabled": false })),
                     attributes: Map::new(),
                 };
-                let shown = draw(&id, &config);
+                let shown = to_json(&id, &config);
                 self.hyperdrives.insert(id, config);
                 Ok(ok(shown))
             }
             ("GET", [id]) => match self.hyperdrives.get(*id) {
-                Some(config) => Ok(ok(draw(id, config))),
+                Some(config) => Ok(ok(to_json(id, config))),
                 None => Err(missing()),
             },
             ("DELETE", [id]) => match self.hyperdrives.remove(*id) {
@@ -135,7 +135,7 @@ fn origin(given: Option<&Value>) -> Map<String, Value> {
     origin
 }
 
-fn draw(id: &str, config: &Config) -> Value {
+fn to_json(id: &str, config: &Config) -> Value {
     let mut shown = json!({
         "id": id,
         "name": config.name,

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, directed, object, ok, text};
-use crate::sandbox::face::Refusal;
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// One namespace.
@@ -93,7 +93,7 @@ impl Cloudflare {
                     Some(_) => return Err(Failure::bad(10003, "invalid order")),
                 }
                 directed(request, "direction", "asc", &mut all);
-                NAMESPACES.answer(request, &all, |(id, namespace)| draw(id, namespace))
+                NAMESPACES.answer(request, &all, |(id, namespace)| to_json(id, namespace))
             }
             ("POST", []) => {
                 let title = title_of(request)?;
@@ -106,14 +106,14 @@ impl Cloudflare {
                     entries: BTreeMap::new(),
                     attributes: Map::new(),
                 };
-                let shown = draw(&id, &namespace);
+                let shown = to_json(&id, &namespace);
                 self.namespaces.insert(id, namespace);
                 self.titles.insert(title);
                 Ok(ok(shown))
             }
             ("GET", [id]) => {
                 let namespace = self.namespaces.get(*id).ok_or_else(missing)?;
-                Ok(ok(draw(id, namespace)))
+                Ok(ok(to_json(id, namespace)))
             }
             ("PUT", [id]) => {
                 let title = title_of(request)?;
@@ -130,7 +130,7 @@ impl Cloudflare {
                     self.titles.insert(title.clone());
                     namespace.title = title;
                 }
-                Ok(ok(draw(id, namespace)))
+                Ok(ok(to_json(id, namespace)))
             }
             ("DELETE", [id]) => {
                 let namespace = self.namespaces.remove(*id).ok_or_else(missing)?;
@@ -154,6 +154,6 @@ fn title_of(request: &Request) -> Result<String, Failure> {
     }
 }
 
-fn draw(id: &str, namespace: &Namespace) -> Value {
+fn to_json(id: &str, namespace: &Namespace) -> Value {
     json!({ "id": id, "title": namespace.title, "supports_url_encoding": true })
 }

@@ -51,14 +51,14 @@ pub(super) fn world(entries: &BTreeMap<String, Entry>) -> Value {
     entries
         .iter()
         .map(|(name, entry)| {
-            let mut shown = draw(name, entry);
+            let mut shown = to_json(name, entry);
             shown["value"] = json!(String::from_utf8_lossy(&entry.value));
             shown
         })
         .collect()
 }
 
-fn draw(name: &str, entry: &Entry) -> Value {
+fn to_json(name: &str, entry: &Entry) -> Value {
     let mut shown = json!({ "name": name });
     super::answer::put(&mut shown, "expiration", entry.expiration);
     super::answer::put(&mut shown, "metadata", entry.metadata.clone());
@@ -143,7 +143,10 @@ impl Namespace {
             (Some(_), Some((name, _))) => encoded(name),
             _ => String::new(),
         };
-        let shown: Vec<Value> = page.iter().map(|(name, entry)| draw(name, entry)).collect();
+        let shown: Vec<Value> = page
+            .iter()
+            .map(|(name, entry)| to_json(name, entry))
+            .collect();
         let info = json!({ "count": shown.len(), "cursor": cursor });
         Ok(ok_with(Value::Array(shown), info))
     }

@@ -8,8 +8,8 @@ use super::answer::{Answer, Failure, Paging, flag, object, ok, text, texts};
 use super::binding::Binding;
 use super::identity::{stable, uuid};
 use super::upload::required;
-use crate::sandbox::face::Refusal;
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// One project.
@@ -174,7 +174,7 @@ impl Cloudflare {
         match (method, path) {
             ("GET", []) => {
                 let all: Vec<(&String, &Project)> = self.projects.iter().collect();
-                PAGE.answer(request, &all, |(name, project)| project.draw(name))
+                PAGE.answer(request, &all, |(name, project)| project.to_json(name))
             }
             ("POST", []) => {
                 let body = object(request, 8_000_011)?;
@@ -190,16 +190,16 @@ impl Cloudflare {
                 if let Some(branch) = text(&body, "production_branch") {
                     branch.clone_into(&mut project.production_branch);
                 }
-                Ok(ok(project.draw(&name)))
+                Ok(ok(project.to_json(&name)))
             }
             (_, [name, rest @ ..]) => {
                 let project = self.projects.get_mut(*name).ok_or_else(no_project)?;
                 match (method, rest) {
-                    ("GET", []) => Ok(ok(project.draw(name))),
+                    ("GET", []) => Ok(ok(project.to_json(name))),
                     ("PATCH", []) => {
                         let body = object(request, 8_000_011)?;
                         project.configure(&body);
-                        Ok(ok(project.draw(name)))
+                        Ok(ok(project.to_json(name)))
                     }
                     ("DELETE", []) => {
                         self.projects.remove(*name);

@@ -10,8 +10,8 @@ use super::domains::pointed_at;
 use super::identity::{moment, stable, uuid};
 use super::upload;
 use super::worker::Worker;
-use crate::sandbox::face::Refusal;
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// One Preview.

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, object, ok, put, text, texts};
 use super::identity::{moment, stable};
-use crate::sandbox::face::Refusal;
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// One queue.
@@ -47,7 +47,7 @@ fn no_consumer() -> Failure {
 }
 
 impl Consumer {
-    fn draw(&self, queue: &str) -> Value {
+    fn to_json(&self, queue: &str) -> Value {
         let kind = if self.script.is_some() {
             "worker"
         } else {
@@ -203,7 +203,7 @@ impl Cloudflare {
                     .collect();
                 found.sort_by_key(|(_, queue)| &queue.name);
                 let senders = self.senders();
-                QUEUES.answer(request, &found, |(id, queue)| draw(id, queue, &senders))
+                QUEUES.answer(request, &found, |(id, queue)| to_json(id, queue, &senders))
             }
             ("POST", []) => {
                 let body = object(request, 11003)?;
@@ -229,13 +229,13 @@ impl Cloudflare {
                     settings: queue_settings(body.get("settings")),
                     attributes: Map::new(),
                 };
-                let shown = draw(&id, &queue, &self.senders());
+                let shown = to_json(&id, &queue, &self.senders());
                 self.queues.insert(id, queue);
                 Ok(ok(shown))
             }
             ("GET", [id]) => {
                 let queue = self.queues.get(*id).ok_or_else(missing)?;
-                Ok(ok(draw(id, queue, &self.senders())))
+                Ok(ok(to_json(id, queue, &self.senders())))
             }
             ("DELETE", [id]) => self.delete_queue(id),
             (_, [id, "consumers", rest @ ..]) => self.consumers(method, id, rest, request),
@@ -284,7 +284,7 @@ impl Cloudflare {
                 let shown: Vec<Value> = queue
                     .consumers
                     .iter()
-                    .map(|consumer| consumer.draw(&queue.name))
+                    .map(|consumer| consumer.to_json(&queue.name))
                     .collect();
                 Ok(ok(Value::Array(shown)))
             }
@@ -313,7 +313,7 @@ impl Cloudflare {
                     dead_letter_queue: text(&body, "dead_letter_queue").map(ToOwned::to_owned),
                     settings: consumer_settings(body.get("settings")),
                 };
-                let shown = consumer.draw(&queue.name);
+                let shown = consumer.to_json(&queue.name);
                 queue.consumers.push(consumer);
                 queue.modified = Some(request.now);
                 Ok(ok(shown))
@@ -322,7 +322,7 @@ impl Cloudflare {
                 .consumers
                 .iter()
                 .find(|known| known.id == *consumer)
-                .map(|known| ok(known.draw(&queue.name)))
+                .map(|known| ok(known.to_json(&queue.name)))
                 .ok_or_else(no_consumer),
             ("PUT", [consumer]) => {
                 let body = object(request, 11003)?;
@@ -333,7 +333,7 @@ impl Cloudflare {
                     .find(|known| known.id == *consumer)
                     .ok_or_else(no_consumer)?;
                 known.settings = consumer_settings(body.get("settings"));
-                Ok(ok(known.draw(&name)))
+                Ok(ok(known.to_json(&name)))
             }
             ("DELETE", [consumer]) => {
                 let before = queue.consumers.len();
@@ -360,7 +360,7 @@ fn producers(queue: &Queue, senders: &HashMap<&str, Vec<&str>>) -> Vec<String> {
     names
 }
 
-fn draw(id: &str, queue: &Queue, senders: &HashMap<&str, Vec<&str>>) -> Value {
+fn to_json(id: &str, queue: &Queue, senders: &HashMap<&str, Vec<&str>>) -> Value {
     let producers: Vec<Value> = producers(queue, senders)
         .iter()
         .map(|script| {
@@ -375,7 +375,7 @@ fn draw(id: &str, queue: &Queue, senders: &HashMap<&str, Vec<&str>>) -> Value {
     let consumers: Vec<Value> = queue
         .consumers
         .iter()
-        .map(|consumer| consumer.draw(&queue.name))
+        .map(|consumer| consumer.to_json(&queue.name))
         .collect();
     let mut shown = json!({
         "queue_id": id,

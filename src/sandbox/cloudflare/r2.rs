@@ -7,8 +7,8 @@ use super::Cloudflare;
 use super::answer::{Answer, Failure, object, ok, ok_with, put, text};
 use super::identity::moment;
 use super::kv_values::{decoded, encoded};
-use crate::sandbox::face::Refusal;
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// One bucket.
@@ -85,12 +85,12 @@ impl Cloudflare {
                     objects: 0,
                     attributes: Map::new(),
                 };
-                let shown = draw(name, &bucket);
+                let shown = to_json(name, &bucket);
                 self.buckets.insert(name.to_owned(), bucket);
                 Ok(ok(shown))
             }
             ("GET", [name]) => match self.buckets.get(*name) {
-                Some(bucket) => Ok(ok(draw(name, bucket))),
+                Some(bucket) => Ok(ok(to_json(name, bucket))),
                 None => Err(missing()),
             },
             ("DELETE", [name]) => {
@@ -150,7 +150,7 @@ impl Cloudflare {
         }
         let shown: Vec<Value> = found
             .iter()
-            .map(|(name, bucket)| draw(name, bucket))
+            .map(|(name, bucket)| to_json(name, bucket))
             .collect();
         Ok(ok_with(json!({ "buckets": shown }), info))
     }
@@ -160,11 +160,11 @@ fn missing() -> Failure {
     Failure::not_found(10006, "The specified bucket does not exist.")
 }
 
-fn draw(name: &str, bucket: &Bucket) -> Value {
+fn to_json(name: &str, bucket: &Bucket) -> Value {
     let mut shown = json!({
         "name": name,
         "location": bucket.location,
-        "jurisdiction": "default",
+        "policy_scope": "default",
         "storage_class": bucket.storage_class,
     });
     put(&mut shown, "creation_date", bucket.created.map(moment));

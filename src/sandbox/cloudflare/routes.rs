@@ -6,8 +6,8 @@ use super::Cloudflare;
 use super::answer::{Answer, Failure, array, object, ok, text};
 use super::domains::pointed_at;
 use super::identity::is_id;
-use crate::sandbox::face::Refusal;
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// One route.
@@ -95,7 +95,7 @@ impl Cloudflare {
                     .routes
                     .iter()
                     .filter(|(_, route)| route.zone == zone)
-                    .map(|(id, route)| draw(id, route))
+                    .map(|(id, route)| to_json(id, route))
                     .collect();
                 Ok(ok(Value::Array(shown)))
             }
@@ -120,12 +120,12 @@ impl Cloudflare {
                     zone: zone.to_owned(),
                     attributes: Map::new(),
                 };
-                let shown = draw(&id, &route);
+                let shown = to_json(&id, &route);
                 self.routes.insert(id, route);
                 Ok(ok(shown))
             }
             ("GET", [id]) => match self.routes.get(*id).filter(|route| route.zone == zone) {
-                Some(route) => Ok(ok(draw(id, route))),
+                Some(route) => Ok(ok(to_json(id, route))),
                 None => Err(unknown(id, request)),
             },
             ("PUT", [id]) => {
@@ -136,7 +136,7 @@ impl Cloudflare {
                             pattern.clone_into(&mut route.pattern);
                         }
                         route.script = text(&body, "script").map(ToOwned::to_owned);
-                        Ok(ok(draw(id, route)))
+                        Ok(ok(to_json(id, route)))
                     }
                     None => Err(unknown(id, request)),
                 }
@@ -213,7 +213,7 @@ fn unknown(id: &str, request: &Request) -> Failure {
     }
 }
 
-fn draw(id: &str, route: &Route) -> Value {
+fn to_json(id: &str, route: &Route) -> Value {
     let mut shown = json!({ "id": id, "pattern": route.pattern });
     super::answer::put(&mut shown, "script", route.script.clone());
     shown

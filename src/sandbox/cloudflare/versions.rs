@@ -83,7 +83,7 @@ impl Cloudflare {
                     .iter()
                     .rev()
                     .take(10)
-                    .map(Deployment::draw)
+                    .map(Deployment::to_json)
                     .collect();
                 Ok(ok(json!({ "deployments": newest })))
             }
@@ -112,7 +112,7 @@ impl Cloudflare {
                     annotations: annotations(&body),
                     source: "wrangler",
                 };
-                let shown = deployment.draw();
+                let shown = deployment.to_json();
                 worker.deployments.push(deployment);
                 worker.deployed = Some(request.now);
                 worker.modified = Some(request.now);
@@ -122,7 +122,7 @@ impl Cloudflare {
                 .deployments
                 .iter()
                 .find(|deployment| deployment.id == *id)
-                .map(|deployment| ok(deployment.draw()))
+                .map(|deployment| ok(deployment.to_json()))
                 .ok_or_else(no_deployment),
             ("DELETE", [id]) => {
                 let at = worker

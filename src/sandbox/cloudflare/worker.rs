@@ -1,4 +1,4 @@
-//! A Worker: its state, and how the different APIs draw it.
+//! A Worker: its state, and how the different APIs show it.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -254,7 +254,7 @@ impl Version {
 
 impl Deployment {
     /// The deployment in a list.
-    pub(super) fn draw(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let mut shown = json!({
             "id": self.id,
             "source": self.source,

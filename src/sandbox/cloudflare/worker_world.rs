@@ -10,7 +10,7 @@ use super::answer::{text, texts};
 use super::binding::Binding;
 use super::identity::{stable, uuid};
 use super::worker::{Version, Worker};
-use crate::sandbox::face::Refusal;
+use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
 
 /// The attributes of a Worker that have a place of their own.

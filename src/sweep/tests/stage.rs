@@ -15,7 +15,7 @@ use super::super::*;
 use crate::clock::Clock;
 use crate::collector::{Audit, Choice, Collector, Limits, Scope};
 use crate::evidence::Observer;
-use crate::gc::sealed::SealedPlan;
+use crate::gc::plan_file::PlanFile;
 use crate::model::PullRequestNumber;
 use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
 use crate::report::outcomes::{StepRow, Swept};
@@ -241,7 +241,7 @@ impl Stage {
     }
 
     /// A sweep of all that is dead, and what happens once it is planned.
-    pub(super) async fn sweep(&self, planned: impl FnOnce(&mut SealedPlan)) -> (Swept, String) {
+    pub(super) async fn sweep(&self, planned: impl FnOnce(&mut PlanFile)) -> (Swept, String) {
         let clock = Clock::starting_at(self.sandbox.now());
         let watcher = Watcher(self.wire.clone());
         let collector = Collector {
@@ -264,20 +264,20 @@ impl Stage {
             observer: &watcher,
         };
         let since = Instant::now();
-        let (ground, inventory) = collector.list().await.unwrap();
+        let (audit_scope, inventory) = collector.list().await.unwrap();
         let choice = match self.approved {
             true => Choice::Approved,
             false => Choice::All,
         };
-        let audit = collector.audit(&ground, inventory, since, choice);
+        let audit = collector.audit(&audit_scope, inventory, since, choice);
         let Audit {
             survey,
             findings,
             plan,
             report,
         } = audit.await;
-        let mut sealed = collector.seal(&ground, &findings, &plan, &report);
-        planned(&mut sealed);
+        let mut plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
+        planned(&mut plan_file);
         self.wire.lock().unwrap().names.clear();
         let resources = findings.inventory.resources.iter();
         let named = resources.filter(|one| one.id != one.name);
@@ -304,9 +304,9 @@ impl Stage {
         }
         let folder = self.folder.path();
         let swept = if self.broken_journal {
-            let ids = sealed.resources(survey.law.graph.kinds()).unwrap();
+            let ids = plan_file.resources(survey.law.graph.kinds()).unwrap();
             let journal = Journal::broken(folder, clock.now());
-            let (steps, stop) = (&sealed.steps, self.stop.clone());
+            let (steps, stop) = (&plan_file.steps, self.stop.clone());
             let sweep = Sweep::new(&survey, steps, ids, self.limits.reread_after, journal, stop);
             let (done, broken) = sweep.run(&findings).await;
             let steps = steps.iter().zip(done);
@@ -317,7 +317,7 @@ impl Stage {
             }
         } else {
             let stop = &self.stop;
-            let swept = collector.sweep(&survey, &findings, &report, &sealed, folder, stop);
+            let swept = collector.sweep(&survey, &findings, &report, &plan_file, folder, stop);
             swept.await.unwrap()
         };
         let mut wire = self.wire.lock().unwrap();

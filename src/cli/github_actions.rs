@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Failure;
 use super::args::{CommonArgs, ScheduleArgs};
 use crate::gc::Outcome;
-use crate::report::{Report, inert, markdown, metrics, outcomes};
+use crate::report::{Report, escape, markdown, metrics, outcomes};
 
 /// The longest step summary that Actions takes, in bytes.
 const LONGEST_SUMMARY: usize = 1_000_000;
@@ -135,30 +135,30 @@ fn outputs(report: &Report, issue_url: Option<&str>) -> String {
 fn annotations(report: &Report) -> String {
     let steps = report.swept.iter().flat_map(|swept| &swept.steps);
     let failed = steps.filter(|step| step.outcome.is_failure()).map(|step| {
-        let name = inert::workflow(&step.name);
-        let reason = inert::workflow(&step.reason);
+        let name = escape::workflow(&step.name);
+        let reason = escape::workflow(&step.reason);
         format!(
             "::error title=preview-gc::{} {name} {}: {reason}",
             step.kind, step.outcome
         )
     });
     let gaps = report.gaps().map(|gap| {
-        let why = inert::workflow(gap.gap.as_deref().unwrap_or("unknown"));
-        let scope = inert::workflow(&gap.scope);
+        let why = escape::workflow(gap.gap.as_deref().unwrap_or("unknown"));
+        let scope = escape::workflow(&gap.scope);
         format!(
-            "::warning title=preview-gc::not seen: {} of {scope}: {why}",
+            "::warning title=preview-gc::could not read {} of {scope}: {why}",
             gap.source
         )
     });
     let brakes = report.brakes.iter().map(|brake| {
-        let reason = inert::workflow(&brake.reason);
+        let reason = escape::workflow(&brake.reason);
         format!(
             "::error title=preview-gc::brake on {}: {reason}",
             brake.kind
         )
     });
     let clocks = report.clock_skew.iter().map(|skew| {
-        let skew = inert::workflow(&skew.to_string());
+        let skew = escape::workflow(&skew.to_string());
         format!("::warning title=preview-gc::{skew}")
     });
     let mut text = String::new();

@@ -9,7 +9,7 @@ use super::pages::{Deployment, Project};
 
 impl Project {
     /// The project in answers.
-    pub(super) fn draw(&self, name: &str) -> Value {
+    pub(super) fn to_json(&self, name: &str) -> Value {
         let config = json!({
             "always_use_latest_compatibility_date": false,
             "build_image_major_version": 3,

@@ -7,12 +7,12 @@ use crate::model::{Place, ResourceId};
 
 /// What stands for a resource in the issue: the same for as long as it is the
 /// same resource.
-pub fn key(id: &ResourceId) -> String {
-    key_of(id.kind.name(), &id.place, &id.id, id.incarnation.as_deref())
+pub fn of(id: &ResourceId) -> String {
+    of_parts(id.kind.name(), &id.place, &id.id, id.incarnation.as_deref())
 }
 
 /// The same of a resource that is known by its parts.
-pub fn key_of(kind: &str, place: &Place, id: &str, incarnation: Option<&str>) -> String {
+pub fn of_parts(kind: &str, place: &Place, id: &str, incarnation: Option<&str>) -> String {
     let parts = [kind, place.id(), id, incarnation.unwrap_or_default()];
     let hash = Sha256::digest(parts.join("\0").as_bytes());
     let digits = hash.iter().take(8).map(|byte| format!("{byte:02x}"));
@@ -44,21 +44,21 @@ mod tests {
         };
         // The beginning of the SHA-256 of `worker\0a\0shop-7\0tag`, and of the
         // same without the tag.
-        assert_eq!(key(&worker.identity()), "9963648ce6c1f46c");
+        assert_eq!(of(&worker.identity()), "9963648ce6c1f46c");
         let untagged = resource("worker", "shop-7");
-        assert_eq!(key(&untagged.identity()), "591c1d11a12f08d7");
+        assert_eq!(of(&untagged.identity()), "591c1d11a12f08d7");
     }
 
     #[test]
     fn another_kind_place_id_or_incarnation_is_another_key() {
         let (here, there) = (account("a"), account("b"));
         let keys = BTreeSet::from([
-            key_of("worker", &here, "shop-7", None),
-            key_of("queue", &here, "shop-7", None),
-            key_of("worker", &there, "shop-7", None),
-            key_of("worker", &here, "shop-8", None),
-            key_of("worker", &here, "shop-7", Some("tag")),
-            key_of("worker", &here, "shop-7", Some("other tag")),
+            of_parts("worker", &here, "shop-7", None),
+            of_parts("queue", &here, "shop-7", None),
+            of_parts("worker", &there, "shop-7", None),
+            of_parts("worker", &here, "shop-8", None),
+            of_parts("worker", &here, "shop-7", Some("tag")),
+            of_parts("worker", &here, "shop-7", Some("other tag")),
         ]);
         assert_eq!(keys.len(), 6);
         assert!(keys.iter().all(|key| key.len() == 16), "{keys:?}");

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use serde_json::Value;
 
 use super::Sweep;
-use crate::kinds::Archive;
+use crate::kinds::Backup;
 use crate::model::ResourceId;
 use crate::policy::Action;
 use crate::wire::Client;
@@ -15,11 +15,11 @@ use crate::wire::Client;
 type Kept = (Vec<(usize, Option<Value>)>, Vec<(usize, String)>);
 
 impl Sweep<'_, '_> {
-    /// Keeps what the resources of a volley hold, one after the other, until no
+    /// Keeps what the resources of a batch hold, one after the other, until no
     /// more steps are begun. What cannot be kept is not deleted.
-    pub(super) async fn keep(&self, volley: Vec<usize>) -> Kept {
+    pub(super) async fn keep(&self, batch: Vec<usize>) -> Kept {
         let (mut kept, mut unkept) = (Vec::new(), Vec::new());
-        for step in volley {
+        for step in batch {
             if self.halt(step).is_some() {
                 break;
             }
@@ -51,7 +51,7 @@ impl Sweep<'_, '_> {
 }
 
 /// What one resource holds.
-async fn held(client: &Client, archive: &dyn Archive, id: &ResourceId) -> Result<Value, String> {
+async fn held(client: &Client, archive: &dyn Backup, id: &ResourceId) -> Result<Value, String> {
     let mut held = Value::Null;
     while let Some(call) = archive.next(id, &held) {
         let body = client

@@ -37,7 +37,7 @@ pub struct SettledEarlier {
 /// # Errors
 ///
 /// When a journal cannot be read or written.
-pub async fn settle(
+pub async fn recover(
     client: &Client,
     folder: &Path,
     findings: &Findings<'_>,
@@ -58,7 +58,7 @@ pub async fn settle(
             .filter_map(|(step, noted)| {
                 let (action, written, _) = noted.intent.as_ref()?;
                 let id = written.identity(kinds)?;
-                let same_host = client.host(id.kind.0.api).as_ref() == Some(&written.host);
+                let same_host = client.host(id.kind.api).as_ref() == Some(&written.host);
                 // Only where everything was seen: credentials that cannot see a
                 // place say "not found" of all that is in it.
                 let seen = findings.gap(id.kind, &id.place).is_none();
@@ -73,9 +73,9 @@ pub async fn settle(
                 .find(&id)
                 .is_some_and(|(found, _)| found.incarnation == id.incarnation);
             let seen = match look_once(client, kind, &id, action == Action::Expire).await {
-                Seen::Gone if listed => {
-                    Seen::Unreadable("the listing shows it, and a look by id does not".to_owned())
-                }
+                Seen::Gone if listed => Seen::Unreadable(
+                    "the listing shows it, but reading it by id does not".to_owned(),
+                ),
                 seen => seen,
             };
             let (outcome, reason) = match seen {
@@ -87,11 +87,11 @@ pub async fn settle(
                             Outcome::AlreadyGone
                         }
                     },
-                    "the run left it in doubt; a later reading shows that it is gone".to_owned(),
+                    "the run left it in doubt; re-reading shows that it is gone".to_owned(),
                 ),
                 Seen::Expires => (
                     Outcome::Expired,
-                    "the run left it in doubt; a later reading shows its expiry".to_owned(),
+                    "the run left it in doubt; re-reading shows its expiry".to_owned(),
                 ),
                 Seen::There
                     if action == Action::RemoveExpiry
@@ -101,17 +101,16 @@ pub async fn settle(
                 {
                     (
                         Outcome::ExpiryRemoved,
-                        "the run left it in doubt; a later reading shows no expiry".to_owned(),
+                        "the run left it in doubt; re-reading shows no expiry".to_owned(),
                     )
                 }
                 Seen::There => (
                     Outcome::FailedForNow,
-                    "the run left it in doubt; a later reading shows that it had no effect"
-                        .to_owned(),
+                    "the run left it in doubt; re-reading shows that it had no effect".to_owned(),
                 ),
                 Seen::Unreadable(why) => (
                     Outcome::InDoubt,
-                    format!("the run left it in doubt, and it cannot be looked for: {why}"),
+                    format!("the run left it in doubt, and it could not be re-read: {why}"),
                 ),
             };
             journal.write(&[Entry::Outcome {

@@ -12,7 +12,7 @@ use super::world;
 pub struct Refusal(pub String);
 
 /// A provider's whole state together with its HTTP face.
-pub trait Face: Send {
+pub trait ProviderApi: Send {
     /// The kinds that live here.
     fn kinds(&self) -> &'static [&'static str];
 

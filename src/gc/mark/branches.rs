@@ -11,7 +11,7 @@ use crate::policy::template::Slugs;
 
 /// The known git branches of a repository, and what an owner's slug functions
 /// make of them.
-pub(super) struct Heads<'a> {
+pub(super) struct Branches<'a> {
     roots: &'a RepositoryRoots,
     /// Pull requests by the branch that they come from.
     numbers: HashMap<&'a str, Vec<PullRequestNumber>>,
@@ -62,7 +62,7 @@ impl Standing<'_> {
     }
 }
 
-impl<'a> Heads<'a> {
+impl<'a> Branches<'a> {
     pub(super) fn new(roots: &'a RepositoryRoots, slugs: &'a Slugs) -> Self {
         let mut numbers: HashMap<&str, Vec<PullRequestNumber>> = HashMap::new();
         let mut forks: HashMap<&str, Vec<PullRequestNumber>> = HashMap::new();
@@ -224,7 +224,7 @@ impl<'a> Heads<'a> {
             exists
                 || match created {
                     Time::At(created) => opened.any(|opened| created + super::TOLERANCE >= opened),
-                    Time::Missing | Time::NotKept => opened.next().is_some(),
+                    Time::Missing | Time::Unsupported => opened.next().is_some(),
                 }
         };
         self.givers(claim, caseless).into_iter().any(fits)
@@ -243,7 +243,7 @@ impl<'a> Heads<'a> {
             return Ok(Some(standing));
         }
         let not_told = |why: &str| {
-            Err(Doubt::NotTold {
+            Err(Doubt::NotAnswered {
                 claim: claim.clone(),
                 why: why.into(),
             })
@@ -260,7 +260,7 @@ impl<'a> Heads<'a> {
             Claim::Slug { .. } => match (&self.roots.heads.searched, created) {
                 (Searched::Everything, _) => {}
                 (Searched::BackTo(since), Time::At(created)) if *since <= created => {}
-                (Searched::BackTo(since), Time::NotKept) if standing.is_known() => {
+                (Searched::BackTo(since), Time::Unsupported) if standing.is_known() => {
                     // Another that ended before the search's end may have
                     // been the last.
                     if let Some(ended) = &mut standing.ended {
@@ -324,7 +324,7 @@ mod tests {
             empty: None,
         };
         let slugs = Slugs::from([("plain".to_owned(), plain.into())]);
-        let heads = Heads::new(&roots, &slugs);
+        let heads = Branches::new(&roots, &slugs);
         let claim = Claim::Slug {
             function: "plain".into(),
             text: text.into(),
@@ -351,14 +351,14 @@ mod tests {
     #[test]
     fn what_has_no_creation_time_ends_no_earlier_than_the_search() {
         let back = |day_of| Searched::BackTo(day(day_of));
-        assert_eq!(ended(back(10), "a", Time::NotKept), Ok(Some(day(10))));
-        assert_eq!(ended(back(2), "a", Time::NotKept), Ok(Some(day(5))));
+        assert_eq!(ended(back(10), "a", Time::Unsupported), Ok(Some(day(10))));
+        assert_eq!(ended(back(2), "a", Time::Unsupported), Ok(Some(day(5))));
         // An older one may give the name.
-        assert!(ended(back(2), "other", Time::NotKept).is_err());
+        assert!(ended(back(2), "other", Time::Unsupported).is_err());
         let all = Searched::Everything;
-        assert_eq!(ended(all.clone(), "a", Time::NotKept), Ok(Some(day(5))));
-        assert_eq!(ended(all, "other", Time::NotKept), Ok(None));
-        assert!(ended(Searched::Nothing, "a", Time::NotKept).is_err());
-        assert!(ended(Searched::Failed("x".into()), "a", Time::NotKept).is_err());
+        assert_eq!(ended(all.clone(), "a", Time::Unsupported), Ok(Some(day(5))));
+        assert_eq!(ended(all, "other", Time::Unsupported), Ok(None));
+        assert!(ended(Searched::Nothing, "a", Time::Unsupported).is_err());
+        assert!(ended(Searched::Failed("x".into()), "a", Time::Unsupported).is_err());
     }
 }

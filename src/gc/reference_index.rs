@@ -107,7 +107,7 @@ pub(super) struct Suspicion<'a> {
 
 /// Who uses whom.
 #[derive(Default)]
-pub(super) struct Links<'a> {
+pub(super) struct ReferenceIndex<'a> {
     by_id: Index<'a>,
     by_name: Index<'a>,
     by_address: Index<'a>,
@@ -123,7 +123,7 @@ pub(super) struct Links<'a> {
     of_kind: HashMap<&'static str, Vec<usize>>,
 }
 
-impl<'a> Links<'a> {
+impl<'a> ReferenceIndex<'a> {
     pub(super) fn of(inventory: &'a Inventory) -> Self {
         let mut links = Self::default();
         let wanted = Wanted::of(inventory);
@@ -295,7 +295,7 @@ impl<'a> Links<'a> {
                     Link::Uses(reference) => {
                         for used in self.find(inventory, reference, &resource.place) {
                             self.note(used, UsedBy::Listed(index));
-                            if resource.kind.0.belongs_to == Some(reference.kind) {
+                            if resource.kind.belongs_to == Some(reference.kind) {
                                 self.owners.insert(index, used);
                             }
                         }
@@ -435,7 +435,7 @@ mod tests {
                 resources,
                 ..Inventory::default()
             };
-            Links::of(&inventory).owners().collect::<Vec<_>>()
+            ReferenceIndex::of(&inventory).owners().collect::<Vec<_>>()
         };
         assert_eq!(owners(vec![worker("a"), worker("b"), route("b")]), [(2, 1)]);
         // The only one there is may still be somebody else's.

@@ -1,4 +1,4 @@
-//! A plan as a document: sealed by a digest, bound to the places and
+//! A plan as a document: protected by a digest, bound to the places and
 //! repositories it was made for, and good for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ pub struct Bound {
 /// A plan that can be kept, approved and carried out later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SealedPlan {
+pub struct PlanFile {
     /// The version of this document.
     pub schema: u32,
     /// When the audit behind it began.
@@ -41,15 +41,15 @@ pub struct SealedPlan {
     /// What the audit asked, and what it was answered.
     pub evidence: Vec<Evidence>,
     /// What is done, in this order as far as one waits for another.
-    pub steps: Vec<SealedStep>,
+    pub steps: Vec<PlannedStep>,
     /// Over everything above.
     pub digest: String,
 }
 
-/// One step of a sealed plan.
+/// One step of a plan file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SealedStep {
+pub struct PlannedStep {
     /// The resource's kind.
     pub kind: Box<str>,
     /// Its name.
@@ -103,13 +103,13 @@ pub enum PlanError {
     #[error("this is not a plan of preview-gc: {0}")]
     Unreadable(String),
     /// Of a version that is not known.
-    #[error("its schema is {0}, and this program knows 1: make the plan anew")]
+    #[error("its schema is {0}, and this program knows 1; make a new plan")]
     Schema(u32),
     /// Its digest does not fit.
-    #[error("it was altered after it was made (its digest does not fit): make the plan anew")]
+    #[error("it was altered after it was made (its digest does not match); make a new plan")]
     Altered,
     /// It is too old.
-    #[error("it was made at {}, more than {} ago: make it anew, or raise \
+    #[error("it was made at {}, more than {} ago; make a new plan, or raise \
         --plan-age", moment(*.at), super::verdict::span(*.most))]
     TooOld {
         /// When it was made.
@@ -141,9 +141,9 @@ pub enum PlanError {
     Order(usize),
 }
 
-impl SealedPlan {
+impl PlanFile {
     /// Seals a plan.
-    pub fn seal(
+    pub fn new(
         plan: &Plan,
         inventory: &Inventory,
         marking: &Marking<'_>,
@@ -156,8 +156,8 @@ impl SealedPlan {
             let rule = judgement
                 .reading
                 .as_ref()
-                .and_then(|read_by| marking.rule(read_by));
-            SealedStep {
+                .and_then(|matched_by| marking.rule(matched_by));
+            PlannedStep {
                 kind: resource.kind.name().into(),
                 name: resource.name.clone(),
                 id: resource.id.clone(),
@@ -178,7 +178,7 @@ impl SealedPlan {
                 listed: listed(resource),
             }
         };
-        let mut sealed = Self {
+        let mut plan_file = Self {
             schema: 1,
             now: marking.law.now,
             bound,
@@ -186,8 +186,8 @@ impl SealedPlan {
             steps: plan.steps.iter().map(step).collect(),
             digest: String::new(),
         };
-        sealed.digest = sealed.digest();
-        sealed
+        plan_file.digest = plan_file.digest();
+        plan_file
     }
 
     /// Reads a plan file; what it says has not been altered.
@@ -297,7 +297,7 @@ mod tests {
     use super::super::Judgement;
     use super::super::plan::Step;
     use super::super::samples::{
-        BY_AGE, PLAIN, account, at, garbage, jurisdiction, kind, marking, policy, resource,
+        BY_AGE, PLAIN, account, at, garbage, kind, marking, policy, policy_scope, resource,
     };
     use super::*;
 
@@ -315,9 +315,9 @@ mod tests {
     }
 
     /// Two Workers, of which the first waits for the second.
-    fn sealed() -> SealedPlan {
+    fn plan_file() -> PlanFile {
         let policy = policy();
-        let jurisdictions = [jurisdiction(&policy)];
+        let policy_scopes = [policy_scope(&policy)];
         let inventory = Inventory {
             resources: vec![
                 resource("worker", "plain-7"),
@@ -342,13 +342,13 @@ mod tests {
             steps: vec![step(0, &[1]), step(1, &[])],
             ..Plan::default()
         };
-        let marking = marking(judgements, &jurisdictions);
-        SealedPlan::seal(&plan, &inventory, &marking, Vec::new(), bound())
+        let marking = marking(judgements, &policy_scopes);
+        PlanFile::new(&plan, &inventory, &marking, Vec::new(), bound())
     }
 
     /// What somebody could write who knows how a digest is made.
-    fn forged(change: impl FnOnce(&mut SealedPlan)) -> String {
-        let mut plan = sealed();
+    fn forged(change: impl FnOnce(&mut PlanFile)) -> String {
+        let mut plan = plan_file();
         change(&mut plan);
         plan.digest = plan.digest();
         plan.text()
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_plan_says_what_it_was_made_of_and_is_read_back() {
-        let plan = sealed();
+        let plan = plan_file();
         assert_eq!(plan.now, at(0));
         let told: Vec<_> = plan
             .steps
@@ -370,15 +370,15 @@ mod tests {
                 ("aged-8", "by-age", false, Some(at(-90))),
             ]
         );
-        assert_eq!(SealedPlan::read(&plan.text()), Ok(plan.clone()));
-        // How the file is laid out is not what was sealed.
+        assert_eq!(PlanFile::read(&plan.text()), Ok(plan.clone()));
+        // The digest does not cover how the file is laid out.
         let compact = serde_json::to_string(&plan).unwrap();
-        assert_eq!(SealedPlan::read(&compact), Ok(plan));
+        assert_eq!(PlanFile::read(&compact), Ok(plan));
     }
 
     #[test]
     fn a_plan_that_was_altered_anywhere_is_refused() {
-        let text = sealed().text();
+        let text = plan_file().text();
         for (was, is) in [
             ("\"plain-7\"", "\"plain-8\""),
             ("\"delete\"", "\"expire\""),
@@ -391,19 +391,19 @@ mod tests {
             let altered = text.replacen(was, is, 1);
             assert_ne!(altered, text, "{was} is in the plan");
             assert_eq!(
-                SealedPlan::read(&altered),
+                PlanFile::read(&altered),
                 Err(PlanError::Altered),
                 "{was} became {is}"
             );
         }
-        let unreadable = SealedPlan::read(&text[1..]);
+        let unreadable = PlanFile::read(&text[1..]);
         assert!(matches!(unreadable, Err(PlanError::Unreadable(_))));
     }
 
     #[test]
     fn a_plan_of_another_schema_is_refused_as_such() {
         let text = forged(|plan| plan.schema = 2);
-        assert_eq!(SealedPlan::read(&text), Err(PlanError::Schema(2)));
+        assert_eq!(PlanFile::read(&text), Err(PlanError::Schema(2)));
     }
 
     #[test]
@@ -421,7 +421,7 @@ mod tests {
                 plan.steps[0].after = Vec::new();
                 plan.steps[1].after.clone_from(&after);
             });
-            let read = SealedPlan::read(&text).map(|plan| plan.steps[1].after.clone());
+            let read = PlanFile::read(&text).map(|plan| plan.steps[1].after.clone());
             let wanted = if fine {
                 Ok(after)
             } else {
@@ -433,7 +433,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_good_for_a_while_and_never_before_its_time() {
-        let plan = sealed();
+        let plan = plan_file();
         let most = TimeDelta::minutes(60);
         let second = TimeDelta::seconds(1);
         let too_new = Err(PlanError::TooNew(at(0)));
@@ -456,7 +456,7 @@ mod tests {
     fn a_plan_is_carried_out_only_where_it_was_made_for() {
         /// What differs here, and what a refusal says of the plan and of here.
         type Case<'a> = (&'a str, fn(&mut Bound), Option<(&'a str, &'a str)>);
-        let plan = sealed();
+        let plan = plan_file();
         let cases: [Case<'_>; 8] = [
             ("here", |_| {}, None),
             (
@@ -529,7 +529,7 @@ mod tests {
 
     #[test]
     fn a_step_outside_of_the_places_of_a_plan_is_refused() {
-        let mut plan = sealed();
+        let mut plan = plan_file();
         plan.steps[1].place = account("c");
         let checked = plan.check(at(1), TimeDelta::minutes(60), &bound());
         assert!(matches!(checked, Err(PlanError::Elsewhere { .. })));
@@ -537,7 +537,7 @@ mod tests {
 
     #[test]
     fn a_step_about_a_kind_that_is_not_known_is_refused() {
-        let plan = sealed();
+        let plan = plan_file();
         let ids = plan.resources(&[kind("worker")]).unwrap();
         assert_eq!(ids[0], resource("worker", "plain-7").identity());
         assert_eq!(ids[1], resource("worker", "aged-8").identity());

@@ -7,9 +7,9 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::face::Face;
 use super::faults::Fault;
 use super::message::{self, Response};
+use super::provider::ProviderApi;
 use super::{Sandbox, State, add, world};
 
 impl Sandbox {
@@ -129,7 +129,8 @@ impl State {
         world::check(&resource)
             .map_err(|(place, message)| format!("{}: {message}", place.trim_start_matches('.')))?;
         let now = self.now();
-        let faces: [&mut dyn Face; 3] = [&mut self.cloudflare, &mut self.neon, &mut self.github];
+        let faces: [&mut dyn ProviderApi; 3] =
+            [&mut self.cloudflare, &mut self.neon, &mut self.github];
         add(faces, &resource, now).map_err(|refusal| refusal.to_string())?;
         Ok(json!({"kind": resource.kind, "name": resource.name}))
     }
