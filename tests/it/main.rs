@@ -27,3 +27,5 @@ mod shared_cases;
 mod sweep_command;
 mod transcripts;
 mod transport;
+#[cfg(unix)]
+mod workflows;
