@@ -14,6 +14,7 @@ mod restore;
 mod sandbox;
 mod session;
 mod settings;
+mod show;
 mod sweep;
 
 use std::io::Write as _;
@@ -167,6 +168,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
                 print(&String::from_utf8_lossy(&text)).map(|()| Exit::Ok)
             }
             Some(Verb::Man { command, dir }) => man(command, dir),
+            Some(Verb::Show(arguments)) => show::run(&arguments),
             Some(Verb::Sweep(arguments)) => sweep::run(arguments).await,
             #[cfg(feature = "sandbox")]
             Some(Verb::Sandbox(arguments)) => sandbox::run(arguments).await,

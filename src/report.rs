@@ -11,6 +11,7 @@ pub mod markdown;
 pub mod metrics;
 pub mod outcomes;
 pub mod partly_protected;
+pub mod plan;
 pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};

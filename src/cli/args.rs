@@ -44,7 +44,7 @@ impl Cli {
             Some(Verb::Sweep(sweep)) => sweep.audit.common.verbose,
             Some(Verb::Report(report)) => report.audit.common.verbose,
             Some(Verb::Restore(restore)) => restore.common.verbose,
-            Some(Verb::Completions { .. } | Verb::Man { .. }) => 0,
+            Some(Verb::Completions { .. } | Verb::Man { .. } | Verb::Show(_)) => 0,
             #[cfg(feature = "sandbox")]
             Some(Verb::Sandbox(_)) => 0,
         }
@@ -66,6 +66,8 @@ pub(super) enum Verb {
     /// Delete garbage, and nothing else
     #[command(after_help = EXIT_CODES)]
     Sweep(SweepArgs),
+    /// Show the steps of a plan file
+    Show(ShowArgs),
     /// Report what is left behind in one GitHub issue, updated by every run
     #[command(after_help = EXIT_CODES)]
     Report(ReportArgs),
@@ -206,6 +208,31 @@ pub(super) struct SweepArgs {
     pub(super) report: bool,
     #[command(flatten)]
     pub(super) schedule: ScheduleArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The plan file, which `audit --out` wrote
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Output format
+    #[arg(
+        long,
+        value_enum,
+        default_value = "table",
+        env = "PREVIEW_GC_FORMAT",
+        help_heading = OUTPUT
+    )]
+    pub(super) format: Format,
+    /// When to use colour
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN",
+        help_heading = OUTPUT
+    )]
+    pub(super) color: ColorChoice,
 }
 
 #[derive(Debug, Args)]
@@ -447,7 +474,7 @@ mod tests {
                 let heading = option.get_help_heading();
                 let is_limit = heading == Some(LIMITS);
                 assert_eq!(is_limit, limits.contains(id), "{name} --{id}: {heading:?}");
-                let dangerous = ["yes", "plan", "approved"].contains(&id);
+                let dangerous = name == "sweep" && ["yes", "plan", "approved"].contains(&id);
                 assert_eq!(
                     heading == Some(DELETION),
                     dangerous || (id, name) == ("dry_run", "sweep"),

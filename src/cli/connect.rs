@@ -87,7 +87,7 @@ impl Connection {
             ),
             (
                 Api::GitHub,
-                &["GITHUB_TOKEN"],
+                &["GITHUB_TOKEN", "GH_TOKEN"],
                 &["GITHUB_API_URL"],
                 "https://api.github.com",
             ),

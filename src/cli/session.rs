@@ -269,6 +269,11 @@ pub(super) fn wants_colour(choice: ColorChoice, terminal: bool) -> bool {
 }
 
 pub(super) fn look(arguments: &CommonArgs) -> Look {
+    table_look(arguments.color)
+}
+
+/// How a table is printed to stdout.
+pub(super) fn table_look(color: ColorChoice) -> Look {
     let terminal = std::io::stdout().is_terminal();
     let typed = std::env::var("COLUMNS")
         .ok()
@@ -281,7 +286,7 @@ pub(super) fn look(arguments: &CommonArgs) -> Look {
         .unwrap_or(PLAIN_WIDTH);
     Look {
         width: width.max(60),
-        colour: wants_colour(arguments.color, terminal),
+        colour: wants_colour(color, terminal),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `preview-gc sweep`: an audit, somebody's consent, and the plan carried out.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,7 +16,8 @@ use crate::gc::plan_file::PlanFile;
 use crate::github::{GitHub, Unanswered};
 use crate::model::{PullRequestNumber, Repository};
 use crate::report::outcomes::{self, StepRow, Swept};
-use crate::report::{Report, table};
+use crate::report::table::Look;
+use crate::report::{Report, plan, table};
 use crate::survey::{Findings, Survey};
 use crate::sweep::Stop;
 use crate::wire::Client;
@@ -64,7 +65,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
     let common = &arguments.audit.common;
     let session = Session::open(common)?;
     session.warn(common);
-    let planned = arguments.plan.as_ref().map(read_plan).transpose()?;
+    let planned = arguments.plan.as_deref().map(read_plan).transpose()?;
     if let Some(plan) = &planned {
         let now = session.connection.clock.start();
         let age = plan.check(now, session.limits.plan_age, &plan.bound);
@@ -128,7 +129,8 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
     run.go(report, plan_file, consent).await
 }
 
-fn read_plan(path: &PathBuf) -> Result<PlanFile, Failure> {
+/// Reads a plan file.
+pub(super) fn read_plan(path: &Path) -> Result<PlanFile, Failure> {
     let usage = |why: String| Failure::Usage(format!("plan {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| usage(error.to_string()))?;
     PlanFile::read(&text).map_err(|error| usage(error.to_string()))
@@ -157,7 +159,8 @@ impl Run<'_> {
             self.session.progress.end();
             let text = match common.format {
                 Format::Json => plan_file.text(),
-                _ => render(&report, common.format, look(common))?,
+                Format::Table => planned(&report, &plan_file, look(common)),
+                Format::Csv | Format::Markdown => render(&report, common.format, look(common))?,
             };
             print(&text)?;
             return Ok(self.exit(&report, Exit::Ok));
@@ -194,7 +197,7 @@ impl Run<'_> {
                 print(&table::render(&report, look(common)))?;
                 return Ok(self.exit(&report, Exit::Ok));
             }
-            print(&table::render(&report, look(common)))?;
+            print(&planned(&report, &plan_file, look(common)))?;
             let agreed = tokio::select! {
                 biased;
                 () = interrupted() => Err(Exit::Interrupted),
@@ -382,6 +385,12 @@ impl Run<'_> {
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
     }
+}
+
+/// A plan for people, with the summary of the audit behind it.
+fn planned(report: &Report, plan_file: &PlanFile, look: Look) -> String {
+    let plan = plan::render(plan_file, look);
+    format!("{plan}\n{}", table::summary(report, look))
 }
 
 /// Asks the person at the terminal, who has to write the answer out.

@@ -117,6 +117,12 @@ pub fn render(report: &Report, look: Look) -> String {
         out.push_str(&table(report, &groups, look));
         out.push_str("\n\n");
     }
+    out + &summary(report, look)
+}
+
+/// The headline, counts, brakes, gaps, quota and headroom.
+pub fn summary(report: &Report, look: Look) -> String {
+    let mut out = String::new();
     let _ = writeln!(out, "{}", escape::terminal(&headline(report)));
     for line in summary_lines(report) {
         for line in wrap(&escape::terminal(&line), look.width, "  ") {

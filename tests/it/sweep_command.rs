@@ -1933,3 +1933,38 @@ fn a_worker_of_a_cycle_that_somebody_deploys_meanwhile_is_spared() {
         "{why}"
     );
 }
+
+#[test]
+fn a_plan_file_is_shown_and_one_that_was_altered_is_refused() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let plan = stage.folder.path().join("plan.json");
+    let path = plan.display().to_string();
+    stage.run(&["audit", "--out", &path]);
+    let show = |arguments: &[&str]| {
+        let mut command = crate::support::program();
+        command.arg("show").arg(&plan).args(arguments);
+        command.output().unwrap()
+    };
+    let output = show(&[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.ends_with("\nPlan: 5 to delete\n"), "{said}");
+    // What uses goes before what is used, and a child before its parent.
+    let at = |name: &str| said.find(name).unwrap_or_else(|| panic!("{name}: {said}"));
+    assert!(
+        at("worker       app-pr-1 ") < at("app-pr-1-cache"),
+        "{said}"
+    );
+    assert!(at("pr-1-child") < at("neon_branch  pr-1 "), "{said}");
+    assert_eq!(
+        show(&["--format", "json"]).stdout,
+        std::fs::read(&plan).unwrap()
+    );
+    assert_eq!(show(&["--format", "csv"]).status.code(), Some(2));
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, text.replace("app-pr-1", "app-pr-2")).unwrap();
+    let output = show(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(why.contains("altered"), "{why}");
+}
