@@ -442,10 +442,25 @@ pub trait Backup: Sync {
     /// Takes such a part.
     fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed>;
 
-    /// Puts it back into one that was made again, in this order.
-    fn fill(&self, _id: &ResourceId, _held: &Value) -> Vec<Call> {
-        Vec::new()
+    /// Returns the requests that write the backup into a resource that was
+    /// created again, in their order.
+    fn fill(&self, _id: &ResourceId, _held: &Value, _now: DateTime<Utc>) -> Filling {
+        Filling::default()
     }
+
+    /// Reads the answer to one of them; an error says what was not written.
+    fn read_filled(&self, _body: &[u8]) -> Result<(), Malformed> {
+        Ok(())
+    }
+}
+
+/// How a backup is written back.
+#[derive(Debug, Default)]
+pub struct Filling {
+    /// The requests, in their order.
+    pub calls: Vec<Call>,
+    /// How many entries are left out because they have expired since.
+    pub expired: usize,
 }
 
 /// How one resource stops binding another.

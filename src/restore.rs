@@ -315,21 +315,43 @@ async fn recreate(client: &Client, id: &ResourceId, copy: &Copy) -> Result<Optio
 
 /// Restores what a resource held, and says what to know about it.
 async fn fill(client: &Client, id: &ResourceId, copy: &Copy, new: &str) -> Result<String, String> {
-    let archive = kinds::by_name(id.kind.name()).and_then(Kind::archive);
-    if let (Some(archive), Some(held)) = (archive, &copy.held) {
+    let mut expired = 0;
+    let backup = kinds::by_name(id.kind.name()).and_then(Kind::archive);
+    if let (Some(backup), Some(held)) = (backup, &copy.held) {
         let mut made = id.clone();
         made.id = new.into();
-        for call in archive.fill(&made, held) {
-            client.send(&call).await.map_err(|error| {
-                format!("it was restored as {new}, but what it held was not: {error}")
-            })?;
+        // The provider refuses by its own clock.
+        let now = client.latest(client.clock().now());
+        let filling = backup.fill(&made, held, now);
+        expired = filling.expired;
+        for call in filling.calls {
+            let failed = |why: String| {
+                format!(
+                    "it was restored as {new}, but what it held was not, or not all of it: {why}"
+                )
+            };
+            let sent = client.send(&call).await;
+            let body = sent.map_err(|error| failed(error.to_string()))?;
+            let written = backup.read_filled(&body);
+            written.map_err(|error| failed(client.redact(&error.0)))?;
         }
     }
-    Ok(if *new == *id.id {
+    let mut said = if *new == *id.id {
         "it was restored".to_owned()
     } else {
         format!("it was restored with the new id {new}; whatever used the old id has to be changed")
-    })
+    };
+    match expired {
+        0 => {}
+        1 => said += "; one entry has expired since and was left out",
+        many => {
+            let _ = write!(
+                said,
+                "; {many} entries have expired since and were left out"
+            );
+        }
+    }
+    Ok(said)
 }
 
 /// What is left to do by hand, with what was kept for that.

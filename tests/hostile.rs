@@ -235,7 +235,8 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
         let _ = kind.read_detail(&mut resource.clone(), body);
         if let Some(archive) = kind.archive() {
             let _ = archive.next(&id, &held);
-            let _ = archive.fill(&id, &held);
+            let _ = archive.fill(&id, &held, chrono::DateTime::UNIX_EPOCH);
+            let _ = archive.read_filled(held.to_string().as_bytes());
         }
         let said = serde_json::from_slice(body).ok();
         let _ = kind.remake(&id, said.as_ref());

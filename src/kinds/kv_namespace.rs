@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::cloudflare::{self, account};
-use super::{Backup, Kind, Malformed, Page, PageOf};
+use super::{Backup, Filling, Kind, Malformed, Page, PageOf};
 use crate::call::Call;
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
@@ -176,9 +177,14 @@ impl Backup for KeptEntries {
         Ok(())
     }
 
-    fn fill(&self, id: &ResourceId, held: &Value) -> Vec<Call> {
+    fn fill(&self, id: &ResourceId, held: &Value, now: DateTime<Utc>) -> Filling {
         let Ok(held) = serde_json::from_value::<Held>(held.clone()) else {
-            return Vec::new();
+            return Filling::default();
+        };
+        let soonest = now + SOONEST_EXPIRATION;
+        let lives = |entry: &&HeldEntry| {
+            let ends = entry.expiration.and_then(|at| i64::try_from(at).ok());
+            ends.is_none_or(|at| at > soonest.timestamp())
         };
         let pair = |entry: &HeldEntry| {
             let mut pair = json!({ "key": entry.name, "value": entry.value, "base64": true });
@@ -190,14 +196,40 @@ impl Backup for KeptEntries {
             }
             pair
         };
-        let pairs: Vec<Value> = held.entries.iter().map(pair).collect();
+        let pairs: Vec<Value> = held.entries.iter().filter(lives).map(pair).collect();
         let path = [&path(id)[..], &["bulk"]].concat();
         let calls = pairs.chunks(10_000).map(|pairs| {
             Call::new(Api::Cloudflare, Method::PUT, &path).json(&Value::from(pairs.to_vec()))
         });
-        calls.collect()
+        Filling {
+            calls: calls.collect(),
+            expired: held.entries.len() - pairs.len(),
+        }
+    }
+
+    /// A bulk write answers 200 also where some keys were not written.
+    fn read_filled(&self, body: &[u8]) -> Result<(), Malformed> {
+        let (written, _) = cloudflare::open::<BulkWritten>(body)?;
+        match written.unsuccessful_keys.as_slice() {
+            [] => Ok(()),
+            [one] => Err(Malformed(format!("the key {one:?} was not written"))),
+            [first, rest @ ..] => Err(Malformed(format!(
+                "the key {first:?} and {} others were not written",
+                rest.len()
+            ))),
+        }
     }
 }
+
+/// The answer to a bulk write (`workers-kv-bulk` of the Cloudflare API).
+#[derive(Deserialize)]
+struct BulkWritten {
+    #[serde(default)]
+    unsuccessful_keys: Vec<String>,
+}
+
+/// Cloudflare refuses keys that expire sooner.
+const SOONEST_EXPIRATION: TimeDelta = TimeDelta::seconds(60);
 
 impl Kind for KvNamespace {
     fn about(&self) -> KindRef {

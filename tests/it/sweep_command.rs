@@ -901,6 +901,10 @@ fn what_was_deleted_is_put_back_as_far_as_it_can_be() {
         state.contains("a/b") && state.contains("\"x\":1"),
         "{state}"
     );
+    assert!(
+        state.contains("\"value\":\"one\"") && state.contains("\"value\":\"two\""),
+        "{state}"
+    );
     // Not twice.
     let again = stage.output(&["restore", run, "app-pr-1.acme.example"]);
     assert!(String::from_utf8_lossy(&again.stdout).contains("already_there"));
@@ -1967,4 +1971,39 @@ fn a_plan_file_is_shown_and_one_that_was_altered_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let why = String::from_utf8_lossy(&output.stderr);
     assert!(why.contains("altered"), "{why}");
+}
+
+#[test]
+fn a_namespace_of_which_a_key_is_not_restored_is_not_green() {
+    let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
+    let soon = 1_777_600_000; // 2026-05-01T01:46:40Z
+    let cache = json!({"kind": "kv_namespace", "name": "app-pr-1-cache", "attributes": {"keys": [
+        {"name": "stays", "value": "one"}, {"name": "expires", "value": "two", "expiration": soon}]}});
+    for (advance, refused, code, words) in [
+        ("2h", false, 0, "one entry has expired since"),
+        ("0h", true, 5, "was not written"),
+    ] {
+        let others = [
+            branch("pr-2", "main"),
+            worker("app-pr-2", json!([])),
+            cache.clone(),
+        ];
+        let stage = Stage::new(&world(&others), &policy);
+        let (swept, _) = stage.sweep();
+        let run = swept["run"].as_str().unwrap();
+        stage
+            .server
+            .door("POST", "clock", &json!({"advance": advance}).to_string());
+        if refused {
+            stage.fault(
+                &json!([{"on": {"method": "PUT", "path": "/bulk"}, "times": 1, "fault": {"status": 200,
+                "body": {"success": true, "errors": [], "messages": [],
+                    "result": {"successful_key_count": 1, "unsuccessful_keys": ["expires"]}}}}]),
+            );
+        }
+        let output = stage.output(&["restore", run]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
 }

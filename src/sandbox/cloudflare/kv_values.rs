@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -155,6 +157,7 @@ impl Namespace {
         let pairs = array(request, 10012)?;
         within_bulk(pairs.len())?;
         let mut read = Vec::with_capacity(pairs.len());
+        let mut unsuccessful = Vec::new();
         for pair in &pairs {
             let (Some(key), Some(value)) = (pair["key"].as_str(), pair["value"].as_str()) else {
                 return Err(Failure::bad(10012, "a pair needs a key and a value"));
@@ -162,16 +165,32 @@ impl Namespace {
             let expiration = pair["expiration"]
                 .as_i64()
                 .or_else(|| pair["expiration_ttl"].as_i64().map(|ttl| now + ttl));
+            // What expires within a minute is not written, and the answer is 200.
+            if expiration.is_some_and(|end| end < now + 60) {
+                unsuccessful.push(key.to_owned());
+                continue;
+            }
+            let value = match pair["base64"].as_bool() {
+                Some(true) => match BASE64.decode(value) {
+                    Ok(bytes) => Bytes::from(bytes),
+                    Err(_) => {
+                        unsuccessful.push(key.to_owned());
+                        continue;
+                    }
+                },
+                _ => Bytes::from(value.to_owned()),
+            };
             let entry = Entry {
-                value: Bytes::from(value.to_owned()),
+                value,
                 metadata: pair.get("metadata").filter(|data| !data.is_null()).cloned(),
                 expiration,
             };
             read.push((key.to_owned(), entry));
         }
+        let written = read.len();
         self.entries.extend(read);
         Ok(ok(
-            json!({ "successful_key_count": pairs.len(), "unsuccessful_keys": [] }),
+            json!({ "successful_key_count": written, "unsuccessful_keys": unsuccessful }),
         ))
     }
 }
