@@ -134,8 +134,10 @@ impl<'p> Collector<'p> {
             has: &has,
         };
         // Only a look-up that may refuse the run keeps the listings waiting.
+        let mut listed = None;
         let (looked_up, wanted) = if named.names_zones() {
-            (self.look_up(wanted).await, Vec::new())
+            let zones = listed.insert(self.list_zones().await);
+            (self.look_up(wanted, zones).await, Vec::new())
         } else {
             (Vec::new(), wanted)
         };
@@ -147,8 +149,13 @@ impl<'p> Collector<'p> {
         let mut targets = self.targets(&places.needed);
         let at_once = places::at_once(&targets);
         let zones = async {
-            let zones = [looked_up, self.look_up(wanted).await].into_iter();
-            self.in_zones(zones.flatten().collect(), &mut places).await
+            let listed = match listed {
+                Some(listed) => listed,
+                None => self.list_zones().await,
+            };
+            let zones = [looked_up, self.look_up(wanted, &listed).await].into_iter();
+            let zones = zones.flatten().collect();
+            self.in_zones(zones, listed, &mut places).await
         };
         let (mut inventory, (in_zones, targets_in_zones)) = tokio::join!(
             scan::inventory(&self.client, &at_once, self.observer),

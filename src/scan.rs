@@ -432,6 +432,57 @@ pub struct NoZone {
     pub absent: bool,
 }
 
+/// Lists every zone of an account that the token sees.
+///
+/// # Errors
+///
+/// Why they are not known.
+pub async fn zones(client: &Client, account: &str) -> Result<Vec<Place>, Evidence> {
+    let mut requests = 0;
+    let listed = async {
+        let mut all = Vec::new();
+        let mut page = 1;
+        loop {
+            requests += 1;
+            let call = kinds::cloudflare::list_zones(account, page);
+            let body = client
+                .send(&call)
+                .await
+                .map_err(|error| error.to_string())?;
+            let read = kinds::cloudflare::zones(&body, account);
+            let (zones, total, next) = read.map_err(|error| client.redact(&error.0))?;
+            all.extend(zones);
+            match next {
+                Next::Pages(pages) if page < pages.min(MAX_ZONE_PAGES) => page += 1,
+                _ if total.is_none_or(|total| total == all.len() as u64) => return Ok(all),
+                _ => {
+                    return Err(format!(
+                        "{} zones were listed where Cloudflare counts {}",
+                        all.len(),
+                        total.unwrap_or_default()
+                    ));
+                }
+            }
+        }
+    };
+    let listed: Result<Vec<Place>, String> = listed.await;
+    listed.map_err(|why| Evidence {
+        source: "cloudflare.zones".to_owned(),
+        scope: format!("account {account}"),
+        requests,
+        items: 0,
+        total: None,
+        complete: false,
+        gap: Some(format!(
+            "{why}; routes of its zones may send visitors to Workers, so the token needs Zone Read"
+        )),
+        needed: true,
+    })
+}
+
+/// The maximum number of pages of zones that are read of one account.
+const MAX_ZONE_PAGES: u64 = 100;
+
 /// Finds a zone of an account by name or id.
 ///
 /// # Errors

@@ -354,6 +354,11 @@ impl<'p> Survey<'p> {
     pub async fn plan(&self, findings: &mut Findings<'p>, most: usize) -> Plan {
         let base = findings.marking.law.clone();
         let mut waiting = BTreeSet::new();
+        // What is undecided stays so for the rest of the run, however often the
+        // rest is judged again: another choice of steps would only leave others
+        // unread.
+        let mut doubts: BTreeMap<(KindRef, Arc<Place>), Verdict> = BTreeMap::new();
+        let mut doubted: BTreeMap<usize, Verdict> = BTreeMap::new();
         let mut plan = gc::plan(&findings.inventory, &findings.marking, most);
         while self.asks_more(&plan, findings) || has_waiting_users(&plan, &findings.inventory) {
             let resources = &findings.inventory.resources;
@@ -375,7 +380,6 @@ impl<'p> Survey<'p> {
                     .await;
             }
             let mut undecided = false;
-            let mut doubts: BTreeMap<(KindRef, Arc<Place>), Verdict> = BTreeMap::new();
             let mut kept = BTreeSet::new();
             for step in &plan.steps {
                 let verdict = &marking.judgements[step.resource].verdict;
@@ -384,11 +388,11 @@ impl<'p> Survey<'p> {
                     Verdict::Unknown(doubt) => {
                         undecided = true;
                         let resource = &findings.inventory.resources[step.resource];
-                        if doubt.is_about_all_of(resource.kind) {
+                        if doubt.is_about_all_of_a_kind() {
                             let key = (resource.kind, Arc::clone(&resource.place));
                             doubts.insert(key, verdict.clone());
                         }
-                        findings.marking.judgements[step.resource].verdict = verdict.clone();
+                        doubted.insert(step.resource, verdict.clone());
                     }
                     _ => {
                         kept.insert(step.resource);
@@ -398,8 +402,10 @@ impl<'p> Survey<'p> {
             // What one of a kind waits for, the others wait for as well: none of
             // them takes a place in the plan.
             let resources = &findings.inventory.resources;
-            for (resource, judgement) in resources.iter().zip(&mut findings.marking.judgements) {
-                let doubt = doubts.get(&(resource.kind, Arc::clone(&resource.place)));
+            let judgements = findings.marking.judgements.iter_mut();
+            for (index, (resource, judgement)) in resources.iter().zip(judgements).enumerate() {
+                let of_kind = || doubts.get(&(resource.kind, Arc::clone(&resource.place)));
+                let doubt = doubted.get(&index).or_else(of_kind);
                 if let (Verdict::Garbage(_), Some(doubt)) = (&judgement.verdict, doubt) {
                     judgement.verdict = doubt.clone();
                 }

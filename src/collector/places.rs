@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use super::Collector;
 use super::scope::needed;
-use crate::evidence::{Evidence, Inventory};
+use crate::evidence::{Evidence, Inventory, Listing};
 use crate::gc::KindGraph;
 use crate::kinds::{self, Kind, PageOf};
 use crate::model::{Api, KindRef, Place, PlaceSort, ReferencesFrom};
@@ -39,7 +39,12 @@ pub(super) struct WantedZone {
     pub(super) zone: String,
     /// The kinds that the file's rules need in it.
     needed: BTreeSet<KindRef>,
+    /// The kinds that the file's rules need anywhere.
+    needed_by_file: BTreeSet<KindRef>,
 }
+
+/// The zones of accounts, as far as they could be listed.
+pub(super) type ListedZones = BTreeMap<String, Result<Vec<Place>, Evidence>>;
 
 /// A zone that was looked up.
 pub(super) struct LookedUp {
@@ -128,17 +133,46 @@ impl Collector<'_> {
                 account: account.clone(),
                 zone: zone.clone(),
                 needed: of_sort(PlaceSort::Zone),
+                needed_by_file: needed.clone(),
             }));
         }
         found
     }
 
-    /// Looks zones up, each of them once.
-    pub(super) async fn look_up(&self, zones: Vec<WantedZone>) -> Vec<LookedUp> {
+    /// Lists the zones of each account in which something may belong to what rules
+    /// name: a route sends visitors to a Worker whatever zone it stands in.
+    pub(super) async fn list_zones(&self) -> ListedZones {
+        let mut accounts = BTreeSet::new();
+        for (policy, scope) in self.files.iter().zip(&self.scopes) {
+            let needed = needed(policy);
+            let account = scope.account.iter();
+            let concerned = owned_in_zones(&needed).next().is_some();
+            accounts.extend(account.filter(|_| concerned && self.client.has(Api::Cloudflare)));
+        }
+        let listed = accounts.into_iter().map(async |account| {
+            let zones = scan::zones(&self.client, account).await;
+            (account.clone(), zones)
+        });
+        join_all(listed).await.into_iter().collect()
+    }
+
+    /// Looks zones up, each of them once; what the listing of its account shows is
+    /// known.
+    pub(super) async fn look_up(
+        &self,
+        zones: Vec<WantedZone>,
+        listed: &ListedZones,
+    ) -> Vec<LookedUp> {
         let of = |wanted: &WantedZone| (wanted.account.clone(), wanted.zone.clone());
         let once: BTreeSet<_> = zones.iter().map(of).collect();
         let answers = once.into_iter().map(async |(account, zone)| {
-            let answer = scan::zone(&self.client, &account, &zone).await;
+            let known = listed.get(&account).and_then(|zones| zones.as_ref().ok());
+            let mut known = known.into_iter().flatten();
+            let known = known.find(|known| known.id() == zone || known.scope().1 == zone);
+            let answer = match known {
+                Some(known) => Ok(known.clone()),
+                None => scan::zone(&self.client, &account, &zone).await,
+            };
             ((account, zone), answer)
         });
         let answers: BTreeMap<_, _> = join_all(answers).await.into_iter().collect();
@@ -153,9 +187,11 @@ impl Collector<'_> {
     pub(super) async fn in_zones(
         &self,
         zones: Vec<LookedUp>,
+        listed: ListedZones,
         places: &mut Places,
     ) -> (Inventory, Vec<Target>) {
         let mut needed: BTreeMap<Place, BTreeSet<KindRef>> = BTreeMap::new();
+        let mut unseen: Vec<Listing> = Vec::new();
         for LookedUp { wanted, answer } in zones {
             match answer {
                 Ok(zone) => {
@@ -165,14 +201,82 @@ impl Collector<'_> {
                     needed.entry(zone).or_default().extend(wanted.needed);
                 }
                 Err(NoZone { mut evidence, .. }) => {
-                    evidence.needed = !wanted.needed.is_empty();
+                    let place = Place::Zone {
+                        id: wanted.zone.clone(),
+                        name: wanted.zone,
+                        account: wanted.account,
+                    };
+                    let hidden = self.hidden_in(&wanted.needed_by_file, &place, &evidence);
+                    evidence.needed = !wanted.needed.is_empty() || !hidden.is_empty();
+                    unseen.extend(hidden);
                     places.gaps.push(evidence);
                 }
             }
         }
-        let targets = self.targets(&needed);
-        let inventory = scan::inventory(&self.client, &at_once(&targets), self.observer).await;
+        let mut targets = self.targets(&needed);
+        // In the other zones of the account only what may belong to something
+        // that rules name.
+        let mut others = BTreeMap::new();
+        let all: BTreeSet<KindRef> = self.files.iter().flat_map(self::needed).collect();
+        for (account, zones) in listed {
+            match zones {
+                Ok(zones) => {
+                    let zones = zones.into_iter().filter(|zone| !needed.contains_key(zone));
+                    others.extend(zones.map(|zone| (zone, BTreeSet::new())));
+                }
+                Err(evidence) => {
+                    let place = Place::Zone {
+                        id: String::new(),
+                        name: "every zone".to_owned(),
+                        account,
+                    };
+                    unseen.extend(self.hidden_in(&all, &place, &evidence));
+                    places.gaps.push(evidence);
+                }
+            }
+        }
+        let owned: Vec<KindRef> = owned_in_zones(&all).collect();
+        let elsewhere = self.targets(&others).into_iter();
+        let elsewhere = elsewhere.filter(|target| owned.contains(&target.kind.about()));
+        targets.extend(elsewhere.map(|target| Target {
+            witness: true,
+            ..target
+        }));
+        let mut inventory = scan::inventory(&self.client, &at_once(&targets), self.observer).await;
+        inventory.listings.extend(unseen);
         (inventory, targets)
+    }
+
+    /// The listings that a zone which cannot be read hides, as incomplete ones:
+    /// what stands there may belong to what these rules name.
+    fn hidden_in(
+        &self,
+        needed: &BTreeSet<KindRef>,
+        place: &Place,
+        evidence: &Evidence,
+    ) -> Vec<Listing> {
+        let graph = KindGraph::of(kinds::vocabulary());
+        let place = Arc::new(place.clone());
+        let in_zones = kinds::vocabulary().into_iter();
+        let in_zones = in_zones.filter(|kind| kind.place == PlaceSort::Zone);
+        let hidden = in_zones.filter(|kind| {
+            let mut needed = needed.iter();
+            needed.any(|one| graph.concerns(*one, *kind))
+        });
+        hidden
+            .map(|kind| Listing {
+                kind,
+                place: Arc::clone(&place),
+                evidence: Evidence {
+                    source: format!("{}.{kind}", kind.api.key()),
+                    scope: place.to_string(),
+                    requests: 0,
+                    ..evidence.clone()
+                },
+                allowance: None,
+                witness: true,
+            })
+            .collect()
     }
 
     /// What to list: every kind in its places, those that others depend on
@@ -256,6 +360,18 @@ impl Collector<'_> {
         }
         targets
     }
+}
+
+/// The kinds in zones whose resources belong to something that is needed.
+fn owned_in_zones(needed: &BTreeSet<KindRef>) -> impl Iterator<Item = KindRef> {
+    let in_zones = kinds::vocabulary().into_iter();
+    in_zones.filter(move |kind| {
+        let mut needed = needed.iter();
+        kind.place == PlaceSort::Zone
+            && kind
+                .belongs_to
+                .is_some_and(|owner| needed.any(|one| one.name() == owner))
+    })
 }
 
 /// What could not be seen, and why.

@@ -8,6 +8,7 @@
 mod birth;
 mod branches;
 mod claims;
+mod going_along;
 mod judge;
 mod propagation;
 
@@ -18,6 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use claims::{claims, early_questions, orphaned};
 
+use self::going_along::Living;
 use self::judge::{Judge, Managed};
 use self::propagation::{Propagation, distrust, inherit};
 use super::kind_graph::KindGraph;
@@ -158,9 +160,11 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: JudgeInput<'p>) -> Ma
     }
     birth::check(inventory, roots, &law, &mut judgements);
     let links = ReferenceIndex::of(inventory);
-    let inherited = inherit(inventory, &links, &law, &mut judgements);
+    let living = Living::of(roots);
+    let inherited = inherit(inventory, &links, &law, &living, &mut judgements);
     distrust(inventory, roots, &law, &mut judgements);
-    let questions = Propagation::new(inventory, links, inherited, &law, &mut judgements).run();
+    let propagation = Propagation::new(inventory, links, inherited, &law, &living, &mut judgements);
+    let questions = propagation.run();
     Marking {
         judgements,
         questions,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use crate::model::{BuiltInProtection, Claim, KindRef, PullRequestNumber, RunId};
+use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
 
 /// What becomes of a resource, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -308,13 +308,11 @@ pub enum Doubt {
 impl Doubt {
     /// Whether it leaves every resource of a kind undecided that is in the same
     /// place and may be deleted, because their users are not known.
-    pub fn is_about_all_of(&self, of: KindRef) -> bool {
-        match self {
-            // Those that use each other are told apart by a list.
-            Self::References { kind, .. } => *kind != of.name(),
-            Self::Users { .. } | Self::Address { .. } => true,
-            _ => false,
-        }
+    pub fn is_about_all_of_a_kind(&self) -> bool {
+        matches!(
+            self,
+            Self::References { .. } | Self::Users { .. } | Self::Address { .. }
+        )
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::{Reference, References, UnknownBinding};
 
 /// Binding types that name nothing that preview-gc could delete. Source: the
 /// enumeration of binding types in Cloudflare's documents of 2026-07.
-const HARMLESS: [&str; 31] = [
+const HARMLESS: [&str; 30] = [
     "ai",
     "ai_search",
     "ai_search_namespace",
@@ -35,7 +35,6 @@ const HARMLESS: [&str; 31] = [
     "secret_text",
     "secrets_store_secret",
     "send_email",
-    "tail_consumer",
     "text_blob",
     "unsafe_hello_world",
     "vectorize",
@@ -137,7 +136,7 @@ fn one(value: &Value) -> Result<References, Malformed> {
         "r2_bucket" => Some(Reference::by_name("r2", need(binding.bucket_name)?)),
         "queue" => Some(Reference::by_name("queue", need(binding.queue_name)?)),
         "hyperdrive" => Some(Reference::by_id("hyperdrive", need(binding.id)?)),
-        "service" => Some(worker(need(binding.service)?)),
+        "service" | "tail_consumer" => Some(worker(need(binding.service)?)),
         // Without a script name it is the Worker's own class.
         "durable_object_namespace" | "workflow" => {
             match (binding.script_name, binding.class_name) {

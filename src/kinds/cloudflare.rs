@@ -120,6 +120,30 @@ pub fn find_zone(account: &str, zone: &str) -> Call {
     }
 }
 
+/// Lists the zones of an account, so many that the token sees.
+pub fn list_zones(account: &str, page: u64) -> Call {
+    Call::get(Api::Cloudflare, &["zones"])
+        .with("account.id", account)
+        .with("per_page", "50")
+        .with("page", page.to_string())
+}
+
+/// One page of zones as places, and how the listing goes on.
+///
+/// # Errors
+///
+/// When the answer does not have the documented form.
+pub fn zones(body: &[u8], account: &str) -> Result<(Vec<Place>, Option<u64>, Next), Malformed> {
+    let (zones, info) = open::<Vec<Zone>>(body)?;
+    let (total, next) = numbered(info.as_ref())?;
+    let zones = zones.into_iter().map(|zone| Place::Zone {
+        name: host_name(&zone.name).into_owned(),
+        id: zone.id,
+        account: account.to_owned(),
+    });
+    Ok((zones.collect(), total, next))
+}
+
 #[derive(Deserialize)]
 struct Zone {
     id: String,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use http::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::cloudflare::{self, account};
 use super::{Kind, Malformed, Page, PageOf};
@@ -57,7 +57,7 @@ static ABOUT: KindAbout = KindAbout {
             about: "the comment beside it",
         },
     ],
-    used_by: UsedBy::These(&["dns_record"]),
+    used_by: UsedBy::These(&["dns_record", "worker_route"]),
     headroom: Some(Headroom {
         what: "DNS records per zone",
         free: Some(200),
@@ -75,6 +75,8 @@ struct Record {
     sort: Box<str>,
     /// Absent for types that use `data`.
     content: Option<Box<str>>,
+    /// The parts of types such as SRV and HTTPS.
+    data: Option<Value>,
     proxied: Option<bool>,
     /// Null means none; absent means not told.
     #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
@@ -100,6 +102,24 @@ fn is_never_deleted(template: &str, zones: &[&str], types: &[&str]) -> bool {
             .any(|zone| host_name(zone) == host_name(template))
 }
 
+/// Record types whose content names no host. Of a type that is not listed here
+/// everything counts that looks like a host name.
+const NO_HOSTS: [&str; 13] = [
+    "A",
+    "AAAA",
+    "CAA",
+    "CERT",
+    "DNSKEY",
+    "DS",
+    "LOC",
+    "OPENPGPKEY",
+    "SMIMEA",
+    "SSHFP",
+    "TLSA",
+    "TXT",
+    "SOA",
+];
+
 /// What a name may point at.
 const TARGETS: [&str; 3] = ["worker_domain", "pages_deployment", "dns_record"];
 
@@ -107,20 +127,41 @@ impl Record {
     /// What the name points at, wherever that is: another name, or the host
     /// under which Cloudflare serves a Worker or a Pages deployment.
     fn links(&self) -> Vec<Link> {
-        let content = self.content.as_deref().filter(|_| &*self.sort == "CNAME");
-        let Some(host) = content.and_then(cloudflare::host) else {
-            return Vec::new();
-        };
-        let mut links: Vec<Link> = TARGETS
-            .iter()
-            .map(|kind| Link::Uses(Reference::by_address(kind, host.to_string())))
-            .collect();
-        // `<worker>.<subdomain of the account>.workers.dev`
-        let below = host.strip_suffix(".workers.dev");
-        if let Some((worker, _)) = below.and_then(|below| below.split_once('.')) {
-            links.push(Link::Uses(Reference::by_id("worker", worker.to_owned())));
+        let mut links = Vec::new();
+        for host in self.hosts() {
+            let targets = TARGETS.iter();
+            links.extend(targets.map(|kind| {
+                let target = Reference::by_address(kind, host.to_string());
+                Link::Uses(target)
+            }));
+            // `<worker>.<subdomain of the account>.workers.dev`
+            let below = host.strip_suffix(".workers.dev");
+            if let Some((worker, _)) = below.and_then(|below| below.split_once('.')) {
+                links.push(Link::Uses(Reference::by_id("worker", worker.to_owned())));
+            }
         }
         links
+    }
+
+    /// The host names that the record answers, whatever its type: CNAME has one,
+    /// MX and SRV have one behind numbers, HTTPS and SVCB before parameters.
+    fn hosts(&self) -> Vec<Box<str>> {
+        let sort = self.sort.to_ascii_uppercase();
+        if NO_HOSTS.contains(&sort.as_str()) {
+            return Vec::new();
+        }
+        let data = self.data.as_ref().and_then(Value::as_object);
+        let data = data.into_iter().flat_map(Map::values);
+        let texts = self.content.as_deref().into_iter();
+        let texts = texts.chain(data.filter_map(Value::as_str));
+        let words = texts.flat_map(str::split_whitespace);
+        let mut hosts: Vec<Box<str>> = words
+            .filter(|word| word.contains('.'))
+            .filter_map(cloudflare::host)
+            .collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
     }
 
     fn protection(&self, place: &Place) -> Option<BuiltInProtection> {

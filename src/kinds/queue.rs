@@ -59,6 +59,9 @@ struct Listed {
     consumers_total_count: Option<usize>,
 }
 
+/// Users of a queue that are neither Workers nor buckets.
+const OUTSIDE: &str = "outside consumer";
+
 /// Who sends or receives. The documents and the wire name a Worker differently.
 #[derive(Deserialize)]
 struct Party {
@@ -113,7 +116,12 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
             .clone()
             .filter(|name| !name.is_empty());
         let letters = letters.map(|name| Link::Uses(Reference::by_name("queue", name)));
-        [worker, bucket, letters].into_iter().flatten()
+        // Whoever pulls messages over HTTP is no resource of the account.
+        let outside = (worker.is_none() && bucket.is_none()).then(|| {
+            let id = party.consumer_id.clone().unwrap_or_default();
+            Link::UsedBy(Reference::by_id(OUTSIDE, id))
+        });
+        [worker, bucket, letters, outside].into_iter().flatten()
     });
     Ok(Resource {
         created_at: Time::always(queue.created_on),

@@ -412,13 +412,17 @@ impl Kind for Worker {
             (Answer::Body(body), _) => body,
             // A Worker without any version has no settings, and binds nothing.
             // That there is none has to be seen.
-            (Answer::Missing, "settings") => {
+            (Answer::Missing, "settings" | "deployments") => {
                 let call = Call::get(Api::Cloudflare, &script(id, &["versions"]));
-                told.more.push(Ask::of("versions", "", call));
+                told.more.push(Ask::of("versions", ask.what, call));
                 return Ok(told);
             }
-            (Answer::Missing, "versions" | "deployments") => {
-                return Ok(told);
+            // Without versions it is not a Worker that the listing shows.
+            (Answer::Missing, "versions") => {
+                return Err(Malformed(format!(
+                    "the API does not return the {} of Worker {}, nor its versions; run again",
+                    ask.subject, id.name
+                )));
             }
             (Answer::Missing, _) => {
                 return Err(Malformed(format!(
@@ -438,8 +442,8 @@ impl Kind for Worker {
                 let (versions, _) = cloudflare::open::<Versions>(body)?;
                 if !versions.items.is_empty() {
                     return Err(Malformed(format!(
-                        "Worker {} has versions, and the API does not return its settings",
-                        id.name
+                        "Worker {} has versions, and the API does not return its {}",
+                        id.name, ask.subject
                     )));
                 }
             }
@@ -474,7 +478,10 @@ impl Kind for Worker {
         answer: Answer<'_>,
     ) -> Result<Held, Malformed> {
         let Answer::Body(body) = answer else {
-            return Ok(Held::default());
+            return Err(Malformed(format!(
+                "the Previews of Worker {} are not there; run again",
+                id.name
+            )));
         };
         read_previews(id, ask, body)
     }

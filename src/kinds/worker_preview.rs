@@ -162,9 +162,17 @@ impl UserSource for UnlistedPreviews {
         let mut told = Told::default();
         let body = match (answer, ask.what) {
             (Answer::Body(body), _) => body,
-            // The beta API, and with it Previews, may be absent. A Worker or a
-            // Preview may be gone since it was listed.
-            (Answer::Missing, _) => return Ok(told),
+            // A Worker or a Preview may be gone since it was listed, and that is
+            // for the next run to see: a 404 alone proves nothing.
+            (Answer::Missing, what) => {
+                return Err(Malformed(format!(
+                    "the {what} of {} are not there; run again",
+                    match what {
+                        "workers" => format!("account {}", place.id()),
+                        _ => format!("Worker {}", ask.subject),
+                    }
+                )));
+            }
         };
         match ask.what {
             "workers" => {

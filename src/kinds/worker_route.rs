@@ -54,6 +54,13 @@ impl Route {
             let worker = Reference::by_id("worker", script.to_string());
             Link::Uses(worker)
         });
+        // Traffic reaches a route by the DNS record of its host.
+        let host = cloudflare::host(&self.pattern).filter(|host| !host.contains('*'));
+        let record = host.map(|host| {
+            let record = Reference::by_address("dns_record", host.to_string());
+            Link::Uses(record)
+        });
+        let uses = uses.chain(record);
         Resource {
             protection: script.is_none().then_some(BuiltInProtection::DisableRule),
             links: uses.collect(),

@@ -174,7 +174,7 @@ fn the_doctor_is_content_only_where_an_audit_is() {
         "/settings$",
         "/previews$",
         "/graphql$",
-        "/zones/[0-9a-f]{32}$",
+        "/client/v4/zones$",
     ] {
         let server = Server::start(&["--world", &world.display().to_string()]);
         server.door(

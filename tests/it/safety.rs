@@ -647,12 +647,18 @@ fn rule_2_what_hides_a_user_or_an_owned_resource_is_a_gap_and_keeps() {
             &["kv_namespace", "queue", "worker"],
         ),
         ("/deployments/latest$", &["kv_namespace", "queue", "worker"]),
-        ("/scripts/production/settings$", &["kv_namespace", "queue"]),
+        (
+            "/scripts/production/settings$",
+            &["kv_namespace", "queue", "worker"],
+        ),
         (
             "/scripts/production/deployments$",
-            &["kv_namespace", "queue"],
+            &["kv_namespace", "queue", "worker"],
         ),
-        ("/scripts/production/versions/", &["kv_namespace", "queue"]),
+        (
+            "/scripts/production/versions/",
+            &["kv_namespace", "queue", "worker"],
+        ),
         ("/hyperdrive/configs$", &["neon_branch"]),
         ("/endpoints$", &["neon_branch"]),
     ] {
@@ -827,4 +833,267 @@ dead-when = "branch-gone"
     // No branch at all.
     let empty = json!([{"on": "github.branches", "times": null, "fault": "empty_page"}]);
     assert_eq!(with(empty, None), unknown);
+}
+
+/// A record of the zone `acme.example`.
+fn record(name: &str, sort: &str, content: &str) -> Value {
+    json!({"kind": "dns_record", "name": name, "created_at": T0, "updated_at": T0,
+        "attributes": {"zone": "acme.example", "type": sort, "content": content, "proxied": true}})
+}
+
+const RECORDS: &str = r#"
+[[rule]]
+id = "records"
+kind = "dns_record"
+name = "{service}-pr-{pr}.acme.example"
+dead-when = "closed"
+[words]
+service = ["app", "mail", "sip", "ns", "svc"]
+"#;
+
+#[test]
+fn rule_2_a_zone_that_cannot_be_read_keeps_the_workers_that_its_routes_may_serve() {
+    let route = json!({"kind": "worker_route", "name": "www.acme.example/*",
+        "attributes": {"zone": "acme.example", "script": "app-pr-7"}});
+    let resources = json!([worker("app-pr-7"), route]);
+    let pulls = json!([closed(7), open(9)]);
+    let seen = audit(&world(pulls.clone(), resources.clone(), json!([])), WORKERS);
+    assert_eq!(seen.verdict("app-pr-7"), "in_use");
+    for scope in ["", "[scope]\ncloudflare = { zones = [\"acme.example\"] }\n"] {
+        for status in [403, 404, 500] {
+            let faults = json!([{"on": {"method": "GET", "path": "/client/v4/zones(/[0-9a-f]{32})?$"},
+                "times": null, "fault": {"status": status, "body": {"success": false, "errors": []}}}]);
+            let policy = format!("{scope}{WORKERS}");
+            let world = world(pulls.clone(), resources.clone(), faults);
+            let audited = audit_with(&world, &policy, &["--deadline", "1s"]);
+            assert_eq!(audited.verdict("app-pr-7"), "unknown", "{scope} {status}");
+            assert_eq!(audited.code, 3, "{scope} {status}");
+        }
+    }
+}
+
+#[test]
+fn rule_4_a_route_keeps_its_worker_in_a_zone_that_no_policy_names() {
+    let zones = json!([
+        {"id": "11111111111111111111111111111111", "name": "acme.example"},
+        {"id": "22222222222222222222222222222222", "name": "other.example"},
+    ]);
+    let route = json!({"kind": "worker_route", "name": "www.other.example/*",
+        "attributes": {"zone": "other.example", "script": "app-pr-7"}});
+    let resources = json!([worker("app-pr-7"), worker("app-pr-3"), route]);
+    let mut world = world(json!([closed(7), closed(3), open(9)]), resources, json!([]));
+    world["zones"] = zones;
+    let policy = format!("[scope]\ncloudflare = {{ zones = [\"acme.example\"] }}\n{WORKERS}");
+    let audited = audit(&world, &policy);
+    assert_eq!(audited.verdict("app-pr-7"), "in_use");
+    assert_eq!(audited.verdict("app-pr-3"), "garbage");
+    assert_eq!(audited.code, 0);
+}
+
+#[test]
+fn rule_4_hosts_are_protected_in_capitals_too() {
+    let names = ["app-pr-7.acme.example", "mail-pr-7.acme.example"];
+    let resources = json!(names.map(|name| record(name, "A", "192.0.2.1")));
+    let world = world(json!([closed(7), open(9)]), resources, json!([]));
+    for name in [
+        "APP-pr-7.acme.example",
+        "App-PR-7.ACME.example",
+        "APP-*.Acme.Example",
+    ] {
+        let entry =
+            format!("[[protect]]\nkind = \"dns_record\"\nname = \"{name}\"\nreason = \"a demo\"\n");
+        let audited = audit(&world, &format!("{RECORDS}{entry}"));
+        assert_eq!(audited.verdict(names[0]), "protected", "{name}");
+        assert_eq!(audited.verdict(names[1]), "garbage", "{name}");
+        let except = RECORDS.replace("dead-when", &format!("except = [\"{name}\"]\ndead-when"));
+        let audited = audit(&world, &except);
+        assert_eq!(audited.verdict(names[0]), "unmatched", "{name}");
+    }
+}
+
+#[test]
+fn rule_4_what_a_record_of_any_type_points_at_stays() {
+    let target = |service: &str| record(&format!("{service}-pr-7.acme.example"), "A", "192.0.2.1");
+    let mail = record("acme.example", "MX", "mail-pr-7.acme.example");
+    let resources = json!([
+        target("app"),
+        target("mail"),
+        target("sip"),
+        target("ns"),
+        target("svc"),
+        mail,
+        record(
+            "_sip._tcp.acme.example",
+            "SRV",
+            "5 5060 sip-pr-7.acme.example"
+        ),
+        record("sub.acme.example", "NS", "NS-pr-7.acme.example."),
+        record(
+            "shop.acme.example",
+            "HTTPS",
+            "1 svc-pr-7.acme.example. alpn=\"h3\""
+        ),
+    ]);
+    let world = world(json!([closed(7), open(9)]), resources, json!([]));
+    let audited = audit(&world, RECORDS);
+    for service in ["mail", "sip", "ns", "svc"] {
+        let name = format!("{service}-pr-7.acme.example");
+        assert_eq!(audited.verdict(&name), "in_use", "{service}");
+    }
+    assert_eq!(audited.verdict("app-pr-7.acme.example"), "garbage");
+}
+
+#[test]
+fn rule_4_the_record_of_a_route_that_stays_is_kept() {
+    let route = json!({"kind": "worker_route", "name": "app-pr-7.acme.example/*",
+        "attributes": {"zone": "acme.example", "script": "production"}});
+    let resources = json!([
+        worker("production"),
+        route,
+        record("app-pr-7.acme.example", "AAAA", "100::"),
+        record("mail-pr-7.acme.example", "AAAA", "100::"),
+    ]);
+    let audited = audit(
+        &world(json!([closed(7), open(9)]), resources, json!([])),
+        RECORDS,
+    );
+    assert_eq!(audited.verdict("app-pr-7.acme.example"), "in_use");
+    assert_eq!(audited.verdict("mail-pr-7.acme.example"), "garbage");
+}
+
+#[test]
+fn rule_4_what_has_the_name_of_something_alive_does_not_go_with_its_worker() {
+    let policy = r#"
+[[rule]]
+id = "branches"
+kind = "worker"
+name = "app-{branch}"
+dead-when = "closed"
+[[rule]]
+id = "numbers"
+kind = "worker"
+name = "web-pr-{pr}"
+dead-when = "closed"
+"#;
+    let domain = |name: &str, worker: &str| json!({"kind": "worker_domain", "name": name, "attributes": {"zone": "acme.example", "worker": worker}});
+    let mut login = open(9);
+    login["head_ref"] = json!("b7/login");
+    for (worker_name, host, expected) in [
+        ("app-b7", "app-b7.acme.example", "garbage"),
+        ("app-b7", "b7-login.acme.example", "in_use"),
+        ("web-pr-7", "web-pr-7.acme.example", "garbage"),
+        ("web-pr-7", "api-7.acme.example", "in_use"),
+        ("web-pr-7", "release-7.acme.example", "in_use"),
+        ("web-pr-7", "pr-9-and-pr-7.acme.example", "in_use"),
+    ] {
+        let resources = json!([worker(worker_name), domain(host, worker_name)]);
+        let mut world = world(json!([closed(7), login.clone()]), resources, json!([]));
+        world["git_branches"] = json!(["main", "b7/login"]);
+        let audited = audit(&world, policy);
+        assert_eq!(
+            audited.verdict(worker_name),
+            expected,
+            "{worker_name} {host}"
+        );
+    }
+}
+
+#[test]
+fn rule_6_an_age_keeps_what_belongs_to_an_open_pull_request_by_its_branch() {
+    let policy = r#"
+[[rule]]
+id = "old"
+kind = "worker"
+name = "app-{branch}"
+dead-when = { older-than = "1d", clock = "changed" }
+"#;
+    let resources = json!([worker("app-b9"), worker("app-b7")]);
+    let world = world(json!([closed(7), open(9)]), resources, json!([]));
+    let audited = audit(&world, policy);
+    assert_eq!(audited.verdict("app-b9"), "live");
+    assert_eq!(audited.verdict("app-b7"), "garbage");
+    let audited = audit(
+        &world,
+        &policy.replace("dead-when", "even-open = true\ndead-when"),
+    );
+    assert_eq!(audited.verdict("app-b9"), "garbage");
+}
+
+#[test]
+fn rule_2_a_user_that_is_not_there_when_it_is_asked_for_is_no_evidence() {
+    let mut user = worker("production");
+    user["attributes"]["bindings"] =
+        json!([{"type": "kv_namespace", "name": "KV", "target": "app-pr-7-kv"}]);
+    let policy = r#"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-kv"
+dead-when = "closed"
+"#;
+    for path in [
+        "/workers/workers$",
+        "/workers/workers/production/previews$",
+        "/scripts/production/settings$",
+        "/scripts/production/deployments$",
+    ] {
+        let faults = json!([{"on": {"method": "GET", "path": path}, "times": null,
+            "fault": {"status": 404, "body": {"success": false, "errors": [{"code": 7003, "message": "no"}]}}}]);
+        let resources = json!([user, {"kind": "kv_namespace", "name": "app-pr-7-kv"},
+            {"kind": "kv_namespace", "name": "app-pr-3-kv"}]);
+        let pulls = json!([closed(7), closed(3), open(9)]);
+        let audited = audit(&world(pulls, resources, faults), policy);
+        assert_ne!(audited.verdict("app-pr-7-kv"), "garbage", "{path}");
+        assert_eq!(audited.verdict("app-pr-3-kv"), "unknown", "{path}");
+        assert_eq!(audited.code, 3, "{path}");
+    }
+}
+
+#[test]
+fn rule_4_a_worker_that_any_serving_version_binds_is_in_use() {
+    let service = |target: &str| json!([{"type": "service", "name": "S", "target": target}]);
+    let mut production = worker("production");
+    production["attributes"] = json!({"versions": [
+        {"bindings": service("app-pr-7"), "percentage": 100},
+        {"bindings": service("app-pr-3")},
+    ]});
+    let resources = json!([
+        production,
+        worker("app-pr-7"),
+        worker("app-pr-3"),
+        worker("app-pr-5")
+    ]);
+    let pulls = json!([closed(7), closed(3), closed(5), open(9)]);
+    let audited = audit(&world(pulls, resources, json!([])), WORKERS);
+    assert_eq!(audited.verdict("app-pr-7"), "in_use", "it serves traffic");
+    assert_eq!(audited.verdict("app-pr-3"), "in_use", "the latest version");
+    assert_eq!(audited.verdict("app-pr-5"), "garbage");
+}
+
+#[test]
+fn rule_5_a_number_of_another_life_is_one_in_every_file_of_the_repository() {
+    let mut early = worker("app-pr-7");
+    early["created_at"] = json!("2025-01-01T00:00:00Z");
+    let resources = json!([early, {"kind": "kv_namespace", "name": "app-pr-7-kv"},
+        {"kind": "kv_namespace", "name": "app-pr-3-kv"}]);
+    let world = world(json!([closed(7), closed(3), open(9)]), resources, json!([]));
+    let namespaces = "[[rule]]\nid = \"namespaces\"\nkind = \"kv_namespace\"\n\
+                      name = \"app-pr-{pr}-kv\"\ndead-when = \"closed\"\ngrace = \"0s\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::create_dir(file("policies")).unwrap();
+    std::fs::write(file("world.json"), world.to_string()).unwrap();
+    std::fs::write(file("policies/a.toml"), WORKERS).unwrap();
+    std::fs::write(file("policies/b.toml"), namespaces).unwrap();
+    let output = crate::support::program()
+        .args(["audit", "-q", "--format", "json", "--policies"])
+        .arg(file("policies"))
+        .arg(format!("--sandbox={}", file("world.json").display()))
+        .output()
+        .unwrap();
+    let (report, code) = report(&output);
+    let audited = Audited { report, code };
+    assert_eq!(audited.verdict("app-pr-7"), "unknown");
+    assert_eq!(audited.verdict("app-pr-7-kv"), "unknown");
+    assert_eq!(audited.verdict("app-pr-3-kv"), "garbage");
 }

@@ -4,29 +4,29 @@
 
 use std::collections::BTreeSet;
 
-use super::{AFTERMATH, JudgeInput, Judgement, MatchedBy, TOLERANCE};
+use super::{AFTERMATH, JudgeInput, Judgement, TOLERANCE};
 use crate::evidence::{Inventory, Life, PullRequest, Roots};
 use crate::gc::verdict::{Doubt, Verdict, Wait};
-use crate::model::{Claim, PullRequestNumber, Resource, Time};
-use crate::policy::{Born, Rule};
+use crate::model::{Claim, PullRequestNumber, Repository, Resource, Time};
+use crate::policy::Born;
 
-/// A number of one policy file.
-type Group = (usize, PullRequestNumber);
+/// A number of one repository.
+type Group<'p> = (&'p Repository, PullRequestNumber);
 
 /// Takes deaths back that rest on the number of a pull request which did not
 /// live when the resource was made. A resource without a creation time leans on
-/// what shares its number in the same file: one contradiction is enough.
+/// what shares its number: one contradiction is enough.
 pub(super) fn check(
     inventory: &Inventory,
     roots: &Roots,
     law: &JudgeInput<'_>,
     judgements: &mut [Judgement],
 ) {
-    let mut contradicted: BTreeSet<Group> = BTreeSet::new();
+    let mut contradicted: BTreeSet<Group<'_>> = BTreeSet::new();
     for (resource, judgement) in inventory.resources.iter().zip(&mut *judgements) {
         let mut doubt = None;
         for group in groups(judgement, law) {
-            let pull_request = pull_request(roots, law, group);
+            let pull_request = pull_request(roots, group);
             let Some(contradiction) = contradiction(resource, group.1, pull_request) else {
                 continue;
             };
@@ -65,31 +65,22 @@ fn is_dead(verdict: &Verdict) -> bool {
 
 /// The numbers that a resource's name claims by rules which care when it was
 /// made: those that ask how the pull request ended.
-fn groups(judgement: &Judgement, law: &JudgeInput<'_>) -> impl Iterator<Item = Group> {
+fn groups<'p>(judgement: &Judgement, law: &JudgeInput<'p>) -> impl Iterator<Item = Group<'p>> {
     let others = judgement.others.iter().map(|(matched_by, _)| matched_by);
     let all = judgement.reading.iter().chain(others);
     all.filter_map(|matched_by| {
         let Claim::PullRequest(number) = matched_by.claim else {
             return None;
         };
-        let rule = rule(matched_by, law)?;
+        let policy = law.policy_scopes.get(matched_by.policy_scope)?.policy;
+        let rule = policy.rules.get(matched_by.rule)?;
         let cares = rule.born == Born::InTime && rule.asks_about_ends();
-        cares.then_some((matched_by.policy_scope, number))
+        cares.then_some((&policy.repository, number))
     })
 }
 
-fn rule<'p>(matched_by: &MatchedBy, law: &JudgeInput<'p>) -> Option<&'p Rule> {
-    let policy = law.policy_scopes.get(matched_by.policy_scope)?.policy;
-    policy.rules.get(matched_by.rule)
-}
-
-fn pull_request<'r>(
-    roots: &'r Roots,
-    law: &JudgeInput<'_>,
-    group: Group,
-) -> Option<&'r PullRequest> {
-    let policy = law.policy_scopes.get(group.0)?.policy;
-    let roots = roots.repositories.get(&policy.repository)?;
+fn pull_request<'r>(roots: &'r Roots, group: Group<'_>) -> Option<&'r PullRequest> {
+    let roots = roots.repositories.get(group.0)?;
     roots.pull_requests.get(&group.1)
 }
 

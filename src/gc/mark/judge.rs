@@ -496,9 +496,9 @@ impl<'a, 'p> Judge<'a, 'p> {
         // An age says nothing about a pull request that is still open.
         if rule.death.events.is_empty()
             && !rule.even_open
-            && let Owner::PullRequest(number, PullRequest::Open { .. }) = owner
+            && let Some((number, PullRequest::Open { .. })) = owner.pull_request()
         {
-            return Err(Verdict::Live(Alive::Open(*number)));
+            return Err(Verdict::Live(Alive::Open(number)));
         }
         if !rule.death.events.is_empty() {
             death = Some(event(resource, rule, owner)?);

@@ -9,11 +9,10 @@ use super::super::box_key;
 use super::super::kind_graph::{KindGraph, UserKind};
 use super::super::reference_index::{ReferenceIndex, UsedBy};
 use super::super::verdict::{Doubt, How, Unmatched, User, Verdict, Wait};
+use super::going_along::{Living, goes_along, own_part};
 use super::{JudgeInput, Judgement};
-use crate::evidence::{Inventory, Listing, Question, Roots, Users};
-use crate::model::{
-    Attribute, Claim, KindRef, Link, Place, PlaceSort, ReferenceKey, ReferencesFrom, Resource, Time,
-};
+use crate::evidence::{Inventory, Listing, Question, Roots};
+use crate::model::{KindRef, Link, Place, PlaceSort, ReferenceKey, ReferencesFrom, Resource, Time};
 
 /// Takes deletions back where a listing that they rest on is not complete.
 pub(super) fn distrust(
@@ -108,6 +107,7 @@ pub(super) fn inherit(
     inventory: &Inventory,
     links: &ReferenceIndex<'_>,
     law: &JudgeInput<'_>,
+    living: &Living,
     judgements: &mut [Judgement],
 ) -> Vec<(usize, usize)> {
     let mut inherited = Vec::new();
@@ -120,8 +120,9 @@ pub(super) fn inherit(
         if judgements[owned].verdict == unread
             && goes_along(
                 law,
+                living,
                 resource.kind,
-                own_part(resource),
+                &own_part(resource),
                 owner,
                 &of_owner,
                 inventory,
@@ -138,84 +139,6 @@ pub(super) fn inherit(
         }
     }
     inherited
-}
-
-/// The part of a name that is the resource's own: of a host name or pattern
-/// what stands before its zone.
-fn own_part(resource: &Resource) -> String {
-    let zone = match (&*resource.place, resource.attribute("zone")) {
-        (Place::Zone { name, .. }, _) => Some(name.as_str()),
-        (_, Some(Attribute::Text(zone))) => Some(&**zone),
-        _ => None,
-    };
-    let name = resource.name.to_ascii_lowercase();
-    match zone {
-        Some(zone) if !zone.is_empty() => name.replace(&zone.to_ascii_lowercase(), ""),
-        _ => name,
-    }
-}
-
-/// Whether something of this kind and name goes with its owner: what stands
-/// alone only if its name contains the owner's claim, or the rule lists its
-/// kind under `with`.
-fn goes_along(
-    law: &JudgeInput<'_>,
-    owned: KindRef,
-    name: impl AsRef<str>,
-    owner: usize,
-    of_owner: &Judgement,
-    inventory: &Inventory,
-) -> bool {
-    let Some(matched_by) = &of_owner.reading else {
-        return false;
-    };
-    let policy_scope = law.policy_scopes.get(matched_by.policy_scope);
-    let rule = policy_scope.and_then(|one| one.policy.rules.get(matched_by.rule));
-    !owned.0.stands_alone
-        || rule.is_some_and(|rule| rule.with.contains(&owned))
-        || contains_claim(
-            name.as_ref(),
-            &matched_by.claim,
-            &inventory.resources[owner].name,
-        )
-}
-
-/// Whether a name contains a claim. A number counts where it stands alone
-/// between separators, or with the same letters before it as in the owner's
-/// name: `v12` does not contain #12 because the Worker is called `app-pr-12`.
-fn contains_claim(name: &str, claim: &Claim, owner: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let owner = owner.to_ascii_lowercase();
-    let words = |text: &str| -> Vec<String> {
-        text.split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect()
-    };
-    let has_number = |number: String| {
-        let of_owner = words(&owner);
-        words(&name).iter().any(|word| {
-            *word == number
-                || (of_owner.contains(word) && digits(word).any(|digits| digits == number))
-        })
-    };
-    let has_text = |text: &str| {
-        let (all, part) = (words(&name), words(text));
-        !part.is_empty() && all.windows(part.len()).any(|window| window == &part[..])
-    };
-    match claim {
-        Claim::PullRequest(number) => has_number(number.to_string()),
-        Claim::Run(run) => has_number(run.to_string()),
-        Claim::Branch(branch) => has_text(&branch.to_ascii_lowercase()),
-        Claim::Slug { text, .. } => has_text(&text.to_ascii_lowercase()),
-        Claim::Itself => has_text(&owner),
-    }
-}
-
-/// The runs of digits in a word.
-fn digits(word: &str) -> impl Iterator<Item = &str> {
-    word.split(|c: char| !c.is_ascii_digit())
-        .filter(|digits| !digits.is_empty())
 }
 
 /// The owner's verdict for what hangs on it: its own creation and change count
@@ -253,6 +176,7 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &JudgeInput<'_>
 pub(super) struct Propagation<'a> {
     inventory: &'a Inventory,
     law: &'a JudgeInput<'a>,
+    living: &'a Living,
     judgements: &'a mut [Judgement],
     links: ReferenceIndex<'a>,
     inherited: Vec<(usize, usize)>,
@@ -269,6 +193,7 @@ impl<'a> Propagation<'a> {
         links: ReferenceIndex<'a>,
         inherited: Vec<(usize, usize)>,
         law: &'a JudgeInput<'a>,
+        living: &'a Living,
         judgements: &'a mut [Judgement],
     ) -> Self {
         let going = law.going.as_deref();
@@ -289,6 +214,7 @@ impl<'a> Propagation<'a> {
             inherited,
             inventory,
             law,
+            living,
             judgements,
             links,
         }
@@ -477,7 +403,15 @@ impl<'a> Propagation<'a> {
                     }
                 };
                 let stays = names.into_iter().find(|name| {
-                    !goes_along(self.law, owned, name, index, judgement, self.inventory)
+                    !goes_along(
+                        self.law,
+                        self.living,
+                        owned,
+                        name,
+                        index,
+                        judgement,
+                        self.inventory,
+                    )
                 });
                 if let Some(name) = stays {
                     let user = User {
@@ -562,7 +496,7 @@ impl<'a> Propagation<'a> {
         let mut pending = Vec::new();
         let mut questions = BTreeSet::new();
         for ((kind, place), indices) in &candidates {
-            for (doubt, asked) in self.doubts(*kind, place, indices) {
+            for (doubt, asked) in self.doubts(*kind, place) {
                 if asked.is_empty() {
                     doubted = true;
                     for &index in indices {
@@ -603,17 +537,12 @@ impl<'a> Propagation<'a> {
 
     /// Everything that is not known about who uses these candidates, each with
     /// what to ask; nothing to ask where it was asked in vain.
-    fn doubts(
-        &self,
-        kind: KindRef,
-        place: &'a Arc<Place>,
-        candidates: &[usize],
-    ) -> Vec<(Doubt, Vec<Question>)> {
+    fn doubts(&self, kind: KindRef, place: &'a Arc<Place>) -> Vec<(Doubt, Vec<Question>)> {
         let mut doubts = Vec::new();
         for user in self.law.graph.users(kind) {
             let source = match user {
                 UserKind::Kind(user) if user.0.references == ReferencesFrom::Each => {
-                    doubts.extend(self.doubt(kind, place, *user, candidates));
+                    doubts.extend(self.doubt(kind, place, *user));
                     continue;
                 }
                 // What is listed one holder at a time, and was not listed.
@@ -702,21 +631,10 @@ impl<'a> Propagation<'a> {
         kind: KindRef,
         place: &'a Arc<Place>,
         user: KindRef,
-        candidates: &[usize],
     ) -> Option<(Doubt, Vec<Question>)> {
         let key = (user, Place::clone(place));
         let users = self.inventory.uses.users.get(&key);
         let itself = user == kind;
-        let shows = |list: &Users| {
-            let resources = &self.inventory.resources;
-            candidates
-                .iter()
-                .all(|&index| list.shown.contains(&resources[index].id))
-        };
-        // A list that leaves one of them out says nothing about it.
-        if itself && users.is_some_and(|users| users.as_ref().is_ok_and(shows)) {
-            return None;
-        }
         let mut unread = Vec::new();
         let mut why = None;
         let mut failed = 0;

@@ -83,7 +83,7 @@ fn is_variable(label: &str) -> bool {
 /// A literal label in punycode, where it has to be.
 pub(super) fn converted(label: &str) -> String {
     if label.is_ascii() {
-        label.to_owned()
+        label.to_ascii_lowercase()
     } else {
         host_name(label).into_owned()
     }

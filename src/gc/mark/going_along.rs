@@ -1,0 +1,167 @@
+//! What goes with its owner although no rule matches it: what cannot stand alone,
+//! and what has the owner's claim in its own name and nothing of what lives.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{JudgeInput, Judgement};
+use crate::evidence::{Inventory, PullRequest, Roots};
+use crate::model::{Attribute, Claim, KindRef, Place, Resource};
+
+/// Words before a number that say that it is a pull request's.
+const BEFORE_NUMBERS: [&str; 5] = ["pr", "preview", "pull", "mr", "pullrequest"];
+
+/// What lives, as words: a name that has more of it than its owner's name has may
+/// belong to that.
+pub(super) struct Living {
+    /// Git branches and the heads of open pull requests, by their first word.
+    heads: HashMap<String, Vec<Vec<String>>>,
+    /// The numbers of open pull requests.
+    numbers: BTreeSet<String>,
+}
+
+impl Living {
+    pub(super) fn of(roots: &Roots) -> Self {
+        let mut living = Self {
+            heads: HashMap::new(),
+            numbers: BTreeSet::new(),
+        };
+        for one in roots.repositories.values() {
+            let branches = one.heads.branches.iter().flatten();
+            branches.for_each(|branch| living.add(branch));
+            for (number, pull_request) in &one.pull_requests {
+                if let PullRequest::Open {
+                    head, fork_head, ..
+                } = pull_request
+                {
+                    living.numbers.insert(number.to_string());
+                    let heads = head.iter().chain(fork_head);
+                    heads.for_each(|head| living.add(head));
+                }
+            }
+        }
+        living
+    }
+
+    fn add(&mut self, head: &str) {
+        let head = words(head);
+        if let Some(first) = head.first() {
+            self.heads.entry(first.clone()).or_default().push(head);
+        }
+    }
+
+    /// Whether a name has something of what lives that its owner's name lacks.
+    fn is_in(&self, name: &[String], owner: &[String], claim: &Claim) -> bool {
+        let foreign = |part: &[String]| part.iter().any(|word| !owner.contains(word));
+        let has_head = name.iter().enumerate().any(|(at, word)| {
+            let heads = self.heads.get(word).into_iter().flatten();
+            let mut here = heads.filter(|head| name[at..].starts_with(head));
+            here.any(|head| foreign(head))
+        });
+        let own = match claim {
+            Claim::PullRequest(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let open = |word: &String| Some(word) != own.as_ref() && self.numbers.contains(word);
+        let has_number = name.windows(2).any(|pair| {
+            let before = owner.contains(&pair[0]) || BEFORE_NUMBERS.contains(&&*pair[0]);
+            before && open(&pair[1])
+        });
+        has_head || has_number
+    }
+}
+
+/// The part of a name that is the resource's own: of a host name or pattern
+/// what stands before its zone.
+pub(super) fn own_part(resource: &Resource) -> String {
+    let zone = match (&*resource.place, resource.attribute("zone")) {
+        (Place::Zone { name, .. }, _) => Some(name.as_str()),
+        (_, Some(Attribute::Text(zone))) => Some(&**zone),
+        _ => None,
+    };
+    let name = resource.name.to_ascii_lowercase();
+    match zone {
+        Some(zone) if !zone.is_empty() => name.replace(&zone.to_ascii_lowercase(), ""),
+        _ => name,
+    }
+}
+
+/// Whether something of this kind and name goes with its owner: what stands
+/// alone only if its name contains the owner's claim and nothing of what lives,
+/// or the rule lists its kind under `with`.
+pub(super) fn goes_along(
+    law: &JudgeInput<'_>,
+    living: &Living,
+    owned: KindRef,
+    name: &str,
+    owner: usize,
+    of_owner: &Judgement,
+    inventory: &Inventory,
+) -> bool {
+    let Some(matched_by) = &of_owner.reading else {
+        return false;
+    };
+    let policy_scope = law.policy_scopes.get(matched_by.policy_scope);
+    let rule = policy_scope.and_then(|one| one.policy.rules.get(matched_by.rule));
+    if !owned.stands_alone || rule.is_some_and(|rule| rule.with.contains(&owned)) {
+        return true;
+    }
+    let (name, owner) = (words(name), words(&inventory.resources[owner].name));
+    contains_claim(&name, &matched_by.claim, &owner)
+        && !living.is_in(&name, &owner, &matched_by.claim)
+}
+
+/// The words of a name, in lower case.
+fn words(text: &str) -> Vec<String> {
+    text.to_ascii_lowercase()
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether a name contains a claim. A number counts only where it stands beside
+/// the same word as in the owner's name, behind a word for pull requests, or
+/// alone: neither `v12` nor `release-12` contains the #12 of `app-pr-12`.
+fn contains_claim(name: &[String], claim: &Claim, owner: &[String]) -> bool {
+    let has_text = |text: &str| {
+        let part = words(text);
+        !part.is_empty() && name.windows(part.len()).any(|window| window == &part[..])
+    };
+    match claim {
+        Claim::PullRequest(number) => has_number(name, &number.to_string(), owner),
+        Claim::Run(run) => has_number(name, &run.to_string(), owner),
+        Claim::Branch(branch) => has_text(branch),
+        Claim::Slug { text, .. } => has_text(text),
+        Claim::Itself => !owner.is_empty() && name.windows(owner.len()).any(|part| part == owner),
+    }
+}
+
+fn has_number(name: &[String], number: &str, owner: &[String]) -> bool {
+    let beside = |words: &[String], at: usize| {
+        let before = at.checked_sub(1).and_then(|at| words.get(at)).cloned();
+        (before, words.get(at + 1).cloned())
+    };
+    let of_owner = (0..owner.len()).filter(|&at| *owner[at] == *number);
+    let of_owner: Vec<_> = of_owner.map(|at| beside(owner, at)).collect();
+    name.iter().enumerate().any(|(at, word)| {
+        if **word != *number {
+            // Such as `pr12`.
+            return owner.contains(word) && digits(word).any(|digits| *digits == *number);
+        }
+        let (before, after) = beside(name, at);
+        let is_named = before
+            .as_deref()
+            .is_some_and(|word| BEFORE_NUMBERS.contains(&word));
+        let same = of_owner.iter().any(|(owners_before, owners_after)| {
+            (before.is_some() && before == *owners_before)
+                || (after.is_some() && after == *owners_after)
+        });
+        is_named || same || name.len() == 1
+    })
+}
+
+/// The runs of digits in a word.
+fn digits(word: &str) -> impl Iterator<Item = &str> {
+    word.split(|c: char| !c.is_ascii_digit())
+        .filter(|digits| !digits.is_empty())
+}
