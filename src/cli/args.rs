@@ -130,7 +130,7 @@ pub(super) struct AuditArgs {
     pub(super) out: Option<PathBuf>,
 }
 
-/// What every verb that reads takes.
+/// Arguments of every command that reads.
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
     /// Policy file or folder of policy files [default: policies]
@@ -219,7 +219,7 @@ pub(super) struct ReportArgs {
     pub(super) schedule: ScheduleArgs,
 }
 
-/// When runs are due, which the issue shows.
+/// The schedule of runs, which the issue shows.
 #[derive(Debug, Args)]
 pub(super) struct ScheduleArgs {
     /// Schedule of the runs in UTC, as a workflow writes it; the issue shows the
@@ -264,7 +264,7 @@ pub(super) struct CheckArgs {
     pub(super) common: CommonArgs,
 }
 
-/// Which stand-in a run is against.
+/// The sandbox of a run.
 #[cfg_attr(
     not(feature = "sandbox"),
     expect(dead_code, reason = "without the sandbox no run is against one")
@@ -273,12 +273,12 @@ pub(super) struct CheckArgs {
 pub(super) enum StandIn<'a> {
     /// The demo world.
     Demo,
-    /// The world of a file.
+    /// A world file.
     World(&'a Path),
 }
 
 impl CommonArgs {
-    /// The stand-in, when the run is against one.
+    /// Returns the sandbox, if the run uses one.
     #[cfg(feature = "sandbox")]
     pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
         let path = self.sandbox.as_deref()?;
@@ -289,7 +289,7 @@ impl CommonArgs {
         })
     }
 
-    /// None: this program has no stand-in.
+    /// Returns `None`: this build has no sandbox.
     #[cfg(not(feature = "sandbox"))]
     #[expect(clippy::unused_self, reason = "with the sandbox it is a flag")]
     pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
@@ -297,7 +297,8 @@ impl CommonArgs {
     }
 }
 
-/// Limits: a flag before the environment before the policy before the default.
+/// Limits: a flag takes precedence over the environment, the policy and the
+/// default, in this order.
 #[derive(Debug, Args)]
 #[command(next_help_heading = LIMITS)]
 pub(super) struct LimitArgs {
@@ -428,7 +429,7 @@ mod tests {
 
     use super::*;
 
-    /// The options that a group of arguments has.
+    /// Returns the options of a group of arguments.
     fn options_of<T: Args>() -> BTreeSet<String> {
         let command = T::augment_args(clap::Command::new("group"));
         let options = command.get_arguments();

@@ -18,7 +18,7 @@ use crate::model::{Claim, KindRef, Repository};
 use crate::policy::{Policy, Rule, overlap, render, schema};
 use crate::report::{Report, escape};
 
-/// What a name is read as.
+/// How the rules match a name.
 #[derive(Debug, Serialize)]
 struct NameReading {
     name: String,
@@ -28,13 +28,13 @@ struct NameReading {
     asks: String,
 }
 
-/// All that was checked.
+/// Everything that was checked.
 #[derive(Debug, Serialize)]
 struct Checked {
     schema: u32,
     names: Vec<NameReading>,
     access: Vec<Access>,
-    /// What a sweep needs besides, which nothing can try without deleting.
+    /// Permissions that a sweep needs, which cannot be tested without deleting.
     needed_to_delete: Vec<String>,
     warnings: Vec<String>,
 }
@@ -139,7 +139,7 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{end}")
 }
 
-/// The names that were typed, and those in a file.
+/// Returns the names from the arguments and from a file.
 fn names(arguments: &CheckArgs) -> Result<Vec<String>, Failure> {
     let mut names = arguments.names.clone();
     if let Some(path) = &arguments.names_from {
@@ -165,7 +165,7 @@ fn names(arguments: &CheckArgs) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// What the rules take names for, and what is odd about that.
+/// Matches names against the rules, and returns warnings.
 fn read_names(
     files: &[Policy],
     kinds: &[KindRef],
@@ -227,7 +227,7 @@ fn read_names(
     readings
 }
 
-/// What would be asked before a resource of that claim could be garbage.
+/// Returns what decides whether a resource with that claim is garbage.
 fn asks(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
     if !rule.asks_about(claim) {
         return "nothing: its own age decides".to_owned();
@@ -245,7 +245,7 @@ fn asks(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
     }
 }
 
-/// Rules that match none of the resources that there are.
+/// Returns warnings for rules that match no existing resource.
 fn unused(report: &Report) -> Vec<String> {
     let rules = report.unused_rules.iter();
     rules

@@ -1,5 +1,5 @@
-//! `preview-gc audit --interactive`: the terminal around [`crate::tui`], and
-//! the same collector as every verb behind it.
+//! `preview-gc audit --interactive`: runs [`crate::tui`] in the terminal, with
+//! the same collector as every command.
 
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
@@ -30,16 +30,16 @@ use crate::survey::{Findings, Survey};
 use crate::sweep::Stop;
 use crate::tui::{App, Command, Live, draw};
 
-/// How often what is under way is drawn anew.
+/// How often the screen is redrawn while something is in progress.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Names that the question lists.
+/// Maximum number of names in the confirmation.
 const NAMED: usize = 8;
 
-/// Columns of an exported table.
+/// Width of an exported table, in columns.
 const EXPORTED_WIDTH: usize = 160;
 
-/// The terminal, which is left as it was found, also by a panic.
+/// The terminal. It is restored on drop, also after a panic.
 struct Screen {
     terminal: DefaultTerminal,
     events: UnboundedReceiver<Event>,
@@ -50,7 +50,7 @@ impl Screen {
         let terminal = ratatui::try_init()
             .map_err(|error| Failure::Unexpected(format!("cannot use the terminal: {error}")))?;
         let (sender, events) = unbounded_channel();
-        // On a thread of its own, which may wait for ever.
+        // Reads on a separate thread, because it may block forever.
         std::thread::spawn(move || {
             while let Ok(event) = event::read() {
                 if sender.send(event).is_err() {
@@ -75,8 +75,8 @@ impl Drop for Screen {
     }
 }
 
-/// Who is told about progress: the lines on stderr until there is a screen, and
-/// then the screen.
+/// Receives progress events: prints them to stderr until the screen is open,
+/// then shows them on the screen.
 struct Audience<'a> {
     before: &'a Progress,
     live: &'a Live,
@@ -93,28 +93,28 @@ impl Observer for Audience<'_> {
     }
 }
 
-/// How a session went on after something was under way.
+/// How a task that runs beside the screen ended.
 enum Ended<T> {
-    /// It came to its end.
+    /// The task finished.
     Done(T),
-    /// Somebody did not want to wait for that.
+    /// The user did not wait for it.
     Interrupted,
 }
 
-/// A session at the terminal.
+/// An interactive session.
 struct Desk<'a> {
     session: &'a Session,
     screen: Screen,
     app: App,
     live: &'a Live,
     folder: PathBuf,
-    /// What this session did.
+    /// The result of this session's sweeps.
     done: Swept,
-    /// What went wrong besides.
+    /// Further errors.
     failed: Option<Exit>,
 }
 
-/// What one look at everything came to.
+/// The result of one audit.
 struct Surveyed<'l, 'p> {
     collector: &'l Collector<'p>,
     audit_scope: &'l AuditScope<'p>,
@@ -122,9 +122,9 @@ struct Surveyed<'l, 'p> {
     findings: &'l Findings<'p>,
 }
 
-/// Why the table is left.
+/// Why the table is closed.
 enum Leave {
-    /// To refresh, with something to say.
+    /// To refresh, with a message.
     Again(String),
     Quit,
     Interrupted,
@@ -222,7 +222,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Waits for something, with the table in sight once there is one.
+/// Waits for a task and shows the table meanwhile, once there is one.
 async fn wait<T>(
     desk: &mut Option<Desk<'_>>,
     what: &str,
@@ -239,7 +239,7 @@ async fn wait<T>(
 }
 
 impl Desk<'_> {
-    /// Draws and answers keys while something is under way.
+    /// Draws and handles keys while a task is in progress.
     async fn alongside<T>(
         &mut self,
         what: &str,
@@ -278,7 +278,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Answers keys until the table is left.
+    /// Handles keys until the table is closed.
     async fn work(&mut self, look: &mut Surveyed<'_, '_>) -> Result<Leave, Failure> {
         loop {
             self.screen.draw(&self.app, self.live)?;
@@ -316,7 +316,7 @@ impl Desk<'_> {
         }
     }
 
-    /// The plan file for what is marked.
+    /// Returns the plan file for the marked resources.
     fn plan(&self, look: &Surveyed<'_, '_>) -> PlanFile {
         let marked = self.app.marked();
         let plan = only(look.findings, |key| marked.contains(key));
@@ -324,7 +324,7 @@ impl Desk<'_> {
             .plan_file(look.audit_scope, look.findings, &plan, self.app.report())
     }
 
-    /// Asks for the count, or says why nothing can be deleted.
+    /// Asks for confirmation, or shows why nothing can be deleted.
     fn ask(&mut self, look: &Surveyed<'_, '_>) {
         if let Some((_, why)) = look.findings.roots.gap() {
             self.app.say(format!("nothing can be deleted: {why}"));
@@ -365,11 +365,11 @@ impl Desk<'_> {
         self.app.confirm(steps, notes);
     }
 
-    /// Deletes what is marked.
+    /// Deletes the marked resources.
     async fn delete(&mut self, look: &mut Surveyed<'_, '_>) -> Result<Leave, Failure> {
         let plan_file = self.plan(look);
         let stop = Stop::default();
-        // Thinking it over takes nothing from the deadline.
+        // The time until the confirmation does not count towards the deadline.
         let until = Instant::now() + self.session.limits.deadline;
         look.survey.client = look.collector.client.until(until);
         let folder = self.folder.clone();
@@ -384,7 +384,8 @@ impl Desk<'_> {
         );
         let swept = match self.alongside("deleting", work, Some(&stop)).await? {
             Ended::Done(swept) => swept,
-            // The journal has what was begun; the next run settles it.
+            // The journal records the started steps; the next run recovers
+            // them.
             Ended::Interrupted => return Ok(Leave::Interrupted),
         };
         let swept = match swept {
@@ -416,7 +417,7 @@ impl Desk<'_> {
         Ok(Leave::Again(said))
     }
 
-    /// Puts one resource back; whether somebody did not want to wait for it.
+    /// Restores one resource. Returns whether the user interrupted it.
     async fn restore(&mut self, client: &crate::wire::Client, key: &str) -> Result<bool, Failure> {
         let run = self.app.fates().get(key).and_then(|fate| fate.run.clone());
         let (Some(run), Some((kind, id))) = (run, self.app.known(key)) else {
@@ -445,7 +446,7 @@ impl Desk<'_> {
         Ok(false)
     }
 
-    /// Writes what is shown to a new file; what to say about it.
+    /// Writes the visible rows to a new file and returns a message.
     fn export(&self, path: &Path) -> Result<String, String> {
         let format = match path.extension().and_then(|end| end.to_str()) {
             Some("csv") => Format::Csv,

@@ -1,4 +1,4 @@
-//! `preview-gc report`: an audit, told in one living issue.
+//! `preview-gc report`: publishes an audit in the tracking issue.
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use crate::report::issue::{Earlier, LONGEST, TITLE, Told, farewell, told, unchan
 use crate::survey::Findings;
 use crate::wire::Client;
 
-/// How often ticks that came in between are written again.
+/// How often the issue is rewritten because boxes were checked in the meantime.
 const ROUNDS: usize = 3;
 
 pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     Ok(Exit::of(&report, arguments.audit.fail_on_garbage))
 }
 
-/// The repository of the issue: the one that the policies are about.
+/// Returns the repository of the issue: the one that the policies name.
 pub(super) fn repository(session: &Session) -> Result<Repository, Failure> {
     session.require_one_repository("the issue")?;
     if !session.client.has(crate::model::Api::GitHub) {
@@ -73,7 +73,7 @@ fn known<'f>(findings: &'f Findings<'_>, repository: &Repository) -> Option<&'f 
     roots.issue.as_ref()
 }
 
-/// A text that GitHub takes.
+/// Returns the text, or an error if it exceeds GitHub's limit.
 fn fitting(told: Told) -> Result<Told, Failure> {
     if told.fits() {
         return Ok(told);
@@ -84,15 +84,15 @@ fn fitting(told: Told) -> Result<Told, Failure> {
     )))
 }
 
-/// What became of the issue.
+/// The result of publishing the issue.
 pub(super) struct Published {
-    /// For people.
+    /// A message for people.
     pub(super) text: String,
-    /// Where it is, if there is one.
+    /// Its address, if there is an issue.
     pub(super) url: Option<String>,
 }
 
-/// Tells a report in the issue.
+/// Creates, updates or closes the tracking issue.
 pub(super) async fn publish(
     client: &Client,
     repository: &Repository,
@@ -125,7 +125,7 @@ pub(super) async fn publish(
             url: Some(issue.url),
         });
     };
-    // Somebody may have ticked something since it was read.
+    // Boxes may have been checked since the issue was read.
     let now = github
         .issue_again(repository, known.number)
         .await

@@ -1,4 +1,4 @@
-//! `preview-gc sweep`: an audit, somebody's consent, and the plan carried out.
+//! `preview-gc sweep`: audits, asks for consent, and carries out the plan.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -21,21 +21,21 @@ use crate::survey::{Findings, Survey};
 use crate::sweep::Stop;
 use crate::wire::Client;
 
-/// How long telling what came of a sweep may take.
+/// Maximum time for publishing the result of a sweep.
 const TELLING: Duration = Duration::from_mins(2);
 
-/// Who agrees to the deletions.
+/// How the deletions are confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Consent {
-    /// Nobody needs to: nothing is deleted.
+    /// Not needed: nothing is deleted.
     DryRun,
-    /// It was given beforehand.
+    /// Given in advance by a flag or a plan file.
     Given,
-    /// Somebody is there to ask.
+    /// Asked for at the terminal.
     Ask,
 }
 
-/// Whether this runs where nobody looks.
+/// Returns whether the run is unattended.
 pub(super) fn is_robot() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
 }
@@ -72,7 +72,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
     }
     let consent = Consent::of(&arguments)?;
     if arguments.report && consent != Consent::DryRun {
-        // What cannot be told is not done either.
+        // Without access to the issue, the sweep is refused.
         super::report::repository(&session)?;
     }
     let collector = session.collector(arguments.audit.pr)?;
@@ -106,7 +106,8 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
             let checked = planned.check(now, age, &here);
             checked.map_err(
                 |error| match report.gaps().find_map(|gap| gap.gap.as_deref()) {
-                    // A place that cannot be seen now looks like another place.
+                    // A place that cannot be read now looks like a different
+                    // place.
                     Some(why) => {
                         Failure::Incomplete(format!("{error}; not everything could be read: {why}"))
                     }
@@ -134,7 +135,7 @@ fn read_plan(path: &PathBuf) -> Result<PlanFile, Failure> {
     PlanFile::read(&text).map_err(|error| usage(error.to_string()))
 }
 
-/// A sweep that has audited.
+/// A sweep after its audit.
 struct Run<'a> {
     arguments: &'a SweepArgs,
     session: &'a Session,
@@ -145,7 +146,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Asks whoever has to agree, sweeps, and tells what came of it.
+    /// Asks for consent, sweeps and publishes the result.
     async fn go(
         mut self,
         mut report: Report,
@@ -176,7 +177,7 @@ impl Run<'_> {
             };
             self.session.progress.end();
             report.add(swept, self.session.client.quota_use());
-            // Without roots there is nothing to tell.
+            // Without roots there is nothing to publish.
             let url = if self.findings.roots.gap().is_some() {
                 Ok(String::new())
             } else {
@@ -204,7 +205,8 @@ impl Run<'_> {
                 self.say("nothing was deleted");
                 return Ok(self.exit(&report, begun));
             }
-            // Thinking it over takes nothing from the deadline.
+            // The time until the confirmation does not count towards the
+            // deadline.
             let deadline = Instant::now() + self.session.limits.deadline;
             self.survey.client = self.session.client.until(deadline);
         }
@@ -229,9 +231,8 @@ impl Run<'_> {
         Ok(self.exit(&report, begun))
     }
 
-    /// Tells the outcome in the tracking issue, and under the pull request of
-    /// `--pr`, unless somebody does not want to wait for that; gives the
-    /// issue's address.
+    /// Publishes the result in the tracking issue and, with `--pr`, under the
+    /// pull request, unless interrupted. Returns the address of the issue.
     async fn tell(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
         if !self.arguments.report {
             return Ok(String::new());
@@ -247,7 +248,7 @@ impl Run<'_> {
     }
 
     async fn publish(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
-        // With time for it, also when the deadline is over.
+        // Uses a deadline of its own, because that of the run may be over.
         let client = self.session.client.until(Instant::now() + TELLING);
         let repository = super::report::repository(self.session)?;
         let told = super::report::publish(&client, &repository, self.findings, report).await;
@@ -270,8 +271,8 @@ impl Run<'_> {
         }
     }
 
-    /// Says under a pull request what failed. A comment that is there is taken
-    /// back only by a sweep that saw everything and left nothing of it.
+    /// Comments on a pull request about failed deletions. Only a sweep that
+    /// read everything and left nothing changes an earlier comment to success.
     async fn comment(
         &self,
         client: &Client,
@@ -295,9 +296,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Carries the plan out, and tells whether somebody interrupted it. None
-    /// when they did not wait for what was under way: nobody knows what came of
-    /// that.
+    /// Carries out the plan, and returns whether the user interrupted it.
+    /// Returns `None` if the user did not wait for the requests in flight:
+    /// their outcome is unknown.
     async fn sweep(
         &self,
         report: &Report,
@@ -349,7 +350,8 @@ impl Run<'_> {
         Ok(Some((swept, begun)))
     }
 
-    /// Whether this is the stand-in inside the program, which is gone with it.
+    /// Returns whether the run uses an in-process sandbox, which ends with the
+    /// process.
     fn keeps_no_journal(&self) -> bool {
         self.arguments.audit.common.journal.is_none()
             && self.session.connection.variables.are_the_sandboxes()
@@ -384,7 +386,7 @@ impl Run<'_> {
     }
 }
 
-/// Asks the person at the terminal, who has to write the answer out.
+/// Asks at the terminal for consent, which has to be typed out.
 async fn agreed(steps: usize) -> Result<bool, Failure> {
     let wanted = format!("delete {steps}");
     let question = format!("Write \"{wanted}\" to go on: ");
@@ -392,7 +394,7 @@ async fn agreed(steps: usize) -> Result<bool, Failure> {
     let _ = stderr
         .write_all(question.as_bytes())
         .and_then(|()| stderr.flush());
-    // On a thread of its own, which may wait for ever.
+    // Reads on a separate thread, because it may block forever.
     let (told, answer) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let mut answer = String::new();
@@ -408,14 +410,14 @@ async fn agreed(steps: usize) -> Result<bool, Failure> {
     }
 }
 
-/// Where the journals are: as named, in the user's state folder, or in a
-/// temporary one for the stand-in.
+/// Returns the folder of the journals: from `--journal`, in the user's state
+/// folder, or a temporary one for the sandbox.
 pub(super) fn journal_folder(common: &CommonArgs, session: &Session) -> Result<PathBuf, Failure> {
     folder_of(common, session.connection.variables.are_the_sandboxes())
 }
 
-/// The same before there is a session; `in_program` is whether the sandbox runs
-/// inside this program.
+/// Returns the same folder before there is a session; `in_program` says whether
+/// the sandbox runs in this process.
 pub(super) fn folder_of(common: &CommonArgs, in_program: bool) -> Result<PathBuf, Failure> {
     if common.journal.is_none() && in_program {
         let name = format!("preview-gc-sandbox-{}", std::process::id());
@@ -424,7 +426,7 @@ pub(super) fn folder_of(common: &CommonArgs, in_program: bool) -> Result<PathBuf
     named_folder(common)
 }
 
-/// Where the journals of real runs are.
+/// Returns the folder of the journals of real runs.
 pub(super) fn named_folder(common: &CommonArgs) -> Result<PathBuf, Failure> {
     if let Some(folder) = &common.journal {
         return Ok(folder.clone());

@@ -15,12 +15,12 @@ use super::{PullRequestLine, Report, Row, age, escape};
 /// Protected and unmatched resources beyond this many are only counted.
 pub(super) const MOST_KEPT: usize = 20;
 
-/// How the table is printed.
+/// The width and colour of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// Columns of the terminal.
+    /// Width in columns.
     pub width: usize,
-    /// Whether colour is wanted.
+    /// Whether to use colour.
     pub colour: bool,
 }
 
@@ -32,8 +32,8 @@ pub(crate) struct Group<'a> {
     pub(super) hidden: usize,
 }
 
-/// The rows by pull request, newest first, then those without one: of protected
-/// and of unmatched ones at most so many.
+/// Groups rows by pull request, newest first, then rows without one. Shows at
+/// most `max_kept` protected and unmatched rows each.
 pub(crate) fn groups(report: &Report, most_kept: usize) -> Vec<Group<'_>> {
     let mut by_pull_request: BTreeMap<&PullRequestLine, Vec<&Row>> = BTreeMap::new();
     let mut by_age = Vec::new();
@@ -97,7 +97,7 @@ fn title(line: &PullRequestLine, several: bool) -> String {
     title
 }
 
-/// One line that says it all.
+/// Returns the summary in one line.
 pub(crate) fn headline(report: &Report) -> String {
     let garbage = report.garbage();
     let resources = report.summary.resources;
@@ -109,7 +109,7 @@ pub(crate) fn headline(report: &Report) -> String {
     format!("{garbage} garbage among {resources} resources{seen}")
 }
 
-/// The report as a table with its summary.
+/// Renders the report as a table with its summary.
 pub fn render(report: &Report, look: Look) -> String {
     let mut out = String::new();
     let groups = groups(report, MOST_KEPT);
@@ -182,7 +182,8 @@ fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
             table.modify((row, 2), colour(verdict));
         }
     }
-    // tabled fills every line to the full width; nobody wants that in a paste.
+    // tabled pads every line to the full width, which is unwanted in pasted
+    // text.
     table
         .to_string()
         .lines()
@@ -201,7 +202,7 @@ fn colour(verdict: &str) -> Color {
     }
 }
 
-/// A verdict behind its count.
+/// Returns the name of a verdict for use after its count.
 fn counted(verdict: &str) -> String {
     match verdict {
         "grace" => "in grace".to_owned(),
@@ -209,7 +210,7 @@ fn counted(verdict: &str) -> String {
     }
 }
 
-/// Counts, brakes, gaps, quota and headroom.
+/// Returns the lines with counts, brakes, missing data, quota and headroom.
 pub(super) fn summary_lines(report: &Report) -> Vec<String> {
     let summary = &report.summary;
     let counts: Vec<String> = crate::gc::verdict::NAMES
@@ -278,7 +279,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
     lines
 }
 
-/// Breaks a line at spaces, and a word that is too long wherever it must.
+/// Wraps a line at spaces, and inside a word only if the word is too long.
 pub(crate) fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in line.split(' ') {

@@ -172,12 +172,12 @@ fn only_garbage_is_marked_alone_or_by_pull_request() {
         app.marked(),
         &BTreeSet::from(["key-web-preview-8".to_owned()])
     );
-    // The mark moves on to the next.
+    // After marking, the cursor moves to the next item.
     press(&mut app, "p");
     assert_eq!(app.marked().len(), 3);
     press(&mut app, "p");
     assert_eq!(app.marked().len(), 1);
-    // What a filter hides is not marked with the rest.
+    // Hidden rows are not marked.
     press(&mut app, "c/cache\n");
     press(&mut app, "p");
     let in_sight = BTreeSet::from(["key-api-preview-7-cache".to_owned()]);
@@ -208,7 +208,7 @@ fn a_filter_wants_every_word_and_verdicts_have_tabs() {
     press(&mut app, "g");
     let first = |app: &App| app.lines.first().copied();
     assert!(matches!(first(&app), Some(Line::Item(_))));
-    // Keys that are words of the filter do nothing else.
+    // Keys typed into the filter have no other effect.
     press(&mut app, "/qdp");
     assert!(app.marked().is_empty());
 }
@@ -259,7 +259,7 @@ fn what_became_of_it_is_shown_in_place_and_stays_in_sight() {
     let rest = rows().into_iter().filter(|row| row.name != "web-preview-8");
     app.renew(report(rest.collect()));
     insta::assert_snapshot!("deleted", drawn(&app, &Live::default(), 80, 24));
-    // What is gone cannot be marked again, but put back.
+    // A deleted resource cannot be marked again, but it can be restored.
     let key = "key-web-preview-8".to_owned();
     assert!(!app.marked().contains(&key));
     press(&mut app, "/web-preview-8\n");
@@ -271,7 +271,7 @@ fn what_became_of_it_is_shown_in_place_and_stays_in_sight() {
     );
     app.restored(&key, "it was restored".to_owned());
     assert!(drawn(&app, &Live::default(), 80, 24).contains("put back"));
-    // What was spared is no longer this session's to put back.
+    // A spared resource cannot be restored by this session.
     press(&mut app, "\u{1b}/api-preview-7\n");
     assert_eq!(press(&mut app, "u"), None);
 }
