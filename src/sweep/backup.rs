@@ -1,4 +1,5 @@
-//! Keeps what resources hold before they are deleted, where a rule says so.
+//! Backs up the contents of resources before their deletion, if a rule has
+//! `backup = true`.
 
 use std::sync::PoisonError;
 
@@ -10,13 +11,13 @@ use crate::model::ResourceId;
 use crate::policy::Action;
 use crate::wire::Client;
 
-/// Steps with what their resources hold; and those of which it could not be
-/// kept, with the reason.
+/// Steps with the backup of their resource; and steps whose backup failed, with
+/// the reason.
 type Kept = (Vec<(usize, Option<Value>)>, Vec<(usize, String)>);
 
 impl Sweep<'_, '_> {
-    /// Keeps what the resources of a batch hold, one after the other, until no
-    /// more steps are begun. What cannot be kept is not deleted.
+    /// Backs up the resources of a batch, one after the other, until no more
+    /// steps are started. A resource whose backup fails is not deleted.
     pub(super) async fn keep(&self, batch: Vec<usize>) -> Kept {
         let (mut kept, mut unkept) = (Vec::new(), Vec::new());
         for step in batch {
@@ -41,7 +42,7 @@ impl Sweep<'_, '_> {
                     known().insert(step, held.clone());
                     kept.push((step, Some(held)));
                 }
-                // What ends the run is not the fault of the backup.
+                // The end of the run is not a failure of the backup.
                 Err(_) if self.halt(step).is_some() => break,
                 Err(why) => unkept.push((step, format!("its backup could not be made: {why}"))),
             }
@@ -50,7 +51,7 @@ impl Sweep<'_, '_> {
     }
 }
 
-/// What one resource holds.
+/// Reads the contents of one resource.
 async fn held(client: &Client, archive: &dyn Backup, id: &ResourceId) -> Result<Value, String> {
     let mut held = Value::Null;
     while let Some(call) = archive.next(id, &held) {

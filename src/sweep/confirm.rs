@@ -1,6 +1,7 @@
-//! Gone means looked and not found: by fresh listings, repeated because lists
-//! lag, and by id for what expires, what a provider deletes one after the other,
-//! and what may never have arrived.
+//! Confirms deletions. A resource counts as gone only if it was looked up and
+//! not found: in fresh listings, repeated because listings lag; and by id for
+//! resources that expire, that a provider deletes one after the other, or whose
+//! request may not have arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use crate::policy::Action;
 use crate::scan::{self, Target};
 use crate::wire::{Client, Failure};
 
-/// How long to wait before each look by id: what was accepted may take a while
-/// to show.
+/// Delays before each lookup by id: an accepted request may take a while to
+/// show.
 const ACCEPTED: &[Duration] = &[
     Duration::ZERO,
     Duration::from_millis(300),
@@ -26,7 +27,7 @@ const ACCEPTED: &[Duration] = &[
     Duration::from_secs(4),
 ];
 
-/// The same where the provider works through one deletion after the other.
+/// Delays for providers that carry out one deletion after the other.
 const SERIAL: &[Duration] = &[
     Duration::ZERO,
     Duration::from_millis(300),
@@ -38,32 +39,33 @@ const SERIAL: &[Duration] = &[
     Duration::from_secs(25),
 ];
 
-/// The same for what may never have arrived.
+/// Delays for a request that may never have arrived.
 const UNCERTAIN: &[Duration] = &[
     Duration::ZERO,
     Duration::from_millis(300),
     Duration::from_secs(1),
 ];
 
-/// What a look for a resource shows.
+/// The result of looking up a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// It is not there.
+    /// It does not exist.
     Gone,
-    /// It is there.
+    /// It exists.
     There,
-    /// It is there, with the expiry that it was given.
+    /// It exists, with the expiry that was set.
     Expires,
-    /// Nobody knows.
+    /// It could not be determined.
     Unreadable(String),
 }
 
-/// Steps by what one listing shows, each with whether it was accepted.
+/// Steps by the listing that shows them, each with whether its request was
+/// accepted.
 type Groups<'a> = BTreeMap<(KindRef, &'a Arc<Place>), Vec<(usize, bool)>>;
 
 impl Sweep<'_, '_> {
-    /// Looks for what was sent: by a listing where there are several, then by
-    /// id. Of each step whether it was accepted.
+    /// Looks up the resources of sent steps: by a listing if there are several,
+    /// then by id. `steps` says for each whether its request was accepted.
     pub(super) async fn look_for(&self, steps: &[(usize, bool)]) -> BTreeMap<usize, Seen> {
         let mut seen = BTreeMap::new();
         let mut by_id: Vec<(usize, bool)> = Vec::new();
@@ -94,9 +96,9 @@ impl Sweep<'_, '_> {
         seen
     }
 
-    /// Looks for resources of one kind in one place until listings do not show
-    /// them any more. What they show is there, whatever a look by id says; what
-    /// may never have been deleted has to be gone by both.
+    /// Looks for resources of one kind in one place until listings no longer
+    /// show them. A listed resource exists, whatever a lookup by id says. A
+    /// resource whose request may not have arrived must be missing from both.
     async fn look_in_listing(
         &self,
         (kind, place): (KindRef, &Arc<Place>),
@@ -157,7 +159,7 @@ impl Sweep<'_, '_> {
     }
 }
 
-/// Looks for one resource by id until it is gone, or for its new expiry.
+/// Looks up one resource by id until it is gone or has its new expiry.
 async fn look_by_id(client: &Client, id: &ResourceId, expires: bool, waits: &[Duration]) -> Seen {
     let Some(kind) = kinds::by_name(id.kind.name()) else {
         return Seen::Unreadable("its kind is not known".to_owned());
@@ -173,7 +175,7 @@ async fn look_by_id(client: &Client, id: &ResourceId, expires: bool, waits: &[Du
     last
 }
 
-/// Looks for one resource by id, once.
+/// Looks up one resource by id, once.
 pub(crate) async fn look_once(
     client: &Client,
     kind: &dyn Kind,
@@ -187,7 +189,7 @@ pub(crate) async fn look_once(
     };
     match kind.read_one(&id.place, &body) {
         Err(error) => Seen::Unreadable(client.redact(&error.0)),
-        // The name was given to another one.
+        // Another resource has the name now.
         Ok(found) if id.incarnation.is_some() && found.incarnation != id.incarnation => Seen::Gone,
         Ok(found) => {
             let soon = expiry(client) + TimeDelta::minutes(1);
@@ -214,7 +216,7 @@ mod tests {
         "2026-05-01T00:00:00Z".parse().unwrap()
     }
 
-    /// What is seen where every request is answered so.
+    /// Returns the result if every request gets this answer.
     fn seen(kind: &str, incarnation: Option<&str>, expires: bool, answer: (u16, Value)) -> Seen {
         let kind = kinds::by_name(kind).unwrap();
         let place = match kind.about().0.api {
@@ -250,7 +252,7 @@ mod tests {
         let look = |incarnation| seen("worker", incarnation, false, (200, found.clone()));
         assert_eq!(look(Some("tag")), Seen::There);
         assert_eq!(look(Some("before")), Seen::Gone);
-        // Without a tag nobody knows which one was meant.
+        // Without a tag it is unknown which one was meant.
         assert_eq!(look(None), Seen::There);
     }
 
@@ -286,7 +288,7 @@ mod tests {
             )
         };
         let soon = json!(now() + EXPIRY);
-        // The provider's clock may be a minute before ours.
+        // The provider's clock may be a minute behind ours.
         let latest = json!(now() + EXPIRY + TimeDelta::minutes(1));
         let late = json!(now() + EXPIRY + TimeDelta::minutes(2));
         assert_eq!(look(soon.clone(), true), Seen::Expires);

@@ -1,4 +1,4 @@
-//! Removes expiries that an earlier run set from what stays after all: a pull
+//! Removes expiries that an earlier run set on resources that now stay: a pull
 //! request that was reopened keeps its branch.
 
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::policy::Action;
 use crate::survey::Findings;
 use crate::wire::{Client, Failure, Written, error};
 
-/// An expiry that an earlier run set, of something that stays.
+/// An expiry that an earlier run set on a resource that stays.
 #[derive(Debug, Clone)]
 pub struct Unexpire {
-    /// What has it.
+    /// The resource.
     pub id: ResourceId,
     /// When it expires.
     expires_at: DateTime<Utc>,
@@ -25,8 +25,8 @@ pub struct Unexpire {
     why: String,
 }
 
-/// The expiries that journals of this folder say were set, that are still
-/// there, and whose resources stay.
+/// Returns expiries that journals of this folder record, that still exist, and
+/// whose resources stay.
 ///
 /// # Errors
 ///
@@ -58,12 +58,12 @@ pub fn unwanted(
             let Some((resource, judgement)) = findings.find(&id).filter(|_| same_host) else {
                 continue;
             };
-            // What somebody else set since then is theirs.
+            // An expiry that somebody else set since then is not ours.
             let ours = resource
                 .expires_at
                 .filter(|at| copy.expires_at == Some(*at));
-            // What is kept for whatever reason must not be deleted by an expiry
-            // that rests on an earlier verdict.
+            // A resource that is kept for any reason must not be deleted by an
+            // expiry that depends on an earlier verdict.
             let stays = !matches!(
                 judgement.verdict,
                 Verdict::Garbage(_) | Verdict::Grace(Wait::Expires { .. })
@@ -81,7 +81,7 @@ pub fn unwanted(
     Ok(unwanted)
 }
 
-/// Removes one such expiry, written down first; tells what became of it.
+/// Journals and removes one such expiry, and returns the outcome.
 ///
 /// # Errors
 ///
@@ -125,7 +125,7 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
         let why = "its kind has no expiry that could be removed".to_owned();
         return (Outcome::FailedForGood, why);
     };
-    // Nobody set another one in between.
+    // Checks that nobody set another one in between.
     match expiry(client, kind, id).await {
         Ok(Some(at)) if at == one.expires_at => {}
         Ok(_) => {
@@ -161,7 +161,7 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
     }
 }
 
-/// The expiry of a resource by a look at it; an error says why it is not known.
+/// Reads the expiry of a resource; an error says why it is unknown.
 async fn expiry(
     client: &Client,
     kind: &dyn kinds::Kind,

@@ -1,11 +1,11 @@
-//! One provider's request quotas: sliding windows of our own, the share of them
-//! that is ours, what the provider's headers say of each, and a pause that holds
-//! for everybody who shares them.
+//! One provider's request quotas: our own sliding windows, the share of them
+//! that this run may use, the limits from the provider's headers, and pauses
+//! that apply to all requests that share a quota.
 //!
-//! A provider has more than one quota: GitHub counts REST and GraphQL apart, and
-//! Cloudflare may name a policy of its own for some routes. Each is remembered by
-//! its name, so that one that is nearly used up holds back only what it counts,
-//! and none of them raises the limit of the whole account.
+//! A provider has several quotas: GitHub counts REST and GraphQL separately,
+//! and Cloudflare may name a separate policy for some routes. Each is tracked
+//! by name, so that one that is nearly used up delays only the requests it
+//! counts, and none raises the limit of the whole account.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
@@ -24,10 +24,10 @@ use super::{Failure, clocks};
 use crate::clock::Clock;
 use crate::model::Api;
 
-/// What a run spent of a quota.
+/// A run's use of a quota.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QuotaUse {
-    /// Whose quota.
+    /// The provider.
     pub api: Api,
     /// Requests that this run sent.
     pub spent: u64,
@@ -37,7 +37,7 @@ pub struct QuotaUse {
     pub window_seconds: u64,
     /// The share of the limit that this run may use.
     pub share: f64,
-    /// What the provider last said is left for everybody.
+    /// Requests left for all users, as the provider last reported.
     pub remaining: Option<u32>,
     /// How often the provider refused for too many requests.
     pub throttled: u32,
@@ -58,14 +58,14 @@ impl governor::clock::Clock for TokioClock {
 type Smoother =
     governor::RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
-/// What of each provider's quota is for this run; the rest is for deployments
-/// and for whoever else uses the same account.
+/// The part of each provider's quota for this run; the rest is for deployments
+/// and other users of the account.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allotment {
-    /// The part of the requests in any window, more than 0 and at most 1.
+    /// The share of the requests in any window, more than 0 and at most 1.
     pub share: f64,
-    /// Requests of Cloudflare's quota that are left for others whatever the share,
-    /// as far as the provider says what is left; a fiftieth of the limit without it.
+    /// Requests of Cloudflare's quota that are always left for others, as far
+    /// as the provider reports what is left; a fiftieth of the limit if `None`.
     pub reserve: Option<u32>,
 }
 
@@ -75,7 +75,8 @@ pub struct Quota {
     share: f64,
     reserve: Option<u32>,
     smoother: Smoother,
-    /// Spaces what writes, where the provider asks for that (GitHub: a second).
+    /// Spaces writing requests, if the provider asks for it (GitHub: one
+    /// second).
     writes: Option<Smoother>,
     in_flight: Arc<Semaphore>,
     state: Mutex<State>,
@@ -101,27 +102,27 @@ struct Window {
     /// Requests that are not answered yet.
     open: usize,
     /// When each request of the last window was answered: the provider counted
-    /// it no later than that.
+    /// it by then.
     sent: VecDeque<Instant>,
     told: Option<Told>,
     remaining: Option<u32>,
     /// Routes whose answers name other policies only.
     exempt: BTreeSet<String>,
-    /// When the provider first named it. It counts all that was sent before.
+    /// When the provider first named it. It counts all requests sent before.
     since: Option<Instant>,
 }
 
-/// What the provider's headers said last.
+/// The latest values from the provider's headers.
 #[derive(Clone)]
 struct Told {
     remaining: u32,
     resets_at: Instant,
-    /// What was sent since, and may not be counted in `remaining`.
+    /// Requests sent since, which `remaining` may not include.
     sent_since: u32,
 }
 
-/// What requests have in common for a provider's quotas: GitHub's resource, or
-/// the path without ids.
+/// Returns the key by which a provider's quotas count a request: GitHub's
+/// resource, or the path without ids.
 pub(super) fn route(api: Api, target: &str) -> String {
     let path = target.split('?').next().unwrap_or_default();
     match api {
@@ -135,11 +136,11 @@ pub(super) fn route(api: Api, target: &str) -> String {
 }
 
 impl Quota {
-    /// The quota of a provider.
+    /// Creates the quota of a provider.
     ///
-    /// Figures: Cloudflare 1,200 in 5 minutes and 200/s per address; Neon 700
-    /// in a minute and about 11/s; GitHub 5,000 in an hour (1,000 for the
-    /// token of a workflow, which its headers tell) and 100 at a time.
+    /// Limits: Cloudflare 1,200 in 5 minutes and 200/s per address; Neon 700 in
+    /// a minute and about 11/s; GitHub 5,000 in an hour (1,000 for the token of
+    /// a workflow, according to its headers) and 100 at a time.
     pub fn of(api: Api, allotment: Allotment) -> Self {
         let (limit, window, per_second, burst, in_flight) = match api {
             Api::Cloudflare => (1_200, 300, 150, 50, 40),
@@ -147,7 +148,7 @@ impl Quota {
             Api::GitHub => (5_000, 3_600, 30, 30, 16),
         };
         let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
-        // GitHub counts REST and GraphQL apart.
+        // GitHub counts REST and GraphQL separately.
         let names: &[&str] = match api {
             Api::Cloudflare | Api::Neon => &[ACCOUNT],
             Api::GitHub => &["core", "graphql"],
@@ -220,7 +221,7 @@ impl Quota {
         }
     }
 
-    /// Counts a request that is sent now, or says how long it must wait.
+    /// Counts a request that is sent now, or returns how long it must wait.
     fn admit(&self, now: Instant, route: &str, writes: bool) -> Result<Vec<String>, Duration> {
         let mut state = self.state();
         let counts = |name: &str, window: &Window| self.counts(name, window, Some(route));
@@ -251,8 +252,8 @@ impl Quota {
         Ok(counted)
     }
 
-    /// Whether a window counts the requests of a route; without a route, whether
-    /// it counts whatever writes.
+    /// Returns whether a window counts the requests of a route; without a
+    /// route, whether it counts writing requests.
     fn counts(&self, name: &str, window: &Window, route: Option<&str>) -> bool {
         match self.api {
             Api::GitHub => name == route.unwrap_or("core"),
@@ -262,7 +263,8 @@ impl Quota {
         }
     }
 
-    /// How many requests could be sent now without waiting for the window.
+    /// Returns how many requests could be sent now without waiting for the
+    /// window.
     fn available(&self) -> usize {
         let mut state = self.state();
         let counts = |name: &str, window: &Window| self.counts(name, window, None);
@@ -282,8 +284,8 @@ impl Quota {
         left.min().unwrap_or(0)
     }
 
-    /// How many requests this run may send until then, as far as the quota's
-    /// windows go: those of now, and all of each window that ends before.
+    /// Returns how many requests this run may send until then: those available
+    /// now, and all of each window that ends before.
     pub(super) fn affordable(&self, until: Instant) -> usize {
         let available = self.available();
         let state = self.state();
@@ -298,7 +300,7 @@ impl Quota {
         available.saturating_add(later.min().unwrap_or(0))
     }
 
-    /// How long the next request has to wait.
+    /// Returns how long the next request has to wait.
     pub(super) fn wait(&self) -> Duration {
         let counts = |name: &str, window: &Window| self.counts(name, window, None);
         let mut state = self.state();
@@ -306,8 +308,8 @@ impl Quota {
         wait.unwrap_or_default()
     }
 
-    /// How long until so many requests can be sent one after the other, or as
-    /// many as a window of this run holds.
+    /// Returns how long until `requests` requests can be sent one after the
+    /// other, or as many as a window of this run allows.
     pub(super) fn wait_for(&self, requests: usize) -> Duration {
         let next = self.wait();
         let now = Instant::now();
@@ -318,7 +320,7 @@ impl Quota {
         waits.max().unwrap_or_default().max(next)
     }
 
-    /// Holds everybody back for a while.
+    /// Pauses all requests for a while.
     pub(super) fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut state = self.state();
@@ -326,8 +328,7 @@ impl Quota {
         state.paused_until = Some(state.paused_until.map_or(until, |held| held.max(until)));
     }
 
-    /// Takes over what an answer's headers say of the quotas that count its
-    /// route.
+    /// Updates the quotas that count a route from an answer's headers.
     pub(super) fn observe(&self, route: &str, response: &Response<Bytes>, clock: &Clock) {
         let told = Headers::read(self.api, route, response.headers(), clock);
         if told.is_empty() {
@@ -338,8 +339,8 @@ impl Quota {
         for (name, one) in &told {
             let known = state.windows.contains_key(name);
             if !known && let Some(account) = state.windows.get(ACCOUNT) {
-                // What was sent before may count here as well, until a window
-                // after its answer.
+                // Earlier requests may count here as well, until a window after
+                // their answer.
                 let mut window = account.clone();
                 window.since = Some(now);
                 window.told = None;
@@ -362,10 +363,10 @@ impl Quota {
         }
     }
 
-    /// What was spent, and what is left.
+    /// Returns the requests sent and left.
     pub fn used(&self) -> QuotaUse {
         let state = self.state();
-        // The quota that is nearest to its end is the one that people ask about.
+        // Reports the quota with the least left.
         let full = |window: &Window| match window.remaining {
             Some(remaining) => f64::from(remaining) / f64::from(window.limit.max(1)),
             None => f64::INFINITY,
@@ -388,17 +389,16 @@ impl Quota {
     }
 }
 
-/// How long to wait for requests that are not answered yet before looking
-/// again.
+/// How long to wait for unanswered requests before checking again.
 const UNANSWERED: Duration = Duration::from_millis(10);
 
-/// Leave to send one request; the quota counts it until a window after its
-/// answer.
+/// A permit to send one request, which the quota counts until a window after
+/// its answer.
 pub(super) struct Permit {
     quota: Arc<Quota>,
     /// The names of the windows that count it.
     counted: Vec<String>,
-    /// When it was given.
+    /// When it was issued.
     at: Instant,
     _slot: OwnedSemaphorePermit,
 }
@@ -416,7 +416,8 @@ impl Drop for Permit {
     }
 }
 
-/// What is never used, so that nobody meets the end of the quota through us.
+/// Returns the number of requests that are never used, so that this run does
+/// not exhaust the quota for others.
 fn reserve(limit: u32) -> u32 {
     (limit / 50).max(1)
 }
@@ -428,8 +429,8 @@ impl Told {
 }
 
 impl State {
-    /// How long to wait before a request that these windows count may be sent;
-    /// none for not at all.
+    /// Returns how long to wait before a request that these windows count may
+    /// be sent; `None` if it need not wait.
     fn wait(
         &mut self,
         now: Instant,
@@ -451,7 +452,7 @@ impl State {
 }
 
 impl Window {
-    /// Takes over what the provider says of this quota.
+    /// Updates this quota from the provider's values.
     fn observe(&mut self, said: &Said, now: Instant) {
         if let Some((limit, length)) = said.policy {
             self.limit = limit;
@@ -461,7 +462,8 @@ impl Window {
             return;
         };
         self.remaining = Some(remaining);
-        // Answers come out of order; until the window turns, less is newer.
+        // Answers arrive out of order; until the window resets, a lower value
+        // is newer.
         let resets_at = now + resets_in;
         let newer = self.told.as_ref().is_none_or(|known| {
             remaining <= known.left() || resets_at > known.resets_at + Duration::from_secs(1)
@@ -475,8 +477,8 @@ impl Window {
         }
     }
 
-    /// Requests that this run may have in any window: at least one, or it
-    /// could never ask anything.
+    /// Returns the number of requests that this run may send in any window: at
+    /// least one, or it could never start.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -486,7 +488,8 @@ impl Window {
         ((f64::from(self.limit) * share).floor() as usize).max(1)
     }
 
-    /// How long to wait before a request may be sent; none for not at all.
+    /// Returns how long to wait before a request may be sent; `None` if it need
+    /// not wait.
     fn wait(&mut self, now: Instant, share: f64, reserved: Option<u32>) -> Option<Duration> {
         while let Some(first) = self.sent.front() {
             if now.duration_since(*first) < self.length {
@@ -501,17 +504,17 @@ impl Window {
                 return Some(told.resets_at - now);
             }
         }
-        // The request that must leave the window before one more fits.
+        // The request that must leave the window before another one fits.
         let ours = self.ours(share);
         let leaves = self.counted().checked_sub(ours)?;
         Some(match self.sent.get(leaves) {
             Some(first) => self.length.saturating_sub(now.duration_since(*first)),
-            // It is not answered yet, so nobody knows.
+            // It is not answered yet, so its time is unknown.
             None => UNANSWERED,
         })
     }
 
-    /// How long until so many requests fit, those before them having left.
+    /// Returns how long until `requests` more requests fit into the window.
     fn wait_for(&self, requests: usize, now: Instant, share: f64) -> Duration {
         let ours = self.ours(share);
         let have_to_leave = (self.counted() + requests.min(ours)).saturating_sub(ours);
@@ -522,16 +525,17 @@ impl Window {
         self.length.saturating_sub(since.unwrap_or_default())
     }
 
-    /// Requests that the provider may count in the window that ends now.
+    /// Returns the number of requests that the provider may count in the window
+    /// that ends now.
     fn counted(&self) -> usize {
         self.sent.len() + self.open
     }
 }
 
-/// What the headers of one answer say of one quota.
+/// The values of one quota in the headers of one answer.
 #[derive(Default)]
 struct Said {
-    /// Requests that are left, and when the window turns.
+    /// Requests left, and when the window resets.
     left: Option<(u32, Duration)>,
     /// The limit and the window.
     policy: Option<(u32, Duration)>,
@@ -540,8 +544,8 @@ struct Said {
 struct Headers;
 
 impl Headers {
-    /// Reads `Ratelimit` and `Ratelimit-Policy`, or the older `x-ratelimit-…`.
-    /// Gives what they say of each quota, by name.
+    /// Parses `Ratelimit` and `Ratelimit-Policy`, or the older `x-ratelimit-…`.
+    /// Returns the values of each quota, by name.
     fn read(api: Api, route: &str, headers: &HeaderMap, clock: &Clock) -> BTreeMap<String, Said> {
         let text = |name: &str| headers.get(name)?.to_str().ok();
         let mut said: BTreeMap<String, Said> = BTreeMap::new();
@@ -563,7 +567,7 @@ impl Headers {
         let older = || {
             let remaining = text("x-ratelimit-remaining")?.trim().parse().ok()?;
             let reset = text("x-ratelimit-reset")?.trim();
-            // The provider counts by its own clock.
+            // The provider uses its own clock.
             let now = clocks::date(headers).unwrap_or(clock.now());
             // GitHub sends an epoch, others seconds or a date.
             let resets_in = match reset.parse::<i64>() {
@@ -611,7 +615,7 @@ impl Items {
         value.split(',').map(|item| {
             let mut parts = item.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default().trim_matches('"');
-            // What has no name of its own must not pass for the account's quota.
+            // An item without a name must not be taken for the account's quota.
             let name = if name.is_empty() { "unnamed" } else { name };
             let parameters = parts
                 .filter_map(|part| {
@@ -741,7 +745,7 @@ mod tests {
             ]),
             &clock,
         );
-        // 24 of the 1,200 are never touched, whoever else is spending.
+        // 24 of the 1,200 are never used.
         assert_eq!(quota.available(), 2);
         let times = send(&quota, 3).await;
         assert!(times[1] - begin < Duration::from_secs(1));
@@ -814,7 +818,7 @@ mod tests {
             ("30", 30),
             (epoch.as_str(), 40),
             ("Sun, 01 Mar 2026 00:00:50 GMT", 50),
-            // Over already, or nothing that can be read.
+            // In the past, or unreadable.
             ("1700000000", 0),
             ("-5", 0),
             ("soon", 0),
@@ -852,7 +856,7 @@ mod tests {
         for nothing in ["\"a\";q=0;w=60", "\"a\";q=7;w=0", "\"a\";q=7", "a", ""] {
             assert_eq!(by(nothing), (limit, window, Some(9)), "{nothing}");
         }
-        // Half of what a provider says is nothing.
+        // An incomplete pair of headers is ignored.
         let headers = [("ratelimit", "\"a\";r=5, \"b\";t=7, \"c\";r=9;t=30")];
         assert_eq!(told(Api::Cloudflare, &headers), (limit, window, Some(9)));
         let old = |limit| {
@@ -874,11 +878,11 @@ mod tests {
         let left = |remaining: u32, resets_in: u32| {
             let text = format!("\"default\";r={remaining};t={resets_in}");
             quota.observe("core", &answer(&[("ratelimit", &text)]), &clock);
-            // A fiftieth of 1,200 is left to others.
+            // A fiftieth of 1,200 is left for others.
             quota.available() + 24
         };
         assert_eq!(left(500, 30), 500);
-        // Answered before the one above, and on its way for longer.
+        // Answered before the one above, but received later.
         assert_eq!(left(510, 30), 500);
         assert_eq!(left(510, 31), 500, "whole seconds are a second off");
         assert_eq!(left(490, 30), 490);
@@ -923,7 +927,7 @@ mod tests {
                 .unwrap(),
         );
         assert_eq!(quota.used().remaining, Some(3));
-        // A resource that neither of them counts holds neither back.
+        // A resource that neither quota counts delays neither.
         told("core", "search", "0");
         drop(
             Quota::permit(&quota, "graphql", false, deadline)

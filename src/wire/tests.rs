@@ -1,4 +1,5 @@
-//! What leaves for a provider, and what of its answers comes back.
+//! Tests of the requests that are sent to a provider, and of what its answers
+//! become.
 
 use std::sync::Mutex;
 
@@ -6,7 +7,8 @@ use serde_json::json;
 
 use super::*;
 
-/// A client of one provider whose requests are all answered by this.
+/// Creates a client of one provider that answers all requests with this
+/// service.
 pub(crate) fn client_of(
     api: Api,
     answer: impl Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
@@ -40,7 +42,7 @@ pub(crate) fn answered(status: u16, body: impl Into<Bytes>) -> Response<Bytes> {
     response
 }
 
-/// The address, token, and the two headers about content of what is sent for a
+/// Returns address, token and the two content headers of the request for a
 /// call.
 async fn sent(call: &Call) -> [String; 4] {
     let seen = Arc::new(Mutex::new(None));
@@ -121,7 +123,7 @@ async fn a_refusal_says_no_token_back_and_a_name_is_left_alone() {
             String::from_utf8(response.body().to_vec()).unwrap()
         }
     };
-    // As it came, blanks included.
+    // Unchanged, including spaces.
     let named = format!(r#"{{ "name" : "{TOKEN}" }}"#);
     for api in [Api::Cloudflare, Api::Neon, Api::GitHub] {
         assert_eq!(body(api, 200, &named).await, named, "a name");
@@ -239,7 +241,7 @@ fn only_cloudflare_denies_with_a_successful_status() {
     assert!(!denied(Api::Cloudflare, padded(16_385)));
 }
 
-/// How long each attempt came after the one before, where all are answered so.
+/// Returns the delays between attempts if all get this answer.
 async fn waits(api: Api, call: &Call, answer: fn() -> Response<Bytes>) -> Vec<Duration> {
     let times = Arc::new(Mutex::new(Vec::new()));
     let note = times.clone();
