@@ -136,7 +136,7 @@ pub fn main() -> ExitCode {
         ))),
     };
     let exit = result.unwrap_or_else(|failure| {
-        complain(&failure);
+        print_error(&failure);
         failure.exit()
     });
     ExitCode::from(exit as u8)
@@ -239,7 +239,7 @@ fn log(verbose: u8) {
 }
 
 /// Prints an error to stderr. Mistakes in policies are already rendered.
-fn complain(failure: &Failure) {
+fn print_error(failure: &Failure) {
     let text = match failure {
         Failure::Policy(rendered) => rendered.clone(),
         Failure::Usage(_)

@@ -147,8 +147,8 @@ struct Seen {
 }
 
 impl<K, V> Listed<K, V> {
-    fn evidence(&self) -> Noted {
-        Noted {
+    fn evidence(&self) -> SourceEvidence {
+        SourceEvidence {
             requests: self.requests,
             items: self.items.len(),
             total: self.total,
@@ -201,7 +201,7 @@ impl Horizon {
 
 /// The result of a request, for the evidence.
 #[derive(Default)]
-struct Noted {
+struct SourceEvidence {
     requests: u32,
     items: usize,
     total: Option<u64>,
@@ -332,7 +332,7 @@ impl GitHub {
     }
 
     /// Reads only the boxes that people checked in the tracking issue.
-    pub async fn ticked(
+    pub async fn checked_boxes(
         &self,
         repository: &Repository,
         observer: &dyn Observer,
@@ -385,7 +385,7 @@ impl GitHub {
             roots.pull_requests.extend(by_number);
         }
         if !branches.is_empty() {
-            let mut noted = Noted::default();
+            let mut noted = SourceEvidence::default();
             for (asked, answer) in by_branch {
                 noted.requests += answer.as_ref().map_or(1, |(_, requests)| *requests);
                 let answer = answer.map(|(found, _)| found);
@@ -407,10 +407,10 @@ impl GitHub {
         }
         match closed {
             Some(Ok(closed)) => {
-                let noted = Noted {
+                let noted = SourceEvidence {
                     requests: closed.requests,
                     items: closed.pull_requests.len(),
-                    ..Noted::default()
+                    ..SourceEvidence::default()
                 };
                 roots.note("pull_requests.closed", repository, noted, observer);
                 roots.pull_requests.extend(closed.pull_requests);
@@ -419,10 +419,10 @@ impl GitHub {
             Some(Err(error)) => {
                 let why = error.to_string();
                 roots.heads.searched = Searched::Failed(why.as_str().into());
-                let noted = Noted {
+                let noted = SourceEvidence {
                     requests: 1,
                     gap: Some(why),
-                    ..Noted::default()
+                    ..SourceEvidence::default()
                 };
                 roots.note("pull_requests.closed", repository, noted, observer);
             }
@@ -433,7 +433,7 @@ impl GitHub {
                 Run::Unknown { why } => Some(why.to_string()),
                 Run::Unfinished | Run::Finished { .. } | Run::Missing => None,
             };
-            let noted = Noted {
+            let noted = SourceEvidence {
                 requests: u32::try_from(runs.len()).unwrap_or(u32::MAX),
                 items: runs.values().filter(|run| why(run).is_none()).count(),
                 total: Some(runs.len() as u64),
@@ -573,7 +573,7 @@ impl GitHub {
         });
         match identity {
             Ok(identity) => {
-                let noted = Noted {
+                let noted = SourceEvidence {
                     requests: 1,
                     items: 1,
                     total: Some(1),
@@ -686,7 +686,13 @@ impl RepositoryRoots {
         self.fail("branches", repository, &error, observer);
     }
 
-    fn note(&mut self, what: &str, repository: &Repository, noted: Noted, observer: &dyn Observer) {
+    fn note(
+        &mut self,
+        what: &str,
+        repository: &Repository,
+        noted: SourceEvidence,
+        observer: &dyn Observer,
+    ) {
         let evidence = Evidence {
             source: format!("github.{what}"),
             scope: format!("repository {repository}"),
@@ -712,7 +718,7 @@ impl RepositoryRoots {
             PullRequest::Unknown { why } => Some(why.to_string()),
             PullRequest::Open { .. } | PullRequest::Closed { .. } | PullRequest::Missing => None,
         };
-        let noted = Noted {
+        let noted = SourceEvidence {
             requests,
             items: answers
                 .values()
@@ -733,10 +739,10 @@ impl RepositoryRoots {
     ) {
         match issue {
             Ok(found) => {
-                let noted = Noted {
+                let noted = SourceEvidence {
                     requests: found.requests,
                     items: usize::from(found.issue.is_some()),
-                    ..Noted::default()
+                    ..SourceEvidence::default()
                 };
                 self.note("issue", repository, noted, observer);
                 self.issue = found.issue;
@@ -756,10 +762,10 @@ impl RepositoryRoots {
     ) {
         let why = error.to_string();
         self.gap.get_or_insert_with(|| why.as_str().into());
-        let noted = Noted {
+        let noted = SourceEvidence {
             requests: 1,
             gap: Some(why),
-            ..Noted::default()
+            ..SourceEvidence::default()
         };
         self.note(what, repository, noted, observer);
     }

@@ -28,10 +28,10 @@ const SUFFIX: &str = ".journal.jsonl";
 const SCHEMA: u32 = 1;
 
 /// Number of newest journals that are never pruned.
-const KEPT: usize = 50;
+const NEVER_PRUNED: usize = 50;
 
 /// A journal that is younger than this is never pruned.
-const KEPT_FOR: TimeDelta = TimeDelta::days(30);
+const RETENTION: TimeDelta = TimeDelta::days(30);
 
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub enum Entry {
         /// The resource.
         resource: Written,
         /// A snapshot of the resource.
-        copy: Box<Copy>,
+        copy: Box<Snapshot>,
     },
     /// A step has an outcome.
     Outcome {
@@ -156,12 +156,12 @@ pub struct Implied {
     pub name: Box<str>,
     /// A snapshot of it, with what is deleted with it in turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copy: Option<Box<Copy>>,
+    pub copy: Option<Box<Snapshot>>,
 }
 
 /// A snapshot of a resource before it is deleted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Copy {
+pub struct Snapshot {
     /// The provider's own representation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Value>,
@@ -195,7 +195,7 @@ pub struct Copy {
     pub implied: Vec<Implied>,
 }
 
-impl Copy {
+impl Snapshot {
     /// Creates the snapshot from a listed resource.
     pub fn of(resource: &Resource) -> Self {
         let original = resource.original.as_deref();
@@ -289,16 +289,16 @@ pub struct Record {
     /// The ids of repositories, by their full names in lower case.
     pub repositories: BTreeMap<String, u64>,
     /// The steps that the run started or that have an outcome.
-    pub steps: BTreeMap<usize, Noted>,
+    pub steps: BTreeMap<usize, RecordedStep>,
 }
 
 /// One step of a journal.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Noted {
+pub struct RecordedStep {
     /// Its state.
     pub standing: Standing,
     /// Action, resource and snapshot; `None` for a step that was never started.
-    pub intent: Option<(Action, Written, Copy)>,
+    pub intent: Option<(Action, Written, Snapshot)>,
     /// The reason of its state.
     pub reason: String,
     /// When it was restored, and its new id.
@@ -413,7 +413,7 @@ impl Record {
         let Some(standing) = advance(known.map(|noted| noted.standing), &entry)? else {
             return Ok(());
         };
-        let noted = self.steps.entry(step).or_insert(Noted {
+        let noted = self.steps.entry(step).or_insert(RecordedStep {
             standing,
             intent: None,
             reason: String::new(),
@@ -435,7 +435,7 @@ impl Record {
     }
 
     /// Returns the steps in doubt.
-    pub fn open(&self) -> impl Iterator<Item = (usize, &Noted)> {
+    pub fn open(&self) -> impl Iterator<Item = (usize, &RecordedStep)> {
         let in_doubt = |standing: Standing| {
             matches!(
                 standing,
@@ -490,8 +490,8 @@ pub fn prune(folder: &Path, now: DateTime<Utc>) -> Result<(), JournalError> {
             .map(|name| known.insert((record.github.clone(), name)))
             .fold(false, |news, new| news | new);
         let stays = news
-            || newer < KEPT
-            || now - record.at < KEPT_FOR
+            || newer < NEVER_PRUNED
+            || now - record.at < RETENTION
             || record.open().next().is_some()
             || record.back().next().is_some();
         if stays {
@@ -766,11 +766,11 @@ mod tests {
         let under_way = begin(now - day * 69, &[]);
         names.insert(under_way.run().to_owned(), "under way");
         drop(known);
-        let exactly = begin(now - KEPT_FOR, &[]);
+        let exactly = begin(now - RETENTION, &[]);
         names.insert(exactly.run().to_owned(), "of thirty days");
         drop(exactly);
         let second = TimeDelta::seconds(1);
-        let younger = begin(now - KEPT_FOR + second, &[]);
+        let younger = begin(now - RETENTION + second, &[]);
         names.insert(younger.run().to_owned(), "younger");
         drop(younger);
         let left = || -> Vec<&str> {

@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::gc::Outcome;
-use crate::journal::{self, Copy, Entry, Journal, JournalError, Noted, Record, Standing, Written};
+use crate::journal::{
+    self, Entry, Journal, JournalError, Record, RecordedStep, Snapshot, Standing, Written,
+};
 use crate::kinds::{self, Kind};
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
@@ -284,7 +286,11 @@ async fn restore_steps(
 
 /// Creates a resource again and returns its new id, or `None` if its kind does
 /// not allow it.
-async fn recreate(client: &Client, id: &ResourceId, copy: &Copy) -> Result<Option<String>, String> {
+async fn recreate(
+    client: &Client,
+    id: &ResourceId,
+    copy: &Snapshot,
+) -> Result<Option<String>, String> {
     let kind: &dyn Kind = kinds::by_name(id.kind.name()).ok_or("its kind is not known")?;
     let text = |error: &dyn std::fmt::Display| error.to_string();
     if let Some(call) = kind.recovery(id) {
@@ -317,7 +323,12 @@ async fn recreate(client: &Client, id: &ResourceId, copy: &Copy) -> Result<Optio
 }
 
 /// Restores the contents of a resource and returns details for people.
-async fn fill(client: &Client, id: &ResourceId, copy: &Copy, new: &str) -> Result<String, String> {
+async fn fill(
+    client: &Client,
+    id: &ResourceId,
+    copy: &Snapshot,
+    new: &str,
+) -> Result<String, String> {
     let archive = kinds::by_name(id.kind.name()).and_then(Kind::archive);
     if let (Some(archive), Some(held)) = (archive, &copy.held) {
         let mut made = id.clone();
@@ -336,7 +347,7 @@ async fn fill(client: &Client, id: &ResourceId, copy: &Copy, new: &str) -> Resul
 }
 
 /// Describes what is left to do by hand, with the data that was kept for it.
-fn by_hand(id: &ResourceId, copy: &Copy) -> String {
+fn by_hand(id: &ResourceId, copy: &Snapshot) -> String {
     let mut text = format!("a {} {}", id.kind.noun, id.kind.undo);
     let uses: Vec<_> = copy
         .uses
@@ -425,7 +436,7 @@ pub fn list(folder: &Path) -> Result<Vec<ListedRun>, JournalError> {
     Ok(listed.collect())
 }
 
-fn listed(noted: &Noted, kinds: &[KindRef]) -> Option<ListedStep> {
+fn listed(noted: &RecordedStep, kinds: &[KindRef]) -> Option<ListedStep> {
     let (_, written, copy) = noted.intent.as_ref()?;
     Some(ListedStep {
         kind: written.kind.clone(),
@@ -444,7 +455,7 @@ fn listed(noted: &Noted, kinds: &[KindRef]) -> Option<ListedStep> {
 }
 
 /// Returns whether a journal contains what is needed to restore a step.
-fn restorable(noted: &Noted, kinds: &[KindRef]) -> Option<Restorable> {
+fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
     let (_, written, copy) = noted.intent.as_ref()?;
     let id = written.identity(kinds)?;
     let kind = kinds::by_name(id.kind.name())?;
@@ -462,7 +473,7 @@ fn restorable(noted: &Noted, kinds: &[KindRef]) -> Option<Restorable> {
 
 /// Returns the resources that were deleted with a resource, directly or
 /// indirectly.
-fn implied(copy: &Copy) -> Vec<ListedImplied> {
+fn implied(copy: &Snapshot) -> Vec<ListedImplied> {
     let all = copy.implied.iter().flat_map(|one| {
         let itself = ListedImplied {
             kind: one.kind.to_string(),

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::feasible::Unbind;
-use self::setback::{Setback, Settled, in_vain};
+use self::setback::{Setback, Settled, without_effect};
 use crate::evidence::Step;
 use crate::gc::Outcome;
 use crate::gc::plan_file::PlannedStep;
@@ -143,9 +143,9 @@ struct Lane<'p> {
     before: Option<Findings<'p>>,
     /// Number of requests of the last re-read; before the first, that of the
     /// listings.
-    look: usize,
+    reread_requests: usize,
     /// Results of the last consecutive rounds in which nothing could be sent.
-    in_vain: Vec<Done>,
+    without_effect: Vec<Done>,
 }
 
 impl<'a, 'p> Sweep<'a, 'p> {
@@ -196,15 +196,15 @@ impl<'a, 'p> Sweep<'a, 'p> {
         join_all(lanes.into_iter().map(|((api, _), pending)| {
             let listings = first.inventory.listings.iter();
             let listings = listings.filter(|listing| listing.kind.api == api);
-            let look = listings.map(|listing| listing.evidence.requests as usize);
+            let requests = listings.map(|listing| listing.evidence.requests as usize);
             let lane = Lane {
                 pending,
                 tries: BTreeMap::new(),
                 view: None,
                 outdated: false,
                 before: None,
-                look: look.sum(),
-                in_vain: Vec::new(),
+                reread_requests: requests.sum(),
+                without_effect: Vec::new(),
             };
             self.lane(lane, first)
         }))
@@ -267,9 +267,9 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 // Backups may take longer than the view stays fresh.
                 if !lane.outdated && self.is_young(&view) {
                     let settled = self.batch(&view, batch).await;
-                    match in_vain(&settled) {
-                        Some(done) => lane.in_vain.push(done),
-                        None => lane.in_vain.clear(),
+                    match without_effect(&settled) {
+                        Some(done) => lane.without_effect.push(done),
+                        None => lane.without_effect.clear(),
                     }
                     for (step, settled) in settled {
                         self.judge(&mut lane, step, settled);
@@ -293,7 +293,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         // A re-read that has to wait for the quota would be too old when it
         // ends.
         let api = self.ids[*lane.pending.first()?].kind.api;
-        let wait = self.survey.client.wait_for(api, lane.look);
+        let wait = self.survey.client.wait_for(api, lane.reread_requests);
         let wait = wait.min(self.left());
         tokio::select! {
             biased;
@@ -307,8 +307,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let (throttled, spent) = (self.throttled(api), self.spent(api));
         let own = self.own_changes();
         let view = self.survey.again(before, &of, self.going(), &own).await;
-        let look = self.spent(api).saturating_sub(spent);
-        lane.look = usize::try_from(look).unwrap_or(usize::MAX);
+        let requests = self.spent(api).saturating_sub(spent);
+        lane.reread_requests = usize::try_from(requests).unwrap_or(usize::MAX);
         if self.is_young(&view) {
             return Some(view);
         }
@@ -316,8 +316,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let unread = pending.find_map(|&step| self.unreadable(&view, step));
         let for_the_quota =
             self.throttled(api) > throttled || !self.survey.client.wait(api).is_zero();
-        lane.in_vain.push(match unread {
-            _ if for_the_quota => Setback::Withheld.in_vain(),
+        lane.without_effect.push(match unread {
+            _ if for_the_quota => Setback::Withheld.without_effect(),
             Some(why) => Done {
                 outcome: Outcome::FailedForNow,
                 reason: format!("it could not be re-read: {why}"),
@@ -340,8 +340,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
             let outcome = Outcome::Deferred;
             return Some(Done { outcome, reason });
         }
-        let last = lane.in_vain.last()?;
-        (lane.in_vain.len() >= ROUNDS).then(|| last.clone())
+        let last = lane.without_effect.last()?;
+        (lane.without_effect.len() >= ROUNDS).then(|| last.clone())
     }
 
     /// Returns how often a provider asked to wait.

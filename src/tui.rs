@@ -61,7 +61,7 @@ struct Confirm {
 
 /// The result for a resource in this session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fate {
+pub struct SessionResult {
     /// The outcome.
     pub outcome: Outcome,
     /// The reason.
@@ -78,7 +78,7 @@ pub struct App {
     report: Arc<Report>,
     items: Vec<Item>,
     /// Results by key.
-    fates: BTreeMap<String, Fate>,
+    results: BTreeMap<String, SessionResult>,
     marked: BTreeSet<String>,
     tab: Tab,
     order: Order,
@@ -168,7 +168,7 @@ impl App {
         let mut app = Self {
             items: table::items(&report),
             report: Arc::new(report),
-            fates: BTreeMap::new(),
+            results: BTreeMap::new(),
             marked: BTreeSet::new(),
             tab: Tab::All,
             order: Order::PullRequest,
@@ -193,7 +193,7 @@ impl App {
         let there: BTreeSet<String> = items.iter().map(|item| item.row.key.clone()).collect();
         let gone = std::mem::take(&mut self.items).into_iter().filter(|item| {
             let key = &item.row.key;
-            self.fates.contains_key(key) && !there.contains(key)
+            self.results.contains_key(key) && !there.contains(key)
         });
         items.extend(gone.map(|item| Item { gone: true, ..item }));
         self.items = items;
@@ -216,8 +216,8 @@ impl App {
     }
 
     /// Returns the results of this session, by key.
-    pub fn fates(&self) -> &BTreeMap<String, Fate> {
-        &self.fates
+    pub fn results(&self) -> &BTreeMap<String, SessionResult> {
+        &self.results
     }
 
     /// Returns the visible rows as a report.
@@ -265,7 +265,7 @@ impl App {
             let Some(item) = self.items.iter().find(|item| item.row.key == step.key) else {
                 continue;
             };
-            let fate = Fate {
+            let result = SessionResult {
                 outcome: step.outcome,
                 reason: step.reason.clone(),
                 run: run.map(str::to_owned),
@@ -274,12 +274,12 @@ impl App {
             if step.outcome.is_gone() {
                 self.marked.remove(&item.row.key);
             }
-            self.fates.insert(item.row.key.clone(), fate);
+            self.results.insert(item.row.key.clone(), result);
         }
         let gone: BTreeSet<&String> = self
-            .fates
+            .results
             .iter()
-            .filter(|(_, fate)| fate.outcome.is_gone())
+            .filter(|(_, result)| result.outcome.is_gone())
             .map(|(key, _)| key)
             .collect();
         for item in &mut self.items {
@@ -288,9 +288,9 @@ impl App {
     }
 
     /// Records that a resource was restored, or why not.
-    pub fn restored(&mut self, key: &str, told: String) {
-        if let Some(fate) = self.fates.get_mut(key) {
-            fate.restored = Some(told);
+    pub fn restored(&mut self, key: &str, details: String) {
+        if let Some(result) = self.results.get_mut(key) {
+            result.restored = Some(details);
         }
     }
 
@@ -470,8 +470,8 @@ impl App {
     fn undo(&mut self) -> Option<Command> {
         let item = self.current()?;
         let key = item.row.key.clone();
-        let fate = self.fates.get(&key);
-        let deleted = fate.is_some_and(|fate| fate.outcome == Outcome::Deleted);
+        let result = self.results.get(&key);
+        let deleted = result.is_some_and(|result| result.outcome == Outcome::Deleted);
         if deleted {
             return Some(Command::Restore(vec![key]));
         }
@@ -544,11 +544,11 @@ impl App {
             return String::new();
         };
         let mut text = String::new();
-        if let Some(fate) = self.fates.get(&item.row.key) {
-            let reason = escape::terminal(&fate.reason);
-            text = format!("{:<11}{}: {reason}\n", "outcome", fate.outcome);
-            if let Some(told) = &fate.restored {
-                text = format!("{text}{:<11}{}\n", "restored", escape::terminal(told));
+        if let Some(result) = self.results.get(&item.row.key) {
+            let reason = escape::terminal(&result.reason);
+            text = format!("{:<11}{}: {reason}\n", "outcome", result.outcome);
+            if let Some(details) = &result.restored {
+                text = format!("{text}{:<11}{}\n", "restored", escape::terminal(details));
             }
         }
         text + &explain::chain(&self.report, &item.row)

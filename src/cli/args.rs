@@ -270,7 +270,7 @@ pub(super) struct CheckArgs {
     expect(dead_code, reason = "without the sandbox no run is against one")
 )]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StandIn<'a> {
+pub(super) enum SandboxSource<'a> {
     /// The demo world.
     Demo,
     /// A world file.
@@ -280,19 +280,19 @@ pub(super) enum StandIn<'a> {
 impl CommonArgs {
     /// Returns the sandbox, if the run uses one.
     #[cfg(feature = "sandbox")]
-    pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
+    pub(super) fn sandbox(&self) -> Option<SandboxSource<'_>> {
         let path = self.sandbox.as_deref()?;
         Some(if path.is_empty() {
-            StandIn::Demo
+            SandboxSource::Demo
         } else {
-            StandIn::World(Path::new(path))
+            SandboxSource::World(Path::new(path))
         })
     }
 
     /// Returns `None`: this build has no sandbox.
     #[cfg(not(feature = "sandbox"))]
     #[expect(clippy::unused_self, reason = "with the sandbox it is a flag")]
-    pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
+    pub(super) fn sandbox(&self) -> Option<SandboxSource<'_>> {
         None
     }
 }

@@ -20,7 +20,7 @@ use crate::report::{Report, escape};
 
 /// How the rules match a name.
 #[derive(Debug, Serialize)]
-struct NameReading {
+struct NameMatch {
     name: String,
     kind: KindRef,
     claim: String,
@@ -32,7 +32,7 @@ struct NameReading {
 #[derive(Debug, Serialize)]
 struct Checked {
     schema: u32,
-    names: Vec<NameReading>,
+    names: Vec<NameMatch>,
     access: Vec<Access>,
     /// Permissions that a sweep needs, which cannot be tested without deleting.
     needed_to_delete: Vec<String>,
@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
     let names = names(&arguments)?;
     let kinds = session.shown.clone().unwrap_or_else(kinds::vocabulary);
     let mut warnings = Vec::new();
-    let read = read_names(&session.policies.files, &kinds, &names, &mut warnings);
+    let read = match_names(&session.policies.files, &kinds, &names, &mut warnings);
     let mut examined = None;
     let exit = if arguments.offline {
         Ok(Exit::Ok)
@@ -166,39 +166,39 @@ fn names(arguments: &CheckArgs) -> Result<Vec<String>, Failure> {
 }
 
 /// Matches names against the rules, and returns warnings.
-fn read_names(
+fn match_names(
     files: &[Policy],
     kinds: &[KindRef],
     names: &[String],
     warnings: &mut Vec<String>,
-) -> Vec<NameReading> {
-    let mut readings = Vec::new();
+) -> Vec<NameMatch> {
+    let mut matches = Vec::new();
     let mut used = BTreeSet::new();
     for name in names {
-        let before = readings.len();
+        let before = matches.len();
         for &kind in kinds {
             let entries = files.iter().flat_map(|file| &file.protects);
             let protected = entries
                 .filter(|entry| entry.kinds.is_some() && entry.names(kind, name))
                 .map(|entry| format!("protected: {} ({})", entry.reason, entry.location))
                 .next();
-            let first = readings.len();
+            let first = matches.len();
             for policy in files {
                 for (rule, claim) in policy.rules.read_name(kind, name) {
                     let rule = &policy.rules[rule];
                     used.insert((&rule.location.path, rule.location.line));
-                    readings.push(NameReading {
+                    matches.push(NameMatch {
                         name: name.clone(),
                         kind,
                         asks: protected
                             .clone()
-                            .unwrap_or_else(|| asks(rule, &claim, &policy.repository)),
+                            .unwrap_or_else(|| depends_on(rule, &claim, &policy.repository)),
                         claim: claim.to_string(),
                         rule: format!("{} ({})", rule.id, rule.location),
                     });
                 }
             }
-            let by: BTreeSet<_> = readings[first..]
+            let by: BTreeSet<_> = matches[first..]
                 .iter()
                 .map(|one| one.rule.as_str())
                 .collect();
@@ -209,7 +209,7 @@ fn read_names(
                 ));
             }
         }
-        if readings.len() == before {
+        if matches.len() == before {
             warnings.push(format!("no rule matches {name}: it is kept"));
         }
     }
@@ -224,11 +224,11 @@ fn read_names(
             }
         }
     }
-    readings
+    matches
 }
 
 /// Returns what decides whether a resource with that claim is garbage.
-fn asks(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
+fn depends_on(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
     if !rule.asks_about(claim) {
         return "nothing: its own age decides".to_owned();
     }
@@ -253,7 +253,7 @@ fn unused(report: &Report) -> Vec<String> {
         .collect()
 }
 
-fn tables(names: &[NameReading], access: &[Access]) -> String {
+fn tables(names: &[NameMatch], access: &[Access]) -> String {
     let mut text = String::new();
     let mut add = |header: &[&str], rows: Vec<Vec<String>>| {
         if rows.is_empty() {

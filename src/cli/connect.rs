@@ -58,7 +58,7 @@ impl Connection {
             .into_iter()
             .find(|name| variables.get(name).is_some());
         Self {
-            seam: crate::wire::http::seam(proxy),
+            seam: crate::wire::http::transport(proxy),
             variables,
             clock,
         }

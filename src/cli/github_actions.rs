@@ -14,13 +14,13 @@ use crate::gc::Outcome;
 use crate::report::{Report, escape, markdown, metrics, outcomes};
 
 /// Maximum length of a step summary, in bytes.
-const LONGEST_SUMMARY: usize = 1_000_000;
+const MAX_SUMMARY_BYTES: usize = 1_000_000;
 
 /// Maximum number of annotations that Actions shows for one step.
-const MOST_ANNOTATIONS: usize = 10;
+const MAX_ANNOTATIONS: usize = 10;
 
 /// Writes the metrics of a run, if `--metrics` asks for them.
-pub(super) fn measure(common: &CommonArgs, report: &Report) -> Result<(), Failure> {
+pub(super) fn write_metrics(common: &CommonArgs, report: &Report) -> Result<(), Failure> {
     let Some(path) = &common.metrics else {
         return Ok(());
     };
@@ -64,7 +64,7 @@ pub(super) fn next_run(
 }
 
 /// Writes step summary, outputs and annotations, if the run is in Actions.
-pub(super) fn tell(report: &Report, issue_url: Option<&str>) {
+pub(super) fn write_results(report: &Report, issue_url: Option<&str>) {
     append("GITHUB_STEP_SUMMARY", &summary(report));
     append("GITHUB_OUTPUT", &outputs(report, issue_url));
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
@@ -92,8 +92,8 @@ fn summary(report: &Report) -> String {
         Some(swept) => outcomes::markdown(report, swept),
         None => markdown::render(report),
     };
-    if text.len() > LONGEST_SUMMARY {
-        let mut end = LONGEST_SUMMARY;
+    if text.len() > MAX_SUMMARY_BYTES {
+        let mut end = MAX_SUMMARY_BYTES;
         while !text.is_char_boundary(end) {
             end -= 1;
         }
@@ -166,7 +166,7 @@ fn annotations(report: &Report) -> String {
         .chain(clocks)
         .chain(failed)
         .chain(gaps)
-        .take(MOST_ANNOTATIONS)
+        .take(MAX_ANNOTATIONS)
     {
         let _ = writeln!(text, "{line}");
     }

@@ -21,7 +21,7 @@ use crate::journal::{self, Record};
 use crate::kinds;
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, Source, render};
-use crate::report::table::Look;
+use crate::report::table::TableStyle;
 use crate::wire::Client;
 
 /// Width of a table that is not printed to a terminal, in columns.
@@ -267,7 +267,7 @@ pub(super) fn wants_colour(choice: ColorChoice, terminal: bool) -> bool {
     }
 }
 
-pub(super) fn look(arguments: &CommonArgs) -> Look {
+pub(super) fn table_style(arguments: &CommonArgs) -> TableStyle {
     let terminal = std::io::stdout().is_terminal();
     let typed = std::env::var("COLUMNS")
         .ok()
@@ -278,7 +278,7 @@ pub(super) fn look(arguments: &CommonArgs) -> Look {
             terminal.then_some(usize::from(width))
         })
         .unwrap_or(PLAIN_WIDTH);
-    Look {
+    TableStyle {
         width: width.max(60),
         colour: wants_colour(arguments.color, terminal),
     }
@@ -288,8 +288,8 @@ pub(super) fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
     #[cfg(feature = "sandbox")]
     if let Some(stand_in) = arguments.sandbox() {
         let world = match stand_in {
-            super::args::StandIn::Demo => None,
-            super::args::StandIn::World(path) => Some(path),
+            super::args::SandboxSource::Demo => None,
+            super::args::SandboxSource::World(path) => Some(path),
         };
         let mut connection = Connection::sandbox(world)?;
         if let Some(now) = arguments.now {

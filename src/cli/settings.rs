@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 
 use super::Failure;
-use super::args::{CommonArgs, LimitArgs, StandIn};
+use super::args::{CommonArgs, LimitArgs, SandboxSource};
 use super::connect::Variables;
 use super::session::wants_colour;
 use crate::collector::{Limits, Scope};
@@ -172,7 +172,7 @@ fn same_repository(arguments: &CommonArgs, policies: &Policies) -> Result<(), Fa
 fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
     let path = match (&arguments.policies, arguments.sandbox()) {
         (Some(path), _) => path.clone(),
-        (None, Some(StandIn::Demo)) => {
+        (None, Some(SandboxSource::Demo)) => {
             return Ok(vec![Source {
                 path: "policies/demo.toml".to_owned(),
                 text: DEMO_POLICY.to_owned(),

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::args::{CommonArgs, Format, SweepArgs};
 use super::audit::render;
-use super::session::{Session, look};
-use super::{Exit, Failure, complain, github_actions, interrupted, print};
+use super::session::{Session, table_style};
+use super::{Exit, Failure, github_actions, interrupted, print, print_error};
 use crate::collector::{Audit, Choice, Collector, SweepError, stopped};
 use crate::gc::Plan;
 use crate::gc::plan_file::PlanFile;
@@ -22,7 +22,7 @@ use crate::sweep::Stop;
 use crate::wire::Client;
 
 /// Maximum time for publishing the result of a sweep.
-const TELLING: Duration = Duration::from_mins(2);
+const PUBLISH_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How the deletions are confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ enum Consent {
 }
 
 /// Returns whether the run is unattended.
-pub(super) fn is_robot() -> bool {
+pub(super) fn is_unattended() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
 }
 
@@ -49,7 +49,7 @@ impl Consent {
             return Ok(Self::Given);
         }
         let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if is_robot() || !person {
+        if is_unattended() || !person {
             return Err(Failure::Refused(
                 "a sweep deletes resources and needs consent: pass --yes, or --plan FILE with an \
                  approved plan"
@@ -158,7 +158,7 @@ impl Run<'_> {
             self.session.progress.end();
             let text = match common.format {
                 Format::Json => plan_file.text(),
-                _ => render(&report, common.format, look(common))?,
+                _ => render(&report, common.format, table_style(common))?,
             };
             print(&text)?;
             return Ok(self.exit(&report, Exit::Ok));
@@ -181,10 +181,10 @@ impl Run<'_> {
             let url = if self.findings.roots.gap().is_some() {
                 Ok(String::new())
             } else {
-                self.tell(&report, begun).await
+                self.publish_unless_interrupted(&report, begun).await
             };
-            github_actions::tell(&report, url.as_deref().ok());
-            github_actions::measure(&self.arguments.audit.common, &report)?;
+            github_actions::write_results(&report, url.as_deref().ok());
+            github_actions::write_metrics(&self.arguments.audit.common, &report)?;
             self.print(&report)?;
             url?;
             return Ok(self.exit(&report, begun));
@@ -192,10 +192,10 @@ impl Run<'_> {
         if consent == Consent::Ask {
             self.session.progress.end();
             if plan_file.steps.is_empty() {
-                print(&table::render(&report, look(common)))?;
+                print(&table::render(&report, table_style(common)))?;
                 return Ok(self.exit(&report, Exit::Ok));
             }
-            print(&table::render(&report, look(common)))?;
+            print(&table::render(&report, table_style(common)))?;
             let agreed = tokio::select! {
                 biased;
                 () = interrupted() => Err(Exit::Interrupted),
@@ -220,12 +220,12 @@ impl Run<'_> {
             return Ok(Exit::Interrupted);
         };
         report.add(swept, self.session.client.quota_use());
-        let url = self.tell(&report, begun).await;
-        github_actions::tell(&report, url.as_deref().ok());
+        let url = self.publish_unless_interrupted(&report, begun).await;
+        github_actions::write_results(&report, url.as_deref().ok());
         self.print(&report)?;
-        github_actions::measure(&self.arguments.audit.common, &report)?;
+        github_actions::write_metrics(&self.arguments.audit.common, &report)?;
         match url {
-            Err(failure) if begun == Exit::Interrupted => complain(&failure),
+            Err(failure) if begun == Exit::Interrupted => print_error(&failure),
             url => drop(url?),
         }
         Ok(self.exit(&report, begun))
@@ -233,7 +233,11 @@ impl Run<'_> {
 
     /// Publishes the result in the tracking issue and, with `--pr`, under the
     /// pull request, unless interrupted. Returns the address of the issue.
-    async fn tell(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
+    async fn publish_unless_interrupted(
+        &self,
+        report: &Report,
+        begun: Exit,
+    ) -> Result<String, Failure> {
         if !self.arguments.report {
             return Ok(String::new());
         }
@@ -249,7 +253,7 @@ impl Run<'_> {
 
     async fn publish(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
         // Uses a deadline of its own, because that of the run may be over.
-        let client = self.session.client.until(Instant::now() + TELLING);
+        let client = self.session.client.until(Instant::now() + PUBLISH_TIMEOUT);
         let repository = super::report::repository(self.session)?;
         let told = super::report::publish(&client, &repository, self.findings, report).await;
         if let Ok(told) = &told {
@@ -333,7 +337,7 @@ impl Run<'_> {
             SweepError::Plan(_) => Failure::Usage(error.to_string()),
         })?;
         if let Some(why) = &swept.broken {
-            complain(&Failure::Unexpected(format!(
+            print_error(&Failure::Unexpected(format!(
                 "the journal could not be written any further, and nothing was sent after that: \
                  {why}"
             )));
@@ -361,13 +365,13 @@ impl Run<'_> {
         let common = &self.arguments.audit.common;
         let unexpected = |error: &dyn std::fmt::Display| Failure::Unexpected(error.to_string());
         let Some(swept) = &report.swept else {
-            return print(&render(report, common.format, look(common))?);
+            return print(&render(report, common.format, table_style(common))?);
         };
         print(&match common.format {
-            Format::Table => outcomes::table(report, swept, look(common)),
+            Format::Table => outcomes::table(report, swept, table_style(common)),
             Format::Markdown => outcomes::markdown(report, swept),
             Format::Csv => outcomes::csv(swept).map_err(|error| unexpected(&error))?,
-            Format::Json => render(report, Format::Json, look(common))?,
+            Format::Json => render(report, Format::Json, table_style(common))?,
         })
     }
 

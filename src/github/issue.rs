@@ -70,14 +70,14 @@ impl Authors {
 }
 
 /// The accounts whose texts are ours.
-struct Us<'a> {
+struct OwnAccounts<'a> {
     /// The account of this token.
     login: Result<&'a str, Unanswered>,
     /// Other configured accounts.
     also: &'a [String],
 }
 
-impl Us<'_> {
+impl OwnAccounts<'_> {
     /// Returns whether a text with our marker is ours. If the own account is
     /// unknown, the text of an account that is not configured may be ours, so
     /// the result is an error.
@@ -161,8 +161,8 @@ impl GitHub {
     }
 
     /// The accounts whose texts are ours.
-    async fn us(&self) -> Us<'_> {
-        Us {
+    async fn own_accounts(&self) -> OwnAccounts<'_> {
+        OwnAccounts {
             login: self
                 .authors
                 .login
@@ -180,14 +180,14 @@ impl GitHub {
         &self,
         repository: &Repository,
     ) -> Result<Found, Unanswered> {
-        let us = self.us().await;
+        let own = self.own_accounts().await;
         // Labels may have been removed, so our issue is searched by author.
         // Issues of others that carry the marker have no effect; they are
         // searched by label, to report those that look like ours.
         let labels: Vec<_> = LABELS.iter().map(|(name, _)| *name).collect();
-        let mut filters = match &us.login {
+        let mut filters = match &own.login {
             Ok(login) => {
-                let authors = std::iter::once(*login).chain(us.also.iter().map(|one| &**one));
+                let authors = std::iter::once(*login).chain(own.also.iter().map(|one| &**one));
                 let author = |login| utf8_percent_encode(login, NON_ALPHANUMERIC);
                 authors
                     .map(|login| format!("creator={}&", author(login)))
@@ -196,7 +196,7 @@ impl GitHub {
             // All issues, if the own account is unknown.
             Err(_) => vec![String::new()],
         };
-        if us.login.is_ok() {
+        if own.login.is_ok() {
             filters.push(format!("labels={}&", labels.join("%2C")));
         }
         let mut found = Found::default();
@@ -222,7 +222,7 @@ impl GitHub {
         }
         let mut ours = Vec::new();
         for issue in marked.into_values() {
-            if us.wrote(issue.user.as_ref(), &format!("issue #{}", issue.number))? {
+            if own.wrote(issue.user.as_ref(), &format!("issue #{}", issue.number))? {
                 ours.push(issue);
             } else {
                 found.ignored.push(format!(
@@ -428,7 +428,7 @@ impl GitHub {
         number: PullRequestNumber,
         text: &str,
     ) -> Result<bool, Unanswered> {
-        let us = self.us().await;
+        let own = self.own_accounts().await;
         for page in 1.. {
             let list = format!("/issues/{number}/comments?per_page={PAGE}&page={page}");
             let body = self.get(&path(repository, &list)).await?;
@@ -438,7 +438,7 @@ impl GitHub {
             for comment in comments {
                 let body = comment.body.as_deref().unwrap_or_default();
                 if body.starts_with(COMMENT_MARKER)
-                    && us.wrote(comment.user.as_ref(), &format!("a comment on #{number}"))?
+                    && own.wrote(comment.user.as_ref(), &format!("a comment on #{number}"))?
                 {
                     ours = Some(comment);
                     break;

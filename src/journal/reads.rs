@@ -28,15 +28,15 @@ const FILE: &str = "reads.json";
 const SCHEMA: u32 = 1;
 
 /// Maximum number of answers in the file; the oldest are dropped.
-const KEPT: usize = 20_000;
+const MAX_ANSWERS: usize = 20_000;
 
 /// How long an answer is used. The check of its listing does not expire; this
 /// limits the effect of a provider that shows wrong times.
-const KEPT_FOR: TimeDelta = TimeDelta::days(90);
+const MAX_ANSWER_AGE: TimeDelta = TimeDelta::days(90);
 
 /// Minimum time between the last change and the read. Listings lag: one that
 /// already shows a change may be combined with an answer from before it.
-const SETTLED: TimeDelta = TimeDelta::minutes(10);
+const MIN_CHANGE_AGE: TimeDelta = TimeDelta::minutes(10);
 
 /// Answers of earlier runs about single resources, and those that this run adds.
 #[derive(Debug, Default)]
@@ -196,8 +196,8 @@ impl Remembered {
         let same = *entry.incarnation == *incarnation
             && entry.changed_at == changed_at
             && entry.deployed_at == deployed_at;
-        let settled = entry.read_at - SETTLED > changed_at.max(deployed_at);
-        let current = entry.read_at <= now && now - entry.read_at < KEPT_FOR;
+        let settled = entry.read_at - MIN_CHANGE_AGE > changed_at.max(deployed_at);
+        let current = entry.read_at <= now && now - entry.read_at < MAX_ANSWER_AGE;
         (same && settled && current)
             .then(|| entry.references(kinds))
             .flatten()
@@ -255,10 +255,10 @@ impl Remembered {
             return Ok(());
         }
         let entries = state.entries.values();
-        let entries = entries.filter(|entry| now - entry.read_at < KEPT_FOR);
+        let entries = entries.filter(|entry| now - entry.read_at < MAX_ANSWER_AGE);
         let mut entries: Vec<Entry> = entries.cloned().collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.read_at));
-        entries.truncate(KEPT);
+        entries.truncate(MAX_ANSWERS);
         let schema = SCHEMA;
         let text = serde_json::to_vec(&Written { schema, entries }).unwrap_or_default();
         drop(state);
@@ -504,14 +504,14 @@ mod tests {
             id: format!("w{index}").into(),
             ..worker()
         };
-        for index in 0..=KEPT {
+        for index in 0..=MAX_ANSWERS {
             let read_at = at(READ) + TimeDelta::seconds(i64::try_from(index).unwrap());
             remembered.note(&listed(&named(index)), read_at, &References::default());
         }
         remembered.need();
         remembered.save(folder.path(), at(LATER)).unwrap();
         let again = Remembered::open(folder.path());
-        assert_eq!(again.state().entries.len(), KEPT);
+        assert_eq!(again.state().entries.len(), MAX_ANSWERS);
         assert_eq!(again.last_read(&listed(&named(0))), None);
         assert!(again.last_read(&listed(&named(1))).is_some());
     }

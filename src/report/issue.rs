@@ -17,7 +17,7 @@ use crate::gc::verdict::moment;
 pub const TITLE: &str = "Preview environments left behind";
 
 /// Maximum length of an issue's text at GitHub, in characters.
-pub const LONGEST: usize = 65_536;
+pub const MAX_LENGTH: usize = 65_536;
 
 /// Number of runs in the chart.
 const RUNS: usize = 20;
@@ -31,10 +31,10 @@ const HISTORY: &str = "<!-- preview-gc:history ";
 const NEXT_RUN: &str = "Next scheduled run: ";
 
 /// Label of a box whose resource the text no longer names.
-const NAMELESS: &str = "what this was is not written here any more";
+const UNNAMED: &str = "what this was is not written here any more";
 
 /// Heading of the resources whose "keep" box is checked.
-const KEPT: &str = "Kept";
+const KEPT_HEADING: &str = "Kept";
 
 /// State that the issue stores in a hidden block.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,17 +53,17 @@ pub struct History {
 
 /// The issue before this run updates it.
 #[derive(Debug, Clone, Default)]
-pub struct Earlier {
+pub struct PreviousIssue {
     /// The boxes that people checked.
     pub ticks: Ticks,
     /// The stored state.
     pub history: History,
-    leaks: Vec<EarlierLeak>,
+    leaks: Vec<PreviousLeak>,
 }
 
 /// A leftover resource as the issue shows it.
 #[derive(Debug, Clone)]
-struct EarlierLeak {
+struct PreviousLeak {
     heading: String,
     key: String,
     /// The listing that showed it.
@@ -72,7 +72,7 @@ struct EarlierLeak {
     text: String,
 }
 
-impl Earlier {
+impl PreviousIssue {
     /// Parses an issue's text and ignores anything else that people wrote
     /// there.
     pub fn read(text: &str) -> Self {
@@ -90,13 +90,13 @@ impl Earlier {
                 // A kept resource has only a box with its name.
                 if leak.is_empty() {
                     let what = if last.what.is_empty() {
-                        NAMELESS
+                        UNNAMED
                     } else {
                         last.what
                     };
                     leak = format!("- {what}\n");
                 }
-                earlier.leaks.push(EarlierLeak {
+                earlier.leaks.push(PreviousLeak {
                     heading: heading.clone(),
                     key: last.key.to_owned(),
                     origin: last.origin.to_owned(),
@@ -128,10 +128,10 @@ impl Earlier {
 
     /// Returns resources that this run does not cover: their listing was not
     /// read, or was incomplete.
-    fn beyond<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = &'a EarlierLeak> {
+    fn beyond<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = &'a PreviousLeak> {
         let seen: BTreeSet<&str> = report.resources.iter().map(|row| &*row.key).collect();
         let gone =
-            |leak: &EarlierLeak| report.focus.is_none() && report.listed.contains(&leak.origin);
+            |leak: &PreviousLeak| report.focus.is_none() && report.listed.contains(&leak.origin);
         let leaks = self.leaks.iter().filter(move |leak| !gone(leak));
         leaks.filter(move |leak| !seen.contains(&*leak.key))
     }
@@ -225,7 +225,7 @@ impl History {
 
 /// Returns the text without the parts that change in every run. If the result
 /// is unchanged, there is nothing new.
-pub fn unchanging(text: &str) -> String {
+pub fn without_ages(text: &str) -> String {
     let mut rest = text.replace("\r\n", "\n");
     for (begin, end) in [
         ("```mermaid\n", "```\n\n"),
@@ -253,24 +253,24 @@ fn without_age(line: &str) -> String {
 
 /// The rendered issue.
 #[derive(Debug)]
-pub struct Told {
+pub struct IssueText {
     /// The text.
     pub text: String,
     /// Number of resources left behind, as far as known.
     pub left: usize,
 }
 
-impl Told {
+impl IssueText {
     /// Returns whether the text is within GitHub's limit. Everything except
     /// kept resources can be shortened.
     pub fn fits(&self) -> bool {
-        self.text.chars().count() <= LONGEST
+        self.text.chars().count() <= MAX_LENGTH
     }
 }
 
 /// Renders the issue after a run. A text that is too long is shortened from the
 /// most recently closed owner on; resources with "keep" checked always remain.
-pub fn told(report: &Report, earlier: &Earlier) -> Told {
+pub fn render(report: &Report, earlier: &PreviousIssue) -> IssueText {
     let ticks = &earlier.ticks;
     let mut history = earlier.history.clone().with(report);
     let whole = report.complete && report.focus.is_none();
@@ -284,7 +284,7 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
     {
         let text = format!("{}{}", leak.text, boxes(&leak.key, &leak.origin, ticks));
         let heading = match &*leak.heading {
-            KEPT => "No longer kept",
+            KEPT_HEADING => "No longer kept",
             heading => heading,
         };
         match sections.iter_mut().find(|one| one.heading == heading) {
@@ -303,7 +303,7 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
         escape::markdown(&headline(report, left))
     );
     if !kept.is_empty() {
-        let _ = writeln!(head, "### {KEPT}\n\n{kept}");
+        let _ = writeln!(head, "### {KEPT_HEADING}\n\n{kept}");
     }
     let mut tail = history.chart();
     if let Some(next) = report.next_run {
@@ -320,7 +320,7 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
     // Leaves room for the line about omitted resources and for their number in
     // the block.
     let fixed = length(&head) + length(&tail) + length(&remembered(&history));
-    let mut room = LONGEST.saturating_sub(fixed + 200);
+    let mut room = MAX_LENGTH.saturating_sub(fixed + 200);
     let mut unshown = 0;
     for section in sections {
         // A long section repeats its heading.
@@ -343,14 +343,14 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
             history.unshown
         );
     }
-    Told {
+    IssueText {
         text: head + &tail + &remembered(&history),
         left,
     }
 }
 
 /// Returns a line with a box to clear for each resource that people keep.
-fn kept(report: &Report, earlier: &Earlier) -> String {
+fn kept(report: &Report, earlier: &PreviousIssue) -> String {
     let wanted = |key: &str| earlier.ticks.keep.contains(key);
     let mut text = String::new();
     let rows = report.resources.iter().filter(|row| !report.is_done(row));
@@ -374,7 +374,7 @@ fn kept(report: &Report, earlier: &Earlier) -> String {
 }
 
 /// Returns the closing comment, for when nothing is left.
-pub fn farewell(report: &Report) -> String {
+pub fn closing_comment(report: &Report) -> String {
     format!("Nothing is left behind any more ({}).", moment(report.now))
 }
 

@@ -10,7 +10,7 @@ use tabled::settings::style::HorizontalLine;
 use tabled::settings::{Color, Modify, Padding, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::table::{Look, summary_lines, wrap};
+use super::table::{TableStyle, summary_lines, wrap};
 use super::{Report, escape};
 use crate::gc::Outcome;
 use crate::gc::box_key;
@@ -129,16 +129,19 @@ impl Swept {
 }
 
 /// Renders the table for people, then the summary.
-pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
+pub fn table(report: &Report, swept: &Swept, style: TableStyle) -> String {
     let mut out = String::new();
     if !swept.steps.is_empty() {
         let longest = |text: &dyn Fn(&StepRow) -> usize| swept.steps.iter().map(text).max();
         let kind = longest(&|step| step.kind.len()).unwrap_or(4);
         let name = longest(&|step| escape::terminal(&step.name).width()).unwrap_or(4);
-        let name = name.clamp(4, look.width * 2 / 5);
+        let name = name.clamp(4, style.width * 2 / 5);
         let outcome = longest(&|step| step.outcome.to_string().len()).unwrap_or(7);
         let outcome = outcome.max("outcome".len());
-        let why = look.width.saturating_sub(kind + name + outcome + 4).max(16);
+        let why = style
+            .width
+            .saturating_sub(kind + name + outcome + 4)
+            .max(16);
         let fold = |text: &str, width: usize| wrap(&escape::terminal(text), width, "").join("\n");
         let mut builder = Builder::default();
         builder.push_record(["kind", "name", "outcome", "why"]);
@@ -153,7 +156,7 @@ pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
         let mut table = builder.build();
         table.with(Style::empty().horizontals([(1, HorizontalLine::new('─'))]));
         table.with(Padding::new(0, 1, 0, 0));
-        if look.colour {
+        if style.colour {
             table.with(Modify::new(Rows::first()).with(Color::BOLD));
             for (row, step) in swept.steps.iter().enumerate() {
                 let colour = match step.outcome {
@@ -172,7 +175,7 @@ pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
     }
     let _ = writeln!(out, "{}", escape::terminal(&swept.headline()));
     for line in settled_lines(swept).chain(summary_lines(report)) {
-        for line in wrap(&escape::terminal(&line), look.width, "  ") {
+        for line in wrap(&escape::terminal(&line), style.width, "  ") {
             let _ = writeln!(out, "{line}");
         }
     }

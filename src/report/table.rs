@@ -13,11 +13,11 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{PullRequestLine, Report, Row, age, escape};
 
 /// Protected and unmatched resources beyond this many are only counted.
-pub(super) const MOST_KEPT: usize = 20;
+pub(super) const MAX_KEPT: usize = 20;
 
 /// The width and colour of a table.
 #[derive(Debug, Clone, Copy)]
-pub struct Look {
+pub struct TableStyle {
     /// Width in columns.
     pub width: usize,
     /// Whether to use colour.
@@ -34,7 +34,7 @@ pub(crate) struct Group<'a> {
 
 /// Groups rows by pull request, newest first, then rows without one. Shows at
 /// most `max_kept` protected and unmatched rows each.
-pub(crate) fn groups(report: &Report, most_kept: usize) -> Vec<Group<'_>> {
+pub(crate) fn groups(report: &Report, max_kept: usize) -> Vec<Group<'_>> {
     let mut by_pull_request: BTreeMap<&PullRequestLine, Vec<&Row>> = BTreeMap::new();
     let mut by_age = Vec::new();
     let mut protected = Vec::new();
@@ -69,7 +69,7 @@ pub(crate) fn groups(report: &Report, most_kept: usize) -> Vec<Group<'_>> {
         let keep = if title.starts_with("Git") {
             rows.len()
         } else {
-            most_kept
+            max_kept
         };
         let hidden = rows.len().saturating_sub(keep);
         rows.truncate(keep);
@@ -110,30 +110,30 @@ pub(crate) fn headline(report: &Report) -> String {
 }
 
 /// Renders the report as a table with its summary.
-pub fn render(report: &Report, look: Look) -> String {
+pub fn render(report: &Report, style: TableStyle) -> String {
     let mut out = String::new();
-    let groups = groups(report, MOST_KEPT);
+    let groups = groups(report, MAX_KEPT);
     if !groups.is_empty() {
-        out.push_str(&table(report, &groups, look));
+        out.push_str(&table(report, &groups, style));
         out.push_str("\n\n");
     }
     let _ = writeln!(out, "{}", escape::terminal(&headline(report)));
     for line in summary_lines(report) {
-        for line in wrap(&escape::terminal(&line), look.width, "  ") {
+        for line in wrap(&escape::terminal(&line), style.width, "  ") {
             let _ = writeln!(out, "{line}");
         }
     }
     out
 }
 
-fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
+fn table(report: &Report, groups: &[Group<'_>], style: TableStyle) -> String {
     let rows = || groups.iter().flat_map(|group| &group.rows);
     let longest = |text: &dyn Fn(&Row) -> usize| rows().map(|row| text(row)).max().unwrap_or(0);
     let kind_width = longest(&|row| row.kind.name().len());
     let name_width =
-        longest(&|row| escape::terminal(&row.name).width()).clamp(4, look.width * 2 / 5);
+        longest(&|row| escape::terminal(&row.name).width()).clamp(4, style.width * 2 / 5);
     // Verdict, age and the gaps between the columns; the reason gets the rest.
-    let why_width = look
+    let why_width = style
         .width
         .saturating_sub(kind_width + name_width + 9 + 4 + 5)
         .max(16);
@@ -172,11 +172,11 @@ fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
     for (row, title) in titles {
         table.modify((row, 0), title);
         table.modify((row, 0), tabled::settings::Span::column(5));
-        if look.colour {
+        if style.colour {
             table.modify((row, 0), Color::BOLD);
         }
     }
-    if look.colour {
+    if style.colour {
         table.with(Modify::new(Rows::first()).with(Color::BOLD));
         for (row, verdict) in verdicts {
             table.modify((row, 2), colour(verdict));

@@ -13,22 +13,22 @@ use crate::wire::Client;
 
 /// Steps with the backup of their resource; and steps whose backup failed, with
 /// the reason.
-type Kept = (Vec<(usize, Option<Value>)>, Vec<(usize, String)>);
+type BackedUp = (Vec<(usize, Option<Value>)>, Vec<(usize, String)>);
 
 impl Sweep<'_, '_> {
     /// Backs up the resources of a batch, one after the other, until no more
     /// steps are started. A resource whose backup fails is not deleted.
-    pub(super) async fn keep(&self, batch: Vec<usize>) -> Kept {
+    pub(super) async fn keep(&self, batch: Vec<usize>) -> BackedUp {
         let (mut kept, mut unkept) = (Vec::new(), Vec::new());
         for step in batch {
             if self.halt(step).is_some() {
                 break;
             }
-            let archive = self
+            let backup = self
                 .kind(step)
                 .and_then(crate::kinds::Kind::archive)
                 .filter(|_| self.steps[step].backup && self.action(step) == Action::Delete);
-            let Some(archive) = archive else {
+            let Some(backup) = backup else {
                 kept.push((step, None));
                 continue;
             };
@@ -37,7 +37,7 @@ impl Sweep<'_, '_> {
                 kept.push((step, Some(held.clone())));
                 continue;
             }
-            match held(&self.survey.client, archive, &self.ids[step]).await {
+            match contents(&self.survey.client, backup, &self.ids[step]).await {
                 Ok(held) => {
                     known().insert(step, held.clone());
                     kept.push((step, Some(held)));
@@ -52,14 +52,14 @@ impl Sweep<'_, '_> {
 }
 
 /// Reads the contents of one resource.
-async fn held(client: &Client, archive: &dyn Backup, id: &ResourceId) -> Result<Value, String> {
+async fn contents(client: &Client, backup: &dyn Backup, id: &ResourceId) -> Result<Value, String> {
     let mut held = Value::Null;
-    while let Some(call) = archive.next(id, &held) {
+    while let Some(call) = backup.next(id, &held) {
         let body = client
             .send(&call)
             .await
             .map_err(|error| error.to_string())?;
-        archive
+        backup
             .take(&mut held, &body)
             .map_err(|error| client.redact(&error.0))?;
     }

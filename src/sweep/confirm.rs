@@ -66,7 +66,7 @@ type Groups<'a> = BTreeMap<(KindRef, &'a Arc<Place>), Vec<(usize, bool)>>;
 impl Sweep<'_, '_> {
     /// Looks up the resources of sent steps: by a listing if there are several,
     /// then by id. `steps` says for each whether its request was accepted.
-    pub(super) async fn look_for(&self, steps: &[(usize, bool)]) -> BTreeMap<usize, Seen> {
+    pub(super) async fn look_up(&self, steps: &[(usize, bool)]) -> BTreeMap<usize, Seen> {
         let mut seen = BTreeMap::new();
         let mut by_id: Vec<(usize, bool)> = Vec::new();
         let mut groups: Groups<'_> = BTreeMap::new();
@@ -80,7 +80,7 @@ impl Sweep<'_, '_> {
             }
         }
         for (group, steps) in groups {
-            seen.extend(self.look_in_listing(group, &steps).await);
+            seen.extend(self.look_up_in_listing(group, &steps).await);
         }
         let looked = by_id.into_iter().map(|(step, accepted)| async move {
             let expires = self.action(step) == Action::Expire;
@@ -89,7 +89,7 @@ impl Sweep<'_, '_> {
                 (true, false) => ACCEPTED,
                 (false, _) => UNCERTAIN,
             };
-            let seen = look_by_id(&self.finishing, &self.ids[step], expires, waits).await;
+            let seen = look_up_by_id(&self.finishing, &self.ids[step], expires, waits).await;
             (step, seen)
         });
         seen.extend(join_all(looked).await);
@@ -99,7 +99,7 @@ impl Sweep<'_, '_> {
     /// Looks for resources of one kind in one place until listings no longer
     /// show them. A listed resource exists, whatever a lookup by id says. A
     /// resource whose request may not have arrived must be missing from both.
-    async fn look_in_listing(
+    async fn look_up_in_listing(
         &self,
         (kind, place): (KindRef, &Arc<Place>),
         steps: &[(usize, bool)],
@@ -150,7 +150,7 @@ impl Sweep<'_, '_> {
                 } else if accepted {
                     seen.insert(step, Seen::Gone);
                 } else {
-                    let by_id = look_once(&self.finishing, kind, id, false).await;
+                    let by_id = look_up_once(&self.finishing, kind, id, false).await;
                     seen.insert(step, by_id);
                 }
             }
@@ -160,14 +160,19 @@ impl Sweep<'_, '_> {
 }
 
 /// Looks up one resource by id until it is gone or has its new expiry.
-async fn look_by_id(client: &Client, id: &ResourceId, expires: bool, waits: &[Duration]) -> Seen {
+async fn look_up_by_id(
+    client: &Client,
+    id: &ResourceId,
+    expires: bool,
+    waits: &[Duration],
+) -> Seen {
     let Some(kind) = kinds::by_name(id.kind.name()) else {
         return Seen::Unreadable("its kind is not known".to_owned());
     };
     let mut last = Seen::There;
     for wait in waits {
         tokio::time::sleep(*wait).await;
-        last = look_once(client, kind, id, expires).await;
+        last = look_up_once(client, kind, id, expires).await;
         if last != Seen::There {
             break;
         }
@@ -176,7 +181,7 @@ async fn look_by_id(client: &Client, id: &ResourceId, expires: bool, waits: &[Du
 }
 
 /// Looks up one resource by id, once.
-pub(crate) async fn look_once(
+pub(crate) async fn look_up_once(
     client: &Client,
     kind: &dyn Kind,
     id: &ResourceId,
@@ -240,7 +245,7 @@ mod tests {
             let client = client_of(kind.about().0.api, move |_| {
                 answered(answer.0, answer.1.to_string())
             });
-            look_once(&client, kind, &id, expires).await
+            look_up_once(&client, kind, &id, expires).await
         })
     }
 

@@ -1,7 +1,7 @@
 //! Re-checks steps just before they are carried out: a resource may be deleted
 //! only if it is unchanged and still garbage.
 
-use super::confirm::{Seen, look_once};
+use super::confirm::{Seen, look_up_once};
 use super::{Lane, Sweep};
 use crate::gc::box_key;
 use crate::gc::outcome::{Recheck, recheck};
@@ -114,7 +114,7 @@ impl Sweep<'_, '_> {
     /// listing: a lookup by id has to agree.
     async fn gone(&self, step: usize) -> (Outcome, String) {
         let seen = match self.kind(step) {
-            Some(kind) => look_once(&self.finishing, kind, &self.ids[step], false).await,
+            Some(kind) => look_up_once(&self.finishing, kind, &self.ids[step], false).await,
             None => Seen::Gone,
         };
         match seen {

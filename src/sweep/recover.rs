@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::confirm::{Seen, look_once};
+use super::confirm::{Seen, look_up_once};
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Journal, JournalError};
 use crate::kinds;
@@ -72,7 +72,7 @@ pub async fn recover(
             let listed = findings
                 .find(&id)
                 .is_some_and(|(found, _)| found.incarnation == id.incarnation);
-            let seen = match look_once(client, kind, &id, action == Action::Expire).await {
+            let seen = match look_up_once(client, kind, &id, action == Action::Expire).await {
                 Seen::Gone if listed => Seen::Unreadable(
                     "the listing shows it, but reading it by id does not".to_owned(),
                 ),

@@ -15,7 +15,7 @@ use super::setback::{Setback, Settled};
 use super::{SEEN_GONE, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
-use crate::journal::{self, Copy, Entry, Implied};
+use crate::journal::{self, Entry, Implied, Snapshot};
 use crate::kinds::{self, Kind, Refusal};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
@@ -64,7 +64,7 @@ impl Sweep<'_, '_> {
                 | Answer::Withheld(_) => None,
             })
             .collect();
-        let mut seen = self.look_for(&to_look_for).await;
+        let mut seen = self.look_up(&to_look_for).await;
         let settled = answers.into_iter().map(|(step, answer)| {
             let seen = seen.remove(&step);
             (step, settled(self.action(step), answer, seen))
@@ -278,7 +278,7 @@ impl Sweep<'_, '_> {
             let host = self.survey.client.host(id.kind.api).unwrap_or_default();
             let mut copy = view
                 .find(id)
-                .map_or_else(Copy::default, |(resource, _)| Copy::of(resource));
+                .map_or_else(Snapshot::default, |(resource, _)| Snapshot::of(resource));
             copy.uses = view.uses(id);
             let before = self.before(view, *step);
             let paths = before

@@ -31,7 +31,7 @@ pub(super) enum Setback {
 
 impl Setback {
     /// Returns the outcome if this happens repeatedly.
-    pub(super) fn in_vain(self) -> Done {
+    pub(super) fn without_effect(self) -> Done {
         let (outcome, reason) = match self {
             Self::Withheld => (
                 Outcome::Deferred,
@@ -56,7 +56,7 @@ impl Setback {
 
 /// Returns the outcome of a batch of which nothing could be sent, and `None`
 /// for any other batch.
-pub(super) fn in_vain(batch: &[(usize, Settled)]) -> Option<Done> {
+pub(super) fn without_effect(batch: &[(usize, Settled)]) -> Option<Done> {
     let setbacks = batch.iter().map(|(_, settled)| match settled {
         Settled::Waits {
             setback: Setback::Failed,
@@ -66,5 +66,5 @@ pub(super) fn in_vain(batch: &[(usize, Settled)]) -> Option<Done> {
         Settled::Waits { setback, .. } => Some(*setback),
     });
     let setbacks: Vec<Setback> = setbacks.collect::<Option<_>>()?;
-    setbacks.into_iter().max().map(Setback::in_vain)
+    setbacks.into_iter().max().map(Setback::without_effect)
 }

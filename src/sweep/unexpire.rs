@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::gc::Outcome;
 use crate::gc::verdict::{Verdict, Wait, moment};
-use crate::journal::{self, Copy, Entry, Journal, JournalError, Standing};
+use crate::journal::{self, Entry, Journal, JournalError, Snapshot, Standing};
 use crate::kinds;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
@@ -98,9 +98,9 @@ pub async fn remove(
         at: client.clock().now(),
         action: Action::RemoveExpiry,
         resource: journal::Written::of(id, client.host(id.kind.api).unwrap_or_default()),
-        copy: Box::new(Copy {
+        copy: Box::new(Snapshot {
             expires_at: Some(one.expires_at),
-            ..Copy::default()
+            ..Snapshot::default()
         }),
     }])?;
     let (outcome, reason) = removed(client, one).await;

@@ -9,7 +9,7 @@ use ratatui::text::{Line as Text, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{App, Confirm, Fate, Item, Line, Live, Mode, Ongoing, Tab};
+use super::{App, Confirm, Item, Line, Live, Mode, Ongoing, SessionResult, Tab};
 use crate::report::{age, escape, table::headline, table::wrap};
 
 /// From this width on, the details are next to the table.
@@ -170,12 +170,12 @@ impl Columns {
         let longest = |of: &dyn Fn(&Item) -> usize| app.items.iter().map(of).max().unwrap_or(0);
         let kind = longest(&|item| item.row.kind.name().len()).min(width / 4);
         let name = longest(&|item| escape::terminal(&item.row.name).width()).min(width * 2 / 5);
-        let fates = app
-            .fates
+        let results = app
+            .results
             .values()
-            .map(|fate| fate.outcome.to_string().len());
+            .map(|result| result.outcome.to_string().len());
         let settled = ongoing.settled.iter().map(|one| one.outcome.len());
-        let verdict = fates
+        let verdict = results
             .chain(settled)
             .max()
             .unwrap_or(0)
@@ -200,11 +200,11 @@ fn verdict(app: &App, ongoing: &Ongoing, item: &Item) -> String {
     if let Some(now) = now {
         return now.outcome.clone();
     }
-    match app.fates.get(&item.row.key) {
-        Some(Fate {
+    match app.results.get(&item.row.key) {
+        Some(SessionResult {
             restored: Some(_), ..
         }) => "put back".to_owned(),
-        Some(fate) => fate.outcome.to_string(),
+        Some(result) => result.outcome.to_string(),
         None => item.row.verdict.replace('_', " "),
     }
 }
@@ -213,10 +213,10 @@ fn colour(app: &App, item: &Item) -> Style {
     if !app.colour {
         return Style::new();
     }
-    let fate = app.fates.get(&item.row.key);
-    Style::new().fg(match (fate, item.row.verdict) {
-        (Some(fate), _) if fate.outcome.is_failure() => Color::LightRed,
-        (Some(fate), _) if fate.outcome.is_gone() => Color::DarkGray,
+    let result = app.results.get(&item.row.key);
+    Style::new().fg(match (result, item.row.verdict) {
+        (Some(result), _) if result.outcome.is_failure() => Color::LightRed,
+        (Some(result), _) if result.outcome.is_gone() => Color::DarkGray,
         (_, "garbage") => Color::Red,
         (_, "grace") => Color::Yellow,
         (_, "unknown") => Color::Magenta,
@@ -277,8 +277,8 @@ fn row(
         "   "
     };
     let old = item.row.created_at.map(|at| age(app.report.now, at));
-    let fate = app.fates.get(&item.row.key);
-    let why = fate.map_or(&item.row.reason, |fate| &fate.reason);
+    let result = app.results.get(&item.row.key);
+    let why = result.map_or(&item.row.reason, |result| &result.reason);
     let spans = vec![
         Span::raw(format!(
             "{mark} {} {} ",

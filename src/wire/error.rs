@@ -216,7 +216,7 @@ impl std::error::Error for ApiError {
 /// Converts an answer with a status other than 2xx to a failure.
 pub(crate) fn refusal(api: Api, response: &Response<Bytes>) -> Failure {
     let status = response.status();
-    let said = said(api, response);
+    let said = provider_message(api, response);
     let code = status.as_u16();
     match status {
         StatusCode::UNAUTHORIZED => Failure::Unauthorized { status: code, said },
@@ -240,7 +240,7 @@ pub(crate) fn denial(api: Api, response: &Response<Bytes>) -> Option<String> {
         return None;
     }
     let envelope: Envelope = serde_json::from_slice(response.body()).ok()?;
-    (envelope.success == Some(false)).then(|| said(api, response))
+    (envelope.success == Some(false)).then(|| provider_message(api, response))
 }
 
 /// Returns whether an answer contains `errors`, as GraphQL errors do.
@@ -250,7 +250,7 @@ pub(super) fn names_errors(body: &Bytes) -> bool {
 }
 
 /// Returns the provider's message in one short escaped line.
-fn said(api: Api, response: &Response<Bytes>) -> String {
+fn provider_message(api: Api, response: &Response<Bytes>) -> String {
     #[derive(Deserialize)]
     struct CloudflareBody {
         errors: Vec<CloudflareError>,

@@ -17,7 +17,7 @@ pub const BODY_LIMIT: usize = 64 << 20;
 /// Creates a transport over real sockets. Connections to loopback never use a
 /// proxy, and TLS is set up only when it is needed. `proxy` is the variable
 /// that sets the proxy for all other connections, for error messages.
-pub fn seam(proxy: Option<&'static str>) -> Transport {
+pub fn transport(proxy: Option<&'static str>) -> Transport {
     let clients = Arc::new(Clients::default());
     let service = tower::service_fn(move |request: Request<Bytes>| {
         let clients = Arc::clone(&clients);

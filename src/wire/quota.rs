@@ -104,7 +104,7 @@ struct Window {
     /// When each request of the last window was answered: the provider counted
     /// it by then.
     sent: VecDeque<Instant>,
-    told: Option<Told>,
+    reported: Option<LastReported>,
     remaining: Option<u32>,
     /// Routes whose answers name other policies only.
     exempt: BTreeSet<String>,
@@ -114,7 +114,7 @@ struct Window {
 
 /// The latest values from the provider's headers.
 #[derive(Clone)]
-struct Told {
+struct LastReported {
     remaining: u32,
     resets_at: Instant,
     /// Requests sent since, which `remaining` may not include.
@@ -158,7 +158,7 @@ impl Quota {
             length: Duration::from_secs(window),
             open: 0,
             sent: VecDeque::new(),
-            told: None,
+            reported: None,
             remaining: None,
             exempt: BTreeSet::new(),
             since: None,
@@ -243,8 +243,8 @@ impl Quota {
         for (name, window) in &mut state.windows {
             if counts(name, window) {
                 window.open += 1;
-                if let Some(told) = &mut window.told {
-                    told.sent_since += 1;
+                if let Some(reported) = &mut window.reported {
+                    reported.sent_since += 1;
                 }
                 counted.push(name.clone());
             }
@@ -277,8 +277,8 @@ impl Quota {
         let left = windows.map(|(_, window)| {
             let ours = window.ours(self.share).saturating_sub(window.counted());
             let reserve = self.reserve.unwrap_or(reserve(window.limit));
-            window.told.as_ref().map_or(ours, |told| {
-                ours.min(told.left().saturating_sub(reserve) as usize)
+            window.reported.as_ref().map_or(ours, |reported| {
+                ours.min(reported.left().saturating_sub(reserve) as usize)
             })
         });
         left.min().unwrap_or(0)
@@ -330,20 +330,20 @@ impl Quota {
 
     /// Updates the quotas that count a route from an answer's headers.
     pub(super) fn observe(&self, route: &str, response: &Response<Bytes>, clock: &Clock) {
-        let told = Headers::read(self.api, route, response.headers(), clock);
-        if told.is_empty() {
+        let reported = Headers::read(self.api, route, response.headers(), clock);
+        if reported.is_empty() {
             return;
         }
         let now = Instant::now();
         let mut state = self.state();
-        for (name, one) in &told {
+        for (name, one) in &reported {
             let known = state.windows.contains_key(name);
             if !known && let Some(account) = state.windows.get(ACCOUNT) {
                 // Earlier requests may count here as well, until a window after
                 // their answer.
                 let mut window = account.clone();
                 window.since = Some(now);
-                window.told = None;
+                window.reported = None;
                 window.remaining = None;
                 state.windows.insert(name.clone(), window);
             }
@@ -351,10 +351,10 @@ impl Quota {
                 window.observe(one, now);
             }
         }
-        let names_policies = told.keys().any(|name| name != ACCOUNT);
+        let names_policies = reported.keys().any(|name| name != ACCOUNT);
         if self.api != Api::GitHub && names_policies {
             for (name, window) in &mut state.windows {
-                if name == ACCOUNT || told.contains_key(name) {
+                if name == ACCOUNT || reported.contains_key(name) {
                     window.exempt.remove(route);
                 } else {
                     window.exempt.insert(route.to_owned());
@@ -422,7 +422,7 @@ fn reserve(limit: u32) -> u32 {
     (limit / 50).max(1)
 }
 
-impl Told {
+impl LastReported {
     fn left(&self) -> u32 {
         self.remaining.saturating_sub(self.sent_since)
     }
@@ -453,23 +453,23 @@ impl State {
 
 impl Window {
     /// Updates this quota from the provider's values.
-    fn observe(&mut self, said: &Said, now: Instant) {
-        if let Some((limit, length)) = said.policy {
+    fn observe(&mut self, reported: &Reported, now: Instant) {
+        if let Some((limit, length)) = reported.policy {
             self.limit = limit;
             self.length = length;
         }
-        let Some((remaining, resets_in)) = said.left else {
+        let Some((remaining, resets_in)) = reported.left else {
             return;
         };
         self.remaining = Some(remaining);
         // Answers arrive out of order; until the window resets, a lower value
         // is newer.
         let resets_at = now + resets_in;
-        let newer = self.told.as_ref().is_none_or(|known| {
+        let newer = self.reported.as_ref().is_none_or(|known| {
             remaining <= known.left() || resets_at > known.resets_at + Duration::from_secs(1)
         });
         if newer {
-            self.told = Some(Told {
+            self.reported = Some(LastReported {
                 remaining,
                 resets_at,
                 sent_since: 0,
@@ -497,11 +497,11 @@ impl Window {
             }
             self.sent.pop_front();
         }
-        if let Some(told) = &self.told {
-            if told.resets_at <= now {
-                self.told = None;
-            } else if told.left() <= reserved.unwrap_or(reserve(self.limit)) {
-                return Some(told.resets_at - now);
+        if let Some(reported) = &self.reported {
+            if reported.resets_at <= now {
+                self.reported = None;
+            } else if reported.left() <= reserved.unwrap_or(reserve(self.limit)) {
+                return Some(reported.resets_at - now);
             }
         }
         // The request that must leave the window before another one fits.
@@ -534,7 +534,7 @@ impl Window {
 
 /// The values of one quota in the headers of one answer.
 #[derive(Default)]
-struct Said {
+struct Reported {
     /// Requests left, and when the window resets.
     left: Option<(u32, Duration)>,
     /// The limit and the window.
@@ -546,23 +546,28 @@ struct Headers;
 impl Headers {
     /// Parses `Ratelimit` and `Ratelimit-Policy`, or the older `x-ratelimit-…`.
     /// Returns the values of each quota, by name.
-    fn read(api: Api, route: &str, headers: &HeaderMap, clock: &Clock) -> BTreeMap<String, Said> {
+    fn read(
+        api: Api,
+        route: &str,
+        headers: &HeaderMap,
+        clock: &Clock,
+    ) -> BTreeMap<String, Reported> {
         let text = |name: &str| headers.get(name)?.to_str().ok();
-        let mut said: BTreeMap<String, Said> = BTreeMap::new();
+        let mut reported: BTreeMap<String, Reported> = BTreeMap::new();
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         for item in text("ratelimit").into_iter().flat_map(Items::all) {
             if let Some((left, turns)) = item.get("r").zip(item.get("t")) {
-                said.entry(item.name).or_default().left = Some((left, seconds(turns)));
+                reported.entry(item.name).or_default().left = Some((left, seconds(turns)));
             }
         }
-        if !said.is_empty() {
+        if !reported.is_empty() {
             for item in text("ratelimit-policy").into_iter().flat_map(Items::all) {
                 let policy = item.get("q").zip(item.get("w"));
                 if let Some((limit, window)) = policy.filter(|(q, w)| *q > 0 && *w > 0) {
-                    said.entry(item.name).or_default().policy = Some((limit, seconds(window)));
+                    reported.entry(item.name).or_default().policy = Some((limit, seconds(window)));
                 }
             }
-            return said;
+            return reported;
         }
         let older = || {
             let remaining = text("x-ratelimit-remaining")?.trim().parse().ok()?;
@@ -588,7 +593,7 @@ impl Headers {
                 Api::GitHub => Some(Duration::from_hours(1)),
                 Api::Cloudflare | Api::Neon => None,
             };
-            Some(Said {
+            Some(Reported {
                 left: Some((remaining, resets_in)),
                 policy: limit.filter(|limit| *limit > 0).zip(window),
             })
@@ -598,9 +603,9 @@ impl Headers {
                 Api::GitHub => text("x-ratelimit-resource").unwrap_or(route).trim(),
                 Api::Cloudflare | Api::Neon => ACCOUNT,
             };
-            said.insert(name.to_owned(), older);
+            reported.insert(name.to_owned(), older);
         }
-        said
+        reported
     }
 }
 
@@ -832,7 +837,7 @@ mod tests {
     }
 
     /// The limit and the window in seconds after an answer with these headers.
-    fn told(api: Api, headers: &[(&'static str, &str)]) -> (u32, u64, Option<u32>) {
+    fn limits_after(api: Api, headers: &[(&'static str, &str)]) -> (u32, u64, Option<u32>) {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(api, 0.5);
         quota.observe("core", &answer(headers), &clock);
@@ -842,13 +847,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_policy_that_makes_no_sense_changes_nothing() {
-        let (limit, window, _) = told(Api::Cloudflare, &[]);
+        let (limit, window, _) = limits_after(Api::Cloudflare, &[]);
         let by = |policy: &str| {
             let headers = [
                 ("ratelimit", "\"a\";r=9;t=30"),
                 ("ratelimit-policy", policy),
             ];
-            told(Api::Cloudflare, &headers)
+            limits_after(Api::Cloudflare, &headers)
         };
         assert_eq!(by("\"a\";q=7;w=60"), (7, 60, Some(9)));
         assert_eq!(by("\"a\";q=7;w=60, \"b\";q=8;w=90"), (7, 60, Some(9)));
@@ -858,17 +863,20 @@ mod tests {
         }
         // An incomplete pair of headers is ignored.
         let headers = [("ratelimit", "\"a\";r=5, \"b\";t=7, \"c\";r=9;t=30")];
-        assert_eq!(told(Api::Cloudflare, &headers), (limit, window, Some(9)));
+        assert_eq!(
+            limits_after(Api::Cloudflare, &headers),
+            (limit, window, Some(9))
+        );
         let old = |limit| {
             let headers = [
                 ("x-ratelimit-limit", limit),
                 ("x-ratelimit-remaining", "9"),
                 ("x-ratelimit-reset", "30"),
             ];
-            told(Api::GitHub, &headers).0
+            limits_after(Api::GitHub, &headers).0
         };
         assert_eq!(old("70"), 70);
-        assert_eq!(old("0"), told(Api::GitHub, &[]).0);
+        assert_eq!(old("0"), limits_after(Api::GitHub, &[]).0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -904,7 +912,7 @@ mod tests {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::GitHub, 1.0);
         let reset = (clock.now().timestamp() + 1_800).to_string();
-        let told = |route: &str, resource, remaining: &str| {
+        let answer_with = |route: &str, resource, remaining: &str| {
             let headers = [
                 ("x-ratelimit-limit", "1000"),
                 ("x-ratelimit-remaining", remaining),
@@ -913,8 +921,8 @@ mod tests {
             ];
             quota.observe(route, &answer(&headers), &clock);
         };
-        told("core", "core", "3");
-        told("graphql", "graphql", "900");
+        answer_with("core", "core", "3");
+        answer_with("graphql", "graphql", "900");
         let deadline = Instant::now() + Duration::from_mins(1);
         let rest = Quota::permit(&quota, "core", false, deadline).await;
         assert!(
@@ -928,7 +936,7 @@ mod tests {
         );
         assert_eq!(quota.used().remaining, Some(3));
         // A resource that neither quota counts delays neither.
-        told("core", "search", "0");
+        answer_with("core", "search", "0");
         drop(
             Quota::permit(&quota, "graphql", false, deadline)
                 .await
@@ -940,15 +948,15 @@ mod tests {
     async fn a_named_policy_neither_raises_the_limit_nor_slows_other_routes() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::Cloudflare, 1.0);
-        let told = |route: &str, name: &str, q: u32, w: u32| {
+        let answer_with = |route: &str, name: &str, q: u32, w: u32| {
             let left = format!("\"{name}\";r={q};t={w}");
             let policy = format!("\"{name}\";q={q};w={w}");
             let headers = [("ratelimit", &*left), ("ratelimit-policy", &*policy)];
             quota.observe(route, &answer(&headers), &clock);
         };
-        told("zones/dns_records", "large", 100_000, 3_600);
-        told("accounts/workers", "burst", 10, 60);
-        told("zones/dns_records", "large", 100_000, 3_600);
+        answer_with("zones/dns_records", "large", 100_000, 3_600);
+        answer_with("accounts/workers", "burst", 10, 60);
+        answer_with("zones/dns_records", "large", 100_000, 3_600);
         let begin = Instant::now();
         let deadline = begin + Duration::from_hours(2);
         let mut times = Vec::new();

@@ -90,7 +90,7 @@ fn without(text: &str, form: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        if let Some(length) = said_at(rest, form) {
+        if let Some(length) = form_length_at(rest, form) {
             clean.push_str(HIDDEN);
             rest = &rest[length..];
         } else {
@@ -102,7 +102,7 @@ fn without(text: &str, form: &str) -> String {
 }
 
 /// Returns how many bytes at the start of the text represent the form.
-fn said_at(text: &str, form: &str) -> Option<usize> {
+fn form_length_at(text: &str, form: &str) -> Option<usize> {
     let text = text.as_bytes();
     let mut at = 0;
     for &byte in form.as_bytes() {
