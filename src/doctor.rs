@@ -279,21 +279,22 @@ async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
         let answer = github.try_right(&policy.repository, right).await;
         let (works, answer) = match answer {
             Ok(()) => (true, "works".to_owned()),
-            Err(Some(Refusal::Unauthorized { status, said })) => {
-                (false, format!("token not accepted (HTTP {status}: {said})"))
-            }
-            Err(Some(Refusal::Forbidden { status, said })) => (
+            Err(Some(Refusal::Unauthorized { status, message })) => (
+                false,
+                format!("token not accepted (HTTP {status}: {message})"),
+            ),
+            Err(Some(Refusal::Forbidden { status, message })) => (
                 false,
                 format!(
-                    "no permission (needs {}) (HTTP {status}: {said})",
+                    "no permission (needs {}) (HTTP {status}: {message})",
                     right.permission()
                 ),
             ),
-            Err(Some(Refusal::NotFound { status, said })) => (
+            Err(Some(Refusal::NotFound { status, message })) => (
                 false,
                 format!(
                     "not visible to this token, or no permission (needs {}) (HTTP {status}: \
-                     {said})",
+                     {message})",
                     right.permission()
                 ),
             ),

@@ -710,7 +710,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_of_another_schema_is_named_with_the_way_out() {
+    fn journal_of_another_schema_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.journal.jsonl");
         for rest in ["", "{\"entry\":\"news\"}\n"] {
@@ -728,7 +728,7 @@ mod tests {
     }
 
     #[test]
-    fn old_journals_are_pruned_unless_they_are_still_needed() {
+    fn old_journals_are_pruned_unless_needed() {
         let folder = tempfile::tempdir().unwrap();
         let now: DateTime<Utc> = "2026-05-01T00:00:00Z".parse().unwrap();
         let day = TimeDelta::days(1);
@@ -751,7 +751,7 @@ mod tests {
             ("open", vec![intent(0)]),
             ("in doubt", vec![intent(0), outcome(0, Outcome::InDoubt)]),
             ("settled", gone(0).to_vec()),
-            ("put back", [&gone(0)[..], &[back(0)]].concat()),
+            ("restored", [&gone(0)[..], &[back(0)]].concat()),
             ("released", [&gone(0)[..], &[back(0), released(0)]].concat()),
         ];
         let mut names = BTreeMap::new();
@@ -790,7 +790,7 @@ mod tests {
         let stays = [
             "open",
             "in doubt",
-            "put back",
+            "restored",
             "a repository",
             "under way",
             "younger",
@@ -799,7 +799,7 @@ mod tests {
         drop(under_way);
         begin(now, &[("acme/gone", 8)]);
         prune(folder.path(), now).unwrap();
-        assert_eq!(left(), ["open", "in doubt", "put back", "younger"]);
+        assert_eq!(left(), ["open", "in doubt", "restored", "younger"]);
     }
 
     #[test]
@@ -819,7 +819,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_have_happened_is_refused() {
+    fn impossible_entries_are_rejected() {
         let path = Path::new("r.journal.jsonl");
         let text = |entries: &[Entry]| -> String {
             let lines = entries
@@ -863,7 +863,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_has_no_journals_and_one_that_cannot_be_read_is_an_error() {
+    fn missing_folder_is_empty_and_unreadable_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(records(&folder.path().join("none")).unwrap(), []);
         let file = folder.path().join("file");
@@ -891,7 +891,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_read_is_named() {
+    fn unreadable_line_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.journal.jsonl");
         let line = serde_json::to_string(&intent(0)).unwrap() + "\n";
@@ -912,7 +912,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_journal_is_for_its_owner_alone() {
+    fn journal_is_readable_by_its_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::begin(folder.path(), DateTime::UNIX_EPOCH).unwrap();
@@ -924,7 +924,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_is_not_settled_by_another() {
+    fn active_run_is_not_recovered_by_another() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::begin(folder.path(), DateTime::UNIX_EPOCH).unwrap();
         journal.write(&[intent(0)]).unwrap();

@@ -260,7 +260,7 @@ async fn restore_steps(
                         };
                         journal.write(&[entry])?;
                         match fill(client, &id, copy, &new).await {
-                            Ok(said) => (RestoreResult::Restored, format!("{said}; {KEEPS}")),
+                            Ok(message) => (RestoreResult::Restored, format!("{message}; {KEEPS}")),
                             Err(why) => (RestoreResult::Failed, why),
                         }
                     }

@@ -402,7 +402,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
         let left = self.left();
         if left.is_zero() {
-            return Some("the run's deadline is over; raise --deadline".to_owned());
+            return Some("the run's deadline has passed; raise --deadline".to_owned());
         }
         let wait = self.survey.client.wait(self.ids[step].kind.api);
         (wait >= left).then(|| {

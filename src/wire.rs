@@ -364,19 +364,19 @@ impl Client {
             return response;
         }
         let (parts, body) = response.into_parts();
-        let Ok(mut said) = serde_json::from_slice::<Value>(&body) else {
+        let Ok(mut value) = serde_json::from_slice::<Value>(&body) else {
             let clean = self.redact(&String::from_utf8_lossy(&body));
             return Response::from_parts(parts, clean.into());
         };
         let refusal = if whole {
-            Some(&mut said)
+            Some(&mut value)
         } else {
-            said.get_mut("errors")
+            value.get_mut("errors")
         };
         if let Some(refusal) = refusal {
             self.tokens().for_each(|token| token.redact_json(refusal));
         }
-        Response::from_parts(parts, said.to_string().into())
+        Response::from_parts(parts, value.to_string().into())
     }
 
     fn tokens(&self) -> impl Iterator<Item = &Token> {

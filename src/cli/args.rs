@@ -73,7 +73,7 @@ pub(super) enum Verb {
     Restore(RestoreArgs),
     /// Check policies, credentials and permissions with read requests
     Check(CheckArgs),
-    /// Serve a stand-in cloud over HTTP on loopback
+    /// Serve a simulated cloud over HTTP on loopback
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArgs),
     /// Print shell completions
@@ -139,7 +139,7 @@ pub(super) struct CommonArgs {
     /// Output format
     #[arg(long, value_enum, default_value = "table", env = "PREVIEW_GC_FORMAT", help_heading = OUTPUT)]
     pub(super) format: Format,
-    /// Run against a stand-in cloud inside the program; WORLD is a world file
+    /// Run against a simulated cloud inside the program; WORLD is a world file
     /// [default: a demo world]
     #[cfg(feature = "sandbox")]
     #[arg(long,
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_stands_under_its_own_heading() {
+    fn every_option_has_its_help_heading() {
         let limits = options_of::<LimitArgs>();
         assert!(limits.contains("max_deletions"), "{limits:?}");
         let command = Cli::command();
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_help_fits_a_screen_and_the_long_one_has_all() {
+    fn short_help_fits_a_screen_and_long_help_is_complete() {
         let mut command = Cli::command();
         command.build();
         for verb in ["audit", "sweep", "report"] {

@@ -1,5 +1,5 @@
-//! `preview-gc audit` and `explain`: resources, roots, verdicts, report.
-//! Nothing is ever written to a provider from here.
+//! `preview-gc audit` and `explain`: list resources and roots, decide verdicts
+//! and print the report. They never write to a provider.
 
 use tokio::time::Instant;
 

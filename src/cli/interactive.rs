@@ -148,7 +148,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
         on_screen: AtomicBool::new(false),
     };
     let mut table: Option<TableSession<'_>> = None;
-    let mut said = String::new();
+    let mut message = String::new();
     let exit = loop {
         let deadline = Instant::now() + session.limits.deadline;
         let mut collector = session.collector(arguments.pr)?;
@@ -175,7 +175,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
         };
         if let Some(table) = &mut table {
             table.app.renew(report);
-            table.app.say(std::mem::take(&mut said));
+            table.app.say(std::mem::take(&mut message));
         } else {
             session.progress.end();
             progress_router.on_screen.store(true, Ordering::Relaxed);
@@ -198,7 +198,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
             findings: &findings,
         };
         match table.work(&mut audit).await? {
-            Leave::Again(what) => said = what,
+            Leave::Again(what) => message = what,
             Leave::Quit => break Exit::Ok,
             Leave::Interrupted => break Exit::Interrupted,
         }
@@ -313,8 +313,8 @@ impl TableSession<'_> {
                     }
                 }
                 Some(Command::Export(path)) => {
-                    let said = self.export(Path::new(&path));
-                    self.app.say(said.unwrap_or_else(|why| why));
+                    let message = self.export(Path::new(&path));
+                    self.app.say(message.unwrap_or_else(|why| why));
                 }
             }
         }
@@ -336,8 +336,8 @@ impl TableSession<'_> {
             return;
         }
         if let Some(brake) = self.app.report().brakes.first() {
-            let said = format!("brake on {}: {}", brake.kind, brake.reason);
-            self.app.say(said);
+            let message = format!("brake on {}: {}", brake.kind, brake.reason);
+            self.app.say(message);
             return;
         }
         let plan_file = self.plan(audit);
@@ -405,10 +405,10 @@ impl TableSession<'_> {
         let counts = counts
             .iter()
             .map(|(outcome, count)| format!("{count} {outcome}"));
-        let mut said = counts.collect::<Vec<_>>().join(", ");
+        let mut message = counts.collect::<Vec<_>>().join(", ");
         if let Some(why) = &swept.broken {
-            said = format!(
-                "{said}; the journal could not be written any further, and nothing was sent after \
+            message = format!(
+                "{message}; the journal could not be written any further, and nothing was sent after \
                  that: {why}"
             );
         }
@@ -419,7 +419,7 @@ impl TableSession<'_> {
         if stop.is_set() {
             return Ok(Leave::Interrupted);
         }
-        Ok(Leave::Again(said))
+        Ok(Leave::Again(message))
     }
 
     /// Restores one resource. Returns whether the user interrupted it.

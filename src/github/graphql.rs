@@ -99,13 +99,15 @@ struct GraphQlError {
 
 impl GraphQlError {
     fn unbelievable(&self) -> Unanswered {
-        let said: String = self
+        let message: String = self
             .message
             .chars()
             .filter(|c| !c.is_control())
             .take(200)
             .collect();
-        Unanswered::Unbelievable(format!("GitHub answered the query with an error: {said}"))
+        Unanswered::Unbelievable(format!(
+            "GitHub answered the query with an error: {message}"
+        ))
     }
 }
 
@@ -550,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_missing_only_when_the_one_error_about_it_says_so() {
+    fn number_is_missing_only_if_its_only_error_says_so() {
         let not_found =
             r#"{"type":"NOT_FOUND","path":["repository","p143"],"message":"Could not resolve"}"#;
         let answers = read(&answer(CLOSED, "null", not_found)).unwrap();
@@ -569,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_fork_calls_its_branch_is_no_head_of_ours() {
+    fn fork_branches_are_not_heads_of_the_repository() {
         let not_found =
             r#"{"type":"NOT_FOUND","path":["repository","p143"],"message":"Could not resolve"}"#;
         let forked = read(&answer(CLOSED, "null", not_found)).unwrap();
@@ -581,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_error_makes_the_answer_worthless() {
+    fn any_other_error_invalidates_the_answer() {
         for error in [
             r#"{"type":"FORBIDDEN","path":["repository","p143"],"message":"no"}"#,
             r#"{"type":"NOT_FOUND","path":["repository"],"message":"no"}"#,
@@ -598,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_for_another_repository_or_number_is_not_believed() {
+    fn answers_for_another_repository_or_number_are_rejected() {
         let other = answer(CLOSED, CLOSED, "");
         assert!(read(&other).is_err(), "142 was answered for 143");
         let renamed = answer(CLOSED, "null", "").replace("Acme/Shop", "acme/store");

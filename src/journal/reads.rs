@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_counts_for_exactly_what_was_read() {
+    fn answer_counts_only_for_the_same_state() {
         let worker = worker();
         let same = listed(&worker);
         assert_eq!(found(&noted(), &same), Some(used()));
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_counts_only_if_the_change_was_old_when_it_was_read_and_for_90_days() {
+    fn answer_age_is_limited() {
         let (worker, kinds) = (worker(), kinds::vocabulary());
         let listed = listed(&worker);
         let found = |read: &str, now: &str| {
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_has_what_is_needed_and_nothing_of_bindings_that_are_not_understood() {
+    fn file_omits_bindings_that_cannot_be_parsed() {
         let folder = tempfile::tempdir().unwrap();
         let worker = worker();
         let file = folder.path().join(FILE);
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_empty_and_written_anew() {
+    fn unreadable_file_counts_as_empty() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE);
         let worker = worker();
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_were_read_longest_ago_are_dropped_first() {
+    fn oldest_answers_are_dropped_first() {
         let folder = tempfile::tempdir().unwrap();
         let remembered = Remembered::default();
         let named = |index: usize| Resource {

@@ -110,7 +110,7 @@ mod tests {
     const EVIL: &str = "`x`](http://evil) | <img src=x> ::error:: $(id) \u{202e}\u{1b}[31m\n@team";
 
     #[test]
-    fn foreign_text_does_no_harm_where_it_is_printed() {
+    fn foreign_text_is_escaped_everywhere() {
         let shown = terminal(EVIL);
         assert!(!shown.contains(['\u{202e}', '\u{1b}', '\n']));
         let shown = markdown(EVIL);

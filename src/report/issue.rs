@@ -31,7 +31,7 @@ const HISTORY: &str = "<!-- preview-gc:history ";
 const NEXT_RUN: &str = "Next scheduled run: ";
 
 /// Label of a box whose resource the text no longer names.
-const UNNAMED: &str = "what this was is not written here any more";
+const UNNAMED: &str = "this resource is no longer listed here";
 
 /// Heading of the resources whose "keep" box is checked.
 const KEPT_HEADING: &str = "Kept";
@@ -442,7 +442,7 @@ fn headline(report: &Report, left: usize) -> String {
         " Some evidence is missing."
     };
     if let Some(focus) = &report.focus {
-        return format!("{left} left behind; the last run looked only at {focus}.{seen}");
+        return format!("{left} left behind; the last run covered only {focus}.{seen}");
     }
     format!(
         "{left} left behind, {} in grace, {} unknown, among {} resources.{seen}",

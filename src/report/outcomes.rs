@@ -209,7 +209,7 @@ pub fn markdown(report: &Report, swept: &Swept) -> String {
 /// it by hand.
 pub fn left(report: &Report, steps: &[&StepRow]) -> String {
     let mut out = format!(
-        "preview-gc could not delete {} of what this pull request made:\n\n",
+        "preview-gc could not delete everything of this pull request ({} left):\n\n",
         steps.len()
     );
     for step in steps {

@@ -60,7 +60,7 @@ mod pattern {
     }
 }
 
-/// What happens.
+/// The effect of a fault.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum What {

@@ -250,19 +250,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_given_to_another_is_gone() {
+    fn reused_name_counts_as_gone() {
         let found = json!({"success": true, "result": {
             "id": "tag", "name": "one", "created_on": now(), "updated_on": now(),
         }});
         let look = |incarnation| seen("worker", incarnation, false, (200, found.clone()));
         assert_eq!(look(Some("tag")), Seen::There);
         assert_eq!(look(Some("before")), Seen::Gone);
-        // Without a tag it is unknown which one was meant.
+        // Without a tag it is unknown which resource the request was for.
         assert_eq!(look(None), Seen::There);
     }
 
     #[test]
-    fn what_cannot_be_read_is_neither_there_nor_gone() {
+    fn unreadable_answers_are_unknown() {
         let absent = json!({"success": false, "errors": [{"code": 10007, "message": "no"}]});
         let look = |answer| seen("worker", Some("tag"), false, answer);
         assert_eq!(look((404, absent)), Seen::Gone);
@@ -272,13 +272,16 @@ mod tests {
             (403, json!({})),
             (500, json!({})),
         ] {
-            let said = look(answer.clone());
-            assert!(matches!(said, Seen::Unreadable(_)), "{answer:?}: {said:?}");
+            let message = look(answer.clone());
+            assert!(
+                matches!(message, Seen::Unreadable(_)),
+                "{answer:?}: {message:?}"
+            );
         }
     }
 
     #[test]
-    fn an_expiry_counts_when_it_comes_as_soon_as_was_asked() {
+    fn expiry_counts_if_not_later_than_requested() {
         let look = |at: Value, expires| {
             let mut branch = json!({
                 "id": "1", "name": "one", "parent_id": "0", "created_at": now(),

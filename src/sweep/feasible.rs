@@ -241,7 +241,7 @@ impl Sweep<'_, '_> {
             };
             let same = |now: &[Value]| texts(now) == texts(&unbind.rest);
             if !matches!(&now, Unbinding::Nothing(now) if same(now)) {
-                return Err(format!("{id} was changed by somebody else meanwhile"));
+                return Err(format!("{id} was changed by someone else in the meantime"));
             }
             let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
             let first = own.get(id).map_or(known.changed_at, |(_, first)| *first);

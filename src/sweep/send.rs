@@ -220,8 +220,8 @@ impl Sweep<'_, '_> {
             return Answer::NotThere("the provider says that it is not there".to_owned());
         }
         if status.is_success() {
-            return error::denial(call.api, response).map_or(Answer::Accepted, |said| {
-                let why = format!("answered {status} with a failure inside: {said}");
+            return error::denial(call.api, response).map_or(Answer::Accepted, |message| {
+                let why = format!("answered {status} with a failure inside: {message}");
                 Answer::Refused(Outcome::FailedForNow, why)
             });
         }
@@ -231,13 +231,14 @@ impl Sweep<'_, '_> {
             // Another operation was in progress, so this one was not started.
             return Answer::NotSent(error);
         }
-        let said = error.to_string();
+        let message = error.to_string();
         match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => Answer::NotThere(said),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Answer::Refused(Outcome::FailedForGood, format!("{said}; it needs {needs}"))
-            }
-            status if status.is_server_error() => Answer::Lost(said),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Answer::NotThere(message),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Answer::Refused(
+                Outcome::FailedForGood,
+                format!("{message}; it needs {needs}"),
+            ),
+            status if status.is_server_error() => Answer::Lost(message),
             status => {
                 let kind = self.kind(step);
                 match kind.map(|kind| kind.refusal(status, response.body())) {
@@ -247,23 +248,25 @@ impl Sweep<'_, '_> {
                     {
                         Answer::Refused(
                             Outcome::FailedForGood,
-                            format!("{hint}, before it can be given an expiry ({said})"),
+                            format!("{hint}, before it can be given an expiry ({message})"),
                         )
                     }
-                    Some(Refusal::Premature(hint)) => Answer::Premature(format!("{hint} ({said})")),
+                    Some(Refusal::Premature(hint)) => {
+                        Answer::Premature(format!("{hint} ({message})"))
+                    }
                     // Nothing in this run can change that.
                     Some(Refusal::Blocked(hint)) => {
-                        Answer::Refused(Outcome::FailedForNow, format!("{hint} ({said})"))
+                        Answer::Refused(Outcome::FailedForNow, format!("{hint} ({message})"))
                     }
                     Some(Refusal::Final(Some(hint))) => {
-                        Answer::Refused(Outcome::FailedForGood, format!("{hint} ({said})"))
+                        Answer::Refused(Outcome::FailedForGood, format!("{hint} ({message})"))
                     }
                     // Something else was in progress.
                     _ if matches!(status, StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT) => {
-                        Answer::Refused(Outcome::FailedForNow, said)
+                        Answer::Refused(Outcome::FailedForNow, message)
                     }
                     Some(Refusal::Final(None)) | None => {
-                        Answer::Refused(Outcome::FailedForGood, said)
+                        Answer::Refused(Outcome::FailedForGood, message)
                     }
                 }
             }
@@ -419,8 +422,8 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
             Outcome::AlreadyGone,
             "the provider says that it is gone, and re-reading agrees",
         ),
-        (Answer::NotThere(said), Some(Seen::There | Seen::Expires)) => Settled::Waits {
-            reason: format!("{said}; but re-reading still shows it"),
+        (Answer::NotThere(message), Some(Seen::There | Seen::Expires)) => Settled::Waits {
+            reason: format!("{message}; but re-reading still shows it"),
             setback: Setback::Failed,
         },
         (Answer::Lost(why), Some(Seen::Gone)) => Settled::Done(gone, format!("{why}; {SEEN_GONE}")),
@@ -432,10 +435,10 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
             reason: format!("{why}; re-reading shows that it had no effect"),
             setback: Setback::Failed,
         },
-        (Answer::NotThere(said) | Answer::Lost(said), Some(Seen::Unreadable(why))) => {
+        (Answer::NotThere(message) | Answer::Lost(message), Some(Seen::Unreadable(why))) => {
             Settled::Done(
                 Outcome::InDoubt,
-                format!("{said}; and it could not be re-read: {why}"),
+                format!("{message}; and it could not be re-read: {why}"),
             )
         }
         (_, None) => done(Outcome::InDoubt, "it was not re-read"),

@@ -131,13 +131,13 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
         Ok(_) => {
             return (
                 Outcome::Spared,
-                "somebody else changed it meanwhile".to_owned(),
+                "it was changed by someone else in the meantime".to_owned(),
             );
         }
         Err(why) => return failed(why),
     }
     let not_after = client.deadline();
-    let said = match client.write(&call, not_after).await {
+    let message = match client.write(&call, not_after).await {
         Written::Answered(response) if response.status().is_success() => None,
         Written::Answered(response) => {
             let refusal = error::refusal(call.api, &response);
@@ -146,13 +146,13 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
         Written::NotSent(error) => return failed(error.to_string()),
         Written::Lost(error) => Some(error.to_string()),
     };
-    match (expiry(client, kind, id).await, said) {
+    match (expiry(client, kind, id).await, message) {
         (Ok(None), _) => {
             let was = moment(one.expires_at);
             let why = format!("the expiry that an earlier run had set to {was} is removed");
             (Outcome::ExpiryRemoved, why)
         }
-        (Ok(Some(_)), Some(said)) => failed(said),
+        (Ok(Some(_)), Some(message)) => failed(message),
         (Ok(Some(_)), None) => (
             Outcome::InDoubt,
             "the provider accepted its removal, but re-reading still shows it".to_owned(),

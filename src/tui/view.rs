@@ -203,7 +203,7 @@ fn verdict(app: &App, ongoing: &Ongoing, item: &Item) -> String {
     match app.results.get(&item.row.key) {
         Some(SessionResult {
             restored: Some(_), ..
-        }) => "put back".to_owned(),
+        }) => "restored".to_owned(),
         Some(result) => result.outcome.to_string(),
         None => item.row.verdict.replace('_', " "),
     }

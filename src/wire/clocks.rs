@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_clock_counts_when_clocks_are_more_than_five_minutes_apart() {
+    fn earliest_clock_is_used_beyond_the_tolerance() {
         let sent = at("2026-03-01T12:00:00Z");
         let received = at("2026-03-01T12:00:20Z");
         let noon = at("2026-03-01T12:00:00Z");

@@ -84,28 +84,28 @@ pub enum Failure {
     #[error("the request cannot be formed: {0}")]
     BadRequest(String),
     /// 401, or the provider's equivalent.
-    #[error("the token was not accepted (HTTP {status}: {said})")]
+    #[error("the token was not accepted (HTTP {status}: {message})")]
     Unauthorized {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
     /// 403: the token is known and may not do this.
-    #[error("the token may not do this (HTTP {status}: {said})")]
+    #[error("the token may not do this (HTTP {status}: {message})")]
     Forbidden {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
     /// 404: missing, or hidden from this token.
-    #[error("not found, or hidden from this token (HTTP {status}: {said})")]
+    #[error("not found, or hidden from this token (HTTP {status}: {message})")]
     NotFound {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
     /// 3xx: moved. Redirects are not followed, so that a token stays with its
     /// host and a renamed repository is not taken for another one.
@@ -115,20 +115,20 @@ pub enum Failure {
         status: u16,
     },
     /// A temporary failure that persisted.
-    #[error("the provider failed repeatedly (HTTP {status}: {said})")]
+    #[error("the provider failed repeatedly (HTTP {status}: {message})")]
     Unavailable {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
     /// Any other status.
-    #[error("refused (HTTP {status}: {said})")]
+    #[error("refused (HTTP {status}: {message})")]
     Refused {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
     /// The run's share of the quota is used up for longer than the run can
     /// wait. The request was not sent.
@@ -161,11 +161,11 @@ impl Failure {
     /// Removes tokens from the provider's message.
     pub(super) fn redact(&mut self, redact: impl Fn(&str) -> String) {
         let text = match self {
-            Self::Unauthorized { said, .. }
-            | Self::Forbidden { said, .. }
-            | Self::NotFound { said, .. }
-            | Self::Unavailable { said, .. }
-            | Self::Refused { said, .. } => said,
+            Self::Unauthorized { message, .. }
+            | Self::Forbidden { message, .. }
+            | Self::NotFound { message, .. }
+            | Self::Unavailable { message, .. }
+            | Self::Refused { message, .. } => message,
             Self::Malformed(text)
             | Self::BadRequest(text)
             | Self::Transport(
@@ -216,15 +216,30 @@ impl std::error::Error for ApiError {
 /// Converts an answer with a status other than 2xx to a failure.
 pub(crate) fn refusal(api: Api, response: &Response<Bytes>) -> Failure {
     let status = response.status();
-    let said = provider_message(api, response);
+    let message = provider_message(api, response);
     let code = status.as_u16();
     match status {
-        StatusCode::UNAUTHORIZED => Failure::Unauthorized { status: code, said },
-        StatusCode::FORBIDDEN => Failure::Forbidden { status: code, said },
-        StatusCode::NOT_FOUND => Failure::NotFound { status: code, said },
+        StatusCode::UNAUTHORIZED => Failure::Unauthorized {
+            status: code,
+            message,
+        },
+        StatusCode::FORBIDDEN => Failure::Forbidden {
+            status: code,
+            message,
+        },
+        StatusCode::NOT_FOUND => Failure::NotFound {
+            status: code,
+            message,
+        },
         status if status.is_redirection() => Failure::Redirected { status: code },
-        status if super::is_passing(status) => Failure::Unavailable { status: code, said },
-        _ => Failure::Refused { status: code, said },
+        status if super::is_passing(status) => Failure::Unavailable {
+            status: code,
+            message,
+        },
+        _ => Failure::Refused {
+            status: code,
+            message,
+        },
     }
 }
 

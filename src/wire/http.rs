@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_may_have_so_many_bytes_and_no_more() {
+    async fn body_size_is_limited() {
         for whole in [announced(1_000), in_chunks(&[400, 400, 200])] {
             assert_eq!(read(whole).await.ok(), Some(1_000));
         }

@@ -671,7 +671,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_window_anywhere_holds_more_than_the_share() {
+    async fn no_window_exceeds_the_share() {
         let quota = quota(Api::Cloudflare, 0.25);
         let times = send(&quota, 1_000).await;
         let window = Duration::from_mins(5);
@@ -702,7 +702,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_open_when_a_policy_is_named_counts_from_its_answer() {
+    async fn open_requests_count_for_a_new_policy() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::Cloudflare, 0.5);
         let deadline = Instant::now() + Duration::from_hours(1);
@@ -722,7 +722,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_everybody() {
+    async fn pause_delays_all_requests() {
         let quota = quota(Api::Cloudflare, 0.5);
         let begin = Instant::now();
         send(&quota, 1).await;
@@ -735,7 +735,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_providers_headers_are_believed() {
+    async fn provider_headers_are_used() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::Cloudflare, 0.5);
         let begin = Instant::now();
@@ -759,7 +759,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_counts_until_a_window_after_its_answer() {
+    async fn request_counts_until_a_window_after_its_answer() {
         let quota = quota(Api::Cloudflare, 1.0 / 1_200.0);
         let begin = Instant::now();
         let deadline = begin + Duration::from_hours(1);
@@ -772,7 +772,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_reserve_is_left_to_others() {
+    async fn reserve_is_left_for_others() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let reserve = Some(100);
         let quota = Arc::new(Quota::of(
@@ -795,7 +795,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn githubs_headers_tell_the_smaller_quota_of_a_workflow_token() {
+    async fn github_headers_lower_the_quota_of_workflow_tokens() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::GitHub, 0.5);
         let reset = (clock.now().timestamp() + 60).to_string();
@@ -816,7 +816,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_older_headers_tell_seconds_an_epoch_or_a_date() {
+    async fn older_headers_with_seconds_epoch_or_date() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let epoch = (clock.now().timestamp() + 40).to_string();
         let forms = [
@@ -846,7 +846,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_policy_that_makes_no_sense_changes_nothing() {
+    async fn invalid_policies_in_headers_are_ignored() {
         let (limit, window, _) = limits_after(Api::Cloudflare, &[]);
         let by = |policy: &str| {
             let headers = [
@@ -880,7 +880,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn less_is_newer_until_the_window_turns() {
+    async fn lower_remaining_wins_until_the_window_resets() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::Cloudflare, 1.0);
         let left = |remaining: u32, resets_in: u32| {
@@ -898,7 +898,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_beyond_the_deadline_is_not_begun() {
+    async fn wait_beyond_the_deadline_is_not_started() {
         let quota = quota(Api::Neon, 0.5);
         quota.pause(Duration::from_mins(10));
         let begin = Instant::now();
@@ -908,7 +908,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rest_and_graphql_are_remembered_apart() {
+    async fn rest_and_graphql_are_counted_separately() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::GitHub, 1.0);
         let reset = (clock.now().timestamp() + 1_800).to_string();
@@ -945,7 +945,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_named_policy_neither_raises_the_limit_nor_slows_other_routes() {
+    async fn named_policy_affects_only_its_routes() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::Cloudflare, 1.0);
         let answer_with = |route: &str, name: &str, q: u32, w: u32| {

@@ -37,7 +37,7 @@ pub(super) enum Next {
     },
 }
 
-/// Judges an attempt (counted from 1).
+/// Decides what follows an attempt (counted from 1).
 pub(super) fn judge(
     outgoing: &Outgoing,
     result: &Result<Response<Bytes>, TransportError>,
@@ -90,8 +90,8 @@ pub(super) fn judge(
     }
 }
 
-/// Half a second, doubled each time, with up to half of it in addition so that
-/// parallel requests do not come back together.
+/// Returns the delay: half a second, doubled each time, plus up to half of it
+/// so that parallel requests do not retry at the same time.
 fn backoff(attempt: u32) -> Duration {
     let base = Duration::from_millis(500) * 2_u32.saturating_pow(attempt.saturating_sub(1));
     base + base.mul_f32(fastrand::f32() / 2.0)
@@ -109,7 +109,7 @@ fn throttled(
     match outgoing.api {
         // Applies with any error code: 10000 occurs with 429 as well.
         Api::Cloudflare | Api::Neon if response.status() != StatusCode::TOO_MANY_REQUESTS => None,
-        // Over its quota Cloudflare refuses everything for a whole window.
+        // Beyond its quota, Cloudflare refuses everything for a whole window.
         Api::Cloudflare => Some(asked.unwrap_or(Duration::from_mins(5))),
         Api::Neon => Some(asked.unwrap_or(Duration::from_secs(2))),
         Api::GitHub => {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_throttled_answer_says_how_long_everybody_waits() {
+    async fn throttled_answers_set_the_pause() {
         let cloudflare =
             |headers: &[(&'static str, &str)]| pause(Api::Cloudflare, answer(429, headers, "{}"));
         assert_eq!(cloudflare(&[("retry-after", "120")]), Some(120));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn graphql_refuses_for_its_limits_with_status_200() {
+    async fn graphql_rate_limits_with_status_200() {
         let graphql = |headers: &[(&'static str, &str)], body| {
             let request = Outgoing {
                 target: "/graphql".to_owned(),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_is_safe_is_sent_again() {
+    async fn only_safe_requests_are_repeated() {
         let reset = || Err(TransportError::Broken("reset".to_owned()));
         let again = |api, method, repeatable, result: Result<_, _>| {
             matches!(

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_never_printed() {
+    fn token_is_never_printed() {
         let token = Token::new("canary-4711\n").unwrap();
         assert_eq!(format!("{token:?}"), "Token([hidden])");
         assert!(!format!("{:?}", token.bearer().unwrap()).contains("canary"));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_out_in_every_form_that_says_it() {
+    fn token_is_removed_in_every_encoding() {
         let text = "ghp_caf-4711/x+y==";
         let token = Token::new(text).unwrap();
         let percent: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -152,17 +152,23 @@ mod tests {
             .replace('+', "%2b")
             .replace('=', "%3D");
         let escaped: String = text.bytes().map(|byte| format!("\\u{byte:04X}")).collect();
-        for said in [text.to_owned(), percent, some, escaped] {
-            assert_eq!(token.redact(&format!("é{said}%")), "é[token]%");
+        for message in [text.to_owned(), percent, some, escaped] {
+            assert_eq!(token.redact(&format!("é{message}%")), "é[token]%");
         }
         for before in ["", "u", "u:", "Bearer ", "x-access-token:"] {
             for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-                let said = engine.encode(format!("{before}{text}, and more"));
-                for said in [said.clone(), said.replace('/', "%2F").replace('+', "%2B")] {
-                    let clean = token.redact(&said);
-                    assert!(clean.contains(HIDDEN), "{said}");
+                let message = engine.encode(format!("{before}{text}, and more"));
+                for message in [
+                    message.clone(),
+                    message.replace('/', "%2F").replace('+', "%2B"),
+                ] {
+                    let clean = token.redact(&message);
+                    assert!(clean.contains(HIDDEN), "{message}");
                     let left = clean.replace(HIDDEN, "").replace("%2", "");
-                    assert!(left.len() <= said.len() - text.len(), "{said}: {clean}");
+                    assert!(
+                        left.len() <= message.len() - text.len(),
+                        "{message}: {clean}"
+                    );
                 }
             }
         }
@@ -171,10 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_cleaned_to_its_keys() {
+    fn token_is_removed_from_json_keys() {
         let token = Token::new("canary-4711").unwrap();
-        let mut said = serde_json::json!({"canary-4711": ["x canary-4711", 1, null]});
-        token.redact_json(&mut said);
-        assert_eq!(said, serde_json::json!({"[token]": ["x [token]", 1, null]}));
+        let mut message = serde_json::json!({"canary-4711": ["x canary-4711", 1, null]});
+        token.redact_json(&mut message);
+        assert_eq!(
+            message,
+            serde_json::json!({"[token]": ["x [token]", 1, null]})
+        );
     }
 }

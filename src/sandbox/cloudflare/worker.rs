@@ -64,7 +64,7 @@ pub(super) struct Deployment {
     pub(super) source: &'static str,
 }
 
-/// The author of everything in the stand-in.
+/// The author of everything in the sandbox.
 pub(super) const AUTHOR: &str = "dev@example.com";
 
 impl Worker {
