@@ -1,5 +1,4 @@
-//! The command line: arguments and environment into settings, verbs, exit
-//! codes.
+//! The command line: arguments, environment, commands and exit codes.
 
 mod args;
 mod audit;
@@ -28,25 +27,25 @@ use args::{Cli, Verb};
 use crate::gc::Outcome;
 use crate::report::Report;
 
-/// Why a run ended otherwise than asked.
+/// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Usage, policy or configuration.
+    /// A usage, policy or configuration error.
     #[error("{0}")]
     Usage(String),
-    /// A policy with mistakes, rendered already.
+    /// Mistakes in a policy, already rendered.
     #[error("{0}")]
     Policy(String),
-    /// Nobody agreed, and nobody is there to ask.
+    /// A sweep without consent and without a terminal to ask for it.
     #[error("{0}")]
     Refused(String),
-    /// Something that everything rests on could not be read.
+    /// Data that every verdict depends on could not be read.
     #[error("{0}")]
     Incomplete(String),
-    /// Somebody did not want to wait.
+    /// The user interrupted the run.
     #[error("{0}")]
     Interrupted(String),
-    /// Anything else.
+    /// Any other error.
     #[error("{0}")]
     Unexpected(String),
 }
@@ -54,7 +53,7 @@ pub enum Failure {
 /// The documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Did what was asked.
+    /// Success.
     Ok = 0,
     /// Unexpected failure.
     Unexpected = 1,
@@ -68,14 +67,14 @@ pub enum Exit {
     Failed = 5,
     /// Garbage found, with `--fail-on-garbage`.
     Garbage = 6,
-    /// A sweep that nobody agreed to.
+    /// A sweep without consent.
     Refused = 7,
     /// Interrupted.
     Interrupted = 130,
 }
 
 impl Exit {
-    /// The first code that applies to a run that came to its end.
+    /// Returns the first code that applies to a completed run.
     pub fn of(report: &Report, fail_on_garbage: bool) -> Self {
         let swept = report.swept.as_ref();
         let steps = || swept.into_iter().flat_map(|swept| &swept.steps);
@@ -116,7 +115,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and versions are answers, everything else is usage.
+            // Help and version are output; everything else is a usage error.
             let _ = error.print();
             let code = if error.use_stderr() {
                 Exit::Usage
@@ -138,14 +137,14 @@ pub fn main() -> ExitCode {
         ))),
     };
     let exit = result.unwrap_or_else(|failure| {
-        complain(&failure);
+        print_error(&failure);
         failure.exit()
     });
     ExitCode::from(exit as u8)
 }
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
-    // What deletes finishes what is under way before it ends.
+    // Commands that delete finish the requests in flight before they stop.
     let verb = match cli.verb {
         Some(Verb::Sweep(arguments)) => return sweep::run(arguments).await,
         Some(Verb::Audit(arguments)) if arguments.interactive => {
@@ -211,7 +210,7 @@ fn man(command: Option<String>, dir: Option<PathBuf>) -> Result<Exit, Failure> {
     print(&String::from_utf8_lossy(&text)).map(|()| Exit::Ok)
 }
 
-/// Ctrl-C, or being asked to end.
+/// Waits for Ctrl-C or a termination signal.
 async fn interrupted() {
     #[cfg(unix)]
     if let Ok(mut terminate) =
@@ -226,7 +225,7 @@ async fn interrupted() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Requests and answers on stderr, for `-v`.
+/// Logs requests and responses to stderr, for `-v`.
 fn log(verbose: u8) {
     let level = match verbose {
         0 => return,
@@ -241,8 +240,8 @@ fn log(verbose: u8) {
         .init();
 }
 
-/// An error on stderr. A policy's mistakes are rendered already.
-fn complain(failure: &Failure) {
+/// Prints an error to stderr. Mistakes in policies are already rendered.
+fn print_error(failure: &Failure) {
     let text = match failure {
         Failure::Policy(rendered) => rendered.clone(),
         Failure::Usage(_)
@@ -261,7 +260,7 @@ fn complain(failure: &Failure) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Data on stdout. A reader that went away (`| head`) is not an error.
+/// Prints data to stdout. A closed pipe (`| head`) is not an error.
 fn print(text: &str) -> Result<(), Failure> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Unexpected(

@@ -1,8 +1,8 @@
-//! What a run needs, tried by harmless reads: everything that an audit reads,
-//! with what each refusal means for whoever set the token.
+//! Checks credentials and permissions by harmless reads: everything that an
+//! audit reads, with advice for each refusal.
 //!
-//! The doctor runs the audit itself, so that it can never be content with what
-//! an audit would refuse.
+//! The doctor runs the audit itself, so that it cannot accept what an audit
+//! would refuse.
 
 use serde::Serialize;
 use tokio::time::Instant;
@@ -18,36 +18,36 @@ use crate::report::Report;
 use crate::scan;
 use crate::wire::{ApiError, Client, Failure as Refusal};
 
-/// What one harmless read came to.
+/// The result of one harmless read.
 #[derive(Debug, Clone, Serialize)]
 pub struct Access {
     /// What was read.
     pub what: String,
-    /// Where.
+    /// The account, zone, project or repository.
     pub scope: String,
-    /// Whether a run has what it needs of it.
+    /// Whether a run has what it needs.
     pub works: bool,
-    /// The answer, in words for people.
+    /// The result, in words for people.
     pub answer: String,
 }
 
-/// All that was tried.
+/// The results of all reads.
 #[derive(Debug)]
 pub struct Examined {
     /// Every read, those with a diagnosis first.
     pub access: Vec<Access>,
-    /// Permissions that a sweep needs to delete, which nothing can try without
-    /// deleting.
+    /// Permissions that a sweep needs, which cannot be tested without deleting.
     pub untried: Vec<String>,
     /// The audit.
     pub report: Report,
 }
 
-/// Tries everything that an audit of these policies reads.
+/// Reads everything that an audit of these policies reads.
 ///
 /// # Errors
 ///
-/// What names a zone or project outside of the scope, which an audit refuses.
+/// The rules that name a zone or project outside the scope, which an audit
+/// refuses.
 pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnostic>> {
     let since = Instant::now();
     let (audit_scope, inventory) = collector.list().await?;
@@ -89,7 +89,8 @@ pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnost
     })
 }
 
-/// What evidence is about: a kind's name, or the words for what GitHub has.
+/// Returns the topic of evidence: the name of a kind, or of something at
+/// GitHub.
 fn name(evidence: &Evidence) -> &str {
     match evidence.source.as_str() {
         "github.pull_requests.open" => Right::PullRequests.title(),
@@ -100,7 +101,7 @@ fn name(evidence: &Evidence) -> &str {
     }
 }
 
-/// The permissions that deletions by these policies need.
+/// Returns the permissions that deletions by these policies need.
 fn untried(files: &[Policy]) -> Vec<String> {
     let rules = files.iter().flat_map(|file| file.rules.iter());
     let deleting = rules.filter(|rule| rule.action != Action::Report);
@@ -113,8 +114,8 @@ fn untried(files: &[Policy]) -> Vec<String> {
     needs
 }
 
-/// One harmless read for every provider and kind that the rules of a policy are
-/// about, with what a refusal means.
+/// Sends one harmless read for every provider and kind in the rules of a
+/// policy, and explains refusals.
 async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec<Access> {
     let client = &collector.client;
     let needed = needed(policy);
@@ -188,7 +189,7 @@ fn not_configured(what: &str, api: Api) -> Access {
     }
 }
 
-/// The first page of a kind in a place.
+/// Reads the first page of a kind in a place.
 async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
     let about = kind.about();
     let holders = kind.holders(&place, &PageOf::First);
@@ -197,7 +198,8 @@ async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
     let answer = client.send(&call).await;
     let scope = place.to_string();
     let (works, answer) = match answer {
-        // What the holders hold is not read: this only asks whether it could be.
+        // Reads only the list of holders, not their contents: this checks
+        // permissions only.
         Ok(body) if by_holder => match kind.read_holders(&body) {
             Ok(_) => (true, "works".to_owned()),
             Err(malformed) => (
@@ -222,7 +224,7 @@ async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
     }
 }
 
-/// What an error means for whoever set the token.
+/// Explains an error to the person who set the token.
 async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiError) -> String {
     let wanted = kind.read_permission;
     match &error.failure {
@@ -244,7 +246,8 @@ async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiErro
     }
 }
 
-/// The accounts that the token sees, if the wanted one is not among them.
+/// Returns the accounts that the token can see, if the configured one is not
+/// among them.
 async fn other_accounts(client: &Client, wanted: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Account {
@@ -257,7 +260,7 @@ async fn other_accounts(client: &Client, wanted: &str) -> Option<String> {
     (!ids.is_empty() && !ids.iter().any(|id| id == wanted)).then(|| ids.join(", "))
 }
 
-/// One read for each right that the rules need of GitHub.
+/// Sends one read for each GitHub permission that the rules need.
 async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
     if !client.has(Api::GitHub) {
         return vec![not_configured("pull requests", Api::GitHub)];
@@ -276,21 +279,22 @@ async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
         let answer = github.try_right(&policy.repository, right).await;
         let (works, answer) = match answer {
             Ok(()) => (true, "works".to_owned()),
-            Err(Some(Refusal::Unauthorized { status, said })) => {
-                (false, format!("token not accepted (HTTP {status}: {said})"))
-            }
-            Err(Some(Refusal::Forbidden { status, said })) => (
+            Err(Some(Refusal::Unauthorized { status, message })) => (
+                false,
+                format!("token not accepted (HTTP {status}: {message})"),
+            ),
+            Err(Some(Refusal::Forbidden { status, message })) => (
                 false,
                 format!(
-                    "no permission (needs {}) (HTTP {status}: {said})",
+                    "no permission (needs {}) (HTTP {status}: {message})",
                     right.permission()
                 ),
             ),
-            Err(Some(Refusal::NotFound { status, said })) => (
+            Err(Some(Refusal::NotFound { status, message })) => (
                 false,
                 format!(
                     "not visible to this token, or no permission (needs {}) (HTTP {status}: \
-                     {said})",
+                     {message})",
                     right.permission()
                 ),
             ),

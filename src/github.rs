@@ -1,10 +1,10 @@
 //! Pull requests, git branches and Actions runs, through octocrab on our wire:
-//! what is alive, and how the rest ended. GraphQL where it is to be had, REST
-//! where it is not.
+//! which ones are alive, and how the others ended. Uses GraphQL if available,
+//! else REST.
 //!
-//! octocrab carries the requests; its own retries and cache are off, and the
-//! answers are read into narrow structs of our own, because rule 1 hangs on
-//! the difference between "closed", "missing" and "not told".
+//! octocrab sends the requests; its own retries and cache are off. Answers are
+//! parsed into narrow structs of our own, because safety depends on the
+//! difference between "closed", "missing" and "unknown".
 
 mod graphql;
 pub mod issue;
@@ -39,23 +39,23 @@ pub struct GitHub {
     authors: Arc<Authors>,
 }
 
-/// Why a question got no usable answer.
+/// Why a request got no usable answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unanswered {
     /// The request failed, or was refused.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// The answer cannot be believed.
+    /// The answer is inconsistent or undocumented.
     #[error("{0}")]
     Unbelievable(String),
-    /// octocrab could not carry the request.
+    /// octocrab could not send the request.
     #[error("the request could not be carried: {0}")]
     Carrier(String),
 }
 
 impl Unanswered {
-    /// Whether GraphQL as a whole is not to be had here, as opposed to an
-    /// answer that says something went wrong.
+    /// Returns whether GraphQL as a whole is unavailable, as opposed to an
+    /// answer that reports an error.
     fn graphql_is_absent(&self) -> bool {
         match self {
             Self::Api(error) => matches!(
@@ -71,7 +71,7 @@ impl Unanswered {
     }
 }
 
-/// Something that a token may be allowed to read.
+/// A permission of a token to read something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
     /// Pull requests.
@@ -83,10 +83,10 @@ pub enum Right {
 }
 
 impl Right {
-    /// All of them.
+    /// All rights.
     pub const ALL: [Self; 3] = [Self::PullRequests, Self::Branches, Self::Runs];
 
-    /// What is read.
+    /// Returns what is read.
     pub fn title(self) -> &'static str {
         match self {
             Self::PullRequests => "pull requests",
@@ -95,7 +95,7 @@ impl Right {
         }
     }
 
-    /// The permission in GitHub's own words.
+    /// Returns the permission as GitHub calls it.
     pub fn permission(self) -> &'static str {
         match self {
             Self::PullRequests => "Pull requests: read",
@@ -112,7 +112,7 @@ impl Right {
         }
     }
 
-    /// Reads the list at its path, for its form alone.
+    /// Parses the list at its path, only to check its form.
     fn read(self, body: &[u8]) -> Result<(), serde_json::Error> {
         #[derive(Deserialize)]
         struct Runs {
@@ -128,10 +128,10 @@ impl Right {
     }
 }
 
-/// Pull requests, and the requests that it took to find them.
+/// Pull requests, and the number of requests sent to find them.
 type Found = (BTreeMap<PullRequestNumber, PullRequest>, u32);
 
-/// A whole list.
+/// A complete list.
 struct Listed<K, V> {
     items: BTreeMap<K, V>,
     requests: u32,
@@ -139,7 +139,7 @@ struct Listed<K, V> {
     seen: Seen,
 }
 
-/// What a list says of the repository that it is about.
+/// What a list says about its repository.
 #[derive(Default, Clone)]
 struct Seen {
     id: Option<u64>,
@@ -147,8 +147,8 @@ struct Seen {
 }
 
 impl<K, V> Listed<K, V> {
-    fn evidence(&self) -> Noted {
-        Noted {
+    fn evidence(&self) -> SourceEvidence {
+        SourceEvidence {
             requests: self.requests,
             items: self.items.len(),
             total: self.total,
@@ -157,7 +157,7 @@ impl<K, V> Listed<K, V> {
     }
 }
 
-/// Closed pull requests, as far as they were searched.
+/// Closed pull requests, up to the horizon of the search.
 struct Closed {
     pull_requests: BTreeMap<PullRequestNumber, PullRequest>,
     requests: u32,
@@ -166,17 +166,18 @@ struct Closed {
 
 /// How far back closed pull requests are searched.
 struct Horizon {
-    /// To this update, for resources that were made then or later.
+    /// Back to this time of update, for resources created then or later.
     since: Option<DateTime<Utc>>,
-    /// This many, for resources without a creation time.
+    /// This number, for resources without a creation time.
     count: usize,
 }
 
-/// How many closed pull requests are searched for a claim without a time.
+/// Maximum number of closed pull requests that are searched for a claim without
+/// a time.
 const UNDATED: usize = 1_000;
 
 impl Horizon {
-    /// None where no slug has to be searched for.
+    /// Returns `None` if no slug has to be searched for.
     fn of(orphaned: &ClosedSearch) -> Option<Self> {
         (orphaned.slugs_since.is_some() || orphaned.slugs_undated).then_some(Self {
             since: orphaned.slugs_since,
@@ -184,7 +185,8 @@ impl Horizon {
         })
     }
 
-    /// Whether this many, the oldest of them updated then, are enough.
+    /// Returns whether `count` pull requests, the oldest of them updated at
+    /// `oldest`, are enough.
     fn is_reached(&self, count: usize, oldest: Option<DateTime<Utc>>) -> ControlFlow<()> {
         let far_enough = self
             .since
@@ -197,16 +199,16 @@ impl Horizon {
     }
 }
 
-/// What a question came to, for the evidence.
+/// The result of a request, for the evidence.
 #[derive(Default)]
-struct Noted {
+struct SourceEvidence {
     requests: u32,
     items: usize,
     total: Option<u64>,
     gap: Option<String>,
 }
 
-/// What is known of a repository's identity.
+/// What is known about a repository's identity.
 #[derive(Debug, Deserialize)]
 struct Identity {
     id: u64,
@@ -215,7 +217,7 @@ struct Identity {
 }
 
 impl GitHub {
-    /// GitHub over this client. Needs a running tokio.
+    /// Creates a GitHub client. Requires a running tokio.
     pub fn new(client: Client) -> Self {
         let carrier = client.clone();
         let service = tower::service_fn(move |request: Request<OctoBody>| {
@@ -234,7 +236,7 @@ impl GitHub {
         }
     }
 
-    /// The same, with whose tracking issue counts.
+    /// Sets whose tracking issue counts.
     #[must_use]
     pub fn with_issue_authors(self, authors: &Arc<Authors>) -> Self {
         Self {
@@ -243,9 +245,9 @@ impl GitHub {
         }
     }
 
-    /// What is alive: open pull requests, and git branches where anything
-    /// claims one. With `only` the pull request of `--pr` instead of the open
-    /// ones, unless branches or slugs need them all.
+    /// Reads the roots that are alive: open pull requests, and git branches if
+    /// any resource claims one. With `only`, reads the pull request of `--pr`
+    /// instead of the open ones, unless branches or slugs need them all.
     pub async fn alive(
         &self,
         repository: &Repository,
@@ -270,7 +272,7 @@ impl GitHub {
                 None
             }
         };
-        // Its head says which branches and slugs are meant.
+        // Its head determines the branches and slugs of the run.
         let first = only.filter(|_| claimed.heads);
         let numbers = async {
             match first {
@@ -329,8 +331,8 @@ impl GitHub {
         roots
     }
 
-    /// What people ticked in the tracking issue, and nothing else.
-    pub async fn ticked(
+    /// Reads only the boxes that people checked in the tracking issue.
+    pub async fn checked_boxes(
         &self,
         repository: &Repository,
         observer: &dyn Observer,
@@ -341,7 +343,7 @@ impl GitHub {
         roots
     }
 
-    /// How what is not alive ended: pull requests by number and by branch,
+    /// Reads how the other owners ended: pull requests by number and by branch,
     /// closed ones for slugs, Actions runs.
     pub async fn ended(
         &self,
@@ -383,7 +385,7 @@ impl GitHub {
             roots.pull_requests.extend(by_number);
         }
         if !branches.is_empty() {
-            let mut noted = Noted::default();
+            let mut noted = SourceEvidence::default();
             for (asked, answer) in by_branch {
                 noted.requests += answer.as_ref().map_or(1, |(_, requests)| *requests);
                 let answer = answer.map(|(found, _)| found);
@@ -405,10 +407,10 @@ impl GitHub {
         }
         match closed {
             Some(Ok(closed)) => {
-                let noted = Noted {
+                let noted = SourceEvidence {
                     requests: closed.requests,
                     items: closed.pull_requests.len(),
-                    ..Noted::default()
+                    ..SourceEvidence::default()
                 };
                 roots.note("pull_requests.closed", repository, noted, observer);
                 roots.pull_requests.extend(closed.pull_requests);
@@ -417,10 +419,10 @@ impl GitHub {
             Some(Err(error)) => {
                 let why = error.to_string();
                 roots.heads.searched = Searched::Failed(why.as_str().into());
-                let noted = Noted {
+                let noted = SourceEvidence {
                     requests: 1,
                     gap: Some(why),
-                    ..Noted::default()
+                    ..SourceEvidence::default()
                 };
                 roots.note("pull_requests.closed", repository, noted, observer);
             }
@@ -431,7 +433,7 @@ impl GitHub {
                 Run::Unknown { why } => Some(why.to_string()),
                 Run::Unfinished | Run::Finished { .. } | Run::Missing => None,
             };
-            let noted = Noted {
+            let noted = SourceEvidence {
                 requests: u32::try_from(runs.len()).unwrap_or(u32::MAX),
                 items: runs.values().filter(|run| why(run).is_none()).count(),
                 total: Some(runs.len() as u64),
@@ -475,7 +477,7 @@ impl GitHub {
         answer.map_err(|error| self.redacted(error))
     }
 
-    /// The pull requests from each of these branches, a batch at a time.
+    /// Reads the pull requests from each of these branches, in batches.
     async fn by_branch<'b>(
         &self,
         repository: &Repository,
@@ -521,8 +523,8 @@ impl GitHub {
         (all, u32::try_from(requests).unwrap_or(u32::MAX))
     }
 
-    /// Whether the token has a right, by one harmless read; else why not, as far
-    /// as the answer tells.
+    /// Checks by one harmless read whether the token has a right; returns why
+    /// not, as far as the answer says.
     pub async fn try_right(
         &self,
         repository: &Repository,
@@ -535,9 +537,8 @@ impl GitHub {
         }
     }
 
-    /// That the token has a right, by one harmless read: then a 404 means that
-    /// something is missing. A proxy that answers 200 to everything proves
-    /// nothing.
+    /// Proves by one harmless read that the token has a right: then a 404 means
+    /// "missing". A proxy that answers 200 to everything proves nothing.
     async fn prove_right(&self, repository: &Repository, right: Right) -> Result<(), Unanswered> {
         let (owner, name) = (repository.owner(), repository.name());
         let body = self
@@ -546,8 +547,8 @@ impl GitHub {
         right.read(&body).map_err(|error| unreadable(&error))
     }
 
-    /// Reads the repository itself. An empty list is also what the wrong one
-    /// gives, so that it is believed only of one that the token sees.
+    /// Reads the repository itself. A token without access also gets an empty
+    /// list, so an empty list counts only if the token can see the repository.
     async fn prove(
         &self,
         repository: &Repository,
@@ -572,7 +573,7 @@ impl GitHub {
         });
         match identity {
             Ok(identity) => {
-                let noted = Noted {
+                let noted = SourceEvidence {
                     requests: 1,
                     items: 1,
                     total: Some(1),
@@ -589,23 +590,23 @@ impl GitHub {
         }
     }
 
-    /// The error without any token that an answer said back.
+    /// Removes tokens that an answer repeated from an error.
     fn redacted(&self, error: Unanswered) -> Unanswered {
         match error {
             Unanswered::Unbelievable(why) => Unanswered::Unbelievable(self.client.redact(&why)),
             Unanswered::Carrier(why) => Unanswered::Carrier(self.client.redact(&why)),
-            // The wire has done that.
+            // The wire has already removed them.
             Unanswered::Api(error) => Unanswered::Api(error),
         }
     }
 
-    /// The body of a 200 answer to a GET.
+    /// Returns the body of a 200 answer to a GET.
     async fn get(&self, target: &str) -> Result<Bytes, Unanswered> {
         let (response, outgoing) = self.send(target, None).await?;
         success(response, &outgoing)
     }
 
-    /// The answer to a GraphQL query, errors inside included.
+    /// Returns the answer to a GraphQL query, including errors inside it.
     async fn post_query(&self, query: &serde_json::Value) -> Result<Bytes, Unanswered> {
         let (response, outgoing) = self.send("/graphql", Some(query)).await?;
         success(response, &outgoing)
@@ -639,7 +640,7 @@ impl GitHub {
 }
 
 impl RepositoryRoots {
-    /// A name may have come to another repository since it was written down.
+    /// Checks that the name still belongs to the repository that was recorded.
     fn check_identity(
         &mut self,
         repository: &Repository,
@@ -659,7 +660,8 @@ impl RepositoryRoots {
         }
     }
 
-    /// Every repository with git branches has its default branch among them.
+    /// Checks that the default branch is in the list: every repository with git
+    /// branches has one.
     fn check_branches(
         &mut self,
         repository: &Repository,
@@ -684,7 +686,13 @@ impl RepositoryRoots {
         self.fail("branches", repository, &error, observer);
     }
 
-    fn note(&mut self, what: &str, repository: &Repository, noted: Noted, observer: &dyn Observer) {
+    fn note(
+        &mut self,
+        what: &str,
+        repository: &Repository,
+        noted: SourceEvidence,
+        observer: &dyn Observer,
+    ) {
         let evidence = Evidence {
             source: format!("github.{what}"),
             scope: format!("repository {repository}"),
@@ -710,7 +718,7 @@ impl RepositoryRoots {
             PullRequest::Unknown { why } => Some(why.to_string()),
             PullRequest::Open { .. } | PullRequest::Closed { .. } | PullRequest::Missing => None,
         };
-        let noted = Noted {
+        let noted = SourceEvidence {
             requests,
             items: answers
                 .values()
@@ -722,7 +730,7 @@ impl RepositoryRoots {
         self.note("pull_requests.by_number", repository, noted, observer);
     }
 
-    /// The tracking issue is a root: what is ticked there is kept.
+    /// The tracking issue is a root: resources with "keep" checked are kept.
     fn note_issue(
         &mut self,
         repository: &Repository,
@@ -731,10 +739,10 @@ impl RepositoryRoots {
     ) {
         match issue {
             Ok(found) => {
-                let noted = Noted {
+                let noted = SourceEvidence {
                     requests: found.requests,
                     items: usize::from(found.issue.is_some()),
-                    ..Noted::default()
+                    ..SourceEvidence::default()
                 };
                 self.note("issue", repository, noted, observer);
                 self.issue = found.issue;
@@ -744,7 +752,7 @@ impl RepositoryRoots {
         }
     }
 
-    /// A root source that is not complete.
+    /// Records an incomplete source of roots.
     fn fail(
         &mut self,
         what: &str,
@@ -754,10 +762,10 @@ impl RepositoryRoots {
     ) {
         let why = error.to_string();
         self.gap.get_or_insert_with(|| why.as_str().into());
-        let noted = Noted {
+        let noted = SourceEvidence {
             requests: 1,
             gap: Some(why),
-            ..Noted::default()
+            ..SourceEvidence::default()
         };
         self.note(what, repository, noted, observer);
     }
@@ -781,7 +789,7 @@ fn success(response: Response<Bytes>, request: &str) -> Result<Bytes, Unanswered
     .into())
 }
 
-/// Carries octocrab's request over the wire, whatever host it thinks of.
+/// Sends octocrab's request over the wire and ignores its host.
 async fn carry(
     client: &Client,
     request: Request<OctoBody>,
@@ -793,7 +801,7 @@ async fn carry(
         .map_or_else(|| "/".to_owned(), ToString::to_string);
     let mut outgoing = Outgoing {
         api: Api::GitHub,
-        // Queries only read, so a GraphQL POST may be repeated like a GET.
+        // GraphQL queries only read, so such a POST may be repeated like a GET.
         repeatable: parts.method == ::http::Method::GET || target == "/graphql",
         method: parts.method,
         target,
@@ -809,7 +817,7 @@ async fn carry(
     Ok(client.exchange(&outgoing).await?.map(Full::new))
 }
 
-/// Our own error again, after octocrab wrapped it.
+/// Returns our own error from an error of octocrab.
 fn carried(error: octocrab::Error) -> Unanswered {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(current) = cause {

@@ -1,10 +1,10 @@
-//! The journal: what a sweep is about to do, with a copy, on disk before the
-//! request leaves, and what became of it.
+//! The journal: every step of a sweep, written to disk with a backup before its
+//! request is sent, and every outcome.
 //!
-//! One file for each run, one JSON value on each line. Every prefix of a
-//! journal is a journal: a line that was torn by a crash was not followed by
-//! any request. The file is locked while its run goes on, so that nobody else
-//! settles what is still under way.
+//! Each run has one file with one JSON value per line. Every prefix of a
+//! journal is a valid journal: no request was sent after a line that a crash
+//! cut off. The file is locked while its run is active, so that no other run
+//! recovers steps that are still in flight.
 
 pub mod reads;
 
@@ -27,11 +27,11 @@ const SUFFIX: &str = ".journal.jsonl";
 /// The version of the format.
 const SCHEMA: u32 = 1;
 
-/// So many of the newest journals are never pruned.
-const KEPT: usize = 50;
+/// Number of newest journals that are never pruned.
+const NEVER_PRUNED: usize = 50;
 
 /// A journal that is younger than this is never pruned.
-const KEPT_FOR: TimeDelta = TimeDelta::days(30);
+const RETENTION: TimeDelta = TimeDelta::days(30);
 
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub enum Entry {
     Run {
         /// The version of the format.
         schema: u32,
-        /// The run's name.
+        /// The name of the run.
         run: String,
         /// When it began.
         at: DateTime<Utc>,
@@ -53,71 +53,72 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         repositories: BTreeMap<String, u64>,
     },
-    /// A request is about to leave.
+    /// A request is about to be sent.
     Intent {
         /// The step, by its index in the plan.
         step: usize,
-        /// When.
+        /// The time of the entry.
         at: DateTime<Utc>,
-        /// What will be done.
+        /// The action.
         action: Action,
-        /// To what.
+        /// The resource.
         resource: Written,
-        /// All that was known of it.
-        copy: Box<Copy>,
+        /// A snapshot of the resource.
+        copy: Box<Snapshot>,
     },
-    /// What became of a step.
+    /// A step has an outcome.
     Outcome {
         /// The step.
         step: usize,
-        /// When.
+        /// The time of the entry.
         at: DateTime<Utc>,
-        /// What became of it.
+        /// The outcome.
         outcome: Outcome,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// What was deleted in this step is there again.
+    /// The resource that this step deleted was restored.
     Restored {
         /// The step.
         step: usize,
-        /// When.
+        /// The time of the entry.
         at: DateTime<Utc>,
-        /// The id that it has now.
+        /// Its new id.
         id: String,
     },
-    /// A person agreed that what this step put back may be deleted again.
+    /// A person released the restored resource of this step, so that it may be
+    /// deleted again.
     Released {
         /// The step.
         step: usize,
-        /// When.
+        /// The time of the entry.
         at: DateTime<Utc>,
     },
 }
 
-/// A resource as a journal names it.
+/// A resource as a journal identifies it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Written {
     /// The host of its provider's API.
     pub host: String,
     /// The kind's name.
     pub kind: String,
-    /// Where it is.
+    /// The account, zone, project or repository.
     pub place: Place,
     /// Its id.
     pub id: Box<str>,
     /// Its name.
     pub name: Box<str>,
-    /// What holds it.
+    /// The name of the resource that contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Box<str>>,
-    /// What changes when the same name is made anew.
+    /// The incarnation, which differs if the same name is created again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Box<str>>,
 }
 
 impl Written {
-    /// As it stands in a journal.
+    /// Returns a resource as a journal identifies it.
     pub fn of(id: &ResourceId, host: String) -> Self {
         Self {
             host,
@@ -130,7 +131,7 @@ impl Written {
         }
     }
 
-    /// What it is addressed by, if its kind is known.
+    /// Returns the identity of the resource, if its kind is known.
     pub fn identity(&self, kinds: &[KindRef]) -> Option<ResourceId> {
         Some(ResourceId {
             kind: *kinds.iter().find(|kind| kind.name() == self.kind)?,
@@ -148,23 +149,23 @@ impl Written {
 pub struct Implied {
     /// The kind's name, or the name of its user source.
     pub kind: String,
-    /// Its id; none where only its name is known.
+    /// Its id; `None` if only its name is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Box<str>>,
     /// Its name.
     pub name: Box<str>,
-    /// All that was known of it, and what goes with it in turn.
+    /// A snapshot of it, with what is deleted with it in turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copy: Option<Box<Copy>>,
+    pub copy: Option<Box<Snapshot>>,
 }
 
-/// All that was known of a resource before it was deleted.
+/// A snapshot of a resource before it is deleted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Copy {
-    /// The provider's own words.
+pub struct Snapshot {
+    /// The provider's own representation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Value>,
-    /// When it was made.
+    /// When it was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<DateTime<Utc>>,
     /// When it was changed.
@@ -173,28 +174,29 @@ pub struct Copy {
     /// The id of its parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Box<str>>,
-    /// What its kind has besides.
+    /// Attributes that only its kind has.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, Value>,
-    /// What it used, as far as that was asked: kinds with ids or names.
+    /// Resources that it used, as far as they were read: kinds with ids or
+    /// names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<(String, String)>,
-    /// What was asked for just before: methods and paths.
+    /// Requests that were sent just before: methods and paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<String>,
-    /// The expiry that it is given, or that is removed.
+    /// The expiry that is set or removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// What it held, where its rule says `backup = true`.
+    /// Its contents, if its rule has `backup = true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Value>,
-    /// What the provider removes with it, without a request of its own.
+    /// Resources that the provider removes with it, without separate requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub implied: Vec<Implied>,
 }
 
-impl Copy {
-    /// What a listing gave.
+impl Snapshot {
+    /// Creates the snapshot from a listed resource.
     pub fn of(resource: &Resource) -> Self {
         let original = resource.original.as_deref();
         let attributes = resource.attributes.iter().map(|(key, value)| {
@@ -216,20 +218,20 @@ impl Copy {
     }
 }
 
-/// How a step stands by its journal.
+/// The state of a step in its journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// A request may have left, and nobody wrote down what became of it.
+    /// A request may have been sent, and no outcome was recorded.
     Open,
     /// Its outcome is known.
     Settled(Outcome),
-    /// It was deleted and put back.
+    /// It was deleted and restored.
     Restored,
-    /// It was put back, and may be deleted again.
+    /// It was restored and released, and may be deleted again.
     Released,
 }
 
-/// A line that cannot follow those before it.
+/// The error for a line that cannot follow the lines before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("step {step}: {what}")]
 pub struct Breach {
@@ -237,7 +239,7 @@ pub struct Breach {
     what: &'static str,
 }
 
-/// How a step stands after one more line.
+/// Returns the state of a step after one more line.
 fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>, Breach> {
     let breach = |step: usize, what| Err(Breach { step, what });
     match (standing, entry) {
@@ -273,33 +275,33 @@ fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>
     }
 }
 
-/// A journal as it was read.
+/// A journal that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// Its file.
     pub path: PathBuf,
-    /// The run's name.
+    /// The name of the run.
     pub run: String,
     /// When the run began.
     pub at: DateTime<Utc>,
-    /// The host of GitHub's API, where the run says it.
+    /// The host of GitHub's API, if recorded.
     pub github: Option<String>,
     /// The ids of repositories, by their full names in lower case.
     pub repositories: BTreeMap<String, u64>,
-    /// The steps that were begun or settled.
-    pub steps: BTreeMap<usize, Noted>,
+    /// The steps that the run started or that have an outcome.
+    pub steps: BTreeMap<usize, RecordedStep>,
 }
 
 /// One step of a journal.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Noted {
-    /// How it stands.
+pub struct RecordedStep {
+    /// Its state.
     pub standing: Standing,
-    /// What it is about, with the copy; none for what was never begun.
-    pub intent: Option<(Action, Written, Copy)>,
-    /// Why it stands so.
+    /// Action, resource and snapshot; `None` for a step that was never started.
+    pub intent: Option<(Action, Written, Snapshot)>,
+    /// The reason of its state.
     pub reason: String,
-    /// When it was put back, and the id that it has since.
+    /// When it was restored, and its new id.
     pub back: Option<(DateTime<Utc>, String)>,
 }
 
@@ -309,37 +311,37 @@ pub enum JournalError {
     /// The file system refuses.
     #[error("{}: {error}", path.display())]
     Io {
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: io::Error,
     },
     /// A line is not an entry, or cannot follow those before it.
     #[error("{}:{line}: {why}", path.display())]
     Line {
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
-        /// Which line, counted from 1.
+        /// The line number, counted from 1.
         line: usize,
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// Another version of this program wrote it.
     #[error("cannot read {}: its schema is {schema}, and this program knows {SCHEMA}; use the \
         version of preview-gc that wrote it, or move the file to another folder", path.display())]
     Schema {
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
         /// The version of its format.
         schema: u32,
     },
-    /// There is none of that name.
+    /// No journal has that name.
     #[error("there is no run {run} in {}; `restore --list` shows those there \
         are", folder.display())]
     NoSuchRun {
-        /// Where.
+        /// The file or folder.
         folder: PathBuf,
-        /// Which.
+        /// The name of the run.
         run: String,
     },
 }
@@ -352,7 +354,8 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> JournalError + '_ {
 }
 
 impl Record {
-    /// Reads a journal. A last line without an end was torn by a crash.
+    /// Parses a journal. A last line without a newline was cut off by a crash
+    /// and is ignored.
     pub fn parse(path: &Path, text: &str) -> Result<Self, JournalError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut record = Self {
@@ -372,7 +375,7 @@ impl Record {
             let Some(line) = line.strip_suffix('\n') else {
                 break;
             };
-            // What a later version writes may not even be readable.
+            // Entries of a later version may not be readable at all.
             if let Ok(Begun { schema, .. }) = serde_json::from_str(line)
                 && schema != SCHEMA
             {
@@ -410,7 +413,7 @@ impl Record {
         let Some(standing) = advance(known.map(|noted| noted.standing), &entry)? else {
             return Ok(());
         };
-        let noted = self.steps.entry(step).or_insert(Noted {
+        let noted = self.steps.entry(step).or_insert(RecordedStep {
             standing,
             intent: None,
             reason: String::new(),
@@ -431,8 +434,8 @@ impl Record {
         Ok(())
     }
 
-    /// The steps of which nobody knows what became of them.
-    pub fn open(&self) -> impl Iterator<Item = (usize, &Noted)> {
+    /// Returns the steps in doubt.
+    pub fn open(&self) -> impl Iterator<Item = (usize, &RecordedStep)> {
         let in_doubt = |standing: Standing| {
             matches!(
                 standing,
@@ -446,7 +449,7 @@ impl Record {
     }
 }
 
-/// The part of a first line that every version has.
+/// The fields of a first line that every version has.
 #[derive(Deserialize)]
 struct Begun {
     #[serde(rename = "entry")]
@@ -461,8 +464,8 @@ enum Run {
 }
 
 impl Record {
-    /// Returns what this run deleted, what was put back, and what nobody has
-    /// released since, each with the time and the id that it has now.
+    /// Returns the resources that were restored and not released, each with the
+    /// time and its new id.
     pub fn back(&self) -> impl Iterator<Item = (usize, &Written, DateTime<Utc>, &str)> {
         let steps = self.steps.iter();
         steps.filter_map(|(step, noted)| {
@@ -474,11 +477,11 @@ impl Record {
     }
 }
 
-/// Removes old journals: those that are neither among the newest 50 nor younger
-/// than 30 days. A journal stays while a step is in doubt, while it keeps what
-/// was put back, while its run goes on, and while it is the newest that knows
-/// the id of a repository. A file that cannot be removed is tried again by the
-/// next run.
+/// Removes journals that are older than 30 days and not among the newest 50. A
+/// journal stays while a step is in doubt, while it protects a restored
+/// resource, while its run is active, and while it is the newest one that knows
+/// the id of a repository. If a file cannot be removed, the next run tries
+/// again.
 pub fn prune(folder: &Path, now: DateTime<Utc>) -> Result<(), JournalError> {
     let mut known: BTreeSet<(Option<String>, String)> = BTreeSet::new();
     for (newer, record) in records(folder)?.iter().rev().enumerate() {
@@ -487,8 +490,8 @@ pub fn prune(folder: &Path, now: DateTime<Utc>) -> Result<(), JournalError> {
             .map(|name| known.insert((record.github.clone(), name)))
             .fold(false, |news, new| news | new);
         let stays = news
-            || newer < KEPT
-            || now - record.at < KEPT_FOR
+            || newer < NEVER_PRUNED
+            || now - record.at < RETENTION
             || record.open().next().is_some()
             || record.back().next().is_some();
         if stays {
@@ -501,8 +504,8 @@ pub fn prune(folder: &Path, now: DateTime<Utc>) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// The lines of a journal that are whole. A crash may tear the last one in the
-/// middle of a character.
+/// Returns the complete lines of a journal. A crash may cut off the last one in
+/// the middle of a character.
 fn whole_lines<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, JournalError> {
     let whole = &bytes[..end_of_lines(bytes)];
     std::str::from_utf8(whole).map_err(|error| {
@@ -515,13 +518,13 @@ fn whole_lines<'b>(path: &Path, bytes: &'b [u8]) -> Result<&'b str, JournalError
     })
 }
 
-/// Where the last whole line ends.
+/// Returns the end of the last complete line.
 fn end_of_lines(bytes: &[u8]) -> usize {
     let last = bytes.iter().rposition(|byte| *byte == b'\n');
     last.map_or(0, |at| at + 1)
 }
 
-/// All journals of a folder, oldest first. Without a folder there is none.
+/// Reads all journals of a folder, oldest first. A missing folder has none.
 pub fn records(folder: &Path) -> Result<Vec<Record>, JournalError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -541,7 +544,7 @@ pub fn records(folder: &Path) -> Result<Vec<Record>, JournalError> {
     Ok(records)
 }
 
-/// The journal of one run.
+/// Reads the journal of one run.
 pub fn record(folder: &Path, run: &str) -> Result<Record, JournalError> {
     let found = records(folder)?.into_iter().find(|one| one.run == run);
     found.ok_or_else(|| JournalError::NoSuchRun {
@@ -550,7 +553,7 @@ pub fn record(folder: &Path, run: &str) -> Result<Record, JournalError> {
     })
 }
 
-/// A journal that is being written.
+/// An open journal.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -559,12 +562,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins the journal of a run, in a folder that is made if need be.
+    /// Starts the journal of a run and creates the folder if necessary.
     pub fn begin(folder: &Path, at: DateTime<Utc>) -> Result<Self, JournalError> {
         Self::begin_with(folder, at, None, BTreeMap::new())
     }
 
-    /// Begins the journal of a run that knows the ids of repositories, at the
+    /// Starts the journal of a run and records the ids of repositories with the
     /// host of GitHub's API.
     pub fn begin_with(
         folder: &Path,
@@ -591,14 +594,15 @@ impl Journal {
             github,
             repositories,
         }])?;
-        // The file's name has to survive as well.
+        // Syncs the folder too, so that the file's name survives a crash.
         if let Ok(folder) = File::open(folder) {
             let _ = folder.sync_all();
         }
         Ok(journal)
     }
 
-    /// Goes on with the journal of a run that has ended; none while it goes on.
+    /// Reopens the journal of a finished run; returns `None` while the run is
+    /// active.
     pub fn resume(record: &Record) -> Result<Option<Self>, JournalError> {
         let path = record.path.clone();
         let file = OpenOptions::new()
@@ -611,7 +615,8 @@ impl Journal {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(error) => return Err(locked(&path, error)),
         }
-        // What was torn is taken away, or the next line would be torn as well.
+        // Removes a line that was cut off; otherwise the next line would be
+        // appended to it.
         let text = std::fs::read(&path).map_err(io_error(&path))?;
         let whole = end_of_lines(&text) as u64;
         file.set_len(whole).map_err(io_error(&path))?;
@@ -622,17 +627,17 @@ impl Journal {
         }))
     }
 
-    /// The run's name.
+    /// The name of the run.
     pub fn run(&self) -> &str {
         &self.run
     }
 
-    /// Where it is written.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes entries, which are on disk when this returns.
+    /// Writes entries and syncs them to disk.
     pub fn write(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         let mut text = String::new();
         for entry in entries {
@@ -656,7 +661,7 @@ fn locked(path: &Path, error: TryLockError) -> JournalError {
     io_error(path)(error)
 }
 
-/// A copy may hold what only its owner should see.
+/// A snapshot may contain data that only its owner should see.
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
@@ -665,7 +670,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 
 #[cfg(test)]
 impl Journal {
-    /// A journal whose file cannot be written any more, as on a full disk.
+    /// Creates a journal whose file cannot be written, as on a full disk.
     pub(crate) fn broken(folder: &Path, at: DateTime<Utc>) -> Self {
         let mut journal = Self::begin(folder, at).unwrap();
         journal.file = File::open(&journal.path).unwrap();
@@ -705,7 +710,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_of_another_schema_is_named_with_the_way_out() {
+    fn journal_of_another_schema_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.journal.jsonl");
         for rest in ["", "{\"entry\":\"news\"}\n"] {
@@ -716,14 +721,14 @@ mod tests {
             assert!(error.contains("schema is 2"), "{error}");
             assert!(error.contains("move the file"), "{error}");
         }
-        // What was written before repositories were recorded.
+        // The format from before repositories were recorded.
         let line = r#"{"entry":"run","schema":1,"run":"r","at":"2026-05-01T00:00:00Z"}"#;
         std::fs::write(&path, format!("{line}\n")).unwrap();
         assert!(records(folder.path()).unwrap()[0].repositories.is_empty());
     }
 
     #[test]
-    fn old_journals_are_pruned_unless_they_are_still_needed() {
+    fn old_journals_are_pruned_unless_needed() {
         let folder = tempfile::tempdir().unwrap();
         let now: DateTime<Utc> = "2026-05-01T00:00:00Z".parse().unwrap();
         let day = TimeDelta::days(1);
@@ -740,13 +745,13 @@ mod tests {
         };
         let released = |step| Entry::Released { step, at: now };
         let gone = |step| [intent(step), outcome(step, Outcome::Deleted)];
-        // From the oldest on: what stays, and why.
+        // From the oldest on: which journals stay, and why.
         let old = [
             ("nothing", vec![]),
             ("open", vec![intent(0)]),
             ("in doubt", vec![intent(0), outcome(0, Outcome::InDoubt)]),
             ("settled", gone(0).to_vec()),
-            ("put back", [&gone(0)[..], &[back(0)]].concat()),
+            ("restored", [&gone(0)[..], &[back(0)]].concat()),
             ("released", [&gone(0)[..], &[back(0), released(0)]].concat()),
         ];
         let mut names = BTreeMap::new();
@@ -761,11 +766,11 @@ mod tests {
         let under_way = begin(now - day * 69, &[]);
         names.insert(under_way.run().to_owned(), "under way");
         drop(known);
-        let exactly = begin(now - KEPT_FOR, &[]);
+        let exactly = begin(now - RETENTION, &[]);
         names.insert(exactly.run().to_owned(), "of thirty days");
         drop(exactly);
         let second = TimeDelta::seconds(1);
-        let younger = begin(now - KEPT_FOR + second, &[]);
+        let younger = begin(now - RETENTION + second, &[]);
         names.insert(younger.run().to_owned(), "younger");
         drop(younger);
         let left = || -> Vec<&str> {
@@ -775,7 +780,7 @@ mod tests {
                 .filter_map(|one| names.get(&one.run).copied());
             runs.collect()
         };
-        // Few as they are, all of them are among the newest.
+        // All of these few journals are among the newest.
         prune(folder.path(), now).unwrap();
         assert_eq!(left().len(), names.len());
         for minute in 0..50 {
@@ -785,7 +790,7 @@ mod tests {
         let stays = [
             "open",
             "in doubt",
-            "put back",
+            "restored",
             "a repository",
             "under way",
             "younger",
@@ -794,7 +799,7 @@ mod tests {
         drop(under_way);
         begin(now, &[("acme/gone", 8)]);
         prune(folder.path(), now).unwrap();
-        assert_eq!(left(), ["open", "in doubt", "put back", "younger"]);
+        assert_eq!(left(), ["open", "in doubt", "restored", "younger"]);
     }
 
     #[test]
@@ -814,7 +819,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_have_happened_is_refused() {
+    fn impossible_entries_are_rejected() {
         let path = Path::new("r.journal.jsonl");
         let text = |entries: &[Entry]| -> String {
             let lines = entries
@@ -832,7 +837,8 @@ mod tests {
         }
         let again = [intent(0), outcome(0, Outcome::FailedForNow), intent(0)];
         assert!(Record::parse(path, &text(&again)).is_ok());
-        // What is put back was gone, and is not swept again by the same run.
+        // A restored resource was deleted before, and the same run does not
+        // sweep it again.
         let restored = || Entry::Restored {
             step: 0,
             at: DateTime::UNIX_EPOCH,
@@ -857,14 +863,14 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_has_no_journals_and_one_that_cannot_be_read_is_an_error() {
+    fn missing_folder_is_empty_and_unreadable_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(records(&folder.path().join("none")).unwrap(), []);
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         let error = records(&file).unwrap_err().to_string();
         assert!(error.starts_with(&file.display().to_string()), "{error}");
-        // Others are let lie, whatever they hold.
+        // Other files are ignored.
         std::fs::write(folder.path().join("notes.txt"), "x").unwrap();
         let at = "2026-05-01T00:00:00Z".parse().unwrap();
         let first = Journal::begin(folder.path(), at).unwrap();
@@ -885,7 +891,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_read_is_named() {
+    fn unreadable_line_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.journal.jsonl");
         let line = serde_json::to_string(&intent(0)).unwrap() + "\n";
@@ -906,7 +912,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_journal_is_for_its_owner_alone() {
+    fn journal_is_readable_by_its_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::begin(folder.path(), DateTime::UNIX_EPOCH).unwrap();
@@ -918,14 +924,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_is_not_settled_by_another() {
+    fn active_run_is_not_recovered_by_another() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::begin(folder.path(), DateTime::UNIX_EPOCH).unwrap();
         journal.write(&[intent(0)]).unwrap();
         let record = records(folder.path()).unwrap().remove(0);
         assert!(Journal::resume(&record).unwrap().is_none());
         drop(journal);
-        // Torn by a crash.
+        // The last line was cut off by a crash.
         let mut file = OpenOptions::new().append(true).open(&record.path).unwrap();
         file.write_all(b"{\"entry\":\"outc").unwrap();
         drop(file);

@@ -1,5 +1,5 @@
-//! A finished run as plain data, and the renderers that are pure functions of
-//! it. Nothing here decides anything.
+//! A finished run as plain data, and renderers that are pure functions of it.
+//! Nothing here makes a decision.
 
 pub mod csv;
 pub mod escape;
@@ -33,48 +33,49 @@ pub use headroom::HeadroomUse;
 pub use outcomes::Swept;
 pub use partly_protected::PartlyProtected;
 
-/// Everything that is said about a run.
+/// The report of one run, from which every output format is rendered.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The version of this document.
     pub schema: u32,
-    /// The start of the run, by which every verdict counts.
+    /// The start of the run. Every verdict is evaluated at this time.
     pub now: DateTime<Utc>,
-    /// How the clocks of the machine and the providers differ, where they do.
+    /// How the clocks of the machine and the providers differ, if they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_skew: Option<ClockSkew>,
-    /// Whether nothing is missing that a verdict would need.
+    /// Whether all data that the verdicts need could be read.
     pub complete: bool,
-    /// What was asked and answered.
+    /// The requests for data and how complete their answers were.
     pub evidence: Vec<Evidence>,
     /// Every resource with its verdict.
     pub resources: Vec<Row>,
     /// Brakes that would stop a sweep.
     pub brakes: Vec<Brake>,
-    /// What was spent of each quota, by provider.
+    /// Requests sent and left, by provider.
     pub quota: BTreeMap<&'static str, QuotaUse>,
-    /// How near the providers' limits are.
+    /// Resource counts against the providers' limits.
     pub headroom: Vec<HeadroomUse>,
     /// Counts.
     pub summary: Summary,
-    /// Rules that read no name at all.
+    /// Rules that match no name.
     pub unused_rules: Vec<String>,
-    /// Pull requests of which people protect something while the rest is garbage.
+    /// Pull requests with protected resources beside garbage.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partly_protected: Vec<PartlyProtected>,
-    /// What is marked as the tracking issue and is not ours.
+    /// Issues that carry the marker of the tracking issue but were written by
+    /// another account.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored_issues: Vec<String>,
-    /// What alone was looked at, where that is not everything.
+    /// The selection (`--pr`, `--kind`) of the run, if it covers a part only.
     #[serde(skip)]
     pub focus: Option<String>,
-    /// What was listed to its end, as [`box_key::origin`] calls it.
+    /// Origins that were listed completely, as [`box_key::origin`] names them.
     #[serde(skip)]
     pub listed: BTreeSet<String>,
-    /// When the next scheduled run begins, as far as that is known.
+    /// Start of the next scheduled run, if known.
     #[serde(skip)]
     pub next_run: Option<DateTime<Utc>>,
-    /// What a sweep did; of an audit nothing.
+    /// The result of the sweep; `None` for an audit.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub swept: Option<Swept>,
 }
@@ -84,13 +85,13 @@ pub struct Report {
 pub struct Summary {
     /// Resources with a verdict.
     pub resources: usize,
-    /// How many of each verdict.
+    /// Number of resources by verdict.
     pub verdicts: BTreeMap<&'static str, usize>,
-    /// What a sweep would delete now.
+    /// Number of resources that a sweep would delete now.
     pub would_delete: usize,
-    /// Garbage that would wait because of the cap.
+    /// Garbage that `--max-deletions` defers to a later run.
     pub deferred: usize,
-    /// Garbage that its rule only reports.
+    /// Garbage whose rule has `action = "report"`.
     pub report_only: usize,
 }
 
@@ -103,33 +104,34 @@ pub struct Row {
     pub name: String,
     /// Its id.
     pub id: String,
-    /// Where it is.
+    /// The account, zone, project or repository.
     pub scope: BTreeMap<&'static str, String>,
     /// The verdict.
     pub verdict: &'static str,
-    /// Why.
+    /// The reason, in words for people.
     pub reason: String,
-    /// The id of the rule that read it.
+    /// The id of the rule that matched.
     pub rule: Option<String>,
-    /// Where that rule stands.
+    /// The file and line of that rule.
     pub rule_location: Option<String>,
-    /// What the name says it belongs to.
+    /// The claim: the owner according to the name.
     pub claim: Option<Value>,
-    /// Whose pull requests the claim is about.
+    /// The repository of the claim.
     pub repository: Option<Repository>,
-    /// Since when it is dead.
+    /// When its owner ended.
     pub dead_since: Option<DateTime<Utc>>,
-    /// When its grace ends or ended.
+    /// When its grace period ends or ended.
     pub ripe_at: Option<DateTime<Utc>>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Option<DateTime<Utc>>,
-    /// When it was changed.
+    /// When it was last changed.
     pub changed_at: Option<DateTime<Utc>>,
-    /// What its kind has besides.
+    /// Attributes that only its kind has.
     pub attributes: Map<String, Value>,
-    /// What it uses and hangs on, as far as it was asked.
+    /// Resources that it uses or belongs to, as far as they were read.
     pub references: Vec<RowReference>,
-    /// What stops binding it before it is deleted, by name: they bind each other.
+    /// Names of Workers whose bindings to it are removed before it is deleted,
+    /// because they bind each other.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unbinds: Vec<String>,
     /// The claim, for people.
@@ -138,7 +140,7 @@ pub struct Row {
     /// The pull request, for people.
     #[serde(skip)]
     pub pull_request: Option<PullRequestLine>,
-    /// The other readings of the same name.
+    /// Further matches of the same name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_matched_as: Vec<OtherMatch>,
     /// What would have to change for another verdict.
@@ -147,13 +149,13 @@ pub struct Row {
     /// Whether a sweep may delete it.
     #[serde(skip)]
     pub deletable: bool,
-    /// What people call one of its kind.
+    /// The kind's noun for people.
     #[serde(skip)]
     pub noun: &'static str,
-    /// What stands for it in the tracking issue.
+    /// Its key in the tracking issue.
     #[serde(skip)]
     pub key: String,
-    /// Where it was listed, as [`box_key::origin`] calls it.
+    /// The listing that showed it, as [`box_key::origin`] names it.
     #[serde(skip)]
     pub origin: String,
     /// A command that deletes it by hand.
@@ -166,22 +168,22 @@ pub struct Row {
 pub struct RowReference {
     /// `uses` or `parent`.
     pub relation: &'static str,
-    /// The kind of the other.
+    /// The kind of the other resource.
     pub kind: String,
     /// Its name or id.
     pub target: String,
 }
 
-/// Another reading of a name.
+/// Another match of a name.
 #[derive(Debug, Clone, Serialize)]
 pub struct OtherMatch {
     /// The rule.
     pub rule: String,
-    /// What it took the name for.
+    /// The claim of this match.
     pub claim: Option<Value>,
-    /// What it alone would say.
+    /// The verdict by this match alone.
     pub verdict: &'static str,
-    /// Why.
+    /// The reason, in words for people.
     pub reason: String,
 }
 
@@ -194,11 +196,11 @@ pub struct PullRequestLine {
     pub number: u32,
     /// Its title.
     pub title: String,
-    /// How it stands.
+    /// Its state, with the date.
     pub state: String,
 }
 
-/// What a report is made from.
+/// The input of a report.
 #[derive(Debug)]
 pub struct Run<'a> {
     /// The resources.
@@ -207,24 +209,24 @@ pub struct Run<'a> {
     pub roots: &'a Roots,
     /// The verdicts.
     pub marking: &'a Marking<'a>,
-    /// What a sweep would do.
+    /// The plan of a sweep.
     pub plan: &'a Plan,
     /// The brakes that would stop it.
     pub brakes: Vec<Brake>,
-    /// What else was asked: places that could not be seen, credentials that
-    /// are not there.
+    /// Further evidence: places that could not be read, missing credentials.
     pub evidence: Vec<Evidence>,
-    /// What was spent.
+    /// Requests sent and left, by provider.
     pub quota: Vec<QuotaUse>,
-    /// How the clocks differ, where they do.
+    /// How the clocks differ, if they do.
     pub clock_skew: Option<ClockSkew>,
 }
 
 impl Report {
-    /// The report of a run.
+    /// Creates the report of a run.
     pub fn of(run: Run<'_>) -> Self {
         let mut evidence = run.evidence;
-        // A gap that leaves a verdict open is one, whatever rules it is for.
+        // Missing data that leaves a verdict open makes the run incomplete,
+        // whichever rules it concerns.
         let open = undecided(run.inventory, run.marking);
         evidence.extend(run.inventory.listings.iter().map(|listing| {
             let mut evidence = listing.evidence.clone();
@@ -282,7 +284,8 @@ impl Report {
             clock_skew: run.clock_skew,
             complete,
             evidence,
-            // Without everything seen, a rule may well read what was not.
+            // After an incomplete listing, a rule may match a name that was not
+            // listed.
             unused_rules: if complete {
                 unused_rules(run.inventory, run.marking)
             } else {
@@ -313,13 +316,13 @@ impl Report {
         }
     }
 
-    /// Adds what a sweep did, and what was spent in the end.
+    /// Adds the result of a sweep and the final use of the quotas.
     pub fn add(&mut self, swept: Swept, quota: Vec<QuotaUse>) {
         self.swept = Some(swept);
         self.quota = by_provider(quota);
     }
 
-    /// The same with these resources only, by their keys.
+    /// Returns a copy with only the resources that have these keys.
     #[must_use]
     pub fn only(&self, keys: &BTreeSet<String>) -> Self {
         let mut part = self.clone();
@@ -329,14 +332,14 @@ impl Report {
         part
     }
 
-    /// What could not be seen, for people.
+    /// Returns the evidence that is incomplete.
     pub fn gaps(&self) -> impl Iterator<Item = &Evidence> {
         self.evidence
             .iter()
             .filter(|evidence| !evidence.complete && evidence.needed)
     }
 
-    /// Whether a sweep took care of a resource: it is gone, or goes by itself.
+    /// Returns whether a sweep deleted a resource or set it to expire.
     pub fn is_done(&self, row: &Row) -> bool {
         let mut steps = self.swept.iter().flat_map(|swept| &swept.steps);
         steps.any(|step| {
@@ -346,8 +349,8 @@ impl Report {
         })
     }
 
-    /// Whether anything is still there that a sweep should or may have to take
-    /// care of: what is not deleted because its rule says so is not.
+    /// Returns whether resources are left that a sweep should or may have to
+    /// delete. Garbage whose rule only reports does not count.
     pub fn leaves_something(&self) -> bool {
         let mut rows = self.resources.iter();
         rows.any(|row| {
@@ -359,29 +362,29 @@ impl Report {
         })
     }
 
-    /// Garbage that is still there after a sweep.
+    /// Returns the number of garbage resources left after a sweep.
     pub fn left(&self) -> usize {
         let garbage = self.resources.iter().filter(|row| row.verdict == "garbage");
         garbage.filter(|row| !self.is_done(row)).count()
     }
 
-    /// How many are garbage.
+    /// Returns the number of garbage resources.
     pub fn garbage(&self) -> usize {
         self.summary.verdicts.get("garbage").copied().unwrap_or(0)
     }
 }
 
-/// A kind and a place with resources whose verdict is not known.
+/// A kind and a place with resources whose verdict is `unknown`.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Undecided<'a> {
     kind: KindRef,
     place: &'a Place,
-    /// The kind of the listing that would tell, where it is another one.
+    /// The kind whose listing would decide, if it is another kind.
     for_want_of: Option<&'static str>,
 }
 
 impl Undecided<'_> {
-    /// Whether a listing would decide, if it were complete.
+    /// Returns whether a complete listing would decide the verdict.
     fn is_about(&self, listing: &Listing) -> bool {
         let own = (self.kind, self.place) == (listing.kind, &*listing.place);
         let wanted = self.for_want_of == Some(listing.kind.name());
@@ -416,7 +419,7 @@ fn verdicts(rows: &[Row]) -> BTreeMap<&'static str, usize> {
     verdicts
 }
 
-/// What alone a run was about, for people.
+/// Returns the selection of a run in words, or `None` if it covers everything.
 fn focus(law: &JudgeInput<'_>) -> Option<String> {
     let number = law.only.map(|number| format!("pull request #{number}"));
     let kinds = law.shown.map(|kinds| {
@@ -462,8 +465,7 @@ fn claim_value(claim: &Claim) -> Option<Value> {
     }
 }
 
-/// Whether a verdict wants a resource to be there for longer than its own expiry
-/// may leave it.
+/// Returns whether a verdict keeps a resource beyond its own expiry.
 fn outlasts_expiry(verdict: &Verdict, expires_at: DateTime<Utc>) -> bool {
     match verdict {
         Verdict::Live(_) | Verdict::InUse(_) => true,
@@ -478,7 +480,8 @@ fn outlasts_expiry(verdict: &Verdict, expires_at: DateTime<Utc>) -> bool {
     }
 }
 
-/// The names of what stops binding a resource before its step.
+/// Returns the names of the Workers whose bindings to a resource are removed
+/// before it is deleted.
 fn unbinds(inventory: &Inventory, plan: &Plan, index: usize) -> Vec<String> {
     let steps = &plan.steps;
     let step = steps.iter().find(|step| step.resource == index);
@@ -561,7 +564,8 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
     }
 }
 
-/// A shell command that deletes a resource by hand, with its name escaped.
+/// Returns a shell command that deletes a resource by hand, with the name
+/// escaped.
 fn command(id: &ResourceId) -> String {
     let Some(kind) = kinds::by_name(id.kind.name()) else {
         return String::new();
@@ -635,7 +639,8 @@ fn heading(parts: &Parts<'_>, matched_by: &MatchedBy) -> Option<PullRequestLine>
     })
 }
 
-/// Rules that read no name at all, although all of their kinds were listed.
+/// Returns the rules that match no name, although all of their kinds were
+/// listed.
 fn unused_rules(inventory: &Inventory, marking: &Marking<'_>) -> Vec<String> {
     let listed = |kind: &KindRef| {
         inventory
@@ -663,7 +668,7 @@ fn unused_rules(inventory: &Inventory, marking: &Marking<'_>) -> Vec<String> {
     unused
 }
 
-/// How long ago something was, in its largest unit.
+/// Formats the time since `at` in its largest unit.
 pub(crate) fn age(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
     let minutes = (now - at).num_minutes().max(0);
     match minutes {

@@ -1,5 +1,5 @@
-//! Restores what a sweep deleted, as far as that is possible, and says plainly
-//! what cannot be restored. What was restored is kept until it is released.
+//! Restores deleted resources as far as possible, and reports what cannot be
+//! restored. A restored resource is protected until it is released.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,15 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::gc::Outcome;
-use crate::journal::{self, Copy, Entry, Journal, JournalError, Noted, Record, Standing, Written};
+use crate::journal::{
+    self, Entry, Journal, JournalError, Record, RecordedStep, Snapshot, Standing, Written,
+};
 use crate::kinds::{self, Kind};
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
 use crate::wire::Client;
 
-/// What keeps a resource that was put back.
+/// How a restored resource is protected, for people.
 const KEEPS: &str = "this journal keeps it until `preview-gc restore --release NAME`; for runs \
                      that do not read this journal, check \"keep\" in the tracking issue";
 
@@ -30,7 +32,7 @@ pub enum RestoreError {
         /// The run.
         run: String,
     },
-    /// The run deleted from another provider's host.
+    /// The run deleted from a different host of the provider.
     #[error("run {run} was about {host}, and these credentials are for {here}")]
     OtherHost {
         /// The run.
@@ -54,7 +56,7 @@ pub enum RestoreError {
     },
 }
 
-/// What came of restoring or releasing one resource.
+/// The result of restoring or releasing one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestoreResult {
@@ -92,14 +94,14 @@ pub struct Restored {
     pub name: String,
     /// The id that it had.
     pub id: String,
-    /// What came of it.
+    /// The result.
     pub result: RestoreResult,
-    /// What to know about it.
+    /// Details for people.
     pub reason: String,
 }
 
 impl Restored {
-    /// Whether it exists again.
+    /// Returns whether it exists again.
     pub fn is_back(&self) -> bool {
         matches!(
             self.result,
@@ -108,7 +110,8 @@ impl Restored {
     }
 }
 
-/// Restores what a run deleted: everything, or what has one of these names or ids.
+/// Restores the resources that a run deleted: all, or those with one of these
+/// names or ids.
 ///
 /// # Errors
 ///
@@ -126,8 +129,8 @@ pub async fn restore(
     restore_steps(client, folder, run, is_named).await
 }
 
-/// Restores one resource that a run deleted: whether it exists again, and what to
-/// know about that.
+/// Restores one resource that a run deleted. Returns whether it exists again,
+/// and details for people.
 ///
 /// # Errors
 ///
@@ -148,12 +151,13 @@ pub async fn restore_one(
     Ok(result.unwrap_or_else(|| (false, "that run did nothing to it".to_owned())))
 }
 
-/// Lets later sweeps delete again what was restored, of all runs.
+/// Releases restored resources of all runs, so that later sweeps may delete
+/// them again.
 ///
 /// # Errors
 ///
-/// When a journal cannot be read or written, or nothing of a name was restored:
-/// then nothing is released.
+/// When a journal cannot be read or written, or when a name matches no restored
+/// resource. Then nothing is released.
 pub fn release(
     folder: &Path,
     names: &[String],
@@ -200,7 +204,7 @@ pub fn release(
     Ok(released)
 }
 
-/// Opens the journal of a run that has ended.
+/// Opens the journal of a finished run.
 fn resume(record: &Record) -> Result<Journal, RestoreError> {
     Journal::resume(record)?.ok_or_else(|| RestoreError::Running {
         run: record.run.clone(),
@@ -256,7 +260,7 @@ async fn restore_steps(
                         };
                         journal.write(&[entry])?;
                         match fill(client, &id, copy, &new).await {
-                            Ok(said) => (RestoreResult::Restored, format!("{said}; {KEEPS}")),
+                            Ok(message) => (RestoreResult::Restored, format!("{message}; {KEEPS}")),
                             Err(why) => (RestoreResult::Failed, why),
                         }
                     }
@@ -280,8 +284,13 @@ async fn restore_steps(
     Ok(results)
 }
 
-/// Creates a resource again: its new id. None where that cannot be done.
-async fn recreate(client: &Client, id: &ResourceId, copy: &Copy) -> Result<Option<String>, String> {
+/// Creates a resource again and returns its new id, or `None` if its kind does
+/// not allow it.
+async fn recreate(
+    client: &Client,
+    id: &ResourceId,
+    copy: &Snapshot,
+) -> Result<Option<String>, String> {
     let kind: &dyn Kind = kinds::by_name(id.kind.name()).ok_or("its kind is not known")?;
     let text = |error: &dyn std::fmt::Display| error.to_string();
     if let Some(call) = kind.recovery(id) {
@@ -313,8 +322,13 @@ async fn recreate(client: &Client, id: &ResourceId, copy: &Copy) -> Result<Optio
     new.map(Some).map_err(|error| client.redact(&error.0))
 }
 
-/// Restores what a resource held, and says what to know about it.
-async fn fill(client: &Client, id: &ResourceId, copy: &Copy, new: &str) -> Result<String, String> {
+/// Restores the contents of a resource and returns details for people.
+async fn fill(
+    client: &Client,
+    id: &ResourceId,
+    copy: &Snapshot,
+    new: &str,
+) -> Result<String, String> {
     let mut expired = 0;
     let backup = kinds::by_name(id.kind.name()).and_then(Kind::archive);
     if let (Some(backup), Some(held)) = (backup, &copy.held) {
@@ -354,8 +368,8 @@ async fn fill(client: &Client, id: &ResourceId, copy: &Copy, new: &str) -> Resul
     Ok(said)
 }
 
-/// What is left to do by hand, with what was kept for that.
-fn by_hand(id: &ResourceId, copy: &Copy) -> String {
+/// Describes what is left to do by hand, with the data that was kept for it.
+fn by_hand(id: &ResourceId, copy: &Snapshot) -> String {
     let mut text = format!("a {} {}", id.kind.noun, id.kind.undo);
     let uses: Vec<_> = copy
         .uses
@@ -371,7 +385,7 @@ fn by_hand(id: &ResourceId, copy: &Copy) -> String {
     text
 }
 
-/// Whether a resource can be restored, as far as its journal tells.
+/// Whether a resource can be restored according to its journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Restorable {
@@ -383,14 +397,14 @@ pub enum Restorable {
     No,
 }
 
-/// A run with what it did, as `restore --list` shows it.
+/// A run with its steps, as `restore --list` shows it.
 #[derive(Debug, Serialize)]
 pub struct ListedRun {
     /// The run.
     pub run: String,
     /// When it began.
     pub at: DateTime<Utc>,
-    /// What it did.
+    /// Its steps.
     pub steps: Vec<ListedStep>,
 }
 
@@ -403,7 +417,7 @@ pub struct ListedStep {
     pub name: String,
     /// The id.
     pub id: String,
-    /// What became of it: an outcome, `in_doubt`, `restored` or `released`.
+    /// Its state: an outcome, `in_doubt`, `restored` or `released`.
     pub outcome: &'static str,
     /// Whether it can be restored.
     pub restorable: Restorable,
@@ -424,7 +438,7 @@ pub struct ListedImplied {
     pub id: Option<String>,
 }
 
-/// The runs of a folder, the oldest first.
+/// Lists the runs of a folder, oldest first.
 ///
 /// # Errors
 ///
@@ -444,7 +458,7 @@ pub fn list(folder: &Path) -> Result<Vec<ListedRun>, JournalError> {
     Ok(listed.collect())
 }
 
-fn listed(noted: &Noted, kinds: &[KindRef]) -> Option<ListedStep> {
+fn listed(noted: &RecordedStep, kinds: &[KindRef]) -> Option<ListedStep> {
     let (_, written, copy) = noted.intent.as_ref()?;
     Some(ListedStep {
         kind: written.kind.clone(),
@@ -462,8 +476,8 @@ fn listed(noted: &Noted, kinds: &[KindRef]) -> Option<ListedStep> {
     })
 }
 
-/// Whether a journal has what restoring a step takes.
-fn restorable(noted: &Noted, kinds: &[KindRef]) -> Option<Restorable> {
+/// Returns whether a journal contains what is needed to restore a step.
+fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
     let (_, written, copy) = noted.intent.as_ref()?;
     let id = written.identity(kinds)?;
     let kind = kinds::by_name(id.kind.name())?;
@@ -479,8 +493,9 @@ fn restorable(noted: &Noted, kinds: &[KindRef]) -> Option<Restorable> {
     })
 }
 
-/// What went with a resource, and with that in turn.
-fn implied(copy: &Copy) -> Vec<ListedImplied> {
+/// Returns the resources that were deleted with a resource, directly or
+/// indirectly.
+fn implied(copy: &Snapshot) -> Vec<ListedImplied> {
     let all = copy.implied.iter().flat_map(|one| {
         let itself = ListedImplied {
             kind: one.kind.to_string(),

@@ -1,8 +1,8 @@
-//! The stand-in cloud: a small world behind the providers' own HTTP faces.
+//! The sandbox: a simulated cloud behind the providers' own HTTP APIs.
 //!
-//! It is written from the providers' documents and imports nothing of the
+//! It is written from the providers' documentation and imports nothing of the
 //! collector, so that one mistake cannot hide on both sides. In process it is
-//! called through [`Sandbox::call`]; over HTTP [`server`] calls the same.
+//! called through [`Sandbox::call`]; over HTTP through [`server`].
 
 pub mod cloudflare;
 mod control;
@@ -35,21 +35,21 @@ use provider::{ProviderApi, Refusal};
 use quota::{Quota, Quotas};
 use world::World;
 
-/// How the stand-in behaves besides its world.
+/// Settings of the sandbox besides its world.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Cloudflare's request quota.
     pub quota: Quota,
-    /// How long every answer takes.
+    /// The delay of every answer.
     pub latency: Duration,
 }
 
-/// The connection broke, as a fault wanted.
+/// The connection broke because of a fault.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was reset")]
 pub struct Reset;
 
-/// One request as the door shows it.
+/// One request, as the control endpoint shows it.
 #[derive(Debug, Clone)]
 struct Recorded {
     time: DateTime<Utc>,
@@ -59,7 +59,7 @@ struct Recorded {
     status: u16,
 }
 
-/// The stand-in cloud.
+/// The sandbox.
 pub struct Sandbox {
     state: Mutex<State>,
     latency: Duration,
@@ -77,7 +77,7 @@ struct State {
     requests: Vec<Recorded>,
 }
 
-/// Which provider a path belongs to.
+/// Returns the provider of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Provider {
     Cloudflare,
@@ -92,11 +92,11 @@ const PREFIXES: [(&str, Provider); 3] = [
 ];
 
 impl Sandbox {
-    /// A stand-in for a world.
+    /// Creates a sandbox with a world.
     ///
     /// # Errors
     ///
-    /// When the providers could not hold one of its resources.
+    /// When a provider rejects one of its resources.
     pub fn new(world: World, options: Options) -> Result<Arc<Self>, Refusal> {
         let mut cloudflare = Cloudflare::new(world.account, &world.zones);
         let mut neon = Neon::default();
@@ -131,19 +131,19 @@ impl Sandbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The stand-in's time.
+    /// The time in the sandbox.
     pub fn now(&self) -> DateTime<Utc> {
         self.state().now()
     }
 
-    /// How many requests each fault has hit, in the order of the list. A test
-    /// that plants a fault checks this: a fault that no request met proves
-    /// nothing.
+    /// Returns how many requests each fault has hit, in the order of the list.
+    /// A test that plants a fault checks this: a fault that no request met
+    /// proves nothing.
     pub fn fault_hits(&self) -> Vec<u64> {
         self.state().faults.iter().map(|fault| fault.hits).collect()
     }
 
-    /// The variables that point a client at the stand-in.
+    /// Returns the variables that point a client to the sandbox.
     pub fn environment(&self, base: &str) -> Vec<(&'static str, String)> {
         let state = self.state();
         let zones = state.cloudflare.zone_ids().join(",");
@@ -198,7 +198,8 @@ impl Sandbox {
         let mut state = self.state();
         let time = state.now();
         if let Ok(answer) = &mut answer {
-            // A fault's own date shows a provider whose clock is wrong.
+            // A fault may set the date, to simulate a provider with a wrong
+            // clock.
             let date = httpdate::fmt_http_date(time.into());
             if let Ok(date) = HeaderValue::try_from(date) {
                 answer.headers_mut().entry(header::DATE).or_insert(date);
@@ -214,7 +215,7 @@ impl Sandbox {
         answer
     }
 
-    /// The first fault that hits a request, used up by one.
+    /// Returns the first fault that hits a request, and counts the hit.
     fn fault(&self, request: &http::Request<Bytes>) -> Option<What> {
         let seen = Seen {
             method: request.method(),
@@ -310,7 +311,7 @@ fn add(
     Err(Refusal(format!("there is no kind {:?}", resource.kind)))
 }
 
-/// The provider of a request, and the request as its face sees it.
+/// Returns the provider of a request, and the request as its API receives it.
 fn split(request: http::Request<Bytes>, now: DateTime<Utc>) -> Option<(Provider, Request)> {
     let (parts, body) = request.into_parts();
     let host = parts
@@ -354,7 +355,7 @@ fn split(request: http::Request<Bytes>, now: DateTime<Utc>) -> Option<(Provider,
     ))
 }
 
-/// Makes a request ask for the first page, whatever it asks for.
+/// Rewrites a request to ask for the first page.
 fn first_page(request: &mut Request) {
     request
         .query

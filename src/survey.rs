@@ -14,7 +14,7 @@ use crate::gc::plan::Plan;
 use crate::gc::verdict::Verdict;
 use crate::gc::{self, Judgement, KindGraph, Marking};
 use crate::github::{Authors, GitHub};
-use crate::journal::{Copy, Implied};
+use crate::journal::{Implied, Snapshot};
 use crate::model::{
     Api, KindRef, Link, Place, PlaceSort, Reference, References, ReferencesFrom, Repository,
     Resource, ResourceId, Time,
@@ -134,7 +134,7 @@ impl Findings<'_> {
             let managed = id.kind.manages == Some(resource.kind.name())
                 && resource.name.eq_ignore_ascii_case(&id.name);
             if owned || managed {
-                let mut copy = Copy::of(resource);
+                let mut copy = Snapshot::of(resource);
                 let one = resource.identity();
                 copy.uses = self.uses(&one);
                 copy.implied = self.implied(&one);
@@ -538,7 +538,7 @@ impl<'p> Survey<'p> {
                     .alive(repository, claimed, only, expected_id, self.observer)
                     .await
             } else {
-                github.ticked(repository, self.observer).await
+                github.checked_boxes(repository, self.observer).await
             };
             (repository.clone(), found)
         });

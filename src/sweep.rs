@@ -1,10 +1,11 @@
-//! Sweep: carries out a plan, and may only do less. Every step is read again,
-//! written down, deleted by id, looked for, and written down again.
+//! Sweep: carries out a plan, and may drop steps but never add any. The
+//! resource of every step is re-read, journalled, deleted by id and looked up
+//! again, and the outcome is journalled.
 //!
-//! Steps are grouped into lanes that need not wait for each other: one for
-//! each provider, and one for each place whose provider carries out one
-//! deletion at a time. Within a lane kinds go in their order, and a step waits
-//! for those that have to be gone before it.
+//! Steps are grouped into independent lanes: one per provider, and one per
+//! place whose provider carries out one deletion at a time. Within a lane,
+//! steps run in the order of their kinds, and a step waits until its
+//! predecessors are deleted.
 
 mod backup;
 pub(crate) mod confirm;
@@ -26,7 +27,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::feasible::Unbind;
-use self::setback::{Setback, Settled, in_vain};
+use self::setback::{Setback, Settled, without_effect};
 use crate::evidence::Step;
 use crate::gc::Outcome;
 use crate::gc::plan_file::PlannedStep;
@@ -37,62 +38,62 @@ use crate::policy::Action;
 use crate::survey::{Findings, OwnChanges, Survey};
 use crate::wire::Client;
 
-/// How often a step is tried whose answer was lost.
+/// Maximum number of tries for a step whose answer was lost.
 const TRIES: u32 = 3;
 
-/// How many rounds in a row may look without anything being sent: looking alone
-/// uses up the quota.
+/// Maximum number of consecutive rounds that re-read without sending anything:
+/// re-reading uses up the quota.
 const ROUNDS: usize = 3;
 
-/// How long a branch lives on that gets an expiry instead of being deleted: a
-/// day in which anybody can lift it.
+/// Time until a branch with `action = "expire"` expires. During this day anyone
+/// can remove the expiry.
 const EXPIRY: TimeDelta = TimeDelta::hours(24);
 
-/// The expiry that is set now. The provider carries it out by its own clock:
-/// a machine whose clock is behind must not leave less time than it says.
+/// Returns the expiry to set now. The provider applies it by its own clock: a
+/// machine whose clock is behind must not shorten the time.
 fn expiry(client: &Client) -> DateTime<Utc> {
     client.latest(client.clock().now()) + EXPIRY
 }
 
-/// How long what is under way may take after the run's deadline.
+/// Time for requests in flight after the run's deadline.
 const FINISHING: Duration = Duration::from_mins(1);
 
-/// Why a step counts as done whose request was simply accepted.
+/// The reason of a step whose request was accepted.
 pub const SEEN_GONE: &str = "re-reading shows that it is gone";
 
-/// Somebody's wish that no more steps are begun.
+/// A request to start no more steps.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<watch::Sender<bool>>);
 
 impl Stop {
-    /// Begin no more steps.
+    /// Requests that no more steps are started.
     pub fn set(&self) {
         self.0.send_replace(true);
     }
 
-    /// Whether that was asked for.
+    /// Returns whether it was requested.
     pub fn is_set(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Waits until that is asked for.
+    /// Waits until it is requested.
     async fn asked(&self) {
-        // There is a sender as long as somebody waits here.
+        // The sender exists as long as this future does.
         let _ = self.0.subscribe().wait_for(|set| *set).await;
     }
 }
 
-/// What became of one step.
+/// The outcome of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
 impl Done {
-    /// What becomes of garbage beyond the cap.
+    /// Returns the outcome of garbage beyond `--max-deletions`.
     pub fn later() -> Self {
         Self {
             outcome: Outcome::Deferred,
@@ -101,10 +102,10 @@ impl Done {
     }
 }
 
-/// A plan that is carried out.
+/// A plan that is being carried out.
 pub struct Sweep<'a, 'p> {
     survey: &'a Survey<'p>,
-    /// The same way to the providers, with time to finish what is under way.
+    /// A client with a later deadline, to finish requests in flight.
     finishing: Client,
     steps: &'a [PlannedStep],
     ids: Vec<ResourceId>,
@@ -112,41 +113,43 @@ pub struct Sweep<'a, 'p> {
     journal: Mutex<Journal>,
     stop: Stop,
     done: Mutex<Vec<Option<Done>>>,
-    /// What resources hold, kept once however often their step is tried.
+    /// Backups of the resources' contents, read once even if a step is tried
+    /// several times.
     kept: Mutex<BTreeMap<usize, Value>>,
-    /// How what is used by a step stops using it, as long as that step is not over.
+    /// The requests that remove bindings to a step's resource, while that step
+    /// is pending.
     unbindings: Mutex<BTreeMap<usize, Vec<Unbind>>>,
-    /// The expiry that steps give, from their intent on.
+    /// The expiries that steps set, from their intent on.
     expiries: Mutex<BTreeMap<usize, DateTime<Utc>>>,
-    /// What this run changed that is still to be deleted.
+    /// Resources that this run changed and will delete later.
     own: Mutex<OwnChanges>,
-    /// What goes with the resource of each step, as the first reading shows it:
-    /// later ones list only what decides.
+    /// Resources that the provider removes with those of each step, from the
+    /// first audit: later re-reads list only what decides.
     implied: OnceLock<Vec<Vec<Implied>>>,
-    /// Why the journal could not be written: then nothing more is sent.
+    /// The error that stopped writing of the journal. Nothing is sent after it.
     broken: Mutex<Option<JournalError>>,
 }
 
-/// Steps that wait for nothing outside of their lane.
+/// Steps that do not depend on steps of other lanes.
 struct Lane<'p> {
     pending: Vec<usize>,
-    /// How often steps were tried, and why the last time was in vain.
+    /// Number of tries of each step, and why the last one had no effect.
     tries: BTreeMap<usize, (u32, String)>,
-    /// What the next steps rest on.
+    /// The latest re-read, which the next steps depend on.
     view: Option<Findings<'p>>,
-    /// Whether something happened that the view does not know.
+    /// Whether something happened since the view was read.
     outdated: bool,
-    /// The look before that.
+    /// The previous re-read.
     before: Option<Findings<'p>>,
-    /// How many requests the last look took; before the first, those of the
+    /// Number of requests of the last re-read; before the first, that of the
     /// listings.
-    look: usize,
-    /// What each of the last rounds came to, as long as nothing could be sent.
-    in_vain: Vec<Done>,
+    reread_requests: usize,
+    /// Results of the last consecutive rounds in which nothing could be sent.
+    without_effect: Vec<Done>,
 }
 
 impl<'a, 'p> Sweep<'a, 'p> {
-    /// A sweep of these steps, each with what it is about.
+    /// Creates a sweep of these steps, each with its resource.
     pub fn new(
         survey: &'a Survey<'p>,
         steps: &'a [PlannedStep],
@@ -173,8 +176,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
     }
 
-    /// Carries the plan out; also why the journal could not be written to its
-    /// end, if so. Nothing was sent after that.
+    /// Carries out the plan. Also returns the error that stopped writing of the
+    /// journal, if any; nothing was sent after it.
     pub async fn run(self, first: &Findings<'p>) -> (Vec<Done>, Option<JournalError>) {
         let implied = self.ids.iter().map(|id| first.implied(id));
         let _ = self.implied.set(implied.collect());
@@ -193,15 +196,15 @@ impl<'a, 'p> Sweep<'a, 'p> {
         join_all(lanes.into_iter().map(|((api, _), pending)| {
             let listings = first.inventory.listings.iter();
             let listings = listings.filter(|listing| listing.kind.api == api);
-            let look = listings.map(|listing| listing.evidence.requests as usize);
+            let requests = listings.map(|listing| listing.evidence.requests as usize);
             let lane = Lane {
                 pending,
                 tries: BTreeMap::new(),
                 view: None,
                 outdated: false,
                 before: None,
-                look: look.sum(),
-                in_vain: Vec::new(),
+                reread_requests: requests.sum(),
+                without_effect: Vec::new(),
             };
             self.lane(lane, first)
         }))
@@ -219,7 +222,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
     }
 
     async fn lane(&self, mut lane: Lane<'p>, first: &Findings<'p>) {
-        // A plan may be older than what this run saw.
+        // A plan file may be older than this run's audit.
         let all = lane.pending.clone();
         self.recheck(&mut lane, first, &all, false).await;
         loop {
@@ -242,14 +245,15 @@ impl<'a, 'p> Sweep<'a, 'p> {
             let Some(view) = self.view(&mut lane, first).await else {
                 continue;
             };
-            // What is wanted again, or gone, is so whatever it waits for.
+            // A resource that is in use again, or gone, is settled whatever it
+            // waits for.
             let all = lane.pending.clone();
             self.recheck(&mut lane, &view, &all, false).await;
             self.block(&mut lane);
             let ready = self.ready(&lane);
             let batch = self.recheck(&mut lane, &view, &ready, true).await;
-            // What turned out to stay keeps what it uses, and this view took it
-            // for going: then it has to be looked at again.
+            // A resource that now stays keeps what it uses. This view assumed
+            // that it would be deleted, so it has to be re-read.
             if !lane.outdated {
                 let (batch, infeasible) = self.feasible(&view, batch).await;
                 for (step, (outcome, why)) in infeasible {
@@ -260,12 +264,12 @@ impl<'a, 'p> Sweep<'a, 'p> {
                     let settled = Settled::Done(Outcome::FailedForNow, why);
                     self.judge(&mut lane, step, settled);
                 }
-                // Keeping what they hold may take longer than the view stays young.
+                // Backups may take longer than the view stays fresh.
                 if !lane.outdated && self.is_young(&view) {
                     let settled = self.batch(&view, batch).await;
-                    match in_vain(&settled) {
-                        Some(done) => lane.in_vain.push(done),
-                        None => lane.in_vain.clear(),
+                    match without_effect(&settled) {
+                        Some(done) => lane.without_effect.push(done),
+                        None => lane.without_effect.clear(),
                     }
                     for (step, settled) in settled {
                         self.judge(&mut lane, step, settled);
@@ -276,8 +280,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
     }
 
-    /// What the next steps rest on, young enough; none when nothing could be
-    /// read in time, and then the lane has to be looked at again.
+    /// Returns a view that is fresh enough for the next steps. Returns `None`
+    /// if nothing could be read in time; then the lane has to be re-read.
     async fn view(&self, lane: &mut Lane<'p>, first: &Findings<'p>) -> Option<Findings<'p>> {
         let known = lane.view.take();
         if let Some(view) = known {
@@ -286,10 +290,10 @@ impl<'a, 'p> Sweep<'a, 'p> {
             }
             lane.before = Some(view);
         }
-        // A look that waits for the quota would be old before it ended, at its
-        // beginning or in its midst.
+        // A re-read that has to wait for the quota would be too old when it
+        // ends.
         let api = self.ids[*lane.pending.first()?].kind.api;
-        let wait = self.survey.client.wait_for(api, lane.look);
+        let wait = self.survey.client.wait_for(api, lane.reread_requests);
         let wait = wait.min(self.left());
         tokio::select! {
             biased;
@@ -303,8 +307,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let (throttled, spent) = (self.throttled(api), self.spent(api));
         let own = self.own_changes();
         let view = self.survey.again(before, &of, self.going(), &own).await;
-        let look = self.spent(api).saturating_sub(spent);
-        lane.look = usize::try_from(look).unwrap_or(usize::MAX);
+        let requests = self.spent(api).saturating_sub(spent);
+        lane.reread_requests = usize::try_from(requests).unwrap_or(usize::MAX);
         if self.is_young(&view) {
             return Some(view);
         }
@@ -312,8 +316,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let unread = pending.find_map(|&step| self.unreadable(&view, step));
         let for_the_quota =
             self.throttled(api) > throttled || !self.survey.client.wait(api).is_zero();
-        lane.in_vain.push(match unread {
-            _ if for_the_quota => Setback::Withheld.in_vain(),
+        lane.without_effect.push(match unread {
+            _ if for_the_quota => Setback::Withheld.without_effect(),
             Some(why) => Done {
                 outcome: Outcome::FailedForNow,
                 reason: format!("it could not be re-read: {why}"),
@@ -329,24 +333,25 @@ impl<'a, 'p> Sweep<'a, 'p> {
         None
     }
 
-    /// What becomes of everything in a lane in which no more steps are begun.
+    /// Returns the outcome of all pending steps of a lane that starts no more
+    /// steps.
     fn given_up(&self, lane: &Lane<'_>) -> Option<Done> {
         if let Some(reason) = self.halt(*lane.pending.first()?) {
             let outcome = Outcome::Deferred;
             return Some(Done { outcome, reason });
         }
-        let last = lane.in_vain.last()?;
-        (lane.in_vain.len() >= ROUNDS).then(|| last.clone())
+        let last = lane.without_effect.last()?;
+        (lane.without_effect.len() >= ROUNDS).then(|| last.clone())
     }
 
-    /// How often a provider has asked to wait.
+    /// Returns how often a provider asked to wait.
     fn throttled(&self, api: Api) -> u32 {
         let quotas = self.survey.client.quota_use();
         let quota = quotas.iter().find(|quota| quota.api == api);
         quota.map_or(0, |quota| quota.throttled)
     }
 
-    /// How many requests were sent to a provider.
+    /// Returns the number of requests sent to a provider.
     fn spent(&self, api: Api) -> u64 {
         let quotas = self.survey.client.quota_use();
         let quota = quotas.iter().find(|quota| quota.api == api);
@@ -357,7 +362,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         view.since.elapsed() <= self.reread_after
     }
 
-    /// Settles what waits for a step that is over and not gone.
+    /// Settles steps that wait for a step that ended without a deletion.
     fn block(&self, lane: &mut Lane<'_>) {
         loop {
             let blocked = lane.pending.iter().copied().find_map(|step| {
@@ -379,7 +384,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
     }
 
-    /// Why nothing more is sent, if so.
+    /// Returns why nothing more is sent, if so.
     fn ended(&self) -> Option<&'static str> {
         if self.is_broken() {
             Some("the journal cannot be written")
@@ -390,14 +395,14 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
     }
 
-    /// Why a step is not begun any more, whatever it is about, if so.
+    /// Returns why no step is started any more, if so.
     fn halt(&self, step: usize) -> Option<String> {
         if let Some(why) = self.ended() {
             return Some(why.to_owned());
         }
         let left = self.left();
         if left.is_zero() {
-            return Some("the run's deadline is over; raise --deadline".to_owned());
+            return Some("the run's deadline has passed; raise --deadline".to_owned());
         }
         let wait = self.survey.client.wait(self.ids[step].kind.api);
         (wait >= left).then(|| {
@@ -408,14 +413,14 @@ impl<'a, 'p> Sweep<'a, 'p> {
         })
     }
 
-    /// The time until the deadline.
+    /// Returns the time until the deadline.
     fn left(&self) -> Duration {
         let deadline = self.survey.client.deadline();
         deadline.saturating_duration_since(Instant::now())
     }
 
-    /// The pending steps of the first kind in order whose predecessors are gone;
-    /// one at a time where the provider wants that.
+    /// Returns the pending steps of the first kind whose predecessors are
+    /// deleted; one at a time if the provider requires it.
     fn ready(&self, lane: &Lane<'_>) -> Vec<usize> {
         let order = |step: usize| {
             let kinds = self.survey.law.graph.kinds().iter();
@@ -434,7 +439,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
                 .all(|one| !pending.contains(one))
         };
         let mut ready: Vec<usize> = of_kind.iter().copied().filter(free).collect();
-        // Steps of an altered order may wait for each other: the provider decides.
+        // Steps whose order changed may wait for each other: the provider
+        // decides.
         if ready.is_empty() {
             ready = of_kind;
         }
@@ -447,7 +453,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
         ready
     }
 
-    /// What this run still deletes, or has deleted: everything else stays.
+    /// Returns the resources that this run still deletes or has deleted: all
+    /// others stay.
     fn going(&self) -> BTreeSet<ResourceId> {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         let goes = |done: &Option<Done>| done.as_ref().is_none_or(|done| done.outcome.is_gone());
@@ -457,8 +464,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
             .collect()
     }
 
-    /// The expiry that a step gives: one that its provider can keep exactly, and
-    /// the same in its intent and its request.
+    /// Returns the expiry that a step sets: one that its provider can represent
+    /// exactly, the same in intent and request.
     fn expiry(&self, step: usize) -> DateTime<Utc> {
         let mut known = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
         let expires = || expiry(&self.survey.client).trunc_subsecs(0);
@@ -470,7 +477,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         own.clone()
     }
 
-    /// What a step's request came to, and whether that ends the step.
+    /// Applies the result of a step's request, which may end the step.
     fn judge(&self, lane: &mut Lane<'_>, step: usize, sent: Settled) {
         let tries = lane.tries.entry(step).or_default();
         let (outcome, reason) = match sent {
@@ -488,7 +495,8 @@ impl<'a, 'p> Sweep<'a, 'p> {
             }
         };
         lane.pending.retain(|one| *one != step);
-        // What fails stays, and with it all that it uses.
+        // A resource whose deletion failed stays, and so does everything that
+        // it uses.
         lane.outdated |= !outcome.is_gone();
         self.settle(step, outcome, reason);
     }
@@ -503,7 +511,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         done.get(step)?.as_ref().map(|done| done.outcome)
     }
 
-    /// Writes an outcome down.
+    /// Records an outcome.
     fn settle(&self, step: usize, outcome: Outcome, reason: String) {
         self.note(step, outcome, &reason);
         self.survey.observer.step(Step::Settled {
@@ -530,7 +538,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }]);
     }
 
-    /// Writes to the journal; whether it is on disk.
+    /// Writes to the journal and returns whether the entries are on disk.
     fn write(&self, entries: &[Entry]) -> bool {
         if self.is_broken() {
             return false;

@@ -1,6 +1,6 @@
-//! The interactive audit: a table to look, ask why, mark and delete in. A pure
-//! function of a report, of what was typed, and of what the sweep tells; the
-//! terminal itself is the command line's.
+//! The interactive audit: a table to browse, explain, mark and delete
+//! resources. It is a pure function of a report, of key presses and of progress
+//! events; the command line owns the terminal.
 
 mod table;
 mod view;
@@ -20,55 +20,55 @@ use crate::report::{Report, escape, explain};
 pub use table::{Item, Line, Order, Tab};
 pub use view::draw;
 
-/// What a session asks for after a key.
+/// What the session has to do after a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// End.
+    /// Quit.
     Quit,
-    /// Look at everything again.
+    /// Refresh: audit again.
     Reload,
-    /// Delete what is marked; somebody wrote the count out.
+    /// Delete the marked resources; the user typed their number.
     Delete,
-    /// Put these resources back, by their keys.
+    /// Restore the resources with these keys.
     Restore(Vec<String>),
-    /// Write what is shown to a file.
+    /// Write the visible rows to a file.
     Export(String),
-    /// Begin nothing more; a second time, end at once.
+    /// Start no more steps; the second time, stop at once.
     Interrupt,
 }
 
-/// What fills the screen besides the table.
+/// What is on the screen besides the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Mode {
     Browse,
     Filter,
     Help,
-    /// Waiting for the count to be written out.
+    /// Waits until the user types the number of steps.
     Confirm(Confirm),
     Export,
-    /// Something is under way, which takes no marks.
+    /// A task is in progress; marks cannot be changed.
     Busy,
 }
 
-/// What is asked before anything is deleted.
+/// The confirmation before a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Confirm {
-    /// How many steps there are.
+    /// Number of steps.
     steps: usize,
-    /// What else there is to know.
+    /// Further notes.
     notes: Vec<String>,
 }
 
-/// What became of a resource in this session.
+/// The result for a resource in this session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fate {
-    /// What became of it.
+pub struct SessionResult {
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// The run that has it in its journal.
+    /// The run whose journal records it.
     pub run: Option<String>,
-    /// Whether it was put back since, with what to know about that.
+    /// If it was restored since, details for people.
     pub restored: Option<String>,
 }
 
@@ -77,8 +77,8 @@ pub struct Fate {
 pub struct App {
     report: Arc<Report>,
     items: Vec<Item>,
-    /// By key.
-    fates: BTreeMap<String, Fate>,
+    /// Results by key.
+    results: BTreeMap<String, SessionResult>,
     marked: BTreeSet<String>,
     tab: Tab,
     order: Order,
@@ -87,17 +87,17 @@ pub struct App {
     typed: Input,
     /// The lines of the table.
     lines: Vec<Line>,
-    /// The line under the cursor: always an item, if there is one.
+    /// The line under the cursor: always an item, if there are any.
     cursor: usize,
     detail: bool,
     scroll: u16,
     mode: Mode,
-    /// One line for people, until the next key.
+    /// A message that is shown until the next key.
     message: String,
     colour: bool,
 }
 
-/// What is going on, told by whoever does it and drawn by the view.
+/// Progress, updated by the running task and drawn by the view.
 #[derive(Debug, Default)]
 pub struct Live(Mutex<Ongoing>);
 
@@ -119,7 +119,7 @@ struct Settled {
 }
 
 impl Live {
-    /// Forgets what is over.
+    /// Clears progress that is over.
     pub fn clear(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Ongoing::default();
     }
@@ -163,12 +163,12 @@ impl Observer for Live {
 }
 
 impl App {
-    /// A session that begins with this report.
+    /// Creates a session with this report.
     pub fn new(report: Report, colour: bool) -> Self {
         let mut app = Self {
             items: table::items(&report),
             report: Arc::new(report),
-            fates: BTreeMap::new(),
+            results: BTreeMap::new(),
             marked: BTreeSet::new(),
             tab: Tab::All,
             order: Order::PullRequest,
@@ -187,13 +187,13 @@ impl App {
         app
     }
 
-    /// A newer report. What this session deleted stays in sight.
+    /// Replaces the report. Resources that this session deleted stay visible.
     pub fn renew(&mut self, report: Report) {
         let mut items = table::items(&report);
         let there: BTreeSet<String> = items.iter().map(|item| item.row.key.clone()).collect();
         let gone = std::mem::take(&mut self.items).into_iter().filter(|item| {
             let key = &item.row.key;
-            self.fates.contains_key(key) && !there.contains(key)
+            self.results.contains_key(key) && !there.contains(key)
         });
         items.extend(gone.map(|item| Item { gone: true, ..item }));
         self.items = items;
@@ -205,22 +205,22 @@ impl App {
         self.arrange();
     }
 
-    /// What is shown.
+    /// Returns the report that is shown.
     pub fn report(&self) -> &Arc<Report> {
         &self.report
     }
 
-    /// Keys of what is marked.
+    /// Returns the keys of the marked resources.
     pub fn marked(&self) -> &BTreeSet<String> {
         &self.marked
     }
 
-    /// What became of resources in this session, by key.
-    pub fn fates(&self) -> &BTreeMap<String, Fate> {
-        &self.fates
+    /// Returns the results of this session, by key.
+    pub fn results(&self) -> &BTreeMap<String, SessionResult> {
+        &self.results
     }
 
-    /// What is in the table now, as a report.
+    /// Returns the visible rows as a report.
     pub fn visible(&self) -> Report {
         let rows = self.lines.iter().filter_map(|line| match line {
             Line::Item(index) => Some(self.items[*index].row.key.clone()),
@@ -229,43 +229,43 @@ impl App {
         self.report.only(&rows.collect())
     }
 
-    /// The kind and id of a resource, also of one that is gone.
+    /// Returns kind and id of a resource, also of a deleted one.
     pub fn known(&self, key: &str) -> Option<(&'static str, String)> {
         let mut items = self.items.iter();
         let item = items.find(|item| item.row.key == key)?;
         Some((item.row.kind.name(), item.row.id.clone()))
     }
 
-    /// Something for people to read, until they press a key.
+    /// Shows a message until the next key.
     pub fn say(&mut self, text: impl Into<String>) {
         self.message = text.into();
     }
 
-    /// Something is under way.
+    /// Shows that a task is in progress.
     pub fn begin(&mut self, text: &str) {
         self.mode = Mode::Busy;
         text.clone_into(&mut self.message);
     }
 
-    /// Nothing is under way any more.
+    /// Shows that no task is in progress any more.
     pub fn end(&mut self) {
         self.mode = Mode::Browse;
         self.message.clear();
     }
 
-    /// Asks for the count of what would be deleted.
+    /// Asks the user to type the number of resources to delete.
     pub fn confirm(&mut self, steps: usize, notes: Vec<String>) {
         self.typed = Input::default();
         self.mode = Mode::Confirm(Confirm { steps, notes });
     }
 
-    /// Notes what a sweep did.
+    /// Records the results of a sweep.
     pub fn settle(&mut self, steps: &[StepRow], run: Option<&str>) {
         for step in steps {
             let Some(item) = self.items.iter().find(|item| item.row.key == step.key) else {
                 continue;
             };
-            let fate = Fate {
+            let result = SessionResult {
                 outcome: step.outcome,
                 reason: step.reason.clone(),
                 run: run.map(str::to_owned),
@@ -274,12 +274,12 @@ impl App {
             if step.outcome.is_gone() {
                 self.marked.remove(&item.row.key);
             }
-            self.fates.insert(item.row.key.clone(), fate);
+            self.results.insert(item.row.key.clone(), result);
         }
         let gone: BTreeSet<&String> = self
-            .fates
+            .results
             .iter()
-            .filter(|(_, fate)| fate.outcome.is_gone())
+            .filter(|(_, result)| result.outcome.is_gone())
             .map(|(key, _)| key)
             .collect();
         for item in &mut self.items {
@@ -287,10 +287,10 @@ impl App {
         }
     }
 
-    /// Notes that a resource was put back, or why not.
-    pub fn restored(&mut self, key: &str, told: String) {
-        if let Some(fate) = self.fates.get_mut(key) {
-            fate.restored = Some(told);
+    /// Records that a resource was restored, or why not.
+    pub fn restored(&mut self, key: &str, details: String) {
+        if let Some(result) = self.results.get_mut(key) {
+            result.restored = Some(details);
         }
     }
 
@@ -312,7 +312,7 @@ impl App {
         self.step(0);
     }
 
-    /// The item under the cursor.
+    /// Returns the item under the cursor.
     fn current(&self) -> Option<&Item> {
         match self.lines.get(self.cursor)? {
             Line::Item(index) => self.items.get(*index),
@@ -320,7 +320,7 @@ impl App {
         }
     }
 
-    /// Moves the cursor by so many items, as far as there are any.
+    /// Moves the cursor by a number of items, up to the first or last one.
     fn step(&mut self, by: isize) {
         let is_item = |line: &(usize, &Line)| matches!(line.1, Line::Item(_));
         let places: Vec<usize> = self
@@ -340,7 +340,7 @@ impl App {
         }
     }
 
-    /// What a key, a paste or a resize leads to.
+    /// Handles a key, a paste or a resize.
     pub fn on(&mut self, event: &Event) -> Option<Command> {
         let Event::Key(key) = event else { return None };
         if key.kind == KeyEventKind::Release {
@@ -443,8 +443,8 @@ impl App {
         }
     }
 
-    /// Marks all garbage in sight of what the current item belongs to; or none of
-    /// it, when all is marked.
+    /// Marks all visible garbage in the group of the current item, or clears
+    /// these marks if all of it is marked.
     fn mark_group(&mut self) {
         let Some(group) = self.current().map(|item| item.group.clone()) else {
             return;
@@ -470,8 +470,8 @@ impl App {
     fn undo(&mut self) -> Option<Command> {
         let item = self.current()?;
         let key = item.row.key.clone();
-        let fate = self.fates.get(&key);
-        let deleted = fate.is_some_and(|fate| fate.outcome == Outcome::Deleted);
+        let result = self.results.get(&key);
+        let deleted = result.is_some_and(|result| result.outcome == Outcome::Deleted);
         if deleted {
             return Some(Command::Restore(vec![key]));
         }
@@ -532,22 +532,23 @@ impl App {
         None
     }
 
-    /// Whether the count was asked for, so that [`Command::Delete`] is consent.
+    /// Returns whether the confirmation is open, so that [`Command::Delete`] is
+    /// consent.
     pub fn is_confirming(&self) -> bool {
         matches!(self.mode, Mode::Confirm(_))
     }
 
-    /// The chain behind the item under the cursor.
+    /// Returns the evidence behind the item under the cursor.
     fn chain(&self) -> String {
         let Some(item) = self.current() else {
             return String::new();
         };
         let mut text = String::new();
-        if let Some(fate) = self.fates.get(&item.row.key) {
-            let reason = escape::terminal(&fate.reason);
-            text = format!("{:<11}{}: {reason}\n", "outcome", fate.outcome);
-            if let Some(told) = &fate.restored {
-                text = format!("{text}{:<11}{}\n", "restored", escape::terminal(told));
+        if let Some(result) = self.results.get(&item.row.key) {
+            let reason = escape::terminal(&result.reason);
+            text = format!("{:<11}{}: {reason}\n", "outcome", result.outcome);
+            if let Some(details) = &result.restored {
+                text = format!("{text}{:<11}{}\n", "restored", escape::terminal(details));
             }
         }
         text + &explain::chain(&self.report, &item.row)

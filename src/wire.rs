@@ -1,9 +1,9 @@
-//! The one seam to the providers, and the one loop that sends a request:
+//! The only connection to the providers, and the only loop that sends requests:
 //! permit, limiter, attempt, classify, wait.
 //!
-//! Everything above works against a tower `Service` from request bytes to
-//! response bytes. The real side is [`http`]; the other is the sandbox, called
-//! in process.
+//! Everything above uses a tower `Service` from request bytes to response
+//! bytes. One implementation is [`http`]; the other is the sandbox, called in
+//! process.
 
 pub mod clocks;
 pub mod error;
@@ -35,10 +35,10 @@ use crate::call::Call;
 use crate::clock::Clock;
 use crate::model::Api;
 
-/// The seam: request bytes in, response bytes out.
+/// The transport: request bytes in, response bytes out.
 pub type Transport = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, TransportError>;
 
-/// The longest that one attempt may take.
+/// Maximum duration of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 const USER_AGENT: &str = concat!("preview-gc/", env!("CARGO_PKG_VERSION"));
@@ -46,17 +46,17 @@ const USER_AGENT: &str = concat!("preview-gc/", env!("CARGO_PKG_VERSION"));
 /// What is needed to talk to one provider.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// The base of every address, without a trailing slash.
+    /// The base URL, without a trailing slash.
     pub base: Url,
-    /// Where GraphQL is answered (GitHub).
+    /// The GraphQL URL (GitHub).
     pub graphql: Option<Url>,
     /// The bearer token.
     pub token: Token,
-    /// The token for DNS records, where they have one of their own (Cloudflare).
+    /// The separate token for DNS records, if any (Cloudflare).
     pub dns_token: Option<Token>,
 }
 
-/// A request before the wire gave it a host and a token.
+/// A request before the wire adds host and token.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// Whose API.
@@ -68,9 +68,9 @@ pub struct Outgoing {
     pub target: String,
     /// The body; empty for none.
     pub body: Bytes,
-    /// What the body is.
+    /// The content type of the body.
     pub content_type: &'static str,
-    /// Whether sending it twice is the same as sending it once.
+    /// Whether the request may be repeated safely.
     pub repeatable: bool,
 }
 
@@ -95,15 +95,15 @@ impl From<&Call> for Outgoing {
     }
 }
 
-/// What became of a writing request.
+/// The result of a writing request.
 #[derive(Debug)]
 pub enum Written {
     /// It was answered, whatever the status.
     Answered(Response<Bytes>),
-    /// It surely had no effect: it was not sent, or refused before it could
-    /// have any.
+    /// It certainly had no effect: it was not sent, or refused before it could
+    /// have one.
     NotSent(ApiError),
-    /// It was sent, and nobody knows whether it took effect.
+    /// It was sent, and it is unknown whether it took effect.
     Lost(ApiError),
 }
 
@@ -131,7 +131,8 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client for these providers over this seam, until the deadline.
+    /// Creates a client for these providers over this transport, until the
+    /// deadline.
     pub fn new(
         seam: Transport,
         endpoints: BTreeMap<Api, Endpoint>,
@@ -155,35 +156,35 @@ impl Client {
         }
     }
 
-    /// Whether there are credentials for a provider.
+    /// Returns whether there are credentials for a provider.
     pub fn has(&self, api: Api) -> bool {
         self.providers.contains_key(&api)
     }
 
-    /// The run's clock.
+    /// Returns the run's clock.
     pub fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// A time of the machine's clock by the earliest of the machine's and the
-    /// providers' clocks, where they differ by more than five minutes: by a
-    /// later one something could seem old enough to be deleted.
+    /// Converts a time of the machine's clock to the earliest of the machine's
+    /// and the providers' clocks, if they differ by more than five minutes. By
+    /// a later clock, a resource could seem old enough to be deleted.
     pub fn earliest(&self, machine: DateTime<Utc>) -> DateTime<Utc> {
         self.skews.earliest(machine)
     }
 
-    /// The same by the latest of the clocks. What shall stay until a time has
-    /// to stay until then by every clock.
+    /// Converts a time to the latest of the clocks. A resource that has to stay
+    /// until a time must stay until then by every clock.
     pub fn latest(&self, machine: DateTime<Utc>) -> DateTime<Utc> {
         self.skews.latest(machine)
     }
 
-    /// How the clocks differ, where they do.
+    /// Returns how the clocks differ, if they do.
     pub fn clock_skew(&self) -> Option<ClockSkew> {
         self.skews.skew(self.clock.start())
     }
 
-    /// What was spent of each provider's quota, and what is left.
+    /// Returns the requests sent and left for each provider.
     pub fn quota_use(&self) -> Vec<QuotaUse> {
         self.providers
             .values()
@@ -191,7 +192,7 @@ impl Client {
             .collect()
     }
 
-    /// The same client until another deadline.
+    /// Returns the client with another deadline.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self {
@@ -200,12 +201,12 @@ impl Client {
         }
     }
 
-    /// When the run has to end.
+    /// Returns the deadline of the run.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// The host that a provider's requests go to.
+    /// Returns the host of a provider's requests.
     pub fn host(&self, api: Api) -> Option<String> {
         let base = &self.providers.get(&api)?.endpoint.base;
         let host = base.host_str()?;
@@ -215,29 +216,29 @@ impl Client {
         })
     }
 
-    /// How long the provider's quota makes the next request wait.
+    /// Returns how long the next request has to wait for the quota.
     pub fn wait(&self, api: Api) -> Duration {
         self.providers
             .get(&api)
             .map_or(Duration::ZERO, |provider| provider.quota.wait())
     }
 
-    /// How long the provider's quota makes so many requests wait, so that they
-    /// can be sent without waiting in between.
+    /// Returns how long to wait for the quota until `requests` requests can be
+    /// sent without a pause.
     pub fn wait_for(&self, api: Api, requests: usize) -> Duration {
         self.providers
             .get(&api)
             .map_or(Duration::ZERO, |provider| provider.quota.wait_for(requests))
     }
 
-    /// How many requests the provider's quota lets through until the deadline.
+    /// Returns how many requests the quota allows until the deadline.
     pub fn affordable(&self, api: Api) -> usize {
         self.providers
             .get(&api)
             .map_or(0, |provider| provider.quota.affordable(self.deadline))
     }
 
-    /// Sends a call and gives the body of a 2xx answer.
+    /// Sends a call and returns the body of a 2xx answer.
     pub async fn send(&self, call: &Call) -> Result<Bytes, ApiError> {
         let outgoing = Outgoing::from(call);
         let response = self.exchange(&outgoing).await?;
@@ -249,8 +250,8 @@ impl Client {
         }
     }
 
-    /// Sends a writing call, unless it has to wait beyond a time: what it rests
-    /// on would be too old by then.
+    /// Sends a writing call, unless it would have to wait beyond `not_after`:
+    /// the data it depends on would be too old by then.
     pub async fn write(&self, call: &Call, not_after: Instant) -> Written {
         let outgoing = Outgoing::from(call);
         let outdated = not_after < self.deadline;
@@ -273,7 +274,8 @@ impl Client {
                 | Failure::Withheld { .. }
                 | Failure::Throttled { .. }
                 | Failure::Deadline
-                // Repeated only because it had no effect, until time was up.
+                // It was repeated only because it had no effect, until the time
+                // was up.
                 | Failure::Unavailable { .. }
                 | Failure::Refused { .. } => Written::NotSent(error),
                 _ => Written::Lost(error),
@@ -281,9 +283,9 @@ impl Client {
         }
     }
 
-    /// Sends a request until it is answered with something that repeating
-    /// would not change, and gives that answer whatever its status. Redirects
-    /// are answers: they are never followed, so a token never travels.
+    /// Sends a request until its answer would not change by repeating it, and
+    /// returns the answer whatever its status. Redirects are returned and never
+    /// followed, so that a token never reaches another host.
     pub async fn exchange(&self, outgoing: &Outgoing) -> Result<Response<Bytes>, ApiError> {
         self.exchange_before(outgoing, self.deadline).await
     }
@@ -300,7 +302,7 @@ impl Client {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            // A query is sent by POST and only reads.
+            // A GraphQL query is a POST that only reads.
             let permit = Quota::permit(&provider.quota, &route, !outgoing.repeatable, not_after);
             let permit = permit.await;
             let permit = permit.map_err(|failure| self.error(outgoing, failure))?;
@@ -330,7 +332,8 @@ impl Client {
                     return Err(self.error(outgoing, Failure::from(error)));
                 }
                 (retry::Next::PauseAll { wait, last }, _) => {
-                    // Everybody who shares the quota waits, not only this request.
+                    // All requests that share the quota wait, not only this
+                    // one.
                     provider.quota.pause(wait);
                     if last || Instant::now() + wait >= not_after {
                         return Err(self.error(outgoing, Failure::Throttled { wait }));
@@ -350,30 +353,30 @@ impl Client {
         }
     }
 
-    /// A refusal that does not say a token back, before anybody reads it. What
-    /// is no refusal holds names, and those are left as they are.
+    /// Removes tokens from an error answer before it is parsed. A successful
+    /// answer contains names, which are left as they are.
     fn without_tokens(&self, api: Api, response: Response<Bytes>) -> Response<Bytes> {
         let succeeded = response.status().is_success();
         let whole = !succeeded || error::denial(api, &response).is_some();
-        // GraphQL refuses in a part of an answer.
+        // GraphQL reports errors in a part of an answer.
         let part = api == Api::GitHub && error::names_errors(response.body());
         if !whole && !part {
             return response;
         }
         let (parts, body) = response.into_parts();
-        let Ok(mut said) = serde_json::from_slice::<Value>(&body) else {
+        let Ok(mut value) = serde_json::from_slice::<Value>(&body) else {
             let clean = self.redact(&String::from_utf8_lossy(&body));
             return Response::from_parts(parts, clean.into());
         };
         let refusal = if whole {
-            Some(&mut said)
+            Some(&mut value)
         } else {
-            said.get_mut("errors")
+            value.get_mut("errors")
         };
         if let Some(refusal) = refusal {
             self.tokens().for_each(|token| token.redact_json(refusal));
         }
-        Response::from_parts(parts, said.to_string().into())
+        Response::from_parts(parts, value.to_string().into())
     }
 
     fn tokens(&self) -> impl Iterator<Item = &Token> {
@@ -383,8 +386,8 @@ impl Client {
         })
     }
 
-    /// A text without any token of this run. Whatever repeats an answer that
-    /// could not be read goes through here before it is kept or shown.
+    /// Removes all tokens of this run from a text. Any text that repeats an
+    /// unreadable answer goes through here before it is stored or shown.
     pub fn redact(&self, text: &str) -> String {
         let clean = |text: String, token: &Token| token.redact(&text);
         self.tokens().fold(text.to_owned(), clean)
@@ -398,8 +401,8 @@ impl Client {
             .unwrap_or(Err(TransportError::Timeout { after: limit }))
     }
 
-    /// An error about a request, with every token taken out of what the
-    /// provider said.
+    /// Creates an error about a request, with tokens removed from the
+    /// provider's message.
     pub fn error(&self, outgoing: &Outgoing, failure: Failure) -> ApiError {
         let base = self
             .providers
@@ -472,15 +475,15 @@ impl Provider {
     }
 }
 
-/// Whether a status asks for the same request again later.
+/// Returns whether a status asks to repeat the request later.
 pub(crate) fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
 #[cfg(test)]
 pub(crate) mod tests;
-/// Whether a path is that of a zone's DNS records: nothing else is asked for
-/// with the token that DNS has of its own.
+/// Returns whether a path is that of a zone's DNS records: the DNS token is
+/// used for nothing else.
 fn is_about_dns_records(target: &str) -> bool {
     let path = target.split('?').next().unwrap_or(target);
     let mut segments = path.split('/').skip(1);

@@ -27,7 +27,7 @@ use preview_gc::evidence::{
 use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::github::GitHub;
-use preview_gc::journal::{self, Copy, Entry, Journal, Standing, Written};
+use preview_gc::journal::{self, Entry, Journal, Snapshot, Standing, Written};
 use preview_gc::kinds::{self, Answer, Ask, Kind, PageOf};
 use preview_gc::model::{Api, Place, PlaceSort, PullRequestNumber, Repository, Resource, RunId};
 use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
@@ -483,9 +483,9 @@ fn journal_text() -> Vec<u8> {
             within: None,
             incarnation: Some("é".into()),
         },
-        copy: Box::new(Copy {
+        copy: Box::new(Snapshot {
             original: Some(serde_json::json!({"title": "日本\n\u{2028}"})),
-            ..Copy::default()
+            ..Snapshot::default()
         }),
     };
     let outcome = |step, outcome| Entry::Outcome {

@@ -75,7 +75,7 @@ pub(super) enum Verb {
     Restore(RestoreArgs),
     /// Check policies, credentials and permissions with read requests
     Check(CheckArgs),
-    /// Serve a stand-in cloud over HTTP on loopback
+    /// Serve a simulated cloud over HTTP on loopback
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArgs),
     /// Print shell completions
@@ -132,7 +132,7 @@ pub(super) struct AuditArgs {
     pub(super) out: Option<PathBuf>,
 }
 
-/// What every verb that reads takes.
+/// Arguments of every command that reads.
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
     /// Policy file or folder of policy files [default: policies]
@@ -141,7 +141,7 @@ pub(super) struct CommonArgs {
     /// Output format
     #[arg(long, value_enum, default_value = "table", env = "PREVIEW_GC_FORMAT", help_heading = OUTPUT)]
     pub(super) format: Format,
-    /// Run against a stand-in cloud inside the program; WORLD is a world file
+    /// Run against a simulated cloud inside the program; WORLD is a world file
     /// [default: a demo world]
     #[cfg(feature = "sandbox")]
     #[arg(long,
@@ -246,7 +246,7 @@ pub(super) struct ReportArgs {
     pub(super) schedule: ScheduleArgs,
 }
 
-/// When runs are due, which the issue shows.
+/// The schedule of runs, which the issue shows.
 #[derive(Debug, Args)]
 pub(super) struct ScheduleArgs {
     /// Schedule of the runs in UTC, as a workflow writes it; the issue shows the
@@ -291,40 +291,41 @@ pub(super) struct CheckArgs {
     pub(super) common: CommonArgs,
 }
 
-/// Which stand-in a run is against.
+/// The sandbox of a run.
 #[cfg_attr(
     not(feature = "sandbox"),
     expect(dead_code, reason = "without the sandbox no run is against one")
 )]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StandIn<'a> {
+pub(super) enum SandboxSource<'a> {
     /// The demo world.
     Demo,
-    /// The world of a file.
+    /// A world file.
     World(&'a Path),
 }
 
 impl CommonArgs {
-    /// The stand-in, when the run is against one.
+    /// Returns the sandbox, if the run uses one.
     #[cfg(feature = "sandbox")]
-    pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
+    pub(super) fn sandbox(&self) -> Option<SandboxSource<'_>> {
         let path = self.sandbox.as_deref()?;
         Some(if path.is_empty() {
-            StandIn::Demo
+            SandboxSource::Demo
         } else {
-            StandIn::World(Path::new(path))
+            SandboxSource::World(Path::new(path))
         })
     }
 
-    /// None: this program has no stand-in.
+    /// Returns `None`: this build has no sandbox.
     #[cfg(not(feature = "sandbox"))]
     #[expect(clippy::unused_self, reason = "with the sandbox it is a flag")]
-    pub(super) fn sandbox(&self) -> Option<StandIn<'_>> {
+    pub(super) fn sandbox(&self) -> Option<SandboxSource<'_>> {
         None
     }
 }
 
-/// Limits: a flag before the environment before the policy before the default.
+/// Limits: a flag takes precedence over the environment, the policy and the
+/// default, in this order.
 #[derive(Debug, Args)]
 #[command(next_help_heading = LIMITS)]
 pub(super) struct LimitArgs {
@@ -455,7 +456,7 @@ mod tests {
 
     use super::*;
 
-    /// The options that a group of arguments has.
+    /// Returns the options of a group of arguments.
     fn options_of<T: Args>() -> BTreeSet<String> {
         let command = T::augment_args(clap::Command::new("group"));
         let options = command.get_arguments();
@@ -463,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_stands_under_its_own_heading() {
+    fn every_option_has_its_help_heading() {
         let limits = options_of::<LimitArgs>();
         assert!(limits.contains("max_deletions"), "{limits:?}");
         let command = Cli::command();
@@ -485,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_help_fits_a_screen_and_the_long_one_has_all() {
+    fn short_help_fits_a_screen_and_long_help_is_complete() {
         let mut command = Cli::command();
         command.build();
         for verb in ["audit", "sweep", "report"] {

@@ -1,14 +1,14 @@
-//! `preview-gc audit` and `explain`: resources, roots, verdicts, report.
-//! Nothing is ever written to a provider from here.
+//! `preview-gc audit` and `explain`: list resources and roots, decide verdicts
+//! and print the report. They never write to a provider.
 
 use tokio::time::Instant;
 
 use super::args::{AuditArgs, Format};
-use super::session::{Session, look};
+use super::session::{Session, table_style};
 use super::{Exit, Failure, github_actions, print};
 use crate::collector::{Audit, Choice};
 use crate::model::identifier::host_name;
-use crate::report::table::Look;
+use crate::report::table::TableStyle;
 use crate::report::{Report, csv, explain, json, markdown, table};
 
 pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Result<Exit, Failure> {
@@ -49,18 +49,22 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
         None => print(&render(
             &report,
             arguments.common.format,
-            look(&arguments.common),
+            table_style(&arguments.common),
         )?)?,
     }
-    github_actions::tell(&report, None);
-    github_actions::measure(&arguments.common, &report)?;
+    github_actions::write_results(&report, None);
+    github_actions::write_metrics(&arguments.common, &report)?;
     Ok(Exit::of(&report, arguments.fail_on_garbage))
 }
 
-pub(super) fn render(report: &Report, format: Format, look: Look) -> Result<String, Failure> {
+pub(super) fn render(
+    report: &Report,
+    format: Format,
+    style: TableStyle,
+) -> Result<String, Failure> {
     let unexpected = |error: &dyn std::fmt::Display| Failure::Unexpected(error.to_string());
     match format {
-        Format::Table => Ok(table::render(report, look)),
+        Format::Table => Ok(table::render(report, style)),
         Format::Json => json::render(report).map_err(|error| unexpected(&error)),
         Format::Csv => csv::render(report).map_err(|error| unexpected(&error)),
         Format::Markdown => Ok(markdown::render(report)),

@@ -18,9 +18,9 @@ use crate::model::{Claim, KindRef, Repository};
 use crate::policy::{Policy, Rule, overlap, render, schema};
 use crate::report::{Report, escape};
 
-/// What a name is read as.
+/// How the rules match a name.
 #[derive(Debug, Serialize)]
-struct NameReading {
+struct NameMatch {
     name: String,
     kind: KindRef,
     claim: String,
@@ -28,13 +28,13 @@ struct NameReading {
     asks: String,
 }
 
-/// All that was checked.
+/// Everything that was checked.
 #[derive(Debug, Serialize)]
 struct Checked {
     schema: u32,
-    names: Vec<NameReading>,
+    names: Vec<NameMatch>,
     access: Vec<Access>,
-    /// What a sweep needs besides, which nothing can try without deleting.
+    /// Permissions that a sweep needs, which cannot be tested without deleting.
     needed_to_delete: Vec<String>,
     warnings: Vec<String>,
 }
@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
     let names = names(&arguments)?;
     let kinds = session.shown.clone().unwrap_or_else(kinds::vocabulary);
     let mut warnings = Vec::new();
-    let read = read_names(&session.policies.files, &kinds, &names, &mut warnings);
+    let read = match_names(&session.policies.files, &kinds, &names, &mut warnings);
     let mut examined = None;
     let exit = if arguments.offline {
         Ok(Exit::Ok)
@@ -139,7 +139,7 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{end}")
 }
 
-/// The names that were typed, and those in a file.
+/// Returns the names from the arguments and from a file.
 fn names(arguments: &CheckArgs) -> Result<Vec<String>, Failure> {
     let mut names = arguments.names.clone();
     if let Some(path) = &arguments.names_from {
@@ -165,40 +165,40 @@ fn names(arguments: &CheckArgs) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// What the rules take names for, and what is odd about that.
-fn read_names(
+/// Matches names against the rules, and returns warnings.
+fn match_names(
     files: &[Policy],
     kinds: &[KindRef],
     names: &[String],
     warnings: &mut Vec<String>,
-) -> Vec<NameReading> {
-    let mut readings = Vec::new();
+) -> Vec<NameMatch> {
+    let mut matches = Vec::new();
     let mut used = BTreeSet::new();
     for name in names {
-        let before = readings.len();
+        let before = matches.len();
         for &kind in kinds {
             let entries = files.iter().flat_map(|file| &file.protects);
             let protected = entries
                 .filter(|entry| entry.kinds.is_some() && entry.names(kind, name))
                 .map(|entry| format!("protected: {} ({})", entry.reason, entry.location))
                 .next();
-            let first = readings.len();
+            let first = matches.len();
             for policy in files {
                 for (rule, claim) in policy.rules.read_name(kind, name) {
                     let rule = &policy.rules[rule];
                     used.insert((&rule.location.path, rule.location.line));
-                    readings.push(NameReading {
+                    matches.push(NameMatch {
                         name: name.clone(),
                         kind,
                         asks: protected
                             .clone()
-                            .unwrap_or_else(|| asks(rule, &claim, &policy.repository)),
+                            .unwrap_or_else(|| depends_on(rule, &claim, &policy.repository)),
                         claim: claim.to_string(),
                         rule: format!("{} ({})", rule.id, rule.location),
                     });
                 }
             }
-            let by: BTreeSet<_> = readings[first..]
+            let by: BTreeSet<_> = matches[first..]
                 .iter()
                 .map(|one| one.rule.as_str())
                 .collect();
@@ -209,7 +209,7 @@ fn read_names(
                 ));
             }
         }
-        if readings.len() == before {
+        if matches.len() == before {
             warnings.push(format!("no rule matches {name}: it is kept"));
         }
     }
@@ -224,11 +224,11 @@ fn read_names(
             }
         }
     }
-    readings
+    matches
 }
 
-/// What would be asked before a resource of that claim could be garbage.
-fn asks(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
+/// Returns what decides whether a resource with that claim is garbage.
+fn depends_on(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
     if !rule.asks_about(claim) {
         return "nothing: its own age decides".to_owned();
     }
@@ -245,7 +245,7 @@ fn asks(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
     }
 }
 
-/// Rules that match none of the resources that there are.
+/// Returns warnings for rules that match no existing resource.
 fn unused(report: &Report) -> Vec<String> {
     let rules = report.unused_rules.iter();
     rules
@@ -253,7 +253,7 @@ fn unused(report: &Report) -> Vec<String> {
         .collect()
 }
 
-fn tables(names: &[NameReading], access: &[Access]) -> String {
+fn tables(names: &[NameMatch], access: &[Access]) -> String {
     let mut text = String::new();
     let mut add = |header: &[&str], rows: Vec<Vec<String>>| {
         if rows.is_empty() {

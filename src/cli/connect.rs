@@ -1,5 +1,5 @@
-//! From settings to the wire: the only fork between the real clouds and the
-//! stand-in.
+//! Connects settings to the wire: the only place that chooses between the real
+//! providers and the sandbox.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::clock::Clock;
 use crate::model::Api;
 use crate::wire::{Endpoint, Token, Transport};
 
-/// Where variables come from: the process, or the stand-in.
+/// The source of environment variables: the process or the sandbox.
 pub(super) struct Variables {
     pub(super) fixed: Option<BTreeMap<&'static str, String>>,
 }
 
 impl Variables {
-    /// The value of a variable; an empty one counts as not set.
+    /// Returns the value of a variable; an empty one counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         let value = match &self.fixed {
             Some(fixed) => fixed.get(name).cloned(),
@@ -25,12 +25,12 @@ impl Variables {
         value.filter(|value| !value.trim().is_empty())
     }
 
-    /// Whether these are the stand-in's own.
+    /// Returns whether these are the variables of the sandbox.
     pub(super) fn are_the_sandboxes(&self) -> bool {
         self.fixed.is_some()
     }
 
-    /// The values of a variable that may name several, separated by commas.
+    /// Returns the comma-separated values of a variable.
     pub(super) fn list(&self, name: &str) -> Option<Vec<String>> {
         let value = self.get(name)?;
         let list: Vec<_> = value
@@ -42,7 +42,7 @@ impl Variables {
     }
 }
 
-/// A way to reach the providers.
+/// A connection to the providers.
 pub(super) struct Connection {
     pub(super) seam: Transport,
     pub(super) variables: Variables,
@@ -50,7 +50,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// The real clouds.
+    /// Connects to the real providers.
     pub(super) fn real(clock: Clock) -> Self {
         let variables = Variables { fixed: None };
         let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -58,13 +58,13 @@ impl Connection {
             .into_iter()
             .find(|name| variables.get(name).is_some());
         Self {
-            seam: crate::wire::http::seam(proxy),
+            seam: crate::wire::http::transport(proxy),
             variables,
             clock,
         }
     }
 
-    /// The providers for which there are credentials.
+    /// Returns the endpoints of the providers with credentials.
     pub(super) fn endpoints(&self) -> Result<BTreeMap<Api, Endpoint>, Failure> {
         let get = |names: &[&str]| names.iter().find_map(|name| self.variables.get(name));
         let mut endpoints = BTreeMap::new();
@@ -131,7 +131,8 @@ impl Connection {
     }
 }
 
-/// Enterprise Server answers GraphQL beside its REST prefix.
+/// Returns the GraphQL address: Enterprise Server serves it next to its REST
+/// prefix.
 fn graphql(base: &Url) -> Url {
     let path = base.path().trim_end_matches('/');
     let path = match path.strip_suffix("/v3") {
@@ -143,7 +144,7 @@ fn graphql(base: &Url) -> Url {
     url
 }
 
-/// A base address that a token may be sent to.
+/// Parses a base address and checks that a token may be sent to it.
 fn base(text: &str, variable: &str) -> Result<Url, Failure> {
     let url = Url::parse(text.trim_end_matches('/'))
         .map_err(|error| Failure::Usage(format!("{variable} is not an address: {error}")))?;
@@ -163,7 +164,7 @@ fn base(text: &str, variable: &str) -> Result<Url, Failure> {
     }
 }
 
-/// Whether an address is this machine's own.
+/// Returns whether an address is on loopback.
 pub(super) fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(crate::wire::http::is_loopback)
 }

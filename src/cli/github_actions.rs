@@ -1,5 +1,5 @@
-//! What a run tells others: GitHub Actions (a step summary, outputs,
-//! annotations), and whoever watches its figures.
+//! Output for other systems: GitHub Actions (step summary, outputs,
+//! annotations) and metrics.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,14 +13,14 @@ use super::args::{CommonArgs, ScheduleArgs};
 use crate::gc::Outcome;
 use crate::report::{Report, escape, markdown, metrics, outcomes};
 
-/// The longest step summary that Actions takes, in bytes.
-const LONGEST_SUMMARY: usize = 1_000_000;
+/// Maximum length of a step summary, in bytes.
+const MAX_SUMMARY_BYTES: usize = 1_000_000;
 
-/// Annotations that Actions shows of one step.
-const MOST_ANNOTATIONS: usize = 10;
+/// Maximum number of annotations that Actions shows for one step.
+const MAX_ANNOTATIONS: usize = 10;
 
-/// Writes the figures of a run where somebody wants them.
-pub(super) fn measure(common: &CommonArgs, report: &Report) -> Result<(), Failure> {
+/// Writes the metrics of a run, if `--metrics` asks for them.
+pub(super) fn write_metrics(common: &CommonArgs, report: &Report) -> Result<(), Failure> {
     let Some(path) = &common.metrics else {
         return Ok(());
     };
@@ -37,8 +37,8 @@ pub(super) fn measure(common: &CommonArgs, report: &Report) -> Result<(), Failur
     })
 }
 
-/// When the next run is due: by what was typed, or by the schedule that Actions
-/// says began this run.
+/// Returns when the next run is due: by `--schedule`, or by the schedule that
+/// started this run in Actions.
 pub(super) fn next_run(
     arguments: &ScheduleArgs,
     now: DateTime<Utc>,
@@ -63,8 +63,8 @@ pub(super) fn next_run(
     Ok(event())
 }
 
-/// Tells what came of a run, where it runs in Actions.
-pub(super) fn tell(report: &Report, issue_url: Option<&str>) {
+/// Writes step summary, outputs and annotations, if the run is in Actions.
+pub(super) fn write_results(report: &Report, issue_url: Option<&str>) {
     append("GITHUB_STEP_SUMMARY", &summary(report));
     append("GITHUB_OUTPUT", &outputs(report, issue_url));
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
@@ -72,7 +72,7 @@ pub(super) fn tell(report: &Report, issue_url: Option<&str>) {
     }
 }
 
-/// Adds to a file that Actions named; a run does not fail for want of it.
+/// Appends to a file of Actions; an error does not fail the run.
 fn append(variable: &str, text: &str) {
     let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) else {
         return;
@@ -92,8 +92,8 @@ fn summary(report: &Report) -> String {
         Some(swept) => outcomes::markdown(report, swept),
         None => markdown::render(report),
     };
-    if text.len() > LONGEST_SUMMARY {
-        let mut end = LONGEST_SUMMARY;
+    if text.len() > MAX_SUMMARY_BYTES {
+        let mut end = MAX_SUMMARY_BYTES;
         while !text.is_char_boundary(end) {
             end -= 1;
         }
@@ -103,7 +103,7 @@ fn summary(report: &Report) -> String {
     text
 }
 
-/// How many steps ended so.
+/// Counts the steps with such an outcome.
 fn count(report: &Report, of: impl Fn(Outcome) -> bool) -> usize {
     let steps = report.swept.iter().flat_map(|swept| &swept.steps);
     steps.filter(|step| of(step.outcome)).count()
@@ -131,7 +131,7 @@ fn outputs(report: &Report, issue_url: Option<&str>) -> String {
     text
 }
 
-/// A workflow command for everything that needs somebody's eyes.
+/// Returns a workflow command for everything that needs attention.
 fn annotations(report: &Report) -> String {
     let steps = report.swept.iter().flat_map(|swept| &swept.steps);
     let failed = steps.filter(|step| step.outcome.is_failure()).map(|step| {
@@ -166,7 +166,7 @@ fn annotations(report: &Report) -> String {
         .chain(clocks)
         .chain(failed)
         .chain(gaps)
-        .take(MOST_ANNOTATIONS)
+        .take(MAX_ANNOTATIONS)
     {
         let _ = writeln!(text, "{line}");
     }

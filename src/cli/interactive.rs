@@ -1,5 +1,5 @@
-//! `preview-gc audit --interactive`: the terminal around [`crate::tui`], and
-//! the same collector as every verb behind it.
+//! `preview-gc audit --interactive`: runs [`crate::tui`] in the terminal, with
+//! the same collector as every command.
 
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
@@ -16,30 +16,30 @@ use tokio::time::Instant;
 use super::args::{AuditArgs, Format};
 use super::audit::render;
 use super::progress::Progress;
-use super::session::{Session, look, wants_colour};
-use super::sweep::{is_robot, journal_folder};
+use super::session::{Session, table_style, wants_colour};
+use super::sweep::{is_unattended, journal_folder};
 use super::{Exit, Failure, interrupted, print};
 use crate::collector::{Audit, AuditScope, Choice, Collector, only};
 use crate::evidence::{Observer, Step};
 use crate::gc::plan_file::PlanFile;
 use crate::report::Report;
 use crate::report::outcomes::{self, Swept};
-use crate::report::table::Look;
+use crate::report::table::TableStyle;
 use crate::restore;
 use crate::survey::{Findings, Survey};
 use crate::sweep::Stop;
 use crate::tui::{App, Command, Live, draw};
 
-/// How often what is under way is drawn anew.
+/// How often the screen is redrawn while something is in progress.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Names that the question lists.
+/// Maximum number of names in the confirmation.
 const NAMED: usize = 8;
 
-/// Columns of an exported table.
+/// Width of an exported table, in columns.
 const EXPORTED_WIDTH: usize = 160;
 
-/// The terminal, which is left as it was found, also by a panic.
+/// The terminal. It is restored on drop, also after a panic.
 struct Screen {
     terminal: DefaultTerminal,
     events: UnboundedReceiver<Event>,
@@ -50,7 +50,7 @@ impl Screen {
         let terminal = ratatui::try_init()
             .map_err(|error| Failure::Unexpected(format!("cannot use the terminal: {error}")))?;
         let (sender, events) = unbounded_channel();
-        // On a thread of its own, which may wait for ever.
+        // Reads on a separate thread, because it may block forever.
         std::thread::spawn(move || {
             while let Ok(event) = event::read() {
                 if sender.send(event).is_err() {
@@ -75,15 +75,15 @@ impl Drop for Screen {
     }
 }
 
-/// Who is told about progress: the lines on stderr until there is a screen, and
-/// then the screen.
-struct Audience<'a> {
+/// Receives progress events: prints them to stderr until the screen is open,
+/// then shows them on the screen.
+struct ProgressRouter<'a> {
     before: &'a Progress,
     live: &'a Live,
     on_screen: AtomicBool,
 }
 
-impl Observer for Audience<'_> {
+impl Observer for ProgressRouter<'_> {
     fn step(&self, step: Step<'_>) {
         if self.on_screen.load(Ordering::Relaxed) {
             self.live.step(step);
@@ -93,38 +93,38 @@ impl Observer for Audience<'_> {
     }
 }
 
-/// How a session went on after something was under way.
+/// How a task that runs beside the screen ended.
 enum Ended<T> {
-    /// It came to its end.
+    /// The task finished.
     Done(T),
-    /// Somebody did not want to wait for that.
+    /// The user did not wait for it.
     Interrupted,
 }
 
-/// A session at the terminal.
-struct Desk<'a> {
+/// An interactive session.
+struct TableSession<'a> {
     session: &'a Session,
     screen: Screen,
     app: App,
     live: &'a Live,
     folder: PathBuf,
-    /// What this session did.
+    /// The result of this session's sweeps.
     done: Swept,
-    /// What went wrong besides.
+    /// Further errors.
     failed: Option<Exit>,
 }
 
-/// What one look at everything came to.
-struct Surveyed<'l, 'p> {
+/// The result of one audit.
+struct Audited<'l, 'p> {
     collector: &'l Collector<'p>,
     audit_scope: &'l AuditScope<'p>,
     survey: &'l mut Survey<'p>,
     findings: &'l Findings<'p>,
 }
 
-/// Why the table is left.
+/// Why the table is closed.
 enum Leave {
-    /// To refresh, with something to say.
+    /// To refresh, with a message.
     Again(String),
     Quit,
     Interrupted,
@@ -132,7 +132,7 @@ enum Leave {
 
 pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
     let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if is_robot() || !person {
+    if is_unattended() || !person {
         return Err(Failure::Refused(
             "--interactive needs a person at a terminal; without one, audit prints the table"
                 .to_owned(),
@@ -142,24 +142,24 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
     session.warn(&arguments.common);
     let folder = journal_folder(&arguments.common, &session)?;
     let live = Live::default();
-    let audience = Audience {
+    let progress_router = ProgressRouter {
         before: &session.progress,
         live: &live,
         on_screen: AtomicBool::new(false),
     };
-    let mut desk: Option<Desk<'_>> = None;
-    let mut said = String::new();
+    let mut table: Option<TableSession<'_>> = None;
+    let mut message = String::new();
     let exit = loop {
         let deadline = Instant::now() + session.limits.deadline;
         let mut collector = session.collector(arguments.pr)?;
         collector.client = session.client.until(deadline);
-        collector.observer = &audience;
-        if desk.is_some() {
+        collector.observer = &progress_router;
+        if table.is_some() {
             collector.now = session.connection.clock.now();
         }
         let since = Instant::now();
         let listing = session.list(&collector);
-        let (audit_scope, inventory) = match wait(&mut desk, "reading", listing).await? {
+        let (audit_scope, inventory) = match wait(&mut table, "reading", listing).await? {
             Ended::Done(listed) => listed?,
             Ended::Interrupted => break Exit::Interrupted,
         };
@@ -169,18 +169,18 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
             findings,
             report,
             ..
-        } = match wait(&mut desk, "reading", auditing).await? {
+        } = match wait(&mut table, "reading", auditing).await? {
             Ended::Done(audit) => audit,
             Ended::Interrupted => break Exit::Interrupted,
         };
-        if let Some(desk) = &mut desk {
-            desk.app.renew(report);
-            desk.app.say(std::mem::take(&mut said));
+        if let Some(table) = &mut table {
+            table.app.renew(report);
+            table.app.say(std::mem::take(&mut message));
         } else {
             session.progress.end();
-            audience.on_screen.store(true, Ordering::Relaxed);
+            progress_router.on_screen.store(true, Ordering::Relaxed);
             let colour = wants_colour(arguments.common.color, true);
-            desk = Some(Desk {
+            table = Some(TableSession {
                 session: &session,
                 screen: Screen::open()?,
                 app: App::new(report, colour),
@@ -190,46 +190,50 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
                 failed: None,
             });
         }
-        let Some(desk) = &mut desk else { continue };
-        let mut look = Surveyed {
+        let Some(table) = &mut table else { continue };
+        let mut audit = Audited {
             collector: &collector,
             audit_scope: &audit_scope,
             survey: &mut survey,
             findings: &findings,
         };
-        match desk.work(&mut look).await? {
-            Leave::Again(what) => said = what,
+        match table.work(&mut audit).await? {
+            Leave::Again(what) => message = what,
             Leave::Quit => break Exit::Ok,
             Leave::Interrupted => break Exit::Interrupted,
         }
     };
-    let Some(desk) = desk else { return Ok(exit) };
-    drop(desk.screen);
+    let Some(table) = table else { return Ok(exit) };
+    drop(table.screen);
     if session.connection.variables.are_the_sandboxes() && arguments.common.journal.is_none() {
         let _ = std::fs::remove_dir_all(&folder);
     }
-    let mut report = Report::clone(desk.app.report());
-    if !desk.done.steps.is_empty() {
-        report.add(desk.done, session.client.quota_use());
+    let mut report = Report::clone(table.app.report());
+    if !table.done.steps.is_empty() {
+        report.add(table.done, session.client.quota_use());
         if let Some(swept) = &report.swept {
-            print(&outcomes::table(&report, swept, look(&arguments.common)))?;
+            print(&outcomes::table(
+                &report,
+                swept,
+                table_style(&arguments.common),
+            ))?;
         }
     }
-    Ok(match (exit, desk.failed) {
+    Ok(match (exit, table.failed) {
         (Exit::Interrupted, _) => exit,
         (_, Some(failed)) => failed,
         _ => Exit::of(&report, false),
     })
 }
 
-/// Waits for something, with the table in sight once there is one.
+/// Waits for a task and shows the table meanwhile, once there is one.
 async fn wait<T>(
-    desk: &mut Option<Desk<'_>>,
+    table: &mut Option<TableSession<'_>>,
     what: &str,
     work: impl Future<Output = T>,
 ) -> Result<Ended<T>, Failure> {
-    match desk {
-        Some(desk) => desk.alongside(what, work, None).await,
+    match table {
+        Some(table) => table.alongside(what, work, None).await,
         None => Ok(tokio::select! {
             biased;
             done = work => Ended::Done(done),
@@ -238,8 +242,8 @@ async fn wait<T>(
     }
 }
 
-impl Desk<'_> {
-    /// Draws and answers keys while something is under way.
+impl TableSession<'_> {
+    /// Draws and handles keys while a task is in progress.
     async fn alongside<T>(
         &mut self,
         what: &str,
@@ -278,8 +282,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Answers keys until the table is left.
-    async fn work(&mut self, look: &mut Surveyed<'_, '_>) -> Result<Leave, Failure> {
+    /// Handles keys until the table is closed.
+    async fn work(&mut self, audit: &mut Audited<'_, '_>) -> Result<Leave, Failure> {
         loop {
             self.screen.draw(&self.app, self.live)?;
             let command = tokio::select! {
@@ -295,11 +299,11 @@ impl Desk<'_> {
                 Some(Command::Interrupt) => return Ok(Leave::Interrupted),
                 Some(Command::Reload) => return Ok(Leave::Again(String::new())),
                 Some(Command::Delete) if self.app.is_confirming() => {
-                    return self.delete(look).await;
+                    return self.delete(audit).await;
                 }
-                Some(Command::Delete) => self.ask(look),
+                Some(Command::Delete) => self.ask(audit),
                 Some(Command::Restore(keys)) => {
-                    let client = &look.collector.client;
+                    let client = &audit.collector.client;
                     let until = Instant::now() + self.session.limits.deadline;
                     let client = client.until(until);
                     for key in keys {
@@ -309,35 +313,36 @@ impl Desk<'_> {
                     }
                 }
                 Some(Command::Export(path)) => {
-                    let said = self.export(Path::new(&path));
-                    self.app.say(said.unwrap_or_else(|why| why));
+                    let message = self.export(Path::new(&path));
+                    self.app.say(message.unwrap_or_else(|why| why));
                 }
             }
         }
     }
 
-    /// The plan file for what is marked.
-    fn plan(&self, look: &Surveyed<'_, '_>) -> PlanFile {
+    /// Returns the plan file for the marked resources.
+    fn plan(&self, audit: &Audited<'_, '_>) -> PlanFile {
         let marked = self.app.marked();
-        let plan = only(look.findings, |key| marked.contains(key));
-        look.collector
-            .plan_file(look.audit_scope, look.findings, &plan, self.app.report())
+        let plan = only(audit.findings, |key| marked.contains(key));
+        audit
+            .collector
+            .plan_file(audit.audit_scope, audit.findings, &plan, self.app.report())
     }
 
-    /// Asks for the count, or says why nothing can be deleted.
-    fn ask(&mut self, look: &Surveyed<'_, '_>) {
-        if let Some((_, why)) = look.findings.roots.gap() {
+    /// Asks for confirmation, or shows why nothing can be deleted.
+    fn ask(&mut self, audit: &Audited<'_, '_>) {
+        if let Some((_, why)) = audit.findings.roots.gap() {
             self.app.say(format!("nothing can be deleted: {why}"));
             return;
         }
         if let Some(brake) = self.app.report().brakes.first() {
-            let said = format!("brake on {}: {}", brake.kind, brake.reason);
-            self.app.say(said);
+            let message = format!("brake on {}: {}", brake.kind, brake.reason);
+            self.app.say(message);
             return;
         }
-        let plan_file = self.plan(look);
+        let plan_file = self.plan(audit);
         let waiting = self.app.marked().len() - plan_file.steps.len();
-        let most = look.collector.limits.max_deletions;
+        let most = audit.collector.limits.max_deletions;
         let steps = plan_file.steps.len().min(most);
         if steps == 0 {
             self.app
@@ -365,18 +370,18 @@ impl Desk<'_> {
         self.app.confirm(steps, notes);
     }
 
-    /// Deletes what is marked.
-    async fn delete(&mut self, look: &mut Surveyed<'_, '_>) -> Result<Leave, Failure> {
-        let plan_file = self.plan(look);
+    /// Deletes the marked resources.
+    async fn delete(&mut self, audit: &mut Audited<'_, '_>) -> Result<Leave, Failure> {
+        let plan_file = self.plan(audit);
         let stop = Stop::default();
-        // Thinking it over takes nothing from the deadline.
+        // The time until the confirmation does not count towards the deadline.
         let until = Instant::now() + self.session.limits.deadline;
-        look.survey.client = look.collector.client.until(until);
+        audit.survey.client = audit.collector.client.until(until);
         let folder = self.folder.clone();
         let report = Arc::clone(self.app.report());
-        let work = look.collector.sweep(
-            look.survey,
-            look.findings,
+        let work = audit.collector.sweep(
+            audit.survey,
+            audit.findings,
             &report,
             &plan_file,
             &folder,
@@ -384,7 +389,8 @@ impl Desk<'_> {
         );
         let swept = match self.alongside("deleting", work, Some(&stop)).await? {
             Ended::Done(swept) => swept,
-            // The journal has what was begun; the next run settles it.
+            // The journal records the started steps; the next run recovers
+            // them.
             Ended::Interrupted => return Ok(Leave::Interrupted),
         };
         let swept = match swept {
@@ -399,10 +405,10 @@ impl Desk<'_> {
         let counts = counts
             .iter()
             .map(|(outcome, count)| format!("{count} {outcome}"));
-        let mut said = counts.collect::<Vec<_>>().join(", ");
+        let mut message = counts.collect::<Vec<_>>().join(", ");
         if let Some(why) = &swept.broken {
-            said = format!(
-                "{said}; the journal could not be written any further, and nothing was sent after \
+            message = format!(
+                "{message}; the journal could not be written any further, and nothing was sent after \
                  that: {why}"
             );
         }
@@ -413,12 +419,16 @@ impl Desk<'_> {
         if stop.is_set() {
             return Ok(Leave::Interrupted);
         }
-        Ok(Leave::Again(said))
+        Ok(Leave::Again(message))
     }
 
-    /// Puts one resource back; whether somebody did not want to wait for it.
+    /// Restores one resource. Returns whether the user interrupted it.
     async fn restore(&mut self, client: &crate::wire::Client, key: &str) -> Result<bool, Failure> {
-        let run = self.app.fates().get(key).and_then(|fate| fate.run.clone());
+        let run = self
+            .app
+            .results()
+            .get(key)
+            .and_then(|result| result.run.clone());
         let (Some(run), Some((kind, id))) = (run, self.app.known(key)) else {
             return Ok(false);
         };
@@ -445,7 +455,7 @@ impl Desk<'_> {
         Ok(false)
     }
 
-    /// Writes what is shown to a new file; what to say about it.
+    /// Writes the visible rows to a new file and returns a message.
     fn export(&self, path: &Path) -> Result<String, String> {
         let format = match path.extension().and_then(|end| end.to_str()) {
             Some("csv") => Format::Csv,
@@ -453,12 +463,12 @@ impl Desk<'_> {
             Some("md") => Format::Markdown,
             _ => Format::Table,
         };
-        let look = Look {
+        let style = TableStyle {
             width: EXPORTED_WIDTH,
             colour: false,
         };
         let shown = self.app.visible();
-        let text = render(&shown, format, look).map_err(|error| error.to_string())?;
+        let text = render(&shown, format, style).map_err(|error| error.to_string())?;
         let options = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)

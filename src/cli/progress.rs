@@ -1,5 +1,5 @@
-//! Progress on stderr: live on a terminal, a line for each step of a sweep
-//! elsewhere, nothing when it should be quiet.
+//! Progress on stderr: live on a terminal, otherwise one line per step of a
+//! sweep, nothing with `--quiet`.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -11,13 +11,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::evidence::{Observer, Step};
 use crate::report::escape;
 
-/// Shows what is being read and done.
+/// Shows what is read and deleted.
 pub(super) struct Progress {
     all: MultiProgress,
-    /// What is being read, and the quota while a sweep goes on.
+    /// What is being read; during a sweep, the quota.
     line: ProgressBar,
     state: Mutex<State>,
-    /// Whether steps are told line by line.
+    /// Whether each step is printed on its own line.
     lines: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `preview-gc report`: an audit, told in one living issue.
+//! `preview-gc report`: publishes an audit in the tracking issue.
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -11,11 +11,13 @@ use crate::evidence::TrackingIssue;
 use crate::github::GitHub;
 use crate::model::Repository;
 use crate::report::Report;
-use crate::report::issue::{Earlier, LONGEST, TITLE, Told, farewell, told, unchanging};
+use crate::report::issue::{
+    IssueText, MAX_LENGTH, PreviousIssue, TITLE, closing_comment, render, without_ages,
+};
 use crate::survey::Findings;
 use crate::wire::Client;
 
-/// How often ticks that came in between are written again.
+/// How often the issue is rewritten because boxes were checked in the meantime.
 const ROUNDS: usize = 3;
 
 pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
@@ -38,23 +40,23 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     if arguments.dry_run {
         let known = known(&findings, &repository);
         let text = known.map(|issue| issue.body.as_str()).unwrap_or_default();
-        print(&told(&report, &Earlier::read(text)).text)?;
+        print(&render(&report, &PreviousIssue::read(text)).text)?;
         return Ok(Exit::of(&report, arguments.audit.fail_on_garbage));
     }
     let published = publish(&session.client, &repository, &findings, &report).await;
-    github_actions::tell(
+    github_actions::write_results(
         &report,
         published
             .as_ref()
             .ok()
             .and_then(|published| published.url.as_deref()),
     );
-    github_actions::measure(&arguments.audit.common, &report)?;
+    github_actions::write_metrics(&arguments.audit.common, &report)?;
     print(&format!("{}\n", published?.text))?;
     Ok(Exit::of(&report, arguments.audit.fail_on_garbage))
 }
 
-/// The repository of the issue: the one that the policies are about.
+/// Returns the repository of the issue: the one that the policies name.
 pub(super) fn repository(session: &Session) -> Result<Repository, Failure> {
     session.require_one_repository("the issue")?;
     if !session.client.has(crate::model::Api::GitHub) {
@@ -73,26 +75,26 @@ fn known<'f>(findings: &'f Findings<'_>, repository: &Repository) -> Option<&'f 
     roots.issue.as_ref()
 }
 
-/// A text that GitHub takes.
-fn fitting(told: Told) -> Result<Told, Failure> {
-    if told.fits() {
-        return Ok(told);
+/// Returns the text, or an error if it exceeds GitHub's limit.
+fn fitting(text: IssueText) -> Result<IssueText, Failure> {
+    if text.fits() {
+        return Ok(text);
     }
     Err(Failure::Unexpected(format!(
-        "more resources are marked \"keep\" than an issue of {LONGEST} characters can hold; write \
+        "more resources are marked \"keep\" than an issue of {MAX_LENGTH} characters can hold; write \
          [[protect]] entries for them and clear their boxes"
     )))
 }
 
-/// What became of the issue.
+/// The result of publishing the issue.
 pub(super) struct Published {
-    /// For people.
+    /// A message for people.
     pub(super) text: String,
-    /// Where it is, if there is one.
+    /// Its address, if there is an issue.
     pub(super) url: Option<String>,
 }
 
-/// Tells a report in the issue.
+/// Creates, updates or closes the tracking issue.
 pub(super) async fn publish(
     client: &Client,
     repository: &Repository,
@@ -109,7 +111,7 @@ pub(super) async fn publish(
     }
     let github = GitHub::new(client.clone());
     let Some(known) = known(findings, repository) else {
-        let text = fitting(told(report, &Earlier::default()))?;
+        let text = fitting(render(report, &PreviousIssue::default()))?;
         if text.left == 0 && report.complete {
             return Ok(Published {
                 text: "nothing is left behind, and there is no issue".to_owned(),
@@ -125,18 +127,18 @@ pub(super) async fn publish(
             url: Some(issue.url),
         });
     };
-    // Somebody may have ticked something since it was read.
+    // Boxes may have been checked since the issue was read.
     let now = github
         .issue_again(repository, known.number)
         .await
         .map_err(failed)?;
-    let mut earlier = Earlier::read(&now.body);
+    let mut earlier = PreviousIssue::read(&now.body);
     let mut done = format!("left as it is: {}", now.url);
     let mut ours = Vec::new();
     let clean = loop {
-        let text = fitting(told(report, &earlier))?;
+        let text = fitting(render(report, &earlier))?;
         let clean = text.left == 0 && report.complete;
-        let same = unchanging(&text.text) == unchanging(&now.body) && now.open != clean;
+        let same = without_ages(&text.text) == without_ages(&now.body) && now.open != clean;
         if same && ours.is_empty() {
             break clean;
         }
@@ -171,7 +173,7 @@ pub(super) async fn publish(
         }
     };
     if now.open && clean {
-        let word = farewell(report);
+        let word = closing_comment(report);
         github
             .comment(repository, now.number, &word)
             .await

@@ -1,5 +1,5 @@
-//! `preview-gc restore`: restores what a sweep deleted, lists what can be
-//! restored, and releases what was.
+//! `preview-gc restore`: restores deleted resources, lists what can be
+//! restored, and releases restored resources.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! The stand-in cloud: inside the process for `--sandbox`, over HTTP for
-//! `preview-gc sandbox`.
+//! The sandbox: inside the process for `--sandbox`, over HTTP for `preview-gc
+//! sandbox`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub(super) async fn run(arguments: SandboxArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The world of a file, or the demo.
+/// Reads a world file, or returns the demo world.
 fn world(path: Option<&Path>) -> Result<World, Failure> {
     let Some(path) = path else {
         return World::read("demo-world.json", DEMO_WORLD)
@@ -63,7 +63,8 @@ fn world(path: Option<&Path>) -> Result<World, Failure> {
 }
 
 impl Connection {
-    /// A stand-in inside the process. Every provider variable is ignored.
+    /// Connects to a sandbox inside the process. All variables of the providers
+    /// are ignored.
     pub(super) fn sandbox(path: Option<&Path>) -> Result<Self, Failure> {
         let world = world(path)?;
         let now = world.now;

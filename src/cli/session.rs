@@ -1,5 +1,4 @@
-//! What every verb that reads begins with: connection, policies, limits,
-//! client.
+//! The setup of every command that reads: connection, policies, limits, client.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
@@ -22,13 +21,13 @@ use crate::journal::{self, Record};
 use crate::kinds;
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, Source, render};
-use crate::report::table::Look;
+use crate::report::table::TableStyle;
 use crate::wire::Client;
 
-/// The width of a table that nobody looks at on a terminal.
+/// Width of a table that is not printed to a terminal, in columns.
 const PLAIN_WIDTH: usize = 120;
 
-/// A run's beginning.
+/// The setup of a run.
 pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) sources: Vec<Source>,
@@ -42,12 +41,12 @@ pub(super) struct Session {
     pub(super) shown: Option<Vec<KindRef>>,
     pub(super) progress: Progress,
     color: ColorChoice,
-    /// Where the journals of earlier runs are; none where there can be none.
+    /// The folder of earlier journals; `None` if there cannot be any.
     journals: Option<PathBuf>,
 }
 
 impl Session {
-    /// Reads what was typed and set.
+    /// Reads arguments, environment and policies.
     pub(super) fn open(arguments: &CommonArgs) -> Result<Self, Failure> {
         let connection = connect(arguments)?;
         let (sources, loaded) = settings::policies(arguments, &connection.variables)?;
@@ -76,14 +75,14 @@ impl Session {
         Ok(session)
     }
 
-    /// The mistakes of policies that were read as a failure, underlined in the
-    /// owner's own text.
+    /// Returns mistakes in policies as a failure, underlined in the text of the
+    /// policy.
     pub(super) fn refuse(&self, mistakes: &[Diagnostic]) -> Failure {
         let colour = wants_colour(self.color, std::io::stderr().is_terminal());
         Failure::Policy(render(mistakes, &self.sources, colour))
     }
 
-    /// Lists what exists in the scope.
+    /// Lists the resources in the scope.
     pub(super) async fn list<'p>(
         &self,
         collector: &Collector<'p>,
@@ -92,8 +91,8 @@ impl Session {
         listed.map_err(|mistakes| self.refuse(&mistakes))
     }
 
-    /// Refuses a policy that names a zone or project outside of the scope, as far
-    /// as that is known before anything is asked.
+    /// Refuses a policy that names a zone or project outside the scope, as far
+    /// as this is known before the first request.
     fn check_scopes(&self) -> Result<(), Failure> {
         let has = |api| self.client.has(api);
         let named = NamedPlaces {
@@ -105,7 +104,7 @@ impl Session {
         named.check().map_err(|mistakes| self.refuse(&mistakes))
     }
 
-    /// The run that these settings are about, for one pull request or for all.
+    /// Creates the collector of this run, for one pull request or for all.
     pub(super) fn collector(&self, only: Option<u32>) -> Result<Collector<'_>, Failure> {
         self.require_github()?;
         let only = only.and_then(PullRequestNumber::new);
@@ -162,17 +161,17 @@ impl Session {
         })
     }
 
-    /// Writes down what this run read about single resources, for the next one.
+    /// Saves the answers about single resources for the next run.
     pub(super) fn remember(&self, collector: &Collector<'_>) {
-        // The world of the sandbox in this process is gone with it.
+        // The world of an in-process sandbox ends with the process.
         let ends_here = self.connection.variables.are_the_sandboxes();
         if let Some(folder) = self.journals.as_ref().filter(|_| !ends_here) {
             collector.remember(folder);
         }
     }
 
-    /// The newest id of each repository that a run recorded, by the full name in
-    /// lower case.
+    /// Returns the newest recorded id of each repository, by full name in lower
+    /// case.
     fn recorded_ids(&self, records: &[Record]) -> BTreeMap<String, u64> {
         let host = self.client.host(Api::GitHub);
         let here = records.iter().filter(|record| record.github == host);
@@ -180,7 +179,7 @@ impl Session {
         ids.map(|(name, id)| (name.clone(), *id)).collect()
     }
 
-    /// What was put back and nobody released since, at the hosts of this run.
+    /// Returns the restored and unreleased resources at the hosts of this run.
     fn brought_back(&self, records: &[Record]) -> BroughtBack {
         let back = records.iter().flat_map(Record::back);
         back.filter_map(|(_, written, at, id)| {
@@ -192,7 +191,7 @@ impl Session {
         .collect()
     }
 
-    /// The id that Actions says the repository has.
+    /// Returns the repository's id according to Actions.
     fn expected_id(&self, repository: &Repository) -> Option<u64> {
         let variables = &self.connection.variables;
         let here = variables.get("GITHUB_REPOSITORY")?;
@@ -202,7 +201,7 @@ impl Session {
             .ok()
     }
 
-    /// Says on stderr what is odd about the policies.
+    /// Prints warnings about the policies to stderr.
     pub(super) fn warn(&self, arguments: &CommonArgs) {
         if !arguments.quiet {
             let colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
@@ -211,15 +210,15 @@ impl Session {
         }
     }
 
-    /// Says on stderr how the clocks of the machine and the providers differ,
-    /// where they do.
+    /// Prints a warning to stderr if the clocks of the machine and the
+    /// providers differ.
     pub(super) fn warn_of_clocks(&self) {
         if let Some(skew) = self.client.clock_skew() {
             let _ = writeln!(std::io::stderr(), "warning: {skew}");
         }
     }
 
-    /// Whether the rules can be judged at all without GitHub.
+    /// Returns an error if the rules need GitHub and there are no credentials.
     pub(super) fn require_github(&self) -> Result<(), Failure> {
         let rules = self
             .policies
@@ -235,8 +234,8 @@ impl Session {
         Ok(())
     }
 
-    /// A number or an issue says nothing where several repositories could be
-    /// meant; `what` is what is of one repository.
+    /// Returns an error if the policies name several repositories, because a
+    /// number or an issue belongs to one. `what` names it in the message.
     pub(super) fn require_one_repository(&self, what: &str) -> Result<(), Failure> {
         let all: BTreeSet<_> = self
             .policies
@@ -268,12 +267,12 @@ pub(super) fn wants_colour(choice: ColorChoice, terminal: bool) -> bool {
     }
 }
 
-pub(super) fn look(arguments: &CommonArgs) -> Look {
-    table_look(arguments.color)
+pub(super) fn table_style(arguments: &CommonArgs) -> TableStyle {
+    table_style_of(arguments.color)
 }
 
-/// How a table is printed to stdout.
-pub(super) fn table_look(color: ColorChoice) -> Look {
+/// Returns how a table is printed to stdout.
+pub(super) fn table_style_of(color: ColorChoice) -> TableStyle {
     let terminal = std::io::stdout().is_terminal();
     let typed = std::env::var("COLUMNS")
         .ok()
@@ -284,7 +283,7 @@ pub(super) fn table_look(color: ColorChoice) -> Look {
             terminal.then_some(usize::from(width))
         })
         .unwrap_or(PLAIN_WIDTH);
-    Look {
+    TableStyle {
         width: width.max(60),
         colour: wants_colour(color, terminal),
     }
@@ -294,8 +293,8 @@ pub(super) fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
     #[cfg(feature = "sandbox")]
     if let Some(stand_in) = arguments.sandbox() {
         let world = match stand_in {
-            super::args::StandIn::Demo => None,
-            super::args::StandIn::World(path) => Some(path),
+            super::args::SandboxSource::Demo => None,
+            super::args::SandboxSource::World(path) => Some(path),
         };
         let mut connection = Connection::sandbox(world)?;
         if let Some(now) = arguments.now {
@@ -331,7 +330,7 @@ pub(super) fn client(
     ))
 }
 
-/// The kinds to show.
+/// Parses the kinds to show.
 fn shown(names: &[String]) -> Result<Option<Vec<KindRef>>, Failure> {
     if names.is_empty() {
         return Ok(None);

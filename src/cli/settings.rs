@@ -1,4 +1,4 @@
-//! What was typed and set, as what it means: limits, policies, places.
+//! Interprets arguments, environment and policies: limits, policy files, scope.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 
 use super::Failure;
-use super::args::{CommonArgs, LimitArgs, StandIn};
+use super::args::{CommonArgs, LimitArgs, SandboxSource};
 use super::connect::Variables;
 use super::session::wants_colour;
 use crate::collector::{Limits, Scope};
@@ -24,8 +24,8 @@ use crate::wire::Allotment;
 /// The policy of `--sandbox` alone.
 const DEMO_POLICY: &str = include_str!("../../policies/demo.toml");
 
-/// The limits of a run: a flag (or its variable) before the policy before the
-/// default.
+/// Returns the limits of a run. A flag (or its variable) takes precedence over
+/// the policy, and the policy over the default.
 pub(super) fn limits(flags: &LimitArgs, written: &LimitsWritten) -> Result<Limits, Failure> {
     let default = Limits::default();
     let span = |flag: &str, typed: &Option<String>, written: Option<TimeDelta>| {
@@ -102,7 +102,7 @@ fn duration(flag: &str, text: Option<&str>) -> Result<Option<TimeDelta>, Failure
     text.map(read).transpose()
 }
 
-/// The policy files of a run.
+/// Reads the policy files of a run.
 pub(super) fn policies(
     arguments: &CommonArgs,
     variables: &Variables,
@@ -126,12 +126,12 @@ pub(super) fn policies(
     }
 }
 
-/// The kinds that policies may name.
+/// Returns the kinds that policies may name.
 pub(super) fn vocabulary(kinds: &[KindRef]) -> Vocabulary<'_> {
     Vocabulary { kinds }
 }
 
-/// The repository of policies that name none.
+/// Returns the repository for policies that name none.
 fn repository(
     arguments: &CommonArgs,
     variables: &Variables,
@@ -153,7 +153,7 @@ fn repository(
     })
 }
 
-/// What a policy writes is not overridden by accident.
+/// Returns an error if `--repository` contradicts a policy.
 fn same_repository(arguments: &CommonArgs, policies: &Policies) -> Result<(), Failure> {
     let Some(typed) = arguments.repository.as_deref().and_then(Repository::parse) else {
         return Ok(());
@@ -172,7 +172,7 @@ fn same_repository(arguments: &CommonArgs, policies: &Policies) -> Result<(), Fa
 fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
     let path = match (&arguments.policies, arguments.sandbox()) {
         (Some(path), _) => path.clone(),
-        (None, Some(StandIn::Demo)) => {
+        (None, Some(SandboxSource::Demo)) => {
             return Ok(vec![Source {
                 path: "policies/demo.toml".to_owned(),
                 text: DEMO_POLICY.to_owned(),
@@ -218,8 +218,8 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
         .collect()
 }
 
-/// What the file writes, else what the environment names, else what its
-/// rules name; never a guess.
+/// Returns the scope of a policy: from the file, else from the environment,
+/// else from its rules. It is never guessed.
 pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Failure> {
     let named = |sort: PlaceSort, list: &dyn Fn(&Where) -> Option<&Vec<PlaceName>>| {
         let rules = policy.rules.iter();
@@ -264,16 +264,16 @@ pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Fai
     })
 }
 
-/// The identifiers in a variable, each in its normal form. A value without the
-/// form of one may be a secret: it is neither sent nor printed.
+/// Parses the identifiers in a variable. A value that is not a valid identifier
+/// may be a secret, so it is neither sent nor printed.
 fn identifiers(
     variable: &str,
     values: Vec<String>,
     sort: IdentifierSort,
     variables: &Variables,
 ) -> Result<Vec<String>, Failure> {
-    // A world may call its account and projects as it likes, and they are sent
-    // to nobody.
+    // A sandbox world may use any account and project ids, and they are never
+    // sent anywhere.
     if variables.are_the_sandboxes() {
         return Ok(values);
     }

@@ -1,4 +1,4 @@
-//! `preview-gc sweep`: an audit, somebody's consent, and the plan carried out.
+//! `preview-gc sweep`: audits, asks for consent, and carries out the plan.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,36 +8,36 @@ use tokio::time::Instant;
 
 use super::args::{CommonArgs, Format, SweepArgs};
 use super::audit::render;
-use super::session::{Session, look};
-use super::{Exit, Failure, complain, github_actions, interrupted, print};
+use super::session::{Session, table_style};
+use super::{Exit, Failure, github_actions, interrupted, print, print_error};
 use crate::collector::{Audit, Choice, Collector, SweepError, stopped};
 use crate::gc::Plan;
 use crate::gc::plan_file::PlanFile;
 use crate::github::{GitHub, Unanswered};
 use crate::model::{PullRequestNumber, Repository};
 use crate::report::outcomes::{self, StepRow, Swept};
-use crate::report::table::Look;
+use crate::report::table::TableStyle;
 use crate::report::{Report, plan, table};
 use crate::survey::{Findings, Survey};
 use crate::sweep::Stop;
 use crate::wire::Client;
 
-/// How long telling what came of a sweep may take.
-const TELLING: Duration = Duration::from_mins(2);
+/// Maximum time for publishing the result of a sweep.
+const PUBLISH_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Who agrees to the deletions.
+/// How the deletions are confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Consent {
-    /// Nobody needs to: nothing is deleted.
+    /// Not needed: nothing is deleted.
     DryRun,
-    /// It was given beforehand.
+    /// Given in advance by a flag or a plan file.
     Given,
-    /// Somebody is there to ask.
+    /// Asked for at the terminal.
     Ask,
 }
 
-/// Whether this runs where nobody looks.
-pub(super) fn is_robot() -> bool {
+/// Returns whether the run is unattended.
+pub(super) fn is_unattended() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
 }
 
@@ -50,7 +50,7 @@ impl Consent {
             return Ok(Self::Given);
         }
         let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if is_robot() || !person {
+        if is_unattended() || !person {
             return Err(Failure::Refused(
                 "a sweep deletes resources and needs consent: pass --yes, or --plan FILE with an \
                  approved plan"
@@ -73,7 +73,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
     }
     let consent = Consent::of(&arguments)?;
     if arguments.report && consent != Consent::DryRun {
-        // What cannot be told is not done either.
+        // Without access to the issue, the sweep is refused.
         super::report::repository(&session)?;
     }
     let collector = session.collector(arguments.audit.pr)?;
@@ -107,7 +107,8 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
             let checked = planned.check(now, age, &here);
             checked.map_err(
                 |error| match report.gaps().find_map(|gap| gap.gap.as_deref()) {
-                    // A place that cannot be seen now looks like another place.
+                    // A place that cannot be read now looks like a different
+                    // place.
                     Some(why) => {
                         Failure::Incomplete(format!("{error}; not everything could be read: {why}"))
                     }
@@ -136,7 +137,7 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, Failure> {
     PlanFile::read(&text).map_err(|error| usage(error.to_string()))
 }
 
-/// A sweep that has audited.
+/// A sweep after its audit.
 struct Run<'a> {
     arguments: &'a SweepArgs,
     session: &'a Session,
@@ -147,7 +148,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Asks whoever has to agree, sweeps, and tells what came of it.
+    /// Asks for consent, sweeps and publishes the result.
     async fn go(
         mut self,
         mut report: Report,
@@ -159,8 +160,10 @@ impl Run<'_> {
             self.session.progress.end();
             let text = match common.format {
                 Format::Json => plan_file.text(),
-                Format::Table => planned(&report, &plan_file, look(common)),
-                Format::Csv | Format::Markdown => render(&report, common.format, look(common))?,
+                Format::Table => planned(&report, &plan_file, table_style(common)),
+                Format::Csv | Format::Markdown => {
+                    render(&report, common.format, table_style(common))?
+                }
             };
             print(&text)?;
             return Ok(self.exit(&report, Exit::Ok));
@@ -179,14 +182,14 @@ impl Run<'_> {
             };
             self.session.progress.end();
             report.add(swept, self.session.client.quota_use());
-            // Without roots there is nothing to tell.
+            // Without roots there is nothing to publish.
             let url = if self.findings.roots.gap().is_some() {
                 Ok(String::new())
             } else {
-                self.tell(&report, begun).await
+                self.publish_unless_interrupted(&report, begun).await
             };
-            github_actions::tell(&report, url.as_deref().ok());
-            github_actions::measure(&self.arguments.audit.common, &report)?;
+            github_actions::write_results(&report, url.as_deref().ok());
+            github_actions::write_metrics(&self.arguments.audit.common, &report)?;
             self.print(&report)?;
             url?;
             return Ok(self.exit(&report, begun));
@@ -194,10 +197,10 @@ impl Run<'_> {
         if consent == Consent::Ask {
             self.session.progress.end();
             if plan_file.steps.is_empty() {
-                print(&table::render(&report, look(common)))?;
+                print(&table::render(&report, table_style(common)))?;
                 return Ok(self.exit(&report, Exit::Ok));
             }
-            print(&planned(&report, &plan_file, look(common)))?;
+            print(&planned(&report, &plan_file, table_style(common)))?;
             let agreed = tokio::select! {
                 biased;
                 () = interrupted() => Err(Exit::Interrupted),
@@ -207,7 +210,8 @@ impl Run<'_> {
                 self.say("nothing was deleted");
                 return Ok(self.exit(&report, begun));
             }
-            // Thinking it over takes nothing from the deadline.
+            // The time until the confirmation does not count towards the
+            // deadline.
             let deadline = Instant::now() + self.session.limits.deadline;
             self.survey.client = self.session.client.until(deadline);
         }
@@ -221,21 +225,24 @@ impl Run<'_> {
             return Ok(Exit::Interrupted);
         };
         report.add(swept, self.session.client.quota_use());
-        let url = self.tell(&report, begun).await;
-        github_actions::tell(&report, url.as_deref().ok());
+        let url = self.publish_unless_interrupted(&report, begun).await;
+        github_actions::write_results(&report, url.as_deref().ok());
         self.print(&report)?;
-        github_actions::measure(&self.arguments.audit.common, &report)?;
+        github_actions::write_metrics(&self.arguments.audit.common, &report)?;
         match url {
-            Err(failure) if begun == Exit::Interrupted => complain(&failure),
+            Err(failure) if begun == Exit::Interrupted => print_error(&failure),
             url => drop(url?),
         }
         Ok(self.exit(&report, begun))
     }
 
-    /// Tells the outcome in the tracking issue, and under the pull request of
-    /// `--pr`, unless somebody does not want to wait for that; gives the
-    /// issue's address.
-    async fn tell(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
+    /// Publishes the result in the tracking issue and, with `--pr`, under the
+    /// pull request, unless interrupted. Returns the address of the issue.
+    async fn publish_unless_interrupted(
+        &self,
+        report: &Report,
+        begun: Exit,
+    ) -> Result<String, Failure> {
         if !self.arguments.report {
             return Ok(String::new());
         }
@@ -250,8 +257,8 @@ impl Run<'_> {
     }
 
     async fn publish(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
-        // With time for it, also when the deadline is over.
-        let client = self.session.client.until(Instant::now() + TELLING);
+        // Uses a deadline of its own, because that of the run may be over.
+        let client = self.session.client.until(Instant::now() + PUBLISH_TIMEOUT);
         let repository = super::report::repository(self.session)?;
         let told = super::report::publish(&client, &repository, self.findings, report).await;
         if let Ok(told) = &told {
@@ -273,8 +280,8 @@ impl Run<'_> {
         }
     }
 
-    /// Says under a pull request what failed. A comment that is there is taken
-    /// back only by a sweep that saw everything and left nothing of it.
+    /// Comments on a pull request about failed deletions. Only a sweep that
+    /// read everything and left nothing changes an earlier comment to success.
     async fn comment(
         &self,
         client: &Client,
@@ -298,9 +305,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Carries the plan out, and tells whether somebody interrupted it. None
-    /// when they did not wait for what was under way: nobody knows what came of
-    /// that.
+    /// Carries out the plan, and returns whether the user interrupted it.
+    /// Returns `None` if the user did not wait for the requests in flight:
+    /// their outcome is unknown.
     async fn sweep(
         &self,
         report: &Report,
@@ -335,7 +342,7 @@ impl Run<'_> {
             SweepError::Plan(_) => Failure::Usage(error.to_string()),
         })?;
         if let Some(why) = &swept.broken {
-            complain(&Failure::Unexpected(format!(
+            print_error(&Failure::Unexpected(format!(
                 "the journal could not be written any further, and nothing was sent after that: \
                  {why}"
             )));
@@ -352,7 +359,8 @@ impl Run<'_> {
         Ok(Some((swept, begun)))
     }
 
-    /// Whether this is the stand-in inside the program, which is gone with it.
+    /// Returns whether the run uses an in-process sandbox, which ends with the
+    /// process.
     fn keeps_no_journal(&self) -> bool {
         self.arguments.audit.common.journal.is_none()
             && self.session.connection.variables.are_the_sandboxes()
@@ -362,13 +370,13 @@ impl Run<'_> {
         let common = &self.arguments.audit.common;
         let unexpected = |error: &dyn std::fmt::Display| Failure::Unexpected(error.to_string());
         let Some(swept) = &report.swept else {
-            return print(&render(report, common.format, look(common))?);
+            return print(&render(report, common.format, table_style(common))?);
         };
         print(&match common.format {
-            Format::Table => outcomes::table(report, swept, look(common)),
+            Format::Table => outcomes::table(report, swept, table_style(common)),
             Format::Markdown => outcomes::markdown(report, swept),
             Format::Csv => outcomes::csv(swept).map_err(|error| unexpected(&error))?,
-            Format::Json => render(report, Format::Json, look(common))?,
+            Format::Json => render(report, Format::Json, table_style(common))?,
         })
     }
 
@@ -388,12 +396,12 @@ impl Run<'_> {
 }
 
 /// A plan for people, with the summary of the audit behind it.
-fn planned(report: &Report, plan_file: &PlanFile, look: Look) -> String {
-    let plan = plan::render(plan_file, look);
-    format!("{plan}\n{}", table::summary(report, look))
+fn planned(report: &Report, plan_file: &PlanFile, style: TableStyle) -> String {
+    let plan = plan::render(plan_file, style);
+    format!("{plan}\n{}", table::summary(report, style))
 }
 
-/// Asks the person at the terminal, who has to write the answer out.
+/// Asks at the terminal for consent, which has to be typed out.
 async fn agreed(steps: usize) -> Result<bool, Failure> {
     let wanted = format!("delete {steps}");
     let question = format!("Write \"{wanted}\" to go on: ");
@@ -401,7 +409,7 @@ async fn agreed(steps: usize) -> Result<bool, Failure> {
     let _ = stderr
         .write_all(question.as_bytes())
         .and_then(|()| stderr.flush());
-    // On a thread of its own, which may wait for ever.
+    // Reads on a separate thread, because it may block forever.
     let (told, answer) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let mut answer = String::new();
@@ -417,14 +425,14 @@ async fn agreed(steps: usize) -> Result<bool, Failure> {
     }
 }
 
-/// Where the journals are: as named, in the user's state folder, or in a
-/// temporary one for the stand-in.
+/// Returns the folder of the journals: from `--journal`, in the user's state
+/// folder, or a temporary one for the sandbox.
 pub(super) fn journal_folder(common: &CommonArgs, session: &Session) -> Result<PathBuf, Failure> {
     folder_of(common, session.connection.variables.are_the_sandboxes())
 }
 
-/// The same before there is a session; `in_program` is whether the sandbox runs
-/// inside this program.
+/// Returns the same folder before there is a session; `in_program` says whether
+/// the sandbox runs in this process.
 pub(super) fn folder_of(common: &CommonArgs, in_program: bool) -> Result<PathBuf, Failure> {
     if common.journal.is_none() && in_program {
         let name = format!("preview-gc-sandbox-{}", std::process::id());
@@ -433,7 +441,7 @@ pub(super) fn folder_of(common: &CommonArgs, in_program: bool) -> Result<PathBuf
     named_folder(common)
 }
 
-/// Where the journals of real runs are.
+/// Returns the folder of the journals of real runs.
 pub(super) fn named_folder(common: &CommonArgs) -> Result<PathBuf, Failure> {
     if let Some(folder) = &common.journal {
         return Ok(folder.clone());

@@ -1,5 +1,5 @@
-//! Pull requests and branches through GraphQL: pages of them, and many at
-//! once as aliases.
+//! Pull requests and branches through GraphQL: page by page, or many in one
+//! request by aliases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,15 +15,15 @@ use super::{Closed, GitHub, Horizon, Listed, Seen, Unanswered, unreadable};
 use crate::evidence::{PullRequest, Searched};
 use crate::model::{PullRequestNumber, Repository};
 
-/// Numbers in one request. Aliases cost nothing of the quota, but the node and
-/// run-time limits still bind.
+/// Maximum numbers in one request. Aliases do not count against the quota, but
+/// the limits on nodes and run time apply.
 pub(super) const NUMBERS: usize = 100;
 
-/// Branches in one request, each a connection of its own.
+/// Maximum branches in one request, each with its own connection.
 pub(super) const BRANCHES: usize = 50;
 
-/// Pull requests of one branch in such a request; a branch with more is asked
-/// for by itself.
+/// Maximum pull requests of one branch in such a request; a branch with more
+/// gets its own request.
 const PER_BRANCH: usize = 20;
 
 const FIELDS: &str = "number state title createdAt closedAt updatedAt merged mergedAt headRefName \
@@ -99,13 +99,15 @@ struct GraphQlError {
 
 impl GraphQlError {
     fn unbelievable(&self) -> Unanswered {
-        let said: String = self
+        let message: String = self
             .message
             .chars()
             .filter(|c| !c.is_control())
             .take(200)
             .collect();
-        Unanswered::Unbelievable(format!("GitHub answered the query with an error: {said}"))
+        Unanswered::Unbelievable(format!(
+            "GitHub answered the query with an error: {message}"
+        ))
     }
 }
 
@@ -145,11 +147,11 @@ struct PageInfo {
 
 /// A connection to walk.
 struct Walk<'a> {
-    /// Its field with its arguments, `after:$after` among them.
+    /// Its field with its arguments, including `after:$after`.
     field: &'a str,
-    /// What is asked of each node.
+    /// The fields requested for each node.
     nodes: &'a str,
-    /// What the items are, for errors.
+    /// What the items are, for error messages.
     what: &'a str,
 }
 
@@ -159,12 +161,12 @@ struct Walked {
     total: u64,
     /// Whether the last page was seen.
     to_the_end: bool,
-    /// What the answer says of the repository.
+    /// What the answer says about the repository.
     seen: Seen,
 }
 
-/// Walks a connection page by page. `take` gets each page, says how many of
-/// its items are new, and whether it has seen enough.
+/// Walks a connection page by page. `take` receives each page, and returns how
+/// many of its items are new and whether to stop.
 async fn walk<T: DeserializeOwned>(
     github: &GitHub,
     repository: &Repository,
@@ -189,7 +191,7 @@ async fn walk<T: DeserializeOwned>(
         requests += 1;
         let answer: Answer<PageData<T>> =
             serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
-        // One error anywhere may mean that a part is missing.
+        // A single error may mean that a part is missing.
         if let Some(error) = answer.errors.first() {
             return Err(error.unbelievable());
         }
@@ -223,7 +225,7 @@ async fn walk<T: DeserializeOwned>(
     }
 }
 
-/// Walks a whole connection, once more when the pages do not agree with its
+/// Walks a whole connection, a second time if the pages disagree with its
 /// total.
 async fn whole<T: DeserializeOwned, K: Ord, V>(
     github: &GitHub,
@@ -264,7 +266,7 @@ async fn whole<T: DeserializeOwned, K: Ord, V>(
     Err(hidden())
 }
 
-/// All open pull requests.
+/// Reads all open pull requests.
 pub(super) async fn open(
     github: &GitHub,
     repository: &Repository,
@@ -277,7 +279,7 @@ pub(super) async fn open(
     whole(github, repository, &connection, Node::read).await
 }
 
-/// All git branches.
+/// Reads all git branches.
 pub(super) async fn branches(
     github: &GitHub,
     repository: &Repository,
@@ -295,7 +297,8 @@ pub(super) async fn branches(
     whole(github, repository, &connection, read).await
 }
 
-/// Closed pull requests, the one that changed last first, back to the horizon.
+/// Reads closed pull requests back to the horizon, the most recently updated
+/// first.
 pub(super) async fn closed(
     github: &GitHub,
     repository: &Repository,
@@ -347,8 +350,7 @@ pub(super) async fn closed(
     Err(hidden())
 }
 
-/// All pull requests from each of these branches, at most [`BRANCHES`] of
-/// them.
+/// Reads all pull requests from each of these branches, at most [`BRANCHES`].
 pub(super) async fn by_branch(
     github: &GitHub,
     repository: &Repository,
@@ -404,7 +406,7 @@ pub(super) async fn by_branch(
     Ok((pull_requests, requests))
 }
 
-/// The aliases of an answer without any error.
+/// Returns the aliases of an answer without errors.
 fn aliases(
     repository: &Repository,
     body: &[u8],
@@ -417,7 +419,7 @@ fn aliases(
     named(repository, answer)
 }
 
-/// What the answer says of the repository, if it is this one.
+/// Returns what the answer says about the repository, if it is this one.
 fn named(
     repository: &Repository,
     answer: Answer<NumbersData>,
@@ -439,7 +441,7 @@ struct NumbersData {
     repository: Option<serde_json::Map<String, Value>>,
 }
 
-/// What is known of each of these numbers, at most [`NUMBERS`].
+/// Looks up these numbers, at most [`NUMBERS`].
 pub(super) async fn by_number(
     github: &GitHub,
     repository: &Repository,
@@ -459,8 +461,8 @@ pub(super) async fn by_number(
     read_numbers(repository, numbers, &body)
 }
 
-/// Reads the answer. A number is missing only if its alias is null and the one
-/// error about it says so; any other error makes the whole answer worthless.
+/// Parses the answer. A number is missing only if its alias is null and the
+/// only error about it says so; any other error invalidates the whole answer.
 fn read_numbers(
     repository: &Repository,
     numbers: &[PullRequestNumber],
@@ -517,8 +519,8 @@ fn hidden() -> Unanswered {
     )
 }
 
-/// A renamed repository answers under its old name; numbers of another one
-/// must never be believed.
+/// Checks the repository of an answer: a renamed repository answers under its
+/// old name, and numbers of another one must never be used.
 fn same(repository: &Repository, name: &str) -> Result<(), Unanswered> {
     if name.eq_ignore_ascii_case(repository.full_name()) {
         return Ok(());
@@ -550,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_missing_only_when_the_one_error_about_it_says_so() {
+    fn number_is_missing_only_if_its_only_error_says_so() {
         let not_found =
             r#"{"type":"NOT_FOUND","path":["repository","p143"],"message":"Could not resolve"}"#;
         let answers = read(&answer(CLOSED, "null", not_found)).unwrap();
@@ -569,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_fork_calls_its_branch_is_no_head_of_ours() {
+    fn fork_branches_are_not_heads_of_the_repository() {
         let not_found =
             r#"{"type":"NOT_FOUND","path":["repository","p143"],"message":"Could not resolve"}"#;
         let forked = read(&answer(CLOSED, "null", not_found)).unwrap();
@@ -581,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_error_makes_the_answer_worthless() {
+    fn any_other_error_invalidates_the_answer() {
         for error in [
             r#"{"type":"FORBIDDEN","path":["repository","p143"],"message":"no"}"#,
             r#"{"type":"NOT_FOUND","path":["repository"],"message":"no"}"#,
@@ -598,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_for_another_repository_or_number_is_not_believed() {
+    fn answers_for_another_repository_or_number_are_rejected() {
         let other = answer(CLOSED, CLOSED, "");
         assert!(read(&other).is_err(), "142 was answered for 143");
         let renamed = answer(CLOSED, "null", "").replace("Acme/Shop", "acme/store");

@@ -1,6 +1,6 @@
-//! The tracking issue: found by its marker and author, created once, updated in
-//! place; and the sticky comment on a pull request. Only what the account of
-//! this token wrote is ours, or an account that is configured.
+//! The tracking issue, found by its marker and author, created once and updated
+//! in place; and the sticky comment on a pull request. Only texts of this
+//! token's account, or of a configured account, are ours.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,10 @@ use crate::wire::{ApiError, Failure};
 /// The labels of the tracking issue, with their colours.
 pub const LABELS: [(&str, &str); 2] = [("infrastructure", "5319e7"), ("cleanup-needed", "d93f0b")];
 
-/// What a sticky comment begins with.
+/// Prefix of a sticky comment.
 const COMMENT_MARKER: &str = "<!-- preview-gc:sticky -->";
 
-/// Comments of a page, the most that GitHub gives.
+/// Comments per page: GitHub's maximum.
 const PAGE: usize = 100;
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct Listed {
     html_url: String,
     updated_at: DateTime<Utc>,
     pull_request: Option<Value>,
-    /// Null when the account was deleted.
+    /// Null if the account was deleted.
     user: Option<User>,
 }
 
@@ -46,13 +46,13 @@ struct User {
     login: String,
 }
 
-/// Who wrote it, for people.
+/// Returns the author, for people.
 fn author(user: Option<&User>) -> &str {
     user.map_or("a deleted account", |user| &user.login)
 }
 
-/// Whose tracking issue and comments count besides those of this token's
-/// account, and that account once it was asked for.
+/// Accounts whose tracking issue and comments count besides the token's own
+/// account, which is looked up once.
 #[derive(Debug, Default)]
 pub struct Authors {
     also: Vec<String>,
@@ -60,7 +60,7 @@ pub struct Authors {
 }
 
 impl Authors {
-    /// The account of the token, and these.
+    /// Creates a value with the account of the token and these accounts.
     pub fn new(also: &[String]) -> Self {
         Self {
             also: also.to_vec(),
@@ -69,17 +69,18 @@ impl Authors {
     }
 }
 
-/// Who writes what is ours.
-struct Us<'a> {
+/// The accounts whose texts are ours.
+struct OwnAccounts<'a> {
     /// The account of this token.
     login: Result<&'a str, Unanswered>,
-    /// Others that are configured.
+    /// Other configured accounts.
     also: &'a [String],
 }
 
-impl Us<'_> {
-    /// Whether a text with our marker is ours; only that counts. Without knowing
-    /// who we are, what nobody configured might be, whoever else is configured.
+impl OwnAccounts<'_> {
+    /// Returns whether a text with our marker is ours. If the own account is
+    /// unknown, the text of an account that is not configured may be ours, so
+    /// the result is an error.
     fn wrote(&self, user: Option<&User>, what: &str) -> Result<bool, Unanswered> {
         let is = |login: &str| user.is_some_and(|user| user.login.eq_ignore_ascii_case(login));
         if self.also.iter().any(|login| is(login)) {
@@ -96,14 +97,14 @@ impl Us<'_> {
     }
 }
 
-/// What a search for the tracking issue came to.
+/// The result of a search for the tracking issue.
 #[derive(Default)]
 pub(super) struct Found {
     /// The tracking issue, if there is one.
     pub(super) issue: Option<TrackingIssue>,
-    /// The requests that it took.
+    /// Number of requests sent.
     pub(super) requests: u32,
-    /// What has its marker and is not ours, for people.
+    /// Issues that have the marker but are not ours, for people.
     pub(super) ignored: Vec<String>,
 }
 
@@ -146,7 +147,7 @@ impl GitHub {
         serde_json::from_slice(body).map_err(|error| self.redacted(unreadable(&error)))
     }
 
-    /// The account of this token, as REST writes it.
+    /// Reads the account of this token, as REST writes it.
     async fn login(&self) -> Result<String, Unanswered> {
         let query = json!({ "query": "query{viewer{login}}" });
         let body = self.post_query(&query).await?;
@@ -159,9 +160,9 @@ impl GitHub {
         }
     }
 
-    /// Who writes what is ours.
-    async fn us(&self) -> Us<'_> {
-        Us {
+    /// The accounts whose texts are ours.
+    async fn own_accounts(&self) -> OwnAccounts<'_> {
+        OwnAccounts {
             login: self
                 .authors
                 .login
@@ -172,29 +173,30 @@ impl GitHub {
         }
     }
 
-    /// The tracking issue, the oldest of several; none where the complete list
-    /// of what we wrote has none, or the repository says that it has no issues.
+    /// Finds the tracking issue, the oldest if there are several. Returns
+    /// `None` if the complete list of our issues has none, or if the repository
+    /// says that issues are disabled.
     pub(super) async fn tracking_issue(
         &self,
         repository: &Repository,
     ) -> Result<Found, Unanswered> {
-        let us = self.us().await;
-        // Somebody may have taken the labels away, so ours are looked for by
-        // author. What others marked has no effect; so that it can be said where
-        // it looks like ours, it is looked for by label.
+        let own = self.own_accounts().await;
+        // Labels may have been removed, so our issue is searched by author.
+        // Issues of others that carry the marker have no effect; they are
+        // searched by label, to report those that look like ours.
         let labels: Vec<_> = LABELS.iter().map(|(name, _)| *name).collect();
-        let mut filters = match &us.login {
+        let mut filters = match &own.login {
             Ok(login) => {
-                let authors = std::iter::once(*login).chain(us.also.iter().map(|one| &**one));
+                let authors = std::iter::once(*login).chain(own.also.iter().map(|one| &**one));
                 let author = |login| utf8_percent_encode(login, NON_ALPHANUMERIC);
                 authors
                     .map(|login| format!("creator={}&", author(login)))
                     .collect()
             }
-            // All of them, where nobody says who we are.
+            // All issues, if the own account is unknown.
             Err(_) => vec![String::new()],
         };
-        if us.login.is_ok() {
+        if own.login.is_ok() {
             filters.push(format!("labels={}&", labels.join("%2C")));
         }
         let mut found = Found::default();
@@ -220,7 +222,7 @@ impl GitHub {
         }
         let mut ours = Vec::new();
         for issue in marked.into_values() {
-            if us.wrote(issue.user.as_ref(), &format!("issue #{}", issue.number))? {
+            if own.wrote(issue.user.as_ref(), &format!("issue #{}", issue.number))? {
                 ours.push(issue);
             } else {
                 found.ignored.push(format!(
@@ -236,9 +238,9 @@ impl GitHub {
         Ok(found)
     }
 
-    /// That a refusal to list issues means that there are none: the repository
-    /// itself has to say so. To a token without the permission GitHub answers
-    /// 404 as well.
+    /// Proves that a refusal to list issues means that issues are disabled: the
+    /// repository itself has to say so, because GitHub also answers 404 to a
+    /// token without the permission.
     async fn prove_no_issues(
         &self,
         repository: &Repository,
@@ -283,7 +285,7 @@ impl GitHub {
         )))
     }
 
-    /// Makes the labels of the tracking issue, where they are missing.
+    /// Creates the labels of the tracking issue, if missing.
     async fn make_labels(&self, repository: &Repository) -> Result<(), Unanswered> {
         for (name, colour) in LABELS {
             let body = json!({
@@ -292,7 +294,7 @@ impl GitHub {
             let (response, request) = self
                 .request("POST", &path(repository, "/labels"), Some(&body))
                 .await?;
-            // 422: it is there already.
+            // 422: the label exists.
             let fine = response.status() == StatusCode::CREATED
                 || response.status() == StatusCode::UNPROCESSABLE_ENTITY;
             if !fine {
@@ -302,7 +304,7 @@ impl GitHub {
         Ok(())
     }
 
-    /// Makes the tracking issue.
+    /// Creates the tracking issue.
     pub async fn create_issue(
         &self,
         repository: &Repository,
@@ -319,7 +321,7 @@ impl GitHub {
         Ok(issue.tracking(Vec::new()))
     }
 
-    /// Reads the tracking issue again, by number.
+    /// Re-reads the tracking issue by number.
     pub async fn issue_again(
         &self,
         repository: &Repository,
@@ -332,7 +334,7 @@ impl GitHub {
         Ok(issue.tracking(Vec::new()))
     }
 
-    /// Changes the tracking issue.
+    /// Updates the tracking issue.
     pub async fn update_issue(
         &self,
         repository: &Repository,
@@ -343,8 +345,8 @@ impl GitHub {
         self.write("PATCH", &target, change).await.map(drop)
     }
 
-    /// What others made of an issue's text between its reading and our writing,
-    /// the newest first.
+    /// Returns texts that others saved between our read and our write, newest
+    /// first.
     pub async fn edits_since(
         &self,
         repository: &Repository,
@@ -360,7 +362,7 @@ impl GitHub {
         let issue = &answer["data"]["repository"]["issue"];
         let edits = &issue["userContentEdits"];
         let seen = issue.is_object() && answer["errors"].is_null();
-        // A text that nobody ever edited may have none at all.
+        // A text that was never edited may have no edits at all.
         let none = Vec::new();
         let edits = match edits["nodes"].as_array() {
             Some(edits) if seen => edits,
@@ -372,7 +374,7 @@ impl GitHub {
             }
         };
         let said = |edit: &Value| edit["diff"].as_str().unwrap_or_default().to_owned();
-        // The newest comes first. By GitHub's own clock two may share a second.
+        // The newest is first. Two edits may be in the same second.
         let since = |edit: &&Value| {
             let at = edit["editedAt"].as_str().and_then(|at| at.parse().ok());
             at.is_some_and(|at: DateTime<Utc>| at >= read.updated_at)
@@ -392,7 +394,7 @@ impl GitHub {
         Ok(others)
     }
 
-    /// Says something under an issue or a pull request.
+    /// Comments on an issue or a pull request.
     pub async fn comment(
         &self,
         repository: &Repository,
@@ -404,7 +406,7 @@ impl GitHub {
         self.write("POST", &target, &body).await.map(drop)
     }
 
-    /// Leaves one comment on a pull request, in the place of the one before.
+    /// Writes the sticky comment of a pull request and replaces an earlier one.
     pub async fn sticky_comment(
         &self,
         repository: &Repository,
@@ -418,14 +420,15 @@ impl GitHub {
         self.comment(repository, number.get().into(), &text).await
     }
 
-    /// Changes that comment where there is one; whether there is.
+    /// Updates the sticky comment if there is one, and returns whether there
+    /// is.
     pub async fn change_comment(
         &self,
         repository: &Repository,
         number: PullRequestNumber,
         text: &str,
     ) -> Result<bool, Unanswered> {
-        let us = self.us().await;
+        let own = self.own_accounts().await;
         for page in 1.. {
             let list = format!("/issues/{number}/comments?per_page={PAGE}&page={page}");
             let body = self.get(&path(repository, &list)).await?;
@@ -435,7 +438,7 @@ impl GitHub {
             for comment in comments {
                 let body = comment.body.as_deref().unwrap_or_default();
                 if body.starts_with(COMMENT_MARKER)
-                    && us.wrote(comment.user.as_ref(), &format!("a comment on #{number}"))?
+                    && own.wrote(comment.user.as_ref(), &format!("a comment on #{number}"))?
                 {
                     ours = Some(comment);
                     break;

@@ -1,5 +1,5 @@
-//! Pull requests and branches through REST, where GraphQL is not to be had,
-//! and Actions runs, which GraphQL does not know.
+//! Pull requests and branches through REST, if GraphQL is unavailable, and
+//! Actions runs, which GraphQL does not provide.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::model::{PullRequestNumber, Repository, RunId};
 
 const PER_PAGE: usize = 100;
 
-/// Requests under way at a time, where each asks about one thing.
+/// Maximum concurrent requests, if each asks about one thing.
 const SIDE_BY_SIDE: usize = 8;
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct Pull {
 struct Head {
     #[serde(rename = "ref")]
     name: String,
-    /// Null when the fork was deleted.
+    /// Null if the fork was deleted.
     repo: Option<Repo>,
 }
 
@@ -106,7 +106,7 @@ fn path(repository: &Repository, rest: &str) -> String {
     format!("/repos/{}/{}{rest}", repository.owner(), repository.name())
 }
 
-/// One page of a list, and whether `Link` names a next one.
+/// Reads one page of a list, and returns whether `Link` names a next page.
 async fn page<T: DeserializeOwned>(
     github: &GitHub,
     target: &str,
@@ -125,8 +125,8 @@ async fn page<T: DeserializeOwned>(
     Ok((items, more))
 }
 
-/// A whole list. REST gives no total, so the last page is the one that `Link`
-/// names no successor of.
+/// Reads a whole list. REST gives no total, so the last page is the one without
+/// a next page in `Link`.
 pub(super) async fn whole<T: DeserializeOwned, K: Ord, V>(
     github: &GitHub,
     target: &str,
@@ -158,7 +158,7 @@ pub(super) async fn whole<T: DeserializeOwned, K: Ord, V>(
     ))
 }
 
-/// All open pull requests.
+/// Reads all open pull requests.
 pub(super) async fn open(
     github: &GitHub,
     repository: &Repository,
@@ -167,7 +167,7 @@ pub(super) async fn open(
     whole(github, &target, |pull: Pull| pull.read(repository)).await
 }
 
-/// All git branches.
+/// Reads all git branches.
 pub(super) async fn branches(
     github: &GitHub,
     repository: &Repository,
@@ -180,7 +180,7 @@ pub(super) async fn branches(
     whole(github, &target, |branch: Branch| Ok((branch.name, ()))).await
 }
 
-/// All pull requests from each of these branches.
+/// Reads all pull requests from each of these branches.
 pub(super) async fn by_branch(
     github: &GitHub,
     repository: &Repository,
@@ -206,7 +206,8 @@ pub(super) async fn by_branch(
     Ok((pull_requests, requests))
 }
 
-/// Closed pull requests, the one that changed last first, back to the horizon.
+/// Reads closed pull requests back to the horizon, the most recently updated
+/// first.
 pub(super) async fn closed(
     github: &GitHub,
     repository: &Repository,
@@ -252,7 +253,7 @@ pub(super) async fn closed(
     ))
 }
 
-/// What is known of each of these Actions runs.
+/// Looks up these Actions runs.
 pub(super) async fn runs(
     github: &GitHub,
     repository: &Repository,
@@ -281,7 +282,7 @@ async fn one_run(github: &GitHub, repository: &Repository, run: RunId) -> Result
     let target = path(repository, &format!("/actions/runs/{run}"));
     let (response, request) = github.send(&target, None).await?;
     if response.status() == StatusCode::NOT_FOUND {
-        // Proof that it is the run that is not there, not the permission.
+        // Proves that the run is missing, not the permission.
         github.prove_right(repository, Right::Runs).await?;
         return Ok(Run::Missing);
     }
@@ -304,8 +305,8 @@ async fn one_run(github: &GitHub, repository: &Repository, run: RunId) -> Result
     }
 }
 
-/// What is known of each of these numbers. The list of open ones was read
-/// before, so the token may read pull requests and 404 means missing.
+/// Looks up these numbers. The list of open ones was read before, so the token
+/// may read pull requests and a 404 means missing.
 pub(super) async fn by_number(
     github: &GitHub,
     repository: &Repository,
@@ -332,7 +333,7 @@ async fn one(
     let target = path(repository, &format!("/pulls/{number}"));
     let (response, request) = github.send(&target, None).await?;
     if response.status() == StatusCode::NOT_FOUND {
-        // Proof that it is the number that is not there, not the permission.
+        // Proves that the number is missing, not the permission.
         github.prove_right(repository, Right::PullRequests).await?;
         return Ok(PullRequest::Missing);
     }

@@ -1,9 +1,10 @@
-//! What earlier runs read about single resources, in the journal's folder, so
-//! that an account with more Workers than one run may read is read by several.
+//! Answers about single resources from earlier runs, stored in the journal
+//! folder. An account with more Workers than one run may read is read over
+//! several runs.
 //!
-//! The file is written only by runs that could not read everything, and is safe
-//! to lose: what it does not have is read again. It holds names and ids of what
-//! resources use, and nothing that a binding contains besides.
+//! Only runs that could not read everything write the file. It is safe to lose:
+//! missing answers are read again. It contains names and ids of what resources
+//! use, and no other part of a binding.
 //!
 //! An answer counts only for the same incarnation of a resource, and only while
 //! its listing shows the same time of change and the same time of its newest
@@ -26,34 +27,33 @@ const FILE: &str = "reads.json";
 /// The version of the format.
 const SCHEMA: u32 = 1;
 
-/// The maximum number of answers in the file; those that were read longest ago
-/// are dropped.
-const KEPT: usize = 20_000;
+/// Maximum number of answers in the file; the oldest are dropped.
+const MAX_ANSWERS: usize = 20_000;
 
-/// How long an answer is used. Its proof does not age; this bounds what a
-/// provider that shows wrong times can do.
-const KEPT_FOR: TimeDelta = TimeDelta::days(90);
+/// How long an answer is used. The check of its listing does not expire; this
+/// limits the effect of a provider that shows wrong times.
+const MAX_ANSWER_AGE: TimeDelta = TimeDelta::days(90);
 
-/// How long before the reading the last change has to be: lists lag, and one
-/// that already shows a change may stand beside an answer that does not.
-const SETTLED: TimeDelta = TimeDelta::minutes(10);
+/// Minimum time between the last change and the read. Listings lag: one that
+/// already shows a change may be combined with an answer from before it.
+const MIN_CHANGE_AGE: TimeDelta = TimeDelta::minutes(10);
 
-/// What earlier runs read about single resources, and what this one adds.
+/// Answers of earlier runs about single resources, and those that this run adds.
 #[derive(Debug, Default)]
 pub struct Remembered {
     state: Mutex<State>,
-    /// Whether there is a folder for the file.
+    /// Whether the file has a folder.
     kept: bool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     entries: BTreeMap<Key, Entry>,
-    /// Whether this run or an earlier one could not read everything.
+    /// Whether this run or an earlier one was unable to read everything.
     needed: bool,
 }
 
-/// The host of the provider's API, the kind, the place and the id.
+/// Host of the provider's API, kind, place and id.
 type Key = (String, String, Place, Box<str>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,7 +100,7 @@ impl Entry {
         key(&self.host, &self.kind, &self.place, &self.id)
     }
 
-    /// What it says that a resource uses; none where a kind is not known.
+    /// Returns the resources that this one uses; `None` if a kind is unknown.
     fn references(&self, kinds: &[KindRef]) -> Option<References> {
         let uses = self.uses.iter().map(|used| {
             let kind = kinds.iter().find(|kind| kind.name() == used.kind)?.name();
@@ -123,14 +123,14 @@ fn key(host: &str, kind: &str, place: &Place, id: &str) -> Key {
     (host.to_owned(), kind.to_owned(), place.clone(), id.into())
 }
 
-/// A resource as its listings show it.
+/// A resource as listings show it.
 #[derive(Debug, Clone, Copy)]
 pub struct Listed<'a> {
     /// The host of its provider's API.
     pub host: &'a str,
     /// The resource.
     pub resource: &'a Resource,
-    /// When its newest deployment was made, where a listing says so.
+    /// When its newest deployment was created, if a listing shows it.
     pub deployed_at: Option<DateTime<Utc>>,
 }
 
@@ -140,23 +140,23 @@ impl Listed<'_> {
         key(self.host, one.kind.name(), &one.place, &one.id)
     }
 
-    /// What must not change: its incarnation, its time of change and that of its
-    /// newest deployment; none where one of them is missing.
+    /// Returns the values that must not change: incarnation, time of change,
+    /// and time of the newest deployment; `None` if one is missing.
     fn state(&self) -> Option<(&str, DateTime<Utc>, DateTime<Utc>)> {
         let incarnation = self.resource.incarnation.as_deref()?;
         let changed_at = self.resource.changed_at.known()?;
         Some((incarnation, changed_at, self.deployed_at?))
     }
 
-    /// Whether what is read about it can be used by a later run.
+    /// Returns whether a later run can use an answer about it.
     pub fn can_be_remembered(&self) -> bool {
         self.state().is_some()
     }
 }
 
 impl Remembered {
-    /// What is in a folder. A file that is not there, or cannot be read, is as
-    /// good as an empty one.
+    /// Opens the file of a folder. A missing or unreadable file counts as
+    /// empty.
     pub fn open(folder: &Path) -> Self {
         let entries = fs::read(folder.join(FILE)).ok().and_then(|bytes| {
             let Schema { schema } = serde_json::from_slice(&bytes).ok()?;
@@ -172,18 +172,18 @@ impl Remembered {
         }
     }
 
-    /// Whether a later run can know what this one read.
+    /// Returns whether answers are saved for later runs.
     pub fn is_kept(&self) -> bool {
         self.kept
     }
 
-    /// When a resource was last read, whatever changed since.
+    /// Returns when a resource was last read, even if it changed since.
     pub fn last_read(&self, listed: &Listed<'_>) -> Option<DateTime<Utc>> {
         Some(self.state().entries.get(&listed.key())?.read_at)
     }
 
-    /// What a resource used when it was read, if its listings prove that what
-    /// is deployed has not changed since.
+    /// Returns what a resource uses, if its listings prove that its deployment
+    /// has not changed since it was read.
     pub fn find(
         &self,
         listed: &Listed<'_>,
@@ -196,15 +196,15 @@ impl Remembered {
         let same = *entry.incarnation == *incarnation
             && entry.changed_at == changed_at
             && entry.deployed_at == deployed_at;
-        let settled = entry.read_at - SETTLED > changed_at.max(deployed_at);
-        let current = entry.read_at <= now && now - entry.read_at < KEPT_FOR;
+        let settled = entry.read_at - MIN_CHANGE_AGE > changed_at.max(deployed_at);
+        let current = entry.read_at <= now && now - entry.read_at < MAX_ANSWER_AGE;
         (same && settled && current)
             .then(|| entry.references(kinds))
             .flatten()
     }
 
-    /// Takes note of what a resource uses. A binding that is not understood may
-    /// contain a secret, so that such an answer is not kept.
+    /// Records what a resource uses. A binding that could not be parsed may
+    /// contain a secret, so such an answer is not saved.
     pub fn note(&self, listed: &Listed<'_>, read_at: DateTime<Utc>, references: &References) {
         let Some((incarnation, changed_at, deployed_at)) = listed.state() else {
             return;
@@ -238,13 +238,13 @@ impl Remembered {
         state.entries.insert(entry.key(), entry);
     }
 
-    /// Takes note that this run could not read everything.
+    /// Records that this run could not read everything.
     pub fn need(&self) {
         self.state().needed = true;
     }
 
-    /// Writes the file, if a run needs it. Another run that writes it at the
-    /// same time wins.
+    /// Writes the file, if a run needs it. If another run writes at the same
+    /// time, that run wins.
     ///
     /// # Errors
     ///
@@ -255,17 +255,18 @@ impl Remembered {
             return Ok(());
         }
         let entries = state.entries.values();
-        let entries = entries.filter(|entry| now - entry.read_at < KEPT_FOR);
+        let entries = entries.filter(|entry| now - entry.read_at < MAX_ANSWER_AGE);
         let mut entries: Vec<Entry> = entries.cloned().collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.read_at));
-        entries.truncate(KEPT);
+        entries.truncate(MAX_ANSWERS);
         let schema = SCHEMA;
         let text = serde_json::to_vec(&Written { schema, entries }).unwrap_or_default();
         drop(state);
         fs::create_dir_all(folder).map_err(io_error(folder))?;
         let (path, new) = (folder.join(FILE), folder.join("reads.json.new"));
         let mut options = OpenOptions::new();
-        // It is emptied only once nobody else writes it.
+        // Truncates only after the lock is held, so that no other run is
+        // writing.
         options.write(true).create(true).truncate(false);
         let mut file = private(&mut options).open(&new).map_err(io_error(&new))?;
         match file.try_lock() {
@@ -342,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_counts_for_exactly_what_was_read() {
+    fn answer_counts_only_for_the_same_state() {
         let worker = worker();
         let same = listed(&worker);
         assert_eq!(found(&noted(), &same), Some(used()));
@@ -412,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_counts_only_if_the_change_was_old_when_it_was_read_and_for_90_days() {
+    fn answer_age_is_limited() {
         let (worker, kinds) = (worker(), kinds::vocabulary());
         let listed = listed(&worker);
         let found = |read: &str, now: &str| {
@@ -428,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_has_what_is_needed_and_nothing_of_bindings_that_are_not_understood() {
+    fn file_omits_bindings_that_cannot_be_parsed() {
         let folder = tempfile::tempdir().unwrap();
         let worker = worker();
         let file = folder.path().join(FILE);
@@ -465,7 +466,7 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
         }
 
-        // It is dropped with its age.
+        // An answer that is too old is dropped.
         again
             .save(folder.path(), at("2026-09-01T00:00:00Z"))
             .unwrap();
@@ -474,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_empty_and_written_anew() {
+    fn unreadable_file_counts_as_empty() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE);
         let worker = worker();
@@ -496,21 +497,21 @@ mod tests {
     }
 
     #[test]
-    fn those_that_were_read_longest_ago_are_dropped_first() {
+    fn oldest_answers_are_dropped_first() {
         let folder = tempfile::tempdir().unwrap();
         let remembered = Remembered::default();
         let named = |index: usize| Resource {
             id: format!("w{index}").into(),
             ..worker()
         };
-        for index in 0..=KEPT {
+        for index in 0..=MAX_ANSWERS {
             let read_at = at(READ) + TimeDelta::seconds(i64::try_from(index).unwrap());
             remembered.note(&listed(&named(index)), read_at, &References::default());
         }
         remembered.need();
         remembered.save(folder.path(), at(LATER)).unwrap();
         let again = Remembered::open(folder.path());
-        assert_eq!(again.state().entries.len(), KEPT);
+        assert_eq!(again.state().entries.len(), MAX_ANSWERS);
         assert_eq!(again.last_read(&listed(&named(0))), None);
         assert!(again.last_read(&listed(&named(1))).is_some());
     }

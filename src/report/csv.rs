@@ -2,11 +2,11 @@
 
 use super::{Report, escape};
 
-/// The report as CSV.
+/// Renders the report as CSV.
 ///
 /// # Errors
 ///
-/// Never for a writer in memory; the crate's signature says it may.
+/// Never with a writer in memory; the signature comes from the `csv` crate.
 pub fn render(report: &Report) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record([

@@ -1,15 +1,16 @@
-//! Foreign text made harmless for the place where it is printed.
+//! Escapes foreign text for the place where it is printed.
 
 use std::fmt::Write as _;
 
-/// Characters that change how the text around them is read.
+/// Returns whether a character changes how the text around it is displayed.
 fn is_disguise(c: char) -> bool {
     matches!(c,
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{061c}' | '\u{00ad}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// For a terminal: no escape sequences, line ends or invisible characters.
+/// Escapes text for a terminal: removes escape sequences, newlines and
+/// invisible characters.
 pub fn terminal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -22,7 +23,8 @@ pub fn terminal(text: &str) -> String {
     out
 }
 
-/// For Markdown, also inside a table: nothing is a link, HTML or a mention.
+/// Escapes text for Markdown, also inside a table, so that it contains no link,
+/// HTML or mention.
 pub fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in terminal(text).chars() {
@@ -43,8 +45,8 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
-/// For a line of shell: one word, whatever it is. A header that names a variable
-/// of our own is left to be filled in.
+/// Quotes text as one word of a shell command. A header that names one of our
+/// own variables is left for the shell to expand.
 pub fn shell(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -74,15 +76,15 @@ pub fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// For Markdown, a command as a block of code inside of a list: no line of it ends
-/// the block.
+/// Formats a command as a code block inside a Markdown list, so that no line of
+/// it ends the block.
 pub fn code(command: &str) -> String {
     let runs = command.split(|c| c != '`').map(str::len);
     let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
     format!("  {fence}sh\n  {command}\n  {fence}\n")
 }
 
-/// For the message of a workflow command (`::error::…`).
+/// Escapes the message of a workflow command (`::error::…`).
 pub fn workflow(text: &str) -> String {
     terminal(text)
         .replace('%', "%25")
@@ -91,7 +93,7 @@ pub fn workflow(text: &str) -> String {
         .replace("::", ":\u{200b}:")
 }
 
-/// For a cell of a spreadsheet: nothing is a formula.
+/// Escapes a spreadsheet cell, so that it is not a formula.
 pub fn cell(text: &str) -> String {
     let text = terminal(text);
     if text.starts_with(['=', '+', '-', '@', '\t']) {
@@ -108,7 +110,7 @@ mod tests {
     const EVIL: &str = "`x`](http://evil) | <img src=x> ::error:: $(id) \u{202e}\u{1b}[31m\n@team";
 
     #[test]
-    fn foreign_text_does_no_harm_where_it_is_printed() {
+    fn foreign_text_is_escaped_everywhere() {
         let shown = terminal(EVIL);
         assert!(!shown.contains(['\u{202e}', '\u{1b}', '\n']));
         let shown = markdown(EVIL);

@@ -1,12 +1,13 @@
-//! The whole chain behind one verdict. It prints what the verdict holds and
-//! computes nothing of its own.
+//! The evidence behind one verdict. It prints what the verdict contains and
+//! computes nothing itself.
 
 use std::fmt::Write as _;
 
 use super::{Report, Row, escape};
 use crate::gc::verdict::moment;
 
-/// Explains every resource of that name; none when there is none.
+/// Explains every resource with that name or id; returns `None` if there is
+/// none.
 pub fn render(report: &Report, name: &str) -> Option<String> {
     let rows: Vec<&Row> = report
         .resources
@@ -20,7 +21,7 @@ pub fn render(report: &Report, name: &str) -> Option<String> {
     Some(parts.join("\n"))
 }
 
-/// The chain of one resource.
+/// Explains one resource.
 pub fn chain(report: &Report, row: &Row) -> String {
     let mut out = String::new();
     let mut line = |word: &str, text: &str| {

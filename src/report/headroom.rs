@@ -1,4 +1,4 @@
-//! How near the providers' limits are.
+//! Resource counts against the providers' limits.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use serde::Serialize;
 use crate::evidence::{Inventory, Listing};
 use crate::model::Attribute;
 
-/// One limit and how much of it is used.
+/// One limit of a provider and how much of it is used.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeadroomUse {
     /// What is counted.
     pub what: &'static str,
-    /// Where.
+    /// The account, zone or project.
     pub scope: String,
-    /// How many there are.
+    /// Number of resources.
     pub used: u64,
-    /// The limit that the provider tells for this very place.
+    /// The limit that the provider reports for this place.
     pub limit: Option<u64>,
     /// The documented limit of the free plan.
     pub free_plan: Option<u64>,
@@ -25,15 +25,15 @@ pub struct HeadroomUse {
 }
 
 impl HeadroomUse {
-    /// Whether a tenth of the smallest limit that may hold is used: what is
-    /// farther away is only in the JSON.
+    /// Returns whether at least a tenth of the lowest limit that may apply is
+    /// used. Others appear only in the JSON.
     pub(super) fn is_near(&self) -> bool {
         let smallest = self.limit.or(self.free_plan).or(self.paid_plan);
         smallest.is_some_and(|limit| self.used.saturating_mul(10) >= limit)
     }
 }
 
-/// The headroom of everything that was listed completely.
+/// Returns the headroom of all complete listings.
 pub(super) fn of(inventory: &Inventory) -> Vec<HeadroomUse> {
     inventory
         .listings
@@ -77,7 +77,7 @@ fn one(inventory: &Inventory, listing: &Listing) -> Vec<HeadroomUse> {
 }
 
 impl HeadroomUse {
-    /// The limit as people read it.
+    /// Formats the limits for people.
     pub fn limits(&self) -> String {
         match (self.limit, self.free_plan, self.paid_plan) {
             (None, Some(free), Some(paid)) if free != paid => {

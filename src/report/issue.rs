@@ -1,5 +1,5 @@
-//! The text of the tracking issue: a pure function of a report, of what people
-//! ticked, and of the runs before.
+//! The text of the tracking issue: a pure function of a report, of the boxes
+//! that people checked, and of earlier runs.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,64 +16,65 @@ use crate::gc::verdict::moment;
 /// The title of the issue.
 pub const TITLE: &str = "Preview environments left behind";
 
-/// The longest text that GitHub takes, in characters.
-pub const LONGEST: usize = 65_536;
+/// Maximum length of an issue's text at GitHub, in characters.
+pub const MAX_LENGTH: usize = 65_536;
 
-/// Runs that the chart shows.
+/// Number of runs in the chart.
 const RUNS: usize = 20;
 
-/// Resources that failed repeatedly and are counted.
+/// Maximum number of resources whose failures are counted.
 const FAILURES: usize = 100;
 
 const HISTORY: &str = "<!-- preview-gc:history ";
 
-/// What the line begins with that tells the next run.
+/// Prefix of the line with the next scheduled run.
 const NEXT_RUN: &str = "Next scheduled run: ";
 
-/// What is said of a box whose resource is not named any more.
-const NAMELESS: &str = "what this was is not written here any more";
+/// Label of a box whose resource the text no longer names.
+const UNNAMED: &str = "this resource is no longer listed here";
 
-/// The heading of what people ticked "keep".
-const KEPT: &str = "Kept";
+/// Heading of the resources whose "keep" box is checked.
+const KEPT_HEADING: &str = "Kept";
 
-/// What the issue remembers, in a block that nobody sees.
+/// State that the issue stores in a hidden block.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// The version of the block.
     pub v: u32,
     /// The last runs, oldest first.
     pub runs: Vec<PastRun>,
-    /// How often the deletion of each failed: keys with counts.
+    /// Number of failed deletions by key.
     #[serde(default)]
     pub failures: Vec<(String, u32)>,
-    /// Leaks that did not fit into the text.
+    /// Number of resources that did not fit into the text.
     #[serde(default)]
     pub unshown: usize,
 }
 
-/// What the issue says before a run is told in it.
+/// The issue before this run updates it.
 #[derive(Debug, Clone, Default)]
-pub struct Earlier {
-    /// What people ticked.
+pub struct PreviousIssue {
+    /// The boxes that people checked.
     pub ticks: Ticks,
-    /// What it remembers.
+    /// The stored state.
     pub history: History,
-    leaks: Vec<EarlierLeak>,
+    leaks: Vec<PreviousLeak>,
 }
 
-/// A leak as the issue has it.
+/// A leftover resource as the issue shows it.
 #[derive(Debug, Clone)]
-struct EarlierLeak {
+struct PreviousLeak {
     heading: String,
     key: String,
-    /// Where it was listed.
+    /// The listing that showed it.
     origin: String,
-    /// Without its boxes.
+    /// The text without its boxes.
     text: String,
 }
 
-impl Earlier {
-    /// Reads an issue's text, whatever else people wrote there.
+impl PreviousIssue {
+    /// Parses an issue's text and ignores anything else that people wrote
+    /// there.
     pub fn read(text: &str) -> Self {
         let mut earlier = Self {
             ticks: Ticks::read(text),
@@ -86,16 +87,16 @@ impl Earlier {
                 title.trim_end_matches(CONTINUED).clone_into(&mut heading);
                 leak.clear();
             } else if let Some(last) = LastBox::read(line) {
-                // One that is kept has nothing but a box with its name.
+                // A kept resource has only a box with its name.
                 if leak.is_empty() {
                     let what = if last.what.is_empty() {
-                        NAMELESS
+                        UNNAMED
                     } else {
                         last.what
                     };
                     leak = format!("- {what}\n");
                 }
-                earlier.leaks.push(EarlierLeak {
+                earlier.leaks.push(PreviousLeak {
                     heading: heading.clone(),
                     key: last.key.to_owned(),
                     origin: last.origin.to_owned(),
@@ -112,8 +113,8 @@ impl Earlier {
         earlier
     }
 
-    /// Adds what others made of the text meanwhile, the newest first; whether
-    /// that is anything new.
+    /// Merges texts that others saved in the meantime, newest first. Returns
+    /// whether this changed anything.
     pub fn merge(&mut self, texts: &[String]) -> bool {
         let before = (self.ticks.clone(), self.leaks.len());
         self.ticks.merge(texts);
@@ -125,31 +126,32 @@ impl Earlier {
         before != (self.ticks.clone(), self.leaks.len())
     }
 
-    /// What a run knows nothing of: it looked elsewhere, or could not see all.
-    fn beyond<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = &'a EarlierLeak> {
+    /// Returns resources that this run does not cover: their listing was not
+    /// read, or was incomplete.
+    fn beyond<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = &'a PreviousLeak> {
         let seen: BTreeSet<&str> = report.resources.iter().map(|row| &*row.key).collect();
         let gone =
-            |leak: &EarlierLeak| report.focus.is_none() && report.listed.contains(&leak.origin);
+            |leak: &PreviousLeak| report.focus.is_none() && report.listed.contains(&leak.origin);
         let leaks = self.leaks.iter().filter(move |leak| !gone(leak));
         leaks.filter(move |leak| !seen.contains(&*leak.key))
     }
 }
 
-/// One run of the chart.
+/// One run in the chart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastRun {
-    /// When it began.
+    /// When the run began.
     pub at: DateTime<Utc>,
-    /// Garbage that it found.
+    /// Garbage that the run found.
     pub garbage: usize,
-    /// What it deleted.
+    /// Resources that the run deleted.
     pub deleted: usize,
 }
 
 impl History {
-    /// Reads it from an issue's text; an unreadable one is none.
+    /// Parses the state from an issue's text; unreadable state counts as empty.
     pub fn read(text: &str) -> Self {
-        // Ours is the last, whatever a name in a command says.
+        // The last block is ours: a name in a command may contain another one.
         let block = text
             .rsplit_once(HISTORY)
             .and_then(|(_, rest)| rest.split_once(" -->"));
@@ -159,12 +161,12 @@ impl History {
             .unwrap_or_default()
     }
 
-    /// With one more run.
+    /// Returns the state with one more run.
     #[must_use]
     pub fn with(mut self, report: &Report) -> Self {
         let steps = || report.swept.iter().flat_map(|swept| &swept.steps);
         self.v = 1;
-        // A run that looked at a part only would bend the chart.
+        // A run that covers a part only would distort the chart.
         if report.focus.is_none() {
             self.runs.push(PastRun {
                 at: report.now,
@@ -183,11 +185,11 @@ impl History {
             let known = self.failures.iter().position(|(key, _)| *key == row.key);
             match (step.outcome.is_failure(), known) {
                 (true, Some(at)) => {
-                    // People may have written any number there.
+                    // People may have edited the number.
                     self.failures[at].1 = self.failures[at].1.saturating_add(1);
                 }
                 (true, None) => self.failures.push((row.key.clone(), 1)),
-                // What was not tried has not stopped failing.
+                // A resource that was not tried keeps its count.
                 (false, Some(at)) if step.outcome != Outcome::Deferred => {
                     self.failures.remove(at);
                 }
@@ -221,9 +223,9 @@ impl History {
     }
 }
 
-/// The text without what changes in every run: when that is the same, nothing is
-/// new.
-pub fn unchanging(text: &str) -> String {
+/// Returns the text without the parts that change in every run. If the result
+/// is unchanged, there is nothing new.
+pub fn without_ages(text: &str) -> String {
     let mut rest = text.replace("\r\n", "\n");
     for (begin, end) in [
         ("```mermaid\n", "```\n\n"),
@@ -240,7 +242,7 @@ pub fn unchanging(text: &str) -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
-/// A line of a leak without how old it is.
+/// Returns the line of a resource without its age.
 fn without_age(line: &str) -> String {
     let parts = line.split_once("**, ").and_then(|(name, rest)| {
         let (_, reason) = rest.split_once(" old: ")?;
@@ -249,26 +251,26 @@ fn without_age(line: &str) -> String {
     parts.unwrap_or_else(|| line.to_owned())
 }
 
-/// What is told in the issue.
+/// The rendered issue.
 #[derive(Debug)]
-pub struct Told {
-    /// Its text.
+pub struct IssueText {
+    /// The text.
     pub text: String,
-    /// What is left behind by all that is known.
+    /// Number of resources left behind, as far as known.
     pub left: usize,
 }
 
-impl Told {
-    /// Whether GitHub takes it. Everything can be shortened but what is kept.
+impl IssueText {
+    /// Returns whether the text is within GitHub's limit. Everything except
+    /// kept resources can be shortened.
     pub fn fits(&self) -> bool {
-        self.text.chars().count() <= LONGEST
+        self.text.chars().count() <= MAX_LENGTH
     }
 }
 
-/// What the issue is to say after a run. What is least urgent, the youngest
-/// deaths, is left out first when it would be too long; what is ticked "keep"
-/// never is.
-pub fn told(report: &Report, earlier: &Earlier) -> Told {
+/// Renders the issue after a run. A text that is too long is shortened from the
+/// most recently closed owner on; resources with "keep" checked always remain.
+pub fn render(report: &Report, earlier: &PreviousIssue) -> IssueText {
     let ticks = &earlier.ticks;
     let mut history = earlier.history.clone().with(report);
     let whole = report.complete && report.focus.is_none();
@@ -282,7 +284,7 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
     {
         let text = format!("{}{}", leak.text, boxes(&leak.key, &leak.origin, ticks));
         let heading = match &*leak.heading {
-            KEPT => "No longer kept",
+            KEPT_HEADING => "No longer kept",
             heading => heading,
         };
         match sections.iter_mut().find(|one| one.heading == heading) {
@@ -301,7 +303,7 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
         escape::markdown(&headline(report, left))
     );
     if !kept.is_empty() {
-        let _ = writeln!(head, "### {KEPT}\n\n{kept}");
+        let _ = writeln!(head, "### {KEPT_HEADING}\n\n{kept}");
     }
     let mut tail = history.chart();
     if let Some(next) = report.next_run {
@@ -315,12 +317,13 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
         let json = serde_json::to_string(history).unwrap_or_default();
         format!("\n{HISTORY}{json} -->\n")
     };
-    // Room for the line that says what is left out, and its number in the block.
+    // Leaves room for the line about omitted resources and for their number in
+    // the block.
     let fixed = length(&head) + length(&tail) + length(&remembered(&history));
-    let mut room = LONGEST.saturating_sub(fixed + 200);
+    let mut room = MAX_LENGTH.saturating_sub(fixed + 200);
     let mut unshown = 0;
     for section in sections {
-        // A long section says its heading again now and then.
+        // A long section repeats its heading.
         for (part, leaks) in section.leaks.chunks(50).enumerate() {
             let more = if part == 0 { "" } else { CONTINUED };
             let text = format!("### {}{more}\n\n{}\n", section.heading, leaks.concat());
@@ -340,14 +343,14 @@ pub fn told(report: &Report, earlier: &Earlier) -> Told {
             history.unshown
         );
     }
-    Told {
+    IssueText {
         text: head + &tail + &remembered(&history),
         left,
     }
 }
 
-/// A line for each resource that people want kept, to be unticked there.
-fn kept(report: &Report, earlier: &Earlier) -> String {
+/// Returns a line with a box to clear for each resource that people keep.
+fn kept(report: &Report, earlier: &PreviousIssue) -> String {
     let wanted = |key: &str| earlier.ticks.keep.contains(key);
     let mut text = String::new();
     let rows = report.resources.iter().filter(|row| !report.is_done(row));
@@ -370,22 +373,22 @@ fn kept(report: &Report, earlier: &Earlier) -> String {
     text
 }
 
-/// A word for whoever follows the issue when there is nothing left.
-pub fn farewell(report: &Report) -> String {
+/// Returns the closing comment, for when nothing is left.
+pub fn closing_comment(report: &Report) -> String {
     format!("Nothing is left behind any more ({}).", moment(report.now))
 }
 
 struct Section {
     heading: String,
-    /// Each with its boxes.
+    /// Resources, each with its boxes.
     leaks: Vec<String>,
 }
 
-/// What a heading ends with that is said again.
+/// Suffix of a repeated heading.
 const CONTINUED: &str = " (continued)";
 
-/// Pull requests with their leaks: those with something ticked first, then those
-/// that died first.
+/// Groups resources by pull request: groups with a checked box first, then
+/// those whose owner ended first.
 fn sections(report: &Report, ticks: &Ticks, history: &History) -> Vec<Section> {
     let wanted = |row: &&Row| {
         row.verdict == "garbage" && !report.is_done(row) && !ticks.keep.contains(&row.key)
@@ -439,7 +442,7 @@ fn headline(report: &Report, left: usize) -> String {
         " Some evidence is missing."
     };
     if let Some(focus) = &report.focus {
-        return format!("{left} left behind; the last run looked only at {focus}.{seen}");
+        return format!("{left} left behind; the last run covered only {focus}.{seen}");
     }
     format!(
         "{left} left behind, {} in grace, {} unknown, among {} resources.{seen}",
@@ -449,7 +452,7 @@ fn headline(report: &Report, left: usize) -> String {
     )
 }
 
-/// What is worth knowing besides.
+/// Returns further notes for people.
 fn notes(report: &Report) -> Vec<String> {
     let gaps = report.gaps().map(|gap| {
         let why = gap.gap.as_deref().unwrap_or("unknown");

@@ -2,11 +2,11 @@
 
 use super::Report;
 
-/// The report as one JSON document with a line end.
+/// Renders the report as one JSON document with a final newline.
 ///
 /// # Errors
 ///
-/// Never for a report of our own making; serde's signature says it may.
+/// Never for a [`Report`]; the signature comes from `serde_json`.
 pub fn render(report: &Report) -> Result<String, serde_json::Error> {
     let mut text = serde_json::to_string_pretty(report)?;
     text.push('\n');

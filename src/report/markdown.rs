@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::table::{MOST_KEPT, groups, headline, summary_lines};
+use super::table::{MAX_KEPT, groups, headline, summary_lines};
 use super::{Report, age, escape};
 
-/// The report as Markdown.
+/// Renders the report as Markdown.
 pub fn render(report: &Report) -> String {
     let mut out = format!("## {}\n\n", escape::markdown(&headline(report)));
-    for group in groups(report, MOST_KEPT) {
+    for group in groups(report, MAX_KEPT) {
         if group.rows.is_empty() {
             continue;
         }

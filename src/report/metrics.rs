@@ -1,4 +1,4 @@
-//! Figures of a run, as JSON and as Prometheus text.
+//! Metrics of a run, as JSON and as Prometheus text.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 
-/// One figure: its name, what it means, its labels, its value.
+/// One metric: its name, its help text, its labels, its value.
 type Figure = (&'static str, &'static str, Vec<(&'static str, String)>, u64);
 
 fn figures(report: &Report) -> Vec<Figure> {
@@ -45,12 +45,12 @@ fn figures(report: &Report) -> Vec<Figure> {
             throttled,
         ));
     }
-    // Prometheus wants all of one name together.
+    // Prometheus requires all metrics of one name together.
     figures.sort_by_key(|(name, ..)| *name);
     figures
 }
 
-/// As JSON.
+/// Renders the metrics as JSON.
 pub fn json(report: &Report) -> String {
     let list: Vec<Value> = figures(report)
         .into_iter()
@@ -68,7 +68,7 @@ pub fn json(report: &Report) -> String {
     )
 }
 
-/// As Prometheus reads it.
+/// Renders the metrics in Prometheus text format.
 pub fn prometheus(report: &Report) -> String {
     let mut out = String::new();
     let mut last = "";

@@ -1,4 +1,4 @@
-//! What became of the steps of a sweep.
+//! The outcomes of a sweep's steps.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use tabled::settings::style::HorizontalLine;
 use tabled::settings::{Color, Modify, Padding, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::table::{Look, summary_lines, wrap};
+use super::table::{TableStyle, summary_lines, wrap};
 use super::{Report, escape};
 use crate::gc::Outcome;
 use crate::gc::box_key;
@@ -19,23 +19,22 @@ use crate::model::{Resource, ResourceId};
 use crate::sweep::recover::SettledEarlier;
 use crate::sweep::{Done, SEEN_GONE};
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Swept {
-    /// The name of the run, by which `restore` knows it; none when nothing was
-    /// begun.
+    /// The name of the run for `restore`; `None` if no step was begun.
     pub run: Option<String>,
-    /// Every step, in the order of the plan.
+    /// All steps, in the order of the plan.
     pub steps: Vec<StepRow>,
-    /// What earlier runs had left in doubt.
+    /// Steps of earlier runs that were in doubt and are recovered.
     pub settled: Vec<SettledEarlier>,
-    /// Why the journal could not be written to its end, if so: nothing was sent
-    /// after that.
+    /// The error that stopped writing of the journal, if any. Nothing was sent
+    /// after it.
     #[serde(skip)]
     pub broken: Option<String>,
 }
 
-/// One step.
+/// The outcome of one step.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepRow {
     /// The kind of the resource.
@@ -44,17 +43,17 @@ pub struct StepRow {
     pub name: String,
     /// Its id.
     pub id: String,
-    /// What stands for it in the tracking issue.
+    /// Its key in the tracking issue.
     #[serde(skip)]
     pub key: String,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
 impl StepRow {
-    /// An expiry that was to be removed, and what became of it.
+    /// Creates the row of an expiry that was to be removed.
     pub fn unexpired(id: &ResourceId, (outcome, reason): (Outcome, String)) -> Self {
         Self {
             kind: id.kind.name().to_owned(),
@@ -66,9 +65,9 @@ impl StepRow {
         }
     }
 
-    /// A step and what became of it.
+    /// Creates the row of a planned step.
     pub fn of(step: &PlannedStep, done: Done) -> Self {
-        // What was done as planned has the plan's own reason.
+        // A step that went as planned keeps the reason of the plan.
         let reason = match done.outcome {
             Outcome::Deleted if done.reason == SEEN_GONE => step.reason.clone(),
             Outcome::Deleted | Outcome::Expired => format!("{}; {}", step.reason, done.reason),
@@ -91,7 +90,7 @@ impl StepRow {
 }
 
 impl StepRow {
-    /// Garbage that waits for a later run.
+    /// Creates the row of garbage that is deferred to a later run.
     pub fn later(resource: &Resource) -> Self {
         let Done { outcome, reason } = Done::later();
         Self {
@@ -106,7 +105,7 @@ impl StepRow {
 }
 
 impl Swept {
-    /// How many steps had each outcome, those that occur.
+    /// Counts steps by outcome.
     pub fn counts(&self) -> BTreeMap<Outcome, usize> {
         let mut counts = BTreeMap::new();
         for step in &self.steps {
@@ -129,17 +128,20 @@ impl Swept {
     }
 }
 
-/// The table for people, then the summary.
-pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
+/// Renders the table for people, then the summary.
+pub fn table(report: &Report, swept: &Swept, style: TableStyle) -> String {
     let mut out = String::new();
     if !swept.steps.is_empty() {
         let longest = |text: &dyn Fn(&StepRow) -> usize| swept.steps.iter().map(text).max();
         let kind = longest(&|step| step.kind.len()).unwrap_or(4);
         let name = longest(&|step| escape::terminal(&step.name).width()).unwrap_or(4);
-        let name = name.clamp(4, look.width * 2 / 5);
+        let name = name.clamp(4, style.width * 2 / 5);
         let outcome = longest(&|step| step.outcome.to_string().len()).unwrap_or(7);
         let outcome = outcome.max("outcome".len());
-        let why = look.width.saturating_sub(kind + name + outcome + 4).max(16);
+        let why = style
+            .width
+            .saturating_sub(kind + name + outcome + 4)
+            .max(16);
         let fold = |text: &str, width: usize| wrap(&escape::terminal(text), width, "").join("\n");
         let mut builder = Builder::default();
         builder.push_record(["kind", "name", "outcome", "why"]);
@@ -154,7 +156,7 @@ pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
         let mut table = builder.build();
         table.with(Style::empty().horizontals([(1, HorizontalLine::new('─'))]));
         table.with(Padding::new(0, 1, 0, 0));
-        if look.colour {
+        if style.colour {
             table.with(Modify::new(Rows::first()).with(Color::BOLD));
             for (row, step) in swept.steps.iter().enumerate() {
                 let colour = match step.outcome {
@@ -173,7 +175,7 @@ pub fn table(report: &Report, swept: &Swept, look: Look) -> String {
     }
     let _ = writeln!(out, "{}", escape::terminal(&swept.headline()));
     for line in settled_lines(swept).chain(summary_lines(report)) {
-        for line in wrap(&escape::terminal(&line), look.width, "  ") {
+        for line in wrap(&escape::terminal(&line), style.width, "  ") {
             let _ = writeln!(out, "{line}");
         }
     }
@@ -207,7 +209,7 @@ pub fn markdown(report: &Report, swept: &Swept) -> String {
 /// it by hand.
 pub fn left(report: &Report, steps: &[&StepRow]) -> String {
     let mut out = format!(
-        "preview-gc could not delete {} of what this pull request made:\n\n",
+        "preview-gc could not delete everything of this pull request ({} left):\n\n",
         steps.len()
     );
     for step in steps {

@@ -1,5 +1,5 @@
-//! Pull requests that people protect in part: whoever wrote the entry may have
-//! meant all of it.
+//! Pull requests that are protected in part. The author of the `protect` entry
+//! may have meant all of their resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,19 +9,19 @@ use serde::Serialize;
 use super::{PullRequestLine, Row};
 use crate::model::Repository;
 
-/// How many resources are named before the rest is counted.
+/// Maximum number of resources that are named; the rest is counted.
 const NAMED: usize = 3;
 
-/// A pull request of which people protect something while the rest is garbage.
+/// A pull request with protected resources beside garbage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartlyProtected {
     /// Its repository.
     pub repository: Repository,
     /// Its number.
     pub pull_request: u32,
-    /// What is kept because people said so, as kind and name.
+    /// Resources that people protect, as kind and name.
     pub protected: Vec<String>,
-    /// What a sweep may delete nevertheless, as kind and name.
+    /// Garbage that a sweep may delete, as kind and name.
     pub garbage: Vec<String>,
 }
 
@@ -50,8 +50,8 @@ fn named(names: &[String]) -> String {
     }
 }
 
-/// The pull requests that have both: rows of these keys, and garbage that a sweep
-/// may delete.
+/// Returns the pull requests that have both protected rows (by key) and garbage
+/// that a sweep may delete.
 pub(super) fn of(rows: &[Row], protected: &BTreeSet<String>) -> Vec<PartlyProtected> {
     let mut by_pull_request: BTreeMap<&PullRequestLine, PartlyProtected> = BTreeMap::new();
     for row in rows {

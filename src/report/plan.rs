@@ -10,15 +10,15 @@ use tabled::settings::{Alignment, Color, Modify, Padding, Style};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::escape;
-use super::table::{Look, wrap};
+use super::table::{TableStyle, wrap};
 use crate::gc::plan_file::{PlanFile, PlannedStep};
 use crate::policy::Action;
 
 /// The steps of a plan file as a table, with the closing line.
-pub fn render(plan: &PlanFile, look: Look) -> String {
+pub fn render(plan: &PlanFile, style: TableStyle) -> String {
     let mut out = String::new();
     if !plan.steps.is_empty() {
-        out.push_str(&table(plan, look));
+        out.push_str(&table(plan, style));
         out.push('\n');
     }
     let _ = writeln!(out, "{}", headline(&plan.steps));
@@ -65,15 +65,15 @@ fn in_order(steps: &[PlannedStep]) -> Vec<&PlannedStep> {
     order
 }
 
-fn table(plan: &PlanFile, look: Look) -> String {
+fn table(plan: &PlanFile, style: TableStyle) -> String {
     let steps = &plan.steps;
     let longest = |text: &dyn Fn(&PlannedStep) -> usize| steps.iter().map(text).max();
     let number = steps.len().to_string().len();
     let kind = longest(&|step| step.kind.len()).unwrap_or(4);
     let name = longest(&|step| escape::terminal(&step.name).width()).unwrap_or(4);
-    let name = name.clamp(4, look.width * 2 / 5);
+    let name = name.clamp(4, style.width * 2 / 5);
     let action = "action".len();
-    let why = look
+    let why = style
         .width
         .saturating_sub(number + action + kind + name + 5)
         .max(16);
@@ -96,7 +96,7 @@ fn table(plan: &PlanFile, look: Look) -> String {
     table.with(Style::empty().horizontals([(1, HorizontalLine::new('─'))]));
     table.with(Modify::new(Columns::first()).with(Alignment::right()));
     table.with(Padding::new(0, 1, 0, 0));
-    if look.colour {
+    if style.colour {
         table.with(Modify::new(Rows::first()).with(Color::BOLD));
     }
     let mut out = String::new();

@@ -13,14 +13,14 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{PullRequestLine, Report, Row, age, escape};
 
 /// Protected and unmatched resources beyond this many are only counted.
-pub(super) const MOST_KEPT: usize = 20;
+pub(super) const MAX_KEPT: usize = 20;
 
-/// How the table is printed.
+/// The width and colour of a table.
 #[derive(Debug, Clone, Copy)]
-pub struct Look {
-    /// Columns of the terminal.
+pub struct TableStyle {
+    /// Width in columns.
     pub width: usize,
-    /// Whether colour is wanted.
+    /// Whether to use colour.
     pub colour: bool,
 }
 
@@ -32,9 +32,9 @@ pub(crate) struct Group<'a> {
     pub(super) hidden: usize,
 }
 
-/// The rows by pull request, newest first, then those without one: of protected
-/// and of unmatched ones at most so many.
-pub(crate) fn groups(report: &Report, most_kept: usize) -> Vec<Group<'_>> {
+/// Groups rows by pull request, newest first, then rows without one. Shows at
+/// most `max_kept` protected and unmatched rows each.
+pub(crate) fn groups(report: &Report, max_kept: usize) -> Vec<Group<'_>> {
     let mut by_pull_request: BTreeMap<&PullRequestLine, Vec<&Row>> = BTreeMap::new();
     let mut by_age = Vec::new();
     let mut protected = Vec::new();
@@ -69,7 +69,7 @@ pub(crate) fn groups(report: &Report, most_kept: usize) -> Vec<Group<'_>> {
         let keep = if title.starts_with("Git") {
             rows.len()
         } else {
-            most_kept
+            max_kept
         };
         let hidden = rows.len().saturating_sub(keep);
         rows.truncate(keep);
@@ -97,7 +97,7 @@ fn title(line: &PullRequestLine, several: bool) -> String {
     title
 }
 
-/// One line that says it all.
+/// Returns the summary in one line.
 pub(crate) fn headline(report: &Report) -> String {
     let garbage = report.garbage();
     let resources = report.summary.resources;
@@ -109,37 +109,37 @@ pub(crate) fn headline(report: &Report) -> String {
     format!("{garbage} garbage among {resources} resources{seen}")
 }
 
-/// The report as a table with its summary.
-pub fn render(report: &Report, look: Look) -> String {
+/// Renders the report as a table with its summary.
+pub fn render(report: &Report, style: TableStyle) -> String {
     let mut out = String::new();
-    let groups = groups(report, MOST_KEPT);
+    let groups = groups(report, MAX_KEPT);
     if !groups.is_empty() {
-        out.push_str(&table(report, &groups, look));
+        out.push_str(&table(report, &groups, style));
         out.push_str("\n\n");
     }
-    out + &summary(report, look)
+    out + &summary(report, style)
 }
 
 /// The headline, counts, brakes, gaps, quota and headroom.
-pub fn summary(report: &Report, look: Look) -> String {
+pub fn summary(report: &Report, style: TableStyle) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", escape::terminal(&headline(report)));
     for line in summary_lines(report) {
-        for line in wrap(&escape::terminal(&line), look.width, "  ") {
+        for line in wrap(&escape::terminal(&line), style.width, "  ") {
             let _ = writeln!(out, "{line}");
         }
     }
     out
 }
 
-fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
+fn table(report: &Report, groups: &[Group<'_>], style: TableStyle) -> String {
     let rows = || groups.iter().flat_map(|group| &group.rows);
     let longest = |text: &dyn Fn(&Row) -> usize| rows().map(|row| text(row)).max().unwrap_or(0);
     let kind_width = longest(&|row| row.kind.name().len());
     let name_width =
-        longest(&|row| escape::terminal(&row.name).width()).clamp(4, look.width * 2 / 5);
+        longest(&|row| escape::terminal(&row.name).width()).clamp(4, style.width * 2 / 5);
     // Verdict, age and the gaps between the columns; the reason gets the rest.
-    let why_width = look
+    let why_width = style
         .width
         .saturating_sub(kind_width + name_width + 9 + 4 + 5)
         .max(16);
@@ -178,17 +178,18 @@ fn table(report: &Report, groups: &[Group<'_>], look: Look) -> String {
     for (row, title) in titles {
         table.modify((row, 0), title);
         table.modify((row, 0), tabled::settings::Span::column(5));
-        if look.colour {
+        if style.colour {
             table.modify((row, 0), Color::BOLD);
         }
     }
-    if look.colour {
+    if style.colour {
         table.with(Modify::new(Rows::first()).with(Color::BOLD));
         for (row, verdict) in verdicts {
             table.modify((row, 2), colour(verdict));
         }
     }
-    // tabled fills every line to the full width; nobody wants that in a paste.
+    // tabled pads every line to the full width, which is unwanted in pasted
+    // text.
     table
         .to_string()
         .lines()
@@ -207,7 +208,7 @@ fn colour(verdict: &str) -> Color {
     }
 }
 
-/// A verdict behind its count.
+/// Returns the name of a verdict for use after its count.
 fn counted(verdict: &str) -> String {
     match verdict {
         "grace" => "in grace".to_owned(),
@@ -215,7 +216,7 @@ fn counted(verdict: &str) -> String {
     }
 }
 
-/// Counts, brakes, gaps, quota and headroom.
+/// Returns the lines with counts, brakes, missing data, quota and headroom.
 pub(super) fn summary_lines(report: &Report) -> Vec<String> {
     let summary = &report.summary;
     let counts: Vec<String> = crate::gc::verdict::NAMES
@@ -284,7 +285,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
     lines
 }
 
-/// Breaks a line at spaces, and a word that is too long wherever it must.
+/// Wraps a line at spaces, and inside a word only if the word is too long.
 pub(crate) fn wrap(line: &str, width: usize, indent: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in line.split(' ') {

@@ -1,5 +1,5 @@
-//! Cloudflare as the stand-in shows it: one account with its zones, Workers,
-//! storage, DNS and Pages, behind the v4 API's envelope.
+//! Cloudflare in the sandbox: one account with its zones, Workers, storage, DNS
+//! and Pages, behind the v4 API's envelope.
 
 mod account;
 mod answer;
@@ -41,7 +41,7 @@ use answer::{Answer, Failure};
 use binding::Ids;
 use identity::{Register, is_id};
 
-/// The state of one Cloudflare account, and its HTTP face.
+/// The state of one Cloudflare account, and its HTTP API.
 #[derive(Debug)]
 pub struct Cloudflare {
     account: Account,
@@ -80,7 +80,7 @@ pub struct Cloudflare {
     /// The account's name under `workers.dev`.
     subdomain: Option<String>,
     register: Register,
-    /// Bindings that a world names may have found their target.
+    /// Bindings that a world names may now resolve to their targets.
     unsettled: bool,
 }
 
@@ -94,7 +94,7 @@ struct Account {
 struct Zone {
     id: String,
     name: String,
-    /// Named by the world, not made for a name in it.
+    /// Defined by the world, not created for a name in it.
     given: bool,
 }
 
@@ -114,7 +114,7 @@ const KINDS: [&str; 11] = [
 ];
 
 impl Cloudflare {
-    /// An account without resources; ids that are left out are made up.
+    /// Creates an account without resources; missing ids are generated.
     #[must_use]
     pub fn new(account: Option<world::Account>, zones: &[world::Zone]) -> Self {
         let (id, name) = account.map_or((None, None), |account| (account.id, account.name));
@@ -170,9 +170,9 @@ impl Cloudflare {
         self.zones.values().map(|zone| zone.id.clone()).collect()
     }
 
-    /// The name of the zone that holds a host: the one that is asked for,
-    /// else the longest one of the world that fits, else one of its last two
-    /// labels, which is made where it is missing.
+    /// Returns the zone of a host: the requested one, else the longest matching
+    /// one of the world, else one with its last two labels, which is created if
+    /// missing.
     fn zone_of(&mut self, host: &str, asked: Option<&str>) -> String {
         let host = domain_name(host);
         if let Some(asked) = asked {
@@ -229,7 +229,7 @@ impl Cloudflare {
             .map_or_else(String::new, |zone| zone.id.clone())
     }
 
-    /// Whether an id of a kind is taken.
+    /// Returns whether an id of a kind is taken.
     fn has_id(&self, kind: &str, id: &str) -> bool {
         match kind {
             "worker" => self
@@ -247,7 +247,7 @@ impl Cloudflare {
         }
     }
 
-    /// Gives bindings that were named by a world the ids of their targets.
+    /// Resolves bindings that a world names to the ids of their targets.
     fn settle(&mut self) {
         if !std::mem::take(&mut self.unsettled) {
             return;
@@ -290,7 +290,7 @@ impl Cloudflare {
         }
     }
 
-    /// The present names of everything that is bound by id.
+    /// Returns the current names of everything that is bound by id.
     fn names_of_targets(&self) -> HashMap<&str, &str> {
         let namespaces = self
             .namespaces
@@ -319,7 +319,7 @@ impl Cloudflare {
                 let zone = self.check_zone(zone, request)?;
                 match rest {
                     [] if method == "GET" => Ok(self.one_zone(&zone)),
-                    // Page rules are not part of the stand-in: there are none.
+                    // The sandbox has no page rules.
                     ["pagerules"] if method == "GET" => Ok(answer::ok(serde_json::json!([]))),
                     ["dns_records", rest @ ..] => self.dns(method, &zone, rest, request),
                     ["workers", "routes", rest @ ..] => {
@@ -428,7 +428,7 @@ impl ProviderApi for Cloudflare {
 
     fn answer(&mut self, request: &Request) -> Response {
         self.settle();
-        // Times are kept as exactly as they are shown.
+        // Times are stored with the precision that answers show.
         let mut request = request.clone();
         request.now = request.now.trunc_subsecs(6);
         match self.route(&request) {
@@ -438,13 +438,12 @@ impl ProviderApi for Cloudflare {
     }
 }
 
-/// A domain name in the form in which it is compared: lower case, no dot at
-/// the end.
+/// Normalises a domain name for comparison: lower case, no final dot.
 fn domain_name(text: &str) -> String {
     text.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Whether a host is a zone's apex or below it.
+/// Returns whether a host is a zone's apex or below it.
 fn within(host: &str, zone: &str) -> bool {
     host == zone
         || host

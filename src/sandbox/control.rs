@@ -1,5 +1,5 @@
-//! The stand-in's own doors: what exists, what was asked, and ways to change
-//! the world while it runs. No token.
+//! The control endpoints of the sandbox: they show what exists and which
+//! requests were sent, and change the world while it runs. They need no token.
 
 use bytes::Bytes;
 use chrono::{SecondsFormat, TimeDelta};
@@ -98,7 +98,7 @@ impl State {
         self.github.change(number, change.state, change.merged, now)
     }
 
-    /// Somebody's issue, or with `under` somebody's comment.
+    /// An issue by another account, or a comment if `under` is set.
     fn write_issue(&mut self, body: &Bytes) -> Result<Value, String> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]

@@ -9,18 +9,18 @@ use serde_json::{Map, Value};
 
 use super::message::{self, Response};
 
-/// One fault of a world file or of the door.
+/// One fault of a world file or of the control endpoint.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Which requests.
+    /// The requests that it hits.
     pub on: On,
-    /// How many of them; all without a number.
+    /// Number of requests to hit; all if absent.
     #[serde(default)]
     pub times: Option<u64>,
-    /// What happens to them.
+    /// What happens to these requests.
     pub fault: What,
-    /// How many requests it has hit so far.
+    /// Number of requests hit so far.
     #[serde(default, skip_deserializing)]
     pub hits: u64,
 }
@@ -60,7 +60,7 @@ mod pattern {
     }
 }
 
-/// What happens.
+/// The effect of a fault.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum What {
@@ -68,7 +68,7 @@ pub enum What {
     Named(Named),
     /// The answer comes late.
     Delay {
-        /// By so many milliseconds.
+        /// The delay in milliseconds.
         delay_ms: u64,
     },
     /// The answer comes byte by byte.
@@ -98,9 +98,10 @@ pub enum What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Named {
-    /// The connection breaks without an answer, and nothing was done.
+    /// The connection breaks without an answer, and the request has no effect.
     Reset,
-    /// The connection breaks without an answer, after all was done.
+    /// The connection breaks without an answer, after the request was carried
+    /// out.
     ResetAfter,
     /// The body ends in its middle.
     Truncate,
@@ -112,15 +113,15 @@ pub enum Named {
     WrongTotal,
     /// A page shows every item twice.
     ItemsTwice,
-    /// Items have a field that no document knows.
+    /// Items have an undocumented field.
     UnknownField,
-    /// Items lack their id, or what they have in its place.
+    /// Items lack their id or its equivalent.
     MissingField,
     /// The same is null.
     NullField,
 }
 
-/// The request as faults look at it.
+/// A request as faults match it.
 pub(super) struct Seen<'a> {
     pub(super) method: &'a Method,
     /// The whole path, prefix included.
@@ -129,7 +130,7 @@ pub(super) struct Seen<'a> {
 }
 
 impl Fault {
-    /// Whether a request is one of those that the fault hits.
+    /// Returns whether the fault hits a request.
     pub(super) fn applies_to(&self, seen: &Seen<'_>) -> bool {
         match &self.on {
             On::Request { method, path } => {
@@ -143,7 +144,7 @@ impl Fault {
     }
 }
 
-/// Whether a request is about a topic.
+/// Returns whether a request is about a topic.
 fn about(topic: &str, seen: &Seen<'_>) -> bool {
     let path = seen.path;
     let github = path.starts_with("/github/");
@@ -180,7 +181,7 @@ fn about(topic: &str, seen: &Seen<'_>) -> bool {
     }
 }
 
-/// How long an answer is held back.
+/// Returns the delay of an answer.
 pub(super) fn delay(what: &What) -> Option<Duration> {
     match what {
         What::Delay { delay_ms } => Some(Duration::from_millis(*delay_ms)),
@@ -222,7 +223,7 @@ pub(super) fn answer(what: &What) -> Option<Response> {
     Some(response)
 }
 
-/// Does to a good answer what a fault says.
+/// Applies a fault to a successful answer.
 pub(super) fn spoil(what: &What, response: &mut Response) {
     let named = match what {
         What::Named(named) => *named,
@@ -268,15 +269,14 @@ pub(super) fn spoil(what: &What, response: &mut Response) {
     *response.body_mut() = Bytes::from(body.to_string());
 }
 
-/// The header by which whoever carries the answer learns how long the whole
-/// body was.
+/// The internal header that tells the server the length of the whole body.
 pub const TRUNCATED: &str = "x-sandbox-truncated-from";
 
-/// The header by which whoever carries the answer learns how many milliseconds
-/// each byte takes.
+/// The internal header that tells the server how many milliseconds each byte
+/// takes.
 pub const DRIPPING: &str = "x-sandbox-drip-ms";
 
-/// The field by which an item is known.
+/// The field that identifies an item.
 fn identity(item: &Map<String, Value>) -> Option<&'static str> {
     let keys = ["id", "uuid", "queue_id", "number", "name"];
     keys.into_iter().find(|key| item.contains_key(*key))
@@ -305,7 +305,7 @@ fn each_list(body: &mut Value, change: &dyn Fn(&mut Vec<Value>)) {
                         each_list(value, change);
                     }
                     "result" | "data" if value.is_object() => each_list(value, change),
-                    // Aliases may call a connection anything.
+                    // A connection may have any alias.
                     "repository" if value.is_object() => {
                         let fields = value.as_object_mut().into_iter().flatten();
                         for (_, connection) in fields {

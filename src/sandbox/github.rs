@@ -1,5 +1,5 @@
 //! GitHub: pull requests, branches, runs, environments and issues of one
-//! repository, after API_FACTS section 4.
+//! repository.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use http::{HeaderValue, Method, StatusCode, header};
@@ -9,10 +9,10 @@ use super::message::{self, Request, Response};
 use super::provider::{ProviderApi, Refusal};
 use super::world::{self, ActionsRun, PullRequest, State};
 
-/// Whose account the token is: the one of `GITHUB_TOKEN` in Actions.
+/// The account of the token: that of `GITHUB_TOKEN` in Actions.
 pub(super) const WRITER: &str = "github-actions[bot]";
 
-/// GitHub's state and face.
+/// GitHub's state and API.
 #[derive(Debug)]
 pub struct GitHub {
     pub(super) owner: String,
@@ -48,7 +48,7 @@ struct Issue {
     labels: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-    /// Every text that it had, with when it got it.
+    /// All versions of its text, with their times.
     edits: Vec<(DateTime<Utc>, String)>,
 }
 
@@ -98,7 +98,7 @@ impl PullRequest {
         self.closed_at.or(self.updated_at)
     }
 
-    /// When it was opened: 30 days before its end without a time of its own.
+    /// Returns when it was opened: by default 30 days before its end.
     pub(super) fn opened(&self) -> Option<DateTime<Utc>> {
         self.created_at
             .or_else(|| self.last().map(|at| at - TimeDelta::days(30)))
@@ -145,7 +145,7 @@ impl GitHub {
         self.has_issues = on;
     }
 
-    /// Adds an issue that somebody wrote, or with `under` a comment.
+    /// Adds an issue by another account, or a comment if `under` is set.
     pub(super) fn write_as(
         &mut self,
         author: &str,
@@ -217,7 +217,7 @@ impl GitHub {
         &self.runs
     }
 
-    /// Opens or closes a pull request; one that is not there is made.
+    /// Opens or closes a pull request, and creates it if it is missing.
     pub(super) fn change(
         &mut self,
         number: u32,
@@ -270,7 +270,7 @@ impl GitHub {
         })
     }
 
-    /// The repository with all the addresses that the schema wants.
+    /// Returns the repository with all URLs that the schema requires.
     pub(super) fn repository(&self, full_name: &str, base: &str) -> Value {
         const ADDRESSES: [&str; 37] = [
             "archive",
@@ -839,7 +839,8 @@ impl GitHub {
                 else {
                     return not_found();
                 };
-                // Only inactive ones, unless it is the only one.
+                // Only inactive deployments can be deleted, unless it is the
+                // only one.
                 let state = self.deployments[at].attributes.get("state");
                 let inactive = state.and_then(Value::as_str) == Some("inactive");
                 if !inactive && self.deployments.len() > 1 {
@@ -896,7 +897,7 @@ impl Thing {
     }
 }
 
-/// The page and page size that a request asks for.
+/// Returns the page and page size of a request.
 fn run_json(run: &ActionsRun) -> Value {
     json!({
         "id": run.id, "status": run.status, "updated_at": run.updated_at.map(time),

@@ -14,7 +14,7 @@ use super::world::{PullRequest, State};
 
 type Set<'a> = SelectionSet<'a, String>;
 
-/// An answer is always 200; what went wrong stands in `errors`.
+/// The status is always 200; errors are in `errors`.
 pub(super) fn answer(github: &GitHub, request: &Request) -> Response {
     let body = request.json().unwrap_or_default();
     let Some(text) = body.get("query").and_then(Value::as_str) else {
@@ -81,7 +81,7 @@ struct Executor<'a> {
 }
 
 impl<'a> Executor<'a> {
-    /// The fields of a selection, fragments unfolded.
+    /// Returns the fields of a selection, with fragments expanded.
     fn fields(&self, set: &'a Set<'a>) -> Vec<&'a Field<'a, String>> {
         let mut fields = Vec::new();
         for item in &set.items {
@@ -292,7 +292,7 @@ impl<'a> Executor<'a> {
         Value::Object(data)
     }
 
-    /// The pull requests that a connection's arguments ask for, in order.
+    /// Returns the pull requests that match a connection's arguments, in order.
     fn pulls(&self, field: &Field<'_, String>) -> Vec<&'a PullRequest> {
         let states = self.argument(field, "states");
         let head = self.argument(field, "headRefName");
@@ -363,7 +363,7 @@ impl<'a> Executor<'a> {
             (Some(_), after) => after.unwrap_or(0),
             (None, _) => total.saturating_sub(count),
         };
-        // Only what is on the page is made.
+        // Only the items of the page are built.
         let page: Vec<Value> = (start..total.min(start + count)).map(show).collect();
         let end = start + page.len();
         let mut data = Map::new();
@@ -404,7 +404,7 @@ impl<'a> Executor<'a> {
         Value::Object(data)
     }
 
-    /// The selected fields of an object that is already there whole.
+    /// Returns the selected fields of a complete object.
     fn project(&mut self, field: &'a Field<'a, String>, value: &Value) -> Value {
         let Value::Object(whole) = value else {
             return value.clone();

@@ -1,11 +1,11 @@
-//! A request as a face of the stand-in sees it, and the answers it gives.
+//! Requests and answers of the sandbox's APIs.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
-/// One request, already split at the places where a face looks.
+/// One request, split into the parts that an API needs.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The HTTP method.
@@ -13,7 +13,7 @@ pub struct Request {
     /// The percent-decoded segments of the path below the provider's base
     /// (`/client/v4`, `/api/v2`, `/github`).
     pub segments: Vec<String>,
-    /// The decoded query parameters in the order in which they came.
+    /// The decoded query parameters in their order.
     pub query: Vec<(String, String)>,
     /// The request headers.
     pub headers: HeaderMap,
@@ -22,7 +22,7 @@ pub struct Request {
     /// Scheme, host, port and provider prefix as the client addressed them,
     /// without a trailing slash. Every address in an answer begins with it.
     pub base: String,
-    /// The stand-in's time when the request arrived.
+    /// The time in the sandbox when the request arrived.
     pub now: DateTime<Utc>,
 }
 

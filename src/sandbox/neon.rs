@@ -1,4 +1,4 @@
-//! Neon: projects and their branches, after API_FACTS section 3.
+//! Neon: projects and their branches.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::message::{self, Request, Response};
 use super::provider::{ProviderApi, Refusal};
 use super::world;
 
-/// The project of branches that name none.
+/// The default project of branches.
 const PROJECT: &str = "quiet-forest-12345678";
 
 /// How long an operation keeps its project locked.
@@ -36,9 +36,9 @@ struct Branch {
     creation_source: String,
     init_source: String,
     deleted_at: Option<DateTime<Utc>>,
-    /// Made because a world names it as a parent; not shown in the state.
+    /// Created because a world names it as a parent; not part of the state.
     implied: bool,
-    /// What was recorded when it was made.
+    /// The annotations recorded at its creation.
     annotations: Map<String, Value>,
 }
 
@@ -50,7 +50,7 @@ struct Project {
     operations: Vec<Value>,
 }
 
-/// Neon's state and face.
+/// Neon's state and API.
 #[derive(Debug, Default)]
 pub struct Neon {
     projects: BTreeMap<String, Project>,
@@ -100,7 +100,7 @@ fn ok(body: &Value) -> Response {
 }
 
 impl Branch {
-    /// What was recorded, as the API shows it.
+    /// Returns the annotations as the API shows them.
     fn annotation(&self) -> Value {
         json!({
             "object": {"type": "console/branch", "id": self.id},
@@ -162,7 +162,8 @@ impl Project {
             .find(|branch| branch.id == id && branch.there())
     }
 
-    /// Locks the project for one operation, or says that another runs.
+    /// Locks the project for one operation, or returns an error if another one
+    /// is running.
     fn operate(
         &mut self,
         id: &str,
@@ -202,7 +203,7 @@ impl Neon {
         }
     }
 
-    /// Deletes the branches whose time is over.
+    /// Deletes expired branches.
     fn carry_out_expiries(&mut self, now: DateTime<Utc>) {
         let branches = self.projects.values_mut().flat_map(|one| &mut one.branches);
         for branch in branches.filter(|branch| branch.there()) {
@@ -403,7 +404,7 @@ impl Neon {
 
     fn delete(request: &Request, project: &str, state: &mut Project, id: &str) -> Response {
         let Some(branch) = state.branch(id).cloned() else {
-            // Not there and deleted before are the same to Neon.
+            // Neon answers the same for a missing and for a deleted branch.
             return message::empty(StatusCode::NO_CONTENT);
         };
         if let Some(child) = state
@@ -541,7 +542,7 @@ impl Neon {
                 let mut found = found.filter(|one| one.id == *branch && one.there());
                 match found.next() {
                     None => error(404, "branch not found"),
-                    // A reset to its parent; the stand-in keeps no data.
+                    // A reset to its parent; the sandbox stores no data.
                     Some(branch)
                         if source["source_branch_id"].as_str() == branch.parent.as_deref() =>
                     {

@@ -1,5 +1,5 @@
-//! What one provider is to the stand-in: a state that can be filled from a
-//! world file, shown again in that form, and talked to over HTTP.
+//! The interface of a provider in the sandbox: a state that is filled from a
+//! world file, exported in the same form, and served over HTTP.
 
 use chrono::{DateTime, Utc};
 
@@ -11,23 +11,24 @@ use super::world;
 #[error("{0}")]
 pub struct Refusal(pub String);
 
-/// A provider's whole state together with its HTTP face.
+/// A provider's state with its HTTP API.
 pub trait ProviderApi: Send {
-    /// The kinds that live here.
+    /// Returns the kinds of this provider.
     fn kinds(&self) -> &'static [&'static str];
 
-    /// Makes a resource exist, as a world file or the `/_sandbox/resources`
-    /// door describes it.
+    /// Creates a resource, as a world file or the control endpoint
+    /// `/_sandbox/resources` describes it.
     ///
     /// # Errors
     ///
-    /// When the provider could not hold such a resource (a name taken, an
+    /// When the provider rejects such a resource (a name that is taken, an
     /// attribute that the kind does not have).
     fn add(&mut self, resource: &world::Resource, now: DateTime<Utc>) -> Result<(), Refusal>;
 
-    /// What exists now, in the world format, with ids.
+    /// Returns the existing resources in the world format, with ids.
     fn resources(&self) -> Vec<world::Resource>;
 
-    /// Answers one request. Quota, authorization and faults were dealt with.
+    /// Answers one request. Quota, authorization and faults are already
+    /// handled.
     fn answer(&mut self, request: &Request) -> Response;
 }

@@ -1,4 +1,4 @@
-//! The providers' request quotas, enforced as their documents say.
+//! The providers' request quotas, enforced as documented.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,11 +9,11 @@ use serde_json::json;
 use super::Provider;
 use super::message::{self, Request, Response};
 
-/// Cloudflare's quota: so many requests in any window, then everything is
-/// refused for a whole window.
+/// Cloudflare's quota: a number of requests in any window; beyond it,
+/// everything is refused for a whole window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Requests; none for no limit.
+    /// Maximum requests; `None` for no limit.
     pub limit: Option<u32>,
     /// The window, in seconds.
     pub seconds: u32,
@@ -63,7 +63,7 @@ pub(super) struct Quotas {
     blocked_until: Option<DateTime<Utc>>,
     neon: VecDeque<DateTime<Utc>>,
     neon_routes: BTreeMap<String, VecDeque<DateTime<Utc>>>,
-    /// By resource: what was used, and when that is forgotten.
+    /// By resource: requests used, and when the window resets.
     github: BTreeMap<&'static str, (u32, DateTime<Utc>)>,
 }
 
@@ -88,7 +88,7 @@ impl Quotas {
         }
     }
 
-    /// Counts a request; gives the refusal when there are too many.
+    /// Counts a request; returns the refusal if there are too many.
     pub(super) fn count(
         &mut self,
         provider: Provider,
@@ -98,7 +98,7 @@ impl Quotas {
         match provider {
             Provider::Cloudflare => self.cloudflare(now),
             Provider::Neon => self.neon(request, now),
-            // Asking for the limit is free of it.
+            // Requests for the limit itself do not count.
             Provider::GitHub if request.path() == ["rate_limit"] => None,
             Provider::GitHub => self.github(resource(request), now),
         }
@@ -169,7 +169,7 @@ impl Quotas {
         Some(response)
     }
 
-    /// Adds what the provider says of its quota with every answer.
+    /// Adds the provider's quota headers to an answer.
     pub(super) fn headers(
         &self,
         provider: Provider,
@@ -215,7 +215,7 @@ impl Quotas {
         }
         for (name, value) in headers {
             if let Ok(value) = HeaderValue::try_from(value) {
-                // A fault's own header says what it wants to say.
+                // A header that a fault sets is not replaced.
                 response
                     .headers_mut()
                     .entry(HeaderName::from_static(name))
@@ -250,7 +250,7 @@ mod tests {
         let refusal = quotas.cloudflare(later).unwrap();
         assert_eq!(refusal.headers()["retry-after"], "60");
         assert_eq!(refusal.headers()["ratelimit"], "\"default\";r=0;t=60");
-        // The window alone would be free again, but the block still holds.
+        // The window would allow requests again, but the block is still active.
         assert!(quotas.cloudflare(begin + TimeDelta::seconds(70)).is_some());
         assert!(quotas.cloudflare(begin + TimeDelta::seconds(90)).is_none());
         assert!("0/5".parse::<Quota>().is_err() && "x".parse::<Quota>().is_err());

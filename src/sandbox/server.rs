@@ -1,4 +1,4 @@
-//! The stand-in over HTTP/1, on loopback only.
+//! Serves the sandbox over HTTP/1, on loopback only.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ type Body = UnsyncBoxBody<Bytes, io::Error>;
 ///
 /// # Errors
 ///
-/// When the address is not loopback or cannot be had.
+/// When the address is not loopback or not available.
 pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     if !address.ip().is_loopback() {
         return Err(io::Error::new(
@@ -41,7 +41,7 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// # Errors
 ///
-/// When no connection can be taken any more.
+/// When no more connections can be accepted.
 pub async fn serve(sandbox: Arc<Sandbox>, listener: TcpListener) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
@@ -49,7 +49,7 @@ pub async fn serve(sandbox: Arc<Sandbox>, listener: TcpListener) -> io::Result<(
         let sandbox = sandbox.clone();
         tokio::spawn(async move {
             let service = service_fn(|request| answer(&sandbox, request));
-            // A connection that breaks off is the client's to notice.
+            // Broken connections are the client's concern.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -80,7 +80,7 @@ fn with_body(mut response: Response) -> http::Response<Body> {
                 .boxed_unsync()
         });
     };
-    // Promise the whole, send a part, break off.
+    // Announces the whole body, sends a part, and disconnects.
     response
         .headers_mut()
         .insert(http::header::CONTENT_LENGTH, whole);
@@ -93,7 +93,7 @@ fn with_body(mut response: Response) -> http::Response<Body> {
     })
 }
 
-/// A body that comes byte by byte.
+/// A body that is sent byte by byte.
 fn dripping(response: Response, drip: Duration) -> http::Response<Body> {
     response.map(|body| {
         let bytes = stream::unfold((body, 0), move |(body, at)| async move {

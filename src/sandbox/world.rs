@@ -1,4 +1,4 @@
-//! World files: what exists in the stand-in cloud, as JSON.
+//! World files: the content of the sandbox as JSON.
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
@@ -17,16 +17,16 @@ pub struct Resource {
     /// Script name, namespace title, FQDN, hostname, route pattern,
     /// deployment id for Pages, environment name.
     pub name: String,
-    /// The provider's id; a stable one is made when it is left out.
+    /// The provider's id; a stable one is generated if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// When it was made; a field left out of answers when null or absent.
+    /// When it was created; omitted from answers if null or absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<DateTime<Utc>>,
-    /// When it was last changed; likewise.
+    /// When it was last changed; omitted from answers if null or absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<DateTime<Utc>>,
-    /// What else its kind has.
+    /// Attributes of its kind.
     #[serde(default)]
     pub attributes: Map<String, Value>,
 }
@@ -38,7 +38,7 @@ pub struct Account {
     /// The 32-digit id.
     #[serde(default)]
     pub id: Option<String>,
-    /// What people call it.
+    /// The name.
     #[serde(default)]
     pub name: Option<String>,
 }
@@ -86,7 +86,7 @@ pub struct PullRequest {
     /// The repository it comes from; null for a fork that was deleted.
     #[serde(default)]
     pub head_repo: Option<String>,
-    /// When it was opened; 30 days before it ended or changed without it.
+    /// When it was opened; by default 30 days before it ended or changed.
     #[serde(default)]
     pub created_at: Option<DateTime<Utc>>,
     /// When it was last changed.
@@ -95,7 +95,7 @@ pub struct PullRequest {
     /// When it was closed.
     #[serde(default)]
     pub closed_at: Option<DateTime<Utc>>,
-    /// When it was merged; its closing without it.
+    /// When it was merged; by default when it was closed.
     #[serde(default)]
     pub merged_at: Option<DateTime<Utc>>,
 }
@@ -136,7 +136,7 @@ pub struct World {
     pub faults: Vec<Fault>,
 }
 
-/// What is wrong in a world file, and where.
+/// A mistake in a world file, with its position.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}:{line}:{column}: {place}{message}")]
 pub struct WorldError {
@@ -147,7 +147,7 @@ pub struct WorldError {
     message: String,
 }
 
-/// The file as it is written; keys for readers are ignored.
+/// The file as it is written; comment keys are ignored.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File<'a> {
@@ -185,7 +185,7 @@ struct File<'a> {
     _held_out: Option<Value>,
 }
 
-/// Where in a file a piece of it begins.
+/// The position of a value in a file.
 struct Origin<'a> {
     file: &'a str,
     /// Lines before the piece, and columns before it in its first line.
@@ -314,7 +314,7 @@ impl World {
 }
 
 fn resource(file: &str, text: &str, index: usize, raw: &str) -> Result<Resource, WorldError> {
-    // The raw piece borrows from the text, so the distance is its offset.
+    // The raw value borrows from the text, so the distance is its offset.
     let offset = (raw.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
     let before = text.get(..offset).unwrap_or_default();
     let origin = Origin {
@@ -421,7 +421,7 @@ const KINDS: &[(&str, &[&str])] = &[
 
 const BINDINGS: &[&str] = &["kv_namespace", "d1", "r2", "queue", "hyperdrive", "service"];
 
-/// Checks a resource against its kind; gives the place below it on a mistake.
+/// Checks a resource against its kind; returns the path below it on a mistake.
 pub fn check(resource: &Resource) -> Result<(), (String, String)> {
     let Some((_, attributes)) = KINDS.iter().find(|(kind, _)| *kind == resource.kind) else {
         let known: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();

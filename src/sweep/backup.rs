@@ -1,4 +1,5 @@
-//! Keeps what resources hold before they are deleted, where a rule says so.
+//! Backs up the contents of resources before their deletion, if a rule has
+//! `backup = true`.
 
 use std::sync::PoisonError;
 
@@ -10,24 +11,24 @@ use crate::model::ResourceId;
 use crate::policy::Action;
 use crate::wire::Client;
 
-/// Steps with what their resources hold; and those of which it could not be
-/// kept, with the reason.
-type Kept = (Vec<(usize, Option<Value>)>, Vec<(usize, String)>);
+/// Steps with the backup of their resource; and steps whose backup failed, with
+/// the reason.
+type BackedUp = (Vec<(usize, Option<Value>)>, Vec<(usize, String)>);
 
 impl Sweep<'_, '_> {
-    /// Keeps what the resources of a batch hold, one after the other, until no
-    /// more steps are begun. What cannot be kept is not deleted.
-    pub(super) async fn keep(&self, batch: Vec<usize>) -> Kept {
+    /// Backs up the resources of a batch, one after the other, until no more
+    /// steps are started. A resource whose backup fails is not deleted.
+    pub(super) async fn keep(&self, batch: Vec<usize>) -> BackedUp {
         let (mut kept, mut unkept) = (Vec::new(), Vec::new());
         for step in batch {
             if self.halt(step).is_some() {
                 break;
             }
-            let archive = self
+            let backup = self
                 .kind(step)
                 .and_then(crate::kinds::Kind::archive)
                 .filter(|_| self.steps[step].backup && self.action(step) == Action::Delete);
-            let Some(archive) = archive else {
+            let Some(backup) = backup else {
                 kept.push((step, None));
                 continue;
             };
@@ -36,12 +37,12 @@ impl Sweep<'_, '_> {
                 kept.push((step, Some(held.clone())));
                 continue;
             }
-            match held(&self.survey.client, archive, &self.ids[step]).await {
+            match contents(&self.survey.client, backup, &self.ids[step]).await {
                 Ok(held) => {
                     known().insert(step, held.clone());
                     kept.push((step, Some(held)));
                 }
-                // What ends the run is not the fault of the backup.
+                // The end of the run is not a failure of the backup.
                 Err(_) if self.halt(step).is_some() => break,
                 Err(why) => unkept.push((step, format!("its backup could not be made: {why}"))),
             }
@@ -50,15 +51,15 @@ impl Sweep<'_, '_> {
     }
 }
 
-/// What one resource holds.
-async fn held(client: &Client, archive: &dyn Backup, id: &ResourceId) -> Result<Value, String> {
+/// Reads the contents of one resource.
+async fn contents(client: &Client, backup: &dyn Backup, id: &ResourceId) -> Result<Value, String> {
     let mut held = Value::Null;
-    while let Some(call) = archive.next(id, &held) {
+    while let Some(call) = backup.next(id, &held) {
         let body = client
             .send(&call)
             .await
             .map_err(|error| error.to_string())?;
-        archive
+        backup
             .take(&mut held, &body)
             .map_err(|error| client.redact(&error.0))?;
     }

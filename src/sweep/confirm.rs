@@ -1,6 +1,7 @@
-//! Gone means looked and not found: by fresh listings, repeated because lists
-//! lag, and by id for what expires, what a provider deletes one after the other,
-//! and what may never have arrived.
+//! Confirms deletions. A resource counts as gone only if it was looked up and
+//! not found: in fresh listings, repeated because listings lag; and by id for
+//! resources that expire, that a provider deletes one after the other, or whose
+//! request may not have arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use crate::policy::Action;
 use crate::scan::{self, Target};
 use crate::wire::{Client, Failure};
 
-/// How long to wait before each look by id: what was accepted may take a while
-/// to show.
+/// Delays before each lookup by id: an accepted request may take a while to
+/// show.
 const ACCEPTED: &[Duration] = &[
     Duration::ZERO,
     Duration::from_millis(300),
@@ -26,7 +27,7 @@ const ACCEPTED: &[Duration] = &[
     Duration::from_secs(4),
 ];
 
-/// The same where the provider works through one deletion after the other.
+/// Delays for providers that carry out one deletion after the other.
 const SERIAL: &[Duration] = &[
     Duration::ZERO,
     Duration::from_millis(300),
@@ -38,33 +39,34 @@ const SERIAL: &[Duration] = &[
     Duration::from_secs(25),
 ];
 
-/// The same for what may never have arrived.
+/// Delays for a request that may never have arrived.
 const UNCERTAIN: &[Duration] = &[
     Duration::ZERO,
     Duration::from_millis(300),
     Duration::from_secs(1),
 ];
 
-/// What a look for a resource shows.
+/// The result of looking up a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// It is not there.
+    /// It does not exist.
     Gone,
-    /// It is there.
+    /// It exists.
     There,
-    /// It is there, with the expiry that it was given.
+    /// It exists, with the expiry that was set.
     Expires,
-    /// Nobody knows.
+    /// It could not be determined.
     Unreadable(String),
 }
 
-/// Steps by what one listing shows, each with whether it was accepted.
+/// Steps by the listing that shows them, each with whether its request was
+/// accepted.
 type Groups<'a> = BTreeMap<(KindRef, &'a Arc<Place>), Vec<(usize, bool)>>;
 
 impl Sweep<'_, '_> {
-    /// Looks for what was sent: by a listing where there are several, then by
-    /// id. Of each step whether it was accepted.
-    pub(super) async fn look_for(&self, steps: &[(usize, bool)]) -> BTreeMap<usize, Seen> {
+    /// Looks up the resources of sent steps: by a listing if there are several,
+    /// then by id. `steps` says for each whether its request was accepted.
+    pub(super) async fn look_up(&self, steps: &[(usize, bool)]) -> BTreeMap<usize, Seen> {
         let mut seen = BTreeMap::new();
         let mut by_id: Vec<(usize, bool)> = Vec::new();
         let mut groups: Groups<'_> = BTreeMap::new();
@@ -78,7 +80,7 @@ impl Sweep<'_, '_> {
             }
         }
         for (group, steps) in groups {
-            seen.extend(self.look_in_listing(group, &steps).await);
+            seen.extend(self.look_up_in_listing(group, &steps).await);
         }
         let looked = by_id.into_iter().map(|(step, accepted)| async move {
             let expires = self.action(step) == Action::Expire;
@@ -87,17 +89,17 @@ impl Sweep<'_, '_> {
                 (true, false) => ACCEPTED,
                 (false, _) => UNCERTAIN,
             };
-            let seen = look_by_id(&self.finishing, &self.ids[step], expires, waits).await;
+            let seen = look_up_by_id(&self.finishing, &self.ids[step], expires, waits).await;
             (step, seen)
         });
         seen.extend(join_all(looked).await);
         seen
     }
 
-    /// Looks for resources of one kind in one place until listings do not show
-    /// them any more. What they show is there, whatever a look by id says; what
-    /// may never have been deleted has to be gone by both.
-    async fn look_in_listing(
+    /// Looks for resources of one kind in one place until listings no longer
+    /// show them. A listed resource exists, whatever a lookup by id says. A
+    /// resource whose request may not have arrived must be missing from both.
+    async fn look_up_in_listing(
         &self,
         (kind, place): (KindRef, &Arc<Place>),
         steps: &[(usize, bool)],
@@ -148,7 +150,7 @@ impl Sweep<'_, '_> {
                 } else if accepted {
                     seen.insert(step, Seen::Gone);
                 } else {
-                    let by_id = look_once(&self.finishing, kind, id, false).await;
+                    let by_id = look_up_once(&self.finishing, kind, id, false).await;
                     seen.insert(step, by_id);
                 }
             }
@@ -157,15 +159,20 @@ impl Sweep<'_, '_> {
     }
 }
 
-/// Looks for one resource by id until it is gone, or for its new expiry.
-async fn look_by_id(client: &Client, id: &ResourceId, expires: bool, waits: &[Duration]) -> Seen {
+/// Looks up one resource by id until it is gone or has its new expiry.
+async fn look_up_by_id(
+    client: &Client,
+    id: &ResourceId,
+    expires: bool,
+    waits: &[Duration],
+) -> Seen {
     let Some(kind) = kinds::by_name(id.kind.name()) else {
         return Seen::Unreadable("its kind is not known".to_owned());
     };
     let mut last = Seen::There;
     for wait in waits {
         tokio::time::sleep(*wait).await;
-        last = look_once(client, kind, id, expires).await;
+        last = look_up_once(client, kind, id, expires).await;
         if last != Seen::There {
             break;
         }
@@ -173,8 +180,8 @@ async fn look_by_id(client: &Client, id: &ResourceId, expires: bool, waits: &[Du
     last
 }
 
-/// Looks for one resource by id, once.
-pub(crate) async fn look_once(
+/// Looks up one resource by id, once.
+pub(crate) async fn look_up_once(
     client: &Client,
     kind: &dyn Kind,
     id: &ResourceId,
@@ -187,7 +194,7 @@ pub(crate) async fn look_once(
     };
     match kind.read_one(&id.place, &body) {
         Err(error) => Seen::Unreadable(client.redact(&error.0)),
-        // The name was given to another one.
+        // Another resource has the name now.
         Ok(found) if id.incarnation.is_some() && found.incarnation != id.incarnation => Seen::Gone,
         Ok(found) => {
             let soon = expiry(client) + TimeDelta::minutes(1);
@@ -214,7 +221,7 @@ mod tests {
         "2026-05-01T00:00:00Z".parse().unwrap()
     }
 
-    /// What is seen where every request is answered so.
+    /// Returns the result if every request gets this answer.
     fn seen(kind: &str, incarnation: Option<&str>, expires: bool, answer: (u16, Value)) -> Seen {
         let kind = kinds::by_name(kind).unwrap();
         let place = match kind.about().0.api {
@@ -238,24 +245,24 @@ mod tests {
             let client = client_of(kind.about().0.api, move |_| {
                 answered(answer.0, answer.1.to_string())
             });
-            look_once(&client, kind, &id, expires).await
+            look_up_once(&client, kind, &id, expires).await
         })
     }
 
     #[test]
-    fn a_name_that_was_given_to_another_is_gone() {
+    fn reused_name_counts_as_gone() {
         let found = json!({"success": true, "result": {
             "id": "tag", "name": "one", "created_on": now(), "updated_on": now(),
         }});
         let look = |incarnation| seen("worker", incarnation, false, (200, found.clone()));
         assert_eq!(look(Some("tag")), Seen::There);
         assert_eq!(look(Some("before")), Seen::Gone);
-        // Without a tag nobody knows which one was meant.
+        // Without a tag it is unknown which resource the request was for.
         assert_eq!(look(None), Seen::There);
     }
 
     #[test]
-    fn what_cannot_be_read_is_neither_there_nor_gone() {
+    fn unreadable_answers_are_unknown() {
         let absent = json!({"success": false, "errors": [{"code": 10007, "message": "no"}]});
         let look = |answer| seen("worker", Some("tag"), false, answer);
         assert_eq!(look((404, absent)), Seen::Gone);
@@ -265,13 +272,16 @@ mod tests {
             (403, json!({})),
             (500, json!({})),
         ] {
-            let said = look(answer.clone());
-            assert!(matches!(said, Seen::Unreadable(_)), "{answer:?}: {said:?}");
+            let message = look(answer.clone());
+            assert!(
+                matches!(message, Seen::Unreadable(_)),
+                "{answer:?}: {message:?}"
+            );
         }
     }
 
     #[test]
-    fn an_expiry_counts_when_it_comes_as_soon_as_was_asked() {
+    fn expiry_counts_if_not_later_than_requested() {
         let look = |at: Value, expires| {
             let mut branch = json!({
                 "id": "1", "name": "one", "parent_id": "0", "created_at": now(),
@@ -286,7 +296,7 @@ mod tests {
             )
         };
         let soon = json!(now() + EXPIRY);
-        // The provider's clock may be a minute before ours.
+        // The provider's clock may be a minute behind ours.
         let latest = json!(now() + EXPIRY + TimeDelta::minutes(1));
         let late = json!(now() + EXPIRY + TimeDelta::minutes(2));
         assert_eq!(look(soon.clone(), true), Seen::Expires);

@@ -1,6 +1,6 @@
-//! What has to be changed elsewhere before a step can succeed, and whether this
-//! run may change that. A step for which it may not is settled before anything
-//! is sent or kept for it.
+//! Determines what has to be changed elsewhere before a step can succeed, and
+//! whether this run may change it. If it may not, the step is settled before
+//! anything is sent or backed up for it.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
@@ -20,7 +20,7 @@ use crate::scan::{self, Target};
 use crate::survey::Findings;
 use crate::wire::Failure;
 
-/// How long to wait before each look for the time of a change.
+/// Delays before each read of the time of a change.
 const SHOWN: &[Duration] = &[
     Duration::ZERO,
     Duration::from_millis(300),
@@ -28,32 +28,33 @@ const SHOWN: &[Duration] = &[
     Duration::from_secs(2),
 ];
 
-/// A request by which another resource stops binding the one of a step.
+/// A request that removes another resource's binding to the resource of a step.
 #[derive(Debug, Clone)]
 pub(super) struct Unbind {
-    /// The step about that other resource, which is deleted later.
+    /// The step of that other resource, which is deleted later.
     user: usize,
     /// The request.
     pub(super) call: Call,
     /// The names of the bindings that it removes.
     removed: Vec<String>,
-    /// The bindings that stay.
+    /// The bindings that remain.
     rest: Vec<Value>,
 }
 
 impl Unbind {
-    /// As the journal has it.
+    /// Returns the text for the journal.
     pub(super) fn written(&self) -> String {
         let Call { method, path, .. } = &self.call;
         format!("{method} {path} (removes {})", self.removed.join(", "))
     }
 }
 
-/// Why a step is not begun: its outcome, and the reason.
+/// Why a step is not started: its outcome and the reason.
 pub(super) type Infeasible = (Outcome, String);
 
 impl Sweep<'_, '_> {
-    /// Takes out of a batch what cannot be deleted without changing what stays.
+    /// Removes steps from a batch that cannot succeed without a change to a
+    /// resource that stays.
     pub(super) async fn feasible(
         &self,
         view: &Findings<'_>,
@@ -69,7 +70,7 @@ impl Sweep<'_, '_> {
                 feasible.push(step);
                 continue;
             }
-            // One at a time: two may have to change the same resource.
+            // One at a time: two steps may have to change the same resource.
             if feasible.iter().any(|&other| self.is_unbound(other)) {
                 continue;
             }
@@ -91,16 +92,17 @@ impl Sweep<'_, '_> {
         !self.steps[step].unbinds.is_empty()
     }
 
-    /// The requests by which others stop using a step's resource, known since
-    /// the step was found feasible.
+    /// Returns the requests that remove bindings to a step's resource, known
+    /// since the step was found feasible.
     pub(super) fn unbinds(&self, step: usize) -> Vec<Unbind> {
         let known = self.unbindings.lock();
         let known = known.unwrap_or_else(PoisonError::into_inner);
         known.get(&step).cloned().unwrap_or_default()
     }
 
-    /// How everything that binds a step's resource, and is deleted after it,
-    /// stops binding it. An error without a reason means that the run ends.
+    /// Returns the requests that remove all bindings to a step's resource from
+    /// resources that are deleted after it. An error without a reason means
+    /// that the run ends.
     async fn unbindings_of(
         &self,
         view: &Findings<'_>,
@@ -118,7 +120,7 @@ impl Sweep<'_, '_> {
             if self.outcome(user).is_some_and(Outcome::is_gone) {
                 continue;
             }
-            // What is changed has to be garbage of this run, and nothing else.
+            // Only garbage of this run may be changed.
             let refused = match recheck(&self.steps[user], view.find(name), &view.marking) {
                 Recheck::Gone => continue,
                 Recheck::Go
@@ -140,7 +142,7 @@ impl Sweep<'_, '_> {
                 let why = format!("{name} binds it, and its kind cannot stop that");
                 return Err(failed(Outcome::FailedForGood, why));
             };
-            // What it holds is kept as it was before the change.
+            // The backup has the state before the change.
             if self.halt(user).is_some() {
                 return Err(None);
             }
@@ -190,8 +192,8 @@ impl Sweep<'_, '_> {
         Ok(unbindings)
     }
 
-    /// Takes note of a change that this run made, so that it is not taken for
-    /// somebody else's. An error says why it cannot be told apart.
+    /// Records a change that this run made, so that it is not mistaken for
+    /// somebody else's. Returns an error if the two cannot be told apart.
     pub(super) async fn changed(
         &self,
         view: &Findings<'_>,
@@ -224,7 +226,7 @@ impl Sweep<'_, '_> {
             if Some(at) == known.changed_at.known() {
                 continue;
             }
-            // Nobody else changed it in between.
+            // Checks that nobody else changed it in between.
             let Some(call) = kind.bindings(id) else {
                 break;
             };
@@ -239,7 +241,7 @@ impl Sweep<'_, '_> {
             };
             let same = |now: &[Value]| texts(now) == texts(&unbind.rest);
             if !matches!(&now, Unbinding::Nothing(now) if same(now)) {
-                return Err(format!("{id} was changed by somebody else meanwhile"));
+                return Err(format!("{id} was changed by someone else in the meantime"));
             }
             let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
             let first = own.get(id).map_or(known.changed_at, |(_, first)| *first);
@@ -249,7 +251,8 @@ impl Sweep<'_, '_> {
         Err(format!("the change of {id} does not show"))
     }
 
-    /// What this run may not change and would have to, so that a step succeeds.
+    /// Returns the resource that would have to change for a step to succeed and
+    /// that this run may not change.
     fn held_by_what_stays(&self, view: &Findings<'_>, step: usize) -> Option<Infeasible> {
         let id = &self.ids[step];
         if self.action(step) != Action::Delete {
@@ -284,7 +287,7 @@ impl Sweep<'_, '_> {
         })
     }
 
-    /// Whether a resource is deleted by this run, and still garbage.
+    /// Returns whether this run deletes a resource and it is still garbage.
     pub(super) fn goes(&self, view: &Findings<'_>, resource: &Resource) -> bool {
         let id: ResourceId = resource.identity();
         let step = self.ids.iter().position(|one| *one == id);

@@ -1,7 +1,7 @@
-//! Looks at a step once more just before it is taken: only what is what it was,
-//! and still garbage, may go.
+//! Re-checks steps just before they are carried out: a resource may be deleted
+//! only if it is unchanged and still garbage.
 
-use super::confirm::{Seen, look_once};
+use super::confirm::{Seen, look_up_once};
 use super::{Lane, Sweep};
 use crate::gc::box_key;
 use crate::gc::outcome::{Recheck, recheck};
@@ -11,8 +11,9 @@ use crate::model::{Reference, Resource, ResourceId};
 use crate::survey::Findings;
 
 impl Sweep<'_, '_> {
-    /// Settles what the view does not let go, and gives the rest. What the view
-    /// does not tell ends only when it is `due`.
+    /// Checks `steps` against the view, settles those that must not run and
+    /// returns the others. A step that the view cannot decide is settled only
+    /// if it is `due`.
     pub(super) async fn recheck(
         &self,
         lane: &mut Lane<'_>,
@@ -28,7 +29,7 @@ impl Sweep<'_, '_> {
             let id = &self.ids[step];
             let found = view.find(id);
             let unreadable = self.unreadable(view, step);
-            // Looking once more for each of them would show the same.
+            // A lookup of each of them would show the same.
             let alike = |other: &usize| {
                 let other = &self.ids[*other];
                 (other.kind, &other.place) == (id.kind, &id.place)
@@ -52,7 +53,8 @@ impl Sweep<'_, '_> {
                 }
                 Recheck::Unknown(_) if !due => continue,
                 Recheck::Gone => self.gone(step).await,
-                // What uses it is dead as well and has to wait itself.
+                // The resource that uses it is garbage too, and is deferred
+                // itself.
                 Recheck::Spared(why) if waits(view, found) => (Outcome::Deferred, why),
                 Recheck::Spared(why) => (Outcome::Spared, why),
                 Recheck::Unknown(why) => {
@@ -80,20 +82,21 @@ impl Sweep<'_, '_> {
         batch
     }
 
-    /// Whether only what is ticked may go, and this is not ticked any more.
+    /// Returns whether the sweep deletes only checked resources and this one is
+    /// no longer checked.
     fn is_cleared(&self, view: &Findings<'_>, id: &ResourceId) -> bool {
         self.survey.approved && !view.roots.is_ticked_for_deletion(&box_key::of(id))
     }
 
-    /// Why a view does not tell what a step is about, if so.
+    /// Returns why the view cannot decide a step, if so.
     pub(super) fn unreadable(&self, view: &Findings<'_>, step: usize) -> Option<String> {
         let id = &self.ids[step];
         view.gap(id.kind, &id.place)
             .or_else(|| view.roots.gap().map(|(_, why)| why.to_string()))
     }
 
-    /// Pending steps about what belongs to something: to a Worker its custom
-    /// domains.
+    /// Returns the pending steps of resources that belong to `owner`, such as
+    /// the custom domains of a Worker.
     fn owned(&self, lane: &Lane<'_>, view: &Findings<'_>, owner: &ResourceId) -> Vec<usize> {
         let is_owner = |reference: &Reference| {
             let key = reference.key.text();
@@ -107,11 +110,11 @@ impl Sweep<'_, '_> {
         lane.pending.iter().copied().filter(belongs).collect()
     }
 
-    /// What it means that a complete listing does not show a resource: a look by
-    /// id has to agree.
+    /// Returns the outcome of a step whose resource is missing from a complete
+    /// listing: a lookup by id has to agree.
     async fn gone(&self, step: usize) -> (Outcome, String) {
         let seen = match self.kind(step) {
-            Some(kind) => look_once(&self.finishing, kind, &self.ids[step], false).await,
+            Some(kind) => look_up_once(&self.finishing, kind, &self.ids[step], false).await,
             None => Seen::Gone,
         };
         match seen {
@@ -131,7 +134,8 @@ impl Sweep<'_, '_> {
     }
 }
 
-/// Whether what keeps a resource is garbage itself that stays for now.
+/// Returns whether the resource that keeps this one is itself garbage that is
+/// deferred.
 fn waits(view: &Findings<'_>, found: Option<(&Resource, &Judgement)>) -> bool {
     let Some((
         _,

@@ -1,11 +1,11 @@
-//! What earlier runs left in doubt is settled by reading, never by trying again
-//! blindly.
+//! Recovers steps that earlier runs left in doubt, by reading and never by
+//! blindly trying again.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::confirm::{Seen, look_once};
+use super::confirm::{Seen, look_up_once};
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Journal, JournalError};
 use crate::kinds;
@@ -14,7 +14,7 @@ use crate::policy::Action;
 use crate::survey::Findings;
 use crate::wire::Client;
 
-/// A step of an earlier run whose outcome is known now.
+/// A step of an earlier run whose outcome is now known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SettledEarlier {
     /// The run.
@@ -25,14 +25,14 @@ pub struct SettledEarlier {
     pub name: String,
     /// Its id.
     pub id: String,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How that is known.
+    /// How the outcome was determined.
     pub reason: String,
 }
 
-/// Settles what earlier runs left in doubt, as far as it is about places that
-/// this run sees completely. Runs that go on are left alone.
+/// Recovers steps that earlier runs left in doubt, in places that this run sees
+/// completely. Active runs are left alone.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub async fn recover(
         let Some(mut journal) = Journal::resume(&record)? else {
             continue;
         };
-        // Somebody may have written to it until it was ours.
+        // Another process may have written to it before we held the lock.
         let record = journal::record(folder, &record.run)?;
         let ours: Vec<_> = record
             .open()
@@ -59,8 +59,8 @@ pub async fn recover(
                 let (action, written, _) = noted.intent.as_ref()?;
                 let id = written.identity(kinds)?;
                 let same_host = client.host(id.kind.api).as_ref() == Some(&written.host);
-                // Only where everything was seen: credentials that cannot see a
-                // place say "not found" of all that is in it.
+                // Only in places that were read completely: to credentials
+                // without access, everything in a place is "not found".
                 let seen = findings.gap(id.kind, &id.place).is_none();
                 (same_host && seen).then_some((step, *action, id))
             })
@@ -72,7 +72,7 @@ pub async fn recover(
             let listed = findings
                 .find(&id)
                 .is_some_and(|(found, _)| found.incarnation == id.incarnation);
-            let seen = match look_once(client, kind, &id, action == Action::Expire).await {
+            let seen = match look_up_once(client, kind, &id, action == Action::Expire).await {
                 Seen::Gone if listed => Seen::Unreadable(
                     "the listing shows it, but reading it by id does not".to_owned(),
                 ),
@@ -80,7 +80,8 @@ pub async fn recover(
             };
             let (outcome, reason) = match seen {
                 Seen::Gone => (
-                    // What was to expire went by itself, or somebody took it.
+                    // A resource that was to expire did so, or somebody deleted
+                    // it.
                     match action {
                         Action::Delete => Outcome::Deleted,
                         Action::Expire | Action::RemoveExpiry | Action::Report => {

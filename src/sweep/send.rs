@@ -1,4 +1,4 @@
-//! Sends the requests of a batch, and settles each by what a reading shows.
+//! Sends the requests of a batch, and settles each step by re-reading.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,34 +15,34 @@ use super::setback::{Setback, Settled};
 use super::{SEEN_GONE, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
-use crate::journal::{self, Copy, Entry, Implied};
+use crate::journal::{self, Entry, Implied, Snapshot};
 use crate::kinds::{self, Kind, Refusal};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
 use crate::survey::Findings;
 use crate::wire::{ApiError, Failure, Written, error};
 
-/// What a request was answered.
+/// The answer to a request.
 #[derive(Clone)]
 enum Answer {
     /// It was accepted.
     Accepted,
-    /// There is nothing of that id.
+    /// Nothing has that id.
     NotThere(String),
     /// It was refused.
     Refused(Outcome, String),
-    /// It was refused, because what goes before it was not done.
+    /// It was refused because a required earlier request is missing.
     Premature(String),
-    /// It was sent, and nobody knows.
+    /// It was sent, and its effect is unknown.
     Lost(String),
-    /// It surely had no effect.
+    /// It certainly had no effect.
     NotSent(ApiError),
-    /// The run ended before it, for this reason.
+    /// The run ended before it was sent, for this reason.
     Withheld(&'static str),
 }
 
 impl Sweep<'_, '_> {
-    /// Writes the intents down, sends the requests, and settles what was sent.
+    /// Journals the intents, sends the requests, and settles the steps.
     pub(super) async fn batch(
         &self,
         view: &Findings<'_>,
@@ -64,7 +64,7 @@ impl Sweep<'_, '_> {
                 | Answer::Withheld(_) => None,
             })
             .collect();
-        let mut seen = self.look_for(&to_look_for).await;
+        let mut seen = self.look_up(&to_look_for).await;
         let settled = answers.into_iter().map(|(step, answer)| {
             let seen = seen.remove(&step);
             (step, settled(self.action(step), answer, seen))
@@ -72,8 +72,8 @@ impl Sweep<'_, '_> {
         settled.collect()
     }
 
-    /// Sends all requests of a batch, as many together as the API allows, none
-    /// later than a time.
+    /// Sends all requests of a batch, as many together as the API allows, while
+    /// the view is fresh.
     async fn send(&self, view: &Findings<'_>, batch: &[usize]) -> Vec<(usize, Answer)> {
         let mut by_place: BTreeMap<(bool, &Arc<Place>), Vec<usize>> = BTreeMap::new();
         for &step in batch {
@@ -94,7 +94,7 @@ impl Sweep<'_, '_> {
         answers
     }
 
-    /// Sends a batch in one request; one by one when it is refused.
+    /// Sends a batch in one request, or one by one if it is refused.
     async fn send_together(&self, view: &Findings<'_>, batch: Vec<usize>) -> Vec<(usize, Answer)> {
         let not_after = view.since + self.reread_after;
         if batch.len() > 1
@@ -138,8 +138,8 @@ impl Sweep<'_, '_> {
         }
     }
 
-    /// Sends a step's request; when it is refused for want of what goes before
-    /// it, and only then, that, and the same again.
+    /// Sends a step's request. Only if it is refused because a required earlier
+    /// request is missing, sends that one and repeats the step's request.
     async fn send_in_order(
         &self,
         view: &Findings<'_>,
@@ -195,7 +195,7 @@ impl Sweep<'_, '_> {
             Written::NotSent(error) => Answer::NotSent(error),
             Written::Lost(error) => Answer::Lost(error.to_string()),
             Written::Answered(response) => {
-                // Of what only grew old nobody knows that it is dead.
+                // Age alone does not prove that a resource is unused.
                 let may = !response.status().is_success() && self.steps[step].by_event;
                 let kind = self.kind(step).filter(|_| may);
                 let insist = kind.and_then(|kind| {
@@ -211,7 +211,8 @@ impl Sweep<'_, '_> {
 
     fn answer(&self, step: usize, call: &Call, needs: &str, response: &Response<Bytes>) -> Answer {
         let status = response.status();
-        // Neon's way of saying so; GitHub's way of saying yes.
+        // Neon answers so for a missing resource; GitHub answers so for
+        // success.
         if status == StatusCode::NO_CONTENT
             && call.method == Method::DELETE
             && call.api == Api::Neon
@@ -219,57 +220,60 @@ impl Sweep<'_, '_> {
             return Answer::NotThere("the provider says that it is not there".to_owned());
         }
         if status.is_success() {
-            return error::denial(call.api, response).map_or(Answer::Accepted, |said| {
-                let why = format!("answered {status} with a failure inside: {said}");
+            return error::denial(call.api, response).map_or(Answer::Accepted, |message| {
+                let why = format!("answered {status} with a failure inside: {message}");
                 Answer::Refused(Outcome::FailedForNow, why)
             });
         }
         let failure = error::refusal(call.api, response);
         let error = self.survey.client.error(&call.into(), failure);
         if status == StatusCode::LOCKED {
-            // Another operation was under way, so this one was not begun.
+            // Another operation was in progress, so this one was not started.
             return Answer::NotSent(error);
         }
-        let said = error.to_string();
+        let message = error.to_string();
         match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => Answer::NotThere(said),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Answer::Refused(Outcome::FailedForGood, format!("{said}; it needs {needs}"))
-            }
-            status if status.is_server_error() => Answer::Lost(said),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Answer::NotThere(message),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Answer::Refused(
+                Outcome::FailedForGood,
+                format!("{message}; it needs {needs}"),
+            ),
+            status if status.is_server_error() => Answer::Lost(message),
             status => {
                 let kind = self.kind(step);
                 match kind.map(|kind| kind.refusal(status, response.body())) {
-                    // What refuses an expiry once refuses it always.
+                    // A resource that refuses an expiry once always refuses it.
                     Some(Refusal::Premature(hint) | Refusal::Blocked(hint))
                         if self.action(step) == Action::Expire =>
                     {
                         Answer::Refused(
                             Outcome::FailedForGood,
-                            format!("{hint}, before it can be given an expiry ({said})"),
+                            format!("{hint}, before it can be given an expiry ({message})"),
                         )
                     }
-                    Some(Refusal::Premature(hint)) => Answer::Premature(format!("{hint} ({said})")),
-                    // Nothing in this run changes that.
+                    Some(Refusal::Premature(hint)) => {
+                        Answer::Premature(format!("{hint} ({message})"))
+                    }
+                    // Nothing in this run can change that.
                     Some(Refusal::Blocked(hint)) => {
-                        Answer::Refused(Outcome::FailedForNow, format!("{hint} ({said})"))
+                        Answer::Refused(Outcome::FailedForNow, format!("{hint} ({message})"))
                     }
                     Some(Refusal::Final(Some(hint))) => {
-                        Answer::Refused(Outcome::FailedForGood, format!("{hint} ({said})"))
+                        Answer::Refused(Outcome::FailedForGood, format!("{hint} ({message})"))
                     }
-                    // Something else was under way.
+                    // Something else was in progress.
                     _ if matches!(status, StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT) => {
-                        Answer::Refused(Outcome::FailedForNow, said)
+                        Answer::Refused(Outcome::FailedForNow, message)
                     }
                     Some(Refusal::Final(None)) | None => {
-                        Answer::Refused(Outcome::FailedForGood, said)
+                        Answer::Refused(Outcome::FailedForGood, message)
                     }
                 }
             }
         }
     }
 
-    /// The intents of a batch, each with all that is known of its resource.
+    /// Returns the intents of a batch, each with a snapshot of its resource.
     fn intents(&self, view: &Findings<'_>, batch: &[(usize, Option<Value>)]) -> Vec<Entry> {
         let at = self.survey.client.clock().now();
         let intent = |(step, held): &(usize, Option<Value>)| {
@@ -277,7 +281,7 @@ impl Sweep<'_, '_> {
             let host = self.survey.client.host(id.kind.api).unwrap_or_default();
             let mut copy = view
                 .find(id)
-                .map_or_else(Copy::default, |(resource, _)| Copy::of(resource));
+                .map_or_else(Snapshot::default, |(resource, _)| Snapshot::of(resource));
             copy.uses = view.uses(id);
             let before = self.before(view, *step);
             let paths = before
@@ -305,9 +309,9 @@ impl Sweep<'_, '_> {
     }
 
     /// Returns what the provider removes with a step's resource: as it is now,
-    /// and what only the first reading of the run showed.
+    /// and what only the first audit of the run showed.
     fn implied(&self, view: &Findings<'_>, step: usize) -> Vec<Implied> {
-        // What has a step of its own has an intent of its own.
+        // A resource with its own step has its own intent.
         let has_step = |one: &Implied| {
             let is =
                 |id: &ResourceId| *id.kind.name() == *one.kind && Some(&id.id) == one.id.as_ref();
@@ -338,14 +342,14 @@ impl Sweep<'_, '_> {
         implied
     }
 
-    /// What has to be asked for before a step's own request, each with the
-    /// permission that it needs.
+    /// Returns the requests that must precede a step's own request, each with
+    /// the permission that it needs.
     fn before(&self, view: &Findings<'_>, step: usize) -> Vec<(Call, &'static str)> {
         let id = &self.ids[step];
         if self.action(step) != Action::Delete {
             return Vec::new();
         }
-        // Nothing is changed on what stays.
+        // Resources that stay are never changed.
         let holders = view.linked(id).filter(|holder| self.goes(view, holder));
         let released = holders.filter_map(|holder| {
             let kind = kinds::by_name(holder.kind.name())?;
@@ -360,8 +364,8 @@ impl Sweep<'_, '_> {
     }
 }
 
-/// What did not happen after something was done for it is a failure that says
-/// so, and so is what could not be done for it.
+/// Turns a step without effect into a failure if earlier requests were already
+/// sent for it, and names them.
 fn with_what_was_done(answer: Answer, done: &[String]) -> Answer {
     let (outcome, why) = match answer {
         Answer::Premature(why) => (Outcome::FailedForNow, why),
@@ -377,10 +381,10 @@ fn with_what_was_done(answer: Answer, done: &[String]) -> Answer {
     Answer::Refused(outcome, format!("{why}; done for it before: {done}"))
 }
 
-/// What an answer and the reading after it come to.
+/// Combines an answer and the read after it into a result.
 fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
     let done = |outcome, reason: &str| Settled::Done(outcome, reason.to_owned());
-    // What was to expire and is gone went by itself.
+    // A resource that was to expire and is gone has expired.
     let gone = match action {
         Action::Delete => Outcome::Deleted,
         Action::Expire | Action::RemoveExpiry | Action::Report => Outcome::AlreadyGone,
@@ -405,7 +409,7 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
         (Answer::Accepted, Some(Seen::Expires)) => {
             done(Outcome::Expired, "it goes by itself within a day")
         }
-        // It may still be under way: the next run looks again.
+        // It may still be in progress: the next run re-reads.
         (Answer::Accepted, Some(Seen::There)) => done(
             Outcome::InDoubt,
             "the provider accepted it, but re-reading still shows it",
@@ -418,8 +422,8 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
             Outcome::AlreadyGone,
             "the provider says that it is gone, and re-reading agrees",
         ),
-        (Answer::NotThere(said), Some(Seen::There | Seen::Expires)) => Settled::Waits {
-            reason: format!("{said}; but re-reading still shows it"),
+        (Answer::NotThere(message), Some(Seen::There | Seen::Expires)) => Settled::Waits {
+            reason: format!("{message}; but re-reading still shows it"),
             setback: Setback::Failed,
         },
         (Answer::Lost(why), Some(Seen::Gone)) => Settled::Done(gone, format!("{why}; {SEEN_GONE}")),
@@ -431,10 +435,10 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
             reason: format!("{why}; re-reading shows that it had no effect"),
             setback: Setback::Failed,
         },
-        (Answer::NotThere(said) | Answer::Lost(said), Some(Seen::Unreadable(why))) => {
+        (Answer::NotThere(message) | Answer::Lost(message), Some(Seen::Unreadable(why))) => {
             Settled::Done(
                 Outcome::InDoubt,
-                format!("{said}; and it could not be re-read: {why}"),
+                format!("{message}; and it could not be re-read: {why}"),
             )
         }
         (_, None) => done(Outcome::InDoubt, "it was not re-read"),

@@ -1,17 +1,17 @@
-//! What requests come to, and what that means for the round they belong to.
+//! Results of requests, and what they mean for their round.
 
 use super::Done;
 use crate::gc::Outcome;
 
-/// What a request came to.
+/// The result of a request.
 pub(super) enum Settled {
     /// The step is over.
     Done(Outcome, String),
     /// It had no effect, and may be tried again.
     Waits {
-        /// What kept it from having one.
+        /// Why it had no effect.
         setback: Setback,
-        /// The same in words.
+        /// The reason in words.
         reason: String,
     },
 }
@@ -19,19 +19,19 @@ pub(super) enum Settled {
 /// Why a request had no effect, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Setback {
-    /// This run keeps it back for the quota's sake, or because it ends.
+    /// This run holds it back because of the quota, or because the run ends.
     Withheld,
     /// There was no time left to send it.
     Late,
     /// The provider asks to wait.
     Throttled,
-    /// It was tried, and failed.
+    /// It was tried and failed.
     Failed,
 }
 
 impl Setback {
-    /// What it comes to when it happens again and again.
-    pub(super) fn in_vain(self) -> Done {
+    /// Returns the outcome if this happens repeatedly.
+    pub(super) fn without_effect(self) -> Done {
         let (outcome, reason) = match self {
             Self::Withheld => (
                 Outcome::Deferred,
@@ -54,8 +54,9 @@ impl Setback {
     }
 }
 
-/// What a batch comes to of which nothing could be sent; none for any other.
-pub(super) fn in_vain(batch: &[(usize, Settled)]) -> Option<Done> {
+/// Returns the outcome of a batch of which nothing could be sent, and `None`
+/// for any other batch.
+pub(super) fn without_effect(batch: &[(usize, Settled)]) -> Option<Done> {
     let setbacks = batch.iter().map(|(_, settled)| match settled {
         Settled::Waits {
             setback: Setback::Failed,
@@ -65,5 +66,5 @@ pub(super) fn in_vain(batch: &[(usize, Settled)]) -> Option<Done> {
         Settled::Waits { setback, .. } => Some(*setback),
     });
     let setbacks: Vec<Setback> = setbacks.collect::<Option<_>>()?;
-    setbacks.into_iter().max().map(Setback::in_vain)
+    setbacks.into_iter().max().map(Setback::without_effect)
 }

@@ -1,6 +1,6 @@
-//! Whole sweeps in process and in virtual time, against the stand-in: what is
-//! sent and when, what is written down before it, and what becomes of each
-//! step.
+//! Complete sweeps in process and in virtual time, against the sandbox: which
+//! requests are sent and when, what is journalled before them, and the outcome
+//! of each step.
 
 mod stage;
 
@@ -18,7 +18,7 @@ use crate::report::outcomes::StepRow;
 use crate::sandbox::Options;
 
 #[tokio::test(start_paused = true)]
-async fn everything_goes_in_its_order_and_is_looked_for() {
+async fn all_kinds_are_deleted_in_order_and_confirmed() {
     let stage = Stage::new(&[
         worker("app-pr-1", &["app-pr-1-cache"]),
         worker("app-pr-2", &["app-pr-2-cache"]),
@@ -32,9 +32,9 @@ async fn everything_goes_in_its_order_and_is_looked_for() {
     insta::assert_snapshot!(stage.swept().await);
 }
 
-/// What somebody ticks or clears between the plan and its deletion counts.
+/// Boxes that are checked or cleared between plan and deletion count.
 #[tokio::test(start_paused = true)]
-async fn boxes_are_looked_at_again_before_each_deletion() {
+async fn boxes_are_reread_before_each_deletion() {
     let names = ["app-pr-1", "app-pr-3", "app-pr-4"];
     let mut stage = Stage::new(&names.map(|name| worker(name, &[])));
     let mut keys = BTreeMap::new();
@@ -122,7 +122,7 @@ async fn every_answer_to_a_deletion_has_its_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn branches_go_one_by_one_with_neons_own_answers() {
+async fn neon_branches_are_deleted_one_at_a_time() {
     let absent = json!({"status": 204});
     let children = json!({"status": 422, "body": {"message": "it has children"}});
     let faults = [
@@ -141,7 +141,7 @@ async fn branches_go_one_by_one_with_neons_own_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_tried_one_by_one_only_when_it_surely_had_no_effect() {
+async fn batch_is_split_only_if_it_certainly_had_no_effect() {
     let batch = |times: u32, fault: Value| json!({"on": {"method": "POST", "path": "batch"}, "times": times, "fault": fault});
     let faults = [
         ("refused", batch(1, status(400))),
@@ -153,15 +153,15 @@ async fn a_batch_is_tried_one_by_one_only_when_it_surely_had_no_effect() {
         record("app-pr-1.acme.example"),
         record("app-pr-3.acme.example"),
     ];
-    // One record alone is deleted without a batch.
+    // A single record is deleted without a batch.
     let slow = json!({"on": {"method": "DELETE", "path": "dns_records/"}, "times": 1, "fault": {"delay_ms": 1}});
     let alone = under(&resources[1..], &[("alone", slow)]).await;
     insta::assert_snapshot!(under(&resources, &faults).await + &alone);
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_is_under_way_together_than_may_be() {
-    // Long enough for the requests of one second to meet.
+async fn concurrent_requests_stay_within_the_limit() {
+    // Long enough for the requests of one second to overlap.
     let latency = Options {
         latency: Duration::from_millis(500),
         ..Options::default()
@@ -192,7 +192,7 @@ async fn no_more_is_under_way_together_than_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_time_leaves_over_is_sent_later_however_often() {
+async fn unsent_steps_of_a_round_are_sent_later() {
     let workers: Vec<_> = (3..58)
         .flat_map(|number| ["app", "api", "web"].map(|service| (service, number)))
         .map(|(service, number)| worker(&format!("{service}-pr-{number}"), &[]))
@@ -225,7 +225,7 @@ async fn what_time_leaves_over_is_sent_later_however_often() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_looked_at_in_vain_again_and_again_is_given_up_with_all_that_waits() {
+async fn lane_is_deferred_after_repeated_rereads_without_effect() {
     let wait = json!({"status": 429, "headers": {"retry-after": "20"}});
     let branches = [
         branch("pr-1", "main"),
@@ -258,10 +258,10 @@ async fn what_is_looked_at_in_vain_again_and_again_is_given_up_with_all_that_wai
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_quota_keeps_from_being_looked_at_is_for_later() {
+async fn steps_are_deferred_when_the_quota_prevents_rereading() {
     let workers = [worker("app-pr-1", &[]), worker("app-pr-3", &[])];
     let stage = Stage::new(&workers);
-    // Whoever asks for the list is asked to wait a minute.
+    // The list asks to wait for a minute.
     let wait = json!({"status": 429, "headers": {"retry-after": "60"}});
     let (_, text) = stage
         .sweep(|_| stage.faults(&[unanswered("GET", "workers/scripts$", &wait)]))
@@ -270,7 +270,7 @@ async fn what_the_quota_keeps_from_being_looked_at_is_for_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_interrupts_waits_for_no_quota_and_no_backup() {
+async fn interruption_does_not_wait_for_quota_or_backup() {
     let stage = Stage::new(&[worker("app-pr-1", &[]), worker("app-pr-3", &[])]);
     let wait = json!({"status": 429, "headers": {"retry-after": "600"}});
     let stop = stage.stop.clone();
@@ -301,7 +301,7 @@ async fn whoever_interrupts_waits_for_no_quota_and_no_backup() {
         }
     });
     let text = text + "\nwhile it is kept\n" + &stage.swept().await;
-    // The end of the run is no fault of the backup.
+    // The end of the run is not a failure of the backup.
     let full = [full("app-pr-1-a"), full("app-pr-3-b")];
     let mut stage = Stage::with(&full, BACKUP, Options::default());
     stage.limits.deadline = Duration::from_secs(20);
@@ -311,7 +311,7 @@ async fn whoever_interrupts_waits_for_no_quota_and_no_backup() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_changes_while_others_are_deleted_is_spared() {
+async fn resources_that_change_during_the_sweep_are_spared() {
     let resources = [
         worker("app-pr-1", &["app-pr-1-cache"]),
         worker("app-pr-3", &["app-pr-3-cache"]),
@@ -327,7 +327,7 @@ async fn what_changes_while_others_are_deleted_is_spared() {
         ..Options::default()
     };
     let mut stage = Stage::with(&resources, POLICY, latency);
-    // So long as it takes to list and delete one kind.
+    // The time to list and delete one kind.
     stage.limits.reread_after = Duration::from_millis(1_200);
     let sandbox = stage.sandbox.clone();
     stage.meanwhile(move |line| {
@@ -339,7 +339,7 @@ async fn what_changes_while_others_are_deleted_is_spared() {
                 &json!({"state": "open"}),
             );
         }
-        // A live Worker begins to use what is about to go.
+        // A live Worker starts to use a resource that is about to be deleted.
         if line.ends_with("scripts/app-pr-3") {
             let binds = worker("app-pr-2", &["app-pr-3-cache"]);
             let _ = door(&sandbox, Method::POST, "resources", &binds);
@@ -350,7 +350,7 @@ async fn what_changes_while_others_are_deleted_is_spared() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_garbage_uses_that_stays_for_now_waits_for_it() {
+async fn resources_used_by_deferred_garbage_are_deferred() {
     // The namespace is bound by a Worker of another pull request.
     let stage = Stage::new(&[
         worker("app-pr-9", &["app-pr-1-cache"]),
@@ -368,7 +368,7 @@ async fn what_garbage_uses_that_stays_for_now_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_something_live_uses_is_spared_whatever_else_is_garbage() {
+async fn resources_used_by_live_ones_are_spared() {
     let stage = Stage::new(&[
         worker("app-pr-9", &[]),
         worker("app-pr-2", &[]),
@@ -386,8 +386,8 @@ async fn what_something_live_uses_is_spared_whatever_else_is_garbage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_spared_keeps_what_it_uses_although_it_was_to_go() {
-    // The plan knows nothing of the use, and the Worker is not what it was.
+async fn spared_resource_keeps_what_it_uses() {
+    // The plan does not include the use, and the Worker has changed.
     let stage = Stage::new(&[
         worker("app-pr-1", &["app-pr-3-cache"]),
         namespace("app-pr-3-cache"),
@@ -405,7 +405,7 @@ async fn what_is_spared_keeps_what_it_uses_although_it_was_to_go() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_belongs_to_something_spared_is_spared() {
+async fn resources_owned_by_a_spared_one_are_spared() {
     let mut owner = worker("app-pr-1", &[]);
     owner["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
     let mut other = worker("app-pr-3", &[]);
@@ -423,7 +423,7 @@ async fn what_belongs_to_something_spared_is_spared() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deployment_is_spared_with_its_environment() {
+async fn deployment_is_spared_with_its_environment() {
     let policy = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \
         \"preview-{pr}\"\ndead-when = \"closed\"\n";
     let environment = |name: &str| json!({"kind": "github_environment", "name": name, "created_at": DIED, "updated_at": DIED});
@@ -450,7 +450,7 @@ async fn a_deployment_is_spared_with_its_environment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_is_not_looked_at_for_each_step() {
+async fn failed_reread_is_not_repeated_for_each_step() {
     let branches: Vec<_> = (3..8)
         .map(|number| branch(&format!("pr-{number}"), "main"))
         .collect();
@@ -461,7 +461,7 @@ async fn what_cannot_be_read_is_not_looked_at_for_each_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_failed_and_was_not_tried_again_has_failed() {
+async fn failed_step_that_was_not_retried_stays_failed() {
     let mut stage = Stage::new(&[worker("app-pr-1", &[]), branch("pr-1", "main")]);
     stage.limits.deadline = Duration::from_secs(20);
     let slow = unanswered("GET", "workers/scripts$", &json!({"delay_ms": 7_000}));
@@ -471,7 +471,7 @@ async fn what_failed_and_was_not_tried_again_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_yet_may_be_read_when_it_is_due() {
+async fn unreadable_step_is_read_again_when_due() {
     let mut stage = Stage::new(&[record("app-pr-1.acme.example"), namespace("app-pr-1-cache")]);
     let mut blind = unanswered("GET", "storage/kv/namespaces$", &json!({"status": 403}));
     blind["times"] = json!(1);
@@ -482,7 +482,7 @@ async fn what_cannot_be_read_yet_may_be_read_when_it_is_due() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_share_that_is_spent_by_looking_leaves_the_rest_for_later() {
+async fn quota_spent_on_rereading_defers_the_rest() {
     let mut stage = Stage::new(&[worker("app-pr-1", &[]), worker("app-pr-3", &[])]);
     // Six requests in five minutes.
     stage.limits.allotment.share = 0.005;
@@ -491,7 +491,7 @@ async fn a_share_that_is_spent_by_looking_leaves_the_rest_for_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn steps_that_wait_for_each_other_are_left_to_the_provider() {
+async fn cyclic_steps_are_sent_anyway() {
     let stage = Stage::new(&[
         worker("app-pr-1", &[]),
         worker("app-pr-3", &[]),
@@ -514,7 +514,7 @@ async fn steps_that_wait_for_each_other_are_left_to_the_provider() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_gone_by_one_reading_alone() {
+async fn one_read_does_not_prove_a_resource_gone() {
     let resources = [worker("app-pr-1", &[]), worker("app-pr-3", &[])];
     let mut text = String::new();
     let empty = json!({"on": {"method": "GET", "path": "workers/scripts$"}, "fault": "empty_page"});
@@ -539,7 +539,7 @@ async fn nobody_is_gone_by_one_reading_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_rests_on_a_look_that_grew_too_old() {
+async fn stale_view_is_reread_before_sending() {
     let late = |seconds: u64| json!([{"on": {"method": "GET", "path": "workers/workers$"}, "fault": {"delay_ms": seconds * 1_000}}]);
     let mut text = String::new();
     for seconds in [29, 30, 31] {
@@ -556,7 +556,7 @@ async fn nothing_rests_on_a_look_that_grew_too_old() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_ends_in_order_whatever_ends_it() {
+async fn sweep_stops_gracefully_for_every_reason() {
     let resources = [
         record("app-pr-1.acme.example"),
         record("app-pr-3.acme.example"),
@@ -607,7 +607,7 @@ backup = true
 "#;
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_kept_is_not_deleted_and_what_was_kept_is_not_read_again() {
+async fn failed_backup_prevents_deletion_and_backups_are_read_once() {
     let full = |name: &str| json!({"kind": "kv_namespace", "name": name, "attributes": {"keys": [{"name": "a", "value": "one"}]}});
     let resources = [full("app-pr-1-a"), full("app-pr-3-b")];
     let mut text = String::new();
@@ -620,7 +620,7 @@ async fn what_cannot_be_kept_is_not_deleted_and_what_was_kept_is_not_read_again(
         .sweep(|_| stage.faults(&[refused("namespaces/", 3, &status(500))]))
         .await;
     let _ = writeln!(text, "tried again\n{swept}");
-    // Keeping what they hold takes longer than what was read stays young.
+    // The backups take longer than the view stays fresh.
     let stage = Stage::with(&resources, BACKUP, Options::default());
     let slow = json!({"on": {"method": "GET", "path": "/keys"}, "fault": {"delay_ms": 16_000}});
     let (_, swept) = stage.sweep(|_| stage.faults(&[slow])).await;
@@ -629,7 +629,7 @@ async fn what_cannot_be_kept_is_not_deleted_and_what_was_kept_is_not_read_again(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expiry_counts_when_a_reading_shows_it() {
+async fn expiry_counts_once_a_read_shows_it() {
     let policy = POLICY.replace(
         "id = \"branches\"",
         "id = \"branches\"\naction = \"expire\"",
@@ -664,9 +664,9 @@ async fn an_expiry_counts_when_a_reading_shows_it() {
     insta::assert_snapshot!(text);
 }
 
-/// What only the dead are forced to do.
+/// Deletes with `force` only if the owner was seen closed, not because of age.
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_wants_to_be_forced_is_only_for_what_died_of_an_event() {
+async fn force_is_used_only_after_an_observed_end() {
     let policy = r#"
 [[rule]]
 id = "closed"
@@ -690,7 +690,7 @@ dead-when = { older-than = "7d", clock = "created" }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lags_is_looked_for_again_and_what_is_lost_not_for_long() {
+async fn lagging_listings_are_reread_and_lost_answers_time_out() {
     let stage = Stage::new(&[namespace("app-pr-1-cache"), branch("pr-1", "main")]);
     let account = stage.variable("CLOUDFLARE_ACCOUNT_ID");
     let read = |path: String| asked(&stage.sandbox, Method::GET, &path);
@@ -703,7 +703,7 @@ async fn what_lags_is_looked_for_again_and_what_is_lost_not_for_long() {
     let of_one = of_one.iter().find(|one| one["name"] == "pr-1").unwrap();
     let shown = |path: &str, times: u32, body: Value| json!({"on": {"method": "GET", "path": path}, "times": times, "fault": {"status": 200, "body": body}});
     let sandbox = stage.sandbox.clone();
-    // From the deletion on, lists and looks lag.
+    // After the deletion, lists and lookups lag.
     let lag = [
         shown("namespaces$", 3, namespaces),
         shown("branches/br-", 6, json!({"branch": of_one})),
@@ -722,7 +722,7 @@ async fn what_lags_is_looked_for_again_and_what_is_lost_not_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_journal_tells_all_that_is_known_of_what_goes() {
+async fn journal_has_a_snapshot_of_each_deleted_resource() {
     let policy = with_queues().replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
     let queue = json!({"kind": "queue", "name": "orders-pr-1", "created_at": DIED, "updated_at": DIED,
         "attributes": {"producers": [], "consumers": ["app-pr-1"]}});
@@ -742,13 +742,13 @@ async fn a_journal_tells_all_that_is_known_of_what_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_journal_has_what_the_provider_removes_without_a_request_of_its_own() {
+async fn journal_has_resources_the_provider_removes_implicitly() {
     let mut owner = worker("app-pr-1", &[]);
     owner["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
     let preview = json!({"kind": "worker_preview", "name": "pr-1", "created_at": DIED,
         "updated_at": DIED, "attributes": {"worker": "app-pr-1"}});
     let stage = Stage::with(&[owner, preview], POLICY, Options::default());
-    // The journal as it is when the Worker's own request leaves.
+    // The journal at the time when the Worker's own request is sent.
     let folder = stage.folder.path().to_owned();
     let seen: Arc<Mutex<String>> = Arc::default();
     let written = seen.clone();
@@ -793,7 +793,7 @@ async fn a_journal_has_what_the_provider_removes_without_a_request_of_its_own() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_journal_nothing_leaves() {
+async fn nothing_is_sent_without_a_journal() {
     let mut stage = Stage::new(&[
         worker("app-pr-1", &[]),
         worker("app-pr-3", &[]),
@@ -804,7 +804,7 @@ async fn without_a_journal_nothing_leaves() {
     assert!(stage.has("app-pr-1") && stage.has("pr-1"));
 }
 
-/// What a second run says of what the first one left in doubt.
+/// Returns how a second run recovers steps that the first one left in doubt.
 async fn settled_later(
     resources: &[Value],
     policy: &str,
@@ -831,7 +831,7 @@ async fn settled_later(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_earlier_run_left_in_doubt_is_settled_by_reading() {
+async fn steps_in_doubt_are_recovered_by_reading() {
     type Meanwhile = Box<dyn FnOnce(&Stage)>;
     let lost = [
         unanswered("DELETE", "scripts/", &json!("reset")),
@@ -904,7 +904,7 @@ async fn what_an_earlier_run_left_in_doubt_is_settled_by_reading() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
+async fn preparations_are_sent_only_when_the_provider_requires_them() {
     let queue = json!({"kind": "queue", "name": "orders-pr-1", "created_at": DIED, "updated_at": DIED,
         "attributes": {"producers": [], "consumers": ["app-pr-1"]}});
     let mut text = String::new();
@@ -939,7 +939,7 @@ async fn what_has_to_go_before_is_asked_for_when_the_provider_wants_that() {
         stage.faults(&faults);
         let _ = writeln!(text, "{title}\n{}", deeds(&stage.swept().await));
     }
-    // Somebody else removes the consumer in between.
+    // Another client removes the consumer in between.
     let stage = Stage::with(
         &[worker("app-pr-1", &[]), queue.clone()],
         &with_queues(),

@@ -1,4 +1,4 @@
-//! Removes expiries that an earlier run set from what stays after all: a pull
+//! Removes expiries that an earlier run set on resources that now stay: a pull
 //! request that was reopened keeps its branch.
 
 use std::path::Path;
@@ -7,17 +7,17 @@ use chrono::{DateTime, Utc};
 
 use crate::gc::Outcome;
 use crate::gc::verdict::{Verdict, Wait, moment};
-use crate::journal::{self, Copy, Entry, Journal, JournalError, Standing};
+use crate::journal::{self, Entry, Journal, JournalError, Snapshot, Standing};
 use crate::kinds;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
 use crate::survey::Findings;
 use crate::wire::{Client, Failure, Written, error};
 
-/// An expiry that an earlier run set, of something that stays.
+/// An expiry that an earlier run set on a resource that stays.
 #[derive(Debug, Clone)]
 pub struct Unexpire {
-    /// What has it.
+    /// The resource.
     pub id: ResourceId,
     /// When it expires.
     expires_at: DateTime<Utc>,
@@ -25,8 +25,8 @@ pub struct Unexpire {
     why: String,
 }
 
-/// The expiries that journals of this folder say were set, that are still
-/// there, and whose resources stay.
+/// Returns expiries that journals of this folder record, that still exist, and
+/// whose resources stay.
 ///
 /// # Errors
 ///
@@ -58,12 +58,12 @@ pub fn unwanted(
             let Some((resource, judgement)) = findings.find(&id).filter(|_| same_host) else {
                 continue;
             };
-            // What somebody else set since then is theirs.
+            // An expiry that somebody else set since then is not ours.
             let ours = resource
                 .expires_at
                 .filter(|at| copy.expires_at == Some(*at));
-            // What is kept for whatever reason must not be deleted by an expiry
-            // that rests on an earlier verdict.
+            // A resource that is kept for any reason must not be deleted by an
+            // expiry that depends on an earlier verdict.
             let stays = !matches!(
                 judgement.verdict,
                 Verdict::Garbage(_) | Verdict::Grace(Wait::Expires { .. })
@@ -81,7 +81,7 @@ pub fn unwanted(
     Ok(unwanted)
 }
 
-/// Removes one such expiry, written down first; tells what became of it.
+/// Journals and removes one such expiry, and returns the outcome.
 ///
 /// # Errors
 ///
@@ -98,9 +98,9 @@ pub async fn remove(
         at: client.clock().now(),
         action: Action::RemoveExpiry,
         resource: journal::Written::of(id, client.host(id.kind.api).unwrap_or_default()),
-        copy: Box::new(Copy {
+        copy: Box::new(Snapshot {
             expires_at: Some(one.expires_at),
-            ..Copy::default()
+            ..Snapshot::default()
         }),
     }])?;
     let (outcome, reason) = removed(client, one).await;
@@ -125,19 +125,19 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
         let why = "its kind has no expiry that could be removed".to_owned();
         return (Outcome::FailedForGood, why);
     };
-    // Nobody set another one in between.
+    // Checks that nobody set another one in between.
     match expiry(client, kind, id).await {
         Ok(Some(at)) if at == one.expires_at => {}
         Ok(_) => {
             return (
                 Outcome::Spared,
-                "somebody else changed it meanwhile".to_owned(),
+                "it was changed by someone else in the meantime".to_owned(),
             );
         }
         Err(why) => return failed(why),
     }
     let not_after = client.deadline();
-    let said = match client.write(&call, not_after).await {
+    let message = match client.write(&call, not_after).await {
         Written::Answered(response) if response.status().is_success() => None,
         Written::Answered(response) => {
             let refusal = error::refusal(call.api, &response);
@@ -146,13 +146,13 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
         Written::NotSent(error) => return failed(error.to_string()),
         Written::Lost(error) => Some(error.to_string()),
     };
-    match (expiry(client, kind, id).await, said) {
+    match (expiry(client, kind, id).await, message) {
         (Ok(None), _) => {
             let was = moment(one.expires_at);
             let why = format!("the expiry that an earlier run had set to {was} is removed");
             (Outcome::ExpiryRemoved, why)
         }
-        (Ok(Some(_)), Some(said)) => failed(said),
+        (Ok(Some(_)), Some(message)) => failed(message),
         (Ok(Some(_)), None) => (
             Outcome::InDoubt,
             "the provider accepted its removal, but re-reading still shows it".to_owned(),
@@ -161,7 +161,7 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
     }
 }
 
-/// The expiry of a resource by a look at it; an error says why it is not known.
+/// Reads the expiry of a resource; an error says why it is unknown.
 async fn expiry(
     client: &Client,
     kind: &dyn kinds::Kind,

@@ -1,4 +1,4 @@
-//! The rows of the table: which are shown, in which order, under which headings.
+//! The rows of the table: filter, order and headings.
 
 use std::collections::HashMap;
 
@@ -8,23 +8,23 @@ use crate::report::{Report, Row};
 /// One resource in the table.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// As the report has it.
+    /// The row of the report.
     pub row: Row,
-    /// What it is listed under.
+    /// Its heading.
     pub group: String,
     /// Whether this session deleted it.
     pub gone: bool,
-    /// Its place in the report's own order.
+    /// Its index in the report.
     pub(super) place: usize,
 }
 
 impl Item {
-    /// Whether a sweep would delete it.
+    /// Returns whether a sweep would delete it.
     pub(super) fn can_be_marked(&self) -> bool {
         self.row.deletable && !self.gone
     }
 
-    /// Why it cannot be marked.
+    /// Returns why it cannot be marked.
     pub(super) fn why_not(&self) -> String {
         if self.gone {
             return "it is gone".to_owned();
@@ -46,23 +46,23 @@ pub enum Line {
     Item(usize),
 }
 
-/// Which verdicts are shown.
+/// A tab: which verdicts are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     /// All.
     All,
-    /// One, by its place among the verdicts.
+    /// One verdict, by its index.
     Verdict(usize),
 }
 
 impl Tab {
-    /// Every tab.
+    /// Returns all tabs.
     pub(super) fn every() -> impl Iterator<Item = Self> {
         let verdicts = 0..crate::gc::verdict::NAMES.len();
         std::iter::once(Self::All).chain(verdicts.map(Self::Verdict))
     }
 
-    /// What it is called.
+    /// Returns the name of the tab.
     pub(super) fn name(self) -> String {
         match self {
             Self::All => "all".to_owned(),
@@ -90,7 +90,7 @@ impl Tab {
     }
 }
 
-/// What the table is sorted by.
+/// The sort order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Newest pull request first, as the report has it.
@@ -101,7 +101,7 @@ pub enum Order {
     Kind,
     /// Oldest first.
     Age,
-    /// Longest dead first.
+    /// Longest in garbage or grace first.
     Death,
 }
 
@@ -127,7 +127,7 @@ impl Order {
     }
 }
 
-/// The items of a report in its own order.
+/// Returns the items of a report in its order.
 pub(super) fn items(report: &Report) -> Vec<Item> {
     let mut items = Vec::new();
     for group in groups(report, usize::MAX) {
@@ -143,7 +143,7 @@ pub(super) fn items(report: &Report) -> Vec<Item> {
     items
 }
 
-/// The lines to show.
+/// Returns the lines to show.
 pub(super) fn lines(
     items: &[Item],
     tab: Tab,
@@ -189,7 +189,7 @@ pub(super) fn lines(
             .map(|(index, _)| Line::Item(index))
             .collect();
     }
-    // Groups come in the order of their first item.
+    // Groups are in the order of their first item.
     let mut first: HashMap<&str, usize> = HashMap::new();
     for (_, item) in &shown {
         let next = first.len();

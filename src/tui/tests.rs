@@ -128,7 +128,7 @@ fn step(name: &str, kind: &str, outcome: Outcome) -> StepRow {
 }
 
 #[test]
-fn a_small_terminal_shows_the_table_the_chain_and_the_keys() {
+fn small_terminal_shows_table_explanation_and_keys() {
     let mut app = app();
     insta::assert_snapshot!("small", drawn(&app, &Live::default(), 80, 24));
     press(&mut app, "p\n");
@@ -138,14 +138,14 @@ fn a_small_terminal_shows_the_table_the_chain_and_the_keys() {
 }
 
 #[test]
-fn a_large_terminal_shows_the_chain_beside_the_table() {
+fn large_terminal_shows_explanation_beside_the_table() {
     let mut app = app();
     press(&mut app, "\n");
     insta::assert_snapshot!("large_detail", drawn(&app, &Live::default(), 160, 50));
 }
 
 #[test]
-fn any_size_can_be_drawn_in_every_mode() {
+fn every_mode_draws_at_any_size() {
     for keys in ["", "\n", "?", "/web", "e", " d"] {
         let mut app = app();
         press(&mut app, keys);
@@ -163,7 +163,7 @@ fn any_size_can_be_drawn_in_every_mode() {
 }
 
 #[test]
-fn only_garbage_is_marked_alone_or_by_pull_request() {
+fn only_garbage_can_be_marked() {
     let mut app = app();
     press(&mut app, "p");
     assert!(app.marked().is_empty(), "the newest pull request is open");
@@ -172,12 +172,12 @@ fn only_garbage_is_marked_alone_or_by_pull_request() {
         app.marked(),
         &BTreeSet::from(["key-web-preview-8".to_owned()])
     );
-    // The mark moves on to the next.
+    // After marking, the cursor moves to the next item.
     press(&mut app, "p");
     assert_eq!(app.marked().len(), 3);
     press(&mut app, "p");
     assert_eq!(app.marked().len(), 1);
-    // What a filter hides is not marked with the rest.
+    // Hidden rows are not marked.
     press(&mut app, "c/cache\n");
     press(&mut app, "p");
     let in_sight = BTreeSet::from(["key-api-preview-7-cache".to_owned()]);
@@ -188,7 +188,7 @@ fn only_garbage_is_marked_alone_or_by_pull_request() {
 }
 
 #[test]
-fn a_filter_wants_every_word_and_verdicts_have_tabs() {
+fn filter_matches_all_words_and_tabs_select_verdicts() {
     let mut app = app();
     press(&mut app, "/API cache");
     let names = |app: &App| -> Vec<String> {
@@ -208,13 +208,13 @@ fn a_filter_wants_every_word_and_verdicts_have_tabs() {
     press(&mut app, "g");
     let first = |app: &App| app.lines.first().copied();
     assert!(matches!(first(&app), Some(Line::Item(_))));
-    // Keys that are words of the filter do nothing else.
+    // Keys typed into the filter have no other effect.
     press(&mut app, "/qdp");
     assert!(app.marked().is_empty());
 }
 
 #[test]
-fn nothing_is_deleted_without_the_count() {
+fn deletion_requires_the_typed_count() {
     let mut app = app();
     assert_eq!(press(&mut app, "d"), None, "nothing is marked");
     press(&mut app, "↓p");
@@ -231,7 +231,7 @@ fn nothing_is_deleted_without_the_count() {
 }
 
 #[test]
-fn what_became_of_it_is_shown_in_place_and_stays_in_sight() {
+fn outcomes_stay_visible_in_place() {
     let mut app = app();
     let live = Live::default();
     live.step(Step::Planned {
@@ -259,7 +259,7 @@ fn what_became_of_it_is_shown_in_place_and_stays_in_sight() {
     let rest = rows().into_iter().filter(|row| row.name != "web-preview-8");
     app.renew(report(rest.collect()));
     insta::assert_snapshot!("deleted", drawn(&app, &Live::default(), 80, 24));
-    // What is gone cannot be marked again, but put back.
+    // A deleted resource cannot be marked again, but it can be restored.
     let key = "key-web-preview-8".to_owned();
     assert!(!app.marked().contains(&key));
     press(&mut app, "/web-preview-8\n");
@@ -270,14 +270,14 @@ fn what_became_of_it_is_shown_in_place_and_stays_in_sight() {
         Some(Command::Restore(vec![key.clone()]))
     );
     app.restored(&key, "it was restored".to_owned());
-    assert!(drawn(&app, &Live::default(), 80, 24).contains("put back"));
-    // What was spared is no longer this session's to put back.
+    assert!(drawn(&app, &Live::default(), 80, 24).contains("restored"));
+    // A spared resource cannot be restored by this session.
     press(&mut app, "\u{1b}/api-preview-7\n");
     assert_eq!(press(&mut app, "u"), None);
 }
 
 #[test]
-fn marks_of_what_is_no_garbage_any_more_are_lifted() {
+fn marks_are_cleared_when_a_row_is_no_longer_garbage() {
     let mut app = app();
     press(&mut app, "↓p");
     assert_eq!(app.marked().len(), 1);

@@ -1,4 +1,4 @@
-//! How a session looks: drawn anew from its state each time.
+//! Draws a session from its state.
 
 use std::fmt::Write as _;
 
@@ -9,10 +9,10 @@ use ratatui::text::{Line as Text, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{App, Confirm, Fate, Item, Line, Live, Mode, Ongoing, Tab};
+use super::{App, Confirm, Item, Line, Live, Mode, Ongoing, SessionResult, Tab};
 use crate::report::{age, escape, table::headline, table::wrap};
 
-/// From this width on, the detail stands beside the table.
+/// From this width on, the details are next to the table.
 const WIDE: u16 = 120;
 
 const HELP: &str = "\
@@ -34,7 +34,7 @@ q, ctrl-c         quit; while deleting: finish what is under way and stop
 Nothing is deleted from here that `preview-gc sweep` would not delete: the
 same plan, brakes and cap, and everything is read again just before.";
 
-/// Draws a session; `live` tells what is under way.
+/// Draws a session; `live` is the progress of the running task.
 pub fn draw(app: &App, live: &Live, frame: &mut Frame<'_>) {
     let area = frame.area();
     let [top, tabs, body, bottom, keys] = Layout::vertical([
@@ -83,7 +83,7 @@ fn bold() -> Style {
     Style::new().add_modifier(Modifier::BOLD)
 }
 
-/// Cut where it does not fit, with a sign that it was.
+/// Truncates text to a width, with an ellipsis.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -101,7 +101,7 @@ fn cut(text: &str, width: usize) -> String {
     out
 }
 
-/// Cut or filled to exactly this width.
+/// Truncates or pads text to exactly this width.
 fn cell(text: &str, width: usize) -> String {
     let text = cut(text, width);
     let fill = width.saturating_sub(text.width());
@@ -121,7 +121,8 @@ fn title(app: &App, width: u16) -> Text<'static> {
     ])
 }
 
-/// The tabs; those before the chosen one give way when there is no room.
+/// Draws the tabs; tabs before the selected one are omitted if there is no
+/// room.
 fn tab_line(app: &App, width: u16) -> Text<'static> {
     let tabs: Vec<(Tab, String)> = Tab::every()
         .map(|tab| {
@@ -155,7 +156,7 @@ fn tab_line(app: &App, width: u16) -> Text<'static> {
     Text::from(spans)
 }
 
-/// Widths of the columns kind, name, verdict and age; the reason has the rest.
+/// Widths of the columns kind, name, verdict and age; the reason gets the rest.
 struct Columns {
     kind: usize,
     name: usize,
@@ -169,17 +170,17 @@ impl Columns {
         let longest = |of: &dyn Fn(&Item) -> usize| app.items.iter().map(of).max().unwrap_or(0);
         let kind = longest(&|item| item.row.kind.name().len()).min(width / 4);
         let name = longest(&|item| escape::terminal(&item.row.name).width()).min(width * 2 / 5);
-        let fates = app
-            .fates
+        let results = app
+            .results
             .values()
-            .map(|fate| fate.outcome.to_string().len());
+            .map(|result| result.outcome.to_string().len());
         let settled = ongoing.settled.iter().map(|one| one.outcome.len());
-        let verdict = fates
+        let verdict = results
             .chain(settled)
             .max()
             .unwrap_or(0)
             .max("unmatched".len());
-        // The mark, and a blank after each column.
+        // The mark, and a space after each column.
         let taken = 4 + kind + name + verdict + 4 + 4;
         Self {
             kind,
@@ -191,7 +192,7 @@ impl Columns {
     }
 }
 
-/// What the verdict column says: what became of it, where something did.
+/// Returns the text of the verdict column: the outcome, if there is one.
 fn verdict(app: &App, ongoing: &Ongoing, item: &Item) -> String {
     let row = &item.row;
     let mut settled = ongoing.settled.iter();
@@ -199,11 +200,11 @@ fn verdict(app: &App, ongoing: &Ongoing, item: &Item) -> String {
     if let Some(now) = now {
         return now.outcome.clone();
     }
-    match app.fates.get(&item.row.key) {
-        Some(Fate {
+    match app.results.get(&item.row.key) {
+        Some(SessionResult {
             restored: Some(_), ..
-        }) => "put back".to_owned(),
-        Some(fate) => fate.outcome.to_string(),
+        }) => "restored".to_owned(),
+        Some(result) => result.outcome.to_string(),
         None => item.row.verdict.replace('_', " "),
     }
 }
@@ -212,10 +213,10 @@ fn colour(app: &App, item: &Item) -> Style {
     if !app.colour {
         return Style::new();
     }
-    let fate = app.fates.get(&item.row.key);
-    Style::new().fg(match (fate, item.row.verdict) {
-        (Some(fate), _) if fate.outcome.is_failure() => Color::LightRed,
-        (Some(fate), _) if fate.outcome.is_gone() => Color::DarkGray,
+    let result = app.results.get(&item.row.key);
+    Style::new().fg(match (result, item.row.verdict) {
+        (Some(result), _) if result.outcome.is_failure() => Color::LightRed,
+        (Some(result), _) if result.outcome.is_gone() => Color::DarkGray,
         (_, "garbage") => Color::Red,
         (_, "grace") => Color::Yellow,
         (_, "unknown") => Color::Magenta,
@@ -236,7 +237,7 @@ fn table_in(app: &App, ongoing: &Ongoing, frame: &mut Frame<'_>, area: Rect) {
         cut("why", columns.why)
     );
     let height = usize::from(area.height).saturating_sub(1);
-    // The cursor stays in sight, with the heading above it where there is room.
+    // Keeps the cursor visible, and the heading above it if there is room.
     let from = app.cursor.saturating_sub(height * 2 / 3);
     let from = from.min(app.lines.len().saturating_sub(height));
     let shown = app.lines.iter().enumerate().skip(from).take(height);
@@ -276,8 +277,8 @@ fn row(
         "   "
     };
     let old = item.row.created_at.map(|at| age(app.report.now, at));
-    let fate = app.fates.get(&item.row.key);
-    let why = fate.map_or(&item.row.reason, |fate| &fate.reason);
+    let result = app.results.get(&item.row.key);
+    let why = result.map_or(&item.row.reason, |result| &result.reason);
     let spans = vec![
         Span::raw(format!(
             "{mark} {} {} ",
@@ -388,7 +389,7 @@ fn question(app: &App, confirm: &Confirm) -> String {
     )
 }
 
-/// A box in the middle, as large as its text.
+/// Draws a centred box that fits its text.
 fn popup(frame: &mut Frame<'_>, title: &str, text: &str) {
     let area = frame.area();
     let room = usize::from(area.width).saturating_sub(4).max(1);
@@ -414,7 +415,7 @@ fn popup(frame: &mut Frame<'_>, title: &str, text: &str) {
     );
 }
 
-/// A line in parts that fit; blanks inside of one that fits stay.
+/// Wraps a line; spaces inside a part that fits are kept.
 fn folded(line: &str, width: usize) -> Vec<String> {
     if line.width() <= width {
         vec![line.to_owned()]

@@ -1,5 +1,5 @@
-//! The machine's clock against the providers' clocks, as the `Date` header of
-//! their answers shows them.
+//! Compares the machine's clock with the providers' clocks, from the `Date`
+//! headers of their answers.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::model::Api;
 
-/// Clocks that differ by more than this are reported, and the earliest of them
+/// Clocks that differ by more than this are reported, and the earliest one
 /// decides.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
@@ -51,7 +51,7 @@ impl std::fmt::Display for ClockSkew {
     }
 }
 
-/// The time that an answer's `Date` header shows.
+/// Returns the time in an answer's `Date` header.
 pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let text = headers.get(header::DATE)?.to_str().ok()?.trim();
     Some(httpdate::parse_http_date(text).ok()?.into())
@@ -59,10 +59,10 @@ pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 
 impl Skews {
     /// Compares an answer's `Date` with the machine's clock. The provider set
-    /// it at some moment between `sent` and `received`, and it has no parts of
-    /// a second: the smallest difference that explains it is the one that
-    /// counts. Of several answers the smallest counts, because a cache or a
-    /// slow network can only add to the true difference.
+    /// it between `sent` and `received`, in whole seconds, so the smallest
+    /// difference that explains it counts. Of several answers the smallest
+    /// difference counts, because caches and slow networks can only increase
+    /// it.
     pub(super) fn observe(
         &self,
         api: Api,
@@ -85,8 +85,8 @@ impl Skews {
         }
     }
 
-    /// By how much the earliest and the latest clock are ahead of the
-    /// machine's; nothing when all agree within the tolerance.
+    /// Returns by how much the earliest and the latest clock are ahead of the
+    /// machine's, or `None` if all agree within the tolerance.
     fn apart(&self) -> Option<(TimeDelta, TimeDelta)> {
         let skews = self.lock();
         let own = TimeDelta::zero();
@@ -95,19 +95,19 @@ impl Skews {
         (latest - earliest > TOLERANCE).then_some((earliest, latest))
     }
 
-    /// A time of the machine's clock by the earliest of all clocks.
+    /// Converts a time of the machine's clock to the earliest of all clocks.
     pub(super) fn earliest(&self, machine: DateTime<Utc>) -> DateTime<Utc> {
         let ahead = self.apart().map(|(earliest, _)| earliest);
         moved(machine, ahead)
     }
 
-    /// A time of the machine's clock by the latest of all clocks.
+    /// Converts a time of the machine's clock to the latest of all clocks.
     pub(super) fn latest(&self, machine: DateTime<Utc>) -> DateTime<Utc> {
         let ahead = self.apart().map(|(_, latest)| latest);
         moved(machine, ahead)
     }
 
-    /// What there is to say about the clocks, if they differ.
+    /// Returns the difference between the clocks, if they differ.
     pub(super) fn skew(&self, machine: DateTime<Utc>) -> Option<ClockSkew> {
         let (earliest, _) = self.apart()?;
         let skews = self.lock();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_clock_counts_when_clocks_are_more_than_five_minutes_apart() {
+    fn earliest_clock_is_used_beyond_the_tolerance() {
         let sent = at("2026-03-01T12:00:00Z");
         let received = at("2026-03-01T12:00:20Z");
         let noon = at("2026-03-01T12:00:00Z");

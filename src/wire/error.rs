@@ -1,5 +1,5 @@
-//! What can go wrong between a request and its answer, in words that say what
-//! the user can do.
+//! Errors between a request and its answer, with messages that say what the
+//! user can do.
 
 use std::fmt;
 use std::time::Duration;
@@ -28,9 +28,9 @@ pub enum TransportError {
         cure_of_certificate(*.proxy)
     )]
     Certificate {
-        /// What is wrong with it.
+        /// The problem with it.
         why: String,
-        /// The variable that names the proxy in between.
+        /// The variable that sets the proxy.
         proxy: Option<&'static str>,
     },
     /// The proxy does not answer, or does not connect.
@@ -40,27 +40,27 @@ pub enum TransportError {
     Proxy {
         /// The variable.
         variable: &'static str,
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// No answer in time.
     #[error("no answer within {}s", .after.as_secs_f32())]
     Timeout {
-        /// How long it was waited for.
+        /// How long the client waited.
         after: Duration,
     },
     /// The connection ended before the answer did.
     #[error("the connection broke before the answer was complete: {0}")]
     Broken(String),
-    /// The body is longer than anything we ask for.
+    /// The body is longer than any answer we request.
     #[error("the answer is larger than {limit} bytes, which no page of a listing is")]
     TooLarge {
-        /// The bound.
+        /// The maximum.
         limit: usize,
     },
 }
 
-/// What to do about a certificate that is not trusted.
+/// Returns advice about an untrusted certificate.
 fn cure_of_certificate(proxy: Option<&str>) -> String {
     let trust = "set SSL_CERT_FILE to a file with the certificate of your company's authority";
     match proxy {
@@ -83,89 +83,89 @@ pub enum Failure {
     /// The request could not be formed.
     #[error("the request cannot be formed: {0}")]
     BadRequest(String),
-    /// 401, or the provider's own way of saying it.
-    #[error("the token was not accepted (HTTP {status}: {said})")]
+    /// 401, or the provider's equivalent.
+    #[error("the token was not accepted (HTTP {status}: {message})")]
     Unauthorized {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
     /// 403: the token is known and may not do this.
-    #[error("the token may not do this (HTTP {status}: {said})")]
+    #[error("the token may not do this (HTTP {status}: {message})")]
     Forbidden {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
-    /// 404: not there, or hidden from this token.
-    #[error("not found, or hidden from this token (HTTP {status}: {said})")]
+    /// 404: missing, or hidden from this token.
+    #[error("not found, or hidden from this token (HTTP {status}: {message})")]
     NotFound {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
-    /// 3xx: moved. Redirects are not followed, so that a token stays where it
-    /// belongs and a renamed repository is not taken for another.
+    /// 3xx: moved. Redirects are not followed, so that a token stays with its
+    /// host and a renamed repository is not taken for another one.
     #[error("redirected (HTTP {status}), which is not followed: was it renamed or moved?")]
     Redirected {
         /// The status.
         status: u16,
     },
-    /// A passing failure that did not pass.
-    #[error("the provider failed repeatedly (HTTP {status}: {said})")]
+    /// A temporary failure that persisted.
+    #[error("the provider failed repeatedly (HTTP {status}: {message})")]
     Unavailable {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
     /// Any other status.
-    #[error("refused (HTTP {status}: {said})")]
+    #[error("refused (HTTP {status}: {message})")]
     Refused {
         /// The status.
         status: u16,
         /// The provider's message.
-        said: String,
+        message: String,
     },
-    /// What this run may use of the quota is spent for longer than can be waited
-    /// for: it was not sent.
+    /// The run's share of the quota is used up for longer than the run can
+    /// wait. The request was not sent.
     #[error("the quota share of this run is used up for another {}s", .wait.as_secs())]
     Withheld {
-        /// How long until there is some.
+        /// Time until requests are available.
         wait: Duration,
     },
-    /// The provider refused it for its quota, again and again.
+    /// The provider refused it repeatedly because of its quota.
     #[error("rate limited for another {}s; try again later", .wait.as_secs())]
     Throttled {
         /// How long the provider asks to wait.
         wait: Duration,
     },
-    /// The run's deadline would pass.
+    /// The run's deadline would pass first.
     #[error("the run's deadline leaves no time for it; raise --deadline")]
     Deadline,
-    /// What a change rests on would be too old.
+    /// The data that a change depends on would be too old.
     #[error("what was read for it is too old; raise --reread-after")]
     Outdated,
     /// No connection, or a broken one.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The body is not what the API's documents promise.
+    /// The body is not what the API documents.
     #[error("{0}")]
     Malformed(String),
 }
 
 impl Failure {
-    /// Takes tokens out of what the provider said.
+    /// Removes tokens from the provider's message.
     pub(super) fn redact(&mut self, redact: impl Fn(&str) -> String) {
         let text = match self {
-            Self::Unauthorized { said, .. }
-            | Self::Forbidden { said, .. }
-            | Self::NotFound { said, .. }
-            | Self::Unavailable { said, .. }
-            | Self::Refused { said, .. } => said,
+            Self::Unauthorized { message, .. }
+            | Self::Forbidden { message, .. }
+            | Self::NotFound { message, .. }
+            | Self::Unavailable { message, .. }
+            | Self::Refused { message, .. } => message,
             Self::Malformed(text)
             | Self::BadRequest(text)
             | Self::Transport(
@@ -193,11 +193,11 @@ impl Failure {
 /// A request that failed.
 #[derive(Debug, Clone)]
 pub struct ApiError {
-    /// Whose API.
+    /// The provider.
     pub api: Api,
     /// Method and address, without the query.
     pub request: String,
-    /// Why.
+    /// The reason.
     pub failure: Failure,
 }
 
@@ -213,44 +213,59 @@ impl std::error::Error for ApiError {
     }
 }
 
-/// The failure that a finished answer with a status other than 2xx is.
+/// Converts an answer with a status other than 2xx to a failure.
 pub(crate) fn refusal(api: Api, response: &Response<Bytes>) -> Failure {
     let status = response.status();
-    let said = said(api, response);
+    let message = provider_message(api, response);
     let code = status.as_u16();
     match status {
-        StatusCode::UNAUTHORIZED => Failure::Unauthorized { status: code, said },
-        StatusCode::FORBIDDEN => Failure::Forbidden { status: code, said },
-        StatusCode::NOT_FOUND => Failure::NotFound { status: code, said },
+        StatusCode::UNAUTHORIZED => Failure::Unauthorized {
+            status: code,
+            message,
+        },
+        StatusCode::FORBIDDEN => Failure::Forbidden {
+            status: code,
+            message,
+        },
+        StatusCode::NOT_FOUND => Failure::NotFound {
+            status: code,
+            message,
+        },
         status if status.is_redirection() => Failure::Redirected { status: code },
-        status if super::is_passing(status) => Failure::Unavailable { status: code, said },
-        _ => Failure::Refused { status: code, said },
+        status if super::is_passing(status) => Failure::Unavailable {
+            status: code,
+            message,
+        },
+        _ => Failure::Refused {
+            status: code,
+            message,
+        },
     }
 }
 
-/// What a successful status hides: Cloudflare may answer 200 with a failure in
-/// its envelope.
+/// Returns an error behind a successful status: Cloudflare may answer 200 with
+/// a failure in its envelope.
 pub(crate) fn denial(api: Api, response: &Response<Bytes>) -> Option<String> {
     #[derive(Deserialize)]
     struct Envelope {
         success: Option<bool>,
     }
-    // A refusal is short; a page of a listing is not read twice for this.
+    // Errors are short; this avoids parsing a page of a listing twice.
     if api != Api::Cloudflare || response.body().len() > 16_384 {
         return None;
     }
     let envelope: Envelope = serde_json::from_slice(response.body()).ok()?;
-    (envelope.success == Some(false)).then(|| said(api, response))
+    (envelope.success == Some(false)).then(|| provider_message(api, response))
 }
 
-/// Whether an answer has something called `errors`, as GraphQL's refusals do.
+/// Returns whether an answer contains `errors`, as GraphQL errors do.
 pub(super) fn names_errors(body: &Bytes) -> bool {
     const NAME: &[u8] = b"\"errors\"";
     body.windows(NAME.len()).any(|window| window == NAME)
 }
 
-/// What the provider said, in one short escaped line.
-fn said(api: Api, response: &Response<Bytes>) -> String {
+/// Returns the provider's message in one short escaped line.
+fn provider_message(api: Api, response: &Response<Bytes>) -> String {
     #[derive(Deserialize)]
     struct CloudflareBody {
         errors: Vec<CloudflareError>,
@@ -278,7 +293,7 @@ fn said(api: Api, response: &Response<Bytes>) -> String {
     message.map_or_else(|| unreadable(response), |message| short(&message))
 }
 
-/// How an answer that is not the provider's JSON is described.
+/// Describes an answer that is not the provider's JSON.
 pub(crate) fn unreadable(response: &Response<Bytes>) -> String {
     let html = response
         .headers()
@@ -295,7 +310,8 @@ pub(crate) fn unreadable(response: &Response<Bytes>) -> String {
     }
 }
 
-/// One line of at most 200 characters without control characters.
+/// Shortens text to one line of at most 200 characters without control
+/// characters.
 pub(crate) fn short(text: &str) -> String {
     let mut line: String = text
         .chars()

@@ -1,4 +1,4 @@
-//! The real side of the seam: reqwest.
+//! The real transport: reqwest.
 
 use std::error::Error as _;
 use std::net::IpAddr;
@@ -11,13 +11,13 @@ use tower::util::BoxCloneSyncService;
 
 use super::{Transport, TransportError};
 
-/// More than any page that we ask for; a body beyond it is cut off.
+/// Maximum size of a body, which is larger than any page that we request.
 pub const BODY_LIMIT: usize = 64 << 20;
 
-/// A seam over real sockets. Connections to this machine never go through a
-/// proxy, and TLS is set up only when something is sent by it. `proxy` is the
-/// variable that names the proxy for everything else, for errors.
-pub fn seam(proxy: Option<&'static str>) -> Transport {
+/// Creates a transport over real sockets. Connections to loopback never use a
+/// proxy, and TLS is set up only when it is needed. `proxy` is the variable
+/// that sets the proxy for all other connections, for error messages.
+pub fn transport(proxy: Option<&'static str>) -> Transport {
     let clients = Arc::new(Clients::default());
     let service = tower::service_fn(move |request: Request<Bytes>| {
         let clients = Arc::clone(&clients);
@@ -30,14 +30,14 @@ pub fn seam(proxy: Option<&'static str>) -> Transport {
     BoxCloneSyncService::new(service)
 }
 
-/// A client for each way to send, made when it is needed first.
+/// One client per kind of connection, created when first needed.
 #[derive(Default)]
 struct Clients {
-    /// To this machine, without TLS.
+    /// To loopback, without TLS.
     plain: OnceLock<Result<reqwest::Client, String>>,
-    /// To this machine, by TLS.
+    /// To loopback, with TLS.
     local: OnceLock<Result<reqwest::Client, String>>,
-    /// To everywhere else, by TLS and the proxy of the environment.
+    /// To all other hosts, with TLS and the proxy of the environment.
     remote: OnceLock<Result<reqwest::Client, String>>,
 }
 
@@ -55,7 +55,8 @@ impl Clients {
 }
 
 fn builder() -> reqwest::ClientBuilder {
-    // A second provider in the process is harmless, so an earlier one stays.
+    // An earlier crypto provider of the process stays in place, which is
+    // harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -71,7 +72,7 @@ fn is_local(uri: &Uri) -> bool {
     uri.host().is_some_and(is_loopback)
 }
 
-/// Whether a host is this machine.
+/// Returns whether a host is on loopback.
 pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     match host.parse::<IpAddr>() {
@@ -94,7 +95,7 @@ async fn exchange(
         .execute(request)
         .await
         .map_err(|error| failed(&error, proxy))?;
-    // What is announced to be too large is not begun.
+    // A body that is announced as too large is not read.
     let announced = response.content_length().unwrap_or_default();
     if usize::try_from(announced).map_or(true, |length| length > limit) {
         return Err(TransportError::TooLarge { limit });
@@ -116,7 +117,7 @@ async fn exchange(
     Ok(answer)
 }
 
-/// What is at the bottom of an error.
+/// Returns the root cause of an error.
 fn root<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
     let mut root = error;
     while let Some(source) = root.source() {
@@ -125,8 +126,8 @@ fn root<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error
     root
 }
 
-/// The error without the address, which the caller names itself; `proxy` is the
-/// variable that names the proxy in between.
+/// Converts an error, without the address, which the caller adds; `proxy` is
+/// the variable that sets the proxy.
 fn failed(error: &reqwest::Error, proxy: Option<&'static str>) -> TransportError {
     let words = match error.source() {
         Some(source) => root(source).to_string(),
@@ -145,12 +146,12 @@ fn failed(error: &reqwest::Error, proxy: Option<&'static str>) -> TransportError
     }
 }
 
-/// Why the server's certificate was refused, if that is what failed.
+/// Returns why the server's certificate was refused, if that is what failed.
 fn certificate(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
         return Some(why.to_string());
     }
-    // An input or output error is not the source of what it carries.
+    // An I/O error does not return the error it contains as its source.
     let carried = error
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref)
@@ -165,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// What one answer of these bytes is read as when a body may have 1,000.
+    /// Reads one answer with these bytes, with a maximum body of 1,000.
     async fn read(answer: String) -> Result<usize, TransportError> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_may_have_so_many_bytes_and_no_more() {
+    async fn body_size_is_limited() {
         for whole in [announced(1_000), in_chunks(&[400, 400, 200])] {
             assert_eq!(read(whole).await.ok(), Some(1_000));
         }

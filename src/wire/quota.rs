@@ -1,11 +1,11 @@
-//! One provider's request quotas: sliding windows of our own, the share of them
-//! that is ours, what the provider's headers say of each, and a pause that holds
-//! for everybody who shares them.
+//! One provider's request quotas: our own sliding windows, the share of them
+//! that this run may use, the limits from the provider's headers, and pauses
+//! that apply to all requests that share a quota.
 //!
-//! A provider has more than one quota: GitHub counts REST and GraphQL apart, and
-//! Cloudflare may name a policy of its own for some routes. Each is remembered by
-//! its name, so that one that is nearly used up holds back only what it counts,
-//! and none of them raises the limit of the whole account.
+//! A provider has several quotas: GitHub counts REST and GraphQL separately,
+//! and Cloudflare may name a separate policy for some routes. Each is tracked
+//! by name, so that one that is nearly used up delays only the requests it
+//! counts, and none raises the limit of the whole account.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
@@ -24,10 +24,10 @@ use super::{Failure, clocks};
 use crate::clock::Clock;
 use crate::model::Api;
 
-/// What a run spent of a quota.
+/// A run's use of a quota.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QuotaUse {
-    /// Whose quota.
+    /// The provider.
     pub api: Api,
     /// Requests that this run sent.
     pub spent: u64,
@@ -37,7 +37,7 @@ pub struct QuotaUse {
     pub window_seconds: u64,
     /// The share of the limit that this run may use.
     pub share: f64,
-    /// What the provider last said is left for everybody.
+    /// Requests left for all users, as the provider last reported.
     pub remaining: Option<u32>,
     /// How often the provider refused for too many requests.
     pub throttled: u32,
@@ -58,14 +58,14 @@ impl governor::clock::Clock for TokioClock {
 type Smoother =
     governor::RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
-/// What of each provider's quota is for this run; the rest is for deployments
-/// and for whoever else uses the same account.
+/// The part of each provider's quota for this run; the rest is for deployments
+/// and other users of the account.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allotment {
-    /// The part of the requests in any window, more than 0 and at most 1.
+    /// The share of the requests in any window, more than 0 and at most 1.
     pub share: f64,
-    /// Requests of Cloudflare's quota that are left for others whatever the share,
-    /// as far as the provider says what is left; a fiftieth of the limit without it.
+    /// Requests of Cloudflare's quota that are always left for others, as far
+    /// as the provider reports what is left; a fiftieth of the limit if `None`.
     pub reserve: Option<u32>,
 }
 
@@ -75,7 +75,8 @@ pub struct Quota {
     share: f64,
     reserve: Option<u32>,
     smoother: Smoother,
-    /// Spaces what writes, where the provider asks for that (GitHub: a second).
+    /// Spaces writing requests, if the provider asks for it (GitHub: one
+    /// second).
     writes: Option<Smoother>,
     in_flight: Arc<Semaphore>,
     state: Mutex<State>,
@@ -101,27 +102,27 @@ struct Window {
     /// Requests that are not answered yet.
     open: usize,
     /// When each request of the last window was answered: the provider counted
-    /// it no later than that.
+    /// it by then.
     sent: VecDeque<Instant>,
-    told: Option<Told>,
+    reported: Option<LastReported>,
     remaining: Option<u32>,
     /// Routes whose answers name other policies only.
     exempt: BTreeSet<String>,
-    /// When the provider first named it. It counts all that was sent before.
+    /// When the provider first named it. It counts all requests sent before.
     since: Option<Instant>,
 }
 
-/// What the provider's headers said last.
+/// The latest values from the provider's headers.
 #[derive(Clone)]
-struct Told {
+struct LastReported {
     remaining: u32,
     resets_at: Instant,
-    /// What was sent since, and may not be counted in `remaining`.
+    /// Requests sent since, which `remaining` may not include.
     sent_since: u32,
 }
 
-/// What requests have in common for a provider's quotas: GitHub's resource, or
-/// the path without ids.
+/// Returns the key by which a provider's quotas count a request: GitHub's
+/// resource, or the path without ids.
 pub(super) fn route(api: Api, target: &str) -> String {
     let path = target.split('?').next().unwrap_or_default();
     match api {
@@ -135,11 +136,11 @@ pub(super) fn route(api: Api, target: &str) -> String {
 }
 
 impl Quota {
-    /// The quota of a provider.
+    /// Creates the quota of a provider.
     ///
-    /// Figures: Cloudflare 1,200 in 5 minutes and 200/s per address; Neon 700
-    /// in a minute and about 11/s; GitHub 5,000 in an hour (1,000 for the
-    /// token of a workflow, which its headers tell) and 100 at a time.
+    /// Limits: Cloudflare 1,200 in 5 minutes and 200/s per address; Neon 700 in
+    /// a minute and about 11/s; GitHub 5,000 in an hour (1,000 for the token of
+    /// a workflow, according to its headers) and 100 at a time.
     pub fn of(api: Api, allotment: Allotment) -> Self {
         let (limit, window, per_second, burst, in_flight) = match api {
             Api::Cloudflare => (1_200, 300, 150, 50, 40),
@@ -147,7 +148,7 @@ impl Quota {
             Api::GitHub => (5_000, 3_600, 30, 30, 16),
         };
         let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
-        // GitHub counts REST and GraphQL apart.
+        // GitHub counts REST and GraphQL separately.
         let names: &[&str] = match api {
             Api::Cloudflare | Api::Neon => &[ACCOUNT],
             Api::GitHub => &["core", "graphql"],
@@ -157,7 +158,7 @@ impl Quota {
             length: Duration::from_secs(window),
             open: 0,
             sent: VecDeque::new(),
-            told: None,
+            reported: None,
             remaining: None,
             exempt: BTreeSet::new(),
             since: None,
@@ -220,7 +221,7 @@ impl Quota {
         }
     }
 
-    /// Counts a request that is sent now, or says how long it must wait.
+    /// Counts a request that is sent now, or returns how long it must wait.
     fn admit(&self, now: Instant, route: &str, writes: bool) -> Result<Vec<String>, Duration> {
         let mut state = self.state();
         let counts = |name: &str, window: &Window| self.counts(name, window, Some(route));
@@ -242,8 +243,8 @@ impl Quota {
         for (name, window) in &mut state.windows {
             if counts(name, window) {
                 window.open += 1;
-                if let Some(told) = &mut window.told {
-                    told.sent_since += 1;
+                if let Some(reported) = &mut window.reported {
+                    reported.sent_since += 1;
                 }
                 counted.push(name.clone());
             }
@@ -251,8 +252,8 @@ impl Quota {
         Ok(counted)
     }
 
-    /// Whether a window counts the requests of a route; without a route, whether
-    /// it counts whatever writes.
+    /// Returns whether a window counts the requests of a route; without a
+    /// route, whether it counts writing requests.
     fn counts(&self, name: &str, window: &Window, route: Option<&str>) -> bool {
         match self.api {
             Api::GitHub => name == route.unwrap_or("core"),
@@ -262,7 +263,8 @@ impl Quota {
         }
     }
 
-    /// How many requests could be sent now without waiting for the window.
+    /// Returns how many requests could be sent now without waiting for the
+    /// window.
     fn available(&self) -> usize {
         let mut state = self.state();
         let counts = |name: &str, window: &Window| self.counts(name, window, None);
@@ -275,15 +277,15 @@ impl Quota {
         let left = windows.map(|(_, window)| {
             let ours = window.ours(self.share).saturating_sub(window.counted());
             let reserve = self.reserve.unwrap_or(reserve(window.limit));
-            window.told.as_ref().map_or(ours, |told| {
-                ours.min(told.left().saturating_sub(reserve) as usize)
+            window.reported.as_ref().map_or(ours, |reported| {
+                ours.min(reported.left().saturating_sub(reserve) as usize)
             })
         });
         left.min().unwrap_or(0)
     }
 
-    /// How many requests this run may send until then, as far as the quota's
-    /// windows go: those of now, and all of each window that ends before.
+    /// Returns how many requests this run may send until then: those available
+    /// now, and all of each window that ends before.
     pub(super) fn affordable(&self, until: Instant) -> usize {
         let available = self.available();
         let state = self.state();
@@ -298,7 +300,7 @@ impl Quota {
         available.saturating_add(later.min().unwrap_or(0))
     }
 
-    /// How long the next request has to wait.
+    /// Returns how long the next request has to wait.
     pub(super) fn wait(&self) -> Duration {
         let counts = |name: &str, window: &Window| self.counts(name, window, None);
         let mut state = self.state();
@@ -306,8 +308,8 @@ impl Quota {
         wait.unwrap_or_default()
     }
 
-    /// How long until so many requests can be sent one after the other, or as
-    /// many as a window of this run holds.
+    /// Returns how long until `requests` requests can be sent one after the
+    /// other, or as many as a window of this run allows.
     pub(super) fn wait_for(&self, requests: usize) -> Duration {
         let next = self.wait();
         let now = Instant::now();
@@ -318,7 +320,7 @@ impl Quota {
         waits.max().unwrap_or_default().max(next)
     }
 
-    /// Holds everybody back for a while.
+    /// Pauses all requests for a while.
     pub(super) fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut state = self.state();
@@ -326,23 +328,22 @@ impl Quota {
         state.paused_until = Some(state.paused_until.map_or(until, |held| held.max(until)));
     }
 
-    /// Takes over what an answer's headers say of the quotas that count its
-    /// route.
+    /// Updates the quotas that count a route from an answer's headers.
     pub(super) fn observe(&self, route: &str, response: &Response<Bytes>, clock: &Clock) {
-        let told = Headers::read(self.api, route, response.headers(), clock);
-        if told.is_empty() {
+        let reported = Headers::read(self.api, route, response.headers(), clock);
+        if reported.is_empty() {
             return;
         }
         let now = Instant::now();
         let mut state = self.state();
-        for (name, one) in &told {
+        for (name, one) in &reported {
             let known = state.windows.contains_key(name);
             if !known && let Some(account) = state.windows.get(ACCOUNT) {
-                // What was sent before may count here as well, until a window
-                // after its answer.
+                // Earlier requests may count here as well, until a window after
+                // their answer.
                 let mut window = account.clone();
                 window.since = Some(now);
-                window.told = None;
+                window.reported = None;
                 window.remaining = None;
                 state.windows.insert(name.clone(), window);
             }
@@ -350,10 +351,10 @@ impl Quota {
                 window.observe(one, now);
             }
         }
-        let names_policies = told.keys().any(|name| name != ACCOUNT);
+        let names_policies = reported.keys().any(|name| name != ACCOUNT);
         if self.api != Api::GitHub && names_policies {
             for (name, window) in &mut state.windows {
-                if name == ACCOUNT || told.contains_key(name) {
+                if name == ACCOUNT || reported.contains_key(name) {
                     window.exempt.remove(route);
                 } else {
                     window.exempt.insert(route.to_owned());
@@ -362,10 +363,10 @@ impl Quota {
         }
     }
 
-    /// What was spent, and what is left.
+    /// Returns the requests sent and left.
     pub fn used(&self) -> QuotaUse {
         let state = self.state();
-        // The quota that is nearest to its end is the one that people ask about.
+        // Reports the quota with the least left.
         let full = |window: &Window| match window.remaining {
             Some(remaining) => f64::from(remaining) / f64::from(window.limit.max(1)),
             None => f64::INFINITY,
@@ -388,17 +389,16 @@ impl Quota {
     }
 }
 
-/// How long to wait for requests that are not answered yet before looking
-/// again.
+/// How long to wait for unanswered requests before checking again.
 const UNANSWERED: Duration = Duration::from_millis(10);
 
-/// Leave to send one request; the quota counts it until a window after its
-/// answer.
+/// A permit to send one request, which the quota counts until a window after
+/// its answer.
 pub(super) struct Permit {
     quota: Arc<Quota>,
     /// The names of the windows that count it.
     counted: Vec<String>,
-    /// When it was given.
+    /// When it was issued.
     at: Instant,
     _slot: OwnedSemaphorePermit,
 }
@@ -416,20 +416,21 @@ impl Drop for Permit {
     }
 }
 
-/// What is never used, so that nobody meets the end of the quota through us.
+/// Returns the number of requests that are never used, so that this run does
+/// not exhaust the quota for others.
 fn reserve(limit: u32) -> u32 {
     (limit / 50).max(1)
 }
 
-impl Told {
+impl LastReported {
     fn left(&self) -> u32 {
         self.remaining.saturating_sub(self.sent_since)
     }
 }
 
 impl State {
-    /// How long to wait before a request that these windows count may be sent;
-    /// none for not at all.
+    /// Returns how long to wait before a request that these windows count may
+    /// be sent; `None` if it need not wait.
     fn wait(
         &mut self,
         now: Instant,
@@ -451,23 +452,24 @@ impl State {
 }
 
 impl Window {
-    /// Takes over what the provider says of this quota.
-    fn observe(&mut self, said: &Said, now: Instant) {
-        if let Some((limit, length)) = said.policy {
+    /// Updates this quota from the provider's values.
+    fn observe(&mut self, reported: &Reported, now: Instant) {
+        if let Some((limit, length)) = reported.policy {
             self.limit = limit;
             self.length = length;
         }
-        let Some((remaining, resets_in)) = said.left else {
+        let Some((remaining, resets_in)) = reported.left else {
             return;
         };
         self.remaining = Some(remaining);
-        // Answers come out of order; until the window turns, less is newer.
+        // Answers arrive out of order; until the window resets, a lower value
+        // is newer.
         let resets_at = now + resets_in;
-        let newer = self.told.as_ref().is_none_or(|known| {
+        let newer = self.reported.as_ref().is_none_or(|known| {
             remaining <= known.left() || resets_at > known.resets_at + Duration::from_secs(1)
         });
         if newer {
-            self.told = Some(Told {
+            self.reported = Some(LastReported {
                 remaining,
                 resets_at,
                 sent_since: 0,
@@ -475,8 +477,8 @@ impl Window {
         }
     }
 
-    /// Requests that this run may have in any window: at least one, or it
-    /// could never ask anything.
+    /// Returns the number of requests that this run may send in any window: at
+    /// least one, or it could never start.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -486,7 +488,8 @@ impl Window {
         ((f64::from(self.limit) * share).floor() as usize).max(1)
     }
 
-    /// How long to wait before a request may be sent; none for not at all.
+    /// Returns how long to wait before a request may be sent; `None` if it need
+    /// not wait.
     fn wait(&mut self, now: Instant, share: f64, reserved: Option<u32>) -> Option<Duration> {
         while let Some(first) = self.sent.front() {
             if now.duration_since(*first) < self.length {
@@ -494,24 +497,24 @@ impl Window {
             }
             self.sent.pop_front();
         }
-        if let Some(told) = &self.told {
-            if told.resets_at <= now {
-                self.told = None;
-            } else if told.left() <= reserved.unwrap_or(reserve(self.limit)) {
-                return Some(told.resets_at - now);
+        if let Some(reported) = &self.reported {
+            if reported.resets_at <= now {
+                self.reported = None;
+            } else if reported.left() <= reserved.unwrap_or(reserve(self.limit)) {
+                return Some(reported.resets_at - now);
             }
         }
-        // The request that must leave the window before one more fits.
+        // The request that must leave the window before another one fits.
         let ours = self.ours(share);
         let leaves = self.counted().checked_sub(ours)?;
         Some(match self.sent.get(leaves) {
             Some(first) => self.length.saturating_sub(now.duration_since(*first)),
-            // It is not answered yet, so nobody knows.
+            // It is not answered yet, so its time is unknown.
             None => UNANSWERED,
         })
     }
 
-    /// How long until so many requests fit, those before them having left.
+    /// Returns how long until `requests` more requests fit into the window.
     fn wait_for(&self, requests: usize, now: Instant, share: f64) -> Duration {
         let ours = self.ours(share);
         let have_to_leave = (self.counted() + requests.min(ours)).saturating_sub(ours);
@@ -522,16 +525,17 @@ impl Window {
         self.length.saturating_sub(since.unwrap_or_default())
     }
 
-    /// Requests that the provider may count in the window that ends now.
+    /// Returns the number of requests that the provider may count in the window
+    /// that ends now.
     fn counted(&self) -> usize {
         self.sent.len() + self.open
     }
 }
 
-/// What the headers of one answer say of one quota.
+/// The values of one quota in the headers of one answer.
 #[derive(Default)]
-struct Said {
-    /// Requests that are left, and when the window turns.
+struct Reported {
+    /// Requests left, and when the window resets.
     left: Option<(u32, Duration)>,
     /// The limit and the window.
     policy: Option<(u32, Duration)>,
@@ -540,30 +544,35 @@ struct Said {
 struct Headers;
 
 impl Headers {
-    /// Reads `Ratelimit` and `Ratelimit-Policy`, or the older `x-ratelimit-…`.
-    /// Gives what they say of each quota, by name.
-    fn read(api: Api, route: &str, headers: &HeaderMap, clock: &Clock) -> BTreeMap<String, Said> {
+    /// Parses `Ratelimit` and `Ratelimit-Policy`, or the older `x-ratelimit-…`.
+    /// Returns the values of each quota, by name.
+    fn read(
+        api: Api,
+        route: &str,
+        headers: &HeaderMap,
+        clock: &Clock,
+    ) -> BTreeMap<String, Reported> {
         let text = |name: &str| headers.get(name)?.to_str().ok();
-        let mut said: BTreeMap<String, Said> = BTreeMap::new();
+        let mut reported: BTreeMap<String, Reported> = BTreeMap::new();
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         for item in text("ratelimit").into_iter().flat_map(Items::all) {
             if let Some((left, turns)) = item.get("r").zip(item.get("t")) {
-                said.entry(item.name).or_default().left = Some((left, seconds(turns)));
+                reported.entry(item.name).or_default().left = Some((left, seconds(turns)));
             }
         }
-        if !said.is_empty() {
+        if !reported.is_empty() {
             for item in text("ratelimit-policy").into_iter().flat_map(Items::all) {
                 let policy = item.get("q").zip(item.get("w"));
                 if let Some((limit, window)) = policy.filter(|(q, w)| *q > 0 && *w > 0) {
-                    said.entry(item.name).or_default().policy = Some((limit, seconds(window)));
+                    reported.entry(item.name).or_default().policy = Some((limit, seconds(window)));
                 }
             }
-            return said;
+            return reported;
         }
         let older = || {
             let remaining = text("x-ratelimit-remaining")?.trim().parse().ok()?;
             let reset = text("x-ratelimit-reset")?.trim();
-            // The provider counts by its own clock.
+            // The provider uses its own clock.
             let now = clocks::date(headers).unwrap_or(clock.now());
             // GitHub sends an epoch, others seconds or a date.
             let resets_in = match reset.parse::<i64>() {
@@ -584,7 +593,7 @@ impl Headers {
                 Api::GitHub => Some(Duration::from_hours(1)),
                 Api::Cloudflare | Api::Neon => None,
             };
-            Some(Said {
+            Some(Reported {
                 left: Some((remaining, resets_in)),
                 policy: limit.filter(|limit| *limit > 0).zip(window),
             })
@@ -594,9 +603,9 @@ impl Headers {
                 Api::GitHub => text("x-ratelimit-resource").unwrap_or(route).trim(),
                 Api::Cloudflare | Api::Neon => ACCOUNT,
             };
-            said.insert(name.to_owned(), older);
+            reported.insert(name.to_owned(), older);
         }
-        said
+        reported
     }
 }
 
@@ -611,7 +620,7 @@ impl Items {
         value.split(',').map(|item| {
             let mut parts = item.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default().trim_matches('"');
-            // What has no name of its own must not pass for the account's quota.
+            // An item without a name must not be taken for the account's quota.
             let name = if name.is_empty() { "unnamed" } else { name };
             let parameters = parts
                 .filter_map(|part| {
@@ -662,7 +671,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_window_anywhere_holds_more_than_the_share() {
+    async fn no_window_exceeds_the_share() {
         let quota = quota(Api::Cloudflare, 0.25);
         let times = send(&quota, 1_000).await;
         let window = Duration::from_mins(5);
@@ -693,7 +702,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_open_when_a_policy_is_named_counts_from_its_answer() {
+    async fn open_requests_count_for_a_new_policy() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::Cloudflare, 0.5);
         let deadline = Instant::now() + Duration::from_hours(1);
@@ -713,7 +722,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_everybody() {
+    async fn pause_delays_all_requests() {
         let quota = quota(Api::Cloudflare, 0.5);
         let begin = Instant::now();
         send(&quota, 1).await;
@@ -726,7 +735,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_providers_headers_are_believed() {
+    async fn provider_headers_are_used() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::Cloudflare, 0.5);
         let begin = Instant::now();
@@ -741,7 +750,7 @@ mod tests {
             ]),
             &clock,
         );
-        // 24 of the 1,200 are never touched, whoever else is spending.
+        // 24 of the 1,200 are never used.
         assert_eq!(quota.available(), 2);
         let times = send(&quota, 3).await;
         assert!(times[1] - begin < Duration::from_secs(1));
@@ -750,7 +759,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_counts_until_a_window_after_its_answer() {
+    async fn request_counts_until_a_window_after_its_answer() {
         let quota = quota(Api::Cloudflare, 1.0 / 1_200.0);
         let begin = Instant::now();
         let deadline = begin + Duration::from_hours(1);
@@ -763,7 +772,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_reserve_is_left_to_others() {
+    async fn reserve_is_left_for_others() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let reserve = Some(100);
         let quota = Arc::new(Quota::of(
@@ -786,7 +795,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn githubs_headers_tell_the_smaller_quota_of_a_workflow_token() {
+    async fn github_headers_lower_the_quota_of_workflow_tokens() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::GitHub, 0.5);
         let reset = (clock.now().timestamp() + 60).to_string();
@@ -807,14 +816,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_older_headers_tell_seconds_an_epoch_or_a_date() {
+    async fn older_headers_with_seconds_epoch_or_date() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let epoch = (clock.now().timestamp() + 40).to_string();
         let forms = [
             ("30", 30),
             (epoch.as_str(), 40),
             ("Sun, 01 Mar 2026 00:00:50 GMT", 50),
-            // Over already, or nothing that can be read.
+            // In the past, or unreadable.
             ("1700000000", 0),
             ("-5", 0),
             ("soon", 0),
@@ -828,7 +837,7 @@ mod tests {
     }
 
     /// The limit and the window in seconds after an answer with these headers.
-    fn told(api: Api, headers: &[(&'static str, &str)]) -> (u32, u64, Option<u32>) {
+    fn limits_after(api: Api, headers: &[(&'static str, &str)]) -> (u32, u64, Option<u32>) {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(api, 0.5);
         quota.observe("core", &answer(headers), &clock);
@@ -837,14 +846,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_policy_that_makes_no_sense_changes_nothing() {
-        let (limit, window, _) = told(Api::Cloudflare, &[]);
+    async fn invalid_policies_in_headers_are_ignored() {
+        let (limit, window, _) = limits_after(Api::Cloudflare, &[]);
         let by = |policy: &str| {
             let headers = [
                 ("ratelimit", "\"a\";r=9;t=30"),
                 ("ratelimit-policy", policy),
             ];
-            told(Api::Cloudflare, &headers)
+            limits_after(Api::Cloudflare, &headers)
         };
         assert_eq!(by("\"a\";q=7;w=60"), (7, 60, Some(9)));
         assert_eq!(by("\"a\";q=7;w=60, \"b\";q=8;w=90"), (7, 60, Some(9)));
@@ -852,33 +861,36 @@ mod tests {
         for nothing in ["\"a\";q=0;w=60", "\"a\";q=7;w=0", "\"a\";q=7", "a", ""] {
             assert_eq!(by(nothing), (limit, window, Some(9)), "{nothing}");
         }
-        // Half of what a provider says is nothing.
+        // An incomplete pair of headers is ignored.
         let headers = [("ratelimit", "\"a\";r=5, \"b\";t=7, \"c\";r=9;t=30")];
-        assert_eq!(told(Api::Cloudflare, &headers), (limit, window, Some(9)));
+        assert_eq!(
+            limits_after(Api::Cloudflare, &headers),
+            (limit, window, Some(9))
+        );
         let old = |limit| {
             let headers = [
                 ("x-ratelimit-limit", limit),
                 ("x-ratelimit-remaining", "9"),
                 ("x-ratelimit-reset", "30"),
             ];
-            told(Api::GitHub, &headers).0
+            limits_after(Api::GitHub, &headers).0
         };
         assert_eq!(old("70"), 70);
-        assert_eq!(old("0"), told(Api::GitHub, &[]).0);
+        assert_eq!(old("0"), limits_after(Api::GitHub, &[]).0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn less_is_newer_until_the_window_turns() {
+    async fn lower_remaining_wins_until_the_window_resets() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::Cloudflare, 1.0);
         let left = |remaining: u32, resets_in: u32| {
             let text = format!("\"default\";r={remaining};t={resets_in}");
             quota.observe("core", &answer(&[("ratelimit", &text)]), &clock);
-            // A fiftieth of 1,200 is left to others.
+            // A fiftieth of 1,200 is left for others.
             quota.available() + 24
         };
         assert_eq!(left(500, 30), 500);
-        // Answered before the one above, and on its way for longer.
+        // Answered before the one above, but received later.
         assert_eq!(left(510, 30), 500);
         assert_eq!(left(510, 31), 500, "whole seconds are a second off");
         assert_eq!(left(490, 30), 490);
@@ -886,7 +898,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_beyond_the_deadline_is_not_begun() {
+    async fn wait_beyond_the_deadline_is_not_started() {
         let quota = quota(Api::Neon, 0.5);
         quota.pause(Duration::from_mins(10));
         let begin = Instant::now();
@@ -896,11 +908,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rest_and_graphql_are_remembered_apart() {
+    async fn rest_and_graphql_are_counted_separately() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::GitHub, 1.0);
         let reset = (clock.now().timestamp() + 1_800).to_string();
-        let told = |route: &str, resource, remaining: &str| {
+        let answer_with = |route: &str, resource, remaining: &str| {
             let headers = [
                 ("x-ratelimit-limit", "1000"),
                 ("x-ratelimit-remaining", remaining),
@@ -909,8 +921,8 @@ mod tests {
             ];
             quota.observe(route, &answer(&headers), &clock);
         };
-        told("core", "core", "3");
-        told("graphql", "graphql", "900");
+        answer_with("core", "core", "3");
+        answer_with("graphql", "graphql", "900");
         let deadline = Instant::now() + Duration::from_mins(1);
         let rest = Quota::permit(&quota, "core", false, deadline).await;
         assert!(
@@ -923,8 +935,8 @@ mod tests {
                 .unwrap(),
         );
         assert_eq!(quota.used().remaining, Some(3));
-        // A resource that neither of them counts holds neither back.
-        told("core", "search", "0");
+        // A resource that neither quota counts delays neither.
+        answer_with("core", "search", "0");
         drop(
             Quota::permit(&quota, "graphql", false, deadline)
                 .await
@@ -933,18 +945,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_named_policy_neither_raises_the_limit_nor_slows_other_routes() {
+    async fn named_policy_affects_only_its_routes() {
         let clock = Clock::starting_at("2026-03-01T00:00:00Z".parse().unwrap());
         let quota = quota(Api::Cloudflare, 1.0);
-        let told = |route: &str, name: &str, q: u32, w: u32| {
+        let answer_with = |route: &str, name: &str, q: u32, w: u32| {
             let left = format!("\"{name}\";r={q};t={w}");
             let policy = format!("\"{name}\";q={q};w={w}");
             let headers = [("ratelimit", &*left), ("ratelimit-policy", &*policy)];
             quota.observe(route, &answer(&headers), &clock);
         };
-        told("zones/dns_records", "large", 100_000, 3_600);
-        told("accounts/workers", "burst", 10, 60);
-        told("zones/dns_records", "large", 100_000, 3_600);
+        answer_with("zones/dns_records", "large", 100_000, 3_600);
+        answer_with("accounts/workers", "burst", 10, 60);
+        answer_with("zones/dns_records", "large", 100_000, 3_600);
         let begin = Instant::now();
         let deadline = begin + Duration::from_hours(2);
         let mut times = Vec::new();

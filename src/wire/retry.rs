@@ -1,5 +1,5 @@
-//! What to do after an attempt: nothing, the same again, or a pause for
-//! everybody who shares the quota.
+//! Decides what to do after an attempt: return the result, repeat the request,
+//! or pause all requests that share the quota.
 
 use std::time::Duration;
 
@@ -11,32 +11,33 @@ use super::{Outgoing, TransportError, clocks, is_passing};
 use crate::clock::Clock;
 use crate::model::Api;
 
-/// Attempts in all, the first included.
+/// Maximum number of attempts, including the first.
 const ATTEMPTS: u32 = 4;
 
-/// The same while another operation locks the place, which ends soon.
+/// Maximum number of attempts while another operation locks the place, which
+/// ends soon.
 const ATTEMPTS_WHEN_LOCKED: u32 = 6;
 
-/// What follows an attempt.
+/// What to do after an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Take the result as it is.
+    /// Return the result.
     Done,
-    /// The same again after a while.
+    /// Repeat the request after a delay.
     Again {
-        /// How long.
+        /// The duration.
         wait: Duration,
     },
-    /// Nobody may send before the pause is over.
+    /// Pause all requests of the quota.
     PauseAll {
-        /// How long.
+        /// The duration.
         wait: Duration,
         /// Whether this was the last attempt.
         last: bool,
     },
 }
 
-/// Judges an attempt (counted from 1).
+/// Decides what follows an attempt (counted from 1).
 pub(super) fn judge(
     outgoing: &Outgoing,
     result: &Result<Response<Bytes>, TransportError>,
@@ -52,10 +53,11 @@ pub(super) fn judge(
     let last = attempt >= attempts;
     match result {
         Ok(response) => {
-            // The provider counts by its own clock.
+            // The provider uses its own clock.
             let now = clocks::date(response.headers()).unwrap_or(clock.now());
             if let Some(wait) = throttled(outgoing, response, now) {
-                // Refused before it took effect, so any method may be repeated.
+                // It was refused before it took effect, so any method may be
+                // repeated.
                 return Next::PauseAll { wait, last };
             }
             // Neon promises that a write answered with 423 or 503 had no effect.
@@ -75,7 +77,7 @@ pub(super) fn judge(
                 wait: asked.unwrap_or(wait),
             }
         }
-        // The next attempt would meet the same.
+        // The next attempt would fail in the same way.
         Err(
             TransportError::TooLarge { .. }
             | TransportError::Tls(_)
@@ -88,14 +90,15 @@ pub(super) fn judge(
     }
 }
 
-/// Half a second, doubled each time, with up to half of it in addition so that
-/// parallel requests do not come back together.
+/// Returns the delay: half a second, doubled each time, plus up to half of it
+/// so that parallel requests do not retry at the same time.
 fn backoff(attempt: u32) -> Duration {
     let base = Duration::from_millis(500) * 2_u32.saturating_pow(attempt.saturating_sub(1));
     base + base.mul_f32(fastrand::f32() / 2.0)
 }
 
-/// How long a throttled answer asks everybody to wait; none when it is not one.
+/// Returns how long a throttled answer asks to wait, or `None` if it is not
+/// throttled.
 fn throttled(
     outgoing: &Outgoing,
     response: &Response<Bytes>,
@@ -104,9 +107,9 @@ fn throttled(
     let headers = response.headers();
     let asked = retry_after(headers, now);
     match outgoing.api {
-        // Whatever the code says: 10000 comes with 429 as well.
+        // Applies with any error code: 10000 occurs with 429 as well.
         Api::Cloudflare | Api::Neon if response.status() != StatusCode::TOO_MANY_REQUESTS => None,
-        // Over its quota Cloudflare refuses everything for a whole window.
+        // Beyond its quota, Cloudflare refuses everything for a whole window.
         Api::Cloudflare => Some(asked.unwrap_or(Duration::from_mins(5))),
         Api::Neon => Some(asked.unwrap_or(Duration::from_secs(2))),
         Api::GitHub => {
@@ -137,9 +140,9 @@ fn says_rate_limit(response: &Response<Bytes>) -> bool {
         .contains("rate limit")
 }
 
-/// Whether GraphQL refused in an answer with status 200: for its primary limit
-/// with an error of that type or code, for a secondary limit with any error
-/// beside headers that ask to wait, or with a message that says so.
+/// Returns whether GraphQL was rate limited in an answer with status 200: for
+/// its primary limit, by an error of that type or code; for a secondary limit,
+/// by any error beside headers that ask to wait, or by a message that says so.
 fn graphql_rate_limited(response: &Response<Bytes>, headers_ask: bool) -> bool {
     #[derive(serde::Deserialize)]
     struct Body {
@@ -175,7 +178,7 @@ fn graphql_rate_limited(response: &Response<Bytes>, headers_ask: bool) -> bool {
     })
 }
 
-/// `Retry-After` in either form.
+/// Parses `Retry-After` in either form.
 pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<u64>() {
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_throttled_answer_says_how_long_everybody_waits() {
+    async fn throttled_answers_set_the_pause() {
         let cloudflare =
             |headers: &[(&'static str, &str)]| pause(Api::Cloudflare, answer(429, headers, "{}"));
         assert_eq!(cloudflare(&[("retry-after", "120")]), Some(120));
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn graphql_refuses_for_its_limits_with_status_200() {
+    async fn graphql_rate_limits_with_status_200() {
         let graphql = |headers: &[(&'static str, &str)], body| {
             let request = Outgoing {
                 target: "/graphql".to_owned(),
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_is_safe_is_sent_again() {
+    async fn only_safe_requests_are_repeated() {
         let reset = || Err(TransportError::Broken("reset".to_owned()));
         let again = |api, method, repeatable, result: Result<_, _>| {
             matches!(

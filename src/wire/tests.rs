@@ -1,4 +1,5 @@
-//! What leaves for a provider, and what of its answers comes back.
+//! Tests of the requests that are sent to a provider, and of what its answers
+//! become.
 
 use std::sync::Mutex;
 
@@ -6,7 +7,8 @@ use serde_json::json;
 
 use super::*;
 
-/// A client of one provider whose requests are all answered by this.
+/// Creates a client of one provider that answers all requests with this
+/// service.
 pub(crate) fn client_of(
     api: Api,
     answer: impl Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
@@ -40,7 +42,7 @@ pub(crate) fn answered(status: u16, body: impl Into<Bytes>) -> Response<Bytes> {
     response
 }
 
-/// The address, token, and the two headers about content of what is sent for a
+/// Returns address, token and the two content headers of the request for a
 /// call.
 async fn sent(call: &Call) -> [String; 4] {
     let seen = Arc::new(Mutex::new(None));
@@ -64,7 +66,7 @@ async fn sent(call: &Call) -> [String; 4] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_request_has_its_own_address_token_and_headers() {
+async fn requests_have_their_url_token_and_headers() {
     let (first, other) = ("Bearer first-secret-token", "Bearer other-secret-token");
     let json = "application/json";
     let listing = Call::get(Api::Cloudflare, &["accounts", "a b"]).with("name", "x&y");
@@ -94,7 +96,7 @@ async fn every_request_has_its_own_address_token_and_headers() {
 }
 
 #[test]
-fn only_what_reads_is_sent_twice() {
+fn only_reads_are_repeated() {
     let repeatable = |method| Outgoing::from(&Call::new(Api::Neon, method, &["x"])).repeatable;
     assert!(repeatable(Method::GET) && repeatable(Method::HEAD));
     for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
@@ -103,14 +105,14 @@ fn only_what_reads_is_sent_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_is_said_with_its_port() {
+async fn host_includes_its_port() {
     let client = client_of(Api::Neon, |_| answered(200, ""));
     assert_eq!(client.host(Api::Neon).as_deref(), Some("127.0.0.1:8080"));
     assert_eq!(client.host(Api::GitHub), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_says_no_token_back_and_a_name_is_left_alone() {
+async fn tokens_are_removed_from_errors_and_names_are_kept() {
     const TOKEN: &str = "first-secret-token";
     let body = |api, status, body: &str| {
         let body = body.to_owned();
@@ -121,7 +123,7 @@ async fn a_refusal_says_no_token_back_and_a_name_is_left_alone() {
             String::from_utf8(response.body().to_vec()).unwrap()
         }
     };
-    // As it came, blanks included.
+    // Unchanged, including spaces.
     let named = format!(r#"{{ "name" : "{TOKEN}" }}"#);
     for api in [Api::Cloudflare, Api::Neon, Api::GitHub] {
         assert_eq!(body(api, 200, &named).await, named, "a name");
@@ -143,7 +145,7 @@ async fn a_refusal_says_no_token_back_and_a_name_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_ends_too_late_is_not_begun() {
+async fn wait_beyond_not_after_is_not_started() {
     // Of two answers the first asks for a minute.
     let client = || {
         let asked = Mutex::new(false);
@@ -173,7 +175,7 @@ async fn a_wait_that_ends_too_late_is_not_begun() {
 }
 
 #[test]
-fn a_refusal_is_called_by_its_status() {
+fn failures_follow_the_status() {
     let failure = |status| error::refusal(Api::Neon, &answered(status, "{}"));
     assert!(matches!(
         failure(401),
@@ -197,17 +199,17 @@ fn a_refusal_is_called_by_its_status() {
 }
 
 #[test]
-fn what_a_provider_says_is_told_in_one_short_line() {
-    let said = |api, body: &str| {
+fn provider_messages_become_one_short_line() {
+    let message_of = |api, body: &str| {
         let response = answered(400, body.to_owned());
         error::refusal(api, &response).to_string()
     };
     let cloudflare = r#"{"errors":[{"code":10007,"message":"not\nhere"}]}"#;
-    assert!(said(Api::Cloudflare, cloudflare).contains("10007 not here"));
+    assert!(message_of(Api::Cloudflare, cloudflare).contains("10007 not here"));
     let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(300));
-    let long = said(Api::Neon, &long);
+    let long = message_of(Api::Neon, &long);
     assert!(long.contains(&format!("{}…", "x".repeat(200))), "{long}");
-    let whole = said(
+    let whole = message_of(
         Api::Neon,
         &format!(r#"{{"message":"{}"}}"#, "y".repeat(200)),
     );
@@ -217,8 +219,8 @@ fn what_a_provider_says_is_told_in_one_short_line() {
         ("  <html>", "the answer is HTML"),
         ("[1]", "not the provider's JSON"),
     ] {
-        let told = said(Api::GitHub, body);
-        assert!(told.contains(words), "{told}");
+        let message = message_of(Api::GitHub, body);
+        assert!(message.contains(words), "{message}");
     }
     let mut page = answered(400, "Sorry");
     let html = HeaderValue::from_static("text/html");
@@ -227,7 +229,7 @@ fn what_a_provider_says_is_told_in_one_short_line() {
 }
 
 #[test]
-fn only_cloudflare_denies_with_a_successful_status() {
+fn only_cloudflare_reports_errors_with_status_200() {
     let denied = |api, body: String| error::denial(api, &answered(200, body)).is_some();
     let no = r#"{"success":false,"errors":[]}"#;
     assert!(denied(Api::Cloudflare, no.to_owned()));
@@ -239,7 +241,7 @@ fn only_cloudflare_denies_with_a_successful_status() {
     assert!(!denied(Api::Cloudflare, padded(16_385)));
 }
 
-/// How long each attempt came after the one before, where all are answered so.
+/// Returns the delays between attempts if all get this answer.
 async fn waits(api: Api, call: &Call, answer: fn() -> Response<Bytes>) -> Vec<Duration> {
     let times = Arc::new(Mutex::new(Vec::new()));
     let note = times.clone();
@@ -253,7 +255,7 @@ async fn waits(api: Api, call: &Call, answer: fn() -> Response<Bytes>) -> Vec<Du
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_in_passing_is_asked_again_later_and_later() {
+async fn temporary_failures_are_retried_with_backoff() {
     let call = Call::get(Api::Neon, &["x"]);
     let between = |wait: &Duration, least: u64| {
         // Up to half of it in addition, so that not all come back together.
@@ -276,7 +278,7 @@ async fn what_fails_in_passing_is_asked_again_later_and_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn github_may_say_in_a_successful_answer_that_it_was_asked_too_often() {
+async fn github_rate_limits_may_have_status_200() {
     let limited = || {
         let body = r#"{"data":null,"errors":[{"type":"RATE_LIMITED","message":"x"}]}"#;
         answered(200, body)
@@ -303,7 +305,7 @@ async fn github_may_say_in_a_successful_answer_that_it_was_asked_too_often() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_until_another_deadline_ends_with_that() {
+async fn client_uses_its_new_deadline() {
     let client = client_of(Api::Neon, |_| answered(503, "{}"));
     let begin = Instant::now();
     let short = client.until(begin + Duration::from_millis(700));
@@ -320,14 +322,17 @@ async fn a_client_until_another_deadline_ends_with_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_says_no_token() {
+async fn errors_contain_no_token() {
     let client = client_of(Api::Neon, |_| {
         answered(403, r#"{"message":"no first-secret-token here"}"#)
     });
     let call = Call::get(Api::Neon, &["first-secret-token"]);
     let outgoing = Outgoing::from(&call);
-    let said = "first-secret-token was refused".to_owned();
-    let failure = Failure::Refused { status: 400, said };
+    let message = "first-secret-token was refused".to_owned();
+    let failure = Failure::Refused {
+        status: 400,
+        message,
+    };
     for error in [
         client.send(&call).await.unwrap_err(),
         client.error(&outgoing, failure),
@@ -336,15 +341,15 @@ async fn an_error_says_no_token() {
             Failure::Malformed("first-secret-token".to_owned()),
         ),
     ] {
-        let told = format!("{error} {error:?} {client:?} {outgoing:?}");
-        let told = told.replace("target: \"/first-secret-token\"", "");
-        assert!(!told.contains("first-secret-token"), "{told}");
+        let message = format!("{error} {error:?} {client:?} {outgoing:?}");
+        let message = message.replace("target: \"/first-secret-token\"", "");
+        assert!(!message.contains("first-secret-token"), "{message}");
         assert!(format!("{client:?}").contains("Neon"));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_comes_too_late_says_for_what() {
+async fn late_change_names_its_reason() {
     let client = client_of(Api::Neon, |_| answered(200, "{}"));
     let call = Call::delete(Api::Neon, &["x"]);
     let late = |client: Client, not_after| {
@@ -366,15 +371,15 @@ async fn a_change_that_comes_too_late_says_for_what() {
 }
 
 #[tokio::test]
-async fn a_path_with_a_dot_segment_is_never_sent() {
+async fn paths_with_dot_segments_are_not_sent() {
     for name in [".", ".."] {
         let client = client_of(Api::Cloudflare, |request| {
             panic!("{} was sent", request.uri());
         });
         let segments = ["accounts", "a", "values", name];
         let refused = client.send(&Call::get(Api::Cloudflare, &segments)).await;
-        let said = refused.unwrap_err().to_string();
-        assert!(said.contains(&format!("segment `{name}`")), "{said}");
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains(&format!("segment `{name}`")), "{message}");
         let delete = Call::delete(Api::Cloudflare, &segments);
         let not_after = Instant::now() + Duration::from_mins(1);
         let written = client.write(&delete, not_after).await;

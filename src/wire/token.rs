@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::Failure;
 
-/// What stands where a token stood.
+/// The replacement of a removed token.
 const HIDDEN: &str = "[token]";
 
-/// What is shorter than any real token would only garble a text.
+/// Minimum length of a token to remove: shorter ones would garble the text.
 const SHORTEST: usize = 6;
 
-/// The same for a part of a token's base64.
+/// Minimum length of a part of a token's base64.
 const SHORTEST_BASE64: usize = 8;
 
 /// A bearer token. Neither `Debug` nor `Display` shows it.
@@ -23,14 +23,14 @@ const SHORTEST_BASE64: usize = 8;
 pub struct Token(String);
 
 impl Token {
-    /// Takes a token from the environment; white space around it (a trailing
-    /// line end of a secret file) is not part of it.
+    /// Creates a token from the environment; surrounding white space (such as
+    /// the final newline of a secret file) is removed.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// The value of the `Authorization` header, marked as sensitive.
+    /// Returns the value of the `Authorization` header, marked as sensitive.
     pub(super) fn bearer(&self) -> Result<HeaderValue, Failure> {
         let mut value =
             HeaderValue::from_str(&format!("Bearer {}", self.0)).map_err(|_| Failure::BadToken)?;
@@ -38,8 +38,8 @@ impl Token {
         Ok(value)
     }
 
-    /// The text with every occurrence of the token taken out: as it is, as
-    /// base64, percent-encoded, or with JSON escapes.
+    /// Removes every occurrence of the token from a text: raw, as base64,
+    /// percent-encoded, or with JSON escapes.
     pub(super) fn redact(&self, text: &str) -> String {
         if self.0.len() < SHORTEST {
             return text.to_owned();
@@ -51,7 +51,7 @@ impl Token {
         clean
     }
 
-    /// The same for every string of a JSON value.
+    /// Removes the token from every string of a JSON value.
     pub(super) fn redact_json(&self, value: &mut Value) {
         match value {
             Value::String(text) => *text = self.redact(text),
@@ -68,8 +68,9 @@ impl Token {
     }
 }
 
-/// What the base64 of anything that contains the token contains: three
-/// alignments in two alphabets, without the ends that others share.
+/// Returns the base64 forms that any encoded text with the token contains:
+/// three alignments in two alphabets, without the ends that depend on other
+/// bytes.
 fn in_base64(token: &str) -> impl Iterator<Item = String> {
     let engines = [STANDARD_NO_PAD, URL_SAFE_NO_PAD];
     engines.into_iter().flat_map(move |engine| {
@@ -83,13 +84,13 @@ fn in_base64(token: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The text without a form of the token, whichever of its characters are
+/// Removes one form of the token from a text, whichever of its characters are
 /// escaped.
 fn without(text: &str, form: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        if let Some(length) = said_at(rest, form) {
+        if let Some(length) = form_length_at(rest, form) {
             clean.push_str(HIDDEN);
             rest = &rest[length..];
         } else {
@@ -100,8 +101,8 @@ fn without(text: &str, form: &str) -> String {
     clean
 }
 
-/// How many bytes at the beginning of the text say the form.
-fn said_at(text: &str, form: &str) -> Option<usize> {
+/// Returns how many bytes at the start of the text represent the form.
+fn form_length_at(text: &str, form: &str) -> Option<usize> {
     let text = text.as_bytes();
     let mut at = 0;
     for &byte in form.as_bytes() {
@@ -129,20 +130,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_never_printed() {
+    fn token_is_never_printed() {
         let token = Token::new("canary-4711\n").unwrap();
         assert_eq!(format!("{token:?}"), "Token([hidden])");
         assert!(!format!("{:?}", token.bearer().unwrap()).contains("canary"));
         assert_eq!(token.redact("bad key canary-4711!"), "bad key [token]!");
         assert!(Token::new(" \n").is_none());
-        // What is shorter would be found in any text.
+        // A shorter token would occur in any text.
         let redact = |token: &str| Token::new(token).unwrap().redact("an sixsix-five");
         assert_eq!(redact("sixsix"), "an [token]-five");
         assert_eq!(redact("-five"), "an sixsix-five");
     }
 
     #[test]
-    fn a_token_is_taken_out_in_every_form_that_says_it() {
+    fn token_is_removed_in_every_encoding() {
         let text = "ghp_caf-4711/x+y==";
         let token = Token::new(text).unwrap();
         let percent: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -151,17 +152,23 @@ mod tests {
             .replace('+', "%2b")
             .replace('=', "%3D");
         let escaped: String = text.bytes().map(|byte| format!("\\u{byte:04X}")).collect();
-        for said in [text.to_owned(), percent, some, escaped] {
-            assert_eq!(token.redact(&format!("é{said}%")), "é[token]%");
+        for message in [text.to_owned(), percent, some, escaped] {
+            assert_eq!(token.redact(&format!("é{message}%")), "é[token]%");
         }
         for before in ["", "u", "u:", "Bearer ", "x-access-token:"] {
             for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-                let said = engine.encode(format!("{before}{text}, and more"));
-                for said in [said.clone(), said.replace('/', "%2F").replace('+', "%2B")] {
-                    let clean = token.redact(&said);
-                    assert!(clean.contains(HIDDEN), "{said}");
+                let message = engine.encode(format!("{before}{text}, and more"));
+                for message in [
+                    message.clone(),
+                    message.replace('/', "%2F").replace('+', "%2B"),
+                ] {
+                    let clean = token.redact(&message);
+                    assert!(clean.contains(HIDDEN), "{message}");
                     let left = clean.replace(HIDDEN, "").replace("%2", "");
-                    assert!(left.len() <= said.len() - text.len(), "{said}: {clean}");
+                    assert!(
+                        left.len() <= message.len() - text.len(),
+                        "{message}: {clean}"
+                    );
                 }
             }
         }
@@ -170,10 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_cleaned_to_its_keys() {
+    fn token_is_removed_from_json_keys() {
         let token = Token::new("canary-4711").unwrap();
-        let mut said = serde_json::json!({"canary-4711": ["x canary-4711", 1, null]});
-        token.redact_json(&mut said);
-        assert_eq!(said, serde_json::json!({"[token]": ["x [token]", 1, null]}));
+        let mut message = serde_json::json!({"canary-4711": ["x canary-4711", 1, null]});
+        token.redact_json(&mut message);
+        assert_eq!(
+            message,
+            serde_json::json!({"[token]": ["x [token]", 1, null]})
+        );
     }
 }

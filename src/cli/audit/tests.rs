@@ -1,4 +1,4 @@
-//! Whole audits in process: what every case comes to, and why.
+//! Complete audits in process: the verdicts of all cases, with reasons.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ async fn audited(session: &Session, only: Option<u32>) -> (Report, String) {
     (report, steps)
 }
 
-/// How many requests a session sent, by provider.
+/// Returns the number of requests that a session sent, by provider.
 fn requests(session: &Session) -> Vec<u64> {
     let used = session.client.quota_use();
     used.iter().map(|one| one.spent).collect()
@@ -71,7 +71,7 @@ fn case(name: &str) -> PathBuf {
     folder.join(name).with_extension("json")
 }
 
-/// What differs between two looks at a world, a line each.
+/// Returns the differences between two audits of a world, one per line.
 fn differences(before: &Report, after: &Report) -> String {
     let lines = |report: &Report| -> Vec<String> {
         let line = |row: &Row| {
@@ -86,7 +86,7 @@ fn differences(before: &Report, after: &Report) -> String {
     changed.fold(String::new(), |text, line| text + "    " + line + "\n")
 }
 
-/// What every case comes to: the whole of mark and plan, in process.
+/// Verdicts and plans of all cases, in process.
 #[tokio::test]
 async fn every_case_is_judged_and_planned_for_its_reasons() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
@@ -129,9 +129,9 @@ async fn every_case_is_judged_and_planned_for_its_reasons() {
     insta::assert_snapshot!("cases", text);
 }
 
-/// Each way in which a resource may differ from its step, alone.
+/// Each way in which a resource may differ from its step, one at a time.
 #[tokio::test]
-async fn what_is_not_what_was_planned_is_spared() {
+async fn steps_that_differ_from_the_plan_are_spared() {
     type Change = fn(&mut PlannedStep);
     let session = session(&case("closed-leftovers"), &[]);
     let collector = session.collector(None).unwrap();
@@ -168,12 +168,12 @@ async fn what_is_not_what_was_planned_is_spared() {
             if planned == *step {
                 assert_eq!(verdict, Recheck::Go, "{id}");
             } else {
-                let said = matches!(&verdict, Recheck::Spared(said) if said.contains(why));
-                assert!(said, "{id}: {verdict:?}");
+                let message = matches!(&verdict, Recheck::Spared(message) if message.contains(why));
+                assert!(message, "{id}: {verdict:?}");
                 spared += 1;
             }
         }
-        // What lives now is spared, whatever was planned.
+        // Resources that are live now are spared, whatever was planned.
         let living = &findings.inventory.resources;
         let judgements = &findings.marking.judgements;
         for (resource, judgement) in living.iter().zip(judgements) {
@@ -190,7 +190,7 @@ async fn what_is_not_what_was_planned_is_spared() {
     assert!(spared > 20);
 }
 
-/// Cases in which much hangs on much.
+/// Cases with many dependencies.
 const ENTANGLED: [&str; 8] = [
     "edges",
     "services",
@@ -202,10 +202,10 @@ const ENTANGLED: [&str; 8] = [
     "slug-sentry",
 ];
 
-/// The same worlds, where one question of theirs is refused: what that leaves open
-/// is kept, and nothing else changes.
+/// The same worlds with one request refused: resources that it leaves undecided
+/// are kept, and nothing else changes.
 #[tokio::test]
-async fn what_cannot_be_seen_is_kept() {
+async fn resources_that_cannot_be_read_are_kept() {
     let topics = [
         "github.github_environment",
         "github.github_deployment",
@@ -236,7 +236,7 @@ async fn what_cannot_be_seen_is_kept() {
         .map(|topic| (json!(topic), &refused))
         .collect();
     questions.extend(paths.map(|path| (json!({"path": path}), &refused)));
-    // A list of who uses what that shows nobody.
+    // A list of users that is empty.
     let empty = json!("empty_page");
     questions.push((json!({"path": "/workers/workers$"}), &empty));
     let folder = tempfile::tempdir().unwrap();
@@ -261,10 +261,10 @@ async fn what_cannot_be_seen_is_kept() {
     insta::assert_snapshot!("unseen", text);
 }
 
-/// `--pr` and `--kind` choose what is meant. What is garbage and not meant stays,
+/// `--pr` and `--kind` select resources. Garbage outside the selection stays,
 /// and keeps what it uses.
 #[tokio::test]
-async fn what_is_not_meant_is_left_out() {
+async fn unselected_resources_are_left_out() {
     let mut text = String::new();
     let mut looks: Vec<(&str, Option<u32>, Vec<String>)> = Vec::new();
     for name in ENTANGLED {
@@ -297,7 +297,7 @@ async fn what_is_not_meant_is_left_out() {
             );
         }
         text += &steps;
-        // Nothing is asked about what is not meant.
+        // No request is sent about resources outside the selection.
         for asked in report
             .evidence
             .iter()
@@ -310,10 +310,10 @@ async fn what_is_not_meant_is_left_out() {
     insta::assert_snapshot!("meant", text);
 }
 
-/// Nothing is garbage before everything was asked that it depends on, whoever
-/// marks and whatever was asked beforehand.
+/// Nothing is garbage before all data that it depends on was requested,
+/// whichever data was requested before.
 #[tokio::test]
-async fn what_was_not_asked_is_asked_for() {
+async fn missing_answers_are_requested() {
     let session = session(&case("whole-environment"), &[]);
     let collector = session.collector(None).unwrap();
     let (audit_scope, inventory) = collector.list().await.unwrap();
@@ -353,9 +353,10 @@ async fn what_was_not_asked_is_asked_for() {
     assert!(marking.questions.is_empty());
 }
 
-/// What is ticked "keep" in the tracking issue is kept, whatever it is.
+/// Resources with "keep" checked in the tracking issue are kept, whatever their
+/// verdict.
 #[tokio::test]
-async fn what_is_ticked_is_kept() {
+async fn resources_with_keep_checked_are_kept() {
     let session = session(&case("whole-environment"), &[]);
     let (before, _) = audited(&session, None).await;
     let boxes: String = before

@@ -1,4 +1,4 @@
-//! User, tokens, accounts, zones, and what has no better place.
+//! User, tokens, accounts, zones, and other endpoints.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ const FOUNDED: &str = "2020-01-01T00:00:00.000000Z";
 const PLACES: Paging = Paging::new(20, 5, 50);
 
 impl Cloudflare {
-    /// What lies outside any account or zone.
+    /// Endpoints outside any account or zone.
     pub(super) fn home(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {
         match (method, path) {
             ("GET", ["user"]) => Ok(ok(json!({
@@ -75,7 +75,7 @@ impl Cloudflare {
         }
     }
 
-    /// What an account has besides its products.
+    /// Endpoints of an account outside its products.
     pub(super) fn account_routes(
         &mut self,
         method: &str,

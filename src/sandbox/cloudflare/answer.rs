@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::sandbox::message::{self, Request, Response};
 
-/// What a handler gives: an answer, or why there is none.
+/// The result of a handler: an answer or a failure.
 pub(super) type Answer = Result<Response, Failure>;
 
 /// A refusal in Cloudflare's words.
@@ -207,7 +207,7 @@ pub(super) fn directed<T>(request: &Request, parameter: &str, default: &str, ite
     }
 }
 
-/// Whether a query parameter is `true`.
+/// Returns whether a query parameter is `true`.
 pub(super) fn flag(request: &Request, name: &str) -> bool {
     request.parameter(name) == Some("true")
 }
@@ -254,7 +254,7 @@ pub(super) fn texts(object: &Map<String, Value>, field: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// Sets a field when there is something to set.
+/// Sets a field if there is a value.
 pub(super) fn put(object: &mut Value, field: &str, value: Option<impl Into<Value>>) {
     if let (Some(object), Some(value)) = (object.as_object_mut(), value) {
         object.insert(field.to_owned(), value.into());

@@ -1,5 +1,5 @@
-//! What a Worker's version is bound to, between the world's form
-//! (`{type, name, target}` by name) and the API's (by id where it has ids).
+//! Bindings of a Worker's version: conversion between the world's form (`{type,
+//! name, target}` by name) and the API's form (by id if it has ids).
 
 use std::collections::HashMap;
 
@@ -161,12 +161,12 @@ impl Binding {
         }
     }
 
-    /// Whether it points at this thing by name.
+    /// Returns whether its target has this name.
     pub(super) fn points_at(&self, kind: &str, name: &str) -> bool {
         self.kind == kind && self.target_name.as_deref() == Some(name)
     }
 
-    /// What it points at by name.
+    /// The name of its target.
     pub(super) fn target(&self, kind: &str) -> Option<&str> {
         self.target_name.as_deref().filter(|_| self.kind == kind)
     }

@@ -33,8 +33,7 @@ fn to_json(name: &str, scripts: &BTreeMap<String, Vec<Binding>>) -> Value {
 }
 
 impl Cloudflare {
-    /// Puts a Worker into a dispatch namespace, which is made where it is
-    /// missing.
+    /// Adds a Worker to a dispatch namespace, which is created if missing.
     pub(super) fn dispatch(&mut self, namespace: &str, name: &str, bindings: Option<Vec<Binding>>) {
         self.unsettled = true;
         let scripts = self.dispatched.entry(namespace.to_owned()).or_default();

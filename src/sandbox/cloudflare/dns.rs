@@ -1,4 +1,4 @@
-//! DNS records, as the world has them and as they are shown.
+//! DNS records in the world's form and in the API's form.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -14,11 +14,11 @@ use crate::sandbox::world::Resource;
 pub(super) struct Record {
     /// The zone's name.
     pub(super) zone: String,
-    /// What a client can write: `name`, `type`, `content`, `ttl`, …
+    /// Fields that a client can write: `name`, `type`, `content`, `ttl`, …
     pub(super) body: Map<String, Value>,
-    /// Made by a Worker's custom domain, and not to be written by others.
+    /// Created by a Worker's custom domain, and read-only for clients.
     pub(super) managed: bool,
-    /// Made with its domain, and not yet named by a world.
+    /// Created with its domain, and not yet defined by a world.
     made: bool,
     created: Option<DateTime<Utc>>,
     pub(super) modified: Option<DateTime<Utc>>,
@@ -97,17 +97,18 @@ impl Record {
         texts(&self.body, "tags")
     }
 
-    /// Whether it was made with its domain and not yet named by a world.
+    /// Returns whether it was created with its domain and is not yet defined by
+    /// a world.
     pub(super) fn is_made(&self) -> bool {
         self.made
     }
 
-    /// Whether a custom domain on this host made it.
+    /// Returns whether a custom domain on this host created it.
     pub(super) fn goes_with(&self, host: &str) -> bool {
         self.managed && self.name() == host
     }
 
-    /// Whether it stands in the way of a custom domain on this host.
+    /// Returns whether it conflicts with a custom domain on this host.
     pub(super) fn blocks(&self, host: &str) -> bool {
         !self.managed && self.is_address() && self.name() == host
     }
@@ -116,7 +117,7 @@ impl Record {
         matches!(self.kind(), "A" | "AAAA" | "CNAME")
     }
 
-    /// Whether two records are one and the same to the provider.
+    /// Returns whether the provider treats two records as identical.
     pub(super) fn same(&self, other: &Self) -> bool {
         let field = |name: &str| (self.body.get(name), other.body.get(name));
         let (left, right) = field("content");
@@ -196,7 +197,7 @@ impl Cloudflare {
             record.text("content").unwrap_or_default()
         );
         if managed {
-            // The domain made this record before the world named it.
+            // The domain created this record before the world defined it.
             let made = self
                 .managed
                 .get(&name)

@@ -6,7 +6,7 @@ use super::answer::Failure;
 use super::dns::Record;
 use crate::sandbox::message::Request;
 
-/// Whether a record passes the filters of a request.
+/// Returns whether a record passes the filters of a request.
 pub(super) fn passes(record: &Record, request: &Request) -> bool {
     let mut tests = request
         .query

@@ -1,4 +1,4 @@
-//! What clients do with DNS records, one by one and in batches.
+//! Endpoints for DNS records, single and in batches.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};

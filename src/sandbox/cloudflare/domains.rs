@@ -21,7 +21,7 @@ pub(super) struct Domain {
     pub(super) service: String,
     /// The zone's name.
     pub(super) zone: String,
-    /// Made by a Worker's `custom_domains` and not yet named on its own.
+    /// Created by a Worker's `custom_domains` and not yet defined on its own.
     made: bool,
     attributes: Map<String, Value>,
 }
@@ -249,7 +249,7 @@ impl Cloudflare {
         Ok(())
     }
 
-    /// What a deployment's list of custom domains would change.
+    /// Returns what a deployment's list of custom domains would change.
     pub(super) fn domains_changeset(&mut self, worker: &str, request: &Request) -> Answer {
         let asked = array(request, 100_100)?;
         let (mut added, mut updated, mut conflicting) = (Vec::new(), Vec::new(), Vec::new());

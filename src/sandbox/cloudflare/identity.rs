@@ -19,7 +19,7 @@ pub(super) fn stable(parts: &[&str]) -> String {
             hash = hash.wrapping_mul(PRIME);
         }
     }
-    // Names that differ in their last letter only must not look alike.
+    // Ids of names that differ only in the last letter must look different.
     for shift in [67, 59, 71] {
         hash ^= hash >> shift;
         hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
@@ -41,7 +41,7 @@ pub(super) fn uuid(hex: &str) -> String {
     )
 }
 
-/// Whether a text has the form of an account, zone or resource id.
+/// Returns whether a text has the form of an account, zone or resource id.
 pub(super) fn is_id(text: &str) -> bool {
     text.len() == 32
         && text
@@ -49,8 +49,8 @@ pub(super) fn is_id(text: &str) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Every id ever given, so that what is made again under an old name gets a
-/// new one.
+/// All ids ever assigned, so that a resource that is created again under an old
+/// name gets a new id.
 #[derive(Debug, Default)]
 pub(super) struct Register {
     given: BTreeSet<String>,

@@ -15,7 +15,7 @@ use crate::sandbox::world::Resource;
 pub(super) struct Namespace {
     /// Its title, unique in the account.
     pub(super) title: String,
-    /// What is in it, by key.
+    /// Its values by key.
     pub(super) entries: BTreeMap<String, super::kv_values::Entry>,
     attributes: Map<String, Value>,
 }

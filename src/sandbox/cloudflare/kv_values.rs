@@ -22,7 +22,7 @@ pub(super) struct Entry {
     expiration: Option<i64>,
 }
 
-/// The most pairs that one bulk request may carry.
+/// Maximum number of pairs in one bulk request.
 const BULK: usize = 10_000;
 
 fn missing() -> Failure {
@@ -68,7 +68,7 @@ fn to_json(name: &str, entry: &Entry) -> Value {
 }
 
 impl Namespace {
-    /// What lies below `namespaces/{id}`.
+    /// Endpoints below `namespaces/{id}`.
     pub(super) fn serve(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {
         let now = request.now.timestamp();
         self.entries

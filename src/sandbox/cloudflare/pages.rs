@@ -19,7 +19,7 @@ pub(super) struct Project {
     pub(super) production_branch: String,
     pub(super) created: Option<DateTime<Utc>>,
     pub(super) deployments: Vec<Deployment>,
-    /// What the previews and what production binds.
+    /// Bindings of previews and of production.
     pub(super) bindings: [Vec<Binding>; 2],
 }
 

@@ -48,7 +48,7 @@ fn no_deployment() -> Failure {
     Failure::not_found(10222, "This preview deployment does not exist.")
 }
 
-/// What stands for a Preview in its addresses.
+/// The slug of a Preview in its URLs.
 fn slug_of(name: &str) -> String {
     let mut slug = String::new();
     for letter in name.to_lowercase().chars() {

@@ -17,7 +17,7 @@ pub(super) fn missing() -> Failure {
     Failure::not_found(10007, "This Worker does not exist on your account.")
 }
 
-/// Whether a Worker passes the list's `tags` filter, `team:yes,old:no`.
+/// Returns whether a Worker passes the list's `tags` filter, `team:yes,old:no`.
 fn tagged(worker: &Worker, filter: &str) -> bool {
     filter.split(',').all(|part| {
         let (tag, wanted) = part.rsplit_once(':').unwrap_or((part, "yes"));
@@ -136,7 +136,7 @@ impl Cloudflare {
     }
 }
 
-/// The stand-in keeps no code.
+/// The sandbox stores no code.
 fn content() -> Response {
     let mut response = Response::new("export default { fetch() {} };\n".into());
     response.headers_mut().insert(

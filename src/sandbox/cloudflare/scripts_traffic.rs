@@ -1,5 +1,5 @@
-//! What stands around a script: settings, secrets, addresses, schedules, and
-//! who depends on it.
+//! Endpoints around a script: settings, secrets, URLs, schedules, and
+//! references to it.
 
 use serde_json::{Map, Value, json};
 

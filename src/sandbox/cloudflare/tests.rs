@@ -481,7 +481,7 @@ fn the_state_makes_the_same_state_again() {
 }
 
 #[test]
-fn strangers_are_turned_away() {
+fn foreign_accounts_and_unknown_paths_are_refused() {
     let mut cloud = cloud(&json!([]));
     let other = "0".repeat(32);
     assert_eq!(

@@ -89,7 +89,7 @@ fn source(request: &Request) -> &'static str {
     }
 }
 
-/// What belongs to the script and not to one of its versions.
+/// Fields that belong to the script and not to one of its versions.
 const SCRIPT_FIELDS: [&str; 4] = ["logpush", "observability", "tail_consumers", "placement"];
 
 impl Cloudflare {
@@ -221,7 +221,7 @@ impl Cloudflare {
         Ok(bindings)
     }
 
-    /// What is bound must exist.
+    /// Targets of bindings must exist.
     fn check_binding(&self, name: &str, binding: &Binding) -> Result<(), Failure> {
         let shown = binding.api();
         let field = |field: &str| shown[field].as_str().unwrap_or_default();

@@ -10,7 +10,7 @@ use super::upload::annotations;
 use super::worker::{Deployment, Version};
 use crate::sandbox::message::Request;
 
-/// Deployable versions come all at once, at most as many as this.
+/// Deployable versions are returned at once, up to this maximum.
 const DEPLOYABLE: usize = 100;
 
 fn no_version() -> Failure {

@@ -29,11 +29,11 @@ pub(super) struct Worker {
     pub(super) subdomain: bool,
     pub(super) previews: bool,
     pub(super) schedules: Vec<Value>,
-    /// What new Previews bind, where that was set.
+    /// Bindings of new Previews, if set.
     pub(super) previews_base: Option<Vec<Binding>>,
-    /// Made only because a Preview needs a parent: no script of its own.
+    /// Created only as the parent of a Preview, without a script.
     pub(super) implied: bool,
-    /// What else the world said.
+    /// Further attributes from the world.
     pub(super) attributes: Map<String, Value>,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Deployment {
     pub(super) source: &'static str,
 }
 
-/// The author of everything in the stand-in.
+/// The author of everything in the sandbox.
 pub(super) const AUTHOR: &str = "dev@example.com";
 
 impl Worker {
@@ -97,7 +97,7 @@ impl Worker {
             .map_or(&[], |version| version.bindings.as_slice())
     }
 
-    /// Whether it binds a thing by name.
+    /// Returns whether it binds a target with this name.
     pub(super) fn binds(&self, kind: &str, name: &str) -> bool {
         self.bindings()
             .iter()
@@ -170,7 +170,8 @@ impl Worker {
         shown
     }
 
-    /// What `GET …/settings` shows: the latest version with the script's own.
+    /// Returns the answer to `GET …/settings`: the settings of the latest
+    /// version and of the script.
     pub(super) fn all_settings(&self) -> Value {
         let mut shown = json!({
             "bindings": self.bindings().iter().map(Binding::api).collect::<Vec<_>>(),
@@ -196,7 +197,7 @@ impl Worker {
         shown
     }
 
-    /// What `GET …/script-settings` shows.
+    /// Returns the answer to `GET …/script-settings`.
     pub(super) fn script_settings(&self) -> Value {
         let mut shown = json!({
             "logpush": false,

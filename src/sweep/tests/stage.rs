@@ -1,5 +1,5 @@
-//! Where sweeps are watched: a world, a way to it on which everything is written
-//! down, and what others do meanwhile.
+//! The fixture of sweep tests: a world, a transport that records everything,
+//! and changes by others during the sweep.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -50,25 +50,26 @@ pub(super) fn branch(name: &str, parent: &str) -> Value {
         "attributes": {"parent": parent}})
 }
 
-/// A fault on what is deleted at a path.
+/// A fault for deletions at a path.
 pub(super) fn refused(path: &str, times: u32, fault: &Value) -> Value {
     json!({"on": {"method": "DELETE", "path": path}, "times": times, "fault": fault})
 }
 
-/// What happens as a request leaves; said as method and path, names for ids.
+/// What happens when a request is sent. The request is given as method and
+/// path, with names for ids.
 pub(super) type Meanwhile = Box<dyn FnMut(&str) + Send>;
 
-/// What passes between the program and the stand-in during a sweep.
+/// Records the requests between the program and the sandbox during a sweep.
 #[derive(Default)]
 pub(super) struct Wire {
     /// Ids and names, those of places included.
     names: Vec<(String, String)>,
     since: Option<Instant>,
     transcript: String,
-    /// How much of the journal the transcript has.
+    /// How much of the journal the transcript contains.
     journalled: usize,
     meanwhile: Option<Meanwhile>,
-    /// Writing requests that are under way, and the most at a time.
+    /// Writing requests in flight, and their maximum so far.
     under_way: usize,
     pub(super) most: usize,
 }
@@ -80,17 +81,17 @@ pub(super) struct Stage {
     pub(super) folder: TempDir,
     pub(super) stop: Stop,
     pub(super) broken_journal: bool,
-    /// Whether only what is ticked may go.
+    /// Whether only resources with "delete" checked may be deleted.
     pub(super) approved: bool,
     pub(super) wire: Arc<Mutex<Wire>>,
 }
 
-/// Writes into the transcript what somebody who watches is told.
+/// Writes progress events to the transcript.
 pub(super) struct Watcher(Arc<Mutex<Wire>>);
 
 impl Observer for Watcher {
     fn step(&self, step: Step<'_>) {
-        let said = match step {
+        let message = match step {
             Step::Planned { kind, steps } => format!("{steps} {kind} planned"),
             Step::Settled {
                 kind,
@@ -101,7 +102,7 @@ impl Observer for Watcher {
             } => format!("{kind} {name} {outcome}, {quota_left:?} requests left"),
             _ => return,
         };
-        let _ = writeln!(self.0.lock().unwrap().transcript, "         > {said}");
+        let _ = writeln!(self.0.lock().unwrap().transcript, "         > {message}");
     }
 }
 
@@ -153,13 +154,13 @@ impl Stage {
         }
     }
 
-    /// One of the stand-in's own doors.
+    /// Calls a control endpoint of the sandbox.
     pub(super) fn door(&self, method: Method, path: &str, body: &Value) -> Value {
         door(&self.sandbox, method, path, body)
     }
 
-    /// Replaces the faults. Each has to hit a request before the next list or
-    /// the end of the test.
+    /// Replaces the faults. Each one has to hit a request before the next call
+    /// or the end of the test.
     pub(super) fn faults(&self, faults: &[Value]) {
         self.assert_every_fault_hit();
         self.door(Method::POST, "faults", &json!(faults));
@@ -170,7 +171,7 @@ impl Stage {
         assert!(!hits.contains(&0), "a fault was not met: {hits:?}");
     }
 
-    /// Writes an issue by the account of the token, or what is there anew.
+    /// Writes an issue by the account of the token, or replaces its text.
     pub(super) fn write_issue(&self, number: Option<u64>, text: &str) -> u64 {
         let (method, path) = match number {
             Some(number) => (Method::PATCH, format!("/issues/{number}")),
@@ -191,7 +192,7 @@ impl Stage {
         issue["number"].as_u64().unwrap()
     }
 
-    /// Has this happen as requests leave.
+    /// Sets what happens when requests are sent.
     pub(super) fn meanwhile(&self, meanwhile: impl FnMut(&str) + Send + 'static) {
         self.wire.lock().unwrap().meanwhile = Some(Box::new(meanwhile));
     }
@@ -240,7 +241,7 @@ impl Stage {
         )
     }
 
-    /// A sweep of all that is dead, and what happens once it is planned.
+    /// Sweeps all garbage, and calls `planned` once the plan is made.
     pub(super) async fn sweep(&self, planned: impl FnOnce(&mut PlanFile)) -> (Swept, String) {
         let clock = Clock::starting_at(self.sandbox.now());
         let watcher = Watcher(self.wire.clone());
@@ -341,7 +342,7 @@ impl Stage {
         (swept, text)
     }
 
-    /// What a sweep comes to when nothing happens meanwhile.
+    /// Returns the result of a sweep without changes by others.
     pub(super) async fn swept(&self) -> String {
         self.sweep(|_| {}).await.1
     }
@@ -374,7 +375,7 @@ pub(super) fn door(sandbox: &Sandbox, method: Method, path: &str, body: &Value) 
 }
 
 impl Wire {
-    /// A text with names for ids.
+    /// Replaces ids by names in a text.
     pub(super) fn named(&self, text: &str) -> String {
         let names = self.names.iter();
         names.fold(text.to_owned(), |text, (id, name)| {
@@ -412,7 +413,7 @@ impl Wire {
         }
     }
 
-    /// What was written down meanwhile.
+    /// Returns the transcript.
     pub(super) fn journal(&mut self, folder: &Path) {
         let mut text = String::new();
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -429,14 +430,14 @@ impl Wire {
                 _ => line["outcome"].to_string(),
             };
             let entry = line["entry"].as_str().unwrap();
-            let said = format!("         # {entry} {} {what}", line["step"]);
-            let _ = writeln!(self.transcript, "{}", said.replace('"', ""));
+            let message = format!("         # {entry} {} {what}", line["step"]);
+            let _ = writeln!(self.transcript, "{}", message.replace('"', ""));
         }
         self.journalled = lines.len();
     }
 }
 
-/// What is asked for and written down in a transcript, and what came of it.
+/// Returns the requests and journal entries of a transcript, and the outcomes.
 pub(super) fn deeds(transcript: &str) -> String {
     let reads = |line: &str| {
         !line.starts_with('=') && (line.contains(" GET ") || line.contains("/graphql"))
@@ -448,7 +449,8 @@ pub(super) fn deeds(transcript: &str) -> String {
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// What comes of a sweep of these after which fault, without the readings.
+/// Returns the results of sweeps with each of these faults, without reading
+/// requests.
 pub(super) async fn under(resources: &[Value], faults: &[(&str, Value)]) -> String {
     let mut text = String::new();
     for (title, fault) in faults {
@@ -464,14 +466,14 @@ pub(super) fn status(status: u16) -> Value {
     json!({"status": status, "body": {"success": false, "errors": [{"code": 1, "message": "so"}], "message": "so"}})
 }
 
-/// Somebody else deletes a Worker.
+/// Another client deletes a Worker.
 pub(super) fn delete(sandbox: &Sandbox, name: &str) {
     let account = variable(sandbox, "CLOUDFLARE_ACCOUNT_ID");
     let path = format!("/client/v4/accounts/{account}/workers/scripts/{name}");
     asked(sandbox, Method::DELETE, &path);
 }
 
-/// What a provider answers somebody else.
+/// Returns the provider's answer to another client.
 pub(super) fn asked(sandbox: &Sandbox, method: Method, path: &str) -> Value {
     let request = Request::builder()
         .method(method)
