@@ -8,7 +8,7 @@ use crate::evidence::Ticked;
 /// What an issue must contain to be the tracking issue.
 pub const MARKER: &str = "<!-- preview-gc:report -->";
 
-/// What people ticked, as a text is written with it.
+/// The checked boxes, in the form in which the issue is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ticks {
     /// Keys of what is to be deleted.

@@ -48,15 +48,15 @@ pub struct Collector<'p> {
     pub scopes: Vec<Scope>,
     /// How far the run may go.
     pub limits: Limits,
-    /// The only pull request that is meant.
+    /// With `--pr`: the only pull request in focus.
     pub only: Option<PullRequestNumber>,
-    /// The only kinds that are meant.
+    /// With `--kind`: the only kinds in focus.
     pub shown: Option<&'p [KindRef]>,
     /// The ids that repositories are known to have.
     pub repository_ids: BTreeMap<Repository, u64>,
     /// Whose tracking issue counts.
     pub issue_authors: Arc<Authors>,
-    /// What `restore` brought back and nobody released since.
+    /// Resources that `restore` brought back and that are not released yet.
     pub brought_back: Arc<BroughtBack>,
     /// What earlier runs read about single resources.
     pub remembered: Arc<Remembered>,
@@ -65,7 +65,7 @@ pub struct Collector<'p> {
     /// Whether what a policy names need not exist: the stand-in's scope is its
     /// whole world, however small.
     pub whole_world: bool,
-    /// Who is told about progress.
+    /// Receives progress events.
     pub observer: &'p dyn Observer,
 }
 
@@ -133,7 +133,7 @@ impl<'p> Collector<'p> {
             whole_world: self.whole_world,
             has: &has,
         };
-        // Only a look-up that may refuse the run keeps the listings waiting.
+        // The listings wait only for a look-up that may refuse the run.
         let mut listed = None;
         let (looked_up, wanted) = if named.names_zones() {
             let zones = listed.insert(self.list_zones().await);

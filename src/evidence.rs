@@ -21,7 +21,7 @@ pub struct Evidence {
     pub scope: String,
     /// Requests that it took.
     pub requests: u32,
-    /// Items seen.
+    /// The number of items seen.
     pub items: usize,
     /// Items there are by the provider's own count.
     pub total: Option<u64>,
@@ -36,13 +36,13 @@ pub struct Evidence {
 /// The listing of one kind in one place.
 #[derive(Debug, Clone)]
 pub struct Listing {
-    /// The kind.
+    /// The kind listed.
     pub kind: KindRef,
-    /// Where.
+    /// The place listed.
     pub place: Arc<Place>,
     /// What was asked and answered.
     pub evidence: Evidence,
-    /// How many there may be, where the provider told.
+    /// The maximum number that may exist, if the provider returned it.
     pub allowance: Option<u64>,
     /// Whether its resources were listed only because they may use others: no
     /// rule and no `protect` entry is about the kind, so that nobody wants to
@@ -172,7 +172,7 @@ pub struct Addressed {
 /// Something that uses resources and is no resource of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceUser {
-    /// Its name.
+    /// The name of the user.
     pub name: Box<str>,
     /// What it goes with: a Preview with its Worker. Without it the user stays.
     pub owner: Option<Reference>,
@@ -185,7 +185,7 @@ pub struct SourceUser {
 pub struct Contradiction {
     /// The kind that was listed.
     pub kind: KindRef,
-    /// Where.
+    /// The place that was listed.
     pub place: Place,
     /// What it leaves out.
     pub why: String,
@@ -241,7 +241,7 @@ pub enum PullRequest {
         /// When it was opened.
         opened_at: Option<DateTime<Utc>>,
     },
-    /// Seen closed.
+    /// The pull request is closed.
     Closed {
         /// Its title.
         title: Arc<str>,
@@ -261,7 +261,7 @@ pub enum PullRequest {
     Missing,
     /// It was asked for without an answer.
     Unknown {
-        /// Why.
+        /// Why it is unknown.
         why: Arc<str>,
     },
 }
@@ -339,7 +339,7 @@ pub enum Run {
     Missing,
     /// It was asked for without an answer.
     Unknown {
-        /// Why.
+        /// Why it is unknown.
         why: Arc<str>,
     },
 }
@@ -395,7 +395,7 @@ pub struct RepositoryRoots {
     pub evidence: Vec<Evidence>,
 }
 
-/// What people ticked in a tracking issue. Resources are told by their keys.
+/// The checked boxes of a tracking issue. Keys identify the resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ticked {
     /// What may be deleted.
@@ -409,13 +409,13 @@ pub struct Ticked {
 /// The tracking issue of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrackingIssue {
-    /// Its number.
+    /// The number of the issue.
     pub number: u64,
-    /// Its title.
+    /// The title of the issue.
     pub title: String,
-    /// Its text.
+    /// The text of the issue.
     pub body: String,
-    /// What people ticked in that text.
+    /// The boxes that are checked in that text.
     pub ticked: Ticked,
     /// Whether it is open.
     pub open: bool,
@@ -466,7 +466,7 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Whether "delete" is ticked for a key in a tracking issue.
+    /// Returns whether "delete" is checked for a key in a tracking issue.
     pub fn is_ticked_for_deletion(&self, key: &str) -> bool {
         let mut issues = self
             .repositories
@@ -483,7 +483,7 @@ impl Roots {
     }
 }
 
-/// What happens while evidence is gathered, for whoever shows progress.
+/// A progress event, sent while evidence is gathered.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
     /// A listing ended.
@@ -496,9 +496,9 @@ pub enum Step<'a> {
     Answered,
     /// So many steps of a plan are about this kind.
     Planned {
-        /// The kind.
+        /// The kind of the resources.
         kind: &'static str,
-        /// How many.
+        /// The number of steps.
         steps: usize,
     },
     /// A step of a plan is over.
@@ -517,8 +517,8 @@ pub enum Step<'a> {
     },
 }
 
-/// Somebody who is told about progress.
+/// Receives progress events.
 pub trait Observer: Sync {
-    /// Something happened.
+    /// Handles one event.
     fn step(&self, step: Step<'_>);
 }

@@ -191,7 +191,7 @@ pub trait Kind: Sync {
         None
     }
 
-    /// Keeps what one holds, where the API gives it out.
+    /// Returns how to back up the contents, if the API can export them.
     fn archive(&self) -> Option<&'static dyn Backup> {
         None
     }
@@ -325,9 +325,9 @@ pub trait Kind: Sync {
 /// A question about references: a request, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// The request.
+    /// The request to send.
     pub call: Call,
-    /// What it asks for, in the words of whoever reads the answer.
+    /// What the request asks for, as shown in error messages.
     pub what: &'static str,
     /// Which page, version or other part of it.
     pub subject: Box<str>,
@@ -368,7 +368,7 @@ pub struct Told {
     pub total: Option<u64>,
     /// How many of them this page shows.
     pub seen: u64,
-    /// Further questions.
+    /// Further questions to ask.
     pub more: Vec<Ask>,
 }
 

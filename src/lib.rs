@@ -1,25 +1,27 @@
 //! preview-gc: a garbage collector for preview environments.
 //!
-//! **Roots keep resources alive; mark decides from evidence; a plan says what;
-//! sweep may only do less.**
+//! The crate lists the resources of the providers, finds the roots that keep them
+//! alive, marks the rest, makes a plan and deletes what the plan names. A sweep
+//! re-checks every step and may delete less than the plan, never more.
 //!
-//! # The words
+//! # Glossary
 //!
-//! - **root**: what keeps others alive: an open pull request, an existing git
+//! - **root**: keeps resources alive: an open pull request, an existing git
 //!   branch, an unfinished Actions run, a `protect` entry.
-//! - **claim**: what a resource's name says it belongs to: a pull request, a
-//!   git branch, the slug of one, a run, or nothing but itself.
-//! - **reference**: a Worker binds a namespace, a branch has a parent, a custom
-//!   domain manages a DNS record.
-//! - **evidence**: what was asked, what was answered, whether it was complete.
-//! - **verdict**: what becomes of a resource, with its reason inside.
-//! - **plan**: what a sweep does, up to the maximum; a **plan file** is a plan with a digest.
-//! - **survey**: one look at what exists and what keeps it alive, and the same
-//!   look again, in part, just before a deletion.
-//! - **outcome**: what became of a step. **journal**: what was about to be done,
-//!   with a copy, and what became of it.
+//! - **claim**: what a resource belongs to according to its name: a pull request,
+//!   a git branch, the slug of a branch, a run, or only itself.
+//! - **reference**: one resource uses another: a Worker binds a namespace, a branch
+//!   has a parent, a custom domain manages a DNS record.
+//! - **evidence**: a request, its answer, and whether the answer was complete.
+//! - **verdict**: what happens to a resource, with the reason.
+//! - **plan**: the steps of a sweep, up to the maximum. A **plan file** is a plan
+//!   with a digest.
+//! - **survey**: the inventory of one run with its roots, and the means to refresh
+//!   parts of both just before a deletion.
+//! - **outcome**: the result of a step. **journal**: records each deletion before
+//!   it is sent, with a backup of the resource, and its outcome.
 //!
-//! # The flow, one way
+//! # Data flow
 //!
 //! ```text
 //! argv, env, policies/  -> Limits + Policies               cli::settings, policy
@@ -27,140 +29,145 @@
 //! all of these          -> Collector                       cli::session
 //! kinds x Client        -> Inventory                       scan
 //! Inventory's claims    -> Roots: what is alive            github (open pull requests, git branches)
-//! claims, Roots         -> what nothing alive gives        gc::mark (pure)
-//! that                  -> Roots: how it ended             github (by number, by head, runs)
+//! claims, Roots         -> claims without a living root    gc::mark (pure)
+//! those claims          -> Roots: how each ended           github (by number, by head, runs)
 //! Inventory, Roots      -> Marking                         gc::mark (pure)
 //! Marking's questions   -> Uses -> mark again              scan::answer
 //! Marking               -> Plan, brakes                    gc::plan, gc::brakes (pure)
 //! Plan                  -> PlanFile                        gc::plan_file (pure)
 //! PlanFile              -> Outcomes                        sweep, journal
-//! all of it             -> Report -> renderers             report (pure)
+//! all of these          -> Report -> renderers             report (pure)
 //! ```
 //!
-//! Mark is asked before anything is known about references, and says which
-//! *questions* decide: so a Worker's settings are read only where they can
-//! change a verdict. It is run again with the answers until no question is
-//! left. What was asked in vain stays unknown and is kept.
+//! The first mark runs before any reference is known. It returns the *questions*
+//! whose answers can change a verdict, so the settings of a Worker are read only
+//! where they matter. Mark runs again with the answers until no question is left.
+//! If a question cannot be answered, the resource is unknown and is kept.
 //!
-//! A sweep runs the same functions again: before anything is sent, the kinds
-//! concerned are listed anew, their pull requests are asked for anew, and all of
-//! it is marked anew ([`survey::Survey::again`]). A step is taken only if its
-//! resource is what it was and still garbage ([`gc::outcome::recheck`]). What
-//! could not be deleted is marked as staying, so that it keeps what it uses.
+//! A sweep runs the same functions again. Before it sends a deletion, it re-lists
+//! the kinds concerned, re-reads their pull requests and marks again
+//! ([`survey::Survey::again`]). It takes a step only if the resource is unchanged
+//! and still garbage ([`gc::outcome::recheck`]). A resource that could not be
+//! deleted is marked as staying, so the resources it uses are kept too.
 //!
-//! # Where things are
+//! # Modules
 //!
 //! - [`model`], [`evidence`]: plain values. [`call`]: a request as a value.
-//! - [`policy`]: the owner's rules, validated, with their places in the file.
-//! - [`gc`]: mark, plan, brakes, recheck. No I/O, no clock, no kind by name: what it
-//!   needs to know of a kind stands in [`model::KindAbout`], and of all of them
-//!   together in [`gc::kind_graph`]: who uses, owns, manages and blocks whom.
-//! - `boxes`: the ticked boxes of the tracking issue, read where it is fetched.
-//! - [`kinds`]: one file per kind; bytes in, resources out. Adding one is a
-//!   file, a line in [`kinds::KINDS`] and its face in the sandbox. A kind says in
-//!   [`model::KindAbout::used_by`] who can use it; one that does not say it is
-//!   never deleted. Users that are no kind themselves (Pages projects, dispatch
-//!   namespaces) are [`kinds::SOURCES`].
-//! - [`wire`]: the seam, quotas, retries, tokens. [`clock`]: the time.
-//! - [`scan`], [`github`]: everything that reads; `scan::uses` what single
-//!   resources use, as far as a run may, and [`journal::reads`] what earlier runs
-//!   read of that; [`survey`]: when and what.
-//! - [`sweep`], [`journal`]: everything that deletes, and answers for it.
-//! - [`collector`]: all of these put together, one run. `doctor`: that run as
-//!   `check` makes it, with what it could not try.
-//! - [`report`]: what people and programs see, the issue's text included. [`cli`]: arguments,
-//!   environment, consent, exit codes.
-//! - [`tui`]: the interactive audit as state and pictures; [`cli`] runs it.
-//! - `sandbox`: the stand-in cloud, written from the providers' documents; behind
-//!   the feature of that name, which is on unless it is turned off.
+//! - [`policy`]: the owner's rules, validated, with their positions in the file.
+//! - [`gc`]: mark, plan, brakes, recheck. It does no I/O, reads no clock and names no
+//!   kind: [`model::KindAbout`] describes one kind, and [`gc::kind_graph`] describes
+//!   which kinds use, own, manage and block which others.
+//! - `boxes`: parses the checkboxes of the tracking issue where the issue is fetched.
+//! - [`kinds`]: one file per kind; decodes bytes into resources. A new kind needs a
+//!   file, a line in [`kinds::KINDS`] and a provider in the sandbox. A kind lists
+//!   its possible users in [`model::KindAbout::used_by`]; without that list its
+//!   resources are never deleted. Users that are not kinds themselves (Pages
+//!   projects, dispatch namespaces) are [`kinds::SOURCES`].
+//! - [`wire`]: transport, quotas, retries, tokens. [`clock`]: the time.
+//! - [`scan`], [`github`]: all reads. `scan::uses` reads the references of single
+//!   resources within the limits of a run; [`journal::reads`] holds the references
+//!   that earlier runs read; [`survey`] decides what is read, and when.
+//! - [`sweep`], [`journal`]: all deletions and their records.
+//! - [`collector`]: one run, built from all of these. `doctor`: the run that `check`
+//!   makes, and a list of what it could not try.
+//! - [`report`]: the output for people and programs, including the text of the
+//!   tracking issue. [`cli`]: arguments, environment, consent, exit codes.
+//! - [`tui`]: state and rendering of the interactive audit; [`cli`] runs it.
+//! - `sandbox`: a stand-in cloud, written from the providers' documentation, behind
+//!   the default feature `sandbox`.
 //!
-//! # Who may import whom
+//! # Import rules
 //!
-//! `tests/layering.rs` reads the sources and fails on a breach: `model`,
-//! `evidence`, `policy` and `gc` know neither I/O nor kinds; kinds never import
+//! `tests/it/layering.rs` reads the sources and fails when a rule is broken: `model`,
+//! `evidence`, `policy` and `gc` import neither I/O nor kinds; kinds never import
 //! each other; the sandbox imports nothing of the collector; only `cli` reads
-//! arguments and environment and writes to a terminal.
+//! arguments and the environment and writes to a terminal.
 //!
-//! # Decisions worth knowing
+//! # Design decisions
 //!
-//! - What is alive is asked first, and how things ended only for what nothing
-//!   alive gives: a busy repository has far more closed pull requests than open.
-//! - Where an answer can be read two ways, the later time counts: a date in a
-//!   name that leaves parts out is as late as it can be; an age on `merged`
-//!   counts from the last pull request with that head, and an existing branch
-//!   keeps all the same.
-//! - Every Actions run is asked for by its id, however old the resource is: a
-//!   run that is started again keeps its id, and a small number in a name is
-//!   seldom a run.
-//! - Rules are found by how a name begins ([`policy::Rules`]): a thousand rules
-//!   cost a name little more than the one that reads it.
-//! - Rules that share names are allowed (all of them must find a name dead) and
-//!   `check` shows a name that they share; it also says which `protect` entries
-//!   cover nothing that any rule could read.
+//! Roots and claims:
+//!
+//! - The collector reads open pull requests and branches first, and looks up how a
+//!   claim ended only if no living root matches it: a busy repository has far more
+//!   closed pull requests than open ones.
+//! - Where an answer is ambiguous, the later time counts. An incomplete date in a
+//!   name means the latest possible date; an age on `merged` counts from the last
+//!   pull request with that head. An existing branch keeps its resources in any case.
+//! - Every Actions run is looked up by its id, whatever the age of the resource: a
+//!   re-run keeps its id, and a small number in a name is rarely a run.
+//! - [`policy::Rules`] indexes the rules by the start of the names they match, so
+//!   a thousand rules cost little more per name than the one that matches.
+//! - Several rules may match the same name; a resource is garbage only if all of them
+//!   say so. `check` shows a name that they share, and `protect` entries that
+//!   cover no name any rule could match.
 //! - Redirects are never followed: a token stays at its host, and a renamed
-//!   repository is never taken for the one that the policy names.
-//! - A number that no pull request has is `unknown` with a reason of its own;
-//!   it does not make the run incomplete, because missing is an answer.
-//! - What belongs to something ([`model::KindAbout::belongs_to`]: custom domains,
-//!   routes and Previews to their Worker, deployments to their environment) and
-//!   is read by no rule is judged with it, by its own clocks too, and goes before
-//!   it. One that is wanted for itself keeps what it belongs to.
-//! - Everything stays that this run does not delete, garbage or not
-//!   ([`gc::mark::JudgeInput::going`]): what it uses is kept, and its uses are asked for.
-//! - A kind is listed only if a rule or a `protect` entry can be about it,
-//!   directly or through what depends on it. Kinds that are listed by holder
-//!   (Pages projects, Workers with Previews) are read again only where something
-//!   is about to be deleted, and the deployments of an environment are listed only
-//!   where the environment would go.
-//! - A number in a name counts only together with time: what was made when the
-//!   pull request of that number did not live is `unknown`, and so is what has no
-//!   creation time and shares the number with it (`gc::mark::birth`). What was
-//!   recorded at the creation (Neon's annotations, the source of a Pages
-//!   deployment) must agree with the name.
-//! - A `protect` entry holds for all files of a run and for every place. A rule or
-//!   an entry that names a zone or project outside of the scope is a mistake: it is
-//!   refused before any request or, where the scope has a zone by its id and the
-//!   policy by its name, after the look-up of zones, before anything is listed.
-//! - Repositories, accounts, zones and host names are compared in one normal form
-//!   ([`model::identifier`]); a value without the form of one is neither sent nor
-//!   printed.
-//! - A Worker uses what its settings and each version that it serves bind. Where
-//!   that cannot be read, or a binding is of a type that is not known, what it
-//!   may name is kept.
-//! - A Worker goes only in a run in which the queues that it consumes go too. Of
-//!   Workers that bind each other one loses its binding first, which the plan
-//!   says before anything is sent.
-//! - An account with more Workers than one run may read is read by several. What
-//!   an earlier run read counts only where the listings prove that what serves
-//!   traffic is the same, and the latest version is read again: one request in
-//!   place of three. Just before a deletion nothing that an earlier run read is
-//!   used for what changed since this one began.
-//! - What is undecided takes no place in a plan.
-//! - What has no change time is compared by digests of its attributes and links
-//!   (`gc::listed`), in a plan file too.
-//! - What `restore` brought back stays until it is released.
-//! - What has to go before something (a queue's consumer before its Worker) is
-//!   removed only after the provider refused for want of it.
-//! - The tracking issue is a root: what is ticked "keep" there is kept by every
-//!   verb, so that an issue that cannot be read stops every deletion.
-//! - A leak leaves the issue only when its kind was listed to its end in its
-//!   place, without `--pr` or `--kind`: what a run did not see it carries on,
-//!   ticks included.
-//! - A request counts against the quota until a window after its *answer*: the
-//!   provider counted it no later than that, so no window can hold more than the
-//!   share whatever the latency.
-//! - A deletion may wait for the quota only as long as what it rests on is young
-//!   ([`wire::Client::write`]); then it is withdrawn and everything is read
-//!   again. After three such rounds in a row a lane is given up: looking alone
-//!   uses up the quota.
-//! - The plan is ordered by what belongs together: what died first goes first,
-//!   with everything of the same pull request, users before what they use, so a
-//!   cap never leaves a Worker behind whose namespace is gone. What turns out to
-//!   wait for something beyond the cap makes room for it.
-//! - There is no `force` and no `hard_delete` to ask for: nothing that previews
-//!   leave behind needs them.
-//! - A listing's count (Neon) is asked beside its pages; when they disagree
-//!   both are read once more.
+//!   repository is never mistaken for the one in the policy.
+//! - A number without a pull request is `unknown` with its own reason. The run is
+//!   still complete, because "not found" is an answer.
+//! - A number in a name counts only together with time (`gc::mark::birth`). A resource
+//!   created outside the lifetime of its pull request is `unknown`, and so is one
+//!   without a creation time that shares the number. Records made at creation (Neon's
+//!   annotations, the source of a Pages deployment) must agree with the name.
+//! - The tracking issue is a root: every command keeps the resources whose checkbox
+//!   "keep" is checked, and an issue that cannot be read stops every deletion.
+//! - A resource that `restore` brought back stays until it is released.
+//!
+//! Relations between resources:
+//!
+//! - An unmatched resource that belongs to another ([`model::KindAbout::belongs_to`]:
+//!   custom domains, routes and Previews to their Worker, deployments to their
+//!   environment) is judged with its owner, also by its own clocks, and is deleted
+//!   before it. If it is kept for its own sake, its owner is kept too.
+//! - A resource that this run does not delete, garbage or not, keeps what it uses,
+//!   so its references are read ([`gc::mark::JudgeInput::going`]).
+//! - A Worker uses what its settings and each version that it serves bind. If these
+//!   cannot be read, or a binding has an unknown type, everything it may use is kept.
+//! - A Worker is deleted only in a run that also deletes the queues it consumes. If
+//!   Workers bind each other, one of them loses its binding first; the plan says so.
+//! - Something that must go first (the consumer of a queue before its Worker) is
+//!   removed only after the provider refused the deletion because of it.
+//!
+//! Listing and scope:
+//!
+//! - A kind is listed only if a rule or a `protect` entry can concern it, directly or
+//!   through its dependents. Kinds listed by holder (Pages projects, Workers with
+//!   Previews) are re-read only where something is about to be deleted, and the
+//!   deployments of an environment are listed only if the environment would be deleted.
+//! - A `protect` entry holds for all files of a run and for every place. A rule or an
+//!   entry that names a zone or project outside the scope is refused before any
+//!   request. If the scope has a zone by id and the policy by name, it is refused
+//!   after the look-up of zones, before anything is listed.
+//! - [`model::identifier`] compares repositories, accounts, zones and host names in one
+//!   normal form; a value that is not well-formed is neither sent nor printed.
+//! - If an account has more Workers than one run may read, several runs read them. An
+//!   earlier run's answer counts only if the listings prove that the serving versions
+//!   are the same; the latest version is always re-read (one request instead of
+//!   three). Just before a deletion, what changed since this run began is never
+//!   taken from an earlier run.
+//! - Resources without a change time are compared by digests of their attributes and
+//!   references (`gc::listed`), in plan files too.
+//! - A listing's count (Neon) is requested beside its pages; if the two disagree, both
+//!   are re-read once.
+//!
+//! Plans, deletions and the report:
+//!
+//! - An undecided resource takes no place in a plan.
+//! - The plan is ordered by group: what died first goes first, with everything of the
+//!   same pull request, users before what they use. A maximum therefore never leaves
+//!   a Worker whose namespace is gone. A step that depends on one beyond the maximum
+//!   gives up its place.
+//! - A request counts against the quota until one window after its *answer*. The
+//!   provider counted it no later than that, so no window holds more than the share,
+//!   whatever the latency.
+//! - A deletion waits for the quota only while its evidence is fresh
+//!   ([`wire::Client::write`]); then it is withdrawn and everything is re-read. After
+//!   three such rounds in a row the lane gives up, because re-reads alone use up
+//!   the quota.
+//! - There is no `force` and no `hard_delete` option: nothing that previews leave
+//!   behind needs one.
+//! - A leak leaves the issue only if its kind was listed completely in its place,
+//!   without `--pr` or `--kind`. A run carries over what it did not list, including
+//!   its checkboxes.
 
 #![recursion_limit = "256"]
 #![cfg_attr(

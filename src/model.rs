@@ -323,7 +323,7 @@ impl Time {
         }
     }
 
-    /// A time that the API always gives.
+    /// A time that the API always returns.
     pub fn always(at: Option<DateTime<Utc>>) -> Self {
         at.map_or(Self::Missing, Self::At)
     }
@@ -519,9 +519,9 @@ pub struct KindAbout {
     pub place: PlaceSort,
     /// Whether names compare without case (DNS).
     pub caseless: bool,
-    /// Whether its API gives a creation time.
+    /// Whether the API of the kind returns a creation time.
     pub created: bool,
-    /// Whether its API gives a time of change.
+    /// Whether the API of the kind returns a modification time.
     pub changed: bool,
     /// Whether one is deployed again under the same identity, so that its creation
     /// says nothing about its use.
@@ -760,7 +760,7 @@ pub struct Resource {
     /// When it was last changed, in the sense of the safety rules: an edit or
     /// a deployment, not usage.
     pub changed_at: Time,
-    /// When it was last used; asked for only where a rule wants it.
+    /// When it was last used; requested only if a rule needs it.
     pub active_at: Time,
     /// When the provider will remove it by itself.
     pub expires_at: Option<DateTime<Utc>>,
@@ -806,7 +806,7 @@ pub struct ResourceId {
     pub name: Box<str>,
     /// What holds it.
     pub within: Option<Box<str>>,
-    /// What changes when the same name is made anew.
+    /// Changes when a resource with the same name is created again.
     pub incarnation: Option<Box<str>>,
 }
 

@@ -37,7 +37,7 @@ use crate::model::{Claim, KindRef, Provenance, Repository, Resource};
 pub struct Source {
     /// The path, as shown.
     pub path: String,
-    /// The text.
+    /// The text of the file.
     pub text: String,
 }
 
@@ -52,7 +52,7 @@ impl Source {
 /// Where something stands in a policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// The file.
+    /// The path of the file.
     pub path: Arc<str>,
     /// The line, counted from 1.
     pub line: usize,
@@ -94,7 +94,7 @@ pub struct ScopeWritten {
 /// One policy file.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Its path.
+    /// The path of the file.
     pub path: Arc<str>,
     /// Whose pull requests the numbers are.
     pub repository: Repository,
@@ -109,7 +109,7 @@ pub struct Policy {
     pub slugs: template::Slugs,
     /// What is kept whatever the rules say.
     pub protects: Vec<Protect>,
-    /// Its rules.
+    /// The rules of the file.
     pub rules: Rules,
 }
 
@@ -214,7 +214,7 @@ pub struct Policies {
 /// Policies that can be used, and what is odd about them.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The policies.
+    /// All policies of the run.
     pub policies: Policies,
     /// What is odd about them.
     pub warnings: Vec<Diagnostic>,

@@ -30,9 +30,9 @@ const MOST_PAGES: u64 = 100_000;
 /// A kind to list in a place.
 #[derive(Clone)]
 pub struct Target {
-    /// The kind.
+    /// The kind to list.
     pub kind: &'static dyn Kind,
-    /// Where.
+    /// The place to list.
     pub place: Arc<Place>,
     /// Whether a rule depends on it.
     pub needed: bool,
@@ -422,7 +422,7 @@ fn left_out(
     })
 }
 
-/// A zone that a look-up did not find.
+/// A zone that does not exist or could not be looked up.
 #[derive(Debug, Clone)]
 pub struct NoZone {
     /// What was asked, and why there is no answer.

@@ -26,7 +26,7 @@ use crate::wire::Client;
 pub struct Survey<'p> {
     /// The way to the providers.
     pub client: Client,
-    /// The law.
+    /// The input of the judge.
     pub law: JudgeInput<'p>,
     /// What is listed.
     pub targets: Vec<Target>,
@@ -34,24 +34,24 @@ pub struct Survey<'p> {
     pub repository_ids: BTreeMap<Repository, u64>,
     /// Whose tracking issue counts.
     pub issue_authors: Arc<Authors>,
-    /// Whether only what is ticked for deletion in the tracking issue may go.
+    /// Whether only resources with a checked "delete" box may be deleted.
     pub approved: bool,
     /// How far single resources may be asked what they use.
     pub budget: Budget,
-    /// Who is told about progress.
+    /// Receives progress events.
     pub observer: &'p dyn Observer,
 }
 
-/// What a look came to.
+/// The result of reading and judging everything once.
 #[derive(Debug)]
 pub struct Findings<'p> {
-    /// What exists.
+    /// The resources that exist.
     pub inventory: Inventory,
     /// What keeps it alive.
     pub roots: Roots,
-    /// What follows.
+    /// The verdicts that follow.
     pub marking: Marking<'p>,
-    /// When the look began: nothing in it is older.
+    /// When the reads began: nothing in the result is older.
     pub since: Instant,
     /// How far single resources may still be asked what they use.
     budget: Budget,
@@ -310,7 +310,7 @@ impl<'p> Survey<'p> {
         let meant: BTreeSet<(KindRef, &Place, &str)> =
             of.iter().map(|id| (id.kind, &*id.place, &*id.id)).collect();
         let pending = |one: &Resource| meant.contains(&(one.kind, &*one.place, &*one.id));
-        // What hangs on something claims what that claims.
+        // A resource has the claims of the one that it belongs to.
         let owners: BTreeSet<(&str, &str)> = inventory
             .resources
             .iter()
@@ -518,7 +518,7 @@ impl<'p> Survey<'p> {
         let mut roots = Roots::default();
         let mut claims = mark::claims(resources.clone(), &self.law());
         claims.retain(|_, claimed| !claimed.is_empty());
-        // What people ticked counts also where nothing is asked about claims.
+        // Checked boxes count also where no claim is looked up.
         if self.client.has(Api::GitHub) {
             for policy_scope in self.law.policy_scopes {
                 claims

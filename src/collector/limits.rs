@@ -12,7 +12,7 @@ use crate::wire::Allotment;
 pub struct Limits {
     /// How long after its death a resource is kept.
     pub grace: TimeDelta,
-    /// The same when one pull request is meant.
+    /// The same limit for a run with `--pr`.
     pub grace_on_close: TimeDelta,
     /// Most deletions in one run.
     pub max_deletions: usize,

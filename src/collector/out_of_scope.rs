@@ -37,11 +37,11 @@ struct Named<'a> {
 /// What is known of a zone or project of a scope.
 #[derive(Clone, Copy)]
 enum Scoped<'a> {
-    /// How somebody wrote it.
+    /// The name as the policy spells it.
     Written(&'a str),
-    /// What the look-up of a zone found.
+    /// The result of looking up a zone.
     Found(&'a Place),
-    /// The look-up of a zone found that there is no such zone.
+    /// The provider has no such zone.
     Absent(&'a LookedUp),
 }
 

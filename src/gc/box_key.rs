@@ -35,7 +35,7 @@ mod tests {
     use super::*;
     use crate::model::Resource;
 
-    /// Boxes that people ticked have to be known by the next version too.
+    /// Later versions must recognize the boxes that people checked with this one.
     #[test]
     fn a_resource_has_the_same_key_for_ever() {
         let worker = Resource {

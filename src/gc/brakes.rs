@@ -21,7 +21,7 @@ pub struct BrakeLimits {
 /// A brake that a kind trips.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Brake {
-    /// The kind.
+    /// The kind of the resources.
     pub kind: KindRef,
     /// Garbage found, before any cap.
     pub garbage: u64,

@@ -43,9 +43,9 @@ const WORTH_A_THREAD: usize = 20_000;
 /// A policy file and the places where it holds.
 #[derive(Debug, Clone)]
 pub struct PolicyScope<'p> {
-    /// The file.
+    /// The policy file.
     pub policy: &'p Policy,
-    /// Where.
+    /// The place of the resource.
     pub places: BTreeSet<Place>,
 }
 
@@ -64,7 +64,7 @@ pub struct JudgeInput<'p> {
     pub only: Option<PullRequestNumber>,
     /// With `--kind`: only these kinds are meant, whatever else was listed.
     pub shown: Option<&'p [KindRef]>,
-    /// What `restore` brought back and nobody released since, with the time.
+    /// Resources that `restore` brought back and that are not released yet, with the time.
     pub brought_back: Arc<BroughtBack>,
     /// What this run deletes, once that is settled: everything else stays,
     /// garbage or not. Without it all garbage that may be deleted goes.
@@ -90,7 +90,7 @@ pub struct MatchedBy {
     pub pull_request: Option<PullRequestNumber>,
 }
 
-/// A verdict and the reading it rests on.
+/// A verdict and the name match that it relies on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     /// The verdict.

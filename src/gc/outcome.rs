@@ -24,7 +24,7 @@ pub enum Outcome {
     ExpiryRemoved,
     /// It was gone already.
     AlreadyGone,
-    /// It turned out to be wanted, or to have changed.
+    /// A re-check found that it must be kept or that it changed.
     Spared,
     /// It waits for a later run.
     Deferred,
@@ -104,12 +104,12 @@ pub enum Recheck {
     Gone,
     /// It is kept, for this reason.
     Spared(String),
-    /// It cannot be told, for this reason.
+    /// The state is unknown, for this reason.
     Unknown(String),
 }
 
 /// Compares a resource as it is now with the step that was planned for it.
-/// `now` is what a complete listing shows and how it was judged anew.
+/// `now` is the resource in a complete listing, with its new verdict.
 pub fn recheck(
     step: &PlannedStep,
     now: Option<(&Resource, &Judgement)>,
@@ -295,7 +295,7 @@ mod tests {
             ),
             (Action::Expire, false, dead(GENTLE), None),
             (Action::Delete, false, dead(GENTLE), Some("to expire now")),
-            // An expiry is gentler than what the rule wants now.
+            // An expiry is gentler than the rule's current action.
             (Action::Expire, false, dead(PLAIN), None),
             (
                 Action::Delete,

@@ -52,9 +52,9 @@ pub struct PlanFile {
 pub struct PlannedStep {
     /// The resource's kind.
     pub kind: Box<str>,
-    /// Its name.
+    /// The name of the resource.
     pub name: Box<str>,
-    /// Its id.
+    /// The id of the resource.
     pub id: Box<str>,
     /// What holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -346,7 +346,7 @@ mod tests {
         PlanFile::new(&plan, &inventory, &marking, Vec::new(), bound())
     }
 
-    /// What somebody could write who knows how a digest is made.
+    /// A plan file forged by an author who knows how the digest is made.
     fn forged(change: impl FnOnce(&mut PlanFile)) -> String {
         let mut plan = plan_file();
         change(&mut plan);

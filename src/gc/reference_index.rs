@@ -438,7 +438,7 @@ mod tests {
             ReferenceIndex::of(&inventory).owners().collect::<Vec<_>>()
         };
         assert_eq!(owners(vec![worker("a"), worker("b"), route("b")]), [(2, 1)]);
-        // The only one there is may still be somebody else's.
+        // The only resource listed may still belong to another owner.
         assert_eq!(owners(vec![worker("a"), route("b")]), []);
     }
 }

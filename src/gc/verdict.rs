@@ -16,7 +16,7 @@ pub enum Verdict {
     Protected(Protection),
     /// Dead by its rule, but something that stays uses it.
     InUse(User),
-    /// No rule reads its name.
+    /// No rule matches its name.
     Unmatched(Unmatched),
     /// Dead, but not long enough, or about to go by itself.
     Grace(Wait),
@@ -42,13 +42,13 @@ pub const NAMES: [&str; 7] = [
 pub enum Alive {
     /// An open pull request.
     Open(PullRequestNumber),
-    /// A pull request that was closed where the rule wants a merge.
+    /// Its pull request was closed, and the rule requires a merge.
     NotMerged(PullRequestNumber),
     /// A git branch that exists.
     Branch(Box<str>),
     /// An Actions run that has not completed.
     Run(RunId),
-    /// It is not as old as the rule wants.
+    /// It is younger than the rule requires.
     Young {
         /// The age that it must exceed.
         longer_than: TimeDelta,
@@ -80,9 +80,9 @@ pub enum Protection {
     ManagedBy(&'static str),
     /// It looks like a backup, and no rule spells that out.
     Backup(&'static str),
-    /// Somebody ticked "keep" in the tracking issue.
+    /// Its checkbox "keep" is checked in the tracking issue.
     Ticked {
-        /// The issue.
+        /// The number of the issue.
         issue: u64,
     },
     /// `restore` brought it back.
@@ -141,9 +141,9 @@ pub enum How {
 /// Why nothing claims a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unmatched {
-    /// No rule reads its name.
+    /// No rule matches its name.
     NoRule,
-    /// A rule would read its name, but nothing known gives this branch or slug.
+    /// A rule would match its name, but this branch or slug is unknown.
     NothingGives(Claim),
     /// A rule would match its name, but its provider recorded another repository
     /// when it was made.
@@ -176,7 +176,7 @@ pub struct Death {
     pub dead_since: Option<DateTime<Utc>>,
     /// When its grace ended.
     pub ripe_at: Option<DateTime<Utc>>,
-    /// Whether a rule only wants it reported.
+    /// Whether the rule only asks for a report.
     pub report_only: bool,
 }
 
@@ -205,7 +205,7 @@ pub enum Cause {
     },
     /// Its Actions run has completed.
     RunFinished {
-        /// The run.
+        /// The id of the run.
         run: RunId,
         /// When it last changed.
         at: DateTime<Utc>,
@@ -225,11 +225,11 @@ pub enum Doubt {
     /// What it belongs to does not exist: an issue, or a number of something
     /// else.
     Missing(Claim),
-    /// What it belongs to was not told.
+    /// What it belongs to is unknown.
     NotAnswered {
         /// What that is.
         claim: Claim,
-        /// Why.
+        /// Why it is unknown.
         why: Arc<str>,
     },
     /// The roots are not complete, so nothing is known to be dead.
@@ -239,7 +239,7 @@ pub enum Doubt {
         /// The kind that was listed.
         kind: &'static str,
     },
-    /// A time that the API always gives is not in the answer.
+    /// The answer lacks a time that the API always returns.
     Time(&'static str),
     /// An attribute that a condition asks about is not in the answer.
     Condition(&'static str),
@@ -251,7 +251,7 @@ pub enum Doubt {
     References {
         /// How many of them.
         unread: usize,
-        /// Their kind.
+        /// The kind of the users.
         kind: &'static str,
         /// Why the first of them is not known; none while it was not asked.
         why: Option<Arc<str>>,
@@ -497,7 +497,7 @@ impl fmt::Display for Alive {
 }
 
 impl Protection {
-    /// Whether somebody wants it, and not only a rule of this program.
+    /// Whether a person asked for it, rather than a rule of this program.
     pub fn is_somebodys(&self) -> bool {
         match self {
             Self::Entry { .. }

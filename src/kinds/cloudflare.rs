@@ -156,7 +156,7 @@ struct ZoneAccount {
     id: Option<String>,
 }
 
-/// Why the answer to [`find_zone`] gives no zone.
+/// Why the answer to [`find_zone`] contains no usable zone.
 #[derive(Debug, thiserror::Error)]
 pub enum NoZone {
     /// The token sees no such zone in this account.
@@ -191,7 +191,7 @@ impl NoZone {
 ///
 /// # Errors
 ///
-/// Why it gives no zone.
+/// Describes why the answer contains no usable zone.
 pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, NoZone> {
     let wanted = host_name(wanted);
     let found = if is_hexadecimal_id(&wanted) {

@@ -78,7 +78,7 @@ struct Record {
     /// The parts of types such as SRV and HTTPS.
     data: Option<Value>,
     proxied: Option<bool>,
-    /// Null means none; absent means not told.
+    /// `null` means none; an absent field means unknown.
     #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
     comment: Option<Box<str>>,
     created_on: Option<DateTime<Utc>>,
@@ -378,7 +378,7 @@ mod tests {
             protection("pr-1.example.com", "AAAA", r#"{"origin_worker_id":"x"}"#),
             Some(Managed)
         );
-        // A placeholder that somebody made by hand looks the same but for `meta`.
+        // A placeholder created by hand looks the same except for `meta`.
         assert_eq!(
             protection("pr-1.example.com", "AAAA", r#"{"read_only":false}"#),
             None

@@ -68,14 +68,14 @@ struct Script {
     tag: Option<String>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
-    /// Null means none; absent means not told.
+    /// `null` means none; an absent field means unknown.
     #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
 }
 
 #[derive(Deserialize)]
 struct Settings {
-    /// Without it nobody knows what the Worker uses.
+    /// Without it the references of the Worker are unknown.
     bindings: Vec<Value>,
     #[serde(default)]
     tail_consumers: Option<Vec<bindings::Consumer>>,

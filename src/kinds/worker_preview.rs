@@ -290,7 +290,7 @@ impl Kind for WorkerPreview {
         })
     }
 
-    /// What the listing does not show is told by where it was listed.
+    /// Adds the Worker that was listed, because the listing does not show it.
     fn complete(&self, resources: &mut [Resource]) {
         for preview in resources {
             if let Some(worker) = preview.within.clone() {

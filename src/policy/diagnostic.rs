@@ -16,9 +16,9 @@ const MOST_SHOWN: usize = 100;
 pub enum Severity {
     /// The policy cannot be used.
     Error,
-    /// It can be used, and is probably not what was meant.
+    /// The policy can be used, but probably does not say what its author intended.
     Warning,
-    /// Worth knowing.
+    /// The policy is fine; the note is worth knowing.
     Note,
 }
 

@@ -200,7 +200,7 @@ fn both_read(rule: &Rule, other: &Rule) -> Option<String> {
     })
 }
 
-/// Whether a `protect` entry could ever cover what a rule reads.
+/// Whether a `protect` entry could ever cover a name that a rule matches.
 fn could_protect(entry: &Protect, rule: &Rule) -> bool {
     let kinds = entry.kinds.as_ref();
     let mut shared = rule

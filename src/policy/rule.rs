@@ -91,10 +91,10 @@ pub struct Death {
     pub ages: Vec<Age>,
 }
 
-/// What a number that nothing known gives means.
+/// The meaning of a number that belongs to nothing known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Missing {
-    /// It keeps.
+    /// The resource is kept.
     #[default]
     Keep,
     /// It is dead.
@@ -217,7 +217,7 @@ impl Pattern {
                 normal.matches(&host_name(name))
                     || unicode_host_name(name).is_some_and(|name| unicode.matches(&name))
             }
-            // What cannot be told apart is kept.
+            // Names that cannot be distinguished are kept.
             Self::Template(template) => template.fit(name) != Fits::Ways(Vec::new()),
         }
     }
@@ -391,7 +391,7 @@ impl Rule {
                     None => undetermined = Some(condition.key),
                 }
             }
-            // What surely fails is not read, whatever else cannot be told.
+            // A value that certainly fails does not match, whatever else is unknown.
             if failed {
                 continue;
             }
@@ -500,7 +500,7 @@ impl Reading {
     }
 }
 
-/// The git branch that a resource carries; what is not told where it is not.
+/// Returns the git branch that a resource records, or the missing attribute.
 fn branch(resource: &Resource) -> Result<&str, &'static str> {
     let key = resource.kind.branch.unwrap_or("branch");
     match resource.attribute(key) {
@@ -714,7 +714,7 @@ mod tests {
             ];
             assert_eq!(asked, expected, "{name} {when}");
             assert!(!rule.asks_about(&Claim::Itself), "{name} {when}");
-            // A name with a branch that nobody knows was not read at all.
+            // A name with an unknown branch did not match at all.
             assert!(rule.asks_about(&Claim::Branch("x".into())), "{name} {when}");
         }
     }

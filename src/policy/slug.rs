@@ -33,7 +33,7 @@ pub struct Replace {
 /// Where the replacement is taken away at both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strip {
-    /// Nowhere.
+    /// At neither end.
     #[default]
     None,
     /// Before the slug is cut.
@@ -190,12 +190,12 @@ impl Slug {
         ranges
     }
 
-    /// The most characters that the function gives.
+    /// The maximum number of characters in a slug.
     pub(super) fn longest(&self) -> usize {
         self.lengths.iter().copied().max().unwrap_or(usize::MAX)
     }
 
-    /// Whether this is the fallback for empty slugs, which nobody owns.
+    /// Whether this is the fallback for empty slugs, which no branch owns.
     pub(super) fn is_fallback(&self, text: &str) -> bool {
         self.empty
             .as_deref()

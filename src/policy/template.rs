@@ -181,7 +181,7 @@ impl Captures {
 pub enum Fits {
     /// These, each once; none when the name does not fit.
     Ways(Vec<Captures>),
-    /// More than can be told apart.
+    /// There are more candidates than can be distinguished.
     TooMany,
 }
 

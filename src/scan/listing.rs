@@ -316,7 +316,7 @@ impl Walk {
         }
     }
 
-    /// Reads one page and gives how the listing goes on.
+    /// Decodes one page and returns how the listing continues.
     async fn page(
         &mut self,
         client: &Client,

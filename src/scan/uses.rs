@@ -79,7 +79,7 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    /// Asks, and gives what the answers say together with the number of
+    /// Sends the requests and returns what the answers say, with the number of
     /// requests.
     async fn ask(&self, client: &Client, asks: Vec<Ask>) -> (Result<References, Unread>, u32) {
         let id = self.listed.resource.identity();

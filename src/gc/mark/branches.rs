@@ -1,4 +1,4 @@
-//! Git branches and their slugs: who gives a name, and how that ended.
+//! Git branches and their slugs: which branch matches a name, and how it ended.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

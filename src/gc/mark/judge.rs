@@ -50,7 +50,7 @@ impl Managed {
     }
 }
 
-/// What people ticked "keep" for in tracking issues.
+/// The resources whose checkbox "keep" is checked in tracking issues.
 fn kept(roots: &Roots) -> BTreeMap<String, u64> {
     let issues = roots
         .repositories
@@ -69,7 +69,7 @@ enum Owner<'a> {
     NotAsked,
     /// A pull request, by its number.
     PullRequest(PullRequestNumber, &'a PullRequest),
-    /// Git branches.
+    /// The git branches.
     Head(Standing<'a>),
     /// An Actions run.
     Run(RunId, &'a Run),
@@ -117,7 +117,7 @@ pub(super) struct Judge<'a, 'p> {
     /// The roots of each policy file, and its branches.
     roots: Vec<Option<(&'a RepositoryRoots, Branches<'a>)>>,
     managed: &'a Managed,
-    /// What people ticked "keep" for, with the issue.
+    /// The resources whose checkbox "keep" is checked, with the issue.
     kept: BTreeMap<String, u64>,
     calibration: Calibration,
 }
@@ -296,7 +296,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         })
     }
 
-    /// When `restore` brought a resource back, if nobody released it since.
+    /// Returns when `restore` brought a resource back, if it is not released yet.
     fn brought_back(&self, resource: &Resource) -> Option<DateTime<Utc>> {
         if self.law.brought_back.is_empty() {
             return None;
@@ -656,7 +656,7 @@ fn of_head(rule: &Rule, standing: &Standing<'_>) -> Result<Happened, Verdict> {
     if let Some(branch) = standing.exists {
         return Err(Verdict::Live(Alive::Branch(branch.into())));
     }
-    // The standing of a name that something gives has one or the other.
+    // The state of a name that some branch matches has one or the other.
     let Some(ended) = standing.ended else {
         return Err(Verdict::Unmatched(Unmatched::NoRule));
     };
@@ -692,7 +692,7 @@ fn of_run(rule: &Rule, run: RunId, found: &Run) -> Result<Happened, Verdict> {
     }
 }
 
-/// What nothing known gives is kept, unless the rule calls it dead.
+/// Keeps a claim without a known match, unless the rule calls it dead.
 fn missing(rule: &Rule, claim: Claim) -> Result<Happened, Verdict> {
     match rule.missing {
         Missing::Keep => Err(Verdict::Unknown(Doubt::Missing(claim))),

@@ -14,7 +14,7 @@ use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
 use crate::model::{KindRef, Link, Place, PlaceSort, ReferenceKey, ReferencesFrom, Resource, Time};
 
-/// Takes deletions back where a listing that they rest on is not complete.
+/// Withdraws deletions that depend on an incomplete listing.
 pub(super) fn distrust(
     inventory: &Inventory,
     roots: &Roots,
@@ -93,7 +93,7 @@ pub(super) fn distrust(
     }
 }
 
-/// Where that was listed which people ticked "keep" for.
+/// Returns the origins of the resources whose checkbox "keep" is checked.
 fn origins_of_kept(roots: &Roots) -> BTreeSet<&str> {
     let issues = roots.repositories.values();
     let issues = issues.filter_map(|one| one.issue.as_ref());
@@ -101,8 +101,8 @@ fn origins_of_kept(roots: &Roots) -> BTreeSet<&str> {
     origins.map(String::as_str).collect()
 }
 
-/// What no rule reads and hangs on something that one reads is judged with it;
-/// gives what was judged so, with what it hangs on.
+/// Judges an unmatched resource with the matched resource that it belongs to.
+/// Returns the pairs of such a resource and its owner.
 pub(super) fn inherit(
     inventory: &Inventory,
     links: &ReferenceIndex<'_>,
@@ -198,7 +198,7 @@ impl<'a> Propagation<'a> {
     ) -> Self {
         let going = law.going.as_deref();
         let goes = |(resource, judgement): (&Resource, &Judgement)| {
-            // Garbage that is only reported, or not meant, stays as well.
+            // Garbage that is only reported, or outside the focus, stays as well.
             let report_only = judgement
                 .verdict
                 .death()
@@ -229,7 +229,7 @@ impl<'a> Propagation<'a> {
         self.judgements[index].verdict.is_garbage()
     }
 
-    /// Runs until nothing changes, and gives the questions that are left.
+    /// Runs until nothing changes, and returns the questions that are left.
     pub(super) fn run(mut self) -> Vec<Question> {
         self.keep_managers();
         loop {
@@ -313,13 +313,13 @@ impl<'a> Propagation<'a> {
         }
     }
 
-    /// What hangs on something that stays stays.
+    /// Keeps resources that belong to one that stays.
     fn keep_owned(&mut self) -> bool {
         let stay: Vec<(usize, usize)> = self
             .inherited
             .iter()
             .copied()
-            // What hangs on garbage may go before it does.
+            // A resource that belongs to garbage may be deleted before it.
             .filter(|(owned, owner)| self.is_garbage(*owned) && !self.is_garbage(*owner))
             .collect();
         for (owned, owner) in &stay {

@@ -8,7 +8,7 @@ use super::{Captures, Fits, MOST_READINGS, MOST_STEPS, Part, Template};
 use crate::model::{Claim, PullRequestNumber, RunId};
 
 impl Template {
-    /// Whether a name surely does not fit, told without any work.
+    /// Whether a name certainly does not match, decided without matching it.
     #[inline]
     fn surely_not(&self, name: &str) -> bool {
         if name.len() < self.shortest {
@@ -287,7 +287,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Whether the ways from here could all be told.
+    /// Whether all ways from here could be enumerated.
     fn from(&mut self, index: usize, at: usize, captures: &Captures) -> bool {
         let Some(part) = self.template.parts.get(index) else {
             self.found.insert(captures.clone());

@@ -1,4 +1,4 @@
-//! Names read by templates.
+//! Names matched by templates.
 
 use proptest::prelude::*;
 
