@@ -146,6 +146,8 @@ pub struct Ledger {
     pub requests: Vec<Request>,
     /// When others last asked Cloudflare for something.
     pub others: Vec<Moment>,
+    /// What was drawn or done that only some seeds have.
+    pub features: BTreeSet<&'static str>,
 }
 
 impl Ledger {

@@ -41,6 +41,8 @@ pub struct Life {
     pub trace: Vec<String>,
     pub requests: usize,
     pub deleted: usize,
+    /// What was drawn or done in it that only some have.
+    pub features: BTreeSet<&'static str>,
 }
 
 struct Nobody;
@@ -85,6 +87,7 @@ pub fn live(seed: u64) -> Life {
             trace: state.trace.clone(),
             requests: state.ledger.requests.len(),
             deleted: deleted.filter(|one| one.deleted_by.is_some()).count(),
+            features: state.ledger.features.clone(),
         }
     })
 }
@@ -677,9 +680,10 @@ impl World<'_> {
                 .map(|(_, one)| (one.kind.to_owned(), one.id.clone()))
                 .collect()
         };
-        let odd: Vec<_> = truth.symmetric_difference(&known).collect();
-        if !odd.is_empty() {
-            let what = format!("{odd:?}");
+        if truth != known {
+            let unknown: Vec<_> = truth.difference(&known).collect();
+            let gone: Vec<_> = known.difference(&truth).collect();
+            let what = format!("the ledger lacks {unknown:?}, and the world {gone:?}");
             self.network
                 .broke("nothing comes or goes but by what the ledger has", what);
         }

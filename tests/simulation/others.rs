@@ -480,7 +480,9 @@ async fn edit_record(network: &Network) {
 
 /// Gives a Neon branch a child that no rule is about.
 async fn branch_off(network: &Network) {
-    let Some((index, parent)) = pick(network, |_, one| one.kind == "neon_branch") else {
+    // Neon gives no children to a branch that expires.
+    let may = |_: &Ledger, one: &Resource| one.kind == "neon_branch" && one.expires.is_none();
+    let Some((index, parent)) = pick(network, may) else {
         return;
     };
     let name = format!("try-{}", network.now().timestamp_millis());
