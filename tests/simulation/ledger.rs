@@ -91,6 +91,12 @@ pub struct Resource {
     /// where the kind has no times.
     pub changed: History<Option<Moment>>,
     pub binds: History<Vec<Binding>>,
+    /// What the version binds that was deployed last, of a Worker.
+    pub deployed: Vec<Binding>,
+    /// What the version binds that was uploaded last.
+    pub latest: Vec<Binding>,
+    /// Whether its provider recorded what it was made for.
+    pub recorded: bool,
     /// The index of its parent.
     pub parent: Option<usize>,
     /// Whether it expires by itself.
@@ -206,11 +212,25 @@ impl Ledger {
     }
 
     /// Whether somebody who is there from a moment on, and was before, binds a
-    /// resource all the time, or is its child.
-    pub fn user_since(&self, index: usize, from: Moment) -> Option<&Resource> {
+    /// resource all the time, or is its child. Of those that are `going`, what
+    /// only a version binds that is not the latest says nothing: no listing
+    /// shows it, and nothing that stays has it.
+    pub fn user_since(
+        &self,
+        index: usize,
+        from: Moment,
+        going: impl Fn(usize) -> bool,
+    ) -> Option<&Resource> {
         let bound_as = self.resources[index].bound_as();
         let users = self.there().filter(|(user, _)| *user != index);
-        let mut users = users.map(|(_, user)| user).filter(|user| user.born < from);
+        let was = |(_, user): &(usize, &Resource)| {
+            user.born < from && user.moved.is_none_or(|at| at < from)
+        };
+        let is_shown = |(at, user): &(usize, &Resource)| {
+            user.kind != "worker" || user.latest.contains(&bound_as) || !going(*at)
+        };
+        let users = users.filter(was).filter(is_shown);
+        let mut users = users.map(|(_, user)| user);
         users.find(|user| {
             let binds = user.binds.since(from).iter();
             let mut binds = binds.map(|(_, binds)| binds.contains(&bound_as));

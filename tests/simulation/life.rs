@@ -367,6 +367,12 @@ impl World<'_> {
             plans.insert(key.actor, (plan_file.clone(), listed));
         }
         self.planned(key, only, &plan_file);
+        if std::env::var_os("PREVIEW_GC_VERDICTS").is_some() {
+            for one in &report.resources {
+                let (kind, name) = (one.kind.name(), &one.name);
+                network.note(&format!("{kind} {name} is {}: {}", one.verdict, one.reason));
+            }
+        }
         self.judge_brakes(&report, &garbage, only, limits);
         let folder = self.folder(key.actor);
         let stop = Stop::default();

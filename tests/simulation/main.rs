@@ -5,6 +5,7 @@
 //! on, `PREVIEW_GC_SEED` the only one, with its trace. With `PREVIEW_GC_ALL` a
 //! violation does not end the others: each is told in one line. With
 //! `PREVIEW_GC_COUNTS` the features that seeds drew are counted.
+//! With `PREVIEW_GC_VERDICTS` the trace has every verdict.
 //!
 //! - [`scenario`] draws what is decided beforehand, [`others`] what people do
 //!   meanwhile.
