@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::pending::SERVING_VERSIONS_KEEP_WORKERS;
 use chrono::{DateTime, SubsecRound as _, Utc};
 
 pub type Moment = DateTime<Utc>;
@@ -227,7 +228,10 @@ impl Ledger {
             user.born < from && user.moved.is_none_or(|at| at < from)
         };
         let is_shown = |(at, user): &(usize, &Resource)| {
-            user.kind != "worker" || user.latest.contains(&bound_as) || !going(*at)
+            let is_told = SERVING_VERSIONS_KEEP_WORKERS || bound_as.0 != "worker";
+            let is_latest = user.kind != "worker" || user.latest.contains(&bound_as);
+            let is_deployed = is_told && user.binds.last().contains(&bound_as) && !going(*at);
+            is_latest || is_deployed || user.parent == Some(index)
         };
         let users = users.filter(was).filter(is_shown);
         let mut users = users.map(|(_, user)| user);
