@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::pending::SERVING_VERSIONS_KEEP_WORKERS;
 use chrono::{DateTime, SubsecRound as _, Utc};
 
 pub type Moment = DateTime<Utc>;
@@ -91,6 +92,12 @@ pub struct Resource {
     /// where the kind has no times.
     pub changed: History<Option<Moment>>,
     pub binds: History<Vec<Binding>>,
+    /// What the version binds that was deployed last, of a Worker.
+    pub deployed: Vec<Binding>,
+    /// What the version binds that was uploaded last.
+    pub latest: Vec<Binding>,
+    /// Whether its provider recorded what it was made for.
+    pub recorded: bool,
     /// The index of its parent.
     pub parent: Option<usize>,
     /// Whether it expires by itself.
@@ -146,6 +153,8 @@ pub struct Ledger {
     pub requests: Vec<Request>,
     /// When others last asked Cloudflare for something.
     pub others: Vec<Moment>,
+    /// What was drawn or done that only some seeds have.
+    pub features: BTreeSet<&'static str>,
 }
 
 impl Ledger {
@@ -204,11 +213,28 @@ impl Ledger {
     }
 
     /// Whether somebody who is there from a moment on, and was before, binds a
-    /// resource all the time, or is its child.
-    pub fn user_since(&self, index: usize, from: Moment) -> Option<&Resource> {
+    /// resource all the time, or is its child. Of those that are `going`, what
+    /// only a version binds that is not the latest says nothing: no listing
+    /// shows it, and nothing that stays has it.
+    pub fn user_since(
+        &self,
+        index: usize,
+        from: Moment,
+        going: impl Fn(usize) -> bool,
+    ) -> Option<&Resource> {
         let bound_as = self.resources[index].bound_as();
         let users = self.there().filter(|(user, _)| *user != index);
-        let mut users = users.map(|(_, user)| user).filter(|user| user.born < from);
+        let was = |(_, user): &(usize, &Resource)| {
+            user.born < from && user.moved.is_none_or(|at| at < from)
+        };
+        let is_shown = |(at, user): &(usize, &Resource)| {
+            let is_told = SERVING_VERSIONS_KEEP_WORKERS || bound_as.0 != "worker";
+            let is_latest = user.kind != "worker" || user.latest.contains(&bound_as);
+            let is_deployed = is_told && user.binds.last().contains(&bound_as) && !going(*at);
+            is_latest || is_deployed || user.parent == Some(index)
+        };
+        let users = users.filter(was).filter(is_shown);
+        let mut users = users.map(|(_, user)| user);
         users.find(|user| {
             let binds = user.binds.since(from).iter();
             let mut binds = binds.map(|(_, binds)| binds.contains(&bound_as));

@@ -41,6 +41,8 @@ pub struct Life {
     pub trace: Vec<String>,
     pub requests: usize,
     pub deleted: usize,
+    /// What was drawn or done in it that only some have.
+    pub features: BTreeSet<&'static str>,
 }
 
 struct Nobody;
@@ -85,6 +87,7 @@ pub fn live(seed: u64) -> Life {
             trace: state.trace.clone(),
             requests: state.ledger.requests.len(),
             deleted: deleted.filter(|one| one.deleted_by.is_some()).count(),
+            features: state.ledger.features.clone(),
         }
     })
 }
@@ -364,6 +367,12 @@ impl World<'_> {
             plans.insert(key.actor, (plan_file.clone(), listed));
         }
         self.planned(key, only, &plan_file);
+        if std::env::var_os("PREVIEW_GC_VERDICTS").is_some() {
+            for one in &report.resources {
+                let (kind, name) = (one.kind.name(), &one.name);
+                network.note(&format!("{kind} {name} is {}: {}", one.verdict, one.reason));
+            }
+        }
         self.judge_brakes(&report, &garbage, only, limits);
         let folder = self.folder(key.actor);
         let stop = Stop::default();
@@ -677,9 +686,10 @@ impl World<'_> {
                 .map(|(_, one)| (one.kind.to_owned(), one.id.clone()))
                 .collect()
         };
-        let odd: Vec<_> = truth.symmetric_difference(&known).collect();
-        if !odd.is_empty() {
-            let what = format!("{odd:?}");
+        if truth != known {
+            let unknown: Vec<_> = truth.difference(&known).collect();
+            let gone: Vec<_> = known.difference(&truth).collect();
+            let what = format!("the ledger lacks {unknown:?}, and the world {gone:?}");
             self.network
                 .broke("nothing comes or goes but by what the ledger has", what);
         }

@@ -2,7 +2,10 @@
 //! process. One seed draws everything; the same seed lives the same life.
 //!
 //! `PREVIEW_GC_SEEDS` is how many seeds are lived, from `PREVIEW_GC_FIRST_SEED`
-//! on, `PREVIEW_GC_SEED` the only one, with its trace.
+//! on, `PREVIEW_GC_SEED` the only one, with its trace. With `PREVIEW_GC_ALL` a
+//! violation does not end the others: each is told in one line. With
+//! `PREVIEW_GC_COUNTS` the features that seeds drew are counted.
+//! With `PREVIEW_GC_VERDICTS` the trace has every verdict.
 //!
 //! - [`scenario`] draws what is decided beforehand, [`others`] what people do
 //!   meanwhile.
@@ -29,6 +32,7 @@ mod others;
 mod pending;
 mod scenario;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -84,6 +88,8 @@ fn no_seed_breaks_an_invariant() {
     }
     let seeds = number("PREVIEW_GC_SEEDS").unwrap_or(SEEDS);
     let first = number("PREVIEW_GC_FIRST_SEED").unwrap_or(0);
+    let all = std::env::var_os("PREVIEW_GC_ALL").is_some();
+    let counts = Mutex::new(BTreeMap::<&str, u64>::new());
     let next = AtomicU64::new(first);
     let (requests, deleted) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let failed = AtomicBool::new(false);
@@ -102,18 +108,33 @@ fn no_seed_breaks_an_invariant() {
                         Ok(life) => {
                             requests.fetch_add(life.requests, Ordering::Relaxed);
                             deleted.fetch_add(life.deleted, Ordering::Relaxed);
+                            for feature in &life.features {
+                                *counts.lock().unwrap().entry(feature).or_default() += 1;
+                            }
+                            if all && let Some(violation) = &life.broken {
+                                let what: String = violation.what.chars().take(300).collect();
+                                say(&format!(
+                                    "seed {seed} breaks \"{}\": {what}",
+                                    violation.invariant
+                                ));
+                            }
                             failure(seed, &life)
                         }
                         Err(_) => Some(format!("seed {seed} panics, as shown above")),
                     };
                     if let Some(failure) = failure {
-                        failed.store(true, Ordering::Relaxed);
+                        failed.store(!all, Ordering::Relaxed);
                         found.lock().unwrap().get_or_insert(failure);
                     }
                 }
             });
         }
     });
+    if std::env::var_os("PREVIEW_GC_COUNTS").is_some() {
+        for (feature, count) in counts.into_inner().unwrap() {
+            say(&format!("{count:>6} seeds have {feature}"));
+        }
+    }
     if let Some(failure) = found.into_inner().unwrap() {
         panic!("{failure}");
     }

@@ -129,6 +129,8 @@ struct About {
     stays: bool,
     /// Whether it is only made ready for its deletion.
     prepares: bool,
+    /// Whether it is a Worker that stops binding others.
+    unbinds: bool,
     /// Whether it was made after the run could last look.
     unseen: bool,
     /// Who uses it, if anybody does.
@@ -246,6 +248,8 @@ enum Prepares {
     Deployment(String),
     /// Removes the Worker that consumes the queue of that id.
     Consumer(String),
+    /// Takes bindings of the Worker of that name away.
+    Unbind(String),
 }
 
 fn prepares(method: &Method, path: &str) -> Option<Prepares> {
@@ -259,6 +263,16 @@ fn prepares(method: &Method, path: &str) -> Option<Prepares> {
         {
             Some(Prepares::Consumer((*id).to_owned()))
         }
+        [
+            "client",
+            "v4",
+            "accounts",
+            _,
+            "workers",
+            "scripts",
+            name,
+            "settings",
+        ] if *method == Method::PATCH => Some(Prepares::Unbind((*name).to_owned())),
         _ => None,
     }
 }
@@ -564,12 +578,17 @@ impl Network {
                 expires,
                 stays,
                 prepares,
+                unbinds,
                 unseen,
                 used,
             } in about
             {
                 if stays {
                     self.state().ledger.resources[resource].expires = None;
+                    continue;
+                }
+                if unbinds {
+                    self.unbound(resource, now).await;
                     continue;
                 }
                 if prepares {
@@ -638,7 +657,32 @@ impl Network {
         {
             if queue.consumer.as_ref() == Some(&name) {
                 queue.consumer = None;
+                // Its dead letters were those of its consumer.
+                queue.binds.set(now, Vec::new());
             }
+        }
+    }
+
+    /// Writes down which Workers a Worker binds after it was made ready.
+    async fn unbound(&self, index: usize, now: Moment) {
+        let worker = self.state().ledger.resources[index].clone();
+        let account = crate::others::variable(self, "CLOUDFLARE_ACCOUNT_ID");
+        let name = &worker.name;
+        let target = format!("/client/v4/accounts/{account}/workers/scripts/{name}/settings");
+        let (_, body) = self.ask(Method::GET, &target, &Value::Null).await;
+        let bindings = body["result"]["bindings"].as_array().cloned();
+        let bindings = bindings.unwrap_or_default();
+        let services = bindings.iter().filter_map(|one| one["service"].as_str());
+        let services: Vec<&str> = services.collect();
+        let mut binds = worker.binds.last().clone();
+        let before = binds.len();
+        binds.retain(|(kind, name)| *kind != "worker" || services.contains(&&**name));
+        if binds.len() < before {
+            let ledger = &mut self.state().ledger;
+            ledger.features.insert("a Worker that a run unbinds");
+            ledger.resources[index].deployed.clone_from(&binds);
+            ledger.resources[index].latest.clone_from(&binds);
+            ledger.resources[index].binds.set(now, binds);
         }
     }
 
@@ -651,14 +695,15 @@ impl Network {
         path: &str,
     ) -> Vec<About> {
         let now = self.now();
-        let expires = request.method() == Method::PATCH;
+        let prepares = prepares(request.method(), path);
+        let unbinds = matches!(prepares, Some(Prepares::Unbind(_)));
+        let expires = request.method() == Method::PATCH && !unbinds;
         let (plan, listed, folder) = self.run(key, |run| {
             run.writes += 1;
             (run.plan.clone(), run.listed, run.folder.clone())
         });
         let outside = |what: String| self.broke("nothing outside of the plan is done", what);
         let line = format!("{} {path}", request.method());
-        let prepares = prepares(request.method(), path);
         let (Some(plan), Some(listed)) = (plan, listed) else {
             outside(format!("{line} was sent before there was a plan"));
             return Vec::new();
@@ -677,12 +722,14 @@ impl Network {
                 expires: false,
                 stays: true,
                 prepares: false,
+                unbinds: false,
                 unseen: false,
                 used: None,
             };
             return found.map(about).into_iter().collect();
         }
         let targets = match &prepares {
+            Some(Prepares::Unbind(worker)) => Some(vec![("worker", worker.clone())]),
             Some(Prepares::Deployment(id)) => Some(vec![("github_deployment", id.clone())]),
             // Without a consumer it was removed before, and the answer was lost.
             Some(Prepares::Consumer(queue)) => Some(self.consumer_of(queue).into_iter().collect()),
@@ -765,7 +812,14 @@ impl Network {
                                 format!("{name}: {why}"),
                             ));
                         }
-                        let used = ledger.user_since(index, rests_on).filter(|_| !expires);
+                        let going = |resource: usize| {
+                            let deed = Deed { resource, ..deed };
+                            let mut steps = plan.iter();
+                            steps.any(|step| step.resource == resource && !step.expires)
+                                && oracle::wanted(&self.scenario, ledger, &deed).is_none()
+                        };
+                        let used = ledger.user_since(index, rests_on, going);
+                        let used = used.filter(|_| !expires);
                         let used =
                             used.filter(|user| !matches!(user.purpose, Purpose::OfWorker(_)));
                         let used = used
@@ -775,6 +829,7 @@ impl Network {
                             expires,
                             stays: false,
                             prepares: prepares.is_some(),
+                            unbinds,
                             unseen,
                             used,
                         });
@@ -782,7 +837,15 @@ impl Network {
                 }
                 if let Some(step) = planned {
                     let planned = &ledger.resources[step.resource];
-                    if !journals::has_intent(&folder, planned) {
+                    // The intent is that of the deletion for which it is unbound.
+                    let written = if unbinds {
+                        let change = line.replace("/client/v4", "");
+                        let mut texts = journals::files(&folder).into_values();
+                        texts.any(|text| text.contains(&change))
+                    } else {
+                        journals::has_intent(&folder, planned)
+                    };
+                    if !written {
                         wrong.push((
                             "what is done is written down first",
                             format!("{line} arrived, and no journal has its intent"),

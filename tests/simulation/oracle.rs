@@ -12,11 +12,12 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use crate::ledger::{Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
+use crate::ledger::{History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
 use crate::pending::STRICT_LIMITS;
 use crate::scenario::{Action, Scenario, Terms, has_times};
 
 /// A request that is about to take effect on a resource.
+#[derive(Clone, Copy)]
 pub struct Deed {
     pub resource: usize,
     /// Whether it only sets an expiry.
@@ -54,6 +55,8 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     let changes = || resource.changed.since(deed.rests_on).iter();
     let known = |number: u32| ledger.pull_requests[&number].since(deed.rests_on).iter();
     let terms = match resource.purpose {
+        // Where it was pointed a moment ago nobody can have seen.
+        Purpose::Serves(_) if resource.moved.is_some_and(|at| at >= deed.rests_on) => return None,
         Purpose::Unmatched | Purpose::Serves(_) => return Some("no rule is about it".to_owned()),
         Purpose::Protected(_) => return Some("it is protected".to_owned()),
         Purpose::Kept(_) => return Some("its box says that it is kept".to_owned()),
@@ -169,7 +172,8 @@ fn is_born_in_life(
         return fits(in_seconds(resource.born));
     }
     let others = ledger.there().filter(|(_, one)| {
-        matches!(one.purpose, Purpose::PullRequest(of) | Purpose::Kept(of) if of == number)
+        matches!(one.purpose, Purpose::PullRequest(of) | Purpose::Kept(of) | Purpose::Protected(of)
+            if of == number)
     });
     // The siblings of what has no times are listed once, at the beginning.
     let mut others = others.filter(|(_, one)| has_times(one.kind) && one.born <= seen);
@@ -197,12 +201,17 @@ fn ripe(terms: Terms, state: PullRequest, changed: Option<Moment>, now: Moment) 
 pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<usize> {
     let is_garbage = |resource: &Resource| {
         let state = match resource.purpose {
-            Purpose::PullRequest(number) | Purpose::Head(number) => {
+            Purpose::PullRequest(number) | Purpose::Head(number) | Purpose::Slug(number) => {
                 let Some(history) = ledger.pull_requests.get(&number) else {
                     return false;
                 };
                 let state = *history.last();
-                let of_head = matches!(resource.purpose, Purpose::Head(_));
+                let of_head = !matches!(resource.purpose, Purpose::PullRequest(_));
+                if matches!(resource.purpose, Purpose::Slug(_))
+                    && begins_a_living_one(ledger, number)
+                {
+                    return false;
+                }
                 let is_open = |fork: &u32| {
                     let fork = ledger.pull_requests.get(fork);
                     fork.is_some_and(|fork| *fork.last() == PullRequest::Open)
@@ -231,7 +240,13 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
                 let lifetime = scenario.lifetime(resource.kind);
                 return lifetime.is_some_and(|one| one.is_over(resource, changed, now));
             }
-            // Whether a slug may be believed depends on the others.
+            Purpose::Aged(number) => {
+                let pull_request = ledger.pull_requests.get(&number);
+                let is_open = pull_request.is_some_and(|one| *one.last() == PullRequest::Open);
+                let changed = *resource.changed.last();
+                let lifetime = scenario.lifetime(resource.kind);
+                return !is_open && lifetime.is_some_and(|one| one.is_over(resource, changed, now));
+            }
             _ => return false,
         };
         let Some(terms) = scenario.terms_of(resource) else {
@@ -249,7 +264,10 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
     loop {
         let stays = |index: usize| !dead.contains(&index);
         let users = ledger.there().filter(|(index, resource)| {
-            let goes_along = matches!(resource.purpose, Purpose::OfWorker(_));
+            let goes_along = match resource.purpose {
+                Purpose::OfWorker(owner) => is_over_too(scenario, ledger, resource, owner, now),
+                _ => false,
+            };
             stays(*index) && !goes_along
         });
         let users: Vec<&Resource> = users.map(|(_, resource)| resource).collect();
@@ -264,7 +282,7 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             let consumer = &ledger.resources[*index].consumer;
             users.iter().any(|user| {
                 user.parent == Some(*index)
-                    || user.purpose == Purpose::Serves(*index)
+                    || [Purpose::Serves(*index), Purpose::OfWorker(*index)].contains(&user.purpose)
                     || user.binds.last().contains(&bound_as)
                     || (user.kind == "worker" && consumer.as_ref() == Some(&user.name))
             })
@@ -276,6 +294,36 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
         }
         dead.retain(|index| !kept.contains(index));
     }
+}
+
+/// Whether the grace of what belongs to something is over by its own times too.
+fn is_over_too(
+    scenario: &Scenario,
+    ledger: &Ledger,
+    resource: &Resource,
+    owner: usize,
+    now: Moment,
+) -> bool {
+    let owner = &ledger.resources[owner];
+    let changed = *resource.changed.last();
+    let (Some(changed), Some(terms)) = (changed, scenario.terms_of(owner)) else {
+        return true;
+    };
+    matches!(owner.purpose, Purpose::Aged(_) | Purpose::Passing) || changed + terms.grace < now
+}
+
+/// Whether the slug of a head is the beginning of that of a head that lives: then
+/// a tool that cuts its slugs may have meant the other.
+fn begins_a_living_one(ledger: &Ledger, number: u32) -> bool {
+    let open = |number: &u32| {
+        let state = ledger.pull_requests.get(number).map(History::last);
+        state == Some(&PullRequest::Open)
+    };
+    let forks = ledger.forks.iter().filter(|(fork, _)| open(fork));
+    let mut living = (ledger.pull_requests.keys().copied().filter(open))
+        .chain(forks.map(|(_, of)| *of))
+        .chain(ledger.git_branches.iter().copied());
+    living.any(|other| other.to_string().starts_with(&number.to_string()))
 }
 
 /// Whether a Worker consumes a queue. Where that queue stays, the Worker cannot

@@ -70,7 +70,7 @@ pub async fn tick(network: &Network) {
 
 /// One change of the world.
 pub async fn change(network: &Arc<Network>) {
-    let sort = network.state().random.u8(..17);
+    let sort = network.state().random.u8(..21);
     match sort {
         0..4 => pull_request(network).await,
         4..7 => redeploy(network).await,
@@ -80,6 +80,8 @@ pub async fn change(network: &Arc<Network>) {
         13 => edit_record(network).await,
         14 => branch_off(network).await,
         15 => make_passing(network).await,
+        16..18 => upload_version(network).await,
+        18..20 => point_elsewhere(network).await,
         _ => spend(network).await,
     }
 }
@@ -248,7 +250,97 @@ async fn redeploy(network: &Network) {
     let now = network.now().trunc_subsecs(6);
     let resource = &mut network.state().ledger.resources[index];
     resource.changed.set(now, Some(now));
+    resource.deployed.clone_from(&bindings);
+    resource.latest.clone_from(&bindings);
     resource.binds.set(now, bindings);
+}
+
+/// Uploads a version of a Worker without deploying it: what is deployed goes on
+/// serving, with what it binds.
+async fn upload_version(network: &Network) {
+    let Some((index, worker)) = pick_in_danger(network, |_, one| one.kind == "worker") else {
+        return;
+    };
+    let bindings = some_bindings(network);
+    let (account, name) = (account(network), &worker.name);
+    let path = format!("/accounts/{account}/workers/scripts/{name}/versions");
+    let body = uploaded(&bindings);
+    if cloudflare(network, Method::POST, &path, &body)
+        .await
+        .is_none()
+    {
+        return;
+    }
+    network.note(&format!(
+        "others: upload a version of {name} with {bindings:?}"
+    ));
+    let now = network.now().trunc_subsecs(6);
+    let ledger = &mut network.state().ledger;
+    let resource = &mut ledger.resources[index];
+    let mut all = resource.deployed.clone();
+    if all.iter().any(|one| !bindings.contains(one)) {
+        ledger
+            .features
+            .insert("a version that serves and is not the latest");
+    }
+    resource.latest.clone_from(&bindings);
+    all.extend(bindings);
+    resource.changed.set(now, Some(now));
+    resource.binds.set(now, all);
+}
+
+/// Points a custom domain or a route at another Worker.
+async fn point_elsewhere(network: &Network) {
+    let of_worker =
+        |_: &Ledger, one: &Resource| ["worker_domain", "worker_route"].contains(&one.kind);
+    let Some((index, pointer)) = pick_in_danger(network, of_worker) else {
+        return;
+    };
+    let at = match pointer.purpose {
+        Purpose::OfWorker(at) | Purpose::Serves(at) => at,
+        _ => return,
+    };
+    let now_at = network.state().ledger.resources[at].name.clone();
+    let other = |_: &Ledger, one: &Resource| one.kind == "worker" && one.name != now_at;
+    let Some((other, worker)) = pick(network, other) else {
+        return;
+    };
+    let (account, zone) = (account(network), variable(network, "CLOUDFLARE_ZONE_ID"));
+    let accepted = if pointer.kind == "worker_domain" {
+        let body = json!({"hostname": pointer.name, "service": worker.name,
+            "environment": "production", "zone_id": zone});
+        let path = format!("/accounts/{account}/workers/domains");
+        cloudflare(network, Method::PUT, &path, &body).await
+    } else {
+        let path = format!("/zones/{zone}/workers/routes/{}", pointer.id);
+        let body = json!({"pattern": pointer.name, "script": worker.name});
+        cloudflare(network, Method::PUT, &path, &body).await
+    };
+    if accepted.is_none() {
+        return;
+    }
+    network.note(&format!(
+        "others: point {} at {}",
+        pointer.name, worker.name
+    ));
+    let now = network.now();
+    let ledger = &mut network.state().ledger;
+    ledger.features.insert(if pointer.kind == "worker_domain" {
+        "a domain that is pointed elsewhere"
+    } else {
+        "a route that is pointed elsewhere"
+    });
+    // Its name says one number, another, or none.
+    let number = pointer.name.split(['-', '.']).nth(1);
+    let number = number.and_then(|number| number.parse().ok());
+    let alike = number.is_some() && ledger.about(other) == number;
+    let resource = &mut ledger.resources[index];
+    resource.purpose = if alike {
+        Purpose::OfWorker(other)
+    } else {
+        Purpose::Serves(other)
+    };
+    resource.moved = Some(now);
 }
 
 /// Deletes something as its owner would; whether that was accepted.
@@ -326,6 +418,7 @@ async fn make_anew(network: &Network) {
     let again = |_: &Ledger, one: &Resource| {
         !never.contains(&one.kind)
             && !["main", "site"].contains(&&*one.name)
+            && !one.recorded
             // A box is about one incarnation.
             && !matches!(one.purpose, Purpose::Kept(_))
     };
@@ -421,6 +514,9 @@ async fn add(
         unseen: false,
         changed: History::new(now, has_times(kind).then_some(made)),
         binds: History::new(now, Vec::new()),
+        deployed: Vec::new(),
+        latest: Vec::new(),
+        recorded: false,
         parent,
         expires: None,
         consumer: None,
@@ -456,7 +552,24 @@ async fn add(
         assert_eq!(status, StatusCode::OK, "{answer}");
     }
     network.note(&format!("others: make {kind} {name} ({})", resource.id));
-    network.state().ledger.resources.push(resource);
+    let ledger = &mut network.state().ledger;
+    let index = ledger.resources.len();
+    if kind == "worker" {
+        // Routes name their Worker: they serve the new one.
+        let old: Vec<usize> = (0..index)
+            .filter(|old| {
+                let old = &ledger.resources[*old];
+                old.kind == "worker" && old.name == name
+            })
+            .collect();
+        for one in ledger.resources.iter_mut().filter(|one| one.is_there()) {
+            match &mut one.purpose {
+                Purpose::OfWorker(of) | Purpose::Serves(of) if old.contains(of) => *of = index,
+                _ => {}
+            }
+        }
+    }
+    ledger.resources.push(resource);
 }
 
 async fn edit_record(network: &Network) {
@@ -480,7 +593,9 @@ async fn edit_record(network: &Network) {
 
 /// Gives a Neon branch a child that no rule is about.
 async fn branch_off(network: &Network) {
-    let Some((index, parent)) = pick(network, |_, one| one.kind == "neon_branch") else {
+    // Neon gives no children to a branch that expires.
+    let may = |_: &Ledger, one: &Resource| one.kind == "neon_branch" && one.expires.is_none();
+    let Some((index, parent)) = pick(network, may) else {
         return;
     };
     let name = format!("try-{}", network.now().timestamp_millis());

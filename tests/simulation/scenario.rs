@@ -295,7 +295,10 @@ impl Draw<'_> {
             deleted_by: None,
             unseen: false,
             changed: History::new(made, times),
+            deployed: with.binds.clone(),
+            latest: with.binds.clone(),
             binds: History::new(made, with.binds),
+            recorded: false,
             parent: with.parent,
             expires: None,
             consumer: None,
@@ -312,6 +315,32 @@ impl Draw<'_> {
         }
     }
 
+    /// For what something is whose name has a number, with the repository and
+    /// the number that its provider recorded, which are stronger.
+    fn recorded(&mut self, number: u32, what: &str) -> (Purpose, &'static str, u32) {
+        let features = &mut self.ledger.features;
+        match self.random.u8(..8) {
+            0..2 => {
+                features.insert(if what == "Preview" {
+                    "a Preview of another repository"
+                } else {
+                    "a branch of another repository"
+                });
+                (Purpose::Elsewhere(number), "acme/other", number)
+            }
+            2..4 => {
+                features.insert(if what == "Preview" {
+                    "a Preview of another number"
+                } else {
+                    "a branch of another number"
+                });
+                let other = self.random.u32(1..=12);
+                (self.purpose(other), REPOSITORY, other)
+            }
+            _ => (self.purpose(number), REPOSITORY, number),
+        }
+    }
+
     fn has(&self, kind: &str) -> bool {
         self.kinds.contains(&kind)
     }
@@ -322,15 +351,9 @@ impl Draw<'_> {
         let app = named(&self.ledger, &format!("app-pr-{number}"));
         if self.has("worker_preview") && self.random.bool() {
             // Some were made by another repository, as their annotations say.
-            let elsewhere = self.random.u8(..4) == 0;
-            let purpose = if elsewhere {
-                Purpose::Elsewhere(number)
-            } else {
-                self.purpose(number)
-            };
-            let repository = if elsewhere { "acme/other" } else { REPOSITORY };
+            let (purpose, repository, recorded) = self.recorded(number, "Preview");
             let with = With::attributes(json!({"worker": "site", "repository": repository,
-                "pull_request_number": number}));
+                "pull_request_number": recorded}));
             self.add(
                 "worker_preview",
                 &format!("pr-{number}"),
@@ -441,6 +464,7 @@ impl Draw<'_> {
         let mut bindings = Vec::new();
         let mut binds = Vec::new();
         let mut queues = Vec::new();
+        let mut api = None;
         for (kind, name, key) in [
             ("kv_namespace", format!("app-pr-{number}-cache"), "CACHE"),
             ("kv_namespace", format!("app-pr-{number}-files"), "FILES"),
@@ -467,7 +491,7 @@ impl Draw<'_> {
         if self.random.bool() {
             let purpose = self.purpose(number);
             let name = format!("api-pr-{number}");
-            self.add("worker", &name, purpose, age, With::default());
+            api = Some(self.add("worker", &name, purpose, age, With::default()));
             if self.random.bool() {
                 bindings.push(json!({"type": "service", "name": "API", "target": name}));
                 binds.push(("worker", name));
@@ -478,8 +502,37 @@ impl Draw<'_> {
             let name = format!("app-pr-{number}");
             let with = With::bindings(bindings, binds);
             let worker = self.add("worker", &name, purpose, age, with);
-            for queue in queues {
-                self.consume(worker, queue, purpose);
+            for queue in &queues {
+                self.consume(worker, *queue, purpose);
+            }
+            if let [jobs, mail] = *queues
+                && self.ledger.resources[jobs].consumer.is_some()
+                && self.random.bool()
+            {
+                let letters = self.ledger.resources[mail].name.clone();
+                let attributes = &mut self.resources[jobs].attributes;
+                attributes.insert("dead_letter_queue".to_owned(), json!(letters));
+                let queue = &mut self.ledger.resources[jobs];
+                queue.binds = History::new(queue.born, vec![("queue", letters)]);
+                self.ledger.features.insert("a dead-letter queue");
+            }
+            if let Some(api) = api.filter(|_| self.random.u8(..4) == 0) {
+                let bindings = json!([{"type": "service", "name": "APP", "target": name}]);
+                let attributes = &mut self.resources[api].attributes;
+                attributes.insert("bindings".to_owned(), bindings);
+                let back = ("worker", name.clone());
+                let bound_as = self.ledger.resources[api].bound_as();
+                if self.ledger.resources[worker]
+                    .binds
+                    .last()
+                    .contains(&bound_as)
+                {
+                    self.ledger.features.insert("Workers that bind each other");
+                }
+                let api = &mut self.ledger.resources[api];
+                api.deployed = vec![back.clone()];
+                api.latest = vec![back.clone()];
+                api.binds = History::new(api.born, vec![back]);
             }
             if self.random.u8(..3) == 0 {
                 let host = format!("app-{number}.{ZONE}");
@@ -497,10 +550,19 @@ impl Draw<'_> {
             self.add("dns_record", &host, purpose, age, with);
         }
         if self.random.bool() {
-            let purpose = self.purpose(number);
             let name = format!("preview/pr-{number}");
-            let with = With::parent("main", main);
+            let mut with = With::parent("main", main);
+            let is_recorded = self.random.u8(..4) == 0;
+            let purpose = if is_recorded {
+                let (purpose, repository, recorded) = self.recorded(number, "branch");
+                with.attributes["annotations"] = json!({"github-commit-repo": repository,
+                    "github-pr-number": recorded.to_string()});
+                purpose
+            } else {
+                self.purpose(number)
+            };
             let branch = self.add("neon_branch", &name, purpose, age, with);
+            self.ledger.resources[branch].recorded = is_recorded;
             if self.random.u8(..3) == 0 {
                 let purpose = self.purpose(number);
                 let with = With::parent(&name, branch);
@@ -530,6 +592,8 @@ impl Draw<'_> {
         let mut binds = resource.binds.last().clone();
         if !binds.contains(&bound_as) {
             binds.push(bound_as);
+            resource.deployed.clone_from(&binds);
+            resource.latest.clone_from(&binds);
             resource.binds = History::new(resource.born, binds);
         }
         self.ledger.resources[queue].consumer = Some(name);
