@@ -193,6 +193,15 @@ impl Ledger {
         }
     }
 
+    /// The pull requests of this repository that were there from the beginning:
+    /// their heads are called after their numbers.
+    pub fn opened_with_head(&self) -> impl Iterator<Item = u32> {
+        self.pull_requests
+            .keys()
+            .copied()
+            .filter(|number| *number <= 12)
+    }
+
     /// What has a name now.
     pub fn named(&self, kind: &str, name: &str) -> Option<usize> {
         let mut there = self.there();

@@ -270,7 +270,7 @@ impl World<'_> {
                         one.source, one.scope, one.gap
                     ));
                 }
-                self.judge_report(key, ended);
+                self.judge_report(key, ended, only);
             }
         }
         self.judge_journals(key, &before, ended.is_some());
@@ -423,9 +423,14 @@ impl World<'_> {
         let steps: Vec<PlannedStep> = steps.into_iter().flatten().collect();
         if let Some(only) = only {
             let about = |step: &PlannedStep| self.network.state().ledger.about(step.resource);
+            let moved = |step: &PlannedStep| {
+                self.network.state().ledger.resources[step.resource]
+                    .moved
+                    .is_some()
+            };
             let odd: Vec<_> = steps
                 .iter()
-                .filter(|step| about(step) != Some(only))
+                .filter(|step| about(step) != Some(only) && !moved(step))
                 .collect();
             if !odd.is_empty() {
                 let what = format!("{odd:?} are not about #{only}");
@@ -499,7 +504,7 @@ impl World<'_> {
     }
 
     /// Exit code and report against the ledger.
-    fn judge_report(&self, key: RunKey, ended: &Ended) {
+    fn judge_report(&self, key: RunKey, ended: &Ended, only: Option<u32>) {
         const INVARIANT: &str = "report and exit code agree with the ledger";
         let swept = ended.report.swept.as_ref().expect("it swept");
         let (plan, writes) = self.network.run(key, |run| (run.plan.clone(), run.writes));
@@ -550,6 +555,10 @@ impl World<'_> {
         if ended.exit != expected {
             wrong.push(format!("it exits {:?} and not {expected:?}", ended.exit));
         }
+        if ended.exit == Exit::Ok && only.is_none() {
+            let begun = self.network.run(key, |run| run.begun);
+            wrong.extend(self.expiries_left(&ledger, begun));
+        }
         for what in wrong {
             self.network.broke(INVARIANT, what);
         }
@@ -569,6 +578,26 @@ impl World<'_> {
             let what = format!("{} were deleted in one run", deleted.len());
             self.network.broke("brakes hold", what);
         }
+    }
+
+    /// Expiries that stay although their pull request was open all the time of a
+    /// run, whose journals have them.
+    fn expiries_left(&self, ledger: &Ledger, begun: Moment) -> Vec<String> {
+        let scenario = &self.network.scenario;
+        if scenario.actors > 1 || scenario.weather.faults > 0 {
+            return Vec::new();
+        }
+        let lives = |one: &Resource| match one.purpose {
+            Purpose::PullRequest(number) => ledger.pull_requests.get(&number).is_some_and(|one| {
+                let mut states = one.since(begun).iter();
+                states.all(|(_, state)| *state == PullRequest::Open)
+            }),
+            _ => false,
+        };
+        let there = ledger.there().map(|(_, one)| one);
+        let left = there.filter(|one| one.expires.is_some() && lives(one));
+        left.map(|one| format!("{} keeps its expiry", one.name))
+            .collect()
     }
 
     /// Journals against the ledger.
@@ -623,7 +652,8 @@ impl World<'_> {
             });
             // A Worker takes its domains with it. One that was made anew while its
             // deletion was on its way was taken for the one before.
-            let goes_along = matches!(resource.purpose, Purpose::OfWorker(_));
+            let goes_along =
+                matches!(resource.purpose, Purpose::OfWorker(_)) || resource.moved.is_some();
             if !written && !goes_along && !resource.unseen {
                 wrong.push(format!("{resource:?} was deleted, and no journal says so"));
             }

@@ -49,6 +49,7 @@ pub struct PlannedStep {
 pub struct Run {
     pub key: RunKey,
     pub folder: PathBuf,
+    pub begun: Moment,
     pub crash: Option<CrashPoint>,
     pub crashed: Arc<Notify>,
     /// When it had listed what exists.
@@ -324,6 +325,7 @@ impl Network {
 
     /// A new run of an actor.
     pub fn begin(&self, actor: usize, folder: &Path, crash: Option<CrashPoint>) -> RunKey {
+        let begun = self.now();
         let mut state = self.state();
         let run = state
             .runs
@@ -336,6 +338,7 @@ impl Network {
         state.runs.push(Run {
             key,
             folder: folder.to_owned(),
+            begun,
             crash,
             crashed: Arc::default(),
             listed: None,
@@ -709,9 +712,11 @@ impl Network {
             return Vec::new();
         };
         if let Some(branch) = stays(request.method(), path, request.body()) {
-            let ledger = &self.state().ledger;
-            let found = ledger.find("neon_branch", &branch);
-            let found = found.filter(|index| ledger.resources[*index].expires.is_some());
+            let found = {
+                let ledger = &self.state().ledger;
+                let found = ledger.find("neon_branch", &branch);
+                found.filter(|index| ledger.resources[*index].expires.is_some())
+            };
             if found.is_none() {
                 outside(format!(
                     "{line} is about a branch that nobody gave an expiry"
@@ -742,19 +747,21 @@ impl Network {
         if let Some(Prepares::Consumer(queue)) = &prepares
             && CONSUMERS_OF_WHAT_STAYS
         {
-            let ledger = &self.state().ledger;
-            let stays = ledger.find("queue", queue).filter(|index| {
-                let deed = Deed {
-                    resource: *index,
-                    expires: false,
-                    listed,
-                    rests_on: sent - reread_after(&self.scenario),
-                    arrives: now,
-                };
-                oracle::wanted(&self.scenario, ledger, &deed).is_some()
-            });
-            if let Some(index) = stays {
-                let name = ledger.resources[index].name.clone();
+            let stays = {
+                let ledger = &self.state().ledger;
+                let stays = ledger.find("queue", queue).filter(|index| {
+                    let deed = Deed {
+                        resource: *index,
+                        expires: false,
+                        listed,
+                        rests_on: sent - reread_after(&self.scenario),
+                        arrives: now,
+                    };
+                    oracle::wanted(&self.scenario, ledger, &deed).is_some()
+                });
+                stays.map(|index| ledger.resources[index].name.clone())
+            };
+            if let Some(name) = stays {
                 outside(format!("{line} changes queue {name}, which stays"));
             }
         }

@@ -35,6 +35,14 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
     if let Some(why) = alive(scenario, ledger, resource, deed) {
         return Some(why);
     }
+    if let Some(at) = resource
+        .moved
+        .filter(|at| *at > deed.listed && *at < deed.rests_on)
+    {
+        return Some(format!(
+            "it was pointed elsewhere at {at}, after it was listed"
+        ));
+    }
     let last_seen = resource.changed.since(deed.rests_on)[0].0;
     let may_go = !matches!(
         resource.purpose,
@@ -115,6 +123,14 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
                 if known(*fork).all(|(_, state)| *state == PullRequest::Open) {
                     return Some(format!("#{fork}, from a fork with that head, is open"));
                 }
+            }
+            let open = |number: &u32| {
+                ledger.pull_requests.contains_key(number)
+                    && known(*number).all(|(_, state)| *state == PullRequest::Open)
+            };
+            let is_slug = matches!(resource.purpose, Purpose::Slug(_));
+            if is_slug && begins_a_living_one(ledger, number, open) {
+                return Some("its name is the beginning of what a living head gives".to_owned());
             }
             number
         }
@@ -208,7 +224,10 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
                 let state = *history.last();
                 let of_head = !matches!(resource.purpose, Purpose::PullRequest(_));
                 if matches!(resource.purpose, Purpose::Slug(_))
-                    && begins_a_living_one(ledger, number)
+                    && begins_a_living_one(ledger, number, |number| {
+                        let state = ledger.pull_requests.get(number).map(History::last);
+                        state == Some(&PullRequest::Open)
+                    })
                 {
                     return false;
                 }
@@ -314,13 +333,9 @@ fn is_over_too(
 
 /// Whether the slug of a head is the beginning of that of a head that lives: then
 /// a tool that cuts its slugs may have meant the other.
-fn begins_a_living_one(ledger: &Ledger, number: u32) -> bool {
-    let open = |number: &u32| {
-        let state = ledger.pull_requests.get(number).map(History::last);
-        state == Some(&PullRequest::Open)
-    };
+fn begins_a_living_one(ledger: &Ledger, number: u32, open: impl Fn(&u32) -> bool) -> bool {
     let forks = ledger.forks.iter().filter(|(fork, _)| open(fork));
-    let mut living = (ledger.pull_requests.keys().copied().filter(open))
+    let mut living = (ledger.opened_with_head().filter(&open))
         .chain(forks.map(|(_, of)| *of))
         .chain(ledger.git_branches.iter().copied());
     living.any(|other| other.to_string().starts_with(&number.to_string()))

@@ -130,7 +130,14 @@ async fn pull_request(network: &Network) {
         let mut state = network.state();
         let known = state.ledger.pull_requests.len();
         let at = state.random.usize(..=known);
-        match state.ledger.pull_requests.iter().nth(at) {
+        // Some live again whose branch is about to expire.
+        let expiring = state.ledger.there().find(|(_, one)| one.expires.is_some());
+        let expiring = expiring.and_then(|(index, _)| state.ledger.about(index));
+        let revives = state.random.u8(..3) == 0;
+        let found = state.ledger.pull_requests.iter();
+        let mut found = found.filter(|(number, _)| revives && Some(**number) == expiring);
+        let found = found.next();
+        match found.or_else(|| state.ledger.pull_requests.iter().nth(at)) {
             Some((number, history)) => (*number, *history.last() != PullRequest::Open),
             None => (u32::try_from(known).unwrap_or_default() + 20, true),
         }
@@ -302,7 +309,15 @@ async fn point_elsewhere(network: &Network) {
     };
     let now_at = network.state().ledger.resources[at].name.clone();
     let other = |_: &Ledger, one: &Resource| one.kind == "worker" && one.name != now_at;
-    let Some((other, worker)) = pick(network, other) else {
+    // Some go to another Worker of the same pull request.
+    let akin = network.state().random.bool();
+    let about = network.state().ledger.about(at);
+    let of_the_same = |ledger: &Ledger, one: &Resource| {
+        let index = ledger.named("worker", &one.name);
+        other(ledger, one) && about.is_some() && index.and_then(|at| ledger.about(at)) == about
+    };
+    let kin = pick(network, of_the_same).filter(|_| akin);
+    let Some((other, worker)) = kin.or_else(|| pick(network, other)) else {
         return;
     };
     let (account, zone) = (account(network), variable(network, "CLOUDFLARE_ZONE_ID"));
