@@ -511,6 +511,9 @@ impl World<'_> {
         let plan = plan.unwrap_or_default();
         let mut wrong = Vec::new();
         let ledger = self.network.state().ledger.clone();
+        // A brake leaves no step of the plan; what stays may still lose an expiry.
+        let braked = !ended.report.brakes.is_empty();
+        let plan = if braked { Vec::new() } else { plan };
         for (step, row) in plan.iter().zip(&swept.steps) {
             let resource = &ledger.resources[step.resource];
             let ours = resource.deleted_by == Some(key);
@@ -562,7 +565,11 @@ impl World<'_> {
         for what in wrong {
             self.network.broke(INVARIANT, what);
         }
-        if !ended.report.brakes.is_empty() && writes > 0 {
+        if braked && swept.steps.iter().any(|row| row.outcome.is_gone()) {
+            let what = format!("{:?} after {:?}", swept.steps, ended.report.brakes);
+            self.network.broke("brakes hold", what);
+        }
+        if braked && writes > swept.steps.len() {
             let what = format!("{writes} requests after {:?}", ended.report.brakes);
             self.network.broke("brakes hold", what);
         }

@@ -348,7 +348,10 @@ async fn point_elsewhere(network: &Network) {
     // Its name says one number, another, or none.
     let number = pointer.name.split(['-', '.']).nth(1);
     let number = number.and_then(|number| number.parse().ok());
-    let alike = number.is_some() && ledger.about(other) == number;
+    // The number alone could be that of anything: the word before it has to be one
+    // of the Worker's name.
+    let same_word = ledger.resources[other].name.starts_with("app-");
+    let alike = same_word && number.is_some() && ledger.about(other) == number;
     let resource = &mut ledger.resources[index];
     resource.purpose = if alike {
         Purpose::OfWorker(other)

@@ -27,10 +27,9 @@ pub const AGE_KEEPS_OPEN: bool = true;
 /// The machine's clock differs from the providers' by hours or days.
 pub const CLOCK_SKEW: bool = true;
 
-/// A Worker that only a version binds which serves and is not the latest is in
-/// use. Who uses Workers is told by one listing, and what the stand-in's listing
-/// shows is the latest version.
-pub const SERVING_VERSIONS_KEEP_WORKERS: bool = false;
+/// A Worker is in use that only a version binds which serves traffic and is not
+/// the latest.
+pub const SERVING_VERSIONS_KEEP_WORKERS: bool = true;
 
 /// What ended exactly one grace ago is still kept.
 pub const STRICT_LIMITS: bool = true;

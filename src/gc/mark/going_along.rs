@@ -7,8 +7,8 @@ use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, PullRequest, Roots};
 use crate::model::{Attribute, Claim, KindRef, Place, Resource};
 
-/// Words before a number that say that it is a pull request's.
-const BEFORE_NUMBERS: [&str; 5] = ["pr", "preview", "pull", "mr", "pullrequest"];
+/// Words beside a number that say that it is a pull request's.
+const BESIDE_NUMBERS: [&str; 5] = ["pr", "preview", "pull", "mr", "pullrequest"];
 
 /// What lives, as words: a name that has more of it than its owner's name has may
 /// belong to that.
@@ -63,7 +63,7 @@ impl Living {
         };
         let open = |word: &String| Some(word) != own.as_ref() && self.numbers.contains(word);
         let has_number = name.windows(2).any(|pair| {
-            let before = owner.contains(&pair[0]) || BEFORE_NUMBERS.contains(&&*pair[0]);
+            let before = owner.contains(&pair[0]) || BESIDE_NUMBERS.contains(&&*pair[0]);
             before && open(&pair[1])
         });
         has_head || has_number
@@ -119,9 +119,9 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a name contains a claim. A number counts only where it stands beside
-/// the same word as in the owner's name, behind a word for pull requests, or
-/// alone: neither `v12` nor `release-12` contains the #12 of `app-pr-12`.
+/// Whether a name contains a claim. A number counts only where it stands beside a
+/// word of the owner's name, behind a word for pull requests, or alone: neither
+/// `v12` nor `release-12` contains the #12 of `app-pr-12`, and `app-12` does.
 fn contains_claim(name: &[String], claim: &Claim, owner: &[String]) -> bool {
     let has_text = |text: &str| {
         let part = words(text);
@@ -137,26 +137,19 @@ fn contains_claim(name: &[String], claim: &Claim, owner: &[String]) -> bool {
 }
 
 fn has_number(name: &[String], number: &str, owner: &[String]) -> bool {
-    let beside = |words: &[String], at: usize| {
-        let before = at.checked_sub(1).and_then(|at| words.get(at)).cloned();
-        (before, words.get(at + 1).cloned())
-    };
-    let of_owner = (0..owner.len()).filter(|&at| *owner[at] == *number);
-    let of_owner: Vec<_> = of_owner.map(|at| beside(owner, at)).collect();
+    let of_owner = |word: Option<&String>| word.is_some_and(|word| owner.contains(word));
     name.iter().enumerate().any(|(at, word)| {
         if **word != *number {
             // Such as `pr12`.
             return owner.contains(word) && digits(word).any(|digits| *digits == *number);
         }
-        let (before, after) = beside(name, at);
-        let is_named = before
-            .as_deref()
-            .is_some_and(|word| BEFORE_NUMBERS.contains(&word));
-        let same = of_owner.iter().any(|(owners_before, owners_after)| {
-            (before.is_some() && before == *owners_before)
-                || (after.is_some() && after == *owners_after)
+        let before = at.checked_sub(1).and_then(|at| name.get(at));
+        let after = name.get(at + 1);
+        let is_named = [before, after].into_iter().flatten().any(|word| {
+            let word = word.as_str();
+            BESIDE_NUMBERS.contains(&word)
         });
-        is_named || same || name.len() == 1
+        is_named || of_owner(before) || of_owner(after) || name.len() == 1
     })
 }
 
