@@ -347,9 +347,10 @@ impl<'p> Collector<'p> {
             ..Swept::default()
         };
         let most = self.limits.max_deletions.min(plan_file.steps.len());
-        let (steps, kept_back) = match is_braked {
-            true => (&[][..], &[][..]),
-            false => plan_file.steps.split_at(most),
+        let (steps, kept_back) = if is_braked {
+            (&[][..], &[][..])
+        } else {
+            plan_file.steps.split_at(most)
         };
         let unwanted = unwanted(&survey.client, folder, findings, kinds)?;
         let mut unexpired = Vec::new();

@@ -498,7 +498,7 @@ fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
 fn implied(copy: &Snapshot) -> Vec<ListedImplied> {
     let all = copy.implied.iter().flat_map(|one| {
         let itself = ListedImplied {
-            kind: one.kind.to_string(),
+            kind: one.kind.clone(),
             name: one.name.to_string(),
             id: one.id.as_deref().map(str::to_owned),
         };

@@ -83,9 +83,10 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         listed = session.list(&collector) => listed?,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
-    let choice = match arguments.approved {
-        true => Choice::Approved,
-        false => Choice::All,
+    let choice = if arguments.approved {
+        Choice::Approved
+    } else {
+        Choice::All
     };
     let Audit {
         survey,

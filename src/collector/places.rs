@@ -206,7 +206,7 @@ impl Collector<'_> {
                         name: wanted.zone,
                         account: wanted.account,
                     };
-                    let hidden = self.hidden_in(&wanted.needed_by_file, &place, &evidence);
+                    let hidden = hidden_in(&wanted.needed_by_file, &place, &evidence);
                     evidence.needed = !wanted.needed.is_empty() || !hidden.is_empty();
                     unseen.extend(hidden);
                     places.gaps.push(evidence);
@@ -230,7 +230,7 @@ impl Collector<'_> {
                         name: "every zone".to_owned(),
                         account,
                     };
-                    unseen.extend(self.hidden_in(&all, &place, &evidence));
+                    unseen.extend(hidden_in(&all, &place, &evidence));
                     places.gaps.push(evidence);
                 }
             }
@@ -245,38 +245,6 @@ impl Collector<'_> {
         let mut inventory = scan::inventory(&self.client, &at_once(&targets), self.observer).await;
         inventory.listings.extend(unseen);
         (inventory, targets)
-    }
-
-    /// The listings that a zone which cannot be read hides, as incomplete ones:
-    /// what stands there may belong to what these rules name.
-    fn hidden_in(
-        &self,
-        needed: &BTreeSet<KindRef>,
-        place: &Place,
-        evidence: &Evidence,
-    ) -> Vec<Listing> {
-        let graph = KindGraph::of(kinds::vocabulary());
-        let place = Arc::new(place.clone());
-        let in_zones = kinds::vocabulary().into_iter();
-        let in_zones = in_zones.filter(|kind| kind.place == PlaceSort::Zone);
-        let hidden = in_zones.filter(|kind| {
-            let mut needed = needed.iter();
-            needed.any(|one| graph.concerns(*one, *kind))
-        });
-        hidden
-            .map(|kind| Listing {
-                kind,
-                place: Arc::clone(&place),
-                evidence: Evidence {
-                    source: format!("{}.{kind}", kind.api.key()),
-                    scope: place.to_string(),
-                    requests: 0,
-                    ..evidence.clone()
-                },
-                allowance: None,
-                witness: true,
-            })
-            .collect()
     }
 
     /// What to list: every kind in its places, those that others depend on
@@ -360,6 +328,33 @@ impl Collector<'_> {
         }
         targets
     }
+}
+
+/// The listings that a zone which cannot be read hides, as incomplete ones:
+/// what stands there may belong to what these rules name.
+fn hidden_in(needed: &BTreeSet<KindRef>, place: &Place, evidence: &Evidence) -> Vec<Listing> {
+    let graph = KindGraph::of(kinds::vocabulary());
+    let place = Arc::new(place.clone());
+    let in_zones = kinds::vocabulary().into_iter();
+    let in_zones = in_zones.filter(|kind| kind.place == PlaceSort::Zone);
+    let hidden = in_zones.filter(|kind| {
+        let mut needed = needed.iter();
+        needed.any(|one| graph.concerns(*one, *kind))
+    });
+    hidden
+        .map(|kind| Listing {
+            kind,
+            place: Arc::clone(&place),
+            evidence: Evidence {
+                source: format!("{}.{kind}", kind.api.key()),
+                scope: place.to_string(),
+                requests: 0,
+                ..evidence.clone()
+            },
+            allowance: None,
+            witness: true,
+        })
+        .collect()
 }
 
 /// The kinds in zones whose resources belong to something that is needed.

@@ -303,9 +303,8 @@ async fn point_elsewhere(network: &Network) {
     let Some((index, pointer)) = pick_in_danger(network, of_worker) else {
         return;
     };
-    let at = match pointer.purpose {
-        Purpose::OfWorker(at) | Purpose::Serves(at) => at,
-        _ => return,
+    let (Purpose::OfWorker(at) | Purpose::Serves(at)) = pointer.purpose else {
+        return;
     };
     let now_at = network.state().ledger.resources[at].name.clone();
     let other = |_: &Ledger, one: &Resource| one.kind == "worker" && one.name != now_at;

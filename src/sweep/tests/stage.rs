@@ -266,9 +266,10 @@ impl Stage {
         };
         let since = Instant::now();
         let (audit_scope, inventory) = collector.list().await.unwrap();
-        let choice = match self.approved {
-            true => Choice::Approved,
-            false => Choice::All,
+        let choice = if self.approved {
+            Choice::Approved
+        } else {
+            Choice::All
         };
         let audit = collector.audit(&audit_scope, inventory, since, choice);
         let Audit {
