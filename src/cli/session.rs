@@ -289,6 +289,13 @@ pub(super) fn table_style_of(color: ColorChoice) -> TableStyle {
     }
 }
 
+#[cfg_attr(
+    not(feature = "sandbox"),
+    expect(
+        clippy::unnecessary_wraps,
+        reason = "with the sandbox a world file may be wrong"
+    )
+)]
 pub(super) fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
     #[cfg(feature = "sandbox")]
     if let Some(stand_in) = arguments.sandbox() {
