@@ -701,9 +701,10 @@ impl Network {
         let prepares = prepares(request.method(), path);
         let unbinds = matches!(prepares, Some(Prepares::Unbind(_)));
         let expires = request.method() == Method::PATCH && !unbinds;
-        let (plan, listed, folder) = self.run(key, |run| {
+        let (plan, begun, listed, folder) = self.run(key, |run| {
             run.writes += 1;
-            (run.plan.clone(), run.listed, run.folder.clone())
+            let (plan, folder) = (run.plan.clone(), run.folder.clone());
+            (plan, run.begun, run.listed, folder)
         });
         let outside = |what: String| self.broke("nothing outside of the plan is done", what);
         let line = format!("{} {path}", request.method());
@@ -753,6 +754,7 @@ impl Network {
                     let deed = Deed {
                         resource: *index,
                         expires: false,
+                        begun,
                         listed,
                         rests_on: sent - reread_after(&self.scenario),
                         arrives: now,
@@ -797,6 +799,7 @@ impl Network {
                         let deed = Deed {
                             resource: index,
                             expires,
+                            begun,
                             listed,
                             rests_on,
                             arrives: now,

@@ -22,6 +22,8 @@ pub struct Deed {
     pub resource: usize,
     /// Whether it only sets an expiry.
     pub expires: bool,
+    /// When the run began: nothing that it listed is older.
+    pub begun: Moment,
     /// When the run had listed what exists: changes after that spare.
     pub listed: Moment,
     /// The earliest moment of a reading that it may rest on.
@@ -142,7 +144,7 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     }
     if matches!(resource.purpose, Purpose::PullRequest(_)) && !scenario.born_anytime() {
         let mut states = known(number).map(|(_, state)| *state);
-        if !states.any(|state| is_born_in_life(ledger, resource, number, state, deed.listed)) {
+        if !states.any(|state| is_born_in_life(ledger, resource, number, state, deed.begun)) {
             return Some(format!("it was made when #{number} did not live"));
         }
     }
@@ -191,7 +193,8 @@ fn is_born_in_life(
         matches!(one.purpose, Purpose::PullRequest(of) | Purpose::Kept(of) | Purpose::Protected(of)
             if of == number)
     });
-    // The siblings of what has no times are listed once, at the beginning.
+    // The siblings of what has no times are listed once, at the beginning: one
+    // that was made after that may have come too late for its listing.
     let mut others = others.filter(|(_, one)| has_times(one.kind) && one.born <= seen);
     others.all(|(_, one)| fits(in_seconds(one.born)))
 }
