@@ -1,8 +1,11 @@
 //! One test for every safety rule, named after it: what the program promises,
 //! seen from outside.
 
-use crate::support::report;
+use std::path::Path;
+
 use serde_json::{Value, json};
+
+use crate::support::report;
 
 const T0: &str = "2026-04-01T00:00:00Z";
 const NOW: &str = "2026-05-01T00:00:00Z";
@@ -57,10 +60,29 @@ fn audit_with(world: &Value, policy: &str, arguments: &[&str]) -> Audited {
     );
     std::fs::write(&file, world.to_string()).unwrap();
     std::fs::write(&rules, policy).unwrap();
+    run_audit(&rules, &file, arguments)
+}
+
+/// Audits with several policy files in one folder.
+fn audit_files(world: &Value, policies: [&str; 2]) -> Audited {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, rules) = (
+        folder.path().join("world.json"),
+        folder.path().join("policies"),
+    );
+    std::fs::write(&file, world.to_string()).unwrap();
+    std::fs::create_dir(&rules).unwrap();
+    for (name, policy) in ["a.toml", "b.toml"].iter().zip(policies) {
+        std::fs::write(rules.join(name), policy).unwrap();
+    }
+    run_audit(&rules, &file, &[])
+}
+
+fn run_audit(policies: &Path, world: &Path, arguments: &[&str]) -> Audited {
     let output = crate::support::program()
         .args(["audit", "-q", "--format", "json", "--policies"])
-        .arg(&rules)
-        .arg(format!("--sandbox={}", file.display()))
+        .arg(policies)
+        .arg(format!("--sandbox={}", world.display()))
         .args(arguments)
         .output()
         .unwrap();
@@ -270,25 +292,12 @@ fn rule_4_a_protect_entry_holds_outside_the_scope_of_its_file() {
         {"id": "11111111111111111111111111111111", "name": "acme.example"},
         {"id": "22222222222222222222222222222222", "name": "other.example"},
     ]);
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| folder.path().join(name);
-    std::fs::create_dir(file("policies")).unwrap();
-    std::fs::write(file("world.json"), world.to_string()).unwrap();
     let rules = "[scope]\ncloudflare = { zones = [\"acme.example\"] }\n[[rule]]\nid = \
         \"records\"\nkind = \"dns_record\"\nname = \"app-pr-{pr}.acme.example\"\ndead-when = \
         \"closed\"\n";
     let protects = "[scope]\ncloudflare = { zones = [\"other.example\"] }\n[[protect]]\nkind = \
         \"dns_record\"\nname = \"app-pr-3.acme.example\"\nreason = \"a demo for a customer\"\n";
-    std::fs::write(file("policies/a.toml"), rules).unwrap();
-    std::fs::write(file("policies/b.toml"), protects).unwrap();
-    let output = crate::support::program()
-        .args(["audit", "-q", "--format", "json", "--policies"])
-        .arg(file("policies"))
-        .arg(format!("--sandbox={}", file("world.json").display()))
-        .output()
-        .unwrap();
-    let (report, code) = report(&output);
-    let audited = Audited { report, code };
+    let audited = audit_files(&world, [rules, protects]);
     assert_eq!(audited.verdict("app-pr-7.acme.example"), "garbage");
     assert_eq!(audited.verdict("app-pr-3.acme.example"), "protected");
 }
@@ -1079,20 +1088,7 @@ fn rule_5_a_number_of_another_life_is_one_in_every_file_of_the_repository() {
     let world = world(json!([closed(7), closed(3), open(9)]), resources, json!([]));
     let namespaces = "[[rule]]\nid = \"namespaces\"\nkind = \"kv_namespace\"\n\
                       name = \"app-pr-{pr}-kv\"\ndead-when = \"closed\"\ngrace = \"0s\"\n";
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| folder.path().join(name);
-    std::fs::create_dir(file("policies")).unwrap();
-    std::fs::write(file("world.json"), world.to_string()).unwrap();
-    std::fs::write(file("policies/a.toml"), WORKERS).unwrap();
-    std::fs::write(file("policies/b.toml"), namespaces).unwrap();
-    let output = crate::support::program()
-        .args(["audit", "-q", "--format", "json", "--policies"])
-        .arg(file("policies"))
-        .arg(format!("--sandbox={}", file("world.json").display()))
-        .output()
-        .unwrap();
-    let (report, code) = report(&output);
-    let audited = Audited { report, code };
+    let audited = audit_files(&world, [WORKERS, namespaces]);
     assert_eq!(audited.verdict("app-pr-7"), "unknown");
     assert_eq!(audited.verdict("app-pr-7-kv"), "unknown");
     assert_eq!(audited.verdict("app-pr-3-kv"), "garbage");
