@@ -2033,8 +2033,17 @@ fn a_queue_that_somebody_pulls_from_over_http_is_in_use() {
     stage
         .server
         .request("POST", &path, r#"{"type": "http_pull"}"#);
-    let (swept, code) = stage.run(&["sweep", "--yes", "--grace", "0s"]);
+    // A new consumer is a change, and starts a new grace.
+    let clock = stage.server.door("POST", "clock", r#"{"advance": "48h"}"#);
+    let now = clock["now"].as_str().unwrap();
+    let (swept, code) = stage.run(&["sweep", "--yes", "--now", now]);
     assert_eq!(code, 0, "{swept}");
+    let rows = swept["resources"].as_array().unwrap().iter();
+    let row = rows
+        .clone()
+        .find(|one| one["name"] == "orders-pr-1")
+        .unwrap();
+    assert_eq!(row["verdict"], "in_use", "{row}");
     assert!(stage.has("orders-pr-1"), "{swept}");
     assert!(!stage.has("mails-pr-1"), "{swept}");
 }
