@@ -332,11 +332,18 @@ impl Report {
         part
     }
 
-    /// Returns the evidence that is incomplete.
+    /// Returns what could not be read, for people. What was not even asked for,
+    /// because something else failed, is not said again: a zone that cannot be
+    /// looked up hides several listings.
     pub fn gaps(&self) -> impl Iterator<Item = &Evidence> {
+        let mut known = BTreeSet::new();
         self.evidence
             .iter()
             .filter(|evidence| !evidence.complete && evidence.needed)
+            .filter(move |evidence| {
+                let gap = evidence.gap.as_deref().unwrap_or_default();
+                known.insert(gap) || evidence.requests > 0
+            })
     }
 
     /// Returns whether a sweep deleted a resource or set it to expire.
