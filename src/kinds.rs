@@ -352,8 +352,9 @@ impl Ask {
 pub enum Answer<'a> {
     /// With this body.
     Body(&'a [u8]),
-    /// What was asked about is not there (404).
-    Missing,
+    /// A 404 with this body: what was asked about does not exist, if the body has
+    /// the provider's own code for that. A 404 alone proves nothing.
+    Missing(&'a [u8]),
 }
 
 /// What an answer says, and what to ask because of it.

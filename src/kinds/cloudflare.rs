@@ -87,6 +87,11 @@ pub(super) fn host(text: &str) -> Option<Box<str>> {
     }
 }
 
+/// Whether a refusal says that there is no such Worker (code 10007).
+pub(super) fn is_missing_worker(body: &[u8]) -> bool {
+    codes(body).contains(&10_007)
+}
+
 /// How a listing with page numbers goes on, and its total. The page size that
 /// the answer names counts, not the one that was asked for.
 pub fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malformed> {

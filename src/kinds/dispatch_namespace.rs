@@ -59,12 +59,12 @@ impl UserSource for DispatchNamespace {
     fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
         let body = match (answer, ask.what) {
             (Answer::Body(body), _) => body,
-            (Answer::Missing, "namespaces") => {
+            (Answer::Missing(_), "namespaces") => {
                 return Err(Malformed(
                     "the list of dispatch namespaces is not there".to_owned(),
                 ));
             }
-            (Answer::Missing, what) => {
+            (Answer::Missing(_), what) => {
                 return Err(Malformed(format!(
                     "the {what} of dispatch namespace {} are not there",
                     ask.subject

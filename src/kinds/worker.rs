@@ -412,19 +412,22 @@ impl Kind for Worker {
             (Answer::Body(body), _) => body,
             // A Worker without any version has no settings, and binds nothing.
             // That there is none has to be seen.
-            (Answer::Missing, "settings" | "deployments") => {
+            (Answer::Missing(_), "settings" | "deployments") => {
                 let call = Call::get(Api::Cloudflare, &script(id, &["versions"]));
                 told.more.push(Ask::of("versions", ask.what, call));
                 return Ok(told);
             }
-            // Without versions it is not a Worker that the listing shows.
-            (Answer::Missing, "versions") => {
+            // It was deleted since it was listed.
+            (Answer::Missing(body), "versions") if cloudflare::is_missing_worker(body) => {
+                return Ok(told);
+            }
+            (Answer::Missing(_), "versions") => {
                 return Err(Malformed(format!(
                     "the API does not return the {} of Worker {}, nor its versions; run again",
                     ask.subject, id.name
                 )));
             }
-            (Answer::Missing, _) => {
+            (Answer::Missing(_), _) => {
                 return Err(Malformed(format!(
                     "version {} of Worker {} serves traffic, and the API does not return it",
                     ask.subject, id.name
@@ -477,13 +480,14 @@ impl Kind for Worker {
         ask: &Ask,
         answer: Answer<'_>,
     ) -> Result<Held, Malformed> {
-        let Answer::Body(body) = answer else {
-            return Err(Malformed(format!(
+        match answer {
+            Answer::Body(body) => read_previews(id, ask, body),
+            Answer::Missing(body) if cloudflare::is_missing_worker(body) => Ok(Held::default()),
+            Answer::Missing(_) => Err(Malformed(format!(
                 "the Previews of Worker {} are not there; run again",
                 id.name
-            )));
-        };
-        read_previews(id, ask, body)
+            ))),
+        }
     }
 
     fn users(&self, place: &Place, page: &PageOf) -> Option<Call> {
@@ -682,7 +686,7 @@ mod tests {
         let version = told("version", Answer::Body(version)).unwrap();
         assert_eq!(uses(&version), ["d"]);
         // A version that serves traffic and cannot be seen may bind anything.
-        assert!(told("version", Answer::Missing).is_err());
+        assert!(told("version", Answer::Missing(b"{}")).is_err());
         // Without any list of bindings nothing is known.
         let nothing = br#"{"success":true,"result":{}}"#;
         assert!(told("settings", Answer::Body(nothing)).is_err());
@@ -690,7 +694,7 @@ mod tests {
 
     #[test]
     fn a_worker_without_any_version_binds_nothing() {
-        let missing = told("settings", Answer::Missing).unwrap();
+        let missing = told("settings", Answer::Missing(b"{}")).unwrap();
         assert_eq!(
             asked(&missing.more),
             ["/accounts/a/workers/scripts/app/versions"]

@@ -162,9 +162,11 @@ impl UserSource for UnlistedPreviews {
         let mut told = Told::default();
         let body = match (answer, ask.what) {
             (Answer::Body(body), _) => body,
-            // A Worker or a Preview may be gone since it was listed, and that is
-            // for the next run to see: a 404 alone proves nothing.
-            (Answer::Missing, what) => {
+            // A Worker or a Preview was deleted since it was listed.
+            (Answer::Missing(body), what) if what != "workers" && is_gone(body) => {
+                return Ok(told);
+            }
+            (Answer::Missing(_), what) => {
                 return Err(Malformed(format!(
                     "the {what} of {} are not there; run again",
                     match what {
@@ -231,6 +233,13 @@ impl UserSource for UnlistedPreviews {
         }
         Ok(told)
     }
+}
+
+/// Whether a refusal says that there is no such Worker, Preview (10025) or
+/// deployment of it (10222).
+fn is_gone(body: &[u8]) -> bool {
+    let codes = cloudflare::codes(body);
+    cloudflare::is_missing_worker(body) || codes.contains(&10_025) || codes.contains(&10_222)
 }
 
 impl Kind for WorkerPreview {

@@ -56,7 +56,7 @@ pub(super) async fn converse<T>(
             let response = answer.map_err(Broken::Refused)?;
             let status = response.status();
             if status == StatusCode::NOT_FOUND {
-                let found = read(&ask, Answer::Missing)?;
+                let found = read(&ask, Answer::Missing(response.body()))?;
                 items.push(found.item);
                 open.extend(found.more);
                 continue;
