@@ -214,6 +214,7 @@ impl<'p> Collector<'p> {
                 shown: self.shown,
                 brought_back: Arc::clone(&self.brought_back),
                 going: None,
+                contradicted: Arc::default(),
                 now: self.now,
             },
             targets: audit_scope.targets.clone(),

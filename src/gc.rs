@@ -169,6 +169,7 @@ mod samples {
                 shown: None,
                 brought_back: Arc::default(),
                 going: None,
+                contradicted: Arc::default(),
                 now: at(0),
             },
         }

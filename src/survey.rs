@@ -303,6 +303,7 @@ impl<'p> Survey<'p> {
         disregard(&mut inventory, own);
         let law = JudgeInput {
             going: Some(Arc::new(going)),
+            contradicted: Arc::clone(&before.marking.law.contradicted),
             ..self.law()
         };
         let early = mark::early_questions(&inventory, &law);

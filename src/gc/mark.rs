@@ -26,7 +26,7 @@ use super::kind_graph::KindGraph;
 use super::reference_index::ReferenceIndex;
 use super::verdict::{Unmatched, Verdict};
 use crate::evidence::{Inventory, Question, Roots};
-use crate::model::{Claim, KindRef, Place, PullRequestNumber, ResourceId};
+use crate::model::{Claim, KindRef, Place, PullRequestNumber, Repository, ResourceId};
 use crate::policy::{Policy, Rule};
 
 /// How much earlier than its pull request something may have been made: a
@@ -69,9 +69,15 @@ pub struct JudgeInput<'p> {
     /// What this run deletes, once that is settled: everything else stays,
     /// garbage or not. Without it all garbage that may be deleted goes.
     pub going: Option<Arc<BTreeSet<ResourceId>>>,
+    /// Numbers under which an earlier reading of this run saw something that was
+    /// made when their pull request did not live: a later reading lists less.
+    pub contradicted: Arc<BTreeSet<ClaimedNumber>>,
     /// The start of the run.
     pub now: DateTime<Utc>,
 }
+
+/// A pull request's number that names of a repository claim.
+pub type ClaimedNumber = (Repository, PullRequestNumber);
 
 /// Resources that `restore` brought back, by kind, place and present id, with
 /// the time.
@@ -123,7 +129,7 @@ pub struct Marking<'p> {
     pub judgements: Vec<Judgement>,
     /// What would have to be known before pending verdicts can be garbage.
     pub questions: Vec<Question>,
-    /// The law by which it was marked.
+    /// The input by which it was marked, with the numbers that it contradicts.
     pub law: JudgeInput<'p>,
 }
 
@@ -136,7 +142,7 @@ impl<'p> Marking<'p> {
 }
 
 /// Marks every resource.
-pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: JudgeInput<'p>) -> Marking<'p> {
+pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut law: JudgeInput<'p>) -> Marking<'p> {
     let managed = Managed::of(inventory, &law);
     let judge = Judge::new(&law, inventory, roots, &managed);
     let resources = &inventory.resources;
@@ -158,13 +164,14 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, law: JudgeInput<'p>) -> Ma
             }
         });
     }
-    birth::check(inventory, roots, &law, &mut judgements);
+    let contradicted = birth::check(inventory, roots, &law, &mut judgements);
     let links = ReferenceIndex::of(inventory);
     let living = Living::of(roots);
     let inherited = inherit(inventory, &links, &law, &living, &mut judgements);
     distrust(inventory, roots, &law, &mut judgements);
     let propagation = Propagation::new(inventory, links, inherited, &law, &living, &mut judgements);
     let questions = propagation.run();
+    law.contradicted = Arc::new(contradicted);
     Marking {
         judgements,
         questions,

@@ -8,7 +8,7 @@ use super::listed::{difference, listed};
 use super::mark::{Judgement, Marking};
 use super::plan::wanted;
 use super::plan_file::PlannedStep;
-use super::verdict::{Verdict, moment};
+use super::verdict::{Doubt, Verdict, moment};
 use crate::model::Resource;
 use crate::policy::Action;
 
@@ -159,6 +159,8 @@ pub fn recheck(
         Verdict::Garbage(_) => {
             Recheck::Spared("it is outside of what this run was asked to do".to_owned())
         }
+        // This is an answer, and reading once more gives no other.
+        Verdict::Unknown(Doubt::Birth { .. }) => Recheck::Spared(judgement.verdict.to_string()),
         Verdict::Unknown(_) => Recheck::Unknown(judgement.verdict.to_string()),
         Verdict::Live(_)
         | Verdict::Protected(_)

@@ -629,6 +629,7 @@ fn mark_a_million() {
         shown: None,
         brought_back: Arc::default(),
         going: None,
+        contradicted: Arc::default(),
         now: "2026-02-01T00:00:00Z".parse().expect("a time"),
     };
     let begin = Instant::now();

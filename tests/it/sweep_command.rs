@@ -2047,3 +2047,19 @@ fn a_queue_that_somebody_pulls_from_over_http_is_in_use() {
     assert!(stage.has("orders-pr-1"), "{swept}");
     assert!(!stage.has("mails-pr-1"), "{swept}");
 }
+
+#[test]
+fn a_plan_file_is_not_carried_out_where_this_run_sees_another_life_of_a_number() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    // Made a month after #1 was closed, and with another provider.
+    let mut late = branch("pr-1-again", "main");
+    late["created_at"] = json!(NOW);
+    stage.server.door("POST", "resources", &late.to_string());
+    let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
+    assert_eq!(code, 0, "{swept}");
+    assert_eq!(outcomes(&swept)["app-pr-1-cache"], "spared", "{swept}");
+    assert!(stage.has("app-pr-1-cache"));
+    assert_eq!(outcomes(&swept)["app-pr-1"], "deleted", "{swept}");
+}

@@ -4,14 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{AFTERMATH, JudgeInput, Judgement, TOLERANCE};
+use super::{AFTERMATH, ClaimedNumber, JudgeInput, Judgement, TOLERANCE};
 use crate::evidence::{Inventory, Life, PullRequest, Roots};
 use crate::gc::verdict::{Doubt, Verdict, Wait};
-use crate::model::{Claim, PullRequestNumber, Repository, Resource, Time};
+use crate::model::{Claim, PullRequestNumber, Resource, Time};
 use crate::policy::Born;
-
-/// A number of one repository.
-type Group<'p> = (&'p Repository, PullRequestNumber);
 
 /// Takes deaths back that rest on the number of a pull request which did not
 /// live when the resource was made. A resource without a creation time leans on
@@ -21,12 +18,12 @@ pub(super) fn check(
     roots: &Roots,
     law: &JudgeInput<'_>,
     judgements: &mut [Judgement],
-) {
-    let mut contradicted: BTreeSet<Group<'_>> = BTreeSet::new();
+) -> BTreeSet<ClaimedNumber> {
+    let mut contradicted = BTreeSet::clone(&law.contradicted);
     for (resource, judgement) in inventory.resources.iter().zip(&mut *judgements) {
         let mut doubt = None;
         for group in groups(judgement, law) {
-            let pull_request = pull_request(roots, group);
+            let pull_request = pull_request(roots, &group);
             let Some(contradiction) = contradiction(resource, group.1, pull_request) else {
                 continue;
             };
@@ -40,7 +37,7 @@ pub(super) fn check(
         }
     }
     if contradicted.is_empty() {
-        return;
+        return contradicted;
     }
     for (resource, judgement) in inventory.resources.iter().zip(judgements) {
         if resource.created_at != Time::Unsupported || !is_dead(&judgement.verdict) {
@@ -54,6 +51,7 @@ pub(super) fn check(
             });
         }
     }
+    contradicted
 }
 
 fn is_dead(verdict: &Verdict) -> bool {
@@ -65,7 +63,7 @@ fn is_dead(verdict: &Verdict) -> bool {
 
 /// The numbers that a resource's name claims by rules which care when it was
 /// made: those that ask how the pull request ended.
-fn groups<'p>(judgement: &Judgement, law: &JudgeInput<'p>) -> impl Iterator<Item = Group<'p>> {
+fn groups(judgement: &Judgement, law: &JudgeInput<'_>) -> impl Iterator<Item = ClaimedNumber> {
     let others = judgement.others.iter().map(|(matched_by, _)| matched_by);
     let all = judgement.reading.iter().chain(others);
     all.filter_map(|matched_by| {
@@ -75,12 +73,12 @@ fn groups<'p>(judgement: &Judgement, law: &JudgeInput<'p>) -> impl Iterator<Item
         let policy = law.policy_scopes.get(matched_by.policy_scope)?.policy;
         let rule = policy.rules.get(matched_by.rule)?;
         let cares = rule.born == Born::InTime && rule.asks_about_ends();
-        cares.then_some((&policy.repository, number))
+        cares.then(|| (policy.repository.clone(), number))
     })
 }
 
-fn pull_request<'r>(roots: &'r Roots, group: Group<'_>) -> Option<&'r PullRequest> {
-    let roots = roots.repositories.get(group.0)?;
+fn pull_request<'r>(roots: &'r Roots, group: &ClaimedNumber) -> Option<&'r PullRequest> {
+    let roots = roots.repositories.get(&group.0)?;
     roots.pull_requests.get(&group.1)
 }
 
