@@ -88,6 +88,9 @@ pub struct Resource {
     /// Whether it is a Worker that was made anew, under the name of one that a
     /// run deletes, after that run could last look.
     pub unseen: bool,
+    /// When a run removed a binding from it, to delete what it bound: its provider
+    /// counts that as a change, and its grace begins anew.
+    pub unbound: Option<Moment>,
     /// The latest of its creation and its change, as its provider tells; none
     /// where the kind has no times.
     pub changed: History<Option<Moment>>,

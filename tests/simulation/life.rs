@@ -578,11 +578,15 @@ impl World<'_> {
             .iter()
             .filter(|one| one.deleted_by == Some(key));
         let deleted: Vec<_> = deleted
-            .filter(|one| !matches!(one.purpose, Purpose::OfWorker(_)))
+            .filter(|one| !matches!(one.purpose, Purpose::OfWorker(_) | Purpose::Serves(_)))
             .collect();
         let limits = self.network.scenario.limits;
         if deleted.len() > limits.max_deletions {
-            let what = format!("{} were deleted in one run", deleted.len());
+            let names: Vec<_> = deleted
+                .iter()
+                .map(|one| format!("{} {} ({:?})", one.kind, one.name, one.purpose))
+                .collect();
+            let what = format!("{} were deleted in one run: {names:?}", deleted.len());
             self.network.broke("brakes hold", what);
         }
     }

@@ -686,6 +686,7 @@ impl Network {
             ledger.resources[index].deployed.clone_from(&binds);
             ledger.resources[index].latest.clone_from(&binds);
             ledger.resources[index].binds.set(now, binds);
+            ledger.resources[index].unbound = Some(now);
         }
     }
 

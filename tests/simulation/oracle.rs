@@ -199,6 +199,12 @@ fn is_born_in_life(
     others.all(|(_, one)| fits(in_seconds(one.born)))
 }
 
+/// When a resource last changed, by a run as well.
+fn last_change(resource: &Resource) -> Option<Moment> {
+    let changed = *resource.changed.last();
+    changed.map(|changed| resource.unbound.map_or(changed, |at| changed.max(at)))
+}
+
 /// Whether a resource is dead and its grace over.
 fn ripe(terms: Terms, state: PullRequest, changed: Option<Moment>, now: Moment) -> bool {
     match state {
@@ -258,14 +264,14 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
                 None => return false,
             },
             Purpose::Passing => {
-                let changed = *resource.changed.last();
+                let changed = last_change(resource);
                 let lifetime = scenario.lifetime(resource.kind);
                 return lifetime.is_some_and(|one| one.is_over(resource, changed, now));
             }
             Purpose::Aged(number) => {
                 let pull_request = ledger.pull_requests.get(&number);
                 let is_open = pull_request.is_some_and(|one| *one.last() == PullRequest::Open);
-                let changed = *resource.changed.last();
+                let changed = last_change(resource);
                 let lifetime = scenario.lifetime(resource.kind);
                 return !is_open && lifetime.is_some_and(|one| one.is_over(resource, changed, now));
             }
@@ -279,7 +285,7 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             Action::Expire => resource.expires.is_some(),
             Action::Report => true,
         };
-        !taken_care_of && ripe(terms, state, *resource.changed.last(), now)
+        !taken_care_of && ripe(terms, state, last_change(resource), now)
     };
     let dead = ledger.there().filter(|(_, resource)| is_garbage(resource));
     let mut dead: BTreeSet<usize> = dead.map(|(index, _)| index).collect();

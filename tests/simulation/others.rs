@@ -529,6 +529,7 @@ async fn add(
         gone: None,
         deleted_by: None,
         unseen: false,
+        unbound: None,
         changed: History::new(now, has_times(kind).then_some(made)),
         binds: History::new(now, Vec::new()),
         deployed: Vec::new(),

@@ -294,6 +294,7 @@ impl Draw<'_> {
             gone: None,
             deleted_by: None,
             unseen: false,
+            unbound: None,
             changed: History::new(made, times),
             deployed: with.binds.clone(),
             latest: with.binds.clone(),
