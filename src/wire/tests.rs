@@ -95,6 +95,27 @@ async fn requests_have_their_url_token_and_headers() {
     assert_eq!(sent(&pulls).await, [address, first, github, ""]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_the_deadline_cuts_off_keeps_the_reason_of_the_attempt_before() {
+    let attempts = Arc::new(Mutex::new(0));
+    let counted = attempts.clone();
+    let mut client = client_of(Api::Neon, |_| answered(200, ""));
+    client.seam = BoxCloneSyncService::new(tower::service_fn(move |_| {
+        let first = std::mem::replace(&mut *counted.lock().unwrap(), 1) == 0;
+        async move {
+            if !first {
+                std::future::pending::<()>().await;
+            }
+            Err(TransportError::Broken("unexpected end of file".to_owned()))
+        }
+    }));
+    let client = client.until(Instant::now() + Duration::from_secs(2));
+    let error = client.send(&Call::get(Api::Neon, &["x"])).await;
+    let error = error.unwrap_err().to_string();
+    assert_eq!(*attempts.lock().unwrap(), 1, "it was repeated");
+    assert!(error.contains("the connection broke"), "{error}");
+}
+
 #[test]
 fn only_reads_are_repeated() {
     let repeatable = |method| Outgoing::from(&Call::new(Api::Neon, method, &["x"])).repeatable;
