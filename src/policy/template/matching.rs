@@ -175,7 +175,9 @@ impl Part {
     fn may_be(&self, text: &str, characters: usize) -> bool {
         match self {
             Self::Branch { prefix } => text.starts_with(&**prefix),
-            Self::Slug(slug) => characters <= slug.longest() && !slug.is_fallback(text),
+            Self::Slug(slug) => {
+                characters <= slug.longest() && !slug.is_fallback(text) && slug.could_give(text)
+            }
             _ => true,
         }
     }
