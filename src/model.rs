@@ -791,6 +791,8 @@ pub struct Provenance {
     pub repository: Option<Box<str>>,
     /// The pull request.
     pub pull_request: Option<PullRequestNumber>,
+    /// The git branch that it was made for.
+    pub branch: Option<Box<str>>,
 }
 
 /// What a resource is addressed by, also when it is gone.

@@ -17,7 +17,7 @@ pub mod schema;
 pub mod slug;
 pub mod template;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -118,7 +118,7 @@ impl Policy {
     /// provider recorded is stronger than the name: a resource of another
     /// repository is none of ours, and a number that was recorded together with
     /// this repository takes the place of the one in the name. A number that was
-    /// recorded without a repository only has to agree.
+    /// recorded without a repository only has to agree, and so does a git branch.
     pub fn read(&self, resource: &Resource) -> Vec<(usize, Reading)> {
         let mut readings = self.rules.read(resource);
         let Some(recorded) = resource.recorded.as_ref() else {
@@ -127,37 +127,23 @@ impl Policy {
         if self.is_foreign(recorded) {
             return Vec::new();
         }
-        let Some(number) = recorded.pull_request else {
-            return readings;
-        };
-        let said = Claim::PullRequest(number);
-        let rules: BTreeSet<usize> = readings
-            .iter()
-            .filter(|(_, reading)| reading.claim != said)
-            .map(|(rule, _)| *rule)
-            .collect();
-        let more: Vec<_> = rules
-            .into_iter()
-            .filter_map(|rule| {
-                let (_, reading) = readings.iter().find(|(other, _)| *other == rule)?;
-                let claim = said.clone();
-                Some((
-                    rule,
-                    Reading {
-                        claim,
-                        ..reading.clone()
-                    },
-                ))
-            })
-            .collect();
-        if recorded.repository.is_some() {
+        let number = recorded.pull_request.map(Claim::PullRequest);
+        let branch = recorded.branch.clone().map(Claim::Branch);
+        let first_of_rule: BTreeMap<usize, Reading> = readings.iter().rev().cloned().collect();
+        if let Some(number) = number.as_ref().filter(|_| recorded.repository.is_some()) {
             readings.retain(|(_, reading)| {
-                reading.claim == said || !matches!(reading.claim, Claim::PullRequest(_))
+                reading.claim == *number || !matches!(reading.claim, Claim::PullRequest(_))
             });
         }
-        for one in more {
-            if !readings.contains(&one) {
-                readings.push(one);
+        for claim in number.into_iter().chain(branch) {
+            for (rule, reading) in &first_of_rule {
+                let reading = Reading {
+                    claim: claim.clone(),
+                    ..reading.clone()
+                };
+                if !readings.contains(&(*rule, reading.clone())) {
+                    readings.push((*rule, reading));
+                }
             }
         }
         readings
@@ -310,6 +296,7 @@ dead-when = "closed"
             preview.recorded = Some(Provenance {
                 repository: repository.map(Into::into),
                 pull_request: number.and_then(PullRequestNumber::new),
+                branch: None,
             });
             let readings = policy.read(&preview).into_iter();
             readings
@@ -346,5 +333,35 @@ dead-when = "closed"
                 assert!(claims(number, Some(foreign)).is_empty(), "{foreign}");
             }
         }
+    }
+
+    #[test]
+    fn a_git_branch_that_the_provider_recorded_has_to_agree_with_the_name() {
+        let policy = policy(
+            r#"
+[[rule]]
+id = "previews"
+kind = "neon_branch"
+name = "preview/{branch}"
+dead-when = "closed"
+"#,
+        );
+        let claims = |recorded: &str| -> Vec<String> {
+            let mut branch = resource("neon_branch", "preview/feat");
+            branch.recorded = Some(Provenance {
+                branch: Some(recorded.into()),
+                ..Provenance::default()
+            });
+            let readings = policy.read(&branch).into_iter();
+            readings
+                .map(|(_, reading)| reading.claim.to_string())
+                .collect()
+        };
+        assert_eq!(claims("feat"), ["git branch feat"]);
+        // A tool that shortens names recorded the whole one.
+        assert_eq!(
+            claims("feat/checkout"),
+            ["git branch feat", "git branch feat/checkout"]
+        );
     }
 }
