@@ -361,9 +361,13 @@ impl<'p> Survey<'p> {
         let mut doubts: BTreeMap<(KindRef, Arc<Place>), Verdict> = BTreeMap::new();
         let mut doubted: BTreeMap<usize, Verdict> = BTreeMap::new();
         let mut plan = gc::plan(&findings.inventory, &findings.marking, most);
-        while self.asks_more(&plan, findings) || has_waiting_users(&plan, &findings.inventory) {
+        while self.asks_more(&plan, findings)
+            || has_waiting_users(&plan, &findings.inventory)
+            || !plan.hindered.is_empty()
+        {
             let resources = &findings.inventory.resources;
             let going = plan.steps.iter();
+            let going = going.filter(|step| !plan.hindered.contains(&step.resource));
             let going = going.map(|step| resources[step.resource].identity());
             let law = JudgeInput {
                 going: Some(Arc::new(going.collect())),
