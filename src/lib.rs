@@ -24,7 +24,7 @@
 //! # Data flow
 //!
 //! ```text
-//! argv, env, policies/  -> Limits + Policies               cli::settings, policy
+//! argv, env, policies/  -> Limits + Policies               cli::settings, limits, policy
 //! credentials           -> Transport: real HTTP | sandbox  cli::connect (the only fork)
 //! all of these          -> Collector                       cli::session
 //! kinds x Client        -> Inventory                       scan
@@ -53,6 +53,8 @@
 //! # Modules
 //!
 //! - [`model`], [`evidence`]: plain values. [`call`]: a request as a value.
+//! - [`limits`]: every limit with its flag, variable, key, default and help, in one
+//!   table. A flag takes precedence over the environment, the policy and the default.
 //! - [`policy`]: the owner's rules, validated, with their positions in the file.
 //! - [`gc`]: mark, plan, brakes, recheck. It does no I/O, reads no clock and names no
 //!   kind: [`model::KindAbout`] describes one kind, and [`gc::kind_graph`] describes
@@ -78,7 +80,7 @@
 //!
 //! # Import rules
 //!
-//! `tests/it/layering.rs` reads the sources and fails when a rule is broken: `model`,
+//! `tests/it/layering.rs` reads the sources and fails when a rule is broken: `limits`, `model`,
 //! `evidence`, `policy` and `gc` import neither I/O nor kinds; kinds never import
 //! each other; the sandbox imports nothing of the collector; only `cli` reads
 //! arguments and the environment and writes to a terminal.
@@ -191,6 +193,7 @@ pub mod gc;
 pub mod github;
 pub mod journal;
 pub mod kinds;
+pub mod limits;
 pub mod model;
 pub mod policy;
 pub mod report;

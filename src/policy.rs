@@ -22,14 +22,13 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use diagnostic::{Diagnostic, Severity, render};
-pub(crate) use fields::parse_duration;
-pub use limits::LimitsWritten;
 pub use rule::{
     Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, PlaceName, Protect,
     Reading, Rule, Span, Subject, Timing, Where, backup_pattern,
 };
 pub use rules::Rules;
 
+use crate::limits::Values;
 use crate::model::{Claim, KindRef, Provenance, Repository, Resource};
 
 /// A policy file's text and the path by which its owner knows it.
@@ -194,7 +193,7 @@ pub struct Policies {
     /// The files, in the order in which they were given.
     pub files: Vec<Policy>,
     /// The limits, which come from one place.
-    pub limits: LimitsWritten,
+    pub limits: Values,
 }
 
 /// Policies that can be used, and what is odd about them.

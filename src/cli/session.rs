@@ -50,7 +50,7 @@ impl Session {
     pub(super) fn open(arguments: &CommonArgs) -> Result<Self, Failure> {
         let connection = connect(arguments)?;
         let (sources, loaded) = settings::policies(arguments, &connection.variables)?;
-        let limits = settings::limits(&arguments.limits, &loaded.policies.limits)?;
+        let limits = Limits::of(&arguments.limits.0.clone().or(&loaded.policies.limits));
         let shown = shown(&arguments.kind)?;
         let client = client(arguments, &connection, limits)?;
         let in_program = connection.variables.are_the_sandboxes();

@@ -12,11 +12,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::fields::{self, At, Fields, Mistakes};
-use super::limits::LimitsWritten;
+use super::limits;
 use super::rule::{Rule, Span};
 use super::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
 use super::template::{CAPTURES, Characters, Names, Slugs, Words};
 use super::{Environment, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary};
+use crate::limits::Values;
 use crate::model::identifier::IdentifierSort::{self, Account, Project, Zone};
 use crate::model::{KindRef, Repository};
 
@@ -27,7 +28,7 @@ pub(super) fn read(
 ) -> Result<Loaded, Vec<Diagnostic>> {
     let mut files = Vec::new();
     let mut found = Vec::new();
-    let mut limits: Option<(LimitsWritten, Range<usize>, usize)> = None;
+    let mut limits: Option<(Values, Range<usize>, usize)> = None;
     for (index, source) in sources.iter().enumerate() {
         let mut reader = Reader {
             source,
@@ -43,7 +44,7 @@ pub(super) fn read(
             match &limits {
                 None => limits = Some((written, span, index)),
                 Some((first, _, file)) => {
-                    let differs = first.differs(&written);
+                    let differs = first.differences(&written);
                     if !differs.is_empty() {
                         reader.mistakes.error(
                             span,
@@ -81,7 +82,7 @@ struct Reader<'a> {
     mistakes: Mistakes,
 }
 
-type LimitsAt = (LimitsWritten, Range<usize>);
+type LimitsAt = (Values, Range<usize>);
 
 impl Reader<'_> {
     fn file(&mut self) -> (Option<Policy>, Option<LimitsAt>) {
@@ -105,7 +106,7 @@ impl Reader<'_> {
             if let DeValue::Table(table) = value.get_ref() {
                 let fields = Fields::new("[limits]", table, value.span());
                 return Some((
-                    LimitsWritten::read(fields, &mut self.mistakes),
+                    limits::read(fields, &mut self.mistakes),
                     value.span(),
                 ));
             }

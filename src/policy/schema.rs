@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Vocabulary;
+use crate::limits::{self, Unit};
 use crate::model::AttributeSort;
 
 /// The schema for these kinds.
@@ -30,8 +31,6 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
         "ended-after-created".to_owned(),
         timing("its pull request ended after the resource was made"),
     );
-    let share = json!({ "type": "number", "minimum": 0, "maximum": 1 });
-    let whole = json!({ "type": "integer", "minimum": 0 });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "preview-gc policy",
@@ -47,18 +46,40 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
                 "cloudflare": table(&json!({ "account": { "type": "string" }, "zones": texts() })),
                 "neon": table(&json!({ "projects": texts() })),
             })),
-            "limits": table(&json!({
-                "grace": duration(), "grace-on-close": duration(), "deadline": duration(),
-                "max-deletions": whole, "reference-reads": whole, "quota-share": share,
-                "quota-reserve": whole, "reread-after": duration(), "plan-age": duration(),
-                "brake": table(&json!({ "count": whole, "share": share, "floor": whole })),
-            })),
+            "limits": limits(),
             "words": { "type": "object", "additionalProperties": texts() },
             "slug": { "type": "object", "additionalProperties": slug() },
             "protect": { "type": "array", "items": protect(&kinds, &conditions) },
             "rule": { "type": "array", "items": rule(&kinds, &rule_conditions) },
         },
     })
+}
+
+fn limits() -> Value {
+    let mut properties = Map::new();
+    for limit in limits::ALL {
+        let mut form = match limit.unit {
+            Unit::Duration => duration(),
+            Unit::Count => json!({ "type": "integer", "minimum": 0 }),
+            Unit::Share => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+            Unit::PositiveShare => {
+                json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 })
+            }
+        };
+        form["description"] = json!(format!("{} (default: {})", limit.help, limit.default));
+        match limit.path() {
+            (None, key) => {
+                properties.insert(key.to_owned(), form);
+            }
+            (Some(inner), key) => {
+                let inner = properties
+                    .entry(inner)
+                    .or_insert_with(|| table(&json!({})));
+                inner["properties"][key] = form;
+            }
+        }
+    }
+    table(&Value::Object(properties))
 }
 
 fn table(properties: &Value) -> Value {

@@ -375,7 +375,7 @@ const WALL_CLOCKS: [&str; 4] = [
     "std::time::Instant",
 ];
 
-const PURE: [&str; 4] = ["model", "evidence", "policy", "gc"];
+const PURE: [&str; 5] = ["limits", "model", "evidence", "policy", "gc"];
 
 #[test]
 fn pure_modules_use_no_input_output_no_clock_and_nothing_of_the_rest() {

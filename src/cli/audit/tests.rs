@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::Parser as _;
 use serde_json::{Value, json};
 
 use super::*;
@@ -30,7 +29,7 @@ fn session_by(policy: &Path, world: &Path, flags: &[&str]) -> Session {
     arguments.extend(["--quiet".to_owned(), format!("--sandbox={world}")]);
     arguments.push(format!("--policies={policy}"));
     arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-    let cli = Cli::try_parse_from(arguments).unwrap();
+    let cli = Cli::of(arguments.into_iter().map(Into::into).collect()).unwrap();
     let Some(Verb::Audit(arguments)) = cli.verb else {
         panic!("this is an audit")
     };
