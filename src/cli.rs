@@ -6,6 +6,7 @@ mod check;
 mod connect;
 mod github_actions;
 mod interactive;
+mod journals;
 mod progress;
 mod report;
 mod restore;
@@ -15,6 +16,7 @@ mod session;
 mod settings;
 mod show;
 mod sweep;
+mod terminal;
 
 use std::io::Write as _;
 use std::path::PathBuf;

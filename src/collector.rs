@@ -14,7 +14,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::evidence::{Evidence, Inventory, Observer};
+use crate::evidence::{Evidence, Inventory};
 use crate::gc::box_key;
 use crate::gc::mark::{BroughtBack, JudgeInput, PolicyScope};
 use crate::gc::plan_file::{Bound, PlanError, PlanFile};
@@ -25,6 +25,7 @@ use crate::journal::{self, Journal, JournalError};
 use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policy};
+use crate::progress::Observer;
 use crate::report::outcomes::{StepRow, Swept};
 use crate::report::{Report, Run};
 use crate::scan::{self, Budget, Target};

@@ -53,6 +53,7 @@
 //! # Modules
 //!
 //! - [`model`], [`evidence`]: plain values. [`call`]: a request as a value.
+//!   [`progress`]: the events of a run. `format`: times as text.
 //! - [`limits`]: every limit with its flag, variable, key, default and help, in one
 //!   table. A flag takes precedence over the environment, the policy and the default.
 //! - [`policy`]: the owner's rules, validated, with their positions in the file.
@@ -80,10 +81,11 @@
 //!
 //! # Import rules
 //!
-//! `tests/it/layering.rs` reads the sources and fails when a rule is broken: `limits`, `model`,
-//! `evidence`, `policy` and `gc` import neither I/O nor kinds; kinds never import
-//! each other; the sandbox imports nothing of the collector; only `cli` reads
-//! arguments and the environment and writes to a terminal.
+//! `tests/it/layering.rs` reads the sources and fails when a rule is broken: `limits`,
+//! `format`, `model`, `evidence`, `progress`, `policy` and `gc` import neither I/O nor
+//! kinds; kinds never import each other; the sandbox imports nothing of the
+//! collector; only `cli` reads arguments and the environment and writes to a
+//! terminal; modules never import each other in a circle.
 //!
 //! # Design decisions
 //!
@@ -189,6 +191,7 @@ pub mod clock;
 pub mod collector;
 pub mod doctor;
 pub mod evidence;
+mod format;
 pub mod gc;
 pub mod github;
 pub mod journal;
@@ -196,6 +199,7 @@ pub mod kinds;
 pub mod limits;
 pub mod model;
 pub mod policy;
+pub mod progress;
 pub mod report;
 pub mod restore;
 #[cfg(feature = "sandbox")]

@@ -457,9 +457,15 @@ mod tests {
     fn readme_shows_every_limit() {
         let rows = ALL.iter().map(|limit| {
             let (flag, default) = (limit.flag, limit.default);
-            format!("| `{}` | `--{flag}` | {default} | {} |", limit.key, limit.help)
+            format!(
+                "| `{}` | `--{flag}` | {default} | {} |",
+                limit.key, limit.help
+            )
         });
-        let head = ["| Key in `[limits]` | Flag | Default | Meaning |", "| --- | --- | --- | --- |"];
+        let head = [
+            "| Key in `[limits]` | Flag | Default | Meaning |",
+            "| --- | --- | --- | --- |",
+        ];
         let table: Vec<_> = head.map(str::to_owned).into_iter().chain(rows).collect();
         let table = table.join("\n");
         let readme = include_str!("../README.md");

@@ -5,6 +5,8 @@
 //! into [`Policies`] or into every mistake at once; [`Rule::read`] says what a
 //! name claims; whether a claim is dead is not decided here.
 
+mod automaton;
+pub mod characters;
 pub mod diagnostic;
 mod fields;
 mod glob;

@@ -8,7 +8,6 @@ pub mod cloudflare;
 mod control;
 pub mod faults;
 pub mod github;
-mod graphql;
 pub mod message;
 pub mod neon;
 pub mod provider;

@@ -14,11 +14,11 @@ use futures::future::join_all;
 use self::converse::{Read, converse};
 use crate::clock::Clock;
 use crate::evidence::{
-    Addressed, Contradiction, Evidence, Inventory, Observer, Question, SourceUser, Step, Users,
-    Uses,
+    Addressed, Contradiction, Evidence, Inventory, Question, SourceUser, Users, Uses,
 };
 use crate::kinds::{self, Kind, Malformed, Next, PageOf, UserSource};
 use crate::model::{KindRef, Place, Resource, ResourceId};
+use crate::progress::{Observer, ProgressEvent};
 use crate::wire::{ApiError, Client, Failure};
 
 pub use listing::inventory;
@@ -97,7 +97,7 @@ pub async fn answer(
     budget: &mut Budget,
     observer: &dyn Observer,
 ) -> Uses {
-    observer.step(Step::Asking(questions.len()));
+    observer.step(ProgressEvent::Asking(questions.len()));
     let about_one: Vec<usize> = questions
         .iter()
         .filter_map(|question| match question {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use crate::evidence::{ClosedSearch, Inventory, Observer, Roots, Searched, Uses};
+use crate::evidence::{ClosedSearch, Inventory, Roots, Searched, Uses};
 use crate::gc::mark::{self, JudgeInput};
 use crate::gc::plan::Plan;
 use crate::gc::verdict::Verdict;
@@ -19,6 +19,7 @@ use crate::model::{
     Api, KindRef, Link, Place, PlaceSort, Reference, References, ReferencesFrom, Repository,
     Resource, ResourceId, Time,
 };
+use crate::progress::Observer;
 use crate::scan::{self, Budget, Target};
 use crate::wire::Client;
 

@@ -28,13 +28,13 @@ use tokio::time::Instant;
 
 use self::feasible::Unbind;
 use self::setback::{Setback, Settled, without_effect};
-use crate::evidence::Step;
 use crate::gc::Outcome;
 use crate::gc::plan_file::PlannedStep;
 use crate::journal::{Entry, Implied, Journal, JournalError};
 use crate::kinds::{self, Kind};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
+use crate::progress::ProgressEvent;
 use crate::survey::{Findings, OwnChanges, Survey};
 use crate::wire::Client;
 
@@ -186,7 +186,9 @@ impl<'a, 'p> Sweep<'a, 'p> {
             *planned.entry(id.kind.name()).or_default() += 1;
         }
         for (kind, steps) in planned {
-            self.survey.observer.step(Step::Planned { kind, steps });
+            self.survey
+                .observer
+                .step(ProgressEvent::Planned { kind, steps });
         }
         let mut lanes: BTreeMap<(Api, Option<Arc<Place>>), Vec<usize>> = BTreeMap::new();
         for (step, id) in self.ids.iter().enumerate() {
@@ -514,7 +516,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
     /// Records an outcome.
     fn settle(&self, step: usize, outcome: Outcome, reason: String) {
         self.note(step, outcome, &reason);
-        self.survey.observer.step(Step::Settled {
+        self.survey.observer.step(ProgressEvent::Settled {
             kind: self.ids[step].kind.name(),
             name: &self.ids[step].name,
             id: &self.ids[step].id,

@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::args::{Format, RestoreArgs};
+use super::journals::named_folder;
 use super::session::{client, connect};
-use super::sweep::named_folder;
 use super::{Exit, Failure, print};
 use crate::clock::Clock;
 use crate::collector::Limits;
-use crate::gc::verdict::moment;
+use crate::format::moment;
 use crate::report::escape;
 use crate::restore::{self, ListedRun, ListedStep, Restorable, RestoreError, Restored};
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use super::Failure;
 use super::args::{ColorChoice, CommonArgs};
 use super::connect::{Connection, is_loopback};
+use super::journals::folder_of;
 use super::progress::Progress;
 use super::settings;
-use super::sweep::folder_of;
+use super::terminal::wants_colour;
 use crate::clock::Clock;
 use crate::collector::{AuditScope, Collector, Limits, NamedPlaces, Scope, needed};
 use crate::evidence::Inventory;
@@ -21,11 +22,7 @@ use crate::journal::{self, Record};
 use crate::kinds;
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, Source, render};
-use crate::report::table::TableStyle;
 use crate::wire::Client;
-
-/// Width of a table that is not printed to a terminal, in columns.
-const PLAIN_WIDTH: usize = 120;
 
 /// The setup of a run.
 pub(super) struct Session {
@@ -252,40 +249,6 @@ impl Session {
             )));
         }
         Ok(())
-    }
-}
-
-pub(super) fn wants_colour(choice: ColorChoice, terminal: bool) -> bool {
-    match choice {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => {
-            let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-            terminal && !refused && !dumb
-        }
-    }
-}
-
-pub(super) fn table_style(arguments: &CommonArgs) -> TableStyle {
-    table_style_of(arguments.color)
-}
-
-/// Returns how a table is printed to stdout.
-pub(super) fn table_style_of(color: ColorChoice) -> TableStyle {
-    let terminal = std::io::stdout().is_terminal();
-    let typed = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok());
-    let width = typed
-        .or_else(|| {
-            let (terminal_size::Width(width), _) = terminal_size::terminal_size()?;
-            terminal.then_some(usize::from(width))
-        })
-        .unwrap_or(PLAIN_WIDTH);
-    TableStyle {
-        width: width.max(60),
-        colour: wants_colour(color, terminal),
     }
 }
 

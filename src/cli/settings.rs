@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use super::args::{CommonArgs, SandboxSource};
 use super::connect::Variables;
-use super::session::wants_colour;
+use super::terminal::wants_colour;
 use crate::collector::Scope;
 use crate::kinds;
 use crate::model::identifier::IdentifierSort;

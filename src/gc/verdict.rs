@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::format::{moment, span};
 use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
 
 /// What becomes of a resource, and why.
@@ -429,22 +430,6 @@ impl Verdict {
             Self::Unknown(_) => "run again when the missing evidence is available",
         }
     }
-}
-
-/// A time as people read it, without parts of seconds.
-pub(crate) fn moment(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// A duration in its largest whole unit.
-pub(crate) fn span(delta: TimeDelta) -> String {
-    let seconds = delta.num_seconds();
-    for (unit, length) in [("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60)] {
-        if seconds != 0 && seconds % length == 0 {
-            return format!("{}{unit}", seconds / length);
-        }
-    }
-    format!("{seconds}s")
 }
 
 impl fmt::Display for Verdict {

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
+use super::characters::Characters;
 use super::diagnostic::{Diagnostic, Severity};
 use super::fields::{self, At, Fields, Mistakes};
 use super::limits;
 use super::rule::{Rule, Span};
 use super::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
-use super::template::{CAPTURES, Characters, Names, Slugs, Words};
+use super::template::{CAPTURES, Names, Slugs, Words};
 use super::{Environment, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary};
 use crate::limits::Values;
 use crate::model::identifier::IdentifierSort::{self, Account, Project, Zone};
@@ -105,10 +106,7 @@ impl Reader<'_> {
         let limits = fields.take("limits").and_then(|value| {
             if let DeValue::Table(table) = value.get_ref() {
                 let fields = Fields::new("[limits]", table, value.span());
-                return Some((
-                    limits::read(fields, &mut self.mistakes),
-                    value.span(),
-                ));
+                return Some((limits::read(fields, &mut self.mistakes), value.span()));
             }
             fields::wrong("limits", value, "a table", &mut self.mistakes);
             None

@@ -72,9 +72,7 @@ fn limits() -> Value {
                 properties.insert(key.to_owned(), form);
             }
             (Some(inner), key) => {
-                let inner = properties
-                    .entry(inner)
-                    .or_insert_with(|| table(&json!({})));
+                let inner = properties.entry(inner).or_insert_with(|| table(&json!({})));
                 inner["properties"][key] = form;
             }
         }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::template::Characters;
+use super::characters::Characters;
 
 /// What happens to upper and lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,6 +1,8 @@
 //! GitHub: pull requests, branches, runs, environments and issues of one
 //! repository.
 
+mod graphql;
+
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -1031,7 +1033,7 @@ impl ProviderApi for GitHub {
     fn answer(&mut self, request: &Request) -> Response {
         let path = request.path();
         match (&request.method, path.as_slice()) {
-            (&Method::POST, ["graphql"]) => super::graphql::answer(self, request),
+            (&Method::POST, ["graphql"]) => graphql::answer(self, request),
             (&Method::GET, ["rate_limit"]) => {
                 let core = json!({"limit": 5000, "remaining": 5000, "used": 0, "reset": request.now.timestamp() + 3600, "resource": "core"});
                 ok(

@@ -9,9 +9,10 @@ use futures::stream::{self, StreamExt as _};
 
 use super::{Broken, MOST_PAGES, Target};
 use crate::call::Call;
-use crate::evidence::{Evidence, Inventory, Listing, Observer, Step};
+use crate::evidence::{Evidence, Inventory, Listing};
 use crate::kinds::{Next, PageOf};
 use crate::model::{Resource, Time};
+use crate::progress::{Observer, ProgressEvent};
 use crate::wire::{Client, Failure};
 
 /// Lists all targets side by side.
@@ -69,7 +70,7 @@ async fn list(
         gap,
         needed: target.needed,
     };
-    observer.step(Step::Listed(&evidence));
+    observer.step(ProgressEvent::Listed(&evidence));
     let mut resources = walk.items;
     let activity = activity.map(|activity| note_activity(target, activity, &mut resources));
     let listing = Listing {

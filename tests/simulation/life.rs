@@ -13,13 +13,13 @@ use http::Method;
 use preview_gc::cli::Exit;
 use preview_gc::clock::Clock;
 use preview_gc::collector::{Collector, Limits, Scope};
-use preview_gc::evidence::{Observer, Step};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::reads::Remembered;
 use preview_gc::kinds;
 use preview_gc::model::{Api, PullRequestNumber};
 use preview_gc::policy::{Action, Environment, Policies, Policy, Source, Vocabulary};
+use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::report::Report;
 use preview_gc::report::outcomes::{StepRow, Swept};
 use preview_gc::sandbox::{Options, Sandbox};
@@ -48,7 +48,7 @@ pub struct Life {
 struct Nobody;
 
 impl Observer for Nobody {
-    fn step(&self, _step: Step<'_>) {}
+    fn step(&self, _step: ProgressEvent<'_>) {}
 }
 
 /// Lives through a seed, in virtual time.

@@ -8,9 +8,9 @@ use graphql_parser::query::{
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::github::{GitHub, WRITER, number_of, sha, time};
-use super::message::{self, Request, Response};
-use super::world::{PullRequest, State};
+use super::{GitHub, WRITER, number_of, sha, time};
+use crate::sandbox::message::{self, Request, Response};
+use crate::sandbox::world::{PullRequest, State};
 
 type Set<'a> = SelectionSet<'a, String>;
 

@@ -14,10 +14,10 @@ use tower::util::BoxCloneSyncService;
 use super::super::*;
 use crate::clock::Clock;
 use crate::collector::{Audit, Choice, Collector, Limits, Scope};
-use crate::evidence::Observer;
 use crate::gc::plan_file::PlanFile;
 use crate::model::PullRequestNumber;
 use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
+use crate::progress::Observer;
 use crate::report::outcomes::{StepRow, Swept};
 use crate::sandbox::world::World;
 use crate::sandbox::{Options, Sandbox};
@@ -90,10 +90,10 @@ pub(super) struct Stage {
 pub(super) struct Watcher(Arc<Mutex<Wire>>);
 
 impl Observer for Watcher {
-    fn step(&self, step: Step<'_>) {
-        let message = match step {
-            Step::Planned { kind, steps } => format!("{steps} {kind} planned"),
-            Step::Settled {
+    fn step(&self, event: ProgressEvent<'_>) {
+        let message = match event {
+            ProgressEvent::Planned { kind, steps } => format!("{steps} {kind} planned"),
+            ProgressEvent::Settled {
                 kind,
                 name,
                 outcome,
