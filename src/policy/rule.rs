@@ -1,17 +1,22 @@
 //! Rules and `protect` entries, and how they read a resource.
 
+mod condition;
+mod protect;
+
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::condition::Condition;
+pub(super) use self::condition::Test;
+pub use self::protect::{Coverage, Protect};
 use super::Location;
 use super::glob;
 use super::template::{Captures, Fits, Template};
 use crate::model::identifier::{host_name, unicode_host_name};
-use crate::model::{Attribute, AttributeSort, Claim, KindRef, Place, PullRequestNumber, Resource};
+use crate::model::{Attribute, Claim, KindRef, Place, Resource};
 
 /// An event that makes a resource dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,62 +139,6 @@ pub struct Timing {
     pub created_after_opened: Option<bool>,
     /// The pull request ended after the resource was made.
     pub ended_after_created: Option<bool>,
-}
-
-/// A condition on an attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// The attribute.
-    pub key: &'static str,
-    /// How it compares.
-    pub sort: AttributeSort,
-    /// What it must be.
-    pub test: Test,
-}
-
-/// What an attribute must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Test {
-    /// One of these texts; `{name}` stands for a capture of the resource's name.
-    AnyOf(Vec<Box<str>>),
-    /// All of these among a list.
-    AllOf(Vec<Box<str>>),
-    /// This flag.
-    Flag(bool),
-    /// A special value that asks about this flag instead.
-    Word(&'static str),
-}
-
-/// Whether a condition holds: none when the answer does not tell.
-type Holds = Option<bool>;
-
-impl Condition {
-    fn holds(&self, resource: &Resource, captures: &Captures) -> Holds {
-        let key = match self.test {
-            Test::Word(flag) => flag,
-            Test::AnyOf(_) | Test::AllOf(_) | Test::Flag(_) => self.key,
-        };
-        let value = resource.attribute(key)?;
-        Some(match (&self.test, value) {
-            (Test::Word(_), Attribute::Flag(flag)) => *flag,
-            (Test::Flag(wanted), Attribute::Flag(flag)) => wanted == flag,
-            (Test::AnyOf(texts), Attribute::Text(value)) => texts
-                .iter()
-                .any(|text| self.same(&captures.fill(text), value)),
-            (Test::AllOf(texts), Attribute::List(values)) => {
-                texts.iter().all(|text| values.contains(text))
-            }
-            _ => return None,
-        })
-    }
-
-    fn same(&self, wanted: &str, value: &str) -> bool {
-        if self.sort == AttributeSort::Host {
-            host_name(wanted) == host_name(value)
-        } else {
-            wanted == value
-        }
-    }
 }
 
 /// A name in `protect` and `except`: a glob, or a template.
@@ -517,89 +466,6 @@ fn covered(patterns: &[Patterns], text: &str, kind: KindRef) -> bool {
             pattern.matches(text)
         }
     })
-}
-
-/// Something that is kept whatever the rules say.
-#[derive(Debug, Clone)]
-pub struct Protect {
-    /// The pull request whose resources it covers, whatever they are called.
-    pub pull_request: Option<PullRequestNumber>,
-    /// The kinds that it is about; all without any.
-    pub kinds: Option<Vec<KindRef>>,
-    /// Where it applies.
-    pub place: Where,
-    /// The names; all without any.
-    pub(super) names: Option<Vec<Patterns>>,
-    /// The git branches that they carry; all without any.
-    pub(super) branches: Option<Vec<Patterns>>,
-    /// Conditions on attributes.
-    pub conditions: Vec<Condition>,
-    /// Why, in the owner's words.
-    pub reason: Arc<str>,
-    /// Where it stands.
-    pub location: Location,
-    /// The bytes of its file that it takes.
-    pub span: Span,
-}
-
-/// Whether a `protect` entry covers a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coverage {
-    /// It does.
-    Yes,
-    /// It does not.
-    No,
-    /// The answer does not tell the attribute that it asks about.
-    CannotTell(&'static str),
-}
-
-impl Protect {
-    /// Whether the entry is about resources of this kind and name, wherever
-    /// they are and whatever else they have.
-    pub fn names(&self, kind: KindRef, name: &str) -> bool {
-        let kinds = self.kinds.as_ref();
-        self.pull_request.is_none()
-            && kinds.is_none_or(|kinds| kinds.contains(&kind))
-            && self.branches.is_none()
-            && self
-                .names
-                .as_ref()
-                .is_none_or(|names| covered(names, name, kind))
-    }
-
-    /// Whether it covers a resource by what the resource is. An entry about a pull
-    /// request covers nothing by itself: what belongs to it is the judge's to say.
-    pub fn covers(&self, resource: &Resource) -> Coverage {
-        let kinds = self.kinds.as_ref();
-        if self.pull_request.is_some()
-            || kinds.is_some_and(|kinds| !kinds.contains(&resource.kind))
-            || !self.place.covers(resource)
-            || self
-                .names
-                .as_ref()
-                .is_some_and(|names| !covered(names, &resource.name, resource.kind))
-        {
-            return Coverage::No;
-        }
-        let mut coverage = Coverage::Yes;
-        if let Some(branches) = &self.branches {
-            match branch(resource) {
-                Ok(text) if covered(branches, text, resource.kind) => {}
-                Ok(_) => return Coverage::No,
-                // A kind without branches is not what the entry means.
-                Err(_) if resource.kind.branch.is_none() => return Coverage::No,
-                Err(key) => coverage = Coverage::CannotTell(key),
-            }
-        }
-        for condition in &self.conditions {
-            match condition.holds(resource, &Captures::default()) {
-                Some(true) => {}
-                Some(false) => return Coverage::No,
-                None => coverage = Coverage::CannotTell(condition.key),
-            }
-        }
-        coverage
-    }
 }
 
 /// The backup pattern that a name looks like.

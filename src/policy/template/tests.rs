@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::PullRequestNumber;
+use crate::model::{Claim, PullRequestNumber};
 use crate::policy::slug::{Algorithm, Case, Hash, Replace, Strip};
 
 /// One list of words and one slug function.
