@@ -25,7 +25,7 @@ pub use listing::inventory;
 pub use uses::Budget;
 
 /// Far beyond any real listing; a cursor that never ends is a broken one.
-const MOST_PAGES: u64 = 100_000;
+const MAX_PAGES: u64 = 100_000;
 
 /// A kind to list in a place.
 #[derive(Clone)]
@@ -350,7 +350,7 @@ async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUs
     };
     let total = first.total;
     let pages = match first.next {
-        Next::Pages(pages) => pages.min(MOST_PAGES),
+        Next::Pages(pages) => pages.min(MAX_PAGES),
         Next::Last | Next::After(_) | Next::More => 1,
     };
     let calls: Vec<_> = (2..=pages)

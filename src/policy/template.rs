@@ -35,13 +35,13 @@ pub struct Names {
 pub(super) const CAPTURES: [&str; 7] = ["pr", "run", "branch", "slug", "epoch", "date", "any"];
 
 /// A name that fits in more ways than this is not read as anything.
-const MOST_READINGS: usize = 64;
+const MAX_MATCHES: usize = 64;
 
 /// Steps that one name may cost; names that people choose take a few hundred.
-const MOST_STEPS: usize = 1 << 20;
+const MAX_STEPS: usize = 1 << 20;
 
 /// Beyond this many beginnings the shorter ones tell names apart well enough.
-const MOST_BEGINNINGS: usize = 64;
+const MAX_BEGINNINGS: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
@@ -249,7 +249,7 @@ impl Template {
                 Part::Branch { prefix } => vec![prefix],
                 _ => break,
             };
-            if beginnings.len() * texts.len() > MOST_BEGINNINGS {
+            if beginnings.len() * texts.len() > MAX_BEGINNINGS {
                 break;
             }
             beginnings = beginnings

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
-use super::{Broken, MOST_PAGES, Target};
+use super::{Broken, MAX_PAGES, Target};
 use crate::call::Call;
 use crate::evidence::{Evidence, Inventory, Listing};
 use crate::kinds::{Next, PageOf};
@@ -224,7 +224,7 @@ impl Walk {
     ) -> Result<BTreeSet<Box<str>>, Broken> {
         let mut names = BTreeSet::new();
         let mut page = PageOf::First;
-        for number in 2..=MOST_PAGES {
+        for number in 2..=MAX_PAGES {
             let Some(call) = target.kind.holders(&target.place, &page) else {
                 break;
             };
@@ -280,7 +280,7 @@ impl Walk {
         loop {
             match page {
                 Next::Last => break,
-                Next::Pages(count) if count > MOST_PAGES => {
+                Next::Pages(count) if count > MAX_PAGES => {
                     return Err(Broken::Disagrees(format!(
                         "{count} pages are more than any listing has"
                     )));
@@ -299,7 +299,7 @@ impl Walk {
                     page = self.page(client, target, &next, &mut seen).await?;
                     // A page that brings nothing new and goes on would go on
                     // for ever.
-                    if (seen.len() == before && page != Next::Last) || pages > MOST_PAGES {
+                    if (seen.len() == before && page != Next::Last) || pages > MAX_PAGES {
                         return Err(Broken::Disagrees(format!(
                             "page {pages} repeats earlier items"
                         )));
