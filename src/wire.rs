@@ -115,7 +115,7 @@ struct Provider {
 /// Sends requests within the quotas and the run's deadline.
 #[derive(Clone)]
 pub struct Client {
-    seam: Transport,
+    transport: Transport,
     providers: Arc<BTreeMap<Api, Provider>>,
     clock: Clock,
     skews: Arc<Skews>,
@@ -134,7 +134,7 @@ impl Client {
     /// Creates a client for these providers over this transport, until the
     /// deadline.
     pub fn new(
-        seam: Transport,
+        transport: Transport,
         endpoints: BTreeMap<Api, Endpoint>,
         clock: Clock,
         deadline: Duration,
@@ -148,7 +148,7 @@ impl Client {
             })
             .collect();
         Self {
-            seam,
+            transport,
             providers: Arc::new(providers),
             clock,
             skews: Arc::default(),
@@ -400,7 +400,7 @@ impl Client {
     async fn attempt(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = ATTEMPT_TIMEOUT.min(left);
-        tokio::time::timeout(limit, self.seam.clone().oneshot(request))
+        tokio::time::timeout(limit, self.transport.clone().oneshot(request))
             .await
             .unwrap_or(Err(TransportError::Timeout { after: limit }))
     }

@@ -292,7 +292,7 @@ pub(super) fn client(
         )));
     }
     Ok(Client::new(
-        connection.seam.clone(),
+        connection.transport.clone(),
         endpoints,
         connection.clock,
         limits.deadline,

@@ -14,7 +14,7 @@ pub(crate) fn client_of(
     answer: impl Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
 ) -> Client {
     let answer = Arc::new(answer);
-    let seam = BoxCloneSyncService::new(tower::service_fn(move |request| {
+    let transport = BoxCloneSyncService::new(tower::service_fn(move |request| {
         let response = answer(request);
         async move { Ok(response) }
     }));
@@ -25,7 +25,7 @@ pub(crate) fn client_of(
         dns_token: Token::new("other-secret-token"),
     };
     Client::new(
-        seam,
+        transport,
         BTreeMap::from([(api, endpoint)]),
         Clock::starting_at("2026-05-01T00:00:00Z".parse().unwrap()),
         Duration::from_mins(10),

@@ -312,7 +312,7 @@ impl World<'_> {
         let network = self.network;
         let clock = Clock::starting_at(network.now() + network.state().weather.skew);
         let client = Client::new(
-            network.seam(key),
+            network.transport(key),
             endpoints(),
             clock,
             limits.deadline,

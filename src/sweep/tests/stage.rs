@@ -204,23 +204,24 @@ impl Stage {
     pub(super) fn client(&self, clock: Clock) -> Client {
         let (sandbox, wire) = (self.sandbox.clone(), self.wire.clone());
         let folder = self.folder.path().to_owned();
-        let seam = BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
-            let (sandbox, wire, folder) = (sandbox.clone(), wire.clone(), folder.clone());
-            async move {
-                let path = request.uri().path();
-                let writes = request.method() != Method::GET && !path.ends_with("/graphql");
-                let line = wire
-                    .lock()
-                    .unwrap()
-                    .leaves(request.method(), path, writes, &folder);
-                let answer = sandbox.call(request).await;
-                let status = answer.as_ref().map_or_else(ToString::to_string, |answer| {
-                    answer.status().as_u16().to_string()
-                });
-                wire.lock().unwrap().answers(&line, &status, writes);
-                answer.map_err(|reset| TransportError::Broken(reset.to_string()))
-            }
-        }));
+        let transport =
+            BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
+                let (sandbox, wire, folder) = (sandbox.clone(), wire.clone(), folder.clone());
+                async move {
+                    let path = request.uri().path();
+                    let writes = request.method() != Method::GET && !path.ends_with("/graphql");
+                    let line = wire
+                        .lock()
+                        .unwrap()
+                        .leaves(request.method(), path, writes, &folder);
+                    let answer = sandbox.call(request).await;
+                    let status = answer.as_ref().map_or_else(ToString::to_string, |answer| {
+                        answer.status().as_u16().to_string()
+                    });
+                    wire.lock().unwrap().answers(&line, &status, writes);
+                    answer.map_err(|reset| TransportError::Broken(reset.to_string()))
+                }
+            }));
         let endpoint = |path: &str| Endpoint {
             base: format!("{BASE}{path}").parse().unwrap(),
             graphql: Some(format!("{BASE}{path}/graphql").parse().unwrap()),
@@ -233,7 +234,7 @@ impl Stage {
             (Api::GitHub, endpoint("/github")),
         ]);
         Client::new(
-            seam,
+            transport,
             endpoints,
             clock,
             self.limits.deadline,
