@@ -145,7 +145,7 @@ pub enum Unmatched {
     /// No rule matches its name.
     NoRule,
     /// A rule would match its name, but this branch or slug is unknown.
-    NothingGives(Claim),
+    NotOnGitHub(Claim),
     /// A rule would match its name, but its provider recorded another repository
     /// when it was made.
     OtherRepository(Box<str>),
@@ -408,7 +408,7 @@ impl Verdict {
             Self::Unmatched(Unmatched::OtherRepository(_)) => {
                 "it stays: the numbers of another repository mean something else"
             }
-            Self::Unmatched(Unmatched::NothingGives(_)) => {
+            Self::Unmatched(Unmatched::NotOnGitHub(_)) => {
                 "it stays unless a git branch or a pull request's head matches this name, or the \
                  rule says `missing = \"dead\"`"
             }
@@ -589,7 +589,7 @@ mod tests {
                 "template matches its whole name",
             ),
             (
-                Verdict::Unmatched(Unmatched::NothingGives(of())),
+                Verdict::Unmatched(Unmatched::NotOnGitHub(of())),
                 "nothing on GitHub matches pull request #7",
                 "matches this name",
             ),

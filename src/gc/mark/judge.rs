@@ -218,7 +218,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             .map(|(index, _)| index);
         let Some(decisive) = decisive else {
             if let Some(claim) = ungiven {
-                judgement.verdict = Verdict::Unmatched(Unmatched::NothingGives(claim));
+                judgement.verdict = Verdict::Unmatched(Unmatched::NotOnGitHub(claim));
             } else if let Some(repository) = foreign {
                 let other = Unmatched::OtherRepository(repository.into());
                 judgement.verdict = Verdict::Unmatched(other);

@@ -16,7 +16,7 @@ impl fmt::Display for Verdict {
             Self::Unmatched(Unmatched::OtherRepository(repository)) => {
                 write!(f, "its provider recorded that it belongs to {repository}")
             }
-            Self::Unmatched(Unmatched::NothingGives(claim)) => {
+            Self::Unmatched(Unmatched::NotOnGitHub(claim)) => {
                 write!(f, "nothing on GitHub matches {claim}")
             }
             Self::Grace(wait) => wait.fmt(f),
