@@ -398,7 +398,7 @@ pub fn stopped(findings: &Findings<'_>, report: &Report) -> bool {
 /// What a sweep does of what people ticked for deletion in the tracking issue,
 /// and of nothing else.
 fn approved(findings: &Findings<'_>) -> Plan {
-    only(findings, |key| findings.roots.is_ticked_for_deletion(key))
+    only(findings, |key| findings.roots.is_checked_for_deletion(key))
 }
 
 /// What a sweep does of the resources with these keys, whatever the cap, and of

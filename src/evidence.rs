@@ -397,7 +397,7 @@ pub struct RepositoryRoots {
 
 /// The checked boxes of a tracking issue. Keys identify the resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ticked {
+pub struct Checked {
     /// What may be deleted.
     pub delete: BTreeSet<String>,
     /// What is to be kept.
@@ -416,7 +416,7 @@ pub struct TrackingIssue {
     /// The text of the issue.
     pub body: String,
     /// The boxes that are checked in that text.
-    pub ticked: Ticked,
+    pub ticked: Checked,
     /// Whether it is open.
     pub open: bool,
     /// Its address for people.
@@ -467,7 +467,7 @@ pub struct Roots {
 
 impl Roots {
     /// Returns whether "delete" is checked for a key in a tracking issue.
-    pub fn is_ticked_for_deletion(&self, key: &str) -> bool {
+    pub fn is_checked_for_deletion(&self, key: &str) -> bool {
         let mut issues = self
             .repositories
             .values()

@@ -82,7 +82,7 @@ pub enum Protection {
     /// It looks like a backup, and no rule spells that out.
     Backup(&'static str),
     /// Its checkbox "keep" is checked in the tracking issue.
-    Ticked {
+    Checked {
         /// The number of the issue.
         issue: u64,
     },
@@ -102,7 +102,7 @@ impl Protection {
         match self {
             Self::Entry { .. }
             | Self::Perhaps { .. }
-            | Self::Ticked { .. }
+            | Self::Checked { .. }
             | Self::BroughtBack { .. } => true,
             Self::BuiltIn(_) | Self::ManagedBy(_) | Self::Backup(_) => false,
         }
@@ -392,7 +392,7 @@ impl Verdict {
             Self::Protected(Protection::ManagedBy(_)) => {
                 "it goes when the custom domain that manages it goes"
             }
-            Self::Protected(Protection::Ticked { .. }) => {
+            Self::Protected(Protection::Checked { .. }) => {
                 "it stays until \"keep\" is cleared in the tracking issue"
             }
             Self::Protected(Protection::BroughtBack { .. }) => {
@@ -438,7 +438,7 @@ impl Protection {
         match self {
             Self::Entry { .. }
             | Self::Perhaps { .. }
-            | Self::Ticked { .. }
+            | Self::Checked { .. }
             | Self::BroughtBack { .. } => true,
             Self::BuiltIn(_) | Self::ManagedBy(_) | Self::Backup(_) => false,
         }
@@ -487,7 +487,7 @@ mod tests {
             ),
             (Verdict::Live(Alive::Open(number())), false, None),
             (
-                Verdict::Protected(Protection::Ticked { issue: 1 }),
+                Verdict::Protected(Protection::Checked { issue: 1 }),
                 false,
                 None,
             ),
@@ -557,7 +557,7 @@ mod tests {
                 "when the custom domain that manages it goes",
             ),
             (
-                protected(Protection::Ticked { issue: 12 }),
+                protected(Protection::Checked { issue: 12 }),
                 "\"keep\" is checked in issue #12",
                 "until \"keep\" is cleared",
             ),

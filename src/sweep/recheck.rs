@@ -85,7 +85,7 @@ impl Sweep<'_, '_> {
     /// Returns whether the sweep deletes only checked resources and this one is
     /// no longer checked.
     fn is_cleared(&self, view: &Findings<'_>, id: &ResourceId) -> bool {
-        self.survey.approved && !view.roots.is_ticked_for_deletion(&box_key::of(id))
+        self.survey.approved && !view.roots.is_checked_for_deletion(&box_key::of(id))
     }
 
     /// Returns why the view cannot decide a step, if so.

@@ -67,7 +67,7 @@ impl fmt::Display for Protection {
             Self::ManagedBy(kind) => {
                 write!(f, "managed by a {kind} of the same name; it goes with it")
             }
-            Self::Ticked { issue } => write!(f, "\"keep\" is checked in issue #{issue}"),
+            Self::Checked { issue } => write!(f, "\"keep\" is checked in issue #{issue}"),
             Self::BroughtBack { at, name } => {
                 let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
                 let plain = name.chars().all(plain) && !name.starts_with('-');

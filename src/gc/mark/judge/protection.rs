@@ -103,7 +103,7 @@ impl Judge<'_, '_> {
         if !self.kept.is_empty()
             && let Some(&issue) = self.kept.get(&box_key::of(&resource.identity()))
         {
-            return Some(Protection::Ticked { issue });
+            return Some(Protection::Checked { issue });
         }
         if let Some(at) = self.brought_back(resource) {
             let name = resource.name.clone();
