@@ -1,7 +1,7 @@
 //! Policies: what an owner says about names, as validated values that know
 //! where in the owner's file they stand.
 //!
-//! Reading a file and judging a resource are kept apart: [`Policies::read`] turns text
+//! RuleMatch a file and judging a resource are kept apart: [`Policies::read`] turns text
 //! into [`Policies`] or into every mistake at once; [`Rule::read`] says what a
 //! name claims; whether a claim is dead is not decided here.
 
@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use rule::{
     Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, PlaceName, Protect,
-    Reading, Rule, Span, Subject, Timing, Where, backup_pattern,
+    RuleMatch, Rule, Span, Subject, Timing, Where, backup_pattern,
 };
 pub use rules::Rules;
 
@@ -120,7 +120,7 @@ impl Policy {
     /// repository is none of ours, and a number that was recorded together with
     /// this repository takes the place of the one in the name. A number that was
     /// recorded without a repository only has to agree, and so does a git branch.
-    pub fn read(&self, resource: &Resource) -> Vec<(usize, Reading)> {
+    pub fn read(&self, resource: &Resource) -> Vec<(usize, RuleMatch)> {
         let mut readings = self.rules.read(resource);
         let Some(recorded) = resource.recorded.as_ref() else {
             return readings;
@@ -130,7 +130,7 @@ impl Policy {
         }
         let number = recorded.pull_request.map(Claim::PullRequest);
         let branch = recorded.branch.clone().map(Claim::Branch);
-        let first_of_rule: BTreeMap<usize, Reading> = readings.iter().rev().cloned().collect();
+        let first_of_rule: BTreeMap<usize, RuleMatch> = readings.iter().rev().cloned().collect();
         if let Some(number) = number.as_ref().filter(|_| recorded.repository.is_some()) {
             readings.retain(|(_, reading)| {
                 reading.claim == *number || !matches!(reading.claim, Claim::PullRequest(_))
@@ -138,7 +138,7 @@ impl Policy {
         }
         for claim in number.into_iter().chain(branch) {
             for (rule, reading) in &first_of_rule {
-                let reading = Reading {
+                let reading = RuleMatch {
                     claim: claim.clone(),
                     ..reading.clone()
                 };

@@ -272,7 +272,7 @@ pub struct Span {
 
 /// What a rule takes a name for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+pub struct RuleMatch {
     /// What the name says it belongs to.
     pub claim: Claim,
     /// The time that the name says.
@@ -286,7 +286,7 @@ pub struct Reading {
 impl Rule {
     /// Reads a resource; nothing when the rule is not about it.
     #[inline]
-    pub fn read(&self, resource: &Resource) -> Vec<Reading> {
+    pub fn read(&self, resource: &Resource) -> Vec<RuleMatch> {
         if !self.kinds.contains(&resource.kind) || !self.place.covers(resource) {
             return Vec::new();
         }
@@ -294,7 +294,7 @@ impl Rule {
             Subject::Name => &*resource.name,
             Subject::Branch => match branch(resource) {
                 Ok(text) => text,
-                Err(undetermined) => return vec![Reading::undetermined(undetermined)],
+                Err(undetermined) => return vec![RuleMatch::undetermined(undetermined)],
             },
         };
         let mut readings = Vec::new();
@@ -317,7 +317,7 @@ impl Rule {
         template: &Template,
         text: &str,
         resource: &Resource,
-        readings: &mut Vec<Reading>,
+        readings: &mut Vec<RuleMatch>,
     ) {
         let spells_backup = || {
             backup_pattern(&resource.name)
@@ -326,7 +326,7 @@ impl Rule {
         let ways = match template.fit(text) {
             Fits::Ways(ways) => ways,
             Fits::TooMany => {
-                readings.push(Reading::undetermined("name"));
+                readings.push(RuleMatch::undetermined("name"));
                 return;
             }
         };
@@ -344,7 +344,7 @@ impl Rule {
             if failed {
                 continue;
             }
-            let reading = Reading {
+            let reading = RuleMatch {
                 claim: captures.claim(),
                 named: captures.named,
                 undetermined,
@@ -438,7 +438,7 @@ impl Rule {
     }
 }
 
-impl Reading {
+impl RuleMatch {
     fn undetermined(key: &'static str) -> Self {
         Self {
             claim: Claim::Itself,

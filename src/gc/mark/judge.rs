@@ -16,7 +16,7 @@ use super::branches::{Branches, Standing};
 use super::{JudgeInput, Judgement, MatchedBy};
 use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots, Run};
 use crate::model::{Claim, Place, PullRequestNumber, Resource, RunId, Time};
-use crate::policy::{Action, AgeClock, Missing, Reading, Rule, backup_pattern};
+use crate::policy::{Action, AgeClock, Missing, Rule, RuleMatch, backup_pattern};
 
 /// A branch with its own expiry this near is taken care of.
 const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
@@ -250,7 +250,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         resource: &Resource,
         (policy_scope, index): (usize, usize),
         rule: &Rule,
-        reading: &Reading,
+        reading: &RuleMatch,
     ) -> Option<Outcome> {
         let mut outcome = Outcome {
             matched_by: MatchedBy {
@@ -286,7 +286,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         &self,
         resource: &Resource,
         rule: &Rule,
-        reading: &Reading,
+        reading: &RuleMatch,
         owner: &Owner<'_>,
         in_focus: bool,
     ) -> Option<Verdict> {
@@ -329,7 +329,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         resource: &Resource,
         (policy_scope, index): (usize, usize),
         rule: &Rule,
-        reading: &Reading,
+        reading: &RuleMatch,
     ) -> Result<Option<Owner<'a>>, Doubt> {
         let claim = &reading.claim;
         if reading.undetermined.is_some() || !rule.asks_about(claim) {
@@ -393,7 +393,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         &self,
         resource: &Resource,
         rule: &Rule,
-        reading: &Reading,
+        reading: &RuleMatch,
         owner: &Owner<'_>,
     ) -> Result<Death, Verdict> {
         let mut death = None;
