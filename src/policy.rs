@@ -18,6 +18,7 @@ mod rules;
 pub mod schema;
 pub mod slug;
 pub mod template;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Vocabulary;
+use super::{Vocabulary, words};
 use crate::limits::{self, Unit};
 use crate::model::AttributeSort;
 
@@ -100,13 +100,13 @@ fn kind(kinds: &[&str]) -> Value {
 fn slug() -> Value {
     let length = json!({ "type": "integer", "minimum": 1 });
     table(&json!({
-        "case": { "enum": ["lower", "upper", "keep"] },
+        "case": { "enum": words::of(&words::CASES) },
         "keep": { "type": "string", "description": "the characters that stay, such as a-z0-9" },
         "replace": table(&json!({ "with": { "type": "string" }, "runs": { "type": "boolean" } })),
-        "strip": { "enum": ["none", "before-cut", "both"] },
+        "strip": { "enum": words::of(&words::STRIPS) },
         "length": { "anyOf": [length, { "type": "array", "items": length }] },
         "hash": table(&json!({
-            "algorithm": { "enum": ["sha256", "sha1"] },
+            "algorithm": { "enum": words::of(&words::ALGORITHMS) },
             "digits": { "type": "integer", "minimum": 1, "maximum": 40 },
         })),
         "empty": { "type": "string", "description": "what an empty slug becomes" },
@@ -132,21 +132,21 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
     let age = {
         let mut age = table(&json!({
             "older-than": duration(),
-            "clock": { "enum": ["created", "changed", "merged", "active", "named"] },
+            "clock": { "enum": words::of(&words::CLOCKS) },
         }));
         age["required"] = json!(["older-than"]);
         age
     };
-    let event = json!({ "enum": ["closed", "merged", "branch-gone", "run-finished"] });
+    let event = json!({ "enum": words::of(&words::EVENTS) });
     let one = json!({ "anyOf": [event, age] });
     let mut table = table(&json!({
         "id": { "type": "string" }, "kind": kind(kinds), "name": texts(), "branch": texts(),
         "except": texts(), "zone": texts(), "project": texts(),
         "where": conditions(properties),
         "dead-when": { "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] },
-        "with": kind(kinds), "missing": { "enum": ["keep", "dead"] }, "born": { "enum": ["any"] },
+        "with": kind(kinds), "missing": { "enum": words::of(&words::MISSING) }, "born": { "enum": words::of(&words::BORN) },
         "even-open": { "type": "boolean" }, "grace": duration(),
-        "action": { "enum": ["delete", "report", "expire"] }, "backup": { "type": "boolean" },
+        "action": { "enum": words::of(&words::ACTIONS) }, "backup": { "type": "boolean" },
     }));
     table["required"] = json!(["id", "kind", "dead-when"]);
     table["oneOf"] = json!([{ "required": ["name"] }, { "required": ["branch"] }]);
@@ -155,6 +155,8 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -163,5 +165,67 @@ mod tests {
         let file = include_str!("../../policies/preview-gc.schema.json");
         let given: Value = serde_json::from_str(file).unwrap();
         assert_eq!(schema(&Vocabulary { kinds: &kinds }), given);
+    }
+
+    /// A key that no table has and that resembles none.
+    const STRANGE: &str = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
+
+    /// Returns the keys of the table with the strange key, as the help for it
+    /// lists them.
+    fn keys_of_the_reader(text: &str) -> BTreeSet<String> {
+        let mistakes = crate::policy::tests::read(text).unwrap_err();
+        let unknown = format!("unknown key `{STRANGE}`");
+        let mut about_it = mistakes
+            .into_iter()
+            .filter(|one| one.message.starts_with(&unknown));
+        let help = about_it.next().and_then(|one| one.help).unwrap();
+        let keys = help.strip_prefix("there is: ").unwrap();
+        keys.split(", ").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_schema_has_the_keys_that_the_reader_takes() {
+        let kinds = crate::kinds::vocabulary();
+        let schema = schema(&Vocabulary { kinds: &kinds });
+        for (text, place) in [
+            ("? = 1", ""),
+            ("scope = { ? = 1 }", "/properties/scope"),
+            (
+                "scope = { cloudflare = { ? = 1 } }",
+                "/properties/scope/properties/cloudflare",
+            ),
+            (
+                "scope = { neon = { ? = 1 } }",
+                "/properties/scope/properties/neon",
+            ),
+            ("limits = { ? = 1 }", "/properties/limits"),
+            (
+                "limits = { brake = { ? = 1 } }",
+                "/properties/limits/properties/brake",
+            ),
+            (
+                "slug = { a = { ? = 1 } }",
+                "/properties/slug/additionalProperties",
+            ),
+            (
+                "slug = { a = { replace = { ? = 1 } } }",
+                "/properties/slug/additionalProperties/properties/replace",
+            ),
+            (
+                "slug = { a = { hash = { ? = 1 } } }",
+                "/properties/slug/additionalProperties/properties/hash",
+            ),
+            ("protect = [{ ? = 1 }]", "/properties/protect/items"),
+            ("rule = [{ ? = 1 }]", "/properties/rule/items"),
+            (
+                "rule = [{ dead-when = { ? = 1 } }]",
+                "/properties/rule/items/properties/dead-when/anyOf/0/anyOf/1",
+            ),
+        ] {
+            let keys = schema.pointer(&format!("{place}/properties")).unwrap();
+            let keys: BTreeSet<_> = keys.as_object().unwrap().keys().cloned().collect();
+            let taken = keys_of_the_reader(&text.replace('?', STRANGE));
+            assert_eq!(keys, taken, "{text}");
+        }
     }
 }

@@ -10,26 +10,10 @@ use super::names::Templates;
 use crate::model::{KindRef, PullRequestNumber};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{
-    Action, Age, AgeClock, Born, Death, Event, Missing, Protect, Rule, Subject, Timing, Where,
+    Action, Age, AgeClock, Death, Missing, Protect, Rule, Subject, Timing, Where,
 };
 use crate::policy::template::{Anchor, Names};
-
-/// The words of `dead-when`.
-const EVENTS: [(&str, Event); 4] = [
-    ("closed", Event::Closed),
-    ("merged", Event::Merged),
-    ("branch-gone", Event::BranchGone),
-    ("run-finished", Event::RunFinished),
-];
-
-/// The words of `clock`.
-const CLOCKS: [(&str, AgeClock); 5] = [
-    ("created", AgeClock::Created),
-    ("changed", AgeClock::Changed),
-    ("merged", AgeClock::Merged),
-    ("active", AgeClock::Active),
-    ("named", AgeClock::Named),
-];
+use crate::policy::words;
 
 impl Reader<'_> {
     pub(super) fn protect(&mut self, mut fields: Fields<'_>, names: &Names) -> Option<Protect> {
@@ -163,12 +147,8 @@ impl Reader<'_> {
             .unwrap_or_default();
         let (conditions, timing) = self.conditions(&mut fields, &kinds, &templates);
         let death = self.death(&mut fields);
-        let missing = self.choice(
-            &mut fields,
-            "missing",
-            &[("keep", Missing::Keep), ("dead", Missing::Dead)],
-        );
-        let born = self.choice(&mut fields, "born", &[("any", Born::Any)]);
+        let missing = self.choice(&mut fields, "missing", &words::MISSING);
+        let born = self.choice(&mut fields, "born", &words::BORN);
         let even_open = fields.flag("even-open", &mut self.mistakes);
         let with = self.with(&mut fields, &kinds);
         let grace = fields
@@ -329,15 +309,7 @@ impl Reader<'_> {
 
     fn action(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Action {
         let span = fields.value_span("action");
-        let action = self.choice(
-            fields,
-            "action",
-            &[
-                ("delete", Action::Delete),
-                ("report", Action::Report),
-                ("expire", Action::Expire),
-            ],
-        );
+        let action = self.choice(fields, "action", &words::ACTIONS);
         let action = action.unwrap_or_default();
         let cannot = kinds.iter().find(|kind| !kind.expires);
         if let (Action::Expire, Some(kind), Some(span)) = (action, cannot, span) {
@@ -382,14 +354,16 @@ impl Reader<'_> {
     fn one_death(&mut self, value: &Spanned<DeValue<'_>>, death: &mut Death) {
         match value.get_ref() {
             DeValue::String(text) => {
-                let event = EVENTS.iter().find(|(word, _)| *word == text.as_ref());
+                let event = words::EVENTS
+                    .iter()
+                    .find(|(word, _)| *word == text.as_ref());
                 match event {
                     Some((_, event)) => death.events.push(*event),
                     None => self.mistakes.error(
                         value.span(),
                         format!("`dead-when` cannot be {text:?}"),
                         "unknown event",
-                        Some(fields::suggestion(text, &EVENTS.map(|(word, _)| word))),
+                        Some(fields::suggestion(text, &words::of(&words::EVENTS))),
                     ),
                 }
             }
@@ -402,7 +376,7 @@ impl Reader<'_> {
                     "such as { older-than = \"30d\", clock = \"created\" }",
                     &mut self.mistakes,
                 );
-                let clock = self.choice(&mut fields, "clock", &CLOCKS);
+                let clock = self.choice(&mut fields, "clock", &words::CLOCKS);
                 fields.end(&mut self.mistakes);
                 if let Some(age) = age {
                     death.ages.push(Age {

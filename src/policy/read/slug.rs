@@ -6,9 +6,10 @@ use toml::de::DeValue;
 
 use super::super::characters::Characters;
 use super::super::fields::{self, At, Fields};
-use super::super::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
+use super::super::slug::{Hash, Replace, Slug};
 use super::super::template::Slugs;
 use super::Reader;
+use crate::policy::words;
 
 impl Reader<'_> {
     pub(super) fn slugs(&mut self, fields: &mut Fields<'_>) -> Slugs {
@@ -31,15 +32,7 @@ impl Reader<'_> {
     }
 
     fn slug(&mut self, name: &At<String>, mut fields: Fields<'_>) -> Slug {
-        let case = self.choice(
-            &mut fields,
-            "case",
-            &[
-                ("lower", Case::Lower),
-                ("upper", Case::Upper),
-                ("keep", Case::Keep),
-            ],
-        );
+        let case = self.choice(&mut fields, "case", &words::CASES);
         let keep = fields.text("keep", &mut self.mistakes);
         let keep = keep.and_then(|text| {
             let characters = Characters::parse(&text.value);
@@ -54,15 +47,7 @@ impl Reader<'_> {
             characters
         });
         let replace = self.replace(&mut fields);
-        let strip = self.choice(
-            &mut fields,
-            "strip",
-            &[
-                ("none", Strip::None),
-                ("before-cut", Strip::BeforeCut),
-                ("both", Strip::Both),
-            ],
-        );
+        let strip = self.choice(&mut fields, "strip", &words::STRIPS);
         let length_span = fields.value_span("length");
         let lengths = fields
             .wholes("length", &mut self.mistakes)
@@ -120,11 +105,7 @@ impl Reader<'_> {
 
     fn hash(&mut self, fields: &mut Fields<'_>) -> Option<Hash> {
         let mut table = fields.table("hash", "`hash`", &mut self.mistakes)?;
-        let algorithm = self.choice(
-            &mut table,
-            "algorithm",
-            &[("sha256", Algorithm::Sha256), ("sha1", Algorithm::Sha1)],
-        );
+        let algorithm = self.choice(&mut table, "algorithm", &words::ALGORITHMS);
         let algorithm = table.require(
             "algorithm",
             algorithm,
