@@ -45,8 +45,8 @@ pub struct Listing {
     /// The maximum number that may exist, if the provider returned it.
     pub allowance: Option<u64>,
     /// Whether its resources were listed only because they may use others: no
-    /// rule and no `protect` entry is about the kind, so that nobody wants to
-    /// read about those that stay.
+    /// rule and no `protect` entry is about the kind, so that the report does
+    /// not list those that stay.
     pub witness: bool,
 }
 

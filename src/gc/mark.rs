@@ -69,8 +69,9 @@ pub struct JudgeInput<'p> {
     /// What this run deletes, once that is settled: everything else stays,
     /// garbage or not. Without it all garbage that may be deleted goes.
     pub going: Option<Arc<BTreeSet<ResourceId>>>,
-    /// Numbers under which an earlier reading of this run saw something that was
-    /// made when their pull request did not live: a later reading lists less.
+    /// Pull request numbers for which an earlier pass of this run saw a resource
+    /// created outside the lifetime of the pull request. A later pass may list
+    /// fewer resources and miss it.
     pub contradicted: Arc<BTreeSet<ClaimedNumber>>,
     /// The start of the run.
     pub now: DateTime<Utc>,
@@ -101,9 +102,9 @@ pub struct MatchedBy {
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// The reading that decided; none where nothing was read.
+    /// The match that decided; `None` if no rule matches the name.
     pub reading: Option<MatchedBy>,
-    /// The other readings of the same name, with what each would say.
+    /// The other matches of the same name, with the verdict by each.
     pub others: Vec<(MatchedBy, Verdict)>,
     /// Whether it is meant: with `--pr` what belongs to that pull request, with
     /// `--kind` those kinds, else everything. Nothing else is ever planned.
@@ -134,7 +135,7 @@ pub struct Marking<'p> {
 }
 
 impl<'p> Marking<'p> {
-    /// The rule behind a reading.
+    /// Returns the rule of a match.
     pub fn rule(&self, matched_by: &MatchedBy) -> Option<(&'p Policy, &'p Rule)> {
         let policy = self.law.policy_scopes.get(matched_by.policy_scope)?.policy;
         Some((policy, policy.rules.get(matched_by.rule)?))

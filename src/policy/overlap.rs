@@ -24,7 +24,7 @@ fn templates(rule: &Rule, kind: KindRef) -> impl Iterator<Item = &Template> {
     )
 }
 
-/// The kinds that both rules read.
+/// Returns the kinds of both rules.
 fn shared_kinds<'a>(rule: &'a Rule, other: &'a Rule) -> impl Iterator<Item = KindRef> + 'a {
     rule.kinds
         .iter()
@@ -32,7 +32,7 @@ fn shared_kinds<'a>(rule: &'a Rule, other: &'a Rule) -> impl Iterator<Item = Kin
         .filter(|kind| other.kinds.contains(kind))
 }
 
-/// A name that both rules read.
+/// Returns a name that both rules match, if there is one.
 fn both_read(rule: &Rule, other: &Rule) -> Option<String> {
     if rule.subject != Subject::Name || other.subject != Subject::Name {
         return None;

@@ -1,4 +1,4 @@
-//! Rules and `protect` entries, and how they read a resource.
+//! Rules and how they match a resource.
 
 mod condition;
 mod protect;
@@ -218,13 +218,13 @@ impl Where {
     }
 }
 
-/// A rule: which names it reads, what it takes them for, and when they are
+/// A rule: the names that it matches, what they belong to, and when they are
 /// dead.
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// The owner's name for it.
     pub id: Box<str>,
-    /// The kinds that it reads.
+    /// The kinds that it is about.
     pub kinds: Vec<KindRef>,
     /// Where it applies.
     pub place: Where,
@@ -232,7 +232,7 @@ pub struct Rule {
     pub subject: Subject,
     /// Templates for names with case and for names without.
     pub(super) templates: Vec<(Template, Template)>,
-    /// What it does not read.
+    /// Names that it does not match.
     pub(super) except: Vec<Patterns>,
     /// Conditions on attributes.
     pub conditions: Vec<Condition>,
@@ -377,8 +377,8 @@ impl Rule {
         claims
     }
 
-    /// How the names that it reads begin, in lower case where names have no
-    /// case.
+    /// Returns the beginnings of the names that it matches, in lower case where
+    /// names have no case.
     pub(super) fn beginnings(&self, kind: KindRef) -> Vec<String> {
         let of = |(template, caseless): &(Template, Template)| {
             if kind.caseless { caseless } else { template }.beginnings()

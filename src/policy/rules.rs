@@ -70,7 +70,7 @@ impl Rules {
     }
 }
 
-/// Which rules might read a name of one kind.
+/// The rules that may match a name of one kind.
 #[derive(Debug, Clone, Default)]
 struct Readers {
     /// By how the name has to begin, for each length of such a beginning.

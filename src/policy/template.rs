@@ -34,7 +34,7 @@ pub struct Names {
 /// The names of captures, which no list of words may take.
 pub(super) const CAPTURES: [&str; 7] = ["pr", "run", "branch", "slug", "epoch", "date", "any"];
 
-/// A name that fits in more ways than this is not read as anything.
+/// A name that fits in more ways than this counts as undetermined.
 const MAX_MATCHES: usize = 64;
 
 /// Steps that one name may cost; names that people choose take a few hundred.
@@ -195,8 +195,8 @@ impl Template {
         })
     }
 
-    /// The names that fit, as a graph. It says a little more than the template
-    /// reads: a slug of any length, any text for a date.
+    /// Returns the names that fit as an automaton. It accepts a little more than the
+    /// template matches: a slug of any length, any text for a date.
     pub(super) fn graph(&self) -> Graph {
         let digits = || vec![('0', '9')];
         let all = || vec![('\0', char::MAX)];

@@ -1,5 +1,5 @@
-//! Judges each resource by itself: protection, readings of its name, roots,
-//! times.
+//! Judges each resource by itself: protection, the rules that match its name,
+//! roots, times.
 
 mod event;
 mod protection;
@@ -73,7 +73,7 @@ impl<'a> Owner<'a> {
     }
 }
 
-/// What one reading of a name comes to.
+/// The verdict by one match of a name.
 struct Outcome {
     matched_by: MatchedBy,
     verdict: Verdict,
@@ -96,8 +96,8 @@ pub(super) struct Judge<'a, 'p> {
     calibration: Calibration,
 }
 
-/// What branches and slugs are known to give real names: those that explain at
-/// least one listed name by a known git branch, with times that fit.
+/// The branch templates and slug functions that are known to be right: those that
+/// explain at least one listed name by a known git branch, with times that fit.
 #[derive(Default)]
 struct Calibration {
     /// Slug functions, by policy file.
@@ -244,7 +244,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         judgement
     }
 
-    /// What one reading comes to; none when it turns out not to read the name.
+    /// Returns the verdict by one match, or `None` if it turns out to be no match.
     fn reading(
         &self,
         resource: &Resource,
@@ -322,8 +322,8 @@ impl<'a, 'p> Judge<'a, 'p> {
         )
     }
 
-    /// What a reading's claim belongs to; none when nothing known gives it, so
-    /// that the name was not read at all.
+    /// Returns the owner of a match's claim, or `None` if nothing known has that
+    /// name, so that there is no match at all.
     fn owner(
         &self,
         resource: &Resource,
@@ -493,8 +493,8 @@ impl<'a, 'p> Judge<'a, 'p> {
     }
 }
 
-/// Which of several readings decides: anything that keeps beats garbage, and
-/// what is known to live beats what is not known.
+/// Returns the weight of a verdict among those of several matches: any verdict
+/// that keeps outweighs garbage, and `live` outweighs `unknown`.
 fn weight(verdict: &Verdict) -> (u8, Option<DateTime<Utc>>) {
     match verdict {
         Verdict::Live(_) => (5, None),

@@ -142,8 +142,8 @@ pub(super) fn inherit(
     inherited
 }
 
-/// The owner's verdict for what hangs on it: its own creation and change count
-/// as well, since time works for keeping.
+/// Returns the owner's verdict for a resource that belongs to it. The resource's
+/// own creation and change count as well, because time works for keeping.
 fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &JudgeInput<'_>) -> Verdict {
     let Verdict::Garbage(mut death) = verdict else {
         return verdict;
@@ -447,8 +447,8 @@ impl<'a> Propagation<'a> {
         listings.any(|listing| listing.kind == kind && *listing.place == *place)
     }
 
-    /// What a binding that cannot be read may name stays, if the binding's user
-    /// stays.
+    /// Keeps what a binding of an unknown type may name, if the user of the
+    /// binding stays.
     fn keep_suspects(&mut self) -> bool {
         let mut kept = Vec::new();
         for (index, judgement) in self.judgements.iter().enumerate() {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::Claim;
 
-/// What a name was read as.
+/// What a template captured of one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Captures {
     /// What the name says it belongs to.

@@ -157,7 +157,7 @@ pub(super) fn merged(owner: &Owner<'_>) -> Result<DateTime<Utc>, Verdict> {
 }
 
 /// Whether the conditions on the pull request's and the resource's times hold;
-/// the key of one that cannot be told. A sure failure beats a doubt.
+/// the key of one that is unknown. A condition that fails outweighs an unknown one.
 pub(super) fn timely(
     rule: &Rule,
     resource: &Resource,

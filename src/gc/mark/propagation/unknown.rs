@@ -10,9 +10,9 @@ use crate::evidence::Question;
 use crate::model::{KindRef, Link, Place, PlaceSort, ReferenceKey, ReferencesFrom, Resource};
 
 impl<'a> Propagation<'a> {
-    /// Finds garbage whose possible users have not all told what they use. If
-    /// that was asked in vain, it is unknown at once; else it is pending, and
-    /// the question is given. What is pending does not count as staying, or
+    /// Finds garbage whose possible users have references that were not read. If
+    /// the attempt to read them failed, the garbage is unknown at once; otherwise
+    /// it is pending, and the question is returned. What is pending does not count as staying, or
     /// questions would be asked whose answers cannot matter.
     pub(super) fn unread(&mut self) -> (bool, Vec<(usize, Doubt)>, BTreeSet<Question>) {
         let mut candidates: BTreeMap<(KindRef, &'a Arc<Place>), Vec<usize>> = BTreeMap::new();
