@@ -1,7 +1,7 @@
 //! Policies: what an owner says about names, as validated values that know
 //! where in the owner's file they stand.
 //!
-//! RuleMatch a file and judging a resource are kept apart: [`Policies::read`] turns text
+//! Reading a file and judging a resource are kept apart: [`Policies::read`] turns text
 //! into [`Policies`] or into every mistake at once; [`Rule::read`] says what a
 //! name claims; whether a claim is dead is not decided here.
 
@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use rule::{
     Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, PlaceName, Protect,
-    RuleMatch, Rule, Span, Subject, Timing, Where, backup_pattern,
+    Rule, RuleMatch, Span, Subject, Timing, Where, backup_pattern,
 };
 pub use rules::Rules;
 

@@ -100,7 +100,7 @@ async fn a_retry_that_the_deadline_cuts_off_keeps_the_reason_of_the_attempt_befo
     let attempts = Arc::new(Mutex::new(0));
     let counted = attempts.clone();
     let mut client = client_of(Api::Neon, |_| answered(200, ""));
-    client.seam = BoxCloneSyncService::new(tower::service_fn(move |_| {
+    client.transport = BoxCloneSyncService::new(tower::service_fn(move |_| {
         let first = std::mem::replace(&mut *counted.lock().unwrap(), 1) == 0;
         async move {
             if !first {
