@@ -4,10 +4,12 @@
 
 mod stage;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Mutex;
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::stage::*;
 use super::*;

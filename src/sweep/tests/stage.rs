@@ -3,11 +3,12 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{Method, Request};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::util::BoxCloneSyncService;
 
