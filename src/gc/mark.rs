@@ -26,7 +26,7 @@ use super::kind_graph::KindGraph;
 use super::reference_index::ReferenceIndex;
 use super::verdict::{Unmatched, Verdict};
 use crate::evidence::{Inventory, Question, Roots};
-use crate::model::{Claim, KindRef, Place, PullRequestNumber, Repository, ResourceId};
+use crate::model::{Claim, KindRef, Place, PullRequestNumber, Repository, Resource, ResourceId};
 use crate::policy::{Policy, Rule};
 
 /// How much earlier than its pull request something may have been made: a
@@ -75,6 +75,17 @@ pub struct JudgeInput<'p> {
     pub contradicted: Arc<BTreeSet<ClaimedNumber>>,
     /// The start of the run.
     pub now: DateTime<Utc>,
+}
+
+impl JudgeInput<'_> {
+    /// Returns whether this run may delete a resource, as far as that is
+    /// settled. A renamed resource is not what was planned, so it stays.
+    fn may_go(&self, resource: &Resource) -> bool {
+        self.going.as_ref().is_none_or(|going| {
+            let known = going.get(&resource.identity());
+            known.is_some_and(|known| known.name == resource.name)
+        })
+    }
 }
 
 /// A pull request's number that names of a repository claim.

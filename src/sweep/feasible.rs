@@ -282,7 +282,9 @@ impl Sweep<'_, '_> {
     /// Returns whether this run deletes a resource and it is still garbage.
     pub(super) fn goes(&self, view: &Findings<'_>, resource: &Resource) -> bool {
         let id: ResourceId = resource.identity();
-        let step = self.ids.iter().position(|one| *one == id);
+        // A renamed resource is not what was planned, and stays.
+        let is = |one: &ResourceId| *one == id && one.name == id.name;
+        let step = self.ids.iter().position(is);
         let planned = step.is_some_and(|step| {
             let outcome = self.outcome(step);
             self.action(step) == Action::Delete && outcome.is_none_or(Outcome::is_gone)

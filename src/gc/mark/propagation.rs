@@ -44,9 +44,7 @@ pub(super) fn distrust(
     let kinds = law.graph.kinds();
     // What a run was not going to delete may have been listed without what
     // concerns it.
-    let going = law.going.as_deref();
-    let may_go =
-        |resource: &Resource| going.is_none_or(|going| going.contains(&resource.identity()));
+    let may_go = |resource: &Resource| law.may_go(resource);
     let mut doubts: BTreeMap<(KindRef, &Place, bool), Option<&'static str>> = BTreeMap::new();
     for (resource, judgement) in inventory.resources.iter().zip(judgements) {
         if !judgement.verdict.is_garbage() {
@@ -197,21 +195,18 @@ impl<'a> Propagation<'a> {
         living: &'a Living,
         judgements: &'a mut [Judgement],
     ) -> Self {
-        let going = law.going.as_deref();
         let goes = |(resource, judgement): (&Resource, &Judgement)| {
             // Garbage that is only reported, or outside the focus, stays as well.
             let report_only = judgement
                 .verdict
                 .death()
                 .is_some_and(|death| death.report_only);
-            judgement.in_focus
-                && !report_only
-                && going.is_none_or(|going| going.contains(&resource.identity()))
+            judgement.in_focus && !report_only && law.may_go(resource)
         };
         let all = inventory.resources.iter().zip(judgements.iter());
         Self {
             goes: all.map(goes).collect(),
-            settled: going.is_some(),
+            settled: law.going.is_some(),
             inherited,
             inventory,
             law,
