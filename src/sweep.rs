@@ -274,6 +274,3 @@ impl<'a, 'p> Sweep<'a, 'p> {
         self.steps[step].action
     }
 }
-
-#[cfg(all(test, feature = "sandbox"))]
-mod tests;

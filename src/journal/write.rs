@@ -126,12 +126,13 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-#[cfg(test)]
+#[cfg(feature = "sandbox")]
 impl Journal {
-    /// Creates a journal whose file cannot be written, as on a full disk.
-    pub(crate) fn broken(folder: &Path, at: DateTime<Utc>) -> Self {
-        let mut journal = Self::begin(folder, at).unwrap();
-        journal.file = File::open(&journal.path).unwrap();
-        journal
+    /// Starts a journal whose file cannot be written, as on a full disk: a
+    /// fault for tests.
+    pub fn begin_unwritable(folder: &Path, at: DateTime<Utc>) -> Result<Self, JournalError> {
+        let mut journal = Self::begin(folder, at)?;
+        journal.file = File::open(&journal.path).map_err(io_error(&journal.path))?;
+        Ok(journal)
     }
 }
