@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod connect;
 mod github_actions;
+mod init;
 mod interactive;
 mod journals;
 mod progress;
@@ -159,6 +160,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             Some(Verb::Audit(arguments)) => audit::run(arguments.audit, None).await,
             Some(Verb::Explain { name, arguments }) => audit::run(arguments, Some(name)).await,
             Some(Verb::Check(arguments)) => check::run(arguments).await,
+            Some(Verb::Init(arguments)) => init::run(arguments).await,
             Some(Verb::Restore(arguments)) => restore::run(arguments).await,
             Some(Verb::Report(arguments)) => report::run(arguments).await,
             Some(Verb::Completions { shell }) => {

@@ -73,6 +73,8 @@
 //! - [`sweep`], [`journal`]: all deletions and their records.
 //! - [`collector`]: one run, built from all of these. `doctor`: the run that `check`
 //!   makes, and a list of what it could not try.
+//! - [`init`]: infers policies from what exists, from the times of pull requests and
+//!   from the repository's workflows; pure.
 //! - [`report`]: the output for people and programs, including the text of the
 //!   tracking issue. [`cli`]: arguments, environment, consent, exit codes.
 //! - [`tui`]: state and rendering of the interactive audit; [`cli`] runs it.
@@ -194,6 +196,7 @@ pub mod evidence;
 mod format;
 pub mod gc;
 pub mod github;
+pub mod init;
 pub mod journal;
 pub mod kinds;
 pub mod limits;

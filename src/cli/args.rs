@@ -20,7 +20,7 @@ const EXIT_CODES: &str = "Exit codes:
   3    evidence incomplete: nothing was deleted that depends on it
   4    a brake stopped the sweep before its first deletion
   5    some deletions failed or stayed in doubt
-  6    garbage found, with --fail-on-garbage
+  6    garbage found, with --fail-on-garbage; init --check: names and rules differ
   7    refused: a sweep needs --yes, a plan file or a terminal
   130  interrupted";
 
@@ -124,6 +124,7 @@ impl Cli {
             Some(Verb::Audit(audit)) => audit.audit.common.verbose,
             Some(Verb::Explain { arguments, .. }) => arguments.common.verbose,
             Some(Verb::Check(check)) => check.common.verbose,
+            Some(Verb::Init(init)) => init.common.verbose,
             Some(Verb::Sweep(sweep)) => sweep.audit.common.verbose,
             Some(Verb::Report(report)) => report.audit.common.verbose,
             Some(Verb::Restore(restore)) => restore.common.verbose,
@@ -139,6 +140,9 @@ pub(super) enum Verb {
     /// List every resource with its verdict (the default)
     #[command(after_help = EXIT_CODES)]
     Audit(AuditVerbArgs),
+    /// Propose a policy from what exists, with the evidence
+    #[command(after_help = EXIT_CODES)]
+    Init(InitArgs),
     /// Explain the verdict of one resource, with the evidence
     Explain {
         /// Name or id of the resource
@@ -372,6 +376,29 @@ pub(super) struct CheckArgs {
     pub(super) schema: bool,
     #[command(flatten)]
     pub(super) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+    /// File to write the policy to [default: policies/previews.toml]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "adopt"], help_heading = OUTPUT)]
+    pub(super) out: Option<PathBuf>,
+    /// Replace files that exist, instead of showing a diff
+    #[arg(long, conflicts_with_all = ["check", "adopt"], help_heading = OUTPUT)]
+    pub(super) force: bool,
+    /// Also write a workflow that reports every week
+    #[arg(long, conflicts_with_all = ["check", "adopt"], help_heading = OUTPUT)]
+    pub(super) workflow: bool,
+    /// Compare the names in the workflows with the rules, without any request;
+    /// exit with 6 when they differ
+    #[arg(long, conflicts_with = "adopt", help_heading = SELECTION)]
+    pub(super) check: bool,
+    /// Show what each rule that reports would delete, and turn it into one that
+    /// deletes where you say so
+    #[arg(long, help_heading = SELECTION)]
+    pub(super) adopt: bool,
 }
 
 /// The sandbox of a run.

@@ -43,6 +43,22 @@ pub(super) fn policies(
     }
 }
 
+/// Returns a policy without rules, for the scope that the environment names.
+pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, Failure> {
+    let source = Source {
+        path: "the environment".to_owned(),
+        text: text.to_owned(),
+    };
+    let environment = Environment {
+        lookup: &|name| variables.get(name),
+        repository: None,
+    };
+    let kinds = kinds::vocabulary();
+    let read = Policies::read(&[source], &vocabulary(&kinds), &environment);
+    let file = read.ok().and_then(|mut loaded| loaded.policies.files.pop());
+    file.ok_or_else(|| Failure::Unexpected("could not make a policy without rules".to_owned()))
+}
+
 /// Returns the kinds that policies may name.
 pub(super) fn vocabulary(kinds: &[KindRef]) -> Vocabulary<'_> {
     Vocabulary { kinds }

@@ -28,6 +28,15 @@ impl Characters {
         (!ranges.is_empty()).then_some(Self(ranges))
     }
 
+    /// The set as a policy writes it.
+    pub fn written(&self) -> String {
+        let one = |(low, high): &(char, char)| match low == high {
+            true => low.to_string(),
+            false => format!("{low}-{high}"),
+        };
+        self.0.iter().map(one).collect()
+    }
+
     /// Whether a character is among them.
     pub fn contains(&self, c: char) -> bool {
         self.0.iter().any(|(low, high)| (*low..=*high).contains(&c))

@@ -1,0 +1,211 @@
+//! `preview-gc init`: proposes policies from evidence. It reads; the only thing
+//! that it writes is a new policy file, and a workflow with `--workflow`.
+
+mod adopt;
+mod checks;
+mod gather;
+mod local;
+mod write;
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use super::args::{Format, InitArgs};
+use super::{Exit, Failure, print};
+use crate::init::{Proposal, Status, file, workflows};
+use crate::report::escape;
+
+/// The document of `--format json`.
+#[derive(Debug, Serialize)]
+struct Document<'p> {
+    schema: u32,
+    proposals: &'p [Proposal],
+    policy: &'p str,
+    /// Names that the repository's own workflows make.
+    workflows: &'p [workflows::Made],
+    advice: &'p [String],
+}
+
+/// Names that one line of a table shows.
+const SHOWN: usize = 3;
+
+pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
+    let read = if arguments.common.sandbox().is_some() {
+        workflows::Reading::default()
+    } else {
+        workflows::read(&local::files())
+    };
+    if arguments.check {
+        return checks::run(&arguments, &read);
+    }
+    if arguments.adopt {
+        return adopt::run(&arguments).await;
+    }
+    let gathered = gather::gather(&arguments, &read).await?;
+    let mut proposals = gathered.proposals;
+    let json = arguments.common.format == Format::Json;
+    let asked = proposals
+        .iter()
+        .filter(|one| one.status == Status::Ask)
+        .count();
+    let mut accepted = 0;
+    if !json && asked > 0 && is_person() {
+        accepted = ask(&mut proposals, asked)?;
+    }
+    let sure = || proposals.iter().filter(|one| one.status == Status::Sure);
+    let policy = file::policy(&gathered.head, sure());
+    if json {
+        let document = Document {
+            schema: 1,
+            proposals: &proposals,
+            policy: &policy,
+            workflows: &read.made,
+            advice: &read.advice,
+        };
+        let text = serde_json::to_string_pretty(&document)
+            .map_err(|error| Failure::Unexpected(error.to_string()))?;
+        print(&format!("{text}\n"))?;
+        return Ok(gathered.exit);
+    }
+    let mut text = gathered.read_line;
+    text.push_str(&table(&proposals, accepted));
+    for advice in &read.advice {
+        let _ = writeln!(text, "advice   {}", escape::terminal(advice));
+    }
+    if sure().next().is_none() {
+        text.push_str("nothing  no rule is proved, so no policy was written\n");
+        if !gathered.proved {
+            for made in &read.made {
+                let (template, location) = (&made.template, &made.location);
+                let template = escape::terminal(template);
+                let _ = writeln!(
+                    text,
+                    "written  {} {template}  {}",
+                    made.kind,
+                    escape::terminal(location)
+                );
+            }
+            text.push_str("         without an account nothing is proved; set the variables of README \"Audit your repository\"\n");
+        }
+    } else {
+        text.push_str(&write::policy(&arguments, &policy)?);
+    }
+    if arguments.workflow {
+        text.push_str(&write::workflow(&arguments)?);
+    }
+    if sure().next().is_some() {
+        text.push_str("next     preview-gc audit; when you agree with it for a week, preview-gc init --adopt\n");
+    }
+    print(&text)?;
+    Ok(gathered.exit)
+}
+
+/// Whether somebody is there to answer.
+fn is_person() -> bool {
+    let ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
+    !ci && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks about each rule that is not proved. Returns how many were accepted.
+fn ask(proposals: &mut [Proposal], asked: usize) -> Result<usize, Failure> {
+    let cannot = |error: std::io::Error| {
+        Failure::Unexpected(format!(
+            "could not read the answer from the terminal: {error}"
+        ))
+    };
+    let mut accepted = 0;
+    let open = proposals.iter_mut().filter(|one| one.status == Status::Ask);
+    for (index, proposal) in open.enumerate() {
+        loop {
+            let names = shown(&proposal.matches);
+            let mut question = format!("ask  {}/{asked} {} {names}\n", index + 1, proposal.kind);
+            let _ = writeln!(question, "         {}", escape::terminal(&proposal.why));
+            question.push_str(
+                "         Created by your previews, and to be deleted after them? [y/N/show] ",
+            );
+            let mut stderr = std::io::stderr();
+            stderr
+                .write_all(question.as_bytes())
+                .and_then(|()| stderr.flush())
+                .map_err(cannot)?;
+            let mut answer = String::new();
+            std::io::stdin().read_line(&mut answer).map_err(cannot)?;
+            match answer.trim().to_ascii_lowercase().as_str() {
+                "y" | "yes" => {
+                    proposal.status = Status::Sure;
+                    proposal.witnesses.push("confirmed by a person".to_owned());
+                    accepted += 1;
+                    break;
+                }
+                "show" | "s" => {
+                    let mut all = String::new();
+                    for line in proposal.matches.iter().chain(&proposal.witnesses) {
+                        let _ = writeln!(all, "           {}", escape::terminal(line));
+                    }
+                    stderr.write_all(all.as_bytes()).map_err(cannot)?;
+                }
+                _ => break,
+            }
+        }
+    }
+    Ok(accepted)
+}
+
+fn shown(names: &[String]) -> String {
+    let first: Vec<_> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| escape::terminal(name))
+        .collect();
+    let more = names.len().saturating_sub(SHOWN);
+    match more {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// The proposals, one or two lines each.
+fn table(proposals: &[Proposal], accepted: usize) -> String {
+    let mut text = String::new();
+    let mut skipped = 0;
+    for proposal in proposals {
+        let word = match proposal.status {
+            Status::Sure => "sure   ",
+            Status::Ask => "skipped",
+            Status::Never => "never  ",
+        };
+        skipped += usize::from(proposal.status == Status::Ask);
+        let (id, names) = (&proposal.id, shown(&proposal.matches));
+        let count = proposal.matches.len();
+        if proposal.status == Status::Sure {
+            let template = escape::terminal(&proposal.template);
+            let odds = file::odds(proposal.odds);
+            let _ = writeln!(text, "{word}  {id}  {template}");
+            let _ = writeln!(text, "           {count} matched: {names}; odds {odds}");
+            for witness in &proposal.witnesses {
+                let _ = writeln!(text, "           {}", escape::terminal(witness));
+            }
+        } else {
+            let why = escape::terminal(&proposal.why);
+            let _ = writeln!(text, "{word}  {} {names}: {why}", proposal.kind);
+        }
+    }
+    if skipped > 0 {
+        let _ = writeln!(
+            text,
+            "skipped  {skipped} questions; run in a terminal to answer them"
+        );
+    }
+    let sure = proposals.iter().filter(|one| one.status == Status::Sure);
+    let frees: usize = sure.map(|one| one.frees).sum();
+    let _ = writeln!(
+        text,
+        "today    {frees} resources belong to pull requests that ended; what something uses is kept"
+    );
+    if accepted > 0 {
+        let _ = writeln!(text, "accepted {accepted} rules that you confirmed");
+    }
+    text
+}

@@ -1,0 +1,177 @@
+//! `init --check`: compares what the workflows make with what the rules match.
+//! Sends no request.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::cli::args::{Format, InitArgs};
+use crate::cli::connect::Variables;
+use crate::cli::{Exit, Failure, print, settings};
+use crate::init::workflows::{Made, Reading, UNKNOWN};
+use crate::kinds;
+use crate::policy::Policies;
+use crate::report::escape;
+
+/// A number that stands for any pull request.
+const NUMBER: &str = "4242";
+
+/// The document of `--check --format json`.
+#[derive(Debug, Serialize, Default)]
+struct Found {
+    schema: u32,
+    /// Names that workflows make and no rule matches.
+    unmatched: Vec<Made>,
+    /// Rules whose names no workflow makes any more.
+    unmade: Vec<String>,
+    /// Templates with unknown parts, which could not be compared.
+    undetermined: Vec<Made>,
+    advice: Vec<String>,
+}
+
+pub(super) fn run(arguments: &InitArgs, read: &Reading) -> Result<Exit, Failure> {
+    let variables = Variables { fixed: None };
+    let (_, loaded) = settings::policies(&arguments.common, &variables)?;
+    let found = compare(&loaded.policies, read);
+    let wrong = !found.unmatched.is_empty() || !found.unmade.is_empty();
+    if arguments.common.format == Format::Json {
+        let text = serde_json::to_string_pretty(&found)
+            .map_err(|error| Failure::Unexpected(error.to_string()))?;
+        print(&format!("{text}\n"))?;
+    } else {
+        print(&render(&found, read))?;
+    }
+    Ok(if wrong { Exit::Garbage } else { Exit::Ok })
+}
+
+fn compare(policies: &Policies, read: &Reading) -> Found {
+    let mut found = Found {
+        schema: 1,
+        advice: read.advice.clone(),
+        ..Found::default()
+    };
+    let mut used = BTreeSet::new();
+    let mut compared = BTreeSet::new();
+    let mut undetermined = BTreeSet::new();
+    for made in &read.made {
+        let Some(kind) = kinds::by_name(made.kind) else {
+            continue;
+        };
+        let kind = kind.about();
+        let holes = ["{branch}", "{slug}", "{run}"];
+        // Branches and slugs match only what something known gives.
+        if made.template.contains(UNKNOWN)
+            || !made.template.contains("{pr}")
+            || holes.iter().any(|hole| made.template.contains(hole))
+            || kind.branch.is_some()
+        {
+            undetermined.insert(made.kind);
+            found.undetermined.push(made.clone());
+            continue;
+        }
+        compared.insert(made.kind);
+        let name = made.template.replace("{pr}", NUMBER);
+        let mut matched = false;
+        for policy in &policies.files {
+            for (rule, _) in policy.rules.read_name(kind, &name) {
+                used.insert(policy.rules[rule].location.to_string());
+                matched = true;
+            }
+        }
+        if !matched {
+            found.unmatched.push(made.clone());
+        }
+    }
+    for rule in policies.files.iter().flat_map(|file| file.rules.iter()) {
+        let kinds: Vec<_> = rule.kinds.iter().map(|kind| kind.name()).collect();
+        let known = kinds
+            .iter()
+            .all(|kind| compared.contains(kind) && !undetermined.contains(kind));
+        let location = rule.location.to_string();
+        if known && !kinds.is_empty() && !used.contains(&location) {
+            found.unmade.push(format!("{} ({location})", rule.id));
+        }
+    }
+    found
+}
+
+fn render(found: &Found, read: &Reading) -> String {
+    let mut text = String::new();
+    for made in &found.unmatched {
+        let (kind, template) = (made.kind, escape::terminal(&made.template));
+        let location = escape::terminal(&made.location);
+        let _ = writeln!(
+            text,
+            "wrong    {location} names {kind} {template}, and no rule matches it"
+        );
+    }
+    for rule in &found.unmade {
+        let rule = escape::terminal(rule);
+        let _ = writeln!(
+            text,
+            "wrong    rule {rule} matches nothing that a workflow names"
+        );
+    }
+    for made in &found.undetermined {
+        let (kind, template) = (made.kind, escape::terminal(&made.template));
+        let location = escape::terminal(&made.location);
+        let _ = writeln!(
+            text,
+            "unknown  {location} names {kind} {template}, which could not be compared"
+        );
+    }
+    for advice in &found.advice {
+        let _ = writeln!(text, "advice   {}", escape::terminal(advice));
+    }
+    let wrong = found.unmatched.len() + found.unmade.len();
+    let names = read.made.len();
+    let _ = writeln!(
+        text,
+        "checked  {names} names in {} workflows: {wrong} wrong",
+        read.workflows
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Repository;
+    use crate::policy::{Environment, Source};
+
+    #[test]
+    fn names_without_a_rule_and_rules_without_a_name_are_found() {
+        let made = |template: &str| Made {
+            kind: "worker",
+            template: template.to_owned(),
+            location: "preview.yml:3".to_owned(),
+            deletes: false,
+        };
+        let text = "[[rule]]\nid = \"a\"\nkind = \"worker\"\nname = \"api-pr-{pr}\"\ndead-when = \"closed\"\n\
+                    [[rule]]\nid = \"b\"\nkind = \"worker\"\nname = \"old-pr-{pr}\"\ndead-when = \"closed\"\n";
+        let source = Source {
+            path: "p.toml".to_owned(),
+            text: text.to_owned(),
+        };
+        let kinds = kinds::vocabulary();
+        let repository = Repository::parse("acme/shop");
+        let environment = Environment {
+            lookup: &|_| None,
+            repository: repository.as_ref(),
+        };
+        let loaded =
+            Policies::read(&[source], &settings::vocabulary(&kinds), &environment).unwrap();
+        let reading = |all: &[&str]| Reading {
+            made: all.iter().map(|one| made(one)).collect(),
+            ..Reading::default()
+        };
+        let found = compare(&loaded.policies, &reading(&["api-pr-{pr}", "web-pr-{pr}"]));
+        assert_eq!(found.unmatched, [made("web-pr-{pr}")]);
+        assert_eq!(found.unmade, ["b (p.toml:6)"]);
+        // What could not be read proves no rule wrong.
+        let found = compare(&loaded.policies, &reading(&["api-pr-{pr}", "{*}-pr-{pr}"]));
+        assert!(found.unmatched.is_empty() && found.unmade.is_empty());
+        assert_eq!(found.undetermined, [made("{*}-pr-{pr}")]);
+    }
+}

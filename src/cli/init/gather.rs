@@ -1,0 +1,304 @@
+//! Reads the account, the pull requests and the heads that proposals need.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::local;
+use crate::cli::args::InitArgs;
+use crate::cli::connect::{Connection, Variables};
+use crate::cli::progress::Progress;
+use crate::cli::session::{client, connect};
+use crate::cli::settings;
+use crate::cli::{Exit, Failure};
+use crate::evidence::{ClosedSearch, Inventory, RepositoryRoots, RootsWanted};
+use crate::github::GitHub;
+use crate::init::workflows::Reading;
+use crate::init::{self, Proposal, Situation, file::Head, names};
+use crate::kinds;
+use crate::model::{Api, Place, PlaceSort, PullRequestNumber, Repository};
+use crate::policy::LimitsWritten;
+use crate::scan::{self, Target};
+use crate::wire::Client;
+
+/// How far back the heads of closed pull requests are read.
+const HEADS: TimeDelta = TimeDelta::days(60);
+
+/// What was read, and what follows.
+pub(super) struct Gathered {
+    pub(super) proposals: Vec<Proposal>,
+    pub(super) head: Head,
+    /// The first line of the output.
+    pub(super) read_line: String,
+    /// Whether an account was read.
+    pub(super) proved: bool,
+    pub(super) exit: Exit,
+}
+
+/// Reads everything, and proposes.
+pub(super) async fn gather(arguments: &InitArgs, read: &Reading) -> Result<Gathered, Failure> {
+    let connection = connect(&arguments.common)?;
+    let limits = settings::limits(&arguments.common.limits, &LimitsWritten::default())?;
+    let client = client(&arguments.common, &connection, limits)?;
+    let progress = Progress::new(arguments.common.quiet);
+    let repository = repository(arguments, &connection)?;
+    let (places, mut gaps) = places(&connection.variables, &client, read, &repository).await?;
+    let targets = targets(&places);
+    let proved = targets
+        .iter()
+        .any(|target| target.kind.about().api != Api::GitHub);
+    let inventory = scan::inventory(&client, &targets, &progress).await;
+    let roots = roots(&client, &repository, &inventory, &progress).await;
+    let incomplete = inventory
+        .listings
+        .iter()
+        .filter(|listing| !listing.complete());
+    let incomplete: BTreeSet<_> = incomplete
+        .map(|listing| (listing.kind, Place::clone(&listing.place)))
+        .collect();
+    gaps.extend(inventory.listings.iter().filter_map(|listing| {
+        let gap = listing.evidence.gap.as_ref()?;
+        Some(format!(
+            "could not list {} of {}: {gap}",
+            listing.kind, listing.place
+        ))
+    }));
+    if let Some(gap) = &roots.gap {
+        gaps.push(format!(
+            "could not read the pull requests of {repository}: {gap}"
+        ));
+    }
+    let nothing = BTreeMap::new();
+    let believed = roots.gap.is_none();
+    let situation = Situation {
+        now: connection.clock.start(),
+        resources: &inventory.resources,
+        incomplete,
+        pull_requests: if believed {
+            &roots.pull_requests
+        } else {
+            &nothing
+        },
+        repository: repository.full_name(),
+        written: &read.made,
+    };
+    let proposals = init::propose(&situation);
+    progress.end();
+    let mut read_line = String::new();
+    let newest = roots
+        .pull_requests
+        .iter()
+        .filter(|(_, one)| one.life().is_some());
+    let newest = newest.map(|(number, _)| number.get()).max().unwrap_or(0);
+    let known = roots
+        .pull_requests
+        .values()
+        .filter(|one| one.life().is_some());
+    let _ = writeln!(
+        read_line,
+        "read     {} workflows, {} wrangler configurations, {} resources, {} pull requests (newest #{newest})",
+        read.workflows,
+        read.configurations,
+        inventory.resources.len(),
+        known.count(),
+    );
+    for gap in &gaps {
+        let _ = writeln!(
+            read_line,
+            "gap      {}",
+            crate::report::escape::terminal(gap)
+        );
+    }
+    Ok(Gathered {
+        proposals,
+        head: head(&connection.variables, &repository, &places),
+        read_line,
+        proved,
+        exit: if gaps.is_empty() {
+            Exit::Ok
+        } else {
+            Exit::Incomplete
+        },
+    })
+}
+
+fn repository(arguments: &InitArgs, connection: &Connection) -> Result<Repository, Failure> {
+    let typed = arguments.common.repository.clone();
+    let given = typed.or_else(|| connection.variables.get("GITHUB_REPOSITORY"));
+    if let Some(given) = given {
+        return Repository::parse(&given).ok_or_else(|| {
+            Failure::Usage(
+                "could not take the repository: the given value is not owner/name; write it as \
+                 owner/name"
+                    .to_owned(),
+            )
+        });
+    }
+    let remote = if connection.variables.are_the_sandboxes() {
+        None
+    } else {
+        local::repository()
+    };
+    remote.ok_or_else(|| {
+        Failure::Usage(
+            "could not tell the repository: neither git's remote `origin` nor GITHUB_REPOSITORY \
+             names one; run in a clone, or name it with --repository"
+                .to_owned(),
+        )
+    })
+}
+
+/// The places to look at, with what could not be looked up.
+async fn places(
+    variables: &Variables,
+    client: &Client,
+    read: &Reading,
+    repository: &Repository,
+) -> Result<(Vec<Place>, Vec<String>), Failure> {
+    let mut places = Vec::new();
+    let mut gaps = Vec::new();
+    // The scope of a policy with nothing written: what the environment names.
+    let text = format!("repository = \"{repository}\"\n");
+    let empty = settings::empty_policy(&text, variables)?;
+    let scope = settings::scope(&empty, variables)?;
+    let account = scope.account.or_else(|| read.account.clone());
+    if let Some(account) = account.filter(|_| client.has(Api::Cloudflare)) {
+        if scope.zones.is_empty() {
+            match scan::zones(client, &account).await {
+                Ok(zones) => places.extend(zones),
+                Err(evidence) => gaps.push(evidence.gap.unwrap_or_default()),
+            }
+        }
+        for zone in &scope.zones {
+            match scan::zone(client, &account, zone).await {
+                Ok(zone) => places.push(zone),
+                Err(none) => gaps.push(none.evidence.gap.unwrap_or_default()),
+            }
+        }
+        places.push(Place::Account(account));
+    }
+    if client.has(Api::Neon) {
+        places.extend(scope.projects.into_iter().map(Place::Project));
+    }
+    if client.has(Api::GitHub) {
+        places.push(Place::from(repository));
+    }
+    Ok((places, gaps))
+}
+
+/// Every kind that a rule can be about in these places, without those that go
+/// with their owners.
+fn targets(places: &[Place]) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for place in places {
+        let place = Arc::new(place.clone());
+        for kind in kinds::KINDS {
+            let about = kind.about();
+            let here = matches!(
+                (about.0.place, &*place),
+                (PlaceSort::Account, Place::Account(_))
+                    | (PlaceSort::Zone, Place::Zone { .. })
+                    | (PlaceSort::Project, Place::Project(_))
+                    | (PlaceSort::Repository, Place::Repository(_))
+            );
+            let goes_along = about.belongs_to.is_some() && about.name() != "worker_preview";
+            if here && !goes_along {
+                targets.push(Target {
+                    kind: *kind,
+                    place: place.clone(),
+                    needed: true,
+                    witness: false,
+                    on_demand: false,
+                    activity: false,
+                    holders: None,
+                });
+            }
+        }
+    }
+    targets
+}
+
+/// Reads the pull requests whose numbers or heads occur in names.
+async fn roots(
+    client: &Client,
+    repository: &Repository,
+    inventory: &Inventory,
+    progress: &Progress,
+) -> RepositoryRoots {
+    let github = GitHub::new(client.clone());
+    let mut numbers: BTreeSet<PullRequestNumber> = BTreeSet::new();
+    let mut oldest = None;
+    for resource in &inventory.resources {
+        let splits = names::splits(&resource.name);
+        let recorded = resource.recorded.as_ref().and_then(|one| one.pull_request);
+        numbers.extend(recorded);
+        if splits.is_empty() && resource.protection.is_none() && !names::stands(&resource.name) {
+            let made = resource.created_at.known();
+            oldest = oldest.into_iter().chain(made).min();
+        }
+        numbers.extend(splits.into_iter().map(|split| split.number));
+    }
+    let wanted = RootsWanted {
+        numbers,
+        heads: true,
+        runs: BTreeSet::new(),
+    };
+    let mut roots = github
+        .alive(repository, &wanted, None, None, progress)
+        .await;
+    let since = client.clock().start() - HEADS;
+    let search = ClosedSearch {
+        branches: BTreeSet::new(),
+        slugs_since: Some(oldest.map_or(since, |oldest| oldest.max(since))),
+        slugs_undated: false,
+    };
+    github
+        .ended(repository, &wanted, &search, &mut roots, progress)
+        .await;
+    roots
+}
+
+/// What stands above the rules: the repository, and what the environment does not
+/// name at the time of a run.
+fn head(variables: &Variables, repository: &Repository, places: &[Place]) -> Head {
+    let mut head = Head {
+        repository: Some(repository.to_string()),
+        scope: Vec::new(),
+    };
+    if variables.are_the_sandboxes() {
+        return head;
+    }
+    let quoted = init::file::quoted;
+    let zones: Vec<_> = places
+        .iter()
+        .filter_map(|place| match place {
+            Place::Zone { name, .. } => Some(quoted(name)),
+            Place::Account(_) | Place::Project(_) | Place::Repository(_) => None,
+        })
+        .collect();
+    let account = places.iter().find_map(|place| match place {
+        Place::Account(account) => Some(account),
+        Place::Zone { .. } | Place::Project(_) | Place::Repository(_) => None,
+    });
+    if let Some(account) = account {
+        head.scope.push(format!(
+            "cloudflare = {{ account = {}, zones = [{}] }}",
+            quoted(account),
+            zones.join(", ")
+        ));
+    }
+    let projects: Vec<_> = places
+        .iter()
+        .filter_map(|place| match place {
+            Place::Project(project) => Some(quoted(project)),
+            Place::Account(_) | Place::Zone { .. } | Place::Repository(_) => None,
+        })
+        .collect();
+    if !projects.is_empty() {
+        head.scope
+            .push(format!("neon = {{ projects = [{}] }}", projects.join(", ")));
+    }
+    head
+}

@@ -1,0 +1,611 @@
+//! Rules about numbers. A *series* is all resources of one kind in one place whose
+//! names differ only in a number and that share their conditions. Time shows that
+//! the number is one of a pull request; repetition shows that a machine makes such
+//! names for this repository. A rule needs both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::lives::{Fit, Lives};
+use super::names::{self, Split};
+use super::{Candidate, Situation, Status, flag, text};
+use crate::model::{KindRef, Place, PlaceSort, PullRequestNumber, Resource};
+
+/// The odds that prove a family of numbers.
+pub(super) const PROOF: f64 = 100.0;
+/// The same for numbers without a word that says what they are.
+const PROOF_UNMARKED: f64 = 100_000.0;
+/// What a series itself must show where the odds are those of all its siblings.
+const OWN: f64 = 10.0;
+/// The members and kinds of one deployment.
+const BATCH: (usize, usize) = (4, 3);
+/// How long one deployment takes.
+const DEPLOYMENT: TimeDelta = TimeDelta::hours(1);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    kind: KindRef,
+    place: Place,
+    within: Option<String>,
+    before: String,
+    after: String,
+    conditions: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+struct Member<'a> {
+    resource: &'a Resource,
+    number: PullRequestNumber,
+    made: Option<DateTime<Utc>>,
+    fit: Fit,
+}
+
+#[derive(Debug, Default)]
+struct Series<'a> {
+    members: Vec<Member<'a>>,
+    random: bool,
+}
+
+impl Series<'_> {
+    fn numbers(&self, wanted: impl Fn(Fit) -> bool) -> BTreeSet<PullRequestNumber> {
+        let members = self.members.iter().filter(|one| wanted(one.fit));
+        members.map(|one| one.number).collect()
+    }
+
+    fn hits(&self) -> BTreeSet<PullRequestNumber> {
+        let against = self.numbers(Fit::is_against);
+        let hits = self.numbers(|fit| fit == Fit::Hit);
+        hits.difference(&against).copied().collect()
+    }
+
+    /// Whether more than a third of its numbers contradict.
+    fn is_refuted(&self) -> bool {
+        let against = self.numbers(Fit::is_against).len();
+        against * 3 > against + self.hits().len()
+    }
+
+    fn timed(&self) -> Vec<(PullRequestNumber, Option<DateTime<Utc>>)> {
+        let members = self.members.iter();
+        members.map(|one| (one.number, one.made)).collect()
+    }
+}
+
+/// Infers rules about numbers. Returns the names that they are about as well, so
+/// that nothing else is proposed for them.
+pub(super) fn infer(
+    situation: &Situation<'_>,
+    lives: &Lives<'_>,
+) -> (Vec<Candidate>, BTreeSet<(KindRef, String)>) {
+    let all = collect(situation, lives);
+    let context = Context {
+        situation,
+        lives,
+        shared: shared(&all),
+        names: situation
+            .resources
+            .iter()
+            .map(|one| (one.kind, &*one.name))
+            .collect(),
+        all: &all,
+    };
+    let mut proved: BTreeMap<Group, Vec<(&Key, &Series<'_>, Vec<String>)>> = BTreeMap::new();
+    let mut candidates = Vec::new();
+    let mut numbered = BTreeSet::new();
+    let mut timeless = Vec::new();
+    let mut stems = BTreeSet::new();
+    for (key, series) in &all {
+        if !series.hits().is_empty() || series.members.iter().any(|one| one.fit.is_against()) {
+            let marked = names::marker(&key.before).is_some();
+            if marked {
+                let names = series.members.iter().map(|one| one.resource);
+                numbered.extend(names.map(|one| (one.kind, one.name.to_string())));
+            }
+        }
+        if !key.kind.created {
+            timeless.push((key, series));
+            continue;
+        }
+        let (status, witnesses, why) = context.judge(key, series);
+        if status == Some(Status::Sure) {
+            stems.insert((key.place.clone(), key.before.clone()));
+            let group = Group::of(key);
+            proved
+                .entry(group)
+                .or_default()
+                .push((key, series, witnesses));
+        } else if let Some(status) = status {
+            candidates.push(context.candidate(status, &[(key, series, witnesses)], &why));
+        }
+    }
+    for (key, series) in timeless {
+        let Some((status, witnesses, why)) = context.judge_timeless(key, series, &stems) else {
+            continue;
+        };
+        if status == Status::Sure {
+            let group = Group::of(key);
+            proved
+                .entry(group)
+                .or_default()
+                .push((key, series, witnesses));
+        } else {
+            candidates.push(context.candidate(status, &[(key, series, witnesses)], &why));
+        }
+    }
+    for group in proved.values() {
+        let why = "the times prove the numbers, and the names repeat";
+        candidates.push(context.candidate(Status::Sure, group, why));
+    }
+    (candidates, numbered)
+}
+
+/// What series of one rule share.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    kind: KindRef,
+    place: Place,
+    within: Option<String>,
+    marker: Option<&'static str>,
+    conditions: Vec<(String, String)>,
+}
+
+impl Group {
+    fn of(key: &Key) -> Self {
+        Self {
+            kind: key.kind,
+            place: key.place.clone(),
+            within: key.within.clone(),
+            marker: names::marker(&key.before),
+            conditions: key.conditions.clone(),
+        }
+    }
+}
+
+fn collect<'a>(situation: &Situation<'a>, lives: &Lives<'_>) -> BTreeMap<Key, Series<'a>> {
+    let mut all: BTreeMap<Key, Series<'a>> = BTreeMap::new();
+    for resource in situation.resources {
+        let goes_along =
+            resource.kind.belongs_to.is_some() && resource.kind.name() != "worker_preview";
+        if resource.protection.is_some()
+            || resource.kind.branch.is_some()
+            || goes_along
+            || !names::is_plain(&resource.name)
+        {
+            continue;
+        }
+        let made = resource.created_at.known();
+        for split in names::splits(&resource.name) {
+            let key = key(resource, &split);
+            let fit = fit(situation, lives, resource, &split);
+            let series = all.entry(key).or_default();
+            series.random |= split.random;
+            series.members.push(Member {
+                resource,
+                number: split.number,
+                made,
+                fit,
+            });
+        }
+    }
+    all
+}
+
+/// Compares times, and what the provider recorded at creation.
+fn fit(situation: &Situation<'_>, lives: &Lives<'_>, resource: &Resource, split: &Split) -> Fit {
+    if let Some(recorded) = &resource.recorded {
+        let here = |repository: &str| {
+            let repository = repository.trim_end_matches('/').trim_end_matches(".git");
+            let path = repository
+                .rsplit_once("://")
+                .map_or(repository, |(_, rest)| {
+                    rest.split_once('/').map_or("", |(_, path)| path)
+                });
+            path.eq_ignore_ascii_case(situation.repository)
+        };
+        let foreign = recorded.repository.as_deref().is_some_and(|one| !here(one));
+        let other = recorded.pull_request.is_some_and(|one| one != split.number);
+        if foreign || other {
+            return Fit::Before;
+        }
+    }
+    lives.fit(split.number, resource.created_at.known())
+}
+
+fn key(resource: &Resource, split: &Split) -> Key {
+    let quoted = super::file::quoted;
+    let mut conditions = Vec::new();
+    match resource.kind.name() {
+        "neon_branch" => {
+            for attribute in ["parent", "creation-source"] {
+                if let Some(value) = text(resource, attribute) {
+                    conditions.push((attribute.to_owned(), quoted(value)));
+                }
+            }
+        }
+        "dns_record" => {
+            let sort = text(resource, "type").unwrap_or_default();
+            conditions.push(("type".to_owned(), quoted(sort)));
+            if let Some(proxied) = flag(resource, "proxied") {
+                conditions.push(("proxied".to_owned(), proxied.to_string()));
+            }
+            let content = text(resource, "content").unwrap_or_default();
+            let number = split.number.to_string();
+            let own = names::splits(content).into_iter().find(|one| {
+                one.number == split.number && one.before == split.before && !one.random
+            });
+            let content = match own {
+                Some(own) => format!("{}{{pr}}{}", own.before, own.after),
+                None => content.to_ascii_lowercase(),
+            };
+            debug_assert!(!number.is_empty());
+            conditions.push(("content".to_owned(), quoted(&content)));
+        }
+        "worker_preview" => {
+            if let Some(worker) = text(resource, "worker") {
+                conditions.push(("worker".to_owned(), quoted(worker)));
+            }
+        }
+        _ => {}
+    }
+    let name = |text: &str| {
+        if resource.kind.caseless {
+            text.to_ascii_lowercase()
+        } else {
+            text.to_owned()
+        }
+    };
+    Key {
+        kind: resource.kind,
+        place: Place::clone(&resource.place),
+        within: None,
+        before: name(&split.before),
+        after: name(&split.after),
+        conditions,
+    }
+}
+
+/// The places where a number contradicts, so that others make such names too.
+fn shared(all: &BTreeMap<Key, Series<'_>>) -> BTreeSet<Place> {
+    let contradicts = |series: &Series<'_>| {
+        let mut members = series.members.iter();
+        members.any(|one| matches!(one.fit, Fit::Before | Fit::After))
+    };
+    let all = all
+        .iter()
+        .filter(|(key, series)| names::marker(&key.before).is_some() && contradicts(series));
+    all.map(|(key, _)| key.place.clone()).collect()
+}
+
+struct Context<'c, 'a> {
+    situation: &'c Situation<'a>,
+    lives: &'c Lives<'c>,
+    shared: BTreeSet<Place>,
+    names: BTreeSet<(KindRef, &'a str)>,
+    all: &'c BTreeMap<Key, Series<'a>>,
+}
+
+type Judged = (Option<Status>, Vec<String>, String);
+
+impl<'a> Context<'_, 'a> {
+    /// The label of a series: its text without the zone.
+    fn label(key: &Key) -> String {
+        let after = match &key.place {
+            Place::Zone { name, .. } => {
+                let after = key.after.strip_suffix(name.as_str());
+                after.unwrap_or(&key.after)
+            }
+            Place::Account(_) | Place::Project(_) | Place::Repository(_) => &key.after,
+        };
+        let after = if after.contains("{any") { "" } else { after };
+        format!("{}{after}", key.before)
+    }
+
+    fn frees(&self, series: &Series<'_>) -> usize {
+        let members = series.members.iter();
+        let freed = members.filter(|one| {
+            let fits =
+                one.fit == Fit::Hit || (one.fit == Fit::Unknown && !one.resource.kind.created);
+            fits && self.lives.is_over(one.number)
+        });
+        freed.count()
+    }
+
+    fn judge(&self, key: &Key, series: &Series<'a>) -> Judged {
+        let hits = series.hits();
+        let against = series.numbers(Fit::is_against);
+        if hits.is_empty() && against.is_empty() {
+            return (None, Vec::new(), String::new());
+        }
+        let marked = names::marker(&key.before).is_some();
+        let hand = ("creation-source".to_owned(), super::file::quoted("console"));
+        if key.conditions.contains(&hand) {
+            let why = "made by hand in the console".to_owned();
+            return (marked.then_some(Status::Never), Vec::new(), why);
+        }
+        if series.is_refuted() {
+            let why = "it was not created while the pull request of its number was open".to_owned();
+            return (marked.then_some(Status::Never), Vec::new(), why);
+        }
+        let own = self.lives.odds(&series.timed());
+        let mut witnesses = Vec::new();
+        let proved = self.repetition(key, series, &mut witnesses);
+        let pooled = if marked {
+            self.pooled(key).max(own)
+        } else {
+            own
+        };
+        let enough = if marked {
+            pooled >= PROOF && (own >= OWN || hits.len() > 1)
+        } else {
+            own >= PROOF_UNMARKED && hits.len() > 2
+        };
+        let frees = self.frees(series);
+        let why = if names::stands(&Self::label(key)) {
+            "its name has a word of what stays"
+        } else if series.random {
+            "its names end in random text, which only a person can tell from words"
+        } else if !enough {
+            "too few pull requests to prove that the number is theirs"
+        } else if !proved {
+            "nothing but its time says that your previews create it"
+        } else {
+            return (Some(Status::Sure), witnesses, String::new());
+        };
+        let worth = frees > 0 && (marked || own >= OWN);
+        (worth.then_some(Status::Ask), witnesses, why.to_owned())
+    }
+
+    /// The odds of all series with the same word in the place that nothing
+    /// contradicts.
+    fn pooled(&self, key: &Key) -> f64 {
+        let marker = names::marker(&key.before);
+        let siblings = self.all.iter().filter(|(other, series)| {
+            other.place == key.place
+                && names::marker(&other.before) == marker
+                && !series.is_refuted()
+                && series.hits().len() > 1
+        });
+        let mut members: Vec<_> = siblings.flat_map(|(_, series)| series.timed()).collect();
+        if let Some(series) = self.all.get(key) {
+            members.extend(series.timed());
+        }
+        self.lives.odds(&members)
+    }
+
+    /// Whether something besides time says that a machine makes these names for
+    /// this repository; says what.
+    fn repetition(&self, key: &Key, series: &Series<'a>, witnesses: &mut Vec<String>) -> bool {
+        let hits = series.hits();
+        let count = hits.len();
+        let which: Vec<_> = hits.iter().take(4).map(|one| format!("#{one}")).collect();
+        witnesses.push(format!("created while {} was open", which.join(", ")));
+        let mut proved = false;
+        if count > 1 {
+            witnesses.push(format!("one template for {count} pull requests"));
+            proved = true;
+        }
+        if let Some(made) = self.written(key) {
+            witnesses.push(made);
+            proved = true;
+        }
+        if key.kind.place == PlaceSort::Repository && !hits.is_empty() {
+            witnesses.push("it stands in this repository".to_owned());
+            proved = true;
+        }
+        let own = |one: &&Member<'_>| {
+            let recorded = one.resource.recorded.as_ref();
+            recorded.is_some_and(|one| one.repository.is_some() && one.pull_request.is_some())
+        };
+        if series
+            .members
+            .iter()
+            .filter(|one| one.fit == Fit::Hit)
+            .any(|one| own(&one))
+        {
+            witnesses.push("its provider recorded this repository and the number".to_owned());
+            proved = true;
+        }
+        // Where others make such names too, a single witness proves nothing.
+        if self.shared.contains(&key.place) {
+            return proved;
+        }
+        if let Some(other) = self.in_another_kind(key, &hits) {
+            witnesses.push(format!("the same label in another kind ({other})"));
+            proved = true;
+        }
+        if let Some(sibling) = names::permanent(&key.before, &key.after)
+            && self.names.contains(&(key.kind, sibling.as_str()))
+        {
+            witnesses.push(format!("beside the permanent {sibling}"));
+            proved = true;
+        }
+        if hits.iter().any(|number| self.in_a_batch(key, *number)) {
+            witnesses.push("one deployment created it with many others".to_owned());
+            proved = true;
+        }
+        proved
+    }
+
+    fn written(&self, key: &Key) -> Option<String> {
+        let template = format!("{}{{pr}}{}", key.before, key.after);
+        let mut made = self.situation.written.iter();
+        let made = made.find(|made| made.kind == key.kind.name() && made.covers(&template))?;
+        Some(format!("written by {}", made.location))
+    }
+
+    fn in_another_kind(&self, key: &Key, hits: &BTreeSet<PullRequestNumber>) -> Option<KindRef> {
+        let stem = names::permanent(&key.before, "")?;
+        debug_assert!(!stem.is_empty());
+        let found = self.all.iter().find(|(other, series)| {
+            other.kind != key.kind
+                && other.place.is_near(&key.place)
+                && other.before == key.before
+                && !series.is_refuted()
+                && !series.hits().is_disjoint(hits)
+                && self.same_tail(other, key)
+        });
+        found.map(|(other, _)| other.kind)
+    }
+
+    /// Whether nothing but the zone follows the number of one of them.
+    fn same_tail(&self, one: &Key, other: &Key) -> bool {
+        let tail = |key: &Key| {
+            let label = Self::label(key);
+            let tail = label.strip_prefix(key.before.as_str()).unwrap_or_default();
+            tail.trim_matches('.').to_owned()
+        };
+        tail(one) == tail(other)
+    }
+
+    /// Whether one deployment made several kinds with this stem and number.
+    fn in_a_batch(&self, key: &Key, number: PullRequestNumber) -> bool {
+        if names::permanent(&key.before, "").is_none() {
+            return false;
+        }
+        let near = self.all.iter().filter(|(other, series)| {
+            other.before == key.before && other.place == key.place && !series.is_refuted()
+        });
+        let members = near.flat_map(|(_, series)| &series.members);
+        let members: Vec<_> = members
+            .filter(|one| one.number == number && one.fit == Fit::Hit)
+            .collect();
+        let kinds: BTreeSet<_> = members.iter().map(|one| one.resource.kind).collect();
+        let times: Vec<_> = members.iter().filter_map(|one| one.made).collect();
+        let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
+            return false;
+        };
+        members.len() >= BATCH.0 && kinds.len() >= BATCH.1 && *last - *first <= DEPLOYMENT
+    }
+
+    /// Kinds without a creation time lean on what shares their stem and number.
+    fn judge_timeless(
+        &self,
+        key: &Key,
+        series: &Series<'a>,
+        stems: &BTreeSet<(Place, String)>,
+    ) -> Option<(Status, Vec<String>, String)> {
+        let stem = names::permanent(&key.before, "")?;
+        let siblings: Vec<_> = self
+            .all
+            .iter()
+            .filter(|(other, _)| {
+                other.kind.created && other.place == key.place && other.before == key.before
+            })
+            .map(|(_, series)| series)
+            .collect();
+        let numbers = series.numbers(|_| true);
+        let told = |wanted: &dyn Fn(Fit) -> bool| -> BTreeSet<PullRequestNumber> {
+            let told = siblings.iter().flat_map(|one| one.numbers(wanted));
+            told.filter(|number| numbers.contains(number)).collect()
+        };
+        let against = told(&|fit| matches!(fit, Fit::Before | Fit::After));
+        let hits: BTreeSet<_> = told(&|fit| fit == Fit::Hit);
+        if !against.is_empty() {
+            let why = "what shares its number was not created while it was open".to_owned();
+            return Some((Status::Never, Vec::new(), why));
+        }
+        if hits.is_empty() {
+            return None;
+        }
+        let proved = stems.contains(&(key.place.clone(), key.before.clone()));
+        let batch = hits.iter().any(|number| self.in_a_batch(key, *number));
+        let shared = self.shared.contains(&key.place);
+        let witnesses = vec![format!("beside resources of {stem} with the same numbers")];
+        let standing = names::stands(&Self::label(key)) || series.random;
+        if proved && !standing && (hits.len() > 1 || (batch && !shared)) {
+            return Some((Status::Sure, witnesses, String::new()));
+        }
+        let why = "it has no creation time, so only its name speaks for it".to_owned();
+        (self.frees(series) > 0).then_some((Status::Ask, witnesses, why))
+    }
+
+    fn candidate(
+        &self,
+        status: Status,
+        group: &[(&Key, &Series<'a>, Vec<String>)],
+        why: &str,
+    ) -> Candidate {
+        let first = group[0].0;
+        let timed: Vec<_> = group.iter().flat_map(|(_, one, _)| one.timed()).collect();
+        let members = || group.iter().flat_map(|(_, series, _)| &series.members);
+        let mut conditions = first.conditions.clone();
+        let hits: Vec<_> = members()
+            .filter(|one| one.fit == Fit::Hit)
+            .filter_map(|one| Some((one.made?, self.lives.span(one.number)?)))
+            .collect();
+        if first.kind.created && !hits.is_empty() {
+            if hits
+                .iter()
+                .all(|(made, (opened, _))| opened.is_some_and(|opened| opened <= *made))
+            {
+                conditions.push(("created-after-opened".to_owned(), "true".to_owned()));
+            }
+            if hits
+                .iter()
+                .all(|(made, (_, ended))| ended.is_none_or(|ended| *made < ended))
+            {
+                conditions.push(("ended-after-created".to_owned(), "true".to_owned()));
+            }
+        }
+        let mut contradictions = Vec::new();
+        for one in members().filter(|one| one.fit.is_against()) {
+            let (name, number) = (&one.resource.name, one.number);
+            contradictions.push(match one.fit {
+                Fit::Before => format!("{name} does not belong to #{number}: created before it was opened, or recorded for another"),
+                Fit::After => format!("{name} was created after #{number} had ended"),
+                Fit::Missing | Fit::Hit | Fit::Unknown => {
+                    format!("{name}: there is no pull request #{number}")
+                }
+            });
+        }
+        let mut except = BTreeSet::new();
+        for one in members() {
+            let mut others = self.situation.resources.iter();
+            let twin = first.kind.name() == "dns_record"
+                && others.any(|other| {
+                    other.kind == first.kind
+                        && other.name == one.resource.name
+                        && text(other, "type") != text(one.resource, "type")
+                });
+            if twin {
+                let name = &one.resource.name;
+                contradictions.push(format!("{name} has records of another type as well"));
+                except.insert(name.to_string());
+            }
+        }
+        let mut templates: Vec<_> = group
+            .iter()
+            .map(|(key, _, _)| format!("{}{{pr}}{}", key.before, key.after))
+            .collect();
+        templates.sort();
+        templates.dedup();
+        let mut matches: Vec<_> = members().map(|one| one.resource.name.to_string()).collect();
+        matches.sort();
+        matches.dedup();
+        matches.retain(|name| !except.contains(name));
+        let mut witnesses: Vec<String> = Vec::new();
+        for one in group.iter().flat_map(|(_, _, witnesses)| witnesses) {
+            if !witnesses.contains(one) && witnesses.len() < 8 {
+                witnesses.push(one.clone());
+            }
+        }
+        Candidate {
+            status,
+            kind: first.kind,
+            place: first.place.clone(),
+            within: first.within.clone(),
+            templates,
+            by_branch: false,
+            conditions,
+            except: except.into_iter().collect(),
+            slug: None,
+            marker: names::marker(&first.before).unwrap_or("number").to_owned(),
+            matches,
+            odds: self.lives.odds(&timed),
+            witnesses,
+            contradictions,
+            why: why.to_owned(),
+            frees: group.iter().map(|(_, series, _)| self.frees(series)).sum(),
+        }
+    }
+}

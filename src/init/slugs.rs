@@ -1,0 +1,556 @@
+//! Rules about git branches. A slug cannot be turned back, so every function that
+//! tools use is computed forward over all heads, and the one that explains most
+//! names wins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::file::quoted;
+use super::lives::{Fit, Lives};
+use super::names;
+use super::{Candidate, Situation, Status, text};
+use crate::model::{KindRef, Place, PullRequestNumber, Resource};
+use crate::policy::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
+use crate::policy::template::Characters;
+
+/// A slug shorter than this is found in names by chance.
+const SHORT: usize = 4;
+/// A slug this long is not.
+const LONG: usize = 10;
+/// Standing names that a rule about branches leaves alone, whatever heads there
+/// are.
+const STANDING: [&str; 8] = [
+    "main",
+    "master",
+    "dev",
+    "develop",
+    "staging",
+    "production",
+    "preview",
+    "live",
+];
+
+/// One way to make a slug, with the text around it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Shape {
+    kind: KindRef,
+    place: Place,
+    within: Option<String>,
+    conditions: Vec<(String, String)>,
+    before: String,
+    after: String,
+}
+
+struct Subject<'a> {
+    resource: &'a Resource,
+    text: &'a str,
+    shape: Shape,
+}
+
+type Heads = BTreeMap<Arc<str>, BTreeSet<PullRequestNumber>>;
+
+/// A name that a head explains.
+#[derive(Debug, Clone)]
+struct Explained<'a> {
+    resource: &'a Resource,
+    head: Arc<str>,
+    slug: String,
+    fit: Fit,
+    over: bool,
+}
+
+/// Infers rules about branches from what is not explained by a number.
+pub(super) fn infer(
+    situation: &Situation<'_>,
+    lives: &Lives<'_>,
+    numbered: &BTreeSet<(KindRef, String)>,
+) -> Vec<Candidate> {
+    let heads = lives.heads();
+    if heads.is_empty() {
+        return Vec::new();
+    }
+    let subjects = subjects(situation, numbered);
+    let mut candidates = Vec::new();
+    let mut explained = BTreeSet::new();
+    raw(&subjects, &heads, lives, &mut candidates, &mut explained);
+    let left: Vec<_> = subjects
+        .iter()
+        .filter(|one| !explained.contains(&(one.resource.kind, one.resource.id.clone())))
+        .filter(|one| one.resource.kind.branch.is_none())
+        .collect();
+    slugged(&left, &heads, lives, &mut candidates);
+    candidates
+}
+
+fn subjects<'a>(
+    situation: &Situation<'a>,
+    numbered: &BTreeSet<(KindRef, String)>,
+) -> Vec<Subject<'a>> {
+    let mut subjects = Vec::new();
+    for resource in situation.resources {
+        let key = (resource.kind, resource.name.to_string());
+        let goes_along = resource.kind.belongs_to.is_some();
+        let github = matches!(*resource.place, Place::Repository(_));
+        let by_hand = text(resource, "creation-source") == Some("console");
+        if resource.protection.is_some()
+            || goes_along
+            || github
+            || by_hand
+            || numbered.contains(&key)
+        {
+            continue;
+        }
+        let name = match resource.kind.branch {
+            Some(branch) => match text(resource, branch) {
+                Some(branch) => branch,
+                None => continue,
+            },
+            None => &resource.name,
+        };
+        if resource.kind.branch.is_none() && !names::is_plain(name) {
+            continue;
+        }
+        subjects.push(Subject {
+            resource,
+            text: name,
+            shape: shape(resource),
+        });
+    }
+    subjects
+}
+
+fn shape(resource: &Resource) -> Shape {
+    let mut conditions = Vec::new();
+    let wanted: &[&str] = match resource.kind.name() {
+        "neon_branch" => &["parent", "creation-source"],
+        "dns_record" => &["type", "content"],
+        "pages_deployment" => &["environment"],
+        _ => &[],
+    };
+    for attribute in wanted {
+        if let Some(value) = text(resource, attribute) {
+            conditions.push(((*attribute).to_owned(), quoted(value)));
+        }
+    }
+    if let Some(proxied) = super::flag(resource, "proxied")
+        && resource.kind.name() == "dns_record"
+    {
+        conditions.push(("proxied".to_owned(), proxied.to_string()));
+    }
+    Shape {
+        kind: resource.kind,
+        place: Place::clone(&resource.place),
+        within: resource.within.as_deref().map(ToOwned::to_owned),
+        conditions,
+        before: String::new(),
+        after: String::new(),
+    }
+}
+
+/// How the creation of a resource fits the pull requests with a head: one that
+/// fits is enough.
+fn fit(resource: &Resource, numbers: &BTreeSet<PullRequestNumber>, lives: &Lives<'_>) -> Fit {
+    let made = resource.created_at.known();
+    let fits: Vec<_> = numbers
+        .iter()
+        .map(|number| lives.fit(*number, made))
+        .collect();
+    if fits.contains(&Fit::Hit) {
+        Fit::Hit
+    } else {
+        fits.first().copied().unwrap_or(Fit::Unknown)
+    }
+}
+
+fn is_over(numbers: &BTreeSet<PullRequestNumber>, lives: &Lives<'_>) -> bool {
+    numbers.iter().all(|number| lives.is_over(*number))
+}
+
+/// Names that end in a git branch as it is: `preview/fix/login`.
+fn raw(
+    subjects: &[Subject<'_>],
+    heads: &Heads,
+    lives: &Lives<'_>,
+    candidates: &mut Vec<Candidate>,
+    explained: &mut BTreeSet<(KindRef, Box<str>)>,
+) {
+    let mut found: BTreeMap<Shape, Vec<Explained<'_>>> = BTreeMap::new();
+    for subject in subjects {
+        for (head, numbers) in heads {
+            let Some(before) = subject.text.strip_suffix(&**head) else {
+                continue;
+            };
+            let by_branch = subject.resource.kind.branch.is_some();
+            // A template needs three characters of its own.
+            let apart = before.len() >= 3 && before.ends_with(|c: char| !c.is_ascii_alphanumeric());
+            if head.len() < SHORT || (by_branch != before.is_empty()) || !(by_branch || apart) {
+                continue;
+            }
+            let shape = Shape {
+                before: before.to_owned(),
+                ..subject.shape.clone()
+            };
+            found.entry(shape).or_default().push(Explained {
+                resource: subject.resource,
+                head: head.clone(),
+                slug: head.to_string(),
+                fit: fit(subject.resource, numbers, lives),
+                over: is_over(numbers, lives),
+            });
+        }
+    }
+    for (shape, all) in found {
+        // Only a head with a slash shows that the branch was taken as it is.
+        let slash = all
+            .iter()
+            .any(|one| one.head.contains('/') && one.fit == Fit::Hit);
+        let by_branch = shape.kind.branch.is_some();
+        if !slash && !by_branch {
+            continue;
+        }
+        let template = format!("{}{{branch}}", shape.before);
+        if let Some(candidate) = candidate(&shape, &all, template, None, lives) {
+            let of = all
+                .iter()
+                .map(|one| (one.resource.kind, one.resource.id.clone()));
+            explained.extend(of);
+            candidates.push(candidate);
+        }
+    }
+}
+
+/// The functions that are tried, without lengths and hashes.
+fn functions() -> Vec<Slug> {
+    let mut all = Vec::new();
+    for (keep, runs, strip) in [
+        ("a-z0-9", true, Strip::BeforeCut),
+        ("a-z0-9", false, Strip::None),
+        ("a-z0-9-", true, Strip::BeforeCut),
+        ("a-z0-9-", true, Strip::None),
+        ("a-z0-9", true, Strip::Both),
+        ("a-z0-9", true, Strip::None),
+        ("a-z0-9-", false, Strip::None),
+        ("a-z0-9_", true, Strip::BeforeCut),
+    ] {
+        all.push(Slug {
+            name: "branch".into(),
+            case: Case::Lower,
+            keep: Characters::parse(keep),
+            replace: Replace {
+                with: "-".into(),
+                runs,
+            },
+            strip,
+            lengths: Vec::new(),
+            hash: None,
+            empty: None,
+        });
+    }
+    all
+}
+
+const HASHES: [(Algorithm, usize); 7] = [
+    (Algorithm::Sha256, 8),
+    (Algorithm::Sha1, 7),
+    (Algorithm::Sha256, 4),
+    (Algorithm::Sha256, 6),
+    (Algorithm::Sha256, 7),
+    (Algorithm::Sha1, 8),
+    (Algorithm::Sha1, 6),
+];
+
+fn slugged(left: &[&Subject<'_>], heads: &Heads, lives: &Lives<'_>, out: &mut Vec<Candidate>) {
+    // The text around a slug is learnt from slugs that were not cut.
+    let mut groups: BTreeMap<Shape, Vec<&Subject<'_>>> = BTreeMap::new();
+    for subject in left {
+        groups
+            .entry(subject.shape.clone())
+            .or_default()
+            .push(subject);
+    }
+    let mut count = 0;
+    for (shape, subjects) in groups {
+        let mut best: BTreeMap<(String, String), (usize, Vec<Explained<'_>>, Slug)> =
+            BTreeMap::new();
+        let around = around(&subjects, heads);
+        for function in variants(&subjects, heads, &around) {
+            let slugs: Vec<(String, &Arc<str>)> = heads
+                .keys()
+                .flat_map(|head| function.of(head).into_iter().map(move |slug| (slug, head)))
+                .filter(|(slug, _)| slug.len() >= SHORT)
+                .collect();
+            for (before, after) in &around {
+                let mut found = Vec::new();
+                for subject in &subjects {
+                    let middle = subject
+                        .text
+                        .strip_prefix(before.as_str())
+                        .and_then(|rest| rest.strip_suffix(after.as_str()));
+                    let Some(middle) = middle else { continue };
+                    for (slug, head) in slugs.iter().filter(|(slug, _)| slug == middle) {
+                        found.push(Explained {
+                            resource: subject.resource,
+                            head: Arc::clone(head),
+                            slug: slug.clone(),
+                            fit: fit(subject.resource, &heads[*head], lives),
+                            over: is_over(&heads[*head], lives),
+                        });
+                    }
+                }
+                let score: BTreeSet<_> = found.iter().map(|one| &one.resource.id).collect();
+                let score = score.len();
+                let key = (before.clone(), after.clone());
+                if score > 0 && best.get(&key).is_none_or(|(known, _, _)| *known < score) {
+                    best.insert(key, (score, found, function.clone()));
+                }
+            }
+        }
+        for ((before, after), (_, found, function)) in best {
+            let shape = Shape {
+                before: before.clone(),
+                after: after.clone(),
+                ..shape.clone()
+            };
+            let name = if count == 0 {
+                "branch".to_owned()
+            } else {
+                format!("branch{}", count + 1)
+            };
+            let template = format!("{before}{{slug:{name}}}{after}");
+            let definition = definition(&function);
+            if let Some(one) = candidate(&shape, &found, template, Some((name, definition)), lives)
+            {
+                count += 1;
+                out.push(one);
+            }
+        }
+    }
+}
+
+/// The texts around slugs that were not cut.
+fn around(subjects: &[&Subject<'_>], heads: &Heads) -> BTreeSet<(String, String)> {
+    let mut around = BTreeSet::new();
+    for function in functions() {
+        for head in heads.keys() {
+            let slug = function.uncut(head);
+            if slug.len() < SHORT {
+                continue;
+            }
+            // The beginning of a slug that was cut tells the text before it too.
+            let start: String = slug.chars().take(LONG).collect();
+            for subject in subjects {
+                if let Some(at) = subject.text.find(slug.as_str()) {
+                    let (before, after) = (&subject.text[..at], &subject.text[at + slug.len()..]);
+                    around.insert((before.to_owned(), after.to_owned()));
+                } else if slug.len() > LONG
+                    && let Some(at) = subject.text.find(start.as_str())
+                {
+                    let after = subject.text[at..]
+                        .find('.')
+                        .map_or("", |dot| &subject.text[at + dot..]);
+                    around.insert((subject.text[..at].to_owned(), after.to_owned()));
+                }
+            }
+        }
+    }
+    let apart =
+        |text: &str| text.is_empty() || text.ends_with(|c: char| !c.is_ascii_alphanumeric());
+    let ends =
+        |text: &str| text.is_empty() || text.starts_with(|c: char| !c.is_ascii_alphanumeric());
+    around.retain(|(before, after)| {
+        let literal = before.len().max(after.len()) >= 3;
+        apart(before) && ends(after) && literal
+    });
+    around
+}
+
+/// The functions with the lengths and hashes that the names suggest.
+fn variants(
+    subjects: &[&Subject<'_>],
+    heads: &Heads,
+    around: &BTreeSet<(String, String)>,
+) -> Vec<Slug> {
+    let mut all = functions();
+    let mut lengths = BTreeSet::new();
+    let longest = heads.keys().map(|head| head.len()).max().unwrap_or(0);
+    for subject in subjects {
+        for (before, after) in around {
+            let middle = subject
+                .text
+                .strip_prefix(before.as_str())
+                .and_then(|rest| rest.strip_suffix(after.as_str()));
+            if let Some(middle) = middle
+                && (LONG..longest).contains(&middle.len())
+            {
+                lengths.insert(middle.len());
+            }
+        }
+    }
+    let lengths: Vec<usize> = lengths.into_iter().take(24).collect();
+    for function in functions() {
+        let cut = |lengths: Vec<usize>, hash: Option<Hash>| Slug {
+            lengths,
+            hash,
+            ..function.clone()
+        };
+        for (index, length) in lengths.iter().enumerate() {
+            all.push(cut(vec![*length], None));
+            for other in &lengths[index + 1..] {
+                all.push(cut(vec![*length, *other], None));
+            }
+        }
+        for length in &lengths {
+            for (algorithm, digits) in HASHES {
+                // A hash is always cut to the same length; the strip may shorten it.
+                for more in 0..2 {
+                    let hash = Hash { algorithm, digits };
+                    if *length > digits + 1 {
+                        all.push(cut(vec![*length + more], Some(hash)));
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The body of `[slug.NAME]`.
+fn definition(slug: &Slug) -> String {
+    let keep = slug
+        .keep
+        .as_ref()
+        .map(|keep| keep.written())
+        .unwrap_or_default();
+    let mut lines = vec![
+        "case = \"lower\"".to_owned(),
+        format!("keep = {}", quoted(&keep)),
+        format!("replace = {{ with = \"-\", runs = {} }}", slug.replace.runs),
+    ];
+    match slug.strip {
+        Strip::None => {}
+        Strip::BeforeCut => lines.push("strip = \"before-cut\"".to_owned()),
+        Strip::Both => lines.push("strip = \"both\"".to_owned()),
+    }
+    match slug.lengths.as_slice() {
+        [] => {}
+        [length] => lines.push(format!("length = {length}")),
+        lengths => lines.push(format!("length = {lengths:?}")),
+    }
+    if let Some(hash) = slug.hash {
+        let algorithm = match hash.algorithm {
+            Algorithm::Sha1 => "sha1",
+            Algorithm::Sha256 => "sha256",
+        };
+        let digits = hash.digits;
+        lines.push(format!(
+            "hash = {{ algorithm = \"{algorithm}\", digits = {digits} }}"
+        ));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn candidate(
+    shape: &Shape,
+    all: &[Explained<'_>],
+    template: String,
+    slug: Option<(String, String)>,
+    lives: &Lives<'_>,
+) -> Option<Candidate> {
+    let good: Vec<_> = all.iter().filter(|one| one.fit == Fit::Hit).collect();
+    let against: Vec<_> = all.iter().filter(|one| one.fit.is_against()).collect();
+    let heads: BTreeSet<_> = good.iter().map(|one| &one.head).collect();
+    let long = good.iter().filter(|one| one.slug.len() >= LONG).count();
+    let frees = good.iter().filter(|one| one.over).count();
+    // Each head is one of all those known; long ones are no coincidence.
+    let known = f64::from(u32::try_from(lives.heads().len()).unwrap_or(u32::MAX)).max(10.0);
+    let exponent = i32::try_from(heads.len() + long.min(heads.len()))
+        .unwrap_or(6)
+        .min(6);
+    let odds = known.powi(exponent) * 0.02_f64.powi(i32::try_from(against.len()).unwrap_or(6));
+    let refuted = against.len() * 3 > against.len() + good.len();
+    if good.is_empty() || refuted {
+        return None;
+    }
+    let standing = names::stands(&shape.before) || names::stands(&label_after(shape));
+    let (status, why) = if standing {
+        (Status::Ask, "its name has a word of what stays")
+    } else if heads.len() < 2 || odds < super::numbers::PROOF {
+        (Status::Ask, "too few git branches explain such names")
+    } else if !against.is_empty() {
+        (
+            Status::Ask,
+            "some of these names existed outside of their pull requests",
+        )
+    } else if !shape.kind.created {
+        (
+            Status::Ask,
+            "it has no creation time, so only its name speaks for it",
+        )
+    } else {
+        (
+            Status::Sure,
+            "git branches of this repository explain the names, at times that fit",
+        )
+    };
+    if status == Status::Ask && frees == 0 {
+        return None;
+    }
+    let mut matches: Vec<String> = all
+        .iter()
+        .map(|one| one.resource.name.to_string())
+        .collect();
+    matches.sort();
+    matches.dedup();
+    let mut except = Vec::new();
+    if shape.kind.branch.is_none() {
+        let names = STANDING.iter();
+        except.extend(names.map(|name| format!("{}{name}{}", shape.before, shape.after)));
+    }
+    let shown: Vec<_> = heads
+        .iter()
+        .take(3)
+        .map(|head| (**head).to_string())
+        .collect();
+    Some(Candidate {
+        status,
+        kind: shape.kind,
+        place: shape.place.clone(),
+        within: shape.within.clone(),
+        templates: vec![template],
+        by_branch: shape.kind.branch.is_some(),
+        conditions: shape.conditions.clone(),
+        except,
+        slug,
+        marker: "branch".to_owned(),
+        matches,
+        odds,
+        witnesses: vec![format!(
+            "{} heads explain the names, such as {}",
+            heads.len(),
+            shown.join(", ")
+        )],
+        contradictions: against
+            .iter()
+            .map(|one| {
+                format!(
+                    "{} was not created while {} was open",
+                    one.resource.name, one.head
+                )
+            })
+            .collect(),
+        why: why.to_owned(),
+        frees,
+    })
+}
+
+fn label_after(shape: &Shape) -> String {
+    match &shape.place {
+        Place::Zone { name, .. } => shape
+            .after
+            .strip_suffix(name.as_str())
+            .unwrap_or(&shape.after),
+        Place::Account(_) | Place::Project(_) | Place::Repository(_) => &shape.after,
+    }
+    .to_owned()
+}
