@@ -43,7 +43,7 @@ pub(super) fn policies(
     }
 }
 
-/// Returns a policy without rules, for the scope that the environment names.
+/// Returns a policy that leaves its scope to the environment.
 pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, Failure> {
     let source = Source {
         path: "the environment".to_owned(),
@@ -56,7 +56,9 @@ pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, 
     let kinds = kinds::vocabulary();
     let read = Policies::read(&[source], &vocabulary(&kinds), &environment);
     let file = read.ok().and_then(|mut loaded| loaded.policies.files.pop());
-    file.ok_or_else(|| Failure::Unexpected("could not make a policy without rules".to_owned()))
+    file.ok_or_else(|| {
+        Failure::Unexpected("could not read the scope of the environment".to_owned())
+    })
 }
 
 /// Returns the kinds that policies may name.

@@ -82,6 +82,7 @@ pub(super) fn infer(
         situation,
         lives,
         shared: shared(&all),
+        told: super::told_sources(situation.resources),
         names: situation
             .resources
             .iter()
@@ -229,7 +230,6 @@ fn key(resource: &Resource, split: &Split) -> Key {
                 conditions.push(("proxied".to_owned(), proxied.to_string()));
             }
             let content = text(resource, "content").unwrap_or_default();
-            let number = split.number.to_string();
             let own = names::splits(content).into_iter().find(|one| {
                 one.number == split.number && one.before == split.before && !one.random
             });
@@ -237,7 +237,6 @@ fn key(resource: &Resource, split: &Split) -> Key {
                 Some(own) => format!("{}{{pr}}{}", own.before, own.after),
                 None => content.to_ascii_lowercase(),
             };
-            debug_assert!(!number.is_empty());
             conditions.push(("content".to_owned(), quoted(&content)));
         }
         "worker_preview" => {
@@ -280,6 +279,8 @@ struct Context<'c, 'a> {
     situation: &'c Situation<'a>,
     lives: &'c Lives<'c>,
     shared: BTreeSet<Place>,
+    /// Where the source of a Neon branch says something.
+    told: BTreeSet<Place>,
     names: BTreeSet<(KindRef, &'a str)>,
     all: &'c BTreeMap<Key, Series<'a>>,
 }
@@ -318,7 +319,7 @@ impl<'a> Context<'_, 'a> {
         }
         let marked = names::marker(&key.before).is_some();
         let hand = ("creation-source".to_owned(), super::file::quoted("console"));
-        if key.conditions.contains(&hand) {
+        if key.conditions.contains(&hand) && self.told.contains(&key.place) {
             let why = "made by hand in the console".to_owned();
             return (marked.then_some(Status::Never), Vec::new(), why);
         }
@@ -498,7 +499,14 @@ impl<'a> Context<'_, 'a> {
             let told = siblings.iter().flat_map(|one| one.numbers(wanted));
             told.filter(|number| numbers.contains(number)).collect()
         };
-        let against = told(&|fit| matches!(fit, Fit::Before | Fit::After));
+        let marker = names::marker(&key.before);
+        let near = self.all.iter().filter(|(other, _)| {
+            other.place == key.place && names::marker(&other.before) == marker
+        });
+        let against: BTreeSet<_> = near
+            .flat_map(|(_, one)| one.numbers(|fit| matches!(fit, Fit::Before | Fit::After)))
+            .filter(|number| numbers.contains(number))
+            .collect();
         let hits: BTreeSet<_> = told(&|fit| fit == Fit::Hit);
         if !against.is_empty() {
             let why = "what shares its number was not created while it was open".to_owned();

@@ -86,12 +86,14 @@ fn subjects<'a>(
     situation: &Situation<'a>,
     numbered: &BTreeSet<(KindRef, String)>,
 ) -> Vec<Subject<'a>> {
+    let told = super::told_sources(situation.resources);
     let mut subjects = Vec::new();
     for resource in situation.resources {
         let key = (resource.kind, resource.name.to_string());
         let goes_along = resource.kind.belongs_to.is_some();
         let github = matches!(*resource.place, Place::Repository(_));
-        let by_hand = text(resource, "creation-source") == Some("console");
+        let by_hand =
+            text(resource, "creation-source") == Some("console") && told.contains(&*resource.place);
         if resource.protection.is_some()
             || goes_along
             || github
@@ -272,6 +274,7 @@ fn slugged(left: &[&Subject<'_>], heads: &Heads, lives: &Lives<'_>, out: &mut Ve
     for (shape, subjects) in groups {
         let mut best: BTreeMap<(String, String), (usize, Vec<Explained<'_>>, Slug)> =
             BTreeMap::new();
+        let mut seen: BTreeMap<(String, String), BTreeSet<Box<str>>> = BTreeMap::new();
         let around = around(&subjects, heads);
         for function in variants(&subjects, heads, &around) {
             let slugs: Vec<(String, &Arc<str>)> = heads
@@ -297,9 +300,13 @@ fn slugged(left: &[&Subject<'_>], heads: &Heads, lives: &Lives<'_>, out: &mut Ve
                         });
                     }
                 }
-                let score: BTreeSet<_> = found.iter().map(|one| &one.resource.id).collect();
-                let score = score.len();
+                let names: BTreeSet<_> = found.iter().map(|one| one.resource.id.clone()).collect();
+                let score = names.len();
                 let key = (before.clone(), after.clone());
+                // Two lengths may be right, but not two ways to replace.
+                if function.lengths.is_empty() {
+                    seen.entry(key.clone()).or_default().extend(names);
+                }
                 if score > 0 && best.get(&key).is_none_or(|(known, _, _)| *known < score) {
                     best.insert(key, (score, found, function.clone()));
                 }
@@ -317,9 +324,17 @@ fn slugged(left: &[&Subject<'_>], heads: &Heads, lives: &Lives<'_>, out: &mut Ve
                 format!("branch{}", count + 1)
             };
             let template = format!("{before}{{slug:{name}}}{after}");
+            let known: BTreeSet<_> = found.iter().map(|one| one.resource.id.clone()).collect();
+            let ambiguous = seen
+                .get(&(before.clone(), after.clone()))
+                .is_some_and(|seen| !seen.is_subset(&known));
             let definition = definition(&function);
-            if let Some(one) = candidate(&shape, &found, template, Some((name, definition)), lives)
-            {
+            let slug = Some((name, definition));
+            if let Some(mut one) = candidate(&shape, &found, template, slug, lives) {
+                if ambiguous && one.status == Status::Sure {
+                    one.status = Status::Ask;
+                    one.why = "several ways to make a slug explain different names".to_owned();
+                }
                 count += 1;
                 out.push(one);
             }

@@ -126,9 +126,12 @@ fn adopt(sources: &mut [Source], rule: &Rule) -> bool {
     let Some(source) = sources.get_mut(rule.span.source) else {
         return false;
     };
-    let Some(text) = source.text.get(rule.span.bytes.clone()) else {
+    let start = rule.span.bytes.start;
+    let Some(text) = source.text.get(start..) else {
         return false;
     };
+    // Up to the next table.
+    let text = text.find("\n[").map_or(text, |end| &text[..end]);
     let Some(at) = text.find(REPORT) else {
         return false;
     };

@@ -160,7 +160,11 @@ async fn places(
     let mut places = Vec::new();
     let mut gaps = Vec::new();
     // The scope of a policy with nothing written: what the environment names.
-    let text = format!("repository = \"{repository}\"\n");
+    // A policy needs a rule; this one is never judged.
+    let text = format!(
+        "repository = \"{repository}\"\n[[rule]]\nid = \"none\"\nkind = \"worker\"\n\
+         name = \"preview-{{pr}}\"\ndead-when = \"closed\"\n"
+    );
     let empty = settings::empty_policy(&text, variables)?;
     let scope = settings::scope(&empty, variables)?;
     let account = scope.account.or_else(|| read.account.clone());

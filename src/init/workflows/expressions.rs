@@ -209,9 +209,18 @@ fn expression(text: &str, variables: &Variables, depth: usize) -> String {
 
 /// Puts values and holes in the place of expressions and variables.
 pub(super) fn resolve(text: &str, variables: &Variables, depth: usize) -> String {
+    if depth >= DEPTH {
+        return UNKNOWN.to_owned();
+    }
     let mut out = String::new();
     let mut rest = text;
+    let mut holes = 0;
     while let Some(at) = rest.find('$') {
+        // Values that refer to each other many times would cost without end.
+        holes += 1;
+        if holes > if depth == 0 { 64 } else { 4 } {
+            return UNKNOWN.to_owned();
+        }
         out.push_str(&rest[..at]);
         if out.len() > LONGEST * 8 {
             return out;
