@@ -483,6 +483,17 @@ fn candidate(
         .unwrap_or(6)
         .min(6);
     let odds = known.powi(exponent) * 0.02_f64.powi(i32::try_from(against.len()).unwrap_or(6));
+    let known_heads = lives.heads();
+    let ended_later = |one: &&&Explained<'_>| {
+        let made = one.resource.created_at.known();
+        let mut numbers = known_heads.get(&one.head).into_iter().flatten();
+        numbers.any(|number| {
+            let ended = lives.span(*number).map(|(_, ended)| ended);
+            made.zip(ended)
+                .is_some_and(|(made, ended)| ended.is_none_or(|ended| made < ended))
+        })
+    };
+    let within = good.iter().filter(ended_later).count();
     let refuted = against.len() * 3 > against.len() + good.len();
     if good.is_empty() || refuted {
         return None;
@@ -534,7 +545,7 @@ fn candidate(
         within: shape.within.clone(),
         templates: vec![template],
         by_branch: shape.kind.branch.is_some(),
-        conditions: shape.conditions.clone(),
+        conditions: conditions(shape, within * 2 >= good.len()),
         except,
         slug,
         marker: "branch".to_owned(),
@@ -557,6 +568,16 @@ fn candidate(
         why: why.to_owned(),
         frees,
     })
+}
+
+/// The conditions of a rule: a name that was made anew after its pull request had
+/// ended belongs to something else.
+fn conditions(shape: &Shape, lived: bool) -> Vec<(String, String)> {
+    let mut conditions = shape.conditions.clone();
+    if shape.kind.created && lived {
+        conditions.push(("ended-after-created".to_owned(), "true".to_owned()));
+    }
+    conditions
 }
 
 fn label_after(shape: &Shape) -> String {

@@ -15,6 +15,7 @@ mod check;
 mod contract;
 mod drain;
 mod faults;
+mod init;
 mod layering;
 mod openapi;
 mod pictures;
