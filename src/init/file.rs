@@ -125,17 +125,13 @@ fn rule(candidate: &Candidate, id: &str) -> String {
         "name"
     };
     let _ = writeln!(text, "{subject} = {}", list(&candidate.templates));
-    match (&candidate.place, &candidate.within) {
-        (Place::Zone { name, .. }, _) => {
-            let _ = writeln!(text, "zone = {}", quoted(name));
-        }
-        (Place::Project(project), _) => {
-            let _ = writeln!(text, "project = {}", quoted(project));
-        }
-        (_, Some(project)) => {
-            let _ = writeln!(text, "project = {}", quoted(project));
-        }
-        (Place::Account(_) | Place::Repository(_), None) => {}
+    let place = match (&candidate.place, &candidate.within) {
+        (Place::Zone { name, .. }, _) => Some(("zone", name)),
+        (Place::Project(project), _) | (_, Some(project)) => Some(("project", project)),
+        (Place::Account(_) | Place::Repository(_), None) => None,
+    };
+    if let Some((key, value)) = place {
+        let _ = writeln!(text, "{key} = {}", quoted(value));
     }
     if !candidate.except.is_empty() {
         let _ = writeln!(text, "except = {}", list(&candidate.except));

@@ -18,6 +18,9 @@ const UNDATED: TimeDelta = TimeDelta::days(30);
 /// How much a number that contradicts lowers the odds.
 const CONTRADICTED: f64 = 0.02;
 
+/// When a pull request was opened and ended, as far as it is known.
+pub type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// What the time of a resource says about a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
@@ -107,10 +110,7 @@ impl<'a> Lives<'a> {
     }
 
     /// The opening and end of a pull request.
-    pub fn span(
-        &self,
-        number: PullRequestNumber,
-    ) -> Option<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)> {
+    pub fn span(&self, number: PullRequestNumber) -> Option<Span> {
         let life = self.known.get(&number)?.life()?;
         Some((life.opened, life.ended))
     }

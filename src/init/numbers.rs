@@ -90,7 +90,7 @@ pub(super) fn infer(
             .collect(),
         all: &all,
     };
-    let mut proved: BTreeMap<Group, Vec<(&Key, &Series<'_>, Vec<String>)>> = BTreeMap::new();
+    let mut proved: BTreeMap<Group, Vec<Proved<'_, '_>>> = BTreeMap::new();
     let mut candidates = Vec::new();
     let mut numbered = BTreeSet::new();
     let mut timeless = Vec::new();
@@ -139,6 +139,9 @@ pub(super) fn infer(
     }
     (candidates, numbered)
 }
+
+/// A series that is proved, with its witnesses.
+type Proved<'k, 'a> = (&'k Key, &'k Series<'a>, Vec<String>);
 
 /// What series of one rule share.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -443,13 +446,13 @@ impl<'a> Context<'_, 'a> {
                 && other.before == key.before
                 && !series.is_refuted()
                 && !series.hits().is_disjoint(hits)
-                && self.same_tail(other, key)
+                && Self::same_tail(other, key)
         });
         found.map(|(other, _)| other.kind)
     }
 
     /// Whether nothing but the zone follows the number of one of them.
-    fn same_tail(&self, one: &Key, other: &Key) -> bool {
+    fn same_tail(one: &Key, other: &Key) -> bool {
         let tail = |key: &Key| {
             let label = Self::label(key);
             let tail = label.strip_prefix(key.before.as_str()).unwrap_or_default();

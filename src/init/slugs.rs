@@ -434,7 +434,7 @@ fn definition(slug: &Slug) -> String {
     let keep = slug
         .keep
         .as_ref()
-        .map(|keep| keep.written())
+        .map(crate::policy::template::Characters::written)
         .unwrap_or_default();
     let mut lines = vec![
         "case = \"lower\"".to_owned(),

@@ -113,7 +113,7 @@ pub fn read(files: &[SourceFile]) -> Reading {
         if file.text.len() > LARGEST || is_configuration(&file.path) {
             continue;
         }
-        let is_workflow = file.path.ends_with(".yml") || file.path.ends_with(".yaml");
+        let is_workflow = [".yml", ".yaml"].iter().any(|end| file.path.ends_with(end));
         reading.workflows += usize::from(is_workflow);
         let made = names(file, &services, &mut reading.advice);
         let creates = made

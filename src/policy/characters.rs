@@ -30,9 +30,12 @@ impl Characters {
 
     /// The set as a policy writes it.
     pub fn written(&self) -> String {
-        let one = |(low, high): &(char, char)| match low == high {
-            true => low.to_string(),
-            false => format!("{low}-{high}"),
+        let one = |(low, high): &(char, char)| {
+            if low == high {
+                low.to_string()
+            } else {
+                format!("{low}-{high}")
+            }
         };
         self.0.iter().map(one).collect()
     }
