@@ -119,7 +119,7 @@ pub fn propose(situation: &Situation<'_>) -> Vec<Proposal> {
         let listed = (candidate.kind, candidate.place.clone());
         if candidate.status != Status::Never && situation.incomplete.contains(&listed) {
             candidate.status = Status::Never;
-            candidate.why = "the listing of this kind is not complete".to_owned();
+            candidate.why = String::from("the listing of this kind is not complete");
         }
     }
     candidates.sort_by(|a, b| {

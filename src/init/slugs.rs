@@ -333,7 +333,7 @@ fn slugged(left: &[&Subject<'_>], heads: &Heads, lives: &Lives<'_>, out: &mut Ve
             if let Some(mut one) = candidate(&shape, &found, template, slug, lives) {
                 if ambiguous && one.status == Status::Sure {
                     one.status = Status::Ask;
-                    one.why = "several ways to make a slug explain different names".to_owned();
+                    one.why = String::from("several ways to make a slug explain different names");
                 }
                 count += 1;
                 out.push(one);

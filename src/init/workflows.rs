@@ -222,7 +222,7 @@ fn names(file: &SourceFile, services: &BTreeSet<String>, advice: &mut Vec<String
         }
         let step = line.trim_start().starts_with("- ");
         if let Some(uses) = text.strip_prefix("uses:") {
-            action = uses.trim().trim_matches(['"', '\'']).to_owned();
+            action = String::from(uses.trim().trim_matches(['"', '\'']));
         } else if step {
             action.clear();
         }
