@@ -69,7 +69,9 @@ const PLANNING: &[&str] = &["audit", "sweep", "report"];
 /// The commands that read references.
 const READING: &[&str] = &["audit", "explain", "sweep", "report", "check"];
 /// The commands that send requests.
-const CONNECTED: &[&str] = &["audit", "explain", "sweep", "report", "check", "restore"];
+const CONNECTED: &[&str] = &[
+    "audit", "explain", "init", "sweep", "report", "check", "restore",
+];
 
 /// How long a resource is kept after its death.
 pub static GRACE: Limit<TimeDelta> = Limit {

@@ -19,7 +19,7 @@ const UNDATED: TimeDelta = TimeDelta::days(30);
 const CONTRADICTED: f64 = 0.02;
 
 /// When a pull request was opened and ended, as far as it is known.
-pub type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+pub(super) type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// What the time of a resource says about a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

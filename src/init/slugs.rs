@@ -10,8 +10,8 @@ use super::lives::{Fit, Lives};
 use super::names;
 use super::{Candidate, Situation, Status, text};
 use crate::model::{KindRef, Place, PullRequestNumber, Resource};
+use crate::policy::characters::Characters;
 use crate::policy::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
-use crate::policy::template::Characters;
 
 /// A slug shorter than this is found in names by chance.
 const SHORT: usize = 4;
@@ -434,7 +434,7 @@ fn definition(slug: &Slug) -> String {
     let keep = slug
         .keep
         .as_ref()
-        .map(crate::policy::template::Characters::written)
+        .map(crate::policy::characters::Characters::written)
         .unwrap_or_default();
     let mut lines = vec![
         "case = \"lower\"".to_owned(),

@@ -3,6 +3,7 @@
 //! `PREVIEW_GC_INIT_CASES` adds a folder of worlds to the table.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -112,10 +113,12 @@ fn sure_rules_take_nothing_that_must_be_kept() {
         let right = taken.intersection(&orphans).count();
         found += right;
         let name = world.rsplit('/').next().unwrap_or_default();
-        table += &format!(
-            "{name:45} {:3} orphans {right:3} found {asked:3} asked\n",
-            orphans.len()
-        );
+        let all = orphans.len();
+        writeln!(
+            table,
+            "{name:45} {all:3} orphans {right:3} found {asked:3} asked"
+        )
+        .unwrap();
     }
     assert_eq!(wrong, Vec::<String>::new(), "\n{table}");
     assert!(found >= 50, "{found} were found\n{table}");

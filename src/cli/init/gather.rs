@@ -13,13 +13,13 @@ use crate::cli::progress::Progress;
 use crate::cli::session::{client, connect};
 use crate::cli::settings;
 use crate::cli::{Exit, Failure};
+use crate::collector::Limits;
 use crate::evidence::{ClosedSearch, Inventory, RepositoryRoots, RootsWanted};
 use crate::github::GitHub;
 use crate::init::workflows::Reading;
 use crate::init::{self, Proposal, Situation, file::Head, names};
 use crate::kinds;
 use crate::model::{Api, Place, PlaceSort, PullRequestNumber, Repository};
-use crate::policy::LimitsWritten;
 use crate::scan::{self, Target};
 use crate::wire::Client;
 
@@ -40,7 +40,7 @@ pub(super) struct Gathered {
 /// Reads everything, and proposes.
 pub(super) async fn gather(arguments: &InitArgs, read: &Reading) -> Result<Gathered, Failure> {
     let connection = connect(&arguments.common)?;
-    let limits = settings::limits(&arguments.common.limits, &LimitsWritten::default())?;
+    let limits = Limits::of(&arguments.common.limits.0);
     let client = client(&arguments.common, &connection, limits)?;
     let progress = Progress::new(arguments.common.quiet);
     let repository = repository(arguments, &connection)?;
