@@ -22,9 +22,9 @@ use crate::gc::{KindGraph, Plan, brakes, plan};
 use crate::github::Authors;
 use crate::journal::reads::Remembered;
 use crate::journal::{self, Journal, JournalError};
-use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policy};
+use crate::providers;
 use crate::report::outcomes::{StepRow, Swept};
 use crate::report::{Report, Run};
 use crate::scan::{self, Budget, Target};
@@ -170,7 +170,7 @@ impl<'p> Collector<'p> {
         });
         let audit_scope = AuditScope {
             policy_scopes: policy_scopes.collect(),
-            graph: KindGraph::of(kinds::vocabulary()),
+            graph: KindGraph::of(providers::vocabulary()),
             targets,
             gaps: places.gaps,
         };

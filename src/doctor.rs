@@ -7,13 +7,13 @@
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::call::Call;
 use crate::collector::{Choice, Collector, Scope, needed};
 use crate::evidence::Evidence;
 use crate::github::{GitHub, Right};
-use crate::kinds::{self, Kind, PageOf};
+use crate::kind::{Kind, PageOf};
 use crate::model::{Api, KindRef, Place, PlaceSort};
 use crate::policy::{Action, Diagnostic, Policy, Rule};
+use crate::providers;
 use crate::report::Report;
 use crate::scan;
 use crate::wire::{ApiError, Client, Failure as Refusal};
@@ -140,10 +140,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
             }
         }
     }
-    for kind in kinds::KINDS
-        .iter()
-        .filter(|kind| needed.contains(&kind.about()))
-    {
+    for kind in providers::kinds().filter(|kind| needed.contains(&kind.about())) {
         let about = kind.about();
         let places: Vec<Place> = match about.0.place {
             PlaceSort::Account => scope.account.iter().cloned().map(Place::Account).collect(),
@@ -166,7 +163,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
             });
         }
         for place in places {
-            found.push(listing(client, *kind, place).await);
+            found.push(listing(client, kind, place).await);
         }
     }
     if policy.rules.iter().any(Rule::asks_github) {
@@ -231,8 +228,8 @@ async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiErro
         Refusal::NotConfigured => "not configured".to_owned(),
         Refusal::Unauthorized { .. } => format!("token not accepted: {}", error.failure),
         Refusal::Forbidden { .. } | Refusal::NotFound { .. } | Refusal::Refused { .. } => {
-            if let (Api::Cloudflare, Place::Account(account)) = (kind.api, place)
-                && let Some(others) = other_accounts(client, account).await
+            if let Place::Account(account) = place
+                && let Some(others) = other_accounts(client, kind.api, account).await
             {
                 return format!("wrong account: this token sees {others}");
             }
@@ -248,15 +245,10 @@ async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiErro
 
 /// Returns the accounts that the token can see, if the configured one is not
 /// among them.
-async fn other_accounts(client: &Client, wanted: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Account {
-        id: String,
-    }
-    let call = Call::get(Api::Cloudflare, &["accounts"]).with("per_page", "50");
-    let body = client.send(&call).await.ok()?;
-    let (accounts, _) = kinds::cloudflare::open::<Vec<Account>>(&body).ok()?;
-    let ids: Vec<_> = accounts.into_iter().map(|account| account.id).collect();
+async fn other_accounts(client: &Client, api: Api, wanted: &str) -> Option<String> {
+    let query = providers::of(api).accounts()?;
+    let body = client.send(&query.call).await.ok()?;
+    let ids = (query.read)(&body).ok()?;
     (!ids.is_empty() && !ids.iter().any(|id| id == wanted)).then(|| ids.join(", "))
 }
 

@@ -59,10 +59,10 @@
 //!   which kinds use, own, manage and block which others.
 //! - `boxes`: parses the checkboxes of the tracking issue where the issue is fetched.
 //! - [`kinds`]: one file per kind; decodes bytes into resources. A new kind needs a
-//!   file, a line in [`kinds::KINDS`] and a provider in the sandbox. A kind lists
+//!   file, a line in [`providers`] and a provider in the sandbox. A kind lists
 //!   its possible users in [`model::KindAbout::used_by`]; without that list its
 //!   resources are never deleted. Users that are not kinds themselves (Pages
-//!   projects, dispatch namespaces) are [`kinds::SOURCES`].
+//!   projects, dispatch namespaces) are [`providers::sources()`].
 //! - [`wire`]: transport, quotas, retries, tokens. [`clock`]: the time.
 //! - [`scan`], [`github`]: all reads. `scan::uses` reads the references of single
 //!   resources within the limits of a run; [`journal::reads`] holds the references
@@ -190,9 +190,10 @@ pub mod evidence;
 pub mod gc;
 pub mod github;
 pub mod journal;
-pub mod kinds;
+pub mod kind;
 pub mod model;
 pub mod policy;
+pub mod providers;
 pub mod report;
 pub mod restore;
 #[cfg(feature = "sandbox")]

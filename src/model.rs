@@ -587,7 +587,7 @@ pub enum UsedBy {
     /// Nobody has said so yet. A test fails on it, and nothing of such a kind is
     /// ever garbage.
     Undeclared,
-    /// These kinds and [user sources](crate::kinds::UserSource), by name.
+    /// These kinds and [user sources](crate::kind::UserSource), by name.
     These(&'static [&'static str]),
     /// Nothing, for this reason.
     Nothing(&'static str),

@@ -25,8 +25,8 @@ use crate::gc::box_key;
 use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, NAMES, Wait};
 use crate::gc::{Brake, Marking, Plan, Verdict};
-use crate::kinds;
 use crate::model::{Api, Claim, KindRef, Place, Repository, Resource, ResourceId};
+use crate::providers;
 use crate::wire::{ClockSkew, QuotaUse};
 
 pub use headroom::HeadroomUse;
@@ -574,7 +574,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
 /// Returns a shell command that deletes a resource by hand, with the name
 /// escaped.
 fn command(id: &ResourceId) -> String {
-    let Some(kind) = kinds::by_name(id.kind.name()) else {
+    let Some(kind) = providers::by_name(id.kind.name()) else {
         return String::new();
     };
     let words = kind.by_hand(id).unwrap_or_else(|| {

@@ -11,9 +11,10 @@ use crate::gc::Outcome;
 use crate::journal::{
     self, Entry, Journal, JournalError, Record, RecordedStep, Snapshot, Standing, Written,
 };
-use crate::kinds::{self, Kind};
+use crate::kind::Kind;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
+use crate::providers;
 use crate::wire::Client;
 
 /// How a restored resource is protected, for people.
@@ -219,7 +220,7 @@ async fn restore_steps(
 ) -> Result<Vec<Restored>, RestoreError> {
     let record = journal::record(folder, run)?;
     let mut journal = resume(&record)?;
-    let kinds: Vec<KindRef> = kinds::vocabulary();
+    let kinds: Vec<KindRef> = providers::vocabulary();
     let mut results = Vec::new();
     for (step, noted) in &record.steps {
         let Some((action, written, copy)) = noted
@@ -291,7 +292,7 @@ async fn recreate(
     id: &ResourceId,
     copy: &Snapshot,
 ) -> Result<Option<String>, String> {
-    let kind: &dyn Kind = kinds::by_name(id.kind.name()).ok_or("its kind is not known")?;
+    let kind: &dyn Kind = providers::by_name(id.kind.name()).ok_or("its kind is not known")?;
     let text = |error: &dyn std::fmt::Display| error.to_string();
     if let Some(call) = kind.recovery(id) {
         let body = client.send(&call).await.map_err(|error| text(&error))?;
@@ -330,7 +331,7 @@ async fn fill(
     new: &str,
 ) -> Result<String, String> {
     let mut expired = 0;
-    let backup = kinds::by_name(id.kind.name()).and_then(Kind::archive);
+    let backup = providers::by_name(id.kind.name()).and_then(Kind::archive);
     if let (Some(backup), Some(held)) = (backup, &copy.held) {
         let mut made = id.clone();
         made.id = new.into();
@@ -444,7 +445,7 @@ pub struct ListedImplied {
 ///
 /// When a journal cannot be read.
 pub fn list(folder: &Path) -> Result<Vec<ListedRun>, JournalError> {
-    let kinds: Vec<KindRef> = kinds::vocabulary();
+    let kinds: Vec<KindRef> = providers::vocabulary();
     let records = journal::records(folder)?;
     let listed = records.into_iter().map(|record| ListedRun {
         steps: record
@@ -480,7 +481,7 @@ fn listed(noted: &RecordedStep, kinds: &[KindRef]) -> Option<ListedStep> {
 fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
     let (_, written, copy) = noted.intent.as_ref()?;
     let id = written.identity(kinds)?;
-    let kind = kinds::by_name(id.kind.name())?;
+    let kind = providers::by_name(id.kind.name())?;
     let gone = matches!(noted.standing, Standing::Settled(outcome) if outcome.is_gone());
     if !gone || (kind.archive().is_some() && copy.held.is_none()) {
         return None;

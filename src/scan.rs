@@ -17,8 +17,9 @@ use crate::evidence::{
     Addressed, Contradiction, Evidence, Inventory, Observer, Question, SourceUser, Step, Users,
     Uses,
 };
-use crate::kinds::{self, Kind, Malformed, Next, PageOf, UserSource};
+use crate::kind::{Kind, Malformed, Next, PageOf, UserSource};
 use crate::model::{KindRef, Place, Resource, ResourceId};
+use crate::providers;
 use crate::wire::{ApiError, Client, Failure};
 
 pub use listing::inventory;
@@ -217,7 +218,7 @@ impl Broken {
 
 /// The names of what a resource holds that no listing shows.
 async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Box<str>>, String>, u32) {
-    let Some(kind) = kinds::by_name(resource.kind.name()) else {
+    let Some(kind) = providers::by_name(resource.kind.name()) else {
         return (Err("its kind is not known".to_owned()), 0);
     };
     let id = resource.identity();
@@ -251,7 +252,7 @@ async fn source_users(
 ) -> (Result<Vec<SourceUser>, String>, Evidence) {
     let mut requests = 0;
     let mut users = Err(format!("nothing can list what {name} resources use"));
-    if let Some(source) = kinds::source(name) {
+    if let Some(source) = providers::source(name) {
         for last in [false, true] {
             let asked = ask_source(client, source, place, &mut requests).await;
             let again = !last && matches!(asked, Err(Broken::Disagrees(_)));
@@ -314,7 +315,7 @@ async fn addresses(
     kind: KindRef,
     place: &Place,
 ) -> Result<Vec<Addressed>, String> {
-    let kind = kinds::by_name(kind.name()).ok_or("its kind is not known")?;
+    let kind = providers::by_name(kind.name()).ok_or("its kind is not known")?;
     let call = kind.addresses(place).ok_or("its kind has no addresses")?;
     let body = client
         .send(&call)
@@ -333,7 +334,7 @@ struct ListedUsers {
 
 async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUsers, Broken> {
     let missing = || Broken::Disagrees("this kind has no list of users".to_owned());
-    let kind = kinds::by_name(kind.name()).ok_or_else(missing)?;
+    let kind = providers::by_name(kind.name()).ok_or_else(missing)?;
     let first = kind.users(place, &PageOf::First).ok_or_else(missing)?;
     let first = match client.send(&first).await {
         Ok(body) => kind.read_users(&body)?,
@@ -444,12 +445,12 @@ pub async fn zones(client: &Client, account: &str) -> Result<Vec<Place>, Evidenc
         let mut page = 1;
         loop {
             requests += 1;
-            let call = kinds::cloudflare::list_zones(account, page);
+            let call = providers::cloudflare::zones::list_zones(account, page);
             let body = client
                 .send(&call)
                 .await
                 .map_err(|error| error.to_string())?;
-            let read = kinds::cloudflare::zones(&body, account);
+            let read = providers::cloudflare::zones::zones(&body, account);
             let (zones, total, next) = read.map_err(|error| client.redact(&error.0))?;
             all.extend(zones);
             match next {
@@ -490,11 +491,11 @@ const MAX_ZONE_PAGES: u64 = 100;
 /// Why there is none.
 pub async fn zone(client: &Client, account: &str, wanted: &str) -> Result<Place, NoZone> {
     let answer = client
-        .send(&kinds::cloudflare::find_zone(account, wanted))
+        .send(&providers::cloudflare::zones::find_zone(account, wanted))
         .await
         .map_err(|error| (error.to_string(), false))
         .and_then(|body| {
-            kinds::cloudflare::zone(&body, account, wanted)
+            providers::cloudflare::zones::zone(&body, account, wanted)
                 .map_err(|none| (client.redact(&none.to_string()), none.is_absent()))
         });
     answer.map_err(|(why, absent)| NoZone {

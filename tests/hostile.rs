@@ -28,9 +28,10 @@ use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::github::GitHub;
 use preview_gc::journal::{self, Entry, Journal, Snapshot, Standing, Written};
-use preview_gc::kinds::{self, Answer, Ask, Kind, PageOf};
+use preview_gc::kind::{Answer, Ask, Kind, PageOf};
 use preview_gc::model::{Api, Place, PlaceSort, PullRequestNumber, Repository, Resource, RunId};
 use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
+use preview_gc::providers;
 use preview_gc::report::issue::History;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
@@ -133,7 +134,7 @@ fn answers() -> Vec<Answered> {
     let mut all: Vec<Answered> = Vec::new();
     for world in worlds() {
         let cloud = Cloud::new(&world);
-        for &kind in kinds::KINDS {
+        for kind in providers::kinds() {
             let Some(place) = cloud.place(kind.about().0.place) else {
                 continue;
             };
@@ -211,7 +212,7 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
                 let _ = kind.read_holds(&id, &ask, Answer::Body(body));
             }
         }
-        for source in kinds::SOURCES {
+        for source in providers::sources() {
             for ask in source.first(place) {
                 for what in [
                     "projects",
@@ -241,7 +242,7 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
         let said = serde_json::from_slice(body).ok();
         let _ = kind.remake(&id, said.as_ref());
     }
-    let _ = preview_gc::kinds::cloudflare::zone(body, ACCOUNT, "acme.example");
+    let _ = preview_gc::providers::cloudflare::zones::zone(body, ACCOUNT, "acme.example");
 }
 
 #[test]
@@ -428,7 +429,7 @@ fn no_policy_breaks_the_reading_and_every_mistake_can_be_shown() {
             }
         }
     }
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let repository = Repository::parse("acme/shop").unwrap();
     let environment = Environment {
         lookup: &|_| Some("a,b".to_owned()),
@@ -574,9 +575,9 @@ fn whatever_people_do_to_the_issue_its_boxes_and_history_are_read() {
 fn a_body_of_any_bytes_is_read_or_refused() {
     proptest!(|(body: Vec<u8>)| {
         let body = Bytes::from(body);
-        for kind in kinds::KINDS {
+        for kind in providers::kinds() {
             let place = Arc::new(Place::Account(ACCOUNT.to_owned()));
-            read_all(*kind, &place, None, &body);
+            read_all(kind, &place, None, &body);
         }
     });
 }

@@ -12,13 +12,13 @@ use super::connect::Variables;
 use super::session::wants_colour;
 use crate::collector::{Limits, Scope};
 use crate::gc::brakes::BrakeLimits;
-use crate::kinds;
 use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort, Repository};
 use crate::policy::{
     Environment, LimitsWritten, Loaded, PlaceName, Policies, Policy, Source, Vocabulary, Where,
     parse_duration, render,
 };
+use crate::providers;
 use crate::wire::Allotment;
 
 /// The policy of `--sandbox` alone.
@@ -109,7 +109,7 @@ pub(super) fn policies(
 ) -> Result<(Vec<Source>, Loaded), Failure> {
     let sources = sources(arguments)?;
     let repository = repository(arguments, variables)?;
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let environment = Environment {
         lookup: &|name| variables.get(name),
         repository: repository.as_ref(),

@@ -10,8 +10,9 @@ use super::Collector;
 use super::scope::needed;
 use crate::evidence::{Evidence, Inventory, Listing};
 use crate::gc::KindGraph;
-use crate::kinds::{self, Kind, PageOf};
+use crate::kind::{Kind, PageOf};
 use crate::model::{Api, KindRef, Place, PlaceSort, ReferencesFrom};
+use crate::providers;
 use crate::scan::{self, NoZone, Target};
 
 /// Places of a run with what is listed in each.
@@ -251,7 +252,7 @@ impl Collector<'_> {
     /// included.
     pub(super) fn targets(&self, places: &BTreeMap<Place, BTreeSet<KindRef>>) -> Vec<Target> {
         let needed: BTreeSet<KindRef> = self.files.iter().flat_map(needed).collect();
-        let graph = KindGraph::of(kinds::vocabulary());
+        let graph = KindGraph::of(providers::vocabulary());
         let concerned = |kind: KindRef| needed.iter().any(|one| graph.concerns(*one, kind));
         // An entry has its kinds listed only in the places where it holds.
         let protected = |kind: KindRef, place: &Place| {
@@ -300,7 +301,7 @@ impl Collector<'_> {
         let mut targets = Vec::new();
         for (place, needed_here) in places {
             let place = Arc::new(place.clone());
-            for kind in kinds::KINDS {
+            for kind in providers::kinds() {
                 let about = kind.about();
                 let here = matches!(
                     (about.0.place, &*place),
@@ -309,15 +310,15 @@ impl Collector<'_> {
                         | (PlaceSort::Project, Place::Project(_))
                         | (PlaceSort::Repository, Place::Repository(_))
                 );
-                if here && relevant(*kind, &place) && wanted(about) {
+                if here && relevant(kind, &place) && wanted(about) {
                     targets.push(Target {
-                        kind: *kind,
+                        kind,
                         place: place.clone(),
                         needed: needed_here.contains(&about) || concerned(about),
                         witness: witness(about, &place),
                         on_demand: about.0.holder.is_some()
                             && about.0.belongs_to.is_some()
-                            && !by_holder(*kind)
+                            && !by_holder(kind)
                             && !needed.contains(&about)
                             && !protected(about, &place),
                         activity: activity.contains(&about),
@@ -333,9 +334,9 @@ impl Collector<'_> {
 /// The listings that a zone which cannot be read hides, as incomplete ones:
 /// what stands there may belong to what these rules name.
 fn hidden_in(needed: &BTreeSet<KindRef>, place: &Place, evidence: &Evidence) -> Vec<Listing> {
-    let graph = KindGraph::of(kinds::vocabulary());
+    let graph = KindGraph::of(providers::vocabulary());
     let place = Arc::new(place.clone());
-    let in_zones = kinds::vocabulary().into_iter();
+    let in_zones = providers::vocabulary().into_iter();
     let in_zones = in_zones.filter(|kind| kind.place == PlaceSort::Zone);
     let hidden = in_zones.filter(|kind| {
         let mut needed = needed.iter();
@@ -359,7 +360,7 @@ fn hidden_in(needed: &BTreeSet<KindRef>, place: &Place, evidence: &Evidence) -> 
 
 /// The kinds in zones whose resources belong to something that is needed.
 fn owned_in_zones(needed: &BTreeSet<KindRef>) -> impl Iterator<Item = KindRef> {
-    let in_zones = kinds::vocabulary().into_iter();
+    let in_zones = providers::vocabulary().into_iter();
     in_zones.filter(move |kind| {
         let mut needed = needed.iter();
         kind.place == PlaceSort::Zone

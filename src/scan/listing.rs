@@ -10,7 +10,7 @@ use futures::stream::{self, StreamExt as _};
 use super::{Broken, MOST_PAGES, Target};
 use crate::call::Call;
 use crate::evidence::{Evidence, Inventory, Listing, Observer, Step};
-use crate::kinds::{Next, PageOf};
+use crate::kind::{Next, PageOf};
 use crate::model::{Resource, Time};
 use crate::wire::{Client, Failure};
 

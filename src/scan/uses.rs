@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::converse::{Read, converse};
 use crate::evidence::{Evidence, Inventory, Observer, Step, Uses};
 use crate::journal::reads::{Listed, Remembered};
-use crate::kinds::{self, Ask, Kind};
+use crate::kind::{Ask, Kind};
 use crate::model::{Place, References, Resource};
+use crate::providers;
 use crate::wire::Client;
 
 /// How far single resources may be asked what they use.
@@ -151,13 +152,13 @@ pub(super) async fn one_by_one(
         .iter()
         .map(|&index| client.host(resources.get(index)?.kind.api))
         .collect();
-    let vocabulary = kinds::vocabulary();
+    let vocabulary = providers::vocabulary();
     let (mut unread, mut known) = (Vec::new(), Vec::new());
     for (&index, host) in about.iter().zip(&hosts) {
         let Some(resource) = resources.get(index) else {
             continue;
         };
-        let Some(kind) = kinds::by_name(resource.kind.name()) else {
+        let Some(kind) = providers::by_name(resource.kind.name()) else {
             let why = Err("its kind is not known".to_owned());
             answered.of.insert(index, why);
             continue;

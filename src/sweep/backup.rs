@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use serde_json::Value;
 
 use super::Sweep;
-use crate::kinds::Backup;
+use crate::kind::Backup;
 use crate::model::ResourceId;
 use crate::policy::Action;
 use crate::wire::Client;
@@ -26,7 +26,7 @@ impl Sweep<'_, '_> {
             }
             let backup = self
                 .kind(step)
-                .and_then(crate::kinds::Kind::archive)
+                .and_then(crate::kind::Kind::archive)
                 .filter(|_| self.steps[step].backup && self.action(step) == Action::Delete);
             let Some(backup) = backup else {
                 kept.push((step, None));

@@ -13,9 +13,10 @@ use crate::call::Call;
 use crate::gc::Outcome;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::verdict::Verdict;
-use crate::kinds::{self, Unbinding};
+use crate::kind::Unbinding;
 use crate::model::{Resource, ResourceId};
 use crate::policy::Action;
+use crate::providers;
 use crate::scan::{self, Target};
 use crate::survey::Findings;
 use crate::wire::Failure;
@@ -259,7 +260,7 @@ impl Sweep<'_, '_> {
             return None;
         }
         view.linked(id).find_map(|holder| {
-            let kind = kinds::by_name(holder.kind.name())?;
+            let kind = providers::by_name(holder.kind.name())?;
             if kind.release(holder, id).is_empty() || self.goes(view, holder) {
                 return None;
             }

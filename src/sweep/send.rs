@@ -16,9 +16,10 @@ use super::{SEEN_GONE, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Implied, Snapshot};
-use crate::kinds::{self, Kind, Refusal};
+use crate::kind::{Kind, Refusal};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
+use crate::providers;
 use crate::survey::Findings;
 use crate::wire::{ApiError, Failure, Written, error};
 
@@ -352,7 +353,7 @@ impl Sweep<'_, '_> {
         // Resources that stay are never changed.
         let holders = view.linked(id).filter(|holder| self.goes(view, holder));
         let released = holders.filter_map(|holder| {
-            let kind = kinds::by_name(holder.kind.name())?;
+            let kind = providers::by_name(holder.kind.name())?;
             let needs = holder.kind.write_permission;
             let calls = kind.release(holder, id).into_iter();
             Some(calls.map(move |call| (call, needs)))

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use preview_gc::kinds::{self, Kind, PageOf};
+use preview_gc::kind::{Kind, PageOf};
+
 use preview_gc::model::{Place, PlaceSort, ResourceId, UsedBy};
+use preview_gc::providers;
 
 fn all() -> impl Iterator<Item = &'static dyn Kind> {
-    kinds::KINDS.iter().copied()
+    providers::kinds().copied()
 }
 
 fn place(kind: &dyn Kind) -> Arc<Place> {
@@ -37,7 +39,7 @@ fn every_kind_has_a_name_of_its_own_and_refers_to_kinds_that_exist() {
         match about.used_by {
             UsedBy::These(users) => {
                 for user in users {
-                    let exists = known.contains(user) || kinds::source(user).is_some();
+                    let exists = known.contains(user) || providers::source(user).is_some();
                     assert!(exists, "{} is used by {user}", about.name);
                 }
             }

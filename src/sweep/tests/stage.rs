@@ -127,7 +127,7 @@ impl Stage {
             "zones": [{"name": "acme.example"}], "pull_requests": pull_requests.collect::<Vec<_>>(),
             "resources": resources});
         let world = World::read("world.json", &world.to_string()).unwrap();
-        let kinds = kinds::vocabulary();
+        let kinds = providers::vocabulary();
         let source = Source {
             path: "p.toml".to_owned(),
             text: policy.to_owned(),

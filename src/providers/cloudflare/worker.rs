@@ -7,12 +7,13 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::cloudflare::{self, account};
-use super::{
-    Answer, Ask, Backup, Held, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, Told,
-    Unbinding, UsersPage, bindings,
-};
+use super::bindings;
+use super::envelope::{self, account};
 use crate::call::Call;
+use crate::kind::{
+    Answer, Ask, Backup, Held, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, Told,
+    Unbinding, UsersPage,
+};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
     ReferencesFrom, Resource, ResourceId, Time, UsedBy,
@@ -69,7 +70,7 @@ struct Script {
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
     /// `null` means none; an absent field means unknown.
-    #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
 }
 
@@ -146,8 +147,8 @@ fn previews(id: &ResourceId, page: u64) -> Ask {
 
 /// The Previews of a page, their total and the pages that are still to be asked.
 fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<Held, Malformed> {
-    let (found, info) = cloudflare::open::<Vec<Preview>>(body)?;
-    let (total, next) = cloudflare::numbered(info.as_ref())?;
+    let (found, info) = envelope::open::<Vec<Preview>>(body)?;
+    let (total, next) = envelope::numbered(info.as_ref())?;
     let more = match next {
         Next::Pages(pages) if &*ask.subject == "1" => {
             (2..=pages).map(|page| previews(id, page)).collect()
@@ -221,7 +222,7 @@ impl Backup for KeptSettings {
     }
 
     fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed> {
-        (*held, _) = cloudflare::open(body)?;
+        (*held, _) = envelope::open(body)?;
         Ok(())
     }
 }
@@ -239,7 +240,7 @@ impl Kind for Worker {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (scripts, _) = cloudflare::open::<Vec<Script>>(body)?;
+        let (scripts, _) = envelope::open::<Vec<Script>>(body)?;
         let items = scripts
             .into_iter()
             .map(|script| Resource {
@@ -284,7 +285,7 @@ impl Kind for Worker {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (worker, _) = cloudflare::open::<One>(body)?;
+        let (worker, _) = envelope::open::<One>(body)?;
         Ok(Resource {
             kind: self.about(),
             place: place.clone(),
@@ -336,7 +337,7 @@ impl Kind for Worker {
         used: &ResourceId,
         body: &[u8],
     ) -> Result<Unbinding, Malformed> {
-        let (settings, _) = cloudflare::open::<Settings>(body)?;
+        let (settings, _) = envelope::open::<Settings>(body)?;
         let (mut removed, mut rest, mut inherited) = (Vec::new(), Vec::new(), Vec::new());
         for binding in settings.bindings {
             let text = |key: &str| binding.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -378,7 +379,7 @@ impl Kind for Worker {
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
-        let codes = cloudflare::codes(body);
+        let codes = envelope::codes(body);
         if codes.contains(&10_064) {
             Refusal::Premature(
                 "a queue or another Worker's Durable Objects depend on it: remove that first",
@@ -418,7 +419,7 @@ impl Kind for Worker {
                 return Ok(told);
             }
             // It was deleted since it was listed.
-            (Answer::Missing(body), "versions") if cloudflare::is_missing_worker(body) => {
+            (Answer::Missing(body), "versions") if envelope::is_missing_worker(body) => {
                 return Ok(told);
             }
             (Answer::Missing(_), "versions") => {
@@ -436,13 +437,13 @@ impl Kind for Worker {
         };
         match ask.what {
             "settings" => {
-                let (settings, _) = cloudflare::open::<Settings>(body)?;
+                let (settings, _) = envelope::open::<Settings>(body)?;
                 told.references = bindings::listed(&settings.bindings)?;
                 told.references
                     .extend(bindings::tails(settings.tail_consumers));
             }
             "versions" => {
-                let (versions, _) = cloudflare::open::<Versions>(body)?;
+                let (versions, _) = envelope::open::<Versions>(body)?;
                 if !versions.items.is_empty() {
                     return Err(Malformed(format!(
                         "Worker {} has versions, and the API does not return its {}",
@@ -451,7 +452,7 @@ impl Kind for Worker {
                 }
             }
             "deployments" => {
-                let (found, _) = cloudflare::open::<Deployments>(body)?;
+                let (found, _) = envelope::open::<Deployments>(body)?;
                 let newest = found.deployments.into_iter().next();
                 let serving = newest.into_iter().flat_map(|newest| newest.versions);
                 told.more = serving
@@ -463,7 +464,7 @@ impl Kind for Worker {
                     .collect();
             }
             _ => {
-                let (version, _) = cloudflare::open::<Version>(body)?;
+                let (version, _) = envelope::open::<Version>(body)?;
                 told.references = bindings::listed(&version.resources.bindings)?;
             }
         }
@@ -482,7 +483,7 @@ impl Kind for Worker {
     ) -> Result<Held, Malformed> {
         match answer {
             Answer::Body(body) => read_previews(id, ask, body),
-            Answer::Missing(body) if cloudflare::is_missing_worker(body) => Ok(Held::default()),
+            Answer::Missing(body) if envelope::is_missing_worker(body) => Ok(Held::default()),
             Answer::Missing(_) => Err(Malformed(format!(
                 "the Previews of Worker {} are not there; run again",
                 id.name
@@ -508,8 +509,8 @@ impl Kind for Worker {
     }
 
     fn read_users(&self, body: &[u8]) -> Result<UsersPage, Malformed> {
-        let (workers, info) = cloudflare::open::<Vec<Beta>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (workers, info) = envelope::open::<Vec<Beta>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let mut shown = Vec::new();
         let mut uses = Vec::new();
         let mut references = Vec::new();

@@ -8,8 +8,9 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Kind, Malformed, Next, Page, PageOf, Refusal, is_production};
+use super::is_production;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Link,
     Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy,

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Malformed;
+use crate::kind::Malformed;
 use crate::model::{Reference, References, UnknownBinding};
 
 /// Binding types that name nothing that preview-gc could delete. Source: the
@@ -371,7 +371,7 @@ mod tests {
         let by_pages = pages(&config).unwrap();
         let by_pages: Vec<_> = by_pages.uses.iter().map(|one| one.kind).collect();
         let mut kinds = 0;
-        for kind in crate::kinds::vocabulary() {
+        for kind in crate::providers::vocabulary() {
             let crate::model::UsedBy::These(users) = kind.used_by else {
                 continue;
             };

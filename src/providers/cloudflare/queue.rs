@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::cloudflare;
-use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
+use super::envelope;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
     Time, UsedBy,
@@ -152,11 +152,11 @@ impl Kind for Queue {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (queues, info) = cloudflare::open::<Vec<Box<RawValue>>>(body)?;
+        let (queues, info) = envelope::open::<Vec<Box<RawValue>>>(body)?;
         let shown = queues.len() as u64;
         let total = info.as_ref().and_then(|info| info.total_count);
         let next = match total {
-            Some(total) if total > shown => cloudflare::numbered(info.as_ref())?.1,
+            Some(total) if total > shown => envelope::numbered(info.as_ref())?.1,
             _ => Next::Last,
         };
         let items = queues.into_iter().map(|queue| read(place, queue));
@@ -172,7 +172,7 @@ impl Kind for Queue {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (queue, _) = cloudflare::open::<Box<RawValue>>(body)?;
+        let (queue, _) = envelope::open::<Box<RawValue>>(body)?;
         read(place, queue)
     }
 
@@ -200,7 +200,7 @@ impl Kind for Queue {
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
-        let codes = cloudflare::codes(body);
+        let codes = envelope::codes(body);
         if codes.contains(&11_005) {
             Refusal::Blocked("a Worker binds it: that one has to go first")
         } else if codes.contains(&11_017) {
@@ -219,7 +219,7 @@ impl Kind for Queue {
     }
 
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (queue, _) = cloudflare::open::<Listed>(body)?;
+        let (queue, _) = envelope::open::<Listed>(body)?;
         Ok(queue.queue_id.into())
     }
 }

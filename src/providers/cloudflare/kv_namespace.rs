@@ -9,9 +9,9 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::cloudflare::{self, account};
-use super::{Backup, Filling, Kind, Malformed, Page, PageOf};
+use super::envelope::{self, account};
 use crate::call::Call;
+use crate::kind::{Backup, Filling, Kind, Malformed, Page, PageOf};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
 };
@@ -140,7 +140,7 @@ impl Backup for KeptEntries {
 
     fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed> {
         if held.is_null() || held["cursor"].is_string() {
-            let (entries, cursor) = cloudflare::open_after::<Vec<HeldEntry>>(body)?;
+            let (entries, cursor) = envelope::open_after::<Vec<HeldEntry>>(body)?;
             if held.is_null() {
                 *held = json!({ "entries": [], "fetched": 0, "bytes": 0 });
             }
@@ -209,7 +209,7 @@ impl Backup for KeptEntries {
 
     /// A bulk write answers 200 also where some keys were not written.
     fn read_filled(&self, body: &[u8]) -> Result<(), Malformed> {
-        let (written, _) = cloudflare::open::<BulkWritten>(body)?;
+        let (written, _) = envelope::open::<BulkWritten>(body)?;
         match written.unsuccessful_keys.as_slice() {
             [] => Ok(()),
             [one] => Err(Malformed(format!("the key {one:?} was not written"))),
@@ -253,8 +253,8 @@ impl Kind for KvNamespace {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (namespaces, info) = cloudflare::open::<Vec<Namespace>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (namespaces, info) = envelope::open::<Vec<Namespace>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = namespaces
             .into_iter()
             .map(|namespace| namespace.resource(place))
@@ -267,7 +267,7 @@ impl Kind for KvNamespace {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (namespace, _) = cloudflare::open::<Namespace>(body)?;
+        let (namespace, _) = envelope::open::<Namespace>(body)?;
         Ok(namespace.resource(place))
     }
 
@@ -292,7 +292,7 @@ impl Kind for KvNamespace {
     }
 
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (namespace, _) = cloudflare::open::<Namespace>(body)?;
+        let (namespace, _) = envelope::open::<Namespace>(body)?;
         Ok(namespace.id.into())
     }
 }

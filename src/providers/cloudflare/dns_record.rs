@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::cloudflare::{self, account};
-use super::{Kind, Malformed, Page, PageOf};
+use super::envelope::{self, account};
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Page, PageOf};
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -79,7 +79,7 @@ struct Record {
     data: Option<Value>,
     proxied: Option<bool>,
     /// `null` means none; an absent field means unknown.
-    #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     comment: Option<Box<str>>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
@@ -157,7 +157,7 @@ impl Record {
         let words = texts.flat_map(str::split_whitespace);
         let mut hosts: Vec<Box<str>> = words
             .filter(|word| word.contains('.'))
-            .filter_map(cloudflare::host)
+            .filter_map(envelope::host)
             .collect();
         hosts.sort_unstable();
         hosts.dedup();
@@ -196,7 +196,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
     let record: Record = serde_json::from_str(original.get())?;
     let protection = record.protection(place);
     let links = record.links();
-    let addresses = cloudflare::host(&record.name).into_iter().collect();
+    let addresses = envelope::host(&record.name).into_iter().collect();
     let mut attributes = vec![("type", Attribute::Text(record.sort))];
     attributes.extend(
         record
@@ -273,8 +273,8 @@ impl Kind for DnsRecord {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (records, info) = cloudflare::open::<Vec<Box<RawValue>>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (records, info) = envelope::open::<Vec<Box<RawValue>>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = records
             .into_iter()
             .map(|record| read(place, record))
@@ -287,7 +287,7 @@ impl Kind for DnsRecord {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (record, _) = cloudflare::open::<Box<RawValue>>(body)?;
+        let (record, _) = envelope::open::<Box<RawValue>>(body)?;
         read(place, record)
     }
 
@@ -317,7 +317,7 @@ impl Kind for DnsRecord {
     }
 
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (record, _) = cloudflare::open::<Made>(body)?;
+        let (record, _) = envelope::open::<Made>(body)?;
         Ok(record.id)
     }
 
@@ -334,7 +334,7 @@ impl Kind for DnsRecord {
     }
 
     fn read_allowance(&self, body: &[u8]) -> Result<Option<u64>, Malformed> {
-        let (usage, _) = cloudflare::open::<Usage>(body)?;
+        let (usage, _) = envelope::open::<Usage>(body)?;
         Ok(usage.record_quota)
     }
 }

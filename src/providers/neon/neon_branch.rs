@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Addressed, Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
+use crate::kind::{Addressed, Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
     Place, PlaceSort, Provenance, PullRequestNumber, Resource, ResourceId, Time, UsedBy,

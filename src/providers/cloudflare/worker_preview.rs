@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{
-    Answer, Ask, Holders, Kind, Malformed, Next, Page, PageOf, SourceUser, Told, UserSource,
-    bindings, cloudflare,
-};
+use super::{bindings, envelope};
 use crate::call::Call;
+use crate::kind::{
+    Answer, Ask, Holders, Kind, Malformed, Next, Page, PageOf, SourceUser, Told, UserSource,
+};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
     PlaceSort, Provenance, PullRequestNumber, Reference, Resource, ResourceId, Time, UsedBy,
@@ -81,7 +81,7 @@ struct Preview {
     created_on: Option<DateTime<Utc>>,
     updated_on: Option<DateTime<Utc>>,
     deployed_on: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
     #[serde(default)]
     tail_consumers: Option<Vec<bindings::Consumer>>,
@@ -194,8 +194,8 @@ impl UserSource for UnlistedPreviews {
                 }));
             }
             "previews" | "more previews" => {
-                let (previews, info) = cloudflare::open::<Vec<Preview>>(body)?;
-                let (total, next) = cloudflare::numbered(info.as_ref())?;
+                let (previews, info) = envelope::open::<Vec<Preview>>(body)?;
+                let (total, next) = envelope::numbered(info.as_ref())?;
                 let worker = &*ask.subject;
                 if let (Next::Pages(pages), "previews") = (&next, ask.what) {
                     told.more.extend((2..=*pages).map(|number| {
@@ -223,7 +223,7 @@ impl UserSource for UnlistedPreviews {
                 }
             }
             _ => {
-                let (deployment, _) = cloudflare::open::<Deployment>(body)?;
+                let (deployment, _) = envelope::open::<Deployment>(body)?;
                 told.users.push(SourceUser {
                     name: deployment.preview_name.unwrap_or_default(),
                     owner: Some(Reference::by_id("worker", ask.subject.to_string())),
@@ -238,8 +238,8 @@ impl UserSource for UnlistedPreviews {
 /// Whether a refusal says that there is no such Worker, Preview (10025) or
 /// deployment of it (10222).
 fn is_gone(body: &[u8]) -> bool {
-    let codes = cloudflare::codes(body);
-    cloudflare::is_missing_worker(body) || codes.contains(&10_025) || codes.contains(&10_222)
+    let codes = envelope::codes(body);
+    envelope::is_missing_worker(body) || codes.contains(&10_025) || codes.contains(&10_222)
 }
 
 impl Kind for WorkerPreview {
@@ -259,8 +259,8 @@ impl Kind for WorkerPreview {
     }
 
     fn read_holders(&self, body: &[u8]) -> Result<Holders, Malformed> {
-        let (workers, info) = cloudflare::open::<Vec<Worker>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (workers, info) = envelope::open::<Vec<Worker>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         Ok(Holders {
             names: workers.into_iter().map(|worker| worker.name).collect(),
             total,
@@ -289,8 +289,8 @@ impl Kind for WorkerPreview {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (previews, info) = cloudflare::open::<Vec<Preview>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (previews, info) = envelope::open::<Vec<Preview>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = previews.into_iter().map(|one| one.resource(place));
         Ok(Page {
             items: items.collect(),
@@ -318,7 +318,7 @@ impl Kind for WorkerPreview {
 
     /// What it binds, and whose pull request it is, as wrangler writes it in CI.
     fn read_detail(&self, preview: &mut Resource, body: &[u8]) -> Result<(), Malformed> {
-        let (deployment, _) = cloudflare::open::<Deployment>(body)?;
+        let (deployment, _) = envelope::open::<Deployment>(body)?;
         let references = bindings::by_name(&deployment.env)?;
         preview.links.extend(references.into_links());
         let Some(annotations) = deployment.annotations else {
@@ -342,7 +342,7 @@ impl Kind for WorkerPreview {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (preview, _) = cloudflare::open::<Preview>(body)?;
+        let (preview, _) = envelope::open::<Preview>(body)?;
         Ok(preview.resource(place))
     }
 

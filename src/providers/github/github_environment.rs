@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Kind, Malformed, Next, Page, PageOf, is_production};
+use super::is_production;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Page, PageOf};
 use crate::model::{
     Api, BuiltInProtection, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
     UsedBy,

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::cloudflare;
-use super::{Holders, Kind, Malformed, Page, PageOf, Refusal};
+use super::envelope;
 use crate::call::Call;
+use crate::kind::{Holders, Kind, Malformed, Page, PageOf, Refusal};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
     PlaceSort, Provenance, Resource, ResourceId, Time, UsedBy,
@@ -118,7 +118,7 @@ impl Deployment {
             .into_iter()
             .chain(self.aliases.into_iter().flatten());
         Resource {
-            addresses: urls.filter_map(|url| cloudflare::host(&url)).collect(),
+            addresses: urls.filter_map(|url| envelope::host(&url)).collect(),
             recorded: self.source.and_then(Source::provenance),
             within: self.project_name,
             created_at: Time::always(self.created_on),
@@ -160,8 +160,8 @@ impl Kind for PagesDeployment {
     }
 
     fn read_holders(&self, body: &[u8]) -> Result<Holders, Malformed> {
-        let (projects, info) = cloudflare::open::<Vec<Project>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (projects, info) = envelope::open::<Vec<Project>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         Ok(Holders {
             names: projects.into_iter().map(|project| project.name).collect(),
             total,
@@ -188,8 +188,8 @@ impl Kind for PagesDeployment {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (deployments, info) = cloudflare::open::<Vec<Deployment>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (deployments, info) = envelope::open::<Vec<Deployment>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = deployments.into_iter().map(|one| one.resource(place));
         Ok(Page {
             items: items.collect(),
@@ -203,7 +203,7 @@ impl Kind for PagesDeployment {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (deployment, _) = cloudflare::open::<Deployment>(body)?;
+        let (deployment, _) = envelope::open::<Deployment>(body)?;
         Ok(deployment.resource(place))
     }
 
@@ -214,12 +214,12 @@ impl Kind for PagesDeployment {
     /// The deployment that holds its branch's alias goes only with `force`. The
     /// alias is of the same dead branch, so nothing else is harmed.
     fn insist(&self, id: &ResourceId, _status: StatusCode, body: &[u8]) -> Option<Call> {
-        let aliased = cloudflare::codes(body).contains(&8_000_035);
+        let aliased = envelope::codes(body).contains(&8_000_035);
         aliased.then(|| self.delete(id).with("force", "true"))
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
-        let active = cloudflare::codes(body).contains(&8_000_034);
+        let active = envelope::codes(body).contains(&8_000_034);
         Refusal::Final(active.then_some("it is what the project serves as production"))
     }
 }

@@ -1,24 +1,5 @@
-//! The kinds of resources, each in one file: values in, a request out; bytes
-//! in, resources out. No kind does I/O, and none knows another's file.
-
-mod bindings;
-pub mod cloudflare;
-mod d1;
-mod dispatch_namespace;
-mod dns_record;
-mod github_deployment;
-mod github_environment;
-mod hyperdrive;
-mod kv_namespace;
-mod neon_branch;
-mod pages_deployment;
-mod pages_project;
-mod queue;
-mod r2;
-mod worker;
-mod worker_domain;
-mod worker_preview;
-mod worker_route;
+//! What a kind of resource can do: values in, a request out; bytes in, resources
+//! out. No kind does I/O. The kinds themselves are in [`crate::providers`].
 
 use std::sync::Arc;
 
@@ -41,6 +22,15 @@ impl From<serde_json::Error> for Malformed {
             "the answer does not have the documented form: {error}"
         ))
     }
+}
+
+/// A request, and how its answer is read.
+#[derive(Debug)]
+pub struct Query<T> {
+    /// The request.
+    pub call: Call,
+    /// Reads the body of a successful answer.
+    pub read: fn(&[u8]) -> Result<T, Malformed>,
 }
 
 /// Which page of a listing.
@@ -411,18 +401,6 @@ pub trait UserSource: Sync {
     fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed>;
 }
 
-/// Every user source. All of them are asked by account.
-pub static SOURCES: &[&dyn UserSource] = &[
-    &pages_project::PagesProject,
-    &dispatch_namespace::DispatchNamespace,
-    &worker_preview::UnlistedPreviews,
-];
-
-/// The user source of that name.
-pub fn source(name: &str) -> Option<&'static dyn UserSource> {
-    SOURCES.iter().find(|source| source.name() == name).copied()
-}
-
 /// A page of what holds resources.
 #[derive(Debug)]
 pub struct Holders {
@@ -518,82 +496,4 @@ pub struct Shown {
     pub listed_since: Option<DateTime<Utc>>,
     /// When its newest deployment was made.
     pub deployed_at: Option<DateTime<Utc>>,
-}
-
-/// The kinds, in the order in which a sweep deletes them.
-pub static KINDS: &[&dyn Kind] = &[
-    &worker_domain::WorkerDomain,
-    &worker_route::WorkerRoute,
-    &dns_record::DnsRecord,
-    &worker_preview::WorkerPreview,
-    &worker::Worker,
-    &queue::Queue,
-    &kv_namespace::KvNamespace,
-    &d1::D1,
-    &r2::R2,
-    &hyperdrive::Hyperdrive,
-    &pages_deployment::PagesDeployment,
-    &neon_branch::NeonBranch,
-    &github_deployment::GitHubDeployment,
-    &github_environment::GitHubEnvironment,
-];
-
-/// Whether an environment or a deployment is called production, in any spelling
-/// that people use: `Production`, `prod-eu`, `shop (live)`. `live` also describes
-/// previews, so that it counts only alone or at the end.
-pub(crate) fn is_production(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let mut words = name
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty());
-    let first = words.next().unwrap_or_default();
-    let last = words.next_back().unwrap_or(first);
-    ["production", "prod"].contains(&first) || ["production", "prod", "live"].contains(&last)
-}
-
-/// The kinds as policies know them.
-pub fn vocabulary() -> Vec<KindRef> {
-    KINDS.iter().map(|kind| kind.about()).collect()
-}
-
-/// The kind of that name.
-pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
-    KINDS
-        .iter()
-        .find(|kind| kind.about().name() == name)
-        .copied()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_production;
-
-    #[test]
-    fn production_is_known_in_any_spelling() {
-        for name in [
-            "production",
-            "Production",
-            "PROD",
-            "live",
-            "Live",
-            "prod-eu",
-            "Production – shop",
-            "shop-production",
-            "shop (live)",
-            "eu/prod",
-        ] {
-            assert!(is_production(name), "{name}");
-        }
-        for name in [
-            "preview",
-            "live-preview-7",
-            "products",
-            "reproduction",
-            "pr-7",
-            "",
-            "alive",
-        ] {
-            assert!(!is_production(name), "{name}");
-        }
-    }
 }
