@@ -189,28 +189,30 @@ fn not_configured(what: &str, api: Api) -> Access {
 /// Reads the first page of a kind in a place.
 async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
     let about = kind.about();
-    let holders = kind.holders(&place, &PageOf::First);
-    let by_holder = holders.is_some();
-    let call = holders.unwrap_or_else(|| kind.list(&place, &PageOf::First));
-    let answer = client.send(&call).await;
+    // Reads only the list of holders, not their contents: this checks permissions
+    // only.
+    let holders = kind.holders();
+    let holders = holders.map(|holders| holders.page(&place, &PageOf::First));
+    let answer = match &holders {
+        Some(holders) => client.send(&holders.call).await,
+        None => client.send(&kind.list(&place, None, &PageOf::First)).await,
+    };
     let scope = place.to_string();
+    let place = std::sync::Arc::new(place);
     let (works, answer) = match answer {
-        // Reads only the list of holders, not their contents: this checks
-        // permissions only.
-        Ok(body) if by_holder => match kind.read_holders(&body) {
-            Ok(_) => (true, "works".to_owned()),
-            Err(malformed) => (
-                false,
-                format!("unreadable: {}", client.redact(&malformed.0)),
-            ),
-        },
-        Ok(body) => match kind.read_page(&std::sync::Arc::new(place), &body) {
-            Ok(_) => (true, "works".to_owned()),
-            Err(malformed) => (
-                false,
-                format!("unreadable: {}", client.redact(&malformed.0)),
-            ),
-        },
+        Ok(body) => {
+            let read = match holders {
+                Some(holders) => (holders.read)(&body).map(|_| ()),
+                None => kind.read_page(&place, &body).map(|_| ()),
+            };
+            match read {
+                Ok(()) => (true, "works".to_owned()),
+                Err(malformed) => (
+                    false,
+                    format!("unreadable: {}", client.redact(&malformed.0)),
+                ),
+            }
+        }
         Err(error) => (false, diagnose(client, about, &place, &error).await),
     };
     Access {

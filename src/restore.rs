@@ -294,20 +294,24 @@ async fn recreate(
 ) -> Result<Option<String>, String> {
     let kind: &dyn Kind = providers::by_name(id.kind.name()).ok_or("its kind is not known")?;
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    if let Some(call) = kind.recovery(id) {
-        let body = client.send(&call).await.map_err(|error| text(&error))?;
-        let until = kind
-            .read_recovery(id, &body)
+    let Some(restore) = kind.restore() else {
+        return Ok(None);
+    };
+    if let Some(recovery) = restore.recovery() {
+        let body = client.send(&recovery.ask(id)).await;
+        let body = body.map_err(|error| text(&error))?;
+        let until = recovery
+            .read(id, &body)
             .map_err(|error| client.redact(&error.0))?;
         match until {
             Some(until) if until > client.clock().now() => {}
             _ => return Ok(None),
         }
     }
-    if kind.archive().is_some() && copy.held.is_none() {
+    if kind.backup().is_some() && copy.held.is_none() {
         return Ok(None);
     }
-    let Some(call) = kind.remake(id, copy.original.as_ref()) else {
+    let Some(call) = restore.remake(id, copy.original.as_ref()) else {
         return Ok(None);
     };
     let outgoing = (&call).into();
@@ -319,7 +323,7 @@ async fn recreate(
         let failure = crate::wire::error::refusal(call.api, &response);
         return Err(client.error(&outgoing, failure).to_string());
     }
-    let new = kind.read_remade(response.body());
+    let new = restore.read_remade(response.body());
     new.map(Some).map_err(|error| client.redact(&error.0))
 }
 
@@ -331,7 +335,7 @@ async fn fill(
     new: &str,
 ) -> Result<String, String> {
     let mut expired = 0;
-    let backup = providers::by_name(id.kind.name()).and_then(Kind::archive);
+    let backup = providers::by_name(id.kind.name()).and_then(|kind| kind.backup());
     if let (Some(backup), Some(held)) = (backup, &copy.held) {
         let mut made = id.clone();
         made.id = new.into();
@@ -483,11 +487,12 @@ fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
     let id = written.identity(kinds)?;
     let kind = providers::by_name(id.kind.name())?;
     let gone = matches!(noted.standing, Standing::Settled(outcome) if outcome.is_gone());
-    if !gone || (kind.archive().is_some() && copy.held.is_none()) {
+    if !gone || (kind.backup().is_some() && copy.held.is_none()) {
         return None;
     }
-    kind.remake(&id, copy.original.as_ref())?;
-    Some(if kind.recovery(&id).is_some() {
+    let restore = kind.restore()?;
+    restore.remake(&id, copy.original.as_ref())?;
+    Some(if restore.recovery().is_some() {
         Restorable::Perhaps
     } else {
         Restorable::Yes

@@ -223,13 +223,16 @@ async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Box<str>>, St
     };
     let id = resource.identity();
     let mut requests = 0;
+    let Some(holdings) = kind.holdings() else {
+        return (Ok(Vec::new()), 0);
+    };
     let held = converse(
         client,
-        kind.holds(&id),
+        holdings.first(&id),
         &mut requests,
         |_| false,
         |ask, answer| {
-            let held = kind.read_holds(&id, ask, answer)?;
+            let held = holdings.read(&id, ask, answer)?;
             Ok(Read {
                 item: held.names,
                 total: held.total,
@@ -252,7 +255,9 @@ async fn source_users(
 ) -> (Result<Vec<SourceUser>, String>, Evidence) {
     let mut requests = 0;
     let mut users = Err(format!("nothing can list what {name} resources use"));
+    let mut topic = format!("{name}.uses");
     if let Some(source) = providers::source(name) {
+        topic = format!("{}.{topic}", source.api().key());
         for last in [false, true] {
             let asked = ask_source(client, source, place, &mut requests).await;
             let again = !last && matches!(asked, Err(Broken::Disagrees(_)));
@@ -273,7 +278,7 @@ async fn source_users(
         }
     }
     let evidence = Evidence {
-        source: format!("cloudflare.{name}.uses"),
+        source: topic,
         scope: place.to_string(),
         requests,
         items: users.as_ref().map_or(0, Vec::len),
@@ -316,13 +321,13 @@ async fn addresses(
     place: &Place,
 ) -> Result<Vec<Addressed>, String> {
     let kind = providers::by_name(kind.name()).ok_or("its kind is not known")?;
-    let call = kind.addresses(place).ok_or("its kind has no addresses")?;
+    let addresses = kind.queries().addresses;
+    let query = addresses.ok_or("its kind has no addresses")?(place);
     let body = client
-        .send(&call)
+        .send(&query.call)
         .await
         .map_err(|error| error.to_string())?;
-    kind.read_addresses(&body)
-        .map_err(|error| client.redact(&error.0))
+    (query.read)(&body).map_err(|error| client.redact(&error.0))
 }
 
 /// Who uses what, and when those were made that a listing must show.
@@ -335,9 +340,11 @@ struct ListedUsers {
 async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUsers, Broken> {
     let missing = || Broken::Disagrees("this kind has no list of users".to_owned());
     let kind = providers::by_name(kind.name()).ok_or_else(missing)?;
-    let first = kind.users(place, &PageOf::First).ok_or_else(missing)?;
-    let first = match client.send(&first).await {
-        Ok(body) => kind.read_users(&body)?,
+    let users = kind.queries().users.ok_or_else(missing)?;
+    let first = users(place, &PageOf::First);
+    let read = first.read;
+    let first = match client.send(&first.call).await {
+        Ok(body) => read(&body)?,
         // The API that lists users may be absent. Then it shows nobody, and
         // each resource is asked about by itself.
         Err(error) if matches!(error.failure, Failure::NotFound { .. }) => {
@@ -355,11 +362,11 @@ async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUs
         Next::Last | Next::After(_) | Next::More => 1,
     };
     let calls: Vec<_> = (2..=pages)
-        .filter_map(|number| kind.users(place, &PageOf::Number(number)))
+        .map(|number| users(place, &PageOf::Number(number)).call)
         .collect();
     let mut all = vec![first];
     for body in join_all(calls.iter().map(|call| client.send(call))).await {
-        let page = kind.read_users(&body?)?;
+        let page = read(&body?)?;
         if page.total != total {
             return Err(Broken::Disagrees(
                 "the total changed between two pages".to_owned(),

@@ -10,7 +10,7 @@ use super::Collector;
 use super::scope::needed;
 use crate::evidence::{Evidence, Inventory, Listing};
 use crate::gc::KindGraph;
-use crate::kind::{Kind, PageOf};
+use crate::kind::Kind;
 use crate::model::{Api, KindRef, Place, PlaceSort, ReferencesFrom};
 use crate::providers;
 use crate::scan::{self, NoZone, Target};
@@ -265,10 +265,7 @@ impl Collector<'_> {
         // What no rule can be about, directly or through others, is not listed;
         // what takes a request for each holder only if a rule or an entry names
         // it.
-        let by_holder = |kind: &dyn Kind| {
-            let anywhere = Place::Account(String::new());
-            kind.holders(&anywhere, &PageOf::First).is_some()
-        };
+        let by_holder = |kind: &dyn Kind| kind.holders().is_some();
         let relevant = |kind: &dyn Kind, place: &Place| {
             let about = kind.about();
             needed.contains(&about)

@@ -26,7 +26,7 @@ impl Sweep<'_, '_> {
             }
             let backup = self
                 .kind(step)
-                .and_then(crate::kind::Kind::archive)
+                .and_then(|kind| kind.backup())
                 .filter(|_| self.steps[step].backup && self.action(step) == Action::Delete);
             let Some(backup) = backup else {
                 kept.push((step, None));

@@ -136,10 +136,7 @@ impl Sweep<'_, '_> {
                 let why = format!("{name} binds it and stays for now: {why}; run the sweep again");
                 return Err(failed(Outcome::FailedForNow, why));
             }
-            let Some((kind, call)) = self
-                .kind(user)
-                .and_then(|kind| Some((kind, kind.bindings(name)?)))
-            else {
+            let Some(bindings) = self.kind(user).and_then(|kind| kind.bindings()) else {
                 let why = format!("{name} binds it, and its kind cannot stop that");
                 return Err(failed(Outcome::FailedForGood, why));
             };
@@ -155,7 +152,7 @@ impl Sweep<'_, '_> {
             if kept.is_empty() {
                 return Err(None);
             }
-            let body = match self.survey.client.send(&call).await {
+            let body = match self.survey.client.send(&bindings.ask(name)).await {
                 Ok(body) => body,
                 Err(error) if matches!(error.failure, Failure::NotFound { .. }) => continue,
                 Err(error) => {
@@ -163,7 +160,7 @@ impl Sweep<'_, '_> {
                     return Err(failed(Outcome::FailedForNow, why));
                 }
             };
-            match kind.unbind(name, id, &body) {
+            match bindings.unbind(name, id, &body) {
                 Ok(Unbinding::Nothing(_)) => {}
                 Ok(Unbinding::Remove {
                     call,
@@ -228,12 +225,12 @@ impl Sweep<'_, '_> {
                 continue;
             }
             // Checks that nobody else changed it in between.
-            let Some(call) = kind.bindings(id) else {
+            let Some(bindings) = kind.bindings() else {
                 break;
             };
-            let body = self.finishing.send(&call).await;
+            let body = self.finishing.send(&bindings.ask(id)).await;
             let body = body.map_err(|error| format!("{id} could not be re-read: {error}"))?;
-            let now = kind
+            let now = bindings
                 .unbind(id, used, &body)
                 .map_err(|error| self.survey.client.redact(&error.0))?;
             let texts = |bindings: &[Value]| {
@@ -261,7 +258,8 @@ impl Sweep<'_, '_> {
         }
         view.linked(id).find_map(|holder| {
             let kind = providers::by_name(holder.kind.name())?;
-            if kind.release(holder, id).is_empty() || self.goes(view, holder) {
+            let obstacles = kind.obstacles()?;
+            if obstacles.release(holder, id).is_empty() || self.goes(view, holder) {
                 return None;
             }
             let (noun, name) = (holder.kind.noun, &holder.name);

@@ -16,7 +16,7 @@ use super::{SEEN_GONE, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Implied, Snapshot};
-use crate::kind::{Kind, Refusal};
+use crate::kind::Refusal;
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
 use crate::providers;
@@ -85,7 +85,8 @@ impl Sweep<'_, '_> {
         let mut batches = Vec::new();
         for ((deletes, _), steps) in by_place {
             let kind = steps.first().and_then(|&step| self.kind(step));
-            let most = kind.filter(|_| deletes).map_or(1, Kind::most_together);
+            let most = kind.filter(|_| deletes).and_then(|kind| kind.batch());
+            let most = most.map_or(1, |batch| batch.maximum());
             batches.extend(steps.chunks(most.max(1)).map(<[usize]>::to_vec));
         }
         let batches = batches.into_iter();
@@ -102,7 +103,8 @@ impl Sweep<'_, '_> {
             && let Some(kind) = self.kind(batch[0])
         {
             let ids: Vec<&ResourceId> = batch.iter().map(|&step| &self.ids[step]).collect();
-            if let Some(call) = kind.delete_together(&ids) {
+            if let Some(together) = kind.batch() {
+                let call = together.delete(&ids[0].place, &ids);
                 let needs = kind.about().0.write_permission;
                 let answer = self.send_one(batch[0], &call, needs, not_after).await;
                 if !matches!(
@@ -134,7 +136,7 @@ impl Sweep<'_, '_> {
         let (kind, id) = (self.kind(step)?, &self.ids[step]);
         match self.action(step) {
             Action::Delete => Some(kind.delete(id)),
-            Action::Expire => kind.expire(id, self.expiry(step)),
+            Action::Expire => Some(kind.expiry()?.set(id, self.expiry(step))),
             Action::RemoveExpiry | Action::Report => None,
         }
     }
@@ -200,7 +202,8 @@ impl Sweep<'_, '_> {
                 let may = !response.status().is_success() && self.steps[step].by_event;
                 let kind = self.kind(step).filter(|_| may);
                 let insist = kind.and_then(|kind| {
-                    kind.insist(&self.ids[step], response.status(), response.body())
+                    let obstacles = kind.obstacles()?;
+                    obstacles.insist(&self.ids[step], response.status(), response.body())
                 });
                 match insist.filter(|insist| insist != call) {
                     Some(insist) => Box::pin(self.send_one(step, &insist, needs, not_after)).await,
@@ -355,10 +358,11 @@ impl Sweep<'_, '_> {
         let released = holders.filter_map(|holder| {
             let kind = providers::by_name(holder.kind.name())?;
             let needs = holder.kind.write_permission;
-            let calls = kind.release(holder, id).into_iter();
+            let calls = kind.obstacles()?.release(holder, id).into_iter();
             Some(calls.map(move |call| (call, needs)))
         });
-        let prepared = self.kind(step).map(|kind| kind.prepare(id));
+        let obstacles = self.kind(step).and_then(|kind| kind.obstacles());
+        let prepared = obstacles.map(|obstacles| obstacles.prepare(id));
         let needs = id.kind.write_permission;
         let prepared = prepared.into_iter().flatten().map(|call| (call, needs));
         released.flatten().chain(prepared).collect()

@@ -122,7 +122,7 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
     let failed = |why: String| (Outcome::FailedForNow, why);
     let id = &one.id;
     let calls =
-        providers::by_name(id.kind.name()).and_then(|kind| Some((kind, kind.unexpire(id)?)));
+        providers::by_name(id.kind.name()).and_then(|kind| Some((kind, kind.expiry()?.remove(id))));
     let Some((kind, call)) = calls else {
         let why = "its kind has no expiry that could be removed".to_owned();
         return (Outcome::FailedForGood, why);

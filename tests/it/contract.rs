@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use preview_gc::kind::{Kind, PageOf};
 
-use preview_gc::model::{Place, PlaceSort, ResourceId, UsedBy};
+use preview_gc::model::{Place, PlaceSort, ReferencesFrom, ResourceId, UsedBy};
 use preview_gc::providers;
 
 fn all() -> impl Iterator<Item = &'static dyn Kind> {
-    providers::kinds().copied()
+    providers::kinds()
 }
 
 fn place(kind: &dyn Kind) -> Arc<Place> {
@@ -68,7 +68,7 @@ fn listing_only_reads_and_stays_in_its_place() {
             PageOf::Cursor("c/../x".to_owned()),
         ];
         for page in &pages {
-            let call = kind.list(&place, page);
+            let call = kind.list(&place, None, page);
             assert_eq!(call.method, "GET", "{}", kind.about());
             assert!(call.path.contains(&id), "{}: {}", kind.about(), call.path);
             assert!(!call.path.contains(".."), "{}: {}", kind.about(), call.path);
@@ -147,7 +147,8 @@ fn a_deletion_names_exactly_one_resource_and_no_force() {
             kind.about()
         );
         assert_eq!(kind.inspect(&id).method, "GET", "{}", kind.about());
-        for before in kind.prepare(&id) {
+        let before = kind.obstacles().map(|obstacles| obstacles.prepare(&id));
+        for before in before.into_iter().flatten() {
             assert!(before.path.contains("..%2Fx%3Fy"), "{}", before.path);
         }
     }
@@ -163,5 +164,25 @@ fn an_item_without_its_id_is_not_passed_over() {
         };
         let page = kind.read_page(&place(kind), body.as_bytes());
         assert!(page.is_err(), "{}", kind.about());
+    }
+}
+
+/// What a kind says about itself and what it can do agree.
+#[test]
+fn a_kind_can_do_what_it_says_of_itself() {
+    for kind in all() {
+        let about = kind.about();
+        let each = about.references == ReferencesFrom::Each;
+        assert_eq!(each, kind.references().is_some(), "{about}");
+        assert_eq!(about.expires, kind.expiry().is_some(), "{about}");
+        assert_eq!(about.unbinds, kind.bindings().is_some(), "{about}");
+        let queries = kind.queries();
+        assert_eq!(about.active, queries.activity.is_some(), "{about}");
+        assert_eq!(about.users_listed, queries.users.is_some(), "{about}");
+        let addresses = queries.addresses.is_some();
+        assert_eq!(about.addresses_asked, addresses, "{about}");
+        assert!(!about.backup || kind.backup().is_some(), "{about}");
+        let by_holder = kind.holders().is_some();
+        assert!(!by_holder || about.holder.is_some(), "{about}");
     }
 }

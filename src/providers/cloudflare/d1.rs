@@ -64,7 +64,7 @@ impl Kind for D1 {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         Call::get(Api::Cloudflare, &["accounts", place.id(), "d1", "database"])
             .with("per_page", "1000")
             .with("page", page.number().to_string())

@@ -35,6 +35,10 @@ fn path<'p>(place: &'p Place, below: &[&'p str]) -> Vec<&'p str> {
 }
 
 impl UserSource for DispatchNamespace {
+    fn api(&self) -> Api {
+        Api::Cloudflare
+    }
+
     fn name(&self) -> &'static str {
         "dispatch_namespace"
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::envelope::{self, account};
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Page, PageOf};
+use crate::kind::{Batch, Kind, Malformed, Page, PageOf, Queries, Query, Restore};
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -259,7 +259,7 @@ impl Kind for DnsRecord {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let number = match page {
             PageOf::First | PageOf::Cursor(_) => 1,
             PageOf::Number(number) => *number,
@@ -295,15 +295,50 @@ impl Kind for DnsRecord {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
-    /// One database transaction: the first failure undoes all.
-    fn delete_together(&self, ids: &[&ResourceId]) -> Option<Call> {
-        let zone = account(&ids.first()?.place);
-        let deletes: Vec<_> = ids.iter().map(|id| json!({ "id": id.id })).collect();
-        let path = ["zones", zone, "dns_records", "batch"];
-        let call = Call::new(Api::Cloudflare, Method::POST, &path);
-        Some(call.json(&json!({ "deletes": deletes })))
+    fn restore(&self) -> Option<&dyn Restore> {
+        Some(self)
     }
 
+    fn queries(&self) -> Queries {
+        Queries {
+            allowance: Some(allowance),
+            ..Queries::NONE
+        }
+    }
+
+    fn batch(&self) -> Option<&dyn Batch> {
+        Some(self)
+    }
+}
+
+/// How many records the plan of a zone allows.
+fn allowance(place: &Place) -> Query<Option<u64>> {
+    let path = ["zones", account(place), "dns_records", "usage"];
+    Query {
+        call: Call::get(Api::Cloudflare, &path),
+        read: |body| {
+            let (usage, _) = envelope::open::<Usage>(body)?;
+            Ok(usage.record_quota)
+        },
+    }
+}
+
+impl Batch for DnsRecord {
+    /// What the free plan allows; the others allow 3,500.
+    fn maximum(&self) -> usize {
+        200
+    }
+
+    /// One database transaction: the first failure undoes all.
+    fn delete(&self, place: &Place, ids: &[&ResourceId]) -> Call {
+        let deletes: Vec<_> = ids.iter().map(|id| json!({ "id": id.id })).collect();
+        let path = ["zones", account(place), "dns_records", "batch"];
+        let call = Call::new(Api::Cloudflare, Method::POST, &path);
+        call.json(&json!({ "deletes": deletes }))
+    }
+}
+
+impl Restore for DnsRecord {
     fn remake(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call> {
         let original = original?.as_object()?;
         let record: serde_json::Map<_, _> = WRITABLE
@@ -319,23 +354,6 @@ impl Kind for DnsRecord {
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
         let (record, _) = envelope::open::<Made>(body)?;
         Ok(record.id)
-    }
-
-    /// What the free plan allows; the others allow 3,500.
-    fn most_together(&self) -> usize {
-        200
-    }
-
-    fn allowance(&self, place: &Place) -> Option<Call> {
-        Some(Call::get(
-            Api::Cloudflare,
-            &["zones", account(place), "dns_records", "usage"],
-        ))
-    }
-
-    fn read_allowance(&self, body: &[u8]) -> Result<Option<u64>, Malformed> {
-        let (usage, _) = envelope::open::<Usage>(body)?;
-        Ok(usage.record_quota)
     }
 }
 

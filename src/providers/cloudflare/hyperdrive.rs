@@ -89,7 +89,7 @@ impl Kind for Hyperdrive {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, _page: &PageOf) -> Call {
         let path = ["accounts", place.id(), "hyperdrive", "configs"];
         Call::get(Api::Cloudflare, &path)
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::envelope::{self, account};
 use crate::call::Call;
-use crate::kind::{Backup, Filling, Kind, Malformed, Page, PageOf};
+use crate::kind::{Backup, Filling, Kind, Malformed, Page, PageOf, Restore};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
 };
@@ -93,9 +93,6 @@ const MOST_PAGES: usize = 20;
 /// The most bytes of values that are kept.
 const MOST_BYTES: usize = 25 * 1_024 * 1_024;
 
-/// Keys with values, metadata and expiry.
-struct KeptEntries;
-
 /// What is kept of a namespace: `entries`, the `cursor` while keys are listed,
 /// how many values are `fetched`, and their `bytes`.
 #[derive(Deserialize)]
@@ -121,7 +118,8 @@ fn count(held: &Value, key: &str) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-impl Backup for KeptEntries {
+/// Keys with values, metadata and expiry.
+impl Backup for KvNamespace {
     fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
         let below = |last: &[&str]| {
             let path = [&path(id)[..], last].concat();
@@ -236,7 +234,7 @@ impl Kind for KvNamespace {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let number = match page {
             PageOf::First | PageOf::Cursor(_) => 1,
             PageOf::Number(number) => *number,
@@ -275,10 +273,16 @@ impl Kind for KvNamespace {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
-    fn archive(&self) -> Option<&'static dyn Backup> {
-        Some(&KeptEntries)
+    fn restore(&self) -> Option<&dyn Restore> {
+        Some(self)
     }
 
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
+}
+
+impl Restore for KvNamespace {
     fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
         let path = [
             "accounts",

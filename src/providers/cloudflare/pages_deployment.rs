@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{Holders, Kind, Malformed, Page, PageOf, Refusal};
+use crate::kind::{Holders, HoldersPage, Kind, Malformed, Obstacles, Page, PageOf, Query, Refusal};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
     PlaceSort, Provenance, Resource, ResourceId, Time, UsedBy,
@@ -148,43 +148,18 @@ impl Kind for PagesDeployment {
         KindRef(&ABOUT)
     }
 
-    fn holders(&self, place: &Place, page: &PageOf) -> Option<Call> {
-        let call = Call::get(
-            Api::Cloudflare,
-            &["accounts", place.id(), "pages", "projects"],
-        );
-        Some(
-            call.with("per_page", PAGE)
-                .with("page", page.number().to_string()),
-        )
-    }
-
-    fn read_holders(&self, body: &[u8]) -> Result<Holders, Malformed> {
-        let (projects, info) = envelope::open::<Vec<Project>>(body)?;
-        let (total, next) = envelope::numbered(info.as_ref())?;
-        Ok(Holders {
-            names: projects.into_iter().map(|project| project.name).collect(),
-            total,
-            next,
-        })
-    }
-
-    fn list_in(&self, place: &Place, holder: &str, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, holder: Option<&str>, page: &PageOf) -> Call {
         let path = [
             "accounts",
             place.id(),
             "pages",
             "projects",
-            holder,
+            holder.unwrap_or_default(),
             "deployments",
         ];
         Call::get(Api::Cloudflare, &path)
             .with("per_page", PAGE)
             .with("page", page.number().to_string())
-    }
-
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
-        self.list_in(place, "", page)
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
@@ -211,15 +186,47 @@ impl Kind for PagesDeployment {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let active = envelope::codes(body).contains(&8_000_034);
+        Refusal::Final(active.then_some("it is what the project serves as production"))
+    }
+
+    fn holders(&self) -> Option<&dyn Holders> {
+        Some(self)
+    }
+
+    fn obstacles(&self) -> Option<&dyn Obstacles> {
+        Some(self)
+    }
+}
+
+/// Its projects.
+impl Holders for PagesDeployment {
+    fn page(&self, place: &Place, page: &PageOf) -> Query<HoldersPage> {
+        let path = ["accounts", place.id(), "pages", "projects"];
+        let call = Call::get(Api::Cloudflare, &path)
+            .with("per_page", PAGE)
+            .with("page", page.number().to_string());
+        Query {
+            call,
+            read: |body| {
+                let (projects, info) = envelope::open::<Vec<Project>>(body)?;
+                let (total, next) = envelope::numbered(info.as_ref())?;
+                Ok(HoldersPage {
+                    names: projects.into_iter().map(|project| project.name).collect(),
+                    total,
+                    next,
+                })
+            },
+        }
+    }
+}
+
+impl Obstacles for PagesDeployment {
     /// The deployment that holds its branch's alias goes only with `force`. The
     /// alias is of the same dead branch, so nothing else is harmed.
     fn insist(&self, id: &ResourceId, _status: StatusCode, body: &[u8]) -> Option<Call> {
         let aliased = envelope::codes(body).contains(&8_000_035);
-        aliased.then(|| self.delete(id).with("force", "true"))
-    }
-
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
-        let active = envelope::codes(body).contains(&8_000_034);
-        Refusal::Final(active.then_some("it is what the project serves as production"))
+        aliased.then(|| Kind::delete(self, id).with("force", "true"))
     }
 }

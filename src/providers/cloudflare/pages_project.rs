@@ -32,6 +32,10 @@ fn page(place: &Place, number: u64) -> Ask {
 }
 
 impl UserSource for PagesProject {
+    fn api(&self) -> Api {
+        Api::Cloudflare
+    }
+
     fn name(&self) -> &'static str {
         "pages_project"
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Next, Page, PageOf, Refusal};
+use crate::kind::{Kind, Malformed, Next, Page, PageOf, Refusal, Restore};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
 };
@@ -70,7 +70,7 @@ impl Kind for R2 {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let call = Call::get(Api::Cloudflare, &["accounts", place.id(), "r2", "buckets"])
             .with("per_page", "1000");
         match page {
@@ -110,6 +110,12 @@ impl Kind for R2 {
         ))
     }
 
+    fn restore(&self) -> Option<&dyn Restore> {
+        Some(self)
+    }
+}
+
+impl Restore for R2 {
     fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
         let path = ["accounts", id.place.id(), "r2", "buckets"];
         let call = Call::new(Api::Cloudflare, Method::POST, &path);

@@ -11,8 +11,8 @@ use super::bindings;
 use super::envelope::{self, account};
 use crate::call::Call;
 use crate::kind::{
-    Answer, Ask, Backup, Held, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, Told,
-    Unbinding, UsersPage,
+    Answer, Ask, Backup, Bindings, Held, Holdings, Kind, Malformed, Next, Page, PageOf, Queries,
+    Query, ReadsReferences, Refusal, Shown, Told, Unbinding, UsersPage,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
@@ -206,9 +206,7 @@ struct Dependent {
 
 /// A Worker's settings: bindings and configuration, for deploying it again by
 /// hand. Its code, assets and secrets are not given out.
-struct KeptSettings;
-
-impl Backup for KeptSettings {
+impl Backup for Worker {
     fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
         let path = [
             "accounts",
@@ -232,7 +230,7 @@ impl Kind for Worker {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, _page: &PageOf) -> Call {
         Call::get(
             Api::Cloudflare,
             &["accounts", account(place), "workers", "scripts"],
@@ -322,12 +320,46 @@ impl Kind for Worker {
         Some(words.map(str::to_owned).to_vec())
     }
 
-    fn archive(&self) -> Option<&'static dyn Backup> {
-        Some(&KeptSettings)
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let codes = envelope::codes(body);
+        if codes.contains(&10_064) {
+            Refusal::Premature(
+                "a queue or another Worker's Durable Objects depend on it: remove that first",
+            )
+        } else if codes.contains(&10_142) {
+            Refusal::Blocked("another Worker binds it as a service: that one has to go first")
+        } else {
+            Refusal::Final(None)
+        }
     }
 
-    fn bindings(&self, user: &ResourceId) -> Option<Call> {
-        Some(Call::get(Api::Cloudflare, &script(user, &["settings"])))
+    fn queries(&self) -> Queries {
+        Queries {
+            users: Some(users),
+            ..Queries::NONE
+        }
+    }
+
+    fn references(&self) -> Option<&dyn ReadsReferences> {
+        Some(self)
+    }
+
+    fn holdings(&self) -> Option<&dyn Holdings> {
+        Some(self)
+    }
+
+    fn bindings(&self) -> Option<&dyn Bindings> {
+        Some(self)
+    }
+
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
+}
+
+impl Bindings for Worker {
+    fn ask(&self, user: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &script(user, &["settings"]))
     }
 
     /// By a change of its settings in which every other binding is inherited.
@@ -377,23 +409,12 @@ impl Kind for Worker {
             rest,
         })
     }
+}
 
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
-        let codes = envelope::codes(body);
-        if codes.contains(&10_064) {
-            Refusal::Premature(
-                "a queue or another Worker's Durable Objects depend on it: remove that first",
-            )
-        } else if codes.contains(&10_142) {
-            Refusal::Blocked("another Worker binds it as a service: that one has to go first")
-        } else {
-            Refusal::Final(None)
-        }
-    }
-
+impl ReadsReferences for Worker {
     /// Its settings describe the version that was uploaded last. What serves
     /// traffic is in the newest deployment, and may be other versions.
-    fn uses(&self, id: &ResourceId) -> Vec<Ask> {
+    fn first(&self, id: &ResourceId) -> Vec<Ask> {
         ["settings", "deployments"]
             .map(|what| Ask::of(what, "", Call::get(Api::Cloudflare, &script(id, &[what]))))
             .to_vec()
@@ -402,12 +423,12 @@ impl Kind for Worker {
     /// A version that was uploaded and not deployed is in no listing for sure.
     /// Versions themselves never change, so that those which serve traffic are
     /// the same as long as there is no newer deployment.
-    fn uses_since(&self, id: &ResourceId) -> Option<Vec<Ask>> {
+    fn since(&self, id: &ResourceId) -> Option<Vec<Ask>> {
         let call = Call::get(Api::Cloudflare, &script(id, &["settings"]));
         Some(vec![Ask::of("settings", "", call)])
     }
 
-    fn read_uses(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
+    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
         let mut told = Told::default();
         let body = match (answer, ask.what) {
             (Answer::Body(body), _) => body,
@@ -470,17 +491,14 @@ impl Kind for Worker {
         }
         Ok(told)
     }
+}
 
-    fn holds(&self, id: &ResourceId) -> Vec<Ask> {
+impl Holdings for Worker {
+    fn first(&self, id: &ResourceId) -> Vec<Ask> {
         vec![previews(id, 1)]
     }
 
-    fn read_holds(
-        &self,
-        id: &ResourceId,
-        ask: &Ask,
-        answer: Answer<'_>,
-    ) -> Result<Held, Malformed> {
+    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Held, Malformed> {
         match answer {
             Answer::Body(body) => read_previews(id, ask, body),
             Answer::Missing(body) if envelope::is_missing_worker(body) => Ok(Held::default()),
@@ -490,77 +508,74 @@ impl Kind for Worker {
             ))),
         }
     }
+}
 
-    fn users(&self, place: &Place, page: &PageOf) -> Option<Call> {
-        let number = match page {
-            PageOf::First | PageOf::Cursor(_) => 1,
-            PageOf::Number(number) => *number,
-        };
-        Some(
-            Call::get(
-                Api::Cloudflare,
-                &["accounts", account(place), "workers", "workers"],
-            )
-            .with("order_by", "created_on")
-            .with("order", "asc")
-            .with("per_page", "100")
-            .with("page", number.to_string()),
-        )
+/// A page of who uses Workers, in the newer API.
+fn users(place: &Place, page: &PageOf) -> Query<UsersPage> {
+    let path = ["accounts", account(place), "workers", "workers"];
+    let call = Call::get(Api::Cloudflare, &path)
+        .with("order_by", "created_on")
+        .with("order", "asc")
+        .with("per_page", "100")
+        .with("page", page.number().to_string());
+    Query {
+        call,
+        read: read_users,
     }
+}
 
-    fn read_users(&self, body: &[u8]) -> Result<UsersPage, Malformed> {
-        let (workers, info) = envelope::open::<Vec<Beta>>(body)?;
-        let (total, next) = envelope::numbered(info.as_ref())?;
-        let mut shown = Vec::new();
-        let mut uses = Vec::new();
-        let mut references = Vec::new();
-        for worker in workers {
-            if let Some(base) = worker.previews_base_config {
-                let mut found = bindings::tails(base.tail_consumers);
-                found.extend(bindings::by_name(&base.env.unwrap_or_default())?);
-                references.push((worker.name.clone(), found));
-            }
-            let others = [
-                worker.references.durable_objects,
-                worker.references.dispatch_namespace_outbounds,
-            ]
-            .into_iter()
-            .flatten()
-            // A user that the answer does not name is still a user.
-            .map(|other| {
-                other
-                    .worker_name
-                    .or(other.namespace_name)
-                    .unwrap_or_default()
-            });
-            let bound = worker.references.workers.into_iter().map(|user| user.name);
-            uses.extend(
-                bound
-                    .chain(others)
-                    .filter(|user| *user != worker.name)
-                    .map(|user| (worker.name.clone(), user)),
-            );
-            let consumers = worker.tail_consumers.unwrap_or_default();
-            uses.extend(
-                consumers
-                    .into_iter()
-                    .map(|consumer| (consumer.name, worker.name.clone())),
-            );
-            shown.push(Shown {
-                id: worker.name,
-                deployed_at: worker.deployed_on,
-                // Only what was deployed is a script.
-                listed_since: worker.deployed_on.and(worker.created_on),
-            });
+fn read_users(body: &[u8]) -> Result<UsersPage, Malformed> {
+    let (workers, info) = envelope::open::<Vec<Beta>>(body)?;
+    let (total, next) = envelope::numbered(info.as_ref())?;
+    let mut shown = Vec::new();
+    let mut uses = Vec::new();
+    let mut references = Vec::new();
+    for worker in workers {
+        if let Some(base) = worker.previews_base_config {
+            let mut found = bindings::tails(base.tail_consumers);
+            found.extend(bindings::by_name(&base.env.unwrap_or_default())?);
+            references.push((worker.name.clone(), found));
         }
-        Ok(UsersPage {
-            shown,
-            uses,
-            references,
-            total,
-            next,
-        })
+        let others = [
+            worker.references.durable_objects,
+            worker.references.dispatch_namespace_outbounds,
+        ]
+        .into_iter()
+        .flatten()
+        // A user that the answer does not name is still a user.
+        .map(|other| {
+            other
+                .worker_name
+                .or(other.namespace_name)
+                .unwrap_or_default()
+        });
+        let bound = worker.references.workers.into_iter().map(|user| user.name);
+        uses.extend(
+            bound
+                .chain(others)
+                .filter(|user| *user != worker.name)
+                .map(|user| (worker.name.clone(), user)),
+        );
+        let consumers = worker.tail_consumers.unwrap_or_default();
+        uses.extend(
+            consumers
+                .into_iter()
+                .map(|consumer| (consumer.name, worker.name.clone())),
+        );
+        shown.push(Shown {
+            id: worker.name,
+            deployed_at: worker.deployed_on,
+            // Only what was deployed is a script.
+            listed_since: worker.deployed_on.and(worker.created_on),
+        });
     }
+    Ok(UsersPage {
+        shown,
+        uses,
+        references,
+        total,
+        next,
+    })
 }
 
 #[cfg(test)]
@@ -645,7 +660,7 @@ mod tests {
 
     fn told(what: &'static str, answer: Answer<'_>) -> Result<Told, Malformed> {
         let call = Call::get(Api::Cloudflare, &["x"]);
-        Worker.read_uses(&id(), &Ask::of(what, "1", call), answer)
+        ReadsReferences::read(&Worker, &id(), &Ask::of(what, "1", call), answer)
     }
 
     fn uses(told: &Told) -> Vec<&str> {
@@ -659,7 +674,7 @@ mod tests {
 
     #[test]
     fn what_a_worker_uses_is_in_its_settings_and_in_the_versions_that_serve() {
-        let asks = Worker.uses(&id());
+        let asks = ReadsReferences::first(&Worker, &id());
         assert_eq!(
             asked(&asks),
             [
@@ -713,13 +728,13 @@ mod tests {
             "durable_objects":[{"namespace_id":"n","namespace_name":"rooms","worker_id":"1","worker_name":"api"}],
             "domains":[],"queues":[],"dispatch_namespace_outbounds":[]},"tail_consumers":[{"name":"logs"}]}],
             "result_info":{"page":1,"per_page":100,"count":1,"total_count":1}}"#;
-        let page = Worker.read_users(body).unwrap();
+        let page = read_users(body).unwrap();
         assert_eq!(
             page.uses,
             [("api".into(), "web".into()), ("logs".into(), "api".into())]
         );
         let undetermined =
             String::from_utf8_lossy(body).replace("\"durable_objects\"", "\"other\"");
-        assert!(Worker.read_users(undetermined.as_bytes()).is_err());
+        assert!(read_users(undetermined.as_bytes()).is_err());
     }
 }

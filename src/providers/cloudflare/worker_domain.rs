@@ -87,7 +87,7 @@ impl Kind for WorkerDomain {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, _page: &PageOf) -> Call {
         Call::get(
             Api::Cloudflare,
             &["accounts", account(place), "workers", "domains"],

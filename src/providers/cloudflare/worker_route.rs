@@ -83,7 +83,7 @@ impl Kind for WorkerRoute {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, _page: &PageOf) -> Call {
         Call::get(Api::Cloudflare, &["zones", place.id(), "workers", "routes"])
     }
 

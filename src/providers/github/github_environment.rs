@@ -77,7 +77,7 @@ impl Kind for GitHubEnvironment {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let (owner, name) = place.id().split_once('/').unwrap_or_default();
         Call::get(Api::GitHub, &["repos", owner, name, "environments"])
             .with("per_page", PAGE.to_string())
