@@ -24,7 +24,7 @@ use crate::journal::reads::Remembered;
 use crate::journal::{self, Journal, JournalError};
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policy};
-use crate::providers;
+use crate::providers::{self, PROVIDERS};
 use crate::report::outcomes::{StepRow, Swept};
 use crate::report::{Report, Run};
 use crate::scan::{self, Budget, Target};
@@ -280,10 +280,9 @@ impl<'p> Collector<'p> {
 
     /// What a plan of this run is bound to.
     pub fn bound(&self, audit_scope: &AuditScope<'_>) -> Bound {
-        let apis = [Api::Cloudflare, Api::Neon, Api::GitHub];
-        let hosts = apis
-            .into_iter()
-            .filter_map(|api| Some((api.key().to_owned(), self.client.host(api)?)));
+        let hosts = PROVIDERS.iter().map(|provider| provider.about());
+        let hosts =
+            hosts.filter_map(|about| Some((about.key.to_owned(), self.client.host(about.api)?)));
         let places = audit_scope.targets.iter();
         let repositories = self.files.iter();
         Bound {

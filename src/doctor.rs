@@ -123,7 +123,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
     let mut zones = Vec::new();
     if let Some(account) = &scope.account
         && needed.iter().any(|kind| kind.place == PlaceSort::Zone)
-        && client.has(Api::Cloudflare)
+        && providers::of_places(PlaceSort::Zone).is_some_and(|api| client.has(api))
     {
         for zone in &scope.zones {
             match scan::zone(client, account, zone).await {
@@ -173,11 +173,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
 }
 
 fn not_configured(what: &str, api: Api) -> Access {
-    let variable = match api {
-        Api::Cloudflare => "CLOUDFLARE_API_TOKEN",
-        Api::Neon => "NEON_API_KEY",
-        Api::GitHub => "GITHUB_TOKEN",
-    };
+    let variable = api.token_variable();
     Access {
         what: what.to_owned(),
         scope: api.to_string(),

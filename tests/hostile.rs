@@ -322,7 +322,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
         base: base.parse().unwrap(),
         graphql: Some(format!("{base}/graphql").parse().unwrap()),
         token: Token::new("sandbox").unwrap(),
-        dns_token: None,
+        extra_token: None,
     };
     let claimed = RootsWanted {
         numbers: (1..=40).filter_map(PullRequestNumber::new).collect(),

@@ -231,30 +231,26 @@ pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Fai
             .collect();
         all.into_iter().collect::<Vec<_>>()
     };
-    let several = |name: &str, sort: IdentifierSort| {
-        let values = variables.list(name);
-        values
-            .map(|values| identifiers(name, values, sort, variables))
+    let set = |sort: PlaceSort| {
+        let Some((_, key)) = providers::scope_key(sort) else {
+            return Ok(None);
+        };
+        let mut set = key.variables.iter();
+        let set = set.find_map(|name| Some((name, variables.list(name)?)));
+        set.map(|(name, values)| identifiers(name, values, key.identifier, variables))
             .transpose()
     };
-    let accounts = ["CLOUDFLARE_ACCOUNT_ID", "CF_ACCOUNT_ID"];
-    let account = accounts
-        .into_iter()
-        .find_map(|name| Some((name, variables.get(name)?)));
-    let account = match (&policy.scope.account, account) {
-        (Some(account), _) => Some(account.clone()),
-        (None, Some((name, value))) => {
-            identifiers(name, vec![value], IdentifierSort::Account, variables)?.pop()
-        }
-        (None, None) => None,
+    let account = match &policy.scope.account {
+        Some(account) => Some(account.clone()),
+        None => set(PlaceSort::Account)?.and_then(|mut accounts| accounts.pop()),
     };
     let zones = match &policy.scope.zones {
         Some(zones) => Some(zones.clone()),
-        None => several("CLOUDFLARE_ZONE_ID", IdentifierSort::Zone)?,
+        None => set(PlaceSort::Zone)?,
     };
     let projects = match &policy.scope.projects {
         Some(projects) => Some(projects.clone()),
-        None => several("NEON_PROJECT_ID", IdentifierSort::Project)?,
+        None => set(PlaceSort::Project)?,
     };
     Ok(Scope {
         account,

@@ -11,8 +11,8 @@ use super::scope::needed;
 use crate::evidence::{Evidence, Inventory, Listing};
 use crate::gc::KindGraph;
 use crate::kind::Kind;
-use crate::model::{Api, KindRef, Place, PlaceSort, ReferencesFrom};
-use crate::providers;
+use crate::model::{KindRef, Place, PlaceSort, ReferencesFrom};
+use crate::providers::{self, PROVIDERS};
 use crate::scan::{self, NoZone, Target};
 
 /// Places of a run with what is listed in each.
@@ -74,6 +74,11 @@ impl Collector<'_> {
         (places, zones)
     }
 
+    /// Whether there are credentials for the provider that has such places.
+    fn sees(&self, sort: PlaceSort) -> bool {
+        providers::of_places(sort).is_some_and(|api| self.client.has(api))
+    }
+
     fn places_of(
         &self,
         file: usize,
@@ -82,18 +87,15 @@ impl Collector<'_> {
     ) -> BTreeSet<Place> {
         let (policy, scope) = (&self.files[file], &self.scopes[file]);
         let needed = needed(policy);
-        for api in [Api::Cloudflare, Api::Neon, Api::GitHub] {
+        for provider in PROVIDERS {
+            let api = provider.about().api;
             let kinds: Vec<_> = needed
                 .iter()
                 .filter(|kind| kind.api == api)
                 .map(|kind| kind.name())
                 .collect();
             if !kinds.is_empty() && !self.client.has(api) {
-                let variable = match api {
-                    Api::Neon => "NEON_API_KEY",
-                    Api::Cloudflare => "CLOUDFLARE_API_TOKEN",
-                    Api::GitHub => "GITHUB_TOKEN",
-                };
+                let variable = api.token_variable();
                 let why = format!(
                     "no credentials: set {variable} ({} needs them)",
                     policy.path
@@ -114,19 +116,19 @@ impl Collector<'_> {
             let mut kinds = entry.kinds.iter().flatten();
             kinds.any(|kind| kind.place == PlaceSort::Repository)
         });
-        if self.client.has(Api::GitHub) && (kept_there || !in_repository.is_empty()) {
+        if self.sees(PlaceSort::Repository) && (kept_there || !in_repository.is_empty()) {
             let repository = Place::from(&policy.repository);
             found.insert(repository.clone());
             places.need(repository, in_repository);
         }
-        if self.client.has(Api::Neon) {
+        if self.sees(PlaceSort::Project) {
             for project in &scope.projects {
                 found.insert(Place::Project(project.clone()));
                 places.need(Place::Project(project.clone()), of_sort(PlaceSort::Project));
             }
         }
         let account = scope.account.as_ref();
-        if let Some(account) = account.filter(|_| self.client.has(Api::Cloudflare)) {
+        if let Some(account) = account.filter(|_| self.sees(PlaceSort::Account)) {
             found.insert(Place::Account(account.clone()));
             places.need(Place::Account(account.clone()), of_sort(PlaceSort::Account));
             zones.extend(scope.zones.iter().map(|zone| WantedZone {
@@ -148,7 +150,7 @@ impl Collector<'_> {
             let needed = needed(policy);
             let account = scope.account.iter();
             let concerned = owned_in_zones(&needed).next().is_some();
-            accounts.extend(account.filter(|_| concerned && self.client.has(Api::Cloudflare)));
+            accounts.extend(account.filter(|_| concerned && self.sees(PlaceSort::Zone)));
         }
         let listed = accounts.into_iter().map(async |account| {
             let zones = scan::zones(&self.client, account).await;
@@ -300,13 +302,7 @@ impl Collector<'_> {
             let place = Arc::new(place.clone());
             for kind in providers::kinds() {
                 let about = kind.about();
-                let here = matches!(
-                    (about.0.place, &*place),
-                    (PlaceSort::Account, Place::Account(_))
-                        | (PlaceSort::Zone, Place::Zone { .. })
-                        | (PlaceSort::Project, Place::Project(_))
-                        | (PlaceSort::Repository, Place::Repository(_))
-                );
+                let here = about.place == place.sort();
                 if here && relevant(kind, &place) && wanted(about) {
                     targets.push(Target {
                         kind,

@@ -17,7 +17,7 @@ use crate::call::Call;
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Implied, Snapshot};
 use crate::kind::Refusal;
-use crate::model::{Api, Place, ResourceId};
+use crate::model::{Place, ResourceId};
 use crate::policy::Action;
 use crate::providers;
 use crate::survey::Findings;
@@ -215,12 +215,7 @@ impl Sweep<'_, '_> {
 
     fn answer(&self, step: usize, call: &Call, needs: &str, response: &Response<Bytes>) -> Answer {
         let status = response.status();
-        // Neon answers so for a missing resource; GitHub answers so for
-        // success.
-        if status == StatusCode::NO_CONTENT
-            && call.method == Method::DELETE
-            && call.api == Api::Neon
-        {
+        if call.method == Method::DELETE && providers::of(call.api).found_nothing(status) {
             return Answer::NotThere("the provider says that it is not there".to_owned());
         }
         if status.is_success() {

@@ -826,7 +826,7 @@ fn endpoints() -> BTreeMap<Api, Endpoint> {
             base,
             graphql: (api == Api::GitHub).then_some(graphql),
             token: Token::new("sandbox").expect("a token"),
-            dns_token: None,
+            extra_token: None,
         };
         (api, endpoint)
     };

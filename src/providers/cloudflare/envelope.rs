@@ -60,12 +60,20 @@ pub(super) fn open_after<T: DeserializeOwned>(
     Ok((result, cursor.filter(|cursor| !cursor.is_empty())))
 }
 
+/// The code and the words of a refusal.
+pub(super) fn message(body: &[u8]) -> Option<String> {
+    let refused = serde_json::from_slice::<Refused>(body).ok()?;
+    let error = refused.errors.into_iter().next()?;
+    Some(format!("{} {}", error.code, error.message))
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    errors: Vec<Error>,
+}
+
 /// The codes of a refusal.
 pub(super) fn codes(body: &[u8]) -> Vec<u64> {
-    #[derive(Deserialize)]
-    struct Refused {
-        errors: Vec<Error>,
-    }
     let errors = serde_json::from_slice::<Refused>(body).map(|refused| refused.errors);
     let codes = errors.unwrap_or_default().into_iter();
     codes.filter_map(|error| error.code.as_u64()).collect()

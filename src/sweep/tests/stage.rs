@@ -225,7 +225,7 @@ impl Stage {
             base: format!("{BASE}{path}").parse().unwrap(),
             graphql: Some(format!("{BASE}{path}/graphql").parse().unwrap()),
             token: Token::new("sandbox").unwrap(),
-            dns_token: None,
+            extra_token: None,
         };
         let endpoints = BTreeMap::from([
             (Api::Cloudflare, endpoint("/client/v4")),
