@@ -296,13 +296,20 @@ impl State {
     }
 }
 
+/// The kinds that a world may have.
+fn world_kinds() -> impl Iterator<Item = &'static provider::WorldKind> {
+    let others = neon::KINDS.iter().chain(&github::KINDS);
+    cloudflare::kinds().chain(others)
+}
+
 fn add(
     faces: [&mut dyn ProviderApi; 3],
     resource: &world::Resource,
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {
     for face in faces {
-        if face.kinds().contains(&resource.kind.as_str()) {
+        let mut kinds = face.kinds().into_iter();
+        if kinds.any(|kind| kind.name == resource.kind) {
             return face.add(resource, now).map_err(|refusal| {
                 Refusal(format!("{} {}: {refusal}", resource.kind, resource.name))
             });

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::message::{self, Request, Response};
-use super::provider::{ProviderApi, Refusal};
+use super::provider::{ProviderApi, Refusal, WorldKind};
 use super::world::{self, ActionsRun, PullRequest, State};
 
 /// The account of the token: that of `GITHUB_TOKEN` in Actions.
@@ -979,9 +979,31 @@ fn with_etag(request: &Request, mut response: Response) -> Response {
     response
 }
 
+/// The kinds of a world file that live at GitHub.
+pub(super) static KINDS: [WorldKind; 2] = [
+    WorldKind {
+        name: "github_environment",
+        attributes: &["protection_rules"],
+        paths: &["/environments"],
+    },
+    WorldKind {
+        name: "github_deployment",
+        attributes: &[
+            "environment",
+            "ref",
+            "sha",
+            "state",
+            "task",
+            "transient_environment",
+            "production_environment",
+        ],
+        paths: &["/deployments"],
+    },
+];
+
 impl ProviderApi for GitHub {
-    fn kinds(&self) -> &'static [&'static str] {
-        &["github_environment", "github_deployment"]
+    fn kinds(&self) -> Vec<&'static WorldKind> {
+        KINDS.iter().collect()
     }
 
     fn add(&mut self, resource: &world::Resource, _now: DateTime<Utc>) -> Result<(), Refusal> {
