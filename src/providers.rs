@@ -171,7 +171,7 @@ pub fn kinds() -> impl Iterator<Item = &'static dyn Kind> {
 
 /// Returns the kinds as policies know them.
 pub fn vocabulary() -> Vec<KindRef> {
-    kinds().map(|kind| kind.about()).collect()
+    kinds().map(Kind::about).collect()
 }
 
 /// Returns the kind of that name.

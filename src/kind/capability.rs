@@ -8,19 +8,25 @@ use super::{Addressed, Malformed, Next, PageOf, Query};
 use crate::call::Call;
 use crate::model::{Place, References, Resource, ResourceId, Time};
 
+/// When resources were last active, by id.
+pub type Activity = Vec<(Box<str>, Time)>;
+
+/// A query about a place.
+pub type InPlace<T> = fn(&Place) -> Query<T>;
+
 /// What can be asked about all resources of a kind in a place, beside the listing.
 #[derive(Debug, Clone, Copy)]
 pub struct Queries {
     /// How many there are, where the listing does not say.
-    pub count: Option<fn(&Place) -> Query<u64>>,
+    pub count: Option<InPlace<u64>>,
     /// How many there may be, where the provider tells; none where it sets no
     /// limit.
-    pub allowance: Option<fn(&Place) -> Query<Option<u64>>>,
+    pub allowance: Option<InPlace<Option<u64>>>,
     /// When each was last active, by id. Several times of one resource count as
     /// the latest of them.
-    pub activity: Option<fn(&Place) -> Query<Vec<(Box<str>, Time)>>>,
+    pub activity: Option<InPlace<Activity>>,
     /// The addresses at which they are reached.
-    pub addresses: Option<fn(&Place) -> Query<Vec<Addressed>>>,
+    pub addresses: Option<InPlace<Vec<Addressed>>>,
     /// A page of who uses them, where that can be asked for many at once.
     pub users: Option<fn(&Place, &PageOf) -> Query<UsersPage>>,
 }

@@ -41,7 +41,7 @@ use super::world;
 use answer::{Answer, Failure};
 use binding::Ids;
 use identity::{Register, is_id};
-use product::{PRODUCTS, Product};
+use product::Product;
 
 /// The state of one Cloudflare account, and its HTTP API.
 #[derive(Debug, Default)]
@@ -99,6 +99,22 @@ struct Zone {
     /// Defined by the world, not created for a name in it.
     given: bool,
 }
+
+/// The products, in the order in which a world is exported.
+static PRODUCTS: &[&dyn Product] = &[
+    &worker_world::Workers,
+    &kv::Kv,
+    &dns::Dns,
+    &domains::Domains,
+    &routes::Routes,
+    &previews::Previews,
+    &d1::D1,
+    &r2::R2,
+    &queues::Queues,
+    &hyperdrive::Hyperdrive,
+    &pages::Pages,
+    &dispatch::Dispatch,
+];
 
 /// The kinds of a world file that live at Cloudflare.
 pub(super) fn kinds() -> impl Iterator<Item = &'static WorldKind> {

@@ -16,7 +16,7 @@ use super::{SEEN_GONE, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Implied, Snapshot};
-use crate::kind::Refusal;
+use crate::kind::{Batch, Refusal};
 use crate::model::{Place, ResourceId};
 use crate::policy::Action;
 use crate::providers;
@@ -86,7 +86,7 @@ impl Sweep<'_, '_> {
         for ((deletes, _), steps) in by_place {
             let kind = steps.first().and_then(|&step| self.kind(step));
             let most = kind.filter(|_| deletes).and_then(|kind| kind.batch());
-            let most = most.map_or(1, |batch| batch.maximum());
+            let most = most.map_or(1, Batch::maximum);
             batches.extend(steps.chunks(most.max(1)).map(<[usize]>::to_vec));
         }
         let batches = batches.into_iter();

@@ -186,3 +186,18 @@ fn a_kind_can_do_what_it_says_of_itself() {
         assert!(!by_holder || about.holder.is_some(), "{about}");
     }
 }
+
+/// A kind that no world may have is tested against no answer at all.
+#[test]
+fn every_kind_can_be_in_a_world() {
+    for kind in all() {
+        let name = kind.about().name();
+        let resource = serde_json::json!({
+            "repository": "acme/shop",
+            "now": "2026-03-01T00:00:00Z",
+            "resources": [{ "kind": name, "name": "pr-7.acme.example" }],
+        });
+        let world = preview_gc::sandbox::world::World::read("w.json", &resource.to_string());
+        assert!(world.is_ok(), "{name}: {:?}", world.err());
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use preview_gc::providers;
+use preview_gc::providers::{self, PROVIDERS};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 
@@ -429,12 +429,10 @@ fn kinds_use_no_input_output_and_never_each_other() {
     assert_eq!(found, Vec::<String>::new());
 }
 
-/// Nothing but the registry knows a provider's file, except for what is asked of
-/// Cloudflare's zones.
 #[test]
 fn providers_never_use_each_other() {
     let all = sources();
-    let names = ["cloudflare", "neon", "github"];
+    let names = PROVIDERS.map(|provider| provider.about().key);
     let mut found = Vec::new();
     for name in names {
         let own = format!("providers::{name}");

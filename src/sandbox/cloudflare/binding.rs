@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::identity;
-use super::product::PRODUCTS;
+use super::{PRODUCTS, identity};
 use crate::sandbox::provider::Refusal;
 
 /// One binding.

@@ -1,14 +1,10 @@
-//! The products of Cloudflare: each with its kinds, its routes and what can be
-//! bound, registered in one list.
+//! What a product of Cloudflare is: its kind, its routes and what can be bound.
 
 use chrono::{DateTime, Utc};
 
+use super::Cloudflare;
 use super::answer::Answer;
 use super::binding::{Bindable, Binding};
-use super::{
-    Cloudflare, d1, dispatch, dns, domains, hyperdrive, kv, pages, previews, queues, r2, routes,
-    worker_world,
-};
 use crate::sandbox::message::Request;
 use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
@@ -71,19 +67,3 @@ pub(super) trait Product: Sync {
         Vec::new()
     }
 }
-
-/// The products, in the order in which a world is exported.
-pub(super) static PRODUCTS: [&dyn Product; 12] = [
-    &worker_world::Workers,
-    &kv::Kv,
-    &dns::Dns,
-    &domains::Domains,
-    &routes::Routes,
-    &previews::Previews,
-    &d1::D1,
-    &r2::R2,
-    &queues::Queues,
-    &hyperdrive::Hyperdrive,
-    &pages::Pages,
-    &dispatch::Dispatch,
-];
