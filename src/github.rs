@@ -26,10 +26,10 @@ use serde::de::IgnoredAny;
 pub use issue::Authors;
 
 use crate::evidence::{
-    ClosedSearch, Evidence, Observer, PullRequest, RepositoryRoots, RootsWanted, Run, Searched,
-    Step,
+    ClosedSearch, Evidence, PullRequest, RepositoryRoots, RootsWanted, Run, Searched,
 };
 use crate::model::{Api, PullRequestNumber, Repository};
+use crate::progress::{Observer, ProgressEvent};
 use crate::wire::{ApiError, Client, Failure, Outgoing};
 
 /// GitHub, as far as roots need it.
@@ -703,7 +703,7 @@ impl RepositoryRoots {
             gap: noted.gap,
             needed: true,
         };
-        observer.step(Step::Roots(&evidence));
+        observer.step(ProgressEvent::Roots(&evidence));
         self.evidence.push(evidence);
     }
 

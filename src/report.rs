@@ -539,7 +539,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
             Some(at) if outlasts_expiry(verdict, at) => {
                 format!(
                     "{verdict}; yet its own expiry deletes it at {}",
-                    crate::gc::verdict::moment(at)
+                    crate::format::moment(at)
                 )
             }
             _ => verdict.to_string(),

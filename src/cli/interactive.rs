@@ -16,12 +16,13 @@ use tokio::time::Instant;
 use super::args::{AuditArgs, Format};
 use super::audit::render;
 use super::progress::Progress;
-use super::session::{Session, table_style, wants_colour};
+use super::session::Session;
 use super::sweep::{is_unattended, journal_folder};
+use super::terminal::{table_style, wants_colour};
 use super::{Exit, Failure, interrupted, print};
 use crate::collector::{Audit, AuditScope, Choice, Collector, only};
-use crate::evidence::{Observer, Step};
 use crate::gc::plan_file::PlanFile;
+use crate::progress::{Observer, ProgressEvent};
 use crate::report::Report;
 use crate::report::outcomes::{self, Swept};
 use crate::report::table::TableStyle;
@@ -84,11 +85,11 @@ struct ProgressRouter<'a> {
 }
 
 impl Observer for ProgressRouter<'_> {
-    fn step(&self, step: Step<'_>) {
+    fn step(&self, event: ProgressEvent<'_>) {
         if self.on_screen.load(Ordering::Relaxed) {
-            self.live.step(step);
+            self.live.step(event);
         } else {
-            self.before.step(step);
+            self.before.step(event);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `preview-gc show`: prints a plan file.
 
 use super::args::{Format, ShowArgs};
-use super::session::table_style_of;
 use super::sweep::read_plan;
+use super::terminal::table_style_of;
 use super::{Exit, Failure, print};
 use crate::report::plan;
 

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 
 use super::args::{CommonArgs, Format, SweepArgs};
 use super::audit::render;
-use super::session::{Session, table_style};
+use super::journals::folder_of;
+use super::session::Session;
+use super::terminal::table_style;
 use super::{Exit, Failure, github_actions, interrupted, print, print_error};
 use crate::collector::{Audit, Choice, Collector, SweepError, stopped};
 use crate::gc::Plan;
@@ -430,29 +432,4 @@ async fn agreed(steps: usize) -> Result<bool, Failure> {
 /// folder, or a temporary one for the sandbox.
 pub(super) fn journal_folder(common: &CommonArgs, session: &Session) -> Result<PathBuf, Failure> {
     folder_of(common, session.connection.variables.are_the_sandboxes())
-}
-
-/// Returns the same folder before there is a session; `in_program` says whether
-/// the sandbox runs in this process.
-pub(super) fn folder_of(common: &CommonArgs, in_program: bool) -> Result<PathBuf, Failure> {
-    if common.journal.is_none() && in_program {
-        let name = format!("preview-gc-sandbox-{}", std::process::id());
-        return Ok(std::env::temp_dir().join(name));
-    }
-    named_folder(common)
-}
-
-/// Returns the folder of the journals of real runs.
-pub(super) fn named_folder(common: &CommonArgs) -> Result<PathBuf, Failure> {
-    if let Some(folder) = &common.journal {
-        return Ok(folder.clone());
-    }
-    let state = dirs::state_dir().or_else(dirs::data_local_dir);
-    state
-        .map(|folder| folder.join("preview-gc"))
-        .ok_or_else(|| {
-            Failure::Usage(
-                "this user has no folder for a journal: name one with --journal".to_owned(),
-            )
-        })
 }

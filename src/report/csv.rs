@@ -26,7 +26,7 @@ pub fn render(report: &Report) -> Result<String, csv::Error> {
     ])?;
     for row in &report.resources {
         let time = |at: Option<chrono::DateTime<chrono::Utc>>| {
-            at.map(crate::gc::verdict::moment).unwrap_or_default()
+            at.map(crate::format::moment).unwrap_or_default()
         };
         let scope = row
             .scope

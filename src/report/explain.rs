@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{Report, Row, escape};
-use crate::gc::verdict::moment;
+use crate::format::moment;
 
 /// Explains every resource with that name or id; returns `None` if there is
 /// none.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::table::groups;
 use super::{Report, Row, age, escape};
 use crate::boxes::{LastBox, MARKER, Ticks, boxes, keep_box};
+use crate::format::moment;
 use crate::gc::Outcome;
-use crate::gc::verdict::moment;
 
 /// The title of the issue.
 pub const TITLE: &str = "Preview environments left behind";

@@ -17,7 +17,7 @@ use crate::gc::box_key;
 use crate::gc::plan_file::PlannedStep;
 use crate::model::{Resource, ResourceId};
 use crate::sweep::recover::SettledEarlier;
-use crate::sweep::{Done, SEEN_GONE};
+use crate::sweep::{Done, Proof};
 
 /// The result of a sweep.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -68,9 +68,9 @@ impl StepRow {
     /// Creates the row of a planned step.
     pub fn of(step: &PlannedStep, done: Done) -> Self {
         // A step that went as planned keeps the reason of the plan.
-        let reason = match done.outcome {
-            Outcome::Deleted if done.reason == SEEN_GONE => step.reason.clone(),
-            Outcome::Deleted | Outcome::Expired => format!("{}; {}", step.reason, done.reason),
+        let reason = match (done.outcome, done.proof) {
+            (Outcome::Deleted, Proof::AcceptedAndGone) => step.reason.clone(),
+            (Outcome::Deleted | Outcome::Expired, _) => format!("{}; {}", step.reason, done.reason),
             _ => done.reason,
         };
         Self {
@@ -92,7 +92,9 @@ impl StepRow {
 impl StepRow {
     /// Creates the row of garbage that is deferred to a later run.
     pub fn later(resource: &Resource) -> Self {
-        let Done { outcome, reason } = Done::later();
+        let Done {
+            outcome, reason, ..
+        } = Done::later();
         Self {
             kind: resource.kind.name().to_owned(),
             name: resource.name.to_string(),

@@ -9,10 +9,11 @@ use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use super::converse::{Read, converse};
-use crate::evidence::{Evidence, Inventory, Observer, Step, Uses};
+use crate::evidence::{Evidence, Inventory, Uses};
 use crate::journal::reads::{Listed, Remembered};
 use crate::kind::{Ask, ReadsReferences};
 use crate::model::{Place, References, Resource};
+use crate::progress::{Observer, ProgressEvent};
 use crate::providers;
 use crate::wire::Client;
 
@@ -207,7 +208,7 @@ pub(super) async fn one_by_one(
         .map(|one| async move {
             let asks = one.references.first(&one.listed.resource.identity());
             let (answer, requests) = one.ask(reader, asks).await;
-            observer.step(Step::Answered);
+            observer.step(ProgressEvent::Answered);
             (one, answer, requests)
         })
         .buffer_unordered(together)
@@ -254,7 +255,7 @@ pub(super) async fn one_by_one(
     let answers: Vec<_> = stream::iter(confirmed)
         .map(|(one, (mut references, asks))| async move {
             let (answer, requests) = one.ask(reader, asks).await;
-            observer.step(Step::Answered);
+            observer.step(ProgressEvent::Answered);
             let answer = answer.map(|fresh| {
                 references.extend(fresh);
                 references

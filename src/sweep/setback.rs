@@ -6,7 +6,7 @@ use crate::gc::Outcome;
 /// The result of a request.
 pub(super) enum Settled {
     /// The step is over.
-    Done(Outcome, String),
+    Done(Done),
     /// It had no effect, and may be tried again.
     Waits {
         /// Why it had no effect.
@@ -47,10 +47,7 @@ impl Setback {
             ),
             Self::Failed => (Outcome::FailedForNow, "it fails again and again"),
         };
-        Done {
-            outcome,
-            reason: reason.to_owned(),
-        }
+        Done::new(outcome, reason)
     }
 }
 
@@ -62,7 +59,7 @@ pub(super) fn without_effect(batch: &[(usize, Settled)]) -> Option<Done> {
             setback: Setback::Failed,
             ..
         }
-        | Settled::Done(..) => None,
+        | Settled::Done(_) => None,
         Settled::Waits { setback, .. } => Some(*setback),
     });
     let setbacks: Vec<Setback> = setbacks.collect::<Option<_>>()?;
