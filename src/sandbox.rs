@@ -310,6 +310,11 @@ fn world_kinds() -> impl Iterator<Item = &'static provider::WorldKind> {
     cloudflare::kinds().chain(others)
 }
 
+/// The types of bindings in a world that name a resource.
+fn bindable() -> impl Iterator<Item = &'static str> {
+    cloudflare::bindable()
+}
+
 fn add(
     faces: [&mut dyn ProviderApi; 3],
     resource: &world::Resource,

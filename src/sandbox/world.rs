@@ -465,7 +465,7 @@ fn bindings(value: &Value) -> Result<(), (String, String)> {
             .get("type")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let known: Vec<_> = super::cloudflare::bindable().collect();
+        let known: Vec<_> = super::bindable().collect();
         if !known.contains(&sort) {
             return Err((
                 format!("[{index}].type"),
