@@ -9,12 +9,11 @@ use super::args::{CommonArgs, SandboxSource};
 use super::connect::Variables;
 use super::terminal::wants_colour;
 use crate::collector::Scope;
-use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort, Repository};
 use crate::policy::{
     Environment, Loaded, PlaceName, Policies, Policy, Source, Vocabulary, Where, render,
 };
-use crate::providers;
+use crate::providers::{self, ScopeKey};
 
 /// The policy of `--sandbox` alone.
 const DEMO_POLICY: &str = include_str!("../../policies/demo.toml");
@@ -152,9 +151,16 @@ pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Fai
         let Some((_, key)) = providers::scope_key(sort) else {
             return Ok(None);
         };
+        let values = |name: &str| {
+            if key.takes_list {
+                variables.list(name)
+            } else {
+                Some(vec![variables.get(name)?])
+            }
+        };
         let mut set = key.variables.iter();
-        let set = set.find_map(|name| Some((name, variables.list(name)?)));
-        set.map(|(name, values)| identifiers(name, values, key.identifier, variables))
+        let set = set.find_map(|name| Some((name, values(name)?)));
+        set.map(|(name, values)| identifiers(name, values, key, variables))
             .transpose()
     };
     let account = match &policy.scope.account {
@@ -182,7 +188,7 @@ pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Fai
 fn identifiers(
     variable: &str,
     values: Vec<String>,
-    sort: IdentifierSort,
+    key: &ScopeKey,
     variables: &Variables,
 ) -> Result<Vec<String>, Failure> {
     // A sandbox world may use any account and project ids, and they are never
@@ -190,11 +196,17 @@ fn identifiers(
     if variables.are_the_sandboxes() {
         return Ok(values);
     }
+    let sort = key.identifier;
     let values = values.iter().map(|value| {
         sort.parse(value).ok_or_else(|| {
+            let one = if !key.takes_list && value.contains(',') {
+                "; it takes one value, not a list"
+            } else {
+                ""
+            };
             Failure::Usage(format!(
                 "could not take the scope from {variable}: its value is not {} (and is not shown \
-                 here, because it may be a secret); set it to {sort}",
+                 here, because it may be a secret){one}; set it to {sort}",
                 sort.form()
             ))
         })

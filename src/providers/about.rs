@@ -87,7 +87,10 @@ pub struct ScopeKey {
     /// The environment variables that name the places instead, the one to
     /// recommend first.
     pub variables: &'static [&'static str],
-    /// The form of the value.
+    /// Whether one may name several places: a list in a policy, values with commas
+    /// between them in a variable.
+    pub takes_list: bool,
+    /// The form of a value.
     pub identifier: IdentifierSort,
     /// What people call one.
     pub noun: &'static str,

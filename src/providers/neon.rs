@@ -42,6 +42,7 @@ static ABOUT: ProviderAbout = ProviderAbout {
         sort: PlaceSort::Project,
         key: "projects",
         variables: &["NEON_PROJECT_ID"],
+        takes_list: true,
         identifier: IdentifierSort::Project,
         noun: "the Neon project",
     }],
