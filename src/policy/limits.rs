@@ -126,22 +126,19 @@ brake = { count = 10, share = 0.5, floor = 12 }
         assert_eq!(read(""), Values::default());
     }
 
-    /// The limits of a file that sets this share and nothing else.
-    fn only(limit: &limits::About, share: f64) -> Values {
-        let mut values = Values::default();
-        values.set(limit, Value::Share(share));
-        values
-    }
-
     #[test]
     fn a_share_is_a_number_from_0_to_1() {
         assert_eq!(
-            read("brake = { share = 1 }"),
-            only(&limits::BRAKE_SHARE.about, 1.0)
+            read("brake = { share = 1 }")
+                .get(&limits::BRAKE_SHARE)
+                .to_string(),
+            "1"
         );
         assert_eq!(
-            read("brake = { share = 0 }"),
-            only(&limits::BRAKE_SHARE.about, 0.0)
+            read("brake = { share = 0 }")
+                .get(&limits::BRAKE_SHARE)
+                .to_string(),
+            "0"
         );
         for share in ["1.5", "-0.5", "2", "nan", "\"half\""] {
             let limits = file(&format!("brake = {{ share = {share} }}"));
@@ -153,12 +150,16 @@ brake = { count = 10, share = 0.5, floor = 12 }
     #[test]
     fn a_run_may_use_some_of_the_quota() {
         assert_eq!(
-            read("quota-share = 1"),
-            only(&limits::QUOTA_SHARE.about, 1.0)
+            read("quota-share = 1")
+                .get(&limits::QUOTA_SHARE)
+                .to_string(),
+            "1"
         );
         assert_eq!(
-            read("quota-share = 0.01"),
-            only(&limits::QUOTA_SHARE.about, 0.01)
+            read("quota-share = 0.01")
+                .get(&limits::QUOTA_SHARE)
+                .to_string(),
+            "0.01"
         );
         for none in ["0", "0.0"] {
             let limits = file(&format!("quota-share = {none}"));
