@@ -22,10 +22,10 @@ use crate::gc::{KindGraph, Plan, brakes, plan};
 use crate::github::Authors;
 use crate::journal::reads::Remembered;
 use crate::journal::{self, Journal, JournalError};
-use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policy};
 use crate::progress::Observer;
+use crate::providers::{self, PROVIDERS};
 use crate::report::outcomes::{StepRow, Swept};
 use crate::report::{Report, Run};
 use crate::scan::{self, Budget, Target};
@@ -171,7 +171,7 @@ impl<'p> Collector<'p> {
         });
         let audit_scope = AuditScope {
             policy_scopes: policy_scopes.collect(),
-            graph: KindGraph::of(kinds::vocabulary()),
+            graph: KindGraph::of(providers::vocabulary()),
             targets,
             gaps: places.gaps,
         };
@@ -281,10 +281,9 @@ impl<'p> Collector<'p> {
 
     /// What a plan of this run is bound to.
     pub fn bound(&self, audit_scope: &AuditScope<'_>) -> Bound {
-        let apis = [Api::Cloudflare, Api::Neon, Api::GitHub];
-        let hosts = apis
-            .into_iter()
-            .filter_map(|api| Some((api.key().to_owned(), self.client.host(api)?)));
+        let hosts = PROVIDERS.iter().map(|provider| provider.about());
+        let hosts =
+            hosts.filter_map(|about| Some((about.key.to_owned(), self.client.host(about.api)?)));
         let places = audit_scope.targets.iter();
         let repositories = self.files.iter();
         Bound {

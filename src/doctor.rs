@@ -7,13 +7,13 @@
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::call::Call;
 use crate::collector::{Choice, Collector, Scope, needed};
 use crate::evidence::Evidence;
 use crate::github::{GitHub, Right};
-use crate::kinds::{self, Kind, PageOf};
+use crate::kind::{Kind, PageOf};
 use crate::model::{Api, KindRef, Place, PlaceSort};
 use crate::policy::{Action, Diagnostic, Policy, Rule};
+use crate::providers;
 use crate::report::Report;
 use crate::scan;
 use crate::wire::{ApiError, Client, Failure as Refusal};
@@ -123,7 +123,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
     let mut zones = Vec::new();
     if let Some(account) = &scope.account
         && needed.iter().any(|kind| kind.place == PlaceSort::Zone)
-        && client.has(Api::Cloudflare)
+        && providers::of_places(PlaceSort::Zone).is_some_and(|api| client.has(api))
     {
         for zone in &scope.zones {
             match scan::zone(client, account, zone).await {
@@ -140,10 +140,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
             }
         }
     }
-    for kind in kinds::KINDS
-        .iter()
-        .filter(|kind| needed.contains(&kind.about()))
-    {
+    for kind in providers::kinds().filter(|kind| needed.contains(&kind.about())) {
         let about = kind.about();
         let places: Vec<Place> = match about.0.place {
             PlaceSort::Account => scope.account.iter().cloned().map(Place::Account).collect(),
@@ -166,7 +163,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
             });
         }
         for place in places {
-            found.push(listing(client, *kind, place).await);
+            found.push(listing(client, kind, place).await);
         }
     }
     if policy.rules.iter().any(Rule::asks_github) {
@@ -176,11 +173,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
 }
 
 fn not_configured(what: &str, api: Api) -> Access {
-    let variable = match api {
-        Api::Cloudflare => "CLOUDFLARE_API_TOKEN",
-        Api::Neon => "NEON_API_KEY",
-        Api::GitHub => "GITHUB_TOKEN",
-    };
+    let variable = api.token_variable();
     Access {
         what: what.to_owned(),
         scope: api.to_string(),
@@ -192,28 +185,30 @@ fn not_configured(what: &str, api: Api) -> Access {
 /// Reads the first page of a kind in a place.
 async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
     let about = kind.about();
-    let holders = kind.holders(&place, &PageOf::First);
-    let by_holder = holders.is_some();
-    let call = holders.unwrap_or_else(|| kind.list(&place, &PageOf::First));
-    let answer = client.send(&call).await;
+    // Reads only the list of holders, not their contents: this checks permissions
+    // only.
+    let holders = kind.holders();
+    let holders = holders.map(|holders| holders.page(&place, &PageOf::First));
+    let answer = match &holders {
+        Some(holders) => client.send(&holders.call).await,
+        None => client.send(&kind.list(&place, None, &PageOf::First)).await,
+    };
     let scope = place.to_string();
+    let place = std::sync::Arc::new(place);
     let (works, answer) = match answer {
-        // Reads only the list of holders, not their contents: this checks
-        // permissions only.
-        Ok(body) if by_holder => match kind.read_holders(&body) {
-            Ok(_) => (true, "works".to_owned()),
-            Err(malformed) => (
-                false,
-                format!("unreadable: {}", client.redact(&malformed.0)),
-            ),
-        },
-        Ok(body) => match kind.read_page(&std::sync::Arc::new(place), &body) {
-            Ok(_) => (true, "works".to_owned()),
-            Err(malformed) => (
-                false,
-                format!("unreadable: {}", client.redact(&malformed.0)),
-            ),
-        },
+        Ok(body) => {
+            let read = match holders {
+                Some(holders) => (holders.read)(&body).map(|_| ()),
+                None => kind.read_page(&place, &body).map(|_| ()),
+            };
+            match read {
+                Ok(()) => (true, "works".to_owned()),
+                Err(malformed) => (
+                    false,
+                    format!("unreadable: {}", client.redact(&malformed.0)),
+                ),
+            }
+        }
         Err(error) => (false, diagnose(client, about, &place, &error).await),
     };
     Access {
@@ -231,8 +226,8 @@ async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiErro
         Refusal::NotConfigured => "not configured".to_owned(),
         Refusal::Unauthorized { .. } => format!("token not accepted: {}", error.failure),
         Refusal::Forbidden { .. } | Refusal::NotFound { .. } | Refusal::Refused { .. } => {
-            if let (Api::Cloudflare, Place::Account(account)) = (kind.api, place)
-                && let Some(others) = other_accounts(client, account).await
+            if let Place::Account(account) = place
+                && let Some(others) = other_accounts(client, kind.api, account).await
             {
                 return format!("wrong account: this token sees {others}");
             }
@@ -248,15 +243,10 @@ async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiErro
 
 /// Returns the accounts that the token can see, if the configured one is not
 /// among them.
-async fn other_accounts(client: &Client, wanted: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Account {
-        id: String,
-    }
-    let call = Call::get(Api::Cloudflare, &["accounts"]).with("per_page", "50");
-    let body = client.send(&call).await.ok()?;
-    let (accounts, _) = kinds::cloudflare::open::<Vec<Account>>(&body).ok()?;
-    let ids: Vec<_> = accounts.into_iter().map(|account| account.id).collect();
+async fn other_accounts(client: &Client, api: Api, wanted: &str) -> Option<String> {
+    let query = providers::of(api).accounts()?;
+    let body = client.send(&query.call).await.ok()?;
+    let ids = (query.read)(&body).ok()?;
     (!ids.is_empty() && !ids.iter().any(|id| id == wanted)).then(|| ids.join(", "))
 }
 

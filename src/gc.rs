@@ -30,9 +30,9 @@ mod samples {
     use super::mark::{JudgeInput, MatchedBy};
     use super::verdict::{Cause, Death};
     use super::{Judgement, KindGraph, Marking, PolicyScope, Verdict};
-    use crate::kinds;
     use crate::model::{Claim, KindRef, Place, PullRequestNumber, Resource};
     use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
+    use crate::providers;
 
     /// No kind depends on any other.
     static EMPTY: std::sync::LazyLock<KindGraph> = std::sync::LazyLock::new(KindGraph::default);
@@ -80,7 +80,7 @@ mod samples {
             text: text.to_owned(),
         };
         let vocabulary = Vocabulary {
-            kinds: &kinds::vocabulary(),
+            kinds: &providers::vocabulary(),
         };
         let environment = Environment {
             lookup: &|_| None,
@@ -98,7 +98,7 @@ mod samples {
     }
 
     pub(super) fn kind(name: &str) -> KindRef {
-        kinds::by_name(name).unwrap().about()
+        providers::by_name(name).unwrap().about()
     }
 
     pub(super) fn account(id: &str) -> Place {

@@ -27,7 +27,7 @@
 //! argv, env, policies/  -> Limits + Policies               cli::settings, limits, policy
 //! credentials           -> Transport: real HTTP | sandbox  cli::connect (the only fork)
 //! all of these          -> Collector                       cli::session
-//! kinds x Client        -> Inventory                       scan
+//! kinds x Client        -> Inventory                       providers, scan
 //! Inventory's claims    -> Roots: what is alive            github (open pull requests, git branches)
 //! claims, Roots         -> claims without a living root    gc::mark (pure)
 //! those claims          -> Roots: how each ended           github (by number, by head, runs)
@@ -61,11 +61,16 @@
 //!   kind: [`model::KindAbout`] describes one kind, and [`gc::kind_graph`] describes
 //!   which kinds use, own, manage and block which others.
 //! - `boxes`: parses the checkboxes of the tracking issue where the issue is fetched.
-//! - [`kinds`]: one file per kind; decodes bytes into resources. A new kind needs a
-//!   file, a line in [`kinds::KINDS`] and a provider in the sandbox. A kind lists
-//!   its possible users in [`model::KindAbout::used_by`]; without that list its
+//! - [`kind`]: what a kind of resource can do. Every kind is listed, read and
+//!   deleted; what only some can do is a capability ([`kind::Kind`] returns it).
+//! - [`providers`]: one file for each provider, with everything that is true of its
+//!   API ([`providers::Provider`]), and one file for each of its kinds below. A kind
+//!   lists its possible users in [`model::KindAbout::used_by`]; without that list its
 //!   resources are never deleted. Users that are not kinds themselves (Pages
-//!   projects, dispatch namespaces) are [`kinds::SOURCES`].
+//!   projects, dispatch namespaces) are [`providers::sources()`]. A new kind is its
+//!   file, two lines in its provider's file, and its product in the sandbox;
+//!   `.github/CONTRIBUTING.md` lists what else knows kinds by name, and which test
+//!   fails without it.
 //! - [`wire`]: transport, quotas, retries, tokens. [`clock`]: the time.
 //! - [`scan`], [`github`]: all reads. `scan::uses` reads the references of single
 //!   resources within the limits of a run; [`journal::reads`] holds the references
@@ -85,9 +90,9 @@
 //!
 //! `tests/it/layering.rs` reads the sources and fails when a rule is broken: `limits`,
 //! `format`, `model`, `evidence`, `progress`, `policy` and `gc` import neither I/O nor
-//! kinds; kinds never import each other; the sandbox imports nothing of the
-//! collector; only `cli` reads arguments and the environment and writes to a
-//! terminal; modules never import each other in a circle.
+//! kinds; kinds never import each other, nor providers one another; the sandbox
+//! imports nothing of the collector; only `cli` reads arguments and the environment
+//! and writes to a terminal; modules never import each other in a circle.
 //!
 //! # Design decisions
 //!
@@ -198,11 +203,12 @@ pub mod gc;
 pub mod github;
 pub mod init;
 pub mod journal;
-pub mod kinds;
+pub mod kind;
 pub mod limits;
 pub mod model;
 pub mod policy;
 pub mod progress;
+pub mod providers;
 pub mod report;
 pub mod restore;
 #[cfg(feature = "sandbox")]

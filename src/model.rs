@@ -10,42 +10,16 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// The providers that preview-gc talks to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// The providers that preview-gc talks to. What is true of each is in
+/// [`crate::providers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Api {
-    /// `api.cloudflare.com/client/v4`
+    /// Workers, storage, DNS and Pages.
     Cloudflare,
-    /// `console.neon.tech/api/v2`
+    /// Branches of databases.
     Neon,
-    /// `api.github.com`, REST and GraphQL
+    /// The repository, REST and GraphQL.
     GitHub,
-}
-
-impl Api {
-    /// The provider's name as it writes it.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Cloudflare => "Cloudflare",
-            Self::Neon => "Neon",
-            Self::GitHub => "GitHub",
-        }
-    }
-
-    /// The provider's name in evidence sources and JSON.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Cloudflare => "cloudflare",
-            Self::Neon => "neon",
-            Self::GitHub => "github",
-        }
-    }
-}
-
-impl fmt::Display for Api {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.title())
-    }
 }
 
 /// What sort of place a kind lives in.
@@ -111,6 +85,16 @@ impl Place {
     /// zone and its account.
     pub fn is_near(&self, other: &Self) -> bool {
         self == other || (self.account().is_some() && self.account() == other.account())
+    }
+
+    /// Its sort.
+    pub fn sort(&self) -> PlaceSort {
+        match self {
+            Self::Account(_) => PlaceSort::Account,
+            Self::Zone { .. } => PlaceSort::Zone,
+            Self::Project(_) => PlaceSort::Project,
+            Self::Repository(_) => PlaceSort::Repository,
+        }
     }
 
     /// The word of the scope and the value a user writes for it.
@@ -587,7 +571,7 @@ pub enum UsedBy {
     /// Nobody has said so yet. A test fails on it, and nothing of such a kind is
     /// ever garbage.
     Undeclared,
-    /// These kinds and [user sources](crate::kinds::UserSource), by name.
+    /// These kinds and [user sources](crate::kind::UserSource), by name.
     These(&'static [&'static str]),
     /// Nothing, for this reason.
     Nothing(&'static str),

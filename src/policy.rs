@@ -226,12 +226,12 @@ impl Policies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds;
     use crate::model::{Place, PlaceSort, PullRequestNumber};
+    use crate::providers;
 
     /// Reads the text of one file of acme/shop.
     pub(super) fn read(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
-        let kinds = kinds::vocabulary();
+        let kinds = providers::vocabulary();
         let vocabulary = Vocabulary { kinds: &kinds };
         let repository = Repository::parse("acme/shop");
         let environment = Environment {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     pub(super) fn kind(name: &str) -> KindRef {
-        kinds::by_name(name).unwrap().about()
+        providers::by_name(name).unwrap().about()
     }
 
     /// A resource of which little more is known than its name.

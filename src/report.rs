@@ -25,8 +25,8 @@ use crate::gc::box_key;
 use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, NAMES, Wait};
 use crate::gc::{Brake, Marking, Plan, Verdict};
-use crate::kinds;
-use crate::model::{Api, Claim, KindRef, Place, Repository, Resource, ResourceId};
+use crate::model::{Claim, KindRef, Place, Repository, Resource, ResourceId};
+use crate::providers;
 use crate::wire::{ClockSkew, QuotaUse};
 
 pub use headroom::HeadroomUse;
@@ -574,25 +574,7 @@ fn row(parts: &Parts<'_>, index: usize, resource: &Resource) -> Row {
 /// Returns a shell command that deletes a resource by hand, with the name
 /// escaped.
 fn command(id: &ResourceId) -> String {
-    let Some(kind) = kinds::by_name(id.kind.name()) else {
-        return String::new();
-    };
-    let words = kind.by_hand(id).unwrap_or_else(|| {
-        let call = kind.delete(id);
-        let (base, token) = match id.kind.api {
-            Api::Cloudflare => (
-                "https://api.cloudflare.com/client/v4",
-                "CLOUDFLARE_API_TOKEN",
-            ),
-            Api::Neon => ("https://console.neon.tech/api/v2", "NEON_API_KEY"),
-            Api::GitHub => ("https://api.github.com", "GITHUB_TOKEN"),
-        };
-        let url = format!("{base}{}", call.path);
-        let bearer = format!("Authorization: Bearer ${token}");
-        ["curl", "-X", "DELETE", "-H", &bearer, &url]
-            .map(str::to_owned)
-            .to_vec()
-    });
+    let words = providers::by_hand(id);
     let quoted: Vec<_> = words.iter().map(|word| escape::shell(word)).collect();
     quoted.join(" ")
 }

@@ -11,9 +11,10 @@ use serde::Serialize;
 
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Journal, JournalError, Record, Snapshot, Standing, Written};
-use crate::kinds::{self, Kind};
+use crate::kind::Kind;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
+use crate::providers;
 use crate::wire::Client;
 
 pub use self::listing::{ListedImplied, ListedRun, ListedStep, Restorable, list};
@@ -221,7 +222,7 @@ async fn restore_steps(
 ) -> Result<Vec<Restored>, RestoreError> {
     let record = journal::record(folder, run)?;
     let mut journal = resume(&record)?;
-    let kinds: Vec<KindRef> = kinds::vocabulary();
+    let kinds: Vec<KindRef> = providers::vocabulary();
     let mut results = Vec::new();
     for (step, noted) in &record.steps {
         let Some((action, written, copy)) = noted
@@ -293,22 +294,26 @@ async fn recreate(
     id: &ResourceId,
     copy: &Snapshot,
 ) -> Result<Option<String>, String> {
-    let kind: &dyn Kind = kinds::by_name(id.kind.name()).ok_or("its kind is not known")?;
+    let kind: &dyn Kind = providers::by_name(id.kind.name()).ok_or("its kind is not known")?;
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    if let Some(call) = kind.recovery(id) {
-        let body = client.send(&call).await.map_err(|error| text(&error))?;
-        let until = kind
-            .read_recovery(id, &body)
+    let Some(restore) = kind.restore() else {
+        return Ok(None);
+    };
+    if let Some(recovery) = restore.recovery() {
+        let body = client.send(&recovery.ask(id)).await;
+        let body = body.map_err(|error| text(&error))?;
+        let until = recovery
+            .read(id, &body)
             .map_err(|error| client.redact(&error.0))?;
         match until {
             Some(until) if until > client.clock().now() => {}
             _ => return Ok(None),
         }
     }
-    if kind.archive().is_some() && copy.held.is_none() {
+    if kind.backup().is_some() && copy.held.is_none() {
         return Ok(None);
     }
-    let Some(call) = kind.remake(id, copy.original.as_ref()) else {
+    let Some(call) = restore.remake(id, copy.original.as_ref()) else {
         return Ok(None);
     };
     let outgoing = (&call).into();
@@ -320,7 +325,7 @@ async fn recreate(
         let failure = crate::wire::error::refusal(call.api, &response);
         return Err(client.error(&outgoing, failure).to_string());
     }
-    let new = kind.read_remade(response.body());
+    let new = restore.read_remade(response.body());
     new.map(Some).map_err(|error| client.redact(&error.0))
 }
 
@@ -332,7 +337,7 @@ async fn fill(
     new: &str,
 ) -> Result<String, String> {
     let mut expired = 0;
-    let backup = kinds::by_name(id.kind.name()).and_then(Kind::archive);
+    let backup = providers::by_name(id.kind.name()).and_then(|kind| kind.backup());
     if let (Some(backup), Some(held)) = (backup, &copy.held) {
         let mut made = id.clone();
         made.id = new.into();

@@ -304,13 +304,25 @@ impl State {
     }
 }
 
+/// The kinds that a world may have.
+fn world_kinds() -> impl Iterator<Item = &'static provider::WorldKind> {
+    let others = neon::KINDS.iter().chain(&github::KINDS);
+    cloudflare::kinds().chain(others)
+}
+
+/// The types of bindings in a world that name a resource.
+fn bindable() -> impl Iterator<Item = &'static str> {
+    cloudflare::bindable()
+}
+
 fn add(
     faces: [&mut dyn ProviderApi; 3],
     resource: &world::Resource,
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {
     for face in faces {
-        if face.kinds().contains(&resource.kind.as_str()) {
+        let mut kinds = face.kinds().into_iter();
+        if kinds.any(|kind| kind.name == resource.kind) {
             return face.add(resource, now).map_err(|refusal| {
                 Refusal(format!("{} {}: {refusal}", resource.kind, resource.name))
             });

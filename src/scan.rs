@@ -16,9 +16,10 @@ use crate::clock::Clock;
 use crate::evidence::{
     Addressed, Contradiction, Evidence, Inventory, Question, SourceUser, Users, Uses,
 };
-use crate::kinds::{self, Kind, Malformed, Next, PageOf, UserSource};
+use crate::kind::{Kind, Malformed, Next, PageOf, UserSource};
 use crate::model::{KindRef, Place, Resource, ResourceId};
 use crate::progress::{Observer, ProgressEvent};
+use crate::providers;
 use crate::wire::{ApiError, Client, Failure};
 
 pub use listing::inventory;
@@ -217,18 +218,21 @@ impl Broken {
 
 /// The names of what a resource holds that no listing shows.
 async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Box<str>>, String>, u32) {
-    let Some(kind) = kinds::by_name(resource.kind.name()) else {
+    let Some(kind) = providers::by_name(resource.kind.name()) else {
         return (Err("its kind is not known".to_owned()), 0);
     };
     let id = resource.identity();
     let mut requests = 0;
+    let Some(holdings) = kind.holdings() else {
+        return (Ok(Vec::new()), 0);
+    };
     let held = converse(
         client,
-        kind.holds(&id),
+        holdings.first(&id),
         &mut requests,
         |_| false,
         |ask, answer| {
-            let held = kind.read_holds(&id, ask, answer)?;
+            let held = holdings.read(&id, ask, answer)?;
             Ok(Read {
                 item: held.names,
                 total: held.total,
@@ -251,7 +255,9 @@ async fn source_users(
 ) -> (Result<Vec<SourceUser>, String>, Evidence) {
     let mut requests = 0;
     let mut users = Err(format!("nothing can list what {name} resources use"));
-    if let Some(source) = kinds::source(name) {
+    let mut topic = format!("{name}.uses");
+    if let Some(source) = providers::source(name) {
+        topic = format!("{}.{topic}", source.api().key());
         for last in [false, true] {
             let asked = ask_source(client, source, place, &mut requests).await;
             let again = !last && matches!(asked, Err(Broken::Disagrees(_)));
@@ -272,7 +278,7 @@ async fn source_users(
         }
     }
     let evidence = Evidence {
-        source: format!("cloudflare.{name}.uses"),
+        source: topic,
         scope: place.to_string(),
         requests,
         items: users.as_ref().map_or(0, Vec::len),
@@ -314,14 +320,14 @@ async fn addresses(
     kind: KindRef,
     place: &Place,
 ) -> Result<Vec<Addressed>, String> {
-    let kind = kinds::by_name(kind.name()).ok_or("its kind is not known")?;
-    let call = kind.addresses(place).ok_or("its kind has no addresses")?;
+    let kind = providers::by_name(kind.name()).ok_or("its kind is not known")?;
+    let addresses = kind.queries().addresses;
+    let query = addresses.ok_or("its kind has no addresses")?(place);
     let body = client
-        .send(&call)
+        .send(&query.call)
         .await
         .map_err(|error| error.to_string())?;
-    kind.read_addresses(&body)
-        .map_err(|error| client.redact(&error.0))
+    (query.read)(&body).map_err(|error| client.redact(&error.0))
 }
 
 /// Who uses what, and when those were made that a listing must show.
@@ -333,10 +339,12 @@ struct ListedUsers {
 
 async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUsers, Broken> {
     let missing = || Broken::Disagrees("this kind has no list of users".to_owned());
-    let kind = kinds::by_name(kind.name()).ok_or_else(missing)?;
-    let first = kind.users(place, &PageOf::First).ok_or_else(missing)?;
-    let first = match client.send(&first).await {
-        Ok(body) => kind.read_users(&body)?,
+    let kind = providers::by_name(kind.name()).ok_or_else(missing)?;
+    let users = kind.queries().users.ok_or_else(missing)?;
+    let first = users(place, &PageOf::First);
+    let read = first.read;
+    let first = match client.send(&first.call).await {
+        Ok(body) => read(&body)?,
         // The API that lists users may be absent. Then it shows nobody, and
         // each resource is asked about by itself.
         Err(error) if matches!(error.failure, Failure::NotFound { .. }) => {
@@ -354,11 +362,11 @@ async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUs
         Next::Last | Next::After(_) | Next::More => 1,
     };
     let calls: Vec<_> = (2..=pages)
-        .filter_map(|number| kind.users(place, &PageOf::Number(number)))
+        .map(|number| users(place, &PageOf::Number(number)).call)
         .collect();
     let mut all = vec![first];
     for body in join_all(calls.iter().map(|call| client.send(call))).await {
-        let page = kind.read_users(&body?)?;
+        let page = read(&body?)?;
         if page.total != total {
             return Err(Broken::Disagrees(
                 "the total changed between two pages".to_owned(),
@@ -444,12 +452,12 @@ pub async fn zones(client: &Client, account: &str) -> Result<Vec<Place>, Evidenc
         let mut page = 1;
         loop {
             requests += 1;
-            let call = kinds::cloudflare::list_zones(account, page);
+            let call = providers::cloudflare::zones::list_zones(account, page);
             let body = client
                 .send(&call)
                 .await
                 .map_err(|error| error.to_string())?;
-            let read = kinds::cloudflare::zones(&body, account);
+            let read = providers::cloudflare::zones::zones(&body, account);
             let (zones, total, next) = read.map_err(|error| client.redact(&error.0))?;
             all.extend(zones);
             match next {
@@ -490,11 +498,11 @@ const MAX_ZONE_PAGES: u64 = 100;
 /// Why there is none.
 pub async fn zone(client: &Client, account: &str, wanted: &str) -> Result<Place, NoZone> {
     let answer = client
-        .send(&kinds::cloudflare::find_zone(account, wanted))
+        .send(&providers::cloudflare::zones::find_zone(account, wanted))
         .await
         .map_err(|error| (error.to_string(), false))
         .and_then(|body| {
-            kinds::cloudflare::zone(&body, account, wanted)
+            providers::cloudflare::zones::zone(&body, account, wanted)
                 .map_err(|none| (client.redact(&none.to_string()), none.is_absent()))
         });
     answer.map_err(|(why, absent)| NoZone {

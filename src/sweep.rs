@@ -34,10 +34,11 @@ use self::ledger::Ledger;
 use crate::gc::Outcome;
 use crate::gc::plan_file::PlannedStep;
 use crate::journal::{Entry, Implied, Journal, JournalError};
-use crate::kinds::{self, Kind};
+use crate::kind::Kind;
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
 use crate::progress::ProgressEvent;
+use crate::providers;
 use crate::survey::{Findings, Survey};
 use crate::wire::Client;
 
@@ -269,7 +270,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
     }
 
     fn kind(&self, step: usize) -> Option<&'static dyn Kind> {
-        kinds::by_name(self.ids[step].kind.name())
+        providers::by_name(self.ids[step].kind.name())
     }
 
     fn action(&self, step: usize) -> Action {

@@ -34,6 +34,7 @@ use self::clocks::Skews;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::model::Api;
+use crate::providers;
 
 /// The transport: request bytes in, response bytes out.
 pub type Transport = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, TransportError>;
@@ -52,8 +53,8 @@ pub struct Endpoint {
     pub graphql: Option<Url>,
     /// The bearer token.
     pub token: Token,
-    /// The separate token for DNS records, if any (Cloudflare).
-    pub dns_token: Option<Token>,
+    /// The token for [some requests](crate::providers::ExtraToken), if any.
+    pub extra_token: Option<Token>,
 }
 
 /// A request before the wire adds host and token.
@@ -107,7 +108,7 @@ pub enum Written {
     Lost(ApiError),
 }
 
-struct Provider {
+struct Connected {
     endpoint: Endpoint,
     quota: Arc<Quota>,
 }
@@ -116,7 +117,7 @@ struct Provider {
 #[derive(Clone)]
 pub struct Client {
     transport: Transport,
-    providers: Arc<BTreeMap<Api, Provider>>,
+    providers: Arc<BTreeMap<Api, Connected>>,
     clock: Clock,
     skews: Arc<Skews>,
     deadline: Instant,
@@ -138,13 +139,13 @@ impl Client {
         endpoints: BTreeMap<Api, Endpoint>,
         clock: Clock,
         deadline: Duration,
-        cloudflare: Allotment,
+        allotment: Allotment,
     ) -> Self {
         let providers = endpoints
             .into_iter()
             .map(|(api, endpoint)| {
-                let quota = Arc::new(Quota::of(api, cloudflare));
-                (api, Provider { endpoint, quota })
+                let quota = Arc::new(Quota::of(api, allotment));
+                (api, Connected { endpoint, quota })
             })
             .collect();
         Self {
@@ -298,7 +299,8 @@ impl Client {
         let Some(provider) = self.providers.get(&outgoing.api) else {
             return Err(self.error(outgoing, Failure::NotConfigured));
         };
-        let route = quota::route(outgoing.api, &outgoing.target);
+        let path = outgoing.target.split('?').next().unwrap_or_default();
+        let route = providers::of(outgoing.api).route(path);
         let mut attempt = 0;
         let mut earlier = None;
         loop {
@@ -362,8 +364,7 @@ impl Client {
     fn without_tokens(&self, api: Api, response: Response<Bytes>) -> Response<Bytes> {
         let succeeded = response.status().is_success();
         let whole = !succeeded || error::denial(api, &response).is_some();
-        // GraphQL reports errors in a part of an answer.
-        let part = api == Api::GitHub && error::names_errors(response.body());
+        let part = providers::of(api).has_errors_inside(response.body());
         if !whole && !part {
             return response;
         }
@@ -386,7 +387,7 @@ impl Client {
     fn tokens(&self) -> impl Iterator<Item = &Token> {
         let endpoints = self.providers.values().map(|provider| &provider.endpoint);
         endpoints.flat_map(|endpoint| {
-            std::iter::once(&endpoint.token).chain(endpoint.dns_token.as_ref())
+            std::iter::once(&endpoint.token).chain(endpoint.extra_token.as_ref())
         })
     }
 
@@ -429,7 +430,7 @@ impl Client {
     }
 }
 
-impl Provider {
+impl Connected {
     fn request(&self, outgoing: &Outgoing) -> Result<Request<Bytes>, Failure> {
         if let Some(segment) = crate::call::dot_segment(&outgoing.target) {
             return Err(Failure::BadRequest(format!(
@@ -445,10 +446,12 @@ impl Provider {
                 outgoing.target
             ),
         };
-        let token = match &self.endpoint.dns_token {
-            Some(token) if is_about_dns_records(&outgoing.target) => token,
-            _ => &self.endpoint.token,
-        };
+        let about = providers::of(outgoing.api).about();
+        let path = outgoing.target.split('?').next().unwrap_or_default();
+        let extra = about.extra_token.as_ref();
+        let extra = extra.filter(|extra| (extra.covers)(path));
+        let extra = extra.and(self.endpoint.extra_token.as_ref());
+        let token = extra.unwrap_or(&self.endpoint.token);
         let mut request = Request::builder()
             .method(outgoing.method.clone())
             .uri(address)
@@ -457,17 +460,9 @@ impl Provider {
             .body(outgoing.body.clone())
             .map_err(|error| Failure::BadRequest(error.to_string()))?;
         let headers = request.headers_mut();
-        if outgoing.api == Api::GitHub {
-            headers.insert(
-                header::ACCEPT,
-                HeaderValue::from_static("application/vnd.github+json"),
-            );
-            headers.insert(
-                "x-github-api-version",
-                HeaderValue::from_static("2022-11-28"),
-            );
-        } else {
-            headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static(about.accept));
+        for (name, value) in about.headers {
+            headers.insert(*name, HeaderValue::from_static(value));
         }
         if !outgoing.body.is_empty() {
             headers.insert(
@@ -495,10 +490,3 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests;
-/// Returns whether a path is that of a zone's DNS records: the DNS token is
-/// used for nothing else.
-fn is_about_dns_records(target: &str) -> bool {
-    let path = target.split('?').next().unwrap_or(target);
-    let mut segments = path.split('/').skip(1);
-    segments.next() == Some("zones") && segments.nth(1) == Some("dns_records")
-}

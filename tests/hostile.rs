@@ -26,10 +26,13 @@ use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::github::GitHub;
 use preview_gc::journal::{self, Entry, Journal, Snapshot, Standing, Written};
-use preview_gc::kinds::{self, Answer, Ask, Kind, PageOf};
-use preview_gc::model::{Api, Place, PlaceSort, PullRequestNumber, Repository, Resource, RunId};
+use preview_gc::kind::{Answer, Ask, Kind, PageOf};
+use preview_gc::model::{
+    Api, Place, PlaceSort, PullRequestNumber, Repository, Resource, ResourceId, RunId,
+};
 use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
 use preview_gc::progress::{Observer, ProgressEvent};
+use preview_gc::providers;
 use preview_gc::report::issue::History;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
@@ -132,42 +135,47 @@ fn answers() -> Vec<Answered> {
     let mut all: Vec<Answered> = Vec::new();
     for world in worlds() {
         let cloud = Cloud::new(&world);
-        for &kind in kinds::KINDS {
+        for kind in providers::kinds() {
             let Some(place) = cloud.place(kind.about().0.place) else {
                 continue;
             };
-            let listing = match kind.holders(&place, &PageOf::First) {
+            let list = |holder: Option<&str>| kind.list(&place, holder, &PageOf::First);
+            let listing = match kind.holders() {
                 Some(holders) => {
-                    let body = cloud.answer(&holders);
-                    let names = kind.read_holders(&body).unwrap().names;
+                    let holders = holders.page(&place, &PageOf::First);
+                    let body = cloud.answer(&holders.call);
+                    let names = (holders.read)(&body).unwrap().names;
                     all.push((kind, place.clone(), None, body));
                     names
                         .first()
-                        .map(|holder| cloud.answer(&kind.list_in(&place, holder, &PageOf::First)))
+                        .map(|holder| cloud.answer(&list(Some(holder))))
                 }
-                None => Some(cloud.answer(&kind.list(&place, &PageOf::First))),
+                None => Some(cloud.answer(&list(None))),
             };
             let Some(listing) = listing else { continue };
             let resources = kind.read_page(&place, &listing).unwrap().items;
             let first = resources.into_iter().next();
             all.push((kind, place.clone(), first.clone(), listing));
+            let queries = kind.queries();
             let mut calls = vec![
-                kind.count(&place),
-                kind.activity(&place),
-                kind.allowance(&place),
-                kind.users(&place, &PageOf::First),
+                queries.count.map(|count| count(&place).call),
+                queries.activity.map(|activity| activity(&place).call),
+                queries.allowance.map(|allowance| allowance(&place).call),
+                queries
+                    .users
+                    .map(|users| users(&place, &PageOf::First).call),
             ];
             if let Some(resource) = &first {
                 let id = resource.identity();
-                calls.push(kind.detail(resource));
-                let asks = kind.uses(&id).into_iter().chain(kind.holds(&id));
-                calls.extend(asks.map(|ask| Some(ask.call)));
+                calls.push(kind.details().map(|details| details.ask(resource)));
+                calls.extend(asks(kind, &id).into_iter().map(|ask| Some(ask.call)));
                 calls.push(
-                    kind.archive()
-                        .and_then(|archive| archive.next(&id, &Value::Null)),
+                    kind.backup()
+                        .and_then(|backup| backup.next(&id, &Value::Null)),
                 );
                 calls.extend([Some(kind.inspect(&id)), Some(kind.delete(&id))]);
-                calls.push(kind.recovery(&id));
+                let recovery = kind.restore().and_then(|restore| restore.recovery());
+                calls.push(recovery.map(|recovery| recovery.ask(&id)));
             }
             for call in calls.into_iter().flatten() {
                 all.push((kind, place.clone(), first.clone(), cloud.answer(&call)));
@@ -177,28 +185,39 @@ fn answers() -> Vec<Answered> {
     all
 }
 
+/// What a kind asks about one resource.
+fn asks(kind: &dyn Kind, id: &ResourceId) -> Vec<Ask> {
+    let references = kind.references().map(|references| references.first(id));
+    let holdings = kind.holdings().map(|holdings| holdings.first(id));
+    references.into_iter().chain(holdings).flatten().collect()
+}
+
 /// Has everything read a body that can read one.
 fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, body: &[u8]) {
     if let Ok(mut page) = kind.read_page(place, body) {
         assert!(page.items.len() <= body.len() / 2);
         kind.complete(&mut page.items);
     }
-    let _ = kind.read_holders(body);
+    let holders = kind.holders();
+    let _ = holders.map(|holders| (holders.page(place, &PageOf::First).read)(body));
     let _ = kind.read_one(place, body);
-    let _ = kind.read_count(body);
-    let _ = kind.read_activity(body);
-    let _ = kind.read_allowance(body);
-    let _ = kind.read_users(body);
-    let _ = kind.read_addresses(body);
-    let _ = kind.read_remade(body);
+    let queries = kind.queries();
+    let _ = queries.count.map(|query| (query(place).read)(body));
+    let _ = queries.activity.map(|query| (query(place).read)(body));
+    let _ = queries.allowance.map(|query| (query(place).read)(body));
+    let users = queries.users;
+    let _ = users.map(|query| (query(place, &PageOf::First).read)(body));
+    let _ = queries.addresses.map(|query| (query(place).read)(body));
+    let restore = kind.restore();
+    let _ = restore.map(|restore| restore.read_remade(body));
     let _ = kind.refusal(StatusCode::CONFLICT, body);
     let mut held = Value::Null;
-    if let Some(archive) = kind.archive() {
-        let _ = archive.take(&mut held, body);
+    if let Some(backup) = kind.backup() {
+        let _ = backup.take(&mut held, body);
     }
     if let Some(resource) = resource {
         let id = resource.identity();
-        for ask in kind.uses(&id).into_iter().chain(kind.holds(&id)) {
+        for ask in asks(kind, &id) {
             // Every answer may have been cut or mixed up, so that each of them is
             // read as the answer to any question.
             for what in ["settings", "deployments", "version", "versions", "previews"] {
@@ -206,11 +225,13 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
                     what,
                     ..ask.clone()
                 };
-                let _ = kind.read_uses(&id, &ask, Answer::Body(body));
-                let _ = kind.read_holds(&id, &ask, Answer::Body(body));
+                let references = kind.references();
+                let _ = references.map(|one| one.read(&id, &ask, Answer::Body(body)));
+                let holdings = kind.holdings();
+                let _ = holdings.map(|one| one.read(&id, &ask, Answer::Body(body)));
             }
         }
-        for source in kinds::SOURCES {
+        for source in providers::sources() {
             for ask in source.first(place) {
                 for what in [
                     "projects",
@@ -229,18 +250,23 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
                 }
             }
         }
-        let _ = kind.read_recovery(&id, body);
-        let _ = kind.insist(&id, StatusCode::BAD_REQUEST, body);
-        let _ = kind.read_detail(&mut resource.clone(), body);
-        if let Some(archive) = kind.archive() {
-            let _ = archive.next(&id, &held);
-            let _ = archive.fill(&id, &held, chrono::DateTime::UNIX_EPOCH);
-            let _ = archive.read_filled(held.to_string().as_bytes());
+        let recovery = restore.and_then(|restore| restore.recovery());
+        let _ = recovery.map(|recovery| recovery.read(&id, body));
+        let obstacles = kind.obstacles();
+        let _ = obstacles.map(|one| one.insist(&id, StatusCode::BAD_REQUEST, body));
+        let details = kind.details();
+        let _ = details.map(|details| details.read(&mut resource.clone(), body));
+        let bindings = kind.bindings();
+        let _ = bindings.map(|bindings| bindings.unbind(&id, &id, body));
+        if let Some(backup) = kind.backup() {
+            let _ = backup.next(&id, &held);
+            let _ = backup.fill(&id, &held, chrono::DateTime::UNIX_EPOCH);
+            let _ = backup.read_filled(held.to_string().as_bytes());
         }
         let said = serde_json::from_slice(body).ok();
-        let _ = kind.remake(&id, said.as_ref());
+        let _ = restore.map(|restore| restore.remake(&id, said.as_ref()));
     }
-    let _ = preview_gc::kinds::cloudflare::zone(body, ACCOUNT, "acme.example");
+    let _ = preview_gc::providers::cloudflare::zones::zone(body, ACCOUNT, "acme.example");
 }
 
 #[test]
@@ -296,7 +322,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
         base: base.parse().unwrap(),
         graphql: Some(format!("{base}/graphql").parse().unwrap()),
         token: Token::new("sandbox").unwrap(),
-        dns_token: None,
+        extra_token: None,
     };
     let claimed = RootsWanted {
         numbers: (1..=40).filter_map(PullRequestNumber::new).collect(),
@@ -428,7 +454,7 @@ fn no_policy_breaks_the_reading_and_every_mistake_can_be_shown() {
             }
         }
     }
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let repository = Repository::parse("acme/shop").unwrap();
     let environment = Environment {
         lookup: &|_| Some("a,b".to_owned()),
@@ -574,9 +600,9 @@ fn whatever_people_do_to_the_issue_its_boxes_and_history_are_read() {
 fn a_body_of_any_bytes_is_read_or_refused() {
     proptest!(|(body: Vec<u8>)| {
         let body = Bytes::from(body);
-        for kind in kinds::KINDS {
+        for kind in providers::kinds() {
             let place = Arc::new(Place::Account(ACCOUNT.to_owned()));
-            read_all(*kind, &place, None, &body);
+            read_all(kind, &place, None, &body);
         }
     });
 }

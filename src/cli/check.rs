@@ -14,9 +14,9 @@ use super::settings;
 use super::terminal::wants_colour;
 use super::{Exit, Failure, print};
 use crate::doctor::{self, Access};
-use crate::kinds;
 use crate::model::{Claim, KindRef, Repository};
 use crate::policy::{Policy, Rule, overlap, render, schema};
+use crate::providers;
 use crate::report::{Report, escape};
 
 /// How the rules match a name.
@@ -42,7 +42,7 @@ struct Checked {
 
 pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
     if arguments.schema {
-        let kinds = kinds::vocabulary();
+        let kinds = providers::vocabulary();
         let schema = schema::schema(&settings::vocabulary(&kinds));
         let text = serde_json::to_string_pretty(&schema)
             .map_err(|error| Failure::Unexpected(error.to_string()))?;
@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
     let mut diagnostics = session.warnings.clone();
     diagnostics.extend(overlap::check(&session.policies.files));
     let names = names(&arguments)?;
-    let kinds = session.shown.clone().unwrap_or_else(kinds::vocabulary);
+    let kinds = session.shown.clone().unwrap_or_else(providers::vocabulary);
     let mut warnings = Vec::new();
     let read = match_names(&session.policies.files, &kinds, &names, &mut warnings);
     let mut examined = None;

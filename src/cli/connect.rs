@@ -8,6 +8,7 @@ use url::Url;
 use super::Failure;
 use crate::clock::Clock;
 use crate::model::Api;
+use crate::providers::PROVIDERS;
 use crate::wire::{Endpoint, Token, Transport};
 
 /// The source of environment variables: the process or the sandbox.
@@ -68,62 +69,42 @@ impl Connection {
     pub(super) fn endpoints(&self) -> Result<BTreeMap<Api, Endpoint>, Failure> {
         let get = |names: &[&str]| names.iter().find_map(|name| self.variables.get(name));
         let mut endpoints = BTreeMap::new();
-        let providers: [(Api, &[&str], &[&str], &str); 3] = [
-            (
-                Api::Cloudflare,
-                &["CLOUDFLARE_API_TOKEN", "CF_API_TOKEN"],
-                &[
-                    "CLOUDFLARE_API_BASE_URL",
-                    "CLOUDFLARE_BASE_URL",
-                    "CF_API_BASE_URL",
-                ],
-                "https://api.cloudflare.com/client/v4",
-            ),
-            (
-                Api::Neon,
-                &["NEON_API_KEY"],
-                &["NEON_API_HOST"],
-                "https://console.neon.tech/api/v2",
-            ),
-            (
-                Api::GitHub,
-                &["GITHUB_TOKEN", "GH_TOKEN"],
-                &["GITHUB_API_URL"],
-                "https://api.github.com",
-            ),
-        ];
-        for (api, tokens, bases, default) in providers {
-            let Some(token) = get(tokens).as_deref().and_then(Token::new) else {
+        for provider in PROVIDERS {
+            let about = provider.about();
+            let Some(token) = get(about.token).as_deref().and_then(Token::new) else {
                 continue;
             };
-            let base = get(bases).unwrap_or_else(|| default.to_owned());
-            let base = self::base(&base, bases[0])?;
-            let graphql = match (api, get(&["GITHUB_GRAPHQL_URL"])) {
-                (Api::GitHub, Some(url)) => Some(self::base(&url, "GITHUB_GRAPHQL_URL")?),
-                (Api::GitHub, None) => Some(graphql(&base)),
-                (Api::Cloudflare | Api::Neon, _) => None,
+            let base = get(about.base).unwrap_or_else(|| about.default_base.to_owned());
+            let base_variable = about.base.first().copied().unwrap_or_default();
+            let base = self::base(&base, base_variable)?;
+            let graphql = match about.graphql {
+                Some(variable) => Some(match get(&[variable]) {
+                    Some(url) => self::base(&url, variable)?,
+                    None => graphql(&base),
+                }),
+                None => None,
             };
             if let Some(graphql) = &graphql
                 && graphql.origin() != base.origin()
             {
                 return Err(Failure::Usage(format!(
-                    "GITHUB_GRAPHQL_URL is on another host than GITHUB_API_URL ({} and {}); \
-                     the token is only sent to one",
+                    "{} is on another host than {base_variable} ({} and {}); the token is only \
+                     sent to one",
+                    about.graphql.unwrap_or_default(),
                     graphql.host_str().unwrap_or_default(),
                     base.host_str().unwrap_or_default()
                 )));
             }
-            let dns_token = (api == Api::Cloudflare)
-                .then(|| get(&["CLOUDFLARE_DNS_API_TOKEN"]))
-                .flatten()
-                .and_then(|text| Token::new(&text));
+            let extra_token = about.extra_token.as_ref();
+            let extra_token = extra_token.and_then(|extra| get(&[extra.variable]));
+            let extra_token = extra_token.and_then(|text| Token::new(&text));
             endpoints.insert(
-                api,
+                about.api,
                 Endpoint {
                     base,
                     graphql,
                     token,
-                    dns_token,
+                    extra_token,
                 },
             );
         }

@@ -19,9 +19,9 @@ use crate::gc::mark::BroughtBack;
 use crate::github::Authors;
 use crate::journal::reads::Remembered;
 use crate::journal::{self, Record};
-use crate::kinds;
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, Source, render};
+use crate::providers;
 use crate::wire::Client;
 
 /// The setup of a run.
@@ -180,7 +180,7 @@ impl Session {
     fn brought_back(&self, records: &[Record]) -> BroughtBack {
         let back = records.iter().flat_map(Record::back);
         back.filter_map(|(_, written, at, id)| {
-            let kind = kinds::by_name(&written.kind)?.about();
+            let kind = providers::by_name(&written.kind)?.about();
             let here = self.client.host(kind.api).as_ref() == Some(&written.host);
             let key = (written.kind.clone(), written.place.clone(), id.into());
             here.then_some((key, at))
@@ -305,7 +305,7 @@ fn shown(names: &[String]) -> Result<Option<Vec<KindRef>>, Failure> {
     if names.is_empty() {
         return Ok(None);
     }
-    let known = kinds::vocabulary();
+    let known = providers::vocabulary();
     let find = |name: &String| {
         known
             .iter()

@@ -9,12 +9,11 @@ use super::args::{CommonArgs, SandboxSource};
 use super::connect::Variables;
 use super::terminal::wants_colour;
 use crate::collector::Scope;
-use crate::kinds;
-use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort, Repository};
 use crate::policy::{
     Environment, Loaded, PlaceName, Policies, Policy, Source, Vocabulary, Where, render,
 };
+use crate::providers::{self, ScopeKey};
 
 /// The policy of `--sandbox` alone.
 const DEMO_POLICY: &str = include_str!("../../policies/demo.toml");
@@ -26,7 +25,7 @@ pub(super) fn policies(
 ) -> Result<(Vec<Source>, Loaded), Failure> {
     let sources = sources(arguments)?;
     let repository = repository(arguments, variables)?;
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let environment = Environment {
         lookup: &|name| variables.get(name),
         repository: repository.as_ref(),
@@ -166,30 +165,33 @@ pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Fai
             .collect();
         all.into_iter().collect::<Vec<_>>()
     };
-    let several = |name: &str, sort: IdentifierSort| {
-        let values = variables.list(name);
-        values
-            .map(|values| identifiers(name, values, sort, variables))
+    let set = |sort: PlaceSort| {
+        let Some((_, key)) = providers::scope_key(sort) else {
+            return Ok(None);
+        };
+        let values = |name: &str| {
+            if key.takes_list {
+                variables.list(name)
+            } else {
+                Some(vec![variables.get(name)?])
+            }
+        };
+        let mut set = key.variables.iter();
+        let set = set.find_map(|name| Some((name, values(name)?)));
+        set.map(|(name, values)| identifiers(name, values, key, variables))
             .transpose()
     };
-    let accounts = ["CLOUDFLARE_ACCOUNT_ID", "CF_ACCOUNT_ID"];
-    let account = accounts
-        .into_iter()
-        .find_map(|name| Some((name, variables.get(name)?)));
-    let account = match (&policy.scope.account, account) {
-        (Some(account), _) => Some(account.clone()),
-        (None, Some((name, value))) => {
-            identifiers(name, vec![value], IdentifierSort::Account, variables)?.pop()
-        }
-        (None, None) => None,
+    let account = match &policy.scope.account {
+        Some(account) => Some(account.clone()),
+        None => set(PlaceSort::Account)?.and_then(|mut accounts| accounts.pop()),
     };
     let zones = match &policy.scope.zones {
         Some(zones) => Some(zones.clone()),
-        None => several("CLOUDFLARE_ZONE_ID", IdentifierSort::Zone)?,
+        None => set(PlaceSort::Zone)?,
     };
     let projects = match &policy.scope.projects {
         Some(projects) => Some(projects.clone()),
-        None => several("NEON_PROJECT_ID", IdentifierSort::Project)?,
+        None => set(PlaceSort::Project)?,
     };
     Ok(Scope {
         account,
@@ -204,7 +206,7 @@ pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Fai
 fn identifiers(
     variable: &str,
     values: Vec<String>,
-    sort: IdentifierSort,
+    key: &ScopeKey,
     variables: &Variables,
 ) -> Result<Vec<String>, Failure> {
     // A sandbox world may use any account and project ids, and they are never
@@ -212,11 +214,17 @@ fn identifiers(
     if variables.are_the_sandboxes() {
         return Ok(values);
     }
+    let sort = key.identifier;
     let values = values.iter().map(|value| {
         sort.parse(value).ok_or_else(|| {
+            let one = if !key.takes_list && value.contains(',') {
+                "; it takes one value, not a list"
+            } else {
+                ""
+            };
             Failure::Usage(format!(
                 "could not take the scope from {variable}: its value is not {} (and is not shown \
-                 here, because it may be a secret); set it to {sort}",
+                 here, because it may be a secret){one}; set it to {sort}",
                 sort.form()
             ))
         })

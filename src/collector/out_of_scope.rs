@@ -7,6 +7,7 @@ use crate::evidence::Evidence;
 use crate::model::identifier::is_hexadecimal_id;
 use crate::model::{Api, KindRef, Place, PlaceSort};
 use crate::policy::{Diagnostic, Location, PlaceName, Policy, Severity, Where};
+use crate::providers;
 
 /// The places that policies name, compared with the scopes of a run.
 pub struct NamedPlaces<'a> {
@@ -148,13 +149,14 @@ impl<'a> NamedPlaces<'a> {
 
     fn scope_is_known(&self, named: &Named<'_>) -> bool {
         let written = &self.files[named.file].scope;
-        let (written, api) = match named.sort {
-            PlaceSort::Zone => (written.zones.is_some(), Api::Cloudflare),
-            _ => (written.projects.is_some(), Api::Neon),
+        let written = match named.sort {
+            PlaceSort::Zone => written.zones.is_some(),
+            _ => written.projects.is_some(),
         };
+        let has = providers::scope_key(named.sort).is_some_and(|(about, _)| (self.has)(about.api));
         let mut scopes = self.concerned(named);
         (written || !self.whole_world)
-            && ((self.has)(api) || scopes.all(|(_, scope)| !scope.named(named.sort).is_empty()))
+            && (has || scopes.all(|(_, scope)| !scope.named(named.sort).is_empty()))
     }
 
     /// The scopes that may have a named place, with the indices of their files.
@@ -212,9 +214,9 @@ impl Named<'_> {
 
     /// What to do when it is not in the scope.
     fn help(&self) -> String {
-        let (key, variable) = match self.sort {
-            PlaceSort::Zone => ("cloudflare.zones", "CLOUDFLARE_ZONE_ID"),
-            _ => ("neon.projects", "NEON_PROJECT_ID"),
+        let (key, variable) = match providers::scope_key(self.sort) {
+            Some((about, key)) => (format!("{}.{}", about.key, key.key), key.variables[0]),
+            None => Default::default(),
         };
         let pages = if self.sort == PlaceSort::Project && self.kinds.is_empty() {
             "; for a project of Pages write `kind = \"pages_deployment\"` too"

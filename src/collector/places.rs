@@ -10,8 +10,9 @@ use super::Collector;
 use super::scope::needed;
 use crate::evidence::{Evidence, Inventory, Listing};
 use crate::gc::KindGraph;
-use crate::kinds::{self, Kind, PageOf};
-use crate::model::{Api, KindRef, Place, PlaceSort, ReferencesFrom};
+use crate::kind::Kind;
+use crate::model::{KindRef, Place, PlaceSort, ReferencesFrom};
+use crate::providers::{self, PROVIDERS};
 use crate::scan::{self, NoZone, Target};
 
 /// Places of a run with what is listed in each.
@@ -73,6 +74,11 @@ impl Collector<'_> {
         (places, zones)
     }
 
+    /// Whether there are credentials for the provider that has such places.
+    fn sees(&self, sort: PlaceSort) -> bool {
+        providers::of_places(sort).is_some_and(|api| self.client.has(api))
+    }
+
     fn places_of(
         &self,
         file: usize,
@@ -81,18 +87,15 @@ impl Collector<'_> {
     ) -> BTreeSet<Place> {
         let (policy, scope) = (&self.files[file], &self.scopes[file]);
         let needed = needed(policy);
-        for api in [Api::Cloudflare, Api::Neon, Api::GitHub] {
+        for provider in PROVIDERS {
+            let api = provider.about().api;
             let kinds: Vec<_> = needed
                 .iter()
                 .filter(|kind| kind.api == api)
                 .map(|kind| kind.name())
                 .collect();
             if !kinds.is_empty() && !self.client.has(api) {
-                let variable = match api {
-                    Api::Neon => "NEON_API_KEY",
-                    Api::Cloudflare => "CLOUDFLARE_API_TOKEN",
-                    Api::GitHub => "GITHUB_TOKEN",
-                };
+                let variable = api.token_variable();
                 let why = format!(
                     "no credentials: set {variable} ({} needs them)",
                     policy.path
@@ -113,19 +116,19 @@ impl Collector<'_> {
             let mut kinds = entry.kinds.iter().flatten();
             kinds.any(|kind| kind.place == PlaceSort::Repository)
         });
-        if self.client.has(Api::GitHub) && (kept_there || !in_repository.is_empty()) {
+        if self.sees(PlaceSort::Repository) && (kept_there || !in_repository.is_empty()) {
             let repository = Place::from(&policy.repository);
             found.insert(repository.clone());
             places.need(repository, in_repository);
         }
-        if self.client.has(Api::Neon) {
+        if self.sees(PlaceSort::Project) {
             for project in &scope.projects {
                 found.insert(Place::Project(project.clone()));
                 places.need(Place::Project(project.clone()), of_sort(PlaceSort::Project));
             }
         }
         let account = scope.account.as_ref();
-        if let Some(account) = account.filter(|_| self.client.has(Api::Cloudflare)) {
+        if let Some(account) = account.filter(|_| self.sees(PlaceSort::Account)) {
             found.insert(Place::Account(account.clone()));
             places.need(Place::Account(account.clone()), of_sort(PlaceSort::Account));
             zones.extend(scope.zones.iter().map(|zone| WantedZone {
@@ -147,7 +150,7 @@ impl Collector<'_> {
             let needed = needed(policy);
             let account = scope.account.iter();
             let concerned = owned_in_zones(&needed).next().is_some();
-            accounts.extend(account.filter(|_| concerned && self.client.has(Api::Cloudflare)));
+            accounts.extend(account.filter(|_| concerned && self.sees(PlaceSort::Zone)));
         }
         let listed = accounts.into_iter().map(async |account| {
             let zones = scan::zones(&self.client, account).await;
@@ -251,7 +254,7 @@ impl Collector<'_> {
     /// included.
     pub(super) fn targets(&self, places: &BTreeMap<Place, BTreeSet<KindRef>>) -> Vec<Target> {
         let needed: BTreeSet<KindRef> = self.files.iter().flat_map(needed).collect();
-        let graph = KindGraph::of(kinds::vocabulary());
+        let graph = KindGraph::of(providers::vocabulary());
         let concerned = |kind: KindRef| needed.iter().any(|one| graph.concerns(*one, kind));
         // An entry has its kinds listed only in the places where it holds.
         let protected = |kind: KindRef, place: &Place| {
@@ -264,10 +267,7 @@ impl Collector<'_> {
         // What no rule can be about, directly or through others, is not listed;
         // what takes a request for each holder only if a rule or an entry names
         // it.
-        let by_holder = |kind: &dyn Kind| {
-            let anywhere = Place::Account(String::new());
-            kind.holders(&anywhere, &PageOf::First).is_some()
-        };
+        let by_holder = |kind: &dyn Kind| kind.holders().is_some();
         let relevant = |kind: &dyn Kind, place: &Place| {
             let about = kind.about();
             needed.contains(&about)
@@ -300,24 +300,18 @@ impl Collector<'_> {
         let mut targets = Vec::new();
         for (place, needed_here) in places {
             let place = Arc::new(place.clone());
-            for kind in kinds::KINDS {
+            for kind in providers::kinds() {
                 let about = kind.about();
-                let here = matches!(
-                    (about.0.place, &*place),
-                    (PlaceSort::Account, Place::Account(_))
-                        | (PlaceSort::Zone, Place::Zone { .. })
-                        | (PlaceSort::Project, Place::Project(_))
-                        | (PlaceSort::Repository, Place::Repository(_))
-                );
-                if here && relevant(*kind, &place) && wanted(about) {
+                let here = about.place == place.sort();
+                if here && relevant(kind, &place) && wanted(about) {
                     targets.push(Target {
-                        kind: *kind,
+                        kind,
                         place: place.clone(),
                         needed: needed_here.contains(&about) || concerned(about),
                         witness: witness(about, &place),
                         on_demand: about.0.holder.is_some()
                             && about.0.belongs_to.is_some()
-                            && !by_holder(*kind)
+                            && !by_holder(kind)
                             && !needed.contains(&about)
                             && !protected(about, &place),
                         activity: activity.contains(&about),
@@ -333,9 +327,9 @@ impl Collector<'_> {
 /// The listings that a zone which cannot be read hides, as incomplete ones:
 /// what stands there may belong to what these rules name.
 fn hidden_in(needed: &BTreeSet<KindRef>, place: &Place, evidence: &Evidence) -> Vec<Listing> {
-    let graph = KindGraph::of(kinds::vocabulary());
+    let graph = KindGraph::of(providers::vocabulary());
     let place = Arc::new(place.clone());
-    let in_zones = kinds::vocabulary().into_iter();
+    let in_zones = providers::vocabulary().into_iter();
     let in_zones = in_zones.filter(|kind| kind.place == PlaceSort::Zone);
     let hidden = in_zones.filter(|kind| {
         let mut needed = needed.iter();
@@ -359,7 +353,7 @@ fn hidden_in(needed: &BTreeSet<KindRef>, place: &Place, evidence: &Evidence) -> 
 
 /// The kinds in zones whose resources belong to something that is needed.
 fn owned_in_zones(needed: &BTreeSet<KindRef>) -> impl Iterator<Item = KindRef> {
-    let in_zones = kinds::vocabulary().into_iter();
+    let in_zones = providers::vocabulary().into_iter();
     in_zones.filter(move |kind| {
         let mut needed = needed.iter();
         kind.place == PlaceSort::Zone

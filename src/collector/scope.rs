@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{KindRef, PlaceSort};
 use crate::policy::Policy;
+use crate::providers;
 
 /// The places of one policy file, before zones are looked up.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,15 @@ impl Scope {
         }
     }
 
+    /// Whether it names a place of this sort.
+    fn names(&self, sort: PlaceSort) -> bool {
+        match sort {
+            PlaceSort::Account => self.account.is_some(),
+            PlaceSort::Zone | PlaceSort::Project => !self.named(sort).is_empty(),
+            PlaceSort::Repository => true,
+        }
+    }
+
     /// Whether the places that a policy's rules need are named at all.
     ///
     /// # Errors
@@ -34,26 +44,17 @@ impl Scope {
     /// What is missing, and how to name it.
     pub fn check(&self, policy: &Policy, needed: &BTreeSet<KindRef>) -> Result<(), String> {
         for kind in needed {
-            let missing = match kind.place {
-                PlaceSort::Account | PlaceSort::Zone if self.account.is_none() => Some(
-                    "the Cloudflare account: set CLOUDFLARE_ACCOUNT_ID or [scope] \
-                     cloudflare.account",
-                ),
-                PlaceSort::Zone if self.zones.is_empty() => {
-                    Some("the zone: set CLOUDFLARE_ZONE_ID or [scope] cloudflare.zones")
-                }
-                PlaceSort::Project if self.projects.is_empty() => {
-                    Some("the Neon project: set NEON_PROJECT_ID or [scope] neon.projects")
-                }
-                PlaceSort::Account
-                | PlaceSort::Zone
-                | PlaceSort::Project
-                | PlaceSort::Repository => None,
+            let Some((about, keys)) = providers::scope_keys(kind.place) else {
+                continue;
             };
-            if let Some(missing) = missing {
+            if let Some(missing) = keys.iter().find(|key| !self.names(key.sort)) {
                 return Err(format!(
-                    "{} has rules for {kind} and nothing names {missing}",
-                    policy.path
+                    "{} has rules for {kind} and nothing names {}: set {} or [scope] {}.{}",
+                    policy.path,
+                    missing.noun,
+                    missing.variables.first().unwrap_or(&""),
+                    about.key,
+                    missing.key
                 ));
             }
         }

@@ -153,14 +153,14 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
-    use crate::kinds;
+    use crate::providers;
 
     fn graph() -> KindGraph {
-        KindGraph::of(kinds::vocabulary())
+        KindGraph::of(providers::vocabulary())
     }
 
     fn kind(name: &str) -> KindRef {
-        kinds::by_name(name).unwrap().about()
+        providers::by_name(name).unwrap().about()
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
             assert!(KindGraph::declares_users(*kind), "{kind}");
             for user in graph.users(*kind) {
                 if let UserKind::Source(name) = user {
-                    assert!(kinds::source(name).is_some(), "{kind} names {name}");
+                    assert!(providers::source(name).is_some(), "{kind} names {name}");
                 }
             }
         }

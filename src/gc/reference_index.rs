@@ -405,12 +405,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::kinds;
     use crate::model::Resource;
+    use crate::providers;
 
     #[test]
     fn a_route_belongs_to_the_worker_of_its_own_account() {
-        let kind = |name| kinds::by_name(name).unwrap().about();
+        let kind = |name| providers::by_name(name).unwrap().about();
         let account = |id: &str| Arc::new(Place::Account(id.to_owned()));
         let zone = |of: &str| {
             Arc::new(Place::Zone {

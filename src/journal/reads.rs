@@ -294,8 +294,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::kinds;
     use crate::model::{Time, UnknownBinding};
+    use crate::providers;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -307,7 +307,7 @@ mod tests {
     const LATER: &str = "2026-05-10T00:00:00Z";
 
     fn worker() -> Resource {
-        let kind = kinds::by_name("worker").unwrap().about();
+        let kind = providers::by_name("worker").unwrap().about();
         let place = Arc::new(Place::Account("a".to_owned()));
         Resource {
             incarnation: Some("tag".into()),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     fn found(remembered: &Remembered, listed: &Listed<'_>) -> Option<References> {
-        remembered.find(listed, at(LATER), &kinds::vocabulary())
+        remembered.find(listed, at(LATER), &providers::vocabulary())
     }
 
     fn noted() -> Remembered {
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn answer_age_is_limited() {
-        let (worker, kinds) = (worker(), kinds::vocabulary());
+        let (worker, kinds) = (worker(), providers::vocabulary());
         let listed = listed(&worker);
         let found = |read: &str, now: &str| {
             let remembered = Remembered::default();

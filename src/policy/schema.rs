@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_schema_is_the_one_that_editors_are_given() {
-        let kinds = crate::kinds::vocabulary();
+        let kinds = crate::providers::vocabulary();
         let file = include_str!("../../policies/preview-gc.schema.json");
         let given: Value = serde_json::from_str(file).unwrap();
         assert_eq!(schema(&Vocabulary { kinds: &kinds }), given);
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_schema_has_the_keys_that_the_reader_takes() {
-        let kinds = crate::kinds::vocabulary();
+        let kinds = crate::providers::vocabulary();
         let schema = schema(&Vocabulary { kinds: &kinds });
         for (text, place) in [
             ("? = 1", ""),

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::journal::{self, JournalError, RecordedStep, Snapshot, Standing};
-use crate::kinds;
 use crate::model::KindRef;
+use crate::providers;
 
 /// Whether a resource can be restored according to its journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -68,7 +68,7 @@ pub struct ListedImplied {
 ///
 /// When a journal cannot be read.
 pub fn list(folder: &Path) -> Result<Vec<ListedRun>, JournalError> {
-    let kinds: Vec<KindRef> = kinds::vocabulary();
+    let kinds: Vec<KindRef> = providers::vocabulary();
     let records = journal::records(folder)?;
     let listed = records.into_iter().map(|record| ListedRun {
         steps: record
@@ -104,13 +104,14 @@ fn listed(noted: &RecordedStep, kinds: &[KindRef]) -> Option<ListedStep> {
 fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
     let (_, written, copy) = noted.intent.as_ref()?;
     let id = written.identity(kinds)?;
-    let kind = kinds::by_name(id.kind.name())?;
+    let kind = providers::by_name(id.kind.name())?;
     let gone = matches!(noted.standing, Standing::Settled(outcome) if outcome.is_gone());
-    if !gone || (kind.archive().is_some() && copy.held.is_none()) {
+    if !gone || (kind.backup().is_some() && copy.held.is_none()) {
         return None;
     }
-    kind.remake(&id, copy.original.as_ref())?;
-    Some(if kind.recovery(&id).is_some() {
+    let restore = kind.restore()?;
+    restore.remake(&id, copy.original.as_ref())?;
+    Some(if restore.recovery().is_some() {
         Restorable::Perhaps
     } else {
         Restorable::Yes

@@ -17,6 +17,7 @@ mod kv_values;
 mod pages;
 mod pages_json;
 mod previews;
+mod product;
 mod queues;
 mod r2;
 mod routes;
@@ -35,14 +36,15 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::message::{Request, Response};
-use super::provider::{ProviderApi, Refusal};
+use super::provider::{ProviderApi, Refusal, WorldKind};
 use super::world;
 use answer::{Answer, Failure};
 use binding::Ids;
 use identity::{Register, is_id};
+use product::Product;
 
 /// The state of one Cloudflare account, and its HTTP API.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Cloudflare {
     account: Account,
     /// By name.
@@ -84,7 +86,7 @@ pub struct Cloudflare {
     unsettled: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Account {
     id: String,
     name: String,
@@ -98,20 +100,32 @@ struct Zone {
     given: bool,
 }
 
-/// The kinds of a world file that live at Cloudflare.
-const KINDS: [&str; 11] = [
-    "worker",
-    "kv_namespace",
-    "dns_record",
-    "worker_domain",
-    "worker_route",
-    "worker_preview",
-    "d1",
-    "r2",
-    "queue",
-    "hyperdrive",
-    "pages_deployment",
+/// The products, in the order in which a world is exported.
+static PRODUCTS: &[&dyn Product] = &[
+    &worker_world::Workers,
+    &kv::Kv,
+    &dns::Dns,
+    &domains::Domains,
+    &routes::Routes,
+    &previews::Previews,
+    &d1::D1,
+    &r2::R2,
+    &queues::Queues,
+    &hyperdrive::Hyperdrive,
+    &pages::Pages,
+    &dispatch::Dispatch,
 ];
+
+/// The kinds of a world file that live at Cloudflare.
+pub(super) fn kinds() -> impl Iterator<Item = &'static WorldKind> {
+    PRODUCTS.iter().filter_map(|product| product.kind())
+}
+
+/// The types of bindings in a world file that name a resource.
+pub(super) fn bindable() -> impl Iterator<Item = &'static str> {
+    let bindable = PRODUCTS.iter().filter_map(|product| product.bindable());
+    bindable.map(|one| one.name)
+}
 
 impl Cloudflare {
     /// Creates an account without resources; missing ids are generated.
@@ -123,25 +137,8 @@ impl Cloudflare {
                 id: id.unwrap_or_else(|| identity::stable(&["account"])),
                 name: name.unwrap_or_else(|| "Sandbox".to_owned()),
             },
-            zones: BTreeMap::new(),
-            workers: BTreeMap::new(),
-            domains: BTreeMap::new(),
-            routes: BTreeMap::new(),
-            namespaces: BTreeMap::new(),
-            titles: HashSet::new(),
-            records: BTreeMap::new(),
-            managed: HashMap::new(),
-            databases: BTreeMap::new(),
-            buckets: BTreeMap::new(),
-            queues: BTreeMap::new(),
-            hyperdrives: BTreeMap::new(),
-            projects: BTreeMap::new(),
-            previews: BTreeMap::new(),
-            dispatched: BTreeMap::new(),
-            namespaces_of_objects: Vec::new(),
             subdomain: Some("sandbox".to_owned()),
-            register: Register::default(),
-            unsettled: false,
+            ..Self::default()
         };
         for zone in zones {
             let name = domain_name(&zone.name);
@@ -229,82 +226,31 @@ impl Cloudflare {
             .map_or_else(String::new, |zone| zone.id.clone())
     }
 
-    /// Returns whether an id of a kind is taken.
-    fn has_id(&self, kind: &str, id: &str) -> bool {
-        match kind {
-            "worker" => self
-                .workers
-                .values()
-                .any(|worker| worker.tag == id && !worker.implied),
-            "kv_namespace" => self.namespaces.contains_key(id),
-            "dns_record" => self.records.get(id).is_some_and(|record| !record.is_made()),
-            "worker_route" => self.routes.contains_key(id),
-            "worker_preview" => self.previews.contains_key(id),
-            "d1" => self.databases.contains_key(id),
-            "queue" => self.queues.contains_key(id),
-            "hyperdrive" => self.hyperdrives.contains_key(id),
-            _ => false,
-        }
-    }
-
     /// Resolves bindings that a world names to the ids of their targets.
     fn settle(&mut self) {
         if !std::mem::take(&mut self.unsettled) {
             return;
         }
         let mut ids = Ids::new();
-        for (id, namespace) in &self.namespaces {
-            ids.insert(("kv_namespace", namespace.title.clone()), id.clone());
+        for product in PRODUCTS {
+            let Some(bindable) = product.bindable() else {
+                continue;
+            };
+            for (id, name) in product.targets(self) {
+                ids.insert((bindable.sort, name.to_owned()), id.to_owned());
+            }
         }
-        for (id, database) in &self.databases {
-            ids.insert(("d1", database.name.clone()), id.clone());
-        }
-        for (id, config) in &self.hyperdrives {
-            ids.insert(("hyperdrive", config.name.clone()), id.clone());
-        }
-        let of_workers = self.workers.values_mut().flat_map(|worker| {
-            let versions = worker.versions.iter_mut();
-            let bindings = versions.flat_map(|version| &mut version.bindings);
-            bindings.chain(worker.previews_base.iter_mut().flatten())
-        });
-        let of_previews = self
-            .previews
-            .values_mut()
-            .flat_map(|preview| &mut preview.deployments)
-            .flat_map(|deployment| &mut deployment.bindings);
-        let of_projects = self
-            .projects
-            .values_mut()
-            .flat_map(|project| project.bindings.iter_mut().flatten());
-        let of_dispatched = self
-            .dispatched
-            .values_mut()
-            .flat_map(BTreeMap::values_mut)
-            .flatten();
-        for binding in of_workers
-            .chain(of_previews)
-            .chain(of_projects)
-            .chain(of_dispatched)
-        {
-            binding.settle(&ids);
+        for product in PRODUCTS {
+            for binding in product.bindings(self) {
+                binding.settle(&ids);
+            }
         }
     }
 
     /// Returns the current names of everything that is bound by id.
     fn names_of_targets(&self) -> HashMap<&str, &str> {
-        let namespaces = self
-            .namespaces
-            .iter()
-            .map(|(id, namespace)| (id.as_str(), namespace.title.as_str()));
-        let databases = self
-            .databases
-            .iter()
-            .map(|(id, database)| (id.as_str(), database.name.as_str()));
-        let configs = self
-            .hyperdrives
-            .iter()
-            .map(|(id, config)| (id.as_str(), config.name.as_str()));
-        namespaces.chain(databases).chain(configs).collect()
+        let targets = PRODUCTS.iter().flat_map(|product| product.targets(self));
+        targets.collect()
     }
 
     fn route(&mut self, request: &Request) -> Answer {
@@ -321,11 +267,13 @@ impl Cloudflare {
                     [] if method == "GET" => Ok(self.one_zone(&zone)),
                     // The sandbox has no page rules.
                     ["pagerules"] if method == "GET" => Ok(answer::ok(serde_json::json!([]))),
-                    ["dns_records", rest @ ..] => self.dns(method, &zone, rest, request),
-                    ["workers", "routes", rest @ ..] => {
-                        self.zone_routes(method, &zone, rest, request)
+                    rest => {
+                        let mut products = PRODUCTS.iter();
+                        let answer = products.find_map(|product| {
+                            product.route_in_zone(self, method, &zone, rest, request)
+                        });
+                        answer.unwrap_or_else(|| Err(Failure::no_route(request)))
                     }
-                    _ => Err(Failure::no_route(request)),
                 }
             }
             rest => self.home(method, rest, request),
@@ -333,26 +281,9 @@ impl Cloudflare {
     }
 
     fn route_account(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {
-        match path {
-            ["workers", "scripts-search"] if method == "GET" => self.search_scripts(request),
-            ["workers", "scripts", rest @ ..] => self.scripts(method, rest, request),
-            ["workers", "services", name] => self.services(method, name, request),
-            ["workers", "workers", worker, "previews", rest @ ..] => {
-                self.worker_previews(method, worker, rest, request)
-            }
-            ["workers", "workers", rest @ ..] => self.workers_beta(method, rest, request),
-            ["workers", "dispatch", "namespaces", rest @ ..] => {
-                self.dispatch_namespaces(method, rest, request)
-            }
-            ["workers", "domains", rest @ ..] => self.worker_domains(method, rest, request),
-            ["storage", "kv", "namespaces", rest @ ..] => self.kv(method, rest, request),
-            ["d1", "database", rest @ ..] => self.d1(method, rest, request),
-            ["r2", "buckets", rest @ ..] => self.r2(method, rest, request),
-            ["queues", rest @ ..] => self.queue_routes(method, rest, request),
-            ["hyperdrive", "configs", rest @ ..] => self.hyperdrive(method, rest, request),
-            ["pages", "projects", rest @ ..] => self.pages(method, rest, request),
-            rest => self.account_routes(method, rest, request),
-        }
+        let mut products = PRODUCTS.iter();
+        let answer = products.find_map(|product| product.route(self, method, path, request));
+        answer.unwrap_or_else(|| self.account_routes(method, path, request))
     }
 
     fn check_account(&self, id: &str, request: &Request) -> Result<(), Failure> {
@@ -383,47 +314,28 @@ impl Cloudflare {
 }
 
 impl ProviderApi for Cloudflare {
-    fn kinds(&self) -> &'static [&'static str] {
-        &KINDS
+    fn kinds(&self) -> Vec<&'static WorldKind> {
+        kinds().collect()
     }
 
     fn add(&mut self, resource: &world::Resource, now: DateTime<Utc>) -> Result<(), Refusal> {
+        let kind = &resource.kind;
+        let is = |product: &&&dyn Product| product.kind().is_some_and(|one| one.name == *kind);
+        let Some(product) = PRODUCTS.iter().find(is) else {
+            return Err(Refusal(format!("cloudflare has no kind {kind}")));
+        };
         if let Some(id) = &resource.id
-            && self.has_id(&resource.kind, id)
+            && product.has_id(self, id)
         {
-            let kind = &resource.kind;
             return Err(Refusal(format!("a {kind} with id {id} exists already")));
         }
         self.unsettled = true;
-        match resource.kind.as_str() {
-            "worker" => self.add_worker(resource, now),
-            "kv_namespace" => self.add_namespace(resource),
-            "dns_record" => self.add_record(resource),
-            "worker_domain" => self.add_domain(resource, now),
-            "worker_route" => self.add_route(resource),
-            "worker_preview" => self.add_preview(resource),
-            "d1" => self.add_database(resource),
-            "r2" => self.add_bucket(resource),
-            "queue" => self.add_queue(resource),
-            "hyperdrive" => self.add_hyperdrive(resource),
-            "pages_deployment" => self.add_pages_deployment(resource),
-            other => Err(Refusal(format!("cloudflare has no kind {other}"))),
-        }
+        product.add(self, resource, now)
     }
 
     fn resources(&self) -> Vec<world::Resource> {
-        let mut all = self.worker_resources();
-        all.extend(self.namespace_resources());
-        all.extend(self.record_resources());
-        all.extend(self.domain_resources());
-        all.extend(self.route_resources());
-        all.extend(self.preview_resources());
-        all.extend(self.database_resources());
-        all.extend(self.bucket_resources());
-        all.extend(self.queue_resources());
-        all.extend(self.hyperdrive_resources());
-        all.extend(self.pages_resources());
-        all
+        let resources = PRODUCTS.iter().map(|product| product.resources(self));
+        resources.flatten().collect()
     }
 
     fn answer(&mut self, request: &Request) -> Response {

@@ -162,24 +162,22 @@ fn about(topic: &str, seen: &Seen<'_>) -> bool {
             (github && under("/branches")) || (graphql && query().contains("refs"))
         }
         "github.repository" => github && path.split('/').count() == 5 && path.contains("/repos/"),
-        "github.github_environment" => github && under("/environments"),
-        "github.github_deployment" => github && under("/deployments"),
-        "neon.neon_branch" => path.starts_with("/api/v2/") && under("/branches"),
-        "cloudflare.worker" => {
-            under("/workers/scripts") || under("/workers/workers") || under("/workers/services")
-        }
-        "cloudflare.worker_domain" => under("/workers/domains"),
-        "cloudflare.worker_route" => under("/workers/routes"),
-        "cloudflare.worker_preview" => under("/previews"),
-        "cloudflare.kv_namespace" => under("/storage/kv/namespaces"),
-        "cloudflare.dns_record" => under("/dns_records"),
-        "cloudflare.d1" => under("/d1/database"),
-        "cloudflare.r2" => under("/r2/buckets"),
-        "cloudflare.queue" => under("/queues"),
-        "cloudflare.hyperdrive" => under("/hyperdrive/configs"),
-        "cloudflare.pages_deployment" => path.contains("/pages/projects"),
         "cloudflare.zone" => path.starts_with("/client/v4/zones") && path.split('/').count() <= 5,
-        _ => false,
+        // The requests of a kind, at the provider that has it.
+        _ => {
+            let kind = topic.split_once('.');
+            let kind = kind.and_then(|(provider, name)| {
+                let prefix = match provider {
+                    "cloudflare" => "/client/v4/",
+                    "neon" => "/api/v2/",
+                    _ => "/github/",
+                };
+                let mut kinds = super::world_kinds();
+                let kind = kinds.find(|kind| kind.name == name)?;
+                path.starts_with(prefix).then_some(kind)
+            });
+            kind.is_some_and(|kind| kind.paths.iter().any(|part| under(part)))
+        }
     }
 }
 

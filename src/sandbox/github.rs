@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use self::paging::{linked, page, paged, with_etag};
 use self::repository::run_json;
 use super::message::{self, Request, Response};
-use super::provider::{ProviderApi, Refusal};
+use super::provider::{ProviderApi, Refusal, WorldKind};
 use super::world::{self, ActionsRun, PullRequest, State};
 
 /// The account of the token: that of `GITHUB_TOKEN` in Actions.
@@ -430,9 +430,31 @@ impl GitHub {
     }
 }
 
+/// The kinds of a world file that live at GitHub.
+pub(super) static KINDS: [WorldKind; 2] = [
+    WorldKind {
+        name: "github_environment",
+        attributes: &["protection_rules"],
+        paths: &["/environments"],
+    },
+    WorldKind {
+        name: "github_deployment",
+        attributes: &[
+            "environment",
+            "ref",
+            "sha",
+            "state",
+            "task",
+            "transient_environment",
+            "production_environment",
+        ],
+        paths: &["/deployments"],
+    },
+];
+
 impl ProviderApi for GitHub {
-    fn kinds(&self) -> &'static [&'static str] {
-        &["github_environment", "github_deployment"]
+    fn kinds(&self) -> Vec<&'static WorldKind> {
+        KINDS.iter().collect()
     }
 
     fn add(&mut self, resource: &world::Resource, _now: DateTime<Utc>) -> Result<(), Refusal> {

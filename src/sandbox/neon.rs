@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::message::{self, Request, Response};
-use super::provider::{ProviderApi, Refusal};
+use super::provider::{ProviderApi, Refusal, WorldKind};
 use super::world;
 
 /// The default project of branches.
@@ -381,9 +381,27 @@ fn project_json(id: &str) -> Value {
     })
 }
 
+/// The kinds of a world file that live at Neon.
+pub(super) static KINDS: [WorldKind; 1] = [WorldKind {
+    name: "neon_branch",
+    attributes: &[
+        "default",
+        "protected",
+        "parent",
+        "project",
+        "creation_source",
+        "expires_at",
+        "last_reset_at",
+        "last_active",
+        "init_source",
+        "annotations",
+    ],
+    paths: &["/branches"],
+}];
+
 impl ProviderApi for Neon {
-    fn kinds(&self) -> &'static [&'static str] {
-        &["neon_branch"]
+    fn kinds(&self) -> Vec<&'static WorldKind> {
+        KINDS.iter().collect()
     }
 
     fn add(&mut self, resource: &world::Resource, _now: DateTime<Utc>) -> Result<(), Refusal> {

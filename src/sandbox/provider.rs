@@ -11,10 +11,21 @@ use super::world;
 #[error("{0}")]
 pub struct Refusal(pub String);
 
+/// A kind as world files and faults know it.
+#[derive(Debug)]
+pub struct WorldKind {
+    /// Its name.
+    pub name: &'static str,
+    /// The attributes that one may have in a world.
+    pub attributes: &'static [&'static str],
+    /// The parts of paths by which its requests are known.
+    pub paths: &'static [&'static str],
+}
+
 /// A provider's state with its HTTP API.
 pub trait ProviderApi: Send {
     /// Returns the kinds of this provider.
-    fn kinds(&self) -> &'static [&'static str];
+    fn kinds(&self) -> Vec<&'static WorldKind>;
 
     /// Creates a resource, as a world file or the control endpoint
     /// `/_sandbox/resources` describes it.

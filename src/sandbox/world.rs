@@ -328,103 +328,11 @@ fn resource(file: &str, text: &str, index: usize, raw: &str) -> Result<Resource,
     Ok(resource)
 }
 
-/// The attributes that each kind may have in a world.
-const KINDS: &[(&str, &[&str])] = &[
-    (
-        "worker",
-        &[
-            "bindings",
-            "custom_domains",
-            "tags",
-            "has_assets",
-            "handlers",
-            "migration_tag",
-            "last_deployed_from",
-            "tail_consumers",
-            "versions",
-            "previews_base_config",
-            "dispatch_namespace",
-        ],
-    ),
-    ("kv_namespace", &["keys"]),
-    (
-        "dns_record",
-        &[
-            "type", "content", "proxied", "comment", "managed", "ttl", "tags", "zone",
-        ],
-    ),
-    (
-        "neon_branch",
-        &[
-            "default",
-            "protected",
-            "parent",
-            "project",
-            "creation_source",
-            "expires_at",
-            "last_reset_at",
-            "last_active",
-            "init_source",
-            "annotations",
-        ],
-    ),
-    ("d1", &[]),
-    ("r2", &["objects", "location", "policy_scope"]),
-    ("queue", &["producers", "consumers", "dead_letter_queue"]),
-    ("hyperdrive", &["host"]),
-    ("worker_domain", &["service", "zone", "worker"]),
-    ("worker_route", &["script", "zone"]),
-    (
-        "worker_preview",
-        &[
-            "worker",
-            "branch",
-            "tags",
-            "annotations",
-            "slug",
-            "pull_request_number",
-            "pull_request_url",
-            "repository",
-            "repository_url",
-            "commit_sha",
-            "bindings",
-            "tail_consumers",
-        ],
-    ),
-    (
-        "pages_deployment",
-        &[
-            "project",
-            "environment",
-            "branch",
-            "aliases",
-            "commit_hash",
-            "active",
-            "bindings",
-            "repository",
-        ],
-    ),
-    ("github_environment", &["protection_rules"]),
-    (
-        "github_deployment",
-        &[
-            "environment",
-            "ref",
-            "sha",
-            "state",
-            "task",
-            "transient_environment",
-            "production_environment",
-        ],
-    ),
-];
-
-const BINDINGS: &[&str] = &["kv_namespace", "d1", "r2", "queue", "hyperdrive", "service"];
-
 /// Checks a resource against its kind; returns the path below it on a mistake.
 pub fn check(resource: &Resource) -> Result<(), (String, String)> {
-    let Some((_, attributes)) = KINDS.iter().find(|(kind, _)| *kind == resource.kind) else {
-        let known: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
+    let mut kinds = super::world_kinds();
+    let Some(kind) = kinds.find(|kind| kind.name == resource.kind) else {
+        let known: Vec<_> = super::world_kinds().map(|kind| kind.name).collect();
         return Err((
             ".kind".to_owned(),
             format!(
@@ -439,13 +347,13 @@ pub fn check(resource: &Resource) -> Result<(), (String, String)> {
     }
     for (key, value) in &resource.attributes {
         let place = format!(".attributes.{key}");
-        if !attributes.contains(&key.as_str()) {
+        if !kind.attributes.contains(&key.as_str()) {
             return Err((
                 place,
                 format!(
                     "a {} has no such attribute; it has: {}",
                     resource.kind,
-                    attributes.join(", ")
+                    kind.attributes.join(", ")
                 ),
             ));
         }
@@ -557,12 +465,13 @@ fn bindings(value: &Value) -> Result<(), (String, String)> {
             .get("type")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        if !BINDINGS.contains(&sort) {
+        let known: Vec<_> = super::bindable().collect();
+        if !known.contains(&sort) {
             return Err((
                 format!("[{index}].type"),
                 format!(
                     "there is no binding type {sort:?}; there is: {}",
-                    BINDINGS.join(", ")
+                    known.join(", ")
                 ),
             ));
         }

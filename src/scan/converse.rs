@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt as _};
 use http::StatusCode;
 
 use super::{Broken, MAX_PAGES};
-use crate::kinds::{Answer, Ask, Malformed};
+use crate::kind::{Answer, Ask, Malformed};
 use crate::wire::{Client, Outgoing};
 
 /// Questions of one conversation that are asked side by side.

@@ -10,7 +10,7 @@ use futures::stream::{self, StreamExt as _};
 use super::{Broken, MAX_PAGES, Target};
 use crate::call::Call;
 use crate::evidence::{Evidence, Inventory, Listing};
-use crate::kinds::{Next, PageOf};
+use crate::kind::{Holders, Next, PageOf};
 use crate::model::{Resource, Time};
 use crate::progress::{Observer, ProgressEvent};
 use crate::wire::{Client, Failure};
@@ -38,10 +38,10 @@ async fn list(
         if target.witness {
             return None;
         }
-        let call = target.kind.allowance(&target.place)?;
+        let allowance = target.kind.queries().allowance?(&target.place);
         // Only for the report: without it there are the documented limits.
-        let body = client.send(&call).await.ok()?;
-        target.kind.read_allowance(&body).ok().flatten()
+        let body = client.send(&allowance.call).await.ok()?;
+        (allowance.read)(&body).ok().flatten()
     };
     let listing = async {
         let mut result = walk.run(client, target).await;
@@ -87,20 +87,15 @@ type Activity = Result<Vec<(Box<str>, Time)>, String>;
 
 /// When the resources of a target were last active, if a rule asks.
 async fn activity(client: &Client, target: &Target) -> Option<Activity> {
-    let call = target.kind.activity(&target.place)?;
+    let activity = target.kind.queries().activity?(&target.place);
     if !target.activity {
         return None;
     }
-    let body = match client.send(&call).await {
+    let body = match client.send(&activity.call).await {
         Ok(body) => body,
         Err(error) => return Some(Err(error.to_string())),
     };
-    Some(
-        target
-            .kind
-            .read_activity(&body)
-            .map_err(|error| client.redact(&error.0)),
-    )
+    Some((activity.read)(&body).map_err(|error| client.redact(&error.0)))
 }
 
 /// Writes down when each was last active. What was asked in vain is missing,
@@ -152,17 +147,18 @@ impl Walk {
     /// disagree, and then both are read again.
     async fn run(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
         let count = async {
-            let Some(call) = target.kind.count(&target.place) else {
+            let Some(count) = target.kind.queries().count else {
                 return Ok(None);
             };
-            let body = client.send(&call).await?;
-            Ok::<_, Broken>(Some(target.kind.read_count(&body)?))
+            let count = count(&target.place);
+            let body = client.send(&count.call).await?;
+            Ok::<_, Broken>(Some((count.read)(&body)?))
         };
         if let Some(holders) = &target.holders {
             return self.by_holder(client, target, holders.clone()).await;
         }
-        if target.kind.holders(&target.place, &PageOf::First).is_some() {
-            let holders = self.holders(client, target).await?;
+        if let Some(kind) = target.kind.holders() {
+            let holders = self.holders(client, target, kind).await?;
             return self.by_holder(client, target, holders).await;
         }
         let (pages, count) = tokio::join!(self.pages(client, target), count);
@@ -221,15 +217,14 @@ impl Walk {
         &mut self,
         client: &Client,
         target: &Target,
+        kind: &dyn Holders,
     ) -> Result<BTreeSet<Box<str>>, Broken> {
         let mut names = BTreeSet::new();
         let mut page = PageOf::First;
         for number in 2..=MAX_PAGES {
-            let Some(call) = target.kind.holders(&target.place, &page) else {
-                break;
-            };
+            let query = kind.page(&target.place, &page);
             self.requests += 1;
-            let holders = target.kind.read_holders(&client.send(&call).await?)?;
+            let holders = (query.read)(&client.send(&query.call).await?)?;
             names.extend(holders.names);
             match holders.next {
                 Next::Pages(pages) if number <= pages => page = PageOf::Number(number),
@@ -250,9 +245,12 @@ impl Walk {
 
     /// Asks what the listing does not tell of each.
     async fn details(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+        let Some(details) = target.kind.details() else {
+            return Ok(());
+        };
         let calls = self.items.iter().enumerate();
         let calls: Vec<_> = calls
-            .filter_map(|(index, item)| Some((index, target.kind.detail(item)?)))
+            .map(|(index, item)| (index, details.ask(item)))
             .collect();
         let answers: Vec<_> = stream::iter(calls)
             .map(|(index, call)| async move { (index, client.send(&call).await) })
@@ -262,7 +260,7 @@ impl Walk {
         for (index, answer) in answers {
             self.requests += 1;
             match answer {
-                Ok(body) => target.kind.read_detail(&mut self.items[index], &body)?,
+                Ok(body) => details.read(&mut self.items[index], &body)?,
                 // There is nothing more to tell of it.
                 Err(error) if matches!(error.failure, Failure::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -311,10 +309,8 @@ impl Walk {
     }
 
     fn call(&self, target: &Target, page: &PageOf) -> Call {
-        match &self.holder {
-            Some(holder) => target.kind.list_in(&target.place, holder, page),
-            None => target.kind.list(&target.place, page),
-        }
+        let holder = self.holder.as_deref();
+        target.kind.list(&target.place, holder, page)
     }
 
     /// Decodes one page and returns how the listing continues.

@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use super::converse::{Read, converse};
 use crate::evidence::{Evidence, Inventory, Uses};
 use crate::journal::reads::{Listed, Remembered};
-use crate::kinds::{self, Ask, Kind};
+use crate::kind::{Ask, ReadsReferences};
 use crate::model::{Place, References, Resource};
 use crate::progress::{Observer, ProgressEvent};
+use crate::providers;
 use crate::wire::Client;
 
 /// How far single resources may be asked what they use.
@@ -75,7 +76,7 @@ enum Unread {
 /// One resource to read.
 struct One<'a> {
     index: usize,
-    kind: &'static dyn Kind,
+    references: &'static dyn ReadsReferences,
     listed: Listed<'a>,
 }
 
@@ -91,7 +92,7 @@ impl One<'_> {
             &mut requests,
             |_| false,
             |ask, answer| {
-                let told = self.kind.read_uses(&id, ask, answer)?;
+                let told = self.references.read(&id, ask, answer)?;
                 Ok(Read {
                     item: told.references,
                     total: told.total,
@@ -152,13 +153,14 @@ pub(super) async fn one_by_one(
         .iter()
         .map(|&index| client.host(resources.get(index)?.kind.api))
         .collect();
-    let vocabulary = kinds::vocabulary();
+    let vocabulary = providers::vocabulary();
     let (mut unread, mut known) = (Vec::new(), Vec::new());
     for (&index, host) in about.iter().zip(&hosts) {
         let Some(resource) = resources.get(index) else {
             continue;
         };
-        let Some(kind) = kinds::by_name(resource.kind.name()) else {
+        let kind = providers::by_name(resource.kind.name());
+        let Some(references) = kind.and_then(|kind| kind.references()) else {
             let why = Err("its kind is not known".to_owned());
             answered.of.insert(index, why);
             continue;
@@ -170,12 +172,12 @@ pub(super) async fn one_by_one(
         };
         let one = One {
             index,
-            kind,
+            references,
             listed,
         };
         let remembered = &budget.remembered;
         let found = remembered.find(&listed, budget.now, &vocabulary);
-        let asks = kind.uses_since(&resource.identity());
+        let asks = references.since(&resource.identity());
         match found.zip(asks) {
             Some(found) => known.push((one, found)),
             None => unread.push(one),
@@ -204,7 +206,7 @@ pub(super) async fn one_by_one(
     };
     let answers: Vec<_> = stream::iter(asked)
         .map(|one| async move {
-            let asks = one.kind.uses(&one.listed.resource.identity());
+            let asks = one.references.first(&one.listed.resource.identity());
             let (answer, requests) = one.ask(reader, asks).await;
             observer.step(ProgressEvent::Answered);
             (one, answer, requests)

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Sweep;
 use super::lane::{Backups, Lane};
 use super::ready_step::ReadyStep;
-use crate::kinds::Backup;
+use crate::kind::Backup;
 use crate::model::ResourceId;
 use crate::policy::Action;
 use crate::wire::Client;
@@ -54,7 +54,7 @@ impl Sweep<'_, '_> {
         }
         let backup = self
             .kind(step)
-            .and_then(crate::kinds::Kind::archive)
+            .and_then(|kind| kind.backup())
             .filter(|_| self.steps[step].backup && self.action(step) == Action::Delete);
         let Some(backup) = backup else {
             return Ok(None);

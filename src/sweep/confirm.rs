@@ -11,9 +11,10 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 
 use super::{Sweep, expiry};
-use crate::kinds::{self, Kind};
+use crate::kind::Kind;
 use crate::model::{KindRef, Place, Resource, ResourceId};
 use crate::policy::Action;
+use crate::providers;
 use crate::scan::{self, Target};
 use crate::wire::{Client, Failure};
 
@@ -105,7 +106,7 @@ impl Sweep<'_, '_> {
         steps: &[(usize, bool)],
     ) -> BTreeMap<usize, Seen> {
         let mut seen = BTreeMap::new();
-        let Some(kind) = kinds::by_name(kind.name()) else {
+        let Some(kind) = providers::by_name(kind.name()) else {
             return seen;
         };
         let target = Target {
@@ -166,7 +167,7 @@ async fn look_up_by_id(
     expires: bool,
     waits: &[Duration],
 ) -> Seen {
-    let Some(kind) = kinds::by_name(id.kind.name()) else {
+    let Some(kind) = providers::by_name(id.kind.name()) else {
         return Seen::Unreadable("its kind is not known".to_owned());
     };
     let mut last = Seen::There;
@@ -223,7 +224,7 @@ mod tests {
 
     /// Returns the result if every request gets this answer.
     fn seen(kind: &str, incarnation: Option<&str>, expires: bool, answer: (u16, Value)) -> Seen {
-        let kind = kinds::by_name(kind).unwrap();
+        let kind = providers::by_name(kind).unwrap();
         let place = match kind.about().0.api {
             Api::Neon => Place::Project("p".to_owned()),
             Api::Cloudflare | Api::GitHub => Place::Account("a".to_owned()),

@@ -15,9 +15,10 @@ use super::{Done, Sweep};
 use crate::gc::Outcome;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::verdict::Verdict;
-use crate::kinds::{self, Unbinding};
+use crate::kind::Unbinding;
 use crate::model::{Resource, ResourceId};
 use crate::policy::Action;
+use crate::providers;
 use crate::scan::{self, Target};
 use crate::survey::Findings;
 use crate::wire::Failure;
@@ -110,10 +111,7 @@ impl Sweep<'_, '_> {
                 let why = format!("{name} binds it and stays for now: {why}; run the sweep again");
                 return Err(failed(Outcome::FailedForNow, why));
             }
-            let Some((kind, call)) = self
-                .kind(user)
-                .and_then(|kind| Some((kind, kind.bindings(name)?)))
-            else {
+            let Some(bindings) = self.kind(user).and_then(|kind| kind.bindings()) else {
                 let why = format!("{name} binds it, and its kind cannot stop that");
                 return Err(failed(Outcome::FailedForGood, why));
             };
@@ -126,7 +124,7 @@ impl Sweep<'_, '_> {
                     return Err(failed(Outcome::FailedForNow, why));
                 }
             }
-            let body = match self.survey.client.send(&call).await {
+            let body = match self.survey.client.send(&bindings.ask(name)).await {
                 Ok(body) => body,
                 Err(error) if matches!(error.failure, Failure::NotFound { .. }) => continue,
                 Err(error) => {
@@ -134,7 +132,7 @@ impl Sweep<'_, '_> {
                     return Err(failed(Outcome::FailedForNow, why));
                 }
             };
-            match kind.unbind(name, id, &body) {
+            match bindings.unbind(name, id, &body) {
                 Ok(Unbinding::Nothing(_)) => {}
                 Ok(Unbinding::Remove {
                     call,
@@ -199,12 +197,12 @@ impl Sweep<'_, '_> {
                 continue;
             }
             // Checks that nobody else changed it in between.
-            let Some(call) = kind.bindings(id) else {
+            let Some(bindings) = kind.bindings() else {
                 break;
             };
-            let body = self.finishing.send(&call).await;
+            let body = self.finishing.send(&bindings.ask(id)).await;
             let body = body.map_err(|error| format!("{id} could not be re-read: {error}"))?;
-            let now = kind
+            let now = bindings
                 .unbind(id, used, &body)
                 .map_err(|error| self.survey.client.redact(&error.0))?;
             let texts = |bindings: &[Value]| {
@@ -229,8 +227,9 @@ impl Sweep<'_, '_> {
             return None;
         }
         view.linked(id).find_map(|holder| {
-            let kind = kinds::by_name(holder.kind.name())?;
-            if kind.release(holder, id).is_empty() || self.goes(view, holder) {
+            let kind = providers::by_name(holder.kind.name())?;
+            let obstacles = kind.obstacles()?;
+            if obstacles.release(holder, id).is_empty() || self.goes(view, holder) {
                 return None;
             }
             let (noun, name) = (holder.kind.noun, &holder.name);

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::confirm::{Seen, look_up_once};
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Journal, JournalError};
-use crate::kinds;
 use crate::model::KindRef;
 use crate::policy::Action;
+use crate::providers;
 use crate::survey::Findings;
 use crate::wire::Client;
 
@@ -66,7 +66,7 @@ pub async fn recover(
             })
             .collect();
         for (step, action, id) in ours {
-            let Some(kind) = kinds::by_name(id.kind.name()) else {
+            let Some(kind) = providers::by_name(id.kind.name()) else {
                 continue;
             };
             let listed = findings

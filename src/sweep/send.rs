@@ -17,9 +17,10 @@ use super::{Done, Proof, Sweep, expiry};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Implied, Snapshot};
-use crate::kinds::{self, Kind, Refusal};
-use crate::model::{Api, Place, ResourceId};
+use crate::kind::{Batch, Refusal};
+use crate::model::{Place, ResourceId};
 use crate::policy::Action;
+use crate::providers;
 use crate::survey::Findings;
 use crate::wire::{ApiError, Failure, Written, error};
 
@@ -95,7 +96,8 @@ impl Sweep<'_, '_> {
         let mut batches = Vec::new();
         for ((deletes, _), steps) in by_place {
             let kind = steps.first().and_then(|ready| self.kind(ready.step));
-            let most = kind.filter(|_| deletes).map_or(1, Kind::most_together);
+            let most = kind.filter(|_| deletes).and_then(|kind| kind.batch());
+            let most = most.map_or(1, Batch::maximum);
             batches.extend(steps.chunks(most.max(1)).map(<[_]>::to_vec));
         }
         let batches = batches.into_iter();
@@ -116,7 +118,8 @@ impl Sweep<'_, '_> {
             && let Some(kind) = self.kind(batch[0].step)
         {
             let ids: Vec<&ResourceId> = batch.iter().map(|one| &self.ids[one.step]).collect();
-            if let Some(call) = kind.delete_together(&ids) {
+            if let Some(together) = kind.batch() {
+                let call = together.delete(&ids[0].place, &ids);
                 let needs = kind.about().0.write_permission;
                 let answer = self.send_one(batch[0].step, &call, needs, not_after).await;
                 if !matches!(
@@ -148,7 +151,7 @@ impl Sweep<'_, '_> {
         let (kind, id) = (self.kind(ready.step)?, &self.ids[ready.step]);
         match self.action(ready.step) {
             Action::Delete => Some(kind.delete(id)),
-            Action::Expire => kind.expire(id, ready.expires_at?),
+            Action::Expire => Some(kind.expiry()?.set(id, ready.expires_at?)),
             Action::RemoveExpiry | Action::Report => None,
         }
     }
@@ -215,7 +218,8 @@ impl Sweep<'_, '_> {
                 let may = !response.status().is_success() && self.steps[step].by_event;
                 let kind = self.kind(step).filter(|_| may);
                 let insist = kind.and_then(|kind| {
-                    kind.insist(&self.ids[step], response.status(), response.body())
+                    let obstacles = kind.obstacles()?;
+                    obstacles.insist(&self.ids[step], response.status(), response.body())
                 });
                 match insist.filter(|insist| insist != call) {
                     Some(insist) => Box::pin(self.send_one(step, &insist, needs, not_after)).await,
@@ -227,12 +231,7 @@ impl Sweep<'_, '_> {
 
     fn answer(&self, step: usize, call: &Call, needs: &str, response: &Response<Bytes>) -> Answer {
         let status = response.status();
-        // Neon answers so for a missing resource; GitHub answers so for
-        // success.
-        if status == StatusCode::NO_CONTENT
-            && call.method == Method::DELETE
-            && call.api == Api::Neon
-        {
+        if call.method == Method::DELETE && providers::of(call.api).found_nothing(status) {
             return Answer::NotThere("the provider says that it is not there".to_owned());
         }
         if status.is_success() {
@@ -366,12 +365,13 @@ impl Sweep<'_, '_> {
         // Resources that stay are never changed.
         let holders = view.linked(id).filter(|holder| self.goes(view, holder));
         let released = holders.filter_map(|holder| {
-            let kind = kinds::by_name(holder.kind.name())?;
+            let kind = providers::by_name(holder.kind.name())?;
             let needs = holder.kind.write_permission;
-            let calls = kind.release(holder, id).into_iter();
+            let calls = kind.obstacles()?.release(holder, id).into_iter();
             Some(calls.map(move |call| (call, needs)))
         });
-        let prepared = self.kind(step).map(|kind| kind.prepare(id));
+        let obstacles = self.kind(step).and_then(|kind| kind.obstacles());
+        let prepared = obstacles.map(|obstacles| obstacles.prepare(id));
         let needs = id.kind.write_permission;
         let prepared = prepared.into_iter().flatten().map(|call| (call, needs));
         released.flatten().chain(prepared).collect()

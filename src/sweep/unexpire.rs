@@ -9,9 +9,10 @@ use crate::format::moment;
 use crate::gc::Outcome;
 use crate::gc::verdict::{Verdict, Wait};
 use crate::journal::{self, Entry, Journal, JournalError, Snapshot, Standing};
-use crate::kinds;
+use crate::kind::Kind;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
+use crate::providers;
 use crate::survey::Findings;
 use crate::wire::{Client, Failure, Written, error};
 
@@ -121,7 +122,8 @@ pub async fn remove(
 async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
     let failed = |why: String| (Outcome::FailedForNow, why);
     let id = &one.id;
-    let calls = kinds::by_name(id.kind.name()).and_then(|kind| Some((kind, kind.unexpire(id)?)));
+    let calls =
+        providers::by_name(id.kind.name()).and_then(|kind| Some((kind, kind.expiry()?.remove(id))));
     let Some((kind, call)) = calls else {
         let why = "its kind has no expiry that could be removed".to_owned();
         return (Outcome::FailedForGood, why);
@@ -165,7 +167,7 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
 /// Reads the expiry of a resource; an error says why it is unknown.
 async fn expiry(
     client: &Client,
-    kind: &dyn kinds::Kind,
+    kind: &dyn Kind,
     id: &ResourceId,
 ) -> Result<Option<DateTime<Utc>>, String> {
     let body = client.send(&kind.inspect(id)).await;

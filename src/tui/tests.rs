@@ -2,14 +2,14 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::kinds;
 use crate::model::Repository;
+use crate::providers;
 use crate::report::{PullRequestLine, Row, Summary};
 
 const NOW: &str = "2026-05-01T00:00:00Z";
 
 fn row(kind: &str, name: &str, verdict: &'static str, number: Option<u32>) -> Row {
-    let kind = kinds::by_name(kind).unwrap().about();
+    let kind = providers::by_name(kind).unwrap().about();
     let created = "2026-04-01T00:00:00Z".parse().unwrap();
     Row {
         kind,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ::http::{Response, StatusCode, header};
 use bytes::Bytes;
-use serde::Deserialize;
 
 use crate::model::Api;
+use crate::providers;
 
 /// A failure below HTTP.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -243,53 +243,16 @@ pub(crate) fn refusal(api: Api, response: &Response<Bytes>) -> Failure {
     }
 }
 
-/// Returns an error behind a successful status: Cloudflare may answer 200 with
-/// a failure in its envelope.
+/// Returns the error behind a successful status, where the provider answers so
+/// with a failure.
 pub(crate) fn denial(api: Api, response: &Response<Bytes>) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Envelope {
-        success: Option<bool>,
-    }
-    // Errors are short; this avoids parsing a page of a listing twice.
-    if api != Api::Cloudflare || response.body().len() > 16_384 {
-        return None;
-    }
-    let envelope: Envelope = serde_json::from_slice(response.body()).ok()?;
-    (envelope.success == Some(false)).then(|| provider_message(api, response))
-}
-
-/// Returns whether an answer contains `errors`, as GraphQL errors do.
-pub(super) fn names_errors(body: &Bytes) -> bool {
-    const NAME: &[u8] = b"\"errors\"";
-    body.windows(NAME.len()).any(|window| window == NAME)
+    let denied = providers::of(api).is_denied(response.body());
+    denied.then(|| provider_message(api, response))
 }
 
 /// Returns the provider's message in one short escaped line.
 fn provider_message(api: Api, response: &Response<Bytes>) -> String {
-    #[derive(Deserialize)]
-    struct CloudflareBody {
-        errors: Vec<CloudflareError>,
-    }
-    #[derive(Deserialize)]
-    struct CloudflareError {
-        code: serde_json::Number,
-        message: String,
-    }
-    #[derive(Deserialize)]
-    struct MessageBody {
-        message: String,
-    }
-
-    let body = response.body();
-    let message = match api {
-        Api::Cloudflare => serde_json::from_slice::<CloudflareBody>(body)
-            .ok()
-            .and_then(|body| body.errors.into_iter().next())
-            .map(|error| format!("{} {}", error.code, error.message)),
-        Api::Neon | Api::GitHub => serde_json::from_slice::<MessageBody>(body)
-            .ok()
-            .map(|body| body.message),
-    };
+    let message = providers::of(api).message(response.body());
     message.map_or_else(|| unreadable(response), |message| short(&message))
 }
 

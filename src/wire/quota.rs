@@ -2,8 +2,8 @@
 //! that this run may use, the limits from the provider's headers, and pauses
 //! that apply to all requests that share a quota.
 //!
-//! A provider has several quotas: GitHub counts REST and GraphQL separately,
-//! and Cloudflare may name a separate policy for some routes. Each is tracked
+//! A provider has several quotas: one may count REST and GraphQL separately,
+//! another name a separate policy for some routes. Each is tracked
 //! by name, so that one that is nearly used up delays only the requests it
 //! counts, and none raises the limit of the whole account.
 
@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::{Failure, clocks};
 use crate::clock::Clock;
 use crate::model::Api;
+use crate::providers::{self, Counting, QuotaFigures};
 
 /// A run's use of a quota.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,27 +65,28 @@ type Smoother =
 pub struct Allotment {
     /// The share of the requests in any window, more than 0 and at most 1.
     pub share: f64,
-    /// Requests of Cloudflare's quota that are always left for others, as far
-    /// as the provider reports what is left; a fiftieth of the limit if `None`.
+    /// Requests that are always left for others, where the provider
+    /// [takes a reserve](QuotaFigures::takes_reserve) and reports what is left; a
+    /// fiftieth of the limit if `None`.
     pub reserve: Option<u32>,
 }
 
 /// A provider's quota, shared by all requests to it.
 pub struct Quota {
     api: Api,
+    figures: &'static QuotaFigures,
     share: f64,
     reserve: Option<u32>,
     smoother: Smoother,
-    /// Spaces writing requests, if the provider asks for it (GitHub: one
-    /// second).
+    /// Spaces writing requests, if the provider asks for it.
     writes: Option<Smoother>,
     in_flight: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
 struct State {
-    /// By name: [`ACCOUNT`], a policy that the provider names, or GitHub's
-    /// resource.
+    /// By name: [`ACCOUNT`], a policy that the provider names, or one of its
+    /// resources.
     windows: BTreeMap<String, Window>,
     paused_until: Option<Instant>,
     spent: u64,
@@ -121,41 +123,18 @@ struct LastReported {
     sent_since: u32,
 }
 
-/// Returns the key by which a provider's quotas count a request: GitHub's
-/// resource, or the path without ids.
-pub(super) fn route(api: Api, target: &str) -> String {
-    let path = target.split('?').next().unwrap_or_default();
-    match api {
-        Api::GitHub if path == "/graphql" => "graphql".to_owned(),
-        Api::GitHub => "core".to_owned(),
-        Api::Cloudflare | Api::Neon => {
-            let segments: Vec<_> = path.split('/').skip(1).step_by(2).take(2).collect();
-            segments.join("/")
-        }
-    }
-}
-
 impl Quota {
-    /// Creates the quota of a provider.
-    ///
-    /// Limits: Cloudflare 1,200 in 5 minutes and 200/s per address; Neon 700 in
-    /// a minute and about 11/s; GitHub 5,000 in an hour (1,000 for the token of
-    /// a workflow, according to its headers) and 100 at a time.
+    /// Creates the quota of a provider, by its documented figures.
     pub fn of(api: Api, allotment: Allotment) -> Self {
-        let (limit, window, per_second, burst, in_flight) = match api {
-            Api::Cloudflare => (1_200, 300, 150, 50, 40),
-            Api::Neon => (700, 60, 10, 20, 10),
-            Api::GitHub => (5_000, 3_600, 30, 30, 16),
-        };
-        let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
-        // GitHub counts REST and GraphQL separately.
-        let names: &[&str] = match api {
-            Api::Cloudflare | Api::Neon => &[ACCOUNT],
-            Api::GitHub => &["core", "graphql"],
+        let figures = &providers::of(api).about().quota;
+        let rate = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        let names: &[&str] = match figures.counting {
+            Counting::Account => &[ACCOUNT],
+            Counting::Resources(names) => names,
         };
         let window = Window {
-            limit,
-            length: Duration::from_secs(window),
+            limit: figures.limit,
+            length: figures.window,
             open: 0,
             sent: VecDeque::new(),
             reported: None,
@@ -166,20 +145,21 @@ impl Quota {
         let windows = names
             .iter()
             .map(|name| ((*name).to_owned(), window.clone()));
-        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         Self {
             api,
+            figures,
             share: allotment.share,
-            reserve: allotment.reserve.filter(|_| api == Api::Cloudflare),
+            reserve: allotment.reserve.filter(|_| figures.takes_reserve),
             smoother: Smoother::direct_with_clock(
-                governor::Quota::per_second(per_second).allow_burst(burst),
+                governor::Quota::per_second(rate(figures.per_second))
+                    .allow_burst(rate(figures.burst)),
                 TokioClock(Instant::now()),
             ),
-            writes: (api == Api::GitHub).then(|| {
-                let spaced = governor::Quota::per_second(NonZeroU32::MIN);
+            writes: figures.writes_per_second.map(|number| {
+                let spaced = governor::Quota::per_second(rate(number));
                 Smoother::direct_with_clock(spaced, TokioClock(Instant::now()))
             }),
-            in_flight: Arc::new(Semaphore::new(in_flight)),
+            in_flight: Arc::new(Semaphore::new(figures.in_flight)),
             state: Mutex::new(State {
                 windows: windows.collect(),
                 paused_until: None,
@@ -255,9 +235,9 @@ impl Quota {
     /// Returns whether a window counts the requests of a route; without a
     /// route, whether it counts writing requests.
     fn counts(&self, name: &str, window: &Window, route: Option<&str>) -> bool {
-        match self.api {
-            Api::GitHub => name == route.unwrap_or("core"),
-            Api::Cloudflare | Api::Neon => route.map_or(window.exempt.is_empty(), |route| {
+        match self.figures.counting {
+            Counting::Resources(names) => Some(name) == route.or_else(|| names.first().copied()),
+            Counting::Account => route.map_or(window.exempt.is_empty(), |route| {
                 !window.exempt.contains(route)
             }),
         }
@@ -330,7 +310,7 @@ impl Quota {
 
     /// Updates the quotas that count a route from an answer's headers.
     pub(super) fn observe(&self, route: &str, response: &Response<Bytes>, clock: &Clock) {
-        let reported = Headers::read(self.api, route, response.headers(), clock);
+        let reported = Headers::read(self.figures, route, response.headers(), clock);
         if reported.is_empty() {
             return;
         }
@@ -352,7 +332,7 @@ impl Quota {
             }
         }
         let names_policies = reported.keys().any(|name| name != ACCOUNT);
-        if self.api != Api::GitHub && names_policies {
+        if matches!(self.figures.counting, Counting::Account) && names_policies {
             for (name, window) in &mut state.windows {
                 if name == ACCOUNT || reported.contains_key(name) {
                     window.exempt.remove(route);
@@ -547,7 +527,7 @@ impl Headers {
     /// Parses `Ratelimit` and `Ratelimit-Policy`, or the older `x-ratelimit-…`.
     /// Returns the values of each quota, by name.
     fn read(
-        api: Api,
+        figures: &QuotaFigures,
         route: &str,
         headers: &HeaderMap,
         clock: &Clock,
@@ -589,9 +569,9 @@ impl Headers {
             };
             let limit: Option<u32> =
                 text("x-ratelimit-limit").and_then(|value| value.trim().parse().ok());
-            let window = match api {
-                Api::GitHub => Some(Duration::from_hours(1)),
-                Api::Cloudflare | Api::Neon => None,
+            let window = match figures.counting {
+                Counting::Resources(_) => Some(figures.window),
+                Counting::Account => None,
             };
             Some(Reported {
                 left: Some((remaining, resets_in)),
@@ -599,9 +579,9 @@ impl Headers {
             })
         };
         if let Some(older) = older() {
-            let name = match api {
-                Api::GitHub => text("x-ratelimit-resource").unwrap_or(route).trim(),
-                Api::Cloudflare | Api::Neon => ACCOUNT,
+            let name = match figures.counting {
+                Counting::Resources(_) => text("x-ratelimit-resource").unwrap_or(route).trim(),
+                Counting::Account => ACCOUNT,
             };
             reported.insert(name.to_owned(), older);
         }

@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use ::http::{HeaderMap, Response, StatusCode, header};
+use ::http::{Response, StatusCode};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 
 use super::{Outgoing, TransportError, clocks, is_passing};
 use crate::clock::Clock;
-use crate::model::Api;
+use crate::providers::{self, answer::retry_after};
 
 /// Maximum number of attempts, including the first.
 const ATTEMPTS: u32 = 4;
@@ -55,14 +54,13 @@ pub(super) fn judge(
         Ok(response) => {
             // The provider uses its own clock.
             let now = clocks::date(response.headers()).unwrap_or(clock.now());
-            if let Some(wait) = throttled(outgoing, response, now) {
+            let provider = providers::of(outgoing.api);
+            if let Some(wait) = provider.throttled(&outgoing.target, response, now) {
                 // It was refused before it took effect, so any method may be
                 // repeated.
                 return Next::PauseAll { wait, last };
             }
-            // Neon promises that a write answered with 423 or 503 had no effect.
-            let untouched =
-                outgoing.api == Api::Neon && matches!(response.status().as_u16(), 423 | 503);
+            let untouched = provider.had_no_effect(response.status());
             let again = (is_passing(response.status()) && outgoing.repeatable) || untouched;
             if !again || last {
                 return Next::Done;
@@ -97,104 +95,10 @@ fn backoff(attempt: u32) -> Duration {
     base + base.mul_f32(fastrand::f32() / 2.0)
 }
 
-/// Returns how long a throttled answer asks to wait, or `None` if it is not
-/// throttled.
-fn throttled(
-    outgoing: &Outgoing,
-    response: &Response<Bytes>,
-    now: DateTime<Utc>,
-) -> Option<Duration> {
-    let headers = response.headers();
-    let asked = retry_after(headers, now);
-    match outgoing.api {
-        // Applies with any error code: 10000 occurs with 429 as well.
-        Api::Cloudflare | Api::Neon if response.status() != StatusCode::TOO_MANY_REQUESTS => None,
-        // Beyond its quota, Cloudflare refuses everything for a whole window.
-        Api::Cloudflare => Some(asked.unwrap_or(Duration::from_mins(5))),
-        Api::Neon => Some(asked.unwrap_or(Duration::from_secs(2))),
-        Api::GitHub => {
-            let used_up = number(headers, "x-ratelimit-remaining") == Some(0);
-            let limited = match response.status() {
-                StatusCode::TOO_MANY_REQUESTS => true,
-                StatusCode::FORBIDDEN => used_up || asked.is_some() || says_rate_limit(response),
-                StatusCode::OK => {
-                    outgoing.target == "/graphql"
-                        && graphql_rate_limited(response, used_up || asked.is_some())
-                }
-                _ => false,
-            };
-            limited.then(|| {
-                let reset = number(headers, "x-ratelimit-reset")
-                    .filter(|_| used_up)
-                    .and_then(|at| DateTime::from_timestamp(at, 0))
-                    .and_then(|at| (at - now).to_std().ok());
-                asked.or(reset).unwrap_or(Duration::from_mins(1))
-            })
-        }
-    }
-}
-
-fn says_rate_limit(response: &Response<Bytes>) -> bool {
-    String::from_utf8_lossy(response.body())
-        .to_ascii_lowercase()
-        .contains("rate limit")
-}
-
-/// Returns whether GraphQL was rate limited in an answer with status 200: for
-/// its primary limit, by an error of that type or code; for a secondary limit,
-/// by any error beside headers that ask to wait, or by a message that says so.
-fn graphql_rate_limited(response: &Response<Bytes>, headers_ask: bool) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        #[serde(default)]
-        errors: Vec<Error>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Error {
-        #[serde(rename = "type")]
-        sort: Option<String>,
-        code: Option<serde_json::Value>,
-        extensions: Option<serde_json::Value>,
-        message: Option<String>,
-    }
-    let limits = |text: &str| {
-        ["rate_limit", "rate_limited", "graphql_rate_limit"]
-            .iter()
-            .any(|known| text.eq_ignore_ascii_case(known))
-    };
-    serde_json::from_slice::<Body>(response.body()).is_ok_and(|body| {
-        body.errors.iter().any(|error| {
-            let extended = error.extensions.as_ref().and_then(|more| more.get("code"));
-            let codes = [error.code.as_ref(), extended];
-            let mut codes = codes.into_iter().flatten().filter_map(|code| code.as_str());
-            let message = error.message.as_deref().unwrap_or_default();
-            headers_ask
-                || error.sort.as_deref().is_some_and(limits)
-                || codes.any(limits)
-                || message
-                    .to_ascii_lowercase()
-                    .contains("secondary rate limit")
-        })
-    })
-}
-
-/// Parses `Retry-After` in either form.
-pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds.min(86_400)));
-    }
-    let at = DateTime::<Utc>::from(httpdate::parse_http_date(value).ok()?);
-    Some((at - now).to_std().unwrap_or(Duration::ZERO))
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Api;
     use ::http::Method;
 
     fn outgoing(api: Api, method: Method, repeatable: bool) -> Outgoing {

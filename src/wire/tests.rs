@@ -22,7 +22,7 @@ pub(crate) fn client_of(
         base: "http://127.0.0.1:8080/api/".parse().unwrap(),
         graphql: Some("http://127.0.0.1:8080/graph".parse().unwrap()),
         token: Token::new("first-secret-token").unwrap(),
-        dns_token: Token::new("other-secret-token"),
+        extra_token: Token::new("other-secret-token"),
     };
     Client::new(
         transport,

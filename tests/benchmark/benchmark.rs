@@ -24,9 +24,9 @@ use preview_gc::evidence::{
 };
 use preview_gc::gc::KindGraph;
 use preview_gc::gc::mark::{JudgeInput, PolicyScope, mark};
-use preview_gc::kinds;
 use preview_gc::model::{Place, PullRequestNumber, Repository, Resource, Time};
 use preview_gc::policy::{Environment, Policies, Source, Vocabulary};
+use preview_gc::providers;
 use serde_json::{Value, json};
 
 const LATENCY: Duration = Duration::from_millis(50);
@@ -469,7 +469,7 @@ fn read_names() {
             "repository = \"acme/shop\"\n[words]\nservice = [\"api\", \"web\", \"docs\"]\n{rules}"
         ),
     };
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let vocabulary = Vocabulary { kinds: &kinds };
     let environment = Environment {
         lookup: &|_| None,
@@ -500,7 +500,7 @@ fn read_names() {
 
 fn mark_a_million() {
     const RESOURCES: u32 = 1_000_000;
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let worker = *kinds
         .iter()
         .find(|kind| kind.name() == "worker")

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use preview_gc::kinds::{self, Kind, PageOf};
-use preview_gc::model::{Place, PlaceSort, ResourceId, UsedBy};
+use preview_gc::kind::{Kind, PageOf};
+
+use preview_gc::model::{Place, PlaceSort, ReferencesFrom, ResourceId, UsedBy};
+use preview_gc::providers;
 
 fn all() -> impl Iterator<Item = &'static dyn Kind> {
-    kinds::KINDS.iter().copied()
+    providers::kinds()
 }
 
 fn place(kind: &dyn Kind) -> Arc<Place> {
@@ -37,7 +39,7 @@ fn every_kind_has_a_name_of_its_own_and_refers_to_kinds_that_exist() {
         match about.used_by {
             UsedBy::These(users) => {
                 for user in users {
-                    let exists = known.contains(user) || kinds::source(user).is_some();
+                    let exists = known.contains(user) || providers::source(user).is_some();
                     assert!(exists, "{} is used by {user}", about.name);
                 }
             }
@@ -66,7 +68,7 @@ fn listing_only_reads_and_stays_in_its_place() {
             PageOf::Cursor("c/../x".to_owned()),
         ];
         for page in &pages {
-            let call = kind.list(&place, page);
+            let call = kind.list(&place, None, page);
             assert_eq!(call.method, "GET", "{}", kind.about());
             assert!(call.path.contains(&id), "{}: {}", kind.about(), call.path);
             assert!(!call.path.contains(".."), "{}: {}", kind.about(), call.path);
@@ -145,7 +147,8 @@ fn a_deletion_names_exactly_one_resource_and_no_force() {
             kind.about()
         );
         assert_eq!(kind.inspect(&id).method, "GET", "{}", kind.about());
-        for before in kind.prepare(&id) {
+        let before = kind.obstacles().map(|obstacles| obstacles.prepare(&id));
+        for before in before.into_iter().flatten() {
             assert!(before.path.contains("..%2Fx%3Fy"), "{}", before.path);
         }
     }
@@ -161,5 +164,40 @@ fn an_item_without_its_id_is_not_passed_over() {
         };
         let page = kind.read_page(&place(kind), body.as_bytes());
         assert!(page.is_err(), "{}", kind.about());
+    }
+}
+
+/// What a kind says about itself and what it can do agree.
+#[test]
+fn a_kind_can_do_what_it_says_of_itself() {
+    for kind in all() {
+        let about = kind.about();
+        let each = about.references == ReferencesFrom::Each;
+        assert_eq!(each, kind.references().is_some(), "{about}");
+        assert_eq!(about.expires, kind.expiry().is_some(), "{about}");
+        assert_eq!(about.unbinds, kind.bindings().is_some(), "{about}");
+        let queries = kind.queries();
+        assert_eq!(about.active, queries.activity.is_some(), "{about}");
+        assert_eq!(about.users_listed, queries.users.is_some(), "{about}");
+        let addresses = queries.addresses.is_some();
+        assert_eq!(about.addresses_asked, addresses, "{about}");
+        assert!(!about.backup || kind.backup().is_some(), "{about}");
+        let by_holder = kind.holders().is_some();
+        assert!(!by_holder || about.holder.is_some(), "{about}");
+    }
+}
+
+/// A kind that no world may have is tested against no answer at all.
+#[test]
+fn every_kind_can_be_in_a_world() {
+    for kind in all() {
+        let name = kind.about().name();
+        let resource = serde_json::json!({
+            "repository": "acme/shop",
+            "now": "2026-03-01T00:00:00Z",
+            "resources": [{ "kind": name, "name": "pr-7.acme.example" }],
+        });
+        let world = preview_gc::sandbox::world::World::read("w.json", &resource.to_string());
+        assert!(world.is_ok(), "{name}: {:?}", world.err());
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use preview_gc::kinds;
+use preview_gc::providers::{self, PROVIDERS};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
@@ -303,19 +303,21 @@ fn top_modules(all: &BTreeMap<String, Uses>) -> BTreeSet<String> {
     all.keys().map(|module| top(module).to_owned()).collect()
 }
 
-/// The names of the kinds, each of which has a file of its own.
-fn kind_names() -> BTreeSet<String> {
-    let names: BTreeSet<String> = kinds::vocabulary()
+/// The names of the kinds with the modules that hold them: each has a file of its
+/// own below its provider.
+fn kind_modules() -> BTreeMap<String, String> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let modules: BTreeMap<String, String> = providers::vocabulary()
         .iter()
-        .map(|kind| kind.name().to_owned())
+        .map(|kind| {
+            let module = format!("providers::{}::{}", kind.api.key(), kind.name());
+            let file = src.join(module.replace("::", "/")).with_extension("rs");
+            assert!(file.exists(), "{} is not there", file.display());
+            (kind.name().to_owned(), module)
+        })
         .collect();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kinds");
-    for name in &names {
-        let file = folder.join(format!("{name}.rs"));
-        assert!(file.exists(), "{} is not there", file.display());
-    }
-    assert!(names.len() >= 14);
-    names
+    assert!(modules.len() >= 14);
+    modules
 }
 
 /// The breaches of modules in which nothing but some parts of this crate may be
@@ -404,10 +406,10 @@ fn pure_modules_use_no_input_output_no_clock_and_nothing_of_the_rest() {
 
 #[test]
 fn pure_modules_name_no_kind() {
-    let (all, kinds) = (sources(), kind_names());
+    let (all, kinds) = (sources(), kind_modules());
     let mut found = Vec::new();
     for (module, uses) in all.iter().filter(|(module, _)| PURE.contains(&top(module))) {
-        let named = uses.strings.iter().filter(|text| kinds.contains(*text));
+        let named = uses.strings.iter().filter(|text| kinds.contains_key(*text));
         found.extend(named.map(|kind| format!("{module} names {kind:?}")));
     }
     assert_eq!(found, Vec::<String>::new());
@@ -415,28 +417,47 @@ fn pure_modules_name_no_kind() {
 
 #[test]
 fn kinds_use_no_input_output_and_never_each_other() {
-    let (all, names) = (sources(), kind_names());
-    let allowed = ["kinds", "call", "model", "evidence"];
-    let breaches = uses_other_than(&all, &["kinds"], &allowed);
+    let (all, kinds) = (sources(), kind_modules());
+    let allowed = ["providers", "kind", "call", "model", "evidence"];
+    let breaches = uses_other_than(&all, &["providers"], &allowed);
     assert_eq!(breaches, Vec::<String>::new());
-    let kinds = |module: &str| top(module) == "kinds";
+    let breaches = uses_other_than(&all, &["kind"], &["kind", "call", "model", "evidence"]);
+    assert_eq!(breaches, Vec::<String>::new());
+    let checked = |module: &str| matches!(top(module), "providers" | "kind");
     let forbidden = [&OUTSIDE[..], &WALL_CLOCKS[..], &["…Instant::now"]].concat();
-    assert_eq!(uses_of(&all, kinds, &forbidden), Vec::<String>::new());
+    assert_eq!(uses_of(&all, checked, &forbidden), Vec::<String>::new());
     let mut found = Vec::new();
-    for name in &names {
-        let own = format!("kinds::{name}");
-        let files: Vec<_> = all.iter().filter(|(one, _)| is_in(one, &own)).collect();
+    for own in kinds.values() {
+        let files: Vec<_> = all.iter().filter(|(one, _)| is_in(one, own)).collect();
         assert!(!files.is_empty(), "{own} was not read");
         for (module, uses) in files {
-            let others = names.iter().filter(|other| *other != name);
-            let others: Vec<_> = others.map(|one| format!("crate::kinds::{one}")).collect();
+            let others = kinds.values().filter(|other| *other != own);
+            let others: Vec<_> = others.map(|one| format!("crate::{one}")).collect();
             for path in &uses.paths {
-                let all_kinds = path == "crate::kinds::*";
+                let all_kinds = path.starts_with("crate::providers") && path.ends_with("::*");
                 if all_kinds || others.iter().any(|other| is_in(path, other)) {
                     found.push(format!("{module} uses {path}"));
                 }
             }
         }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn providers_never_use_each_other() {
+    let all = sources();
+    let names = PROVIDERS.map(|provider| provider.about().key);
+    let mut found = Vec::new();
+    for name in names {
+        let own = format!("providers::{name}");
+        let others = names.iter().filter(|other| **other != name);
+        let others: Vec<_> = others
+            .map(|other| format!("crate::providers::{other}"))
+            .collect();
+        let others: Vec<_> = others.iter().map(String::as_str).collect();
+        assert!(all.contains_key(&own), "{own} was not read");
+        found.extend(uses_of(&all, |module| is_in(module, &own), &others));
     }
     assert_eq!(found, Vec::<String>::new());
 }
@@ -604,7 +625,7 @@ fn the_reader_finds_every_way_to_use_a_module() {
         #[cfg(all(test, feature = "sandbox"))]
         mod stage { use crate::cli; }
         fn late() {
-            let _ = super::super::report::table::lines;
+            let _ = super::super::super::report::table::lines;
             let _ = env::var("HOME");
             let _ = judge::claims();
             println!("{:?} {}", crate::sweep::Lane, "worker");
@@ -612,11 +633,11 @@ fn the_reader_finds_every_way_to_use_a_module() {
             Time::now();
         }
     "#;
-    let uses = read(&["kinds", "worker"], text);
+    let uses = read(&["providers", "cloudflare", "worker"], text);
     for path in [
         "crate::wire",
         "crate::gc::mark",
-        "crate::kinds::queue::Consumer",
+        "crate::providers::cloudflare::queue::Consumer",
         "crate::report::table::lines",
         "std::env::var",
         "crate::gc::mark::claims",

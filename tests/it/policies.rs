@@ -1,12 +1,12 @@
 //! Policies: the shipped ones can be used, and broken ones are shown to be
 //! broken where they are.
 
-use preview_gc::kinds;
 use preview_gc::model::Repository;
 use preview_gc::policy::{Diagnostic, Environment, Loaded, Policies, Source, Vocabulary, render};
+use preview_gc::providers;
 
 fn read(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let vocabulary = Vocabulary { kinds: &kinds };
     let repository = Repository::parse("acme/shop").unwrap();
     let environment = Environment {
@@ -51,7 +51,7 @@ fn every_mistake_is_shown_at_once_in_the_owners_own_text() {
 
 #[test]
 fn a_policy_that_names_a_token_as_a_place_is_refused() {
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let repository = Repository::parse("acme/shop");
     let environment = Environment {
         lookup: &|name| Some(format!("value-of-{name}").to_lowercase().replace('_', "-")),
@@ -81,7 +81,7 @@ fn a_policy_that_names_a_token_as_a_place_is_refused() {
 
 #[test]
 fn a_value_without_the_form_of_an_identifier_is_not_shown() {
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let environment = Environment {
         lookup: &|name| {
             let secret = "postgres://shop:hunter2@db.example.com/shop";
@@ -130,7 +130,7 @@ fn many_names_are_read_by_many_rules() {
     };
     let loaded = read(&[source]).unwrap();
     let rules = &loaded.policies.files[0].rules;
-    let worker = *kinds::vocabulary()
+    let worker = *providers::vocabulary()
         .iter()
         .find(|kind| kind.name() == "worker")
         .unwrap();

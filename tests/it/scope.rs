@@ -316,6 +316,30 @@ fn a_variable_without_the_form_of_an_id_is_neither_sent_nor_printed() {
     );
 }
 
+/// A run works in one account. Which of several somebody meant is never guessed.
+#[test]
+fn a_variable_with_several_accounts_is_refused() {
+    let stage = Stage::new();
+    stage.policy("a.toml", RECORDS);
+    let own = stage.variable("CLOUDFLARE_ACCOUNT_ID");
+    let other = "0".repeat(32);
+    for variable in ["CLOUDFLARE_ACCOUNT_ID", "CF_ACCOUNT_ID"] {
+        for value in [format!("{other},{own}"), format!("{own}, {other}")] {
+            for verb in ["audit", "check"] {
+                let mut command = stage.program(verb);
+                command.env_remove("CLOUDFLARE_ACCOUNT_ID");
+                let output = command.env(variable, &value).output().unwrap();
+                let (code, errors) = ended(&output);
+                assert_eq!(code, 2, "{verb} {variable}={value}: {errors}");
+                assert!(errors.contains(variable), "{errors}");
+                assert!(errors.contains("takes one value, not a list"), "{errors}");
+                assert!(!errors.contains(&other), "{errors}");
+            }
+        }
+    }
+    assert_eq!(stage.asked(), [""; 0]);
+}
+
 #[test]
 fn a_value_of_a_policy_without_the_form_of_an_id_is_neither_sent_nor_printed() {
     let stage = Stage::new();

@@ -16,10 +16,10 @@ use preview_gc::collector::{Collector, Limits, Scope};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::reads::Remembered;
-use preview_gc::kinds;
 use preview_gc::model::{Api, PullRequestNumber};
 use preview_gc::policy::{Action, Environment, Policies, Policy, Source, Vocabulary};
 use preview_gc::progress::{Observer, ProgressEvent};
+use preview_gc::providers;
 use preview_gc::report::Report;
 use preview_gc::report::outcomes::{StepRow, Swept};
 use preview_gc::sandbox::{Options, Sandbox};
@@ -104,7 +104,7 @@ fn policy(text: &str) -> Policy {
         path: "drawn.toml".to_owned(),
         text: text.to_owned(),
     }];
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let environment = Environment {
         lookup: &|_| None,
         repository: None,
@@ -848,7 +848,7 @@ fn endpoints() -> BTreeMap<Api, Endpoint> {
             base,
             graphql: (api == Api::GitHub).then_some(graphql),
             token: Token::new("sandbox").expect("a token"),
-            dns_token: None,
+            extra_token: None,
         };
         (api, endpoint)
     };

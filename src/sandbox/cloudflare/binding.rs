@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::identity;
+use super::{PRODUCTS, identity};
 use crate::sandbox::provider::Refusal;
 
 /// One binding.
@@ -23,38 +23,33 @@ pub(super) struct Binding {
 /// The ids of what can be bound by id, under type and name.
 pub(super) type Ids = HashMap<(&'static str, String), String>;
 
-/// The binding types that point at something, with the API's field for it.
-const TARGETS: [(&str, &str, Option<&str>); 6] = [
-    ("kv_namespace", "namespace_id", Some("kv_namespace")),
-    ("d1", "id", Some("d1")),
-    ("hyperdrive", "id", Some("hyperdrive")),
-    ("r2_bucket", "bucket_name", None),
-    ("queue", "queue_name", None),
-    ("service", "service", None),
-];
+/// How the resources of a product are bound.
+#[derive(Debug)]
+pub(super) struct Bindable {
+    /// The API's type, and the kind of what is bound by id.
+    pub(super) sort: &'static str,
+    /// The type in world files.
+    pub(super) name: &'static str,
+    /// The API's field for the target.
+    pub(super) field: &'static str,
+    /// Whether that is an id.
+    pub(super) by_id: bool,
+    /// The map of a Pages project, and the field of an item in it.
+    pub(super) pages: (&'static str, &'static str),
+}
 
-/// The maps of a Pages project for each binding type, with the field of an item.
-const PAGES: [(&str, &str, &str); 6] = [
-    ("kv_namespace", "kv_namespaces", "namespace_id"),
-    ("d1", "d1_databases", "id"),
-    ("hyperdrive", "hyperdrive_bindings", "id"),
-    ("r2_bucket", "r2_buckets", "name"),
-    ("queue", "queue_producers", "name"),
-    ("service", "services", "service"),
-];
+fn bindable(is: impl Fn(&Bindable) -> bool) -> Option<&'static Bindable> {
+    let mut all = PRODUCTS.iter().filter_map(|product| product.bindable());
+    all.find(|one| is(one))
+}
 
 fn by_id(kind: &str) -> Option<&'static str> {
-    TARGETS
-        .iter()
-        .find(|(name, _, _)| *name == kind)
-        .and_then(|(_, _, ids)| *ids)
+    let found = bindable(|one| one.sort == kind && one.by_id);
+    found.map(|one| one.sort)
 }
 
 fn field(kind: &str) -> Option<&'static str> {
-    TARGETS
-        .iter()
-        .find(|(name, _, _)| *name == kind)
-        .map(|(_, field, _)| *field)
+    bindable(|one| one.sort == kind).map(|one| one.field)
 }
 
 impl Binding {
@@ -115,17 +110,17 @@ impl Binding {
 
     /// The map of a Pages project's configuration, the name in it and the item.
     pub(super) fn pages(&self) -> Option<(&'static str, &str, Value)> {
-        let (_, map, field) = PAGES.iter().find(|(kind, ..)| *kind == self.kind)?;
+        let (map, field) = bindable(|one| one.sort == self.kind)?.pages;
         let shown = self.api();
         let target = self::field(&self.kind).map(|field| shown[field].clone());
-        Some((map, &self.name, json!({ *field: target })))
+        Some((map, &self.name, json!({ field: target })))
     }
 
     /// Reads an item of such a map.
     pub(super) fn from_pages(map: &str, name: &str, item: &Value) -> Option<Self> {
-        let (kind, _, field) = PAGES.iter().find(|(_, known, _)| *known == map)?;
-        let target = item.get(field)?;
-        let of_kind = self::field(kind)?;
+        let found = bindable(|one| one.pages.0 == map)?;
+        let (kind, of_kind) = (found.sort, found.field);
+        let target = item.get(found.pages.1)?;
         Self::from_api(&json!({ "type": kind, "name": name, of_kind: target }))
     }
 

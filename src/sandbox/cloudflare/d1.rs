@@ -5,9 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, object, ok, put, text};
+use super::binding::Bindable;
 use super::identity::{moment, uuid};
+use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// One database.
@@ -22,6 +24,69 @@ pub(super) struct Database {
 const DATABASES: Paging = Paging::new(1000, 10, 10_000)
     .without_total_pages()
     .refusing_with(7400);
+
+/// D1.
+pub(super) struct D1;
+
+static KIND: WorldKind = WorldKind {
+    name: "d1",
+    attributes: &[],
+    paths: &["/d1/database"],
+};
+
+static BINDABLE: Bindable = Bindable {
+    sort: "d1",
+    name: "d1",
+    field: "id",
+    by_id: true,
+    pages: ("d1_databases", "id"),
+};
+
+impl Product for D1 {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn has_id(&self, cloud: &Cloudflare, id: &str) -> bool {
+        cloud.databases.contains_key(id)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_database(resource)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.database_resources()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["d1", "database", rest @ ..] => Some(cloud.d1(method, rest, request)),
+            _ => None,
+        }
+    }
+
+    fn bindable(&self) -> Option<&'static Bindable> {
+        Some(&BINDABLE)
+    }
+
+    fn targets<'c>(&self, cloud: &'c Cloudflare) -> Vec<(&'c str, &'c str)> {
+        let all = cloud.databases.iter();
+        all.map(|(id, one)| (id.as_str(), one.name.as_str()))
+            .collect()
+    }
+}
 
 impl Cloudflare {
     pub(super) fn add_database(&mut self, resource: &Resource) -> Result<(), Refusal> {

@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, object, ok};
 use super::binding::Binding;
 use super::identity::{stable, uuid};
+use super::product::Product;
 use super::upload::{metadata, required};
 use crate::sandbox::message::Request;
+use crate::sandbox::provider::{Refusal, WorldKind};
+use crate::sandbox::world::Resource;
 
 /// The bindings of each script in each namespace.
 pub(super) type Namespaces = BTreeMap<String, BTreeMap<String, Vec<Binding>>>;
@@ -30,6 +34,49 @@ fn to_json(name: &str, scripts: &BTreeMap<String, Vec<Binding>>) -> Value {
         "script_count": scripts.len(),
         "trusted_workers": false,
     })
+}
+
+/// Workers for Platforms.
+pub(super) struct Dispatch;
+
+impl Product for Dispatch {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        None
+    }
+
+    fn add(
+        &self,
+        _cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        let kind = &resource.kind;
+        Err(Refusal(format!("a dispatch namespace has no kind {kind}")))
+    }
+
+    fn resources(&self, _cloud: &Cloudflare) -> Vec<Resource> {
+        Vec::new()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["workers", "dispatch", "namespaces", rest @ ..] => {
+                Some(cloud.dispatch_namespaces(method, rest, request))
+            }
+            _ => None,
+        }
+    }
+
+    fn bindings<'c>(&self, cloud: &'c mut Cloudflare) -> Vec<&'c mut Binding> {
+        let scripts = cloud.dispatched.values_mut();
+        scripts.flat_map(BTreeMap::values_mut).flatten().collect()
+    }
 }
 
 impl Cloudflare {

@@ -3,10 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::answer::{text, texts};
+use super::answer::{Answer, text, texts};
 use super::identity::{moment, stable};
+use super::product::Product;
 use super::{Cloudflare, domain_name};
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::message::Request;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// One record.
@@ -153,6 +155,65 @@ impl Record {
             shown["meta"] = json!({ "read_only": true, "origin_worker_id": origin });
         }
         shown
+    }
+}
+
+/// DNS.
+pub(super) struct Dns;
+
+static KIND: WorldKind = WorldKind {
+    name: "dns_record",
+    attributes: &[
+        "type", "content", "proxied", "comment", "managed", "ttl", "tags", "zone",
+    ],
+    paths: &["/dns_records"],
+};
+
+impl Product for Dns {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn has_id(&self, cloud: &Cloudflare, id: &str) -> bool {
+        let record = cloud.records.get(id);
+        record.is_some_and(|record| !record.is_made())
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_record(resource)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.record_resources()
+    }
+
+    fn route(
+        &self,
+        _cloud: &mut Cloudflare,
+        _method: &str,
+        _path: &[&str],
+        _request: &Request,
+    ) -> Option<Answer> {
+        None
+    }
+
+    fn route_in_zone(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        zone: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["dns_records", rest @ ..] => Some(cloud.dns(method, zone, rest, request)),
+            _ => None,
+        }
     }
 }
 

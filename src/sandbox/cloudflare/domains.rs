@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answer, Failure, Paging, array, object, ok, ok_bare, text};
 use super::dns::Record;
 use super::identity::{stable, uuid};
+use super::product::Product;
 use super::{Cloudflare, domain_name};
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// A hostname that a Worker serves.
@@ -39,6 +40,47 @@ pub(super) fn pointed_at(resource: &Resource) -> Option<String> {
         .iter()
         .find_map(|field| text(&resource.attributes, field))
         .map(ToOwned::to_owned)
+}
+
+/// Custom domains.
+pub(super) struct Domains;
+
+static KIND: WorldKind = WorldKind {
+    name: "worker_domain",
+    attributes: &["service", "zone", "worker"],
+    paths: &["/workers/domains"],
+};
+
+impl Product for Domains {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_domain(resource, now)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.domain_resources()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["workers", "domains", rest @ ..] => Some(cloud.worker_domains(method, rest, request)),
+            _ => None,
+        }
+    }
 }
 
 impl Cloudflare {

@@ -5,9 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, object, ok, put, text};
+use super::binding::Bindable;
 use super::identity::moment;
+use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// One configuration.
@@ -25,6 +27,69 @@ const CONFIGS: Paging = Paging::new(100, 1, 1000).without_total_pages();
 
 fn missing() -> Failure {
     Failure::not_found(2006, "Hyperdrive config not found")
+}
+
+/// Hyperdrive.
+pub(super) struct Hyperdrive;
+
+static KIND: WorldKind = WorldKind {
+    name: "hyperdrive",
+    attributes: &["host"],
+    paths: &["/hyperdrive/configs"],
+};
+
+static BINDABLE: Bindable = Bindable {
+    sort: "hyperdrive",
+    name: "hyperdrive",
+    field: "id",
+    by_id: true,
+    pages: ("hyperdrive_bindings", "id"),
+};
+
+impl Product for Hyperdrive {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn has_id(&self, cloud: &Cloudflare, id: &str) -> bool {
+        cloud.hyperdrives.contains_key(id)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_hyperdrive(resource)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.hyperdrive_resources()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["hyperdrive", "configs", rest @ ..] => Some(cloud.hyperdrive(method, rest, request)),
+            _ => None,
+        }
+    }
+
+    fn bindable(&self) -> Option<&'static Bindable> {
+        Some(&BINDABLE)
+    }
+
+    fn targets<'c>(&self, cloud: &'c Cloudflare) -> Vec<(&'c str, &'c str)> {
+        let all = cloud.hyperdrives.iter();
+        all.map(|(id, one)| (id.as_str(), one.name.as_str()))
+            .collect()
+    }
 }
 
 impl Cloudflare {

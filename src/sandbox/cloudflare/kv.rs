@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, directed, object, ok, text};
+use super::binding::Bindable;
 use super::kv_values::Namespace;
+use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 const NAMESPACES: Paging = Paging::new(20, 1, 1000).without_total_pages();
@@ -22,6 +25,69 @@ fn taken() -> Failure {
         10014,
         "a namespace with this account ID and title already exists",
     )
+}
+
+/// KV.
+pub(super) struct Kv;
+
+static KIND: WorldKind = WorldKind {
+    name: "kv_namespace",
+    attributes: &["keys"],
+    paths: &["/storage/kv/namespaces"],
+};
+
+static BINDABLE: Bindable = Bindable {
+    sort: "kv_namespace",
+    name: "kv_namespace",
+    field: "namespace_id",
+    by_id: true,
+    pages: ("kv_namespaces", "namespace_id"),
+};
+
+impl Product for Kv {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn has_id(&self, cloud: &Cloudflare, id: &str) -> bool {
+        cloud.namespaces.contains_key(id)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_namespace(resource)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.namespace_resources()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["storage", "kv", "namespaces", rest @ ..] => Some(cloud.kv(method, rest, request)),
+            _ => None,
+        }
+    }
+
+    fn bindable(&self) -> Option<&'static Bindable> {
+        Some(&BINDABLE)
+    }
+
+    fn targets<'c>(&self, cloud: &'c Cloudflare) -> Vec<(&'c str, &'c str)> {
+        let all = cloud.namespaces.iter();
+        all.map(|(id, one)| (id.as_str(), one.title.as_str()))
+            .collect()
+    }
 }
 
 impl Cloudflare {

@@ -7,9 +7,10 @@ use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, flag, object, ok, text, texts};
 use super::binding::Binding;
 use super::identity::{stable, uuid};
+use super::product::Product;
 use super::upload::required;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// One project.
@@ -87,6 +88,63 @@ impl Project {
         self.deployments
             .iter()
             .find(|deployment| deployment.production)
+    }
+}
+
+/// Pages.
+pub(super) struct Pages;
+
+static KIND: WorldKind = WorldKind {
+    name: "pages_deployment",
+    attributes: &[
+        "project",
+        "environment",
+        "branch",
+        "aliases",
+        "commit_hash",
+        "active",
+        "bindings",
+        "repository",
+    ],
+    paths: &["/pages/projects"],
+};
+
+impl Product for Pages {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_pages_deployment(resource)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.pages_resources()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["pages", "projects", rest @ ..] => Some(cloud.pages(method, rest, request)),
+            _ => None,
+        }
+    }
+
+    fn bindings<'c>(&self, cloud: &'c mut Cloudflare) -> Vec<&'c mut Binding> {
+        let projects = cloud.projects.values_mut();
+        projects
+            .flat_map(|project| project.bindings.iter_mut().flatten())
+            .collect()
     }
 }
 

@@ -8,10 +8,11 @@ use super::answer::{Answer, Failure, Paging, directed, ok, ok_bare, put, text, t
 use super::binding::Binding;
 use super::domains::pointed_at;
 use super::identity::{moment, stable, uuid};
+use super::product::Product;
 use super::upload;
 use super::worker::Worker;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// One Preview.
@@ -92,6 +93,72 @@ fn tails(said: &Map<String, Value>) -> Map<String, Value> {
     let tails = texts(said, "tail_consumers").into_iter();
     let tails: Vec<Value> = tails.map(|tail| json!({ "name": tail })).collect();
     Map::from_iter([("tail_consumers".to_owned(), json!(tails))])
+}
+
+/// Worker Previews.
+pub(super) struct Previews;
+
+static KIND: WorldKind = WorldKind {
+    name: "worker_preview",
+    attributes: &[
+        "worker",
+        "branch",
+        "tags",
+        "annotations",
+        "slug",
+        "pull_request_number",
+        "pull_request_url",
+        "repository",
+        "repository_url",
+        "commit_sha",
+        "bindings",
+        "tail_consumers",
+    ],
+    paths: &["/previews"],
+};
+
+impl Product for Previews {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn has_id(&self, cloud: &Cloudflare, id: &str) -> bool {
+        cloud.previews.contains_key(id)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_preview(resource)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.preview_resources()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["workers", "workers", worker, "previews", rest @ ..] => {
+                Some(cloud.worker_previews(method, worker, rest, request))
+            }
+            _ => None,
+        }
+    }
+
+    fn bindings<'c>(&self, cloud: &'c mut Cloudflare) -> Vec<&'c mut Binding> {
+        let previews = cloud.previews.values_mut();
+        let deployments = previews.flat_map(|preview| &mut preview.deployments);
+        deployments.flat_map(|one| &mut one.bindings).collect()
+    }
 }
 
 impl Cloudflare {

@@ -7,9 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, object, ok, put, text, texts};
+use super::binding::Bindable;
 use super::identity::{moment, stable};
+use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// One queue.
@@ -98,6 +100,63 @@ fn queue_settings(given: Option<&Value>) -> Value {
         }
     }
     settings
+}
+
+/// Queues.
+pub(super) struct Queues;
+
+static KIND: WorldKind = WorldKind {
+    name: "queue",
+    attributes: &["producers", "consumers", "dead_letter_queue"],
+    paths: &["/queues"],
+};
+
+static BINDABLE: Bindable = Bindable {
+    sort: "queue",
+    name: "queue",
+    field: "queue_name",
+    by_id: false,
+    pages: ("queue_producers", "name"),
+};
+
+impl Product for Queues {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn has_id(&self, cloud: &Cloudflare, id: &str) -> bool {
+        cloud.queues.contains_key(id)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_queue(resource)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.queue_resources()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["queues", rest @ ..] => Some(cloud.queue_routes(method, rest, request)),
+            _ => None,
+        }
+    }
+
+    fn bindable(&self) -> Option<&'static Bindable> {
+        Some(&BINDABLE)
+    }
 }
 
 impl Cloudflare {

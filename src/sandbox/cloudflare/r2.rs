@@ -5,10 +5,12 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, object, ok, ok_with, put, text};
+use super::binding::Bindable;
 use super::identity::moment;
 use super::kv_values::{decoded, encoded};
+use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// One bucket.
@@ -19,6 +21,59 @@ pub(super) struct Bucket {
     storage_class: String,
     objects: u64,
     attributes: Map<String, Value>,
+}
+
+/// R2.
+pub(super) struct R2;
+
+static KIND: WorldKind = WorldKind {
+    name: "r2",
+    attributes: &["objects", "location", "policy_scope"],
+    paths: &["/r2/buckets"],
+};
+
+static BINDABLE: Bindable = Bindable {
+    sort: "r2_bucket",
+    name: "r2",
+    field: "bucket_name",
+    by_id: false,
+    pages: ("r2_buckets", "name"),
+};
+
+impl Product for R2 {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_bucket(resource)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.bucket_resources()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["r2", "buckets", rest @ ..] => Some(cloud.r2(method, rest, request)),
+            _ => None,
+        }
+    }
+
+    fn bindable(&self) -> Option<&'static Bindable> {
+        Some(&BINDABLE)
+    }
 }
 
 impl Cloudflare {

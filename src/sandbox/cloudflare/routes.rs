@@ -1,13 +1,15 @@
 //! Routes: patterns of a zone that run a Worker, or none.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, array, object, ok, text};
 use super::domains::pointed_at;
 use super::identity::is_id;
+use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// One route.
@@ -30,6 +32,64 @@ fn host(pattern: &str) -> String {
 
 fn missing() -> Failure {
     Failure::not_found(10009, "workers.api.error.route_not_found")
+}
+
+/// Worker routes.
+pub(super) struct Routes;
+
+static KIND: WorldKind = WorldKind {
+    name: "worker_route",
+    attributes: &["script", "zone"],
+    paths: &["/workers/routes"],
+};
+
+impl Product for Routes {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn has_id(&self, cloud: &Cloudflare, id: &str) -> bool {
+        cloud.routes.contains_key(id)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_route(resource)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.route_resources()
+    }
+
+    fn route(
+        &self,
+        _cloud: &mut Cloudflare,
+        _method: &str,
+        _path: &[&str],
+        _request: &Request,
+    ) -> Option<Answer> {
+        None
+    }
+
+    fn route_in_zone(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        zone: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["workers", "routes", rest @ ..] => {
+                Some(cloud.zone_routes(method, zone, rest, request))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Cloudflare {

@@ -6,11 +6,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{text, texts};
-use super::binding::Binding;
+use super::answer::{Answer, text, texts};
+use super::binding::{Bindable, Binding};
 use super::identity::{stable, uuid};
+use super::product::Product;
 use super::worker::{Version, Worker};
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::message::Request;
+use crate::sandbox::provider::{Refusal, WorldKind};
 use crate::sandbox::world::Resource;
 
 /// The attributes of a Worker that have a place of their own.
@@ -24,6 +26,89 @@ const KNOWN: [&str; 8] = [
     "has_assets",
     "last_deployed_from",
 ];
+
+/// Workers.
+pub(super) struct Workers;
+
+static KIND: WorldKind = WorldKind {
+    name: "worker",
+    attributes: &[
+        "bindings",
+        "custom_domains",
+        "tags",
+        "has_assets",
+        "handlers",
+        "migration_tag",
+        "last_deployed_from",
+        "tail_consumers",
+        "versions",
+        "previews_base_config",
+        "dispatch_namespace",
+    ],
+    paths: &["/workers/scripts", "/workers/workers", "/workers/services"],
+};
+
+static BINDABLE: Bindable = Bindable {
+    sort: "service",
+    name: "service",
+    field: "service",
+    by_id: false,
+    pages: ("services", "service"),
+};
+
+impl Product for Workers {
+    fn kind(&self) -> Option<&'static WorldKind> {
+        Some(&KIND)
+    }
+
+    fn has_id(&self, cloud: &Cloudflare, id: &str) -> bool {
+        let mut workers = cloud.workers.values();
+        workers.any(|worker| worker.tag == id && !worker.implied)
+    }
+
+    fn add(
+        &self,
+        cloud: &mut Cloudflare,
+        resource: &Resource,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        cloud.add_worker(resource, now)
+    }
+
+    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+        cloud.worker_resources()
+    }
+
+    fn route(
+        &self,
+        cloud: &mut Cloudflare,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Option<Answer> {
+        match path {
+            ["workers", "scripts-search"] if method == "GET" => Some(cloud.search_scripts(request)),
+            ["workers", "scripts", rest @ ..] => Some(cloud.scripts(method, rest, request)),
+            ["workers", "services", name] => Some(cloud.services(method, name, request)),
+            ["workers", "workers", _, "previews", ..] => None,
+            ["workers", "workers", rest @ ..] => Some(cloud.workers_beta(method, rest, request)),
+            _ => None,
+        }
+    }
+
+    fn bindable(&self) -> Option<&'static Bindable> {
+        Some(&BINDABLE)
+    }
+
+    fn bindings<'c>(&self, cloud: &'c mut Cloudflare) -> Vec<&'c mut Binding> {
+        let all = cloud.workers.values_mut().flat_map(|worker| {
+            let versions = worker.versions.iter_mut();
+            let bindings = versions.flat_map(|version| &mut version.bindings);
+            bindings.chain(worker.previews_base.iter_mut().flatten())
+        });
+        all.collect()
+    }
+}
 
 impl Cloudflare {
     /// Makes a Worker, its custom domains and their records.

@@ -13,10 +13,10 @@ use preview_gc::clock::Clock;
 use preview_gc::collector::{Audit, Choice, Collector, Limits, Scope};
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::Journal;
-use preview_gc::kinds;
 use preview_gc::model::{Api, PullRequestNumber};
 use preview_gc::policy::{Environment, Policies, Policy, Source, Vocabulary};
 use preview_gc::progress::{Observer, ProgressEvent};
+use preview_gc::providers;
 use preview_gc::report::outcomes::{StepRow, Swept};
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
@@ -131,7 +131,7 @@ impl Stage {
             "zones": [{"name": "acme.example"}], "pull_requests": pull_requests.collect::<Vec<_>>(),
             "resources": resources});
         let world = World::read("world.json", &world.to_string()).unwrap();
-        let kinds = kinds::vocabulary();
+        let kinds = providers::vocabulary();
         let source = Source {
             path: "p.toml".to_owned(),
             text: policy.to_owned(),
@@ -230,7 +230,7 @@ impl Stage {
             base: format!("{BASE}{path}").parse().unwrap(),
             graphql: Some(format!("{BASE}{path}/graphql").parse().unwrap()),
             token: Token::new("sandbox").unwrap(),
-            dns_token: None,
+            extra_token: None,
         };
         let endpoints = BTreeMap::from([
             (Api::Cloudflare, endpoint("/client/v4")),

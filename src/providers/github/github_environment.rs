@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Kind, Malformed, Next, Page, PageOf, is_production};
+use super::is_production;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Page, PageOf};
 use crate::model::{
     Api, BuiltInProtection, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
     UsedBy,
@@ -76,7 +77,7 @@ impl Kind for GitHubEnvironment {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let (owner, name) = place.id().split_once('/').unwrap_or_default();
         Call::get(Api::GitHub, &["repos", owner, name, "environments"])
             .with("per_page", PAGE.to_string())

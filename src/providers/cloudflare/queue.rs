@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::cloudflare;
-use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
+use super::envelope;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Obstacles, Page, PageOf, Refusal, Restore};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
     Time, UsedBy,
@@ -143,7 +143,7 @@ impl Kind for Queue {
     }
 
     /// The documents know no pages; answers say when there are more.
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let call = Call::get(Api::Cloudflare, &["accounts", place.id(), "queues"]);
         match page {
             PageOf::Number(number) => call.with("page", number.to_string()),
@@ -152,11 +152,11 @@ impl Kind for Queue {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (queues, info) = cloudflare::open::<Vec<Box<RawValue>>>(body)?;
+        let (queues, info) = envelope::open::<Vec<Box<RawValue>>>(body)?;
         let shown = queues.len() as u64;
         let total = info.as_ref().and_then(|info| info.total_count);
         let next = match total {
-            Some(total) if total > shown => cloudflare::numbered(info.as_ref())?.1,
+            Some(total) if total > shown => envelope::numbered(info.as_ref())?.1,
             _ => Next::Last,
         };
         let items = queues.into_iter().map(|queue| read(place, queue));
@@ -172,7 +172,7 @@ impl Kind for Queue {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (queue, _) = cloudflare::open::<Box<RawValue>>(body)?;
+        let (queue, _) = envelope::open::<Box<RawValue>>(body)?;
         read(place, queue)
     }
 
@@ -180,6 +180,29 @@ impl Kind for Queue {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let codes = envelope::codes(body);
+        if codes.contains(&11_005) {
+            Refusal::Blocked("a Worker binds it: that one has to go first")
+        } else if codes.contains(&11_017) {
+            Refusal::Final(Some(
+                "an event notification writes to it: remove that first",
+            ))
+        } else {
+            Refusal::Final(None)
+        }
+    }
+
+    fn restore(&self) -> Option<&dyn Restore> {
+        Some(self)
+    }
+
+    fn obstacles(&self) -> Option<&dyn Obstacles> {
+        Some(self)
+    }
+}
+
+impl Obstacles for Queue {
     /// Its consumers that are this Worker.
     fn release(&self, holder: &Resource, held: &ResourceId) -> Vec<Call> {
         let original = holder.original.as_deref().unwrap_or_default();
@@ -198,20 +221,9 @@ impl Kind for Queue {
         ours.filter_map(|party| party.consumer_id.as_deref().map(path))
             .collect()
     }
+}
 
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
-        let codes = cloudflare::codes(body);
-        if codes.contains(&11_005) {
-            Refusal::Blocked("a Worker binds it: that one has to go first")
-        } else if codes.contains(&11_017) {
-            Refusal::Final(Some(
-                "an event notification writes to it: remove that first",
-            ))
-        } else {
-            Refusal::Final(None)
-        }
-    }
-
+impl Restore for Queue {
     fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
         let path = ["accounts", id.place.id(), "queues"];
         let call = Call::new(Api::Cloudflare, Method::POST, &path);
@@ -219,7 +231,7 @@ impl Kind for Queue {
     }
 
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (queue, _) = cloudflare::open::<Listed>(body)?;
+        let (queue, _) = envelope::open::<Listed>(body)?;
         Ok(queue.queue_id.into())
     }
 }

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::cloudflare::{self, account};
-use super::{Kind, Malformed, Page, PageOf};
+use super::envelope::{self, account};
 use crate::call::Call;
+use crate::kind::{Batch, Kind, Malformed, Page, PageOf, Queries, Query, Restore};
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -79,7 +79,7 @@ struct Record {
     data: Option<Value>,
     proxied: Option<bool>,
     /// `null` means none; an absent field means unknown.
-    #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     comment: Option<Box<str>>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
@@ -157,7 +157,7 @@ impl Record {
         let words = texts.flat_map(str::split_whitespace);
         let mut hosts: Vec<Box<str>> = words
             .filter(|word| word.contains('.'))
-            .filter_map(cloudflare::host)
+            .filter_map(envelope::host)
             .collect();
         hosts.sort_unstable();
         hosts.dedup();
@@ -196,7 +196,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
     let record: Record = serde_json::from_str(original.get())?;
     let protection = record.protection(place);
     let links = record.links();
-    let addresses = cloudflare::host(&record.name).into_iter().collect();
+    let addresses = envelope::host(&record.name).into_iter().collect();
     let mut attributes = vec![("type", Attribute::Text(record.sort))];
     attributes.extend(
         record
@@ -259,7 +259,7 @@ impl Kind for DnsRecord {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let number = match page {
             PageOf::First | PageOf::Cursor(_) => 1,
             PageOf::Number(number) => *number,
@@ -273,8 +273,8 @@ impl Kind for DnsRecord {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (records, info) = cloudflare::open::<Vec<Box<RawValue>>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (records, info) = envelope::open::<Vec<Box<RawValue>>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = records
             .into_iter()
             .map(|record| read(place, record))
@@ -287,7 +287,7 @@ impl Kind for DnsRecord {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (record, _) = cloudflare::open::<Box<RawValue>>(body)?;
+        let (record, _) = envelope::open::<Box<RawValue>>(body)?;
         read(place, record)
     }
 
@@ -295,15 +295,50 @@ impl Kind for DnsRecord {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
-    /// One database transaction: the first failure undoes all.
-    fn delete_together(&self, ids: &[&ResourceId]) -> Option<Call> {
-        let zone = account(&ids.first()?.place);
-        let deletes: Vec<_> = ids.iter().map(|id| json!({ "id": id.id })).collect();
-        let path = ["zones", zone, "dns_records", "batch"];
-        let call = Call::new(Api::Cloudflare, Method::POST, &path);
-        Some(call.json(&json!({ "deletes": deletes })))
+    fn restore(&self) -> Option<&dyn Restore> {
+        Some(self)
     }
 
+    fn queries(&self) -> Queries {
+        Queries {
+            allowance: Some(allowance),
+            ..Queries::NONE
+        }
+    }
+
+    fn batch(&self) -> Option<&dyn Batch> {
+        Some(self)
+    }
+}
+
+/// How many records the plan of a zone allows.
+fn allowance(place: &Place) -> Query<Option<u64>> {
+    let path = ["zones", account(place), "dns_records", "usage"];
+    Query {
+        call: Call::get(Api::Cloudflare, &path),
+        read: |body| {
+            let (usage, _) = envelope::open::<Usage>(body)?;
+            Ok(usage.record_quota)
+        },
+    }
+}
+
+impl Batch for DnsRecord {
+    /// What the free plan allows; the others allow 3,500.
+    fn maximum(&self) -> usize {
+        200
+    }
+
+    /// One database transaction: the first failure undoes all.
+    fn delete(&self, place: &Place, ids: &[&ResourceId]) -> Call {
+        let deletes: Vec<_> = ids.iter().map(|id| json!({ "id": id.id })).collect();
+        let path = ["zones", account(place), "dns_records", "batch"];
+        let call = Call::new(Api::Cloudflare, Method::POST, &path);
+        call.json(&json!({ "deletes": deletes }))
+    }
+}
+
+impl Restore for DnsRecord {
     fn remake(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call> {
         let original = original?.as_object()?;
         let record: serde_json::Map<_, _> = WRITABLE
@@ -317,25 +352,8 @@ impl Kind for DnsRecord {
     }
 
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (record, _) = cloudflare::open::<Made>(body)?;
+        let (record, _) = envelope::open::<Made>(body)?;
         Ok(record.id)
-    }
-
-    /// What the free plan allows; the others allow 3,500.
-    fn most_together(&self) -> usize {
-        200
-    }
-
-    fn allowance(&self, place: &Place) -> Option<Call> {
-        Some(Call::get(
-            Api::Cloudflare,
-            &["zones", account(place), "dns_records", "usage"],
-        ))
-    }
-
-    fn read_allowance(&self, body: &[u8]) -> Result<Option<u64>, Malformed> {
-        let (usage, _) = cloudflare::open::<Usage>(body)?;
-        Ok(usage.record_quota)
     }
 }
 

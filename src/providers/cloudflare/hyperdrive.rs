@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::cloudflare;
-use super::{Kind, Malformed, Next, Page, PageOf};
+use super::envelope;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Page, PageOf};
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
@@ -89,13 +89,13 @@ impl Kind for Hyperdrive {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, _page: &PageOf) -> Call {
         let path = ["accounts", place.id(), "hyperdrive", "configs"];
         Call::get(Api::Cloudflare, &path)
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (configs, info) = cloudflare::open::<Vec<Config>>(body)?;
+        let (configs, info) = envelope::open::<Vec<Config>>(body)?;
         let items = configs.into_iter().map(|one| one.resource(place));
         Ok(Page {
             items: items.collect(),
@@ -110,7 +110,7 @@ impl Kind for Hyperdrive {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (config, _) = cloudflare::open::<Config>(body)?;
+        let (config, _) = envelope::open::<Config>(body)?;
         Ok(config.resource(place))
     }
 

@@ -8,8 +8,9 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Kind, Malformed, Next, Page, PageOf, Refusal, is_production};
+use super::is_production;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Obstacles, Page, PageOf, Refusal};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Link,
     Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy,
@@ -99,15 +100,15 @@ impl Kind for GitHubDeployment {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, holder: Option<&str>, page: &PageOf) -> Call {
         let (owner, name) = place.id().split_once('/').unwrap_or_default();
-        Call::get(Api::GitHub, &["repos", owner, name, "deployments"])
+        let call = Call::get(Api::GitHub, &["repos", owner, name, "deployments"])
             .with("per_page", PAGE.to_string())
-            .with("page", page.number().to_string())
-    }
-
-    fn list_in(&self, place: &Place, holder: &str, page: &PageOf) -> Call {
-        self.list(place, page).with("environment", holder)
+            .with("page", page.number().to_string());
+        match holder {
+            Some(environment) => call.with("environment", environment),
+            None => call,
+        }
     }
 
     /// There is no total: a page that is not full is the last.
@@ -131,13 +132,6 @@ impl Kind for GitHubDeployment {
         Ok(deployment.resource(place))
     }
 
-    /// Only an inactive one can be deleted.
-    fn prepare(&self, id: &ResourceId) -> Vec<Call> {
-        let path = [&path(id)[..], &["statuses"]].concat();
-        let call = Call::new(Api::GitHub, Method::POST, &path);
-        vec![call.json(&json!({ "state": "inactive" }))]
-    }
-
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::GitHub, &path(id))
     }
@@ -148,5 +142,18 @@ impl Kind for GitHubDeployment {
         } else {
             Refusal::Final(None)
         }
+    }
+
+    fn obstacles(&self) -> Option<&dyn Obstacles> {
+        Some(self)
+    }
+}
+
+impl Obstacles for GitHubDeployment {
+    /// Only an inactive one can be deleted.
+    fn prepare(&self, id: &ResourceId) -> Vec<Call> {
+        let path = [&path(id)[..], &["statuses"]].concat();
+        let call = Call::new(Api::GitHub, Method::POST, &path);
+        vec![call.json(&json!({ "state": "inactive" }))]
     }
 }

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::cloudflare;
-use super::{Holders, Kind, Malformed, Page, PageOf, Refusal};
+use super::envelope;
 use crate::call::Call;
+use crate::kind::{Holders, HoldersPage, Kind, Malformed, Obstacles, Page, PageOf, Query, Refusal};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
     PlaceSort, Provenance, Resource, ResourceId, Time, UsedBy,
@@ -118,7 +118,7 @@ impl Deployment {
             .into_iter()
             .chain(self.aliases.into_iter().flatten());
         Resource {
-            addresses: urls.filter_map(|url| cloudflare::host(&url)).collect(),
+            addresses: urls.filter_map(|url| envelope::host(&url)).collect(),
             recorded: self.source.and_then(Source::provenance),
             within: self.project_name,
             created_at: Time::always(self.created_on),
@@ -148,34 +148,13 @@ impl Kind for PagesDeployment {
         KindRef(&ABOUT)
     }
 
-    fn holders(&self, place: &Place, page: &PageOf) -> Option<Call> {
-        let call = Call::get(
-            Api::Cloudflare,
-            &["accounts", place.id(), "pages", "projects"],
-        );
-        Some(
-            call.with("per_page", PAGE)
-                .with("page", page.number().to_string()),
-        )
-    }
-
-    fn read_holders(&self, body: &[u8]) -> Result<Holders, Malformed> {
-        let (projects, info) = cloudflare::open::<Vec<Project>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
-        Ok(Holders {
-            names: projects.into_iter().map(|project| project.name).collect(),
-            total,
-            next,
-        })
-    }
-
-    fn list_in(&self, place: &Place, holder: &str, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, holder: Option<&str>, page: &PageOf) -> Call {
         let path = [
             "accounts",
             place.id(),
             "pages",
             "projects",
-            holder,
+            holder.unwrap_or_default(),
             "deployments",
         ];
         Call::get(Api::Cloudflare, &path)
@@ -183,13 +162,9 @@ impl Kind for PagesDeployment {
             .with("page", page.number().to_string())
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
-        self.list_in(place, "", page)
-    }
-
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (deployments, info) = cloudflare::open::<Vec<Deployment>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (deployments, info) = envelope::open::<Vec<Deployment>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = deployments.into_iter().map(|one| one.resource(place));
         Ok(Page {
             items: items.collect(),
@@ -203,7 +178,7 @@ impl Kind for PagesDeployment {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (deployment, _) = cloudflare::open::<Deployment>(body)?;
+        let (deployment, _) = envelope::open::<Deployment>(body)?;
         Ok(deployment.resource(place))
     }
 
@@ -211,15 +186,47 @@ impl Kind for PagesDeployment {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let active = envelope::codes(body).contains(&8_000_034);
+        Refusal::Final(active.then_some("it is what the project serves as production"))
+    }
+
+    fn holders(&self) -> Option<&dyn Holders> {
+        Some(self)
+    }
+
+    fn obstacles(&self) -> Option<&dyn Obstacles> {
+        Some(self)
+    }
+}
+
+/// Its projects.
+impl Holders for PagesDeployment {
+    fn page(&self, place: &Place, page: &PageOf) -> Query<HoldersPage> {
+        let path = ["accounts", place.id(), "pages", "projects"];
+        let call = Call::get(Api::Cloudflare, &path)
+            .with("per_page", PAGE)
+            .with("page", page.number().to_string());
+        Query {
+            call,
+            read: |body| {
+                let (projects, info) = envelope::open::<Vec<Project>>(body)?;
+                let (total, next) = envelope::numbered(info.as_ref())?;
+                Ok(HoldersPage {
+                    names: projects.into_iter().map(|project| project.name).collect(),
+                    total,
+                    next,
+                })
+            },
+        }
+    }
+}
+
+impl Obstacles for PagesDeployment {
     /// The deployment that holds its branch's alias goes only with `force`. The
     /// alias is of the same dead branch, so nothing else is harmed.
     fn insist(&self, id: &ResourceId, _status: StatusCode, body: &[u8]) -> Option<Call> {
-        let aliased = cloudflare::codes(body).contains(&8_000_035);
-        aliased.then(|| self.delete(id).with("force", "true"))
-    }
-
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
-        let active = cloudflare::codes(body).contains(&8_000_034);
-        Refusal::Final(active.then_some("it is what the project serves as production"))
+        let aliased = envelope::codes(body).contains(&8_000_035);
+        aliased.then(|| Kind::delete(self, id).with("force", "true"))
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::cloudflare;
-use super::{Kind, Malformed, Next, Page, PageOf};
+use super::envelope;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Page, PageOf};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
     Link, Place, PlaceSort, Reference, Resource, ResourceId, UsedBy,
@@ -55,7 +55,7 @@ impl Route {
             Link::Uses(worker)
         });
         // Traffic reaches a route by the DNS record of its host.
-        let host = cloudflare::host(&self.pattern).filter(|host| !host.contains('*'));
+        let host = envelope::host(&self.pattern).filter(|host| !host.contains('*'));
         let record = host.map(|host| {
             let record = Reference::by_address("dns_record", host.to_string());
             Link::Uses(record)
@@ -83,12 +83,12 @@ impl Kind for WorkerRoute {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, _page: &PageOf) -> Call {
         Call::get(Api::Cloudflare, &["zones", place.id(), "workers", "routes"])
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (routes, _) = cloudflare::open::<Vec<Route>>(body)?;
+        let (routes, _) = envelope::open::<Vec<Route>>(body)?;
         let items = routes.into_iter().map(|route| route.resource(place));
         Ok(Page {
             items: items.collect(),
@@ -102,7 +102,7 @@ impl Kind for WorkerRoute {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (route, _) = cloudflare::open::<Route>(body)?;
+        let (route, _) = envelope::open::<Route>(body)?;
         Ok(route.resource(place))
     }
 

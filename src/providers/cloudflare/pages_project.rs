@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Answer, Ask, Malformed, Next, SourceUser, Told, UserSource, bindings, cloudflare};
+use super::{bindings, envelope};
 use crate::call::Call;
+use crate::kind::{Answer, Ask, Malformed, Next, SourceUser, Told, UserSource};
 use crate::model::{Api, Place};
 
 pub(super) struct PagesProject;
@@ -31,6 +32,10 @@ fn page(place: &Place, number: u64) -> Ask {
 }
 
 impl UserSource for PagesProject {
+    fn api(&self) -> Api {
+        Api::Cloudflare
+    }
+
     fn name(&self) -> &'static str {
         "pages_project"
     }
@@ -53,8 +58,8 @@ impl UserSource for PagesProject {
                 "the list of Pages projects is not there".to_owned(),
             ));
         };
-        let (projects, info) = cloudflare::open::<Vec<Project>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (projects, info) = envelope::open::<Vec<Project>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let mut told = Told {
             total,
             ..Told::default()

@@ -8,8 +8,11 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Addressed, Kind, Malformed, Next, Page, PageOf, Refusal};
 use crate::call::Call;
+use crate::kind::{
+    Addressed, Expiry, Kind, Malformed, Next, Page, PageOf, Queries, Query, Recovery, Refusal,
+    Restore,
+};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
     Place, PlaceSort, Provenance, PullRequestNumber, Resource, ResourceId, Time, UsedBy,
@@ -126,11 +129,11 @@ struct Branch {
     default: bool,
     protected: bool,
     /// Only of branches that were deleted.
-    recovery: Option<Recovery>,
+    recovery: Option<KeptFor>,
 }
 
 #[derive(Deserialize)]
-struct Recovery {
+struct KeptFor {
     recoverable_until: Option<DateTime<Utc>>,
 }
 
@@ -210,7 +213,7 @@ impl Kind for NeonBranch {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         // By creation, or pages shift as usage counters move `updated_at`.
         // The spec allows more than 100; the service is known to cap there.
         let call = Call::get(Api::Neon, &["projects", project(place), "branches"])
@@ -289,50 +292,6 @@ impl Kind for NeonBranch {
         Call::delete(Api::Neon, &path(id))
     }
 
-    fn expire(&self, id: &ResourceId, at: DateTime<Utc>) -> Option<Call> {
-        let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let call = Call::new(Api::Neon, Method::PATCH, &path(id));
-        Some(call.json(&json!({ "branch": { "expires_at": at } })))
-    }
-
-    fn unexpire(&self, id: &ResourceId) -> Option<Call> {
-        let call = Call::new(Api::Neon, Method::PATCH, &path(id));
-        Some(call.json(&json!({ "branch": { "expires_at": null } })))
-    }
-
-    /// By listing: not every plan and account has recovery.
-    fn recovery(&self, id: &ResourceId) -> Option<Call> {
-        let call = Call::get(Api::Neon, &["projects", project(&id.place), "branches"]);
-        Some(
-            call.with("include_deleted", "true")
-                .with("search", id.id.to_string())
-                .with("limit", "100"),
-        )
-    }
-
-    fn read_recovery(
-        &self,
-        id: &ResourceId,
-        body: &[u8],
-    ) -> Result<Option<DateTime<Utc>>, Malformed> {
-        let page: Listing = serde_json::from_slice(body)?;
-        let branch = page.branches.into_iter().find(|one| one.id == id.id);
-        Ok(branch
-            .and_then(|branch| branch.recovery)
-            .and_then(|recovery| recovery.recoverable_until))
-    }
-
-    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
-        let [projects, project, branches, branch] = path(id);
-        let path = [projects, project, branches, branch, "recover"];
-        Some(Call::new(Api::Neon, Method::POST, &path))
-    }
-
-    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let answer: OneBranch = serde_json::from_slice(body)?;
-        Ok(answer.branch.id.into())
-    }
-
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
         let said = String::from_utf8_lossy(body).to_lowercase();
         if said.contains("children") {
@@ -340,50 +299,6 @@ impl Kind for NeonBranch {
         } else {
             Refusal::Final(None)
         }
-    }
-
-    fn count(&self, place: &Place) -> Option<Call> {
-        Some(Call::get(
-            Api::Neon,
-            &["projects", project(place), "branches", "count"],
-        ))
-    }
-
-    fn read_count(&self, body: &[u8]) -> Result<u64, Malformed> {
-        Ok(serde_json::from_slice::<Count>(body)?.count)
-    }
-
-    fn activity(&self, place: &Place) -> Option<Call> {
-        Some(Call::get(
-            Api::Neon,
-            &["projects", project(place), "endpoints"],
-        ))
-    }
-
-    fn read_activity(&self, body: &[u8]) -> Result<Vec<(Box<str>, Time)>, Malformed> {
-        let answer: Endpoints = serde_json::from_slice(body)?;
-        let activity = answer.endpoints.into_iter().map(|endpoint| {
-            // A compute that runs is active now, whatever its last time says.
-            let at = endpoint
-                .last_active
-                .filter(|_| endpoint.current_state == "idle");
-            (endpoint.branch_id, Time::always(at))
-        });
-        Ok(activity.collect())
-    }
-
-    /// Whoever connects names the compute endpoint, not the branch.
-    fn addresses(&self, place: &Place) -> Option<Call> {
-        self.activity(place)
-    }
-
-    fn read_addresses(&self, body: &[u8]) -> Result<Vec<Addressed>, Malformed> {
-        let answer: Endpoints = serde_json::from_slice(body)?;
-        let endpoints = answer.endpoints.into_iter().map(|endpoint| Addressed {
-            id: endpoint.branch_id,
-            address: endpoint.id,
-        });
-        Ok(endpoints.collect())
     }
 
     fn complete(&self, resources: &mut [Resource]) {
@@ -405,6 +320,116 @@ impl Kind for NeonBranch {
                     .push(("parent-is-default", Attribute::Flag(*default)));
             }
         }
+    }
+
+    fn restore(&self) -> Option<&dyn Restore> {
+        Some(self)
+    }
+
+    fn queries(&self) -> Queries {
+        Queries {
+            count: Some(count),
+            activity: Some(activity),
+            addresses: Some(addresses),
+            ..Queries::NONE
+        }
+    }
+
+    fn expiry(&self) -> Option<&dyn Expiry> {
+        Some(self)
+    }
+}
+
+impl Expiry for NeonBranch {
+    fn set(&self, id: &ResourceId, at: DateTime<Utc>) -> Call {
+        let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let call = Call::new(Api::Neon, Method::PATCH, &path(id));
+        call.json(&json!({ "branch": { "expires_at": at } }))
+    }
+
+    fn remove(&self, id: &ResourceId) -> Call {
+        let call = Call::new(Api::Neon, Method::PATCH, &path(id));
+        call.json(&json!({ "branch": { "expires_at": null } }))
+    }
+}
+
+impl Recovery for NeonBranch {
+    /// By listing: not every plan and account has recovery.
+    fn ask(&self, id: &ResourceId) -> Call {
+        let call = Call::get(Api::Neon, &["projects", project(&id.place), "branches"]);
+        call.with("include_deleted", "true")
+            .with("search", id.id.to_string())
+            .with("limit", "100")
+    }
+
+    fn read(&self, id: &ResourceId, body: &[u8]) -> Result<Option<DateTime<Utc>>, Malformed> {
+        let page: Listing = serde_json::from_slice(body)?;
+        let branch = page.branches.into_iter().find(|one| one.id == id.id);
+        Ok(branch
+            .and_then(|branch| branch.recovery)
+            .and_then(|recovery| recovery.recoverable_until))
+    }
+}
+
+fn count(place: &Place) -> Query<u64> {
+    let path = ["projects", project(place), "branches", "count"];
+    Query {
+        call: Call::get(Api::Neon, &path),
+        read: |body| Ok(serde_json::from_slice::<Count>(body)?.count),
+    }
+}
+
+/// The compute endpoints of a project.
+fn endpoints(place: &Place) -> Call {
+    Call::get(Api::Neon, &["projects", project(place), "endpoints"])
+}
+
+fn activity(place: &Place) -> Query<Vec<(Box<str>, Time)>> {
+    Query {
+        call: endpoints(place),
+        read: |body| {
+            let answer: Endpoints = serde_json::from_slice(body)?;
+            let activity = answer.endpoints.into_iter().map(|endpoint| {
+                // A compute that runs is active now, whatever its last time says.
+                let at = endpoint
+                    .last_active
+                    .filter(|_| endpoint.current_state == "idle");
+                (endpoint.branch_id, Time::always(at))
+            });
+            Ok(activity.collect())
+        },
+    }
+}
+
+/// Whoever connects names the compute endpoint, not the branch.
+fn addresses(place: &Place) -> Query<Vec<Addressed>> {
+    Query {
+        call: endpoints(place),
+        read: |body| {
+            let answer: Endpoints = serde_json::from_slice(body)?;
+            let endpoints = answer.endpoints.into_iter().map(|endpoint| Addressed {
+                id: endpoint.branch_id,
+                address: endpoint.id,
+            });
+            Ok(endpoints.collect())
+        },
+    }
+}
+
+impl Restore for NeonBranch {
+    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+        let [projects, project, branches, branch] = path(id);
+        let path = [projects, project, branches, branch, "recover"];
+        Some(Call::new(Api::Neon, Method::POST, &path))
+    }
+
+    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+        let answer: OneBranch = serde_json::from_slice(body)?;
+        Ok(answer.branch.id.into())
+    }
+
+    fn recovery(&self) -> Option<&dyn Recovery> {
+        Some(self)
     }
 }
 

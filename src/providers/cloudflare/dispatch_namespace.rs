@@ -5,8 +5,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, Ask, Malformed, SourceUser, Told, UserSource, bindings, cloudflare};
+use super::{bindings, envelope};
 use crate::call::Call;
+use crate::kind::{Answer, Ask, Malformed, SourceUser, Told, UserSource};
 use crate::model::{Api, Place};
 
 pub(super) struct DispatchNamespace;
@@ -34,6 +35,10 @@ fn path<'p>(place: &'p Place, below: &[&'p str]) -> Vec<&'p str> {
 }
 
 impl UserSource for DispatchNamespace {
+    fn api(&self) -> Api {
+        Api::Cloudflare
+    }
+
     fn name(&self) -> &'static str {
         "dispatch_namespace"
     }
@@ -48,7 +53,7 @@ impl UserSource for DispatchNamespace {
 
     /// 10121: the account has not bought Workers for Platforms.
     fn is_absent(&self, body: &[u8]) -> bool {
-        cloudflare::codes(body).contains(&10_121)
+        envelope::codes(body).contains(&10_121)
     }
 
     fn first(&self, place: &Place) -> Vec<Ask> {
@@ -74,7 +79,7 @@ impl UserSource for DispatchNamespace {
         let mut told = Told::default();
         match ask.what {
             "namespaces" => {
-                let (namespaces, _) = cloudflare::open::<Vec<Namespace>>(body)?;
+                let (namespaces, _) = envelope::open::<Vec<Namespace>>(body)?;
                 let used = namespaces.iter().filter(|one| one.script_count != Some(0));
                 told.more = used
                     .map(|one| {
@@ -88,7 +93,7 @@ impl UserSource for DispatchNamespace {
                     .collect();
             }
             "scripts" => {
-                let (scripts, _) = cloudflare::open::<Vec<Script>>(body)?;
+                let (scripts, _) = envelope::open::<Vec<Script>>(body)?;
                 let seen = scripts.len() as u64;
                 if ask.expects.is_some_and(|expected| expected != seen) {
                     return Err(Malformed(format!(
@@ -109,7 +114,7 @@ impl UserSource for DispatchNamespace {
                 }
             }
             _ => {
-                let (list, _) = cloudflare::open::<Vec<Value>>(body)?;
+                let (list, _) = envelope::open::<Vec<Value>>(body)?;
                 told.users.push(SourceUser {
                     name: ask.subject.clone(),
                     owner: None,

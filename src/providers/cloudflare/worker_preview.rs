@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{
-    Answer, Ask, Holders, Kind, Malformed, Next, Page, PageOf, SourceUser, Told, UserSource,
-    bindings, cloudflare,
-};
+use super::{bindings, envelope};
 use crate::call::Call;
+use crate::kind::{
+    Answer, Ask, Details, Holders, HoldersPage, Kind, Malformed, Next, Page, PageOf, Query,
+    SourceUser, Told, UserSource,
+};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
     PlaceSort, Provenance, PullRequestNumber, Reference, Resource, ResourceId, Time, UsedBy,
@@ -81,7 +82,7 @@ struct Preview {
     created_on: Option<DateTime<Utc>>,
     updated_on: Option<DateTime<Utc>>,
     deployed_on: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
     #[serde(default)]
     tail_consumers: Option<Vec<bindings::Consumer>>,
@@ -139,6 +140,10 @@ fn path(id: &ResourceId) -> [&str; 7] {
 pub(super) struct UnlistedPreviews;
 
 impl UserSource for UnlistedPreviews {
+    fn api(&self) -> Api {
+        Api::Cloudflare
+    }
+
     fn name(&self) -> &'static str {
         ABOUT.name
     }
@@ -152,10 +157,8 @@ impl UserSource for UnlistedPreviews {
     }
 
     fn first(&self, place: &Place) -> Vec<Ask> {
-        let call = WorkerPreview.holders(place, &PageOf::First);
-        call.map(|call| Ask::of("workers", "1", call))
-            .into_iter()
-            .collect()
+        let query = WorkerPreview.page(place, &PageOf::First);
+        vec![Ask::of("workers", "1", query.call)]
     }
 
     fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
@@ -178,29 +181,29 @@ impl UserSource for UnlistedPreviews {
         };
         match ask.what {
             "workers" => {
-                let holders = WorkerPreview.read_holders(body)?;
+                let query = WorkerPreview.page(place, &PageOf::First);
+                let holders = (query.read)(body)?;
                 told.total = holders.total;
                 if let (Next::Pages(pages), "1") = (holders.next, &*ask.subject) {
-                    let calls = (2..=pages).filter_map(|number| {
-                        let call = WorkerPreview.holders(place, &PageOf::Number(number))?;
-                        Some(Ask::of("workers", &number.to_string(), call))
-                    });
-                    told.more.extend(calls);
+                    told.more.extend((2..=pages).map(|number| {
+                        let query = WorkerPreview.page(place, &PageOf::Number(number));
+                        Ask::of("workers", &number.to_string(), query.call)
+                    }));
                 }
                 told.seen = holders.names.len() as u64;
                 told.more.extend(holders.names.iter().map(|worker| {
-                    let call = WorkerPreview.list_in(place, worker, &PageOf::First);
+                    let call = WorkerPreview.list(place, Some(worker), &PageOf::First);
                     Ask::of("previews", worker, call)
                 }));
             }
             "previews" | "more previews" => {
-                let (previews, info) = cloudflare::open::<Vec<Preview>>(body)?;
-                let (total, next) = cloudflare::numbered(info.as_ref())?;
+                let (previews, info) = envelope::open::<Vec<Preview>>(body)?;
+                let (total, next) = envelope::numbered(info.as_ref())?;
                 let worker = &*ask.subject;
                 if let (Next::Pages(pages), "previews") = (&next, ask.what) {
                     told.more.extend((2..=*pages).map(|number| {
                         let page = PageOf::Number(number);
-                        let call = WorkerPreview.list_in(place, worker, &page);
+                        let call = WorkerPreview.list(place, Some(worker), &page);
                         Ask::of("more previews", worker, call)
                     }));
                 } else if next == Next::Last && total != Some(previews.len() as u64) {
@@ -223,7 +226,7 @@ impl UserSource for UnlistedPreviews {
                 }
             }
             _ => {
-                let (deployment, _) = cloudflare::open::<Deployment>(body)?;
+                let (deployment, _) = envelope::open::<Deployment>(body)?;
                 told.users.push(SourceUser {
                     name: deployment.preview_name.unwrap_or_default(),
                     owner: Some(Reference::by_id("worker", ask.subject.to_string())),
@@ -238,8 +241,8 @@ impl UserSource for UnlistedPreviews {
 /// Whether a refusal says that there is no such Worker, Preview (10025) or
 /// deployment of it (10222).
 fn is_gone(body: &[u8]) -> bool {
-    let codes = cloudflare::codes(body);
-    cloudflare::is_missing_worker(body) || codes.contains(&10_025) || codes.contains(&10_222)
+    let codes = envelope::codes(body);
+    envelope::is_missing_worker(body) || codes.contains(&10_025) || codes.contains(&10_222)
 }
 
 impl Kind for WorkerPreview {
@@ -247,34 +250,13 @@ impl Kind for WorkerPreview {
         KindRef(&ABOUT)
     }
 
-    fn holders(&self, place: &Place, page: &PageOf) -> Option<Call> {
-        let path = ["accounts", place.id(), "workers", "workers"];
-        Some(
-            Call::get(Api::Cloudflare, &path)
-                .with("order_by", "created_on")
-                .with("order", "asc")
-                .with("per_page", "100")
-                .with("page", page.number().to_string()),
-        )
-    }
-
-    fn read_holders(&self, body: &[u8]) -> Result<Holders, Malformed> {
-        let (workers, info) = cloudflare::open::<Vec<Worker>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
-        Ok(Holders {
-            names: workers.into_iter().map(|worker| worker.name).collect(),
-            total,
-            next,
-        })
-    }
-
-    fn list_in(&self, place: &Place, holder: &str, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, holder: Option<&str>, page: &PageOf) -> Call {
         let path = [
             "accounts",
             place.id(),
             "workers",
             "workers",
-            holder,
+            holder.unwrap_or_default(),
             "previews",
         ];
         Call::get(Api::Cloudflare, &path)
@@ -284,13 +266,9 @@ impl Kind for WorkerPreview {
             .with("page", page.number().to_string())
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
-        self.list_in(place, "", page)
-    }
-
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (previews, info) = cloudflare::open::<Vec<Preview>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (previews, info) = envelope::open::<Vec<Preview>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = previews.into_iter().map(|one| one.resource(place));
         Ok(Page {
             items: items.collect(),
@@ -310,15 +288,62 @@ impl Kind for WorkerPreview {
         }
     }
 
-    fn detail(&self, preview: &Resource) -> Option<Call> {
+    fn inspect(&self, id: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &path(id))
+    }
+
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
+        let (preview, _) = envelope::open::<Preview>(body)?;
+        Ok(preview.resource(place))
+    }
+
+    fn delete(&self, id: &ResourceId) -> Call {
+        Call::delete(Api::Cloudflare, &path(id))
+    }
+
+    fn holders(&self) -> Option<&dyn Holders> {
+        Some(self)
+    }
+
+    fn details(&self) -> Option<&dyn Details> {
+        Some(self)
+    }
+}
+
+/// Its Workers.
+impl Holders for WorkerPreview {
+    fn page(&self, place: &Place, page: &PageOf) -> Query<HoldersPage> {
+        let path = ["accounts", place.id(), "workers", "workers"];
+        let call = Call::get(Api::Cloudflare, &path)
+            .with("order_by", "created_on")
+            .with("order", "asc")
+            .with("per_page", "100")
+            .with("page", page.number().to_string());
+        Query {
+            call,
+            read: |body| {
+                let (workers, info) = envelope::open::<Vec<Worker>>(body)?;
+                let (total, next) = envelope::numbered(info.as_ref())?;
+                Ok(HoldersPage {
+                    names: workers.into_iter().map(|worker| worker.name).collect(),
+                    total,
+                    next,
+                })
+            },
+        }
+    }
+}
+
+impl Details for WorkerPreview {
+    fn ask(&self, preview: &Resource) -> Call {
         let id = preview.identity();
         let path = [&path(&id)[..], &["deployments", "latest"]].concat();
-        Some(Call::get(Api::Cloudflare, &path))
+        Call::get(Api::Cloudflare, &path)
     }
 
     /// What it binds, and whose pull request it is, as wrangler writes it in CI.
-    fn read_detail(&self, preview: &mut Resource, body: &[u8]) -> Result<(), Malformed> {
-        let (deployment, _) = cloudflare::open::<Deployment>(body)?;
+    fn read(&self, preview: &mut Resource, body: &[u8]) -> Result<(), Malformed> {
+        let (deployment, _) = envelope::open::<Deployment>(body)?;
         let references = bindings::by_name(&deployment.env)?;
         preview.links.extend(references.into_links());
         let Some(annotations) = deployment.annotations else {
@@ -336,18 +361,5 @@ impl Kind for WorkerPreview {
             preview.attributes.extend(value);
         }
         Ok(())
-    }
-
-    fn inspect(&self, id: &ResourceId) -> Call {
-        Call::get(Api::Cloudflare, &path(id))
-    }
-
-    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (preview, _) = cloudflare::open::<Preview>(body)?;
-        Ok(preview.resource(place))
-    }
-
-    fn delete(&self, id: &ResourceId) -> Call {
-        Call::delete(Api::Cloudflare, &path(id))
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::cloudflare::{self, account};
-use super::{Kind, Malformed, Next, Page, PageOf};
+use super::envelope::{self, account};
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Page, PageOf};
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
@@ -67,7 +67,7 @@ impl Domain {
         let hostname = host_name(&self.hostname).into();
         Resource {
             links: uses.map(Link::Uses).collect(),
-            addresses: cloudflare::host(&self.hostname).into_iter().collect(),
+            addresses: envelope::host(&self.hostname).into_iter().collect(),
             attributes: [("service", self.service), ("zone", zone)]
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, Attribute::Text(value?))))
@@ -87,7 +87,7 @@ impl Kind for WorkerDomain {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, _page: &PageOf) -> Call {
         Call::get(
             Api::Cloudflare,
             &["accounts", account(place), "workers", "domains"],
@@ -95,7 +95,7 @@ impl Kind for WorkerDomain {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (domains, info) = cloudflare::open::<Vec<Domain>>(body)?;
+        let (domains, info) = envelope::open::<Vec<Domain>>(body)?;
         let items = domains.into_iter();
         Ok(Page {
             items: items.map(|domain| domain.resource(place)).collect(),
@@ -111,7 +111,7 @@ impl Kind for WorkerDomain {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (domain, _) = cloudflare::open::<Domain>(body)?;
+        let (domain, _) = envelope::open::<Domain>(body)?;
         Ok(domain.resource(place))
     }
 

@@ -9,9 +9,9 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::cloudflare::{self, account};
-use super::{Backup, Filling, Kind, Malformed, Page, PageOf};
+use super::envelope::{self, account};
 use crate::call::Call;
+use crate::kind::{Backup, Filling, Kind, Malformed, Page, PageOf, Restore};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
 };
@@ -93,9 +93,6 @@ const MOST_PAGES: usize = 20;
 /// The most bytes of values that are kept.
 const MOST_BYTES: usize = 25 * 1_024 * 1_024;
 
-/// Keys with values, metadata and expiry.
-struct KeptEntries;
-
 /// What is kept of a namespace: `entries`, the `cursor` while keys are listed,
 /// how many values are `fetched`, and their `bytes`.
 #[derive(Deserialize)]
@@ -121,7 +118,8 @@ fn count(held: &Value, key: &str) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-impl Backup for KeptEntries {
+/// Keys with values, metadata and expiry.
+impl Backup for KvNamespace {
     fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
         let below = |last: &[&str]| {
             let path = [&path(id)[..], last].concat();
@@ -140,7 +138,7 @@ impl Backup for KeptEntries {
 
     fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed> {
         if held.is_null() || held["cursor"].is_string() {
-            let (entries, cursor) = cloudflare::open_after::<Vec<HeldEntry>>(body)?;
+            let (entries, cursor) = envelope::open_after::<Vec<HeldEntry>>(body)?;
             if held.is_null() {
                 *held = json!({ "entries": [], "fetched": 0, "bytes": 0 });
             }
@@ -209,7 +207,7 @@ impl Backup for KeptEntries {
 
     /// A bulk write answers 200 also where some keys were not written.
     fn read_filled(&self, body: &[u8]) -> Result<(), Malformed> {
-        let (written, _) = cloudflare::open::<BulkWritten>(body)?;
+        let (written, _) = envelope::open::<BulkWritten>(body)?;
         match written.unsuccessful_keys.as_slice() {
             [] => Ok(()),
             [one] => Err(Malformed(format!("the key {one:?} was not written"))),
@@ -236,7 +234,7 @@ impl Kind for KvNamespace {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let number = match page {
             PageOf::First | PageOf::Cursor(_) => 1,
             PageOf::Number(number) => *number,
@@ -253,8 +251,8 @@ impl Kind for KvNamespace {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (namespaces, info) = cloudflare::open::<Vec<Namespace>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (namespaces, info) = envelope::open::<Vec<Namespace>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = namespaces
             .into_iter()
             .map(|namespace| namespace.resource(place))
@@ -267,7 +265,7 @@ impl Kind for KvNamespace {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (namespace, _) = cloudflare::open::<Namespace>(body)?;
+        let (namespace, _) = envelope::open::<Namespace>(body)?;
         Ok(namespace.resource(place))
     }
 
@@ -275,10 +273,16 @@ impl Kind for KvNamespace {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
-    fn archive(&self) -> Option<&'static dyn Backup> {
-        Some(&KeptEntries)
+    fn restore(&self) -> Option<&dyn Restore> {
+        Some(self)
     }
 
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
+}
+
+impl Restore for KvNamespace {
     fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
         let path = [
             "accounts",
@@ -292,7 +296,7 @@ impl Kind for KvNamespace {
     }
 
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (namespace, _) = cloudflare::open::<Namespace>(body)?;
+        let (namespace, _) = envelope::open::<Namespace>(body)?;
         Ok(namespace.id.into())
     }
 }

@@ -7,9 +7,9 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::cloudflare;
-use super::{Kind, Malformed, Next, Page, PageOf, Refusal};
+use super::envelope;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Next, Page, PageOf, Refusal, Restore};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
 };
@@ -70,7 +70,7 @@ impl Kind for R2 {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let call = Call::get(Api::Cloudflare, &["accounts", place.id(), "r2", "buckets"])
             .with("per_page", "1000");
         match page {
@@ -80,7 +80,7 @@ impl Kind for R2 {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (answer, cursor) = cloudflare::open_after::<Buckets>(body)?;
+        let (answer, cursor) = envelope::open_after::<Buckets>(body)?;
         let items = answer.buckets.into_iter().map(|one| one.resource(place));
         Ok(Page {
             items: items.collect(),
@@ -94,7 +94,7 @@ impl Kind for R2 {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (bucket, _) = cloudflare::open::<Bucket>(body)?;
+        let (bucket, _) = envelope::open::<Bucket>(body)?;
         Ok(bucket.resource(place))
     }
 
@@ -103,13 +103,19 @@ impl Kind for R2 {
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
-        let not_empty = cloudflare::codes(body).contains(&10_008);
+        let not_empty = envelope::codes(body).contains(&10_008);
         Refusal::Final(not_empty.then_some(
             "the bucket is not empty: set a lifecycle rule that expires its objects, and a later \
              run can delete it",
         ))
     }
 
+    fn restore(&self) -> Option<&dyn Restore> {
+        Some(self)
+    }
+}
+
+impl Restore for R2 {
     fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
         let path = ["accounts", id.place.id(), "r2", "buckets"];
         let call = Call::new(Api::Cloudflare, Method::POST, &path);
@@ -117,7 +123,7 @@ impl Kind for R2 {
     }
 
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (bucket, _) = cloudflare::open::<Bucket>(body)?;
+        let (bucket, _) = envelope::open::<Bucket>(body)?;
         Ok(bucket.name.into())
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::cloudflare;
-use super::{Kind, Malformed, Page, PageOf};
+use super::envelope;
 use crate::call::Call;
+use crate::kind::{Kind, Malformed, Page, PageOf};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
 };
@@ -64,15 +64,15 @@ impl Kind for D1 {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         Call::get(Api::Cloudflare, &["accounts", place.id(), "d1", "database"])
             .with("per_page", "1000")
             .with("page", page.number().to_string())
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (databases, info) = cloudflare::open::<Vec<Database>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
+        let (databases, info) = envelope::open::<Vec<Database>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = databases.into_iter().map(|one| one.resource(place));
         Ok(Page {
             items: items.collect(),
@@ -86,7 +86,7 @@ impl Kind for D1 {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (database, _) = cloudflare::open::<Database>(body)?;
+        let (database, _) = envelope::open::<Database>(body)?;
         Ok(database.resource(place))
     }
 

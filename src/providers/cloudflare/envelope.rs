@@ -1,12 +1,10 @@
-//! Cloudflare's envelope and page numbers, which its kinds share.
+//! Cloudflare's envelope, page numbers and error codes, which its kinds share.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Malformed, Next};
-use crate::call::Call;
-use crate::model::identifier::{host_name, is_hexadecimal_id};
-use crate::model::{Api, Place};
+use crate::kind::{Malformed, Next};
+use crate::model::Place;
 
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
@@ -26,9 +24,7 @@ struct Error {
 
 /// Where a page stands among the others.
 #[derive(Debug, Clone, Deserialize)]
-pub struct ResultInfo {
-    /// This page's number.
-    pub page: Option<u64>,
+pub(crate) struct ResultInfo {
     /// The page size that was really used, which may not be the one asked for.
     pub per_page: Option<u64>,
     /// How many there are in all.
@@ -38,7 +34,7 @@ pub struct ResultInfo {
 }
 
 /// The result and the page numbers of a successful answer.
-pub fn open<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<ResultInfo>), Malformed> {
+pub(crate) fn open<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<ResultInfo>), Malformed> {
     let envelope: Envelope<T> = serde_json::from_slice(body)?;
     if !envelope.success {
         let said = envelope.errors.first().map_or_else(
@@ -64,12 +60,20 @@ pub(super) fn open_after<T: DeserializeOwned>(
     Ok((result, cursor.filter(|cursor| !cursor.is_empty())))
 }
 
+/// The code and the words of a refusal.
+pub(super) fn message(body: &[u8]) -> Option<String> {
+    let refused = serde_json::from_slice::<Refused>(body).ok()?;
+    let error = refused.errors.into_iter().next()?;
+    Some(format!("{} {}", error.code, error.message))
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    errors: Vec<Error>,
+}
+
 /// The codes of a refusal.
 pub(super) fn codes(body: &[u8]) -> Vec<u64> {
-    #[derive(Deserialize)]
-    struct Refused {
-        errors: Vec<Error>,
-    }
     let errors = serde_json::from_slice::<Refused>(body).map(|refused| refused.errors);
     let codes = errors.unwrap_or_default().into_iter();
     codes.filter_map(|error| error.code.as_u64()).collect()
@@ -94,7 +98,7 @@ pub(super) fn is_missing_worker(body: &[u8]) -> bool {
 
 /// How a listing with page numbers goes on, and its total. The page size that
 /// the answer names counts, not the one that was asked for.
-pub fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malformed> {
+pub(super) fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malformed> {
     let (Some(total), Some(per_page)) = (
         info.and_then(|info| info.total_count),
         info.and_then(|info| info.per_page),
@@ -111,116 +115,6 @@ pub fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malfor
         pages => Next::Pages(pages),
     };
     Ok((Some(total), next))
-}
-
-/// Asks for a zone by name or id.
-pub fn find_zone(account: &str, zone: &str) -> Call {
-    if is_hexadecimal_id(zone) {
-        Call::get(Api::Cloudflare, &["zones", zone])
-    } else {
-        Call::get(Api::Cloudflare, &["zones"])
-            .with("name", host_name(zone))
-            .with("account.id", account)
-            .with("per_page", "50")
-    }
-}
-
-/// Lists the zones of an account, so many that the token sees.
-pub fn list_zones(account: &str, page: u64) -> Call {
-    Call::get(Api::Cloudflare, &["zones"])
-        .with("account.id", account)
-        .with("per_page", "50")
-        .with("page", page.to_string())
-}
-
-/// One page of zones as places, and how the listing goes on.
-///
-/// # Errors
-///
-/// When the answer does not have the documented form.
-pub fn zones(body: &[u8], account: &str) -> Result<(Vec<Place>, Option<u64>, Next), Malformed> {
-    let (zones, info) = open::<Vec<Zone>>(body)?;
-    let (total, next) = numbered(info.as_ref())?;
-    let zones = zones.into_iter().map(|zone| Place::Zone {
-        name: host_name(&zone.name).into_owned(),
-        id: zone.id,
-        account: account.to_owned(),
-    });
-    Ok((zones.collect(), total, next))
-}
-
-#[derive(Deserialize)]
-struct Zone {
-    id: String,
-    name: String,
-    account: Option<ZoneAccount>,
-}
-
-#[derive(Deserialize)]
-struct ZoneAccount {
-    id: Option<String>,
-}
-
-/// Why the answer to [`find_zone`] contains no usable zone.
-#[derive(Debug, thiserror::Error)]
-pub enum NoZone {
-    /// The token sees no such zone in this account.
-    #[error("zone {zone} is not in account {account}, or the token may not see it (Zone Read)")]
-    Absent {
-        /// The zone.
-        zone: String,
-        /// The account.
-        account: String,
-    },
-    /// It is another account's.
-    #[error("zone {zone} belongs to another account than {account}")]
-    Elsewhere {
-        /// The zone.
-        zone: String,
-        /// The account.
-        account: String,
-    },
-    /// The answer cannot be read.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-}
-
-impl NoZone {
-    /// Whether the answer is that the account has no such zone.
-    pub fn is_absent(&self) -> bool {
-        !matches!(self, Self::Malformed(_))
-    }
-}
-
-/// Reads the answer to [`find_zone`].
-///
-/// # Errors
-///
-/// Describes why the answer contains no usable zone.
-pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, NoZone> {
-    let wanted = host_name(wanted);
-    let found = if is_hexadecimal_id(&wanted) {
-        Some(open::<Zone>(body)?.0)
-    } else {
-        let (zones, _) = open::<Vec<Zone>>(body)?;
-        let mut zones = zones.into_iter();
-        zones.find(|zone| host_name(&zone.name) == wanted)
-    };
-    let names = || (wanted.to_string(), account.to_owned());
-    let zone = found.ok_or_else(|| {
-        let (zone, account) = names();
-        NoZone::Absent { zone, account }
-    })?;
-    let owner = zone.account.and_then(|account| account.id);
-    if owner.as_deref().is_some_and(|owner| owner != account) {
-        let (zone, account) = names();
-        return Err(NoZone::Elsewhere { zone, account });
-    }
-    Ok(Place::Zone {
-        id: zone.id,
-        name: host_name(&zone.name).into_owned(),
-        account: account.to_owned(),
-    })
 }
 
 /// The account id of a place that is an account.
@@ -252,7 +146,6 @@ mod tests {
     #[test]
     fn the_page_size_that_was_used_decides_the_number_of_pages() {
         let info = |per_page, total| ResultInfo {
-            page: Some(1),
             per_page: Some(per_page),
             total_count: Some(total),
             cursor: None,

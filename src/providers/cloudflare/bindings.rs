@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Malformed;
+use crate::kind::Malformed;
 use crate::model::{Reference, References, UnknownBinding};
 
 /// Binding types that name nothing that preview-gc could delete. Source: the
@@ -273,14 +273,61 @@ pub(super) fn pages(config: &Map<String, Value>) -> Result<References, Malformed
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
+    use crate::model::{KindRef, UsedBy};
 
     fn uses(references: &References) -> Vec<String> {
         let uses = references.uses.iter();
         uses.map(|one| format!("{} {}", one.kind, one.key.text()))
             .collect()
+    }
+
+    /// The kinds that a user source may use, but for those that it uses otherwise.
+    fn used_by(user: &str) -> BTreeSet<&'static str> {
+        let kinds = crate::providers::vocabulary().into_iter();
+        let used = kinds.filter(|kind| match kind.used_by {
+            UsedBy::These(users) => users.contains(&user),
+            UsedBy::Nothing(_) | UsedBy::Undeclared => false,
+        });
+        used.map(KindRef::name).collect()
+    }
+
+    /// A kind that something binds, and that is not read from the bindings, would
+    /// be deleted while it is bound.
+    #[test]
+    fn every_kind_that_is_bound_is_read_from_bindings() {
+        let fields = json!({"namespace_id": "x", "id": "x", "database_id": "x", "service": "x",
+            "bucket_name": "x", "queue_name": "x", "index_name": "x", "name": "X"});
+        let read = |sort: &str| {
+            let mut binding = fields.clone();
+            binding["type"] = json!(sort);
+            let references = one(&binding).unwrap();
+            references.uses.into_iter().map(|reference| reference.kind)
+        };
+        let known = [
+            "kv_namespace",
+            "d1",
+            "r2_bucket",
+            "queue",
+            "hyperdrive",
+            "service",
+        ];
+        let named: BTreeSet<_> = known.into_iter().chain(HARMLESS).flat_map(read).collect();
+        for user in ["worker_preview", "dispatch_namespace"] {
+            assert_eq!(named, used_by(user), "{user}");
+        }
+        let maps = PAGES.iter().map(|(map, _)| *map).chain(PAGES_HARMLESS);
+        let in_pages = maps.flat_map(|map| {
+            let config = json!({ map: { "X": fields } });
+            let references = pages(config.as_object().unwrap()).unwrap();
+            references.uses.into_iter().map(|reference| reference.kind)
+        });
+        let in_pages: BTreeSet<_> = in_pages.collect();
+        assert_eq!(in_pages, used_by("pages_project"));
     }
 
     #[test]
@@ -371,7 +418,7 @@ mod tests {
         let by_pages = pages(&config).unwrap();
         let by_pages: Vec<_> = by_pages.uses.iter().map(|one| one.kind).collect();
         let mut kinds = 0;
-        for kind in crate::kinds::vocabulary() {
+        for kind in crate::providers::vocabulary() {
             let crate::model::UsedBy::These(users) = kind.used_by else {
                 continue;
             };

@@ -7,12 +7,13 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::cloudflare::{self, account};
-use super::{
-    Answer, Ask, Backup, Held, Kind, Malformed, Next, Page, PageOf, Refusal, Shown, Told,
-    Unbinding, UsersPage, bindings,
-};
+use super::bindings;
+use super::envelope::{self, account};
 use crate::call::Call;
+use crate::kind::{
+    Answer, Ask, Backup, Bindings, Held, Holdings, Kind, Malformed, Next, Page, PageOf, Queries,
+    Query, ReadsReferences, Refusal, Shown, Told, Unbinding, UsersPage,
+};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
     ReferencesFrom, Resource, ResourceId, Time, UsedBy,
@@ -69,7 +70,7 @@ struct Script {
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
     /// `null` means none; an absent field means unknown.
-    #[serde(default, deserialize_with = "cloudflare::null_is_empty")]
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
 }
 
@@ -146,8 +147,8 @@ fn previews(id: &ResourceId, page: u64) -> Ask {
 
 /// The Previews of a page, their total and the pages that are still to be asked.
 fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<Held, Malformed> {
-    let (found, info) = cloudflare::open::<Vec<Preview>>(body)?;
-    let (total, next) = cloudflare::numbered(info.as_ref())?;
+    let (found, info) = envelope::open::<Vec<Preview>>(body)?;
+    let (total, next) = envelope::numbered(info.as_ref())?;
     let more = match next {
         Next::Pages(pages) if &*ask.subject == "1" => {
             (2..=pages).map(|page| previews(id, page)).collect()
@@ -205,9 +206,7 @@ struct Dependent {
 
 /// A Worker's settings: bindings and configuration, for deploying it again by
 /// hand. Its code, assets and secrets are not given out.
-struct KeptSettings;
-
-impl Backup for KeptSettings {
+impl Backup for Worker {
     fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
         let path = [
             "accounts",
@@ -221,7 +220,7 @@ impl Backup for KeptSettings {
     }
 
     fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed> {
-        (*held, _) = cloudflare::open(body)?;
+        (*held, _) = envelope::open(body)?;
         Ok(())
     }
 }
@@ -231,7 +230,7 @@ impl Kind for Worker {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, _page: &PageOf) -> Call {
         Call::get(
             Api::Cloudflare,
             &["accounts", account(place), "workers", "scripts"],
@@ -239,7 +238,7 @@ impl Kind for Worker {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (scripts, _) = cloudflare::open::<Vec<Script>>(body)?;
+        let (scripts, _) = envelope::open::<Vec<Script>>(body)?;
         let items = scripts
             .into_iter()
             .map(|script| Resource {
@@ -284,7 +283,7 @@ impl Kind for Worker {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (worker, _) = cloudflare::open::<One>(body)?;
+        let (worker, _) = envelope::open::<One>(body)?;
         Ok(Resource {
             kind: self.about(),
             place: place.clone(),
@@ -321,12 +320,46 @@ impl Kind for Worker {
         Some(words.map(str::to_owned).to_vec())
     }
 
-    fn archive(&self) -> Option<&'static dyn Backup> {
-        Some(&KeptSettings)
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+        let codes = envelope::codes(body);
+        if codes.contains(&10_064) {
+            Refusal::Premature(
+                "a queue or another Worker's Durable Objects depend on it: remove that first",
+            )
+        } else if codes.contains(&10_142) {
+            Refusal::Blocked("another Worker binds it as a service: that one has to go first")
+        } else {
+            Refusal::Final(None)
+        }
     }
 
-    fn bindings(&self, user: &ResourceId) -> Option<Call> {
-        Some(Call::get(Api::Cloudflare, &script(user, &["settings"])))
+    fn queries(&self) -> Queries {
+        Queries {
+            users: Some(users),
+            ..Queries::NONE
+        }
+    }
+
+    fn references(&self) -> Option<&dyn ReadsReferences> {
+        Some(self)
+    }
+
+    fn holdings(&self) -> Option<&dyn Holdings> {
+        Some(self)
+    }
+
+    fn bindings(&self) -> Option<&dyn Bindings> {
+        Some(self)
+    }
+
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
+}
+
+impl Bindings for Worker {
+    fn ask(&self, user: &ResourceId) -> Call {
+        Call::get(Api::Cloudflare, &script(user, &["settings"]))
     }
 
     /// By a change of its settings in which every other binding is inherited.
@@ -336,7 +369,7 @@ impl Kind for Worker {
         used: &ResourceId,
         body: &[u8],
     ) -> Result<Unbinding, Malformed> {
-        let (settings, _) = cloudflare::open::<Settings>(body)?;
+        let (settings, _) = envelope::open::<Settings>(body)?;
         let (mut removed, mut rest, mut inherited) = (Vec::new(), Vec::new(), Vec::new());
         for binding in settings.bindings {
             let text = |key: &str| binding.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -376,23 +409,12 @@ impl Kind for Worker {
             rest,
         })
     }
+}
 
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
-        let codes = cloudflare::codes(body);
-        if codes.contains(&10_064) {
-            Refusal::Premature(
-                "a queue or another Worker's Durable Objects depend on it: remove that first",
-            )
-        } else if codes.contains(&10_142) {
-            Refusal::Blocked("another Worker binds it as a service: that one has to go first")
-        } else {
-            Refusal::Final(None)
-        }
-    }
-
+impl ReadsReferences for Worker {
     /// Its settings describe the version that was uploaded last. What serves
     /// traffic is in the newest deployment, and may be other versions.
-    fn uses(&self, id: &ResourceId) -> Vec<Ask> {
+    fn first(&self, id: &ResourceId) -> Vec<Ask> {
         ["settings", "deployments"]
             .map(|what| Ask::of(what, "", Call::get(Api::Cloudflare, &script(id, &[what]))))
             .to_vec()
@@ -401,12 +423,12 @@ impl Kind for Worker {
     /// A version that was uploaded and not deployed is in no listing for sure.
     /// Versions themselves never change, so that those which serve traffic are
     /// the same as long as there is no newer deployment.
-    fn uses_since(&self, id: &ResourceId) -> Option<Vec<Ask>> {
+    fn since(&self, id: &ResourceId) -> Option<Vec<Ask>> {
         let call = Call::get(Api::Cloudflare, &script(id, &["settings"]));
         Some(vec![Ask::of("settings", "", call)])
     }
 
-    fn read_uses(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
+    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
         let mut told = Told::default();
         let body = match (answer, ask.what) {
             (Answer::Body(body), _) => body,
@@ -418,7 +440,7 @@ impl Kind for Worker {
                 return Ok(told);
             }
             // It was deleted since it was listed.
-            (Answer::Missing(body), "versions") if cloudflare::is_missing_worker(body) => {
+            (Answer::Missing(body), "versions") if envelope::is_missing_worker(body) => {
                 return Ok(told);
             }
             (Answer::Missing(_), "versions") => {
@@ -436,13 +458,13 @@ impl Kind for Worker {
         };
         match ask.what {
             "settings" => {
-                let (settings, _) = cloudflare::open::<Settings>(body)?;
+                let (settings, _) = envelope::open::<Settings>(body)?;
                 told.references = bindings::listed(&settings.bindings)?;
                 told.references
                     .extend(bindings::tails(settings.tail_consumers));
             }
             "versions" => {
-                let (versions, _) = cloudflare::open::<Versions>(body)?;
+                let (versions, _) = envelope::open::<Versions>(body)?;
                 if !versions.items.is_empty() {
                     return Err(Malformed(format!(
                         "Worker {} has versions, and the API does not return its {}",
@@ -451,7 +473,7 @@ impl Kind for Worker {
                 }
             }
             "deployments" => {
-                let (found, _) = cloudflare::open::<Deployments>(body)?;
+                let (found, _) = envelope::open::<Deployments>(body)?;
                 let newest = found.deployments.into_iter().next();
                 let serving = newest.into_iter().flat_map(|newest| newest.versions);
                 told.more = serving
@@ -463,103 +485,97 @@ impl Kind for Worker {
                     .collect();
             }
             _ => {
-                let (version, _) = cloudflare::open::<Version>(body)?;
+                let (version, _) = envelope::open::<Version>(body)?;
                 told.references = bindings::listed(&version.resources.bindings)?;
             }
         }
         Ok(told)
     }
+}
 
-    fn holds(&self, id: &ResourceId) -> Vec<Ask> {
+impl Holdings for Worker {
+    fn first(&self, id: &ResourceId) -> Vec<Ask> {
         vec![previews(id, 1)]
     }
 
-    fn read_holds(
-        &self,
-        id: &ResourceId,
-        ask: &Ask,
-        answer: Answer<'_>,
-    ) -> Result<Held, Malformed> {
+    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Held, Malformed> {
         match answer {
             Answer::Body(body) => read_previews(id, ask, body),
-            Answer::Missing(body) if cloudflare::is_missing_worker(body) => Ok(Held::default()),
+            Answer::Missing(body) if envelope::is_missing_worker(body) => Ok(Held::default()),
             Answer::Missing(_) => Err(Malformed(format!(
                 "the Previews of Worker {} are not there; run again",
                 id.name
             ))),
         }
     }
+}
 
-    fn users(&self, place: &Place, page: &PageOf) -> Option<Call> {
-        let number = match page {
-            PageOf::First | PageOf::Cursor(_) => 1,
-            PageOf::Number(number) => *number,
-        };
-        Some(
-            Call::get(
-                Api::Cloudflare,
-                &["accounts", account(place), "workers", "workers"],
-            )
-            .with("order_by", "created_on")
-            .with("order", "asc")
-            .with("per_page", "100")
-            .with("page", number.to_string()),
-        )
+/// A page of who uses Workers, in the newer API.
+fn users(place: &Place, page: &PageOf) -> Query<UsersPage> {
+    let path = ["accounts", account(place), "workers", "workers"];
+    let call = Call::get(Api::Cloudflare, &path)
+        .with("order_by", "created_on")
+        .with("order", "asc")
+        .with("per_page", "100")
+        .with("page", page.number().to_string());
+    Query {
+        call,
+        read: read_users,
     }
+}
 
-    fn read_users(&self, body: &[u8]) -> Result<UsersPage, Malformed> {
-        let (workers, info) = cloudflare::open::<Vec<Beta>>(body)?;
-        let (total, next) = cloudflare::numbered(info.as_ref())?;
-        let mut shown = Vec::new();
-        let mut uses = Vec::new();
-        let mut references = Vec::new();
-        for worker in workers {
-            if let Some(base) = worker.previews_base_config {
-                let mut found = bindings::tails(base.tail_consumers);
-                found.extend(bindings::by_name(&base.env.unwrap_or_default())?);
-                references.push((worker.name.clone(), found));
-            }
-            let others = [
-                worker.references.durable_objects,
-                worker.references.dispatch_namespace_outbounds,
-            ]
-            .into_iter()
-            .flatten()
-            // A user that the answer does not name is still a user.
-            .map(|other| {
-                other
-                    .worker_name
-                    .or(other.namespace_name)
-                    .unwrap_or_default()
-            });
-            let bound = worker.references.workers.into_iter().map(|user| user.name);
-            uses.extend(
-                bound
-                    .chain(others)
-                    .filter(|user| *user != worker.name)
-                    .map(|user| (worker.name.clone(), user)),
-            );
-            let consumers = worker.tail_consumers.unwrap_or_default();
-            uses.extend(
-                consumers
-                    .into_iter()
-                    .map(|consumer| (consumer.name, worker.name.clone())),
-            );
-            shown.push(Shown {
-                id: worker.name,
-                deployed_at: worker.deployed_on,
-                // Only what was deployed is a script.
-                listed_since: worker.deployed_on.and(worker.created_on),
-            });
+fn read_users(body: &[u8]) -> Result<UsersPage, Malformed> {
+    let (workers, info) = envelope::open::<Vec<Beta>>(body)?;
+    let (total, next) = envelope::numbered(info.as_ref())?;
+    let mut shown = Vec::new();
+    let mut uses = Vec::new();
+    let mut references = Vec::new();
+    for worker in workers {
+        if let Some(base) = worker.previews_base_config {
+            let mut found = bindings::tails(base.tail_consumers);
+            found.extend(bindings::by_name(&base.env.unwrap_or_default())?);
+            references.push((worker.name.clone(), found));
         }
-        Ok(UsersPage {
-            shown,
-            uses,
-            references,
-            total,
-            next,
-        })
+        let others = [
+            worker.references.durable_objects,
+            worker.references.dispatch_namespace_outbounds,
+        ]
+        .into_iter()
+        .flatten()
+        // A user that the answer does not name is still a user.
+        .map(|other| {
+            other
+                .worker_name
+                .or(other.namespace_name)
+                .unwrap_or_default()
+        });
+        let bound = worker.references.workers.into_iter().map(|user| user.name);
+        uses.extend(
+            bound
+                .chain(others)
+                .filter(|user| *user != worker.name)
+                .map(|user| (worker.name.clone(), user)),
+        );
+        let consumers = worker.tail_consumers.unwrap_or_default();
+        uses.extend(
+            consumers
+                .into_iter()
+                .map(|consumer| (consumer.name, worker.name.clone())),
+        );
+        shown.push(Shown {
+            id: worker.name,
+            deployed_at: worker.deployed_on,
+            // Only what was deployed is a script.
+            listed_since: worker.deployed_on.and(worker.created_on),
+        });
     }
+    Ok(UsersPage {
+        shown,
+        uses,
+        references,
+        total,
+        next,
+    })
 }
 
 #[cfg(test)]
@@ -644,7 +660,7 @@ mod tests {
 
     fn told(what: &'static str, answer: Answer<'_>) -> Result<Told, Malformed> {
         let call = Call::get(Api::Cloudflare, &["x"]);
-        Worker.read_uses(&id(), &Ask::of(what, "1", call), answer)
+        ReadsReferences::read(&Worker, &id(), &Ask::of(what, "1", call), answer)
     }
 
     fn uses(told: &Told) -> Vec<&str> {
@@ -658,7 +674,7 @@ mod tests {
 
     #[test]
     fn what_a_worker_uses_is_in_its_settings_and_in_the_versions_that_serve() {
-        let asks = Worker.uses(&id());
+        let asks = ReadsReferences::first(&Worker, &id());
         assert_eq!(
             asked(&asks),
             [
@@ -712,13 +728,13 @@ mod tests {
             "durable_objects":[{"namespace_id":"n","namespace_name":"rooms","worker_id":"1","worker_name":"api"}],
             "domains":[],"queues":[],"dispatch_namespace_outbounds":[]},"tail_consumers":[{"name":"logs"}]}],
             "result_info":{"page":1,"per_page":100,"count":1,"total_count":1}}"#;
-        let page = Worker.read_users(body).unwrap();
+        let page = read_users(body).unwrap();
         assert_eq!(
             page.uses,
             [("api".into(), "web".into()), ("logs".into(), "api".into())]
         );
         let undetermined =
             String::from_utf8_lossy(body).replace("\"durable_objects\"", "\"other\"");
-        assert!(Worker.read_users(undetermined.as_bytes()).is_err());
+        assert!(read_users(undetermined.as_bytes()).is_err());
     }
 }

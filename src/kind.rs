@@ -1,0 +1,193 @@
+//! What a kind of resource can do: values in, a request out; bytes in, resources
+//! out. No kind does I/O. The kinds themselves are in [`crate::providers`].
+//!
+//! Every kind can be listed, read and deleted ([`Kind`]). What only some kinds can
+//! do is a capability, a trait of its own that [`Kind`] returns where the kind has
+//! it: a request and the reader of its answer always come together.
+
+mod capability;
+mod references;
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::call::Call;
+pub use crate::evidence::{Addressed, SourceUser};
+use crate::model::{KindRef, Place, Resource, ResourceId};
+
+pub use self::capability::{
+    Activity, Backup, Batch, Bindings, Details, Expiry, Filling, Holders, HoldersPage, InPlace,
+    Obstacles, Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
+};
+pub use self::references::{Answer, Ask, Held, Holdings, ReadsReferences, Told, UserSource};
+
+/// An answer that is not what the provider's documents promise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub String);
+
+impl From<serde_json::Error> for Malformed {
+    fn from(error: serde_json::Error) -> Self {
+        Self(format!(
+            "the answer does not have the documented form: {error}"
+        ))
+    }
+}
+
+/// A request, and how its answer is read.
+#[derive(Debug)]
+pub struct Query<T> {
+    /// The request.
+    pub call: Call,
+    /// Reads the body of a successful answer.
+    pub read: fn(&[u8]) -> Result<T, Malformed>,
+}
+
+/// Which page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageOf {
+    /// The first.
+    First,
+    /// By number, counted from 1.
+    Number(u64),
+    /// What a cursor points at.
+    Cursor(String),
+}
+
+impl PageOf {
+    /// Its number, where pages have numbers.
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::First | Self::Cursor(_) => 1,
+            Self::Number(number) => *number,
+        }
+    }
+}
+
+/// How a listing goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// This was all.
+    Last,
+    /// There are this many pages in all; they may be asked for side by side.
+    Pages(u64),
+    /// After this cursor.
+    After(String),
+    /// With the next number, until a page is not full.
+    More,
+}
+
+/// One page of a listing.
+#[derive(Debug)]
+pub struct Page {
+    /// What it shows.
+    pub items: Vec<Resource>,
+    /// How many there are in all, where the page says so.
+    pub total: Option<u64>,
+    /// How the listing goes on.
+    pub next: Next,
+}
+
+/// One kind of resource.
+pub trait Kind: Sync {
+    /// What it is called and what it has.
+    fn about(&self) -> KindRef;
+
+    /// Asks for a page of all that are in this place, or of those alone that one
+    /// holder holds.
+    fn list(&self, place: &Place, holder: Option<&str>, page: &PageOf) -> Call;
+
+    /// Reads such a page.
+    fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed>;
+
+    /// What can only be told when the whole listing is there (a parent's
+    /// name, for one).
+    fn complete(&self, _resources: &mut [Resource]) {}
+
+    /// Asks for one. Not found means that it is gone.
+    fn inspect(&self, id: &ResourceId) -> Call;
+
+    /// Reads the answer to [`Kind::inspect`].
+    fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed>;
+
+    /// Deletes one, and nothing but this one.
+    fn delete(&self, id: &ResourceId) -> Call;
+
+    /// What a refusal to delete means.
+    fn refusal(&self, _status: StatusCode, _body: &[u8]) -> Refusal {
+        Refusal::Final(None)
+    }
+
+    /// The words of a command that deletes one by hand, where people have one.
+    fn by_hand(&self, _id: &ResourceId) -> Option<Vec<String>> {
+        None
+    }
+
+    /// What can be asked about all of them in a place, beside the listing.
+    fn queries(&self) -> Queries {
+        Queries::NONE
+    }
+
+    /// How what holds its resources is listed, where they are listed one holder
+    /// at a time.
+    fn holders(&self) -> Option<&dyn Holders> {
+        None
+    }
+
+    /// How one is asked about what the listing does not tell.
+    fn details(&self) -> Option<&dyn Details> {
+        None
+    }
+
+    /// How one is asked about what it uses.
+    fn references(&self) -> Option<&dyn ReadsReferences> {
+        None
+    }
+
+    /// How one is asked about what belongs to it and is listed by holder.
+    fn holdings(&self) -> Option<&dyn Holdings> {
+        None
+    }
+
+    /// How one stops binding another.
+    fn bindings(&self) -> Option<&dyn Bindings> {
+        None
+    }
+
+    /// How what stands in the way of a deletion is removed.
+    fn obstacles(&self) -> Option<&dyn Obstacles> {
+        None
+    }
+
+    /// How several are deleted in one request.
+    fn batch(&self) -> Option<&dyn Batch> {
+        None
+    }
+
+    /// How one is given an expiry.
+    fn expiry(&self) -> Option<&dyn Expiry> {
+        None
+    }
+
+    /// How the contents of one are backed up.
+    fn backup(&self) -> Option<&dyn Backup> {
+        None
+    }
+
+    /// How one that was deleted is made again.
+    fn restore(&self) -> Option<&dyn Restore> {
+        None
+    }
+}
+
+/// What a refusal to delete means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Asking again will not help, but perhaps this does.
+    Final(Option<&'static str>),
+    /// Something else has to go first: this.
+    Blocked(&'static str),
+    /// What has to be done before it was not: this. [`Obstacles`] do it.
+    Premature(&'static str),
+}

@@ -1,0 +1,221 @@
+//! What only some kinds can do, each as a trait or a value of its own.
+
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{Addressed, Malformed, Next, PageOf, Query};
+use crate::call::Call;
+use crate::model::{Place, References, Resource, ResourceId, Time};
+
+/// When resources were last active, by id.
+pub type Activity = Vec<(Box<str>, Time)>;
+
+/// A query about a place.
+pub type InPlace<T> = fn(&Place) -> Query<T>;
+
+/// What can be asked about all resources of a kind in a place, beside the listing.
+#[derive(Debug, Clone, Copy)]
+pub struct Queries {
+    /// How many there are, where the listing does not say.
+    pub count: Option<InPlace<u64>>,
+    /// How many there may be, where the provider tells; none where it sets no
+    /// limit.
+    pub allowance: Option<InPlace<Option<u64>>>,
+    /// When each was last active, by id. Several times of one resource count as
+    /// the latest of them.
+    pub activity: Option<InPlace<Activity>>,
+    /// The addresses at which they are reached.
+    pub addresses: Option<InPlace<Vec<Addressed>>>,
+    /// A page of who uses them, where that can be asked for many at once.
+    pub users: Option<fn(&Place, &PageOf) -> Query<UsersPage>>,
+}
+
+impl Queries {
+    /// None of them.
+    pub const NONE: Self = Self {
+        count: None,
+        allowance: None,
+        activity: None,
+        addresses: None,
+        users: None,
+    };
+}
+
+/// Lists what holds the resources of a kind.
+pub trait Holders: Sync {
+    /// Asks for a page of the holders in a place.
+    fn page(&self, place: &Place, page: &PageOf) -> Query<HoldersPage>;
+}
+
+/// A page of what holds resources.
+#[derive(Debug)]
+pub struct HoldersPage {
+    /// Their names, as paths have them.
+    pub names: Vec<Box<str>>,
+    /// How many there are in all, where the page says so.
+    pub total: Option<u64>,
+    /// How the listing goes on.
+    pub next: Next,
+}
+
+/// Asks what a listing does not tell of one resource, where a verdict needs it.
+pub trait Details: Sync {
+    /// Asks.
+    fn ask(&self, resource: &Resource) -> Call;
+
+    /// Adds what the answer tells.
+    fn read(&self, resource: &mut Resource, body: &[u8]) -> Result<(), Malformed>;
+}
+
+/// Removes bindings of one resource to another of the same kind.
+pub trait Bindings: Sync {
+    /// Asks what `user` binds.
+    fn ask(&self, user: &ResourceId) -> Call;
+
+    /// Reads the answer: how `user` stops binding `used`.
+    fn unbind(
+        &self,
+        user: &ResourceId,
+        used: &ResourceId,
+        body: &[u8],
+    ) -> Result<Unbinding, Malformed>;
+}
+
+/// How one resource stops binding another.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unbinding {
+    /// It does not bind it, and binds these.
+    Nothing(Vec<Value>),
+    /// By this request.
+    Remove {
+        /// The request, which changes nothing else.
+        call: Call,
+        /// The names of the bindings that it removes.
+        removed: Vec<String>,
+        /// The bindings that stay.
+        rest: Vec<Value>,
+    },
+    /// Not at all, for this reason.
+    Impossible(String),
+}
+
+/// Removes what stands in the way of a deletion. A kind implements what applies to
+/// it.
+pub trait Obstacles: Sync {
+    /// What has to be done to one before it can be deleted, in this order.
+    fn prepare(&self, _id: &ResourceId) -> Vec<Call> {
+        Vec::new()
+    }
+
+    /// What of `holder`, one of this kind that uses or is used by `held`, has to
+    /// go before `held` can be deleted.
+    fn release(&self, _holder: &Resource, _held: &ResourceId) -> Vec<Call> {
+        Vec::new()
+    }
+
+    /// The deletion that the provider itself asks for in a refusal, where it
+    /// harms nothing else.
+    fn insist(&self, _id: &ResourceId, _status: StatusCode, _body: &[u8]) -> Option<Call> {
+        None
+    }
+}
+
+/// Deletes several resources of one place in one request, all of them or none.
+pub trait Batch: Sync {
+    /// The maximum number in one request.
+    fn maximum(&self) -> usize;
+
+    /// Deletes these.
+    fn delete(&self, place: &Place, ids: &[&ResourceId]) -> Call;
+}
+
+/// Lets a resource expire instead of deleting it.
+pub trait Expiry: Sync {
+    /// Gives one an expiry.
+    fn set(&self, id: &ResourceId, at: DateTime<Utc>) -> Call;
+
+    /// Removes the expiry of one.
+    fn remove(&self, id: &ResourceId) -> Call;
+}
+
+/// What resources of a kind hold, fetched part by part and put back.
+pub trait Backup: Sync {
+    /// Asks for the next part; none when everything is there. Nothing is there
+    /// at first, which is null.
+    fn next(&self, id: &ResourceId, held: &Value) -> Option<Call>;
+
+    /// Takes such a part.
+    fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed>;
+
+    /// Returns the requests that write the backup into a resource that was
+    /// created again, in their order.
+    fn fill(&self, _id: &ResourceId, _held: &Value, _now: DateTime<Utc>) -> Filling {
+        Filling::default()
+    }
+
+    /// Reads the answer to one of them; an error says what was not written.
+    fn read_filled(&self, _body: &[u8]) -> Result<(), Malformed> {
+        Ok(())
+    }
+}
+
+/// How a backup is written back.
+#[derive(Debug, Default)]
+pub struct Filling {
+    /// The requests, in their order.
+    pub calls: Vec<Call>,
+    /// How many entries are left out because they have expired since.
+    pub expired: usize,
+}
+
+/// Makes a resource again that was deleted.
+pub trait Restore: Sync {
+    /// Makes it again. `original` is what the provider said of it; none where
+    /// that does not suffice.
+    fn remake(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call>;
+
+    /// Reads the id of what was made again.
+    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed>;
+
+    /// How the provider says whether it still has one, where it keeps what was
+    /// deleted for a while.
+    fn recovery(&self) -> Option<&dyn Recovery> {
+        None
+    }
+}
+
+/// Asks whether a resource that was deleted can be recovered.
+pub trait Recovery: Sync {
+    /// Asks.
+    fn ask(&self, id: &ResourceId) -> Call;
+
+    /// Reads the answer: until when it can.
+    fn read(&self, id: &ResourceId, body: &[u8]) -> Result<Option<DateTime<Utc>>, Malformed>;
+}
+
+/// One page of who uses what.
+#[derive(Debug)]
+pub struct UsersPage {
+    /// The resources that the page shows, used or not.
+    pub shown: Vec<Shown>,
+    /// Pairs of the used resource's id and its user's id.
+    pub uses: Vec<(Box<str>, Box<str>)>,
+    /// Resources, by id, with what the page itself says that they use.
+    pub references: Vec<(Box<str>, References)>,
+    /// How many there are in all.
+    pub total: Option<u64>,
+    /// How the listing goes on.
+    pub next: Next,
+}
+
+/// A resource in a list of users.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its id.
+    pub id: Box<str>,
+    /// When it was made, if it is one that the listing of its kind must show.
+    pub listed_since: Option<DateTime<Utc>>,
+    /// When its newest deployment was made.
+    pub deployed_at: Option<DateTime<Utc>>,
+}

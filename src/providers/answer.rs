@@ -1,0 +1,38 @@
+//! What the providers' answers have in common.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, header};
+use serde::Deserialize;
+
+/// Parses `Retry-After` in either form.
+pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds.min(86_400)));
+    }
+    let at = DateTime::<Utc>::from(httpdate::parse_http_date(value).ok()?);
+    Some((at - now).to_std().unwrap_or(Duration::ZERO))
+}
+
+/// Returns the number in a header.
+pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Returns the `message` of a JSON object.
+pub(super) fn message(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Body {
+        message: String,
+    }
+    let body = serde_json::from_slice::<Body>(body).ok()?;
+    Some(body.message)
+}
+
+/// Returns a path without its ids, where names and ids take turns.
+pub(super) fn without_ids(path: &str) -> String {
+    let segments: Vec<_> = path.split('/').skip(1).step_by(2).take(2).collect();
+    segments.join("/")
+}
