@@ -52,7 +52,7 @@ pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, 
         lookup: &|name| variables.get(name),
         repository: None,
     };
-    let kinds = kinds::vocabulary();
+    let kinds = providers::vocabulary();
     let read = Policies::read(&[source], &vocabulary(&kinds), &environment);
     let file = read.ok().and_then(|mut loaded| loaded.policies.files.pop());
     file.ok_or_else(|| {

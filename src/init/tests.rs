@@ -4,7 +4,7 @@ use chrono::{TimeDelta, TimeZone as _};
 use proptest::prelude::*;
 
 use super::*;
-use crate::kinds;
+use crate::providers;
 
 fn day(days: i64) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap() + TimeDelta::days(days)
@@ -15,7 +15,7 @@ fn hour(hours: i64) -> DateTime<Utc> {
 }
 
 fn worker(name: &str, made: DateTime<Utc>) -> Resource {
-    let kind = kinds::by_name("worker").unwrap().about();
+    let kind = providers::by_name("worker").unwrap().about();
     let place = Arc::new(Place::Account("a".to_owned()));
     let mut worker = Resource::new(kind, &place, name.into(), name.into());
     worker.created_at = crate::model::Time::At(made);
@@ -138,7 +138,7 @@ fn slots_years_versions_and_standing_names_are_never_sure() {
 fn a_contradiction_marks_a_shared_account() {
     let known = repository(400);
     let record = |name: &str, made| {
-        let kind = kinds::by_name("d1").unwrap().about();
+        let kind = providers::by_name("d1").unwrap().about();
         let mut record = Resource::new(
             kind,
             &Arc::new(Place::Account("a".to_owned())),

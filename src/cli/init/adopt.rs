@@ -145,9 +145,9 @@ fn adopt(sources: &mut [Source], rule: &Rule) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds;
     use crate::model::Repository;
     use crate::policy::{Environment, Policies};
+    use crate::providers;
 
     #[test]
     fn one_rule_is_adopted_and_the_others_stay() {
@@ -162,7 +162,7 @@ mod tests {
             path: "p.toml".to_owned(),
             text: text.clone(),
         }];
-        let kinds = kinds::vocabulary();
+        let kinds = providers::vocabulary();
         let repository = Repository::parse("acme/shop");
         let environment = Environment {
             lookup: &|_| None,

@@ -10,8 +10,8 @@ use crate::cli::args::{Format, InitArgs};
 use crate::cli::connect::Variables;
 use crate::cli::{Exit, Failure, print, settings};
 use crate::init::workflows::{Made, Reading, UNKNOWN};
-use crate::kinds;
 use crate::policy::Policies;
+use crate::providers;
 use crate::report::escape;
 
 /// A number that stands for any pull request.
@@ -55,7 +55,7 @@ fn compare(policies: &Policies, read: &Reading) -> Found {
     let mut compared = BTreeSet::new();
     let mut undetermined = BTreeSet::new();
     for made in &read.made {
-        let Some(kind) = kinds::by_name(made.kind) else {
+        let Some(kind) = providers::by_name(made.kind) else {
             continue;
         };
         let kind = kind.about();
@@ -154,7 +154,7 @@ mod tests {
             path: "p.toml".to_owned(),
             text: text.to_owned(),
         };
-        let kinds = kinds::vocabulary();
+        let kinds = providers::vocabulary();
         let repository = Repository::parse("acme/shop");
         let environment = Environment {
             lookup: &|_| None,

@@ -18,8 +18,8 @@ use crate::evidence::{ClosedSearch, Inventory, RepositoryRoots, RootsWanted};
 use crate::github::GitHub;
 use crate::init::workflows::Reading;
 use crate::init::{self, Proposal, Situation, file::Head, names};
-use crate::kinds;
 use crate::model::{Api, Place, PlaceSort, PullRequestNumber, Repository};
+use crate::providers;
 use crate::scan::{self, Target};
 use crate::wire::Client;
 
@@ -198,7 +198,7 @@ fn targets(places: &[Place]) -> Vec<Target> {
     let mut targets = Vec::new();
     for place in places {
         let place = Arc::new(place.clone());
-        for kind in kinds::KINDS {
+        for kind in providers::kinds() {
             let about = kind.about();
             let here = matches!(
                 (about.0.place, &*place),
@@ -210,7 +210,7 @@ fn targets(places: &[Place]) -> Vec<Target> {
             let goes_along = about.belongs_to.is_some() && about.name() != "worker_preview";
             if here && !goes_along {
                 targets.push(Target {
-                    kind: *kind,
+                    kind,
                     place: place.clone(),
                     needed: true,
                     witness: false,
