@@ -4,6 +4,8 @@ mod args;
 mod audit;
 mod check;
 mod connect;
+mod consent;
+mod folders;
 mod github_actions;
 mod interactive;
 mod progress;
@@ -11,6 +13,7 @@ mod report;
 mod restore;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod screen;
 mod session;
 mod settings;
 mod show;
@@ -26,6 +29,7 @@ use args::{Cli, Verb};
 
 use crate::gc::Outcome;
 use crate::report::Report;
+use crate::report::format::RenderError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -258,6 +262,11 @@ fn print_error(failure: &Failure) {
         }
     };
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Prints a rendered report to stdout.
+fn print_rendered(text: Result<String, RenderError>) -> Result<(), Failure> {
+    print(&text.map_err(|error| Failure::Unexpected(error.to_string()))?)
 }
 
 /// Prints data to stdout. A closed pipe (`| head`) is not an error.

@@ -180,7 +180,6 @@
     )
 )]
 
-pub mod boxes;
 pub mod call;
 pub mod cli;
 pub mod clock;
@@ -200,5 +199,6 @@ pub mod sandbox;
 pub mod scan;
 pub mod survey;
 pub mod sweep;
+pub mod tracking_issue;
 pub mod tui;
 pub mod wire;

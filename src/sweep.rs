@@ -10,6 +10,7 @@
 mod backup;
 pub(crate) mod confirm;
 mod feasible;
+pub mod outcome;
 mod recheck;
 pub mod recover;
 mod send;
@@ -38,6 +39,8 @@ use crate::policy::Action;
 use crate::survey::{Findings, OwnChanges, Survey};
 use crate::wire::Client;
 
+pub use outcome::{StepRow, Swept};
+
 /// Maximum number of tries for a step whose answer was lost.
 const TRIES: u32 = 3;
 
@@ -59,7 +62,7 @@ fn expiry(client: &Client) -> DateTime<Utc> {
 const FINISHING: Duration = Duration::from_mins(1);
 
 /// The reason of a step whose request was accepted.
-pub const SEEN_GONE: &str = "re-reading shows that it is gone";
+const SEEN_GONE: &str = "re-reading shows that it is gone";
 
 /// A request to start no more steps.
 #[derive(Debug, Clone, Default)]
@@ -90,15 +93,35 @@ pub struct Done {
     pub outcome: Outcome,
     /// The reason.
     pub reason: String,
+    /// Whether the reason adds something to that of the plan.
+    pub basis: Basis,
+}
+
+/// Whether a step went as planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The request was accepted, and re-reading confirms its effect.
+    AsPlanned,
+    /// Anything else, as the reason of the outcome says.
+    Otherwise,
 }
 
 impl Done {
+    /// Returns an outcome with its own reason.
+    fn because(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            reason: reason.into(),
+            basis: Basis::Otherwise,
+        }
+    }
+
     /// Returns the outcome of garbage beyond `--max-deletions`.
     pub fn later() -> Self {
-        Self {
-            outcome: Outcome::Deferred,
-            reason: "it is beyond --max-deletions, for a later run".to_owned(),
-        }
+        Self::because(
+            Outcome::Deferred,
+            "it is beyond --max-deletions, for a later run",
+        )
     }
 }
 
@@ -213,10 +236,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
         let broken = broken.unwrap_or_else(PoisonError::into_inner);
         let done = self.done.into_inner();
         let done = done.unwrap_or_else(PoisonError::into_inner);
-        let never = || Done {
-            outcome: Outcome::Deferred,
-            reason: "it was not reached".to_owned(),
-        };
+        let never = || Done::because(Outcome::Deferred, "it was not reached");
         let done = done.into_iter().map(|one| one.unwrap_or_else(never));
         (done.collect(), broken)
     }
@@ -318,16 +338,15 @@ impl<'a, 'p> Sweep<'a, 'p> {
             self.throttled(api) > throttled || !self.survey.client.wait(api).is_zero();
         lane.without_effect.push(match unread {
             _ if for_the_quota => Setback::Withheld.without_effect(),
-            Some(why) => Done {
-                outcome: Outcome::FailedForNow,
-                reason: format!("it could not be re-read: {why}"),
-            },
-            None => Done {
-                outcome: Outcome::FailedForNow,
-                reason: "re-reading takes longer than --reread-after allows; raise it, or \
-                    --quota-share where the run waits for the quota"
-                    .to_owned(),
-            },
+            Some(why) => Done::because(
+                Outcome::FailedForNow,
+                format!("it could not be re-read: {why}"),
+            ),
+            None => Done::because(
+                Outcome::FailedForNow,
+                "re-reading takes longer than --reread-after allows; raise it, or --quota-share \
+                 where the run waits for the quota",
+            ),
         });
         lane.before = Some(view);
         None
@@ -338,7 +357,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
     fn given_up(&self, lane: &Lane<'_>) -> Option<Done> {
         if let Some(reason) = self.halt(*lane.pending.first()?) {
             let outcome = Outcome::Deferred;
-            return Some(Done { outcome, reason });
+            return Some(Done::because(outcome, reason));
         }
         let last = lane.without_effect.last()?;
         (lane.without_effect.len() >= ROUNDS).then(|| last.clone())
@@ -480,8 +499,13 @@ impl<'a, 'p> Sweep<'a, 'p> {
     /// Applies the result of a step's request, which may end the step.
     fn judge(&self, lane: &mut Lane<'_>, step: usize, sent: Settled) {
         let tries = lane.tries.entry(step).or_default();
-        let (outcome, reason) = match sent {
-            Settled::Done(outcome, reason) => (outcome, reason),
+        let done = match sent {
+            Settled::Done(outcome, reason) => Done::because(outcome, reason),
+            Settled::AsPlanned(outcome) => Done {
+                outcome,
+                reason: SEEN_GONE.to_owned(),
+                basis: Basis::AsPlanned,
+            },
             Settled::Waits { setback, reason } => {
                 if setback == Setback::Failed {
                     *tries = (tries.0 + 1, reason.clone());
@@ -491,14 +515,14 @@ impl<'a, 'p> Sweep<'a, 'p> {
                     lane.outdated = true;
                     return;
                 }
-                (Outcome::FailedForNow, reason)
+                Done::because(Outcome::FailedForNow, reason)
             }
         };
         lane.pending.retain(|one| *one != step);
         // A resource whose deletion failed stays, and so does everything that
         // it uses.
-        lane.outdated |= !outcome.is_gone();
-        self.settle(step, outcome, reason);
+        lane.outdated |= !done.outcome.is_gone();
+        self.settle_as(step, done);
     }
 
     fn quota_left(&self, api: Api) -> Option<u32> {
@@ -513,17 +537,21 @@ impl<'a, 'p> Sweep<'a, 'p> {
 
     /// Records an outcome.
     fn settle(&self, step: usize, outcome: Outcome, reason: String) {
-        self.note(step, outcome, &reason);
+        self.settle_as(step, Done::because(outcome, reason));
+    }
+
+    fn settle_as(&self, step: usize, settled: Done) {
+        self.note(step, settled.outcome, &settled.reason);
         self.survey.observer.step(Step::Settled {
             kind: self.ids[step].kind.name(),
             name: &self.ids[step].name,
             id: &self.ids[step].id,
-            outcome: outcome.name(),
+            outcome: settled.outcome.name(),
             quota_left: self.quota_left(self.ids[step].kind.api),
         });
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = done.get_mut(step) {
-            *slot = Some(Done { outcome, reason });
+            *slot = Some(settled);
         }
     }
 

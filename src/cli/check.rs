@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 use tabled::settings::Style;
 
-use super::args::{CheckArgs, Format};
+use super::args::CheckArgs;
 use super::session::{Session, wants_colour};
 use super::settings;
 use super::{Exit, Failure, print};
@@ -16,6 +16,7 @@ use crate::doctor::{self, Access};
 use crate::kinds;
 use crate::model::{Claim, KindRef, Repository};
 use crate::policy::{Policy, Rule, overlap, render, schema};
+use crate::report::format::Format;
 use crate::report::{Report, escape};
 
 /// How the rules match a name.

@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::args::{Format, RestoreArgs};
+use super::args::RestoreArgs;
+use super::folders::named_folder;
 use super::session::{client, connect};
 use super::settings;
-use super::sweep::named_folder;
 use super::{Exit, Failure, print};
 use crate::clock::Clock;
 use crate::gc::verdict::moment;
 use crate::policy::LimitsWritten;
 use crate::report::escape;
+use crate::report::format::Format;
 use crate::restore::{self, ListedRun, ListedStep, Restorable, RestoreError, Restored};
 
 pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {

@@ -168,7 +168,7 @@ pub fn recheck(
         | Verdict::Unmatched(_)
         | Verdict::Grace(_) => Recheck::Spared(format!(
             "{}: {}",
-            judgement.verdict.name().replace('_', " "),
+            judgement.verdict.name(),
             judgement.verdict
         )),
     }

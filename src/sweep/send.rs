@@ -405,7 +405,7 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
             setback: Setback::Withheld,
             reason: why.to_owned(),
         },
-        (Answer::Accepted, Some(Seen::Gone)) => done(gone, SEEN_GONE),
+        (Answer::Accepted, Some(Seen::Gone)) => Settled::AsPlanned(gone),
         (Answer::Accepted, Some(Seen::Expires)) => {
             done(Outcome::Expired, "it goes by itself within a day")
         }

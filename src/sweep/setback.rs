@@ -7,6 +7,9 @@ use crate::gc::Outcome;
 pub(super) enum Settled {
     /// The step is over.
     Done(Outcome, String),
+    /// The step is over: its request was accepted, and re-reading shows that the
+    /// resource is gone.
+    AsPlanned(Outcome),
     /// It had no effect, and may be tried again.
     Waits {
         /// Why it had no effect.
@@ -47,10 +50,7 @@ impl Setback {
             ),
             Self::Failed => (Outcome::FailedForNow, "it fails again and again"),
         };
-        Done {
-            outcome,
-            reason: reason.to_owned(),
-        }
+        Done::because(outcome, reason)
     }
 }
 
@@ -62,7 +62,8 @@ pub(super) fn without_effect(batch: &[(usize, Settled)]) -> Option<Done> {
             setback: Setback::Failed,
             ..
         }
-        | Settled::Done(..) => None,
+        | Settled::Done(..)
+        | Settled::AsPlanned(_) => None,
         Settled::Waits { setback, .. } => Some(*setback),
     });
     let setbacks: Vec<Setback> = setbacks.collect::<Option<_>>()?;

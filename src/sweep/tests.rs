@@ -11,11 +11,11 @@ use serde_json::json;
 
 use self::stage::*;
 use super::*;
-use crate::boxes::{MARKER, Ticks, boxes};
 use crate::gc::box_key;
 use crate::gc::plan_file::PlannedStep;
-use crate::report::outcomes::StepRow;
 use crate::sandbox::Options;
+use crate::sweep::StepRow;
+use crate::tracking_issue::boxes::{MARKER, Ticks, boxes};
 
 #[tokio::test(start_paused = true)]
 async fn all_kinds_are_deleted_in_order_and_confirmed() {

@@ -13,12 +13,11 @@ use tower::util::BoxCloneSyncService;
 
 use super::super::*;
 use crate::clock::Clock;
-use crate::collector::{Audit, Choice, Collector, Limits, Scope};
+use crate::collector::{Audit, Choice, Collector, Limits, Scope, SweepOrder};
 use crate::evidence::Observer;
 use crate::gc::plan_file::PlanFile;
 use crate::model::PullRequestNumber;
 use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
-use crate::report::outcomes::{StepRow, Swept};
 use crate::sandbox::world::World;
 use crate::sandbox::{Options, Sandbox};
 use crate::wire::{Endpoint, Token, TransportError};
@@ -276,6 +275,7 @@ impl Stage {
             survey,
             findings,
             plan,
+            brakes,
             report,
         } = audit.await;
         let mut plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
@@ -319,7 +319,14 @@ impl Stage {
             }
         } else {
             let stop = &self.stop;
-            let swept = collector.sweep(&survey, &findings, &report, &plan_file, folder, stop);
+            let order = SweepOrder {
+                plan_file: &plan_file,
+                deferred: &[],
+                brakes: &brakes,
+                folder,
+                stop,
+            };
+            let swept = collector.sweep(&survey, &findings, &order);
             swept.await.unwrap()
         };
         let mut wire = self.wire.lock().unwrap();

@@ -28,6 +28,27 @@ pub fn boxes(key: &str, origin: &str, ticks: &Ticks) -> String {
     )
 }
 
+/// Returns a text whose boxes are all unchecked, with line feeds as line ends.
+pub fn unchecked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let (indent, rest) = line.split_at(indent);
+        let checked = ["- [x]", "- [X]", "* [x]"];
+        let checked = checked.iter().find_map(|mark| rest.strip_prefix(mark));
+        match checked.filter(|rest| rest.contains("<!-- gc:")) {
+            Some(rest) => {
+                out.push_str(indent);
+                out.push_str("- [ ]");
+                out.push_str(rest);
+            }
+            None => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
+}
+
 /// The box of a resource that is kept, as a line of its own with what it is.
 pub fn keep_box(what: &str, key: &str, origin: &str) -> String {
     format!("- [x] keep {what} <!-- gc:keep:{key} {origin} -->\n")

@@ -1,0 +1,29 @@
+//! The tracking issue: the one issue in which every run reports what is left
+//! behind, and in which people check what to delete and what to keep.
+//!
+//! - [`boxes`]: the checkboxes, and the keys that stand for resources
+//!   ([`crate::gc::box_key`]). They are parsed where the issue is fetched.
+//! - [`state`]: what a run remembers for the next one, as JSON in a hidden block.
+//! - [`legacy`]: resources of issues that an earlier version wrote.
+//! - [`text`]: the text, a pure function of a report and the previous issue.
+//! - [`publish`]: creates, updates and closes the issue without losing a checked
+//!   box.
+//! - [`comment`]: the comment on a pull request about failed deletions.
+//! - [`store`]: reads and writes issues and comments at GitHub.
+
+pub mod boxes;
+pub mod comment;
+pub mod legacy;
+pub mod publish;
+pub mod state;
+pub mod store;
+pub mod text;
+
+/// The title of the issue.
+pub const TITLE: &str = "Preview environments left behind";
+
+/// Heading of the resources whose "keep" box is checked.
+const KEPT_HEADING: &str = "Kept";
+
+/// Suffix of a heading that is repeated within a long section.
+const CONTINUED: &str = " (continued)";
