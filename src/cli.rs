@@ -28,6 +28,7 @@ use clap::{CommandFactory as _, Parser as _};
 use args::{Cli, Verb};
 
 use crate::gc::Outcome;
+use crate::model::code::Code;
 use crate::report::Report;
 use crate::report::format::RenderError;
 
@@ -103,6 +104,18 @@ impl Exit {
 }
 
 impl Failure {
+    /// Returns its stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Usage(_) => Code::UsageError,
+            Self::Policy(_) => Code::PolicyError,
+            Self::Refused(_) => Code::NoConsent,
+            Self::Incomplete(_) => Code::EvidenceIncomplete,
+            Self::Interrupted(_) => Code::Interrupted,
+            Self::Unexpected(_) => Code::UnexpectedError,
+        }
+    }
+
     fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Policy(_) => Exit::Usage,
@@ -258,7 +271,7 @@ fn print_error(failure: &Failure) {
                 .lines()
                 .map(crate::report::escape::terminal)
                 .collect();
-            format!("error: {}\n", lines.join("\n"))
+            format!("error[{}]: {}\n", failure.code(), lines.join("\n"))
         }
     };
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -14,6 +14,7 @@ use super::settings;
 use super::{Exit, Failure, print};
 use crate::doctor::{self, Access};
 use crate::kinds;
+use crate::model::code::Code;
 use crate::model::{Claim, KindRef, Repository};
 use crate::policy::{Policy, Rule, overlap, render, schema};
 use crate::report::format::Format;
@@ -38,6 +39,17 @@ struct Checked {
     /// Permissions that a sweep needs, which cannot be tested without deleting.
     needed_to_delete: Vec<String>,
     warnings: Vec<String>,
+    /// Remarks on the policies, each with its code.
+    diagnostics: Vec<Remark>,
+}
+
+/// A remark on a policy.
+#[derive(Debug, Serialize)]
+struct Remark {
+    code: Code,
+    message: String,
+    /// `file:line`
+    location: String,
 }
 
 pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
@@ -88,7 +100,16 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
     match arguments.common.format {
         Format::Json => {
             warnings.extend(diagnostics.iter().map(|one| one.message.clone()));
+            let remarks = diagnostics.iter().filter_map(|one| {
+                let source = session.sources.get(one.source)?;
+                Some(Remark {
+                    code: one.code,
+                    message: one.message.clone(),
+                    location: format!("{}:{}", source.path, source.line(one.span.start)),
+                })
+            });
             let checked = Checked {
+                diagnostics: remarks.collect(),
                 schema: 1,
                 names: read,
                 access,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
+use crate::model::code::Code;
 use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
 
 /// What becomes of a resource, and why.
@@ -360,6 +361,30 @@ pub enum Doubt {
 }
 
 impl Doubt {
+    /// Returns its stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Missing(_) => Code::OwnerMissing,
+            Self::NotAnswered { .. } => Code::OwnerUnknown,
+            Self::Roots(_) => Code::RootsIncomplete,
+            Self::Listing { .. } => Code::ListingIncomplete,
+            Self::Time(_) => Code::TimeMissing,
+            Self::Condition(_) => Code::ConditionUnknown,
+            Self::NoClock(_) => Code::ClockMissing,
+            Self::NoEnd(_) => Code::EndUnknown,
+            Self::References { .. } => Code::ReferencesUnknown,
+            Self::Users { .. } => Code::UsersUnknown,
+            Self::Address { .. } => Code::AddressUnknown,
+            Self::Holds { .. } => Code::ContentsUnknown,
+            Self::Binding { .. } => Code::BindingTypeUnknown,
+            Self::UsersUndeclared => Code::UsersUndeclared,
+            Self::Birth { .. } => Code::BornOutsidePullRequest,
+            Self::NoOpening(_) => Code::OpeningUnknown,
+            Self::Beginning(_) => Code::SlugIsPrefix,
+            Self::NotCalibrated(_) => Code::SlugUnproven,
+        }
+    }
+
     /// Whether it leaves every resource of a kind undecided that is in the same
     /// place and may be deleted, because their users are not known.
     pub fn is_about_all_of_a_kind(&self) -> bool {
@@ -381,6 +406,19 @@ impl Verdict {
             Self::Grace(_) => VerdictName::Grace,
             Self::Garbage(_) => VerdictName::Garbage,
             Self::Unknown(_) => VerdictName::Unknown,
+        }
+    }
+
+    /// Returns the code of the doubt, if the verdict is unknown.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Unknown(doubt) => Some(doubt.code()),
+            Self::Live(_)
+            | Self::Protected(_)
+            | Self::InUse(_)
+            | Self::Unmatched(_)
+            | Self::Grace(_)
+            | Self::Garbage(_) => None,
         }
     }
 

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use super::fields::{At, Fields, Mistakes};
+use crate::model::code::Code;
 
 /// What the files say; everything else comes from flags, the environment or
 /// the defaults.
@@ -105,6 +106,7 @@ fn quota_share(share: Option<At<f64>>, mistakes: &mut Mistakes) -> Option<f64> {
         return Some(share.value);
     }
     mistakes.error(
+        Code::QuotaShareZero,
         share.span,
         "`quota-share` must be more than 0",
         "nothing could be asked",

@@ -17,6 +17,7 @@ use super::rule::{Rule, Span};
 use super::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
 use super::template::{CAPTURES, Characters, Names, Slugs, Words};
 use super::{Environment, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary};
+use crate::model::code::Code;
 use crate::model::identifier::IdentifierSort::{self, Account, Project, Zone};
 use crate::model::{KindRef, Repository};
 
@@ -46,6 +47,7 @@ pub(super) fn read(
                     let differs = first.differs(&written);
                     if !differs.is_empty() {
                         reader.mistakes.error(
+                            Code::LimitsDiffer,
                             span,
                             format!(
                                 "[limits] differ from those in {}: {}",
@@ -89,6 +91,7 @@ impl Reader<'_> {
         let (table, errors) = DeTable::parse_recoverable(&self.source.text);
         for error in &errors {
             self.mistakes.error(
+                Code::NotToml,
                 error.span().unwrap_or(0..0),
                 format!("this is not TOML: {}", error.message().trim()),
                 "here",
@@ -131,6 +134,7 @@ impl Reader<'_> {
         fields.end(&mut self.mistakes);
         if empty && self.mistakes.found.is_empty() {
             self.mistakes.error(
+                Code::PolicyEmpty,
                 0..0,
                 "this policy has no [[rule]] and no [[protect]]",
                 "nothing to do",
@@ -155,6 +159,7 @@ impl Reader<'_> {
             let outside = self.environment.repository.cloned();
             if outside.is_none() {
                 self.mistakes.error(
+                    Code::RepositoryMissing,
                     0..0,
                     "no repository: it is unknown whose pull requests decide",
                     "no `repository` here",
@@ -165,6 +170,7 @@ impl Reader<'_> {
         };
         let Some(repository) = Repository::parse(&text.value) else {
             self.mistakes.masked(
+                Code::RepositoryMalformed,
                 text.span,
                 "`repository` does not name a repository",
                 "not owner/name",
@@ -203,6 +209,7 @@ impl Reader<'_> {
         let mut accounts = self.scoped("account", vec![text], Account)?;
         if accounts.len() > 1 {
             self.mistakes.error(
+                Code::AccountNotSingle,
                 span,
                 "`account` names several accounts, and a policy file is about one",
                 "more than one value",
@@ -231,6 +238,7 @@ impl Reader<'_> {
                 let form = sort.form();
                 match &variable {
                     Some(variable) => self.mistakes.error(
+                        Code::VariableMalformed,
                         span.clone(),
                         format!(
                             "`{key}` takes the environment variable {variable}, which does not \
@@ -242,6 +250,7 @@ impl Reader<'_> {
                         )),
                     ),
                     None => self.mistakes.masked(
+                        Code::ValueMalformed,
                         span.clone(),
                         format!("`{key}` does not have the form of {sort}"),
                         format!("not {form}"),
@@ -263,6 +272,7 @@ impl Reader<'_> {
         };
         if holds_a_secret(name) {
             self.mistakes.error(
+                Code::VariableIsSecret,
                 text.span,
                 format!("the environment variable {name} holds a secret, not a place"),
                 "would be sent in addresses and printed",
@@ -279,6 +289,7 @@ impl Reader<'_> {
             .collect();
         if values.is_empty() {
             self.mistakes.error(
+                Code::VariableNotSet,
                 text.span,
                 format!("the environment variable {name} is not set"),
                 "not set",
@@ -297,6 +308,7 @@ impl Reader<'_> {
         for (name, value) in table.rest() {
             if CAPTURES.contains(&name.value.as_str()) || name.value.contains([':', '{', '}']) {
                 self.mistakes.error(
+                    Code::WordListNameTaken,
                     name.span,
                     format!("a list of words cannot be called {:?}", name.value),
                     "the name of a capture",
@@ -309,6 +321,7 @@ impl Reader<'_> {
             };
             if let Some(empty) = list.iter().find(|word| word.value.is_empty()) {
                 self.mistakes.error(
+                    Code::WordEmpty,
                     empty.span.clone(),
                     "an empty word matches everywhere",
                     "empty",
@@ -357,6 +370,7 @@ impl Reader<'_> {
             let characters = Characters::parse(&text.value);
             if characters.is_none() {
                 self.mistakes.error(
+                    Code::CharactersMalformed,
                     text.span,
                     format!("{:?} is not a set of characters", text.value),
                     "not ranges and single characters",
@@ -387,6 +401,7 @@ impl Reader<'_> {
             (length_span, lengths.iter().find(|length| **length < least))
         {
             self.mistakes.error(
+                Code::SlugLengthTooShort,
                 span,
                 format!("a length of {short} leaves no room for the slug"),
                 format!("at least {least}"),
@@ -395,6 +410,7 @@ impl Reader<'_> {
         }
         if hash.is_some() && lengths.is_empty() {
             self.mistakes.error(
+                Code::HashWithoutLength,
                 fields.span(),
                 "a `hash` without a `length` is never added",
                 "no `length`",
@@ -454,6 +470,7 @@ impl Reader<'_> {
         let digits = digits?;
         if !(1..=40).contains(&digits.value) {
             self.mistakes.error(
+                Code::HashDigitsOutOfRange,
                 digits.span,
                 "a hash has 1 to 40 digits here",
                 "not 1 to 40",
@@ -474,6 +491,7 @@ impl Reader<'_> {
             let line = self.source.line(id.span.start);
             if let Some(first) = seen.insert(&id.value, line) {
                 self.mistakes.error(
+                    Code::RuleIdTaken,
                     id.span.clone(),
                     format!("two rules are called {:?}", id.value),
                     format!("the first is in line {first}"),
@@ -507,6 +525,7 @@ impl Reader<'_> {
             }
             let known: Vec<_> = known.iter().map(|kind| kind.name()).collect();
             self.mistakes.error(
+                Code::KindUnknown,
                 name.span.clone(),
                 format!("there is no kind {:?}", name.value),
                 "unknown kind",

@@ -37,6 +37,9 @@ pub fn chain(report: &Report, row: &Row) -> String {
         "verdict",
         &format!("{}: {}", row.verdict.name(), row.reason),
     );
+    if let Some(code) = row.verdict.code() {
+        line("code", code.name());
+    }
     let claim = row.claim.as_ref().map(ToString::to_string);
     line("claim", claim.as_deref().unwrap_or("none"));
     if let Some(pull_request) = &row.pull_request {
@@ -110,7 +113,10 @@ pub fn chain(report: &Report, row: &Row) -> String {
             .unwrap_or_default();
         let complete = match &evidence.gap {
             None => "complete".to_owned(),
-            Some(gap) => format!("not complete: {gap}"),
+            Some(gap) => match evidence.gap_code() {
+                Some(code) => format!("not complete ({code}): {gap}"),
+                None => format!("not complete: {gap}"),
+            },
         };
         line(
             "evidence",

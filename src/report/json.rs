@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{HeadroomUse, OtherMatch, PartlyProtected, Report, Row, RowReference};
 use crate::evidence::Evidence;
 use crate::gc::{Brake, Outcome};
+use crate::model::code::Code;
 use crate::model::{Attribute, Claim, KindRef, PullRequestNumber, Repository};
 use crate::sweep::recover::SettledEarlier;
 use crate::sweep::{StepRow, Swept};
@@ -120,6 +121,8 @@ struct EvidenceJson<'a> {
     total: Option<u64>,
     complete: bool,
     gap: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
     needed: bool,
 }
 
@@ -133,6 +136,7 @@ impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
             total: evidence.total,
             complete: evidence.complete,
             gap: evidence.gap.as_deref(),
+            code: evidence.gap_code(),
             needed: evidence.needed,
         }
     }
@@ -148,6 +152,9 @@ struct ResourceJson<'a> {
     scope: BTreeMap<&'static str, &'a str>,
     verdict: &'static str,
     reason: &'a str,
+    /// Why the verdict is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
     rule: Option<&'a str>,
     /// `file:line`
     rule_location: Option<String>,
@@ -176,6 +183,7 @@ impl<'a> From<&'a Row> for ResourceJson<'a> {
             scope: BTreeMap::from([row.place.scope()]),
             verdict: row.verdict.name().key(),
             reason: &row.reason,
+            code: row.verdict.code(),
             rule: rule.map(|(rule, _)| &*rule.id),
             rule_location: rule.map(|(rule, _)| rule.location.to_string()),
             claim: row.claim.as_ref().and_then(claim),
@@ -232,6 +240,8 @@ struct OtherMatchJson<'a> {
     claim: Option<Value>,
     verdict: &'static str,
     reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
 }
 
 impl<'a> From<&'a OtherMatch> for OtherMatchJson<'a> {
@@ -241,6 +251,7 @@ impl<'a> From<&'a OtherMatch> for OtherMatchJson<'a> {
             claim: claim(&other.claim),
             verdict: other.verdict.name().key(),
             reason: other.verdict.to_string(),
+            code: other.verdict.code(),
         }
     }
 }
@@ -251,6 +262,7 @@ struct BrakeJson<'a> {
     garbage: u64,
     claimed: u64,
     reason: &'a str,
+    code: Code,
 }
 
 impl<'a> From<&'a Brake> for BrakeJson<'a> {
@@ -260,6 +272,7 @@ impl<'a> From<&'a Brake> for BrakeJson<'a> {
             garbage: brake.garbage,
             claimed: brake.claimed,
             reason: &brake.reason,
+            code: brake.code,
         }
     }
 }

@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::Reader;
 use super::names::Templates;
+use crate::model::code::Code;
 use crate::model::{KindRef, PlaceSort, PullRequestNumber};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{
@@ -48,6 +49,7 @@ impl Reader<'_> {
         let (conditions, timing) = self.conditions(&mut fields, &kinds, &[]);
         if timing != Timing::default() {
             self.mistakes.error(
+                Code::ProtectHasNoPullRequest,
                 fields.span(),
                 "a [[protect]] entry has no pull request",
                 "only rules can ask about its times",
@@ -58,6 +60,7 @@ impl Reader<'_> {
         let alone = words.is_none() && name.is_none() && branch.is_none() && conditions.is_empty();
         if let (Some(span), false) = (&pull_request.1, alone) {
             self.mistakes.error(
+                Code::ProtectPullRequestNotAlone,
                 span.clone(),
                 "`pull-request` stands alone in a [[protect]]",
                 "it covers everything that belongs to the pull request",
@@ -73,6 +76,7 @@ impl Reader<'_> {
         );
         if alone && pull_request.1.is_none() {
             self.mistakes.error(
+                Code::ProtectCoversEverything,
                 span.clone(),
                 "this [[protect]] says neither `kind`, `name` nor `pull-request`",
                 "it would protect everything",
@@ -105,6 +109,7 @@ impl Reader<'_> {
             let found = found.and_then(PullRequestNumber::new);
             if found.is_none() {
                 self.mistakes.error(
+                    Code::PullRequestNumberMalformed,
                     number.span,
                     "this is not a pull request number",
                     "it must lie between 1 and 2147483647",
@@ -231,6 +236,7 @@ impl Reader<'_> {
         let (subject, texts) = match (name, branch) {
             (Some(_), Some(_)) => {
                 self.mistakes.error(
+                    Code::NameAndBranch,
                     branch_span.unwrap_or_else(|| fields.span()),
                     "a rule matches `name` or `branch`, not both",
                     "the second of the two",
@@ -275,6 +281,7 @@ impl Reader<'_> {
         let without = kinds.iter().find(|kind| kind.branch.is_none());
         if let Some(kind) = without {
             self.mistakes.error(
+                Code::KindHasNoBranch,
                 span,
                 format!("a {} carries no git branch", kind.noun),
                 "`branch` does not apply",
@@ -318,6 +325,7 @@ impl Reader<'_> {
 
     fn lacks(&mut self, text: &At<String>, what: &str, needs: &str) {
         self.mistakes.error(
+            Code::TemplateLacksCapture,
             text.span.clone(),
             format!("{what} needs {needs} in the template"),
             format!("no {needs} here"),
@@ -343,6 +351,7 @@ impl Reader<'_> {
                 && text.value.contains("{any")
             {
                 self.mistakes.warning(
+                    Code::AnyBesideNumber,
                     text.span.clone(),
                     format!("`{{any}}` beside `{number}` also matches what others made"),
                     format!(
@@ -387,6 +396,7 @@ impl Reader<'_> {
             return;
         };
         self.mistakes.warning(
+            Code::NamesOnlyProtected,
             first.span.clone(),
             "this rule can only name what is always protected",
             "it never finds garbage",
@@ -410,6 +420,7 @@ impl Reader<'_> {
         let numbered = texts.iter().any(|text| text.value.contains("{pr}"));
         if by_age && !asked_anyway && numbered && even_open.is_none() {
             self.mistakes.warning(
+                Code::AgeOnPullRequest,
                 death.span.clone(),
                 "an age on `{pr}` keeps what belongs to an open pull request",
                 "it asks GitHub whether the pull request is open",
@@ -432,6 +443,7 @@ impl Reader<'_> {
         let again = kinds.iter().find(|kind| kind.redeployed);
         if let (true, Some(kind)) = (by_creation, again) {
             self.mistakes.warning(
+                Code::AgeIgnoresDeployments,
                 death.span.clone(),
                 format!(
                     "a {} that is deployed again keeps its creation time",
@@ -450,6 +462,7 @@ impl Reader<'_> {
             let head = captures.iter().any(|head| text.value.contains(head));
             if head {
                 self.mistakes.warning(
+                    Code::MissingIsDead,
                     text.span.clone(),
                     "`missing = \"dead\"` deletes what no branch explains",
                     "a slug function that is a little wrong, or another repository, looks the same",
@@ -472,6 +485,7 @@ impl Reader<'_> {
             });
             if let Some(kind) = without {
                 self.mistakes.warning(
+                    Code::ClockNotAvailable,
                     death.span.clone(),
                     format!(
                         "a {} has no time for `clock = \"{}\"`",
@@ -497,6 +511,7 @@ impl Reader<'_> {
         let stranger = with.iter().find(|one| !belongs(one));
         if let (Some(stranger), Some(span), false) = (stranger, span, kinds.is_empty()) {
             self.mistakes.error(
+                Code::WithDoesNotBelong,
                 span,
                 format!(
                     "a {} does not belong to what this rule is about",
@@ -518,6 +533,7 @@ impl Reader<'_> {
         let cannot = kinds.iter().find(|kind| !kind.backup);
         if let (true, Some(kind), Some(span)) = (backup, cannot, span) {
             self.mistakes.error(
+                Code::NoBackup,
                 span,
                 format!("there is no backup of a {kind}"),
                 "only of kinds that hold something which can be fetched",
@@ -542,6 +558,7 @@ impl Reader<'_> {
         let cannot = kinds.iter().find(|kind| !kind.expires);
         if let (Action::Expire, Some(kind), Some(span)) = (action, cannot, span) {
             self.mistakes.error(
+                Code::CannotExpire,
                 span,
                 format!("a {} cannot expire", kind.noun),
                 "only Neon branches can",
@@ -586,6 +603,7 @@ impl Reader<'_> {
                 match event {
                     Some((_, event)) => death.events.push(*event),
                     None => self.mistakes.error(
+                        Code::EventUnknown,
                         value.span(),
                         format!("`dead-when` cannot be {text:?}"),
                         "unknown event",
