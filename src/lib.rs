@@ -37,6 +37,7 @@
 //! Plan                  -> PlanFile                        gc::plan_file (pure)
 //! PlanFile              -> Outcomes                        sweep, journal
 //! all of these          -> Report -> renderers             report (pure)
+//! Report, issue before  -> text -> issue                   tracking_issue
 //! ```
 //!
 //! The first mark runs before any reference is known. It returns the *questions*
@@ -57,7 +58,9 @@
 //! - [`gc`]: mark, plan, brakes, recheck. It does no I/O, reads no clock and names no
 //!   kind: [`model::KindAbout`] describes one kind, and [`gc::kind_graph`] describes
 //!   which kinds use, own, manage and block which others.
-//! - `boxes`: parses the checkboxes of the tracking issue where the issue is fetched.
+//! - [`tracking_issue`]: the issue in which runs report and people check boxes: boxes,
+//!   hidden state, text, publishing, and the store at GitHub. The boxes are parsed
+//!   where the issue is fetched.
 //! - [`kinds`]: one file per kind; decodes bytes into resources. A new kind needs a
 //!   file, a line in [`kinds::KINDS`] and a provider in the sandbox. A kind lists
 //!   its possible users in [`model::KindAbout::used_by`]; without that list its
@@ -70,8 +73,10 @@
 //! - [`sweep`], [`journal`]: all deletions and their records.
 //! - [`collector`]: one run, built from all of these. `doctor`: the run that `check`
 //!   makes, and a list of what it could not try.
-//! - [`report`]: the output for people and programs, including the text of the
-//!   tracking issue. [`cli`]: arguments, environment, consent, exit codes.
+//! - [`report`]: the output for people and programs. [`report::json`] owns the public
+//!   JSON, [`mod@report::format`] lists the formats. [`model::code`] declares the stable
+//!   codes of doubts, gaps, brakes, failures and remarks on policies.
+//! - [`cli`]: arguments, environment, consent, exit codes.
 //! - [`tui`]: state and rendering of the interactive audit; [`cli`] runs it.
 //! - `sandbox`: a stand-in cloud, written from the providers' documentation, behind
 //!   the default feature `sandbox`.
@@ -167,7 +172,8 @@
 //!   behind needs one.
 //! - A leak leaves the issue only if its kind was listed completely in its place,
 //!   without `--pr` or `--kind`. A run carries over what it did not list, including
-//!   its checkboxes.
+//!   its checkboxes, from the JSON in the issue's hidden block. Only what an earlier
+//!   version wrote is read from the text, once.
 
 #![recursion_limit = "256"]
 #![cfg_attr(

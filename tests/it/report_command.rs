@@ -735,3 +735,82 @@ fn a_comment_by_somebody_else_is_not_written_over() {
         "{bodies:?}"
     );
 }
+
+/// An earlier version stored neither the resources nor digests in the hidden
+/// block. Its text is read once, and no box is lost, even where this run cannot
+/// list what the box is about.
+#[test]
+fn an_issue_of_an_earlier_version_loses_no_box() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
+    stage.report();
+    let body = stage.body();
+    let (text, block) = body.split_once("<!-- preview-gc:history ").unwrap();
+    let mut state: Value = serde_json::from_str(block.trim_end().trim_end_matches("-->")).unwrap();
+    for field in ["sections", "kept", "content", "visible"] {
+        assert!(state.as_object_mut().unwrap().remove(field).is_some());
+    }
+    let number = stage.issues()[0]["number"].as_u64().unwrap();
+    let change = json!({"body": format!("{text}<!-- preview-gc:history {state} -->\n")});
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    stage.server.request("PATCH", &path, &change.to_string());
+    stage.tick("keep", "app-pr-1", true);
+    stage.tick("delete at the next sweep", "app-pr-2", true);
+    let blind = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    for _ in 0..2 {
+        assert_eq!(stage.run(&["report"]).status.code(), Some(3));
+        let body = stage.body();
+        assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
+        assert!(body.contains("- [x] delete at the next sweep"), "{body}");
+        assert!(body.contains("wrangler delete --name app-pr-2"), "{body}");
+        assert!(body.contains("wrangler delete --name app-pr-3"), "{body}");
+    }
+    stage.server.plant(&json!([]));
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(stage.has("app-pr-1") && !stage.has("app-pr-2") && stage.has("app-pr-3"));
+}
+
+/// A person may reword what the issue says; what runs remember is in the block.
+#[test]
+fn what_people_reword_is_written_again_from_the_hidden_block() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    stage.report();
+    let number = stage.issues()[0]["number"].as_u64().unwrap();
+    let body = stage.body().replace("**app-pr-1**", "**something else**");
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    let change = json!({ "body": body }).to_string();
+    stage.server.request("PATCH", &path, &change);
+    let blind = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    assert_eq!(stage.run(&["report"]).status.code(), Some(3));
+    let body = stage.body();
+    assert!(body.contains("worker **app-pr-1**, 30d old"), "{body}");
+    assert!(!body.contains("something else"), "{body}");
+}
+
+#[test]
+fn doubts_gaps_and_brakes_have_codes_in_the_json() {
+    let stage = Stage::new(&[
+        worker("app-pr-1"),
+        worker("app-pr-99"),
+        json!({"kind": "kv_namespace", "name": "app-pr-2-kv"}),
+    ]);
+    let blind = json!([{"on": "cloudflare.kv_namespace", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    let output = stage.run(&["audit", "--format", "json", "--brake-count", "0"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let coded = |list: &str, key: &str, value: &str| {
+        let mut all = report[list].as_array().unwrap().iter();
+        let one = all.find(|one| one[key] == value);
+        one.unwrap_or_else(|| panic!("{value} in {report}"))["code"].clone()
+    };
+    assert_eq!(coded("resources", "name", "app-pr-99"), "owner-missing");
+    assert_eq!(coded("resources", "name", "app-pr-1"), Value::Null);
+    assert_eq!(coded("brakes", "kind", "worker"), "brake-count");
+    let source = "cloudflare.kv_namespace";
+    assert_eq!(coded("evidence", "source", source), "listing-unread");
+    assert_eq!(
+        coded("evidence", "source", "cloudflare.worker"),
+        Value::Null
+    );
+}
