@@ -102,30 +102,33 @@ pub fn chain(report: &Report, row: &Row) -> String {
             ),
         );
     }
+    for evidence in evidence(report, row) {
+        line("evidence", &evidence);
+    }
+    line("otherwise", row.verdict.otherwise());
+    out
+}
+
+/// Describes what was asked of the row's provider about its kind, and of GitHub.
+fn evidence(report: &Report, row: &Row) -> Vec<String> {
     let source = format!("{}.{}", row.kind.api.key(), row.kind);
     let about = report.evidence.iter().filter(|evidence| {
         evidence.source.starts_with(&source) || evidence.source.starts_with("github.")
     });
-    for evidence in about {
+    let described = about.map(|evidence| {
         let total = evidence
             .total
             .map(|total| format!(" of {total}"))
             .unwrap_or_default();
-        let complete = match &evidence.gap {
-            None => "complete".to_owned(),
-            Some(gap) => match evidence.gap_code() {
-                Some(code) => format!("not complete ({code}): {gap}"),
-                None => format!("not complete: {gap}"),
-            },
+        let complete = match (&evidence.gap, evidence.gap_code()) {
+            (None, _) => "complete".to_owned(),
+            (Some(gap), Some(code)) => format!("not complete ({code}): {gap}"),
+            (Some(gap), None) => format!("not complete: {gap}"),
         };
-        line(
-            "evidence",
-            &format!(
-                "{} of {}: {}{total} in {} requests, {complete}",
-                evidence.source, evidence.scope, evidence.items, evidence.requests
-            ),
-        );
-    }
-    line("otherwise", row.verdict.otherwise());
-    out
+        format!(
+            "{} of {}: {}{total} in {} requests, {complete}",
+            evidence.source, evidence.scope, evidence.items, evidence.requests
+        )
+    });
+    described.collect()
 }
