@@ -5,9 +5,9 @@ mod audit;
 mod check;
 mod connect;
 mod consent;
-mod folders;
 mod github_actions;
 mod interactive;
+mod journals;
 mod progress;
 mod report;
 mod restore;
@@ -18,12 +18,11 @@ mod session;
 mod settings;
 mod show;
 mod sweep;
+mod terminal;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Verb};
 
@@ -129,7 +128,7 @@ impl Failure {
 
 /// Runs the program with the process's arguments and environment.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are output; everything else is a usage error.
@@ -180,7 +179,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             Some(Verb::Report(arguments)) => report::run(arguments).await,
             Some(Verb::Completions { shell }) => {
                 let mut text = Vec::new();
-                clap_complete::generate(shell, &mut Cli::command(), "preview-gc", &mut text);
+                clap_complete::generate(shell, &mut args::command(), "preview-gc", &mut text);
                 print(&String::from_utf8_lossy(&text)).map(|()| Exit::Ok)
             }
             Some(Verb::Man { command, dir }) => man(command, dir),
@@ -200,7 +199,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
 /// Prints the manual page of one command, or writes those of all to a folder.
 fn man(command: Option<String>, dir: Option<PathBuf>) -> Result<Exit, Failure> {
     let unexpected = |error: std::io::Error| Failure::Unexpected(error.to_string());
-    let mut all = Cli::command();
+    let mut all = args::command();
     all.build();
     if let Some(dir) = dir {
         let written =

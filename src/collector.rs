@@ -14,7 +14,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::evidence::{Evidence, Inventory, Observer};
+use crate::evidence::{Evidence, Inventory};
 use crate::gc::box_key;
 use crate::gc::mark::{BroughtBack, JudgeInput, PolicyScope};
 use crate::gc::plan_file::{Bound, PlanError, PlanFile};
@@ -25,6 +25,7 @@ use crate::journal::{self, Journal, JournalError};
 use crate::kinds;
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policy};
+use crate::progress::Observer;
 use crate::report::{Report, Run};
 use crate::scan::{self, Budget, Target};
 use crate::survey::{Findings, Survey};
@@ -430,7 +431,7 @@ pub fn stopped(findings: &Findings<'_>, brakes: &[Brake]) -> bool {
 /// What a sweep does of what people ticked for deletion in the tracking issue,
 /// and of nothing else.
 fn approved(findings: &Findings<'_>) -> Plan {
-    only(findings, |key| findings.roots.is_ticked_for_deletion(key))
+    only(findings, |key| findings.roots.is_checked_for_deletion(key))
 }
 
 /// What a sweep does of the resources with these keys, whatever the cap, and of

@@ -70,8 +70,8 @@ pub struct Listing {
     /// The maximum number that may exist, if the provider returned it.
     pub allowance: Option<u64>,
     /// Whether its resources were listed only because they may use others: no
-    /// rule and no `protect` entry is about the kind, so that nobody wants to
-    /// read about those that stay.
+    /// rule and no `protect` entry is about the kind, so that the report does
+    /// not list those that stay.
     pub witness: bool,
 }
 
@@ -422,7 +422,7 @@ pub struct RepositoryRoots {
 
 /// The checked boxes of a tracking issue. Keys identify the resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ticked {
+pub struct Checked {
     /// What may be deleted.
     pub delete: BTreeSet<String>,
     /// What is to be kept.
@@ -441,7 +441,7 @@ pub struct TrackingIssue {
     /// The text of the issue.
     pub body: String,
     /// The boxes that are checked in that text.
-    pub ticked: Ticked,
+    pub ticked: Checked,
     /// Whether it is open.
     pub open: bool,
     /// Its address for people.
@@ -492,7 +492,7 @@ pub struct Roots {
 
 impl Roots {
     /// Returns whether "delete" is checked for a key in a tracking issue.
-    pub fn is_ticked_for_deletion(&self, key: &str) -> bool {
+    pub fn is_checked_for_deletion(&self, key: &str) -> bool {
         let mut issues = self
             .repositories
             .values()
@@ -506,44 +506,4 @@ impl Roots {
             .iter()
             .find_map(|(repository, roots)| Some((repository, roots.gap.as_ref()?)))
     }
-}
-
-/// A progress event, sent while evidence is gathered.
-#[derive(Debug, Clone, Copy)]
-pub enum Step<'a> {
-    /// A listing ended.
-    Listed(&'a Evidence),
-    /// Pull requests were asked for.
-    Roots(&'a Evidence),
-    /// This many references are asked for.
-    Asking(usize),
-    /// One of them was answered.
-    Answered,
-    /// So many steps of a plan are about this kind.
-    Planned {
-        /// The kind of the resources.
-        kind: &'static str,
-        /// The number of steps.
-        steps: usize,
-    },
-    /// A step of a plan is over.
-    Settled {
-        /// The kind of its resource.
-        kind: &'static str,
-        /// Its name.
-        name: &'a str,
-        /// Its id.
-        id: &'a str,
-        /// What became of it.
-        outcome: &'static str,
-        /// Requests that the provider's quota still allows for everybody, as far
-        /// as it tells.
-        quota_left: Option<u32>,
-    },
-}
-
-/// Receives progress events.
-pub trait Observer: Sync {
-    /// Handles one event.
-    fn step(&self, step: Step<'_>);
 }

@@ -23,10 +23,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::evidence::{
-    ClosedSearch, Evidence, Observer, PullRequest, RepositoryRoots, RootsWanted, Run, Searched,
-    Step,
+    ClosedSearch, Evidence, PullRequest, RepositoryRoots, RootsWanted, Run, Searched,
 };
 use crate::model::{Api, PullRequestNumber, Repository};
+use crate::progress::{Observer, ProgressEvent};
 use crate::tracking_issue::store::{Found as FoundIssue, IssueStore};
 use crate::wire::{ApiError, Client, Failure, Outgoing};
 
@@ -710,7 +710,7 @@ impl RepositoryRoots {
             gap: noted.gap,
             needed: true,
         };
-        observer.step(Step::Roots(&evidence));
+        observer.step(ProgressEvent::Roots(&evidence));
         self.evidence.push(evidence);
     }
 

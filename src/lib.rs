@@ -24,7 +24,7 @@
 //! # Data flow
 //!
 //! ```text
-//! argv, env, policies/  -> Limits + Policies               cli::settings, policy
+//! argv, env, policies/  -> Limits + Policies               cli::settings, limits, policy
 //! credentials           -> Transport: real HTTP | sandbox  cli::connect (the only fork)
 //! all of these          -> Collector                       cli::session
 //! kinds x Client        -> Inventory                       scan
@@ -54,6 +54,9 @@
 //! # Modules
 //!
 //! - [`model`], [`evidence`]: plain values. [`call`]: a request as a value.
+//!   [`progress`]: the events of a run. `format`: times as text.
+//! - [`limits`]: every limit with its flag, variable, key, default and help, in one
+//!   table. A flag takes precedence over the environment, the policy and the default.
 //! - [`policy`]: the owner's rules, validated, with their positions in the file.
 //! - [`gc`]: mark, plan, brakes, recheck. It does no I/O, reads no clock and names no
 //!   kind: [`model::KindAbout`] describes one kind, and [`gc::kind_graph`] describes
@@ -83,10 +86,11 @@
 //!
 //! # Import rules
 //!
-//! `tests/it/layering.rs` reads the sources and fails when a rule is broken: `model`,
-//! `evidence`, `policy` and `gc` import neither I/O nor kinds; kinds never import
-//! each other; the sandbox imports nothing of the collector; only `cli` reads
-//! arguments and the environment and writes to a terminal.
+//! `tests/it/layering.rs` reads the sources and fails when a rule is broken: `limits`,
+//! `format`, `model`, `evidence`, `progress`, `policy` and `gc` import neither I/O nor
+//! kinds; kinds never import each other; the sandbox imports nothing of the
+//! collector; only `cli` reads arguments and the environment and writes to a
+//! terminal; modules never import each other in a circle.
 //!
 //! # Design decisions
 //!
@@ -192,12 +196,15 @@ pub mod clock;
 pub mod collector;
 pub mod doctor;
 pub mod evidence;
+mod format;
 pub mod gc;
 pub mod github;
 pub mod journal;
 pub mod kinds;
+pub mod limits;
 pub mod model;
 pub mod policy;
+pub mod progress;
 pub mod report;
 pub mod restore;
 #[cfg(feature = "sandbox")]

@@ -792,10 +792,14 @@ pub struct Provenance {
     pub repository: Option<Box<str>>,
     /// The pull request.
     pub pull_request: Option<PullRequestNumber>,
+    /// The git branch that it was made for.
+    pub branch: Option<Box<str>>,
 }
 
-/// What a resource is addressed by, also when it is gone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What a resource is addressed by, also when it is gone. Two of them are equal
+/// if they identify the same resource, whatever its name is now: a kind whose
+/// names can be used again has the name as its id, or an incarnation, or both.
+#[derive(Debug, Clone)]
 pub struct ResourceId {
     /// What it is.
     pub kind: KindRef,
@@ -809,6 +813,43 @@ pub struct ResourceId {
     pub within: Option<Box<str>>,
     /// Changes when a resource with the same name is created again.
     pub incarnation: Option<Box<str>>,
+}
+
+impl ResourceId {
+    /// What identifies the resource: everything but its name.
+    fn key(&self) -> (KindRef, &Place, &str, Option<&str>, Option<&str>) {
+        let Self {
+            kind,
+            place,
+            id,
+            name: _,
+            within,
+            incarnation,
+        } = self;
+        (*kind, place, id, within.as_deref(), incarnation.as_deref())
+    }
+}
+
+impl PartialEq for ResourceId {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+impl Eq for ResourceId {}
+impl std::hash::Hash for ResourceId {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+impl PartialOrd for ResourceId {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for ResourceId {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
 }
 
 impl fmt::Display for ResourceId {
@@ -891,6 +932,52 @@ mod tests {
             "1a",
         ] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_renamed_resource_is_the_same_and_a_recreated_one_is_not() {
+        static ABOUT: KindAbout = KindAbout {
+            name: "thing",
+            ..KindAbout::BLANK
+        };
+        static OTHER: KindAbout = KindAbout {
+            name: "other",
+            ..KindAbout::BLANK
+        };
+        let account = |id: &str| Arc::new(Place::Account(id.to_owned()));
+        let id = ResourceId {
+            kind: KindRef(&ABOUT),
+            place: account("a"),
+            id: "1".into(),
+            name: "one".into(),
+            within: Some("site".into()),
+            incarnation: Some("tag".into()),
+        };
+        let known = std::collections::HashSet::from([id.clone()]);
+        let changed = |change: fn(&mut ResourceId)| {
+            let mut other = id.clone();
+            change(&mut other);
+            other
+        };
+        let renamed = changed(|other| other.name = "two".into());
+        assert_eq!(renamed, id);
+        assert_eq!(renamed.cmp(&id), std::cmp::Ordering::Equal);
+        assert!(known.contains(&renamed));
+        let elsewhere = ResourceId {
+            place: account("b"),
+            ..id.clone()
+        };
+        for other in [
+            elsewhere,
+            changed(|other| other.kind = KindRef(&OTHER)),
+            changed(|other| other.id = "2".into()),
+            changed(|other| other.within = None),
+            changed(|other| other.incarnation = Some("new tag".into())),
+            changed(|other| other.incarnation = None),
+        ] {
+            assert_ne!(other, id);
+            assert_ne!(other.cmp(&id), std::cmp::Ordering::Equal, "{other:?}");
         }
     }
 

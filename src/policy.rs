@@ -5,6 +5,8 @@
 //! into [`Policies`] or into every mistake at once; [`Rule::read`] says what a
 //! name claims; whether a claim is dead is not decided here.
 
+mod automaton;
+pub mod characters;
 pub mod diagnostic;
 mod fields;
 mod glob;
@@ -16,20 +18,20 @@ mod rules;
 pub mod schema;
 pub mod slug;
 pub mod template;
+mod words;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 pub use diagnostic::{Diagnostic, Severity, render};
-pub(crate) use fields::parse_duration;
-pub use limits::LimitsWritten;
 pub use rule::{
     Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, PlaceName, Protect,
-    Reading, Rule, Span, Subject, Timing, Where, backup_pattern,
+    Rule, RuleMatch, Span, Subject, Timing, Where, backup_pattern,
 };
 pub use rules::Rules;
 
+use crate::limits::Values;
 use crate::model::{Claim, KindRef, Provenance, Repository, Resource};
 
 /// A policy file's text and the path by which its owner knows it.
@@ -118,8 +120,8 @@ impl Policy {
     /// provider recorded is stronger than the name: a resource of another
     /// repository is none of ours, and a number that was recorded together with
     /// this repository takes the place of the one in the name. A number that was
-    /// recorded without a repository only has to agree.
-    pub fn read(&self, resource: &Resource) -> Vec<(usize, Reading)> {
+    /// recorded without a repository only has to agree, and so does a git branch.
+    pub fn read(&self, resource: &Resource) -> Vec<(usize, RuleMatch)> {
         let mut readings = self.rules.read(resource);
         let Some(recorded) = resource.recorded.as_ref() else {
             return readings;
@@ -127,37 +129,23 @@ impl Policy {
         if self.is_foreign(recorded) {
             return Vec::new();
         }
-        let Some(number) = recorded.pull_request else {
-            return readings;
-        };
-        let said = Claim::PullRequest(number);
-        let rules: BTreeSet<usize> = readings
-            .iter()
-            .filter(|(_, reading)| reading.claim != said)
-            .map(|(rule, _)| *rule)
-            .collect();
-        let more: Vec<_> = rules
-            .into_iter()
-            .filter_map(|rule| {
-                let (_, reading) = readings.iter().find(|(other, _)| *other == rule)?;
-                let claim = said.clone();
-                Some((
-                    rule,
-                    Reading {
-                        claim,
-                        ..reading.clone()
-                    },
-                ))
-            })
-            .collect();
-        if recorded.repository.is_some() {
+        let number = recorded.pull_request.map(Claim::PullRequest);
+        let branch = recorded.branch.clone().map(Claim::Branch);
+        let first_of_rule: BTreeMap<usize, RuleMatch> = readings.iter().rev().cloned().collect();
+        if let Some(number) = number.as_ref().filter(|_| recorded.repository.is_some()) {
             readings.retain(|(_, reading)| {
-                reading.claim == said || !matches!(reading.claim, Claim::PullRequest(_))
+                reading.claim == *number || !matches!(reading.claim, Claim::PullRequest(_))
             });
         }
-        for one in more {
-            if !readings.contains(&one) {
-                readings.push(one);
+        for claim in number.into_iter().chain(branch) {
+            for (rule, reading) in &first_of_rule {
+                let reading = RuleMatch {
+                    claim: claim.clone(),
+                    ..reading.clone()
+                };
+                if !readings.contains(&(*rule, reading.clone())) {
+                    readings.push((*rule, reading));
+                }
             }
         }
         readings
@@ -208,7 +196,7 @@ pub struct Policies {
     /// The files, in the order in which they were given.
     pub files: Vec<Policy>,
     /// The limits, which come from one place.
-    pub limits: LimitsWritten,
+    pub limits: Values,
 }
 
 /// Policies that can be used, and what is odd about them.
@@ -310,6 +298,7 @@ dead-when = "closed"
             preview.recorded = Some(Provenance {
                 repository: repository.map(Into::into),
                 pull_request: number.and_then(PullRequestNumber::new),
+                branch: None,
             });
             let readings = policy.read(&preview).into_iter();
             readings
@@ -346,5 +335,35 @@ dead-when = "closed"
                 assert!(claims(number, Some(foreign)).is_empty(), "{foreign}");
             }
         }
+    }
+
+    #[test]
+    fn a_git_branch_that_the_provider_recorded_has_to_agree_with_the_name() {
+        let policy = policy(
+            r#"
+[[rule]]
+id = "previews"
+kind = "neon_branch"
+name = "preview/{branch}"
+dead-when = "closed"
+"#,
+        );
+        let claims = |recorded: &str| -> Vec<String> {
+            let mut branch = resource("neon_branch", "preview/feat");
+            branch.recorded = Some(Provenance {
+                branch: Some(recorded.into()),
+                ..Provenance::default()
+            });
+            let readings = policy.read(&branch).into_iter();
+            readings
+                .map(|(_, reading)| reading.claim.to_string())
+                .collect()
+        };
+        assert_eq!(claims("feat"), ["git branch feat"]);
+        // A tool that shortens names recorded the whole one.
+        assert_eq!(
+            claims("feat/checkout"),
+            ["git branch feat", "git branch feat/checkout"]
+        );
     }
 }

@@ -8,7 +8,6 @@ pub mod cloudflare;
 mod control;
 pub mod faults;
 pub mod github;
-mod graphql;
 pub mod message;
 pub mod neon;
 pub mod provider;
@@ -24,6 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderValue, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use cloudflare::Cloudflare;
@@ -63,6 +63,8 @@ struct Recorded {
 pub struct Sandbox {
     state: Mutex<State>,
     latency: Duration,
+    /// Changes when the faults are replaced.
+    faults_replaced: watch::Sender<()>,
 }
 
 struct State {
@@ -124,6 +126,7 @@ impl Sandbox {
                 requests: Vec::new(),
             }),
             latency: options.latency,
+            faults_replaced: watch::Sender::default(),
         }))
     }
 
@@ -188,7 +191,12 @@ impl Sandbox {
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
+        let mut faults_replaced = self.faults_replaced.subscribe();
         let fault = self.fault(&request);
+        if let Some(What::Named(Named::Hold)) = fault {
+            // The sender lives as long as the sandbox.
+            let _ = faults_replaced.changed().await;
+        }
         if let Some(delay) = fault.as_ref().and_then(faults::delay) {
             tokio::time::sleep(delay).await;
         }

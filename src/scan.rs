@@ -14,18 +14,18 @@ use futures::future::join_all;
 use self::converse::{Read, converse};
 use crate::clock::Clock;
 use crate::evidence::{
-    Addressed, Contradiction, Evidence, Inventory, Observer, Question, SourceUser, Step, Users,
-    Uses,
+    Addressed, Contradiction, Evidence, Inventory, Question, SourceUser, Users, Uses,
 };
 use crate::kinds::{self, Kind, Malformed, Next, PageOf, UserSource};
 use crate::model::{KindRef, Place, Resource, ResourceId};
+use crate::progress::{Observer, ProgressEvent};
 use crate::wire::{ApiError, Client, Failure};
 
 pub use listing::inventory;
 pub use uses::Budget;
 
 /// Far beyond any real listing; a cursor that never ends is a broken one.
-const MOST_PAGES: u64 = 100_000;
+const MAX_PAGES: u64 = 100_000;
 
 /// A kind to list in a place.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ pub async fn answer(
     budget: &mut Budget,
     observer: &dyn Observer,
 ) -> Uses {
-    observer.step(Step::Asking(questions.len()));
+    observer.step(ProgressEvent::Asking(questions.len()));
     let about_one: Vec<usize> = questions
         .iter()
         .filter_map(|question| match question {
@@ -350,7 +350,7 @@ async fn users(client: &Client, kind: KindRef, place: &Place) -> Result<ListedUs
     };
     let total = first.total;
     let pages = match first.next {
-        Next::Pages(pages) => pages.min(MOST_PAGES),
+        Next::Pages(pages) => pages.min(MAX_PAGES),
         Next::Last | Next::After(_) | Next::More => 1,
     };
     let calls: Vec<_> = (2..=pages)

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use crate::evidence::{ClosedSearch, Inventory, Observer, Roots, Searched, Uses};
+use crate::evidence::{ClosedSearch, Inventory, Roots, Searched, Uses};
 use crate::gc::mark::{self, JudgeInput};
 use crate::gc::plan::Plan;
 use crate::gc::verdict::Verdict;
@@ -19,6 +19,7 @@ use crate::model::{
     Api, KindRef, Link, Place, PlaceSort, Reference, References, ReferencesFrom, Repository,
     Resource, ResourceId, Time,
 };
+use crate::progress::Observer;
 use crate::scan::{self, Budget, Target};
 use crate::wire::Client;
 
@@ -361,9 +362,13 @@ impl<'p> Survey<'p> {
         let mut doubts: BTreeMap<(KindRef, Arc<Place>), Verdict> = BTreeMap::new();
         let mut doubted: BTreeMap<usize, Verdict> = BTreeMap::new();
         let mut plan = gc::plan(&findings.inventory, &findings.marking, most);
-        while self.asks_more(&plan, findings) || has_waiting_users(&plan, &findings.inventory) {
+        while self.asks_more(&plan, findings)
+            || has_waiting_users(&plan, &findings.inventory)
+            || !plan.hindered.is_empty()
+        {
             let resources = &findings.inventory.resources;
             let going = plan.steps.iter();
+            let going = going.filter(|step| !plan.hindered.contains(&step.resource));
             let going = going.map(|step| resources[step.resource].identity());
             let law = JudgeInput {
                 going: Some(Arc::new(going.collect())),

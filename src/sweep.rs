@@ -10,6 +10,8 @@
 mod backup;
 pub(crate) mod confirm;
 mod feasible;
+mod lane;
+mod ledger;
 pub mod outcome;
 mod recheck;
 pub mod recover;
@@ -17,36 +19,28 @@ mod send;
 mod setback;
 pub mod unexpire;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::feasible::Unbind;
-use self::setback::{Setback, Settled, without_effect};
-use crate::evidence::Step;
+use self::lane::Lane;
+use self::ledger::Ledger;
 use crate::gc::Outcome;
 use crate::gc::plan_file::PlannedStep;
 use crate::journal::{Entry, Implied, Journal, JournalError};
 use crate::kinds::{self, Kind};
 use crate::model::{Api, Place, ResourceId};
 use crate::policy::Action;
-use crate::survey::{Findings, OwnChanges, Survey};
+use crate::progress::ProgressEvent;
+use crate::survey::{Findings, Survey};
 use crate::wire::Client;
 
 pub use outcome::{StepRow, Swept};
-
-/// Maximum number of tries for a step whose answer was lost.
-const TRIES: u32 = 3;
-
-/// Maximum number of consecutive rounds that re-read without sending anything:
-/// re-reading uses up the quota.
-const ROUNDS: usize = 3;
 
 /// Time until a branch with `action = "expire"` expires. During this day anyone
 /// can remove the expiry.
@@ -60,9 +54,6 @@ fn expiry(client: &Client) -> DateTime<Utc> {
 
 /// Time for requests in flight after the run's deadline.
 const FINISHING: Duration = Duration::from_mins(1);
-
-/// The reason of a step whose request was accepted.
-const SEEN_GONE: &str = "re-reading shows that it is gone";
 
 /// A request to start no more steps.
 #[derive(Debug, Clone, Default)]
@@ -91,37 +82,36 @@ impl Stop {
 pub struct Done {
     /// The outcome.
     pub outcome: Outcome,
+    /// How the outcome is known.
+    pub proof: Proof,
     /// The reason.
     pub reason: String,
-    /// Whether the reason adds something to that of the plan.
-    pub basis: Basis,
 }
 
-/// Whether a step went as planned.
+/// How the outcome of a step is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Basis {
-    /// The request was accepted, and re-reading confirms its effect.
-    AsPlanned,
-    /// Anything else, as the reason of the outcome says.
-    Otherwise,
+pub enum Proof {
+    /// The provider accepted the request, and re-reading shows that the resource
+    /// is gone. There is nothing to explain.
+    AcceptedAndGone,
+    /// In another way, which the reason explains.
+    Explained,
 }
 
 impl Done {
-    /// Returns an outcome with its own reason.
-    fn because(outcome: Outcome, reason: impl Into<String>) -> Self {
+    /// Returns an outcome that its reason explains.
+    pub fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
         Self {
             outcome,
+            proof: Proof::Explained,
             reason: reason.into(),
-            basis: Basis::Otherwise,
         }
     }
 
     /// Returns the outcome of garbage beyond `--max-deletions`.
     pub fn later() -> Self {
-        Self::because(
-            Outcome::Deferred,
-            "it is beyond --max-deletions, for a later run",
-        )
+        let reason = "it is beyond --max-deletions, for a later run";
+        Self::new(Outcome::Deferred, reason)
     }
 }
 
@@ -133,42 +123,11 @@ pub struct Sweep<'a, 'p> {
     steps: &'a [PlannedStep],
     ids: Vec<ResourceId>,
     reread_after: Duration,
-    journal: Mutex<Journal>,
     stop: Stop,
-    done: Mutex<Vec<Option<Done>>>,
-    /// Backups of the resources' contents, read once even if a step is tried
-    /// several times.
-    kept: Mutex<BTreeMap<usize, Value>>,
-    /// The requests that remove bindings to a step's resource, while that step
-    /// is pending.
-    unbindings: Mutex<BTreeMap<usize, Vec<Unbind>>>,
-    /// The expiries that steps set, from their intent on.
-    expiries: Mutex<BTreeMap<usize, DateTime<Utc>>>,
-    /// Resources that this run changed and will delete later.
-    own: Mutex<OwnChanges>,
     /// Resources that the provider removes with those of each step, from the
     /// first audit: later re-reads list only what decides.
-    implied: OnceLock<Vec<Vec<Implied>>>,
-    /// The error that stopped writing of the journal. Nothing is sent after it.
-    broken: Mutex<Option<JournalError>>,
-}
-
-/// Steps that do not depend on steps of other lanes.
-struct Lane<'p> {
-    pending: Vec<usize>,
-    /// Number of tries of each step, and why the last one had no effect.
-    tries: BTreeMap<usize, (u32, String)>,
-    /// The latest re-read, which the next steps depend on.
-    view: Option<Findings<'p>>,
-    /// Whether something happened since the view was read.
-    outdated: bool,
-    /// The previous re-read.
-    before: Option<Findings<'p>>,
-    /// Number of requests of the last re-read; before the first, that of the
-    /// listings.
-    reread_requests: usize,
-    /// Results of the last consecutive rounds in which nothing could be sent.
-    without_effect: Vec<Done>,
+    implied: Vec<Vec<Implied>>,
+    ledger: Ledger,
 }
 
 impl<'a, 'p> Sweep<'a, 'p> {
@@ -185,31 +144,26 @@ impl<'a, 'p> Sweep<'a, 'p> {
             survey,
             finishing: survey.client.until(survey.client.deadline() + FINISHING),
             steps,
-            done: Mutex::new(vec![None; steps.len()]),
-            kept: Mutex::default(),
-            unbindings: Mutex::default(),
-            expiries: Mutex::default(),
-            own: Mutex::default(),
             ids,
             reread_after,
-            journal: Mutex::new(journal),
             stop,
-            implied: OnceLock::new(),
-            broken: Mutex::new(None),
+            implied: Vec::new(),
+            ledger: Ledger::new(journal, steps.len()),
         }
     }
 
     /// Carries out the plan. Also returns the error that stopped writing of the
     /// journal, if any; nothing was sent after it.
-    pub async fn run(self, first: &Findings<'p>) -> (Vec<Done>, Option<JournalError>) {
-        let implied = self.ids.iter().map(|id| first.implied(id));
-        let _ = self.implied.set(implied.collect());
+    pub async fn run(mut self, first: &Findings<'p>) -> (Vec<Done>, Option<JournalError>) {
+        self.implied = self.ids.iter().map(|id| first.implied(id)).collect();
         let mut planned: BTreeMap<&'static str, usize> = BTreeMap::new();
         for id in &self.ids {
             *planned.entry(id.kind.name()).or_default() += 1;
         }
         for (kind, steps) in planned {
-            self.survey.observer.step(Step::Planned { kind, steps });
+            self.survey
+                .observer
+                .step(ProgressEvent::Planned { kind, steps });
         }
         let mut lanes: BTreeMap<(Api, Option<Arc<Place>>), Vec<usize>> = BTreeMap::new();
         for (step, id) in self.ids.iter().enumerate() {
@@ -220,147 +174,13 @@ impl<'a, 'p> Sweep<'a, 'p> {
             let listings = first.inventory.listings.iter();
             let listings = listings.filter(|listing| listing.kind.api == api);
             let requests = listings.map(|listing| listing.evidence.requests as usize);
-            let lane = Lane {
-                pending,
-                tries: BTreeMap::new(),
-                view: None,
-                outdated: false,
-                before: None,
-                reread_requests: requests.sum(),
-                without_effect: Vec::new(),
-            };
-            self.lane(lane, first)
+            self.run_lane(Lane::new(pending, requests.sum()), first)
         }))
         .await;
-        let broken = self.broken.into_inner();
-        let broken = broken.unwrap_or_else(PoisonError::into_inner);
-        let done = self.done.into_inner();
-        let done = done.unwrap_or_else(PoisonError::into_inner);
-        let never = || Done::because(Outcome::Deferred, "it was not reached");
+        let (done, broken) = self.ledger.into_parts();
+        let never = || Done::new(Outcome::Deferred, "it was not reached");
         let done = done.into_iter().map(|one| one.unwrap_or_else(never));
         (done.collect(), broken)
-    }
-
-    async fn lane(&self, mut lane: Lane<'p>, first: &Findings<'p>) {
-        // A plan file may be older than this run's audit.
-        let all = lane.pending.clone();
-        self.recheck(&mut lane, first, &all, false).await;
-        loop {
-            self.block(&mut lane);
-            if lane.pending.is_empty() {
-                return;
-            }
-            if let Some(done) = self.given_up(&lane) {
-                for step in lane.pending {
-                    let (outcome, reason) = match lane.tries.get(&step) {
-                        Some((1.., failed)) => {
-                            (Outcome::FailedForNow, format!("{failed}; {}", done.reason))
-                        }
-                        _ => (done.outcome, done.reason.clone()),
-                    };
-                    self.settle(step, outcome, reason);
-                }
-                return;
-            }
-            let Some(view) = self.view(&mut lane, first).await else {
-                continue;
-            };
-            // A resource that is in use again, or gone, is settled whatever it
-            // waits for.
-            let all = lane.pending.clone();
-            self.recheck(&mut lane, &view, &all, false).await;
-            self.block(&mut lane);
-            let ready = self.ready(&lane);
-            let batch = self.recheck(&mut lane, &view, &ready, true).await;
-            // A resource that now stays keeps what it uses. This view assumed
-            // that it would be deleted, so it has to be re-read.
-            if !lane.outdated {
-                let (batch, infeasible) = self.feasible(&view, batch).await;
-                for (step, (outcome, why)) in infeasible {
-                    self.judge(&mut lane, step, Settled::Done(outcome, why));
-                }
-                let (batch, unkept) = self.keep(batch).await;
-                for (step, why) in unkept {
-                    let settled = Settled::Done(Outcome::FailedForNow, why);
-                    self.judge(&mut lane, step, settled);
-                }
-                // Backups may take longer than the view stays fresh.
-                if !lane.outdated && self.is_young(&view) {
-                    let settled = self.batch(&view, batch).await;
-                    match without_effect(&settled) {
-                        Some(done) => lane.without_effect.push(done),
-                        None => lane.without_effect.clear(),
-                    }
-                    for (step, settled) in settled {
-                        self.judge(&mut lane, step, settled);
-                    }
-                }
-            }
-            lane.view = Some(view);
-        }
-    }
-
-    /// Returns a view that is fresh enough for the next steps. Returns `None`
-    /// if nothing could be read in time; then the lane has to be re-read.
-    async fn view(&self, lane: &mut Lane<'p>, first: &Findings<'p>) -> Option<Findings<'p>> {
-        let known = lane.view.take();
-        if let Some(view) = known {
-            if !lane.outdated && self.is_young(&view) {
-                return Some(view);
-            }
-            lane.before = Some(view);
-        }
-        // A re-read that has to wait for the quota would be too old when it
-        // ends.
-        let api = self.ids[*lane.pending.first()?].kind.api;
-        let wait = self.survey.client.wait_for(api, lane.reread_requests);
-        let wait = wait.min(self.left());
-        tokio::select! {
-            biased;
-            () = self.stop.asked() => return None,
-            () = tokio::time::sleep(wait) => {}
-        }
-        let of = lane.pending.iter().map(|&step| self.ids[step].clone());
-        let of: Vec<_> = of.collect();
-        let before = lane.before.as_ref().unwrap_or(first);
-        lane.outdated = false;
-        let (throttled, spent) = (self.throttled(api), self.spent(api));
-        let own = self.own_changes();
-        let view = self.survey.again(before, &of, self.going(), &own).await;
-        let requests = self.spent(api).saturating_sub(spent);
-        lane.reread_requests = usize::try_from(requests).unwrap_or(usize::MAX);
-        if self.is_young(&view) {
-            return Some(view);
-        }
-        let mut pending = lane.pending.iter();
-        let unread = pending.find_map(|&step| self.unreadable(&view, step));
-        let for_the_quota =
-            self.throttled(api) > throttled || !self.survey.client.wait(api).is_zero();
-        lane.without_effect.push(match unread {
-            _ if for_the_quota => Setback::Withheld.without_effect(),
-            Some(why) => Done::because(
-                Outcome::FailedForNow,
-                format!("it could not be re-read: {why}"),
-            ),
-            None => Done::because(
-                Outcome::FailedForNow,
-                "re-reading takes longer than --reread-after allows; raise it, or --quota-share \
-                 where the run waits for the quota",
-            ),
-        });
-        lane.before = Some(view);
-        None
-    }
-
-    /// Returns the outcome of all pending steps of a lane that starts no more
-    /// steps.
-    fn given_up(&self, lane: &Lane<'_>) -> Option<Done> {
-        if let Some(reason) = self.halt(*lane.pending.first()?) {
-            let outcome = Outcome::Deferred;
-            return Some(Done::because(outcome, reason));
-        }
-        let last = lane.without_effect.last()?;
-        (lane.without_effect.len() >= ROUNDS).then(|| last.clone())
     }
 
     /// Returns how often a provider asked to wait.
@@ -381,31 +201,9 @@ impl<'a, 'p> Sweep<'a, 'p> {
         view.since.elapsed() <= self.reread_after
     }
 
-    /// Settles steps that wait for a step that ended without a deletion.
-    fn block(&self, lane: &mut Lane<'_>) {
-        loop {
-            let blocked = lane.pending.iter().copied().find_map(|step| {
-                let after = self.steps[step].after.iter().copied();
-                let stuck = after.into_iter().find(|&other| {
-                    self.outcome(other)
-                        .is_some_and(|outcome| !outcome.is_gone())
-                })?;
-                Some((step, stuck))
-            });
-            let Some((step, stuck)) = blocked else { return };
-            lane.pending.retain(|one| *one != step);
-            let outcome = self
-                .outcome(stuck)
-                .map_or("", Outcome::name)
-                .replace('_', " ");
-            let reason = format!("waits for {} ({outcome})", self.ids[stuck]);
-            self.settle(step, Outcome::Deferred, reason);
-        }
-    }
-
     /// Returns why nothing more is sent, if so.
     fn ended(&self) -> Option<&'static str> {
-        if self.is_broken() {
+        if self.ledger.is_broken() {
             Some("the journal cannot be written")
         } else if self.stop.is_set() {
             Some("the run was interrupted")
@@ -438,151 +236,37 @@ impl<'a, 'p> Sweep<'a, 'p> {
         deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Returns the pending steps of the first kind whose predecessors are
-    /// deleted; one at a time if the provider requires it.
-    fn ready(&self, lane: &Lane<'_>) -> Vec<usize> {
-        let order = |step: usize| {
-            let kinds = self.survey.law.graph.kinds().iter();
-            kinds
-                .take_while(|kind| **kind != self.ids[step].kind)
-                .count()
-        };
-        let first = lane.pending.iter().map(|&step| order(step)).min();
-        let of_kind = lane.pending.iter().copied();
-        let of_kind: Vec<usize> = of_kind.filter(|&step| Some(order(step)) == first).collect();
-        let pending: BTreeSet<usize> = lane.pending.iter().copied().collect();
-        let free = |step: &usize| {
-            self.steps[*step]
-                .after
-                .iter()
-                .all(|one| !pending.contains(one))
-        };
-        let mut ready: Vec<usize> = of_kind.iter().copied().filter(free).collect();
-        // Steps whose order changed may wait for each other: the provider
-        // decides.
-        if ready.is_empty() {
-            ready = of_kind;
-        }
-        let serial = ready
-            .first()
-            .is_some_and(|&step| self.ids[step].kind.serial);
-        if serial {
-            ready.truncate(1);
-        }
-        ready
-    }
-
-    /// Returns the resources that this run still deletes or has deleted: all
-    /// others stay.
-    fn going(&self) -> BTreeSet<ResourceId> {
-        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        let goes = |done: &Option<Done>| done.as_ref().is_none_or(|done| done.outcome.is_gone());
-        let ids = self.ids.iter().zip(&*done);
-        ids.filter(|(_, done)| goes(done))
-            .map(|(id, _)| id.clone())
-            .collect()
-    }
-
-    /// Returns the expiry that a step sets: one that its provider can represent
-    /// exactly, the same in intent and request.
-    fn expiry(&self, step: usize) -> DateTime<Utc> {
-        let mut known = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
-        let expires = || expiry(&self.survey.client).trunc_subsecs(0);
-        *known.entry(step).or_insert_with(expires)
-    }
-
-    fn own_changes(&self) -> OwnChanges {
-        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.clone()
-    }
-
-    /// Applies the result of a step's request, which may end the step.
-    fn judge(&self, lane: &mut Lane<'_>, step: usize, sent: Settled) {
-        let tries = lane.tries.entry(step).or_default();
-        let done = match sent {
-            Settled::Done(outcome, reason) => Done::because(outcome, reason),
-            Settled::AsPlanned(outcome) => Done {
-                outcome,
-                reason: SEEN_GONE.to_owned(),
-                basis: Basis::AsPlanned,
-            },
-            Settled::Waits { setback, reason } => {
-                if setback == Setback::Failed {
-                    *tries = (tries.0 + 1, reason.clone());
-                }
-                if tries.0 < TRIES {
-                    self.note(step, Outcome::Deferred, &reason);
-                    lane.outdated = true;
-                    return;
-                }
-                Done::because(Outcome::FailedForNow, reason)
-            }
-        };
-        lane.pending.retain(|one| *one != step);
-        // A resource whose deletion failed stays, and so does everything that
-        // it uses.
-        lane.outdated |= !done.outcome.is_gone();
-        self.settle_as(step, done);
-    }
-
     fn quota_left(&self, api: Api) -> Option<u32> {
         let quotas = self.survey.client.quota_use();
         quotas.iter().find(|quota| quota.api == api)?.remaining
     }
 
     fn outcome(&self, step: usize) -> Option<Outcome> {
-        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        done.get(step)?.as_ref().map(|done| done.outcome)
+        self.ledger.outcome(step)
     }
 
-    /// Records an outcome.
-    fn settle(&self, step: usize, outcome: Outcome, reason: String) {
-        self.settle_as(step, Done::because(outcome, reason));
-    }
-
-    fn settle_as(&self, step: usize, settled: Done) {
-        self.note(step, settled.outcome, &settled.reason);
-        self.survey.observer.step(Step::Settled {
+    /// Records the outcome of a step that ends.
+    fn settle(&self, step: usize, done: Done) {
+        self.note(step, &done);
+        self.survey.observer.step(ProgressEvent::Settled {
             kind: self.ids[step].kind.name(),
             name: &self.ids[step].name,
             id: &self.ids[step].id,
-            outcome: settled.outcome.name(),
+            outcome: done.outcome.name(),
             quota_left: self.quota_left(self.ids[step].kind.api),
         });
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = done.get_mut(step) {
-            *slot = Some(settled);
-        }
+        self.ledger.record(step, done);
     }
 
-    fn note(&self, step: usize, outcome: Outcome, reason: &str) {
+    /// Journals an outcome.
+    fn note(&self, step: usize, done: &Done) {
         let at = self.survey.client.clock().now();
-        let reason = reason.to_owned();
-        self.write(&[Entry::Outcome {
+        self.ledger.write(&[Entry::Outcome {
             step,
             at,
-            outcome,
-            reason,
+            outcome: done.outcome,
+            reason: done.reason.clone(),
         }]);
-    }
-
-    /// Writes to the journal and returns whether the entries are on disk.
-    fn write(&self, entries: &[Entry]) -> bool {
-        if self.is_broken() {
-            return false;
-        }
-        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        let Err(error) = journal.write(entries) else {
-            return true;
-        };
-        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        broken.get_or_insert(error);
-        false
-    }
-
-    fn is_broken(&self) -> bool {
-        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        broken.is_some()
     }
 
     fn kind(&self, step: usize) -> Option<&'static dyn Kind> {
@@ -593,6 +277,3 @@ impl<'a, 'p> Sweep<'a, 'p> {
         self.steps[step].action
     }
 }
-
-#[cfg(all(test, feature = "sandbox"))]
-mod tests;

@@ -13,8 +13,8 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModif
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
-use crate::evidence::{Observer, Step};
 use crate::gc::Outcome;
+use crate::progress::{Observer, ProgressEvent};
 use crate::report::{Report, escape, explain};
 use crate::sweep::StepRow;
 
@@ -133,19 +133,19 @@ impl Live {
 }
 
 impl Observer for Live {
-    fn step(&self, step: Step<'_>) {
+    fn step(&self, event: ProgressEvent<'_>) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match step {
-            Step::Listed(evidence) | Step::Roots(evidence) => {
+        match event {
+            ProgressEvent::Listed(evidence) | ProgressEvent::Roots(evidence) => {
                 now.text = format!("reading {}: {}", evidence.source, evidence.items);
             }
-            Step::Asking(count) => now.asked = count,
-            Step::Answered => {
+            ProgressEvent::Asking(count) => now.asked = count,
+            ProgressEvent::Answered => {
                 now.asked = now.asked.saturating_sub(1);
                 now.text = format!("reading references: {} to go", now.asked);
             }
-            Step::Planned { steps, .. } => now.planned += steps,
-            Step::Settled {
+            ProgressEvent::Planned { steps, .. } => now.planned += steps,
+            ProgressEvent::Settled {
                 kind,
                 name,
                 id,

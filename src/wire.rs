@@ -115,7 +115,7 @@ struct Provider {
 /// Sends requests within the quotas and the run's deadline.
 #[derive(Clone)]
 pub struct Client {
-    seam: Transport,
+    transport: Transport,
     providers: Arc<BTreeMap<Api, Provider>>,
     clock: Clock,
     skews: Arc<Skews>,
@@ -134,7 +134,7 @@ impl Client {
     /// Creates a client for these providers over this transport, until the
     /// deadline.
     pub fn new(
-        seam: Transport,
+        transport: Transport,
         endpoints: BTreeMap<Api, Endpoint>,
         clock: Clock,
         deadline: Duration,
@@ -148,7 +148,7 @@ impl Client {
             })
             .collect();
         Self {
-            seam,
+            transport,
             providers: Arc::new(providers),
             clock,
             skews: Arc::default(),
@@ -300,6 +300,7 @@ impl Client {
         };
         let route = quota::route(outgoing.api, &outgoing.target);
         let mut attempt = 0;
+        let mut earlier = None;
         loop {
             attempt += 1;
             // A GraphQL query is a POST that only reads.
@@ -329,7 +330,7 @@ impl Client {
             match (next, result) {
                 (retry::Next::Done, Ok(response)) => return Ok(response),
                 (retry::Next::Done, Err(error)) => {
-                    return Err(self.error(outgoing, Failure::from(error)));
+                    return Err(self.error(outgoing, why_failed(error, earlier)));
                 }
                 (retry::Next::PauseAll { wait, last }, _) => {
                     // All requests that share the quota wait, not only this
@@ -340,13 +341,16 @@ impl Client {
                     }
                 }
                 (retry::Next::Again { wait }, result) => {
+                    let failure = match result {
+                        Ok(response) => error::refusal(outgoing.api, &response),
+                        Err(error) => why_failed(error, earlier),
+                    };
                     if Instant::now() + wait >= not_after {
-                        let failure = match result {
-                            Ok(response) => error::refusal(outgoing.api, &response),
-                            Err(error) => Failure::from(error),
-                        };
                         return Err(self.error(outgoing, failure));
                     }
+                    // A write that was cut off may have had an effect, whatever
+                    // the attempt before it had.
+                    earlier = outgoing.repeatable.then_some(failure);
                     tokio::time::sleep(wait).await;
                 }
             }
@@ -396,7 +400,7 @@ impl Client {
     async fn attempt(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = ATTEMPT_TIMEOUT.min(left);
-        tokio::time::timeout(limit, self.seam.clone().oneshot(request))
+        tokio::time::timeout(limit, self.transport.clone().oneshot(request))
             .await
             .unwrap_or(Err(TransportError::Timeout { after: limit }))
     }
@@ -472,6 +476,15 @@ impl Provider {
             );
         }
         Ok(request)
+    }
+}
+
+/// Returns why a request failed. An attempt that the deadline cut off says
+/// nothing about the provider, unlike an earlier one that failed on its own.
+fn why_failed(error: TransportError, earlier: Option<Failure>) -> Failure {
+    match (&error, earlier) {
+        (TransportError::Timeout { after }, Some(earlier)) if *after < ATTEMPT_TIMEOUT => earlier,
+        _ => error.into(),
     }
 }
 

@@ -20,9 +20,7 @@ use chrono::DateTime;
 use http::StatusCode;
 use preview_gc::call::Call;
 use preview_gc::clock::Clock;
-use preview_gc::evidence::{
-    ClosedSearch, Observer, PullRequest, RepositoryRoots, RootsWanted, Run, Step,
-};
+use preview_gc::evidence::{ClosedSearch, PullRequest, RepositoryRoots, RootsWanted, Run};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::github::GitHub;
@@ -30,6 +28,7 @@ use preview_gc::journal::{self, Entry, Journal, Snapshot, Standing, Written};
 use preview_gc::kinds::{self, Answer, Ask, Kind, PageOf};
 use preview_gc::model::{Api, Place, PlaceSort, PullRequestNumber, Repository, Resource, RunId};
 use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
+use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::tracking_issue::boxes::Ticks;
@@ -267,30 +266,31 @@ struct Forgery {
 /// Everything that is asked about pull requests, branches and runs, once.
 fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> RepositoryRoots {
     let (sandbox, forgery) = (cloud.sandbox.clone(), forgery.clone());
-    let seam = BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
-        let (sandbox, forgery) = (sandbox.clone(), forgery.clone());
-        async move {
-            let uri = request.uri().clone();
-            let body = String::from_utf8_lossy(request.body()).into_owned();
-            let key = format!("{} {uri} {body}", request.method());
-            let answer = if graphql || !uri.path().ends_with("/graphql") {
-                sandbox.call(request).await.unwrap()
-            } else {
-                let mut absent = http::Response::new(Bytes::new());
-                *absent.status_mut() = StatusCode::NOT_FOUND;
-                absent
-            };
-            let mut forgery = forgery.lock().unwrap();
-            let honest = answer.body().to_vec();
-            forgery.heard.insert(key.clone(), honest);
-            let body = forgery.forged.as_ref().filter(|(what, _)| *what == key);
-            let body = body.map(|(_, body)| Bytes::from(body.clone()));
-            Ok(match body {
-                Some(body) => http::Response::builder().body(body).unwrap(),
-                None => answer,
-            })
-        }
-    }));
+    let transport =
+        BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
+            let (sandbox, forgery) = (sandbox.clone(), forgery.clone());
+            async move {
+                let uri = request.uri().clone();
+                let body = String::from_utf8_lossy(request.body()).into_owned();
+                let key = format!("{} {uri} {body}", request.method());
+                let answer = if graphql || !uri.path().ends_with("/graphql") {
+                    sandbox.call(request).await.unwrap()
+                } else {
+                    let mut absent = http::Response::new(Bytes::new());
+                    *absent.status_mut() = StatusCode::NOT_FOUND;
+                    absent
+                };
+                let mut forgery = forgery.lock().unwrap();
+                let honest = answer.body().to_vec();
+                forgery.heard.insert(key.clone(), honest);
+                let body = forgery.forged.as_ref().filter(|(what, _)| *what == key);
+                let body = body.map(|(_, body)| Bytes::from(body.clone()));
+                Ok(match body {
+                    Some(body) => http::Response::builder().body(body).unwrap(),
+                    None => answer,
+                })
+            }
+        }));
     let base = "http://127.0.0.1/github";
     let endpoint = Endpoint {
         base: base.parse().unwrap(),
@@ -320,7 +320,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
         .unwrap();
     runtime.block_on(async {
         let client = Client::new(
-            seam,
+            transport,
             BTreeMap::from([(Api::GitHub, endpoint)]),
             Clock::starting_at(DateTime::UNIX_EPOCH),
             Duration::from_mins(10),
@@ -344,7 +344,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
 struct Unwatched;
 
 impl Observer for Unwatched {
-    fn step(&self, _: Step<'_>) {}
+    fn step(&self, _: ProgressEvent<'_>) {}
 }
 
 #[test]

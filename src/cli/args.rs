@@ -1,12 +1,18 @@
 //! The command line.
 
+use std::ffi::OsString;
 #[cfg(feature = "sandbox")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use clap::builder::PossibleValue;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
+    ValueEnum,
+};
+
+use crate::limits::{self, About, Value, Values};
 
 use crate::report::format::Format;
 
@@ -37,7 +43,84 @@ pub(super) struct Cli {
     pub(super) audit: AuditVerbArgs,
 }
 
+/// Returns the command line. The help of each command shows only the limits
+/// that the command obeys.
+pub(super) fn command() -> Command {
+    let mut command = Cli::command();
+    let verbs: Vec<_> = command.get_subcommands().cloned().collect();
+    for verb in verbs {
+        let name = verb.get_name();
+        let has = |limit: &About| verb.get_arguments().any(|one| one.get_id() == limit.key);
+        let unused = limits::ALL.into_iter();
+        let unused = unused.filter(|limit| has(limit) && !limit.verbs.contains(&name));
+        command = unused.fold(command, |command, limit| {
+            command.mut_subcommand(name, |verb| {
+                verb.mut_arg(limit.key, |argument| argument.hide(true))
+            })
+        });
+    }
+    command
+}
+
+/// Moves the options before the name of a command behind it, so that an option
+/// may stand on either side. Without a name the arguments are those of an audit
+/// and stay as they are.
+fn options_after_verb(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
+    let takes_value = |text: &str| {
+        let option = match text.strip_prefix("--") {
+            Some(long) => command
+                .get_arguments()
+                .find(|one| one.get_long() == Some(long)),
+            // The value of the last of several short options may follow.
+            None => command
+                .get_arguments()
+                .find(|one| one.get_short().is_some() && one.get_short() == text.chars().last()),
+        };
+        option.is_some_and(|option| {
+            option.get_action().takes_values() && !option.is_require_equals_set()
+        })
+    };
+    let mut verb = None;
+    let mut rest = arguments.iter().enumerate().skip(1);
+    while let Some((index, argument)) = rest.next() {
+        let text = argument.to_string_lossy();
+        if text == "--" || matches!(&*text, "-V" | "--version") {
+            break;
+        }
+        if !text.starts_with('-') {
+            verb = command
+                .find_subcommand(&*text)
+                .filter(|verb| verb.get_name() != "help")
+                .map(|_| index);
+            break;
+        }
+        if takes_value(&text) {
+            rest.next();
+        }
+    }
+    let Some(verb) = verb else {
+        return arguments;
+    };
+    let mut arguments = arguments;
+    if verb > 1 {
+        arguments[1..=verb].rotate_right(1);
+    }
+    arguments
+}
+
 impl Cli {
+    /// Parses the arguments of the process.
+    pub(super) fn of_process() -> Result<Self, clap::Error> {
+        Self::of(std::env::args_os().collect())
+    }
+
+    /// Parses arguments, the first of which is the name of the program.
+    pub(super) fn of(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        let command = command();
+        let arguments = options_after_verb(&command, arguments);
+        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+
     pub(super) fn verbosity(&self) -> u8 {
         match &self.verb {
             None => self.audit.audit.common.verbose,
@@ -329,111 +412,48 @@ impl CommonArgs {
     }
 }
 
-/// Limits: a flag takes precedence over the environment, the policy and the
-/// default, in this order.
-#[derive(Debug, Args)]
-#[command(next_help_heading = LIMITS)]
-pub(super) struct LimitArgs {
-    /// How long a resource is kept after its pull request ended [default: 24h]
-    #[arg(
-        long,
-        value_name = "DURATION",
-        env = "PREVIEW_GC_GRACE",
-        hide_short_help = true
-    )]
-    pub(super) grace: Option<String>,
-    /// The same for a run with --pr [default: 0s]
-    #[arg(
-        long,
-        value_name = "DURATION",
-        env = "PREVIEW_GC_GRACE_ON_CLOSE",
-        hide_short_help = true
-    )]
-    pub(super) grace_on_close: Option<String>,
-    /// Maximum number of deletions in one run, oldest first [default: 50]
-    #[arg(
-        long,
-        value_name = "N",
-        env = "PREVIEW_GC_MAX_DELETIONS",
-        hide_short_help = true
-    )]
-    pub(super) max_deletions: Option<u64>,
-    /// Maximum garbage of one kind; a sweep that finds more is stopped
-    /// [default: 200]
-    #[arg(
-        long,
-        value_name = "N",
-        env = "PREVIEW_GC_BRAKE_COUNT",
-        hide_short_help = true
-    )]
-    pub(super) brake_count: Option<u64>,
-    /// Maximum share of garbage among the resources of one kind that the rules
-    /// match [default: 0.6]
-    #[arg(
-        long,
-        value_name = "0..1",
-        env = "PREVIEW_GC_BRAKE_SHARE",
-        hide_short_help = true
-    )]
-    pub(super) brake_share: Option<f64>,
-    /// Minimum garbage of a kind for --brake-share to count [default: 20]
-    #[arg(
-        long,
-        value_name = "N",
-        env = "PREVIEW_GC_BRAKE_FLOOR",
-        hide_short_help = true
-    )]
-    pub(super) brake_floor: Option<u64>,
-    /// Share of each provider's request quota that a run may use [default: 0.5]
-    #[arg(
-        long,
-        value_name = "0..1",
-        env = "PREVIEW_GC_QUOTA_SHARE",
-        hide_short_help = true
-    )]
-    pub(super) quota_share: Option<f64>,
-    /// Requests of Cloudflare's quota that a run always leaves for others
-    /// [default: 2 % of the quota]
-    #[arg(
-        long,
-        value_name = "N",
-        env = "PREVIEW_GC_QUOTA_RESERVE",
-        hide_short_help = true
-    )]
-    pub(super) quota_reserve: Option<u64>,
-    /// Maximum age of a listing that a deletion relies on [default: 30s]
-    #[arg(
-        long,
-        value_name = "DURATION",
-        env = "PREVIEW_GC_REREAD_AFTER",
-        hide_short_help = true
-    )]
-    pub(super) reread_after: Option<String>,
-    /// Maximum age of a plan file [default: 24h]
-    #[arg(
-        long,
-        value_name = "DURATION",
-        env = "PREVIEW_GC_PLAN_AGE",
-        hide_short_help = true
-    )]
-    pub(super) plan_age: Option<String>,
-    /// Maximum duration of the run [default: 20m]
-    #[arg(
-        long,
-        value_name = "DURATION",
-        env = "PREVIEW_GC_DEADLINE",
-        hide_short_help = true
-    )]
-    pub(super) deadline: Option<String>,
-    /// Maximum number of Workers whose bindings are read in one run; the others
-    /// stay unknown, and the next sweep reads them first [default: 1000]
-    #[arg(
-        long,
-        value_name = "N",
-        env = "PREVIEW_GC_REFERENCE_READS",
-        hide_short_help = true
-    )]
-    pub(super) reference_reads: Option<u64>,
+/// The limits that flags or their environment variables set.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LimitArgs(pub(super) Values);
+
+/// Returns the argument of a limit.
+fn limit_argument(limit: &'static About) -> Arg {
+    let unit = limit.unit;
+    Arg::new(limit.key)
+        .long(limit.flag)
+        .env(limit.variable)
+        .help(format!("{} [default: {}]", limit.help, limit.default))
+        .value_name(unit.placeholder())
+        .value_parser(move |text: &str| unit.parse(text))
+        .help_heading(LIMITS)
+        .hide_short_help(true)
+}
+
+impl Args for LimitArgs {
+    fn augment_args(command: Command) -> Command {
+        command.args(limits::ALL.map(limit_argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for LimitArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut limits = Self::default();
+        limits.update_from_arg_matches(matches)?;
+        Ok(limits)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for limit in limits::ALL {
+            if let Some(value) = matches.get_one::<Value>(limit.key) {
+                self.0.set(limit, *value);
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(feature = "sandbox")]
@@ -455,51 +475,181 @@ pub(super) struct SandboxArgs {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use clap::CommandFactory as _;
-
     use super::*;
 
-    /// Returns the options of a group of arguments.
-    fn options_of<T: Args>() -> BTreeSet<String> {
-        let command = T::augment_args(clap::Command::new("group"));
-        let options = command.get_arguments();
-        options.map(|option| option.get_id().to_string()).collect()
+    /// The options of each heading, and the commands that have them. Options of
+    /// one command alone may stand under "Options".
+    const HEADINGS: [(&str, &[&str]); 3] = [
+        (
+            SELECTION,
+            &[
+                "policies",
+                "sandbox",
+                "kind",
+                "repository",
+                "issue-author",
+                "now",
+                "pr",
+            ],
+        ),
+        (
+            OUTPUT,
+            &[
+                "format",
+                "journal",
+                "metrics",
+                "color",
+                "quiet",
+                "verbose",
+                "interactive",
+                "fail-on-garbage",
+                "out",
+                "report",
+                "schedule",
+            ],
+        ),
+        (DELETION, &["yes", "plan", "approved"]),
+    ];
+
+    fn verbs() -> Vec<Command> {
+        let mut command = command();
+        command.build();
+        let verbs = command.get_subcommands().cloned();
+        let verbs: Vec<_> = verbs.filter(|verb| verb.get_name() != "help").collect();
+        assert!(verbs.len() >= 9, "{verbs:?}");
+        verbs
+    }
+
+    /// Returns the lines of the help of one option under its heading.
+    fn heading_in_help(help: &str, flag: &str) -> Option<String> {
+        let mut heading = None;
+        for line in help.lines() {
+            if !line.starts_with(' ') && line.ends_with(':') {
+                heading = Some(line.trim_end_matches(':').to_owned());
+            }
+            let mut words = line.split([' ', ',', '=', '[']);
+            if line.trim_start().starts_with('-')
+                && words.any(|word| word.trim_end_matches("...") == flag)
+            {
+                return heading;
+            }
+        }
+        None
     }
 
     #[test]
-    fn every_option_has_its_help_heading() {
-        let limits = options_of::<LimitArgs>();
-        assert!(limits.contains("max_deletions"), "{limits:?}");
-        let command = Cli::command();
-        for verb in command.get_subcommands() {
-            let name = verb.get_name();
+    fn every_option_has_a_help_text_and_stands_under_its_heading() {
+        for mut verb in verbs() {
+            let help = verb.render_long_help().to_string();
+            let name = verb.get_name().to_owned();
             for option in verb.get_arguments() {
-                let id = option.get_id().as_str();
-                let heading = option.get_help_heading();
-                let is_limit = heading == Some(LIMITS);
-                assert_eq!(is_limit, limits.contains(id), "{name} --{id}: {heading:?}");
-                let dangerous = name == "sweep" && ["yes", "plan", "approved"].contains(&id);
-                assert_eq!(
-                    heading == Some(DELETION),
-                    dangerous || (id, name) == ("dry_run", "sweep"),
-                    "{name} --{id}: {heading:?}"
-                );
+                let about = option.get_help().map(ToString::to_string);
+                let id = option.get_id();
+                assert!(about.is_some_and(|text| text.len() > 5), "{name}: {id}");
+                let Some(long) = option.get_long() else {
+                    continue;
+                };
+                if option.is_hide_set() {
+                    continue;
+                }
+                let found = heading_in_help(&help, &format!("--{long}"));
+                let found = found.unwrap_or_else(|| panic!("{name} --{long} is not in\n{help}"));
+                let is_limit = limits::ALL.iter().any(|limit| limit.flag == long);
+                let general = HEADINGS.iter().find(|(_, all)| all.contains(&long));
+                let expected = match general {
+                    _ if is_limit => Some(LIMITS),
+                    Some((heading, _)) => Some(*heading),
+                    None => None,
+                };
+                match expected {
+                    // `restore --list` and the like belong to one command.
+                    None if found == "Options" => {}
+                    None => assert!(long == "dry-run", "{name} --{long}: {found}"),
+                    Some(heading) => assert_eq!(found, heading, "{name} --{long}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_command_shows_the_limits_that_it_obeys() {
+        for mut verb in verbs() {
+            let name = verb.get_name().to_owned();
+            let help = verb.render_long_help().to_string();
+            for limit in limits::ALL {
+                let shown = heading_in_help(&help, &format!("--{}", limit.flag)).is_some();
+                let obeyed = limit.verbs.contains(&name.as_str());
+                assert_eq!(shown, obeyed, "{name} {}:\n{help}", limit.key);
+                if obeyed {
+                    let words: Vec<_> = help.split_whitespace().collect();
+                    let default = format!("[default: {}]", limit.default);
+                    assert!(words.join(" ").contains(&default), "{default}:\n{help}");
+                }
             }
         }
     }
 
     #[test]
     fn short_help_fits_a_screen_and_long_help_is_complete() {
-        let mut command = Cli::command();
-        command.build();
-        for verb in ["audit", "sweep", "report"] {
-            let verb = command.find_subcommand_mut(verb).unwrap();
+        for mut verb in verbs() {
             let short = verb.render_help().to_string();
             let long = verb.render_long_help().to_string();
             assert!(short.lines().count() <= 60, "{short}");
-            assert!(!short.contains("--reread-after") && long.contains("--reread-after"));
+            assert!(!short.contains("--quota-share"), "{short}");
+            let obeys = limits::QUOTA_SHARE.about.verbs.contains(&verb.get_name());
+            assert_eq!(long.contains("--quota-share"), obeys, "{long}");
+        }
+    }
+
+    fn parse(arguments: &str) -> Result<String, String> {
+        let arguments = arguments.split(' ').map(OsString::from).collect();
+        let cli = Cli::of(arguments).map_err(|error| error.to_string())?;
+        Ok(format!("{cli:?}"))
+    }
+
+    #[test]
+    fn an_option_may_stand_before_the_command_or_after_it() {
+        for (before, after) in [
+            ("--format json audit", "audit --format json"),
+            ("--format=json sweep --yes", "sweep --format=json --yes"),
+            ("-q --journal j sweep", "sweep -q --journal j"),
+            ("-vv --color never check a", "check -vv --color never a"),
+            ("--pr 5 explain x", "explain --pr 5 x"),
+            (
+                "--sandbox --max-deletions 3 report",
+                "report --sandbox --max-deletions 3",
+            ),
+            // The value of an option is no command.
+            ("--kind sweep audit", "audit --kind sweep"),
+        ] {
+            let first = parse(&format!("preview-gc {before}"));
+            let second = parse(&format!("preview-gc {after}"));
+            assert!(first.is_ok(), "{before}: {first:?}");
+            assert_eq!(first, second, "{before}");
+        }
+    }
+
+    #[test]
+    fn an_option_that_a_command_does_not_have_is_refused_before_it_too() {
+        for arguments in ["--out p check", "-i sweep", "--pr 5 restore --list"] {
+            let found = parse(&format!("preview-gc {arguments}"));
+            assert!(found.unwrap_err().contains("unexpected argument"));
+        }
+    }
+
+    #[test]
+    fn a_limit_that_makes_no_sense_is_refused_with_what_to_write() {
+        for (limit, expected) in [
+            (
+                "--grace=tomorrow",
+                "write a whole number and s, m, h, d or w",
+            ),
+            ("--brake-share=2", "not a number from 0 to 1"),
+            ("--quota-share=0", "it must be more than 0"),
+            ("--max-deletions=-1", "not a whole number"),
+        ] {
+            let error = parse(&format!("preview-gc sweep {limit}")).unwrap_err();
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

@@ -4,7 +4,8 @@
 use tokio::time::Instant;
 
 use super::args::AuditArgs;
-use super::session::{Session, table_style};
+use super::session::Session;
+use super::terminal::table_style;
 use super::{Exit, Failure, github_actions, print, print_rendered};
 use crate::collector::{Audit, Choice};
 use crate::model::identifier::host_name;

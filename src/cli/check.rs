@@ -9,8 +9,9 @@ use serde::Serialize;
 use tabled::settings::Style;
 
 use super::args::CheckArgs;
-use super::session::{Session, wants_colour};
+use super::session::Session;
 use super::settings;
+use super::terminal::wants_colour;
 use super::{Exit, Failure, print};
 use crate::doctor::{self, Access};
 use crate::kinds;

@@ -44,7 +44,7 @@ impl Variables {
 
 /// A connection to the providers.
 pub(super) struct Connection {
-    pub(super) seam: Transport,
+    pub(super) transport: Transport,
     pub(super) variables: Variables,
     pub(super) clock: Clock,
 }
@@ -58,7 +58,7 @@ impl Connection {
             .into_iter()
             .find(|name| variables.get(name).is_some());
         Self {
-            seam: crate::wire::http::transport(proxy),
+            transport: crate::wire::http::transport(proxy),
             variables,
             clock,
         }

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::args::AuditArgs;
 use super::consent::is_unattended;
-use super::folders::journal_folder;
 use super::screen::{ProgressRouter, Screen};
-use super::session::{Session, table_style, wants_colour};
+use super::session::Session;
+use super::terminal::{table_style, wants_colour};
 use super::{Exit, Failure, interrupted, print_rendered};
 use crate::collector::{Audit, AuditScope, Choice, Collector, SweepOrder, only};
 use crate::gc::Brake;
@@ -80,7 +80,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
     }
     let session = Session::open(&arguments.common)?;
     session.warn(&arguments.common);
-    let folder = journal_folder(&arguments.common, &session)?;
+    let folder = session.journal_folder(&arguments.common)?;
     let live = Live::default();
     let progress_router = ProgressRouter {
         before: &session.progress,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::evidence::{Observer, Step};
+use crate::progress::{Observer, ProgressEvent};
 use crate::report::escape;
 
 /// Shows what is read and deleted.
@@ -70,21 +70,21 @@ fn style(bar: &ProgressBar, template: &str) {
 }
 
 impl Observer for Progress {
-    fn step(&self, step: Step<'_>) {
-        match step {
-            Step::Listed(evidence) | Step::Roots(evidence) => {
+    fn step(&self, event: ProgressEvent<'_>) {
+        match event {
+            ProgressEvent::Listed(evidence) | ProgressEvent::Roots(evidence) => {
                 tracing::info!(source = %evidence.source, scope = %evidence.scope, items = evidence.items, complete = evidence.complete, "read");
                 self.line
                     .set_message(format!("{}: {}", evidence.source, evidence.items));
             }
-            Step::Asking(count) => self.state().asked = count,
-            Step::Answered => {
+            ProgressEvent::Asking(count) => self.state().asked = count,
+            ProgressEvent::Answered => {
                 let mut state = self.state();
                 state.asked = state.asked.saturating_sub(1);
                 self.line
                     .set_message(format!("reading references: {} to go", state.asked));
             }
-            Step::Planned { kind, steps } => {
+            ProgressEvent::Planned { kind, steps } => {
                 let bar = self.all.add(ProgressBar::new(steps as u64));
                 style(
                     &bar,
@@ -93,7 +93,7 @@ impl Observer for Progress {
                 bar.set_prefix(kind);
                 self.state().kinds.insert(kind, bar);
             }
-            Step::Settled {
+            ProgressEvent::Settled {
                 kind,
                 name,
                 outcome,

@@ -6,13 +6,12 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::args::RestoreArgs;
-use super::folders::named_folder;
+use super::journals::named_folder;
 use super::session::{client, connect};
-use super::settings;
 use super::{Exit, Failure, print};
 use crate::clock::Clock;
-use crate::gc::verdict::moment;
-use crate::policy::LimitsWritten;
+use crate::collector::Limits;
+use crate::format::moment;
 use crate::report::escape;
 use crate::report::format::Format;
 use crate::restore::{self, ListedRun, ListedStep, Restorable, RestoreError, Restored};
@@ -33,7 +32,7 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     };
     let connection = connect(&arguments.common)?;
-    let limits = settings::limits(&arguments.common.limits, &LimitsWritten::default())?;
+    let limits = Limits::of(&arguments.common.limits.0);
     let client = client(&arguments.common, &connection, limits)?;
     let restored = restore::restore(&client, &folder, run, &arguments.names);
     let restored = restored.await.map_err(usage)?;

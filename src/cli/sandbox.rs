@@ -75,7 +75,7 @@ impl Connection {
             .into_iter()
             .collect();
         Ok(Self {
-            seam: in_process(sandbox),
+            transport: in_process(sandbox),
             variables: Variables { fixed: Some(fixed) },
             clock: Clock::starting_at(now),
         })

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Failure;
 use super::progress::Progress;
-use crate::evidence::{Observer, Step};
+use crate::progress::{Observer, ProgressEvent};
 use crate::tui::{App, Live, draw};
 
 /// The terminal. It is restored on drop, also after a panic.
@@ -58,11 +58,11 @@ pub(super) struct ProgressRouter<'a> {
 }
 
 impl Observer for ProgressRouter<'_> {
-    fn step(&self, step: Step<'_>) {
+    fn step(&self, event: ProgressEvent<'_>) {
         if self.on_screen.load(Ordering::Relaxed) {
-            self.live.step(step);
+            self.live.step(event);
         } else {
-            self.before.step(step);
+            self.before.step(event);
         }
     }
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use super::Failure;
 use super::args::{ColorChoice, CommonArgs};
 use super::connect::{Connection, is_loopback};
-use super::folders::folder_of;
+use super::journals::folder_of;
 use super::progress::Progress;
 use super::settings;
+use super::terminal::wants_colour;
 use crate::clock::Clock;
 use crate::collector::{AuditScope, Collector, Limits, NamedPlaces, Scope, needed};
 use crate::evidence::Inventory;
@@ -21,11 +22,7 @@ use crate::journal::{self, Record};
 use crate::kinds;
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, Source, render};
-use crate::report::table::TableStyle;
 use crate::wire::Client;
-
-/// Width of a table that is not printed to a terminal, in columns.
-const PLAIN_WIDTH: usize = 120;
 
 /// The setup of a run.
 pub(super) struct Session {
@@ -50,7 +47,7 @@ impl Session {
     pub(super) fn open(arguments: &CommonArgs) -> Result<Self, Failure> {
         let connection = connect(arguments)?;
         let (sources, loaded) = settings::policies(arguments, &connection.variables)?;
-        let limits = settings::limits(&arguments.limits, &loaded.policies.limits)?;
+        let limits = Limits::of(&arguments.limits.0.clone().or(&loaded.policies.limits));
         let shown = shown(&arguments.kind)?;
         let client = client(arguments, &connection, limits)?;
         let in_program = connection.variables.are_the_sandboxes();
@@ -80,6 +77,12 @@ impl Session {
     pub(super) fn refuse(&self, mistakes: &[Diagnostic]) -> Failure {
         let colour = wants_colour(self.color, std::io::stderr().is_terminal());
         Failure::Policy(render(mistakes, &self.sources, colour))
+    }
+
+    /// Returns the folder of the journals: from `--journal`, in the user's
+    /// state folder, or a temporary one for the sandbox.
+    pub(super) fn journal_folder(&self, common: &CommonArgs) -> Result<PathBuf, Failure> {
+        folder_of(common, self.connection.variables.are_the_sandboxes())
     }
 
     /// Lists the resources in the scope.
@@ -255,40 +258,6 @@ impl Session {
     }
 }
 
-pub(super) fn wants_colour(choice: ColorChoice, terminal: bool) -> bool {
-    match choice {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => {
-            let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-            terminal && !refused && !dumb
-        }
-    }
-}
-
-pub(super) fn table_style(arguments: &CommonArgs) -> TableStyle {
-    table_style_of(arguments.color)
-}
-
-/// Returns how a table is printed to stdout.
-pub(super) fn table_style_of(color: ColorChoice) -> TableStyle {
-    let terminal = std::io::stdout().is_terminal();
-    let typed = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok());
-    let width = typed
-        .or_else(|| {
-            let (terminal_size::Width(width), _) = terminal_size::terminal_size()?;
-            terminal.then_some(usize::from(width))
-        })
-        .unwrap_or(PLAIN_WIDTH);
-    TableStyle {
-        width: width.max(60),
-        colour: wants_colour(color, terminal),
-    }
-}
-
 #[cfg_attr(
     not(feature = "sandbox"),
     expect(
@@ -329,7 +298,7 @@ pub(super) fn client(
         )));
     }
     Ok(Client::new(
-        connection.seam.clone(),
+        connection.transport.clone(),
         endpoints,
         connection.clock,
         limits.deadline,

@@ -1,106 +1,23 @@
-//! Interprets arguments, environment and policies: limits, policy files, scope.
+//! Interprets arguments, environment and policies: policy files, scope.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use chrono::TimeDelta;
-
 use super::Failure;
-use super::args::{CommonArgs, LimitArgs, SandboxSource};
+use super::args::{CommonArgs, SandboxSource};
 use super::connect::Variables;
-use super::session::wants_colour;
-use crate::collector::{Limits, Scope};
-use crate::gc::brakes::BrakeLimits;
+use super::terminal::wants_colour;
+use crate::collector::Scope;
 use crate::kinds;
 use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort, Repository};
 use crate::policy::{
-    Environment, LimitsWritten, Loaded, PlaceName, Policies, Policy, Source, Vocabulary, Where,
-    parse_duration, render,
+    Environment, Loaded, PlaceName, Policies, Policy, Source, Vocabulary, Where, render,
 };
-use crate::wire::Allotment;
 
 /// The policy of `--sandbox` alone.
 const DEMO_POLICY: &str = include_str!("../../policies/demo.toml");
-
-/// Returns the limits of a run. A flag (or its variable) takes precedence over
-/// the policy, and the policy over the default.
-pub(super) fn limits(flags: &LimitArgs, written: &LimitsWritten) -> Result<Limits, Failure> {
-    let default = Limits::default();
-    let span = |flag: &str, typed: &Option<String>, written: Option<TimeDelta>| {
-        Ok(duration(flag, typed.as_deref())?.or(written))
-    };
-    let share = |flag: &str, value: Option<f64>| match value {
-        Some(value) if !(0.0..=1.0).contains(&value) => Err(Failure::Usage(format!(
-            "{flag} must be a number from 0 to 1, not {value}"
-        ))),
-        value => Ok(value),
-    };
-    let whole = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-    let short = |value: TimeDelta| value.to_std().unwrap_or_default();
-    let quota_share = share("--quota-share", flags.quota_share)?
-        .or(written.quota_share)
-        .unwrap_or(default.allotment.share);
-    if quota_share <= 0.0 {
-        return Err(Failure::Usage(
-            "--quota-share must be more than 0, or nothing could be asked".to_owned(),
-        ));
-    }
-    let reserve = flags.quota_reserve.or(written.quota_reserve);
-    let brake = default.brake;
-    Ok(Limits {
-        grace: span("--grace", &flags.grace, written.grace)?.unwrap_or(default.grace),
-        grace_on_close: span(
-            "--grace-on-close",
-            &flags.grace_on_close,
-            written.grace_on_close,
-        )?
-        .unwrap_or(default.grace_on_close),
-        max_deletions: flags
-            .max_deletions
-            .or(written.max_deletions)
-            .map_or(default.max_deletions, whole),
-        brake: BrakeLimits {
-            count: flags
-                .brake_count
-                .or(written.brake_count)
-                .unwrap_or(brake.count),
-            share: share("--brake-share", flags.brake_share)?
-                .or(written.brake_share)
-                .unwrap_or(brake.share),
-            floor: flags
-                .brake_floor
-                .or(written.brake_floor)
-                .unwrap_or(brake.floor),
-        },
-        allotment: Allotment {
-            share: quota_share,
-            reserve: reserve.map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
-        },
-        reread_after: span("--reread-after", &flags.reread_after, written.reread_after)?
-            .map_or(default.reread_after, short),
-        plan_age: span("--plan-age", &flags.plan_age, written.plan_age)?
-            .unwrap_or(default.plan_age),
-        deadline: span("--deadline", &flags.deadline, written.deadline)?
-            .map_or(default.deadline, short),
-        reference_reads: flags
-            .reference_reads
-            .or(written.reference_reads)
-            .map_or(default.reference_reads, whole),
-    })
-}
-
-fn duration(flag: &str, text: Option<&str>) -> Result<Option<TimeDelta>, Failure> {
-    let read = |text: &str| {
-        parse_duration(text).ok_or_else(|| {
-            Failure::Usage(format!(
-                "{flag} {text:?} is not a duration; write a whole number and s, m, h, d or w"
-            ))
-        })
-    };
-    text.map(read).transpose()
-}
 
 /// Reads the policy files of a run.
 pub(super) fn policies(

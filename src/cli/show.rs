@@ -1,8 +1,8 @@
 //! `preview-gc show`: prints a plan file.
 
 use super::args::ShowArgs;
-use super::session::table_style_of;
 use super::sweep::read_plan;
+use super::terminal::table_style_of;
 use super::{Exit, Failure, print};
 
 pub(super) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::args::SweepArgs;
 use super::consent::{Consent, agreed};
-use super::folders::journal_folder;
-use super::session::{Session, table_style};
+use super::session::Session;
+use super::terminal::table_style;
 use super::{Exit, Failure, github_actions, interrupted, print_error, print_rendered};
 use crate::collector::{Audit, Choice, Collector, SweepError, SweepOrder, stopped};
 use crate::gc::Brake;
@@ -211,7 +211,7 @@ impl Run<'_> {
     /// their outcome is unknown.
     async fn sweep(&self) -> Result<Option<(Swept, Exit)>, Failure> {
         let common = &self.arguments.audit.common;
-        let folder = journal_folder(common, self.session)?;
+        let folder = self.session.journal_folder(common)?;
         let stop = Stop::default();
         let order = SweepOrder {
             plan_file: &self.plan_file,

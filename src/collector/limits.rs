@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::gc::brakes::BrakeLimits;
+use crate::limits::{self, Values};
 use crate::wire::Allotment;
 
 /// How far a run may go.
@@ -32,25 +33,34 @@ pub struct Limits {
     pub reference_reads: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// Returns the limits that these values set, and the defaults of the others.
+    pub fn of(values: &Values) -> Self {
+        let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let reserve = values.get(&limits::QUOTA_RESERVE);
         Self {
-            grace: TimeDelta::hours(24),
-            grace_on_close: TimeDelta::zero(),
-            max_deletions: 50,
+            grace: values.get(&limits::GRACE),
+            grace_on_close: values.get(&limits::GRACE_ON_CLOSE),
+            max_deletions: size(values.get(&limits::MAX_DELETIONS)),
             brake: BrakeLimits {
-                count: 200,
-                share: 0.6,
-                floor: 20,
+                count: values.get(&limits::BRAKE_COUNT),
+                share: values.get(&limits::BRAKE_SHARE),
+                floor: values.get(&limits::BRAKE_FLOOR),
             },
             allotment: Allotment {
-                share: 0.5,
-                reserve: None,
+                share: values.get(&limits::QUOTA_SHARE),
+                reserve: reserve.map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
             },
-            reread_after: Duration::from_secs(30),
-            plan_age: TimeDelta::hours(24),
-            deadline: Duration::from_mins(20),
-            reference_reads: 1_000,
+            reread_after: values.get(&limits::REREAD_AFTER),
+            plan_age: values.get(&limits::PLAN_AGE),
+            deadline: values.get(&limits::DEADLINE),
+            reference_reads: size(values.get(&limits::REFERENCE_READS)),
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::of(&Values::default())
     }
 }

@@ -26,7 +26,7 @@ use super::kind_graph::KindGraph;
 use super::reference_index::ReferenceIndex;
 use super::verdict::{Unmatched, Verdict};
 use crate::evidence::{Inventory, Question, Roots};
-use crate::model::{Claim, KindRef, Place, PullRequestNumber, Repository, ResourceId};
+use crate::model::{Claim, KindRef, Place, PullRequestNumber, Repository, Resource, ResourceId};
 use crate::policy::{Policy, Rule};
 
 /// How much earlier than its pull request something may have been made: a
@@ -69,11 +69,23 @@ pub struct JudgeInput<'p> {
     /// What this run deletes, once that is settled: everything else stays,
     /// garbage or not. Without it all garbage that may be deleted goes.
     pub going: Option<Arc<BTreeSet<ResourceId>>>,
-    /// Numbers under which an earlier reading of this run saw something that was
-    /// made when their pull request did not live: a later reading lists less.
+    /// Pull request numbers for which an earlier pass of this run saw a resource
+    /// created outside the lifetime of the pull request. A later pass may list
+    /// fewer resources and miss it.
     pub contradicted: Arc<BTreeSet<ClaimedNumber>>,
     /// The start of the run.
     pub now: DateTime<Utc>,
+}
+
+impl JudgeInput<'_> {
+    /// Returns whether this run may delete a resource, as far as that is
+    /// settled. A renamed resource is not what was planned, so it stays.
+    fn may_go(&self, resource: &Resource) -> bool {
+        self.going.as_ref().is_none_or(|going| {
+            let known = going.get(&resource.identity());
+            known.is_some_and(|known| known.name == resource.name)
+        })
+    }
 }
 
 /// A pull request's number that names of a repository claim.
@@ -101,9 +113,9 @@ pub struct MatchedBy {
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// The reading that decided; none where nothing was read.
+    /// The match that decided; `None` if no rule matches the name.
     pub reading: Option<MatchedBy>,
-    /// The other readings of the same name, with what each would say.
+    /// The other matches of the same name, with the verdict by each.
     pub others: Vec<(MatchedBy, Verdict)>,
     /// Whether it is meant: with `--pr` what belongs to that pull request, with
     /// `--kind` those kinds, else everything. Nothing else is ever planned.
@@ -134,7 +146,7 @@ pub struct Marking<'p> {
 }
 
 impl<'p> Marking<'p> {
-    /// The rule behind a reading.
+    /// Returns the rule of a match.
     pub fn rule(&self, matched_by: &MatchedBy) -> Option<(&'p Policy, &'p Rule)> {
         let policy = self.law.policy_scopes.get(matched_by.policy_scope)?.policy;
         Some((policy, policy.rules.get(matched_by.rule)?))

@@ -8,7 +8,8 @@ use super::listed::{difference, listed};
 use super::mark::{Judgement, Marking};
 use super::plan::wanted;
 use super::plan_file::PlannedStep;
-use super::verdict::{Doubt, Verdict, moment};
+use super::verdict::{Doubt, Verdict};
+use crate::format::moment;
 use crate::model::Resource;
 use crate::policy::Action;
 

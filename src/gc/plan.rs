@@ -22,6 +22,10 @@ pub struct Plan {
     pub deferred: Vec<usize>,
     /// Garbage that its rule only reports.
     pub report_only: Vec<usize>,
+    /// The resources of steps that the provider will most likely refuse, because
+    /// something that stays names them: a Worker that consumes a queue. They stay,
+    /// and keep what they use.
+    pub hindered: BTreeSet<usize>,
 }
 
 /// One step of a plan.
@@ -179,6 +183,9 @@ fn cap(inventory: &Inventory, candidates: Vec<Candidate<'_>>, most: usize, mut p
         .enumerate()
         .map(|(at, &one)| (one, at))
         .collect();
+    let hindered = held.intersection(&taken);
+    let hindered = hindered.map(|&index| candidates[index].resource);
+    plan.hindered = hindered.collect();
     for (index, candidate) in candidates.into_iter().enumerate() {
         if !taken.contains(&index) {
             plan.deferred.push(candidate.resource);
@@ -580,6 +587,7 @@ mod tests {
             steps: after.iter().enumerate().map(step).collect(),
             deferred: vec![99],
             report_only: vec![98],
+            hindered: BTreeSet::new(),
         }
     }
 

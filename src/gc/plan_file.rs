@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use super::listed::listed;
 use super::mark::Marking;
 use super::plan::Plan;
-use super::verdict::moment;
 use crate::evidence::{Evidence, Inventory};
+use crate::format::moment;
 use crate::model::{KindRef, Place, ResourceId};
 use crate::policy::Action;
 
@@ -110,7 +110,7 @@ pub enum PlanError {
     Altered,
     /// It is too old.
     #[error("it was made at {}, more than {} ago; make a new plan, or raise \
-        --plan-age", moment(*.at), super::verdict::span(*.most))]
+        --plan-age", moment(*.at), crate::format::span(*.most))]
     TooOld {
         /// When it was made.
         at: DateTime<Utc>,

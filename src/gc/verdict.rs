@@ -1,9 +1,11 @@
 //! Verdicts, each with its reason inside.
 
+mod text;
+
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::code::Code;
 use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
@@ -136,7 +138,7 @@ pub enum Protection {
     /// It looks like a backup, and no rule spells that out.
     Backup(&'static str),
     /// Its checkbox "keep" is checked in the tracking issue.
-    Ticked {
+    Checked {
         /// The number of the issue.
         issue: u64,
     },
@@ -156,7 +158,7 @@ impl Protection {
         match self {
             Self::Entry { .. }
             | Self::Perhaps { .. }
-            | Self::Ticked { .. }
+            | Self::Checked { .. }
             | Self::BroughtBack { .. } => true,
             Self::BuiltIn(_) | Self::ManagedBy(_) | Self::Backup(_) => false,
         }
@@ -199,7 +201,7 @@ pub enum Unmatched {
     /// No rule matches its name.
     NoRule,
     /// A rule would match its name, but this branch or slug is unknown.
-    NothingGives(Claim),
+    NotOnGitHub(Claim),
     /// A rule would match its name, but its provider recorded another repository
     /// when it was made.
     OtherRepository(Box<str>),
@@ -483,7 +485,7 @@ impl Verdict {
             Self::Protected(Protection::ManagedBy(_)) => {
                 "it goes when the custom domain that manages it goes"
             }
-            Self::Protected(Protection::Ticked { .. }) => {
+            Self::Protected(Protection::Checked { .. }) => {
                 "it stays until \"keep\" is cleared in the tracking issue"
             }
             Self::Protected(Protection::BroughtBack { .. }) => {
@@ -499,7 +501,7 @@ impl Verdict {
             Self::Unmatched(Unmatched::OtherRepository(_)) => {
                 "it stays: the numbers of another repository mean something else"
             }
-            Self::Unmatched(Unmatched::NothingGives(_)) => {
+            Self::Unmatched(Unmatched::NotOnGitHub(_)) => {
                 "it stays unless a git branch or a pull request's head matches this name, or the \
                  rule says `missing = \"dead\"`"
             }
@@ -523,268 +525,17 @@ impl Verdict {
     }
 }
 
-/// A time as people read it, without parts of seconds.
-pub(crate) fn moment(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// A duration in its largest whole unit.
-pub(crate) fn span(delta: TimeDelta) -> String {
-    let seconds = delta.num_seconds();
-    for (unit, length) in [("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60)] {
-        if seconds != 0 && seconds % length == 0 {
-            return format!("{}{unit}", seconds / length);
-        }
-    }
-    format!("{seconds}s")
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Live(alive) => alive.fmt(f),
-            Self::Protected(protection) => protection.fmt(f),
-            Self::InUse(user) => user.fmt(f),
-            Self::Unmatched(Unmatched::NoRule) => f.write_str("no rule matches this name"),
-            Self::Unmatched(Unmatched::OtherRepository(repository)) => {
-                write!(f, "its provider recorded that it belongs to {repository}")
-            }
-            Self::Unmatched(Unmatched::NothingGives(claim)) => {
-                write!(f, "nothing on GitHub matches {claim}")
-            }
-            Self::Grace(wait) => wait.fmt(f),
-            Self::Garbage(death) => {
-                death.cause.fmt(f)?;
-                if death.report_only {
-                    f.write_str("; its rule only reports it")?;
-                }
-                Ok(())
-            }
-            Self::Unknown(doubt) => doubt.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Alive {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open(number) => write!(f, "pull request #{number} is open"),
-            Self::NotMerged(number) => {
-                write!(
-                    f,
-                    "pull request #{number} was closed without being merged, and its rule asks \
-                     for a merge"
-                )
-            }
-            Self::Branch(branch) => write!(f, "git branch {branch} exists"),
-            Self::Run(run) => write!(f, "Actions run {run} has not completed"),
-            Self::Young { longer_than, since } => write!(
-                f,
-                "not older than {} (counted from {})",
-                span(*longer_than),
-                moment(*since)
-            ),
-        }
-    }
-}
-
 impl Protection {
     /// Whether a person asked for it, rather than a rule of this program.
     pub fn is_somebodys(&self) -> bool {
         match self {
             Self::Entry { .. }
             | Self::Perhaps { .. }
-            | Self::Ticked { .. }
+            | Self::Checked { .. }
             | Self::BroughtBack { .. } => true,
             Self::BuiltIn(_) | Self::ManagedBy(_) | Self::Backup(_) => false,
         }
     }
-}
-
-impl fmt::Display for Protection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Entry { reason, location } => write!(f, "{reason} ({location})"),
-            Self::Perhaps { key, location } => write!(
-                f,
-                "possibly protected: the answer does not say `{key}` ({location})"
-            ),
-            Self::BuiltIn(fact) => fact.fmt(f),
-            Self::ManagedBy(kind) => {
-                write!(f, "managed by a {kind} of the same name; it goes with it")
-            }
-            Self::Ticked { issue } => write!(f, "\"keep\" is checked in issue #{issue}"),
-            Self::BroughtBack { at, name } => {
-                let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
-                let plain = name.chars().all(plain) && !name.starts_with('-');
-                write!(
-                    f,
-                    "restored on {}; it is kept until `preview-gc restore --release {}`",
-                    at.format("%Y-%m-%d"),
-                    if plain { name } else { "NAME" }
-                )
-            }
-            Self::Backup(pattern) => write!(f, "looks like a backup (`{pattern}`)"),
-        }
-    }
-}
-
-impl fmt::Display for User {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.how {
-            How::Bound => write!(f, "used by {} {}, which stays", self.kind, self.name),
-            How::Owner => write!(f, "belongs to {} {}, which stays", self.kind, self.name),
-            How::Manager => write!(f, "manages {} {}, which stays", self.kind, self.name),
-            How::Parent => write!(f, "parent of {} {}, which stays", self.kind, self.name),
-            How::Serves => write!(f, "serves {} ({}), which stays", self.name, self.kind),
-            How::Target => write!(f, "target of {} {}, which stays", self.kind, self.name),
-            How::Holds => write!(f, "contains {} {}, which stays", self.kind, self.name),
-        }
-    }
-}
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Grace {
-                death,
-                ripe_at: Some(at),
-            } => {
-                write!(f, "{}; grace until {}", death.cause, moment(*at))
-            }
-            Self::Grace {
-                death,
-                ripe_at: None,
-            } => {
-                write!(
-                    f,
-                    "{}; it has no time from which its grace could count, so the grace does not \
-                     end",
-                    death.cause
-                )
-            }
-            Self::Expires { at } => write!(f, "expires by itself at {}", moment(*at)),
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ended { number, merged, at } => {
-                let how = if *merged { "merged" } else { "closed" };
-                write!(f, "pull request #{number} was {how} at {}", moment(*at))
-            }
-            Self::BranchGone {
-                branch,
-                number,
-                merged,
-                at,
-            } => {
-                let how = if *merged { "merged" } else { "closed" };
-                write!(
-                    f,
-                    "git branch {branch} is gone and pull request #{number} was {how} at {}",
-                    moment(*at)
-                )
-            }
-            Self::RunFinished { run, at } => {
-                write!(f, "Actions run {run} completed at {}", moment(*at))
-            }
-            Self::Missing(claim) => {
-                write!(f, "there is no {claim}, which its rule treats as dead")
-            }
-            Self::Age { longer_than } => write!(f, "older than {}", span(*longer_than)),
-        }
-    }
-}
-
-impl fmt::Display for Doubt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(claim) => {
-                write!(f, "there is no {claim}; its rule keeps what is missing")
-            }
-            Self::NotAnswered { claim, why } => write!(f, "could not look up {claim}: {why}"),
-            Self::Roots(why) => write!(
-                f,
-                "could not read everything that keeps resources alive: {why}"
-            ),
-            Self::Listing { kind } => {
-                write!(
-                    f,
-                    "the listing of {kind} is incomplete, and nothing that depends on it is deleted"
-                )
-            }
-            Self::Time(which) => {
-                write!(f, "the answer lacks `{which}`, which the API always gives")
-            }
-            Self::Condition(key) => write!(
-                f,
-                "the answer does not say `{key}`, which a condition of its rule needs"
-            ),
-            Self::NoClock(which) => {
-                write!(f, "it has no {which}, which its rule needs")
-            }
-            Self::NoEnd(claim) => write!(f, "it is unknown when {claim} ended"),
-            Self::References { unread, kind, why } => {
-                let use_it = if *unread == 1 {
-                    "resource uses"
-                } else {
-                    "resources use"
-                };
-                write!(f, "could not read what {unread} {kind} {use_it}")?;
-                because(f, why.as_ref())
-            }
-            Self::Users { kind, why } => {
-                write!(f, "could not determine whether a {kind} uses it")?;
-                because(f, why.as_ref())
-            }
-            Self::Address { user, why } => {
-                write!(f, "could not determine whether a {user} connects to it")?;
-                because(f, why.as_ref())
-            }
-            Self::Holds { kind, why } => {
-                write!(f, "could not determine whether it contains a {kind}")?;
-                because(f, why.as_ref())
-            }
-            Self::Binding { sort, kind, name } => write!(
-                f,
-                "{kind} {name} has a binding of the type `{sort}`, which this version cannot \
-                 read and which may name it"
-            ),
-            Self::Birth {
-                number,
-                made: Some(made),
-            } => write!(
-                f,
-                "made {}, which is not when #{number} lived",
-                moment(*made)
-            ),
-            Self::Birth { number, made: None } => write!(
-                f,
-                "another resource of #{number} was made when #{number} did not live, and this one \
-                 has no creation time"
-            ),
-            Self::NoOpening(number) => write!(f, "it is unknown when #{number} was opened"),
-            Self::Beginning(claim) => {
-                write!(
-                    f,
-                    "{claim} is the beginning of what an existing branch gives"
-                )
-            }
-            Self::NotCalibrated(claim) => write!(
-                f,
-                "no listed name matches a known git branch, so the absence of {claim} proves \
-                 nothing"
-            ),
-            Self::UsersUndeclared => f.write_str("its kind does not say who uses its resources"),
-        }
-    }
-}
-
-fn because(f: &mut fmt::Formatter<'_>, why: Option<&Arc<str>>) -> fmt::Result {
-    why.map_or(Ok(()), |why| write!(f, ": {why}"))
 }
 
 #[cfg(test)]
@@ -829,7 +580,7 @@ mod tests {
             ),
             (Verdict::Live(Alive::Open(number())), false, None),
             (
-                Verdict::Protected(Protection::Ticked { issue: 1 }),
+                Verdict::Protected(Protection::Checked { issue: 1 }),
                 false,
                 None,
             ),
@@ -899,7 +650,7 @@ mod tests {
                 "when the custom domain that manages it goes",
             ),
             (
-                protected(Protection::Ticked { issue: 12 }),
+                protected(Protection::Checked { issue: 12 }),
                 "\"keep\" is checked in issue #12",
                 "until \"keep\" is cleared",
             ),
@@ -931,7 +682,7 @@ mod tests {
                 "template matches its whole name",
             ),
             (
-                Verdict::Unmatched(Unmatched::NothingGives(of())),
+                Verdict::Unmatched(Unmatched::NotOnGitHub(of())),
                 "nothing on GitHub matches pull request #7",
                 "matches this name",
             ),

@@ -51,6 +51,12 @@ static ABOUT: KindAbout = KindAbout {
             about: "the repository that Neon's annotations name",
         },
         AttributeAbout {
+            key: "git-branch",
+            sort: AttributeSort::Text,
+            words: &[],
+            about: "the git branch that Neon's annotations name",
+        },
+        AttributeAbout {
             key: "pull-request",
             sort: AttributeSort::Text,
             words: &[],
@@ -84,15 +90,22 @@ struct Annotation {
 }
 
 impl Annotation {
-    /// Neon's own action for GitHub writes these keys.
+    /// Neon's own action for GitHub writes the keys of GitHub, and its
+    /// integration of Vercel that of Vercel. `github-commit-ref` does not count:
+    /// in a `pull_request_target` workflow it is the branch that the pull request
+    /// goes to.
     fn provenance(&self) -> Option<Provenance> {
         let text = |key: &str| self.value.get(key).and_then(Value::as_str);
         let repository = text("github-commit-repo").map(Into::into);
         let number = text("github-pr-number").and_then(PullRequestNumber::parse);
-        (repository.is_some() || number.is_some()).then_some(Provenance {
+        let branch = text("vercel-commit-ref").filter(|branch| !branch.is_empty());
+        let branch = branch.map(|branch| branch.strip_prefix("refs/heads/").unwrap_or(branch));
+        let recorded = Provenance {
             repository,
             pull_request: number,
-        })
+            branch: branch.map(Into::into),
+        };
+        (recorded != Provenance::default()).then_some(recorded)
     }
 }
 
@@ -226,8 +239,10 @@ impl Kind for NeonBranch {
                 let mut resource = branch.resource(place);
                 let number = recorded.as_ref().and_then(|one| one.pull_request);
                 let repository = recorded.as_ref().and_then(|one| one.repository.clone());
+                let git_branch = recorded.as_ref().and_then(|one| one.branch.clone());
                 for (key, value) in [
                     ("repository", repository),
+                    ("git-branch", git_branch),
                     (
                         "pull-request",
                         number.map(|number| number.to_string().into()),

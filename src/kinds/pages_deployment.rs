@@ -91,7 +91,7 @@ impl Source {
         };
         Some(Provenance {
             repository: Some(repository.into()),
-            pull_request: None,
+            ..Provenance::default()
         })
     }
 }

@@ -329,6 +329,7 @@ impl Kind for WorkerPreview {
         preview.recorded = (number.is_some() || repository.is_some()).then(|| Provenance {
             repository: repository.clone(),
             pull_request: number.as_deref().and_then(PullRequestNumber::parse),
+            branch: None,
         });
         for (key, value) in [("pull-request", number), ("repository-url", repository)] {
             let value = value.map(|value| (key, Attribute::Text(value)));

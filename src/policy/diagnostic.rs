@@ -10,7 +10,7 @@ use crate::model::code::Code;
 
 /// More mistakes than anybody mends at once. A line of nonsense may be a
 /// mistake in each of its characters.
-const MOST_SHOWN: usize = 100;
+const MAX_SHOWN: usize = 100;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> S
     };
     let sources = &masked(diagnostics, sources);
     let mut out = String::new();
-    for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
+    for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -69,7 +69,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> S
         out.push_str(&renderer.render(&[group]));
         out.push_str("\n\n");
     }
-    if let Some(left @ 1..) = diagnostics.len().checked_sub(MOST_SHOWN) {
+    if let Some(left @ 1..) = diagnostics.len().checked_sub(MAX_SHOWN) {
         let _ = writeln!(out, "… and {left} more\n");
     }
     out

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Severity};
+use crate::limits::parse_duration;
 use crate::model::code::Code;
 
 /// The mistakes found so far in one file.
@@ -414,52 +415,9 @@ pub(super) fn duration(text: &At<String>, mistakes: &mut Mistakes) -> Option<Tim
     read
 }
 
-/// Reads `24h` and the like.
-pub(crate) fn parse_duration(text: &str) -> Option<TimeDelta> {
-    let unit = text.chars().last()?;
-    let digits = text.strip_suffix(unit)?;
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let number: i64 = digits.parse().ok()?;
-    let seconds: i64 = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 604_800,
-        _ => return None,
-    };
-    TimeDelta::try_seconds(number.checked_mul(seconds)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_is_digits_and_one_unit() {
-        for (text, seconds) in [
-            ("30s", Some(30)),
-            ("5m", Some(300)),
-            ("24h", Some(86_400)),
-            ("7d", Some(604_800)),
-            ("2w", Some(1_209_600)),
-            ("0s", Some(0)),
-            ("", None),
-            ("h", None),
-            ("24", None),
-            ("24y", None),
-            ("24 h", None),
-            ("1.5h", None),
-            ("-1h", None),
-            ("+1h", None),
-            ("9223372036854775807w", None),
-        ] {
-            let read = parse_duration(text).map(|duration| duration.num_seconds());
-            assert_eq!(read, seconds, "{text:?}");
-        }
-    }
 
     #[test]
     fn longer_words_may_have_more_slips_than_short_ones() {

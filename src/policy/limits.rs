@@ -1,122 +1,72 @@
 //! The `[limits]` of a policy file.
 
-use chrono::TimeDelta;
-
-use super::fields::{At, Fields, Mistakes};
+use super::fields::{Fields, Mistakes};
+use crate::limits::{self, Unit, Value, Values};
 use crate::model::code::Code;
 
-/// What the files say; everything else comes from flags, the environment or
+/// Reads `[limits]`. What it does not set is left to flags, the environment and
 /// the defaults.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LimitsWritten {
-    /// How long after its death a resource is still kept.
-    pub grace: Option<TimeDelta>,
-    /// The same with `--pr`.
-    pub grace_on_close: Option<TimeDelta>,
-    /// The most deletions in one run.
-    pub max_deletions: Option<u64>,
-    /// The most garbage of one kind before the brake stops a sweep.
-    pub brake_count: Option<u64>,
-    /// The largest share of garbage among what is claimed of one kind.
-    pub brake_share: Option<f64>,
-    /// The garbage from which on that share counts.
-    pub brake_floor: Option<u64>,
-    /// The part of each provider's request quota that a run may use.
-    pub quota_share: Option<f64>,
-    /// The requests of Cloudflare's quota that are always left for others.
-    pub quota_reserve: Option<u64>,
-    /// How old a listing may be when a deletion rests on it.
-    pub reread_after: Option<TimeDelta>,
-    /// How old a plan file may be when it is carried out.
-    pub plan_age: Option<TimeDelta>,
-    /// How long a run may take.
-    pub deadline: Option<TimeDelta>,
-    /// The most requests for what single resources use.
-    pub reference_reads: Option<u64>,
-}
-
-impl LimitsWritten {
-    pub(super) fn read(mut fields: Fields<'_>, mistakes: &mut Mistakes) -> Self {
-        let mut limits = Self {
-            grace: fields.duration("grace", mistakes).map(|at| at.value),
-            grace_on_close: fields
-                .duration("grace-on-close", mistakes)
-                .map(|at| at.value),
-            max_deletions: fields.whole("max-deletions", mistakes).map(|at| at.value),
-            quota_share: quota_share(fields.share("quota-share", mistakes), mistakes),
-            quota_reserve: fields.whole("quota-reserve", mistakes).map(|at| at.value),
-            reread_after: fields.duration("reread-after", mistakes).map(|at| at.value),
-            plan_age: fields.duration("plan-age", mistakes).map(|at| at.value),
-            deadline: fields.duration("deadline", mistakes).map(|at| at.value),
-            reference_reads: fields.whole("reference-reads", mistakes).map(|at| at.value),
-            ..Self::default()
+pub(super) fn read(mut fields: Fields<'_>, mistakes: &mut Mistakes) -> Values {
+    let mut values = Values::default();
+    let mut inner: Vec<(&str, Option<Fields<'_>>)> = Vec::new();
+    for limit in limits::ALL {
+        let (table, key) = limit.path();
+        let fields = match table {
+            None => Some(&mut fields),
+            Some(table) => {
+                let known = inner.iter().position(|(name, _)| *name == table);
+                let index = known.unwrap_or_else(|| {
+                    inner.push((table, fields.table(table, "table of [limits]", mistakes)));
+                    inner.len() - 1
+                });
+                inner[index].1.as_mut()
+            }
         };
-        if let Some(mut brake) = fields.table("brake", "`brake`", mistakes) {
-            limits.brake_count = brake.whole("count", mistakes).map(|at| at.value);
-            limits.brake_share = brake.share("share", mistakes).map(|at| at.value);
-            limits.brake_floor = brake.whole("floor", mistakes).map(|at| at.value);
-            brake.end(mistakes);
+        let value = fields.and_then(|fields| value(fields, key, limit.unit, mistakes));
+        if let Some(value) = value {
+            values.set(limit, value);
         }
+    }
+    for fields in inner.into_iter().filter_map(|(_, fields)| fields) {
         fields.end(mistakes);
-        limits
     }
-
-    /// The keys in which two files differ.
-    pub(super) fn differs(&self, other: &Self) -> Vec<&'static str> {
-        let Self {
-            grace,
-            grace_on_close,
-            max_deletions,
-            brake_count,
-            brake_share,
-            brake_floor,
-            quota_share,
-            quota_reserve,
-            reread_after,
-            plan_age,
-            deadline,
-            reference_reads,
-        } = self;
-        [
-            ("grace", *grace != other.grace),
-            ("grace-on-close", *grace_on_close != other.grace_on_close),
-            ("max-deletions", *max_deletions != other.max_deletions),
-            (
-                "brake",
-                *brake_count != other.brake_count
-                    || *brake_share != other.brake_share
-                    || *brake_floor != other.brake_floor,
-            ),
-            ("quota-share", *quota_share != other.quota_share),
-            ("quota-reserve", *quota_reserve != other.quota_reserve),
-            ("reread-after", *reread_after != other.reread_after),
-            ("plan-age", *plan_age != other.plan_age),
-            ("deadline", *deadline != other.deadline),
-            ("reference-reads", *reference_reads != other.reference_reads),
-        ]
-        .into_iter()
-        .filter_map(|(key, differs)| differs.then_some(key))
-        .collect()
-    }
+    fields.end(mistakes);
+    values
 }
 
-fn quota_share(share: Option<At<f64>>, mistakes: &mut Mistakes) -> Option<f64> {
-    let share = share?;
-    if share.value > 0.0 {
-        return Some(share.value);
+fn value(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    unit: Unit,
+    mistakes: &mut Mistakes,
+) -> Option<Value> {
+    match unit {
+        Unit::Duration => fields
+            .duration(key, mistakes)
+            .map(|at| Value::Duration(at.value)),
+        Unit::Count => fields.whole(key, mistakes).map(|at| Value::Count(at.value)),
+        Unit::Share => fields.share(key, mistakes).map(|at| Value::Share(at.value)),
+        Unit::PositiveShare => {
+            let share = fields.share(key, mistakes)?;
+            if share.value > 0.0 {
+                return Some(Value::Share(share.value));
+            }
+            mistakes.error(
+                Code::QuotaShareZero,
+                share.span,
+                format!("`{key}` must be more than 0"),
+                "the run could send no request",
+                Some("0.5 leaves half of the quota for deployments".to_owned()),
+            );
+            None
+        }
     }
-    mistakes.error(
-        Code::QuotaShareZero,
-        share.span,
-        "`quota-share` must be more than 0",
-        "nothing could be asked",
-        Some("0.5 leaves half of the quota for deployments".to_owned()),
-    );
-    None
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::policy::tests;
 
@@ -125,7 +75,7 @@ mod tests {
         format!("[limits]\n{limits}\n[[protect]]\nname = \"main\"\nreason = \"ours\"\n")
     }
 
-    fn read(limits: &str) -> LimitsWritten {
+    fn read(limits: &str) -> Values {
         tests::read(&file(limits)).unwrap().policies.limits
     }
 
@@ -145,28 +95,43 @@ reference-reads = 9
 brake = { count = 10, share = 0.5, floor = 12 }
 "#,
         );
-        let expected = LimitsWritten {
-            grace: Some(TimeDelta::hours(1)),
-            grace_on_close: Some(TimeDelta::hours(2)),
-            max_deletions: Some(3),
-            brake_count: Some(10),
-            brake_share: Some(0.5),
-            brake_floor: Some(12),
-            quota_share: Some(0.25),
-            quota_reserve: Some(5),
-            reread_after: Some(TimeDelta::minutes(6)),
-            plan_age: Some(TimeDelta::minutes(7)),
-            deadline: Some(TimeDelta::minutes(8)),
-            reference_reads: Some(9),
-        };
+        let mut expected = Values::default();
+        for (limit, value) in [
+            (&limits::GRACE.about, Value::Duration(TimeDelta::hours(1))),
+            (
+                &limits::GRACE_ON_CLOSE.about,
+                Value::Duration(TimeDelta::hours(2)),
+            ),
+            (&limits::MAX_DELETIONS.about, Value::Count(3)),
+            (&limits::BRAKE_COUNT.about, Value::Count(10)),
+            (&limits::BRAKE_SHARE.about, Value::Share(0.5)),
+            (&limits::BRAKE_FLOOR.about, Value::Count(12)),
+            (&limits::QUOTA_SHARE.about, Value::Share(0.25)),
+            (&limits::QUOTA_RESERVE.about, Value::Count(5)),
+            (
+                &limits::REREAD_AFTER.about,
+                Value::Duration(TimeDelta::minutes(6)),
+            ),
+            (
+                &limits::PLAN_AGE.about,
+                Value::Duration(TimeDelta::minutes(7)),
+            ),
+            (
+                &limits::DEADLINE.about,
+                Value::Duration(TimeDelta::minutes(8)),
+            ),
+            (&limits::REFERENCE_READS.about, Value::Count(9)),
+        ] {
+            expected.set(limit, value);
+        }
         assert_eq!(written, expected);
-        assert_eq!(read(""), LimitsWritten::default());
+        assert_eq!(read(""), Values::default());
     }
 
     #[test]
     fn a_share_is_a_number_from_0_to_1() {
-        assert_eq!(read("brake = { share = 1 }").brake_share, Some(1.0));
-        assert_eq!(read("brake = { share = 0 }").brake_share, Some(0.0));
+        assert_eq!(read("brake = { share = 1 }").get(&limits::BRAKE_SHARE), 1.0);
+        assert_eq!(read("brake = { share = 0 }").get(&limits::BRAKE_SHARE), 0.0);
         for share in ["1.5", "-0.5", "2", "nan", "\"half\""] {
             let limits = file(&format!("brake = {{ share = {share} }}"));
             let expected = ["`share` must be a number from 0 to 1"];
@@ -176,8 +141,8 @@ brake = { count = 10, share = 0.5, floor = 12 }
 
     #[test]
     fn a_run_may_use_some_of_the_quota() {
-        assert_eq!(read("quota-share = 1").quota_share, Some(1.0));
-        assert_eq!(read("quota-share = 0.01").quota_share, Some(0.01));
+        assert_eq!(read("quota-share = 1").get(&limits::QUOTA_SHARE), 1.0);
+        assert_eq!(read("quota-share = 0.01").get(&limits::QUOTA_SHARE), 0.01);
         for none in ["0", "0.0"] {
             let limits = file(&format!("quota-share = {none}"));
             let expected = ["`quota-share` must be more than 0"];
@@ -192,20 +157,29 @@ brake = { count = 10, share = 0.5, floor = 12 }
             (first, &[] as &[&str]),
             (
                 "brake = { count = 2, share = 0.5, floor = 3 }\ngrace = \"1h\"",
-                &["brake"],
+                &["brake.count"],
             ),
             (
                 "brake = { count = 1, share = 0.6, floor = 3 }\ngrace = \"1h\"",
-                &["brake"],
+                &["brake.share"],
             ),
             (
                 "brake = { count = 1, share = 0.5, floor = 4 }\ngrace = \"1h\"",
-                &["brake"],
+                &["brake.floor"],
             ),
             ("brake = { count = 1, share = 0.5, floor = 3 }", &["grace"]),
-            ("deadline = \"1h\"", &["grace", "brake", "deadline"]),
+            (
+                "deadline = \"1h\"",
+                &[
+                    "grace",
+                    "brake.count",
+                    "brake.share",
+                    "brake.floor",
+                    "deadline",
+                ],
+            ),
         ] {
-            assert_eq!(read(first).differs(&read(second)), expected, "{second}");
+            assert_eq!(read(first).differences(&read(second)), expected, "{second}");
         }
     }
 }

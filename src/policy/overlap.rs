@@ -1,162 +1,11 @@
-//! Which names two patterns share, decided on the patterns themselves: rules
-//! that read the same names, and `protect` entries that never protect.
+//! Rules that match the same names, and `protect` entries without effect.
 
-use std::collections::{HashMap, VecDeque};
-
+use super::automaton::Graph;
 use super::rule::{Pattern, Patterns};
 use super::template::Template;
 use super::{Diagnostic, Policy, Protect, Rule, Severity, Subject};
 use crate::model::KindRef;
 use crate::model::code::Code;
-
-/// Characters as ranges, both ends included.
-type Ranges = Vec<(char, char)>;
-
-/// A state of each of two graphs.
-type Pair = (usize, usize);
-
-/// Every character.
-fn any() -> Ranges {
-    vec![('\0', char::MAX)]
-}
-
-/// The names of a pattern as a graph of states: each edge takes one character,
-/// or none.
-#[derive(Debug, Default)]
-pub(super) struct Graph {
-    edges: Vec<Vec<(Option<Ranges>, usize)>>,
-}
-
-impl Graph {
-    pub(super) fn new() -> Self {
-        Self {
-            edges: vec![Vec::new()],
-        }
-    }
-
-    fn last(&self) -> usize {
-        self.edges.len() - 1
-    }
-
-    fn state(&mut self) -> usize {
-        self.edges.push(Vec::new());
-        self.last()
-    }
-
-    /// Goes on with this text.
-    pub(super) fn text(&mut self, text: &str) {
-        for c in text.chars() {
-            self.one(vec![(c, c)]);
-        }
-    }
-
-    /// Goes on with one of these texts.
-    pub(super) fn texts<'a>(&mut self, texts: impl Iterator<Item = &'a str>) {
-        let from = self.last();
-        let mut ends = Vec::new();
-        for text in texts {
-            let begin = self.state();
-            self.edges[from].push((None, begin));
-            self.text(text);
-            ends.push(self.last());
-        }
-        let join = self.state();
-        for end in ends {
-            self.edges[end].push((None, join));
-        }
-    }
-
-    /// Goes on with one of these characters.
-    pub(super) fn one(&mut self, ranges: Ranges) {
-        let from = self.last();
-        let to = self.state();
-        self.edges[from].push((Some(ranges), to));
-    }
-
-    /// Goes on with any number of these characters, none included.
-    pub(super) fn many(&mut self, ranges: Ranges) {
-        let from = self.last();
-        let to = self.state();
-        self.edges[from].push((None, to));
-        self.edges[to].push((Some(ranges), to));
-    }
-
-    fn of_glob(glob: &str) -> Self {
-        let mut graph = Self::new();
-        for (index, literal) in glob.split('*').enumerate() {
-            if index > 0 {
-                graph.many(any());
-            }
-            graph.text(literal);
-        }
-        graph
-    }
-
-    /// A name that both graphs lead to; none when there is none.
-    fn shared(&self, other: &Self) -> Option<String> {
-        let mut before: HashMap<Pair, Option<(Pair, Option<char>)>> =
-            HashMap::from([((0, 0), None)]);
-        let mut open = VecDeque::from([(0, 0)]);
-        let end = (self.last(), other.last());
-        while let Some(at) = open.pop_front() {
-            if at == end {
-                break;
-            }
-            let mut go = |to: Pair, c: Option<char>| {
-                before.entry(to).or_insert_with(|| {
-                    open.push_back(to);
-                    Some((at, c))
-                });
-            };
-            for (ranges, to) in &self.edges[at.0] {
-                match ranges {
-                    None => go((*to, at.1), None),
-                    Some(ranges) => {
-                        for (others, other_to) in &other.edges[at.1] {
-                            if let Some(c) =
-                                others.as_ref().and_then(|others| common(ranges, others))
-                            {
-                                go((*to, *other_to), Some(c));
-                            }
-                        }
-                    }
-                }
-            }
-            for (ranges, to) in &other.edges[at.1] {
-                if ranges.is_none() {
-                    go((at.0, *to), None);
-                }
-            }
-        }
-        let mut name = Vec::new();
-        let mut at = end;
-        while let Some((from, c)) = before.get(&at)? {
-            name.extend(*c);
-            at = *from;
-        }
-        Some(name.into_iter().rev().collect())
-    }
-}
-
-/// A character that both have; a plain one where there is a choice.
-fn common(one: &Ranges, other: &Ranges) -> Option<char> {
-    let mut found = None;
-    for &(low, high) in one {
-        for &(other_low, other_high) in other {
-            let (low, high) = (low.max(other_low), high.min(other_high));
-            if low > high {
-                continue;
-            }
-            for plain in ['x', '7'] {
-                if (low..=high).contains(&plain) {
-                    return Some(plain);
-                }
-            }
-            found = found.or(Some(low));
-        }
-    }
-    found
-}
 
 impl Pattern {
     fn graph(&self) -> Graph {
@@ -176,7 +25,7 @@ fn templates(rule: &Rule, kind: KindRef) -> impl Iterator<Item = &Template> {
     )
 }
 
-/// The kinds that both rules read.
+/// Returns the kinds of both rules.
 fn shared_kinds<'a>(rule: &'a Rule, other: &'a Rule) -> impl Iterator<Item = KindRef> + 'a {
     rule.kinds
         .iter()
@@ -184,7 +33,7 @@ fn shared_kinds<'a>(rule: &'a Rule, other: &'a Rule) -> impl Iterator<Item = Kin
         .filter(|kind| other.kinds.contains(kind))
 }
 
-/// A name that both rules read.
+/// Returns a name that both rules match, if there is one.
 fn both_read(rule: &Rule, other: &Rule) -> Option<String> {
     if rule.subject != Subject::Name || other.subject != Subject::Name {
         return None;
@@ -282,25 +131,4 @@ pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shared(one: &str, other: &str) -> Option<String> {
-        Graph::of_glob(one).shared(&Graph::of_glob(other))
-    }
-
-    #[test]
-    fn globs_share_names_or_not() {
-        assert_eq!(
-            shared("api-*", "*-production").as_deref(),
-            Some("api-production")
-        );
-        assert_eq!(shared("api-*", "web-*"), None);
-        assert_eq!(shared("a*b", "ab").as_deref(), Some("ab"));
-        assert_eq!(shared("a*bc", "ab"), None);
-        assert!(shared("*", "x*y*z").is_some());
-    }
 }

@@ -1,17 +1,22 @@
-//! Rules and `protect` entries, and how they read a resource.
+//! Rules and how they match a resource.
+
+mod condition;
+mod protect;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::condition::Condition;
+pub(super) use self::condition::Test;
+pub use self::protect::{Coverage, Protect};
 use super::Location;
 use super::glob;
 use super::template::{Captures, Fits, Template};
 use crate::model::identifier::{host_name, unicode_host_name};
-use crate::model::{Attribute, AttributeSort, Claim, KindRef, Place, PullRequestNumber, Resource};
+use crate::model::{Attribute, Claim, KindRef, Place, Resource};
 
 /// An event that makes a resource dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,62 +141,6 @@ pub struct Timing {
     pub ended_after_created: Option<bool>,
 }
 
-/// A condition on an attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// The attribute.
-    pub key: &'static str,
-    /// How it compares.
-    pub sort: AttributeSort,
-    /// What it must be.
-    pub test: Test,
-}
-
-/// What an attribute must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Test {
-    /// One of these texts; `{name}` stands for a capture of the resource's name.
-    AnyOf(Vec<Box<str>>),
-    /// All of these among a list.
-    AllOf(Vec<Box<str>>),
-    /// This flag.
-    Flag(bool),
-    /// A special value that asks about this flag instead.
-    Word(&'static str),
-}
-
-/// Whether a condition holds: none when the answer does not tell.
-type Holds = Option<bool>;
-
-impl Condition {
-    fn holds(&self, resource: &Resource, captures: &Captures) -> Holds {
-        let key = match self.test {
-            Test::Word(flag) => flag,
-            Test::AnyOf(_) | Test::AllOf(_) | Test::Flag(_) => self.key,
-        };
-        let value = resource.attribute(key)?;
-        Some(match (&self.test, value) {
-            (Test::Word(_), Attribute::Flag(flag)) => *flag,
-            (Test::Flag(wanted), Attribute::Flag(flag)) => wanted == flag,
-            (Test::AnyOf(texts), Attribute::Text(value)) => texts
-                .iter()
-                .any(|text| self.same(&captures.fill(text), value)),
-            (Test::AllOf(texts), Attribute::List(values)) => {
-                texts.iter().all(|text| values.contains(text))
-            }
-            _ => return None,
-        })
-    }
-
-    fn same(&self, wanted: &str, value: &str) -> bool {
-        if self.sort == AttributeSort::Host {
-            host_name(wanted) == host_name(value)
-        } else {
-            wanted == value
-        }
-    }
-}
-
 /// A name in `protect` and `except`: a glob, or a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pattern {
@@ -269,13 +218,13 @@ impl Where {
     }
 }
 
-/// A rule: which names it reads, what it takes them for, and when they are
+/// A rule: the names that it matches, what they belong to, and when they are
 /// dead.
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// The owner's name for it.
     pub id: Box<str>,
-    /// The kinds that it reads.
+    /// The kinds that it is about.
     pub kinds: Vec<KindRef>,
     /// Where it applies.
     pub place: Where,
@@ -283,7 +232,7 @@ pub struct Rule {
     pub subject: Subject,
     /// Templates for names with case and for names without.
     pub(super) templates: Vec<(Template, Template)>,
-    /// What it does not read.
+    /// Names that it does not match.
     pub(super) except: Vec<Patterns>,
     /// Conditions on attributes.
     pub conditions: Vec<Condition>,
@@ -323,7 +272,7 @@ pub struct Span {
 
 /// What a rule takes a name for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+pub struct RuleMatch {
     /// What the name says it belongs to.
     pub claim: Claim,
     /// The time that the name says.
@@ -337,7 +286,7 @@ pub struct Reading {
 impl Rule {
     /// Reads a resource; nothing when the rule is not about it.
     #[inline]
-    pub fn read(&self, resource: &Resource) -> Vec<Reading> {
+    pub fn read(&self, resource: &Resource) -> Vec<RuleMatch> {
         if !self.kinds.contains(&resource.kind) || !self.place.covers(resource) {
             return Vec::new();
         }
@@ -345,7 +294,7 @@ impl Rule {
             Subject::Name => &*resource.name,
             Subject::Branch => match branch(resource) {
                 Ok(text) => text,
-                Err(undetermined) => return vec![Reading::undetermined(undetermined)],
+                Err(undetermined) => return vec![RuleMatch::undetermined(undetermined)],
             },
         };
         let mut readings = Vec::new();
@@ -368,7 +317,7 @@ impl Rule {
         template: &Template,
         text: &str,
         resource: &Resource,
-        readings: &mut Vec<Reading>,
+        readings: &mut Vec<RuleMatch>,
     ) {
         let spells_backup = || {
             backup_pattern(&resource.name)
@@ -377,7 +326,7 @@ impl Rule {
         let ways = match template.fit(text) {
             Fits::Ways(ways) => ways,
             Fits::TooMany => {
-                readings.push(Reading::undetermined("name"));
+                readings.push(RuleMatch::undetermined("name"));
                 return;
             }
         };
@@ -395,7 +344,7 @@ impl Rule {
             if failed {
                 continue;
             }
-            let reading = Reading {
+            let reading = RuleMatch {
                 claim: captures.claim(),
                 named: captures.named,
                 undetermined,
@@ -428,8 +377,8 @@ impl Rule {
         claims
     }
 
-    /// How the names that it reads begin, in lower case where names have no
-    /// case.
+    /// Returns the beginnings of the names that it matches, in lower case where
+    /// names have no case.
     pub(super) fn beginnings(&self, kind: KindRef) -> Vec<String> {
         let of = |(template, caseless): &(Template, Template)| {
             if kind.caseless { caseless } else { template }.beginnings()
@@ -489,7 +438,7 @@ impl Rule {
     }
 }
 
-impl Reading {
+impl RuleMatch {
     fn undetermined(key: &'static str) -> Self {
         Self {
             claim: Claim::Itself,
@@ -517,89 +466,6 @@ fn covered(patterns: &[Patterns], text: &str, kind: KindRef) -> bool {
             pattern.matches(text)
         }
     })
-}
-
-/// Something that is kept whatever the rules say.
-#[derive(Debug, Clone)]
-pub struct Protect {
-    /// The pull request whose resources it covers, whatever they are called.
-    pub pull_request: Option<PullRequestNumber>,
-    /// The kinds that it is about; all without any.
-    pub kinds: Option<Vec<KindRef>>,
-    /// Where it applies.
-    pub place: Where,
-    /// The names; all without any.
-    pub(super) names: Option<Vec<Patterns>>,
-    /// The git branches that they carry; all without any.
-    pub(super) branches: Option<Vec<Patterns>>,
-    /// Conditions on attributes.
-    pub conditions: Vec<Condition>,
-    /// Why, in the owner's words.
-    pub reason: Arc<str>,
-    /// Where it stands.
-    pub location: Location,
-    /// The bytes of its file that it takes.
-    pub span: Span,
-}
-
-/// Whether a `protect` entry covers a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coverage {
-    /// It does.
-    Yes,
-    /// It does not.
-    No,
-    /// The answer does not tell the attribute that it asks about.
-    CannotTell(&'static str),
-}
-
-impl Protect {
-    /// Whether the entry is about resources of this kind and name, wherever
-    /// they are and whatever else they have.
-    pub fn names(&self, kind: KindRef, name: &str) -> bool {
-        let kinds = self.kinds.as_ref();
-        self.pull_request.is_none()
-            && kinds.is_none_or(|kinds| kinds.contains(&kind))
-            && self.branches.is_none()
-            && self
-                .names
-                .as_ref()
-                .is_none_or(|names| covered(names, name, kind))
-    }
-
-    /// Whether it covers a resource by what the resource is. An entry about a pull
-    /// request covers nothing by itself: what belongs to it is the judge's to say.
-    pub fn covers(&self, resource: &Resource) -> Coverage {
-        let kinds = self.kinds.as_ref();
-        if self.pull_request.is_some()
-            || kinds.is_some_and(|kinds| !kinds.contains(&resource.kind))
-            || !self.place.covers(resource)
-            || self
-                .names
-                .as_ref()
-                .is_some_and(|names| !covered(names, &resource.name, resource.kind))
-        {
-            return Coverage::No;
-        }
-        let mut coverage = Coverage::Yes;
-        if let Some(branches) = &self.branches {
-            match branch(resource) {
-                Ok(text) if covered(branches, text, resource.kind) => {}
-                Ok(_) => return Coverage::No,
-                // A kind without branches is not what the entry means.
-                Err(_) if resource.kind.branch.is_none() => return Coverage::No,
-                Err(key) => coverage = Coverage::CannotTell(key),
-            }
-        }
-        for condition in &self.conditions {
-            match condition.holds(resource, &Captures::default()) {
-                Some(true) => {}
-                Some(false) => return Coverage::No,
-                None => coverage = Coverage::CannotTell(condition.key),
-            }
-        }
-        coverage
-    }
 }
 
 /// The backup pattern that a name looks like.

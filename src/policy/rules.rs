@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 
-use super::rule::{Reading, Rule, Subject};
+use super::rule::{Rule, RuleMatch, Subject};
 use crate::model::identifier::host_name;
 use crate::model::{Claim, KindRef, Resource};
 
@@ -39,7 +39,7 @@ impl FromIterator<Rule> for Rules {
 
 impl Rules {
     /// What each rule takes a resource for, with the rule's index.
-    pub fn read(&self, resource: &Resource) -> Vec<(usize, Reading)> {
+    pub fn read(&self, resource: &Resource) -> Vec<(usize, RuleMatch)> {
         self.candidates(resource.kind, &resource.name, |rule| rule.read(resource))
     }
 
@@ -70,7 +70,7 @@ impl Rules {
     }
 }
 
-/// Which rules might read a name of one kind.
+/// The rules that may match a name of one kind.
 #[derive(Debug, Clone, Default)]
 struct Readers {
     /// By how the name has to begin, for each length of such a beginning.

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Vocabulary;
+use super::{Vocabulary, words};
+use crate::limits::{self, Unit};
 use crate::model::AttributeSort;
 
 /// The schema for these kinds.
@@ -30,8 +31,6 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
         "ended-after-created".to_owned(),
         timing("its pull request ended after the resource was made"),
     );
-    let share = json!({ "type": "number", "minimum": 0, "maximum": 1 });
-    let whole = json!({ "type": "integer", "minimum": 0 });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "preview-gc policy",
@@ -47,18 +46,38 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
                 "cloudflare": table(&json!({ "account": { "type": "string" }, "zones": texts() })),
                 "neon": table(&json!({ "projects": texts() })),
             })),
-            "limits": table(&json!({
-                "grace": duration(), "grace-on-close": duration(), "deadline": duration(),
-                "max-deletions": whole, "reference-reads": whole, "quota-share": share,
-                "quota-reserve": whole, "reread-after": duration(), "plan-age": duration(),
-                "brake": table(&json!({ "count": whole, "share": share, "floor": whole })),
-            })),
+            "limits": limits(),
             "words": { "type": "object", "additionalProperties": texts() },
             "slug": { "type": "object", "additionalProperties": slug() },
             "protect": { "type": "array", "items": protect(&kinds, &conditions) },
             "rule": { "type": "array", "items": rule(&kinds, &rule_conditions) },
         },
     })
+}
+
+fn limits() -> Value {
+    let mut properties = Map::new();
+    for limit in limits::ALL {
+        let mut form = match limit.unit {
+            Unit::Duration => duration(),
+            Unit::Count => json!({ "type": "integer", "minimum": 0 }),
+            Unit::Share => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+            Unit::PositiveShare => {
+                json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 })
+            }
+        };
+        form["description"] = json!(format!("{} (default: {})", limit.help, limit.default));
+        match limit.path() {
+            (None, key) => {
+                properties.insert(key.to_owned(), form);
+            }
+            (Some(inner), key) => {
+                let inner = properties.entry(inner).or_insert_with(|| table(&json!({})));
+                inner["properties"][key] = form;
+            }
+        }
+    }
+    table(&Value::Object(properties))
 }
 
 fn table(properties: &Value) -> Value {
@@ -81,13 +100,13 @@ fn kind(kinds: &[&str]) -> Value {
 fn slug() -> Value {
     let length = json!({ "type": "integer", "minimum": 1 });
     table(&json!({
-        "case": { "enum": ["lower", "upper", "keep"] },
+        "case": { "enum": words::of(&words::CASES) },
         "keep": { "type": "string", "description": "the characters that stay, such as a-z0-9" },
         "replace": table(&json!({ "with": { "type": "string" }, "runs": { "type": "boolean" } })),
-        "strip": { "enum": ["none", "before-cut", "both"] },
+        "strip": { "enum": words::of(&words::STRIPS) },
         "length": { "anyOf": [length, { "type": "array", "items": length }] },
         "hash": table(&json!({
-            "algorithm": { "enum": ["sha256", "sha1"] },
+            "algorithm": { "enum": words::of(&words::ALGORITHMS) },
             "digits": { "type": "integer", "minimum": 1, "maximum": 40 },
         })),
         "empty": { "type": "string", "description": "what an empty slug becomes" },
@@ -113,21 +132,21 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
     let age = {
         let mut age = table(&json!({
             "older-than": duration(),
-            "clock": { "enum": ["created", "changed", "merged", "active", "named"] },
+            "clock": { "enum": words::of(&words::CLOCKS) },
         }));
         age["required"] = json!(["older-than"]);
         age
     };
-    let event = json!({ "enum": ["closed", "merged", "branch-gone", "run-finished"] });
+    let event = json!({ "enum": words::of(&words::EVENTS) });
     let one = json!({ "anyOf": [event, age] });
     let mut table = table(&json!({
         "id": { "type": "string" }, "kind": kind(kinds), "name": texts(), "branch": texts(),
         "except": texts(), "zone": texts(), "project": texts(),
         "where": conditions(properties),
         "dead-when": { "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] },
-        "with": kind(kinds), "missing": { "enum": ["keep", "dead"] }, "born": { "enum": ["any"] },
+        "with": kind(kinds), "missing": { "enum": words::of(&words::MISSING) }, "born": { "enum": words::of(&words::BORN) },
         "even-open": { "type": "boolean" }, "grace": duration(),
-        "action": { "enum": ["delete", "report", "expire"] }, "backup": { "type": "boolean" },
+        "action": { "enum": words::of(&words::ACTIONS) }, "backup": { "type": "boolean" },
     }));
     table["required"] = json!(["id", "kind", "dead-when"]);
     table["oneOf"] = json!([{ "required": ["name"] }, { "required": ["branch"] }]);
@@ -136,6 +155,8 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -144,5 +165,67 @@ mod tests {
         let file = include_str!("../../policies/preview-gc.schema.json");
         let given: Value = serde_json::from_str(file).unwrap();
         assert_eq!(schema(&Vocabulary { kinds: &kinds }), given);
+    }
+
+    /// A key that no table has and that resembles none.
+    const STRANGE: &str = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
+
+    /// Returns the keys of the table with the strange key, as the help for it
+    /// lists them.
+    fn keys_of_the_reader(text: &str) -> BTreeSet<String> {
+        let mistakes = crate::policy::tests::read(text).unwrap_err();
+        let unknown = format!("unknown key `{STRANGE}`");
+        let mut about_it = mistakes
+            .into_iter()
+            .filter(|one| one.message.starts_with(&unknown));
+        let help = about_it.next().and_then(|one| one.help).unwrap();
+        let keys = help.strip_prefix("there is: ").unwrap();
+        keys.split(", ").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_schema_has_the_keys_that_the_reader_takes() {
+        let kinds = crate::kinds::vocabulary();
+        let schema = schema(&Vocabulary { kinds: &kinds });
+        for (text, place) in [
+            ("? = 1", ""),
+            ("scope = { ? = 1 }", "/properties/scope"),
+            (
+                "scope = { cloudflare = { ? = 1 } }",
+                "/properties/scope/properties/cloudflare",
+            ),
+            (
+                "scope = { neon = { ? = 1 } }",
+                "/properties/scope/properties/neon",
+            ),
+            ("limits = { ? = 1 }", "/properties/limits"),
+            (
+                "limits = { brake = { ? = 1 } }",
+                "/properties/limits/properties/brake",
+            ),
+            (
+                "slug = { a = { ? = 1 } }",
+                "/properties/slug/additionalProperties",
+            ),
+            (
+                "slug = { a = { replace = { ? = 1 } } }",
+                "/properties/slug/additionalProperties/properties/replace",
+            ),
+            (
+                "slug = { a = { hash = { ? = 1 } } }",
+                "/properties/slug/additionalProperties/properties/hash",
+            ),
+            ("protect = [{ ? = 1 }]", "/properties/protect/items"),
+            ("rule = [{ ? = 1 }]", "/properties/rule/items"),
+            (
+                "rule = [{ dead-when = { ? = 1 } }]",
+                "/properties/rule/items/properties/dead-when/anyOf/0/anyOf/1",
+            ),
+        ] {
+            let keys = schema.pointer(&format!("{place}/properties")).unwrap();
+            let keys: BTreeSet<_> = keys.as_object().unwrap().keys().cloned().collect();
+            let taken = keys_of_the_reader(&text.replace('?', STRANGE));
+            assert_eq!(keys, taken, "{text}");
+        }
     }
 }

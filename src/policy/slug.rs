@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::template::Characters;
+use super::characters::Characters;
 
 /// What happens to upper and lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -195,6 +195,49 @@ impl Slug {
         self.lengths.iter().copied().max().unwrap_or(usize::MAX)
     }
 
+    /// Returns whether the function gives this text for some branch, as far as
+    /// the text shows: a separator is neither repeated nor at an end where the
+    /// function collapses or strips it. The characters and the length are checked
+    /// separately.
+    pub(super) fn could_give(&self, text: &str) -> bool {
+        let was_cut = self.lengths.contains(&text.chars().count());
+        self.has_separators_in_place(text, was_cut && self.hash.is_none())
+            || self
+                .without_hash(text)
+                .is_some_and(|before| self.has_separators_in_place(before, true))
+    }
+
+    /// The part before the dash and the hash, if the text may end in a hash.
+    fn without_hash<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let hash = self.hash?;
+        let (before, digits) = text.rsplit_once('-')?;
+        let is_hash =
+            digits.len() == hash.digits && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hash.then_some(before)
+    }
+
+    fn has_separators_in_place(&self, text: &str, was_cut: bool) -> bool {
+        let with = &*self.replace.with;
+        // A letter in a name without case may be any letter of the branch.
+        if with.is_empty() || with.contains(char::is_alphabetic) {
+            return true;
+        }
+        let only_replaces = self
+            .keep
+            .as_ref()
+            .is_some_and(|keep| !with.chars().any(|c| keep.contains(c)));
+        let collapses = self.replace.runs && only_replaces;
+        let ends_stripped = match self.strip {
+            Strip::None => false,
+            Strip::BeforeCut => !was_cut,
+            Strip::Both => true,
+        };
+        let repeated = collapses && text.contains(&with.repeat(2));
+        let at_start = self.strip != Strip::None && text.starts_with(with);
+        let at_end = ends_stripped && text.ends_with(with);
+        !repeated && !at_start && !at_end
+    }
+
     /// Whether this is the fallback for empty slugs, which no branch owns.
     pub(super) fn is_fallback(&self, text: &str) -> bool {
         self.empty
@@ -378,6 +421,63 @@ mod tests {
                 proptest::prop_assert!(text.chars().count() <= function.longest());
                 proptest::prop_assert!(text.chars().all(|c| function.may_contain(c)));
             }
+        }
+
+        #[test]
+        fn what_a_function_gives_has_its_separators_in_place(
+            branch in "[a-c/_-]{1,30}",
+            length in 10_usize..20,
+            keep in proptest::sample::select(vec!["a-z0-9", "a-z0-9-"]),
+            runs: bool,
+            strip in proptest::sample::select(vec![Strip::None, Strip::BeforeCut, Strip::Both]),
+            digits in proptest::option::of(6_usize..7),
+        ) {
+            let function = Slug {
+                keep: Characters::parse(keep),
+                replace: Replace { with: "-".into(), runs },
+                strip,
+                lengths: vec![length],
+                hash: digits.map(|digits| Hash { algorithm: Algorithm::Sha256, digits }),
+                ..slug()
+            };
+            for text in function.of(&branch) {
+                proptest::prop_assert!(function.could_give(&text), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn separators_that_a_function_collapses_or_strips_are_not_its_own() {
+        let cut = Slug {
+            lengths: vec![8],
+            ..slug()
+        };
+        let hashed = Slug {
+            strip: Strip::Both,
+            lengths: vec![20],
+            hash: Some(Hash {
+                algorithm: Algorithm::Sha1,
+                digits: 7,
+            }),
+            ..slug()
+        };
+        let dashes_stay = Slug {
+            keep: Characters::parse("a-z0-9-"),
+            ..slug()
+        };
+        for (function, text, expected) in [
+            (&cut, "feature", true),
+            (&cut, "fea--ure", false),
+            (&cut, "-feature", false),
+            (&cut, "feature-", true),
+            (&cut, "featur-", false),
+            (&hashed, "feature-chec-e3c23ee", true),
+            (&hashed, "feature-che--e3c23ee", false),
+            (&hashed, "feature-", false),
+            (&dashes_stay, "fea--ure", true),
+            (&dashes_stay, "-feature", false),
+        ] {
+            assert_eq!(function.could_give(text), expected, "{text}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Templates of names: literals, listed words and typed captures, matched
 //! whole.
 
+mod captures;
 mod date;
 pub(super) mod host;
 mod matching;
@@ -9,12 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
+pub use self::captures::Captures;
 use self::date::DateFormat;
-use super::overlap::Graph;
+use super::automaton::Graph;
+use super::characters::Characters;
 use super::slug::Slug;
-use crate::model::Claim;
 
 /// The listed words of a policy file.
 pub type Words = BTreeMap<String, Arc<[Box<str>]>>;
@@ -34,14 +34,14 @@ pub struct Names {
 /// The names of captures, which no list of words may take.
 pub(super) const CAPTURES: [&str; 7] = ["pr", "run", "branch", "slug", "epoch", "date", "any"];
 
-/// A name that fits in more ways than this is not read as anything.
-const MOST_READINGS: usize = 64;
+/// A name that fits in more ways than this counts as undetermined.
+const MAX_MATCHES: usize = 64;
 
 /// Steps that one name may cost; names that people choose take a few hundred.
-const MOST_STEPS: usize = 1 << 20;
+const MAX_STEPS: usize = 1 << 20;
 
 /// Beyond this many beginnings the shorter ones tell names apart well enough.
-const MOST_BEGINNINGS: usize = 64;
+const MAX_BEGINNINGS: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
@@ -91,88 +91,6 @@ impl Part {
             Self::Epoch => 10,
             Self::PullRequest | Self::Run | Self::Date(_) | Self::Any(_) | Self::Slug(_) => 1,
         }
-    }
-}
-
-/// A set of characters, as `{any:…}` and `keep` write it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Characters(Vec<(char, char)>);
-
-impl Characters {
-    /// Reads ranges and single characters; `-` first or last is itself.
-    pub fn parse(text: &str) -> Option<Self> {
-        let letters: Vec<char> = text.chars().collect();
-        let mut ranges = Vec::new();
-        let mut at = 0;
-        while let Some(&low) = letters.get(at) {
-            match (letters.get(at + 1), letters.get(at + 2)) {
-                (Some('-'), Some(&high)) => {
-                    if low > high {
-                        return None;
-                    }
-                    ranges.push((low, high));
-                    at += 3;
-                }
-                _ => {
-                    ranges.push((low, low));
-                    at += 1;
-                }
-            }
-        }
-        (!ranges.is_empty()).then_some(Self(ranges))
-    }
-
-    /// Whether a character is among them.
-    pub fn contains(&self, c: char) -> bool {
-        self.0.iter().any(|(low, high)| (*low..=*high).contains(&c))
-    }
-
-    /// The ranges, both ends included.
-    pub(super) fn ranges(&self) -> &[(char, char)] {
-        &self.0
-    }
-}
-
-/// What a name was read as.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Captures {
-    /// What the name says it belongs to.
-    pub claim: Option<Claim>,
-    /// The time that the name says.
-    pub named: Option<DateTime<Utc>>,
-    /// The listed words, by the name of their list, in order.
-    pub words: Vec<(Box<str>, Box<str>)>,
-}
-
-impl Captures {
-    /// What the name claims to belong to.
-    pub fn claim(&self) -> Claim {
-        self.claim.clone().unwrap_or(Claim::Itself)
-    }
-
-    /// The text of a condition with what was captured put in.
-    pub(super) fn fill<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
-        if !text.contains('{') {
-            return text.into();
-        }
-        let mut filled = text.to_owned();
-        let claimed = match &self.claim {
-            Some(Claim::PullRequest(number)) => Some(("{pr}".to_owned(), number.to_string())),
-            Some(Claim::Run(run)) => Some(("{run}".to_owned(), run.to_string())),
-            Some(Claim::Branch(branch)) => Some(("{branch}".to_owned(), branch.to_string())),
-            Some(Claim::Slug { function, text }) => {
-                Some((format!("{{slug:{function}}}"), text.to_string()))
-            }
-            Some(Claim::Itself) | None => None,
-        };
-        let words = self
-            .words
-            .iter()
-            .map(|(name, word)| (format!("{{{name}}}"), word.to_string()));
-        for (capture, value) in words.chain(claimed) {
-            filled = filled.replace(&capture, &value);
-        }
-        filled.into()
     }
 }
 
@@ -277,8 +195,8 @@ impl Template {
         })
     }
 
-    /// The names that fit, as a graph. It says a little more than the template
-    /// reads: a slug of any length, any text for a date.
+    /// Returns the names that fit as an automaton. It accepts a little more than the
+    /// template matches: a slug of any length, any text for a date.
     pub(super) fn graph(&self) -> Graph {
         let digits = || vec![('0', '9')];
         let all = || vec![('\0', char::MAX)];
@@ -331,7 +249,7 @@ impl Template {
                 Part::Branch { prefix } => vec![prefix],
                 _ => break,
             };
-            if beginnings.len() * texts.len() > MOST_BEGINNINGS {
+            if beginnings.len() * texts.len() > MAX_BEGINNINGS {
                 break;
             }
             beginnings = beginnings

@@ -10,8 +10,9 @@ use super::{
     RuleAt, Summary, escape, headroom, partly_protected,
 };
 use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
+use crate::format::moment;
 use crate::gc::mark::{JudgeInput, MatchedBy};
-use crate::gc::verdict::{Doubt, VerdictName, Wait, moment};
+use crate::gc::verdict::{Doubt, VerdictName, Wait};
 use crate::gc::{Brake, Marking, Plan, Verdict, box_key};
 use crate::kinds;
 use crate::model::{Api, Claim, KindRef, Place, Resource, ResourceId};

@@ -27,7 +27,7 @@ pub fn render(report: &Report) -> Result<String, csv::Error> {
     ])?;
     for row in &report.resources {
         let time = |at: Option<chrono::DateTime<chrono::Utc>>| {
-            at.map(crate::gc::verdict::moment).unwrap_or_default()
+            at.map(crate::format::moment).unwrap_or_default()
         };
         let number = match row.claim {
             Some(Claim::PullRequest(number)) => number.to_string(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{Report, Row, escape};
-use crate::gc::verdict::moment;
+use crate::format::moment;
 
 /// Explains every resource with that name or id; returns `None` if there is
 /// none.

@@ -54,7 +54,7 @@ pub struct Cloudflare {
     /// By id.
     routes: BTreeMap<String, routes::Route>,
     /// By id.
-    namespaces: BTreeMap<String, kv::Namespace>,
+    namespaces: BTreeMap<String, kv_values::Namespace>,
     /// The titles of the KV namespaces.
     titles: HashSet<String>,
     /// By id.

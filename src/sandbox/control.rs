@@ -36,6 +36,9 @@ impl Sandbox {
                 );
             }
         };
+        if segments == ["faults"] && request.method() == Method::POST && answer.is_ok() {
+            self.faults_replaced.send_replace(());
+        }
         match answer {
             Ok(body) => message::json(StatusCode::OK, &body),
             Err(why) => message::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({"message": why})),

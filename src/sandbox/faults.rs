@@ -103,6 +103,8 @@ pub enum Named {
     /// The connection breaks without an answer, after the request was carried
     /// out.
     ResetAfter,
+    /// The request waits until the faults are replaced, and then takes effect.
+    Hold,
     /// The body ends in its middle.
     Truncate,
     /// A page shows nothing.
@@ -264,7 +266,7 @@ pub(super) fn spoil(what: &What, response: &mut Response) {
             identity(item).map(|key| item.insert(key.to_owned(), Value::Null));
         }),
         Named::WrongTotal => totals(&mut body),
-        Named::Reset | Named::ResetAfter | Named::Truncate | Named::RepeatPage => {}
+        Named::Reset | Named::ResetAfter | Named::Hold | Named::Truncate | Named::RepeatPage => {}
     }
     *response.body_mut() = Bytes::from(body.to_string());
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::stream::{self, StreamExt as _};
 use http::StatusCode;
 
-use super::{Broken, MOST_PAGES};
+use super::{Broken, MAX_PAGES};
 use crate::kinds::{Answer, Ask, Malformed};
 use crate::wire::{Client, Outgoing};
 
@@ -38,7 +38,7 @@ pub(super) async fn converse<T>(
     let mut asked = 0;
     while !open.is_empty() {
         asked += open.len() as u64;
-        if asked > MOST_PAGES {
+        if asked > MAX_PAGES {
             return Err(Broken::Disagrees(format!(
                 "{asked} requests are more than any answer needs"
             )));

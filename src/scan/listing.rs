@@ -7,11 +7,12 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 
-use super::{Broken, MOST_PAGES, Target};
+use super::{Broken, MAX_PAGES, Target};
 use crate::call::Call;
-use crate::evidence::{Evidence, Inventory, Listing, Observer, Step};
+use crate::evidence::{Evidence, Inventory, Listing};
 use crate::kinds::{Next, PageOf};
 use crate::model::{Resource, Time};
+use crate::progress::{Observer, ProgressEvent};
 use crate::wire::{Client, Failure};
 
 /// Lists all targets side by side.
@@ -69,7 +70,7 @@ async fn list(
         gap,
         needed: target.needed,
     };
-    observer.step(Step::Listed(&evidence));
+    observer.step(ProgressEvent::Listed(&evidence));
     let mut resources = walk.items;
     let activity = activity.map(|activity| note_activity(target, activity, &mut resources));
     let listing = Listing {
@@ -223,7 +224,7 @@ impl Walk {
     ) -> Result<BTreeSet<Box<str>>, Broken> {
         let mut names = BTreeSet::new();
         let mut page = PageOf::First;
-        for number in 2..=MOST_PAGES {
+        for number in 2..=MAX_PAGES {
             let Some(call) = target.kind.holders(&target.place, &page) else {
                 break;
             };
@@ -279,7 +280,7 @@ impl Walk {
         loop {
             match page {
                 Next::Last => break,
-                Next::Pages(count) if count > MOST_PAGES => {
+                Next::Pages(count) if count > MAX_PAGES => {
                     return Err(Broken::Disagrees(format!(
                         "{count} pages are more than any listing has"
                     )));
@@ -298,7 +299,7 @@ impl Walk {
                     page = self.page(client, target, &next, &mut seen).await?;
                     // A page that brings nothing new and goes on would go on
                     // for ever.
-                    if (seen.len() == before && page != Next::Last) || pages > MOST_PAGES {
+                    if (seen.len() == before && page != Next::Last) || pages > MAX_PAGES {
                         return Err(Broken::Disagrees(format!(
                             "page {pages} repeats earlier items"
                         )));

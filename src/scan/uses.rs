@@ -9,10 +9,11 @@ use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use super::converse::{Read, converse};
-use crate::evidence::{Evidence, Inventory, Observer, Step, Uses};
+use crate::evidence::{Evidence, Inventory, Uses};
 use crate::journal::reads::{Listed, Remembered};
 use crate::kinds::{self, Ask, Kind};
 use crate::model::{Place, References, Resource};
+use crate::progress::{Observer, ProgressEvent};
 use crate::wire::Client;
 
 /// How far single resources may be asked what they use.
@@ -205,7 +206,7 @@ pub(super) async fn one_by_one(
         .map(|one| async move {
             let asks = one.kind.uses(&one.listed.resource.identity());
             let (answer, requests) = one.ask(reader, asks).await;
-            observer.step(Step::Answered);
+            observer.step(ProgressEvent::Answered);
             (one, answer, requests)
         })
         .buffer_unordered(together)
@@ -252,7 +253,7 @@ pub(super) async fn one_by_one(
     let answers: Vec<_> = stream::iter(confirmed)
         .map(|(one, (mut references, asks))| async move {
             let (answer, requests) = one.ask(reader, asks).await;
-            observer.step(Step::Answered);
+            observer.step(ProgressEvent::Answered);
             let answer = answer.map(|fresh| {
                 references.extend(fresh);
                 references

@@ -1,53 +1,84 @@
 //! Backs up the contents of resources before their deletion, if a rule has
 //! `backup = true`.
 
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::Sweep;
+use super::lane::Lane;
+use super::send::ReadyStep;
 use crate::kinds::Backup;
 use crate::model::ResourceId;
 use crate::policy::Action;
 use crate::wire::Client;
 
-/// Steps with the backup of their resource; and steps whose backup failed, with
-/// the reason.
-type BackedUp = (Vec<(usize, Option<Value>)>, Vec<(usize, String)>);
+/// The contents of resources by their steps. They are read once, even if a step
+/// is tried several times.
+pub(super) type Backups = BTreeMap<usize, Value>;
+
+/// Why there is no backup.
+pub(super) enum NoBackup {
+    /// The run starts no more steps.
+    RunEnds,
+    /// It could not be made, for this reason.
+    Failed(String),
+}
 
 impl Sweep<'_, '_> {
     /// Backs up the resources of a batch, one after the other, until no more
-    /// steps are started. A resource whose backup fails is not deleted.
-    pub(super) async fn keep(&self, batch: Vec<usize>) -> BackedUp {
+    /// steps are started. Also returns the steps whose backup failed, each with
+    /// the reason.
+    pub(super) async fn keep(
+        &self,
+        lane: &mut Lane,
+        batch: Vec<ReadyStep>,
+    ) -> (Vec<ReadyStep>, Vec<(usize, String)>) {
         let (mut kept, mut unkept) = (Vec::new(), Vec::new());
-        for step in batch {
-            if self.halt(step).is_some() {
-                break;
-            }
-            let backup = self
-                .kind(step)
-                .and_then(crate::kinds::Kind::archive)
-                .filter(|_| self.steps[step].backup && self.action(step) == Action::Delete);
-            let Some(backup) = backup else {
-                kept.push((step, None));
-                continue;
-            };
-            let known = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(held) = known().get(&step) {
-                kept.push((step, Some(held.clone())));
-                continue;
-            }
-            match contents(&self.survey.client, backup, &self.ids[step]).await {
-                Ok(held) => {
-                    known().insert(step, held.clone());
-                    kept.push((step, Some(held)));
+        for mut ready in batch {
+            match self.back_up(&mut lane.backups, ready.step).await {
+                Ok(backup) => {
+                    ready.backup = backup;
+                    kept.push(ready);
                 }
-                // The end of the run is not a failure of the backup.
-                Err(_) if self.halt(step).is_some() => break,
-                Err(why) => unkept.push((step, format!("its backup could not be made: {why}"))),
+                Err(NoBackup::Failed(why)) => unkept.push((ready.step, why)),
+                Err(NoBackup::RunEnds) => break,
             }
         }
         (kept, unkept)
+    }
+
+    /// Returns the contents of a step's resource, and `None` if they are not
+    /// backed up. A resource without its backup is not deleted.
+    pub(super) async fn back_up(
+        &self,
+        backups: &mut Backups,
+        step: usize,
+    ) -> Result<Option<Value>, NoBackup> {
+        if self.halt(step).is_some() {
+            return Err(NoBackup::RunEnds);
+        }
+        let backup = self
+            .kind(step)
+            .and_then(crate::kinds::Kind::archive)
+            .filter(|_| self.steps[step].backup && self.action(step) == Action::Delete);
+        let Some(backup) = backup else {
+            return Ok(None);
+        };
+        if let Some(held) = backups.get(&step) {
+            return Ok(Some(held.clone()));
+        }
+        match contents(&self.survey.client, backup, &self.ids[step]).await {
+            Ok(held) => {
+                backups.insert(step, held.clone());
+                Ok(Some(held))
+            }
+            // The end of the run is not a failure of the backup.
+            Err(_) if self.halt(step).is_some() => Err(NoBackup::RunEnds),
+            Err(why) => Err(NoBackup::Failed(format!(
+                "its backup could not be made: {why}"
+            ))),
+        }
     }
 }
 

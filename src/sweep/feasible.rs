@@ -3,12 +3,15 @@
 //! anything is sent or backed up for it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Sweep;
+use super::backup::NoBackup;
+use super::lane::Lane;
+use super::send::ReadyStep;
+use super::{Done, Sweep};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::gc::outcome::{Recheck, recheck};
@@ -49,40 +52,42 @@ impl Unbind {
     }
 }
 
-/// Why a step is not started: its outcome and the reason.
-pub(super) type Infeasible = (Outcome, String);
+/// Why a step is not started.
+enum Infeasible {
+    /// The run starts no more steps.
+    RunEnds,
+    /// It could not succeed.
+    Because(Done),
+}
 
 impl Sweep<'_, '_> {
-    /// Removes steps from a batch that cannot succeed without a change to a
-    /// resource that stays.
+    /// Returns the steps of a batch that can succeed, and those that cannot
+    /// without a change to a resource that stays.
     pub(super) async fn feasible(
         &self,
+        lane: &mut Lane,
         view: &Findings<'_>,
-        batch: Vec<usize>,
-    ) -> (Vec<usize>, Vec<(usize, Infeasible)>) {
-        let (mut feasible, mut not) = (Vec::new(), Vec::new());
-        for step in batch {
+        batch: &[usize],
+    ) -> (Vec<ReadyStep>, Vec<(usize, Done)>) {
+        let mut feasible: Vec<ReadyStep> = Vec::new();
+        let mut not = Vec::new();
+        for &step in batch {
             if let Some(why) = self.held_by_what_stays(view, step) {
                 not.push((step, why));
                 continue;
             }
             if self.steps[step].unbinds.is_empty() || self.action(step) != Action::Delete {
-                feasible.push(step);
+                feasible.push(ReadyStep::new(step, Vec::new()));
                 continue;
             }
             // One at a time: two steps may have to change the same resource.
-            if feasible.iter().any(|&other| self.is_unbound(other)) {
+            if feasible.iter().any(|other| self.is_unbound(other.step)) {
                 continue;
             }
-            match self.unbindings_of(view, step).await {
-                Ok(unbindings) => {
-                    let known = self.unbindings.lock();
-                    let mut known = known.unwrap_or_else(PoisonError::into_inner);
-                    known.insert(step, unbindings);
-                    feasible.push(step);
-                }
-                Err(Some(why)) => not.push((step, why)),
-                Err(None) => {}
+            match self.unbindings_of(lane, view, step).await {
+                Ok(unbinds) => feasible.push(ReadyStep::new(step, unbinds)),
+                Err(Infeasible::Because(why)) => not.push((step, why)),
+                Err(Infeasible::RunEnds) => {}
             }
         }
         (feasible, not)
@@ -92,24 +97,16 @@ impl Sweep<'_, '_> {
         !self.steps[step].unbinds.is_empty()
     }
 
-    /// Returns the requests that remove bindings to a step's resource, known
-    /// since the step was found feasible.
-    pub(super) fn unbinds(&self, step: usize) -> Vec<Unbind> {
-        let known = self.unbindings.lock();
-        let known = known.unwrap_or_else(PoisonError::into_inner);
-        known.get(&step).cloned().unwrap_or_default()
-    }
-
     /// Returns the requests that remove all bindings to a step's resource from
-    /// resources that are deleted after it. An error without a reason means
-    /// that the run ends.
+    /// resources that are deleted after it.
     async fn unbindings_of(
         &self,
+        lane: &mut Lane,
         view: &Findings<'_>,
         step: usize,
-    ) -> Result<Vec<Unbind>, Option<Infeasible>> {
+    ) -> Result<Vec<Unbind>, Infeasible> {
         let id = &self.ids[step];
-        let failed = |outcome, why: String| Some((outcome, why));
+        let failed = |outcome, why: String| Infeasible::Because(Done::new(outcome, why));
         let mut unbindings = Vec::new();
         for &user in &self.steps[step].unbinds {
             if user >= self.steps.len() {
@@ -143,16 +140,13 @@ impl Sweep<'_, '_> {
                 return Err(failed(Outcome::FailedForGood, why));
             };
             // The backup has the state before the change.
-            if self.halt(user).is_some() {
-                return Err(None);
-            }
-            let (kept, unkept) = self.keep(vec![user]).await;
-            if let Some((_, why)) = unkept.into_iter().next() {
-                let why = format!("{name} binds it and cannot be changed: {why}");
-                return Err(failed(Outcome::FailedForNow, why));
-            }
-            if kept.is_empty() {
-                return Err(None);
+            match self.back_up(&mut lane.backups, user).await {
+                Ok(_) => {}
+                Err(NoBackup::RunEnds) => return Err(Infeasible::RunEnds),
+                Err(NoBackup::Failed(why)) => {
+                    let why = format!("{name} binds it and cannot be changed: {why}");
+                    return Err(failed(Outcome::FailedForNow, why));
+                }
             }
             let body = match self.survey.client.send(&call).await {
                 Ok(body) => body,
@@ -243,9 +237,7 @@ impl Sweep<'_, '_> {
             if !matches!(&now, Unbinding::Nothing(now) if same(now)) {
                 return Err(format!("{id} was changed by someone else in the meantime"));
             }
-            let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-            let first = own.get(id).map_or(known.changed_at, |(_, first)| *first);
-            own.insert(id.clone(), (at, first));
+            self.ledger.record_change(id, at, known.changed_at);
             return Ok(());
         }
         Err(format!("the change of {id} does not show"))
@@ -253,7 +245,7 @@ impl Sweep<'_, '_> {
 
     /// Returns the resource that would have to change for a step to succeed and
     /// that this run may not change.
-    fn held_by_what_stays(&self, view: &Findings<'_>, step: usize) -> Option<Infeasible> {
+    fn held_by_what_stays(&self, view: &Findings<'_>, step: usize) -> Option<Done> {
         let id = &self.ids[step];
         if self.action(step) != Action::Delete {
             return None;
@@ -273,7 +265,7 @@ impl Sweep<'_, '_> {
                 Verdict::Garbage(death) if death.report_only => "is only reported by its rule",
                 Verdict::Garbage(_) => {
                     let why = format!("waits for {noun} {name}, which is not a step of this run");
-                    return Some((Outcome::Deferred, why));
+                    return Some(Done::new(Outcome::Deferred, why));
                 }
                 kept => &format!("stays ({})", kept.name()),
             };
@@ -283,14 +275,16 @@ impl Sweep<'_, '_> {
                  (`wrangler queues consumer remove`), or let this run delete the {noun} too",
                 id.kind.noun,
             );
-            Some((Outcome::FailedForGood, why))
+            Some(Done::new(Outcome::FailedForGood, why))
         })
     }
 
     /// Returns whether this run deletes a resource and it is still garbage.
     pub(super) fn goes(&self, view: &Findings<'_>, resource: &Resource) -> bool {
         let id: ResourceId = resource.identity();
-        let step = self.ids.iter().position(|one| *one == id);
+        // A renamed resource is not what was planned, and stays.
+        let is = |one: &ResourceId| *one == id && one.name == id.name;
+        let step = self.ids.iter().position(is);
         let planned = step.is_some_and(|step| {
             let outcome = self.outcome(step);
             self.action(step) == Action::Delete && outcome.is_none_or(Outcome::is_gone)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::recover::SettledEarlier;
-use super::{Basis, Done};
+use super::{Done, Proof};
 use crate::gc::Outcome;
 use crate::gc::box_key;
 use crate::gc::plan_file::PlannedStep;
@@ -56,8 +56,8 @@ impl StepRow {
     /// Creates the row of a planned step.
     pub fn of(step: &PlannedStep, done: Done) -> Self {
         // A step that went as planned keeps the reason of the plan.
-        let reason = match (done.outcome, done.basis) {
-            (Outcome::Deleted, Basis::AsPlanned) => step.reason.clone(),
+        let reason = match (done.outcome, done.proof) {
+            (Outcome::Deleted, Proof::AcceptedAndGone) => step.reason.clone(),
             (Outcome::Deleted | Outcome::Expired, _) => {
                 format!("{}; {}", step.reason, done.reason)
             }

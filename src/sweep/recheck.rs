@@ -2,7 +2,8 @@
 //! only if it is unchanged and still garbage.
 
 use super::confirm::{Seen, look_up_once};
-use super::{Lane, Sweep};
+use super::lane::Lane;
+use super::{Done, Sweep};
 use crate::gc::box_key;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::verdict::Verdict;
@@ -10,18 +11,34 @@ use crate::gc::{Judgement, Outcome};
 use crate::model::{Reference, Resource, ResourceId};
 use crate::survey::Findings;
 
+/// What happens to a step that a view cannot decide.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undecided {
+    /// It waits for another view.
+    Wait,
+    /// It ends.
+    Settle,
+}
+
+/// The result of checking steps against a view.
+pub(super) struct Rechecked {
+    /// The steps that may run.
+    pub(super) go: Vec<usize>,
+    /// Whether a resource stays that the view assumed to go.
+    pub(super) outdated: bool,
+}
+
 impl Sweep<'_, '_> {
     /// Checks `steps` against the view, settles those that must not run and
-    /// returns the others. A step that the view cannot decide is settled only
-    /// if it is `due`.
+    /// returns the others.
     pub(super) async fn recheck(
         &self,
-        lane: &mut Lane<'_>,
+        lane: &mut Lane,
         view: &Findings<'_>,
         steps: &[usize],
-        due: bool,
-    ) -> Vec<usize> {
-        let mut batch = Vec::new();
+        undecided: Undecided,
+    ) -> Rechecked {
+        let (mut batch, mut outdated) = (Vec::new(), false);
         for &step in steps {
             if !lane.pending.contains(&step) {
                 continue;
@@ -42,50 +59,54 @@ impl Sweep<'_, '_> {
                 Some(why) => Recheck::Unknown(why),
                 None => recheck(&self.steps[step], found, &view.marking),
             };
-            let (outcome, why) = match verdict {
-                Recheck::Go if self.is_cleared(view, id) => (
+            let done = match verdict {
+                Recheck::Go if self.is_cleared(view, id) => Done::new(
                     Outcome::Spared,
-                    "its \"delete\" box in the tracking issue was cleared".to_owned(),
+                    "its \"delete\" box in the tracking issue was cleared",
                 ),
                 Recheck::Go => {
                     batch.push(step);
                     continue;
                 }
-                Recheck::Unknown(_) if !due => continue,
+                Recheck::Unknown(_) if undecided == Undecided::Wait => continue,
                 Recheck::Gone => self.gone(step).await,
                 // The resource that uses it is garbage too, and is deferred
                 // itself.
-                Recheck::Spared(why) if waits(view, found) => (Outcome::Deferred, why),
-                Recheck::Spared(why) => (Outcome::Spared, why),
+                Recheck::Spared(why) if waits(view, found) => Done::new(Outcome::Deferred, why),
+                Recheck::Spared(why) => Done::new(Outcome::Spared, why),
                 Recheck::Unknown(why) => {
                     let outcome = match self.halt(step) {
                         Some(_) => Outcome::Deferred,
                         None => Outcome::FailedForNow,
                     };
-                    (outcome, format!("it could not be re-read: {why}"))
+                    Done::new(outcome, format!("it could not be re-read: {why}"))
                 }
             };
-            lane.outdated |= !outcome.is_gone();
+            outdated |= !done.outcome.is_gone();
             lane.pending.retain(|one| !settled.contains(one));
             for step in settled {
-                self.settle(step, outcome, why.clone());
+                self.settle(step, done.clone());
             }
-            if outcome == Outcome::Spared {
+            if done.outcome == Outcome::Spared {
                 let owned = self.owned(lane, view, id);
                 lane.pending.retain(|one| !owned.contains(one));
                 for step in owned {
-                    self.settle(step, outcome, format!("{id}, to which it belongs, stays"));
+                    let why = format!("{id}, to which it belongs, stays");
+                    self.settle(step, Done::new(Outcome::Spared, why));
                 }
             }
         }
         batch.retain(|step| lane.pending.contains(step));
-        batch
+        Rechecked {
+            go: batch,
+            outdated,
+        }
     }
 
     /// Returns whether the sweep deletes only checked resources and this one is
     /// no longer checked.
     fn is_cleared(&self, view: &Findings<'_>, id: &ResourceId) -> bool {
-        self.survey.approved && !view.roots.is_ticked_for_deletion(&box_key::of(id))
+        self.survey.approved && !view.roots.is_checked_for_deletion(&box_key::of(id))
     }
 
     /// Returns why the view cannot decide a step, if so.
@@ -97,7 +118,7 @@ impl Sweep<'_, '_> {
 
     /// Returns the pending steps of resources that belong to `owner`, such as
     /// the custom domains of a Worker.
-    fn owned(&self, lane: &Lane<'_>, view: &Findings<'_>, owner: &ResourceId) -> Vec<usize> {
+    fn owned(&self, lane: &Lane, view: &Findings<'_>, owner: &ResourceId) -> Vec<usize> {
         let is_owner = |reference: &Reference| {
             let key = reference.key.text();
             reference.kind == owner.kind.name() && (*key == *owner.id || *key == *owner.name)
@@ -112,21 +133,21 @@ impl Sweep<'_, '_> {
 
     /// Returns the outcome of a step whose resource is missing from a complete
     /// listing: a lookup by id has to agree.
-    async fn gone(&self, step: usize) -> (Outcome, String) {
+    async fn gone(&self, step: usize) -> Done {
         let seen = match self.kind(step) {
             Some(kind) => look_up_once(&self.finishing, kind, &self.ids[step], false).await,
             None => Seen::Gone,
         };
         match seen {
-            Seen::Gone => (
+            Seen::Gone => Done::new(
                 Outcome::AlreadyGone,
-                "neither a complete listing nor reading it by id shows it any more".to_owned(),
+                "neither a complete listing nor reading it by id shows it any more",
             ),
-            Seen::There | Seen::Expires => (
+            Seen::There | Seen::Expires => Done::new(
                 Outcome::FailedForNow,
-                "the listing does not show it, but reading it by id does".to_owned(),
+                "the listing does not show it, but reading it by id does",
             ),
-            Seen::Unreadable(why) => (
+            Seen::Unreadable(why) => Done::new(
                 Outcome::InDoubt,
                 format!("the listing does not show it, and it could not be read by id: {why}"),
             ),

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use ::http::{Method, Response, StatusCode};
 use bytes::Bytes;
+use chrono::{DateTime, SubsecRound as _, Utc};
 use futures::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::confirm::Seen;
 use super::feasible::Unbind;
+use super::lane::Lane;
 use super::setback::{Setback, Settled};
-use super::{SEEN_GONE, Sweep};
+use super::{Done, Proof, Sweep, expiry};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Implied, Snapshot};
@@ -22,9 +24,35 @@ use crate::policy::Action;
 use crate::survey::Findings;
 use crate::wire::{ApiError, Failure, Written, error};
 
+/// The reason of a step whose resource is gone after its request.
+const SEEN_GONE: &str = "re-reading shows that it is gone";
+
+/// A step with everything that its requests need.
+pub(super) struct ReadyStep {
+    pub(super) step: usize,
+    /// The requests that remove bindings to its resource.
+    unbinds: Vec<Unbind>,
+    /// The contents of its resource, if they are backed up.
+    pub(super) backup: Option<Value>,
+    /// The expiry that it sets, if it sets one.
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl ReadyStep {
+    /// Creates the step with the requests that remove bindings to its resource.
+    pub(super) fn new(step: usize, unbinds: Vec<Unbind>) -> Self {
+        Self {
+            step,
+            unbinds,
+            backup: None,
+            expires_at: None,
+        }
+    }
+}
+
 /// The answer to a request.
 #[derive(Clone)]
-enum Answer {
+pub(super) enum Answer {
     /// It was accepted.
     Accepted,
     /// Nothing has that id.
@@ -42,17 +70,20 @@ enum Answer {
 }
 
 impl Sweep<'_, '_> {
-    /// Journals the intents, sends the requests, and settles the steps.
-    pub(super) async fn batch(
-        &self,
-        view: &Findings<'_>,
-        batch: Vec<(usize, Option<Value>)>,
-    ) -> Vec<(usize, Settled)> {
-        if batch.is_empty() || !self.write(&self.intents(view, &batch)) {
-            return Vec::new();
+    /// Determines the expiry of each step that sets one: one that its provider
+    /// can represent exactly, and the same however often the step is tried.
+    pub(super) fn set_expiries(&self, lane: &mut Lane, steps: &mut [ReadyStep]) {
+        let expiring = steps.iter_mut();
+        for ready in expiring.filter(|one| self.action(one.step) == Action::Expire) {
+            let known = lane.expiries.entry(ready.step);
+            let at = known.or_insert_with(|| expiry(&self.survey.client).trunc_subsecs(0));
+            ready.expires_at = Some(*at);
         }
-        let batch: Vec<usize> = batch.into_iter().map(|(step, _)| step).collect();
-        let answers = self.send(view, &batch).await;
+    }
+
+    /// Looks up the resources of steps whose requests may have had an effect,
+    /// and returns the result of each step.
+    pub(super) async fn look_at(&self, answers: Vec<(usize, Answer)>) -> Vec<(usize, Settled)> {
         let to_look_for: Vec<(usize, bool)> = answers
             .iter()
             .filter_map(|(step, answer)| match answer {
@@ -74,18 +105,22 @@ impl Sweep<'_, '_> {
 
     /// Sends all requests of a batch, as many together as the API allows, while
     /// the view is fresh.
-    async fn send(&self, view: &Findings<'_>, batch: &[usize]) -> Vec<(usize, Answer)> {
-        let mut by_place: BTreeMap<(bool, &Arc<Place>), Vec<usize>> = BTreeMap::new();
-        for &step in batch {
-            let deletes = self.action(step) == Action::Delete;
-            let place = &self.ids[step].place;
-            by_place.entry((deletes, place)).or_default().push(step);
+    pub(super) async fn send_all(
+        &self,
+        view: &Findings<'_>,
+        batch: &[ReadyStep],
+    ) -> Vec<(usize, Answer)> {
+        let mut by_place: BTreeMap<(bool, &Arc<Place>), Vec<&ReadyStep>> = BTreeMap::new();
+        for ready in batch {
+            let deletes = self.action(ready.step) == Action::Delete;
+            let place = &self.ids[ready.step].place;
+            by_place.entry((deletes, place)).or_default().push(ready);
         }
         let mut batches = Vec::new();
         for ((deletes, _), steps) in by_place {
-            let kind = steps.first().and_then(|&step| self.kind(step));
+            let kind = steps.first().and_then(|ready| self.kind(ready.step));
             let most = kind.filter(|_| deletes).map_or(1, Kind::most_together);
-            batches.extend(steps.chunks(most.max(1)).map(<[usize]>::to_vec));
+            batches.extend(steps.chunks(most.max(1)).map(<[_]>::to_vec));
         }
         let batches = batches.into_iter();
         let answers = join_all(batches.map(|batch| self.send_together(view, batch))).await;
@@ -95,45 +130,49 @@ impl Sweep<'_, '_> {
     }
 
     /// Sends a batch in one request, or one by one if it is refused.
-    async fn send_together(&self, view: &Findings<'_>, batch: Vec<usize>) -> Vec<(usize, Answer)> {
+    async fn send_together(
+        &self,
+        view: &Findings<'_>,
+        batch: Vec<&ReadyStep>,
+    ) -> Vec<(usize, Answer)> {
         let not_after = view.since + self.reread_after;
         if batch.len() > 1
-            && let Some(kind) = self.kind(batch[0])
+            && let Some(kind) = self.kind(batch[0].step)
         {
-            let ids: Vec<&ResourceId> = batch.iter().map(|&step| &self.ids[step]).collect();
+            let ids: Vec<&ResourceId> = batch.iter().map(|one| &self.ids[one.step]).collect();
             if let Some(call) = kind.delete_together(&ids) {
                 let needs = kind.about().0.write_permission;
-                let answer = self.send_one(batch[0], &call, needs, not_after).await;
+                let answer = self.send_one(batch[0].step, &call, needs, not_after).await;
                 if !matches!(
                     answer,
                     Answer::Refused(..) | Answer::Premature(_) | Answer::NotThere(_)
                 ) {
                     return batch
                         .into_iter()
-                        .map(|step| (step, answer.clone()))
+                        .map(|ready| (ready.step, answer.clone()))
                         .collect();
                 }
             }
         }
         let mut answers = Vec::new();
-        for step in batch {
-            let answer = match self.call(step) {
-                Some(call) => self.send_in_order(view, step, call, not_after).await,
+        for ready in batch {
+            let answer = match self.call(ready) {
+                Some(call) => self.send_in_order(view, ready, call, not_after).await,
                 None => Answer::Refused(
                     Outcome::FailedForGood,
                     "this cannot be done to its kind".to_owned(),
                 ),
             };
-            answers.push((step, answer));
+            answers.push((ready.step, answer));
         }
         answers
     }
 
-    fn call(&self, step: usize) -> Option<Call> {
-        let (kind, id) = (self.kind(step)?, &self.ids[step]);
-        match self.action(step) {
+    fn call(&self, ready: &ReadyStep) -> Option<Call> {
+        let (kind, id) = (self.kind(ready.step)?, &self.ids[ready.step]);
+        match self.action(ready.step) {
             Action::Delete => Some(kind.delete(id)),
-            Action::Expire => kind.expire(id, self.expiry(step)),
+            Action::Expire => kind.expire(id, ready.expires_at?),
             Action::RemoveExpiry | Action::Report => None,
         }
     }
@@ -143,13 +182,14 @@ impl Sweep<'_, '_> {
     async fn send_in_order(
         &self,
         view: &Findings<'_>,
-        step: usize,
+        ready: &ReadyStep,
         call: Call,
         not_after: Instant,
     ) -> Answer {
+        let step = ready.step;
         let needs = self.ids[step].kind.write_permission;
         let mut done = Vec::new();
-        for unbind in self.unbinds(step) {
+        for unbind in &ready.unbinds {
             match self.send_one(step, &unbind.call, needs, not_after).await {
                 Answer::Accepted => done.push(unbind.written()),
                 Answer::Lost(why) | Answer::NotThere(why) => {
@@ -158,7 +198,7 @@ impl Sweep<'_, '_> {
                 }
                 answer => return with_what_was_done(answer, &done),
             }
-            if let Err(why) = self.changed(view, step, &unbind).await {
+            if let Err(why) = self.changed(view, step, unbind).await {
                 let answer = Answer::Refused(Outcome::FailedForNow, why);
                 return with_what_was_done(answer, &done);
             }
@@ -274,33 +314,31 @@ impl Sweep<'_, '_> {
     }
 
     /// Returns the intents of a batch, each with a snapshot of its resource.
-    fn intents(&self, view: &Findings<'_>, batch: &[(usize, Option<Value>)]) -> Vec<Entry> {
+    pub(super) fn intents(&self, view: &Findings<'_>, batch: &[ReadyStep]) -> Vec<Entry> {
         let at = self.survey.client.clock().now();
-        let intent = |(step, held): &(usize, Option<Value>)| {
-            let id = &self.ids[*step];
+        let intent = |ready: &ReadyStep| {
+            let step = ready.step;
+            let id = &self.ids[step];
             let host = self.survey.client.host(id.kind.api).unwrap_or_default();
             let mut copy = view
                 .find(id)
                 .map_or_else(Snapshot::default, |(resource, _)| Snapshot::of(resource));
             copy.uses = view.uses(id);
-            let before = self.before(view, *step);
+            let before = self.before(view, step);
             let paths = before
                 .iter()
                 .map(|(call, _)| format!("{} {}", call.method, call.path));
-            let unbinds = self.unbinds(*step);
-            let unbinds = unbinds.iter().map(Unbind::written);
+            let unbinds = ready.unbinds.iter().map(Unbind::written);
             copy.before = unbinds.chain(paths).collect();
-            if self.action(*step) == Action::Expire {
-                copy.expires_at = Some(self.expiry(*step));
-            }
-            copy.held.clone_from(held);
-            if self.action(*step) == Action::Delete {
-                copy.implied = self.implied(view, *step);
+            copy.expires_at = ready.expires_at;
+            copy.held.clone_from(&ready.backup);
+            if self.action(step) == Action::Delete {
+                copy.implied = self.implied(view, step);
             }
             Entry::Intent {
-                step: *step,
+                step,
                 at,
-                action: self.action(*step),
+                action: self.action(step),
                 resource: journal::Written::of(id, host),
                 copy: Box::new(copy),
             }
@@ -319,7 +357,7 @@ impl Sweep<'_, '_> {
         };
         let mut implied = view.implied(&self.ids[step]);
         implied.retain(|one| !has_step(one));
-        let first = self.implied.get().and_then(|all| all.get(step));
+        let first = self.implied.get(step);
         for one in first.into_iter().flatten().filter(|one| !has_step(one)) {
             let known = implied.iter_mut().find(|now| {
                 let same_id = now.id.is_none() || now.id == one.id;
@@ -383,15 +421,16 @@ fn with_what_was_done(answer: Answer, done: &[String]) -> Answer {
 
 /// Combines an answer and the read after it into a result.
 fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
-    let done = |outcome, reason: &str| Settled::Done(outcome, reason.to_owned());
+    let done = |outcome, reason: &str| Settled::Done(Done::new(outcome, reason));
+    let explained = |outcome, reason: String| Settled::Done(Done::new(outcome, reason));
     // A resource that was to expire and is gone has expired.
     let gone = match action {
         Action::Delete => Outcome::Deleted,
         Action::Expire | Action::RemoveExpiry | Action::Report => Outcome::AlreadyGone,
     };
     match (answer, seen) {
-        (Answer::Refused(outcome, why), _) => Settled::Done(outcome, why),
-        (Answer::Premature(why), _) => Settled::Done(Outcome::FailedForNow, why),
+        (Answer::Refused(outcome, why), _) => explained(outcome, why),
+        (Answer::Premature(why), _) => explained(Outcome::FailedForNow, why),
         (Answer::NotSent(error), _) => Settled::Waits {
             setback: match error.failure {
                 Failure::Withheld { .. } => Setback::Withheld,
@@ -405,7 +444,11 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
             setback: Setback::Withheld,
             reason: why.to_owned(),
         },
-        (Answer::Accepted, Some(Seen::Gone)) => Settled::AsPlanned(gone),
+        (Answer::Accepted, Some(Seen::Gone)) => Settled::Done(Done {
+            outcome: gone,
+            proof: Proof::AcceptedAndGone,
+            reason: SEEN_GONE.to_owned(),
+        }),
         (Answer::Accepted, Some(Seen::Expires)) => {
             done(Outcome::Expired, "it goes by itself within a day")
         }
@@ -414,7 +457,7 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
             Outcome::InDoubt,
             "the provider accepted it, but re-reading still shows it",
         ),
-        (Answer::Accepted, Some(Seen::Unreadable(why))) => Settled::Done(
+        (Answer::Accepted, Some(Seen::Unreadable(why))) => explained(
             Outcome::InDoubt,
             format!("the provider accepted it, but it could not be re-read: {why}"),
         ),
@@ -426,8 +469,8 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
             reason: format!("{message}; but re-reading still shows it"),
             setback: Setback::Failed,
         },
-        (Answer::Lost(why), Some(Seen::Gone)) => Settled::Done(gone, format!("{why}; {SEEN_GONE}")),
-        (Answer::Lost(why), Some(Seen::Expires)) => Settled::Done(
+        (Answer::Lost(why), Some(Seen::Gone)) => explained(gone, format!("{why}; {SEEN_GONE}")),
+        (Answer::Lost(why), Some(Seen::Expires)) => explained(
             Outcome::Expired,
             format!("{why}; re-reading shows its expiry"),
         ),
@@ -436,7 +479,7 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
             setback: Setback::Failed,
         },
         (Answer::NotThere(message) | Answer::Lost(message), Some(Seen::Unreadable(why))) => {
-            Settled::Done(
+            explained(
                 Outcome::InDoubt,
                 format!("{message}; and it could not be re-read: {why}"),
             )

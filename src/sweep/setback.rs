@@ -6,10 +6,7 @@ use crate::gc::Outcome;
 /// The result of a request.
 pub(super) enum Settled {
     /// The step is over.
-    Done(Outcome, String),
-    /// The step is over: its request was accepted, and re-reading shows that the
-    /// resource is gone.
-    AsPlanned(Outcome),
+    Done(Done),
     /// It had no effect, and may be tried again.
     Waits {
         /// Why it had no effect.
@@ -50,7 +47,7 @@ impl Setback {
             ),
             Self::Failed => (Outcome::FailedForNow, "it fails again and again"),
         };
-        Done::because(outcome, reason)
+        Done::new(outcome, reason)
     }
 }
 
@@ -62,8 +59,7 @@ pub(super) fn without_effect(batch: &[(usize, Settled)]) -> Option<Done> {
             setback: Setback::Failed,
             ..
         }
-        | Settled::Done(..)
-        | Settled::AsPlanned(_) => None,
+        | Settled::Done(_) => None,
         Settled::Waits { setback, .. } => Some(*setback),
     });
     let setbacks: Vec<Setback> = setbacks.collect::<Option<_>>()?;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use crate::format::moment;
 use crate::gc::Outcome;
-use crate::gc::verdict::{Verdict, Wait, moment};
+use crate::gc::verdict::{Verdict, Wait};
 use crate::journal::{self, Entry, Journal, JournalError, Snapshot, Standing};
 use crate::kinds;
 use crate::model::{KindRef, ResourceId};

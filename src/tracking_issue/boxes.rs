@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::evidence::Ticked;
+use crate::evidence::Checked;
 
 /// What an issue must contain to be the tracking issue.
 pub const MARKER: &str = "<!-- preview-gc:report -->";
@@ -115,12 +115,12 @@ impl Ticks {
 
     /// What a text tells those who judge: keys, and where that was listed which
     /// is ticked "keep".
-    pub fn told(text: &str) -> Ticked {
+    pub fn told(text: &str) -> Checked {
         let Self { delete, keep } = Self::read(text);
         let boxes = text.lines().filter_map(LastBox::read);
         let kept = boxes.filter(|one| keep.contains(one.key));
         let origins_of_kept = kept.map(|one| one.origin.to_owned()).collect();
-        Ticked {
+        Checked {
             delete,
             keep,
             origins_of_kept,
@@ -240,7 +240,7 @@ mod tests {
             + &keep_box("older", "00ee", "")
             + "- [ ] keep b <!-- gc:keep:00dd r2@b -->\n- [x] delete <!-- gc:delete:00cc -->\n";
         let set = |all: &[&str]| all.iter().map(ToString::to_string).collect();
-        let told = Ticked {
+        let told = Checked {
             delete: set(&["00cc"]),
             keep: set(&["00ee", "00ff"]),
             origins_of_kept: set(&["", "worker@a"]),

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use super::boxes::{MARKER, Ticks, boxes, keep_box};
 use super::state::{Leak, PastRun, PreviousIssue, Section, State, What, digest, inert_json};
 use super::{CONTINUED, KEPT_HEADING};
+use crate::format::moment;
 use crate::gc::Verdict;
-use crate::gc::verdict::{VerdictName, moment};
+use crate::gc::verdict::VerdictName;
 use crate::report::table::groups;
 use crate::report::{Report, Row, age, escape};
 

@@ -254,11 +254,11 @@ fn deletion_requires_the_typed_count() {
 fn outcomes_stay_visible_in_place() {
     let mut app = app();
     let live = Live::default();
-    live.step(Step::Planned {
+    live.step(ProgressEvent::Planned {
         kind: "worker",
         steps: 2,
     });
-    live.step(Step::Settled {
+    live.step(ProgressEvent::Settled {
         kind: "worker",
         name: "web-preview-8",
         id: "id-of-web-preview-8",

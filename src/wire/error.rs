@@ -44,7 +44,7 @@ pub enum TransportError {
         why: String,
     },
     /// No answer in time.
-    #[error("no answer within {}s", .after.as_secs_f32())]
+    #[error("no answer within {}s", .after.as_secs_f32().ceil())]
     Timeout {
         /// How long the client waited.
         after: Duration,

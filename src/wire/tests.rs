@@ -14,7 +14,7 @@ pub(crate) fn client_of(
     answer: impl Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
 ) -> Client {
     let answer = Arc::new(answer);
-    let seam = BoxCloneSyncService::new(tower::service_fn(move |request| {
+    let transport = BoxCloneSyncService::new(tower::service_fn(move |request| {
         let response = answer(request);
         async move { Ok(response) }
     }));
@@ -25,7 +25,7 @@ pub(crate) fn client_of(
         dns_token: Token::new("other-secret-token"),
     };
     Client::new(
-        seam,
+        transport,
         BTreeMap::from([(api, endpoint)]),
         Clock::starting_at("2026-05-01T00:00:00Z".parse().unwrap()),
         Duration::from_mins(10),
@@ -93,6 +93,27 @@ async fn requests_have_their_url_token_and_headers() {
     let pulls = Call::get(Api::GitHub, &["repos"]);
     let address = "http://127.0.0.1:8080/api/repos";
     assert_eq!(sent(&pulls).await, [address, first, github, ""]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_the_deadline_cuts_off_keeps_the_reason_of_the_attempt_before() {
+    let attempts = Arc::new(Mutex::new(0));
+    let counted = attempts.clone();
+    let mut client = client_of(Api::Neon, |_| answered(200, ""));
+    client.transport = BoxCloneSyncService::new(tower::service_fn(move |_| {
+        let first = std::mem::replace(&mut *counted.lock().unwrap(), 1) == 0;
+        async move {
+            if !first {
+                std::future::pending::<()>().await;
+            }
+            Err(TransportError::Broken("unexpected end of file".to_owned()))
+        }
+    }));
+    let client = client.until(Instant::now() + Duration::from_secs(2));
+    let error = client.send(&Call::get(Api::Neon, &["x"])).await;
+    let error = error.unwrap_err().to_string();
+    assert_eq!(*attempts.lock().unwrap(), 1, "it was repeated");
+    assert!(error.contains("the connection broke"), "{error}");
 }
 
 #[test]

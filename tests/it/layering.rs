@@ -10,6 +10,7 @@ use std::path::Path;
 
 use preview_gc::kinds;
 use proc_macro2::{TokenStream, TokenTree};
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 
 /// What the code of one file uses.
@@ -35,12 +36,24 @@ struct Reader {
     uses: Uses,
 }
 
+/// Whether a condition of `cfg` can only hold in tests: `test`, also among others
+/// in `all`.
+fn wants_test(condition: &syn::Meta) -> bool {
+    match condition {
+        syn::Meta::Path(path) => path.is_ident("test"),
+        syn::Meta::List(list) if list.path.is_ident("all") => list
+            .parse_args_with(Punctuated::<syn::Meta, syn::Token![,]>::parse_terminated)
+            .is_ok_and(|all| all.iter().any(wants_test)),
+        _ => false,
+    }
+}
+
 fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
             && attribute
-                .parse_args::<syn::Path>()
-                .is_ok_and(|what| what.is_ident("test"))
+                .parse_args::<syn::Meta>()
+                .is_ok_and(|condition| wants_test(&condition))
     })
 }
 
@@ -375,7 +388,9 @@ const WALL_CLOCKS: [&str; 4] = [
     "std::time::Instant",
 ];
 
-const PURE: [&str; 4] = ["model", "evidence", "policy", "gc"];
+const PURE: [&str; 7] = [
+    "limits", "format", "model", "evidence", "progress", "policy", "gc",
+];
 
 #[test]
 fn pure_modules_use_no_input_output_no_clock_and_nothing_of_the_rest() {
@@ -481,6 +496,100 @@ fn the_time_is_read_in_one_place() {
     assert_eq!(uses_of(&all, others, &WALL_CLOCKS), Vec::<String>::new());
 }
 
+/// Returns the imports between the children of each module, where a child stands
+/// for everything below it: `gc::mark` imports `gc::plan` if any file of the one
+/// uses any file of the other. A parent and its own children may import each
+/// other: the children are parts of it.
+fn imports(all: &BTreeMap<String, Uses>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (module, uses) in all {
+        for path in &uses.paths {
+            let Some(path) = path.strip_prefix("crate::") else {
+                continue;
+            };
+            let from: Vec<&str> = module.split("::").collect();
+            let to: Vec<&str> = path.split("::").collect();
+            let same = from.iter().zip(&to).take_while(|(one, other)| one == other);
+            let depth = same.count();
+            if depth >= from.len() || depth >= to.len() {
+                continue;
+            }
+            let child = |parts: &[&str]| parts[..=depth].join("::");
+            if all.keys().any(|one| is_in(one, &child(&to))) {
+                graph.entry(child(&from)).or_default().insert(child(&to));
+            }
+        }
+    }
+    graph
+}
+
+/// Returns one circle of a graph, as the nodes on the way.
+fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn visit<'g>(
+        node: &'g String,
+        graph: &'g BTreeMap<String, BTreeSet<String>>,
+        way: &mut Vec<&'g String>,
+        done: &mut BTreeSet<&'g String>,
+    ) -> Option<Vec<String>> {
+        if let Some(start) = way.iter().position(|one| *one == node) {
+            return Some(way[start..].iter().map(|one| (*one).clone()).collect());
+        }
+        if !done.insert(node) {
+            return None;
+        }
+        way.push(node);
+        let next = graph.get(node).into_iter().flatten();
+        let found = next
+            .into_iter()
+            .find_map(|one| visit(one, graph, way, done));
+        way.pop();
+        found
+    }
+    let mut done = BTreeSet::new();
+    graph
+        .keys()
+        .find_map(|node| visit(node, graph, &mut Vec::new(), &mut done))
+}
+
+#[test]
+fn modules_never_import_each_other_in_a_circle() {
+    let graph = imports(&sources());
+    assert!(graph.contains_key("policy::rule") && graph.contains_key("gc"));
+    assert_eq!(circle(&graph), None);
+}
+
+#[test]
+fn a_circle_of_imports_is_found_in_files_and_in_folders() {
+    let graph_of = |files: &[(&str, &str)]| {
+        let all = files.iter().map(|(module, text)| {
+            let parts: Vec<_> = module.split("::").collect();
+            ((*module).to_owned(), read(&parts, text))
+        });
+        imports(&all.collect())
+    };
+    let files = graph_of(&[
+        ("a::one", "use super::two::Two;"),
+        ("a::two", "fn f() { super::three::f() }"),
+        ("a::three", "use crate::a::one;"),
+    ]);
+    let expected = ["a::one", "a::two", "a::three"].map(str::to_owned);
+    assert_eq!(circle(&files), Some(expected.to_vec()));
+    let folders = graph_of(&[
+        ("a::one", "use crate::b::two::Two;"),
+        ("b::three", "use crate::a::four::Four;"),
+        ("a::four", ""),
+        ("b::two", ""),
+    ]);
+    let expected = ["a", "b"].map(str::to_owned);
+    assert_eq!(circle(&folders), Some(expected.to_vec()));
+    let parent = graph_of(&[
+        ("a", "use self::one::One; use std::fmt;"),
+        ("a::one", "use super::Two; use crate::b;"),
+        ("b", ""),
+    ]);
+    assert_eq!(circle(&parent), None);
+}
+
 /// The reader itself, on every way to write a use that it has to find.
 #[test]
 fn the_reader_finds_every_way_to_use_a_module() {
@@ -492,6 +601,8 @@ fn the_reader_finds_every_way_to_use_a_module() {
         mod tests { use crate::cli; }
         #[cfg(test)]
         use crate::scan;
+        #[cfg(all(test, feature = "sandbox"))]
+        mod stage { use crate::cli; }
         fn late() {
             let _ = super::super::report::table::lines;
             let _ = env::var("HOME");
@@ -519,4 +630,5 @@ fn the_reader_finds_every_way_to_use_a_module() {
     assert!(uses.macros.contains("println"));
     assert!(uses.strings.contains("worker"));
     assert!(uses.test_modules.contains("tests"));
+    assert!(uses.test_modules.contains("stage"));
 }

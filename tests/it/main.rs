@@ -25,6 +25,7 @@ mod safety;
 mod scope;
 mod secrets;
 mod shared_cases;
+mod sweep;
 mod sweep_command;
 mod transcripts;
 mod transport;

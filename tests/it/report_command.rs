@@ -316,25 +316,17 @@ fn the_issue_tells_the_next_scheduled_run() {
 /// Runs `report`, and changes something between its last reading and its
 /// writing.
 fn report_while(stage: &Stage, change: impl FnOnce(&Stage)) {
-    let fault = json!([{"on": {"method": "PATCH", "path": "/issues/"}, "times": 1, "fault": {"delay_ms": 3000}}]);
-    stage.server.plant(&fault);
+    let hold =
+        json!([{"on": {"method": "PATCH", "path": "/issues/"}, "times": 1, "fault": "hold"}]);
+    stage.server.plant(&hold);
     std::thread::scope(|scope| {
-        let number = stage.issues()[0]["number"].as_u64().unwrap();
-        let path = format!("/issues/{number}");
-        let seen = || {
-            let log = stage.server.door("GET", "requests", "");
-            let log = log.as_array().unwrap().clone();
-            let reads = log.iter().filter(|one| one["method"] == "GET");
-            reads
-                .filter(|one| one["path"].as_str().unwrap().ends_with(&path))
-                .count()
-        };
-        let before = seen();
         let running = scope.spawn(|| stage.report());
-        while seen() == before {
+        while stage.server.door("GET", "faults", "")[0]["hits"] == 0 {
+            assert!(!running.is_finished(), "the issue was not written");
             std::thread::yield_now();
         }
         change(stage);
+        stage.server.take_faults();
         running.join().unwrap();
     });
 }

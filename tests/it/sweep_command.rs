@@ -1824,6 +1824,35 @@ fn a_queue_that_stays_keeps_its_consumer_and_the_worker_fails_before_anything_is
     }
 }
 
+#[test]
+fn a_worker_that_cannot_be_deleted_takes_no_place_with_what_it_uses() {
+    let queue = |name: &str, consumer: &str| {
+        json!({"kind": "queue", "name": name, "created_at": T0, "updated_at": T0,
+        "attributes": {"producers": [], "consumers": [consumer]}})
+    };
+    let cache = json!([{"type": "kv_namespace", "name": "KV", "target": "app-pr-1-cache"}]);
+    let all = [
+        worker("app-pr-1", cache),
+        namespace("app-pr-1-cache"),
+        queue("orders", "app-pr-1"),
+        // These two only go together.
+        worker("app-pr-3", json!([])),
+        queue("orders-pr-3", "app-pr-3"),
+    ];
+    let stage = Stage::new(&world(&all), &with_queues());
+    let (swept, exit) = stage.run(&["sweep", "--yes", "--max-deletions", "2"]);
+    assert_eq!(exit, 0, "{swept}");
+    assert!(
+        !stage.has("app-pr-3") && !stage.has("orders-pr-3"),
+        "{swept}"
+    );
+    assert_eq!(outcomes(&swept)["app-pr-1-cache"], "deferred", "{swept}");
+    let (swept, exit) = stage.run(&["sweep", "--yes", "--max-deletions", "2"]);
+    assert_eq!(exit, 5, "{swept}");
+    assert_eq!(outcomes(&swept)["app-pr-1"], "failed_for_good", "{swept}");
+    assert!(stage.has("app-pr-1") && stage.has("app-pr-1-cache"));
+}
+
 /// Two dead Workers that bind each other, the second with what else it binds.
 fn cycle(others: &[Value]) -> Vec<Value> {
     let service = |target: &str| json!({"type": "service", "name": "OTHER", "target": target});

@@ -109,11 +109,21 @@ pub struct Resource {
     pub consumer: Option<String>,
     /// When it was pointed at another Worker.
     pub moved: Option<Moment>,
+    /// Each time that it was pointed at another Worker, with the name of the one
+    /// before.
+    pub pointed: Vec<(Moment, String)>,
 }
 
 impl Resource {
     pub fn is_there(&self) -> bool {
         self.gone.is_none()
+    }
+
+    /// The name of the Worker that it was pointed at, if it has been pointed
+    /// elsewhere since.
+    pub fn pointed_at(&self, at: Moment) -> Option<&str> {
+        let mut later = self.pointed.iter().filter(|(moved, _)| *moved > at);
+        later.next().map(|(_, before)| before.as_str())
     }
 
     /// What others bind it by.

@@ -13,23 +13,23 @@ use http::Method;
 use preview_gc::cli::Exit;
 use preview_gc::clock::Clock;
 use preview_gc::collector::{Collector, Limits, Scope, SweepOrder};
-use preview_gc::evidence::{Observer, Step};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::reads::Remembered;
 use preview_gc::kinds;
 use preview_gc::model::{Api, PullRequestNumber};
 use preview_gc::policy::{Action, Environment, Policies, Policy, Source, Vocabulary};
+use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::report::Report;
 use preview_gc::sandbox::{Options, Sandbox};
-use preview_gc::sweep::{Stop, Swept};
+use preview_gc::sweep::{StepRow, Stop, Swept};
 use preview_gc::wire::{Client, Endpoint, Token};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::journals;
 use crate::ledger::{Ledger, Moment, PullRequest, Purpose, Resource, RunKey};
-use crate::network::{BASE, CrashPoint, Network, PlannedStep, Violation};
+use crate::network::{BASE, CrashPoint, Network, PlannedStep, Violation, reread_after};
 use crate::oracle;
 use crate::others::{self, variable};
 use crate::scenario::{KINDS, Scenario, Weather, ZONE, one_of};
@@ -47,7 +47,7 @@ pub struct Life {
 struct Nobody;
 
 impl Observer for Nobody {
-    fn step(&self, _step: Step<'_>) {}
+    fn step(&self, _step: ProgressEvent<'_>) {}
 }
 
 /// Lives through a seed, in virtual time.
@@ -263,6 +263,17 @@ impl World<'_> {
             Some(ended) => {
                 self.network
                     .note(&format!("{}.{} exits {:?}", key.actor, key.run, ended.exit));
+                for row in ended.report.swept.iter().flat_map(|swept| &swept.steps) {
+                    let StepRow {
+                        kind,
+                        name,
+                        outcome,
+                        reason,
+                        ..
+                    } = row;
+                    self.network
+                        .note(&format!("{kind} {name} is {outcome}: {reason}"));
+                }
                 for one in ended.report.evidence.iter().filter(|one| !one.complete) {
                     self.network.note(&format!(
                         "gap in {} of {}: {:?}",
@@ -300,7 +311,7 @@ impl World<'_> {
         let network = self.network;
         let clock = Clock::starting_at(network.now() + network.state().weather.skew);
         let client = Client::new(
-            network.seam(key),
+            network.transport(key),
             endpoints(),
             clock,
             limits.deadline,
@@ -522,7 +533,7 @@ impl World<'_> {
                 Outcome::Spared
                 | Outcome::Deferred
                 | Outcome::FailedForNow
-                | Outcome::FailedForGood => !ours,
+                | Outcome::FailedForGood => !ours || self.went_unseen(resource),
                 Outcome::InDoubt => true,
             };
             if !agrees || *resource.name != row.name {
@@ -608,6 +619,15 @@ impl World<'_> {
             .collect()
     }
 
+    /// Whether somebody pointed it at a Worker that a run was about to delete, too
+    /// late for that run to see: it went with the Worker.
+    fn went_unseen(&self, resource: &Resource) -> bool {
+        let (Some(moved), Some(gone)) = (resource.moved, resource.gone) else {
+            return false;
+        };
+        gone - moved <= reread_after(&self.network.scenario)
+    }
+
     /// Journals against the ledger.
     fn judge_journals(&self, key: RunKey, before: &BTreeSet<String>, ended: bool) {
         const INVARIANT: &str = "the journal agrees with the ledger";
@@ -629,7 +649,7 @@ impl World<'_> {
                 let agrees = match step.outcome.as_deref() {
                     Some("deleted" | "already_gone") => !resource.is_there(),
                     Some("spared" | "deferred" | "failed_for_now" | "failed_for_good") => {
-                        resource.deleted_by != Some(author)
+                        resource.deleted_by != Some(author) || self.went_unseen(resource)
                     }
                     // What is open is the business of a run that was cut off.
                     None => !(ended && ours),
@@ -744,6 +764,8 @@ impl World<'_> {
         limits.brake.share = 1.0;
         limits.deadline = Limits::default().deadline;
         limits.reference_reads = Limits::default().reference_reads;
+        // With a share that no re-read fits into, nothing is ever deleted.
+        limits.allotment.share = 1.0;
         let resources = self.network.state().ledger.there().count();
         let runs = resources / limits.max_deletions + 4;
         for _ in 0..runs {

@@ -358,8 +358,8 @@ impl Network {
         with(runs.find(|run| run.key == key).expect("the run began"))
     }
 
-    /// The seam of one run.
-    pub fn seam(self: &Arc<Self>, key: RunKey) -> Transport {
+    /// The transport of one run.
+    pub fn transport(self: &Arc<Self>, key: RunKey) -> Transport {
         let network = Arc::clone(self);
         BoxCloneSyncService::new(tower::service_fn(move |request| {
             let network = Arc::clone(&network);

@@ -37,9 +37,17 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
     if let Some(why) = alive(scenario, ledger, resource, deed) {
         return Some(why);
     }
+    // One that was pointed back is as it was listed.
+    let now_at = match resource.purpose {
+        Purpose::OfWorker(worker) | Purpose::Serves(worker) => {
+            Some(&*ledger.resources[worker].name)
+        }
+        _ => None,
+    };
+    let is_back = now_at.is_some() && resource.pointed_at(deed.listed) == now_at;
     if let Some(at) = resource
         .moved
-        .filter(|at| *at > deed.listed && *at < deed.rests_on)
+        .filter(|at| *at > deed.listed && *at < deed.rests_on && !is_back)
     {
         return Some(format!(
             "it was pointed elsewhere at {at}, after it was listed"
@@ -72,8 +80,11 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
         Purpose::Kept(_) => return Some("its box says that it is kept".to_owned()),
         Purpose::Elsewhere(_) => return Some("it belongs to another repository".to_owned()),
         Purpose::OfWorker(worker) => {
-            // Where it was pointed a moment ago nobody can have seen.
-            if resource.moved.is_some_and(|at| at >= deed.rests_on) {
+            // Where it was pointed a moment ago nobody can have seen, nor that its
+            // Worker was made anew.
+            let worker_born = ledger.resources[worker].born;
+            if resource.moved.is_some_and(|at| at >= deed.rests_on) || worker_born >= deed.rests_on
+            {
                 return None;
             }
             return alive(scenario, ledger, &ledger.resources[worker], deed);

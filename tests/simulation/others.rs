@@ -358,6 +358,7 @@ async fn point_elsewhere(network: &Network) {
         Purpose::Serves(other)
     };
     resource.moved = Some(now);
+    resource.pointed.push((now, now_at));
 }
 
 /// Deletes something as its owner would; whether that was accepted.
@@ -539,6 +540,7 @@ async fn add(
         expires: None,
         consumer: None,
         moved: None,
+        pointed: Vec::new(),
     };
     if ["r2", "github_environment"].contains(&kind) {
         name.clone_into(&mut resource.id);

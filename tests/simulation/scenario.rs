@@ -304,6 +304,7 @@ impl Draw<'_> {
             expires: None,
             consumer: None,
             moved: None,
+            pointed: Vec::new(),
         });
         self.ledger.resources.len() - 1
     }

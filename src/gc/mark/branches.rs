@@ -17,8 +17,8 @@ pub(super) struct Branches<'a> {
     numbers: HashMap<&'a str, Vec<PullRequestNumber>>,
     /// Open pull requests by what a fork calls the branch that they come from.
     forks: HashMap<&'a str, Vec<PullRequestNumber>>,
-    /// What living branches give by function before it is cut, in lower case: for
-    /// names that may be the beginning of one.
+    /// The slugs of living branches by slug function, before they are cut and in
+    /// lower case, for names that may be the beginning of one.
     living: HashMap<&'a str, BTreeSet<String>>,
     /// Branches by their name in lower case, for kinds without case.
     by_lower: HashMap<String, Vec<&'a str>>,
@@ -28,7 +28,7 @@ pub(super) struct Branches<'a> {
     by_lower_slug: HashMap<(&'a str, String), Vec<&'a str>>,
 }
 
-/// How the branches stand that give a name.
+/// The state of the branches that match a name.
 #[derive(Debug, Default)]
 pub(super) struct Standing<'a> {
     /// One that exists.
@@ -119,7 +119,7 @@ impl<'a> Branches<'a> {
         }
     }
 
-    /// The known branches that give what a name claims.
+    /// Returns the known branches that match a claim.
     fn givers(&self, claim: &Claim, caseless: bool) -> Vec<&'a str> {
         match claim {
             Claim::Branch(branch) => {
@@ -146,7 +146,7 @@ impl<'a> Branches<'a> {
         self.givers(claim, caseless).contains(&branch)
     }
 
-    /// How the branches stand that give what a name claims, as far as is known.
+    /// Returns the state of the branches that match a claim, as far as it is known.
     pub(super) fn standing(&self, claim: &Claim, caseless: bool) -> Standing<'a> {
         let mut standing = Standing::default();
         for branch in self.givers(claim, caseless) {
@@ -187,9 +187,9 @@ impl<'a> Branches<'a> {
         standing
     }
 
-    /// Whether a slug is the beginning of what a living branch would give, were it
-    /// not cut: then a length, a strip or a hash that is not quite that of the
-    /// owner's tool may be all that tells them apart.
+    /// Returns whether a text is the beginning of the uncut slug of a living
+    /// branch. If it is, the only difference may be that the policy's length,
+    /// strip or hash is not quite that of the owner's tool.
     /// A hash that a known branch explains tells it apart from all others.
     pub(super) fn begins_a_living_one(&self, claim: &Claim, explained: bool) -> bool {
         let Claim::Slug { function, text } = claim else {
@@ -212,8 +212,8 @@ impl<'a> Branches<'a> {
         begins(&text) || (!explained && before_hash.is_some_and(begins))
     }
 
-    /// Whether a known branch gives the claim, and its pull requests do not say
-    /// that the resource is too old for that.
+    /// Returns whether a known branch matches the claim, and the times of its pull
+    /// requests do not contradict that.
     pub(super) fn explains(&self, claim: &Claim, caseless: bool, created: Time) -> bool {
         let fits = |branch: &str| {
             let numbers = self.numbers.get(branch).into_iter().flatten();
@@ -230,8 +230,8 @@ impl<'a> Branches<'a> {
         self.givers(claim, caseless).into_iter().any(fits)
     }
 
-    /// How the branches stand that give what a resource's name claims; none
-    /// when everything was looked at and nothing gives it.
+    /// Returns the state of the branches that match the claim of a resource, or
+    /// `None` if everything was searched and nothing matches.
     pub(super) fn judge(
         &self,
         claim: &Claim,
@@ -309,8 +309,12 @@ mod tests {
         roots
     }
 
-    /// When what is called `text` ended; none where nothing gives that name, an
-    /// error where that is not known.
+    /// Returns when the branch called `text` ended, or `None` if nothing has that
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// Why this is unknown.
     fn ended(how: Searched, text: &str, created: Time) -> Result<Option<DateTime<Utc>>, String> {
         let roots = searched(how);
         let plain = Slug {

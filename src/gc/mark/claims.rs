@@ -9,7 +9,7 @@ use crate::evidence::{ClosedSearch, Inventory, Question, Roots, RootsWanted};
 use crate::model::{Claim, KindRef, Place, Repository, Resource};
 use crate::policy::Rule;
 
-/// Every reading of a resource whose claim has to be asked about, with the
+/// Returns every match of a resource whose claim has to be looked up, with the
 /// index of its policy file.
 fn asked_about<'p>(
     resource: &Resource,
@@ -70,8 +70,8 @@ pub fn claims<'r>(
     claims
 }
 
-/// The branches and slugs that nothing alive gives, by repository: closed pull
-/// requests have to be searched for them.
+/// Returns the claims of branches and slugs that match no living branch, by
+/// repository. The closed pull requests have to be searched for them.
 pub fn orphaned<'r>(
     resources: impl IntoIterator<Item = &'r Resource>,
     roots: &Roots,

@@ -1,54 +1,28 @@
-//! Judges each resource by itself: protection, readings of its name, roots,
-//! times.
+//! Judges each resource by itself: protection, the rules that match its name,
+//! roots, times.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod event;
+mod protection;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::box_key;
+use self::event::{clock, event, merged, timely};
+pub(super) use self::protection::Managed;
 use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict, Wait};
 use super::branches::{Branches, Standing};
 use super::{JudgeInput, Judgement, MatchedBy};
 use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots, Run};
 use crate::model::{Claim, Place, PullRequestNumber, Resource, RunId, Time};
-use crate::policy::{Action, AgeClock, Coverage, Event, Missing, Reading, Rule, backup_pattern};
+use crate::policy::{Action, AgeClock, Missing, Rule, RuleMatch, backup_pattern};
 
 /// A branch with its own expiry this near is taken care of.
 const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
 
 /// How late a provider may be that carries out an expiry.
 const EXPIRY_OVERDUE: TimeDelta = TimeDelta::days(1);
-
-/// Names that resources of other kinds manage, by managed kind.
-pub(super) struct Managed {
-    by_kind: HashMap<&'static str, (&'static str, HashSet<String>)>,
-}
-
-impl Managed {
-    pub(super) fn of(inventory: &Inventory, law: &JudgeInput<'_>) -> Self {
-        let mut by_kind = HashMap::new();
-        for kind in law.graph.kinds() {
-            if let Some(managed) = kind.manages {
-                let names = inventory
-                    .resources
-                    .iter()
-                    .filter(|resource| resource.kind == *kind)
-                    .map(|resource| resource.name.to_ascii_lowercase())
-                    .collect();
-                by_kind.insert(managed, (kind.name(), names));
-            }
-        }
-        Self { by_kind }
-    }
-
-    fn manager(&self, resource: &Resource) -> Option<&'static str> {
-        let (manager, names) = self.by_kind.get(resource.kind.name())?;
-        names
-            .contains(&resource.name.to_ascii_lowercase())
-            .then_some(*manager)
-    }
-}
 
 /// The resources whose checkbox "keep" is checked in tracking issues.
 fn kept(roots: &Roots) -> BTreeMap<String, u64> {
@@ -99,7 +73,7 @@ impl<'a> Owner<'a> {
     }
 }
 
-/// What one reading of a name comes to.
+/// The verdict by one match of a name.
 struct Outcome {
     matched_by: MatchedBy,
     verdict: Verdict,
@@ -122,8 +96,8 @@ pub(super) struct Judge<'a, 'p> {
     calibration: Calibration,
 }
 
-/// What branches and slugs are known to give real names: those that explain at
-/// least one listed name by a known git branch, with times that fit.
+/// The branch templates and slug functions that are known to be right: those that
+/// explain at least one listed name by a known git branch, with times that fit.
 #[derive(Default)]
 struct Calibration {
     /// Slug functions, by policy file.
@@ -244,7 +218,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             .map(|(index, _)| index);
         let Some(decisive) = decisive else {
             if let Some(claim) = ungiven {
-                judgement.verdict = Verdict::Unmatched(Unmatched::NothingGives(claim));
+                judgement.verdict = Verdict::Unmatched(Unmatched::NotOnGitHub(claim));
             } else if let Some(repository) = foreign {
                 let other = Unmatched::OtherRepository(repository.into());
                 judgement.verdict = Verdict::Unmatched(other);
@@ -270,83 +244,13 @@ impl<'a, 'p> Judge<'a, 'p> {
         judgement
     }
 
-    /// The `protect` entry of a pull request that a resource belongs to by any of
-    /// its matches, whichever file it stands in.
-    fn protected_pull_request(&self, outcomes: &[Outcome]) -> Option<Protection> {
-        outcomes.iter().find_map(|outcome| {
-            let of = self
-                .law
-                .policy_scopes
-                .get(outcome.matched_by.policy_scope)?;
-            let repository = &of.policy.repository;
-            let files = self.law.policy_scopes.iter().map(|one| one.policy);
-            let entries = files
-                .filter(|policy| policy.repository == *repository)
-                .flat_map(|policy| &policy.protects);
-            entries.into_iter().find_map(|entry| {
-                let number = entry.pull_request?;
-                outcome
-                    .pull_requests
-                    .contains(&number)
-                    .then(|| Protection::Entry {
-                        reason: entry.reason.clone(),
-                        location: entry.location.to_string().into(),
-                    })
-            })
-        })
-    }
-
-    /// Returns when `restore` brought a resource back, if it is not released yet.
-    fn brought_back(&self, resource: &Resource) -> Option<DateTime<Utc>> {
-        if self.law.brought_back.is_empty() {
-            return None;
-        }
-        let kind = resource.kind.name().to_owned();
-        let key = (kind, Place::clone(&resource.place), resource.id.clone());
-        self.law.brought_back.get(&key).copied()
-    }
-
-    fn protection(&self, resource: &Resource) -> Option<Protection> {
-        for policy_scope in self.law.policy_scopes {
-            for entry in &policy_scope.policy.protects {
-                let location = || entry.location.to_string().into();
-                match entry.covers(resource) {
-                    Coverage::No => {}
-                    Coverage::Yes => {
-                        return Some(Protection::Entry {
-                            reason: entry.reason.clone(),
-                            location: location(),
-                        });
-                    }
-                    Coverage::CannotTell(key) => {
-                        return Some(Protection::Perhaps {
-                            key,
-                            location: location(),
-                        });
-                    }
-                }
-            }
-        }
-        if !self.kept.is_empty()
-            && let Some(&issue) = self.kept.get(&box_key::of(&resource.identity()))
-        {
-            return Some(Protection::Ticked { issue });
-        }
-        if let Some(at) = self.brought_back(resource) {
-            let name = resource.name.clone();
-            return Some(Protection::BroughtBack { at, name });
-        }
-        let built_in = resource.protection.map(Protection::BuiltIn);
-        built_in.or_else(|| self.managed.manager(resource).map(Protection::ManagedBy))
-    }
-
-    /// What one reading comes to; none when it turns out not to read the name.
+    /// Returns the verdict by one match, or `None` if it turns out to be no match.
     fn reading(
         &self,
         resource: &Resource,
         (policy_scope, index): (usize, usize),
         rule: &Rule,
-        reading: &Reading,
+        reading: &RuleMatch,
     ) -> Option<Outcome> {
         let mut outcome = Outcome {
             matched_by: MatchedBy {
@@ -382,7 +286,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         &self,
         resource: &Resource,
         rule: &Rule,
-        reading: &Reading,
+        reading: &RuleMatch,
         owner: &Owner<'_>,
         in_focus: bool,
     ) -> Option<Verdict> {
@@ -418,14 +322,14 @@ impl<'a, 'p> Judge<'a, 'p> {
         )
     }
 
-    /// What a reading's claim belongs to; none when nothing known gives it, so
-    /// that the name was not read at all.
+    /// Returns the owner of a match's claim, or `None` if nothing known has that
+    /// name, so that there is no match at all.
     fn owner(
         &self,
         resource: &Resource,
         (policy_scope, index): (usize, usize),
         rule: &Rule,
-        reading: &Reading,
+        reading: &RuleMatch,
     ) -> Result<Option<Owner<'a>>, Doubt> {
         let claim = &reading.claim;
         if reading.undetermined.is_some() || !rule.asks_about(claim) {
@@ -489,7 +393,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         &self,
         resource: &Resource,
         rule: &Rule,
-        reading: &Reading,
+        reading: &RuleMatch,
         owner: &Owner<'_>,
     ) -> Result<Death, Verdict> {
         let mut death = None;
@@ -589,8 +493,8 @@ impl<'a, 'p> Judge<'a, 'p> {
     }
 }
 
-/// Which of several readings decides: anything that keeps beats garbage, and
-/// what is known to live beats what is not known.
+/// Returns the weight of a verdict among those of several matches: any verdict
+/// that keeps outweighs garbage, and `live` outweighs `unknown`.
 fn weight(verdict: &Verdict) -> (u8, Option<DateTime<Utc>>) {
     match verdict {
         Verdict::Live(_) => (5, None),
@@ -600,195 +504,4 @@ fn weight(verdict: &Verdict) -> (u8, Option<DateTime<Utc>>) {
         Verdict::Grace(_) => (1, verdict.ripe_at()),
         Verdict::Garbage(death) => (0, death.dead_since),
     }
-}
-
-/// How an event makes the resource dead, counted from the latest of that event
-/// and the resource's own times.
-fn event(resource: &Resource, rule: &Rule, owner: &Owner<'_>) -> Result<Death, Verdict> {
-    let (cause, at) = match owner {
-        Owner::PullRequest(number, pull_request) => of_number(rule, *number, pull_request)?,
-        Owner::Head(standing) => of_head(rule, standing)?,
-        Owner::Run(run, found) => of_run(rule, *run, found)?,
-        Owner::Missing(claim) => (Cause::Missing(claim.clone()), None),
-        Owner::NotAsked => return Err(Verdict::Unmatched(Unmatched::NoRule)),
-    };
-    let own = resource.created_at.known().max(resource.changed_at.known());
-    Ok(Death {
-        cause,
-        dead_since: at.max(own),
-        ripe_at: None,
-        report_only: false,
-    })
-}
-
-type Happened = (Cause, Option<DateTime<Utc>>);
-
-fn of_number(
-    rule: &Rule,
-    number: PullRequestNumber,
-    pull_request: &PullRequest,
-) -> Result<Happened, Verdict> {
-    let claim = Claim::PullRequest(number);
-    match pull_request {
-        PullRequest::Open { .. } => Err(Verdict::Live(Alive::Open(number))),
-        PullRequest::Unknown { why } => Err(Verdict::Unknown(Doubt::NotAnswered {
-            claim,
-            why: why.clone(),
-        })),
-        PullRequest::Missing => missing(rule, claim),
-        PullRequest::Closed {
-            closed_at, merged, ..
-        } => {
-            let merged = *merged;
-            if rule.death.events.contains(&Event::Merged) && !merged {
-                return Err(Verdict::Live(Alive::NotMerged(number)));
-            }
-            let at = closed_at.ok_or(Verdict::Unknown(Doubt::NoEnd(claim)))?;
-            Ok((Cause::Ended { number, merged, at }, Some(at)))
-        }
-    }
-}
-
-fn of_head(rule: &Rule, standing: &Standing<'_>) -> Result<Happened, Verdict> {
-    if let Some((number, _)) = standing.open {
-        return Err(Verdict::Live(Alive::Open(number)));
-    }
-    if let Some(branch) = standing.exists {
-        return Err(Verdict::Live(Alive::Branch(branch.into())));
-    }
-    // The state of a name that some branch matches has one or the other.
-    let Some(ended) = standing.ended else {
-        return Err(Verdict::Unmatched(Unmatched::NoRule));
-    };
-    let number = ended.number;
-    let merged = matches!(ended.pull_request, PullRequest::Closed { merged: true, .. });
-    if rule.death.events.contains(&Event::Merged) && !merged {
-        return Err(Verdict::Live(Alive::NotMerged(number)));
-    }
-    let no_end = || Verdict::Unknown(Doubt::NoEnd(Claim::PullRequest(number)));
-    let at = ended.at.ok_or_else(no_end)?;
-    let cause = Cause::BranchGone {
-        branch: ended.branch.into(),
-        number,
-        merged,
-        at,
-    };
-    Ok((cause, Some(at)))
-}
-
-fn of_run(rule: &Rule, run: RunId, found: &Run) -> Result<Happened, Verdict> {
-    let claim = Claim::Run(run);
-    match found {
-        Run::Unfinished => Err(Verdict::Live(Alive::Run(run))),
-        Run::Unknown { why } => Err(Verdict::Unknown(Doubt::NotAnswered {
-            claim,
-            why: why.clone(),
-        })),
-        Run::Missing => missing(rule, claim),
-        Run::Finished { at } => {
-            let at = at.ok_or(Verdict::Unknown(Doubt::NoEnd(claim)))?;
-            Ok((Cause::RunFinished { run, at }, Some(at)))
-        }
-    }
-}
-
-/// Keeps a claim without a known match, unless the rule calls it dead.
-fn missing(rule: &Rule, claim: Claim) -> Result<Happened, Verdict> {
-    match rule.missing {
-        Missing::Keep => Err(Verdict::Unknown(Doubt::Missing(claim))),
-        Missing::Dead => Ok((Cause::Missing(claim), None)),
-    }
-}
-
-fn clock(time: Time, which: &'static str) -> Result<DateTime<Utc>, Verdict> {
-    match time {
-        Time::At(at) => Ok(at),
-        Time::Missing => Err(Verdict::Unknown(Doubt::Time(which))),
-        // What never had this time can never be judged by it.
-        Time::Unsupported => Err(Verdict::Unknown(Doubt::NoClock(which))),
-    }
-}
-
-/// When the claim's pull request was merged. A git branch that lives, or came
-/// to life again, keeps.
-fn merged(owner: &Owner<'_>) -> Result<DateTime<Utc>, Verdict> {
-    if let Owner::Head(standing) = owner
-        && let Some(branch) = standing.exists
-    {
-        return Err(Verdict::Live(Alive::Branch(branch.into())));
-    }
-    match (owner, owner.pull_request()) {
-        (_, Some((number, PullRequest::Closed { merged: false, .. }))) => {
-            Err(Verdict::Live(Alive::NotMerged(number)))
-        }
-        (
-            _,
-            Some((
-                number,
-                PullRequest::Closed {
-                    merged_at,
-                    closed_at,
-                    ..
-                },
-            )),
-        ) => merged_at
-            .or(*closed_at)
-            .ok_or(Verdict::Unknown(Doubt::NoEnd(Claim::PullRequest(number)))),
-        (_, Some((number, PullRequest::Open { .. }))) => Err(Verdict::Live(Alive::Open(number))),
-        (_, Some((number, PullRequest::Missing))) => {
-            Err(Verdict::Unknown(Doubt::Missing(Claim::PullRequest(number))))
-        }
-        (_, Some((number, PullRequest::Unknown { why }))) => {
-            Err(Verdict::Unknown(Doubt::NotAnswered {
-                claim: Claim::PullRequest(number),
-                why: why.clone(),
-            }))
-        }
-        (Owner::Missing(claim), None) => Err(Verdict::Unknown(Doubt::Missing(claim.clone()))),
-        (_, None) => Err(Verdict::Unknown(Doubt::NoClock("merged_at"))),
-    }
-}
-
-/// Whether the conditions on the pull request's and the resource's times hold;
-/// the key of one that cannot be told. A sure failure beats a doubt.
-fn timely(rule: &Rule, resource: &Resource, owner: &Owner<'_>) -> Result<bool, &'static str> {
-    let created = resource.created_at.known();
-    let (opened, ended) = match owner.pull_request() {
-        Some((_, PullRequest::Open { opened_at, .. })) => {
-            (*opened_at, Some(DateTime::<Utc>::MAX_UTC))
-        }
-        Some((
-            _,
-            PullRequest::Closed {
-                opened_at,
-                closed_at,
-                ..
-            },
-        )) => (*opened_at, *closed_at),
-        _ => (None, None),
-    };
-    let conditions = [
-        (
-            rule.timing.created_after_opened,
-            created
-                .zip(opened)
-                .map(|(created, opened)| created >= opened),
-            "created-after-opened",
-        ),
-        (
-            rule.timing.ended_after_created,
-            created.zip(ended).map(|(created, ended)| ended > created),
-            "ended-after-created",
-        ),
-    ];
-    let mut doubt = None;
-    for (wanted, is, key) in conditions {
-        match (wanted, is) {
-            (None, _) => {}
-            (Some(wanted), Some(is)) if wanted == is => {}
-            (Some(_), Some(_)) => return Ok(false),
-            (Some(_), None) => doubt = Some(key),
-        }
-    }
-    doubt.map_or(Ok(true), Err)
 }

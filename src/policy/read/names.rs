@@ -90,7 +90,7 @@ impl Reader<'_> {
             Ok((exact, host))
         });
         both.map_err(|error| {
-            let span = self.within(text, error.span);
+            let span = self.part_span(text, error.span);
             self.mistakes.error(
                 Code::TemplateMalformed,
                 span,
@@ -103,7 +103,7 @@ impl Reader<'_> {
     }
 
     /// The bytes of a part of a string, if the file writes it without escapes.
-    fn within(&self, text: &At<String>, part: Range<usize>) -> Range<usize> {
+    fn part_span(&self, text: &At<String>, part: Range<usize>) -> Range<usize> {
         let start = text.span.start + 1;
         let literal = self.source.text.get(start..start + text.value.len());
         if literal == Some(&text.value) {

@@ -1,35 +1,20 @@
 //! `[[rule]]` and `[[protect]]`.
 
+mod advice;
+
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::Reader;
 use super::names::Templates;
 use crate::model::code::Code;
-use crate::model::{KindRef, PlaceSort, PullRequestNumber};
+use crate::model::{KindRef, PullRequestNumber};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{
-    Action, Age, AgeClock, Born, Condition, Death, Event, Missing, Protect, Rule, Subject, Test,
-    Timing, Where,
+    Action, Age, AgeClock, Death, Missing, Protect, Rule, Subject, Timing, Where,
 };
-use crate::policy::template::{Anchor, Names, Template};
-
-/// The words of `dead-when`.
-const EVENTS: [(&str, Event); 4] = [
-    ("closed", Event::Closed),
-    ("merged", Event::Merged),
-    ("branch-gone", Event::BranchGone),
-    ("run-finished", Event::RunFinished),
-];
-
-/// The words of `clock`.
-const CLOCKS: [(&str, AgeClock); 5] = [
-    ("created", AgeClock::Created),
-    ("changed", AgeClock::Changed),
-    ("merged", AgeClock::Merged),
-    ("active", AgeClock::Active),
-    ("named", AgeClock::Named),
-];
+use crate::policy::template::{Anchor, Names};
+use crate::policy::words;
 
 impl Reader<'_> {
     pub(super) fn protect(&mut self, mut fields: Fields<'_>, names: &Names) -> Option<Protect> {
@@ -167,12 +152,8 @@ impl Reader<'_> {
             .unwrap_or_default();
         let (conditions, timing) = self.conditions(&mut fields, &kinds, &templates);
         let death = self.death(&mut fields);
-        let missing = self.choice(
-            &mut fields,
-            "missing",
-            &[("keep", Missing::Keep), ("dead", Missing::Dead)],
-        );
-        let born = self.choice(&mut fields, "born", &[("any", Born::Any)]);
+        let missing = self.choice(&mut fields, "missing", &words::MISSING);
+        let born = self.choice(&mut fields, "born", &words::BORN);
         let even_open = fields.flag("even-open", &mut self.mistakes);
         let with = self.with(&mut fields, &kinds);
         let grace = fields
@@ -290,214 +271,6 @@ impl Reader<'_> {
         }
     }
 
-    /// What kills must be something that the name can claim.
-    fn sensible(&mut self, text: &At<String>, template: &Template, death: &Death, timing: &Timing) {
-        let has_pull_request = template.has_pull_request() || template.has_head();
-        for event in &death.events {
-            let (captured, needs) = match event {
-                Event::Closed | Event::Merged => (has_pull_request, "{pr}, {branch} or {slug}"),
-                Event::BranchGone => (template.has_head(), "{branch} or {slug}"),
-                Event::RunFinished => (template.has_run(), "{run}"),
-            };
-            if !captured {
-                self.lacks(text, &format!("`dead-when = \"{event}\"`"), needs);
-            }
-        }
-        for age in &death.ages {
-            match age.clock {
-                AgeClock::Merged if !has_pull_request => {
-                    self.lacks(text, "`clock = \"merged\"`", "{pr}, {branch} or {slug}");
-                }
-                AgeClock::Named if !template.names_time() => {
-                    self.lacks(text, "`clock = \"named\"`", "{epoch} or {date:…}");
-                }
-                _ => {}
-            }
-        }
-        if *timing != Timing::default() && !has_pull_request {
-            self.lacks(
-                text,
-                "a condition on the pull request's times",
-                "{pr}, {branch} or {slug}",
-            );
-        }
-    }
-
-    fn lacks(&mut self, text: &At<String>, what: &str, needs: &str) {
-        self.mistakes.error(
-            Code::TemplateLacksCapture,
-            text.span.clone(),
-            format!("{what} needs {needs} in the template"),
-            format!("no {needs} here"),
-            Some(
-                "for names that belong to nothing, use { older-than = \"…\", clock = \"created\" }"
-                    .to_owned(),
-            ),
-        );
-    }
-
-    /// Several repositories share an account, and each counts its pull requests
-    /// from 1: `{any}` beside a number matches what another repository made.
-    fn numbers_are_ours(&mut self, texts: &[At<String>], kinds: &[KindRef]) {
-        let shared = |kind: &&KindRef| kind.place == PlaceSort::Account;
-        let Some(kind) = kinds.iter().find(shared) else {
-            return;
-        };
-        for text in texts {
-            let number = ["{pr}", "{run}"]
-                .into_iter()
-                .find(|number| text.value.contains(number));
-            if let Some(number) = number
-                && text.value.contains("{any")
-            {
-                self.mistakes.warning(
-                    Code::AnyBesideNumber,
-                    text.span.clone(),
-                    format!("`{{any}}` beside `{number}` also matches what others made"),
-                    format!(
-                        "the account of a {} may hold numbers of another repository",
-                        kind.noun
-                    ),
-                    Some("list the names under [words] and write {word} for {any}".to_owned()),
-                );
-            }
-        }
-    }
-
-    /// A rule whose every template names what no rule can override protects
-    /// nothing and finds nothing.
-    fn something_can_go(
-        &mut self,
-        texts: &[At<String>],
-        kinds: &[KindRef],
-        place: &Where,
-        conditions: &[Condition],
-    ) {
-        let zones: Vec<&str> = place
-            .zones
-            .iter()
-            .flatten()
-            .map(|zone| zone.name.as_str())
-            .collect();
-        let types = conditions.iter().find(|one| one.key == "type");
-        let types: Vec<&str> = match types.map(|one| &one.test) {
-            Some(Test::AnyOf(texts)) => texts.iter().map(|text| &**text).collect(),
-            _ => Vec::new(),
-        };
-        let never = |text: &At<String>| {
-            let of_kind = |kind: &KindRef| {
-                kind.0
-                    .never
-                    .is_some_and(|never| never(&text.value, &zones, &types))
-            };
-            !kinds.is_empty() && kinds.iter().all(of_kind)
-        };
-        let (Some(first), true) = (texts.first(), texts.iter().all(never)) else {
-            return;
-        };
-        self.mistakes.warning(
-            Code::NamesOnlyProtected,
-            first.span.clone(),
-            "this rule can only name what is always protected",
-            "it never finds garbage",
-            Some("leave the rule out, or name records that a rule may delete".to_owned()),
-        );
-    }
-
-    /// An age alone does not take what belongs to an open pull request.
-    fn ages_keep_the_open(
-        &mut self,
-        texts: &[At<String>],
-        death: &At<Death>,
-        even_open: Option<bool>,
-    ) {
-        let by_age = !death.value.ages.is_empty() && death.value.events.is_empty();
-        let asked_anyway = death
-            .value
-            .ages
-            .iter()
-            .any(|age| age.clock == AgeClock::Merged);
-        let numbered = texts.iter().any(|text| text.value.contains("{pr}"));
-        if by_age && !asked_anyway && numbered && even_open.is_none() {
-            self.mistakes.warning(
-                Code::AgeOnPullRequest,
-                death.span.clone(),
-                "an age on `{pr}` keeps what belongs to an open pull request",
-                "it asks GitHub whether the pull request is open",
-                Some(
-                    "write even-open = false to say so, or even-open = true to delete it all the \
-                     same"
-                        .to_owned(),
-                ),
-            );
-        }
-    }
-
-    /// What is deployed again keeps the time of its creation.
-    fn creation_is_no_deployment(&mut self, death: &At<Death>, kinds: &[KindRef]) {
-        let by_creation = death
-            .value
-            .ages
-            .iter()
-            .any(|age| age.clock == AgeClock::Created);
-        let again = kinds.iter().find(|kind| kind.redeployed);
-        if let (true, Some(kind)) = (by_creation, again) {
-            self.mistakes.warning(
-                Code::AgeIgnoresDeployments,
-                death.span.clone(),
-                format!(
-                    "a {} that is deployed again keeps its creation time",
-                    kind.noun
-                ),
-                "one that is in use today may be old by `clock = \"created\"`",
-                Some("write clock = \"changed\"".to_owned()),
-            );
-        }
-    }
-
-    /// A branch or slug that GitHub does not know is no proof by itself.
-    fn heads_are_missed(&mut self, texts: &[At<String>]) {
-        let captures = ["{branch", "{slug:"];
-        for text in texts {
-            let head = captures.iter().any(|head| text.value.contains(head));
-            if head {
-                self.mistakes.warning(
-                    Code::MissingIsDead,
-                    text.span.clone(),
-                    "`missing = \"dead\"` deletes what no branch explains",
-                    "a slug function that is a little wrong, or another repository, looks the same",
-                    Some(
-                        "leave `missing` out, so that what GitHub does not know is kept".to_owned(),
-                    ),
-                );
-            }
-        }
-    }
-
-    /// A rule by a clock that its kind does not have never finds garbage.
-    fn clocks_are_kept(&mut self, death: &At<Death>, kinds: &[KindRef]) {
-        for age in &death.value.ages {
-            let without = kinds.iter().find(|kind| match age.clock {
-                AgeClock::Created => !kind.created,
-                AgeClock::Changed => !kind.changed,
-                AgeClock::Active => !kind.active,
-                AgeClock::Merged | AgeClock::Named => false,
-            });
-            if let Some(kind) = without {
-                self.mistakes.warning(
-                    Code::ClockNotAvailable,
-                    death.span.clone(),
-                    format!(
-                        "a {} has no time for `clock = \"{}\"`",
-                        kind.noun, age.clock
-                    ),
-                    "this rule never finds garbage of that kind",
-                    Some("use another clock, or an event".to_owned()),
-                );
-            }
-        }
-    }
-
     /// The kinds that go with what the rule deletes, whatever they are called.
     fn with(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Vec<KindRef> {
         let span = fields.value_span("with");
@@ -545,15 +318,7 @@ impl Reader<'_> {
 
     fn action(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Action {
         let span = fields.value_span("action");
-        let action = self.choice(
-            fields,
-            "action",
-            &[
-                ("delete", Action::Delete),
-                ("report", Action::Report),
-                ("expire", Action::Expire),
-            ],
-        );
+        let action = self.choice(fields, "action", &words::ACTIONS);
         let action = action.unwrap_or_default();
         let cannot = kinds.iter().find(|kind| !kind.expires);
         if let (Action::Expire, Some(kind), Some(span)) = (action, cannot, span) {
@@ -599,7 +364,9 @@ impl Reader<'_> {
     fn one_death(&mut self, value: &Spanned<DeValue<'_>>, death: &mut Death) {
         match value.get_ref() {
             DeValue::String(text) => {
-                let event = EVENTS.iter().find(|(word, _)| *word == text.as_ref());
+                let event = words::EVENTS
+                    .iter()
+                    .find(|(word, _)| *word == text.as_ref());
                 match event {
                     Some((_, event)) => death.events.push(*event),
                     None => self.mistakes.error(
@@ -607,7 +374,7 @@ impl Reader<'_> {
                         value.span(),
                         format!("`dead-when` cannot be {text:?}"),
                         "unknown event",
-                        Some(fields::suggestion(text, &EVENTS.map(|(word, _)| word))),
+                        Some(fields::suggestion(text, &words::of(&words::EVENTS))),
                     ),
                 }
             }
@@ -620,7 +387,7 @@ impl Reader<'_> {
                     "such as { older-than = \"30d\", clock = \"created\" }",
                     &mut self.mistakes,
                 );
-                let clock = self.choice(&mut fields, "clock", &CLOCKS);
+                let clock = self.choice(&mut fields, "clock", &words::CLOCKS);
                 fields.end(&mut self.mistakes);
                 if let Some(age) = age {
                     death.ages.push(Age {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{Captures, Fits, MOST_READINGS, MOST_STEPS, Part, Template};
+use super::{Captures, Fits, MAX_MATCHES, MAX_STEPS, Part, Template};
 use crate::model::{Claim, PullRequestNumber, RunId};
 
 impl Template {
@@ -61,7 +61,7 @@ impl Template {
             self.plainly(0, name, 0, &mut Captures::default(), &mut found);
             found.sort_unstable();
             found.dedup();
-            let fits = if found.len() > MOST_READINGS {
+            let fits = if found.len() > MAX_MATCHES {
                 Fits::TooMany
             } else {
                 Fits::Ways(found)
@@ -98,7 +98,7 @@ impl Template {
         found: &mut Vec<Captures>,
     ) {
         let Some(part) = self.parts.get(index) else {
-            if at == name.len() && found.len() <= MOST_READINGS {
+            if at == name.len() && found.len() <= MAX_MATCHES {
                 found.push(captures.clone());
             }
             return;
@@ -175,7 +175,9 @@ impl Part {
     fn may_be(&self, text: &str, characters: usize) -> bool {
         match self {
             Self::Branch { prefix } => text.starts_with(&**prefix),
-            Self::Slug(slug) => characters <= slug.longest() && !slug.is_fallback(text),
+            Self::Slug(slug) => {
+                characters <= slug.longest() && !slug.is_fallback(text) && slug.could_give(text)
+            }
             _ => true,
         }
     }
@@ -291,7 +293,7 @@ impl Search<'_> {
     fn from(&mut self, index: usize, at: usize, captures: &Captures) -> bool {
         let Some(part) = self.template.parts.get(index) else {
             self.found.insert(captures.clone());
-            return self.found.len() <= MOST_READINGS;
+            return self.found.len() <= MAX_MATCHES;
         };
         // Nothing more is captured, and the table says that the rest fits.
         let rest = &self.template.parts[index..];
@@ -301,12 +303,12 @@ impl Search<'_> {
             && self.finishes[index][at]
         {
             self.found.insert(captures.clone());
-            return self.found.len() <= MOST_READINGS;
+            return self.found.len() <= MAX_MATCHES;
         }
         if !self.visited.insert((index, at, captures.clone())) {
             return true;
         }
-        if self.visited.len() > MOST_READINGS * 1_024 {
+        if self.visited.len() > MAX_MATCHES * 1_024 {
             return false;
         }
         match part {
@@ -337,7 +339,7 @@ impl Search<'_> {
         let rest = &self.name[at..];
         for (count, (offset, c)) in rest.char_indices().enumerate() {
             self.steps += 1;
-            if self.steps > MOST_STEPS {
+            if self.steps > MAX_STEPS {
                 return false;
             }
             let count = count + 1;

@@ -6,19 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, Failure, Paging, directed, object, ok, text};
+use super::kv_values::Namespace;
 use crate::sandbox::message::Request;
 use crate::sandbox::provider::Refusal;
 use crate::sandbox::world::Resource;
-
-/// One namespace.
-#[derive(Debug)]
-pub(super) struct Namespace {
-    /// Its title, unique in the account.
-    pub(super) title: String,
-    /// Its values by key.
-    pub(super) entries: BTreeMap<String, super::kv_values::Entry>,
-    attributes: Map<String, Value>,
-}
 
 const NAMESPACES: Paging = Paging::new(20, 1, 1000).without_total_pages();
 

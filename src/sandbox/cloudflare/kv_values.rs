@@ -9,9 +9,18 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Failure, array, object, ok, ok_with};
-use super::kv::Namespace;
 use super::upload::{self, Form};
 use crate::sandbox::message::{Request, Response};
+
+/// One namespace.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    /// Its title, unique in the account.
+    pub(super) title: String,
+    /// Its values by key.
+    pub(super) entries: BTreeMap<String, Entry>,
+    pub(super) attributes: Map<String, Value>,
+}
 
 /// One value.
 #[derive(Debug, Clone, Default)]

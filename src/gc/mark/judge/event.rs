@@ -1,0 +1,205 @@
+//! The event that a resource died by, and the time of it.
+
+use chrono::{DateTime, Utc};
+
+use super::super::super::verdict::{Alive, Cause, Death, Doubt, Unmatched, Verdict};
+use super::super::branches::Standing;
+use super::Owner;
+use crate::evidence::{PullRequest, Run};
+use crate::model::{Claim, PullRequestNumber, Resource, RunId, Time};
+use crate::policy::{Event, Missing, Rule};
+
+/// How an event makes the resource dead, counted from the latest of that event
+/// and the resource's own times.
+pub(super) fn event(resource: &Resource, rule: &Rule, owner: &Owner<'_>) -> Result<Death, Verdict> {
+    let (cause, at) = match owner {
+        Owner::PullRequest(number, pull_request) => of_number(rule, *number, pull_request)?,
+        Owner::Head(standing) => of_head(rule, standing)?,
+        Owner::Run(run, found) => of_run(rule, *run, found)?,
+        Owner::Missing(claim) => (Cause::Missing(claim.clone()), None),
+        Owner::NotAsked => return Err(Verdict::Unmatched(Unmatched::NoRule)),
+    };
+    let own = resource.created_at.known().max(resource.changed_at.known());
+    Ok(Death {
+        cause,
+        dead_since: at.max(own),
+        ripe_at: None,
+        report_only: false,
+    })
+}
+
+type Happened = (Cause, Option<DateTime<Utc>>);
+
+fn of_number(
+    rule: &Rule,
+    number: PullRequestNumber,
+    pull_request: &PullRequest,
+) -> Result<Happened, Verdict> {
+    let claim = Claim::PullRequest(number);
+    match pull_request {
+        PullRequest::Open { .. } => Err(Verdict::Live(Alive::Open(number))),
+        PullRequest::Unknown { why } => Err(Verdict::Unknown(Doubt::NotAnswered {
+            claim,
+            why: why.clone(),
+        })),
+        PullRequest::Missing => missing(rule, claim),
+        PullRequest::Closed {
+            closed_at, merged, ..
+        } => {
+            let merged = *merged;
+            if rule.death.events.contains(&Event::Merged) && !merged {
+                return Err(Verdict::Live(Alive::NotMerged(number)));
+            }
+            let at = closed_at.ok_or(Verdict::Unknown(Doubt::NoEnd(claim)))?;
+            Ok((Cause::Ended { number, merged, at }, Some(at)))
+        }
+    }
+}
+
+fn of_head(rule: &Rule, standing: &Standing<'_>) -> Result<Happened, Verdict> {
+    if let Some((number, _)) = standing.open {
+        return Err(Verdict::Live(Alive::Open(number)));
+    }
+    if let Some(branch) = standing.exists {
+        return Err(Verdict::Live(Alive::Branch(branch.into())));
+    }
+    // The state of a name that some branch matches has one or the other.
+    let Some(ended) = standing.ended else {
+        return Err(Verdict::Unmatched(Unmatched::NoRule));
+    };
+    let number = ended.number;
+    let merged = matches!(ended.pull_request, PullRequest::Closed { merged: true, .. });
+    if rule.death.events.contains(&Event::Merged) && !merged {
+        return Err(Verdict::Live(Alive::NotMerged(number)));
+    }
+    let no_end = || Verdict::Unknown(Doubt::NoEnd(Claim::PullRequest(number)));
+    let at = ended.at.ok_or_else(no_end)?;
+    let cause = Cause::BranchGone {
+        branch: ended.branch.into(),
+        number,
+        merged,
+        at,
+    };
+    Ok((cause, Some(at)))
+}
+
+fn of_run(rule: &Rule, run: RunId, found: &Run) -> Result<Happened, Verdict> {
+    let claim = Claim::Run(run);
+    match found {
+        Run::Unfinished => Err(Verdict::Live(Alive::Run(run))),
+        Run::Unknown { why } => Err(Verdict::Unknown(Doubt::NotAnswered {
+            claim,
+            why: why.clone(),
+        })),
+        Run::Missing => missing(rule, claim),
+        Run::Finished { at } => {
+            let at = at.ok_or(Verdict::Unknown(Doubt::NoEnd(claim)))?;
+            Ok((Cause::RunFinished { run, at }, Some(at)))
+        }
+    }
+}
+
+/// Keeps a claim without a known match, unless the rule calls it dead.
+fn missing(rule: &Rule, claim: Claim) -> Result<Happened, Verdict> {
+    match rule.missing {
+        Missing::Keep => Err(Verdict::Unknown(Doubt::Missing(claim))),
+        Missing::Dead => Ok((Cause::Missing(claim), None)),
+    }
+}
+
+pub(super) fn clock(time: Time, which: &'static str) -> Result<DateTime<Utc>, Verdict> {
+    match time {
+        Time::At(at) => Ok(at),
+        Time::Missing => Err(Verdict::Unknown(Doubt::Time(which))),
+        // What never had this time can never be judged by it.
+        Time::Unsupported => Err(Verdict::Unknown(Doubt::NoClock(which))),
+    }
+}
+
+/// When the claim's pull request was merged. A git branch that lives, or came
+/// to life again, keeps.
+pub(super) fn merged(owner: &Owner<'_>) -> Result<DateTime<Utc>, Verdict> {
+    if let Owner::Head(standing) = owner
+        && let Some(branch) = standing.exists
+    {
+        return Err(Verdict::Live(Alive::Branch(branch.into())));
+    }
+    match (owner, owner.pull_request()) {
+        (_, Some((number, PullRequest::Closed { merged: false, .. }))) => {
+            Err(Verdict::Live(Alive::NotMerged(number)))
+        }
+        (
+            _,
+            Some((
+                number,
+                PullRequest::Closed {
+                    merged_at,
+                    closed_at,
+                    ..
+                },
+            )),
+        ) => merged_at
+            .or(*closed_at)
+            .ok_or(Verdict::Unknown(Doubt::NoEnd(Claim::PullRequest(number)))),
+        (_, Some((number, PullRequest::Open { .. }))) => Err(Verdict::Live(Alive::Open(number))),
+        (_, Some((number, PullRequest::Missing))) => {
+            Err(Verdict::Unknown(Doubt::Missing(Claim::PullRequest(number))))
+        }
+        (_, Some((number, PullRequest::Unknown { why }))) => {
+            Err(Verdict::Unknown(Doubt::NotAnswered {
+                claim: Claim::PullRequest(number),
+                why: why.clone(),
+            }))
+        }
+        (Owner::Missing(claim), None) => Err(Verdict::Unknown(Doubt::Missing(claim.clone()))),
+        (_, None) => Err(Verdict::Unknown(Doubt::NoClock("merged_at"))),
+    }
+}
+
+/// Whether the conditions on the pull request's and the resource's times hold;
+/// the key of one that is unknown. A condition that fails outweighs an unknown one.
+pub(super) fn timely(
+    rule: &Rule,
+    resource: &Resource,
+    owner: &Owner<'_>,
+) -> Result<bool, &'static str> {
+    let created = resource.created_at.known();
+    let (opened, ended) = match owner.pull_request() {
+        Some((_, PullRequest::Open { opened_at, .. })) => {
+            (*opened_at, Some(DateTime::<Utc>::MAX_UTC))
+        }
+        Some((
+            _,
+            PullRequest::Closed {
+                opened_at,
+                closed_at,
+                ..
+            },
+        )) => (*opened_at, *closed_at),
+        _ => (None, None),
+    };
+    let conditions = [
+        (
+            rule.timing.created_after_opened,
+            created
+                .zip(opened)
+                .map(|(created, opened)| created >= opened),
+            "created-after-opened",
+        ),
+        (
+            rule.timing.ended_after_created,
+            created.zip(ended).map(|(created, ended)| ended > created),
+            "ended-after-created",
+        ),
+    ];
+    let mut doubt = None;
+    for (wanted, is, key) in conditions {
+        match (wanted, is) {
+            (None, _) => {}
+            (Some(wanted), Some(is)) if wanted == is => {}
+            (Some(_), Some(_)) => return Ok(false),
+            (Some(_), None) => doubt = Some(key),
+        }
+    }
+    doubt.map_or(Ok(true), Err)
+}

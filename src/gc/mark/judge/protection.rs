@@ -1,0 +1,115 @@
+//! Resources that stay whatever the rules say.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::super::super::box_key;
+use super::super::super::verdict::Protection;
+use super::super::JudgeInput;
+use super::{Judge, Outcome};
+use crate::evidence::Inventory;
+use crate::model::{Place, Resource};
+use crate::policy::Coverage;
+
+/// Names that resources of other kinds manage, by managed kind.
+pub(in crate::gc::mark) struct Managed {
+    by_kind: HashMap<&'static str, (&'static str, HashSet<String>)>,
+}
+
+impl Managed {
+    pub(in crate::gc::mark) fn of(inventory: &Inventory, law: &JudgeInput<'_>) -> Self {
+        let mut by_kind = HashMap::new();
+        for kind in law.graph.kinds() {
+            if let Some(managed) = kind.manages {
+                let names = inventory
+                    .resources
+                    .iter()
+                    .filter(|resource| resource.kind == *kind)
+                    .map(|resource| resource.name.to_ascii_lowercase())
+                    .collect();
+                by_kind.insert(managed, (kind.name(), names));
+            }
+        }
+        Self { by_kind }
+    }
+
+    fn manager(&self, resource: &Resource) -> Option<&'static str> {
+        let (manager, names) = self.by_kind.get(resource.kind.name())?;
+        names
+            .contains(&resource.name.to_ascii_lowercase())
+            .then_some(*manager)
+    }
+}
+
+impl Judge<'_, '_> {
+    /// The `protect` entry of a pull request that a resource belongs to by any of
+    /// its matches, whichever file it stands in.
+    pub(super) fn protected_pull_request(&self, outcomes: &[Outcome]) -> Option<Protection> {
+        outcomes.iter().find_map(|outcome| {
+            let of = self
+                .law
+                .policy_scopes
+                .get(outcome.matched_by.policy_scope)?;
+            let repository = &of.policy.repository;
+            let files = self.law.policy_scopes.iter().map(|one| one.policy);
+            let entries = files
+                .filter(|policy| policy.repository == *repository)
+                .flat_map(|policy| &policy.protects);
+            entries.into_iter().find_map(|entry| {
+                let number = entry.pull_request?;
+                outcome
+                    .pull_requests
+                    .contains(&number)
+                    .then(|| Protection::Entry {
+                        reason: entry.reason.clone(),
+                        location: entry.location.to_string().into(),
+                    })
+            })
+        })
+    }
+
+    /// Returns when `restore` brought a resource back, if it is not released yet.
+    pub(super) fn brought_back(&self, resource: &Resource) -> Option<DateTime<Utc>> {
+        if self.law.brought_back.is_empty() {
+            return None;
+        }
+        let kind = resource.kind.name().to_owned();
+        let key = (kind, Place::clone(&resource.place), resource.id.clone());
+        self.law.brought_back.get(&key).copied()
+    }
+
+    pub(super) fn protection(&self, resource: &Resource) -> Option<Protection> {
+        for policy_scope in self.law.policy_scopes {
+            for entry in &policy_scope.policy.protects {
+                let location = || entry.location.to_string().into();
+                match entry.covers(resource) {
+                    Coverage::No => {}
+                    Coverage::Yes => {
+                        return Some(Protection::Entry {
+                            reason: entry.reason.clone(),
+                            location: location(),
+                        });
+                    }
+                    Coverage::CannotTell(key) => {
+                        return Some(Protection::Perhaps {
+                            key,
+                            location: location(),
+                        });
+                    }
+                }
+            }
+        }
+        if !self.kept.is_empty()
+            && let Some(&issue) = self.kept.get(&box_key::of(&resource.identity()))
+        {
+            return Some(Protection::Checked { issue });
+        }
+        if let Some(at) = self.brought_back(resource) {
+            let name = resource.name.clone();
+            return Some(Protection::BroughtBack { at, name });
+        }
+        let built_in = resource.protection.map(Protection::BuiltIn);
+        built_in.or_else(|| self.managed.manager(resource).map(Protection::ManagedBy))
+    }
+}

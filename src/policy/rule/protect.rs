@@ -1,0 +1,91 @@
+//! `protect` entries.
+
+use std::sync::Arc;
+
+use super::super::Location;
+use super::super::template::Captures;
+use super::{Condition, Patterns, Span, Where, branch, covered};
+use crate::model::{KindRef, PullRequestNumber, Resource};
+
+/// Something that is kept whatever the rules say.
+#[derive(Debug, Clone)]
+pub struct Protect {
+    /// The pull request whose resources it covers, whatever they are called.
+    pub pull_request: Option<PullRequestNumber>,
+    /// The kinds that it is about; all without any.
+    pub kinds: Option<Vec<KindRef>>,
+    /// Where it applies.
+    pub place: Where,
+    /// The names; all without any.
+    pub(in crate::policy) names: Option<Vec<Patterns>>,
+    /// The git branches that they carry; all without any.
+    pub(in crate::policy) branches: Option<Vec<Patterns>>,
+    /// Conditions on attributes.
+    pub conditions: Vec<Condition>,
+    /// Why, in the owner's words.
+    pub reason: Arc<str>,
+    /// Where it stands.
+    pub location: Location,
+    /// The bytes of its file that it takes.
+    pub span: Span,
+}
+
+/// Whether a `protect` entry covers a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// The answer does not tell the attribute that it asks about.
+    CannotTell(&'static str),
+}
+
+impl Protect {
+    /// Whether the entry is about resources of this kind and name, wherever
+    /// they are and whatever else they have.
+    pub fn names(&self, kind: KindRef, name: &str) -> bool {
+        let kinds = self.kinds.as_ref();
+        self.pull_request.is_none()
+            && kinds.is_none_or(|kinds| kinds.contains(&kind))
+            && self.branches.is_none()
+            && self
+                .names
+                .as_ref()
+                .is_none_or(|names| covered(names, name, kind))
+    }
+
+    /// Whether it covers a resource by what the resource is. An entry about a pull
+    /// request covers nothing by itself: what belongs to it is the judge's to say.
+    pub fn covers(&self, resource: &Resource) -> Coverage {
+        let kinds = self.kinds.as_ref();
+        if self.pull_request.is_some()
+            || kinds.is_some_and(|kinds| !kinds.contains(&resource.kind))
+            || !self.place.covers(resource)
+            || self
+                .names
+                .as_ref()
+                .is_some_and(|names| !covered(names, &resource.name, resource.kind))
+        {
+            return Coverage::No;
+        }
+        let mut coverage = Coverage::Yes;
+        if let Some(branches) = &self.branches {
+            match branch(resource) {
+                Ok(text) if covered(branches, text, resource.kind) => {}
+                Ok(_) => return Coverage::No,
+                // A kind without branches is not what the entry means.
+                Err(_) if resource.kind.branch.is_none() => return Coverage::No,
+                Err(key) => coverage = Coverage::CannotTell(key),
+            }
+        }
+        for condition in &self.conditions {
+            match condition.holds(resource, &Captures::default()) {
+                Some(true) => {}
+                Some(false) => return Coverage::No,
+                None => coverage = Coverage::CannotTell(condition.key),
+            }
+        }
+        coverage
+    }
+}

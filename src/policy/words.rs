@@ -1,0 +1,60 @@
+//! The words that a policy file may use as a value, for the reader and the schema.
+
+use super::rule::{Action, AgeClock, Born, Event, Missing};
+use super::slug::{Algorithm, Case, Strip};
+
+/// Words, each with its value.
+type Words<T, const N: usize> = [(&'static str, T); N];
+
+/// The words of `dead-when`.
+pub(super) const EVENTS: Words<Event, 4> = [
+    ("closed", Event::Closed),
+    ("merged", Event::Merged),
+    ("branch-gone", Event::BranchGone),
+    ("run-finished", Event::RunFinished),
+];
+
+/// The words of `clock`.
+pub(super) const CLOCKS: Words<AgeClock, 5> = [
+    ("created", AgeClock::Created),
+    ("changed", AgeClock::Changed),
+    ("merged", AgeClock::Merged),
+    ("active", AgeClock::Active),
+    ("named", AgeClock::Named),
+];
+
+/// The words of `missing`.
+pub(super) const MISSING: Words<Missing, 2> = [("keep", Missing::Keep), ("dead", Missing::Dead)];
+
+/// The words of `born`.
+pub(super) const BORN: Words<Born, 1> = [("any", Born::Any)];
+
+/// The words of `action`.
+pub(super) const ACTIONS: Words<Action, 3> = [
+    ("delete", Action::Delete),
+    ("report", Action::Report),
+    ("expire", Action::Expire),
+];
+
+/// The words of `case`.
+pub(super) const CASES: Words<Case, 3> = [
+    ("lower", Case::Lower),
+    ("upper", Case::Upper),
+    ("keep", Case::Keep),
+];
+
+/// The words of `strip`.
+pub(super) const STRIPS: Words<Strip, 3> = [
+    ("none", Strip::None),
+    ("before-cut", Strip::BeforeCut),
+    ("both", Strip::Both),
+];
+
+/// The words of `algorithm`.
+pub(super) const ALGORITHMS: Words<Algorithm, 2> =
+    [("sha256", Algorithm::Sha256), ("sha1", Algorithm::Sha1)];
+
+/// Returns the words without their values.
+pub(super) fn of<T: Copy, const N: usize>(words: &Words<T, N>) -> [&'static str; N] {
+    words.map(|(word, _)| word)
+}

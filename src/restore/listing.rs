@@ -1,0 +1,133 @@
+//! Lists earlier runs with what can be restored of each.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::journal::{self, JournalError, RecordedStep, Snapshot, Standing};
+use crate::kinds;
+use crate::model::KindRef;
+
+/// Whether a resource can be restored according to its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restorable {
+    /// The journal has all that is needed.
+    Yes,
+    /// The provider decides.
+    Perhaps,
+    /// No.
+    No,
+}
+
+/// A run with its steps, as `restore --list` shows it.
+#[derive(Debug, Serialize)]
+pub struct ListedRun {
+    /// The run.
+    pub run: String,
+    /// When it began.
+    pub at: DateTime<Utc>,
+    /// Its steps.
+    pub steps: Vec<ListedStep>,
+}
+
+/// A step of a run, as `restore --list` shows it.
+#[derive(Debug, Serialize)]
+pub struct ListedStep {
+    /// The kind.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The id.
+    pub id: String,
+    /// Its state: an outcome, `in_doubt`, `restored` or `released`.
+    pub outcome: &'static str,
+    /// Whether it can be restored.
+    pub restorable: Restorable,
+    /// How its kind is restored.
+    pub undo: Option<&'static str>,
+    /// What was deleted with it.
+    pub implied: Vec<ListedImplied>,
+}
+
+/// A resource that was deleted together with that of a step.
+#[derive(Debug, Serialize)]
+pub struct ListedImplied {
+    /// The kind.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The id.
+    pub id: Option<String>,
+}
+
+/// Lists the runs of a folder, oldest first.
+///
+/// # Errors
+///
+/// When a journal cannot be read.
+pub fn list(folder: &Path) -> Result<Vec<ListedRun>, JournalError> {
+    let kinds: Vec<KindRef> = kinds::vocabulary();
+    let records = journal::records(folder)?;
+    let listed = records.into_iter().map(|record| ListedRun {
+        steps: record
+            .steps
+            .values()
+            .filter_map(|noted| listed(noted, &kinds))
+            .collect(),
+        run: record.run,
+        at: record.at,
+    });
+    Ok(listed.collect())
+}
+
+fn listed(noted: &RecordedStep, kinds: &[KindRef]) -> Option<ListedStep> {
+    let (_, written, copy) = noted.intent.as_ref()?;
+    Some(ListedStep {
+        kind: written.kind.clone(),
+        name: written.name.to_string(),
+        id: written.id.to_string(),
+        outcome: match noted.standing {
+            Standing::Open => "in_doubt",
+            Standing::Settled(outcome) => outcome.name(),
+            Standing::Restored => "restored",
+            Standing::Released => "released",
+        },
+        restorable: restorable(noted, kinds).unwrap_or(Restorable::No),
+        undo: written.identity(kinds).map(|id| id.kind.undo),
+        implied: implied(copy),
+    })
+}
+
+/// Returns whether a journal contains what is needed to restore a step.
+fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
+    let (_, written, copy) = noted.intent.as_ref()?;
+    let id = written.identity(kinds)?;
+    let kind = kinds::by_name(id.kind.name())?;
+    let gone = matches!(noted.standing, Standing::Settled(outcome) if outcome.is_gone());
+    if !gone || (kind.archive().is_some() && copy.held.is_none()) {
+        return None;
+    }
+    kind.remake(&id, copy.original.as_ref())?;
+    Some(if kind.recovery(&id).is_some() {
+        Restorable::Perhaps
+    } else {
+        Restorable::Yes
+    })
+}
+
+/// Returns the resources that were deleted with a resource, directly or
+/// indirectly.
+fn implied(copy: &Snapshot) -> Vec<ListedImplied> {
+    let all = copy.implied.iter().flat_map(|one| {
+        let itself = ListedImplied {
+            kind: one.kind.clone(),
+            name: one.name.to_string(),
+            id: one.id.as_deref().map(str::to_owned),
+        };
+        let more = one.copy.as_deref().map(implied).unwrap_or_default();
+        std::iter::once(itself).chain(more)
+    });
+    all.collect()
+}

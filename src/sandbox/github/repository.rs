@@ -1,0 +1,244 @@
+//! Repositories, pull requests, branches, environments and runs as JSON.
+
+use serde_json::{Value, json};
+
+use super::super::message::{Request, Response};
+use super::super::world::{ActionsRun, PullRequest, State};
+use super::paging::paged;
+use super::{GitHub, Thing, number_of, sha, time};
+
+impl GitHub {
+    /// Returns the repository with all URLs that the schema requires.
+    pub(in crate::sandbox) fn repository(&self, full_name: &str, base: &str) -> Value {
+        const ADDRESSES: [&str; 37] = [
+            "archive",
+            "assignees",
+            "blobs",
+            "branches",
+            "collaborators",
+            "comments",
+            "commits",
+            "compare",
+            "contents",
+            "contributors",
+            "deployments",
+            "downloads",
+            "events",
+            "forks",
+            "git_commits",
+            "git_refs",
+            "git_tags",
+            "hooks",
+            "issue_comment",
+            "issue_events",
+            "issues",
+            "keys",
+            "labels",
+            "languages",
+            "merges",
+            "milestones",
+            "notifications",
+            "pulls",
+            "releases",
+            "stargazers",
+            "statuses",
+            "subscribers",
+            "subscription",
+            "tags",
+            "teams",
+            "trees",
+            "svn",
+        ];
+        let (owner, name) = full_name.split_once('/').unwrap_or((full_name, ""));
+        let url = format!("{base}/repos/{full_name}");
+        let html = format!("https://github.com/{full_name}");
+        let fork = full_name != self.full_name();
+        let id = number_of(full_name);
+        let mut repository = json!({
+            "id": id, "node_id": format!("R_{id}"), "name": name, "full_name": full_name, "private": true,
+            "owner": Self::user(owner), "html_url": html, "description": null, "fork": fork, "url": url,
+            "homepage": null, "language": null, "forks_count": 0, "stargazers_count": 0, "watchers_count": 0,
+            "size": 1, "default_branch": self.default_branch(), "open_issues_count": 0, "is_template": false,
+        });
+        let more = json!({
+            "topics": [], "has_issues": self.has_issues, "has_projects": false, "has_wiki": false, "has_pages": false,
+            "has_downloads": false, "has_discussions": false, "archived": false, "disabled": false,
+            "visibility": "private", "pushed_at": "2025-01-01T00:00:00Z", "created_at": "2025-01-01T00:00:00Z",
+            "updated_at": "2025-01-01T00:00:00Z", "forks": 0, "open_issues": 0, "watchers": 0,
+            "git_url": format!("git://github.com/{full_name}.git"), "ssh_url": format!("git@github.com:{full_name}.git"),
+            "clone_url": format!("{html}.git"), "mirror_url": null, "license": null, "allow_forking": true,
+            "web_commit_signoff_required": false, "network_count": 0, "subscribers_count": 0,
+            "permissions": {"admin": false, "maintain": false, "push": true, "triage": true, "pull": true},
+        });
+        if let (Some(fields), Value::Object(more)) = (repository.as_object_mut(), more) {
+            fields.extend(more);
+        }
+        for word in ADDRESSES {
+            repository[format!("{word}_url")] = json!(format!("{url}/{word}"));
+        }
+        repository
+    }
+
+    pub(super) fn end(
+        &self,
+        pull: &PullRequest,
+        label: &str,
+        repository: Option<&String>,
+        branch: &str,
+        base: &str,
+    ) -> Value {
+        let full_name = repository.cloned();
+        let owner = full_name
+            .as_deref()
+            .and_then(|name| name.split('/').next())
+            .unwrap_or_default();
+        json!({
+            "label": format!("{owner}:{label}"), "ref": branch, "sha": sha(&format!("{branch}{}", pull.number)),
+            "repo": full_name.as_deref().map(|name| self.repository(name, base)),
+            "user": if owner.is_empty() { Value::Null } else { Self::user(owner) },
+        })
+    }
+
+    pub(super) fn pull(&self, pull: &PullRequest, base: &str, whole: bool) -> Value {
+        let full_name = self.full_name();
+        let url = format!("{base}/repos/{full_name}/pulls/{}", pull.number);
+        let issue = format!("{base}/repos/{full_name}/issues/{}", pull.number);
+        let html = format!("https://github.com/{full_name}/pull/{}", pull.number);
+        let id = number_of(&html);
+        let mut fields = json!({
+            "url": url, "id": id, "node_id": format!("PR_{id}"), "html_url": html,
+            "diff_url": format!("{html}.diff"), "patch_url": format!("{html}.patch"), "issue_url": issue,
+            "commits_url": format!("{url}/commits"), "review_comments_url": format!("{url}/comments"),
+            "review_comment_url": format!("{url}/comments{{/number}}"), "comments_url": format!("{issue}/comments"),
+            "statuses_url": format!("{base}/repos/{full_name}/statuses/0"), "number": pull.number,
+            "state": if pull.state == State::Open { "open" } else { "closed" }, "locked": false,
+            "title": pull.title_text(), "user": Self::user(&self.owner), "body": null, "labels": [],
+            "milestone": null, "active_lock_reason": null,
+            "closed_at": pull.closed_at.map(time), "merged_at": pull.merged_time().map(time),
+            "merge_commit_sha": null, "assignee": null, "assignees": [], "requested_reviewers": [],
+            "requested_teams": [], "draft": pull.draft, "author_association": "MEMBER", "auto_merge": null,
+            "head": self.end(pull, &pull.head_ref, pull.head_repo.as_ref(), &pull.head_ref, base),
+            "base": self.end(pull, self.default_branch(), Some(&full_name), self.default_branch(), base),
+            "_links": {
+                "self": {"href": url}, "html": {"href": html}, "issue": {"href": issue},
+                "comments": {"href": format!("{issue}/comments")},
+                "review_comments": {"href": format!("{url}/comments")},
+                "review_comment": {"href": format!("{url}/comments{{/number}}")},
+                "commits": {"href": format!("{url}/commits")},
+                "statuses": {"href": format!("{base}/repos/{full_name}/statuses/0")},
+            },
+        });
+        for (key, at) in [
+            ("created_at", pull.opened()),
+            ("updated_at", pull.updated_at.or(pull.closed_at)),
+        ] {
+            if let Some(at) = at {
+                fields[key] = time(at);
+            }
+        }
+        if whole {
+            let more = json!({
+                "merged": pull.merged, "mergeable": null, "rebaseable": null, "mergeable_state": "unknown",
+                "merged_by": null, "comments": 0, "review_comments": 0, "maintainer_can_modify": false,
+                "commits": 1, "additions": 0, "deletions": 0, "changed_files": 0,
+            });
+            if let (Some(fields), Value::Object(more)) = (fields.as_object_mut(), more) {
+                fields.extend(more);
+            }
+        }
+        fields
+    }
+
+    pub(super) fn pulls(&self, request: &Request) -> Response {
+        let state = request.parameter("state").unwrap_or("open");
+        let head = request
+            .parameter("head")
+            .and_then(|head| head.split_once(':'));
+        let mut pulls: Vec<&PullRequest> = self
+            .pulls
+            .iter()
+            .filter(|pull| match state {
+                "all" => true,
+                "closed" => pull.state == State::Closed,
+                _ => pull.state == State::Open,
+            })
+            .filter(|pull| {
+                head.is_none_or(|(owner, branch)| {
+                    let from = pull.head_repo.as_deref().unwrap_or_default();
+                    pull.head_ref == branch && from.split('/').next() == Some(owner)
+                })
+            })
+            .filter(|pull| {
+                request
+                    .parameter("base")
+                    .is_none_or(|base| base == self.default_branch())
+                    || pull.number == 0
+            })
+            .collect();
+        match request.parameter("sort").unwrap_or("created") {
+            "updated" => pulls.sort_by_key(|pull| (pull.updated_at, pull.number)),
+            _ => pulls.sort_by_key(|pull| (pull.opened(), pull.number)),
+        }
+        if request.parameter("direction").unwrap_or("desc") == "desc" {
+            pulls.reverse();
+        }
+        let items: Vec<Value> = pulls
+            .iter()
+            .map(|pull| self.pull(pull, &request.base, false))
+            .collect();
+        paged(request, &items)
+    }
+
+    pub(super) fn branch(&self, name: &str, request: &Request) -> Value {
+        let sha = sha(name);
+        let url = format!("{}/repos/{}/commits/{sha}", request.base, self.full_name());
+        json!({"name": name, "commit": {"sha": sha, "url": url}, "protected": name == self.default_branch()})
+    }
+}
+
+impl Thing {
+    pub(super) fn environment(&self) -> Value {
+        let mut fields = json!({
+            "id": self.id, "node_id": format!("EN_{}", self.id), "name": self.name, "url": "", "html_url": "",
+            "protection_rules": self.attributes.get("protection_rules").cloned().unwrap_or_else(|| json!([])),
+        });
+        for (key, at) in [
+            ("created_at", self.created_at),
+            ("updated_at", self.updated_at),
+        ] {
+            if let Some(at) = at {
+                fields[key] = time(at);
+            }
+        }
+        fields
+    }
+
+    pub(super) fn deployment(&self) -> Value {
+        let mut fields = self.environment();
+        fields["environment"] = self
+            .attributes
+            .get("environment")
+            .cloned()
+            .unwrap_or_else(|| json!(self.name));
+        for key in [
+            "ref",
+            "production_environment",
+            "transient_environment",
+            "task",
+            "sha",
+        ] {
+            if let Some(value) = self.attributes.get(key) {
+                fields[key] = value.clone();
+            }
+        }
+        fields
+    }
+}
+
+/// Returns the page and page size of a request.
+pub(super) fn run_json(run: &ActionsRun) -> Value {
+    json!({
+        "id": run.id, "status": run.status, "updated_at": run.updated_at.map(time),
+        "conclusion": (run.status == "completed").then_some("success"), "pull_requests": [],
+    })
+}

@@ -1,0 +1,107 @@
+//! What the lanes of a sweep share: the journal, the outcomes so far, and the
+//! changes that the run made itself. The outcome in one lane can decide in
+//! another: a Neon branch stays as long as a Hyperdrive configuration that uses
+//! it does.
+//!
+//! All lanes run on one thread, and no method here waits for anything.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::Done;
+use crate::gc::Outcome;
+use crate::journal::{Entry, Journal, JournalError};
+use crate::model::{ResourceId, Time};
+use crate::survey::OwnChanges;
+
+/// The journal, outcomes and own changes of a sweep.
+pub(super) struct Ledger(RefCell<State>);
+
+struct State {
+    journal: Journal,
+    /// The error that stopped writing of the journal. Nothing is sent after it.
+    broken: Option<JournalError>,
+    /// The outcome of each step that has ended.
+    done: Vec<Option<Done>>,
+    /// Resources that this run changed and will delete later.
+    own: OwnChanges,
+}
+
+impl Ledger {
+    /// Creates the ledger of a sweep with so many steps.
+    pub(super) fn new(journal: Journal, steps: usize) -> Self {
+        Self(RefCell::new(State {
+            journal,
+            broken: None,
+            done: vec![None; steps],
+            own: OwnChanges::new(),
+        }))
+    }
+
+    /// Writes to the journal and returns whether the entries are on disk.
+    pub(super) fn write(&self, entries: &[Entry]) -> bool {
+        let mut state = self.0.borrow_mut();
+        if state.broken.is_some() {
+            return false;
+        }
+        match state.journal.write(entries) {
+            Ok(()) => true,
+            Err(error) => {
+                state.broken = Some(error);
+                false
+            }
+        }
+    }
+
+    /// Returns whether the journal could not be written.
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.borrow().broken.is_some()
+    }
+
+    /// Records the outcome of a step.
+    pub(super) fn record(&self, step: usize, done: Done) {
+        if let Some(slot) = self.0.borrow_mut().done.get_mut(step) {
+            *slot = Some(done);
+        }
+    }
+
+    /// Returns the outcome of a step that has ended.
+    pub(super) fn outcome(&self, step: usize) -> Option<Outcome> {
+        let state = self.0.borrow();
+        state.done.get(step)?.as_ref().map(|done| done.outcome)
+    }
+
+    /// Returns those of the steps' resources that this run still deletes or has
+    /// deleted.
+    pub(super) fn going(&self, ids: &[ResourceId]) -> BTreeSet<ResourceId> {
+        let state = self.0.borrow();
+        let goes = |done: &Option<Done>| done.as_ref().is_none_or(|done| done.outcome.is_gone());
+        let ids = ids.iter().zip(&state.done);
+        ids.filter(|(_, done)| goes(done))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// Returns the changes that this run made to resources that it deletes
+    /// later.
+    pub(super) fn own_changes(&self) -> OwnChanges {
+        self.0.borrow().own.clone()
+    }
+
+    /// Records such a change with its time. `before` is the time of the last
+    /// change by somebody else.
+    pub(super) fn record_change(&self, id: &ResourceId, at: DateTime<Utc>, before: Time) {
+        let own = &mut self.0.borrow_mut().own;
+        let first = own.get(id).map_or(before, |(_, first)| *first);
+        own.insert(id.clone(), (at, first));
+    }
+
+    /// Returns the outcomes of all steps, `None` for one that was not reached,
+    /// and the error that stopped writing of the journal.
+    pub(super) fn into_parts(self) -> (Vec<Option<Done>>, Option<JournalError>) {
+        let State { broken, done, .. } = self.0.into_inner();
+        (done, broken)
+    }
+}

@@ -1,0 +1,4 @@
+//! Complete sweeps in process and in virtual time, against the sandbox.
+
+mod runs;
+mod stage;
