@@ -108,7 +108,8 @@ pub(super) enum Event<V> {
     Reread(V),
     /// It was re-read, but by then the view was too old.
     TooOld(V),
-    /// The run was interrupted before the lane was re-read.
+    /// The lane was not re-read: the run was interrupted, or every step waited
+    /// for one of another lane.
     NotReread,
     /// A resource stays that the view assumed to go.
     Outdated,
@@ -163,8 +164,9 @@ impl<V> State<V> {
     }
 }
 
-/// Steps that do not wait for steps of other lanes, and what is known about
-/// them.
+/// The steps of one provider, or of one place whose provider takes one operation
+/// at a time, and what is known about them. A step may wait for one of another
+/// lane: a Neon branch for the Hyperdrive configuration that uses it.
 pub(super) struct Lane {
     pub(super) pending: Vec<usize>,
     /// Number of tries of each step, and why the last one had no effect.
@@ -230,6 +232,15 @@ impl<'p> Sweep<'_, 'p> {
         if let Some(done) = self.given_up(lane, step) {
             self.give_up(lane, &done);
             return Event::Ended;
+        }
+        if self.waits_for_others(lane) {
+            tokio::select! {
+                biased;
+                () = self.stop.asked() => {}
+                () = tokio::time::sleep(self.left()) => {}
+                () = self.ledger.next_outcome() => {}
+            }
+            return Event::NotReread;
         }
         if matches!(last, LastView::Current(view) if self.is_young(view)) {
             return Event::Usable;
@@ -406,18 +417,52 @@ impl<'p> Sweep<'_, 'p> {
         }
     }
 
+    /// Returns whether every pending step waits for steps of other lanes.
+    fn waits_for_others(&self, lane: &Lane) -> bool {
+        let waiting = self.waiting_for_others(lane);
+        !lane.pending.is_empty() && waiting.len() == lane.pending.len()
+    }
+
+    /// Returns the pending steps that wait, directly or through others of the
+    /// lane, for a step of another lane that has not ended.
+    fn waiting_for_others(&self, lane: &Lane) -> BTreeSet<usize> {
+        let pending: BTreeSet<usize> = lane.pending.iter().copied().collect();
+        let is_open = |other: usize| {
+            other < self.steps.len()
+                && !pending.contains(&other)
+                && self.ledger.outcome(other).is_none()
+        };
+        let mut waiting = BTreeSet::new();
+        loop {
+            let more = pending.iter().copied().find(|&step| {
+                let mut after = self.steps[step].after.iter().copied();
+                !waiting.contains(&step)
+                    && after.any(|other| is_open(other) || waiting.contains(&other))
+            });
+            match more {
+                Some(step) => waiting.insert(step),
+                None => return waiting,
+            };
+        }
+    }
+
     /// Returns the pending steps of the first kind whose predecessors are
     /// deleted; one at a time if the provider requires it.
     fn ready(&self, lane: &Lane) -> Vec<usize> {
+        let waiting = self.waiting_for_others(lane);
+        let candidates = || {
+            let pending = lane.pending.iter().copied();
+            pending.filter(|step| !waiting.contains(step))
+        };
         let order = |step: usize| {
             let kinds = self.survey.law.graph.kinds().iter();
             kinds
                 .take_while(|kind| **kind != self.ids[step].kind)
                 .count()
         };
-        let first = lane.pending.iter().map(|&step| order(step)).min();
-        let of_kind = lane.pending.iter().copied();
-        let of_kind: Vec<usize> = of_kind.filter(|&step| Some(order(step)) == first).collect();
+        let first = candidates().map(order).min();
+        let of_kind = candidates().filter(|&step| Some(order(step)) == first);
+        let of_kind: Vec<usize> = of_kind.collect();
         let pending: BTreeSet<usize> = lane.pending.iter().copied().collect();
         let free = |step: &usize| {
             self.steps[*step]

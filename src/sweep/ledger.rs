@@ -3,12 +3,13 @@
 //! another: a Neon branch stays as long as a Hyperdrive configuration that uses
 //! it does.
 //!
-//! All lanes run on one thread, and no method here waits for anything.
+//! All lanes run on one thread, and only [`Ledger::next_outcome`] waits.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
 
 use super::Done;
 use crate::gc::Outcome;
@@ -17,7 +18,11 @@ use crate::model::{ResourceId, Time};
 use crate::survey::OwnChanges;
 
 /// The journal, outcomes and own changes of a sweep.
-pub(super) struct Ledger(RefCell<State>);
+pub(super) struct Ledger {
+    state: RefCell<State>,
+    /// Wakes lanes that wait for a step of another lane.
+    recorded: Notify,
+}
 
 struct State {
     journal: Journal,
@@ -32,17 +37,20 @@ struct State {
 impl Ledger {
     /// Creates the ledger of a sweep with so many steps.
     pub(super) fn new(journal: Journal, steps: usize) -> Self {
-        Self(RefCell::new(State {
-            journal,
-            broken: None,
-            done: vec![None; steps],
-            own: OwnChanges::new(),
-        }))
+        Self {
+            state: RefCell::new(State {
+                journal,
+                broken: None,
+                done: vec![None; steps],
+                own: OwnChanges::new(),
+            }),
+            recorded: Notify::new(),
+        }
     }
 
     /// Writes to the journal and returns whether the entries are on disk.
     pub(super) fn write(&self, entries: &[Entry]) -> bool {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         if state.broken.is_some() {
             return false;
         }
@@ -57,26 +65,32 @@ impl Ledger {
 
     /// Returns whether the journal could not be written.
     pub(super) fn is_broken(&self) -> bool {
-        self.0.borrow().broken.is_some()
+        self.state.borrow().broken.is_some()
     }
 
     /// Records the outcome of a step.
     pub(super) fn record(&self, step: usize, done: Done) {
-        if let Some(slot) = self.0.borrow_mut().done.get_mut(step) {
+        if let Some(slot) = self.state.borrow_mut().done.get_mut(step) {
             *slot = Some(done);
         }
+        self.recorded.notify_waiters();
+    }
+
+    /// Waits for the next outcome.
+    pub(super) async fn next_outcome(&self) {
+        self.recorded.notified().await;
     }
 
     /// Returns the outcome of a step that has ended.
     pub(super) fn outcome(&self, step: usize) -> Option<Outcome> {
-        let state = self.0.borrow();
+        let state = self.state.borrow();
         state.done.get(step)?.as_ref().map(|done| done.outcome)
     }
 
     /// Returns those of the steps' resources that this run still deletes or has
     /// deleted.
     pub(super) fn going(&self, ids: &[ResourceId]) -> BTreeSet<ResourceId> {
-        let state = self.0.borrow();
+        let state = self.state.borrow();
         let goes = |done: &Option<Done>| done.as_ref().is_none_or(|done| done.outcome.is_gone());
         let ids = ids.iter().zip(&state.done);
         ids.filter(|(_, done)| goes(done))
@@ -87,13 +101,13 @@ impl Ledger {
     /// Returns the changes that this run made to resources that it deletes
     /// later.
     pub(super) fn own_changes(&self) -> OwnChanges {
-        self.0.borrow().own.clone()
+        self.state.borrow().own.clone()
     }
 
     /// Records such a change with its time. `before` is the time of the last
     /// change by somebody else.
     pub(super) fn record_change(&self, id: &ResourceId, at: DateTime<Utc>, before: Time) {
-        let own = &mut self.0.borrow_mut().own;
+        let own = &mut self.state.borrow_mut().own;
         let first = own.get(id).map_or(before, |(_, first)| *first);
         own.insert(id.clone(), (at, first));
     }
@@ -101,7 +115,7 @@ impl Ledger {
     /// Returns the outcomes of all steps, `None` for one that was not reached,
     /// and the error that stopped writing of the journal.
     pub(super) fn into_parts(self) -> (Vec<Option<Done>>, Option<JournalError>) {
-        let State { broken, done, .. } = self.0.into_inner();
+        let State { broken, done, .. } = self.state.into_inner();
         (done, broken)
     }
 }

@@ -1853,6 +1853,35 @@ fn a_worker_that_cannot_be_deleted_takes_no_place_with_what_it_uses() {
     assert!(stage.has("app-pr-1") && stage.has("app-pr-1-cache"));
 }
 
+/// The two are at different providers.
+#[test]
+fn a_neon_branch_waits_for_the_hyperdrive_configuration_that_uses_it() {
+    let database = json!({"kind": "hyperdrive", "name": "app-pr-1-sql", "created_at": T0,
+        "updated_at": T0, "attributes": {"host": "ep-pr-1.eu-central-1.aws.neon.tech"}});
+    let mut branch = branch("pr-1", "main");
+    branch["id"] = json!("br-pr-1");
+    let policy = format!(
+        "{POLICY}[[rule]]\nid = \"databases\"\nkind = \"hyperdrive\"\nname = \
+         \"app-pr-{{pr}}-sql\"\ndead-when = \"closed\"\n"
+    );
+    let slow = json!({"delay_ms": 300});
+    let refused = json!({"status": 403, "body": {"success": false, "errors": [{"code": 10_000, "message": "refused"}]}});
+    for (fault, code, expected) in [(slow, 0, "deleted"), (refused, 5, "deferred")] {
+        let stage = Stage::new(&world(&[database.clone(), branch.clone()]), &policy);
+        stage.fault(&json!([{"on": {"method": "DELETE", "path": "/hyperdrive/"}, "fault": fault}]));
+        let (swept, exit) = stage.sweep();
+        assert_eq!(exit, code, "{swept}");
+        assert_eq!(outcomes(&swept)["pr-1"], expected, "{swept}");
+        let writes = stage.writes();
+        let at = |part: &str| writes.iter().position(|(_, path, _)| path.contains(part));
+        assert!(at("/hyperdrive/").is_some(), "{writes:?}");
+        match expected {
+            "deleted" => assert!(at("/hyperdrive/") < at("/branches/"), "{writes:?}"),
+            _ => assert_eq!(at("/branches/"), None, "{writes:?}"),
+        }
+    }
+}
+
 /// Two dead Workers that bind each other, the second with what else it binds.
 fn cycle(others: &[Value]) -> Vec<Value> {
     let service = |target: &str| json!({"type": "service", "name": "OTHER", "target": target});

@@ -117,7 +117,7 @@ impl<'a> Propagation<'a> {
     }
 
     /// What is not known about where these resources are reached, if anything
-    /// that stays reaches one of their kind by an address.
+    /// reaches one of their kind by an address: garbage that does has to go first.
     fn unknown_addresses(
         &self,
         kind: KindRef,
@@ -135,10 +135,7 @@ impl<'a> Propagation<'a> {
                 Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => false,
             })
         };
-        let resources = self.inventory.resources.iter().enumerate();
-        let (_, user) = resources
-            .filter(|(index, _)| self.stays(*index))
-            .find(|(_, resource)| uses(resource))?;
+        let user = self.inventory.resources.iter().find(|one| uses(one))?;
         let doubt = |why: Option<&String>| Doubt::Address {
             user: user.kind.name(),
             why: why.map(|why| why.as_str().into()),
