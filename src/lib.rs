@@ -176,8 +176,8 @@
 //!   behind needs one.
 //! - A leak leaves the issue only if its kind was listed completely in its place,
 //!   without `--pr` or `--kind`. A run carries over what it did not list, including
-//!   its checkboxes, from the JSON in the issue's hidden block. Only what an earlier
-//!   version wrote is read from the text, once.
+//!   its checkboxes, from the text of the issue ([`tracking_issue::leak`]). The
+//!   hidden block does not repeat the words: they would fill half of the issue.
 
 #![recursion_limit = "256"]
 #![cfg_attr(

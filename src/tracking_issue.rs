@@ -3,8 +3,9 @@
 //!
 //! - [`boxes`]: the checkboxes, and the keys that stand for resources
 //!   ([`crate::gc::box_key`]). They are parsed where the issue is fetched.
-//! - [`state`]: what a run remembers for the next one, as JSON in a hidden block.
-//! - [`legacy`]: resources of issues that an earlier version wrote.
+//! - [`leak`]: the entry of a resource, from a row or from the text of the issue.
+//! - [`state`]: what a run remembers for the next one: a hidden block of JSON, and
+//!   the entries.
 //! - [`text`]: the text, a pure function of a report and the previous issue.
 //! - [`publish`]: creates, updates and closes the issue without losing a checked
 //!   box.
@@ -13,7 +14,7 @@
 
 pub mod boxes;
 pub mod comment;
-pub mod legacy;
+pub mod leak;
 pub mod publish;
 pub mod state;
 pub mod store;

@@ -1,5 +1,7 @@
-//! What one run remembers for the next, as JSON in a hidden block at the end of
-//! the issue. Nothing of it is read from the visible text.
+//! What one run remembers for the next: counts and digests, as JSON in a hidden
+//! block at the end of the issue, and the resources that its text shows
+//! ([`super::leak`]). The block does not repeat them: GitHub limits the length of
+//! an issue, and their words would fill half of it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter};
 use sha2::{Digest as _, Sha256};
 
+use super::KEPT_HEADING;
 use super::boxes::{Ticks, unchecked};
-use super::{KEPT_HEADING, legacy};
+use super::leak::{self, Leak};
 use crate::gc::Outcome;
-use crate::report::{Report, Row};
+use crate::report::Report;
 
 /// Begin of the hidden block.
 const BEGIN: &str = "<!-- preview-gc:history ";
@@ -42,12 +45,6 @@ pub struct State {
     /// Number of resources that did not fit into the text.
     #[serde(default)]
     pub unshown: usize,
-    /// The resources that the text shows, by heading.
-    #[serde(default)]
-    pub sections: Vec<Section>,
-    /// The resources whose "keep" box is checked.
-    #[serde(default)]
-    pub kept: Vec<Leak>,
     /// Digest of what the text says, without the parts that change in every run
     /// (ages, chart, next run) and without check marks. Empty if an earlier
     /// version wrote it.
@@ -67,89 +64,6 @@ pub struct PastRun {
     pub garbage: usize,
     /// Resources that the run deleted.
     pub deleted: usize,
-}
-
-/// Resources under one heading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Section {
-    /// The heading, as Markdown.
-    pub heading: String,
-    /// The resources.
-    pub leaks: Vec<Leak>,
-}
-
-/// A leftover resource as the issue shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leak {
-    /// Its key.
-    pub key: String,
-    /// The listing that showed it, as [`crate::gc::box_key::origin`] names it.
-    pub origin: String,
-    /// What the text says about it.
-    #[serde(flatten)]
-    pub what: What,
-}
-
-/// What the text says about a resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum What {
-    /// A resource that a run listed.
-    Listed {
-        /// Its kind.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// When it was created.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        created_at: Option<DateTime<Utc>>,
-        /// Why it is garbage; empty if it is kept.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        reason: String,
-        /// The command that deletes it by hand; empty if it is kept.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        command: String,
-    },
-    /// A resource from the text of an earlier version: its lines as Markdown.
-    Text {
-        /// The lines, without boxes.
-        text: String,
-    },
-}
-
-impl Leak {
-    /// Creates the entry of a row.
-    pub fn of(row: &Row) -> Self {
-        Self {
-            key: row.key.clone(),
-            origin: row.origin(),
-            what: What::Listed {
-                kind: row.kind.name().to_owned(),
-                name: row.name.clone(),
-                created_at: row.created_at,
-                reason: row.reason.clone(),
-                command: row.command.clone(),
-            },
-        }
-    }
-
-    /// Returns the entry of a kept resource: what it is, and nothing else.
-    #[must_use]
-    pub fn kept(&self) -> Self {
-        let mut kept = self.clone();
-        if let What::Listed {
-            created_at,
-            reason,
-            command,
-            ..
-        } = &mut kept.what
-        {
-            *created_at = None;
-            reason.clear();
-            command.clear();
-        }
-        kept
-    }
 }
 
 impl State {
@@ -215,11 +129,6 @@ impl State {
         let found = self.failures.iter().find(|(known, _)| *known == key);
         found.map(|(_, count)| *count)
     }
-
-    fn leaks(&self) -> impl Iterator<Item = &Leak> {
-        let shown = self.sections.iter().flat_map(|section| &section.leaks);
-        shown.chain(&self.kept)
-    }
 }
 
 /// Returns the digest of a text, without check marks, line ends of one system
@@ -240,13 +149,26 @@ fn visible(text: &str) -> String {
     format!("{}{after}", before.trim_end())
 }
 
+/// Resources under one heading.
+#[derive(Debug, Clone)]
+pub struct Section {
+    /// The heading, as Markdown.
+    pub heading: String,
+    /// The resources.
+    pub leaks: Vec<Leak>,
+}
+
 /// The issue before this run updates it.
 #[derive(Debug, Clone, Default)]
 pub struct PreviousIssue {
     /// The boxes that people checked.
     pub ticks: Ticks,
-    /// The stored state, completed by what the text has besides.
+    /// The stored state.
     pub state: State,
+    /// The resources that the text shows, by heading.
+    pub sections: Vec<Section>,
+    /// The resources whose "keep" box is checked.
+    pub kept: Vec<Leak>,
     /// Whether the visible text, check marks aside, is as a run wrote it.
     is_unaltered: bool,
 }
@@ -259,32 +181,29 @@ impl PreviousIssue {
             ticks: Ticks::read(text),
             is_unaltered: digest(&visible(text)) == state.visible,
             state,
+            ..Self::default()
         };
-        let known: BTreeSet<String> = previous.state.leaks().map(|one| one.key.clone()).collect();
-        for found in legacy::read(text) {
-            if !known.contains(&found.key) {
-                let leak = Leak {
-                    key: found.key,
-                    origin: found.origin,
-                    what: What::Text { text: found.text },
-                };
-                let heading = (!found.is_kept).then_some(found.heading);
-                previous.add(heading.as_deref(), leak);
-            }
+        for found in leak::read(text) {
+            previous.add(found.heading.as_deref(), found.leak);
         }
         previous
+    }
+
+    fn leaks(&self) -> impl Iterator<Item = &Leak> {
+        let shown = self.sections.iter().flat_map(|section| &section.leaks);
+        shown.chain(&self.kept)
     }
 
     /// Adds a leak under a heading, or to those that are kept.
     fn add(&mut self, heading: Option<&str>, leak: Leak) {
         let Some(heading) = heading else {
-            self.state.kept.push(leak);
+            self.kept.push(leak);
             return;
         };
-        let mut sections = self.state.sections.iter_mut();
+        let mut sections = self.sections.iter_mut();
         match sections.find(|section| section.heading == heading) {
             Some(section) => section.leaks.push(leak),
-            None => self.state.sections.push(Section {
+            None => self.sections.push(Section {
                 heading: heading.to_owned(),
                 leaks: vec![leak],
             }),
@@ -294,17 +213,17 @@ impl PreviousIssue {
     /// Merges texts that others saved in the meantime, newest first. Returns
     /// whether this changed anything.
     pub fn merge(&mut self, texts: &[String]) -> bool {
-        let before = (self.ticks.clone(), self.state.leaks().count());
+        let before = (self.ticks.clone(), self.leaks().count());
         self.ticks.merge(texts);
         for text in texts {
             let other = Self::read(text);
-            let is_new = |one: &Self, leak: &Leak| one.state.leaks().all(|it| it.key != leak.key);
-            for leak in other.state.kept {
+            let is_new = |one: &Self, leak: &Leak| one.leaks().all(|it| it.key != leak.key);
+            for leak in other.kept {
                 if is_new(self, &leak) {
                     self.add(None, leak);
                 }
             }
-            for section in other.state.sections {
+            for section in other.sections {
                 for leak in section.leaks {
                     if is_new(self, &leak) {
                         self.add(Some(&section.heading), leak);
@@ -312,7 +231,7 @@ impl PreviousIssue {
                 }
             }
         }
-        before != (self.ticks.clone(), self.state.leaks().count())
+        before != (self.ticks.clone(), self.leaks().count())
     }
 
     /// Returns whether a text that says this, apart from what changes in every
@@ -326,12 +245,12 @@ impl PreviousIssue {
     pub fn beyond<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = (&'a str, &'a Leak)> {
         let seen: BTreeSet<&str> = report.resources.iter().map(|row| &*row.key).collect();
         let gone = |leak: &Leak| report.focus.is_none() && report.listed.contains(&leak.origin);
-        let sections = self.state.sections.iter();
+        let sections = self.sections.iter();
         let shown = sections.flat_map(|section| {
             let leaks = section.leaks.iter();
             leaks.map(|leak| (section.heading.as_str(), leak))
         });
-        let kept = self.state.kept.iter().map(|leak| (KEPT_HEADING, leak));
+        let kept = self.kept.iter().map(|leak| (KEPT_HEADING, leak));
         shown
             .chain(kept)
             .filter(move |(_, leak)| !gone(leak) && !seen.contains(&*leak.key))
@@ -375,22 +294,13 @@ impl Formatter for Inert {
 mod tests {
     use super::*;
 
+    /// People may edit the block.
     #[test]
-    fn no_name_ends_the_block_or_is_markup() {
-        let name = "x --> ](http://evil) <img> @team \u{202e} 🦀 <!-- preview-gc:history {}";
+    fn nothing_ends_the_block_or_is_markup() {
+        let key = "x --> ](http://evil) <img> @team \u{202e} 🦀 <!-- preview-gc:history {}";
         let state = State {
             v: VERSION,
-            kept: vec![Leak {
-                key: "00ff".to_owned(),
-                origin: "worker@a".to_owned(),
-                what: What::Listed {
-                    kind: "worker".to_owned(),
-                    name: name.to_owned(),
-                    created_at: None,
-                    reason: String::new(),
-                    command: String::new(),
-                },
-            }],
+            failures: vec![(key.to_owned(), 1)],
             ..State::default()
         };
         let block = state.block();
@@ -435,16 +345,16 @@ mod tests {
         assert_eq!(previous.ticks.delete, BTreeSet::from(["00bb".to_owned()]));
         assert_eq!(previous.state.unshown, 4);
         assert_eq!(previous.state.failed("00bb"), Some(2));
-        let [kept] = &previous.state.kept[..] else {
-            panic!("{:?}", previous.state.kept)
+        let [kept] = &previous.kept[..] else {
+            panic!("{:?}", previous.kept)
         };
         assert_eq!(kept.key, "00aa");
-        let [section] = &previous.state.sections[..] else {
-            panic!("{:?}", previous.state.sections)
+        let [section] = &previous.sections[..] else {
+            panic!("{:?}", previous.sections)
         };
         assert_eq!(section.heading, "#7");
         let text = "- worker **b**, 3d old: closed\n  ```sh\n  rm b\n  ```\n".to_owned();
-        assert_eq!(section.leaks[0].what, What::Text { text });
+        assert_eq!(section.leaks[0].text, text);
         assert!(!previous.says(""));
     }
 }

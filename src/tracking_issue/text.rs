@@ -4,13 +4,14 @@
 use std::fmt::Write as _;
 
 use super::boxes::{MARKER, Ticks, boxes, keep_box};
-use super::state::{Leak, PastRun, PreviousIssue, Section, State, What, digest, inert_json};
+use super::leak::Leak;
+use super::state::{PastRun, PreviousIssue, State, digest};
 use super::{CONTINUED, KEPT_HEADING};
 use crate::format::moment;
 use crate::gc::Verdict;
 use crate::gc::verdict::VerdictName;
 use crate::report::table::groups;
-use crate::report::{Report, Row, age, escape};
+use crate::report::{Report, Row, escape};
 
 /// Maximum length of an issue's text at GitHub, in characters.
 pub const MAX_LENGTH: usize = 65_536;
@@ -62,15 +63,10 @@ impl Draft {
     }
 }
 
-/// A resource with its boxes, with its age and without.
-struct ShownLeak {
-    leak: Leak,
-    draft: Draft,
-}
-
+/// Resources with their boxes under one heading.
 struct ShownSection {
     heading: String,
-    leaks: Vec<ShownLeak>,
+    leaks: Vec<Draft>,
 }
 
 /// Renders the issue after a run. A text that is too long is shortened from the
@@ -92,16 +88,14 @@ pub fn render(report: &Report, previous: &PreviousIssue) -> IssueText {
     if !kept.is_empty() {
         draft.push(&format!("### {KEPT_HEADING}\n\n"));
         for leak in &kept {
-            draft.push(&keep_box(&label(&leak.what), &leak.key, &leak.origin));
+            draft.push(&keep_box(leak.label(), &leak.key, &leak.origin));
         }
         draft.push("\n");
     }
-    state.kept = kept;
-    state.sections = Vec::new();
     let tail = tail(report, &state);
     let fixed = length(&draft.text) + length(&tail.text) + length(&state.block());
     let room = MAX_LENGTH.saturating_sub(fixed + RESERVE);
-    state.unshown += fit(sections, room, &mut draft, &mut state.sections);
+    state.unshown += fit(sections, room, &mut draft);
     if state.unshown > 0 {
         draft.push(&format!(
             "… and {} more, which died later and do not fit here.\n\n",
@@ -119,48 +113,29 @@ pub fn render(report: &Report, previous: &PreviousIssue) -> IssueText {
     }
 }
 
-/// Adds sections until the room is used up, each with its entries in the state.
-/// Returns the number of resources that did not fit.
-fn fit(
-    sections: Vec<ShownSection>,
-    mut room: usize,
-    draft: &mut Draft,
-    stored: &mut Vec<Section>,
-) -> usize {
+/// Adds sections until the room is used up. Returns the number of resources that
+/// did not fit.
+fn fit(sections: Vec<ShownSection>, mut room: usize, draft: &mut Draft) -> usize {
     let mut unshown = 0;
     for section in sections {
-        let mut leaks = section.leaks.into_iter().peekable();
         let mut more = "";
-        while leaks.peek().is_some() {
-            let chunk: Vec<ShownLeak> = leaks.by_ref().take(CHUNK).collect();
-            let (mut text, mut content) = (String::new(), String::new());
-            let _ = write!(text, "### {}{more}\n\n", section.heading);
-            content.push_str(&text);
+        for chunk in section.leaks.chunks(CHUNK) {
+            let mut part = Draft::default();
+            part.push(&format!("### {}{more}\n\n", section.heading));
             more = CONTINUED;
-            let mut part = Section {
-                heading: section.heading.clone(),
-                leaks: Vec::new(),
-            };
-            let count = chunk.len();
             for one in chunk {
-                text.push_str(&one.draft.text);
-                content.push_str(&one.draft.content);
-                part.leaks.push(one.leak);
+                part.text.push_str(&one.text);
+                part.content.push_str(&one.content);
             }
-            text.push('\n');
-            content.push('\n');
-            let needed = length(&text) + length(&inert_json(&part)) + 1;
+            part.push("\n");
+            let needed = length(&part.text);
             if unshown > 0 || needed > room {
-                unshown += count;
+                unshown += chunk.len();
                 continue;
             }
             room -= needed;
-            draft.text.push_str(&text);
-            draft.content.push_str(&content);
-            match stored.last_mut() {
-                Some(last) if last.heading == part.heading => last.leaks.extend(part.leaks),
-                _ => stored.push(part),
-            }
+            draft.text.push_str(&part.text);
+            draft.content.push_str(&part.content);
         }
     }
     unshown
@@ -177,7 +152,7 @@ fn all_sections(report: &Report, previous: &PreviousIssue, state: &State) -> Vec
             KEPT_HEADING => NO_LONGER_KEPT,
             heading => heading,
         };
-        let leak = shown(report, leak.clone(), ticks, state);
+        let leak = shown(report, leak, ticks);
         match sections.iter_mut().find(|one| one.heading == heading) {
             Some(section) => section.leaks.push(leak),
             None => sections.push(ShownSection {
@@ -205,7 +180,7 @@ fn sections(report: &Report, ticks: &Ticks, state: &State) -> Vec<ShownSection> 
         let ticked = rows.iter().any(|row| ticks.delete.contains(&row.key));
         let leaks: Vec<_> = rows
             .iter()
-            .map(|row| shown(report, Leak::of(row), ticks, state))
+            .map(|row| shown(report, &Leak::of(row, state.failed(&row.key)), ticks))
             .collect();
         if !leaks.is_empty() {
             let heading = escape::markdown(&group.heading.to_string());
@@ -217,36 +192,12 @@ fn sections(report: &Report, ticks: &Ticks, state: &State) -> Vec<ShownSection> 
 }
 
 /// Renders a resource with its boxes.
-fn shown(report: &Report, leak: Leak, ticks: &Ticks, state: &State) -> ShownLeak {
-    let mut draft = Draft::default();
-    match &leak.what {
-        What::Text { text } => draft.push(text),
-        What::Listed {
-            created_at,
-            reason,
-            command,
-            ..
-        } => {
-            draft.push(&format!("- {}", label(&leak.what)));
-            if let Some(at) = created_at {
-                let _ = write!(draft.text, ", {} old", age(report.now, *at));
-            }
-            if !reason.is_empty() {
-                draft.push(&format!(": {}", escape::markdown(reason)));
-            }
-            match state.failed(&leak.key) {
-                None => {}
-                Some(1) => draft.push(" **Its deletion failed.**"),
-                Some(count) => draft.push(&format!(" **Its deletion failed {count} times.**")),
-            }
-            draft.push("\n");
-            if !command.is_empty() {
-                draft.push(&escape::code(command));
-            }
-        }
+fn shown(report: &Report, leak: &Leak, ticks: &Ticks) -> Draft {
+    let boxes = boxes(&leak.key, &leak.origin, leak.created_at, ticks);
+    Draft {
+        text: leak.with_age(report.now) + &boxes,
+        content: format!("{}{boxes}", leak.text),
     }
-    draft.push(&boxes(&leak.key, &leak.origin, ticks));
-    ShownLeak { leak, draft }
 }
 
 /// Returns the resources that people keep: those of this run, and those that it
@@ -257,22 +208,9 @@ fn kept(report: &Report, previous: &PreviousIssue) -> Vec<Leak> {
     let rows = rows.filter(|row| !report.is_done(row) && wanted(&row.key));
     let beyond = previous.beyond(report);
     let beyond = beyond.filter(|(_, leak)| wanted(&leak.key));
-    rows.map(|row| Leak::of(row).kept())
+    rows.map(Leak::kept_row)
         .chain(beyond.map(|(_, leak)| leak.kept()))
         .collect()
-}
-
-/// Returns what a resource is, as Markdown.
-fn label(what: &What) -> String {
-    match what {
-        What::Listed { kind, name, .. } => {
-            format!("{} **{}**", escape::markdown(kind), escape::markdown(name))
-        }
-        What::Text { text } => {
-            let first = text.lines().next().unwrap_or_default();
-            first.trim_start_matches("- ").to_owned()
-        }
-    }
 }
 
 /// Returns the closing comment, for when nothing is left.

@@ -71,7 +71,9 @@ async fn boxes_are_reread_before_each_deletion() {
             delete: set(delete),
             keep: set(keep),
         };
-        let boxes = keys.values().map(|key| boxes(key, "worker@a", &ticks));
+        let boxes = keys
+            .values()
+            .map(|key| boxes(key, "worker@a", None, &ticks));
         format!("{MARKER}\n{}", boxes.collect::<String>())
     };
     stage.approved = true;
