@@ -7,6 +7,7 @@
 //! difference between "closed", "missing" and "unknown".
 
 mod graphql;
+pub mod issue;
 pub(crate) mod rest;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,10 +28,10 @@ use crate::evidence::{
 };
 use crate::model::{Api, PullRequestNumber, Repository};
 use crate::progress::{Observer, ProgressEvent};
-use crate::tracking_issue::store::{Found as FoundIssue, IssueStore};
 use crate::wire::{ApiError, Client, Failure, Outgoing};
+use issue::{Found as FoundIssue, IssueStore};
 
-pub use crate::tracking_issue::store::Authors;
+pub use issue::Authors;
 
 /// GitHub, as far as roots need it.
 pub struct GitHub {

@@ -61,9 +61,9 @@
 //! - [`gc`]: mark, plan, brakes, recheck. It does no I/O, reads no clock and names no
 //!   kind: [`model::KindAbout`] describes one kind, and [`gc::kind_graph`] describes
 //!   which kinds use, own, manage and block which others.
-//! - [`tracking_issue`]: the issue in which runs report and people check boxes: boxes,
-//!   hidden state, text, publishing, and the store at GitHub. The boxes are parsed
-//!   where the issue is fetched.
+//! - [`tracking_issue`]: the issue in which runs report and people check boxes:
+//!   text, hidden state, publishing. [`boxes`] are parsed where the issue is fetched,
+//!   in [`github::issue`].
 //! - [`kinds`]: one file per kind; decodes bytes into resources. A new kind needs a
 //!   file, a line in [`kinds::KINDS`] and a provider in the sandbox. A kind lists
 //!   its possible users in [`model::KindAbout::used_by`]; without that list its
@@ -190,6 +190,7 @@
     )
 )]
 
+pub mod boxes;
 pub mod call;
 pub mod cli;
 pub mod clock;

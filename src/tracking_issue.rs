@@ -1,8 +1,9 @@
 //! The tracking issue: the one issue in which every run reports what is left
 //! behind, and in which people check what to delete and what to keep.
 //!
-//! - [`boxes`]: the checkboxes, and the keys that stand for resources
-//!   ([`crate::gc::box_key`]). They are parsed where the issue is fetched.
+//! The checkboxes are in [`crate::boxes`], and [`crate::github::issue`] reads and
+//! writes issues and comments at GitHub.
+//!
 //! - [`leak`]: the entry of a resource, from a row or from the text of the issue.
 //! - [`state`]: what a run remembers for the next one: a hidden block of JSON, and
 //!   the entries.
@@ -10,14 +11,11 @@
 //! - [`publish`]: creates, updates and closes the issue without losing a checked
 //!   box.
 //! - [`comment`]: the comment on a pull request about failed deletions.
-//! - [`store`]: reads and writes issues and comments at GitHub.
 
-pub mod boxes;
 pub mod comment;
 pub mod leak;
 pub mod publish;
 pub mod state;
-pub mod store;
 pub mod text;
 
 /// The title of the issue.

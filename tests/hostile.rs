@@ -18,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::DateTime;
 use http::StatusCode;
+use preview_gc::boxes::Ticks;
 use preview_gc::call::Call;
 use preview_gc::clock::Clock;
 use preview_gc::evidence::{ClosedSearch, PullRequest, RepositoryRoots, RootsWanted, Run};
@@ -31,7 +32,6 @@ use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, rend
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
-use preview_gc::tracking_issue::boxes::Ticks;
 use preview_gc::tracking_issue::state::State;
 use preview_gc::wire::{Allotment, Client, Endpoint, Token};
 use proptest::prelude::*;

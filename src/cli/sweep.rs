@@ -15,6 +15,7 @@ use crate::collector::{Audit, Choice, Collector, SweepError, SweepOrder, stopped
 use crate::gc::Brake;
 use crate::gc::plan_file::{Bound, PlanFile};
 use crate::github::GitHub;
+use crate::github::issue::IssueStore;
 use crate::model::PullRequestNumber;
 use crate::report::Report;
 use crate::report::format::Format;
@@ -22,7 +23,6 @@ use crate::survey::{Findings, Survey};
 use crate::sweep::{Stop, Swept};
 use crate::tracking_issue::comment;
 use crate::tracking_issue::publish::publish;
-use crate::tracking_issue::store::IssueStore;
 
 /// Maximum time for publishing the result of a sweep.
 const PUBLISH_TIMEOUT: Duration = Duration::from_mins(2);

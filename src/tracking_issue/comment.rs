@@ -1,7 +1,7 @@
 //! The sticky comment on a pull request: what a sweep of it could not delete.
 
-use super::store::IssueStore;
 use crate::github::Unanswered;
+use crate::github::issue::IssueStore;
 use crate::model::PullRequestNumber;
 use crate::report::{Report, outcomes};
 

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 
-use super::boxes::LastBox;
 use super::{CONTINUED, KEPT_HEADING};
+use crate::boxes::LastBox;
 use crate::report::{Row, age, escape};
 
 /// Label of a box whose resource the text does not name.
@@ -181,8 +181,8 @@ pub fn read(text: &str) -> Vec<FoundLeak> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::boxes::{Ticks, boxes};
     use super::*;
+    use crate::boxes::{Ticks, boxes};
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()

@@ -7,9 +7,9 @@ use std::fmt;
 
 use super::TITLE;
 use super::state::PreviousIssue;
-use super::store::{IssueState, IssueStore};
 use super::text::{IssueText, MAX_LENGTH, closing_comment, render};
 use crate::evidence::{Roots, TrackingIssue};
+use crate::github::issue::{IssueState, IssueStore};
 use crate::github::{GitHub, Unanswered};
 use crate::model::Repository;
 use crate::report::Report;

@@ -12,8 +12,8 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use sha2::{Digest as _, Sha256};
 
 use super::KEPT_HEADING;
-use super::boxes::{Ticks, unchecked};
 use super::leak::{self, Leak};
+use crate::boxes::{Ticks, unchecked};
 use crate::gc::Outcome;
 use crate::report::Report;
 

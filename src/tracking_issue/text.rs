@@ -3,10 +3,10 @@
 
 use std::fmt::Write as _;
 
-use super::boxes::{MARKER, Ticks, boxes, keep_box};
 use super::leak::Leak;
 use super::state::{PastRun, PreviousIssue, State, digest};
 use super::{CONTINUED, KEPT_HEADING};
+use crate::boxes::{MARKER, Ticks, boxes, keep_box};
 use crate::format::moment;
 use crate::gc::Verdict;
 use crate::gc::verdict::VerdictName;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use chrono::{SecondsFormat, SubsecRound as _};
 use http::{Method, StatusCode};
+use preview_gc::boxes::{self, MARKER};
 use preview_gc::gc::box_key;
 use preview_gc::model::Place;
-use preview_gc::tracking_issue::boxes::{self, MARKER};
 use serde_json::{Value, json};
 
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};

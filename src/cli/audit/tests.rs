@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::boxes;
 use crate::cli::args::{Cli, Verb};
 use crate::evidence::Question;
 use crate::gc::outcome::{Recheck, recheck};
@@ -13,12 +14,11 @@ use crate::gc::plan_file::PlannedStep;
 use crate::gc::verdict::VerdictName;
 use crate::gc::{Marking, Verdict, mark};
 use crate::github::GitHub;
+use crate::github::issue::IssueStore;
 use crate::model::Repository;
 use crate::report::{Report, Row, escape};
 use crate::sandbox::world::World;
 use crate::survey::Findings;
-use crate::tracking_issue::boxes;
-use crate::tracking_issue::store::IssueStore;
 
 fn session(world: &Path, flags: &[&str]) -> Session {
     let policy = world.with_extension("toml");

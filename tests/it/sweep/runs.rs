@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use http::Method;
+use preview_gc::boxes::{MARKER, Ticks, boxes};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::box_key;
 use preview_gc::gc::plan_file::PlannedStep;
 use preview_gc::sandbox::Options;
 use preview_gc::sweep::{StepRow, Stop};
-use preview_gc::tracking_issue::boxes::{MARKER, Ticks, boxes};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::boxes::{MARKER, Ticks};
+use super::{GitHub, Unanswered, rest, success, unreadable};
+use crate::boxes::{MARKER, Ticks};
 use crate::evidence::TrackingIssue;
-use crate::github::{GitHub, Unanswered, rest, success, unreadable};
 use crate::model::{PullRequestNumber, Repository};
 use crate::wire::{ApiError, Failure};
 

@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(read, [None, unnamed("worker@a")]);
         let created_at = DateTime::from_timestamp(1_775_001_600, 0);
         let both = boxes("00ff", "worker@a", created_at, &Ticks::default());
-        let last = both.lines().filter_map(LastBox::read).next();
+        let last = both.lines().find_map(LastBox::read);
         let origin = last.map(|last| (last.origin, last.created_at));
         assert_eq!(origin, Some(("worker@a", created_at)));
     }
