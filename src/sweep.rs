@@ -2,7 +2,7 @@
 //! resource of every step is re-read, journalled, deleted by id and looked up
 //! again, and the outcome is journalled.
 //!
-//! Steps are grouped into independent lanes: one per provider, and one per
+//! Steps are grouped into lanes: one per provider, and one per
 //! place whose provider carries out one deletion at a time. Within a lane,
 //! steps run in the order of their kinds, and a step waits until its
 //! predecessors are deleted.
@@ -12,7 +12,9 @@ pub(crate) mod confirm;
 mod feasible;
 mod lane;
 mod ledger;
+mod machine;
 pub mod outcome;
+mod ready_step;
 mod recheck;
 pub mod recover;
 mod send;

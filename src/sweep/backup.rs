@@ -1,21 +1,15 @@
 //! Backs up the contents of resources before their deletion, if a rule has
 //! `backup = true`.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::Sweep;
-use super::lane::Lane;
-use super::send::ReadyStep;
+use super::lane::{Backups, Lane};
+use super::ready_step::ReadyStep;
 use crate::kinds::Backup;
 use crate::model::ResourceId;
 use crate::policy::Action;
 use crate::wire::Client;
-
-/// The contents of resources by their steps. They are read once, even if a step
-/// is tried several times.
-pub(super) type Backups = BTreeMap<usize, Value>;
 
 /// Why there is no backup.
 pub(super) enum NoBackup {

@@ -10,9 +10,8 @@ use serde_json::Value;
 
 use super::backup::NoBackup;
 use super::lane::Lane;
-use super::send::ReadyStep;
+use super::ready_step::{ReadyStep, Unbind};
 use super::{Done, Sweep};
-use crate::call::Call;
 use crate::gc::Outcome;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::verdict::Verdict;
@@ -30,27 +29,6 @@ const SHOWN: &[Duration] = &[
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
-
-/// A request that removes another resource's binding to the resource of a step.
-#[derive(Debug, Clone)]
-pub(super) struct Unbind {
-    /// The step of that other resource, which is deleted later.
-    user: usize,
-    /// The request.
-    pub(super) call: Call,
-    /// The names of the bindings that it removes.
-    removed: Vec<String>,
-    /// The bindings that remain.
-    rest: Vec<Value>,
-}
-
-impl Unbind {
-    /// Returns the text for the journal.
-    pub(super) fn written(&self) -> String {
-        let Call { method, path, .. } = &self.call;
-        format!("{method} {path} (removes {})", self.removed.join(", "))
-    }
-}
 
 /// Why a step is not started.
 enum Infeasible {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use ::http::{Method, Response, StatusCode};
 use bytes::Bytes;
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::SubsecRound as _;
 use futures::future::join_all;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::confirm::Seen;
-use super::feasible::Unbind;
 use super::lane::Lane;
+use super::ready_step::{ReadyStep, Unbind};
 use super::setback::{Setback, Settled};
 use super::{Done, Proof, Sweep, expiry};
 use crate::call::Call;
@@ -26,29 +25,6 @@ use crate::wire::{ApiError, Failure, Written, error};
 
 /// The reason of a step whose resource is gone after its request.
 const SEEN_GONE: &str = "re-reading shows that it is gone";
-
-/// A step with everything that its requests need.
-pub(super) struct ReadyStep {
-    pub(super) step: usize,
-    /// The requests that remove bindings to its resource.
-    unbinds: Vec<Unbind>,
-    /// The contents of its resource, if they are backed up.
-    pub(super) backup: Option<Value>,
-    /// The expiry that it sets, if it sets one.
-    expires_at: Option<DateTime<Utc>>,
-}
-
-impl ReadyStep {
-    /// Creates the step with the requests that remove bindings to its resource.
-    pub(super) fn new(step: usize, unbinds: Vec<Unbind>) -> Self {
-        Self {
-            step,
-            unbinds,
-            backup: None,
-            expires_at: None,
-        }
-    }
-}
 
 /// The answer to a request.
 #[derive(Clone)]
