@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
+
 use crate::evidence::Checked;
 
 /// What an issue must contain to be the tracking issue.
@@ -17,15 +19,40 @@ pub struct Ticks {
     pub keep: BTreeSet<String>,
 }
 
-/// The two boxes of a resource, as lines of a list below its own.
-pub fn boxes(key: &str, origin: &str, ticks: &Ticks) -> String {
+/// The two boxes of a resource, as lines of a list below its own. The comment
+/// of the last one stores where the resource was listed and, in seconds since
+/// 1970, when it was created.
+pub fn boxes(key: &str, origin: &str, created_at: Option<DateTime<Utc>>, ticks: &Ticks) -> String {
     let mark = |ticked: bool| if ticked { 'x' } else { ' ' };
+    let created_at = created_at.map(|at| format!(" {}", at.timestamp()));
+    let created_at = created_at.unwrap_or_default();
     format!(
         "  - [{}] delete at the next sweep <!-- gc:delete:{key} -->\n  - [{}] keep <!-- \
-         gc:keep:{key} {origin} -->\n",
+         gc:keep:{key} {origin}{created_at} -->\n",
         mark(ticks.delete.contains(key)),
         mark(ticks.keep.contains(key)),
     )
+}
+
+/// Returns a text whose boxes are all unchecked, with line feeds as line ends.
+pub fn unchecked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let (indent, rest) = line.split_at(indent);
+        let checked = ["- [x]", "- [X]", "* [x]"];
+        let checked = checked.iter().find_map(|mark| rest.strip_prefix(mark));
+        match checked.filter(|rest| rest.contains("<!-- gc:")) {
+            Some(rest) => {
+                out.push_str(indent);
+                out.push_str("- [ ]");
+                out.push_str(rest);
+            }
+            None => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
 }
 
 /// The box of a resource that is kept, as a line of its own with what it is.
@@ -42,6 +69,8 @@ pub struct LastBox<'a> {
     pub what: &'a str,
     /// Where that was listed.
     pub origin: &'a str,
+    /// When it was created, if the comment says so.
+    pub created_at: Option<DateTime<Utc>>,
 }
 
 impl<'a> LastBox<'a> {
@@ -55,10 +84,15 @@ impl<'a> LastBox<'a> {
         let (what, rest) = rest.split_once("<!-- gc:keep:")?;
         let (told, _) = rest.split_once("-->")?;
         let (key, origin) = told.trim().split_once(' ').unwrap_or((told.trim(), ""));
+        let created = origin.rsplit_once(' ').and_then(|(origin, seconds)| {
+            let at = DateTime::from_timestamp(seconds.parse().ok()?, 0)?;
+            Some((origin, at))
+        });
         Some(Self {
             key,
             what: what.trim(),
-            origin,
+            origin: created.map_or(origin, |(origin, _)| origin),
+            created_at: created.map(|(_, at)| at),
         })
     }
 }
@@ -135,6 +169,7 @@ mod tests {
             key: "00ff",
             what: "worker shop-7",
             origin: "worker@a",
+            created_at: None,
         };
         assert_eq!(LastBox::read(&line), Some(last));
     }
@@ -146,6 +181,7 @@ mod tests {
                 key: "00ff",
                 what: "",
                 origin,
+                created_at: None,
             })
         };
         for (line, told) in [
@@ -170,9 +206,14 @@ mod tests {
         ] {
             assert_eq!(LastBox::read(line), told, "{line}");
         }
-        let both = boxes("00ff", "worker@a", &Ticks::default());
+        let both = boxes("00ff", "worker@a", None, &Ticks::default());
         let read: Vec<_> = both.lines().map(LastBox::read).collect();
         assert_eq!(read, [None, unnamed("worker@a")]);
+        let created_at = DateTime::from_timestamp(1_775_001_600, 0);
+        let both = boxes("00ff", "worker@a", created_at, &Ticks::default());
+        let last = both.lines().find_map(LastBox::read);
+        let origin = last.map(|last| (last.origin, last.created_at));
+        assert_eq!(origin, Some(("worker@a", created_at)));
     }
 
     #[test]
@@ -184,7 +225,7 @@ mod tests {
                 keep: keys(keep),
             }
         };
-        let written = |key: &str, ticks: &Ticks| boxes(key, "worker@a", ticks);
+        let written = |key: &str, ticks: &Ticks| boxes(key, "worker@a", None, ticks);
         let newest = ticked(&["aa"], &["cc"]);
         let older = ticked(&["bb"], &["dd"]);
         let texts = [
@@ -205,8 +246,8 @@ mod tests {
             delete: BTreeSet::from(["0123456789abcdef".to_owned()]),
             keep: BTreeSet::from(["fedcba9876543210".to_owned()]),
         };
-        let text = boxes("0123456789abcdef", "worker@a", &ticks)
-            + &boxes("fedcba9876543210", "r2@b", &ticks);
+        let text = boxes("0123456789abcdef", "worker@a", None, &ticks)
+            + &boxes("fedcba9876543210", "r2@b", None, &ticks);
         assert_eq!(Ticks::read(&text), ticks);
         let windows = text.replace('\n', "\r\n").replace("[x]", "[X]");
         assert_eq!(Ticks::read(&windows), ticks);

@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod check;
 mod connect;
+mod consent;
 mod github_actions;
 mod init;
 mod interactive;
@@ -13,6 +14,7 @@ mod report;
 mod restore;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod screen;
 mod session;
 mod settings;
 mod show;
@@ -26,7 +28,9 @@ use std::process::ExitCode;
 use args::{Cli, Verb};
 
 use crate::gc::Outcome;
+use crate::model::code::Code;
 use crate::report::Report;
+use crate::report::format::RenderError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +104,18 @@ impl Exit {
 }
 
 impl Failure {
+    /// Returns its stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Usage(_) => Code::UsageError,
+            Self::Policy(_) => Code::PolicyError,
+            Self::Refused(_) => Code::NoConsent,
+            Self::Incomplete(_) => Code::EvidenceIncomplete,
+            Self::Interrupted(_) => Code::Interrupted,
+            Self::Unexpected(_) => Code::UnexpectedError,
+        }
+    }
+
     fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Policy(_) => Exit::Usage,
@@ -256,10 +272,15 @@ fn print_error(failure: &Failure) {
                 .lines()
                 .map(crate::report::escape::terminal)
                 .collect();
-            format!("error: {}\n", lines.join("\n"))
+            format!("error[{}]: {}\n", failure.code(), lines.join("\n"))
         }
     };
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Prints a rendered report to stdout.
+fn print_rendered(text: Result<String, RenderError>) -> Result<(), Failure> {
+    print(&text.map_err(|error| Failure::Unexpected(error.to_string()))?)
 }
 
 /// Prints data to stdout. A closed pipe (`| head`) is not an error.

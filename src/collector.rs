@@ -18,7 +18,7 @@ use crate::evidence::{Evidence, Inventory};
 use crate::gc::box_key;
 use crate::gc::mark::{BroughtBack, JudgeInput, PolicyScope};
 use crate::gc::plan_file::{Bound, PlanError, PlanFile};
-use crate::gc::{KindGraph, Plan, brakes, plan};
+use crate::gc::{Brake, KindGraph, Plan, brakes, plan};
 use crate::github::Authors;
 use crate::journal::reads::Remembered;
 use crate::journal::{self, Journal, JournalError};
@@ -26,13 +26,12 @@ use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policy};
 use crate::progress::Observer;
 use crate::providers::{self, PROVIDERS};
-use crate::report::outcomes::{StepRow, Swept};
 use crate::report::{Report, Run};
 use crate::scan::{self, Budget, Target};
 use crate::survey::{Findings, Survey};
 use crate::sweep::recover::recover;
 use crate::sweep::unexpire::{self, unwanted};
-use crate::sweep::{Done, Stop, Sweep};
+use crate::sweep::{Done, StepRow, Stop, Sweep, Swept};
 use crate::wire::Client;
 
 pub use limits::Limits;
@@ -103,8 +102,26 @@ pub struct Audit<'s> {
     pub findings: Findings<'s>,
     /// What a sweep would do.
     pub plan: Plan,
+    /// The brakes that stop it.
+    pub brakes: Vec<Brake>,
     /// What is said about it.
     pub report: Report,
+}
+
+/// What a sweep is to do, and how it is stopped.
+#[derive(Debug, Clone, Copy)]
+pub struct SweepOrder<'a> {
+    /// The plan.
+    pub plan_file: &'a PlanFile,
+    /// Garbage that the plan leaves for a later run, by its index in the
+    /// inventory.
+    pub deferred: &'a [usize],
+    /// The brakes that trip: with any of them nothing is deleted.
+    pub brakes: &'a [Brake],
+    /// The folder of the journals.
+    pub folder: &'a Path,
+    /// Whoever sets it has what is under way finished and the rest left.
+    pub stop: &'a Stop,
 }
 
 /// Why a plan was not carried out at all.
@@ -193,11 +210,13 @@ impl<'p> Collector<'p> {
             Choice::All => self.plan_for(&survey, &mut findings).await,
             Choice::Approved => approved(&findings),
         };
-        let report = self.report(audit_scope, &findings, &plan);
+        let brakes = self.brakes(&findings);
+        let report = self.report(audit_scope, &findings, &plan, &brakes);
         Audit {
             survey,
             findings,
             plan,
+            brakes,
             report,
         }
     }
@@ -255,24 +274,30 @@ impl<'p> Collector<'p> {
         survey.plan(findings, self.limits.max_deletions).await
     }
 
+    /// The brakes that stop a sweep.
+    pub fn brakes(&self, findings: &Findings<'_>) -> Vec<Brake> {
+        brakes(
+            &findings.inventory,
+            &findings.marking,
+            self.limits.brake,
+            self.only.is_some(),
+        )
+    }
+
     /// What is said about it all.
     pub fn report(
         &self,
         audit_scope: &AuditScope<'_>,
         findings: &Findings<'_>,
         plan: &Plan,
+        brakes: &[Brake],
     ) -> Report {
         Report::of(Run {
             inventory: &findings.inventory,
             roots: &findings.roots,
             marking: &findings.marking,
             plan,
-            brakes: brakes(
-                &findings.inventory,
-                &findings.marking,
-                self.limits.brake,
-                self.only.is_some(),
-            ),
+            brakes: brakes.to_vec(),
             evidence: audit_scope.gaps.clone(),
             quota: self.client.quota_use(),
             clock_skew: self.client.clock_skew(),
@@ -332,16 +357,19 @@ impl<'p> Collector<'p> {
         &self,
         survey: &Survey<'_>,
         findings: &Findings<'_>,
-        report: &Report,
-        plan_file: &PlanFile,
-        folder: &Path,
-        stop: &Stop,
+        order: &SweepOrder<'_>,
     ) -> Result<Swept, SweepError> {
+        let SweepOrder {
+            plan_file,
+            folder,
+            stop,
+            ..
+        } = *order;
         self.remember(folder);
         if findings.roots.gap().is_some() {
             return Ok(Swept::default());
         }
-        let is_braked = stopped(findings, report);
+        let is_braked = stopped(findings, order.brakes);
         let kinds = survey.law.graph.kinds();
         let mut swept = Swept {
             settled: recover(&survey.client, folder, findings, kinds).await?,
@@ -382,6 +410,11 @@ impl<'p> Collector<'p> {
             .map(|step| StepRow::of(step, Done::later()));
         swept.steps.extend(kept_back);
         swept.steps.extend(unexpired);
+        if !is_braked {
+            let resources = &findings.inventory.resources;
+            let deferred = order.deferred.iter().map(|&index| &resources[index]);
+            swept.steps.extend(deferred.map(StepRow::later));
+        }
         // What was deleted was deleted: the next run prunes what this one cannot.
         let _ = journal::prune(folder, survey.client.clock().now());
         Ok(swept)
@@ -390,8 +423,8 @@ impl<'p> Collector<'p> {
 
 /// Whether a sweep is over before its first deletion: its roots are not
 /// complete, or a brake trips.
-pub fn stopped(findings: &Findings<'_>, report: &Report) -> bool {
-    findings.roots.gap().is_some() || !report.brakes.is_empty()
+pub fn stopped(findings: &Findings<'_>, brakes: &[Brake]) -> bool {
+    findings.roots.gap().is_some() || !brakes.is_empty()
 }
 
 /// What a sweep does of what people ticked for deletion in the tracking issue,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::model::code::Code;
 use crate::model::{
     KindRef, Place, PullRequestNumber, Reference, References, Repository, Resource, RunId,
 };
@@ -31,6 +32,30 @@ pub struct Evidence {
     pub gap: Option<String>,
     /// Whether a rule depends on it, so that a gap makes the run incomplete.
     pub needed: bool,
+}
+
+impl Evidence {
+    /// Returns the stable code of what is missing, if anything is.
+    pub fn gap_code(&self) -> Option<Code> {
+        if self.complete {
+            return None;
+        }
+        let mut parts = self.source.split('.');
+        let (api, what, detail) = (parts.next(), parts.next(), parts.next());
+        Some(match (api, what, detail) {
+            (Some("policy"), _, _) => Code::PolicyPlaceUnread,
+            (_, None, _) => Code::ProviderUnread,
+            (Some("github"), Some("repository"), _) => Code::RepositoryUnread,
+            (Some("github"), Some("pull_requests"), _) => Code::PullRequestsUnread,
+            (Some("github"), Some("branches"), _) => Code::BranchesUnread,
+            (Some("github"), Some("runs"), _) => Code::RunsUnread,
+            (Some("github"), Some("issue"), _) => Code::IssueUnread,
+            (_, Some("zone" | "zones"), _) => Code::ZoneUnread,
+            (_, _, Some("activity")) => Code::ActivityUnread,
+            (_, _, Some(_)) => Code::ReferencesUnread,
+            (_, Some(_), None) => Code::ListingUnread,
+        })
+    }
 }
 
 /// The listing of one kind in one place.

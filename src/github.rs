@@ -8,7 +8,7 @@
 
 mod graphql;
 pub mod issue;
-mod rest;
+pub(crate) mod rest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -23,14 +23,15 @@ use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-pub use issue::Authors;
-
 use crate::evidence::{
     ClosedSearch, Evidence, PullRequest, RepositoryRoots, RootsWanted, Run, Searched,
 };
 use crate::model::{Api, PullRequestNumber, Repository};
 use crate::progress::{Observer, ProgressEvent};
 use crate::wire::{ApiError, Client, Failure, Outgoing};
+use issue::{Found as FoundIssue, IssueStore};
+
+pub use issue::Authors;
 
 /// GitHub, as far as roots need it.
 pub struct GitHub {
@@ -132,9 +133,9 @@ impl Right {
 type Found = (BTreeMap<PullRequestNumber, PullRequest>, u32);
 
 /// A complete list.
-struct Listed<K, V> {
-    items: BTreeMap<K, V>,
-    requests: u32,
+pub(crate) struct Listed<K, V> {
+    pub(crate) items: BTreeMap<K, V>,
+    pub(crate) requests: u32,
     total: Option<u64>,
     seen: Seen,
 }
@@ -245,6 +246,11 @@ impl GitHub {
         }
     }
 
+    /// Returns whose tracking issue counts.
+    pub(crate) fn authors(&self) -> &Authors {
+        &self.authors
+    }
+
     /// Reads the roots that are alive: open pull requests, and git branches if
     /// any resource claims one. With `only`, reads the pull request of `--pr`
     /// instead of the open ones, unless branches or slugs need them all.
@@ -280,8 +286,10 @@ impl GitHub {
                 None => (BTreeMap::new(), 0),
             }
         };
+        let store = IssueStore::new(self, repository);
+        let issue = store.find();
         let (open, branches, (numbers, requests), issue) =
-            tokio::join!(open, branches, numbers, self.tracking_issue(repository));
+            tokio::join!(open, branches, numbers, issue);
         roots.note_issue(repository, issue, observer);
         if first.is_some() {
             roots.note_numbers(repository, &numbers, requests, observer);
@@ -338,7 +346,7 @@ impl GitHub {
         observer: &dyn Observer,
     ) -> RepositoryRoots {
         let mut roots = RepositoryRoots::default();
-        let issue = self.tracking_issue(repository).await;
+        let issue = IssueStore::new(self, repository).find().await;
         roots.note_issue(repository, issue, observer);
         roots
     }
@@ -591,7 +599,7 @@ impl GitHub {
     }
 
     /// Removes tokens that an answer repeated from an error.
-    fn redacted(&self, error: Unanswered) -> Unanswered {
+    pub(crate) fn redacted(&self, error: Unanswered) -> Unanswered {
         match error {
             Unanswered::Unbelievable(why) => Unanswered::Unbelievable(self.client.redact(&why)),
             Unanswered::Carrier(why) => Unanswered::Carrier(self.client.redact(&why)),
@@ -601,13 +609,13 @@ impl GitHub {
     }
 
     /// Returns the body of a 200 answer to a GET.
-    async fn get(&self, target: &str) -> Result<Bytes, Unanswered> {
+    pub(crate) async fn get(&self, target: &str) -> Result<Bytes, Unanswered> {
         let (response, outgoing) = self.send(target, None).await?;
         success(response, &outgoing)
     }
 
     /// Returns the answer to a GraphQL query, including errors inside it.
-    async fn post_query(&self, query: &serde_json::Value) -> Result<Bytes, Unanswered> {
+    pub(crate) async fn post_query(&self, query: &serde_json::Value) -> Result<Bytes, Unanswered> {
         let (response, outgoing) = self.send("/graphql", Some(query)).await?;
         success(response, &outgoing)
     }
@@ -621,7 +629,7 @@ impl GitHub {
         self.request(method, target, query).await
     }
 
-    async fn request(
+    pub(crate) async fn request(
         &self,
         method: &str,
         target: &str,
@@ -734,7 +742,7 @@ impl RepositoryRoots {
     fn note_issue(
         &mut self,
         repository: &Repository,
-        issue: Result<issue::Found, Unanswered>,
+        issue: Result<FoundIssue, Unanswered>,
         observer: &dyn Observer,
     ) {
         match issue {
@@ -771,13 +779,13 @@ impl RepositoryRoots {
     }
 }
 
-fn unreadable(error: &serde_json::Error) -> Unanswered {
+pub(crate) fn unreadable(error: &serde_json::Error) -> Unanswered {
     Unanswered::Unbelievable(format!(
         "GitHub's answer does not have the documented form: {error}"
     ))
 }
 
-fn success(response: Response<Bytes>, request: &str) -> Result<Bytes, Unanswered> {
+pub(crate) fn success(response: Response<Bytes>, request: &str) -> Result<Bytes, Unanswered> {
     if response.status() == StatusCode::OK {
         return Ok(response.into_body());
     }

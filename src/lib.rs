@@ -37,6 +37,7 @@
 //! Plan                  -> PlanFile                        gc::plan_file (pure)
 //! PlanFile              -> Outcomes                        sweep, journal
 //! all of these          -> Report -> renderers             report (pure)
+//! Report, issue before  -> text -> issue                   tracking_issue
 //! ```
 //!
 //! The first mark runs before any reference is known. It returns the *questions*
@@ -60,7 +61,9 @@
 //! - [`gc`]: mark, plan, brakes, recheck. It does no I/O, reads no clock and names no
 //!   kind: [`model::KindAbout`] describes one kind, and [`gc::kind_graph`] describes
 //!   which kinds use, own, manage and block which others.
-//! - `boxes`: parses the checkboxes of the tracking issue where the issue is fetched.
+//! - [`tracking_issue`]: the issue in which runs report and people check boxes:
+//!   text, hidden state, publishing. [`boxes`] are parsed where the issue is fetched,
+//!   in [`github::issue`].
 //! - [`kind`]: what a kind of resource can do. Every kind is listed, read and
 //!   deleted; what only some can do is a capability ([`kind::Kind`] returns it).
 //! - [`providers`]: one file for each provider, with everything that is true of its
@@ -80,8 +83,10 @@
 //!   makes, and a list of what it could not try.
 //! - [`init`]: infers policies from what exists, from the times of pull requests and
 //!   from the repository's workflows; pure.
-//! - [`report`]: the output for people and programs, including the text of the
-//!   tracking issue. [`cli`]: arguments, environment, consent, exit codes.
+//! - [`report`]: the output for people and programs. [`report::json`] owns the public
+//!   JSON, [`mod@report::format`] lists the formats. [`model::code`] declares the stable
+//!   codes of doubts, gaps, brakes, failures and remarks on policies.
+//! - [`cli`]: arguments, environment, consent, exit codes.
 //! - [`tui`]: state and rendering of the interactive audit; [`cli`] runs it.
 //! - `sandbox`: a stand-in cloud, written from the providers' documentation, behind
 //!   the default feature `sandbox`.
@@ -178,7 +183,8 @@
 //!   behind needs one.
 //! - A leak leaves the issue only if its kind was listed completely in its place,
 //!   without `--pr` or `--kind`. A run carries over what it did not list, including
-//!   its checkboxes.
+//!   its checkboxes, from the text of the issue ([`tracking_issue::leak`]). The
+//!   hidden block does not repeat the words: they would fill half of the issue.
 
 #![recursion_limit = "256"]
 #![cfg_attr(
@@ -216,5 +222,6 @@ pub mod sandbox;
 pub mod scan;
 pub mod survey;
 pub mod sweep;
+pub mod tracking_issue;
 pub mod tui;
 pub mod wire;

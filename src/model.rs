@@ -1,6 +1,7 @@
 //! What exists: resources, where they are, when they changed, what they refer
 //! to. Plain values without I/O, shared by every later step.
 
+pub mod code;
 pub mod identifier;
 
 use std::fmt;

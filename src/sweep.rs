@@ -13,6 +13,7 @@ mod feasible;
 mod lane;
 mod ledger;
 mod machine;
+pub mod outcome;
 mod ready_step;
 mod recheck;
 pub mod recover;
@@ -41,6 +42,8 @@ use crate::progress::ProgressEvent;
 use crate::providers;
 use crate::survey::{Findings, Survey};
 use crate::wire::Client;
+
+pub use outcome::{StepRow, Swept};
 
 /// Time until a branch with `action = "expire"` expires. During this day anyone
 /// can remove the expiry.

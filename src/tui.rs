@@ -2,6 +2,7 @@
 //! resources. It is a pure function of a report, of key presses and of progress
 //! events; the command line owns the terminal.
 
+mod proposal;
 mod table;
 mod view;
 
@@ -14,9 +15,10 @@ use tui_input::backend::crossterm::EventHandler as _;
 
 use crate::gc::Outcome;
 use crate::progress::{Observer, ProgressEvent};
-use crate::report::outcomes::StepRow;
 use crate::report::{Report, escape, explain};
+use crate::sweep::StepRow;
 
+pub use proposal::Proposal;
 pub use table::{Item, Line, Order, Tab};
 pub use view::draw;
 

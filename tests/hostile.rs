@@ -33,9 +33,9 @@ use preview_gc::model::{
 use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
-use preview_gc::report::issue::History;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
+use preview_gc::tracking_issue::state::State;
 use preview_gc::wire::{Allotment, Client, Endpoint, Token};
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
@@ -584,14 +584,14 @@ fn whatever_people_do_to_the_issue_its_boxes_and_history_are_read() {
     let ticked = text.replace("- [ ]", "- [x]").into_bytes();
     let all = Ticks::read(&text.replace("- [ ]", "- [x]"));
     assert!(all.keep.len() > 1 && all.delete == all.keep);
-    assert_eq!(History::read(&text).runs.len(), 1);
+    assert_eq!(State::read(&text).runs.len(), 1);
     proptest!(ProptestConfig::with_cases(2_000), |((_, text) in damaged(vec![text.into_bytes(), ticked]))| {
         let text = String::from_utf8_lossy(&text);
         let ticks = Ticks::read(&text);
         for key in ticks.keep.iter().chain(&ticks.delete) {
             prop_assert!(key.chars().all(|c| c.is_ascii_hexdigit()) && text.contains(key.as_str()));
         }
-        let history = History::read(&text);
+        let history = State::read(&text);
         prop_assert!(history.runs.len() + history.failures.len() <= text.len());
     });
 }

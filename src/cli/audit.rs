@@ -3,14 +3,13 @@
 
 use tokio::time::Instant;
 
-use super::args::{AuditArgs, Format};
+use super::args::AuditArgs;
 use super::session::Session;
 use super::terminal::table_style;
-use super::{Exit, Failure, github_actions, print};
+use super::{Exit, Failure, github_actions, print, print_rendered};
 use crate::collector::{Audit, Choice};
 use crate::model::identifier::host_name;
-use crate::report::table::TableStyle;
-use crate::report::{Report, csv, explain, json, markdown, table};
+use crate::report::explain;
 
 pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Result<Exit, Failure> {
     let session = Session::open(&arguments.common)?;
@@ -47,29 +46,14 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
             })?;
             print(&text)?;
         }
-        None => print(&render(
-            &report,
-            arguments.common.format,
-            table_style(&arguments.common),
-        )?)?,
+        None => {
+            let style = table_style(&arguments.common);
+            print_rendered(arguments.common.format.report(&report, style))?;
+        }
     }
     github_actions::write_results(&report, None);
     github_actions::write_metrics(&arguments.common, &report)?;
     Ok(Exit::of(&report, arguments.fail_on_garbage))
-}
-
-pub(super) fn render(
-    report: &Report,
-    format: Format,
-    style: TableStyle,
-) -> Result<String, Failure> {
-    let unexpected = |error: &dyn std::fmt::Display| Failure::Unexpected(error.to_string());
-    match format {
-        Format::Table => Ok(table::render(report, style)),
-        Format::Json => json::render(report).map_err(|error| unexpected(&error)),
-        Format::Csv => csv::render(report).map_err(|error| unexpected(&error)),
-        Format::Markdown => Ok(markdown::render(report)),
-    }
 }
 
 #[cfg(all(test, feature = "sandbox"))]

@@ -8,15 +8,17 @@ use std::path::Path;
 use serde::Serialize;
 use tabled::settings::Style;
 
-use super::args::{CheckArgs, Format};
+use super::args::CheckArgs;
 use super::session::Session;
 use super::settings;
 use super::terminal::wants_colour;
 use super::{Exit, Failure, print};
 use crate::doctor::{self, Access};
+use crate::model::code::Code;
 use crate::model::{Claim, KindRef, Repository};
-use crate::policy::{Policy, Rule, overlap, render, schema};
+use crate::policy::{Diagnostic, Policy, Rule, overlap, render, schema};
 use crate::providers;
+use crate::report::format::Format;
 use crate::report::{Report, escape};
 
 /// How the rules match a name.
@@ -38,6 +40,17 @@ struct Checked {
     /// Permissions that a sweep needs, which cannot be tested without deleting.
     needed_to_delete: Vec<String>,
     warnings: Vec<String>,
+    /// Remarks on the policies, each with its code.
+    diagnostics: Vec<Remark>,
+}
+
+/// A remark on a policy.
+#[derive(Debug, Serialize)]
+struct Remark {
+    code: Code,
+    message: String,
+    /// `file:line`
+    location: String,
 }
 
 pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
@@ -81,58 +94,88 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
         Some(found) => (found.access, found.untried),
         None => Default::default(),
     };
-    let colour = wants_colour(
-        arguments.common.color,
-        std::io::IsTerminal::is_terminal(&std::io::stdout()),
-    );
+    let found = Found {
+        names: read,
+        access,
+        needed_to_delete,
+        warnings,
+        diagnostics,
+    };
     match arguments.common.format {
-        Format::Json => {
-            warnings.extend(diagnostics.iter().map(|one| one.message.clone()));
-            let checked = Checked {
-                schema: 1,
-                names: read,
-                access,
-                needed_to_delete,
-                warnings,
-            };
-            let text = serde_json::to_string_pretty(&checked)
-                .map_err(|error| Failure::Unexpected(error.to_string()))?;
-            print(&format!("{text}\n"))?;
-        }
+        Format::Json => print(&found.json(&session)?)?,
         Format::Table | Format::Csv | Format::Markdown => {
-            let mut text = render(&diagnostics, &session.sources, colour);
-            text.push_str(&tables(&read, &access));
-            if !needed_to_delete.is_empty() {
-                text.push_str(
-                    "A sweep also needs these permissions, which cannot be tried \
-                    without deleting:\n",
-                );
-                for needed in &needed_to_delete {
-                    let _ = writeln!(text, "  {}", escape::terminal(needed));
-                }
-                text.push('\n');
-            }
-            for warning in &warnings {
-                let _ = writeln!(text, "warning: {}", escape::terminal(warning));
-            }
-            if exit.is_ok() {
-                let rules: usize = session
-                    .policies
-                    .files
-                    .iter()
-                    .map(|file| file.rules.len())
-                    .sum();
-                let _ = writeln!(
-                    text,
-                    "{} and {} can be used",
-                    count(session.policies.files.len(), "policy file"),
-                    count(rules, "rule")
-                );
-            }
-            print(&text)?;
+            let colour = wants_colour(
+                arguments.common.color,
+                std::io::IsTerminal::is_terminal(&std::io::stdout()),
+            );
+            print(&found.text(&session, colour, exit.is_ok()))?;
         }
     }
     exit
+}
+
+/// What was checked, before it is printed.
+struct Found {
+    names: Vec<NameMatch>,
+    access: Vec<Access>,
+    needed_to_delete: Vec<String>,
+    warnings: Vec<String>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Found {
+    fn json(mut self, session: &Session) -> Result<String, Failure> {
+        let messages = self.diagnostics.iter().map(|one| one.message.clone());
+        self.warnings.extend(messages);
+        let remarks = self.diagnostics.iter().filter_map(|one| {
+            let source = session.sources.get(one.source)?;
+            Some(Remark {
+                code: one.code,
+                message: one.message.clone(),
+                location: format!("{}:{}", source.path, source.line(one.span.start)),
+            })
+        });
+        let checked = Checked {
+            schema: 1,
+            diagnostics: remarks.collect(),
+            names: self.names,
+            access: self.access,
+            needed_to_delete: self.needed_to_delete,
+            warnings: self.warnings,
+        };
+        let text = serde_json::to_string_pretty(&checked)
+            .map_err(|error| Failure::Unexpected(error.to_string()))?;
+        Ok(format!("{text}\n"))
+    }
+
+    /// Renders it for people. `is_usable` says whether a run could begin.
+    fn text(&self, session: &Session, colour: bool, is_usable: bool) -> String {
+        let mut text = render(&self.diagnostics, &session.sources, colour);
+        text.push_str(&tables(&self.names, &self.access));
+        if !self.needed_to_delete.is_empty() {
+            text.push_str(
+                "A sweep also needs these permissions, which cannot be tried without deleting:\n",
+            );
+            for needed in &self.needed_to_delete {
+                let _ = writeln!(text, "  {}", escape::terminal(needed));
+            }
+            text.push('\n');
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {}", escape::terminal(warning));
+        }
+        if is_usable {
+            let files = &session.policies.files;
+            let rules: usize = files.iter().map(|file| file.rules.len()).sum();
+            let _ = writeln!(
+                text,
+                "{} and {} can be used",
+                count(files.len(), "policy file"),
+                count(rules, "rule")
+            );
+        }
+        text
+    }
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -12,10 +12,11 @@ use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
-use super::args::{Format, InitArgs};
+use super::args::InitArgs;
 use super::{Exit, Failure, print};
 use crate::init::{Proposal, Status, file, workflows};
 use crate::report::escape;
+use crate::report::format::Format;
 
 /// The document of `--format json`.
 #[derive(Debug, Serialize)]

@@ -4,95 +4,33 @@
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
-use super::args::{AuditArgs, Format};
-use super::audit::render;
-use super::progress::Progress;
+use super::args::AuditArgs;
+use super::consent::is_unattended;
+use super::screen::{ProgressRouter, Screen};
 use super::session::Session;
-use super::sweep::{is_unattended, journal_folder};
 use super::terminal::{table_style, wants_colour};
-use super::{Exit, Failure, interrupted, print};
-use crate::collector::{Audit, AuditScope, Choice, Collector, only};
+use super::{Exit, Failure, interrupted, print_rendered};
+use crate::collector::{Audit, AuditScope, Choice, Collector, SweepOrder, only};
+use crate::gc::Brake;
 use crate::gc::plan_file::PlanFile;
-use crate::progress::{Observer, ProgressEvent};
 use crate::report::Report;
-use crate::report::outcomes::{self, Swept};
+use crate::report::format::Format;
 use crate::report::table::TableStyle;
 use crate::restore;
 use crate::survey::{Findings, Survey};
-use crate::sweep::Stop;
-use crate::tui::{App, Command, Live, draw};
+use crate::sweep::{Stop, Swept};
+use crate::tui::{App, Command, Live, Proposal};
 
 /// How often the screen is redrawn while something is in progress.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Maximum number of names in the confirmation.
-const NAMED: usize = 8;
-
 /// Width of an exported table, in columns.
 const EXPORTED_WIDTH: usize = 160;
-
-/// The terminal. It is restored on drop, also after a panic.
-struct Screen {
-    terminal: DefaultTerminal,
-    events: UnboundedReceiver<Event>,
-}
-
-impl Screen {
-    fn open() -> Result<Self, Failure> {
-        let terminal = ratatui::try_init()
-            .map_err(|error| Failure::Unexpected(format!("cannot use the terminal: {error}")))?;
-        let (sender, events) = unbounded_channel();
-        // Reads on a separate thread, because it may block forever.
-        std::thread::spawn(move || {
-            while let Ok(event) = event::read() {
-                if sender.send(event).is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Self { terminal, events })
-    }
-
-    fn draw(&mut self, app: &App, live: &Live) -> Result<(), Failure> {
-        let drawn = self.terminal.draw(|frame| draw(app, live, frame));
-        drawn
-            .map(drop)
-            .map_err(|error| Failure::Unexpected(format!("cannot draw: {error}")))
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        ratatui::restore();
-    }
-}
-
-/// Receives progress events: prints them to stderr until the screen is open,
-/// then shows them on the screen.
-struct ProgressRouter<'a> {
-    before: &'a Progress,
-    live: &'a Live,
-    on_screen: AtomicBool,
-}
-
-impl Observer for ProgressRouter<'_> {
-    fn step(&self, event: ProgressEvent<'_>) {
-        if self.on_screen.load(Ordering::Relaxed) {
-            self.live.step(event);
-        } else {
-            self.before.step(event);
-        }
-    }
-}
 
 /// How a task that runs beside the screen ended.
 enum Ended<T> {
@@ -121,6 +59,7 @@ struct Audited<'l, 'p> {
     audit_scope: &'l AuditScope<'p>,
     survey: &'l mut Survey<'p>,
     findings: &'l Findings<'p>,
+    brakes: &'l [Brake],
 }
 
 /// Why the table is closed.
@@ -141,7 +80,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
     }
     let session = Session::open(&arguments.common)?;
     session.warn(&arguments.common);
-    let folder = journal_folder(&arguments.common, &session)?;
+    let folder = session.journal_folder(&arguments.common)?;
     let live = Live::default();
     let progress_router = ProgressRouter {
         before: &session.progress,
@@ -168,6 +107,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
         let Audit {
             mut survey,
             findings,
+            brakes,
             report,
             ..
         } = match wait(&mut table, "reading", auditing).await? {
@@ -197,6 +137,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
             audit_scope: &audit_scope,
             survey: &mut survey,
             findings: &findings,
+            brakes: &brakes,
         };
         match table.work(&mut audit).await? {
             Leave::Again(what) => message = what,
@@ -212,13 +153,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
     let mut report = Report::clone(table.app.report());
     if !table.done.steps.is_empty() {
         report.add(table.done, session.client.quota_use());
-        if let Some(swept) = &report.swept {
-            print(&outcomes::table(
-                &report,
-                swept,
-                table_style(&arguments.common),
-            ))?;
-        }
+        print_rendered(Format::Table.report(&report, table_style(&arguments.common)))?;
     }
     Ok(match (exit, table.failed) {
         (Exit::Interrupted, _) => exit,
@@ -332,43 +267,17 @@ impl TableSession<'_> {
 
     /// Asks for confirmation, or shows why nothing can be deleted.
     fn ask(&mut self, audit: &Audited<'_, '_>) {
-        if let Some((_, why)) = audit.findings.roots.gap() {
-            self.app.say(format!("nothing can be deleted: {why}"));
-            return;
+        let proposal = Proposal::of(
+            &self.plan(audit),
+            self.app.marked().len(),
+            audit.collector.limits.max_deletions,
+            audit.brakes,
+            audit.findings.roots.gap().map(|(_, why)| &**why),
+        );
+        match proposal {
+            Proposal::Nothing(why) => self.app.say(why),
+            Proposal::Steps { steps, notes } => self.app.confirm(steps, notes),
         }
-        if let Some(brake) = self.app.report().brakes.first() {
-            let message = format!("brake on {}: {}", brake.kind, brake.reason);
-            self.app.say(message);
-            return;
-        }
-        let plan_file = self.plan(audit);
-        let waiting = self.app.marked().len() - plan_file.steps.len();
-        let most = audit.collector.limits.max_deletions;
-        let steps = plan_file.steps.len().min(most);
-        if steps == 0 {
-            self.app
-                .say("what is marked waits for what is not marked, or for --max-deletions");
-            return;
-        }
-        let named = plan_file.steps.iter().take(steps.min(NAMED));
-        let mut notes: Vec<String> = named
-            .map(|step| format!("{} {}", step.kind, step.name))
-            .collect();
-        if steps > NAMED {
-            notes.push(format!("… and {} more", steps - NAMED));
-        }
-        if waiting > 0 {
-            notes.push(format!(
-                "{waiting} of what is marked stay: what uses them, or a child, is not marked."
-            ));
-        }
-        if plan_file.steps.len() > most {
-            notes.push(format!(
-                "{} more wait for another time (--max-deletions {most}).",
-                plan_file.steps.len() - most
-            ));
-        }
-        self.app.confirm(steps, notes);
     }
 
     /// Deletes the marked resources.
@@ -379,15 +288,14 @@ impl TableSession<'_> {
         let until = Instant::now() + self.session.limits.deadline;
         audit.survey.client = audit.collector.client.until(until);
         let folder = self.folder.clone();
-        let report = Arc::clone(self.app.report());
-        let work = audit.collector.sweep(
-            audit.survey,
-            audit.findings,
-            &report,
-            &plan_file,
-            &folder,
-            &stop,
-        );
+        let order = SweepOrder {
+            plan_file: &plan_file,
+            deferred: &[],
+            brakes: audit.brakes,
+            folder: &folder,
+            stop: &stop,
+        };
+        let work = audit.collector.sweep(audit.survey, audit.findings, &order);
         let swept = match self.alongside("deleting", work, Some(&stop)).await? {
             Ended::Done(swept) => swept,
             // The journal records the started steps; the next run recovers
@@ -458,18 +366,17 @@ impl TableSession<'_> {
 
     /// Writes the visible rows to a new file and returns a message.
     fn export(&self, path: &Path) -> Result<String, String> {
-        let format = match path.extension().and_then(|end| end.to_str()) {
-            Some("csv") => Format::Csv,
-            Some("json") => Format::Json,
-            Some("md") => Format::Markdown,
-            _ => Format::Table,
-        };
+        let extension = path.extension().and_then(|end| end.to_str());
+        let format = extension.and_then(Format::of_extension);
         let style = TableStyle {
             width: EXPORTED_WIDTH,
             colour: false,
         };
         let shown = self.app.visible();
-        let text = render(&shown, format, style).map_err(|error| error.to_string())?;
+        let format = format.unwrap_or(Format::Table);
+        let text = format
+            .audit(&shown, style)
+            .map_err(|error| error.to_string())?;
         let options = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::args::{Format, RestoreArgs};
+use super::args::RestoreArgs;
 use super::journals::named_folder;
 use super::session::{client, connect};
 use super::{Exit, Failure, print};
@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::collector::Limits;
 use crate::format::moment;
 use crate::report::escape;
+use crate::report::format::Format;
 use crate::restore::{self, ListedRun, ListedStep, Restorable, RestoreError, Restored};
 
 pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {

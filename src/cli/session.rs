@@ -79,6 +79,12 @@ impl Session {
         Failure::Policy(render(mistakes, &self.sources, colour))
     }
 
+    /// Returns the folder of the journals: from `--journal`, in the user's
+    /// state folder, or a temporary one for the sandbox.
+    pub(super) fn journal_folder(&self, common: &CommonArgs) -> Result<PathBuf, Failure> {
+        folder_of(common, self.connection.variables.are_the_sandboxes())
+    }
+
     /// Lists the resources in the scope.
     pub(super) async fn list<'p>(
         &self,

@@ -4,6 +4,7 @@
 use super::Scope;
 use super::places::{LookedUp, gap};
 use crate::evidence::Evidence;
+use crate::model::code::Code;
 use crate::model::identifier::is_hexadecimal_id;
 use crate::model::{Api, KindRef, Place, PlaceSort};
 use crate::policy::{Diagnostic, Location, PlaceName, Policy, Severity, Where};
@@ -120,6 +121,7 @@ impl<'a> NamedPlaces<'a> {
             };
             mistakes.push(Diagnostic {
                 severity: Severity::Error,
+                code: Code::PlaceOutOfScope,
                 message: format!("{what} cannot apply: {why}"),
                 source: span.source,
                 span: span.bytes.clone(),

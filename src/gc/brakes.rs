@@ -1,11 +1,10 @@
 //! The anomaly brake: a sweep that would delete suspiciously much is refused
 //! before its first deletion.
 
-use serde::Serialize;
-
 use super::mark::Marking;
 use crate::evidence::Inventory;
 use crate::model::KindRef;
+use crate::model::code::Code;
 
 /// The settings of the anomaly brake.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +18,7 @@ pub struct BrakeLimits {
 }
 
 /// A brake that a kind trips.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Brake {
     /// The kind of the resources.
     pub kind: KindRef,
@@ -27,6 +26,8 @@ pub struct Brake {
     pub garbage: u64,
     /// What the rules claim.
     pub claimed: u64,
+    /// Which limit it is.
+    pub code: Code,
     /// The setting that was exceeded, and the one that overrides it.
     pub reason: String,
 }
@@ -47,11 +48,12 @@ pub fn brakes(
         *claimed += u64::from(judgement.reading.is_some());
     }
     let trips = |(kind, (garbage, claimed)): (KindRef, (u64, u64))| {
-        let reason = reason(garbage, claimed, limits, one_pull_request)?;
+        let (code, reason) = reason(garbage, claimed, limits, one_pull_request)?;
         Some(Brake {
             kind,
             garbage,
             claimed,
+            code,
             reason,
         })
     };
@@ -67,22 +69,24 @@ fn reason(
     claimed: u64,
     limits: BrakeLimits,
     one_pull_request: bool,
-) -> Option<String> {
+) -> Option<(Code, String)> {
     if garbage > limits.count {
-        return Some(format!(
+        let reason = format!(
             "{garbage} are garbage, more than the {} that `brake.count` allows; \
              if that is right, pass --brake-count {garbage}",
             limits.count
-        ));
+        );
+        return Some((Code::BrakeCount, reason));
     }
     let share = garbage as f64 / claimed.max(1) as f64;
     if !one_pull_request && garbage >= limits.floor && share > limits.share {
         let needed = (share * 100.0).ceil() / 100.0;
-        return Some(format!(
+        let reason = format!(
             "{garbage} of {claimed} claimed are garbage, a larger share than the {} that \
              `brake.share` allows; if that is right, pass --brake-share {needed}",
             limits.share
-        ));
+        );
+        return Some((Code::BrakeShare, reason));
     }
     None
 }
@@ -105,6 +109,7 @@ mod tests {
         assert!(
             reason(201, 1_000, LIMITS, false)
                 .unwrap()
+                .1
                 .contains("--brake-count 201")
         );
         assert!(reason(201, 1_000, LIMITS, true).is_some());
@@ -112,12 +117,14 @@ mod tests {
         assert!(
             reason(20, 20, LIMITS, false)
                 .unwrap()
+                .1
                 .contains("--brake-share 1")
         );
         assert_eq!(reason(60, 100, LIMITS, false), None, "exactly the share");
         assert!(
             reason(61, 100, LIMITS, false)
                 .unwrap()
+                .1
                 .contains("--brake-share 0.61")
         );
         assert_eq!(reason(61, 100, LIMITS, true), None, "never with --pr");

@@ -169,7 +169,7 @@ pub fn recheck(
         | Verdict::Unmatched(_)
         | Verdict::Grace(_) => Recheck::Spared(format!(
             "{}: {}",
-            judgement.verdict.name().replace('_', " "),
+            judgement.verdict.name(),
             judgement.verdict
         )),
     }

@@ -2,10 +2,12 @@
 
 mod text;
 
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::model::code::Code;
 use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
 
 /// What becomes of a resource, and why.
@@ -27,16 +29,70 @@ pub enum Verdict {
     Unknown(Doubt),
 }
 
-/// The verdicts' names, in the order in which summaries count them.
-pub const NAMES: [&str; 7] = [
-    "garbage",
-    "grace",
-    "unknown",
-    "in_use",
-    "live",
-    "protected",
-    "unmatched",
-];
+/// The seven verdicts without their reasons, in the order in which summaries
+/// count them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VerdictName {
+    /// [`Verdict::Garbage`]
+    Garbage,
+    /// [`Verdict::Grace`]
+    Grace,
+    /// [`Verdict::Unknown`]
+    Unknown,
+    /// [`Verdict::InUse`]
+    InUse,
+    /// [`Verdict::Live`]
+    Live,
+    /// [`Verdict::Protected`]
+    Protected,
+    /// [`Verdict::Unmatched`]
+    Unmatched,
+}
+
+impl VerdictName {
+    /// All verdicts, in the order in which summaries count them.
+    pub const ALL: [Self; 7] = [
+        Self::Garbage,
+        Self::Grace,
+        Self::Unknown,
+        Self::InUse,
+        Self::Live,
+        Self::Protected,
+        Self::Unmatched,
+    ];
+
+    /// Returns the name in JSON, CSV and metrics.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Garbage => "garbage",
+            Self::Grace => "grace",
+            Self::Unknown => "unknown",
+            Self::InUse => "in_use",
+            Self::Live => "live",
+            Self::Protected => "protected",
+            Self::Unmatched => "unmatched",
+        }
+    }
+
+    /// Returns the name for use after a count: "3 in grace".
+    pub fn counted(self) -> &'static str {
+        match self {
+            Self::Grace => "in grace",
+            Self::InUse => "in use",
+            other => other.key(),
+        }
+    }
+}
+
+/// The name for people.
+impl fmt::Display for VerdictName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InUse => "in use",
+            other => other.key(),
+        })
+    }
+}
 
 /// What keeps a resource alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -307,6 +363,30 @@ pub enum Doubt {
 }
 
 impl Doubt {
+    /// Returns its stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Missing(_) => Code::OwnerMissing,
+            Self::NotAnswered { .. } => Code::OwnerUnknown,
+            Self::Roots(_) => Code::RootsIncomplete,
+            Self::Listing { .. } => Code::ListingIncomplete,
+            Self::Time(_) => Code::TimeMissing,
+            Self::Condition(_) => Code::ConditionUnknown,
+            Self::NoClock(_) => Code::ClockMissing,
+            Self::NoEnd(_) => Code::EndUnknown,
+            Self::References { .. } => Code::ReferencesUnknown,
+            Self::Users { .. } => Code::UsersUnknown,
+            Self::Address { .. } => Code::AddressUnknown,
+            Self::Holds { .. } => Code::ContentsUnknown,
+            Self::Binding { .. } => Code::BindingTypeUnknown,
+            Self::UsersUndeclared => Code::UsersUndeclared,
+            Self::Birth { .. } => Code::BornOutsidePullRequest,
+            Self::NoOpening(_) => Code::OpeningUnknown,
+            Self::Beginning(_) => Code::SlugIsPrefix,
+            Self::NotCalibrated(_) => Code::SlugUnproven,
+        }
+    }
+
     /// Whether it leaves every resource of a kind undecided that is in the same
     /// place and may be deleted, because their users are not known.
     pub fn is_about_all_of_a_kind(&self) -> bool {
@@ -318,16 +398,29 @@ impl Doubt {
 }
 
 impl Verdict {
-    /// The verdict's name in the JSON.
-    pub fn name(&self) -> &'static str {
+    /// Returns the verdict without its reason.
+    pub fn name(&self) -> VerdictName {
         match self {
-            Self::Live(_) => "live",
-            Self::Protected(_) => "protected",
-            Self::InUse(_) => "in_use",
-            Self::Unmatched(_) => "unmatched",
-            Self::Grace(_) => "grace",
-            Self::Garbage(_) => "garbage",
-            Self::Unknown(_) => "unknown",
+            Self::Live(_) => VerdictName::Live,
+            Self::Protected(_) => VerdictName::Protected,
+            Self::InUse(_) => VerdictName::InUse,
+            Self::Unmatched(_) => VerdictName::Unmatched,
+            Self::Grace(_) => VerdictName::Grace,
+            Self::Garbage(_) => VerdictName::Garbage,
+            Self::Unknown(_) => VerdictName::Unknown,
+        }
+    }
+
+    /// Returns the code of the doubt, if the verdict is unknown.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Unknown(doubt) => Some(doubt.code()),
+            Self::Live(_)
+            | Self::Protected(_)
+            | Self::InUse(_)
+            | Self::Unmatched(_)
+            | Self::Grace(_)
+            | Self::Garbage(_) => None,
         }
     }
 

@@ -97,15 +97,24 @@ impl OwnAccounts<'_> {
     }
 }
 
+/// Whether the issue is open, as an update sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IssueState {
+    /// Something is left behind.
+    Open,
+    /// Nothing is.
+    Closed,
+}
+
 /// The result of a search for the tracking issue.
 #[derive(Default)]
-pub(super) struct Found {
+pub struct Found {
     /// The tracking issue, if there is one.
-    pub(super) issue: Option<TrackingIssue>,
+    pub issue: Option<TrackingIssue>,
     /// Number of requests sent.
-    pub(super) requests: u32,
+    pub requests: u32,
     /// Issues that have the marker but are not ours, for people.
-    pub(super) ignored: Vec<String>,
+    pub ignored: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -138,19 +147,31 @@ impl Listed {
     }
 }
 
-fn path(repository: &Repository, below: &str) -> String {
-    format!("/repos/{}/{}{below}", repository.owner(), repository.name())
+/// The issues and comments of one repository that are ours.
+pub struct IssueStore<'g> {
+    github: &'g GitHub,
+    repository: &'g Repository,
 }
 
-impl GitHub {
+impl<'g> IssueStore<'g> {
+    /// Creates the store of a repository.
+    pub fn new(github: &'g GitHub, repository: &'g Repository) -> Self {
+        Self { github, repository }
+    }
+
+    fn path(&self, below: &str) -> String {
+        let repository = self.repository;
+        format!("/repos/{}/{}{below}", repository.owner(), repository.name())
+    }
+
     fn read<'b, T: Deserialize<'b>>(&self, body: &'b Bytes) -> Result<T, Unanswered> {
-        serde_json::from_slice(body).map_err(|error| self.redacted(unreadable(&error)))
+        serde_json::from_slice(body).map_err(|error| self.github.redacted(unreadable(&error)))
     }
 
     /// Reads the account of this token, as REST writes it.
     async fn login(&self) -> Result<String, Unanswered> {
         let query = json!({ "query": "query{viewer{login}}" });
-        let body = self.post_query(&query).await?;
+        let body = self.github.post_query(&query).await?;
         let answer: Value = self.read(&body)?;
         match answer["data"]["viewer"]["login"].as_str() {
             Some(login) if !login.is_empty() && answer["errors"].is_null() => Ok(login.to_owned()),
@@ -162,24 +183,21 @@ impl GitHub {
 
     /// The accounts whose texts are ours.
     async fn own_accounts(&self) -> OwnAccounts<'_> {
+        let authors = self.github.authors();
         OwnAccounts {
-            login: self
-                .authors
+            login: authors
                 .login
                 .get_or_try_init(|| self.login())
                 .await
                 .map(String::as_str),
-            also: &self.authors.also,
+            also: &authors.also,
         }
     }
 
     /// Finds the tracking issue, the oldest if there are several. Returns
     /// `None` if the complete list of our issues has none, or if the repository
     /// says that issues are disabled.
-    pub(super) async fn tracking_issue(
-        &self,
-        repository: &Repository,
-    ) -> Result<Found, Unanswered> {
+    pub async fn find(&self) -> Result<Found, Unanswered> {
         let own = self.own_accounts().await;
         // Labels may have been removed, so our issue is searched by author.
         // Issues of others that carry the marker have no effect; they are
@@ -204,7 +222,7 @@ impl GitHub {
         let lists = filters.iter().map(|filter| async move {
             let query = format!("/issues?state=all&{filter}sort=created&direction=asc&");
             let read = |issue: Listed| Ok((issue.number, Some(issue).filter(Listed::is_marked)));
-            rest::whole(self, &path(repository, &query), read).await
+            rest::whole(self.github, &self.path(&query), read).await
         });
         for list in join_all(lists).await {
             match list {
@@ -214,7 +232,7 @@ impl GitHub {
                     marked.extend(issues.filter_map(|(number, issue)| Some((number, issue?))));
                 }
                 Err(error) => {
-                    self.prove_no_issues(repository, error).await?;
+                    self.prove_no_issues(error).await?;
                     found.requests += 2;
                     return Ok(found);
                 }
@@ -226,9 +244,10 @@ impl GitHub {
                 ours.push(issue);
             } else {
                 found.ignored.push(format!(
-                    "issue #{} of {repository} is marked as the tracking issue and not used: it \
-                     is by {}; its checkboxes count only with --issue-author",
+                    "issue #{} of {} is marked as the tracking issue and not used: it is by {}; \
+                     its checkboxes count only with --issue-author",
                     issue.number,
+                    self.repository,
                     author(issue.user.as_ref())
                 ));
             }
@@ -241,11 +260,7 @@ impl GitHub {
     /// Proves that a refusal to list issues means that issues are disabled: the
     /// repository itself has to say so, because GitHub also answers 404 to a
     /// token without the permission.
-    async fn prove_no_issues(
-        &self,
-        repository: &Repository,
-        refusal: Unanswered,
-    ) -> Result<(), Unanswered> {
+    async fn prove_no_issues(&self, refusal: Unanswered) -> Result<(), Unanswered> {
         #[derive(Deserialize)]
         struct Settings {
             full_name: String,
@@ -261,7 +276,7 @@ impl GitHub {
         else {
             return Err(refusal);
         };
-        let settings: Result<Settings, Unanswered> = match self.get(&path(repository, "")).await {
+        let settings: Result<Settings, Unanswered> = match self.github.get(&self.path("")).await {
             Ok(body) => self.read(&body),
             Err(error) => Err(error),
         };
@@ -269,14 +284,14 @@ impl GitHub {
             Ok(settings)
                 if !settings
                     .full_name
-                    .eq_ignore_ascii_case(repository.full_name()) =>
+                    .eq_ignore_ascii_case(self.repository.full_name()) =>
             {
                 format!("the repository behind the name is {}", settings.full_name)
             }
             Ok(Settings {
                 has_issues: false, ..
             }) => return Ok(()),
-            Ok(_) => format!("{repository} has issues"),
+            Ok(_) => format!("{} has issues", self.repository),
             Err(error) => error.to_string(),
         };
         Err(Unanswered::Unbelievable(format!(
@@ -286,13 +301,14 @@ impl GitHub {
     }
 
     /// Creates the labels of the tracking issue, if missing.
-    async fn make_labels(&self, repository: &Repository) -> Result<(), Unanswered> {
+    async fn make_labels(&self) -> Result<(), Unanswered> {
         for (name, colour) in LABELS {
             let body = json!({
                 "name": name, "color": colour, "description": "left behind by pull requests",
             });
             let (response, request) = self
-                .request("POST", &path(repository, "/labels"), Some(&body))
+                .github
+                .request("POST", &self.path("/labels"), Some(&body))
                 .await?;
             // 422: the label exists.
             let fine = response.status() == StatusCode::CREATED
@@ -305,59 +321,53 @@ impl GitHub {
     }
 
     /// Creates the tracking issue.
-    pub async fn create_issue(
-        &self,
-        repository: &Repository,
-        title: &str,
-        text: &str,
-    ) -> Result<TrackingIssue, Unanswered> {
-        self.make_labels(repository).await?;
+    pub async fn create(&self, title: &str, text: &str) -> Result<TrackingIssue, Unanswered> {
+        self.make_labels().await?;
         let labels: Vec<_> = LABELS.iter().map(|(name, _)| *name).collect();
         let body = json!({ "title": title, "body": text, "labels": labels });
-        let answer = self
-            .write("POST", &path(repository, "/issues"), &body)
-            .await?;
+        let answer = self.write("POST", &self.path("/issues"), &body).await?;
         let issue: Listed = self.read(&answer)?;
         Ok(issue.tracking(Vec::new()))
     }
 
     /// Re-reads the tracking issue by number.
-    pub async fn issue_again(
-        &self,
-        repository: &Repository,
-        number: u64,
-    ) -> Result<TrackingIssue, Unanswered> {
+    pub async fn read_again(&self, number: u64) -> Result<TrackingIssue, Unanswered> {
         let body = self
-            .get(&path(repository, &format!("/issues/{number}")))
+            .github
+            .get(&self.path(&format!("/issues/{number}")))
             .await?;
         let issue: Listed = self.read(&body)?;
         Ok(issue.tracking(Vec::new()))
     }
 
     /// Updates the tracking issue.
-    pub async fn update_issue(
+    pub async fn update(
         &self,
-        repository: &Repository,
         number: u64,
-        change: &Value,
+        text: &str,
+        state: IssueState,
     ) -> Result<(), Unanswered> {
-        let target = path(repository, &format!("/issues/{number}"));
-        self.write("PATCH", &target, change).await.map(drop)
+        let state = match state {
+            IssueState::Open => "open",
+            IssueState::Closed => "closed",
+        };
+        let change = json!({ "body": text, "state": state });
+        let target = self.path(&format!("/issues/{number}"));
+        self.write("PATCH", &target, &change).await.map(drop)
     }
 
     /// Returns texts that others saved between our read and our write, newest
     /// first.
     pub async fn edits_since(
         &self,
-        repository: &Repository,
         read: &TrackingIssue,
         ours: &[String],
     ) -> Result<Vec<String>, Unanswered> {
         let query = json!({
             "query": "query($owner:String!,$name:String!,$number:Int!){repository(owner:$owner,name:$name){issue(number:$number){userContentEdits(first:20){nodes{editedAt diff}}}}}",
-            "variables": { "owner": repository.owner(), "name": repository.name(), "number": read.number },
+            "variables": { "owner": self.repository.owner(), "name": self.repository.name(), "number": read.number },
         });
-        let body = self.post_query(&query).await?;
+        let body = self.github.post_query(&query).await?;
         let answer: Value = self.read(&body)?;
         let issue = &answer["data"]["repository"]["issue"];
         let edits = &issue["userContentEdits"];
@@ -395,13 +405,8 @@ impl GitHub {
     }
 
     /// Comments on an issue or a pull request.
-    pub async fn comment(
-        &self,
-        repository: &Repository,
-        number: u64,
-        text: &str,
-    ) -> Result<(), Unanswered> {
-        let target = path(repository, &format!("/issues/{number}/comments"));
+    pub async fn comment(&self, number: u64, text: &str) -> Result<(), Unanswered> {
+        let target = self.path(&format!("/issues/{number}/comments"));
         let body = json!({ "body": text });
         self.write("POST", &target, &body).await.map(drop)
     }
@@ -409,29 +414,27 @@ impl GitHub {
     /// Writes the sticky comment of a pull request and replaces an earlier one.
     pub async fn sticky_comment(
         &self,
-        repository: &Repository,
         number: PullRequestNumber,
         text: &str,
     ) -> Result<(), Unanswered> {
-        if self.change_comment(repository, number, text).await? {
+        if self.change_comment(number, text).await? {
             return Ok(());
         }
         let text = format!("{COMMENT_MARKER}\n{text}");
-        self.comment(repository, number.get().into(), &text).await
+        self.comment(number.get().into(), &text).await
     }
 
     /// Updates the sticky comment if there is one, and returns whether there
     /// is.
     pub async fn change_comment(
         &self,
-        repository: &Repository,
         number: PullRequestNumber,
         text: &str,
     ) -> Result<bool, Unanswered> {
         let own = self.own_accounts().await;
         for page in 1.. {
             let list = format!("/issues/{number}/comments?per_page={PAGE}&page={page}");
-            let body = self.get(&path(repository, &list)).await?;
+            let body = self.github.get(&self.path(&list)).await?;
             let comments: Vec<Comment> = self.read(&body)?;
             let last = comments.len() < PAGE;
             let mut ours = None;
@@ -445,7 +448,7 @@ impl GitHub {
                 }
             }
             if let Some(comment) = ours {
-                let target = path(repository, &format!("/issues/comments/{}", comment.id));
+                let target = self.path(&format!("/issues/comments/{}", comment.id));
                 let body = json!({ "body": format!("{COMMENT_MARKER}\n{text}") });
                 self.write("PATCH", &target, &body).await?;
                 return Ok(true);
@@ -458,7 +461,7 @@ impl GitHub {
     }
 
     async fn write(&self, method: &str, target: &str, body: &Value) -> Result<Bytes, Unanswered> {
-        let (response, request) = self.request(method, target, Some(body)).await?;
+        let (response, request) = self.github.request(method, target, Some(body)).await?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }

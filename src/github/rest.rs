@@ -127,7 +127,7 @@ async fn page<T: DeserializeOwned>(
 
 /// Reads a whole list. REST gives no total, so the last page is the one without
 /// a next page in `Link`.
-pub(super) async fn whole<T: DeserializeOwned, K: Ord, V>(
+pub(crate) async fn whole<T: DeserializeOwned, K: Ord, V>(
     github: &GitHub,
     target: &str,
     read: impl Fn(T) -> Result<(K, V), Unanswered>,

@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::Source;
+use crate::model::code::Code;
 
 /// More mistakes than anybody mends at once. A line of nonsense may be a
 /// mistake in each of its characters.
@@ -27,6 +28,8 @@ pub enum Severity {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
+    /// Its stable code.
+    pub code: Code,
     /// What is wrong.
     pub message: String,
     /// Index of the file.
@@ -58,6 +61,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> S
         };
         let mut group = level
             .primary_title(diagnostic.message.as_str())
+            .id(diagnostic.code.name())
             .element(source(diagnostic, sources));
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help.as_str()));

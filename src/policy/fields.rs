@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Severity};
 use crate::limits::parse_duration;
+use crate::model::code::Code;
 
 /// The mistakes found so far in one file.
 #[derive(Debug, Default)]
@@ -22,23 +23,32 @@ pub(super) struct Mistakes {
 impl Mistakes {
     pub(super) fn error(
         &mut self,
+        code: Code,
         span: Range<usize>,
         message: impl Into<String>,
         label: impl Into<String>,
         help: Option<String>,
     ) {
-        self.push(Severity::Error, span, message.into(), label.into(), help);
+        self.push(
+            Severity::Error,
+            code,
+            span,
+            message.into(),
+            label.into(),
+            help,
+        );
     }
 
     /// A mistake in a value that may be a secret, and so is not shown.
     pub(super) fn masked(
         &mut self,
+        code: Code,
         span: Range<usize>,
         message: impl Into<String>,
         label: impl Into<String>,
         help: Option<String>,
     ) {
-        self.error(span, message, label, help);
+        self.error(code, span, message, label, help);
         if let Some(mistake) = self.found.last_mut() {
             mistake.masked = true;
         }
@@ -46,17 +56,26 @@ impl Mistakes {
 
     pub(super) fn warning(
         &mut self,
+        code: Code,
         span: Range<usize>,
         message: impl Into<String>,
         label: impl Into<String>,
         help: Option<String>,
     ) {
-        self.push(Severity::Warning, span, message.into(), label.into(), help);
+        self.push(
+            Severity::Warning,
+            code,
+            span,
+            message.into(),
+            label.into(),
+            help,
+        );
     }
 
     fn push(
         &mut self,
         severity: Severity,
+        code: Code,
         span: Range<usize>,
         message: String,
         label: String,
@@ -64,6 +83,7 @@ impl Mistakes {
     ) {
         self.found.push(Diagnostic {
             severity,
+            code,
             message,
             source: self.source,
             span,
@@ -266,6 +286,7 @@ impl<'a> Fields<'a> {
     ) -> Option<T> {
         if value.is_none() {
             mistakes.error(
+                Code::KeyMissing,
                 self.span(),
                 format!("this {} has no `{key}`", self.what),
                 format!("`{key}` is required"),
@@ -284,6 +305,7 @@ impl<'a> Fields<'a> {
     pub(super) fn end(self, mistakes: &mut Mistakes) {
         for (key, (span, _)) in self.left {
             mistakes.error(
+                Code::KeyUnknown,
                 span,
                 format!("unknown key `{key}` in this {}", self.what),
                 "not a key of this table",
@@ -320,6 +342,7 @@ pub(super) fn wrong(
     mistakes: &mut Mistakes,
 ) {
     mistakes.error(
+        Code::TypeWrong,
         value.span(),
         format!("`{key}` must be {expected}"),
         format!("this is {}", sort(value.get_ref())),
@@ -382,6 +405,7 @@ pub(super) fn duration(text: &At<String>, mistakes: &mut Mistakes) -> Option<Tim
     let read = parse_duration(&text.value);
     if read.is_none() {
         mistakes.error(
+            Code::DurationMalformed,
             text.span.clone(),
             format!("{:?} is not a duration", text.value),
             "not a duration",

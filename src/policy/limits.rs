@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, Mistakes};
 use crate::limits::{self, Unit, Value, Values};
+use crate::model::code::Code;
 
 /// Reads `[limits]`. What it does not set is left to flags, the environment and
 /// the defaults.
@@ -51,6 +52,7 @@ fn value(
                 return Some(Value::Share(share.value));
             }
             mistakes.error(
+                Code::QuotaShareZero,
                 share.span,
                 format!("`{key}` must be more than 0"),
                 "the run could send no request",

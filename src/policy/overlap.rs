@@ -5,6 +5,7 @@ use super::rule::{Pattern, Patterns};
 use super::template::Template;
 use super::{Diagnostic, Policy, Protect, Rule, Severity, Subject};
 use crate::model::KindRef;
+use crate::model::code::Code;
 
 impl Pattern {
     fn graph(&self) -> Graph {
@@ -91,6 +92,7 @@ pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
             if let Some(name) = both_read(rule, other) {
                 found.push(Diagnostic {
                     severity: Severity::Warning,
+                    code: Code::RulesOverlap,
                     message: format!(
                         "`{}` and `{}` both match names such as {name:?}",
                         other.id, rule.id
@@ -113,6 +115,7 @@ pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
             if !rules.iter().any(|rule| could_protect(entry, rule)) {
                 found.push(Diagnostic {
                     severity: Severity::Note,
+                    code: Code::ProtectWithoutEffect,
                     message: "this [[protect]] has no effect".to_owned(),
                     source: entry.span.source,
                     span: entry.span.bytes.clone(),

@@ -18,6 +18,7 @@ use super::rule::{Rule, Span};
 use super::template::{CAPTURES, Names, Words};
 use super::{Environment, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary};
 use crate::limits::Values;
+use crate::model::code::Code;
 use crate::model::identifier::IdentifierSort::{self, Account, Project, Zone};
 use crate::model::{KindRef, Repository};
 
@@ -47,6 +48,7 @@ pub(super) fn read(
                     let differs = first.differences(&written);
                     if !differs.is_empty() {
                         reader.mistakes.error(
+                            Code::LimitsDiffer,
                             span,
                             format!(
                                 "[limits] differ from those in {}: {}",
@@ -90,6 +92,7 @@ impl Reader<'_> {
         let (table, errors) = DeTable::parse_recoverable(&self.source.text);
         for error in &errors {
             self.mistakes.error(
+                Code::NotToml,
                 error.span().unwrap_or(0..0),
                 format!("this is not TOML: {}", error.message().trim()),
                 "here",
@@ -129,6 +132,7 @@ impl Reader<'_> {
         fields.end(&mut self.mistakes);
         if empty && self.mistakes.found.is_empty() {
             self.mistakes.error(
+                Code::PolicyEmpty,
                 0..0,
                 "this policy has no [[rule]] and no [[protect]]",
                 "nothing to do",
@@ -153,6 +157,7 @@ impl Reader<'_> {
             let outside = self.environment.repository.cloned();
             if outside.is_none() {
                 self.mistakes.error(
+                    Code::RepositoryMissing,
                     0..0,
                     "no repository: it is unknown whose pull requests decide",
                     "no `repository` here",
@@ -163,6 +168,7 @@ impl Reader<'_> {
         };
         let Some(repository) = Repository::parse(&text.value) else {
             self.mistakes.masked(
+                Code::RepositoryMalformed,
                 text.span,
                 "`repository` does not name a repository",
                 "not owner/name",
@@ -201,6 +207,7 @@ impl Reader<'_> {
         let mut accounts = self.scoped("account", vec![text], Account)?;
         if accounts.len() > 1 {
             self.mistakes.error(
+                Code::AccountNotSingle,
                 span,
                 "`account` names several accounts, and a policy file is about one",
                 "more than one value",
@@ -229,6 +236,7 @@ impl Reader<'_> {
                 let form = sort.form();
                 match &variable {
                     Some(variable) => self.mistakes.error(
+                        Code::VariableMalformed,
                         span.clone(),
                         format!(
                             "`{key}` takes the environment variable {variable}, which does not \
@@ -240,6 +248,7 @@ impl Reader<'_> {
                         )),
                     ),
                     None => self.mistakes.masked(
+                        Code::ValueMalformed,
                         span.clone(),
                         format!("`{key}` does not have the form of {sort}"),
                         format!("not {form}"),
@@ -261,6 +270,7 @@ impl Reader<'_> {
         };
         if holds_a_secret(name) {
             self.mistakes.error(
+                Code::VariableIsSecret,
                 text.span,
                 format!("the environment variable {name} holds a secret, not a place"),
                 "would be sent in addresses and printed",
@@ -277,6 +287,7 @@ impl Reader<'_> {
             .collect();
         if values.is_empty() {
             self.mistakes.error(
+                Code::VariableNotSet,
                 text.span,
                 format!("the environment variable {name} is not set"),
                 "not set",
@@ -295,6 +306,7 @@ impl Reader<'_> {
         for (name, value) in table.rest() {
             if CAPTURES.contains(&name.value.as_str()) || name.value.contains([':', '{', '}']) {
                 self.mistakes.error(
+                    Code::WordListNameTaken,
                     name.span,
                     format!("a list of words cannot be called {:?}", name.value),
                     "the name of a capture",
@@ -307,6 +319,7 @@ impl Reader<'_> {
             };
             if let Some(empty) = list.iter().find(|word| word.value.is_empty()) {
                 self.mistakes.error(
+                    Code::WordEmpty,
                     empty.span.clone(),
                     "an empty word matches everywhere",
                     "empty",
@@ -328,6 +341,7 @@ impl Reader<'_> {
             let line = self.source.line(id.span.start);
             if let Some(first) = seen.insert(&id.value, line) {
                 self.mistakes.error(
+                    Code::RuleIdTaken,
                     id.span.clone(),
                     format!("two rules are called {:?}", id.value),
                     format!("the first is in line {first}"),
@@ -361,6 +375,7 @@ impl Reader<'_> {
             }
             let known: Vec<_> = known.iter().map(|kind| kind.name()).collect();
             self.mistakes.error(
+                Code::KindUnknown,
                 name.span.clone(),
                 format!("there is no kind {:?}", name.value),
                 "unknown kind",

@@ -1,6 +1,7 @@
 //! CSV: one line per resource.
 
 use super::{Report, escape};
+use crate::model::Claim;
 
 /// Renders the report as CSV.
 ///
@@ -28,29 +29,25 @@ pub fn render(report: &Report) -> Result<String, csv::Error> {
         let time = |at: Option<chrono::DateTime<chrono::Utc>>| {
             at.map(crate::format::moment).unwrap_or_default()
         };
-        let scope = row
-            .scope
-            .iter()
-            .map(|(word, value)| format!("{word} {value}"))
-            .collect::<String>();
-        let number = row
-            .claim
-            .as_ref()
-            .and_then(|claim| claim.get("pull_request"))
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let repository = row.repository.as_ref().map(ToString::to_string);
+        let number = match row.claim {
+            Some(Claim::PullRequest(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        let (rule, repository) = row.rule.as_ref().map_or(("", String::new()), |one| {
+            let (rule, repository) = one;
+            (rule.id.as_str(), repository.to_string())
+        });
         writer.write_record([
             row.kind.name(),
             &escape::cell(&row.name),
             &escape::cell(&row.id),
-            &escape::cell(&scope),
-            row.verdict,
+            &escape::cell(&row.place.to_string()),
+            row.verdict.name().key(),
             &number,
-            &repository.unwrap_or_default(),
-            &escape::cell(row.rule.as_deref().unwrap_or_default()),
-            &time(row.dead_since),
-            &time(row.ripe_at),
+            &repository,
+            &escape::cell(rule),
+            &time(row.dead_since()),
+            &time(row.verdict.ripe_at()),
             &time(row.created_at),
             &time(row.changed_at),
             &escape::cell(&row.reason),

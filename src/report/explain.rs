@@ -1,6 +1,7 @@
 //! The evidence behind one verdict. It prints what the verdict contains and
 //! computes nothing itself.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{Report, Row, escape};
@@ -29,16 +30,18 @@ pub fn chain(report: &Report, row: &Row) -> String {
     };
     line(
         "resource",
-        &format!("{} {} (id {})", row.noun, row.name, row.id),
+        &format!("{} {} (id {})", row.kind.noun, row.name, row.id),
     );
-    for (word, value) in &row.scope {
-        line("where", &format!("{word} {value}"));
-    }
+    line("where", &row.place.to_string());
     line(
         "verdict",
-        &format!("{}: {}", row.verdict.replace('_', " "), row.reason),
+        &format!("{}: {}", row.verdict.name(), row.reason),
     );
-    line("claim", row.belongs_to.as_deref().unwrap_or("none"));
+    if let Some(code) = row.verdict.code() {
+        line("code", code.name());
+    }
+    let claim = row.claim.as_ref().map(ToString::to_string);
+    line("claim", claim.as_deref().unwrap_or("none"));
     if let Some(pull_request) = &row.pull_request {
         line(
             "judged by",
@@ -51,16 +54,18 @@ pub fn chain(report: &Report, row: &Row) -> String {
             ),
         );
     }
-    match (&row.rule, &row.rule_location) {
-        (Some(rule), Some(location)) => line("rule", &format!("{rule} ({location})")),
-        _ => line("rule", "none matches this name"),
+    match &row.rule {
+        Some((rule, _)) => line("rule", &rule.to_string()),
+        None => line("rule", "none matches this name"),
     }
     for other in &row.also_matched_as {
         line(
             "also",
             &format!(
                 "{} matches it as {}: {}",
-                other.rule, other.verdict, other.reason
+                other.rule,
+                other.verdict.name().key(),
+                other.verdict
             ),
         );
     }
@@ -68,15 +73,22 @@ pub fn chain(report: &Report, row: &Row) -> String {
         |at: Option<chrono::DateTime<chrono::Utc>>| at.map_or_else(|| "unknown".to_owned(), moment);
     line("created", &time(row.created_at));
     line("changed", &time(row.changed_at));
-    if row.dead_since.is_some() || row.ripe_at.is_some() {
-        line("dead since", &time(row.dead_since));
-        line("ripe at", &time(row.ripe_at));
+    let (dead_since, ripe_at) = (row.dead_since(), row.verdict.ripe_at());
+    if dead_since.is_some() || ripe_at.is_some() {
+        line("dead since", &time(dead_since));
+        line("ripe at", &time(ripe_at));
     }
     line("clock", &moment(report.now));
     if let Some(skew) = &report.clock_skew {
         line("clock", &skew.to_string());
     }
-    for (key, value) in &row.attributes {
+    let attributes: BTreeMap<_, _> = row
+        .attributes
+        .iter()
+        .map(|(key, value)| (key, value))
+        .collect();
+    for (key, value) in attributes {
+        let value = serde_json::to_string(value).unwrap_or_default();
         line("attribute", &format!("{key} = {value}"));
     }
     for reference in &row.references {
@@ -84,31 +96,39 @@ pub fn chain(report: &Report, row: &Row) -> String {
             "reference",
             &format!(
                 "{} {} {}",
-                reference.relation, reference.kind, reference.target
+                reference.relation.name(),
+                reference.kind,
+                reference.target
             ),
         );
     }
+    for evidence in evidence(report, row) {
+        line("evidence", &evidence);
+    }
+    line("otherwise", row.verdict.otherwise());
+    out
+}
+
+/// Describes what was asked of the row's provider about its kind, and of GitHub.
+fn evidence(report: &Report, row: &Row) -> Vec<String> {
     let source = format!("{}.{}", row.kind.api.key(), row.kind);
     let about = report.evidence.iter().filter(|evidence| {
         evidence.source.starts_with(&source) || evidence.source.starts_with("github.")
     });
-    for evidence in about {
+    let described = about.map(|evidence| {
         let total = evidence
             .total
             .map(|total| format!(" of {total}"))
             .unwrap_or_default();
-        let complete = match &evidence.gap {
-            None => "complete".to_owned(),
-            Some(gap) => format!("not complete: {gap}"),
+        let complete = match (&evidence.gap, evidence.gap_code()) {
+            (None, _) => "complete".to_owned(),
+            (Some(gap), Some(code)) => format!("not complete ({code}): {gap}"),
+            (Some(gap), None) => format!("not complete: {gap}"),
         };
-        line(
-            "evidence",
-            &format!(
-                "{} of {}: {}{total} in {} requests, {complete}",
-                evidence.source, evidence.scope, evidence.items, evidence.requests
-            ),
-        );
-    }
-    line("otherwise", row.otherwise);
-    out
+        format!(
+            "{} of {}: {}{total} in {} requests, {complete}",
+            evidence.source, evidence.scope, evidence.items, evidence.requests
+        )
+    });
+    described.collect()
 }

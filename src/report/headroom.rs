@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::evidence::{Inventory, Listing};
 use crate::model::Attribute;
 
 /// One limit of a provider and how much of it is used.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct HeadroomUse {
     /// What is counted.
     pub what: &'static str,
@@ -27,7 +25,7 @@ pub struct HeadroomUse {
 impl HeadroomUse {
     /// Returns whether at least a tenth of the lowest limit that may apply is
     /// used. Others appear only in the JSON.
-    pub(super) fn is_near(&self) -> bool {
+    pub fn is_near(&self) -> bool {
         let smallest = self.limit.or(self.free_plan).or(self.paid_plan);
         smallest.is_some_and(|limit| self.used.saturating_mul(10) >= limit)
     }

@@ -12,7 +12,11 @@ pub fn render(report: &Report) -> String {
         if group.rows.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "### {}\n", escape::markdown(&group.title));
+        let _ = writeln!(
+            out,
+            "### {}\n",
+            escape::markdown(&group.heading.to_string())
+        );
         out.push_str("| kind | name | verdict | age | why |\n| --- | --- | --- | --- | --- |\n");
         for row in &group.rows {
             let _ = writeln!(
@@ -20,7 +24,7 @@ pub fn render(report: &Report) -> String {
                 "| {} | {} | {} | {} | {} |",
                 row.kind,
                 escape::markdown(&row.name),
-                row.verdict.replace('_', " "),
+                row.verdict.name(),
                 row.created_at
                     .map(|at| age(report.now, at))
                     .unwrap_or_default(),

@@ -18,7 +18,9 @@ fn figures(report: &Report) -> Vec<Figure> {
     )];
     let mut kinds = std::collections::BTreeMap::new();
     for row in &report.resources {
-        *kinds.entry((row.kind.name(), row.verdict)).or_insert(0) += 1;
+        *kinds
+            .entry((row.kind.name(), row.verdict.name().key()))
+            .or_insert(0) += 1;
     }
     for ((kind, verdict), count) in kinds {
         let labels = vec![("kind", kind.to_owned()), ("verdict", verdict.to_owned())];
@@ -34,8 +36,8 @@ fn figures(report: &Report) -> Vec<Figure> {
         let labels = vec![("kind", kind), ("outcome", outcome.name().to_owned())];
         figures.push(("steps", "steps of the plan by outcome", labels, count));
     }
-    for (api, quota) in &report.quota {
-        let labels = || vec![("api", (*api).to_owned())];
+    for quota in &report.quota {
+        let labels = || vec![("api", quota.api.key().to_owned())];
         figures.push(("requests", "requests that were sent", labels(), quota.spent));
         let throttled = u64::from(quota.throttled);
         figures.push((

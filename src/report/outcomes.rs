@@ -1,9 +1,7 @@
-//! The outcomes of a sweep's steps.
+//! Renders the outcomes of a sweep's steps.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::object::Rows;
 use tabled::settings::style::HorizontalLine;
@@ -12,122 +10,19 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::table::{TableStyle, summary_lines, wrap};
 use super::{Report, escape};
-use crate::gc::Outcome;
-use crate::gc::box_key;
-use crate::gc::plan_file::PlannedStep;
-use crate::model::{Resource, ResourceId};
-use crate::sweep::recover::SettledEarlier;
-use crate::sweep::{Done, Proof};
+use crate::sweep::{StepRow, Swept};
 
-/// The result of a sweep.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Swept {
-    /// The name of the run for `restore`; `None` if no step was begun.
-    pub run: Option<String>,
-    /// All steps, in the order of the plan.
-    pub steps: Vec<StepRow>,
-    /// Steps of earlier runs that were in doubt and are recovered.
-    pub settled: Vec<SettledEarlier>,
-    /// The error that stopped writing of the journal, if any. Nothing was sent
-    /// after it.
-    #[serde(skip)]
-    pub broken: Option<String>,
-}
-
-/// The outcome of one step.
-#[derive(Debug, Clone, Serialize)]
-pub struct StepRow {
-    /// The kind of the resource.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// Its id.
-    pub id: String,
-    /// Its key in the tracking issue.
-    #[serde(skip)]
-    pub key: String,
-    /// The outcome.
-    pub outcome: Outcome,
-    /// The reason.
-    pub reason: String,
-}
-
-impl StepRow {
-    /// Creates the row of an expiry that was to be removed.
-    pub fn unexpired(id: &ResourceId, (outcome, reason): (Outcome, String)) -> Self {
-        Self {
-            kind: id.kind.name().to_owned(),
-            name: id.name.to_string(),
-            id: id.id.to_string(),
-            key: box_key::of_parts(id.kind.name(), &id.place, &id.id, id.incarnation.as_deref()),
-            outcome,
-            reason,
-        }
+fn headline(swept: &Swept) -> String {
+    if swept.steps.is_empty() {
+        return "Nothing was deleted.".to_owned();
     }
-
-    /// Creates the row of a planned step.
-    pub fn of(step: &PlannedStep, done: Done) -> Self {
-        // A step that went as planned keeps the reason of the plan.
-        let reason = match (done.outcome, done.proof) {
-            (Outcome::Deleted, Proof::AcceptedAndGone) => step.reason.clone(),
-            (Outcome::Deleted | Outcome::Expired, _) => format!("{}; {}", step.reason, done.reason),
-            _ => done.reason,
-        };
-        Self {
-            kind: step.kind.to_string(),
-            name: step.name.to_string(),
-            id: step.id.to_string(),
-            key: box_key::of_parts(
-                &step.kind,
-                &step.place,
-                &step.id,
-                step.incarnation.as_deref(),
-            ),
-            outcome: done.outcome,
-            reason,
-        }
-    }
-}
-
-impl StepRow {
-    /// Creates the row of garbage that is deferred to a later run.
-    pub fn later(resource: &Resource) -> Self {
-        let Done {
-            outcome, reason, ..
-        } = Done::later();
-        Self {
-            kind: resource.kind.name().to_owned(),
-            name: resource.name.to_string(),
-            id: resource.id.to_string(),
-            key: box_key::of(&resource.identity()),
-            outcome,
-            reason,
-        }
-    }
-}
-
-impl Swept {
-    /// Counts steps by outcome.
-    pub fn counts(&self) -> BTreeMap<Outcome, usize> {
-        let mut counts = BTreeMap::new();
-        for step in &self.steps {
-            *counts.entry(step.outcome).or_default() += 1;
-        }
-        counts
-    }
-
-    fn headline(&self) -> String {
-        if self.steps.is_empty() {
-            return "Nothing was deleted.".to_owned();
-        }
-        let counts: Vec<_> = self
-            .counts()
-            .into_iter()
-            .map(|(outcome, count)| format!("{count} {outcome}"))
-            .collect();
-        let run = self.run.as_deref().map(|run| format!("; run {run}"));
-        format!("{}{}", counts.join(", "), run.unwrap_or_default())
-    }
+    let counts: Vec<_> = swept
+        .counts()
+        .into_iter()
+        .map(|(outcome, count)| format!("{count} {outcome}"))
+        .collect();
+    let run = swept.run.as_deref().map(|run| format!("; run {run}"));
+    format!("{}{}", counts.join(", "), run.unwrap_or_default())
 }
 
 /// Renders the table for people, then the summary.
@@ -175,7 +70,7 @@ pub fn table(report: &Report, swept: &Swept, style: TableStyle) -> String {
         }
         out.push('\n');
     }
-    let _ = writeln!(out, "{}", escape::terminal(&swept.headline()));
+    let _ = writeln!(out, "{}", escape::terminal(&headline(swept)));
     for line in settled_lines(swept).chain(summary_lines(report)) {
         for line in wrap(&escape::terminal(&line), style.width, "  ") {
             let _ = writeln!(out, "{line}");
@@ -186,7 +81,7 @@ pub fn table(report: &Report, swept: &Swept, style: TableStyle) -> String {
 
 /// The same as Markdown.
 pub fn markdown(report: &Report, swept: &Swept) -> String {
-    let mut out = format!("## {}\n\n", escape::markdown(&swept.headline()));
+    let mut out = format!("## {}\n\n", escape::markdown(&headline(swept)));
     if !swept.steps.is_empty() {
         out.push_str("| kind | name | outcome | why |\n| --- | --- | --- | --- |\n");
         for step in &swept.steps {

@@ -1,24 +1,23 @@
 //! Pull requests that are protected in part. The author of the `protect` entry
 //! may have meant all of their resources.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
-
 use super::{PullRequestLine, Row};
-use crate::model::Repository;
+use crate::gc::Verdict;
+use crate::model::{PullRequestNumber, Repository};
 
 /// Maximum number of resources that are named; the rest is counted.
 const NAMED: usize = 3;
 
 /// A pull request with protected resources beside garbage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartlyProtected {
     /// Its repository.
     pub repository: Repository,
     /// Its number.
-    pub pull_request: u32,
+    pub pull_request: PullRequestNumber,
     /// Resources that people protect, as kind and name.
     pub protected: Vec<String>,
     /// Garbage that a sweep may delete, as kind and name.
@@ -50,9 +49,9 @@ fn named(names: &[String]) -> String {
     }
 }
 
-/// Returns the pull requests that have both protected rows (by key) and garbage
-/// that a sweep may delete.
-pub(super) fn of(rows: &[Row], protected: &BTreeSet<String>) -> Vec<PartlyProtected> {
+/// Returns the pull requests that have both resources that people protect and
+/// garbage that a sweep may delete.
+pub(super) fn of(rows: &[Row]) -> Vec<PartlyProtected> {
     let mut by_pull_request: BTreeMap<&PullRequestLine, PartlyProtected> = BTreeMap::new();
     for row in rows {
         let Some(line) = &row.pull_request else {
@@ -67,9 +66,9 @@ pub(super) fn of(rows: &[Row], protected: &BTreeSet<String>) -> Vec<PartlyProtec
                 garbage: Vec::new(),
             });
         let name = format!("{} {}", row.kind, row.name);
-        if protected.contains(&row.key) {
+        if matches!(&row.verdict, Verdict::Protected(why) if why.is_by_people()) {
             one.protected.push(name);
-        } else if row.deletable {
+        } else if row.is_deletable() {
             one.garbage.push(name);
         }
     }

@@ -1,6 +1,7 @@
 //! The table for people: grouped by pull request, then the summary.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fmt::Write as _;
 
 use tabled::builder::Builder;
@@ -11,6 +12,8 @@ use tabled::settings::{Alignment, Color, Modify, Padding, Style};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{PullRequestLine, Report, Row, age, escape};
+use crate::gc::Verdict;
+use crate::gc::verdict::VerdictName;
 
 /// Protected and unmatched resources beyond this many are only counted.
 pub(super) const MAX_KEPT: usize = 20;
@@ -26,10 +29,48 @@ pub struct TableStyle {
 
 /// Rows under one heading.
 pub(crate) struct Group<'a> {
-    pub(crate) title: String,
+    pub(crate) heading: Heading<'a>,
     pub(crate) rows: Vec<&'a Row>,
     /// Rows that are only counted.
     pub(super) hidden: usize,
+}
+
+/// What the rows of a group have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heading<'a> {
+    /// The pull request that they belong to.
+    PullRequest {
+        line: &'a PullRequestLine,
+        /// Whether the heading names the repository: there are several.
+        with_repository: bool,
+    },
+    /// They belong to a git branch or an Actions run, or only their age counts.
+    NoPullRequest,
+    Protected,
+    Unmatched,
+}
+
+impl fmt::Display for Heading<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PullRequest {
+                line,
+                with_repository,
+            } => {
+                if *with_repository {
+                    f.write_str(line.repository.full_name())?;
+                }
+                write!(f, "#{}", line.number)?;
+                if !line.title.is_empty() {
+                    write!(f, " {}", line.title)?;
+                }
+                write!(f, " ({})", line.state)
+            }
+            Self::NoPullRequest => f.write_str("Git branches, runs and ages"),
+            Self::Protected => f.write_str("Protected"),
+            Self::Unmatched => f.write_str("Unmatched: no rule matches these names"),
+        }
+    }
 }
 
 /// Groups rows by pull request, newest first, then rows without one. Shows at
@@ -40,14 +81,14 @@ pub(crate) fn groups(report: &Report, max_kept: usize) -> Vec<Group<'_>> {
     let mut protected = Vec::new();
     let mut unmatched = Vec::new();
     for row in &report.resources {
-        match (&row.pull_request, row.verdict) {
+        match (&row.pull_request, &row.verdict) {
             (Some(line), _) => by_pull_request.entry(line).or_default().push(row),
-            (None, "protected") => protected.push(row),
-            (None, "unmatched") => unmatched.push(row),
+            (None, Verdict::Protected(_)) => protected.push(row),
+            (None, Verdict::Unmatched(_)) => unmatched.push(row),
             (None, _) => by_age.push(row),
         }
     }
-    let several = by_pull_request.keys().any(|line| {
+    let with_repository = by_pull_request.keys().any(|line| {
         by_pull_request
             .keys()
             .any(|other| other.repository != line.repository)
@@ -56,45 +97,29 @@ pub(crate) fn groups(report: &Report, max_kept: usize) -> Vec<Group<'_>> {
         .into_iter()
         .rev()
         .map(|(line, rows)| Group {
-            title: title(line, several),
+            heading: Heading::PullRequest {
+                line,
+                with_repository,
+            },
             rows,
             hidden: 0,
         })
         .collect();
-    for (title, mut rows) in [
-        ("Git branches, runs and ages", by_age),
-        ("Protected", protected),
-        ("Unmatched: no rule matches these names", unmatched),
+    for (heading, mut rows, shown) in [
+        (Heading::NoPullRequest, by_age, usize::MAX),
+        (Heading::Protected, protected, max_kept),
+        (Heading::Unmatched, unmatched, max_kept),
     ] {
-        let keep = if title.starts_with("Git") {
-            rows.len()
-        } else {
-            max_kept
-        };
-        let hidden = rows.len().saturating_sub(keep);
-        rows.truncate(keep);
+        let hidden = rows.len().saturating_sub(shown);
+        rows.truncate(shown);
         groups.push(Group {
-            title: title.to_owned(),
+            heading,
             rows,
             hidden,
         });
     }
     groups.retain(|group| !group.rows.is_empty());
     groups
-}
-
-fn title(line: &PullRequestLine, several: bool) -> String {
-    let repository = if several {
-        line.repository.full_name()
-    } else {
-        ""
-    };
-    let mut title = format!("{repository}#{}", line.number);
-    if !line.title.is_empty() {
-        let _ = write!(title, " {}", line.title);
-    }
-    let _ = write!(title, " ({})", line.state);
-    title
 }
 
 /// Returns the summary in one line.
@@ -149,14 +174,17 @@ fn table(report: &Report, groups: &[Group<'_>], style: TableStyle) -> String {
     let mut titles = Vec::new();
     let mut verdicts = Vec::new();
     for group in groups {
-        titles.push((builder.count_records(), escape::terminal(&group.title)));
+        titles.push((
+            builder.count_records(),
+            escape::terminal(&group.heading.to_string()),
+        ));
         builder.push_record(["", "", "", "", ""]);
         for row in &group.rows {
-            verdicts.push((builder.count_records(), row.verdict));
+            verdicts.push((builder.count_records(), row.verdict.name()));
             builder.push_record([
                 row.kind.name().to_owned(),
                 fold(&row.name, name_width),
-                row.verdict.replace('_', " "),
+                row.verdict.name().to_string(),
                 row.created_at
                     .map(|at| age(report.now, at))
                     .unwrap_or_default(),
@@ -198,33 +226,24 @@ fn table(report: &Report, groups: &[Group<'_>], style: TableStyle) -> String {
         .join("\n")
 }
 
-fn colour(verdict: &str) -> Color {
+fn colour(verdict: VerdictName) -> Color {
     match verdict {
-        "garbage" => Color::FG_RED,
-        "grace" => Color::FG_YELLOW,
-        "unknown" => Color::FG_MAGENTA,
-        "in_use" | "live" => Color::FG_GREEN,
-        _ => Color::FG_BRIGHT_BLACK,
-    }
-}
-
-/// Returns the name of a verdict for use after its count.
-fn counted(verdict: &str) -> String {
-    match verdict {
-        "grace" => "in grace".to_owned(),
-        other => other.replace('_', " "),
+        VerdictName::Garbage => Color::FG_RED,
+        VerdictName::Grace => Color::FG_YELLOW,
+        VerdictName::Unknown => Color::FG_MAGENTA,
+        VerdictName::InUse | VerdictName::Live => Color::FG_GREEN,
+        VerdictName::Protected | VerdictName::Unmatched => Color::FG_BRIGHT_BLACK,
     }
 }
 
 /// Returns the lines with counts, brakes, missing data, quota and headroom.
 pub(super) fn summary_lines(report: &Report) -> Vec<String> {
     let summary = &report.summary;
-    let counts: Vec<String> = crate::gc::verdict::NAMES
+    let counts: Vec<String> = summary
+        .verdicts
         .iter()
-        .filter_map(|name| {
-            let count = *summary.verdicts.get(name)?;
-            (count > 0).then(|| format!("{count} {}", counted(name)))
-        })
+        .filter(|(_, count)| **count > 0)
+        .map(|(verdict, count)| format!("{count} {}", verdict.counted()))
         .collect();
     let mut lines = vec![format!("verdicts: {}", counts.join(", "))];
     if summary.deferred > 0 {
@@ -258,7 +277,7 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
     for rule in &report.unused_rules {
         lines.push(format!("rule {rule} matches no existing name"));
     }
-    for quota in report.quota.values() {
+    for quota in &report.quota {
         let left = quota
             .remaining
             .map(|remaining| format!(", {remaining} left of {}", quota.limit))

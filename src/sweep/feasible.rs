@@ -244,7 +244,7 @@ impl Sweep<'_, '_> {
                     let why = format!("waits for {noun} {name}, which is not a step of this run");
                     return Some(Done::new(Outcome::Deferred, why));
                 }
-                kept => &format!("stays ({})", kept.name().replace('_', " ")),
+                kept => &format!("stays ({})", kept.name()),
             };
             let why = format!(
                 "{noun} {name} {stays} and has this {} as a consumer, so Cloudflare would refuse \

@@ -3,8 +3,6 @@
 
 use std::path::Path;
 
-use serde::Serialize;
-
 use super::confirm::{Seen, look_up_once};
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Journal, JournalError};
@@ -15,7 +13,7 @@ use crate::survey::Findings;
 use crate::wire::Client;
 
 /// A step of an earlier run whose outcome is now known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledEarlier {
     /// The run.
     pub run: String,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::gc::verdict::VerdictName;
 use crate::report::table::groups;
 use crate::report::{Report, Row};
 
@@ -21,7 +22,7 @@ pub struct Item {
 impl Item {
     /// Returns whether a sweep would delete it.
     pub(super) fn can_be_marked(&self) -> bool {
-        self.row.deletable && !self.gone
+        self.row.is_deletable() && !self.gone
     }
 
     /// Returns why it cannot be marked.
@@ -29,10 +30,9 @@ impl Item {
         if self.gone {
             return "it is gone".to_owned();
         }
-        let verdict = self.row.verdict.replace('_', " ");
-        match self.row.verdict {
-            "garbage" => "its rule only reports it".to_owned(),
-            _ => format!("only garbage can be marked; this is {verdict}"),
+        match self.row.verdict.name() {
+            VerdictName::Garbage => "its rule only reports it".to_owned(),
+            other => format!("only garbage can be marked; this is {other}"),
         }
     }
 }
@@ -51,31 +51,28 @@ pub enum Line {
 pub enum Tab {
     /// All.
     All,
-    /// One verdict, by its index.
-    Verdict(usize),
+    /// One verdict.
+    Verdict(VerdictName),
 }
 
 impl Tab {
     /// Returns all tabs.
     pub(super) fn every() -> impl Iterator<Item = Self> {
-        let verdicts = 0..crate::gc::verdict::NAMES.len();
-        std::iter::once(Self::All).chain(verdicts.map(Self::Verdict))
+        std::iter::once(Self::All).chain(VerdictName::ALL.map(Self::Verdict))
     }
 
     /// Returns the name of the tab.
     pub(super) fn name(self) -> String {
         match self {
             Self::All => "all".to_owned(),
-            Self::Verdict(index) => crate::gc::verdict::NAMES[index].replace('_', " "),
+            Self::Verdict(verdict) => verdict.to_string(),
         }
     }
 
     pub(super) fn shows(self, item: &Item) -> bool {
         match self {
             Self::All => true,
-            Self::Verdict(index) => {
-                !item.gone && item.row.verdict == crate::gc::verdict::NAMES[index]
-            }
+            Self::Verdict(verdict) => !item.gone && item.row.verdict.name() == verdict,
         }
     }
 
@@ -134,7 +131,7 @@ pub(super) fn items(report: &Report) -> Vec<Item> {
         for row in group.rows {
             items.push(Item {
                 row: row.clone(),
-                group: group.title.clone(),
+                group: group.heading.to_string(),
                 gone: false,
                 place: items.len(),
             });
@@ -177,7 +174,10 @@ pub(super) fn lines(
                 at(a).cmp(&at(b))
             }
             Order::Death => {
-                let at = |item: &Item| (item.row.dead_since.is_none(), item.row.dead_since);
+                let at = |item: &Item| {
+                    let since = item.row.dead_since();
+                    (since.is_none(), since)
+                };
                 at(a).cmp(&at(b))
             }
         };

@@ -2,70 +2,80 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::model::Repository;
+use crate::gc::Verdict;
+use crate::gc::verdict::{Alive, Cause, Death, Unmatched, VerdictName};
+use crate::model::{Claim, Place, PullRequestNumber, Repository};
+use crate::policy::Location;
 use crate::providers;
-use crate::report::{PullRequestLine, Row, Summary};
+use crate::report::{PullRequestLine, PullRequestState, Row, RuleAt, Summary};
 
 const NOW: &str = "2026-05-01T00:00:00Z";
 
-fn row(kind: &str, name: &str, verdict: &'static str, number: Option<u32>) -> Row {
+fn row(kind: &str, name: &str, verdict: VerdictName, number: Option<u32>) -> Row {
     let kind = providers::by_name(kind).unwrap().about();
     let created = "2026-04-01T00:00:00Z".parse().unwrap();
+    let of = number.and_then(PullRequestNumber::new);
+    let verdict = match (verdict, of) {
+        (VerdictName::Garbage, Some(number)) => Verdict::Garbage(Death {
+            cause: Cause::Ended {
+                number,
+                merged: false,
+                at: NOW.parse().unwrap(),
+            },
+            dead_since: Some(created),
+            ripe_at: None,
+            report_only: false,
+        }),
+        (VerdictName::Live, Some(number)) => Verdict::Live(Alive::Open(number)),
+        _ => Verdict::Unmatched(Unmatched::NoRule),
+    };
+    let repository = Repository::parse("acme/shop").unwrap();
+    let rule = RuleAt {
+        id: "workers".to_owned(),
+        location: Location {
+            path: "policies/demo.toml".into(),
+            line: 3,
+        },
+    };
     Row {
         kind,
         name: name.to_owned(),
         id: format!("id-of-{name}"),
-        scope: BTreeMap::from([("account", "acc".to_owned())]),
-        verdict,
-        reason: match verdict {
-            "garbage" => format!("pull request #{} was closed at {NOW}", number.unwrap_or(0)),
-            "live" => format!("pull request #{} is open", number.unwrap_or(0)),
-            _ => "no rule matches this name".to_owned(),
-        },
-        rule: number.map(|_| "workers".to_owned()),
-        rule_location: number.map(|_| "policies/demo.toml:3".to_owned()),
-        claim: None,
-        repository: None,
-        dead_since: (verdict == "garbage").then_some(created),
-        ripe_at: None,
+        place: Arc::new(Place::Account("acc".to_owned())),
+        reason: verdict.to_string(),
+        rule: of.map(|_| (rule, repository.clone())),
+        claim: of.map(Claim::PullRequest),
         created_at: Some(created),
         changed_at: None,
-        attributes: serde_json::Map::new(),
+        attributes: Vec::new(),
         references: Vec::new(),
         unbinds: Vec::new(),
-        belongs_to: number.map(|number| format!("pull request #{number}")),
-        pull_request: number.map(|number| PullRequestLine {
-            repository: Repository::parse("acme/shop").unwrap(),
+        pull_request: of.map(|number| PullRequestLine {
+            repository,
             number,
             title: format!("Change number {number}"),
-            state: if verdict == "live" {
-                "open"
-            } else {
-                "closed 2026-04-20"
-            }
-            .to_owned(),
+            state: match verdict {
+                Verdict::Live(_) => PullRequestState::Open,
+                _ => PullRequestState::Closed(Some("2026-04-20T00:00:00Z".parse().unwrap())),
+            },
         }),
         also_matched_as: Vec::new(),
-        otherwise: "it would stay if its pull request were reopened",
-        deletable: verdict == "garbage",
-        noun: kind.noun,
         key: format!("key-{name}"),
-        origin: format!("{}@acc", kind.name()),
         command: String::new(),
+        verdict,
     }
 }
 
 fn report(rows: Vec<Row>) -> Report {
     let keys = rows.iter().map(|row| row.key.clone()).collect();
     let report = Report {
-        schema: 1,
         now: NOW.parse().unwrap(),
         clock_skew: None,
         complete: true,
         evidence: Vec::new(),
         resources: rows,
         brakes: Vec::new(),
-        quota: BTreeMap::new(),
+        quota: Vec::new(),
         headroom: Vec::new(),
         summary: Summary::default(),
         partly_protected: Vec::new(),
@@ -81,11 +91,21 @@ fn report(rows: Vec<Row>) -> Report {
 
 fn rows() -> Vec<Row> {
     vec![
-        row("worker", "api-preview-7", "garbage", Some(7)),
-        row("kv_namespace", "api-preview-7-cache", "garbage", Some(7)),
-        row("worker", "web-preview-8", "garbage", Some(8)),
-        row("worker", "web-preview-9", "live", Some(9)),
-        row("worker", "\u{1b}[31mevil\u{202e}", "unmatched", None),
+        row("worker", "api-preview-7", VerdictName::Garbage, Some(7)),
+        row(
+            "kv_namespace",
+            "api-preview-7-cache",
+            VerdictName::Garbage,
+            Some(7),
+        ),
+        row("worker", "web-preview-8", VerdictName::Garbage, Some(8)),
+        row("worker", "web-preview-9", VerdictName::Live, Some(9)),
+        row(
+            "worker",
+            "\u{1b}[31mevil\u{202e}",
+            VerdictName::Unmatched,
+            None,
+        ),
     ]
 }
 
@@ -202,7 +222,7 @@ fn filter_matches_all_words_and_tabs_select_verdicts() {
         app.visible()
             .resources
             .iter()
-            .all(|row| row.verdict == "garbage")
+            .all(|row| row.verdict.is_garbage())
     );
     press(&mut app, "\u{1b}s");
     press(&mut app, "g");
@@ -282,7 +302,7 @@ fn marks_are_cleared_when_a_row_is_no_longer_garbage() {
     press(&mut app, "↓p");
     assert_eq!(app.marked().len(), 1);
     let mut reopened = rows();
-    reopened[2] = row("worker", "web-preview-8", "live", Some(8));
+    reopened[2] = row("worker", "web-preview-8", VerdictName::Live, Some(8));
     app.renew(report(reopened));
     assert!(app.marked().is_empty());
 }

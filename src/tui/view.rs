@@ -10,6 +10,7 @@ use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{App, Confirm, Item, Line, Live, Mode, Ongoing, SessionResult, Tab};
+use crate::gc::verdict::VerdictName;
 use crate::report::{age, escape, table::headline, table::wrap};
 
 /// From this width on, the details are next to the table.
@@ -205,7 +206,7 @@ fn verdict(app: &App, ongoing: &Ongoing, item: &Item) -> String {
             restored: Some(_), ..
         }) => "restored".to_owned(),
         Some(result) => result.outcome.to_string(),
-        None => item.row.verdict.replace('_', " "),
+        None => item.row.verdict.name().to_string(),
     }
 }
 
@@ -214,14 +215,14 @@ fn colour(app: &App, item: &Item) -> Style {
         return Style::new();
     }
     let result = app.results.get(&item.row.key);
-    Style::new().fg(match (result, item.row.verdict) {
+    Style::new().fg(match (result, item.row.verdict.name()) {
         (Some(result), _) if result.outcome.is_failure() => Color::LightRed,
         (Some(result), _) if result.outcome.is_gone() => Color::DarkGray,
-        (_, "garbage") => Color::Red,
-        (_, "grace") => Color::Yellow,
-        (_, "unknown") => Color::Magenta,
-        (_, "in_use" | "live") => Color::Green,
-        _ => Color::DarkGray,
+        (_, VerdictName::Garbage) => Color::Red,
+        (_, VerdictName::Grace) => Color::Yellow,
+        (_, VerdictName::Unknown) => Color::Magenta,
+        (_, VerdictName::InUse | VerdictName::Live) => Color::Green,
+        (_, VerdictName::Protected | VerdictName::Unmatched) => Color::DarkGray,
     })
 }
 

@@ -12,6 +12,7 @@ mod support;
 
 mod audit_command;
 mod check;
+mod codes;
 mod contract;
 mod drain;
 mod faults;

@@ -3,6 +3,7 @@
 use std::process::Output;
 
 use crate::support::Server;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 const T0: &str = "2026-04-01T00:00:00Z";
@@ -172,6 +173,8 @@ fn three_thousand_leaks_fit_and_say_what_is_left_out() {
     assert!(body.chars().count() <= 65_536);
     assert!(body.contains("more, which died later"));
     assert!(body.contains("preview-gc:history"));
+    // The hidden block takes no room from them.
+    assert_eq!(body.matches("<!-- gc:delete:").count(), 100);
 }
 
 #[test]
@@ -725,5 +728,130 @@ fn a_comment_by_somebody_else_is_not_written_over() {
     assert!(
         bodies[0].ends_with("mine") && bodies[1].contains("wrangler"),
         "{bodies:?}"
+    );
+}
+
+/// Earlier versions stored no digests, or all resources, in the hidden block, and
+/// not in the boxes when a resource was created. No box is lost, even where this
+/// run cannot list what the box is about.
+#[test]
+fn an_issue_of_an_earlier_version_loses_no_box() {
+    let all = |key| {
+        json!([{"heading": "x", "leaks": [{"key": key, "origin": "worker@a", "kind": "worker",
+            "name": "app-pr-9"}]}])
+    };
+    for added in [json!({}), json!({"sections": all("00ff"), "kept": []})] {
+        keeps_the_boxes_of(&added);
+    }
+}
+
+/// Rewrites an issue as an earlier version wrote it, with this in its hidden
+/// block, and checks boxes there.
+fn keeps_the_boxes_of(added: &Value) {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
+    stage.report();
+    let body = stage.body();
+    let created = format!(" {} -->", T0.parse::<DateTime<Utc>>().unwrap().timestamp());
+    assert_eq!(body.matches(&created).count(), 3, "{body}");
+    let body = body.replace(&created, " -->");
+    let (text, block) = body.split_once("<!-- preview-gc:history ").unwrap();
+    let mut state: Value = serde_json::from_str(block.trim_end().trim_end_matches("-->")).unwrap();
+    for field in ["content", "visible"] {
+        assert!(state.as_object_mut().unwrap().remove(field).is_some());
+    }
+    for (field, value) in added.as_object().unwrap() {
+        state[field] = value.clone();
+    }
+    let number = stage.issues()[0]["number"].as_u64().unwrap();
+    let change = json!({"body": format!("{text}<!-- preview-gc:history {state} -->\n")});
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    stage.server.request("PATCH", &path, &change.to_string());
+    stage.tick("keep", "app-pr-1", true);
+    stage.tick("delete at the next sweep", "app-pr-2", true);
+    let blind = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    for _ in 0..2 {
+        assert_eq!(stage.run(&["report"]).status.code(), Some(3));
+        let body = stage.body();
+        assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
+        assert!(body.contains("- [x] delete at the next sweep"), "{body}");
+        assert!(body.contains("wrangler delete --name app-pr-2"), "{body}");
+        assert!(body.contains("wrangler delete --name app-pr-3"), "{body}");
+    }
+    stage.server.plant(&json!([]));
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(stage.has("app-pr-1") && !stage.has("app-pr-2") && stage.has("app-pr-3"));
+}
+
+/// What people reword stays while its resource cannot be listed, with a true age
+/// and its boxes. The next run that lists it writes it again.
+#[test]
+fn what_people_reword_is_written_again_once_it_is_listed() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    stage.report();
+    let number = stage.issues()[0]["number"].as_u64().unwrap();
+    let body = stage.body().replace("**app-pr-1**", "**something else**");
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    let change = json!({ "body": body }).to_string();
+    stage.server.request("PATCH", &path, &change);
+    let blind = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    assert_eq!(stage.run(&["report"]).status.code(), Some(3));
+    let body = stage.body();
+    assert!(
+        body.contains("worker **something else**, 30d old"),
+        "{body}"
+    );
+    assert_eq!(body.matches("- [ ] ").count(), 2, "{body}");
+    stage.server.plant(&json!([]));
+    assert!(stage.report().starts_with("updated"));
+    let body = stage.body();
+    assert!(body.contains("worker **app-pr-1**, 30d old"), "{body}");
+    assert!(!body.contains("something else"), "{body}");
+}
+
+/// A run that cannot list a resource tells its age at that time, and not that at
+/// the time when the text was written.
+#[test]
+fn what_is_not_listed_grows_older() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    stage.report();
+    let number = stage.issues()[0]["number"].as_u64().unwrap();
+    let body = stage.body().replace("**, 30d old: ", "**, 9d old: ");
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    let change = json!({ "body": body }).to_string();
+    stage.server.request("PATCH", &path, &change);
+    let blind = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    assert_eq!(stage.run(&["report"]).status.code(), Some(3));
+    let body = stage.body();
+    assert!(body.contains("worker **app-pr-1**, 30d old: "), "{body}");
+    assert!(!body.contains("9d old"), "{body}");
+}
+
+#[test]
+fn doubts_gaps_and_brakes_have_codes_in_the_json() {
+    let stage = Stage::new(&[
+        worker("app-pr-1"),
+        worker("app-pr-99"),
+        json!({"kind": "kv_namespace", "name": "app-pr-2-kv"}),
+    ]);
+    let blind = json!([{"on": "cloudflare.kv_namespace", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    let output = stage.run(&["audit", "--format", "json", "--brake-count", "0"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let coded = |list: &str, key: &str, value: &str| {
+        let mut all = report[list].as_array().unwrap().iter();
+        let one = all.find(|one| one[key] == value);
+        one.unwrap_or_else(|| panic!("{value} in {report}"))["code"].clone()
+    };
+    assert_eq!(coded("resources", "name", "app-pr-99"), "owner-missing");
+    assert_eq!(coded("resources", "name", "app-pr-1"), Value::Null);
+    assert_eq!(coded("brakes", "kind", "worker"), "brake-count");
+    let source = "cloudflare.kv_namespace";
+    assert_eq!(coded("evidence", "source", source), "listing-unread");
+    assert_eq!(
+        coded("evidence", "source", "cloudflare.worker"),
+        Value::Null
     );
 }

@@ -12,7 +12,7 @@ use fastrand::Rng;
 use http::Method;
 use preview_gc::cli::Exit;
 use preview_gc::clock::Clock;
-use preview_gc::collector::{Collector, Limits, Scope};
+use preview_gc::collector::{Collector, Limits, Scope, SweepOrder};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::reads::Remembered;
@@ -21,9 +21,8 @@ use preview_gc::policy::{Action, Environment, Policies, Policy, Source, Vocabula
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
 use preview_gc::report::Report;
-use preview_gc::report::outcomes::{StepRow, Swept};
 use preview_gc::sandbox::{Options, Sandbox};
-use preview_gc::sweep::Stop;
+use preview_gc::sweep::{StepRow, Stop, Swept};
 use preview_gc::wire::{Client, Endpoint, Token};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -362,7 +361,8 @@ impl World<'_> {
         let survey = collector.survey(&audit_scope);
         let mut findings = survey.judge(inventory, since).await;
         let plan = collector.plan_for(&survey, &mut findings).await;
-        let mut report = collector.report(&audit_scope, &findings, &plan);
+        let brakes = collector.brakes(&findings);
+        let mut report = collector.report(&audit_scope, &findings, &plan, &brakes);
         let mut plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
         // A place that cannot be seen now makes it a plan for elsewhere.
         let here = collector.bound(&audit_scope);
@@ -387,21 +387,18 @@ impl World<'_> {
         self.judge_brakes(&report, &garbage, only, limits);
         let folder = self.folder(key.actor);
         let stop = Stop::default();
-        let swept = collector
-            .sweep(&survey, &findings, &report, &plan_file, &folder, &stop)
-            .await;
-        let mut swept = swept.unwrap_or_else(|error| {
+        let order = SweepOrder {
+            plan_file: &plan_file,
+            deferred: if by_earlier { &[] } else { &plan.deferred },
+            brakes: &brakes,
+            folder: &folder,
+            stop: &stop,
+        };
+        let swept = collector.sweep(&survey, &findings, &order).await;
+        let swept = swept.unwrap_or_else(|error| {
             network.broke("a journal can always be read", error.to_string());
             Swept::default()
         });
-        if report.brakes.is_empty() && !by_earlier {
-            let resources = &findings.inventory.resources;
-            let later = plan
-                .deferred
-                .iter()
-                .map(|&index| StepRow::later(&resources[index]));
-            swept.steps.extend(later);
-        }
         report.add(swept, client.quota_use());
         let exit = Exit::of(&report, false);
         Ended { report, exit }

@@ -11,10 +11,12 @@ use crate::cli::args::{Cli, Verb};
 use crate::evidence::Question;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::plan_file::PlannedStep;
-use crate::gc::{Marking, mark};
+use crate::gc::verdict::VerdictName;
+use crate::gc::{Marking, Verdict, mark};
 use crate::github::GitHub;
+use crate::github::issue::IssueStore;
 use crate::model::Repository;
-use crate::report::{Row, escape};
+use crate::report::{Report, Row, escape};
 use crate::sandbox::world::World;
 use crate::survey::Findings;
 
@@ -76,7 +78,11 @@ fn differences(before: &Report, after: &Report) -> String {
         let line = |row: &Row| {
             let name = escape::terminal(&row.name);
             let reason = escape::terminal(&row.reason);
-            format!("{} {name}: {}: {reason}", row.kind, row.verdict)
+            format!(
+                "{} {name}: {}: {reason}",
+                row.kind,
+                row.verdict.name().key()
+            )
         };
         report.resources.iter().map(line).collect()
     };
@@ -105,17 +111,16 @@ async fn every_case_is_judged_and_planned_for_its_reasons() {
                 "  {} {}: {}: {} [{}]",
                 row.kind,
                 escape::terminal(&row.name),
-                row.verdict,
+                row.verdict.name().key(),
                 escape::terminal(&row.reason),
-                row.rule.as_deref().unwrap_or("no rule")
+                row.rule.as_ref().map_or("no rule", |(rule, _)| &rule.id)
             );
         }
         for brake in &report.brakes {
             let _ = writeln!(text, "  brake on {}: {}", brake.kind, brake.reason);
         }
         for rule in &report.unused_rules {
-            let rule = rule.split(" (").next().unwrap_or_default();
-            let _ = writeln!(text, "  unused {rule}");
+            let _ = writeln!(text, "  unused {}", rule.id);
         }
         text.push_str(&steps);
         let _ = writeln!(text, "  requests {:?}", requests(&session));
@@ -139,7 +144,7 @@ async fn steps_that_differ_from_the_plan_are_spared() {
     let survey = collector.survey(&audit_scope);
     let findings = survey.judge(inventory, since).await;
     let plan = collector.plan(&findings);
-    let report = collector.report(&audit_scope, &findings, &plan);
+    let report = collector.report(&audit_scope, &findings, &plan, &collector.brakes(&findings));
     let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
     let ids = plan_file.resources(survey.law.graph.kinds()).unwrap();
     let changes: [(&str, Change); 5] = [
@@ -294,7 +299,7 @@ async fn selected(name: &str, only: Option<u32>, flags: &[String]) -> String {
             text,
             "    {} {name}: {}: {}",
             row.kind,
-            row.verdict,
+            row.verdict.name().key(),
             escape::terminal(&row.reason)
         );
     }
@@ -363,24 +368,25 @@ async fn resources_with_keep_checked_are_kept() {
     let boxes: String = before
         .resources
         .iter()
-        .filter(|row| row.verdict == "garbage")
+        .filter(|row| matches!(row.verdict, Verdict::Garbage(_)))
         .map(|row| boxes::keep_box(&row.name, &row.key, ""))
         .collect();
     let issue = format!("{}\n{boxes}", boxes::MARKER);
     let repository = Repository::parse("acme/shop").unwrap();
     let github = GitHub::new(session.client.clone());
-    github
-        .create_issue(&repository, "left behind", &issue)
+    IssueStore::new(&github, &repository)
+        .create("left behind", &issue)
         .await
         .unwrap();
     let (after, steps) = audited(&session, None).await;
     assert_eq!(steps, "");
     let rows = before.resources.iter().zip(&after.resources);
     let mut kept = 0;
-    for (before, after) in rows.filter(|(before, _)| before.verdict == "garbage") {
+    for (before, after) in rows.filter(|(before, _)| matches!(before.verdict, Verdict::Garbage(_)))
+    {
         assert_eq!(
-            (after.verdict, &before.key),
-            ("protected", &after.key),
+            (after.verdict.name(), &before.key),
+            (VerdictName::Protected, &after.key),
             "{}",
             after.name
         );

@@ -11,6 +11,7 @@ use crate::cli::args::InitArgs;
 use crate::cli::session::Session;
 use crate::cli::{Exit, Failure, print};
 use crate::collector::{Audit, Choice};
+use crate::gc::verdict::VerdictName;
 use crate::policy::{Action, Rule, Source};
 use crate::report::escape;
 
@@ -46,13 +47,13 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, Failure> {
             report
                 .resources
                 .iter()
-                .filter(|row| row.rule_location.as_deref() == Some(&location))
+                .filter(|row| matches!(&row.rule, Some((at, _)) if at.location == rule.location))
         };
-        let named = |verdict: &str| -> Vec<String> {
-            let rows = of_rule().filter(|row| row.verdict == verdict);
+        let named = |verdict: VerdictName| -> Vec<String> {
+            let rows = of_rule().filter(|row| row.verdict.name() == verdict);
             rows.map(|row| row.name.clone()).collect()
         };
-        let (garbage, grace) = (named("garbage"), named("grace"));
+        let (garbage, grace) = (named(VerdictName::Garbage), named(VerdictName::Grace));
         let mut said = format!(
             "rule     {} ({})\n",
             escape::terminal(&rule.id),

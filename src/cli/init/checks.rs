@@ -6,13 +6,14 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::cli::args::{Format, InitArgs};
+use crate::cli::args::InitArgs;
 use crate::cli::connect::Variables;
 use crate::cli::{Exit, Failure, print, settings};
 use crate::init::workflows::{Made, Reading, UNKNOWN};
 use crate::policy::Policies;
 use crate::providers;
 use crate::report::escape;
+use crate::report::format::Format;
 
 /// A number that stands for any pull request.
 const NUMBER: &str = "4242";

@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::Reader;
 use super::names::Templates;
+use crate::model::code::Code;
 use crate::model::{AttributeSort, KindRef};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{Condition, Test, Timing};
@@ -61,6 +62,7 @@ impl Reader<'_> {
                 let mut known: Vec<_> = kind.attributes.iter().map(|about| about.key).collect();
                 known.extend(["created-after-opened", "ended-after-created"]);
                 self.mistakes.error(
+                    Code::AttributeUnknown,
                     key.span.clone(),
                     format!("a {} has no `{}` to ask about", kind.noun, key.value),
                     "unknown attribute",
@@ -72,6 +74,7 @@ impl Reader<'_> {
         }
         let Some(about) = about else {
             self.mistakes.error(
+                Code::WhereNeedsKind,
                 key.span.clone(),
                 "`where` needs a `kind` whose attributes it asks about",
                 "no kind",
@@ -120,6 +123,7 @@ impl Reader<'_> {
                         .all(|(template, _)| template.capture_names().contains(name));
                 if !everywhere {
                     self.mistakes.error(
+                        Code::CaptureUnknown,
                         text.span.clone(),
                         format!("{{{name}}} is not captured by this rule's `name`"),
                         "unknown capture",

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Reader;
+use crate::model::code::Code;
 use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort};
 use crate::policy::fields::{self, At, Fields};
@@ -30,6 +31,7 @@ impl Reader<'_> {
             });
             if let Some(kind) = elsewhere {
                 self.mistakes.error(
+                    Code::PlaceDoesNotApply,
                     first.span.clone(),
                     format!("`{key}` does not apply to {kind}"),
                     format!("a {} is in no {key}", kind.noun),
@@ -60,6 +62,7 @@ impl Reader<'_> {
                     span: self.span(&text.span),
                 }),
                 None => self.mistakes.masked(
+                    Code::ValueMalformed,
                     text.span,
                     format!("`{key}` does not have the form of {sort}"),
                     format!("not {}", sort.form()),
@@ -88,8 +91,13 @@ impl Reader<'_> {
         });
         both.map_err(|error| {
             let span = self.part_span(text, error.span);
-            self.mistakes
-                .error(span, error.message, "here", Some(error.help));
+            self.mistakes.error(
+                Code::TemplateMalformed,
+                span,
+                error.message,
+                "here",
+                Some(error.help),
+            );
         })
         .ok()
     }
@@ -121,6 +129,7 @@ impl Reader<'_> {
         }
         if text.value.is_empty() {
             self.mistakes.error(
+                Code::NameEmpty,
                 text.span.clone(),
                 "an empty name matches nothing",
                 "empty",
@@ -145,6 +154,7 @@ impl Reader<'_> {
         if chosen.is_none() {
             let known: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
             self.mistakes.error(
+                Code::ValueUnknown,
                 text.span,
                 format!("`{key}` cannot be {:?}", text.value),
                 "unknown value",

@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 use super::Reader;
 use super::names::Templates;
+use crate::model::code::Code;
 use crate::model::{KindRef, PullRequestNumber};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{
@@ -33,6 +34,7 @@ impl Reader<'_> {
         let (conditions, timing) = self.conditions(&mut fields, &kinds, &[]);
         if timing != Timing::default() {
             self.mistakes.error(
+                Code::ProtectHasNoPullRequest,
                 fields.span(),
                 "a [[protect]] entry has no pull request",
                 "only rules can ask about its times",
@@ -43,6 +45,7 @@ impl Reader<'_> {
         let alone = words.is_none() && name.is_none() && branch.is_none() && conditions.is_empty();
         if let (Some(span), false) = (&pull_request.1, alone) {
             self.mistakes.error(
+                Code::ProtectPullRequestNotAlone,
                 span.clone(),
                 "`pull-request` stands alone in a [[protect]]",
                 "it covers everything that belongs to the pull request",
@@ -58,6 +61,7 @@ impl Reader<'_> {
         );
         if alone && pull_request.1.is_none() {
             self.mistakes.error(
+                Code::ProtectCoversEverything,
                 span.clone(),
                 "this [[protect]] says neither `kind`, `name` nor `pull-request`",
                 "it would protect everything",
@@ -90,6 +94,7 @@ impl Reader<'_> {
             let found = found.and_then(PullRequestNumber::new);
             if found.is_none() {
                 self.mistakes.error(
+                    Code::PullRequestNumberMalformed,
                     number.span,
                     "this is not a pull request number",
                     "it must lie between 1 and 2147483647",
@@ -212,6 +217,7 @@ impl Reader<'_> {
         let (subject, texts) = match (name, branch) {
             (Some(_), Some(_)) => {
                 self.mistakes.error(
+                    Code::NameAndBranch,
                     branch_span.unwrap_or_else(|| fields.span()),
                     "a rule matches `name` or `branch`, not both",
                     "the second of the two",
@@ -256,6 +262,7 @@ impl Reader<'_> {
         let without = kinds.iter().find(|kind| kind.branch.is_none());
         if let Some(kind) = without {
             self.mistakes.error(
+                Code::KindHasNoBranch,
                 span,
                 format!("a {} carries no git branch", kind.noun),
                 "`branch` does not apply",
@@ -277,6 +284,7 @@ impl Reader<'_> {
         let stranger = with.iter().find(|one| !belongs(one));
         if let (Some(stranger), Some(span), false) = (stranger, span, kinds.is_empty()) {
             self.mistakes.error(
+                Code::WithDoesNotBelong,
                 span,
                 format!(
                     "a {} does not belong to what this rule is about",
@@ -298,6 +306,7 @@ impl Reader<'_> {
         let cannot = kinds.iter().find(|kind| !kind.backup);
         if let (true, Some(kind), Some(span)) = (backup, cannot, span) {
             self.mistakes.error(
+                Code::NoBackup,
                 span,
                 format!("there is no backup of a {kind}"),
                 "only of kinds that hold something which can be fetched",
@@ -314,6 +323,7 @@ impl Reader<'_> {
         let cannot = kinds.iter().find(|kind| !kind.expires);
         if let (Action::Expire, Some(kind), Some(span)) = (action, cannot, span) {
             self.mistakes.error(
+                Code::CannotExpire,
                 span,
                 format!("a {} cannot expire", kind.noun),
                 "only Neon branches can",
@@ -360,6 +370,7 @@ impl Reader<'_> {
                 match event {
                     Some((_, event)) => death.events.push(*event),
                     None => self.mistakes.error(
+                        Code::EventUnknown,
                         value.span(),
                         format!("`dead-when` cannot be {text:?}"),
                         "unknown event",

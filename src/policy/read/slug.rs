@@ -9,6 +9,7 @@ use super::super::fields::{self, At, Fields};
 use super::super::slug::{Hash, Replace, Slug};
 use super::super::template::Slugs;
 use super::Reader;
+use crate::model::code::Code;
 use crate::policy::words;
 
 impl Reader<'_> {
@@ -38,6 +39,7 @@ impl Reader<'_> {
             let characters = Characters::parse(&text.value);
             if characters.is_none() {
                 self.mistakes.error(
+                    Code::CharactersMalformed,
                     text.span,
                     format!("{:?} is not a set of characters", text.value),
                     "not ranges and single characters",
@@ -60,6 +62,7 @@ impl Reader<'_> {
             (length_span, lengths.iter().find(|length| **length < least))
         {
             self.mistakes.error(
+                Code::SlugLengthTooShort,
                 span,
                 format!("a length of {short} leaves no room for the slug"),
                 format!("at least {least}"),
@@ -68,6 +71,7 @@ impl Reader<'_> {
         }
         if hash.is_some() && lengths.is_empty() {
             self.mistakes.error(
+                Code::HashWithoutLength,
                 fields.span(),
                 "a `hash` without a `length` is never added",
                 "no `length`",
@@ -123,6 +127,7 @@ impl Reader<'_> {
         let digits = digits?;
         if !(1..=40).contains(&digits.value) {
             self.mistakes.error(
+                Code::HashDigitsOutOfRange,
                 digits.span,
                 "a hash has 1 to 40 digits here",
                 "not 1 to 40",

@@ -11,9 +11,8 @@ use preview_gc::boxes::{MARKER, Ticks, boxes};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::box_key;
 use preview_gc::gc::plan_file::PlannedStep;
-use preview_gc::report::outcomes::StepRow;
 use preview_gc::sandbox::Options;
-use preview_gc::sweep::Stop;
+use preview_gc::sweep::{StepRow, Stop};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -72,7 +71,9 @@ async fn boxes_are_reread_before_each_deletion() {
             delete: set(delete),
             keep: set(keep),
         };
-        let boxes = keys.values().map(|key| boxes(key, "worker@a", &ticks));
+        let boxes = keys
+            .values()
+            .map(|key| boxes(key, "worker@a", None, &ticks));
         format!("{MARKER}\n{}", boxes.collect::<String>())
     };
     stage.approved = true;

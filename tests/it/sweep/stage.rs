@@ -10,17 +10,16 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{Method, Request};
 use preview_gc::clock::Clock;
-use preview_gc::collector::{Audit, Choice, Collector, Limits, Scope};
+use preview_gc::collector::{Audit, Choice, Collector, Limits, Scope, SweepOrder};
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::Journal;
 use preview_gc::model::{Api, PullRequestNumber};
 use preview_gc::policy::{Environment, Policies, Policy, Source, Vocabulary};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
-use preview_gc::report::outcomes::{StepRow, Swept};
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
-use preview_gc::sweep::{Stop, Sweep};
+use preview_gc::sweep::{StepRow, Stop, Sweep, Swept};
 use preview_gc::wire::{Client, Endpoint, Token, TransportError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -281,6 +280,7 @@ impl Stage {
             survey,
             findings,
             plan,
+            brakes,
             report,
         } = audit.await;
         let mut plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
@@ -324,7 +324,14 @@ impl Stage {
             }
         } else {
             let stop = &self.stop;
-            let swept = collector.sweep(&survey, &findings, &report, &plan_file, folder, stop);
+            let order = SweepOrder {
+                plan_file: &plan_file,
+                deferred: &[],
+                brakes: &brakes,
+                folder,
+                stop,
+            };
+            let swept = collector.sweep(&survey, &findings, &order);
             swept.await.unwrap()
         };
         let mut wire = self.wire.lock().unwrap();

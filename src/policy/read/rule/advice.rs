@@ -1,6 +1,7 @@
 //! Mistakes and warnings about a rule as a whole.
 
 use super::super::Reader;
+use crate::model::code::Code;
 use crate::model::{KindRef, PlaceSort};
 use crate::policy::fields::At;
 use crate::policy::rule::{AgeClock, Condition, Death, Event, Test, Timing, Where};
@@ -48,6 +49,7 @@ impl Reader<'_> {
 
     fn lacks(&mut self, text: &At<String>, what: &str, needs: &str) {
         self.mistakes.error(
+            Code::TemplateLacksCapture,
             text.span.clone(),
             format!("{what} needs {needs} in the template"),
             format!("no {needs} here"),
@@ -73,6 +75,7 @@ impl Reader<'_> {
                 && text.value.contains("{any")
             {
                 self.mistakes.warning(
+                    Code::AnyBesideNumber,
                     text.span.clone(),
                     format!("`{{any}}` beside `{number}` also matches what others made"),
                     format!(
@@ -117,6 +120,7 @@ impl Reader<'_> {
             return;
         };
         self.mistakes.warning(
+            Code::NamesOnlyProtected,
             first.span.clone(),
             "this rule can only name what is always protected",
             "it never finds garbage",
@@ -140,6 +144,7 @@ impl Reader<'_> {
         let numbered = texts.iter().any(|text| text.value.contains("{pr}"));
         if by_age && !asked_anyway && numbered && even_open.is_none() {
             self.mistakes.warning(
+                Code::AgeOnPullRequest,
                 death.span.clone(),
                 "an age on `{pr}` keeps what belongs to an open pull request",
                 "it asks GitHub whether the pull request is open",
@@ -162,6 +167,7 @@ impl Reader<'_> {
         let again = kinds.iter().find(|kind| kind.redeployed);
         if let (true, Some(kind)) = (by_creation, again) {
             self.mistakes.warning(
+                Code::AgeIgnoresDeployments,
                 death.span.clone(),
                 format!(
                     "a {} that is deployed again keeps its creation time",
@@ -180,6 +186,7 @@ impl Reader<'_> {
             let head = captures.iter().any(|head| text.value.contains(head));
             if head {
                 self.mistakes.warning(
+                    Code::MissingIsDead,
                     text.span.clone(),
                     "`missing = \"dead\"` deletes what no branch explains",
                     "a slug function that is a little wrong, or another repository, looks the same",
@@ -202,6 +209,7 @@ impl Reader<'_> {
             });
             if let Some(kind) = without {
                 self.mistakes.warning(
+                    Code::ClockNotAvailable,
                     death.span.clone(),
                     format!(
                         "a {} has no time for `clock = \"{}\"`",

@@ -1,0 +1,67 @@
+//! Consent to deletions: given in advance, or typed out at a terminal.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use super::Failure;
+use super::args::SweepArgs;
+
+/// How the deletions are confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consent {
+    /// Not needed: nothing is deleted.
+    DryRun,
+    /// Given in advance by a flag or a plan file.
+    Given,
+    /// Asked for at the terminal.
+    Ask,
+}
+
+/// Returns whether the run is unattended.
+pub(super) fn is_unattended() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+}
+
+impl Consent {
+    /// Returns how a sweep with these arguments is confirmed, or refuses it.
+    pub(super) fn of(arguments: &SweepArgs) -> Result<Self, Failure> {
+        if arguments.dry_run {
+            return Ok(Self::DryRun);
+        }
+        if arguments.yes || arguments.plan.is_some() {
+            return Ok(Self::Given);
+        }
+        let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if is_unattended() || !person {
+            return Err(Failure::Refused(
+                "a sweep deletes resources and needs consent: pass --yes, or --plan FILE with an \
+                 approved plan"
+                    .to_owned(),
+            ));
+        }
+        Ok(Self::Ask)
+    }
+}
+
+/// Asks at the terminal for consent, which has to be typed out.
+pub(super) async fn agreed(steps: usize) -> Result<bool, Failure> {
+    let wanted = format!("delete {steps}");
+    let question = format!("Write \"{wanted}\" to go on: ");
+    let mut stderr = std::io::stderr();
+    let _ = stderr
+        .write_all(question.as_bytes())
+        .and_then(|()| stderr.flush());
+    // Reads on a separate thread, because it may block forever.
+    let (told, answer) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        let _ = told.send(read.map(|_| answer));
+    });
+    match answer.await {
+        Ok(Ok(answer)) => Ok(answer.trim() == wanted),
+        Ok(Err(error)) => Err(Failure::Unexpected(format!(
+            "cannot read the answer: {error}"
+        ))),
+        Err(_) => Ok(false),
+    }
+}

@@ -1,0 +1,266 @@
+//! The stable codes of everything that a user is told: why a verdict is unknown,
+//! what could not be read, what stops a sweep, why a command failed, and what is
+//! wrong in a policy.
+//!
+//! A message may be reworded at any time; its code stays. `.github/CODES.md`
+//! lists them all.
+
+use serde::{Serialize, Serializer};
+
+/// What a code is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Area {
+    /// Why a verdict is `unknown`.
+    Doubt,
+    /// What could not be read.
+    Gap,
+    /// What stops a sweep before its first deletion.
+    Brake,
+    /// Why a command failed.
+    Failure,
+    /// What is wrong or doubtful in a policy.
+    Policy,
+}
+
+macro_rules! codes {
+    ($($variant:ident = $name:literal, $area:ident, $meaning:literal;)+) => {
+        /// A stable code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)+
+        }
+
+        impl Code {
+            /// All codes, by area.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Returns the code as it is written.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// Returns what the code is about.
+            pub fn area(self) -> Area {
+                match self {
+                    $(Self::$variant => Area::$area,)+
+                }
+            }
+
+            /// Returns what the code means, as a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $meaning,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    OwnerMissing = "owner-missing", Doubt,
+        "The pull request, branch or run in the name does not exist, and the rule keeps such resources.";
+    OwnerUnknown = "owner-unknown", Doubt,
+        "The pull request, branch or run in the name could not be looked up.";
+    RootsIncomplete = "roots-incomplete", Doubt,
+        "Not everything that keeps resources alive could be read, so nothing is known to be garbage.";
+    ListingIncomplete = "listing-incomplete", Doubt,
+        "A listing that the verdict depends on is incomplete.";
+    TimeMissing = "time-missing", Doubt,
+        "The answer lacks a time that the provider always gives.";
+    ConditionUnknown = "condition-unknown", Doubt,
+        "The answer lacks an attribute that a condition of the rule needs.";
+    ClockMissing = "clock-missing", Doubt,
+        "The resource never had the time by which its rule judges.";
+    EndUnknown = "end-unknown", Doubt,
+        "It is unknown when the owner in the name ended.";
+    ReferencesUnknown = "references-unknown", Doubt,
+        "What some resources that may use it refer to could not be read.";
+    UsersUnknown = "users-unknown", Doubt,
+        "Whether resources of another kind use it could not be read.";
+    AddressUnknown = "address-unknown", Doubt,
+        "The addresses at which it is reached could not be read, so its users cannot be recognized.";
+    ContentsUnknown = "contents-unknown", Doubt,
+        "Whether resources that no listing shows belong to it could not be read.";
+    BindingTypeUnknown = "binding-type-unknown", Doubt,
+        "A binding of a type that this version cannot read may name it.";
+    UsersUndeclared = "users-undeclared", Doubt,
+        "Its kind does not declare who uses its resources.";
+    BornOutsidePullRequest = "born-outside-pull-request", Doubt,
+        "It, or another resource of the same number, was created when the pull request in the name was not open.";
+    OpeningUnknown = "opening-unknown", Doubt,
+        "It is unknown when the pull request in the name was opened.";
+    SlugIsPrefix = "slug-is-prefix", Doubt,
+        "The slug in the name is the beginning of the slug of an existing branch.";
+    SlugUnproven = "slug-unproven", Doubt,
+        "No listed name matches a known branch, so the absence of a branch proves nothing about this rule.";
+    ProviderUnread = "provider-unread", Gap,
+        "A provider could not be used at all: it has no credentials, or no place is configured.";
+    PolicyPlaceUnread = "policy-place-unread", Gap,
+        "Whether a zone or project that a policy names is in the scope could not be determined.";
+    ZoneUnread = "zone-unread", Gap,
+        "The zones of an account could not be read.";
+    RepositoryUnread = "repository-unread", Gap,
+        "The repository could not be identified.";
+    PullRequestsUnread = "pull-requests-unread", Gap,
+        "Pull requests could not be read.";
+    BranchesUnread = "branches-unread", Gap,
+        "Git branches could not be read.";
+    RunsUnread = "runs-unread", Gap,
+        "Actions runs could not be read.";
+    IssueUnread = "issue-unread", Gap,
+        "The tracking issue could not be read, so nothing is deleted.";
+    ListingUnread = "listing-unread", Gap,
+        "The resources of a kind in a place could not be listed completely.";
+    ReferencesUnread = "references-unread", Gap,
+        "What resources use, who uses them, or where they are reached could not be read.";
+    ActivityUnread = "activity-unread", Gap,
+        "When resources were last active could not be read.";
+    BrakeCount = "brake-count", Brake,
+        "There is more garbage of a kind than `brake.count` allows.";
+    BrakeShare = "brake-share", Brake,
+        "A larger share of a kind is garbage than `brake.share` allows.";
+    UsageError = "usage-error", Failure,
+        "The arguments, the environment or the configuration cannot be used (exit code 2).";
+    PolicyError = "policy-error", Failure,
+        "The policies have mistakes, each with a code of its own (exit code 2).";
+    NoConsent = "no-consent", Failure,
+        "The command needs a confirmation and has none (exit code 7).";
+    EvidenceIncomplete = "evidence-incomplete", Failure,
+        "Data that everything depends on could not be read (exit code 3).";
+    Interrupted = "interrupted", Failure,
+        "The user interrupted the run (exit code 130).";
+    UnexpectedError = "unexpected-error", Failure,
+        "Anything else failed (exit code 1).";
+    NotToml = "not-toml", Policy,
+        "The file is not TOML.";
+    PolicyEmpty = "policy-empty", Policy,
+        "The file has no `[[rule]]` and no `[[protect]]`.";
+    KeyMissing = "key-missing", Policy,
+        "A table lacks a required key.";
+    KeyUnknown = "key-unknown", Policy,
+        "A table has a key that is not defined.";
+    TypeWrong = "type-wrong", Policy,
+        "A value has the wrong type.";
+    ValueUnknown = "value-unknown", Policy,
+        "A value is not one of those that the key allows.";
+    ValueMalformed = "value-malformed", Policy,
+        "A value does not have the form of an account, zone, project or host.";
+    DurationMalformed = "duration-malformed", Policy,
+        "A value is not a duration.";
+    LimitsDiffer = "limits-differ", Policy,
+        "Several files have `[limits]` that differ.";
+    QuotaShareZero = "quota-share-zero", Policy,
+        "`quota-share` is 0.";
+    RepositoryMissing = "repository-missing", Policy,
+        "No repository is known whose pull requests decide.";
+    RepositoryMalformed = "repository-malformed", Policy,
+        "`repository` is not `owner/name`.";
+    AccountNotSingle = "account-not-single", Policy,
+        "`account` names several accounts.";
+    VariableMalformed = "variable-malformed", Policy,
+        "The value of an environment variable does not have the form that the key needs.";
+    VariableIsSecret = "variable-is-secret", Policy,
+        "The scope names an environment variable that holds a secret.";
+    VariableNotSet = "variable-not-set", Policy,
+        "The scope names an environment variable that is not set.";
+    WordListNameTaken = "word-list-name-taken", Policy,
+        "A word list has the name of a capture.";
+    WordEmpty = "word-empty", Policy,
+        "A word list has an empty word.";
+    CharactersMalformed = "characters-malformed", Policy,
+        "A slug function has a malformed set of characters.";
+    SlugLengthTooShort = "slug-length-too-short", Policy,
+        "The length of a slug leaves no room for it.";
+    HashWithoutLength = "hash-without-length", Policy,
+        "A slug function has a `hash` and no `length`.";
+    HashDigitsOutOfRange = "hash-digits-out-of-range", Policy,
+        "A hash has fewer than 1 or more than 40 digits.";
+    RuleIdTaken = "rule-id-taken", Policy,
+        "Two rules have the same id.";
+    KindUnknown = "kind-unknown", Policy,
+        "There is no such kind.";
+    AttributeUnknown = "attribute-unknown", Policy,
+        "The kind does not have the attribute of a condition.";
+    WhereNeedsKind = "where-needs-kind", Policy,
+        "`where` needs a `kind`.";
+    CaptureUnknown = "capture-unknown", Policy,
+        "A condition uses a capture that the `name` does not have.";
+    ProtectHasNoPullRequest = "protect-has-no-pull-request", Policy,
+        "A `[[protect]]` entry asks about times of a pull request.";
+    ProtectPullRequestNotAlone = "protect-pull-request-not-alone", Policy,
+        "`pull-request` stands beside other keys in a `[[protect]]`.";
+    ProtectCoversEverything = "protect-covers-everything", Policy,
+        "A `[[protect]]` entry would cover everything.";
+    PullRequestNumberMalformed = "pull-request-number-malformed", Policy,
+        "A value is not the number of a pull request.";
+    NameAndBranch = "name-and-branch", Policy,
+        "A rule has both `name` and `branch`.";
+    KindHasNoBranch = "kind-has-no-branch", Policy,
+        "The kind carries no git branch.";
+    TemplateMalformed = "template-malformed", Policy,
+        "A template cannot be parsed.";
+    TemplateLacksCapture = "template-lacks-capture", Policy,
+        "A key needs a capture that the template lacks.";
+    NameEmpty = "name-empty", Policy,
+        "A name is empty.";
+    PlaceDoesNotApply = "place-does-not-apply", Policy,
+        "The kind is not in such a place.";
+    AnyBesideNumber = "any-beside-number", Policy,
+        "`{any}` beside a number also matches names that others made.";
+    NamesOnlyProtected = "names-only-protected", Policy,
+        "The rule can only match what is always protected.";
+    AgeOnPullRequest = "age-on-pull-request", Policy,
+        "The rule has an age, and its name has a pull request that may be open.";
+    AgeIgnoresDeployments = "age-ignores-deployments", Policy,
+        "The rule counts from the creation of resources that are deployed again.";
+    MissingIsDead = "missing-is-dead", Policy,
+        "The rule deletes what no branch explains.";
+    ClockNotAvailable = "clock-not-available", Policy,
+        "The kind does not have the time by which the rule judges.";
+    WithDoesNotBelong = "with-does-not-belong", Policy,
+        "`with` lists a kind that does not belong to those of the rule.";
+    NoBackup = "no-backup", Policy,
+        "There is no backup of this kind.";
+    CannotExpire = "cannot-expire", Policy,
+        "Resources of this kind cannot expire.";
+    EventUnknown = "event-unknown", Policy,
+        "`dead-when` is neither an event nor a duration.";
+    RulesOverlap = "rules-overlap", Policy,
+        "Two rules match the same names.";
+    ProtectWithoutEffect = "protect-without-effect", Policy,
+        "A `[[protect]]` entry covers no name that a rule matches.";
+    PlaceOutOfScope = "place-out-of-scope", Policy,
+        "A rule or entry names a zone or project outside of the scope.";
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_code_is_unique_and_in_kebab_case() {
+        let names: BTreeSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for name in names {
+            let plain =
+                |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+            assert!(name.split('-').all(plain), "{name}");
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Makes a [`Report`] of a run's inventory, roots, verdicts and plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Focus, OtherMatch, PullRequestLine, PullRequestState, Relation, Report, Row, RowReference,
+    RuleAt, Summary, escape, headroom, partly_protected,
+};
+use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
+use crate::format::moment;
+use crate::gc::mark::{JudgeInput, MatchedBy};
+use crate::gc::verdict::{Doubt, VerdictName, Wait};
+use crate::gc::{Brake, Marking, Plan, Verdict, box_key};
+use crate::model::{Claim, KindRef, Place, Resource, ResourceId};
+use crate::policy::{Policy, Rule};
+use crate::providers;
+use crate::wire::{ClockSkew, QuotaUse};
+
+/// The input of a report.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The resources.
+    pub inventory: &'a Inventory,
+    /// The roots.
+    pub roots: &'a Roots,
+    /// The verdicts.
+    pub marking: &'a Marking<'a>,
+    /// The plan of a sweep.
+    pub plan: &'a Plan,
+    /// The brakes that would stop it.
+    pub brakes: Vec<Brake>,
+    /// Further evidence: places that could not be read, missing credentials.
+    pub evidence: Vec<Evidence>,
+    /// Requests sent and left, by provider.
+    pub quota: Vec<QuotaUse>,
+    /// How the clocks differ, if they do.
+    pub clock_skew: Option<ClockSkew>,
+}
+
+impl Report {
+    /// Creates the report of a run.
+    pub fn of(mut run: Run<'_>) -> Self {
+        let evidence = run.all_evidence();
+        let complete = evidence
+            .iter()
+            .all(|evidence| evidence.complete || !evidence.needed);
+        let resources = run.rows();
+        let summary = Summary {
+            resources: resources.len(),
+            verdicts: verdicts(&resources),
+            would_delete: run.plan.steps.len(),
+            deferred: run.plan.deferred.len(),
+            report_only: run.plan.report_only.len(),
+        };
+        let listings = run.inventory.listings.iter();
+        let repositories = run.roots.repositories.values();
+        Self {
+            now: run.marking.law.now,
+            complete,
+            evidence,
+            // After an incomplete listing, a rule may match a name that was not
+            // listed.
+            unused_rules: if complete {
+                unused_rules(run.inventory, run.marking)
+            } else {
+                Vec::new()
+            },
+            partly_protected: partly_protected::of(&resources),
+            ignored_issues: repositories
+                .flat_map(|roots| roots.ignored.iter().cloned())
+                .collect(),
+            resources,
+            brakes: run.brakes,
+            quota: by_provider(run.quota),
+            clock_skew: run.clock_skew,
+            headroom: headroom::of(run.inventory),
+            summary,
+            focus: focus(&run.marking.law),
+            listed: listings
+                .filter(|listing| listing.complete())
+                .map(|listing| box_key::origin(listing.kind.name(), listing.place.id()))
+                .collect(),
+            next_run: None,
+            swept: None,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Returns everything that was asked for. Missing data that leaves a verdict
+    /// open makes the run incomplete, whichever rules it concerns.
+    fn all_evidence(&mut self) -> Vec<Evidence> {
+        let mut evidence = std::mem::take(&mut self.evidence);
+        let open = undecided(self.inventory, self.marking);
+        evidence.extend(self.inventory.listings.iter().map(|listing| {
+            let mut evidence = listing.evidence.clone();
+            evidence.needed |= open.iter().any(|open| open.is_about(listing));
+            evidence
+        }));
+        let roots = self.roots.repositories.values();
+        evidence.extend(roots.flat_map(|roots| roots.evidence.clone()));
+        evidence.extend(self.inventory.activity.iter().cloned());
+        evidence.extend(self.inventory.uses.evidence.iter().cloned());
+        evidence
+    }
+
+    /// Returns the rows of the resources in focus, sorted by kind and name.
+    /// Resources that were listed only because they may use others have none.
+    fn rows(&self) -> Vec<Row> {
+        let listings = self.inventory.listings.iter();
+        let witnesses: BTreeSet<(KindRef, &Place)> = listings
+            .filter(|listing| listing.witness)
+            .map(|listing| (listing.kind, &*listing.place))
+            .collect();
+        let resources = self.inventory.resources.iter().enumerate();
+        let mut rows: Vec<Row> = resources
+            .filter(|(index, resource)| {
+                let judgement = self.marking.judgements.get(*index);
+                judgement.is_some_and(|judgement| judgement.in_focus)
+                    && !witnesses.contains(&(resource.kind, &*resource.place))
+            })
+            .map(|(index, resource)| self.row(index, resource))
+            .collect();
+        rows.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
+        rows
+    }
+
+    fn row(&self, index: usize, resource: &Resource) -> Row {
+        let judgement = &self.marking.judgements[index];
+        let verdict = &judgement.verdict;
+        let matched_by = judgement.reading.as_ref();
+        let rule = matched_by.and_then(|matched_by| self.marking.rule(matched_by));
+        let unbinds = unbinds(self.inventory, self.plan, index);
+        let identity = resource.identity();
+        Row {
+            kind: resource.kind,
+            name: resource.name.to_string(),
+            id: resource.id.to_string(),
+            place: Arc::clone(&resource.place),
+            reason: reason(verdict, resource.expires_at, &unbinds),
+            verdict: verdict.clone(),
+            rule: rule.map(|(policy, rule)| (rule_at(rule), policy.repository.clone())),
+            claim: matched_by.map(|matched_by| matched_by.claim.clone()),
+            pull_request: matched_by.and_then(|matched_by| self.pull_request(matched_by)),
+            created_at: resource.created_at.known(),
+            changed_at: resource.changed_at.known(),
+            attributes: resource.attributes.clone(),
+            references: self.references(index, resource),
+            unbinds,
+            also_matched_as: judgement
+                .others
+                .iter()
+                .filter_map(|(matched_by, verdict)| self.other(matched_by, verdict))
+                .collect(),
+            key: box_key::of(&identity),
+            command: command(&identity),
+        }
+    }
+
+    fn references(&self, index: usize, resource: &Resource) -> Vec<RowReference> {
+        let parent = resource.parent.iter().map(|parent| RowReference {
+            relation: Relation::Parent,
+            kind: resource.kind.0.name,
+            target: parent.to_string(),
+        });
+        let mut references: Vec<RowReference> = parent.collect();
+        if let Some(Ok(uses)) = self.inventory.uses.of.get(&index) {
+            references.extend(uses.uses.iter().map(|reference| RowReference {
+                relation: Relation::Uses,
+                kind: reference.kind,
+                target: reference.key.text().to_owned(),
+            }));
+        }
+        references
+    }
+
+    fn other(&self, matched_by: &MatchedBy, verdict: &Verdict) -> Option<OtherMatch> {
+        let (_, rule) = self.marking.rule(matched_by)?;
+        Some(OtherMatch {
+            rule: rule.id.to_string(),
+            claim: matched_by.claim.clone(),
+            verdict: verdict.clone(),
+        })
+    }
+
+    fn pull_request(&self, matched_by: &MatchedBy) -> Option<PullRequestLine> {
+        let number = match matched_by.claim {
+            Claim::PullRequest(number) => number,
+            _ => matched_by.pull_request?,
+        };
+        let (Policy { repository, .. }, _) = self.marking.rule(matched_by)?;
+        let roots = self.roots.repositories.get(repository);
+        let known = roots.and_then(|roots| roots.pull_requests.get(&number));
+        let title = known.and_then(PullRequest::title);
+        Some(PullRequestLine {
+            repository: repository.clone(),
+            number,
+            title: title.unwrap_or_default().to_owned(),
+            state: match known {
+                Some(PullRequest::Open { .. }) => PullRequestState::Open,
+                Some(PullRequest::Closed {
+                    closed_at,
+                    merged: true,
+                    ..
+                }) => PullRequestState::Merged(*closed_at),
+                Some(PullRequest::Closed { closed_at, .. }) => PullRequestState::Closed(*closed_at),
+                Some(PullRequest::Missing) => PullRequestState::Missing,
+                Some(PullRequest::Unknown { .. }) | None => PullRequestState::Unknown,
+            },
+        })
+    }
+}
+
+/// A kind and a place with resources whose verdict is `unknown`.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Undecided<'a> {
+    kind: KindRef,
+    place: &'a Place,
+    /// The kind whose listing would decide, if it is another kind.
+    for_want_of: Option<&'static str>,
+}
+
+impl Undecided<'_> {
+    /// Returns whether a complete listing would decide the verdict.
+    fn is_about(&self, listing: &Listing) -> bool {
+        let own = (self.kind, self.place) == (listing.kind, &*listing.place);
+        let wanted = self.for_want_of == Some(listing.kind.name());
+        own || (wanted && listing.place.is_near(self.place))
+    }
+}
+
+fn undecided<'a>(inventory: &'a Inventory, marking: &Marking<'_>) -> BTreeSet<Undecided<'a>> {
+    let resources = inventory.resources.iter().zip(&marking.judgements);
+    let open = resources.filter_map(|(resource, judgement)| {
+        let Verdict::Unknown(doubt) = &judgement.verdict else {
+            return None;
+        };
+        Some(Undecided {
+            kind: resource.kind,
+            place: &resource.place,
+            for_want_of: match doubt {
+                Doubt::Listing { kind } => Some(*kind),
+                _ => None,
+            },
+        })
+        .filter(|_| judgement.in_focus)
+    });
+    open.collect()
+}
+
+pub(super) fn verdicts(rows: &[Row]) -> BTreeMap<VerdictName, usize> {
+    let mut verdicts: BTreeMap<_, _> = VerdictName::ALL.map(|name| (name, 0)).into();
+    for row in rows {
+        *verdicts.entry(row.verdict.name()).or_default() += 1;
+    }
+    verdicts
+}
+
+fn focus(law: &JudgeInput<'_>) -> Option<Focus> {
+    match (law.only, law.shown) {
+        (Some(number), Some(kinds)) => Some(Focus::Both(number, kinds.to_vec())),
+        (Some(number), None) => Some(Focus::PullRequest(number)),
+        (None, Some(kinds)) => Some(Focus::Kinds(kinds.to_vec())),
+        (None, None) => None,
+    }
+}
+
+pub(super) fn by_provider(mut quota: Vec<QuotaUse>) -> Vec<QuotaUse> {
+    quota.sort_by_key(|quota| quota.api.key());
+    quota
+}
+
+fn rule_at(rule: &Rule) -> RuleAt {
+    RuleAt {
+        id: rule.id.to_string(),
+        location: rule.location.clone(),
+    }
+}
+
+/// Returns the reason of a verdict, with what the resource's own expiry and the
+/// plan add to it.
+fn reason(verdict: &Verdict, expires_at: Option<DateTime<Utc>>, unbinds: &[String]) -> String {
+    let mut reason = verdict.to_string();
+    if let Some(at) = expires_at.filter(|at| outlasts_expiry(verdict, *at)) {
+        reason += "; yet its own expiry deletes it at ";
+        reason += &moment(at);
+    }
+    if !unbinds.is_empty() {
+        reason += "; they bind each other, so that the binding is removed first in ";
+        reason += &unbinds.join(", ");
+    }
+    reason
+}
+
+/// Returns whether a verdict keeps a resource beyond its own expiry.
+fn outlasts_expiry(verdict: &Verdict, expires_at: DateTime<Utc>) -> bool {
+    match verdict {
+        Verdict::Live(_) | Verdict::InUse(_) => true,
+        Verdict::Grace(Wait::Grace { ripe_at, .. }) => {
+            ripe_at.is_none_or(|ripe_at| expires_at < ripe_at)
+        }
+        Verdict::Grace(Wait::Expires { .. })
+        | Verdict::Protected(_)
+        | Verdict::Unmatched(_)
+        | Verdict::Garbage(_)
+        | Verdict::Unknown(_) => false,
+    }
+}
+
+/// Returns the names of the Workers whose bindings to a resource are removed
+/// before it is deleted.
+fn unbinds(inventory: &Inventory, plan: &Plan, index: usize) -> Vec<String> {
+    let steps = &plan.steps;
+    let step = steps.iter().find(|step| step.resource == index);
+    let users = step.into_iter().flat_map(|step| &step.unbinds);
+    let users = users.filter_map(|&user| inventory.resources.get(steps.get(user)?.resource));
+    users.map(|user| user.name.to_string()).collect()
+}
+
+/// Returns a shell command that deletes a resource by hand, with the name
+/// escaped.
+fn command(id: &ResourceId) -> String {
+    let words = providers::by_hand(id);
+    let quoted: Vec<_> = words.iter().map(|word| escape::shell(word)).collect();
+    quoted.join(" ")
+}
+
+/// Returns the rules that match no name, although all of their kinds were
+/// listed.
+fn unused_rules(inventory: &Inventory, marking: &Marking<'_>) -> Vec<RuleAt> {
+    let listed = |kind: &KindRef| {
+        inventory
+            .listings
+            .iter()
+            .any(|listing| listing.kind == *kind)
+    };
+    let mut used = BTreeSet::new();
+    for judgement in &marking.judgements {
+        let readings = judgement.reading.iter();
+        for matched_by in readings.chain(judgement.others.iter().map(|(matched_by, _)| matched_by))
+        {
+            used.insert((matched_by.policy_scope, matched_by.rule));
+        }
+    }
+    let mut unused = Vec::new();
+    for (file, policy_scope) in marking.law.policy_scopes.iter().enumerate() {
+        for (index, rule) in policy_scope.policy.rules.iter().enumerate() {
+            let all_listed = !rule.kinds.is_empty() && rule.kinds.iter().all(listed);
+            if all_listed && !used.contains(&(file, index)) {
+                unused.push(rule_at(rule));
+            }
+        }
+    }
+    unused
+}

@@ -1,0 +1,28 @@
+//! The tracking issue: the one issue in which every run reports what is left
+//! behind, and in which people check what to delete and what to keep.
+//!
+//! The checkboxes are in [`crate::boxes`], and [`crate::github::issue`] reads and
+//! writes issues and comments at GitHub.
+//!
+//! - [`leak`]: the entry of a resource, from a row or from the text of the issue.
+//! - [`state`]: what a run remembers for the next one: a hidden block of JSON, and
+//!   the entries.
+//! - [`text`]: the text, a pure function of a report and the previous issue.
+//! - [`publish`]: creates, updates and closes the issue without losing a checked
+//!   box.
+//! - [`comment`]: the comment on a pull request about failed deletions.
+
+pub mod comment;
+pub mod leak;
+pub mod publish;
+pub mod state;
+pub mod text;
+
+/// The title of the issue.
+pub const TITLE: &str = "Preview environments left behind";
+
+/// Heading of the resources whose "keep" box is checked.
+const KEPT_HEADING: &str = "Kept";
+
+/// Suffix of a heading that is repeated within a long section.
+const CONTINUED: &str = " (continued)";

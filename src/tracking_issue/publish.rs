@@ -1,0 +1,218 @@
+//! Publishes a report in the tracking issue: creates, updates, closes or reopens
+//! it. No box that somebody checks in the meantime is lost: after each write, the
+//! texts that others saved since the last read are merged, and the issue is
+//! written again if they changed anything.
+
+use std::fmt;
+
+use super::TITLE;
+use super::state::PreviousIssue;
+use super::text::{IssueText, MAX_LENGTH, closing_comment, render};
+use crate::evidence::{Roots, TrackingIssue};
+use crate::github::issue::{IssueState, IssueStore};
+use crate::github::{GitHub, Unanswered};
+use crate::model::Repository;
+use crate::report::Report;
+use crate::wire::Client;
+
+/// How often the issue is rewritten because boxes were checked in the meantime.
+const ROUNDS: usize = 3;
+
+/// Why the issue was not published, or not safely.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The roots, of which the issue is one, could not be read.
+    #[error("the issue is left as it is: what keeps resources alive could not be read")]
+    RootsUnread,
+    /// The text with all kept resources exceeds GitHub's limit.
+    #[error(
+        "more resources are marked \"keep\" than an issue of {MAX_LENGTH} characters can hold; \
+         write [[protect]] entries for them and clear their boxes"
+    )]
+    TooMuchKept,
+    /// GitHub did not accept a read or a write.
+    #[error("the issue could not be written: {0}")]
+    NotWritten(#[from] Unanswered),
+    /// The issue was written, but not compared with what others saved.
+    #[error(
+        "the issue was written, but it could not be re-read to see whether somebody changed a \
+         checkbox: {0}"
+    )]
+    NotReread(Unanswered),
+    /// Others changed the issue after every write.
+    #[error(
+        "others changed the issue each time it was written, and a checkbox may be lost; look at \
+         it and run this again"
+    )]
+    Contended,
+}
+
+/// What became of the issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// There was none.
+    Created,
+    /// It says the same already.
+    Unchanged,
+    /// Its text changed.
+    Updated,
+    /// Nothing is left behind any more.
+    Closed,
+    /// Something is left behind again.
+    Reopened,
+}
+
+/// The result of publishing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// Nothing is left behind, and there is no issue.
+    NoIssue,
+    /// There is an issue.
+    Issue {
+        /// What became of it.
+        change: Change,
+        /// Its address.
+        url: String,
+        /// Further issues with the marker, which are ignored.
+        others: Vec<u64>,
+    },
+}
+
+impl Published {
+    /// Returns the address of the issue, if there is one.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::NoIssue => None,
+            Self::Issue { url, .. } => Some(url),
+        }
+    }
+}
+
+/// The result in words for people.
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Issue {
+            change,
+            url,
+            others,
+        } = self
+        else {
+            return f.write_str("nothing is left behind, and there is no issue");
+        };
+        let word = match change {
+            Change::Created => "created",
+            Change::Unchanged => "left as it is:",
+            Change::Updated => "updated",
+            Change::Closed => "closed",
+            Change::Reopened => "reopened",
+        };
+        write!(f, "{word} {url}")?;
+        if !others.is_empty() {
+            let others: Vec<_> = others.iter().map(|number| format!("#{number}")).collect();
+            write!(
+                f,
+                " (also marked as the tracking issue, and ignored: {})",
+                others.join(", ")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the tracking issue of a repository, as the roots were read.
+pub fn known<'r>(roots: &'r Roots, repository: &Repository) -> Option<&'r TrackingIssue> {
+    roots.repositories.get(repository)?.issue.as_ref()
+}
+
+/// Creates, updates, closes or reopens the tracking issue.
+///
+/// # Errors
+///
+/// See [`PublishError`]. With [`PublishError::NotReread`] and
+/// [`PublishError::Contended`], the issue was written.
+pub async fn publish(
+    client: &Client,
+    repository: &Repository,
+    roots: &Roots,
+    report: &Report,
+) -> Result<Published, PublishError> {
+    if roots.gap().is_some() {
+        return Err(PublishError::RootsUnread);
+    }
+    let github = GitHub::new(client.clone());
+    let store = IssueStore::new(&github, repository);
+    match known(roots, repository) {
+        None => create(&store, report).await,
+        Some(known) => update(&store, known, report).await,
+    }
+}
+
+/// Returns the text, or an error if it exceeds GitHub's limit.
+fn fitting(report: &Report, previous: &PreviousIssue) -> Result<IssueText, PublishError> {
+    let text = render(report, previous);
+    if text.fits() {
+        Ok(text)
+    } else {
+        Err(PublishError::TooMuchKept)
+    }
+}
+
+async fn create(store: &IssueStore<'_>, report: &Report) -> Result<Published, PublishError> {
+    let text = fitting(report, &PreviousIssue::default())?;
+    if text.left == 0 && report.complete {
+        return Ok(Published::NoIssue);
+    }
+    let issue = store.create(TITLE, &text.text).await?;
+    Ok(Published::Issue {
+        change: Change::Created,
+        url: issue.url,
+        others: Vec::new(),
+    })
+}
+
+async fn update(
+    store: &IssueStore<'_>,
+    known: &TrackingIssue,
+    report: &Report,
+) -> Result<Published, PublishError> {
+    // Boxes may have been checked since the issue was read.
+    let now = store.read_again(known.number).await?;
+    let mut previous = PreviousIssue::read(&now.body);
+    let mut change = Change::Unchanged;
+    let mut ours = Vec::new();
+    let clean = loop {
+        let text = fitting(report, &previous)?;
+        let clean = text.left == 0 && report.complete;
+        if ours.is_empty() && previous.says(&text.content) && now.open != clean {
+            break clean;
+        }
+        if ours.len() == ROUNDS {
+            return Err(PublishError::Contended);
+        }
+        let state = if clean {
+            IssueState::Closed
+        } else {
+            IssueState::Open
+        };
+        store.update(now.number, &text.text, state).await?;
+        change = match (now.open, clean) {
+            (true, true) => Change::Closed,
+            (false, false) => Change::Reopened,
+            _ => Change::Updated,
+        };
+        ours.push(text.text);
+        let others = store.edits_since(&now, &ours).await;
+        let others = others.map_err(PublishError::NotReread)?;
+        if !previous.merge(&others) {
+            break clean;
+        }
+    };
+    if now.open && clean {
+        store.comment(now.number, &closing_comment(report)).await?;
+    }
+    Ok(Published::Issue {
+        change,
+        url: now.url,
+        others: known.others.clone(),
+    })
+}
