@@ -391,18 +391,18 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "adopt"], help_heading = OUTPUT)]
     pub(super) out: Option<PathBuf>,
     /// Replace files that exist, instead of showing a diff
-    #[arg(long, conflicts_with_all = ["check", "adopt"], help_heading = OUTPUT)]
+    #[arg(long, conflicts_with_all = ["check", "adopt"])]
     pub(super) force: bool,
     /// Also write a workflow that reports every week
-    #[arg(long, conflicts_with_all = ["check", "adopt"], help_heading = OUTPUT)]
+    #[arg(long, conflicts_with_all = ["check", "adopt"])]
     pub(super) workflow: bool,
     /// Compare the names in the workflows with the rules, without any request;
     /// exit with 6 when they differ
-    #[arg(long, conflicts_with = "adopt", help_heading = SELECTION)]
+    #[arg(long, conflicts_with = "adopt")]
     pub(super) check: bool,
     /// Show what each rule that reports would delete, and turn it into one that
     /// deletes where you say so
-    #[arg(long, help_heading = SELECTION)]
+    #[arg(long)]
     pub(super) adopt: bool,
 }
 
