@@ -5,8 +5,8 @@
 //! A number in a name is taken for a pull request's number only if the resources
 //! with such numbers were created while those pull requests were open, and if this
 //! is unlikely to be chance ([`lives::Lives::odds`]). A name is taken for this
-//! repository's only if something besides time repeats it ([`numbers`]). A slug is
-//! computed forward from the heads of pull requests ([`slugs`]). What is proposed
+//! repository's only if something besides time repeats it (`numbers`). A slug is
+//! computed forward from the heads of pull requests (`slugs`). What is proposed
 //! only reports: `action = "report"` and `grace = "30d"`.
 
 pub mod file;
