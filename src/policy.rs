@@ -120,7 +120,8 @@ impl Policy {
     /// provider recorded is stronger than the name: a resource of another
     /// repository is none of ours, and a number that was recorded together with
     /// this repository takes the place of the one in the name. A number that was
-    /// recorded without a repository only has to agree, and so does a git branch.
+    /// recorded without a repository only has to agree, and so does a git branch
+    /// where the name says one.
     pub fn read(&self, resource: &Resource) -> Vec<(usize, RuleMatch)> {
         let mut readings = self.rules.read(resource);
         let Some(recorded) = resource.recorded.as_ref() else {
@@ -138,14 +139,19 @@ impl Policy {
             });
         }
         for claim in number.into_iter().chain(branch) {
+            let is_branch = matches!(claim, Claim::Branch(_));
             for (rule, reading) in &first_of_rule {
+                let names_branch = matches!(reading.claim, Claim::Branch(_) | Claim::Slug { .. });
+                let mut known = readings.iter().filter(|(other, _)| other == rule);
+                if (is_branch && !names_branch) || known.any(|(_, known)| known.claim == claim) {
+                    continue;
+                }
                 let reading = RuleMatch {
                     claim: claim.clone(),
+                    only_agrees: is_branch || recorded.repository.is_none(),
                     ..reading.clone()
                 };
-                if !readings.contains(&(*rule, reading.clone())) {
-                    readings.push((*rule, reading));
-                }
+                readings.push((*rule, reading));
             }
         }
         readings
@@ -365,5 +371,13 @@ dead-when = "closed"
             claims("feat/checkout"),
             ["git branch feat", "git branch feat/checkout"]
         );
+        let mut branch = resource("neon_branch", "preview/feat");
+        branch.recorded = Some(Provenance {
+            branch: Some("feat/checkout".into()),
+            ..Provenance::default()
+        });
+        let agrees = policy.read(&branch).into_iter();
+        let agrees: Vec<_> = agrees.map(|(_, reading)| reading.only_agrees).collect();
+        assert_eq!(agrees, [false, true]);
     }
 }

@@ -281,6 +281,9 @@ pub struct RuleMatch {
     pub undetermined: Option<&'static str>,
     /// Whether the template spells out the backup that the name looks like.
     pub spells_backup: bool,
+    /// Whether the claim was recorded without proof that it is this repository's:
+    /// it can keep a resource that the name gives up, and decides nothing alone.
+    pub only_agrees: bool,
 }
 
 impl Rule {
@@ -349,6 +352,7 @@ impl Rule {
                 named: captures.named,
                 undetermined,
                 spells_backup: spells_backup(),
+                only_agrees: false,
             };
             if !readings.contains(&reading) {
                 readings.push(reading);
@@ -445,6 +449,7 @@ impl RuleMatch {
             named: None,
             undetermined: Some(key),
             spells_backup: false,
+            only_agrees: false,
         }
     }
 }

@@ -199,7 +199,7 @@ impl Slug {
     /// the text shows: a separator is neither repeated nor at an end where the
     /// function collapses or strips it. The characters and the length are checked
     /// separately.
-    pub(super) fn could_give(&self, text: &str) -> bool {
+    pub fn could_give(&self, text: &str) -> bool {
         let was_cut = self.lengths.contains(&text.chars().count());
         self.has_separators_in_place(text, was_cut && self.hash.is_none())
             || self

@@ -125,7 +125,9 @@ impl Calibration {
                 if !policy_scope.places.contains(&resource.place) {
                     continue;
                 }
-                for (rule, reading) in policy.read(resource) {
+                // What was recorded says nothing about how names are made.
+                let named = policy.read(resource).into_iter();
+                for (rule, reading) in named.filter(|(_, reading)| !reading.only_agrees) {
                     let caseless = resource.kind.caseless;
                     if !heads.explains(&reading.claim, caseless, resource.created_at) {
                         continue;
@@ -184,6 +186,7 @@ impl<'a, 'p> Judge<'a, 'p> {
 
     fn one(&self, resource: &Resource, holds: &[usize]) -> Judgement {
         let mut outcomes = Vec::new();
+        let mut is_matched = false;
         let mut ungiven = None;
         let mut foreign = None;
         for &policy_scope in holds {
@@ -192,10 +195,18 @@ impl<'a, 'p> Judge<'a, 'p> {
             for (index, reading) in policy.read(resource) {
                 let rule = &policy.rules[index];
                 match self.reading(resource, (policy_scope, index), rule, &reading) {
-                    Some(outcome) => outcomes.push(outcome),
+                    Some(outcome) => {
+                        is_matched |= !reading.only_agrees;
+                        outcomes.push(outcome);
+                    }
+                    None if reading.only_agrees => {}
                     None => ungiven = Some(reading.claim),
                 }
             }
+        }
+        // What only has to agree decides nothing alone.
+        if !is_matched {
+            outcomes.clear();
         }
         let meant = self.law.only.is_none() || outcomes.iter().any(|one| one.in_focus);
         let shown = self.law.shown;
@@ -380,12 +391,23 @@ impl<'a, 'p> Judge<'a, 'p> {
                 }
                 Ok(match (standing, rule.missing) {
                     (Some(standing), _) => Some(Owner::Head(standing)),
+                    (None, _) if !self.could_be_given(policy_scope, claim) => None,
                     (None, Missing::Dead) => Some(Owner::Missing(claim.clone())),
                     (None, Missing::Keep) => None,
                 })
             }
             Claim::Itself => Ok(Some(Owner::NotAsked)),
         }
+    }
+
+    /// Whether a claim's slug function gives its text for some branch.
+    fn could_be_given(&self, policy_scope: usize, claim: &Claim) -> bool {
+        let Claim::Slug { function, text } = claim else {
+            return true;
+        };
+        let slugs = &self.law.policy_scopes[policy_scope].policy.slugs;
+        let function = slugs.get(&**function);
+        function.is_some_and(|function| function.could_give(text))
     }
 
     /// How the resource died by this rule, or what keeps it.

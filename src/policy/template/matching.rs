@@ -175,9 +175,7 @@ impl Part {
     fn may_be(&self, text: &str, characters: usize) -> bool {
         match self {
             Self::Branch { prefix } => text.starts_with(&**prefix),
-            Self::Slug(slug) => {
-                characters <= slug.longest() && !slug.is_fallback(text) && slug.could_give(text)
-            }
+            Self::Slug(slug) => characters <= slug.longest() && !slug.is_fallback(text),
             _ => true,
         }
     }
