@@ -154,6 +154,15 @@ fn text<'r>(resource: &'r Resource, key: &str) -> Option<&'r str> {
     }
 }
 
+/// Whether an attribute has braces, which a condition of a rule would read as a
+/// capture: no rule can name exactly this value.
+fn has_braces(resource: &Resource) -> bool {
+    resource
+        .attributes
+        .iter()
+        .any(|(_, value)| matches!(value, Attribute::Text(text) if text.contains(['{', '}'])))
+}
+
 /// The value of a flag.
 fn flag(resource: &Resource, key: &str) -> Option<bool> {
     match resource.attribute(key)? {

@@ -30,8 +30,7 @@ impl Consent {
         if arguments.yes || arguments.plan.is_some() {
             return Ok(Self::Given);
         }
-        let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if is_unattended() || !person {
+        if !is_person() {
             return Err(Failure::Refused(
                 "a sweep deletes resources and needs consent: pass --yes, or --plan FILE with an \
                  approved plan"
@@ -42,10 +41,20 @@ impl Consent {
     }
 }
 
+/// Returns whether a person is there to answer.
+pub(super) fn is_person() -> bool {
+    !is_unattended() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
 /// Asks at the terminal for consent, which has to be typed out.
 pub(super) async fn agreed(steps: usize) -> Result<bool, Failure> {
     let wanted = format!("delete {steps}");
-    let question = format!("Write \"{wanted}\" to go on: ");
+    let answer = answer(&format!("Write \"{wanted}\" to go on: ")).await?;
+    Ok(answer.trim() == wanted)
+}
+
+/// Asks at the terminal. Without an answer the text is empty.
+pub(super) async fn answer(question: &str) -> Result<String, Failure> {
     let mut stderr = std::io::stderr();
     let _ = stderr
         .write_all(question.as_bytes())
@@ -58,10 +67,10 @@ pub(super) async fn agreed(steps: usize) -> Result<bool, Failure> {
         let _ = told.send(read.map(|_| answer));
     });
     match answer.await {
-        Ok(Ok(answer)) => Ok(answer.trim() == wanted),
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(Failure::Unexpected(format!(
             "cannot read the answer: {error}"
         ))),
-        Err(_) => Ok(false),
+        Err(_) => Ok(String::new()),
     }
 }

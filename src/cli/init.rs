@@ -8,13 +8,14 @@ mod local;
 mod write;
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
 use super::args::InitArgs;
-use super::{Exit, Failure, print};
+use super::consent::{answer, is_person};
+use super::{Exit, Failure, print, settings};
 use crate::init::{Proposal, Status, file, workflows};
+use crate::policy::Source;
 use crate::report::escape;
 use crate::report::format::Format;
 
@@ -53,10 +54,17 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
         .count();
     let mut accepted = 0;
     if !json && asked > 0 && is_person() {
-        accepted = ask(&mut proposals, asked)?;
+        accepted = ask(&mut proposals, asked).await?;
     }
     let sure = || proposals.iter().filter(|one| one.status == Status::Sure);
     let policy = file::policy(&gathered.head, sure());
+    if sure().next().is_some() {
+        let proposed = Source {
+            path: write::POLICY.to_owned(),
+            text: policy.clone(),
+        };
+        settings::read(&[proposed], &gathered.variables, &arguments.common)?;
+    }
     if json {
         let document = Document {
             schema: 1,
@@ -88,7 +96,7 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
                     escape::terminal(location)
                 );
             }
-            text.push_str("         without an account nothing is proved; set the variables of README \"Audit your repository\"\n");
+            text.push_str("         no Cloudflare account or Neon project was read; set the variables of README \"Audit your repository\"\n");
         }
     } else {
         text.push_str(&write::policy(&arguments, &policy)?);
@@ -96,44 +104,28 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
     if arguments.workflow {
         text.push_str(&write::workflow(&arguments)?);
     }
-    if sure().next().is_some() {
-        text.push_str("next     preview-gc audit; when you agree with it for a week, preview-gc init --adopt\n");
+    if sure().next().is_some() && arguments.common.sandbox().is_none() {
+        text.push_str("next     run `preview-gc audit`; once its reports have been right for a week, `preview-gc init --adopt`\n");
     }
     print(&text)?;
     Ok(gathered.exit)
 }
 
-/// Whether somebody is there to answer.
-fn is_person() -> bool {
-    let ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
-    !ci && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
-}
-
 /// Asks about each rule that is not proved. Returns how many were accepted.
-fn ask(proposals: &mut [Proposal], asked: usize) -> Result<usize, Failure> {
-    let cannot = |error: std::io::Error| {
-        Failure::Unexpected(format!(
-            "could not read the answer from the terminal: {error}"
-        ))
-    };
+async fn ask(proposals: &mut [Proposal], asked: usize) -> Result<usize, Failure> {
     let mut accepted = 0;
     let open = proposals.iter_mut().filter(|one| one.status == Status::Ask);
     for (index, proposal) in open.enumerate() {
+        let names = shown(&proposal.matches);
+        let mut question = format!("ask  {}/{asked} {} {names}\n", index + 1, proposal.kind);
+        let _ = writeln!(question, "         {}", escape::terminal(&proposal.why));
+        question.push_str(
+            "         Created by your previews, and to be deleted after them? [y/N/show] ",
+        );
+        let mut said = question.clone();
         loop {
-            let names = shown(&proposal.matches);
-            let mut question = format!("ask  {}/{asked} {} {names}\n", index + 1, proposal.kind);
-            let _ = writeln!(question, "         {}", escape::terminal(&proposal.why));
-            question.push_str(
-                "         Created by your previews, and to be deleted after them? [y/N/show] ",
-            );
-            let mut stderr = std::io::stderr();
-            stderr
-                .write_all(question.as_bytes())
-                .and_then(|()| stderr.flush())
-                .map_err(cannot)?;
-            let mut answer = String::new();
-            std::io::stdin().read_line(&mut answer).map_err(cannot)?;
-            match answer.trim().to_ascii_lowercase().as_str() {
+            let told = answer(&said).await?;
+            match told.trim().to_ascii_lowercase().as_str() {
                 "y" | "yes" => {
                     proposal.status = Status::Sure;
                     proposal.witnesses.push("confirmed by a person".to_owned());
@@ -141,11 +133,11 @@ fn ask(proposals: &mut [Proposal], asked: usize) -> Result<usize, Failure> {
                     break;
                 }
                 "show" | "s" => {
-                    let mut all = String::new();
+                    said.clear();
                     for line in proposal.matches.iter().chain(&proposal.witnesses) {
-                        let _ = writeln!(all, "           {}", escape::terminal(line));
+                        let _ = writeln!(said, "           {}", escape::terminal(line));
                     }
-                    stderr.write_all(all.as_bytes()).map_err(cannot)?;
+                    said.push_str(&question);
                 }
                 _ => break,
             }
@@ -194,16 +186,20 @@ fn table(proposals: &[Proposal], accepted: usize) -> String {
         }
     }
     if skipped > 0 {
-        let _ = writeln!(
-            text,
-            "skipped  {skipped} questions; run in a terminal to answer them"
-        );
+        let _ = if is_person() {
+            writeln!(text, "skipped  {skipped} that you did not confirm")
+        } else {
+            writeln!(
+                text,
+                "skipped  {skipped} questions; run in a terminal to answer them"
+            )
+        };
     }
     let sure = proposals.iter().filter(|one| one.status == Status::Sure);
     let frees: usize = sure.map(|one| one.frees).sum();
     let _ = writeln!(
         text,
-        "today    {frees} resources belong to pull requests that ended; what something uses is kept"
+        "today    {frees} resources belong to pull requests that ended; those that another resource uses would be kept"
     );
     if accepted > 0 {
         let _ = writeln!(text, "accepted {accepted} rules that you confirmed");

@@ -24,22 +24,27 @@ pub(super) fn policies(
     variables: &Variables,
 ) -> Result<(Vec<Source>, Loaded), Failure> {
     let sources = sources(arguments)?;
+    let loaded = read(&sources, variables, arguments)?;
+    same_repository(arguments, &loaded.policies)?;
+    Ok((sources, loaded))
+}
+
+/// Reads the texts of policy files as those of a run.
+pub(super) fn read(
+    sources: &[Source],
+    variables: &Variables,
+    arguments: &CommonArgs,
+) -> Result<Loaded, Failure> {
     let repository = repository(arguments, variables)?;
     let kinds = providers::vocabulary();
     let environment = Environment {
         lookup: &|name| variables.get(name),
         repository: repository.as_ref(),
     };
-    match Policies::read(&sources, &vocabulary(&kinds), &environment) {
-        Ok(loaded) => {
-            same_repository(arguments, &loaded.policies)?;
-            Ok((sources, loaded))
-        }
-        Err(mistakes) => {
-            let colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
-            Err(Failure::Policy(render(&mistakes, &sources, colour)))
-        }
-    }
+    Policies::read(sources, &vocabulary(&kinds), &environment).map_err(|mistakes| {
+        let colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
+        Failure::Policy(render(&mistakes, sources, colour))
+    })
 }
 
 /// Returns a policy that leaves its scope to the environment.

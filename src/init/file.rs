@@ -159,8 +159,8 @@ pub struct Head {
 /// The whole policy file with these proposals.
 pub fn policy<'p>(head: &Head, proposals: impl Iterator<Item = &'p Proposal>) -> String {
     let mut text = String::from(
-        "# Proposed by `preview-gc init`. These rules only report; nothing is deleted by them.\n\
-         # When you agree with the reports, run `preview-gc init --adopt`.\n",
+        "# Proposed by `preview-gc init`. A rule with `action = \"report\"` deletes nothing;\n\
+         # `preview-gc init --adopt` changes that, rule by rule.\n",
     );
     if let Some(repository) = &head.repository {
         let _ = writeln!(text, "repository = {}", quoted(repository));

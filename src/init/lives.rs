@@ -57,11 +57,13 @@ impl<'a> Lives<'a> {
     pub fn new(known: &'a BTreeMap<PullRequestNumber, PullRequest>, now: DateTime<Utc>) -> Self {
         let spans = known.values().filter_map(|one| {
             let life = one.life()?;
-            let opened = life.opened.or(life.ended.map(|ended| ended - UNDATED))?;
-            Some((
-                opened - TOLERANCE,
-                life.ended.map(|ended| ended + AFTERMATH),
-            ))
+            let undated = || life.ended?.checked_sub_signed(UNDATED);
+            let opened = life.opened.or_else(undated)?;
+            let ended = match life.ended {
+                Some(ended) => Some(ended.checked_add_signed(AFTERMATH)?),
+                None => None,
+            };
+            Some((opened.checked_sub_signed(TOLERANCE)?, ended))
         });
         let real = known.iter().filter(|(_, one)| one.life().is_some());
         let is_open = |one: &&PullRequest| matches!(one, PullRequest::Open { .. });
@@ -92,9 +94,18 @@ impl<'a> Lives<'a> {
         let (Some(made), Some(opened)) = (made, life.opened) else {
             return Fit::Unknown;
         };
-        if made + TOLERANCE < opened {
+        // A time at the end of the calendar proves nothing.
+        let Some(latest) = made.checked_add_signed(TOLERANCE) else {
+            return Fit::Unknown;
+        };
+        let ended = life.ended.map(|ended| ended.checked_add_signed(AFTERMATH));
+        if ended.is_some_and(|ended| ended.is_none()) {
+            return Fit::Unknown;
+        }
+        let ended = ended.flatten();
+        if latest < opened {
             Fit::Before
-        } else if life.ended.is_some_and(|ended| made > ended + AFTERMATH) {
+        } else if ended.is_some_and(|ended| made > ended) {
             Fit::After
         } else {
             Fit::Hit
@@ -106,7 +117,9 @@ impl<'a> Lives<'a> {
     pub fn is_over(&self, number: PullRequestNumber) -> bool {
         let life = self.known.get(&number).and_then(PullRequest::life);
         let ended = life.and_then(|life| life.ended);
-        ended.is_some_and(|ended| ended + AFTERMATH < self.now)
+        ended
+            .and_then(|ended| ended.checked_add_signed(AFTERMATH))
+            .is_some_and(|over| over < self.now)
     }
 
     /// The opening and end of a pull request.

@@ -174,6 +174,7 @@ fn collect<'a>(situation: &Situation<'a>, lives: &Lives<'_>) -> BTreeMap<Key, Se
             || resource.kind.branch.is_some()
             || goes_along
             || !names::is_plain(&resource.name)
+            || super::has_braces(resource)
         {
             continue;
         }
@@ -345,7 +346,7 @@ impl<'a> Context<'_, 'a> {
         };
         let frees = self.frees(series);
         let why = if names::stands(&Self::label(key)) {
-            "its name has a word of what stays"
+            "its name has a word such as `prod` or `main`"
         } else if series.random {
             "its names end in random text, which only a person can tell from words"
         } else if !enough {
@@ -382,7 +383,9 @@ impl<'a> Context<'_, 'a> {
         let hits = series.hits();
         let count = hits.len();
         let which: Vec<_> = hits.iter().take(4).map(|one| format!("#{one}")).collect();
-        witnesses.push(format!("created while {} was open", which.join(", ")));
+        let (which, more) = (which.join(", "), if count > 4 { ", …" } else { "" });
+        let were = if count > 1 { "were" } else { "was" };
+        witnesses.push(format!("created while {which}{more} {were} open"));
         let mut proved = false;
         if count > 1 {
             witnesses.push(format!("one template for {count} pull requests"));

@@ -98,6 +98,7 @@ fn subjects<'a>(
             || goes_along
             || github
             || by_hand
+            || super::has_braces(resource)
             || numbered.contains(&key)
         {
             continue;
@@ -500,7 +501,7 @@ fn candidate(
     }
     let standing = names::stands(&shape.before) || names::stands(&label_after(shape));
     let (status, why) = if standing {
-        (Status::Ask, "its name has a word of what stays")
+        (Status::Ask, "its name has a word such as `prod` or `main`")
     } else if heads.len() < 2 || odds < super::numbers::PROOF {
         (Status::Ask, "too few git branches explain such names")
     } else if !against.is_empty() {

@@ -96,6 +96,48 @@ fn time_and_repetition_together_prove_a_rule() {
 }
 
 #[test]
+fn times_at_the_ends_of_the_calendar_prove_nothing() {
+    let mut known = repository(200);
+    let ends = [DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MIN_UTC];
+    let at = |end: DateTime<Utc>| [worker("api-pr-100", end), worker("api-pr-130", end)];
+    for end in ends {
+        assert_ne!(
+            status_of(&proposed(&at(end), &known), "api-pr-100"),
+            Some(Status::Sure)
+        );
+    }
+    for (number, end) in [(100, ends[0]), (130, ends[1])] {
+        let number = PullRequestNumber::new(number).unwrap();
+        known.insert(number, closed("x", end, end));
+    }
+    assert_ne!(
+        status_of(&proposed(&at(day(101)), &known), "api-pr-100"),
+        Some(Status::Sure)
+    );
+}
+
+#[test]
+fn what_a_condition_would_read_as_a_capture_is_not_proposed() {
+    let known = repository(200);
+    let kind = providers::by_name("neon_branch").unwrap().about();
+    let place = Arc::new(Place::Project("p".to_owned()));
+    let branch = |number: i64, parent: &str| {
+        let name = format!("preview/pr-{number}");
+        let mut branch = Resource::new(kind, &place, name.clone().into(), name.into());
+        branch.created_at = crate::model::Time::At(day(number + 1));
+        let parent = Attribute::Text(parent.into());
+        branch.attributes.push(("parent", parent));
+        branch
+    };
+    let with = |parent: &str| proposed(&[branch(100, parent), branch(130, parent)], &known);
+    assert_eq!(
+        status_of(&with("base"), "preview/pr-100"),
+        Some(Status::Sure)
+    );
+    assert_eq!(status_of(&with("ba{pr}se"), "preview/pr-100"), None);
+}
+
+#[test]
 fn slots_years_versions_and_standing_names_are_never_sure() {
     let known = repository(3_000);
     let mut all = Vec::new();

@@ -60,19 +60,29 @@ impl Made {
     }
 }
 
+/// Matches part by part with the set of positions that can be reached, so that
+/// many holes cost no more than many letters.
 fn covers(pattern: &str, text: &str) -> bool {
-    match pattern.split_once(UNKNOWN) {
-        None => pattern == text,
-        Some((before, after)) => {
-            let Some(rest) = text.strip_prefix(before) else {
-                return false;
-            };
-            let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-            ends.into_iter()
-                .take_while(|at| !rest[..*at].contains('{'))
-                .any(|at| covers(after, &rest[at..]))
-        }
+    let mut parts = pattern.split(UNKNOWN);
+    let first = parts.next().unwrap_or_default();
+    let mut reached = vec![false; text.len() + 1];
+    if !text.starts_with(first) {
+        return false;
     }
+    reached[first.len()] = true;
+    for part in parts {
+        let mut next = vec![false; text.len() + 1];
+        let mut open = false;
+        for at in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {
+            open |= reached[at];
+            if open && text[at..].starts_with(part) {
+                next[at + part.len()] = true;
+            }
+            open &= !text[at..].starts_with('{');
+        }
+        reached = next;
+    }
+    reached[text.len()]
 }
 
 /// What the files say.

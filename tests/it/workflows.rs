@@ -185,3 +185,21 @@ fn no_backup_is_in_the_journals_of_an_artifact() {
     );
     assert!(kept.join("reads.json").exists() && !kept.join("other").exists());
 }
+
+/// Until something is published under a name, anybody could register that name and
+/// be given the tokens.
+#[test]
+fn the_workflow_that_init_writes_runs_nothing_from_a_registry() {
+    let text = include_str!("../../src/cli/init/workflow.yml");
+    for word in ["npx", "npm ", "pipx", "docker", "cargo install"] {
+        assert!(!text.contains(word), "{word}");
+    }
+    let uses = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- uses: "));
+    let uses: Vec<_> = uses.collect();
+    assert_eq!(uses.len(), 2, "{uses:?}");
+    assert!(uses[0].starts_with("actions/checkout@"));
+    // No account can be called so.
+    assert!(uses[1].starts_with("<owner>/<repository>/"));
+}

@@ -2,17 +2,17 @@
 //! into `delete`, rule by rule, as a person says.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use tokio::time::Instant;
 
-use super::{is_person, shown};
+use super::shown;
 use crate::cli::args::InitArgs;
+use crate::cli::consent::{answer, is_person};
 use crate::cli::session::Session;
-use crate::cli::{Exit, Failure, print};
+use crate::cli::{Exit, Failure, print, settings};
 use crate::collector::{Audit, Choice};
 use crate::gc::verdict::VerdictName;
-use crate::policy::{Action, Rule, Source};
+use crate::policy::{Action, Policy, Rule, Source};
 use crate::report::escape;
 
 const REPORT: &str = "action = \"report\"";
@@ -40,8 +40,12 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, Failure> {
         .flat_map(|file| file.rules.iter())
         .filter(|rule| rule.action == Action::Report)
         .collect();
-    // From the end, so that the bytes before a change stay where they are.
-    for rule in reporting.iter().rev() {
+    let actions = |sources: &[Source]| {
+        let read =
+            settings::read(sources, &session.connection.variables, &arguments.common).ok()?;
+        Some(actions_of(&read.policies.files))
+    };
+    for rule in &reporting {
         let location = rule.location.to_string();
         let of_rule = || {
             report
@@ -78,8 +82,20 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, Failure> {
             continue;
         }
         said.push_str("         Let sweeps delete what this rule finds? [y/N] ");
-        if answered(said).await? && adopt(&mut sources, rule) {
+        let answer = answer(&said).await?;
+        if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+            continue;
+        }
+        if adopt(&mut sources, rule, &actions) {
             changed += 1;
+        } else {
+            let _ = writeln!(
+                text,
+                "kept     rule {} ({}): its action cannot be changed safely here; write \
+                 {DELETE} in it by hand",
+                escape::terminal(&rule.id),
+                escape::terminal(&location)
+            );
         }
     }
     if changed > 0 {
@@ -94,53 +110,54 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, Failure> {
     }
     let rules = reporting.len();
     let _ = writeln!(text, "adopted  {changed} of {rules} rules that report");
-    if changed == 0 && rules > 0 && !is_person() {
+    if changed == 0 && rules > 0 && !is_person() && arguments.common.sandbox().is_none() {
         text.push_str("next     run this in a terminal: each rule is asked about, and nothing changes without an answer\n");
     }
     print(&text)?;
     Ok(Exit::Ok)
 }
 
-/// Asks on a thread of its own, because reading may block for ever.
-async fn answered(question: String) -> Result<bool, Failure> {
-    let mut stderr = std::io::stderr();
-    let _ = stderr
-        .write_all(question.as_bytes())
-        .and_then(|()| stderr.flush());
-    let (told, answer) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
-        let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer);
-        let _ = told.send(read.map(|_| answer));
-    });
-    match answer.await {
-        Ok(Ok(answer)) => Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())),
-        Ok(Err(error)) => Err(Failure::Unexpected(format!(
-            "could not read the answer: {error}"
-        ))),
-        Err(_) => Ok(false),
-    }
+/// The action of each rule, with its file and id.
+type Actions = Vec<(usize, String, Action)>;
+
+/// Returns the actions of all rules.
+fn actions_of(files: &[Policy]) -> Actions {
+    let files = files.iter().flat_map(|file| file.rules.iter());
+    files
+        .map(|rule| (rule.span.source, rule.id.to_string(), rule.action))
+        .collect()
 }
 
-/// Changes the action of one rule in its text, and nothing else.
-fn adopt(sources: &mut [Source], rule: &Rule) -> bool {
-    let Some(source) = sources.get_mut(rule.span.source) else {
+/// Changes the action of one rule in its text. The changed files are read again:
+/// exactly this action must have changed, however the file is written.
+fn adopt(
+    sources: &mut [Source],
+    rule: &Rule,
+    actions: &dyn Fn(&[Source]) -> Option<Actions>,
+) -> bool {
+    let of_rule =
+        |(source, id, _): &(usize, String, Action)| *source == rule.span.source && **id == *rule.id;
+    let Some(mut expected) = actions(sources) else {
         return false;
     };
-    let start = rule.span.bytes.start;
-    let Some(text) = source.text.get(start..) else {
+    let mut own = expected.iter_mut().filter(|one| of_rule(one));
+    let (Some((.., action)), None) = (own.next(), own.next()) else {
         return false;
     };
-    // Up to the next table.
-    let text = text.find("\n[").map_or(text, |end| &text[..end]);
-    let Some(at) = text.find(REPORT) else {
+    *action = Action::Delete;
+    let Some(text) = sources.get(rule.span.source).map(|one| one.text.clone()) else {
         return false;
     };
-    let start = rule.span.bytes.start + at;
-    source
-        .text
-        .replace_range(start..start + REPORT.len(), DELETE);
-    true
+    let candidates = text.match_indices(REPORT).map(|(at, _)| at);
+    for at in candidates.filter(|at| *at >= rule.span.bytes.start) {
+        let changed = &mut sources[rule.span.source].text;
+        changed.replace_range(at..at + REPORT.len(), DELETE);
+        if actions(sources).as_ref() == Some(&expected) {
+            return true;
+        }
+        sources[rule.span.source].text.clone_from(&text);
+    }
+    false
 }
 
 #[cfg(test)]
@@ -172,9 +189,39 @@ mod tests {
         let vocabulary = crate::policy::Vocabulary { kinds: &kinds };
         let loaded = Policies::read(&sources, &vocabulary, &environment).unwrap();
         let web = &loaded.policies.files[0].rules[1];
-        assert!(adopt(&mut sources, web));
+        let actions = |sources: &[Source]| {
+            let read = Policies::read(sources, &vocabulary, &environment).ok()?;
+            Some(actions_of(&read.policies.files))
+        };
+        assert!(adopt(&mut sources, web, &actions));
         let expected = rule("api") + &rule("web").replace("report", "delete");
         assert_eq!(sources[0].text, expected);
-        assert!(!adopt(&mut sources, web), "it deletes already");
+        assert!(!adopt(&mut sources, web, &actions), "it deletes already");
+        // Another spelling, a comment, and a table that does not begin its line:
+        // the rule after it is never changed for it.
+        let quoted = rule("api").replace("\"report\"", "'report'");
+        let next = rule("web").replace("[[rule]]", "  [[rule]]");
+        let text = quoted.clone() + &next;
+        let mut sources = [Source {
+            path: "p.toml".to_owned(),
+            text: text.clone(),
+        }];
+        let loaded = Policies::read(&sources, &vocabulary, &environment).unwrap();
+        let api = &loaded.policies.files[0].rules[0];
+        assert!(!adopt(&mut sources, api, &actions));
+        assert_eq!(sources[0].text, text);
+        let commented = rule("api").replace("kind =", "# action = \"report\"\nkind =");
+        let mut sources = [Source {
+            path: "p.toml".to_owned(),
+            text: commented.clone(),
+        }];
+        let loaded = Policies::read(&sources, &vocabulary, &environment).unwrap();
+        assert!(adopt(
+            &mut sources,
+            &loaded.policies.files[0].rules[0],
+            &actions
+        ));
+        let expected = commented.replace("\naction = \"report\"", "\naction = \"delete\"");
+        assert_eq!(sources[0].text, expected);
     }
 }

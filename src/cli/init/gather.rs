@@ -35,6 +35,8 @@ pub(super) struct Gathered {
     /// Whether an account was read.
     pub(super) proved: bool,
     pub(super) exit: Exit,
+    /// With which the proposed policy is read.
+    pub(super) variables: Variables,
 }
 
 /// Reads everything, and proposes.
@@ -121,6 +123,7 @@ pub(super) async fn gather(arguments: &InitArgs, read: &Reading) -> Result<Gathe
         } else {
             Exit::Incomplete
         },
+        variables: connection.variables,
     })
 }
 

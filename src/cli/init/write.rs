@@ -38,7 +38,7 @@ pub(super) fn workflow(arguments: &InitArgs) -> Result<String, Failure> {
         Path::new(WORKFLOW),
         WORKFLOW_TEXT,
         arguments.force,
-        "reports every Monday",
+        "reports every Monday, once you have replaced <owner>/<repository> and <commit> in it",
     )
 }
 
@@ -46,7 +46,8 @@ fn write(path: &Path, text: &str, force: bool, about: &str) -> Result<String, Fa
     let shown = escape::terminal(&path.display().to_string());
     let cannot = |error: std::io::Error| {
         Failure::Usage(format!(
-            "could not write {shown}: {error}; name another file with --out"
+            "could not write {shown}: {error}; check the folder and its permissions, and for the \
+             policy --out names another file"
         ))
     };
     if let Some(folder) = path.parent() {

@@ -160,10 +160,13 @@ fn expression(text: &str, variables: &Variables, depth: usize) -> String {
         let mut parts = inner.split(',').map(str::trim);
         let mut out = unquoted(parts.next().unwrap_or_default()).to_owned();
         for (index, part) in parts.enumerate().take(10) {
-            out = out.replace(
-                &format!("{{{index}}}"),
-                &expression(part, variables, depth + 1),
-            );
+            let hole = format!("{{{index}}}");
+            let value = expression(part, variables, depth + 1);
+            // A value that has holes again could grow without end.
+            if out.len() + out.matches(&hole).count() * value.len() > LONGEST {
+                return UNKNOWN.to_owned();
+            }
+            out = out.replace(&hole, &value);
         }
         return out;
     }

@@ -242,3 +242,34 @@ fn unknown_parts_cover_text_and_never_other_holes() {
         );
     }
 }
+
+#[test]
+fn a_format_that_grows_without_end_is_an_unknown_text() {
+    let many = |hole: &str| hole.repeat(40);
+    let text = format!(
+        "jobs:\n  a:\n    steps:\n      - run: wrangler deploy --name ${{{{ format('x-{}','{}','{}','{}') }}}}\n",
+        many("{0}"),
+        many("{1}"),
+        many("{2}"),
+        many("{3}")
+    );
+    assert_eq!(templates(&text), Vec::<String>::new());
+}
+
+#[test]
+fn unknown_holes_take_any_text_without_a_hole() {
+    for (pattern, text, expected) in [
+        ("app-{*}-{pr}", "app-web-{pr}", true),
+        ("app-{*}-{pr}", "app-{pr}", false),
+        ("app-{*}{pr}{*}", "app-web-{pr}-db", true),
+        ("a{*}b{*}c{pr}", "axbybzc{pr}", true),
+        ("a{*}{pr}", "a{branch}{pr}", false),
+        ("app-{pr}", "app-{pr}", true),
+        ("app-{pr}", "app-{pr}-db", false),
+    ] {
+        assert_eq!(covers(pattern, text), expected, "{pattern} {text}");
+    }
+    // Many holes are no more work than many letters.
+    let pattern = format!("{}x{{pr}}", "{*}a".repeat(60));
+    assert!(!covers(&pattern, &format!("{}{{pr}}", "a".repeat(200))));
+}
