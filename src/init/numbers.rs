@@ -89,6 +89,7 @@ pub(super) fn infer(
             .map(|one| (one.kind, &*one.name))
             .collect(),
         all: &all,
+        families: families(&all),
     };
     let mut proved: BTreeMap<Group, Vec<Proved<'_, '_>>> = BTreeMap::new();
     let mut candidates = Vec::new();
@@ -287,6 +288,30 @@ struct Context<'c, 'a> {
     told: BTreeSet<Place>,
     names: BTreeSet<(KindRef, &'a str)>,
     all: &'c BTreeMap<Key, Series<'a>>,
+    families: BTreeMap<(Place, Option<&'static str>), Family>,
+}
+
+/// What the series of one place with the same word before the number say together.
+#[derive(Debug, Default)]
+struct Family {
+    /// The members of series that nothing refutes and several numbers hit.
+    timed: Vec<(PullRequestNumber, Option<DateTime<Utc>>)>,
+    /// The numbers with a resource that was created before or after their life.
+    against: BTreeSet<PullRequestNumber>,
+}
+
+fn families(all: &BTreeMap<Key, Series<'_>>) -> BTreeMap<(Place, Option<&'static str>), Family> {
+    let mut families: BTreeMap<_, Family> = BTreeMap::new();
+    for (key, series) in all {
+        let family = (key.place.clone(), names::marker(&key.before));
+        let family = families.entry(family).or_default();
+        let against = series.numbers(|fit| matches!(fit, Fit::Before | Fit::After));
+        family.against.extend(against);
+        if !series.is_refuted() && series.hits().len() > 1 {
+            family.timed.extend(series.timed());
+        }
+    }
+    families
 }
 
 type Judged = (Option<Status>, Vec<String>, String);
@@ -363,14 +388,9 @@ impl<'a> Context<'_, 'a> {
     /// The odds of all series with the same word in the place that nothing
     /// contradicts.
     fn pooled(&self, key: &Key) -> f64 {
-        let marker = names::marker(&key.before);
-        let siblings = self.all.iter().filter(|(other, series)| {
-            other.place == key.place
-                && names::marker(&other.before) == marker
-                && !series.is_refuted()
-                && series.hits().len() > 1
-        });
-        let mut members: Vec<_> = siblings.flat_map(|(_, series)| series.timed()).collect();
+        let family = (key.place.clone(), names::marker(&key.before));
+        let family = self.families.get(&family);
+        let mut members = family.map(|one| one.timed.clone()).unwrap_or_default();
         if let Some(series) = self.all.get(key) {
             members.extend(series.timed());
         }
@@ -505,16 +525,11 @@ impl<'a> Context<'_, 'a> {
             let told = siblings.iter().flat_map(|one| one.numbers(wanted));
             told.filter(|number| numbers.contains(number)).collect()
         };
-        let marker = names::marker(&key.before);
-        let near = self.all.iter().filter(|(other, _)| {
-            other.place == key.place && names::marker(&other.before) == marker
-        });
-        let against: BTreeSet<_> = near
-            .flat_map(|(_, one)| one.numbers(|fit| matches!(fit, Fit::Before | Fit::After)))
-            .filter(|number| numbers.contains(number))
-            .collect();
+        let family = (key.place.clone(), names::marker(&key.before));
+        let family = self.families.get(&family);
+        let is_against = family.is_some_and(|one| !one.against.is_disjoint(&numbers));
         let hits: BTreeSet<_> = told(&|fit| fit == Fit::Hit);
-        if !against.is_empty() {
+        if is_against {
             let why = "what shares its number was not created while it was open".to_owned();
             return Some((Status::Never, Vec::new(), why));
         }

@@ -2,7 +2,7 @@
 //! tools use is computed forward over all heads, and the one that explains most
 //! names wins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::file::quoted;
@@ -283,6 +283,10 @@ fn slugged(left: &[&Subject<'_>], heads: &Heads, lives: &Lives<'_>, out: &mut Ve
                 .flat_map(|head| function.of(head).into_iter().map(move |slug| (slug, head)))
                 .filter(|(slug, _)| slug.len() >= SHORT)
                 .collect();
+            let mut by_slug: HashMap<&str, Vec<&Arc<str>>> = HashMap::new();
+            for (slug, head) in &slugs {
+                by_slug.entry(slug).or_default().push(head);
+            }
             for (before, after) in &around {
                 let mut found = Vec::new();
                 for subject in &subjects {
@@ -291,11 +295,11 @@ fn slugged(left: &[&Subject<'_>], heads: &Heads, lives: &Lives<'_>, out: &mut Ve
                         .strip_prefix(before.as_str())
                         .and_then(|rest| rest.strip_suffix(after.as_str()));
                     let Some(middle) = middle else { continue };
-                    for (slug, head) in slugs.iter().filter(|(slug, _)| slug == middle) {
+                    for head in by_slug.get(middle).into_iter().flatten() {
                         found.push(Explained {
                             resource: subject.resource,
                             head: Arc::clone(head),
-                            slug: slug.clone(),
+                            slug: middle.to_owned(),
                             fit: fit(subject.resource, &heads[*head], lives),
                             over: is_over(&heads[*head], lives),
                         });
