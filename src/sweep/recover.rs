@@ -6,7 +6,8 @@ use std::path::Path;
 use super::confirm::{Seen, look_up_once};
 use crate::gc::Outcome;
 use crate::journal::{self, Entry, Journal, JournalError};
-use crate::model::KindRef;
+use crate::kind::{Kind, PageOf};
+use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
 use crate::providers;
 use crate::survey::Findings;
@@ -57,16 +58,16 @@ pub async fn recover(
                 let (action, written, _) = noted.intent.as_ref()?;
                 let id = written.identity(kinds)?;
                 let same_host = client.host(id.kind.api).as_ref() == Some(&written.host);
-                // Only in places that were read completely: to credentials
-                // without access, everything in a place is "not found".
-                let seen = findings.gap(id.kind, &id.place).is_none();
-                (same_host && seen).then_some((step, *action, id))
+                same_host.then_some((step, *action, id))
             })
             .collect();
         for (step, action, id) in ours {
             let Some(kind) = providers::by_name(id.kind.name()) else {
                 continue;
             };
+            if !can_see(client, kind, findings, &id).await {
+                continue;
+            }
             let listed = findings
                 .find(&id)
                 .is_some_and(|(found, _)| found.incarnation == id.incarnation);
@@ -129,4 +130,30 @@ pub async fn recover(
         }
     }
     Ok(all)
+}
+
+/// Returns whether the credentials are known to see the place of a resource: to
+/// those without access, everything in it is "not found".
+///
+/// A kind that is listed only for holders that are garbage may not have been
+/// listed in this run; then its first page is asked for.
+async fn can_see(
+    client: &Client,
+    kind: &dyn Kind,
+    findings: &Findings<'_>,
+    id: &ResourceId,
+) -> bool {
+    let mut listings = findings.inventory.listings.iter();
+    if listings.any(|one| one.kind == id.kind && one.place == id.place) {
+        return findings.gap(id.kind, &id.place).is_none();
+    }
+    let mut listings = findings.inventory.listings.iter();
+    let is_known = listings.any(|one| one.place == id.place && one.complete());
+    if !is_known || id.kind.holder.is_none() || kind.holders().is_some() {
+        return false;
+    }
+    let first = kind.list(&id.place, None, &PageOf::First);
+    let answer = client.send(&first).await.ok();
+    let page = answer.map(|body| kind.read_page(&id.place, &body));
+    matches!(page, Some(Ok(_)))
 }

@@ -925,6 +925,24 @@ async fn steps_in_doubt_are_recovered_by_reading() {
     ];
     let swept = settled_later(&[branch("pr-1", "main")], &expiring, &lost, |_| {}).await;
     show(TEST, "it expires", &swept);
+    let environments = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \
+        \"preview-{pr}\"\ndead-when = \"closed\"\ngrace = \"0s\"\n";
+    let world = [
+        json!({"kind": "github_environment", "name": "preview-1", "created_at": DIED,
+            "updated_at": DIED}),
+        json!({"kind": "github_deployment", "name": "71", "created_at": DIED, "updated_at": DIED,
+            "attributes": {"environment": "preview-1", "ref": "feature-1", "state": "inactive"}}),
+    ];
+    let lost = [
+        unanswered("DELETE", "deployments/", &json!("reset")),
+        unanswered("GET", "/deployments", &json!({"status": 403})),
+    ];
+    let environment_gone = |stage: &Stage| {
+        let path = format!("/github/repos/{}/environments/preview-1", "acme/shop");
+        asked(&stage.sandbox, Method::DELETE, &path);
+    };
+    let swept = settled_later(&world, environments, &lost, environment_gone).await;
+    show(TEST, "its environment is gone, so it is not listed", &swept);
 }
 
 #[tokio::test(start_paused = true)]

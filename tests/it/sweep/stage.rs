@@ -473,7 +473,7 @@ pub(super) fn delete(sandbox: &Sandbox, name: &str) {
     asked(sandbox, Method::DELETE, &path);
 }
 
-/// Returns the provider's answer to another client.
+/// Returns the provider's answer to another client, null if it has no body.
 pub(super) fn asked(sandbox: &Sandbox, method: Method, path: &str) -> Value {
     let request = Request::builder()
         .method(method)
@@ -483,6 +483,9 @@ pub(super) fn asked(sandbox: &Sandbox, method: Method, path: &str) -> Value {
         .unwrap();
     let answer = sandbox.call(request).now_or_never().unwrap().unwrap();
     assert!(answer.status().is_success());
+    if answer.body().is_empty() {
+        return Value::Null;
+    }
     serde_json::from_slice(answer.body()).unwrap()
 }
 
