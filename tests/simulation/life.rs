@@ -39,6 +39,8 @@ pub struct Life {
     pub broken: Option<Violation>,
     pub trace: Vec<String>,
     pub requests: usize,
+    /// How often preview-gc ran.
+    pub runs: usize,
     pub deleted: usize,
     /// What was drawn or done in it that only some have.
     pub features: BTreeSet<&'static str>,
@@ -85,6 +87,7 @@ pub fn live(seed: u64) -> Life {
             broken: state.broken.clone(),
             trace: state.trace.clone(),
             requests: state.ledger.requests.len(),
+            runs: state.runs.len(),
             deleted: deleted.filter(|one| one.deleted_by.is_some()).count(),
             features: state.ledger.features.clone(),
         }
@@ -280,7 +283,7 @@ impl World<'_> {
                         one.source, one.scope, one.gap
                     ));
                 }
-                self.judge_report(key, ended, only);
+                self.judge_report(key, ended, only, limits);
             }
         }
         self.judge_journals(key, &before, ended.is_some());
@@ -512,7 +515,7 @@ impl World<'_> {
     }
 
     /// Exit code and report against the ledger.
-    fn judge_report(&self, key: RunKey, ended: &Ended, only: Option<u32>) {
+    fn judge_report(&self, key: RunKey, ended: &Ended, only: Option<u32>, limits: Limits) {
         const INVARIANT: &str = "report and exit code agree with the ledger";
         let swept = ended.report.swept.as_ref().expect("it swept");
         let (plan, writes) = self.network.run(key, |run| (run.plan.clone(), run.writes));
@@ -588,7 +591,6 @@ impl World<'_> {
         let deleted: Vec<_> = deleted
             .filter(|one| !matches!(one.purpose, Purpose::OfWorker(_) | Purpose::Serves(_)))
             .collect();
-        let limits = self.network.scenario.limits;
         if deleted.len() > limits.max_deletions {
             let names: Vec<_> = deleted
                 .iter()
@@ -766,6 +768,9 @@ impl World<'_> {
         limits.reference_reads = Limits::default().reference_reads;
         // With a share that no re-read fits into, nothing is ever deleted.
         limits.allotment.share = 1.0;
+        if !self.network.scenario.drains_slowly {
+            limits.max_deletions = limits.max_deletions.max(50);
+        }
         let resources = self.network.state().ledger.there().count();
         let runs = resources / limits.max_deletions + 4;
         for _ in 0..runs {

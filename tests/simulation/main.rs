@@ -92,6 +92,7 @@ fn no_seed_breaks_an_invariant() {
     let counts = Mutex::new(BTreeMap::<&str, u64>::new());
     let next = AtomicU64::new(first);
     let (requests, deleted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let runs = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let found = Mutex::new(None);
     let begin = Instant::now();
@@ -108,6 +109,7 @@ fn no_seed_breaks_an_invariant() {
                         Ok(life) => {
                             requests.fetch_add(life.requests, Ordering::Relaxed);
                             deleted.fetch_add(life.deleted, Ordering::Relaxed);
+                            runs.fetch_add(life.runs, Ordering::Relaxed);
                             for feature in &life.features {
                                 *counts.lock().unwrap().entry(feature).or_default() += 1;
                             }
@@ -142,7 +144,9 @@ fn no_seed_breaks_an_invariant() {
     #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
     let rate = seeds as f64 / took;
     say(&format!(
-        "{seeds} seeds from {first} in {took:.1} s, {rate:.0} a second; {} requests, {} deletions",
+        "{seeds} seeds from {first} in {took:.1} s, {rate:.0} a second; {} runs, {} requests, {} \
+         deletions",
+        runs.into_inner(),
         requests.into_inner(),
         deleted.into_inner()
     ));

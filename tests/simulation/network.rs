@@ -97,6 +97,8 @@ pub struct State {
 /// What a seed decides about one request.
 struct Journey {
     number: usize,
+    /// Its place among the requests of the ledger.
+    index: usize,
     out: Duration,
     back: Duration,
     fault: Option<Fault>,
@@ -438,9 +440,7 @@ impl Network {
             }
             _ => {}
         }
-        let answer = self
-            .arrive(key, number, sent, request, &path, &journey)
-            .await;
+        let answer = self.arrive(key, sent, request, &path, &journey).await;
         let status = answer.status();
         let how = journey
             .fault
@@ -497,6 +497,7 @@ impl Network {
             self.broke("who was asked to wait waits", what);
         }
         let mut state = self.state();
+        let index = state.ledger.requests.len();
         state.ledger.requests.push(Request {
             run: key,
             provider,
@@ -523,6 +524,7 @@ impl Network {
         };
         Journey {
             number,
+            index,
             out,
             back,
             fault: fault
@@ -535,7 +537,6 @@ impl Network {
     async fn arrive(
         &self,
         key: RunKey,
-        number: usize,
         sent: Moment,
         mut request: http::Request<Bytes>,
         path: &str,
@@ -543,17 +544,7 @@ impl Network {
     ) -> Response {
         let now = self.now();
         let method = request.method().clone();
-        {
-            let mut state = self.state();
-            let mut requests = state
-                .ledger
-                .requests
-                .iter_mut()
-                .filter(|one| one.run == key);
-            if let Some(one) = requests.nth(number - 1) {
-                one.arrived = Some(now);
-            }
-        }
+        self.state().ledger.requests[journey.index].arrived = Some(now);
         let about = writes(&method, path).then(|| self.judge(key, sent, &request, path));
         if let Some(Fault::Lie(lie)) = journey.fault {
             let fault = json!([{"on": {"path": "."}, "times": 1, "fault": lie}]);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
 use crate::network::Network;
-use crate::scenario::{PASSING, REPOSITORY, ZONE, has_times, new_id};
+use crate::scenario::{PASSING, REPOSITORY, Theme, ZONE, has_times, new_id};
 
 /// Changes the world now and then until everybody else is done.
 pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
@@ -70,7 +70,16 @@ pub async fn tick(network: &Network) {
 
 /// One change of the world.
 pub async fn change(network: &Arc<Network>) {
-    let sort = network.state().random.u8(..21);
+    let (sort, to_the_theme) = {
+        let random = &mut network.state().random;
+        (random.u8(..21), random.bool())
+    };
+    match network.scenario.theme {
+        Theme::Pointers if to_the_theme => return point_elsewhere(network).await,
+        Theme::Expiries | Theme::Slugs if to_the_theme => return pull_request(network).await,
+        Theme::Queues if to_the_theme => return upload_version(network).await,
+        _ => {}
+    }
     match sort {
         0..4 => pull_request(network).await,
         4..7 => redeploy(network).await,

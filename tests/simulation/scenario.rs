@@ -131,6 +131,21 @@ pub const PASSING: [(&str, &str); 3] = [
     ("neon_branch", "tmp/{any:a-z}"),
 ];
 
+/// The situation that a seed draws more often than others: a rule that guards
+/// against a rare one is tested only if it comes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    Mixed,
+    /// Custom domains and routes are pointed at other Workers.
+    Pointers,
+    /// Slugs of closed heads begin those of open ones.
+    Slugs,
+    /// Pull requests are opened again whose Neon branch expires.
+    Expiries,
+    /// Workers that go consume queues that stay.
+    Queues,
+}
+
 /// How requests fare.
 #[derive(Debug, Clone)]
 pub struct Weather {
@@ -160,6 +175,7 @@ impl Weather {
 
 /// Everything that a seed decides beforehand.
 pub struct Scenario {
+    pub theme: Theme,
     pub world: World,
     pub ledger: Ledger,
     pub policy: String,
@@ -181,6 +197,9 @@ pub struct Scenario {
     pub runs: usize,
     /// Of a thousand runs, how many crash.
     pub crashes: u32,
+    /// Whether the cap holds too once faults stop: most seeds drain the backlog
+    /// in a few runs, which leaves time for more seeds.
+    pub drains_slowly: bool,
 }
 
 pub fn one_of<T: Copy>(random: &mut Rng, among: &[T]) -> T {
@@ -247,6 +266,7 @@ impl With {
 
 struct Draw<'a> {
     random: &'a mut Rng,
+    theme: Theme,
     /// Which of the kinds there are that only some worlds have.
     kinds: Vec<&'static str>,
     now: Moment,
@@ -403,7 +423,7 @@ impl Draw<'_> {
             let name = format!("git/{}", head(number));
             self.add("neon_branch", &name, Purpose::Head(number), age, with);
         }
-        if self.random.u8(..4) == 0 {
+        if self.random.u8(..4) == 0 || self.theme == Theme::Slugs {
             let name = format!("site-feature-{number}");
             let purpose = Purpose::Slug(number);
             self.add("kv_namespace", &name, purpose, age, With::default());
@@ -480,7 +500,10 @@ impl Draw<'_> {
             if (rare && !self.has(kind)) || self.random.u8(..3) == 0 {
                 continue;
             }
-            let purpose = self.purpose(number);
+            let mut purpose = self.purpose(number);
+            if kind == "queue" && self.theme == Theme::Queues && self.random.bool() {
+                purpose = Purpose::Protected(number);
+            }
             let made = self.add(kind, &name, purpose, age, With::default());
             if kind == "queue" {
                 queues.push(made);
@@ -490,7 +513,8 @@ impl Draw<'_> {
                 binds.push(self.ledger.resources[made].bound_as());
             }
         }
-        if self.random.bool() {
+        let pointers = self.theme == Theme::Pointers;
+        if self.random.bool() || pointers {
             let purpose = self.purpose(number);
             let name = format!("api-pr-{number}");
             api = Some(self.add("worker", &name, purpose, age, With::default()));
@@ -499,7 +523,7 @@ impl Draw<'_> {
                 binds.push(("worker", name));
             }
         }
-        if self.random.u8(..4) > 0 {
+        if self.random.u8(..4) > 0 || pointers {
             let purpose = self.purpose(number);
             let name = format!("app-pr-{number}");
             let with = With::bindings(bindings, binds);
@@ -536,7 +560,7 @@ impl Draw<'_> {
                 api.latest = vec![back.clone()];
                 api.binds = History::new(api.born, vec![back]);
             }
-            if self.random.u8(..3) == 0 {
+            if self.random.u8(..3) == 0 || pointers {
                 let host = format!("app-{number}.{ZONE}");
                 let with = With::attributes(json!({"service": name, "zone": ZONE}));
                 let of = Purpose::OfWorker(worker);
@@ -551,7 +575,7 @@ impl Draw<'_> {
             );
             self.add("dns_record", &host, purpose, age, with);
         }
-        if self.random.bool() {
+        if self.random.bool() || self.theme == Theme::Expiries {
             let name = format!("preview/pr-{number}");
             let mut with = With::parent("main", main);
             let is_recorded = self.random.u8(..4) == 0;
@@ -666,10 +690,31 @@ impl Draw<'_> {
 impl Scenario {
     pub fn draw(random: &mut Rng) -> Self {
         let now: Moment = "2026-03-01T12:00:00Z".parse().expect("a time");
+        let theme = one_of(
+            random,
+            &[
+                Theme::Mixed,
+                Theme::Mixed,
+                Theme::Mixed,
+                Theme::Mixed,
+                Theme::Pointers,
+                Theme::Slugs,
+                Theme::Expiries,
+                Theme::Queues,
+            ],
+        );
         let mut kinds = SOMETIMES.to_vec();
-        kinds.retain(|_| random.bool());
+        kinds.retain(|kind| {
+            let needed = match theme {
+                Theme::Pointers => *kind == "worker_route",
+                Theme::Queues => *kind == "queue",
+                Theme::Mixed | Theme::Slugs | Theme::Expiries => false,
+            };
+            random.bool() || needed
+        });
         let mut draw = Draw {
             random,
+            theme,
             kinds,
             now,
             ledger: Ledger::default(),
@@ -682,6 +727,7 @@ impl Scenario {
         let with = With::bindings(Vec::new(), Vec::new());
         draw.add("worker", "site", Purpose::Unmatched, days, with);
         let count = draw.random.u32(1..=12);
+        let count = if theme == Theme::Slugs { 12 } else { count };
         for number in 1..=count {
             // Some ended about as long ago as a grace lasts, some long ago.
             let hours = one_of(draw.random, &[26, 50, 1_000]);
@@ -754,9 +800,10 @@ impl Scenario {
         draw.strangers();
         let (ledger, resources) = (draw.ledger, draw.resources);
         let limits = limits(random);
-        let terms = terms(random, limits.grace);
+        let terms = terms(random, limits.grace, theme);
         let lifetimes = lifetimes(random);
         Self {
+            theme,
             policy: policy(&terms, &lifetimes, &ledger),
             protects: Some(protects(&ledger))
                 .filter(|text| PROTECT_EVERYWHERE && text.contains("[[protect]]")),
@@ -805,6 +852,7 @@ impl Scenario {
             actors: one_of(random, &[1, 1, 2]),
             runs: random.usize(1..=3),
             crashes: one_of(random, &[0, 300, 700]),
+            drains_slowly: random.u8(..4) == 0,
         }
     }
 
@@ -860,12 +908,13 @@ fn limits(random: &mut Rng) -> Limits {
     }
 }
 
-fn terms(random: &mut Rng, grace: TimeDelta) -> Vec<(&'static str, Terms)> {
+fn terms(random: &mut Rng, grace: TimeDelta, theme: Theme) -> Vec<(&'static str, Terms)> {
     let rules = RULED.iter().map(|(kind, _)| *kind);
     let rules = rules.chain(OTHERS.iter().map(|(rule, _, _)| *rule));
     let drawn = rules.map(|rule| {
         let kind = &rule;
         let action = match (random.u8(..10), *kind) {
+            (_, "neon_branch") if theme == Theme::Expiries => Action::Expire,
             (0, _) => Action::Report,
             (1..4, "neon_branch") => Action::Expire,
             _ => Action::Delete,
