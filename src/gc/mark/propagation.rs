@@ -260,7 +260,7 @@ impl<'a> Propagation<'a> {
     fn keep_managers(&mut self) {
         let all = self.inventory.resources.iter().zip(&*self.judgements);
         let wanted = all.filter(|(_, judgement)| match &judgement.verdict {
-            Verdict::Protected(protection) => protection.is_somebodys(),
+            Verdict::Protected(protection) => protection.is_by_people(),
             _ => false,
         });
         let mut protected: HashMap<_, Vec<&Resource>> = HashMap::new();

@@ -1,0 +1,129 @@
+//! Why the evidence does not decide.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::model::code::Code;
+use crate::model::{Claim, PullRequestNumber};
+
+/// Why the evidence does not decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// What it belongs to does not exist: an issue, or a number of something
+    /// else.
+    Missing(Claim),
+    /// What it belongs to is unknown.
+    NotAnswered {
+        /// What that is.
+        claim: Claim,
+        /// Why it is unknown.
+        why: Arc<str>,
+    },
+    /// The roots are not complete, so nothing is known to be dead.
+    Roots(Arc<str>),
+    /// A listing that the verdict depends on is not complete.
+    Listing {
+        /// The kind that was listed.
+        kind: &'static str,
+    },
+    /// The answer lacks a time that the API always returns.
+    Time(&'static str),
+    /// An attribute that a condition asks about is not in the answer.
+    Condition(&'static str),
+    /// It never had the time by which its rule judges.
+    NoClock(&'static str),
+    /// What it belongs to ended without a time.
+    NoEnd(Claim),
+    /// What some others use is not known.
+    References {
+        /// How many of them.
+        unread: usize,
+        /// The kind of the users.
+        kind: &'static str,
+        /// Why the first of them is not known; none while it was not asked.
+        why: Option<Arc<str>>,
+    },
+    /// Whether anything of another kind uses it could not be read.
+    Users {
+        /// The kind or user source that may use it.
+        kind: &'static str,
+        /// Why; none while it was not asked.
+        why: Option<Arc<str>>,
+    },
+    /// Where it is reached, so that its users cannot be told apart.
+    Address {
+        /// The kind of a resource that uses some address.
+        user: &'static str,
+        /// Why; none while it was not asked.
+        why: Option<Arc<str>>,
+    },
+    /// What belongs to it could not be read.
+    Holds {
+        /// The kind of what may belong to it.
+        kind: &'static str,
+        /// Why; none while it was not asked.
+        why: Option<Arc<str>>,
+    },
+    /// A binding that this version cannot read may name it.
+    Binding {
+        /// The provider's name for the type of the binding.
+        sort: Box<str>,
+        /// The kind of whose binding it is.
+        kind: &'static str,
+        /// The name of whose binding it is.
+        name: Box<str>,
+    },
+    /// Its kind does not say who uses its resources.
+    UsersUndeclared,
+    /// It was made when the pull request that its name claims did not live.
+    Birth {
+        /// The pull request.
+        number: PullRequestNumber,
+        /// When it was made; none where its kind does not tell, and something
+        /// else of the same number was made at such a time.
+        made: Option<DateTime<Utc>>,
+    },
+    /// When the pull request that its name claims was opened is not known.
+    NoOpening(PullRequestNumber),
+    /// The slug is the beginning of what an existing branch gives.
+    Beginning(Claim),
+    /// No name that was listed shows that the rule's branch or slug function
+    /// gives real names.
+    NotCalibrated(Claim),
+}
+
+impl Doubt {
+    /// Returns its stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Missing(_) => Code::OwnerMissing,
+            Self::NotAnswered { .. } => Code::OwnerUnknown,
+            Self::Roots(_) => Code::RootsIncomplete,
+            Self::Listing { .. } => Code::ListingIncomplete,
+            Self::Time(_) => Code::TimeMissing,
+            Self::Condition(_) => Code::ConditionUnknown,
+            Self::NoClock(_) => Code::ClockMissing,
+            Self::NoEnd(_) => Code::EndUnknown,
+            Self::References { .. } => Code::ReferencesUnknown,
+            Self::Users { .. } => Code::UsersUnknown,
+            Self::Address { .. } => Code::AddressUnknown,
+            Self::Holds { .. } => Code::ContentsUnknown,
+            Self::Binding { .. } => Code::BindingTypeUnknown,
+            Self::UsersUndeclared => Code::UsersUndeclared,
+            Self::Birth { .. } => Code::BornOutsidePullRequest,
+            Self::NoOpening(_) => Code::OpeningUnknown,
+            Self::Beginning(_) => Code::SlugIsPrefix,
+            Self::NotCalibrated(_) => Code::SlugUnproven,
+        }
+    }
+
+    /// Whether it leaves every resource of a kind undecided that is in the same
+    /// place and may be deleted, because their users are not known.
+    pub fn is_about_all_of_a_kind(&self) -> bool {
+        matches!(
+            self,
+            Self::References { .. } | Self::Users { .. } | Self::Address { .. }
+        )
+    }
+}

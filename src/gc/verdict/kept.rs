@@ -1,0 +1,121 @@
+//! Why a resource is kept: what it belongs to is alive, something protects it,
+//! something uses it, or no rule matches it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
+
+/// What keeps a resource alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alive {
+    /// An open pull request.
+    Open(PullRequestNumber),
+    /// Its pull request was closed, and the rule requires a merge.
+    NotMerged(PullRequestNumber),
+    /// A git branch that exists.
+    Branch(Box<str>),
+    /// An Actions run that has not completed.
+    Run(RunId),
+    /// It is younger than the rule requires.
+    Young {
+        /// The age that it must exceed.
+        longer_than: TimeDelta,
+        /// Since when it is counted.
+        since: DateTime<Utc>,
+    },
+}
+
+/// What protects a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protection {
+    /// A `protect` entry of a policy file.
+    Entry {
+        /// The owner's reason.
+        reason: Arc<str>,
+        /// Where it stands.
+        location: Arc<str>,
+    },
+    /// A `protect` entry whose condition this answer cannot tell.
+    Perhaps {
+        /// The condition's key.
+        key: &'static str,
+        /// Where it stands.
+        location: Arc<str>,
+    },
+    /// A fact that its kind knows.
+    BuiltIn(BuiltInProtection),
+    /// A custom domain of this name manages it.
+    ManagedBy(&'static str),
+    /// It looks like a backup, and no rule spells that out.
+    Backup(&'static str),
+    /// Its checkbox "keep" is checked in the tracking issue.
+    Checked {
+        /// The number of the issue.
+        issue: u64,
+    },
+    /// `restore` brought it back.
+    BroughtBack {
+        /// When.
+        at: DateTime<Utc>,
+        /// Its name.
+        name: Box<str>,
+    },
+}
+
+impl Protection {
+    /// Whether a person said so, in a policy, in the tracking issue or by
+    /// restoring it.
+    pub fn is_by_people(&self) -> bool {
+        match self {
+            Self::Entry { .. }
+            | Self::Perhaps { .. }
+            | Self::Checked { .. }
+            | Self::BroughtBack { .. } => true,
+            Self::BuiltIn(_) | Self::ManagedBy(_) | Self::Backup(_) => false,
+        }
+    }
+}
+
+/// Who uses a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The kind of the user.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: Box<str>,
+    /// How it uses it.
+    pub how: How,
+}
+
+/// How something is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It is bound by a resource that stays.
+    Bound,
+    /// It is the parent of one that stays.
+    Parent,
+    /// It belongs to one that stays.
+    Owner,
+    /// It manages one that stays.
+    Manager,
+    /// It serves a host name or route that stays.
+    Serves,
+    /// One that stays points at its address.
+    Target,
+    /// One that stays belongs to it.
+    Holds,
+}
+
+/// Why nothing claims a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unmatched {
+    /// No rule matches its name.
+    NoRule,
+    /// A rule would match its name, but this branch or slug is unknown.
+    NotOnGitHub(Claim),
+    /// A rule would match its name, but its provider recorded another repository
+    /// when it was made.
+    OtherRepository(Box<str>),
+}

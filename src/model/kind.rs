@@ -1,0 +1,249 @@
+//! The description of a kind: its name, its place, its permissions, its
+//! attributes and its relations to other kinds.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::place::{Api, PlaceSort};
+
+/// The type of an attribute, which says how a `where` condition compares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttributeSort {
+    /// Text, compared byte by byte.
+    Text,
+    /// A host name, compared without case and without the trailing dot.
+    Host,
+    /// True or false.
+    Flag,
+    /// A list of texts; a condition names texts that must all be among them.
+    List,
+}
+
+/// An attribute that a kind declares, so that policies can be checked when
+/// they are read.
+#[derive(Debug, Clone, Copy)]
+pub struct AttributeAbout {
+    /// The key in `where` and in the JSON.
+    pub key: &'static str,
+    /// How it compares.
+    pub sort: AttributeSort,
+    /// Special values of a condition, each with the flag among the attributes
+    /// that it asks about instead.
+    pub words: &'static [(&'static str, &'static str)],
+    /// What it means, for documentation.
+    pub about: &'static str,
+}
+
+/// A limit that the provider sets on how many there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Headroom {
+    /// What is counted.
+    pub what: &'static str,
+    /// The limit of the free plan.
+    pub free: Option<u64>,
+    /// The limit of paid plans.
+    pub paid: Option<u64>,
+    /// The attribute by which resources are counted; by place without one.
+    pub per: Option<&'static str>,
+}
+
+/// Whether a template for names, in these zones and with these values of `type`,
+/// names protected resources only.
+pub type NamesOnlyProtected = fn(&str, &[&str], &[&str]) -> bool;
+
+/// What a kind is called and what its resources have: all that policies and
+/// reports need to know of it.
+#[derive(Debug)]
+pub struct KindAbout {
+    /// The name in policies and JSON.
+    pub name: &'static str,
+    /// What people call one of them.
+    pub noun: &'static str,
+    /// Whose API it lives in.
+    pub api: Api,
+    /// Where it lives.
+    pub place: PlaceSort,
+    /// Whether names compare without case (DNS).
+    pub caseless: bool,
+    /// Whether the API of the kind returns a creation time.
+    pub created: bool,
+    /// Whether the API of the kind returns a modification time.
+    pub changed: bool,
+    /// Whether one is deployed again under the same identity, so that its creation
+    /// says nothing about its use.
+    pub redeployed: bool,
+    /// Whether a template for names, in these zones and with these values of
+    /// `type`, can only name resources that are always protected.
+    pub never: Option<NamesOnlyProtected>,
+    /// Whether its API tells when it was last active.
+    pub active: bool,
+    /// The attribute that holds the git branch it was made for.
+    pub branch: Option<&'static str>,
+    /// Whether it can be given an expiry instead of being deleted.
+    pub expires: bool,
+    /// The permission that reading it needs, in the provider's own words.
+    pub read_permission: &'static str,
+    /// The permission that deleting it needs, in the provider's own words.
+    pub write_permission: &'static str,
+    /// Whether its provider carries out one deletion in a place at a time.
+    pub serial: bool,
+    /// Whether a rule may ask for more to be kept than the listings give
+    /// (`backup = true`).
+    pub backup: bool,
+    /// What can be restored of one that was deleted.
+    pub undo: &'static str,
+    /// What `where` may ask about.
+    pub attributes: &'static [AttributeAbout],
+    /// What holds its resources where they are listed one holder at a time: a
+    /// Pages project, a Worker.
+    pub holder: Option<&'static str>,
+    /// The kind that its resources belong to. One that no rule matches goes
+    /// with its owner, unless it [stands alone](Self::stands_alone).
+    pub belongs_to: Option<&'static str>,
+    /// Whether one may be wanted for its own sake, whatever its owner is called:
+    /// a host name that people visit. Then it goes with its owner only if its
+    /// own name contains the owner's claim, or the rule lists its kind under
+    /// `with`; otherwise it keeps its owner.
+    pub stands_alone: bool,
+    /// The kind whose deletion its resources may stand in the way of, until they
+    /// are told to let go.
+    pub blocks: Option<&'static str>,
+    /// Whether the provider refuses to delete one that another of the same kind
+    /// binds, and that binding can be removed first.
+    pub unbinds: bool,
+    /// Who may use its resources.
+    pub used_by: UsedBy,
+    /// How it becomes known what its resources use.
+    pub references: ReferencesFrom,
+    /// Whether the API lists who uses its resources, many at a time.
+    pub users_listed: bool,
+    /// Whether the addresses at which its resources are reached have to be asked
+    /// for.
+    pub addresses_asked: bool,
+    /// The kind whose resources of the same name it makes and removes.
+    pub manages: Option<&'static str>,
+    /// The provider's limit on how many there may be.
+    pub headroom: Option<Headroom>,
+}
+
+/// Who may use the resources of a kind. What a user that stays uses is kept, so
+/// a kind whose users are not declared can never be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsedBy {
+    /// Nobody has said so yet. A test fails on it, and nothing of such a kind is
+    /// ever garbage.
+    Undeclared,
+    /// These kinds and [user sources](crate::kind::UserSource), by name.
+    These(&'static [&'static str]),
+    /// Nothing, for this reason.
+    Nothing(&'static str),
+}
+
+/// How it becomes known what the resources of a kind use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferencesFrom {
+    /// Its listing shows all of it.
+    Listing,
+    /// Each resource has to be asked about.
+    Each,
+}
+
+impl KindAbout {
+    /// A kind with nothing special about it, for `..` in declarations. The
+    /// names, the place and the users of a kind must always be stated.
+    pub const BLANK: Self = Self {
+        name: "",
+        noun: "",
+        api: Api::Cloudflare,
+        place: PlaceSort::Account,
+        caseless: false,
+        created: false,
+        changed: false,
+        redeployed: false,
+        never: None,
+        active: false,
+        branch: None,
+        expires: false,
+        read_permission: "",
+        write_permission: "",
+        serial: false,
+        backup: false,
+        undo: "",
+        attributes: &[],
+        holder: None,
+        belongs_to: None,
+        stands_alone: false,
+        blocks: None,
+        unbinds: false,
+        used_by: UsedBy::Undeclared,
+        references: ReferencesFrom::Listing,
+        users_listed: false,
+        addresses_asked: false,
+        manages: None,
+        headroom: None,
+    };
+}
+
+/// A kind, compared and ordered by its name.
+#[derive(Clone, Copy)]
+pub struct KindRef(pub &'static KindAbout);
+
+impl KindRef {
+    /// The kind's name.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+}
+
+impl std::ops::Deref for KindRef {
+    type Target = KindAbout;
+
+    fn deref(&self) -> &KindAbout {
+        self.0
+    }
+}
+
+impl PartialEq for KindRef {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0) || self.0.name == other.0.name
+    }
+}
+
+impl Eq for KindRef {}
+
+impl std::hash::Hash for KindRef {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl PartialOrd for KindRef {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for KindRef {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.name.cmp(other.0.name)
+    }
+}
+
+impl fmt::Debug for KindRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+impl fmt::Display for KindRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+impl Serialize for KindRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name)
+    }
+}
