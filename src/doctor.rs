@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use crate::collector::{Choice, Collector, Scope, needed};
 use crate::evidence::Evidence;
-use crate::github::{GitHub, Right};
 use crate::kind::{Kind, PageOf};
 use crate::model::{Api, KindRef, Place, PlaceSort};
 use crate::policy::{Action, Diagnostic, Policy, Rule};
 use crate::providers;
 use crate::report::Report;
+use crate::roots::github::{GitHubClient, Right};
 use crate::scan;
 use crate::wire::{ApiError, Client, Failure as Refusal};
 
@@ -255,7 +255,7 @@ async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
     if !client.has(Api::GitHub) {
         return vec![not_configured("pull requests", Api::GitHub)];
     }
-    let github = GitHub::new(client.clone());
+    let github = GitHubClient::new(client.clone());
     let mut found = Vec::new();
     for right in Right::ALL {
         let wanted = match right {

@@ -28,9 +28,9 @@
 //! credentials           -> Transport: real HTTP | sandbox  cli::connect (the only fork)
 //! all of these          -> Collector                       cli::session
 //! kinds x Client        -> Inventory                       providers, scan
-//! Inventory's claims    -> Roots: what is alive            github (open pull requests, git branches)
+//! Inventory's claims    -> Roots: what is alive            roots (open pull requests, git branches)
 //! claims, Roots         -> claims without a living root    gc::mark (pure)
-//! those claims          -> Roots: how each ended           github (by number, by head, runs)
+//! those claims          -> Roots: how each ended           roots (by number, by head, runs)
 //! Inventory, Roots      -> Marking                         gc::mark (pure)
 //! Marking's questions   -> Uses -> mark again              scan::answer
 //! Marking               -> Plan, brakes                    gc::plan, gc::brakes (pure)
@@ -63,7 +63,7 @@
 //!   which kinds use, own, manage and block which others.
 //! - [`tracking_issue`]: the issue in which runs report and people check boxes:
 //!   text, hidden state, publishing. [`boxes`] are parsed where the issue is fetched,
-//!   in [`github::issue`].
+//!   in [`roots::github::issue`].
 //! - [`kind`]: what a kind of resource can do. Every kind is listed, read and
 //!   deleted; what only some can do is a capability ([`kind::Kind`] returns it).
 //! - [`providers`]: one file for each provider, with everything that is true of its
@@ -75,7 +75,9 @@
 //!   `.github/CONTRIBUTING.md` lists what else knows kinds by name, and which test
 //!   fails without it.
 //! - [`wire`]: transport, quotas, retries, tokens. [`clock`]: the time.
-//! - [`scan`], [`github`]: all reads. `scan::uses` reads the references of single
+//! - [`scan`], [`roots`]: all reads. `roots` decides which questions a forge is asked
+//!   and when its answers can be believed; [`roots::github`] is the only forge.
+//!   `scan::uses` reads the references of single
 //!   resources within the limits of a run; [`journal::reads`] holds the references
 //!   that earlier runs read; [`survey`] decides what is read, and when.
 //! - [`sweep`], [`journal`]: all deletions and their records.
@@ -206,7 +208,7 @@ pub mod doctor;
 pub mod evidence;
 mod format;
 pub mod gc;
-pub mod github;
+
 pub mod init;
 pub mod journal;
 pub mod kind;
@@ -217,6 +219,7 @@ pub mod progress;
 pub mod providers;
 pub mod report;
 pub mod restore;
+pub mod roots;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod scan;

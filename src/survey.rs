@@ -13,13 +13,14 @@ use crate::gc::mark::{self, JudgeInput};
 use crate::gc::plan::Plan;
 use crate::gc::verdict::Verdict;
 use crate::gc::{self, Judgement, KindGraph, Marking};
-use crate::github::{Authors, GitHub};
 use crate::journal::{Implied, Snapshot};
 use crate::model::{
     Api, KindRef, Link, Place, PlaceSort, Reference, References, ReferencesFrom, Repository,
     Resource, ResourceId, Time,
 };
 use crate::progress::Observer;
+use crate::roots;
+use crate::roots::github::{Authors, GitHubClient};
 use crate::scan::{self, Budget, Target};
 use crate::wire::Client;
 
@@ -535,16 +536,23 @@ impl<'p> Survey<'p> {
         if claims.is_empty() {
             return roots;
         }
-        let github = &GitHub::new(self.client.clone()).with_issue_authors(&self.issue_authors);
+        let github =
+            &GitHubClient::new(self.client.clone()).with_issue_authors(&self.issue_authors);
         let alive = claims.iter().map(|(repository, claimed)| async move {
             let expected_id = self.repository_ids.get(repository).copied();
             let only = self.law.only;
             let found = if (list_open && !claimed.is_empty()) || claimed.heads {
-                github
-                    .alive(repository, claimed, only, expected_id, self.observer)
-                    .await
+                roots::alive(
+                    github,
+                    repository,
+                    claimed,
+                    only,
+                    expected_id,
+                    self.observer,
+                )
+                .await
             } else {
-                github.checked_boxes(repository, self.observer).await
+                roots::checked_boxes(github, repository, self.observer).await
             };
             (repository.clone(), found)
         });
@@ -556,9 +564,7 @@ impl<'p> Survey<'p> {
             let orphaned = orphaned.get(repository).unwrap_or(&nothing);
             async move {
                 if let Some(claimed) = claimed {
-                    github
-                        .ended(repository, claimed, orphaned, roots, self.observer)
-                        .await;
+                    roots::ended(github, repository, claimed, orphaned, roots, self.observer).await;
                 }
             }
         });

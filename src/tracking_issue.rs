@@ -1,7 +1,7 @@
 //! The tracking issue: the one issue in which every run reports what is left
 //! behind, and in which people check what to delete and what to keep.
 //!
-//! The checkboxes are in [`crate::boxes`], and [`crate::github::issue`] reads and
+//! The checkboxes are in [`crate::boxes`], and [`crate::roots::github::issue`] reads and
 //! writes issues and comments at GitHub.
 //!
 //! - [`leak`]: the entry of a resource, from a row or from the text of the issue.

@@ -24,7 +24,6 @@ use preview_gc::clock::Clock;
 use preview_gc::evidence::{ClosedSearch, PullRequest, RepositoryRoots, RootsWanted, Run};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
-use preview_gc::github::GitHub;
 use preview_gc::journal::{self, Entry, Journal, Snapshot, Standing, Written};
 use preview_gc::kind::{Answer, Ask, Kind, PageOf};
 use preview_gc::model::{
@@ -33,6 +32,8 @@ use preview_gc::model::{
 use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
+use preview_gc::roots;
+use preview_gc::roots::github::GitHubClient;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::tracking_issue::state::State;
@@ -355,13 +356,17 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
                 reserve: None,
             },
         );
-        let github = GitHub::new(client);
-        let mut roots = github
-            .alive(&repository, &claimed, None, None, &Unwatched)
-            .await;
-        github
-            .ended(&repository, &claimed, &orphaned, &mut roots, &Unwatched)
-            .await;
+        let github = GitHubClient::new(client);
+        let mut roots = roots::alive(&github, &repository, &claimed, None, None, &Unwatched).await;
+        roots::ended(
+            &github,
+            &repository,
+            &claimed,
+            &orphaned,
+            &mut roots,
+            &Unwatched,
+        )
+        .await;
         roots
     })
 }

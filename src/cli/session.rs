@@ -16,12 +16,12 @@ use crate::clock::Clock;
 use crate::collector::{AuditScope, Collector, Limits, NamedPlaces, Scope, needed};
 use crate::evidence::Inventory;
 use crate::gc::mark::BroughtBack;
-use crate::github::Authors;
 use crate::journal::reads::Remembered;
 use crate::journal::{self, Record};
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, Source, render};
 use crate::providers;
+use crate::roots::github::Authors;
 use crate::wire::Client;
 
 /// The setup of a run.

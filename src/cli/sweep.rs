@@ -14,11 +14,11 @@ use super::{Exit, Failure, github_actions, interrupted, print_error, print_rende
 use crate::collector::{Audit, Choice, Collector, SweepError, SweepOrder, stopped};
 use crate::gc::Brake;
 use crate::gc::plan_file::{Bound, PlanFile};
-use crate::github::GitHub;
-use crate::github::issue::IssueStore;
 use crate::model::PullRequestNumber;
 use crate::report::Report;
 use crate::report::format::Format;
+use crate::roots::github::GitHubClient;
+use crate::roots::github::issue::IssueStore;
 use crate::survey::{Findings, Survey};
 use crate::sweep::{Stop, Swept};
 use crate::tracking_issue::comment;
@@ -281,7 +281,7 @@ impl Run<'_> {
         if let Ok(published) = &published {
             self.say(&published.to_string());
         }
-        let github = GitHub::new(client).with_issue_authors(&self.session.issue_authors);
+        let github = GitHubClient::new(client).with_issue_authors(&self.session.issue_authors);
         let commented = match self.arguments.audit.pr.and_then(PullRequestNumber::new) {
             Some(number) => {
                 let saw_everything =

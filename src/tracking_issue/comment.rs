@@ -1,9 +1,9 @@
 //! The sticky comment on a pull request: what a sweep of it could not delete.
 
-use crate::github::Unanswered;
-use crate::github::issue::IssueStore;
 use crate::model::PullRequestNumber;
 use crate::report::{Report, outcomes};
+use crate::roots::Unanswered;
+use crate::roots::github::issue::IssueStore;
 
 /// Comments on a pull request about failed deletions. An earlier comment changes
 /// to success only if the sweep ended without an interruption, read everything

@@ -9,10 +9,11 @@ use super::TITLE;
 use super::state::PreviousIssue;
 use super::text::{IssueText, MAX_LENGTH, closing_comment, render};
 use crate::evidence::{Roots, TrackingIssue};
-use crate::github::issue::{IssueState, IssueStore};
-use crate::github::{GitHub, Unanswered};
 use crate::model::Repository;
 use crate::report::Report;
+use crate::roots::Unanswered;
+use crate::roots::github::GitHubClient;
+use crate::roots::github::issue::{IssueState, IssueStore};
 use crate::wire::Client;
 
 /// How often the issue is rewritten because boxes were checked in the meantime.
@@ -139,7 +140,7 @@ pub async fn publish(
     if roots.gap().is_some() {
         return Err(PublishError::RootsUnread);
     }
-    let github = GitHub::new(client.clone());
+    let github = GitHubClient::new(client.clone());
     let store = IssueStore::new(&github, repository);
     match known(roots, repository) {
         None => create(&store, report).await,

@@ -13,10 +13,10 @@ use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::plan_file::PlannedStep;
 use crate::gc::verdict::VerdictName;
 use crate::gc::{Marking, Verdict, mark};
-use crate::github::GitHub;
-use crate::github::issue::IssueStore;
 use crate::model::Repository;
 use crate::report::{Report, Row, escape};
+use crate::roots::github::GitHubClient;
+use crate::roots::github::issue::IssueStore;
 use crate::sandbox::world::World;
 use crate::survey::Findings;
 
@@ -373,7 +373,7 @@ async fn resources_with_keep_checked_are_kept() {
         .collect();
     let issue = format!("{}\n{boxes}", boxes::MARKER);
     let repository = Repository::parse("acme/shop").unwrap();
-    let github = GitHub::new(session.client.clone());
+    let github = GitHubClient::new(session.client.clone());
     IssueStore::new(&github, &repository)
         .create("left behind", &issue)
         .await

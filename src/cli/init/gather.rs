@@ -15,11 +15,12 @@ use crate::cli::settings;
 use crate::cli::{Exit, Failure};
 use crate::collector::Limits;
 use crate::evidence::{ClosedSearch, Inventory, RepositoryRoots, RootsWanted};
-use crate::github::GitHub;
 use crate::init::workflows::Reading;
 use crate::init::{self, Proposal, Situation, file::Head, names};
 use crate::model::{Api, Place, PlaceSort, PullRequestNumber, Repository};
 use crate::providers;
+use crate::roots;
+use crate::roots::github::GitHubClient;
 use crate::scan::{self, Target};
 use crate::wire::Client;
 
@@ -234,7 +235,7 @@ async fn roots(
     inventory: &Inventory,
     progress: &Progress,
 ) -> RepositoryRoots {
-    let github = GitHub::new(client.clone());
+    let github = GitHubClient::new(client.clone());
     let mut numbers: BTreeSet<PullRequestNumber> = BTreeSet::new();
     let mut oldest = None;
     for resource in &inventory.resources {
@@ -252,18 +253,14 @@ async fn roots(
         heads: true,
         runs: BTreeSet::new(),
     };
-    let mut roots = github
-        .alive(repository, &wanted, None, None, progress)
-        .await;
+    let mut roots = roots::alive(&github, repository, &wanted, None, None, progress).await;
     let since = client.clock().start() - HEADS;
     let search = ClosedSearch {
         branches: BTreeSet::new(),
         slugs_since: Some(oldest.map_or(since, |oldest| oldest.max(since))),
         slugs_undated: false,
     };
-    github
-        .ended(repository, &wanted, &search, &mut roots, progress)
-        .await;
+    roots::ended(&github, repository, &wanted, &search, &mut roots, progress).await;
     roots
 }
 

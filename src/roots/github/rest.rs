@@ -11,9 +11,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Closed, GitHub, Horizon, Listed, Right, Seen, Unanswered, success, unreadable};
+use super::{GitHubClient, Right, success, unreadable};
 use crate::evidence::{PullRequest, Run, Searched};
 use crate::model::{PullRequestNumber, Repository, RunId};
+use crate::roots::forge::{Closed, Horizon, Listed, Seen, Unanswered};
 
 const PER_PAGE: usize = 100;
 
@@ -108,7 +109,7 @@ fn path(repository: &Repository, rest: &str) -> String {
 
 /// Reads one page of a list, and returns whether `Link` names a next page.
 async fn page<T: DeserializeOwned>(
-    github: &GitHub,
+    github: &GitHubClient,
     target: &str,
     number: usize,
 ) -> Result<(Vec<T>, bool), Unanswered> {
@@ -128,7 +129,7 @@ async fn page<T: DeserializeOwned>(
 /// Reads a whole list. REST gives no total, so the last page is the one without
 /// a next page in `Link`.
 pub(crate) async fn whole<T: DeserializeOwned, K: Ord, V>(
-    github: &GitHub,
+    github: &GitHubClient,
     target: &str,
     read: impl Fn(T) -> Result<(K, V), Unanswered>,
 ) -> Result<Listed<K, V>, Unanswered> {
@@ -160,7 +161,7 @@ pub(crate) async fn whole<T: DeserializeOwned, K: Ord, V>(
 
 /// Reads all open pull requests.
 pub(super) async fn open(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
 ) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
     let target = path(repository, "/pulls?state=open&sort=created&direction=asc&");
@@ -169,7 +170,7 @@ pub(super) async fn open(
 
 /// Reads all git branches.
 pub(super) async fn branches(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
 ) -> Result<Listed<Arc<str>, ()>, Unanswered> {
     #[derive(Deserialize)]
@@ -182,7 +183,7 @@ pub(super) async fn branches(
 
 /// Reads all pull requests from each of these branches.
 pub(super) async fn by_branch(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     branches: &[Arc<str>],
 ) -> Result<(BTreeMap<PullRequestNumber, PullRequest>, u32), Unanswered> {
@@ -209,7 +210,7 @@ pub(super) async fn by_branch(
 /// Reads closed pull requests back to the horizon, the most recently updated
 /// first.
 pub(super) async fn closed(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     horizon: &Horizon,
 ) -> Result<Closed, Unanswered> {
@@ -255,7 +256,7 @@ pub(super) async fn closed(
 
 /// Looks up these Actions runs.
 pub(super) async fn runs(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     runs: impl IntoIterator<Item = RunId>,
 ) -> BTreeMap<RunId, Run> {
@@ -272,7 +273,11 @@ pub(super) async fn runs(
         .await
 }
 
-async fn one_run(github: &GitHub, repository: &Repository, run: RunId) -> Result<Run, Unanswered> {
+async fn one_run(
+    github: &GitHubClient,
+    repository: &Repository,
+    run: RunId,
+) -> Result<Run, Unanswered> {
     #[derive(Deserialize)]
     struct Found {
         id: u64,
@@ -308,7 +313,7 @@ async fn one_run(github: &GitHub, repository: &Repository, run: RunId) -> Result
 /// Looks up these numbers. The list of open ones was read before, so the token
 /// may read pull requests and a 404 means missing.
 pub(super) async fn by_number(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     numbers: &[PullRequestNumber],
 ) -> BTreeMap<PullRequestNumber, PullRequest> {
@@ -326,7 +331,7 @@ pub(super) async fn by_number(
 }
 
 async fn one(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     number: PullRequestNumber,
 ) -> Result<PullRequest, Unanswered> {

@@ -13,10 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{GitHub, Unanswered, rest, success, unreadable};
+use super::{GitHubClient, rest, success, unreadable};
 use crate::boxes::{MARKER, Ticks};
 use crate::evidence::TrackingIssue;
 use crate::model::{PullRequestNumber, Repository};
+use crate::roots::forge::{IssueSearch, Unanswered};
 use crate::wire::{ApiError, Failure};
 
 /// The labels of the tracking issue, with their colours.
@@ -106,17 +107,6 @@ pub enum IssueState {
     Closed,
 }
 
-/// The result of a search for the tracking issue.
-#[derive(Default)]
-pub struct Found {
-    /// The tracking issue, if there is one.
-    pub issue: Option<TrackingIssue>,
-    /// Number of requests sent.
-    pub requests: u32,
-    /// Issues that have the marker but are not ours, for people.
-    pub ignored: Vec<String>,
-}
-
 #[derive(Deserialize)]
 struct Comment {
     id: u64,
@@ -149,13 +139,13 @@ impl Listed {
 
 /// The issues and comments of one repository that are ours.
 pub struct IssueStore<'g> {
-    github: &'g GitHub,
+    github: &'g GitHubClient,
     repository: &'g Repository,
 }
 
 impl<'g> IssueStore<'g> {
     /// Creates the store of a repository.
-    pub fn new(github: &'g GitHub, repository: &'g Repository) -> Self {
+    pub fn new(github: &'g GitHubClient, repository: &'g Repository) -> Self {
         Self { github, repository }
     }
 
@@ -197,7 +187,7 @@ impl<'g> IssueStore<'g> {
     /// Finds the tracking issue, the oldest if there are several. Returns
     /// `None` if the complete list of our issues has none, or if the repository
     /// says that issues are disabled.
-    pub async fn find(&self) -> Result<Found, Unanswered> {
+    pub async fn find(&self) -> Result<IssueSearch, Unanswered> {
         let own = self.own_accounts().await;
         // Labels may have been removed, so our issue is searched by author.
         // Issues of others that carry the marker have no effect; they are
@@ -217,7 +207,7 @@ impl<'g> IssueStore<'g> {
         if own.login.is_ok() {
             filters.push(format!("labels={}&", labels.join("%2C")));
         }
-        let mut found = Found::default();
+        let mut found = IssueSearch::default();
         let mut marked = BTreeMap::new();
         let lists = filters.iter().map(|filter| async move {
             let query = format!("/issues?state=all&{filter}sort=created&direction=asc&");

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Closed, GitHub, Horizon, Listed, Seen, Unanswered, unreadable};
+use super::{GitHubClient, unreadable};
 use crate::evidence::{PullRequest, Searched};
 use crate::model::{PullRequestNumber, Repository};
+use crate::roots::forge::{Closed, Horizon, Listed, Seen, Unanswered};
 
 /// Maximum numbers in one request. Aliases do not count against the quota, but
 /// the limits on nodes and run time apply.
@@ -168,7 +169,7 @@ struct Walked {
 /// Walks a connection page by page. `take` receives each page, and returns how
 /// many of its items are new and whether to stop.
 async fn walk<T: DeserializeOwned>(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     connection: &Walk<'_>,
     mut take: impl FnMut(Vec<T>) -> Result<(usize, ControlFlow<()>), Unanswered>,
@@ -228,7 +229,7 @@ async fn walk<T: DeserializeOwned>(
 /// Walks a whole connection, a second time if the pages disagree with its
 /// total.
 async fn whole<T: DeserializeOwned, K: Ord, V>(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     connection: &Walk<'_>,
     read: impl Fn(T) -> Result<(K, V), Unanswered>,
@@ -268,7 +269,7 @@ async fn whole<T: DeserializeOwned, K: Ord, V>(
 
 /// Reads all open pull requests.
 pub(super) async fn open(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
 ) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
     let connection = Walk {
@@ -281,7 +282,7 @@ pub(super) async fn open(
 
 /// Reads all git branches.
 pub(super) async fn branches(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
 ) -> Result<Listed<Arc<str>, ()>, Unanswered> {
     #[derive(Deserialize)]
@@ -300,7 +301,7 @@ pub(super) async fn branches(
 /// Reads closed pull requests back to the horizon, the most recently updated
 /// first.
 pub(super) async fn closed(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     horizon: &Horizon,
 ) -> Result<Closed, Unanswered> {
@@ -352,7 +353,7 @@ pub(super) async fn closed(
 
 /// Reads all pull requests from each of these branches, at most [`BRANCHES`].
 pub(super) async fn by_branch(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     branches: &[Arc<str>],
 ) -> Result<(BTreeMap<PullRequestNumber, PullRequest>, u32), Unanswered> {
@@ -443,7 +444,7 @@ struct NumbersData {
 
 /// Looks up these numbers, at most [`NUMBERS`].
 pub(super) async fn by_number(
-    github: &GitHub,
+    github: &GitHubClient,
     repository: &Repository,
     numbers: &[PullRequestNumber],
 ) -> Result<BTreeMap<PullRequestNumber, PullRequest>, Unanswered> {

@@ -1,0 +1,207 @@
+//! The roots that keep resources alive: open pull requests, git branches, Actions
+//! runs and the marks in a tracking issue; and how the other owners ended.
+//!
+//! A [`Forge`] answers single questions; [`github`] is the only one. Here is what
+//! holds for every forge: which questions are asked, and when an answer cannot be
+//! believed. An empty list counts only after the repository itself was read, and
+//! a list of branches only with the default branch in it.
+
+pub mod forge;
+pub mod github;
+mod notes;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub use self::forge::{Forge, Unanswered};
+use self::forge::{Listed, Seen};
+use self::notes::{Notes, SourceEvidence};
+use crate::evidence::{ClosedSearch, PullRequest, RepositoryRoots, RootsWanted};
+use crate::model::{PullRequestNumber, Repository};
+use crate::progress::Observer;
+
+/// Reads the roots that are alive: open pull requests, and git branches if any
+/// resource claims one. With `only`, reads the pull request of `--pr` instead of
+/// the open ones, unless branches or slugs need them all.
+pub async fn alive<F: Forge>(
+    forge: &F,
+    repository: &Repository,
+    wanted: &RootsWanted,
+    only: Option<PullRequestNumber>,
+    expected_id: Option<u64>,
+    observer: &dyn Observer,
+) -> RepositoryRoots {
+    let wants_open = wanted.heads || (only.is_none() && !wanted.numbers.is_empty());
+    let open = async {
+        if wants_open {
+            Some(forge.open(repository).await)
+        } else {
+            None
+        }
+    };
+    let branches = async {
+        if wanted.heads {
+            Some(forge.branches(repository).await)
+        } else {
+            None
+        }
+    };
+    // Its head determines the branches and slugs of the run.
+    let first = only.filter(|_| wanted.heads);
+    let numbers = async {
+        match first {
+            Some(number) => Some(forge.by_number(repository, &[number]).await),
+            None => None,
+        }
+    };
+    let issue = forge.tracking_issue(repository);
+    let (open, branches, numbers, issue) = tokio::join!(open, branches, numbers, issue);
+    let mut roots = RepositoryRoots::default();
+    let mut notes = Notes {
+        api: F::API,
+        repository,
+        roots: &mut roots,
+        observer,
+    };
+    notes.issue(issue);
+    if let Some(found) = numbers {
+        notes.by_number(found);
+    }
+    let heads = note_heads(&mut notes, open, branches);
+    let mut seen = heads.seen;
+    notes.roots.id = seen.id;
+    let unseen = expected_id.is_some() && seen.id.is_none();
+    if notes.roots.gap.is_none() && (heads.suspicious || unseen) {
+        match forge.identity(repository).await {
+            Ok(identity) => {
+                notes.repository_seen();
+                notes.roots.id = Some(identity.id);
+                seen.default_branch = identity.default_branch.or(seen.default_branch);
+            }
+            Err(error) => notes.fail("repository", &error),
+        }
+    }
+    notes.check_identity(expected_id);
+    notes.check_branches(seen.default_branch.as_deref());
+    roots
+}
+
+/// What the lists of heads say about their repository.
+struct HeadLists {
+    seen: Seen,
+    /// Whether a list is so short that the repository itself has to be read
+    /// before it is believed.
+    suspicious: bool,
+}
+
+/// Adds the open pull requests and the git branches.
+fn note_heads(
+    notes: &mut Notes<'_>,
+    open: Option<Result<Listed<PullRequestNumber, PullRequest>, Unanswered>>,
+    branches: Option<Result<Listed<Arc<str>, ()>, Unanswered>>,
+) -> HeadLists {
+    let mut seen = Seen::default();
+    let mut suspicious = false;
+    match open {
+        Some(Ok(listed)) => {
+            notes.note("pull_requests.open", SourceEvidence::from(&listed));
+            suspicious |= listed.items.is_empty();
+            seen = listed.seen;
+            notes.roots.pull_requests.extend(listed.items);
+        }
+        Some(Err(error)) => notes.fail("pull_requests.open", &error),
+        None => {}
+    }
+    match branches {
+        Some(Ok(listed)) => {
+            notes.note("branches", SourceEvidence::from(&listed));
+            seen.id = seen.id.or(listed.seen.id);
+            seen.default_branch = seen.default_branch.or(listed.seen.default_branch);
+            let all: BTreeSet<Arc<str>> = listed.items.into_keys().collect();
+            let default = seen.default_branch.as_ref();
+            suspicious |= default.is_none_or(|default| !all.contains(default));
+            notes.roots.heads.branches = Some(all);
+        }
+        Some(Err(error)) => notes.fail("branches", &error),
+        None => {}
+    }
+    HeadLists { seen, suspicious }
+}
+
+/// Reads only the boxes that people checked in the tracking issue.
+pub async fn checked_boxes<F: Forge>(
+    forge: &F,
+    repository: &Repository,
+    observer: &dyn Observer,
+) -> RepositoryRoots {
+    let mut roots = RepositoryRoots::default();
+    let issue = forge.tracking_issue(repository).await;
+    let mut notes = Notes {
+        api: F::API,
+        repository,
+        roots: &mut roots,
+        observer,
+    };
+    notes.issue(issue);
+    roots
+}
+
+/// Reads how the other owners ended: pull requests by number and by branch,
+/// closed ones for slugs, Actions runs.
+pub async fn ended<F: Forge>(
+    forge: &F,
+    repository: &Repository,
+    wanted: &RootsWanted,
+    search: &ClosedSearch,
+    roots: &mut RepositoryRoots,
+    observer: &dyn Observer,
+) {
+    if roots.gap.is_some() {
+        return;
+    }
+    let numbers: Vec<_> = wanted
+        .numbers
+        .iter()
+        .filter(|number| !roots.pull_requests.contains_key(number))
+        .copied()
+        .collect();
+    let branches: Vec<Arc<str>> = search
+        .branches
+        .iter()
+        .map(|branch| Arc::from(&**branch))
+        .collect();
+    let horizon = forge::Horizon::of(search);
+    let closed = async {
+        match &horizon {
+            Some(horizon) => Some(forge.closed(repository, horizon).await),
+            None => None,
+        }
+    };
+    let (by_number, by_branch, closed, runs) = tokio::join!(
+        forge.by_number(repository, &numbers),
+        forge.by_branch(repository, &branches),
+        closed,
+        forge.runs(repository, &wanted.runs),
+    );
+    let mut notes = Notes {
+        api: F::API,
+        repository,
+        roots,
+        observer,
+    };
+    if !numbers.is_empty() {
+        notes.by_number(by_number);
+    }
+    if !branches.is_empty() {
+        notes.by_branch(branches.len(), by_branch);
+    }
+    if let Some(closed) = closed {
+        notes.closed(closed);
+    }
+    if !runs.is_empty() {
+        notes.runs(runs);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,339 @@
+//! GitHub, through octocrab on our wire. Uses GraphQL if available, else REST.
+//!
+//! octocrab sends the requests; its own retries and cache are off. Answers are
+//! parsed into narrow structs of our own, because safety depends on the
+//! difference between "closed", "missing" and "unknown".
+
+mod graphql;
+pub mod issue;
+mod rest;
+mod rights;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use ::http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
+use serde::Deserialize;
+
+pub use self::issue::Authors;
+use self::issue::IssueStore;
+pub use self::rights::Right;
+use super::forge::{
+    BranchBatch, Closed, Forge, Found, Horizon, Identity, IssueSearch, Listed, Unanswered,
+};
+use crate::evidence::{PullRequest, Run};
+use crate::model::{Api, PullRequestNumber, Repository, RunId};
+use crate::wire::{ApiError, Client, Failure, Outgoing};
+
+/// A client of GitHub, as far as roots and the tracking issue need it.
+pub struct GitHubClient {
+    octocrab: Octocrab,
+    client: Client,
+    authors: Arc<Authors>,
+}
+
+/// Returns whether GraphQL as a whole is unavailable, as opposed to an answer
+/// that reports an error.
+fn graphql_is_absent(error: &Unanswered) -> bool {
+    match error {
+        Unanswered::Api(error) => matches!(
+            error.failure,
+            Failure::NotFound { .. }
+                | Failure::Refused {
+                    status: 405 | 410 | 501,
+                    ..
+                }
+        ),
+        Unanswered::Unbelievable(_) | Unanswered::Carrier(_) => false,
+    }
+}
+
+impl GitHubClient {
+    /// Creates a GitHub client. Requires a running tokio.
+    pub fn new(client: Client) -> Self {
+        let carrier = client.clone();
+        let service = tower::service_fn(move |request: Request<OctoBody>| {
+            let client = carrier.clone();
+            async move { carry(&client, request).await }
+        });
+        let built = OctocrabBuilder::new_empty()
+            .with_service(service)
+            .with_auth(AuthState::None)
+            .build();
+        let octocrab = built.unwrap_or_else(|never: Infallible| match never {});
+        Self {
+            octocrab,
+            client,
+            authors: Arc::default(),
+        }
+    }
+
+    /// Sets whose tracking issue counts.
+    #[must_use]
+    pub fn with_issue_authors(self, authors: &Arc<Authors>) -> Self {
+        Self {
+            authors: authors.clone(),
+            ..self
+        }
+    }
+
+    /// Returns whose tracking issue counts.
+    pub(crate) fn authors(&self) -> &Authors {
+        &self.authors
+    }
+
+    /// Checks by one harmless read whether the token has a right; returns why
+    /// not, as far as the answer says.
+    pub async fn try_right(
+        &self,
+        repository: &Repository,
+        right: Right,
+    ) -> Result<(), Option<Failure>> {
+        match self.prove_right(repository, right).await {
+            Ok(()) => Ok(()),
+            Err(Unanswered::Api(error)) => Err(Some(error.failure)),
+            Err(Unanswered::Unbelievable(_) | Unanswered::Carrier(_)) => Err(None),
+        }
+    }
+
+    /// Proves by one harmless read that the token has a right: then a 404 means
+    /// "missing". A proxy that answers 200 to everything proves nothing.
+    async fn prove_right(&self, repository: &Repository, right: Right) -> Result<(), Unanswered> {
+        let (owner, name) = (repository.owner(), repository.name());
+        let body = self
+            .get(&format!("/repos/{owner}/{name}{}", right.path()))
+            .await?;
+        right.read(&body).map_err(|error| unreadable(&error))
+    }
+
+    /// Removes tokens that an answer repeated from an error.
+    pub(crate) fn redacted(&self, error: Unanswered) -> Unanswered {
+        match error {
+            Unanswered::Unbelievable(why) => Unanswered::Unbelievable(self.client.redact(&why)),
+            Unanswered::Carrier(why) => Unanswered::Carrier(self.client.redact(&why)),
+            // The wire has already removed them.
+            Unanswered::Api(error) => Unanswered::Api(error),
+        }
+    }
+
+    /// Returns the body of a 200 answer to a GET.
+    pub(crate) async fn get(&self, target: &str) -> Result<Bytes, Unanswered> {
+        let (response, outgoing) = self.send(target, None).await?;
+        success(response, &outgoing)
+    }
+
+    /// Returns the answer to a GraphQL query, including errors inside it.
+    pub(crate) async fn post_query(&self, query: &serde_json::Value) -> Result<Bytes, Unanswered> {
+        let (response, outgoing) = self.send("/graphql", Some(query)).await?;
+        success(response, &outgoing)
+    }
+
+    async fn send(
+        &self,
+        target: &str,
+        query: Option<&serde_json::Value>,
+    ) -> Result<(Response<Bytes>, String), Unanswered> {
+        let method = if query.is_some() { "POST" } else { "GET" };
+        self.request(method, target, query).await
+    }
+
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<(Response<Bytes>, String), Unanswered> {
+        let response = match method {
+            "POST" => self.octocrab._post(target, body).await,
+            "PATCH" => self.octocrab._patch(target, body).await,
+            _ => self.octocrab._get(target).await,
+        };
+        let (parts, body) = response.map_err(carried)?.into_parts();
+        let body = body.collect().await.map_err(carried)?.to_bytes();
+        let name = format!("{method} {}", target.split('?').next().unwrap_or(target));
+        Ok((Response::from_parts(parts, body), name))
+    }
+}
+
+impl Forge for GitHubClient {
+    const API: Api = Api::GitHub;
+
+    async fn open(
+        &self,
+        repository: &Repository,
+    ) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
+        let answer = match graphql::open(self, repository).await {
+            Err(error) if graphql_is_absent(&error) => rest::open(self, repository).await,
+            answer => answer,
+        };
+        answer.map_err(|error| self.redacted(error))
+    }
+
+    async fn branches(&self, repository: &Repository) -> Result<Listed<Arc<str>, ()>, Unanswered> {
+        let answer = match graphql::branches(self, repository).await {
+            Err(error) if graphql_is_absent(&error) => rest::branches(self, repository).await,
+            answer => answer,
+        };
+        answer.map_err(|error| self.redacted(error))
+    }
+
+    async fn closed(
+        &self,
+        repository: &Repository,
+        horizon: &Horizon,
+    ) -> Result<Closed, Unanswered> {
+        let answer = match graphql::closed(self, repository, horizon).await {
+            Err(error) if graphql_is_absent(&error) => {
+                rest::closed(self, repository, horizon).await
+            }
+            answer => answer,
+        };
+        answer.map_err(|error| self.redacted(error))
+    }
+
+    /// Reads the pull requests from each of these branches, in batches.
+    async fn by_branch<'b>(
+        &self,
+        repository: &Repository,
+        branches: &'b [Arc<str>],
+    ) -> Vec<BranchBatch<'b>> {
+        let batches = branches.chunks(graphql::BRANCHES);
+        futures::future::join_all(batches.map(|batch| async move {
+            let answer = match graphql::by_branch(self, repository, batch).await {
+                Err(error) if graphql_is_absent(&error) => {
+                    rest::by_branch(self, repository, batch).await
+                }
+                answer => answer,
+            };
+            BranchBatch {
+                branches: batch,
+                found: answer.map_err(|error| self.redacted(error)),
+            }
+        }))
+        .await
+    }
+
+    async fn by_number(&self, repository: &Repository, numbers: &[PullRequestNumber]) -> Found {
+        let batches = numbers.chunks(graphql::NUMBERS);
+        let answers = futures::future::join_all(batches.map(|batch| async move {
+            match graphql::by_number(self, repository, batch).await {
+                Err(error) if graphql_is_absent(&error) => {
+                    (rest::by_number(self, repository, batch).await, batch.len())
+                }
+                Ok(answers) => (answers, 1),
+                Err(error) => {
+                    let why: Arc<str> = self.redacted(error).to_string().into();
+                    let unknown = |number: &PullRequestNumber| {
+                        (*number, PullRequest::Unknown { why: why.clone() })
+                    };
+                    (batch.iter().map(unknown).collect(), 1)
+                }
+            }
+        }))
+        .await;
+        let mut all = BTreeMap::new();
+        let mut requests = 0;
+        for (answer, count) in answers {
+            all.extend(answer);
+            requests += count;
+        }
+        (all, u32::try_from(requests).unwrap_or(u32::MAX))
+    }
+
+    async fn runs(&self, repository: &Repository, runs: &BTreeSet<RunId>) -> BTreeMap<RunId, Run> {
+        rest::runs(self, repository, runs.iter().copied()).await
+    }
+
+    async fn identity(&self, repository: &Repository) -> Result<Identity, Unanswered> {
+        #[derive(Deserialize)]
+        struct Answer {
+            id: u64,
+            full_name: String,
+            default_branch: Option<Arc<str>>,
+        }
+        let path = format!("/repos/{}/{}", repository.owner(), repository.name());
+        let answer = self.get(&path).await.and_then(|body| {
+            serde_json::from_slice::<Answer>(&body).map_err(|error| unreadable(&error))
+        });
+        let answer = answer.map_err(|error| self.redacted(error))?;
+        if answer
+            .full_name
+            .eq_ignore_ascii_case(repository.full_name())
+        {
+            return Ok(Identity {
+                id: answer.id,
+                default_branch: answer.default_branch,
+            });
+        }
+        Err(self.redacted(Unanswered::Unbelievable(format!(
+            "the repository behind the name is {} (id {})",
+            answer.full_name, answer.id
+        ))))
+    }
+
+    async fn tracking_issue(&self, repository: &Repository) -> Result<IssueSearch, Unanswered> {
+        IssueStore::new(self, repository).find().await
+    }
+}
+
+pub(crate) fn unreadable(error: &serde_json::Error) -> Unanswered {
+    Unanswered::Unbelievable(format!(
+        "GitHub's answer does not have the documented form: {error}"
+    ))
+}
+
+pub(crate) fn success(response: Response<Bytes>, request: &str) -> Result<Bytes, Unanswered> {
+    if response.status() == StatusCode::OK {
+        return Ok(response.into_body());
+    }
+    Err(ApiError {
+        api: Api::GitHub,
+        request: request.to_owned(),
+        failure: crate::wire::error::refusal(Api::GitHub, &response),
+    }
+    .into())
+}
+
+/// Sends octocrab's request over the wire and ignores its host.
+async fn carry(
+    client: &Client,
+    request: Request<OctoBody>,
+) -> Result<Response<Full<Bytes>>, ApiError> {
+    let (parts, body) = request.into_parts();
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or_else(|| "/".to_owned(), ToString::to_string);
+    let mut outgoing = Outgoing {
+        api: Api::GitHub,
+        // GraphQL queries only read, so such a POST may be repeated like a GET.
+        repeatable: parts.method == ::http::Method::GET || target == "/graphql",
+        method: parts.method,
+        target,
+        body: Bytes::new(),
+        content_type: "application/json",
+    };
+    match body.collect().await {
+        Ok(body) => outgoing.body = body.to_bytes(),
+        Err(error) => {
+            return Err(client.error(&outgoing, Failure::BadRequest(error.to_string())));
+        }
+    }
+    Ok(client.exchange(&outgoing).await?.map(Full::new))
+}
+
+/// Returns our own error from an error of octocrab.
+fn carried(error: octocrab::Error) -> Unanswered {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        if let Some(api) = current.downcast_ref::<ApiError>() {
+            return Unanswered::Api(api.clone());
+        }
+        cause = current.source();
+    }
+    Unanswered::Carrier(error.to_string())
+}
