@@ -22,8 +22,8 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use self::headers::Headers;
-use self::window::{ACCOUNT, State, Window, reserve};
+use self::headers::{ACCOUNT, Headers};
+use self::window::{State, Window, reserve};
 use super::Failure;
 use crate::clock::Clock;
 use crate::model::Api;

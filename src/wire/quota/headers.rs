@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use ::http::HeaderMap;
 
-use super::window::ACCOUNT;
 use crate::clock::Clock;
 use crate::providers::{Counting, QuotaFigures};
 use crate::wire::clocks;
+
+/// The name of the window that counts everything sent to a provider.
+pub(super) const ACCOUNT: &str = "";
 
 /// The values of one quota in the headers of one answer.
 #[derive(Default)]

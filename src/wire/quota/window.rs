@@ -16,9 +16,6 @@ pub(super) struct State {
     pub(super) throttled: u32,
 }
 
-/// The name of the window that counts everything sent to a provider.
-pub(super) const ACCOUNT: &str = "";
-
 /// One of a provider's quotas.
 #[derive(Clone)]
 pub(super) struct Window {
