@@ -9,7 +9,9 @@ mod github_actions;
 mod init;
 mod interactive;
 mod journals;
+mod notify;
 mod progress;
+mod public;
 mod report;
 mod restore;
 #[cfg(feature = "sandbox")]
@@ -79,6 +81,21 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Returns what the code means.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "did what was asked",
+            Self::Unexpected => "unexpected failure",
+            Self::Usage => "usage, policy or configuration error",
+            Self::Incomplete => "evidence incomplete: nothing was deleted that depends on it",
+            Self::Braked => "a brake stopped the sweep before its first deletion",
+            Self::Failed => "some deletions failed or stayed in doubt",
+            Self::Garbage => "garbage found, or names and rules differ",
+            Self::Refused => "refused: a sweep needs --yes, a plan file or a terminal",
+            Self::Interrupted => "interrupted; what was begun is in the journal",
+        }
+    }
+
     /// Returns the first code that applies to a completed run.
     pub fn of(report: &Report, fail_on_garbage: bool) -> Self {
         let swept = report.swept.as_ref();
@@ -134,14 +151,15 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are output; everything else is a usage error.
             let _ = error.print();
-            let code = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Ok
-            };
-            return ExitCode::from(code as u8);
+            if !error.use_stderr() {
+                return ExitCode::from(Exit::Ok as u8);
+            }
+            github_actions::begin();
+            github_actions::end(&Err(Failure::Usage(error.to_string())));
+            return ExitCode::from(Exit::Usage as u8);
         }
     };
+    github_actions::begin();
     let verbose = cli.verbosity();
     log(verbose);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -153,6 +171,7 @@ pub fn main() -> ExitCode {
             "cannot start the runtime: {error}"
         ))),
     };
+    github_actions::end(&result);
     let exit = result.unwrap_or_else(|failure| {
         print_error(&failure);
         failure.exit()

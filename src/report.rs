@@ -5,6 +5,7 @@
 //! document, and [`format`](mod@format) lists the output formats.
 
 mod assemble;
+mod conceal;
 pub mod csv;
 pub mod escape;
 pub mod explain;
@@ -47,8 +48,10 @@ pub struct Report {
     pub complete: bool,
     /// The requests for data and how complete their answers were.
     pub evidence: Vec<Evidence>,
-    /// Every resource with its verdict.
+    /// Every resource with its verdict, except those that are concealed.
     pub resources: Vec<Row>,
+    /// Number of resources that [`conceal`](Report::conceal) removed.
+    pub concealed: usize,
     /// Brakes that would stop a sweep.
     pub brakes: Vec<Brake>,
     /// Requests sent and left, sorted by the provider's key.
@@ -278,6 +281,11 @@ impl Report {
     pub fn add(&mut self, swept: Swept, quota: Vec<QuotaUse>) {
         self.swept = Some(swept);
         self.quota = assemble::by_provider(quota);
+    }
+
+    /// Removes what no rule matches, for a public place. The counts stay.
+    pub fn conceal(&mut self) {
+        conceal::conceal(self);
     }
 
     /// Returns a copy with only the resources that have these keys.

@@ -10,8 +10,10 @@
 //! - [`text`]: the text, a pure function of a report and the previous issue.
 //! - [`publish`]: creates, updates and closes the issue without losing a checked
 //!   box.
+//! - [`alert`]: what people are told of, in a comment or by a webhook.
 //! - [`comment`]: the comment on a pull request about failed deletions.
 
+pub mod alert;
 pub mod comment;
 pub mod leak;
 pub mod publish;

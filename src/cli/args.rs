@@ -62,6 +62,21 @@ pub(super) fn command() -> Command {
     command
 }
 
+/// Ignores variables that are set to nothing: an expression of a workflow without
+/// a value leaves an empty one.
+fn without_empty_variables(command: Command) -> Command {
+    let ignored = |argument: Arg| {
+        let variable = argument.get_env().and_then(std::env::var_os);
+        match variable {
+            Some(value) if value.is_empty() => argument.env(None::<&str>),
+            _ => argument,
+        }
+    };
+    command
+        .mut_args(ignored)
+        .mut_subcommands(move |verb| verb.mut_args(ignored))
+}
+
 /// Moves the options before the name of a command behind it, so that an option
 /// may stand on either side. Without a name the arguments are those of an audit
 /// and stay as they are.
@@ -116,7 +131,7 @@ impl Cli {
 
     /// Parses arguments, the first of which is the name of the program.
     pub(super) fn of(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
-        let command = command();
+        let command = without_empty_variables(command());
         let arguments = options_after_verb(&command, arguments);
         Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
     }
@@ -300,6 +315,8 @@ pub(super) struct SweepArgs {
     pub(super) report: bool,
     #[command(flatten)]
     pub(super) schedule: ScheduleArgs,
+    #[command(flatten)]
+    pub(super) notify: NotifyArgs,
 }
 
 #[derive(Debug, Args)]
@@ -336,6 +353,8 @@ pub(super) struct ReportArgs {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) schedule: ScheduleArgs,
+    #[command(flatten)]
+    pub(super) notify: NotifyArgs,
 }
 
 /// The schedule of runs, which the issue shows.
@@ -345,6 +364,15 @@ pub(super) struct ScheduleArgs {
     /// next one [default: the schedule that Actions names]
     #[arg(long = "schedule", value_name = "CRON", env = "PREVIEW_GC_SCHEDULE", help_heading = OUTPUT, hide_short_help = true)]
     pub(super) cron: Option<String>,
+}
+
+/// Where people are told what needs their attention.
+#[derive(Debug, Args)]
+pub(super) struct NotifyArgs {
+    /// Slack-compatible webhook that is told of new failures, brakes and missing
+    /// data; its address is a secret, so prefer the variable
+    #[arg(long, value_name = "URL", env = "PREVIEW_GC_NOTIFY_URL", hide_env_values = true, help_heading = OUTPUT, hide_short_help = true)]
+    pub(super) notify_url: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::args::AuditArgs;
 use super::session::Session;
 use super::terminal::table_style;
-use super::{Exit, Failure, github_actions, print, print_rendered};
+use super::{Exit, Failure, github_actions, print, print_rendered, public};
 use crate::collector::{Audit, Choice};
 use crate::model::identifier::host_name;
 use crate::report::explain;
@@ -21,7 +21,7 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     let Audit {
         findings,
         plan,
-        report,
+        mut report,
         ..
     } = audit.await;
     session.progress.end();
@@ -47,10 +47,12 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
             print(&text)?;
         }
         None => {
+            public::conceal(&session, &mut report).await;
             let style = table_style(&arguments.common);
             print_rendered(arguments.common.format.report(&report, style))?;
         }
     }
+    public::conceal(&session, &mut report).await;
     github_actions::write_results(&report, None);
     github_actions::write_metrics(&arguments.common, &report)?;
     Ok(Exit::of(&report, arguments.fail_on_garbage))

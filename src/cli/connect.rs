@@ -53,14 +53,9 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects to the real providers.
     pub(super) fn real(clock: Clock) -> Self {
-        let variables = Variables { fixed: None };
-        let proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-        let proxy = proxies
-            .into_iter()
-            .find(|name| variables.get(name).is_some());
         Self {
-            transport: crate::wire::http::transport(proxy),
-            variables,
+            transport: crate::wire::http::transport(proxy()),
+            variables: Variables { fixed: None },
             clock,
         }
     }
@@ -110,6 +105,13 @@ impl Connection {
         }
         Ok(endpoints)
     }
+}
+
+/// Returns the variable that sets the proxy, if one does.
+pub(super) fn proxy() -> Option<&'static str> {
+    let variables = Variables { fixed: None };
+    let mut proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter();
+    proxies.find(|name| variables.get(name).is_some())
 }
 
 /// Returns the GraphQL address: Enterprise Server serves it next to its REST

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use croner::Cron;
 use serde_json::Value;
 
-use super::Failure;
 use super::args::{CommonArgs, ScheduleArgs};
+use super::{Exit, Failure};
 use crate::gc::Outcome;
 use crate::report::{Report, escape, markdown, metrics, outcomes};
 
@@ -18,6 +18,16 @@ const MAX_SUMMARY_BYTES: usize = 1_000_000;
 
 /// Maximum number of annotations that Actions shows for one step.
 const MAX_ANNOTATIONS: usize = 10;
+
+/// The outputs of a run that ended before it found anything out.
+const NOTHING: [(&str, &str); 6] = [
+    ("complete", "false"),
+    ("garbage", "0"),
+    ("deleted", "0"),
+    ("failed", "0"),
+    ("deferred", "0"),
+    ("issue-url", ""),
+];
 
 /// Writes the metrics of a run, if `--metrics` asks for them.
 pub(super) fn write_metrics(common: &CommonArgs, report: &Report) -> Result<(), Failure> {
@@ -63,13 +73,58 @@ pub(super) fn next_run(
     Ok(event())
 }
 
+/// Writes the outputs of a run that found nothing out. A step that reads them
+/// always finds all of them: Actions takes the last value of each.
+pub(super) fn begin() {
+    append(
+        "GITHUB_OUTPUT",
+        &lines(&NOTHING.map(|(name, value)| (name, value.to_owned()))),
+    );
+}
+
 /// Writes step summary, outputs and annotations, if the run is in Actions.
 pub(super) fn write_results(report: &Report, issue_url: Option<&str>) {
     append("GITHUB_STEP_SUMMARY", &summary(report));
     append("GITHUB_OUTPUT", &outputs(report, issue_url));
+    annotate(&annotations(report));
+}
+
+/// Writes how the run ended: the error, or what its exit code means.
+pub(super) fn end(result: &Result<Exit, Failure>) {
+    let (exit, why) = match result {
+        Ok(Exit::Ok) => return,
+        Ok(exit) => (*exit, exit.meaning().to_owned()),
+        Err(failure) => (failure.exit(), failure.to_string()),
+    };
+    let why = plain(&why);
+    let code = exit as u8;
+    let inert = escape::workflow_lines(why.trim_end());
+    annotate(&format!(
+        "::error title=preview-gc (exit code {code})::{inert}\n"
+    ));
+    let text = escape::block(why.trim_end());
+    append(
+        "GITHUB_STEP_SUMMARY",
+        &format!("\n### preview-gc ended with exit code {code}\n\n{text}"),
+    );
+}
+
+/// Prints workflow commands, if the run is in Actions.
+fn annotate(commands: &str) {
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
-        let _ = std::io::stderr().write_all(annotations(report).as_bytes());
+        let _ = std::io::stderr().write_all(commands.as_bytes());
     }
+}
+
+/// Removes the colours of a rendered policy.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        out.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, after)| after);
+    }
+    out + rest
 }
 
 /// Appends to a file of Actions; an error does not fail the run.
@@ -110,21 +165,22 @@ fn count(report: &Report, of: impl Fn(Outcome) -> bool) -> usize {
 }
 
 fn outputs(report: &Report, issue_url: Option<&str>) -> String {
-    let mut text = String::new();
-    for (name, value) in [
+    let deleted = count(report, |outcome| outcome == Outcome::Deleted);
+    let deferred = count(report, |outcome| outcome == Outcome::Deferred);
+    lines(&[
         ("complete", report.complete.to_string()),
         ("garbage", report.garbage().to_string()),
-        (
-            "deleted",
-            count(report, |outcome| outcome == Outcome::Deleted).to_string(),
-        ),
+        ("deleted", deleted.to_string()),
         ("failed", count(report, Outcome::is_failure).to_string()),
-        (
-            "deferred",
-            count(report, |outcome| outcome == Outcome::Deferred).to_string(),
-        ),
+        ("deferred", deferred.to_string()),
         ("issue-url", issue_url.unwrap_or_default().to_owned()),
-    ] {
+    ])
+}
+
+/// Formats outputs.
+fn lines(outputs: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in outputs {
         let line = value.replace(['\r', '\n'], " ");
         let _ = writeln!(text, "{name}={line}");
     }

@@ -3,8 +3,9 @@
 use tokio::time::Instant;
 
 use super::args::ReportArgs;
+use super::notify::Notify;
 use super::session::Session;
-use super::{Exit, Failure, github_actions, print};
+use super::{Exit, Failure, github_actions, print, public};
 use crate::collector::{Audit, Choice};
 use crate::model::{Api, Repository};
 use crate::tracking_issue::publish::{PublishError, known, publish};
@@ -13,6 +14,7 @@ use crate::tracking_issue::text::render;
 
 pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
     let session = Session::open(&arguments.audit.common)?;
+    let notify = Notify::of(&arguments.notify)?;
     session.warn(&arguments.audit.common);
     let collector = session.collector(arguments.audit.pr)?;
     let repository = repository(&session)?;
@@ -39,6 +41,8 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
         .as_ref()
         .ok()
         .and_then(|published| published.url());
+    notify.send(&report, None).await;
+    public::conceal(&session, &mut report).await;
     github_actions::write_results(&report, url);
     github_actions::write_metrics(&arguments.audit.common, &report)?;
     let published = published.map_err(|error| not_published(&error))?;

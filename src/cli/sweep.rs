@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::args::SweepArgs;
 use super::consent::{Consent, agreed};
+use super::notify::Notify;
 use super::session::Session;
 use super::terminal::table_style;
-use super::{Exit, Failure, github_actions, interrupted, print_error, print_rendered};
+use super::{Exit, Failure, github_actions, interrupted, print_error, print_rendered, public};
 use crate::collector::{Audit, Choice, Collector, SweepError, SweepOrder, stopped};
 use crate::gc::Brake;
 use crate::gc::plan_file::{Bound, PlanFile};
@@ -22,7 +23,8 @@ use crate::roots::github::issue::IssueStore;
 use crate::survey::{Findings, Survey};
 use crate::sweep::{Stop, Swept};
 use crate::tracking_issue::comment;
-use crate::tracking_issue::publish::publish;
+use crate::tracking_issue::publish::{known, publish};
+use crate::tracking_issue::state::State;
 
 /// Maximum time for publishing the result of a sweep.
 const PUBLISH_TIMEOUT: Duration = Duration::from_mins(2);
@@ -38,6 +40,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         age.map_err(|error| Failure::Usage(error.to_string()))?;
     }
     let consent = Consent::of(&arguments)?;
+    let notify = Notify::of(&arguments.notify)?;
     if arguments.report && consent != Consent::DryRun {
         // Without access to the issue, the sweep is refused.
         super::report::repository(&session)?;
@@ -87,6 +90,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
         brakes: &brakes,
         plan_file,
         deferred,
+        notify,
     };
     run.go(report, consent).await
 }
@@ -130,6 +134,7 @@ struct Run<'a> {
     plan_file: PlanFile,
     /// Garbage that the plan leaves for a later run.
     deferred: &'a [usize],
+    notify: Notify,
 }
 
 impl Run<'_> {
@@ -139,6 +144,8 @@ impl Run<'_> {
         let style = table_style(common);
         if consent == Consent::DryRun {
             self.session.progress.end();
+            public::conceal(self.session, &mut report).await;
+            github_actions::write_results(&report, None);
             print_rendered(common.format.planned(&report, &self.plan_file, style))?;
             return Ok(self.exit(&report, Exit::Ok));
         }
@@ -168,6 +175,8 @@ impl Run<'_> {
         };
         report.add(swept, self.session.client.quota_use());
         let url = self.publish_unless_interrupted(&report, begun).await;
+        self.tell(&report).await;
+        public::conceal(self.session, &mut report).await;
         github_actions::write_results(&report, url.as_deref().ok());
         print_rendered(common.format.report(&report, style))?;
         github_actions::write_metrics(common, &report)?;
@@ -300,6 +309,14 @@ impl Run<'_> {
             (Ok(_), Err(why)) => Err(Failure::Unexpected(why)),
             (Err(error), Err(why)) => Err(Failure::Unexpected(format!("{error}; {why}"))),
         }
+    }
+
+    /// Tells the webhook what the tracking issue does not show already.
+    async fn tell(&self, report: &Report) {
+        let repository = super::report::repository(self.session).ok();
+        let issue = repository.and_then(|one| known(&self.findings.roots, &one));
+        let previous = issue.map(|issue| State::read(&issue.body));
+        self.notify.send(report, previous.as_ref()).await;
     }
 
     fn exit(&self, report: &Report, begun: Exit) -> Exit {

@@ -73,6 +73,7 @@ impl Report {
                 .flat_map(|roots| roots.ignored.iter().cloned())
                 .collect(),
             resources,
+            concealed: 0,
             brakes: run.brakes,
             quota: by_provider(run.quota),
             clock_skew: run.clock_skew,

@@ -45,6 +45,12 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
+/// Escapes text for a message of Slack, so that it contains no link or mention.
+pub fn slack(text: &str) -> String {
+    let text = terminal(text).replace('&', "&amp;");
+    text.replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// Quotes text as one word of a shell command. A header that names one of our
 /// own variables is left for the shell to expand.
 pub fn shell(text: &str) -> String {
@@ -93,6 +99,21 @@ pub fn workflow(text: &str) -> String {
         .replace("::", ":\u{200b}:")
 }
 
+/// Escapes a message of several lines for a workflow command.
+pub fn workflow_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(workflow).collect();
+    lines.join("%0A")
+}
+
+/// Formats text of several lines as a code block, so that no line of it ends the
+/// block.
+pub fn block(text: &str) -> String {
+    let runs = text.split(|c| c != '`').map(str::len);
+    let fence = "`".repeat(runs.max().unwrap_or(0).max(2) + 1);
+    let lines: Vec<_> = text.lines().map(terminal).collect();
+    format!("{fence}text\n{}\n{fence}\n", lines.join("\n"))
+}
+
 /// Escapes a spreadsheet cell, so that it is not a formula.
 pub fn cell(text: &str) -> String {
     let text = terminal(text);
@@ -119,5 +140,9 @@ mod tests {
         }
         assert_eq!(cell("=HYPERLINK(1)"), "'=HYPERLINK(1)");
         assert_eq!(cell("-1"), "'-1");
+        assert!(!slack(EVIL).contains(['<', '\u{1b}', '\n']));
+        assert!(!workflow_lines(EVIL).contains(['\n', '\u{1b}']));
+        let shown = block("``` x\n````\u{202e} y");
+        assert_eq!(shown, "`````text\n``` x\n````\\u{202e} y\n`````\n");
     }
 }

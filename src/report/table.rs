@@ -258,6 +258,12 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
             summary.report_only
         ));
     }
+    if report.concealed > 0 {
+        lines.push(format!(
+            "{} resources that no rule matches are not shown, because the repository is public",
+            report.concealed
+        ));
+    }
     if let Some(skew) = &report.clock_skew {
         lines.push(skew.to_string());
     }

@@ -120,6 +120,24 @@ impl GitHubClient {
         }
     }
 
+    /// Returns whether a repository is private, so that not everybody can read the
+    /// logs of its runs.
+    ///
+    /// # Errors
+    ///
+    /// When GitHub does not say it.
+    pub async fn is_private(&self, repository: &Repository) -> Result<bool, Unanswered> {
+        #[derive(Deserialize)]
+        struct Settings {
+            private: bool,
+        }
+        let path = format!("/repos/{}/{}", repository.owner(), repository.name());
+        let body = self.get(&path).await?;
+        let settings: Result<Settings, _> = serde_json::from_slice(&body);
+        let settings = settings.map_err(|error| self.redacted(unreadable(&error)))?;
+        Ok(settings.private)
+    }
+
     /// Returns the body of a 200 answer to a GET.
     pub(crate) async fn get(&self, target: &str) -> Result<Bytes, Unanswered> {
         let (response, outgoing) = self.send(target, None).await?;

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::TITLE;
+use super::alert::Alert;
 use super::state::PreviousIssue;
 use super::text::{IssueText, MAX_LENGTH, closing_comment, render};
 use crate::evidence::{Roots, TrackingIssue};
@@ -179,6 +180,11 @@ async fn update(
     // Boxes may have been checked since the issue was read.
     let now = store.read_again(known.number).await?;
     let mut previous = PreviousIssue::read(&now.body);
+    // Before the issue is written, which records the failures: if the comment
+    // fails, the next run writes it.
+    if let Some(alert) = Alert::of(report, Some(&previous.state)) {
+        store.comment(now.number, &alert.markdown()).await?;
+    }
     let mut change = Change::Unchanged;
     let mut ours = Vec::new();
     let clean = loop {

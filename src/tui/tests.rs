@@ -74,6 +74,7 @@ fn report(rows: Vec<Row>) -> Report {
         complete: true,
         evidence: Vec::new(),
         resources: rows,
+        concealed: 0,
         brakes: Vec::new(),
         quota: Vec::new(),
         headroom: Vec::new(),

@@ -390,7 +390,7 @@ fn foreign_names_do_no_harm_anywhere() {
     let commands = annotations.lines().filter(|line| line.contains("::error"));
     for line in commands {
         assert_eq!(line.matches("::error").count(), 1, "{line}");
-        assert!(line.starts_with("::error title=preview-gc::"), "{line}");
+        assert!(line.starts_with("::error title=preview-gc"), "{line}");
     }
     let outputs = std::fs::read_to_string(stage.folder.path().join("output.txt")).unwrap();
     assert!(
