@@ -1,164 +1,509 @@
-//! The scripts of the action, run as Actions runs them: with the inputs in the
-//! environment, against the sandbox.
+//! The workflows to copy and the action, run step by step as Actions runs them,
+//! against the sandbox over HTTP.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod expression;
+mod runner;
 
-/// A script of the action.
-fn script(name: &str) -> Command {
-    let path = crate::support::path("../.github/actions/preview-gc").join(name);
-    let mut command = Command::new("bash");
-    command.arg(path).env_clear();
-    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
+use std::process::Command;
+
+use runner::{Actions, Event, Job, read};
+use serde_json::json;
+
+const ORPHANS: &str = "workflows/examples/cleanup-orphans.yml";
+const CLOSED: &str = "workflows/examples/cleanup-closed.yml";
+const APPROVE: &str = "workflows/examples/approve-sweep.yml";
+const ALL: [&str; 3] = [ORPHANS, CLOSED, APPROVE];
+
+const SECRETS: [&str; 4] = [
+    "secret-cloudflare",
+    "secret-neon",
+    "secret-hook",
+    "secret-app",
+];
+
+/// Garbage of the demo world, of different pull requests.
+const OF_97: &str = "api-preview-97";
+const OF_101: &str = "auth-preview-101-cache";
+
+/// Runs the only job of a workflow.
+fn sweep(actions: &Actions, workflow: &str, event: &Event) -> Job {
+    actions.run(workflow, event).remove("sweep").unwrap()
 }
 
-/// Runs the program by the action's script, with these inputs.
-fn run(folder: &Path, inputs: &[(&str, &str)]) -> Output {
-    let mut command = script("run.sh");
-    command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("PROGRAM", env!("CARGO_BIN_EXE_preview-gc"))
-        .env("CI", "true")
-        .env("GITHUB_ACTIONS", "true")
-        .env("GITHUB_OUTPUT", folder.join("output"))
-        .env("GITHUB_STEP_SUMMARY", folder.join("summary"))
-        .env("PREVIEW_GC_JOURNAL", folder.join("journal"))
-        .envs(inputs.iter().copied());
-    command.output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    let (out, err) = (&output.stdout, &output.stderr);
-    String::from_utf8_lossy(out).into_owned() + &String::from_utf8_lossy(err)
-}
-
-fn outputs(folder: &Path) -> String {
-    std::fs::read_to_string(folder.join("output")).unwrap_or_default()
+fn assert_ended(job: &Job, code: i32) {
+    let ran = job.program();
+    assert_eq!(ran.code, Some(code), "{}", ran.log);
+    assert_eq!(job.failed, code != 0);
+    let outputs = [
+        "complete",
+        "garbage",
+        "deleted",
+        "failed",
+        "deferred",
+        "issue-url",
+    ];
+    for name in outputs {
+        assert!(
+            ran.outputs.contains_key(name),
+            "{name} is missing: {:?}",
+            ran.outputs
+        );
+    }
+    assert!(!ran.summary.is_empty(), "{}", ran.log);
+    if code != 0 {
+        let annotated = ran
+            .log
+            .contains(&format!("::error title=preview-gc (exit code {code})::"));
+        assert!(annotated, "{}", ran.log);
+        assert!(
+            ran.summary.contains(&format!("exit code {code}")),
+            "{}",
+            ran.summary
+        );
+    }
 }
 
 #[test]
-fn arguments_on_every_line_count() {
-    let folder = tempfile::tempdir().unwrap();
-    let inputs = [
-        ("INPUT_COMMAND", "sweep"),
-        ("INPUT_FORMAT", "markdown"),
-        ("INPUT_ARGS", "--sandbox\n--dry-run\n"),
-    ];
-    let output = run(folder.path(), &inputs);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(!folder.path().join("journal").exists(), "it only plans");
-    // Without that line it deletes.
-    let inputs = [
-        ("INPUT_COMMAND", "sweep"),
-        ("INPUT_DELETE", "true"),
-        ("INPUT_ARGS", "--sandbox"),
-    ];
-    let output = run(folder.path(), &inputs);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(
-        outputs(folder.path()).contains("deleted=14"),
-        "{}",
-        outputs(folder.path())
+fn a_schedule_deletes_garbage_and_reports() {
+    let actions = Actions::new();
+    let job = sweep(&actions, ORPHANS, &Event::schedule());
+    assert_ended(&job, 0);
+    assert_eq!(job.program().outputs["deleted"], "14");
+    assert!(!actions.has(OF_97) && actions.has("api-preview-104"));
+    assert_eq!(job.program().environment["GITHUB_TOKEN"], "secret-job");
+}
+
+#[test]
+fn by_hand_nothing_is_deleted_unless_told() {
+    let actions = Actions::new();
+    let show = Event::dispatch(&json!({"delete": false}));
+    let job = sweep(&actions, ORPHANS, &show);
+    assert_ended(&job, 0);
+    assert!(job.program().summary.contains("14 garbage") && actions.has(OF_97));
+    let delete = Event::dispatch(&json!({"delete": true}));
+    let job = sweep(&actions, ORPHANS, &delete);
+    assert_eq!(job.program().outputs["deleted"], "14");
+    assert!(!actions.has(OF_97));
+}
+
+#[test]
+fn a_closed_pull_request_loses_what_it_made_and_nothing_else() {
+    let actions = Actions::new();
+    let job = sweep(&actions, CLOSED, &Event::closed(97));
+    assert_ended(&job, 0);
+    assert!(!actions.has(OF_97) && actions.has(OF_101));
+}
+
+#[test]
+fn the_workflow_that_init_writes_only_reports() {
+    let actions = Actions::new();
+    let job = actions.run("../src/cli/init/workflow.yml", &Event::schedule());
+    let job = &job["report"];
+    assert_ended(job, 0);
+    assert!(job.program().outputs["issue-url"].contains("/issues/"));
+    assert!(actions.has(OF_97));
+}
+
+#[test]
+fn a_workflow_that_is_not_enabled_does_nothing() {
+    let mut actions = Actions::new();
+    actions.variables["PREVIEW_GC_ENABLED"] = json!("");
+    for workflow in ALL {
+        let jobs = read(workflow)["jobs"].as_object().unwrap().clone();
+        let first = jobs.keys().next().unwrap();
+        let event = Event::closed(97);
+        let run = actions.begin(&event);
+        assert!(
+            actions
+                .job(workflow, first, &event, run, &json!({}))
+                .skipped
+        );
+    }
+}
+
+#[test]
+fn only_the_step_that_runs_the_program_has_tokens_of_providers() {
+    let mut actions = Actions::new();
+    actions.secrets["PREVIEW_GC_NOTIFY_URL"] = json!("https://hooks.invalid/secret-hook");
+    let job = sweep(&actions, CLOSED, &Event::closed(97));
+    assert_ended(&job, 0);
+    let mut with = Vec::new();
+    for step in &job.steps {
+        let texts = format!("{:?}{}", step.environment, step.log);
+        if SECRETS.iter().any(|secret| texts.contains(secret)) {
+            with.push(&*step.name);
+        }
+    }
+    assert_eq!(with, ["Run preview-gc"]);
+    let log = job.log() + &job.summary();
+    assert!(SECRETS.iter().all(|secret| !log.contains(secret)), "{log}");
+    // The second run finds what the first one built.
+    sweep(&actions, CLOSED, &Event::closed(97));
+    let built = std::fs::read_to_string(actions.path("built")).unwrap();
+    assert_eq!(built, "built\n");
+}
+
+#[test]
+fn the_token_of_an_app_takes_the_place_of_the_jobs_own() {
+    let mut actions = Actions::new();
+    actions.variables["PREVIEW_GC_APP_CLIENT_ID"] = json!("Iv1.0123");
+    let job = sweep(&actions, ORPHANS, &Event::schedule());
+    assert_eq!(job.program().environment["GITHUB_TOKEN"], "secret-app");
+}
+
+#[test]
+fn a_secret_is_demanded_only_where_a_rule_needs_it() {
+    let mut actions = Actions::new();
+    actions.secrets["NEON_API_KEY"] = json!("");
+    let job = sweep(&actions, ORPHANS, &Event::schedule());
+    assert_ended(&job, 3);
+    assert!(job.program().log.contains("::warning") && job.program().log.contains("NEON_API_KEY"));
+    assert_eq!(job.program().outputs["complete"], "false");
+    assert!(!actions.has(OF_97), "the other providers are swept");
+    // A policy without Neon needs no key.
+    let policy = "repository = \"acme/shop\"\n[words]\nservice = [\"api\"]\n[[rule]]\nid = \"a\"\n\
+        kind = \"kv_namespace\"\nname = \"{service}-preview-{pr}-cache\"\ndead-when = \"closed\"\n";
+    std::fs::write(actions.path("p.toml"), policy).unwrap();
+    let job = actions.use_action(&json!({"command": "audit",
+        "policies": actions.path("p.toml"), "cloudflare-api-token": "secret-cloudflare",
+        "cloudflare-account-id": actions.variables["CLOUDFLARE_ACCOUNT_ID"]}));
+    assert_ended(&job, 0);
+}
+
+#[test]
+fn every_way_to_end_writes_annotation_summary_and_outputs() {
+    let actions = Actions::new();
+    let run = |with: &str, args: &str| {
+        let (command, dry_run) = with.split_once(' ').unwrap_or((with, "false"));
+        actions.use_action(&json!({"command": command, "dry-run": dry_run,
+            "args": format!("--sandbox {args}")}))
+    };
+    assert_ended(&run("audit", ""), 0);
+    assert_ended(&run("sweep", ""), 7);
+    assert_ended(&run("audit", "--no-such-option"), 2);
+    assert_ended(&run("audit", "--policies nowhere"), 2);
+    assert_ended(&run("audit", "--fail-on-garbage"), 6);
+    assert_ended(&run("sweep", "--yes --brake-count 1"), 4);
+    std::fs::write(actions.path("broken.toml"), "repository = 1\n").unwrap();
+    let broken = run(
+        "check",
+        &format!(
+            "--offline --policies {}",
+            actions.path("broken.toml").display()
+        ),
     );
+    assert_ended(&broken, 2);
+    assert!(
+        broken.summary().contains("broken.toml:1"),
+        "{}",
+        broken.summary()
+    );
+    // The inputs themselves.
+    let job = run("sweep yes", "");
+    assert!(
+        job.failed && job.log().contains("must be true or false"),
+        "{}",
+        job.log()
+    );
+    assert!(job.summary().contains("exit code 2"));
+    assert_eq!(job.steps.last().unwrap().outputs["complete"], "false");
 }
 
 #[test]
-fn quotes_keep_spaces_and_one_that_is_not_closed_runs_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let policy = folder.path().join("my policies.toml");
+fn arguments_on_every_line_count_and_quotes_keep_spaces() {
+    let actions = Actions::new();
+    let policy = actions.path("my policies.toml");
     std::fs::copy(crate::support::path("../policies/demo.toml"), &policy).unwrap();
-    let args = format!("--sandbox --policies=\"{}\"", policy.display());
-    let inputs = [("INPUT_COMMAND", "audit"), ("INPUT_ARGS", &*args)];
-    let output = run(folder.path(), &inputs);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    let inputs = [
-        ("INPUT_COMMAND", "sweep"),
-        ("INPUT_ARGS", "--sandbox \"--dry-run"),
-    ];
-    let output = run(folder.path(), &inputs);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("::error"), "{}", said(&output));
-    assert_eq!(
-        outputs(folder.path()).matches("deleted=").count(),
-        1,
-        "only the audit ran"
+    let run = |args: &str| actions.use_action(&json!({"command": "sweep", "args": args}));
+    let quoted = format!(
+        "--sandbox\n--policies=\"{}\"\n\n--dry-run\n",
+        policy.display()
     );
-}
-
-#[test]
-fn a_sweep_without_consent_is_refused_and_an_input_that_is_no_truth_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let sweep = ("INPUT_COMMAND", "sweep");
-    let sandbox = ("INPUT_ARGS", "--sandbox");
-    let output = run(folder.path(), &[sweep, sandbox, ("INPUT_DELETE", "false")]);
-    assert_eq!(output.status.code(), Some(7), "{}", said(&output));
-    let output = run(folder.path(), &[sweep, sandbox, ("INPUT_DRY_RUN", "yes")]);
-    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let job = run(&quoted);
+    assert_ended(&job, 0);
+    assert_eq!(job.program().outputs["deleted"], "0", "it only plans");
+    // A quote that is not closed runs nothing, rather than another command.
+    let job = run("--sandbox --yes \"--dry-run");
     assert!(
-        said(&output).contains("--dry-run must be true or false"),
+        job.failed && job.log().contains("a quote is not closed"),
         "{}",
-        said(&output)
+        job.log()
     );
+    assert!(!job.log().contains("deleted"));
+    // Variables that an expression left empty are not set.
+    let job = actions.use_action(&json!({"command": "audit", "format": "", "args": "--sandbox"}));
+    assert_ended(&job, 0);
 }
 
-/// A `gh` that answers with these artifacts, and whose downloads have one journal.
-fn fake_gh(folder: &Path, artifacts: &str) -> PathBuf {
-    let program = folder.join("gh");
-    let text = format!(
-        "#!/usr/bin/env bash\n\
-         if [ \"$1\" = api ]; then cat <<'EOF'\n{artifacts}\nEOF\n\
-         exit \"${{GH_EXIT:-0}}\"; fi\n\
-         echo \"from $3\" > \"${{*: -1}}/run.journal.jsonl\"\n\
-         echo \"$3\" >> \"{}/downloaded\"\n",
-        folder.display()
+/// A release of the action's repository, as the release workflow makes it.
+fn release(actions: &Actions, tag: &str, attested: bool) {
+    let folder = actions.path(&format!("releases/{tag}"));
+    let name = "preview-gc-x86_64-unknown-linux-musl";
+    let inner = folder.join(name);
+    std::fs::create_dir_all(&inner).unwrap();
+    runner::copy(env!("CARGO_BIN_EXE_preview-gc").as_ref(), &inner);
+    let mut tar = Command::new("tar");
+    let archive = folder.join(format!("{name}.tar.gz"));
+    tar.arg("-czf")
+        .arg(archive)
+        .arg("-C")
+        .arg(&folder)
+        .arg(name);
+    assert!(tar.status().unwrap().success());
+    let proof = format!(
+        "attestation verify {name}.tar.gz --repo preview/gc --signer-workflow \
+         preview/gc/.github/workflows/release.yml --source-ref refs/tags/{tag}\n"
     );
-    std::fs::write(&program, text).unwrap();
-    let mut command = Command::new("chmod");
-    assert!(command.arg("+x").arg(&program).status().unwrap().success());
-    folder.to_owned()
+    std::fs::write(actions.path("attested"), if attested { &proof } else { "" }).unwrap();
 }
 
 #[test]
-fn only_journals_of_the_own_default_branch_are_fetched() {
-    let artifact = |run: u32, branch: &str, head: u32, day: u32| {
-        format!(
-            r#"{{"expired":false,"created_at":"2026-05-{day:02}T00:00:00Z","workflow_run":{{"id":{run},"head_branch":"{branch}","head_repository_id":{head},"repository_id":1}}}}"#
-        )
+fn the_action_takes_its_own_release_only_with_proof_and_else_its_source() {
+    let actions = Actions::new();
+    let audit = |version: &str| {
+        actions.use_action(&json!({"command": "audit", "args": "--sandbox", "version": version}))
     };
-    let folder = tempfile::tempdir().unwrap();
-    let artifacts = [
-        artifact(12, "main", 1, 3),
-        artifact(11, "main", 1, 2),
-        // A fork's own `main`, and another branch.
-        artifact(13, "main", 2, 4),
-        artifact(14, "patch-1", 1, 5),
-    ];
-    let answer = format!("{{\"artifacts\":[{}]}}", artifacts.join(","));
-    let path = fake_gh(folder.path(), &answer);
-    let journal = folder.path().join("journal");
-    let fetch = |exit: &str| {
-        let system = std::env::var("PATH").unwrap_or_default();
-        script("fetch-journal.sh")
-            .env("PATH", format!("{}:{system}", path.display()))
-            .env("GH_EXIT", exit)
-            .env("ARTIFACT", "preview-gc-journal")
-            .env("DEFAULT_BRANCH", "main")
-            .env("GITHUB_REPOSITORY", "acme/shop")
-            .env("PREVIEW_GC_JOURNAL", &journal)
-            .output()
-            .unwrap()
+    let tag = concat!("v", env!("CARGO_PKG_VERSION"));
+    let commit = "0123456789012345678901234567890123456789";
+    for name in [tag, commit] {
+        actions.write(&format!("commits/{name}.json"), &json!({"sha": commit}));
+    }
+    actions.write("commits/main.json", &json!({"sha": "ffff"}));
+    let chosen = |job: &Job| job.step("Choose the program").outputs["tag"].clone();
+    // At the commit of a tag that has no release yet.
+    *actions.action_ref.borrow_mut() = commit.to_owned();
+    assert_eq!(chosen(&audit("")), "");
+    release(&actions, tag, true);
+    for at in [commit, tag] {
+        *actions.action_ref.borrow_mut() = at.to_owned();
+        let job = audit("");
+        assert_ended(&job, 0);
+        assert_eq!(chosen(&job), tag);
+    }
+    // A branch is not a release, and `source` is always the source.
+    *actions.action_ref.borrow_mut() = "main".to_owned();
+    assert_eq!(chosen(&audit("")), "");
+    assert_eq!(chosen(&audit("source")), "");
+    // What nobody signed for this tag is not run.
+    release(&actions, tag, false);
+    let job = audit(tag);
+    assert!(
+        job.failed && job.log().contains("was not built by"),
+        "{}",
+        job.log()
+    );
+    let job = audit("v9.9.9");
+    assert!(
+        job.failed && job.log().contains("could not download"),
+        "{}",
+        job.log()
+    );
+}
+
+#[test]
+fn an_approval_carries_out_exactly_the_plan() {
+    let actions = Actions::new();
+    let jobs = actions.run(APPROVE, &Event::dispatch(&json!({})));
+    let (plan, sweep) = (&jobs["plan"], &jobs["sweep"]);
+    assert_ended(plan, 0);
+    assert_eq!(plan.outputs["garbage"], "14");
+    assert_eq!(sweep.environment.as_deref(), Some("preview-gc"));
+    assert_ended(sweep, 0);
+    assert!(!actions.has(OF_97));
+    // Nothing is left to approve.
+    let jobs = actions.run(APPROVE, &Event::dispatch(&json!({})));
+    assert!(jobs["sweep"].skipped);
+}
+
+#[test]
+fn without_reviewers_nothing_is_planned() {
+    let actions = Actions::new();
+    let event = Event::dispatch(&json!({}));
+    let none = json!({"type": "required_reviewers", "reviewers": []});
+    for (rules, why) in [
+        (
+            Some(json!([{"type": "wait_timer", "wait_timer": 30}])),
+            "no required reviewers",
+        ),
+        (Some(json!([none])), "no required reviewers"),
+        (None, "does not exist"),
+    ] {
+        match rules {
+            Some(rules) => actions.write("environment.json", &json!({"protection_rules": rules})),
+            None => std::fs::remove_file(actions.path("environment.json")).unwrap(),
+        }
+        let run = actions.begin(&event);
+        let job = actions.job(APPROVE, "plan", &event, run, &json!({}));
+        assert!(job.failed && job.log().contains(why), "{}", job.log());
+        assert!(job.summary().contains(why), "{}", job.summary());
+        let ran: Vec<_> = job
+            .steps
+            .iter()
+            .filter(|step| step.code.is_some())
+            .collect();
+        assert_eq!(ran.len(), 1, "it is the first step, and the last");
+    }
+}
+
+#[test]
+fn a_late_approval_is_refused_and_says_so() {
+    let actions = Actions::new();
+    let event = Event::dispatch(&json!({}));
+    let run = actions.begin(&event);
+    let plan = actions.job(APPROVE, "plan", &event, run, &json!({}));
+    let needs = json!({"plan": {"outputs": plan.outputs}});
+    let wait = |time: &str| {
+        let advance = json!({"advance": time}).to_string();
+        let now = actions.server.door("POST", "clock", &advance)["now"].clone();
+        *actions.now.borrow_mut() = Some(now.as_str().unwrap().to_owned());
     };
-    let output = fetch("0");
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    let downloaded = std::fs::read_to_string(folder.path().join("downloaded")).unwrap();
-    assert_eq!(downloaded, "11\n12\n", "the newest comes last");
-    let text = std::fs::read_to_string(journal.join("run.journal.jsonl")).unwrap();
-    assert_eq!(text, "from 12\n");
+    wait("169h");
+    let job = actions.job(APPROVE, "sweep", &event, run, &needs);
+    assert_ended(&job, 2);
+    assert!(job.summary().contains("plan"), "{}", job.summary());
+    assert!(actions.has(OF_97));
+}
+
+#[test]
+fn a_cancelled_run_reaches_the_program_and_the_next_one_recovers() {
+    let actions = Actions::new();
+    let slow = json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"delay_ms": 300}}]);
+    actions.server.plant(&slow);
+    actions.cancel.set(true);
+    let job = sweep(&actions, ORPHANS, &Event::schedule());
+    assert_ended(&job, 130);
+    // The steps after it still keep the journal.
+    let kept = actions.artifact("preview-gc-journal");
+    assert!(
+        kept.values().any(|text| text.contains("intent")),
+        "{kept:?}"
+    );
+    actions.cancel.set(false);
+    let job = sweep(&actions, ORPHANS, &Event::schedule());
+    assert_ended(&job, 0);
+    assert!(!actions.has(OF_97) && !actions.has(OF_101));
+    actions.server.take_faults();
+}
+
+#[test]
+fn the_second_run_has_the_journal_of_the_first() {
+    let actions = Actions::new();
+    let first = sweep(&actions, CLOSED, &Event::closed(97));
+    assert!(
+        first.log().contains("fetched the journals of 0"),
+        "{}",
+        first.log()
+    );
+    let journals = actions.artifact("preview-gc-journal");
+    let journal = journals
+        .keys()
+        .find(|name| name.contains(".journal."))
+        .unwrap();
+    let run = journal.split('.').next().unwrap().to_owned();
+    // A schedule does not name the default branch, and the first run's head is the
+    // branch of the pull request.
+    let second = sweep(&actions, ORPHANS, &Event::schedule());
+    assert!(
+        second.log().contains("fetched the journals of 1"),
+        "{}",
+        second.log()
+    );
+    // What the first one deleted can be restored by the next.
+    let list = actions.use_action(&json!({"command": "restore", "format": "table",
+        "args": format!("{run} api-preview-97.acme.example"), "journal-artifact": "preview-gc-journal-2",
+        "cloudflare-api-token": "secret-cloudflare",
+        "cloudflare-account-id": actions.variables["CLOUDFLARE_ACCOUNT_ID"]}));
+    assert!(list.failed, "an artifact of another name has no journal");
+    let list = actions.use_action(&json!({"command": "restore", "format": "table",
+        "args": format!("{run} api-preview-97.acme.example"), "journal-artifact": "preview-gc-journal",
+        "cloudflare-api-token": "secret-cloudflare",
+        "cloudflare-account-id": actions.variables["CLOUDFLARE_ACCOUNT_ID"]}));
+    assert!(!list.failed, "{}", list.log());
+    assert!(actions.has("api-preview-97.acme.example"));
+}
+
+#[test]
+fn artifacts_of_other_branches_and_forks_are_not_fetched() {
+    let actions = Actions::new();
+    sweep(&actions, CLOSED, &Event::closed(97));
+    let artifacts = std::fs::read(actions.path("artifacts.json")).unwrap();
+    for (head, id, event, fetched) in [
+        ("main", 8, "push", 0),
+        ("patch-1", 7, "push", 0),
+        ("main", 7, "schedule", 1),
+        ("patch-1", 8, "pull_request", 0),
+    ] {
+        let about = json!({"event": event, "head_branch": head,
+            "head_repository": {"id": id}, "repository": {"id": 7}});
+        actions.write("runs/101.json", &about);
+        std::fs::write(actions.path("artifacts.json"), &artifacts).unwrap();
+        let job = actions.use_action(&json!({"command": "audit", "args": "--sandbox",
+            "journal-artifact": "preview-gc-journal"}));
+        let text = format!("fetched the journals of {fetched} earlier");
+        assert!(
+            job.log().contains(&text),
+            "{head} {id} {event}: {}",
+            job.log()
+        );
+    }
     // What could not be asked for is not absent.
-    let output = fetch("1");
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("actions: read"), "{}", said(&output));
+    std::fs::remove_file(actions.path("artifacts.json")).unwrap();
+    let job = actions.use_action(&json!({"command": "audit", "args": "--sandbox",
+        "journal-artifact": "preview-gc-journal"}));
+    assert!(
+        job.failed && job.log().contains("actions: read"),
+        "{}",
+        job.log()
+    );
+    assert_eq!(job.steps.last().unwrap().outputs["complete"], "false");
+}
+
+#[test]
+fn a_public_repository_shows_nothing_that_no_rule_matches() {
+    // A Worker that no rule matches, and one that keeps a matched namespace.
+    let unmatched = ["image-resizer", "api-preview-97-debug", "sessions"];
+    let actions = Actions::new();
+    let shown = |job: &Job| job.log() + &job.summary();
+    let private = sweep(
+        &actions,
+        ORPHANS,
+        &Event::dispatch(&json!({"delete": false})),
+    );
+    for name in unmatched {
+        assert!(shown(&private).contains(name), "{name}");
+    }
+    let mut public = Event::dispatch(&json!({"delete": false}));
+    public.payload["repository"]["private"] = json!(false);
+    let job = sweep(&actions, ORPHANS, &public);
+    assert_ended(&job, 0);
+    assert!(
+        shown(&job).contains(OF_97) && shown(&job).contains("are not shown"),
+        "{}",
+        shown(&job)
+    );
+    for name in unmatched {
+        assert!(!shown(&job).contains(name), "{name} in {}", shown(&job));
+    }
+    // A schedule does not say it, so GitHub is asked.
+    let settings = json!([{"on": {"method": "GET", "path": "^/github/repos/acme/shop$"},
+        "times": 1, "fault": {"status": 200, "body": {"private": false}}}]);
+    actions.write(
+        "repository.json",
+        &json!({"default_branch": "main", "private": false}),
+    );
+    actions.server.plant(&settings);
+    let job = sweep(&actions, ORPHANS, &Event::schedule());
+    assert_ended(&job, 0);
+    let artifact = actions.artifact("preview-gc-journal");
+    assert!(
+        !artifact.contains_key("reads.json"),
+        "{:?}",
+        artifact.keys()
+    );
+    let everything = shown(&job) + &artifact.into_values().collect::<String>();
+    for name in unmatched {
+        assert!(!everything.contains(name), "{name} in {everything}");
+    }
 }
 
 #[test]
@@ -169,37 +514,21 @@ fn no_backup_is_in_the_journals_of_an_artifact() {
     let line = r#"{"entry":"intent","copy":{"held":{"secret":"canary"},"implied":[{"copy":{"held":"canary"}}]}}"#;
     let text = format!("{line}\n{{\"entry\":\"outcome\"}}\n{{\"entry\":\"in");
     std::fs::write(journal.join("1.journal.jsonl"), text).unwrap();
-    std::fs::write(journal.join("reads.json"), "{}").unwrap();
     std::fs::write(journal.join("other"), "canary").unwrap();
     let kept = folder.path().join("kept");
-    let mut command = script("keep-journal.sh");
+    let script = crate::support::path("../.github/actions/preview-gc/keep-journal.sh");
+    let mut command = Command::new("bash");
     command
+        .arg(script)
+        .env("GITHUB_REPOSITORY", "acme/shop")
         .env("PREVIEW_GC_JOURNAL", &journal)
         .env("KEPT", &kept);
     let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = std::fs::read_to_string(kept.join("1.journal.jsonl")).unwrap();
     assert_eq!(
         text,
         "{\"entry\":\"intent\",\"copy\":{\"implied\":[{\"copy\":{}}]}}\n{\"entry\":\"outcome\"}\n"
     );
-    assert!(kept.join("reads.json").exists() && !kept.join("other").exists());
-}
-
-/// Until something is published under a name, anybody could register that name and
-/// be given the tokens.
-#[test]
-fn the_workflow_that_init_writes_runs_nothing_from_a_registry() {
-    let text = include_str!("../../src/cli/init/workflow.yml");
-    for word in ["npx", "npm ", "pipx", "docker", "cargo install"] {
-        assert!(!text.contains(word), "{word}");
-    }
-    let uses = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- uses: "));
-    let uses: Vec<_> = uses.collect();
-    assert_eq!(uses.len(), 2, "{uses:?}");
-    assert!(uses[0].starts_with("actions/checkout@"));
-    // No account can be called so.
-    assert!(uses[1].starts_with("<owner>/<repository>/"));
+    assert!(!kept.join("other").exists());
 }
