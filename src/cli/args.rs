@@ -560,6 +560,7 @@ mod tests {
                 "fail-on-garbage",
                 "out",
                 "report",
+                "notify-url",
                 "schedule",
             ],
         ),
