@@ -19,6 +19,9 @@ pub type InPlace<T> = fn(&Place) -> Query<T>;
 pub struct Queries {
     /// How many there are, where the listing does not say.
     pub count: Option<InPlace<u64>>,
+    /// A page of all that the count may include, where it may include what was
+    /// deleted and can be recovered.
+    pub counted: Option<fn(&Place, &PageOf) -> Query<CountedPage>>,
     /// How many there may be, where the provider tells; none where it sets no
     /// limit.
     pub allowance: Option<InPlace<Option<u64>>>,
@@ -35,11 +38,21 @@ impl Queries {
     /// None of them.
     pub const NONE: Self = Self {
         count: None,
+        counted: None,
         allowance: None,
         activity: None,
         addresses: None,
         users: None,
     };
+}
+
+/// A page of resources with those that were deleted and can be recovered.
+#[derive(Debug)]
+pub struct CountedPage {
+    /// Their ids, and whether each was deleted.
+    pub items: Vec<(Box<str>, bool)>,
+    /// How the listing goes on.
+    pub next: Next,
 }
 
 /// Lists what holds the resources of a kind.

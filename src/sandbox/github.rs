@@ -1,6 +1,7 @@
 //! GitHub: pull requests, branches, runs, environments and issues of one
 //! repository.
 
+mod delivery;
 mod graphql;
 mod issues;
 mod paging;
@@ -10,8 +11,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use self::paging::{linked, page, paged, with_etag};
-use self::repository::run_json;
+use self::paging::{paged, with_etag};
 use super::message::{self, Request, Response};
 use super::provider::{ProviderApi, Refusal, WorldKind};
 use super::world::{self, ActionsRun, PullRequest, State};
@@ -31,7 +31,7 @@ pub struct GitHub {
     deployments: Vec<Thing>,
     issues: Vec<Issue>,
     comments: Vec<Comment>,
-    labels: Vec<String>,
+    labels: Vec<Label>,
     has_issues: bool,
 }
 
@@ -57,6 +57,14 @@ struct Issue {
     updated_at: DateTime<Utc>,
     /// All versions of its text, with their times.
     edits: Vec<(DateTime<Utc>, String)>,
+}
+
+/// A label of the repository.
+#[derive(Debug, Clone)]
+struct Label {
+    name: String,
+    color: String,
+    description: Option<String>,
 }
 
 /// A comment under an issue or a pull request.
@@ -301,7 +309,7 @@ impl GitHub {
             }
             (&Method::GET, ["branches", name]) => {
                 if self.branches.iter().any(|branch| branch == name) {
-                    ok(&self.branch(name, request))
+                    ok(&self.whole_branch(name, request))
                 } else {
                     error(404, "Branch not found")
                 }
@@ -322,109 +330,17 @@ impl GitHub {
                 }
             }
             (&Method::PATCH, ["issues", number]) => self.change_issue(request, number),
+            (&Method::GET | &Method::POST, ["issues", number, "labels"]) => {
+                self.issue_labels(request, number)
+            }
             (&Method::POST, ["issues", number, "comments"]) => self.comment(request, number),
             (&Method::GET, ["issues", number, "comments"]) => self.comments(request, &[number]),
             (&Method::PATCH, ["issues", "comments", id]) => self.comments(request, &[id]),
             (&Method::POST, ["labels"]) => self.make_label(request),
-            (&Method::GET, ["actions", "runs"]) => {
-                let items: Vec<_> = self.runs.iter().map(run_json).collect();
-                let total = items.len();
-                let page = page(request, &items);
-                linked(
-                    request,
-                    total,
-                    ok(&json!({"total_count": total, "workflow_runs": page})),
-                )
-            }
-            (&Method::GET, ["actions", "runs", id]) => {
-                match self.runs.iter().find(|run| run.id.to_string() == *id) {
-                    Some(run) => ok(&run_json(run)),
-                    None => not_found(),
-                }
-            }
-            (&Method::GET, ["environments"]) => {
-                let items: Vec<_> = self.environments.iter().map(Thing::environment).collect();
-                let page = page(request, &items);
-                let total = items.len();
-                linked(
-                    request,
-                    total,
-                    ok(&json!({"total_count": total, "environments": page})),
-                )
-            }
-            (&Method::GET, ["environments", name]) => self
-                .environments
-                .iter()
-                .find(|one| one.name == *name)
-                .map_or_else(not_found, |one| ok(&one.environment())),
-            (&Method::DELETE, ["environments", name]) => {
-                let before = self.environments.len();
-                self.environments.retain(|one| one.name != *name);
-                if self.environments.len() < before {
-                    message::empty(StatusCode::NO_CONTENT)
-                } else {
-                    not_found()
-                }
-            }
-            (&Method::GET, ["deployments"]) => {
-                let wanted = request.parameter("environment");
-                let items: Vec<_> = self
-                    .deployments
-                    .iter()
-                    .map(Thing::deployment)
-                    .filter(|one| wanted.is_none_or(|wanted| one["environment"] == wanted))
-                    .collect();
-                paged(request, &items)
-            }
-            (&Method::GET, ["deployments", id]) => self
-                .deployments
-                .iter()
-                .find(|one| one.id.to_string() == *id)
-                .map_or_else(not_found, |one| ok(&one.deployment())),
-            (&Method::POST, ["deployments", id, "statuses"]) => {
-                let body = request.json().unwrap_or_default();
-                let Some(state) = body.get("state").and_then(Value::as_str) else {
-                    return error(422, "Validation Failed: state is missing");
-                };
-                let found = self
-                    .deployments
-                    .iter_mut()
-                    .find(|one| one.id.to_string() == *id);
-                let Some(deployment) = found else {
-                    return not_found();
-                };
-                deployment
-                    .attributes
-                    .insert("state".to_owned(), json!(state));
-                deployment.updated_at = Some(request.now);
-                message::json(
-                    StatusCode::CREATED,
-                    &json!({"id": number_of(&format!("{id} \
-                        {state}")), "state": state, "created_at": time(request.now)}),
-                )
-            }
-            (&Method::DELETE, ["deployments", id]) => {
-                let Some(at) = self
-                    .deployments
-                    .iter()
-                    .position(|one| one.id.to_string() == *id)
-                else {
-                    return not_found();
-                };
-                // Only inactive deployments can be deleted, unless it is the
-                // only one.
-                let state = self.deployments[at].attributes.get("state");
-                let inactive = state.and_then(Value::as_str) == Some("inactive");
-                if !inactive && self.deployments.len() > 1 {
-                    return error(
-                        422,
-                        "We cannot delete an active deployment unless it is the only deployment \
-                         in a given repository.",
-                    );
-                }
-                self.deployments.remove(at);
-                message::empty(StatusCode::NO_CONTENT)
-            }
+            (&Method::GET, ["labels"]) => self.list_labels(request),
+            (&Method::GET, ["actions", "runs", rest @ ..]) => self.runs(request, rest),
+            (_, ["environments", rest @ ..]) => self.environments(request, rest),
+            (_, ["deployments", rest @ ..]) => self.deployments(request, rest),
             _ => not_found(),
         }
     }

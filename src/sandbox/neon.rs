@@ -18,6 +18,10 @@ const PROJECT: &str = "quiet-forest-12345678";
 /// How long an operation keeps its project locked.
 const OPERATION: TimeDelta = TimeDelta::milliseconds(200);
 
+/// How a branch was created that has the schema of another one, none of its data
+/// and no parent.
+const SCHEMA_ONLY: &str = "schema-only";
+
 /// How long a deleted branch can be recovered.
 const RECOVERY: TimeDelta = TimeDelta::days(7);
 
@@ -104,11 +108,18 @@ fn ok(body: &Value) -> Response {
 impl Branch {
     /// Returns the annotations as the API shows them.
     fn annotation(&self) -> Value {
-        json!({
-            "object": {"type": "console/branch", "id": self.id},
-            "value": self.annotations,
-            "created_at": self.created_at.map(time),
-        })
+        let mut shown = json!({
+            "object": {"type": "console/branch", "id": self.id}, "value": self.annotations,
+        });
+        if let Some(at) = self.created_at {
+            shown["created_at"] = time(at);
+        }
+        shown
+    }
+
+    /// Returns whether it has the schema of another branch and no parent.
+    fn is_schema_only(&self) -> bool {
+        self.init_source == SCHEMA_ONLY
     }
 
     fn json(&self, project: &str, now: DateTime<Utc>) -> Value {
@@ -260,17 +271,17 @@ impl Neon {
             (&Method::GET, ["branches"]) => Self::list(request, id, state),
             (&Method::GET, ["branches", "count"]) => {
                 let search = request.parameter("search").unwrap_or_default();
-                let count = state
-                    .branches
-                    .iter()
-                    .filter(|branch| branch.there() && branch.name.contains(search))
-                    .count();
+                // It includes deleted branches as long as they can be recovered.
+                let counted = |branch: &&Branch| {
+                    let kept = branch.deleted_at.is_none_or(|at| at + RECOVERY > now);
+                    kept && branch.name.contains(search)
+                };
+                let count = state.branches.iter().filter(counted).count();
                 ok(&json!({ "count": count }))
             }
             (&Method::GET, ["branches", branch]) => match state.branch(branch) {
                 Some(branch) => ok(&json!({
-                    "branch": branch.json(id, now),
-                    "annotation": {"object": {"type": "console/branch", "id": branch.id}, "value": {}},
+                    "branch": branch.json(id, now), "annotation": branch.annotation(),
                 })),
                 None => error(404, "branch not found"),
             },
@@ -320,8 +331,18 @@ impl Neon {
             ) => match (state.branch(branch), *what) {
                 (None, _) => error(404, "branch not found"),
                 (Some(_), "endpoints") => ok(&json!({"endpoints": [endpoint(id, branch, now)]})),
-                (Some(_), what) => ok(&json!({ what: [] })),
+                (Some(branch), "databases") => {
+                    ok(&json!({"databases": [branches::database(branch, now)]}))
+                }
+                (Some(branch), _) => ok(&json!({"roles": [branches::role(branch, now)]})),
             },
+            (&Method::GET, ["branches", branch, "roles", role, "reveal_password"]) => {
+                match state.branch(branch) {
+                    Some(_) if *role == branches::OWNER => ok(&json!({"password": "sandbox"})),
+                    Some(_) => error(404, "role not found"),
+                    None => error(404, "branch not found"),
+                }
+            }
             (&Method::GET, ["endpoints"]) => {
                 let there = state.branches.iter().filter(|branch| branch.there());
                 let endpoints: Vec<_> = there
@@ -337,7 +358,7 @@ impl Neon {
             }
             (&Method::GET, ["operations"]) => {
                 let finished: Vec<_> = state.operations.iter().map(finish).collect();
-                ok(&json!({"operations": finished, "pagination": {"cursor": ""}}))
+                ok(&json!({ "operations": finished }))
             }
             (&Method::GET, ["operations", operation]) => {
                 match state.operations.iter().find(|one| one["id"] == **operation) {
@@ -478,6 +499,9 @@ impl ProviderApi for Neon {
                 attributes.insert("parent".to_owned(), json!(parent));
                 attributes.insert("project".to_owned(), json!(project));
                 attributes.insert("creation_source".to_owned(), json!(branch.creation_source));
+                if branch.is_schema_only() {
+                    attributes.insert("init_source".to_owned(), json!(branch.init_source));
+                }
                 for (key, at) in [
                     ("expires_at", branch.expires_at),
                     ("last_reset_at", branch.last_reset_at),
@@ -518,15 +542,15 @@ impl ProviderApi for Neon {
                     .filter(|id| id.as_str() > cursor)
                     .take(limit)
                     .collect();
-                let last = page.last().map_or(cursor, |last| last.as_str());
                 let projects: Vec<_> = page.iter().map(|id| project_json(id)).collect();
-                ok(
-                    &json!({"projects": projects, "pagination": {"cursor": last}, "applications": {}, "integrations": {}}),
-                )
+                let mut shown =
+                    json!({"projects": projects, "applications": {}, "integrations": {}});
+                if let Some(last) = page.last() {
+                    shown["pagination"] = json!({ "cursor": last });
+                }
+                ok(&shown)
             }
-            (&Method::GET, ["projects", "shared"]) => {
-                ok(&json!({"projects": [], "pagination": {"cursor": ""}}))
-            }
+            (&Method::GET, ["projects", "shared"]) => ok(&json!({ "projects": [] })),
             (_, ["projects", id, rest @ ..]) => {
                 let (id, rest) = ((*id).to_owned(), rest.to_vec());
                 self.project(request, &id, &rest)
@@ -535,7 +559,7 @@ impl ProviderApi for Neon {
                 ok(&json!({"account_id": "sandbox", "auth_method": "api_key_user"}))
             }
             (&Method::GET, ["users", "me"]) => ok(&json!({
-                "active_seconds_limit": 0, "billing_account": {}, "auth_accounts": [], "email": "sandbox@example.com",
+                "active_seconds_limit": 0, "auth_accounts": [], "email": "sandbox@example.com",
                 "id": "sandbox", "image": "", "login": "sandbox", "name": "sandbox", "last_name": "",
                 "projects_limit": 100, "branches_limit": 10, "max_autoscaling_limit": 1, "plan": "free",
             })),

@@ -167,7 +167,40 @@ impl Walk {
             self.requests += 1;
             self.total = Some(count);
         }
+        if self.agrees().is_err() {
+            self.leave_out_deleted(client, target).await?;
+        }
         self.agrees()
+    }
+
+    /// Corrects a count that includes what was deleted and can be recovered. It is
+    /// believed only if a listing with the deleted ones shows as many as were
+    /// counted, and the same that are not deleted.
+    async fn leave_out_deleted(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+        let (Some(counted), Some(total)) = (target.kind.queries().counted, self.total) else {
+            return Ok(());
+        };
+        let (mut there, mut deleted) = (BTreeSet::new(), BTreeSet::new());
+        let mut page = PageOf::First;
+        for _ in 0..MAX_PAGES {
+            let query = counted(&target.place, &page);
+            self.requests += 1;
+            let shown = (query.read)(&client.send(&query.call).await?)?;
+            for (id, is_deleted) in shown.items {
+                let ids = if is_deleted { &mut deleted } else { &mut there };
+                ids.insert(id);
+            }
+            let Next::After(cursor) = shown.next else {
+                let listed: BTreeSet<_> = self.items.iter().map(|item| &item.id).collect();
+                let same = there.iter().collect::<BTreeSet<_>>() == listed;
+                if same && total == (there.len() + deleted.len()) as u64 {
+                    self.total = Some(there.len() as u64);
+                }
+                break;
+            };
+            page = PageOf::Cursor(cursor);
+        }
+        Ok(())
     }
 
     /// Whether as many were listed as the provider counts.

@@ -19,6 +19,7 @@ mod faults;
 mod init;
 mod layering;
 mod notify;
+mod oddities;
 mod openapi;
 mod pictures;
 mod policies;

@@ -10,8 +10,18 @@ use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
 use serde_json::{Map, Value, json};
 
+#[path = "openapi/sessions.rs"]
+mod sessions;
+
 /// Paths that the trimmed documents leave out. Cloudflare's own SDK has them.
 const UNDESCRIBED: [&str; 1] = ["/workers/dispatch/namespaces"];
+
+/// Parameters of paths that are younger than the documents, which are of July.
+/// Cloudflare's own SDK has them since 7.1.0.
+const YOUNGER: [(&str, &str); 2] = [
+    ("/hyperdrive/configs", "page"),
+    ("/hyperdrive/configs", "per_page"),
+];
 
 /// Provider, prefix of its paths in the stand-in, document.
 const PROVIDERS: [(&str, &str); 3] = [
@@ -167,6 +177,12 @@ async fn requests_and_answers_are_valid_by_the_providers_documents() {
             .filter(|parameter| parameter["in"] == "query")
             .collect();
         for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if YOUNGER
+                .iter()
+                .any(|(end, name)| path.ends_with(end) && *name == key)
+            {
+                continue;
+            }
             let parameter = declared
                 .iter()
                 .find(|parameter| parameter["name"] == *key)

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Next, Page, PageOf};
+use crate::kind::{Kind, Malformed, Page, PageOf};
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
@@ -89,19 +89,21 @@ impl Kind for Hyperdrive {
         KindRef(&ABOUT)
     }
 
-    fn list(&self, place: &Place, _holder: Option<&str>, _page: &PageOf) -> Call {
+    fn list(&self, place: &Place, _holder: Option<&str>, page: &PageOf) -> Call {
         let path = ["accounts", place.id(), "hyperdrive", "configs"];
         Call::get(Api::Cloudflare, &path)
+            .with("per_page", "100")
+            .with("page", page.number().to_string())
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
         let (configs, info) = envelope::open::<Vec<Config>>(body)?;
+        let (total, next) = envelope::numbered(info.as_ref())?;
         let items = configs.into_iter().map(|one| one.resource(place));
         Ok(Page {
             items: items.collect(),
-            // There is no page to ask for; the total shows whether this is all.
-            total: info.and_then(|info| info.total_count),
-            next: Next::Last,
+            total,
+            next,
         })
     }
 

@@ -1,4 +1,5 @@
-//! Deployments of Pages projects. They have no time of change.
+//! Deployments of Pages projects. Their `modified_on` is not used as a clock: no
+//! document says what moves it, and a deployment itself never changes.
 
 use std::sync::Arc;
 
@@ -26,8 +27,8 @@ static ABOUT: KindAbout = KindAbout {
     place: PlaceSort::Account,
     created: true,
     branch: Some("branch"),
-    read_permission: "Cloudflare Pages Read",
-    write_permission: "Cloudflare Pages Write",
+    read_permission: "Pages Read",
+    write_permission: "Pages Write",
     undo: "has to be built again from its commit",
     attributes: &[
         AttributeAbout {

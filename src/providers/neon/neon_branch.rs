@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::call::Call;
 use crate::kind::{
-    Addressed, Expiry, Kind, Malformed, Next, Page, PageOf, Queries, Query, Recovery, Refusal,
-    Restore,
+    Addressed, CountedPage, Expiry, Kind, Malformed, Next, Page, PageOf, Queries, Query, Recovery,
+    Refusal, Restore,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -32,7 +32,7 @@ static ABOUT: KindAbout = KindAbout {
     read_permission: "a key of the project, its organization or a member",
     write_permission: "a key of the project, its organization or a member",
     serial: true,
-    undo: "can be recovered for up to seven days where Neon offers that",
+    undo: "is deleted for good, unless Neon shows a date until which it can be recovered",
     attributes: &[
         AttributeAbout {
             key: "parent",
@@ -86,6 +86,15 @@ struct Listing {
     annotations: HashMap<Box<str>, Annotation>,
 }
 
+impl Listing {
+    fn next(&self) -> Next {
+        let next = self.pagination.as_ref();
+        let next = next.and_then(|pagination| pagination.next.clone());
+        next.filter(|_| !self.branches.is_empty())
+            .map_or(Next::Last, Next::After)
+    }
+}
+
 #[derive(Deserialize)]
 struct Annotation {
     #[serde(default)]
@@ -126,6 +135,7 @@ struct Branch {
     last_reset_at: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
     creation_source: Option<Box<str>>,
+    init_source: Option<Box<str>>,
     default: bool,
     protected: bool,
     /// Only of branches that were deleted.
@@ -143,12 +153,19 @@ struct OneBranch {
 }
 
 impl Branch {
+    /// Whether it was created with the schema of another branch and none of its
+    /// data. Such a branch has no parent either, and Neon deletes it like any
+    /// other; only the project's own root can never be deleted.
+    fn is_schema_only(&self) -> bool {
+        self.init_source.as_deref() == Some("schema-only")
+    }
+
     fn resource(self, place: &Arc<Place>) -> Resource {
         let protection = if self.default {
             Some(BuiltInProtection::DefaultBranch)
         } else if self.protected {
             Some(BuiltInProtection::ProtectedBranch)
-        } else if self.parent_id.is_none() {
+        } else if self.parent_id.is_none() && !self.is_schema_only() {
             Some(BuiltInProtection::RootBranch)
         } else {
             None
@@ -228,10 +245,7 @@ impl Kind for NeonBranch {
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
         let page: Listing = serde_json::from_slice(body)?;
-        let next = page
-            .pagination
-            .and_then(|pagination| pagination.next)
-            .filter(|_| !page.branches.is_empty());
+        let next = page.next();
         let annotations = page.annotations;
         let items = page
             .branches
@@ -261,7 +275,7 @@ impl Kind for NeonBranch {
         Ok(Page {
             items,
             total: None,
-            next: next.map_or(Next::Last, Next::After),
+            next,
         })
     }
 
@@ -277,7 +291,8 @@ impl Kind for NeonBranch {
     fn by_hand(&self, id: &ResourceId) -> Option<Vec<String>> {
         let project = project(&id.place);
         let words = [
-            "neonctl",
+            "npx",
+            "neon",
             "branches",
             "delete",
             &id.id,
@@ -287,7 +302,8 @@ impl Kind for NeonBranch {
         Some(words.map(str::to_owned).to_vec())
     }
 
-    /// Without `hard_delete`, so that it may be recovered.
+    /// Without `hard_delete`: where Neon keeps deleted branches for a while, this
+    /// one can then be recovered.
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::Neon, &path(id))
     }
@@ -296,6 +312,11 @@ impl Kind for NeonBranch {
         let said = String::from_utf8_lossy(body).to_lowercase();
         if said.contains("children") {
             Refusal::Blocked("its children have to go first")
+        } else if said.contains("expires_at") || said.contains("expiration") {
+            Refusal::Final(Some(
+                "Neon sets no expiry on a branch that is protected, has children or uses the Data \
+                 API: let its rule delete it instead",
+            ))
         } else {
             Refusal::Final(None)
         }
@@ -329,6 +350,7 @@ impl Kind for NeonBranch {
     fn queries(&self) -> Queries {
         Queries {
             count: Some(count),
+            counted: Some(counted),
             activity: Some(activity),
             addresses: Some(addresses),
             ..Queries::NONE
@@ -376,6 +398,26 @@ fn count(place: &Place) -> Query<u64> {
     Query {
         call: Call::get(Api::Neon, &path),
         read: |body| Ok(serde_json::from_slice::<Count>(body)?.count),
+    }
+}
+
+/// Branches with those that were deleted and can be recovered: whether Neon's
+/// count includes these is not documented.
+fn counted(place: &Place, page: &PageOf) -> Query<CountedPage> {
+    Query {
+        call: NeonBranch
+            .list(place, None, page)
+            .with("include_deleted", "true"),
+        read: |body| {
+            let page: Listing = serde_json::from_slice(body)?;
+            let next = page.next();
+            let items = page.branches.into_iter();
+            let items = items.map(|branch| (branch.id, branch.recovery.is_some()));
+            Ok(CountedPage {
+                items: items.collect(),
+                next,
+            })
+        },
     }
 }
 
@@ -477,6 +519,25 @@ mod tests {
             Some(BuiltInProtection::RootBranch)
         );
         assert_eq!(branch(false, false, child), None);
+        // A branch of a schema alone has no parent, and is no root of a project.
+        let schema = r#""init_source":"schema-only","#;
+        assert_eq!(branch(false, false, schema), None);
+        assert_eq!(
+            branch(false, true, schema),
+            Some(BuiltInProtection::ProtectedBranch)
+        );
+        let data = r#""init_source":"parent-data","#;
+        assert_eq!(
+            branch(false, false, data),
+            Some(BuiltInProtection::RootBranch)
+        );
+    }
+
+    #[test]
+    fn a_refused_expiry_is_explained() {
+        let body = br#"{"code":"","message":"expires_at cannot be set on a parent branch"}"#;
+        let refusal = NeonBranch.refusal(StatusCode::UNPROCESSABLE_ENTITY, body);
+        assert!(matches!(refusal, Refusal::Final(Some(why)) if why.contains("no expiry")));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub(super) const FIELDS: [&str; 11] = [
     "private_routing",
 ];
 
+/// The priority of a record for which neither a world nor a client sets one.
+const PRIORITY: u16 = 10;
+
 impl Record {
     /// A record that a client makes.
     pub(super) fn new(zone: &str, body: Map<String, Value>, now: DateTime<Utc>) -> Self {
@@ -99,6 +102,26 @@ impl Record {
         texts(&self.body, "tags")
     }
 
+    /// The record as a line of a zone file.
+    pub(super) fn zone_line(&self) -> String {
+        let priority = self.body.get("priority").and_then(Value::as_u64);
+        let priority = priority.unwrap_or(PRIORITY.into());
+        let content = self.text("content").unwrap_or_default();
+        let data = match self.kind() {
+            "CNAME" | "NS" | "PTR" => format!("{content}."),
+            "MX" => format!("{priority} {content}."),
+            "TXT" => format!("\"{}\"", content.trim_matches('"')),
+            _ => content.to_owned(),
+        };
+        format!(
+            "{}.\t{}\tIN\t{}\t{data} ; cf_tags=cf-proxied:{}\n",
+            self.name(),
+            self.ttl(),
+            self.kind(),
+            self.proxied()
+        )
+    }
+
     /// Returns whether it was created with its domain and is not yet defined by
     /// a world.
     pub(super) fn is_made(&self) -> bool {
@@ -143,6 +166,9 @@ impl Record {
             "comment": null,
             "tags": [],
         });
+        if matches!(self.kind(), "MX" | "SRV" | "URI") {
+            shown["priority"] = json!(PRIORITY);
+        }
         for (field, value) in &self.body {
             if !value.is_null() {
                 shown[field] = value.clone();
@@ -164,7 +190,7 @@ pub(super) struct Dns;
 static KIND: WorldKind = WorldKind {
     name: "dns_record",
     attributes: &[
-        "type", "content", "proxied", "comment", "managed", "ttl", "tags", "zone",
+        "type", "content", "proxied", "comment", "managed", "ttl", "tags", "zone", "priority",
     ],
     paths: &["/dns_records"],
 };

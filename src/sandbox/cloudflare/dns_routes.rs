@@ -1,12 +1,13 @@
 //! Endpoints for DNS records, single and in batches.
 
 use chrono::{DateTime, Utc};
+use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Failure, Paging, directed, object, ok, text};
 use super::dns::{FIELDS, Record};
 use super::{Cloudflare, dns_filter, domain_name, within};
-use crate::sandbox::message::Request;
+use crate::sandbox::message::{Request, Response};
 
 /// The spec allows pages of millions; more than this never worked.
 const RECORDS: Paging = Paging::new(100, 1, 5_000).clamped();
@@ -72,6 +73,7 @@ impl Cloudflare {
                     json!({ "record_usage": used, "record_quota": QUOTA.max(used) }),
                 ))
             }
+            ("GET", ["export"]) => Ok(self.export(zone)),
             ("POST", ["batch"]) => self.batch(zone, request),
             ("GET", [id]) => {
                 let record = self.record(zone, id)?;
@@ -88,6 +90,16 @@ impl Cloudflare {
             }
             _ => Err(Failure::no_route(request)),
         }
+    }
+
+    /// The zone as a file of BIND.
+    fn export(&self, zone: &str) -> Response {
+        let records = self.records.values().filter(|record| record.zone == zone);
+        let lines: String = records.map(Record::zone_line).collect();
+        let mut response = Response::new(format!("$ORIGIN {zone}.\n{lines}").into());
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, text);
+        response
     }
 
     fn record(&self, zone: &str, id: &str) -> Result<&Record, Failure> {

@@ -23,7 +23,7 @@ pub(super) struct Config {
     pub(super) attributes: Map<String, Value>,
 }
 
-const CONFIGS: Paging = Paging::new(100, 1, 1000).without_total_pages();
+const CONFIGS: Paging = Paging::new(20, 1, 100).without_total_pages();
 
 fn missing() -> Failure {
     Failure::not_found(2006, "Hyperdrive config not found")

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::message::{self, Request, Response};
 use super::super::world::State;
-use super::{Comment, GitHub, Issue, WRITER, error, not_found, number_of, ok, paged, time};
+use super::{Comment, GitHub, Issue, Label, WRITER, error, not_found, number_of, ok, paged, time};
 
 impl GitHub {
     pub(super) fn issue(&self, issue: &Issue, request: &Request) -> Value {
@@ -18,7 +18,7 @@ impl GitHub {
         let labels: Vec<_> = issue
             .labels
             .iter()
-            .map(|label| json!({"name": label}))
+            .map(|label| self.label(label, request))
             .collect();
         json!({
             "id": issue.number, "node_id": format!("I_{}", issue.number), "url": url, "repository_url": request.base,
@@ -241,18 +241,61 @@ impl GitHub {
         }
     }
 
+    /// A label as the repository defines it; one that was only used has GitHub's
+    /// own colour.
+    fn label(&self, name: &str, request: &Request) -> Value {
+        let found = self.labels.iter().find(|label| label.name == name);
+        let id = number_of(name);
+        json!({
+            "id": id, "node_id": format!("LA_{id}"), "name": name,
+            "url": format!("{}/repos/{}/labels/{name}", request.base, self.full_name()),
+            "color": found.map_or("ededed", |label| &label.color),
+            "description": found.and_then(|label| label.description.clone()), "default": false,
+        })
+    }
+
+    pub(super) fn list_labels(&self, request: &Request) -> Response {
+        let labels = self.labels.iter();
+        let items: Vec<_> = labels
+            .map(|label| self.label(&label.name, request))
+            .collect();
+        paged(request, &items)
+    }
+
     pub(super) fn make_label(&mut self, request: &Request) -> Response {
         let body = request.json().unwrap_or_default();
-        let Some(name) = body.get("name").and_then(Value::as_str) else {
+        let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
+        let Some(name) = text("name") else {
             return error(422, "Validation Failed");
         };
-        if self.labels.iter().any(|label| label == name) {
+        if self.labels.iter().any(|label| label.name == name) {
             return error(422, "Validation Failed: already_exists");
         }
-        self.labels.push(name.to_owned());
-        message::json(
-            StatusCode::CREATED,
-            &json!({"id": number_of(name), "name": name, "color": body.get("color"), "description": body.get("description"), "default": false}),
-        )
+        self.labels.push(Label {
+            name: name.clone(),
+            color: text("color").unwrap_or_else(|| "ededed".to_owned()),
+            description: text("description"),
+        });
+        message::json(StatusCode::CREATED, &self.label(&name, request))
+    }
+
+    /// The labels of an issue; a POST adds some.
+    pub(super) fn issue_labels(&mut self, request: &Request, number: &str) -> Response {
+        let body = request.json().unwrap_or_default();
+        let mut issues = self.issues.iter_mut();
+        let Some(issue) = issues.find(|issue| issue.number.to_string() == number) else {
+            return not_found();
+        };
+        if request.method == Method::POST {
+            let added = body.get("labels").and_then(Value::as_array);
+            for label in added.into_iter().flatten().filter_map(Value::as_str) {
+                if !issue.labels.iter().any(|known| known == label) {
+                    issue.labels.push(label.to_owned());
+                }
+            }
+        }
+        let names = issue.labels.clone();
+        let shown: Vec<_> = names.iter().map(|name| self.label(name, request)).collect();
+        ok(&json!(shown))
     }
 }

@@ -1,11 +1,11 @@
-//! Repositories, pull requests, branches, environments and runs as JSON.
+//! Repositories, pull requests and branches as JSON.
 
 use serde_json::{Value, json};
 
 use super::super::message::{Request, Response};
-use super::super::world::{ActionsRun, PullRequest, State};
+use super::super::world::{PullRequest, State};
 use super::paging::paged;
-use super::{GitHub, Thing, number_of, sha, time};
+use super::{GitHub, number_of, sha, time};
 
 impl GitHub {
     /// Returns the repository with all URLs that the schema requires.
@@ -189,56 +189,38 @@ impl GitHub {
         paged(request, &items)
     }
 
+    /// A branch as a list shows it.
     pub(super) fn branch(&self, name: &str, request: &Request) -> Value {
         let sha = sha(name);
         let url = format!("{}/repos/{}/commits/{sha}", request.base, self.full_name());
         json!({"name": name, "commit": {"sha": sha, "url": url}, "protected": name == self.default_branch()})
     }
-}
 
-impl Thing {
-    pub(super) fn environment(&self) -> Value {
-        let mut fields = json!({
-            "id": self.id, "node_id": format!("EN_{}", self.id), "name": self.name, "url": "", "html_url": "",
-            "protection_rules": self.attributes.get("protection_rules").cloned().unwrap_or_else(|| json!([])),
+    /// One branch with its commit.
+    pub(super) fn whole_branch(&self, name: &str, request: &Request) -> Value {
+        let mut shown = self.branch(name, request);
+        let repository = format!("{}/repos/{}", request.base, self.full_name());
+        let url = format!("{repository}/branches/{name}");
+        let html = format!("https://github.com/{}/tree/{name}", self.full_name());
+        let commit = sha(name);
+        let commit_url = format!("{repository}/commits/{commit}");
+        let person = json!({
+            "name": self.owner, "email": format!("{}@example.com", self.owner), "date": "2025-01-01T00:00:00Z",
         });
-        for (key, at) in [
-            ("created_at", self.created_at),
-            ("updated_at", self.updated_at),
-        ] {
-            if let Some(at) = at {
-                fields[key] = time(at);
-            }
-        }
-        fields
+        shown["commit"] = json!({
+            "sha": commit, "node_id": format!("C_{commit}"), "url": commit_url,
+            "html_url": format!("https://github.com/{}/commit/{commit}", self.full_name()),
+            "comments_url": format!("{commit_url}/comments"), "parents": [],
+            "author": Self::user(&self.owner), "committer": Self::user(&self.owner),
+            "commit": {
+                "url": format!("{repository}/git/commits/{commit}"), "author": person, "committer": person,
+                "message": name, "comment_count": 0,
+                "tree": {"sha": commit, "url": format!("{repository}/git/trees/{commit}")},
+            },
+        });
+        shown["_links"] = json!({"self": url, "html": html});
+        shown["protection"] = json!({"enabled": shown["protected"]});
+        shown["protection_url"] = json!(format!("{url}/protection"));
+        shown
     }
-
-    pub(super) fn deployment(&self) -> Value {
-        let mut fields = self.environment();
-        fields["environment"] = self
-            .attributes
-            .get("environment")
-            .cloned()
-            .unwrap_or_else(|| json!(self.name));
-        for key in [
-            "ref",
-            "production_environment",
-            "transient_environment",
-            "task",
-            "sha",
-        ] {
-            if let Some(value) = self.attributes.get(key) {
-                fields[key] = value.clone();
-            }
-        }
-        fields
-    }
-}
-
-/// Returns the page and page size of a request.
-pub(super) fn run_json(run: &ActionsRun) -> Value {
-    json!({
-        "id": run.id, "status": run.status, "updated_at": run.updated_at.map(time),
-        "conclusion": (run.status == "completed").then_some("success"), "pull_requests": [],
-    })
 }

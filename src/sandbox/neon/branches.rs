@@ -5,7 +5,46 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::super::message::{self, Request, Response};
-use super::{Branch, Neon, Project, branch_id, endpoint, error, ok};
+use super::{Branch, Neon, Project, SCHEMA_ONLY, branch_id, endpoint, error, hash, ok, time};
+
+/// The role that owns the database of each branch.
+pub(super) const OWNER: &str = "neondb_owner";
+
+/// The database that each branch has.
+pub(super) fn database(branch: &Branch, now: DateTime<Utc>) -> Value {
+    let at = time(branch.created_at.unwrap_or(now));
+    json!({
+        "id": hash(&branch.id) >> 32, "branch_id": branch.id, "name": "neondb", "owner_name": OWNER,
+        "created_at": at, "updated_at": at,
+    })
+}
+
+/// The role that each branch has.
+pub(super) fn role(branch: &Branch, now: DateTime<Utc>) -> Value {
+    let at = time(branch.created_at.unwrap_or(now));
+    json!({
+        "branch_id": branch.id, "name": OWNER, "protected": false, "created_at": at, "updated_at": at,
+    })
+}
+
+/// The expiry in a request, at most 30 days ahead.
+fn expiry(at: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, Box<Response>> {
+    let at = at.as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
+    at.filter(|at| *at > now && *at <= now + TimeDelta::days(30))
+        .ok_or_else(|| {
+            Box::new(error(
+                400,
+                "expires_at must be in the future and at most 30 days ahead",
+            ))
+        })
+}
+
+fn cannot_expire() -> Response {
+    error(
+        422,
+        "expires_at cannot be set on protected, default or parent branches",
+    )
+}
 
 impl Neon {
     pub(super) fn list(request: &Request, project: &str, state: &Project) -> Response {
@@ -81,6 +120,8 @@ impl Neon {
         let Some(state) = self.projects.get_mut(project) else {
             return error(404, "project not found");
         };
+        let init_source = wanted.get("init_source").and_then(Value::as_str);
+        let init_source = init_source.unwrap_or("parent-data").to_owned();
         let parent = wanted
             .get("parent_id")
             .and_then(Value::as_str)
@@ -98,6 +139,15 @@ impl Neon {
         {
             return error(404, "parent branch not found");
         }
+        let expires = |parent: &String| {
+            let parent = state.branch(parent);
+            parent.is_some_and(|parent| parent.expires_at.is_some())
+        };
+        if parent.as_ref().is_some_and(expires) {
+            return error(422, "cannot create a child of a branch that expires");
+        }
+        // A branch of a schema alone keeps no link to where the schema is from.
+        let parent = parent.filter(|_| init_source != SCHEMA_ONLY);
         let name = wanted
             .get("name")
             .and_then(Value::as_str)
@@ -110,23 +160,25 @@ impl Neon {
         {
             return error(409, &format!("branch already exists: {name}"));
         }
+        let protected = wanted["protected"].as_bool().unwrap_or(false);
+        let expires_at = match wanted.get("expires_at").filter(|at| !at.is_null()) {
+            None => None,
+            Some(at) => match expiry(at, request.now) {
+                Ok(_) if protected => return cannot_expire(),
+                Ok(at) => Some(at),
+                Err(refused) => return *refused,
+            },
+        };
         let operation = match state.operate(project, &id, "create_branch", request.now) {
             Ok(operation) => operation,
             Err(locked) => return *locked,
         };
-        let expires_at = wanted
-            .get("expires_at")
-            .and_then(Value::as_str)
-            .and_then(|at| at.parse().ok());
         let branch = Branch {
             id: id.clone(),
             name,
             parent,
             default: false,
-            protected: wanted
-                .get("protected")
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
+            protected,
             created_at: Some(request.now),
             updated_at: Some(request.now),
             last_reset_at: None,
@@ -134,11 +186,7 @@ impl Neon {
             expires_at,
             ttl: expires_at.map(|at: DateTime<Utc>| at - request.now),
             creation_source: "console".to_owned(),
-            init_source: wanted
-                .get("init_source")
-                .and_then(Value::as_str)
-                .unwrap_or("parent-data")
-                .to_owned(),
+            init_source,
             deleted_at: None,
             implied: false,
             annotations: body
@@ -148,6 +196,7 @@ impl Neon {
                 .unwrap_or_default(),
         };
         let shown = branch.json(project, request.now);
+        let (role, database) = (role(&branch, request.now), database(&branch, request.now));
         state.branches.push(branch);
         let wants_endpoint = body
             .get("endpoints")
@@ -162,7 +211,7 @@ impl Neon {
             StatusCode::CREATED,
             &json!({
                 "branch": shown, "endpoints": endpoints, "operations": [operation],
-                "roles": [], "databases": [], "connection_uris": [],
+                "roles": [role], "databases": [database], "connection_uris": [],
             }),
         )
     }
@@ -190,7 +239,7 @@ impl Neon {
         for (is, what) in [
             (branch.default, "default"),
             (branch.protected, "protected"),
-            (branch.parent.is_none(), "root"),
+            (branch.parent.is_none() && !branch.is_schema_only(), "root"),
         ] {
             if is {
                 return error(422, &format!("cannot delete {what} branch"));
@@ -228,12 +277,8 @@ impl Neon {
         else {
             return error(404, "branch not found");
         };
-        if let Some(name) = wanted.get("name").and_then(Value::as_str) {
-            name.clone_into(&mut branch.name);
-        }
-        if let Some(flag) = wanted.get("protected").and_then(Value::as_bool) {
-            branch.protected = flag;
-        }
+        let protected = wanted["protected"].as_bool().unwrap_or(branch.protected);
+        // A request that is refused in one part changes nothing.
         match wanted.get("expires_at") {
             None => {}
             Some(Value::Null) => {
@@ -241,25 +286,21 @@ impl Neon {
                 branch.ttl = None;
             }
             Some(at) => {
-                let at = at.as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
-                let Some(at) =
-                    at.filter(|at| *at > request.now && *at <= request.now + TimeDelta::days(30))
-                else {
-                    return error(
-                        400,
-                        "expires_at must be in the future and at most 30 days ahead",
-                    );
+                let at = match expiry(at, request.now) {
+                    Ok(at) => at,
+                    Err(refused) => return *refused,
                 };
-                if branch.protected || branch.default || has_children {
-                    return error(
-                        422,
-                        "expires_at cannot be set on protected, default or parent branches",
-                    );
+                if protected || branch.default || has_children {
+                    return cannot_expire();
                 }
                 branch.expires_at = Some(at);
                 branch.ttl = Some(at - request.now);
             }
         }
+        if let Some(name) = wanted.get("name").and_then(Value::as_str) {
+            name.clone_into(&mut branch.name);
+        }
+        branch.protected = protected;
         branch.updated_at = Some(request.now);
         let shown = branch.json(project, request.now);
         ok(&json!({"branch": shown, "operations": []}))

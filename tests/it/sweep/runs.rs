@@ -357,7 +357,7 @@ async fn resources_that_change_during_the_sweep_are_spared() {
     };
     let mut stage = Stage::with(&resources, POLICY, latency);
     // The time to list and delete one kind.
-    stage.limits.reread_after = Duration::from_millis(1_200);
+    stage.limits.reread_after = Duration::from_millis(1_500);
     let sandbox = stage.sandbox.clone();
     stage.meanwhile(move |line| {
         if line.starts_with("POST") && line.ends_with("batch") {
