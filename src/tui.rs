@@ -2,22 +2,23 @@
 //! resources. It is a pure function of a report, of key presses and of progress
 //! events; the command line owns the terminal.
 
+mod live;
 mod proposal;
 mod table;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
 use crate::gc::Outcome;
-use crate::progress::{Observer, ProgressEvent};
 use crate::report::{Report, escape, explain};
 use crate::sweep::StepRow;
 
+pub use self::live::Live;
 pub use proposal::Proposal;
 pub use table::{Item, Line, Order, Tab};
 pub use view::draw;
@@ -97,71 +98,6 @@ pub struct App {
     /// A message that is shown until the next key.
     message: String,
     colour: bool,
-}
-
-/// Progress, updated by the running task and drawn by the view.
-#[derive(Debug, Default)]
-pub struct Live(Mutex<Ongoing>);
-
-#[derive(Debug, Default, Clone)]
-struct Ongoing {
-    text: String,
-    asked: usize,
-    planned: usize,
-    settled: Vec<Settled>,
-    quota_left: Option<u32>,
-}
-
-#[derive(Debug, Clone)]
-struct Settled {
-    kind: &'static str,
-    name: String,
-    id: String,
-    outcome: String,
-}
-
-impl Live {
-    /// Clears progress that is over.
-    pub fn clear(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Ongoing::default();
-    }
-
-    fn now(&self) -> Ongoing {
-        let ongoing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ongoing.clone()
-    }
-}
-
-impl Observer for Live {
-    fn step(&self, event: ProgressEvent<'_>) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            ProgressEvent::Listed(evidence) | ProgressEvent::Roots(evidence) => {
-                now.text = format!("reading {}: {}", evidence.source, evidence.items);
-            }
-            ProgressEvent::Asking(count) => now.asked = count,
-            ProgressEvent::Answered => {
-                now.asked = now.asked.saturating_sub(1);
-                now.text = format!("reading references: {} to go", now.asked);
-            }
-            ProgressEvent::Planned { steps, .. } => now.planned += steps,
-            ProgressEvent::Settled {
-                kind,
-                name,
-                id,
-                outcome,
-                quota_left,
-            } => {
-                now.settled.push(Settled {
-                    kind,
-                    name: name.to_owned(),
-                    id: id.to_owned(),
-                    outcome: outcome.replace('_', " "),
-                });
-                now.quota_left = quota_left.or(now.quota_left);
-            }
-        }
-    }
 }
 
 impl App {

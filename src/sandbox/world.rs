@@ -1,11 +1,15 @@
 //! World files: the content of the sandbox as JSON.
 
+mod check;
+mod origin;
+
 use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub use self::check::check;
+use self::origin::Origin;
 use super::faults::Fault;
 
 /// One resource of a world.
@@ -185,64 +189,6 @@ struct File<'a> {
     _held_out: Option<Value>,
 }
 
-/// The position of a value in a file.
-struct Origin<'a> {
-    file: &'a str,
-    /// Lines before the piece, and columns before it in its first line.
-    line: usize,
-    column: usize,
-    place: String,
-}
-
-impl Origin<'_> {
-    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, WorldError> {
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let value = serde_path_to_error::deserialize(&mut reader)
-            .map_err(|error| self.error(&error.path().to_string(), error.inner()))?;
-        reader.end().map_err(|error| self.error("", &error))?;
-        Ok(value)
-    }
-
-    fn error(&self, path: &str, error: &serde_json::Error) -> WorldError {
-        let text = error.to_string();
-        let message = text
-            .rsplit_once(" at line ")
-            .map_or(text.as_str(), |(message, _)| message);
-        let path = path.trim_end_matches('?').trim_matches('.');
-        let dot = if self.place.is_empty() || path.is_empty() {
-            ""
-        } else {
-            "."
-        };
-        let place = format!("{}{dot}{path}", self.place);
-        WorldError {
-            file: self.file.to_owned(),
-            line: self.line + error.line(),
-            column: if error.line() <= 1 {
-                self.column + error.column()
-            } else {
-                error.column()
-            },
-            place: if place.is_empty() {
-                place
-            } else {
-                format!("{place}: ")
-            },
-            message: message.to_owned(),
-        }
-    }
-
-    fn refuse(&self, path: &str, message: String) -> WorldError {
-        WorldError {
-            file: self.file.to_owned(),
-            line: self.line + 1,
-            column: self.column + 1,
-            place: format!("{}{path}: ", self.place),
-            message,
-        }
-    }
-}
-
 impl World {
     /// Reads a world file.
     ///
@@ -326,157 +272,6 @@ fn resource(file: &str, text: &str, index: usize, raw: &str) -> Result<Resource,
     let resource: Resource = origin.parse(raw)?;
     check(&resource).map_err(|(path, message)| origin.refuse(&path, message))?;
     Ok(resource)
-}
-
-/// Checks a resource against its kind; returns the path below it on a mistake.
-pub fn check(resource: &Resource) -> Result<(), (String, String)> {
-    let mut kinds = super::world_kinds();
-    let Some(kind) = kinds.find(|kind| kind.name == resource.kind) else {
-        let known: Vec<_> = super::world_kinds().map(|kind| kind.name).collect();
-        return Err((
-            ".kind".to_owned(),
-            format!(
-                "there is no kind {:?}; there is: {}",
-                resource.kind,
-                known.join(", ")
-            ),
-        ));
-    };
-    if resource.name.is_empty() {
-        return Err((".name".to_owned(), "a name cannot be empty".to_owned()));
-    }
-    for (key, value) in &resource.attributes {
-        let place = format!(".attributes.{key}");
-        if !kind.attributes.contains(&key.as_str()) {
-            return Err((
-                place,
-                format!(
-                    "a {} has no such attribute; it has: {}",
-                    resource.kind,
-                    kind.attributes.join(", ")
-                ),
-            ));
-        }
-        attribute(key, value).map_err(|(path, message)| (format!("{place}{path}"), message))?;
-    }
-    Ok(())
-}
-
-fn attribute(key: &str, value: &Value) -> Result<(), (String, String)> {
-    let wrong = |expected: &str| Err((String::new(), format!("must be {expected}")));
-    match key {
-        _ if value.is_null() => Ok(()),
-        "default"
-        | "protected"
-        | "proxied"
-        | "managed"
-        | "has_assets"
-        | "active"
-        | "transient_environment"
-        | "production_environment" => {
-            if value.is_boolean() {
-                Ok(())
-            } else {
-                wrong("true or false")
-            }
-        }
-        "objects" | "ttl" | "pull_request_number" => {
-            if value.is_u64() {
-                Ok(())
-            } else {
-                wrong("a whole number")
-            }
-        }
-        "expires_at" | "last_reset_at" | "last_active" => {
-            let time = value
-                .as_str()
-                .and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-            if time.is_some() {
-                Ok(())
-            } else {
-                wrong("an RFC 3339 time")
-            }
-        }
-        "custom_domains" | "tags" | "producers" | "consumers" | "aliases" | "handlers"
-        | "tail_consumers" => {
-            let texts = value
-                .as_array()
-                .is_some_and(|items| items.iter().all(Value::is_string));
-            if texts {
-                Ok(())
-            } else {
-                wrong("a list of strings")
-            }
-        }
-        "keys" | "protection_rules" => {
-            if value.is_array() {
-                Ok(())
-            } else {
-                wrong("a list")
-            }
-        }
-        "annotations" => {
-            if value.is_object() {
-                Ok(())
-            } else {
-                wrong("an object")
-            }
-        }
-        "bindings" => bindings(value),
-        "versions" => {
-            let Some(versions) = value.as_array() else {
-                return wrong("a list of {bindings, percentage}");
-            };
-            for (index, version) in versions.iter().enumerate() {
-                let at = |(path, message)| (format!("[{index}].bindings{path}"), message);
-                bindings(&version["bindings"]).map_err(at)?;
-                if !version["percentage"].is_null() && !version["percentage"].is_number() {
-                    let path = format!("[{index}].percentage");
-                    return Err((path, "must be a number".to_owned()));
-                }
-            }
-            Ok(())
-        }
-        "previews_base_config" => bindings(&value["bindings"])
-            .map_err(|(path, message)| (format!(".bindings{path}"), message)),
-        _ => {
-            if value.is_string() {
-                Ok(())
-            } else {
-                wrong("a string")
-            }
-        }
-    }
-}
-
-/// Checks a list of `{type, name, target}`.
-fn bindings(value: &Value) -> Result<(), (String, String)> {
-    let Some(bindings) = value.as_array() else {
-        let message = "must be a list of {type, name, target}";
-        return Err((String::new(), message.to_owned()));
-    };
-    for (index, binding) in bindings.iter().enumerate() {
-        for part in ["type", "name", "target"] {
-            if !binding.get(part).is_some_and(Value::is_string) {
-                return Err((format!("[{index}].{part}"), "must be a string".to_owned()));
-            }
-        }
-        let sort = binding
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let known: Vec<_> = super::bindable().collect();
-        if !known.contains(&sort) {
-            return Err((
-                format!("[{index}].type"),
-                format!(
-                    "there is no binding type {sort:?}; there is: {}",
-                    known.join(", ")
-                ),
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::gc::Verdict;
 use crate::gc::verdict::{Alive, Cause, Death, Unmatched, VerdictName};
 use crate::model::{Claim, Place, PullRequestNumber, Repository};
 use crate::policy::Location;
+use crate::progress::{Observer as _, ProgressEvent};
 use crate::providers;
 use crate::report::{PullRequestLine, PullRequestState, Row, RuleAt, Summary};
 

@@ -9,7 +9,8 @@ use ratatui::text::{Line as Text, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{App, Confirm, Item, Line, Live, Mode, Ongoing, SessionResult, Tab};
+use super::live::{Live, Ongoing};
+use super::{App, Confirm, Item, Line, Mode, SessionResult, Tab};
 use crate::gc::verdict::VerdictName;
 use crate::report::{age, escape, table::headline, table::wrap};
 

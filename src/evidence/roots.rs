@@ -1,0 +1,264 @@
+//! What is known of the owners of resources: pull requests, git branches, Actions
+//! runs, and the boxes of the tracking issue.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::Evidence;
+use crate::model::{PullRequestNumber, Repository, RunId};
+
+/// What is known of one pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PullRequest {
+    /// Seen open, draft or not.
+    Open {
+        /// Its title.
+        title: Arc<str>,
+        /// Its git branch in this repository; none when it comes from a fork.
+        head: Option<Arc<str>>,
+        /// What a fork calls the branch that it comes from.
+        fork_head: Option<Arc<str>>,
+        /// When it was opened.
+        opened_at: Option<DateTime<Utc>>,
+    },
+    /// The pull request is closed.
+    Closed {
+        /// Its title.
+        title: Arc<str>,
+        /// Its git branch in this repository; none when it comes from a fork.
+        head: Option<Arc<str>>,
+        /// When it was opened.
+        opened_at: Option<DateTime<Utc>>,
+        /// When it was closed, merged included.
+        closed_at: Option<DateTime<Utc>>,
+        /// Whether it was merged.
+        merged: bool,
+        /// When it was merged.
+        merged_at: Option<DateTime<Utc>>,
+    },
+    /// The repository was seen and has no pull request of this number: never
+    /// made, or an issue.
+    Missing,
+    /// It was asked for without an answer.
+    Unknown {
+        /// Why it is unknown.
+        why: Arc<str>,
+    },
+}
+
+impl PullRequest {
+    /// Its title, where it was seen.
+    pub fn title(&self) -> Option<&str> {
+        match self {
+            Self::Open { title, .. } | Self::Closed { title, .. } => Some(title),
+            Self::Missing | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// Its git branch in this repository. What a fork calls its branch says
+    /// nothing about ours.
+    pub fn head(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Open { head, .. } | Self::Closed { head, .. } => head.as_ref(),
+            Self::Missing | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// What a fork calls the branch of an open pull request. That can keep
+    /// something of this name, and never makes anything dead.
+    pub fn fork_head(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Open { fork_head, .. } => fork_head.as_ref(),
+            Self::Closed { .. } | Self::Missing | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// From its opening to its end, as far as the answer has it; without an end
+    /// for one that is open.
+    pub fn life(&self) -> Option<Life> {
+        match self {
+            Self::Open { opened_at, .. } => Some(Life {
+                opened: *opened_at,
+                ended: None,
+            }),
+            Self::Closed {
+                opened_at,
+                closed_at,
+                ..
+            } => Some(Life {
+                opened: *opened_at,
+                ended: *closed_at,
+            }),
+            Self::Missing | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// When a pull request lived, as far as its answer has these times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// When it was opened.
+    pub opened: Option<DateTime<Utc>>,
+    /// When it ended; none while it is open.
+    pub ended: Option<DateTime<Utc>>,
+}
+
+/// What is known of one Actions run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Run {
+    /// It has not completed.
+    Unfinished,
+    /// It has completed.
+    Finished {
+        /// When it last changed.
+        at: Option<DateTime<Utc>>,
+    },
+    /// The repository was seen and has no run of this id.
+    Missing,
+    /// It was asked for without an answer.
+    Unknown {
+        /// Why it is unknown.
+        why: Arc<str>,
+    },
+}
+
+/// How far the heads of closed pull requests were searched, newest update
+/// first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Searched {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// All of them.
+    Everything,
+    /// All that were updated since then.
+    BackTo(DateTime<Utc>),
+    /// The search broke off.
+    Failed(Arc<str>),
+}
+
+/// What is known of git branches and the pull requests that come from them.
+/// The pull requests themselves are among [`RepositoryRoots::pull_requests`].
+#[derive(Debug, Clone, Default)]
+pub struct Heads {
+    /// All git branches that exist; none when they were not asked for.
+    pub branches: Option<BTreeSet<Arc<str>>>,
+    /// Branches whose closed pull requests were asked for by name, and whether
+    /// that was answered.
+    pub asked: BTreeMap<Arc<str>, Result<(), Arc<str>>>,
+    /// How far closed pull requests were searched for slugs.
+    pub searched: Searched,
+}
+
+/// The roots of one repository.
+#[derive(Debug, Clone, Default)]
+pub struct RepositoryRoots {
+    /// Why a root source is not complete. Then nothing of this repository is
+    /// known to be dead.
+    pub gap: Option<Arc<str>>,
+    /// The repository's id, where an answer said it.
+    pub id: Option<u64>,
+    /// Pull requests by number: all open ones, and those that were asked for.
+    pub pull_requests: BTreeMap<PullRequestNumber, PullRequest>,
+    /// Git branches and who comes from them.
+    pub heads: Heads,
+    /// Actions runs that were asked for.
+    pub runs: BTreeMap<RunId, Run>,
+    /// The tracking issue, with what people ticked in it; none where there is
+    /// none.
+    pub issue: Option<TrackingIssue>,
+    /// What is marked as a tracking issue and is not ours, for people.
+    pub ignored: Vec<String>,
+    /// What was asked and answered.
+    pub evidence: Vec<Evidence>,
+}
+
+/// The checked boxes of a tracking issue. Keys identify the resources.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// What may be deleted.
+    pub delete: BTreeSet<String>,
+    /// What is to be kept.
+    pub keep: BTreeSet<String>,
+    /// Where that was listed; empty for what an older issue does not say it of.
+    pub origins_of_kept: BTreeSet<String>,
+}
+
+/// The tracking issue of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrackingIssue {
+    /// The number of the issue.
+    pub number: u64,
+    /// The title of the issue.
+    pub title: String,
+    /// The text of the issue.
+    pub body: String,
+    /// The boxes that are checked in that text.
+    pub ticked: Checked,
+    /// Whether it is open.
+    pub open: bool,
+    /// Its address for people.
+    pub url: String,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// Further issues with its marker, which are not used.
+    pub others: Vec<u64>,
+}
+
+/// What resources claim of one repository: what has to be asked before they
+/// are judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RootsWanted {
+    /// Pull requests.
+    pub numbers: BTreeSet<PullRequestNumber>,
+    /// Whether anything claims a git branch or a slug of one.
+    pub heads: bool,
+    /// Actions runs.
+    pub runs: BTreeSet<RunId>,
+}
+
+impl RootsWanted {
+    /// Whether nothing has to be asked.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && !self.heads && self.runs.is_empty()
+    }
+}
+
+/// Claims of git branches and slugs that nothing alive gives, so that closed
+/// pull requests have to be searched for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClosedSearch {
+    /// Git branches.
+    pub branches: BTreeSet<Box<str>>,
+    /// The creation of the oldest resource with such a slug.
+    pub slugs_since: Option<DateTime<Utc>>,
+    /// Whether a resource without a creation time has such a slug.
+    pub slugs_undated: bool,
+}
+
+/// What keeps resources alive.
+#[derive(Debug, Clone, Default)]
+pub struct Roots {
+    /// By repository.
+    pub repositories: BTreeMap<Repository, RepositoryRoots>,
+}
+
+impl Roots {
+    /// Returns whether "delete" is checked for a key in a tracking issue.
+    pub fn is_checked_for_deletion(&self, key: &str) -> bool {
+        let mut issues = self
+            .repositories
+            .values()
+            .filter_map(|one| one.issue.as_ref());
+        issues.any(|issue| issue.ticked.delete.contains(key))
+    }
+
+    /// Why the roots of some repository are not complete, if so.
+    pub fn gap(&self) -> Option<(&Repository, &Arc<str>)> {
+        self.repositories
+            .iter()
+            .find_map(|(repository, roots)| Some((repository, roots.gap.as_ref()?)))
+    }
+}

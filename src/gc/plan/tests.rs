@@ -1,0 +1,246 @@
+//! Plans: the maximum, the order, and what hinders a deletion.
+
+use super::super::samples::{
+    CAREFUL, GENTLE, PLAIN, at, garbage, marking, matched_by, policy, policy_scope, reported,
+    resource,
+};
+use super::*;
+use crate::model::{Link, Reference, Resource};
+
+fn drawn(resources: Vec<Resource>, judgements: Vec<Judgement>, most: usize) -> Plan {
+    let policy = policy();
+    let policy_scopes = [policy_scope(&policy)];
+    let inventory = Inventory {
+        resources,
+        ..Inventory::default()
+    };
+    plan(&inventory, &marking(judgements, &policy_scopes), most)
+}
+
+/// Which resource each step is about, and the steps that it waits for.
+fn order(plan: &Plan) -> Vec<(usize, &[usize])> {
+    let steps = plan.steps.iter();
+    steps.map(|step| (step.resource, &*step.after)).collect()
+}
+
+#[test]
+fn a_cap_lets_the_oldest_go_and_defers_the_rest() {
+    let workers = || {
+        ["young", "oldest", "old"]
+            .map(|name| resource("worker", name))
+            .into()
+    };
+    let judged = || {
+        vec![
+            garbage(PLAIN, 1, at(30)),
+            garbage(PLAIN, 2, at(10)),
+            garbage(PLAIN, 3, at(20)),
+        ]
+    };
+    for (most, steps, deferred) in [
+        (0, vec![], vec![1, 2, 0]),
+        (1, vec![(1, &[][..])], vec![2, 0]),
+        (2, vec![(1, &[][..]), (2, &[])], vec![0]),
+        (3, vec![(1, &[][..]), (2, &[]), (0, &[])], vec![]),
+    ] {
+        let plan = drawn(workers(), judged(), most);
+        assert_eq!(order(&plan), steps, "at most {most}");
+        assert_eq!(plan.deferred, deferred, "at most {most}");
+    }
+}
+
+#[test]
+fn nothing_goes_without_what_has_to_go_before_it() {
+    let used = |by: &str| Resource {
+        links: vec![Link::UsedBy(Reference::by_name("worker", by.to_owned()))],
+        ..resource("d1", "jobs")
+    };
+    let resources = || vec![used("app"), resource("worker", "app")];
+    let judged = || vec![garbage(PLAIN, 1, at(10)), garbage(PLAIN, 2, at(20))];
+    let both = drawn(resources(), judged(), 2);
+    assert_eq!(order(&both), [(0, &[1][..]), (1, &[])]);
+    // Both are too many, so what is used stays until its user is gone.
+    let one = drawn(resources(), judged(), 1);
+    assert_eq!(order(&one), [(1, &[][..])]);
+    assert_eq!(one.deferred, [0]);
+}
+
+#[test]
+fn a_worker_goes_only_together_with_the_queues_that_it_serves() {
+    let queue = |name: &str, by: &str| Resource {
+        links: vec![Link::ServedBy(Reference::by_id("worker", by.to_owned()))],
+        ..resource("queue", name)
+    };
+    let drawn = |most| {
+        let resources = vec![
+            resource("worker", "a"),
+            queue("jobs", "a"),
+            resource("worker", "b"),
+        ];
+        let judged = resources.iter().map(|_| garbage(PLAIN, 1, at(10)));
+        let judged = judged.collect();
+        drawn(resources, judged, most)
+    };
+    assert_eq!(order(&drawn(1)), [(2, &[][..])]);
+    assert_eq!(drawn(1).deferred, [0, 1]);
+    assert_eq!(order(&drawn(2)), [(0, &[][..]), (1, &[0][..])]);
+}
+
+#[test]
+fn what_a_queue_that_stays_holds_takes_no_place_from_others() {
+    let queue = Resource {
+        links: vec![Link::ServedBy(Reference::by_id("worker", "a".to_owned()))],
+        ..resource("queue", "jobs")
+    };
+    let drawn = |most| {
+        let resources = vec![
+            resource("worker", "a"),
+            queue.clone(),
+            resource("worker", "b"),
+        ];
+        let judged = vec![
+            garbage(PLAIN, 1, at(10)),
+            reported(PLAIN, 1, at(10)),
+            garbage(PLAIN, 2, at(20)),
+        ];
+        drawn(resources, judged, most)
+    };
+    assert_eq!(order(&drawn(1)), [(2, &[][..])]);
+    assert_eq!(order(&drawn(2)), [(0, &[][..]), (2, &[][..])]);
+}
+
+#[test]
+fn workers_that_bind_each_other_are_unbound_one_by_one_and_go_together() {
+    let bound = |name: &str, by: &[&str]| Resource {
+        links: by
+            .iter()
+            .map(|by| Link::UsedBy(Reference::by_id("worker", (*by).to_owned())))
+            .collect(),
+        ..resource("worker", name)
+    };
+    let drawn = |resources: Vec<Resource>, most| {
+        let judged = resources.iter().map(|_| garbage(PLAIN, 1, at(10)));
+        let judged = judged.collect();
+        let plan = drawn(resources, judged, most);
+        let steps = plan.steps.into_iter();
+        let steps = steps.map(|step| (step.resource, step.after, step.unbinds));
+        (steps.collect::<Vec<_>>(), plan.deferred)
+    };
+    let pair = || vec![bound("a", &["b"]), bound("b", &["a"])];
+    let (steps, deferred) = drawn(pair(), 2);
+    assert_eq!(steps, [(0, vec![], vec![1]), (1, vec![0], vec![])]);
+    assert!(deferred.is_empty());
+    assert_eq!(drawn(pair(), 1), (vec![], vec![0, 1]));
+
+    // All bind all: two of them lose a binding to another, one after the other.
+    let all = vec![
+        bound("a", &["b", "c"]),
+        bound("b", &["a", "c"]),
+        bound("c", &["a", "b"]),
+    ];
+    let (steps, _) = drawn(all, 9);
+    let expected = [
+        (0, vec![], vec![1, 2]),
+        (1, vec![0], vec![2]),
+        (2, vec![0, 1], vec![]),
+    ];
+    assert_eq!(steps, expected);
+
+    // A chain and a Worker that binds itself have no cycle to break.
+    let (steps, _) = drawn(vec![bound("a", &["a", "b"]), bound("b", &[])], 9);
+    assert_eq!(steps, [(0, vec![1], vec![]), (1, vec![], vec![])]);
+}
+
+#[test]
+fn what_is_not_meant_or_only_reported_is_no_step() {
+    let resources = ["a", "b", "c", "d"].map(|name| resource("worker", name));
+    let elsewhere = Judgement {
+        in_focus: false,
+        ..garbage(PLAIN, 1, at(0))
+    };
+    let unread = Judgement {
+        reading: None,
+        ..garbage(PLAIN, 1, at(0))
+    };
+    let judged = vec![
+        elsewhere,
+        unread,
+        reported(PLAIN, 1, at(0)),
+        Judgement::default(),
+    ];
+    let plan = drawn(resources.into(), judged, 9);
+    assert_eq!(plan.steps, []);
+    assert!(plan.deferred.is_empty(), "{plan:?}");
+    assert_eq!(plan.report_only, [2]);
+}
+
+#[test]
+fn each_rule_says_what_is_done_and_the_gentlest_of_several_decides() {
+    for (rule, other, action, backup) in [
+        (PLAIN, None, Action::Delete, false),
+        (CAREFUL, None, Action::Delete, true),
+        (GENTLE, None, Action::Expire, false),
+        (PLAIN, Some(GENTLE), Action::Expire, false),
+        (GENTLE, Some(PLAIN), Action::Expire, false),
+        (PLAIN, Some(CAREFUL), Action::Delete, true),
+        (GENTLE, Some(CAREFUL), Action::Expire, true),
+    ] {
+        let mut judgement = garbage(rule, 1, at(0));
+        if let Some(other) = other {
+            let verdict = judgement.verdict.clone();
+            judgement.others.push((matched_by(other, 1), verdict));
+        }
+        let plan = drawn(vec![resource("neon_branch", "pr")], vec![judgement], 1);
+        let [step] = &plan.steps[..] else {
+            panic!("one step")
+        };
+        assert_eq!(
+            (step.action, step.backup),
+            (action, backup),
+            "{rule} {other:?}"
+        );
+    }
+}
+
+fn steps(after: &[&[usize]]) -> Plan {
+    let step = |(index, after): (usize, &&[usize])| Step {
+        resource: 10 + index,
+        action: Action::Delete,
+        backup: false,
+        after: after.to_vec(),
+        unbinds: Vec::new(),
+    };
+    Plan {
+        steps: after.iter().enumerate().map(step).collect(),
+        deferred: vec![99],
+        report_only: vec![98],
+        hindered: BTreeSet::new(),
+    }
+}
+
+#[test]
+fn what_is_deferred_takes_along_those_that_wait_for_it() {
+    // A chain against the order of the steps, and two that have nothing to
+    // do with it.
+    let mut plan = steps(&[&[1], &[2], &[], &[4], &[]]);
+    plan.defer(|step| step.resource == 12);
+    assert_eq!(order(&plan), [(13, &[1][..]), (14, &[])]);
+    assert_eq!(plan.deferred, [99, 10, 11, 12]);
+    assert_eq!(plan.report_only, [98]);
+
+    // What others wait for is none of their business.
+    let mut plan = steps(&[&[1], &[2], &[], &[4], &[]]);
+    plan.defer(|step| step.resource == 10);
+    assert_eq!(
+        order(&plan),
+        [(11, &[1][..]), (12, &[]), (13, &[3]), (14, &[])]
+    );
+    assert_eq!(plan.deferred, [99, 10]);
+}
+
+#[test]
+fn a_plan_without_anything_to_defer_stays_as_it_is() {
+    let mut plan = steps(&[&[1], &[]]);
+    plan.defer(|_| false);
+    assert_eq!(plan, steps(&[&[1], &[]]));
+}

@@ -1,0 +1,234 @@
+//! Answers questions about references, holdings and addresses.
+
+use futures::future::join_all;
+
+use super::converse::{Read, converse};
+use super::users::{left_out, users};
+use super::{Broken, Budget, uses};
+use crate::evidence::{Addressed, Evidence, Inventory, Question, SourceUser, Uses};
+use crate::kind::UserSource;
+use crate::model::{KindRef, Place, Resource};
+use crate::progress::{Observer, ProgressEvent};
+use crate::providers;
+use crate::wire::Client;
+
+/// Answers questions about references. Those about single resources are asked as
+/// far as the budget allows; what was not asked is noted as unknown.
+pub async fn answer(
+    client: &Client,
+    inventory: &Inventory,
+    questions: &[Question],
+    budget: &mut Budget,
+    observer: &dyn Observer,
+) -> Uses {
+    observer.step(ProgressEvent::Asking(questions.len()));
+    let about_one: Vec<usize> = questions
+        .iter()
+        .filter_map(|question| match question {
+            Question::Uses { resource } => Some(*resource),
+            _ => None,
+        })
+        .collect();
+    let others = questions
+        .iter()
+        .filter(|question| !matches!(question, Question::Uses { .. }));
+    let others = join_all(others.map(|question| other(client, inventory, question)));
+    let (others, one_by_one) = tokio::join!(
+        others,
+        Box::pin(uses::one_by_one(
+            client, inventory, &about_one, budget, observer
+        ))
+    );
+    let mut answered = one_by_one;
+    for other in others {
+        answered.extend(other);
+    }
+    answered
+}
+
+/// Answers a question that is not about the uses of a single resource.
+async fn other(client: &Client, inventory: &Inventory, question: &Question) -> Uses {
+    let mut answered = Uses::default();
+    match question {
+        Question::Uses { .. } => {}
+        Question::Users { kind, place } => {
+            let mut answer = users(client, *kind, place).await;
+            if matches!(answer, Err(Broken::Disagrees(_))) {
+                answer = users(client, *kind, place).await;
+            }
+            let answer = answer.map_err(|broken| broken.told(client));
+            answered.evidence.push(Evidence {
+                source: format!("{}.{}.users", kind.api.key(), kind.name()),
+                scope: place.to_string(),
+                requests: answer.as_ref().map_or(1, |listed| listed.requests),
+                items: answer.as_ref().map_or(0, |listed| listed.users.pairs.len()),
+                total: None,
+                complete: answer.is_ok(),
+                gap: answer.as_ref().err().cloned(),
+                // Where this cannot be had, resources are asked one by one.
+                needed: false,
+            });
+            if let Ok(listed) = &answer {
+                let clock = client.clock();
+                let left_out = left_out(inventory, *kind, place, &listed.since, clock);
+                answered.contradictions.extend(left_out);
+            }
+            let key = (*kind, Place::clone(place));
+            answered
+                .users
+                .insert(key, answer.map(|listed| listed.users));
+        }
+        Question::Source { source, place } => {
+            let (users, evidence) = source_users(client, source, place).await;
+            answered.evidence.push(evidence);
+            let key = (*source, Place::clone(place));
+            answered.sources.insert(key, users);
+        }
+        Question::Addresses { kind, place } => {
+            let addresses = addresses(client, *kind, place).await;
+            answered.evidence.push(Evidence {
+                source: format!("{}.{}.addresses", kind.api.key(), kind.name()),
+                scope: place.to_string(),
+                requests: 1,
+                items: addresses.as_ref().map_or(0, Vec::len),
+                total: None,
+                complete: addresses.is_ok(),
+                gap: addresses.as_ref().err().cloned(),
+                needed: true,
+            });
+            let key = (*kind, Place::clone(place));
+            answered.addresses.insert(key, addresses);
+        }
+        Question::Holds { resource } => {
+            if let Some(one) = inventory.resources.get(*resource) {
+                let (held, requests) = held(client, one).await;
+                answered.evidence.push(Evidence {
+                    source: format!("{}.{}.holds", one.kind.api.key(), one.kind),
+                    scope: format!("{} {}", one.kind, one.name),
+                    requests,
+                    items: held.as_ref().map_or(0, Vec::len),
+                    total: None,
+                    complete: held.is_ok(),
+                    gap: held.as_ref().err().cloned(),
+                    needed: true,
+                });
+                answered.held.insert(*resource, held);
+            }
+        }
+    }
+    answered
+}
+
+/// The names of what a resource holds that no listing shows.
+async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Box<str>>, String>, u32) {
+    let Some(kind) = providers::by_name(resource.kind.name()) else {
+        return (Err("its kind is not known".to_owned()), 0);
+    };
+    let id = resource.identity();
+    let mut requests = 0;
+    let Some(holdings) = kind.holdings() else {
+        return (Ok(Vec::new()), 0);
+    };
+    let held = converse(
+        client,
+        holdings.first(&id),
+        &mut requests,
+        |_| false,
+        |ask, answer| {
+            let held = holdings.read(&id, ask, answer)?;
+            Ok(Read {
+                item: held.names,
+                total: held.total,
+                seen: held.seen,
+                more: held.more,
+            })
+        },
+    );
+    let held = held
+        .await
+        .map(|found| found.into_iter().flatten().collect());
+    (held.map_err(|broken| broken.told(client)), requests)
+}
+
+/// The users that a source shows, with the evidence of having asked.
+async fn source_users(
+    client: &Client,
+    name: &'static str,
+    place: &Place,
+) -> (Result<Vec<SourceUser>, String>, Evidence) {
+    let mut requests = 0;
+    let mut users = Err(format!("nothing can list what {name} resources use"));
+    let mut topic = format!("{name}.uses");
+    if let Some(source) = providers::source(name) {
+        topic = format!("{}.{topic}", source.api().key());
+        for last in [false, true] {
+            let asked = ask_source(client, source, place, &mut requests).await;
+            let again = !last && matches!(asked, Err(Broken::Disagrees(_)));
+            users = asked.map_err(|broken| {
+                let spent = broken.is_for_the_quota();
+                let why = broken.told(client);
+                let (noun, permission) = (source.noun(), source.permission());
+                let what_to_do = if spent {
+                    "raise --quota-share or --deadline".to_owned()
+                } else {
+                    format!("the token needs {permission}")
+                };
+                format!("could not read what every {noun} binds: {why}; {what_to_do}")
+            });
+            if !again {
+                break;
+            }
+        }
+    }
+    let evidence = Evidence {
+        source: topic,
+        scope: place.to_string(),
+        requests,
+        items: users.as_ref().map_or(0, Vec::len),
+        total: None,
+        complete: users.is_ok(),
+        gap: users.as_ref().err().cloned(),
+        needed: true,
+    };
+    (users, evidence)
+}
+
+async fn ask_source(
+    client: &Client,
+    source: &'static dyn UserSource,
+    place: &Place,
+    requests: &mut u32,
+) -> Result<Vec<SourceUser>, Broken> {
+    let is_absent = |body: &[u8]| source.is_absent(body);
+    let users = converse(
+        client,
+        source.first(place),
+        requests,
+        is_absent,
+        |ask, answer| {
+            let told = source.read(place, ask, answer)?;
+            Ok(Read {
+                item: told.users,
+                total: told.total,
+                seen: told.seen,
+                more: told.more,
+            })
+        },
+    );
+    Ok(users.await?.into_iter().flatten().collect())
+}
+
+async fn addresses(
+    client: &Client,
+    kind: KindRef,
+    place: &Place,
+) -> Result<Vec<Addressed>, String> {
+    let kind = providers::by_name(kind.name()).ok_or("its kind is not known")?;
+    let addresses = kind.queries().addresses;
+    let query = addresses.ok_or("its kind has no addresses")?(place);
+    let body = client
+        .send(&query.call)
+        .await
+        .map_err(|error| error.to_string())?;
+    (query.read)(&body).map_err(|error| client.redact(&error.0))
+}

@@ -1,0 +1,118 @@
+//! Lists who uses the resources of a kind.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+
+use super::{Broken, MAX_PAGES};
+use crate::clock::Clock;
+use crate::evidence::{Contradiction, Inventory, Users};
+use crate::kind::{Next, PageOf};
+use crate::model::{KindRef, Place};
+use crate::providers;
+use crate::wire::{Client, Failure};
+
+/// Who uses what, and when those were made that a listing must show.
+pub(super) struct ListedUsers {
+    pub(super) users: Users,
+    pub(super) since: BTreeMap<Box<str>, DateTime<Utc>>,
+    pub(super) requests: u32,
+}
+
+pub(super) async fn users(
+    client: &Client,
+    kind: KindRef,
+    place: &Place,
+) -> Result<ListedUsers, Broken> {
+    let missing = || Broken::Disagrees("this kind has no list of users".to_owned());
+    let kind = providers::by_name(kind.name()).ok_or_else(missing)?;
+    let users = kind.queries().users.ok_or_else(missing)?;
+    let first = users(place, &PageOf::First);
+    let read = first.read;
+    let first = match client.send(&first.call).await {
+        Ok(body) => read(&body)?,
+        // The API that lists users may be absent. Then it shows nobody, and
+        // each resource is asked about by itself.
+        Err(error) if matches!(error.failure, Failure::NotFound { .. }) => {
+            return Ok(ListedUsers {
+                users: Users::default(),
+                since: BTreeMap::new(),
+                requests: 1,
+            });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let total = first.total;
+    let pages = match first.next {
+        Next::Pages(pages) => pages.min(MAX_PAGES),
+        Next::Last | Next::After(_) | Next::More => 1,
+    };
+    let calls: Vec<_> = (2..=pages)
+        .map(|number| users(place, &PageOf::Number(number)).call)
+        .collect();
+    let mut all = vec![first];
+    for body in join_all(calls.iter().map(|call| client.send(call))).await {
+        let page = read(&body?)?;
+        if page.total != total {
+            return Err(Broken::Disagrees(
+                "the total changed between two pages".to_owned(),
+            ));
+        }
+        all.push(page);
+    }
+    let mut listed = ListedUsers {
+        users: Users::default(),
+        since: BTreeMap::new(),
+        requests: u32::try_from(pages).unwrap_or(u32::MAX),
+    };
+    for page in all {
+        listed.users.pairs.extend(page.uses);
+        listed.users.references.extend(page.references);
+        for shown in page.shown {
+            if let Some(since) = shown.listed_since {
+                listed.since.insert(shown.id.clone(), since);
+            }
+            if let Some(deployed) = shown.deployed_at {
+                listed.users.deployed.insert(shown.id.clone(), deployed);
+            }
+            listed.users.shown.insert(shown.id);
+        }
+    }
+    // A page that came twice hides another.
+    let items = listed.users.shown.len() as u64;
+    if total != Some(items) {
+        return Err(Broken::Disagrees(format!(
+            "{items} were listed where the provider counts {}",
+            total.unwrap_or_default()
+        )));
+    }
+    Ok(listed)
+}
+
+/// A resource that was there before the run and that the listing of its kind
+/// leaves out, if any: then the listing is not what it seems.
+pub(super) fn left_out(
+    inventory: &Inventory,
+    kind: KindRef,
+    place: &Place,
+    since: &BTreeMap<Box<str>, DateTime<Utc>>,
+    clock: Clock,
+) -> Option<Contradiction> {
+    let listed: HashSet<&str> = inventory
+        .resources
+        .iter()
+        .filter(|resource| resource.kind == kind && *resource.place == *place)
+        .map(|resource| &*resource.id)
+        .collect();
+    let (id, _) = since
+        .iter()
+        .find(|(id, since)| **since < clock.start() && !listed.contains(&***id))?;
+    Some(Contradiction {
+        kind,
+        place: place.clone(),
+        why: format!(
+            "the listing of {kind} leaves {id} out, which the list of their users shows; run again"
+        ),
+    })
+}

@@ -1,0 +1,173 @@
+//! What one read of everything found.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tokio::time::Instant;
+
+use crate::evidence::{Inventory, Roots};
+use crate::gc::{Judgement, Marking};
+use crate::journal::{Implied, Snapshot};
+use crate::model::{KindRef, Link, Place, Reference, Resource, ResourceId};
+use crate::scan::{Budget, Target};
+
+/// The result of reading and judging everything once.
+#[derive(Debug)]
+pub struct Findings<'p> {
+    /// The resources that exist.
+    pub inventory: Inventory,
+    /// What keeps it alive.
+    pub roots: Roots,
+    /// The verdicts that follow.
+    pub marking: Marking<'p>,
+    /// When the reads began: nothing in the result is older.
+    pub since: Instant,
+    /// How far single resources may still be asked what they use.
+    pub(super) budget: Budget,
+    pub(super) index: HashMap<(KindRef, Place, Box<str>), usize>,
+}
+
+impl Findings<'_> {
+    /// A resource as it was found, with how it was judged.
+    pub fn find(&self, id: &ResourceId) -> Option<(&Resource, &Judgement)> {
+        let key = (id.kind, Place::clone(&id.place), id.id.clone());
+        let index = *self.index.get(&key)?;
+        Some((
+            self.inventory.resources.get(index)?,
+            self.marking.judgements.get(index)?,
+        ))
+    }
+
+    /// Every resource of the inventory that uses or is used by this one, as the
+    /// listings themselves tell.
+    pub fn linked(&self, id: &ResourceId) -> impl Iterator<Item = &Resource> {
+        let is = |reference: &Reference| {
+            let key = reference.key.text();
+            reference.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
+        };
+        let resources = self.inventory.resources.iter();
+        let here = resources.filter(move |resource| resource.place.is_near(&id.place));
+        here.filter(move |resource| {
+            let references = resource.links.iter().filter_map(Link::reference);
+            references.into_iter().any(is)
+        })
+    }
+
+    /// What a resource uses, as far as it was asked: kinds with ids or names.
+    pub fn uses(&self, id: &ResourceId) -> Vec<(String, String)> {
+        let key = (id.kind, Place::clone(&id.place), id.id.clone());
+        let index = self.index.get(&key);
+        let uses = index.and_then(|index| self.inventory.uses.of.get(index));
+        let uses = uses.into_iter().flatten();
+        let uses = uses.flat_map(|references| &references.uses);
+        uses.map(|reference| {
+            let text = reference.key.text();
+            (reference.kind.to_owned(), text.to_string())
+        })
+        .collect()
+    }
+
+    /// The names of what would go and may hold what this target lists.
+    pub(super) fn garbage_that_holds(&self, target: &Target) -> BTreeSet<Box<str>> {
+        let owner = target.kind.about().0.belongs_to;
+        let all = self
+            .inventory
+            .resources
+            .iter()
+            .zip(&self.marking.judgements);
+        all.filter(|(one, judgement)| {
+            owner == Some(one.kind.name())
+                && one.place == target.place
+                && judgement.verdict.is_garbage()
+        })
+        .map(|(one, _)| one.name.clone())
+        .collect()
+    }
+
+    /// Returns what the provider removes together with a resource, as far as it
+    /// is known: the DNS record that a custom domain manages, the custom domains
+    /// and Previews of a Worker.
+    pub fn implied(&self, id: &ResourceId) -> Vec<Implied> {
+        let mut implied: Vec<Implied> = Vec::new();
+        let resources = self.inventory.resources.iter();
+        let near = resources.filter(|resource| resource.place.is_near(&id.place));
+        for resource in near {
+            let about = resource.kind.0;
+            // A route is deleted by a request of its own.
+            let goes = about.holder.is_some() || about.manages.is_some();
+            let owned = goes
+                && resource.owner().is_some_and(|owner| {
+                    let key = owner.key.text();
+                    owner.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
+                });
+            let managed = id.kind.manages == Some(resource.kind.name())
+                && resource.name.eq_ignore_ascii_case(&id.name);
+            if owned || managed {
+                let mut copy = Snapshot::of(resource);
+                let one = resource.identity();
+                copy.uses = self.uses(&one);
+                copy.implied = self.implied(&one);
+                implied.push(Implied {
+                    kind: one.kind.name().to_owned(),
+                    id: Some(one.id),
+                    name: one.name,
+                    copy: Some(Box::new(copy)),
+                });
+            }
+        }
+        let key = (id.kind, Place::clone(&id.place), id.id.clone());
+        let index = self.index.get(&key);
+        let held = index.and_then(|index| self.inventory.uses.held.get(index));
+        let inside = self.marking.law.graph.owned(id.kind);
+        let inside = inside.filter(|kind| kind.holder.is_some());
+        let held = inside.flat_map(|kind| {
+            let names = held.into_iter().flatten().flatten();
+            names.map(move |name| (kind.name(), name))
+        });
+        let sources = self.inventory.uses.sources.iter();
+        let sources = sources.filter(|((_, place), _)| place.is_near(&id.place));
+        let users = sources.flat_map(|((source, _), users)| {
+            let users = users.iter().flatten().filter(|user| {
+                user.owner.as_ref().is_some_and(|owner| {
+                    let key = owner.key.text();
+                    owner.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
+                })
+            });
+            users.map(|user| (*source, &user.name))
+        });
+        for (kind, name) in held.chain(users) {
+            let known = implied
+                .iter()
+                .any(|one| one.kind == kind && one.name == *name);
+            if !known && !name.is_empty() {
+                implied.push(Implied {
+                    kind: kind.to_owned(),
+                    id: None,
+                    name: name.clone(),
+                    copy: None,
+                });
+            }
+        }
+        implied
+    }
+
+    /// Why the listing of a kind in a place is not complete, if so.
+    pub fn gap(&self, kind: KindRef, place: &Place) -> Option<String> {
+        let listing = self
+            .inventory
+            .listings
+            .iter()
+            .find(|listing| listing.kind == kind && *listing.place == *place);
+        match listing {
+            Some(listing) if listing.complete() => None,
+            Some(listing) => Some(listing.evidence.gap.clone().unwrap_or_default()),
+            None => Some(format!("{kind} was not listed in {place}")),
+        }
+    }
+}
+
+/// Returns the positions of resources by their identities.
+pub(super) fn index_of(inventory: &Inventory) -> HashMap<(KindRef, Place, Box<str>), usize> {
+    let all = inventory.resources.iter().enumerate();
+    all.map(|(index, one)| ((one.kind, Place::clone(&one.place), one.id.clone()), index))
+        .collect()
+}
