@@ -66,6 +66,10 @@ pub struct KindAbout {
     pub place: PlaceSort,
     /// Whether names compare without case (DNS).
     pub caseless: bool,
+    /// Whether a name begins with a host and goes on with a path that has case,
+    /// as the pattern of a route does. `protect` and `except` then match either
+    /// form of the host, in any case.
+    pub begins_with_host: bool,
     /// Whether the API of the kind returns a creation time.
     pub created: bool,
     /// Whether the API of the kind returns a modification time.
@@ -158,6 +162,7 @@ impl KindAbout {
         api: Api::Cloudflare,
         place: PlaceSort::Account,
         caseless: false,
+        begins_with_host: false,
         created: false,
         changed: false,
         redeployed: false,

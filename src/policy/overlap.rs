@@ -69,7 +69,7 @@ fn could_protect(entry: &Protect, rule: &Rule) -> bool {
         return true;
     }
     let pick = |(exact, caseless): &Patterns, kind: KindRef| {
-        if kind.caseless {
+        if kind.caseless || kind.begins_with_host {
             caseless.graph()
         } else {
             exact.graph()

@@ -464,12 +464,9 @@ fn branch(resource: &Resource) -> Result<&str, &'static str> {
 }
 
 fn covered(patterns: &[Patterns], text: &str, kind: KindRef) -> bool {
+    let by_host = kind.caseless || kind.begins_with_host;
     patterns.iter().any(|(pattern, caseless)| {
-        if kind.caseless {
-            caseless.matches(text)
-        } else {
-            pattern.matches(text)
-        }
+        (!kind.caseless && pattern.matches(text)) || (by_host && caseless.matches(text))
     })
 }
 

@@ -921,6 +921,31 @@ fn rule_4_hosts_are_protected_in_capitals_too() {
 }
 
 #[test]
+fn rule_4_routes_are_protected_by_either_form_of_their_host() {
+    let route = |name: &str| {
+        json!({"kind": "worker_route", "name": name,
+            "attributes": {"zone": "acme.example", "script": "app-pr-7"}})
+    };
+    let name = "xn--bcher-kva.acme.example/Shop/*";
+    let resources = json!([worker("app-pr-7"), route(name)]);
+    let world = world(json!([closed(7), open(9)]), resources, json!([]));
+    let policy = WORKERS.replace("dead-when", "with = [\"worker_route\"]\ndead-when");
+    assert_eq!(audit(&world, &policy).verdict(name), "garbage");
+    for protected in [
+        "bücher.acme.example/Shop/*",
+        "BÜCHER.acme.example/*",
+        "XN--BCHER-KVA.ACME.example/Shop/*",
+    ] {
+        let entry = format!(
+            "[[protect]]\nkind = \"worker_route\"\nname = \"{protected}\"\nreason = \"a demo\"\n"
+        );
+        let audited = audit(&world, &format!("{policy}{entry}"));
+        assert_eq!(audited.verdict(name), "protected", "{protected}");
+        assert_eq!(audited.verdict("app-pr-7"), "in_use", "{protected}");
+    }
+}
+
+#[test]
 fn rule_4_what_a_record_of_any_type_points_at_stays() {
     let target = |service: &str| record(&format!("{service}-pr-7.acme.example"), "A", "192.0.2.1");
     let mail = record("acme.example", "MX", "mail-pr-7.acme.example");

@@ -19,6 +19,7 @@ static ABOUT: KindAbout = KindAbout {
     noun: "Worker route",
     api: Api::Cloudflare,
     place: PlaceSort::Zone,
+    begins_with_host: true,
     read_permission: "Workers Routes Read",
     write_permission: "Workers Routes Write",
     undo: "has to be created again by hand: its pattern and its Worker are kept",
