@@ -185,6 +185,15 @@ impl Ord for ResourceId {
     }
 }
 
+impl ResourceId {
+    /// Returns whether a reference of a resource nearby means this one: by its id
+    /// or by its name.
+    pub fn is_meant_by(&self, reference: &Reference) -> bool {
+        let key = reference.key.text();
+        reference.kind == self.kind.name() && (*key == *self.id || *key == *self.name)
+    }
+}
+
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind.noun, self.name)

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::evidence::{Inventory, Roots};
 use crate::gc::{Judgement, Marking};
 use crate::journal::{Implied, Snapshot};
-use crate::model::{KindRef, Link, Place, Reference, Resource, ResourceId};
+use crate::model::{KindRef, Link, Place, Resource, ResourceId};
 use crate::scan::{Budget, Target};
 
 /// The result of reading and judging everything once.
@@ -39,17 +39,20 @@ impl Findings<'_> {
 
     /// Every resource of the inventory that uses or is used by this one, as the
     /// listings themselves tell.
-    pub fn linked(&self, id: &ResourceId) -> impl Iterator<Item = &Resource> {
-        let is = |reference: &Reference| {
-            let key = reference.key.text();
-            reference.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
-        };
+    pub fn linked<'r>(&'r self, id: &'r ResourceId) -> impl Iterator<Item = &'r Resource> {
         let resources = self.inventory.resources.iter();
         let here = resources.filter(move |resource| resource.place.is_near(&id.place));
         here.filter(move |resource| {
-            let references = resource.links.iter().filter_map(Link::reference);
-            references.into_iter().any(is)
+            let mut references = resource.links.iter().filter_map(Link::reference);
+            references.any(|one| id.is_meant_by(one))
         })
+    }
+
+    /// Every resource of the inventory that belongs to this one, such as the
+    /// custom domains of a Worker.
+    pub fn attached_to<'r>(&'r self, owner: &'r ResourceId) -> impl Iterator<Item = &'r Resource> {
+        let linked = self.linked(owner);
+        linked.filter(|resource| resource.owner().is_some_and(|one| owner.is_meant_by(one)))
     }
 
     /// What a resource uses, as far as it was asked: kinds with ids or names.

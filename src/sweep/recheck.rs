@@ -8,7 +8,8 @@ use crate::gc::box_key;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::verdict::Verdict;
 use crate::gc::{Judgement, Outcome};
-use crate::model::{Reference, Resource, ResourceId};
+use crate::model::{Resource, ResourceId};
+use crate::policy::Action;
 use crate::survey::Findings;
 
 /// What happens to a step that a view cannot decide.
@@ -64,10 +65,13 @@ impl Sweep<'_, '_> {
                     Outcome::Spared,
                     "its \"delete\" box in the tracking issue was cleared",
                 ),
-                Recheck::Go => {
-                    batch.push(step);
-                    continue;
-                }
+                Recheck::Go => match self.attached_since(view, step) {
+                    Some(why) => Done::new(Outcome::Spared, why),
+                    None => {
+                        batch.push(step);
+                        continue;
+                    }
+                },
                 Recheck::Unknown(_) if undecided == Undecided::Wait => continue,
                 Recheck::Gone => self.gone(step).await,
                 // The resource that uses it is garbage too, and is deferred
@@ -103,6 +107,38 @@ impl Sweep<'_, '_> {
         }
     }
 
+    /// Returns why a step is spared because something was attached, after it was
+    /// judged, to its resource or to what that belongs to: the provider deletes
+    /// that with its owner, and nobody has judged it there.
+    fn attached_since(&self, view: &Findings<'_>, step: usize) -> Option<String> {
+        let id = &self.ids[step];
+        let new = |owner: &ResourceId| {
+            let mut attached = view.attached_to(owner);
+            let new = attached.find(|one| !self.was_planned_there(one));
+            new.map(Resource::identity)
+        };
+        if let Some(new) = new(id).filter(|_| self.action(step) == Action::Delete) {
+            return Some(format!("{new} was attached to it after it was judged"));
+        }
+        let (resource, _) = view.find(id)?;
+        let owner = resource.owner()?;
+        let mut ids = self.ids.iter();
+        let owner = ids.find(|id| id.is_meant_by(owner) && resource.place.is_near(&id.place))?;
+        let new = new(owner)?;
+        Some(format!(
+            "{owner}, to which it belongs, stays: {new} was attached to that after it was judged"
+        ))
+    }
+
+    /// Returns whether the plan has a step for a resource that belonged to the
+    /// same owner then.
+    fn was_planned_there(&self, attached: &Resource) -> bool {
+        let owner = attached.owner().map(|owner| owner.key.text());
+        let known = attached.identity();
+        let mut steps = self.ids.iter().zip(self.steps);
+        steps.any(|(id, step)| *id == known && step.owner.as_deref() == owner)
+    }
+
     /// Returns whether the sweep deletes only checked resources and this one is
     /// no longer checked.
     fn is_cleared(&self, view: &Findings<'_>, id: &ResourceId) -> bool {
@@ -119,15 +155,8 @@ impl Sweep<'_, '_> {
     /// Returns the pending steps of resources that belong to `owner`, such as
     /// the custom domains of a Worker.
     fn owned(&self, lane: &Lane, view: &Findings<'_>, owner: &ResourceId) -> Vec<usize> {
-        let is_owner = |reference: &Reference| {
-            let key = reference.key.text();
-            reference.kind == owner.kind.name() && (*key == *owner.id || *key == *owner.name)
-        };
-        let belongs = |step: &usize| {
-            let found = view.find(&self.ids[*step]);
-            let found = found.filter(|(found, _)| found.place.is_near(&owner.place));
-            found.is_some_and(|(found, _)| found.owner().is_some_and(is_owner))
-        };
+        let attached: Vec<ResourceId> = view.attached_to(owner).map(Resource::identity).collect();
+        let belongs = |step: &usize| attached.contains(&self.ids[*step]);
         lane.pending.iter().copied().filter(belongs).collect()
     }
 

@@ -452,6 +452,36 @@ async fn resources_owned_by_a_spared_one_are_spared() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_goes_to_which_something_was_attached_after_it_was_judged() {
+    const TEST: &str = "nothing_goes_to_which_something_was_attached_after_it_was_judged";
+    let mut serving = worker("app-pr-1", &[]);
+    serving["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
+    let route = json!({"kind": "worker_route", "name": "pr-3.acme.example/*",
+        "attributes": {"zone": "acme.example", "script": "app-pr-3"}});
+    let world = [serving, worker("app-pr-3", &[]), route];
+    let domain = json!({"kind": "worker_domain", "name": "pr-3.acme.example",
+        "attributes": {"zone": "acme.example", "service": "app-pr-3"}});
+    let stage = Stage::new(&world);
+    let (_, text) = stage
+        .sweep(|_| {
+            stage.door(Method::POST, "resources", &domain);
+        })
+        .await;
+    show(TEST, "a new domain", &deeds(&text));
+    assert!(stage.has("app-pr-3") && !stage.has("app-pr-1"));
+    let stage = Stage::new(&world);
+    // The domain and the route were planned while they served other Workers.
+    let (_, text) = stage
+        .sweep(|plan| {
+            let pointers = plan.steps.iter_mut().filter(|step| step.owner.is_some());
+            pointers.for_each(|step| step.owner = Some("app-pr-5".into()));
+        })
+        .await;
+    show(TEST, "pointed at it", &deeds(&text));
+    assert!(stage.has("app-pr-1") && stage.has("app-pr-3"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn deployment_is_spared_with_its_environment() {
     let policy = "[[rule]]\nid = \"environments\"\nkind = \"github_environment\"\nname = \
         \"preview-{pr}\"\ndead-when = \"closed\"\n";
