@@ -124,6 +124,17 @@ struct World<'a> {
     plans: Mutex<BTreeMap<usize, (PlanFile, Moment)>>,
 }
 
+/// What a run is told.
+#[derive(Default)]
+struct Begin {
+    /// The pull request that it is about, if it is about one.
+    only: Option<u32>,
+    /// A plan that was made earlier, with when its run had listed what exists.
+    earlier: Option<(PlanFile, Moment)>,
+    /// Whether it makes a plan for later and carries out nothing.
+    only_plans: bool,
+}
+
 /// A run that came to its end.
 struct Ended {
     report: Report,
@@ -177,7 +188,7 @@ impl World<'_> {
     /// Starts an actor's runs one after the other, some of which crash.
     async fn restart(&self, actor: usize) {
         let (runs, crashes) = (self.network.scenario.runs, self.network.scenario.crashes);
-        for _ in 0..runs {
+        for run in 0..runs {
             let (wait, crash) = {
                 let random = &mut self.network.state().random;
                 let wait = Duration::from_millis(random.u64(..20_000));
@@ -195,7 +206,12 @@ impl World<'_> {
             let earlier = self.earlier_plan(actor).await;
             let only = self.one_pull_request().filter(|_| earlier.is_none());
             let limits = self.network.scenario.limits;
-            self.go(actor, crash, only, earlier, limits).await;
+            let begin = Begin {
+                only,
+                earlier,
+                only_plans: self.network.scenario.focused && run == 0,
+            };
+            self.go(actor, crash, begin, limits).await;
             if self.network.is_broken() {
                 return;
             }
@@ -205,7 +221,7 @@ impl World<'_> {
     /// A plan that was made earlier and is carried out now, after hours in which
     /// somebody looked at it and others went on.
     async fn earlier_plan(&self, actor: usize) -> Option<(PlanFile, Moment)> {
-        let wanted = self.network.state().random.u8(..3) == 0;
+        let wanted = self.network.state().random.u8(..3) == 0 || self.network.scenario.focused;
         let earlier = self.plans.lock().expect("nobody panics").remove(&actor);
         let earlier = earlier.filter(|_| wanted)?;
         let (changes, minutes) = {
@@ -232,10 +248,10 @@ impl World<'_> {
         &self,
         actor: usize,
         crash: Option<CrashPoint>,
-        only: Option<u32>,
-        earlier: Option<(PlanFile, Moment)>,
+        begin: Begin,
         limits: Limits,
     ) -> Option<Ended> {
+        let only = begin.only;
         let folder = self.folder(actor);
         let before: BTreeSet<String> = journals::files(&folder).into_keys().collect();
         let key = self.network.begin(actor, &folder, crash);
@@ -255,7 +271,7 @@ impl World<'_> {
             biased;
             () = crashed.notified() => None,
             () = late => None,
-            ended = self.sweep(key, only, earlier, limits) => Some(ended),
+            ended = self.sweep(key, begin, limits) => Some(ended),
         };
         match &ended {
             None => {
@@ -304,13 +320,12 @@ impl World<'_> {
     }
 
     /// A whole sweep, put together as the command line does.
-    async fn sweep(
-        &self,
-        key: RunKey,
-        only: Option<u32>,
-        earlier: Option<(PlanFile, Moment)>,
-        limits: Limits,
-    ) -> Ended {
+    async fn sweep(&self, key: RunKey, begin: Begin, limits: Limits) -> Ended {
+        let Begin {
+            only,
+            earlier,
+            only_plans,
+        } = begin;
         let network = self.network;
         let clock = Clock::starting_at(network.now() + network.state().weather.skew);
         let client = Client::new(
@@ -379,6 +394,9 @@ impl World<'_> {
         } else {
             let mut plans = self.plans.lock().expect("nobody panics");
             plans.insert(key.actor, (plan_file.clone(), listed));
+            if only_plans {
+                plan_file.steps.clear();
+            }
         }
         self.planned(key, only, &plan_file);
         if std::env::var_os("PREVIEW_GC_VERDICTS").is_some() {
@@ -392,7 +410,11 @@ impl World<'_> {
         let stop = Stop::default();
         let order = SweepOrder {
             plan_file: &plan_file,
-            deferred: if by_earlier { &[] } else { &plan.deferred },
+            deferred: if by_earlier || only_plans {
+                &[]
+            } else {
+                &plan.deferred
+            },
             brakes: &brakes,
             folder: &folder,
             stop: &stop,
@@ -775,7 +797,7 @@ impl World<'_> {
         let runs = resources / limits.max_deletions + 4;
         for _ in 0..runs {
             others::expire(self.network).await;
-            let ended = self.go(0, None, None, None, limits).await;
+            let ended = self.go(0, None, Begin::default(), limits).await;
             if self.network.is_broken() {
                 return;
             }
@@ -800,7 +822,7 @@ impl World<'_> {
             self.network.broke(INVARIANT, format!("{left:?}"));
         }
         for actor in 0..self.network.scenario.actors {
-            let Some(ended) = self.go(actor, None, None, None, limits).await else {
+            let Some(ended) = self.go(actor, None, Begin::default(), limits).await else {
                 continue;
             };
             let key = RunKey {

@@ -318,7 +318,7 @@ async fn point_elsewhere(network: &Network) {
     let now_at = network.state().ledger.resources[at].name.clone();
     let other = |_: &Ledger, one: &Resource| one.kind == "worker" && one.name != now_at;
     // Some go to another Worker of the same pull request.
-    let akin = network.state().random.bool();
+    let akin = network.state().random.bool() || network.scenario.theme == Theme::Pointers;
     let about = network.state().ledger.about(at);
     let of_the_same = |ledger: &Ledger, one: &Resource| {
         let index = ledger.named("worker", &one.name);
@@ -358,7 +358,8 @@ async fn point_elsewhere(network: &Network) {
     let number = number.and_then(|number| number.parse().ok());
     // The number alone could be that of anything: the word before it has to be one
     // of the Worker's name.
-    let same_word = ledger.resources[other].name.starts_with("app-");
+    let same_word =
+        ledger.resources[other].name.starts_with("app-") || pointer.name.starts_with("pr-");
     let alike = same_word && number.is_some() && ledger.about(other) == number;
     let resource = &mut ledger.resources[index];
     resource.purpose = if alike {

@@ -176,6 +176,9 @@ impl Weather {
 /// Everything that a seed decides beforehand.
 pub struct Scenario {
     pub theme: Theme,
+    /// Whether nothing else comes in between: runs delete much, see everything,
+    /// and carry out plans that were made hours before.
+    pub focused: bool,
     pub world: World,
     pub ledger: Ledger,
     pub policy: String,
@@ -561,7 +564,9 @@ impl Draw<'_> {
                 api.binds = History::new(api.born, vec![back]);
             }
             if self.random.u8(..3) == 0 || pointers {
-                let host = format!("app-{number}.{ZONE}");
+                // The first belongs to any Worker of the pull request.
+                let word = if pointers { "pr" } else { "app" };
+                let host = format!("{word}-{number}.{ZONE}");
                 let with = With::attributes(json!({"service": name, "zone": ZONE}));
                 let of = Purpose::OfWorker(worker);
                 self.add("worker_domain", &host, of, age, with);
@@ -703,6 +708,7 @@ impl Scenario {
                 Theme::Queues,
             ],
         );
+        let focused = theme != Theme::Mixed && random.bool();
         let mut kinds = SOMETIMES.to_vec();
         kinds.retain(|kind| {
             let needed = match theme {
@@ -730,7 +736,10 @@ impl Scenario {
         let count = if theme == Theme::Slugs { 12 } else { count };
         for number in 1..=count {
             // Some ended about as long ago as a grace lasts, some long ago.
-            let hours = one_of(draw.random, &[26, 50, 1_000]);
+            let mut hours = one_of(draw.random, &[26, 50, 1_000]);
+            if focused {
+                hours = 1_000;
+            }
             let ended = now - TimeDelta::minutes(draw.random.i64(1..hours * 60));
             let opened = ended - TimeDelta::hours(draw.random.i64(1..1_000));
             let state = match draw.random.u8(..10) {
@@ -799,11 +808,21 @@ impl Scenario {
         draw.passing(main);
         draw.strangers();
         let (ledger, resources) = (draw.ledger, draw.resources);
-        let limits = limits(random);
+        let mut limits = limits(random);
+        if focused {
+            limits.max_deletions = 50;
+            limits.brake.share = 1.0;
+            limits.brake.count = 200;
+            limits.reference_reads = 500;
+            limits.allotment.share = 1.0;
+            limits.grace = TimeDelta::zero();
+            limits.reread_after = Duration::from_secs(5);
+        }
         let terms = terms(random, limits.grace, theme);
         let lifetimes = lifetimes(random);
         Self {
             theme,
+            focused,
             policy: policy(&terms, &lifetimes, &ledger),
             protects: Some(protects(&ledger))
                 .filter(|text| PROTECT_EVERYWHERE && text.contains("[[protect]]")),
@@ -828,7 +847,9 @@ impl Scenario {
             lifetimes,
             limits,
             quota: Quota {
-                limit: Some(if SMALL_QUOTAS_DRAIN {
+                limit: Some(if focused {
+                    1_200
+                } else if SMALL_QUOTAS_DRAIN {
                     one_of(random, &[150, 250, 1_200])
                 } else {
                     one_of(random, &[400, 600, 1_200])
@@ -838,7 +859,11 @@ impl Scenario {
             weather: Weather {
                 latency: one_of(random, &[(1, 50), (50, 500), (300, 3_000)]),
                 stalls: one_of(random, &[0, 0, 5]),
-                faults: one_of(random, &[0, 0, 10, 40, 100]),
+                faults: if focused {
+                    0
+                } else {
+                    one_of(random, &[0, 0, 10, 40, 100])
+                },
                 page: one_of(random, &[None, Some(2), Some(5)]),
                 skew: if CLOCK_SKEW {
                     TimeDelta::hours(one_of(random, &[0, 0, -30, 2, 1_000]))
@@ -850,7 +875,7 @@ impl Scenario {
                 .map(Duration::from_millis),
             changes: random.usize(10..80),
             actors: one_of(random, &[1, 1, 2]),
-            runs: random.usize(1..=3),
+            runs: random.usize(if focused { 2 } else { 1 }..=3),
             crashes: one_of(random, &[0, 300, 700]),
             drains_slowly: random.u8(..4) == 0,
         }
