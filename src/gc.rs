@@ -85,6 +85,7 @@ mod samples {
         let environment = Environment {
             lookup: &|_| None,
             repository: None,
+            names_file: &|_, _| Err(String::new()),
         };
         let loaded = Policies::read(&[source], &vocabulary, &environment).unwrap();
         loaded.policies.files.into_iter().next().unwrap()

@@ -26,8 +26,9 @@ use std::sync::Arc;
 
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use rule::{
-    Action, Age, AgeClock, Born, Condition, Coverage, Death, Event, Missing, PlaceName, Protect,
-    Rule, RuleMatch, Span, Subject, Timing, Where, backup_pattern,
+    Action, Age, AgeClock, Born, CREATED_AFTER_OPENED, Condition, Coverage, Death,
+    ENDED_AFTER_CREATED, Event, Missing, PlaceName, Protect, Refusal, Rule, RuleMatch, Span,
+    Subject, Timing, Where, backup_pattern,
 };
 pub use rules::Rules;
 
@@ -80,6 +81,9 @@ pub struct Environment<'a> {
     pub lookup: &'a dyn Fn(&str) -> Option<String>,
     /// The repository of files that name none.
     pub repository: Option<&'a Repository>,
+    /// Reads the file that a policy names, by the policy's own path and the name
+    /// relative to it; or why it cannot be read.
+    pub names_file: &'a dyn Fn(&str, &str) -> Result<String, String>,
 }
 
 /// Whose resources a file is about; what is none is left to the environment.
@@ -243,6 +247,11 @@ mod tests {
         let environment = Environment {
             lookup: &|_| None,
             repository: repository.as_ref(),
+            names_file: &|policy, name| match name {
+                "live.txt" => Ok("\u{feff}api-production\r\n\n  web-* \n".to_owned()),
+                "empty.txt" => Ok("\n \n".to_owned()),
+                _ => Err(format!("no {name} beside {policy}")),
+            },
         };
         let source = Source {
             path: "preview-gc.toml".to_owned(),

@@ -464,6 +464,7 @@ fn no_policy_breaks_the_reading_and_every_mistake_can_be_shown() {
     let environment = Environment {
         lookup: &|_| Some("a,b".to_owned()),
         repository: Some(&repository),
+        names_file: &|_, _| Err("not found".to_owned()),
     };
     proptest!(ProptestConfig::with_cases(1_500), |((_, policy) in damaged(documents))| {
         let text = String::from_utf8_lossy(&policy).into_owned();

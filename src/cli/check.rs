@@ -14,12 +14,14 @@ use super::settings;
 use super::terminal::wants_colour;
 use super::{Exit, Failure, print};
 use crate::doctor::{self, Access};
+use crate::gc::Verdict;
+use crate::gc::verdict::Unmatched;
 use crate::model::code::Code;
 use crate::model::{Claim, KindRef, Repository};
-use crate::policy::{Diagnostic, Policy, Rule, overlap, render, schema};
+use crate::policy::{Diagnostic, Policy, Refusal, Rule, overlap, render, schema};
 use crate::providers;
 use crate::report::format::Format;
-use crate::report::{Report, escape};
+use crate::report::{Report, RuleAt, escape};
 
 /// How the rules match a name.
 #[derive(Debug, Serialize)]
@@ -242,6 +244,22 @@ fn match_names(
                     });
                 }
             }
+            let by_attribute = files.iter().flat_map(|file| file.rules.iter());
+            for rule in by_attribute {
+                let Some(key) = rule.claim_attribute(kind, name) else {
+                    continue;
+                };
+                used.insert((&rule.location.path, rule.location.line));
+                matches.push(NameMatch {
+                    name: name.clone(),
+                    kind,
+                    claim: format!("in its `{key}`"),
+                    rule: format!("{} ({})", rule.id, rule.location),
+                    asks: protected
+                        .clone()
+                        .unwrap_or_else(|| format!("what its `{key}` says")),
+                });
+            }
             let by: BTreeSet<_> = matches[first..]
                 .iter()
                 .map(|one| one.rule.as_str())
@@ -273,6 +291,17 @@ fn match_names(
 
 /// Returns what decides whether a resource with that claim is garbage.
 fn depends_on(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
+    let conditions = rule.conditions_written();
+    let conditions = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(", where {}", conditions.join(" and "))
+    };
+    format!("{}{conditions}", owner_asked(rule, claim, repository))
+}
+
+/// Returns what is asked about the owner that a name claims.
+fn owner_asked(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
     if !rule.asks_about(claim) {
         return "nothing: its own age decides".to_owned();
     }
@@ -289,12 +318,39 @@ fn depends_on(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
     }
 }
 
-/// Returns warnings for rules that match no existing resource.
+/// Returns warnings for rules that match no existing resource, with the condition
+/// that refuses the names which their templates match.
 fn unused(report: &Report) -> Vec<String> {
     let rules = report.unused_rules.iter();
     rules
-        .map(|rule| format!("rule {rule} matches no existing name"))
+        .map(|rule| match refused(report, rule) {
+            None => format!("rule {rule} matches no existing name"),
+            Some((1, name, condition)) => format!(
+                "rule {rule} matches no existing resource: it matches the name {name}, but not \
+                 its condition {condition}"
+            ),
+            Some((count, name, condition)) => format!(
+                "rule {rule} matches no existing resource: it matches {count} names, but no \
+                 condition holds, such as {condition} ({name})"
+            ),
+        })
         .collect()
+}
+
+/// Returns how many names a rule's conditions refuse, and the first with its
+/// condition.
+fn refused<'r>(report: &'r Report, rule: &RuleAt) -> Option<(usize, &'r str, &'r str)> {
+    let rows = report.resources.iter().filter_map(|row| {
+        let Verdict::Unmatched(Unmatched::Refused(refusals)) = &row.verdict else {
+            return None;
+        };
+        let of_rule = |one: &&Refusal| *one.rule == *rule.id && one.location == rule.location;
+        let refusal = refusals.iter().find(of_rule)?;
+        Some((row.name.as_str(), &*refusal.condition))
+    });
+    let found: Vec<_> = rows.collect();
+    let (name, condition) = *found.first()?;
+    Some((found.len(), name, condition))
 }
 
 fn tables(names: &[NameMatch], access: &[Access]) -> String {

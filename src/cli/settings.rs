@@ -40,11 +40,18 @@ pub(super) fn read(
     let environment = Environment {
         lookup: &|name| variables.get(name),
         repository: repository.as_ref(),
+        names_file: &names_file,
     };
     Policies::read(sources, &vocabulary(&kinds), &environment).map_err(|mistakes| {
         let colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
         Failure::Policy(render(&mistakes, sources, colour))
     })
+}
+
+/// Reads a file of names that a policy mentions, relative to the policy.
+fn names_file(policy: &str, name: &str) -> Result<String, String> {
+    let folder = Path::new(policy).parent().unwrap_or(Path::new("."));
+    std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string())
 }
 
 /// Returns a policy that leaves its scope to the environment.
@@ -56,6 +63,7 @@ pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, 
     let environment = Environment {
         lookup: &|name| variables.get(name),
         repository: None,
+        names_file: &names_file,
     };
     let kinds = providers::vocabulary();
     let read = Policies::read(&[source], &vocabulary(&kinds), &environment);

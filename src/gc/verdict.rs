@@ -1,5 +1,6 @@
 //! Verdicts, each with its reason inside.
 
+mod advice;
 mod death;
 mod doubt;
 mod kept;

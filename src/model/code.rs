@@ -95,6 +95,8 @@ codes! {
         "The slug in the name is the beginning of the slug of an existing branch.";
     SlugUnproven = "slug-unproven", Doubt,
         "No listed name matches a known branch, so the absence of a branch proves nothing about this rule.";
+    NumberAndBranchDiffer = "number-and-branch-differ", Doubt,
+        "The name has a pull request's number and a git branch, and the pull request is not known to come from that branch.";
     ProviderUnread = "provider-unread", Gap,
         "A provider could not be used at all: it has no credentials, or no place is configured.";
     PolicyPlaceUnread = "policy-place-unread", Gap,
@@ -183,6 +185,8 @@ codes! {
         "There is no such kind.";
     AttributeUnknown = "attribute-unknown", Policy,
         "The kind does not have the attribute of a condition.";
+    ConditionIsGlob = "condition-is-glob", Policy,
+        "A condition looks like a glob, and its attribute is compared as it is written.";
     WhereNeedsKind = "where-needs-kind", Policy,
         "`where` needs a `kind`.";
     CaptureUnknown = "capture-unknown", Policy,
@@ -191,12 +195,20 @@ codes! {
         "A `[[protect]]` entry asks about times of a pull request.";
     ProtectPullRequestNotAlone = "protect-pull-request-not-alone", Policy,
         "`pull-request` stands beside other keys in a `[[protect]]`.";
+    NamesFileUnread = "names-file-unread", Policy,
+        "The file of names that a `[[protect]]` entry mentions cannot be read.";
+    NamesFileEmpty = "names-file-empty", Policy,
+        "The file of names that a `[[protect]]` entry mentions has no names.";
+    NamesFileBesideName = "names-file-beside-name", Policy,
+        "A `[[protect]]` entry has both `name` and `names-file`.";
     ProtectCoversEverything = "protect-covers-everything", Policy,
         "A `[[protect]]` entry would cover everything.";
     PullRequestNumberMalformed = "pull-request-number-malformed", Policy,
         "A value is not the number of a pull request.";
     NameAndBranch = "name-and-branch", Policy,
         "A rule has both `name` and `branch`.";
+    ClaimNotSingle = "claim-not-single", Policy,
+        "The claim of a rule is not in exactly one attribute.";
     KindHasNoBranch = "kind-has-no-branch", Policy,
         "The kind carries no git branch.";
     TemplateMalformed = "template-malformed", Policy,

@@ -2,6 +2,7 @@
 
 mod condition;
 mod names;
+mod protect;
 mod rule;
 mod slug;
 

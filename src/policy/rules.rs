@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 
-use super::rule::{Rule, RuleMatch, Subject};
+use super::rule::{Refusal, Rule, RuleMatch, Subject};
 use crate::model::identifier::host_name;
 use crate::model::{Claim, KindRef, Resource};
 
@@ -41,6 +41,15 @@ impl Rules {
     /// What each rule takes a resource for, with the rule's index.
     pub fn read(&self, resource: &Resource) -> Vec<(usize, RuleMatch)> {
         self.candidates(resource.kind, &resource.name, |rule| rule.read(resource))
+    }
+
+    /// Returns the rules whose template matches a resource and whose condition does
+    /// not hold, with that condition.
+    pub fn refusals(&self, resource: &Resource) -> Vec<Refusal> {
+        let found = self.candidates(resource.kind, &resource.name, |rule| {
+            rule.refusal(resource).into_iter().collect()
+        });
+        found.into_iter().map(|(_, refusal)| refusal).collect()
     }
 
     /// What each rule takes a name of this kind for, wherever the resource is
@@ -81,8 +90,8 @@ impl Readers {
     fn add(&mut self, index: usize, rule: &Rule, kind: KindRef) {
         let beginnings = match rule.subject {
             Subject::Name => rule.beginnings(kind),
-            // The name says nothing about the branch.
-            Subject::Branch => vec![String::new()],
+            // The name says nothing about the branch or the attribute.
+            Subject::Branch | Subject::Attribute(_) => vec![String::new()],
         };
         for beginning in beginnings {
             let rules = self

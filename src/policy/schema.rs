@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::rule::CLAIMABLE;
 use super::{Vocabulary, words};
 use crate::limits::{self, Unit};
 use crate::model::AttributeSort;
@@ -121,10 +122,27 @@ fn protect(kinds: &[&str], properties: &Map<String, Value>) -> Value {
     let mut table = table(&json!({
         "kind": kind(kinds), "name": texts(), "branch": texts(), "zone": texts(), "project": texts(),
         "where": conditions(properties),
+        "names-file": {
+            "type": "string",
+            "description": "a file with one name a line, relative to this policy",
+        },
         "pull-request": { "type": "integer", "minimum": 1, "maximum": i32::MAX },
         "reason": { "type": "string", "description": "shown in the report" },
     }));
     table["required"] = json!(["reason"]);
+    table
+}
+
+/// One attribute, with the templates of the claim that it holds.
+fn claim() -> Value {
+    let properties: Map<String, Value> = CLAIMABLE
+        .iter()
+        .map(|key| ((*key).to_owned(), texts()))
+        .collect();
+    let mut table = table(&Value::Object(properties));
+    table["minProperties"] = json!(1);
+    table["maxProperties"] = json!(1);
+    table["description"] = json!("the attribute that says what a resource belongs to");
     table
 }
 
@@ -143,6 +161,7 @@ fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
         "id": { "type": "string" }, "kind": kind(kinds), "name": texts(), "branch": texts(),
         "except": texts(), "zone": texts(), "project": texts(),
         "where": conditions(properties),
+        "claim": claim(),
         "dead-when": { "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] },
         "with": kind(kinds), "missing": { "enum": words::of(&words::MISSING) }, "born": { "enum": words::of(&words::BORN) },
         "even-open": { "type": "boolean" }, "grace": duration(),
@@ -217,6 +236,10 @@ mod tests {
             ),
             ("protect = [{ ? = 1 }]", "/properties/protect/items"),
             ("rule = [{ ? = 1 }]", "/properties/rule/items"),
+            (
+                "rule = [{ claim = { ? = 1 } }]",
+                "/properties/rule/items/properties/claim",
+            ),
             (
                 "rule = [{ dead-when = { ? = 1 } }]",
                 "/properties/rule/items/properties/dead-when/anyOf/0/anyOf/1",

@@ -5,6 +5,7 @@ mod captures;
 mod date;
 pub(super) mod host;
 mod matching;
+mod parse;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 pub use self::captures::Captures;
 use self::date::DateFormat;
+use self::parse::parse;
 use super::automaton::Graph;
 use super::characters::Characters;
 use super::slug::Slug;
@@ -54,7 +56,12 @@ enum Part {
     Run,
     Epoch,
     Date(Arc<DateFormat>),
-    Any(Option<Characters>),
+    Any {
+        /// The characters that it takes; all without them.
+        set: Option<Characters>,
+        /// The fewest and the most characters that it takes.
+        count: Option<(usize, usize)>,
+    },
     Branch {
         /// How the branch begins.
         prefix: Box<str>,
@@ -66,15 +73,25 @@ impl Part {
     /// Whether it takes text of any length, so that a name may be split in
     /// several ways.
     fn is_text(&self) -> bool {
-        matches!(self, Self::Any(_) | Self::Branch { .. } | Self::Slug(_))
+        matches!(self, Self::Any { .. } | Self::Branch { .. } | Self::Slug(_))
     }
 
-    /// Whether it says what a name belongs to.
-    fn claims(&self) -> bool {
-        matches!(
-            self,
-            Self::PullRequest | Self::Run | Self::Branch { .. } | Self::Slug(_)
-        )
+    /// Whether it says the number of what a name belongs to.
+    fn is_number(&self) -> bool {
+        matches!(self, Self::PullRequest | Self::Run)
+    }
+
+    /// Whether it says the git branch that a name belongs to.
+    fn is_head(&self) -> bool {
+        matches!(self, Self::Branch { .. } | Self::Slug(_))
+    }
+
+    /// Whether a name cannot say both.
+    fn contradicts(&self, other: &Self) -> bool {
+        (self.is_number() && other.is_number())
+            || (self.is_head() && other.is_head())
+            || (*self == Self::Run && other.is_head())
+            || (self.is_head() && *other == Self::Run)
     }
 
     /// Whether it says a time.
@@ -89,7 +106,11 @@ impl Part {
             Self::Word { words, .. } => words.iter().map(|word| word.len()).min().unwrap_or(0),
             Self::Branch { prefix } => prefix.len().max(1),
             Self::Epoch => 10,
-            Self::PullRequest | Self::Run | Self::Date(_) | Self::Any(_) | Self::Slug(_) => 1,
+            Self::Any {
+                count: Some((least, _)),
+                ..
+            } => *least,
+            Self::PullRequest | Self::Run | Self::Date(_) | Self::Any { .. } | Self::Slug(_) => 1,
         }
     }
 }
@@ -218,10 +239,15 @@ impl Template {
                     graph.one(all());
                     graph.many(all());
                 }
-                Part::Any(set) => {
+                Part::Any { set, count } => {
                     let set = || set.as_ref().map_or_else(all, |set| set.ranges().to_vec());
-                    graph.one(set());
-                    graph.many(set());
+                    let (least, most) = count.unwrap_or((1, usize::MAX));
+                    for _ in 0..least {
+                        graph.one(set());
+                    }
+                    if most > least {
+                        graph.many(set());
+                    }
                 }
                 Part::Branch { prefix } => {
                     graph.text(prefix);
@@ -295,6 +321,18 @@ impl Template {
         self.literal_text.contains(marker)
     }
 
+    /// Whether every label of a host name that begins with `_` is a label that the
+    /// template's own text spells.
+    pub fn spells_underscores(&self, name: &str) -> bool {
+        let mut labels = self
+            .literal_text
+            .split('.')
+            .filter(|label| !label.contains('\0'));
+        let spelled = |label: &str| labels.any(|literal| literal.eq_ignore_ascii_case(label));
+        let mut special = name.split('.').filter(|label| label.starts_with('_'));
+        special.all(spelled)
+    }
+
     /// The captures that a condition may use, as it writes them.
     pub fn capture_names(&self) -> BTreeSet<String> {
         self.parts
@@ -305,162 +343,9 @@ impl Template {
                 Part::Branch { .. } => Some("branch".to_owned()),
                 Part::Slug(slug) => Some(format!("slug:{}", slug.name)),
                 Part::Word { name, .. } => Some(name.to_string()),
-                Part::Literal(_) | Part::Epoch | Part::Date(_) | Part::Any(_) => None,
+                Part::Literal(_) | Part::Epoch | Part::Date(_) | Part::Any { .. } => None,
             })
             .collect()
-    }
-}
-
-fn parse(text: &str, names: &Names, form: Form) -> Result<Vec<Part>, TemplateError> {
-    let mut parts: Vec<Part> = Vec::new();
-    let mut at = 0;
-    let mut literal = String::new();
-    while let Some(c) = text[at..].chars().next() {
-        match c {
-            '{' => {
-                let Some(length) = text[at..].find('}') else {
-                    return Err(TemplateError {
-                        message: "`{` without `}`".to_owned(),
-                        span: at..text.len(),
-                        help: "close the capture".to_owned(),
-                    });
-                };
-                if !literal.is_empty() {
-                    parts.push(Part::Literal(std::mem::take(&mut literal).into()));
-                }
-                let span = at..at + length + 1;
-                let part = capture(&text[at + 1..at + length], span.clone(), names, form)?;
-                if part.claims() && parts.iter().any(Part::claims) {
-                    return Err(TemplateError {
-                        message: "a template has at most one of {pr}, {run}, {branch} and {slug}"
-                            .to_owned(),
-                        span,
-                        help: "use {any} for the other, or write two templates".to_owned(),
-                    });
-                }
-                if part.names_time() && parts.iter().any(Part::names_time) {
-                    return Err(TemplateError {
-                        message: "a template has at most one time".to_owned(),
-                        span,
-                        help: "use {any:0-9} for the other".to_owned(),
-                    });
-                }
-                parts.push(part);
-                at += length + 1;
-            }
-            '}' => {
-                return Err(TemplateError {
-                    message: "`}` without `{`".to_owned(),
-                    span: at..at + 1,
-                    help: "names cannot contain braces".to_owned(),
-                });
-            }
-            c => {
-                literal.push(if form == Form::Exact {
-                    c
-                } else {
-                    c.to_ascii_lowercase()
-                });
-                at += c.len_utf8();
-            }
-        }
-    }
-    if !literal.is_empty() {
-        parts.push(Part::Literal(literal.into()));
-    }
-    Ok(parts)
-}
-
-fn capture(
-    text: &str,
-    span: Range<usize>,
-    names: &Names,
-    form: Form,
-) -> Result<Part, TemplateError> {
-    let (name, argument) = text
-        .split_once(':')
-        .map_or((text, None), |(name, argument)| (name, Some(argument)));
-    let same = |text: &str| -> Box<str> {
-        match form {
-            Form::Exact => text.into(),
-            Form::Host => host::converted(text).to_ascii_lowercase().into(),
-            Form::UnicodeHost => host::unicode(text).into(),
-        }
-    };
-    let refuse = |message: String, help: String| TemplateError {
-        message,
-        span: span.clone(),
-        help,
-    };
-    match (name, argument) {
-        ("pr", None) => Ok(Part::PullRequest),
-        ("run", None) => Ok(Part::Run),
-        ("epoch", None) => Ok(Part::Epoch),
-        ("any", None) => Ok(Part::Any(None)),
-        ("any", Some(set)) => Characters::parse(set)
-            .map(Some)
-            .map(Part::Any)
-            .ok_or_else(|| {
-                refuse(
-                    format!("{set:?} is not a set of characters"),
-                    "write ranges and single characters, such as {any:a-z0-9}".to_owned(),
-                )
-            }),
-        ("branch", prefix) => Ok(Part::Branch {
-            prefix: same(prefix.unwrap_or_default()),
-        }),
-        ("date", Some(format)) => DateFormat::parse(format)
-            .map(Arc::new)
-            .map(Part::Date)
-            .ok_or_else(|| {
-                refuse(
-                    format!("{format:?} does not name a day"),
-                    "write year, month and day as strftime does, such as {date:%Y%m%d-%H%M%S}"
-                        .to_owned(),
-                )
-            }),
-        ("date", None) => Err(refuse(
-            "{date} needs a format".to_owned(),
-            "such as {date:%Y%m%d-%H%M%S}".to_owned(),
-        )),
-        ("slug", Some(name)) => names
-            .slugs
-            .get(name)
-            .cloned()
-            .map(Part::Slug)
-            .ok_or_else(|| {
-                let known: Vec<_> = names.slugs.keys().map(String::as_str).collect();
-                let help = if known.is_empty() {
-                    format!("describe it under [slug.{name}]")
-                } else {
-                    super::fields::suggestion(name, &known)
-                };
-                refuse(format!("there is no slug function {name:?}"), help)
-            }),
-        ("slug", None) => Err(refuse(
-            "{slug} needs the name of its function".to_owned(),
-            "such as {slug:shop}, described under [slug.shop]".to_owned(),
-        )),
-        (name, None) if names.words.contains_key(name) => {
-            let words = names.words[name].iter().map(|word| same(word)).collect();
-            Ok(Part::Word {
-                name: name.into(),
-                words,
-            })
-        }
-        (name, _) => {
-            let known: Vec<_> = CAPTURES
-                .into_iter()
-                .chain(names.words.keys().map(String::as_str))
-                .collect();
-            Err(refuse(
-                format!("unknown capture {{{text}}}"),
-                format!(
-                    "{}; words are listed under [words]",
-                    super::fields::suggestion(name, &known)
-                ),
-            ))
-        }
     }
 }
 

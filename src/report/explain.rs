@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 
 use super::{Report, Row, escape};
 use crate::format::moment;
+use crate::gc::Verdict;
+use crate::gc::verdict::Unmatched;
 
 /// Explains every resource with that name or id; returns `None` if there is
 /// none.
@@ -56,7 +58,18 @@ pub fn chain(report: &Report, row: &Row) -> String {
     }
     match &row.rule {
         Some((rule, _)) => line("rule", &rule.to_string()),
-        None => line("rule", "none matches this name"),
+        None => match &row.verdict {
+            Verdict::Unmatched(Unmatched::Refused(refusals)) => {
+                for refusal in refusals {
+                    let at = format!("{} ({})", refusal.rule, refusal.location);
+                    line(
+                        "rule",
+                        &format!("none; {at} would match with {}", refusal.condition),
+                    );
+                }
+            }
+            _ => line("rule", "none matches this name"),
+        },
     }
     for other in &row.also_matched_as {
         line(

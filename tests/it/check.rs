@@ -32,6 +32,49 @@ fn names_are_shown_with_claim_rule_and_what_would_be_asked() {
     assert_eq!(checked["access"], json!([]), "offline asks nobody");
 }
 
+/// A name that a template matches is shown with the conditions, and a rule whose
+/// conditions refuse all that exists is not called one without a name.
+#[test]
+fn conditions_explain_themselves() {
+    let policy = crate::support::path("cases/conditions-say-why.toml");
+    let world = crate::support::path("cases/conditions-say-why.json");
+    let sandbox = format!("--sandbox={}", world.display());
+    let policy = policy.display().to_string();
+    let (checked, code) = check(&[&sandbox, "--policies", &policy, "preview-1"]);
+    assert_eq!(code, 0, "{checked}");
+    let asks = &checked["names"][0]["asks"];
+    let expected =
+        "pull request acme/shop#1, where parent = \"main\" and created-after-opened = true";
+    assert_eq!(asks, expected, "{checked}");
+    let warnings = checked["warnings"].to_string();
+    assert!(
+        warnings.contains("it matches 2 names, but no condition holds, such as parent = "),
+        "{warnings}"
+    );
+    let output = run(&[
+        "explain",
+        &sandbox,
+        "--policies",
+        &policy,
+        "web-1.acme.example",
+    ]);
+    let explained = String::from_utf8(output.stdout).unwrap();
+    assert!(explained.contains("none; hosts ("), "{explained}");
+    assert!(
+        explained.contains("and it is \"www.acme.example\""),
+        "{explained}"
+    );
+}
+
+#[test]
+fn a_claim_in_an_attribute_is_shown_as_such() {
+    let policy = crate::support::path("cases/claims-in-attributes.toml");
+    let policy = policy.display().to_string();
+    let (checked, code) = check(&["--offline", "--policies", &policy, "x.preview.acme.example"]);
+    assert_eq!(code, 2, "{checked}");
+    assert_eq!(checked["names"][0]["claim"], "in its `comment`");
+}
+
 /// A host is asked about in any spelling.
 #[test]
 fn a_host_name_is_matched_in_unicode_and_in_punycode() {

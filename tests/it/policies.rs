@@ -12,6 +12,7 @@ fn read(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
     let environment = Environment {
         lookup: &|_| None,
         repository: Some(&repository),
+        names_file: &|_, _| Err("not found".to_owned()),
     };
     Policies::read(sources, &vocabulary, &environment)
 }
@@ -50,12 +51,20 @@ fn every_mistake_is_shown_at_once_in_the_owners_own_text() {
 }
 
 #[test]
+fn mistakes_in_claims_conditions_and_files_of_names_are_pointed_at() {
+    let sources = [source("tests/policies/claims-and-conditions.toml")];
+    let mistakes = read(&sources).unwrap_err();
+    insta::assert_snapshot!(render(&mistakes, &sources, false));
+}
+
+#[test]
 fn a_policy_that_names_a_token_as_a_place_is_refused() {
     let kinds = providers::vocabulary();
     let repository = Repository::parse("acme/shop");
     let environment = Environment {
         lookup: &|name| Some(format!("value-of-{name}").to_lowercase().replace('_', "-")),
         repository: repository.as_ref(),
+        names_file: &|_, _| Err("not found".to_owned()),
     };
     let read = |variable: &str| {
         let text = format!(
@@ -88,6 +97,7 @@ fn a_value_without_the_form_of_an_identifier_is_not_shown() {
             (name == "DATABASE_URL").then(|| secret.to_owned())
         },
         repository: None,
+        names_file: &|_, _| Err("not found".to_owned()),
     };
     let sources = [source("tests/policies/not-identifiers.toml")];
     let vocabulary = Vocabulary { kinds: &kinds };

@@ -110,6 +110,7 @@ fn policy(text: &str) -> Policy {
     let environment = Environment {
         lookup: &|_| None,
         repository: None,
+        names_file: &|_, _| Err("not found".to_owned()),
     };
     let loaded = Policies::read(&sources, &Vocabulary { kinds: &kinds }, &environment);
     let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{text}"));

@@ -316,6 +316,45 @@ async fn selected(name: &str, only: Option<u32>, flags: &[String]) -> String {
     text
 }
 
+/// Both shipped Neon schemes in one folder judge a pull request's branches alike
+/// with `--pr` and without.
+#[tokio::test]
+async fn both_neon_schemes_agree_with_and_without_a_pull_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let schemes = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/schemes");
+    for name in [
+        "neon-github-integration.toml",
+        "vercel-neon-integration.toml",
+    ] {
+        std::fs::copy(schemes.join(name), folder.path().join(name)).unwrap();
+    }
+    let world = case("neon-both-schemes");
+    let lines = |report: &Report| -> Vec<String> {
+        let rows = report.resources.iter();
+        rows.map(|row| format!("{}: {}: {}", row.name, row.verdict.name(), row.reason))
+            .collect()
+    };
+    let (all, _) = audited(&session_by(folder.path(), &world, &[]), None).await;
+    let all = lines(&all);
+    assert!(
+        all.contains(&"preview/pr-42-hotfix: live: pull request #50 is open".to_owned()),
+        "{all:?}"
+    );
+    let garbage = all
+        .iter()
+        .filter(|line| line.contains(": garbage: "))
+        .count();
+    assert_eq!(garbage, 3, "{all:?}");
+    for (number, about) in [(42, 3), (50, 1), (51, 2), (7, 2), (8, 1)] {
+        let (report, _) = audited(&session_by(folder.path(), &world, &[]), Some(number)).await;
+        let of_number = lines(&report);
+        assert_eq!(of_number.len(), about, "#{number}: {of_number:?}");
+        for line in of_number {
+            assert!(all.contains(&line), "#{number}: {line}");
+        }
+    }
+}
+
 /// Nothing is garbage before all data that it depends on was requested,
 /// whichever data was requested before.
 #[tokio::test]

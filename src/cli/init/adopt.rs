@@ -185,6 +185,7 @@ mod tests {
         let environment = Environment {
             lookup: &|_| None,
             repository: repository.as_ref(),
+            names_file: &|_, _| Err(String::new()),
         };
         let vocabulary = crate::policy::Vocabulary { kinds: &kinds };
         let loaded = Policies::read(&sources, &vocabulary, &environment).unwrap();

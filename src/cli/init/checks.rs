@@ -160,6 +160,7 @@ mod tests {
         let environment = Environment {
             lookup: &|_| None,
             repository: repository.as_ref(),
+            names_file: &|_, _| Err(String::new()),
         };
         let loaded =
             Policies::read(&[source], &settings::vocabulary(&kinds), &environment).unwrap();

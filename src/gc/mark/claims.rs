@@ -23,7 +23,7 @@ fn asked_about<'p>(
         let rules = &policy_scope.policy.rules;
         for (rule, reading) in policy_scope.policy.read(resource) {
             let rule = &rules[rule];
-            if rule.asks_about(&reading.claim) {
+            if rule.asks_about_match(&reading) {
                 found.push((index, policy_scope, rule, reading.claim));
             }
         }

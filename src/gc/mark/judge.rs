@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use self::event::{clock, event, merged, timely};
+use self::event::{Untimely, clock, event, merged, timely};
 pub(super) use self::protection::Managed;
 use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict, Wait};
 use super::branches::{Branches, Standing};
@@ -77,10 +77,20 @@ impl<'a> Owner<'a> {
 struct Outcome {
     matched_by: MatchedBy,
     verdict: Verdict,
+    /// Whether its rule spells out the labels with `_` of the name.
+    spells_underscore: bool,
     /// Whether it is about the pull request of `--pr`.
     in_focus: bool,
     /// Every pull request that it may belong to.
     pull_requests: BTreeSet<PullRequestNumber>,
+}
+
+/// Why a match turns out to be none.
+enum NoMatch {
+    /// Nothing known has the name that it claims.
+    NotGiven,
+    /// This condition on times does not hold.
+    Refused(String),
 }
 
 /// Judges resources one by one.
@@ -189,18 +199,20 @@ impl<'a, 'p> Judge<'a, 'p> {
         let mut is_matched = false;
         let mut ungiven = None;
         let mut foreign = None;
+        let mut refusals = Vec::new();
         for &policy_scope in holds {
             let policy = self.law.policy_scopes[policy_scope].policy;
             foreign = foreign.or_else(|| policy.other_repository(resource));
             for (index, reading) in policy.read(resource) {
                 let rule = &policy.rules[index];
                 match self.reading(resource, (policy_scope, index), rule, &reading) {
-                    Some(outcome) => {
+                    Ok(outcome) => {
                         is_matched |= !reading.only_agrees;
                         outcomes.push(outcome);
                     }
-                    None if reading.only_agrees => {}
-                    None => ungiven = Some(reading.claim),
+                    Err(_) if reading.only_agrees => {}
+                    Err(NoMatch::NotGiven) => ungiven = Some(reading.claim),
+                    Err(NoMatch::Refused(condition)) => refusals.push(rule.refused(condition)),
                 }
             }
         }
@@ -216,7 +228,8 @@ impl<'a, 'p> Judge<'a, 'p> {
             ..Judgement::default()
         };
         let of_pull_request = || self.protected_pull_request(&outcomes);
-        if let Some(protection) = self.protection(resource).or_else(of_pull_request) {
+        let spelled = !outcomes.is_empty() && outcomes.iter().all(|one| one.spells_underscore);
+        if let Some(protection) = self.protection(resource, spelled).or_else(of_pull_request) {
             judgement.verdict = Verdict::Protected(protection);
             // The claim is still said, so that `--pr` and people see it.
             judgement.reading = outcomes.into_iter().next().map(|one| one.matched_by);
@@ -228,12 +241,16 @@ impl<'a, 'p> Judge<'a, 'p> {
             .max_by_key(|(index, one)| (weight(&one.verdict), std::cmp::Reverse(*index)))
             .map(|(index, _)| index);
         let Some(decisive) = decisive else {
-            if let Some(claim) = ungiven {
-                judgement.verdict = Verdict::Unmatched(Unmatched::NotOnGitHub(claim));
-            } else if let Some(repository) = foreign {
-                let other = Unmatched::OtherRepository(repository.into());
-                judgement.verdict = Verdict::Unmatched(other);
-            }
+            let policies = holds
+                .iter()
+                .map(|&index| self.law.policy_scopes[index].policy);
+            refusals.extend(policies.flat_map(|policy| policy.rules.refusals(resource)));
+            judgement.verdict = Verdict::Unmatched(match (ungiven, foreign) {
+                (Some(claim), _) => Unmatched::NotOnGitHub(claim),
+                (None, Some(repository)) => Unmatched::OtherRepository(repository.into()),
+                (None, None) if refusals.is_empty() => Unmatched::NoRule,
+                (None, None) => Unmatched::Refused(refusals),
+            });
             return judgement;
         };
         let decisive = outcomes.swap_remove(decisive);
@@ -255,15 +272,16 @@ impl<'a, 'p> Judge<'a, 'p> {
         judgement
     }
 
-    /// Returns the verdict by one match, or `None` if it turns out to be no match.
+    /// Returns the verdict by one match, or why it turns out to be no match.
     fn reading(
         &self,
         resource: &Resource,
         (policy_scope, index): (usize, usize),
         rule: &Rule,
         reading: &RuleMatch,
-    ) -> Option<Outcome> {
+    ) -> Result<Outcome, NoMatch> {
         let mut outcome = Outcome {
+            spells_underscore: reading.spells_underscore,
             matched_by: MatchedBy {
                 policy_scope,
                 rule: index,
@@ -278,10 +296,10 @@ impl<'a, 'p> Judge<'a, 'p> {
             outcome.pull_requests.insert(number);
         }
         let owner = match self.owner(resource, (policy_scope, index), rule, reading) {
-            Ok(owner) => owner?,
+            Ok(owner) => owner.ok_or(NoMatch::NotGiven)?,
             Err(doubt) => {
                 outcome.verdict = Verdict::Unknown(doubt);
-                return Some(outcome);
+                return Ok(outcome);
             }
         };
         if let Owner::Head(standing) = &owner {
@@ -289,8 +307,39 @@ impl<'a, 'p> Judge<'a, 'p> {
         }
         outcome.matched_by.pull_request = owner.pull_request().map(|(number, _)| number);
         outcome.in_focus |= self.law.only.is_some_and(|only| owner.involves(only));
-        outcome.verdict = self.verdict(resource, rule, reading, &owner, outcome.in_focus)?;
-        Some(outcome)
+        outcome.verdict = match self.disagreement(resource, policy_scope, reading, &owner) {
+            Some(doubt) => Verdict::Unknown(doubt),
+            None => self.verdict(resource, rule, reading, &owner, outcome.in_focus)?,
+        };
+        Ok(outcome)
+    }
+
+    /// Returns the doubt about a name whose git branch or slug is not where its pull
+    /// request comes from: the number may be the beginning of a branch's name.
+    fn disagreement(
+        &self,
+        resource: &Resource,
+        policy_scope: usize,
+        reading: &RuleMatch,
+        owner: &Owner<'_>,
+    ) -> Option<Doubt> {
+        let (head, Claim::PullRequest(number)) = (reading.head.as_ref()?, &reading.claim) else {
+            return None;
+        };
+        if reading.undetermined.is_some() {
+            return None;
+        }
+        let pull_request = owner.pull_request().map(|(_, pull_request)| pull_request);
+        let comes_from = pull_request.and_then(|one| one.head().or_else(|| one.fork_head()));
+        let heads = self.roots[policy_scope].as_ref().map(|(_, heads)| heads);
+        let agrees = heads
+            .zip(comes_from)
+            .is_some_and(|(heads, branch)| heads.is_given_by(head, resource.kind.caseless, branch));
+        (!agrees).then(|| Doubt::HeadDiffers {
+            number: *number,
+            head: head.clone(),
+            comes_from: comes_from.cloned(),
+        })
     }
 
     fn verdict(
@@ -300,14 +349,14 @@ impl<'a, 'p> Judge<'a, 'p> {
         reading: &RuleMatch,
         owner: &Owner<'_>,
         in_focus: bool,
-    ) -> Option<Verdict> {
+    ) -> Result<Verdict, NoMatch> {
         if let Some(key) = reading.undetermined {
-            return Some(Verdict::Unknown(Doubt::Condition(key)));
+            return Ok(Verdict::Unknown(Doubt::Condition(key)));
         }
         if let Some(pattern) = backup_pattern(&resource.name)
             && !reading.spells_backup
         {
-            return Some(Verdict::Protected(Protection::Backup(pattern)));
+            return Ok(Verdict::Protected(Protection::Backup(pattern)));
         }
         let missing = [
             (resource.created_at, "created_at"),
@@ -318,11 +367,11 @@ impl<'a, 'p> Judge<'a, 'p> {
             .find(|(time, _)| *time == Time::Missing)
             .map(|(_, which)| Verdict::Unknown(Doubt::Time(which)));
         match timely(rule, resource, owner) {
-            Ok(true) => {}
-            Ok(false) => return None,
-            Err(key) => return Some(Verdict::Unknown(Doubt::Condition(key))),
+            Ok(()) => {}
+            Err(Untimely::Fails(condition)) => return Err(NoMatch::Refused(condition)),
+            Err(Untimely::Unknown(key)) => return Ok(Verdict::Unknown(Doubt::Condition(key))),
         }
-        Some(
+        Ok(
             match (self.death(resource, rule, reading, owner), missing) {
                 // A living root keeps whatever else the answer lacks.
                 (Err(live @ Verdict::Live(_)), _) => live,
@@ -343,7 +392,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         reading: &RuleMatch,
     ) -> Result<Option<Owner<'a>>, Doubt> {
         let claim = &reading.claim;
-        if reading.undetermined.is_some() || !rule.asks_about(claim) {
+        if reading.undetermined.is_some() || !rule.asks_about_match(reading) {
             return Ok(Some(Owner::NotAsked));
         }
         let not_told = |why: &str| Doubt::NotAnswered {

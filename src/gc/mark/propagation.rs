@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::super::box_key;
 use super::super::kind_graph::KindGraph;
 use super::super::reference_index::{ReferenceIndex, UsedBy};
-use super::super::verdict::{Doubt, How, Unmatched, User, Verdict, Wait};
+use super::super::verdict::{Doubt, How, User, Verdict, Wait};
 use super::going_along::{Living, goes_along, own_part};
 use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
@@ -114,9 +114,9 @@ pub(super) fn inherit(
         let Some(of_owner) = judgements.get(owner).cloned() else {
             continue;
         };
-        let unread = Verdict::Unmatched(Unmatched::NoRule);
+        let unread = |verdict: &Verdict| matches!(verdict, Verdict::Unmatched(unmatched) if unmatched.is_unruled());
         let resource = &inventory.resources[owned];
-        if judgements[owned].verdict == unread
+        if unread(&judgements[owned].verdict)
             && goes_along(
                 law,
                 living,

@@ -91,6 +91,15 @@ pub enum Doubt {
     /// No name that was listed shows that the rule's branch or slug function
     /// gives real names.
     NotCalibrated(Claim),
+    /// Its name has a number and a git branch that are not known to belong together.
+    HeadDiffers {
+        /// The pull request.
+        number: PullRequestNumber,
+        /// The branch, or the slug of one.
+        head: Claim,
+        /// The branch that the pull request comes from, if it is known.
+        comes_from: Option<Arc<str>>,
+    },
 }
 
 impl Doubt {
@@ -115,6 +124,7 @@ impl Doubt {
             Self::NoOpening(_) => Code::OpeningUnknown,
             Self::Beginning(_) => Code::SlugIsPrefix,
             Self::NotCalibrated(_) => Code::SlugUnproven,
+            Self::HeadDiffers { .. } => Code::NumberAndBranchDiffer,
         }
     }
 

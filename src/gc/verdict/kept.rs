@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
+use crate::policy::Refusal;
 
 /// What keeps a resource alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,4 +119,14 @@ pub enum Unmatched {
     /// A rule would match its name, but its provider recorded another repository
     /// when it was made.
     OtherRepository(Box<str>),
+    /// The templates of these rules match its name, and a condition of each does
+    /// not hold.
+    Refused(Vec<Refusal>),
+}
+
+impl Unmatched {
+    /// Whether the rules leave the resource to its owner: no rule is about it.
+    pub fn is_unruled(&self) -> bool {
+        matches!(self, Self::NoRule | Self::Refused(_))
+    }
 }

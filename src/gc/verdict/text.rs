@@ -6,71 +6,6 @@ use std::sync::Arc;
 use super::{Alive, Cause, Doubt, How, Protection, Unmatched, User, Verdict, Wait};
 use crate::format::{moment, span};
 
-impl Verdict {
-    /// What would have to change for another verdict, for `explain`.
-    pub fn otherwise(&self) -> &'static str {
-        match self {
-            Self::Live(Alive::Open(_)) => {
-                "it becomes garbage when the pull request is closed and the grace is over"
-            }
-            Self::Live(Alive::NotMerged(_)) => {
-                "it stays unless the rule says `dead-when = \"closed\"`"
-            }
-            Self::Live(Alive::Branch(_)) => {
-                "it becomes garbage when the git branch is gone, a pull request from it was seen \
-                 closed, and the grace is over"
-            }
-            Self::Live(Alive::Run(_)) => {
-                "it becomes garbage when the run has completed and the grace is over"
-            }
-            Self::Live(Alive::Young { .. }) => "it becomes garbage when it is old enough",
-            Self::Protected(Protection::Entry { .. } | Protection::Perhaps { .. }) => {
-                "it stays until the `protect` entry no longer covers it"
-            }
-            Self::Protected(Protection::BuiltIn(_)) => "no rule can override this protection",
-            Self::Protected(Protection::ManagedBy(_)) => {
-                "it goes when the custom domain that manages it goes"
-            }
-            Self::Protected(Protection::Checked { .. }) => {
-                "it stays until \"keep\" is cleared in the tracking issue"
-            }
-            Self::Protected(Protection::BroughtBack { .. }) => {
-                "it stays until a person releases it with `preview-gc restore --release`"
-            }
-            Self::Protected(Protection::Backup(_)) => {
-                "it stays unless a rule's template spells the backup's name literally"
-            }
-            Self::InUse(_) => "it becomes garbage when its user is gone or no longer uses it",
-            Self::Unmatched(Unmatched::NoRule) => {
-                "it stays unless a rule's template matches its whole name"
-            }
-            Self::Unmatched(Unmatched::OtherRepository(_)) => {
-                "it stays: the numbers of another repository mean something else"
-            }
-            Self::Unmatched(Unmatched::NotOnGitHub(_)) => {
-                "it stays unless a git branch or a pull request's head matches this name, or the \
-                 rule says `missing = \"dead\"`"
-            }
-            Self::Grace(Wait::Grace { ripe_at: None, .. }) => {
-                "it has no time from which its grace could count: only a grace of 0 ends"
-            }
-            Self::Grace(Wait::Grace { .. }) => "it becomes garbage when its grace is over",
-            Self::Grace(Wait::Expires { .. }) => "the provider deletes it by itself",
-            Self::Garbage(_) => {
-                "it would stay if its pull request were reopened, if something that stays used it, \
-                 or if a `protect` entry covered it"
-            }
-            Self::Unknown(Doubt::Birth { .. }) => {
-                "it becomes garbage if the rule says `born = \"any\"`"
-            }
-            Self::Unknown(Doubt::Missing(_)) => {
-                "it becomes garbage if the rule says `missing = \"dead\"`"
-            }
-            Self::Unknown(_) => "run again when the missing evidence is available",
-        }
-    }
-}
-
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -83,6 +18,17 @@ impl fmt::Display for Verdict {
             }
             Self::Unmatched(Unmatched::NotOnGitHub(claim)) => {
                 write!(f, "nothing on GitHub matches {claim}")
+            }
+            Self::Unmatched(Unmatched::Refused(refusals)) => {
+                for (index, refusal) in refusals.iter().enumerate() {
+                    let between = if index == 0 { "" } else { "; " };
+                    write!(
+                        f,
+                        "{between}rule {} matches this name, but not its condition {}",
+                        refusal.rule, refusal.condition
+                    )?;
+                }
+                Ok(())
             }
             Self::Grace(wait) => wait.fmt(f),
             Self::Garbage(death) => {
@@ -296,6 +242,23 @@ impl fmt::Display for Doubt {
                 f,
                 "no listed name matches a known git branch, so the absence of {claim} proves \
                  nothing"
+            ),
+            Self::HeadDiffers {
+                number,
+                head,
+                comes_from: Some(branch),
+            } => write!(
+                f,
+                "the name has #{number} and {head}, but #{number} comes from git branch {branch}"
+            ),
+            Self::HeadDiffers {
+                number,
+                head,
+                comes_from: None,
+            } => write!(
+                f,
+                "the name has #{number} and {head}, and no git branch of this repository is \
+                 known that #{number} comes from"
             ),
             Self::UsersUndeclared => f.write_str("its kind does not say who uses its resources"),
         }

@@ -8,7 +8,7 @@ use super::names::Templates;
 use crate::model::code::Code;
 use crate::model::{AttributeSort, KindRef};
 use crate::policy::fields::{self, At, Fields};
-use crate::policy::rule::{Condition, Test, Timing};
+use crate::policy::rule::{CREATED_AFTER_OPENED, Condition, ENDED_AFTER_CREATED, Test, Timing};
 
 impl Reader<'_> {
     pub(super) fn conditions(
@@ -28,8 +28,8 @@ impl Reader<'_> {
                 _ => None,
             };
             let slot = match key.value.as_str() {
-                "created-after-opened" => Some(&mut timing.created_after_opened),
-                "ended-after-created" => Some(&mut timing.ended_after_created),
+                CREATED_AFTER_OPENED => Some(&mut timing.created_after_opened),
+                ENDED_AFTER_CREATED => Some(&mut timing.ended_after_created),
                 _ => None,
             };
             if let Some(slot) = slot {
@@ -60,7 +60,7 @@ impl Reader<'_> {
                 .find(|about| about.key == key.value);
             if found.is_none() {
                 let mut known: Vec<_> = kind.attributes.iter().map(|about| about.key).collect();
-                known.extend(["created-after-opened", "ended-after-created"]);
+                known.extend([CREATED_AFTER_OPENED, ENDED_AFTER_CREATED]);
                 self.mistakes.error(
                     Code::AttributeUnknown,
                     key.span.clone(),
@@ -93,13 +93,16 @@ impl Reader<'_> {
             AttributeSort::Text | AttributeSort::Host | AttributeSort::List => {
                 let texts = fields::texts(&key.value, value, &mut self.mistakes)?;
                 self.captures_exist(&texts, templates);
+                if about.sort != AttributeSort::Host {
+                    self.no_globs(&key.value, &texts);
+                }
                 let word = about
                     .words
                     .iter()
                     .find(|(word, _)| texts.len() == 1 && texts[0].value == *word);
                 let texts = texts.into_iter().map(|text| text.value.into()).collect();
                 match (word, about.sort) {
-                    (Some((_, flag)), _) => Test::Word(flag),
+                    (Some((word, flag)), _) => Test::Word { word, flag },
                     (None, AttributeSort::List) => Test::AllOf(texts),
                     (None, _) => Test::AnyOf(texts),
                 }
@@ -110,6 +113,19 @@ impl Reader<'_> {
             sort: about.sort,
             test,
         })
+    }
+
+    /// Texts that are not host names are compared as they are.
+    fn no_globs(&mut self, key: &str, texts: &[At<String>]) {
+        for text in texts.iter().filter(|text| text.value.contains('*')) {
+            self.mistakes.error(
+                Code::ConditionIsGlob,
+                text.span.clone(),
+                format!("`{key}` is compared as it is written, and `*` would stand for itself"),
+                "looks like a glob",
+                Some("write the whole value, or a list of values".to_owned()),
+            );
+        }
     }
 
     /// A condition may use what every template of its rule captures.
@@ -157,7 +173,10 @@ mod tests {
         let test = |condition: &str| policy(&rule(condition)).rules[0].conditions[0].test.clone();
         let any_of =
             |texts: &[&str]| Test::AnyOf(texts.iter().map(|text| (*text).into()).collect());
-        let word = Test::Word("parent-is-default");
+        let word = Test::Word {
+            word: "default",
+            flag: "parent-is-default",
+        };
         assert_eq!(test("parent = \"default\""), word);
         assert_eq!(test("parent = [\"default\"]"), word);
         assert_eq!(test("parent = \"main\""), any_of(&["main"]));

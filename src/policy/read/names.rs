@@ -8,7 +8,6 @@ use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{Pattern, PlaceName, Where};
-use crate::policy::template::host::{normal_glob, unicode};
 use crate::policy::template::{Anchor, Form, Names, Template};
 
 /// A template for names with case and one for names without.
@@ -137,10 +136,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        let forms = [normal_glob(&text.value), unicode(&text.value)];
-        let forms = forms.map(|glob| Pattern::Glob(glob.into()));
-        let exact = Pattern::Glob(text.value.as_str().into());
-        Some((exact, Pattern::Host(Box::new(forms))))
+        Some(Pattern::both_forms(&text.value))
     }
 
     pub(super) fn choice<T: Copy>(

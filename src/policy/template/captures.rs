@@ -7,8 +7,10 @@ use crate::model::Claim;
 /// What a template captured of one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Captures {
-    /// What the name says it belongs to.
-    pub claim: Option<Claim>,
+    /// The pull request or run that the name says it belongs to.
+    pub number: Option<Claim>,
+    /// The git branch, or the slug of one, that the name says.
+    pub head: Option<Claim>,
     /// The time that the name says.
     pub named: Option<DateTime<Utc>>,
     /// The listed words, by the name of their list, in order.
@@ -18,7 +20,13 @@ pub struct Captures {
 impl Captures {
     /// What the name claims to belong to.
     pub fn claim(&self) -> Claim {
-        self.claim.clone().unwrap_or(Claim::Itself)
+        let claim = self.number.as_ref().or(self.head.as_ref());
+        claim.cloned().unwrap_or(Claim::Itself)
+    }
+
+    /// The branch or slug of a name that has a number as well.
+    pub fn head_beside(&self) -> Option<&Claim> {
+        self.number.as_ref().and(self.head.as_ref())
     }
 
     /// The text of a condition with what was captured put in.
@@ -27,15 +35,16 @@ impl Captures {
             return text.into();
         }
         let mut filled = text.to_owned();
-        let claimed = match &self.claim {
-            Some(Claim::PullRequest(number)) => Some(("{pr}".to_owned(), number.to_string())),
-            Some(Claim::Run(run)) => Some(("{run}".to_owned(), run.to_string())),
-            Some(Claim::Branch(branch)) => Some(("{branch}".to_owned(), branch.to_string())),
-            Some(Claim::Slug { function, text }) => {
+        let claims = [&self.number, &self.head].into_iter().flatten();
+        let claimed = claims.filter_map(|claim| match claim {
+            Claim::PullRequest(number) => Some(("{pr}".to_owned(), number.to_string())),
+            Claim::Run(run) => Some(("{run}".to_owned(), run.to_string())),
+            Claim::Branch(branch) => Some(("{branch}".to_owned(), branch.to_string())),
+            Claim::Slug { function, text } => {
                 Some((format!("{{slug:{function}}}"), text.to_string()))
             }
-            Some(Claim::Itself) | None => None,
-        };
+            Claim::Itself => None,
+        });
         let words = self
             .words
             .iter()

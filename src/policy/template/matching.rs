@@ -120,14 +120,14 @@ impl Template {
             | Part::Run
             | Part::Epoch
             | Part::Date(_)
-            | Part::Any(_)
+            | Part::Any { .. }
             | Part::Branch { .. }
             | Part::Slug(_) => {
                 if let Some((value, end)) = value(part, name, at) {
-                    let before = (captures.claim.clone(), captures.named);
+                    let before = (captures.number.clone(), captures.named);
                     value.put(captures);
                     self.plainly(index + 1, name, end, captures, found);
-                    (captures.claim, captures.named) = before;
+                    (captures.number, captures.named) = before;
                 }
             }
         }
@@ -165,7 +165,7 @@ impl Part {
     /// Whether a part that takes text may take this character.
     pub(in crate::policy) fn may_contain(&self, c: char) -> bool {
         match self {
-            Self::Any(characters) => characters.as_ref().is_none_or(|set| set.contains(c)),
+            Self::Any { set, .. } => set.as_ref().is_none_or(|set| set.contains(c)),
             Self::Slug(slug) => slug.may_contain(c) || slug.may_contain(c.to_ascii_uppercase()),
             _ => true,
         }
@@ -176,6 +176,10 @@ impl Part {
         match self {
             Self::Branch { prefix } => text.starts_with(&**prefix),
             Self::Slug(slug) => characters <= slug.longest() && !slug.is_fallback(text),
+            Self::Any {
+                count: Some((least, most)),
+                ..
+            } => (*least..=*most).contains(&characters),
             _ => true,
         }
     }
@@ -185,6 +189,10 @@ impl Part {
         match self {
             Self::Branch { prefix } => text.starts_with(&**prefix) || prefix.starts_with(text),
             Self::Slug(slug) => characters < slug.longest(),
+            Self::Any {
+                count: Some((_, most)),
+                ..
+            } => characters < *most,
             _ => true,
         }
     }
@@ -199,7 +207,7 @@ enum Value {
 impl Value {
     fn put(self, captures: &mut Captures) {
         match self {
-            Self::Claim(claim) => captures.claim = Some(claim),
+            Self::Claim(claim) => captures.number = Some(claim),
             Self::Time(at) => captures.named = Some(at),
         }
     }
@@ -234,7 +242,7 @@ fn value(part: &Part, name: &str, at: usize) -> Option<(Value, usize)> {
         }
         Part::Literal(_)
         | Part::Word { .. }
-        | Part::Any(_)
+        | Part::Any { .. }
         | Part::Branch { .. }
         | Part::Slug(_) => None,
     }
@@ -297,7 +305,7 @@ impl Search<'_> {
         let rest = &self.template.parts[index..];
         if rest
             .iter()
-            .all(|part| matches!(part, Part::Literal(_) | Part::Any(_)))
+            .all(|part| matches!(part, Part::Literal(_) | Part::Any { count: None, .. }))
             && self.finishes[index][at]
         {
             self.found.insert(captures.clone());
@@ -326,7 +334,7 @@ impl Search<'_> {
                     self.step(index, end, &captures)
                 })
             }
-            Part::Any(_) | Part::Branch { .. } | Part::Slug(_) => {
+            Part::Any { .. } | Part::Branch { .. } | Part::Slug(_) => {
                 self.texts(index, part, at, captures)
             }
         }
@@ -359,7 +367,7 @@ impl Search<'_> {
                 let told = match claim {
                     Some(claim) => {
                         let mut captures = captures.clone();
-                        captures.claim = Some(claim);
+                        captures.head = Some(claim);
                         self.step(index, at + end, &captures)
                     }
                     None => self.step(index, at + end, captures),

@@ -62,11 +62,56 @@ fn claims(text: &str, name: &str) -> Vec<String> {
 fn numbers(text: &str, name: &str) -> Vec<u32> {
     ways(text, name)
         .into_iter()
-        .filter_map(|captures| match captures.claim {
+        .filter_map(|captures| match captures.number.or(captures.head) {
             Some(Claim::PullRequest(number)) => Some(number.get()),
             _ => None,
         })
         .collect()
+}
+
+#[test]
+fn any_text_may_have_a_count() {
+    for (text, name, fits) in [
+        ("app-{any:0-9a-f:4}-x", "app-00ff-x", true),
+        ("app-{any:0-9a-f:4}-x", "app-00f-x", false),
+        ("app-{any:0-9a-f:4}-x", "app-00ff0-x", false),
+        ("app-{any:0-9a-f:4}", "app-00ff", true),
+        ("app-{any:0-9a-f:4}", "app-00ff0", false),
+        ("app-{any:a-z:2-3}{any:a-z:1}", "app-abc", true),
+        ("app-{any:a-z:2-3}{any:a-z:1}", "app-ab", false),
+        ("app-{any:a-z:2-3}{any:a-z:1}", "app-abcde", false),
+        // Without a number the colon is one of the characters.
+        ("app-{any:a-z:}", "app-a:b", true),
+    ] {
+        assert_eq!(!ways(text, name).is_empty(), fits, "{text} {name}");
+    }
+    for text in [
+        "pre-{any:a-z:0}",
+        "pre-{any:a-z:3-2}",
+        "pre-{any:a-z:256}",
+        "pre-{any:a-z:-}",
+    ] {
+        let error = Template::parse(text, &names(), Form::Exact, Anchor::Itself).unwrap_err();
+        assert!(
+            error.message.contains("is not how many"),
+            "{text}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_number_may_stand_beside_a_branch() {
+    let found = ways("preview/pr-{pr}-{branch}", "preview/pr-42-fix/login");
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0].claim(),
+        Claim::PullRequest(PullRequestNumber::new(42).unwrap())
+    );
+    assert_eq!(
+        found[0].head_beside(),
+        Some(&Claim::Branch("fix/login".into()))
+    );
+    assert_eq!(ways("preview/{branch}", "preview/x")[0].head_beside(), None);
 }
 
 #[test]
@@ -333,7 +378,7 @@ fn slugs_are_only_what_their_function_could_give() {
     }
     let readings = claims("{service}-{slug:shop}", "api-v2-x");
     assert_eq!(readings, ["v2-x", "x"], "read in every way");
-    for text in ["app-{slug:other}", "app-{slug}", "app-{slug:shop}-{pr}"] {
+    for text in ["app-{slug:other}", "app-{slug}", "app-{slug:shop}-{run}"] {
         assert!(parse_one(text).is_err(), "{text}");
     }
 }
@@ -463,8 +508,14 @@ fn expanded() -> impl Strategy<Value = (String, String, Captures)> {
     ("[a-z]{3,8}[-_]", 0_usize..3, part, "[-_][a-z]{0,6}").prop_map(
         |(literal, word, (capture, text, claim), tail)| {
             let word = names().words["service"][word].clone();
+            let is_head = |claim: &Claim| matches!(claim, Claim::Branch(_) | Claim::Slug { .. });
+            let (head, number) = match claim {
+                Some(claim) if is_head(&claim) => (Some(claim), None),
+                claim => (None, claim),
+            };
             let captures = Captures {
-                claim,
+                number,
+                head,
                 named: None,
                 words: vec![("service".into(), word.clone())],
             };
@@ -497,7 +548,7 @@ proptest! {
         }
         if let Fits::Ways(ways) = template("{any}pr-{pr}{any}").fit(&name) {
             for captures in ways {
-                let Some(Claim::PullRequest(number)) = captures.claim else { panic!() };
+                let Some(Claim::PullRequest(number)) = captures.number else { panic!() };
                 let marker = format!("pr-{number}");
                 prop_assert!(name.contains(&marker));
             }

@@ -56,6 +56,12 @@ static ABOUT: KindAbout = KindAbout {
             words: &[],
             about: "the comment beside it",
         },
+        AttributeAbout {
+            key: "tags",
+            sort: AttributeSort::List,
+            words: &[],
+            about: "the tags",
+        },
     ],
     used_by: UsedBy::These(&["dns_record", "worker_route"]),
     headroom: Some(Headroom {
@@ -81,6 +87,7 @@ struct Record {
     /// `null` means none; an absent field means unknown.
     #[serde(default, deserialize_with = "envelope::null_is_empty")]
     comment: Option<Box<str>>,
+    tags: Option<Vec<Box<str>>>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
     /// Undocumented beyond being an object.
@@ -93,9 +100,11 @@ const TYPES: [&str; 3] = ["NS", "SOA", "MX"];
 /// Whether a template can only name records that no rule deletes.
 fn is_never_deleted(template: &str, zones: &[&str], types: &[&str]) -> bool {
     let of_type = |sort: &&str| TYPES.contains(&sort.to_ascii_uppercase().as_str());
-    template
-        .split('.')
-        .any(|label| label.starts_with('_') || label == "*")
+    let only_txt = !types.is_empty() && types.iter().all(|sort| *sort == "TXT");
+    // A rule may name TXT records whose labels with `_` it spells out.
+    let spelled = |label: &str| only_txt && !label.contains(['{', '}']);
+    let mut labels = template.split('.');
+    labels.any(|label| label == "*" || (label.starts_with('_') && !spelled(label)))
         || (!types.is_empty() && types.iter().all(of_type))
         || zones
             .iter()
@@ -213,6 +222,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
             .comment
             .map(|comment| ("comment", Attribute::Text(comment))),
     );
+    attributes.extend(record.tags.map(|tags| ("tags", Attribute::List(tags))));
     Ok(Resource {
         kind: KindRef(&ABOUT),
         place: place.clone(),

@@ -7,7 +7,7 @@ use super::super::branches::Standing;
 use super::Owner;
 use crate::evidence::{PullRequest, Run};
 use crate::model::{Claim, PullRequestNumber, Resource, RunId, Time};
-use crate::policy::{Event, Missing, Rule};
+use crate::policy::{CREATED_AFTER_OPENED, ENDED_AFTER_CREATED, Event, Missing, Rule};
 
 /// How an event makes the resource dead, counted from the latest of that event
 /// and the resource's own times.
@@ -156,13 +156,17 @@ pub(super) fn merged(owner: &Owner<'_>) -> Result<DateTime<Utc>, Verdict> {
     }
 }
 
-/// Whether the conditions on the pull request's and the resource's times hold;
-/// the key of one that is unknown. A condition that fails outweighs an unknown one.
-pub(super) fn timely(
-    rule: &Rule,
-    resource: &Resource,
-    owner: &Owner<'_>,
-) -> Result<bool, &'static str> {
+/// Why the conditions on times do not admit a resource.
+pub(super) enum Untimely {
+    /// This condition, as a policy writes it, does not hold.
+    Fails(String),
+    /// It is unknown whether the condition with this key holds.
+    Unknown(&'static str),
+}
+
+/// Whether the conditions on the pull request's and the resource's times hold. A
+/// condition that fails outweighs an unknown one.
+pub(super) fn timely(rule: &Rule, resource: &Resource, owner: &Owner<'_>) -> Result<(), Untimely> {
     let created = resource.created_at.known();
     let (opened, ended) = match owner.pull_request() {
         Some((_, PullRequest::Open { opened_at, .. })) => {
@@ -184,12 +188,12 @@ pub(super) fn timely(
             created
                 .zip(opened)
                 .map(|(created, opened)| created >= opened),
-            "created-after-opened",
+            CREATED_AFTER_OPENED,
         ),
         (
             rule.timing.ended_after_created,
             created.zip(ended).map(|(created, ended)| ended > created),
-            "ended-after-created",
+            ENDED_AFTER_CREATED,
         ),
     ];
     let mut doubt = None;
@@ -197,9 +201,9 @@ pub(super) fn timely(
         match (wanted, is) {
             (None, _) => {}
             (Some(wanted), Some(is)) if wanted == is => {}
-            (Some(_), Some(_)) => return Ok(false),
+            (Some(wanted), Some(_)) => return Err(Untimely::Fails(format!("{key} = {wanted}"))),
             (Some(_), None) => doubt = Some(key),
         }
     }
-    doubt.map_or(Ok(true), Err)
+    doubt.map_or(Ok(()), |key| Err(Untimely::Unknown(key)))
 }

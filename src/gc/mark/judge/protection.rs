@@ -9,7 +9,7 @@ use super::super::super::verdict::Protection;
 use super::super::JudgeInput;
 use super::{Judge, Outcome};
 use crate::evidence::Inventory;
-use crate::model::{Place, Resource};
+use crate::model::{BuiltInProtection, Place, Resource};
 use crate::policy::Coverage;
 
 /// Names that resources of other kinds manage, by managed kind.
@@ -79,7 +79,9 @@ impl Judge<'_, '_> {
         self.law.brought_back.get(&key).copied()
     }
 
-    pub(super) fn protection(&self, resource: &Resource) -> Option<Protection> {
+    /// Returns what protects a resource. `spelled` says that every rule that matches
+    /// it spells out the labels of its name that begin with `_`.
+    pub(super) fn protection(&self, resource: &Resource, spelled: bool) -> Option<Protection> {
         for policy_scope in self.law.policy_scopes {
             for entry in &policy_scope.policy.protects {
                 let location = || entry.location.to_string().into();
@@ -109,7 +111,9 @@ impl Judge<'_, '_> {
             let name = resource.name.clone();
             return Some(Protection::BroughtBack { at, name });
         }
-        let built_in = resource.protection.map(Protection::BuiltIn);
+        let lifted = |fact: &BuiltInProtection| spelled && *fact == BuiltInProtection::Underscore;
+        let built_in = resource.protection.filter(|fact| !lifted(fact));
+        let built_in = built_in.map(Protection::BuiltIn);
         built_in.or_else(|| self.managed.manager(resource).map(Protection::ManagedBy))
     }
 }

@@ -20,7 +20,11 @@ impl Reader<'_> {
         for event in &death.events {
             let (captured, needs) = match event {
                 Event::Closed | Event::Merged => (has_pull_request, "{pr}, {branch} or {slug}"),
-                Event::BranchGone => (template.has_head(), "{branch} or {slug}"),
+                // A number beside the branch decides by its pull request alone.
+                Event::BranchGone => (
+                    template.has_head() && !template.has_pull_request(),
+                    "{branch} or {slug} without {pr}",
+                ),
                 Event::RunFinished => (template.has_run(), "{run}"),
             };
             if !captured {

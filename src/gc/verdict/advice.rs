@@ -1,0 +1,74 @@
+//! What would change a verdict.
+
+use super::{Alive, Doubt, Protection, Unmatched, Verdict, Wait};
+
+impl Verdict {
+    /// What would have to change for another verdict, for `explain`.
+    pub fn otherwise(&self) -> &'static str {
+        match self {
+            Self::Live(Alive::Open(_)) => {
+                "it becomes garbage when the pull request is closed and the grace is over"
+            }
+            Self::Live(Alive::NotMerged(_)) => {
+                "it stays unless the rule says `dead-when = \"closed\"`"
+            }
+            Self::Live(Alive::Branch(_)) => {
+                "it becomes garbage when the git branch is gone, a pull request from it was seen \
+                 closed, and the grace is over"
+            }
+            Self::Live(Alive::Run(_)) => {
+                "it becomes garbage when the run has completed and the grace is over"
+            }
+            Self::Live(Alive::Young { .. }) => "it becomes garbage when it is old enough",
+            Self::Protected(Protection::Entry { .. } | Protection::Perhaps { .. }) => {
+                "it stays until the `protect` entry no longer covers it"
+            }
+            Self::Protected(Protection::BuiltIn(_)) => "no rule can override this protection",
+            Self::Protected(Protection::ManagedBy(_)) => {
+                "it goes when the custom domain that manages it goes"
+            }
+            Self::Protected(Protection::Checked { .. }) => {
+                "it stays until \"keep\" is cleared in the tracking issue"
+            }
+            Self::Protected(Protection::BroughtBack { .. }) => {
+                "it stays until a person releases it with `preview-gc restore --release`"
+            }
+            Self::Protected(Protection::Backup(_)) => {
+                "it stays unless a rule's template spells the backup's name literally"
+            }
+            Self::InUse(_) => "it becomes garbage when its user is gone or no longer uses it",
+            Self::Unmatched(Unmatched::NoRule) => {
+                "it stays unless a rule's template matches its whole name"
+            }
+            Self::Unmatched(Unmatched::Refused(_)) => {
+                "it stays unless the conditions of a rule that matches its name hold"
+            }
+            Self::Unmatched(Unmatched::OtherRepository(_)) => {
+                "it stays: the numbers of another repository mean something else"
+            }
+            Self::Unmatched(Unmatched::NotOnGitHub(_)) => {
+                "it stays unless a git branch or a pull request's head matches this name, or the \
+                 rule says `missing = \"dead\"`"
+            }
+            Self::Grace(Wait::Grace { ripe_at: None, .. }) => {
+                "it has no time from which its grace could count: only a grace of 0 ends"
+            }
+            Self::Grace(Wait::Grace { .. }) => "it becomes garbage when its grace is over",
+            Self::Grace(Wait::Expires { .. }) => "the provider deletes it by itself",
+            Self::Garbage(_) => {
+                "it would stay if its pull request were reopened, if something that stays used it, \
+                 or if a `protect` entry covered it"
+            }
+            Self::Unknown(Doubt::Birth { .. }) => {
+                "it becomes garbage if the rule says `born = \"any\"`"
+            }
+            Self::Unknown(Doubt::Missing(_)) => {
+                "it becomes garbage if the rule says `missing = \"dead\"`"
+            }
+            Self::Unknown(Doubt::HeadDiffers { .. }) => {
+                "it stays unless the pull request comes from the branch in the name"
+            }
+            Self::Unknown(_) => "run again when the missing evidence is available",
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `[[protect]]`.
+
+use super::Reader;
+use crate::model::PullRequestNumber;
+use crate::model::code::Code;
+use crate::policy::fields::Fields;
+use crate::policy::rule::{Pattern, Patterns, Protect, Timing};
+use crate::policy::template::Names;
+
+impl Reader<'_> {
+    pub(super) fn protect(&mut self, mut fields: Fields<'_>, names: &Names) -> Option<Protect> {
+        let span = fields.span();
+        let words = fields.texts("kind", &mut self.mistakes);
+        let kinds = words
+            .as_ref()
+            .map(|words| self.kinds(words))
+            .unwrap_or_default();
+        let place = self.place(&mut fields, &kinds);
+        let file_span = fields.value_span("names-file");
+        let from_file = self.names_file(&mut fields);
+        let name = self.patterns(&mut fields, "name", names);
+        if let (Some(span), Some(_)) = (&file_span, &name) {
+            self.mistakes.error(
+                Code::NamesFileBesideName,
+                span.clone(),
+                "a [[protect]] has `name` or `names-file`, not both",
+                "the second of the two",
+                Some("write a second [[protect]], or add the names to the file".to_owned()),
+            );
+        }
+        let name = name.or(from_file);
+        let branch_span = fields.value_span("branch");
+        let branch = self.patterns(&mut fields, "branch", names);
+        if let (Some(span), true) = (branch_span, words.is_some()) {
+            self.carries_branch(span, &kinds);
+        }
+        let (conditions, timing) = self.conditions(&mut fields, &kinds, &[]);
+        if timing != Timing::default() {
+            self.mistakes.error(
+                Code::ProtectHasNoPullRequest,
+                fields.span(),
+                "a [[protect]] entry has no pull request",
+                "only rules can ask about its times",
+                None,
+            );
+        }
+        let pull_request = self.pull_request(&mut fields);
+        let alone = words.is_none()
+            && name.is_none()
+            && file_span.is_none()
+            && branch.is_none()
+            && conditions.is_empty();
+        if let (Some(span), false) = (&pull_request.1, alone) {
+            self.mistakes.error(
+                Code::ProtectPullRequestNotAlone,
+                span.clone(),
+                "`pull-request` stands alone in a [[protect]]",
+                "it covers everything that belongs to the pull request",
+                Some("write a second [[protect]] for the rest".to_owned()),
+            );
+        }
+        let reason = fields.text("reason", &mut self.mistakes);
+        let reason = fields.require(
+            "reason",
+            reason,
+            "give a reason, which the report shows",
+            &mut self.mistakes,
+        );
+        if alone && pull_request.1.is_none() {
+            self.mistakes.error(
+                Code::ProtectCoversEverything,
+                span.clone(),
+                "this [[protect]] says neither `kind`, `name` nor `pull-request`",
+                "it would protect everything",
+                Some("name what it protects".to_owned()),
+            );
+        }
+        fields.end(&mut self.mistakes);
+        Some(Protect {
+            pull_request: pull_request.0,
+            kinds: words.map(|_| kinds),
+            place,
+            names: name,
+            branches: branch,
+            conditions,
+            reason: reason?.value.into(),
+            location: self.location(&span),
+            span: self.span(&span),
+        })
+    }
+
+    /// The names in the file that `names-file` mentions, one a line. A file without
+    /// names protects nothing, which nobody means.
+    fn names_file(&mut self, fields: &mut Fields<'_>) -> Option<Vec<Patterns>> {
+        let file = fields.text("names-file", &mut self.mistakes)?;
+        let text = match (self.environment.names_file)(&self.source.path, &file.value) {
+            Ok(text) => text,
+            Err(why) => {
+                self.mistakes.error(
+                    Code::NamesFileUnread,
+                    file.span,
+                    format!("could not read the names in {:?}: {why}", file.value),
+                    "no such file, relative to this policy",
+                    Some("write the path of a file with one name a line".to_owned()),
+                );
+                return None;
+            }
+        };
+        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        let names: Vec<Patterns> = lines
+            .filter(|line| !line.is_empty())
+            .map(Pattern::both_forms)
+            .collect();
+        if names.is_empty() {
+            self.mistakes.error(
+                Code::NamesFileEmpty,
+                file.span,
+                format!("there are no names in {:?}", file.value),
+                "an empty file",
+                Some("write one name a line, or remove this [[protect]]".to_owned()),
+            );
+            return None;
+        }
+        Some(names)
+    }
+
+    /// The number of `pull-request`, and where it stands.
+    fn pull_request(
+        &mut self,
+        fields: &mut Fields<'_>,
+    ) -> (Option<PullRequestNumber>, Option<std::ops::Range<usize>>) {
+        let span = fields.value_span("pull-request");
+        let number = fields.whole("pull-request", &mut self.mistakes);
+        let number = number.and_then(|number| {
+            let found = u32::try_from(number.value).ok();
+            let found = found.and_then(PullRequestNumber::new);
+            if found.is_none() {
+                self.mistakes.error(
+                    Code::PullRequestNumberMalformed,
+                    number.span,
+                    "this is not a pull request number",
+                    "it must lie between 1 and 2147483647",
+                    None,
+                );
+            }
+            found
+        });
+        (number, span)
+    }
+
+    pub(super) fn patterns(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        names: &Names,
+    ) -> Option<Vec<Patterns>> {
+        let texts = fields.texts(key, &mut self.mistakes)?;
+        Some(
+            texts
+                .iter()
+                .filter_map(|text| self.pattern(text, names))
+                .collect(),
+        )
+    }
+}
