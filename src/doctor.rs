@@ -166,7 +166,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
             found.push(listing(client, kind, place).await);
         }
     }
-    if policy.rules.iter().any(Rule::asks_github) {
+    if policy.asks_github() {
         found.extend(github(client, policy).await);
     }
     found

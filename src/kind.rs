@@ -17,8 +17,8 @@ pub use crate::evidence::{Addressed, SourceUser};
 use crate::model::{KindRef, Place, Resource, ResourceId};
 
 pub use self::capability::{
-    Activity, Backup, Batch, Bindings, CountedPage, Details, Expiry, Filling, Holders, HoldersPage,
-    InPlace, Obstacles, Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
+    Activity, Backup, Batch, Bindings, CountedPage, Details, Expiry, Filling, Holder, Holders,
+    HoldersPage, InPlace, Obstacles, Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
 };
 pub use self::references::{Answer, Ask, Held, Holdings, ReadsReferences, Told, UserSource};
 

@@ -19,5 +19,7 @@ pub use kind::{
 pub use place::{Api, Place, PlaceSort};
 pub use reference::{Link, Reference, ReferenceKey, References, UnknownBinding};
 pub use repository::Repository;
-pub use resource::{Attribute, BuiltInProtection, Provenance, Resource, ResourceId};
+pub use resource::{
+    Attribute, BuiltInProtection, KEEP_MARK, Provenance, Resource, ResourceId, is_marked,
+};
 pub use time::Time;

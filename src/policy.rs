@@ -27,8 +27,8 @@ use std::sync::Arc;
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use rule::{
     Action, Age, AgeClock, Born, CREATED_AFTER_OPENED, Condition, Coverage, Death,
-    ENDED_AFTER_CREATED, Event, Missing, PlaceName, Protect, Refusal, Rule, RuleMatch, Span,
-    Subject, Timing, Where, backup_pattern,
+    ENDED_AFTER_CREATED, Event, Missing, Newer, Per, PlaceName, Protect, Refusal, Rule, RuleMatch,
+    Span, Subject, Timing, Where, backup_pattern,
 };
 pub use rules::Rules;
 
@@ -111,6 +111,8 @@ pub struct Policy {
     pub forge: Arc<str>,
     /// Whose resources it is about.
     pub scope: ScopeWritten,
+    /// The label of a pull request that keeps everything which belongs to it.
+    pub keep_label: KeepLabel,
     /// How slugs are made of git branches, by the owner's name.
     pub slugs: template::Slugs,
     /// What is kept whatever the rules say.
@@ -119,7 +121,30 @@ pub struct Policy {
     pub rules: Rules,
 }
 
+/// The label of a pull request that keeps everything which belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepLabel {
+    /// The label.
+    pub name: Box<str>,
+    /// Whether the file itself says so. Then it is asked for also where a rule asks
+    /// nothing else about the pull request.
+    pub written: bool,
+}
+
 impl Policy {
+    /// Whether a verdict depends on what a match of one of its rules says that the
+    /// resource belongs to.
+    pub fn asks_about(&self, rule: &Rule, reading: &RuleMatch) -> bool {
+        let by_label = self.keep_label.written && matches!(reading.claim, Claim::PullRequest(_));
+        by_label || rule.asks_about_match(reading)
+    }
+
+    /// Whether any verdict may depend on GitHub.
+    pub fn asks_github(&self) -> bool {
+        let mut rules = self.rules.iter().filter(|rule| !rule.kinds.is_empty());
+        rules.any(|rule| rule.asks_github() || (self.keep_label.written && rule.has_pull_request()))
+    }
+
     /// What its rules take a resource for, with each rule's index. What the
     /// provider recorded is stronger than the name: a resource of another
     /// repository is none of ours, and a number that was recorded together with

@@ -201,6 +201,26 @@ pub async fn ended<F: Forge>(
     if !runs.is_empty() {
         notes.runs(runs);
     }
+    let lost = without_labels(wanted, notes.roots);
+    if !lost.is_empty() {
+        let answers = forge.lost_labels(repository, &lost).await;
+        notes.lost_labels(answers);
+    }
+}
+
+/// Returns the open pull requests that do not have a label which a rule asks about.
+fn without_labels(wanted: &RootsWanted, roots: &RepositoryRoots) -> Vec<PullRequestNumber> {
+    let lacks = |(number, label): &&(PullRequestNumber, Box<str>)| {
+        let known = roots.pull_requests.get(number);
+        matches!(known, Some(PullRequest::Open { labels, .. }) if !labels.has(label))
+    };
+    let numbers = wanted
+        .labels
+        .iter()
+        .filter(lacks)
+        .map(|(number, _)| *number);
+    let numbers: BTreeSet<_> = numbers.collect();
+    numbers.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub struct Target {
     pub on_demand: bool,
     /// Whether a rule asks when each was last active.
     pub activity: bool,
+    /// Whether a rule asks which of them their holders serve.
+    pub served: bool,
     /// Only what these hold, where its kind has holders.
     pub holders: Option<BTreeSet<Box<str>>>,
 }

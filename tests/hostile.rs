@@ -145,11 +145,11 @@ fn answers() -> Vec<Answered> {
                 Some(holders) => {
                     let holders = holders.page(&place, &PageOf::First);
                     let body = cloud.answer(&holders.call);
-                    let names = (holders.read)(&body).unwrap().names;
+                    let holders = (holders.read)(&body).unwrap().holders;
                     all.push((kind, place.clone(), None, body));
-                    names
+                    holders
                         .first()
-                        .map(|holder| cloud.answer(&list(Some(holder))))
+                        .map(|holder| cloud.answer(&list(Some(&holder.name))))
                 }
                 None => Some(cloud.answer(&list(None))),
             };
@@ -328,6 +328,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
     let claimed = RootsWanted {
         numbers: (1..=40).filter_map(PullRequestNumber::new).collect(),
         heads: true,
+        labels: std::collections::BTreeSet::new(),
         runs: ["1", "2"]
             .iter()
             .filter_map(|run| RunId::parse(run))

@@ -223,13 +223,12 @@ impl Session {
 
     /// Returns an error if the rules need GitHub and there are no credentials.
     pub(super) fn require_github(&self) -> Result<(), Failure> {
-        let rules = self
+        let asks = self
             .policies
             .files
             .iter()
-            .flat_map(|file| file.rules.iter());
-        let mut asks = rules.filter(|rule| !rule.kinds.is_empty() && rule.asks_github());
-        if asks.next().is_some() && !self.client.has(Api::GitHub) {
+            .any(crate::policy::Policy::asks_github);
+        if asks && !self.client.has(Api::GitHub) {
             return Err(Failure::Usage(
                 "the rules ask GitHub and there is no GITHUB_TOKEN".to_owned(),
             ));

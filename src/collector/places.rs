@@ -297,6 +297,13 @@ impl Collector<'_> {
             .filter(|rule| rule.asks_about_activity())
             .flat_map(|rule| rule.kinds.iter().copied())
             .collect();
+        let served: BTreeSet<KindRef> = self
+            .files
+            .iter()
+            .flat_map(|file| file.rules.iter())
+            .filter(|rule| rule.collects_past_production())
+            .flat_map(|rule| rule.kinds.iter().copied())
+            .collect();
         let mut targets = Vec::new();
         for (place, needed_here) in places {
             let place = Arc::new(place.clone());
@@ -315,6 +322,7 @@ impl Collector<'_> {
                             && !needed.contains(&about)
                             && !protected(about, &place),
                         activity: activity.contains(&about),
+                        served: served.contains(&about),
                         holders: None,
                     });
                 }

@@ -9,6 +9,47 @@ use chrono::{DateTime, Utc};
 use super::Evidence;
 use crate::model::{PullRequestNumber, Repository, RunId};
 
+/// The labels of a pull request. They are compared without case, as GitHub does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels(Arc<[Box<str>]>);
+
+impl Labels {
+    /// Whether the pull request has a label.
+    pub fn has(&self, label: &str) -> bool {
+        self.0.iter().any(|one| is_same_label(one, label))
+    }
+}
+
+impl FromIterator<String> for Labels {
+    fn from_iter<I: IntoIterator<Item = String>>(labels: I) -> Self {
+        Self(labels.into_iter().map(Into::into).collect())
+    }
+}
+
+fn is_same_label(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+/// When labels were removed from a pull request, in any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LostLabels {
+    /// Each label with the time of its removal.
+    pub lost: Vec<(Box<str>, DateTime<Utc>)>,
+    /// Whether there are earlier removals that are not among them.
+    pub has_more: bool,
+}
+
+impl LostLabels {
+    /// Returns when a label was removed last.
+    pub fn last(&self, label: &str) -> Option<DateTime<Utc>> {
+        let of_label = self
+            .lost
+            .iter()
+            .filter(|(one, _)| is_same_label(one, label));
+        of_label.map(|(_, at)| *at).max()
+    }
+}
+
 /// What is known of one pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PullRequest {
@@ -22,11 +63,15 @@ pub enum PullRequest {
         fork_head: Option<Arc<str>>,
         /// When it was opened.
         opened_at: Option<DateTime<Utc>>,
+        /// Its labels.
+        labels: Labels,
     },
     /// The pull request is closed.
     Closed {
         /// Its title.
         title: Arc<str>,
+        /// Its labels.
+        labels: Labels,
         /// Its git branch in this repository; none when it comes from a fork.
         head: Option<Arc<str>>,
         /// When it was opened.
@@ -54,6 +99,14 @@ impl PullRequest {
         match self {
             Self::Open { title, .. } | Self::Closed { title, .. } => Some(title),
             Self::Missing | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// Whether it is known to have a label.
+    pub fn has_label(&self, label: &str) -> bool {
+        match self {
+            Self::Open { labels, .. } | Self::Closed { labels, .. } => labels.has(label),
+            Self::Missing | Self::Unknown { .. } => false,
         }
     }
 
@@ -164,6 +217,9 @@ pub struct RepositoryRoots {
     pub pull_requests: BTreeMap<PullRequestNumber, PullRequest>,
     /// Git branches and who comes from them.
     pub heads: Heads,
+    /// When labels were removed from open pull requests, where that was asked for,
+    /// or why it is unknown.
+    pub lost_labels: BTreeMap<PullRequestNumber, Result<LostLabels, Arc<str>>>,
     /// Actions runs that were asked for.
     pub runs: BTreeMap<RunId, Run>,
     /// The tracking issue, with what people ticked in it; none where there is
@@ -213,6 +269,8 @@ pub struct TrackingIssue {
 pub struct RootsWanted {
     /// Pull requests.
     pub numbers: BTreeSet<PullRequestNumber>,
+    /// Pull requests of which a rule asks when they lost a label.
+    pub labels: BTreeSet<(PullRequestNumber, Box<str>)>,
     /// Whether anything claims a git branch or a slug of one.
     pub heads: bool,
     /// Actions runs.

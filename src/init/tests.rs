@@ -24,6 +24,7 @@ fn worker(name: &str, made: DateTime<Utc>) -> Resource {
 
 fn closed(head: &str, opened: DateTime<Utc>, ended: DateTime<Utc>) -> PullRequest {
     PullRequest::Closed {
+        labels: crate::evidence::Labels::default(),
         title: "t".into(),
         head: Some(head.into()),
         opened_at: Some(opened),

@@ -59,13 +59,33 @@ pub struct CountedPage {
 pub trait Holders: Sync {
     /// Asks for a page of the holders in a place.
     fn page(&self, place: &Place, page: &PageOf) -> Query<HoldersPage>;
+
+    /// Notes on what a holder holds which of it the holder serves, where the kind
+    /// makes a difference.
+    fn mark_served(&self, _holder: &Holder, _held: &mut [Resource]) {}
+}
+
+/// Something that holds resources.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    /// Its name, as paths have it.
+    pub name: Box<str>,
+    /// The id of what it serves as production, where it says so.
+    pub serves: Option<Box<str>>,
+}
+
+impl Holder {
+    /// A holder of which only the name is known.
+    pub fn named(name: Box<str>) -> Self {
+        Self { name, serves: None }
+    }
 }
 
 /// A page of what holds resources.
 #[derive(Debug)]
 pub struct HoldersPage {
-    /// Their names, as paths have them.
-    pub names: Vec<Box<str>>,
+    /// The holders.
+    pub holders: Vec<Holder>,
     /// How many there are in all, where the page says so.
     pub total: Option<u64>,
     /// How the listing goes on.

@@ -239,6 +239,8 @@ codes! {
         "Resources of this kind cannot expire.";
     EventUnknown = "event-unknown", Policy,
         "`dead-when` is neither an event nor a duration.";
+    NewerMalformed = "newer-malformed", Policy,
+        "`newer` is 0, `without-label` is empty, or one of them stands twice in a `dead-when`.";
     RulesOverlap = "rules-overlap", Policy,
         "Two rules match the same names.";
     ProtectWithoutEffect = "protect-without-effect", Policy,

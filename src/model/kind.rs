@@ -82,6 +82,12 @@ pub struct KindAbout {
     pub never: Option<NamesOnlyProtected>,
     /// Whether its API tells when it was last active.
     pub active: bool,
+    /// The flag among the attributes without which one takes no older one's place: a
+    /// build that failed.
+    pub complete: Option<&'static str>,
+    /// The attribute with the addresses that one serves until another takes them
+    /// over: the alias of a git branch.
+    pub serves: Option<&'static str>,
     /// The attribute that holds the git branch it was made for.
     pub branch: Option<&'static str>,
     /// Whether it can be given an expiry instead of being deleted.
@@ -168,6 +174,8 @@ impl KindAbout {
         redeployed: false,
         never: None,
         active: false,
+        complete: None,
+        serves: None,
         branch: None,
         expires: false,
         read_permission: "",

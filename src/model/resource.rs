@@ -24,9 +24,20 @@ pub enum Attribute {
     List(Vec<Box<str>>),
 }
 
+/// The mark that people leave on a resource which is to be kept.
+pub const KEEP_MARK: &str = "preview-gc:keep";
+
+/// Whether any of these texts has the mark of what is to be kept.
+pub fn is_marked<'t>(texts: impl IntoIterator<Item = &'t str>) -> bool {
+    let has_mark = |text: &str| text.to_ascii_lowercase().contains(KEEP_MARK);
+    texts.into_iter().any(has_mark)
+}
+
 /// Why a resource is kept whatever the rules say: facts that its kind knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuiltInProtection {
+    /// Somebody marked it with [`KEEP_MARK`].
+    Marked,
     /// Neon: the project's default branch.
     DefaultBranch,
     /// Neon: a protected branch.
@@ -47,6 +58,9 @@ pub enum BuiltInProtection {
     DisableRule,
     /// A production deployment, or an environment that is called production.
     Production,
+    /// A production deployment whose place another has taken. A rule that keeps the
+    /// newest of production may name it.
+    PastProduction,
     /// GitHub: an environment with protection rules.
     ProtectionRules,
 }
@@ -54,6 +68,7 @@ pub enum BuiltInProtection {
 impl fmt::Display for BuiltInProtection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Marked => "marked `preview-gc:keep`",
             Self::DefaultBranch => "the project's default branch",
             Self::ProtectedBranch => "a protected branch",
             Self::RootBranch => "a root branch (it has no parent)",
@@ -63,6 +78,7 @@ impl fmt::Display for BuiltInProtection {
             Self::Wildcard => "a wildcard serves names that no rule can see",
             Self::DisableRule => "a route without a script switches Workers off for its pattern",
             Self::Production => "it is production",
+            Self::PastProduction => "it was production, and no rule keeps the newest of production",
             Self::ProtectionRules => "an environment with protection rules",
             Self::Managed => "managed by a Worker's custom domain; it goes with the domain",
         })
@@ -242,6 +258,15 @@ impl Resource {
             name: self.name.clone(),
             within: self.within.clone(),
             incarnation: self.incarnation.clone(),
+        }
+    }
+
+    /// An address that it serves until another takes it over.
+    pub fn held_address(&self) -> Option<&str> {
+        match self.attribute(self.kind.serves?)? {
+            Attribute::List(addresses) => addresses.first().map(AsRef::as_ref),
+            Attribute::Text(address) => Some(address),
+            Attribute::Flag(_) => None,
         }
     }
 

@@ -17,7 +17,9 @@ use super::limits;
 use super::rule::{Rule, Span};
 
 use super::template::{CAPTURES, Names, Words};
-use super::{Environment, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary};
+use super::{
+    Environment, KeepLabel, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary,
+};
 use crate::limits::Values;
 use crate::model::code::Code;
 use crate::model::identifier::IdentifierSort::{self, Account, Project, Zone};
@@ -78,6 +80,9 @@ pub(super) fn read(
     })
 }
 
+/// The label that keeps a pull request's resources where a file names none.
+const KEEP_LABEL: &str = "preview-keep";
+
 struct Reader<'a> {
     source: &'a Source,
     vocabulary: &'a Vocabulary<'a>,
@@ -114,6 +119,7 @@ impl Reader<'_> {
             fields::wrong("limits", value, "a table", &mut self.mistakes);
             None
         });
+        let keep_label = self.keep_label(&mut fields);
         let names = Names {
             words: self.words(&mut fields),
             slugs: self.slugs(&mut fields),
@@ -146,6 +152,7 @@ impl Reader<'_> {
             repository_written,
             forge: forge(self.environment),
             scope,
+            keep_label,
             slugs: names.slugs.clone(),
             protects,
             rules: rules.into_iter().filter_map(|(rule, _)| rule).collect(),
@@ -178,6 +185,25 @@ impl Reader<'_> {
             return None;
         };
         Some((repository, true))
+    }
+
+    fn keep_label(&mut self, fields: &mut Fields<'_>) -> KeepLabel {
+        let label = fields.text("keep-label", &mut self.mistakes);
+        if let Some(empty) = label.as_ref().filter(|label| label.value.trim().is_empty()) {
+            self.mistakes.error(
+                Code::NameEmpty,
+                empty.span.clone(),
+                "an empty label is on no pull request",
+                "empty",
+                Some(format!(
+                    "write the name of a label, or leave it out for {KEEP_LABEL:?}"
+                )),
+            );
+        }
+        KeepLabel {
+            written: label.is_some(),
+            name: label.map_or_else(|| KEEP_LABEL.into(), |label| label.value.into()),
+        }
     }
 
     fn scope(&mut self, fields: &mut Fields<'_>) -> ScopeWritten {

@@ -14,7 +14,7 @@ pub use self::condition::Condition;
 pub(super) use self::condition::Test;
 pub use self::death::{
     Action, Age, AgeClock, Born, CREATED_AFTER_OPENED, Death, ENDED_AFTER_CREATED, Event, Missing,
-    Timing,
+    Newer, Per, Timing,
 };
 use self::pattern::covered;
 pub(crate) use self::pattern::{Pattern, Patterns};
@@ -108,9 +108,10 @@ pub struct RuleMatch {
     pub undetermined: Option<&'static str>,
     /// Whether the template spells out the backup that the name looks like.
     pub spells_backup: bool,
-    /// Whether the template spells out every label of the name that begins with
-    /// `_`, and the rule is about TXT records alone.
-    pub spells_underscore: bool,
+    /// The built-in protection that the rule may override: that of labels which
+    /// begin with `_` and which the rule spells out, and that of production which
+    /// newer production has replaced.
+    pub lifts: Option<BuiltInProtection>,
     /// Whether the claim was recorded without proof that it is this repository's:
     /// it can keep a resource that the name gives up, and decides nothing alone.
     pub only_agrees: bool,
@@ -212,11 +213,17 @@ impl Rule {
             backup_pattern(&resource.name)
                 .is_some_and(|pattern| template.spells(pattern.trim_matches('*')))
         };
-        let spells_underscore = || {
-            resource.protection == Some(BuiltInProtection::Underscore)
-                && self.subject == Subject::Name
-                && self.conditions.iter().any(Condition::is_txt)
-                && template.spells_underscores(&resource.name)
+        let lifts = match resource.protection {
+            Some(fact @ BuiltInProtection::Underscore) => {
+                let spelled = self.subject == Subject::Name
+                    && self.conditions.iter().any(Condition::is_txt)
+                    && template.spells_underscores(&resource.name);
+                spelled.then_some(fact)
+            }
+            Some(fact @ BuiltInProtection::PastProduction) => {
+                self.collects_past_production().then_some(fact)
+            }
+            _ => None,
         };
         let ways = match template.fit(text) {
             Fits::Ways(ways) => ways,
@@ -248,7 +255,7 @@ impl Rule {
                 named: captures.named,
                 undetermined,
                 spells_backup: spells_backup(),
-                spells_underscore: spells_underscore(),
+                lifts,
                 only_agrees: false,
             };
             if !readings.contains(&reading) {
@@ -270,6 +277,12 @@ impl Rule {
             }
             Subject::Name | Subject::Branch | Subject::Attribute(_) => None,
         }
+    }
+
+    /// Whether the rule keeps the newest of production, and may take what they
+    /// replaced.
+    pub fn collects_past_production(&self) -> bool {
+        self.death.newer.is_some() && self.conditions.iter().any(Condition::is_production)
     }
 
     /// Returns the conditions as a policy writes them.
@@ -331,6 +344,7 @@ impl Rule {
     pub fn asks_about_ends(&self) -> bool {
         let by_merge = |age: &Age| age.clock == AgeClock::Merged;
         !self.death.events.is_empty()
+            || self.death.without_label.is_some()
             || self.death.ages.iter().any(by_merge)
             || self.timing != Timing::default()
     }
@@ -341,6 +355,12 @@ impl Rule {
             template.has_head() || (template.has_pull_request() && !self.even_open)
         };
         self.asks_about_ends() || self.templates.iter().any(of_templates)
+    }
+
+    /// Whether a template captures a pull request's number.
+    pub fn has_pull_request(&self) -> bool {
+        let mut templates = self.templates.iter();
+        templates.any(|(template, _)| template.has_pull_request())
     }
 
     /// Whether it asks about git branches.
@@ -374,7 +394,7 @@ impl RuleMatch {
             named: None,
             undetermined: Some(key),
             spells_backup: false,
-            spells_underscore: false,
+            lifts: None,
             only_agrees: false,
         }
     }

@@ -48,6 +48,11 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
                 "neon": table(&json!({ "projects": texts() })),
             })),
             "limits": limits(),
+            "keep-label": {
+                "type": "string",
+                "description": "the label of a pull request that keeps everything which belongs to \
+                                it (default: preview-keep)",
+            },
             "words": { "type": "object", "additionalProperties": texts() },
             "slug": { "type": "object", "additionalProperties": slug() },
             "protect": { "type": "array", "items": protect(&kinds, &conditions) },
@@ -147,16 +152,26 @@ fn claim() -> Value {
 }
 
 fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
-    let age = {
-        let mut age = table(&json!({
+    let condition = {
+        let mut condition = table(&json!({
             "older-than": duration(),
             "clock": { "enum": words::of(&words::CLOCKS) },
+            "newer": {
+                "type": "integer", "minimum": 1,
+                "description": "how many newer ones of the same rule and claim there must be",
+            },
+            "per": { "enum": words::of(&words::PER) },
+            "without-label": {
+                "type": "string",
+                "description": "the label that its open pull request has lost",
+            },
         }));
-        age["required"] = json!(["older-than"]);
-        age
+        let one_of = ["older-than", "newer", "without-label"];
+        condition["oneOf"] = one_of.map(|key| json!({ "required": [key] })).into();
+        condition
     };
     let event = json!({ "enum": words::of(&words::EVENTS) });
-    let one = json!({ "anyOf": [event, age] });
+    let one = json!({ "anyOf": [event, condition] });
     let mut table = table(&json!({
         "id": { "type": "string" }, "kind": kind(kinds), "name": texts(), "branch": texts(),
         "except": texts(), "zone": texts(), "project": texts(),

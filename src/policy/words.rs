@@ -1,6 +1,6 @@
 //! The words that a policy file may use as a value, for the reader and the schema.
 
-use super::rule::{Action, AgeClock, Born, Event, Missing};
+use super::rule::{Action, AgeClock, Born, Event, Missing, Per};
 use super::slug::{Algorithm, Case, Strip};
 
 /// Words, each with its value.
@@ -22,6 +22,9 @@ pub(super) const CLOCKS: Words<AgeClock, 5> = [
     ("active", AgeClock::Active),
     ("named", AgeClock::Named),
 ];
+
+/// The words of `per`.
+pub(super) const PER: Words<Per, 2> = [("claim", Per::Claim), ("rule", Per::Rule)];
 
 /// The words of `missing`.
 pub(super) const MISSING: Words<Missing, 2> = [("keep", Missing::Keep), ("dead", Missing::Dead)];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::evidence::{ClosedSearch, PullRequest, Run, Searched, TrackingIssue};
+use crate::evidence::{ClosedSearch, LostLabels, PullRequest, Run, Searched, TrackingIssue};
 use crate::model::{Api, PullRequestNumber, Repository, RunId};
 use crate::wire::ApiError;
 
@@ -62,6 +62,13 @@ pub trait Forge {
     /// [`PullRequest::Unknown`].
     async fn by_number(&self, repository: &Repository, numbers: &[PullRequestNumber]) -> Found;
 
+    /// Asks when labels were removed from pull requests. Every number has an answer.
+    async fn lost_labels(
+        &self,
+        repository: &Repository,
+        numbers: &[PullRequestNumber],
+    ) -> LabelsLost;
+
     /// Looks up runs by their ids. Every id has an answer, which may be
     /// [`Run::Unknown`].
     async fn runs(&self, repository: &Repository, runs: &BTreeSet<RunId>) -> BTreeMap<RunId, Run>;
@@ -98,6 +105,13 @@ pub enum Unanswered {
 
 /// Pull requests, and the number of requests sent to find them.
 pub type Found = (BTreeMap<PullRequestNumber, PullRequest>, u32);
+
+/// When labels were removed, or why that is unknown, and the number of requests
+/// sent.
+pub type LabelsLost = (
+    BTreeMap<PullRequestNumber, Result<LostLabels, Arc<str>>>,
+    u32,
+);
 
 /// The pull requests from branches that were looked up together.
 pub struct BranchBatch<'b> {

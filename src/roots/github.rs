@@ -23,7 +23,8 @@ pub use self::issue::Authors;
 use self::issue::IssueStore;
 pub use self::rights::Right;
 use super::forge::{
-    BranchBatch, Closed, Forge, Found, Horizon, Identity, IssueSearch, Listed, Unanswered,
+    BranchBatch, Closed, Forge, Found, Horizon, Identity, IssueSearch, LabelsLost, Listed,
+    Unanswered,
 };
 use crate::evidence::{PullRequest, Run};
 use crate::model::{Api, PullRequestNumber, Repository, RunId};
@@ -260,6 +261,38 @@ impl Forge for GitHubClient {
             requests += count;
         }
         (all, u32::try_from(requests).unwrap_or(u32::MAX))
+    }
+
+    async fn lost_labels(
+        &self,
+        repository: &Repository,
+        numbers: &[PullRequestNumber],
+    ) -> LabelsLost {
+        let mut all = BTreeMap::new();
+        let mut requests = 0;
+        for batch in numbers.chunks(graphql::NUMBERS) {
+            match graphql::lost_labels(self, repository, batch).await {
+                Ok(found) => {
+                    requests += 1;
+                    all.extend(found.into_iter().map(|(number, lost)| (number, Ok(lost))));
+                }
+                Err(error) if graphql_is_absent(&error) => {
+                    for number in batch {
+                        let lost = rest::lost_labels(self, repository, *number).await;
+                        requests += lost.as_ref().map_or(1, |(_, requests)| *requests);
+                        let lost = lost.map(|(lost, _)| lost);
+                        let why = |error| Arc::from(self.redacted(error).to_string());
+                        all.insert(*number, lost.map_err(why));
+                    }
+                }
+                Err(error) => {
+                    requests += 1;
+                    let why: Arc<str> = self.redacted(error).to_string().into();
+                    all.extend(batch.iter().map(|number| (*number, Err(why.clone()))));
+                }
+            }
+        }
+        (all, requests)
     }
 
     async fn runs(&self, repository: &Repository, runs: &BTreeSet<RunId>) -> BTreeMap<RunId, Run> {

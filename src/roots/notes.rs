@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::forge::{BranchBatch, Closed, Found, IssueSearch, Listed, Unanswered};
+use super::forge::{BranchBatch, Closed, Found, IssueSearch, LabelsLost, Listed, Unanswered};
 use crate::evidence::{Evidence, PullRequest, RepositoryRoots, Run, Searched};
 use crate::model::{Api, Repository, RunId};
 use crate::progress::{Observer, ProgressEvent};
@@ -110,6 +110,20 @@ impl Notes<'_> {
         };
         self.note("pull_requests.by_number", noted);
         self.roots.pull_requests.extend(answers);
+    }
+
+    /// Adds when pull requests lost labels.
+    pub(super) fn lost_labels(&mut self, (answers, requests): LabelsLost) {
+        let noted = SourceEvidence {
+            requests,
+            items: answers.values().filter(|answer| answer.is_ok()).count(),
+            total: Some(answers.len() as u64),
+            gap: answers
+                .values()
+                .find_map(|answer| answer.as_ref().err().map(ToString::to_string)),
+        };
+        self.note("pull_requests.labels", noted);
+        self.roots.lost_labels.extend(answers);
     }
 
     /// Adds pull requests that were looked up by branch, for `count` branches.

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::forge::{BranchBatch, Closed, Found, Horizon, Identity, IssueSearch};
+use super::forge::{BranchBatch, Closed, Found, Horizon, Identity, IssueSearch, LabelsLost};
 use super::*;
-use crate::evidence::Run;
+use crate::evidence::{LostLabels, Run};
 use crate::model::{Api, RunId};
 use crate::progress::ProgressEvent;
 
@@ -97,6 +97,12 @@ impl Forge for Empty {
         })
     }
 
+    async fn lost_labels(&self, _: &Repository, numbers: &[PullRequestNumber]) -> LabelsLost {
+        self.ask("labels");
+        let none = |number: &PullRequestNumber| (*number, Ok(LostLabels::default()));
+        (numbers.iter().map(none).collect(), 1)
+    }
+
     async fn tracking_issue(&self, _: &Repository) -> Result<IssueSearch, Unanswered> {
         Ok(IssueSearch::default())
     }
@@ -106,6 +112,7 @@ fn wanted(heads: bool) -> RootsWanted {
     RootsWanted {
         numbers: PullRequestNumber::new(7).into_iter().collect(),
         heads,
+        labels: BTreeSet::new(),
         runs: BTreeSet::new(),
     }
 }

@@ -247,6 +247,8 @@ impl GitHub {
         let at = self.pulls.partition_point(|pull| pull.number < number);
         if self.pulls.get(at).is_none_or(|pull| pull.number != number) {
             let pull = PullRequest {
+                labels: Vec::new(),
+                unlabeled: Vec::new(),
                 number,
                 state,
                 merged,
@@ -329,6 +331,7 @@ impl GitHub {
                     None => not_found(),
                 }
             }
+            (&Method::GET, ["issues", number, "events"]) => self.events(request, number),
             (&Method::PATCH, ["issues", number]) => self.change_issue(request, number),
             (&Method::GET | &Method::POST, ["issues", number, "labels"]) => {
                 self.issue_labels(request, number)

@@ -102,6 +102,22 @@ pub struct PullRequest {
     /// When it was merged; by default when it was closed.
     #[serde(default)]
     pub merged_at: Option<DateTime<Utc>>,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Labels that were removed from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlabeled: Vec<Unlabeled>,
+}
+
+/// A label that was removed from a pull request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unlabeled {
+    /// The label.
+    pub label: String,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// An Actions run.

@@ -10,7 +10,7 @@ use futures::stream::{self, StreamExt as _};
 use super::{Broken, MAX_PAGES, Target};
 use crate::call::Call;
 use crate::evidence::{Evidence, Inventory, Listing};
-use crate::kind::{Holders, Next, PageOf};
+use crate::kind::{Holder, Holders, Next, PageOf};
 use crate::model::{Resource, Time};
 use crate::progress::{Observer, ProgressEvent};
 use crate::wire::{Client, Failure};
@@ -154,12 +154,22 @@ impl Walk {
             let body = client.send(&count.call).await?;
             Ok::<_, Broken>(Some((count.read)(&body)?))
         };
-        if let Some(holders) = &target.holders {
-            return self.by_holder(client, target, holders.clone()).await;
-        }
-        if let Some(kind) = target.kind.holders() {
-            let holders = self.holders(client, target, kind).await?;
-            return self.by_holder(client, target, holders).await;
+        match (target.kind.holders(), &target.holders) {
+            (Some(kind), None) => {
+                let holders = self.holders(client, target, kind).await?;
+                return self.by_holder(client, target, holders).await;
+            }
+            // What a holder serves may have changed since.
+            (Some(kind), Some(among)) if target.served => {
+                let mut holders = self.holders(client, target, kind).await?;
+                holders.retain(|holder| among.contains(&holder.name));
+                return self.by_holder(client, target, holders).await;
+            }
+            (_, Some(among)) => {
+                let holders = among.iter().cloned().map(Holder::named);
+                return self.by_holder(client, target, holders.collect()).await;
+            }
+            (None, None) => {}
         }
         let (pages, count) = tokio::join!(self.pages(client, target), count);
         pages?;
@@ -219,18 +229,21 @@ impl Walk {
         &mut self,
         client: &Client,
         target: &Target,
-        holders: BTreeSet<Box<str>>,
+        holders: BTreeSet<Holder>,
     ) -> Result<(), Broken> {
         self.items.clear();
         self.total = None;
         let walks: Vec<Result<Self, Broken>> = stream::iter(holders)
             .map(|holder| async move {
                 let mut walk = Self {
-                    holder: Some(holder),
+                    holder: Some(holder.name.clone()),
                     ..Self::default()
                 };
                 walk.pages(client, target).await?;
                 walk.agrees()?;
+                if let (Some(kind), true) = (target.kind.holders(), target.served) {
+                    kind.mark_served(&holder, &mut walk.items);
+                }
                 Ok(walk)
             })
             .buffer_unordered(HOLDERS_TOGETHER)
@@ -251,14 +264,14 @@ impl Walk {
         client: &Client,
         target: &Target,
         kind: &dyn Holders,
-    ) -> Result<BTreeSet<Box<str>>, Broken> {
+    ) -> Result<BTreeSet<Holder>, Broken> {
         let mut names = BTreeSet::new();
         let mut page = PageOf::First;
         for number in 2..=MAX_PAGES {
             let query = kind.page(&target.place, &page);
             self.requests += 1;
             let holders = (query.read)(&client.send(&query.call).await?)?;
-            names.extend(holders.names);
+            names.extend(holders.holders);
             match holders.next {
                 Next::Pages(pages) if number <= pages => page = PageOf::Number(number),
                 Next::Last | Next::Pages(_) | Next::After(_) | Next::More => {

@@ -154,6 +154,7 @@ fn renewed(before: &Roots, fresh: Roots) -> Roots {
         let known = roots.repositories.entry(repository).or_default();
         known.gap = fresh.gap;
         known.pull_requests.extend(fresh.pull_requests);
+        known.lost_labels.extend(fresh.lost_labels);
         known.runs.extend(fresh.runs);
         if known.gap.is_none() {
             known.issue = fresh.issue;

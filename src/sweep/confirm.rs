@@ -116,6 +116,7 @@ impl Sweep<'_, '_> {
             witness: false,
             on_demand: false,
             activity: false,
+            served: false,
             holders: None,
         };
         let of: Vec<_> = steps

@@ -181,6 +181,7 @@ impl Sweep<'_, '_> {
             witness: false,
             on_demand: false,
             activity: false,
+            served: false,
             holders: None,
         };
         let target = target.among(std::slice::from_ref(id));

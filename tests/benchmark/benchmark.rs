@@ -474,6 +474,7 @@ fn read_names() {
     let environment = Environment {
         lookup: &|_| None,
         repository: None,
+        names_file: &|_, _| Err("not found".to_owned()),
     };
     let loaded = Policies::read(&[source], &vocabulary, &environment).expect("a valid policy");
     let rules = &loaded.policies.files[0].rules;
@@ -521,6 +522,7 @@ fn mark_a_million() {
     let environment = Environment {
         lookup: &|_| None,
         repository: None,
+        names_file: &|_, _| Err("not found".to_owned()),
     };
     let loaded = Policies::read(&[source], &vocabulary, &environment).expect("a valid policy");
     let policy = &loaded.policies.files[0];
@@ -587,6 +589,7 @@ fn mark_a_million() {
         .map(|number| {
             let state = if number % 3 == 0 {
                 PullRequest::Open {
+                    labels: preview_gc::evidence::Labels::default(),
                     title: "".into(),
                     head: None,
                     fork_head: None,
@@ -595,6 +598,7 @@ fn mark_a_million() {
             } else {
                 let closed_at = "2026-01-02T00:00:00Z".parse().ok();
                 PullRequest::Closed {
+                    labels: preview_gc::evidence::Labels::default(),
                     title: "".into(),
                     head: None,
                     opened_at: None,

@@ -764,6 +764,8 @@ impl Scenario {
                 let history = History::new(opened, state);
                 draw.ledger.pull_requests.insert(number, history);
                 pull_requests.push(world::PullRequest {
+                    labels: Vec::new(),
+                    unlabeled: Vec::new(),
                     number,
                     state: closed_at.map_or(State::Open, |_| State::Closed),
                     merged,
@@ -784,6 +786,8 @@ impl Scenario {
                 let history = History::new(opened, PullRequest::Open);
                 draw.ledger.pull_requests.insert(fork, history);
                 pull_requests.push(world::PullRequest {
+                    labels: Vec::new(),
+                    unlabeled: Vec::new(),
                     number: fork,
                     state: State::Open,
                     merged: false,

@@ -220,6 +220,7 @@ fn targets(places: &[Place]) -> Vec<Target> {
                     witness: false,
                     on_demand: false,
                     activity: false,
+                    served: false,
                     holders: None,
                 });
             }
@@ -249,6 +250,7 @@ async fn roots(
         numbers.extend(splits.into_iter().map(|split| split.number));
     }
     let wanted = RootsWanted {
+        labels: BTreeSet::new(),
         numbers,
         heads: true,
         runs: BTreeSet::new(),

@@ -52,7 +52,8 @@ pub(super) struct Ended<'a> {
 }
 
 impl Standing<'_> {
-    fn is_known(&self) -> bool {
+    /// Whether any git branch or pull request matches.
+    pub(super) fn is_known(&self) -> bool {
         self.is_alive() || self.ended.is_some()
     }
 
@@ -296,6 +297,7 @@ mod tests {
         roots.heads.branches = Some(["main".into()].into());
         roots.heads.searched = searched;
         let ended = PullRequest::Closed {
+            labels: crate::evidence::Labels::default(),
             title: String::new().into(),
             opened_at: None,
             closed_at: Some(day(5)),

@@ -23,7 +23,7 @@ fn asked_about<'p>(
         let rules = &policy_scope.policy.rules;
         for (rule, reading) in policy_scope.policy.read(resource) {
             let rule = &rules[rule];
-            if rule.asks_about_match(&reading) {
+            if policy_scope.policy.asks_about(rule, &reading) {
                 found.push((index, policy_scope, rule, reading.claim));
             }
         }
@@ -50,13 +50,15 @@ pub fn claims<'r>(
             .iter()
             .any(|(_, _, _, claim)| matches!(claim, Claim::Branch(_) | Claim::Slug { .. }));
         let in_focus = law.only.is_none_or(|only| named(only) || by_head);
-        for (_, policy_scope, _, claim) in found {
+        for (_, policy_scope, rule, claim) in found {
             let claimed = claims
                 .entry(policy_scope.policy.repository.clone())
                 .or_default();
             match claim {
                 Claim::PullRequest(number) if in_focus => {
                     claimed.numbers.insert(number);
+                    let label = rule.death.without_label.clone();
+                    claimed.labels.extend(label.map(|label| (number, label)));
                 }
                 // Which branch the pull request comes from is not known yet.
                 Claim::Branch(_) | Claim::Slug { .. } => claimed.heads = true,

@@ -2,6 +2,8 @@
 //! roots, times.
 
 mod event;
+mod labels;
+mod newer;
 mod protection;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -10,12 +12,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::event::{Untimely, clock, event, merged, timely};
+use self::labels::lost_label;
+use self::newer::{RuleIndex, Supersession};
 pub(super) use self::protection::Managed;
 use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict, Wait};
 use super::branches::{Branches, Standing};
 use super::{JudgeInput, Judgement, MatchedBy};
 use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots, Run};
-use crate::model::{Claim, Place, PullRequestNumber, Resource, RunId, Time};
+use crate::model::{BuiltInProtection, Claim, Place, PullRequestNumber, Resource, RunId, Time};
 use crate::policy::{Action, AgeClock, Missing, Rule, RuleMatch, backup_pattern};
 
 /// A branch with its own expiry this near is taken care of.
@@ -77,8 +81,8 @@ impl<'a> Owner<'a> {
 struct Outcome {
     matched_by: MatchedBy,
     verdict: Verdict,
-    /// Whether its rule spells out the labels with `_` of the name.
-    spells_underscore: bool,
+    /// The built-in protection that its rule may override.
+    lifts: Option<BuiltInProtection>,
     /// Whether it is about the pull request of `--pr`.
     in_focus: bool,
     /// Every pull request that it may belong to.
@@ -104,6 +108,7 @@ pub(super) struct Judge<'a, 'p> {
     /// The resources whose checkbox "keep" is checked, with the issue.
     kept: BTreeMap<String, u64>,
     calibration: Calibration,
+    newer: Supersession,
 }
 
 /// The branch templates and slug functions that are known to be right: those that
@@ -170,6 +175,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             kept: kept(roots),
             gap: roots.gap().map(|(_, why)| why),
             calibration: Calibration::of(inventory, law, &of_jurisdiction),
+            newer: Supersession::of(inventory, law, &of_jurisdiction),
             roots: of_jurisdiction,
             managed,
         }
@@ -228,8 +234,11 @@ impl<'a, 'p> Judge<'a, 'p> {
             ..Judgement::default()
         };
         let of_pull_request = || self.protected_pull_request(&outcomes);
-        let spelled = !outcomes.is_empty() && outcomes.iter().all(|one| one.spells_underscore);
-        if let Some(protection) = self.protection(resource, spelled).or_else(of_pull_request) {
+        let lifted = resource.protection.filter(|fact| {
+            !outcomes.is_empty() && outcomes.iter().all(|one| one.lifts == Some(*fact))
+        });
+        let protection = self.protection(resource, lifted);
+        if let Some(protection) = protection.or_else(of_pull_request) {
             judgement.verdict = Verdict::Protected(protection);
             // The claim is still said, so that `--pr` and people see it.
             judgement.reading = outcomes.into_iter().next().map(|one| one.matched_by);
@@ -281,7 +290,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         reading: &RuleMatch,
     ) -> Result<Outcome, NoMatch> {
         let mut outcome = Outcome {
-            spells_underscore: reading.spells_underscore,
+            lifts: reading.lifts,
             matched_by: MatchedBy {
                 policy_scope,
                 rule: index,
@@ -309,7 +318,10 @@ impl<'a, 'p> Judge<'a, 'p> {
         outcome.in_focus |= self.law.only.is_some_and(|only| owner.involves(only));
         outcome.verdict = match self.disagreement(resource, policy_scope, reading, &owner) {
             Some(doubt) => Verdict::Unknown(doubt),
-            None => self.verdict(resource, rule, reading, &owner, outcome.in_focus)?,
+            None => {
+                let rule = ((policy_scope, index), rule);
+                self.verdict(resource, rule, reading, &owner, outcome.in_focus)?
+            }
         };
         Ok(outcome)
     }
@@ -345,7 +357,7 @@ impl<'a, 'p> Judge<'a, 'p> {
     fn verdict(
         &self,
         resource: &Resource,
-        rule: &Rule,
+        (at, rule): (RuleIndex, &Rule),
         reading: &RuleMatch,
         owner: &Owner<'_>,
         in_focus: bool,
@@ -372,7 +384,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             Err(Untimely::Unknown(key)) => return Ok(Verdict::Unknown(Doubt::Condition(key))),
         }
         Ok(
-            match (self.death(resource, rule, reading, owner), missing) {
+            match (self.death(resource, (at, rule), reading, owner), missing) {
                 // A living root keeps whatever else the answer lacks.
                 (Err(live @ Verdict::Live(_)), _) => live,
                 (_, Some(missing)) => missing,
@@ -392,7 +404,8 @@ impl<'a, 'p> Judge<'a, 'p> {
         reading: &RuleMatch,
     ) -> Result<Option<Owner<'a>>, Doubt> {
         let claim = &reading.claim;
-        if reading.undetermined.is_some() || !rule.asks_about_match(reading) {
+        let policy = self.law.policy_scopes[policy_scope].policy;
+        if reading.undetermined.is_some() || !policy.asks_about(rule, reading) {
             return Ok(Some(Owner::NotAsked));
         }
         let not_told = |why: &str| Doubt::NotAnswered {
@@ -463,13 +476,13 @@ impl<'a, 'p> Judge<'a, 'p> {
     fn death(
         &self,
         resource: &Resource,
-        rule: &Rule,
+        (at, rule): (RuleIndex, &Rule),
         reading: &RuleMatch,
         owner: &Owner<'_>,
     ) -> Result<Death, Verdict> {
         let mut death = None;
         // An age says nothing about a pull request that is still open.
-        if rule.death.events.is_empty()
+        if rule.death.is_by_age_alone()
             && !rule.even_open
             && let Some((number, PullRequest::Open { .. })) = owner.pull_request()
         {
@@ -477,6 +490,27 @@ impl<'a, 'p> Judge<'a, 'p> {
         }
         if !rule.death.events.is_empty() {
             death = Some(event(resource, rule, owner)?);
+        }
+        if let Some(label) = &rule.death.without_label {
+            let roots = self.roots[at.0].as_ref().map(|(roots, _)| *roots);
+            let lost = lost_label(resource, label, roots, owner)
+                .unwrap_or_else(|| event(resource, rule, owner))?;
+            death.get_or_insert(lost);
+        }
+        if let Some(newer) = rule.death.newer {
+            let superseded = self.newer.superseded(resource, at, newer, &reading.claim)?;
+            // The address of a dead pull request serves nobody.
+            if let (None, Some(address)) = (&death, resource.held_address()) {
+                return Err(Verdict::Live(Alive::HoldsAddress(address.into())));
+            }
+            death = Some(match death {
+                // The event says more; both must have happened.
+                Some(event) => Death {
+                    dead_since: event.dead_since.max(superseded.dead_since),
+                    ..event
+                },
+                None => superseded,
+            });
         }
         for age in &rule.death.ages {
             let since = match age.clock {
@@ -505,7 +539,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 ripe_at: None,
                 report_only: false,
             });
-            if rule.death.events.is_empty() {
+            if rule.death.is_by_age_alone() {
                 aged.dead_since = aged.dead_since.max(Some(over));
             }
         }
@@ -531,7 +565,7 @@ impl<'a, 'p> Judge<'a, 'p> {
     /// Whether the grace of a death is over.
     fn after_grace(&self, rule: &Rule, in_focus: bool, mut death: Death) -> Verdict {
         let now = self.law.now;
-        if rule.death.events.is_empty() {
+        if rule.death.is_by_age_alone() {
             death.ripe_at = death.dead_since;
             return Verdict::Garbage(death);
         }

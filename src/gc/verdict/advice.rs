@@ -1,6 +1,7 @@
 //! What would change a verdict.
 
 use super::{Alive, Doubt, Protection, Unmatched, Verdict, Wait};
+use crate::model::BuiltInProtection;
 
 impl Verdict {
     /// What would have to change for another verdict, for `explain`.
@@ -19,13 +20,29 @@ impl Verdict {
             Self::Live(Alive::Run(_)) => {
                 "it becomes garbage when the run has completed and the grace is over"
             }
+            Self::Live(Alive::Labelled { .. }) => {
+                "it becomes garbage when the pull request loses the label or is closed"
+            }
+            Self::Live(Alive::NeverLabelled { .. }) => {
+                "it becomes garbage when the pull request had the label and lost it, or is closed"
+            }
+            Self::Live(Alive::Newest { .. }) => "it becomes garbage when enough newer ones exist",
+            Self::Live(Alive::HoldsAddress(_)) => {
+                "it becomes garbage when another one serves that address"
+            }
             Self::Live(Alive::Young { .. }) => "it becomes garbage when it is old enough",
             Self::Protected(Protection::Entry { .. } | Protection::Perhaps { .. }) => {
                 "it stays until the `protect` entry no longer covers it"
             }
+            Self::Protected(Protection::BuiltIn(BuiltInProtection::Marked)) => {
+                "it stays until the mark `preview-gc:keep` is removed"
+            }
             Self::Protected(Protection::BuiltIn(_)) => "no rule can override this protection",
             Self::Protected(Protection::ManagedBy(_)) => {
                 "it goes when the custom domain that manages it goes"
+            }
+            Self::Protected(Protection::Labelled { .. }) => {
+                "it stays until the label is removed from the pull request"
             }
             Self::Protected(Protection::Checked { .. }) => {
                 "it stays until \"keep\" is cleared in the tracking issue"

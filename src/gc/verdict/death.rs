@@ -66,6 +66,22 @@ pub enum Cause {
     },
     /// What it belongs to does not exist, which its rule treats as dead.
     Missing(Claim),
+    /// Its open pull request has lost a label.
+    LabelLost {
+        /// The pull request.
+        number: PullRequestNumber,
+        /// The label.
+        label: Box<str>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// So many newer ones have taken its place.
+    Superseded {
+        /// How many the rule asks for.
+        newer: usize,
+        /// When that many of them were there.
+        at: DateTime<Utc>,
+    },
     /// It is older than its rule allows.
     Age {
         /// The age that it exceeds.

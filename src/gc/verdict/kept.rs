@@ -19,6 +19,29 @@ pub enum Alive {
     Branch(Box<str>),
     /// An Actions run that has not completed.
     Run(RunId),
+    /// It is among the newest, which the rule keeps.
+    Newest {
+        /// How many newer ones there must be.
+        wanted: usize,
+        /// How many there are.
+        newer: usize,
+    },
+    /// Newer ones have taken its place, and it holds this address.
+    HoldsAddress(Box<str>),
+    /// An open pull request that has the label which its rule asks about.
+    Labelled {
+        /// The pull request.
+        number: PullRequestNumber,
+        /// The label.
+        label: Box<str>,
+    },
+    /// An open pull request that never had the label which its rule asks about.
+    NeverLabelled {
+        /// The pull request.
+        number: PullRequestNumber,
+        /// The label.
+        label: Box<str>,
+    },
     /// It is younger than the rule requires.
     Young {
         /// The age that it must exceed.
@@ -51,6 +74,13 @@ pub enum Protection {
     ManagedBy(&'static str),
     /// It looks like a backup, and no rule spells that out.
     Backup(&'static str),
+    /// Its pull request has the label that keeps everything of it.
+    Labelled {
+        /// The pull request.
+        number: PullRequestNumber,
+        /// The label.
+        label: Box<str>,
+    },
     /// Its checkbox "keep" is checked in the tracking issue.
     Checked {
         /// The number of the issue.
@@ -72,7 +102,9 @@ impl Protection {
         match self {
             Self::Entry { .. }
             | Self::Perhaps { .. }
+            | Self::Labelled { .. }
             | Self::Checked { .. }
+            | Self::BuiltIn(BuiltInProtection::Marked)
             | Self::BroughtBack { .. } => true,
             Self::BuiltIn(_) | Self::ManagedBy(_) | Self::Backup(_) => false,
         }

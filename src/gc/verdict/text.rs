@@ -56,6 +56,32 @@ impl fmt::Display for Alive {
             }
             Self::Branch(branch) => write!(f, "git branch {branch} exists"),
             Self::Run(run) => write!(f, "Actions run {run} has not completed"),
+            Self::Newest { wanted, newer: 0 } => {
+                write!(
+                    f,
+                    "the newest of its rule and claim; its rule keeps {wanted}"
+                )
+            }
+            Self::Newest { wanted, newer } => write!(
+                f,
+                "{newer} newer of its rule and claim; its rule keeps the newest {wanted}"
+            ),
+            Self::Labelled { number, label } => {
+                write!(
+                    f,
+                    "pull request #{number} is open and has the label {label:?}"
+                )
+            }
+            Self::NeverLabelled { number, label } => write!(
+                f,
+                "pull request #{number} is open and never had the label {label:?}"
+            ),
+            Self::HoldsAddress(address) => {
+                write!(
+                    f,
+                    "newer ones have taken its place, but it still serves {address}"
+                )
+            }
             Self::Young { longer_than, since } => write!(
                 f,
                 "not older than {} (counted from {})",
@@ -77,6 +103,9 @@ impl fmt::Display for Protection {
             Self::BuiltIn(fact) => fact.fmt(f),
             Self::ManagedBy(kind) => {
                 write!(f, "managed by a {kind} of the same name; it goes with it")
+            }
+            Self::Labelled { number, label } => {
+                write!(f, "pull request #{number} has the label {label:?}")
             }
             Self::Checked { issue } => write!(f, "\"keep\" is checked in issue #{issue}"),
             Self::BroughtBack { at, name } => {
@@ -159,6 +188,16 @@ impl fmt::Display for Cause {
             Self::Missing(claim) => {
                 write!(f, "there is no {claim}, which its rule treats as dead")
             }
+            Self::LabelLost { number, label, at } => write!(
+                f,
+                "pull request #{number} lost the label {label:?} at {}",
+                moment(*at)
+            ),
+            Self::Superseded { newer, at } => write!(
+                f,
+                "{newer} newer of its rule and claim have taken its place, the last of them at {}",
+                moment(*at)
+            ),
             Self::Age { longer_than } => write!(f, "older than {}", span(*longer_than)),
         }
     }

@@ -66,6 +66,13 @@ impl Condition {
         self.key == "type" && matches!(&self.test, Test::AnyOf(texts) if only(texts))
     }
 
+    /// Whether it admits the environment `production` alone.
+    pub(super) fn is_production(&self) -> bool {
+        let production = ["production".into()];
+        self.key == "environment"
+            && matches!(&self.test, Test::AnyOf(texts) if **texts == production)
+    }
+
     /// The condition as a policy writes it.
     pub(super) fn written(&self) -> String {
         self.written_with(&Captures::default())

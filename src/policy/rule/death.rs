@@ -65,6 +65,26 @@ pub struct Age {
     pub clock: AgeClock,
 }
 
+/// That newer ones have taken a resource's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newer {
+    /// How many newer ones there must be.
+    pub count: usize,
+    /// Among which they count.
+    pub per: Per,
+}
+
+/// Among which resources newer ones count. They are always of the same kind, in
+/// the same place and with the same holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Per {
+    /// Those that the rule matches with the same claim.
+    #[default]
+    Claim,
+    /// All that the rule matches.
+    Rule,
+}
+
 /// What makes a resource dead: all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Death {
@@ -72,6 +92,17 @@ pub struct Death {
     pub events: Vec<Event>,
     /// Ages.
     pub ages: Vec<Age>,
+    /// Newer ones.
+    pub newer: Option<Newer>,
+    /// The label that its open pull request has lost.
+    pub without_label: Option<Box<str>>,
+}
+
+impl Death {
+    /// Whether it is by age alone, which has no event that a grace could follow.
+    pub fn is_by_age_alone(&self) -> bool {
+        self.events.is_empty() && self.newer.is_none() && self.without_label.is_none()
+    }
 }
 
 /// The meaning of a number that belongs to nothing known.

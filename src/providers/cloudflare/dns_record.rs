@@ -14,7 +14,7 @@ use crate::kind::{Batch, Kind, Malformed, Page, PageOf, Queries, Query, Restore}
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy,
+    Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy, is_marked,
 };
 
 pub(super) struct DnsRecord;
@@ -174,6 +174,11 @@ impl Record {
     }
 
     fn protection(&self, place: &Place) -> Option<BuiltInProtection> {
+        let tags = self.tags.iter().flatten();
+        let texts = self.comment.iter().chain(tags).map(AsRef::as_ref);
+        if is_marked(texts) {
+            return Some(BuiltInProtection::Marked);
+        }
         let apex = match place {
             Place::Zone { name, .. } => name.as_str(),
             Place::Account(_) | Place::Project(_) | Place::Repository(_) => "",

@@ -9,7 +9,9 @@ use serde::Deserialize;
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{Holders, HoldersPage, Kind, Malformed, Obstacles, Page, PageOf, Query, Refusal};
+use crate::kind::{
+    Holder, Holders, HoldersPage, Kind, Malformed, Obstacles, Page, PageOf, Query, Refusal,
+};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
     PlaceSort, Provenance, Resource, ResourceId, Time, UsedBy,
@@ -43,7 +45,21 @@ static ABOUT: KindAbout = KindAbout {
             words: &[],
             about: "the git branch it was built from",
         },
+        AttributeAbout {
+            key: "deployed",
+            sort: AttributeSort::Flag,
+            words: &[],
+            about: "whether its build succeeded and was deployed",
+        },
+        AttributeAbout {
+            key: "aliases",
+            sort: AttributeSort::List,
+            words: &[],
+            about: "the addresses that it serves besides its own",
+        },
     ],
+    complete: Some("deployed"),
+    serves: Some("aliases"),
     holder: Some("project"),
     used_by: UsedBy::These(&["dns_record"]),
     ..KindAbout::BLANK
@@ -52,6 +68,13 @@ static ABOUT: KindAbout = KindAbout {
 #[derive(Deserialize)]
 struct Project {
     name: Box<str>,
+    /// What it serves as production; none without production.
+    canonical_deployment: Option<Canonical>,
+}
+
+#[derive(Deserialize)]
+struct Canonical {
+    id: Box<str>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +89,19 @@ struct Deployment {
     #[serde(default)]
     aliases: Option<Vec<Box<str>>>,
     source: Option<Source>,
+    latest_stage: Option<Stage>,
+}
+
+#[derive(Deserialize)]
+struct Stage {
+    name: Option<Box<str>>,
+    status: Option<Box<str>>,
+}
+
+impl Stage {
+    fn is_deployed(&self) -> bool {
+        self.name.as_deref() == Some("deploy") && self.status.as_deref() == Some("success")
+    }
 }
 
 /// The repository that a build came from; none for a direct upload.
@@ -114,17 +150,24 @@ impl Deployment {
         let branch = metadata.and_then(|metadata| metadata.branch);
         let branch = branch.map(|branch| ("branch", Attribute::Text(branch)));
         let environment = ("environment", Attribute::Text(self.environment));
-        let urls = self
-            .url
+        let deployed = self.latest_stage.map(|stage| stage.is_deployed());
+        let deployed = deployed.map(|deployed| ("deployed", Attribute::Flag(deployed)));
+        let aliases = self.aliases.unwrap_or_default();
+        let urls: Vec<_> = self.url.iter().chain(&aliases).collect();
+        let addresses = urls
             .into_iter()
-            .chain(self.aliases.into_iter().flatten());
+            .filter_map(|url| envelope::host(url))
+            .collect();
+        let aliases = (!aliases.is_empty()).then_some(("aliases", Attribute::List(aliases)));
+        let attributes = std::iter::once(environment).chain(branch);
+        let attributes = attributes.chain(deployed).chain(aliases);
         Resource {
-            addresses: urls.filter_map(|url| envelope::host(&url)).collect(),
+            addresses,
             recorded: self.source.and_then(Source::provenance),
             within: self.project_name,
             created_at: Time::always(self.created_on),
             protection: (!preview).then_some(BuiltInProtection::Production),
-            attributes: std::iter::once(environment).chain(branch).collect(),
+            attributes: attributes.collect(),
             ..Resource::new(KindRef(&ABOUT), place, self.id.clone(), self.id)
         }
     }
@@ -213,12 +256,29 @@ impl Holders for PagesDeployment {
             read: |body| {
                 let (projects, info) = envelope::open::<Vec<Project>>(body)?;
                 let (total, next) = envelope::numbered(info.as_ref())?;
+                let read = |project: Project| Holder {
+                    name: project.name,
+                    serves: project.canonical_deployment.map(|one| one.id),
+                };
                 Ok(HoldersPage {
-                    names: projects.into_iter().map(|project| project.name).collect(),
+                    holders: projects.into_iter().map(read).collect(),
                     total,
                     next,
                 })
             },
+        }
+    }
+
+    /// Production that its project no longer serves may be named by a rule. Where
+    /// the project says nothing, all of it stays protected.
+    fn mark_served(&self, holder: &Holder, held: &mut [Resource]) {
+        let Some(serves) = &holder.serves else {
+            return;
+        };
+        for deployment in held.iter_mut().filter(|one| one.id != *serves) {
+            if deployment.protection == Some(BuiltInProtection::Production) {
+                deployment.protection = Some(BuiltInProtection::PastProduction);
+            }
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::kind::{
     Query, ReadsReferences, Refusal, Shown, Told, Unbinding, UsersPage,
 };
 use crate::model::{
-    Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Place, PlaceSort,
-    ReferencesFrom, Resource, ResourceId, Time, UsedBy,
+    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
+    Place, PlaceSort, ReferencesFrom, Resource, ResourceId, Time, UsedBy, is_marked,
 };
 
 pub(super) struct Worker;
@@ -252,7 +252,8 @@ impl Kind for Worker {
                 changed_at: Time::always(script.modified_on),
                 active_at: Time::Unsupported,
                 expires_at: None,
-                protection: None,
+                protection: is_marked(script.tags.iter().flatten().map(AsRef::as_ref))
+                    .then_some(BuiltInProtection::Marked),
                 parent: None,
                 attributes: script
                     .tags

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{bindings, envelope};
 use crate::call::Call;
 use crate::kind::{
-    Answer, Ask, Details, Holders, HoldersPage, Kind, Malformed, Next, Page, PageOf, Query,
+    Answer, Ask, Details, Holder, Holders, HoldersPage, Kind, Malformed, Next, Page, PageOf, Query,
     SourceUser, Told, UserSource,
 };
 use crate::model::{
@@ -190,11 +190,12 @@ impl UserSource for UnlistedPreviews {
                         Ask::of("workers", &number.to_string(), query.call)
                     }));
                 }
-                told.seen = holders.names.len() as u64;
-                told.more.extend(holders.names.iter().map(|worker| {
-                    let call = WorkerPreview.list(place, Some(worker), &PageOf::First);
-                    Ask::of("previews", worker, call)
-                }));
+                told.seen = holders.holders.len() as u64;
+                told.more
+                    .extend(holders.holders.iter().map(|Holder { name: worker, .. }| {
+                        let call = WorkerPreview.list(place, Some(worker), &PageOf::First);
+                        Ask::of("previews", worker, call)
+                    }));
             }
             "previews" | "more previews" => {
                 let (previews, info) = envelope::open::<Vec<Preview>>(body)?;
@@ -325,7 +326,10 @@ impl Holders for WorkerPreview {
                 let (workers, info) = envelope::open::<Vec<Worker>>(body)?;
                 let (total, next) = envelope::numbered(info.as_ref())?;
                 Ok(HoldersPage {
-                    names: workers.into_iter().map(|worker| worker.name).collect(),
+                    holders: workers
+                        .into_iter()
+                        .map(|worker| Holder::named(worker.name))
+                        .collect(),
                     total,
                     next,
                 })

@@ -15,7 +15,7 @@ use crate::kind::{
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, Provenance, PullRequestNumber, Resource, ResourceId, Time, UsedBy,
+    Place, PlaceSort, Provenance, PullRequestNumber, Resource, ResourceId, Time, UsedBy, is_marked,
 };
 
 pub(super) struct NeonBranch;
@@ -102,6 +102,12 @@ struct Annotation {
 }
 
 impl Annotation {
+    /// Whether a key or a value has the mark of what is to be kept.
+    fn is_marked(&self) -> bool {
+        let keys = self.value.keys().map(String::as_str);
+        is_marked(keys.chain(self.value.values().filter_map(Value::as_str)))
+    }
+
     /// Neon's own action for GitHub writes the keys of GitHub, and its
     /// integration of Vercel that of Vercel. `github-commit-ref` does not count:
     /// in a `pull_request_target` workflow it is the branch that the pull request
@@ -163,6 +169,8 @@ impl Branch {
     fn resource(self, place: &Arc<Place>) -> Resource {
         let protection = if self.default {
             Some(BuiltInProtection::DefaultBranch)
+        } else if is_marked([&*self.name]) {
+            Some(BuiltInProtection::Marked)
         } else if self.protected {
             Some(BuiltInProtection::ProtectedBranch)
         } else if self.parent_id.is_none() && !self.is_schema_only() {
@@ -269,6 +277,14 @@ impl Kind for NeonBranch {
                     resource.attributes.extend(value);
                 }
                 resource.recorded = recorded;
+                if annotation.is_some_and(Annotation::is_marked) {
+                    let marked = Some(BuiltInProtection::Marked);
+                    // The default branch is told apart by its protection.
+                    resource.protection = resource
+                        .protection
+                        .filter(|fact| *fact == BuiltInProtection::DefaultBranch)
+                        .or(marked);
+                }
                 resource
             })
             .collect();

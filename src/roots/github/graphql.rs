@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{GitHubClient, unreadable};
-use crate::evidence::{PullRequest, Searched};
+use crate::evidence::{LostLabels, PullRequest, Searched};
 use crate::model::{PullRequestNumber, Repository};
 use crate::roots::forge::{Closed, Horizon, Listed, Seen, Unanswered};
 
@@ -28,7 +28,7 @@ pub(super) const BRANCHES: usize = 50;
 const PER_BRANCH: usize = 20;
 
 const FIELDS: &str = "number state title createdAt closedAt updatedAt merged mergedAt headRefName \
-                      isCrossRepository";
+                      isCrossRepository labels(first:100){nodes{name}}";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +43,18 @@ struct Node {
     merged_at: Option<DateTime<Utc>>,
     head_ref_name: String,
     is_cross_repository: bool,
+    labels: Option<LabelNodes>,
+}
+
+/// Labels of a pull request, of which GitHub allows 100.
+#[derive(Debug, Deserialize)]
+struct LabelNodes {
+    nodes: Vec<Label>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Label {
+    name: String,
 }
 
 impl Node {
@@ -50,6 +62,11 @@ impl Node {
         let number = PullRequestNumber::new(self.number).ok_or_else(|| {
             Unanswered::Unbelievable(format!("{} is no pull request number", self.number))
         })?;
+        // A label may keep everything of the pull request.
+        let labels = self.labels.ok_or_else(|| {
+            Unanswered::Unbelievable(format!("the labels of pull request #{number} are missing"))
+        })?;
+        let labels = labels.nodes.into_iter().map(|label| label.name).collect();
         let title = self.title.unwrap_or_default().into();
         let opened_at = self.created_at;
         let branch: Arc<str> = self.head_ref_name.into();
@@ -64,9 +81,11 @@ impl Node {
                 head,
                 fork_head,
                 opened_at,
+                labels,
             },
             "CLOSED" | "MERGED" => PullRequest::Closed {
                 title,
+                labels,
                 head,
                 opened_at,
                 closed_at: self.closed_at,
@@ -514,6 +533,68 @@ fn read_numbers(
     Ok(answers)
 }
 
+/// Asks when labels were removed from these pull requests, at most [`NUMBERS`].
+pub(super) async fn lost_labels(
+    github: &GitHubClient,
+    repository: &Repository,
+    numbers: &[PullRequestNumber],
+) -> Result<BTreeMap<PullRequestNumber, LostLabels>, Unanswered> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Pull {
+        timeline_items: Timeline,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Timeline {
+        page_info: Before,
+        nodes: Vec<Removal>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Before {
+        has_previous_page: bool,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Removal {
+        created_at: DateTime<Utc>,
+        label: Label,
+    }
+    let mut query = String::from(
+        "query($owner:String!,$name:String!){repository(owner:$owner,name:$name){nameWithOwner",
+    );
+    for number in numbers {
+        let _ = write!(
+            query,
+            " p{number}:pullRequest(number:{number}){{timelineItems(itemTypes:[UNLABELED_EVENT],\
+             last:100){{pageInfo{{hasPreviousPage}} nodes{{... on UnlabeledEvent{{createdAt \
+             label{{name}}}}}}}}}}"
+        );
+    }
+    query.push_str("}}");
+    let variables = json!({"owner": repository.owner(), "name": repository.name()});
+    let body = github
+        .post_query(&json!({"query": query, "variables": variables}))
+        .await?;
+    let mut found = aliases(repository, &body)?;
+    let mut all = BTreeMap::new();
+    for number in numbers {
+        let pull = found.remove(&format!("p{number}")).unwrap_or_default();
+        let pull: Pull = serde_json::from_value(pull).map_err(|error| unreadable(&error))?;
+        let timeline = pull.timeline_items;
+        let lost = timeline.nodes.into_iter();
+        let lost = LostLabels {
+            lost: lost
+                .map(|one| (one.label.name.into(), one.created_at))
+                .collect(),
+            has_more: timeline.page_info.has_previous_page,
+        };
+        all.insert(*number, lost);
+    }
+    Ok(all)
+}
+
 fn hidden() -> Unanswered {
     Unanswered::Unbelievable(
         "the repository is not there, or the token may not see it (Pull requests: read)".to_owned(),
@@ -544,7 +625,7 @@ mod tests {
 
     const CLOSED: &str = r#"{"number":142,"state":"MERGED","title":"x","createdAt":"2026-01-01T00:00:00Z",
         "closedAt":"2026-01-02T00:00:00Z","merged":true,"mergedAt":"2026-01-02T00:00:00Z",
-        "headRefName":"main","isCrossRepository":true}"#;
+        "headRefName":"main","isCrossRepository":true,"labels":{"nodes":[]}}"#;
 
     fn answer(p142: &str, p143: &str, errors: &str) -> String {
         format!(

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{GitHubClient, Right, success, unreadable};
-use crate::evidence::{PullRequest, Run, Searched};
+use crate::evidence::{LostLabels, PullRequest, Run, Searched};
 use crate::model::{PullRequestNumber, Repository, RunId};
 use crate::roots::forge::{Closed, Horizon, Listed, Seen, Unanswered};
 
@@ -32,6 +32,12 @@ struct Pull {
     merged_at: Option<DateTime<Utc>>,
     head: Head,
     base: Base,
+    labels: Vec<Label>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +75,7 @@ impl Pull {
                 self.base.repo.full_name
             )));
         }
+        let labels = self.labels.into_iter().map(|label| label.name).collect();
         let title = self.title.unwrap_or_default().into();
         let opened_at = self.created_at;
         let ours = self.head.repo.is_some_and(|repo| repo.is(repository));
@@ -84,9 +91,11 @@ impl Pull {
                 head,
                 fork_head,
                 opened_at,
+                labels,
             },
             "closed" => PullRequest::Closed {
                 title,
+                labels,
                 head,
                 opened_at,
                 closed_at: self.closed_at,
@@ -308,6 +317,36 @@ async fn one_run(
             "Actions run {run} has no status"
         ))),
     }
+}
+
+/// Asks when labels were removed from a pull request, by the events of its issue.
+pub(super) async fn lost_labels(
+    github: &GitHubClient,
+    repository: &Repository,
+    number: PullRequestNumber,
+) -> Result<(LostLabels, u32), Unanswered> {
+    #[derive(Deserialize)]
+    struct Happened {
+        id: u64,
+        event: String,
+        created_at: Option<DateTime<Utc>>,
+        label: Option<Label>,
+    }
+    let target = path(
+        repository,
+        &format!("/issues/{number}/events?per_page={PER_PAGE}"),
+    );
+    let read = |event: Happened| {
+        let removed = (event.event == "unlabeled").then_some(()).and(event.label);
+        let removed = removed.zip(event.created_at);
+        Ok((event.id, removed.map(|(label, at)| (label.name.into(), at))))
+    };
+    let listed = whole(github, &target, read).await?;
+    let lost = LostLabels {
+        lost: listed.items.into_values().flatten().collect(),
+        has_more: false,
+    };
+    Ok((lost, listed.requests))
 }
 
 /// Looks up these numbers. The list of open ones was read before, so the token

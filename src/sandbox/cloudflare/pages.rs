@@ -35,6 +35,13 @@ pub(super) struct Deployment {
     pub(super) attributes: Map<String, Value>,
 }
 
+impl Deployment {
+    /// How its last stage ended.
+    pub(super) fn status(&self) -> &str {
+        text(&self.attributes, "status").unwrap_or("success")
+    }
+}
+
 const PAGE: Paging = Paging::new(25, 1, 25).refusing_with(8_000_024);
 
 fn no_project() -> Failure {
@@ -83,11 +90,16 @@ impl Project {
         });
     }
 
-    /// The deployment that serves the production addresses.
+    /// The deployment that serves the production addresses: the one that production
+    /// was rolled back to, else the newest that succeeded.
     pub(super) fn active(&self) -> Option<&Deployment> {
-        self.deployments
-            .iter()
-            .find(|deployment| deployment.production)
+        let production = self.deployments.iter().filter(|one| one.production);
+        let chosen = |one: &&Deployment| one.attributes.get("active") == Some(&json!(true));
+        production
+            .clone()
+            .find(chosen)
+            .or_else(|| production.clone().find(|one| one.status() == "success"))
+            .or_else(|| production.clone().next())
     }
 }
 
@@ -103,6 +115,7 @@ static KIND: WorldKind = WorldKind {
         "aliases",
         "commit_hash",
         "active",
+        "status",
         "bindings",
         "repository",
     ],

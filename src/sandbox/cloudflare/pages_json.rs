@@ -65,7 +65,12 @@ impl Project {
         let stages: Vec<Value> = ["queued", "initialize", "clone_repo", "build", "deploy"]
             .iter()
             .map(|stage| {
-                json!({ "name": stage, "started_on": time, "ended_on": time, "status": "success" })
+                let status = if *stage == "deploy" {
+                    deployment.status()
+                } else {
+                    "success"
+                };
+                json!({ "name": stage, "started_on": time, "ended_on": time, "status": status })
             })
             .collect();
         let environment = if deployment.production {

@@ -12,6 +12,9 @@ use super::{GitHub, WRITER, number_of, sha, time};
 use crate::sandbox::message::{self, Request, Response};
 use crate::sandbox::world::{PullRequest, State};
 
+/// The key of the items of a connection inside of an object.
+const HELD: &str = "__held";
+
 type Set<'a> = SelectionSet<'a, String>;
 
 /// The status is always 200; errors are in `errors`.
@@ -404,6 +407,21 @@ impl<'a> Executor<'a> {
         Value::Object(data)
     }
 
+    /// Returns a page of what an object holds, of the item types that were asked for.
+    fn held(&mut self, field: &'a Field<'a, String>, held: &Map<String, Value>) -> Value {
+        let types = self.argument(field, "itemTypes");
+        let types = types.as_ref().and_then(Value::as_array);
+        let items: Vec<&Value> = held[HELD]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|item| types.is_none_or(|types| types.contains(&item["itemType"])))
+            .collect();
+        let on = held.get("__typename").and_then(Value::as_str);
+        let on = on.unwrap_or_default().to_owned();
+        self.connection(field, items.len(), &|at| items[at].clone(), &on)
+    }
+
     /// Returns the selected fields of a complete object.
     fn project(&mut self, field: &'a Field<'a, String>, value: &Value) -> Value {
         let Value::Object(whole) = value else {
@@ -412,6 +430,10 @@ impl<'a> Executor<'a> {
         let mut data = Map::new();
         for inner in self.fields(&field.selection_set) {
             match whole.get(&inner.name) {
+                Some(Value::Object(held)) if held.contains_key(HELD) => {
+                    let value = self.held(inner, held);
+                    data.insert(Self::key(inner), value);
+                }
                 Some(value) => {
                     let value = self.project(inner, value);
                     data.insert(Self::key(inner), value);
@@ -436,6 +458,14 @@ fn pull_json(github: &GitHub, pull: &PullRequest) -> Value {
         .head_repo
         .as_deref()
         .and_then(|name| name.split('/').next());
+    let labels: Vec<Value> = pull.labels.iter().map(|label| label_json(label)).collect();
+    let removals = pull.unlabeled.iter().enumerate().map(|(at, removal)| {
+        json!({
+            "__typename": "UnlabeledEvent", "itemType": "UNLABELED_EVENT", "id": format!("UNLE_{at}"),
+            "createdAt": time(removal.at), "label": label_json(&removal.label),
+        })
+    });
+    let removals: Vec<Value> = removals.collect();
     json!({
         "__typename": "PullRequest", "id": format!("PR_{}", number_of(&format!("{full_name}{}", pull.number))),
         "number": pull.number, "state": state(pull), "isDraft": pull.draft, "title": pull.title_text(),
@@ -444,10 +474,19 @@ fn pull_json(github: &GitHub, pull: &PullRequest) -> Value {
         "headRepository": pull.head_repo.as_ref().map(|name| json!({"__typename": "Repository", "nameWithOwner": name, "id": format!("R_{}", number_of(name)), "databaseId": number_of(name)})),
         "headRepositoryOwner": head_owner.map(|login| json!({"__typename": "User", "login": login})),
         "isCrossRepository": pull.head_repo.as_deref().is_none_or(|name| !name.eq_ignore_ascii_case(&full_name)),
+        "labels": {"__typename": "LabelConnection", HELD: labels},
+        "timelineItems": {"__typename": "PullRequestTimelineItemsConnection", HELD: removals},
         "baseRefName": github.default_branch(), "merged": pull.merged,
         "closed": pull.state == State::Closed,
         "mergedAt": pull.merged_time().map(time), "closedAt": pull.closed_at.map(time),
         "createdAt": pull.opened().map(time), "updatedAt": pull.updated_at.or(pull.closed_at).map(time),
+    })
+}
+
+fn label_json(name: &str) -> Value {
+    json!({
+        "__typename": "Label", "id": format!("LA_{}", number_of(name)), "name": name,
+        "color": "ededed", "description": null, "isDefault": false,
     })
 }
 

@@ -99,12 +99,40 @@ impl GitHub {
         })
     }
 
+    /// The events of a pull request that the sandbox knows: labels that went.
+    pub(super) fn events(&self, request: &Request, number: &str) -> Response {
+        let found = self
+            .pulls
+            .iter()
+            .find(|pull| pull.number.to_string() == number);
+        let removals = found
+            .map(|pull| pull.unlabeled.as_slice())
+            .unwrap_or_default();
+        let events = removals.iter().enumerate().map(|(at, removal)| {
+            json!({
+                "id": at + 1, "node_id": format!("UNLE_{at}"), "event": "unlabeled", "actor": Self::user(&self.owner),
+                "created_at": time(removal.at), "commit_id": null, "commit_url": null,
+                "label": {"name": removal.label, "color": "ededed"},
+            })
+        });
+        let events: Vec<Value> = events.collect();
+        paged(request, &events)
+    }
+
     pub(super) fn pull(&self, pull: &PullRequest, base: &str, whole: bool) -> Value {
         let full_name = self.full_name();
         let url = format!("{base}/repos/{full_name}/pulls/{}", pull.number);
         let issue = format!("{base}/repos/{full_name}/issues/{}", pull.number);
         let html = format!("https://github.com/{full_name}/pull/{}", pull.number);
         let id = number_of(&html);
+        let label = |name: &String| {
+            json!({
+                "id": number_of(name), "node_id": format!("LA_{}", number_of(name)),
+                "url": format!("{base}/repos/{full_name}/labels/{name}"), "name": name,
+                "description": null, "color": "ededed", "default": false,
+            })
+        };
+        let labels: Vec<Value> = pull.labels.iter().map(label).collect();
         let mut fields = json!({
             "url": url, "id": id, "node_id": format!("PR_{id}"), "html_url": html,
             "diff_url": format!("{html}.diff"), "patch_url": format!("{html}.patch"), "issue_url": issue,
@@ -112,7 +140,7 @@ impl GitHub {
             "review_comment_url": format!("{url}/comments{{/number}}"), "comments_url": format!("{issue}/comments"),
             "statuses_url": format!("{base}/repos/{full_name}/statuses/0"), "number": pull.number,
             "state": if pull.state == State::Open { "open" } else { "closed" }, "locked": false,
-            "title": pull.title_text(), "user": Self::user(&self.owner), "body": null, "labels": [],
+            "title": pull.title_text(), "user": Self::user(&self.owner), "body": null, "labels": labels,
             "milestone": null, "active_lock_reason": null,
             "closed_at": pull.closed_at.map(time), "merged_at": pull.merged_time().map(time),
             "merge_commit_sha": null, "assignee": null, "assignees": [], "requested_reviewers": [],

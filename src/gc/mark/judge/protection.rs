@@ -43,8 +43,8 @@ impl Managed {
 }
 
 impl Judge<'_, '_> {
-    /// The `protect` entry of a pull request that a resource belongs to by any of
-    /// its matches, whichever file it stands in.
+    /// The label or the `protect` entry that keeps everything of a pull request, where
+    /// a resource belongs to one by any of its matches, whichever file says so.
     pub(super) fn protected_pull_request(&self, outcomes: &[Outcome]) -> Option<Protection> {
         outcomes.iter().find_map(|outcome| {
             let of = self
@@ -53,10 +53,20 @@ impl Judge<'_, '_> {
                 .get(outcome.matched_by.policy_scope)?;
             let repository = &of.policy.repository;
             let files = self.law.policy_scopes.iter().map(|one| one.policy);
-            let entries = files
+            let files: Vec<_> = files
                 .filter(|policy| policy.repository == *repository)
-                .flat_map(|policy| &policy.protects);
-            entries.into_iter().find_map(|entry| {
+                .collect();
+            let roots = self.roots.get(outcome.matched_by.policy_scope);
+            let roots = roots.and_then(Option::as_ref).map(|(roots, _)| roots);
+            let labelled = outcome.pull_requests.iter().find_map(|number| {
+                let pull_request = roots?.pull_requests.get(number)?;
+                let mut labels = files.iter().map(|policy| &policy.keep_label.name);
+                let label = labels.find(|label| pull_request.has_label(label))?.clone();
+                let number = *number;
+                Some(Protection::Labelled { number, label })
+            });
+            let entries = files.iter().flat_map(|policy| &policy.protects);
+            let mut entries = entries.filter_map(|entry| {
                 let number = entry.pull_request?;
                 outcome
                     .pull_requests
@@ -65,7 +75,8 @@ impl Judge<'_, '_> {
                         reason: entry.reason.clone(),
                         location: entry.location.to_string().into(),
                     })
-            })
+            });
+            labelled.or_else(|| entries.next())
         })
     }
 
@@ -79,9 +90,13 @@ impl Judge<'_, '_> {
         self.law.brought_back.get(&key).copied()
     }
 
-    /// Returns what protects a resource. `spelled` says that every rule that matches
-    /// it spells out the labels of its name that begin with `_`.
-    pub(super) fn protection(&self, resource: &Resource, spelled: bool) -> Option<Protection> {
+    /// Returns what protects a resource. `lifted` is the built-in protection that
+    /// every rule which matches it may override.
+    pub(super) fn protection(
+        &self,
+        resource: &Resource,
+        lifted: Option<BuiltInProtection>,
+    ) -> Option<Protection> {
         for policy_scope in self.law.policy_scopes {
             for entry in &policy_scope.policy.protects {
                 let location = || entry.location.to_string().into();
@@ -111,8 +126,7 @@ impl Judge<'_, '_> {
             let name = resource.name.clone();
             return Some(Protection::BroughtBack { at, name });
         }
-        let lifted = |fact: &BuiltInProtection| spelled && *fact == BuiltInProtection::Underscore;
-        let built_in = resource.protection.filter(|fact| !lifted(fact));
+        let built_in = resource.protection.filter(|fact| lifted != Some(*fact));
         let built_in = built_in.map(Protection::BuiltIn);
         built_in.or_else(|| self.managed.manager(resource).map(Protection::ManagedBy))
     }

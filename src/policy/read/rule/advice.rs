@@ -31,6 +31,9 @@ impl Reader<'_> {
                 self.lacks(text, &format!("`dead-when = \"{event}\"`"), needs);
             }
         }
+        if death.without_label.is_some() && !template.has_pull_request() {
+            self.lacks(text, "`without-label`", "{pr}");
+        }
         for age in &death.ages {
             match age.clock {
                 AgeClock::Merged if !has_pull_request => {
@@ -139,7 +142,7 @@ impl Reader<'_> {
         death: &At<Death>,
         even_open: Option<bool>,
     ) {
-        let by_age = !death.value.ages.is_empty() && death.value.events.is_empty();
+        let by_age = !death.value.ages.is_empty() && death.value.is_by_age_alone();
         let asked_anyway = death
             .value
             .ages
@@ -204,6 +207,16 @@ impl Reader<'_> {
 
     /// A rule by a clock that its kind does not have never finds garbage.
     pub(super) fn clocks_are_kept(&mut self, death: &At<Death>, kinds: &[KindRef]) {
+        let undated = kinds.iter().find(|kind| !kind.created);
+        if let (Some(kind), true) = (undated, death.value.newer.is_some()) {
+            self.mistakes.warning(
+                Code::ClockNotAvailable,
+                death.span.clone(),
+                format!("a {} has no creation time for `newer`", kind.noun),
+                "this rule never finds garbage of that kind",
+                Some("use an event".to_owned()),
+            );
+        }
         for age in &death.value.ages {
             let without = kinds.iter().find(|kind| match age.clock {
                 AgeClock::Created => !kind.created,

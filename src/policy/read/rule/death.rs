@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::super::Reader;
 use crate::model::code::Code;
 use crate::policy::fields::{self, At, Fields};
-use crate::policy::rule::{Age, AgeClock, Death};
+use crate::policy::rule::{Age, AgeClock, Death, Newer, Per};
 use crate::policy::words;
 
 impl Reader<'_> {
@@ -57,28 +57,82 @@ impl Reader<'_> {
             }
             DeValue::Table(table) => {
                 let mut fields = Fields::new("`dead-when`", table, value.span());
-                let age = fields.duration("older-than", &mut self.mistakes);
-                let age = fields.require(
-                    "older-than",
-                    age,
-                    "such as { older-than = \"30d\", clock = \"created\" }",
-                    &mut self.mistakes,
-                );
-                let clock = self.choice(&mut fields, "clock", &words::CLOCKS);
+                self.condition_of_death(&mut fields, death);
                 fields.end(&mut self.mistakes);
-                if let Some(age) = age {
-                    death.ages.push(Age {
-                        longer_than: age.value,
-                        clock: clock.unwrap_or(AgeClock::Created),
-                    });
-                }
             }
             _ => fields::wrong(
                 "dead-when",
                 value,
-                "an event such as \"closed\", { older-than = … } or a list of them",
+                "an event such as \"closed\", { older-than = … }, { newer = … } or a list of them",
                 &mut self.mistakes,
             ),
         }
+    }
+
+    /// Reads `{ older-than = "30d" }`, `{ newer = 3 }` or `{ without-label = "x" }`.
+    fn condition_of_death(&mut self, fields: &mut Fields<'_>, death: &mut Death) {
+        let spans = ["older-than", "newer", "without-label"].map(|key| fields.value_span(key));
+        let age = fields.duration("older-than", &mut self.mistakes);
+        let clock = self.choice(fields, "clock", &words::CLOCKS);
+        let newer = fields.whole("newer", &mut self.mistakes);
+        let per = self.choice(fields, "per", &words::PER);
+        let label = fields.text("without-label", &mut self.mistakes);
+        let said = spans.iter().flatten();
+        if said.clone().count() != 1 {
+            self.mistakes.error(
+                Code::KeyMissing,
+                said.last().cloned().unwrap_or_else(|| fields.span()),
+                "this `dead-when` has not exactly one of `older-than`, `newer` and `without-label`",
+                "a table is one condition",
+                Some(
+                    "such as { older-than = \"30d\", clock = \"created\" }; a list has several"
+                        .to_owned(),
+                ),
+            );
+            return;
+        }
+        death.ages.extend(age.map(|age| Age {
+            longer_than: age.value,
+            clock: clock.unwrap_or(AgeClock::Created),
+        }));
+        if let Some(newer) = newer {
+            self.newer(newer, per, death);
+        }
+        if let Some(label) = label {
+            if death.without_label.is_some() || label.value.trim().is_empty() {
+                self.mistakes.error(
+                    Code::NewerMalformed,
+                    label.span,
+                    "`without-label` names one label",
+                    "empty, or the second of them",
+                    Some("write the label that previews need, such as \"preview\"".to_owned()),
+                );
+                return;
+            }
+            death.without_label = Some(label.value.into());
+        }
+    }
+
+    fn newer(&mut self, count: At<u64>, per: Option<Per>, death: &mut Death) {
+        let (message, help) = if death.newer.is_some() {
+            (
+                "`newer` stands twice in this `dead-when`",
+                "keep one of them",
+            )
+        } else if count.value == 0 {
+            (
+                "`newer = 0` would delete the newest as well",
+                "write how many of the newest are kept, 1 or more",
+            )
+        } else {
+            death.newer = Some(Newer {
+                count: usize::try_from(count.value).unwrap_or(usize::MAX),
+                per: per.unwrap_or_default(),
+            });
+            return;
+        };
+        let help = Some(help.to_owned());
+        let code = Code::NewerMalformed;
+        self.mistakes.error(code, count.span, message, "here", help);
     }
 }

@@ -199,6 +199,51 @@ fn records_with_an_underscore_are_named_by_their_labels_and_as_txt() {
 }
 
 #[test]
+fn a_table_of_dead_when_is_one_condition() {
+    let text = |when: &str| {
+        rule(&format!(
+            "kind = \"worker\"\nname = \"app-{{pr}}\"\ndead-when = {when}"
+        ))
+    };
+    let one = "this `dead-when` has not exactly one of `older-than`, `newer` and `without-label`";
+    for (when, expected) in [
+        ("{ newer = 3 }", None),
+        (
+            "[{ newer = 3, per = \"rule\" }, { older-than = \"7d\" }]",
+            None,
+        ),
+        ("[\"closed\", { without-label = \"preview\" }]", None),
+        ("{ clock = \"created\" }", Some(one)),
+        ("{ newer = 3, older-than = \"7d\" }", Some(one)),
+        (
+            "{ newer = 0 }",
+            Some("`newer = 0` would delete the newest as well"),
+        ),
+        (
+            "[{ newer = 1 }, { newer = 2 }]",
+            Some("`newer` stands twice in this `dead-when`"),
+        ),
+        (
+            "{ without-label = \"\" }",
+            Some("`without-label` names one label"),
+        ),
+    ] {
+        assert_eq!(mistakes(&text(when)), Vec::from_iter(expected), "{when}");
+    }
+    let by_branch =
+        rule("kind = \"worker\"\nname = \"app-{branch}\"\ndead-when = { without-label = \"x\" }");
+    assert_eq!(
+        mistakes(&by_branch),
+        ["`without-label` needs {pr} in the template"]
+    );
+    let undated = rule("kind = \"kv_namespace\"\nname = \"app-{pr}\"\ndead-when = { newer = 1 }");
+    assert_eq!(
+        warnings(&undated),
+        ["a KV namespace has no creation time for `newer`"]
+    );
+}
+
+#[test]
 fn a_claim_is_in_one_attribute_and_the_name_has_none() {
     let text = |kind: &str, name: &str, claim: &str| {
         rule(&format!(

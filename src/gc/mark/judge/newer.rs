@@ -1,0 +1,137 @@
+//! Resources whose place newer ones have taken.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::super::super::verdict::{Alive, Cause, Death, Doubt, Verdict};
+use super::super::JudgeInput;
+use super::super::branches::Branches;
+use crate::evidence::{Inventory, RepositoryRoots};
+use crate::model::{Attribute, Claim, KindRef, Place, Resource, Time};
+use crate::policy::{Newer, Per};
+
+/// A rule, by its policy file and its index there.
+pub(super) type RuleIndex = (usize, usize);
+
+/// What may take each other's place: of one kind and holder in one place, matched
+/// by one rule, with one claim where the rule counts by claim.
+#[derive(PartialEq, Eq, Hash)]
+struct Group {
+    rule: RuleIndex,
+    kind: KindRef,
+    place: Arc<Place>,
+    within: Option<Box<str>>,
+    claim: Option<Claim>,
+}
+
+impl Group {
+    fn of(resource: &Resource, rule: RuleIndex, per: Per, claim: &Claim) -> Self {
+        Self {
+            rule,
+            kind: resource.kind,
+            place: Arc::clone(&resource.place),
+            within: resource.within.clone(),
+            claim: (per == Per::Claim).then(|| claim.clone()),
+        }
+    }
+}
+
+/// When the resources were created that may take the place of others, by group,
+/// the newest first.
+#[derive(Default)]
+pub(super) struct Supersession {
+    created: HashMap<Group, Vec<DateTime<Utc>>>,
+}
+
+impl Supersession {
+    /// Counts what rules with `newer` match. Only what certainly counts is counted:
+    /// a match that a condition leaves open, a resource without a creation time, a
+    /// build that failed and a name that no git branch gives take no one's place.
+    pub(super) fn of(
+        inventory: &Inventory,
+        law: &JudgeInput<'_>,
+        heads: &[Option<(&RepositoryRoots, Branches<'_>)>],
+    ) -> Self {
+        let mut created: HashMap<Group, Vec<DateTime<Utc>>> = HashMap::new();
+        for (index, policy_scope) in law.policy_scopes.iter().enumerate() {
+            let policy = policy_scope.policy;
+            if !policy.rules.iter().any(|rule| rule.death.newer.is_some()) {
+                continue;
+            }
+            let heads = heads.get(index).and_then(Option::as_ref);
+            let is_given = |claim: &Claim, caseless: bool| match claim {
+                Claim::Branch(_) | Claim::Slug { .. } => {
+                    heads.is_some_and(|(_, heads)| heads.standing(claim, caseless).is_known())
+                }
+                Claim::PullRequest(_) | Claim::Run(_) | Claim::Itself => true,
+            };
+            let resources = inventory.resources.iter();
+            let here = resources.filter(|one| policy_scope.places.contains(&one.place));
+            for resource in here.filter(|one| is_whole(one)) {
+                let Time::At(at) = resource.created_at else {
+                    continue;
+                };
+                for (rule, reading) in policy.read(resource) {
+                    let Some(newer) = policy.rules[rule].death.newer else {
+                        continue;
+                    };
+                    let counts = reading.undetermined.is_none()
+                        && !reading.only_agrees
+                        && is_given(&reading.claim, resource.kind.caseless);
+                    if counts {
+                        let group = Group::of(resource, (index, rule), newer.per, &reading.claim);
+                        created.entry(group).or_default().push(at);
+                    }
+                }
+            }
+        }
+        for times in created.values_mut() {
+            times.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        Self { created }
+    }
+
+    /// Returns how newer ones have taken a resource's place, or what keeps it.
+    pub(super) fn superseded(
+        &self,
+        resource: &Resource,
+        rule: RuleIndex,
+        newer: Newer,
+        claim: &Claim,
+    ) -> Result<Death, Verdict> {
+        let own = match resource.created_at {
+            Time::At(at) => at,
+            Time::Missing => return Err(Verdict::Unknown(Doubt::Time("created_at"))),
+            Time::Unsupported => return Err(Verdict::Unknown(Doubt::NoClock("created_at"))),
+        };
+        let group = Group::of(resource, rule, newer.per, claim);
+        let times = self.created.get(&group).map_or(&[][..], Vec::as_slice);
+        let count = times.iter().take_while(|at| **at > own).count();
+        // The oldest of as many newer ones as the rule asks for.
+        let Some(at) = count.checked_sub(newer.count).map(|rest| times[rest]) else {
+            return Err(Verdict::Live(Alive::Newest {
+                wanted: newer.count,
+                newer: count,
+            }));
+        };
+        Ok(Death {
+            cause: Cause::Superseded {
+                newer: newer.count,
+                at,
+            },
+            dead_since: Some(at).max(resource.changed_at.known()),
+            ripe_at: None,
+            report_only: false,
+        })
+    }
+}
+
+/// Whether a resource is whole, where its kind tells.
+fn is_whole(resource: &Resource) -> bool {
+    resource
+        .kind
+        .complete
+        .is_none_or(|flag| matches!(resource.attribute(flag), Some(Attribute::Flag(true))))
+}
