@@ -4,6 +4,7 @@ use std::ffi::OsString;
 #[cfg(feature = "sandbox")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use clap::builder::PossibleValue;
@@ -33,9 +34,28 @@ const OUTPUT: &str = "Output";
 const DELETION: &str = "Deletion";
 const LIMITS: &str = "Limits";
 
+/// The version, with the commit and its date if the build was told them, as a
+/// release is.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    version(
+        option_env!("PREVIEW_GC_COMMIT"),
+        option_env!("PREVIEW_GC_COMMIT_DATE"),
+    )
+});
+
+fn version(commit: Option<&str>, date: Option<&str>) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let commit = commit.and_then(|commit| commit.get(..10));
+    match (commit, date.filter(|date| !date.is_empty())) {
+        (Some(commit), Some(date)) => format!("{version} ({commit} {date})"),
+        (Some(commit), None) => format!("{version} ({commit})"),
+        (None, _) => version.to_owned(),
+    }
+}
+
 /// Find what pull requests left behind on Neon and Cloudflare, and say why
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+#[command(version = VERSION.as_str(), about, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,
@@ -625,6 +645,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_version_names_the_commit_that_the_build_was_told() {
+        let number = env!("CARGO_PKG_VERSION");
+        assert_eq!(version(None, Some("2026-05-01")), number);
+        assert_eq!(version(Some(""), None), number);
+        let commit = Some("0123456789abcdef");
+        let date = Some("2026-05-01");
+        assert_eq!(version(commit, date), format!("{number} (0123456789 2026-05-01)"));
+        assert_eq!(version(commit, Some("")), format!("{number} (0123456789)"));
     }
 
     #[test]

@@ -71,7 +71,14 @@ fn is_no_name(word: &str) -> bool {
     let placeholders = ["<owner>", "<scope>"];
     word.is_empty()
         || word.starts_with(['.', '/', '$', '{'])
+        || word.split('/').next().is_some_and(is_template)
         || placeholders.iter().any(|one| word.contains(one))
+}
+
+/// Returns whether a word is filled in when a release is made: `@NAME@`.
+fn is_template(word: &str) -> bool {
+    let inner = word.strip_prefix('@').and_then(|word| word.strip_suffix('@'));
+    inner.is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
 }
 
 /// Returns what a line points at that somebody else could own.
