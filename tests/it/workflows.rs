@@ -300,16 +300,30 @@ fn the_action_takes_its_own_release_only_with_proof_and_else_its_source() {
     );
 }
 
+/// Lets time pass in the sandbox and on the machines of the jobs.
+fn wait(actions: &Actions, time: &str) {
+    let advance = json!({"advance": time}).to_string();
+    let now = actions.server.door("POST", "clock", &advance)["now"].clone();
+    *actions.now.borrow_mut() = Some(now.as_str().unwrap().to_owned());
+}
+
 #[test]
 fn an_approval_carries_out_exactly_the_plan() {
     let actions = Actions::new();
-    let jobs = actions.run(APPROVE, &Event::dispatch(&json!({})));
-    let (plan, sweep) = (&jobs["plan"], &jobs["sweep"]);
-    assert_ended(plan, 0);
+    let event = Event::dispatch(&json!({}));
+    let run = actions.begin(&event);
+    let plan = actions.job(APPROVE, "plan", &event, run, &json!({}));
+    assert_ended(&plan, 0);
     assert_eq!(plan.outputs["garbage"], "14");
+    // More becomes garbage while it waits, and stays.
+    wait(&actions, "150h");
+    let needs = json!({"plan": {"outputs": plan.outputs}});
+    let sweep = actions.job(APPROVE, "sweep", &event, run, &needs);
     assert_eq!(sweep.environment.as_deref(), Some("preview-gc"));
-    assert_ended(sweep, 0);
-    assert!(!actions.has(OF_97));
+    assert_ended(&sweep, 0);
+    assert!(!actions.has(OF_97) && actions.has("api-preview-104"));
+    actions.run(APPROVE, &event);
+    assert!(!actions.has("api-preview-104"));
     // Nothing is left to approve.
     let jobs = actions.run(APPROVE, &Event::dispatch(&json!({})));
     assert!(jobs["sweep"].skipped);
@@ -352,12 +366,7 @@ fn a_late_approval_is_refused_and_says_so() {
     let run = actions.begin(&event);
     let plan = actions.job(APPROVE, "plan", &event, run, &json!({}));
     let needs = json!({"plan": {"outputs": plan.outputs}});
-    let wait = |time: &str| {
-        let advance = json!({"advance": time}).to_string();
-        let now = actions.server.door("POST", "clock", &advance)["now"].clone();
-        *actions.now.borrow_mut() = Some(now.as_str().unwrap().to_owned());
-    };
-    wait("169h");
+    wait(&actions, "169h");
     let job = actions.job(APPROVE, "sweep", &event, run, &needs);
     assert_ended(&job, 2);
     assert!(job.summary().contains("plan"), "{}", job.summary());
