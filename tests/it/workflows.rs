@@ -504,11 +504,6 @@ fn a_public_repository_shows_nothing_that_no_rule_matches() {
     let job = sweep(&actions, ORPHANS, &Event::schedule());
     assert_ended(&job, 0);
     let artifact = actions.artifact("preview-gc-journal");
-    assert!(
-        !artifact.contains_key("reads.json"),
-        "{:?}",
-        artifact.keys()
-    );
     let everything = shown(&job) + &artifact.into_values().collect::<String>();
     for name in unmatched {
         assert!(!everything.contains(name), "{name} in {everything}");
@@ -516,28 +511,41 @@ fn a_public_repository_shows_nothing_that_no_rule_matches() {
 }
 
 #[test]
-fn no_backup_is_in_the_journals_of_an_artifact() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = folder.path().join("journal");
+fn no_backup_is_in_an_artifact_and_what_workers_use_only_in_a_private_one() {
+    let actions = Actions::new();
+    let journal = actions.path("journal");
     std::fs::create_dir(&journal).unwrap();
     let line = r#"{"entry":"intent","copy":{"held":{"secret":"canary"},"implied":[{"copy":{"held":"canary"}}]}}"#;
     let text = format!("{line}\n{{\"entry\":\"outcome\"}}\n{{\"entry\":\"in");
     std::fs::write(journal.join("1.journal.jsonl"), text).unwrap();
+    std::fs::write(journal.join("reads.json"), "{}").unwrap();
     std::fs::write(journal.join("other"), "canary").unwrap();
-    let kept = folder.path().join("kept");
-    let script = crate::support::path("../.github/actions/preview-gc/keep-journal.sh");
-    let mut command = Command::new("bash");
-    command
-        .arg(script)
-        .env("GITHUB_REPOSITORY", "acme/shop")
-        .env("PREVIEW_GC_JOURNAL", &journal)
-        .env("KEPT", &kept);
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let text = std::fs::read_to_string(kept.join("1.journal.jsonl")).unwrap();
-    assert_eq!(
-        text,
-        "{\"entry\":\"intent\",\"copy\":{\"implied\":[{\"copy\":{}}]}}\n{\"entry\":\"outcome\"}\n"
-    );
-    assert!(!kept.join("other").exists());
+    for (settings, has_reads) in [
+        (json!({"private": true}), true),
+        (json!({"private": false}), false),
+        // What GitHub does not say is not private.
+        (json!({}), false),
+    ] {
+        actions.write("repository.json", &settings);
+        let kept = actions.path(&format!("kept-{settings}"));
+        let script = crate::support::path("../.github/actions/preview-gc/keep-journal.sh");
+        let path = std::env::var("PATH").unwrap();
+        let mut command = Command::new("bash");
+        command
+            .arg(script)
+            .env("PATH", format!("{}:{path}", actions.path("bin").display()))
+            .env("GH_TOKEN", "secret-job")
+            .env("GITHUB_REPOSITORY", "acme/shop")
+            .env("PREVIEW_GC_JOURNAL", &journal)
+            .env("KEPT", &kept);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let text = std::fs::read_to_string(kept.join("1.journal.jsonl")).unwrap();
+        assert_eq!(
+            text,
+            "{\"entry\":\"intent\",\"copy\":{\"implied\":[{\"copy\":{}}]}}\n{\"entry\":\"outcome\"}\n"
+        );
+        assert!(!kept.join("other").exists());
+        assert_eq!(kept.join("reads.json").exists(), has_reads, "{settings}");
+    }
 }
