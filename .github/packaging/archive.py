@@ -15,9 +15,22 @@ import zipfile
 from notices import notices
 from project import NAME, ROOT, archive_name, is_windows, program_name, release_time, version
 
-SHELLS = {"bash": "preview-gc.bash", "zsh": "_preview-gc", "fish": "preview-gc.fish", "powershell": "_preview-gc.ps1", "elvish": "preview-gc.elv"}
+SHELLS = {
+    "bash": "preview-gc.bash",
+    "zsh": "_preview-gc",
+    "fish": "preview-gc.fish",
+    "powershell": "_preview-gc.ps1",
+    "elvish": "preview-gc.elv",
+}
 
-DOCUMENTS = ("README.md", "LICENSE-APACHE", "LICENSE-MIT", ".github/CHANGELOG.md", ".github/CODES.md", ".github/SECURITY.md")
+DOCUMENTS = (
+    "README.md",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    ".github/CHANGELOG.md",
+    ".github/CODES.md",
+    ".github/SECURITY.md",
+)
 
 
 def schema_url(repository):

@@ -12,32 +12,40 @@ from project import NAME, TARGETS, TEMPLATES, archive_name, fill, program_name, 
 ABOUT = "A garbage collector for the Neon branches and Cloudflare resources that pull requests leave behind"
 
 
-def manifest(name, more):
+def manifest(name, repository, more):
     fields = {
         "name": name,
         "version": version(),
         "description": ABOUT,
         "license": "MIT OR Apache-2.0",
+        # npm compares it with the workflow that publishes.
+        "repository": {"type": "git", "url": f"git+https://github.com/{repository}.git"},
         "publishConfig": {"access": "public"},
     }
     return json.dumps({**fields, **more}, indent=2) + "\n"
 
 
-def platform_package(archives, target, scope, out):
-    """Writes the package with the program of one target. Returns its name."""
+def platform_package(archives, target, scope, repository, out):
+    """Writes the package with the program of one target. Returns its folder."""
     system, machine = TARGETS[target]
     name = f"@{scope}/{NAME}-{system}-{machine}"
     folder = out / f"{NAME}-{system}-{machine}"
     files = unpack(archives, target)
     program = program_name(target)
-    write(folder / "package.json", manifest(name, {"os": [system], "cpu": [machine], "files": [program, "LICENSE-*", "THIRD-PARTY-NOTICES.txt"], "preferUnplugged": True}))
+    more = {
+        "os": [system],
+        "cpu": [machine],
+        "files": [program, "LICENSE-*", "THIRD-PARTY-NOTICES.txt"],
+        "preferUnplugged": True,
+    }
+    write(folder / "package.json", manifest(name, repository, more))
     for file in (program, "LICENSE-APACHE", "LICENSE-MIT", "THIRD-PARTY-NOTICES.txt"):
         (folder / file).write_bytes(files[file])
     (folder / program).chmod(0o755)
-    return name, folder
+    return folder
 
 
-def main_package(scope, platforms, out):
+def main_package(scope, repository, platforms, out):
     """Writes the package with the launcher."""
     folder = out / NAME
     more = {
@@ -46,24 +54,20 @@ def main_package(scope, platforms, out):
         "engines": {"node": ">=18"},
         "optionalDependencies": {name: version() for name in platforms},
     }
-    write(folder / "package.json", manifest(f"@{scope}/{NAME}", more))
+    write(folder / "package.json", manifest(f"@{scope}/{NAME}", repository, more))
     shutil.copy(TEMPLATES / "preview-gc.js", folder / "preview-gc.js")
     write(folder / "README.md", fill("npm.md", {"PACKAGE": f"@{scope}/{NAME}"}))
     return folder
 
 
-def packages(archives, scope, out):
+def packages(archives, scope, repository, out):
     """Packs the packages of all targets whose archives are there."""
     present = [target for target in TARGETS if (archives / archive_name(target)).exists()]
     out.mkdir(parents=True, exist_ok=True)
-    folders, names = [], []
-    for target in present:
-        name, folder = platform_package(archives, target, scope, out)
-        names.append(name)
-        folders.append(folder)
+    folders = [platform_package(archives, target, scope, repository, out) for target in present]
     # All platforms are named, so that a package that is missing is seen.
     every = [f"@{scope}/{NAME}-{system}-{machine}" for system, machine in TARGETS.values()]
-    folders.append(main_package(scope, every, out))
+    folders.append(main_package(scope, repository, every, out))
     npm = shutil.which("npm")
     for folder in folders:
         subprocess.run([npm, "pack", "--silent", "--pack-destination", str(out.resolve())], cwd=folder, check=True)

@@ -5,7 +5,7 @@ the files that the one before it made, so that it also runs outside of Actions.
     release.py check v0.1.0
     release.py build --target x86_64-unknown-linux-musl --out built
     release.py archive --target T --program P --repository OWNER/NAME --out dist
-    release.py npm --archives dist --scope SCOPE --out npm
+    release.py npm --archives dist --scope SCOPE --repository OWNER/NAME --out npm
     release.py image --archives dist --out image
     release.py finish --archives dist --repository OWNER/NAME
 """
@@ -54,8 +54,9 @@ def main():
     command = commands.add_parser("npm", help="pack the npm packages")
     command.add_argument("--archives", **path)
     command.add_argument("--scope", required=True)
+    command.add_argument("--repository", required=True)
     command.add_argument("--out", **path)
-    command.set_defaults(run=lambda it: npm.packages(it.archives, it.scope, it.out))
+    command.set_defaults(run=lambda it: npm.packages(it.archives, it.scope, it.repository, it.out))
 
     command = commands.add_parser("image", help="prepare the file systems of the container image")
     command.add_argument("--archives", **path)

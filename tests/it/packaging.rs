@@ -294,6 +294,8 @@ fn the_npm_package_runs_offline_and_runs_no_script_when_it_is_installed() {
         &archives,
         "--scope",
         "acme",
+        "--repository",
+        "acme/tool",
         "--out",
         &out,
     ]));
