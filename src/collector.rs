@@ -49,9 +49,9 @@ pub struct Collector<'p> {
     /// How far the run may go.
     pub limits: Limits,
     /// With `--pr`: the only pull request in focus.
-    pub only: Option<PullRequestNumber>,
+    pub only_pull_request: Option<PullRequestNumber>,
     /// With `--kind`: the only kinds in focus.
-    pub shown: Option<&'p [KindRef]>,
+    pub only_kinds: Option<&'p [KindRef]>,
     /// The ids that repositories are known to have.
     pub repository_ids: BTreeMap<Repository, u64>,
     /// Whose tracking issue counts.
@@ -225,15 +225,15 @@ impl<'p> Collector<'p> {
     pub fn survey<'s>(&'s self, audit_scope: &'s AuditScope<'p>) -> Survey<'s> {
         Survey {
             client: self.client.clone(),
-            law: JudgeInput {
+            input: JudgeInput {
                 policy_scopes: &audit_scope.policy_scopes,
                 graph: &audit_scope.graph,
                 grace: self.limits.grace,
                 grace_on_close: self.limits.grace_on_close,
-                only: self.only,
-                shown: self.shown,
+                only_pull_request: self.only_pull_request,
+                only_kinds: self.only_kinds,
                 brought_back: Arc::clone(&self.brought_back),
-                going: None,
+                to_delete: None,
                 contradicted: Arc::default(),
                 now: self.now,
             },
@@ -242,7 +242,7 @@ impl<'p> Collector<'p> {
             issue_authors: self.issue_authors.clone(),
             approved: false,
             budget: Budget {
-                most: self.limits.reference_reads,
+                maximum: self.limits.reference_reads,
                 left: self.limits.reference_reads,
                 until: self.client.deadline() - self.limits.deadline / FOR_SWEEPING,
                 leaves_quota: true,
@@ -280,7 +280,7 @@ impl<'p> Collector<'p> {
             &findings.inventory,
             &findings.marking,
             self.limits.brake,
-            self.only.is_some(),
+            self.only_pull_request.is_some(),
         )
     }
 
@@ -370,16 +370,16 @@ impl<'p> Collector<'p> {
             return Ok(Swept::default());
         }
         let is_braked = stopped(findings, order.brakes);
-        let kinds = survey.law.graph.kinds();
+        let kinds = survey.input.graph.kinds();
         let mut swept = Swept {
             settled: recover(&survey.client, folder, findings, kinds).await?,
             ..Swept::default()
         };
-        let most = self.limits.max_deletions.min(plan_file.steps.len());
+        let maximum = self.limits.max_deletions.min(plan_file.steps.len());
         let (steps, kept_back) = if is_braked {
             (&[][..], &[][..])
         } else {
-            plan_file.steps.split_at(most)
+            plan_file.steps.split_at(maximum)
         };
         let unwanted = unwanted(&survey.client, folder, findings, kinds)?;
         let mut unexpired = Vec::new();

@@ -161,15 +161,15 @@ mod samples {
         Marking {
             judgements,
             questions: Vec::new(),
-            law: JudgeInput {
+            input: JudgeInput {
                 policy_scopes,
                 graph: &EMPTY,
                 grace: TimeDelta::zero(),
                 grace_on_close: TimeDelta::zero(),
-                only: None,
-                shown: None,
+                only_pull_request: None,
+                only_kinds: None,
                 brought_back: Arc::default(),
-                going: None,
+                to_delete: None,
                 contradicted: Arc::default(),
                 now: at(0),
             },

@@ -91,7 +91,7 @@ struct Candidate {
     kind: KindRef,
     place: Place,
     /// What holds the resources (a Pages project).
-    within: Option<String>,
+    holder: Option<String>,
     /// The templates, of names or of branches.
     templates: Vec<String>,
     /// Whether the templates are about the git branch.

@@ -47,7 +47,7 @@
 //!
 //! A sweep runs the same functions again. Before it sends a deletion, it re-lists
 //! the kinds concerned, re-reads their pull requests and marks again
-//! ([`survey::Survey::again`]). It takes a step only if the resource is unchanged
+//! ([`survey::Survey::refresh`]). It takes a step only if the resource is unchanged
 //! and still garbage ([`gc::outcome::recheck`]). A resource that could not be
 //! deleted is marked as staying, so the resources it uses are kept too.
 //!
@@ -137,7 +137,7 @@
 //!   environment) is judged with its owner, also by its own clocks, and is deleted
 //!   before it. If it is kept for its own sake, its owner is kept too.
 //! - A resource that this run does not delete, garbage or not, keeps what it uses,
-//!   so its references are read ([`gc::mark::JudgeInput::going`]).
+//!   so its references are read ([`gc::mark::JudgeInput::to_delete`]).
 //! - A Worker uses what its settings and each version that it serves bind. If these
 //!   cannot be read, or a binding has an unknown type, everything it may use is kept.
 //! - A Worker is deleted only in a run that also deletes the queues it consumes. If

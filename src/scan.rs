@@ -53,7 +53,7 @@ impl Target {
         if about.0.holder.is_some() {
             let holders = of.iter().filter_map(|id| {
                 if id.kind == about {
-                    id.within.clone()
+                    id.holder.clone()
                 } else {
                     (about.0.belongs_to == Some(id.kind.name())).then(|| id.name.clone())
                 }

@@ -23,12 +23,12 @@ use crate::wire::Client;
 pub use self::findings::Findings;
 pub use self::refresh::OwnChanges;
 
-/// What is looked at, and by which law it is judged.
+/// What is looked at, and how it is judged.
 pub struct Survey<'p> {
     /// The way to the providers.
     pub client: Client,
     /// The input of the judge.
-    pub law: JudgeInput<'p>,
+    pub input: JudgeInput<'p>,
     /// What is listed.
     pub targets: Vec<Target>,
     /// The ids that repositories are known to have.
@@ -47,7 +47,7 @@ impl<'p> Survey<'p> {
     /// Judges what was listed. Resources are read before this, so none is
     /// younger than its roots.
     pub async fn judge(&self, inventory: Inventory, since: Instant) -> Findings<'p> {
-        let early = mark::early_questions(&inventory, &self.law());
+        let early = mark::early_questions(&inventory, &self.judge_input());
         let mut budget = self.budget.clone();
         let (roots, uses) = tokio::join!(
             self.roots(inventory.resources.iter()),
@@ -55,7 +55,7 @@ impl<'p> Survey<'p> {
         );
         // The clocks are compared only once listings and roots have answered.
         let mut findings = self
-            .mark(inventory, roots, uses, self.law(), budget, since)
+            .mark(inventory, roots, uses, self.judge_input(), budget, since)
             .await;
         self.list_on_demand(&mut findings).await;
         findings
@@ -82,19 +82,19 @@ impl<'p> Survey<'p> {
         let more = scan::inventory(&self.client, &targets, self.observer).await;
         findings.inventory.extend(more);
         findings.index = findings::index_of(&findings.inventory);
-        let law = findings.marking.law.clone();
+        let input = findings.marking.input.clone();
         let budget = &mut findings.budget;
         findings.marking = self
-            .settle_questions(&mut findings.inventory, &findings.roots, &law, budget)
+            .settle_questions(&mut findings.inventory, &findings.roots, &input, budget)
             .await;
     }
 
-    /// The law, with the time by which everything is judged: the start of the
+    /// The judge's input, with the time by which everything is judged: the start of the
     /// run by the earliest of the machine's and the providers' clocks.
-    fn law(&self) -> JudgeInput<'p> {
+    fn judge_input(&self) -> JudgeInput<'p> {
         JudgeInput {
-            now: self.client.earliest(self.law.now),
-            ..self.law.clone()
+            now: self.client.earliest(self.input.now),
+            ..self.input.clone()
         }
     }
 
@@ -105,13 +105,13 @@ impl<'p> Survey<'p> {
         mut inventory: Inventory,
         roots: Roots,
         uses: Uses,
-        law: JudgeInput<'p>,
+        input: JudgeInput<'p>,
         mut budget: Budget,
         since: Instant,
     ) -> Findings<'p> {
         inventory.learn(uses);
         let marking = self
-            .settle_questions(&mut inventory, &roots, &law, &mut budget)
+            .settle_questions(&mut inventory, &roots, &input, &mut budget)
             .await;
         Findings {
             index: findings::index_of(&inventory),
@@ -127,11 +127,11 @@ impl<'p> Survey<'p> {
         &self,
         inventory: &mut Inventory,
         roots: &Roots,
-        law: &JudgeInput<'p>,
+        input: &JudgeInput<'p>,
         budget: &mut Budget,
     ) -> Marking<'p> {
         loop {
-            let marking = mark::mark(inventory, roots, law.clone());
+            let marking = mark::mark(inventory, roots, input.clone());
             if marking.questions.is_empty() {
                 return marking;
             }

@@ -513,7 +513,7 @@ fn journal_text() -> Vec<u8> {
             place: Place::Account("a".to_owned()),
             id: "1".into(),
             name: "prévia-\u{202e}-\u{10ffff}-日本".into(),
-            within: None,
+            holder: None,
             incarnation: Some("é".into()),
         },
         copy: Box::new(Snapshot {

@@ -68,7 +68,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
     let mut diagnostics = session.warnings.clone();
     diagnostics.extend(overlap::check(&session.policies.files));
     let names = names(&arguments)?;
-    let kinds = session.shown.clone().unwrap_or_else(providers::vocabulary);
+    let kinds = session.only_kinds.clone().unwrap_or_else(providers::vocabulary);
     let mut warnings = Vec::new();
     let read = match_names(&session.policies.files, &kinds, &names, &mut warnings);
     let mut examined = None;

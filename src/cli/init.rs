@@ -35,7 +35,7 @@ const SHOWN: usize = 3;
 
 pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
     let read = if arguments.common.sandbox().is_some() {
-        workflows::Reading::default()
+        workflows::WorkflowFacts::default()
     } else {
         workflows::read(&local::files())
     };

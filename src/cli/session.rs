@@ -35,7 +35,7 @@ pub(super) struct Session {
     pub(super) limits: Limits,
     pub(super) client: Client,
     pub(super) issue_authors: Arc<Authors>,
-    pub(super) shown: Option<Vec<KindRef>>,
+    pub(super) only_kinds: Option<Vec<KindRef>>,
     pub(super) progress: Progress,
     color: ColorChoice,
     /// The folder of earlier journals; `None` if there cannot be any.
@@ -150,7 +150,7 @@ impl Session {
             scopes: self.scopes.clone(),
             limits: self.limits,
             only,
-            shown: self.shown.as_deref(),
+            only_kinds: self.only_kinds.as_deref(),
             repository_ids: known.collect(),
             issue_authors: self.issue_authors.clone(),
             brought_back: Arc::new(self.brought_back(&records)),

@@ -294,7 +294,7 @@ impl Run<'_> {
         let commented = match self.arguments.audit.pr.and_then(PullRequestNumber::new) {
             Some(number) => {
                 let saw_everything =
-                    self.session.shown.is_none() && Exit::of(report, false) == Exit::Ok;
+                    self.session.only_kinds.is_none() && Exit::of(report, false) == Exit::Ok;
                 let ended = begun == Exit::Ok && saw_everything;
                 let store = IssueStore::new(&github, &repository);
                 comment::publish(&store, number, report, ended)

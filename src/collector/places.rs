@@ -286,9 +286,9 @@ impl Collector<'_> {
             !needed.contains(&kind) && !protected(kind, place) && needed.iter().all(apart)
         };
         let wanted = |kind: KindRef| {
-            let Some(shown) = self.shown else { return true };
-            let mut shown = shown.iter();
-            shown.any(|one| *one == kind || graph.concerns(*one, kind))
+            let Some(only) = self.only_kinds else { return true };
+            let mut only = only.iter();
+            only.any(|one| *one == kind || graph.concerns(*one, kind))
         };
         let activity: BTreeSet<KindRef> = self
             .files

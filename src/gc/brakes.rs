@@ -45,7 +45,7 @@ pub fn brakes(
     for (resource, judgement) in resources.filter(|(_, judgement)| judgement.in_focus) {
         let (garbage, claimed) = counts.entry(resource.kind).or_default();
         *garbage += u64::from(judgement.verdict.is_garbage());
-        *claimed += u64::from(judgement.reading.is_some());
+        *claimed += u64::from(judgement.matched_by.is_some());
     }
     let trips = |(kind, (garbage, claimed)): (KindRef, (u64, u64))| {
         let (code, reason) = reason(garbage, claimed, limits, one_pull_request)?;
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn each_kind_is_counted_alone_and_only_what_is_meant() {
         let alive = || Judgement {
-            reading: Some(matched_by(PLAIN, 9)),
+            matched_by: Some(matched_by(PLAIN, 9)),
             ..Judgement::default()
         };
         let elsewhere = || Judgement {

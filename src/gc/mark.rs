@@ -61,14 +61,14 @@ pub struct JudgeInput<'p> {
     /// The same for what claims the pull request of `--pr`.
     pub grace_on_close: TimeDelta,
     /// With `--pr`: only what claims this pull request is judged.
-    pub only: Option<PullRequestNumber>,
-    /// With `--kind`: only these kinds are meant, whatever else was listed.
-    pub shown: Option<&'p [KindRef]>,
+    pub only_pull_request: Option<PullRequestNumber>,
+    /// With `--kind`: only these kinds are in focus, whatever else was listed.
+    pub only_kinds: Option<&'p [KindRef]>,
     /// Resources that `restore` brought back and that are not released yet, with the time.
     pub brought_back: Arc<BroughtBack>,
     /// What this run deletes, once that is settled: everything else stays,
     /// garbage or not. Without it all garbage that may be deleted goes.
-    pub going: Option<Arc<BTreeSet<ResourceId>>>,
+    pub to_delete: Option<Arc<BTreeSet<ResourceId>>>,
     /// Pull request numbers for which an earlier pass of this run saw a resource
     /// created outside the lifetime of the pull request. A later pass may list
     /// fewer resources and miss it.
@@ -80,9 +80,9 @@ pub struct JudgeInput<'p> {
 impl JudgeInput<'_> {
     /// Returns whether this run may delete a resource, as far as that is
     /// settled. A renamed resource is not what was planned, so it stays.
-    fn may_go(&self, resource: &Resource) -> bool {
-        self.going.as_ref().is_none_or(|going| {
-            let known = going.get(&resource.identity());
+    fn may_be_deleted(&self, resource: &Resource) -> bool {
+        self.to_delete.as_ref().is_none_or(|to_delete| {
+            let known = to_delete.get(&resource.identity());
             known.is_some_and(|known| known.name == resource.name)
         })
     }
@@ -114,10 +114,10 @@ pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// The match that decided; `None` if no rule matches the name.
-    pub reading: Option<MatchedBy>,
+    pub matched_by: Option<MatchedBy>,
     /// The other matches of the same name, with the verdict by each.
     pub others: Vec<(MatchedBy, Verdict)>,
-    /// Whether it is meant: with `--pr` what belongs to that pull request, with
+    /// Whether it is in focus: with `--pr` what belongs to that pull request, with
     /// `--kind` those kinds, else everything. Nothing else is ever planned.
     pub in_focus: bool,
 }
@@ -127,7 +127,7 @@ impl Default for Judgement {
     fn default() -> Self {
         Self {
             verdict: Verdict::Unmatched(Unmatched::NoRule),
-            reading: None,
+            matched_by: None,
             others: Vec::new(),
             in_focus: true,
         }
@@ -142,21 +142,21 @@ pub struct Marking<'p> {
     /// What would have to be known before pending verdicts can be garbage.
     pub questions: Vec<Question>,
     /// The input by which it was marked, with the numbers that it contradicts.
-    pub law: JudgeInput<'p>,
+    pub input: JudgeInput<'p>,
 }
 
 impl<'p> Marking<'p> {
     /// Returns the rule of a match.
     pub fn rule(&self, matched_by: &MatchedBy) -> Option<(&'p Policy, &'p Rule)> {
-        let policy = self.law.policy_scopes.get(matched_by.policy_scope)?.policy;
+        let policy = self.input.policy_scopes.get(matched_by.policy_scope)?.policy;
         Some((policy, policy.rules.get(matched_by.rule)?))
     }
 }
 
 /// Marks every resource.
-pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut law: JudgeInput<'p>) -> Marking<'p> {
-    let managed = Managed::of(inventory, &law);
-    let judge = Judge::new(&law, inventory, roots, &managed);
+pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>) -> Marking<'p> {
+    let managed = Managed::of(inventory, &input);
+    let judge = Judge::new(&input, inventory, roots, &managed);
     let resources = &inventory.resources;
     let threads = if resources.len() < WORTH_A_THREAD {
         1
@@ -176,17 +176,17 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut law: JudgeInput<'p>) -
             }
         });
     }
-    let contradicted = birth::check(inventory, roots, &law, &mut judgements);
+    let contradicted = birth::check(inventory, roots, &input, &mut judgements);
     let links = ReferenceIndex::of(inventory);
     let living = Living::of(roots);
-    let inherited = inherit(inventory, &links, &law, &living, &mut judgements);
-    distrust(inventory, roots, &law, &mut judgements);
-    let propagation = Propagation::new(inventory, links, inherited, &law, &living, &mut judgements);
+    let inherited = inherit(inventory, &links, &input, &living, &mut judgements);
+    distrust(inventory, roots, &input, &mut judgements);
+    let propagation = Propagation::new(inventory, links, inherited, &input, &living, &mut judgements);
     let questions = propagation.run();
-    law.contradicted = Arc::new(contradicted);
+    input.contradicted = Arc::new(contradicted);
     Marking {
         judgements,
         questions,
-        law,
+        input,
     }
 }

@@ -265,7 +265,7 @@ mod tests {
             kind: "neon_branch".into(),
             name: "pr-7".into(),
             id: "pr-7".into(),
-            within: None,
+            holder: None,
             incarnation: None,
             place: account("a"),
             action,

@@ -97,8 +97,8 @@ struct Candidate<'a> {
 
 /// The plan for a marking: only what is in its focus. Without complete roots
 /// there is none.
-pub fn plan(inventory: &Inventory, marking: &Marking<'_>, most: usize) -> Plan {
-    plan_without(inventory, marking, most, &BTreeSet::new())
+pub fn plan(inventory: &Inventory, marking: &Marking<'_>, maximum: usize) -> Plan {
+    plan_without(inventory, marking, maximum, &BTreeSet::new())
 }
 
 /// The same where these resources, by their indices, have to wait for a later
@@ -106,7 +106,7 @@ pub fn plan(inventory: &Inventory, marking: &Marking<'_>, most: usize) -> Plan {
 pub fn plan_without(
     inventory: &Inventory,
     marking: &Marking<'_>,
-    most: usize,
+    maximum: usize,
     waiting: &BTreeSet<usize>,
 ) -> Plan {
     let mut plan = Plan {
@@ -118,7 +118,7 @@ pub fn plan_without(
         let Verdict::Garbage(death) = &judgement.verdict else {
             continue;
         };
-        let (Some(matched_by), true) = (&judgement.reading, judgement.in_focus) else {
+        let (Some(matched_by), true) = (&judgement.matched_by, judgement.in_focus) else {
             continue;
         };
         if death.report_only {
@@ -130,7 +130,7 @@ pub fn plan_without(
         }
         let kind = inventory.resources[resource].kind;
         let (action, backup) = wanted(marking, judgement);
-        let order = marking.law.graph.kinds().iter();
+        let order = marking.input.graph.kinds().iter();
         candidates.push(Candidate {
             resource,
             action,
@@ -151,11 +151,11 @@ pub fn plan_without(
         let claim = (candidate.group.0, candidate.group.1.clone());
         (first, claim, candidate.rank, name, candidate.resource)
     });
-    cap(inventory, candidates, most, plan)
+    cap(inventory, candidates, maximum, plan)
 }
 
 /// Takes as many as the cap allows, nothing without what has to go before it.
-fn cap(inventory: &Inventory, candidates: Vec<Candidate<'_>>, most: usize, mut plan: Plan) -> Plan {
+fn cap(inventory: &Inventory, candidates: Vec<Candidate<'_>>, maximum: usize, mut plan: Plan) -> Plan {
     let Order { before, unbinds } = Order::of(inventory, &candidates);
     let Hindrances { along, held } = Hindrances::of(inventory, &candidates);
     let mut taken = BTreeSet::new();
@@ -175,7 +175,7 @@ fn cap(inventory: &Inventory, candidates: Vec<Candidate<'_>>, most: usize, mut p
         for candidate in 0..candidates.len() {
             let together = together(candidate, &taken);
             let in_turn = last || together.is_disjoint(&held);
-            if in_turn && taken.len() + together.len() <= most {
+            if in_turn && taken.len() + together.len() <= maximum {
                 taken.extend(together);
             }
         }
@@ -216,8 +216,8 @@ pub fn wanted(marking: &Marking<'_>, judgement: &Judgement) -> (Action, bool) {
 /// The rules by which a resource is garbage.
 fn rules<'a>(marking: &'a Marking<'_>, judgement: &'a Judgement) -> impl Iterator<Item = &'a Rule> {
     let others = judgement.others.iter().map(|(matched_by, _)| matched_by);
-    let readings = judgement.reading.iter().chain(others);
-    readings.filter_map(|matched_by| marking.rule(matched_by).map(|(_, rule)| rule))
+    let matches = judgement.matched_by.iter().chain(others);
+    matches.filter_map(|matched_by| marking.rule(matched_by).map(|(_, rule)| rule))
 }
 
 /// The gentlest that any of its rules asks for.

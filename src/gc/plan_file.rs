@@ -57,8 +57,12 @@ pub struct PlannedStep {
     /// The id of the resource.
     pub id: Box<str>,
     /// What holds it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub within: Option<Box<str>>,
+    #[serde(
+        default,
+        rename = "within",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub holder: Option<Box<str>>,
     /// What changes when the same name is made anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Box<str>>,
@@ -110,12 +114,12 @@ pub enum PlanError {
     Altered,
     /// It is too old.
     #[error("it was made at {}, more than {} ago; make a new plan, or raise \
-        --plan-age", moment(*.at), crate::format::span(*.most))]
+        --plan-age", moment(*.at), crate::format::span(*.maximum))]
     TooOld {
         /// When it was made.
         at: DateTime<Utc>,
         /// How old it may be.
-        most: TimeDelta,
+        maximum: TimeDelta,
     },
     /// It is from the future.
     #[error("it was made at {}, which is yet to come: check the clock", moment(*.0))]
@@ -154,14 +158,14 @@ impl PlanFile {
             let resource = &inventory.resources[step.resource];
             let judgement = &marking.judgements[step.resource];
             let rule = judgement
-                .reading
+                .matched_by
                 .as_ref()
                 .and_then(|matched_by| marking.rule(matched_by));
             PlannedStep {
                 kind: resource.kind.name().into(),
                 name: resource.name.clone(),
                 id: resource.id.clone(),
-                within: resource.within.clone(),
+                holder: resource.holder.clone(),
                 incarnation: resource.incarnation.clone(),
                 place: Place::clone(&resource.place),
                 action: step.action,
@@ -180,7 +184,7 @@ impl PlanFile {
         };
         let mut plan_file = Self {
             schema: 1,
-            now: marking.law.now,
+            now: marking.input.now,
             bound,
             evidence,
             steps: plan.steps.iter().map(step).collect(),
@@ -230,14 +234,14 @@ impl PlanFile {
     pub fn check(
         &self,
         now: DateTime<Utc>,
-        most: TimeDelta,
+        maximum: TimeDelta,
         here: &Bound,
     ) -> Result<(), PlanError> {
         if self.now > now + TimeDelta::minutes(5) {
             return Err(PlanError::TooNew(self.now));
         }
-        if now - self.now > most {
-            return Err(PlanError::TooOld { at: self.now, most });
+        if now - self.now > maximum {
+            return Err(PlanError::TooOld { at: self.now, maximum });
         }
         let text = |list: Vec<String>| list.join(", ");
         let elsewhere = |planned: Vec<String>, here: Vec<String>| {
@@ -284,7 +288,7 @@ impl PlanFile {
                     place: Arc::clone(place),
                     id: step.id.clone(),
                     name: step.name.clone(),
-                    within: step.within.clone(),
+                    holder: step.holder.clone(),
                     incarnation: step.incarnation.clone(),
                 })
             })
@@ -434,10 +438,10 @@ mod tests {
     #[test]
     fn a_plan_is_good_for_a_while_and_never_before_its_time() {
         let plan = plan_file();
-        let most = TimeDelta::minutes(60);
+        let maximum = TimeDelta::minutes(60);
         let second = TimeDelta::seconds(1);
         let too_new = Err(PlanError::TooNew(at(0)));
-        let too_old = Err(PlanError::TooOld { at: at(0), most });
+        let too_old = Err(PlanError::TooOld { at: at(0), maximum });
         // Clocks may differ by five minutes.
         for (now, wanted) in [
             (at(-5) - second, too_new),
@@ -448,7 +452,7 @@ mod tests {
             (at(60), Ok(())),
             (at(60) + second, too_old),
         ] {
-            assert_eq!(plan.check(now, most, &bound()), wanted, "{now}");
+            assert_eq!(plan.check(now, maximum, &bound()), wanted, "{now}");
         }
     }
 

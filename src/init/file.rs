@@ -125,7 +125,7 @@ fn rule(candidate: &Candidate, id: &str) -> String {
         "name"
     };
     let _ = writeln!(text, "{subject} = {}", list(&candidate.templates));
-    let place = match (&candidate.place, &candidate.within) {
+    let place = match (&candidate.place, &candidate.holder) {
         (Place::Zone { name, .. }, _) => Some(("zone", name)),
         (Place::Project(project), _) | (_, Some(project)) => Some(("project", project)),
         (Place::Account(_) | Place::Repository(_), None) => None,

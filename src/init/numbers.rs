@@ -27,7 +27,7 @@ const DEPLOYMENT: TimeDelta = TimeDelta::hours(1);
 struct Key {
     kind: KindRef,
     place: Place,
-    within: Option<String>,
+    holder: Option<String>,
     before: String,
     after: String,
     conditions: Vec<(String, String)>,
@@ -149,7 +149,7 @@ type Proved<'k, 'a> = (&'k Key, &'k Series<'a>, Vec<String>);
 struct Group {
     kind: KindRef,
     place: Place,
-    within: Option<String>,
+    holder: Option<String>,
     marker: Option<&'static str>,
     conditions: Vec<(String, String)>,
 }
@@ -159,7 +159,7 @@ impl Group {
         Self {
             kind: key.kind,
             place: key.place.clone(),
-            within: key.within.clone(),
+            holder: key.holder.clone(),
             marker: names::marker(&key.before),
             conditions: key.conditions.clone(),
         }
@@ -261,7 +261,7 @@ fn key(resource: &Resource, split: &Split) -> Key {
     Key {
         kind: resource.kind,
         place: Place::clone(&resource.place),
-        within: None,
+        holder: None,
         before: name(&split.before),
         after: name(&split.after),
         conditions,
@@ -622,7 +622,7 @@ impl<'a> Context<'_, 'a> {
             status,
             kind: first.kind,
             place: first.place.clone(),
-            within: first.within.clone(),
+            holder: first.holder.clone(),
             templates,
             by_branch: false,
             conditions,

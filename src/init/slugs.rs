@@ -35,7 +35,7 @@ const STANDING: [&str; 8] = [
 struct Shape {
     kind: KindRef,
     place: Place,
-    within: Option<String>,
+    holder: Option<String>,
     conditions: Vec<(String, String)>,
     before: String,
     after: String,
@@ -143,7 +143,7 @@ fn shape(resource: &Resource) -> Shape {
     Shape {
         kind: resource.kind,
         place: Place::clone(&resource.place),
-        within: resource.within.as_deref().map(ToOwned::to_owned),
+        holder: resource.holder.as_deref().map(ToOwned::to_owned),
         conditions,
         before: String::new(),
         after: String::new(),
@@ -547,7 +547,7 @@ fn candidate(
         status,
         kind: shape.kind,
         place: shape.place.clone(),
-        within: shape.within.clone(),
+        holder: shape.holder.clone(),
         templates: vec![template],
         by_branch: shape.kind.branch.is_some(),
         conditions: conditions(shape, within * 2 >= good.len()),

@@ -87,7 +87,7 @@ fn covers(pattern: &str, text: &str) -> bool {
 
 /// What the files say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct WorkflowFacts {
     /// The names.
     pub made: Vec<Made>,
     /// What is worth saying about the workflows.
@@ -101,17 +101,17 @@ pub struct Reading {
 }
 
 /// Reads workflows, scripts and wrangler configurations.
-pub fn read(files: &[SourceFile]) -> Reading {
-    let mut reading = Reading::default();
+pub fn read(files: &[SourceFile]) -> WorkflowFacts {
+    let mut facts = WorkflowFacts::default();
     let mut accounts = BTreeSet::new();
     let mut services = BTreeSet::new();
     for file in files {
         if file.text.len() > LARGEST {
-            reading
+            facts
                 .advice
                 .push(format!("{} is too large to be read", file.path));
         } else if is_configuration(&file.path) {
-            reading.configurations += 1;
+            facts.configurations += 1;
             let (name, account) = configuration(file);
             services.extend(name);
             accounts.extend(account);
@@ -124,8 +124,8 @@ pub fn read(files: &[SourceFile]) -> Reading {
             continue;
         }
         let is_workflow = [".yml", ".yaml"].iter().any(|end| file.path.ends_with(end));
-        reading.workflows += usize::from(is_workflow);
-        let made = names(file, &services, &mut reading.advice);
+        facts.workflows += usize::from(is_workflow);
+        let made = names(file, &services, &mut facts.advice);
         let creates = made
             .iter()
             .any(|one| !one.deletes && one.template.contains("{pr}"));
@@ -133,17 +133,17 @@ pub fn read(files: &[SourceFile]) -> Reading {
         if is_workflow && creates && file.text.contains("pull_request") {
             opens.get_or_insert(&file.path);
         }
-        reading.made.extend(made);
+        facts.made.extend(made);
     }
     if let (Some(path), false) = (opens, closes) {
-        reading.advice.push(format!(
+        facts.advice.push(format!(
             "{path} creates previews for pull requests, and no workflow runs when one is closed"
         ));
     }
-    reading.made.sort();
-    reading.made.dedup();
-    reading.account = accounts.pop_first().filter(|_| accounts.is_empty());
-    reading
+    facts.made.sort();
+    facts.made.dedup();
+    facts.account = accounts.pop_first().filter(|_| accounts.is_empty());
+    facts
 }
 
 fn is_configuration(path: &str) -> bool {

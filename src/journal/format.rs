@@ -91,8 +91,12 @@ pub struct Written {
     /// Its name.
     pub name: Box<str>,
     /// The name of the resource that contains it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub within: Option<Box<str>>,
+    #[serde(
+        default,
+        rename = "within",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub holder: Option<Box<str>>,
     /// The incarnation, which differs if the same name is created again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Box<str>>,
@@ -107,7 +111,7 @@ impl Written {
             place: Place::clone(&id.place),
             id: id.id.clone(),
             name: id.name.clone(),
-            within: id.within.clone(),
+            holder: id.holder.clone(),
             incarnation: id.incarnation.clone(),
         }
     }
@@ -119,7 +123,7 @@ impl Written {
             place: Arc::new(self.place.clone()),
             id: self.id.clone(),
             name: self.name.clone(),
-            within: self.within.clone(),
+            holder: self.holder.clone(),
             incarnation: self.incarnation.clone(),
         })
     }

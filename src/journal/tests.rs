@@ -24,7 +24,7 @@ fn intent(step: usize) -> Entry {
             place: Place::Account("a".to_owned()),
             id: "1".into(),
             name: "n".into(),
-            within: None,
+            holder: None,
             incarnation: None,
         },
         copy: Box::default(),

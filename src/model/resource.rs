@@ -97,7 +97,7 @@ pub struct Resource {
     /// What people call it.
     pub name: Box<str>,
     /// What holds it, where its kind has holders.
-    pub within: Option<Box<str>>,
+    pub holder: Option<Box<str>>,
     /// What changes when the same name is made anew (a Worker's `tag`); none
     /// where the id itself does.
     pub incarnation: Option<Box<str>>,
@@ -155,7 +155,7 @@ pub struct ResourceId {
     /// What people call it.
     pub name: Box<str>,
     /// What holds it.
-    pub within: Option<Box<str>>,
+    pub holder: Option<Box<str>>,
     /// Changes when a resource with the same name is created again.
     pub incarnation: Option<Box<str>>,
 }
@@ -168,10 +168,10 @@ impl ResourceId {
             place,
             id,
             name: _,
-            within,
+            holder,
             incarnation,
         } = self;
-        (*kind, place, id, within.as_deref(), incarnation.as_deref())
+        (*kind, place, id, holder.as_deref(), incarnation.as_deref())
     }
 }
 
@@ -233,7 +233,7 @@ impl Resource {
             place: Arc::clone(place),
             id,
             name,
-            within: None,
+            holder: None,
             incarnation: None,
             created_at: Time::Unsupported,
             changed_at: Time::Unsupported,
@@ -256,7 +256,7 @@ impl Resource {
             place: Arc::clone(&self.place),
             id: self.id.clone(),
             name: self.name.clone(),
-            within: self.within.clone(),
+            holder: self.holder.clone(),
             incarnation: self.incarnation.clone(),
         }
     }
@@ -300,7 +300,7 @@ mod tests {
             place: account("a"),
             id: "1".into(),
             name: "one".into(),
-            within: Some("site".into()),
+            holder: Some("site".into()),
             incarnation: Some("tag".into()),
         };
         let known = std::collections::HashSet::from([id.clone()]);
@@ -321,7 +321,7 @@ mod tests {
             elsewhere,
             changed(|other| other.kind = KindRef(&OTHER)),
             changed(|other| other.id = "2".into()),
-            changed(|other| other.within = None),
+            changed(|other| other.holder = None),
             changed(|other| other.incarnation = Some("new tag".into())),
             changed(|other| other.incarnation = None),
         ] {

@@ -72,8 +72,8 @@ impl Rules {
         };
         let mut found = Vec::new();
         for index in readers.of(kind, name) {
-            let readings = read(&self.rules[index]).into_iter();
-            found.extend(readings.map(|reading| (index, reading)));
+            let matches = read(&self.rules[index]).into_iter();
+            found.extend(matches.map(|rule_match| (index, rule_match)));
         }
         found
     }
@@ -156,7 +156,7 @@ mod tests {
         let read: Vec<_> = rules
             .read(&resource("worker", "web-pr-7"))
             .into_iter()
-            .map(|(rule, reading)| (rule, reading.claim.to_string()))
+            .map(|(rule, rule_match)| (rule, rule_match.claim.to_string()))
             .collect();
         assert_eq!(read, both.map(|(rule, claim)| (rule, claim.to_owned())));
         for (sort, name, expected) in [

@@ -58,7 +58,7 @@ impl Report {
         let listings = run.inventory.listings.iter();
         let repositories = run.roots.repositories.values();
         Self {
-            now: run.marking.law.now,
+            now: run.marking.input.now,
             complete,
             evidence,
             // After an incomplete listing, a rule may match a name that was not
@@ -79,7 +79,7 @@ impl Report {
             clock_skew: run.clock_skew,
             headroom: headroom::of(run.inventory),
             summary,
-            focus: focus(&run.marking.law),
+            focus: focus(&run.marking.input),
             listed: listings
                 .filter(|listing| listing.complete())
                 .map(|listing| box_key::origin(listing.kind.name(), listing.place.id()))
@@ -132,7 +132,7 @@ impl Run<'_> {
     fn row(&self, index: usize, resource: &Resource) -> Row {
         let judgement = &self.marking.judgements[index];
         let verdict = &judgement.verdict;
-        let matched_by = judgement.reading.as_ref();
+        let matched_by = judgement.matched_by.as_ref();
         let rule = matched_by.and_then(|matched_by| self.marking.rule(matched_by));
         let unbinds = unbinds(self.inventory, self.plan, index);
         let identity = resource.identity();
@@ -260,8 +260,8 @@ pub(super) fn verdicts(rows: &[Row]) -> BTreeMap<VerdictName, usize> {
     verdicts
 }
 
-fn focus(law: &JudgeInput<'_>) -> Option<Focus> {
-    match (law.only, law.shown) {
+fn focus(input: &JudgeInput<'_>) -> Option<Focus> {
+    match (input.only_pull_request, input.only_kinds) {
         (Some(number), Some(kinds)) => Some(Focus::Both(number, kinds.to_vec())),
         (Some(number), None) => Some(Focus::PullRequest(number)),
         (None, Some(kinds)) => Some(Focus::Kinds(kinds.to_vec())),
@@ -340,14 +340,14 @@ fn unused_rules(inventory: &Inventory, marking: &Marking<'_>) -> Vec<RuleAt> {
     };
     let mut used = BTreeSet::new();
     for judgement in &marking.judgements {
-        let readings = judgement.reading.iter();
-        for matched_by in readings.chain(judgement.others.iter().map(|(matched_by, _)| matched_by))
+        let matches = judgement.matched_by.iter();
+        for matched_by in matches.chain(judgement.others.iter().map(|(matched_by, _)| matched_by))
         {
             used.insert((matched_by.policy_scope, matched_by.rule));
         }
     }
     let mut unused = Vec::new();
-    for (file, policy_scope) in marking.law.policy_scopes.iter().enumerate() {
+    for (file, policy_scope) in marking.input.policy_scopes.iter().enumerate() {
         for (index, rule) in policy_scope.policy.rules.iter().enumerate() {
             let all_listed = !rule.kinds.is_empty() && rule.kinds.iter().all(listed);
             if all_listed && !used.contains(&(file, index)) {

@@ -255,7 +255,7 @@ impl Walk {
             self.items.extend(walk.items);
         }
         self.items
-            .sort_by(|a, b| (&a.within, &a.id).cmp(&(&b.within, &b.id)));
+            .sort_by(|a, b| (&a.holder, &a.id).cmp(&(&b.holder, &b.id)));
         Ok(())
     }
 
@@ -409,7 +409,7 @@ impl Walk {
         let fresh = page.items.into_iter();
         let fresh = fresh.filter(|item| seen.insert(item.id.clone()));
         self.items.extend(fresh.map(|mut item| {
-            item.within = item.within.or_else(|| holder.cloned());
+            item.holder = item.holder.or_else(|| holder.cloned());
             item
         }));
         Ok(page.next)

@@ -56,7 +56,7 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
             if matches!(answer, Err(Broken::Disagrees(_))) {
                 answer = users(client, *kind, place).await;
             }
-            let answer = answer.map_err(|broken| broken.told(client));
+            let answer = answer.map_err(|broken| broken.reason(client));
             answered.evidence.push(Evidence {
                 source: format!("{}.{}.users", kind.api.key(), kind.name()),
                 scope: place.to_string(),
@@ -147,7 +147,7 @@ async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Box<str>>, St
     let held = held
         .await
         .map(|found| found.into_iter().flatten().collect());
-    (held.map_err(|broken| broken.told(client)), requests)
+    (held.map_err(|broken| broken.reason(client)), requests)
 }
 
 /// The users that a source shows, with the evidence of having asked.
@@ -165,8 +165,8 @@ async fn source_users(
             let asked = ask_source(client, source, place, &mut requests).await;
             let again = !last && matches!(asked, Err(Broken::Disagrees(_)));
             users = asked.map_err(|broken| {
-                let spent = broken.is_for_the_quota();
-                let why = broken.told(client);
+                let spent = broken.is_about_the_quota();
+                let why = broken.reason(client);
                 let (noun, permission) = (source.noun(), source.permission());
                 let what_to_do = if spent {
                     "raise --quota-share or --deadline".to_owned()

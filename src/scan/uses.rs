@@ -21,7 +21,7 @@ use crate::wire::Client;
 #[derive(Debug, Clone)]
 pub struct Budget {
     /// The maximum number of resources that are read in a run.
-    pub most: usize,
+    pub maximum: usize,
     /// How many of them may still be read.
     pub left: usize,
     /// When reading stops, so that the run has time for what was decided.
@@ -109,10 +109,10 @@ impl One<'_> {
             references
         });
         let told = told.map_err(|broken| {
-            if broken.is_for_the_quota() {
+            if broken.is_about_the_quota() {
                 Unread::NoQuota
             } else {
-                Unread::Failed(broken.told(client))
+                Unread::Failed(broken.reason(client))
             }
         });
         (told, requests)
@@ -302,9 +302,9 @@ impl Tally {
     fn reason(&self, all: usize, budget: &Budget, can_be_remembered: bool) -> String {
         let left = self.left();
         let (why, settings, each) = if self.without_quota.is_empty() {
-            let most = budget.most;
-            let why = format!("the maximum is {most} (--reference-reads)");
-            (why, "--reference-reads", most)
+            let maximum = budget.maximum;
+            let why = format!("the maximum is {maximum} (--reference-reads)");
+            (why, "--reference-reads", maximum)
         } else {
             let why = "the run's share of the quota allows no more (--quota-share, --deadline)";
             let settings = "--quota-share or --deadline";

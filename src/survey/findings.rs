@@ -120,7 +120,7 @@ impl Findings<'_> {
         let key = (id.kind, Place::clone(&id.place), id.id.clone());
         let index = self.index.get(&key);
         let held = index.and_then(|index| self.inventory.uses.held.get(index));
-        let inside = self.marking.law.graph.owned(id.kind);
+        let inside = self.marking.input.graph.owned(id.kind);
         let inside = inside.filter(|kind| kind.holder.is_some());
         let held = inside.flat_map(|kind| {
             let names = held.into_iter().flatten().flatten();

@@ -35,11 +35,11 @@ impl Survey<'_> {
         list_open: bool,
     ) -> Roots {
         let mut roots = Roots::default();
-        let mut claims = mark::claims(resources.clone(), &self.law());
+        let mut claims = mark::claims(resources.clone(), &self.judge_input());
         claims.retain(|_, claimed| !claimed.is_empty());
         // Checked boxes count also where no claim is looked up.
         if self.client.has(Api::GitHub) {
-            for policy_scope in self.law.policy_scopes {
+            for policy_scope in self.input.policy_scopes {
                 claims
                     .entry(policy_scope.policy.repository.clone())
                     .or_default();
@@ -52,7 +52,7 @@ impl Survey<'_> {
             &GitHubClient::new(self.client.clone()).with_issue_authors(&self.issue_authors);
         let alive = claims.iter().map(|(repository, claimed)| async move {
             let expected_id = self.repository_ids.get(repository).copied();
-            let only = self.law.only;
+            let only = self.input.only_pull_request;
             let found = if (list_open && !claimed.is_empty()) || claimed.heads {
                 roots::alive(
                     github,
@@ -69,7 +69,7 @@ impl Survey<'_> {
             (repository.clone(), found)
         });
         roots.repositories = join_all(alive).await.into_iter().collect();
-        let orphaned = mark::orphaned(resources, &roots, &self.law());
+        let orphaned = mark::orphaned(resources, &roots, &self.judge_input());
         let nothing = ClosedSearch::default();
         let ended = roots.repositories.iter_mut().map(|(repository, roots)| {
             let claimed = claims.get(repository);

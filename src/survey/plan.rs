@@ -15,31 +15,31 @@ impl<'p> Survey<'p> {
     /// A plan that takes at most so many steps, nothing of which is used by
     /// garbage that has to wait. What turns out to be undecided, or to wait for
     /// something beyond the cap, leaves its place to others.
-    pub async fn plan(&self, findings: &mut Findings<'p>, most: usize) -> Plan {
-        let base = findings.marking.law.clone();
+    pub async fn plan(&self, findings: &mut Findings<'p>, maximum: usize) -> Plan {
+        let base = findings.marking.input.clone();
         let mut waiting = BTreeSet::new();
         // What is undecided stays so for the rest of the run, however often the
         // rest is judged again: another choice of steps would only leave others
         // unread.
         let mut doubts: BTreeMap<(KindRef, Arc<Place>), Verdict> = BTreeMap::new();
         let mut doubted: BTreeMap<usize, Verdict> = BTreeMap::new();
-        let mut plan = gc::plan(&findings.inventory, &findings.marking, most);
+        let mut plan = gc::plan(&findings.inventory, &findings.marking, maximum);
         while self.asks_more(&plan, findings)
             || has_waiting_users(&plan, &findings.inventory)
             || !plan.hindered.is_empty()
         {
             let resources = &findings.inventory.resources;
-            let going = plan.steps.iter();
-            let going = going.filter(|step| !plan.hindered.contains(&step.resource));
-            let going = going.map(|step| resources[step.resource].identity());
-            let law = JudgeInput {
-                going: Some(Arc::new(going.collect())),
+            let to_delete = plan.steps.iter();
+            let to_delete = to_delete.filter(|step| !plan.hindered.contains(&step.resource));
+            let to_delete = to_delete.map(|step| resources[step.resource].identity());
+            let input = JudgeInput {
+                to_delete: Some(Arc::new(to_delete.collect())),
                 ..base.clone()
             };
             let more = self.asks_more(&plan, findings);
             let budget = &mut findings.budget;
             let marking = self
-                .settle_questions(&mut findings.inventory, &findings.roots, &law, budget)
+                .settle_questions(&mut findings.inventory, &findings.roots, &input, budget)
                 .await;
             if more {
                 // What was learned holds for all verdicts.
@@ -79,7 +79,7 @@ impl<'p> Survey<'p> {
                 }
             }
             let drawn = |waiting: &BTreeSet<usize>| {
-                gc::plan_without(&findings.inventory, &findings.marking, most, waiting)
+                gc::plan_without(&findings.inventory, &findings.marking, maximum, waiting)
             };
             // With what was just learned users come before what they use, so that
             // what was kept may go together with them.
@@ -99,7 +99,7 @@ impl<'p> Survey<'p> {
     /// Whether something in the plan depends on what is listed one holder at a
     /// time and was not asked for yet.
     fn asks_more(&self, plan: &Plan, findings: &Findings<'p>) -> bool {
-        let graph = self.law.graph;
+        let graph = self.input.graph;
         let inventory = &findings.inventory;
         plan.steps.iter().any(|step| {
             let resource = &inventory.resources[step.resource];

@@ -33,14 +33,14 @@ fn disregard(inventory: &mut Inventory, own: &OwnChanges) {
 }
 
 impl<'p> Survey<'p> {
-    /// Looks again at what these resources depend on: the listings of their
+    /// Re-reads what these resources depend on: the listings of their
     /// kinds and of all that use or manage them, and what they claim to belong
-    /// to. Everything but what is `going` stays, with all that it uses.
-    pub async fn again(
+    /// to. Everything but what is `to_delete` stays, with all that it uses.
+    pub async fn refresh(
         &self,
         before: &Findings<'p>,
         of: &[ResourceId],
-        going: BTreeSet<ResourceId>,
+        to_delete: BTreeSet<ResourceId>,
         own: &OwnChanges,
     ) -> Findings<'p> {
         let since = Instant::now();
@@ -53,8 +53,8 @@ impl<'p> Survey<'p> {
                 let about = target.kind.about();
                 concerned.iter().any(|(kind, place)| {
                     let itself = about == *kind && *target.place == **place;
-                    let owner = self.law.graph.owner(*kind) == Some(about);
-                    let concerns = self.law.graph.concerns(*kind, about)
+                    let owner = self.input.graph.owner(*kind) == Some(about);
+                    let concerns = self.input.graph.concerns(*kind, about)
                         && KindGraph::may_concern(place, &target.place, (*kind, about));
                     itself || concerns || (owner && target.place.is_near(place))
                 })
@@ -63,16 +63,16 @@ impl<'p> Survey<'p> {
             .collect();
         let mut inventory = scan::inventory(&self.client, &targets, self.observer).await;
         disregard(&mut inventory, own);
-        let law = JudgeInput {
-            going: Some(Arc::new(going)),
-            contradicted: Arc::clone(&before.marking.law.contradicted),
-            ..self.law()
+        let input = JudgeInput {
+            to_delete: Some(Arc::new(to_delete)),
+            contradicted: Arc::clone(&before.marking.input.contradicted),
+            ..self.judge_input()
         };
-        let early = mark::early_questions(&inventory, &law);
+        let early = mark::early_questions(&inventory, &input);
         let mut budget = before.budget.afresh(self.client.deadline());
-        let meant: BTreeSet<(KindRef, &Place, &str)> =
+        let asked: BTreeSet<(KindRef, &Place, &str)> =
             of.iter().map(|id| (id.kind, &*id.place, &*id.id)).collect();
-        let pending = |one: &Resource| meant.contains(&(one.kind, &*one.place, &*one.id));
+        let pending = |one: &Resource| asked.contains(&(one.kind, &*one.place, &*one.id));
         // A resource has the claims of the one that it belongs to.
         let owners: BTreeSet<(&str, &str)> = inventory
             .resources
@@ -100,7 +100,7 @@ impl<'p> Survey<'p> {
         // deletion. What is about to be deleted is asked about by itself.
         let by_holder = before.inventory.uses.sources.iter();
         let by_holder = by_holder.filter(|((name, _), users)| {
-            let mut kinds = self.law.graph.kinds().iter();
+            let mut kinds = self.input.graph.kinds().iter();
             users.is_ok() && kinds.any(|kind| kind.name() == *name)
         });
         for (key, users) in by_holder {
@@ -108,7 +108,7 @@ impl<'p> Survey<'p> {
             uses.earlier.insert(key.clone());
         }
         let roots = renewed(&before.roots, fresh);
-        self.mark(inventory, roots, uses, law, budget, since).await
+        self.mark(inventory, roots, uses, input, budget, since).await
     }
 }
 

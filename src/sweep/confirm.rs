@@ -235,7 +235,7 @@ mod tests {
             place: place.into(),
             id: "1".into(),
             name: "one".into(),
-            within: None,
+            holder: None,
             incarnation: incarnation.map(Into::into),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()

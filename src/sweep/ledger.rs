@@ -89,7 +89,7 @@ impl Ledger {
 
     /// Returns those of the steps' resources that this run still deletes or has
     /// deleted.
-    pub(super) fn going(&self, ids: &[ResourceId]) -> BTreeSet<ResourceId> {
+    pub(super) fn to_delete(&self, ids: &[ResourceId]) -> BTreeSet<ResourceId> {
         let state = self.state.borrow();
         let goes = |done: &Option<Done>| done.as_ref().is_none_or(|done| done.outcome.is_gone());
         let ids = ids.iter().zip(&state.done);

@@ -236,9 +236,9 @@ impl<'p> Sweep<'_, 'p> {
         let of = lane.pending.iter().map(|&step| self.ids[step].clone());
         let of: Vec<_> = of.collect();
         let (throttled, spent) = (self.throttled(api), self.spent(api));
-        let going = self.ledger.going(&self.ids);
+        let to_delete = self.ledger.to_delete(&self.ids);
         let own = self.ledger.own_changes();
-        let view = self.survey.again(before, &of, going, &own).await;
+        let view = self.survey.refresh(before, &of, to_delete, &own).await;
         let requests = self.spent(api).saturating_sub(spent);
         lane.reread_requests = usize::try_from(requests).unwrap_or(usize::MAX);
         if self.is_young(&view) {
@@ -423,7 +423,7 @@ impl<'p> Sweep<'_, 'p> {
             pending.filter(|step| !waiting.contains(step))
         };
         let order = |step: usize| {
-            let kinds = self.survey.law.graph.kinds().iter();
+            let kinds = self.survey.input.graph.kinds().iter();
             kinds
                 .take_while(|kind| **kind != self.ids[step].kind)
                 .count()

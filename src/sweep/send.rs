@@ -96,9 +96,9 @@ impl Sweep<'_, '_> {
         let mut batches = Vec::new();
         for ((deletes, _), steps) in by_place {
             let kind = steps.first().and_then(|ready| self.kind(ready.step));
-            let most = kind.filter(|_| deletes).and_then(|kind| kind.batch());
-            let most = most.map_or(1, Batch::maximum);
-            batches.extend(steps.chunks(most.max(1)).map(<[_]>::to_vec));
+            let maximum = kind.filter(|_| deletes).and_then(|kind| kind.batch());
+            let maximum = maximum.map_or(1, Batch::maximum);
+            batches.extend(steps.chunks(maximum.max(1)).map(<[_]>::to_vec));
         }
         let batches = batches.into_iter();
         let answers = join_all(batches.map(|batch| self.send_together(view, batch))).await;

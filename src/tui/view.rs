@@ -314,8 +314,8 @@ fn detail_in(app: &App, frame: &mut Frame<'_>, area: Rect, border: Borders) {
         .flat_map(|line| wrap(line, width, "           "))
         .map(Text::raw)
         .collect();
-    let most = lines.len().saturating_sub(1);
-    let scroll = usize::from(app.scroll).min(most);
+    let maximum = lines.len().saturating_sub(1);
+    let scroll = usize::from(app.scroll).min(maximum);
     let text = Paragraph::new(lines)
         .block(block)
         .scroll((u16::try_from(scroll).unwrap_or(u16::MAX), 0));

@@ -537,7 +537,7 @@ fn mark_a_million() {
                 place: place.clone(),
                 id: format!("{name}.{index}").into(),
                 name,
-                within: None,
+                holder: None,
                 incarnation: None,
                 created_at: at,
                 changed_at: at,
@@ -624,7 +624,7 @@ fn mark_a_million() {
         places: BTreeSet::from([Place::clone(&place)]),
     }];
     let graph = KindGraph::of(kinds.iter().copied());
-    let law = JudgeInput {
+    let input = JudgeInput {
         policy_scopes: &policy_scopes,
         graph: &graph,
         grace: TimeDelta::hours(24),
@@ -637,7 +637,7 @@ fn mark_a_million() {
         now: "2026-02-01T00:00:00Z".parse().expect("a time"),
     };
     let begin = Instant::now();
-    let marking = mark(&inventory, &roots, law);
+    let marking = mark(&inventory, &roots, input);
     let wall = begin.elapsed();
     let garbage = marking
         .judgements

@@ -135,7 +135,7 @@ fn a_deletion_names_exactly_one_resource_and_no_force() {
             place: place(kind),
             id: "../x?y".into(),
             name: "x".into(),
-            within: Some("holder".into()),
+            holder: Some("holder".into()),
             incarnation: None,
         };
         let call = kind.delete(&id);

@@ -153,7 +153,7 @@ fn many_names_are_read_by_many_rules() {
                 place: place.clone(),
                 id: name.clone(),
                 name,
-                within: None,
+                holder: None,
                 incarnation: None,
                 created_at: Time::Unsupported,
                 changed_at: Time::Unsupported,

@@ -521,9 +521,9 @@ impl World<'_> {
                     one.kind == kind && there && ledger.is_claimed(*index)
                 });
                 let claimed = u32::try_from(claimed.count()).unwrap_or(u32::MAX);
-                let most = limits.brake.share * f64::from(claimed);
+                let maximum = limits.brake.share * f64::from(claimed);
                 let too_large_a_share = garbage >= limits.brake.floor
-                    && f64::from(u32::try_from(garbage).unwrap_or(u32::MAX)) > most;
+                    && f64::from(u32::try_from(garbage).unwrap_or(u32::MAX)) > maximum;
                 if garbage > limits.brake.count || too_large_a_share {
                     wrong.push((kind, garbage, claimed));
                 }

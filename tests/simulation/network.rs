@@ -505,8 +505,8 @@ impl Network {
         });
         let weather = state.weather.clone();
         let random = &mut state.random;
-        let (least, most) = weather.latency;
-        let mut way = || Duration::from_millis(random.u64(least..=most));
+        let (least, maximum) = weather.latency;
+        let mut way = || Duration::from_millis(random.u64(least..=maximum));
         let (mut out, mut back) = (way(), way());
         if random.u32(..1_000) < weather.stalls {
             let stall = Duration::from_secs(random.u64(20..40));

@@ -22,9 +22,9 @@ pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
     let Some(every) = network.scenario.change_every else {
         return;
     };
-    let most = u64::try_from(every.as_millis()).unwrap_or(1) * 2;
+    let maximum = u64::try_from(every.as_millis()).unwrap_or(1) * 2;
     for _ in 0..network.scenario.changes {
-        let wait = network.state().random.u64(1..=most);
+        let wait = network.state().random.u64(1..=maximum);
         tokio::time::sleep(Duration::from_millis(wait)).await;
         if done.load(Ordering::Relaxed) {
             return;

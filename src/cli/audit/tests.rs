@@ -146,7 +146,7 @@ async fn steps_that_differ_from_the_plan_are_spared() {
     let plan = collector.plan(&findings);
     let report = collector.report(&audit_scope, &findings, &plan, &collector.brakes(&findings));
     let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
-    let ids = plan_file.resources(survey.law.graph.kinds()).unwrap();
+    let ids = plan_file.resources(survey.input.graph.kinds()).unwrap();
     let changes: [(&str, Change); 5] = [
         ("made anew", |step| {
             step.incarnation = Some("another".into());
@@ -364,7 +364,7 @@ async fn missing_answers_are_requested() {
     let (audit_scope, inventory) = collector.list().await.unwrap();
     let survey = collector.survey(&audit_scope);
     let mut findings = survey.judge(inventory, Instant::now()).await;
-    let law = findings.marking.law.clone();
+    let input = findings.marking.input.clone();
     let used = ["worker", "queue", "d1", "r2", "hyperdrive"];
     let judged = |findings: &Findings<'_>, marking: &Marking<'_>| {
         let all = findings.inventory.resources.iter().zip(&marking.judgements);
@@ -375,7 +375,7 @@ async fn missing_answers_are_requested() {
     };
     assert!(judged(&findings, &findings.marking) > 4);
     let asked = std::mem::take(&mut findings.inventory.uses);
-    let marking = mark::mark(&findings.inventory, &findings.roots, law.clone());
+    let marking = mark::mark(&findings.inventory, &findings.roots, input.clone());
     assert_eq!(judged(&findings, &marking), 0);
     let lists = |questions: &[Question]| {
         let lists = questions.iter();
@@ -387,14 +387,14 @@ async fn missing_answers_are_requested() {
     // The list does not tell what older versions bind that serve traffic.
     assert!(marking.questions.len() > 1);
     findings.inventory.uses.users = asked.users;
-    let marking = mark::mark(&findings.inventory, &findings.roots, law.clone());
+    let marking = mark::mark(&findings.inventory, &findings.roots, input.clone());
     assert_eq!(lists(&marking.questions), 0);
     assert_eq!(judged(&findings, &marking), 0, "others may use Workers");
     findings.inventory.uses.sources = asked.sources;
-    let marking = mark::mark(&findings.inventory, &findings.roots, law.clone());
+    let marking = mark::mark(&findings.inventory, &findings.roots, input.clone());
     assert_eq!(judged(&findings, &marking), 0, "any Worker may bind them");
     findings.inventory.uses.of = asked.of;
-    let marking = mark::mark(&findings.inventory, &findings.roots, law);
+    let marking = mark::mark(&findings.inventory, &findings.roots, input);
     assert!(marking.questions.is_empty());
 }
 

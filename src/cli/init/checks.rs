@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::args::InitArgs;
 use crate::cli::connect::Variables;
 use crate::cli::{Exit, Failure, print, settings};
-use crate::init::workflows::{Made, Reading, UNKNOWN};
+use crate::init::workflows::{Made, WorkflowFacts, UNKNOWN};
 use crate::policy::Policies;
 use crate::providers;
 use crate::report::escape;
@@ -31,7 +31,7 @@ struct Found {
     advice: Vec<String>,
 }
 
-pub(super) fn run(arguments: &InitArgs, read: &Reading) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &InitArgs, read: &WorkflowFacts) -> Result<Exit, Failure> {
     let variables = Variables { fixed: None };
     let (_, loaded) = settings::policies(&arguments.common, &variables)?;
     let found = compare(&loaded.policies, read);
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &InitArgs, read: &Reading) -> Result<Exit, Failure>
     Ok(if wrong { Exit::Garbage } else { Exit::Ok })
 }
 
-fn compare(policies: &Policies, read: &Reading) -> Found {
+fn compare(policies: &Policies, read: &WorkflowFacts) -> Found {
     let mut found = Found {
         schema: 1,
         advice: read.advice.clone(),
@@ -97,7 +97,7 @@ fn compare(policies: &Policies, read: &Reading) -> Found {
     found
 }
 
-fn render(found: &Found, read: &Reading) -> String {
+fn render(found: &Found, read: &WorkflowFacts) -> String {
     let mut text = String::new();
     for made in &found.unmatched {
         let (kind, template) = (made.kind, escape::terminal(&made.template));
@@ -164,9 +164,9 @@ mod tests {
         };
         let loaded =
             Policies::read(&[source], &settings::vocabulary(&kinds), &environment).unwrap();
-        let reading = |all: &[&str]| Reading {
+        let reading = |all: &[&str]| WorkflowFacts {
             made: all.iter().map(|one| made(one)).collect(),
-            ..Reading::default()
+            ..WorkflowFacts::default()
         };
         let found = compare(&loaded.policies, &reading(&["api-pr-{pr}", "web-pr-{pr}"]));
         assert_eq!(found.unmatched, [made("web-pr-{pr}")]);

@@ -15,7 +15,7 @@ use crate::cli::settings;
 use crate::cli::{Exit, Failure};
 use crate::collector::Limits;
 use crate::evidence::{ClosedSearch, Inventory, RepositoryRoots, RootsWanted};
-use crate::init::workflows::Reading;
+use crate::init::workflows::WorkflowFacts;
 use crate::init::{self, Proposal, Situation, file::Head, names};
 use crate::model::{Api, Place, PlaceSort, PullRequestNumber, Repository};
 use crate::providers;
@@ -41,7 +41,7 @@ pub(super) struct Gathered {
 }
 
 /// Reads everything, and proposes.
-pub(super) async fn gather(arguments: &InitArgs, read: &Reading) -> Result<Gathered, Failure> {
+pub(super) async fn gather(arguments: &InitArgs, read: &WorkflowFacts) -> Result<Gathered, Failure> {
     let connection = connect(&arguments.common)?;
     let limits = Limits::of(&arguments.common.limits.0);
     let client = client(&arguments.common, &connection, limits)?;
@@ -158,7 +158,7 @@ fn repository(arguments: &InitArgs, connection: &Connection) -> Result<Repositor
 async fn places(
     variables: &Variables,
     client: &Client,
-    read: &Reading,
+    read: &WorkflowFacts,
     repository: &Repository,
 ) -> Result<(Vec<Place>, Vec<String>), Failure> {
     let mut places = Vec::new();

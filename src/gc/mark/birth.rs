@@ -16,13 +16,13 @@ use crate::policy::Born;
 pub(super) fn check(
     inventory: &Inventory,
     roots: &Roots,
-    law: &JudgeInput<'_>,
+    input: &JudgeInput<'_>,
     judgements: &mut [Judgement],
 ) -> BTreeSet<ClaimedNumber> {
-    let mut contradicted = BTreeSet::clone(&law.contradicted);
+    let mut contradicted = BTreeSet::clone(&input.contradicted);
     for (resource, judgement) in inventory.resources.iter().zip(&mut *judgements) {
         let mut doubt = None;
-        for group in groups(judgement, law) {
+        for group in groups(judgement, input) {
             let pull_request = pull_request(roots, &group);
             let Some(contradiction) = contradiction(resource, group.1, pull_request) else {
                 continue;
@@ -43,7 +43,7 @@ pub(super) fn check(
         if resource.created_at != Time::Unsupported || !is_dead(&judgement.verdict) {
             continue;
         }
-        let group = groups(judgement, law).find(|group| contradicted.contains(group));
+        let group = groups(judgement, input).find(|group| contradicted.contains(group));
         if let Some(group) = group {
             judgement.verdict = Verdict::Unknown(Doubt::Birth {
                 number: group.1,
@@ -63,14 +63,14 @@ fn is_dead(verdict: &Verdict) -> bool {
 
 /// The numbers that a resource's name claims by rules which care when it was
 /// made: those that ask how the pull request ended.
-fn groups(judgement: &Judgement, law: &JudgeInput<'_>) -> impl Iterator<Item = ClaimedNumber> {
+fn groups(judgement: &Judgement, input: &JudgeInput<'_>) -> impl Iterator<Item = ClaimedNumber> {
     let others = judgement.others.iter().map(|(matched_by, _)| matched_by);
-    let all = judgement.reading.iter().chain(others);
+    let all = judgement.matched_by.iter().chain(others);
     all.filter_map(|matched_by| {
         let Claim::PullRequest(number) = matched_by.claim else {
             return None;
         };
-        let policy = law.policy_scopes.get(matched_by.policy_scope)?.policy;
+        let policy = input.policy_scopes.get(matched_by.policy_scope)?.policy;
         let rule = policy.rules.get(matched_by.rule)?;
         let cares = rule.born == Born::InTime && rule.asks_about_ends();
         cares.then(|| (policy.repository.clone(), number))

@@ -13,18 +13,18 @@ use crate::policy::Rule;
 /// index of its policy file.
 fn asked_about<'p>(
     resource: &Resource,
-    law: &JudgeInput<'p>,
+    input: &JudgeInput<'p>,
 ) -> Vec<(usize, &'p PolicyScope<'p>, &'p Rule, Claim)> {
     let mut found = Vec::new();
-    for (index, policy_scope) in law.policy_scopes.iter().enumerate() {
+    for (index, policy_scope) in input.policy_scopes.iter().enumerate() {
         if !policy_scope.places.contains(&resource.place) {
             continue;
         }
         let rules = &policy_scope.policy.rules;
-        for (rule, reading) in policy_scope.policy.read(resource) {
+        for (rule, rule_match) in policy_scope.policy.read(resource) {
             let rule = &rules[rule];
-            if policy_scope.policy.asks_about(rule, &reading) {
-                found.push((index, policy_scope, rule, reading.claim));
+            if policy_scope.policy.asks_about(rule, &rule_match) {
+                found.push((index, policy_scope, rule, rule_match.claim));
             }
         }
     }
@@ -34,22 +34,22 @@ fn asked_about<'p>(
 /// What resources claim, by repository.
 pub fn claims<'r>(
     resources: impl IntoIterator<Item = &'r Resource>,
-    law: &JudgeInput<'_>,
+    input: &JudgeInput<'_>,
 ) -> BTreeMap<Repository, RootsWanted> {
     let mut claims: BTreeMap<Repository, RootsWanted> = BTreeMap::new();
     for resource in resources {
-        let found = asked_about(resource, law);
-        let named = |only| {
+        let found = asked_about(resource, input);
+        let named = |number| {
             found
                 .iter()
-                .any(|(_, _, _, claim)| *claim == Claim::PullRequest(only))
+                .any(|(_, _, _, claim)| *claim == Claim::PullRequest(number))
         };
         // A name that may also claim a branch is in focus by the head of the pull
         // request, which is not known yet.
         let by_head = found
             .iter()
             .any(|(_, _, _, claim)| matches!(claim, Claim::Branch(_) | Claim::Slug { .. }));
-        let in_focus = law.only.is_none_or(|only| named(only) || by_head);
+        let in_focus = input.only_pull_request.is_none_or(|number| named(number) || by_head);
         for (_, policy_scope, rule, claim) in found {
             let claimed = claims
                 .entry(policy_scope.policy.repository.clone())
@@ -77,17 +77,17 @@ pub fn claims<'r>(
 pub fn orphaned<'r>(
     resources: impl IntoIterator<Item = &'r Resource>,
     roots: &Roots,
-    law: &JudgeInput<'_>,
+    input: &JudgeInput<'_>,
 ) -> BTreeMap<Repository, ClosedSearch> {
     let mut orphaned: BTreeMap<Repository, ClosedSearch> = BTreeMap::new();
-    let mut rules = law
+    let mut rules = input
         .policy_scopes
         .iter()
         .flat_map(|policy_scope| policy_scope.policy.rules.iter());
     if !rules.any(Rule::asks_about_heads) {
         return orphaned;
     }
-    let heads: Vec<_> = law
+    let heads: Vec<_> = input
         .policy_scopes
         .iter()
         .map(|policy_scope| {
@@ -97,10 +97,10 @@ pub fn orphaned<'r>(
         .collect();
     for resource in resources {
         let caseless = resource.kind.caseless;
-        let found = asked_about(resource, law);
-        let named = law.only.is_some_and(|only| {
+        let found = asked_about(resource, input);
+        let named = input.only_pull_request.is_some_and(|number| {
             let mut claims = found.iter().map(|(_, _, _, claim)| claim);
-            claims.any(|claim| *claim == Claim::PullRequest(only))
+            claims.any(|claim| *claim == Claim::PullRequest(number))
         });
         for (index, policy_scope, _, claim) in found {
             let Some((roots, heads)) = &heads[index] else {
@@ -112,8 +112,8 @@ pub fn orphaned<'r>(
                 continue;
             }
             let in_focus = named
-                || law.only.is_none_or(|only| {
-                    let head = roots.pull_requests.get(&only).and_then(|one| one.head());
+                || input.only_pull_request.is_none_or(|number| {
+                    let head = roots.pull_requests.get(&number).and_then(|one| one.head());
                     head.is_some_and(|head| heads.is_given_by(&claim, caseless, head))
                 });
             if !in_focus {
@@ -139,14 +139,14 @@ pub fn orphaned<'r>(
 
 /// Questions whose answers will be needed as soon as a claimed resource turns
 /// out dead, and that one short list answers; asked beside the roots.
-pub fn early_questions(inventory: &Inventory, law: &JudgeInput<'_>) -> Vec<Question> {
+pub fn early_questions(inventory: &Inventory, input: &JudgeInput<'_>) -> Vec<Question> {
     let mut claimed: BTreeSet<(KindRef, &Arc<Place>)> = BTreeSet::new();
     for resource in &inventory.resources {
         let key = (resource.kind, &resource.place);
         if claimed.contains(&key) {
             continue;
         }
-        let is_claimed = law.policy_scopes.iter().any(|policy_scope| {
+        let is_claimed = input.policy_scopes.iter().any(|policy_scope| {
             let rules = &policy_scope.policy.rules;
             policy_scope.places.contains(&resource.place) && !rules.read(resource).is_empty()
         });
@@ -156,8 +156,8 @@ pub fn early_questions(inventory: &Inventory, law: &JudgeInput<'_>) -> Vec<Quest
     }
     let mut questions = BTreeSet::new();
     for (kind, place) in claimed {
-        let users = law.graph.kinds().iter().filter(|user| {
-            user.0.users_listed && (**user == kind || law.graph.may_use(**user, kind))
+        let users = input.graph.kinds().iter().filter(|user| {
+            user.0.users_listed && (**user == kind || input.graph.may_use(**user, kind))
         });
         questions.extend(users.map(|user| Question::Users {
             kind: *user,

@@ -89,7 +89,7 @@ pub(super) fn own_part(resource: &Resource) -> String {
 /// alone only if its name contains the owner's claim and nothing of what lives,
 /// or the rule lists its kind under `with`.
 pub(super) fn goes_along(
-    law: &JudgeInput<'_>,
+    input: &JudgeInput<'_>,
     living: &Living,
     owned: KindRef,
     name: &str,
@@ -97,10 +97,10 @@ pub(super) fn goes_along(
     of_owner: &Judgement,
     inventory: &Inventory,
 ) -> bool {
-    let Some(matched_by) = &of_owner.reading else {
+    let Some(matched_by) = &of_owner.matched_by else {
         return false;
     };
-    let policy_scope = law.policy_scopes.get(matched_by.policy_scope);
+    let policy_scope = input.policy_scopes.get(matched_by.policy_scope);
     let rule = policy_scope.and_then(|one| one.policy.rules.get(matched_by.rule));
     if !owned.stands_alone || rule.is_some_and(|rule| rule.with.contains(&owned)) {
         return true;

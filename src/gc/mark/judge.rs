@@ -99,7 +99,7 @@ enum NoMatch {
 
 /// Judges resources one by one.
 pub(super) struct Judge<'a, 'p> {
-    law: &'a JudgeInput<'p>,
+    input: &'a JudgeInput<'p>,
     /// Why some root source is not complete.
     gap: Option<&'a Arc<str>>,
     /// The roots of each policy file, and its branches.
@@ -124,11 +124,11 @@ struct Calibration {
 impl Calibration {
     fn of(
         inventory: &Inventory,
-        law: &JudgeInput<'_>,
+        input: &JudgeInput<'_>,
         heads: &[Option<(&RepositoryRoots, Branches<'_>)>],
     ) -> Self {
         let mut calibration = Self::default();
-        for (index, policy_scope) in law.policy_scopes.iter().enumerate() {
+        for (index, policy_scope) in input.policy_scopes.iter().enumerate() {
             let policy = policy_scope.policy;
             let Some((_, heads)) = heads[index].as_ref() else {
                 continue;
@@ -142,13 +142,13 @@ impl Calibration {
                 }
                 // What was recorded says nothing about how names are made.
                 let named = policy.read(resource).into_iter();
-                for (rule, reading) in named.filter(|(_, reading)| !reading.only_agrees) {
+                for (rule, rule_match) in named.filter(|(_, rule_match)| !rule_match.only_agrees) {
                     let caseless = resource.kind.caseless;
-                    if !heads.explains(&reading.claim, caseless, resource.created_at) {
+                    if !heads.explains(&rule_match.claim, caseless, resource.created_at) {
                         continue;
                     }
                     calibration.rules.insert((index, rule));
-                    if let Claim::Slug { function, .. } = reading.claim {
+                    if let Claim::Slug { function, .. } = rule_match.claim {
                         calibration.functions.insert((index, function));
                     }
                 }
@@ -160,22 +160,22 @@ impl Calibration {
 
 impl<'a, 'p> Judge<'a, 'p> {
     pub(super) fn new(
-        law: &'a JudgeInput<'p>,
+        input: &'a JudgeInput<'p>,
         inventory: &Inventory,
         roots: &'a Roots,
         managed: &'a Managed,
     ) -> Self {
-        let of_jurisdiction = law.policy_scopes.iter().map(|policy_scope| {
+        let of_jurisdiction = input.policy_scopes.iter().map(|policy_scope| {
             let roots = roots.repositories.get(&policy_scope.policy.repository)?;
             Some((roots, Branches::new(roots, &policy_scope.policy.slugs)))
         });
         let of_jurisdiction: Vec<_> = of_jurisdiction.collect();
         Self {
-            law,
+            input,
             kept: kept(roots),
             gap: roots.gap().map(|(_, why)| why),
-            calibration: Calibration::of(inventory, law, &of_jurisdiction),
-            newer: Supersession::of(inventory, law, &of_jurisdiction),
+            calibration: Calibration::of(inventory, input, &of_jurisdiction),
+            newer: Supersession::of(inventory, input, &of_jurisdiction),
             roots: of_jurisdiction,
             managed,
         }
@@ -189,7 +189,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             if !last.is_some_and(|last| Arc::ptr_eq(last, &resource.place)) {
                 last = Some(&resource.place);
                 holds.clear();
-                let policy_scopes = self.law.policy_scopes.iter().enumerate();
+                let policy_scopes = self.input.policy_scopes.iter().enumerate();
                 holds.extend(
                     policy_scopes
                         .filter(|(_, policy_scope)| policy_scope.places.contains(&resource.place))
@@ -207,17 +207,17 @@ impl<'a, 'p> Judge<'a, 'p> {
         let mut foreign = None;
         let mut refusals = Vec::new();
         for &policy_scope in holds {
-            let policy = self.law.policy_scopes[policy_scope].policy;
+            let policy = self.input.policy_scopes[policy_scope].policy;
             foreign = foreign.or_else(|| policy.other_repository(resource));
-            for (index, reading) in policy.read(resource) {
+            for (index, rule_match) in policy.read(resource) {
                 let rule = &policy.rules[index];
-                match self.reading(resource, (policy_scope, index), rule, &reading) {
+                match self.outcome(resource, (policy_scope, index), rule, &rule_match) {
                     Ok(outcome) => {
-                        is_matched |= !reading.only_agrees;
+                        is_matched |= !rule_match.only_agrees;
                         outcomes.push(outcome);
                     }
-                    Err(_) if reading.only_agrees => {}
-                    Err(NoMatch::NotGiven) => ungiven = Some(reading.claim),
+                    Err(_) if rule_match.only_agrees => {}
+                    Err(NoMatch::NotGiven) => ungiven = Some(rule_match.claim),
                     Err(NoMatch::Refused(condition)) => refusals.push(rule.refused(condition)),
                 }
             }
@@ -226,9 +226,9 @@ impl<'a, 'p> Judge<'a, 'p> {
         if !is_matched {
             outcomes.clear();
         }
-        let meant = self.law.only.is_none() || outcomes.iter().any(|one| one.in_focus);
-        let shown = self.law.shown;
-        let in_focus = meant && shown.is_none_or(|kinds| kinds.contains(&resource.kind));
+        let of_pull_request = self.input.only_pull_request.is_none() || outcomes.iter().any(|one| one.in_focus);
+        let kinds = self.input.only_kinds;
+        let in_focus = of_pull_request && kinds.is_none_or(|kinds| kinds.contains(&resource.kind));
         let mut judgement = Judgement {
             in_focus,
             ..Judgement::default()
@@ -241,7 +241,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         if let Some(protection) = protection.or_else(of_pull_request) {
             judgement.verdict = Verdict::Protected(protection);
             // The claim is still said, so that `--pr` and people see it.
-            judgement.reading = outcomes.into_iter().next().map(|one| one.matched_by);
+            judgement.matched_by = outcomes.into_iter().next().map(|one| one.matched_by);
             return judgement;
         }
         let decisive = outcomes
@@ -252,7 +252,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         let Some(decisive) = decisive else {
             let policies = holds
                 .iter()
-                .map(|&index| self.law.policy_scopes[index].policy);
+                .map(|&index| self.input.policy_scopes[index].policy);
             refusals.extend(policies.flat_map(|policy| policy.rules.refusals(resource)));
             judgement.verdict = Verdict::Unmatched(match (ungiven, foreign) {
                 (Some(claim), _) => Unmatched::NotOnGitHub(claim),
@@ -264,7 +264,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         };
         let decisive = outcomes.swap_remove(decisive);
         judgement.verdict = decisive.verdict;
-        judgement.reading = Some(decisive.matched_by);
+        judgement.matched_by = Some(decisive.matched_by);
         if let Verdict::Garbage(death) = &mut judgement.verdict {
             // One rule that only reports is enough not to delete.
             death.report_only |= outcomes
@@ -282,29 +282,29 @@ impl<'a, 'p> Judge<'a, 'p> {
     }
 
     /// Returns the verdict by one match, or why it turns out to be no match.
-    fn reading(
+    fn outcome(
         &self,
         resource: &Resource,
         (policy_scope, index): (usize, usize),
         rule: &Rule,
-        reading: &RuleMatch,
+        rule_match: &RuleMatch,
     ) -> Result<Outcome, NoMatch> {
         let mut outcome = Outcome {
-            lifts: reading.lifts,
+            lifts: rule_match.lifts,
             matched_by: MatchedBy {
                 policy_scope,
                 rule: index,
-                claim: reading.claim.clone(),
+                claim: rule_match.claim.clone(),
                 pull_request: None,
             },
             verdict: Verdict::Unmatched(Unmatched::NoRule),
-            in_focus: self.law.only.map(Claim::PullRequest).as_ref() == Some(&reading.claim),
+            in_focus: self.input.only_pull_request.map(Claim::PullRequest).as_ref() == Some(&rule_match.claim),
             pull_requests: BTreeSet::new(),
         };
-        if let Claim::PullRequest(number) = reading.claim {
+        if let Claim::PullRequest(number) = rule_match.claim {
             outcome.pull_requests.insert(number);
         }
-        let owner = match self.owner(resource, (policy_scope, index), rule, reading) {
+        let owner = match self.owner(resource, (policy_scope, index), rule, rule_match) {
             Ok(owner) => owner.ok_or(NoMatch::NotGiven)?,
             Err(doubt) => {
                 outcome.verdict = Verdict::Unknown(doubt);
@@ -315,12 +315,12 @@ impl<'a, 'p> Judge<'a, 'p> {
             outcome.pull_requests.extend(&standing.numbers);
         }
         outcome.matched_by.pull_request = owner.pull_request().map(|(number, _)| number);
-        outcome.in_focus |= self.law.only.is_some_and(|only| owner.involves(only));
-        outcome.verdict = match self.disagreement(resource, policy_scope, reading, &owner) {
+        outcome.in_focus |= self.input.only_pull_request.is_some_and(|number| owner.involves(number));
+        outcome.verdict = match self.disagreement(resource, policy_scope, rule_match, &owner) {
             Some(doubt) => Verdict::Unknown(doubt),
             None => {
                 let rule = ((policy_scope, index), rule);
-                self.verdict(resource, rule, reading, &owner, outcome.in_focus)?
+                self.verdict(resource, rule, rule_match, &owner, outcome.in_focus)?
             }
         };
         Ok(outcome)
@@ -332,13 +332,13 @@ impl<'a, 'p> Judge<'a, 'p> {
         &self,
         resource: &Resource,
         policy_scope: usize,
-        reading: &RuleMatch,
+        rule_match: &RuleMatch,
         owner: &Owner<'_>,
     ) -> Option<Doubt> {
-        let (head, Claim::PullRequest(number)) = (reading.head.as_ref()?, &reading.claim) else {
+        let (head, Claim::PullRequest(number)) = (rule_match.head.as_ref()?, &rule_match.claim) else {
             return None;
         };
-        if reading.undetermined.is_some() {
+        if rule_match.undetermined.is_some() {
             return None;
         }
         let pull_request = owner.pull_request().map(|(_, pull_request)| pull_request);
@@ -358,15 +358,15 @@ impl<'a, 'p> Judge<'a, 'p> {
         &self,
         resource: &Resource,
         (at, rule): (RuleIndex, &Rule),
-        reading: &RuleMatch,
+        rule_match: &RuleMatch,
         owner: &Owner<'_>,
         in_focus: bool,
     ) -> Result<Verdict, NoMatch> {
-        if let Some(key) = reading.undetermined {
+        if let Some(key) = rule_match.undetermined {
             return Ok(Verdict::Unknown(Doubt::Condition(key)));
         }
         if let Some(pattern) = backup_pattern(&resource.name)
-            && !reading.spells_backup
+            && !rule_match.spells_backup
         {
             return Ok(Verdict::Protected(Protection::Backup(pattern)));
         }
@@ -384,7 +384,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             Err(Untimely::Unknown(key)) => return Ok(Verdict::Unknown(Doubt::Condition(key))),
         }
         Ok(
-            match (self.death(resource, (at, rule), reading, owner), missing) {
+            match (self.death(resource, (at, rule), rule_match, owner), missing) {
                 // A living root keeps whatever else the answer lacks.
                 (Err(live @ Verdict::Live(_)), _) => live,
                 (_, Some(missing)) => missing,
@@ -401,11 +401,11 @@ impl<'a, 'p> Judge<'a, 'p> {
         resource: &Resource,
         (policy_scope, index): (usize, usize),
         rule: &Rule,
-        reading: &RuleMatch,
+        rule_match: &RuleMatch,
     ) -> Result<Option<Owner<'a>>, Doubt> {
-        let claim = &reading.claim;
-        let policy = self.law.policy_scopes[policy_scope].policy;
-        if reading.undetermined.is_some() || !policy.asks_about(rule, reading) {
+        let claim = &rule_match.claim;
+        let policy = self.input.policy_scopes[policy_scope].policy;
+        if rule_match.undetermined.is_some() || !policy.asks_about(rule, rule_match) {
             return Ok(Some(Owner::NotAsked));
         }
         let not_told = |why: &str| Doubt::NotAnswered {
@@ -467,7 +467,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         let Claim::Slug { function, text } = claim else {
             return true;
         };
-        let slugs = &self.law.policy_scopes[policy_scope].policy.slugs;
+        let slugs = &self.input.policy_scopes[policy_scope].policy.slugs;
         let function = slugs.get(&**function);
         function.is_some_and(|function| function.could_give(text))
     }
@@ -477,7 +477,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         &self,
         resource: &Resource,
         (at, rule): (RuleIndex, &Rule),
-        reading: &RuleMatch,
+        rule_match: &RuleMatch,
         owner: &Owner<'_>,
     ) -> Result<Death, Verdict> {
         let mut death = None;
@@ -498,7 +498,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             death.get_or_insert(lost);
         }
         if let Some(newer) = rule.death.newer {
-            let superseded = self.newer.superseded(resource, at, newer, &reading.claim)?;
+            let superseded = self.newer.superseded(resource, at, newer, &rule_match.claim)?;
             // The address of a dead pull request serves nobody.
             if let (None, Some(address)) = (&death, resource.held_address()) {
                 return Err(Verdict::Live(Alive::HoldsAddress(address.into())));
@@ -518,14 +518,14 @@ impl<'a, 'p> Judge<'a, 'p> {
                 AgeClock::Changed => clock(resource.changed_at, "changed_at")?,
                 AgeClock::Active => clock(resource.active_at, "active_at")?,
                 AgeClock::Named => clock(
-                    reading.named.map_or(Time::Unsupported, Time::At),
+                    rule_match.named.map_or(Time::Unsupported, Time::At),
                     "time in the name",
                 )?,
                 AgeClock::Merged => merged(owner)?,
             };
             let over = since.checked_add_signed(age.longer_than);
             // Strictly more, and an age beyond all time is never reached.
-            let Some(over) = over.filter(|over| self.law.now > *over) else {
+            let Some(over) = over.filter(|over| self.input.now > *over) else {
                 return Err(Verdict::Live(Alive::Young {
                     longer_than: age.longer_than,
                     since,
@@ -552,7 +552,7 @@ impl<'a, 'p> Judge<'a, 'p> {
     /// it once its grace is over. Before that the grace counts: an expiry that an
     /// earlier run set may rest on a death that was not the last one.
     fn ripe(&self, resource: &Resource, rule: &Rule, in_focus: bool, death: Death) -> Verdict {
-        let now = self.law.now;
+        let now = self.input.now;
         // One that is long over is not carried out: nothing rests on it.
         let promised = |at: &DateTime<Utc>| *at <= now + EXPIRES_SOON && *at > now - EXPIRY_OVERDUE;
         let expires_at = resource.expires_at.filter(promised);
@@ -564,15 +564,15 @@ impl<'a, 'p> Judge<'a, 'p> {
 
     /// Whether the grace of a death is over.
     fn after_grace(&self, rule: &Rule, in_focus: bool, mut death: Death) -> Verdict {
-        let now = self.law.now;
+        let now = self.input.now;
         if rule.death.is_by_age_alone() {
             death.ripe_at = death.dead_since;
             return Verdict::Garbage(death);
         }
         let usual = if in_focus {
-            self.law.grace_on_close
+            self.input.grace_on_close
         } else {
-            self.law.grace
+            self.input.grace
         };
         let grace = rule.grace.unwrap_or(usual);
         let Some(dead_since) = death.dead_since else {

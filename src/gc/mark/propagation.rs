@@ -19,7 +19,7 @@ use crate::model::{KindRef, Link, Place, ReferenceKey, Resource, Time};
 pub(super) fn distrust(
     inventory: &Inventory,
     roots: &Roots,
-    law: &JudgeInput<'_>,
+    input: &JudgeInput<'_>,
     judgements: &mut [Judgement],
 ) {
     let kept = origins_of_kept(roots);
@@ -41,10 +41,10 @@ pub(super) fn distrust(
             .copied()
             .unwrap_or(false)
     };
-    let kinds = law.graph.kinds();
+    let kinds = input.graph.kinds();
     // What a run was not going to delete may have been listed without what
     // concerns it.
-    let may_go = |resource: &Resource| law.may_go(resource);
+    let may_go = |resource: &Resource| input.may_be_deleted(resource);
     let mut doubts: BTreeMap<(KindRef, &Place, bool), Option<&'static str>> = BTreeMap::new();
     for (resource, judgement) in inventory.resources.iter().zip(judgements) {
         if !judgement.verdict.is_garbage() {
@@ -61,7 +61,7 @@ pub(super) fn distrust(
                 let (kind, place) = (resource.kind, &*resource.place);
                 let own = (!is_complete(kind, place)).then_some(kind);
                 let gap = |other: &KindRef| {
-                    if !law.graph.concerns(kind, *other) {
+                    if !input.graph.concerns(kind, *other) {
                         return false;
                     }
                     // What is listed one holder at a time is asked for where it
@@ -105,7 +105,7 @@ fn origins_of_kept(roots: &Roots) -> BTreeSet<&str> {
 pub(super) fn inherit(
     inventory: &Inventory,
     links: &ReferenceIndex<'_>,
-    law: &JudgeInput<'_>,
+    input: &JudgeInput<'_>,
     living: &Living,
     judgements: &mut [Judgement],
 ) -> Vec<(usize, usize)> {
@@ -118,7 +118,7 @@ pub(super) fn inherit(
         let resource = &inventory.resources[owned];
         if unread(&judgements[owned].verdict)
             && goes_along(
-                law,
+                input,
                 living,
                 resource.kind,
                 &own_part(resource),
@@ -127,12 +127,12 @@ pub(super) fn inherit(
                 inventory,
             )
         {
-            let meant = law.shown.is_none_or(|kinds| kinds.contains(&resource.kind));
+            let of_kind = input.only_kinds.is_none_or(|kinds| kinds.contains(&resource.kind));
             judgements[owned] = Judgement {
-                in_focus: judgements[owned].in_focus || (of_owner.in_focus && meant),
+                in_focus: judgements[owned].in_focus || (of_owner.in_focus && of_kind),
                 others: Vec::new(),
-                verdict: by_its_own_clocks(resource, of_owner.verdict, law),
-                reading: of_owner.reading,
+                verdict: by_its_own_clocks(resource, of_owner.verdict, input),
+                matched_by: of_owner.matched_by,
             };
             inherited.push((owned, owner));
         }
@@ -142,7 +142,7 @@ pub(super) fn inherit(
 
 /// Returns the owner's verdict for a resource that belongs to it. The resource's
 /// own creation and change count as well, because time works for keeping.
-fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &JudgeInput<'_>) -> Verdict {
+fn by_its_own_clocks(resource: &Resource, verdict: Verdict, input: &JudgeInput<'_>) -> Verdict {
     let Verdict::Garbage(mut death) = verdict else {
         return verdict;
     };
@@ -161,7 +161,7 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &JudgeInput<'_>
         let ripe = ripe.checked_add_signed(own - dead);
         death.dead_since = Some(own);
         death.ripe_at = ripe;
-        if ripe.is_none_or(|ripe| ripe >= law.now) {
+        if ripe.is_none_or(|ripe| ripe >= input.now) {
             return Verdict::Grace(Wait::Grace {
                 death,
                 ripe_at: ripe,
@@ -174,7 +174,7 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, law: &JudgeInput<'_>
 /// Lets what stays keep what it uses.
 pub(super) struct Propagation<'a> {
     inventory: &'a Inventory,
-    law: &'a JudgeInput<'a>,
+    input: &'a JudgeInput<'a>,
     living: &'a Living,
     judgements: &'a mut [Judgement],
     links: ReferenceIndex<'a>,
@@ -191,7 +191,7 @@ impl<'a> Propagation<'a> {
         inventory: &'a Inventory,
         links: ReferenceIndex<'a>,
         inherited: Vec<(usize, usize)>,
-        law: &'a JudgeInput<'a>,
+        input: &'a JudgeInput<'a>,
         living: &'a Living,
         judgements: &'a mut [Judgement],
     ) -> Self {
@@ -201,15 +201,15 @@ impl<'a> Propagation<'a> {
                 .verdict
                 .death()
                 .is_some_and(|death| death.report_only);
-            judgement.in_focus && !report_only && law.may_go(resource)
+            judgement.in_focus && !report_only && input.may_be_deleted(resource)
         };
         let all = inventory.resources.iter().zip(judgements.iter());
         Self {
             goes: all.map(goes).collect(),
-            settled: law.going.is_some(),
+            settled: input.to_delete.is_some(),
             inherited,
             inventory,
-            law,
+            input,
             living,
             judgements,
             links,
@@ -400,7 +400,7 @@ impl<'a> Propagation<'a> {
                 };
                 let stays = names.into_iter().find(|name| {
                     !goes_along(
-                        self.law,
+                        self.input,
                         self.living,
                         owned,
                         name,
@@ -430,7 +430,7 @@ impl<'a> Propagation<'a> {
     /// The kinds whose resources belong to one of this kind and were not listed
     /// in its place, because that takes a request for each holder.
     fn unlisted_holdings(&self, kind: KindRef, index: usize) -> Vec<KindRef> {
-        let owned = self.law.graph.owned(kind);
+        let owned = self.input.graph.owned(kind);
         owned
             .filter(|owned| owned.0.holder.is_some() && owned.0.place == kind.place)
             .filter(|owned| !self.is_listed(*owned, &self.inventory.resources[index].place))

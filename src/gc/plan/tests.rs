@@ -7,14 +7,14 @@ use super::super::samples::{
 use super::*;
 use crate::model::{Link, Reference, Resource};
 
-fn drawn(resources: Vec<Resource>, judgements: Vec<Judgement>, most: usize) -> Plan {
+fn drawn(resources: Vec<Resource>, judgements: Vec<Judgement>, maximum: usize) -> Plan {
     let policy = policy();
     let policy_scopes = [policy_scope(&policy)];
     let inventory = Inventory {
         resources,
         ..Inventory::default()
     };
-    plan(&inventory, &marking(judgements, &policy_scopes), most)
+    plan(&inventory, &marking(judgements, &policy_scopes), maximum)
 }
 
 /// Which resource each step is about, and the steps that it waits for.
@@ -37,15 +37,15 @@ fn a_cap_lets_the_oldest_go_and_defers_the_rest() {
             garbage(PLAIN, 3, at(20)),
         ]
     };
-    for (most, steps, deferred) in [
+    for (maximum, steps, deferred) in [
         (0, vec![], vec![1, 2, 0]),
         (1, vec![(1, &[][..])], vec![2, 0]),
         (2, vec![(1, &[][..]), (2, &[])], vec![0]),
         (3, vec![(1, &[][..]), (2, &[]), (0, &[])], vec![]),
     ] {
-        let plan = drawn(workers(), judged(), most);
-        assert_eq!(order(&plan), steps, "at most {most}");
-        assert_eq!(plan.deferred, deferred, "at most {most}");
+        let plan = drawn(workers(), judged(), maximum);
+        assert_eq!(order(&plan), steps, "at most {maximum}");
+        assert_eq!(plan.deferred, deferred, "at most {maximum}");
     }
 }
 
@@ -71,7 +71,7 @@ fn a_worker_goes_only_together_with_the_queues_that_it_serves() {
         links: vec![Link::ServedBy(Reference::by_id("worker", by.to_owned()))],
         ..resource("queue", name)
     };
-    let drawn = |most| {
+    let drawn = |maximum| {
         let resources = vec![
             resource("worker", "a"),
             queue("jobs", "a"),
@@ -79,7 +79,7 @@ fn a_worker_goes_only_together_with_the_queues_that_it_serves() {
         ];
         let judged = resources.iter().map(|_| garbage(PLAIN, 1, at(10)));
         let judged = judged.collect();
-        drawn(resources, judged, most)
+        drawn(resources, judged, maximum)
     };
     assert_eq!(order(&drawn(1)), [(2, &[][..])]);
     assert_eq!(drawn(1).deferred, [0, 1]);
@@ -92,7 +92,7 @@ fn what_a_queue_that_stays_holds_takes_no_place_from_others() {
         links: vec![Link::ServedBy(Reference::by_id("worker", "a".to_owned()))],
         ..resource("queue", "jobs")
     };
-    let drawn = |most| {
+    let drawn = |maximum| {
         let resources = vec![
             resource("worker", "a"),
             queue.clone(),
@@ -103,7 +103,7 @@ fn what_a_queue_that_stays_holds_takes_no_place_from_others() {
             reported(PLAIN, 1, at(10)),
             garbage(PLAIN, 2, at(20)),
         ];
-        drawn(resources, judged, most)
+        drawn(resources, judged, maximum)
     };
     assert_eq!(order(&drawn(1)), [(2, &[][..])]);
     assert_eq!(order(&drawn(2)), [(0, &[][..]), (2, &[][..])]);
@@ -118,10 +118,10 @@ fn workers_that_bind_each_other_are_unbound_one_by_one_and_go_together() {
             .collect(),
         ..resource("worker", name)
     };
-    let drawn = |resources: Vec<Resource>, most| {
+    let drawn = |resources: Vec<Resource>, maximum| {
         let judged = resources.iter().map(|_| garbage(PLAIN, 1, at(10)));
         let judged = judged.collect();
-        let plan = drawn(resources, judged, most);
+        let plan = drawn(resources, judged, maximum);
         let steps = plan.steps.into_iter();
         let steps = steps.map(|step| (step.resource, step.after, step.unbinds));
         (steps.collect::<Vec<_>>(), plan.deferred)
@@ -159,7 +159,7 @@ fn what_is_not_meant_or_only_reported_is_no_step() {
         ..garbage(PLAIN, 1, at(0))
     };
     let unread = Judgement {
-        reading: None,
+        matched_by: None,
         ..garbage(PLAIN, 1, at(0))
     };
     let judged = vec![

@@ -1,6 +1,6 @@
 use super::*;
 
-fn workflow(text: &str) -> Reading {
+fn workflow(text: &str) -> WorkflowFacts {
     read(&[SourceFile {
         path: "preview.yml".to_owned(),
         text: text.to_owned(),
@@ -143,7 +143,7 @@ fn an_environment_of_wrangler_has_the_names_of_the_configurations() {
         text: text.to_owned(),
     };
     let account = "0123456789abcdef0123456789abcdef";
-    let reading = read(&[
+    let facts = read(&[
         file(
             "api/wrangler.toml",
             &format!("name = \"api\"\naccount_id = \"{account}\"\n[env.x]\nname = \"no\"\n"),
@@ -157,14 +157,14 @@ fn an_environment_of_wrangler_has_the_names_of_the_configurations() {
             "      - run: wrangler deploy --env pr-${{ github.event.number }}",
         ),
     ]);
-    let names: Vec<_> = reading
+    let names: Vec<_> = facts
         .made
         .iter()
         .map(|one| one.template.as_str())
         .collect();
     assert_eq!(names, ["api-pr-{pr}", "web-pr-{pr}"]);
-    assert_eq!(reading.account.as_deref(), Some(account));
-    assert_eq!((reading.workflows, reading.configurations), (1, 2));
+    assert_eq!(facts.account.as_deref(), Some(account));
+    assert_eq!((facts.workflows, facts.configurations), (1, 2));
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Where {
     pub(super) fn covers(&self, resource: &Resource) -> bool {
         // What an account holds by project is known by the resource alone.
         let held = || {
-            let within = resource.within.as_deref();
+            let holder = resource.holder.as_deref();
             self.projects
                 .as_ref()
                 .is_none_or(|list| list.iter().any(|one| Some(one.name.as_str()) == within))

@@ -217,7 +217,7 @@ fn conditions_compare_hosts_words_flags_and_lists_each_in_their_way() {
 fn a_rule_reads_only_what_is_where_it_applies() {
     let pages = |project: Option<&str>| {
         let mut pages = resource("pages_deployment", "app-7");
-        pages.within = project.map(Into::into);
+        pages.holder = project.map(Into::into);
         pages
     };
     for (place, resource, expected) in [

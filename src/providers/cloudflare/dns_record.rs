@@ -233,7 +233,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         place: place.clone(),
         id: record.id,
         name: host_name(&record.name).into(),
-        within: None,
+        holder: None,
         incarnation: None,
         created_at: Time::always(record.created_on),
         changed_at: Time::always(record.modified_on),

@@ -55,7 +55,7 @@ impl Namespace {
             place: place.clone(),
             id: self.id,
             name: self.title,
-            within: None,
+            holder: None,
             incarnation: None,
             created_at: Time::Unsupported,
             changed_at: Time::Unsupported,
@@ -85,13 +85,13 @@ fn path(id: &ResourceId) -> [&str; 6] {
 }
 
 /// The most keys that are kept: one request each.
-const MOST_KEYS: usize = 1_000;
+const MAX_KEYS: usize = 1_000;
 
 /// The most pages of keys; even empty ones come to an end before.
-const MOST_PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 
 /// The most bytes of values that are kept.
-const MOST_BYTES: usize = 25 * 1_024 * 1_024;
+const MAX_BYTES: usize = 25 * 1_024 * 1_024;
 
 /// What is kept of a namespace: `entries`, the `cursor` while keys are listed,
 /// how many values are `fetched`, and their `bytes`.
@@ -154,7 +154,7 @@ impl Backup for KvNamespace {
                 ));
             }
             let pages = count(held, "pages") + 1;
-            if pages > MOST_PAGES {
+            if pages > MAX_PAGES {
                 return Err(Malformed("the listing of its keys does not end".to_owned()));
             }
             held["pages"] = json!(pages);
@@ -166,10 +166,10 @@ impl Backup for KvNamespace {
             held["bytes"] = json!(count(held, "bytes") + body.len());
         }
         let keys = held["entries"].as_array().map_or(0, Vec::len);
-        if keys > MOST_KEYS || count(held, "bytes") > MOST_BYTES {
+        if keys > MAX_KEYS || count(held, "bytes") > MAX_BYTES {
             return Err(Malformed(format!(
-                "it holds more than {MOST_KEYS} keys or {} MB, which is too much for a backup",
-                MOST_BYTES / 1_024 / 1_024
+                "it holds more than {MAX_KEYS} keys or {} MB, which is too much for a backup",
+                MAX_BYTES / 1_024 / 1_024
             )));
         }
         Ok(())

@@ -164,7 +164,7 @@ impl Deployment {
         Resource {
             addresses,
             recorded: self.source.and_then(Source::provenance),
-            within: self.project_name,
+            holder: self.project_name,
             created_at: Time::always(self.created_on),
             protection: (!preview).then_some(BuiltInProtection::Production),
             attributes: attributes.collect(),
@@ -175,7 +175,7 @@ impl Deployment {
 
 /// The path of one deployment.
 fn path(id: &ResourceId) -> [&str; 7] {
-    let project = id.within.as_deref().unwrap_or_default();
+    let project = id.holder.as_deref().unwrap_or_default();
     [
         "accounts",
         id.place.id(),

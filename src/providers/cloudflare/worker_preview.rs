@@ -111,7 +111,7 @@ impl Preview {
         let changed = self.updated_on.max(self.deployed_on);
         let tags = self.tags.map(|tags| ("tags", Attribute::List(tags)));
         Resource {
-            within: self.worker_name,
+            holder: self.worker_name,
             created_at: Time::always(self.created_on),
             changed_at: Time::always(changed),
             attributes: tags.into_iter().collect(),
@@ -123,7 +123,7 @@ impl Preview {
 
 /// The path of one Preview.
 fn path(id: &ResourceId) -> [&str; 7] {
-    let worker = id.within.as_deref().unwrap_or_default();
+    let worker = id.holder.as_deref().unwrap_or_default();
     [
         "accounts",
         id.place.id(),
@@ -281,7 +281,7 @@ impl Kind for WorkerPreview {
     /// Adds the Worker that was listed, because the listing does not show it.
     fn complete(&self, resources: &mut [Resource]) {
         for preview in resources {
-            if let Some(worker) = preview.within.clone() {
+            if let Some(worker) = preview.holder.clone() {
                 let uses = Reference::by_id("worker", worker.to_string());
                 preview.links.push(Link::Uses(uses));
                 preview.attributes.push(("worker", Attribute::Text(worker)));

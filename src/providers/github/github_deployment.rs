@@ -75,7 +75,7 @@ impl Deployment {
         let production = self.production_environment == Some(true)
             || self.environment.as_deref().is_some_and(is_production);
         Resource {
-            within: self.environment.clone(),
+            holder: self.environment.clone(),
             protection: production.then_some(BuiltInProtection::Production),
             created_at: Time::always(self.created_at),
             changed_at: Time::always(self.updated_at),

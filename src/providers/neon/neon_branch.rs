@@ -185,7 +185,7 @@ impl Branch {
             place: place.clone(),
             id: self.id,
             name: self.name,
-            within: None,
+            holder: None,
             incarnation: None,
             created_at: Time::always(self.created_at),
             changed_at: Time::always(changed),

@@ -74,7 +74,7 @@ pub(super) struct Wire {
     meanwhile: Option<Meanwhile>,
     /// Writing requests in flight, and their maximum so far.
     under_way: usize,
-    pub(super) most: usize,
+    pub(super) maximum: usize,
 }
 
 pub(super) struct Stage {
@@ -312,7 +312,7 @@ impl Stage {
         }
         let folder = self.folder.path();
         let swept = if self.broken_journal {
-            let ids = plan_file.resources(survey.law.graph.kinds()).unwrap();
+            let ids = plan_file.resources(survey.input.graph.kinds()).unwrap();
             let journal = Journal::begin_unwritable(folder, clock.now()).unwrap();
             let (steps, stop) = (&plan_file.steps, self.stop.clone());
             let sweep = Sweep::new(&survey, steps, ids, self.limits.reread_after, journal, stop);
@@ -408,7 +408,7 @@ impl Wire {
         if self.since.is_some() {
             self.journal(folder);
             self.under_way += usize::from(writes);
-            self.most = self.most.max(self.under_way);
+            self.maximum = self.maximum.max(self.under_way);
             if let Some(mut meanwhile) = self.meanwhile.take() {
                 meanwhile(&line);
                 self.meanwhile = Some(meanwhile);

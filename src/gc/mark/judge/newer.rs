@@ -22,7 +22,7 @@ struct Group {
     rule: RuleIndex,
     kind: KindRef,
     place: Arc<Place>,
-    within: Option<Box<str>>,
+    holder: Option<Box<str>>,
     claim: Option<Claim>,
 }
 
@@ -32,7 +32,7 @@ impl Group {
             rule,
             kind: resource.kind,
             place: Arc::clone(&resource.place),
-            within: resource.within.clone(),
+            holder: resource.holder.clone(),
             claim: (per == Per::Claim).then(|| claim.clone()),
         }
     }
@@ -51,11 +51,11 @@ impl Supersession {
     /// build that failed and a name that no git branch gives take no one's place.
     pub(super) fn of(
         inventory: &Inventory,
-        law: &JudgeInput<'_>,
+        input: &JudgeInput<'_>,
         heads: &[Option<(&RepositoryRoots, Branches<'_>)>],
     ) -> Self {
         let mut created: HashMap<Group, Vec<DateTime<Utc>>> = HashMap::new();
-        for (index, policy_scope) in law.policy_scopes.iter().enumerate() {
+        for (index, policy_scope) in input.policy_scopes.iter().enumerate() {
             let policy = policy_scope.policy;
             if !policy.rules.iter().any(|rule| rule.death.newer.is_some()) {
                 continue;
@@ -73,15 +73,15 @@ impl Supersession {
                 let Time::At(at) = resource.created_at else {
                     continue;
                 };
-                for (rule, reading) in policy.read(resource) {
+                for (rule, rule_match) in policy.read(resource) {
                     let Some(newer) = policy.rules[rule].death.newer else {
                         continue;
                     };
-                    let counts = reading.undetermined.is_none()
-                        && !reading.only_agrees
-                        && is_given(&reading.claim, resource.kind.caseless);
+                    let counts = rule_match.undetermined.is_none()
+                        && !rule_match.only_agrees
+                        && is_given(&rule_match.claim, resource.kind.caseless);
                     if counts {
-                        let group = Group::of(resource, (index, rule), newer.per, &reading.claim);
+                        let group = Group::of(resource, (index, rule), newer.per, &rule_match.claim);
                         created.entry(group).or_default().push(at);
                     }
                 }

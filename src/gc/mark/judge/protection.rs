@@ -18,9 +18,9 @@ pub(in crate::gc::mark) struct Managed {
 }
 
 impl Managed {
-    pub(in crate::gc::mark) fn of(inventory: &Inventory, law: &JudgeInput<'_>) -> Self {
+    pub(in crate::gc::mark) fn of(inventory: &Inventory, input: &JudgeInput<'_>) -> Self {
         let mut by_kind = HashMap::new();
-        for kind in law.graph.kinds() {
+        for kind in input.graph.kinds() {
             if let Some(managed) = kind.manages {
                 let names = inventory
                     .resources
@@ -48,11 +48,11 @@ impl Judge<'_, '_> {
     pub(super) fn protected_pull_request(&self, outcomes: &[Outcome]) -> Option<Protection> {
         outcomes.iter().find_map(|outcome| {
             let of = self
-                .law
+                .input
                 .policy_scopes
                 .get(outcome.matched_by.policy_scope)?;
             let repository = &of.policy.repository;
-            let files = self.law.policy_scopes.iter().map(|one| one.policy);
+            let files = self.input.policy_scopes.iter().map(|one| one.policy);
             let files: Vec<_> = files
                 .filter(|policy| policy.repository == *repository)
                 .collect();
@@ -82,12 +82,12 @@ impl Judge<'_, '_> {
 
     /// Returns when `restore` brought a resource back, if it is not released yet.
     pub(super) fn brought_back(&self, resource: &Resource) -> Option<DateTime<Utc>> {
-        if self.law.brought_back.is_empty() {
+        if self.input.brought_back.is_empty() {
             return None;
         }
         let kind = resource.kind.name().to_owned();
         let key = (kind, Place::clone(&resource.place), resource.id.clone());
-        self.law.brought_back.get(&key).copied()
+        self.input.brought_back.get(&key).copied()
     }
 
     /// Returns what protects a resource. `lifted` is the built-in protection that
@@ -97,7 +97,7 @@ impl Judge<'_, '_> {
         resource: &Resource,
         lifted: Option<BuiltInProtection>,
     ) -> Option<Protection> {
-        for policy_scope in self.law.policy_scopes {
+        for policy_scope in self.input.policy_scopes {
             for entry in &policy_scope.policy.protects {
                 let location = || entry.location.to_string().into();
                 match entry.covers(resource) {

@@ -54,7 +54,7 @@ impl<'a> Propagation<'a> {
                     }
                     // What shows all users of the kind shows what it holds, and
                     // is about to be asked for.
-                    if shown || !self.law.graph.may_use(owned, *kind) {
+                    if shown || !self.input.graph.may_use(owned, *kind) {
                         questions.insert(Question::Holds { resource: index });
                     }
                     let doubt = Doubt::Holds {
@@ -72,7 +72,7 @@ impl<'a> Propagation<'a> {
     /// what to ask; nothing to ask where it was asked in vain.
     fn doubts(&self, kind: KindRef, place: &'a Arc<Place>) -> Vec<(Doubt, Vec<Question>)> {
         let mut doubts = Vec::new();
-        for user in self.law.graph.users(kind) {
+        for user in self.input.graph.users(kind) {
             let source = match user {
                 UserKind::Kind(user) if user.0.references == ReferencesFrom::Each => {
                     doubts.extend(self.doubt(kind, place, *user));
