@@ -44,22 +44,43 @@ impl Evidence {
         if self.complete {
             return None;
         }
-        let mut parts = self.source.split('.');
-        let (api, what, detail) = (parts.next(), parts.next(), parts.next());
+        let Subject { api, what, detail } = self.subject();
         Some(match (api, what, detail) {
-            (Some("policy"), _, _) => Code::PolicyPlaceUnread,
-            (_, None, _) => Code::ProviderUnread,
-            (Some("github"), Some("repository"), _) => Code::RepositoryUnread,
-            (Some("github"), Some("pull_requests"), _) => Code::PullRequestsUnread,
-            (Some("github"), Some("branches"), _) => Code::BranchesUnread,
-            (Some("github"), Some("runs"), _) => Code::RunsUnread,
-            (Some("github"), Some("issue"), _) => Code::IssueUnread,
-            (_, Some("zone" | "zones"), _) => Code::ZoneUnread,
-            (_, _, Some("activity")) => Code::ActivityUnread,
-            (_, _, Some(_)) => Code::ReferencesUnread,
-            (_, Some(_), None) => Code::ListingUnread,
+            ("policy", _, _) => Code::PolicyPlaceUnread,
+            (_, "", _) => Code::ProviderUnread,
+            (_, "repository", _) => Code::RepositoryUnread,
+            (_, "pull_requests", _) => Code::PullRequestsUnread,
+            (_, "branches", _) => Code::BranchesUnread,
+            (_, "runs", _) => Code::RunsUnread,
+            (_, "issue", _) => Code::IssueUnread,
+            (_, "zone" | "zones", _) => Code::ZoneUnread,
+            (_, _, "activity") => Code::ActivityUnread,
+            (_, _, "") => Code::ListingUnread,
+            (_, _, _) => Code::ReferencesUnread,
         })
     }
+
+    /// Returns what was asked about, as its source names it.
+    pub fn subject(&self) -> Subject<'_> {
+        let mut parts = self.source.splitn(3, '.');
+        let mut next = || parts.next().unwrap_or_default();
+        Subject {
+            api: next(),
+            what: next(),
+            detail: next(),
+        }
+    }
+}
+
+/// The parts of the source of [`Evidence`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject<'e> {
+    /// The key of the provider, or `policy`.
+    pub api: &'e str,
+    /// A kind, or something at the forge; empty for a provider as a whole.
+    pub what: &'e str,
+    /// What about it; empty for its listing.
+    pub detail: &'e str,
 }
 
 /// The listing of one kind in one place.

@@ -81,6 +81,7 @@ mod samples {
         };
         let vocabulary = Vocabulary {
             kinds: &providers::vocabulary(),
+            scopes: &providers::scopes(),
         };
         let environment = Environment {
             lookup: &|_| None,
@@ -140,7 +141,7 @@ mod samples {
                 ripe_at: Some(since),
                 report_only: false,
             }),
-            reading: Some(matched_by(rule, number)),
+            matched_by: Some(matched_by(rule, number)),
             ..Judgement::default()
         }
     }

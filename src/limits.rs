@@ -445,6 +445,11 @@ mod tests {
     fn keys_flags_and_variables_are_named_alike() {
         let keys: std::collections::BTreeSet<_> = ALL.iter().map(|limit| limit.key).collect();
         assert_eq!(keys.len(), ALL.len());
+        let declared = include_str!("limits.rs")
+            .lines()
+            .filter(|line| line.starts_with("pub static ") && line.contains(": Limit<"))
+            .count();
+        assert_eq!(declared, ALL.len(), "ALL lists every limit");
         for limit in ALL {
             let name = limit.key.replace(['.', '-'], "_").to_uppercase();
             assert_eq!(limit.flag, limit.key.replace('.', "-"));

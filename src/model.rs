@@ -16,7 +16,7 @@ pub use kind::{
     AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, NamesOnlyProtected,
     ReferencesFrom, UsedBy,
 };
-pub use place::{Api, Place, PlaceSort};
+pub use place::{Api, Place, PlaceSort, ScopeKey, ScopeTable};
 pub use reference::{Link, Reference, ReferenceKey, References, UnknownBinding};
 pub use repository::Repository;
 pub use resource::{

@@ -33,7 +33,7 @@ pub use rule::{
 pub use rules::Rules;
 
 use crate::limits::Values;
-use crate::model::{Claim, KindRef, Provenance, Repository, Resource};
+use crate::model::{Claim, KindRef, Provenance, Repository, Resource, ScopeTable};
 
 /// A policy file's text and the path by which its owner knows it.
 #[derive(Debug, Clone)]
@@ -67,11 +67,13 @@ impl fmt::Display for Location {
     }
 }
 
-/// The kinds that a policy may name.
+/// The kinds and places that a policy may name.
 #[derive(Debug, Clone, Copy)]
 pub struct Vocabulary<'a> {
-    /// Those.
+    /// The kinds.
     pub kinds: &'a [KindRef],
+    /// The tables of `[scope]`.
+    pub scopes: &'a [ScopeTable],
 }
 
 /// What a policy takes from outside its file.
@@ -267,7 +269,10 @@ mod tests {
     /// Reads the text of one file of acme/shop.
     pub(super) fn read(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
         let kinds = providers::vocabulary();
-        let vocabulary = Vocabulary { kinds: &kinds };
+        let vocabulary = Vocabulary {
+            kinds: &kinds,
+            scopes: &providers::scopes(),
+        };
         let repository = Repository::parse("acme/shop");
         let environment = Environment {
             lookup: &|_| None,

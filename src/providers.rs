@@ -19,9 +19,9 @@ use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 use serde::{Serialize, Serializer};
 
-pub use self::about::{Counting, ExtraToken, ProviderAbout, QuotaFigures, ScopeKey};
+pub use self::about::{Counting, ExtraToken, ProviderAbout, QuotaFigures};
 use crate::kind::{Kind, Query, UserSource};
-use crate::model::{Api, KindRef, PlaceSort, ResourceId};
+use crate::model::{Api, KindRef, PlaceSort, ResourceId, ScopeKey, ScopeTable};
 
 /// A provider.
 pub trait Provider: Sync {
@@ -167,6 +167,18 @@ pub fn by_hand(id: &ResourceId) -> Vec<String> {
 pub fn kinds() -> impl Iterator<Item = &'static dyn Kind> {
     let kinds = PROVIDERS.iter().flat_map(|provider| provider.kinds());
     kinds.copied()
+}
+
+/// Returns what policies may name under `[scope]`.
+pub fn scopes() -> Vec<ScopeTable> {
+    let tables = PROVIDERS.iter().map(|provider| {
+        let about = provider.about();
+        ScopeTable {
+            provider: about.key,
+            keys: about.scope,
+        }
+    });
+    tables.filter(|table| !table.keys.is_empty()).collect()
 }
 
 /// Returns the kinds as policies know them.

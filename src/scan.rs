@@ -87,7 +87,7 @@ impl From<Malformed> for Broken {
 
 impl Broken {
     /// Whether the quota or the time for it is used up.
-    fn is_for_the_quota(&self) -> bool {
+    fn is_about_the_quota(&self) -> bool {
         match self {
             Self::Refused(error) => {
                 matches!(error.failure, Failure::Withheld { .. } | Failure::Deadline)
@@ -97,7 +97,7 @@ impl Broken {
     }
 
     /// The reason, without any token that an answer said back.
-    fn told(self, client: &Client) -> String {
+    fn reason(self, client: &Client) -> String {
         match self {
             Self::Refused(error) => error.to_string(),
             Self::Disagrees(why) => client.redact(&why),

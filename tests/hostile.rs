@@ -470,7 +470,7 @@ fn no_policy_breaks_the_reading_and_every_mistake_can_be_shown() {
     proptest!(ProptestConfig::with_cases(1_500), |((_, policy) in damaged(documents))| {
         let text = String::from_utf8_lossy(&policy).into_owned();
         let sources = [Source { path: "p.toml".to_owned(), text }];
-        let vocabulary = Vocabulary { kinds: &kinds };
+        let vocabulary = Vocabulary { kinds: &kinds, scopes: &providers::scopes() };
         match Policies::read(&sources, &vocabulary, &environment) {
             Ok(loaded) => drop(render(&loaded.warnings, &sources, false)),
             Err(mistakes) => {

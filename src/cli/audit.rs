@@ -57,6 +57,3 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     github_actions::write_metrics(&arguments.common, &report)?;
     Ok(Exit::of(&report, arguments.fail_on_garbage))
 }
-
-#[cfg(all(test, feature = "sandbox"))]
-mod tests;

@@ -10,7 +10,6 @@ use tabled::settings::Style;
 
 use super::args::CheckArgs;
 use super::session::Session;
-use super::settings;
 use super::terminal::wants_colour;
 use super::{Exit, Failure, print};
 use crate::doctor::{self, Access};
@@ -58,7 +57,10 @@ struct Remark {
 pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
     if arguments.schema {
         let kinds = providers::vocabulary();
-        let schema = schema::schema(&settings::vocabulary(&kinds));
+        let schema = schema::schema(&crate::policy::Vocabulary {
+            kinds: &kinds,
+            scopes: &providers::scopes(),
+        });
         let text = serde_json::to_string_pretty(&schema)
             .map_err(|error| Failure::Unexpected(error.to_string()))?;
         print(&format!("{text}\n"))?;
@@ -68,7 +70,10 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
     let mut diagnostics = session.warnings.clone();
     diagnostics.extend(overlap::check(&session.policies.files));
     let names = names(&arguments)?;
-    let kinds = session.only_kinds.clone().unwrap_or_else(providers::vocabulary);
+    let kinds = session
+        .only_kinds
+        .clone()
+        .unwrap_or_else(providers::vocabulary);
     let mut warnings = Vec::new();
     let read = match_names(&session.policies.files, &kinds, &names, &mut warnings);
     let mut examined = None;

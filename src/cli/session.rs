@@ -48,7 +48,7 @@ impl Session {
         let connection = connect(arguments)?;
         let (sources, loaded) = settings::policies(arguments, &connection.variables)?;
         let limits = Limits::of(&arguments.limits.0.clone().or(&loaded.policies.limits));
-        let shown = shown(&arguments.kind)?;
+        let only_kinds = only_kinds(&arguments.kind)?;
         let client = client(arguments, &connection, limits)?;
         let in_program = connection.variables.are_the_sandboxes();
         let journals = folder_of(arguments, in_program).ok();
@@ -64,7 +64,7 @@ impl Session {
             limits,
             client,
             issue_authors: Arc::new(Authors::new(&arguments.issue_author)),
-            shown,
+            only_kinds,
             progress: Progress::new(arguments.quiet),
             color: arguments.color,
         };
@@ -149,7 +149,7 @@ impl Session {
             files,
             scopes: self.scopes.clone(),
             limits: self.limits,
-            only,
+            only_pull_request: only,
             only_kinds: self.only_kinds.as_deref(),
             repository_ids: known.collect(),
             issue_authors: self.issue_authors.clone(),
@@ -306,7 +306,7 @@ pub(super) fn client(
 }
 
 /// Parses the kinds to show.
-fn shown(names: &[String]) -> Result<Option<Vec<KindRef>>, Failure> {
+fn only_kinds(names: &[String]) -> Result<Option<Vec<KindRef>>, Failure> {
     if names.is_empty() {
         return Ok(None);
     }

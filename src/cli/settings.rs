@@ -9,11 +9,11 @@ use super::args::{CommonArgs, SandboxSource};
 use super::connect::Variables;
 use super::terminal::wants_colour;
 use crate::collector::Scope;
-use crate::model::{KindRef, PlaceSort, Repository};
+use crate::model::{PlaceSort, Repository, ScopeKey};
 use crate::policy::{
     Environment, Loaded, PlaceName, Policies, Policy, Source, Vocabulary, Where, render,
 };
-use crate::providers::{self, ScopeKey};
+use crate::providers;
 
 /// The policy of `--sandbox` alone.
 const DEMO_POLICY: &str = include_str!("../../policies/demo.toml");
@@ -42,7 +42,15 @@ pub(super) fn read(
         repository: repository.as_ref(),
         names_file: &names_file,
     };
-    Policies::read(sources, &vocabulary(&kinds), &environment).map_err(|mistakes| {
+    Policies::read(
+        sources,
+        &Vocabulary {
+            kinds: &kinds,
+            scopes: &providers::scopes(),
+        },
+        &environment,
+    )
+    .map_err(|mistakes| {
         let colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
         Failure::Policy(render(&mistakes, sources, colour))
     })
@@ -66,16 +74,18 @@ pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, 
         names_file: &names_file,
     };
     let kinds = providers::vocabulary();
-    let read = Policies::read(&[source], &vocabulary(&kinds), &environment);
+    let read = Policies::read(
+        &[source],
+        &Vocabulary {
+            kinds: &kinds,
+            scopes: &providers::scopes(),
+        },
+        &environment,
+    );
     let file = read.ok().and_then(|mut loaded| loaded.policies.files.pop());
     file.ok_or_else(|| {
         Failure::Unexpected("could not read the scope of the environment".to_owned())
     })
-}
-
-/// Returns the kinds that policies may name.
-pub(super) fn vocabulary(kinds: &[KindRef]) -> Vocabulary<'_> {
-    Vocabulary { kinds }
 }
 
 /// Returns the repository for policies that name none.

@@ -286,7 +286,9 @@ impl Collector<'_> {
             !needed.contains(&kind) && !protected(kind, place) && needed.iter().all(apart)
         };
         let wanted = |kind: KindRef| {
-            let Some(only) = self.only_kinds else { return true };
+            let Some(only) = self.only_kinds else {
+                return true;
+            };
             let mut only = only.iter();
             only.any(|one| *one == kind || graph.concerns(*one, kind))
         };

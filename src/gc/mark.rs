@@ -148,7 +148,11 @@ pub struct Marking<'p> {
 impl<'p> Marking<'p> {
     /// Returns the rule of a match.
     pub fn rule(&self, matched_by: &MatchedBy) -> Option<(&'p Policy, &'p Rule)> {
-        let policy = self.input.policy_scopes.get(matched_by.policy_scope)?.policy;
+        let policy = self
+            .input
+            .policy_scopes
+            .get(matched_by.policy_scope)?
+            .policy;
         Some((policy, policy.rules.get(matched_by.rule)?))
     }
 }
@@ -181,7 +185,14 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>)
     let living = Living::of(roots);
     let inherited = inherit(inventory, &links, &input, &living, &mut judgements);
     distrust(inventory, roots, &input, &mut judgements);
-    let propagation = Propagation::new(inventory, links, inherited, &input, &living, &mut judgements);
+    let propagation = Propagation::new(
+        inventory,
+        links,
+        inherited,
+        &input,
+        &living,
+        &mut judgements,
+    );
     let questions = propagation.run();
     input.contradicted = Arc::new(contradicted);
     Marking {

@@ -155,7 +155,12 @@ pub fn plan_without(
 }
 
 /// Takes as many as the cap allows, nothing without what has to go before it.
-fn cap(inventory: &Inventory, candidates: Vec<Candidate<'_>>, maximum: usize, mut plan: Plan) -> Plan {
+fn cap(
+    inventory: &Inventory,
+    candidates: Vec<Candidate<'_>>,
+    maximum: usize,
+    mut plan: Plan,
+) -> Plan {
     let Order { before, unbinds } = Order::of(inventory, &candidates);
     let Hindrances { along, held } = Hindrances::of(inventory, &candidates);
     let mut taken = BTreeSet::new();

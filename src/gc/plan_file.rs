@@ -57,11 +57,7 @@ pub struct PlannedStep {
     /// The id of the resource.
     pub id: Box<str>,
     /// What holds it.
-    #[serde(
-        default,
-        rename = "within",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, rename = "within", skip_serializing_if = "Option::is_none")]
     pub holder: Option<Box<str>>,
     /// What changes when the same name is made anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -241,7 +237,10 @@ impl PlanFile {
             return Err(PlanError::TooNew(self.now));
         }
         if now - self.now > maximum {
-            return Err(PlanError::TooOld { at: self.now, maximum });
+            return Err(PlanError::TooOld {
+                at: self.now,
+                maximum,
+            });
         }
         let text = |list: Vec<String>| list.join(", ");
         let elsewhere = |planned: Vec<String>, here: Vec<String>| {

@@ -91,11 +91,7 @@ pub struct Written {
     /// Its name.
     pub name: Box<str>,
     /// The name of the resource that contains it.
-    #[serde(
-        default,
-        rename = "within",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, rename = "within", skip_serializing_if = "Option::is_none")]
     pub holder: Option<Box<str>>,
     /// The incarnation, which differs if the same name is created again.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -106,6 +106,9 @@ pub trait Bindings: Sync {
     /// Asks what `user` binds.
     fn ask(&self, user: &ResourceId) -> Call;
 
+    /// How a person deletes one that others still bind: a command.
+    fn delete_by_hand(&self) -> &'static str;
+
     /// Reads the answer: how `user` stops binding `used`.
     fn unbind(
         &self,
@@ -150,6 +153,11 @@ pub trait Obstacles: Sync {
     /// The deletion that the provider itself asks for in a refusal, where it
     /// harms nothing else.
     fn insist(&self, _id: &ResourceId, _status: StatusCode, _body: &[u8]) -> Option<Call> {
+        None
+    }
+
+    /// How a person does by hand what [`Self::release`] does: a command.
+    fn release_by_hand(&self) -> Option<&'static str> {
         None
     }
 }

@@ -98,27 +98,27 @@ codes! {
     NumberAndBranchDiffer = "number-and-branch-differ", Doubt,
         "The name has a pull request's number and a git branch, and the pull request is not known to come from that branch.";
     ProviderUnread = "provider-unread", Gap,
-        "A provider could not be used at all: it has no credentials, or no place is configured.";
+        "The rules need a provider that has no token, or for which no account, zone or project is configured. Set its variables (`preview-gc check` names them), or remove the rules.";
     PolicyPlaceUnread = "policy-place-unread", Gap,
-        "Whether a zone or project that a policy names is in the scope could not be determined.";
+        "A policy names a zone or project, and the look-up that would show whether it is in the scope failed. Give the token read access to it, or correct the name.";
     ZoneUnread = "zone-unread", Gap,
-        "The zones of an account could not be read.";
+        "The list of zones failed or is incomplete, and routes in any zone may send visitors to Workers. Give the token the permission Zone Read for all zones of the account.";
     RepositoryUnread = "repository-unread", Gap,
-        "The repository could not be identified.";
+        "The repository is not visible to the token, or another one has its name now, so its pull requests prove nothing. Check the token's access, and correct `repository` after a rename.";
     PullRequestsUnread = "pull-requests-unread", Gap,
-        "Pull requests could not be read.";
+        "The token may not read pull requests, or GitHub's answer was incomplete, so any of them may be open. Give the token the permission Pull requests: read, or run again after an outage.";
     BranchesUnread = "branches-unread", Gap,
-        "Git branches could not be read.";
+        "The token may not read the contents, or the list lacks the default branch, so any branch may exist. Give the token the permission Contents: read.";
     RunsUnread = "runs-unread", Gap,
-        "Actions runs could not be read.";
+        "The token may not read Actions, so any run may be unfinished. Give the token the permission Actions: read.";
     IssueUnread = "issue-unread", Gap,
-        "The tracking issue could not be read, so nothing is deleted.";
+        "People may have checked \"keep\" in the tracking issue, and it could not be read, so nothing is deleted. Give the token the permission Issues: read.";
     ListingUnread = "listing-unread", Gap,
-        "The resources of a kind in a place could not be listed completely.";
+        "A page failed, or the pages do not agree with the total, so a listed resource may have an unlisted user. Give the token read access to the kind, or run again if resources changed meanwhile.";
     ReferencesUnread = "references-unread", Gap,
-        "What resources use, who uses them, or where they are reached could not be read.";
+        "A request about bindings or addresses failed or was beyond the budget, so garbage may be in use. Give the token the permission that the message names, or raise `--reference-reads`, `--quota-share` or `--deadline`.";
     ActivityUnread = "activity-unread", Gap,
-        "When resources were last active could not be read.";
+        "A rule judges by activity, and the request for it failed, so resources may be active. Give the token read access, or use another clock in the rule.";
     BrakeCount = "brake-count", Brake,
         "There is more garbage of a kind than `brake.count` allows.";
     BrakeShare = "brake-share", Brake,

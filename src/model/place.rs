@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::identifier::IdentifierSort;
 use super::repository::Repository;
 
 /// The providers that preview-gc talks to. What is true of each is in
@@ -110,4 +111,32 @@ impl fmt::Display for Place {
         let (word, value) = self.scope();
         write!(f, "{word} {value}")
     }
+}
+
+/// A key of `[scope]` in policies.
+#[derive(Debug)]
+pub struct ScopeKey {
+    /// The sort of places that it names.
+    pub sort: PlaceSort,
+    /// The key below the provider's own.
+    pub key: &'static str,
+    /// The environment variables that name the places instead, the one to
+    /// recommend first.
+    pub variables: &'static [&'static str],
+    /// Whether one may name several places: a list in a policy, values with commas
+    /// between them in a variable.
+    pub takes_list: bool,
+    /// The form of a value.
+    pub identifier: IdentifierSort,
+    /// What people call one.
+    pub noun: &'static str,
+}
+
+/// The table of one provider below `[scope]` in policies.
+#[derive(Debug, Clone, Copy)]
+pub struct ScopeTable {
+    /// The provider's key.
+    pub provider: &'static str,
+    /// The keys in its table.
+    pub keys: &'static [ScopeKey],
 }

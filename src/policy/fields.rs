@@ -112,20 +112,24 @@ type Values<'a> = BTreeMap<String, (Range<usize>, &'a Spanned<DeValue<'a>>)>;
 /// The fields of one table that were not taken yet.
 pub(super) struct Fields<'a> {
     /// What the table is, for messages.
-    what: &'static str,
+    what: Cow<'static, str>,
     left: Values<'a>,
     known: Vec<&'static str>,
     span: Range<usize>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(what: &'static str, table: &'a DeTable<'a>, span: Range<usize>) -> Self {
+    pub(super) fn new(
+        what: impl Into<Cow<'static, str>>,
+        table: &'a DeTable<'a>,
+        span: Range<usize>,
+    ) -> Self {
         let left = table
             .iter()
             .map(|(key, value)| (key.get_ref().to_string(), (key.span(), value)))
             .collect();
         Self {
-            what,
+            what: what.into(),
             left,
             known: Vec::new(),
             span,
@@ -234,7 +238,7 @@ impl<'a> Fields<'a> {
     pub(super) fn table(
         &mut self,
         key: &'static str,
-        what: &'static str,
+        what: impl Into<Cow<'static, str>>,
         mistakes: &mut Mistakes,
     ) -> Option<Fields<'a>> {
         let value = self.take(key)?;

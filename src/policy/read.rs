@@ -15,15 +15,14 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::fields::{self, At, Fields, Mistakes};
 use super::limits;
 use super::rule::{Rule, Span};
-
 use super::template::{CAPTURES, Names, Words};
 use super::{
     Environment, KeepLabel, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary,
 };
 use crate::limits::Values;
 use crate::model::code::Code;
-use crate::model::identifier::IdentifierSort::{self, Account, Project, Zone};
-use crate::model::{KindRef, Repository};
+use crate::model::identifier::IdentifierSort;
+use crate::model::{KindRef, PlaceSort, Repository, ScopeKey, ScopeTable};
 
 pub(super) fn read(
     sources: &[Source],
@@ -211,37 +210,56 @@ impl Reader<'_> {
         let Some(mut table) = fields.table("scope", "[scope]", &mut self.mistakes) else {
             return scope;
         };
-        if let Some(mut cloudflare) = table.table("cloudflare", "`cloudflare`", &mut self.mistakes)
-        {
-            let account = cloudflare.text("account", &mut self.mistakes);
-            scope.account = account.and_then(|text| self.account(text));
-            let zones = cloudflare.texts("zones", &mut self.mistakes);
-            scope.zones = zones.and_then(|zones| self.scoped("zones", zones, Zone));
-            cloudflare.end(&mut self.mistakes);
-        }
-        if let Some(mut neon) = table.table("neon", "`neon`", &mut self.mistakes) {
-            let projects = neon.texts("projects", &mut self.mistakes);
-            scope.projects =
-                projects.and_then(|projects| self.scoped("projects", projects, Project));
-            neon.end(&mut self.mistakes);
+        for ScopeTable { provider, keys } in self.vocabulary.scopes {
+            let what = format!("`{provider}`");
+            let Some(mut fields) = table.table(provider, what, &mut self.mistakes) else {
+                continue;
+            };
+            for key in *keys {
+                let texts = if key.takes_list {
+                    fields.texts(key.key, &mut self.mistakes)
+                } else {
+                    let text = fields.text(key.key, &mut self.mistakes);
+                    text.map(|text| vec![text])
+                };
+                let Some(texts) = texts else { continue };
+                let values = if key.takes_list {
+                    self.scoped(key.key, texts, key.identifier)
+                } else {
+                    self.single(key, texts)
+                };
+                match key.sort {
+                    PlaceSort::Account => scope.account = values.and_then(|mut one| one.pop()),
+                    PlaceSort::Zone => scope.zones = values,
+                    PlaceSort::Project => scope.projects = values,
+                    // The repository is a key of the file itself.
+                    PlaceSort::Repository => {}
+                }
+            }
+            fields.end(&mut self.mistakes);
         }
         table.end(&mut self.mistakes);
         scope
     }
 
-    fn account(&mut self, text: At<String>) -> Option<String> {
-        let span = text.span.clone();
-        let mut accounts = self.scoped("account", vec![text], Account)?;
-        if accounts.len() > 1 {
+    /// The identifier of a key that takes one value only, which a variable may
+    /// break.
+    fn single(&mut self, key: &ScopeKey, texts: Vec<At<String>>) -> Option<Vec<String>> {
+        let span = texts.first()?.span.clone();
+        let values = self.scoped(key.key, texts, key.identifier)?;
+        if values.len() > 1 {
             self.mistakes.error(
                 Code::AccountNotSingle,
                 span,
-                "`account` names several accounts, and a policy file is about one",
+                format!(
+                    "`{0}` names several {0}s, and a policy file is about one",
+                    key.key
+                ),
                 "more than one value",
-                Some("write a policy file for each account".to_owned()),
+                Some(format!("write a policy file for each {}", key.key)),
             );
         }
-        accounts.pop()
+        Some(values)
     }
 
     /// The identifiers of one key of `[scope]`, each in its normal form.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::rule::CLAIMABLE;
 use super::{Vocabulary, words};
 use crate::limits::{self, Unit};
-use crate::model::AttributeSort;
+use crate::model::{AttributeSort, ScopeTable};
 
 /// The schema for these kinds.
 pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
@@ -43,10 +43,7 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
                 "description": "the repository whose pull requests and branches decide; default: \
                                 GITHUB_REPOSITORY",
             },
-            "scope": table(&json!({
-                "cloudflare": table(&json!({ "account": { "type": "string" }, "zones": texts() })),
-                "neon": table(&json!({ "projects": texts() })),
-            })),
+            "scope": scope(vocabulary.scopes),
             "limits": limits(),
             "keep-label": {
                 "type": "string",
@@ -59,6 +56,24 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
             "rule": { "type": "array", "items": rule(&kinds, &rule_conditions) },
         },
     })
+}
+
+fn scope(scopes: &[ScopeTable]) -> Value {
+    let mut providers = Map::new();
+    for ScopeTable { provider, keys } in scopes {
+        let mut properties = Map::new();
+        for key in *keys {
+            let form = if key.takes_list {
+                texts()
+            } else {
+                json!({ "type": "string" })
+            };
+            properties.insert(key.key.to_owned(), form);
+        }
+        let properties = Value::Object(properties);
+        providers.insert((*provider).to_owned(), table(&properties));
+    }
+    table(&Value::Object(providers))
 }
 
 fn limits() -> Value {
@@ -198,7 +213,13 @@ mod tests {
         let kinds = crate::providers::vocabulary();
         let file = include_str!("../../policies/preview-gc.schema.json");
         let given: Value = serde_json::from_str(file).unwrap();
-        assert_eq!(schema(&Vocabulary { kinds: &kinds }), given);
+        assert_eq!(
+            schema(&Vocabulary {
+                kinds: &kinds,
+                scopes: &crate::providers::scopes()
+            }),
+            given
+        );
     }
 
     /// A key that no table has and that resembles none.
@@ -220,7 +241,10 @@ mod tests {
     #[test]
     fn the_schema_has_the_keys_that_the_reader_takes() {
         let kinds = crate::providers::vocabulary();
-        let schema = schema(&Vocabulary { kinds: &kinds });
+        let schema = schema(&Vocabulary {
+            kinds: &kinds,
+            scopes: &crate::providers::scopes(),
+        });
         for (text, place) in [
             ("? = 1", ""),
             ("scope = { ? = 1 }", "/properties/scope"),

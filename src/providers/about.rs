@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::identifier::IdentifierSort;
-use crate::model::{Api, PlaceSort};
+use crate::model::{Api, ScopeKey};
 
 /// What a provider is called, where its API is, and the figures of its API.
 #[derive(Debug)]
@@ -75,23 +74,4 @@ pub enum Counting {
     /// Each of these resources by itself. The first counts what is not about
     /// another.
     Resources(&'static [&'static str]),
-}
-
-/// A key of `[scope]` in policies.
-#[derive(Debug)]
-pub struct ScopeKey {
-    /// The sort of places that it names.
-    pub sort: PlaceSort,
-    /// The key below the provider's own.
-    pub key: &'static str,
-    /// The environment variables that name the places instead, the one to
-    /// recommend first.
-    pub variables: &'static [&'static str],
-    /// Whether one may name several places: a list in a policy, values with commas
-    /// between them in a variable.
-    pub takes_list: bool,
-    /// The form of a value.
-    pub identifier: IdentifierSort,
-    /// What people call one.
-    pub noun: &'static str,
 }

@@ -24,11 +24,11 @@ use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 use serde::Deserialize;
 
-use super::{Counting, ExtraToken, Provider, ProviderAbout, QuotaFigures, ScopeKey, answer};
+use super::{Counting, ExtraToken, Provider, ProviderAbout, QuotaFigures, answer};
 use crate::call::Call;
 use crate::kind::{Kind, Malformed, Query, UserSource};
 use crate::model::identifier::IdentifierSort;
-use crate::model::{Api, PlaceSort};
+use crate::model::{Api, PlaceSort, ScopeKey};
 
 /// Cloudflare.
 pub(super) struct Cloudflare;

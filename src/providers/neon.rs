@@ -8,10 +8,10 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 
-use super::{Counting, Provider, ProviderAbout, QuotaFigures, ScopeKey, answer};
+use super::{Counting, Provider, ProviderAbout, QuotaFigures, answer};
 use crate::kind::Kind;
 use crate::model::identifier::IdentifierSort;
-use crate::model::{Api, PlaceSort};
+use crate::model::{Api, PlaceSort, ScopeKey};
 
 /// Neon.
 pub(super) struct Neon;

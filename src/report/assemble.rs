@@ -341,8 +341,7 @@ fn unused_rules(inventory: &Inventory, marking: &Marking<'_>) -> Vec<RuleAt> {
     let mut used = BTreeSet::new();
     for judgement in &marking.judgements {
         let matches = judgement.matched_by.iter();
-        for matched_by in matches.chain(judgement.others.iter().map(|(matched_by, _)| matched_by))
-        {
+        for matched_by in matches.chain(judgement.others.iter().map(|(matched_by, _)| matched_by)) {
             used.insert((matched_by.policy_scope, matched_by.rule));
         }
     }

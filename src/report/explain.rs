@@ -8,6 +8,7 @@ use super::{Report, Row, escape};
 use crate::format::moment;
 use crate::gc::Verdict;
 use crate::gc::verdict::Unmatched;
+use crate::model::Api;
 
 /// Explains every resource with that name or id; returns `None` if there is
 /// none.
@@ -124,9 +125,10 @@ pub fn chain(report: &Report, row: &Row) -> String {
 
 /// Describes what was asked of the row's provider about its kind, and of GitHub.
 fn evidence(report: &Report, row: &Row) -> Vec<String> {
-    let source = format!("{}.{}", row.kind.api.key(), row.kind);
     let about = report.evidence.iter().filter(|evidence| {
-        evidence.source.starts_with(&source) || evidence.source.starts_with("github.")
+        let subject = evidence.subject();
+        let is_kind = subject.api == row.kind.api.key() && subject.what == row.kind.name();
+        is_kind || subject.api == Api::GitHub.key()
     });
     let described = about.map(|evidence| {
         let total = evidence

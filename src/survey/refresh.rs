@@ -108,7 +108,8 @@ impl<'p> Survey<'p> {
             uses.earlier.insert(key.clone());
         }
         let roots = renewed(&before.roots, fresh);
-        self.mark(inventory, roots, uses, input, budget, since).await
+        self.mark(inventory, roots, uses, input, budget, since)
+            .await
     }
 }
 

@@ -148,7 +148,8 @@ impl Sweep<'_, '_> {
                     let why = format!(
                         "it and {name} bind each other, so that neither can be deleted while the \
                          other exists, and {name} could not be unbound: {why}; nothing was \
-                         changed; delete one of them by hand with `wrangler delete --force`"
+                         changed; delete one of them by hand with `{}`",
+                        bindings.delete_by_hand()
                     );
                     return Err(failed(Outcome::FailedForGood, why));
                 }
@@ -247,11 +248,15 @@ impl Sweep<'_, '_> {
                 }
                 kept => &format!("stays ({})", kept.name()),
             };
+            let command = obstacles.release_by_hand();
+            let command = command.map(|command| format!(" (`{command}`)"));
             let why = format!(
-                "{noun} {name} {stays} and has this {} as a consumer, so Cloudflare would refuse \
-                 to delete it: nothing was changed; remove the consumer from {noun} {name} by hand \
-                 (`wrangler queues consumer remove`), or let this run delete the {noun} too",
+                "{noun} {name} {stays} and has this {} as a consumer, so {} would refuse to delete \
+                 it: nothing was changed; remove the consumer from {noun} {name} by hand{}, or let \
+                 this run delete the {noun} too",
                 id.kind.noun,
+                id.kind.api.title(),
+                command.unwrap_or_default(),
             );
             Some(Done::new(Outcome::FailedForGood, why))
         })

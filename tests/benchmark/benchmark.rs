@@ -470,7 +470,10 @@ fn read_names() {
         ),
     };
     let kinds = providers::vocabulary();
-    let vocabulary = Vocabulary { kinds: &kinds };
+    let vocabulary = Vocabulary {
+        kinds: &kinds,
+        scopes: &providers::scopes(),
+    };
     let environment = Environment {
         lookup: &|_| None,
         repository: None,
@@ -518,7 +521,10 @@ fn mark_a_million() {
         path: "bench.toml".to_owned(),
         text: format!("repository = \"acme/shop\"\n{rules}"),
     };
-    let vocabulary = Vocabulary { kinds: &kinds };
+    let vocabulary = Vocabulary {
+        kinds: &kinds,
+        scopes: &providers::scopes(),
+    };
     let environment = Environment {
         lookup: &|_| None,
         repository: None,
@@ -629,10 +635,10 @@ fn mark_a_million() {
         graph: &graph,
         grace: TimeDelta::hours(24),
         grace_on_close: TimeDelta::zero(),
-        only: None,
-        shown: None,
+        only_pull_request: None,
+        only_kinds: None,
         brought_back: Arc::default(),
-        going: None,
+        to_delete: None,
         contradicted: Arc::default(),
         now: "2026-02-01T00:00:00Z".parse().expect("a time"),
     };

@@ -445,9 +445,19 @@ fn kinds_use_no_input_output_and_never_each_other() {
 }
 
 #[test]
-fn providers_never_use_each_other() {
+fn every_provider_is_listed_and_uses_no_other() {
     let all = sources();
     let names = PROVIDERS.map(|provider| provider.about().key);
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/providers");
+    let entries = fs::read_dir(src)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let folders = entries.filter(|path| path.is_dir());
+    let folders: BTreeSet<_> = folders
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let listed: BTreeSet<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(listed, folders, "PROVIDERS lists every provider");
     let mut found = Vec::new();
     for name in names {
         let own = format!("providers::{name}");

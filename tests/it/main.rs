@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod audit_command;
 mod check;
 mod codes;
@@ -18,6 +19,7 @@ mod drain;
 mod faults;
 mod init;
 mod layering;
+mod manual;
 mod notify;
 mod oddities;
 mod openapi;

@@ -7,7 +7,10 @@ use preview_gc::providers;
 
 fn read(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
     let kinds = providers::vocabulary();
-    let vocabulary = Vocabulary { kinds: &kinds };
+    let vocabulary = Vocabulary {
+        kinds: &kinds,
+        scopes: &providers::scopes(),
+    };
     let repository = Repository::parse("acme/shop").unwrap();
     let environment = Environment {
         lookup: &|_| None,
@@ -72,7 +75,10 @@ fn a_policy_that_names_a_token_as_a_place_is_refused() {
              \"neon_branch\"\nname = \"preview/pr-{{pr}}\"\ndead-when = \"closed\"\n"
         );
         let path = "p.toml".to_owned();
-        let vocabulary = Vocabulary { kinds: &kinds };
+        let vocabulary = Vocabulary {
+            kinds: &kinds,
+            scopes: &providers::scopes(),
+        };
         Policies::read(&[Source { path, text }], &vocabulary, &environment)
     };
     assert!(read("PROJECT_ID").is_ok());
@@ -100,7 +106,10 @@ fn a_value_without_the_form_of_an_identifier_is_not_shown() {
         names_file: &|_, _| Err("not found".to_owned()),
     };
     let sources = [source("tests/policies/not-identifiers.toml")];
-    let vocabulary = Vocabulary { kinds: &kinds };
+    let vocabulary = Vocabulary {
+        kinds: &kinds,
+        scopes: &providers::scopes(),
+    };
     let mistakes = Policies::read(&sources, &vocabulary, &environment).unwrap_err();
     let text = render(&mistakes, &sources, false);
     assert!(!text.contains("unter2"), "{text}");

@@ -112,7 +112,14 @@ fn policy(text: &str) -> Policy {
         repository: None,
         names_file: &|_, _| Err("not found".to_owned()),
     };
-    let loaded = Policies::read(&sources, &Vocabulary { kinds: &kinds }, &environment);
+    let loaded = Policies::read(
+        &sources,
+        &Vocabulary {
+            kinds: &kinds,
+            scopes: &providers::scopes(),
+        },
+        &environment,
+    );
     let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{text}"));
     loaded.policies.files.into_iter().next().expect("one file")
 }
@@ -351,8 +358,8 @@ impl World<'_> {
             }))
             .collect(),
             limits,
-            only: only.and_then(PullRequestNumber::new),
-            shown: None,
+            only_pull_request: only.and_then(PullRequestNumber::new),
+            only_kinds: None,
             repository_ids: BTreeMap::new(),
             issue_authors: std::sync::Arc::default(),
             brought_back: Arc::default(),

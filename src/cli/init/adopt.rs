@@ -187,7 +187,10 @@ mod tests {
             repository: repository.as_ref(),
             names_file: &|_, _| Err(String::new()),
         };
-        let vocabulary = crate::policy::Vocabulary { kinds: &kinds };
+        let vocabulary = crate::policy::Vocabulary {
+            kinds: &kinds,
+            scopes: &providers::scopes(),
+        };
         let loaded = Policies::read(&sources, &vocabulary, &environment).unwrap();
         let web = &loaded.policies.files[0].rules[1];
         let actions = |sources: &[Source]| {

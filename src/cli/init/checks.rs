@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::args::InitArgs;
 use crate::cli::connect::Variables;
 use crate::cli::{Exit, Failure, print, settings};
-use crate::init::workflows::{Made, WorkflowFacts, UNKNOWN};
+use crate::init::workflows::{Made, UNKNOWN, WorkflowFacts};
 use crate::policy::Policies;
 use crate::providers;
 use crate::report::escape;
@@ -162,8 +162,15 @@ mod tests {
             repository: repository.as_ref(),
             names_file: &|_, _| Err(String::new()),
         };
-        let loaded =
-            Policies::read(&[source], &settings::vocabulary(&kinds), &environment).unwrap();
+        let loaded = Policies::read(
+            &[source],
+            &crate::policy::Vocabulary {
+                kinds: &kinds,
+                scopes: &providers::scopes(),
+            },
+            &environment,
+        )
+        .unwrap();
         let reading = |all: &[&str]| WorkflowFacts {
             made: all.iter().map(|one| made(one)).collect(),
             ..WorkflowFacts::default()

@@ -41,7 +41,10 @@ pub(super) struct Gathered {
 }
 
 /// Reads everything, and proposes.
-pub(super) async fn gather(arguments: &InitArgs, read: &WorkflowFacts) -> Result<Gathered, Failure> {
+pub(super) async fn gather(
+    arguments: &InitArgs,
+    read: &WorkflowFacts,
+) -> Result<Gathered, Failure> {
     let connection = connect(&arguments.common)?;
     let limits = Limits::of(&arguments.common.limits.0);
     let client = client(&arguments.common, &connection, limits)?;

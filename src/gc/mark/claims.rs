@@ -49,7 +49,9 @@ pub fn claims<'r>(
         let by_head = found
             .iter()
             .any(|(_, _, _, claim)| matches!(claim, Claim::Branch(_) | Claim::Slug { .. }));
-        let in_focus = input.only_pull_request.is_none_or(|number| named(number) || by_head);
+        let in_focus = input
+            .only_pull_request
+            .is_none_or(|number| named(number) || by_head);
         for (_, policy_scope, rule, claim) in found {
             let claimed = claims
                 .entry(policy_scope.policy.repository.clone())

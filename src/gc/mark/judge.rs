@@ -226,7 +226,8 @@ impl<'a, 'p> Judge<'a, 'p> {
         if !is_matched {
             outcomes.clear();
         }
-        let of_pull_request = self.input.only_pull_request.is_none() || outcomes.iter().any(|one| one.in_focus);
+        let of_pull_request =
+            self.input.only_pull_request.is_none() || outcomes.iter().any(|one| one.in_focus);
         let kinds = self.input.only_kinds;
         let in_focus = of_pull_request && kinds.is_none_or(|kinds| kinds.contains(&resource.kind));
         let mut judgement = Judgement {
@@ -298,7 +299,12 @@ impl<'a, 'p> Judge<'a, 'p> {
                 pull_request: None,
             },
             verdict: Verdict::Unmatched(Unmatched::NoRule),
-            in_focus: self.input.only_pull_request.map(Claim::PullRequest).as_ref() == Some(&rule_match.claim),
+            in_focus: self
+                .input
+                .only_pull_request
+                .map(Claim::PullRequest)
+                .as_ref()
+                == Some(&rule_match.claim),
             pull_requests: BTreeSet::new(),
         };
         if let Claim::PullRequest(number) = rule_match.claim {
@@ -315,7 +321,10 @@ impl<'a, 'p> Judge<'a, 'p> {
             outcome.pull_requests.extend(&standing.numbers);
         }
         outcome.matched_by.pull_request = owner.pull_request().map(|(number, _)| number);
-        outcome.in_focus |= self.input.only_pull_request.is_some_and(|number| owner.involves(number));
+        outcome.in_focus |= self
+            .input
+            .only_pull_request
+            .is_some_and(|number| owner.involves(number));
         outcome.verdict = match self.disagreement(resource, policy_scope, rule_match, &owner) {
             Some(doubt) => Verdict::Unknown(doubt),
             None => {
@@ -335,7 +344,8 @@ impl<'a, 'p> Judge<'a, 'p> {
         rule_match: &RuleMatch,
         owner: &Owner<'_>,
     ) -> Option<Doubt> {
-        let (head, Claim::PullRequest(number)) = (rule_match.head.as_ref()?, &rule_match.claim) else {
+        let (head, Claim::PullRequest(number)) = (rule_match.head.as_ref()?, &rule_match.claim)
+        else {
             return None;
         };
         if rule_match.undetermined.is_some() {
@@ -498,7 +508,9 @@ impl<'a, 'p> Judge<'a, 'p> {
             death.get_or_insert(lost);
         }
         if let Some(newer) = rule.death.newer {
-            let superseded = self.newer.superseded(resource, at, newer, &rule_match.claim)?;
+            let superseded = self
+                .newer
+                .superseded(resource, at, newer, &rule_match.claim)?;
             // The address of a dead pull request serves nobody.
             if let (None, Some(address)) = (&death, resource.held_address()) {
                 return Err(Verdict::Live(Alive::HoldsAddress(address.into())));

@@ -127,7 +127,9 @@ pub(super) fn inherit(
                 inventory,
             )
         {
-            let of_kind = input.only_kinds.is_none_or(|kinds| kinds.contains(&resource.kind));
+            let of_kind = input
+                .only_kinds
+                .is_none_or(|kinds| kinds.contains(&resource.kind));
             judgements[owned] = Judgement {
                 in_focus: judgements[owned].in_focus || (of_owner.in_focus && of_kind),
                 others: Vec::new(),

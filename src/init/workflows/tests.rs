@@ -157,11 +157,7 @@ fn an_environment_of_wrangler_has_the_names_of_the_configurations() {
             "      - run: wrangler deploy --env pr-${{ github.event.number }}",
         ),
     ]);
-    let names: Vec<_> = facts
-        .made
-        .iter()
-        .map(|one| one.template.as_str())
-        .collect();
+    let names: Vec<_> = facts.made.iter().map(|one| one.template.as_str()).collect();
     assert_eq!(names, ["api-pr-{pr}", "web-pr-{pr}"]);
     assert_eq!(facts.account.as_deref(), Some(account));
     assert_eq!((facts.workflows, facts.configurations), (1, 2));

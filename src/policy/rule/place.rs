@@ -28,7 +28,7 @@ impl Where {
             let holder = resource.holder.as_deref();
             self.projects
                 .as_ref()
-                .is_none_or(|list| list.iter().any(|one| Some(one.name.as_str()) == within))
+                .is_none_or(|list| list.iter().any(|one| Some(one.name.as_str()) == holder))
         };
         self.reaches(&resource.place)
             && (matches!(&*resource.place, Place::Zone { .. } | Place::Project(_)) || held())

@@ -203,6 +203,10 @@ impl Kind for Queue {
 }
 
 impl Obstacles for Queue {
+    fn release_by_hand(&self) -> Option<&'static str> {
+        Some("wrangler queues consumer remove")
+    }
+
     /// Its consumers that are this Worker.
     fn release(&self, holder: &Resource, held: &ResourceId) -> Vec<Call> {
         let original = holder.original.as_deref().unwrap_or_default();

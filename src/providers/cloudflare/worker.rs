@@ -359,6 +359,10 @@ impl Kind for Worker {
 }
 
 impl Bindings for Worker {
+    fn delete_by_hand(&self) -> &'static str {
+        "wrangler delete --force"
+    }
+
     fn ask(&self, user: &ResourceId) -> Call {
         Call::get(Api::Cloudflare, &script(user, &["settings"]))
     }

@@ -218,7 +218,10 @@ async fn concurrent_requests_stay_within_the_limit() {
         .collect();
     let stage = Stage::with(&branches, POLICY, latency);
     let (swept, _) = stage.sweep(|_| {}).await;
-    assert_eq!((swept.steps.len(), stage.wire.lock().unwrap().maximum), (7, 1));
+    assert_eq!(
+        (swept.steps.len(), stage.wire.lock().unwrap().maximum),
+        (7, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]

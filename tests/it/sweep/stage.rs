@@ -13,7 +13,7 @@ use preview_gc::clock::Clock;
 use preview_gc::collector::{Audit, Choice, Collector, Limits, Scope, SweepOrder};
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::Journal;
-use preview_gc::model::{Api, PullRequestNumber};
+use preview_gc::model::Api;
 use preview_gc::policy::{Environment, Policies, Policy, Source, Vocabulary};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
@@ -145,7 +145,14 @@ impl Stage {
             text: policy,
             ..source
         };
-        let loaded = Policies::read(&[source], &Vocabulary { kinds: &kinds }, &environment);
+        let loaded = Policies::read(
+            &[source],
+            &Vocabulary {
+                kinds: &kinds,
+                scopes: &providers::scopes(),
+            },
+            &environment,
+        );
         Self {
             sandbox: Sandbox::new(world, options).unwrap(),
             policy: loaded.unwrap().policies.files.remove(0),
@@ -259,8 +266,8 @@ impl Stage {
                 projects: vec![self.variable("NEON_PROJECT_ID")],
             }],
             limits: self.limits,
-            only: None::<PullRequestNumber>,
-            shown: None,
+            only_pull_request: None,
+            only_kinds: None,
             repository_ids: BTreeMap::new(),
             issue_authors: std::sync::Arc::default(),
             brought_back: Arc::default(),

@@ -81,7 +81,8 @@ impl Supersession {
                         && !rule_match.only_agrees
                         && is_given(&rule_match.claim, resource.kind.caseless);
                     if counts {
-                        let group = Group::of(resource, (index, rule), newer.per, &rule_match.claim);
+                        let group =
+                            Group::of(resource, (index, rule), newer.per, &rule_match.claim);
                         created.entry(group).or_default().push(at);
                     }
                 }
