@@ -3,6 +3,7 @@
 
 mod account;
 mod answer;
+mod assets;
 mod binding;
 mod d1;
 mod dispatch;
@@ -77,6 +78,7 @@ pub struct Cloudflare {
     previews: BTreeMap<String, previews::Preview>,
     /// The Workers of dispatch namespaces: bindings by namespace and script.
     dispatched: dispatch::Namespaces,
+    assets: assets::Assets,
     /// Durable Object namespaces, as they are answered.
     namespaces_of_objects: Vec<Value>,
     /// The account's name under `workers.dev`.

@@ -173,6 +173,17 @@ impl Cloudflare {
                 self.databases.insert(id, database);
                 Ok(ok(shown))
             }
+            // The sandbox keeps no data, so every statement succeeds without rows.
+            ("POST", [key, "query" | "raw"]) => {
+                let found = self.find_database(key).is_some();
+                let missing =
+                    || Failure::not_found(7404, format!("The database {key} could not be found"));
+                let rows = json!({"results": [], "success": true, "meta": {
+                    "served_by": "sandbox", "duration": 0.1, "changes": 0, "last_row_id": 0,
+                    "changed_db": false, "size_after": 12288, "rows_read": 0, "rows_written": 0,
+                }});
+                found.then(|| ok(json!([rows]))).ok_or_else(missing)
+            }
             (method, [key]) => {
                 let missing =
                     || Failure::not_found(7404, format!("The database {key} could not be found"));
@@ -205,7 +216,7 @@ fn to_json(id: &str, database: &Database) -> Value {
         "uuid": id,
         "name": database.name,
         "version": "production",
-        "policy_scope": null,
+        "jurisdiction": null,
     });
     put(&mut shown, "created_at", database.created.map(moment));
     shown

@@ -28,7 +28,7 @@ pub(super) struct R2;
 
 static KIND: WorldKind = WorldKind {
     name: "r2",
-    attributes: &["objects", "location", "policy_scope"],
+    attributes: &["objects", "location", "jurisdiction"],
     paths: &["/r2/buckets"],
 };
 
@@ -219,7 +219,7 @@ fn to_json(name: &str, bucket: &Bucket) -> Value {
     let mut shown = json!({
         "name": name,
         "location": bucket.location,
-        "policy_scope": "default",
+        "jurisdiction": "default",
         "storage_class": bucket.storage_class,
     });
     put(&mut shown, "creation_date", bucket.created.map(moment));

@@ -40,6 +40,8 @@ impl Cloudflare {
                 Ok(ok(Value::Array(shown)))
             }
             ("PUT", [name]) => self.put_script(name, request),
+            // The Worker is made after its assets.
+            ("POST", [_, "assets-upload-session"]) => self.open_assets(request),
             (_, [name, rest @ ..]) => {
                 if self.workers.get(*name).is_none_or(|worker| worker.implied) {
                     return Err(missing());

@@ -61,6 +61,7 @@ impl Cloudflare {
                 Ok(ok(worker.script_settings()))
             }
             (_, ["secrets", rest @ ..]) => secrets(worker, method, rest, request),
+            ("PATCH", ["secrets-bulk"]) => patch_secrets(worker, request),
             ("GET", ["subdomain"]) => Ok(ok(subdomain(worker))),
             ("POST", ["subdomain"]) => {
                 let body = object(request, 10003)?;
@@ -137,6 +138,24 @@ fn patched(worker: &Worker, items: &[Value]) -> Result<Vec<Binding>, Failure> {
                 .ok_or_else(|| Failure::bad(10057, "There is no binding to inherit."))
         })
         .collect()
+}
+
+/// Sets and, where a value is null, removes several secrets.
+fn patch_secrets(worker: &mut Worker, request: &Request) -> Answer {
+    let body: Map<String, Value> = object(request, 10003)?;
+    let Some(Value::Object(given)) = body.get("secrets") else {
+        return Err(Failure::bad(10003, "The body has no `secrets`."));
+    };
+    let mut bindings = worker.bindings().to_vec();
+    bindings.retain(|binding| {
+        !given.contains_key(&binding.name) || !binding.kind.starts_with("secret_")
+    });
+    let set = given.iter().filter(|(_, value)| !value.is_null());
+    let set = set
+        .filter_map(|(name, _)| Binding::from_api(&json!({ "name": name, "type": "secret_text" })));
+    bindings.extend(set);
+    worker.rebind(bindings, request.now);
+    secrets(worker, "GET", &[], request)
 }
 
 fn secrets(worker: &mut Worker, method: &str, path: &[&str], request: &Request) -> Answer {

@@ -89,6 +89,9 @@ impl Product for Workers {
         match path {
             ["workers", "scripts-search"] if method == "GET" => Some(cloud.search_scripts(request)),
             ["workers", "scripts", rest @ ..] => Some(cloud.scripts(method, rest, request)),
+            ["workers", "assets", "upload"] if method == "POST" => {
+                Some(cloud.upload_assets(request))
+            }
             ["workers", "services", name] => Some(cloud.services(method, name, request)),
             ["workers", "workers", _, "previews", ..] => None,
             ["workers", "workers", rest @ ..] => Some(cloud.workers_beta(method, rest, request)),

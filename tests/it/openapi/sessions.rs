@@ -48,11 +48,22 @@ impl Session {
 
     /// Sends a request; `{a}` is the account.
     async fn send(&mut self, method: &str, target: &str, sent: Sent) -> (u16, Value) {
+        self.send_as("x", method, target, sent).await
+    }
+
+    /// Sends a request with this token.
+    async fn send_as(
+        &mut self,
+        token: &str,
+        method: &str,
+        target: &str,
+        sent: Sent,
+    ) -> (u16, Value) {
         let target = target.replace("{a}", &self.account);
         let request = http::Request::builder()
             .method(method)
             .uri(format!("http://127.0.0.1{target}"))
-            .header("authorization", "Bearer x");
+            .header("authorization", format!("Bearer {token}"));
         let request = match sent {
             Sent::Nothing => request.body(Bytes::new()),
             Sent::Json(body) => request
@@ -211,10 +222,11 @@ async fn wrangler(session: &mut Session) {
             .missing(&format!("{a}/workers/scripts/new/{below}"))
             .await;
     }
+    let completed = assets(session, &a).await;
     let bindings = json!([{"type": "plain_text", "name": "A", "text": "b"},
         {"type": "secret_text", "name": "KEY", "text": "s"},
         {"type": "durable_object_namespace", "name": "ROOM", "class_name": "Room"}]);
-    let metadata = json!({"bindings": bindings, "tags": ["cf:service=new"],
+    let metadata = json!({"bindings": bindings, "assets": {"jwt": completed}, "tags": ["cf:service=new"],
         "migrations": {"new_tag": "v1", "new_sqlite_classes": ["Room"]}});
     let upload = format!("{a}/workers/scripts/new?excludeScript=true&bindings_inherit=strict");
     let (status, body) = session.send("PUT", &upload, script(metadata)).await;
@@ -246,6 +258,19 @@ async fn wrangler(session: &mut Session) {
     session
         .get(&format!("{a}/workers/scripts/new/versions/{id}"))
         .await;
+    let secrets =
+        json!({"secrets": {"A2": {"name": "A2", "text": "x", "type": "secret_text"}, "KEY": null}});
+    let set = session
+        .put(
+            "PATCH",
+            &format!("{a}/workers/scripts/new/secrets-bulk"),
+            secrets,
+        )
+        .await;
+    assert_eq!(
+        set["result"],
+        json!([{"name": "A2", "type": "secret_text"}])
+    );
     for below in ["secrets", "schedules", "settings"] {
         session
             .get(&format!("{a}/workers/scripts/new/{below}"))
@@ -274,6 +299,32 @@ async fn wrangler(session: &mut Session) {
         .delete(&format!("{a}/workers/services/new?force=true"))
         .await;
     storage(session, &a).await;
+}
+
+/// Uploads static assets, before the Worker exists; returns the token that its
+/// upload carries.
+async fn assets(session: &mut Session, a: &str) -> String {
+    let manifest = json!({"manifest": {"/a.html": {"hash": "aa", "size": 3},
+        "/b.html": {"hash": "bb", "size": 3}}});
+    let open = format!("{a}/workers/scripts/new/assets-upload-session");
+    let opened = session.put("POST", &open, manifest.clone()).await;
+    assert_eq!(opened["result"]["buckets"], json!([["aa", "bb"]]));
+    let token = text(&opened["result"]["jwt"]);
+    let mut completed = String::new();
+    for (hash, status) in [("aa", 202), ("bb", 201)] {
+        let file = Sent::Form(vec![(hash, Some(hash), "text/html", "aGk=".to_owned())]);
+        let upload = format!("{a}/workers/assets/upload?base64=true");
+        let (answered, body) = session.send_as(&token, "POST", &upload, file).await;
+        assert_eq!(answered, status, "{body}");
+        completed = body["result"]["jwt"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+    }
+    // What was uploaded once is not asked for again.
+    let again = session.put("POST", &open, manifest).await;
+    assert_eq!(again["result"]["buckets"], json!([]));
+    completed
 }
 
 async fn previews(session: &mut Session, a: &str) {
@@ -351,6 +402,13 @@ async fn storage(session: &mut Session, a: &str) {
     session.get(&format!("{d1}?per_page=10&page=1")).await;
     session.get(&format!("{d1}/new-db?fields=uuid,name")).await;
     session.get(&format!("{d1}/{id}")).await;
+    session
+        .put(
+            "POST",
+            &format!("{d1}/{id}/query"),
+            json!({"sql": "select 1"}),
+        )
+        .await;
     session.delete(&format!("{d1}/{id}")).await;
     let r2 = format!("{a}/r2/buckets");
     session.put("POST", &r2, json!({"name": "new-files"})).await;
