@@ -98,6 +98,17 @@ pub enum Unanswered {
     /// The answer is inconsistent or undocumented.
     #[error("{0}")]
     Unbelievable(String),
+    /// The forge gave up on the query, which asks about too much at once.
+    #[error("{0}")]
+    TooMuch(String),
+    /// The list leaves out some of what the forge counts.
+    #[error("{why}")]
+    Partial {
+        /// How many the forge counts.
+        counted: u64,
+        /// What is left out.
+        why: String,
+    },
     /// octocrab could not send the request.
     #[error("the request could not be carried: {0}")]
     Carrier(String),

@@ -4,6 +4,7 @@
 //! parsed into narrow structs of our own, because safety depends on the
 //! difference between "closed", "missing" and "unknown".
 
+mod batches;
 mod graphql;
 pub mod issue;
 mod rest;
@@ -12,6 +13,7 @@ mod rights;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
@@ -19,6 +21,7 @@ use http_body_util::{BodyExt as _, Full};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use serde::Deserialize;
 
+use self::batches::BatchSize;
 pub use self::issue::Authors;
 use self::issue::IssueStore;
 pub use self::rights::Right;
@@ -35,6 +38,8 @@ pub struct GitHubClient {
     octocrab: Octocrab,
     client: Client,
     authors: Arc<Authors>,
+    numbers_at_once: BatchSize,
+    branches_at_once: BatchSize,
 }
 
 /// Returns whether GraphQL as a whole is unavailable, as opposed to an answer
@@ -49,7 +54,42 @@ fn graphql_is_absent(error: &Unanswered) -> bool {
                     ..
                 }
         ),
-        Unanswered::Unbelievable(_) | Unanswered::Carrier(_) => false,
+        Unanswered::Unbelievable(_)
+        | Unanswered::TooMuch(_)
+        | Unanswered::Partial { .. }
+        | Unanswered::Carrier(_) => false,
+    }
+}
+
+/// Returns whether a smaller query may be answered: GitHub gives up on one that
+/// costs too much with an error, or with one of these statuses after 10 seconds.
+fn is_too_much(error: &Unanswered) -> bool {
+    match error {
+        Unanswered::TooMuch(_) => true,
+        Unanswered::Api(error) => matches!(
+            error.failure,
+            Failure::Unavailable {
+                status: 502 | 504,
+                ..
+            }
+        ),
+        Unanswered::Unbelievable(_) | Unanswered::Partial { .. } | Unanswered::Carrier(_) => false,
+    }
+}
+
+/// Returns a list of REST in place of one that GraphQL showed only a part of, if
+/// it has as many items as GraphQL counts.
+fn instead<K: Ord, V>(
+    partial: Unanswered,
+    listed: Result<Listed<K, V>, Unanswered>,
+) -> Result<Listed<K, V>, Unanswered> {
+    match (&partial, listed) {
+        (Unanswered::Partial { counted, .. }, Ok(listed))
+            if listed.items.len() as u64 == *counted =>
+        {
+            Ok(listed)
+        }
+        _ => Err(partial),
     }
 }
 
@@ -70,6 +110,8 @@ impl GitHubClient {
             octocrab,
             client,
             authors: Arc::default(),
+            numbers_at_once: BatchSize::new(graphql::NUMBERS),
+            branches_at_once: BatchSize::new(graphql::BRANCHES),
         }
     }
 
@@ -97,7 +139,12 @@ impl GitHubClient {
         match self.prove_right(repository, right).await {
             Ok(()) => Ok(()),
             Err(Unanswered::Api(error)) => Err(Some(error.failure)),
-            Err(Unanswered::Unbelievable(_) | Unanswered::Carrier(_)) => Err(None),
+            Err(
+                Unanswered::Unbelievable(_)
+                | Unanswered::TooMuch(_)
+                | Unanswered::Partial { .. }
+                | Unanswered::Carrier(_),
+            ) => Err(None),
         }
     }
 
@@ -115,6 +162,11 @@ impl GitHubClient {
     pub(crate) fn redacted(&self, error: Unanswered) -> Unanswered {
         match error {
             Unanswered::Unbelievable(why) => Unanswered::Unbelievable(self.client.redact(&why)),
+            Unanswered::TooMuch(why) => Unanswered::TooMuch(self.client.redact(&why)),
+            Unanswered::Partial { counted, why } => Unanswered::Partial {
+                counted,
+                why: self.client.redact(&why),
+            },
             Unanswered::Carrier(why) => Unanswered::Carrier(self.client.redact(&why)),
             // The wire has already removed them.
             Unanswered::Api(error) => Unanswered::Api(error),
@@ -187,6 +239,9 @@ impl Forge for GitHubClient {
     ) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
         let answer = match graphql::open(self, repository).await {
             Err(error) if graphql_is_absent(&error) => rest::open(self, repository).await,
+            Err(partial @ Unanswered::Partial { .. }) => {
+                instead(partial, rest::open(self, repository).await)
+            }
             answer => answer,
         };
         answer.map_err(|error| self.redacted(error))
@@ -195,6 +250,9 @@ impl Forge for GitHubClient {
     async fn branches(&self, repository: &Repository) -> Result<Listed<Arc<str>, ()>, Unanswered> {
         let answer = match graphql::branches(self, repository).await {
             Err(error) if graphql_is_absent(&error) => rest::branches(self, repository).await,
+            Err(partial @ Unanswered::Partial { .. }) => {
+                instead(partial, rest::branches(self, repository).await)
+            }
             answer => answer,
         };
         answer.map_err(|error| self.redacted(error))
@@ -220,47 +278,51 @@ impl Forge for GitHubClient {
         repository: &Repository,
         branches: &'b [Arc<str>],
     ) -> Vec<BranchBatch<'b>> {
-        let batches = branches.chunks(graphql::BRANCHES);
-        futures::future::join_all(batches.map(|batch| async move {
-            let answer = match graphql::by_branch(self, repository, batch).await {
-                Err(error) if graphql_is_absent(&error) => {
-                    rest::by_branch(self, repository, batch).await
+        let answers =
+            self.branches_at_once.ask(branches, async |batch| {
+                match graphql::by_branch(self, repository, batch).await {
+                    Err(error) if graphql_is_absent(&error) => {
+                        rest::by_branch(self, repository, batch).await
+                    }
+                    answer => answer,
                 }
-                answer => answer,
-            };
-            BranchBatch {
-                branches: batch,
-                found: answer.map_err(|error| self.redacted(error)),
-            }
-        }))
-        .await
+            });
+        let batches = answers.await.into_iter();
+        batches
+            .map(|(branches, found)| BranchBatch {
+                branches,
+                found: found.map_err(|error| self.redacted(error)),
+            })
+            .collect()
     }
 
     async fn by_number(&self, repository: &Repository, numbers: &[PullRequestNumber]) -> Found {
-        let batches = numbers.chunks(graphql::NUMBERS);
-        let answers = futures::future::join_all(batches.map(|batch| async move {
+        let requests = AtomicU32::new(0);
+        let answers = self.numbers_at_once.ask(numbers, async |batch| {
+            requests.fetch_add(1, Ordering::Relaxed);
             match graphql::by_number(self, repository, batch).await {
                 Err(error) if graphql_is_absent(&error) => {
-                    (rest::by_number(self, repository, batch).await, batch.len())
+                    let more = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+                    requests.fetch_add(more.saturating_sub(1), Ordering::Relaxed);
+                    Ok(rest::by_number(self, repository, batch).await)
                 }
-                Ok(answers) => (answers, 1),
+                answer => answer,
+            }
+        });
+        let mut all = BTreeMap::new();
+        for (batch, answer) in answers.await {
+            match answer {
+                Ok(answers) => all.extend(answers),
                 Err(error) => {
                     let why: Arc<str> = self.redacted(error).to_string().into();
                     let unknown = |number: &PullRequestNumber| {
                         (*number, PullRequest::Unknown { why: why.clone() })
                     };
-                    (batch.iter().map(unknown).collect(), 1)
+                    all.extend(batch.iter().map(unknown));
                 }
             }
-        }))
-        .await;
-        let mut all = BTreeMap::new();
-        let mut requests = 0;
-        for (answer, count) in answers {
-            all.extend(answer);
-            requests += count;
         }
-        (all, u32::try_from(requests).unwrap_or(u32::MAX))
+        (all, requests.into_inner())
     }
 
     async fn lost_labels(

@@ -39,6 +39,9 @@ pub enum On {
         /// A regular expression on the path.
         #[serde(with = "pattern")]
         path: regex::Regex,
+        /// A text in the request's body; any body without one.
+        #[serde(default)]
+        contains: Option<String>,
     },
 }
 
@@ -135,11 +138,17 @@ impl Fault {
     /// Returns whether the fault hits a request.
     pub(super) fn applies_to(&self, seen: &Seen<'_>) -> bool {
         match &self.on {
-            On::Request { method, path } => {
+            On::Request {
+                method,
+                path,
+                contains,
+            } => {
+                let body = || String::from_utf8_lossy(seen.body);
                 method
                     .as_ref()
                     .is_none_or(|method| method.eq_ignore_ascii_case(seen.method.as_str()))
                     && path.is_match(seen.path)
+                    && contains.as_ref().is_none_or(|text| body().contains(text))
             }
             On::Topic(topic) => about(topic, seen),
         }

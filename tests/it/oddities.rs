@@ -108,3 +108,59 @@ fn a_count_that_includes_deleted_branches_is_no_gap() {
     assert_eq!(code, 3, "{}", report["evidence"]);
     stage.server.take_faults();
 }
+
+fn worker(number: u32) -> Value {
+    json!({"kind": "worker", "name": format!("app-pr-{number}"),
+        "created_at": "2026-03-02T00:00:00Z", "updated_at": "2026-03-02T00:00:00Z"})
+}
+
+/// GitHub gives up on a query that costs too much, and answers a smaller one.
+#[test]
+fn a_query_that_is_too_much_is_asked_in_smaller_parts() {
+    let resources: Vec<_> = (1..=9).map(worker).collect();
+    let pull_requests: Vec<_> = (1..=9).map(closed).collect();
+    let stage = Stage::new(&json!(pull_requests), &json!(resources), &rule("worker"));
+    let too_much = json!({"data": null, "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED",
+        "path": ["repository", "p3"], "message": "Resource limits for this query exceeded."}]});
+    let late = json!({"errors": [{"message": "Timeout on validation of query"}]});
+    // The first answers are to the list of open ones and to all numbers.
+    for body in [too_much, late] {
+        stage.server.plant(
+            &json!([{"on": {"method": "POST", "path": "/graphql$", "contains": "p1:"},
+            "times": 2, "fault": {"status": 200, "body": body}}]),
+        );
+        let (report, code) = stage.run(&["audit"]);
+        assert_eq!(code, 0, "{}", report["evidence"]);
+        assert_eq!(count(&report, "garbage"), 9);
+        assert_eq!(stage.server.take_faults(), [2]);
+    }
+}
+
+/// A page that hides some open pull requests is made up for by REST, if that
+/// shows as many as are counted.
+#[test]
+fn hidden_pull_requests_are_looked_for_and_never_passed_over() {
+    let mut open = closed(2);
+    open["state"] = json!("open");
+    open["merged"] = json!(false);
+    open["closed_at"] = Value::Null;
+    let stage = Stage::new(
+        &json!([closed(1), open]),
+        &json!([worker(1), worker(2)]),
+        &rule("worker"),
+    );
+    for (counted, code) in [(1, 0), (2, 3)] {
+        let page = json!({"totalCount": counted, "pageInfo": {"hasNextPage": false, "endCursor": null},
+            "nodes": [null]});
+        let body = json!({"data": {"repository": {"nameWithOwner": "acme/shop", "databaseId": 1,
+            "defaultBranchRef": {"name": "main"}, "page": page}}});
+        stage.server.plant(
+            &json!([{"on": {"method": "POST", "path": "/graphql$", "contains": "OPEN"},
+            "times": null, "fault": {"status": 200, "body": body}}]),
+        );
+        let (report, ended) = stage.run(&["audit"]);
+        stage.server.take_faults();
+        assert_eq!(ended, code, "{}", report["evidence"]);
+        assert_eq!(count(&report, "garbage"), usize::from(code == 0));
+    }
+}

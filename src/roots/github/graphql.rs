@@ -17,11 +17,13 @@ use crate::model::{PullRequestNumber, Repository};
 use crate::roots::forge::{Closed, Horizon, Listed, Seen, Unanswered};
 
 /// Maximum numbers in one request. Aliases do not count against the quota, but
-/// the limits on nodes and run time apply.
-pub(super) const NUMBERS: usize = 100;
+/// the limits on nodes, cost and run time apply, and no document says which
+/// number they allow.
+pub(super) const NUMBERS: usize = 50;
 
-/// Maximum branches in one request, each with its own connection.
-pub(super) const BRANCHES: usize = 50;
+/// Maximum branches in one request, each with its own connection: about 80 are
+/// refused.
+pub(super) const BRANCHES: usize = 10;
 
 /// Maximum pull requests of one branch in such a request; a branch with more
 /// gets its own request.
@@ -118,6 +120,16 @@ struct GraphQlError {
 }
 
 impl GraphQlError {
+    /// Returns whether GitHub gave up on the query because of its cost or time.
+    fn is_about_size(&self) -> bool {
+        let limited = |word: &str| word.contains("RESOURCE_LIMIT");
+        let message = self.message.to_ascii_lowercase();
+        self.sort.as_deref().is_some_and(limited)
+            || message.contains("resource limit")
+            || message.contains("timeout on validation of query")
+            || message.contains("result of a timeout")
+    }
+
     fn unbelievable(&self) -> Unanswered {
         let message: String = self
             .message
@@ -125,9 +137,11 @@ impl GraphQlError {
             .filter(|c| !c.is_control())
             .take(200)
             .collect();
-        Unanswered::Unbelievable(format!(
-            "GitHub answered the query with an error: {message}"
-        ))
+        let why = format!("GitHub answered the query with an error: {message}");
+        if self.is_about_size() {
+            return Unanswered::TooMuch(why);
+        }
+        Unanswered::Unbelievable(why)
     }
 }
 
@@ -155,7 +169,8 @@ struct Named {
 struct Connection<T> {
     total_count: u64,
     page_info: PageInfo,
-    nodes: Vec<T>,
+    /// Null in place of what the token may not see.
+    nodes: Vec<Option<T>>,
 }
 
 #[derive(Deserialize)]
@@ -221,7 +236,20 @@ async fn walk<T: DeserializeOwned>(
             .ok_or_else(hidden)?;
         same(repository, &found.name_with_owner)?;
         let page = found.page;
-        let (new, flow) = take(page.nodes)?;
+        let shown = page.nodes.len();
+        let nodes: Vec<T> = page.nodes.into_iter().flatten().collect();
+        if nodes.len() < shown {
+            return Err(Unanswered::Partial {
+                counted: page.total_count,
+                why: format!(
+                    "GitHub counts {} {} and hides {} of a page",
+                    page.total_count,
+                    connection.what,
+                    shown - nodes.len()
+                ),
+            });
+        }
+        let (new, flow) = take(nodes)?;
         let walked = Walked {
             requests,
             total: page.total_count,
@@ -275,12 +303,15 @@ async fn whole<T: DeserializeOwned, K: Ord, V>(
             });
         }
         if last {
-            return Err(Unanswered::Unbelievable(format!(
-                "{} {} were listed where GitHub counts {} (listed twice)",
-                items.len(),
-                connection.what,
-                walked.total
-            )));
+            return Err(Unanswered::Partial {
+                counted: walked.total,
+                why: format!(
+                    "{} {} were listed where GitHub counts {} (listed twice)",
+                    items.len(),
+                    connection.what,
+                    walked.total
+                ),
+            });
         }
     }
     Err(hidden())
@@ -403,7 +434,7 @@ pub(super) async fn by_branch(
         let connection: Connection<Node> =
             serde_json::from_value(connection).map_err(|error| unreadable(&error))?;
         let mut of_branch = BTreeMap::new();
-        for node in connection.nodes {
+        for node in connection.nodes.into_iter().flatten() {
             let (number, pull_request) = node.read()?;
             of_branch.insert(number, pull_request);
         }

@@ -1,0 +1,136 @@
+//! Questions about many items in few requests, in batches that shrink when the
+//! provider gives up on one: how much it answers at once depends on the size of
+//! the repository, and no document says how much.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::join_all;
+
+use super::is_too_much;
+use crate::roots::Unanswered;
+
+/// How many items are asked about in one request.
+pub(super) struct BatchSize {
+    now: AtomicUsize,
+    largest: usize,
+}
+
+impl BatchSize {
+    /// Starts with the largest size.
+    pub(super) const fn new(largest: usize) -> Self {
+        Self {
+            now: AtomicUsize::new(largest),
+            largest,
+        }
+    }
+
+    /// Asks about all items. A batch that is too much is asked again in halves,
+    /// and so are all that follow; once a round of requests succeeds, the size
+    /// doubles again. An item that is too much by itself has that error.
+    pub(super) async fn ask<'i, T, A>(
+        &self,
+        items: &'i [T],
+        ask: impl AsyncFn(&'i [T]) -> Result<A, Unanswered>,
+    ) -> Vec<(&'i [T], Result<A, Unanswered>)> {
+        let mut answers = Vec::new();
+        let mut waiting = VecDeque::from([items]);
+        while !waiting.is_empty() {
+            let size = self.now.load(Ordering::Relaxed).max(1);
+            let batches = waiting.drain(..).flat_map(|items| items.chunks(size));
+            let answered = join_all(batches.map(|batch| {
+                let answer = ask(batch);
+                async move { (batch, answer.await) }
+            }));
+            for (batch, answer) in answered.await {
+                match answer {
+                    Err(error) if is_too_much(&error) && batch.len() > 1 => {
+                        waiting.push_back(batch);
+                    }
+                    answer => answers.push((batch, answer)),
+                }
+            }
+            let next = match waiting.iter().map(|batch| batch.len()).min() {
+                Some(smallest) => smallest.div_ceil(2),
+                None => (size * 2).min(self.largest),
+            };
+            self.now.store(next, Ordering::Relaxed);
+        }
+        answers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    fn too_much() -> Unanswered {
+        Unanswered::TooMuch("the query costs too much".to_owned())
+    }
+
+    /// The sizes of the batches of each round, where more than `limit` items at
+    /// once are too much.
+    async fn sizes(size: &BatchSize, items: usize, limit: usize) -> Vec<usize> {
+        let items: Vec<usize> = (0..items).collect();
+        let asked = RefCell::new(Vec::new());
+        let answers = size.ask(&items, async |batch: &[usize]| {
+            asked.borrow_mut().push(batch.len());
+            if batch.len() > limit {
+                return Err(too_much());
+            }
+            Ok(batch.to_vec())
+        });
+        let mut answered: Vec<usize> = answers
+            .await
+            .into_iter()
+            .flat_map(|(_, answer)| answer.unwrap())
+            .collect();
+        answered.sort_unstable();
+        assert_eq!(answered, items, "every item has one answer");
+        asked.into_inner()
+    }
+
+    #[tokio::test]
+    async fn batches_shrink_to_what_is_answered_and_grow_again() {
+        let size = BatchSize::new(50);
+        assert_eq!(sizes(&size, 120, 100).await, [50, 50, 20]);
+        // Too much: halves, and halves of these.
+        assert_eq!(sizes(&size, 50, 13).await, [50, 25, 25, 13, 12, 13, 12]);
+        // The next question begins with what was answered, and more.
+        assert_eq!(sizes(&size, 52, 100).await, [26, 26]);
+        assert_eq!(sizes(&size, 60, 100).await, [50, 10]);
+    }
+
+    #[tokio::test]
+    async fn one_item_that_is_too_much_spoils_no_other() {
+        let size = BatchSize::new(4);
+        let items = ["a", "b", "bad", "c"];
+        let answers = size.ask(&items, async |batch: &[&str]| {
+            if batch.contains(&"bad") {
+                return Err(too_much());
+            }
+            Ok(())
+        });
+        let failed: Vec<_> = answers
+            .await
+            .into_iter()
+            .filter(|(_, answer)| answer.is_err())
+            .map(|(batch, _)| batch.to_vec())
+            .collect();
+        assert_eq!(failed, [["bad"]]);
+    }
+
+    #[tokio::test]
+    async fn other_errors_are_not_asked_again() {
+        let size = BatchSize::new(4);
+        let asked = RefCell::new(0);
+        let answers = size.ask(&[1, 2], async |_| {
+            *asked.borrow_mut() += 1;
+            Err::<(), _>(Unanswered::Unbelievable("no".to_owned()))
+        });
+        assert!(answers.await[0].1.is_err());
+        assert_eq!(asked.into_inner(), 1);
+    }
+}
