@@ -1,7 +1,7 @@
 //! Actions runs, environments, deployments and their statuses.
 
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::message::{self, Request, Response};
 use super::super::world::ActionsRun;
@@ -78,6 +78,20 @@ impl GitHub {
                 .iter()
                 .find(|one| one.name == *name)
                 .map_or_else(not_found, |one| ok(&self.environment(one, &request.base))),
+            (&Method::PUT, [name]) => {
+                let known = self.environments.iter().position(|one| one.name == *name);
+                let at = known.unwrap_or_else(|| {
+                    self.environments.push(Thing {
+                        id: number_of(&format!("environment {name}")),
+                        name: (*name).to_owned(),
+                        created_at: Some(request.now),
+                        updated_at: Some(request.now),
+                        attributes: Map::new(),
+                    });
+                    self.environments.len() - 1
+                });
+                ok(&self.environment(&self.environments[at], &request.base))
+            }
             (&Method::DELETE, [name]) => {
                 let before = self.environments.len();
                 self.environments.retain(|one| one.name != *name);
@@ -129,6 +143,7 @@ impl GitHub {
                     .collect();
                 paged(request, &items)
             }
+            (&Method::POST, []) => self.create_deployment(request),
             (method, [id, rest @ ..]) => match (method, rest, at(id)) {
                 (&Method::GET, [], Some(at)) => {
                     ok(&self.deployment(&self.deployments[at], &request.base))
@@ -143,6 +158,29 @@ impl GitHub {
             },
             _ => not_found(),
         }
+    }
+
+    fn create_deployment(&mut self, request: &Request) -> Response {
+        let Ok(Value::Object(mut attributes)) = request.json() else {
+            return error(400, "Problems parsing JSON");
+        };
+        let Some(branch) = attributes.get("ref").and_then(Value::as_str) else {
+            return error(422, "Validation Failed: ref is missing");
+        };
+        let id = number_of(&format!("{branch} {}", self.deployments.len() + 1));
+        if !attributes.contains_key("environment") {
+            attributes.insert("environment".to_owned(), json!("production"));
+        }
+        let thing = Thing {
+            id,
+            name: id.to_string(),
+            created_at: Some(request.now),
+            updated_at: Some(request.now),
+            attributes,
+        };
+        let shown = self.deployment(&thing, &request.base);
+        self.deployments.push(thing);
+        message::json(StatusCode::CREATED, &shown)
     }
 
     fn deployment(&self, thing: &Thing, base: &str) -> Value {

@@ -316,10 +316,10 @@ async fn assets(session: &mut Session, a: &str) -> String {
         let upload = format!("{a}/workers/assets/upload?base64=true");
         let (answered, body) = session.send_as(&token, "POST", &upload, file).await;
         assert_eq!(answered, status, "{body}");
-        completed = body["result"]["jwt"]
+        body["result"]["jwt"]
             .as_str()
             .unwrap_or_default()
-            .to_owned();
+            .clone_into(&mut completed);
     }
     // What was uploaded once is not asked for again.
     let again = session.put("POST", &open, manifest).await;

@@ -1,0 +1,156 @@
+//! How one of every kind is made.
+
+use std::sync::Arc;
+
+use http::Method;
+use preview_gc::call::Call;
+use preview_gc::model::{Api, Place};
+use serde_json::{Value, json};
+
+use super::scope::Scope;
+
+/// How a resource is made.
+pub(crate) struct Recipe {
+    pub(crate) kind: &'static str,
+    pub(crate) place: Arc<Place>,
+    pub(crate) holder: Option<String>,
+    pub(crate) call: Call,
+}
+
+/// What is made: a Worker before what belongs to it.
+pub(crate) fn recipes(scope: &Scope, domain: &str) -> Vec<Recipe> {
+    let name = scope.prefix().to_owned();
+    let mut recipes = Vec::new();
+    let post = |api, path: &[&str], body: Value| Call::new(api, Method::POST, path).json(&body);
+    if let Some(account) = &scope.account {
+        let id = account.id();
+        let mut add = |kind, holder: Option<&str>, call| {
+            recipes.push(Recipe {
+                kind,
+                place: account.clone(),
+                holder: holder.map(str::to_owned),
+                call,
+            });
+        };
+        let cloudflare =
+            |path: &[&str], body| post(Api::Cloudflare, &[&["accounts", id], path].concat(), body);
+        add("worker", None, upload(id, &name));
+        let previews = ["workers", "workers", &name, "previews"];
+        add(
+            "worker_preview",
+            Some(&name),
+            cloudflare(&previews, json!({"name": name})),
+        );
+        let kv = ["storage", "kv", "namespaces"];
+        add(
+            "kv_namespace",
+            None,
+            cloudflare(&kv, json!({"title": name})),
+        );
+        add(
+            "d1",
+            None,
+            cloudflare(&["d1", "database"], json!({"name": name})),
+        );
+        add(
+            "r2",
+            None,
+            cloudflare(&["r2", "buckets"], json!({"name": name})),
+        );
+        add(
+            "queue",
+            None,
+            cloudflare(&["queues"], json!({"queue_name": name})),
+        );
+        let origin = json!({"scheme": "postgres", "host": "db.example.com", "port": 5432,
+                "database": "d", "user": "u", "password": "p"});
+        let body = json!({"name": name, "origin": origin});
+        add(
+            "hyperdrive",
+            None,
+            cloudflare(&["hyperdrive", "configs"], body),
+        );
+    }
+    if let Some(zone) = &scope.zone {
+        let id = zone.id();
+        let account = zone.account().unwrap_or_default();
+        let host = format!("{name}.{domain}");
+        let mut add = |kind, place: &Arc<Place>, call| {
+            recipes.push(Recipe {
+                kind,
+                place: place.clone(),
+                holder: None,
+                call,
+            });
+        };
+        let record = json!({"type": "CNAME", "name": format!("{name}-r"),
+                "content": "example.com"});
+        add(
+            "dns_record",
+            zone,
+            post(Api::Cloudflare, &["zones", id, "dns_records"], record),
+        );
+        let route = json!({"pattern": format!("{host}/*"), "script": name});
+        add(
+            "worker_route",
+            zone,
+            post(Api::Cloudflare, &["zones", id, "workers", "routes"], route),
+        );
+        let domain =
+            json!({"hostname": host, "service": name, "zone_id": id, "environment": "production"});
+        let path = ["accounts", account, "workers", "domains"];
+        let domain = Call::new(Api::Cloudflare, Method::PUT, &path).json(&domain);
+        add(
+            "worker_domain",
+            scope.account.as_ref().unwrap_or(zone),
+            domain,
+        );
+    }
+    if let Some(project) = &scope.project {
+        let path = ["projects", project.id(), "branches"];
+        let call = post(Api::Neon, &path, json!({"branch": {"name": name}}));
+        recipes.push(Recipe {
+            kind: "neon_branch",
+            place: project.clone(),
+            holder: None,
+            call,
+        });
+    }
+    if let Some(repository) = &scope.repository {
+        let (owner, short) = repository.id().split_once('/').expect("owner/name");
+        let path = ["repos", owner, short, "environments", &name];
+        let environment = Call::new(Api::GitHub, Method::PUT, &path).json(&json!({}));
+        let body = json!({"ref": "HEAD", "environment": name, "auto_merge": false,
+                "required_contexts": []});
+        let deployment = post(Api::GitHub, &["repos", owner, short, "deployments"], body);
+        for (kind, holder, call) in [
+            ("github_environment", None, environment),
+            ("github_deployment", Some(name.clone()), deployment),
+        ] {
+            recipes.push(Recipe {
+                kind,
+                place: repository.clone(),
+                holder,
+                call,
+            });
+        }
+    }
+    recipes
+}
+
+/// The upload of a Worker with one module.
+fn upload(account: &str, name: &str) -> Call {
+    let path = ["accounts", account, "workers", "scripts", name];
+    let metadata = json!({"main_module": "index.js", "compatibility_date": "2026-11-01"});
+    let mut call = Call::new(Api::Cloudflare, Method::PUT, &path);
+    call.content_type = "multipart/form-data; boundary=edge";
+    call.body = format!(
+        "--edge\r\ncontent-disposition: form-data; name=\"metadata\"\r\ncontent-type: \
+         application/json\r\n\r\n{metadata}\r\n--edge\r\ncontent-disposition: form-data; \
+         name=\"index.js\"; filename=\"index.js\"\r\ncontent-type: \
+         application/javascript+module\r\n\r\nexport default {{ fetch() {{ return new Response() \
+         }} }}\r\n--edge--\r\n"
+    )
+    .into();
+    call
+}
