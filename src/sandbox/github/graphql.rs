@@ -15,8 +15,8 @@ use crate::sandbox::world::{PullRequest, State};
 /// The key of the items of a connection inside of an object.
 const HELD: &str = "__held";
 
-/// Connections in one query, beyond which GitHub gives up on the others: the
-/// number is that of reports, no document has one.
+/// Lists of pull requests in one query, beyond which GitHub gives up on the
+/// others: the number is that of reports, no document has one.
 const CONNECTIONS: usize = 76;
 
 type Set<'a> = SelectionSet<'a, String>;
@@ -86,7 +86,7 @@ struct Executor<'a> {
     errors: Vec<Value>,
     /// Errors that make the whole query invalid.
     invalid: Vec<Value>,
-    /// Connections that were executed.
+    /// Lists of pull requests that were executed.
     connections: usize,
 }
 
@@ -241,7 +241,15 @@ impl<'a> Executor<'a> {
                         }
                     }
                 }
+                "pullRequests" if self.connections == CONNECTIONS => {
+                    self.errors.push(json!({
+                        "type": "RESOURCE_LIMITS_EXCEEDED", "path": [path, key],
+                        "message": "Resource limits for this query exceeded.",
+                    }));
+                    Value::Null
+                }
                 "pullRequests" => {
+                    self.connections += 1;
                     let items = self.pulls(field);
                     let show = |at: usize| {
                         items
@@ -348,14 +356,6 @@ impl<'a> Executor<'a> {
             size(self.argument(field, "first")),
             size(self.argument(field, "last")),
         );
-        self.connections += 1;
-        if self.connections > CONNECTIONS {
-            self.errors.push(json!({
-                "type": "RESOURCE_LIMITS_EXCEEDED", "path": ["repository", Self::key(field)],
-                "message": "Resource limits for this query exceeded.",
-            }));
-            return Value::Null;
-        }
         let Some(count) = first.or(last) else {
             self.errors.push(json!({
                 "type": "MISSING_PAGINATION_BOUNDARIES", "path": ["repository", field.name],
