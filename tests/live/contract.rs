@@ -237,7 +237,7 @@ impl<'s> Suite<'s> {
         }
         if let Some(holder) = holder {
             for one in &mut all {
-                one.within.get_or_insert_with(|| holder.into());
+                one.holder.get_or_insert_with(|| holder.into());
             }
         }
         kind.complete(&mut all);
