@@ -7,6 +7,7 @@
 mod assemble;
 mod conceal;
 pub mod csv;
+pub mod dangling;
 pub mod escape;
 pub mod explain;
 pub mod format;
@@ -34,6 +35,7 @@ use crate::sweep::Swept;
 use crate::wire::{ClockSkew, QuotaUse};
 
 pub use assemble::Run;
+pub use dangling::Dangling;
 pub use headroom::HeadroomUse;
 pub use partly_protected::PartlyProtected;
 
@@ -62,6 +64,8 @@ pub struct Report {
     pub summary: Summary,
     /// Rules that match no name.
     pub unused_rules: Vec<RuleAt>,
+    /// Host names that point at something which is gone.
+    pub dangling: Vec<Dangling>,
     /// Pull requests with protected resources beside garbage.
     pub partly_protected: Vec<PartlyProtected>,
     /// Issues that carry the marker of the tracking issue but were written by
@@ -170,8 +174,10 @@ pub struct Row {
     pub also_matched_as: Vec<OtherMatch>,
     /// Its key in the tracking issue.
     pub key: String,
-    /// A command that deletes it by hand.
+    /// A command that deletes it by hand, with what has to go first.
     pub command: String,
+    /// Its place in the order of deletion: users before what they use.
+    pub order: (usize, usize),
 }
 
 impl Row {

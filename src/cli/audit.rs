@@ -9,6 +9,7 @@ use super::terminal::table_style;
 use super::{Exit, Failure, github_actions, print, print_rendered, public};
 use crate::collector::{Audit, Choice};
 use crate::model::identifier::host_name;
+use crate::providers;
 use crate::report::explain;
 
 pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Result<Exit, Failure> {
@@ -40,9 +41,7 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
             let explained = explain::render(&report, &name)
                 .or_else(|| explain::render(&report, &host_name(&name)));
             let text = explained.ok_or_else(|| {
-                Failure::Usage(format!(
-                    "there is no resource called {name:?} in this scope"
-                ))
+                Failure::Usage(explain::absent(&report, &name, &providers::vocabulary()))
             })?;
             print(&text)?;
         }

@@ -330,32 +330,27 @@ fn unused(report: &Report) -> Vec<String> {
     rules
         .map(|rule| match refused(report, rule) {
             None => format!("rule {rule} matches no existing name"),
-            Some((1, name, condition)) => format!(
-                "rule {rule} matches no existing resource: it matches the name {name}, but not \
-                 its condition {condition}"
-            ),
-            Some((count, name, condition)) => format!(
-                "rule {rule} matches no existing resource: it matches {count} names, but no \
-                 condition holds, such as {condition} ({name})"
+            Some((count, condition)) => format!(
+                "rule {rule} matches no existing resource: its name matches {count}, but not its \
+                 conditions, the first of them {condition}"
             ),
         })
         .collect()
 }
 
-/// Returns how many names a rule's conditions refuse, and the first with its
-/// condition.
-fn refused<'r>(report: &'r Report, rule: &RuleAt) -> Option<(usize, &'r str, &'r str)> {
+/// Returns how many names a rule's conditions refuse, and the first condition. No
+/// name and no value is said: the log may be public, and no rule matches them.
+fn refused<'r>(report: &'r Report, rule: &RuleAt) -> Option<(usize, &'r str)> {
     let rows = report.resources.iter().filter_map(|row| {
         let Verdict::Unmatched(Unmatched::Refused(refusals)) = &row.verdict else {
             return None;
         };
         let of_rule = |one: &&Refusal| *one.rule == *rule.id && one.location == rule.location;
         let refusal = refusals.iter().find(of_rule)?;
-        Some((row.name.as_str(), &*refusal.condition))
+        Some(&*refusal.condition)
     });
     let found: Vec<_> = rows.collect();
-    let (name, condition) = *found.first()?;
-    Some((found.len(), name, condition))
+    Some((found.len(), *found.first()?))
 }
 
 fn tables(names: &[NameMatch], access: &[Access]) -> String {

@@ -1,6 +1,8 @@
 //! The anomaly brake: a sweep that would delete suspiciously much is refused
 //! before its first deletion.
 
+use std::fmt;
+
 use super::mark::Marking;
 use crate::evidence::Inventory;
 use crate::model::KindRef;
@@ -47,48 +49,95 @@ pub fn brakes(
         *garbage += u64::from(judgement.verdict.is_garbage());
         *claimed += u64::from(judgement.matched_by.is_some());
     }
-    let trips = |(kind, (garbage, claimed)): (KindRef, (u64, u64))| {
-        let (code, reason) = reason(garbage, claimed, limits, one_pull_request)?;
-        Some(Brake {
-            kind,
-            garbage,
-            claimed,
-            code,
-            reason,
+    let counts = counts.into_iter();
+    let tripped: Vec<(KindRef, Excess)> = counts
+        .filter_map(|(kind, (garbage, claimed))| {
+            Some((kind, excess(garbage, claimed, limits, one_pull_request)?))
         })
+        .collect();
+    let remedy = remedy(tripped.iter().map(|(_, excess)| excess));
+    let brake = |(kind, excess): (KindRef, Excess)| Brake {
+        kind,
+        garbage: excess.garbage,
+        claimed: excess.claimed,
+        code: if excess.count.is_some() {
+            Code::BrakeCount
+        } else {
+            Code::BrakeShare
+        },
+        reason: format!("{excess}; {remedy}"),
     };
-    counts.into_iter().filter_map(trips).collect()
+    tripped.into_iter().map(brake).collect()
+}
+
+/// How much of one kind exceeds the limits: at least one of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Excess {
+    garbage: u64,
+    claimed: u64,
+    /// The maximum, where there is more.
+    count: Option<u64>,
+    /// The maximum share, and the share that there is, rounded up.
+    share: Option<(f64, f64)>,
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (garbage, claimed) = (self.garbage, self.claimed);
+        match (self.count, self.share) {
+            (Some(count), None) => write!(
+                f,
+                "{garbage} are garbage, more than the {count} that `brake.count` allows"
+            ),
+            (count, Some((share, _))) => {
+                write!(f, "{garbage} of {claimed} claimed are garbage, ")?;
+                if let Some(count) = count {
+                    write!(f, "more than the {count} that `brake.count` allows, and ")?;
+                }
+                write!(
+                    f,
+                    "a larger share than the {share} that `brake.share` allows"
+                )
+            }
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// The settings that let a run pass all of its brakes at once.
+fn remedy<'e>(all: impl Iterator<Item = &'e Excess> + Clone) -> String {
+    let counts = all.clone().filter(|excess| excess.count.is_some());
+    let count = counts.map(|excess| excess.garbage).max();
+    let shares = all.filter_map(|excess| excess.share);
+    let share = shares.map(|(_, needed)| needed).reduce(f64::max);
+    let flags = [
+        count.map(|count| format!("--brake-count {count}")),
+        share.map(|share| format!("--brake-share {share}")),
+    ];
+    let flags: Vec<String> = flags.into_iter().flatten().collect();
+    format!("if that is right, pass {}", flags.join(" "))
 }
 
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of resources are far below 2^52"
 )]
-fn reason(
+fn excess(
     garbage: u64,
     claimed: u64,
     limits: BrakeLimits,
     one_pull_request: bool,
-) -> Option<(Code, String)> {
-    if garbage > limits.count {
-        let reason = format!(
-            "{garbage} are garbage, more than the {} that `brake.count` allows; \
-             if that is right, pass --brake-count {garbage}",
-            limits.count
-        );
-        return Some((Code::BrakeCount, reason));
-    }
+) -> Option<Excess> {
     let share = garbage as f64 / claimed.max(1) as f64;
-    if !one_pull_request && garbage >= limits.floor && share > limits.share {
-        let needed = (share * 100.0).ceil() / 100.0;
-        let reason = format!(
-            "{garbage} of {claimed} claimed are garbage, a larger share than the {} that \
-             `brake.share` allows; if that is right, pass --brake-share {needed}",
-            limits.share
-        );
-        return Some((Code::BrakeShare, reason));
-    }
-    None
+    let too_large = !one_pull_request && garbage >= limits.floor && share > limits.share;
+    let needed = (share * 100.0).ceil() / 100.0;
+    let excess = Excess {
+        garbage,
+        claimed,
+        count: (garbage > limits.count).then_some(limits.count),
+        share: too_large.then_some((limits.share, needed)),
+    };
+    (excess.count.is_some() || excess.share.is_some()).then_some(excess)
 }
 
 #[cfg(test)]
@@ -105,29 +154,64 @@ mod tests {
 
     #[test]
     fn the_count_brakes_always_and_the_share_from_the_floor_on() {
-        assert_eq!(reason(200, 1_000, LIMITS, false), None);
-        assert!(
-            reason(201, 1_000, LIMITS, false)
-                .unwrap()
-                .1
-                .contains("--brake-count 201")
+        let reason = |garbage, claimed, one_pull_request| {
+            let excess = excess(garbage, claimed, LIMITS, one_pull_request)?;
+            Some(format!("{excess}; {}", remedy([excess].iter())))
+        };
+        let trips = |garbage, claimed, one_pull_request, flags: &str| {
+            let reason = reason(garbage, claimed, one_pull_request).unwrap();
+            assert!(reason.ends_with(flags), "{reason}");
+        };
+        assert_eq!(reason(200, 1_000, false), None);
+        trips(201, 1_000, false, "pass --brake-count 201");
+        trips(201, 1_000, true, "pass --brake-count 201");
+        assert_eq!(reason(19, 19, false), None, "below the floor");
+        trips(20, 20, false, "pass --brake-share 1");
+        assert_eq!(reason(60, 100, false), None, "exactly the share");
+        trips(61, 100, false, "pass --brake-share 0.61");
+        assert_eq!(reason(61, 100, true), None, "never with --pr");
+        trips(201, 300, false, "pass --brake-count 201 --brake-share 0.67");
+        trips(201, 201, true, "pass --brake-count 201");
+    }
+
+    /// One kind trips the count and another the share: each refusal names what lets
+    /// the whole run pass.
+    #[test]
+    fn brakes_that_are_tripped_together_name_all_settings() {
+        let dead = |number| garbage(PLAIN, number, at(0));
+        let alive = || Judgement {
+            matched_by: Some(matched_by(PLAIN, 9)),
+            ..Judgement::default()
+        };
+        let found = [
+            ("worker", dead(1)),
+            ("worker", dead(2)),
+            ("worker", alive()),
+            ("kv_namespace", dead(1)),
+        ];
+        let inventory = Inventory {
+            resources: found.iter().map(|(of, _)| resource(of, "app")).collect(),
+            ..Inventory::default()
+        };
+        let judgements = found.into_iter().map(|(_, judgement)| judgement).collect();
+        let marking = marking(judgements, &[]);
+        let limits = BrakeLimits {
+            count: 1,
+            share: 0.5,
+            floor: 0,
+        };
+        let tripped = brakes(&inventory, &marking, limits, false);
+        let reasons: Vec<&str> = tripped.iter().map(|brake| &*brake.reason).collect();
+        assert_eq!(
+            reasons,
+            [
+                "1 of 1 claimed are garbage, a larger share than the 0.5 that `brake.share` allows; \
+                 if that is right, pass --brake-count 2 --brake-share 1",
+                "2 of 3 claimed are garbage, more than the 1 that `brake.count` allows, and a larger \
+                 share than the 0.5 that `brake.share` allows; if that is right, pass --brake-count \
+                 2 --brake-share 1",
+            ]
         );
-        assert!(reason(201, 1_000, LIMITS, true).is_some());
-        assert_eq!(reason(19, 19, LIMITS, false), None, "below the floor");
-        assert!(
-            reason(20, 20, LIMITS, false)
-                .unwrap()
-                .1
-                .contains("--brake-share 1")
-        );
-        assert_eq!(reason(60, 100, LIMITS, false), None, "exactly the share");
-        assert!(
-            reason(61, 100, LIMITS, false)
-                .unwrap()
-                .1
-                .contains("--brake-share 0.61")
-        );
-        assert_eq!(reason(61, 100, LIMITS, true), None, "never with --pr");
     }
 
     /// Three of four claimed Workers are garbage, and one of two namespaces.

@@ -131,6 +131,9 @@ pub struct KindAbout {
     /// Whether the addresses at which its resources are reached have to be asked
     /// for.
     pub addresses_asked: bool,
+    /// Whether others can take over what one points at, when that is gone: a host
+    /// name that points at a Worker.
+    pub dangles: bool,
     /// The kind whose resources of the same name it makes and removes.
     pub manages: Option<&'static str>,
     /// The provider's limit on how many there may be.
@@ -193,6 +196,7 @@ impl KindAbout {
         references: ReferencesFrom::Listing,
         users_listed: false,
         addresses_asked: false,
+        dangles: false,
         manages: None,
         headroom: None,
     };

@@ -6,6 +6,7 @@ mod pattern;
 mod place;
 mod protect;
 
+use std::fmt;
 use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -124,8 +125,20 @@ pub struct Refusal {
     pub rule: Box<str>,
     /// Where it stands.
     pub location: Location,
-    /// The condition as a policy writes it, and what the attribute is instead.
+    /// The condition as a policy writes it, with the captures of the name put in.
     pub condition: Box<str>,
+    /// What the attribute is instead, where the answer has it.
+    pub found: Option<Box<str>>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.condition)?;
+        match &self.found {
+            Some(found) => write!(f, ", and it is {found}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Rule {
@@ -141,8 +154,11 @@ impl Rule {
         let matches = self.read_with(resource, &mut |condition, captures| {
             failed.get_or_insert_with(|| condition.failure(resource, captures));
         });
-        let condition = failed.filter(|_| matches.is_empty())?;
-        Some(self.refused(condition))
+        let (condition, found) = failed.filter(|_| matches.is_empty())?;
+        Some(Refusal {
+            found: found.map(Into::into),
+            ..self.refused(condition)
+        })
     }
 
     /// Says that this condition of the rule does not hold.
@@ -151,6 +167,7 @@ impl Rule {
             rule: self.id.clone(),
             location: self.location.clone(),
             condition: condition.into(),
+            found: None,
         }
     }
 

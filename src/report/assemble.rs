@@ -1,20 +1,20 @@
 //! Makes a [`Report`] of a run's inventory, roots, verdicts and plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::{
     Focus, OtherMatch, PullRequestLine, PullRequestState, Relation, Report, Row, RowReference,
-    RuleAt, Summary, escape, headroom, partly_protected,
+    RuleAt, Summary, dangling, escape, headroom, partly_protected,
 };
 use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
 use crate::format::moment;
 use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, VerdictName, Wait};
 use crate::gc::{Brake, Marking, Plan, Verdict, box_key};
-use crate::model::{Claim, KindRef, Place, Resource, ResourceId};
+use crate::model::{Claim, KindRef, Link, Place, Resource, ResourceId};
 use crate::policy::{Policy, Rule};
 use crate::providers;
 use crate::wire::{ClockSkew, QuotaUse};
@@ -68,6 +68,7 @@ impl Report {
             } else {
                 Vec::new()
             },
+            dangling: dangling::of(run.inventory),
             partly_protected: partly_protected::of(&resources),
             ignored_issues: repositories
                 .flat_map(|roots| roots.ignored.iter().cloned())
@@ -116,6 +117,7 @@ impl Run<'_> {
             .filter(|listing| listing.witness)
             .map(|listing| (listing.kind, &*listing.place))
             .collect();
+        let by_hand = ByHand::of(self.inventory, self.plan);
         let resources = self.inventory.resources.iter().enumerate();
         let mut rows: Vec<Row> = resources
             .filter(|(index, resource)| {
@@ -123,13 +125,13 @@ impl Run<'_> {
                 judgement.is_some_and(|judgement| judgement.in_focus)
                     && !witnesses.contains(&(resource.kind, &*resource.place))
             })
-            .map(|(index, resource)| self.row(index, resource))
+            .map(|(index, resource)| self.row(index, resource, &by_hand))
             .collect();
         rows.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
         rows
     }
 
-    fn row(&self, index: usize, resource: &Resource) -> Row {
+    fn row(&self, index: usize, resource: &Resource, by_hand: &ByHand<'_>) -> Row {
         let judgement = &self.marking.judgements[index];
         let verdict = &judgement.verdict;
         let matched_by = judgement.matched_by.as_ref();
@@ -157,7 +159,8 @@ impl Run<'_> {
                 .filter_map(|(matched_by, verdict)| self.other(matched_by, verdict))
                 .collect(),
             key: box_key::of(&identity),
-            command: command(&identity),
+            command: by_hand.command(&identity),
+            order: by_hand.order(index, resource.kind),
         }
     }
 
@@ -321,12 +324,60 @@ fn unbinds(inventory: &Inventory, plan: &Plan, index: usize) -> Vec<String> {
     users.map(|user| user.name.to_string()).collect()
 }
 
-/// Returns a shell command that deletes a resource by hand, with the name
-/// escaped.
-fn command(id: &ResourceId) -> String {
-    let words = providers::by_hand(id);
-    let quoted: Vec<_> = words.iter().map(|word| escape::shell(word)).collect();
-    quoted.join(" ")
+/// How resources are deleted by hand: in which order, and with what before.
+struct ByHand<'a> {
+    /// The place of a resource in the plan, or behind it, by its index.
+    places: HashMap<usize, usize>,
+    /// The place of a kind in the order of deletion.
+    kinds: HashMap<KindRef, usize>,
+    /// What may stand in the way of a deletion.
+    holders: Vec<&'a Resource>,
+}
+
+impl<'a> ByHand<'a> {
+    fn of(inventory: &'a Inventory, plan: &Plan) -> Self {
+        let planned = plan.steps.iter().map(|step| step.resource);
+        let all = planned.chain(plan.deferred.iter().copied());
+        let places = all.enumerate().map(|(place, index)| (index, place));
+        let kinds = providers::vocabulary().into_iter().enumerate();
+        let resources = inventory.resources.iter();
+        Self {
+            places: places.collect(),
+            kinds: kinds.map(|(place, kind)| (kind, place)).collect(),
+            holders: resources.filter(|one| one.kind.blocks.is_some()).collect(),
+        }
+    }
+
+    /// Returns the place in the order of deletion: that of the plan, else by kind.
+    fn order(&self, index: usize, kind: KindRef) -> (usize, usize) {
+        let last = usize::MAX;
+        let place = self.places.get(&index).copied().unwrap_or(last);
+        (place, self.kinds.get(&kind).copied().unwrap_or(last))
+    }
+
+    /// Returns a shell command that deletes a resource, with the name escaped. What
+    /// stands in its way, such as its place as a queue's consumer, is removed before.
+    fn command(&self, id: &ResourceId) -> String {
+        let serves = |link: &Link| {
+            let Link::ServedBy(reference) = link else {
+                return false;
+            };
+            let key = reference.key.text();
+            reference.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
+        };
+        let holders = self.holders.iter().filter(|holder| {
+            holder.kind.blocks == Some(id.kind.name())
+                && holder.place == id.place
+                && holder.links.iter().any(serves)
+        });
+        let before = holders.flat_map(|holder| providers::release_by_hand(holder, id));
+        let commands = before.chain([providers::by_hand(id)]);
+        let quoted = commands.map(|words| {
+            let words: Vec<_> = words.iter().map(|word| escape::shell(word)).collect();
+            words.join(" ")
+        });
+        quoted.collect::<Vec<_>>().join(" && ")
+    }
 }
 
 /// Returns the rules that match no name, although all of their kinds were

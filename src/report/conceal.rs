@@ -34,6 +34,8 @@ pub(super) fn conceal(report: &mut Report) {
 
     let before = report.resources.len();
     report.resources.retain(is_shown);
+    // A name that others may take over is not for everybody to read.
+    report.dangling.clear();
     report.concealed += before - report.resources.len();
     for row in &mut report.resources {
         row.reason = without(&row.reason, &hidden);

@@ -8,7 +8,7 @@ use super::{Report, Row, escape};
 use crate::format::moment;
 use crate::gc::Verdict;
 use crate::gc::verdict::Unmatched;
-use crate::model::Api;
+use crate::model::{Api, KindRef};
 
 /// Explains every resource with that name or id; returns `None` if there is
 /// none.
@@ -23,6 +23,42 @@ pub fn render(report: &Report, name: &str) -> Option<String> {
     }
     let parts: Vec<String> = rows.iter().map(|row| chain(report, row)).collect();
     Some(parts.join("\n"))
+}
+
+/// Says that no resource with that name was found, and which of these kinds were
+/// not read: it may be one of those.
+pub fn absent(report: &Report, name: &str, kinds: &[KindRef]) -> String {
+    let is_listed = |kind: &KindRef, complete: bool| {
+        let source = format!("{}.{kind}", kind.api.key());
+        let mut evidence = report.evidence.iter();
+        evidence.any(|one| one.source == source && (!complete || one.complete))
+    };
+    let names = |kinds: &[KindRef]| {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        names.join(", ")
+    };
+    let (listed, unread): (Vec<KindRef>, Vec<KindRef>) =
+        kinds.iter().partition(|kind| is_listed(kind, false));
+    let partly: Vec<KindRef> = listed
+        .into_iter()
+        .filter(|kind| !is_listed(kind, true))
+        .collect();
+    if unread.is_empty() && partly.is_empty() && report.focus.is_none() {
+        return format!("there is no resource called {name:?} in this scope");
+    }
+    let mut text = format!("could not find a resource called {name:?} among what was read");
+    if !unread.is_empty() {
+        text += "; no rule concerns these kinds, so they were not read: ";
+        text += &names(&unread);
+    }
+    if !partly.is_empty() {
+        text += "; these kinds could not be read completely: ";
+        text += &names(&partly);
+    }
+    if report.focus.is_some() {
+        text += "; --pr and --kind leave out the rest";
+    }
+    text
 }
 
 /// Explains one resource.

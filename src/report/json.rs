@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{HeadroomUse, OtherMatch, PartlyProtected, Report, Row, RowReference};
+use super::{Dangling, HeadroomUse, OtherMatch, PartlyProtected, Report, Row, RowReference};
 use crate::evidence::Evidence;
 use crate::gc::{Brake, Outcome};
 use crate::model::code::Code;
@@ -46,6 +46,8 @@ struct Document<'a> {
     headroom: Vec<HeadroomJson<'a>>,
     summary: SummaryJson,
     unused_rules: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dangling: Vec<DanglingJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     partly_protected: Vec<PartlyProtectedJson<'a>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -84,6 +86,7 @@ impl<'a> From<&'a Report> for Document<'a> {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            dangling: report.dangling.iter().map(DanglingJson::from).collect(),
             partly_protected: report
                 .partly_protected
                 .iter()
@@ -332,6 +335,33 @@ struct SummaryJson {
     would_delete: usize,
     deferred: usize,
     report_only: usize,
+}
+
+/// A host name that points at something which is gone.
+#[derive(Serialize)]
+struct DanglingJson<'a> {
+    kind: &'static str,
+    name: &'a str,
+    target: TargetJson<'a>,
+}
+
+#[derive(Serialize)]
+struct TargetJson<'a> {
+    kind: &'static str,
+    name: &'a str,
+}
+
+impl<'a> From<&'a Dangling> for DanglingJson<'a> {
+    fn from(one: &'a Dangling) -> Self {
+        Self {
+            kind: one.kind,
+            name: &one.name,
+            target: TargetJson {
+                kind: one.target_kind,
+                name: &one.target,
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]

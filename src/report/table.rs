@@ -278,6 +278,8 @@ pub(super) fn summary_lines(report: &Report) -> Vec<String> {
             gap.gap.as_deref().unwrap_or("unknown")
         ));
     }
+    let dangling = report.dangling.iter();
+    lines.extend(dangling.map(|one| format!("dangling: {one}")));
     lines.extend(report.partly_protected.iter().map(ToString::to_string));
     lines.extend(report.ignored_issues.iter().cloned());
     for rule in &report.unused_rules {

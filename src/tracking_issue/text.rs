@@ -175,7 +175,8 @@ fn sections(report: &Report, ticks: &Ticks, state: &State) -> Vec<ShownSection> 
     let mut found = Vec::new();
     for group in groups(report, usize::MAX) {
         let mut rows: Vec<&Row> = group.rows.iter().copied().filter(wanted).collect();
-        rows.sort_by_key(|row| row.dead_since());
+        // In this order the commands work one after another.
+        rows.sort_by_key(|row| (row.order, row.dead_since()));
         let first = rows.iter().filter_map(|row| row.dead_since()).min();
         let ticked = rows.iter().any(|row| ticks.delete.contains(&row.key));
         let leaks: Vec<_> = rows

@@ -63,6 +63,7 @@ fn row(kind: &str, name: &str, verdict: VerdictName, number: Option<u32>) -> Row
         also_matched_as: Vec::new(),
         key: format!("key-{name}"),
         command: String::new(),
+        order: (0, 0),
         verdict,
     }
 }
@@ -80,6 +81,7 @@ fn report(rows: Vec<Row>) -> Report {
         quota: Vec::new(),
         headroom: Vec::new(),
         summary: Summary::default(),
+        dangling: Vec::new(),
         partly_protected: Vec::new(),
         ignored_issues: Vec::new(),
         unused_rules: Vec::new(),

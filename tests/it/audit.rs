@@ -256,6 +256,9 @@ async fn every_case_is_judged_and_planned_for_its_reasons() {
         for brake in &report.brakes {
             let _ = writeln!(text, "  brake on {}: {}", brake.kind, brake.reason);
         }
+        for one in &report.dangling {
+            let _ = writeln!(text, "  dangling {} {}", one.name, one.target);
+        }
         for rule in &report.unused_rules {
             let _ = writeln!(text, "  unused {}", rule.id);
         }

@@ -232,7 +232,7 @@ fn bad_input_is_said_clearly_and_decides_nothing() {
         ),
         (
             vec!["explain", "nothing", "--sandbox"],
-            "there is no resource called",
+            "could not find a resource called",
         ),
         (
             vec!["audit", "--policies", "policies/demo.toml"],
@@ -356,4 +356,22 @@ fn a_machine_whose_clock_is_days_ahead_ends_no_grace() {
         report["clock_skew"].is_null() && !said.contains("clocks"),
         "{said}"
     );
+}
+
+/// A name of a kind that no rule concerns is not called absent.
+#[test]
+fn explain_says_which_kinds_were_not_read() {
+    let output = run(&["explain", "--sandbox", "no-such-bucket"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("could not find a resource called \"no-such-bucket\""),
+        "{said}"
+    );
+    let unread = said
+        .split("they were not read: ")
+        .nth(1)
+        .unwrap_or_default();
+    assert!(unread.contains("pages_deployment"), "{said}");
+    assert!(!unread.contains("worker,"), "{said}");
 }

@@ -855,3 +855,49 @@ fn doubts_gaps_and_brakes_have_codes_in_the_json() {
         Value::Null
     );
 }
+
+/// The commands of the issue work when they are pasted from top to bottom: a
+/// Worker's place as a consumer goes before the Worker, and the Worker before what
+/// it binds.
+#[test]
+fn commands_by_hand_stand_in_the_order_of_deletion() {
+    let bound = json!([
+        {"type": "queue", "name": "JOBS", "target": "app-pr-1-jobs"},
+        {"type": "kv_namespace", "name": "KV", "target": "app-pr-1-cache"},
+    ]);
+    let stage = Stage::new(&[
+        json!({"kind": "kv_namespace", "name": "app-pr-1-cache"}),
+        json!({"kind": "queue", "name": "app-pr-1-jobs", "created_at": T0, "updated_at": T0,
+            "attributes": {"consumers": ["app-pr-1"]}}),
+        json!({"kind": "worker", "name": "app-pr-1", "created_at": T0, "updated_at": T0,
+            "attributes": {"bindings": bound}}),
+    ]);
+    let policy = POLICY.replace(
+        "kind = \"kv_namespace\"",
+        "kind = [\"kv_namespace\", \"queue\"]",
+    );
+    std::fs::write(stage.folder.path().join("p.toml"), policy).unwrap();
+    stage.report();
+    let body = stage.body();
+    let at = |text: &str| {
+        body.find(text)
+            .unwrap_or_else(|| panic!("{text} in {body}"))
+    };
+    let order = [
+        at("/consumers/"),
+        at("npx wrangler delete --name app-pr-1"),
+        at("queue **app-pr-1-jobs**"),
+    ];
+    assert!(order.is_sorted(), "{order:?} in {body}");
+    let worker = body
+        .lines()
+        .find(|line| line.contains("wrangler delete"))
+        .unwrap();
+    assert!(worker.trim().starts_with("curl -X DELETE"), "{worker}");
+    assert!(
+        worker.contains(" && CI=true CLOUDFLARE_ACCOUNT_ID="),
+        "{worker}"
+    );
+    let namespace = at("namespace **app-pr-1-cache**");
+    assert!(namespace > order[1], "{body}");
+}

@@ -25,7 +25,7 @@ impl fmt::Display for Verdict {
                     write!(
                         f,
                         "{between}rule {} matches this name, but not its condition {}",
-                        refusal.rule, refusal.condition
+                        refusal.rule, refusal
                     )?;
                 }
                 Ok(())

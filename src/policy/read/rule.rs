@@ -22,19 +22,7 @@ struct Matched {
     texts: Vec<At<String>>,
     templates: Vec<Templates>,
     /// The names of the resources, where the claim is in an attribute.
-    name_texts: Vec<At<String>>,
     names: Vec<Patterns>,
-}
-
-impl Matched {
-    /// The names or branches as they are written.
-    fn name_texts(&self) -> &[At<String>] {
-        if self.name_texts.is_empty() {
-            &self.texts
-        } else {
-            &self.name_texts
-        }
-    }
 }
 
 impl Reader<'_> {
@@ -80,7 +68,10 @@ impl Reader<'_> {
         let backup = self.backup(&mut fields, &kinds);
         let texts = &matched.texts;
         self.numbers_are_ours(texts, &kinds);
-        self.something_can_go(matched.name_texts(), &kinds, &place, &conditions);
+        // A glob beside a claim is no name of a record.
+        if matched.names.is_empty() {
+            self.something_can_go(texts, &kinds, &place, &conditions);
+        }
         if let Some(death) = &death {
             self.ages_keep_the_open(texts, death, even_open);
             self.creation_is_no_deployment(death, &kinds);
@@ -163,7 +154,7 @@ impl Reader<'_> {
         };
         let texts = texts.unwrap_or_default();
         if let Some(claim) = claim {
-            return self.claimed(claim, subject, texts, names);
+            return self.claimed(claim, subject, &texts, names);
         }
         let literal_project = place
             .projects

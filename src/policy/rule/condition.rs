@@ -98,15 +98,17 @@ impl Condition {
 
     /// The condition with the captures of a name put in, and what the attribute is
     /// instead.
-    pub(super) fn failure(&self, resource: &Resource, captures: &Captures) -> String {
-        let written = self.written_with(captures);
-        let is = match resource.attribute(self.key) {
-            Some(Attribute::Text(text)) => format!("{text:?}"),
-            Some(Attribute::Flag(flag)) => flag.to_string(),
-            Some(Attribute::List(texts)) => format!("{texts:?}"),
-            None => return written,
-        };
-        format!("{written}, and it is {is}")
+    pub(super) fn failure(
+        &self,
+        resource: &Resource,
+        captures: &Captures,
+    ) -> (String, Option<String>) {
+        let found = resource.attribute(self.key).map(|value| match value {
+            Attribute::Text(text) => format!("{text:?}"),
+            Attribute::Flag(flag) => flag.to_string(),
+            Attribute::List(texts) => format!("{texts:?}"),
+        });
+        (self.written_with(captures), found)
     }
 
     fn same(&self, wanted: &str, value: &str) -> bool {

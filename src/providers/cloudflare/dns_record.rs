@@ -63,6 +63,7 @@ static ABOUT: KindAbout = KindAbout {
             about: "the tags",
         },
     ],
+    dangles: true,
     used_by: UsedBy::These(&["dns_record", "worker_route"]),
     headroom: Some(Headroom {
         what: "DNS records per zone",

@@ -239,6 +239,17 @@ pub(super) fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Option<&'
     object.get(field).and_then(Value::as_str)
 }
 
+/// The Workers under `tail_consumers` of a world: names, or objects as the API has
+/// them.
+pub(super) fn tail_consumers(object: &Map<String, Value>) -> Vec<String> {
+    let tails = object.get("tail_consumers").and_then(Value::as_array);
+    let name = |tail: &Value| {
+        let named = tail.get("service").or_else(|| tail.get("name"));
+        named.unwrap_or(tail).as_str().map(ToOwned::to_owned)
+    };
+    tails.into_iter().flatten().filter_map(name).collect()
+}
+
 /// The texts of an array field of an object; anything else is none.
 pub(super) fn texts(object: &Map<String, Value>, field: &str) -> Vec<String> {
     object

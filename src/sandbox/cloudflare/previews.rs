@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, Paging, directed, ok, ok_bare, put, text, texts};
+use super::answer::{
+    Answer, Failure, Paging, directed, ok, ok_bare, put, tail_consumers, text, texts,
+};
 use super::binding::Binding;
 use super::domains::pointed_at;
 use super::identity::{moment, stable, uuid};
@@ -90,7 +92,7 @@ fn annotations(said: &Map<String, Value>) -> Map<String, Value> {
 
 /// The Workers that a world sends a Preview's logs to, as settings.
 fn tails(said: &Map<String, Value>) -> Map<String, Value> {
-    let tails = texts(said, "tail_consumers").into_iter();
+    let tails = tail_consumers(said).into_iter();
     let tails: Vec<Value> = tails.map(|tail| json!({ "name": tail })).collect();
     Map::from_iter([("tail_consumers".to_owned(), json!(tails))])
 }

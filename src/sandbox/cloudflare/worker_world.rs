@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, text, texts};
+use super::answer::{Answer, tail_consumers, text, texts};
 use super::binding::{Bindable, Binding};
 use super::identity::{stable, uuid};
 use super::product::Product;
@@ -177,7 +177,7 @@ impl Cloudflare {
                 runtime.insert(field.to_owned(), value.clone());
             }
         }
-        let tails = texts(said, "tail_consumers").into_iter();
+        let tails = tail_consumers(said).into_iter();
         let tails: Vec<Value> = tails.map(|tail| json!({ "service": tail })).collect();
         if !tails.is_empty() {
             worker

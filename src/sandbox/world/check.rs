@@ -48,6 +48,8 @@ enum Form {
     Count,
     Time,
     Texts,
+    /// Names of Workers, or objects with them as the API has.
+    Workers,
     List,
     Object,
     Bindings,
@@ -70,8 +72,10 @@ impl Form {
             | "production_environment" => Self::Flag,
             "objects" | "ttl" | "pull_request_number" => Self::Count,
             "expires_at" | "last_reset_at" | "last_active" => Self::Time,
-            "custom_domains" | "tags" | "producers" | "consumers" | "aliases" | "handlers"
-            | "tail_consumers" => Self::Texts,
+            "custom_domains" | "tags" | "producers" | "consumers" | "aliases" | "handlers" => {
+                Self::Texts
+            }
+            "tail_consumers" => Self::Workers,
             "keys" | "protection_rules" => Self::List,
             "annotations" => Self::Object,
             "bindings" => Self::Bindings,
@@ -96,6 +100,15 @@ fn attribute(key: &str, value: &Value) -> Result<(), (String, String)> {
             let items = value.as_array();
             let texts = items.is_some_and(|items| items.iter().all(Value::is_string));
             (texts, "a list of strings")
+        }
+        Form::Workers => {
+            let is_named = |item: &Value| {
+                let named = item.get("service").or_else(|| item.get("name"));
+                named.unwrap_or(item).is_string()
+            };
+            let items = value.as_array();
+            let named = items.is_some_and(|items| items.iter().all(is_named));
+            (named, "a list of Workers: names, or {service}")
         }
         Form::List => (value.is_array(), "a list"),
         Form::Object => (value.is_object(), "an object"),

@@ -82,7 +82,7 @@ impl Reader<'_> {
         &mut self,
         claim: AttributeClaim,
         subject: Subject,
-        name_texts: Vec<At<String>>,
+        name_texts: &[At<String>],
         names: &Names,
     ) -> Matched {
         if subject == Subject::Branch
@@ -97,7 +97,7 @@ impl Reader<'_> {
             );
         }
         let mut patterns = Vec::new();
-        for text in &name_texts {
+        for text in name_texts {
             let claims = ["{pr}", "{run}", "{branch", "{slug:"];
             if claims.iter().any(|claim| text.value.contains(claim)) {
                 self.mistakes.error(
@@ -125,7 +125,6 @@ impl Reader<'_> {
             subject: Some(Subject::Attribute(claim.key)),
             texts: claim.texts,
             templates: claim.templates,
-            name_texts,
             names: patterns,
         }
     }

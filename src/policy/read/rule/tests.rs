@@ -251,6 +251,11 @@ fn a_claim_is_in_one_attribute_and_the_name_has_none() {
         ))
     };
     let comment = "comment = \"acme/shop/pull/{pr}\"";
+    let of_preview = text("dns_record", "*.acme.example", comment);
+    assert!(
+        warnings(&of_preview).is_empty(),
+        "a glob is no wildcard record"
+    );
     let host = "*.acme.example";
     let one = "`claim` names one attribute with its template";
     for (kind, name, claim, expected) in [

@@ -1,0 +1,78 @@
+//! Host names that point at something which is gone: whoever makes a resource of
+//! that name takes the host name over.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crate::evidence::{Inventory, Listing};
+use crate::model::{Link, ReferenceKey, Resource};
+
+/// A host name whose target a complete listing does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dangling {
+    /// The kind of the resource that points there.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The kind of what it points at.
+    pub target_kind: &'static str,
+    /// The name of what it points at.
+    pub target: String,
+}
+
+impl fmt::Display for Dangling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} points at {} {}, which its account does not have: others may take the name \
+             over; delete the record, or make sure that another account of yours has the target",
+            self.kind, self.name, self.target_kind, self.target
+        )
+    }
+}
+
+/// Returns what points at something that is gone, whether or not a rule matches it.
+/// Only targets with a name of their own count, and only where their kind was listed
+/// completely in the account.
+pub(super) fn of(inventory: &Inventory) -> Vec<Dangling> {
+    let dangles = |resource: &&Resource| resource.kind.dangles;
+    let pointing: Vec<&Resource> = inventory.resources.iter().filter(dangles).collect();
+    if pointing.is_empty() {
+        return Vec::new();
+    }
+    let existing: HashSet<(&str, &str)> = inventory
+        .resources
+        .iter()
+        .map(|resource| (resource.kind.name(), &*resource.id))
+        .collect();
+    let is_listed = |resource: &Resource, kind: &str| {
+        let listings = inventory.listings.iter();
+        let mut listings = listings
+            .filter(|listing| listing.kind.name() == kind && listing.place.is_near(&resource.place))
+            .peekable();
+        listings.peek().is_some() && listings.all(Listing::complete)
+    };
+    let mut found = Vec::new();
+    for resource in pointing {
+        for link in &resource.links {
+            let Link::Uses(reference) = link else {
+                continue;
+            };
+            // An address may be that of another account, or of nothing known.
+            let ReferenceKey::Id(target) = &reference.key else {
+                continue;
+            };
+            if !existing.contains(&(reference.kind, target)) && is_listed(resource, reference.kind)
+            {
+                found.push(Dangling {
+                    kind: resource.kind.name(),
+                    name: resource.name.to_string(),
+                    target_kind: reference.kind,
+                    target: target.to_string(),
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
