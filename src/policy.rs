@@ -20,7 +20,7 @@ pub mod slug;
 pub mod template;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -186,6 +186,15 @@ impl Policy {
             }
         }
         readings
+    }
+
+    /// The kinds whose creation times tell whose a number is. What has no creation
+    /// time of its own leans on them.
+    pub fn dated_kinds(&self) -> BTreeSet<KindRef> {
+        let rules = self.rules.iter();
+        let rules = rules.filter(|rule| rule.asks_about_birth() && rule.asks_about_numbers());
+        let kinds = rules.flat_map(|rule| rule.kinds.iter().copied());
+        kinds.filter(|kind| kind.created).collect()
     }
 
     /// The repository that the provider recorded, where it is another than the

@@ -21,8 +21,8 @@ use crate::model::{PullRequestNumber, Repository};
 use crate::progress::Observer;
 
 /// Reads the roots that are alive: open pull requests, and git branches if any
-/// resource claims one. With `only`, reads the pull request of `--pr` instead of
-/// the open ones, unless branches or slugs need them all.
+/// resource claims one. With `only`, reads the pull request of `--pr` first where
+/// branches or slugs depend on its head.
 pub async fn alive<F: Forge>(
     forge: &F,
     repository: &Repository,
@@ -31,9 +31,8 @@ pub async fn alive<F: Forge>(
     expected_id: Option<u64>,
     observer: &dyn Observer,
 ) -> RepositoryRoots {
-    let wants_open = wanted.heads || (only.is_none() && !wanted.numbers.is_empty());
     let open = async {
-        if wants_open {
+        if wanted.open || wanted.heads {
             Some(forge.open(repository).await)
         } else {
             None

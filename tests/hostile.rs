@@ -327,6 +327,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
     };
     let claimed = RootsWanted {
         numbers: (1..=40).filter_map(PullRequestNumber::new).collect(),
+        open: true,
         heads: true,
         labels: std::collections::BTreeSet::new(),
         runs: ["1", "2"]

@@ -12,6 +12,7 @@ use crate::evidence::{Evidence, Inventory, Listing};
 use crate::gc::KindGraph;
 use crate::kind::Kind;
 use crate::model::{KindRef, Place, PlaceSort, ReferencesFrom};
+use crate::policy::Policy;
 use crate::providers::{self, PROVIDERS};
 use crate::scan::{self, NoZone, Target};
 
@@ -285,12 +286,17 @@ impl Collector<'_> {
             };
             !needed.contains(&kind) && !protected(kind, place) && needed.iter().all(apart)
         };
+        // Whose a number is, is told by what has a creation time.
+        let dated: BTreeSet<KindRef> = self.files.iter().flat_map(Policy::dated_kinds).collect();
+        let leans = |one: KindRef| !one.created && needed.contains(&one);
         let wanted = |kind: KindRef| {
             let Some(only) = self.only_kinds else {
                 return true;
             };
             let mut only = only.iter();
-            only.any(|one| *one == kind || graph.concerns(*one, kind))
+            only.any(|one| {
+                *one == kind || graph.concerns(*one, kind) || (leans(*one) && dated.contains(&kind))
+            })
         };
         let activity: BTreeSet<KindRef> = self
             .files

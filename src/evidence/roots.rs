@@ -271,6 +271,8 @@ pub struct RootsWanted {
     pub numbers: BTreeSet<PullRequestNumber>,
     /// Pull requests of which a rule asks when they lost a label.
     pub labels: BTreeSet<(PullRequestNumber, Box<str>)>,
+    /// Whether the open pull requests are to be listed, whichever is in focus.
+    pub open: bool,
     /// Whether anything claims a git branch or a slug of one.
     pub heads: bool,
     /// Actions runs.

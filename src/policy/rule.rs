@@ -366,6 +366,19 @@ impl Rule {
             || self.timing != Timing::default()
     }
 
+    /// Whether it asks when a resource was made: a pull request's number in a name
+    /// is evidence only together with time.
+    pub fn asks_about_birth(&self) -> bool {
+        self.born == Born::InTime && self.asks_about_ends()
+    }
+
+    /// Whether a name that it matches may hold the number of a pull request.
+    pub fn asks_about_numbers(&self) -> bool {
+        self.templates
+            .iter()
+            .any(|(template, _)| template.has_pull_request())
+    }
+
     /// Whether any verdict of this rule may depend on GitHub.
     pub fn asks_github(&self) -> bool {
         let of_templates = |(template, _): &(Template, Template)| {

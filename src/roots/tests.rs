@@ -111,6 +111,7 @@ impl Forge for Empty {
 fn wanted(heads: bool) -> RootsWanted {
     RootsWanted {
         numbers: PullRequestNumber::new(7).into_iter().collect(),
+        open: true,
         heads,
         labels: BTreeSet::new(),
         runs: BTreeSet::new(),

@@ -17,6 +17,7 @@ mod codes;
 mod contract;
 mod drain;
 mod faults;
+mod focus;
 mod init;
 mod layering;
 mod manual;

@@ -255,6 +255,7 @@ async fn roots(
     let wanted = RootsWanted {
         labels: BTreeSet::new(),
         numbers,
+        open: true,
         heads: true,
         runs: BTreeSet::new(),
     };

@@ -2,17 +2,17 @@
 //! what was made when the pull request of that number did not live belongs to
 //! something else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AFTERMATH, ClaimedNumber, JudgeInput, Judgement, TOLERANCE};
 use crate::evidence::{Inventory, Life, PullRequest, Roots};
 use crate::gc::verdict::{Doubt, Verdict, Wait};
-use crate::model::{Claim, PullRequestNumber, Resource, Time};
-use crate::policy::Born;
+use crate::model::{Claim, KindRef, PullRequestNumber, Repository, Resource, Time};
 
 /// Takes deaths back that rest on the number of a pull request which did not
 /// live when the resource was made. A resource without a creation time leans on
-/// what shares its number: one contradiction is enough.
+/// what shares its number: one contradiction is enough, and so is a listing that
+/// may hide one.
 pub(super) fn check(
     inventory: &Inventory,
     roots: &Roots,
@@ -36,22 +36,54 @@ pub(super) fn check(
             judgement.verdict = Verdict::Unknown(doubt);
         }
     }
-    if contradicted.is_empty() {
+    let unseen = unseen(inventory, input);
+    if contradicted.is_empty() && unseen.is_empty() {
         return contradicted;
     }
     for (resource, judgement) in inventory.resources.iter().zip(judgements) {
         if resource.created_at != Time::Unsupported || !is_dead(&judgement.verdict) {
             continue;
         }
-        let group = groups(judgement, input).find(|group| contradicted.contains(group));
-        if let Some(group) = group {
-            judgement.verdict = Verdict::Unknown(Doubt::Birth {
-                number: group.1,
+        let doubt = groups(judgement, input).find_map(|group| {
+            let (repository, number) = &group;
+            let contradiction = Doubt::Birth {
+                number: *number,
                 made: None,
-            });
+            };
+            if contradicted.contains(&group) {
+                return Some(contradiction);
+            }
+            let kind = unseen.get(repository)?.name();
+            Some(Doubt::Listing { kind })
+        });
+        if let Some(doubt) = doubt {
+            judgement.verdict = Verdict::Unknown(doubt);
         }
     }
     contradicted
+}
+
+/// Returns, by repository, a kind that may contradict a number and whose listing
+/// is not complete: the contradiction may be in the part that is missing.
+fn unseen(inventory: &Inventory, input: &JudgeInput<'_>) -> BTreeMap<Repository, KindRef> {
+    let mut unseen = BTreeMap::new();
+    let incomplete = inventory.listings.iter();
+    let incomplete: Vec<_> = incomplete.filter(|listing| !listing.complete()).collect();
+    if incomplete.is_empty() {
+        return unseen;
+    }
+    for policy_scope in input.policy_scopes {
+        let dated = policy_scope.policy.dated_kinds();
+        let places = &policy_scope.places;
+        let listing = incomplete.iter().find(|listing| {
+            dated.contains(&listing.kind) && places.iter().any(|one| one.is_near(&listing.place))
+        });
+        if let Some(listing) = listing {
+            let repository = policy_scope.policy.repository.clone();
+            unseen.entry(repository).or_insert(listing.kind);
+        }
+    }
+    unseen
 }
 
 fn is_dead(verdict: &Verdict) -> bool {
@@ -72,8 +104,8 @@ fn groups(judgement: &Judgement, input: &JudgeInput<'_>) -> impl Iterator<Item =
         };
         let policy = input.policy_scopes.get(matched_by.policy_scope)?.policy;
         let rule = policy.rules.get(matched_by.rule)?;
-        let cares = rule.born == Born::InTime && rule.asks_about_ends();
-        cares.then(|| (policy.repository.clone(), number))
+        rule.asks_about_birth()
+            .then(|| (policy.repository.clone(), number))
     })
 }
 

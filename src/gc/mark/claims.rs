@@ -37,6 +37,9 @@ pub fn claims<'r>(
     input: &JudgeInput<'_>,
 ) -> BTreeMap<Repository, RootsWanted> {
     let mut claims: BTreeMap<Repository, RootsWanted> = BTreeMap::new();
+    // What stands alone goes with its owner only if its name has nothing of what
+    // lives, whichever pull request is in focus.
+    let may_hold = |kind: KindRef| input.graph.owned(kind).any(|owned| owned.stands_alone);
     for resource in resources {
         let found = asked_about(resource, input);
         let named = |number| {
@@ -61,6 +64,7 @@ pub fn claims<'r>(
                     claimed.numbers.insert(number);
                     let label = rule.death.without_label.clone();
                     claimed.labels.extend(label.map(|label| (number, label)));
+                    claimed.open |= input.only_pull_request.is_none() || may_hold(resource.kind);
                 }
                 // Which branch the pull request comes from is not known yet.
                 Claim::Branch(_) | Claim::Slug { .. } => claimed.heads = true,

@@ -1,0 +1,138 @@
+//! A run that looks at a part, or that could not read a part, decides nothing
+//! that a run over everything would not decide.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{program, report};
+
+const MADE: &str = "2026-03-10T00:00:00Z";
+const ENDED: &str = "2026-04-01T00:00:00Z";
+
+fn closed(number: u32) -> Value {
+    json!({"number": number, "state": "closed", "head_ref": format!("b{number}"),
+        "head_repo": "acme/shop", "created_at": "2026-03-01T00:00:00Z", "updated_at": ENDED,
+        "closed_at": ENDED})
+}
+
+fn open(number: u32, head: &str) -> Value {
+    json!({"number": number, "state": "open", "head_ref": head, "head_repo": "acme/shop",
+        "created_at": "2026-03-01T00:00:00Z", "updated_at": ENDED})
+}
+
+fn namespace(name: &str) -> Value {
+    json!({"kind": "kv_namespace", "name": name})
+}
+
+/// A database that was made at this time.
+fn database(name: &str, made: &str) -> Value {
+    json!({"kind": "d1", "name": name, "created_at": made, "updated_at": made})
+}
+
+fn world(pull_requests: Value, resources: Value, faults: Value) -> Value {
+    json!({"repository": "acme/shop", "now": "2026-05-01T00:00:00Z", "git_branches": ["main"],
+        "zones": [{"name": "acme.example"}], "pull_requests": pull_requests,
+        "resources": resources, "faults": faults})
+}
+
+/// The names of the garbage, and the exit code.
+fn garbage(world: &Value, policy: &str, arguments: &[&str]) -> (BTreeSet<String>, i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("world.json");
+    let rules = folder.path().join("policy.toml");
+    std::fs::write(&file, world.to_string()).unwrap();
+    std::fs::write(&rules, policy).unwrap();
+    let output = program()
+        .args(["audit", "-q", "--format", "json", "--policies"])
+        .arg(&rules)
+        .arg(format!("--sandbox={}", file.display()))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let (report, code) = report(&output);
+    let resources = report["resources"].as_array().unwrap().iter();
+    let garbage = resources.filter(|one| one["verdict"] == "garbage");
+    let names = garbage.map(|one| one["name"].as_str().unwrap().to_owned());
+    (names.collect(), code)
+}
+
+const NUMBERED: &str = r#"
+[[rule]]
+id = "numbered"
+kind = ["kv_namespace", "d1"]
+name = "app-pr-{pr}"
+dead-when = "closed"
+"#;
+
+/// A namespace has no creation time, so that the database of the same number
+/// tells whose number it is, whichever kinds the run is about.
+#[test]
+fn kinds_out_of_focus_still_contradict_a_number() {
+    let resources = json!([
+        namespace("app-pr-7"),
+        database("app-pr-7", "2025-01-01T00:00:00Z"),
+        namespace("app-pr-8"),
+        database("app-pr-8", MADE),
+    ]);
+    let world = world(json!([closed(7), closed(8)]), resources, json!([]));
+    let of_eight = BTreeSet::from(["app-pr-8".to_owned()]);
+    assert_eq!(garbage(&world, NUMBERED, &[]), (of_eight.clone(), 0));
+    let kind = ["--kind", "kv_namespace"];
+    assert_eq!(garbage(&world, NUMBERED, &kind), (of_eight, 0));
+    let both = ["--kind", "kv_namespace", "--pr", "7"];
+    assert_eq!(garbage(&world, NUMBERED, &both), (BTreeSet::new(), 0));
+}
+
+/// What would contradict a number may be in the part of a listing that is
+/// missing.
+#[test]
+fn a_listing_that_is_not_complete_leaves_numbers_without_times_unknown() {
+    for fault in [
+        json!({"status": 403}),
+        json!("empty_page"),
+        json!("truncate"),
+    ] {
+        let faults = json!([{"on": "cloudflare.d1", "times": null, "fault": fault}]);
+        let resources = json!([
+            namespace("app-pr-7"),
+            database("app-pr-7", "2025-01-01T00:00:00Z"),
+        ]);
+        let world = world(json!([closed(7)]), resources, faults);
+        for kind in [&[][..], &["--kind", "kv_namespace"]] {
+            let found = garbage(&world, NUMBERED, kind);
+            assert_eq!(found, (BTreeSet::new(), 3), "{fault} {kind:?}");
+        }
+        // A rule that does not ask when things were made needs no such listing.
+        let any = NUMBERED.replace("dead-when", "born = \"any\"\ndead-when");
+        let (found, _) = garbage(&world, &any, &[]);
+        assert_eq!(found.len(), 1, "{fault}");
+    }
+}
+
+/// Whose a host is, is also told by what lives, which `--pr` does not ask about.
+#[test]
+fn a_host_of_another_open_pull_request_stays_with_one_pull_request_in_focus() {
+    let policy = r#"
+[[rule]]
+id = "workers"
+kind = "worker"
+name = "app-pr-{pr}"
+dead-when = "closed"
+"#;
+    let worker = |host: &str| {
+        json!({"kind": "worker", "name": "app-pr-7", "created_at": MADE, "updated_at": MADE,
+        "attributes": {"bindings": [], "custom_domains": [host]}})
+    };
+    for (host, dead) in [
+        ("app-pr-7.acme.example", 2),
+        ("app-pr-7-pr-9.acme.example", 0),
+        ("app-pr-7.checkout.acme.example", 0),
+    ] {
+        let pull_requests = json!([closed(7), open(9, "checkout")]);
+        let world = world(pull_requests, json!([worker(host)]), json!([]));
+        let (all, _) = garbage(&world, policy, &[]);
+        assert_eq!(all.len(), dead, "{host}");
+        assert_eq!(garbage(&world, policy, &["--pr", "7"]), (all, 0), "{host}");
+    }
+}
