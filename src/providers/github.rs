@@ -146,16 +146,15 @@ fn graphql_rate_limited(response: &Response<Bytes>, headers_ask: bool) -> bool {
 }
 
 /// Whether an environment or a deployment is called production, in any spelling
-/// that people use: `Production`, `prod-eu`, `shop (live)`. `live` also describes
-/// previews, so that it counts only alone or at the end.
+/// that people use: `Production`, `prod-eu`, `eu/production/shop`, `shop (live)`.
+/// `live` also describes previews, so that it counts only alone or at the end.
 fn is_production(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let mut words = name
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());
-    let first = words.next().unwrap_or_default();
-    let last = words.next_back().unwrap_or(first);
-    ["production", "prod"].contains(&first) || ["production", "prod", "live"].contains(&last)
+    let is_named = |word: &str| ["production", "prod", "prd"].contains(&word);
+    words.clone().any(is_named) || words.next_back() == Some("live")
 }
 
 #[cfg(test)]
@@ -175,6 +174,9 @@ mod tests {
             "shop-production",
             "shop (live)",
             "eu/prod",
+            "eu/production/shop",
+            "web-prod-pr-7",
+            "PRD",
         ] {
             assert!(is_production(name), "{name}");
         }

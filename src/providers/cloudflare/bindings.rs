@@ -189,9 +189,32 @@ fn unresolved(sort: &str, value: &Value, kind: &'static str) -> References {
     }
 }
 
+/// The most words that a name may have to be found inside a text.
+const WORDS: usize = 16;
+
+/// Everything in a text that begins and ends with a word: an id or a name may
+/// stand inside an address, in any case.
+fn parts(text: &str) -> Vec<Box<str>> {
+    let apart = |c: char| !c.is_alphanumeric();
+    let words = text.split(apart).filter(|word| !word.is_empty());
+    let begin = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+    let words: Vec<(usize, usize)> = words
+        .map(|word| (begin(word), begin(word) + word.len()))
+        .collect();
+    let mut parts: Vec<Box<str>> = vec![text.into()];
+    for (first, (from, _)) in words.iter().enumerate() {
+        for (_, to) in words.iter().skip(first).take(WORDS) {
+            let part = &text[*from..*to];
+            parts.push(part.into());
+            parts.push(part.to_lowercase().into());
+        }
+    }
+    parts
+}
+
 fn collect(value: &Value, texts: &mut Vec<Box<str>>) {
     match value {
-        Value::String(text) => texts.push(text.as_str().into()),
+        Value::String(text) => texts.extend(parts(text)),
         Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
         Value::Object(fields) => {
             // The type and the variable's name refer to nothing.
@@ -380,6 +403,17 @@ mod tests {
         let list = json!([{"type": "durable_object_namespace", "name": "DO", "namespace_id": "x"}]);
         let found = listed(list.as_array().unwrap()).unwrap();
         assert_eq!(found.unknown[0].any_of, Some("worker"));
+    }
+
+    #[test]
+    fn an_unknown_binding_may_name_something_inside_a_text() {
+        let list = json!([{"type": "tape", "name": "T", "drive": "kv://acme/ABC-1/app-pr-7?x"}]);
+        let found = listed(list.as_array().unwrap()).unwrap();
+        let texts = &found.unknown[0].texts;
+        for named in ["abc-1", "ABC-1", "app-pr-7", "acme/ABC-1"] {
+            assert!(texts.contains(&named.into()), "{named}: {texts:?}");
+        }
+        assert!(!texts.contains(&"pp-pr-7".into()));
     }
 
     #[test]

@@ -133,6 +133,19 @@ const NO_HOSTS: [&str; 13] = [
 /// What a name may point at.
 const TARGETS: [&str; 3] = ["worker_domain", "pages_deployment", "dns_record"];
 
+/// The Workers that may be served at a host of `workers.dev`: before the
+/// account's subdomain stands `<worker>`, or `<version or alias>-<worker>`, and
+/// both parts may contain dashes.
+fn workers_at(host: &str) -> impl Iterator<Item = String> {
+    let below = host.strip_suffix(".workers.dev");
+    let label = below.and_then(|below| below.split_once('.'));
+    let label = label.map_or("", |(label, _)| label).to_owned();
+    let dashes = label.match_indices('-').map(|(at, _)| at + 1);
+    let starts: Vec<usize> = std::iter::once(0).chain(dashes).collect();
+    let names = starts.into_iter().map(move |at| label[at..].to_owned());
+    names.filter(|name| !name.is_empty())
+}
+
 impl Record {
     /// What the name points at, wherever that is: another name, or the host
     /// under which Cloudflare serves a Worker or a Pages deployment.
@@ -144,11 +157,8 @@ impl Record {
                 let target = Reference::by_address(kind, host.to_string());
                 Link::Uses(target)
             }));
-            // `<worker>.<subdomain of the account>.workers.dev`
-            let below = host.strip_suffix(".workers.dev");
-            if let Some((worker, _)) = below.and_then(|below| below.split_once('.')) {
-                links.push(Link::Uses(Reference::by_id("worker", worker.to_owned())));
-            }
+            let workers = workers_at(&host).map(|worker| Reference::by_id("worker", worker));
+            links.extend(workers.map(Link::Uses));
         }
         links
     }
@@ -390,6 +400,18 @@ mod tests {
         );
         let page = DnsRecord.read_page(&place, body.as_bytes()).unwrap();
         page.items[0].protection
+    }
+
+    #[test]
+    fn a_host_of_a_worker_may_be_that_of_one_of_its_versions() {
+        let workers = |host: &str| workers_at(host).collect::<Vec<_>>();
+        assert_eq!(workers("app.acme.workers.dev"), ["app"]);
+        assert_eq!(
+            workers("b1-app-pr-7.acme.workers.dev"),
+            ["b1-app-pr-7", "app-pr-7", "pr-7", "7"]
+        );
+        assert!(workers("acme.workers.dev").is_empty());
+        assert!(workers("app.acme.example").is_empty());
     }
 
     #[test]

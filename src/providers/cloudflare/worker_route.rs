@@ -49,16 +49,25 @@ struct Route {
 }
 
 impl Route {
+    /// The host that the pattern spells out. A star right before it stands for
+    /// nothing as well; one before a dot stands for any other host, which is
+    /// there without the record of this or that one.
+    fn host(&self) -> Option<String> {
+        let host = envelope::host(&self.pattern)?;
+        let spelled = host.strip_prefix('*').unwrap_or(&host);
+        (!spelled.starts_with('.') && !spelled.contains('*')).then(|| spelled.to_owned())
+    }
+
     fn resource(self, place: &Arc<Place>) -> Resource {
+        let host = self.host();
         let script = self.script.filter(|script| !script.is_empty());
         let uses = script.iter().map(|script| {
             let worker = Reference::by_id("worker", script.to_string());
             Link::Uses(worker)
         });
         // Traffic reaches a route by the DNS record of its host.
-        let host = envelope::host(&self.pattern).filter(|host| !host.contains('*'));
         let record = host.map(|host| {
-            let record = Reference::by_address("dns_record", host.to_string());
+            let record = Reference::by_address("dns_record", host);
             Link::Uses(record)
         });
         let uses = uses.chain(record);
@@ -109,5 +118,34 @@ impl Kind for WorkerRoute {
 
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::Cloudflare, &path(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_right_before_a_host_stands_for_the_host_as_well() {
+        let host = |pattern: &str| {
+            let route = Route {
+                id: "r".into(),
+                pattern: pattern.into(),
+                script: None,
+            };
+            route.host()
+        };
+        let spelled = Some("app.acme.example".to_owned());
+        for pattern in [
+            "app.acme.example/*",
+            "APP.acme.example/v1",
+            "https://app.acme.example/*",
+            "*app.acme.example/*",
+        ] {
+            assert_eq!(host(pattern), spelled, "{pattern}");
+        }
+        for pattern in ["*.acme.example/*", "*/*", "app*.acme.example/*"] {
+            assert_eq!(host(pattern), None, "{pattern}");
+        }
     }
 }
