@@ -44,7 +44,7 @@ impl Evidence {
         if self.complete {
             return None;
         }
-        let Subject { api, what, detail } = self.subject();
+        let SourceParts { api, what, detail } = self.subject();
         Some(match (api, what, detail) {
             ("policy", _, _) => Code::PolicyPlaceUnread,
             (_, "", _) => Code::ProviderUnread,
@@ -61,10 +61,10 @@ impl Evidence {
     }
 
     /// Returns what was asked about, as its source names it.
-    pub fn subject(&self) -> Subject<'_> {
+    pub fn subject(&self) -> SourceParts<'_> {
         let mut parts = self.source.splitn(3, '.');
         let mut next = || parts.next().unwrap_or_default();
-        Subject {
+        SourceParts {
             api: next(),
             what: next(),
             detail: next(),
@@ -74,7 +74,7 @@ impl Evidence {
 
 /// The parts of the source of [`Evidence`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subject<'e> {
+pub struct SourceParts<'e> {
     /// The key of the provider, or `policy`.
     pub api: &'e str,
     /// A kind, or something at the forge; empty for a provider as a whole.

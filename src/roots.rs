@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use self::forge::{Forge, Unanswered};
-use self::forge::{Listed, Seen};
+use self::forge::{Listed, RepositorySeen};
 use self::notes::{Notes, SourceEvidence};
 use crate::evidence::{ClosedSearch, PullRequest, RepositoryRoots, RootsWanted};
 use crate::model::{PullRequestNumber, Repository};
@@ -87,7 +87,7 @@ pub async fn alive<F: Forge>(
 
 /// What the lists of heads say about their repository.
 struct HeadLists {
-    seen: Seen,
+    seen: RepositorySeen,
     /// Whether a list is so short that the repository itself has to be read
     /// before it is believed.
     suspicious: bool,
@@ -99,7 +99,7 @@ fn note_heads(
     open: Option<Result<Listed<PullRequestNumber, PullRequest>, Unanswered>>,
     branches: Option<Result<Listed<Arc<str>, ()>, Unanswered>>,
 ) -> HeadLists {
-    let mut seen = Seen::default();
+    let mut seen = RepositorySeen::default();
     let mut suspicious = false;
     match open {
         Some(Ok(listed)) => {

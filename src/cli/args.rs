@@ -1,4 +1,7 @@
 //! The command line.
+//!
+//! The file is long because every option of every command is declared here, so that
+//! they read alike.
 
 use std::ffi::OsString;
 #[cfg(feature = "sandbox")]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use self::order::{Hindrances, Order};
+use self::order::{Hindrances, StepOrder};
 use super::mark::{Judgement, Marking};
 use super::verdict::Verdict;
 use crate::evidence::Inventory;
@@ -161,7 +161,7 @@ fn cap(
     maximum: usize,
     mut plan: Plan,
 ) -> Plan {
-    let Order { before, unbinds } = Order::of(inventory, &candidates);
+    let StepOrder { before, unbinds } = StepOrder::of(inventory, &candidates);
     let Hindrances { along, held } = Hindrances::of(inventory, &candidates);
     let mut taken = BTreeSet::new();
     let together = |candidate: usize, taken: &BTreeSet<usize>| {

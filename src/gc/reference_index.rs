@@ -8,7 +8,7 @@ use crate::model::{Link, Place, Reference, ReferenceKey, References, UnknownBind
 
 /// Who uses a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum UsedBy {
+pub(super) enum IndexedUser {
     /// A resource of the inventory.
     Listed(usize),
     /// Something that is not in it, and therefore stays.
@@ -98,7 +98,7 @@ type Index<'a> = HashMap<(&'static str, &'a str), Vec<usize>>;
 #[derive(Debug)]
 pub(super) struct Suspicion<'a> {
     /// Whose binding it is.
-    pub(super) user: UsedBy,
+    pub(super) user: IndexedUser,
     /// Where that user is.
     place: &'a Place,
     /// The binding.
@@ -111,7 +111,7 @@ pub(super) struct ReferenceIndex<'a> {
     by_id: Index<'a>,
     by_name: Index<'a>,
     by_address: Index<'a>,
-    users: HashMap<usize, Vec<UsedBy>>,
+    users: HashMap<usize, Vec<IndexedUser>>,
     /// What each resource belongs to.
     owners: BTreeMap<usize, usize>,
     /// What resources hold that no listing shows: kinds and names.
@@ -140,7 +140,7 @@ impl<'a> ReferenceIndex<'a> {
             if let (Ok(references), Some(resource)) = (references, inventory.resources.get(user)) {
                 links.take(
                     inventory,
-                    &UsedBy::Listed(user),
+                    &IndexedUser::Listed(user),
                     &resource.place,
                     references,
                 );
@@ -153,11 +153,11 @@ impl<'a> ReferenceIndex<'a> {
                     .flat_map(|owner| links.find(inventory, owner, place))
                     .next();
                 let user = owner.map_or_else(
-                    || UsedBy::Other {
+                    || IndexedUser::Other {
                         kind: source,
                         name: one.name.clone(),
                     },
-                    UsedBy::Listed,
+                    IndexedUser::Listed,
                 );
                 links.take(inventory, &user, place, &one.references);
                 if let Some(owner) = owner {
@@ -175,11 +175,11 @@ impl<'a> ReferenceIndex<'a> {
             };
             let user_of = |links: &Self, id: &str| {
                 at(links, id).map_or_else(
-                    || UsedBy::Other {
+                    || IndexedUser::Other {
                         kind: kind.name(),
                         name: id.into(),
                     },
-                    UsedBy::Listed,
+                    IndexedUser::Listed,
                 )
             };
             for (used, user) in list.iter().flat_map(|list| &list.pairs) {
@@ -242,7 +242,7 @@ impl<'a> ReferenceIndex<'a> {
     fn take(
         &mut self,
         inventory: &Inventory,
-        user: &UsedBy,
+        user: &IndexedUser,
         place: &'a Place,
         references: &'a References,
     ) {
@@ -259,7 +259,7 @@ impl<'a> ReferenceIndex<'a> {
     fn suspect(
         &mut self,
         inventory: &Inventory,
-        user: UsedBy,
+        user: IndexedUser,
         place: &'a Place,
         binding: &'a UnknownBinding,
     ) {
@@ -294,7 +294,7 @@ impl<'a> ReferenceIndex<'a> {
                 match link {
                     Link::Uses(reference) => {
                         for used in self.find(inventory, reference, &resource.place) {
-                            self.note(used, UsedBy::Listed(index));
+                            self.note(used, IndexedUser::Listed(index));
                             if resource.kind.belongs_to == Some(reference.kind) {
                                 self.owners.insert(index, used);
                             }
@@ -303,18 +303,18 @@ impl<'a> ReferenceIndex<'a> {
                     Link::UsedBy(reference) | Link::ServedBy(reference) => {
                         let users = self.find(inventory, reference, &resource.place);
                         if users.is_empty() {
-                            let user = UsedBy::Other {
+                            let user = IndexedUser::Other {
                                 kind: reference.kind,
                                 name: reference.key.text().into(),
                             };
                             self.note(index, user);
                         }
                         for user in users {
-                            self.note(index, UsedBy::Listed(user));
+                            self.note(index, IndexedUser::Listed(user));
                         }
                     }
                     Link::MayUse(binding) => {
-                        let user = UsedBy::Listed(index);
+                        let user = IndexedUser::Listed(index);
                         self.suspect(inventory, user, &resource.place, binding);
                     }
                 }
@@ -322,7 +322,7 @@ impl<'a> ReferenceIndex<'a> {
         }
     }
 
-    fn note(&mut self, used: usize, user: UsedBy) {
+    fn note(&mut self, used: usize, user: IndexedUser) {
         self.users.entry(used).or_default().push(user);
     }
 
@@ -341,12 +341,12 @@ impl<'a> ReferenceIndex<'a> {
     }
 
     /// Who uses a resource.
-    pub(super) fn users(&self, used: usize) -> &[UsedBy] {
+    pub(super) fn users(&self, used: usize) -> &[IndexedUser] {
         self.users.get(&used).map_or(&[], Vec::as_slice)
     }
 
     /// Every resource that is used, with its users.
-    pub(super) fn used(&self) -> impl Iterator<Item = (usize, &[UsedBy])> {
+    pub(super) fn used(&self) -> impl Iterator<Item = (usize, &[IndexedUser])> {
         self.users.iter().map(|(used, users)| (*used, &**users))
     }
 

@@ -2,6 +2,9 @@
 //! names differ only in a number and that share their conditions. Time shows that
 //! the number is one of a pull request; repetition shows that a machine makes such
 //! names for this repository. A rule needs both.
+//!
+//! The file is long because a series is found, proved and written down in the same
+//! terms.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,9 @@
 //! Rules about git branches. A slug cannot be turned back, so every function that
 //! tools use is computed forward over all heads, and the one that explains most
 //! names wins.
+//!
+//! The file is long because a function is found, proved and written down in the same
+//! terms.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -141,12 +141,12 @@ pub struct Listed<K, V> {
     /// The number of items by the forge's own count.
     pub total: Option<u64>,
     /// What the answers say about the repository.
-    pub seen: Seen,
+    pub seen: RepositorySeen,
 }
 
 /// What a list says about its repository.
 #[derive(Default, Clone)]
-pub struct Seen {
+pub struct RepositorySeen {
     /// The repository's id.
     pub id: Option<u64>,
     /// The name of its default branch.

@@ -35,7 +35,7 @@ fn listed<K: Ord, V>(items: BTreeMap<K, V>) -> Listed<K, V> {
         items,
         requests: 1,
         total: None,
-        seen: Seen::default(),
+        seen: RepositorySeen::default(),
     }
 }
 

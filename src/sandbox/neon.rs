@@ -1,4 +1,7 @@
 //! Neon: projects and their branches.
+//!
+//! The file is long because each operation of a project changes the state that the
+//! others check; branches are in a file of their own.
 
 mod branches;
 

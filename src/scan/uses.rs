@@ -69,7 +69,7 @@ const PARTS: usize = 2;
 enum Unread {
     /// The quota or the time for it is used up.
     NoQuota,
-    /// It was asked in vain.
+    /// The request failed.
     Failed(String),
 }
 
@@ -132,31 +132,23 @@ struct Tally {
     without_quota: Vec<usize>,
 }
 
-/// Asks what single resources use. Those that no run has read yet come first,
-/// then those that were read longest ago. Of what an earlier run read only that
-/// is asked which may have changed, and only where it can decide something:
-/// where everything else in the same place is known.
-pub(super) async fn one_by_one(
-    client: &Client,
-    inventory: &Inventory,
+/// A resource that an earlier run read, with what it used then, and what is asked
+/// about later changes.
+type Known<'a> = (One<'a>, (References, Vec<Ask>));
+
+/// Returns the resources that no earlier run read, and those that one did, each
+/// with those first that were read longest ago.
+fn sorted<'a>(
+    inventory: &'a Inventory,
     about: &[usize],
-    budget: &mut Budget,
-    observer: &dyn Observer,
-) -> Uses {
-    let mut answered = Uses::default();
-    if about.is_empty() {
-        return answered;
-    }
-    let reader = &client.until(budget.until.min(client.deadline()));
-    let resources = &inventory.resources;
-    let hosts: Vec<Option<String>> = about
-        .iter()
-        .map(|&index| client.host(resources.get(index)?.kind.api))
-        .collect();
+    hosts: &'a [Option<String>],
+    budget: &Budget,
+    answered: &mut Uses,
+) -> (Vec<One<'a>>, Vec<Known<'a>>) {
     let vocabulary = providers::vocabulary();
     let (mut unread, mut known) = (Vec::new(), Vec::new());
-    for (&index, host) in about.iter().zip(&hosts) {
-        let Some(resource) = resources.get(index) else {
+    for (&index, host) in about.iter().zip(hosts) {
+        let Some(resource) = inventory.resources.get(index) else {
             continue;
         };
         let kind = providers::by_name(resource.kind.name());
@@ -185,25 +177,57 @@ pub(super) async fn one_by_one(
     }
     unread.sort_by_cached_key(|one| budget.remembered.last_read(&one.listed));
     known.sort_by_cached_key(|(one, _)| budget.remembered.last_read(&one.listed));
+    (unread, known)
+}
 
-    let mut tally = Tally::default();
-    let mut open: BTreeSet<&Place> = BTreeSet::new();
-    let (within, beyond) = unread.split_at(budget.left.min(unread.len()));
-    let mut apis = about.iter().filter_map(|&index| resources.get(index));
-    let api = apis.next().filter(|_| budget.leaves_quota);
-    let api = api.map(|one| one.kind.api);
-    let quota = api.map_or(usize::MAX, |api| client.affordable(api) / PARTS);
-    let suffices = within.len() * REQUESTS_FOR_ONE + known.len() <= quota;
-    let (asked, without_quota) = if suffices {
-        (within, &[][..])
-    } else {
-        within.split_at((quota / REQUESTS_FOR_ONE).min(within.len()))
-    };
-    let together = if suffices {
-        TOGETHER
-    } else {
-        TOGETHER_IN_SHORTAGE
-    };
+/// Asks what changed about resources that an earlier run read.
+async fn confirm(
+    reader: &Client,
+    known: Vec<Known<'_>>,
+    observer: &dyn Observer,
+    tally: &mut Tally,
+    answered: &mut Uses,
+) {
+    let answers: Vec<_> = stream::iter(known)
+        .map(|(one, (mut references, asks))| async move {
+            let (answer, requests) = one.ask(reader, asks).await;
+            observer.step(ProgressEvent::Answered);
+            let answer = answer.map(|fresh| {
+                references.extend(fresh);
+                references
+            });
+            (one.index, answer, requests)
+        })
+        .buffer_unordered(TOGETHER)
+        .collect()
+        .await;
+    for (index, answer, requests) in answers {
+        tally.requests += requests;
+        match answer {
+            Ok(references) => {
+                answered.of.insert(index, Ok(references));
+            }
+            Err(Unread::Failed(why)) => {
+                tally.failed.push(why.clone());
+                answered.of.insert(index, Err(why));
+            }
+            Err(Unread::NoQuota) => tally.without_quota.push(index),
+        }
+    }
+}
+
+/// Asks about resources that no earlier run read, so many at the same time.
+/// Returns the places of those for which there was no quota.
+async fn read_first<'a>(
+    reader: &Client,
+    asked: &[One<'a>],
+    together: usize,
+    observer: &dyn Observer,
+    budget: &mut Budget,
+    tally: &mut Tally,
+    answered: &mut Uses,
+) -> BTreeSet<&'a Place> {
+    let mut open = BTreeSet::new();
     let answers: Vec<_> = stream::iter(asked)
         .map(|one| async move {
             let asks = one.references.first(&one.listed.resource.identity());
@@ -230,11 +254,63 @@ pub(super) async fn one_by_one(
                 answered.of.insert(one.index, Err(why));
             }
             Err(Unread::NoQuota) => {
-                open.insert(&one.listed.resource.place);
+                open.insert(&*one.listed.resource.place);
                 tally.without_quota.push(one.index);
             }
         }
     }
+    open
+}
+
+/// Asks what single resources use. Those that no run has read yet come first,
+/// then those that were read longest ago. Of what an earlier run read only that
+/// is asked which may have changed, and only where it can decide something:
+/// where everything else in the same place is known.
+pub(super) async fn one_by_one(
+    client: &Client,
+    inventory: &Inventory,
+    about: &[usize],
+    budget: &mut Budget,
+    observer: &dyn Observer,
+) -> Uses {
+    let mut answered = Uses::default();
+    if about.is_empty() {
+        return answered;
+    }
+    let reader = &client.until(budget.until.min(client.deadline()));
+    let resources = &inventory.resources;
+    let hosts: Vec<Option<String>> = about
+        .iter()
+        .map(|&index| client.host(resources.get(index)?.kind.api))
+        .collect();
+    let (unread, known) = sorted(inventory, about, &hosts, budget, &mut answered);
+    let mut tally = Tally::default();
+    let (within, beyond) = unread.split_at(budget.left.min(unread.len()));
+    let mut apis = about.iter().filter_map(|&index| resources.get(index));
+    let api = apis.next().filter(|_| budget.leaves_quota);
+    let api = api.map(|one| one.kind.api);
+    let quota = api.map_or(usize::MAX, |api| client.affordable(api) / PARTS);
+    let suffices = within.len() * REQUESTS_FOR_ONE + known.len() <= quota;
+    let (asked, without_quota) = if suffices {
+        (within, &[][..])
+    } else {
+        within.split_at((quota / REQUESTS_FOR_ONE).min(within.len()))
+    };
+    let together = if suffices {
+        TOGETHER
+    } else {
+        TOGETHER_IN_SHORTAGE
+    };
+    let mut open = read_first(
+        reader,
+        asked,
+        together,
+        observer,
+        budget,
+        &mut tally,
+        &mut answered,
+    )
+    .await;
     let not_asked = beyond.iter().chain(without_quota);
     open.extend(not_asked.map(|one| &*one.listed.resource.place));
     let without_quota = without_quota.iter().map(|one| one.index);
@@ -252,32 +328,7 @@ pub(super) async fn one_by_one(
         &mut tally.beyond
     };
     waiting.extend(left.iter().map(|(one, _)| one.index));
-    let answers: Vec<_> = stream::iter(confirmed)
-        .map(|(one, (mut references, asks))| async move {
-            let (answer, requests) = one.ask(reader, asks).await;
-            observer.step(ProgressEvent::Answered);
-            let answer = answer.map(|fresh| {
-                references.extend(fresh);
-                references
-            });
-            (one.index, answer, requests)
-        })
-        .buffer_unordered(TOGETHER)
-        .collect()
-        .await;
-    for (index, answer, requests) in answers {
-        tally.requests += requests;
-        match answer {
-            Ok(references) => {
-                answered.of.insert(index, Ok(references));
-            }
-            Err(Unread::Failed(why)) => {
-                tally.failed.push(why.clone());
-                answered.of.insert(index, Err(why));
-            }
-            Err(Unread::NoQuota) => tally.without_quota.push(index),
-        }
-    }
+    confirm(reader, confirmed, observer, &mut tally, &mut answered).await;
     let whole = unread.iter().all(|one| one.listed.can_be_remembered());
     let reason = tally.reason(about.len(), budget, whole);
     for index in tally.beyond.iter().chain(&tally.without_quota) {

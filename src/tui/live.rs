@@ -13,12 +13,12 @@ pub(super) struct Ongoing {
     pub(super) text: String,
     pub(super) asked: usize,
     pub(super) planned: usize,
-    pub(super) settled: Vec<Settled>,
+    pub(super) settled: Vec<SettledStep>,
     pub(super) quota_left: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Settled {
+pub(super) struct SettledStep {
     pub(super) kind: &'static str,
     pub(super) name: String,
     pub(super) id: String,
@@ -57,7 +57,7 @@ impl Observer for Live {
                 outcome,
                 quota_left,
             } => {
-                now.settled.push(Settled {
+                now.settled.push(SettledStep {
                     kind,
                     name: name.to_owned(),
                     id: id.to_owned(),

@@ -23,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use self::headers::{ACCOUNT, Headers};
-use self::window::{State, Window, reserve};
+use self::window::{QuotaState, Window, reserve};
 use super::Failure;
 use crate::clock::Clock;
 use crate::model::Api;
@@ -85,7 +85,7 @@ pub struct Quota {
     /// Spaces writing requests, if the provider asks for it.
     writes: Option<Smoother>,
     in_flight: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<QuotaState>,
 }
 
 impl Quota {
@@ -116,7 +116,7 @@ impl Quota {
                 Smoother::direct_with_clock(spaced, TokioClock(Instant::now()))
             }),
             in_flight: Arc::new(Semaphore::new(figures.in_flight)),
-            state: Mutex::new(State {
+            state: Mutex::new(QuotaState {
                 windows: windows.collect(),
                 paused_until: None,
                 spent: 0,
@@ -320,7 +320,7 @@ impl Quota {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QuotaState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

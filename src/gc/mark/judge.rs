@@ -1,5 +1,8 @@
 //! Judges each resource by itself: protection, the rules that match its name,
 //! roots, times.
+//!
+//! The file is long because the judgement of one resource is one train of decisions
+//! over the same values.
 
 mod event;
 mod labels;

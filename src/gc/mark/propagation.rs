@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::box_key;
 use super::super::kind_graph::KindGraph;
-use super::super::reference_index::{ReferenceIndex, UsedBy};
+use super::super::reference_index::{IndexedUser, ReferenceIndex};
 use super::super::verdict::{Doubt, How, User, Verdict, Wait};
 use super::going_along::{Living, goes_along, own_part};
 use super::{JudgeInput, Judgement};
@@ -339,15 +339,15 @@ impl<'a> Propagation<'a> {
                 continue;
             }
             let user = users.iter().find_map(|user| match user {
-                UsedBy::Other { kind, name } => Some((*kind, name.clone(), How::Bound)),
-                UsedBy::Listed(user)
+                IndexedUser::Other { kind, name } => Some((*kind, name.clone(), How::Bound)),
+                IndexedUser::Listed(user)
                     if *user != used && self.stays(*user) && !self.goes_along(*user, used) =>
                 {
                     let how = self.how(*user, used);
                     let user = &self.inventory.resources[*user];
                     Some((user.kind.name(), user.name.clone(), how))
                 }
-                UsedBy::Listed(_) => None,
+                IndexedUser::Listed(_) => None,
             });
             in_use.extend(user.map(|user| (used, user)));
         }
@@ -454,13 +454,13 @@ impl<'a> Propagation<'a> {
             }
             let mut suspicions = self.links.suspicions(self.inventory, index);
             let stays = suspicions.find(|one| match &one.user {
-                UsedBy::Other { .. } => true,
-                UsedBy::Listed(user) => *user != index && self.stays(*user),
+                IndexedUser::Other { .. } => true,
+                IndexedUser::Listed(user) => *user != index && self.stays(*user),
             });
             let Some(suspicion) = stays else { continue };
             let (kind, name) = match &suspicion.user {
-                UsedBy::Other { kind, name } => (*kind, name.clone()),
-                UsedBy::Listed(user) => {
+                IndexedUser::Other { kind, name } => (*kind, name.clone()),
+                IndexedUser::Listed(user) => {
                     let user = &self.inventory.resources[*user];
                     (user.kind.name(), user.name.clone())
                 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Candidate;
 use crate::evidence::Inventory;
-use crate::gc::reference_index::{ReferenceIndex, UsedBy};
+use crate::gc::reference_index::{IndexedUser, ReferenceIndex};
 use crate::model::Link;
 use crate::policy::Action;
 
 /// What candidates wait for, each by its index.
-pub(super) struct Order {
+pub(super) struct StepOrder {
     /// Those that have to be gone before. Where several need each other in
     /// another way than by bindings, none waits: the provider decides.
     pub(super) before: Vec<Vec<usize>>,
@@ -17,7 +17,7 @@ pub(super) struct Order {
     pub(super) unbinds: Vec<Vec<usize>>,
 }
 
-impl Order {
+impl StepOrder {
     pub(super) fn of(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Self {
         let mut before = needs(inventory, candidates);
         let mut unbinds = vec![Vec::new(); candidates.len()];
@@ -72,8 +72,8 @@ fn needs(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<BTreeSet<us
     let users = candidates.iter().enumerate().map(|(index, candidate)| {
         let users = links.users(candidate.resource).iter();
         let users = users.filter_map(|user| match user {
-            UsedBy::Listed(user) => at.get(user).copied(),
-            UsedBy::Other { .. } => None,
+            IndexedUser::Listed(user) => at.get(user).copied(),
+            IndexedUser::Other { .. } => None,
         });
         users.filter(|user| *user != index).collect()
     });

@@ -1,4 +1,7 @@
 //! Workers: the classic scripts listing, which shows all in one answer.
+//!
+//! The file is long because all that is true of Workers is here: listing,
+//! references, bindings, users, deletion.
 
 use std::sync::Arc;
 

@@ -1,5 +1,8 @@
 //! Pull requests and branches through GraphQL: page by page, or many in one
 //! request by aliases.
+//!
+//! The file is long because each question is a query beside the reader of its
+//! answer, and they share the walk through pages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,7 +17,7 @@ use serde_json::{Value, json};
 use super::{GitHubClient, unreadable};
 use crate::evidence::{LostLabels, PullRequest, Searched};
 use crate::model::{PullRequestNumber, Repository};
-use crate::roots::forge::{Closed, Horizon, Listed, Seen, Unanswered};
+use crate::roots::forge::{Closed, Horizon, Listed, RepositorySeen, Unanswered};
 
 /// Maximum numbers in one request. Aliases do not count against the quota, but
 /// the limits on nodes, cost and run time apply, and no document says which
@@ -197,7 +200,7 @@ struct Walked {
     /// Whether the last page was seen.
     to_the_end: bool,
     /// What the answer says about the repository.
-    seen: Seen,
+    seen: RepositorySeen,
 }
 
 /// Walks a connection page by page. `take` receives each page, and returns how
@@ -254,7 +257,7 @@ async fn walk<T: DeserializeOwned>(
             requests,
             total: page.total_count,
             to_the_end: !page.page_info.has_next_page,
-            seen: Seen {
+            seen: RepositorySeen {
                 id: found.database_id,
                 default_branch: found.default_branch_ref.map(|branch| branch.name),
             },

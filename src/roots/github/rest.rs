@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::{GitHubClient, Right, success, unreadable};
 use crate::evidence::{LostLabels, PullRequest, Run, Searched};
 use crate::model::{PullRequestNumber, Repository, RunId};
-use crate::roots::forge::{Closed, Horizon, Listed, Seen, Unanswered};
+use crate::roots::forge::{Closed, Horizon, Listed, RepositorySeen, Unanswered};
 
 const PER_PAGE: usize = 100;
 
@@ -156,7 +156,7 @@ pub(crate) async fn whole<T: DeserializeOwned, K: Ord, V>(
                 items,
                 requests,
                 total: None,
-                seen: Seen::default(),
+                seen: RepositorySeen::default(),
             });
         }
         if items.len() == before {

@@ -1,5 +1,7 @@
 //! GitHub's GraphQL: an executor for the part of the schema that is about a
 //! repository's pull requests and branches.
+//!
+//! The file is long because the fields of one schema resolve one another.
 
 use graphql_parser::query::{
     Definition, Document, Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::headers::Reported;
 
-pub(super) struct State {
+pub(super) struct QuotaState {
     /// By name: [`ACCOUNT`], a policy that the provider names, or one of its
     /// resources.
     pub(super) windows: BTreeMap<String, Window>,
@@ -58,7 +58,7 @@ impl LastReported {
     }
 }
 
-impl State {
+impl QuotaState {
     /// Returns how long to wait before a request that these windows count may
     /// be sent; `None` if it need not wait.
     pub(super) fn wait(
