@@ -9,6 +9,7 @@ use crate::format::moment;
 use crate::gc::Verdict;
 use crate::gc::verdict::Unmatched;
 use crate::model::{Api, KindRef};
+use crate::providers;
 
 /// Explains every resource with that name or id; returns `None` if there is
 /// none.
@@ -159,12 +160,16 @@ pub fn chain(report: &Report, row: &Row) -> String {
     out
 }
 
-/// Describes what was asked of the row's provider about its kind, and of GitHub.
+/// Describes what was asked about the row's kind, about what belongs to it, and of
+/// GitHub.
 fn evidence(report: &Report, row: &Row) -> Vec<String> {
     let about = report.evidence.iter().filter(|evidence| {
         let subject = evidence.subject();
         let is_kind = subject.api == row.kind.api.key() && subject.what == row.kind.name();
-        is_kind || subject.api == Api::GitHub.key()
+        // What belongs to it, such as a domain of a Worker, may keep it.
+        let part = providers::by_name(subject.what);
+        let owner = part.and_then(|part| part.about().0.belongs_to);
+        is_kind || owner == Some(row.kind.name()) || subject.api == Api::GitHub.key()
     });
     let described = about.map(|evidence| {
         let total = evidence
