@@ -34,11 +34,7 @@ const COMMANDS: [&str; 13] = [
 ];
 
 /// Addresses below which others own names.
-const ADDRESSES: [&str; 4] = [
-    "github.com/",
-    "ghcr.io/",
-    "docker.io/",
-];
+const ADDRESSES: [&str; 3] = ["github.com/", "ghcr.io/", "docker.io/"];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -109,7 +105,8 @@ fn foreign(line: &str) -> Vec<String> {
     for address in ADDRESSES {
         for (at, _) in line.match_indices(address) {
             let rest = &line[at + address.len()..];
-            if !is_no_name(package(rest)) {
+            // The address of a pull request leads to no program.
+            if !is_no_name(package(rest)) && !rest.contains("/pull/") {
                 found.push(format!("{address}{}", package(rest)));
             }
         }
