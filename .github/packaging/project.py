@@ -28,10 +28,16 @@ def fail(message):
     sys.exit(f"error: {message}")
 
 
-def version():
-    """Returns the version in Cargo.toml."""
+def field(name):
+    """Returns a field of the package in Cargo.toml, or None if it has none."""
     text = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
-    return re.search(r'^version = "(.*)"$', text, re.MULTILINE).group(1)
+    found = re.search(rf'^{name} = "(.*)"$', text, re.MULTILINE)
+    return found and found.group(1)
+
+
+def version():
+    """Returns the version of the program."""
+    return field("version")
 
 
 def is_windows(target):

@@ -2,7 +2,7 @@
 """Makes the files of a release. Each command needs nothing but Python, cargo and
 the files that the one before it made, so that it also runs outside of Actions.
 
-    release.py check v0.1.0
+    release.py check v0.1.0 --repository OWNER/NAME
     release.py build --target x86_64-unknown-linux-musl --out built
     release.py archive --target T --program P --repository OWNER/NAME --out dist
     release.py npm --archives dist --scope SCOPE --repository OWNER/NAME --out npm
@@ -19,14 +19,18 @@ import build
 import finish
 import image
 import npm
-from project import TARGETS, fail, version
+from project import TARGETS, fail, field, version
 
 
 def check(arguments):
-    """Refuses a tag that is not the version of Cargo.toml."""
+    """Refuses a tag that is not the version of Cargo.toml, and a Cargo.toml that
+    does not name this repository, where `cargo binstall` looks for archives."""
     expected = f"v{version()}"
     if arguments.tag != expected:
         fail(f"the tag {arguments.tag} is not {expected}, the version in Cargo.toml; move the tag or change the version")
+    address = f"https://github.com/{arguments.repository}"
+    if field("repository") != address:
+        fail(f'Cargo.toml does not say where the release is; write repository = "{address}"')
 
 
 def main():
@@ -37,6 +41,7 @@ def main():
 
     command = commands.add_parser("check", help="compare a tag with the version")
     command.add_argument("tag")
+    command.add_argument("--repository", required=True)
     command.set_defaults(run=check)
 
     command = commands.add_parser("build", help="build the program of one target")

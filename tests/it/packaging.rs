@@ -94,12 +94,29 @@ fn real() -> (&'static Path, PathBuf) {
 }
 
 #[test]
-fn only_the_tag_of_the_version_is_released() {
-    run(&mut release(&["check", &format!("v{VERSION}")]));
-    for tag in ["v9.9.9", VERSION] {
-        let output = release(&["check", tag]).output().unwrap();
+fn only_the_tag_of_the_version_of_a_known_repository_is_released() {
+    let check = |tag: &str| {
+        let arguments = ["check", tag, "--repository", "acme/tool"];
+        let output = release(&arguments).output().unwrap();
         assert!(!output.status.success());
-        assert!(said(&output).contains("move the tag or change the version"));
+        said(&output)
+    };
+    for tag in ["v9.9.9", VERSION] {
+        let said = check(tag);
+        assert!(
+            said.contains("move the tag or change the version"),
+            "{said}"
+        );
+    }
+    // `cargo binstall` asks Cargo.toml where a release is.
+    let said = check(&format!("v{VERSION}"));
+    assert!(
+        said.contains("repository = \"https://github.com/acme/tool\""),
+        "{said}"
+    );
+    if let Some(ours) = env!("CARGO_PKG_REPOSITORY").strip_prefix("https://github.com/") {
+        let tag = format!("v{VERSION}");
+        run(&mut release(&["check", &tag, "--repository", ours]));
     }
 }
 

@@ -33,6 +33,9 @@ const COMMANDS: [&str; 13] = [
     "uvx ",
 ];
 
+/// The repository of this program, once it is published.
+const OURS: &str = env!("CARGO_PKG_REPOSITORY");
+
 /// Addresses below which others own names.
 const ADDRESSES: [&str; 3] = ["github.com/", "ghcr.io/", "docker.io/"];
 
@@ -106,7 +109,8 @@ fn foreign(line: &str) -> Vec<String> {
         for (at, _) in line.match_indices(address) {
             let rest = &line[at + address.len()..];
             // The address of a pull request leads to no program.
-            if !is_no_name(package(rest)) && !rest.contains("/pull/") {
+            let ours = !OURS.is_empty() && line.contains(OURS);
+            if !ours && !is_no_name(package(rest)) && !rest.contains("/pull/") {
                 found.push(format!("{address}{}", package(rest)));
             }
         }

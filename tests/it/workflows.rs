@@ -107,6 +107,16 @@ fn the_workflow_that_init_writes_only_reports() {
 }
 
 #[test]
+fn the_repositorys_own_workflow_finds_what_the_action_should_find() {
+    let actions = Actions::new();
+    let event = Event::dispatch(&json!({}));
+    let run = actions.begin(&event);
+    let job = actions.job("workflows/ci.yml", "action", &event, run, &json!({}));
+    assert_ended(&job, 0);
+    assert_eq!(job.step("Compare what it found").code, Some(0));
+}
+
+#[test]
 fn a_workflow_that_is_not_enabled_does_nothing() {
     let mut actions = Actions::new();
     actions.variables["PREVIEW_GC_ENABLED"] = json!("");
