@@ -42,7 +42,7 @@ pub enum BuiltInProtection {
     DefaultBranch,
     /// Neon: a protected branch.
     ProtectedBranch,
-    /// Neon: a branch without a parent (schema-only branches are roots too).
+    /// Neon: a branch with data and without a parent.
     RootBranch,
     /// DNS: the zone's own name.
     Apex,

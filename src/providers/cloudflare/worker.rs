@@ -3,19 +3,22 @@
 //! The file is long because all that is true of Workers is here: listing,
 //! references, bindings, users, deletion.
 
+mod references;
+mod users;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::bindings;
 use super::envelope::{self, account};
 use crate::call::Call;
 use crate::kind::{
-    Answer, Ask, Backup, Bindings, Held, Holdings, Kind, Malformed, Next, Page, PageOf, Queries,
-    Query, ReadsReferences, Refusal, Shown, Told, Unbinding, UsersPage,
+    Backup, Bindings, Holdings, Kind, Malformed, Next, Page, PageOf, Queries, ReadsReferences,
+    Refusal, Unbinding,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -85,99 +88,10 @@ struct Settings {
     tail_consumers: Option<Vec<bindings::Consumer>>,
 }
 
-#[derive(Deserialize)]
-struct Versions {
-    items: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct Deployments {
-    deployments: Vec<Deployment>,
-}
-
-/// The newest deployment comes first.
-#[derive(Deserialize)]
-struct Deployment {
-    versions: Vec<Served>,
-}
-
-#[derive(Deserialize)]
-struct Served {
-    version_id: Box<str>,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    resources: VersionResources,
-}
-
-#[derive(Deserialize)]
-struct VersionResources {
-    bindings: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct Preview {
-    name: Box<str>,
-}
-
-/// The template from which new Previews of a Worker are made.
-#[derive(Deserialize)]
-struct PreviewsBase {
-    #[serde(default)]
-    env: Option<Map<String, Value>>,
-    #[serde(default)]
-    tail_consumers: Option<Vec<bindings::Consumer>>,
-}
-
 /// The path of a Worker in the classic API, and what is below it.
 fn script<'p>(id: &'p ResourceId, below: &[&'p str]) -> Vec<&'p str> {
     let script = ["accounts", account(&id.place), "workers", "scripts", &id.id];
     [&script[..], below].concat()
-}
-
-/// A page of the Previews of a Worker.
-fn previews(id: &ResourceId, page: u64) -> Ask {
-    let path = ["accounts", account(&id.place), "workers", "workers", &id.id];
-    let path = [&path[..], &["previews"]].concat();
-    let call = Call::get(Api::Cloudflare, &path)
-        .with("order_by", "created_on")
-        .with("order", "asc")
-        .with("per_page", "100")
-        .with("page", page.to_string());
-    Ask::of("previews", &page.to_string(), call)
-}
-
-/// The Previews of a page, their total and the pages that are still to be asked.
-fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<Held, Malformed> {
-    let (found, info) = envelope::open::<Vec<Preview>>(body)?;
-    let (total, next) = envelope::numbered(info.as_ref())?;
-    let more = match next {
-        Next::Pages(pages) if &*ask.subject == "1" => {
-            (2..=pages).map(|page| previews(id, page)).collect()
-        }
-        Next::Pages(_) | Next::Last | Next::After(_) | Next::More => Vec::new(),
-    };
-    Ok(Held {
-        seen: found.len() as u64,
-        names: found.into_iter().map(|preview| preview.name).collect(),
-        total,
-        more,
-    })
-}
-
-#[derive(Deserialize)]
-struct Beta {
-    name: Box<str>,
-    created_on: Option<DateTime<Utc>>,
-    deployed_on: Option<DateTime<Utc>>,
-    /// Who depends on it.
-    references: BetaReferences,
-    /// What it sends its logs to.
-    #[serde(default)]
-    tail_consumers: Option<Vec<Named>>,
-    #[serde(default)]
-    previews_base_config: Option<PreviewsBase>,
 }
 
 /// One Worker of the newer API, where the tag is the id.
@@ -187,24 +101,6 @@ struct One {
     name: Box<str>,
     created_on: Option<DateTime<Utc>>,
     updated_on: Option<DateTime<Utc>>,
-}
-
-#[derive(Deserialize)]
-struct BetaReferences {
-    workers: Vec<Named>,
-    durable_objects: Vec<Dependent>,
-    dispatch_namespace_outbounds: Vec<Dependent>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: Box<str>,
-}
-
-#[derive(Deserialize)]
-struct Dependent {
-    worker_name: Option<Box<str>>,
-    namespace_name: Option<Box<str>>,
 }
 
 /// A Worker's settings: bindings and configuration, for deploying it again by
@@ -343,7 +239,7 @@ impl Kind for Worker {
 
     fn queries(&self) -> Queries {
         Queries {
-            users: Some(users),
+            users: Some(users::users),
             ..Queries::NONE
         }
     }
@@ -423,173 +319,6 @@ impl Bindings for Worker {
     }
 }
 
-impl ReadsReferences for Worker {
-    /// Its settings describe the version that was uploaded last. What serves
-    /// traffic is in the newest deployment, and may be other versions.
-    fn first(&self, id: &ResourceId) -> Vec<Ask> {
-        ["settings", "deployments"]
-            .map(|what| Ask::of(what, "", Call::get(Api::Cloudflare, &script(id, &[what]))))
-            .to_vec()
-    }
-
-    /// A version that was uploaded and not deployed is in no listing for sure.
-    /// Versions themselves never change, so that those which serve traffic are
-    /// the same as long as there is no newer deployment.
-    fn since(&self, id: &ResourceId) -> Option<Vec<Ask>> {
-        let call = Call::get(Api::Cloudflare, &script(id, &["settings"]));
-        Some(vec![Ask::of("settings", "", call)])
-    }
-
-    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
-        let mut told = Told::default();
-        let body = match (answer, ask.what) {
-            (Answer::Body(body), _) => body,
-            // A Worker without any version has no settings, and binds nothing.
-            // That there is none has to be seen.
-            (Answer::Missing(_), "settings" | "deployments") => {
-                let call = Call::get(Api::Cloudflare, &script(id, &["versions"]));
-                told.more.push(Ask::of("versions", ask.what, call));
-                return Ok(told);
-            }
-            // It was deleted since it was listed.
-            (Answer::Missing(body), "versions") if envelope::is_missing_worker(body) => {
-                return Ok(told);
-            }
-            (Answer::Missing(_), "versions") => {
-                return Err(Malformed(format!(
-                    "the API does not return the {} of Worker {}, nor its versions; run again",
-                    ask.subject, id.name
-                )));
-            }
-            (Answer::Missing(_), _) => {
-                return Err(Malformed(format!(
-                    "version {} of Worker {} serves traffic, and the API does not return it",
-                    ask.subject, id.name
-                )));
-            }
-        };
-        match ask.what {
-            "settings" => {
-                let (settings, _) = envelope::open::<Settings>(body)?;
-                told.references = bindings::listed(&settings.bindings)?;
-                told.references
-                    .extend(bindings::tails(settings.tail_consumers));
-            }
-            "versions" => {
-                let (versions, _) = envelope::open::<Versions>(body)?;
-                if !versions.items.is_empty() {
-                    return Err(Malformed(format!(
-                        "Worker {} has versions, and the API does not return its {}",
-                        id.name, ask.subject
-                    )));
-                }
-            }
-            "deployments" => {
-                let (found, _) = envelope::open::<Deployments>(body)?;
-                let newest = found.deployments.into_iter().next();
-                let serving = newest.into_iter().flat_map(|newest| newest.versions);
-                told.more = serving
-                    .map(|served| {
-                        let below = ["versions", &*served.version_id];
-                        let call = Call::get(Api::Cloudflare, &script(id, &below));
-                        Ask::of("version", &served.version_id, call)
-                    })
-                    .collect();
-            }
-            _ => {
-                let (version, _) = envelope::open::<Version>(body)?;
-                told.references = bindings::listed(&version.resources.bindings)?;
-            }
-        }
-        Ok(told)
-    }
-}
-
-impl Holdings for Worker {
-    fn first(&self, id: &ResourceId) -> Vec<Ask> {
-        vec![previews(id, 1)]
-    }
-
-    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Held, Malformed> {
-        match answer {
-            Answer::Body(body) => read_previews(id, ask, body),
-            Answer::Missing(body) if envelope::is_missing_worker(body) => Ok(Held::default()),
-            Answer::Missing(_) => Err(Malformed(format!(
-                "the Previews of Worker {} are not there; run again",
-                id.name
-            ))),
-        }
-    }
-}
-
-/// A page of who uses Workers, in the newer API.
-fn users(place: &Place, page: &PageOf) -> Query<UsersPage> {
-    let path = ["accounts", account(place), "workers", "workers"];
-    let call = Call::get(Api::Cloudflare, &path)
-        .with("order_by", "created_on")
-        .with("order", "asc")
-        .with("per_page", "100")
-        .with("page", page.number().to_string());
-    Query {
-        call,
-        read: read_users,
-    }
-}
-
-fn read_users(body: &[u8]) -> Result<UsersPage, Malformed> {
-    let (workers, info) = envelope::open::<Vec<Beta>>(body)?;
-    let (total, next) = envelope::numbered(info.as_ref())?;
-    let mut shown = Vec::new();
-    let mut uses = Vec::new();
-    let mut references = Vec::new();
-    for worker in workers {
-        if let Some(base) = worker.previews_base_config {
-            let mut found = bindings::tails(base.tail_consumers);
-            found.extend(bindings::by_name(&base.env.unwrap_or_default())?);
-            references.push((worker.name.clone(), found));
-        }
-        let others = [
-            worker.references.durable_objects,
-            worker.references.dispatch_namespace_outbounds,
-        ]
-        .into_iter()
-        .flatten()
-        // A user that the answer does not name is still a user.
-        .map(|other| {
-            other
-                .worker_name
-                .or(other.namespace_name)
-                .unwrap_or_default()
-        });
-        let bound = worker.references.workers.into_iter().map(|user| user.name);
-        uses.extend(
-            bound
-                .chain(others)
-                .filter(|user| *user != worker.name)
-                .map(|user| (worker.name.clone(), user)),
-        );
-        let consumers = worker.tail_consumers.unwrap_or_default();
-        uses.extend(
-            consumers
-                .into_iter()
-                .map(|consumer| (consumer.name, worker.name.clone())),
-        );
-        shown.push(Shown {
-            id: worker.name,
-            deployed_at: worker.deployed_on,
-            // Only what was deployed is a script.
-            listed_since: worker.deployed_on.and(worker.created_on),
-        });
-    }
-    Ok(UsersPage {
-        shown,
-        uses,
-        references,
-        total,
-        next,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -665,88 +394,8 @@ mod tests {
         }
     }
 
-    fn id() -> ResourceId {
+    pub(super) fn id() -> ResourceId {
         let place = Arc::new(Place::Account("a".to_owned()));
         Resource::new(KindRef(&ABOUT), &place, "app".into(), "app".into()).identity()
-    }
-
-    fn told(what: &'static str, answer: Answer<'_>) -> Result<Told, Malformed> {
-        let call = Call::get(Api::Cloudflare, &["x"]);
-        ReadsReferences::read(&Worker, &id(), &Ask::of(what, "1", call), answer)
-    }
-
-    fn uses(told: &Told) -> Vec<&str> {
-        let uses = told.references.uses.iter();
-        uses.map(|reference| reference.key.text()).collect()
-    }
-
-    fn asked(asks: &[Ask]) -> Vec<&str> {
-        asks.iter().map(|ask| &*ask.call.path).collect()
-    }
-
-    #[test]
-    fn what_a_worker_uses_is_in_its_settings_and_in_the_versions_that_serve() {
-        let asks = ReadsReferences::first(&Worker, &id());
-        assert_eq!(
-            asked(&asks),
-            [
-                "/accounts/a/workers/scripts/app/settings",
-                "/accounts/a/workers/scripts/app/deployments",
-            ]
-        );
-        let settings = br#"{"success":true,"result":{"bindings":[
-            {"type":"kv_namespace","name":"KV","namespace_id":"0123"}],"tail_consumers":[{"service":"logs"}]}}"#;
-        let settings = told("settings", Answer::Body(settings)).unwrap();
-        assert_eq!(uses(&settings), ["0123", "logs"]);
-        let deployments = br#"{"success":true,"result":{"deployments":[
-            {"id":"2","versions":[{"version_id":"v2","percentage":90},{"version_id":"v1","percentage":10}]},
-            {"id":"1","versions":[{"version_id":"v0","percentage":100}]}]}}"#;
-        let deployments = told("deployments", Answer::Body(deployments)).unwrap();
-        assert_eq!(
-            asked(&deployments.more),
-            [
-                "/accounts/a/workers/scripts/app/versions/v2",
-                "/accounts/a/workers/scripts/app/versions/v1",
-            ]
-        );
-        let version = br#"{"success":true,"result":{"id":"v1","resources":{"bindings":[
-            {"type":"d1","name":"DB","id":"d"}]}}}"#;
-        let version = told("version", Answer::Body(version)).unwrap();
-        assert_eq!(uses(&version), ["d"]);
-        // A version that serves traffic and cannot be seen may bind anything.
-        assert!(told("version", Answer::Missing(b"{}")).is_err());
-        // Without any list of bindings nothing is known.
-        let nothing = br#"{"success":true,"result":{}}"#;
-        assert!(told("settings", Answer::Body(nothing)).is_err());
-    }
-
-    #[test]
-    fn a_worker_without_any_version_binds_nothing() {
-        let missing = told("settings", Answer::Missing(b"{}")).unwrap();
-        assert_eq!(
-            asked(&missing.more),
-            ["/accounts/a/workers/scripts/app/versions"]
-        );
-        let none = br#"{"success":true,"result":{"items":[]}}"#;
-        let none = told("versions", Answer::Body(none)).unwrap();
-        assert!(none.references.uses.is_empty() && none.more.is_empty());
-        let some = br#"{"success":true,"result":{"items":[{"id":"v1"}]}}"#;
-        assert!(told("versions", Answer::Body(some)).is_err());
-    }
-
-    #[test]
-    fn users_are_everybody_else_who_depends_on_a_worker() {
-        let body = br#"{"success":true,"result":[{"id":"1","name":"api","references":{"workers":[{"id":"2","name":"web"}],
-            "durable_objects":[{"namespace_id":"n","namespace_name":"rooms","worker_id":"1","worker_name":"api"}],
-            "domains":[],"queues":[],"dispatch_namespace_outbounds":[]},"tail_consumers":[{"name":"logs"}]}],
-            "result_info":{"page":1,"per_page":100,"count":1,"total_count":1}}"#;
-        let page = read_users(body).unwrap();
-        assert_eq!(
-            page.uses,
-            [("api".into(), "web".into()), ("logs".into(), "api".into())]
-        );
-        let undetermined =
-            String::from_utf8_lossy(body).replace("\"durable_objects\"", "\"other\"");
-        assert!(read_users(undetermined.as_bytes()).is_err());
     }
 }

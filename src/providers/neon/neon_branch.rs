@@ -1,5 +1,7 @@
 //! Neon branches of a project.
 
+mod queries;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,8 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::call::Call;
 use crate::kind::{
-    Addressed, CountedPage, Expiry, Kind, Malformed, Next, Page, PageOf, Queries, Query, Recovery,
-    Refusal, Restore,
+    Expiry, Kind, Malformed, Next, Page, PageOf, Queries, Recovery, Refusal, Restore,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -211,24 +212,6 @@ fn path(id: &ResourceId) -> [&str; 4] {
     ["projects", project(&id.place), "branches", &id.id]
 }
 
-#[derive(Deserialize)]
-struct Endpoints {
-    endpoints: Vec<Endpoint>,
-}
-
-#[derive(Deserialize)]
-struct Endpoint {
-    id: Box<str>,
-    branch_id: Box<str>,
-    current_state: String,
-    last_active: Option<DateTime<Utc>>,
-}
-
-#[derive(Deserialize)]
-struct Count {
-    count: u64,
-}
-
 fn project(place: &Place) -> &str {
     place.id()
 }
@@ -365,10 +348,10 @@ impl Kind for NeonBranch {
 
     fn queries(&self) -> Queries {
         Queries {
-            count: Some(count),
-            counted: Some(counted),
-            activity: Some(activity),
-            addresses: Some(addresses),
+            count: Some(queries::count),
+            counted: Some(queries::counted),
+            activity: Some(queries::activity),
+            addresses: Some(queries::addresses),
             ..Queries::NONE
         }
     }
@@ -406,71 +389,6 @@ impl Recovery for NeonBranch {
         Ok(branch
             .and_then(|branch| branch.recovery)
             .and_then(|recovery| recovery.recoverable_until))
-    }
-}
-
-fn count(place: &Place) -> Query<u64> {
-    let path = ["projects", project(place), "branches", "count"];
-    Query {
-        call: Call::get(Api::Neon, &path),
-        read: |body| Ok(serde_json::from_slice::<Count>(body)?.count),
-    }
-}
-
-/// Branches with those that were deleted and can be recovered: whether Neon's
-/// count includes these is not documented.
-fn counted(place: &Place, page: &PageOf) -> Query<CountedPage> {
-    Query {
-        call: NeonBranch
-            .list(place, None, page)
-            .with("include_deleted", "true"),
-        read: |body| {
-            let page: Listing = serde_json::from_slice(body)?;
-            let next = page.next();
-            let items = page.branches.into_iter();
-            let items = items.map(|branch| (branch.id, branch.recovery.is_some()));
-            Ok(CountedPage {
-                items: items.collect(),
-                next,
-            })
-        },
-    }
-}
-
-/// The compute endpoints of a project.
-fn endpoints(place: &Place) -> Call {
-    Call::get(Api::Neon, &["projects", project(place), "endpoints"])
-}
-
-fn activity(place: &Place) -> Query<Vec<(Box<str>, Time)>> {
-    Query {
-        call: endpoints(place),
-        read: |body| {
-            let answer: Endpoints = serde_json::from_slice(body)?;
-            let activity = answer.endpoints.into_iter().map(|endpoint| {
-                // A compute that runs is active now, whatever its last time says.
-                let at = endpoint
-                    .last_active
-                    .filter(|_| endpoint.current_state == "idle");
-                (endpoint.branch_id, Time::always(at))
-            });
-            Ok(activity.collect())
-        },
-    }
-}
-
-/// Whoever connects names the compute endpoint, not the branch.
-fn addresses(place: &Place) -> Query<Vec<Addressed>> {
-    Query {
-        call: endpoints(place),
-        read: |body| {
-            let answer: Endpoints = serde_json::from_slice(body)?;
-            let endpoints = answer.endpoints.into_iter().map(|endpoint| Addressed {
-                id: endpoint.branch_id,
-                address: endpoint.id,
-            });
-            Ok(endpoints.collect())
-        },
     }
 }
 

@@ -1,0 +1,246 @@
+//! What a Worker uses, and which Previews it has.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::envelope::account;
+use super::super::{bindings, envelope};
+use super::{Settings, Worker, script};
+use crate::call::Call;
+use crate::kind::{Answer, Ask, Held, Holdings, Malformed, Next, ReadsReferences, Told};
+use crate::model::{Api, ResourceId};
+
+#[derive(Deserialize)]
+struct Versions {
+    items: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Deployments {
+    deployments: Vec<Deployment>,
+}
+
+/// The newest deployment comes first.
+#[derive(Deserialize)]
+struct Deployment {
+    versions: Vec<Served>,
+}
+
+#[derive(Deserialize)]
+struct Served {
+    version_id: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    resources: VersionResources,
+}
+
+#[derive(Deserialize)]
+struct VersionResources {
+    bindings: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Preview {
+    name: Box<str>,
+}
+
+/// A page of the Previews of a Worker.
+fn previews(id: &ResourceId, page: u64) -> Ask {
+    let path = ["accounts", account(&id.place), "workers", "workers", &id.id];
+    let path = [&path[..], &["previews"]].concat();
+    let call = Call::get(Api::Cloudflare, &path)
+        .with("order_by", "created_on")
+        .with("order", "asc")
+        .with("per_page", "100")
+        .with("page", page.to_string());
+    Ask::of("previews", &page.to_string(), call)
+}
+
+/// The Previews of a page, their total and the pages that are still to be asked.
+fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<Held, Malformed> {
+    let (found, info) = envelope::open::<Vec<Preview>>(body)?;
+    let (total, next) = envelope::numbered(info.as_ref())?;
+    let more = match next {
+        Next::Pages(pages) if &*ask.subject == "1" => {
+            (2..=pages).map(|page| previews(id, page)).collect()
+        }
+        Next::Pages(_) | Next::Last | Next::After(_) | Next::More => Vec::new(),
+    };
+    Ok(Held {
+        seen: found.len() as u64,
+        names: found.into_iter().map(|preview| preview.name).collect(),
+        total,
+        more,
+    })
+}
+
+impl ReadsReferences for Worker {
+    /// Its settings describe the version that was uploaded last. What serves
+    /// traffic is in the newest deployment, and may be other versions.
+    fn first(&self, id: &ResourceId) -> Vec<Ask> {
+        ["settings", "deployments"]
+            .map(|what| Ask::of(what, "", Call::get(Api::Cloudflare, &script(id, &[what]))))
+            .to_vec()
+    }
+
+    /// A version that was uploaded and not deployed is in no listing for sure.
+    /// Versions themselves never change, so that those which serve traffic are
+    /// the same as long as there is no newer deployment.
+    fn since(&self, id: &ResourceId) -> Option<Vec<Ask>> {
+        let call = Call::get(Api::Cloudflare, &script(id, &["settings"]));
+        Some(vec![Ask::of("settings", "", call)])
+    }
+
+    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
+        let mut told = Told::default();
+        let body = match (answer, ask.what) {
+            (Answer::Body(body), _) => body,
+            // A Worker without any version has no settings, and binds nothing.
+            // That there is none has to be seen.
+            (Answer::Missing(_), "settings" | "deployments") => {
+                let call = Call::get(Api::Cloudflare, &script(id, &["versions"]));
+                told.more.push(Ask::of("versions", ask.what, call));
+                return Ok(told);
+            }
+            // It was deleted since it was listed.
+            (Answer::Missing(body), "versions") if envelope::is_missing_worker(body) => {
+                return Ok(told);
+            }
+            (Answer::Missing(_), "versions") => {
+                return Err(Malformed(format!(
+                    "the API does not return the {} of Worker {}, nor its versions; run again",
+                    ask.subject, id.name
+                )));
+            }
+            (Answer::Missing(_), _) => {
+                return Err(Malformed(format!(
+                    "version {} of Worker {} serves traffic, and the API does not return it",
+                    ask.subject, id.name
+                )));
+            }
+        };
+        match ask.what {
+            "settings" => {
+                let (settings, _) = envelope::open::<Settings>(body)?;
+                told.references = bindings::listed(&settings.bindings)?;
+                told.references
+                    .extend(bindings::tails(settings.tail_consumers));
+            }
+            "versions" => {
+                let (versions, _) = envelope::open::<Versions>(body)?;
+                if !versions.items.is_empty() {
+                    return Err(Malformed(format!(
+                        "Worker {} has versions, and the API does not return its {}",
+                        id.name, ask.subject
+                    )));
+                }
+            }
+            "deployments" => {
+                let (found, _) = envelope::open::<Deployments>(body)?;
+                let newest = found.deployments.into_iter().next();
+                let serving = newest.into_iter().flat_map(|newest| newest.versions);
+                told.more = serving
+                    .map(|served| {
+                        let below = ["versions", &*served.version_id];
+                        let call = Call::get(Api::Cloudflare, &script(id, &below));
+                        Ask::of("version", &served.version_id, call)
+                    })
+                    .collect();
+            }
+            _ => {
+                let (version, _) = envelope::open::<Version>(body)?;
+                told.references = bindings::listed(&version.resources.bindings)?;
+            }
+        }
+        Ok(told)
+    }
+}
+
+impl Holdings for Worker {
+    fn first(&self, id: &ResourceId) -> Vec<Ask> {
+        vec![previews(id, 1)]
+    }
+
+    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Held, Malformed> {
+        match answer {
+            Answer::Body(body) => read_previews(id, ask, body),
+            Answer::Missing(body) if envelope::is_missing_worker(body) => Ok(Held::default()),
+            Answer::Missing(_) => Err(Malformed(format!(
+                "the Previews of Worker {} are not there; run again",
+                id.name
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::id;
+    use super::*;
+
+    fn told(what: &'static str, answer: Answer<'_>) -> Result<Told, Malformed> {
+        let call = Call::get(Api::Cloudflare, &["x"]);
+        ReadsReferences::read(&Worker, &id(), &Ask::of(what, "1", call), answer)
+    }
+
+    fn uses(told: &Told) -> Vec<&str> {
+        let uses = told.references.uses.iter();
+        uses.map(|reference| reference.key.text()).collect()
+    }
+
+    fn asked(asks: &[Ask]) -> Vec<&str> {
+        asks.iter().map(|ask| &*ask.call.path).collect()
+    }
+
+    #[test]
+    fn what_a_worker_uses_is_in_its_settings_and_in_the_versions_that_serve() {
+        let asks = ReadsReferences::first(&Worker, &id());
+        assert_eq!(
+            asked(&asks),
+            [
+                "/accounts/a/workers/scripts/app/settings",
+                "/accounts/a/workers/scripts/app/deployments",
+            ]
+        );
+        let settings = br#"{"success":true,"result":{"bindings":[
+            {"type":"kv_namespace","name":"KV","namespace_id":"0123"}],"tail_consumers":[{"service":"logs"}]}}"#;
+        let settings = told("settings", Answer::Body(settings)).unwrap();
+        assert_eq!(uses(&settings), ["0123", "logs"]);
+        let deployments = br#"{"success":true,"result":{"deployments":[
+            {"id":"2","versions":[{"version_id":"v2","percentage":90},{"version_id":"v1","percentage":10}]},
+            {"id":"1","versions":[{"version_id":"v0","percentage":100}]}]}}"#;
+        let deployments = told("deployments", Answer::Body(deployments)).unwrap();
+        assert_eq!(
+            asked(&deployments.more),
+            [
+                "/accounts/a/workers/scripts/app/versions/v2",
+                "/accounts/a/workers/scripts/app/versions/v1",
+            ]
+        );
+        let version = br#"{"success":true,"result":{"id":"v1","resources":{"bindings":[
+            {"type":"d1","name":"DB","id":"d"}]}}}"#;
+        let version = told("version", Answer::Body(version)).unwrap();
+        assert_eq!(uses(&version), ["d"]);
+        // A version that serves traffic and cannot be seen may bind anything.
+        assert!(told("version", Answer::Missing(b"{}")).is_err());
+        // Without any list of bindings nothing is known.
+        let nothing = br#"{"success":true,"result":{}}"#;
+        assert!(told("settings", Answer::Body(nothing)).is_err());
+    }
+
+    #[test]
+    fn a_worker_without_any_version_binds_nothing() {
+        let missing = told("settings", Answer::Missing(b"{}")).unwrap();
+        assert_eq!(
+            asked(&missing.more),
+            ["/accounts/a/workers/scripts/app/versions"]
+        );
+        let none = br#"{"success":true,"result":{"items":[]}}"#;
+        let none = told("versions", Answer::Body(none)).unwrap();
+        assert!(none.references.uses.is_empty() && none.more.is_empty());
+        let some = br#"{"success":true,"result":{"items":[{"id":"v1"}]}}"#;
+        assert!(told("versions", Answer::Body(some)).is_err());
+    }
+}
