@@ -10,6 +10,7 @@ mod init;
 mod interactive;
 mod journals;
 mod notify;
+mod pager;
 mod progress;
 mod public;
 mod report;
@@ -191,9 +192,9 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     };
     let work = async {
         match verb {
-            None => audit::run(cli.audit.audit, None).await,
-            Some(Verb::Audit(arguments)) => audit::run(arguments.audit, None).await,
-            Some(Verb::Explain { name, arguments }) => audit::run(arguments, Some(name)).await,
+            None => audit::run(cli.audit).await,
+            Some(Verb::Audit(arguments)) => audit::run(arguments).await,
+            Some(Verb::Explain { name, arguments }) => audit::explain(arguments, &name).await,
             Some(Verb::Check(arguments)) => check::run(arguments).await,
             Some(Verb::Init(arguments)) => init::run(arguments).await,
             Some(Verb::Restore(arguments)) => restore::run(arguments).await,
@@ -297,9 +298,14 @@ fn print_error(failure: &Failure) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
+/// Returns a rendered report, or why it could not be rendered.
+fn rendered(text: Result<String, RenderError>) -> Result<String, Failure> {
+    text.map_err(|error| Failure::Unexpected(error.to_string()))
+}
+
 /// Prints a rendered report to stdout.
 fn print_rendered(text: Result<String, RenderError>) -> Result<(), Failure> {
-    print(&text.map_err(|error| Failure::Unexpected(error.to_string()))?)
+    print(&rendered(text)?)
 }
 
 /// Prints data to stdout. A closed pipe (`| head`) is not an error.

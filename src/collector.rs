@@ -301,6 +301,7 @@ impl<'p> Collector<'p> {
             evidence: audit_scope.gaps.clone(),
             quota: self.client.quota_use(),
             clock_skew: self.client.clock_skew(),
+            web: self.client.github_pages(),
         })
     }
 

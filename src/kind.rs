@@ -124,6 +124,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Returns the address of a resource's page at the provider, if there is one.
+    fn dashboard(&self, _id: &ResourceId) -> Option<String> {
+        None
+    }
+
     /// What can be asked about all of them in a place, beside the listing.
     fn queries(&self) -> Queries {
         Queries::NONE

@@ -175,6 +175,11 @@ fn call_by_hand(call: &Call) -> Vec<String> {
         .to_vec()
 }
 
+/// Returns the address of a resource's page at its provider, if there is one.
+pub fn dashboard(id: &ResourceId) -> Option<String> {
+    by_name(id.kind.name())?.dashboard(id)
+}
+
 /// Returns the kinds of all providers, in the order in which a sweep deletes
 /// them.
 pub fn kinds() -> impl Iterator<Item = &'static dyn Kind> {

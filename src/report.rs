@@ -5,19 +5,24 @@
 //! document, and [`format`](mod@format) lists the output formats.
 
 mod assemble;
+pub mod brief;
 mod conceal;
 pub mod csv;
 pub mod dangling;
 pub mod escape;
 pub mod explain;
 pub mod format;
+pub(crate) mod groups;
 pub mod headroom;
 pub mod json;
+pub mod listing;
 pub mod markdown;
 pub mod metrics;
 pub mod outcomes;
+pub(crate) mod overview;
 pub mod partly_protected;
 pub mod plan;
+pub mod style;
 pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +84,8 @@ pub struct Report {
     pub next_run: Option<DateTime<Utc>>,
     /// The result of the sweep; `None` for an audit.
     pub swept: Option<Swept>,
+    /// The address of GitHub's pages; `None` if its API is a simulated one.
+    pub web: Option<String>,
 }
 
 /// Counts of a run.
@@ -178,6 +185,34 @@ pub struct Row {
     pub command: String,
     /// Its place in the order of deletion: users before what they use.
     pub order: (usize, usize),
+    /// Its page at the provider.
+    pub dashboard: Option<String>,
+    /// When its own expiry deletes it although its verdict keeps it.
+    pub own_expiry: Option<DateTime<Utc>>,
+    /// What the next sweep does with it, if it is garbage.
+    pub next: Option<NextSweep>,
+}
+
+/// What the next sweep does with a garbage resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextSweep {
+    /// It deletes it.
+    Now,
+    /// `--max-deletions` leaves it for a later run.
+    Later,
+    /// Its rule only reports it.
+    ReportOnly,
+}
+
+impl NextSweep {
+    /// Returns the name in JSON and CSV.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Later => "later",
+            Self::ReportOnly => "report_only",
+        }
+    }
 }
 
 impl Row {
@@ -266,6 +301,27 @@ pub enum PullRequestState {
     Unknown,
 }
 
+impl PullRequestState {
+    /// Returns the name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Merged(_) => "merged",
+            Self::Closed(_) => "closed",
+            Self::Missing => "missing",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Returns when it ended.
+    pub fn ended_at(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Merged(at) | Self::Closed(at) => at,
+            Self::Open | Self::Missing | Self::Unknown => None,
+        }
+    }
+}
+
 impl fmt::Display for PullRequestState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (how, at) = match self {
@@ -320,12 +376,52 @@ impl Report {
 
     /// Returns whether a sweep deleted a resource or set it to expire.
     pub fn is_done(&self, row: &Row) -> bool {
-        let mut steps = self.swept.iter().flat_map(|swept| &swept.steps);
-        steps.any(|step| {
+        self.done().any(|key| key == row.key)
+    }
+
+    /// Returns the keys of the resources that a sweep deleted or set to expire.
+    fn done(&self) -> impl Iterator<Item = &str> {
+        let steps = self.swept.iter().flat_map(|swept| &swept.steps);
+        let done = steps.filter(|step| {
             use Outcome::{Expired, ExpiryRemoved};
-            let done = step.outcome.is_gone() || matches!(step.outcome, Expired | ExpiryRemoved);
-            done && step.key == row.key
-        })
+            step.outcome.is_gone() || matches!(step.outcome, Expired | ExpiryRemoved)
+        });
+        done.map(|step| &*step.key)
+    }
+
+    /// Returns the resources that are still there after a sweep; after an audit
+    /// all of them.
+    pub fn left(&self) -> Vec<&Row> {
+        let done: BTreeSet<&str> = self.done().collect();
+        let rows = self.resources.iter();
+        rows.filter(|row| !done.contains(&*row.key)).collect()
+    }
+
+    /// Returns the headroom without what a sweep deleted.
+    pub fn headroom_left(&self) -> Vec<HeadroomUse> {
+        let done: BTreeSet<&str> = self.done().collect();
+        let mut headroom = self.headroom.clone();
+        let gone = self.resources.iter();
+        for row in gone.filter(|row| done.contains(&*row.key)) {
+            for one in headroom.iter_mut().filter(|one| one.counts(row)) {
+                one.used = one.used.saturating_sub(1);
+                one.garbage = one.garbage.saturating_sub(1);
+            }
+        }
+        headroom
+    }
+
+    /// Returns the address of a pull request at GitHub.
+    pub fn pull_request_address(&self, line: &PullRequestLine) -> Option<String> {
+        let web = self.web.as_ref()?;
+        let (repository, number) = (line.repository.full_name(), line.number);
+        Some(format!("{web}/{repository}/pull/{number}"))
+    }
+
+    /// Returns the address of a resource's page at its provider.
+    pub fn dashboard_address(&self, row: &Row) -> Option<String> {
+        self.web.as_ref()?;
+        row.dashboard.clone()
     }
 
     /// Returns whether resources are left that a sweep should or may have to

@@ -15,7 +15,8 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
 use crate::gc::Outcome;
-use crate::report::{Report, escape, explain};
+use crate::report::explain::{self, ExplainStyle};
+use crate::report::{Report, escape};
 use crate::sweep::StepRow;
 
 pub use self::live::Live;
@@ -489,7 +490,7 @@ impl App {
                 text = format!("{text}{:<11}{}\n", "restored", escape::terminal(details));
             }
         }
-        text + &explain::chain(&self.report, &item.row)
+        text + &explain::argument(&self.report, &item.row, ExplainStyle::FULL)
     }
 }
 

@@ -217,6 +217,25 @@ impl Client {
         })
     }
 
+    /// Returns the address of the pages that people read at GitHub. A simulated
+    /// API on loopback has none.
+    pub fn github_pages(&self) -> Option<String> {
+        let base = &self.providers.get(&Api::GitHub)?.endpoint.base;
+        let is_loopback = match base.host()? {
+            url::Host::Domain(name) => name == "localhost",
+            url::Host::Ipv4(address) => address.is_loopback(),
+            url::Host::Ipv6(address) => address.is_loopback(),
+        };
+        match self.host(Api::GitHub)? {
+            host if host == "api.github.com" => Some("https://github.com".to_owned()),
+            // GitHub Enterprise Cloud with data residency.
+            host if host.starts_with("api.") && host.ends_with(".ghe.com") => {
+                Some(format!("https://{}", host.trim_start_matches("api.")))
+            }
+            host => (!is_loopback).then(|| format!("https://{host}")),
+        }
+    }
+
     /// Returns how long the next request has to wait for the quota.
     pub fn wait(&self, api: Api) -> Duration {
         self.providers

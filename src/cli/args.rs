@@ -18,7 +18,9 @@ use clap::{
 
 use crate::limits::{self, About, Value, Values};
 
+use crate::gc::verdict::VerdictName;
 use crate::report::format::Format;
+use crate::report::listing::{Selection, Sort};
 
 const EXIT_CODES: &str = "Exit codes:
   0    did what was asked (audit: also when garbage was found)
@@ -221,6 +223,26 @@ pub(super) enum Verb {
     },
 }
 
+impl ValueEnum for Sort {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for VerdictName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.key()))
+    }
+}
+
 impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
@@ -242,9 +264,42 @@ pub(super) enum ColorChoice {
 pub(super) struct AuditVerbArgs {
     #[command(flatten)]
     pub(super) audit: AuditArgs,
+    #[command(flatten)]
+    pub(super) list: ListArgs,
     /// Work in an interactive table: filter, explain, mark, delete, restore
     #[arg(long, short, conflicts_with_all = ["out", "fail_on_garbage", "verbose"], help_heading = OUTPUT)]
     pub(super) interactive: bool,
+}
+
+/// Which resources a list shows.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// List every resource, and not only garbage and what is unknown
+    #[arg(long, short, help_heading = OUTPUT)]
+    all: bool,
+    /// List only resources with this verdict (repeat or separate with commas)
+    #[arg(long, value_enum, value_delimiter = ',', help_heading = OUTPUT)]
+    verdict: Vec<VerdictName>,
+    /// Order of the list: oldest garbage first, newest pull request first, by
+    /// kind or by name
+    #[arg(long, value_enum, default_value = "age", help_heading = OUTPUT)]
+    sort: Sort,
+    /// Maximum number of resources in the list; 0 lists all [default: 300 in a
+    /// table without --all, else 0]
+    #[arg(long, value_name = "N", help_heading = OUTPUT)]
+    limit: Option<usize>,
+}
+
+impl ListArgs {
+    /// Returns what to list. One pull request is listed completely.
+    pub(super) fn selection(&self, only: Option<u32>) -> Selection {
+        Selection {
+            all: self.all || only.is_some(),
+            verdicts: self.verdict.iter().copied().collect(),
+            sort: self.sort,
+            limit: self.limit,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -270,7 +325,10 @@ pub(super) struct CommonArgs {
     pub(super) policies: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value = "table", env = "PREVIEW_GC_FORMAT", help_heading = OUTPUT)]
-    pub(super) format: Format,
+    format: Format,
+    /// The same as --format json
+    #[arg(long, overrides_with = "format", help_heading = OUTPUT)]
+    json: bool,
     /// Run against a simulated cloud inside the program; WORLD is a world file
     /// [default: a demo world]
     #[cfg(feature = "sandbox")]
@@ -308,6 +366,9 @@ pub(super) struct CommonArgs {
     /// When to use colour
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN", help_heading = OUTPUT)]
     pub(super) color: ColorChoice,
+    /// Do not use a pager (PAGER) for output longer than the screen
+    #[arg(long, help_heading = OUTPUT)]
+    pub(super) no_pager: bool,
     /// Print no progress and no warnings
     #[arg(long, short, help_heading = OUTPUT)]
     pub(super) quiet: bool,
@@ -327,7 +388,7 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dry_run"], help_heading = DELETION)]
     pub(super) plan: Option<PathBuf>,
     /// Print the plan and delete nothing; with --format json it is the plan file
-    #[arg(long, help_heading = DELETION)]
+    #[arg(long, short = 'n', help_heading = DELETION)]
     pub(super) dry_run: bool,
     /// Delete only what has its "delete" box checked in the tracking issue
     #[arg(long, conflicts_with = "plan", help_heading = DELETION)]
@@ -372,7 +433,7 @@ pub(super) struct ReportArgs {
     #[command(flatten)]
     pub(super) audit: AuditArgs,
     /// Print the text of the issue and write nothing
-    #[arg(long, help_heading = OUTPUT)]
+    #[arg(long, short = 'n', help_heading = OUTPUT)]
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) schedule: ScheduleArgs,
@@ -471,6 +532,11 @@ pub(super) enum SandboxSource<'a> {
 }
 
 impl CommonArgs {
+    /// Returns the output format.
+    pub(super) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+
     /// Returns the sandbox, if the run uses one.
     #[cfg(feature = "sandbox")]
     pub(super) fn sandbox(&self) -> Option<SandboxSource<'_>> {
@@ -574,6 +640,12 @@ mod tests {
             OUTPUT,
             &[
                 "format",
+                "json",
+                "all",
+                "verdict",
+                "sort",
+                "limit",
+                "no-pager",
                 "journal",
                 "metrics",
                 "color",

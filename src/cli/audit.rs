@@ -3,17 +3,83 @@
 
 use tokio::time::Instant;
 
-use super::args::AuditArgs;
+use super::args::{AuditArgs, AuditVerbArgs};
+use super::pager::show;
 use super::session::Session;
 use super::terminal::table_style;
-use super::{Exit, Failure, github_actions, print, print_rendered, public};
+use super::{Exit, Failure, github_actions, public, rendered};
 use crate::collector::{Audit, Choice};
 use crate::model::identifier::host_name;
 use crate::providers;
-use crate::report::explain;
+use crate::report::Report;
+use crate::report::explain::{self, ExplainStyle};
+use crate::report::format::Format;
 
-pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Result<Exit, Failure> {
-    let session = Session::open(&arguments.common)?;
+pub(super) async fn run(arguments: AuditVerbArgs) -> Result<Exit, Failure> {
+    let AuditVerbArgs {
+        audit: arguments,
+        list,
+        ..
+    } = arguments;
+    let common = &arguments.common;
+    let session = Session::open(common)?;
+    let mut report = audit(&session, &arguments).await?;
+    public::conceal(&session, &mut report).await;
+    let selection = list.selection(arguments.pr);
+    let text = common
+        .format()
+        .audit(&report, &selection, table_style(common));
+    show(&rendered(text)?, common)?;
+    github_actions::write_results(&report, None);
+    github_actions::write_metrics(common, &report)?;
+    Ok(Exit::of(&report, arguments.fail_on_garbage))
+}
+
+/// Audits, and explains the verdict of each resource of this name or id.
+pub(super) async fn explain(arguments: AuditArgs, name: &str) -> Result<Exit, Failure> {
+    let common = &arguments.common;
+    let format = common.format();
+    if !matches!(format, Format::Table | Format::Json) {
+        return Err(Failure::Usage(format!(
+            "explain cannot print {}: it prints text or JSON; use --format table or json",
+            format.name()
+        )));
+    }
+    let session = Session::open(common)?;
+    let mut report = audit(&session, &arguments).await?;
+    let keys = explain::keys(&report, name);
+    let keys = if keys.is_empty() {
+        explain::keys(&report, &host_name(name))
+    } else {
+        keys
+    };
+    if keys.is_empty() {
+        return Err(Failure::Usage(explain::absent(
+            &report,
+            name,
+            &providers::vocabulary(),
+        )));
+    }
+    let named = report.only(&keys);
+    let text = match format {
+        Format::Json => rendered(Format::Json.report(&named, table_style(common)))?,
+        _ => explain::render(
+            &named,
+            ExplainStyle {
+                details: common.verbose > 0,
+                style: table_style(common),
+            },
+        ),
+    };
+    show(&text, common)?;
+    public::conceal(&session, &mut report).await;
+    github_actions::write_results(&report, None);
+    github_actions::write_metrics(common, &report)?;
+    Ok(Exit::of(&report, arguments.fail_on_garbage))
+}
+
+/// Audits, and writes the plan where `--out` asks for it.
+async fn audit(session: &Session, arguments: &AuditArgs) -> Result<Report, Failure> {
     session.warn(&arguments.common);
     let collector = session.collector(arguments.pr)?;
     let since = Instant::now();
@@ -22,7 +88,7 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
     let Audit {
         findings,
         plan,
-        mut report,
+        report,
         ..
     } = audit.await;
     session.progress.end();
@@ -31,28 +97,10 @@ pub(super) async fn run(arguments: AuditArgs, explained: Option<String>) -> Resu
         let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
         std::fs::write(path, plan_file.text()).map_err(|error| {
             Failure::Usage(format!(
-                "cannot write the plan to {}: {error}",
+                "cannot write the plan to {}: {error}; name another file with --out",
                 path.display()
             ))
         })?;
     }
-    match explained {
-        Some(name) => {
-            let explained = explain::render(&report, &name)
-                .or_else(|| explain::render(&report, &host_name(&name)));
-            let text = explained.ok_or_else(|| {
-                Failure::Usage(explain::absent(&report, &name, &providers::vocabulary()))
-            })?;
-            print(&text)?;
-        }
-        None => {
-            public::conceal(&session, &mut report).await;
-            let style = table_style(&arguments.common);
-            print_rendered(arguments.common.format.report(&report, style))?;
-        }
-    }
-    public::conceal(&session, &mut report).await;
-    github_actions::write_results(&report, None);
-    github_actions::write_metrics(&arguments.common, &report)?;
-    Ok(Exit::of(&report, arguments.fail_on_garbage))
+    Ok(report)
 }

@@ -108,7 +108,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
         warnings,
         diagnostics,
     };
-    match arguments.common.format {
+    match arguments.common.format() {
         Format::Json => print(&found.json(&session)?)?,
         Format::Table | Format::Csv | Format::Markdown => {
             let colour = wants_colour(

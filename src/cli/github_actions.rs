@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::args::{CommonArgs, ScheduleArgs};
 use super::{Exit, Failure};
 use crate::gc::Outcome;
+use crate::report::listing::Selection;
 use crate::report::{Report, escape, markdown, metrics, outcomes};
 
 /// Maximum length of a step summary, in bytes.
@@ -145,7 +146,7 @@ fn append(variable: &str, text: &str) {
 fn summary(report: &Report) -> String {
     let mut text = match &report.swept {
         Some(swept) => outcomes::markdown(report, swept),
-        None => markdown::render(report),
+        None => markdown::render(report, &Selection::default()),
     };
     if text.len() > MAX_SUMMARY_BYTES {
         let mut end = MAX_SUMMARY_BYTES;

@@ -47,7 +47,7 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
     }
     let gathered = gather::gather(&arguments, &read).await?;
     let mut proposals = gathered.proposals;
-    let json = arguments.common.format == Format::Json;
+    let json = arguments.common.format() == Format::Json;
     let asked = proposals
         .iter()
         .filter(|one| one.status == Status::Ask)

@@ -20,7 +20,8 @@ use crate::gc::Brake;
 use crate::gc::plan_file::PlanFile;
 use crate::report::Report;
 use crate::report::format::Format;
-use crate::report::table::TableStyle;
+use crate::report::listing::Selection;
+use crate::report::style::TableStyle;
 use crate::restore;
 use crate::survey::{Findings, Survey};
 use crate::sweep::{Stop, Swept};
@@ -28,9 +29,6 @@ use crate::tui::{App, Command, Live, Proposal};
 
 /// How often the screen is redrawn while something is in progress.
 const TICK: Duration = Duration::from_millis(100);
-
-/// Width of an exported table, in columns.
-const EXPORTED_WIDTH: usize = 160;
 
 /// How a task that runs beside the screen ended.
 enum Ended<T> {
@@ -368,14 +366,10 @@ impl TableSession<'_> {
     fn export(&self, path: &Path) -> Result<String, String> {
         let extension = path.extension().and_then(|end| end.to_str());
         let format = extension.and_then(Format::of_extension);
-        let style = TableStyle {
-            width: EXPORTED_WIDTH,
-            colour: false,
-        };
         let shown = self.app.visible();
         let format = format.unwrap_or(Format::Table);
         let text = format
-            .audit(&shown, style)
+            .audit(&shown, &Selection::all(), TableStyle::PLAIN)
             .map_err(|error| error.to_string())?;
         let options = std::fs::OpenOptions::new()
             .write(true)

@@ -18,7 +18,7 @@ use crate::restore::{self, ListedRun, ListedStep, Restorable, RestoreError, Rest
 
 pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
     let folder = named_folder(&arguments.common)?;
-    let format = arguments.common.format;
+    let format = arguments.common.format();
     if !arguments.release.is_empty() {
         let typed = arguments.common.now;
         let clock = typed.map_or_else(Clock::system, Clock::starting_at);

@@ -9,9 +9,12 @@ use tokio::time::Instant;
 use super::args::SweepArgs;
 use super::consent::{Consent, agreed};
 use super::notify::Notify;
+use super::pager::show;
 use super::session::Session;
 use super::terminal::table_style;
-use super::{Exit, Failure, github_actions, interrupted, print_error, print_rendered, public};
+use super::{
+    Exit, Failure, github_actions, interrupted, print_error, print_rendered, public, rendered,
+};
 use crate::collector::{Audit, Choice, Collector, SweepError, SweepOrder, stopped};
 use crate::gc::Brake;
 use crate::gc::plan_file::{Bound, PlanFile};
@@ -146,7 +149,8 @@ impl Run<'_> {
             self.session.progress.end();
             public::conceal(self.session, &mut report).await;
             github_actions::write_results(&report, None);
-            print_rendered(common.format.planned(&report, &self.plan_file, style))?;
+            let planned = common.format().planned(&report, &self.plan_file, style);
+            show(&rendered(planned)?, common)?;
             return Ok(self.exit(&report, Exit::Ok));
         }
         self.session.remember(self.collector);
@@ -178,7 +182,7 @@ impl Run<'_> {
         self.tell(&report).await;
         public::conceal(self.session, &mut report).await;
         github_actions::write_results(&report, url.as_deref().ok());
-        print_rendered(common.format.report(&report, style))?;
+        print_rendered(common.format().report(&report, style))?;
         github_actions::write_metrics(common, &report)?;
         match url {
             Err(failure) if begun == Exit::Interrupted => print_error(&failure),

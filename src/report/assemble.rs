@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Focus, OtherMatch, PullRequestLine, PullRequestState, Relation, Report, Row, RowReference,
-    RuleAt, Summary, dangling, escape, headroom, partly_protected,
+    Focus, NextSweep, OtherMatch, PullRequestLine, PullRequestState, Relation, Report, Row,
+    RowReference, RuleAt, Summary, dangling, escape, headroom, partly_protected,
 };
 use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
 use crate::format::moment;
@@ -38,6 +38,8 @@ pub struct Run<'a> {
     pub quota: Vec<QuotaUse>,
     /// How the clocks differ, if they do.
     pub clock_skew: Option<ClockSkew>,
+    /// The address of GitHub's pages; `None` if its API is a simulated one.
+    pub web: Option<String>,
 }
 
 impl Report {
@@ -78,7 +80,7 @@ impl Report {
             brakes: run.brakes,
             quota: by_provider(run.quota),
             clock_skew: run.clock_skew,
-            headroom: headroom::of(run.inventory),
+            headroom: headroom::of(run.inventory, run.marking),
             summary,
             focus: focus(&run.marking.input),
             listed: listings
@@ -87,6 +89,7 @@ impl Report {
                 .collect(),
             next_run: None,
             swept: None,
+            web: run.web,
         }
     }
 }
@@ -118,6 +121,7 @@ impl Run<'_> {
             .map(|listing| (listing.kind, &*listing.place))
             .collect();
         let by_hand = ByHand::of(self.inventory, self.plan);
+        let next = next(self.plan);
         let resources = self.inventory.resources.iter().enumerate();
         let mut rows: Vec<Row> = resources
             .filter(|(index, resource)| {
@@ -125,13 +129,19 @@ impl Run<'_> {
                 judgement.is_some_and(|judgement| judgement.in_focus)
                     && !witnesses.contains(&(resource.kind, &*resource.place))
             })
-            .map(|(index, resource)| self.row(index, resource, &by_hand))
+            .map(|(index, resource)| self.row(index, resource, &by_hand, next.get(&index).copied()))
             .collect();
         rows.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
         rows
     }
 
-    fn row(&self, index: usize, resource: &Resource, by_hand: &ByHand<'_>) -> Row {
+    fn row(
+        &self,
+        index: usize,
+        resource: &Resource,
+        by_hand: &ByHand<'_>,
+        next: Option<NextSweep>,
+    ) -> Row {
         let judgement = &self.marking.judgements[index];
         let verdict = &judgement.verdict;
         let matched_by = judgement.matched_by.as_ref();
@@ -161,6 +171,11 @@ impl Run<'_> {
             key: box_key::of(&identity),
             command: by_hand.command(&identity),
             order: by_hand.order(index, resource.kind),
+            dashboard: providers::dashboard(&identity),
+            own_expiry: resource
+                .expires_at
+                .filter(|at| outlasts_expiry(verdict, *at)),
+            next,
         }
     }
 
@@ -312,6 +327,18 @@ fn outlasts_expiry(verdict: &Verdict, expires_at: DateTime<Utc>) -> bool {
         | Verdict::Garbage(_)
         | Verdict::Unknown(_) => false,
     }
+}
+
+/// Returns what the next sweep does with each garbage resource.
+fn next(plan: &Plan) -> BTreeMap<usize, NextSweep> {
+    let now = plan
+        .steps
+        .iter()
+        .map(|step| (step.resource, NextSweep::Now));
+    let later = plan.deferred.iter().map(|&index| (index, NextSweep::Later));
+    let never = plan.report_only.iter();
+    let never = never.map(|&index| (index, NextSweep::ReportOnly));
+    now.chain(later).chain(never).collect()
 }
 
 /// Returns the names of the Workers whose bindings to a resource are removed

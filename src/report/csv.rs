@@ -1,6 +1,7 @@
 //! CSV: one line per resource.
 
-use super::{Report, escape};
+use super::listing::Selection;
+use super::{NextSweep, Report, escape};
 use crate::model::Claim;
 
 /// Renders the report as CSV.
@@ -8,7 +9,7 @@ use crate::model::Claim;
 /// # Errors
 ///
 /// Never with a writer in memory; the signature comes from the `csv` crate.
-pub fn render(report: &Report) -> Result<String, csv::Error> {
+pub fn render(report: &Report, selection: &Selection) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record([
         "kind",
@@ -24,15 +25,22 @@ pub fn render(report: &Report) -> Result<String, csv::Error> {
         "created_at",
         "changed_at",
         "reason",
+        "pull_request_title",
+        "pull_request_state",
+        "pull_request_url",
+        "next_sweep",
     ])?;
-    for row in &report.resources {
+    for row in selection.rows(report) {
         let time = |at: Option<chrono::DateTime<chrono::Utc>>| {
             at.map(crate::format::moment).unwrap_or_default()
         };
-        let number = match row.claim {
-            Some(Claim::PullRequest(number)) => number.to_string(),
+        let owner = row.pull_request.as_ref();
+        let number = match (&row.claim, owner) {
+            (Some(Claim::PullRequest(number)), _) => number.to_string(),
+            (_, Some(line)) => line.number.to_string(),
             _ => String::new(),
         };
+        let address = owner.and_then(|line| report.pull_request_address(line));
         let (rule, repository) = row.rule.as_ref().map_or(("", String::new()), |one| {
             let (rule, repository) = one;
             (rule.id.as_str(), repository.to_string())
@@ -51,6 +59,10 @@ pub fn render(report: &Report) -> Result<String, csv::Error> {
             &time(row.created_at),
             &time(row.changed_at),
             &escape::cell(&row.reason),
+            &escape::cell(owner.map_or("", |line| &line.title)),
+            owner.map_or("", |line| line.state.name()),
+            &address.unwrap_or_default(),
+            row.next.map_or("", NextSweep::name),
         ])?;
     }
     let bytes = writer

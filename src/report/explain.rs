@@ -1,29 +1,77 @@
-//! The evidence behind one verdict. It prints what the verdict contains and
-//! computes nothing itself.
+//! The argument behind a verdict: the verdict, why, the evidence, and what would
+//! change it. It prints what the verdict contains and computes nothing itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::{Report, Row, escape};
+use chrono::{DateTime, Utc};
+
+use super::style::{TableStyle, wrap};
+use super::{PullRequestLine, PullRequestState, Report, Row, brief, escape};
+use crate::evidence::Evidence;
 use crate::format::moment;
 use crate::gc::Verdict;
-use crate::gc::verdict::Unmatched;
+use crate::gc::verdict::{Unmatched, VerdictName};
 use crate::model::{Api, KindRef};
 use crate::providers;
 
-/// Explains every resource with that name or id; returns `None` if there is
-/// none.
-pub fn render(report: &Report, name: &str) -> Option<String> {
-    let rows: Vec<&Row> = report
-        .resources
-        .iter()
-        .filter(|row| row.name == name || row.id == name)
-        .collect();
-    if rows.is_empty() {
-        return None;
+/// Width of the column with the labels.
+const LABEL: usize = 11;
+
+/// How an argument is printed.
+#[derive(Debug, Clone, Copy)]
+pub struct ExplainStyle {
+    /// Whether requests, attributes and references are printed too.
+    pub details: bool,
+    /// Width and colours.
+    pub style: TableStyle,
+}
+
+impl ExplainStyle {
+    /// Everything, in plain text.
+    pub const FULL: Self = Self {
+        details: true,
+        style: TableStyle::PLAIN,
+    };
+}
+
+/// Returns the keys of the resources with that name or id.
+pub fn keys(report: &Report, name: &str) -> BTreeSet<String> {
+    let rows = report.resources.iter();
+    let named = rows.filter(|row| row.name == name || row.id == name);
+    named.map(|row| row.key.clone()).collect()
+}
+
+/// Explains every resource of a report.
+pub fn render(report: &Report, style: ExplainStyle) -> String {
+    let rows = report.resources.iter();
+    let parts: Vec<String> = rows.map(|row| argument(report, row, style)).collect();
+    parts.join("\n")
+}
+
+/// Lines of an argument under their labels.
+struct Lines {
+    out: String,
+    style: TableStyle,
+}
+
+impl Lines {
+    fn push(&mut self, label: &str, text: &str) {
+        let room = self.style.room(LABEL, 20);
+        let parts = wrap(&escape::terminal(text), room, "");
+        for (index, part) in parts.iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            let line = format!("{label:LABEL$}{part}");
+            let _ = writeln!(self.out, "{}", line.trim_end());
+        }
     }
-    let parts: Vec<String> = rows.iter().map(|row| chain(report, row)).collect();
-    Some(parts.join("\n"))
+
+    /// Adds lines of which the first has the label.
+    fn section(&mut self, label: &str, lines: &[String]) {
+        for (index, line) in lines.iter().enumerate() {
+            self.push(if index == 0 { label } else { "" }, line);
+        }
+    }
 }
 
 /// Says that no resource with that name was found, and which of these kinds were
@@ -63,76 +111,131 @@ pub fn absent(report: &Report, name: &str, kinds: &[KindRef]) -> String {
 }
 
 /// Explains one resource.
-pub fn chain(report: &Report, row: &Row) -> String {
-    let mut out = String::new();
-    let mut line = |word: &str, text: &str| {
-        let _ = writeln!(out, "{word:<11}{}", escape::terminal(text));
+pub fn argument(report: &Report, row: &Row, style: ExplainStyle) -> String {
+    let mut lines = Lines {
+        out: String::new(),
+        style: style.style,
     };
-    line(
-        "resource",
-        &format!("{} {} (id {})", row.kind.noun, row.name, row.id),
-    );
-    line("where", &row.place.to_string());
-    line(
-        "verdict",
-        &format!("{}: {}", row.verdict.name(), row.reason),
-    );
+    lines.push("resource", &format!("{} {}", row.kind.noun, row.name));
+    lines.push("where", &row.place.to_string());
+    let code = row.verdict.code().map(|code| format!(" ({code})"));
+    let verdict = row.verdict.name();
+    lines.push("verdict", &format!("{verdict}{}", code.unwrap_or_default()));
+    lines.push("because", &because(report, row));
+    lines.section("evidence", &evidence(report, row));
+    lines.push("otherwise", row.verdict.otherwise());
     if let Some(code) = row.verdict.code() {
-        line("code", code.name());
+        lines.push("", code.meaning());
     }
+    if style.details {
+        details(report, row, &mut lines);
+    }
+    lines.out
+}
+
+/// Returns the reason, with the age of the owner's end.
+fn because(report: &Report, row: &Row) -> String {
+    let ended = row
+        .pull_request
+        .as_ref()
+        .and_then(|line| line.state.ended_at());
+    let is_dead = row.verdict.death().is_some();
+    match ended.filter(|_| is_dead) {
+        Some(at) => format!("{} ({})", row.reason, brief::ago(report.now, at)),
+        None => row.reason.clone(),
+    }
+}
+
+/// Returns what the verdict relies on.
+fn evidence(report: &Report, row: &Row) -> Vec<String> {
+    let mut lines = Vec::new();
     let claim = row.claim.as_ref().map(ToString::to_string);
-    line("claim", claim.as_deref().unwrap_or("none"));
-    if let Some(pull_request) = &row.pull_request {
-        line(
-            "judged by",
-            &format!(
-                "pull request {}#{} {} ({})",
-                pull_request.repository,
-                pull_request.number,
-                pull_request.title,
-                pull_request.state
-            ),
-        );
-    }
-    match &row.rule {
-        Some((rule, _)) => line("rule", &rule.to_string()),
-        None => match &row.verdict {
-            Verdict::Unmatched(Unmatched::Refused(refusals)) => {
-                for refusal in refusals {
-                    let at = format!("{} ({})", refusal.rule, refusal.location);
-                    line(
-                        "rule",
-                        &format!("none; {at} would match with {}", refusal.condition),
-                    );
-                }
-            }
-            _ => line("rule", "none matches this name"),
-        },
+    match (&row.rule, claim, &row.verdict) {
+        (Some((rule, _)), Some(claim), _) => {
+            lines.push(format!("rule {rule} matches its name: {claim}"));
+        }
+        (Some((rule, _)), None, _) => lines.push(format!("rule {rule} matches its name")),
+        (None, _, Verdict::Unmatched(Unmatched::Refused(refusals))) => {
+            lines.extend(refusals.iter().map(|refusal| {
+                format!(
+                    "rule {} ({}) matches its name, but not its condition {}",
+                    refusal.rule, refusal.location, refusal.condition
+                )
+            }));
+        }
+        (None, ..) => lines.push("no rule matches its name".to_owned()),
     }
     for other in &row.also_matched_as {
-        line(
-            "also",
-            &format!(
-                "{} matches it as {}: {}",
-                other.rule,
-                other.verdict.name().key(),
-                other.verdict
-            ),
-        );
+        lines.push(format!(
+            "rule {} also matches it, as {}: {}",
+            other.rule,
+            other.verdict.name(),
+            other.verdict
+        ));
+    }
+    if let Some(line) = &row.pull_request {
+        lines.push(owner(report, line));
     }
     let time =
-        |at: Option<chrono::DateTime<chrono::Utc>>| at.map_or_else(|| "unknown".to_owned(), moment);
-    line("created", &time(row.created_at));
-    line("changed", &time(row.changed_at));
-    let (dead_since, ripe_at) = (row.dead_since(), row.verdict.ripe_at());
-    if dead_since.is_some() || ripe_at.is_some() {
-        line("dead since", &time(dead_since));
-        line("ripe at", &time(ripe_at));
+        |at: Option<DateTime<Utc>>| at.map_or_else(|| "at an unknown time".to_owned(), moment);
+    lines.push(format!(
+        "created {}, changed {}",
+        time(row.created_at),
+        time(row.changed_at)
+    ));
+    let since = row.dead_since();
+    if let Some(at) = row.verdict.ripe_at() {
+        let verb = if at < report.now { "ended" } else { "ends" };
+        let since = since.map(|since| format!("counted from {}, ", moment(since)));
+        lines.push(format!(
+            "its grace, {}{verb} at {}; the run was at {}",
+            since.unwrap_or_default(),
+            moment(at),
+            moment(report.now)
+        ));
     }
-    line("clock", &moment(report.now));
-    if let Some(skew) = &report.clock_skew {
-        line("clock", &skew.to_string());
+    lines.extend(report.clock_skew.iter().map(ToString::to_string));
+    if row.verdict.name() == VerdictName::Garbage {
+        lines.push("nothing that stays uses it".to_owned());
     }
+    lines.extend(requests(report, row));
+    lines
+}
+
+/// Returns what GitHub says of a pull request.
+fn owner(report: &Report, line: &PullRequestLine) -> String {
+    let repository = line.repository.full_name();
+    let number = line.number;
+    let gap = if line.title.is_empty() { "" } else { " " };
+    let name = format!("{repository}#{number}{gap}{}", line.title);
+    let address = report.pull_request_address(line);
+    let address = address.map(|address| format!(", {address}"));
+    let address = address.unwrap_or_default();
+    match line.state {
+        PullRequestState::Missing => format!("GitHub has no pull request {number} in {repository}"),
+        PullRequestState::Unknown => format!("{name} could not be read"),
+        PullRequestState::Open => format!("GitHub: {name} is open{address}"),
+        PullRequestState::Merged(_) | PullRequestState::Closed(_) => {
+            let state = brief::state(report.now, line.state);
+            format!("GitHub: {name} was {state}{address}")
+        }
+    }
+}
+
+/// Returns what was asked, in one line if every answer was complete.
+fn requests(report: &Report, row: &Row) -> Vec<String> {
+    let about = about(report, row);
+    let gaps: Vec<_> = about.iter().filter(|one| one.gap.is_some()).collect();
+    if gaps.is_empty() {
+        let count = brief::plural(about.len(), "source");
+        return vec![format!("{count} read completely (-v lists them)")];
+    }
+    gaps.into_iter().map(|one| described(one)).collect()
+}
+
+/// Adds what programs and maintainers need.
+fn details(report: &Report, row: &Row, lines: &mut Lines) {
+    lines.push("id", &row.id);
     let attributes: BTreeMap<_, _> = row
         .attributes
         .iter()
@@ -140,51 +243,47 @@ pub fn chain(report: &Report, row: &Row) -> String {
         .collect();
     for (key, value) in attributes {
         let value = serde_json::to_string(value).unwrap_or_default();
-        line("attribute", &format!("{key} = {value}"));
+        lines.push("attribute", &format!("{key} = {value}"));
     }
     for reference in &row.references {
-        line(
-            "reference",
-            &format!(
-                "{} {} {}",
-                reference.relation.name(),
-                reference.kind,
-                reference.target
-            ),
-        );
+        let relation = reference.relation.name();
+        let (kind, target) = (reference.kind, &reference.target);
+        lines.push("reference", &format!("{relation} {kind} {target}"));
     }
-    for evidence in evidence(report, row) {
-        line("evidence", &evidence);
+    for one in about(report, row) {
+        lines.push("request", &described(one));
     }
-    line("otherwise", row.verdict.otherwise());
-    out
 }
 
-/// Describes what was asked about the row's kind, about what belongs to it, and of
+/// Returns what was asked about the row's kind, about what belongs to it, and of
 /// GitHub.
-fn evidence(report: &Report, row: &Row) -> Vec<String> {
-    let about = report.evidence.iter().filter(|evidence| {
-        let subject = evidence.subject();
-        let is_kind = subject.api == row.kind.api.key() && subject.what == row.kind.name();
-        // What belongs to it, such as a domain of a Worker, may keep it.
-        let part = providers::by_name(subject.what);
-        let owner = part.and_then(|part| part.about().0.belongs_to);
-        is_kind || owner == Some(row.kind.name()) || subject.api == Api::GitHub.key()
-    });
-    let described = about.map(|evidence| {
-        let total = evidence
-            .total
-            .map(|total| format!(" of {total}"))
-            .unwrap_or_default();
-        let complete = match (&evidence.gap, evidence.gap_code()) {
-            (None, _) => "complete".to_owned(),
-            (Some(gap), Some(code)) => format!("not complete ({code}): {gap}"),
-            (Some(gap), None) => format!("not complete: {gap}"),
-        };
-        format!(
-            "{} of {}: {}{total} in {} requests, {complete}",
-            evidence.source, evidence.scope, evidence.items, evidence.requests
-        )
-    });
-    described.collect()
+fn about<'a>(report: &'a Report, row: &Row) -> Vec<&'a Evidence> {
+    let evidence = report.evidence.iter();
+    evidence
+        .filter(|one| {
+            let subject = one.subject();
+            let is_kind = subject.api == row.kind.api.key() && subject.what == row.kind.name();
+            // What belongs to it, such as a domain of a Worker, may keep it.
+            let part = providers::by_name(subject.what);
+            let owner = part.and_then(|part| part.about().0.belongs_to);
+            is_kind || owner == Some(row.kind.name()) || subject.api == Api::GitHub.key()
+        })
+        .collect()
+}
+
+fn described(evidence: &Evidence) -> String {
+    let total = evidence
+        .total
+        .map(|total| format!(" of {total}"))
+        .unwrap_or_default();
+    let complete = match (&evidence.gap, evidence.gap_code()) {
+        (None, _) => "complete".to_owned(),
+        (Some(gap), Some(code)) => format!("not complete ({code}): {gap}"),
+        (Some(gap), None) => format!("not complete: {gap}"),
+    };
+    let requests = brief::plural(evidence.requests as usize, "request");
+    format!(
+        "{} of {}: {}{total} in {requests}, {complete}",
+        evidence.source, evidence.scope, evidence.items
+    )
 }

@@ -1,8 +1,9 @@
 //! The output formats. Each is one entry of [`RENDERERS`], with what it renders;
 //! a new format needs a variant and an entry.
 
-use super::table::TableStyle;
-use super::{Report, csv, json, markdown, outcomes, plan, table};
+use super::listing::Selection;
+use super::style::TableStyle;
+use super::{Report, csv, json, markdown, outcomes, overview, plan, table};
 use crate::gc::plan_file::PlanFile;
 use crate::sweep::Swept;
 
@@ -39,7 +40,7 @@ pub struct Renderer {
     name: &'static str,
     /// The extension of its files.
     extension: &'static str,
-    audit: fn(&Report, TableStyle) -> Rendered,
+    audit: fn(&Report, &Selection, TableStyle) -> Rendered,
     sweep: fn(&Report, &Swept, TableStyle) -> Rendered,
     /// `None` if the format has no form for a plan file.
     plan: Option<fn(&PlanFile, TableStyle) -> String>,
@@ -51,23 +52,23 @@ pub const RENDERERS: [Renderer; 4] = [
         format: Format::Table,
         name: "table",
         extension: "txt",
-        audit: |report, style| Ok(table::render(report, style)),
+        audit: |report, selection, style| Ok(table::render(report, selection, style)),
         sweep: |report, swept, style| Ok(outcomes::table(report, swept, style)),
-        plan: Some(plan::render),
+        plan: Some(|plan, style| plan::render(plan, None, style)),
     },
     Renderer {
         format: Format::Json,
         name: "json",
         extension: "json",
-        audit: |report, _| Ok(json::render(report)?),
-        sweep: |report, _, _| Ok(json::render(report)?),
+        audit: |report, selection, _| Ok(json::render(report, selection)?),
+        sweep: |report, _, _| Ok(json::render(report, &Selection::default())?),
         plan: Some(|plan, _| plan.text()),
     },
     Renderer {
         format: Format::Csv,
         name: "csv",
         extension: "csv",
-        audit: |report, _| Ok(csv::render(report)?),
+        audit: |report, selection, _| Ok(csv::render(report, selection)?),
         sweep: |_, swept, _| Ok(outcomes::csv(swept)?),
         plan: None,
     },
@@ -75,7 +76,7 @@ pub const RENDERERS: [Renderer; 4] = [
         format: Format::Markdown,
         name: "markdown",
         extension: "md",
-        audit: |report, _| Ok(markdown::render(report)),
+        audit: |report, selection, _| Ok(markdown::render(report, selection)),
         sweep: |report, swept, _| Ok(outcomes::markdown(report, swept)),
         plan: None,
     },
@@ -109,7 +110,7 @@ impl Format {
     pub fn report(self, report: &Report, style: TableStyle) -> Rendered {
         match &report.swept {
             Some(swept) => (self.renderer().sweep)(report, swept, style),
-            None => self.audit(report, style),
+            None => self.audit(report, &Selection::default(), style),
         }
     }
 
@@ -118,8 +119,8 @@ impl Format {
     /// # Errors
     ///
     /// Never in memory; see [`RenderError`].
-    pub fn audit(self, report: &Report, style: TableStyle) -> Rendered {
-        (self.renderer().audit)(report, style)
+    pub fn audit(self, report: &Report, selection: &Selection, style: TableStyle) -> Rendered {
+        (self.renderer().audit)(report, selection, style)
     }
 
     /// Renders a plan file, or returns `None` if this format has no form for it.
@@ -127,19 +128,21 @@ impl Format {
         Some((self.renderer().plan?)(plan, style))
     }
 
-    /// Renders what a sweep would do. In a table, the summary of the audit
-    /// follows the plan; a format without a form for plans shows the audit.
+    /// Renders what a sweep would do. In a table, the summary of the audit stands
+    /// above the plan; a format without a form for plans shows the audit.
     ///
     /// # Errors
     ///
     /// Never in memory; see [`RenderError`].
     pub fn planned(self, report: &Report, plan: &PlanFile, style: TableStyle) -> Rendered {
+        if self == Self::Table {
+            let summary = overview::render(report, style);
+            let plan = plan::render(plan, Some(report), style);
+            return Ok(format!("{summary}\n{plan}"));
+        }
         match self.plan(plan, style) {
-            Some(plan) if self == Self::Table => {
-                Ok(format!("{plan}\n{}", table::summary(report, style)))
-            }
             Some(plan) => Ok(plan),
-            None => self.audit(report, style),
+            None => self.audit(report, &Selection::default(), style),
         }
     }
 }

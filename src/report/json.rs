@@ -9,7 +9,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Dangling, HeadroomUse, OtherMatch, PartlyProtected, Report, Row, RowReference};
+use super::listing::Selection;
+use super::{
+    Dangling, HeadroomUse, NextSweep, OtherMatch, PartlyProtected, PullRequestLine, Report, Row,
+    RowReference,
+};
 use crate::evidence::Evidence;
 use crate::gc::{Brake, Outcome};
 use crate::model::code::Code;
@@ -26,8 +30,8 @@ pub const SCHEMA: u32 = 1;
 /// # Errors
 ///
 /// Never for a [`Report`]; the signature comes from `serde_json`.
-pub fn render(report: &Report) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(&Document::from(report))?;
+pub fn render(report: &Report, selection: &Selection) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(&Document::of(report, selection))?;
     text.push('\n');
     Ok(text)
 }
@@ -57,8 +61,10 @@ struct Document<'a> {
     swept: Option<SweptJson<'a>>,
 }
 
-impl<'a> From<&'a Report> for Document<'a> {
-    fn from(report: &'a Report) -> Self {
+impl<'a> Document<'a> {
+    /// Creates the document of a report with the selected resources. Its counts
+    /// are of all of them.
+    fn of(report: &'a Report, selection: &Selection) -> Self {
         let summary = &report.summary;
         let verdicts = summary.verdicts.iter();
         let quota = report.quota.iter();
@@ -68,7 +74,11 @@ impl<'a> From<&'a Report> for Document<'a> {
             clock_skew: report.clock_skew.as_ref().map(ClockSkewJson::from),
             complete: report.complete,
             evidence: report.evidence.iter().map(EvidenceJson::from).collect(),
-            resources: report.resources.iter().map(ResourceJson::from).collect(),
+            resources: selection
+                .rows(report)
+                .into_iter()
+                .map(|row| ResourceJson::of(report, row))
+                .collect(),
             brakes: report.brakes.iter().map(BrakeJson::from).collect(),
             quota: quota
                 .map(|one| (one.api.key(), QuotaJson::from(one)))
@@ -163,6 +173,10 @@ struct ResourceJson<'a> {
     rule_location: Option<String>,
     claim: Option<Value>,
     repository: Option<&'a Repository>,
+    /// The pull request by which the claim was judged.
+    pull_request: Option<PullRequestJson<'a>>,
+    /// What the next sweep does with it; null unless it is garbage.
+    next_sweep: Option<&'static str>,
     dead_since: Option<DateTime<Utc>>,
     ripe_at: Option<DateTime<Utc>>,
     created_at: Option<DateTime<Utc>>,
@@ -175,8 +189,8 @@ struct ResourceJson<'a> {
     also_matched_as: Vec<OtherMatchJson<'a>>,
 }
 
-impl<'a> From<&'a Row> for ResourceJson<'a> {
-    fn from(row: &'a Row) -> Self {
+impl<'a> ResourceJson<'a> {
+    fn of(report: &Report, row: &'a Row) -> Self {
         let rule = row.rule.as_ref();
         let attributes = row.attributes.iter();
         Self {
@@ -191,6 +205,11 @@ impl<'a> From<&'a Row> for ResourceJson<'a> {
             rule_location: rule.map(|(rule, _)| rule.location.to_string()),
             claim: row.claim.as_ref().and_then(claim),
             repository: rule.map(|(_, repository)| repository),
+            pull_request: row
+                .pull_request
+                .as_ref()
+                .map(|line| PullRequestJson::of(report, line)),
+            next_sweep: row.next.map(NextSweep::name),
             dead_since: row.dead_since(),
             ripe_at: row.verdict.ripe_at(),
             created_at: row.created_at,
@@ -203,6 +222,31 @@ impl<'a> From<&'a Row> for ResourceJson<'a> {
                 .iter()
                 .map(OtherMatchJson::from)
                 .collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PullRequestJson<'a> {
+    repository: &'a Repository,
+    number: PullRequestNumber,
+    title: &'a str,
+    /// `open`, `merged`, `closed`, `missing` or `unknown`
+    state: &'static str,
+    ended_at: Option<DateTime<Utc>>,
+    /// Null if its provider is simulated.
+    url: Option<String>,
+}
+
+impl<'a> PullRequestJson<'a> {
+    fn of(report: &Report, line: &'a PullRequestLine) -> Self {
+        Self {
+            repository: &line.repository,
+            number: line.number,
+            title: &line.title,
+            state: line.state.name(),
+            ended_at: line.state.ended_at(),
+            url: report.pull_request_address(line),
         }
     }
 }
@@ -310,6 +354,7 @@ struct HeadroomJson<'a> {
     what: &'static str,
     scope: &'a str,
     used: u64,
+    garbage: u64,
     limit: Option<u64>,
     free_plan: Option<u64>,
     paid_plan: Option<u64>,
@@ -321,6 +366,7 @@ impl<'a> From<&'a HeadroomUse> for HeadroomJson<'a> {
             what: one.what,
             scope: &one.scope,
             used: one.used,
+            garbage: one.garbage,
             limit: one.limit,
             free_plan: one.free_plan,
             paid_plan: one.paid_plan,

@@ -1,43 +1,74 @@
-//! Markdown, for a step summary or a message.
+//! Markdown, for a step summary or a message: the summary, then what needs
+//! attention.
 
 use std::fmt::Write as _;
 
-use super::table::{MAX_KEPT, groups, headline, summary_lines};
-use super::{Report, age, escape};
+use super::groups::Heading;
+use super::listing::{self, Line, Selection};
+use super::{Report, age, brief, escape, overview, table};
 
 /// Renders the report as Markdown.
-pub fn render(report: &Report) -> String {
-    let mut out = format!("## {}\n\n", escape::markdown(&headline(report)));
-    for group in groups(report, MAX_KEPT) {
-        if group.rows.is_empty() {
-            continue;
-        }
-        let _ = writeln!(
-            out,
-            "### {}\n",
-            escape::markdown(&group.heading.to_string())
-        );
-        out.push_str("| kind | name | verdict | age | why |\n| --- | --- | --- | --- | --- |\n");
-        for row in &group.rows {
-            let _ = writeln!(
-                out,
-                "| {} | {} | {} | {} | {} |",
-                row.kind,
-                escape::markdown(&row.name),
-                row.verdict.name(),
-                row.created_at
-                    .map(|at| age(report.now, at))
-                    .unwrap_or_default(),
-                escape::markdown(&row.reason),
-            );
-        }
-        if group.hidden > 0 {
-            let _ = writeln!(out, "\n… and {} more", group.hidden);
-        }
+pub fn render(report: &Report, selection: &Selection) -> String {
+    let headline = overview::headline(report);
+    let mut out = format!("## {}\n\n", escape::markdown(&headline));
+    out.push_str(&summary(report));
+    let listing = listing::of(report, selection);
+    for section in &listing.sections {
         out.push('\n');
+        if let Some(heading) = section.heading {
+            let _ = writeln!(out, "### {}\n", heading_text(report, heading));
+        }
+        out.push_str("| verdict | kind | name | age | why |\n| --- | --- | --- | --- | --- |\n");
+        for line in &section.lines {
+            out.push_str(&row(report, line));
+        }
     }
-    for line in summary_lines(report) {
-        let _ = writeln!(out, "- {}", escape::markdown(&line));
+    for text in table::rest(&listing) {
+        let _ = writeln!(out, "\n{}", escape::markdown(&text));
     }
     out
+}
+
+/// Renders the lines of the summary as a list.
+pub(super) fn summary(report: &Report) -> String {
+    let mut out = String::new();
+    for line in overview::lines(report) {
+        let label = match line.label {
+            "" => String::new(),
+            label => format!("**{label}** "),
+        };
+        let _ = writeln!(out, "- {label}{}", escape::markdown(&line.text));
+    }
+    out
+}
+
+/// Renders a heading, with a link to its pull request if its address is known.
+fn heading_text(report: &Report, heading: Heading<'_>) -> String {
+    let name = escape::markdown(&heading.name());
+    let Some(line) = heading.pull_request() else {
+        return name;
+    };
+    let state = escape::markdown(&brief::state(report.now, line.state));
+    match report.pull_request_address(line) {
+        Some(address) => format!("[{name}]({address}), {state}"),
+        None => format!("{name}, {state}"),
+    }
+}
+
+fn row(report: &Report, line: &Line<'_>) -> String {
+    let created = line.rows.iter().filter_map(|row| row.created_at).min();
+    let owner = line.owner.as_deref().unwrap_or_default();
+    let gap = if owner.is_empty() || line.why.is_empty() {
+        ""
+    } else {
+        ": "
+    };
+    format!(
+        "| {} | {} | {} | {} | {} |\n",
+        line.verdict,
+        escape::markdown(&line.kind()),
+        escape::markdown(&line.names(usize::MAX)),
+        created.map(|at| age(report.now, at)).unwrap_or_default(),
+        escape::markdown(&format!("{owner}{gap}{}", line.why)),
+    )
 }

@@ -1,15 +1,13 @@
 //! Renders the outcomes of a sweep's steps.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use tabled::builder::Builder;
-use tabled::settings::object::Rows;
-use tabled::settings::style::HorizontalLine;
-use tabled::settings::{Color, Modify, Padding, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::table::{TableStyle, summary_lines, wrap};
-use super::{Report, escape};
+use super::style::{Ink, TableStyle, cell, fill, printed_width, wrap};
+use super::table::pull_request_heading;
+use super::{Focus, PullRequestState, Report, Row, escape, markdown as summary, overview};
 use crate::sweep::{StepRow, Swept};
 
 fn headline(swept: &Swept) -> String {
@@ -25,63 +23,121 @@ fn headline(swept: &Swept) -> String {
     format!("{}{}", counts.join(", "), run.unwrap_or_default())
 }
 
-/// Renders the table for people, then the summary.
+/// Renders the table for people, then the summary of what is left.
 pub fn table(report: &Report, swept: &Swept, style: TableStyle) -> String {
-    let mut out = String::new();
+    let mut out = steps(report, swept, style);
     if !swept.steps.is_empty() {
-        let longest = |text: &dyn Fn(&StepRow) -> usize| swept.steps.iter().map(text).max();
-        let kind = longest(&|step| step.kind.len()).unwrap_or(4);
-        let name = longest(&|step| escape::terminal(&step.name).width()).unwrap_or(4);
-        let name = name.clamp(4, style.width * 2 / 5);
-        let outcome = longest(&|step| step.outcome.to_string().len()).unwrap_or(7);
-        let outcome = outcome.max("outcome".len());
-        let why = style
-            .width
-            .saturating_sub(kind + name + outcome + 4)
-            .max(16);
-        let fold = |text: &str, width: usize| wrap(&escape::terminal(text), width, "").join("\n");
-        let mut builder = Builder::default();
-        builder.push_record(["kind", "name", "outcome", "why"]);
-        for step in &swept.steps {
-            builder.push_record([
-                step.kind.clone(),
-                fold(&step.name, name),
-                step.outcome.to_string(),
-                fold(&step.reason, why),
-            ]);
-        }
-        let mut table = builder.build();
-        table.with(Style::empty().horizontals([(1, HorizontalLine::new('─'))]));
-        table.with(Padding::new(0, 1, 0, 0));
-        if style.colour {
-            table.with(Modify::new(Rows::first()).with(Color::BOLD));
-            for (row, step) in swept.steps.iter().enumerate() {
-                let colour = match step.outcome {
-                    outcome if outcome.is_failure() => Color::FG_RED,
-                    outcome if outcome.is_gone() => Color::FG_GREEN,
-                    _ => Color::FG_YELLOW,
-                };
-                table.modify((row + 1, 2), colour);
-            }
-        }
-        let lines = table.to_string();
-        for line in lines.lines() {
-            let _ = writeln!(out, "{}", line.trim_end());
-        }
         out.push('\n');
     }
-    let _ = writeln!(out, "{}", escape::terminal(&headline(swept)));
-    for line in settled_lines(swept).chain(summary_lines(report)) {
-        for line in wrap(&escape::terminal(&line), style.width, "  ") {
+    let lines = std::iter::once(headline(swept)).chain(why_nothing(report, swept));
+    for line in lines.chain(settled_lines(swept)) {
+        for part in wrap(&escape::terminal(&line), style.room(0, 20), "  ") {
+            let _ = writeln!(out, "{}", style.paint(&part, Ink::Bold));
+        }
+    }
+    out + &overview::render(report, style)
+}
+
+/// Renders the outcomes under the pull requests to which the resources belonged,
+/// which say why those that are gone were deleted.
+fn steps(report: &Report, swept: &Swept, style: TableStyle) -> String {
+    let longest = |of: &dyn Fn(&StepRow) -> usize| swept.steps.iter().map(of).max().unwrap_or(0);
+    let kind = longest(&|step| step.kind.len());
+    let outcome = longest(&|step| step.outcome.to_string().len());
+    let name = longest(&|step| printed_width(&step.name)).min(style.room(kind + outcome + 24, 16));
+    let rows: BTreeMap<&str, &Row> = report
+        .resources
+        .iter()
+        .map(|row| (&*row.key, row))
+        .collect();
+    let mut out = String::new();
+    let mut above = None;
+    for step in &swept.steps {
+        let owner = rows
+            .get(&*step.key)
+            .and_then(|row| row.pull_request.as_ref());
+        if above.replace(owner) != Some(owner) {
+            let heading = match owner {
+                Some(line) => pull_request_heading(report, line, "", style),
+                None => style.paint("Without a pull request", Ink::Bold),
+            };
+            let _ = writeln!(out, "{heading}");
+        }
+        let ink = match step.outcome {
+            outcome if outcome.is_failure() => Ink::Red,
+            outcome if outcome.is_gone() => Ink::Green,
+            _ => Ink::Yellow,
+        };
+        let word = step.outcome.to_string();
+        let shown = escape::terminal(&step.name);
+        let line = format!(
+            "  {}{} {} {shown}",
+            style.paint(&word, ink),
+            fill(word.len(), outcome),
+            cell(&step.kind, kind),
+        );
+        let used = outcome + kind + 4 + name.max(shown.width());
+        let is_said = owner.is_some() && step.outcome.is_gone();
+        let why = if is_said {
+            String::new()
+        } else {
+            escape::terminal(&step.reason)
+        };
+        if why.is_empty() {
             let _ = writeln!(out, "{line}");
+        } else if style
+            .width
+            .is_none_or(|width| used + 2 + why.width() <= width)
+        {
+            let _ = writeln!(out, "{line}{}  {why}", fill(shown.width(), name));
+        } else {
+            let _ = writeln!(out, "{line}");
+            for part in wrap(&why, style.room(outcome + 3, 20), "") {
+                let _ = writeln!(out, "{}{part}", " ".repeat(outcome + 3));
+            }
         }
     }
     out
 }
 
+/// Returns why a sweep of one pull request had nothing to delete.
+fn why_nothing(report: &Report, swept: &Swept) -> Option<String> {
+    let number = match &report.focus {
+        Some(Focus::PullRequest(number) | Focus::Both(number, _)) => *number,
+        _ => return None,
+    };
+    if !swept.steps.is_empty() {
+        return None;
+    }
+    let mut lines = report
+        .resources
+        .iter()
+        .filter_map(|row| row.pull_request.as_ref());
+    let Some(line) = lines.find(|line| line.number == number) else {
+        return Some(format!(
+            "No resource in this scope belongs to pull request #{number}."
+        ));
+    };
+    Some(match line.state {
+        PullRequestState::Open => format!("Pull request #{number} is still open."),
+        PullRequestState::Missing => format!(
+            "There is no pull request #{number} in {}.",
+            line.repository.full_name()
+        ),
+        PullRequestState::Unknown => format!("Pull request #{number} could not be read."),
+        PullRequestState::Merged(_) | PullRequestState::Closed(_) => return None,
+    })
+}
+
 /// The same as Markdown.
 pub fn markdown(report: &Report, swept: &Swept) -> String {
     let mut out = format!("## {}\n\n", escape::markdown(&headline(swept)));
+    for line in why_nothing(report, swept)
+        .into_iter()
+        .chain(settled_lines(swept))
+    {
+        let _ = writeln!(out, "{}\n", escape::markdown(&line));
+    }
     if !swept.steps.is_empty() {
         out.push_str("| kind | name | outcome | why |\n| --- | --- | --- | --- |\n");
         for step in &swept.steps {
@@ -96,10 +152,8 @@ pub fn markdown(report: &Report, swept: &Swept) -> String {
         }
         out.push('\n');
     }
-    for line in settled_lines(swept).chain(summary_lines(report)) {
-        let _ = writeln!(out, "- {}", escape::markdown(&line));
-    }
-    out
+    let _ = writeln!(out, "{}\n", escape::markdown(&overview::headline(report)));
+    out + &summary::summary(report)
 }
 
 /// What is left of a pull request after a sweep, with the commands that remove

@@ -1,41 +1,61 @@
-//! A plan for people: its steps in their order, then their number.
+//! A plan for people: its steps in their order under what they belong to, then
+//! their number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use tabled::builder::Builder;
-use tabled::settings::object::{Columns, Rows};
-use tabled::settings::style::HorizontalLine;
-use tabled::settings::{Alignment, Color, Modify, Padding, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::escape;
-use super::table::{TableStyle, wrap};
+use super::style::{Ink, TableStyle, cell, fill, printed_width, wrap};
+use super::table::pull_request_heading;
+use super::{Report, Row, age, brief, escape};
 use crate::gc::plan_file::{PlanFile, PlannedStep};
+use crate::gc::verdict::VerdictName;
+use crate::model::Place;
 use crate::policy::Action;
 
-/// The steps of a plan file as a table, with the closing line.
-pub fn render(plan: &PlanFile, style: TableStyle) -> String {
+/// Renders the steps of a plan file, with the closing line. The report of the
+/// same run adds what the plan file does not have: titles, and what is left for
+/// later.
+pub fn render(plan: &PlanFile, report: Option<&Report>, style: TableStyle) -> String {
     let mut out = String::new();
     if !plan.steps.is_empty() {
-        out.push_str(&table(plan, style));
+        out.push_str(&list(plan, report, style));
         out.push('\n');
     }
-    let _ = writeln!(out, "{}", headline(&plan.steps));
+    let closing = headline(&plan.steps, report);
+    for part in wrap(&closing, style.room(0, 20), "") {
+        let _ = writeln!(out, "{}", style.paint(&part, Ink::Bold));
+    }
     out
 }
 
-/// How many steps of each sort a plan has.
-fn headline(steps: &[PlannedStep]) -> String {
+/// Returns how many steps of each sort a plan has, and what is left.
+fn headline(steps: &[PlannedStep], report: Option<&Report>) -> String {
     let count = |action: Action| steps.iter().filter(|step| step.action == action).count();
     let (delete, expire) = (count(Action::Delete), count(Action::Expire));
-    match expire {
-        0 => format!("Plan: {delete} to delete"),
-        _ => format!("Plan: {delete} to delete, {expire} to expire within a day"),
+    let mut text = format!("Plan: {} to delete", brief::grouped(delete));
+    if expire > 0 {
+        let _ = write!(text, ", {} to expire within a day", brief::grouped(expire));
     }
+    if let Some(report) = report {
+        let _ = write!(
+            text,
+            ", {} deferred, {} in grace.",
+            brief::grouped(report.summary.deferred),
+            brief::grouped(report.count(VerdictName::Grace)),
+        );
+        if !report.brakes.is_empty() {
+            text.push_str(" A brake stops this sweep before its first deletion.");
+        }
+    } else {
+        text.push('.');
+    }
+    text
 }
 
-/// The steps so that each stands behind those that it waits for.
+/// Returns the steps so that each stands behind those that it waits for. Steps
+/// that died of the same stand together, as far as the others allow it.
 fn in_order(steps: &[PlannedStep]) -> Vec<&PlannedStep> {
     let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
     let mut next = vec![Vec::new(); steps.len()];
@@ -46,8 +66,16 @@ fn in_order(steps: &[PlannedStep]) -> Vec<&PlannedStep> {
     }
     let all = 0..steps.len();
     let mut ready: BTreeSet<usize> = all.filter(|&index| waiting[index] == 0).collect();
-    let mut order = Vec::new();
-    while let Some(index) = ready.pop_first() {
+    let mut order: Vec<&PlannedStep> = Vec::new();
+    loop {
+        let last = order.last().map(|step| &step.reason);
+        let same = ready
+            .iter()
+            .find(|&&index| Some(&steps[index].reason) == last);
+        let Some(index) = same.or_else(|| ready.first()).copied() else {
+            break;
+        };
+        ready.remove(&index);
         order.push(&steps[index]);
         for &after in &next[index] {
             waiting[after] -= 1;
@@ -65,43 +93,117 @@ fn in_order(steps: &[PlannedStep]) -> Vec<&PlannedStep> {
     order
 }
 
-fn table(plan: &PlanFile, style: TableStyle) -> String {
+/// Finds the rows of a report by kind, id and place.
+fn rows(report: Option<&Report>) -> BTreeMap<(&str, &str, &Place), &Row> {
+    let rows = report.into_iter().flat_map(|report| &report.resources);
+    rows.map(|row| ((row.kind.name(), &*row.id, &*row.place), row))
+        .collect()
+}
+
+fn list(plan: &PlanFile, report: Option<&Report>, style: TableStyle) -> String {
     let steps = &plan.steps;
-    let longest = |text: &dyn Fn(&PlannedStep) -> usize| steps.iter().map(text).max();
+    let longest = |of: &dyn Fn(&PlannedStep) -> usize| steps.iter().map(of).max().unwrap_or(0);
     let number = steps.len().to_string().len();
-    let kind = longest(&|step| step.kind.len()).unwrap_or(4);
-    let name = longest(&|step| escape::terminal(&step.name).width()).unwrap_or(4);
-    let name = name.clamp(4, style.width * 2 / 5);
-    let action = "action".len();
-    let why = style
-        .width
-        .saturating_sub(number + action + kind + name + 5)
-        .max(16);
-    let fold = |text: &str, width: usize| wrap(&escape::terminal(text), width, "").join("\n");
-    let mut builder = Builder::default();
-    builder.push_record(["", "action", "kind", "name", "why"]);
-    for (index, step) in in_order(steps).into_iter().enumerate() {
-        builder.push_record([
-            (index + 1).to_string(),
-            match step.action {
-                Action::Expire => "expire".to_owned(),
-                _ => "delete".to_owned(),
-            },
-            escape::terminal(&step.kind),
-            fold(&step.name, name),
-            fold(&step.reason, why),
-        ]);
-    }
-    let mut table = builder.build();
-    table.with(Style::empty().horizontals([(1, HorizontalLine::new('─'))]));
-    table.with(Modify::new(Columns::first()).with(Alignment::right()));
-    table.with(Padding::new(0, 1, 0, 0));
-    if style.colour {
-        table.with(Modify::new(Rows::first()).with(Color::BOLD));
-    }
+    let kind = longest(&|step| step.kind.len());
+    let room = style.room(number + kind + 20, 16);
+    let name = longest(&|step| printed_width(&step.name)).min(room);
+    let rows = rows(report);
+    let now = report.map_or(plan.now, |report| report.now);
     let mut out = String::new();
-    for line in table.to_string().lines() {
+    let mut above = None;
+    for (index, step) in in_order(steps).into_iter().enumerate() {
+        let row = rows.get(&(&*step.kind, &*step.id, &step.place)).copied();
+        if above.replace(&step.reason) != Some(&step.reason) {
+            out.push_str(&heading(report, row, step, style));
+        }
+        let action = match step.action {
+            Action::Expire => "expire",
+            Action::Delete | Action::Report | Action::RemoveExpiry => "delete",
+        };
+        let shown = escape::terminal(&step.name);
+        let age = step.created_at.map(|at| age(now, at)).unwrap_or_default();
+        let address = row.and_then(|row| report?.dashboard_address(row));
+        let line = format!(
+            "  {:>number$} {} {} {}{} {age:>4}",
+            index + 1,
+            style.paint(action, Ink::Red),
+            cell(&step.kind, kind),
+            style.link(&shown, address.as_deref()),
+            fill(shown.width(), name),
+        );
         let _ = writeln!(out, "{}", line.trim_end());
+        let unbinds = step.unbinds.iter().filter_map(|&user| steps.get(user));
+        let unbinds: Vec<_> = unbinds.map(|step| escape::terminal(&step.name)).collect();
+        if !unbinds.is_empty() {
+            let indent = " ".repeat(number + 3);
+            let _ = writeln!(
+                out,
+                "{indent}its binding is removed first from {}",
+                unbinds.join(", ")
+            );
+        }
     }
     out
+}
+
+/// Returns what the following steps have in common: their pull request, or why
+/// they are garbage.
+fn heading(
+    report: Option<&Report>,
+    row: Option<&Row>,
+    step: &PlannedStep,
+    style: TableStyle,
+) -> String {
+    let known = report.zip(row);
+    let of = known.and_then(|(report, row)| Some((report, row, row.pull_request.as_ref()?)));
+    match of {
+        Some((report, row, line)) => {
+            let heading = pull_request_heading(report, line, "", style);
+            let why = escape::terminal(&brief::reason(report.now, row, Some(line)));
+            let gap = if why.is_empty() { "" } else { "; " };
+            format!("{heading}{gap}{why}\n")
+        }
+        None => format!(
+            "{}\n",
+            style.paint(&escape::terminal(&step.reason), Ink::Bold)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_one_owner_stand_together_behind_what_they_wait_for() {
+        let make = |name: &str, reason: &str, after: &[usize]| PlannedStep {
+            kind: "worker".into(),
+            name: name.into(),
+            id: name.into(),
+            within: None,
+            incarnation: None,
+            place: Place::Account("a".to_owned()),
+            action: Action::Delete,
+            backup: false,
+            by_event: true,
+            after: after.to_vec(),
+            unbinds: Vec::new(),
+            rule: "workers".into(),
+            reason: reason.to_owned(),
+            dead_since: None,
+            created_at: None,
+            changed_at: None,
+            owner: None,
+            listed: BTreeMap::new(),
+        };
+        let steps = [
+            make("a1", "#1 was merged", &[]),
+            make("b1", "#2 was merged", &[]),
+            make("a2", "#1 was merged", &[0]),
+            make("b2", "#2 was merged", &[4]),
+            make("a3", "#1 was merged", &[1]),
+        ];
+        let order: Vec<_> = in_order(&steps).iter().map(|step| &*step.name).collect();
+        assert_eq!(order, ["a1", "a2", "b1", "a3", "b2"]);
+    }
 }

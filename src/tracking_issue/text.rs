@@ -10,7 +10,7 @@ use crate::boxes::{MARKER, Ticks, boxes, keep_box};
 use crate::format::moment;
 use crate::gc::Verdict;
 use crate::gc::verdict::VerdictName;
-use crate::report::table::groups;
+use crate::report::groups::groups;
 use crate::report::{Report, Row, escape};
 
 /// Maximum length of an issue's text at GitHub, in characters.
@@ -173,7 +173,7 @@ fn sections(report: &Report, ticks: &Ticks, state: &State) -> Vec<ShownSection> 
             && !ticks.keep.contains(&row.key)
     };
     let mut found = Vec::new();
-    for group in groups(report, usize::MAX) {
+    for group in groups(report) {
         let mut rows: Vec<&Row> = group.rows.iter().copied().filter(wanted).collect();
         // In this order the commands work one after another.
         rows.sort_by_key(|row| (row.order, row.dead_since()));

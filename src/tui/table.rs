@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::gc::verdict::VerdictName;
-use crate::report::table::groups;
+use crate::report::groups::groups;
 use crate::report::{Report, Row};
 
 /// One resource in the table.
@@ -127,7 +127,7 @@ impl Order {
 /// Returns the items of a report in its order.
 pub(super) fn items(report: &Report) -> Vec<Item> {
     let mut items = Vec::new();
-    for group in groups(report, usize::MAX) {
+    for group in groups(report) {
         for row in group.rows {
             items.push(Item {
                 row: row.clone(),

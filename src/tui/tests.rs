@@ -64,6 +64,9 @@ fn row(kind: &str, name: &str, verdict: VerdictName, number: Option<u32>) -> Row
         key: format!("key-{name}"),
         command: String::new(),
         order: (0, 0),
+        dashboard: None,
+        own_expiry: None,
+        next: None,
         verdict,
     }
 }
@@ -89,6 +92,7 @@ fn report(rows: Vec<Row>) -> Report {
         listed: BTreeSet::new(),
         next_run: None,
         swept: None,
+        web: None,
     };
     report.only(&keys)
 }

@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::live::{Live, Ongoing};
 use super::{App, Confirm, Item, Line, Mode, SessionResult, Tab};
 use crate::gc::verdict::VerdictName;
-use crate::report::{age, escape, table::headline, table::wrap};
+use crate::report::{age, escape, overview::title as summary, style::cut, style::wrap};
 
 /// From this width on, the details are next to the table.
 const WIDE: u16 = 120;
@@ -85,24 +85,6 @@ fn bold() -> Style {
     Style::new().add_modifier(Modifier::BOLD)
 }
 
-/// Truncates text to a width, with an ellipsis.
-fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut out = String::new();
-    for c in text.chars() {
-        let mut next = out.clone();
-        next.push(c);
-        if next.width() >= width {
-            break;
-        }
-        out = next;
-    }
-    out.push('…');
-    out
-}
-
 /// Truncates or pads text to exactly this width.
 fn cell(text: &str, width: usize) -> String {
     let text = cut(text, width);
@@ -115,7 +97,7 @@ fn title(app: &App, width: u16) -> Text<'static> {
         0 => String::new(),
         count => format!("{count} marked "),
     };
-    let left = format!("preview-gc: {}", headline(&app.report));
+    let left = format!("preview-gc: {}", summary(&app.report));
     let room = usize::from(width).saturating_sub(right.width() + 1);
     Text::from(vec![
         Span::styled(cell(&escape::terminal(&left), room), bold()),
@@ -311,7 +293,19 @@ fn detail_in(app: &App, frame: &mut Frame<'_>, area: Rect, border: Borders) {
     let chain = app.chain();
     let lines: Vec<Text<'_>> = chain
         .lines()
-        .flat_map(|line| wrap(line, width, "           "))
+        .flat_map(|line| {
+            // Further lines of one part stand below its first.
+            let text = line.trim_start();
+            let indent = if line.starts_with(' ') {
+                line.len() - text.len()
+            } else {
+                0
+            };
+            let parts = wrap(text, width.saturating_sub(indent), "           ");
+            parts
+                .into_iter()
+                .map(move |part| " ".repeat(indent) + &part)
+        })
         .map(Text::raw)
         .collect();
     let maximum = lines.len().saturating_sub(1);

@@ -24,6 +24,7 @@ mod manual;
 mod notify;
 mod oddities;
 mod openapi;
+mod output;
 #[cfg(target_os = "linux")]
 mod packaging;
 mod pictures;

@@ -2013,7 +2013,7 @@ fn a_plan_file_is_shown_and_one_that_was_altered_is_refused() {
     let output = show(&[]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.ends_with("\nPlan: 5 to delete\n"), "{said}");
+    assert!(said.ends_with("\nPlan: 5 to delete.\n"), "{said}");
     // What uses goes before what is used, and a child before its parent.
     let at = |name: &str| said.find(name).unwrap_or_else(|| panic!("{name}: {said}"));
     assert!(

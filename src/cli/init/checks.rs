@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &InitArgs, read: &WorkflowFacts) -> Result<Exit, Fa
     let (_, loaded) = settings::policies(&arguments.common, &variables)?;
     let found = compare(&loaded.policies, read);
     let wrong = !found.unmatched.is_empty() || !found.unmade.is_empty();
-    if arguments.common.format == Format::Json {
+    if arguments.common.format() == Format::Json {
         let text = serde_json::to_string_pretty(&found)
             .map_err(|error| Failure::Unexpected(error.to_string()))?;
         print(&format!("{text}\n"))?;

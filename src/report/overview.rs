@@ -1,0 +1,418 @@
+//! The summary for people: what is garbage, since when, what a sweep would do,
+//! what stops it, what could not be read, and which limits are near.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::brief::{grouped, plural, until, words};
+use super::style::{Ink, TableStyle, wrap};
+use super::{HeadroomUse, PullRequestLine, Report, Row, escape};
+use crate::gc::verdict::VerdictName;
+use crate::wire::QuotaUse;
+
+/// Width of the column with the labels.
+const LABEL: usize = 10;
+
+/// Cells of a bar.
+const BAR: u64 = 10;
+
+/// Pull requests that the summary names.
+const MAX_OWNERS: usize = 6;
+
+/// One line of the summary.
+pub(super) struct SummaryLine {
+    /// What the line is about; empty on a further line about the same.
+    pub(super) label: &'static str,
+    pub(super) text: String,
+    ink: Option<Ink>,
+}
+
+fn line(label: &'static str, text: String) -> SummaryLine {
+    SummaryLine {
+        label,
+        text,
+        ink: None,
+    }
+}
+
+/// Returns how much is garbage, in a few words.
+pub(crate) fn title(report: &Report) -> String {
+    let left = report.left();
+    let garbage = left.iter().filter(|row| is_garbage(row)).count();
+    let all = plural(left.len() + report.concealed, "resource");
+    // After a sweep, it is about what remains.
+    let all = match &report.swept {
+        Some(_) => format!("{all} left"),
+        None => all,
+    };
+    match garbage {
+        0 if left.len() + report.concealed == 0 && report.swept.is_some() => {
+            "nothing is left".to_owned()
+        }
+        0 => format!("{all}, none is garbage"),
+        1 => format!("1 of {all} is garbage"),
+        _ => format!("{} of {all} are garbage", grouped(garbage)),
+    }
+}
+
+/// Returns the summary in a sentence or two.
+pub(crate) fn headline(report: &Report) -> String {
+    let left = report.left();
+    let garbage = || left.iter().copied().filter(|row| is_garbage(row));
+    let mut text = title(report);
+    let owners: BTreeSet<_> = garbage().filter_map(owner).collect();
+    if !owners.is_empty() {
+        let owners = plural(owners.len(), "pull request");
+        let _ = write!(text, ", left by {owners}");
+    }
+    if let Some(first) = garbage().filter_map(Row::dead_since).min() {
+        let time = words(report.now - first);
+        let _ = write!(text, "; the oldest has been dead for {time}");
+    }
+    text.push('.');
+    if !report.complete {
+        text.push_str(" Some evidence is missing.");
+    }
+    text
+}
+
+/// Renders the summary for a terminal.
+pub(crate) fn render(report: &Report, style: TableStyle) -> String {
+    let headline = escape::terminal(&headline(report));
+    let width = style.room(0, 20);
+    let mut out = String::new();
+    for part in wrap(&headline, width, "") {
+        let _ = writeln!(out, "{}", style.paint(&part, Ink::Bold));
+    }
+    out.push('\n');
+    for one in lines(report) {
+        let room = style.room(LABEL, 20);
+        for (index, part) in wrap(&escape::terminal(&one.text), room, "")
+            .iter()
+            .enumerate()
+        {
+            let label = if index == 0 { one.label } else { "" };
+            let label = style.paint(&format!("{label:LABEL$}"), Ink::Bold);
+            let part = match one.ink {
+                Some(ink) => style.paint(part, ink),
+                None => part.clone(),
+            };
+            let _ = writeln!(out, "{}", format!("{label}{part}").trim_end());
+        }
+    }
+    out
+}
+
+/// Returns the lines of the summary.
+pub(super) fn lines(report: &Report) -> Vec<SummaryLine> {
+    let left = report.left();
+    let mut lines = counts(report, &left);
+    lines.extend(next_sweep(report));
+    lines.extend(report.gaps().map(|gap| {
+        let why = gap.gap.as_deref().unwrap_or("unknown");
+        SummaryLine {
+            label: "not read",
+            text: format!("{} of {}: {why}", gap.source, gap.scope),
+            ink: Some(Ink::Magenta),
+        }
+    }));
+    lines.extend(limits(report));
+    lines.extend(report.quota.iter().filter_map(requests));
+    lines.extend(notes(report).map(|note| line("note", note)));
+    once_each(lines)
+}
+
+/// Clears the labels that repeat the one above.
+fn once_each(mut lines: Vec<SummaryLine>) -> Vec<SummaryLine> {
+    let mut last = "";
+    for one in &mut lines {
+        let repeated = one.label == last;
+        last = one.label;
+        if repeated {
+            one.label = "";
+        }
+    }
+    lines
+}
+
+fn is_garbage(row: &Row) -> bool {
+    row.verdict.name() == VerdictName::Garbage
+}
+
+/// Returns the pull request that a resource is said to belong to.
+fn owner(row: &Row) -> Option<&PullRequestLine> {
+    row.pull_request.as_ref()
+}
+
+/// Returns the counts by verdict.
+fn counts(report: &Report, left: &[&Row]) -> Vec<SummaryLine> {
+    let of = |verdict: VerdictName| -> Vec<&Row> {
+        let rows = left.iter().copied();
+        rows.filter(|row| row.verdict.name() == verdict).collect()
+    };
+    let mut lines = Vec::new();
+    let garbage = of(VerdictName::Garbage);
+    if !garbage.is_empty() {
+        lines.push(line("garbage", counted(&garbage)));
+        lines.extend(owners(&garbage).map(|text| line("", text)));
+        lines.extend(ages(report.now, &garbage).map(|text| line("", text)));
+    }
+    let grace = of(VerdictName::Grace);
+    if !grace.is_empty() {
+        let next = grace.iter().filter_map(|row| row.verdict.ripe_at()).min();
+        let next = next.map(|at| format!("; the first ends {}", until(report.now, at)));
+        lines.push(line(
+            "in grace",
+            counted(&grace) + &next.unwrap_or_default(),
+        ));
+    }
+    let unknown = of(VerdictName::Unknown);
+    if !unknown.is_empty() {
+        let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in &unknown {
+            let code = row.verdict.code().map_or("unknown", |code| code.name());
+            *codes.entry(code).or_default() += 1;
+        }
+        lines.push(line(
+            "unknown",
+            format!("{}: {}", grouped(unknown.len()), most(codes)),
+        ));
+    }
+    let kept = [
+        VerdictName::Live,
+        VerdictName::InUse,
+        VerdictName::Protected,
+        VerdictName::Unmatched,
+    ];
+    let kept: Vec<_> = kept
+        .into_iter()
+        .map(|verdict| (of(verdict).len(), verdict))
+        .filter(|(count, _)| *count > 0)
+        .collect();
+    if !kept.is_empty() {
+        let total: usize = kept.iter().map(|(count, _)| count).sum();
+        let parts: Vec<_> = kept
+            .iter()
+            .map(|(count, verdict)| format!("{} {}", grouped(*count), verdict.counted()))
+            .collect();
+        lines.push(line(
+            "kept",
+            format!("{}: {}", grouped(total), parts.join(", ")),
+        ));
+    }
+    lines
+}
+
+/// Formats the number of rows, and of each kind.
+fn counted(rows: &[&Row]) -> String {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows {
+        *kinds.entry(row.kind.name()).or_default() += 1;
+    }
+    format!("{}: {}", grouped(rows.len()), most(kinds))
+}
+
+/// Formats counts with the largest first.
+fn most(counts: BTreeMap<&str, usize>) -> String {
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let parts = counts.iter();
+    let parts: Vec<_> = parts.map(|(name, count)| times(name, *count)).collect();
+    parts.join(", ")
+}
+
+fn times(name: &str, count: usize) -> String {
+    match count {
+        1 => name.to_owned(),
+        _ => format!("{name} ×{}", grouped(count)),
+    }
+}
+
+/// Formats the pull requests with the most garbage.
+fn owners(garbage: &[&Row]) -> Option<String> {
+    let mut counts: BTreeMap<&PullRequestLine, usize> = BTreeMap::new();
+    for line in garbage.iter().filter_map(|row| owner(row)) {
+        *counts.entry(line).or_default() += 1;
+    }
+    if counts.is_empty() {
+        return None;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let first = counts.iter().take(MAX_OWNERS);
+    let first: Vec<_> = first
+        .map(|(line, count)| times(&format!("#{}", line.number), *count))
+        .collect();
+    let more = match counts.len().saturating_sub(MAX_OWNERS) {
+        0 => String::new(),
+        more => format!(", and {}", plural(more, "more pull request")),
+    };
+    Some(format!("from {}{more}", first.join(", ")))
+}
+
+/// Formats how long the garbage has been there.
+fn ages(now: DateTime<Utc>, garbage: &[&Row]) -> Option<String> {
+    let bounds = [
+        (7, "for up to a week"),
+        (30, "for up to 30 days"),
+        (90, "for up to 90 days"),
+        (i64::MAX, "for longer"),
+    ];
+    let mut counts = [0; 4];
+    for since in garbage.iter().filter_map(|row| row.dead_since()) {
+        let days = (now - since + TimeDelta::days(1) - TimeDelta::seconds(1)).num_days();
+        let bucket = bounds.iter().position(|(bound, _)| days <= *bound);
+        if let Some(count) = bucket.and_then(|bucket| counts.get_mut(bucket)) {
+            *count += 1;
+        }
+    }
+    let parts = counts.iter().zip(bounds).filter(|(count, _)| **count > 0);
+    let parts: Vec<_> = parts
+        .map(|(count, (_, words))| format!("{} {words}", grouped(*count)))
+        .collect();
+    // One part alone says no more than the age of the oldest.
+    (parts.len() > 1).then(|| parts.join(", "))
+}
+
+/// Returns what a sweep would do, and what stops it.
+fn next_sweep(report: &Report) -> Vec<SummaryLine> {
+    let summary = &report.summary;
+    let mut lines = Vec::new();
+    let label = "sweep";
+    for brake in &report.brakes {
+        lines.push(SummaryLine {
+            label,
+            text: format!("stopped by a brake on {}: {}", brake.kind, brake.reason),
+            ink: Some(Ink::Red),
+        });
+    }
+    if report.swept.is_none() && report.brakes.is_empty() {
+        let now = summary.would_delete;
+        match (now, summary.deferred) {
+            (0, 0) => {}
+            (_, 0) => lines.push(line(label, format!("would delete {} now", grouped(now)))),
+            (_, later) => lines.push(line(
+                label,
+                format!(
+                    "would delete {} now and {} in later runs (--max-deletions)",
+                    grouped(now),
+                    grouped(later)
+                ),
+            )),
+        }
+    }
+    if summary.report_only > 0 {
+        lines.push(line(
+            label,
+            format!(
+                "leaves {}, which the rules only report",
+                grouped(summary.report_only)
+            ),
+        ));
+    }
+    lines
+}
+
+/// Returns the limits of the providers that are near, as bars, the fullest first.
+fn limits(report: &Report) -> Vec<SummaryLine> {
+    let now: Vec<HeadroomUse> = report.headroom_left();
+    let mut near: Vec<_> = now
+        .iter()
+        .filter(|one| one.is_near())
+        .filter_map(|one| Some((one, one.binding()?)))
+        .collect();
+    near.sort_by_key(|(one, (limit, _))| {
+        std::cmp::Reverse(one.used.saturating_mul(1_000_000) / (*limit).max(1))
+    });
+    near.into_iter()
+        .map(|(one, (limit, plan))| SummaryLine {
+            label: "limits",
+            text: format!(
+                "{} {} of {} {}{plan}{}",
+                bar(one.used, limit),
+                count(one.used),
+                count(limit),
+                one.what,
+                match one.garbage {
+                    0 => String::new(),
+                    garbage => format!(", {} garbage", count(garbage)),
+                }
+            ),
+            ink: (one.used >= limit).then_some(Ink::Red),
+        })
+        .collect()
+}
+
+fn count(number: u64) -> String {
+    grouped(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn bar(used: u64, limit: u64) -> String {
+    let full = used.saturating_mul(BAR).div_ceil(limit.max(1)).min(BAR);
+    let cells = |cell: &str, number: u64| cell.repeat(usize::try_from(number).unwrap_or(0));
+    cells("█", full) + &cells("░", BAR - full)
+}
+
+/// Returns the use of an API's quota if it is low or was exceeded.
+fn requests(quota: &QuotaUse) -> Option<SummaryLine> {
+    let remaining = quota.remaining?;
+    let is_low = u64::from(remaining) * 4 < u64::from(quota.limit);
+    (is_low || quota.throttled > 0).then(|| {
+        line(
+            "requests",
+            format!(
+                "{}: {} sent, {} of {} left",
+                quota.api,
+                count(quota.spent),
+                count(u64::from(remaining)),
+                count(u64::from(quota.limit))
+            ),
+        )
+    })
+}
+
+/// Returns further notes.
+fn notes(report: &Report) -> impl Iterator<Item = String> {
+    let skew = report.clock_skew.iter().map(ToString::to_string);
+    let dangling = report.dangling.iter();
+    let dangling = dangling.map(|one| format!("dangling: {one}"));
+    let partly = report.partly_protected.iter().map(ToString::to_string);
+    let ignored = report.ignored_issues.iter().cloned();
+    let unused = report.unused_rules.iter();
+    let unused = unused.map(|rule| format!("rule {rule} matches no existing name"));
+    let concealed = (report.concealed > 0).then(|| {
+        format!(
+            "{} that no rule matches are not shown, because the repository is public",
+            plural(report.concealed, "resource")
+        )
+    });
+    skew.chain(concealed)
+        .chain(dangling)
+        .chain(partly)
+        .chain(ignored)
+        .chain(unused)
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_width::UnicodeWidthStr as _;
+
+    use super::*;
+
+    #[test]
+    fn a_bar_is_full_only_at_the_limit_and_never_longer() {
+        for (used, limit, expected) in [
+            (0, 10, "░░░░░░░░░░"),
+            (1, 100, "█░░░░░░░░░"),
+            (8, 10, "████████░░"),
+            (10, 10, "██████████"),
+            (973, 500, "██████████"),
+            (1, 0, "██████████"),
+        ] {
+            assert_eq!(bar(used, limit), expected, "{used} of {limit}");
+            assert_eq!(bar(used, limit).width(), 10);
+        }
+    }
+}
