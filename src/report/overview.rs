@@ -9,7 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::brief::{grouped, plural, until, words};
 use super::style::{Ink, TableStyle, wrap};
 use super::{HeadroomUse, PullRequestLine, Report, Row, escape};
-use crate::gc::verdict::VerdictName;
+use crate::gc::Verdict;
+use crate::gc::verdict::{Unmatched, VerdictName};
 use crate::wire::QuotaUse;
 
 /// Width of the column with the labels.
@@ -388,7 +389,21 @@ fn notes(report: &Report) -> impl Iterator<Item = String> {
             plural(report.concealed, "resource")
         )
     });
+    let rows = report.resources.iter();
+    let refused =
+        rows.filter(|row| matches!(&row.verdict, Verdict::Unmatched(Unmatched::Refused(_))));
+    let refused = match refused.count() {
+        0 => None,
+        1 => Some("1 name matches".to_owned()),
+        count => Some(format!("{} names match", grouped(count))),
+    };
+    let refused = refused.map(|names| {
+        format!(
+            "{names} the template of a rule but not its condition; --verdict unmatched says which"
+        )
+    });
     skew.chain(concealed)
+        .chain(refused)
         .chain(dangling)
         .chain(partly)
         .chain(ignored)

@@ -260,3 +260,30 @@ fn documents_for_programs_have_the_pull_request_and_obey_the_selection() {
         "{later}"
     );
 }
+
+#[test]
+fn a_name_that_only_a_condition_refuses_is_not_passed_over_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = large_world();
+    world["resources"].as_array_mut().unwrap().truncate(10);
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("world.json", &world.to_string());
+    let conditions = POLICY.replace(
+        "name = \"{service}-preview-{pr}.acme.example\"\n",
+        "name = \"{service}-preview-{pr}.acme.example\"\nwhere = { type = \"A\" }\n",
+    );
+    write("policy.toml", &conditions);
+    let audit = [
+        "audit",
+        "--sandbox=world.json",
+        "--policies=policy.toml",
+        "--verdict=unmatched",
+    ];
+    let text = output(folder.path(), None, &audit);
+    let note = "3 names match the template of a rule but not its condition";
+    assert!(text.contains(note), "{text}");
+    let rows = text.lines().filter(|line| line.starts_with("  unmatched"));
+    let rows: Vec<_> = rows.collect();
+    assert_eq!(rows.len(), 3, "{text}");
+    assert!(rows.iter().all(|row| row.contains("type")), "{text}");
+}
