@@ -54,24 +54,29 @@ pub(super) fn of(inventory: &Inventory) -> Vec<Dangling> {
     };
     let mut found = Vec::new();
     for resource in pointing {
-        for link in &resource.links {
-            let Link::Uses(reference) = link else {
-                continue;
-            };
+        // Several links are several readings of one target: the host of a version
+        // has the name of its Worker after a prefix. One that exists is the target.
+        let targets = resource.links.iter().filter_map(|link| match link {
             // An address may be that of another account, or of nothing known.
-            let ReferenceKey::Id(target) = &reference.key else {
-                continue;
-            };
-            if !existing.contains(&(reference.kind, target)) && is_listed(resource, reference.kind)
-            {
-                found.push(Dangling {
-                    kind: resource.kind.name(),
-                    name: resource.name.to_string(),
-                    target_kind: reference.kind,
-                    target: target.to_string(),
-                });
-            }
+            Link::Uses(reference) => match &reference.key {
+                ReferenceKey::Id(target) => Some((reference.kind, &**target)),
+                _ => None,
+            },
+            _ => None,
+        });
+        let targets: Vec<_> = targets.collect();
+        if targets.iter().any(|target| existing.contains(target)) {
+            continue;
         }
+        let missing = targets
+            .into_iter()
+            .find(|(kind, _)| is_listed(resource, kind));
+        found.extend(missing.map(|(target_kind, target)| Dangling {
+            kind: resource.kind.name(),
+            name: resource.name.to_string(),
+            target_kind,
+            target: target.to_owned(),
+        }));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found

@@ -19,6 +19,9 @@ const LABEL: usize = 10;
 /// Cells of a bar.
 const BAR: u64 = 10;
 
+/// Dangling host names that the summary names.
+const MAX_DANGLING: usize = 5;
+
 /// Pull requests that the summary names.
 const MAX_OWNERS: usize = 6;
 
@@ -378,7 +381,11 @@ fn requests(quota: &QuotaUse) -> Option<SummaryLine> {
 fn notes(report: &Report) -> impl Iterator<Item = String> {
     let skew = report.clock_skew.iter().map(ToString::to_string);
     let dangling = report.dangling.iter();
+    let dangling = dangling.take(MAX_DANGLING);
     let dangling = dangling.map(|one| format!("dangling: {one}"));
+    let more = report.dangling.len().saturating_sub(MAX_DANGLING);
+    let more = (more > 0).then(|| format!("{} more are dangling; --json has all", grouped(more)));
+    let dangling = dangling.chain(more);
     let partly = report.partly_protected.iter().map(ToString::to_string);
     let ignored = report.ignored_issues.iter().cloned();
     let unused = report.unused_rules.iter();
