@@ -180,7 +180,7 @@ mod tests {
             kind: "worker".into(),
             name: name.into(),
             id: name.into(),
-            within: None,
+            holder: None,
             incarnation: None,
             place: Place::Account("a".to_owned()),
             action: Action::Delete,
