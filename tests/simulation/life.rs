@@ -135,12 +135,26 @@ struct World<'a> {
 /// What a run is told.
 #[derive(Default)]
 struct Begin {
-    /// The pull request that it is about, if it is about one.
-    only: Option<u32>,
+    focus: Focus,
     /// A plan that was made earlier, with when its run had listed what exists.
     earlier: Option<(PlanFile, Moment)>,
     /// Whether it makes a plan for later and carries out nothing.
     only_plans: bool,
+}
+
+/// What a run is about, where it is not about everything.
+#[derive(Debug, Clone, Copy, Default)]
+struct Focus {
+    /// The pull request of `--pr`.
+    number: Option<u32>,
+    /// The kind of `--kind`.
+    kind: Option<&'static str>,
+}
+
+impl Focus {
+    fn is_everything(self) -> bool {
+        self.number.is_none() && self.kind.is_none()
+    }
 }
 
 /// A run that came to its end.
@@ -212,10 +226,14 @@ impl World<'_> {
             };
             tokio::time::sleep(wait).await;
             let earlier = self.earlier_plan(actor).await;
-            let only = self.one_pull_request().filter(|_| earlier.is_none());
+            let focus = if earlier.is_none() {
+                self.focus()
+            } else {
+                Focus::default()
+            };
             let limits = self.network.scenario.limits;
             let begin = Begin {
-                only,
+                focus,
                 earlier,
                 only_plans: self.network.scenario.focused && run == 0,
             };
@@ -243,12 +261,18 @@ impl World<'_> {
         Some(earlier)
     }
 
-    /// The pull request of a run that is about one.
-    fn one_pull_request(&self) -> Option<u32> {
+    /// What a run is about: mostly everything, or one pull request, or one kind.
+    fn focus(&self) -> Focus {
         let mut state = self.network.state();
         let known: Vec<u32> = state.ledger.pull_requests.keys().copied().collect();
         let about_one = state.random.u8(..6) == 0 && !known.is_empty();
-        about_one.then(|| one_of(&mut state.random, &known))
+        let number = about_one.then(|| one_of(&mut state.random, &known));
+        let about_kind = state.random.u8(..8) == 0;
+        let kind = about_kind.then(|| one_of(&mut state.random, &KINDS));
+        if kind.is_some() {
+            state.ledger.features.insert("a run about one kind");
+        }
+        Focus { number, kind }
     }
 
     /// One run, to its end or its crash.
@@ -259,12 +283,14 @@ impl World<'_> {
         begin: Begin,
         limits: Limits,
     ) -> Option<Ended> {
-        let only = begin.only;
+        let focus = begin.focus;
         let folder = self.folder(actor);
         let before: BTreeSet<String> = journals::files(&folder).into_keys().collect();
         let key = self.network.begin(actor, &folder, crash);
-        self.network
-            .note(&format!("{}.{} begins, about {only:?}", key.actor, key.run));
+        self.network.note(&format!(
+            "{}.{} begins, about {focus:?}",
+            key.actor, key.run
+        ));
         let crashed = self.network.run(key, |run| Arc::clone(&run.crashed));
         let after = self.network.state().random.u64(1_000..120_000);
         let late = async {
@@ -307,7 +333,7 @@ impl World<'_> {
                         one.source, one.scope, one.gap
                     ));
                 }
-                self.judge_report(key, ended, only, limits);
+                self.judge_report(key, ended, focus, limits);
             }
         }
         self.judge_journals(key, &before, ended.is_some());
@@ -330,7 +356,7 @@ impl World<'_> {
     /// A whole sweep, put together as the command line does.
     async fn sweep(&self, key: RunKey, begin: Begin, limits: Limits) -> Ended {
         let Begin {
-            only,
+            focus,
             earlier,
             only_plans,
         } = begin;
@@ -343,6 +369,10 @@ impl World<'_> {
             limits.deadline,
             limits.allotment,
         );
+        let only_kinds = focus.kind.map(|name| {
+            let kinds = providers::vocabulary().into_iter();
+            kinds.filter(|kind| kind.name() == name).collect::<Vec<_>>()
+        });
         let collector = Collector {
             client: client.clone(),
             files: &self.policy,
@@ -358,8 +388,8 @@ impl World<'_> {
             }))
             .collect(),
             limits,
-            only_pull_request: only.and_then(PullRequestNumber::new),
-            only_kinds: None,
+            only_pull_request: focus.number.and_then(PullRequestNumber::new),
+            only_kinds: only_kinds.as_deref(),
             repository_ids: BTreeMap::new(),
             issue_authors: std::sync::Arc::default(),
             brought_back: Arc::default(),
@@ -406,14 +436,14 @@ impl World<'_> {
                 plan_file.steps.clear();
             }
         }
-        self.planned(key, only, &plan_file);
+        self.planned(key, focus, &plan_file);
         if std::env::var_os("PREVIEW_GC_VERDICTS").is_some() {
             for one in &report.resources {
                 let (kind, name) = (one.kind.name(), &one.name);
                 network.note(&format!("{kind} {name} is {}: {}", one.verdict, one.reason));
             }
         }
-        self.judge_brakes(&report, &garbage, only, limits);
+        self.judge_brakes(&report, &garbage, focus, limits);
         let folder = self.folder(key.actor);
         let stop = Stop::default();
         let order = SweepOrder {
@@ -438,7 +468,7 @@ impl World<'_> {
     }
 
     /// Writes a plan down as the ledger knows its resources.
-    fn planned(&self, key: RunKey, only: Option<u32>, plan_file: &PlanFile) {
+    fn planned(&self, key: RunKey, focus: Focus, plan_file: &PlanFile) {
         let steps: Vec<Option<PlannedStep>> = {
             let ledger = &self.network.state().ledger;
             let steps = plan_file.steps.iter().map(|step| {
@@ -462,7 +492,14 @@ impl World<'_> {
                 .broke("a plan is about what there is", format!("{names:?}"));
         }
         let steps: Vec<PlannedStep> = steps.into_iter().flatten().collect();
-        if let Some(only) = only {
+        if let Some(kind) = focus.kind
+            && plan_file.steps.iter().any(|step| *step.kind != *kind)
+        {
+            let what = format!("{names:?} are not all of kind {kind}");
+            self.network
+                .broke("nothing outside of the plan is done", what);
+        }
+        if let Some(only) = focus.number {
             let about = |step: &PlannedStep| self.network.state().ledger.about(step.resource);
             let moved = |step: &PlannedStep| {
                 self.network.state().ledger.resources[step.resource]
@@ -494,10 +531,10 @@ impl World<'_> {
         &self,
         report: &Report,
         before: &BTreeSet<usize>,
-        only: Option<u32>,
+        focus: Focus,
         limits: Limits,
     ) {
-        if self.network.scenario.weather.faults > 0 || !report.complete || only.is_some() {
+        if self.network.scenario.weather.faults > 0 || !report.complete || !focus.is_everything() {
             return;
         }
         // By the run's own time: what changed after it was not dead for any grace.
@@ -545,7 +582,7 @@ impl World<'_> {
     }
 
     /// Exit code and report against the ledger.
-    fn judge_report(&self, key: RunKey, ended: &Ended, only: Option<u32>, limits: Limits) {
+    fn judge_report(&self, key: RunKey, ended: &Ended, focus: Focus, limits: Limits) {
         const INVARIANT: &str = "report and exit code agree with the ledger";
         let swept = ended.report.swept.as_ref().expect("it swept");
         let (plan, writes) = self.network.run(key, |run| (run.plan.clone(), run.writes));
@@ -599,7 +636,7 @@ impl World<'_> {
         if ended.exit != expected {
             wrong.push(format!("it exits {:?} and not {expected:?}", ended.exit));
         }
-        if ended.exit == Exit::Ok && only.is_none() {
+        if ended.exit == Exit::Ok && focus.is_everything() {
             let begun = self.network.run(key, |run| run.begun);
             wrong.extend(self.expiries_left(&ledger, begun));
         }
