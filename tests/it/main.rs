@@ -7,6 +7,8 @@
     reason = "a test that fails should say where"
 )]
 
+#[path = "../support/busy_account.rs"]
+mod busy_account;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -31,6 +33,7 @@ mod pictures;
 mod policies;
 mod published_names;
 mod report_command;
+mod requests;
 mod safety;
 mod scope;
 mod secrets;
