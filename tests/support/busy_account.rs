@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// An account with 1,000 branches, 500 Workers, 300 namespaces and 3,000 records,
 /// in a repository with 400 open and 800 closed pull requests. With `references`
 /// every Worker stays, so that each may use a namespace.
-pub fn world(references: bool) -> Value {
+pub(crate) fn world(references: bool) -> Value {
     let at = "2026-01-01T00:00:00Z";
     let repository = "acme/shop";
     let mut pulls = Vec::new();
@@ -61,7 +61,7 @@ pub fn world(references: bool) -> Value {
 }
 
 /// The rules for everything in it.
-pub const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 repository = "acme/shop"
 [[rule]]
 id = "workers"
