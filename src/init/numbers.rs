@@ -7,6 +7,7 @@
 //! terms.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -93,6 +94,7 @@ pub(super) fn infer(
             .collect(),
         all: &all,
         families: families(&all),
+        heads: lives.heads().into_keys().collect(),
     };
     let mut proved: BTreeMap<Group, Vec<Proved<'_, '_>>> = BTreeMap::new();
     let mut candidates = Vec::new();
@@ -292,6 +294,8 @@ struct Context<'c, 'a> {
     names: BTreeSet<(KindRef, &'a str)>,
     all: &'c BTreeMap<Key, Series<'a>>,
     families: BTreeMap<(Place, Option<&'static str>), Family>,
+    /// The git branches of pull requests.
+    heads: BTreeSet<Arc<str>>,
 }
 
 /// What the series of one place with the same word before the number say together.
@@ -331,6 +335,13 @@ impl<'a> Context<'_, 'a> {
         };
         let after = if after.contains("{any") { "" } else { after };
         format!("{}{after}", key.before)
+    }
+
+    /// Whether what follows the number is a branch of some pull request: then the
+    /// name says two things, which may not agree.
+    fn ends_in_a_branch(&self, key: &Key) -> bool {
+        let rest = key.after.trim_start_matches(|c: char| !c.is_alphanumeric());
+        self.heads.contains(rest)
     }
 
     fn frees(&self, series: &Series<'_>) -> usize {
@@ -375,6 +386,8 @@ impl<'a> Context<'_, 'a> {
         let frees = self.frees(series);
         let why = if names::stands(&Self::label(key)) {
             "its name has a word such as `prod` or `main`"
+        } else if self.ends_in_a_branch(key) {
+            "what follows the number is the name of a git branch"
         } else if series.random {
             "its names end in random text, which only a person can tell from words"
         } else if !enough {
@@ -543,7 +556,8 @@ impl<'a> Context<'_, 'a> {
         let batch = hits.iter().any(|number| self.in_a_batch(key, *number));
         let shared = self.shared.contains(&key.place);
         let witnesses = vec![format!("beside resources of {stem} with the same numbers")];
-        let standing = names::stands(&Self::label(key)) || series.random;
+        let standing =
+            names::stands(&Self::label(key)) || self.ends_in_a_branch(key) || series.random;
         if proved && !standing && (hits.len() > 1 || (batch && !shared)) {
             return Some((Status::Sure, witnesses, String::new()));
         }

@@ -55,7 +55,8 @@ impl Route {
     fn host(&self) -> Option<String> {
         let host = envelope::host(&self.pattern)?;
         let spelled = host.strip_prefix('*').unwrap_or(&host);
-        (!spelled.starts_with('.') && !spelled.contains('*')).then(|| spelled.to_owned())
+        let is_whole = !spelled.is_empty() && !spelled.starts_with('.') && !spelled.contains('*');
+        is_whole.then(|| spelled.to_owned())
     }
 
     fn resource(self, place: &Arc<Place>) -> Resource {
