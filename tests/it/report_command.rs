@@ -113,7 +113,7 @@ fn worker(name: &str) -> Value {
 fn one_issue_lives_through_everything() {
     let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
     assert!(stage.report().starts_with("created"));
-    assert!(stage.body().contains("npx wrangler delete --name app-pr-1"));
+    assert!(stage.body().contains("/workers/scripts/app-pr-1"));
     assert!(stage.report().starts_with("left as it is"));
     assert_eq!(stage.issues().len(), 1);
 
@@ -185,7 +185,7 @@ fn a_run_that_looks_at_a_part_leaves_the_rest_of_the_issue() {
     let output = stage.run(&["sweep", "--pr", "2", "--yes", "--report"]);
     assert_eq!(output.status.code(), Some(0));
     let body = stage.body();
-    assert!(!body.contains("app-pr-2") && body.contains("wrangler delete --name app-pr-3"));
+    assert!(!body.contains("app-pr-2") && body.contains("/workers/scripts/app-pr-3"));
     assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
     assert!(
         body.contains("pull request \\&#35;2") || body.contains("pull request &#35;2"),
@@ -197,7 +197,7 @@ fn a_run_that_looks_at_a_part_leaves_the_rest_of_the_issue() {
     stage.server.plant(&fault);
     assert_eq!(stage.run(&["report"]).status.code(), Some(3));
     let body = stage.body();
-    assert!(body.contains("wrangler delete --name app-pr-3"), "{body}");
+    assert!(body.contains("/workers/scripts/app-pr-3"), "{body}");
     assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
     stage.server.plant(&json!([]));
     // What is unticked comes back among the others.
@@ -206,7 +206,7 @@ fn a_run_that_looks_at_a_part_leaves_the_rest_of_the_issue() {
     assert!(stage.body().contains("- [ ] keep"), "{}", stage.body());
     stage.report();
     let body = stage.body();
-    assert!(body.contains("wrangler delete --name app-pr-1"), "{body}");
+    assert!(body.contains("/workers/scripts/app-pr-1"), "{body}");
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
         comments[0]["body"]
             .as_str()
             .unwrap()
-            .contains("npx wrangler delete --name app-pr-1")
+            .contains("/workers/scripts/app-pr-1")
     );
     let said = || {
         let path = "github/repos/acme/shop/issues/1/comments?per_page=100&page=2";
@@ -453,7 +453,7 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
         let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report", flag]);
         let why = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{flag}: {why}");
-        assert!(said().contains("wrangler delete"), "{flag}: {}", said());
+        assert!(said().contains("/workers/scripts/"), "{flag}: {}", said());
     }
     // When nothing fails any more the same comment says so.
     stage.server.plant(&json!([]));
@@ -550,7 +550,7 @@ fn somebody_else_writes_a_leak(tick: &str) {
     let kept = format!("- [{tick}] keep");
     let line = body.lines().find(|line| line.contains("gc:keep:00ff"));
     assert!(line.unwrap().trim_start().starts_with(&kept), "{body}");
-    assert!(body.contains("wrangler delete --name app-pr-2"), "{body}");
+    assert!(body.contains("/workers/scripts/app-pr-2"), "{body}");
 }
 
 #[test]
@@ -726,7 +726,7 @@ fn a_comment_by_somebody_else_is_not_written_over() {
         .collect();
     assert_eq!(bodies.len(), 2, "{bodies:?}");
     assert!(
-        bodies[0].ends_with("mine") && bodies[1].contains("wrangler"),
+        bodies[0].ends_with("mine") && bodies[1].contains("curl -X DELETE"),
         "{bodies:?}"
     );
 }
@@ -775,8 +775,8 @@ fn keeps_the_boxes_of(added: &Value) {
         let body = stage.body();
         assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
         assert!(body.contains("- [x] delete at the next sweep"), "{body}");
-        assert!(body.contains("wrangler delete --name app-pr-2"), "{body}");
-        assert!(body.contains("wrangler delete --name app-pr-3"), "{body}");
+        assert!(body.contains("/workers/scripts/app-pr-2"), "{body}");
+        assert!(body.contains("/workers/scripts/app-pr-3"), "{body}");
     }
     stage.server.plant(&json!([]));
     stage.run(&["sweep", "--approved", "--yes"]);
@@ -885,19 +885,18 @@ fn commands_by_hand_stand_in_the_order_of_deletion() {
     };
     let order = [
         at("/consumers/"),
-        at("npx wrangler delete --name app-pr-1"),
+        at("/workers/scripts/app-pr-1"),
         at("queue **app-pr-1-jobs**"),
     ];
     assert!(order.is_sorted(), "{order:?} in {body}");
     let worker = body
         .lines()
-        .find(|line| line.contains("wrangler delete"))
+        .find(|line| line.contains("/workers/scripts/"))
         .unwrap();
     assert!(worker.trim().starts_with("curl -X DELETE"), "{worker}");
-    assert!(
-        worker.contains(" && CI=true CLOUDFLARE_ACCOUNT_ID="),
-        "{worker}"
-    );
+    // Without `force`, which `wrangler delete` sends where nobody can be asked.
+    assert!(worker.contains(" && curl -X DELETE"), "{worker}");
+    assert!(!worker.contains("force"), "{worker}");
     let namespace = at("namespace **app-pr-1-cache**");
     assert!(namespace > order[1], "{body}");
 }

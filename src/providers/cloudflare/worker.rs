@@ -215,15 +215,6 @@ impl Kind for Worker {
         )
     }
 
-    fn by_hand(&self, id: &ResourceId) -> Option<Vec<String>> {
-        // Without a question, so that the next line is not taken for its answer.
-        let account = format!("CLOUDFLARE_ACCOUNT_ID={}", account(&id.place));
-        let words = [
-            "CI=true", &account, "npx", "wrangler", "delete", "--name", &id.id,
-        ];
-        Some(words.map(str::to_owned).to_vec())
-    }
-
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
         let codes = envelope::codes(body);
         if codes.contains(&10_064) {
