@@ -206,11 +206,12 @@ impl Record {
         if TYPES.contains(&self.sort.to_ascii_uppercase().as_str()) {
             return Some(BuiltInProtection::RecordType);
         }
-        if self.name.split('.').any(|label| label.starts_with('_')) {
-            return Some(BuiltInProtection::Underscore);
-        }
+        // A rule may lift the protection of an underscore, and never this one.
         if self.name.split('.').any(|label| label == "*") {
             return Some(BuiltInProtection::Wildcard);
+        }
+        if self.name.split('.').any(|label| label.starts_with('_')) {
+            return Some(BuiltInProtection::Underscore);
         }
         None
     }
