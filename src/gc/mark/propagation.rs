@@ -230,6 +230,7 @@ impl<'a> Propagation<'a> {
     /// Runs until nothing changes, and returns the questions that are left.
     pub(super) fn run(mut self) -> Vec<Question> {
         self.keep_managers();
+        self.keep_attached_to_protected();
         loop {
             self.keep_parents();
             let kept =
@@ -288,6 +289,26 @@ impl<'a> Propagation<'a> {
                     how: How::Manager,
                 });
             }
+        }
+    }
+
+    /// What belongs to something that people protect stays, also where a rule of
+    /// its own matches it: without its domain a protected Worker serves nobody.
+    fn keep_attached_to_protected(&mut self) {
+        let owners = self.links.owners();
+        let attached = owners.filter(|(owned, owner)| {
+            let of_owner = self.judgements.get(*owner).map(|one| &one.verdict);
+            let is_wanted = matches!(of_owner, Some(Verdict::Protected(why)) if why.is_by_people());
+            is_wanted && self.is_garbage(*owned)
+        });
+        let attached: Vec<_> = attached.collect();
+        for (owned, owner) in attached {
+            let owner = &self.inventory.resources[owner];
+            self.judgements[owned].verdict = Verdict::InUse(User {
+                kind: owner.kind.name(),
+                name: owner.name.clone(),
+                how: How::Owner,
+            });
         }
     }
 
