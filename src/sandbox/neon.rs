@@ -169,6 +169,11 @@ impl Branch {
     fn there(&self) -> bool {
         self.deleted_at.is_none()
     }
+
+    /// Whether it is there or can still be recovered.
+    fn is_kept(&self, now: DateTime<Utc>) -> bool {
+        self.deleted_at.is_none_or(|at| at + RECOVERY > now)
+    }
 }
 
 impl Project {
@@ -276,7 +281,7 @@ impl Neon {
                 let search = request.parameter("search").unwrap_or_default();
                 // It includes deleted branches as long as they can be recovered.
                 let counted = |branch: &&Branch| {
-                    let kept = branch.deleted_at.is_none_or(|at| at + RECOVERY > now);
+                    let kept = branch.is_kept(now);
                     kept && branch.name.contains(search)
                 };
                 let count = state.branches.iter().filter(counted).count();

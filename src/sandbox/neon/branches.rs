@@ -56,7 +56,7 @@ impl Neon {
         let mut branches: Vec<&Branch> = state
             .branches
             .iter()
-            .filter(|branch| branch.there() || with_deleted)
+            .filter(|branch| branch.there() || (with_deleted && branch.is_kept(request.now)))
             .filter(|branch| {
                 branch.name.to_lowercase().contains(&search) || branch.id.contains(&search)
             })
