@@ -17,7 +17,8 @@ archive() {
 }
 
 commit() { # REF
-  gh api "repos/$REPOSITORY/commits/$1" --jq .sha 2> /dev/null || true
+  # The answer to a failed request is printed too, and is no commit.
+  gh api "repos/$REPOSITORY/commits/$1" --jq .sha 2> /dev/null | grep -Ex '[0-9a-f]{40}' || true
 }
 
 # Returns the release that the action is at, or nothing. A tag of the same name

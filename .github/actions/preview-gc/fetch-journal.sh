@@ -26,21 +26,28 @@ is_ours() { # RUN
 }
 
 mkdir -p "$PREVIEW_GC_JOURNAL"
-# The oldest first, so that what is newer replaces it. Runs for closed pull
-# requests go side by side, so the last artifact alone may lack a journal.
+# The newest first, until ten are ours: those that anybody uploads from a fork do
+# not take the place of ours.
 runs=$(jq -r '[.artifacts[] | select(.expired | not)]
-  | sort_by(.created_at) | .[-10:] | .[].workflow_run.id' <<< "$found" | tr -d '\r')
+  | sort_by(.created_at) | reverse | .[].workflow_run.id' <<< "$found" | tr -d '\r')
+chosen=
 count=0
 for run in $runs; do
+  if [ "$count" = 10 ]; then break; fi
   ours=0
   is_ours "$run" || ours=$?
   if [ "$ours" = 2 ]; then fail 3 "could not read which branch run $run was of; run the job again"; fi
   if [ "$ours" != 0 ]; then continue; fi
+  chosen="$run $chosen"
+  count=$((count + 1))
+done
+# The oldest first, so that what is newer replaces it. Runs for closed pull
+# requests go side by side, so the last artifact alone may lack a journal.
+for run in $chosen; do
   folder=$(mktemp -d)
   if ! gh run download "$run" --repo "$GITHUB_REPOSITORY" --name "$ARTIFACT" --dir "$folder"; then
     fail 3 "could not download the artifact $ARTIFACT of run $run; run the job again"
   fi
   cp -R "$folder/." "$PREVIEW_GC_JOURNAL/"
-  count=$((count + 1))
 done
 echo "fetched the journals of $count earlier runs"
