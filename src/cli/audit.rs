@@ -47,6 +47,7 @@ pub(super) async fn explain(arguments: AuditArgs, name: &str) -> Result<Exit, Fa
     }
     let session = Session::open(common)?;
     let mut report = audit(&session, &arguments).await?;
+    public::conceal(&session, &mut report).await;
     let keys = explain::keys(&report, name);
     let keys = if keys.is_empty() {
         explain::keys(&report, &host_name(name))
@@ -72,7 +73,6 @@ pub(super) async fn explain(arguments: AuditArgs, name: &str) -> Result<Exit, Fa
         ),
     };
     show(&text, common)?;
-    public::conceal(&session, &mut report).await;
     github_actions::write_results(&report, None);
     github_actions::write_metrics(common, &report)?;
     Ok(Exit::of(&report, arguments.fail_on_garbage))

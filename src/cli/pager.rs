@@ -28,8 +28,11 @@ pub(super) fn show(text: &str, arguments: &CommonArgs) -> Result<(), Failure> {
                 // Whoever leaves the pager early closes the pipe.
                 let _ = input.write_all(text.as_bytes());
             }
-            let _ = pager.wait();
-            Ok(())
+            match pager.wait() {
+                Ok(status) if status.success() => Ok(()),
+                // A pager that fails may have shown nothing.
+                Ok(_) | Err(_) => print(text),
+            }
         }
         None => print(text),
     }
