@@ -114,7 +114,7 @@ pub struct Policy {
     /// Whose resources it is about.
     pub scope: ScopeWritten,
     /// The label of a pull request that keeps everything which belongs to it.
-    pub keep_label: KeepLabel,
+    pub keep_label: Box<str>,
     /// How slugs are made of git branches, by the owner's name.
     pub slugs: template::Slugs,
     /// What is kept whatever the rules say.
@@ -123,28 +123,18 @@ pub struct Policy {
     pub rules: Rules,
 }
 
-/// The label of a pull request that keeps everything which belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeepLabel {
-    /// The label.
-    pub name: Box<str>,
-    /// Whether the file itself says so. Then it is asked for also where a rule asks
-    /// nothing else about the pull request.
-    pub written: bool,
-}
-
 impl Policy {
     /// Whether a verdict depends on what a match of one of its rules says that the
     /// resource belongs to.
     pub fn asks_about(&self, rule: &Rule, reading: &RuleMatch) -> bool {
-        let by_label = self.keep_label.written && matches!(reading.claim, Claim::PullRequest(_));
+        let by_label = matches!(reading.claim, Claim::PullRequest(_));
         by_label || rule.asks_about_match(reading)
     }
 
     /// Whether any verdict may depend on GitHub.
     pub fn asks_github(&self) -> bool {
         let mut rules = self.rules.iter().filter(|rule| !rule.kinds.is_empty());
-        rules.any(|rule| rule.asks_github() || (self.keep_label.written && rule.has_pull_request()))
+        rules.any(|rule| rule.asks_github() || rule.has_pull_request())
     }
 
     /// What its rules take a resource for, with each rule's index. What the

@@ -16,9 +16,7 @@ use super::fields::{self, At, Fields, Mistakes};
 use super::limits;
 use super::rule::{Rule, Span};
 use super::template::{CAPTURES, Names, Words};
-use super::{
-    Environment, KeepLabel, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary,
-};
+use super::{Environment, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary};
 use crate::limits::Values;
 use crate::model::code::Code;
 use crate::model::identifier::IdentifierSort;
@@ -186,7 +184,7 @@ impl Reader<'_> {
         Some((repository, true))
     }
 
-    fn keep_label(&mut self, fields: &mut Fields<'_>) -> KeepLabel {
+    fn keep_label(&mut self, fields: &mut Fields<'_>) -> Box<str> {
         let label = fields.text("keep-label", &mut self.mistakes);
         if let Some(empty) = label.as_ref().filter(|label| label.value.trim().is_empty()) {
             self.mistakes.error(
@@ -199,10 +197,7 @@ impl Reader<'_> {
                 )),
             );
         }
-        KeepLabel {
-            written: label.is_some(),
-            name: label.map_or_else(|| KEEP_LABEL.into(), |label| label.value.into()),
-        }
+        label.map_or_else(|| KEEP_LABEL.into(), |label| label.value.into())
     }
 
     fn scope(&mut self, fields: &mut Fields<'_>) -> ScopeWritten {

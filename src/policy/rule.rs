@@ -357,10 +357,13 @@ impl Rule {
         }
     }
 
-    /// Whether the verdict depends on how a pull request or run ended.
+    /// Whether the verdict depends on how a pull request or run ended, or on
+    /// whether there is one at all: what is another repository's takes no one's
+    /// place.
     pub fn asks_about_ends(&self) -> bool {
         let by_merge = |age: &Age| age.clock == AgeClock::Merged;
         !self.death.events.is_empty()
+            || self.death.newer.is_some()
             || self.death.without_label.is_some()
             || self.death.ages.iter().any(by_merge)
             || self.timing != Timing::default()

@@ -115,7 +115,7 @@ fn pull_request<'r>(roots: &'r Roots, group: &ClaimedNumber) -> Option<&'r PullR
 }
 
 /// Why a resource cannot belong to a pull request, by their times.
-fn contradiction(
+pub(super) fn contradiction(
     resource: &Resource,
     number: PullRequestNumber,
     pull_request: Option<&PullRequest>,

@@ -70,6 +70,19 @@ impl<'a> Owner<'a> {
         }
     }
 
+    /// Returns the claim, if it is a number or a run that is not there.
+    fn missing(&self) -> Option<Claim> {
+        match self {
+            Self::PullRequest(number, PullRequest::Missing) => Some(Claim::PullRequest(*number)),
+            Self::Run(run, Run::Missing) => Some(Claim::Run(*run)),
+            Self::PullRequest(..)
+            | Self::Run(..)
+            | Self::NotAsked
+            | Self::Head(_)
+            | Self::Missing(_) => None,
+        }
+    }
+
     /// Whether this pull request is one of those that it belongs to.
     fn involves(&self, number: PullRequestNumber) -> bool {
         match self {
@@ -511,6 +524,9 @@ impl<'a, 'p> Judge<'a, 'p> {
             death.get_or_insert(lost);
         }
         if let Some(newer) = rule.death.newer {
+            if let Some(claim) = owner.missing() {
+                return Err(Verdict::Unknown(Doubt::Missing(claim)));
+            }
             let superseded = self
                 .newer
                 .superseded(resource, at, newer, &rule_match.claim)?;

@@ -107,10 +107,29 @@ impl Reader<'_> {
             }
         };
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
-        let names: Vec<Patterns> = lines
-            .filter(|line| !line.is_empty())
-            .map(Pattern::both_forms)
-            .collect();
+        let lines = lines.enumerate().filter(|(_, line)| !line.is_empty());
+        let mut names: Vec<Patterns> = Vec::new();
+        for (index, line) in lines {
+            // Such a line is a list, a comment or a file of another system. It would
+            // protect nothing.
+            let is_name = !line.starts_with('#')
+                && !line.contains(|c: char| c == '"' || c == ',' || c.is_control());
+            if !is_name {
+                self.mistakes.error(
+                    Code::NamesFileUnread,
+                    file.span,
+                    format!(
+                        "could not read the names in {:?}: line {} is not one name: {line:?}",
+                        file.value,
+                        index + 1
+                    ),
+                    "every line is a name that is protected",
+                    Some("write one name a line, without quotes, commas or comments".to_owned()),
+                );
+                return None;
+            }
+            names.push(Pattern::both_forms(line));
+        }
         if names.is_empty() {
             self.mistakes.error(
                 Code::NamesFileEmpty,

@@ -332,10 +332,7 @@ pub(super) async fn lost_labels(
         created_at: Option<DateTime<Utc>>,
         label: Option<Label>,
     }
-    let target = path(
-        repository,
-        &format!("/issues/{number}/events?per_page={PER_PAGE}"),
-    );
+    let target = path(repository, &format!("/issues/{number}/events?"));
     let read = |event: Happened| {
         let removed = (event.event == "unlabeled").then_some(()).and(event.label);
         let removed = removed.zip(event.created_at);

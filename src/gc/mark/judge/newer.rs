@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 
 use super::super::super::verdict::{Alive, Cause, Death, Doubt, Verdict};
 use super::super::JudgeInput;
+use super::super::birth::contradiction;
 use super::super::branches::Branches;
-use crate::evidence::{Inventory, RepositoryRoots};
+use crate::evidence::{Inventory, RepositoryRoots, Run};
 use crate::model::{Attribute, Claim, KindRef, Place, Resource, Time};
-use crate::policy::{Newer, Per};
+use crate::policy::{Newer, Per, Rule, Timing};
 
 /// A rule, by its policy file and its index there.
 pub(super) type RuleIndex = (usize, usize);
@@ -48,7 +49,8 @@ pub(super) struct Supersession {
 impl Supersession {
     /// Counts what rules with `newer` match. Only what certainly counts is counted:
     /// a match that a condition leaves open, a resource without a creation time, a
-    /// build that failed and a name that no git branch gives take no one's place.
+    /// build that failed, a name that no git branch gives and a number that is not
+    /// of this repository take no one's place.
     pub(super) fn of(
         inventory: &Inventory,
         input: &JudgeInput<'_>,
@@ -60,12 +62,24 @@ impl Supersession {
             if !policy.rules.iter().any(|rule| rule.death.newer.is_some()) {
                 continue;
             }
-            let heads = heads.get(index).and_then(Option::as_ref);
-            let is_given = |claim: &Claim, caseless: bool| match claim {
-                Claim::Branch(_) | Claim::Slug { .. } => {
-                    heads.is_some_and(|(_, heads)| heads.standing(claim, caseless).is_known())
+            let Some((roots, heads)) = heads.get(index).and_then(Option::as_ref) else {
+                continue;
+            };
+            let is_known = |resource: &Resource, rule: &Rule, claim: &Claim| match claim {
+                Claim::Branch(_) => heads.standing(claim, resource.kind.caseless).is_known(),
+                // Several branches may give one slug.
+                Claim::Slug { .. } => false,
+                Claim::PullRequest(number) => {
+                    let known = roots.pull_requests.get(number);
+                    let is_there = known.is_some_and(|one| one.life().is_some());
+                    let cares = rule.asks_about_birth();
+                    is_there && !(cares && contradiction(resource, *number, known).is_some())
                 }
-                Claim::PullRequest(_) | Claim::Run(_) | Claim::Itself => true,
+                Claim::Run(run) => matches!(
+                    roots.runs.get(run),
+                    Some(Run::Finished { .. } | Run::Unfinished)
+                ),
+                Claim::Itself => true,
             };
             let resources = inventory.resources.iter();
             let here = resources.filter(|one| policy_scope.places.contains(&one.place));
@@ -73,16 +87,20 @@ impl Supersession {
                 let Time::At(at) = resource.created_at else {
                     continue;
                 };
-                for (rule, rule_match) in policy.read(resource) {
-                    let Some(newer) = policy.rules[rule].death.newer else {
+                for (at_rule, rule_match) in policy.read(resource) {
+                    let rule = &policy.rules[at_rule];
+                    let Some(newer) = rule.death.newer else {
                         continue;
                     };
+                    // Whether a condition on times lets a rule match is known only
+                    // when the resource is judged.
                     let counts = rule_match.undetermined.is_none()
                         && !rule_match.only_agrees
-                        && is_given(&rule_match.claim, resource.kind.caseless);
+                        && rule.timing == Timing::default()
+                        && is_known(resource, rule, &rule_match.claim);
                     if counts {
                         let group =
-                            Group::of(resource, (index, rule), newer.per, &rule_match.claim);
+                            Group::of(resource, (index, at_rule), newer.per, &rule_match.claim);
                         created.entry(group).or_default().push(at);
                     }
                 }

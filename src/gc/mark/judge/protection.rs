@@ -60,7 +60,7 @@ impl Judge<'_, '_> {
             let roots = roots.and_then(Option::as_ref).map(|(roots, _)| roots);
             let labelled = outcome.pull_requests.iter().find_map(|number| {
                 let pull_request = roots?.pull_requests.get(number)?;
-                let mut labels = files.iter().map(|policy| &policy.keep_label.name);
+                let mut labels = files.iter().map(|policy| &policy.keep_label);
                 let label = labels.find(|label| pull_request.has_label(label))?.clone();
                 let number = *number;
                 Some(Protection::Labelled { number, label })

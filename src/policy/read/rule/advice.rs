@@ -207,14 +207,16 @@ impl Reader<'_> {
 
     /// A rule by a clock that its kind does not have never finds garbage.
     pub(super) fn clocks_are_kept(&mut self, death: &At<Death>, kinds: &[KindRef]) {
-        let undated = kinds.iter().find(|kind| !kind.created);
-        if let (Some(kind), true) = (undated, death.value.newer.is_some()) {
-            self.mistakes.warning(
+        // Of other kinds nothing tells whether a newer one has taken the place: it may
+        // be another service, or a build that failed.
+        let untold = kinds.iter().find(|kind| kind.complete.is_none());
+        if let (Some(kind), true) = (untold, death.value.newer.is_some()) {
+            self.mistakes.error(
                 Code::ClockNotAvailable,
                 death.span.clone(),
-                format!("a {} has no creation time for `newer`", kind.noun),
-                "this rule never finds garbage of that kind",
-                Some("use an event".to_owned()),
+                format!("`newer` cannot count a {}", kind.noun),
+                "its API does not tell which one is whole and takes another's place",
+                Some("use `newer` for Pages deployments, and an event here".to_owned()),
             );
         }
         for age in &death.value.ages {

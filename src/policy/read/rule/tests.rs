@@ -201,9 +201,12 @@ fn records_with_an_underscore_are_named_by_their_labels_and_as_txt() {
 #[test]
 fn a_table_of_dead_when_is_one_condition() {
     let text = |when: &str| {
-        rule(&format!(
-            "kind = \"worker\"\nname = \"app-{{pr}}\"\ndead-when = {when}"
-        ))
+        let of = if when.contains("newer") {
+            "kind = \"pages_deployment\"\nproject = \"shop\"\nbranch = \"feature/{pr}\""
+        } else {
+            "kind = \"worker\"\nname = \"app-{pr}\""
+        };
+        rule(&format!("{of}\ndead-when = {when}"))
     };
     let one = "this `dead-when` has not exactly one of `older-than`, `newer` and `without-label`";
     for (when, expected) in [
@@ -237,10 +240,7 @@ fn a_table_of_dead_when_is_one_condition() {
         ["`without-label` needs {pr} in the template"]
     );
     let undated = rule("kind = \"kv_namespace\"\nname = \"app-{pr}\"\ndead-when = { newer = 1 }");
-    assert_eq!(
-        warnings(&undated),
-        ["a KV namespace has no creation time for `newer`"]
-    );
+    assert_eq!(mistakes(&undated), ["`newer` cannot count a KV namespace"]);
 }
 
 #[test]
