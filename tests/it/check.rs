@@ -60,7 +60,10 @@ fn conditions_explain_themselves() {
         "web-1.acme.example",
     ]);
     let explained = String::from_utf8(output.stdout).unwrap();
-    assert!(explained.contains("none; hosts ("), "{explained}");
+    assert!(
+        explained.contains("rule hosts matches this name"),
+        "{explained}"
+    );
     assert!(
         explained.contains("and it is \"www.acme.example\""),
         "{explained}"

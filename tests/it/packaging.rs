@@ -156,7 +156,7 @@ fn an_archive_has_everything() {
     let output = Command::new(root.join("preview-gc"))
         .args(["audit", "--sandbox"])
         .output();
-    assert!(said(&output.unwrap()).contains("14 garbage among"));
+    assert!(said(&output.unwrap()).contains("14 of 42 resources are garbage"));
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn the_npm_package_runs_offline_and_runs_no_script_when_it_is_installed() {
         "npx",
         &["--offline", "preview-gc", "audit", "--sandbox"],
     ));
-    assert!(text.contains("14 garbage among"), "{text}");
+    assert!(text.contains("14 of 42 resources are garbage"), "{text}");
     // Exit codes come through.
     let mut command = in_project("npx", &["--offline", "preview-gc", "sweep", "--sandbox"]);
     let output = command.env("CI", "true").output().unwrap();

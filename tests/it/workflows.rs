@@ -81,7 +81,12 @@ fn by_hand_nothing_is_deleted_unless_told() {
     let show = Event::dispatch(&json!({"delete": false}));
     let job = sweep(&actions, ORPHANS, &show);
     assert_ended(&job, 0);
-    assert!(job.program().summary.contains("14 garbage") && actions.has(OF_97));
+    assert!(
+        job.program()
+            .summary
+            .contains("14 of 42 resources are garbage")
+            && actions.has(OF_97)
+    );
     let delete = Event::dispatch(&json!({"delete": true}));
     let job = sweep(&actions, ORPHANS, &delete);
     assert_eq!(job.program().outputs["deleted"], "14");

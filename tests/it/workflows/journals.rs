@@ -107,13 +107,10 @@ fn a_public_repository_shows_nothing_that_no_rule_matches() {
     let unmatched = ["image-resizer", "api-preview-97-debug", "sessions"];
     let actions = Actions::new();
     let shown = |job: &Job| job.log() + &job.summary();
-    let private = sweep(
-        &actions,
-        ORPHANS,
-        &Event::dispatch(&json!({"delete": false})),
-    );
+    let all = crate::support::run(&["audit", "--sandbox", "--all"]);
+    let all = String::from_utf8(all.stdout).unwrap();
     for name in unmatched {
-        assert!(shown(&private).contains(name), "{name}");
+        assert!(all.contains(name), "{name}");
     }
     let mut public = Event::dispatch(&json!({"delete": false}));
     public.payload["repository"]["private"] = json!(false);
