@@ -401,6 +401,10 @@ impl<'p> Collector<'p> {
             }
             let reread_after = self.limits.reread_after;
             let sweep = Sweep::new(survey, steps, ids, reread_after, journal, stop.clone());
+            let resources = &findings.inventory.resources;
+            let later = order.deferred.iter();
+            let later = later.filter_map(|&index| resources.get(index).cloned());
+            let sweep = sweep.with_deferred(later.collect());
             let (done, broken) = sweep.run(findings).await;
             swept.broken = broken.map(|error| error.to_string());
             let steps = steps.iter().zip(done);

@@ -36,7 +36,7 @@ use crate::gc::Outcome;
 use crate::gc::plan_file::PlannedStep;
 use crate::journal::{Entry, Implied, Journal, JournalError};
 use crate::kind::Kind;
-use crate::model::{Api, Place, ResourceId};
+use crate::model::{Api, Place, Resource, ResourceId};
 use crate::policy::Action;
 use crate::progress::ProgressEvent;
 use crate::providers;
@@ -130,6 +130,8 @@ pub struct Sweep<'a, 'p> {
     /// Resources that the provider removes with those of each step, from the
     /// first audit: later re-reads list only what decides.
     implied: Vec<Vec<Implied>>,
+    /// What the plan leaves for a later run: it was judged where it was.
+    deferred: Vec<Resource>,
     ledger: Ledger,
 }
 
@@ -151,8 +153,16 @@ impl<'a, 'p> Sweep<'a, 'p> {
             reread_after,
             stop,
             implied: Vec::new(),
+            deferred: Vec::new(),
             ledger: Ledger::new(journal, steps.len()),
         }
+    }
+
+    /// Sets what the plan of this run leaves for a later one.
+    #[must_use]
+    pub fn with_deferred(mut self, deferred: Vec<Resource>) -> Self {
+        self.deferred = deferred;
+        self
     }
 
     /// Carries out the plan. Also returns the error that stopped writing of the

@@ -131,12 +131,16 @@ impl Sweep<'_, '_> {
     }
 
     /// Returns whether the plan has a step for a resource that belonged to the
-    /// same owner then.
+    /// same owner then, or leaves it for later.
     fn was_planned_there(&self, attached: &Resource) -> bool {
         let owner = attached.owner().map(|owner| owner.key.text());
         let known = attached.identity();
         let mut steps = self.ids.iter().zip(self.steps);
+        let is_owners = |one: &Resource| {
+            one.owner().map(|owner| owner.key.text()) == owner && one.identity() == known
+        };
         steps.any(|(id, step)| *id == known && step.owner.as_deref() == owner)
+            || self.deferred.iter().any(is_owners)
     }
 
     /// Returns whether the sweep deletes only checked resources and this one is
