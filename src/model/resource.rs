@@ -16,11 +16,11 @@ use super::time::Time;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Attribute {
-    /// For [`AttributeSort::Text`] and [`AttributeSort::Host`].
+    /// For [`AttributeSort::Text`](super::kind::AttributeSort::Text) and [`AttributeSort::Host`](super::kind::AttributeSort::Host).
     Text(Box<str>),
-    /// For [`AttributeSort::Flag`].
+    /// For [`AttributeSort::Flag`](super::kind::AttributeSort::Flag).
     Flag(bool),
-    /// For [`AttributeSort::List`].
+    /// For [`AttributeSort::List`](super::kind::AttributeSort::List).
     List(Vec<Box<str>>),
 }
 

@@ -6,19 +6,19 @@ use std::fmt;
 /// count them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VerdictName {
-    /// [`Verdict::Garbage`]
+    /// [`Verdict::Garbage`](super::Verdict::Garbage)
     Garbage,
-    /// [`Verdict::Grace`]
+    /// [`Verdict::Grace`](super::Verdict::Grace)
     Grace,
-    /// [`Verdict::Unknown`]
+    /// [`Verdict::Unknown`](super::Verdict::Unknown)
     Unknown,
-    /// [`Verdict::InUse`]
+    /// [`Verdict::InUse`](super::Verdict::InUse)
     InUse,
-    /// [`Verdict::Live`]
+    /// [`Verdict::Live`](super::Verdict::Live)
     Live,
-    /// [`Verdict::Protected`]
+    /// [`Verdict::Protected`](super::Verdict::Protected)
     Protected,
-    /// [`Verdict::Unmatched`]
+    /// [`Verdict::Unmatched`](super::Verdict::Unmatched)
     Unmatched,
 }
 

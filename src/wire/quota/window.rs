@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::headers::Reported;
 
 pub(super) struct QuotaState {
-    /// By name: [`ACCOUNT`], a policy that the provider names, or one of its
+    /// By name: [`ACCOUNT`](super::headers::ACCOUNT), a policy that the provider names, or one of its
     /// resources.
     pub(super) windows: BTreeMap<String, Window>,
     pub(super) paused_until: Option<Instant>,
