@@ -102,17 +102,14 @@ pub fn plan(inventory: &Inventory, marking: &Marking<'_>, maximum: usize) -> Pla
 }
 
 /// The same where these resources, by their indices, have to wait for a later
-/// run and take no place from others.
+/// run, with all that has to go after them, and take no place from others.
 pub fn plan_without(
     inventory: &Inventory,
     marking: &Marking<'_>,
     maximum: usize,
     waiting: &BTreeSet<usize>,
 ) -> Plan {
-    let mut plan = Plan {
-        deferred: waiting.iter().copied().collect(),
-        ..Plan::default()
-    };
+    let mut plan = Plan::default();
     let mut candidates = Vec::new();
     for (resource, judgement) in marking.judgements.iter().enumerate() {
         let Verdict::Garbage(death) = &judgement.verdict else {
@@ -123,9 +120,6 @@ pub fn plan_without(
         };
         if death.report_only {
             plan.report_only.push(resource);
-            continue;
-        }
-        if waiting.contains(&resource) {
             continue;
         }
         let kind = inventory.resources[resource].kind;
@@ -151,13 +145,18 @@ pub fn plan_without(
         let claim = (candidate.group.0, candidate.group.1.clone());
         (first, claim, candidate.rank, name, candidate.resource)
     });
-    cap(inventory, candidates, maximum, plan)
+    let waits = candidates.iter().enumerate();
+    let waits = waits.filter(|(_, candidate)| waiting.contains(&candidate.resource));
+    let waits = waits.map(|(index, _)| index).collect();
+    cap(inventory, candidates, &waits, maximum, plan)
 }
 
-/// Takes as many as the cap allows, nothing without what has to go before it.
+/// Takes as many as the cap allows, nothing without what has to go before it. A
+/// Worker whose route waits would leave that route behind.
 fn cap(
     inventory: &Inventory,
     candidates: Vec<Candidate<'_>>,
+    waits: &BTreeSet<usize>,
     maximum: usize,
     mut plan: Plan,
 ) -> Plan {
@@ -179,7 +178,7 @@ fn cap(
     for last in [false, true] {
         for candidate in 0..candidates.len() {
             let together = together(candidate, &taken);
-            let in_turn = last || together.is_disjoint(&held);
+            let in_turn = (last || together.is_disjoint(&held)) && together.is_disjoint(waits);
             if in_turn && taken.len() + together.len() <= maximum {
                 taken.extend(together);
             }

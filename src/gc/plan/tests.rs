@@ -66,6 +66,29 @@ fn nothing_goes_without_what_has_to_go_before_it() {
 }
 
 #[test]
+fn nothing_goes_before_what_waits_and_belongs_to_it() {
+    let route = Resource {
+        links: vec![Link::Uses(Reference::by_name("worker", "app".to_owned()))],
+        ..resource("worker_route", "app.acme.example/*")
+    };
+    let inventory = Inventory {
+        resources: vec![
+            route,
+            resource("worker", "app"),
+            resource("worker", "other"),
+        ],
+        ..Inventory::default()
+    };
+    let judged = [1, 1, 2].map(|number| garbage(PLAIN, number, at(10)));
+    let policy = policy();
+    let policy_scopes = [policy_scope(&policy)];
+    let marking = marking(judged.into(), &policy_scopes);
+    let plan = plan_without(&inventory, &marking, 9, &BTreeSet::from([0]));
+    assert_eq!(order(&plan), [(2, &[][..])]);
+    assert_eq!(plan.deferred, [1, 0]);
+}
+
+#[test]
 fn a_worker_goes_only_together_with_the_queues_that_it_serves() {
     let queue = |name: &str, by: &str| Resource {
         links: vec![Link::ServedBy(Reference::by_id("worker", by.to_owned()))],
