@@ -8,6 +8,13 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 
 pub type Moment = DateTime<Utc>;
 
+/// When a run listed what exists: what changed meanwhile it may have seen or not.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed {
+    pub began: Moment,
+    pub ended: Moment,
+}
+
 /// A value, and what it was before.
 #[derive(Debug, Clone)]
 pub struct History<T>(Vec<(Moment, T)>);
@@ -124,6 +131,14 @@ impl Resource {
     pub fn pointed_at(&self, at: Moment) -> Option<&str> {
         let mut later = self.pointed.iter().filter(|(moved, _)| *moved > at);
         later.next().map(|(_, before)| before.as_str())
+    }
+
+    /// Whether it was pointed at a Worker at some moment of a listing.
+    pub fn was_pointed_at(&self, worker: &str, listed: Listed) -> bool {
+        let moved = self.pointed.iter().map(|(moved, _)| *moved);
+        let meanwhile = moved.filter(|at| *at > listed.began && *at <= listed.ended);
+        let mut moments = std::iter::once(listed.began).chain(meanwhile);
+        moments.any(|at| self.pointed_at(at).is_some_and(|name| name == worker))
     }
 
     /// What others bind it by.

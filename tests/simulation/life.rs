@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::journals;
-use crate::ledger::{Ledger, Moment, PullRequest, Purpose, Resource, RunKey};
+use crate::ledger::{Ledger, Listed, Moment, PullRequest, Purpose, Resource, RunKey};
 use crate::network::{BASE, CrashPoint, Network, PlannedStep, Violation, reread_after};
 use crate::oracle;
 use crate::others::{self, variable};
@@ -129,7 +129,7 @@ struct World<'a> {
     policy: Vec<Policy>,
     folder: &'a Path,
     /// The last plan that each actor made, and when it had listed what exists.
-    plans: Mutex<BTreeMap<usize, (PlanFile, Moment)>>,
+    plans: Mutex<BTreeMap<usize, (PlanFile, Listed)>>,
 }
 
 /// What a run is told.
@@ -137,7 +137,7 @@ struct World<'a> {
 struct Begin {
     focus: Focus,
     /// A plan that was made earlier, with when its run had listed what exists.
-    earlier: Option<(PlanFile, Moment)>,
+    earlier: Option<(PlanFile, Listed)>,
     /// Whether it makes a plan for later and carries out nothing.
     only_plans: bool,
 }
@@ -246,7 +246,7 @@ impl World<'_> {
 
     /// A plan that was made earlier and is carried out now, after hours in which
     /// somebody looked at it and others went on.
-    async fn earlier_plan(&self, actor: usize) -> Option<(PlanFile, Moment)> {
+    async fn earlier_plan(&self, actor: usize) -> Option<(PlanFile, Listed)> {
         let wanted = self.network.state().random.u8(..3) == 0 || self.network.scenario.focused;
         let earlier = self.plans.lock().expect("nobody panics").remove(&actor);
         let earlier = earlier.filter(|_| wanted)?;
@@ -399,6 +399,7 @@ impl World<'_> {
             observer: &Nobody,
         };
         let garbage = self.garbage();
+        let began = network.now();
         let mut since = Instant::now();
         let mut listed = collector.list().await;
         // A provider that leaves the zone out makes the policy look wrong, which
@@ -412,7 +413,10 @@ impl World<'_> {
             listed = collector.list().await;
         }
         let (audit_scope, inventory) = listed.unwrap();
-        let listed = network.now();
+        let listed = Listed {
+            began,
+            ended: network.now(),
+        };
         network.run(key, |run| run.listed = Some(listed));
         let survey = collector.survey(&audit_scope);
         let mut findings = survey.judge(inventory, since).await;
@@ -426,7 +430,10 @@ impl World<'_> {
         let earlier = earlier.filter(|(plan, _)| may_be(plan));
         let by_earlier = earlier.is_some();
         if let Some((earlier, at)) = earlier {
-            network.note(&format!("{}.{} has a plan of {at}", key.actor, key.run));
+            network.note(&format!(
+                "{}.{} has a plan of {}",
+                key.actor, key.run, at.ended
+            ));
             network.run(key, |run| run.listed = Some(at));
             plan_file = earlier;
         } else {

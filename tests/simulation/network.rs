@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tower::util::BoxCloneSyncService;
 
 use crate::journals;
-use crate::ledger::{Ledger, Moment, Purpose, Request, RunKey, in_seconds};
+use crate::ledger::{Ledger, Listed, Moment, Purpose, Request, RunKey, in_seconds};
 use crate::oracle::{self, Deed};
 use crate::pending::CONSUMERS_OF_WHAT_STAYS;
 use crate::scenario::{Scenario, Weather, one_of};
@@ -53,7 +53,7 @@ pub struct Run {
     pub crash: Option<CrashPoint>,
     pub crashed: Arc<Notify>,
     /// When it had listed what exists.
-    pub listed: Option<Moment>,
+    pub listed: Option<Listed>,
     pub plan: Option<Vec<PlannedStep>>,
     /// How many requests it sent.
     pub sent: usize,

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use crate::ledger::{History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
+use crate::ledger::{History, Ledger, Listed, Moment, PullRequest, Purpose, Resource, in_seconds};
 use crate::pending::STRICT_LIMITS;
 use crate::scenario::{Action, Scenario, Terms, has_times};
 
@@ -25,7 +25,7 @@ pub struct Deed {
     /// When the run began: nothing that it listed is older.
     pub begun: Moment,
     /// When the run had listed what exists: changes after that spare.
-    pub listed: Moment,
+    pub listed: Listed,
     /// The earliest moment of a reading that it may rest on.
     pub rests_on: Moment,
     pub arrives: Moment,
@@ -44,10 +44,10 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
         }
         _ => None,
     };
-    let is_back = now_at.is_some() && resource.pointed_at(deed.listed) == now_at;
+    let is_back = now_at.is_some_and(|worker| resource.was_pointed_at(worker, deed.listed));
     if let Some(at) = resource
         .moved
-        .filter(|at| *at > deed.listed && *at < deed.rests_on && !is_back)
+        .filter(|at| *at > deed.listed.ended && *at < deed.rests_on && !is_back)
     {
         return Some(format!(
             "it was pointed elsewhere at {at}, after it was listed"
@@ -58,7 +58,7 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
         resource.purpose,
         Purpose::OfWorker(_) | Purpose::Serves(_) | Purpose::Unmatched | Purpose::Protected(_)
     );
-    if may_go && last_seen > deed.listed && last_seen < deed.rests_on {
+    if may_go && last_seen > deed.listed.ended && last_seen < deed.rests_on {
         return Some(format!("it changed at {last_seen}, after it was listed"));
     }
     None
