@@ -110,8 +110,8 @@ impl GitHubClient {
             octocrab,
             client,
             authors: Arc::default(),
-            numbers_at_once: BatchSize::new(graphql::NUMBERS),
-            branches_at_once: BatchSize::new(graphql::BRANCHES),
+            numbers_at_once: BatchSize::new(graphql::NUMBERS, graphql::MAXIMUM_NUMBERS),
+            branches_at_once: BatchSize::new(graphql::BRANCHES, graphql::BRANCHES),
         }
     }
 

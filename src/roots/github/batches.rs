@@ -1,6 +1,6 @@
-//! Questions about many items in few requests, in batches that shrink when the
-//! provider gives up on one: how much it answers at once depends on the size of
-//! the repository, and no document says how much.
+//! Questions about many items in few requests, in batches whose size follows what
+//! the provider answers: how much it answers at once depends on the size of the
+//! repository, and no document says how much.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,21 +13,27 @@ use crate::roots::Unanswered;
 /// How many items are asked about in one request.
 pub(super) struct BatchSize {
     now: AtomicUsize,
-    largest: usize,
+    /// The size that it begins with, and grows back to after a refusal.
+    first: usize,
+    /// The size that it grows to while nothing is refused.
+    largest: AtomicUsize,
 }
 
 impl BatchSize {
-    /// Starts with the largest size.
-    pub(super) const fn new(largest: usize) -> Self {
+    /// Starts with the first size, and doubles up to the largest.
+    pub(super) const fn new(first: usize, largest: usize) -> Self {
         Self {
-            now: AtomicUsize::new(largest),
-            largest,
+            now: AtomicUsize::new(first),
+            first,
+            largest: AtomicUsize::new(largest),
         }
     }
 
-    /// Asks about all items. A batch that is too much is asked again in halves,
-    /// and so are all that follow; once a round of requests succeeds, the size
-    /// doubles again. An item that is too much by itself has that error.
+    /// Asks about all items. While the size grows, each batch waits for the answer
+    /// to the one before, so that a size that is too large is refused only once; all
+    /// others are asked side by side. A batch that is too much is asked again in
+    /// halves, and so are all that follow; once a round of requests succeeds, the
+    /// size doubles again. An item that is too much by itself has that error.
     pub(super) async fn ask<'i, T, A>(
         &self,
         items: &'i [T],
@@ -37,26 +43,48 @@ impl BatchSize {
         let mut waiting = VecDeque::from([items]);
         while !waiting.is_empty() {
             let size = self.now.load(Ordering::Relaxed).max(1);
-            let batches = waiting.drain(..).flat_map(|items| items.chunks(size));
-            let answered = join_all(batches.map(|batch| {
+            let batches = self.round(&mut waiting, size);
+            let answered = join_all(batches.into_iter().map(|batch| {
                 let answer = ask(batch);
                 async move { (batch, answer.await) }
             }));
+            let mut refused: Vec<&[T]> = Vec::new();
             for (batch, answer) in answered.await {
                 match answer {
-                    Err(error) if is_too_much(&error) && batch.len() > 1 => {
-                        waiting.push_back(batch);
-                    }
+                    Err(error) if is_too_much(&error) && batch.len() > 1 => refused.push(batch),
                     answer => answers.push((batch, answer)),
                 }
             }
-            let next = match waiting.iter().map(|batch| batch.len()).min() {
-                Some(smallest) => smallest.div_ceil(2),
-                None => (size * 2).min(self.largest),
+            let next = match refused.iter().map(|batch| batch.len()).min() {
+                Some(smallest) => {
+                    self.largest.store(self.first, Ordering::Relaxed);
+                    smallest.div_ceil(2)
+                }
+                None => (size * 2).min(self.largest.load(Ordering::Relaxed)),
             };
             self.now.store(next, Ordering::Relaxed);
+            waiting.extend(refused);
         }
         answers
+    }
+
+    /// Takes the batches of the next round: one while the size grows, else all.
+    fn round<'i, T>(&self, waiting: &mut VecDeque<&'i [T]>, size: usize) -> Vec<&'i [T]> {
+        let grows = self.first <= size && size < self.largest.load(Ordering::Relaxed);
+        if !grows {
+            return waiting
+                .drain(..)
+                .flat_map(|items| items.chunks(size))
+                .collect();
+        }
+        let Some(items) = waiting.pop_front() else {
+            return Vec::new();
+        };
+        let (batch, rest) = items.split_at(size.min(items.len()));
+        if !rest.is_empty() {
+            waiting.push_front(rest);
+        }
+        vec![batch]
     }
 }
 
@@ -94,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn batches_shrink_to_what_is_answered_and_grow_again() {
-        let size = BatchSize::new(50);
+        let size = BatchSize::new(50, 50);
         assert_eq!(sizes(&size, 120, 100).await, [50, 50, 20]);
         // Too much: halves, and halves of these.
         assert_eq!(sizes(&size, 50, 13).await, [50, 25, 25, 13, 12, 13, 12]);
@@ -104,8 +132,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn batches_grow_while_nothing_is_too_much() {
+        let size = BatchSize::new(50, 150);
+        let grown = [50, 100, 150, 150, 150, 150, 50];
+        assert_eq!(sizes(&size, 800, 150).await, grown);
+        assert_eq!(sizes(&size, 160, 150).await, [150, 10]);
+    }
+
+    #[tokio::test]
+    async fn a_larger_batch_that_is_too_much_is_tried_once() {
+        let size = BatchSize::new(50, 150);
+        let asked = sizes(&size, 260, 60).await;
+        assert_eq!(asked, [50, 100, 50, 50, 10, 50, 50]);
+        assert_eq!(sizes(&size, 200, 60).await, [50, 50, 50, 50]);
+    }
+
+    #[tokio::test]
     async fn one_item_that_is_too_much_spoils_no_other() {
-        let size = BatchSize::new(4);
+        let size = BatchSize::new(4, 4);
         let items = ["a", "b", "bad", "c"];
         let answers = size.ask(&items, async |batch: &[&str]| {
             if batch.contains(&"bad") {
@@ -124,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_errors_are_not_asked_again() {
-        let size = BatchSize::new(4);
+        let size = BatchSize::new(4, 4);
         let asked = RefCell::new(0);
         let answers = size.ask(&[1, 2], async |_| {
             *asked.borrow_mut() += 1;

@@ -19,10 +19,13 @@ use crate::evidence::{LostLabels, PullRequest, Searched};
 use crate::model::{PullRequestNumber, Repository};
 use crate::roots::forge::{Closed, Horizon, Listed, RepositorySeen, Unanswered};
 
-/// Maximum numbers in one request. Aliases do not count against the quota, but
-/// the limits on nodes, cost and run time apply, and no document says which
-/// number they allow.
+/// Numbers in the first request. Aliases do not count against the quota, but the
+/// limits on nodes, cost and run time apply, and no document says which number
+/// they allow.
 pub(super) const NUMBERS: usize = 50;
+
+/// Maximum numbers in one request, after smaller ones were answered.
+pub(super) const MAXIMUM_NUMBERS: usize = 150;
 
 /// Maximum branches in one request, each with its own connection: about 80 are
 /// refused.
@@ -495,7 +498,7 @@ struct NumbersData {
     repository: Option<serde_json::Map<String, Value>>,
 }
 
-/// Looks up these numbers, at most [`NUMBERS`].
+/// Looks up these numbers, at most [`MAXIMUM_NUMBERS`].
 pub(super) async fn by_number(
     github: &GitHubClient,
     repository: &Repository,
