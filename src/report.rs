@@ -69,6 +69,8 @@ pub struct Report {
     pub summary: Summary,
     /// Rules that match no name.
     pub unused_rules: Vec<RuleAt>,
+    /// `protect` entries that cover nothing that exists.
+    pub unused_protects: Vec<Location>,
     /// Host names that point at something which is gone.
     pub dangling: Vec<Dangling>,
     /// Pull requests with protected resources beside garbage.

@@ -324,8 +324,16 @@ fn owner_asked(rule: &Rule, claim: &Claim, repository: &Repository) -> String {
 }
 
 /// Returns warnings for rules that match no existing resource, with the condition
-/// that refuses the names which their templates match.
+/// that refuses the names which their templates match, and for `protect` entries
+/// that cover none.
 fn unused(report: &Report) -> Vec<String> {
+    let protects = report.unused_protects.iter();
+    let protects = protects.map(|at| {
+        format!(
+            "[[protect]] {at} covers nothing that exists: compare the names in it with those that \
+             `audit --all` shows"
+        )
+    });
     let rules = report.unused_rules.iter();
     rules
         .map(|rule| match refused(report, rule) {
@@ -335,6 +343,7 @@ fn unused(report: &Report) -> Vec<String> {
                  conditions, the first of them {condition}"
             ),
         })
+        .chain(protects)
         .collect()
 }
 

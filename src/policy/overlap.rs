@@ -51,7 +51,7 @@ fn both_read(rule: &Rule, other: &Rule) -> Option<String> {
 }
 
 /// Whether a `protect` entry could ever cover a name that a rule matches.
-fn could_protect(entry: &Protect, rule: &Rule) -> bool {
+pub fn could_protect(entry: &Protect, rule: &Rule) -> bool {
     let kinds = entry.kinds.as_ref();
     let mut shared = rule
         .kinds

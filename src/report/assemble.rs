@@ -15,7 +15,8 @@ use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, VerdictName, Wait};
 use crate::gc::{Brake, Marking, Plan, Verdict, box_key};
 use crate::model::{Claim, KindRef, Link, Place, Resource, ResourceId};
-use crate::policy::{Policy, Rule};
+use crate::policy::overlap::could_protect;
+use crate::policy::{Coverage, Location, Policy, Rule};
 use crate::providers;
 use crate::wire::{ClockSkew, QuotaUse};
 
@@ -67,6 +68,11 @@ impl Report {
             // listed.
             unused_rules: if complete {
                 unused_rules(run.inventory, run.marking)
+            } else {
+                Vec::new()
+            },
+            unused_protects: if complete {
+                unused_protects(run.inventory, run.marking)
             } else {
                 Vec::new()
             },
@@ -407,15 +413,39 @@ impl<'a> ByHand<'a> {
     }
 }
 
+/// Returns whether a kind was listed somewhere.
+fn was_listed(inventory: &Inventory, kind: KindRef) -> bool {
+    let mut listings = inventory.listings.iter();
+    listings.any(|listing| listing.kind == kind)
+}
+
+/// Returns where the `protect` entries stand that cover nothing, although all of
+/// their kinds were listed and a rule matches such names: a name in them may be
+/// misspelled. An entry about a pull request or without kinds may be about what was
+/// not listed, and `check` warns about one that no rule could touch.
+fn unused_protects(inventory: &Inventory, marking: &Marking<'_>) -> Vec<Location> {
+    let files = marking.input.policy_scopes.iter();
+    let entries = files.flat_map(|file| &file.policy.protects);
+    let listed = entries.filter(|entry| {
+        let kinds = entry.kinds.as_ref();
+        kinds.is_some_and(|kinds| kinds.iter().all(|kind| was_listed(inventory, *kind)))
+    });
+    let rules = || {
+        let files = marking.input.policy_scopes.iter();
+        files.flat_map(|file| file.policy.rules.iter())
+    };
+    let unused = listed.filter(|entry| {
+        let mut resources = inventory.resources.iter();
+        resources.all(|resource| entry.covers(resource) == Coverage::No)
+            && rules().any(|rule| could_protect(entry, rule))
+    });
+    unused.map(|entry| entry.location.clone()).collect()
+}
+
 /// Returns the rules that match no name, although all of their kinds were
 /// listed.
 fn unused_rules(inventory: &Inventory, marking: &Marking<'_>) -> Vec<RuleAt> {
-    let listed = |kind: &KindRef| {
-        inventory
-            .listings
-            .iter()
-            .any(|listing| listing.kind == *kind)
-    };
+    let listed = |kind: &KindRef| was_listed(inventory, *kind);
     let mut used = BTreeSet::new();
     for judgement in &marking.judgements {
         let matches = judgement.matched_by.iter();

@@ -51,6 +51,8 @@ struct Document<'a> {
     summary: SummaryJson,
     unused_rules: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    unused_protects: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     dangling: Vec<DanglingJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     partly_protected: Vec<PartlyProtectedJson<'a>>,
@@ -93,6 +95,11 @@ impl<'a> Document<'a> {
             },
             unused_rules: report
                 .unused_rules
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            unused_protects: report
+                .unused_protects
                 .iter()
                 .map(ToString::to_string)
                 .collect(),

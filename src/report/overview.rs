@@ -390,6 +390,8 @@ fn notes(report: &Report) -> impl Iterator<Item = String> {
     let ignored = report.ignored_issues.iter().cloned();
     let unused = report.unused_rules.iter();
     let unused = unused.map(|rule| format!("rule {rule} matches no existing name"));
+    let protects = report.unused_protects.iter();
+    let protects = protects.map(|at| format!("[[protect]] {at} covers nothing that exists"));
     let concealed = (report.concealed > 0).then(|| {
         format!(
             "{} that no rule matches are not shown, because the repository is public",
@@ -415,6 +417,7 @@ fn notes(report: &Report) -> impl Iterator<Item = String> {
         .chain(partly)
         .chain(ignored)
         .chain(unused)
+        .chain(protects)
 }
 
 #[cfg(test)]

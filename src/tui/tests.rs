@@ -88,6 +88,7 @@ fn report(rows: Vec<Row>) -> Report {
         partly_protected: Vec::new(),
         ignored_issues: Vec::new(),
         unused_rules: Vec::new(),
+        unused_protects: Vec::new(),
         focus: None,
         listed: BTreeSet::new(),
         next_run: None,

@@ -212,24 +212,38 @@ fn the_doctor_tells_apart_what_is_wrong() {
     );
 }
 
-/// What an audit refuses, `check` refuses with the same exit code.
+/// What an audit refuses, `check` refuses with the same exit code, and nothing else.
 #[test]
 fn the_doctor_is_content_only_where_an_audit_is() {
-    let world = crate::support::path("cases/every-user-keeps.json");
-    let policy = crate::support::path("cases/every-user-keeps.toml");
-    for path in [
-        "/issues$",
-        "/workers/routes$",
-        "/workers/domains$",
-        "/dns_records$",
-        "/pages/projects$",
-        "/dispatch/namespaces$",
-        "/queues$",
-        "/settings$",
-        "/previews$",
-        "/graphql$",
-        "/client/v4/zones$",
-    ] {
+    let stages = [
+        (
+            "every-user-keeps",
+            [
+                "/issues$",
+                "/workers/routes$",
+                "/workers/domains$",
+                "/dns_records$",
+                "/pages/projects$",
+                "/dispatch/namespaces$",
+                "/queues$",
+                "/settings$",
+                "/previews$",
+                "/graphql$",
+                "/client/v4/zones$",
+            ]
+            .as_slice(),
+        ),
+        (
+            "edges",
+            ["/pulls$", "/branches$", "/actions/runs$", "/graphql$"].as_slice(),
+        ),
+    ];
+    for (case, path) in stages
+        .iter()
+        .flat_map(|(case, paths)| paths.iter().map(move |path| (case, path)))
+    {
+        let world = crate::support::path(&format!("cases/{case}.json"));
+        let policy = crate::support::path(&format!("cases/{case}.toml"));
         let server = Server::start(&["--world", &world.display().to_string()]);
         server.door(
             "POST",
@@ -247,6 +261,68 @@ fn the_doctor_is_content_only_where_an_audit_is() {
         };
         let (audited, _) = run("audit");
         let (checked, text) = run("check");
-        assert_eq!(checked, audited, "{path}: {text}");
+        assert_eq!(checked, audited, "{case} {path}: {text}");
     }
+}
+
+/// A name that is misspelled in a `[[protect]]` would protect nothing without a word.
+#[test]
+fn a_protect_entry_that_covers_nothing_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let worker =
+        |name: &str| json!({"kind": "worker", "name": name, "created_at": "2026-10-01T00:00:00Z"});
+    let world = json!({"repository": "acme/shop", "now": "2026-11-20T00:00:00Z",
+        "git_branches": ["main"], "pull_requests": [],
+        "resources": [worker("production-api"), worker("api-pr-1")]});
+    let world = file("world.json", &world.to_string());
+    let policy = file(
+        "previews.toml",
+        r#"
+[[rule]]
+id = "previews"
+kind = "worker"
+name = "api-pr-{pr}"
+dead-when = "closed"
+
+[[protect]]
+kind = "worker"
+name = "production-api"
+reason = "it serves customers"
+
+[[protect]]
+kind = "worker"
+name = ["api-pr-7", "api-pr-8*"]
+reason = "shown at the fair"
+
+[[protect]]
+name = "anything-of-kinds-that-were-not-listed"
+reason = "nothing tells whether it exists"
+
+[[protect]]
+pull-request = 12
+reason = "shown at the fair"
+"#,
+    );
+    let sandbox = format!("--sandbox={world}");
+    let (checked, code) = check(&[&sandbox, "--policies", &policy]);
+    assert_eq!(code, 0, "{checked}");
+    let warnings = checked["warnings"].as_array().unwrap();
+    let warnings: Vec<_> = warnings.iter().filter_map(Value::as_str).collect();
+    let of_protect: Vec<_> = warnings
+        .iter()
+        .filter(|warning| warning.contains("covers nothing"))
+        .collect();
+    assert_eq!(of_protect.len(), 1, "{warnings:?}");
+    assert!(
+        of_protect[0].contains("previews.toml:13 covers nothing that exists"),
+        "{warnings:?}"
+    );
+    let audited = run(&["audit", &sandbox, "--policies", &policy]);
+    let text = String::from_utf8(audited.stdout).unwrap();
+    assert!(text.contains("previews.toml:13 covers nothing"), "{text}");
 }

@@ -67,10 +67,10 @@ impl Reader<'_> {
         );
     }
 
-    /// Several repositories share an account, and each counts its pull requests
-    /// from 1: `{any}` beside a number matches what another repository made.
+    /// Several repositories share an account and its zones, and each counts its pull
+    /// requests from 1: `{any}` beside a number matches what another repository made.
     pub(super) fn numbers_are_ours(&mut self, texts: &[At<String>], kinds: &[KindRef]) {
-        let shared = |kind: &&KindRef| kind.place == PlaceSort::Account;
+        let shared = |kind: &&KindRef| matches!(kind.place, PlaceSort::Account | PlaceSort::Zone);
         let Some(kind) = kinds.iter().find(shared) else {
             return;
         };
@@ -86,7 +86,12 @@ impl Reader<'_> {
                     text.span.clone(),
                     format!("`{{any}}` beside `{number}` also matches what others made"),
                     format!(
-                        "the account of a {} may hold numbers of another repository",
+                        "the {} of a {} may hold numbers of another repository",
+                        if kind.place == PlaceSort::Zone {
+                            "zone"
+                        } else {
+                            "account"
+                        },
                         kind.noun
                     ),
                     Some("list the names under [words] and write {word} for {any}".to_owned()),

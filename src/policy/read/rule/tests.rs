@@ -117,6 +117,8 @@ fn rules_that_match_what_others_made_are_warned_of() {
         assert_eq!(warned(kind, "app-{any:a-z}-{pr}", ""), 1, "{kind}");
         assert_eq!(warned(kind, "app-{pr}", ""), 0, "{kind}");
     }
+    assert_eq!(warned("dns_record", "{any}-{pr}.acme.example", ""), 1);
+    assert_eq!(warned("dns_record", "app-{pr}.acme.example", ""), 0);
     assert_eq!(warned("neon_branch", "app-{any}-{pr}", ""), 0);
     let dead = "missing = \"dead\"";
     assert_eq!(warned("worker", "app-{branch}", dead), 1);
@@ -188,7 +190,11 @@ fn records_with_an_underscore_are_named_by_their_labels_and_as_txt() {
             &[never],
         ),
         ("_extdns.pr-{pr}.acme.example", "proxied = true", &[never]),
-        ("_{any}.pr-{pr}.acme.example", "type = \"TXT\"", &[never]),
+        (
+            "_{any}.pr-{pr}.acme.example",
+            "type = \"TXT\"",
+            &["`{any}` beside `{pr}` also matches what others made", never],
+        ),
         ("*.pr-{pr}.acme.example", "type = \"TXT\"", &[never]),
     ] {
         let text = rule(&format!(
