@@ -89,16 +89,23 @@ impl State {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Change {
-            state: world::State,
+            state: Option<world::State>,
             #[serde(default)]
             merged: bool,
+            labels: Option<Vec<String>>,
         }
         let number = number
             .parse()
             .map_err(|_| format!("{number:?} is not a number"))?;
         let change: Change = parse(body)?;
         let now = self.now();
-        self.github.change(number, change.state, change.merged, now)
+        if let Some(labels) = change.labels {
+            self.github.set_labels(number, labels, now)?;
+        }
+        match change.state {
+            Some(state) => self.github.change(number, state, change.merged, now),
+            None => self.github.pull_request(number),
+        }
     }
 
     /// An issue by another account, or a comment if `under` is set.

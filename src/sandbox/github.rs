@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use self::paging::{paged, with_etag};
 use super::message::{self, Request, Response};
 use super::provider::{ProviderApi, Refusal, WorldKind};
-use super::world::{self, ActionsRun, PullRequest, State};
+use super::world::{self, ActionsRun, PullRequest, State, Unlabeled};
 
 /// The account of the token: that of `GITHUB_TOKEN` in Actions.
 pub(super) const WRITER: &str = "github-actions[bot]";
@@ -230,6 +230,33 @@ impl GitHub {
 
     pub(super) fn actions_runs(&self) -> &[ActionsRun] {
         &self.runs
+    }
+
+    /// Gives a pull request these labels and no others.
+    pub(super) fn set_labels(
+        &mut self,
+        number: u32,
+        labels: Vec<String>,
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let mut pulls = self.pulls.iter_mut();
+        let pull = pulls.find(|pull| pull.number == number);
+        let pull = pull.ok_or_else(|| format!("there is no pull request #{number}"))?;
+        let gone = pull.labels.iter().filter(|label| !labels.contains(*label));
+        pull.unlabeled.extend(gone.map(|label| Unlabeled {
+            label: label.clone(),
+            at: now,
+        }));
+        pull.labels = labels;
+        pull.updated_at = Some(now);
+        Ok(())
+    }
+
+    /// Returns a pull request as a world file has it.
+    pub(super) fn pull_request(&self, number: u32) -> Result<Value, String> {
+        let pull = self.pulls.iter().find(|pull| pull.number == number);
+        let pull = pull.ok_or_else(|| format!("there is no pull request #{number}"))?;
+        serde_json::to_value(pull).map_err(|error| error.to_string())
     }
 
     /// Opens or closes a pull request, and creates it if it is missing.

@@ -119,6 +119,8 @@ pub struct Resource {
     /// Each time that it was pointed at another Worker, with the name of the one
     /// before.
     pub pointed: Vec<(Moment, String)>,
+    /// Whether somebody marked it as one to keep, where its provider shows it.
+    pub marked: History<bool>,
 }
 
 impl Resource {
@@ -171,6 +173,8 @@ pub struct Ledger {
     pub pull_requests: BTreeMap<u32, History<PullRequest>>,
     /// When each pull request was opened first.
     pub opened: BTreeMap<u32, Moment>,
+    /// Whether a pull request has the label that keeps what belongs to it.
+    pub labelled: BTreeMap<u32, History<bool>>,
     /// Pull requests from forks, with the number whose head theirs is called.
     pub forks: BTreeMap<u32, u32>,
     /// The pull requests whose head is a git branch that exists.

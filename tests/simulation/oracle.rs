@@ -34,6 +34,9 @@ pub struct Deed {
 /// Why a resource must not be deleted whoever uses it, if so.
 pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<String> {
     let resource = &ledger.resources[deed.resource];
+    if always(resource.marked.since(deed.rests_on)) {
+        return Some("it is marked as one to keep".to_owned());
+    }
     if let Some(why) = alive(scenario, ledger, resource, deed) {
         return Some(why);
     }
@@ -64,6 +67,11 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
     None
 }
 
+/// Whether something held all the time.
+fn always(history: &[(Moment, bool)]) -> bool {
+    history.iter().all(|(_, holds)| *holds)
+}
+
 fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed) -> Option<String> {
     let action = if deed.expires {
         Action::Expire
@@ -72,6 +80,17 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     };
     let changes = || resource.changed.since(deed.rests_on).iter();
     let known = |number: u32| ledger.pull_requests[&number].since(deed.rests_on).iter();
+    let number = match resource.purpose {
+        Purpose::PullRequest(number)
+        | Purpose::Head(number)
+        | Purpose::Slug(number)
+        | Purpose::Aged(number) => Some(number),
+        _ => None,
+    };
+    let labelled = number.and_then(|number| ledger.labelled.get(&number));
+    if labelled.is_some_and(|history| always(history.since(deed.rests_on))) {
+        return Some("its pull request has the label that keeps".to_owned());
+    }
     let terms = match resource.purpose {
         // Where it was pointed a moment ago nobody can have seen.
         Purpose::Serves(_) if resource.moved.is_some_and(|at| at >= deed.rests_on) => return None,
@@ -236,6 +255,17 @@ fn ripe(terms: Terms, state: PullRequest, changed: Option<Moment>, now: Moment) 
 /// stays uses it.
 pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<usize> {
     let is_garbage = |resource: &Resource| {
+        let number = match resource.purpose {
+            Purpose::PullRequest(number)
+            | Purpose::Head(number)
+            | Purpose::Slug(number)
+            | Purpose::Aged(number) => Some(number),
+            _ => None,
+        };
+        let labelled = number.and_then(|number| ledger.labelled.get(&number));
+        if *resource.marked.last() || labelled.is_some_and(|history| *history.last()) {
+            return false;
+        }
         let state = match resource.purpose {
             Purpose::PullRequest(number) | Purpose::Head(number) | Purpose::Slug(number) => {
                 let Some(history) = ledger.pull_requests.get(&number) else {

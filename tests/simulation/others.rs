@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{SecondsFormat, SubsecRound as _};
+use fastrand::Rng;
 use http::{Method, StatusCode};
 use preview_gc::boxes::{self, MARKER};
 use preview_gc::gc::box_key;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
 use crate::network::Network;
-use crate::scenario::{PASSING, REPOSITORY, Theme, ZONE, has_times, new_id};
+use crate::scenario::{KEEP_LABEL, KEEP_MARK, PASSING, REPOSITORY, Theme, ZONE, has_times, new_id};
 
 /// Changes the world now and then until everybody else is done.
 pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
@@ -23,6 +24,7 @@ pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
         return;
     };
     let maximum = u64::try_from(every.as_millis()).unwrap_or(1) * 2;
+    let mut marking = Rng::with_seed(network.scenario.changes as u64);
     for _ in 0..network.scenario.changes {
         let wait = network.state().random.u64(1..=maximum);
         tokio::time::sleep(Duration::from_millis(wait)).await;
@@ -30,7 +32,67 @@ pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
             return;
         }
         change(network).await;
+        if network.scenario.marks && marking.u8(..6) == 0 {
+            if marking.bool() {
+                label(network, &mut marking).await;
+            } else {
+                mark(network, &mut marking).await;
+            }
+        }
     }
+}
+
+/// Gives a pull request the label that keeps, or takes it away.
+async fn label(network: &Network, random: &mut Rng) {
+    let own: Vec<u32> = network.state().ledger.opened_with_head().collect();
+    let Some(number) = random.choice(own) else {
+        return;
+    };
+    let history = network.state().ledger.labelled.get(&number).cloned();
+    let labelled = !history.is_some_and(|history| *history.last());
+    let labels = if labelled { vec![KEEP_LABEL] } else { vec![] };
+    let target = format!("/_sandbox/pull_requests/{number}");
+    let body = json!({"labels": labels});
+    let (status, answer) = network.ask(Method::POST, &target, &body).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    network.note(&format!("others: #{number} has the keep label: {labelled}"));
+    let now = network.now();
+    let ledger = &mut network.state().ledger;
+    ledger.features.insert("a pull request with a keep label");
+    let opened = ledger.opened[&number];
+    let history = ledger.labelled.entry(number);
+    let history = history.or_insert_with(|| History::new(opened, false));
+    history.set(now, labelled);
+}
+
+/// Marks a DNS record as one to keep.
+async fn mark(network: &Network, random: &mut Rng) {
+    let records: Vec<(usize, String)> = {
+        let state = network.state();
+        let there = state.ledger.there();
+        let records = there.filter(|(_, one)| one.kind == "dns_record");
+        records
+            .map(|(index, one)| (index, one.id.clone()))
+            .collect()
+    };
+    let Some((index, id)) = random.choice(records) else {
+        return;
+    };
+    let zone = variable(network, "CLOUDFLARE_ZONE_ID");
+    let path = format!("/zones/{zone}/dns_records/{id}");
+    let change = json!({"comment": KEEP_MARK});
+    if cloudflare(network, Method::PATCH, &path, &change)
+        .await
+        .is_none()
+    {
+        return;
+    }
+    let now = network.now().trunc_subsecs(6);
+    let ledger = &mut network.state().ledger;
+    ledger.features.insert("a resource with a keep mark");
+    let record = &mut ledger.resources[index];
+    record.changed.set(now, Some(now));
+    record.marked.set(now, true);
 }
 
 /// Ticks the boxes of what people want to keep, in a tracking issue as the
@@ -551,6 +613,7 @@ async fn add(
         consumer: None,
         moved: None,
         pointed: Vec::new(),
+        marked: History::new(now, false),
     };
     if ["r2", "github_environment"].contains(&kind) {
         name.clone_into(&mut resource.id);
@@ -615,9 +678,10 @@ async fn edit_record(network: &Network) {
     {
         network.note(&format!("others: edit {}", record.name));
         let now = network.now().trunc_subsecs(6);
-        network.state().ledger.resources[index]
-            .changed
-            .set(now, Some(now));
+        let record = &mut network.state().ledger.resources[index];
+        record.changed.set(now, Some(now));
+        // The new comment takes the place of a mark.
+        record.marked.set(now, false);
     }
 }
 

@@ -194,6 +194,8 @@ pub struct Scenario {
     pub change_every: Option<Duration>,
     /// The most of them.
     pub changes: usize,
+    /// Whether people label pull requests and mark resources as ones to keep.
+    pub marks: bool,
     /// How many preview-gc are at work.
     pub actors: usize,
     /// How often each is started while things go wrong.
@@ -328,6 +330,7 @@ impl Draw<'_> {
             consumer: None,
             moved: None,
             pointed: Vec::new(),
+            marked: History::new(made, false),
         });
         self.ledger.resources.len() - 1
     }
@@ -811,7 +814,14 @@ impl Scenario {
         draw.runs();
         draw.passing(main);
         draw.strangers();
-        let (ledger, resources) = (draw.ledger, draw.resources);
+        let (mut ledger, mut resources) = (draw.ledger, draw.resources);
+        // Their own numbers leave all else that a seed draws as it was.
+        let mut marking = Rng::with_seed(random.clone().u64(..));
+        let marks = marking.u8(..3) == 0;
+        if marks {
+            label_some(&mut marking, &mut ledger, &mut pull_requests);
+            mark_some(&mut marking, &mut ledger, &mut resources);
+        }
         let mut limits = limits(random);
         if focused {
             limits.max_deletions = 50;
@@ -878,6 +888,7 @@ impl Scenario {
             change_every: one_of(random, &[None, Some(500), Some(2_000), Some(8_000)])
                 .map(Duration::from_millis),
             changes: random.usize(10..80),
+            marks,
             actors: one_of(random, &[1, 1, 2]),
             runs: random.usize(if focused { 2 } else { 1 }..=3),
             crashes: one_of(random, &[0, 300, 700]),
@@ -907,6 +918,44 @@ impl Scenario {
     pub fn lifetime(&self, kind: &str) -> Option<Lifetime> {
         let mut all = self.lifetimes.iter();
         all.find(|(of, _)| *of == kind).map(|(_, one)| *one)
+    }
+}
+
+/// The label that keeps what belongs to a pull request.
+pub const KEEP_LABEL: &str = "preview-keep";
+
+/// The mark that keeps a resource.
+pub const KEEP_MARK: &str = "preview-gc:keep";
+
+fn label_some(random: &mut Rng, ledger: &mut Ledger, pulls: &mut [world::PullRequest]) {
+    let own = pulls
+        .iter_mut()
+        .filter(|pull| pull.head_repo.as_deref() == Some(REPOSITORY));
+    for pull in own {
+        if random.u8(..4) == 0 {
+            pull.labels.push(KEEP_LABEL.to_owned());
+            let opened = ledger.opened[&pull.number];
+            let history = History::new(opened, true);
+            ledger.labelled.insert(pull.number, history);
+            ledger.features.insert("a pull request with a keep label");
+        }
+    }
+}
+
+fn mark_some(random: &mut Rng, ledger: &mut Ledger, resources: &mut [world::Resource]) {
+    for (resource, drawn) in ledger.resources.iter_mut().zip(resources) {
+        let (key, value) = match resource.kind {
+            "dns_record" => ("comment", json!(KEEP_MARK)),
+            "neon_branch" if !resource.recorded && resource.name != "main" => {
+                ("annotations", json!({"note": KEEP_MARK}))
+            }
+            _ => continue,
+        };
+        if random.u8(..4) == 0 {
+            drawn.attributes.insert(key.to_owned(), value);
+            resource.marked = History::new(resource.born, true);
+            ledger.features.insert("a resource with a keep mark");
+        }
     }
 }
 
