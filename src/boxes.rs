@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::evidence::Checked;
+use crate::evidence::CheckedBoxes;
 
 /// What an issue must contain to be the tracking issue.
 pub const MARKER: &str = "<!-- preview-gc:report -->";
@@ -128,12 +128,12 @@ impl Ticks {
 
     /// What a text tells those who judge: keys, and where that was listed which
     /// is ticked "keep".
-    pub fn told(text: &str) -> Checked {
+    pub fn told(text: &str) -> CheckedBoxes {
         let Self { delete, keep } = Self::read(text);
         let boxes = text.lines().filter_map(LastBox::read);
         let kept = boxes.filter(|one| keep.contains(one.key));
         let origins_of_kept = kept.map(|one| one.origin.to_owned()).collect();
-        Checked {
+        CheckedBoxes {
             delete,
             keep,
             origins_of_kept,
@@ -260,7 +260,7 @@ mod tests {
             + &keep_box("older", "00ee", "")
             + "- [ ] keep b <!-- gc:keep:00dd r2@b -->\n- [x] delete <!-- gc:delete:00cc -->\n";
         let set = |all: &[&str]| all.iter().map(ToString::to_string).collect();
-        let told = Checked {
+        let told = CheckedBoxes {
             delete: set(&["00cc"]),
             keep: set(&["00ee", "00ff"]),
             origins_of_kept: set(&["", "worker@a"]),

@@ -37,7 +37,7 @@ use crate::report::format::RenderError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum RunFailure {
     /// A usage, policy or configuration error.
     #[error("{0}")]
     Usage(String),
@@ -121,7 +121,7 @@ impl Exit {
     }
 }
 
-impl Failure {
+impl RunFailure {
     /// Returns its stable code.
     pub fn code(&self) -> Code {
         match self {
@@ -156,7 +156,7 @@ pub fn main() -> ExitCode {
                 return ExitCode::from(Exit::Ok as u8);
             }
             github_actions::begin();
-            github_actions::end(&Err(Failure::Usage(error.to_string())));
+            github_actions::end(&Err(RunFailure::Usage(error.to_string())));
             return ExitCode::from(Exit::Usage as u8);
         }
     };
@@ -168,7 +168,7 @@ pub fn main() -> ExitCode {
         .build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(cli)),
-        Err(error) => Err(Failure::Unexpected(format!(
+        Err(error) => Err(RunFailure::Unexpected(format!(
             "cannot start the runtime: {error}"
         ))),
     };
@@ -180,7 +180,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-async fn run(cli: Cli) -> Result<Exit, Failure> {
+async fn run(cli: Cli) -> Result<Exit, RunFailure> {
     // Commands that delete finish the requests in flight before they stop.
     let verb = match cli.verb {
         Some(Verb::Sweep(arguments)) => return sweep::run(arguments).await,
@@ -219,8 +219,8 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
 }
 
 /// Prints the manual page of one command, or writes those of all to a folder.
-fn man(command: Option<String>, dir: Option<PathBuf>) -> Result<Exit, Failure> {
-    let unexpected = |error: std::io::Error| Failure::Unexpected(error.to_string());
+fn man(command: Option<String>, dir: Option<PathBuf>) -> Result<Exit, RunFailure> {
+    let unexpected = |error: std::io::Error| RunFailure::Unexpected(error.to_string());
     let mut all = args::command();
     all.build();
     if let Some(dir) = dir {
@@ -228,7 +228,7 @@ fn man(command: Option<String>, dir: Option<PathBuf>) -> Result<Exit, Failure> {
             std::fs::create_dir_all(&dir).and_then(|()| clap_mangen::generate_to(all, &dir));
         return written.map(|()| Exit::Ok).map_err(|error| {
             let dir = dir.display();
-            Failure::Usage(format!(
+            RunFailure::Usage(format!(
                 "could not write the manual pages to {dir}: {error}; name another folder"
             ))
         });
@@ -236,7 +236,7 @@ fn man(command: Option<String>, dir: Option<PathBuf>) -> Result<Exit, Failure> {
     let page = match command {
         None => all,
         Some(name) => all.find_subcommand(&name).cloned().ok_or_else(|| {
-            Failure::Usage(format!(
+            RunFailure::Usage(format!(
                 "there is no command {name:?}; `preview-gc --help` lists them"
             ))
         })?,
@@ -279,14 +279,14 @@ fn log(verbose: u8) {
 }
 
 /// Prints an error to stderr. Mistakes in policies are already rendered.
-fn print_error(failure: &Failure) {
+fn print_error(failure: &RunFailure) {
     let text = match failure {
-        Failure::Policy(rendered) => rendered.clone(),
-        Failure::Usage(_)
-        | Failure::Refused(_)
-        | Failure::Incomplete(_)
-        | Failure::Interrupted(_)
-        | Failure::Unexpected(_) => {
+        RunFailure::Policy(rendered) => rendered.clone(),
+        RunFailure::Usage(_)
+        | RunFailure::Refused(_)
+        | RunFailure::Incomplete(_)
+        | RunFailure::Interrupted(_)
+        | RunFailure::Unexpected(_) => {
             let lines: Vec<_> = failure
                 .to_string()
                 .lines()
@@ -299,21 +299,21 @@ fn print_error(failure: &Failure) {
 }
 
 /// Returns a rendered report, or why it could not be rendered.
-fn rendered(text: Result<String, RenderError>) -> Result<String, Failure> {
-    text.map_err(|error| Failure::Unexpected(error.to_string()))
+fn rendered(text: Result<String, RenderError>) -> Result<String, RunFailure> {
+    text.map_err(|error| RunFailure::Unexpected(error.to_string()))
 }
 
 /// Prints a rendered report to stdout.
-fn print_rendered(text: Result<String, RenderError>) -> Result<(), Failure> {
+fn print_rendered(text: Result<String, RenderError>) -> Result<(), RunFailure> {
     print(&rendered(text)?)
 }
 
 /// Prints data to stdout. A closed pipe (`| head`) is not an error.
-fn print(text: &str) -> Result<(), Failure> {
+fn print(text: &str) -> Result<(), RunFailure> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Unexpected(
-            format!("cannot write to stdout: {error}"),
-        )),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(
+            RunFailure::Unexpected(format!("cannot write to stdout: {error}")),
+        ),
         _ => Ok(()),
     }
 }

@@ -25,7 +25,7 @@ use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policy};
 use crate::progress::Observer;
 use crate::providers::{self, PROVIDERS};
-use crate::report::{Report, Run};
+use crate::report::{Report, ReportInput};
 use crate::roots::github::Authors;
 use crate::scan::{self, Budget, Target};
 use crate::survey::{Findings, Survey};
@@ -292,7 +292,7 @@ impl<'p> Collector<'p> {
         plan: &Plan,
         brakes: &[Brake],
     ) -> Report {
-        Report::of(Run {
+        Report::of(ReportInput {
             inventory: &findings.inventory,
             roots: &findings.roots,
             marking: &findings.marking,

@@ -16,7 +16,7 @@ use crate::providers;
 use crate::report::Report;
 use crate::roots::github::{GitHubClient, Right};
 use crate::scan;
-use crate::wire::{ApiError, Client, Failure as Refusal};
+use crate::wire::{ApiError, Client, RequestFailure};
 
 /// The result of one harmless read.
 #[derive(Debug, Clone, Serialize)]
@@ -231,15 +231,17 @@ async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
 async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiError) -> String {
     let wanted = kind.read_permission;
     match &error.failure {
-        Refusal::NotConfigured => "not configured".to_owned(),
-        Refusal::Unauthorized { .. } => format!("token not accepted: {}", error.failure),
-        Refusal::Forbidden { .. } | Refusal::NotFound { .. } | Refusal::Refused { .. } => {
+        RequestFailure::NotConfigured => "not configured".to_owned(),
+        RequestFailure::Unauthorized { .. } => format!("token not accepted: {}", error.failure),
+        RequestFailure::Forbidden { .. }
+        | RequestFailure::NotFound { .. }
+        | RequestFailure::Refused { .. } => {
             if let Place::Account(account) = place
                 && let Some(others) = other_accounts(client, kind.api, account).await
             {
                 return format!("wrong account: this token sees {others}");
             }
-            if matches!(error.failure, Refusal::NotFound { .. }) {
+            if matches!(error.failure, RequestFailure::NotFound { .. }) {
                 format!("not visible to this token: {}", error.failure)
             } else {
                 format!("no permission (needs {wanted}): {}", error.failure)
@@ -277,18 +279,18 @@ async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
         let answer = github.try_right(&policy.repository, right).await;
         let (works, answer) = match answer {
             Ok(()) => (true, "works".to_owned()),
-            Err(Some(Refusal::Unauthorized { status, message })) => (
+            Err(Some(RequestFailure::Unauthorized { status, message })) => (
                 false,
                 format!("token not accepted (HTTP {status}: {message})"),
             ),
-            Err(Some(Refusal::Forbidden { status, message })) => (
+            Err(Some(RequestFailure::Forbidden { status, message })) => (
                 false,
                 format!(
                     "no permission (needs {}) (HTTP {status}: {message})",
                     right.permission()
                 ),
             ),
-            Err(Some(Refusal::NotFound { status, message })) => (
+            Err(Some(RequestFailure::NotFound { status, message })) => (
                 false,
                 format!(
                     "not visible to this token, or no permission (needs {}) (HTTP {status}: \

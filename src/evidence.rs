@@ -10,8 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::roots::{
-    Checked, ClosedSearch, Heads, Labels, Life, LostLabels, PullRequest, RepositoryRoots, Roots,
-    RootsWanted, Run, Searched, TrackingIssue,
+    ActionsRun, CheckedBoxes, ClosedSearch, Heads, Labels, Life, LostLabels, PullRequest,
+    RepositoryRoots, Roots, RootsWanted, Searched, TrackingIssue,
 };
 pub use self::uses::{Addressed, Contradiction, Question, SourceUser, Users, Uses};
 use crate::model::code::Code;

@@ -31,7 +31,7 @@ mod samples {
     use super::verdict::{Cause, Death};
     use super::{Judgement, KindGraph, Marking, PolicyScope, Verdict};
     use crate::model::{Claim, KindRef, Place, PullRequestNumber, Resource};
-    use crate::policy::{Environment, Policies, Policy, Source, Vocabulary};
+    use crate::policy::{Policies, Policy, PolicyContext, PolicySource, Vocabulary};
     use crate::providers;
 
     /// No kind depends on any other.
@@ -75,7 +75,7 @@ mod samples {
             name = "aged-{pr}"
             dead-when = { older-than = "7d" }
         "#;
-        let source = Source {
+        let source = PolicySource {
             path: "samples.toml".to_owned(),
             text: text.to_owned(),
         };
@@ -83,7 +83,7 @@ mod samples {
             kinds: &providers::vocabulary(),
             scopes: &providers::scopes(),
         };
-        let environment = Environment {
+        let environment = PolicyContext {
             lookup: &|_| None,
             repository: None,
             names_file: &|_, _| Err(String::new()),

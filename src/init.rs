@@ -39,7 +39,7 @@ pub struct Situation<'a> {
     /// The repository, `owner/name`.
     pub repository: &'a str,
     /// Templates that the repository's own workflows write.
-    pub written: &'a [workflows::Made],
+    pub written: &'a [workflows::WorkflowName],
 }
 
 /// How sure a proposal is.
@@ -56,7 +56,7 @@ pub enum Status {
 
 /// A rule with its evidence.
 #[derive(Debug, Clone, Serialize)]
-pub struct Proposal {
+pub struct RuleProposal {
     /// The id of the rule.
     pub id: String,
     /// Whether it is proved.
@@ -86,7 +86,7 @@ pub struct Proposal {
 
 /// A candidate with all that its rule needs, before it is written.
 #[derive(Debug, Clone)]
-struct Candidate {
+struct RuleCandidate {
     status: Status,
     kind: KindRef,
     place: Place,
@@ -111,7 +111,7 @@ struct Candidate {
 }
 
 /// Infers the rules of a situation: sure ones first.
-pub fn propose(situation: &Situation<'_>) -> Vec<Proposal> {
+pub fn propose(situation: &Situation<'_>) -> Vec<RuleProposal> {
     let lives = Lives::new(situation.pull_requests, situation.now);
     let (mut candidates, numbered) = numbers::infer(situation, &lives);
     candidates.extend(slugs::infer(situation, &lives, &numbered));
@@ -123,7 +123,7 @@ pub fn propose(situation: &Situation<'_>) -> Vec<Proposal> {
         }
     }
     candidates.sort_by(|a, b| {
-        let key = |one: &Candidate| (one.status, one.kind, one.templates.clone());
+        let key = |one: &RuleCandidate| (one.status, one.kind, one.templates.clone());
         key(a).cmp(&key(b))
     });
     let mut ids = BTreeSet::new();

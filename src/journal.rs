@@ -16,9 +16,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use self::format::SCHEMA;
-pub use self::format::{Entry, Implied, Snapshot, Written};
+pub use self::format::{Implied, JournalEntry, JournaledResource, Snapshot};
 pub use self::prune::prune;
-pub use self::record::{Breach, Record, RecordedStep, Standing, record, records};
+pub use self::record::{Breach, RecordedStep, RunRecord, StepState, record, records};
 pub use self::write::Journal;
 use self::write::{locked, private};
 

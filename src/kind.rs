@@ -20,7 +20,9 @@ pub use self::capability::{
     Activity, Backup, Batch, Bindings, CountedPage, Details, Expiry, Filling, Holder, Holders,
     HoldersPage, InPlace, Obstacles, Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
 };
-pub use self::references::{Answer, Ask, Held, Holdings, ReadsReferences, Told, UserSource};
+pub use self::references::{
+    Ask, Holdings, HoldingsPage, ReadsReferences, ReferenceAnswer, ReferencePage, UserSource,
+};
 
 /// An answer that is not what the provider's documents promise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +69,7 @@ impl PageOf {
 
 /// How a listing goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub enum NextPage {
     /// This was all.
     Last,
     /// There are this many pages in all; they may be asked for side by side.
@@ -86,7 +88,7 @@ pub struct Page {
     /// How many there are in all, where the page says so.
     pub total: Option<u64>,
     /// How the listing goes on.
-    pub next: Next,
+    pub next: NextPage,
 }
 
 /// One kind of resource.
@@ -115,8 +117,8 @@ pub trait Kind: Sync {
     fn delete(&self, id: &ResourceId) -> Call;
 
     /// What a refusal to delete means.
-    fn refusal(&self, _status: StatusCode, _body: &[u8]) -> Refusal {
-        Refusal::Final(None)
+    fn refusal(&self, _status: StatusCode, _body: &[u8]) -> DeletionRefusal {
+        DeletionRefusal::Final(None)
     }
 
     /// The words of a command that deletes one by hand, where people have one.
@@ -188,7 +190,7 @@ pub trait Kind: Sync {
 
 /// What a refusal to delete means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum DeletionRefusal {
     /// Asking again will not help, but perhaps this does.
     Final(Option<&'static str>),
     /// Something else has to go first: this.

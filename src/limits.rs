@@ -24,7 +24,7 @@ pub enum Unit {
 
 /// The value of a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Value {
+pub enum LimitValue {
     /// Of a limit in [`Unit::Duration`].
     Duration(TimeDelta),
     /// Of a limit in [`Unit::Count`].
@@ -286,14 +286,14 @@ impl Unit {
     /// # Errors
     ///
     /// What a value of this unit looks like.
-    pub fn parse(self, text: &str) -> Result<Value, &'static str> {
+    pub fn parse(self, text: &str) -> Result<LimitValue, &'static str> {
         match self {
             Self::Duration => parse_duration(text)
-                .map(Value::Duration)
+                .map(LimitValue::Duration)
                 .ok_or("not a duration; write a whole number and s, m, h, d or w"),
             Self::Count => text
                 .parse()
-                .map(Value::Count)
+                .map(LimitValue::Count)
                 .map_err(|_| "not a whole number, 0 or more"),
             Self::Share | Self::PositiveShare => {
                 let share = text
@@ -304,7 +304,7 @@ impl Unit {
                 if self == Self::PositiveShare && share <= 0.0 {
                     return Err("it must be more than 0, or the run could send no request");
                 }
-                Ok(Value::Share(share))
+                Ok(LimitValue::Share(share))
             }
         }
     }
@@ -332,44 +332,44 @@ pub fn parse_duration(text: &str) -> Option<TimeDelta> {
 /// A type that the value of a limit can have.
 pub trait FromValue: Copy {
     /// Converts a value; `None` if its unit does not belong to this type.
-    fn from_value(value: Value) -> Option<Self>;
+    fn from_value(value: LimitValue) -> Option<Self>;
 }
 
 impl FromValue for TimeDelta {
-    fn from_value(value: Value) -> Option<Self> {
+    fn from_value(value: LimitValue) -> Option<Self> {
         match value {
-            Value::Duration(duration) => Some(duration),
-            Value::Count(_) | Value::Share(_) => None,
+            LimitValue::Duration(duration) => Some(duration),
+            LimitValue::Count(_) | LimitValue::Share(_) => None,
         }
     }
 }
 
 impl FromValue for Duration {
-    fn from_value(value: Value) -> Option<Self> {
+    fn from_value(value: LimitValue) -> Option<Self> {
         TimeDelta::from_value(value)?.to_std().ok()
     }
 }
 
 impl FromValue for u64 {
-    fn from_value(value: Value) -> Option<Self> {
+    fn from_value(value: LimitValue) -> Option<Self> {
         match value {
-            Value::Count(count) => Some(count),
-            Value::Duration(_) | Value::Share(_) => None,
+            LimitValue::Count(count) => Some(count),
+            LimitValue::Duration(_) | LimitValue::Share(_) => None,
         }
     }
 }
 
 impl FromValue for Option<u64> {
-    fn from_value(value: Value) -> Option<Self> {
+    fn from_value(value: LimitValue) -> Option<Self> {
         u64::from_value(value).map(Some)
     }
 }
 
 impl FromValue for f64 {
-    fn from_value(value: Value) -> Option<Self> {
+    fn from_value(value: LimitValue) -> Option<Self> {
         match value {
-            Value::Share(share) => Some(share),
-            Value::Duration(_) | Value::Count(_) => None,
+            LimitValue::Share(share) => Some(share),
+            LimitValue::Duration(_) | LimitValue::Count(_) => None,
         }
     }
 }
@@ -377,11 +377,11 @@ impl FromValue for f64 {
 /// The limits that one source sets: the command line with its environment, or a
 /// policy file.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Values(BTreeMap<&'static str, Value>);
+pub struct Values(BTreeMap<&'static str, LimitValue>);
 
 impl Values {
     /// Sets a limit.
-    pub fn set(&mut self, limit: &About, value: Value) {
+    pub fn set(&mut self, limit: &About, value: LimitValue) {
         self.0.insert(limit.key, value);
     }
 
@@ -483,9 +483,9 @@ mod tests {
     fn a_value_of_the_first_source_wins_and_defaults_come_last() {
         let mut flags = Values::default();
         let mut policy = Values::default();
-        flags.set(&MAX_DELETIONS.about, Value::Count(3));
-        policy.set(&MAX_DELETIONS.about, Value::Count(4));
-        policy.set(&BRAKE_COUNT.about, Value::Count(5));
+        flags.set(&MAX_DELETIONS.about, LimitValue::Count(3));
+        policy.set(&MAX_DELETIONS.about, LimitValue::Count(4));
+        policy.set(&BRAKE_COUNT.about, LimitValue::Count(5));
         let both = flags.or(&policy);
         assert_eq!(both.get(&MAX_DELETIONS), 3);
         assert_eq!(both.get(&BRAKE_COUNT), 5);

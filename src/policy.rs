@@ -26,9 +26,9 @@ use std::sync::Arc;
 
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use rule::{
-    Action, Age, AgeClock, Born, CREATED_AFTER_OPENED, Condition, Coverage, Death,
-    ENDED_AFTER_CREATED, Event, Missing, Newer, Per, PlaceName, Protect, Refusal, Rule, RuleMatch,
-    Span, Subject, Timing, Where, backup_pattern,
+    Action, Age, AgeClock, Born, CREATED_AFTER_OPENED, Condition, Coverage, DeathCondition,
+    DeathEvent, ENDED_AFTER_CREATED, MatchSubject, Missing, Newer, Per, PlaceName, Protect,
+    RefusedMatch, Rule, RuleMatch, Span, Timing, Where, backup_pattern,
 };
 pub use rules::Rules;
 
@@ -37,14 +37,14 @@ use crate::model::{Claim, KindRef, Provenance, Repository, Resource, ScopeTable}
 
 /// A policy file's text and the path by which its owner knows it.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct PolicySource {
     /// The path, as shown.
     pub path: String,
     /// The text of the file.
     pub text: String,
 }
 
-impl Source {
+impl PolicySource {
     /// The line, counted from 1, of a byte offset.
     pub fn line(&self, offset: usize) -> usize {
         let upto = self.text.as_bytes().get(..offset).unwrap_or_default();
@@ -78,7 +78,7 @@ pub struct Vocabulary<'a> {
 
 /// What a policy takes from outside its file.
 #[derive(Clone, Copy)]
-pub struct Environment<'a> {
+pub struct PolicyContext<'a> {
     /// The value of a `$NAME` in `[scope]`.
     pub lookup: &'a dyn Fn(&str) -> Option<String>,
     /// The repository of files that name none.
@@ -251,9 +251,9 @@ impl Policies {
     ///
     /// Every mistake in all files at once.
     pub fn read(
-        sources: &[Source],
+        sources: &[PolicySource],
         vocabulary: &Vocabulary<'_>,
-        environment: &Environment<'_>,
+        environment: &PolicyContext<'_>,
     ) -> Result<Loaded, Vec<Diagnostic>> {
         read::read(sources, vocabulary, environment)
     }
@@ -273,7 +273,7 @@ mod tests {
             scopes: &providers::scopes(),
         };
         let repository = Repository::parse("acme/shop");
-        let environment = Environment {
+        let environment = PolicyContext {
             lookup: &|_| None,
             repository: repository.as_ref(),
             names_file: &|policy, name| match name {
@@ -282,7 +282,7 @@ mod tests {
                 _ => Err(format!("no {name} beside {policy}")),
             },
         };
-        let source = Source {
+        let source = PolicySource {
             path: "preview-gc.toml".to_owned(),
             text: text.to_owned(),
         };

@@ -39,7 +39,7 @@ use crate::policy::Location;
 use crate::sweep::Swept;
 use crate::wire::{ClockSkew, QuotaUse};
 
-pub use assemble::Run;
+pub use assemble::ReportInput;
 pub use dangling::Dangling;
 pub use headroom::HeadroomUse;
 pub use partly_protected::PartlyProtected;

@@ -10,7 +10,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::gc::Outcome;
-use crate::journal::{self, Entry, Journal, JournalError, Record, Snapshot, Standing, Written};
+use crate::journal::{
+    self, Journal, JournalEntry, JournalError, JournaledResource, RunRecord, Snapshot, StepState,
+};
 use crate::kind::Kind;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
@@ -125,7 +127,7 @@ pub async fn restore(
     run: &str,
     names: &[String],
 ) -> Result<Vec<Restored>, RestoreError> {
-    let is_named = |written: &Written| {
+    let is_named = |written: &JournaledResource| {
         let is = |name: &String| **name == *written.name || **name == *written.id;
         names.is_empty() || names.iter().any(is)
     };
@@ -145,7 +147,7 @@ pub async fn restore_one(
     kind: &str,
     id: &str,
 ) -> Result<(bool, String), RestoreError> {
-    let is_named = |written: &Written| *written.kind == *kind && *written.id == *id;
+    let is_named = |written: &JournaledResource| *written.kind == *kind && *written.id == *id;
     let results = restore_steps(client, folder, run, is_named).await?;
     let result = results.into_iter().next().map(|one| {
         let back = one.is_back();
@@ -167,11 +169,11 @@ pub fn release(
     at: DateTime<Utc>,
 ) -> Result<Vec<Restored>, RestoreError> {
     let records = journal::records(folder)?;
-    let is_named = |name: &str, written: &Written, id: &str| {
+    let is_named = |name: &str, written: &JournaledResource, id: &str| {
         *name == *written.name || *name == *written.id || *name == *id
     };
     let missing = names.iter().find(|name| {
-        let mut back = records.iter().flat_map(Record::back);
+        let mut back = records.iter().flat_map(RunRecord::back);
         !back.any(|(_, written, _, id)| is_named(name, written, id))
     });
     if let Some(name) = missing {
@@ -190,7 +192,7 @@ pub fn release(
             continue;
         }
         let mut journal = resume(&record)?;
-        let entry = |step: usize| Entry::Released { step, at };
+        let entry = |step: usize| JournalEntry::Released { step, at };
         let entries: Vec<_> = back.iter().map(|(step, ..)| entry(*step)).collect();
         journal.write(&entries)?;
         released.extend(back.into_iter().map(|(_, written, _, id)| Restored {
@@ -208,7 +210,7 @@ pub fn release(
 }
 
 /// Opens the journal of a finished run.
-fn resume(record: &Record) -> Result<Journal, RestoreError> {
+fn resume(record: &RunRecord) -> Result<Journal, RestoreError> {
     Journal::resume(record)?.ok_or_else(|| RestoreError::Running {
         run: record.run.clone(),
     })
@@ -218,7 +220,7 @@ async fn restore_steps(
     client: &Client,
     folder: &Path,
     run: &str,
-    is_named: impl Fn(&Written) -> bool,
+    is_named: impl Fn(&JournaledResource) -> bool,
 ) -> Result<Vec<Restored>, RestoreError> {
     let record = journal::record(folder, run)?;
     let mut journal = resume(&record)?;
@@ -244,7 +246,7 @@ async fn restore_steps(
             });
         }
         let (result, reason) = match (noted.standing, action) {
-            (Standing::Restored | Standing::Released, _) => (
+            (StepState::Restored | StepState::Released, _) => (
                 RestoreResult::AlreadyThere,
                 "it was restored before".to_owned(),
             ),
@@ -252,11 +254,11 @@ async fn restore_steps(
                 RestoreResult::Cannot,
                 "it was not deleted; lift its expiry where it is".to_owned(),
             ),
-            (Standing::Settled(Outcome::Deleted | Outcome::AlreadyGone), Action::Delete) => {
+            (StepState::Settled(Outcome::Deleted | Outcome::AlreadyGone), Action::Delete) => {
                 match recreate(client, &id, copy).await {
                     Ok(Some(new)) => {
                         let at = client.clock().now();
-                        let entry = Entry::Restored {
+                        let entry = JournalEntry::Restored {
                             step: *step,
                             at,
                             id: new.clone(),

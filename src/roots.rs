@@ -13,8 +13,8 @@ mod notes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use self::forge::{CompleteList, RepositorySeen};
 pub use self::forge::{Forge, Unanswered};
-use self::forge::{Listed, RepositorySeen};
 use self::notes::{Notes, SourceEvidence};
 use crate::evidence::{ClosedSearch, PullRequest, RepositoryRoots, RootsWanted};
 use crate::model::{PullRequestNumber, Repository};
@@ -96,8 +96,8 @@ struct HeadLists {
 /// Adds the open pull requests and the git branches.
 fn note_heads(
     notes: &mut Notes<'_>,
-    open: Option<Result<Listed<PullRequestNumber, PullRequest>, Unanswered>>,
-    branches: Option<Result<Listed<Arc<str>, ()>, Unanswered>>,
+    open: Option<Result<CompleteList<PullRequestNumber, PullRequest>, Unanswered>>,
+    branches: Option<Result<CompleteList<Arc<str>, ()>, Unanswered>>,
 ) -> HeadLists {
     let mut seen = RepositorySeen::default();
     let mut suspicious = false;

@@ -27,19 +27,19 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use cloudflare::Cloudflare;
-use faults::{Fault, Named, Seen, What};
+use faults::{Fault, FaultRequest, NamedFault, What};
 use github::GitHub;
 use message::{Request, Response};
 use neon::Neon;
-use provider::{ProviderApi, Refusal};
-use quota::{Quota, Quotas};
+use provider::{ImpossibleResource, ProviderApi};
+use quota::{Quotas, SandboxQuota};
 use world::World;
 
 /// Settings of the sandbox besides its world.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Cloudflare's request quota.
-    pub quota: Quota,
+    pub quota: SandboxQuota,
     /// The delay of every answer.
     pub latency: Duration,
 }
@@ -61,13 +61,13 @@ struct Recorded {
 
 /// The sandbox.
 pub struct Sandbox {
-    state: Mutex<State>,
+    state: Mutex<SandboxState>,
     latency: Duration,
     /// Changes when the faults are replaced.
     faults_replaced: watch::Sender<()>,
 }
 
-struct State {
+struct SandboxState {
     repository: String,
     wall: DateTime<Utc>,
     started: Instant,
@@ -81,16 +81,16 @@ struct State {
 
 /// Returns the provider of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Provider {
+enum SandboxProvider {
     Cloudflare,
     Neon,
     GitHub,
 }
 
-const PREFIXES: [(&str, Provider); 3] = [
-    ("/client/v4", Provider::Cloudflare),
-    ("/api/v2", Provider::Neon),
-    ("/github", Provider::GitHub),
+const PREFIXES: [(&str, SandboxProvider); 3] = [
+    ("/client/v4", SandboxProvider::Cloudflare),
+    ("/api/v2", SandboxProvider::Neon),
+    ("/github", SandboxProvider::GitHub),
 ];
 
 impl Sandbox {
@@ -99,7 +99,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// When a provider rejects one of its resources.
-    pub fn new(world: World, options: Options) -> Result<Arc<Self>, Refusal> {
+    pub fn new(world: World, options: Options) -> Result<Arc<Self>, ImpossibleResource> {
         let mut cloudflare = Cloudflare::new(world.account, &world.zones);
         let mut neon = Neon::default();
         let mut github = GitHub::new(
@@ -114,7 +114,7 @@ impl Sandbox {
         }
         neon.settle();
         Ok(Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(SandboxState {
                 repository: world.repository,
                 wall: world.now,
                 started: Instant::now(),
@@ -130,7 +130,7 @@ impl Sandbox {
         }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SandboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -193,7 +193,7 @@ impl Sandbox {
         }
         let mut faults_replaced = self.faults_replaced.subscribe();
         let fault = self.fault(&request);
-        if let Some(What::Named(Named::Hold)) = fault {
+        if let Some(What::Named(NamedFault::Hold)) = fault {
             // The sender lives as long as the sandbox.
             let _ = faults_replaced.changed().await;
         }
@@ -225,7 +225,7 @@ impl Sandbox {
 
     /// Returns the first fault that hits a request, and counts the hit.
     fn fault(&self, request: &http::Request<Bytes>) -> Option<What> {
-        let seen = Seen {
+        let seen = FaultRequest {
             method: request.method(),
             path: request.uri().path(),
             body: request.body(),
@@ -247,7 +247,7 @@ impl Sandbox {
         request: http::Request<Bytes>,
         fault: Option<&What>,
     ) -> Result<Response, Reset> {
-        if let Some(What::Named(Named::Reset)) = fault {
+        if let Some(What::Named(NamedFault::Reset)) = fault {
             return Err(Reset);
         }
         let mut state = self.state();
@@ -276,13 +276,13 @@ impl Sandbox {
             None if !authorized => unauthorized(provider),
             None => {
                 let mut request = request;
-                if let Some(What::Named(Named::RepeatPage)) = fault {
+                if let Some(What::Named(NamedFault::RepeatPage)) = fault {
                     first_page(&mut request);
                 }
                 match provider {
-                    Provider::Cloudflare => state.cloudflare.answer(&request),
-                    Provider::Neon => state.neon.answer(&request),
-                    Provider::GitHub => state.github.answer(&request),
+                    SandboxProvider::Cloudflare => state.cloudflare.answer(&request),
+                    SandboxProvider::Neon => state.neon.answer(&request),
+                    SandboxProvider::GitHub => state.github.answer(&request),
                 }
             }
         };
@@ -291,13 +291,13 @@ impl Sandbox {
             faults::spoil(fault, &mut response);
         }
         match fault {
-            Some(What::Named(Named::ResetAfter)) => Err(Reset),
+            Some(What::Named(NamedFault::ResetAfter)) => Err(Reset),
             _ => Ok(response),
         }
     }
 }
 
-impl State {
+impl SandboxState {
     fn now(&self) -> DateTime<Utc> {
         let elapsed = TimeDelta::from_std(self.started.elapsed()).unwrap_or_default();
         self.wall + elapsed
@@ -317,22 +317,25 @@ fn bindable() -> impl Iterator<Item = &'static str> {
 
 fn add(
     faces: [&mut dyn ProviderApi; 3],
-    resource: &world::Resource,
+    resource: &world::WorldResource,
     now: DateTime<Utc>,
-) -> Result<(), Refusal> {
+) -> Result<(), ImpossibleResource> {
     for face in faces {
         let mut kinds = face.kinds().into_iter();
         if kinds.any(|kind| kind.name == resource.kind) {
             return face.add(resource, now).map_err(|refusal| {
-                Refusal(format!("{} {}: {refusal}", resource.kind, resource.name))
+                ImpossibleResource(format!("{} {}: {refusal}", resource.kind, resource.name))
             });
         }
     }
-    Err(Refusal(format!("there is no kind {:?}", resource.kind)))
+    Err(ImpossibleResource(format!(
+        "there is no kind {:?}",
+        resource.kind
+    )))
 }
 
 /// Returns the provider of a request, and the request as its API receives it.
-fn split(request: http::Request<Bytes>, now: DateTime<Utc>) -> Option<(Provider, Request)> {
+fn split(request: http::Request<Bytes>, now: DateTime<Utc>) -> Option<(SandboxProvider, Request)> {
     let (parts, body) = request.into_parts();
     let host = parts
         .uri
@@ -344,7 +347,7 @@ fn split(request: http::Request<Bytes>, now: DateTime<Utc>) -> Option<(Provider,
     // `gh` without TLS sends absolute-form requests for this host.
     let bare = host.split(':').next() == Some("api.github.localhost");
     let (prefix, provider) = if bare {
-        ("", Provider::GitHub)
+        ("", SandboxProvider::GitHub)
     } else {
         PREFIXES.into_iter().find(|(prefix, _)| {
             path.strip_prefix(prefix)
@@ -389,16 +392,16 @@ fn first_page(request: &mut Request) {
     }
 }
 
-fn unauthorized(provider: Provider) -> Response {
+fn unauthorized(provider: SandboxProvider) -> Response {
     let body = match provider {
-        Provider::Cloudflare => json!({
+        SandboxProvider::Cloudflare => json!({
             "success": false, "result": null, "messages": [],
             "errors": [{"code": 10000, "message": "Authentication error"}],
         }),
-        Provider::Neon => {
+        SandboxProvider::Neon => {
             json!({"code": "", "message": "authentication required", "request_id": "sandbox"})
         }
-        Provider::GitHub => json!({
+        SandboxProvider::GitHub => json!({
             "message": "Requires authentication",
             "documentation_url": "https://docs.github.com/rest", "status": "401",
         }),

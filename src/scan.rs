@@ -14,10 +14,10 @@ use std::sync::Arc;
 pub use self::listing::inventory;
 pub use self::questions::answer;
 pub use self::uses::Budget;
-pub use self::zones::{NoZone, zone, zones};
+pub use self::zones::{ZoneLookupFailure, zone, zones};
 use crate::kind::{Kind, Malformed};
 use crate::model::{Place, ResourceId};
-use crate::wire::{ApiError, Client, Failure};
+use crate::wire::{ApiError, Client, RequestFailure};
 
 /// Far beyond any real listing; a cursor that never ends is a broken one.
 const MAX_PAGES: u64 = 100_000;
@@ -90,7 +90,10 @@ impl Broken {
     fn is_about_the_quota(&self) -> bool {
         match self {
             Self::Refused(error) => {
-                matches!(error.failure, Failure::Withheld { .. } | Failure::Deadline)
+                matches!(
+                    error.failure,
+                    RequestFailure::Withheld { .. } | RequestFailure::Deadline
+                )
             }
             Self::Disagrees(_) => false,
         }

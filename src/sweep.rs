@@ -34,7 +34,7 @@ use self::lane::Lane;
 use self::ledger::Ledger;
 use crate::gc::Outcome;
 use crate::gc::plan_file::PlannedStep;
-use crate::journal::{Entry, Implied, Journal, JournalError};
+use crate::journal::{Implied, Journal, JournalEntry, JournalError};
 use crate::kind::Kind;
 use crate::model::{Api, Place, Resource, ResourceId};
 use crate::policy::Action;
@@ -274,7 +274,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
     /// Journals an outcome.
     fn note(&self, step: usize, done: &Done) {
         let at = self.survey.client.clock().now();
-        self.ledger.write(&[Entry::Outcome {
+        self.ledger.write(&[JournalEntry::Outcome {
             step,
             at,
             outcome: done.outcome,

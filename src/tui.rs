@@ -20,8 +20,8 @@ use crate::report::{Report, escape};
 use crate::sweep::StepRow;
 
 pub use self::live::Live;
-pub use proposal::Proposal;
-pub use table::{Item, Line, Order, Tab};
+pub use proposal::DeletionProposal;
+pub use table::{Item, Order, Tab, TableLine};
 pub use view::draw;
 
 /// What the session has to do after a key.
@@ -90,7 +90,7 @@ pub struct App {
     filter: Input,
     typed: Input,
     /// The lines of the table.
-    lines: Vec<Line>,
+    lines: Vec<TableLine>,
     /// The line under the cursor: always an item, if there are any.
     cursor: usize,
     detail: bool,
@@ -162,8 +162,8 @@ impl App {
     /// Returns the visible rows as a report.
     pub fn visible(&self) -> Report {
         let rows = self.lines.iter().filter_map(|line| match line {
-            Line::Item(index) => Some(self.items[*index].row.key.clone()),
-            Line::Heading(_) => None,
+            TableLine::Item(index) => Some(self.items[*index].row.key.clone()),
+            TableLine::Heading(_) => None,
         });
         self.report.only(&rows.collect())
     }
@@ -242,9 +242,9 @@ impl App {
             self.grouped,
             self.filter.value(),
         );
-        let same = |line: &Line| match line {
-            Line::Item(index) => Some(&self.items[*index].row.key) == under.as_ref(),
-            Line::Heading(_) => false,
+        let same = |line: &TableLine| match line {
+            TableLine::Item(index) => Some(&self.items[*index].row.key) == under.as_ref(),
+            TableLine::Heading(_) => false,
         };
         let kept = self.lines.iter().position(same);
         self.cursor = kept.unwrap_or(self.cursor);
@@ -254,14 +254,14 @@ impl App {
     /// Returns the item under the cursor.
     fn current(&self) -> Option<&Item> {
         match self.lines.get(self.cursor)? {
-            Line::Item(index) => self.items.get(*index),
-            Line::Heading(_) => None,
+            TableLine::Item(index) => self.items.get(*index),
+            TableLine::Heading(_) => None,
         }
     }
 
     /// Moves the cursor by a number of items, up to the first or last one.
     fn step(&mut self, by: isize) {
-        let is_item = |line: &(usize, &Line)| matches!(line.1, Line::Item(_));
+        let is_item = |line: &(usize, &TableLine)| matches!(line.1, TableLine::Item(_));
         let places: Vec<usize> = self
             .lines
             .iter()
@@ -389,8 +389,8 @@ impl App {
             return;
         };
         let shown = self.lines.iter().filter_map(|line| match line {
-            Line::Item(index) => self.items.get(*index),
-            Line::Heading(_) => None,
+            TableLine::Item(index) => self.items.get(*index),
+            TableLine::Heading(_) => None,
         });
         let of_group = shown.filter(|item| item.group == group);
         let keys: Vec<String> = of_group

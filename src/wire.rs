@@ -26,7 +26,7 @@ use tower::util::BoxCloneSyncService;
 use url::Url;
 
 pub use clocks::ClockSkew;
-pub use error::{ApiError, Failure, TransportError};
+pub use error::{ApiError, RequestFailure, TransportError};
 pub use quota::{Allotment, Quota, QuotaUse};
 pub use token::Token;
 
@@ -46,7 +46,7 @@ const USER_AGENT: &str = concat!("preview-gc/", env!("CARGO_PKG_VERSION"));
 
 /// What is needed to talk to one provider.
 #[derive(Debug, Clone)]
-pub struct Endpoint {
+pub struct ApiEndpoint {
     /// The base URL, without a trailing slash.
     pub base: Url,
     /// The GraphQL URL (GitHub).
@@ -98,7 +98,7 @@ impl From<&Call> for Outgoing {
 
 /// The result of a writing request.
 #[derive(Debug)]
-pub enum Written {
+pub enum WriteResult {
     /// It was answered, whatever the status.
     Answered(Response<Bytes>),
     /// It certainly had no effect: it was not sent, or refused before it could
@@ -109,7 +109,7 @@ pub enum Written {
 }
 
 struct Connected {
-    endpoint: Endpoint,
+    endpoint: ApiEndpoint,
     quota: Arc<Quota>,
 }
 
@@ -136,7 +136,7 @@ impl Client {
     /// deadline.
     pub fn new(
         transport: Transport,
-        endpoints: BTreeMap<Api, Endpoint>,
+        endpoints: BTreeMap<Api, ApiEndpoint>,
         clock: Clock,
         deadline: Duration,
         allotment: Allotment,
@@ -272,33 +272,33 @@ impl Client {
 
     /// Sends a writing call, unless it would have to wait beyond `not_after`:
     /// the data it depends on would be too old by then.
-    pub async fn write(&self, call: &Call, not_after: Instant) -> Written {
+    pub async fn write(&self, call: &Call, not_after: Instant) -> WriteResult {
         let outgoing = Outgoing::from(call);
         let outdated = not_after < self.deadline;
         let not_after = not_after.min(self.deadline);
         match self.exchange_before(&outgoing, not_after).await {
-            Ok(response) => Written::Answered(response),
+            Ok(response) => WriteResult::Answered(response),
             Err(error) => match error.failure {
-                Failure::Deadline if outdated => {
-                    Written::NotSent(self.error(&outgoing, Failure::Outdated))
+                RequestFailure::Deadline if outdated => {
+                    WriteResult::NotSent(self.error(&outgoing, RequestFailure::Outdated))
                 }
-                Failure::Transport(
+                RequestFailure::Transport(
                     TransportError::Connect(_)
                     | TransportError::Tls(_)
                     | TransportError::Certificate { .. }
                     | TransportError::Proxy { .. },
                 )
-                | Failure::NotConfigured
-                | Failure::BadToken
-                | Failure::BadRequest(_)
-                | Failure::Withheld { .. }
-                | Failure::Throttled { .. }
-                | Failure::Deadline
+                | RequestFailure::NotConfigured
+                | RequestFailure::BadToken
+                | RequestFailure::BadRequest(_)
+                | RequestFailure::Withheld { .. }
+                | RequestFailure::Throttled { .. }
+                | RequestFailure::Deadline
                 // It was repeated only because it had no effect, until the time
                 // was up.
-                | Failure::Unavailable { .. }
-                | Failure::Refused { .. } => Written::NotSent(error),
-                _ => Written::Lost(error),
+                | RequestFailure::Unavailable { .. }
+                | RequestFailure::Refused { .. } => WriteResult::NotSent(error),
+                _ => WriteResult::Lost(error),
             },
         }
     }
@@ -316,7 +316,7 @@ impl Client {
         not_after: Instant,
     ) -> Result<Response<Bytes>, ApiError> {
         let Some(provider) = self.providers.get(&outgoing.api) else {
-            return Err(self.error(outgoing, Failure::NotConfigured));
+            return Err(self.error(outgoing, RequestFailure::NotConfigured));
         };
         let path = outgoing.target.split('?').next().unwrap_or_default();
         let route = providers::of(outgoing.api).route(path);
@@ -349,19 +349,19 @@ impl Client {
             drop(permit);
             let next = retry::judge(outgoing, &result, attempt, &self.clock);
             match (next, result) {
-                (retry::Next::Done, Ok(response)) => return Ok(response),
-                (retry::Next::Done, Err(error)) => {
+                (retry::RetryDecision::Done, Ok(response)) => return Ok(response),
+                (retry::RetryDecision::Done, Err(error)) => {
                     return Err(self.error(outgoing, why_failed(error, earlier)));
                 }
-                (retry::Next::PauseAll { wait, last }, _) => {
+                (retry::RetryDecision::PauseAll { wait, last }, _) => {
                     // All requests that share the quota wait, not only this
                     // one.
                     provider.quota.pause(wait);
                     if last || Instant::now() + wait >= not_after {
-                        return Err(self.error(outgoing, Failure::Throttled { wait }));
+                        return Err(self.error(outgoing, RequestFailure::Throttled { wait }));
                     }
                 }
-                (retry::Next::Again { wait }, result) => {
+                (retry::RetryDecision::Again { wait }, result) => {
                     let failure = match result {
                         Ok(response) => error::refusal(outgoing.api, &response),
                         Err(error) => why_failed(error, earlier),
@@ -427,7 +427,7 @@ impl Client {
 
     /// Creates an error about a request, with tokens removed from the
     /// provider's message.
-    pub fn error(&self, outgoing: &Outgoing, failure: Failure) -> ApiError {
+    pub fn error(&self, outgoing: &Outgoing, failure: RequestFailure) -> ApiError {
         let base = self
             .providers
             .get(&outgoing.api)
@@ -450,9 +450,9 @@ impl Client {
 }
 
 impl Connected {
-    fn request(&self, outgoing: &Outgoing) -> Result<Request<Bytes>, Failure> {
+    fn request(&self, outgoing: &Outgoing) -> Result<Request<Bytes>, RequestFailure> {
         if let Some(segment) = crate::call::dot_segment(&outgoing.target) {
-            return Err(Failure::BadRequest(format!(
+            return Err(RequestFailure::BadRequest(format!(
                 "its path has the segment `{segment}`, which servers resolve to another path; \
                  rename what is called so, or delete it by hand"
             )));
@@ -477,7 +477,7 @@ impl Connected {
             .header(header::AUTHORIZATION, token.bearer()?)
             .header(header::USER_AGENT, USER_AGENT)
             .body(outgoing.body.clone())
-            .map_err(|error| Failure::BadRequest(error.to_string()))?;
+            .map_err(|error| RequestFailure::BadRequest(error.to_string()))?;
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static(about.accept));
         for (name, value) in about.headers {
@@ -495,7 +495,7 @@ impl Connected {
 
 /// Returns why a request failed. An attempt that the deadline cut off says
 /// nothing about the provider, unlike an earlier one that failed on its own.
-fn why_failed(error: TransportError, earlier: Option<Failure>) -> Failure {
+fn why_failed(error: TransportError, earlier: Option<RequestFailure>) -> RequestFailure {
     match (&error, earlier) {
         (TransportError::Timeout { after }, Some(earlier)) if *after < ATTEMPT_TIMEOUT => earlier,
         _ => error.into(),

@@ -21,23 +21,23 @@ use http::StatusCode;
 use preview_gc::boxes::Ticks;
 use preview_gc::call::Call;
 use preview_gc::clock::Clock;
-use preview_gc::evidence::{ClosedSearch, PullRequest, RepositoryRoots, RootsWanted, Run};
+use preview_gc::evidence::{ActionsRun, ClosedSearch, PullRequest, RepositoryRoots, RootsWanted};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
-use preview_gc::journal::{self, Entry, Journal, Snapshot, Standing, Written};
-use preview_gc::kind::{Answer, Ask, Kind, PageOf};
+use preview_gc::journal::{self, Journal, JournalEntry, JournaledResource, Snapshot, StepState};
+use preview_gc::kind::{Ask, Kind, PageOf, ReferenceAnswer};
 use preview_gc::model::{
     Api, Place, PlaceSort, PullRequestNumber, Repository, Resource, ResourceId, RunId,
 };
-use preview_gc::policy::{Action, Environment, Policies, Source, Vocabulary, render};
+use preview_gc::policy::{Action, Policies, PolicyContext, PolicySource, Vocabulary, render};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
 use preview_gc::roots;
 use preview_gc::roots::github::GitHubClient;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
-use preview_gc::tracking_issue::state::State;
-use preview_gc::wire::{Allotment, Client, Endpoint, Token};
+use preview_gc::tracking_issue::state::HiddenState;
+use preview_gc::wire::{Allotment, ApiEndpoint, Client, Token};
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -227,9 +227,9 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
                     ..ask.clone()
                 };
                 let references = kind.references();
-                let _ = references.map(|one| one.read(&id, &ask, Answer::Body(body)));
+                let _ = references.map(|one| one.read(&id, &ask, ReferenceAnswer::Body(body)));
                 let holdings = kind.holdings();
-                let _ = holdings.map(|one| one.read(&id, &ask, Answer::Body(body)));
+                let _ = holdings.map(|one| one.read(&id, &ask, ReferenceAnswer::Body(body)));
             }
         }
         for source in providers::sources() {
@@ -247,7 +247,7 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
                         what,
                         ..ask.clone()
                     };
-                    let _ = source.read(place, &ask, Answer::Body(body));
+                    let _ = source.read(place, &ask, ReferenceAnswer::Body(body));
                 }
             }
         }
@@ -319,7 +319,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
             }
         }));
     let base = "http://127.0.0.1/github";
-    let endpoint = Endpoint {
+    let endpoint = ApiEndpoint {
         base: base.parse().unwrap(),
         graphql: Some(format!("{base}/graphql").parse().unwrap()),
         token: Token::new("sandbox").unwrap(),
@@ -416,7 +416,7 @@ fn no_answer_of_github_is_taken_for_whole_when_it_is_not() {
             for (run, state) in &roots.runs {
                 let honest = &whole.runs[run];
                 assert!(
-                    state == honest || *state != Run::Missing,
+                    state == honest || *state != ActionsRun::Missing,
                     "{request}: {run}"
                 );
             }
@@ -463,14 +463,14 @@ fn no_policy_breaks_the_reading_and_every_mistake_can_be_shown() {
     }
     let kinds = providers::vocabulary();
     let repository = Repository::parse("acme/shop").unwrap();
-    let environment = Environment {
+    let environment = PolicyContext {
         lookup: &|_| Some("a,b".to_owned()),
         repository: Some(&repository),
         names_file: &|_, _| Err("not found".to_owned()),
     };
     proptest!(ProptestConfig::with_cases(1_500), |((_, policy) in damaged(documents))| {
         let text = String::from_utf8_lossy(&policy).into_owned();
-        let sources = [Source { path: "p.toml".to_owned(), text }];
+        let sources = [PolicySource { path: "p.toml".to_owned(), text }];
         let vocabulary = Vocabulary { kinds: &kinds, scopes: &providers::scopes() };
         match Policies::read(&sources, &vocabulary, &environment) {
             Ok(loaded) => drop(render(&loaded.warnings, &sources, false)),
@@ -504,11 +504,11 @@ fn journal_text() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let at = DateTime::UNIX_EPOCH;
     let mut journal = Journal::begin(folder.path(), at).unwrap();
-    let intent = |step| Entry::Intent {
+    let intent = |step| JournalEntry::Intent {
         step,
         at,
         action: Action::Delete,
-        resource: Written {
+        resource: JournaledResource {
             host: "api.example".to_owned(),
             kind: "kv_namespace".to_owned(),
             place: Place::Account("a".to_owned()),
@@ -522,13 +522,13 @@ fn journal_text() -> Vec<u8> {
             ..Snapshot::default()
         }),
     };
-    let outcome = |step, outcome| Entry::Outcome {
+    let outcome = |step, outcome| JournalEntry::Outcome {
         step,
         at,
         outcome,
         reason: "ça y est".to_owned(),
     };
-    let restored = Entry::Restored {
+    let restored = JournalEntry::Restored {
         step: 0,
         at,
         id: "é".to_owned(),
@@ -546,7 +546,7 @@ fn journal_text() -> Vec<u8> {
     std::fs::read(journal.path()).unwrap()
 }
 
-fn records(folder: &Path, text: &[u8]) -> Result<Vec<journal::Record>, journal::JournalError> {
+fn records(folder: &Path, text: &[u8]) -> Result<Vec<journal::RunRecord>, journal::JournalError> {
     std::fs::write(folder.join("r.journal.jsonl"), text).unwrap();
     journal::records(folder)
 }
@@ -571,7 +571,7 @@ fn every_prefix_of_a_journals_bytes_is_a_journal() {
     let last = records(folder.path(), &text).unwrap().remove(0);
     let open: Vec<_> = last.open().map(|(step, _)| step).collect();
     assert_eq!(open, [1, 2]);
-    assert_eq!(last.steps[&0].standing, Standing::Restored);
+    assert_eq!(last.steps[&0].standing, StepState::Restored);
 }
 
 #[test]
@@ -592,14 +592,14 @@ fn whatever_people_do_to_the_issue_its_boxes_and_history_are_read() {
     let ticked = text.replace("- [ ]", "- [x]").into_bytes();
     let all = Ticks::read(&text.replace("- [ ]", "- [x]"));
     assert!(all.keep.len() > 1 && all.delete == all.keep);
-    assert_eq!(State::read(&text).runs.len(), 1);
+    assert_eq!(HiddenState::read(&text).runs.len(), 1);
     proptest!(ProptestConfig::with_cases(2_000), |((_, text) in damaged(vec![text.into_bytes(), ticked]))| {
         let text = String::from_utf8_lossy(&text);
         let ticks = Ticks::read(&text);
         for key in ticks.keep.iter().chain(&ticks.delete) {
             prop_assert!(key.chars().all(|c| c.is_ascii_hexdigit()) && text.contains(key.as_str()));
         }
-        let history = State::read(&text);
+        let history = HiddenState::read(&text);
         prop_assert!(history.runs.len() + history.failures.len() <= text.len());
     });
 }

@@ -16,7 +16,7 @@ use clap::{
     ValueEnum,
 };
 
-use crate::limits::{self, About, Value, Values};
+use crate::limits::{self, About, LimitValue, Values};
 
 use crate::gc::verdict::VerdictName;
 use crate::report::format::Format;
@@ -592,7 +592,7 @@ impl FromArgMatches for LimitArgs {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         for limit in limits::ALL {
-            if let Some(value) = matches.get_one::<Value>(limit.key) {
+            if let Some(value) = matches.get_one::<LimitValue>(limit.key) {
                 self.0.set(limit, *value);
             }
         }
@@ -611,7 +611,7 @@ pub(super) struct SandboxArgs {
     pub(super) listen: SocketAddr,
     /// Cloudflare's request quota, as N/SECONDS or off
     #[arg(long, value_name = "QUOTA", default_value = "1200/300")]
-    pub(super) quota: crate::sandbox::quota::Quota,
+    pub(super) quota: crate::sandbox::quota::SandboxQuota,
     /// How long every answer takes
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(super) latency_ms: u64,

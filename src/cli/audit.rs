@@ -7,7 +7,7 @@ use super::args::{AuditArgs, AuditVerbArgs};
 use super::pager::show;
 use super::session::Session;
 use super::terminal::table_style;
-use super::{Exit, Failure, github_actions, public, rendered};
+use super::{Exit, RunFailure, github_actions, public, rendered};
 use crate::collector::{Audit, Choice};
 use crate::model::identifier::host_name;
 use crate::providers;
@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::report::explain::{self, ExplainStyle};
 use crate::report::format::Format;
 
-pub(super) async fn run(arguments: AuditVerbArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: AuditVerbArgs) -> Result<Exit, RunFailure> {
     let AuditVerbArgs {
         audit: arguments,
         list,
@@ -36,11 +36,11 @@ pub(super) async fn run(arguments: AuditVerbArgs) -> Result<Exit, Failure> {
 }
 
 /// Audits, and explains the verdict of each resource of this name or id.
-pub(super) async fn explain(arguments: AuditArgs, name: &str) -> Result<Exit, Failure> {
+pub(super) async fn explain(arguments: AuditArgs, name: &str) -> Result<Exit, RunFailure> {
     let common = &arguments.common;
     let format = common.format();
     if !matches!(format, Format::Table | Format::Json) {
-        return Err(Failure::Usage(format!(
+        return Err(RunFailure::Usage(format!(
             "explain cannot print {}: it prints text or JSON; use --format table or json",
             format.name()
         )));
@@ -55,7 +55,7 @@ pub(super) async fn explain(arguments: AuditArgs, name: &str) -> Result<Exit, Fa
         keys
     };
     if keys.is_empty() {
-        return Err(Failure::Usage(explain::absent(
+        return Err(RunFailure::Usage(explain::absent(
             &report,
             name,
             &providers::vocabulary(),
@@ -79,7 +79,7 @@ pub(super) async fn explain(arguments: AuditArgs, name: &str) -> Result<Exit, Fa
 }
 
 /// Audits, and writes the plan where `--out` asks for it.
-async fn audit(session: &Session, arguments: &AuditArgs) -> Result<Report, Failure> {
+async fn audit(session: &Session, arguments: &AuditArgs) -> Result<Report, RunFailure> {
     session.warn(&arguments.common);
     let collector = session.collector(arguments.pr)?;
     let since = Instant::now();
@@ -96,7 +96,7 @@ async fn audit(session: &Session, arguments: &AuditArgs) -> Result<Report, Failu
     if let Some(path) = &arguments.out {
         let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
         std::fs::write(path, plan_file.text()).map_err(|error| {
-            Failure::Usage(format!(
+            RunFailure::Usage(format!(
                 "cannot write the plan to {}: {error}; name another file with --out",
                 path.display()
             ))

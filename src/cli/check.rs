@@ -11,13 +11,13 @@ use tabled::settings::Style;
 use super::args::CheckArgs;
 use super::session::Session;
 use super::terminal::wants_colour;
-use super::{Exit, Failure, print};
+use super::{Exit, RunFailure, print};
 use crate::doctor::{self, Access};
 use crate::gc::Verdict;
 use crate::gc::verdict::Unmatched;
 use crate::model::code::Code;
 use crate::model::{Claim, KindRef, Repository};
-use crate::policy::{Diagnostic, Policy, Refusal, Rule, overlap, render, schema};
+use crate::policy::{Diagnostic, Policy, RefusedMatch, Rule, overlap, render, schema};
 use crate::providers;
 use crate::report::format::Format;
 use crate::report::{Report, RuleAt, escape};
@@ -34,7 +34,7 @@ struct NameMatch {
 
 /// Everything that was checked.
 #[derive(Debug, Serialize)]
-struct Checked {
+struct CheckDocument {
     schema: u32,
     names: Vec<NameMatch>,
     access: Vec<Access>,
@@ -54,7 +54,7 @@ struct Remark {
     location: String,
 }
 
-pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, RunFailure> {
     if arguments.schema {
         let kinds = providers::vocabulary();
         let schema = schema::schema(&crate::policy::Vocabulary {
@@ -62,7 +62,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
             scopes: &providers::scopes(),
         });
         let text = serde_json::to_string_pretty(&schema)
-            .map_err(|error| Failure::Unexpected(error.to_string()))?;
+            .map_err(|error| RunFailure::Unexpected(error.to_string()))?;
         print(&format!("{text}\n"))?;
         return Ok(Exit::Ok);
     }
@@ -101,7 +101,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
         Some(found) => (found.access, found.untried),
         None => Default::default(),
     };
-    let found = Found {
+    let found = CheckFindings {
         names: read,
         access,
         needed_to_delete,
@@ -122,7 +122,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, Failure> {
 }
 
 /// What was checked, before it is printed.
-struct Found {
+struct CheckFindings {
     names: Vec<NameMatch>,
     access: Vec<Access>,
     needed_to_delete: Vec<String>,
@@ -130,8 +130,8 @@ struct Found {
     diagnostics: Vec<Diagnostic>,
 }
 
-impl Found {
-    fn json(mut self, session: &Session) -> Result<String, Failure> {
+impl CheckFindings {
+    fn json(mut self, session: &Session) -> Result<String, RunFailure> {
         let messages = self.diagnostics.iter().map(|one| one.message.clone());
         self.warnings.extend(messages);
         let remarks = self.diagnostics.iter().filter_map(|one| {
@@ -142,7 +142,7 @@ impl Found {
                 location: format!("{}:{}", source.path, source.line(one.span.start)),
             })
         });
-        let checked = Checked {
+        let checked = CheckDocument {
             schema: 1,
             diagnostics: remarks.collect(),
             names: self.names,
@@ -151,7 +151,7 @@ impl Found {
             warnings: self.warnings,
         };
         let text = serde_json::to_string_pretty(&checked)
-            .map_err(|error| Failure::Unexpected(error.to_string()))?;
+            .map_err(|error| RunFailure::Unexpected(error.to_string()))?;
         Ok(format!("{text}\n"))
     }
 
@@ -191,7 +191,7 @@ fn count(number: usize, what: &str) -> String {
 }
 
 /// Returns the names from the arguments and from a file.
-fn names(arguments: &CheckArgs) -> Result<Vec<String>, Failure> {
+fn names(arguments: &CheckArgs) -> Result<Vec<String>, RunFailure> {
     let mut names = arguments.names.clone();
     if let Some(path) = &arguments.names_from {
         let text = if path == Path::new("-") {
@@ -201,7 +201,7 @@ fn names(arguments: &CheckArgs) -> Result<Vec<String>, Failure> {
             std::fs::read_to_string(path)
         };
         let text = text.map_err(|error| {
-            Failure::Usage(format!(
+            RunFailure::Usage(format!(
                 "cannot read names from {}: {error}",
                 path.display()
             ))
@@ -354,7 +354,7 @@ fn refused<'r>(report: &'r Report, rule: &RuleAt) -> Option<(usize, &'r str)> {
         let Verdict::Unmatched(Unmatched::Refused(refusals)) = &row.verdict else {
             return None;
         };
-        let of_rule = |one: &&Refusal| *one.rule == *rule.id && one.location == rule.location;
+        let of_rule = |one: &&RefusedMatch| *one.rule == *rule.id && one.location == rule.location;
         let refusal = refusals.iter().find(of_rule)?;
         Some(&*refusal.condition)
     });

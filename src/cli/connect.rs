@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::Failure;
+use super::RunFailure;
 use crate::clock::Clock;
 use crate::model::Api;
 use crate::providers::PROVIDERS;
-use crate::wire::{Endpoint, Token, Transport};
+use crate::wire::{ApiEndpoint, Token, Transport};
 
 /// The source of environment variables: the process or the sandbox.
 pub(super) struct Variables {
@@ -44,13 +44,13 @@ impl Variables {
 }
 
 /// A connection to the providers.
-pub(super) struct Connection {
+pub(super) struct ProviderConnections {
     pub(super) transport: Transport,
     pub(super) variables: Variables,
     pub(super) clock: Clock,
 }
 
-impl Connection {
+impl ProviderConnections {
     /// Connects to the real providers.
     pub(super) fn real(clock: Clock) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Connection {
     }
 
     /// Returns the endpoints of the providers with credentials.
-    pub(super) fn endpoints(&self) -> Result<BTreeMap<Api, Endpoint>, Failure> {
+    pub(super) fn endpoints(&self) -> Result<BTreeMap<Api, ApiEndpoint>, RunFailure> {
         let get = |names: &[&str]| names.iter().find_map(|name| self.variables.get(name));
         let mut endpoints = BTreeMap::new();
         for provider in PROVIDERS {
@@ -82,7 +82,7 @@ impl Connection {
             if let Some(graphql) = &graphql
                 && graphql.origin() != base.origin()
             {
-                return Err(Failure::Usage(format!(
+                return Err(RunFailure::Usage(format!(
                     "{} is on another host than {base_variable} ({} and {}); the token is only \
                      sent to one",
                     about.graphql.unwrap_or_default(),
@@ -95,7 +95,7 @@ impl Connection {
             let extra_token = extra_token.and_then(|text| Token::new(&text));
             endpoints.insert(
                 about.api,
-                Endpoint {
+                ApiEndpoint {
                     base,
                     graphql,
                     token,
@@ -128,19 +128,19 @@ fn graphql(base: &Url) -> Url {
 }
 
 /// Parses a base address and checks that a token may be sent to it.
-fn base(text: &str, variable: &str) -> Result<Url, Failure> {
+fn base(text: &str, variable: &str) -> Result<Url, RunFailure> {
     let url = Url::parse(text.trim_end_matches('/'))
-        .map_err(|error| Failure::Usage(format!("{variable} is not an address: {error}")))?;
+        .map_err(|error| RunFailure::Usage(format!("{variable} is not an address: {error}")))?;
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     if !plain || url.host_str().is_none() {
-        return Err(Failure::Usage(format!(
+        return Err(RunFailure::Usage(format!(
             "{variable} must be scheme, host and path only"
         )));
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        _ => Err(Failure::Usage(format!(
+        _ => Err(RunFailure::Usage(format!(
             "{variable} must be https (http only on loopback), or the token would be sent in \
              clear text"
         ))),

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use super::Failure;
+use super::RunFailure;
 use super::args::SweepArgs;
 
 /// How the deletions are confirmed.
@@ -23,7 +23,7 @@ pub(super) fn is_unattended() -> bool {
 
 impl Consent {
     /// Returns how a sweep with these arguments is confirmed, or refuses it.
-    pub(super) fn of(arguments: &SweepArgs) -> Result<Self, Failure> {
+    pub(super) fn of(arguments: &SweepArgs) -> Result<Self, RunFailure> {
         if arguments.dry_run {
             return Ok(Self::DryRun);
         }
@@ -31,7 +31,7 @@ impl Consent {
             return Ok(Self::Given);
         }
         if !is_person() {
-            return Err(Failure::Refused(
+            return Err(RunFailure::Refused(
                 "a sweep deletes resources and needs consent: pass --yes, or --plan FILE with an \
                  approved plan"
                     .to_owned(),
@@ -47,14 +47,14 @@ pub(super) fn is_person() -> bool {
 }
 
 /// Asks at the terminal for consent, which has to be typed out.
-pub(super) async fn agreed(steps: usize) -> Result<bool, Failure> {
+pub(super) async fn agreed(steps: usize) -> Result<bool, RunFailure> {
     let wanted = format!("delete {steps}");
     let answer = answer(&format!("Write \"{wanted}\" to go on: ")).await?;
     Ok(answer.trim() == wanted)
 }
 
 /// Asks at the terminal. Without an answer the text is empty.
-pub(super) async fn answer(question: &str) -> Result<String, Failure> {
+pub(super) async fn answer(question: &str) -> Result<String, RunFailure> {
     let mut stderr = std::io::stderr();
     let _ = stderr
         .write_all(question.as_bytes())
@@ -68,7 +68,7 @@ pub(super) async fn answer(question: &str) -> Result<String, Failure> {
     });
     match answer.await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(Failure::Unexpected(format!(
+        Ok(Err(error)) => Err(RunFailure::Unexpected(format!(
             "cannot read the answer: {error}"
         ))),
         Err(_) => Ok(String::new()),

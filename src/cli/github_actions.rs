@@ -9,7 +9,7 @@ use croner::Cron;
 use serde_json::Value;
 
 use super::args::{CommonArgs, ScheduleArgs};
-use super::{Exit, Failure};
+use super::{Exit, RunFailure};
 use crate::gc::Outcome;
 use crate::report::listing::Selection;
 use crate::report::{Report, escape, markdown, metrics, outcomes};
@@ -31,7 +31,7 @@ const NOTHING: [(&str, &str); 6] = [
 ];
 
 /// Writes the metrics of a run, if `--metrics` asks for them.
-pub(super) fn write_metrics(common: &CommonArgs, report: &Report) -> Result<(), Failure> {
+pub(super) fn write_metrics(common: &CommonArgs, report: &Report) -> Result<(), RunFailure> {
     let Some(path) = &common.metrics else {
         return Ok(());
     };
@@ -41,7 +41,7 @@ pub(super) fn write_metrics(common: &CommonArgs, report: &Report) -> Result<(), 
         metrics::json(report)
     };
     std::fs::write(path, text).map_err(|error| {
-        Failure::Unexpected(format!(
+        RunFailure::Unexpected(format!(
             "cannot write figures to {}: {error}",
             path.display()
         ))
@@ -53,7 +53,7 @@ pub(super) fn write_metrics(common: &CommonArgs, report: &Report) -> Result<(), 
 pub(super) fn next_run(
     arguments: &ScheduleArgs,
     now: DateTime<Utc>,
-) -> Result<Option<DateTime<Utc>>, Failure> {
+) -> Result<Option<DateTime<Utc>>, RunFailure> {
     let after = |pattern: &str| {
         let cron = pattern.parse::<Cron>().map_err(|error| error.to_string())?;
         let next = cron.find_next_occurrence(&now, false);
@@ -61,7 +61,7 @@ pub(super) fn next_run(
     };
     if let Some(pattern) = arguments.cron.as_deref().filter(|text| !text.is_empty()) {
         return after(pattern).map(Some).map_err(|why| {
-            Failure::Usage(format!(
+            RunFailure::Usage(format!(
                 "--schedule {pattern:?} is not a schedule such as \"17 4 * * 1\": {why}"
             ))
         });
@@ -91,7 +91,7 @@ pub(super) fn write_results(report: &Report, issue_url: Option<&str>) {
 }
 
 /// Writes how the run ended: the error, or what its exit code means.
-pub(super) fn end(result: &Result<Exit, Failure>) {
+pub(super) fn end(result: &Result<Exit, RunFailure>) {
     let (exit, why) = match result {
         Ok(Exit::Ok) => return,
         Ok(exit) => (*exit, exit.meaning().to_owned()),

@@ -13,27 +13,27 @@ use serde::Serialize;
 
 use super::args::InitArgs;
 use super::consent::{answer, is_person};
-use super::{Exit, Failure, print, settings};
-use crate::init::{Proposal, Status, file, workflows};
-use crate::policy::Source;
+use super::{Exit, RunFailure, print, settings};
+use crate::init::{RuleProposal, Status, file, workflows};
+use crate::policy::PolicySource;
 use crate::report::escape;
 use crate::report::format::Format;
 
 /// The document of `--format json`.
 #[derive(Debug, Serialize)]
-struct Document<'p> {
+struct InitDocument<'p> {
     schema: u32,
-    proposals: &'p [Proposal],
+    proposals: &'p [RuleProposal],
     policy: &'p str,
     /// Names that the repository's own workflows make.
-    workflows: &'p [workflows::Made],
+    workflows: &'p [workflows::WorkflowName],
     advice: &'p [String],
 }
 
 /// Names that one line of a table shows.
 const SHOWN: usize = 3;
 
-pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: InitArgs) -> Result<Exit, RunFailure> {
     let read = if arguments.common.sandbox().is_some() {
         workflows::WorkflowFacts::default()
     } else {
@@ -59,14 +59,14 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
     let sure = || proposals.iter().filter(|one| one.status == Status::Sure);
     let policy = file::policy(&gathered.head, sure());
     if sure().next().is_some() {
-        let proposed = Source {
+        let proposed = PolicySource {
             path: write::POLICY.to_owned(),
             text: policy.clone(),
         };
         settings::read(&[proposed], &gathered.variables, &arguments.common)?;
     }
     if json {
-        let document = Document {
+        let document = InitDocument {
             schema: 1,
             proposals: &proposals,
             policy: &policy,
@@ -74,7 +74,7 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
             advice: &read.advice,
         };
         let text = serde_json::to_string_pretty(&document)
-            .map_err(|error| Failure::Unexpected(error.to_string()))?;
+            .map_err(|error| RunFailure::Unexpected(error.to_string()))?;
         print(&format!("{text}\n"))?;
         return Ok(gathered.exit);
     }
@@ -112,7 +112,7 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, Failure> {
 }
 
 /// Asks about each rule that is not proved. Returns how many were accepted.
-async fn ask(proposals: &mut [Proposal], asked: usize) -> Result<usize, Failure> {
+async fn ask(proposals: &mut [RuleProposal], asked: usize) -> Result<usize, RunFailure> {
     let mut accepted = 0;
     let open = proposals.iter_mut().filter(|one| one.status == Status::Ask);
     for (index, proposal) in open.enumerate() {
@@ -160,7 +160,7 @@ fn shown(names: &[String]) -> String {
 }
 
 /// The proposals, one or two lines each.
-fn table(proposals: &[Proposal], accepted: usize) -> String {
+fn table(proposals: &[RuleProposal], accepted: usize) -> String {
     let mut text = String::new();
     let mut skipped = 0;
     for proposal in proposals {

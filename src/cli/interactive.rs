@@ -14,7 +14,7 @@ use super::consent::is_unattended;
 use super::screen::{ProgressRouter, Screen};
 use super::session::Session;
 use super::terminal::{table_style, wants_colour};
-use super::{Exit, Failure, interrupted, print_rendered};
+use super::{Exit, RunFailure, interrupted, print_rendered};
 use crate::collector::{Audit, AuditScope, Choice, Collector, SweepOrder, only};
 use crate::gc::Brake;
 use crate::gc::plan_file::PlanFile;
@@ -25,13 +25,13 @@ use crate::report::style::TableStyle;
 use crate::restore;
 use crate::survey::{Findings, Survey};
 use crate::sweep::{Stop, Swept};
-use crate::tui::{App, Command, Live, Proposal};
+use crate::tui::{App, Command, DeletionProposal, Live};
 
 /// How often the screen is redrawn while something is in progress.
 const TICK: Duration = Duration::from_millis(100);
 
 /// How a task that runs beside the screen ended.
-enum Ended<T> {
+enum TaskEnd<T> {
     /// The task finished.
     Done(T),
     /// The user did not wait for it.
@@ -68,10 +68,10 @@ enum Leave {
     Interrupted,
 }
 
-pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, RunFailure> {
     let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if is_unattended() || !person {
-        return Err(Failure::Refused(
+        return Err(RunFailure::Refused(
             "--interactive needs a person at a terminal; without one, audit prints the table"
                 .to_owned(),
         ));
@@ -98,8 +98,8 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
         let since = Instant::now();
         let listing = session.list(&collector);
         let (audit_scope, inventory) = match wait(&mut table, "reading", listing).await? {
-            Ended::Done(listed) => listed?,
-            Ended::Interrupted => break Exit::Interrupted,
+            TaskEnd::Done(listed) => listed?,
+            TaskEnd::Interrupted => break Exit::Interrupted,
         };
         let auditing = collector.audit(&audit_scope, inventory, since, Choice::All);
         let Audit {
@@ -109,8 +109,8 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, Failure> {
             report,
             ..
         } = match wait(&mut table, "reading", auditing).await? {
-            Ended::Done(audit) => audit,
-            Ended::Interrupted => break Exit::Interrupted,
+            TaskEnd::Done(audit) => audit,
+            TaskEnd::Interrupted => break Exit::Interrupted,
         };
         if let Some(table) = &mut table {
             table.app.renew(report);
@@ -165,13 +165,13 @@ async fn wait<T>(
     table: &mut Option<TableSession<'_>>,
     what: &str,
     work: impl Future<Output = T>,
-) -> Result<Ended<T>, Failure> {
+) -> Result<TaskEnd<T>, RunFailure> {
     match table {
         Some(table) => table.alongside(what, work, None).await,
         None => Ok(tokio::select! {
             biased;
-            done = work => Ended::Done(done),
-            () = interrupted() => Ended::Interrupted,
+            done = work => TaskEnd::Done(done),
+            () = interrupted() => TaskEnd::Interrupted,
         }),
     }
 }
@@ -183,7 +183,7 @@ impl TableSession<'_> {
         what: &str,
         work: impl Future<Output = T>,
         stop: Option<&Stop>,
-    ) -> Result<Ended<T>, Failure> {
+    ) -> Result<TaskEnd<T>, RunFailure> {
         tokio::pin!(work);
         self.live.clear();
         self.app.begin(what);
@@ -194,7 +194,7 @@ impl TableSession<'_> {
                 biased;
                 done = &mut work => {
                     self.app.end();
-                    return Ok(Ended::Done(done));
+                    return Ok(TaskEnd::Done(done));
                 }
                 event = self.screen.events.recv() => match event {
                     Some(event) => self.app.on(&event),
@@ -210,14 +210,14 @@ impl TableSession<'_> {
                         self.app
                             .begin("finishing what is under way; q again stops at once");
                     }
-                    None => return Ok(Ended::Interrupted),
+                    None => return Ok(TaskEnd::Interrupted),
                 }
             }
         }
     }
 
     /// Handles keys until the table is closed.
-    async fn work(&mut self, audit: &mut Audited<'_, '_>) -> Result<Leave, Failure> {
+    async fn work(&mut self, audit: &mut Audited<'_, '_>) -> Result<Leave, RunFailure> {
         loop {
             self.screen.draw(&self.app, self.live)?;
             let command = tokio::select! {
@@ -265,7 +265,7 @@ impl TableSession<'_> {
 
     /// Asks for confirmation, or shows why nothing can be deleted.
     fn ask(&mut self, audit: &Audited<'_, '_>) {
-        let proposal = Proposal::of(
+        let proposal = DeletionProposal::of(
             &self.plan(audit),
             self.app.marked().len(),
             audit.collector.limits.max_deletions,
@@ -273,13 +273,13 @@ impl TableSession<'_> {
             audit.findings.roots.gap().map(|(_, why)| &**why),
         );
         match proposal {
-            Proposal::Nothing(why) => self.app.say(why),
-            Proposal::Steps { steps, notes } => self.app.confirm(steps, notes),
+            DeletionProposal::Nothing(why) => self.app.say(why),
+            DeletionProposal::Steps { steps, notes } => self.app.confirm(steps, notes),
         }
     }
 
     /// Deletes the marked resources.
-    async fn delete(&mut self, audit: &mut Audited<'_, '_>) -> Result<Leave, Failure> {
+    async fn delete(&mut self, audit: &mut Audited<'_, '_>) -> Result<Leave, RunFailure> {
         let plan_file = self.plan(audit);
         let stop = Stop::default();
         // The time until the confirmation does not count towards the deadline.
@@ -295,10 +295,10 @@ impl TableSession<'_> {
         };
         let work = audit.collector.sweep(audit.survey, audit.findings, &order);
         let swept = match self.alongside("deleting", work, Some(&stop)).await? {
-            Ended::Done(swept) => swept,
+            TaskEnd::Done(swept) => swept,
             // The journal records the started steps; the next run recovers
             // them.
-            Ended::Interrupted => return Ok(Leave::Interrupted),
+            TaskEnd::Interrupted => return Ok(Leave::Interrupted),
         };
         let swept = match swept {
             Ok(swept) => swept,
@@ -330,7 +330,11 @@ impl TableSession<'_> {
     }
 
     /// Restores one resource. Returns whether the user interrupted it.
-    async fn restore(&mut self, client: &crate::wire::Client, key: &str) -> Result<bool, Failure> {
+    async fn restore(
+        &mut self,
+        client: &crate::wire::Client,
+        key: &str,
+    ) -> Result<bool, RunFailure> {
         let run = self
             .app
             .results()
@@ -342,8 +346,8 @@ impl TableSession<'_> {
         let folder = self.folder.clone();
         let work = restore::restore_one(client, &folder, &run, kind, &id);
         let told = match self.alongside("putting back", work, None).await? {
-            Ended::Done(told) => told,
-            Ended::Interrupted => return Ok(true),
+            TaskEnd::Done(told) => told,
+            TaskEnd::Interrupted => return Ok(true),
         };
         match told {
             Ok((true, told)) => {

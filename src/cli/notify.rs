@@ -10,12 +10,12 @@ use serde_json::json;
 use tower::ServiceExt as _;
 use url::Url;
 
-use super::Failure;
+use super::RunFailure;
 use super::args::NotifyArgs;
 use super::connect::{is_loopback, proxy};
 use crate::report::{Report, escape};
 use crate::tracking_issue::alert::Alert;
-use crate::tracking_issue::state::State;
+use crate::tracking_issue::state::HiddenState;
 use crate::wire::http;
 
 /// Maximum time for telling the webhook.
@@ -29,7 +29,7 @@ pub(super) struct Notify {
 
 impl Notify {
     /// Reads the address.
-    pub(super) fn of(arguments: &NotifyArgs) -> Result<Self, Failure> {
+    pub(super) fn of(arguments: &NotifyArgs) -> Result<Self, RunFailure> {
         let text = arguments.notify_url.as_deref().unwrap_or_default().trim();
         if text.is_empty() {
             return Ok(Self { address: None });
@@ -43,7 +43,7 @@ impl Notify {
             Some(address) => Ok(Self {
                 address: Some(address),
             }),
-            None => Err(Failure::Usage(
+            None => Err(RunFailure::Usage(
                 "--notify-url (PREVIEW_GC_NOTIFY_URL) is not an address that begins with https://; \
                  copy it from the settings of the webhook"
                     .to_owned(),
@@ -53,7 +53,7 @@ impl Notify {
 
     /// Sends what is new since the previous run, if anything is. An error is
     /// printed and does not fail the run.
-    pub(super) async fn send(&self, report: &Report, previous: Option<&State>) {
+    pub(super) async fn send(&self, report: &Report, previous: Option<&HiddenState>) {
         let (Some(address), Some(text)) = (&self.address, text(report, previous)) else {
             return;
         };
@@ -70,7 +70,7 @@ impl Notify {
 }
 
 /// Returns the message, or `None` if nothing needs attention.
-fn text(report: &Report, previous: Option<&State>) -> Option<String> {
+fn text(report: &Report, previous: Option<&HiddenState>) -> Option<String> {
     let alert = Alert::of(report, previous);
     let mut lines: Vec<String> = alert
         .map(|alert| alert.lines().to_vec())

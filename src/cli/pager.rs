@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::args::CommonArgs;
 use super::consent::is_unattended;
-use super::{Failure, print};
+use super::{RunFailure, print};
 
 /// The pager if PAGER is not set.
 const DEFAULT_PAGER: &str = "less";
@@ -15,7 +15,7 @@ const DEFAULT_PAGER: &str = "less";
 const LESS: &str = "FRX";
 
 /// Prints a text, through the user's pager if it is longer than the screen.
-pub(super) fn show(text: &str, arguments: &CommonArgs) -> Result<(), Failure> {
+pub(super) fn show(text: &str, arguments: &CommonArgs) -> Result<(), RunFailure> {
     let wanted = !arguments.no_pager && !is_unattended() && std::io::stdout().is_terminal();
     let pager = if wanted && is_longer_than_the_screen(text) {
         words(std::env::var("PAGER").ok().as_deref())

@@ -16,13 +16,13 @@ pub(super) struct Progress {
     all: MultiProgress,
     /// What is being read; during a sweep, the quota.
     line: ProgressBar,
-    state: Mutex<State>,
+    state: Mutex<ProgressState>,
     /// Whether each step is printed on its own line.
     lines: bool,
 }
 
 #[derive(Default)]
-struct State {
+struct ProgressState {
     asked: usize,
     kinds: BTreeMap<&'static str, ProgressBar>,
 }
@@ -58,7 +58,7 @@ impl Progress {
         let _ = self.all.clear();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,14 +5,14 @@ use tokio::time::Instant;
 use super::args::ReportArgs;
 use super::notify::Notify;
 use super::session::Session;
-use super::{Exit, Failure, github_actions, print, public};
+use super::{Exit, RunFailure, github_actions, print, public};
 use crate::collector::{Audit, Choice};
 use crate::model::{Api, Repository};
 use crate::tracking_issue::publish::{PublishError, known, publish};
 use crate::tracking_issue::state::PreviousIssue;
 use crate::tracking_issue::text::render;
 
-pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, RunFailure> {
     let session = Session::open(&arguments.audit.common)?;
     let notify = Notify::of(&arguments.notify)?;
     session.warn(&arguments.audit.common);
@@ -51,25 +51,25 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, Failure> {
 }
 
 /// Returns the repository of the issue: the one that the policies name.
-pub(super) fn repository(session: &Session) -> Result<Repository, Failure> {
+pub(super) fn repository(session: &Session) -> Result<Repository, RunFailure> {
     session.require_one_repository("the issue")?;
     if !session.client.has(Api::GitHub) {
-        return Err(Failure::Usage(
+        return Err(RunFailure::Usage(
             "the issue needs GitHub, and there is no GITHUB_TOKEN".to_owned(),
         ));
     }
     let first = session.policies.files.first();
     first.map(|file| file.repository.clone()).ok_or_else(|| {
-        Failure::Usage("there is no policy, and so no repository for the issue".to_owned())
+        RunFailure::Usage("there is no policy, and so no repository for the issue".to_owned())
     })
 }
 
-pub(super) fn not_published(error: &PublishError) -> Failure {
+pub(super) fn not_published(error: &PublishError) -> RunFailure {
     match error {
-        PublishError::RootsUnread => Failure::Incomplete(error.to_string()),
+        PublishError::RootsUnread => RunFailure::Incomplete(error.to_string()),
         PublishError::TooMuchKept
         | PublishError::NotWritten(_)
         | PublishError::NotReread(_)
-        | PublishError::Contended => Failure::Unexpected(error.to_string()),
+        | PublishError::Contended => RunFailure::Unexpected(error.to_string()),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::args::RestoreArgs;
 use super::journals::named_folder;
 use super::session::{client, connect};
-use super::{Exit, Failure, print};
+use super::{Exit, RunFailure, print};
 use crate::clock::Clock;
 use crate::collector::Limits;
 use crate::format::moment;
@@ -16,7 +16,7 @@ use crate::report::escape;
 use crate::report::format::Format;
 use crate::restore::{self, ListedRun, ListedStep, Restorable, RestoreError, Restored};
 
-pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, RunFailure> {
     let folder = named_folder(&arguments.common)?;
     let format = arguments.common.format();
     if !arguments.release.is_empty() {
@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
     let restored = restore::restore(&client, &folder, run, &arguments.names);
     let restored = restored.await.map_err(usage)?;
     if restored.is_empty() {
-        return Err(Failure::Usage(format!(
+        return Err(RunFailure::Usage(format!(
             "run {run} did nothing to {}",
             if arguments.names.is_empty() {
                 "anything".to_owned()
@@ -54,16 +54,16 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn usage(error: RestoreError) -> Failure {
-    Failure::Usage(error.to_string())
+fn usage(error: RestoreError) -> RunFailure {
+    RunFailure::Usage(error.to_string())
 }
 
-fn list(runs: &[ListedRun], format: Format) -> Result<String, Failure> {
+fn list(runs: &[ListedRun], format: Format) -> Result<String, RunFailure> {
     if format == Format::Json {
         let text = serde_json::to_string_pretty(runs);
         return text
             .map(|text| text + "\n")
-            .map_err(|error| Failure::Unexpected(error.to_string()));
+            .map_err(|error| RunFailure::Unexpected(error.to_string()));
     }
     if runs.is_empty() {
         return Ok("No run has left a journal here.\n".to_owned());

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use tower::util::BoxCloneSyncService;
 
 use super::args::SandboxArgs;
-use super::connect::{Connection, Variables};
-use super::{Exit, Failure, print};
+use super::connect::{ProviderConnections, Variables};
+use super::{Exit, RunFailure, print};
 use crate::clock::Clock;
 use crate::sandbox::world::World;
 use crate::sandbox::{Options, Sandbox, faults, server};
@@ -20,16 +20,16 @@ use crate::wire::{Transport, TransportError};
 /// The demo world of `--sandbox` alone.
 const DEMO_WORLD: &str = include_str!("demo-world.json");
 
-pub(super) async fn run(arguments: SandboxArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: SandboxArgs) -> Result<Exit, RunFailure> {
     let world = world(arguments.world.as_deref())?;
     let options = Options {
         quota: arguments.quota,
         latency: Duration::from_millis(arguments.latency_ms),
     };
     let sandbox =
-        Sandbox::new(world, options).map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+        Sandbox::new(world, options).map_err(|refusal| RunFailure::Usage(refusal.to_string()))?;
     let cannot = |error: std::io::Error| {
-        Failure::Usage(format!("cannot listen on {}: {error}", arguments.listen))
+        RunFailure::Usage(format!("cannot listen on {}: {error}", arguments.listen))
     };
     let listener = server::listen(arguments.listen).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
@@ -46,30 +46,31 @@ pub(super) async fn run(arguments: SandboxArgs) -> Result<Exit, Failure> {
     print(&text)?;
     server::serve(sandbox, listener)
         .await
-        .map_err(|error| Failure::Unexpected(format!("the sandbox stopped: {error}")))?;
+        .map_err(|error| RunFailure::Unexpected(format!("the sandbox stopped: {error}")))?;
     Ok(Exit::Ok)
 }
 
 /// Reads a world file, or returns the demo world.
-fn world(path: Option<&Path>) -> Result<World, Failure> {
+fn world(path: Option<&Path>) -> Result<World, RunFailure> {
     let Some(path) = path else {
         return World::read("demo-world.json", DEMO_WORLD)
-            .map_err(|error| Failure::Unexpected(error.to_string()));
+            .map_err(|error| RunFailure::Unexpected(error.to_string()));
     };
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::Usage(format!("cannot read the world file {shown}: {error}")))?;
-    World::read(&shown, &text).map_err(|error| Failure::Usage(error.to_string()))
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        RunFailure::Usage(format!("cannot read the world file {shown}: {error}"))
+    })?;
+    World::read(&shown, &text).map_err(|error| RunFailure::Usage(error.to_string()))
 }
 
-impl Connection {
+impl ProviderConnections {
     /// Connects to a sandbox inside the process. All variables of the providers
     /// are ignored.
-    pub(super) fn sandbox(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn sandbox(path: Option<&Path>) -> Result<Self, RunFailure> {
         let world = world(path)?;
         let now = world.now;
         let sandbox = Sandbox::new(world, Options::default())
-            .map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+            .map_err(|refusal| RunFailure::Usage(refusal.to_string()))?;
         let fixed = sandbox
             .environment("http://127.0.0.1")
             .into_iter()

@@ -6,7 +6,7 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::Failure;
+use super::RunFailure;
 use super::progress::Progress;
 use crate::progress::{Observer, ProgressEvent};
 use crate::tui::{App, Live, draw};
@@ -19,9 +19,9 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Takes over the terminal.
-    pub(super) fn open() -> Result<Self, Failure> {
+    pub(super) fn open() -> Result<Self, RunFailure> {
         let terminal = ratatui::try_init()
-            .map_err(|error| Failure::Unexpected(format!("cannot use the terminal: {error}")))?;
+            .map_err(|error| RunFailure::Unexpected(format!("cannot use the terminal: {error}")))?;
         let (sender, events) = unbounded_channel();
         // Reads on a separate thread, because it may block forever.
         std::thread::spawn(move || {
@@ -35,11 +35,11 @@ impl Screen {
     }
 
     /// Draws the session.
-    pub(super) fn draw(&mut self, app: &App, live: &Live) -> Result<(), Failure> {
+    pub(super) fn draw(&mut self, app: &App, live: &Live) -> Result<(), RunFailure> {
         let drawn = self.terminal.draw(|frame| draw(app, live, frame));
         drawn
             .map(drop)
-            .map_err(|error| Failure::Unexpected(format!("cannot draw: {error}")))
+            .map_err(|error| RunFailure::Unexpected(format!("cannot draw: {error}")))
     }
 }
 

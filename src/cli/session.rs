@@ -5,9 +5,9 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Failure;
+use super::RunFailure;
 use super::args::{ColorChoice, CommonArgs};
-use super::connect::{Connection, is_loopback};
+use super::connect::{ProviderConnections, is_loopback};
 use super::journals::folder_of;
 use super::progress::Progress;
 use super::settings;
@@ -17,17 +17,17 @@ use crate::collector::{AuditScope, Collector, Limits, NamedPlaces, Scope, needed
 use crate::evidence::Inventory;
 use crate::gc::mark::BroughtBack;
 use crate::journal::reads::Remembered;
-use crate::journal::{self, Record};
+use crate::journal::{self, RunRecord};
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
-use crate::policy::{Diagnostic, Policies, Source, render};
+use crate::policy::{Diagnostic, Policies, PolicySource, render};
 use crate::providers;
 use crate::roots::github::Authors;
 use crate::wire::Client;
 
 /// The setup of a run.
 pub(super) struct Session {
-    pub(super) connection: Connection,
-    pub(super) sources: Vec<Source>,
+    pub(super) connection: ProviderConnections,
+    pub(super) sources: Vec<PolicySource>,
     pub(super) policies: Policies,
     /// Where each policy file applies.
     scopes: Vec<Scope>,
@@ -44,7 +44,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Reads arguments, environment and policies.
-    pub(super) fn open(arguments: &CommonArgs) -> Result<Self, Failure> {
+    pub(super) fn open(arguments: &CommonArgs) -> Result<Self, RunFailure> {
         let connection = connect(arguments)?;
         let (sources, loaded) = settings::policies(arguments, &connection.variables)?;
         let limits = Limits::of(&arguments.limits.0.clone().or(&loaded.policies.limits));
@@ -74,14 +74,14 @@ impl Session {
 
     /// Returns mistakes in policies as a failure, underlined in the text of the
     /// policy.
-    pub(super) fn refuse(&self, mistakes: &[Diagnostic]) -> Failure {
+    pub(super) fn refuse(&self, mistakes: &[Diagnostic]) -> RunFailure {
         let colour = wants_colour(self.color, std::io::stderr().is_terminal());
-        Failure::Policy(render(mistakes, &self.sources, colour))
+        RunFailure::Policy(render(mistakes, &self.sources, colour))
     }
 
     /// Returns the folder of the journals: from `--journal`, in the user's
     /// state folder, or a temporary one for the sandbox.
-    pub(super) fn journal_folder(&self, common: &CommonArgs) -> Result<PathBuf, Failure> {
+    pub(super) fn journal_folder(&self, common: &CommonArgs) -> Result<PathBuf, RunFailure> {
         folder_of(common, self.connection.variables.are_the_sandboxes())
     }
 
@@ -89,14 +89,14 @@ impl Session {
     pub(super) async fn list<'p>(
         &self,
         collector: &Collector<'p>,
-    ) -> Result<(AuditScope<'p>, Inventory), Failure> {
+    ) -> Result<(AuditScope<'p>, Inventory), RunFailure> {
         let listed = collector.list().await;
         listed.map_err(|mistakes| self.refuse(&mistakes))
     }
 
     /// Refuses a policy that names a zone or project outside the scope, as far
     /// as this is known before the first request.
-    fn check_scopes(&self) -> Result<(), Failure> {
+    fn check_scopes(&self) -> Result<(), RunFailure> {
         let has = |api| self.client.has(api);
         let named = NamedPlaces {
             files: &self.policies.files,
@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// Creates the collector of this run, for one pull request or for all.
-    pub(super) fn collector(&self, only: Option<u32>) -> Result<Collector<'_>, Failure> {
+    pub(super) fn collector(&self, only: Option<u32>) -> Result<Collector<'_>, RunFailure> {
         self.require_github()?;
         let only = only.and_then(PullRequestNumber::new);
         if only.is_some() {
@@ -121,12 +121,12 @@ impl Session {
             let mut seen = needed(policy);
             seen.retain(|kind| self.client.has(kind.api));
             if !whole_world {
-                scope.check(policy, &seen).map_err(Failure::Usage)?;
+                scope.check(policy, &seen).map_err(RunFailure::Usage)?;
             }
         }
         let records = match &self.journals {
             Some(folder) => journal::records(folder).map_err(|error| {
-                Failure::Usage(format!(
+                RunFailure::Usage(format!(
                     "could not read what earlier runs recorded: {error}; \
                      --journal names another folder"
                 ))
@@ -175,7 +175,7 @@ impl Session {
 
     /// Returns the newest recorded id of each repository, by full name in lower
     /// case.
-    fn recorded_ids(&self, records: &[Record]) -> BTreeMap<String, u64> {
+    fn recorded_ids(&self, records: &[RunRecord]) -> BTreeMap<String, u64> {
         let host = self.client.host(Api::GitHub);
         let here = records.iter().filter(|record| record.github == host);
         let ids = here.flat_map(|record| &record.repositories);
@@ -183,8 +183,8 @@ impl Session {
     }
 
     /// Returns the restored and unreleased resources at the hosts of this run.
-    fn brought_back(&self, records: &[Record]) -> BroughtBack {
-        let back = records.iter().flat_map(Record::back);
+    fn brought_back(&self, records: &[RunRecord]) -> BroughtBack {
+        let back = records.iter().flat_map(RunRecord::back);
         back.filter_map(|(_, written, at, id)| {
             let kind = providers::by_name(&written.kind)?.about();
             let here = self.client.host(kind.api).as_ref() == Some(&written.host);
@@ -222,14 +222,14 @@ impl Session {
     }
 
     /// Returns an error if the rules need GitHub and there are no credentials.
-    pub(super) fn require_github(&self) -> Result<(), Failure> {
+    pub(super) fn require_github(&self) -> Result<(), RunFailure> {
         let asks = self
             .policies
             .files
             .iter()
             .any(crate::policy::Policy::asks_github);
         if asks && !self.client.has(Api::GitHub) {
-            return Err(Failure::Usage(
+            return Err(RunFailure::Usage(
                 "the rules ask GitHub and there is no GITHUB_TOKEN".to_owned(),
             ));
         }
@@ -238,7 +238,7 @@ impl Session {
 
     /// Returns an error if the policies name several repositories, because a
     /// number or an issue belongs to one. `what` names it in the message.
-    pub(super) fn require_one_repository(&self, what: &str) -> Result<(), Failure> {
+    pub(super) fn require_one_repository(&self, what: &str) -> Result<(), RunFailure> {
         let all: BTreeSet<_> = self
             .policies
             .files
@@ -247,7 +247,7 @@ impl Session {
             .collect();
         if all.len() > 1 {
             let names: Vec<_> = all.iter().map(ToString::to_string).collect();
-            return Err(Failure::Usage(format!(
+            return Err(RunFailure::Usage(format!(
                 "{what} is of one repository, and the policies are about {}; \
                  name one file with --policies",
                 names.join(" and ")
@@ -264,34 +264,34 @@ impl Session {
         reason = "with the sandbox a world file may be wrong"
     )
 )]
-pub(super) fn connect(arguments: &CommonArgs) -> Result<Connection, Failure> {
+pub(super) fn connect(arguments: &CommonArgs) -> Result<ProviderConnections, RunFailure> {
     #[cfg(feature = "sandbox")]
     if let Some(stand_in) = arguments.sandbox() {
         let world = match stand_in {
             super::args::SandboxSource::Demo => None,
             super::args::SandboxSource::World(path) => Some(path),
         };
-        let mut connection = Connection::sandbox(world)?;
+        let mut connection = ProviderConnections::sandbox(world)?;
         if let Some(now) = arguments.now {
             connection.clock = Clock::starting_at(now);
         }
         return Ok(connection);
     }
     let clock = arguments.now.map_or_else(Clock::system, Clock::starting_at);
-    Ok(Connection::real(clock))
+    Ok(ProviderConnections::real(clock))
 }
 
 pub(super) fn client(
     arguments: &CommonArgs,
-    connection: &Connection,
+    connection: &ProviderConnections,
     limits: Limits,
-) -> Result<Client, Failure> {
+) -> Result<Client, RunFailure> {
     let endpoints = connection.endpoints()?;
     let foreign = endpoints
         .values()
         .find(|endpoint| !is_loopback(&endpoint.base));
     if let (Some(_), Some(endpoint), None) = (arguments.now, foreign, arguments.sandbox()) {
-        return Err(Failure::Usage(format!(
+        return Err(RunFailure::Usage(format!(
             "--now (PREVIEW_GC_NOW) is for the sandbox only; {} is not on loopback",
             endpoint.base.host_str().unwrap_or_default()
         )));
@@ -306,7 +306,7 @@ pub(super) fn client(
 }
 
 /// Parses the kinds to show.
-fn only_kinds(names: &[String]) -> Result<Option<Vec<KindRef>>, Failure> {
+fn only_kinds(names: &[String]) -> Result<Option<Vec<KindRef>>, RunFailure> {
     if names.is_empty() {
         return Ok(None);
     }
@@ -318,7 +318,7 @@ fn only_kinds(names: &[String]) -> Result<Option<Vec<KindRef>>, Failure> {
             .copied()
             .ok_or_else(|| {
                 let all: Vec<_> = known.iter().map(|kind| kind.name()).collect();
-                Failure::Usage(format!(
+                RunFailure::Usage(format!(
                     "there is no kind {name:?}; there is: {}",
                     all.join(", ")
                 ))

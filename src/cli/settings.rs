@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use super::RunFailure;
 use super::args::{CommonArgs, SandboxSource};
 use super::connect::Variables;
 use super::terminal::wants_colour;
 use crate::collector::Scope;
 use crate::model::{PlaceSort, Repository, ScopeKey};
 use crate::policy::{
-    Environment, Loaded, PlaceName, Policies, Policy, Source, Vocabulary, Where, render,
+    Loaded, PlaceName, Policies, Policy, PolicyContext, PolicySource, Vocabulary, Where, render,
 };
 use crate::providers;
 
@@ -22,7 +22,7 @@ const DEMO_POLICY: &str = include_str!("../../policies/demo.toml");
 pub(super) fn policies(
     arguments: &CommonArgs,
     variables: &Variables,
-) -> Result<(Vec<Source>, Loaded), Failure> {
+) -> Result<(Vec<PolicySource>, Loaded), RunFailure> {
     let sources = sources(arguments)?;
     let loaded = read(&sources, variables, arguments)?;
     same_repository(arguments, &loaded.policies)?;
@@ -31,13 +31,13 @@ pub(super) fn policies(
 
 /// Reads the texts of policy files as those of a run.
 pub(super) fn read(
-    sources: &[Source],
+    sources: &[PolicySource],
     variables: &Variables,
     arguments: &CommonArgs,
-) -> Result<Loaded, Failure> {
+) -> Result<Loaded, RunFailure> {
     let repository = repository(arguments, variables)?;
     let kinds = providers::vocabulary();
-    let environment = Environment {
+    let environment = PolicyContext {
         lookup: &|name| variables.get(name),
         repository: repository.as_ref(),
         names_file: &names_file,
@@ -52,7 +52,7 @@ pub(super) fn read(
     )
     .map_err(|mistakes| {
         let colour = wants_colour(arguments.color, std::io::stderr().is_terminal());
-        Failure::Policy(render(&mistakes, sources, colour))
+        RunFailure::Policy(render(&mistakes, sources, colour))
     })
 }
 
@@ -63,12 +63,12 @@ fn names_file(policy: &str, name: &str) -> Result<String, String> {
 }
 
 /// Returns a policy that leaves its scope to the environment.
-pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, Failure> {
-    let source = Source {
+pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, RunFailure> {
+    let source = PolicySource {
         path: "the environment".to_owned(),
         text: text.to_owned(),
     };
-    let environment = Environment {
+    let environment = PolicyContext {
         lookup: &|name| variables.get(name),
         repository: None,
         names_file: &names_file,
@@ -84,7 +84,7 @@ pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, 
     );
     let file = read.ok().and_then(|mut loaded| loaded.policies.files.pop());
     file.ok_or_else(|| {
-        Failure::Unexpected("could not read the scope of the environment".to_owned())
+        RunFailure::Unexpected("could not read the scope of the environment".to_owned())
     })
 }
 
@@ -92,7 +92,7 @@ pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, 
 fn repository(
     arguments: &CommonArgs,
     variables: &Variables,
-) -> Result<Option<Repository>, Failure> {
+) -> Result<Option<Repository>, RunFailure> {
     let typed = arguments.repository.clone();
     let origin = if typed.is_some() {
         "--repository"
@@ -103,7 +103,7 @@ fn repository(
         return Ok(None);
     };
     Repository::parse(&text).map(Some).ok_or_else(|| {
-        Failure::Usage(format!(
+        RunFailure::Usage(format!(
             "could not take the repository from {origin}: its value is not owner/name (and is not \
              shown here, because it may be a secret); write it as owner/name"
         ))
@@ -111,13 +111,13 @@ fn repository(
 }
 
 /// Returns an error if `--repository` contradicts a policy.
-fn same_repository(arguments: &CommonArgs, policies: &Policies) -> Result<(), Failure> {
+fn same_repository(arguments: &CommonArgs, policies: &Policies) -> Result<(), RunFailure> {
     let Some(typed) = arguments.repository.as_deref().and_then(Repository::parse) else {
         return Ok(());
     };
     for file in &policies.files {
         if file.repository_written && file.repository != typed {
-            return Err(Failure::Usage(format!(
+            return Err(RunFailure::Usage(format!(
                 "--repository {typed} differs from {}, which {} writes; change one of them",
                 file.repository, file.path
             )));
@@ -126,11 +126,11 @@ fn same_repository(arguments: &CommonArgs, policies: &Policies) -> Result<(), Fa
     Ok(())
 }
 
-fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
+fn sources(arguments: &CommonArgs) -> Result<Vec<PolicySource>, RunFailure> {
     let path = match (&arguments.policies, arguments.sandbox()) {
         (Some(path), _) => path.clone(),
         (None, Some(SandboxSource::Demo)) => {
-            return Ok(vec![Source {
+            return Ok(vec![PolicySource {
                 path: "policies/demo.toml".to_owned(),
                 text: DEMO_POLICY.to_owned(),
             }]);
@@ -138,7 +138,7 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
         (None, _) => PathBuf::from("policies"),
     };
     let cannot = |path: &Path, error: &std::io::Error| {
-        Failure::Usage(format!(
+        RunFailure::Usage(format!(
             "cannot read policies from {}: {error}; name a file or folder with --policies",
             path.display()
         ))
@@ -155,7 +155,7 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
         }
         files.sort();
         if files.is_empty() {
-            return Err(Failure::Usage(format!(
+            return Err(RunFailure::Usage(format!(
                 "there is no policy (*.toml) in {}; see policies/schemes for some to copy",
                 path.display()
             )));
@@ -167,7 +167,7 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
         .into_iter()
         .map(|path| {
             let text = std::fs::read_to_string(&path).map_err(|error| cannot(&path, &error))?;
-            Ok(Source {
+            Ok(PolicySource {
                 path: path.display().to_string(),
                 text,
             })
@@ -177,7 +177,7 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<Source>, Failure> {
 
 /// Returns the scope of a policy: from the file, else from the environment,
 /// else from its rules. It is never guessed.
-pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, Failure> {
+pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, RunFailure> {
     let named = |sort: PlaceSort, list: &dyn Fn(&Where) -> Option<&Vec<PlaceName>>| {
         let rules = policy.rules.iter();
         let there = rules.filter(|rule| rule.kinds.iter().any(|kind| kind.place == sort));
@@ -231,7 +231,7 @@ fn identifiers(
     values: Vec<String>,
     key: &ScopeKey,
     variables: &Variables,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, RunFailure> {
     // A sandbox world may use any account and project ids, and they are never
     // sent anywhere.
     if variables.are_the_sandboxes() {
@@ -245,7 +245,7 @@ fn identifiers(
             } else {
                 ""
             };
-            Failure::Usage(format!(
+            RunFailure::Usage(format!(
                 "could not take the scope from {variable}: its value is not {} (and is not shown \
                  here, because it may be a secret){one}; set it to {sort}",
                 sort.form()

@@ -3,13 +3,13 @@
 use super::args::ShowArgs;
 use super::sweep::read_plan;
 use super::terminal::table_style_of;
-use super::{Exit, Failure, print};
+use super::{Exit, RunFailure, print};
 
-pub(super) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &ShowArgs) -> Result<Exit, RunFailure> {
     let file = read_plan(&arguments.plan)?;
     let style = table_style_of(arguments.color);
     let text = arguments.format.plan(&file, style).ok_or_else(|| {
-        Failure::Usage(
+        RunFailure::Usage(
             "a plan file is shown as a table or as JSON; use --format table or json".to_owned(),
         )
     })?;

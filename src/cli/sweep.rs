@@ -13,7 +13,7 @@ use super::pager::show;
 use super::session::Session;
 use super::terminal::table_style;
 use super::{
-    Exit, Failure, github_actions, interrupted, print_error, print_rendered, public, rendered,
+    Exit, RunFailure, github_actions, interrupted, print_error, print_rendered, public, rendered,
 };
 use crate::collector::{Audit, Choice, Collector, SweepError, SweepOrder, stopped};
 use crate::gc::Brake;
@@ -27,12 +27,12 @@ use crate::survey::{Findings, Survey};
 use crate::sweep::{Stop, Swept};
 use crate::tracking_issue::comment;
 use crate::tracking_issue::publish::{known, publish};
-use crate::tracking_issue::state::State;
+use crate::tracking_issue::state::HiddenState;
 
 /// Maximum time for publishing the result of a sweep.
 const PUBLISH_TIMEOUT: Duration = Duration::from_mins(2);
 
-pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
     let common = &arguments.audit.common;
     let session = Session::open(common)?;
     session.warn(common);
@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
     if let Some(plan) = &planned {
         let now = session.connection.clock.start();
         let age = plan.check(now, session.limits.plan_age, &plan.bound);
-        age.map_err(|error| Failure::Usage(error.to_string()))?;
+        age.map_err(|error| RunFailure::Usage(error.to_string()))?;
     }
     let consent = Consent::of(&arguments)?;
     let notify = Notify::of(&arguments.notify)?;
@@ -84,7 +84,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, Failure> {
             &*plan.deferred,
         ),
     };
-    let run = Run {
+    let run = SweepRun {
         arguments: &arguments,
         session: &session,
         collector: &collector,
@@ -105,29 +105,29 @@ fn check(
     planned: &PlanFile,
     here: &Bound,
     report: &Report,
-) -> Result<(), Failure> {
+) -> Result<(), RunFailure> {
     let now = session.client.latest(session.connection.clock.start());
     let checked = planned.check(now, session.limits.plan_age, here);
     checked.map_err(|error| {
         let gap = report.gaps().find_map(|gap| gap.gap.as_deref());
         match gap {
             Some(why) => {
-                Failure::Incomplete(format!("{error}; not everything could be read: {why}"))
+                RunFailure::Incomplete(format!("{error}; not everything could be read: {why}"))
             }
-            None => Failure::Usage(error.to_string()),
+            None => RunFailure::Usage(error.to_string()),
         }
     })
 }
 
 /// Reads a plan file.
-pub(super) fn read_plan(path: &Path) -> Result<PlanFile, Failure> {
-    let usage = |why: String| Failure::Usage(format!("plan {}: {why}", path.display()));
+pub(super) fn read_plan(path: &Path) -> Result<PlanFile, RunFailure> {
+    let usage = |why: String| RunFailure::Usage(format!("plan {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| usage(error.to_string()))?;
     PlanFile::read(&text).map_err(|error| usage(error.to_string()))
 }
 
 /// A sweep after its audit.
-struct Run<'a> {
+struct SweepRun<'a> {
     arguments: &'a SweepArgs,
     session: &'a Session,
     collector: &'a Collector<'a>,
@@ -140,9 +140,9 @@ struct Run<'a> {
     notify: Notify,
 }
 
-impl Run<'_> {
+impl SweepRun<'_> {
     /// Asks for consent, sweeps and publishes the result.
-    async fn go(mut self, mut report: Report, consent: Consent) -> Result<Exit, Failure> {
+    async fn go(mut self, mut report: Report, consent: Consent) -> Result<Exit, RunFailure> {
         let common = &self.arguments.audit.common;
         let style = table_style(common);
         if consent == Consent::DryRun {
@@ -193,7 +193,7 @@ impl Run<'_> {
 
     /// Shows the plan and asks for consent. Returns the exit code if nothing is
     /// to be deleted.
-    async fn ask(&mut self, report: &Report) -> Result<Option<Exit>, Failure> {
+    async fn ask(&mut self, report: &Report) -> Result<Option<Exit>, RunFailure> {
         let style = table_style(&self.arguments.audit.common);
         self.session.progress.end();
         if self.plan_file.steps.is_empty() {
@@ -222,7 +222,7 @@ impl Run<'_> {
     /// Carries out the plan, and returns whether the user interrupted it.
     /// Returns `None` if the user did not wait for the requests in flight:
     /// their outcome is unknown.
-    async fn sweep(&self) -> Result<Option<(Swept, Exit)>, Failure> {
+    async fn sweep(&self) -> Result<Option<(Swept, Exit)>, RunFailure> {
         let common = &self.arguments.audit.common;
         let folder = self.session.journal_folder(common)?;
         let stop = Stop::default();
@@ -252,7 +252,7 @@ impl Run<'_> {
         };
         let mut swept = swept.map_err(|error| not_begun(&error))?;
         if let Some(why) = &swept.broken {
-            print_error(&Failure::Unexpected(format!(
+            print_error(&RunFailure::Unexpected(format!(
                 "the journal could not be written any further, and nothing was sent after that: \
                  {why}"
             )));
@@ -272,7 +272,7 @@ impl Run<'_> {
         &self,
         report: &Report,
         begun: Exit,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, RunFailure> {
         if !self.arguments.report || self.findings.roots.gap().is_some() {
             return Ok(String::new());
         }
@@ -280,13 +280,13 @@ impl Run<'_> {
             biased;
             url = self.publish(report, begun) => url,
             () = interrupted() => {
-                Err(Failure::Interrupted("interrupted before the issue and the comment were \
+                Err(RunFailure::Interrupted("interrupted before the issue and the comment were \
                     written".to_owned()))
             }
         }
     }
 
-    async fn publish(&self, report: &Report, begun: Exit) -> Result<String, Failure> {
+    async fn publish(&self, report: &Report, begun: Exit) -> Result<String, RunFailure> {
         // Uses a deadline of its own, because that of the run may be over.
         let client = self.session.client.until(Instant::now() + PUBLISH_TIMEOUT);
         let repository = super::report::repository(self.session)?;
@@ -310,8 +310,8 @@ impl Run<'_> {
         match (published, commented) {
             (Ok(published), Ok(())) => Ok(published.url().unwrap_or_default().to_owned()),
             (Err(error), Ok(())) => Err(super::report::not_published(&error)),
-            (Ok(_), Err(why)) => Err(Failure::Unexpected(why)),
-            (Err(error), Err(why)) => Err(Failure::Unexpected(format!("{error}; {why}"))),
+            (Ok(_), Err(why)) => Err(RunFailure::Unexpected(why)),
+            (Err(error), Err(why)) => Err(RunFailure::Unexpected(format!("{error}; {why}"))),
         }
     }
 
@@ -319,7 +319,7 @@ impl Run<'_> {
     async fn tell(&self, report: &Report) {
         let repository = super::report::repository(self.session).ok();
         let issue = repository.and_then(|one| known(&self.findings.roots, &one));
-        let previous = issue.map(|issue| State::read(&issue.body));
+        let previous = issue.map(|issue| HiddenState::read(&issue.body));
         self.notify.send(report, previous.as_ref()).await;
     }
 
@@ -338,9 +338,11 @@ impl Run<'_> {
     }
 }
 
-fn not_begun(error: &SweepError) -> Failure {
+fn not_begun(error: &SweepError) -> RunFailure {
     match error {
-        SweepError::Journal(_) => Failure::Usage(format!("{error}; name a folder with --journal")),
-        SweepError::Plan(_) => Failure::Usage(error.to_string()),
+        SweepError::Journal(_) => {
+            RunFailure::Usage(format!("{error}; name a folder with --journal"))
+        }
+        SweepError::Plan(_) => RunFailure::Usage(error.to_string()),
     }
 }

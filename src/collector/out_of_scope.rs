@@ -25,7 +25,7 @@ pub struct NamedPlaces<'a> {
 }
 
 /// A zone or project as a rule or an entry names it.
-struct Named<'a> {
+struct NamedPlace<'a> {
     file: usize,
     sort: PlaceSort,
     place: &'a PlaceName,
@@ -48,7 +48,7 @@ enum Scoped<'a> {
 }
 
 /// Where a named zone or project stands.
-enum Standing<'a> {
+enum PlaceScope<'a> {
     InScope,
     OutOfScope,
     /// It is written in a scope, and does not exist.
@@ -87,8 +87,8 @@ impl<'a> NamedPlaces<'a> {
             let PlaceName { name, span } = named.place;
             let word = named.word();
             let (why, label, help) = match self.standing(&named, zones) {
-                Standing::InScope => continue,
-                Standing::Undetermined => {
+                PlaceScope::InScope => continue,
+                PlaceScope::Undetermined => {
                     let why = format!(
                         "{} names it, and a {word} of the scope could not be looked up",
                         named.location
@@ -96,7 +96,7 @@ impl<'a> NamedPlaces<'a> {
                     gaps.push(gap("policy", &format!("{word} {name}"), why));
                     continue;
                 }
-                Standing::OutOfScope => {
+                PlaceScope::OutOfScope => {
                     let which = if named.everywhere {
                         "in the scope of no policy file"
                     } else {
@@ -108,7 +108,7 @@ impl<'a> NamedPlaces<'a> {
                         named.help(),
                     )
                 }
-                Standing::Absent(zone) => (
+                PlaceScope::Absent(zone) => (
                     format!("{word} {name} does not exist"),
                     zone.why().to_owned(),
                     "correct the name, or give the token the permission Zone Read".to_owned(),
@@ -134,7 +134,7 @@ impl<'a> NamedPlaces<'a> {
     }
 
     /// Every zone and project that has to be in a scope which is known.
-    fn named(&self) -> impl Iterator<Item = Named<'a>> {
+    fn named(&self) -> impl Iterator<Item = NamedPlace<'a>> {
         let files = self.files.iter().enumerate();
         let named = files.flat_map(|(file, policy)| {
             let rules = policy.rules.iter().flat_map(move |rule| {
@@ -149,7 +149,7 @@ impl<'a> NamedPlaces<'a> {
         named.filter(|named| named.has_to_be_in_scope() && self.scope_is_known(named))
     }
 
-    fn scope_is_known(&self, named: &Named<'_>) -> bool {
+    fn scope_is_known(&self, named: &NamedPlace<'_>) -> bool {
         let written = &self.files[named.file].scope;
         let written = match named.sort {
             PlaceSort::Zone => written.zones.is_some(),
@@ -162,31 +162,31 @@ impl<'a> NamedPlaces<'a> {
     }
 
     /// The scopes that may have a named place, with the indices of their files.
-    fn concerned(&self, named: &Named<'_>) -> impl Iterator<Item = (usize, &'a Scope)> {
+    fn concerned(&self, named: &NamedPlace<'_>) -> impl Iterator<Item = (usize, &'a Scope)> {
         let (file, everywhere) = (named.file, named.everywhere);
         let scopes = self.scopes.iter().enumerate();
         scopes.filter(move |(index, _)| everywhere || *index == file)
     }
 
-    fn standing<'z>(&self, named: &Named<'_>, zones: &'z [LookedUp]) -> Standing<'z>
+    fn standing<'z>(&self, named: &NamedPlace<'_>, zones: &'z [LookedUp]) -> PlaceScope<'z>
     where
         'a: 'z,
     {
         let name = named.place.name.as_str();
-        let mut standing = Standing::OutOfScope;
+        let mut standing = PlaceScope::OutOfScope;
         for (file, scope) in self.concerned(named) {
             for scoped in scoped(named.sort, file, scope, zones) {
                 match scoped {
-                    Scoped::Found(place) if is(place, name) => return Standing::InScope,
-                    Scoped::Written(written) if written == name => return Standing::InScope,
+                    Scoped::Found(place) if is(place, name) => return PlaceScope::InScope,
+                    Scoped::Written(written) if written == name => return PlaceScope::InScope,
                     Scoped::Written(written)
                         if named.sort == PlaceSort::Zone
                             && is_hexadecimal_id(written) != is_hexadecimal_id(name) =>
                     {
-                        standing = Standing::Undetermined;
+                        standing = PlaceScope::Undetermined;
                     }
                     Scoped::Absent(zone) if zone.wanted.zone == name => {
-                        standing = Standing::Absent(zone);
+                        standing = PlaceScope::Absent(zone);
                     }
                     Scoped::Found(_) | Scoped::Written(_) | Scoped::Absent(_) => {}
                 }
@@ -196,7 +196,7 @@ impl<'a> NamedPlaces<'a> {
     }
 }
 
-impl Named<'_> {
+impl NamedPlace<'_> {
     fn word(&self) -> &'static str {
         match self.sort {
             PlaceSort::Zone => "zone",
@@ -235,12 +235,12 @@ fn named_by<'a>(
     location: &'a Location,
     kinds: &'a [KindRef],
     everywhere: bool,
-) -> impl Iterator<Item = Named<'a>> {
+) -> impl Iterator<Item = NamedPlace<'a>> {
     let zones = applies.zones.iter().flatten();
     let projects = applies.projects.iter().flatten();
     let zones = zones.map(|place| (PlaceSort::Zone, place));
     let projects = projects.map(|place| (PlaceSort::Project, place));
-    zones.chain(projects).map(move |(sort, place)| Named {
+    zones.chain(projects).map(move |(sort, place)| NamedPlace {
         file,
         sort,
         place,

@@ -14,7 +14,7 @@ use crate::kind::Kind;
 use crate::model::{KindRef, Place, PlaceSort, ReferencesFrom};
 use crate::policy::Policy;
 use crate::providers::{self, PROVIDERS};
-use crate::scan::{self, NoZone, Target};
+use crate::scan::{self, Target, ZoneLookupFailure};
 
 /// Places of a run with what is listed in each.
 #[derive(Default)]
@@ -51,7 +51,7 @@ pub(super) type ListedZones = BTreeMap<String, Result<Vec<Place>, Evidence>>;
 /// A zone that was looked up.
 pub(super) struct LookedUp {
     pub(super) wanted: WantedZone,
-    pub(super) answer: Result<Place, NoZone>,
+    pub(super) answer: Result<Place, ZoneLookupFailure>,
 }
 
 impl LookedUp {
@@ -204,7 +204,7 @@ impl Collector<'_> {
                     }
                     needed.entry(zone).or_default().extend(wanted.needed);
                 }
-                Err(NoZone { mut evidence, .. }) => {
+                Err(ZoneLookupFailure { mut evidence, .. }) => {
                     let place = Place::Zone {
                         id: wanted.zone.clone(),
                         name: wanted.zone,

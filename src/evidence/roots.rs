@@ -160,7 +160,7 @@ pub struct Life {
 
 /// What is known of one Actions run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Run {
+pub enum ActionsRun {
     /// It has not completed.
     Unfinished,
     /// It has completed.
@@ -221,7 +221,7 @@ pub struct RepositoryRoots {
     /// or why it is unknown.
     pub lost_labels: BTreeMap<PullRequestNumber, Result<LostLabels, Arc<str>>>,
     /// Actions runs that were asked for.
-    pub runs: BTreeMap<RunId, Run>,
+    pub runs: BTreeMap<RunId, ActionsRun>,
     /// The tracking issue, with what people ticked in it; none where there is
     /// none.
     pub issue: Option<TrackingIssue>,
@@ -233,7 +233,7 @@ pub struct RepositoryRoots {
 
 /// The checked boxes of a tracking issue. Keys identify the resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct CheckedBoxes {
     /// What may be deleted.
     pub delete: BTreeSet<String>,
     /// What is to be kept.
@@ -252,7 +252,7 @@ pub struct TrackingIssue {
     /// The text of the issue.
     pub body: String,
     /// The boxes that are checked in that text.
-    pub ticked: Checked,
+    pub ticked: CheckedBoxes,
     /// Whether it is open.
     pub open: bool,
     /// Its address for people.

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 pub use self::death::{Cause, Death, Wait};
 pub use self::doubt::Doubt;
-pub use self::kept::{Alive, How, Protection, Unmatched, User};
+pub use self::kept::{Alive, How, Protection, ResourceUser, Unmatched};
 pub use self::name::VerdictName;
 use crate::model::code::Code;
 
@@ -23,7 +23,7 @@ pub enum Verdict {
     /// Kept whatever the rules say.
     Protected(Protection),
     /// Dead by its rule, but something that stays uses it.
-    InUse(User),
+    InUse(ResourceUser),
     /// No rule matches its name.
     Unmatched(Unmatched),
     /// Dead, but not long enough, or about to go by itself.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Candidate, Proposal, Status};
+use super::{RuleCandidate, RuleProposal, Status};
 use crate::model::Place;
 
 /// Names in a comment; the rest are counted.
@@ -68,7 +68,7 @@ pub fn odds(odds: f64) -> String {
 }
 
 /// Turns a candidate into a proposal with its own id.
-pub(super) fn proposal(candidate: Candidate, ids: &mut BTreeSet<String>) -> Proposal {
+pub(super) fn proposal(candidate: RuleCandidate, ids: &mut BTreeSet<String>) -> RuleProposal {
     let kind = candidate.kind.name();
     let base = format!("{}-by-{}", kind.replace('_', "-"), candidate.marker);
     let mut id = base.clone();
@@ -82,7 +82,7 @@ pub(super) fn proposal(candidate: Candidate, ids: &mut BTreeSet<String>) -> Prop
     } else {
         rule(&candidate, &id)
     };
-    Proposal {
+    RuleProposal {
         id,
         status: candidate.status,
         kind,
@@ -97,7 +97,7 @@ pub(super) fn proposal(candidate: Candidate, ids: &mut BTreeSet<String>) -> Prop
     }
 }
 
-fn rule(candidate: &Candidate, id: &str) -> String {
+fn rule(candidate: &RuleCandidate, id: &str) -> String {
     let mut text = String::new();
     let count = candidate.matches.len();
     let shown: Vec<_> = candidate.matches.iter().take(SHOWN).cloned().collect();
@@ -149,7 +149,7 @@ fn rule(candidate: &Candidate, id: &str) -> String {
 
 /// What stands above the rules.
 #[derive(Debug, Clone, Default)]
-pub struct Head {
+pub struct PolicyHeader {
     /// The repository, to be written down.
     pub repository: Option<String>,
     /// The lines of `[scope]`.
@@ -157,7 +157,10 @@ pub struct Head {
 }
 
 /// The whole policy file with these proposals.
-pub fn policy<'p>(head: &Head, proposals: impl Iterator<Item = &'p Proposal>) -> String {
+pub fn policy<'p>(
+    head: &PolicyHeader,
+    proposals: impl Iterator<Item = &'p RuleProposal>,
+) -> String {
     let mut text = String::from(
         "# Proposed by `preview-gc init`. A rule with `action = \"report\"` deletes nothing;\n\
          # `preview-gc init --adopt` changes that, rule by rule.\n",

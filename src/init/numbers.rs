@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::lives::{Fit, Lives};
 use super::names::{self, Split};
-use super::{Candidate, Situation, Status, flag, text};
+use super::{RuleCandidate, Situation, Status, flag, text};
 use crate::model::{KindRef, Place, PlaceSort, PullRequestNumber, Resource};
 
 /// The odds that prove a family of numbers.
@@ -80,7 +80,7 @@ impl Series<'_> {
 pub(super) fn infer(
     situation: &Situation<'_>,
     lives: &Lives<'_>,
-) -> (Vec<Candidate>, BTreeSet<(KindRef, String)>) {
+) -> (Vec<RuleCandidate>, BTreeSet<(KindRef, String)>) {
     let all = collect(situation, lives);
     let context = Context {
         situation,
@@ -96,7 +96,7 @@ pub(super) fn infer(
         families: families(&all),
         heads: lives.heads().into_keys().collect(),
     };
-    let mut proved: BTreeMap<Group, Vec<Proved<'_, '_>>> = BTreeMap::new();
+    let mut proved: BTreeMap<SeriesGroup, Vec<Proved<'_, '_>>> = BTreeMap::new();
     let mut candidates = Vec::new();
     let mut numbered = BTreeSet::new();
     let mut timeless = Vec::new();
@@ -116,7 +116,7 @@ pub(super) fn infer(
         let (status, witnesses, why) = context.judge(key, series);
         if status == Some(Status::Sure) {
             stems.insert((key.place.clone(), key.before.clone()));
-            let group = Group::of(key);
+            let group = SeriesGroup::of(key);
             proved
                 .entry(group)
                 .or_default()
@@ -130,7 +130,7 @@ pub(super) fn infer(
             continue;
         };
         if status == Status::Sure {
-            let group = Group::of(key);
+            let group = SeriesGroup::of(key);
             proved
                 .entry(group)
                 .or_default()
@@ -151,7 +151,7 @@ type Proved<'k, 'a> = (&'k Key, &'k Series<'a>, Vec<String>);
 
 /// What series of one rule share.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
+struct SeriesGroup {
     kind: KindRef,
     place: Place,
     holder: Option<String>,
@@ -159,7 +159,7 @@ struct Group {
     conditions: Vec<(String, String)>,
 }
 
-impl Group {
+impl SeriesGroup {
     fn of(key: &Key) -> Self {
         Self {
             kind: key.kind,
@@ -570,7 +570,7 @@ impl<'a> Context<'_, 'a> {
         status: Status,
         group: &[(&Key, &Series<'a>, Vec<String>)],
         why: &str,
-    ) -> Candidate {
+    ) -> RuleCandidate {
         let first = group[0].0;
         let timed: Vec<_> = group.iter().flat_map(|(_, one, _)| one.timed()).collect();
         let members = || group.iter().flat_map(|(_, series, _)| &series.members);
@@ -635,7 +635,7 @@ impl<'a> Context<'_, 'a> {
                 witnesses.push(one.clone());
             }
         }
-        Candidate {
+        RuleCandidate {
             status,
             kind: first.kind,
             place: first.place.clone(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::file::quoted;
 use super::lives::{Fit, Lives};
 use super::names;
-use super::{Candidate, Situation, Status, text};
+use super::{RuleCandidate, Situation, Status, text};
 use crate::model::{KindRef, Place, PullRequestNumber, Resource};
 use crate::policy::characters::Characters;
 use crate::policy::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
@@ -44,7 +44,7 @@ struct Shape {
     after: String,
 }
 
-struct Subject<'a> {
+struct SlugSubject<'a> {
     resource: &'a Resource,
     text: &'a str,
     shape: Shape,
@@ -67,7 +67,7 @@ pub(super) fn infer(
     situation: &Situation<'_>,
     lives: &Lives<'_>,
     numbered: &BTreeSet<(KindRef, String)>,
-) -> Vec<Candidate> {
+) -> Vec<RuleCandidate> {
     let heads = lives.heads();
     if heads.is_empty() {
         return Vec::new();
@@ -88,7 +88,7 @@ pub(super) fn infer(
 fn subjects<'a>(
     situation: &Situation<'a>,
     numbered: &BTreeSet<(KindRef, String)>,
-) -> Vec<Subject<'a>> {
+) -> Vec<SlugSubject<'a>> {
     let told = super::told_sources(situation.resources);
     let mut subjects = Vec::new();
     for resource in situation.resources {
@@ -116,7 +116,7 @@ fn subjects<'a>(
         if resource.kind.branch.is_none() && !names::is_plain(name) {
             continue;
         }
-        subjects.push(Subject {
+        subjects.push(SlugSubject {
             resource,
             text: name,
             shape: shape(resource),
@@ -174,10 +174,10 @@ fn is_over(numbers: &BTreeSet<PullRequestNumber>, lives: &Lives<'_>) -> bool {
 
 /// Names that end in a git branch as it is: `preview/fix/login`.
 fn raw(
-    subjects: &[Subject<'_>],
+    subjects: &[SlugSubject<'_>],
     heads: &Heads,
     lives: &Lives<'_>,
-    candidates: &mut Vec<Candidate>,
+    candidates: &mut Vec<RuleCandidate>,
     explained: &mut BTreeSet<(KindRef, Box<str>)>,
 ) {
     let mut found: BTreeMap<Shape, Vec<Explained<'_>>> = BTreeMap::new();
@@ -265,9 +265,14 @@ const HASHES: [(Algorithm, usize); 7] = [
     (Algorithm::Sha1, 6),
 ];
 
-fn slugged(left: &[&Subject<'_>], heads: &Heads, lives: &Lives<'_>, out: &mut Vec<Candidate>) {
+fn slugged(
+    left: &[&SlugSubject<'_>],
+    heads: &Heads,
+    lives: &Lives<'_>,
+    out: &mut Vec<RuleCandidate>,
+) {
     // The text around a slug is learnt from slugs that were not cut.
-    let mut groups: BTreeMap<Shape, Vec<&Subject<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<Shape, Vec<&SlugSubject<'_>>> = BTreeMap::new();
     for subject in left {
         groups
             .entry(subject.shape.clone())
@@ -351,7 +356,7 @@ fn slugged(left: &[&Subject<'_>], heads: &Heads, lives: &Lives<'_>, out: &mut Ve
 }
 
 /// The texts around slugs that were not cut.
-fn around(subjects: &[&Subject<'_>], heads: &Heads) -> BTreeSet<(String, String)> {
+fn around(subjects: &[&SlugSubject<'_>], heads: &Heads) -> BTreeSet<(String, String)> {
     let mut around = BTreeSet::new();
     for function in functions() {
         for head in heads.keys() {
@@ -389,7 +394,7 @@ fn around(subjects: &[&Subject<'_>], heads: &Heads) -> BTreeSet<(String, String)
 
 /// The functions with the lengths and hashes that the names suggest.
 fn variants(
-    subjects: &[&Subject<'_>],
+    subjects: &[&SlugSubject<'_>],
     heads: &Heads,
     around: &BTreeSet<(String, String)>,
 ) -> Vec<Slug> {
@@ -479,7 +484,7 @@ fn candidate(
     template: String,
     slug: Option<(String, String)>,
     lives: &Lives<'_>,
-) -> Option<Candidate> {
+) -> Option<RuleCandidate> {
     let good: Vec<_> = all.iter().filter(|one| one.fit == Fit::Hit).collect();
     let against: Vec<_> = all.iter().filter(|one| one.fit.is_against()).collect();
     let heads: BTreeSet<_> = good.iter().map(|one| &one.head).collect();
@@ -546,7 +551,7 @@ fn candidate(
         .take(3)
         .map(|head| (**head).to_string())
         .collect();
-    Some(Candidate {
+    Some(RuleCandidate {
         status,
         kind: shape.kind,
         place: shape.place.clone(),

@@ -54,7 +54,7 @@ fn repository(count: u32) -> BTreeMap<PullRequestNumber, PullRequest> {
 fn proposed(
     resources: &[Resource],
     known: &BTreeMap<PullRequestNumber, PullRequest>,
-) -> Vec<Proposal> {
+) -> Vec<RuleProposal> {
     propose(&Situation {
         now: day(5_000),
         resources,
@@ -65,7 +65,7 @@ fn proposed(
     })
 }
 
-fn status_of(proposals: &[Proposal], name: &str) -> Option<Status> {
+fn status_of(proposals: &[RuleProposal], name: &str) -> Option<Status> {
     let mut about = proposals.iter();
     let about = about.find(|one| one.matches.iter().any(|matched| matched == name))?;
     Some(about.status)
@@ -388,7 +388,7 @@ proptest! {
             }
         }
         let proposals = proposed(&all, &known);
-        let text = file::policy(&file::Head::default(), proposals.iter().filter(|one| one.status != Status::Never));
+        let text = file::policy(&file::PolicyHeader::default(), proposals.iter().filter(|one| one.status != Status::Never));
         let read: toml::Table = toml::from_str(&text).unwrap();
         let known_keys = ["rule", "slug"];
         prop_assert!(read.keys().all(|key| known_keys.contains(&key.as_str())), "{text}");

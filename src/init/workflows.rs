@@ -37,7 +37,7 @@ pub const UNKNOWN: &str = "{*}";
 
 /// A name that a workflow makes or deletes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Made {
+pub struct WorkflowName {
     /// The kind.
     pub kind: &'static str,
     /// The name with `{pr}`, `{branch}`, `{slug}`, `{run}` and `{*}` as holes.
@@ -48,7 +48,7 @@ pub struct Made {
     pub deletes: bool,
 }
 
-impl Made {
+impl WorkflowName {
     /// Whether this name may be what a rule's template spells: the unknown holes
     /// take any text without a hole.
     pub fn covers(&self, template: &str) -> bool {
@@ -89,7 +89,7 @@ fn covers(pattern: &str, text: &str) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkflowFacts {
     /// The names.
-    pub made: Vec<Made>,
+    pub made: Vec<WorkflowName>,
     /// What is worth saying about the workflows.
     pub advice: Vec<String>,
     /// The Cloudflare account of the wrangler configurations, if all agree.
@@ -214,7 +214,11 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
-fn names(file: &SourceFile, services: &BTreeSet<String>, advice: &mut Vec<String>) -> Vec<Made> {
+fn names(
+    file: &SourceFile,
+    services: &BTreeSet<String>,
+    advice: &mut Vec<String>,
+) -> Vec<WorkflowName> {
     let mut variables: Variables = BTreeMap::new();
     let mut action = String::new();
     let mut made = Vec::new();
@@ -254,7 +258,7 @@ fn names(file: &SourceFile, services: &BTreeSet<String>, advice: &mut Vec<String
                 advice.push(format!("{location} deletes {kind} and ignores a failure"));
             }
             if made.len() < MOST {
-                made.push(Made {
+                made.push(WorkflowName {
                     kind,
                     template,
                     location: location.clone(),

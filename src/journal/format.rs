@@ -17,7 +17,7 @@ pub(super) const SCHEMA: u32 = 1;
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
-pub enum Entry {
+pub enum JournalEntry {
     /// The first line: a run began.
     Run {
         /// The version of the format.
@@ -43,7 +43,7 @@ pub enum Entry {
         /// The action.
         action: Action,
         /// The resource.
-        resource: Written,
+        resource: JournaledResource,
         /// A snapshot of the resource.
         copy: Box<Snapshot>,
     },
@@ -79,7 +79,7 @@ pub enum Entry {
 
 /// A resource as a journal identifies it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Written {
+pub struct JournaledResource {
     /// The host of its provider's API.
     pub host: String,
     /// The kind's name.
@@ -98,7 +98,7 @@ pub struct Written {
     pub incarnation: Option<Box<str>>,
 }
 
-impl Written {
+impl JournaledResource {
     /// Returns a resource as a journal identifies it.
     pub fn of(id: &ResourceId, host: String) -> Self {
         Self {

@@ -41,14 +41,14 @@ const MIN_CHANGE_AGE: TimeDelta = TimeDelta::minutes(10);
 /// Answers of earlier runs about single resources, and those that this run adds.
 #[derive(Debug, Default)]
 pub struct Remembered {
-    state: Mutex<State>,
+    state: Mutex<StoreState>,
     /// Whether the file has a folder.
     kept: bool,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    entries: BTreeMap<Key, Entry>,
+struct StoreState {
+    entries: BTreeMap<Key, StoredRead>,
     /// Whether this run or an earlier one was unable to read everything.
     needed: bool,
 }
@@ -57,7 +57,7 @@ struct State {
 type Key = (String, String, Place, Box<str>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Entry {
+struct StoredRead {
     host: String,
     kind: String,
     place: Place,
@@ -90,12 +90,12 @@ struct Schema {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct ReadsFile {
     schema: u32,
-    entries: Vec<Entry>,
+    entries: Vec<StoredRead>,
 }
 
-impl Entry {
+impl StoredRead {
     fn key(&self) -> Key {
         key(&self.host, &self.kind, &self.place, &self.id)
     }
@@ -125,7 +125,7 @@ fn key(host: &str, kind: &str, place: &Place, id: &str) -> Key {
 
 /// A resource as listings show it.
 #[derive(Debug, Clone, Copy)]
-pub struct Listed<'a> {
+pub struct ListedResource<'a> {
     /// The host of its provider's API.
     pub host: &'a str,
     /// The resource.
@@ -134,7 +134,7 @@ pub struct Listed<'a> {
     pub deployed_at: Option<DateTime<Utc>>,
 }
 
-impl Listed<'_> {
+impl ListedResource<'_> {
     fn key(&self) -> Key {
         let one = self.resource;
         key(self.host, one.kind.name(), &one.place, &one.id)
@@ -160,14 +160,16 @@ impl Remembered {
     pub fn open(folder: &Path) -> Self {
         let entries = fs::read(folder.join(FILE)).ok().and_then(|bytes| {
             let Schema { schema } = serde_json::from_slice(&bytes).ok()?;
-            let written = (schema == SCHEMA).then(|| serde_json::from_slice::<Written>(&bytes))?;
+            let written =
+                (schema == SCHEMA).then(|| serde_json::from_slice::<ReadsFile>(&bytes))?;
             Some(written.ok()?.entries)
         });
         let entries = entries.into_iter().flatten();
-        let entries: BTreeMap<Key, Entry> = entries.map(|entry| (entry.key(), entry)).collect();
+        let entries: BTreeMap<Key, StoredRead> =
+            entries.map(|entry| (entry.key(), entry)).collect();
         let needed = !entries.is_empty();
         Self {
-            state: Mutex::new(State { entries, needed }),
+            state: Mutex::new(StoreState { entries, needed }),
             kept: true,
         }
     }
@@ -178,7 +180,7 @@ impl Remembered {
     }
 
     /// Returns when a resource was last read, even if it changed since.
-    pub fn last_read(&self, listed: &Listed<'_>) -> Option<DateTime<Utc>> {
+    pub fn last_read(&self, listed: &ListedResource<'_>) -> Option<DateTime<Utc>> {
         Some(self.state().entries.get(&listed.key())?.read_at)
     }
 
@@ -186,7 +188,7 @@ impl Remembered {
     /// has not changed since it was read.
     pub fn find(
         &self,
-        listed: &Listed<'_>,
+        listed: &ListedResource<'_>,
         now: DateTime<Utc>,
         kinds: &[KindRef],
     ) -> Option<References> {
@@ -205,7 +207,12 @@ impl Remembered {
 
     /// Records what a resource uses. A binding that could not be parsed may
     /// contain a secret, so such an answer is not saved.
-    pub fn note(&self, listed: &Listed<'_>, read_at: DateTime<Utc>, references: &References) {
+    pub fn note(
+        &self,
+        listed: &ListedResource<'_>,
+        read_at: DateTime<Utc>,
+        references: &References,
+    ) {
         let Some((incarnation, changed_at, deployed_at)) = listed.state() else {
             return;
         };
@@ -224,7 +231,7 @@ impl Remembered {
             key: reference.key.text().into(),
         });
         let (host, kind, place, id) = listed.key();
-        let entry = Entry {
+        let entry = StoredRead {
             host,
             kind,
             place,
@@ -256,11 +263,11 @@ impl Remembered {
         }
         let entries = state.entries.values();
         let entries = entries.filter(|entry| now - entry.read_at < MAX_ANSWER_AGE);
-        let mut entries: Vec<Entry> = entries.cloned().collect();
+        let mut entries: Vec<StoredRead> = entries.cloned().collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.read_at));
         entries.truncate(MAX_ANSWERS);
         let schema = SCHEMA;
-        let text = serde_json::to_vec(&Written { schema, entries }).unwrap_or_default();
+        let text = serde_json::to_vec(&ReadsFile { schema, entries }).unwrap_or_default();
         drop(state);
         fs::create_dir_all(folder).map_err(io_error(folder))?;
         let (path, new) = (folder.join(FILE), folder.join("reads.json.new"));
@@ -284,7 +291,7 @@ impl Remembered {
         Ok(())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -316,8 +323,8 @@ mod tests {
         }
     }
 
-    fn listed(resource: &Resource) -> Listed<'_> {
-        Listed {
+    fn listed(resource: &Resource) -> ListedResource<'_> {
+        ListedResource {
             host: "api.example",
             resource,
             deployed_at: Some(at(DEPLOYED)),
@@ -332,7 +339,7 @@ mod tests {
         }
     }
 
-    fn found(remembered: &Remembered, listed: &Listed<'_>) -> Option<References> {
+    fn found(remembered: &Remembered, listed: &ListedResource<'_>) -> Option<References> {
         remembered.find(listed, at(LATER), &providers::vocabulary())
     }
 
@@ -403,7 +410,7 @@ mod tests {
                 same.deployed_at,
             ),
         ] {
-            let other = Listed {
+            let other = ListedResource {
                 host,
                 resource: &resource,
                 deployed_at,

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::format::{Entry, SCHEMA, Snapshot, Written};
+use super::format::{JournalEntry, JournaledResource, SCHEMA, Snapshot};
 use super::{JournalError, SUFFIX, io_error};
 use crate::gc::Outcome;
 use crate::policy::Action;
 
 /// The state of a step in its journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum StepState {
     /// A request may have been sent, and no outcome was recorded.
     Open,
     /// Its outcome is known.
@@ -34,44 +34,50 @@ pub struct Breach {
 }
 
 /// Returns the state of a step after one more line.
-fn advance(standing: Option<Standing>, entry: &Entry) -> Result<Option<Standing>, Breach> {
+fn advance(standing: Option<StepState>, entry: &JournalEntry) -> Result<Option<StepState>, Breach> {
     let breach = |step: usize, what| Err(Breach { step, what });
     match (standing, entry) {
-        (standing, Entry::Run { .. }) => Ok(standing),
-        (Some(Standing::Open), Entry::Intent { step, .. }) => {
+        (standing, JournalEntry::Run { .. }) => Ok(standing),
+        (Some(StepState::Open), JournalEntry::Intent { step, .. }) => {
             breach(*step, "a second intent before the outcome of the first")
         }
-        (Some(Standing::Settled(outcome)), Entry::Intent { step, .. }) if outcome.is_gone() => {
+        (Some(StepState::Settled(outcome)), JournalEntry::Intent { step, .. })
+            if outcome.is_gone() =>
+        {
             breach(*step, "an intent after it was gone")
         }
-        (Some(Standing::Restored | Standing::Released), Entry::Intent { step, .. }) => {
+        (Some(StepState::Restored | StepState::Released), JournalEntry::Intent { step, .. }) => {
             breach(*step, "an intent after it was restored")
         }
-        (_, Entry::Intent { .. }) => Ok(Some(Standing::Open)),
+        (_, JournalEntry::Intent { .. }) => Ok(Some(StepState::Open)),
         (
             None,
-            Entry::Outcome {
+            JournalEntry::Outcome {
                 step,
                 outcome: Outcome::Deleted | Outcome::Expired | Outcome::ExpiryRemoved,
                 ..
             },
         ) => breach(*step, "done without an intent"),
-        (Some(Standing::Restored | Standing::Released), Entry::Outcome { step, .. }) => {
+        (Some(StepState::Restored | StepState::Released), JournalEntry::Outcome { step, .. }) => {
             breach(*step, "an outcome after it was restored")
         }
-        (_, Entry::Outcome { outcome, .. }) => Ok(Some(Standing::Settled(*outcome))),
-        (Some(Standing::Settled(outcome)), Entry::Restored { .. }) if outcome.is_gone() => {
-            Ok(Some(Standing::Restored))
+        (_, JournalEntry::Outcome { outcome, .. }) => Ok(Some(StepState::Settled(*outcome))),
+        (Some(StepState::Settled(outcome)), JournalEntry::Restored { .. }) if outcome.is_gone() => {
+            Ok(Some(StepState::Restored))
         }
-        (_, Entry::Restored { step, .. }) => breach(*step, "restored without having been gone"),
-        (Some(Standing::Restored), Entry::Released { .. }) => Ok(Some(Standing::Released)),
-        (_, Entry::Released { step, .. }) => breach(*step, "released without being restored"),
+        (_, JournalEntry::Restored { step, .. }) => {
+            breach(*step, "restored without having been gone")
+        }
+        (Some(StepState::Restored), JournalEntry::Released { .. }) => Ok(Some(StepState::Released)),
+        (_, JournalEntry::Released { step, .. }) => {
+            breach(*step, "released without being restored")
+        }
     }
 }
 
 /// A journal that was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record {
+pub struct RunRecord {
     /// Its file.
     pub path: PathBuf,
     /// The name of the run.
@@ -90,16 +96,16 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedStep {
     /// Its state.
-    pub standing: Standing,
+    pub standing: StepState,
     /// Action, resource and snapshot; `None` for a step that was never started.
-    pub intent: Option<(Action, Written, Snapshot)>,
+    pub intent: Option<(Action, JournaledResource, Snapshot)>,
     /// The reason of its state.
     pub reason: String,
     /// When it was restored, and its new id.
     pub back: Option<(DateTime<Utc>, String)>,
 }
 
-impl Record {
+impl RunRecord {
     /// Parses a journal. A last line without a newline was cut off by a crash
     /// and is ignored.
     pub fn parse(path: &Path, text: &str) -> Result<Self, JournalError> {
@@ -128,7 +134,7 @@ impl Record {
                 let path = path.to_owned();
                 return Err(JournalError::Schema { path, schema });
             }
-            let entry: Entry =
+            let entry: JournalEntry =
                 serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
             record
                 .take(entry)
@@ -137,9 +143,9 @@ impl Record {
         Ok(record)
     }
 
-    fn take(&mut self, entry: Entry) -> Result<(), Breach> {
+    fn take(&mut self, entry: JournalEntry) -> Result<(), Breach> {
         let step = match &entry {
-            Entry::Run {
+            JournalEntry::Run {
                 at,
                 github,
                 repositories,
@@ -150,10 +156,10 @@ impl Record {
                 self.repositories.clone_from(repositories);
                 return Ok(());
             }
-            Entry::Intent { step, .. }
-            | Entry::Outcome { step, .. }
-            | Entry::Restored { step, .. }
-            | Entry::Released { step, .. } => *step,
+            JournalEntry::Intent { step, .. }
+            | JournalEntry::Outcome { step, .. }
+            | JournalEntry::Restored { step, .. }
+            | JournalEntry::Released { step, .. } => *step,
         };
         let known = self.steps.get(&step);
         let Some(standing) = advance(known.map(|noted| noted.standing), &entry)? else {
@@ -167,25 +173,25 @@ impl Record {
         });
         noted.standing = standing;
         match entry {
-            Entry::Intent {
+            JournalEntry::Intent {
                 action,
                 resource,
                 copy,
                 ..
             } => noted.intent = Some((action, resource, *copy)),
-            Entry::Outcome { reason, .. } => noted.reason = reason,
-            Entry::Restored { at, id, .. } => noted.back = Some((at, id)),
-            Entry::Run { .. } | Entry::Released { .. } => {}
+            JournalEntry::Outcome { reason, .. } => noted.reason = reason,
+            JournalEntry::Restored { at, id, .. } => noted.back = Some((at, id)),
+            JournalEntry::Run { .. } | JournalEntry::Released { .. } => {}
         }
         Ok(())
     }
 
     /// Returns the steps in doubt.
     pub fn open(&self) -> impl Iterator<Item = (usize, &RecordedStep)> {
-        let in_doubt = |standing: Standing| {
+        let in_doubt = |standing: StepState| {
             matches!(
                 standing,
-                Standing::Open | Standing::Settled(Outcome::InDoubt)
+                StepState::Open | StepState::Settled(Outcome::InDoubt)
             )
         };
         let steps = self.steps.iter();
@@ -196,12 +202,12 @@ impl Record {
 
     /// Returns the resources that were restored and not released, each with the
     /// time and its new id.
-    pub fn back(&self) -> impl Iterator<Item = (usize, &Written, DateTime<Utc>, &str)> {
+    pub fn back(&self) -> impl Iterator<Item = (usize, &JournaledResource, DateTime<Utc>, &str)> {
         let steps = self.steps.iter();
         steps.filter_map(|(step, noted)| {
             let (_, written, _) = noted.intent.as_ref()?;
             let (at, id) = noted.back.as_ref()?;
-            let is_back = noted.standing == Standing::Restored;
+            let is_back = noted.standing == StepState::Restored;
             is_back.then_some((*step, written, *at, &**id))
         })
     }
@@ -211,13 +217,13 @@ impl Record {
 #[derive(Deserialize)]
 struct Begun {
     #[serde(rename = "entry")]
-    _entry: Run,
+    _entry: RunTag,
     schema: u32,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Run {
+enum RunTag {
     Run,
 }
 
@@ -242,7 +248,7 @@ pub(super) fn end_of_lines(bytes: &[u8]) -> usize {
 }
 
 /// Reads all journals of a folder, oldest first. A missing folder has none.
-pub fn records(folder: &Path) -> Result<Vec<Record>, JournalError> {
+pub fn records(folder: &Path) -> Result<Vec<RunRecord>, JournalError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -254,7 +260,7 @@ pub fn records(folder: &Path) -> Result<Vec<Record>, JournalError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.ends_with(SUFFIX) {
             let bytes = std::fs::read(&path).map_err(io_error(&path))?;
-            records.push(Record::parse(&path, whole_lines(&path, &bytes)?)?);
+            records.push(RunRecord::parse(&path, whole_lines(&path, &bytes)?)?);
         }
     }
     records.sort_by(|a, b| (a.at, &a.run).cmp(&(b.at, &b.run)));
@@ -262,7 +268,7 @@ pub fn records(folder: &Path) -> Result<Vec<Record>, JournalError> {
 }
 
 /// Reads the journal of one run.
-pub fn record(folder: &Path, run: &str) -> Result<Record, JournalError> {
+pub fn record(folder: &Path, run: &str) -> Result<RunRecord, JournalError> {
     let found = records(folder)?.into_iter().find(|one| one.run == run);
     found.ok_or_else(|| JournalError::NoSuchRun {
         folder: folder.to_owned(),

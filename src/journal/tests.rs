@@ -13,12 +13,12 @@ use crate::gc::Outcome;
 use crate::model::Place;
 use crate::policy::Action;
 
-fn intent(step: usize) -> Entry {
-    Entry::Intent {
+fn intent(step: usize) -> JournalEntry {
+    JournalEntry::Intent {
         step,
         at: DateTime::UNIX_EPOCH,
         action: Action::Delete,
-        resource: Written {
+        resource: JournaledResource {
             host: "api.example".to_owned(),
             kind: "kv_namespace".to_owned(),
             place: Place::Account("a".to_owned()),
@@ -31,8 +31,8 @@ fn intent(step: usize) -> Entry {
     }
 }
 
-fn outcome(step: usize, outcome: Outcome) -> Entry {
-    Entry::Outcome {
+fn outcome(step: usize, outcome: Outcome) -> JournalEntry {
+    JournalEntry::Outcome {
         step,
         at: DateTime::UNIX_EPOCH,
         outcome,
@@ -69,12 +69,12 @@ fn old_journals_are_pruned_unless_needed() {
         let host = Some("api.github.com".to_owned());
         Journal::begin_with(folder.path(), at, host, repositories.collect()).unwrap()
     };
-    let back = |step| Entry::Restored {
+    let back = |step| JournalEntry::Restored {
         step,
         at: now,
         id: "2".to_owned(),
     };
-    let released = |step| Entry::Released { step, at: now };
+    let released = |step| JournalEntry::Released { step, at: now };
     let gone = |step| [intent(step), outcome(step, Outcome::Deleted)];
     // From the oldest on: which journals stay, and why.
     let old = [
@@ -141,10 +141,10 @@ fn every_prefix_of_a_journal_is_a_journal() {
     journal.write(&[outcome(0, Outcome::Deleted)]).unwrap();
     let text = std::fs::read_to_string(journal.path()).unwrap();
     for end in 0..=text.len() {
-        let record = Record::parse(journal.path(), &text[..end]).unwrap();
+        let record = RunRecord::parse(journal.path(), &text[..end]).unwrap();
         assert!(record.steps.len() <= 2);
     }
-    let whole = Record::parse(journal.path(), &text).unwrap();
+    let whole = RunRecord::parse(journal.path(), &text).unwrap();
     let open: Vec<_> = whole.open().map(|(step, _)| step).collect();
     assert_eq!(open, [1]);
 }
@@ -152,7 +152,7 @@ fn every_prefix_of_a_journal_is_a_journal() {
 #[test]
 fn impossible_entries_are_rejected() {
     let path = Path::new("r.journal.jsonl");
-    let text = |entries: &[Entry]| -> String {
+    let text = |entries: &[JournalEntry]| -> String {
         let lines = entries
             .iter()
             .map(|entry| serde_json::to_string(entry).unwrap());
@@ -163,25 +163,25 @@ fn impossible_entries_are_rejected() {
         vec![intent(0), intent(0)],
         vec![intent(0), outcome(0, Outcome::Deleted), intent(0)],
     ] {
-        let error = Record::parse(path, &text(&entries)).unwrap_err();
+        let error = RunRecord::parse(path, &text(&entries)).unwrap_err();
         assert!(error.to_string().starts_with("r.journal.jsonl:"), "{error}");
     }
     let again = [intent(0), outcome(0, Outcome::FailedForNow), intent(0)];
-    assert!(Record::parse(path, &text(&again)).is_ok());
+    assert!(RunRecord::parse(path, &text(&again)).is_ok());
     // A restored resource was deleted before, and the same run does not
     // sweep it again.
-    let restored = || Entry::Restored {
+    let restored = || JournalEntry::Restored {
         step: 0,
         at: DateTime::UNIX_EPOCH,
         id: "2".to_owned(),
     };
     for gone in [Outcome::Deleted, Outcome::AlreadyGone] {
         let lines = [intent(0), outcome(0, gone), restored()];
-        let record = Record::parse(path, &text(&lines)).unwrap();
-        assert_eq!(record.steps[&0].standing, Standing::Restored);
+        let record = RunRecord::parse(path, &text(&lines)).unwrap();
+        assert_eq!(record.steps[&0].standing, StepState::Restored);
         for after in [outcome(0, Outcome::InDoubt), intent(0), restored()] {
             let lines = [&lines[..], &[after]].concat();
-            assert!(Record::parse(path, &text(&lines)).is_err(), "{lines:?}");
+            assert!(RunRecord::parse(path, &text(&lines)).is_err(), "{lines:?}");
         }
     }
     for lines in [
@@ -189,7 +189,7 @@ fn impossible_entries_are_rejected() {
         vec![intent(0), restored()],
         vec![intent(0), outcome(0, Outcome::Spared), restored()],
     ] {
-        assert!(Record::parse(path, &text(&lines)).is_err(), "{lines:?}");
+        assert!(RunRecord::parse(path, &text(&lines)).is_err(), "{lines:?}");
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::format::{Entry, SCHEMA};
-use super::record::{Record, end_of_lines};
+use super::format::{JournalEntry, SCHEMA};
+use super::record::{RunRecord, end_of_lines};
 use super::{JournalError, SUFFIX, io_error};
 
 /// An open journal.
@@ -45,7 +45,7 @@ impl Journal {
         file.try_lock().map_err(|error| locked(&path, error))?;
         let mut journal = Self { path, run, file };
         let run = journal.run.clone();
-        journal.write(&[Entry::Run {
+        journal.write(&[JournalEntry::Run {
             schema: SCHEMA,
             run,
             at,
@@ -61,7 +61,7 @@ impl Journal {
 
     /// Reopens the journal of a finished run; returns `None` while the run is
     /// active.
-    pub fn resume(record: &Record) -> Result<Option<Self>, JournalError> {
+    pub fn resume(record: &RunRecord) -> Result<Option<Self>, JournalError> {
         let path = record.path.clone();
         let file = OpenOptions::new()
             .append(true)
@@ -96,7 +96,7 @@ impl Journal {
     }
 
     /// Writes entries and syncs them to disk.
-    pub fn write(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+    pub fn write(&mut self, entries: &[JournalEntry]) -> Result<(), JournalError> {
         let mut text = String::new();
         for entry in entries {
             let line = serde_json::to_string(entry)

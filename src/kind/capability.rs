@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{Addressed, Malformed, Next, PageOf, Query};
+use super::{Addressed, Malformed, NextPage, PageOf, Query};
 use crate::call::Call;
 use crate::model::{Place, References, Resource, ResourceId, Time};
 
@@ -52,7 +52,7 @@ pub struct CountedPage {
     /// Their ids, and whether each was deleted.
     pub items: Vec<(Box<str>, bool)>,
     /// How the listing goes on.
-    pub next: Next,
+    pub next: NextPage,
 }
 
 /// Lists what holds the resources of a kind.
@@ -89,7 +89,7 @@ pub struct HoldersPage {
     /// How many there are in all, where the page says so.
     pub total: Option<u64>,
     /// How the listing goes on.
-    pub next: Next,
+    pub next: NextPage,
 }
 
 /// Asks what a listing does not tell of one resource, where a verdict needs it.
@@ -247,7 +247,7 @@ pub struct UsersPage {
     /// How many there are in all.
     pub total: Option<u64>,
     /// How the listing goes on.
-    pub next: Next,
+    pub next: NextPage,
 }
 
 /// A resource in a list of users.

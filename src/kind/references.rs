@@ -14,8 +14,12 @@ pub trait ReadsReferences: Sync {
     fn since(&self, resource: &ResourceId) -> Option<Vec<Ask>>;
 
     /// Reads the answer to one such question.
-    fn read(&self, resource: &ResourceId, ask: &Ask, answer: Answer<'_>)
-    -> Result<Told, Malformed>;
+    fn read(
+        &self,
+        resource: &ResourceId,
+        ask: &Ask,
+        answer: ReferenceAnswer<'_>,
+    ) -> Result<ReferencePage, Malformed>;
 }
 
 /// Asks single resources of a kind which resources of other kinds, that are listed
@@ -25,8 +29,12 @@ pub trait Holdings: Sync {
     fn first(&self, resource: &ResourceId) -> Vec<Ask>;
 
     /// Reads the answer to one such question: the names of what it holds.
-    fn read(&self, resource: &ResourceId, ask: &Ask, answer: Answer<'_>)
-    -> Result<Held, Malformed>;
+    fn read(
+        &self,
+        resource: &ResourceId,
+        ask: &Ask,
+        answer: ReferenceAnswer<'_>,
+    ) -> Result<HoldingsPage, Malformed>;
 }
 
 /// A question about references: a request, and what it is about.
@@ -56,7 +64,7 @@ impl Ask {
 
 /// How a question about references was answered. Any other answer is a failure.
 #[derive(Debug, Clone, Copy)]
-pub enum Answer<'a> {
+pub enum ReferenceAnswer<'a> {
     /// With this body.
     Body(&'a [u8]),
     /// A 404 with this body: what was asked about does not exist, if the body has
@@ -66,7 +74,7 @@ pub enum Answer<'a> {
 
 /// What an answer says, and what to ask because of it.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct ReferencePage {
     /// What the resource that was asked about uses.
     pub references: References,
     /// Users that the answer shows, of a user source.
@@ -82,7 +90,7 @@ pub struct Told {
 
 /// What an answer says that something holds, and what to ask because of it.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct HoldingsPage {
     /// The names.
     pub names: Vec<Box<str>>,
     /// How many the provider counts on all pages, where it does.
@@ -118,5 +126,10 @@ pub trait UserSource: Sync {
     }
 
     /// Reads an answer.
-    fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed>;
+    fn read(
+        &self,
+        place: &Place,
+        ask: &Ask,
+        answer: ReferenceAnswer<'_>,
+    ) -> Result<ReferencePage, Malformed>;
 }

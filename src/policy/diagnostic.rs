@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::Source;
+use super::PolicySource;
 use crate::model::code::Code;
 
 /// More mistakes than anybody mends at once. A line of nonsense may be a
@@ -45,7 +45,7 @@ pub struct Diagnostic {
 }
 
 /// Prints diagnostics the way rustc does.
-pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> String {
+pub fn render(diagnostics: &[Diagnostic], sources: &[PolicySource], colour: bool) -> String {
     let renderer = if colour {
         Renderer::styled()
     } else {
@@ -77,7 +77,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], colour: bool) -> S
 
 /// The sources without what may be a secret: another mistake may stand in the
 /// same line.
-fn masked(diagnostics: &[Diagnostic], sources: &[Source]) -> Vec<Source> {
+fn masked(diagnostics: &[Diagnostic], sources: &[PolicySource]) -> Vec<PolicySource> {
     let mut sources = sources.to_vec();
     for diagnostic in diagnostics.iter().filter(|one| one.masked) {
         if let Some(source) = sources.get_mut(diagnostic.source)
@@ -96,7 +96,7 @@ fn masked(diagnostics: &[Diagnostic], sources: &[Source]) -> Vec<Source> {
 
 fn source<'a>(
     diagnostic: &'a Diagnostic,
-    sources: &'a [Source],
+    sources: &'a [PolicySource],
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let (path, text) = sources.get(diagnostic.source).map_or(("", ""), |source| {
         (source.path.as_str(), source.text.as_str())

@@ -1,7 +1,7 @@
 //! The `[limits]` of a policy file.
 
 use super::fields::{Fields, Mistakes};
-use crate::limits::{self, Unit, Value, Values};
+use crate::limits::{self, LimitValue, Unit, Values};
 use crate::model::code::Code;
 
 /// Reads `[limits]`. What it does not set is left to flags, the environment and
@@ -39,17 +39,21 @@ fn value(
     key: &'static str,
     unit: Unit,
     mistakes: &mut Mistakes,
-) -> Option<Value> {
+) -> Option<LimitValue> {
     match unit {
         Unit::Duration => fields
             .duration(key, mistakes)
-            .map(|at| Value::Duration(at.value)),
-        Unit::Count => fields.whole(key, mistakes).map(|at| Value::Count(at.value)),
-        Unit::Share => fields.share(key, mistakes).map(|at| Value::Share(at.value)),
+            .map(|at| LimitValue::Duration(at.value)),
+        Unit::Count => fields
+            .whole(key, mistakes)
+            .map(|at| LimitValue::Count(at.value)),
+        Unit::Share => fields
+            .share(key, mistakes)
+            .map(|at| LimitValue::Share(at.value)),
         Unit::PositiveShare => {
             let share = fields.share(key, mistakes)?;
             if share.value > 0.0 {
-                return Some(Value::Share(share.value));
+                return Some(LimitValue::Share(share.value));
             }
             mistakes.error(
                 Code::QuotaShareZero,
@@ -97,30 +101,33 @@ brake = { count = 10, share = 0.5, floor = 12 }
         );
         let mut expected = Values::default();
         for (limit, value) in [
-            (&limits::GRACE.about, Value::Duration(TimeDelta::hours(1))),
+            (
+                &limits::GRACE.about,
+                LimitValue::Duration(TimeDelta::hours(1)),
+            ),
             (
                 &limits::GRACE_ON_CLOSE.about,
-                Value::Duration(TimeDelta::hours(2)),
+                LimitValue::Duration(TimeDelta::hours(2)),
             ),
-            (&limits::MAX_DELETIONS.about, Value::Count(3)),
-            (&limits::BRAKE_COUNT.about, Value::Count(10)),
-            (&limits::BRAKE_SHARE.about, Value::Share(0.5)),
-            (&limits::BRAKE_FLOOR.about, Value::Count(12)),
-            (&limits::QUOTA_SHARE.about, Value::Share(0.25)),
-            (&limits::QUOTA_RESERVE.about, Value::Count(5)),
+            (&limits::MAX_DELETIONS.about, LimitValue::Count(3)),
+            (&limits::BRAKE_COUNT.about, LimitValue::Count(10)),
+            (&limits::BRAKE_SHARE.about, LimitValue::Share(0.5)),
+            (&limits::BRAKE_FLOOR.about, LimitValue::Count(12)),
+            (&limits::QUOTA_SHARE.about, LimitValue::Share(0.25)),
+            (&limits::QUOTA_RESERVE.about, LimitValue::Count(5)),
             (
                 &limits::REREAD_AFTER.about,
-                Value::Duration(TimeDelta::minutes(6)),
+                LimitValue::Duration(TimeDelta::minutes(6)),
             ),
             (
                 &limits::PLAN_AGE.about,
-                Value::Duration(TimeDelta::minutes(7)),
+                LimitValue::Duration(TimeDelta::minutes(7)),
             ),
             (
                 &limits::DEADLINE.about,
-                Value::Duration(TimeDelta::minutes(8)),
+                LimitValue::Duration(TimeDelta::minutes(8)),
             ),
-            (&limits::REFERENCE_READS.about, Value::Count(9)),
+            (&limits::REFERENCE_READS.about, LimitValue::Count(9)),
         ] {
             expected.set(limit, value);
         }

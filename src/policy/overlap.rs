@@ -3,7 +3,7 @@
 use super::automaton::Graph;
 use super::rule::{Pattern, Patterns};
 use super::template::Template;
-use super::{Diagnostic, Policy, Protect, Rule, Severity, Subject};
+use super::{Diagnostic, MatchSubject, Policy, Protect, Rule, Severity};
 use crate::model::KindRef;
 use crate::model::code::Code;
 
@@ -35,7 +35,7 @@ fn shared_kinds<'a>(rule: &'a Rule, other: &'a Rule) -> impl Iterator<Item = Kin
 
 /// Returns a name that both rules match, if there is one.
 fn both_read(rule: &Rule, other: &Rule) -> Option<String> {
-    if rule.subject != Subject::Name || other.subject != Subject::Name {
+    if rule.subject != MatchSubject::Name || other.subject != MatchSubject::Name {
         return None;
     }
     shared_kinds(rule, other).find_map(|kind| {
@@ -65,7 +65,7 @@ pub fn could_protect(entry: &Protect, rule: &Rule) -> bool {
     let Some(names) = &entry.names else {
         return true;
     };
-    if rule.subject != Subject::Name {
+    if rule.subject != MatchSubject::Name {
         return true;
     }
     let pick = |(exact, caseless): &Patterns, kind: KindRef| {

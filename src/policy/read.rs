@@ -16,16 +16,18 @@ use super::fields::{self, At, Fields, Mistakes};
 use super::limits;
 use super::rule::{Rule, Span};
 use super::template::{CAPTURES, Names, Words};
-use super::{Environment, Loaded, Location, Policies, Policy, ScopeWritten, Source, Vocabulary};
+use super::{
+    Loaded, Location, Policies, Policy, PolicyContext, PolicySource, ScopeWritten, Vocabulary,
+};
 use crate::limits::Values;
 use crate::model::code::Code;
 use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort, Repository, ScopeKey, ScopeTable};
 
 pub(super) fn read(
-    sources: &[Source],
+    sources: &[PolicySource],
     vocabulary: &Vocabulary<'_>,
-    environment: &Environment<'_>,
+    environment: &PolicyContext<'_>,
 ) -> Result<Loaded, Vec<Diagnostic>> {
     let mut files = Vec::new();
     let mut found = Vec::new();
@@ -81,9 +83,9 @@ pub(super) fn read(
 const KEEP_LABEL: &str = "preview-keep";
 
 struct Reader<'a> {
-    source: &'a Source,
+    source: &'a PolicySource,
     vocabulary: &'a Vocabulary<'a>,
-    environment: &'a Environment<'a>,
+    environment: &'a PolicyContext<'a>,
     mistakes: Mistakes,
 }
 
@@ -435,7 +437,7 @@ fn holds_a_secret(name: &str) -> bool {
 }
 
 /// The host of the forge: that of an Enterprise Server where one is named.
-fn forge(environment: &Environment<'_>) -> std::sync::Arc<str> {
+fn forge(environment: &PolicyContext<'_>) -> std::sync::Arc<str> {
     let server = (environment.lookup)("GITHUB_SERVER_URL");
     let server = server.and_then(|server| url::Url::parse(&server).ok());
     let host = server.as_ref().and_then(url::Url::host_str);

@@ -14,8 +14,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use self::condition::Condition;
 pub(super) use self::condition::Test;
 pub use self::death::{
-    Action, Age, AgeClock, Born, CREATED_AFTER_OPENED, Death, ENDED_AFTER_CREATED, Event, Missing,
-    Newer, Per, Timing,
+    Action, Age, AgeClock, Born, CREATED_AFTER_OPENED, DeathCondition, DeathEvent,
+    ENDED_AFTER_CREATED, Missing, Newer, Per, Timing,
 };
 use self::pattern::covered;
 pub(crate) use self::pattern::{Pattern, Patterns};
@@ -31,7 +31,7 @@ pub(super) const CLAIMABLE: [&str; 2] = ["comment", "tags"];
 
 /// What the templates of a rule are matched against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject {
+pub enum MatchSubject {
     /// The resource's name.
     Name,
     /// The git branch that the resource carries.
@@ -51,7 +51,7 @@ pub struct Rule {
     /// Where it applies.
     pub place: Where,
     /// What the templates are matched against.
-    pub subject: Subject,
+    pub subject: MatchSubject,
     /// Templates for names with case and for names without.
     pub(super) templates: Vec<(Template, Template)>,
     /// The names that it is about, where its templates are matched against an
@@ -64,7 +64,7 @@ pub struct Rule {
     /// Conditions on times.
     pub timing: Timing,
     /// When a resource is dead.
-    pub death: Death,
+    pub death: DeathCondition,
     /// Kinds that go with its resources although their own names do not contain
     /// the claim.
     pub with: Vec<KindRef>,
@@ -120,7 +120,7 @@ pub struct RuleMatch {
 
 /// A rule whose template matches a name, and whose condition does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RefusedMatch {
     /// The rule.
     pub rule: Box<str>,
     /// Where it stands.
@@ -131,7 +131,7 @@ pub struct Refusal {
     pub found: Option<Box<str>>,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RefusedMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.condition)?;
         match &self.found {
@@ -149,21 +149,21 @@ impl Rule {
     }
 
     /// Returns the condition that fails where the rule would match the name.
-    pub fn refusal(&self, resource: &Resource) -> Option<Refusal> {
+    pub fn refusal(&self, resource: &Resource) -> Option<RefusedMatch> {
         let mut failed = None;
         let matches = self.read_with(resource, &mut |condition, captures| {
             failed.get_or_insert_with(|| condition.failure(resource, captures));
         });
         let (condition, found) = failed.filter(|_| matches.is_empty())?;
-        Some(Refusal {
+        Some(RefusedMatch {
             found: found.map(Into::into),
             ..self.refused(condition)
         })
     }
 
     /// Says that this condition of the rule does not hold.
-    pub fn refused(&self, condition: String) -> Refusal {
-        Refusal {
+    pub fn refused(&self, condition: String) -> RefusedMatch {
+        RefusedMatch {
             rule: self.id.clone(),
             location: self.location.clone(),
             condition: condition.into(),
@@ -182,15 +182,15 @@ impl Rule {
             return Vec::new();
         }
         let texts = match self.subject {
-            Subject::Name => vec![&*resource.name],
-            Subject::Branch => match branch(resource) {
+            MatchSubject::Name => vec![&*resource.name],
+            MatchSubject::Branch => match branch(resource) {
                 Ok(text) => vec![text],
                 Err(undetermined) => return vec![RuleMatch::undetermined(undetermined)],
             },
-            Subject::Attribute(_) if !covered(&self.names, &resource.name, resource.kind) => {
+            MatchSubject::Attribute(_) if !covered(&self.names, &resource.name, resource.kind) => {
                 return Vec::new();
             }
-            Subject::Attribute(key) => match resource.attribute(key) {
+            MatchSubject::Attribute(key) => match resource.attribute(key) {
                 Some(Attribute::Text(text)) => vec![&**text],
                 Some(Attribute::List(texts)) => texts.iter().map(AsRef::as_ref).collect(),
                 Some(Attribute::Flag(_)) | None => return vec![RuleMatch::undetermined(key)],
@@ -209,8 +209,8 @@ impl Rule {
         }
         // What a rule leaves out is left out by its name, whatever it matches.
         let excepted = match self.subject {
-            Subject::Branch => texts.first().copied().unwrap_or_default(),
-            Subject::Name | Subject::Attribute(_) => &resource.name,
+            MatchSubject::Branch => texts.first().copied().unwrap_or_default(),
+            MatchSubject::Name | MatchSubject::Attribute(_) => &resource.name,
         };
         if !readings.is_empty() && covered(&self.except, excepted, resource.kind) {
             return Vec::new();
@@ -232,7 +232,7 @@ impl Rule {
         };
         let lifts = match resource.protection {
             Some(fact @ BuiltInProtection::Underscore) => {
-                let spelled = self.subject == Subject::Name
+                let spelled = self.subject == MatchSubject::Name
                     && self.conditions.iter().any(Condition::is_txt)
                     && template.spells_underscores(&resource.name);
                 spelled.then_some(fact)
@@ -285,14 +285,14 @@ impl Rule {
     /// where the rule takes the claim from an attribute.
     pub fn claim_attribute(&self, kind: KindRef, name: &str) -> Option<&'static str> {
         match self.subject {
-            Subject::Attribute(key)
+            MatchSubject::Attribute(key)
                 if self.kinds.contains(&kind)
                     && covered(&self.names, name, kind)
                     && !covered(&self.except, name, kind) =>
             {
                 Some(key)
             }
-            Subject::Name | Subject::Branch | Subject::Attribute(_) => None,
+            MatchSubject::Name | MatchSubject::Branch | MatchSubject::Attribute(_) => None,
         }
     }
 
@@ -311,7 +311,7 @@ impl Rule {
     /// What the rule takes a name of this kind for, wherever the resource is
     /// and whatever else it has.
     pub(super) fn read_name(&self, kind: KindRef, name: &str) -> Vec<Claim> {
-        if !self.kinds.contains(&kind) || self.subject != Subject::Name {
+        if !self.kinds.contains(&kind) || self.subject != MatchSubject::Name {
             return Vec::new();
         }
         let mut claims = Vec::new();

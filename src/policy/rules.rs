@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 
-use super::rule::{Refusal, Rule, RuleMatch, Subject};
+use super::rule::{MatchSubject, RefusedMatch, Rule, RuleMatch};
 use crate::model::identifier::host_name;
 use crate::model::{Claim, KindRef, Resource};
 
@@ -45,7 +45,7 @@ impl Rules {
 
     /// Returns the rules whose template matches a resource and whose condition does
     /// not hold, with that condition.
-    pub fn refusals(&self, resource: &Resource) -> Vec<Refusal> {
+    pub fn refusals(&self, resource: &Resource) -> Vec<RefusedMatch> {
         let found = self.candidates(resource.kind, &resource.name, |rule| {
             rule.refusal(resource).into_iter().collect()
         });
@@ -89,9 +89,9 @@ struct Readers {
 impl Readers {
     fn add(&mut self, index: usize, rule: &Rule, kind: KindRef) {
         let beginnings = match rule.subject {
-            Subject::Name => rule.beginnings(kind),
+            MatchSubject::Name => rule.beginnings(kind),
             // The name says nothing about the branch or the attribute.
-            Subject::Branch | Subject::Attribute(_) => vec![String::new()],
+            MatchSubject::Branch | MatchSubject::Attribute(_) => vec![String::new()],
         };
         for beginning in beginnings {
             let rules = self

@@ -146,7 +146,7 @@ pub enum Anchor {
 
 /// In which form names are matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum NameForm {
     /// Byte by byte.
     Exact,
     /// As host names in their normal form.
@@ -175,13 +175,13 @@ impl Template {
     pub fn parse(
         text: &str,
         names: &Names,
-        form: Form,
+        form: NameForm,
         anchor: Anchor,
     ) -> Result<Self, TemplateError> {
         let parts = match form {
-            Form::Exact => parse(text, names, form)?,
-            Form::Host => parse(&host::normal(text, names)?, names, form)?,
-            Form::UnicodeHost => parse(&host::unicode(text), names, form)?,
+            NameForm::Exact => parse(text, names, form)?,
+            NameForm::Host => parse(&host::normal(text, names)?, names, form)?,
+            NameForm::UnicodeHost => parse(&host::unicode(text), names, form)?,
         };
         let anchored = parts.iter().any(|part| match part {
             Part::Literal(literal) => literal.chars().count() >= 3,
@@ -208,7 +208,7 @@ impl Template {
             .collect::<String>()
             .into();
         Ok(Self {
-            caseless: form != Form::Exact,
+            caseless: form != NameForm::Exact,
             shortest: parts.iter().map(Part::shortest).sum(),
             has_text: parts.iter().any(Part::is_text),
             literal_text,

@@ -1,17 +1,17 @@
 //! The words that a policy file may use as a value, for the reader and the schema.
 
-use super::rule::{Action, AgeClock, Born, Event, Missing, Per};
+use super::rule::{Action, AgeClock, Born, DeathEvent, Missing, Per};
 use super::slug::{Algorithm, Case, Strip};
 
 /// Words, each with its value.
 type Words<T, const N: usize> = [(&'static str, T); N];
 
 /// The words of `dead-when`.
-pub(super) const EVENTS: Words<Event, 4> = [
-    ("closed", Event::Closed),
-    ("merged", Event::Merged),
-    ("branch-gone", Event::BranchGone),
-    ("run-finished", Event::RunFinished),
+pub(super) const EVENTS: Words<DeathEvent, 4> = [
+    ("closed", DeathEvent::Closed),
+    ("merged", DeathEvent::Merged),
+    ("branch-gone", DeathEvent::BranchGone),
+    ("run-finished", DeathEvent::RunFinished),
 ];
 
 /// The words of `clock`.

@@ -138,14 +138,14 @@ impl Provider for Cloudflare {
     /// Cloudflare may answer 200 with a failure in its envelope.
     fn is_denied(&self, body: &[u8]) -> bool {
         #[derive(Deserialize)]
-        struct Envelope {
+        struct EnvelopeStatus {
             success: Option<bool>,
         }
         // Errors are short; this avoids parsing a page of a listing twice.
         if body.len() > 16_384 {
             return false;
         }
-        let envelope = serde_json::from_slice::<Envelope>(body);
+        let envelope = serde_json::from_slice::<EnvelopeStatus>(body);
         envelope.is_ok_and(|envelope| envelope.success == Some(false))
     }
 

@@ -22,7 +22,7 @@ use crate::wire::{ClockSkew, QuotaUse};
 
 /// The input of a report.
 #[derive(Debug)]
-pub struct Run<'a> {
+pub struct ReportInput<'a> {
     /// The resources.
     pub inventory: &'a Inventory,
     /// The roots.
@@ -45,7 +45,7 @@ pub struct Run<'a> {
 
 impl Report {
     /// Creates the report of a run.
-    pub fn of(mut run: Run<'_>) -> Self {
+    pub fn of(mut run: ReportInput<'_>) -> Self {
         let evidence = run.all_evidence();
         let complete = evidence
             .iter()
@@ -100,7 +100,7 @@ impl Report {
     }
 }
 
-impl Run<'_> {
+impl ReportInput<'_> {
     /// Returns everything that was asked for. Missing data that leaves a verdict
     /// open makes the run incomplete, whichever rules it concerns.
     fn all_evidence(&mut self) -> Vec<Evidence> {
@@ -241,14 +241,14 @@ impl Run<'_> {
 
 /// A kind and a place with resources whose verdict is `unknown`.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Undecided<'a> {
+struct UnknownGroup<'a> {
     kind: KindRef,
     place: &'a Place,
     /// The kind whose listing would decide, if it is another kind.
     for_want_of: Option<&'static str>,
 }
 
-impl Undecided<'_> {
+impl UnknownGroup<'_> {
     /// Returns whether a complete listing would decide the verdict.
     fn is_about(&self, listing: &Listing) -> bool {
         let own = (self.kind, self.place) == (listing.kind, &*listing.place);
@@ -257,13 +257,13 @@ impl Undecided<'_> {
     }
 }
 
-fn undecided<'a>(inventory: &'a Inventory, marking: &Marking<'_>) -> BTreeSet<Undecided<'a>> {
+fn undecided<'a>(inventory: &'a Inventory, marking: &Marking<'_>) -> BTreeSet<UnknownGroup<'a>> {
     let resources = inventory.resources.iter().zip(&marking.judgements);
     let open = resources.filter_map(|(resource, judgement)| {
         let Verdict::Unknown(doubt) = &judgement.verdict else {
             return None;
         };
-        Some(Undecided {
+        Some(UnknownGroup {
             kind: resource.kind,
             place: &resource.place,
             for_want_of: match doubt {

@@ -8,7 +8,7 @@ use crate::gc::Verdict;
 
 /// Rows under one heading.
 #[derive(Debug)]
-pub(crate) struct Group<'a> {
+pub(crate) struct RowGroup<'a> {
     pub(crate) heading: Heading<'a>,
     pub(crate) rows: Vec<&'a Row>,
 }
@@ -71,13 +71,13 @@ impl fmt::Display for Heading<'_> {
 
 /// Groups all rows of a report by pull request, newest first, then those without
 /// one.
-pub(crate) fn groups(report: &Report) -> Vec<Group<'_>> {
+pub(crate) fn groups(report: &Report) -> Vec<RowGroup<'_>> {
     of(report.resources.iter().collect())
 }
 
 /// Groups rows by pull request, newest first, then those without one. The rows
 /// of a group stay in their order.
-pub(super) fn of(rows: Vec<&Row>) -> Vec<Group<'_>> {
+pub(super) fn of(rows: Vec<&Row>) -> Vec<RowGroup<'_>> {
     let mut by_pull_request: BTreeMap<&PullRequestLine, Vec<&Row>> = BTreeMap::new();
     let mut by_age = Vec::new();
     let mut protected = Vec::new();
@@ -93,10 +93,10 @@ pub(super) fn of(rows: Vec<&Row>) -> Vec<Group<'_>> {
     let mut repositories = by_pull_request.keys().map(|line| &line.repository);
     let first = repositories.next();
     let with_repository = repositories.any(|repository| Some(repository) != first);
-    let mut groups: Vec<Group<'_>> = by_pull_request
+    let mut groups: Vec<RowGroup<'_>> = by_pull_request
         .into_iter()
         .rev()
-        .map(|(line, rows)| Group {
+        .map(|(line, rows)| RowGroup {
             heading: Heading::PullRequest {
                 line,
                 with_repository,
@@ -109,7 +109,7 @@ pub(super) fn of(rows: Vec<&Row>) -> Vec<Group<'_>> {
         (Heading::Protected, protected),
         (Heading::Unmatched, unmatched),
     ] {
-        groups.push(Group { heading, rows });
+        groups.push(RowGroup { heading, rows });
     }
     groups.retain(|group| !group.rows.is_empty());
     groups

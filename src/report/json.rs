@@ -31,13 +31,13 @@ pub const SCHEMA: u32 = 1;
 ///
 /// Never for a [`Report`]; the signature comes from `serde_json`.
 pub fn render(report: &Report, selection: &Selection) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(&Document::of(report, selection))?;
+    let mut text = serde_json::to_string_pretty(&ReportDocument::of(report, selection))?;
     text.push('\n');
     Ok(text)
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct ReportDocument<'a> {
     schema: u32,
     now: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +63,7 @@ struct Document<'a> {
     swept: Option<SweptJson<'a>>,
 }
 
-impl<'a> Document<'a> {
+impl<'a> ReportDocument<'a> {
     /// Creates the document of a report with the selected resources. Its counts
     /// are of all of them.
     fn of(report: &'a Report, selection: &Selection) -> Self {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::groups::{self, Group, Heading};
+use super::groups::{self, Heading, RowGroup};
 use super::{Report, Row, brief, escape};
 use crate::gc::verdict::VerdictName;
 use crate::model::KindRef;
@@ -103,22 +103,22 @@ impl Selection {
 }
 
 /// The rows of a list.
-pub(super) struct Listing<'a> {
-    pub(super) sections: Vec<Section<'a>>,
+pub(super) struct ReportListing<'a> {
+    pub(super) sections: Vec<ListingSection<'a>>,
     /// What the limit leaves out.
-    pub(super) cut: Vec<Section<'a>>,
+    pub(super) cut: Vec<ListingSection<'a>>,
     /// Numbers of resources with verdicts that the list does not show.
     pub(super) unlisted: BTreeMap<VerdictName, usize>,
 }
 
 /// Lines under one heading.
-pub(super) struct Section<'a> {
+pub(super) struct ListingSection<'a> {
     /// What the rows belong to; `None` in an order that mixes owners.
     pub(super) heading: Option<Heading<'a>>,
-    pub(super) lines: Vec<Line<'a>>,
+    pub(super) lines: Vec<ListingLine<'a>>,
 }
 
-impl Section<'_> {
+impl ListingSection<'_> {
     /// Returns the number of resources.
     pub(super) fn count(&self) -> usize {
         self.lines.iter().map(|line| line.rows.len()).sum()
@@ -126,7 +126,7 @@ impl Section<'_> {
 }
 
 /// One line: a resource, or several that differ only in their names.
-pub(super) struct Line<'a> {
+pub(super) struct ListingLine<'a> {
     pub(super) rows: Vec<&'a Row>,
     pub(super) kind: KindRef,
     pub(super) verdict: VerdictName,
@@ -136,7 +136,7 @@ pub(super) struct Line<'a> {
     pub(super) owner: Option<String>,
 }
 
-impl Line<'_> {
+impl ListingLine<'_> {
     /// Returns the kind, with the number of resources if there are several.
     pub(super) fn kind(&self) -> String {
         match self.rows.len() {
@@ -233,7 +233,7 @@ fn some(names: &[String], width: usize) -> String {
 }
 
 /// Returns the list of a report. Resources that a sweep deleted are gone.
-pub(super) fn of<'a>(report: &'a Report, selection: &Selection) -> Listing<'a> {
+pub(super) fn of<'a>(report: &'a Report, selection: &Selection) -> ReportListing<'a> {
     let left = report.left();
     let mut unlisted = BTreeMap::new();
     let mut shown = Vec::new();
@@ -256,14 +256,14 @@ pub(super) fn of<'a>(report: &'a Report, selection: &Selection) -> Listing<'a> {
     };
     let default = if selection.all { 0 } else { DEFAULT_LIMIT };
     let (sections, cut) = limited(sections, selection.limit.unwrap_or(default));
-    Listing {
+    ReportListing {
         sections,
         cut,
         unlisted,
     }
 }
 
-fn by_pull_request(rows: Vec<&Row>, sort: Sort) -> Vec<Group<'_>> {
+fn by_pull_request(rows: Vec<&Row>, sort: Sort) -> Vec<RowGroup<'_>> {
     let mut groups = groups::of(rows);
     for group in &mut groups {
         group.rows.sort_by_key(|row| row.verdict.name());
@@ -279,17 +279,17 @@ fn by_pull_request(rows: Vec<&Row>, sort: Sort) -> Vec<Group<'_>> {
     groups
 }
 
-fn section<'a>(report: &Report, group: Group<'a>, fold: bool) -> Section<'a> {
+fn section<'a>(report: &Report, group: RowGroup<'a>, fold: bool) -> ListingSection<'a> {
     let line = group.heading.pull_request();
-    let mut lines: Vec<Line<'a>> = Vec::new();
+    let mut lines: Vec<ListingLine<'a>> = Vec::new();
     for row in group.rows {
         let why = brief::reason(report.now, row, line);
-        let same = |one: &&mut Line<'_>| {
+        let same = |one: &&mut ListingLine<'_>| {
             one.kind == row.kind && one.verdict == row.verdict.name() && one.why == why
         };
         match lines.iter_mut().filter(|_| fold).find(same) {
             Some(one) => one.rows.push(row),
-            None => lines.push(Line {
+            None => lines.push(ListingLine {
                 rows: vec![row],
                 kind: row.kind,
                 verdict: row.verdict.name(),
@@ -298,18 +298,18 @@ fn section<'a>(report: &Report, group: Group<'a>, fold: bool) -> Section<'a> {
             }),
         }
     }
-    Section {
+    ListingSection {
         heading: Some(group.heading),
         lines,
     }
 }
 
-fn flat<'a>(report: &Report, mut rows: Vec<&'a Row>, sort: Sort) -> Vec<Section<'a>> {
+fn flat<'a>(report: &Report, mut rows: Vec<&'a Row>, sort: Sort) -> Vec<ListingSection<'a>> {
     match sort {
         Sort::Name => rows.sort_by_key(|row| &row.name),
         _ => rows.sort_by_key(|row| (row.kind, &row.name)),
     }
-    let lines = rows.into_iter().map(|row| Line {
+    let lines = rows.into_iter().map(|row| ListingLine {
         rows: vec![row],
         kind: row.kind,
         verdict: row.verdict.name(),
@@ -321,7 +321,7 @@ fn flat<'a>(report: &Report, mut rows: Vec<&'a Row>, sort: Sort) -> Vec<Section<
     });
     // One section for each resource, so that a limit may fall anywhere.
     lines
-        .map(|line| Section {
+        .map(|line| ListingSection {
             heading: None,
             lines: vec![line],
         })
@@ -329,7 +329,10 @@ fn flat<'a>(report: &Report, mut rows: Vec<&'a Row>, sort: Sort) -> Vec<Section<
 }
 
 /// Cuts a list after this many resources; the first line always remains.
-fn limited(sections: Vec<Section<'_>>, limit: usize) -> (Vec<Section<'_>>, Vec<Section<'_>>) {
+fn limited(
+    sections: Vec<ListingSection<'_>>,
+    limit: usize,
+) -> (Vec<ListingSection<'_>>, Vec<ListingSection<'_>>) {
     if limit == 0 {
         return (sections, Vec::new());
     }
@@ -342,7 +345,7 @@ fn limited(sections: Vec<Section<'_>>, limit: usize) -> (Vec<Section<'_>>, Vec<S
             first || count <= limit
         });
         let fits = fits.count();
-        let rest = Section {
+        let rest = ListingSection {
             heading: section.heading,
             lines: section.lines.split_off(fits),
         };

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::groups::Heading;
-use super::listing::{self, Line, Selection};
+use super::listing::{self, ListingLine, Selection};
 use super::{Report, age, brief, escape, overview, table};
 
 /// Renders the report as Markdown.
@@ -55,7 +55,7 @@ fn heading_text(report: &Report, heading: Heading<'_>) -> String {
     }
 }
 
-fn row(report: &Report, line: &Line<'_>) -> String {
+fn row(report: &Report, line: &ListingLine<'_>) -> String {
     let created = line.rows.iter().filter_map(|row| row.created_at).min();
     let owner = line.owner.as_deref().unwrap_or_default();
     let gap = if owner.is_empty() || line.why.is_empty() {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::groups::Heading;
-use super::listing::{self, Line, Listing, Section, Selection};
+use super::listing::{self, ListingLine, ListingSection, ReportListing, Selection};
 use super::style::{Ink, TableStyle, cell, cut, fill, printed_width, wrap};
 use super::{PullRequestLine, Report, age, brief, escape, overview};
 use crate::gc::verdict::VerdictName;
@@ -34,17 +34,17 @@ pub fn render(report: &Report, selection: &Selection, style: TableStyle) -> Stri
 }
 
 /// Widths of the columns.
-struct Columns {
+struct TableColumns {
     verdict: usize,
     kind: usize,
     name: usize,
     owner: usize,
 }
 
-impl Columns {
-    fn of(sections: &[Section<'_>], style: TableStyle) -> Self {
+impl TableColumns {
+    fn of(sections: &[ListingSection<'_>], style: TableStyle) -> Self {
         let lines = || sections.iter().flat_map(|section| &section.lines);
-        let longest = |of: &dyn Fn(&Line<'_>) -> usize| lines().map(of).max().unwrap_or(0);
+        let longest = |of: &dyn Fn(&ListingLine<'_>) -> usize| lines().map(of).max().unwrap_or(0);
         let verdict = longest(&|line| line.verdict.to_string().width()).max("verdict".len());
         let kind = longest(&|line| line.kind().width());
         let owner = longest(&|line| line.owner.as_ref().map_or(0, |owner| owner.width()));
@@ -64,8 +64,8 @@ impl Columns {
 }
 
 /// Renders the lines under their headings.
-fn list(report: &Report, listing: &Listing<'_>, style: TableStyle) -> String {
-    let columns = Columns::of(&listing.sections, style);
+fn list(report: &Report, listing: &ReportListing<'_>, style: TableStyle) -> String {
+    let columns = TableColumns::of(&listing.sections, style);
     let mut out = header(&columns, style);
     for section in &listing.sections {
         if let Some(heading) = section.heading {
@@ -79,7 +79,7 @@ fn list(report: &Report, listing: &Listing<'_>, style: TableStyle) -> String {
 }
 
 /// Renders the names of the columns.
-fn header(columns: &Columns, style: TableStyle) -> String {
+fn header(columns: &TableColumns, style: TableStyle) -> String {
     let owner = if columns.owner > 0 {
         format!("  {}", cell("pr", columns.owner))
     } else {
@@ -130,7 +130,12 @@ pub(super) fn pull_request_heading(
     format!("{name}, {state}")
 }
 
-fn row(report: &Report, line: &Line<'_>, columns: &Columns, style: TableStyle) -> String {
+fn row(
+    report: &Report,
+    line: &ListingLine<'_>,
+    columns: &TableColumns,
+    style: TableStyle,
+) -> String {
     let verdict = line.verdict.to_string();
     let verdict =
         style.paint(&verdict, ink(line.verdict)) + &fill(verdict.width(), columns.verdict);
@@ -185,10 +190,10 @@ pub(super) fn ink(verdict: VerdictName) -> Ink {
 }
 
 /// Returns what the list leaves out.
-pub(super) fn rest(listing: &Listing<'_>) -> Vec<String> {
+pub(super) fn rest(listing: &ReportListing<'_>) -> Vec<String> {
     let mut rest = Vec::new();
     if !listing.cut.is_empty() {
-        let resources: usize = listing.cut.iter().map(Section::count).sum();
+        let resources: usize = listing.cut.iter().map(ListingSection::count).sum();
         let owners = listing.cut.iter().filter_map(|section| section.heading);
         let owners = owners.filter_map(Heading::pull_request).count();
         let of = match owners {

@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::journal::{self, JournalError, RecordedStep, Snapshot, Standing};
+use crate::journal::{self, JournalError, RecordedStep, Snapshot, StepState};
 use crate::model::KindRef;
 use crate::providers;
 
@@ -89,10 +89,10 @@ fn listed(noted: &RecordedStep, kinds: &[KindRef]) -> Option<ListedStep> {
         name: written.name.to_string(),
         id: written.id.to_string(),
         outcome: match noted.standing {
-            Standing::Open => "in_doubt",
-            Standing::Settled(outcome) => outcome.name(),
-            Standing::Restored => "restored",
-            Standing::Released => "released",
+            StepState::Open => "in_doubt",
+            StepState::Settled(outcome) => outcome.name(),
+            StepState::Restored => "restored",
+            StepState::Released => "released",
         },
         restorable: restorable(noted, kinds).unwrap_or(Restorable::No),
         undo: written.identity(kinds).map(|id| id.kind.undo),
@@ -105,7 +105,7 @@ fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
     let (_, written, copy) = noted.intent.as_ref()?;
     let id = written.identity(kinds)?;
     let kind = providers::by_name(id.kind.name())?;
-    let gone = matches!(noted.standing, Standing::Settled(outcome) if outcome.is_gone());
+    let gone = matches!(noted.standing, StepState::Settled(outcome) if outcome.is_gone());
     if !gone || (kind.backup().is_some() && copy.held.is_none()) {
         return None;
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::evidence::{ClosedSearch, LostLabels, PullRequest, Run, Searched, TrackingIssue};
+use crate::evidence::{ActionsRun, ClosedSearch, LostLabels, PullRequest, Searched, TrackingIssue};
 use crate::model::{Api, PullRequestNumber, Repository, RunId};
 use crate::wire::ApiError;
 
@@ -29,14 +29,17 @@ pub trait Forge {
     async fn open(
         &self,
         repository: &Repository,
-    ) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered>;
+    ) -> Result<CompleteList<PullRequestNumber, PullRequest>, Unanswered>;
 
     /// Lists all git branches.
     ///
     /// # Errors
     ///
     /// If the list is not complete.
-    async fn branches(&self, repository: &Repository) -> Result<Listed<Arc<str>, ()>, Unanswered>;
+    async fn branches(
+        &self,
+        repository: &Repository,
+    ) -> Result<CompleteList<Arc<str>, ()>, Unanswered>;
 
     /// Lists closed pull requests, the most recently updated first, back to the
     /// horizon.
@@ -70,8 +73,12 @@ pub trait Forge {
     ) -> LabelsLost;
 
     /// Looks up runs by their ids. Every id has an answer, which may be
-    /// [`Run::Unknown`].
-    async fn runs(&self, repository: &Repository, runs: &BTreeSet<RunId>) -> BTreeMap<RunId, Run>;
+    /// [`ActionsRun::Unknown`].
+    async fn runs(
+        &self,
+        repository: &Repository,
+        runs: &BTreeSet<RunId>,
+    ) -> BTreeMap<RunId, ActionsRun>;
 
     /// Reads the repository itself. A token without access also gets an empty
     /// list, so an empty list counts only if the token can see the repository.
@@ -133,7 +140,7 @@ pub struct BranchBatch<'b> {
 }
 
 /// A complete list.
-pub struct Listed<K, V> {
+pub struct CompleteList<K, V> {
     /// What was listed.
     pub items: BTreeMap<K, V>,
     /// Number of requests sent.

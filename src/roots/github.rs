@@ -26,12 +26,18 @@ pub use self::issue::Authors;
 use self::issue::IssueStore;
 pub use self::rights::Right;
 use super::forge::{
-    BranchBatch, Closed, Forge, Found, Horizon, Identity, IssueSearch, LabelsLost, Listed,
+    BranchBatch, Closed, CompleteList, Forge, Found, Horizon, Identity, IssueSearch, LabelsLost,
     Unanswered,
 };
-use crate::evidence::{PullRequest, Run};
+use crate::evidence::{ActionsRun, PullRequest};
 use crate::model::{Api, PullRequestNumber, Repository, RunId};
-use crate::wire::{ApiError, Client, Failure, Outgoing};
+use crate::wire::{ApiError, Client, Outgoing, RequestFailure};
+
+/// A label, in answers of both APIs.
+#[derive(Debug, Deserialize)]
+struct Label {
+    name: String,
+}
 
 /// A client of GitHub, as far as roots and the tracking issue need it.
 pub struct GitHubClient {
@@ -48,8 +54,8 @@ fn graphql_is_absent(error: &Unanswered) -> bool {
     match error {
         Unanswered::Api(error) => matches!(
             error.failure,
-            Failure::NotFound { .. }
-                | Failure::Refused {
+            RequestFailure::NotFound { .. }
+                | RequestFailure::Refused {
                     status: 405 | 410 | 501,
                     ..
                 }
@@ -68,7 +74,7 @@ fn is_too_much(error: &Unanswered) -> bool {
         Unanswered::TooMuch(_) => true,
         Unanswered::Api(error) => matches!(
             error.failure,
-            Failure::Unavailable {
+            RequestFailure::Unavailable {
                 status: 502 | 504,
                 ..
             }
@@ -81,8 +87,8 @@ fn is_too_much(error: &Unanswered) -> bool {
 /// it has as many items as GraphQL counts.
 fn instead<K: Ord, V>(
     partial: Unanswered,
-    listed: Result<Listed<K, V>, Unanswered>,
-) -> Result<Listed<K, V>, Unanswered> {
+    listed: Result<CompleteList<K, V>, Unanswered>,
+) -> Result<CompleteList<K, V>, Unanswered> {
     match (&partial, listed) {
         (Unanswered::Partial { counted, .. }, Ok(listed))
             if listed.items.len() as u64 == *counted =>
@@ -135,7 +141,7 @@ impl GitHubClient {
         &self,
         repository: &Repository,
         right: Right,
-    ) -> Result<(), Option<Failure>> {
+    ) -> Result<(), Option<RequestFailure>> {
         match self.prove_right(repository, right).await {
             Ok(()) => Ok(()),
             Err(Unanswered::Api(error)) => Err(Some(error.failure)),
@@ -181,12 +187,12 @@ impl GitHubClient {
     /// When GitHub does not say it.
     pub async fn is_private(&self, repository: &Repository) -> Result<bool, Unanswered> {
         #[derive(Deserialize)]
-        struct Settings {
+        struct RepositoryVisibility {
             private: bool,
         }
         let path = format!("/repos/{}/{}", repository.owner(), repository.name());
         let body = self.get(&path).await?;
-        let settings: Result<Settings, _> = serde_json::from_slice(&body);
+        let settings: Result<RepositoryVisibility, _> = serde_json::from_slice(&body);
         let settings = settings.map_err(|error| self.redacted(unreadable(&error)))?;
         Ok(settings.private)
     }
@@ -236,7 +242,7 @@ impl Forge for GitHubClient {
     async fn open(
         &self,
         repository: &Repository,
-    ) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
+    ) -> Result<CompleteList<PullRequestNumber, PullRequest>, Unanswered> {
         let answer = match graphql::open(self, repository).await {
             Err(error) if graphql_is_absent(&error) => rest::open(self, repository).await,
             Err(partial @ Unanswered::Partial { .. }) => {
@@ -247,7 +253,10 @@ impl Forge for GitHubClient {
         answer.map_err(|error| self.redacted(error))
     }
 
-    async fn branches(&self, repository: &Repository) -> Result<Listed<Arc<str>, ()>, Unanswered> {
+    async fn branches(
+        &self,
+        repository: &Repository,
+    ) -> Result<CompleteList<Arc<str>, ()>, Unanswered> {
         let answer = match graphql::branches(self, repository).await {
             Err(error) if graphql_is_absent(&error) => rest::branches(self, repository).await,
             Err(partial @ Unanswered::Partial { .. }) => {
@@ -357,20 +366,24 @@ impl Forge for GitHubClient {
         (all, requests)
     }
 
-    async fn runs(&self, repository: &Repository, runs: &BTreeSet<RunId>) -> BTreeMap<RunId, Run> {
+    async fn runs(
+        &self,
+        repository: &Repository,
+        runs: &BTreeSet<RunId>,
+    ) -> BTreeMap<RunId, ActionsRun> {
         rest::runs(self, repository, runs.iter().copied()).await
     }
 
     async fn identity(&self, repository: &Repository) -> Result<Identity, Unanswered> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct RepositoryIdentity {
             id: u64,
             full_name: String,
             default_branch: Option<Arc<str>>,
         }
         let path = format!("/repos/{}/{}", repository.owner(), repository.name());
         let answer = self.get(&path).await.and_then(|body| {
-            serde_json::from_slice::<Answer>(&body).map_err(|error| unreadable(&error))
+            serde_json::from_slice::<RepositoryIdentity>(&body).map_err(|error| unreadable(&error))
         });
         let answer = answer.map_err(|error| self.redacted(error))?;
         if answer
@@ -433,7 +446,7 @@ async fn carry(
     match body.collect().await {
         Ok(body) => outgoing.body = body.to_bytes(),
         Err(error) => {
-            return Err(client.error(&outgoing, Failure::BadRequest(error.to_string())));
+            return Err(client.error(&outgoing, RequestFailure::BadRequest(error.to_string())));
         }
     }
     Ok(client.exchange(&outgoing).await?.map(Full::new))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::forge::{BranchBatch, Closed, Found, IssueSearch, LabelsLost, Listed, Unanswered};
-use crate::evidence::{Evidence, PullRequest, RepositoryRoots, Run, Searched};
+use super::forge::{BranchBatch, Closed, CompleteList, Found, IssueSearch, LabelsLost, Unanswered};
+use crate::evidence::{ActionsRun, Evidence, PullRequest, RepositoryRoots, Searched};
 use crate::model::{Api, Repository, RunId};
 use crate::progress::{Observer, ProgressEvent};
 
@@ -17,8 +17,8 @@ pub(super) struct SourceEvidence {
     gap: Option<String>,
 }
 
-impl<K, V> From<&Listed<K, V>> for SourceEvidence {
-    fn from(listed: &Listed<K, V>) -> Self {
+impl<K, V> From<&CompleteList<K, V>> for SourceEvidence {
+    fn from(listed: &CompleteList<K, V>) -> Self {
         Self {
             requests: listed.requests,
             items: listed.items.len(),
@@ -177,10 +177,10 @@ impl Notes<'_> {
     }
 
     /// Adds runs that were looked up.
-    pub(super) fn runs(&mut self, runs: BTreeMap<RunId, Run>) {
-        let why = |run: &Run| match run {
-            Run::Unknown { why } => Some(why.to_string()),
-            Run::Unfinished | Run::Finished { .. } | Run::Missing => None,
+    pub(super) fn runs(&mut self, runs: BTreeMap<RunId, ActionsRun>) {
+        let why = |run: &ActionsRun| match run {
+            ActionsRun::Unknown { why } => Some(why.to_string()),
+            ActionsRun::Unfinished | ActionsRun::Finished { .. } | ActionsRun::Missing => None,
         };
         let noted = SourceEvidence {
             requests: u32::try_from(runs.len()).unwrap_or(u32::MAX),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::forge::{BranchBatch, Closed, Found, Horizon, Identity, IssueSearch, LabelsLost};
 use super::*;
-use crate::evidence::{LostLabels, Run};
+use crate::evidence::{ActionsRun, LostLabels};
 use crate::model::{Api, RunId};
 use crate::progress::ProgressEvent;
 
@@ -30,8 +30,8 @@ impl Observer for Unwatched {
     fn step(&self, _: ProgressEvent<'_>) {}
 }
 
-fn listed<K: Ord, V>(items: BTreeMap<K, V>) -> Listed<K, V> {
-    Listed {
+fn listed<K: Ord, V>(items: BTreeMap<K, V>) -> CompleteList<K, V> {
+    CompleteList {
         items,
         requests: 1,
         total: None,
@@ -45,12 +45,12 @@ impl Forge for Empty {
     async fn open(
         &self,
         _: &Repository,
-    ) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
+    ) -> Result<CompleteList<PullRequestNumber, PullRequest>, Unanswered> {
         self.ask("open");
         Ok(listed(BTreeMap::new()))
     }
 
-    async fn branches(&self, _: &Repository) -> Result<Listed<Arc<str>, ()>, Unanswered> {
+    async fn branches(&self, _: &Repository) -> Result<CompleteList<Arc<str>, ()>, Unanswered> {
         self.ask("branches");
         let branches = self.branches.iter().map(|name| (Arc::from(*name), ()));
         Ok(listed(branches.collect()))
@@ -84,7 +84,7 @@ impl Forge for Empty {
         (missing.collect(), 1)
     }
 
-    async fn runs(&self, _: &Repository, _: &BTreeSet<RunId>) -> BTreeMap<RunId, Run> {
+    async fn runs(&self, _: &Repository, _: &BTreeSet<RunId>) -> BTreeMap<RunId, ActionsRun> {
         BTreeMap::new()
     }
 

@@ -37,9 +37,9 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::message::{Request, Response};
-use super::provider::{ProviderApi, Refusal, WorldKind};
+use super::provider::{ImpossibleResource, ProviderApi, WorldKind};
 use super::world;
-use answer::{Answer, Failure};
+use answer::{Answer, ApiFailure};
 use binding::Ids;
 use identity::{Register, is_id};
 use product::Product;
@@ -132,7 +132,7 @@ pub(super) fn bindable() -> impl Iterator<Item = &'static str> {
 impl Cloudflare {
     /// Creates an account without resources; missing ids are generated.
     #[must_use]
-    pub fn new(account: Option<world::Account>, zones: &[world::Zone]) -> Self {
+    pub fn new(account: Option<world::WorldAccount>, zones: &[world::WorldZone]) -> Self {
         let (id, name) = account.map_or((None, None), |account| (account.id, account.name));
         let mut cloudflare = Self {
             account: Account {
@@ -195,7 +195,7 @@ impl Cloudflare {
     }
 
     /// The name of the zone that a client means, if there is one.
-    fn known_zone(&self, host: &str, asked: Option<&str>) -> Result<String, Failure> {
+    fn known_zone(&self, host: &str, asked: Option<&str>) -> Result<String, ApiFailure> {
         self.zones
             .values()
             .filter(|zone| match asked {
@@ -204,7 +204,7 @@ impl Cloudflare {
             })
             .max_by_key(|zone| zone.name.len())
             .map(|zone| zone.name.clone())
-            .ok_or_else(|| Failure::bad(10082, format!("Could not find zone for `{host}`.")))
+            .ok_or_else(|| ApiFailure::bad(10082, format!("Could not find zone for `{host}`.")))
     }
 
     fn ensure_zone(&mut self, name: &str) -> String {
@@ -274,7 +274,7 @@ impl Cloudflare {
                         let answer = products.find_map(|product| {
                             product.route_in_zone(self, method, &zone, rest, request)
                         });
-                        answer.unwrap_or_else(|| Err(Failure::no_route(request)))
+                        answer.unwrap_or_else(|| Err(ApiFailure::no_route(request)))
                     }
                 }
             }
@@ -288,29 +288,29 @@ impl Cloudflare {
         answer.unwrap_or_else(|| self.account_routes(method, path, request))
     }
 
-    fn check_account(&self, id: &str, request: &Request) -> Result<(), Failure> {
+    fn check_account(&self, id: &str, request: &Request) -> Result<(), ApiFailure> {
         if id == self.account.id {
             Ok(())
         } else if is_id(id) {
-            Err(Failure::new(
+            Err(ApiFailure::new(
                 StatusCode::FORBIDDEN,
                 9109,
                 "Unauthorized to access requested resource",
             ))
         } else {
-            Err(Failure::no_route(request))
+            Err(ApiFailure::no_route(request))
         }
     }
 
-    fn check_zone(&self, id: &str, request: &Request) -> Result<String, Failure> {
+    fn check_zone(&self, id: &str, request: &Request) -> Result<String, ApiFailure> {
         match self.zones.values().find(|zone| zone.id == id) {
             Some(zone) => Ok(zone.name.clone()),
-            None if is_id(id) => Err(Failure::new(
+            None if is_id(id) => Err(ApiFailure::new(
                 StatusCode::FORBIDDEN,
                 9109,
                 "Invalid zone identifier",
             )),
-            None => Err(Failure::no_route(request)),
+            None => Err(ApiFailure::no_route(request)),
         }
     }
 }
@@ -320,22 +320,28 @@ impl ProviderApi for Cloudflare {
         kinds().collect()
     }
 
-    fn add(&mut self, resource: &world::Resource, now: DateTime<Utc>) -> Result<(), Refusal> {
+    fn add(
+        &mut self,
+        resource: &world::WorldResource,
+        now: DateTime<Utc>,
+    ) -> Result<(), ImpossibleResource> {
         let kind = &resource.kind;
         let is = |product: &&&dyn Product| product.kind().is_some_and(|one| one.name == *kind);
         let Some(product) = PRODUCTS.iter().find(is) else {
-            return Err(Refusal(format!("cloudflare has no kind {kind}")));
+            return Err(ImpossibleResource(format!("cloudflare has no kind {kind}")));
         };
         if let Some(id) = &resource.id
             && product.has_id(self, id)
         {
-            return Err(Refusal(format!("a {kind} with id {id} exists already")));
+            return Err(ImpossibleResource(format!(
+                "a {kind} with id {id} exists already"
+            )));
         }
         self.unsettled = true;
         product.add(self, resource, now)
     }
 
-    fn resources(&self) -> Vec<world::Resource> {
+    fn resources(&self) -> Vec<world::WorldResource> {
         let resources = PRODUCTS.iter().map(|product| product.resources(self));
         resources.flatten().collect()
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::faults::Fault;
 use super::message::{self, Response};
 use super::provider::ProviderApi;
-use super::{Sandbox, State, add, world};
+use super::{Sandbox, SandboxState, add, world};
 
 impl Sandbox {
     pub(super) fn door(&self, request: &http::Request<Bytes>) -> Response {
@@ -50,7 +50,7 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a Bytes) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-impl State {
+impl SandboxState {
     fn world(&self) -> Value {
         let mut resources = self.cloudflare.resources();
         resources.extend(self.neon.resources());
@@ -88,8 +88,8 @@ impl State {
     fn set_pull_request(&mut self, number: &str, body: &Bytes) -> Result<Value, String> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Change {
-            state: Option<world::State>,
+        struct PullRequestChange {
+            state: Option<world::WorldPullRequestState>,
             #[serde(default)]
             merged: bool,
             labels: Option<Vec<String>>,
@@ -97,7 +97,7 @@ impl State {
         let number = number
             .parse()
             .map_err(|_| format!("{number:?} is not a number"))?;
-        let change: Change = parse(body)?;
+        let change: PullRequestChange = parse(body)?;
         let now = self.now();
         if let Some(labels) = change.labels {
             self.github.set_labels(number, labels, now)?;
@@ -112,12 +112,12 @@ impl State {
     fn write_issue(&mut self, body: &Bytes) -> Result<Value, String> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Written {
+        struct NewIssue {
             author: String,
             body: String,
             under: Option<u32>,
         }
-        let written: Written = parse(body)?;
+        let written: NewIssue = parse(body)?;
         let now = self.now();
         let (author, text) = (&written.author, &written.body);
         Ok(self.github.write_as(author, written.under, text, now))
@@ -126,16 +126,16 @@ impl State {
     fn set_repository(&mut self, body: &Bytes) -> Result<Value, String> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Change {
+        struct RepositoryChange {
             has_issues: bool,
         }
-        let change: Change = parse(body)?;
+        let change: RepositoryChange = parse(body)?;
         self.github.set_issues(change.has_issues);
         Ok(json!({"has_issues": change.has_issues}))
     }
 
     fn add_resource(&mut self, body: &Bytes) -> Result<Value, String> {
-        let resource: world::Resource = parse(body)?;
+        let resource: world::WorldResource = parse(body)?;
         world::check(&resource)
             .map_err(|(place, message)| format!("{}: {message}", place.trim_start_matches('.')))?;
         let now = self.now();

@@ -68,7 +68,7 @@ mod pattern {
 #[serde(untagged)]
 pub enum What {
     /// One without parameters, by its name.
-    Named(Named),
+    Named(NamedFault),
     /// The answer comes late.
     Delay {
         /// The delay in milliseconds.
@@ -100,7 +100,7 @@ pub enum What {
 /// Faults without parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Named {
+pub enum NamedFault {
     /// The connection breaks without an answer, and the request has no effect.
     Reset,
     /// The connection breaks without an answer, after the request was carried
@@ -127,7 +127,7 @@ pub enum Named {
 }
 
 /// A request as faults match it.
-pub(super) struct Seen<'a> {
+pub(super) struct FaultRequest<'a> {
     pub(super) method: &'a Method,
     /// The whole path, prefix included.
     pub(super) path: &'a str,
@@ -136,7 +136,7 @@ pub(super) struct Seen<'a> {
 
 impl Fault {
     /// Returns whether the fault hits a request.
-    pub(super) fn applies_to(&self, seen: &Seen<'_>) -> bool {
+    pub(super) fn applies_to(&self, seen: &FaultRequest<'_>) -> bool {
         match &self.on {
             On::Request {
                 method,
@@ -156,7 +156,7 @@ impl Fault {
 }
 
 /// Returns whether a request is about a topic.
-fn about(topic: &str, seen: &Seen<'_>) -> bool {
+fn about(topic: &str, seen: &FaultRequest<'_>) -> bool {
     let path = seen.path;
     let github = path.starts_with("/github/");
     let query = || String::from_utf8_lossy(seen.body);
@@ -249,7 +249,7 @@ pub(super) fn spoil(what: &What, response: &mut Response) {
         }
         What::Delay { .. } | What::Answer { .. } => return,
     };
-    if named == Named::Truncate {
+    if named == NamedFault::Truncate {
         let whole = response.body().len();
         response.body_mut().truncate(whole / 2);
         let mut headers = HeaderMap::new();
@@ -261,19 +261,23 @@ pub(super) fn spoil(what: &What, response: &mut Response) {
         return;
     };
     match named {
-        Named::EmptyPage => each_list(&mut body, &Vec::clear),
-        Named::ItemsTwice => each_list(&mut body, &|items| items.extend_from_within(..)),
-        Named::UnknownField => each_item(&mut body, &|item| {
+        NamedFault::EmptyPage => each_list(&mut body, &Vec::clear),
+        NamedFault::ItemsTwice => each_list(&mut body, &|items| items.extend_from_within(..)),
+        NamedFault::UnknownField => each_item(&mut body, &|item| {
             item.insert("novelty".to_owned(), Value::from(vec![1, 2]));
         }),
-        Named::MissingField => each_item(&mut body, &|item| {
+        NamedFault::MissingField => each_item(&mut body, &|item| {
             identity(item).map(|key| item.remove(key));
         }),
-        Named::NullField => each_item(&mut body, &|item| {
+        NamedFault::NullField => each_item(&mut body, &|item| {
             identity(item).map(|key| item.insert(key.to_owned(), Value::Null));
         }),
-        Named::WrongTotal => totals(&mut body),
-        Named::Reset | Named::ResetAfter | Named::Hold | Named::Truncate | Named::RepeatPage => {}
+        NamedFault::WrongTotal => totals(&mut body),
+        NamedFault::Reset
+        | NamedFault::ResetAfter
+        | NamedFault::Hold
+        | NamedFault::Truncate
+        | NamedFault::RepeatPage => {}
     }
     *response.body_mut() = Bytes::from(body.to_string());
 }

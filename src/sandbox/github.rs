@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 
 use self::paging::{paged, with_etag};
 use super::message::{self, Request, Response};
-use super::provider::{ProviderApi, Refusal, WorldKind};
-use super::world::{self, ActionsRun, PullRequest, State, Unlabeled};
+use super::provider::{ImpossibleResource, ProviderApi, WorldKind};
+use super::world::{self, Unlabeled, WorldActionsRun, WorldPullRequest, WorldPullRequestState};
 
 /// The account of the token: that of `GITHUB_TOKEN` in Actions.
 pub(super) const WRITER: &str = "github-actions[bot]";
@@ -24,9 +24,9 @@ pub(super) const WRITER: &str = "github-actions[bot]";
 pub struct GitHub {
     pub(super) owner: String,
     pub(super) name: String,
-    pub(super) pulls: Vec<PullRequest>,
+    pub(super) pulls: Vec<WorldPullRequest>,
     pub(super) branches: Vec<String>,
-    runs: Vec<ActionsRun>,
+    runs: Vec<WorldActionsRun>,
     environments: Vec<Thing>,
     deployments: Vec<Thing>,
     issues: Vec<Issue>,
@@ -108,7 +108,7 @@ fn ok(body: &Value) -> Response {
     message::json(StatusCode::OK, body)
 }
 
-impl PullRequest {
+impl WorldPullRequest {
     pub(super) fn last(&self) -> Option<DateTime<Utc>> {
         self.closed_at.or(self.updated_at)
     }
@@ -134,9 +134,9 @@ impl GitHub {
     /// A repository as a world describes it.
     pub fn new(
         repository: &str,
-        mut pulls: Vec<PullRequest>,
+        mut pulls: Vec<WorldPullRequest>,
         branches: Vec<String>,
-        runs: Vec<ActionsRun>,
+        runs: Vec<WorldActionsRun>,
     ) -> Self {
         let (owner, name) = repository.split_once('/').unwrap_or((repository, ""));
         pulls.sort_by_key(|pull| pull.number);
@@ -220,7 +220,7 @@ impl GitHub {
             .map_or("main", String::as_str)
     }
 
-    pub(super) fn pull_requests(&self) -> &[PullRequest] {
+    pub(super) fn pull_requests(&self) -> &[WorldPullRequest] {
         &self.pulls
     }
 
@@ -228,7 +228,7 @@ impl GitHub {
         &self.branches
     }
 
-    pub(super) fn actions_runs(&self) -> &[ActionsRun] {
+    pub(super) fn actions_runs(&self) -> &[WorldActionsRun] {
         &self.runs
     }
 
@@ -263,17 +263,17 @@ impl GitHub {
     pub(super) fn change(
         &mut self,
         number: u32,
-        state: State,
+        state: WorldPullRequestState,
         merged: bool,
         now: DateTime<Utc>,
     ) -> Result<Value, String> {
-        if merged && state == State::Open {
+        if merged && state == WorldPullRequestState::Open {
             return Err("an open pull request cannot be merged".to_owned());
         }
         let full_name = self.full_name();
         let at = self.pulls.partition_point(|pull| pull.number < number);
         if self.pulls.get(at).is_none_or(|pull| pull.number != number) {
-            let pull = PullRequest {
+            let pull = WorldPullRequest {
                 labels: Vec::new(),
                 unlabeled: Vec::new(),
                 number,
@@ -294,7 +294,7 @@ impl GitHub {
         pull.state = state;
         pull.merged = merged;
         pull.updated_at = Some(now);
-        pull.closed_at = (state == State::Closed).then_some(now);
+        pull.closed_at = (state == WorldPullRequestState::Closed).then_some(now);
         pull.merged_at = merged.then_some(now);
         serde_json::to_value(&*pull).map_err(|error| error.to_string())
     }
@@ -403,7 +403,11 @@ impl ProviderApi for GitHub {
         KINDS.iter().collect()
     }
 
-    fn add(&mut self, resource: &world::Resource, _now: DateTime<Utc>) -> Result<(), Refusal> {
+    fn add(
+        &mut self,
+        resource: &world::WorldResource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), ImpossibleResource> {
         let thing = Thing {
             id: resource
                 .id
@@ -421,14 +425,16 @@ impl ProviderApi for GitHub {
             &mut self.deployments
         };
         if list.iter().any(|other| other.id == thing.id) {
-            return Err(Refusal("the repository already has it".to_owned()));
+            return Err(ImpossibleResource(
+                "the repository already has it".to_owned(),
+            ));
         }
         list.push(thing);
         Ok(())
     }
 
-    fn resources(&self) -> Vec<world::Resource> {
-        let make = |kind: &str, thing: &Thing| world::Resource {
+    fn resources(&self) -> Vec<world::WorldResource> {
+        let make = |kind: &str, thing: &Thing| world::WorldResource {
             kind: kind.to_owned(),
             name: thing.name.clone(),
             id: Some(thing.id.to_string()),

@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::message::{self, Request, Response};
-use super::provider::{ProviderApi, Refusal, WorldKind};
+use super::provider::{ImpossibleResource, ProviderApi, WorldKind};
 use super::world;
 
 /// The default project of branches.
@@ -433,7 +433,11 @@ impl ProviderApi for Neon {
         KINDS.iter().collect()
     }
 
-    fn add(&mut self, resource: &world::Resource, _now: DateTime<Utc>) -> Result<(), Refusal> {
+    fn add(
+        &mut self,
+        resource: &world::WorldResource,
+        _now: DateTime<Utc>,
+    ) -> Result<(), ImpossibleResource> {
         let text = |key: &str| resource.attributes.get(key).and_then(Value::as_str);
         let flag = |key: &str| {
             resource
@@ -456,7 +460,9 @@ impl ProviderApi for Neon {
             .iter()
             .any(|branch| branch.id == id || (branch.name == resource.name && branch.there()))
         {
-            return Err(Refusal("the project already has such a branch".to_owned()));
+            return Err(ImpossibleResource(
+                "the project already has such a branch".to_owned(),
+            ));
         }
         branches.push(Branch {
             id,
@@ -486,7 +492,7 @@ impl ProviderApi for Neon {
         Ok(())
     }
 
-    fn resources(&self) -> Vec<world::Resource> {
+    fn resources(&self) -> Vec<world::WorldResource> {
         let mut resources = Vec::new();
         for (project, state) in &self.projects {
             for branch in state
@@ -519,7 +525,7 @@ impl ProviderApi for Neon {
                         attributes.insert(key.to_owned(), time(at));
                     }
                 }
-                resources.push(world::Resource {
+                resources.push(world::WorldResource {
                     kind: "neon_branch".to_owned(),
                     name: branch.name.clone(),
                     id: Some(branch.id.clone()),

@@ -9,7 +9,7 @@ use super::world;
 /// Why a resource of a world file cannot exist at this provider.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Refusal(pub String);
+pub struct ImpossibleResource(pub String);
 
 /// A kind as world files and faults know it.
 #[derive(Debug)]
@@ -34,10 +34,14 @@ pub trait ProviderApi: Send {
     ///
     /// When the provider rejects such a resource (a name that is taken, an
     /// attribute that the kind does not have).
-    fn add(&mut self, resource: &world::Resource, now: DateTime<Utc>) -> Result<(), Refusal>;
+    fn add(
+        &mut self,
+        resource: &world::WorldResource,
+        now: DateTime<Utc>,
+    ) -> Result<(), ImpossibleResource>;
 
     /// Returns the existing resources in the world format, with ids.
-    fn resources(&self) -> Vec<world::Resource>;
+    fn resources(&self) -> Vec<world::WorldResource>;
 
     /// Answers one request. Quota, authorization and faults are already
     /// handled.

@@ -6,20 +6,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::Provider;
+use super::SandboxProvider;
 use super::message::{self, Request, Response};
 
 /// Cloudflare's quota: a number of requests in any window; beyond it,
 /// everything is refused for a whole window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
+pub struct SandboxQuota {
     /// Maximum requests; `None` for no limit.
     pub limit: Option<u32>,
     /// The window, in seconds.
     pub seconds: u32,
 }
 
-impl Default for Quota {
+impl Default for SandboxQuota {
     fn default() -> Self {
         Self {
             limit: Some(1_200),
@@ -28,7 +28,7 @@ impl Default for Quota {
     }
 }
 
-impl std::str::FromStr for Quota {
+impl std::str::FromStr for SandboxQuota {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -58,7 +58,7 @@ const NEON_ROUTE: usize = 40;
 
 /// The requests that still count.
 pub(super) struct Quotas {
-    cloudflare: Quota,
+    cloudflare: SandboxQuota,
     sent: VecDeque<DateTime<Utc>>,
     blocked_until: Option<DateTime<Utc>>,
     neon: VecDeque<DateTime<Utc>>,
@@ -77,7 +77,7 @@ pub(super) fn resource(request: &Request) -> &'static str {
 }
 
 impl Quotas {
-    pub(super) fn new(cloudflare: Quota) -> Self {
+    pub(super) fn new(cloudflare: SandboxQuota) -> Self {
         Self {
             cloudflare,
             sent: VecDeque::new(),
@@ -91,16 +91,16 @@ impl Quotas {
     /// Counts a request; returns the refusal if there are too many.
     pub(super) fn count(
         &mut self,
-        provider: Provider,
+        provider: SandboxProvider,
         request: &Request,
         now: DateTime<Utc>,
     ) -> Option<Response> {
         match provider {
-            Provider::Cloudflare => self.cloudflare(now),
-            Provider::Neon => self.neon(request, now),
+            SandboxProvider::Cloudflare => self.cloudflare(now),
+            SandboxProvider::Neon => self.neon(request, now),
             // Requests for the limit itself do not count.
-            Provider::GitHub if request.path() == ["rate_limit"] => None,
-            Provider::GitHub => self.github(resource(request), now),
+            SandboxProvider::GitHub if request.path() == ["rate_limit"] => None,
+            SandboxProvider::GitHub => self.github(resource(request), now),
         }
     }
 
@@ -130,7 +130,7 @@ impl Quotas {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from(wait));
-        self.headers(Provider::Cloudflare, "", now, &mut response);
+        self.headers(SandboxProvider::Cloudflare, "", now, &mut response);
         Some(response)
     }
 
@@ -165,21 +165,21 @@ impl Quotas {
             &json!({"message": "API rate limit \
                 exceeded", "documentation_url": "https://docs.github.com/rest", "status": "403"}),
         );
-        self.headers(Provider::GitHub, resource, now, &mut response);
+        self.headers(SandboxProvider::GitHub, resource, now, &mut response);
         Some(response)
     }
 
     /// Adds the provider's quota headers to an answer.
     pub(super) fn headers(
         &self,
-        provider: Provider,
+        provider: SandboxProvider,
         resource: &str,
         now: DateTime<Utc>,
         response: &mut Response,
     ) {
         let mut headers = Vec::new();
         match (provider, self.cloudflare.limit) {
-            (Provider::Cloudflare, Some(limit)) => {
+            (SandboxProvider::Cloudflare, Some(limit)) => {
                 let window = self.cloudflare.seconds;
                 let blocked = self.blocked_until.is_some();
                 let left = if blocked {
@@ -198,7 +198,7 @@ impl Quotas {
                     format!("\"default\";q={limit};w={window}"),
                 ));
             }
-            (Provider::GitHub, _) => {
+            (SandboxProvider::GitHub, _) => {
                 let known = self.github.get(resource).copied();
                 let (used, resets_at) = known.unwrap_or((0, now));
                 let reset = resets_at.timestamp();
@@ -211,7 +211,7 @@ impl Quotas {
                 headers.push(("x-ratelimit-reset", reset.to_string()));
                 headers.push(("x-ratelimit-resource", resource.to_owned()));
             }
-            (Provider::Cloudflare | Provider::Neon, _) => {}
+            (SandboxProvider::Cloudflare | SandboxProvider::Neon, _) => {}
         }
         for (name, value) in headers {
             if let Ok(value) = HeaderValue::try_from(value) {
@@ -253,6 +253,6 @@ mod tests {
         // The window would allow requests again, but the block is still active.
         assert!(quotas.cloudflare(begin + TimeDelta::seconds(70)).is_some());
         assert!(quotas.cloudflare(begin + TimeDelta::seconds(90)).is_none());
-        assert!("0/5".parse::<Quota>().is_err() && "x".parse::<Quota>().is_err());
+        assert!("0/5".parse::<SandboxQuota>().is_err() && "x".parse::<SandboxQuota>().is_err());
     }
 }

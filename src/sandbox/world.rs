@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 pub use self::check::check;
-use self::origin::Origin;
+use self::origin::FilePosition;
 use super::faults::Fault;
 
 /// One resource of a world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Resource {
+pub struct WorldResource {
     /// The kind, in preview-gc's names (`worker`, `kv_namespace`, …).
     pub kind: String,
     /// Script name, namespace title, FQDN, hostname, route pattern,
@@ -38,7 +38,7 @@ pub struct Resource {
 /// The Cloudflare account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Account {
+pub struct WorldAccount {
     /// The 32-digit id.
     #[serde(default)]
     pub id: Option<String>,
@@ -50,7 +50,7 @@ pub struct Account {
 /// A Cloudflare zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Zone {
+pub struct WorldZone {
     /// The 32-digit id.
     #[serde(default)]
     pub id: Option<String>,
@@ -61,7 +61,7 @@ pub struct Zone {
 /// Whether a pull request is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum WorldPullRequestState {
     /// Open, draft or not.
     Open,
     /// Closed or merged.
@@ -71,11 +71,11 @@ pub enum State {
 /// A pull request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PullRequest {
+pub struct WorldPullRequest {
     /// Its number.
     pub number: u32,
     /// Open or closed.
-    pub state: State,
+    pub state: WorldPullRequestState,
     /// Whether it was merged.
     #[serde(default)]
     pub merged: bool,
@@ -123,7 +123,7 @@ pub struct Unlabeled {
 /// An Actions run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ActionsRun {
+pub struct WorldActionsRun {
     /// Its id.
     pub id: u64,
     /// `queued`, `in_progress`, `completed`, …
@@ -141,17 +141,17 @@ pub struct World {
     /// The time at which it is read.
     pub now: DateTime<Utc>,
     /// Pull requests of the repository.
-    pub pull_requests: Vec<PullRequest>,
+    pub pull_requests: Vec<WorldPullRequest>,
     /// Git branches of the repository.
     pub git_branches: Vec<String>,
     /// Everything else.
-    pub resources: Vec<Resource>,
+    pub resources: Vec<WorldResource>,
     /// Actions runs of the repository.
-    pub actions_runs: Vec<ActionsRun>,
+    pub actions_runs: Vec<WorldActionsRun>,
     /// The zones that are named.
-    pub zones: Vec<Zone>,
+    pub zones: Vec<WorldZone>,
     /// The account, where it is named.
-    pub account: Option<Account>,
+    pub account: Option<WorldAccount>,
     /// Faults from the start.
     pub faults: Vec<Fault>,
 }
@@ -174,13 +174,13 @@ struct File<'a> {
     repository: String,
     now: DateTime<Utc>,
     #[serde(default)]
-    pull_requests: Vec<PullRequest>,
+    pull_requests: Vec<WorldPullRequest>,
     #[serde(default)]
     git_branches: Vec<String>,
     #[serde(default, borrow)]
     resources: Vec<&'a RawValue>,
     #[serde(default)]
-    actions_runs: Vec<ActionsRun>,
+    actions_runs: Vec<WorldActionsRun>,
     #[serde(default)]
     zones: Vec<Value>,
     #[serde(default)]
@@ -212,7 +212,7 @@ impl World {
     ///
     /// The first mistake, with its place.
     pub fn read(file: &str, text: &str) -> Result<Self, WorldError> {
-        let whole = Origin {
+        let whole = FilePosition {
             file,
             line: 0,
             column: 0,
@@ -244,7 +244,7 @@ impl World {
             .enumerate()
             .map(|(index, zone)| {
                 if let Value::String(name) = zone {
-                    return Ok(Zone { id: None, name });
+                    return Ok(WorldZone { id: None, name });
                 }
                 serde_json::from_value(zone)
                     .map_err(|error| whole.refuse(&format!("zones[{index}]"), error.to_string()))
@@ -252,7 +252,7 @@ impl World {
             .collect::<Result<_, _>>()?;
         let account = match read.account {
             None | Some(Value::Null) => None,
-            Some(Value::String(id)) => Some(Account {
+            Some(Value::String(id)) => Some(WorldAccount {
                 id: Some(id),
                 name: None,
             }),
@@ -275,17 +275,17 @@ impl World {
     }
 }
 
-fn resource(file: &str, text: &str, index: usize, raw: &str) -> Result<Resource, WorldError> {
+fn resource(file: &str, text: &str, index: usize, raw: &str) -> Result<WorldResource, WorldError> {
     // The raw value borrows from the text, so the distance is its offset.
     let offset = (raw.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
     let before = text.get(..offset).unwrap_or_default();
-    let origin = Origin {
+    let origin = FilePosition {
         file,
         line: before.matches('\n').count(),
         column: before.rsplit('\n').next().map_or(0, str::len),
         place: format!("resources[{index}]"),
     };
-    let resource: Resource = origin.parse(raw)?;
+    let resource: WorldResource = origin.parse(raw)?;
     check(&resource).map_err(|(path, message)| origin.refuse(&path, message))?;
     Ok(resource)
 }

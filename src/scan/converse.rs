@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt as _};
 use http::StatusCode;
 
 use super::{Broken, MAX_PAGES};
-use crate::kind::{Answer, Ask, Malformed};
+use crate::kind::{Ask, Malformed, ReferenceAnswer};
 use crate::wire::{Client, Outgoing};
 
 /// Questions of one conversation that are asked side by side.
@@ -30,7 +30,7 @@ pub(super) async fn converse<T>(
     first: Vec<Ask>,
     requests: &mut u32,
     is_absent: impl Fn(&[u8]) -> bool,
-    read: impl Fn(&Ask, Answer<'_>) -> Result<Read<T>, Malformed>,
+    read: impl Fn(&Ask, ReferenceAnswer<'_>) -> Result<Read<T>, Malformed>,
 ) -> Result<Vec<T>, Broken> {
     let mut items = Vec::new();
     let mut counted: BTreeMap<&'static str, (u64, Option<u64>)> = BTreeMap::new();
@@ -56,7 +56,7 @@ pub(super) async fn converse<T>(
             let response = answer.map_err(Broken::Refused)?;
             let status = response.status();
             if status == StatusCode::NOT_FOUND {
-                let found = read(&ask, Answer::Missing(response.body()))?;
+                let found = read(&ask, ReferenceAnswer::Missing(response.body()))?;
                 items.push(found.item);
                 open.extend(found.more);
                 continue;
@@ -69,7 +69,7 @@ pub(super) async fn converse<T>(
                 let failure = crate::wire::error::refusal(ask.call.api, &response);
                 return Err(Broken::Refused(client.error(&outgoing, failure)));
             }
-            let found = read(&ask, Answer::Body(response.body()))?;
+            let found = read(&ask, ReferenceAnswer::Body(response.body()))?;
             let (seen, total) = counted.entry(ask.what).or_default();
             *seen += found.seen;
             if found.total.is_some() {

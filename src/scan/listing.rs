@@ -10,10 +10,10 @@ use futures::stream::{self, StreamExt as _};
 use super::{Broken, MAX_PAGES, Target};
 use crate::call::Call;
 use crate::evidence::{Evidence, Inventory, Listing};
-use crate::kind::{Holder, Holders, Next, PageOf};
+use crate::kind::{Holder, Holders, NextPage, PageOf};
 use crate::model::{Resource, Time};
 use crate::progress::{Observer, ProgressEvent};
-use crate::wire::{Client, Failure};
+use crate::wire::{Client, RequestFailure};
 
 /// Lists all targets side by side.
 pub async fn inventory(client: &Client, targets: &[Target], observer: &dyn Observer) -> Inventory {
@@ -33,7 +33,7 @@ async fn list(
     observer: &dyn Observer,
 ) -> (Listing, Vec<Resource>, Option<Evidence>) {
     let about = target.kind.about();
-    let mut walk = Walk::default();
+    let mut walk = ListingWalk::default();
     let allowance = async {
         if target.witness {
             return None;
@@ -130,7 +130,7 @@ fn note_activity(target: &Target, activity: Activity, resources: &mut [Resource]
 
 /// A listing under way.
 #[derive(Default)]
-struct Walk {
+struct ListingWalk {
     /// The holder whose resources are listed, where they are listed by holder.
     holder: Option<Box<str>>,
     items: Vec<Resource>,
@@ -141,7 +141,7 @@ struct Walk {
 /// Holders whose resources are listed at the same time.
 const HOLDERS_TOGETHER: usize = 16;
 
-impl Walk {
+impl ListingWalk {
     /// Reads the listing from its first page to its last, and the count beside
     /// it where the pages do not have one. What changes in between makes them
     /// disagree, and then both are read again.
@@ -200,7 +200,7 @@ impl Walk {
                 let ids = if is_deleted { &mut deleted } else { &mut there };
                 ids.insert(id);
             }
-            let Next::After(cursor) = shown.next else {
+            let NextPage::After(cursor) = shown.next else {
                 let listed: BTreeSet<_> = self.items.iter().map(|item| &item.id).collect();
                 let same = there.iter().collect::<BTreeSet<_>>() == listed;
                 if same && total == (there.len() + deleted.len()) as u64 {
@@ -273,8 +273,8 @@ impl Walk {
             let holders = (query.read)(&client.send(&query.call).await?)?;
             names.extend(holders.holders);
             match holders.next {
-                Next::Pages(pages) if number <= pages => page = PageOf::Number(number),
-                Next::Last | Next::Pages(_) | Next::After(_) | Next::More => {
+                NextPage::Pages(pages) if number <= pages => page = PageOf::Number(number),
+                NextPage::Last | NextPage::Pages(_) | NextPage::After(_) | NextPage::More => {
                     let listed = names.len() as u64;
                     if holders.total.is_some_and(|total| total != listed) {
                         return Err(Broken::Disagrees(format!(
@@ -308,7 +308,7 @@ impl Walk {
             match answer {
                 Ok(body) => details.read(&mut self.items[index], &body)?,
                 // There is nothing more to tell of it.
-                Err(error) if matches!(error.failure, Failure::NotFound { .. }) => {}
+                Err(error) if matches!(error.failure, RequestFailure::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -323,27 +323,27 @@ impl Walk {
         let mut pages = 1;
         loop {
             match page {
-                Next::Last => break,
-                Next::Pages(count) if count > MAX_PAGES => {
+                NextPage::Last => break,
+                NextPage::Pages(count) if count > MAX_PAGES => {
                     return Err(Broken::Disagrees(format!(
                         "{count} pages are more than any listing has"
                     )));
                 }
-                Next::Pages(count) => {
+                NextPage::Pages(count) => {
                     self.rest(client, target, count, &mut seen).await?;
                     break;
                 }
-                Next::After(_) | Next::More => {
+                NextPage::After(_) | NextPage::More => {
                     pages += 1;
                     let before = seen.len();
                     let next = match page {
-                        Next::After(cursor) => PageOf::Cursor(cursor),
+                        NextPage::After(cursor) => PageOf::Cursor(cursor),
                         _ => PageOf::Number(pages),
                     };
                     page = self.page(client, target, &next, &mut seen).await?;
                     // A page that brings nothing new and goes on would go on
                     // for ever.
-                    if (seen.len() == before && page != Next::Last) || pages > MAX_PAGES {
+                    if (seen.len() == before && page != NextPage::Last) || pages > MAX_PAGES {
                         return Err(Broken::Disagrees(format!(
                             "page {pages} repeats earlier items"
                         )));
@@ -366,7 +366,7 @@ impl Walk {
         target: &Target,
         page: &PageOf,
         seen: &mut HashSet<Box<str>>,
-    ) -> Result<Next, Broken> {
+    ) -> Result<NextPage, Broken> {
         self.requests += 1;
         let body = client.send(&self.call(target, page)).await?;
         self.take(target, &body, seen)
@@ -401,7 +401,7 @@ impl Walk {
         target: &Target,
         body: &Bytes,
         seen: &mut HashSet<Box<str>>,
-    ) -> Result<Next, Broken> {
+    ) -> Result<NextPage, Broken> {
         let page = target.kind.read_page(&target.place, body)?;
         self.total = page.total;
         // Pages shift while others create and delete, so an item may come twice.

@@ -8,10 +8,10 @@ use futures::future::join_all;
 use super::{Broken, MAX_PAGES};
 use crate::clock::Clock;
 use crate::evidence::{Contradiction, Inventory, Users};
-use crate::kind::{Next, PageOf};
+use crate::kind::{NextPage, PageOf};
 use crate::model::{KindRef, Place};
 use crate::providers;
-use crate::wire::{Client, Failure};
+use crate::wire::{Client, RequestFailure};
 
 /// Who uses what, and when those were made that a listing must show.
 pub(super) struct ListedUsers {
@@ -34,7 +34,7 @@ pub(super) async fn users(
         Ok(body) => read(&body)?,
         // The API that lists users may be absent. Then it shows nobody, and
         // each resource is asked about by itself.
-        Err(error) if matches!(error.failure, Failure::NotFound { .. }) => {
+        Err(error) if matches!(error.failure, RequestFailure::NotFound { .. }) => {
             return Ok(ListedUsers {
                 users: Users::default(),
                 since: BTreeMap::new(),
@@ -45,8 +45,8 @@ pub(super) async fn users(
     };
     let total = first.total;
     let pages = match first.next {
-        Next::Pages(pages) => pages.min(MAX_PAGES),
-        Next::Last | Next::After(_) | Next::More => 1,
+        NextPage::Pages(pages) => pages.min(MAX_PAGES),
+        NextPage::Last | NextPage::After(_) | NextPage::More => 1,
     };
     let calls: Vec<_> = (2..=pages)
         .map(|number| users(place, &PageOf::Number(number)).call)

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::converse::{Read, converse};
 use crate::evidence::{Evidence, Inventory, Uses};
-use crate::journal::reads::{Listed, Remembered};
+use crate::journal::reads::{ListedResource, Remembered};
 use crate::kind::{Ask, ReadsReferences};
 use crate::model::{Place, References, Resource};
 use crate::progress::{Observer, ProgressEvent};
@@ -74,13 +74,13 @@ enum Unread {
 }
 
 /// One resource to read.
-struct One<'a> {
+struct ReferenceRead<'a> {
     index: usize,
     references: &'static dyn ReadsReferences,
-    listed: Listed<'a>,
+    listed: ListedResource<'a>,
 }
 
-impl One<'_> {
+impl ReferenceRead<'_> {
     /// Sends the requests and returns what the answers say, with the number of
     /// requests.
     async fn ask(&self, client: &Client, asks: Vec<Ask>) -> (Result<References, Unread>, u32) {
@@ -134,7 +134,7 @@ struct Tally {
 
 /// A resource that an earlier run read, with what it used then, and what is asked
 /// about later changes.
-type Known<'a> = (One<'a>, (References, Vec<Ask>));
+type Known<'a> = (ReferenceRead<'a>, (References, Vec<Ask>));
 
 /// Returns the resources that no earlier run read, and those that one did, each
 /// with those first that were read longest ago.
@@ -144,7 +144,7 @@ fn sorted<'a>(
     hosts: &'a [Option<String>],
     budget: &Budget,
     answered: &mut Uses,
-) -> (Vec<One<'a>>, Vec<Known<'a>>) {
+) -> (Vec<ReferenceRead<'a>>, Vec<Known<'a>>) {
     let vocabulary = providers::vocabulary();
     let (mut unread, mut known) = (Vec::new(), Vec::new());
     for (&index, host) in about.iter().zip(hosts) {
@@ -157,12 +157,12 @@ fn sorted<'a>(
             answered.of.insert(index, why);
             continue;
         };
-        let listed = Listed {
+        let listed = ListedResource {
             host: host.as_deref().unwrap_or_default(),
             resource,
             deployed_at: inventory.uses.deployed_at(resource),
         };
-        let one = One {
+        let one = ReferenceRead {
             index,
             references,
             listed,
@@ -220,7 +220,7 @@ async fn confirm(
 /// Returns the places of those for which there was no quota.
 async fn read_first<'a>(
     reader: &Client,
-    asked: &[One<'a>],
+    asked: &[ReferenceRead<'a>],
     together: usize,
     observer: &dyn Observer,
     budget: &mut Budget,

@@ -1,14 +1,14 @@
 //! Looks up the zones of an account.
 
 use crate::evidence::Evidence;
-use crate::kind::Next;
+use crate::kind::NextPage;
 use crate::model::Place;
 use crate::providers::cloudflare::zones as api;
 use crate::wire::Client;
 
 /// A zone that does not exist or could not be looked up.
 #[derive(Debug, Clone)]
-pub struct NoZone {
+pub struct ZoneLookupFailure {
     /// What was asked, and why there is no answer.
     pub evidence: Evidence,
     /// Whether the answer is that the account has no such zone. Otherwise the
@@ -37,7 +37,7 @@ pub async fn zones(client: &Client, account: &str) -> Result<Vec<Place>, Evidenc
             let (zones, total, next) = read.map_err(|error| client.redact(&error.0))?;
             all.extend(zones);
             match next {
-                Next::Pages(pages) if page < pages.min(MAX_ZONE_PAGES) => page += 1,
+                NextPage::Pages(pages) if page < pages.min(MAX_ZONE_PAGES) => page += 1,
                 _ if total.is_none_or(|total| total == all.len() as u64) => return Ok(all),
                 _ => {
                     return Err(format!(
@@ -72,7 +72,11 @@ const MAX_ZONE_PAGES: u64 = 100;
 /// # Errors
 ///
 /// Why there is none.
-pub async fn zone(client: &Client, account: &str, wanted: &str) -> Result<Place, NoZone> {
+pub async fn zone(
+    client: &Client,
+    account: &str,
+    wanted: &str,
+) -> Result<Place, ZoneLookupFailure> {
     let answer = client
         .send(&api::find_zone(account, wanted))
         .await
@@ -81,7 +85,7 @@ pub async fn zone(client: &Client, account: &str, wanted: &str) -> Result<Place,
             api::zone(&body, account, wanted)
                 .map_err(|none| (client.redact(&none.to_string()), none.is_absent()))
         });
-    answer.map_err(|(why, absent)| NoZone {
+    answer.map_err(|(why, absent)| ZoneLookupFailure {
         evidence: Evidence {
             source: "cloudflare.zone".to_owned(),
             scope: format!("zone {wanted}"),

@@ -16,7 +16,7 @@ use crate::model::{KindRef, Place, Resource, ResourceId};
 use crate::policy::Action;
 use crate::providers;
 use crate::scan::{self, Target};
-use crate::wire::{Client, Failure};
+use crate::wire::{Client, RequestFailure};
 
 /// Delays before each lookup by id: an accepted request may take a while to
 /// show.
@@ -49,7 +49,7 @@ const UNCERTAIN: &[Duration] = &[
 
 /// The result of looking up a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum LookupResult {
     /// It does not exist.
     Gone,
     /// It exists.
@@ -67,7 +67,7 @@ type Groups<'a> = BTreeMap<(KindRef, &'a Arc<Place>), Vec<(usize, bool)>>;
 impl Sweep<'_, '_> {
     /// Looks up the resources of sent steps: by a listing if there are several,
     /// then by id. `steps` says for each whether its request was accepted.
-    pub(super) async fn look_up(&self, steps: &[(usize, bool)]) -> BTreeMap<usize, Seen> {
+    pub(super) async fn look_up(&self, steps: &[(usize, bool)]) -> BTreeMap<usize, LookupResult> {
         let mut seen = BTreeMap::new();
         let mut by_id: Vec<(usize, bool)> = Vec::new();
         let mut groups: Groups<'_> = BTreeMap::new();
@@ -104,7 +104,7 @@ impl Sweep<'_, '_> {
         &self,
         (kind, place): (KindRef, &Arc<Place>),
         steps: &[(usize, bool)],
-    ) -> BTreeMap<usize, Seen> {
+    ) -> BTreeMap<usize, LookupResult> {
         let mut seen = BTreeMap::new();
         let Some(kind) = providers::by_name(kind.name()) else {
             return seen;
@@ -138,7 +138,7 @@ impl Sweep<'_, '_> {
             });
             if let Some(why) = gap {
                 for (step, _) in &left {
-                    seen.insert(*step, Seen::Unreadable(why.clone()));
+                    seen.insert(*step, LookupResult::Unreadable(why.clone()));
                 }
                 continue;
             }
@@ -147,10 +147,10 @@ impl Sweep<'_, '_> {
             for (step, accepted) in std::mem::take(&mut left) {
                 let id = &self.ids[step];
                 if shown.contains(id) {
-                    seen.insert(step, Seen::There);
+                    seen.insert(step, LookupResult::There);
                     left.push((step, accepted));
                 } else if accepted {
-                    seen.insert(step, Seen::Gone);
+                    seen.insert(step, LookupResult::Gone);
                 } else {
                     let by_id = look_up_once(&self.finishing, kind, id, false).await;
                     seen.insert(step, by_id);
@@ -167,15 +167,15 @@ async fn look_up_by_id(
     id: &ResourceId,
     expires: bool,
     waits: &[Duration],
-) -> Seen {
+) -> LookupResult {
     let Some(kind) = providers::by_name(id.kind.name()) else {
-        return Seen::Unreadable("its kind is not known".to_owned());
+        return LookupResult::Unreadable("its kind is not known".to_owned());
     };
-    let mut last = Seen::There;
+    let mut last = LookupResult::There;
     for wait in waits {
         tokio::time::sleep(*wait).await;
         last = look_up_once(client, kind, id, expires).await;
-        if last != Seen::There {
+        if last != LookupResult::There {
             break;
         }
     }
@@ -188,22 +188,26 @@ pub(crate) async fn look_up_once(
     kind: &dyn Kind,
     id: &ResourceId,
     expires: bool,
-) -> Seen {
+) -> LookupResult {
     let body = match client.send(&kind.inspect(id)).await {
         Ok(body) => body,
-        Err(error) if matches!(error.failure, Failure::NotFound { .. }) => return Seen::Gone,
-        Err(error) => return Seen::Unreadable(error.to_string()),
+        Err(error) if matches!(error.failure, RequestFailure::NotFound { .. }) => {
+            return LookupResult::Gone;
+        }
+        Err(error) => return LookupResult::Unreadable(error.to_string()),
     };
     match kind.read_one(&id.place, &body) {
-        Err(error) => Seen::Unreadable(client.redact(&error.0)),
+        Err(error) => LookupResult::Unreadable(client.redact(&error.0)),
         // Another resource has the name now.
-        Ok(found) if id.incarnation.is_some() && found.incarnation != id.incarnation => Seen::Gone,
+        Ok(found) if id.incarnation.is_some() && found.incarnation != id.incarnation => {
+            LookupResult::Gone
+        }
         Ok(found) => {
             let soon = expiry(client) + TimeDelta::minutes(1);
             if expires && found.expires_at.is_some_and(|at| at <= soon) {
-                Seen::Expires
+                LookupResult::Expires
             } else {
-                Seen::There
+                LookupResult::There
             }
         }
     }
@@ -224,7 +228,12 @@ mod tests {
     }
 
     /// Returns the result if every request gets this answer.
-    fn seen(kind: &str, incarnation: Option<&str>, expires: bool, answer: (u16, Value)) -> Seen {
+    fn seen(
+        kind: &str,
+        incarnation: Option<&str>,
+        expires: bool,
+        answer: (u16, Value),
+    ) -> LookupResult {
         let kind = providers::by_name(kind).unwrap();
         let place = match kind.about().0.api {
             Api::Neon => Place::Project("p".to_owned()),
@@ -257,17 +266,17 @@ mod tests {
             "id": "tag", "name": "one", "created_on": now(), "updated_on": now(),
         }});
         let look = |incarnation| seen("worker", incarnation, false, (200, found.clone()));
-        assert_eq!(look(Some("tag")), Seen::There);
-        assert_eq!(look(Some("before")), Seen::Gone);
+        assert_eq!(look(Some("tag")), LookupResult::There);
+        assert_eq!(look(Some("before")), LookupResult::Gone);
         // Without a tag it is unknown which resource the request was for.
-        assert_eq!(look(None), Seen::There);
+        assert_eq!(look(None), LookupResult::There);
     }
 
     #[test]
     fn unreadable_answers_are_unknown() {
         let absent = json!({"success": false, "errors": [{"code": 10007, "message": "no"}]});
         let look = |answer| seen("worker", Some("tag"), false, answer);
-        assert_eq!(look((404, absent)), Seen::Gone);
+        assert_eq!(look((404, absent)), LookupResult::Gone);
         for answer in [
             (200, json!({})),
             (200, json!("<html>")),
@@ -276,7 +285,7 @@ mod tests {
         ] {
             let message = look(answer.clone());
             assert!(
-                matches!(message, Seen::Unreadable(_)),
+                matches!(message, LookupResult::Unreadable(_)),
                 "{answer:?}: {message:?}"
             );
         }
@@ -301,10 +310,10 @@ mod tests {
         // The provider's clock may be a minute behind ours.
         let latest = json!(now() + EXPIRY + TimeDelta::minutes(1));
         let late = json!(now() + EXPIRY + TimeDelta::minutes(2));
-        assert_eq!(look(soon.clone(), true), Seen::Expires);
-        assert_eq!(look(latest, true), Seen::Expires);
-        assert_eq!(look(late, true), Seen::There);
-        assert_eq!(look(Value::Null, true), Seen::There);
-        assert_eq!(look(soon, false), Seen::There);
+        assert_eq!(look(soon.clone(), true), LookupResult::Expires);
+        assert_eq!(look(latest, true), LookupResult::Expires);
+        assert_eq!(look(late, true), LookupResult::There);
+        assert_eq!(look(Value::Null, true), LookupResult::There);
+        assert_eq!(look(soon, false), LookupResult::There);
     }
 }

@@ -21,7 +21,7 @@ use crate::policy::Action;
 use crate::providers;
 use crate::scan::{self, Target};
 use crate::survey::Findings;
-use crate::wire::Failure;
+use crate::wire::RequestFailure;
 
 /// Delays before each read of the time of a change.
 const SHOWN: &[Duration] = &[
@@ -126,7 +126,7 @@ impl Sweep<'_, '_> {
             }
             let body = match self.survey.client.send(&bindings.ask(name)).await {
                 Ok(body) => body,
-                Err(error) if matches!(error.failure, Failure::NotFound { .. }) => continue,
+                Err(error) if matches!(error.failure, RequestFailure::NotFound { .. }) => continue,
                 Err(error) => {
                     let why = format!("what {name} binds could not be read: {error}");
                     return Err(failed(Outcome::FailedForNow, why));

@@ -13,18 +13,18 @@ use tokio::sync::Notify;
 
 use super::Done;
 use crate::gc::Outcome;
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::{Journal, JournalEntry, JournalError};
 use crate::model::{ResourceId, Time};
 use crate::survey::OwnChanges;
 
 /// The journal, outcomes and own changes of a sweep.
 pub(super) struct Ledger {
-    state: RefCell<State>,
+    state: RefCell<LedgerState>,
     /// Wakes lanes that wait for a step of another lane.
     recorded: Notify,
 }
 
-struct State {
+struct LedgerState {
     journal: Journal,
     /// The error that stopped writing of the journal. Nothing is sent after it.
     broken: Option<JournalError>,
@@ -38,7 +38,7 @@ impl Ledger {
     /// Creates the ledger of a sweep with so many steps.
     pub(super) fn new(journal: Journal, steps: usize) -> Self {
         Self {
-            state: RefCell::new(State {
+            state: RefCell::new(LedgerState {
                 journal,
                 broken: None,
                 done: vec![None; steps],
@@ -49,7 +49,7 @@ impl Ledger {
     }
 
     /// Writes to the journal and returns whether the entries are on disk.
-    pub(super) fn write(&self, entries: &[Entry]) -> bool {
+    pub(super) fn write(&self, entries: &[JournalEntry]) -> bool {
         let mut state = self.state.borrow_mut();
         if state.broken.is_some() {
             return false;
@@ -115,7 +115,7 @@ impl Ledger {
     /// Returns the outcomes of all steps, `None` for one that was not reached,
     /// and the error that stopped writing of the journal.
     pub(super) fn into_parts(self) -> (Vec<Option<Done>>, Option<JournalError>) {
-        let State { broken, done, .. } = self.state.into_inner();
+        let LedgerState { broken, done, .. } = self.state.into_inner();
         (done, broken)
     }
 }

@@ -17,28 +17,28 @@
 //! A request is sent in [`Send`] only, and [`Prepare`] alone leads there, with
 //! the view that it checked.
 //!
-//! [`Refresh`]: State::Refresh
-//! [`Recheck`]: State::Recheck
-//! [`Prepare`]: State::Prepare
-//! [`Send`]: State::Send
-//! [`Confirm`]: State::Confirm
-//! [`Reread`]: Event::Reread
-//! [`Ready`]: Event::Ready
-//! [`Prepared`]: Event::Prepared
-//! [`Sent`]: Event::Sent
-//! [`Confirmed`]: Event::Confirmed
-//! [`Ended`]: Event::Ended
-//! [`Outdated`]: Event::Outdated
-//! [`TooOld`]: Event::TooOld
-//! [`Late`]: Event::Late
-//! [`NothingSent`]: Event::NothingSent
+//! [`Refresh`]: LaneState::Refresh
+//! [`Recheck`]: LaneState::Recheck
+//! [`Prepare`]: LaneState::Prepare
+//! [`Send`]: LaneState::Send
+//! [`Confirm`]: LaneState::Confirm
+//! [`Reread`]: LaneEvent::Reread
+//! [`Ready`]: LaneEvent::Ready
+//! [`Prepared`]: LaneEvent::Prepared
+//! [`Sent`]: LaneEvent::Sent
+//! [`Confirmed`]: LaneEvent::Confirmed
+//! [`Ended`]: LaneEvent::Ended
+//! [`Outdated`]: LaneEvent::Outdated
+//! [`TooOld`]: LaneEvent::TooOld
+//! [`Late`]: LaneEvent::Late
+//! [`NothingSent`]: LaneEvent::NothingSent
 
 use std::collections::BTreeSet;
 
 use super::lane::Lane;
 use super::ready_step::ReadyStep;
-use super::recheck::{Rechecked, Undecided};
-use super::send::Answer;
+use super::recheck::{Rechecked, UndecidedAction};
+use super::send::SendResult;
 use super::setback::{Setback, Settled, without_effect};
 use super::{Done, Sweep};
 use crate::gc::Outcome;
@@ -54,7 +54,7 @@ const ROUNDS: usize = 3;
 
 /// What a lane does next. `V` is a view: what was re-read, and the verdicts that
 /// follow.
-pub(super) enum State<V> {
+pub(super) enum LaneState<V> {
     /// Ends the lane if nothing more may be started. Otherwise re-reads what its
     /// pending steps depend on, unless the last view can still be used.
     Refresh(LastView<V>),
@@ -66,7 +66,7 @@ pub(super) enum State<V> {
     /// Journals the intents of these steps and sends their requests.
     Send(V, Vec<ReadyStep>),
     /// Looks up the resources of the steps that were sent, and records outcomes.
-    Confirm(V, Vec<(usize, Answer)>),
+    Confirm(V, Vec<(usize, SendResult)>),
     /// The lane does nothing more.
     Done,
 }
@@ -98,7 +98,7 @@ impl<V> LastView<V> {
 }
 
 /// What happened in a state.
-pub(super) enum Event<V> {
+pub(super) enum LaneEvent<V> {
     /// No step is pending, or none may be started any more.
     Ended,
     /// The last view can still be used.
@@ -122,32 +122,32 @@ pub(super) enum Event<V> {
     /// written.
     NothingSent,
     /// The requests were sent and answered so.
-    Sent(Vec<(usize, Answer)>),
+    Sent(Vec<(usize, SendResult)>),
     /// The outcomes are recorded, and the view still holds.
     Confirmed,
 }
 
-impl<V> State<V> {
+impl<V> LaneState<V> {
     /// Returns the state after an event.
-    pub(super) fn next(self, event: Event<V>) -> Self {
+    pub(super) fn next(self, event: LaneEvent<V>) -> Self {
         match (self, event) {
-            (Self::Refresh(LastView::Current(view)), Event::Usable)
-            | (Self::Refresh(_), Event::Reread(view)) => Self::Recheck(view),
-            (Self::Refresh(_), Event::TooOld(view))
+            (Self::Refresh(LastView::Current(view)), LaneEvent::Usable)
+            | (Self::Refresh(_), LaneEvent::Reread(view)) => Self::Recheck(view),
+            (Self::Refresh(_), LaneEvent::TooOld(view))
             | (
                 Self::Recheck(view) | Self::Prepare(view, _) | Self::Confirm(view, _),
-                Event::Outdated,
+                LaneEvent::Outdated,
             )
-            | (Self::Prepare(view, _), Event::Late) => Self::Refresh(LastView::Outdated(view)),
-            (Self::Refresh(last), Event::NotReread) => Self::Refresh(last.outdated()),
-            (Self::Recheck(view), Event::Ready(steps)) => Self::Prepare(view, steps),
-            (Self::Prepare(view, _), Event::Prepared(steps)) => Self::Send(view, steps),
-            (Self::Send(view, _), Event::Sent(answers)) => Self::Confirm(view, answers),
-            (Self::Send(view, _), Event::NothingSent)
-            | (Self::Confirm(view, _), Event::Confirmed) => {
+            | (Self::Prepare(view, _), LaneEvent::Late) => Self::Refresh(LastView::Outdated(view)),
+            (Self::Refresh(last), LaneEvent::NotReread) => Self::Refresh(last.outdated()),
+            (Self::Recheck(view), LaneEvent::Ready(steps)) => Self::Prepare(view, steps),
+            (Self::Prepare(view, _), LaneEvent::Prepared(steps)) => Self::Send(view, steps),
+            (Self::Send(view, _), LaneEvent::Sent(answers)) => Self::Confirm(view, answers),
+            (Self::Send(view, _), LaneEvent::NothingSent)
+            | (Self::Confirm(view, _), LaneEvent::Confirmed) => {
                 Self::Refresh(LastView::Current(view))
             }
-            (Self::Refresh(_), Event::Ended)
+            (Self::Refresh(_), LaneEvent::Ended)
             // An event that does not belong to its state would be a fault of
             // this program. The lane then sends nothing more.
             | (
@@ -168,19 +168,20 @@ impl<'p> Sweep<'_, 'p> {
     pub(super) async fn run_lane(&self, mut lane: Lane, first: &Findings<'p>) {
         // A plan file may be older than this run's audit.
         let all = lane.pending.clone();
-        self.recheck(&mut lane, first, &all, Undecided::Wait).await;
-        let mut state = State::Refresh(LastView::Audit);
+        self.recheck(&mut lane, first, &all, UndecidedAction::Wait)
+            .await;
+        let mut state = LaneState::Refresh(LastView::Audit);
         loop {
             let event = match &mut state {
-                State::Refresh(last) => self.refresh(&mut lane, last, first).await,
-                State::Recheck(view) => self.choose(&mut lane, view).await,
-                State::Prepare(view, steps) => self.prepare(&mut lane, view, steps).await,
-                State::Send(view, steps) => self.send(&mut lane, view, steps).await,
-                State::Confirm(_, answers) => {
+                LaneState::Refresh(last) => self.refresh(&mut lane, last, first).await,
+                LaneState::Recheck(view) => self.choose(&mut lane, view).await,
+                LaneState::Prepare(view, steps) => self.prepare(&mut lane, view, steps).await,
+                LaneState::Send(view, steps) => self.send(&mut lane, view, steps).await,
+                LaneState::Confirm(_, answers) => {
                     let answers = std::mem::take(answers);
                     self.confirm(&mut lane, answers).await
                 }
-                State::Done => return,
+                LaneState::Done => return,
             };
             state = state.next(event);
         }
@@ -192,14 +193,14 @@ impl<'p> Sweep<'_, 'p> {
         lane: &mut Lane,
         last: &LastView<Findings<'p>>,
         first: &Findings<'p>,
-    ) -> Event<Findings<'p>> {
+    ) -> LaneEvent<Findings<'p>> {
         self.block(lane);
         let Some(&step) = lane.pending.first() else {
-            return Event::Ended;
+            return LaneEvent::Ended;
         };
         if let Some(done) = self.given_up(lane, step) {
             self.give_up(lane, &done);
-            return Event::Ended;
+            return LaneEvent::Ended;
         }
         if self.waits_for_others(lane) {
             tokio::select! {
@@ -208,10 +209,10 @@ impl<'p> Sweep<'_, 'p> {
                 () = tokio::time::sleep(self.left()) => {}
                 () = self.ledger.next_outcome() => {}
             }
-            return Event::NotReread;
+            return LaneEvent::NotReread;
         }
         if matches!(last, LastView::Current(view) if self.is_young(view)) {
-            return Event::Usable;
+            return LaneEvent::Usable;
         }
         // A re-read that has to wait for the quota would be too old when it
         // ends.
@@ -220,7 +221,7 @@ impl<'p> Sweep<'_, 'p> {
         let wait = wait.min(self.left());
         tokio::select! {
             biased;
-            () = self.stop.asked() => return Event::NotReread,
+            () = self.stop.asked() => return LaneEvent::NotReread,
             () = tokio::time::sleep(wait) => {}
         }
         self.reread(lane, last.view().unwrap_or(first), api).await
@@ -232,7 +233,7 @@ impl<'p> Sweep<'_, 'p> {
         lane: &mut Lane,
         before: &Findings<'p>,
         api: Api,
-    ) -> Event<Findings<'p>> {
+    ) -> LaneEvent<Findings<'p>> {
         let of = lane.pending.iter().map(|&step| self.ids[step].clone());
         let of: Vec<_> = of.collect();
         let (throttled, spent) = (self.throttled(api), self.spent(api));
@@ -242,7 +243,7 @@ impl<'p> Sweep<'_, 'p> {
         let requests = self.spent(api).saturating_sub(spent);
         lane.reread_requests = usize::try_from(requests).unwrap_or(usize::MAX);
         if self.is_young(&view) {
-            return Event::Reread(view);
+            return LaneEvent::Reread(view);
         }
         let mut pending = lane.pending.iter();
         let unread = pending.find_map(|&step| self.unreadable(&view, step));
@@ -260,24 +261,26 @@ impl<'p> Sweep<'_, 'p> {
                  --quota-share where the run waits for the quota",
             ),
         });
-        Event::TooOld(view)
+        LaneEvent::TooOld(view)
     }
 
     /// Settles steps that must not run, and returns those that may run now.
-    async fn choose(&self, lane: &mut Lane, view: &Findings<'p>) -> Event<Findings<'p>> {
+    async fn choose(&self, lane: &mut Lane, view: &Findings<'p>) -> LaneEvent<Findings<'p>> {
         // A resource that is in use again, or gone, is settled whatever it
         // waits for.
         let all = lane.pending.clone();
-        let of_all = self.recheck(lane, view, &all, Undecided::Wait).await;
+        let of_all = self.recheck(lane, view, &all, UndecidedAction::Wait).await;
         self.block(lane);
         let ready = self.ready(lane);
-        let Rechecked { go, outdated } = self.recheck(lane, view, &ready, Undecided::Settle).await;
+        let Rechecked { go, outdated } = self
+            .recheck(lane, view, &ready, UndecidedAction::Settle)
+            .await;
         // A resource that now stays keeps what it uses. This view assumed that
         // it would be deleted, so it has to be re-read.
         if outdated || of_all.outdated {
-            return Event::Outdated;
+            return LaneEvent::Outdated;
         }
-        Event::Ready(go)
+        LaneEvent::Ready(go)
     }
 
     /// Settles steps that cannot succeed, and backs up the resources of the
@@ -287,7 +290,7 @@ impl<'p> Sweep<'_, 'p> {
         lane: &mut Lane,
         view: &Findings<'p>,
         steps: &[usize],
-    ) -> Event<Findings<'p>> {
+    ) -> LaneEvent<Findings<'p>> {
         let mut outdated = false;
         let (feasible, infeasible) = self.feasible(lane, view, steps).await;
         for (step, why) in infeasible {
@@ -299,13 +302,13 @@ impl<'p> Sweep<'_, 'p> {
             outdated |= self.judge(lane, step, Settled::Done(done));
         }
         if outdated {
-            return Event::Outdated;
+            return LaneEvent::Outdated;
         }
         // Backups may take longer than the view stays fresh.
         if !self.is_young(view) {
-            return Event::Late;
+            return LaneEvent::Late;
         }
-        Event::Prepared(kept)
+        LaneEvent::Prepared(kept)
     }
 
     /// Journals intents, then sends the requests.
@@ -314,17 +317,21 @@ impl<'p> Sweep<'_, 'p> {
         lane: &mut Lane,
         view: &Findings<'p>,
         steps: &mut [ReadyStep],
-    ) -> Event<Findings<'p>> {
+    ) -> LaneEvent<Findings<'p>> {
         self.set_expiries(lane, steps);
         if steps.is_empty() || !self.ledger.write(&self.intents(view, steps)) {
             lane.without_effect.clear();
-            return Event::NothingSent;
+            return LaneEvent::NothingSent;
         }
-        Event::Sent(self.send_all(view, steps).await)
+        LaneEvent::Sent(self.send_all(view, steps).await)
     }
 
     /// Looks up the resources of steps that were sent, and records outcomes.
-    async fn confirm(&self, lane: &mut Lane, answers: Vec<(usize, Answer)>) -> Event<Findings<'p>> {
+    async fn confirm(
+        &self,
+        lane: &mut Lane,
+        answers: Vec<(usize, SendResult)>,
+    ) -> LaneEvent<Findings<'p>> {
         let settled = self.look_at(answers).await;
         match without_effect(&settled) {
             Some(done) => lane.without_effect.push(done),
@@ -335,9 +342,9 @@ impl<'p> Sweep<'_, 'p> {
             outdated |= self.judge(lane, step, settled);
         }
         if outdated {
-            Event::Outdated
+            LaneEvent::Outdated
         } else {
-            Event::Confirmed
+            LaneEvent::Confirmed
         }
     }
 
@@ -486,45 +493,47 @@ mod tests {
     /// A state or event with a name, and how to make it.
     type Named<T> = (&'static str, fn() -> T);
 
-    const STATES: [Named<State<u8>>; 8] = [
-        ("Refresh, audit", || State::Refresh(LastView::Audit)),
+    const STATES: [Named<LaneState<u8>>; 8] = [
+        ("Refresh, audit", || LaneState::Refresh(LastView::Audit)),
         ("Refresh, outdated", || {
-            State::Refresh(LastView::Outdated(1))
+            LaneState::Refresh(LastView::Outdated(1))
         }),
-        ("Refresh, current", || State::Refresh(LastView::Current(1))),
-        ("Recheck", || State::Recheck(1)),
-        ("Prepare", || State::Prepare(1, Vec::new())),
-        ("Send", || State::Send(1, Vec::new())),
-        ("Confirm", || State::Confirm(1, Vec::new())),
-        ("Done", || State::Done),
+        ("Refresh, current", || {
+            LaneState::Refresh(LastView::Current(1))
+        }),
+        ("Recheck", || LaneState::Recheck(1)),
+        ("Prepare", || LaneState::Prepare(1, Vec::new())),
+        ("Send", || LaneState::Send(1, Vec::new())),
+        ("Confirm", || LaneState::Confirm(1, Vec::new())),
+        ("Done", || LaneState::Done),
     ];
 
-    const EVENTS: [Named<Event<u8>>; 12] = [
-        ("Ended", || Event::Ended),
-        ("Usable", || Event::Usable),
-        ("Reread", || Event::Reread(2)),
-        ("TooOld", || Event::TooOld(2)),
-        ("NotReread", || Event::NotReread),
-        ("Outdated", || Event::Outdated),
-        ("Ready", || Event::Ready(Vec::new())),
-        ("Late", || Event::Late),
-        ("Prepared", || Event::Prepared(Vec::new())),
-        ("NothingSent", || Event::NothingSent),
-        ("Sent", || Event::Sent(Vec::new())),
-        ("Confirmed", || Event::Confirmed),
+    const EVENTS: [Named<LaneEvent<u8>>; 12] = [
+        ("Ended", || LaneEvent::Ended),
+        ("Usable", || LaneEvent::Usable),
+        ("Reread", || LaneEvent::Reread(2)),
+        ("TooOld", || LaneEvent::TooOld(2)),
+        ("NotReread", || LaneEvent::NotReread),
+        ("Outdated", || LaneEvent::Outdated),
+        ("Ready", || LaneEvent::Ready(Vec::new())),
+        ("Late", || LaneEvent::Late),
+        ("Prepared", || LaneEvent::Prepared(Vec::new())),
+        ("NothingSent", || LaneEvent::NothingSent),
+        ("Sent", || LaneEvent::Sent(Vec::new())),
+        ("Confirmed", || LaneEvent::Confirmed),
     ];
 
     /// Returns the name of a state with its view: 1 is the earlier one.
-    fn described(state: &State<u8>) -> String {
+    fn described(state: &LaneState<u8>) -> String {
         let (name, view) = match state {
-            State::Refresh(LastView::Audit) => ("Refresh, audit", None),
-            State::Refresh(LastView::Outdated(view)) => ("Refresh, outdated", Some(view)),
-            State::Refresh(LastView::Current(view)) => ("Refresh, current", Some(view)),
-            State::Recheck(view) => ("Recheck", Some(view)),
-            State::Prepare(view, _) => ("Prepare", Some(view)),
-            State::Send(view, _) => ("Send", Some(view)),
-            State::Confirm(view, _) => ("Confirm", Some(view)),
-            State::Done => ("Done", None),
+            LaneState::Refresh(LastView::Audit) => ("Refresh, audit", None),
+            LaneState::Refresh(LastView::Outdated(view)) => ("Refresh, outdated", Some(view)),
+            LaneState::Refresh(LastView::Current(view)) => ("Refresh, current", Some(view)),
+            LaneState::Recheck(view) => ("Recheck", Some(view)),
+            LaneState::Prepare(view, _) => ("Prepare", Some(view)),
+            LaneState::Send(view, _) => ("Send", Some(view)),
+            LaneState::Confirm(view, _) => ("Confirm", Some(view)),
+            LaneState::Done => ("Done", None),
         };
         view.map_or(name.to_owned(), |view| format!("{name} {view}"))
     }

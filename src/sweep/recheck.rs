@@ -1,7 +1,7 @@
 //! Re-checks steps just before they are carried out: a resource may be deleted
 //! only if it is unchanged and still garbage.
 
-use super::confirm::{Seen, look_up_once};
+use super::confirm::{LookupResult, look_up_once};
 use super::lane::Lane;
 use super::{Done, Sweep};
 use crate::gc::box_key;
@@ -14,7 +14,7 @@ use crate::survey::Findings;
 
 /// What happens to a step that a view cannot decide.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Undecided {
+pub(super) enum UndecidedAction {
     /// It waits for another view.
     Wait,
     /// It ends.
@@ -37,7 +37,7 @@ impl Sweep<'_, '_> {
         lane: &mut Lane,
         view: &Findings<'_>,
         steps: &[usize],
-        undecided: Undecided,
+        undecided: UndecidedAction,
     ) -> Rechecked {
         let (mut batch, mut outdated) = (Vec::new(), false);
         for &step in steps {
@@ -72,7 +72,7 @@ impl Sweep<'_, '_> {
                         continue;
                     }
                 },
-                Recheck::Unknown(_) if undecided == Undecided::Wait => continue,
+                Recheck::Unknown(_) if undecided == UndecidedAction::Wait => continue,
                 Recheck::Gone => self.gone(step).await,
                 // The resource that uses it is garbage too, and is deferred
                 // itself.
@@ -169,18 +169,18 @@ impl Sweep<'_, '_> {
     async fn gone(&self, step: usize) -> Done {
         let seen = match self.kind(step) {
             Some(kind) => look_up_once(&self.finishing, kind, &self.ids[step], false).await,
-            None => Seen::Gone,
+            None => LookupResult::Gone,
         };
         match seen {
-            Seen::Gone => Done::new(
+            LookupResult::Gone => Done::new(
                 Outcome::AlreadyGone,
                 "neither a complete listing nor reading it by id shows it any more",
             ),
-            Seen::There | Seen::Expires => Done::new(
+            LookupResult::There | LookupResult::Expires => Done::new(
                 Outcome::FailedForNow,
                 "the listing does not show it, but reading it by id does",
             ),
-            Seen::Unreadable(why) => Done::new(
+            LookupResult::Unreadable(why) => Done::new(
                 Outcome::InDoubt,
                 format!("the listing does not show it, and it could not be read by id: {why}"),
             ),

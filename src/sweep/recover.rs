@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use super::confirm::{Seen, look_up_once};
+use super::confirm::{LookupResult, look_up_once};
 use crate::gc::Outcome;
-use crate::journal::{self, Entry, Journal, JournalError};
+use crate::journal::{self, Journal, JournalEntry, JournalError};
 use crate::kind::{Kind, PageOf};
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
@@ -72,13 +72,13 @@ pub async fn recover(
                 .find(&id)
                 .is_some_and(|(found, _)| found.incarnation == id.incarnation);
             let seen = match look_up_once(client, kind, &id, action == Action::Expire).await {
-                Seen::Gone if listed => Seen::Unreadable(
+                LookupResult::Gone if listed => LookupResult::Unreadable(
                     "the listing shows it, but reading it by id does not".to_owned(),
                 ),
                 seen => seen,
             };
             let (outcome, reason) = match seen {
-                Seen::Gone => (
+                LookupResult::Gone => (
                     // A resource that was to expire did so, or somebody deleted
                     // it.
                     match action {
@@ -89,11 +89,11 @@ pub async fn recover(
                     },
                     "the run left it in doubt; re-reading shows that it is gone".to_owned(),
                 ),
-                Seen::Expires => (
+                LookupResult::Expires => (
                     Outcome::Expired,
                     "the run left it in doubt; re-reading shows its expiry".to_owned(),
                 ),
-                Seen::There
+                LookupResult::There
                     if action == Action::RemoveExpiry
                         && findings
                             .find(&id)
@@ -104,16 +104,16 @@ pub async fn recover(
                         "the run left it in doubt; re-reading shows no expiry".to_owned(),
                     )
                 }
-                Seen::There => (
+                LookupResult::There => (
                     Outcome::FailedForNow,
                     "the run left it in doubt; re-reading shows that it had no effect".to_owned(),
                 ),
-                Seen::Unreadable(why) => (
+                LookupResult::Unreadable(why) => (
                     Outcome::InDoubt,
                     format!("the run left it in doubt, and it could not be re-read: {why}"),
                 ),
             };
-            journal.write(&[Entry::Outcome {
+            journal.write(&[JournalEntry::Outcome {
                 step,
                 at: client.clock().now(),
                 outcome,

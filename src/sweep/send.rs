@@ -9,27 +9,27 @@ use chrono::SubsecRound as _;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::confirm::Seen;
+use super::confirm::LookupResult;
 use super::lane::Lane;
 use super::ready_step::{ReadyStep, Unbind};
 use super::setback::{Setback, Settled};
 use super::{Done, Proof, Sweep, expiry};
 use crate::call::Call;
 use crate::gc::Outcome;
-use crate::journal::{self, Entry, Implied, Snapshot};
-use crate::kind::{Batch, Refusal};
+use crate::journal::{self, Implied, JournalEntry, Snapshot};
+use crate::kind::{Batch, DeletionRefusal};
 use crate::model::{Place, ResourceId};
 use crate::policy::Action;
 use crate::providers;
 use crate::survey::Findings;
-use crate::wire::{ApiError, Failure, Written, error};
+use crate::wire::{ApiError, RequestFailure, WriteResult, error};
 
 /// The reason of a step whose resource is gone after its request.
 const SEEN_GONE: &str = "re-reading shows that it is gone";
 
 /// The answer to a request.
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(super) enum SendResult {
     /// It was accepted.
     Accepted,
     /// Nothing has that id.
@@ -60,16 +60,16 @@ impl Sweep<'_, '_> {
 
     /// Looks up the resources of steps whose requests may have had an effect,
     /// and returns the result of each step.
-    pub(super) async fn look_at(&self, answers: Vec<(usize, Answer)>) -> Vec<(usize, Settled)> {
+    pub(super) async fn look_at(&self, answers: Vec<(usize, SendResult)>) -> Vec<(usize, Settled)> {
         let to_look_for: Vec<(usize, bool)> = answers
             .iter()
             .filter_map(|(step, answer)| match answer {
-                Answer::Accepted => Some((*step, true)),
-                Answer::NotThere(_) | Answer::Lost(_) => Some((*step, false)),
-                Answer::Refused(..)
-                | Answer::Premature(_)
-                | Answer::NotSent(_)
-                | Answer::Withheld(_) => None,
+                SendResult::Accepted => Some((*step, true)),
+                SendResult::NotThere(_) | SendResult::Lost(_) => Some((*step, false)),
+                SendResult::Refused(..)
+                | SendResult::Premature(_)
+                | SendResult::NotSent(_)
+                | SendResult::Withheld(_) => None,
             })
             .collect();
         let mut seen = self.look_up(&to_look_for).await;
@@ -86,7 +86,7 @@ impl Sweep<'_, '_> {
         &self,
         view: &Findings<'_>,
         batch: &[ReadyStep],
-    ) -> Vec<(usize, Answer)> {
+    ) -> Vec<(usize, SendResult)> {
         let mut by_place: BTreeMap<(bool, &Arc<Place>), Vec<&ReadyStep>> = BTreeMap::new();
         for ready in batch {
             let deletes = self.action(ready.step) == Action::Delete;
@@ -112,7 +112,7 @@ impl Sweep<'_, '_> {
         &self,
         view: &Findings<'_>,
         batch: Vec<&ReadyStep>,
-    ) -> Vec<(usize, Answer)> {
+    ) -> Vec<(usize, SendResult)> {
         let not_after = view.since + self.reread_after;
         if batch.len() > 1
             && let Some(kind) = self.kind(batch[0].step)
@@ -124,7 +124,7 @@ impl Sweep<'_, '_> {
                 let answer = self.send_one(batch[0].step, &call, needs, not_after).await;
                 if !matches!(
                     answer,
-                    Answer::Refused(..) | Answer::Premature(_) | Answer::NotThere(_)
+                    SendResult::Refused(..) | SendResult::Premature(_) | SendResult::NotThere(_)
                 ) {
                     return batch
                         .into_iter()
@@ -137,7 +137,7 @@ impl Sweep<'_, '_> {
         for ready in batch {
             let answer = match self.call(ready) {
                 Some(call) => self.send_in_order(view, ready, call, not_after).await,
-                None => Answer::Refused(
+                None => SendResult::Refused(
                     Outcome::FailedForGood,
                     "this cannot be done to its kind".to_owned(),
                 ),
@@ -164,36 +164,36 @@ impl Sweep<'_, '_> {
         ready: &ReadyStep,
         call: Call,
         not_after: Instant,
-    ) -> Answer {
+    ) -> SendResult {
         let step = ready.step;
         let needs = self.ids[step].kind.write_permission;
         let mut done = Vec::new();
         for unbind in &ready.unbinds {
             match self.send_one(step, &unbind.call, needs, not_after).await {
-                Answer::Accepted => done.push(unbind.written()),
-                Answer::Lost(why) | Answer::NotThere(why) => {
-                    let answer = Answer::Refused(Outcome::FailedForNow, why);
+                SendResult::Accepted => done.push(unbind.written()),
+                SendResult::Lost(why) | SendResult::NotThere(why) => {
+                    let answer = SendResult::Refused(Outcome::FailedForNow, why);
                     return with_what_was_done(answer, &done);
                 }
                 answer => return with_what_was_done(answer, &done),
             }
             if let Err(why) = self.changed(view, step, unbind).await {
-                let answer = Answer::Refused(Outcome::FailedForNow, why);
+                let answer = SendResult::Refused(Outcome::FailedForNow, why);
                 return with_what_was_done(answer, &done);
             }
         }
         let mut answer = self.send_one(step, &call, needs, not_after).await;
-        if !matches!(answer, Answer::Premature(_)) {
+        if !matches!(answer, SendResult::Premature(_)) {
             return with_what_was_done(answer, &done);
         }
         let before = self.before(view, step);
         for (call, needs) in &before {
             let path = format!("{} {}", call.method, call.path);
             match self.send_one(step, call, needs, not_after).await {
-                Answer::Accepted => done.push(path),
-                Answer::NotThere(_) => {}
-                Answer::Lost(why) => {
-                    answer = Answer::Refused(Outcome::FailedForNow, why);
+                SendResult::Accepted => done.push(path),
+                SendResult::NotThere(_) => {}
+                SendResult::Lost(why) => {
+                    answer = SendResult::Refused(Outcome::FailedForNow, why);
                     return with_what_was_done(answer, &done);
                 }
                 answer => return with_what_was_done(answer, &done),
@@ -206,14 +206,20 @@ impl Sweep<'_, '_> {
     }
 
     /// Sends one request of a step; `needs` is the permission for it.
-    async fn send_one(&self, step: usize, call: &Call, needs: &str, not_after: Instant) -> Answer {
+    async fn send_one(
+        &self,
+        step: usize,
+        call: &Call,
+        needs: &str,
+        not_after: Instant,
+    ) -> SendResult {
         if let Some(why) = self.ended() {
-            return Answer::Withheld(why);
+            return SendResult::Withheld(why);
         }
         match self.survey.client.write(call, not_after).await {
-            Written::NotSent(error) => Answer::NotSent(error),
-            Written::Lost(error) => Answer::Lost(error.to_string()),
-            Written::Answered(response) => {
+            WriteResult::NotSent(error) => SendResult::NotSent(error),
+            WriteResult::Lost(error) => SendResult::Lost(error.to_string()),
+            WriteResult::Answered(response) => {
                 // Age alone does not prove that a resource is unused.
                 let may = !response.status().is_success() && self.steps[step].by_event;
                 let kind = self.kind(step).filter(|_| may);
@@ -229,59 +235,65 @@ impl Sweep<'_, '_> {
         }
     }
 
-    fn answer(&self, step: usize, call: &Call, needs: &str, response: &Response<Bytes>) -> Answer {
+    fn answer(
+        &self,
+        step: usize,
+        call: &Call,
+        needs: &str,
+        response: &Response<Bytes>,
+    ) -> SendResult {
         let status = response.status();
         if call.method == Method::DELETE && providers::of(call.api).found_nothing(status) {
-            return Answer::NotThere("the provider says that it is not there".to_owned());
+            return SendResult::NotThere("the provider says that it is not there".to_owned());
         }
         if status.is_success() {
-            return error::denial(call.api, response).map_or(Answer::Accepted, |message| {
+            return error::denial(call.api, response).map_or(SendResult::Accepted, |message| {
                 let why = format!("answered {status} with a failure inside: {message}");
-                Answer::Refused(Outcome::FailedForNow, why)
+                SendResult::Refused(Outcome::FailedForNow, why)
             });
         }
         let failure = error::refusal(call.api, response);
         let error = self.survey.client.error(&call.into(), failure);
         if status == StatusCode::LOCKED {
             // Another operation was in progress, so this one was not started.
-            return Answer::NotSent(error);
+            return SendResult::NotSent(error);
         }
         let message = error.to_string();
         match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => Answer::NotThere(message),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Answer::Refused(
+            StatusCode::NOT_FOUND | StatusCode::GONE => SendResult::NotThere(message),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => SendResult::Refused(
                 Outcome::FailedForGood,
                 format!("{message}; it needs {needs}"),
             ),
-            status if status.is_server_error() => Answer::Lost(message),
+            status if status.is_server_error() => SendResult::Lost(message),
             status => {
                 let kind = self.kind(step);
                 match kind.map(|kind| kind.refusal(status, response.body())) {
                     // A resource that refuses an expiry once always refuses it.
-                    Some(Refusal::Premature(hint) | Refusal::Blocked(hint))
+                    Some(DeletionRefusal::Premature(hint) | DeletionRefusal::Blocked(hint))
                         if self.action(step) == Action::Expire =>
                     {
-                        Answer::Refused(
+                        SendResult::Refused(
                             Outcome::FailedForGood,
                             format!("{hint}, before it can be given an expiry ({message})"),
                         )
                     }
-                    Some(Refusal::Premature(hint)) => {
-                        Answer::Premature(format!("{hint} ({message})"))
+                    Some(DeletionRefusal::Premature(hint)) => {
+                        SendResult::Premature(format!("{hint} ({message})"))
                     }
                     // Nothing in this run can change that.
-                    Some(Refusal::Blocked(hint)) => {
-                        Answer::Refused(Outcome::FailedForNow, format!("{hint} ({message})"))
+                    Some(DeletionRefusal::Blocked(hint)) => {
+                        SendResult::Refused(Outcome::FailedForNow, format!("{hint} ({message})"))
                     }
-                    Some(Refusal::Final(Some(hint))) => {
-                        Answer::Refused(Outcome::FailedForGood, format!("{hint} ({message})"))
+                    Some(DeletionRefusal::Final(Some(hint))) => {
+                        SendResult::Refused(Outcome::FailedForGood, format!("{hint} ({message})"))
                     }
                     // Something else was in progress.
                     _ if matches!(status, StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT) => {
-                        Answer::Refused(Outcome::FailedForNow, message)
+                        SendResult::Refused(Outcome::FailedForNow, message)
                     }
-                    Some(Refusal::Final(None)) | None => {
-                        Answer::Refused(Outcome::FailedForGood, message)
+                    Some(DeletionRefusal::Final(None)) | None => {
+                        SendResult::Refused(Outcome::FailedForGood, message)
                     }
                 }
             }
@@ -289,7 +301,7 @@ impl Sweep<'_, '_> {
     }
 
     /// Returns the intents of a batch, each with a snapshot of its resource.
-    pub(super) fn intents(&self, view: &Findings<'_>, batch: &[ReadyStep]) -> Vec<Entry> {
+    pub(super) fn intents(&self, view: &Findings<'_>, batch: &[ReadyStep]) -> Vec<JournalEntry> {
         let at = self.survey.client.clock().now();
         let intent = |ready: &ReadyStep| {
             let step = ready.step;
@@ -310,11 +322,11 @@ impl Sweep<'_, '_> {
             if self.action(step) == Action::Delete {
                 copy.implied = self.implied(view, step);
             }
-            Entry::Intent {
+            JournalEntry::Intent {
                 step,
                 at,
                 action: self.action(step),
-                resource: journal::Written::of(id, host),
+                resource: journal::JournaledResource::of(id, host),
                 copy: Box::new(copy),
             }
         };
@@ -380,23 +392,25 @@ impl Sweep<'_, '_> {
 
 /// Turns a step without effect into a failure if earlier requests were already
 /// sent for it, and names them.
-fn with_what_was_done(answer: Answer, done: &[String]) -> Answer {
+fn with_what_was_done(answer: SendResult, done: &[String]) -> SendResult {
     let (outcome, why) = match answer {
-        Answer::Premature(why) => (Outcome::FailedForNow, why),
-        Answer::Refused(outcome, why) => (outcome, why),
-        Answer::NotSent(error) if !done.is_empty() => (Outcome::FailedForNow, error.to_string()),
-        Answer::Withheld(why) if !done.is_empty() => (Outcome::FailedForNow, why.to_owned()),
+        SendResult::Premature(why) => (Outcome::FailedForNow, why),
+        SendResult::Refused(outcome, why) => (outcome, why),
+        SendResult::NotSent(error) if !done.is_empty() => {
+            (Outcome::FailedForNow, error.to_string())
+        }
+        SendResult::Withheld(why) if !done.is_empty() => (Outcome::FailedForNow, why.to_owned()),
         answer => return answer,
     };
     if done.is_empty() {
-        return Answer::Refused(outcome, why);
+        return SendResult::Refused(outcome, why);
     }
     let done = done.join(", ");
-    Answer::Refused(outcome, format!("{why}; done for it before: {done}"))
+    SendResult::Refused(outcome, format!("{why}; done for it before: {done}"))
 }
 
 /// Combines an answer and the read after it into a result.
-fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
+fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Settled {
     let done = |outcome, reason: &str| Settled::Done(Done::new(outcome, reason));
     let explained = |outcome, reason: String| Settled::Done(Done::new(outcome, reason));
     // A resource that was to expire and is gone has expired.
@@ -405,61 +419,66 @@ fn settled(action: Action, answer: Answer, seen: Option<Seen>) -> Settled {
         Action::Expire | Action::RemoveExpiry | Action::Report => Outcome::AlreadyGone,
     };
     match (answer, seen) {
-        (Answer::Refused(outcome, why), _) => explained(outcome, why),
-        (Answer::Premature(why), _) => explained(Outcome::FailedForNow, why),
-        (Answer::NotSent(error), _) => Settled::Waits {
+        (SendResult::Refused(outcome, why), _) => explained(outcome, why),
+        (SendResult::Premature(why), _) => explained(Outcome::FailedForNow, why),
+        (SendResult::NotSent(error), _) => Settled::Waits {
             setback: match error.failure {
-                Failure::Withheld { .. } => Setback::Withheld,
-                Failure::Throttled { .. } => Setback::Throttled,
-                Failure::Deadline | Failure::Outdated => Setback::Late,
+                RequestFailure::Withheld { .. } => Setback::Withheld,
+                RequestFailure::Throttled { .. } => Setback::Throttled,
+                RequestFailure::Deadline | RequestFailure::Outdated => Setback::Late,
                 _ => Setback::Failed,
             },
             reason: error.to_string(),
         },
-        (Answer::Withheld(why), _) => Settled::Waits {
+        (SendResult::Withheld(why), _) => Settled::Waits {
             setback: Setback::Withheld,
             reason: why.to_owned(),
         },
-        (Answer::Accepted, Some(Seen::Gone)) => Settled::Done(Done {
+        (SendResult::Accepted, Some(LookupResult::Gone)) => Settled::Done(Done {
             outcome: gone,
             proof: Proof::AcceptedAndGone,
             reason: SEEN_GONE.to_owned(),
         }),
-        (Answer::Accepted, Some(Seen::Expires)) => {
+        (SendResult::Accepted, Some(LookupResult::Expires)) => {
             done(Outcome::Expired, "it goes by itself within a day")
         }
         // It may still be in progress: the next run re-reads.
-        (Answer::Accepted, Some(Seen::There)) => done(
+        (SendResult::Accepted, Some(LookupResult::There)) => done(
             Outcome::InDoubt,
             "the provider accepted it, but re-reading still shows it",
         ),
-        (Answer::Accepted, Some(Seen::Unreadable(why))) => explained(
+        (SendResult::Accepted, Some(LookupResult::Unreadable(why))) => explained(
             Outcome::InDoubt,
             format!("the provider accepted it, but it could not be re-read: {why}"),
         ),
-        (Answer::NotThere(_), Some(Seen::Gone)) => done(
+        (SendResult::NotThere(_), Some(LookupResult::Gone)) => done(
             Outcome::AlreadyGone,
             "the provider says that it is gone, and re-reading agrees",
         ),
-        (Answer::NotThere(message), Some(Seen::There | Seen::Expires)) => Settled::Waits {
-            reason: format!("{message}; but re-reading still shows it"),
-            setback: Setback::Failed,
-        },
-        (Answer::Lost(why), Some(Seen::Gone)) => explained(gone, format!("{why}; {SEEN_GONE}")),
-        (Answer::Lost(why), Some(Seen::Expires)) => explained(
+        (SendResult::NotThere(message), Some(LookupResult::There | LookupResult::Expires)) => {
+            Settled::Waits {
+                reason: format!("{message}; but re-reading still shows it"),
+                setback: Setback::Failed,
+            }
+        }
+        (SendResult::Lost(why), Some(LookupResult::Gone)) => {
+            explained(gone, format!("{why}; {SEEN_GONE}"))
+        }
+        (SendResult::Lost(why), Some(LookupResult::Expires)) => explained(
             Outcome::Expired,
             format!("{why}; re-reading shows its expiry"),
         ),
-        (Answer::Lost(why), Some(Seen::There)) => Settled::Waits {
+        (SendResult::Lost(why), Some(LookupResult::There)) => Settled::Waits {
             reason: format!("{why}; re-reading shows that it had no effect"),
             setback: Setback::Failed,
         },
-        (Answer::NotThere(message) | Answer::Lost(message), Some(Seen::Unreadable(why))) => {
-            explained(
-                Outcome::InDoubt,
-                format!("{message}; and it could not be re-read: {why}"),
-            )
-        }
+        (
+            SendResult::NotThere(message) | SendResult::Lost(message),
+            Some(LookupResult::Unreadable(why)),
+        ) => explained(
+            Outcome::InDoubt,
+            format!("{message}; and it could not be re-read: {why}"),
+        ),
         (_, None) => done(Outcome::InDoubt, "it was not re-read"),
     }
 }

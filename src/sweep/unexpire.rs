@@ -8,13 +8,13 @@ use chrono::{DateTime, Utc};
 use crate::format::moment;
 use crate::gc::Outcome;
 use crate::gc::verdict::{Verdict, Wait};
-use crate::journal::{self, Entry, Journal, JournalError, Snapshot, Standing};
+use crate::journal::{self, Journal, JournalEntry, JournalError, Snapshot, StepState};
 use crate::kind::Kind;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
 use crate::providers;
 use crate::survey::Findings;
-use crate::wire::{Client, Failure, Written, error};
+use crate::wire::{Client, RequestFailure, WriteResult, error};
 
 /// An expiry that an earlier run set on a resource that stays.
 #[derive(Debug, Clone)]
@@ -43,11 +43,11 @@ pub fn unwanted(
     for record in journal::records(folder)? {
         for noted in record.steps.values() {
             let set = match noted.standing {
-                Standing::Open => true,
-                Standing::Settled(outcome) => {
+                StepState::Open => true,
+                StepState::Settled(outcome) => {
                     matches!(outcome, Outcome::Expired | Outcome::InDoubt)
                 }
-                Standing::Restored | Standing::Released => false,
+                StepState::Restored | StepState::Released => false,
             };
             let Some((Action::Expire, written, copy)) = noted.intent.as_ref().filter(|_| set)
             else {
@@ -95,11 +95,11 @@ pub async fn remove(
     journal: &mut Journal,
 ) -> Result<(Outcome, String), JournalError> {
     let id = &one.id;
-    journal.write(&[Entry::Intent {
+    journal.write(&[JournalEntry::Intent {
         step,
         at: client.clock().now(),
         action: Action::RemoveExpiry,
-        resource: journal::Written::of(id, client.host(id.kind.api).unwrap_or_default()),
+        resource: journal::JournaledResource::of(id, client.host(id.kind.api).unwrap_or_default()),
         copy: Box::new(Snapshot {
             expires_at: Some(one.expires_at),
             ..Snapshot::default()
@@ -110,7 +110,7 @@ pub async fn remove(
         Outcome::ExpiryRemoved => format!("{}; {reason}", one.why),
         _ => format!("its expiry at {} stays: {reason}", moment(one.expires_at)),
     };
-    journal.write(&[Entry::Outcome {
+    journal.write(&[JournalEntry::Outcome {
         step,
         at: client.clock().now(),
         outcome,
@@ -141,13 +141,13 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
     }
     let not_after = client.deadline();
     let message = match client.write(&call, not_after).await {
-        Written::Answered(response) if response.status().is_success() => None,
-        Written::Answered(response) => {
+        WriteResult::Answered(response) if response.status().is_success() => None,
+        WriteResult::Answered(response) => {
             let refusal = error::refusal(call.api, &response);
             return failed(client.error(&(&call).into(), refusal).to_string());
         }
-        Written::NotSent(error) => return failed(error.to_string()),
-        Written::Lost(error) => Some(error.to_string()),
+        WriteResult::NotSent(error) => return failed(error.to_string()),
+        WriteResult::Lost(error) => Some(error.to_string()),
     };
     match (expiry(client, kind, id).await, message) {
         (Ok(None), _) => {
@@ -172,7 +172,7 @@ async fn expiry(
 ) -> Result<Option<DateTime<Utc>>, String> {
     let body = client.send(&kind.inspect(id)).await;
     let body = body.map_err(|error| match error.failure {
-        Failure::NotFound { .. } => "it is not there any more".to_owned(),
+        RequestFailure::NotFound { .. } => "it is not there any more".to_owned(),
         _ => error.to_string(),
     })?;
     let found = kind.read_one(&id.place, &body);

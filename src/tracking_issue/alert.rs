@@ -1,7 +1,7 @@
 //! What people should hear of although nobody reads every report: GitHub notifies
 //! nobody when an issue is edited, so this goes into a comment and to a webhook.
 
-use super::state::State;
+use super::state::HiddenState;
 use crate::report::{Report, escape};
 
 /// Maximum number of failures that are named; the others are counted.
@@ -16,7 +16,7 @@ pub struct Alert {
 impl Alert {
     /// Returns what is new since the last run, whose state the issue stores. An
     /// audit deletes nothing, so nothing fails in it.
-    pub fn of(report: &Report, previous: Option<&State>) -> Option<Self> {
+    pub fn of(report: &Report, previous: Option<&HiddenState>) -> Option<Self> {
         let swept = report.swept.as_ref()?;
         let mut lines: Vec<String> = report
             .brakes

@@ -51,7 +51,7 @@ pub enum PublishError {
 
 /// What became of the issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum IssueChange {
     /// There was none.
     Created,
     /// It says the same already.
@@ -72,7 +72,7 @@ pub enum Published {
     /// There is an issue.
     Issue {
         /// What became of it.
-        change: Change,
+        change: IssueChange,
         /// Its address.
         url: String,
         /// Further issues with the marker, which are ignored.
@@ -102,11 +102,11 @@ impl fmt::Display for Published {
             return f.write_str("nothing is left behind, and there is no issue");
         };
         let word = match change {
-            Change::Created => "created",
-            Change::Unchanged => "left as it is:",
-            Change::Updated => "updated",
-            Change::Closed => "closed",
-            Change::Reopened => "reopened",
+            IssueChange::Created => "created",
+            IssueChange::Unchanged => "left as it is:",
+            IssueChange::Updated => "updated",
+            IssueChange::Closed => "closed",
+            IssueChange::Reopened => "reopened",
         };
         write!(f, "{word} {url}")?;
         if !others.is_empty() {
@@ -166,7 +166,7 @@ async fn create(store: &IssueStore<'_>, report: &Report) -> Result<Published, Pu
     }
     let issue = store.create(TITLE, &text.text).await?;
     Ok(Published::Issue {
-        change: Change::Created,
+        change: IssueChange::Created,
         url: issue.url,
         others: Vec::new(),
     })
@@ -185,7 +185,7 @@ async fn update(
     if let Some(alert) = Alert::of(report, Some(&previous.state)) {
         store.comment(now.number, &alert.markdown()).await?;
     }
-    let mut change = Change::Unchanged;
+    let mut change = IssueChange::Unchanged;
     let mut ours = Vec::new();
     let clean = loop {
         let text = fitting(report, &previous)?;
@@ -203,9 +203,9 @@ async fn update(
         };
         store.update(now.number, &text.text, state).await?;
         change = match (now.open, clean) {
-            (true, true) => Change::Closed,
-            (false, false) => Change::Reopened,
-            _ => Change::Updated,
+            (true, true) => IssueChange::Closed,
+            (false, false) => IssueChange::Reopened,
+            _ => IssueChange::Updated,
         };
         ours.push(text.text);
         let others = store.edits_since(&now, &ours).await;

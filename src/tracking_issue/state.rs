@@ -34,7 +34,7 @@ const FAILURES: usize = 100;
 
 /// The state that the hidden block stores.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub struct HiddenState {
     /// The version of the block.
     pub v: u32,
     /// The last runs, oldest first.
@@ -66,7 +66,7 @@ pub struct PastRun {
     pub deleted: usize,
 }
 
-impl State {
+impl HiddenState {
     /// Parses the state from an issue's text; unreadable state counts as empty.
     pub fn read(text: &str) -> Self {
         // The last block is ours: a name in a command may contain another one.
@@ -151,7 +151,7 @@ fn visible(text: &str) -> String {
 
 /// Resources under one heading.
 #[derive(Debug, Clone)]
-pub struct Section {
+pub struct IssueSection {
     /// The heading, as Markdown.
     pub heading: String,
     /// The resources.
@@ -164,9 +164,9 @@ pub struct PreviousIssue {
     /// The boxes that people checked.
     pub ticks: Ticks,
     /// The stored state.
-    pub state: State,
+    pub state: HiddenState,
     /// The resources that the text shows, by heading.
-    pub sections: Vec<Section>,
+    pub sections: Vec<IssueSection>,
     /// The resources whose "keep" box is checked.
     pub kept: Vec<Leak>,
     /// Whether the visible text, check marks aside, is as a run wrote it.
@@ -176,7 +176,7 @@ pub struct PreviousIssue {
 impl PreviousIssue {
     /// Parses an issue's text.
     pub fn read(text: &str) -> Self {
-        let state = State::read(text);
+        let state = HiddenState::read(text);
         let mut previous = Self {
             ticks: Ticks::read(text),
             is_unaltered: digest(&visible(text)) == state.visible,
@@ -203,7 +203,7 @@ impl PreviousIssue {
         let mut sections = self.sections.iter_mut();
         match sections.find(|section| section.heading == heading) {
             Some(section) => section.leaks.push(leak),
-            None => self.sections.push(Section {
+            None => self.sections.push(IssueSection {
                 heading: heading.to_owned(),
                 leaks: vec![leak],
             }),
@@ -298,13 +298,13 @@ mod tests {
     #[test]
     fn nothing_ends_the_block_or_is_markup() {
         let key = "x --> ](http://evil) <img> @team \u{202e} 🦀 <!-- preview-gc:history {}";
-        let state = State {
+        let state = HiddenState {
             v: VERSION,
             failures: vec![(key.to_owned(), 1)],
-            ..State::default()
+            ..HiddenState::default()
         };
         let block = state.block();
-        assert_eq!(State::read(&block), state);
+        assert_eq!(HiddenState::read(&block), state);
         for harm in ["](", "<img", "@team", "\u{202e}"] {
             assert!(!block.contains(harm), "{harm} in {block}");
         }
@@ -314,11 +314,11 @@ mod tests {
     #[test]
     fn only_what_people_wrote_alters_the_text_and_not_their_check_marks() {
         let text = "- one\n  - [ ] keep <!-- gc:keep:00ff worker@a -->\n";
-        let written = State {
+        let written = HiddenState {
             v: VERSION,
             content: "c".to_owned(),
             visible: digest(text),
-            ..State::default()
+            ..HiddenState::default()
         };
         let body = format!("{text}{}", written.block());
         let windows = body.replace('\n', "\r\n");

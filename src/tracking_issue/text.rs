@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::leak::Leak;
-use super::state::{PastRun, PreviousIssue, State, digest};
+use super::state::{HiddenState, PastRun, PreviousIssue, digest};
 use super::{CONTINUED, KEPT_HEADING};
 use crate::boxes::{MARKER, Ticks, boxes, keep_box};
 use crate::format::moment;
@@ -31,7 +31,7 @@ const RESERVE: usize = 300;
 pub struct IssueText {
     /// The text.
     pub text: String,
-    /// Digest of what it says, as [`State::content`] stores it.
+    /// Digest of what it says, as [`HiddenState::content`] stores it.
     pub content: String,
     /// Number of resources left behind, as far as known.
     pub left: usize,
@@ -143,7 +143,11 @@ fn fit(sections: Vec<ShownSection>, mut room: usize, draft: &mut Draft) -> usize
 
 /// Returns the resources of this run by heading, and below the same headings
 /// those of earlier runs that this one does not cover.
-fn all_sections(report: &Report, previous: &PreviousIssue, state: &State) -> Vec<ShownSection> {
+fn all_sections(
+    report: &Report,
+    previous: &PreviousIssue,
+    state: &HiddenState,
+) -> Vec<ShownSection> {
     let ticks = &previous.ticks;
     let mut sections = sections(report, ticks, state);
     let beyond = previous.beyond(report);
@@ -166,7 +170,7 @@ fn all_sections(report: &Report, previous: &PreviousIssue, state: &State) -> Vec
 
 /// Groups the garbage of this run by pull request: groups with a checked box
 /// first, then those whose owner ended first.
-fn sections(report: &Report, ticks: &Ticks, state: &State) -> Vec<ShownSection> {
+fn sections(report: &Report, ticks: &Ticks, state: &HiddenState) -> Vec<ShownSection> {
     let wanted = |row: &&Row| {
         matches!(row.verdict, Verdict::Garbage(_))
             && !report.is_done(row)
@@ -237,7 +241,7 @@ fn headline(report: &Report, left: usize) -> String {
 }
 
 /// Returns what follows the resources: the chart, the next run and the notes.
-fn tail(report: &Report, state: &State) -> Draft {
+fn tail(report: &Report, state: &HiddenState) -> Draft {
     let mut tail = Draft::default();
     tail.text.push_str(&chart(&state.runs));
     if let Some(next) = report.next_run {

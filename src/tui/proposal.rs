@@ -9,7 +9,7 @@ const NAMED: usize = 8;
 
 /// What a session offers to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proposal {
+pub enum DeletionProposal {
     /// Nothing, with the reason.
     Nothing(String),
     /// A number of steps to confirm.
@@ -21,7 +21,7 @@ pub enum Proposal {
     },
 }
 
-impl Proposal {
+impl DeletionProposal {
     /// Creates the proposal to carry out `plan_file`, the plan for the `marked`
     /// resources. `roots_gap` says why roots are missing, if they are, and
     /// `maximum` is `--max-deletions`.

@@ -39,7 +39,7 @@ impl Item {
 
 /// One line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
+pub enum TableLine {
     /// The heading of the item with this index.
     Heading(usize),
     /// The item with this index.
@@ -147,7 +147,7 @@ pub(super) fn lines(
     order: Order,
     grouped: bool,
     filter: &str,
-) -> Vec<Line> {
+) -> Vec<TableLine> {
     let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();
     let fits = |item: &Item| {
         let text = [
@@ -186,7 +186,7 @@ pub(super) fn lines(
     if !grouped {
         return shown
             .into_iter()
-            .map(|(index, _)| Line::Item(index))
+            .map(|(index, _)| TableLine::Item(index))
             .collect();
     }
     // Groups are in the order of their first item.
@@ -200,9 +200,9 @@ pub(super) fn lines(
     let mut under = None;
     for (index, item) in shown {
         if under.replace(&item.group) != Some(&item.group) {
-            lines.push(Line::Heading(index));
+            lines.push(TableLine::Heading(index));
         }
-        lines.push(Line::Item(index));
+        lines.push(TableLine::Item(index));
     }
     lines
 }

@@ -236,7 +236,7 @@ fn filter_matches_all_words_and_tabs_select_verdicts() {
     press(&mut app, "\u{1b}s");
     press(&mut app, "g");
     let first = |app: &App| app.lines.first().copied();
-    assert!(matches!(first(&app), Some(Line::Item(_))));
+    assert!(matches!(first(&app), Some(TableLine::Item(_))));
     // Keys typed into the filter have no other effect.
     press(&mut app, "/qdp");
     assert!(app.marked().is_empty());

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::{Line as Text, Span};
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::live::{Live, Ongoing};
-use super::{App, Confirm, Item, Line, Mode, SessionResult, Tab};
+use super::{App, Confirm, Item, Mode, SessionResult, Tab, TableLine};
 use crate::gc::verdict::VerdictName;
 use crate::report::{age, escape, overview::title as summary, style::cut, style::wrap};
 
@@ -92,14 +92,14 @@ fn cell(text: &str, width: usize) -> String {
     text + &" ".repeat(fill)
 }
 
-fn title(app: &App, width: u16) -> Text<'static> {
+fn title(app: &App, width: u16) -> Line<'static> {
     let right = match app.marked.len() {
         0 => String::new(),
         count => format!("{count} marked "),
     };
     let left = format!("preview-gc: {}", summary(&app.report));
     let room = usize::from(width).saturating_sub(right.width() + 1);
-    Text::from(vec![
+    Line::from(vec![
         Span::styled(cell(&escape::terminal(&left), room), bold()),
         Span::styled(format!(" {right}"), bold()),
     ])
@@ -107,7 +107,7 @@ fn title(app: &App, width: u16) -> Text<'static> {
 
 /// Draws the tabs; tabs before the selected one are omitted if there is no
 /// room.
-fn tab_line(app: &App, width: u16) -> Text<'static> {
+fn tab_line(app: &App, width: u16) -> Line<'static> {
     let tabs: Vec<(Tab, String)> = Tab::every()
         .map(|tab| {
             let count = app.items.iter().filter(|item| tab.shows(item)).count();
@@ -137,11 +137,11 @@ fn tab_line(app: &App, width: u16) -> Text<'static> {
         }
         spans.push(Span::styled(text, style));
     }
-    Text::from(spans)
+    Line::from(spans)
 }
 
 /// Widths of the columns kind, name, verdict and age; the reason gets the rest.
-struct Columns {
+struct ScreenColumns {
     kind: usize,
     name: usize,
     verdict: usize,
@@ -149,7 +149,7 @@ struct Columns {
     why: usize,
 }
 
-impl Columns {
+impl ScreenColumns {
     fn of(app: &App, ongoing: &Ongoing, width: usize) -> Self {
         let longest = |of: &dyn Fn(&Item) -> usize| app.items.iter().map(of).max().unwrap_or(0);
         let kind = longest(&|item| item.row.kind.name().len()).min(width / 4);
@@ -211,7 +211,7 @@ fn colour(app: &App, item: &Item) -> Style {
 
 fn table_in(app: &App, ongoing: &Ongoing, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(area.width);
-    let columns = Columns::of(app, ongoing, width);
+    let columns = ScreenColumns::of(app, ongoing, width);
     let head = format!(
         "    {} {} {} {} {}",
         cell("kind", columns.kind),
@@ -225,21 +225,21 @@ fn table_in(app: &App, ongoing: &Ongoing, frame: &mut Frame<'_>, area: Rect) {
     let from = app.cursor.saturating_sub(height * 2 / 3);
     let from = from.min(app.lines.len().saturating_sub(height));
     let shown = app.lines.iter().enumerate().skip(from).take(height);
-    let mut text = vec![Text::styled(cut(&head, width), bold())];
+    let mut text = vec![Line::styled(cut(&head, width), bold())];
     for (at, line) in shown {
         text.push(match line {
-            Line::Heading(index) => {
+            TableLine::Heading(index) => {
                 let group = escape::terminal(&app.items[*index].group);
-                Text::styled(cut(&group, width), bold())
+                Line::styled(cut(&group, width), bold())
             }
-            Line::Item(index) => {
+            TableLine::Item(index) => {
                 let under_cursor = at == app.cursor;
                 row(app, ongoing, &app.items[*index], &columns, under_cursor)
             }
         });
     }
     if app.lines.is_empty() {
-        text.push(Text::raw(
+        text.push(Line::raw(
             "    nothing here; esc clears the filter, tab changes the verdict",
         ));
     }
@@ -250,9 +250,9 @@ fn row(
     app: &App,
     ongoing: &Ongoing,
     item: &Item,
-    columns: &Columns,
+    columns: &ScreenColumns,
     under_cursor: bool,
-) -> Text<'static> {
+) -> Line<'static> {
     let mark = if app.marked.contains(&item.row.key) {
         "[x]"
     } else if item.can_be_marked() {
@@ -279,7 +279,7 @@ fn row(
             cell(&escape::terminal(why), columns.why)
         )),
     ];
-    let line = Text::from(spans);
+    let line = Line::from(spans);
     if under_cursor {
         line.style(Style::new().add_modifier(Modifier::REVERSED))
     } else {
@@ -291,7 +291,7 @@ fn detail_in(app: &App, frame: &mut Frame<'_>, area: Rect, border: Borders) {
     let block = Block::new().borders(border);
     let width = usize::from(block.inner(area).width);
     let chain = app.chain();
-    let lines: Vec<Text<'_>> = chain
+    let lines: Vec<Line<'_>> = chain
         .lines()
         .flat_map(|line| {
             // Further lines of one part stand below its first.
@@ -306,7 +306,7 @@ fn detail_in(app: &App, frame: &mut Frame<'_>, area: Rect, border: Borders) {
                 .into_iter()
                 .map(move |part| " ".repeat(indent) + &part)
         })
-        .map(Text::raw)
+        .map(Line::raw)
         .collect();
     let maximum = lines.len().saturating_sub(1);
     let scroll = usize::from(app.scroll).min(maximum);
@@ -316,7 +316,7 @@ fn detail_in(app: &App, frame: &mut Frame<'_>, area: Rect, border: Borders) {
     frame.render_widget(text, area);
 }
 
-fn status(app: &App, ongoing: &Ongoing, width: u16) -> Text<'static> {
+fn status(app: &App, ongoing: &Ongoing, width: u16) -> Line<'static> {
     let width = usize::from(width);
     let text = match &app.mode {
         Mode::Filter => format!("/{}▏", app.filter.value()),
@@ -354,11 +354,11 @@ fn status(app: &App, ongoing: &Ongoing, width: u16) -> Text<'static> {
             }
         }
     };
-    Text::raw(cut(&escape::terminal(&text), width))
+    Line::raw(cut(&escape::terminal(&text), width))
 }
 
-fn hints(app: &App) -> Text<'static> {
-    Text::styled(
+fn hints(app: &App) -> Line<'static> {
+    Line::styled(
         match app.mode {
             Mode::Busy => "q stop",
             Mode::Filter => "enter keep  esc clear",
@@ -403,7 +403,7 @@ fn popup(frame: &mut Frame<'_>, title: &str, text: &str) {
     let block = Block::bordered()
         .title(format!(" {title} "))
         .padding(ratatui::widgets::Padding::horizontal(1));
-    let text: Vec<Text<'_>> = lines.into_iter().map(Text::raw).collect();
+    let text: Vec<Line<'_>> = lines.into_iter().map(Line::raw).collect();
     frame.render_widget(Clear, place);
     frame.render_widget(
         Paragraph::new(text).wrap(Wrap { trim: false }).block(block),

@@ -73,7 +73,7 @@ fn cure_of_certificate(proxy: Option<&str>) -> String {
 
 /// Why a request gave no usable answer.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Failure {
+pub enum RequestFailure {
     /// There are no credentials for this provider.
     #[error("no credentials are configured")]
     NotConfigured,
@@ -157,7 +157,7 @@ pub enum Failure {
     Malformed(String),
 }
 
-impl Failure {
+impl RequestFailure {
     /// Removes tokens from the provider's message.
     pub(super) fn redact(&mut self, redact: impl Fn(&str) -> String) {
         let text = match self {
@@ -198,7 +198,7 @@ pub struct ApiError {
     /// Method and address, without the query.
     pub request: String,
     /// The reason.
-    pub failure: Failure,
+    pub failure: RequestFailure,
 }
 
 impl fmt::Display for ApiError {
@@ -214,29 +214,29 @@ impl std::error::Error for ApiError {
 }
 
 /// Converts an answer with a status other than 2xx to a failure.
-pub(crate) fn refusal(api: Api, response: &Response<Bytes>) -> Failure {
+pub(crate) fn refusal(api: Api, response: &Response<Bytes>) -> RequestFailure {
     let status = response.status();
     let message = provider_message(api, response);
     let code = status.as_u16();
     match status {
-        StatusCode::UNAUTHORIZED => Failure::Unauthorized {
+        StatusCode::UNAUTHORIZED => RequestFailure::Unauthorized {
             status: code,
             message,
         },
-        StatusCode::FORBIDDEN => Failure::Forbidden {
+        StatusCode::FORBIDDEN => RequestFailure::Forbidden {
             status: code,
             message,
         },
-        StatusCode::NOT_FOUND => Failure::NotFound {
+        StatusCode::NOT_FOUND => RequestFailure::NotFound {
             status: code,
             message,
         },
-        status if status.is_redirection() => Failure::Redirected { status: code },
-        status if super::is_passing(status) => Failure::Unavailable {
+        status if status.is_redirection() => RequestFailure::Redirected { status: code },
+        status if super::is_passing(status) => RequestFailure::Unavailable {
             status: code,
             message,
         },
-        _ => Failure::Refused {
+        _ => RequestFailure::Refused {
             status: code,
             message,
         },

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use self::headers::{ACCOUNT, Headers};
 use self::window::{QuotaState, Window, reserve};
-use super::Failure;
+use super::RequestFailure;
 use crate::clock::Clock;
 use crate::model::Api;
 use crate::providers::{self, Counting, QuotaFigures};
@@ -131,16 +131,16 @@ impl Quota {
         route: &str,
         writes: bool,
         deadline: Instant,
-    ) -> Result<Permit, Failure> {
+    ) -> Result<Permit, RequestFailure> {
         let in_flight = quota.in_flight.clone().acquire_owned();
         let slot = tokio::time::timeout_at(deadline, in_flight)
             .await
-            .map_err(|_| Failure::Deadline)?
-            .map_err(|_| Failure::Deadline)?;
+            .map_err(|_| RequestFailure::Deadline)?
+            .map_err(|_| RequestFailure::Deadline)?;
         loop {
             let now = Instant::now();
             if now >= deadline {
-                return Err(Failure::Deadline);
+                return Err(RequestFailure::Deadline);
             }
             match quota.admit(now, route, writes) {
                 Ok(counted) => {
@@ -151,7 +151,9 @@ impl Quota {
                         _slot: slot,
                     });
                 }
-                Err(wait) if now + wait >= deadline => return Err(Failure::Withheld { wait }),
+                Err(wait) if now + wait >= deadline => {
+                    return Err(RequestFailure::Withheld { wait });
+                }
                 Err(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
             }
         }

@@ -19,7 +19,7 @@ const ATTEMPTS_WHEN_LOCKED: u32 = 6;
 
 /// What to do after an attempt.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum RetryDecision {
     /// Return the result.
     Done,
     /// Repeat the request after a delay.
@@ -42,7 +42,7 @@ pub(super) fn judge(
     result: &Result<Response<Bytes>, TransportError>,
     attempt: u32,
     clock: &Clock,
-) -> Next {
+) -> RetryDecision {
     let locked = |response: &Response<Bytes>| response.status() == StatusCode::LOCKED;
     let attempts = if result.as_ref().is_ok_and(locked) {
         ATTEMPTS_WHEN_LOCKED
@@ -58,12 +58,12 @@ pub(super) fn judge(
             if let Some(wait) = provider.throttled(&outgoing.target, response, now) {
                 // It was refused before it took effect, so any method may be
                 // repeated.
-                return Next::PauseAll { wait, last };
+                return RetryDecision::PauseAll { wait, last };
             }
             let untouched = provider.had_no_effect(response.status());
             let again = (is_passing(response.status()) && outgoing.repeatable) || untouched;
             if !again || last {
-                return Next::Done;
+                return RetryDecision::Done;
             }
             let asked = retry_after(response.headers(), now);
             let wait = if locked(response) {
@@ -71,7 +71,7 @@ pub(super) fn judge(
             } else {
                 backoff(attempt)
             };
-            Next::Again {
+            RetryDecision::Again {
                 wait: asked.unwrap_or(wait),
             }
         }
@@ -80,9 +80,9 @@ pub(super) fn judge(
             TransportError::TooLarge { .. }
             | TransportError::Tls(_)
             | TransportError::Certificate { .. },
-        ) => Next::Done,
-        Err(_) if !outgoing.repeatable || last => Next::Done,
-        Err(_) => Next::Again {
+        ) => RetryDecision::Done,
+        Err(_) if !outgoing.repeatable || last => RetryDecision::Done,
+        Err(_) => RetryDecision::Again {
             wait: backoff(attempt),
         },
     }
@@ -136,8 +136,8 @@ mod tests {
             1,
             &clock(),
         ) {
-            Next::PauseAll { wait, .. } => Some(wait.as_secs()),
-            Next::Done | Next::Again { .. } => None,
+            RetryDecision::PauseAll { wait, .. } => Some(wait.as_secs()),
+            RetryDecision::Done | RetryDecision::Again { .. } => None,
         }
     }
 
@@ -183,8 +183,8 @@ mod tests {
                 ..outgoing(Api::GitHub, Method::POST, true)
             };
             match judge(&request, &Ok(answer(200, headers, body)), 1, &clock()) {
-                Next::PauseAll { wait, .. } => Some(wait.as_secs()),
-                Next::Done | Next::Again { .. } => None,
+                RetryDecision::PauseAll { wait, .. } => Some(wait.as_secs()),
+                RetryDecision::Done | RetryDecision::Again { .. } => None,
             }
         };
         for body in [
@@ -216,7 +216,7 @@ mod tests {
         let again = |api, method, repeatable, result: Result<_, _>| {
             matches!(
                 judge(&outgoing(api, method, repeatable), &result, 1, &clock()),
-                Next::Again { .. }
+                RetryDecision::Again { .. }
             )
         };
         assert!(again(
@@ -256,6 +256,9 @@ mod tests {
     async fn attempts_are_bounded() {
         let request = outgoing(Api::Neon, Method::GET, true);
         let result = Ok(answer(503, &[], ""));
-        assert_eq!(judge(&request, &result, ATTEMPTS, &clock()), Next::Done);
+        assert_eq!(
+            judge(&request, &result, ATTEMPTS, &clock()),
+            RetryDecision::Done
+        );
     }
 }

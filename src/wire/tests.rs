@@ -18,7 +18,7 @@ pub(crate) fn client_of(
         let response = answer(request);
         async move { Ok(response) }
     }));
-    let endpoint = Endpoint {
+    let endpoint = ApiEndpoint {
         base: "http://127.0.0.1:8080/api/".parse().unwrap(),
         graphql: Some("http://127.0.0.1:8080/graph".parse().unwrap()),
         token: Token::new("first-secret-token").unwrap(),
@@ -184,13 +184,13 @@ async fn wait_beyond_not_after_is_not_started() {
     let call = Call::delete(Api::Cloudflare, &["x"]);
     let begin = Instant::now();
     let written = client().write(&call, begin + Duration::from_secs(61)).await;
-    assert!(matches!(written, Written::Answered(_)), "{written:?}");
+    assert!(matches!(written, WriteResult::Answered(_)), "{written:?}");
     assert!(begin.elapsed() >= Duration::from_mins(1));
     for seconds in [59, 60] {
         let begin = Instant::now();
         let not_after = begin + Duration::from_secs(seconds);
         let written = client().write(&call, not_after).await;
-        assert!(matches!(written, Written::NotSent(_)), "{written:?}");
+        assert!(matches!(written, WriteResult::NotSent(_)), "{written:?}");
         assert_eq!(begin.elapsed(), Duration::ZERO);
     }
 }
@@ -200,22 +200,28 @@ fn failures_follow_the_status() {
     let failure = |status| error::refusal(Api::Neon, &answered(status, "{}"));
     assert!(matches!(
         failure(401),
-        Failure::Unauthorized { status: 401, .. }
+        RequestFailure::Unauthorized { status: 401, .. }
     ));
     assert!(matches!(
         failure(403),
-        Failure::Forbidden { status: 403, .. }
+        RequestFailure::Forbidden { status: 403, .. }
     ));
     assert!(matches!(
         failure(404),
-        Failure::NotFound { status: 404, .. }
+        RequestFailure::NotFound { status: 404, .. }
     ));
-    assert!(matches!(failure(301), Failure::Redirected { status: 301 }));
+    assert!(matches!(
+        failure(301),
+        RequestFailure::Redirected { status: 301 }
+    ));
     for status in [500, 502, 503, 504] {
-        assert!(matches!(failure(status), Failure::Unavailable { .. }));
+        assert!(matches!(
+            failure(status),
+            RequestFailure::Unavailable { .. }
+        ));
     }
     for status in [400, 409, 422, 423, 501] {
-        assert!(matches!(failure(status), Failure::Refused { .. }));
+        assert!(matches!(failure(status), RequestFailure::Refused { .. }));
     }
 }
 
@@ -316,7 +322,7 @@ async fn github_rate_limits_may_have_status_200() {
         let answer = client.exchange(&query).await;
         let throttled = matches!(
             answer.map_err(|error| error.failure),
-            Err(Failure::Throttled { .. })
+            Err(RequestFailure::Throttled { .. })
         );
         let asked = *asked.lock().unwrap();
         (throttled, asked > 1)
@@ -331,12 +337,12 @@ async fn client_uses_its_new_deadline() {
     let begin = Instant::now();
     let short = client.until(begin + Duration::from_millis(700));
     let failed = short.send(&Call::get(Api::Neon, &["x"])).await.unwrap_err();
-    assert!(matches!(failed.failure, Failure::Unavailable { .. }));
+    assert!(matches!(failed.failure, RequestFailure::Unavailable { .. }));
     assert!(begin.elapsed() < Duration::from_secs(1));
     assert!(client.has(Api::Neon) && !client.has(Api::GitHub));
     let absent = client.send(&Call::get(Api::GitHub, &["x"])).await;
     let absent = absent.unwrap_err();
-    assert!(matches!(absent.failure, Failure::NotConfigured));
+    assert!(matches!(absent.failure, RequestFailure::NotConfigured));
     // What went wrong is what it comes from.
     let source = std::error::Error::source(&absent).unwrap().to_string();
     assert_eq!(source, absent.failure.to_string());
@@ -350,7 +356,7 @@ async fn errors_contain_no_token() {
     let call = Call::get(Api::Neon, &["first-secret-token"]);
     let outgoing = Outgoing::from(&call);
     let message = "first-secret-token was refused".to_owned();
-    let failure = Failure::Refused {
+    let failure = RequestFailure::Refused {
         status: 400,
         message,
     };
@@ -359,7 +365,7 @@ async fn errors_contain_no_token() {
         client.error(&outgoing, failure),
         client.error(
             &outgoing,
-            Failure::Malformed("first-secret-token".to_owned()),
+            RequestFailure::Malformed("first-secret-token".to_owned()),
         ),
     ] {
         let message = format!("{error} {error:?} {client:?} {outgoing:?}");
@@ -377,8 +383,8 @@ async fn late_change_names_its_reason() {
         let call = &call;
         async move {
             match client.write(call, not_after).await {
-                Written::NotSent(error) => error.to_string(),
-                Written::Lost(_) | Written::Answered(_) => String::new(),
+                WriteResult::NotSent(error) => error.to_string(),
+                WriteResult::Lost(_) | WriteResult::Answered(_) => String::new(),
             }
         }
     };
@@ -404,7 +410,7 @@ async fn paths_with_dot_segments_are_not_sent() {
         let delete = Call::delete(Api::Cloudflare, &segments);
         let not_after = Instant::now() + Duration::from_mins(1);
         let written = client.write(&delete, not_after).await;
-        assert!(matches!(written, Written::NotSent(_)), "{written:?}");
+        assert!(matches!(written, WriteResult::NotSent(_)), "{written:?}");
     }
     // Dots inside a segment, and a query, mean what they say.
     let call = Call::get(Api::Cloudflare, &["values", "...", "a..b"]).with("name", "/../x");

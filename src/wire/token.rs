@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::Failure;
+use super::RequestFailure;
 
 /// The replacement of a removed token.
 const HIDDEN: &str = "[token]";
@@ -31,9 +31,9 @@ impl Token {
     }
 
     /// Returns the value of the `Authorization` header, marked as sensitive.
-    pub(super) fn bearer(&self) -> Result<HeaderValue, Failure> {
-        let mut value =
-            HeaderValue::from_str(&format!("Bearer {}", self.0)).map_err(|_| Failure::BadToken)?;
+    pub(super) fn bearer(&self) -> Result<HeaderValue, RequestFailure> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0))
+            .map_err(|_| RequestFailure::BadToken)?;
         value.set_sensitive(true);
         Ok(value)
     }

@@ -27,7 +27,7 @@ use preview_gc::evidence::{
 use preview_gc::gc::KindGraph;
 use preview_gc::gc::mark::{JudgeInput, PolicyScope, mark};
 use preview_gc::model::{Place, PullRequestNumber, Repository, Resource, Time};
-use preview_gc::policy::{Environment, Policies, Source, Vocabulary};
+use preview_gc::policy::{Policies, PolicyContext, PolicySource, Vocabulary};
 use preview_gc::providers;
 use serde_json::{Value, json};
 
@@ -384,7 +384,7 @@ fn read_names() {
             )
         })
         .collect();
-    let source = Source {
+    let source = PolicySource {
         path: "bench.toml".to_owned(),
         text: format!(
             "repository = \"acme/shop\"\n[words]\nservice = [\"api\", \"web\", \"docs\"]\n{rules}"
@@ -395,7 +395,7 @@ fn read_names() {
         kinds: &kinds,
         scopes: &providers::scopes(),
     };
-    let environment = Environment {
+    let environment = PolicyContext {
         lookup: &|_| None,
         repository: None,
         names_file: &|_, _| Err("not found".to_owned()),
@@ -438,7 +438,7 @@ fn mark_a_million() {
             )
         })
         .collect();
-    let source = Source {
+    let source = PolicySource {
         path: "bench.toml".to_owned(),
         text: format!("repository = \"acme/shop\"\n{rules}"),
     };
@@ -446,7 +446,7 @@ fn mark_a_million() {
         kinds: &kinds,
         scopes: &providers::scopes(),
     };
-    let environment = Environment {
+    let environment = PolicyContext {
         lookup: &|_| None,
         repository: None,
         names_file: &|_, _| Err("not found".to_owned()),

@@ -16,7 +16,7 @@ use preview_gc::gc::plan_file::PlannedStep;
 use preview_gc::gc::verdict::VerdictName;
 use preview_gc::gc::{Marking, Verdict, mark};
 use preview_gc::model::{Api, KindRef, PullRequestNumber, Repository};
-use preview_gc::policy::{Environment, Policies, Policy, Source, Vocabulary};
+use preview_gc::policy::{Policies, Policy, PolicyContext, PolicySource, Vocabulary};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
 use preview_gc::report::{Report, Row, escape};
@@ -25,7 +25,7 @@ use preview_gc::roots::github::issue::IssueStore;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::survey::Findings;
-use preview_gc::wire::{Client, Endpoint, Token, TransportError};
+use preview_gc::wire::{ApiEndpoint, Client, Token, TransportError};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
@@ -62,7 +62,7 @@ impl Stage {
         let sandbox = Sandbox::new(world, Options::default()).unwrap();
         let variables: BTreeMap<_, _> = sandbox.environment(BASE).into_iter().collect();
         let lookup = |name: &str| variables.get(name).cloned();
-        let read = |path: &Path| Source {
+        let read = |path: &Path| PolicySource {
             path: path.display().to_string(),
             text: std::fs::read_to_string(path).unwrap(),
         };
@@ -77,7 +77,7 @@ impl Stage {
             let path = Path::new(policy).with_file_name(name);
             std::fs::read_to_string(path).map_err(|error| error.to_string())
         };
-        let environment = Environment {
+        let environment = PolicyContext {
             lookup: &lookup,
             repository: Some(&repository),
             names_file: &names_file,
@@ -155,7 +155,7 @@ fn client(sandbox: &Arc<Sandbox>, clock: Clock, limits: Limits) -> Client {
             answer.map_err(|reset| TransportError::Broken(reset.to_string()))
         }
     }));
-    let endpoint = |path: &str| Endpoint {
+    let endpoint = |path: &str| ApiEndpoint {
         base: format!("{BASE}{path}").parse().unwrap(),
         graphql: Some(format!("{BASE}{path}/graphql").parse().unwrap()),
         token: Token::new("sandbox").unwrap(),

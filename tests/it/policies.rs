@@ -2,17 +2,19 @@
 //! broken where they are.
 
 use preview_gc::model::Repository;
-use preview_gc::policy::{Diagnostic, Environment, Loaded, Policies, Source, Vocabulary, render};
+use preview_gc::policy::{
+    Diagnostic, Loaded, Policies, PolicyContext, PolicySource, Vocabulary, render,
+};
 use preview_gc::providers;
 
-fn read(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
+fn read(sources: &[PolicySource]) -> Result<Loaded, Vec<Diagnostic>> {
     let kinds = providers::vocabulary();
     let vocabulary = Vocabulary {
         kinds: &kinds,
         scopes: &providers::scopes(),
     };
     let repository = Repository::parse("acme/shop").unwrap();
-    let environment = Environment {
+    let environment = PolicyContext {
         lookup: &|_| None,
         repository: Some(&repository),
         names_file: &|_, _| Err("not found".to_owned()),
@@ -20,9 +22,9 @@ fn read(sources: &[Source]) -> Result<Loaded, Vec<Diagnostic>> {
     Policies::read(sources, &vocabulary, &environment)
 }
 
-fn source(path: &str) -> Source {
+fn source(path: &str) -> PolicySource {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    Source {
+    PolicySource {
         path: path.to_owned(),
         text: std::fs::read_to_string(file).unwrap(),
     }
@@ -64,7 +66,7 @@ fn mistakes_in_claims_conditions_and_files_of_names_are_pointed_at() {
 fn a_policy_that_names_a_token_as_a_place_is_refused() {
     let kinds = providers::vocabulary();
     let repository = Repository::parse("acme/shop");
-    let environment = Environment {
+    let environment = PolicyContext {
         lookup: &|name| Some(format!("value-of-{name}").to_lowercase().replace('_', "-")),
         repository: repository.as_ref(),
         names_file: &|_, _| Err("not found".to_owned()),
@@ -79,7 +81,7 @@ fn a_policy_that_names_a_token_as_a_place_is_refused() {
             kinds: &kinds,
             scopes: &providers::scopes(),
         };
-        Policies::read(&[Source { path, text }], &vocabulary, &environment)
+        Policies::read(&[PolicySource { path, text }], &vocabulary, &environment)
     };
     assert!(read("PROJECT_ID").is_ok());
     for variable in [
@@ -97,7 +99,7 @@ fn a_policy_that_names_a_token_as_a_place_is_refused() {
 #[test]
 fn a_value_without_the_form_of_an_identifier_is_not_shown() {
     let kinds = providers::vocabulary();
-    let environment = Environment {
+    let environment = PolicyContext {
         lookup: &|name| {
             let secret = "postgres://shop:hunter2@db.example.com/shop";
             (name == "DATABASE_URL").then(|| secret.to_owned())
@@ -118,7 +120,7 @@ fn a_value_without_the_form_of_an_identifier_is_not_shown() {
 
 #[test]
 fn limits_come_from_one_place() {
-    let file = |path: &str, grace: &str| Source {
+    let file = |path: &str, grace: &str| PolicySource {
         path: path.to_owned(),
         text: format!(
             "[limits]\ngrace = \"{grace}\"\n[[protect]]\nkind = \"worker\"\nreason = \"x\"\nname \
@@ -143,7 +145,7 @@ fn many_names_are_read_by_many_rules() {
         })
         .collect();
     let text = format!("[words]\nservice = [\"api\", \"web\", \"docs\"]\n{rules}");
-    let source = Source {
+    let source = PolicySource {
         path: "many.toml".to_owned(),
         text,
     };
@@ -263,7 +265,7 @@ name = "web-{any}"
 dead-when = "closed"
 missing = "keep"
 "#;
-    let sources = [Source {
+    let sources = [PolicySource {
         path: "odd.toml".to_owned(),
         text: text.replace(
             "dead-when = \"closed\"\nmissing",

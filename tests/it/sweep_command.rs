@@ -1080,7 +1080,7 @@ fn rule_8_a_run_that_is_killed_leaves_a_journal_that_agrees_with_what_happened()
             let is_journal = path.extension().is_some_and(|end| end == "jsonl");
             if is_journal {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let record = preview_gc::journal::Record::parse(&path, &text).unwrap();
+                let record = preview_gc::journal::RunRecord::parse(&path, &text).unwrap();
                 open.extend(record.open().map(|(step, _)| (path.clone(), step)));
             }
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use preview_gc::call::Call;
-use preview_gc::kind::{Kind, Next, PageOf};
+use preview_gc::kind::{Kind, NextPage, PageOf};
 use preview_gc::model::{Api, Attribute, Place, Resource, ResourceId};
 use preview_gc::providers;
 use preview_gc::wire::{Client, Outgoing};
@@ -224,10 +224,10 @@ impl<'s> Suite<'s> {
             all.extend(read.items);
             number += 1;
             page = match read.next {
-                Next::Pages(pages) if number <= pages => PageOf::Number(number),
-                Next::After(cursor) => PageOf::Cursor(cursor),
-                Next::More => PageOf::Number(number),
-                Next::Last | Next::Pages(_) => {
+                NextPage::Pages(pages) if number <= pages => PageOf::Number(number),
+                NextPage::After(cursor) => PageOf::Cursor(cursor),
+                NextPage::More => PageOf::Number(number),
+                NextPage::Last | NextPage::Pages(_) => {
                     if total.is_some_and(|total| total != all.len() as u64) {
                         return Err(format!("{} listed of {total:?}", all.len()));
                     }

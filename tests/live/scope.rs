@@ -7,7 +7,7 @@ use std::time::Duration;
 use preview_gc::clock::Clock;
 use preview_gc::model::{Api, Place};
 use preview_gc::providers::PROVIDERS;
-use preview_gc::wire::{Allotment, Client, Endpoint, Token, http};
+use preview_gc::wire::{Allotment, ApiEndpoint, Client, Token, http};
 use url::Url;
 
 /// The places that a run may touch, and the client for them.
@@ -17,7 +17,7 @@ pub(crate) struct Scope {
     pub(crate) zone: Option<Arc<Place>>,
     pub(crate) project: Option<Arc<Place>>,
     pub(crate) repository: Option<Arc<Place>>,
-    endpoints: BTreeMap<Api, Endpoint>,
+    endpoints: BTreeMap<Api, ApiEndpoint>,
 }
 
 impl Scope {
@@ -60,7 +60,7 @@ impl Scope {
             let base = Url::parse(&base).expect("the base address is a URL");
             let loopback = base.host_str().is_some_and(http::is_loopback);
             assert!(base.scheme() == "https" || loopback, "{base} is not https");
-            let endpoint = Endpoint {
+            let endpoint = ApiEndpoint {
                 base,
                 graphql: None,
                 token,

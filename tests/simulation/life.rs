@@ -17,13 +17,13 @@ use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::reads::Remembered;
 use preview_gc::model::{Api, PullRequestNumber};
-use preview_gc::policy::{Action, Environment, Policies, Policy, Source, Vocabulary};
+use preview_gc::policy::{Action, Policies, Policy, PolicyContext, PolicySource, Vocabulary};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
 use preview_gc::report::Report;
 use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::sweep::{StepRow, Stop, Swept};
-use preview_gc::wire::{Client, Endpoint, Token};
+use preview_gc::wire::{ApiEndpoint, Client, Token};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -102,12 +102,12 @@ fn journal_folder() -> tempfile::TempDir {
 }
 
 fn policy(text: &str) -> Policy {
-    let sources = [Source {
+    let sources = [PolicySource {
         path: "drawn.toml".to_owned(),
         text: text.to_owned(),
     }];
     let kinds = providers::vocabulary();
-    let environment = Environment {
+    let environment = PolicyContext {
         lookup: &|_| None,
         repository: None,
         names_file: &|_, _| Err("not found".to_owned()),
@@ -909,7 +909,7 @@ impl World<'_> {
     }
 }
 
-fn endpoints() -> BTreeMap<Api, Endpoint> {
+fn endpoints() -> BTreeMap<Api, ApiEndpoint> {
     let paths = [
         (Api::Cloudflare, "/client/v4"),
         (Api::Neon, "/api/v2"),
@@ -920,7 +920,7 @@ fn endpoints() -> BTreeMap<Api, Endpoint> {
         let graphql = format!("{BASE}/github/graphql")
             .parse()
             .expect("an address");
-        let endpoint = Endpoint {
+        let endpoint = ApiEndpoint {
             base,
             graphql: (api == Api::GitHub).then_some(graphql),
             token: Token::new("sandbox").expect("a token"),

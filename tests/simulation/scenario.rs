@@ -8,8 +8,8 @@ use chrono::{SubsecRound as _, TimeDelta};
 use fastrand::Rng;
 use preview_gc::collector::Limits;
 use preview_gc::gc::brakes::BrakeLimits;
-use preview_gc::sandbox::quota::Quota;
-use preview_gc::sandbox::world::{self, State, World};
+use preview_gc::sandbox::quota::SandboxQuota;
+use preview_gc::sandbox::world::{self, World, WorldPullRequestState};
 use preview_gc::wire::Allotment;
 use serde_json::{Map, Value, json};
 
@@ -188,7 +188,7 @@ pub struct Scenario {
     pub terms: Vec<(&'static str, Terms)>,
     pub lifetimes: Vec<(&'static str, Lifetime)>,
     pub limits: Limits,
-    pub quota: Quota,
+    pub quota: SandboxQuota,
     pub weather: Weather,
     /// The mean time between two changes by others, if there are any.
     pub change_every: Option<Duration>,
@@ -276,7 +276,7 @@ struct Draw<'a> {
     kinds: Vec<&'static str>,
     now: Moment,
     ledger: Ledger,
-    resources: Vec<world::Resource>,
+    resources: Vec<world::WorldResource>,
 }
 
 impl Draw<'_> {
@@ -302,7 +302,7 @@ impl Draw<'_> {
         let made = (self.now - age).trunc_subsecs(0);
         let times = has_times(kind).then_some(made);
         let attributes: Map<_, _> = with.attributes.as_object().cloned().unwrap_or_default();
-        self.resources.push(world::Resource {
+        self.resources.push(world::WorldResource {
             kind: kind.to_owned(),
             name: name.clone(),
             id: (kind != "github_environment").then(|| id.clone()),
@@ -766,11 +766,13 @@ impl Scenario {
                 draw.ledger.opened.insert(number, opened);
                 let history = History::new(opened, state);
                 draw.ledger.pull_requests.insert(number, history);
-                pull_requests.push(world::PullRequest {
+                pull_requests.push(world::WorldPullRequest {
                     labels: Vec::new(),
                     unlabeled: Vec::new(),
                     number,
-                    state: closed_at.map_or(State::Open, |_| State::Closed),
+                    state: closed_at.map_or(WorldPullRequestState::Open, |_| {
+                        WorldPullRequestState::Closed
+                    }),
                     merged,
                     draft: false,
                     title: None,
@@ -788,11 +790,11 @@ impl Scenario {
                 draw.ledger.opened.insert(fork, opened);
                 let history = History::new(opened, PullRequest::Open);
                 draw.ledger.pull_requests.insert(fork, history);
-                pull_requests.push(world::PullRequest {
+                pull_requests.push(world::WorldPullRequest {
                     labels: Vec::new(),
                     unlabeled: Vec::new(),
                     number: fork,
-                    state: State::Open,
+                    state: WorldPullRequestState::Open,
                     merged: false,
                     draft: false,
                     title: None,
@@ -849,7 +851,7 @@ impl Scenario {
                     .collect(),
                 resources,
                 actions_runs: ledger.runs.iter().map(actions_run).collect(),
-                zones: vec![world::Zone {
+                zones: vec![world::WorldZone {
                     id: None,
                     name: ZONE.to_owned(),
                 }],
@@ -860,7 +862,7 @@ impl Scenario {
             terms,
             lifetimes,
             limits,
-            quota: Quota {
+            quota: SandboxQuota {
                 limit: Some(if focused {
                     1_200
                 } else if SMALL_QUOTAS_DRAIN {
@@ -927,7 +929,7 @@ pub const KEEP_LABEL: &str = "preview-keep";
 /// The mark that keeps a resource.
 pub const KEEP_MARK: &str = "preview-gc:keep";
 
-fn label_some(random: &mut Rng, ledger: &mut Ledger, pulls: &mut [world::PullRequest]) {
+fn label_some(random: &mut Rng, ledger: &mut Ledger, pulls: &mut [world::WorldPullRequest]) {
     let own = pulls
         .iter_mut()
         .filter(|pull| pull.head_repo.as_deref() == Some(REPOSITORY));
@@ -942,7 +944,7 @@ fn label_some(random: &mut Rng, ledger: &mut Ledger, pulls: &mut [world::PullReq
     }
 }
 
-fn mark_some(random: &mut Rng, ledger: &mut Ledger, resources: &mut [world::Resource]) {
+fn mark_some(random: &mut Rng, ledger: &mut Ledger, resources: &mut [world::WorldResource]) {
     for (resource, drawn) in ledger.resources.iter_mut().zip(resources) {
         let (key, value) = match resource.kind {
             "dns_record" => ("comment", json!(KEEP_MARK)),
@@ -1116,13 +1118,13 @@ fn protects(ledger: &Ledger) -> String {
     text
 }
 
-fn actions_run((id, finished): (&u64, &Option<Moment>)) -> world::ActionsRun {
+fn actions_run((id, finished): (&u64, &Option<Moment>)) -> world::WorldActionsRun {
     let status = if finished.is_some() {
         "completed"
     } else {
         "in_progress"
     };
-    world::ActionsRun {
+    world::WorldActionsRun {
         id: *id,
         status: status.to_owned(),
         updated_at: *finished,

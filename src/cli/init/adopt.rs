@@ -9,16 +9,16 @@ use super::shown;
 use crate::cli::args::InitArgs;
 use crate::cli::consent::{answer, is_person};
 use crate::cli::session::Session;
-use crate::cli::{Exit, Failure, print, settings};
+use crate::cli::{Exit, RunFailure, print, settings};
 use crate::collector::{Audit, Choice};
 use crate::gc::verdict::VerdictName;
-use crate::policy::{Action, Policy, Rule, Source};
+use crate::policy::{Action, Policy, PolicySource, Rule};
 use crate::report::escape;
 
 const REPORT: &str = "action = \"report\"";
 const DELETE: &str = "action = \"delete\"";
 
-pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, RunFailure> {
     let session = Session::open(&arguments.common)?;
     let collector = session.collector(None)?;
     let since = Instant::now();
@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, Failure> {
     let Audit { report, .. } = audit.await;
     session.progress.end();
     if !report.complete {
-        return Err(Failure::Incomplete(
+        return Err(RunFailure::Incomplete(
             "could not read everything that the rules need: no rule is changed; see `preview-gc audit`"
                 .to_owned(),
         ));
@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, Failure> {
         .flat_map(|file| file.rules.iter())
         .filter(|rule| rule.action == Action::Report)
         .collect();
-    let actions = |sources: &[Source]| {
+    let actions = |sources: &[PolicySource]| {
         let read =
             settings::read(sources, &session.connection.variables, &arguments.common).ok()?;
         Some(actions_of(&read.policies.files))
@@ -102,7 +102,7 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, Failure> {
         for (new, old) in sources.iter().zip(&session.sources) {
             if new.text != old.text {
                 std::fs::write(&new.path, &new.text).map_err(|error| {
-                    Failure::Usage(format!("could not write {}: {error}", new.path))
+                    RunFailure::Usage(format!("could not write {}: {error}", new.path))
                 })?;
                 let _ = writeln!(text, "wrote    {}", escape::terminal(&new.path));
             }
@@ -131,9 +131,9 @@ fn actions_of(files: &[Policy]) -> Actions {
 /// Changes the action of one rule in its text. The changed files are read again:
 /// exactly this action must have changed, however the file is written.
 fn adopt(
-    sources: &mut [Source],
+    sources: &mut [PolicySource],
     rule: &Rule,
-    actions: &dyn Fn(&[Source]) -> Option<Actions>,
+    actions: &dyn Fn(&[PolicySource]) -> Option<Actions>,
 ) -> bool {
     let of_rule =
         |(source, id, _): &(usize, String, Action)| *source == rule.span.source && **id == *rule.id;
@@ -164,7 +164,7 @@ fn adopt(
 mod tests {
     use super::*;
     use crate::model::Repository;
-    use crate::policy::{Environment, Policies};
+    use crate::policy::{Policies, PolicyContext};
     use crate::providers;
 
     #[test]
@@ -176,13 +176,13 @@ mod tests {
             )
         };
         let text = rule("api") + &rule("web");
-        let mut sources = [Source {
+        let mut sources = [PolicySource {
             path: "p.toml".to_owned(),
             text: text.clone(),
         }];
         let kinds = providers::vocabulary();
         let repository = Repository::parse("acme/shop");
-        let environment = Environment {
+        let environment = PolicyContext {
             lookup: &|_| None,
             repository: repository.as_ref(),
             names_file: &|_, _| Err(String::new()),
@@ -193,7 +193,7 @@ mod tests {
         };
         let loaded = Policies::read(&sources, &vocabulary, &environment).unwrap();
         let web = &loaded.policies.files[0].rules[1];
-        let actions = |sources: &[Source]| {
+        let actions = |sources: &[PolicySource]| {
             let read = Policies::read(sources, &vocabulary, &environment).ok()?;
             Some(actions_of(&read.policies.files))
         };
@@ -206,7 +206,7 @@ mod tests {
         let quoted = rule("api").replace("\"report\"", "'report'");
         let next = rule("web").replace("[[rule]]", "  [[rule]]");
         let text = quoted.clone() + &next;
-        let mut sources = [Source {
+        let mut sources = [PolicySource {
             path: "p.toml".to_owned(),
             text: text.clone(),
         }];
@@ -215,7 +215,7 @@ mod tests {
         assert!(!adopt(&mut sources, api, &actions));
         assert_eq!(sources[0].text, text);
         let commented = rule("api").replace("kind =", "# action = \"report\"\nkind =");
-        let mut sources = [Source {
+        let mut sources = [PolicySource {
             path: "p.toml".to_owned(),
             text: commented.clone(),
         }];

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::cli::args::InitArgs;
 use crate::cli::connect::Variables;
-use crate::cli::{Exit, Failure, print, settings};
-use crate::init::workflows::{Made, UNKNOWN, WorkflowFacts};
+use crate::cli::{Exit, RunFailure, print, settings};
+use crate::init::workflows::{UNKNOWN, WorkflowFacts, WorkflowName};
 use crate::policy::Policies;
 use crate::providers;
 use crate::report::escape;
@@ -20,25 +20,25 @@ const NUMBER: &str = "4242";
 
 /// The document of `--check --format json`.
 #[derive(Debug, Serialize, Default)]
-struct Found {
+struct InitCheckDocument {
     schema: u32,
     /// Names that workflows make and no rule matches.
-    unmatched: Vec<Made>,
+    unmatched: Vec<WorkflowName>,
     /// Rules whose names no workflow makes any more.
     unmade: Vec<String>,
     /// Templates with unknown parts, which could not be compared.
-    undetermined: Vec<Made>,
+    undetermined: Vec<WorkflowName>,
     advice: Vec<String>,
 }
 
-pub(super) fn run(arguments: &InitArgs, read: &WorkflowFacts) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &InitArgs, read: &WorkflowFacts) -> Result<Exit, RunFailure> {
     let variables = Variables { fixed: None };
     let (_, loaded) = settings::policies(&arguments.common, &variables)?;
     let found = compare(&loaded.policies, read);
     let wrong = !found.unmatched.is_empty() || !found.unmade.is_empty();
     if arguments.common.format() == Format::Json {
         let text = serde_json::to_string_pretty(&found)
-            .map_err(|error| Failure::Unexpected(error.to_string()))?;
+            .map_err(|error| RunFailure::Unexpected(error.to_string()))?;
         print(&format!("{text}\n"))?;
     } else {
         print(&render(&found, read))?;
@@ -46,11 +46,11 @@ pub(super) fn run(arguments: &InitArgs, read: &WorkflowFacts) -> Result<Exit, Fa
     Ok(if wrong { Exit::Garbage } else { Exit::Ok })
 }
 
-fn compare(policies: &Policies, read: &WorkflowFacts) -> Found {
-    let mut found = Found {
+fn compare(policies: &Policies, read: &WorkflowFacts) -> InitCheckDocument {
+    let mut found = InitCheckDocument {
         schema: 1,
         advice: read.advice.clone(),
-        ..Found::default()
+        ..InitCheckDocument::default()
     };
     let mut used = BTreeSet::new();
     let mut compared = BTreeSet::new();
@@ -97,7 +97,7 @@ fn compare(policies: &Policies, read: &WorkflowFacts) -> Found {
     found
 }
 
-fn render(found: &Found, read: &WorkflowFacts) -> String {
+fn render(found: &InitCheckDocument, read: &WorkflowFacts) -> String {
     let mut text = String::new();
     for made in &found.unmatched {
         let (kind, template) = (made.kind, escape::terminal(&made.template));
@@ -139,11 +139,11 @@ fn render(found: &Found, read: &WorkflowFacts) -> String {
 mod tests {
     use super::*;
     use crate::model::Repository;
-    use crate::policy::{Environment, Source};
+    use crate::policy::{PolicyContext, PolicySource};
 
     #[test]
     fn names_without_a_rule_and_rules_without_a_name_are_found() {
-        let made = |template: &str| Made {
+        let made = |template: &str| WorkflowName {
             kind: "worker",
             template: template.to_owned(),
             location: "preview.yml:3".to_owned(),
@@ -151,13 +151,13 @@ mod tests {
         };
         let text = "[[rule]]\nid = \"a\"\nkind = \"worker\"\nname = \"api-pr-{pr}\"\ndead-when = \"closed\"\n\
                     [[rule]]\nid = \"b\"\nkind = \"worker\"\nname = \"old-pr-{pr}\"\ndead-when = \"closed\"\n";
-        let source = Source {
+        let source = PolicySource {
             path: "p.toml".to_owned(),
             text: text.to_owned(),
         };
         let kinds = providers::vocabulary();
         let repository = Repository::parse("acme/shop");
-        let environment = Environment {
+        let environment = PolicyContext {
             lookup: &|_| None,
             repository: repository.as_ref(),
             names_file: &|_, _| Err(String::new()),

@@ -8,15 +8,15 @@ use chrono::TimeDelta;
 
 use super::local;
 use crate::cli::args::InitArgs;
-use crate::cli::connect::{Connection, Variables};
+use crate::cli::connect::{ProviderConnections, Variables};
 use crate::cli::progress::Progress;
 use crate::cli::session::{client, connect};
 use crate::cli::settings;
-use crate::cli::{Exit, Failure};
+use crate::cli::{Exit, RunFailure};
 use crate::collector::Limits;
 use crate::evidence::{ClosedSearch, Inventory, RepositoryRoots, RootsWanted};
 use crate::init::workflows::WorkflowFacts;
-use crate::init::{self, Proposal, Situation, file::Head, names};
+use crate::init::{self, RuleProposal, Situation, file::PolicyHeader, names};
 use crate::model::{Api, Place, PlaceSort, PullRequestNumber, Repository};
 use crate::providers;
 use crate::roots;
@@ -29,8 +29,8 @@ const HEADS: TimeDelta = TimeDelta::days(60);
 
 /// What was read, and what follows.
 pub(super) struct Gathered {
-    pub(super) proposals: Vec<Proposal>,
-    pub(super) head: Head,
+    pub(super) proposals: Vec<RuleProposal>,
+    pub(super) head: PolicyHeader,
     /// The first line of the output.
     pub(super) read_line: String,
     /// Whether an account was read.
@@ -44,7 +44,7 @@ pub(super) struct Gathered {
 pub(super) async fn gather(
     arguments: &InitArgs,
     read: &WorkflowFacts,
-) -> Result<Gathered, Failure> {
+) -> Result<Gathered, RunFailure> {
     let connection = connect(&arguments.common)?;
     let limits = Limits::of(&arguments.common.limits.0);
     let client = client(&arguments.common, &connection, limits)?;
@@ -131,12 +131,15 @@ pub(super) async fn gather(
     })
 }
 
-fn repository(arguments: &InitArgs, connection: &Connection) -> Result<Repository, Failure> {
+fn repository(
+    arguments: &InitArgs,
+    connection: &ProviderConnections,
+) -> Result<Repository, RunFailure> {
     let typed = arguments.common.repository.clone();
     let given = typed.or_else(|| connection.variables.get("GITHUB_REPOSITORY"));
     if let Some(given) = given {
         return Repository::parse(&given).ok_or_else(|| {
-            Failure::Usage(
+            RunFailure::Usage(
                 "could not take the repository: the given value is not owner/name; write it as \
                  owner/name"
                     .to_owned(),
@@ -149,7 +152,7 @@ fn repository(arguments: &InitArgs, connection: &Connection) -> Result<Repositor
         local::repository()
     };
     remote.ok_or_else(|| {
-        Failure::Usage(
+        RunFailure::Usage(
             "could not tell the repository: neither git's remote `origin` nor GITHUB_REPOSITORY \
              names one; run in a clone, or name it with --repository"
                 .to_owned(),
@@ -163,7 +166,7 @@ async fn places(
     client: &Client,
     read: &WorkflowFacts,
     repository: &Repository,
-) -> Result<(Vec<Place>, Vec<String>), Failure> {
+) -> Result<(Vec<Place>, Vec<String>), RunFailure> {
     let mut places = Vec::new();
     let mut gaps = Vec::new();
     // The scope of a policy with nothing written: what the environment names.
@@ -272,8 +275,8 @@ async fn roots(
 
 /// What stands above the rules: the repository, and what the environment does not
 /// name at the time of a run.
-fn head(variables: &Variables, repository: &Repository, places: &[Place]) -> Head {
-    let mut head = Head {
+fn head(variables: &Variables, repository: &Repository, places: &[Place]) -> PolicyHeader {
+    let mut head = PolicyHeader {
         repository: Some(repository.to_string()),
         scope: Vec::new(),
     };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::Failure;
+use crate::cli::RunFailure;
 use crate::cli::args::InitArgs;
 use crate::report::escape;
 
@@ -16,7 +16,7 @@ const WORKFLOW: &str = ".github/workflows/preview-gc.yml";
 const WORKFLOW_TEXT: &str = include_str!("workflow.yml");
 
 /// Writes the policy, or prints a diff. Returns the lines for the output.
-pub(super) fn policy(arguments: &InitArgs, text: &str) -> Result<String, Failure> {
+pub(super) fn policy(arguments: &InitArgs, text: &str) -> Result<String, RunFailure> {
     // A sandbox is not the repository in this folder.
     if arguments.common.sandbox().is_some() && arguments.out.is_none() {
         return Ok(format!("\n{text}\n"));
@@ -30,7 +30,7 @@ pub(super) fn policy(arguments: &InitArgs, text: &str) -> Result<String, Failure
 }
 
 /// Writes the workflow, or prints a diff.
-pub(super) fn workflow(arguments: &InitArgs) -> Result<String, Failure> {
+pub(super) fn workflow(arguments: &InitArgs) -> Result<String, RunFailure> {
     if arguments.common.sandbox().is_some() {
         return Ok(format!("{WORKFLOW_TEXT}\n"));
     }
@@ -42,10 +42,10 @@ pub(super) fn workflow(arguments: &InitArgs) -> Result<String, Failure> {
     )
 }
 
-fn write(path: &Path, text: &str, force: bool, about: &str) -> Result<String, Failure> {
+fn write(path: &Path, text: &str, force: bool, about: &str) -> Result<String, RunFailure> {
     let shown = escape::terminal(&path.display().to_string());
     let cannot = |error: std::io::Error| {
-        Failure::Usage(format!(
+        RunFailure::Usage(format!(
             "could not write {shown}: {error}; check the folder and its permissions, and for the \
              policy --out names another file"
         ))

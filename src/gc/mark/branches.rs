@@ -30,20 +30,20 @@ pub(super) struct Branches<'a> {
 
 /// The state of the branches that match a name.
 #[derive(Debug, Default)]
-pub(super) struct Standing<'a> {
+pub(super) struct BranchState<'a> {
     /// One that exists.
     pub(super) exists: Option<&'a str>,
     /// An open pull request from one of them.
     pub(super) open: Option<(PullRequestNumber, &'a PullRequest)>,
     /// The pull request that ended last.
-    pub(super) ended: Option<Ended<'a>>,
+    pub(super) ended: Option<EndedPullRequest<'a>>,
     /// Every pull request from them.
     pub(super) numbers: BTreeSet<PullRequestNumber>,
 }
 
 /// A pull request that ended, and the branch it came from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ended<'a> {
+pub(super) struct EndedPullRequest<'a> {
     pub(super) number: PullRequestNumber,
     pub(super) pull_request: &'a PullRequest,
     pub(super) branch: &'a str,
@@ -51,7 +51,7 @@ pub(super) struct Ended<'a> {
     pub(super) at: Option<DateTime<Utc>>,
 }
 
-impl Standing<'_> {
+impl BranchState<'_> {
     /// Whether any git branch or pull request matches.
     pub(super) fn is_known(&self) -> bool {
         self.is_alive() || self.ended.is_some()
@@ -148,8 +148,8 @@ impl<'a> Branches<'a> {
     }
 
     /// Returns the state of the branches that match a claim, as far as it is known.
-    pub(super) fn standing(&self, claim: &Claim, caseless: bool) -> Standing<'a> {
-        let mut standing = Standing::default();
+    pub(super) fn standing(&self, claim: &Claim, caseless: bool) -> BranchState<'a> {
+        let mut standing = BranchState::default();
         for branch in self.givers(claim, caseless) {
             let existing = self.roots.heads.branches.as_ref();
             if existing.is_some_and(|existing| existing.contains(branch)) {
@@ -169,14 +169,16 @@ impl<'a> Branches<'a> {
                 match pull_request {
                     PullRequest::Open { .. } => standing.open = Some((*number, pull_request)),
                     PullRequest::Closed { closed_at, .. } => {
-                        let ended = Ended {
+                        let ended = EndedPullRequest {
                             number: *number,
                             pull_request,
                             branch,
                             at: *closed_at,
                         };
                         // One without a time may have ended last of all.
-                        let key = |ended: &Ended<'_>| (ended.at.is_none(), ended.at, ended.number);
+                        let key = |ended: &EndedPullRequest<'_>| {
+                            (ended.at.is_none(), ended.at, ended.number)
+                        };
                         if standing.ended.is_none_or(|last| key(&ended) > key(&last)) {
                             standing.ended = Some(ended);
                         }
@@ -238,7 +240,7 @@ impl<'a> Branches<'a> {
         claim: &Claim,
         caseless: bool,
         created: Time,
-    ) -> Result<Option<Standing<'a>>, Doubt> {
+    ) -> Result<Option<BranchState<'a>>, Doubt> {
         let mut standing = self.standing(claim, caseless);
         if standing.is_alive() {
             return Ok(Some(standing));

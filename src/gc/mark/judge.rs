@@ -19,9 +19,9 @@ use self::labels::lost_label;
 use self::newer::{RuleIndex, Supersession};
 pub(super) use self::protection::Managed;
 use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict, Wait};
-use super::branches::{Branches, Standing};
+use super::branches::{BranchState, Branches};
 use super::{JudgeInput, Judgement, MatchedBy};
-use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots, Run};
+use crate::evidence::{ActionsRun, Inventory, PullRequest, RepositoryRoots, Roots};
 use crate::model::{BuiltInProtection, Claim, Place, PullRequestNumber, Resource, RunId, Time};
 use crate::policy::{Action, AgeClock, Missing, Rule, RuleMatch, backup_pattern};
 
@@ -51,9 +51,9 @@ enum Owner<'a> {
     /// A pull request, by its number.
     PullRequest(PullRequestNumber, &'a PullRequest),
     /// The git branches.
-    Head(Standing<'a>),
+    Head(BranchState<'a>),
     /// An Actions run.
-    Run(RunId, &'a Run),
+    Run(RunId, &'a ActionsRun),
     /// Nothing known, which the rule calls dead.
     Missing(Claim),
 }
@@ -74,7 +74,7 @@ impl<'a> Owner<'a> {
     fn missing(&self) -> Option<Claim> {
         match self {
             Self::PullRequest(number, PullRequest::Missing) => Some(Claim::PullRequest(*number)),
-            Self::Run(run, Run::Missing) => Some(Claim::Run(*run)),
+            Self::Run(run, ActionsRun::Missing) => Some(Claim::Run(*run)),
             Self::PullRequest(..)
             | Self::Run(..)
             | Self::NotAsked
@@ -94,7 +94,7 @@ impl<'a> Owner<'a> {
 }
 
 /// The verdict by one match of a name.
-struct Outcome {
+struct MatchVerdict {
     matched_by: MatchedBy,
     verdict: Verdict,
     /// The built-in protection that its rule may override.
@@ -305,8 +305,8 @@ impl<'a, 'p> Judge<'a, 'p> {
         (policy_scope, index): (usize, usize),
         rule: &Rule,
         rule_match: &RuleMatch,
-    ) -> Result<Outcome, NoMatch> {
-        let mut outcome = Outcome {
+    ) -> Result<MatchVerdict, NoMatch> {
+        let mut outcome = MatchVerdict {
             lifts: rule_match.lifts,
             matched_by: MatchedBy {
                 policy_scope,
@@ -451,14 +451,14 @@ impl<'a, 'p> Judge<'a, 'p> {
                 None => Err(not_asked()),
             },
             Claim::Run(run) => match roots.runs.get(run) {
-                Some(Run::Unknown { why }) => Err(not_told(why)),
+                Some(ActionsRun::Unknown { why }) => Err(not_told(why)),
                 Some(found) => Ok(Some(Owner::Run(*run, found))),
                 None => Err(not_asked()),
             },
             Claim::Branch(_) | Claim::Slug { .. } => {
                 let caseless = resource.kind.caseless;
                 let standing = heads.judge(claim, caseless, resource.created_at)?;
-                let alive = standing.as_ref().is_some_and(Standing::is_alive);
+                let alive = standing.as_ref().is_some_and(BranchState::is_alive);
                 let dead = !alive && (standing.is_some() || rule.missing == Missing::Dead);
                 if dead {
                     if heads.begins_a_living_one(claim, standing.is_some()) {

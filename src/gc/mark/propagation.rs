@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::super::box_key;
 use super::super::kind_graph::KindGraph;
 use super::super::reference_index::{IndexedUser, ReferenceIndex};
-use super::super::verdict::{Doubt, How, User, Verdict, Wait};
+use super::super::verdict::{Doubt, How, ResourceUser, Verdict, Wait};
 use super::going_along::{Living, goes_along, own_part};
 use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
@@ -283,7 +283,7 @@ impl<'a> Propagation<'a> {
             let same = protected.get(&(managed, manager.name.to_ascii_lowercase()));
             let mut same = same.into_iter().flatten();
             if let Some(managed) = same.find(|one| one.place.is_near(&manager.place)) {
-                judgement.verdict = Verdict::InUse(User {
+                judgement.verdict = Verdict::InUse(ResourceUser {
                     kind: managed.kind.name(),
                     name: managed.name.clone(),
                     how: How::Manager,
@@ -304,7 +304,7 @@ impl<'a> Propagation<'a> {
         let attached: Vec<_> = attached.collect();
         for (owned, owner) in attached {
             let owner = &self.inventory.resources[owner];
-            self.judgements[owned].verdict = Verdict::InUse(User {
+            self.judgements[owned].verdict = Verdict::InUse(ResourceUser {
                 kind: owner.kind.name(),
                 name: owner.name.clone(),
                 how: How::Owner,
@@ -322,7 +322,7 @@ impl<'a> Propagation<'a> {
             // The parent may be a root, which has no parent of its own.
             let found = self.links.parent(self.inventory, child);
             if let Some(parent) = found.filter(|&parent| self.is_garbage(parent)) {
-                self.judgements[parent].verdict = Verdict::InUse(User {
+                self.judgements[parent].verdict = Verdict::InUse(ResourceUser {
                     kind: resource.kind.name(),
                     name: resource.name.clone(),
                     how: How::Parent,
@@ -343,7 +343,7 @@ impl<'a> Propagation<'a> {
             .collect();
         for (owned, owner) in &stay {
             let owner = &self.inventory.resources[*owner];
-            self.judgements[*owned].verdict = Verdict::InUse(User {
+            self.judgements[*owned].verdict = Verdict::InUse(ResourceUser {
                 kind: owner.kind.name(),
                 name: owner.name.clone(),
                 how: How::Owner,
@@ -374,7 +374,7 @@ impl<'a> Propagation<'a> {
         }
         let changed = !in_use.is_empty();
         for (used, (kind, name, how)) in in_use {
-            self.judgements[used].verdict = Verdict::InUse(User { kind, name, how });
+            self.judgements[used].verdict = Verdict::InUse(ResourceUser { kind, name, how });
         }
         changed
     }
@@ -433,7 +433,7 @@ impl<'a> Propagation<'a> {
                     )
                 });
                 if let Some(name) = stays {
-                    let user = User {
+                    let user = ResourceUser {
                         kind: owned.name(),
                         name: name.into(),
                         how: How::Holds,

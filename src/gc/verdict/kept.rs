@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
-use crate::policy::Refusal;
+use crate::policy::RefusedMatch;
 
 /// What keeps a resource alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Protection {
 
 /// Who uses a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub struct ResourceUser {
     /// The kind of the user.
     pub kind: &'static str,
     /// Its name.
@@ -153,7 +153,7 @@ pub enum Unmatched {
     OtherRepository(Box<str>),
     /// The templates of these rules match its name, and a condition of each does
     /// not hold.
-    Refused(Vec<Refusal>),
+    Refused(Vec<RefusedMatch>),
 }
 
 impl Unmatched {

@@ -133,7 +133,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
             "spells the backup's name",
         ),
         (
-            Verdict::InUse(User {
+            Verdict::InUse(ResourceUser {
                 kind: "worker",
                 name: "app".into(),
                 how: How::Bound,

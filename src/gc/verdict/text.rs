@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Alive, Cause, Doubt, How, Protection, Unmatched, User, Verdict, Wait};
+use super::{Alive, Cause, Doubt, How, Protection, ResourceUser, Unmatched, Verdict, Wait};
 use crate::format::{moment, span};
 
 impl fmt::Display for Verdict {
@@ -123,7 +123,7 @@ impl fmt::Display for Protection {
     }
 }
 
-impl fmt::Display for User {
+impl fmt::Display for ResourceUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.how {
             How::Bound => write!(f, "used by {} {}, which stays", self.kind, self.name),

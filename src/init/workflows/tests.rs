@@ -216,7 +216,7 @@ fn hostile_files_cost_little_and_make_nothing() {
 
 #[test]
 fn unknown_parts_cover_text_and_never_other_holes() {
-    let made = |template: &str| Made {
+    let made = |template: &str| WorkflowName {
         kind: "worker",
         template: template.to_owned(),
         location: String::new(),

@@ -8,7 +8,7 @@ use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{Pattern, PlaceName, Where};
-use crate::policy::template::{Anchor, Form, Names, Template};
+use crate::policy::template::{Anchor, NameForm, Names, Template};
 
 /// A template for names with case and one for names without.
 pub(super) type Templates = (Template, Template);
@@ -80,9 +80,9 @@ impl Reader<'_> {
         anchor: Anchor,
     ) -> Option<Templates> {
         let are_hosts = kinds.iter().any(|kind| kind.caseless);
-        let both = Template::parse(&text.value, names, Form::Exact, anchor).and_then(|exact| {
+        let both = Template::parse(&text.value, names, NameForm::Exact, anchor).and_then(|exact| {
             let host = if are_hosts {
-                Template::parse(&text.value, names, Form::Host, anchor)?
+                Template::parse(&text.value, names, NameForm::Host, anchor)?
             } else {
                 exact.clone()
             };
@@ -120,9 +120,9 @@ impl Reader<'_> {
         if text.value.contains('{') {
             let (exact, _) = self.template(text, names, &[], Anchor::Itself)?;
             let host = |form| Template::parse(&text.value, names, form, Anchor::Itself);
-            let in_unicode = host(Form::UnicodeHost).unwrap_or_else(|_| exact.clone());
+            let in_unicode = host(NameForm::UnicodeHost).unwrap_or_else(|_| exact.clone());
             // Without a normal form the names are compared in Unicode only.
-            let normal = host(Form::Host).unwrap_or_else(|_| in_unicode.clone());
+            let normal = host(NameForm::Host).unwrap_or_else(|_| in_unicode.clone());
             let forms = [normal, in_unicode].map(Pattern::Template);
             return Some((Pattern::Template(exact), Pattern::Host(Box::new(forms))));
         }

@@ -9,7 +9,7 @@ use super::names::Templates;
 use crate::model::KindRef;
 use crate::model::code::Code;
 use crate::policy::fields::{At, Fields};
-use crate::policy::rule::{Action, Missing, Patterns, Rule, Subject, Where};
+use crate::policy::rule::{Action, MatchSubject, Missing, Patterns, Rule, Where};
 use crate::policy::template::{Anchor, Names};
 use crate::policy::words;
 
@@ -17,7 +17,7 @@ use crate::policy::words;
 /// matched against.
 #[derive(Default)]
 struct Matched {
-    subject: Option<Subject>,
+    subject: Option<MatchSubject>,
     /// The templates as they are written, and as they are understood.
     texts: Vec<At<String>>,
     templates: Vec<Templates>,
@@ -93,7 +93,7 @@ impl Reader<'_> {
             id: id.value.into(),
             kinds,
             place,
-            subject: matched.subject.unwrap_or(Subject::Name),
+            subject: matched.subject.unwrap_or(MatchSubject::Name),
             templates: matched.templates,
             names: matched.names,
             except,
@@ -134,7 +134,7 @@ impl Reader<'_> {
                     "the second of the two",
                     Some("write two rules".to_owned()),
                 );
-                (Subject::Name, None)
+                (MatchSubject::Name, None)
             }
             (name, None) => {
                 let name = fields.require(
@@ -143,13 +143,13 @@ impl Reader<'_> {
                     "such as name = \"{service}-preview-{pr}\"",
                     &mut self.mistakes,
                 );
-                (Subject::Name, name)
+                (MatchSubject::Name, name)
             }
             (None, branch) => {
                 if let Some(span) = branch_span {
                     self.carries_branch(span, kinds);
                 }
-                (Subject::Branch, branch)
+                (MatchSubject::Branch, branch)
             }
         };
         let texts = texts.unwrap_or_default();
@@ -160,7 +160,7 @@ impl Reader<'_> {
             .projects
             .as_ref()
             .is_some_and(|projects| !projects.is_empty());
-        let anchor = if subject == Subject::Branch && literal_project {
+        let anchor = if subject == MatchSubject::Branch && literal_project {
             Anchor::Project
         } else {
             Anchor::Itself

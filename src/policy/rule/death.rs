@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// An event that makes a resource dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum DeathEvent {
     /// Its pull request was closed, merged included.
     Closed,
     /// Its pull request was merged.
@@ -18,7 +18,7 @@ pub enum Event {
     RunFinished,
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for DeathEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "closed",
@@ -87,9 +87,9 @@ pub enum Per {
 
 /// What makes a resource dead: all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Death {
+pub struct DeathCondition {
     /// Events.
-    pub events: Vec<Event>,
+    pub events: Vec<DeathEvent>,
     /// Ages.
     pub ages: Vec<Age>,
     /// Newer ones.
@@ -98,7 +98,7 @@ pub struct Death {
     pub without_label: Option<Box<str>>,
 }
 
-impl Death {
+impl DeathCondition {
     /// Whether it is by age alone, which has no event that a grace could follow.
     pub fn is_by_age_alone(&self) -> bool {
         self.events.is_empty() && self.newer.is_none() && self.without_label.is_none()

@@ -39,10 +39,10 @@ fn text(text: &str) -> Attribute {
 #[test]
 fn events_and_clocks_are_shown_as_a_policy_writes_them() {
     for (event, expected) in [
-        (Event::Closed, "closed"),
-        (Event::Merged, "merged"),
-        (Event::BranchGone, "branch-gone"),
-        (Event::RunFinished, "run-finished"),
+        (DeathEvent::Closed, "closed"),
+        (DeathEvent::Merged, "merged"),
+        (DeathEvent::BranchGone, "branch-gone"),
+        (DeathEvent::RunFinished, "run-finished"),
     ] {
         assert_eq!(event.to_string(), expected);
     }

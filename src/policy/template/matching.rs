@@ -199,12 +199,12 @@ impl Part {
 }
 
 /// What a part took from a name.
-enum Value {
+enum PartValue {
     Claim(Claim),
     Time(DateTime<Utc>),
 }
 
-impl Value {
+impl PartValue {
     fn put(self, captures: &mut Captures) {
         match self {
             Self::Claim(claim) => captures.number = Some(claim),
@@ -214,21 +214,21 @@ impl Value {
 }
 
 /// What a part with one possible end takes at a position, and that end.
-fn value(part: &Part, name: &str, at: usize) -> Option<(Value, usize)> {
+fn value(part: &Part, name: &str, at: usize) -> Option<(PartValue, usize)> {
     match part {
         Part::PullRequest => {
             let (digits, end) = digits(name, at)?;
             let number = PullRequestNumber::parse(digits)?;
-            Some((Value::Claim(Claim::PullRequest(number)), end))
+            Some((PartValue::Claim(Claim::PullRequest(number)), end))
         }
         Part::Run => {
             let (digits, end) = digits(name, at)?;
-            Some((Value::Claim(Claim::Run(RunId::parse(digits)?)), end))
+            Some((PartValue::Claim(Claim::Run(RunId::parse(digits)?)), end))
         }
         Part::Epoch => {
             let (digits, end) = digits(name, at).filter(|(digits, _)| digits.len() == 10)?;
             let time = DateTime::from_timestamp(digits.parse().ok()?, 0)?;
-            Some((Value::Time(time), end))
+            Some((PartValue::Time(time), end))
         }
         Part::Date(format) => {
             let (time, length) = format.read(&name[at..])?;
@@ -238,7 +238,7 @@ fn value(part: &Part, name: &str, at: usize) -> Option<(Value, usize)> {
             // It takes at least one character, or it would tell no day.
             let continues =
                 (at > 0 && digit(at - 1) && digit(at)) || (digit(end - 1) && digit(end));
-            (!continues).then_some((Value::Time(time), end))
+            (!continues).then_some((PartValue::Time(time), end))
         }
         Part::Literal(_)
         | Part::Word { .. }

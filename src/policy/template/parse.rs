@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::super::characters::Characters;
 use super::date::DateFormat;
-use super::{CAPTURES, Form, Names, Part, TemplateError, host};
+use super::{CAPTURES, NameForm, Names, Part, TemplateError, host};
 
-pub(super) fn parse(text: &str, names: &Names, form: Form) -> Result<Vec<Part>, TemplateError> {
+pub(super) fn parse(text: &str, names: &Names, form: NameForm) -> Result<Vec<Part>, TemplateError> {
     let mut parts: Vec<Part> = Vec::new();
     let mut at = 0;
     let mut literal = String::new();
@@ -54,7 +54,7 @@ pub(super) fn parse(text: &str, names: &Names, form: Form) -> Result<Vec<Part>, 
                 });
             }
             c => {
-                literal.push(if form == Form::Exact {
+                literal.push(if form == NameForm::Exact {
                     c
                 } else {
                     c.to_ascii_lowercase()
@@ -116,16 +116,16 @@ fn capture(
     text: &str,
     span: Range<usize>,
     names: &Names,
-    form: Form,
+    form: NameForm,
 ) -> Result<Part, TemplateError> {
     let (name, argument) = text
         .split_once(':')
         .map_or((text, None), |(name, argument)| (name, Some(argument)));
     let same = |text: &str| -> Box<str> {
         match form {
-            Form::Exact => text.into(),
-            Form::Host => host::converted(text).to_ascii_lowercase().into(),
-            Form::UnicodeHost => host::unicode(text).into(),
+            NameForm::Exact => text.into(),
+            NameForm::Host => host::converted(text).to_ascii_lowercase().into(),
+            NameForm::UnicodeHost => host::unicode(text).into(),
         }
     };
     let refuse = |message: String, help: String| TemplateError {

@@ -34,7 +34,7 @@ fn words(name: &str, words: impl Iterator<Item = String>) -> (String, Arc<[Box<s
 }
 
 fn parse_one(text: &str) -> Result<Template, TemplateError> {
-    Template::parse(text, &names(), Form::Exact, Anchor::Itself)
+    Template::parse(text, &names(), NameForm::Exact, Anchor::Itself)
 }
 
 fn template(text: &str) -> Template {
@@ -91,7 +91,7 @@ fn any_text_may_have_a_count() {
         "pre-{any:a-z:256}",
         "pre-{any:a-z:-}",
     ] {
-        let error = Template::parse(text, &names(), Form::Exact, Anchor::Itself).unwrap_err();
+        let error = Template::parse(text, &names(), NameForm::Exact, Anchor::Itself).unwrap_err();
         assert!(
             error.message.contains("is not how many"),
             "{text}: {error:?}"
@@ -238,7 +238,7 @@ fn up_to_64_readings_are_told() {
     let template = Template::parse(
         "pre-{letters}{letters}",
         &names,
-        Form::Exact,
+        NameForm::Exact,
         Anchor::Itself,
     )
     .unwrap();
@@ -259,7 +259,7 @@ fn a_word_longer_than_the_name_is_not_what_it_begins_with() {
         .into(),
         ..names()
     };
-    let template = Template::parse("{size}-{pr}", &names, Form::Exact, Anchor::Itself).unwrap();
+    let template = Template::parse("{size}-{pr}", &names, NameForm::Exact, Anchor::Itself).unwrap();
     let Fits::Ways(ways) = template.fit("s-1") else {
         panic!()
     };
@@ -361,7 +361,7 @@ fn branches_are_raw_and_keep_their_beginning() {
         assert_eq!(claims(text, name), expected, "{text} {name}");
     }
     assert!(parse_one("{branch}").is_err(), "it would match everything");
-    assert!(Template::parse("{branch}", &names(), Form::Exact, Anchor::Project).is_ok());
+    assert!(Template::parse("{branch}", &names(), NameForm::Exact, Anchor::Project).is_ok());
 }
 
 #[test]
@@ -648,10 +648,10 @@ fn beginnings_are_the_literals_and_words_in_front() {
         ..names()
     };
     for (text, expected) in [("{a}{b}x-{pr}", 64), ("{c}{b}x-{pr}", 9)] {
-        let template = Template::parse(text, &many, Form::Exact, Anchor::Itself).unwrap();
+        let template = Template::parse(text, &many, NameForm::Exact, Anchor::Itself).unwrap();
         assert_eq!(template.beginnings().len(), expected, "{text}");
     }
-    let hosts = Template::parse("PR-{pr}.x", &names(), Form::Host, Anchor::Itself).unwrap();
+    let hosts = Template::parse("PR-{pr}.x", &names(), NameForm::Host, Anchor::Itself).unwrap();
     assert_eq!(hosts.beginnings(), ["pr-"]);
 }
 
@@ -664,7 +664,7 @@ fn a_template_of_a_host_name_is_matched_in_punycode() {
         )]),
         ..Names::default()
     };
-    let host = |text: &str| Template::parse(text, &words, Form::Host, Anchor::Itself);
+    let host = |text: &str| Template::parse(text, &words, NameForm::Host, Anchor::Itself);
     for (text, name) in [
         ("pr-{pr}.bücher.example", "pr-7.xn--bcher-kva.example"),
         ("PR-{pr}.BÜCHER.example.", "pr-7.XN--bcher-kva.example"),
@@ -696,6 +696,6 @@ fn a_template_of_a_host_name_is_matched_in_punycode() {
         );
         assert!(error.help.contains(&format!("{form:?}")), "{error:?}");
         // Names of other kinds have no such form.
-        assert!(Template::parse(text, &words, Form::Exact, Anchor::Itself).is_ok());
+        assert!(Template::parse(text, &words, NameForm::Exact, Anchor::Itself).is_ok());
     }
 }

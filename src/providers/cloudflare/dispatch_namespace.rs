@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{bindings, envelope};
 use crate::call::Call;
-use crate::kind::{Answer, Ask, Malformed, SourceUser, Told, UserSource};
+use crate::kind::{Ask, Malformed, ReferenceAnswer, ReferencePage, SourceUser, UserSource};
 use crate::model::{Api, Place};
 
 pub(super) struct DispatchNamespace;
@@ -61,22 +61,27 @@ impl UserSource for DispatchNamespace {
         vec![Ask::of("namespaces", "", call)]
     }
 
-    fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
+    fn read(
+        &self,
+        place: &Place,
+        ask: &Ask,
+        answer: ReferenceAnswer<'_>,
+    ) -> Result<ReferencePage, Malformed> {
         let body = match (answer, ask.what) {
-            (Answer::Body(body), _) => body,
-            (Answer::Missing(_), "namespaces") => {
+            (ReferenceAnswer::Body(body), _) => body,
+            (ReferenceAnswer::Missing(_), "namespaces") => {
                 return Err(Malformed(
                     "the list of dispatch namespaces is not there".to_owned(),
                 ));
             }
-            (Answer::Missing(_), what) => {
+            (ReferenceAnswer::Missing(_), what) => {
                 return Err(Malformed(format!(
                     "the {what} of dispatch namespace {} are not there",
                     ask.subject
                 )));
             }
         };
-        let mut told = Told::default();
+        let mut told = ReferencePage::default();
         match ask.what {
             "namespaces" => {
                 let (namespaces, _) = envelope::open::<Vec<Namespace>>(body)?;

@@ -272,7 +272,7 @@ const WRITABLE: [&str; 10] = [
 ];
 
 #[derive(Deserialize)]
-struct Made {
+struct NewRecord {
     id: String,
 }
 
@@ -379,7 +379,7 @@ impl Restore for DnsRecord {
     }
 
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (record, _) = envelope::open::<Made>(body)?;
+        let (record, _) = envelope::open::<NewRecord>(body)?;
         Ok(record.id)
     }
 }

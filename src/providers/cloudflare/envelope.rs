@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::kind::{Malformed, Next};
+use crate::kind::{Malformed, NextPage};
 use crate::model::Place;
 
 #[derive(Deserialize)]
@@ -98,7 +98,7 @@ pub(super) fn is_missing_worker(body: &[u8]) -> bool {
 
 /// How a listing with page numbers goes on, and its total. The page size that
 /// the answer names counts, not the one that was asked for.
-pub(super) fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next), Malformed> {
+pub(super) fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, NextPage), Malformed> {
     let (Some(total), Some(per_page)) = (
         info.and_then(|info| info.total_count),
         info.and_then(|info| info.per_page),
@@ -111,8 +111,8 @@ pub(super) fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, Next),
         return Err(Malformed("`result_info.per_page` is 0".to_owned()));
     }
     let next = match total.div_ceil(per_page.max(1)) {
-        0 | 1 => Next::Last,
-        pages => Next::Pages(pages),
+        0 | 1 => NextPage::Last,
+        pages => NextPage::Pages(pages),
     };
     Ok((Some(total), next))
 }
@@ -152,10 +152,13 @@ mod tests {
         };
         assert_eq!(
             numbered(Some(&info(100, 3_000))).unwrap(),
-            (Some(3_000), Next::Pages(30))
+            (Some(3_000), NextPage::Pages(30))
         );
-        assert_eq!(numbered(Some(&info(1_000, 1_000))).unwrap().1, Next::Last);
-        assert_eq!(numbered(Some(&info(1_000, 0))).unwrap().1, Next::Last);
+        assert_eq!(
+            numbered(Some(&info(1_000, 1_000))).unwrap().1,
+            NextPage::Last
+        );
+        assert_eq!(numbered(Some(&info(1_000, 0))).unwrap().1, NextPage::Last);
         assert!(numbered(None).is_err());
     }
 }

@@ -96,7 +96,7 @@ const MAX_BYTES: usize = 25 * 1_024 * 1_024;
 /// What is kept of a namespace: `entries`, the `cursor` while keys are listed,
 /// how many values are `fetched`, and their `bytes`.
 #[derive(Deserialize)]
-struct Held {
+struct KvBackup {
     entries: Vec<HeldEntry>,
 }
 
@@ -176,7 +176,7 @@ impl Backup for KvNamespace {
     }
 
     fn fill(&self, id: &ResourceId, held: &Value, now: DateTime<Utc>) -> Filling {
-        let Ok(held) = serde_json::from_value::<Held>(held.clone()) else {
+        let Ok(held) = serde_json::from_value::<KvBackup>(held.clone()) else {
             return Filling::default();
         };
         let soonest = now + SOONEST_EXPIRATION;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::envelope;
 use crate::call::Call;
 use crate::kind::{
-    Holder, Holders, HoldersPage, Kind, Malformed, Obstacles, Page, PageOf, Query, Refusal,
+    DeletionRefusal, Holder, Holders, HoldersPage, Kind, Malformed, Obstacles, Page, PageOf, Query,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
@@ -230,9 +230,9 @@ impl Kind for PagesDeployment {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> DeletionRefusal {
         let active = envelope::codes(body).contains(&8_000_034);
-        Refusal::Final(active.then_some("it is what the project serves as production"))
+        DeletionRefusal::Final(active.then_some("it is what the project serves as production"))
     }
 
     fn holders(&self) -> Option<&dyn Holders> {

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::{bindings, envelope};
 use crate::call::Call;
-use crate::kind::{Answer, Ask, Malformed, Next, SourceUser, Told, UserSource};
+use crate::kind::{
+    Ask, Malformed, NextPage, ReferenceAnswer, ReferencePage, SourceUser, UserSource,
+};
 use crate::model::{Api, Place};
 
 pub(super) struct PagesProject;
@@ -52,17 +54,22 @@ impl UserSource for PagesProject {
         vec![page(place, 1)]
     }
 
-    fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
-        let Answer::Body(body) = answer else {
+    fn read(
+        &self,
+        place: &Place,
+        ask: &Ask,
+        answer: ReferenceAnswer<'_>,
+    ) -> Result<ReferencePage, Malformed> {
+        let ReferenceAnswer::Body(body) = answer else {
             return Err(Malformed(
                 "the list of Pages projects is not there".to_owned(),
             ));
         };
         let (projects, info) = envelope::open::<Vec<Project>>(body)?;
         let (total, next) = envelope::numbered(info.as_ref())?;
-        let mut told = Told {
+        let mut told = ReferencePage {
             total,
-            ..Told::default()
+            ..ReferencePage::default()
         };
         told.seen = projects.len() as u64;
         for project in projects {
@@ -74,7 +81,7 @@ impl UserSource for PagesProject {
                 references,
             });
         }
-        if let (Next::Pages(pages), "1") = (next, &*ask.subject) {
+        if let (NextPage::Pages(pages), "1") = (next, &*ask.subject) {
             told.more = (2..=pages).map(|number| page(place, number)).collect();
         }
         Ok(told)

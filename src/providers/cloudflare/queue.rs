@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Next, Obstacles, Page, PageOf, Refusal, Restore};
+use crate::kind::{DeletionRefusal, Kind, Malformed, NextPage, Obstacles, Page, PageOf, Restore};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
     Time, UsedBy,
@@ -48,7 +48,7 @@ static ABOUT: KindAbout = KindAbout {
 };
 
 #[derive(Deserialize)]
-struct Listed {
+struct ListedQueue {
     queue_id: Box<str>,
     queue_name: Box<str>,
     created_on: Option<DateTime<Utc>>,
@@ -83,7 +83,7 @@ impl Party {
 }
 
 fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malformed> {
-    let queue: Listed = serde_json::from_str(original.get())?;
+    let queue: ListedQueue = serde_json::from_str(original.get())?;
     let whole = |list: &Option<Vec<Party>>, total: Option<usize>| {
         total.is_none_or(|total| list.as_ref().map_or(0, Vec::len) >= total)
     };
@@ -157,7 +157,7 @@ impl Kind for Queue {
         let total = info.as_ref().and_then(|info| info.total_count);
         let next = match total {
             Some(total) if total > shown => envelope::numbered(info.as_ref())?.1,
-            _ => Next::Last,
+            _ => NextPage::Last,
         };
         let items = queues.into_iter().map(|queue| read(place, queue));
         Ok(Page {
@@ -180,16 +180,16 @@ impl Kind for Queue {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> DeletionRefusal {
         let codes = envelope::codes(body);
         if codes.contains(&11_005) {
-            Refusal::Blocked("a Worker binds it: that one has to go first")
+            DeletionRefusal::Blocked("a Worker binds it: that one has to go first")
         } else if codes.contains(&11_017) {
-            Refusal::Final(Some(
+            DeletionRefusal::Final(Some(
                 "an event notification writes to it: remove that first",
             ))
         } else {
-            Refusal::Final(None)
+            DeletionRefusal::Final(None)
         }
     }
 
@@ -210,7 +210,7 @@ impl Obstacles for Queue {
     /// Its consumers that are this Worker.
     fn release(&self, holder: &Resource, held: &ResourceId) -> Vec<Call> {
         let original = holder.original.as_deref().unwrap_or_default();
-        let Ok(queue) = serde_json::from_str::<Listed>(original) else {
+        let Ok(queue) = serde_json::from_str::<ListedQueue>(original) else {
             return Vec::new();
         };
         let consumers = queue.consumers.unwrap_or_default();
@@ -235,7 +235,7 @@ impl Restore for Queue {
     }
 
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (queue, _) = envelope::open::<Listed>(body)?;
+        let (queue, _) = envelope::open::<ListedQueue>(body)?;
         Ok(queue.queue_id.into())
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Next, Page, PageOf, Refusal, Restore};
+use crate::kind::{DeletionRefusal, Kind, Malformed, NextPage, Page, PageOf, Restore};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
 };
@@ -85,7 +85,7 @@ impl Kind for R2 {
         Ok(Page {
             items: items.collect(),
             total: None,
-            next: cursor.map_or(Next::Last, Next::After),
+            next: cursor.map_or(NextPage::Last, NextPage::After),
         })
     }
 
@@ -102,9 +102,9 @@ impl Kind for R2 {
         Call::delete(Api::Cloudflare, &path(id))
     }
 
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> DeletionRefusal {
         let not_empty = envelope::codes(body).contains(&10_008);
-        Refusal::Final(not_empty.then_some(
+        DeletionRefusal::Final(not_empty.then_some(
             "the bucket is not empty: set a lifecycle rule that expires its objects, and a later \
              run can delete it",
         ))

@@ -17,8 +17,8 @@ use super::bindings;
 use super::envelope::{self, account};
 use crate::call::Call;
 use crate::kind::{
-    Backup, Bindings, Holdings, Kind, Malformed, Next, Page, PageOf, Queries, ReadsReferences,
-    Refusal, Unbinding,
+    Backup, Bindings, DeletionRefusal, Holdings, Kind, Malformed, NextPage, Page, PageOf, Queries,
+    ReadsReferences, Unbinding,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -96,7 +96,7 @@ fn script<'p>(id: &'p ResourceId, below: &[&'p str]) -> Vec<&'p str> {
 
 /// One Worker of the newer API, where the tag is the id.
 #[derive(Deserialize)]
-struct One {
+struct BetaWorker {
     id: Box<str>,
     name: Box<str>,
     created_on: Option<DateTime<Utc>>,
@@ -168,7 +168,7 @@ impl Kind for Worker {
         Ok(Page {
             items,
             total: None,
-            next: Next::Last,
+            next: NextPage::Last,
         })
     }
 
@@ -183,7 +183,7 @@ impl Kind for Worker {
     }
 
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
-        let (worker, _) = envelope::open::<One>(body)?;
+        let (worker, _) = envelope::open::<BetaWorker>(body)?;
         Ok(Resource {
             kind: self.about(),
             place: place.clone(),
@@ -215,16 +215,18 @@ impl Kind for Worker {
         )
     }
 
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> DeletionRefusal {
         let codes = envelope::codes(body);
         if codes.contains(&10_064) {
-            Refusal::Premature(
+            DeletionRefusal::Premature(
                 "a queue or another Worker's Durable Objects depend on it: remove that first",
             )
         } else if codes.contains(&10_142) {
-            Refusal::Blocked("another Worker binds it as a service: that one has to go first")
+            DeletionRefusal::Blocked(
+                "another Worker binds it as a service: that one has to go first",
+            )
         } else {
-            Refusal::Final(None)
+            DeletionRefusal::Final(None)
         }
     }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::envelope::{self, account};
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Next, Page, PageOf};
+use crate::kind::{Kind, Malformed, NextPage, Page, PageOf};
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
@@ -102,7 +102,7 @@ impl Kind for WorkerDomain {
             // There is no page to ask for, but a total above what is shown
             // would mean that this is not all.
             total: info.and_then(|info| info.total_count),
-            next: Next::Last,
+            next: NextPage::Last,
         })
     }
 

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use super::{bindings, envelope};
 use crate::call::Call;
 use crate::kind::{
-    Answer, Ask, Details, Holder, Holders, HoldersPage, Kind, Malformed, Next, Page, PageOf, Query,
-    SourceUser, Told, UserSource,
+    Ask, Details, Holder, Holders, HoldersPage, Kind, Malformed, NextPage, Page, PageOf, Query,
+    ReferenceAnswer, ReferencePage, SourceUser, UserSource,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
@@ -161,15 +161,20 @@ impl UserSource for UnlistedPreviews {
         vec![Ask::of("workers", "1", query.call)]
     }
 
-    fn read(&self, place: &Place, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
-        let mut told = Told::default();
+    fn read(
+        &self,
+        place: &Place,
+        ask: &Ask,
+        answer: ReferenceAnswer<'_>,
+    ) -> Result<ReferencePage, Malformed> {
+        let mut told = ReferencePage::default();
         let body = match (answer, ask.what) {
-            (Answer::Body(body), _) => body,
+            (ReferenceAnswer::Body(body), _) => body,
             // A Worker or a Preview was deleted since it was listed.
-            (Answer::Missing(body), what) if what != "workers" && is_gone(body) => {
+            (ReferenceAnswer::Missing(body), what) if what != "workers" && is_gone(body) => {
                 return Ok(told);
             }
-            (Answer::Missing(_), what) => {
+            (ReferenceAnswer::Missing(_), what) => {
                 return Err(Malformed(format!(
                     "the {what} of {} are not there; run again",
                     match what {
@@ -184,7 +189,7 @@ impl UserSource for UnlistedPreviews {
                 let query = WorkerPreview.page(place, &PageOf::First);
                 let holders = (query.read)(body)?;
                 told.total = holders.total;
-                if let (Next::Pages(pages), "1") = (holders.next, &*ask.subject) {
+                if let (NextPage::Pages(pages), "1") = (holders.next, &*ask.subject) {
                     told.more.extend((2..=pages).map(|number| {
                         let query = WorkerPreview.page(place, &PageOf::Number(number));
                         Ask::of("workers", &number.to_string(), query.call)
@@ -201,13 +206,13 @@ impl UserSource for UnlistedPreviews {
                 let (previews, info) = envelope::open::<Vec<Preview>>(body)?;
                 let (total, next) = envelope::numbered(info.as_ref())?;
                 let worker = &*ask.subject;
-                if let (Next::Pages(pages), "previews") = (&next, ask.what) {
+                if let (NextPage::Pages(pages), "previews") = (&next, ask.what) {
                     told.more.extend((2..=*pages).map(|number| {
                         let page = PageOf::Number(number);
                         let call = WorkerPreview.list(place, Some(worker), &page);
                         Ask::of("more previews", worker, call)
                     }));
-                } else if next == Next::Last && total != Some(previews.len() as u64) {
+                } else if next == NextPage::Last && total != Some(previews.len() as u64) {
                     return Err(Malformed(format!(
                         "{} Previews of Worker {worker} were listed where Cloudflare counts {}",
                         previews.len(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Next, Page, PageOf};
+use crate::kind::{Kind, Malformed, NextPage, Page, PageOf};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
     Link, Place, PlaceSort, Reference, Resource, ResourceId, UsedBy,
@@ -104,7 +104,7 @@ impl Kind for WorkerRoute {
         Ok(Page {
             items: items.collect(),
             total: None,
-            next: Next::Last,
+            next: NextPage::Last,
         })
     }
 

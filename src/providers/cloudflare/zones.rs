@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::envelope::{numbered, open};
 use crate::call::Call;
-use crate::kind::{Malformed, Next};
+use crate::kind::{Malformed, NextPage};
 use crate::model::identifier::{host_name, is_hexadecimal_id};
 use crate::model::{Api, Place};
 
@@ -33,7 +33,7 @@ pub fn list_zones(account: &str, page: u64) -> Call {
 /// # Errors
 ///
 /// When the answer does not have the documented form.
-pub fn zones(body: &[u8], account: &str) -> Result<(Vec<Place>, Option<u64>, Next), Malformed> {
+pub fn zones(body: &[u8], account: &str) -> Result<(Vec<Place>, Option<u64>, NextPage), Malformed> {
     let (zones, info) = open::<Vec<Zone>>(body)?;
     let (total, next) = numbered(info.as_ref())?;
     let zones = zones.into_iter().map(|zone| Place::Zone {
@@ -58,7 +58,7 @@ struct ZoneAccount {
 
 /// Why the answer to [`find_zone`] contains no usable zone.
 #[derive(Debug, thiserror::Error)]
-pub enum NoZone {
+pub enum NoUsableZone {
     /// The token sees no such zone in this account.
     #[error("zone {zone} is not in account {account}, or the token may not see it (Zone Read)")]
     Absent {
@@ -80,7 +80,7 @@ pub enum NoZone {
     Malformed(#[from] Malformed),
 }
 
-impl NoZone {
+impl NoUsableZone {
     /// Whether the answer is that the account has no such zone.
     pub fn is_absent(&self) -> bool {
         !matches!(self, Self::Malformed(_))
@@ -92,7 +92,7 @@ impl NoZone {
 /// # Errors
 ///
 /// Describes why the answer contains no usable zone.
-pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, NoZone> {
+pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, NoUsableZone> {
     let wanted = host_name(wanted);
     let found = if is_hexadecimal_id(&wanted) {
         Some(open::<Zone>(body)?.0)
@@ -104,12 +104,12 @@ pub fn zone(body: &[u8], account: &str, wanted: &str) -> Result<Place, NoZone> {
     let names = || (wanted.to_string(), account.to_owned());
     let zone = found.ok_or_else(|| {
         let (zone, account) = names();
-        NoZone::Absent { zone, account }
+        NoUsableZone::Absent { zone, account }
     })?;
     let owner = zone.account.and_then(|account| account.id);
     if owner.as_deref().is_some_and(|owner| owner != account) {
         let (zone, account) = names();
-        return Err(NoZone::Elsewhere { zone, account });
+        return Err(NoUsableZone::Elsewhere { zone, account });
     }
     Ok(Place::Zone {
         id: zone.id,

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::is_production;
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Next, Obstacles, Page, PageOf, Refusal};
+use crate::kind::{DeletionRefusal, Kind, Malformed, NextPage, Obstacles, Page, PageOf};
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Link,
     Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy,
@@ -119,7 +119,7 @@ impl Kind for GitHubDeployment {
         Ok(Page {
             items: items.collect(),
             total: None,
-            next: if full { Next::More } else { Next::Last },
+            next: if full { NextPage::More } else { NextPage::Last },
         })
     }
 
@@ -136,11 +136,11 @@ impl Kind for GitHubDeployment {
         Call::delete(Api::GitHub, &path(id))
     }
 
-    fn refusal(&self, status: StatusCode, _body: &[u8]) -> Refusal {
+    fn refusal(&self, status: StatusCode, _body: &[u8]) -> DeletionRefusal {
         if status == StatusCode::UNPROCESSABLE_ENTITY {
-            Refusal::Premature("it is still active")
+            DeletionRefusal::Premature("it is still active")
         } else {
-            Refusal::Final(None)
+            DeletionRefusal::Final(None)
         }
     }
 

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::is_production;
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Next, Page, PageOf};
+use crate::kind::{Kind, Malformed, NextPage, Page, PageOf};
 use crate::model::{
     Api, BuiltInProtection, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time,
     UsedBy,
@@ -94,8 +94,8 @@ impl Kind for GitHubEnvironment {
             items: items.collect(),
             total: Some(answer.total_count),
             next: match answer.total_count.div_ceil(PAGE) {
-                0 | 1 => Next::Last,
-                pages => Next::Pages(pages),
+                0 | 1 => NextPage::Last,
+                pages => NextPage::Pages(pages),
             },
         })
     }

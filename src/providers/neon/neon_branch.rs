@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::call::Call;
 use crate::kind::{
-    Expiry, Kind, Malformed, Next, Page, PageOf, Queries, Recovery, Refusal, Restore,
+    DeletionRefusal, Expiry, Kind, Malformed, NextPage, Page, PageOf, Queries, Recovery, Restore,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -79,7 +79,7 @@ static ABOUT: KindAbout = KindAbout {
 };
 
 #[derive(Deserialize)]
-struct Listing {
+struct BranchesPage {
     branches: Vec<Branch>,
     pagination: Option<Pagination>,
     /// What was recorded about branches when they were made, by their ids.
@@ -87,12 +87,12 @@ struct Listing {
     annotations: HashMap<Box<str>, Annotation>,
 }
 
-impl Listing {
-    fn next(&self) -> Next {
+impl BranchesPage {
+    fn next(&self) -> NextPage {
         let next = self.pagination.as_ref();
         let next = next.and_then(|pagination| pagination.next.clone());
         next.filter(|_| !self.branches.is_empty())
-            .map_or(Next::Last, Next::After)
+            .map_or(NextPage::Last, NextPage::After)
     }
 }
 
@@ -235,7 +235,7 @@ impl Kind for NeonBranch {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let page: Listing = serde_json::from_slice(body)?;
+        let page: BranchesPage = serde_json::from_slice(body)?;
         let next = page.next();
         let annotations = page.annotations;
         let items = page
@@ -307,17 +307,17 @@ impl Kind for NeonBranch {
         Call::delete(Api::Neon, &path(id))
     }
 
-    fn refusal(&self, _status: StatusCode, body: &[u8]) -> Refusal {
+    fn refusal(&self, _status: StatusCode, body: &[u8]) -> DeletionRefusal {
         let said = String::from_utf8_lossy(body).to_lowercase();
         if said.contains("children") {
-            Refusal::Blocked("its children have to go first")
+            DeletionRefusal::Blocked("its children have to go first")
         } else if said.contains("expires_at") || said.contains("expiration") {
-            Refusal::Final(Some(
+            DeletionRefusal::Final(Some(
                 "Neon sets no expiry on a branch that is protected, has children or uses the Data \
                  API: let its rule delete it instead",
             ))
         } else {
-            Refusal::Final(None)
+            DeletionRefusal::Final(None)
         }
     }
 
@@ -384,7 +384,7 @@ impl Recovery for NeonBranch {
     }
 
     fn read(&self, id: &ResourceId, body: &[u8]) -> Result<Option<DateTime<Utc>>, Malformed> {
-        let page: Listing = serde_json::from_slice(body)?;
+        let page: BranchesPage = serde_json::from_slice(body)?;
         let branch = page.branches.into_iter().find(|one| one.id == id.id);
         Ok(branch
             .and_then(|branch| branch.recovery)
@@ -471,12 +471,12 @@ mod tests {
     fn a_refused_expiry_is_explained() {
         let body = br#"{"code":"","message":"expires_at cannot be set on a parent branch"}"#;
         let refusal = NeonBranch.refusal(StatusCode::UNPROCESSABLE_ENTITY, body);
-        assert!(matches!(refusal, Refusal::Final(Some(why)) if why.contains("no expiry")));
+        assert!(matches!(refusal, DeletionRefusal::Final(Some(why)) if why.contains("no expiry")));
     }
 
     #[test]
     fn a_cursor_on_an_empty_page_is_the_end() {
-        assert_eq!(page("", r#"{"next":"abc"}"#).next, Next::Last);
-        assert_eq!(page("", "{}").next, Next::Last);
+        assert_eq!(page("", r#"{"next":"abc"}"#).next, NextPage::Last);
+        assert_eq!(page("", "{}").next, NextPage::Last);
     }
 }

@@ -14,10 +14,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{GitHubClient, unreadable};
+use super::{GitHubClient, Label, unreadable};
 use crate::evidence::{LostLabels, PullRequest, Searched};
 use crate::model::{PullRequestNumber, Repository};
-use crate::roots::forge::{Closed, Horizon, Listed, RepositorySeen, Unanswered};
+use crate::roots::forge::{Closed, CompleteList, Horizon, RepositorySeen, Unanswered};
 
 /// Numbers in the first request. Aliases do not count against the quota, but the
 /// limits on nodes, cost and run time apply, and no document says which number
@@ -58,11 +58,6 @@ struct Node {
 #[derive(Debug, Deserialize)]
 struct LabelNodes {
     nodes: Vec<Label>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Label {
-    name: String,
 }
 
 impl Node {
@@ -111,7 +106,7 @@ impl Node {
 }
 
 #[derive(Deserialize)]
-struct Answer<T> {
+struct GraphQlAnswer<T> {
     data: Option<T>,
     #[serde(default)]
     errors: Vec<GraphQlError>,
@@ -161,12 +156,12 @@ struct PageData<T> {
 struct PageRepository<T> {
     name_with_owner: String,
     database_id: Option<u64>,
-    default_branch_ref: Option<Named>,
+    default_branch_ref: Option<NamedRef>,
     page: Connection<T>,
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct NamedRef {
     name: Arc<str>,
 }
 
@@ -187,7 +182,7 @@ struct PageInfo {
 }
 
 /// A connection to walk.
-struct Walk<'a> {
+struct ConnectionWalk<'a> {
     /// Its field with its arguments, including `after:$after`.
     field: &'a str,
     /// The fields requested for each node.
@@ -211,7 +206,7 @@ struct Walked {
 async fn walk<T: DeserializeOwned>(
     github: &GitHubClient,
     repository: &Repository,
-    connection: &Walk<'_>,
+    connection: &ConnectionWalk<'_>,
     mut take: impl FnMut(Vec<T>) -> Result<(usize, ControlFlow<()>), Unanswered>,
 ) -> Result<Walked, Unanswered> {
     let query = format!(
@@ -230,7 +225,7 @@ async fn walk<T: DeserializeOwned>(
             .post_query(&json!({"query": query, "variables": variables}))
             .await?;
         requests += 1;
-        let answer: Answer<PageData<T>> =
+        let answer: GraphQlAnswer<PageData<T>> =
             serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
         // A single error may mean that a part is missing.
         if let Some(error) = answer.errors.first() {
@@ -284,9 +279,9 @@ async fn walk<T: DeserializeOwned>(
 async fn whole<T: DeserializeOwned, K: Ord, V>(
     github: &GitHubClient,
     repository: &Repository,
-    connection: &Walk<'_>,
+    connection: &ConnectionWalk<'_>,
     read: impl Fn(T) -> Result<(K, V), Unanswered>,
-) -> Result<Listed<K, V>, Unanswered> {
+) -> Result<CompleteList<K, V>, Unanswered> {
     let mut requests = 0;
     for last in [false, true] {
         let mut items = BTreeMap::new();
@@ -301,7 +296,7 @@ async fn whole<T: DeserializeOwned, K: Ord, V>(
         .await?;
         requests += walked.requests;
         if walked.total == items.len() as u64 {
-            return Ok(Listed {
+            return Ok(CompleteList {
                 items,
                 requests,
                 total: Some(walked.total),
@@ -327,8 +322,8 @@ async fn whole<T: DeserializeOwned, K: Ord, V>(
 pub(super) async fn open(
     github: &GitHubClient,
     repository: &Repository,
-) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
-    let connection = Walk {
+) -> Result<CompleteList<PullRequestNumber, PullRequest>, Unanswered> {
+    let connection = ConnectionWalk {
         field: "pullRequests(states:[OPEN],first:100,after:$after,orderBy:{field:CREATED_AT,direction:ASC})",
         nodes: FIELDS,
         what: "open pull requests",
@@ -340,12 +335,12 @@ pub(super) async fn open(
 pub(super) async fn branches(
     github: &GitHubClient,
     repository: &Repository,
-) -> Result<Listed<Arc<str>, ()>, Unanswered> {
+) -> Result<CompleteList<Arc<str>, ()>, Unanswered> {
     #[derive(Deserialize)]
     struct Ref {
         name: Arc<str>,
     }
-    let connection = Walk {
+    let connection = ConnectionWalk {
         field: "refs(refPrefix:\"refs/heads/\",first:100,after:$after)",
         nodes: "name",
         what: "git branches",
@@ -361,7 +356,7 @@ pub(super) async fn closed(
     repository: &Repository,
     horizon: &Horizon,
 ) -> Result<Closed, Unanswered> {
-    let connection = Walk {
+    let connection = ConnectionWalk {
         field: "pullRequests(states:[CLOSED,MERGED],first:100,after:$after,orderBy:{field:UPDATED_AT,direction:DESC})",
         nodes: FIELDS,
         what: "closed pull requests",
@@ -449,7 +444,7 @@ pub(super) async fn by_branch(
                 "pullRequests(headRefName:{},first:100,after:$after)",
                 json!(&**branch)
             );
-            let connection = Walk {
+            let connection = ConnectionWalk {
                 field: &field,
                 nodes: FIELDS,
                 what: "pull requests from a git branch",
@@ -468,7 +463,7 @@ fn aliases(
     repository: &Repository,
     body: &[u8],
 ) -> Result<serde_json::Map<String, Value>, Unanswered> {
-    let answer: Answer<NumbersData> =
+    let answer: GraphQlAnswer<NumbersData> =
         serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     if let Some(error) = answer.errors.first() {
         return Err(error.unbelievable());
@@ -479,7 +474,7 @@ fn aliases(
 /// Returns what the answer says about the repository, if it is this one.
 fn named(
     repository: &Repository,
-    answer: Answer<NumbersData>,
+    answer: GraphQlAnswer<NumbersData>,
 ) -> Result<serde_json::Map<String, Value>, Unanswered> {
     let found = answer
         .data
@@ -525,7 +520,7 @@ fn read_numbers(
     numbers: &[PullRequestNumber],
     body: &[u8],
 ) -> Result<BTreeMap<PullRequestNumber, PullRequest>, Unanswered> {
-    let answer: Answer<NumbersData> =
+    let answer: GraphQlAnswer<NumbersData> =
         serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     let mut missing = Vec::new();
     for error in &answer.errors {
@@ -578,7 +573,7 @@ pub(super) async fn lost_labels(
 ) -> Result<BTreeMap<PullRequestNumber, LostLabels>, Unanswered> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Pull {
+    struct LabelRemovals {
         timeline_items: Timeline,
     }
     #[derive(Deserialize)]
@@ -618,7 +613,8 @@ pub(super) async fn lost_labels(
     let mut all = BTreeMap::new();
     for number in numbers {
         let pull = found.remove(&format!("p{number}")).unwrap_or_default();
-        let pull: Pull = serde_json::from_value(pull).map_err(|error| unreadable(&error))?;
+        let pull: LabelRemovals =
+            serde_json::from_value(pull).map_err(|error| unreadable(&error))?;
         let timeline = pull.timeline_items;
         let lost = timeline.nodes.into_iter();
         let lost = LostLabels {

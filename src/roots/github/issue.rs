@@ -18,7 +18,7 @@ use crate::boxes::{MARKER, Ticks};
 use crate::evidence::TrackingIssue;
 use crate::model::{PullRequestNumber, Repository};
 use crate::roots::forge::{IssueSearch, Unanswered};
-use crate::wire::{ApiError, Failure};
+use crate::wire::{ApiError, RequestFailure};
 
 /// The labels of the tracking issue, with their colours.
 pub const LABELS: [(&str, &str); 2] = [("infrastructure", "5319e7"), ("cleanup-needed", "d93f0b")];
@@ -30,7 +30,7 @@ const COMMENT_MARKER: &str = "<!-- preview-gc:sticky -->";
 const PAGE: usize = 100;
 
 #[derive(Deserialize)]
-struct Listed {
+struct ListedIssue {
     number: u64,
     title: String,
     body: Option<String>,
@@ -114,7 +114,7 @@ struct Comment {
     user: Option<User>,
 }
 
-impl Listed {
+impl ListedIssue {
     fn is_marked(&self) -> bool {
         let marked = self
             .body
@@ -211,7 +211,8 @@ impl<'g> IssueStore<'g> {
         let mut marked = BTreeMap::new();
         let lists = filters.iter().map(|filter| async move {
             let query = format!("/issues?state=all&{filter}sort=created&direction=asc&");
-            let read = |issue: Listed| Ok((issue.number, Some(issue).filter(Listed::is_marked)));
+            let read =
+                |issue: ListedIssue| Ok((issue.number, Some(issue).filter(ListedIssue::is_marked)));
             rest::whole(self.github, &self.path(&query), read).await
         });
         for list in join_all(lists).await {
@@ -252,24 +253,25 @@ impl<'g> IssueStore<'g> {
     /// token without the permission.
     async fn prove_no_issues(&self, refusal: Unanswered) -> Result<(), Unanswered> {
         #[derive(Deserialize)]
-        struct Settings {
+        struct RepositoryFeatures {
             full_name: String,
             has_issues: bool,
         }
         let Unanswered::Api(ApiError {
             failure:
-                Failure::Refused { status: 410, .. }
-                | Failure::NotFound { .. }
-                | Failure::Forbidden { .. },
+                RequestFailure::Refused { status: 410, .. }
+                | RequestFailure::NotFound { .. }
+                | RequestFailure::Forbidden { .. },
             ..
         }) = &refusal
         else {
             return Err(refusal);
         };
-        let settings: Result<Settings, Unanswered> = match self.github.get(&self.path("")).await {
-            Ok(body) => self.read(&body),
-            Err(error) => Err(error),
-        };
+        let settings: Result<RepositoryFeatures, Unanswered> =
+            match self.github.get(&self.path("")).await {
+                Ok(body) => self.read(&body),
+                Err(error) => Err(error),
+            };
         let why = match settings {
             Ok(settings)
                 if !settings
@@ -278,7 +280,7 @@ impl<'g> IssueStore<'g> {
             {
                 format!("the repository behind the name is {}", settings.full_name)
             }
-            Ok(Settings {
+            Ok(RepositoryFeatures {
                 has_issues: false, ..
             }) => return Ok(()),
             Ok(_) => format!("{} has issues", self.repository),
@@ -316,7 +318,7 @@ impl<'g> IssueStore<'g> {
         let labels: Vec<_> = LABELS.iter().map(|(name, _)| *name).collect();
         let body = json!({ "title": title, "body": text, "labels": labels });
         let answer = self.write("POST", &self.path("/issues"), &body).await?;
-        let issue: Listed = self.read(&answer)?;
+        let issue: ListedIssue = self.read(&answer)?;
         Ok(issue.tracking(Vec::new()))
     }
 
@@ -326,7 +328,7 @@ impl<'g> IssueStore<'g> {
             .github
             .get(&self.path(&format!("/issues/{number}")))
             .await?;
-        let issue: Listed = self.read(&body)?;
+        let issue: ListedIssue = self.read(&body)?;
         Ok(issue.tracking(Vec::new()))
     }
 

@@ -11,10 +11,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{GitHubClient, Right, success, unreadable};
-use crate::evidence::{LostLabels, PullRequest, Run, Searched};
+use super::{GitHubClient, Label, Right, success, unreadable};
+use crate::evidence::{ActionsRun, LostLabels, PullRequest, Searched};
 use crate::model::{PullRequestNumber, Repository, RunId};
-use crate::roots::forge::{Closed, Horizon, Listed, RepositorySeen, Unanswered};
+use crate::roots::forge::{Closed, CompleteList, Horizon, RepositorySeen, Unanswered};
 
 const PER_PAGE: usize = 100;
 
@@ -33,11 +33,6 @@ struct Pull {
     head: Head,
     base: Base,
     labels: Vec<Label>,
-}
-
-#[derive(Deserialize)]
-struct Label {
-    name: String,
 }
 
 #[derive(Deserialize)]
@@ -141,7 +136,7 @@ pub(crate) async fn whole<T: DeserializeOwned, K: Ord, V>(
     github: &GitHubClient,
     target: &str,
     read: impl Fn(T) -> Result<(K, V), Unanswered>,
-) -> Result<Listed<K, V>, Unanswered> {
+) -> Result<CompleteList<K, V>, Unanswered> {
     let mut items = BTreeMap::new();
     for number in 1.. {
         let (found, more) = page(github, target, number).await?;
@@ -152,7 +147,7 @@ pub(crate) async fn whole<T: DeserializeOwned, K: Ord, V>(
         }
         if empty || !more {
             let requests = u32::try_from(number).unwrap_or(u32::MAX);
-            return Ok(Listed {
+            return Ok(CompleteList {
                 items,
                 requests,
                 total: None,
@@ -172,7 +167,7 @@ pub(crate) async fn whole<T: DeserializeOwned, K: Ord, V>(
 pub(super) async fn open(
     github: &GitHubClient,
     repository: &Repository,
-) -> Result<Listed<PullRequestNumber, PullRequest>, Unanswered> {
+) -> Result<CompleteList<PullRequestNumber, PullRequest>, Unanswered> {
     let target = path(repository, "/pulls?state=open&sort=created&direction=asc&");
     whole(github, &target, |pull: Pull| pull.read(repository)).await
 }
@@ -181,13 +176,13 @@ pub(super) async fn open(
 pub(super) async fn branches(
     github: &GitHubClient,
     repository: &Repository,
-) -> Result<Listed<Arc<str>, ()>, Unanswered> {
+) -> Result<CompleteList<Arc<str>, ()>, Unanswered> {
     #[derive(Deserialize)]
-    struct Branch {
+    struct GitBranch {
         name: Arc<str>,
     }
     let target = path(repository, "/branches?");
-    whole(github, &target, |branch: Branch| Ok((branch.name, ()))).await
+    whole(github, &target, |branch: GitBranch| Ok((branch.name, ()))).await
 }
 
 /// Reads all pull requests from each of these branches.
@@ -268,11 +263,11 @@ pub(super) async fn runs(
     github: &GitHubClient,
     repository: &Repository,
     runs: impl IntoIterator<Item = RunId>,
-) -> BTreeMap<RunId, Run> {
+) -> BTreeMap<RunId, ActionsRun> {
     stream::iter(runs)
         .map(|run| async move {
             let answer = one_run(github, repository, run).await;
-            let answer = answer.unwrap_or_else(|error| Run::Unknown {
+            let answer = answer.unwrap_or_else(|error| ActionsRun::Unknown {
                 why: Arc::from(github.redacted(error).to_string()),
             });
             (run, answer)
@@ -286,9 +281,9 @@ async fn one_run(
     github: &GitHubClient,
     repository: &Repository,
     run: RunId,
-) -> Result<Run, Unanswered> {
+) -> Result<ActionsRun, Unanswered> {
     #[derive(Deserialize)]
-    struct Found {
+    struct RunStatus {
         id: u64,
         status: Option<String>,
         updated_at: Option<DateTime<Utc>>,
@@ -298,10 +293,10 @@ async fn one_run(
     if response.status() == StatusCode::NOT_FOUND {
         // Proves that the run is missing, not the permission.
         github.prove_right(repository, Right::Runs).await?;
-        return Ok(Run::Missing);
+        return Ok(ActionsRun::Missing);
     }
     let body = success(response, &request)?;
-    let found: Found = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
+    let found: RunStatus = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
     if found.id != run.get() {
         return Err(Unanswered::Unbelievable(format!(
             "Actions run {} was answered for {run}",
@@ -309,10 +304,10 @@ async fn one_run(
         )));
     }
     match found.status.as_deref() {
-        Some("completed") => Ok(Run::Finished {
+        Some("completed") => Ok(ActionsRun::Finished {
             at: found.updated_at,
         }),
-        Some(_) => Ok(Run::Unfinished),
+        Some(_) => Ok(ActionsRun::Unfinished),
         None => Err(Unanswered::Unbelievable(format!(
             "Actions run {run} has no status"
         ))),

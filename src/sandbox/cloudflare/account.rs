@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Failure, Paging, directed, ok};
+use super::answer::{Answer, ApiFailure, Paging, directed, ok};
 use super::identity::stable;
 use super::{Cloudflare, Zone};
 use crate::sandbox::message::{self, Request, Response};
@@ -71,7 +71,7 @@ impl Cloudflare {
                     "errors": null,
                 }),
             )),
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -91,7 +91,7 @@ impl Cloudflare {
             }))),
             ("GET", ["workers", "subdomain"]) => match &self.subdomain {
                 Some(subdomain) => Ok(ok(json!({ "subdomain": subdomain }))),
-                None => Err(Failure::not_found(
+                None => Err(ApiFailure::not_found(
                     10007,
                     "You need to register a workers.dev subdomain.",
                 )),
@@ -99,7 +99,7 @@ impl Cloudflare {
             ("PUT", ["workers", "subdomain"]) => {
                 let body = super::answer::object(request, 10003)?;
                 let Some(subdomain) = super::answer::text(&body, "subdomain") else {
-                    return Err(Failure::bad(10003, "subdomain is required"));
+                    return Err(ApiFailure::bad(10003, "subdomain is required"));
                 };
                 self.subdomain = Some(subdomain.to_owned());
                 Ok(ok(json!({ "subdomain": subdomain })))
@@ -134,7 +134,7 @@ impl Cloudflare {
                     .collect();
                 Ok(ok(Value::Array(producers)))
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 

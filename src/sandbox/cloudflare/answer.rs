@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use crate::sandbox::message::{self, Request, Response};
 
 /// The result of a handler: an answer or a failure.
-pub(super) type Answer = Result<Response, Failure>;
+pub(super) type Answer = Result<Response, ApiFailure>;
 
 /// A refusal in Cloudflare's words.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Failure {
+pub(super) struct ApiFailure {
     /// The HTTP status.
     pub(super) status: StatusCode,
     /// The product's error code.
@@ -19,7 +19,7 @@ pub(super) struct Failure {
     pub(super) message: String,
 }
 
-impl Failure {
+impl ApiFailure {
     /// A failure of any status.
     pub(super) fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
         Self {
@@ -184,7 +184,7 @@ impl Paging {
         Ok(ok_with(Value::Array(shown), info))
     }
 
-    fn number(self, request: &Request, name: &str) -> Result<Option<usize>, Failure> {
+    fn number(self, request: &Request, name: &str) -> Result<Option<usize>, ApiFailure> {
         request
             .parameter(name)
             .filter(|text| !text.is_empty())
@@ -192,8 +192,8 @@ impl Paging {
             .transpose()
     }
 
-    fn refusal(self) -> Failure {
-        Failure::bad(
+    fn refusal(self) -> ApiFailure {
+        ApiFailure::bad(
             self.code,
             "Invalid list options provided. Review the `page` or `per_page` parameter.",
         )
@@ -213,10 +213,10 @@ pub(super) fn flag(request: &Request, name: &str) -> bool {
 }
 
 /// The body as a JSON object.
-pub(super) fn object(request: &Request, code: u32) -> Result<Map<String, Value>, Failure> {
+pub(super) fn object(request: &Request, code: u32) -> Result<Map<String, Value>, ApiFailure> {
     match request.json() {
         Ok(Value::Object(object)) => Ok(object),
-        _ => Err(Failure::bad(
+        _ => Err(ApiFailure::bad(
             code,
             "Could not parse the request body as a JSON object.",
         )),
@@ -224,10 +224,10 @@ pub(super) fn object(request: &Request, code: u32) -> Result<Map<String, Value>,
 }
 
 /// The body as a JSON array.
-pub(super) fn array(request: &Request, code: u32) -> Result<Vec<Value>, Failure> {
+pub(super) fn array(request: &Request, code: u32) -> Result<Vec<Value>, ApiFailure> {
     match request.json() {
         Ok(Value::Array(items)) => Ok(items),
-        _ => Err(Failure::bad(
+        _ => Err(ApiFailure::bad(
             code,
             "Could not parse the request body as a JSON array.",
         )),

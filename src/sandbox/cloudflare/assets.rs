@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, object, ok};
+use super::answer::{Answer, ApiFailure, object, ok};
 use super::upload;
 use crate::sandbox::message::Request;
 
@@ -48,14 +48,17 @@ impl Cloudflare {
     pub(super) fn open_assets(&mut self, request: &Request) -> Answer {
         let body = object(request, 10003)?;
         let Some(Value::Object(manifest)) = body.get("manifest") else {
-            return Err(Failure::bad(10021, "The manifest is missing."));
+            return Err(ApiFailure::bad(10021, "The manifest is missing."));
         };
         let hashes: BTreeSet<String> = manifest
             .values()
             .filter_map(|file| file["hash"].as_str().map(str::to_owned))
             .collect();
         if hashes.len() != manifest.len() && hashes.is_empty() {
-            return Err(Failure::bad(10021, "A file of the manifest has no hash."));
+            return Err(ApiFailure::bad(
+                10021,
+                "A file of the manifest has no hash.",
+            ));
         }
         let token = self.assets.token(request);
         let missing: BTreeSet<_> = hashes.difference(&self.assets.held).cloned().collect();
@@ -77,7 +80,7 @@ impl Cloudflare {
         let session = bearer.unwrap_or_default().to_owned();
         let form = upload::read(request)?.unwrap_or_default();
         let Some(missing) = self.assets.sessions.get_mut(&session) else {
-            return Err(Failure::new(
+            return Err(ApiFailure::new(
                 StatusCode::UNAUTHORIZED,
                 10000,
                 "The token is not that of an upload session.",

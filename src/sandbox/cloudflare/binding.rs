@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::{PRODUCTS, identity};
-use crate::sandbox::provider::Refusal;
+use crate::sandbox::provider::ImpossibleResource;
 
 /// One binding.
 #[derive(Debug, Clone)]
@@ -54,16 +54,16 @@ fn field(kind: &str) -> Option<&'static str> {
 
 impl Binding {
     /// Reads the world's form.
-    pub(super) fn from_world(value: &Value) -> Result<Self, Refusal> {
+    pub(super) fn from_world(value: &Value) -> Result<Self, ImpossibleResource> {
         let get = |name: &str| value.get(name).and_then(Value::as_str);
         let kind = match get("type") {
             Some("r2") => "r2_bucket",
             Some(kind) => kind,
-            None => return Err(Refusal("a binding without a type".to_owned())),
+            None => return Err(ImpossibleResource("a binding without a type".to_owned())),
         };
         let target = get("target").map(ToOwned::to_owned);
         if field(kind).is_some() && target.is_none() {
-            return Err(Refusal(format!(
+            return Err(ImpossibleResource(format!(
                 "a binding of type {kind} without a target"
             )));
         }

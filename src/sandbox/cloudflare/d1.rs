@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, Paging, object, ok, put, text};
+use super::answer::{Answer, ApiFailure, Paging, object, ok, put, text};
 use super::binding::Bindable;
 use super::identity::{moment, uuid};
 use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// One database.
 #[derive(Debug)]
@@ -54,13 +54,13 @@ impl Product for D1 {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_database(resource)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.database_resources()
     }
 
@@ -89,9 +89,15 @@ impl Product for D1 {
 }
 
 impl Cloudflare {
-    pub(super) fn add_database(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_database(
+        &mut self,
+        resource: &WorldResource,
+    ) -> Result<(), ImpossibleResource> {
         if self.find_database(&resource.name).is_some() {
-            return Err(Refusal(format!("a d1 {} exists already", resource.name)));
+            return Err(ImpossibleResource(format!(
+                "a d1 {} exists already",
+                resource.name
+            )));
         }
         let id = self.new_database_id(resource.id.as_deref(), &resource.name);
         let database = Database {
@@ -110,10 +116,10 @@ impl Cloudflare {
         }
     }
 
-    pub(super) fn database_resources(&self) -> Vec<Resource> {
+    pub(super) fn database_resources(&self) -> Vec<WorldResource> {
         self.databases
             .iter()
-            .map(|(id, database)| Resource {
+            .map(|(id, database)| WorldResource {
                 kind: "d1".to_owned(),
                 name: database.name.clone(),
                 id: Some(id.clone()),
@@ -150,14 +156,14 @@ impl Cloudflare {
             ("POST", []) => {
                 let body = object(request, 7400)?;
                 let Some(name) = text(&body, "name").filter(|name| !name.is_empty()) else {
-                    return Err(Failure::bad(7400, "name is required"));
+                    return Err(ApiFailure::bad(7400, "name is required"));
                 };
                 if self
                     .databases
                     .values()
                     .any(|database| database.name == name)
                 {
-                    return Err(Failure::bad(
+                    return Err(ApiFailure::bad(
                         7502,
                         format!("A database with that name '{name}' already exists"),
                     ));
@@ -176,8 +182,9 @@ impl Cloudflare {
             // The sandbox keeps no data, so every statement succeeds without rows.
             ("POST", [key, "query" | "raw"]) => {
                 let found = self.find_database(key).is_some();
-                let missing =
-                    || Failure::not_found(7404, format!("The database {key} could not be found"));
+                let missing = || {
+                    ApiFailure::not_found(7404, format!("The database {key} could not be found"))
+                };
                 let rows = json!({"results": [], "success": true, "meta": {
                     "served_by": "sandbox", "duration": 0.1, "changes": 0, "last_row_id": 0,
                     "changed_db": false, "size_after": 12288, "rows_read": 0, "rows_written": 0,
@@ -185,8 +192,9 @@ impl Cloudflare {
                 found.then(|| ok(json!([rows]))).ok_or_else(missing)
             }
             (method, [key]) => {
-                let missing =
-                    || Failure::not_found(7404, format!("The database {key} could not be found"));
+                let missing = || {
+                    ApiFailure::not_found(7404, format!("The database {key} could not be found"))
+                };
                 let id = self.find_database(key).ok_or_else(missing)?;
                 match method {
                     "GET" => {
@@ -203,10 +211,10 @@ impl Cloudflare {
                         self.databases.remove(&id);
                         Ok(ok(Value::Null))
                     }
-                    _ => Err(Failure::no_route(request)),
+                    _ => Err(ApiFailure::no_route(request)),
                 }
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 }

@@ -7,24 +7,24 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, object, ok};
+use super::answer::{Answer, ApiFailure, object, ok};
 use super::binding::Binding;
 use super::identity::{stable, uuid};
 use super::product::Product;
 use super::upload::{metadata, required};
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// The bindings of each script in each namespace.
 pub(super) type Namespaces = BTreeMap<String, BTreeMap<String, Vec<Binding>>>;
 
-fn no_namespace() -> Failure {
-    Failure::not_found(100_119, "This dispatch namespace does not exist.")
+fn no_namespace() -> ApiFailure {
+    ApiFailure::not_found(100_119, "This dispatch namespace does not exist.")
 }
 
-fn no_script() -> Failure {
-    Failure::not_found(10007, "This Worker does not exist on your account.")
+fn no_script() -> ApiFailure {
+    ApiFailure::not_found(10007, "This Worker does not exist on your account.")
 }
 
 fn to_json(name: &str, scripts: &BTreeMap<String, Vec<Binding>>) -> Value {
@@ -47,14 +47,16 @@ impl Product for Dispatch {
     fn add(
         &self,
         _cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         let kind = &resource.kind;
-        Err(Refusal(format!("a dispatch namespace has no kind {kind}")))
+        Err(ImpossibleResource(format!(
+            "a dispatch namespace has no kind {kind}"
+        )))
     }
 
-    fn resources(&self, _cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, _cloud: &Cloudflare) -> Vec<WorldResource> {
         Vec::new()
     }
 
@@ -138,10 +140,10 @@ impl Cloudflare {
                         let all: Vec<Value> = bindings.iter().map(Binding::api).collect();
                         Ok(ok(json!(all)))
                     }
-                    _ => Err(Failure::no_route(request)),
+                    _ => Err(ApiFailure::no_route(request)),
                 }
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 }

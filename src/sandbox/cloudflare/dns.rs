@@ -8,8 +8,8 @@ use super::identity::{moment, stable};
 use super::product::Product;
 use super::{Cloudflare, domain_name};
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// One record.
 #[derive(Debug, Clone)]
@@ -208,13 +208,13 @@ impl Product for Dns {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_record(resource)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.record_resources()
     }
 
@@ -244,11 +244,16 @@ impl Product for Dns {
 }
 
 impl Cloudflare {
-    pub(super) fn add_record(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_record(
+        &mut self,
+        resource: &WorldResource,
+    ) -> Result<(), ImpossibleResource> {
         let said = &resource.attributes;
         let name = domain_name(&resource.name);
         if said.get("type").is_some_and(|kind| !kind.is_string()) {
-            return Err(Refusal(format!("dns_record {name}: type is not a text")));
+            return Err(ImpossibleResource(format!(
+                "dns_record {name}: type is not a text"
+            )));
         }
         let zone = text(said, "zone").map(ToOwned::to_owned);
         let zone = self.zone_of(&name, zone.as_deref());
@@ -309,7 +314,7 @@ impl Cloudflare {
         Ok(())
     }
 
-    pub(super) fn record_resources(&self) -> Vec<Resource> {
+    pub(super) fn record_resources(&self) -> Vec<WorldResource> {
         self.records
             .iter()
             .map(|(id, record)| {
@@ -321,7 +326,7 @@ impl Cloudflare {
                 attributes.remove("name");
                 attributes.insert("proxied".to_owned(), json!(record.proxied()));
                 attributes.insert("managed".to_owned(), json!(record.managed));
-                Resource {
+                WorldResource {
                     kind: "dns_record".to_owned(),
                     name: record.name().to_owned(),
                     id: Some(id.clone()),

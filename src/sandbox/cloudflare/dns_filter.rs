@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::answer::Failure;
+use super::answer::ApiFailure;
 use super::dns::Record;
 use crate::sandbox::message::Request;
 
@@ -83,7 +83,10 @@ fn tags(record: &Record, operator: &str, value: &str) -> bool {
 }
 
 /// Sorts records as a request asks; ties go by name and id.
-pub(super) fn sort(records: &mut [(&String, &Record)], request: &Request) -> Result<(), Failure> {
+pub(super) fn sort(
+    records: &mut [(&String, &Record)],
+    request: &Request,
+) -> Result<(), ApiFailure> {
     let order = request
         .parameter("order")
         .filter(|order| !order.is_empty())
@@ -94,7 +97,7 @@ pub(super) fn sort(records: &mut [(&String, &Record)], request: &Request) -> Res
         "content" => |left, right| left.text("content").cmp(&right.text("content")),
         "ttl" => |left, right| left.ttl().cmp(&right.ttl()),
         "proxied" => |left, right| left.proxied().cmp(&right.proxied()),
-        _ => return Err(Failure::bad(9100, "Invalid value for parameter: order")),
+        _ => return Err(ApiFailure::bad(9100, "Invalid value for parameter: order")),
     };
     records.sort_by(|(left_id, left), (right_id, right)| {
         key(left, right)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Failure, Paging, directed, object, ok, text};
+use super::answer::{Answer, ApiFailure, Paging, directed, object, ok, text};
 use super::dns::{FIELDS, Record};
 use super::{Cloudflare, dns_filter, domain_name, within};
 use crate::sandbox::message::{Request, Response};
@@ -18,12 +18,12 @@ const BATCH: usize = 200;
 /// Records in one zone, on the free plan.
 const QUOTA: usize = 200;
 
-fn missing() -> Failure {
-    Failure::not_found(81044, "Record does not exist.")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(81044, "Record does not exist.")
 }
 
-fn read_only() -> Failure {
-    Failure::bad(
+fn read_only() -> ApiFailure {
+    ApiFailure::bad(
         1043,
         "This record is managed by Workers and cannot be edited or deleted as a DNS record.",
     )
@@ -88,7 +88,7 @@ impl Cloudflare {
                 self.delete_record(zone, id)?;
                 Ok(ok(json!({ "id": id })))
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -102,14 +102,14 @@ impl Cloudflare {
         response
     }
 
-    fn record(&self, zone: &str, id: &str) -> Result<&Record, Failure> {
+    fn record(&self, zone: &str, id: &str) -> Result<&Record, ApiFailure> {
         self.records
             .get(id)
             .filter(|record| record.zone == zone)
             .ok_or_else(missing)
     }
 
-    fn delete_record(&mut self, zone: &str, id: &str) -> Result<Value, Failure> {
+    fn delete_record(&mut self, zone: &str, id: &str) -> Result<Value, ApiFailure> {
         let record = self.record(zone, id)?;
         if record.managed {
             return Err(read_only());
@@ -124,7 +124,7 @@ impl Cloudflare {
         zone: &str,
         body: &Map<String, Value>,
         now: DateTime<Utc>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, ApiFailure> {
         let record = Record::new(zone, written(zone, body)?, now);
         self.check_free(None, &record)?;
         let id = self.register.give(
@@ -148,7 +148,7 @@ impl Cloudflare {
         body: &Map<String, Value>,
         whole: bool,
         now: DateTime<Utc>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, ApiFailure> {
         let old = self.record(zone, id)?;
         if old.managed {
             return Err(read_only());
@@ -166,7 +166,7 @@ impl Cloudflare {
         Ok(shown)
     }
 
-    fn check_free(&self, but: Option<&str>, record: &Record) -> Result<(), Failure> {
+    fn check_free(&self, but: Option<&str>, record: &Record) -> Result<(), ApiFailure> {
         let others = self
             .records
             .iter()
@@ -175,13 +175,13 @@ impl Cloudflare {
             .filter(|other| other.zone == record.zone && other.name() == record.name());
         for other in others {
             if other.same(record) {
-                return Err(Failure::bad(81057, "The record already exists."));
+                return Err(ApiFailure::bad(81057, "The record already exists."));
             }
             if other.is_address()
                 && record.is_address()
                 && (other.kind() == "CNAME" || record.kind() == "CNAME")
             {
-                return Err(Failure::bad(
+                return Err(ApiFailure::bad(
                     81053,
                     "An A, AAAA, or CNAME record with that host already exists.",
                 ));
@@ -200,7 +200,7 @@ impl Cloudflare {
         let lists = ["deletes", "patches", "puts", "posts"].map(|name| (name, list(name)));
         let count: usize = lists.iter().map(|(_, items)| items.len()).sum();
         if count > BATCH {
-            return Err(Failure::bad(
+            return Err(ApiFailure::bad(
                 81086,
                 format!("A batch holds at most {BATCH} operations, not {count}."),
             ));
@@ -235,9 +235,9 @@ impl Cloudflare {
         item: &Value,
         now: DateTime<Utc>,
         undo: &mut Vec<(String, Option<Record>)>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, ApiFailure> {
         let Some(body) = item.as_object() else {
-            return Err(Failure::bad(9207, "An operation must be an object."));
+            return Err(ApiFailure::bad(9207, "An operation must be an object."));
         };
         let id = text(body, "id").unwrap_or_default();
         let old = self.records.get(id).cloned();
@@ -253,17 +253,17 @@ impl Cloudflare {
 }
 
 /// The body of a record as a client wrote it, checked and in normal form.
-fn written(zone: &str, body: &Map<String, Value>) -> Result<Map<String, Value>, Failure> {
+fn written(zone: &str, body: &Map<String, Value>) -> Result<Map<String, Value>, ApiFailure> {
     let mut fields: Map<String, Value> = body
         .iter()
         .filter(|(field, value)| FIELDS.contains(&field.as_str()) && !value.is_null())
         .map(|(field, value)| (field.clone(), value.clone()))
         .collect();
     let Some(kind) = text(body, "type").map(str::to_ascii_uppercase) else {
-        return Err(Failure::bad(9004, "A record needs a type."));
+        return Err(ApiFailure::bad(9004, "A record needs a type."));
     };
     let Some(name) = text(body, "name").filter(|name| !name.is_empty()) else {
-        return Err(Failure::bad(9000, "DNS name is invalid."));
+        return Err(ApiFailure::bad(9000, "DNS name is invalid."));
     };
     let mut name = domain_name(name);
     if name == "@" {
@@ -282,14 +282,14 @@ fn written(zone: &str, body: &Map<String, Value>) -> Result<Map<String, Value>, 
             _ => !dotless.is_empty(),
         };
         if !fits {
-            return Err(Failure::bad(
+            return Err(ApiFailure::bad(
                 9005,
                 format!("Content for {kind} record is invalid."),
             ));
         }
         fields.insert("content".to_owned(), json!(dotless));
     } else if !body.contains_key("data") {
-        return Err(Failure::bad(9003, "A record needs content or data."));
+        return Err(ApiFailure::bad(9003, "A record needs content or data."));
     }
     fields.insert("name".to_owned(), json!(name));
     fields.insert("type".to_owned(), json!(kind));

@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Failure, Paging, array, object, ok, ok_bare, text};
+use super::answer::{Answer, ApiFailure, Paging, array, object, ok, ok_bare, text};
 use super::dns::Record;
 use super::identity::{stable, uuid};
 use super::product::Product;
 use super::{Cloudflare, domain_name};
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// A hostname that a Worker serves.
 #[derive(Debug, Clone)]
@@ -30,12 +30,12 @@ pub(super) struct Domain {
 /// All domains come in one page.
 const ALL: Paging = Paging::new(10_000, 1, 10_000).clamped();
 
-fn missing() -> Failure {
-    Failure::not_found(100_114, "Domain not found.")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(100_114, "Domain not found.")
 }
 
 /// Whom a domain or route of a world points at.
-pub(super) fn pointed_at(resource: &Resource) -> Option<String> {
+pub(super) fn pointed_at(resource: &WorldResource) -> Option<String> {
     ["service", "worker", "script"]
         .iter()
         .find_map(|field| text(&resource.attributes, field))
@@ -59,13 +59,13 @@ impl Product for Domains {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_domain(resource, now)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.domain_resources()
     }
 
@@ -86,9 +86,9 @@ impl Product for Domains {
 impl Cloudflare {
     pub(super) fn add_domain(
         &mut self,
-        resource: &Resource,
+        resource: &WorldResource,
         now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         let hostname = domain_name(&resource.name);
         // Without a service here, a Worker's `custom_domains` will say it.
         let service = pointed_at(resource);
@@ -111,20 +111,20 @@ impl Cloudflare {
                 }
                 Ok(())
             }
-            _ => Err(Refusal(format!(
+            _ => Err(ImpossibleResource(format!(
                 "a custom domain {hostname} exists already"
             ))),
         }
     }
 
-    pub(super) fn domain_resources(&self) -> Vec<Resource> {
+    pub(super) fn domain_resources(&self) -> Vec<WorldResource> {
         self.domains
             .values()
             .map(|domain| {
                 let mut attributes = domain.attributes.clone();
                 attributes.insert("service".to_owned(), json!(domain.service));
                 attributes.insert("zone".to_owned(), json!(domain.zone));
-                Resource {
+                WorldResource {
                     kind: "worker_domain".to_owned(),
                     name: domain.hostname.clone(),
                     id: Some(domain.id.clone()),
@@ -224,10 +224,13 @@ impl Cloudflare {
                 let (Some(hostname), Some(service)) =
                     (text(&body, "hostname"), text(&body, "service"))
                 else {
-                    return Err(Failure::bad(100_100, "hostname and service are required"));
+                    return Err(ApiFailure::bad(
+                        100_100,
+                        "hostname and service are required",
+                    ));
                 };
                 if !self.workers.contains_key(service) {
-                    return Err(Failure::not_found(
+                    return Err(ApiFailure::not_found(
                         10090,
                         "workers.api.error.service_not_found",
                     ));
@@ -256,7 +259,7 @@ impl Cloudflare {
                 self.remove_domain(&hostname);
                 Ok(ok_bare())
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -268,7 +271,7 @@ impl Cloudflare {
         service: &str,
         zone: Option<&str>,
         now: DateTime<Utc>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ApiFailure> {
         let hostname = domain_name(hostname);
         if let Some(domain) = self.domains.get_mut(&hostname) {
             // A hostname has one Worker: the last one that asks gets it.
@@ -276,7 +279,7 @@ impl Cloudflare {
             return Ok(());
         }
         if self.records.values().any(|record| record.blocks(&hostname)) {
-            return Err(Failure::new(
+            return Err(ApiFailure::new(
                 StatusCode::CONFLICT,
                 100_117,
                 format!(
@@ -298,7 +301,7 @@ impl Cloudflare {
         let mut named = Vec::new();
         for origin in &asked {
             let Some(hostname) = origin["hostname"].as_str().map(domain_name) else {
-                return Err(Failure::bad(100_100, "hostname is required"));
+                return Err(ApiFailure::bad(100_100, "hostname is required"));
             };
             let zone = origin["zone_id"].as_str().or(origin["zone_name"].as_str());
             let zone = self.known_zone(&hostname, zone)?;
@@ -352,14 +355,14 @@ impl Cloudflare {
         let mut named = Vec::new();
         for origin in &origins {
             let Some(hostname) = origin["hostname"].as_str().map(domain_name) else {
-                return Err(Failure::bad(100_100, "hostname is required"));
+                return Err(ApiFailure::bad(100_100, "hostname is required"));
             };
             let elsewhere = self
                 .domains
                 .get(&hostname)
                 .is_some_and(|domain| domain.service != worker);
             if elsewhere && !overriding("override_existing_origin") {
-                return Err(Failure::conflict(
+                return Err(ApiFailure::conflict(
                     100_116,
                     format!("Hostname '{hostname}' is already attached to another Worker."),
                 ));

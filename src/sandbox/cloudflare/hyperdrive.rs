@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, Paging, object, ok, put, text};
+use super::answer::{Answer, ApiFailure, Paging, object, ok, put, text};
 use super::binding::Bindable;
 use super::identity::moment;
 use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// One configuration.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(super) struct Config {
 
 const CONFIGS: Paging = Paging::new(20, 1, 100).without_total_pages();
 
-fn missing() -> Failure {
-    Failure::not_found(2006, "Hyperdrive config not found")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(2006, "Hyperdrive config not found")
 }
 
 /// Hyperdrive.
@@ -58,13 +58,13 @@ impl Product for Hyperdrive {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_hyperdrive(resource)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.hyperdrive_resources()
     }
 
@@ -93,10 +93,15 @@ impl Product for Hyperdrive {
 }
 
 impl Cloudflare {
-    pub(super) fn add_hyperdrive(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_hyperdrive(
+        &mut self,
+        resource: &WorldResource,
+    ) -> Result<(), ImpossibleResource> {
         let name = &resource.name;
         if self.hyperdrives.values().any(|config| config.name == *name) {
-            return Err(Refusal(format!("a hyperdrive {name} exists already")));
+            return Err(ImpossibleResource(format!(
+                "a hyperdrive {name} exists already"
+            )));
         }
         let id = self
             .register
@@ -117,10 +122,10 @@ impl Cloudflare {
         Ok(())
     }
 
-    pub(super) fn hyperdrive_resources(&self) -> Vec<Resource> {
+    pub(super) fn hyperdrive_resources(&self) -> Vec<WorldResource> {
         self.hyperdrives
             .iter()
-            .map(|(id, config)| Resource {
+            .map(|(id, config)| WorldResource {
                 kind: "hyperdrive".to_owned(),
                 name: config.name.clone(),
                 id: Some(id.clone()),
@@ -141,10 +146,10 @@ impl Cloudflare {
             ("POST", []) => {
                 let body = object(request, 2001)?;
                 let Some(name) = text(&body, "name").filter(|name| !name.is_empty()) else {
-                    return Err(Failure::bad(2010, "name is required"));
+                    return Err(ApiFailure::bad(2010, "name is required"));
                 };
                 if self.hyperdrives.values().any(|config| config.name == name) {
-                    return Err(Failure::conflict(
+                    return Err(ApiFailure::conflict(
                         2017,
                         format!("Hyperdrive config with name '{name}' already exists"),
                     ));
@@ -173,7 +178,7 @@ impl Cloudflare {
                 Some(_) => Ok(ok(Value::Null)),
                 None => Err(missing()),
             },
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 }

@@ -6,22 +6,22 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, Paging, directed, object, ok, text};
+use super::answer::{Answer, ApiFailure, Paging, directed, object, ok, text};
 use super::binding::Bindable;
 use super::kv_values::Namespace;
 use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 const NAMESPACES: Paging = Paging::new(20, 1, 1000).without_total_pages();
 
-fn missing() -> Failure {
-    Failure::not_found(10013, "namespace not found")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(10013, "namespace not found")
 }
 
-fn taken() -> Failure {
-    Failure::bad(
+fn taken() -> ApiFailure {
+    ApiFailure::bad(
         10014,
         "a namespace with this account ID and title already exists",
     )
@@ -56,13 +56,13 @@ impl Product for Kv {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_namespace(resource)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.namespace_resources()
     }
 
@@ -91,10 +91,13 @@ impl Product for Kv {
 }
 
 impl Cloudflare {
-    pub(super) fn add_namespace(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_namespace(
+        &mut self,
+        resource: &WorldResource,
+    ) -> Result<(), ImpossibleResource> {
         // A KV namespace has no times: what the world says of them is dropped.
         if self.has_title(&resource.name) {
-            return Err(Refusal(format!(
+            return Err(ImpossibleResource(format!(
                 "a kv_namespace {} exists already",
                 resource.name
             )));
@@ -112,7 +115,7 @@ impl Cloudflare {
         Ok(())
     }
 
-    pub(super) fn namespace_resources(&self) -> Vec<Resource> {
+    pub(super) fn namespace_resources(&self) -> Vec<WorldResource> {
         self.namespaces
             .iter()
             .map(|(id, namespace)| {
@@ -124,7 +127,7 @@ impl Cloudflare {
                         super::kv_values::world(&namespace.entries),
                     );
                 }
-                Resource {
+                WorldResource {
                     kind: "kv_namespace".to_owned(),
                     name: namespace.title.clone(),
                     id: Some(id.clone()),
@@ -147,7 +150,7 @@ impl Cloudflare {
                 match request.parameter("order") {
                     None | Some("id") => {}
                     Some("title") => all.sort_by_key(|(_, namespace)| &namespace.title),
-                    Some(_) => return Err(Failure::bad(10003, "invalid order")),
+                    Some(_) => return Err(ApiFailure::bad(10003, "invalid order")),
                 }
                 directed(request, "direction", "asc", &mut all);
                 NAMESPACES.answer(request, &all, |(id, namespace)| to_json(id, namespace))
@@ -198,16 +201,16 @@ impl Cloudflare {
                 let namespace = self.namespaces.get_mut(*id).ok_or_else(missing)?;
                 namespace.serve(method, rest, request)
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 }
 
-fn title_of(request: &Request) -> Result<String, Failure> {
+fn title_of(request: &Request) -> Result<String, ApiFailure> {
     let body = object(request, 10012)?;
     match text(&body, "title") {
         Some(title) if !title.is_empty() && title.len() <= 512 => Ok(title.to_owned()),
-        _ => Err(Failure::bad(10019, "a title is required")),
+        _ => Err(ApiFailure::bad(10019, "a title is required")),
     }
 }
 

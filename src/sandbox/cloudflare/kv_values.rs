@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Failure, array, object, ok, ok_with};
-use super::upload::{self, Form};
+use super::answer::{Answer, ApiFailure, array, object, ok, ok_with};
+use super::upload::{self, UploadForm};
 use crate::sandbox::message::{Request, Response};
 
 /// One namespace.
@@ -34,8 +34,8 @@ pub(super) struct Entry {
 /// Maximum number of pairs in one bulk request.
 const BULK: usize = 10_000;
 
-fn missing() -> Failure {
-    Failure::not_found(10009, "get: 'key not found'")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(10009, "get: 'key not found'")
 }
 
 /// The entries that a world gives: names, or objects with `name`, `value`,
@@ -124,7 +124,7 @@ impl Namespace {
                 }
                 Ok(ok(json!({ "values": values })))
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -135,13 +135,13 @@ impl Namespace {
                 .parse::<usize>()
                 .ok()
                 .filter(|limit| (10..=1000).contains(limit))
-                .ok_or_else(|| Failure::bad(10029, "invalid limit: must be from 10 to 1000"))?,
+                .ok_or_else(|| ApiFailure::bad(10029, "invalid limit: must be from 10 to 1000"))?,
         };
         let prefix = request.parameter("prefix").unwrap_or_default();
         let after = request
             .parameter("cursor")
             .filter(|cursor| !cursor.is_empty())
-            .map(|cursor| decoded(cursor).ok_or_else(|| Failure::bad(10020, "invalid cursor")))
+            .map(|cursor| decoded(cursor).ok_or_else(|| ApiFailure::bad(10020, "invalid cursor")))
             .transpose()?;
         let mut rest = self
             .entries
@@ -169,7 +169,7 @@ impl Namespace {
         let mut unsuccessful = Vec::new();
         for pair in &pairs {
             let (Some(key), Some(value)) = (pair["key"].as_str(), pair["value"].as_str()) else {
-                return Err(Failure::bad(10012, "a pair needs a key and a value"));
+                return Err(ApiFailure::bad(10012, "a pair needs a key and a value"));
             };
             let expiration = pair["expiration"]
                 .as_i64()
@@ -204,9 +204,9 @@ impl Namespace {
     }
 }
 
-fn within_bulk(count: usize) -> Result<(), Failure> {
+fn within_bulk(count: usize) -> Result<(), ApiFailure> {
     if count > BULK {
-        return Err(Failure::bad(
+        return Err(ApiFailure::bad(
             10029,
             format!("a bulk request holds at most {BULK} pairs"),
         ));
@@ -216,7 +216,7 @@ fn within_bulk(count: usize) -> Result<(), Failure> {
 
 /// A value from the body of a request: as it is, or the `value` and
 /// `metadata` parts of a form.
-fn written(request: &Request, now: i64) -> Result<Entry, Failure> {
+fn written(request: &Request, now: i64) -> Result<Entry, ApiFailure> {
     let seconds = |name: &str| {
         request
             .parameter(name)
@@ -224,14 +224,14 @@ fn written(request: &Request, now: i64) -> Result<Entry, Failure> {
     };
     let ttl = seconds("expiration_ttl");
     if ttl.is_some_and(|ttl| ttl < 60) {
-        return Err(Failure::bad(
+        return Err(ApiFailure::bad(
             10033,
             "invalid expiration_ttl: must be at least 60",
         ));
     }
     let expiration = seconds("expiration").or(ttl.map(|ttl| now + ttl));
     let (value, metadata) = match upload::read(request)? {
-        Some(Form { mut parts }) => (
+        Some(UploadForm { mut parts }) => (
             parts.remove("value").unwrap_or_default(),
             parts
                 .get("metadata")

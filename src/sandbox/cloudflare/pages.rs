@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, Paging, flag, object, ok, text, texts};
+use super::answer::{Answer, ApiFailure, Paging, flag, object, ok, text, texts};
 use super::binding::Binding;
 use super::identity::{stable, uuid};
 use super::product::Product;
 use super::upload::required;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// One project.
 #[derive(Debug)]
@@ -44,16 +44,16 @@ impl Deployment {
 
 const PAGE: Paging = Paging::new(25, 1, 25).refusing_with(8_000_024);
 
-fn no_project() -> Failure {
-    Failure::not_found(
+fn no_project() -> ApiFailure {
+    ApiFailure::not_found(
         8_000_007,
         "Project not found. The specified project name does not match any of your existing \
          projects.",
     )
 }
 
-fn no_deployment() -> Failure {
-    Failure::not_found(
+fn no_deployment() -> ApiFailure {
+    ApiFailure::not_found(
         8_000_009,
         "The deployment ID you have specified does not exist. Update the deployment ID and try \
          again.",
@@ -130,13 +130,13 @@ impl Product for Pages {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_pages_deployment(resource)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.pages_resources()
     }
 
@@ -162,7 +162,10 @@ impl Product for Pages {
 }
 
 impl Cloudflare {
-    pub(super) fn add_pages_deployment(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_pages_deployment(
+        &mut self,
+        resource: &WorldResource,
+    ) -> Result<(), ImpossibleResource> {
         let said = &resource.attributes;
         let id = resource.id.as_ref().unwrap_or(&resource.name).clone();
         let project = text(said, "project").unwrap_or("site").to_owned();
@@ -173,7 +176,9 @@ impl Cloudflare {
                 .iter()
                 .any(|deployment| deployment.id == id)
         }) {
-            return Err(Refusal(format!("a pages_deployment {id} exists already")));
+            return Err(ImpossibleResource(format!(
+                "a pages_deployment {id} exists already"
+            )));
         }
         let place = self.ensure_project(&project);
         if let Some(branch) = text(said, "production_branch") {
@@ -215,7 +220,7 @@ impl Cloudflare {
             })
     }
 
-    pub(super) fn pages_resources(&self) -> Vec<Resource> {
+    pub(super) fn pages_resources(&self) -> Vec<WorldResource> {
         let mut all = Vec::new();
         for (name, project) in &self.projects {
             for deployment in &project.deployments {
@@ -228,7 +233,7 @@ impl Cloudflare {
                 attributes.insert("project".to_owned(), json!(name));
                 attributes.insert("environment".to_owned(), json!(environment));
                 attributes.insert("branch".to_owned(), json!(deployment.branch));
-                all.push(Resource {
+                all.push(WorldResource {
                     kind: "pages_deployment".to_owned(),
                     name: deployment.id.clone(),
                     id: Some(deployment.id.clone()),
@@ -251,7 +256,7 @@ impl Cloudflare {
                 let body = object(request, 8_000_011)?;
                 let name = required(&body, "name")?.to_owned();
                 if self.projects.contains_key(&name) {
-                    return Err(Failure::conflict(
+                    return Err(ApiFailure::conflict(
                         8_000_002,
                         "A project with this name already exists. Choose a different project name.",
                     ));
@@ -280,10 +285,10 @@ impl Cloudflare {
                     (_, ["deployments", rest @ ..]) => {
                         deployments(project, name, method, rest, request)
                     }
-                    _ => Err(Failure::no_route(request)),
+                    _ => Err(ApiFailure::no_route(request)),
                 }
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 }
@@ -322,13 +327,13 @@ fn deployments(
                 .position(|deployment| deployment.id == *id)
                 .ok_or_else(no_deployment)?;
             if project.active().is_some_and(|active| active.id == *id) {
-                return Err(Failure::bad(
+                return Err(ApiFailure::bad(
                     8_000_034,
                     "You cannot delete the active production deployment of your project.",
                 ));
             }
             if !project.deployments[at].aliases.is_empty() && !flag(request, "force") {
-                return Err(Failure::bad(
+                return Err(ApiFailure::bad(
                     8_000_035,
                     "Cannot delete aliased deployment without a `?force=true` parameter.",
                 ));
@@ -336,6 +341,6 @@ fn deployments(
             project.deployments.remove(at);
             Ok(ok(Value::Null))
         }
-        _ => Err(Failure::no_route(request)),
+        _ => Err(ApiFailure::no_route(request)),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{
-    Answer, Failure, Paging, directed, ok, ok_bare, put, tail_consumers, text, texts,
+    Answer, ApiFailure, Paging, directed, ok, ok_bare, put, tail_consumers, text, texts,
 };
 use super::binding::Binding;
 use super::domains::pointed_at;
@@ -14,8 +14,8 @@ use super::product::Product;
 use super::upload;
 use super::worker::Worker;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// One Preview.
 #[derive(Debug)]
@@ -43,12 +43,12 @@ pub(super) struct Deployment {
 
 const PREVIEWS: Paging = Paging::new(10, 1, 100);
 
-fn missing() -> Failure {
-    Failure::not_found(10025, "This preview does not exist.")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(10025, "This preview does not exist.")
 }
 
-fn no_deployment() -> Failure {
-    Failure::not_found(10222, "This preview deployment does not exist.")
+fn no_deployment() -> ApiFailure {
+    ApiFailure::not_found(10222, "This preview deployment does not exist.")
 }
 
 /// The slug of a Preview in its URLs.
@@ -131,13 +131,13 @@ impl Product for Previews {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_preview(resource)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.preview_resources()
     }
 
@@ -164,18 +164,25 @@ impl Product for Previews {
 }
 
 impl Cloudflare {
-    pub(super) fn add_preview(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_preview(
+        &mut self,
+        resource: &WorldResource,
+    ) -> Result<(), ImpossibleResource> {
         let said = &resource.attributes;
         let name = &resource.name;
         let Some(worker) = pointed_at(resource) else {
-            return Err(Refusal(format!("worker_preview {name} without a worker")));
+            return Err(ImpossibleResource(format!(
+                "worker_preview {name} without a worker"
+            )));
         };
         if self
             .previews
             .values()
             .any(|preview| preview.worker == worker && preview.name == *name)
         {
-            return Err(Refusal(format!("a worker_preview {name} exists already")));
+            return Err(ImpossibleResource(format!(
+                "a worker_preview {name} exists already"
+            )));
         }
         let key = format!("{worker} {name}");
         let id = self
@@ -234,7 +241,7 @@ impl Cloudflare {
         Ok(())
     }
 
-    pub(super) fn preview_resources(&self) -> Vec<Resource> {
+    pub(super) fn preview_resources(&self) -> Vec<WorldResource> {
         self.previews
             .iter()
             .map(|(id, preview)| {
@@ -248,7 +255,7 @@ impl Cloudflare {
                 if let Some(latest) = latest.filter(|latest| !latest.annotations.is_empty()) {
                     attributes.insert("annotations".to_owned(), json!(latest.annotations));
                 }
-                Resource {
+                WorldResource {
                     kind: "worker_preview".to_owned(),
                     name: preview.name.clone(),
                     id: Some(id.clone()),
@@ -260,7 +267,7 @@ impl Cloudflare {
             .collect()
     }
 
-    fn preview_id(&self, worker: &str, key: &str) -> Result<String, Failure> {
+    fn preview_id(&self, worker: &str, key: &str) -> Result<String, ApiFailure> {
         self.previews
             .iter()
             .filter(|(_, preview)| preview.worker == worker)
@@ -319,7 +326,7 @@ impl Cloudflare {
         request: &Request,
     ) -> Answer {
         let worker = self.worker_name(worker).ok_or_else(|| {
-            Failure::not_found(10007, "This Worker does not exist on your account.")
+            ApiFailure::not_found(10007, "This Worker does not exist on your account.")
         })?;
         match (method, path) {
             ("GET", []) => self.list_previews(&worker, request),
@@ -358,10 +365,10 @@ impl Cloudflare {
                         let one = found.ok_or_else(no_deployment)?;
                         Ok(ok(self.draw_preview_deployment(&id, preview, one)))
                     }
-                    _ => Err(Failure::no_route(request)),
+                    _ => Err(ApiFailure::no_route(request)),
                 }
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -382,7 +389,7 @@ impl Cloudflare {
             "created_on" => found.sort_by_key(|(_, preview)| preview.created),
             "slug" => found.sort_by_key(|(_, preview)| &preview.slug),
             "name" => found.sort_by_key(|(_, preview)| &preview.name),
-            _ => return Err(Failure::bad(10003, "invalid order_by")),
+            _ => return Err(ApiFailure::bad(10003, "invalid order_by")),
         }
         directed(request, "order", "desc", &mut found);
         PREVIEWS.answer(request, &found, |(id, preview)| {
@@ -394,7 +401,7 @@ impl Cloudflare {
         let body = upload::metadata(request, "metadata")?;
         let name = upload::required(&body, "name")?;
         if self.preview_id(worker, name).is_ok() {
-            return Err(Failure::conflict(
+            return Err(ApiFailure::conflict(
                 10040,
                 "A preview with this name already exists.",
             ));

@@ -6,8 +6,8 @@ use super::Cloudflare;
 use super::answer::Answer;
 use super::binding::{Bindable, Binding};
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// A product. Its state is a field of [`Cloudflare`], because products refer to one
 /// another: a Worker cannot be deleted while a queue has it as a consumer.
@@ -24,12 +24,12 @@ pub(super) trait Product: Sync {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         now: DateTime<Utc>,
-    ) -> Result<(), Refusal>;
+    ) -> Result<(), ImpossibleResource>;
 
     /// Returns the existing resources of its kind, in the world format.
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource>;
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource>;
 
     /// Answers a request below the account; none if its path is another's.
     fn route(

@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, Paging, object, ok, put, text, texts};
+use super::answer::{Answer, ApiFailure, Paging, object, ok, put, text, texts};
 use super::binding::Bindable;
 use super::identity::{moment, stable};
 use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// One queue.
 #[derive(Debug)]
@@ -40,12 +40,12 @@ struct Consumer {
 
 const QUEUES: Paging = Paging::new(100, 1, 100);
 
-fn missing() -> Failure {
-    Failure::not_found(11000, "Queue does not exist. Please create it first.")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(11000, "Queue does not exist. Please create it first.")
 }
 
-fn no_consumer() -> Failure {
-    Failure::not_found(11004, "Queue consumer does not exist.")
+fn no_consumer() -> ApiFailure {
+    ApiFailure::not_found(11004, "Queue consumer does not exist.")
 }
 
 impl Consumer {
@@ -131,13 +131,13 @@ impl Product for Queues {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_queue(resource)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.queue_resources()
     }
 
@@ -160,10 +160,10 @@ impl Product for Queues {
 }
 
 impl Cloudflare {
-    pub(super) fn add_queue(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_queue(&mut self, resource: &WorldResource) -> Result<(), ImpossibleResource> {
         let name = &resource.name;
         if self.queues.values().any(|queue| queue.name == *name) {
-            return Err(Refusal(format!("a queue {name} exists already")));
+            return Err(ImpossibleResource(format!("a queue {name} exists already")));
         }
         let id = self.register.take(resource.id.as_deref(), "queue", name);
         let consumers = texts(&resource.attributes, "consumers")
@@ -190,7 +190,7 @@ impl Cloudflare {
         Ok(())
     }
 
-    pub(super) fn queue_resources(&self) -> Vec<Resource> {
+    pub(super) fn queue_resources(&self) -> Vec<WorldResource> {
         let senders = self.senders();
         self.queues
             .iter()
@@ -203,7 +203,7 @@ impl Cloudflare {
                     .collect();
                 attributes.insert("producers".to_owned(), json!(producers(queue, &senders)));
                 attributes.insert("consumers".to_owned(), json!(consumers));
-                Resource {
+                WorldResource {
                     kind: "queue".to_owned(),
                     name: queue.name.clone(),
                     id: Some(id.clone()),
@@ -267,10 +267,10 @@ impl Cloudflare {
             ("POST", []) => {
                 let body = object(request, 11003)?;
                 let Some(name) = text(&body, "queue_name").filter(|name| !name.is_empty()) else {
-                    return Err(Failure::bad(11003, "queue_name is required"));
+                    return Err(ApiFailure::bad(11003, "queue_name is required"));
                 };
                 if self.queues.values().any(|queue| queue.name == name) {
-                    return Err(Failure::conflict(
+                    return Err(ApiFailure::conflict(
                         11009,
                         format!(
                             "Queue name '{name}' is already taken. Please use a different name \
@@ -298,7 +298,7 @@ impl Cloudflare {
             }
             ("DELETE", [id]) => self.delete_queue(id),
             (_, [id, "consumers", rest @ ..]) => self.consumers(method, id, rest, request),
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -308,7 +308,7 @@ impl Cloudflare {
             .into_iter()
             .find(|name| self.workers.contains_key(name));
         if let Some(worker) = producing {
-            return Err(Failure::bad(
+            return Err(ApiFailure::bad(
                 11005,
                 format!(
                     "Queue '{}' is still referenced by the producer Worker '{worker}'. Please \
@@ -323,7 +323,7 @@ impl Cloudflare {
             .filter_map(|consumer| consumer.script.as_deref())
             .find(|name| self.workers.contains_key(*name));
         if let Some(worker) = consuming {
-            return Err(Failure::bad(
+            return Err(ApiFailure::bad(
                 11005,
                 format!(
                     "Queue '{}' still has the consumer '{worker}'. Please remove it before \
@@ -352,13 +352,13 @@ impl Cloudflare {
                 let script = text(&body, "script_name").map(ToOwned::to_owned);
                 if let Some(script) = &script {
                     if !self.workers.contains_key(script) {
-                        return Err(Failure::not_found(
+                        return Err(ApiFailure::not_found(
                             10007,
                             "This Worker does not exist on your account.",
                         ));
                     }
                     if queue.consumers.iter().any(|known| known.script.is_some()) {
-                        return Err(Failure::conflict(
+                        return Err(ApiFailure::conflict(
                             11004,
                             format!("Queue '{}' already has a consumer.", queue.name),
                         ));
@@ -402,7 +402,7 @@ impl Cloudflare {
                 }
                 Ok(ok(Value::Null))
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 }

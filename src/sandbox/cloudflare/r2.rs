@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, object, ok, ok_with, put, text};
+use super::answer::{Answer, ApiFailure, object, ok, ok_with, put, text};
 use super::binding::Bindable;
 use super::identity::moment;
 use super::kv_values::{decoded, encoded};
 use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// One bucket.
 #[derive(Debug)]
@@ -48,13 +48,13 @@ impl Product for R2 {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_bucket(resource)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.bucket_resources()
     }
 
@@ -77,9 +77,15 @@ impl Product for R2 {
 }
 
 impl Cloudflare {
-    pub(super) fn add_bucket(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_bucket(
+        &mut self,
+        resource: &WorldResource,
+    ) -> Result<(), ImpossibleResource> {
         if self.buckets.contains_key(&resource.name) {
-            return Err(Refusal(format!("an r2 {} exists already", resource.name)));
+            return Err(ImpossibleResource(format!(
+                "an r2 {} exists already",
+                resource.name
+            )));
         }
         let said = &resource.attributes;
         let bucket = Bucket {
@@ -93,13 +99,13 @@ impl Cloudflare {
         Ok(())
     }
 
-    pub(super) fn bucket_resources(&self) -> Vec<Resource> {
+    pub(super) fn bucket_resources(&self) -> Vec<WorldResource> {
         self.buckets
             .iter()
             .map(|(name, bucket)| {
                 let mut attributes = bucket.attributes.clone();
                 attributes.insert("objects".to_owned(), json!(bucket.objects));
-                Resource {
+                WorldResource {
                     kind: "r2".to_owned(),
                     name: name.clone(),
                     id: Some(name.clone()),
@@ -122,13 +128,13 @@ impl Cloudflare {
                         .bytes()
                         .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
                 if !fits {
-                    return Err(Failure::bad(
+                    return Err(ApiFailure::bad(
                         10005,
                         "The specified bucket name is not valid.",
                     ));
                 }
                 if self.buckets.contains_key(name) {
-                    return Err(Failure::conflict(
+                    return Err(ApiFailure::conflict(
                         10004,
                         "The bucket you tried to create already exists, and you own it.",
                     ));
@@ -151,7 +157,7 @@ impl Cloudflare {
             ("DELETE", [name]) => {
                 let bucket = self.buckets.get(*name).ok_or_else(missing)?;
                 if bucket.objects > 0 {
-                    return Err(Failure::conflict(
+                    return Err(ApiFailure::conflict(
                         10008,
                         "The bucket you tried to delete is not empty.",
                     ));
@@ -159,7 +165,7 @@ impl Cloudflare {
                 self.buckets.remove(*name);
                 Ok(ok(json!({})))
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -171,11 +177,11 @@ impl Cloudflare {
                 .parse::<usize>()
                 .ok()
                 .filter(|size| (1..=1000).contains(size))
-                .ok_or_else(|| Failure::bad(10029, "per_page must be from 1 to 1000"))?,
+                .ok_or_else(|| ApiFailure::bad(10029, "per_page must be from 1 to 1000"))?,
         };
         let after = match asked("cursor") {
             Some(cursor) => {
-                Some(decoded(cursor).ok_or_else(|| Failure::bad(10020, "invalid cursor"))?)
+                Some(decoded(cursor).ok_or_else(|| ApiFailure::bad(10020, "invalid cursor"))?)
             }
             None => asked("start_after").map(ToOwned::to_owned),
         };
@@ -211,8 +217,8 @@ impl Cloudflare {
     }
 }
 
-fn missing() -> Failure {
-    Failure::not_found(10006, "The specified bucket does not exist.")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(10006, "The specified bucket does not exist.")
 }
 
 fn to_json(name: &str, bucket: &Bucket) -> Value {

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, array, object, ok, text};
+use super::answer::{Answer, ApiFailure, array, object, ok, text};
 use super::domains::pointed_at;
 use super::identity::is_id;
 use super::product::Product;
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// One route.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ fn host(pattern: &str) -> String {
     host.trim_start_matches(['*', '.']).to_ascii_lowercase()
 }
 
-fn missing() -> Failure {
-    Failure::not_found(10009, "workers.api.error.route_not_found")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(10009, "workers.api.error.route_not_found")
 }
 
 /// Worker routes.
@@ -55,13 +55,13 @@ impl Product for Routes {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         _now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_route(resource)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.route_resources()
     }
 
@@ -93,11 +93,14 @@ impl Product for Routes {
 }
 
 impl Cloudflare {
-    pub(super) fn add_route(&mut self, resource: &Resource) -> Result<(), Refusal> {
+    pub(super) fn add_route(&mut self, resource: &WorldResource) -> Result<(), ImpossibleResource> {
         let zone = text(&resource.attributes, "zone").map(ToOwned::to_owned);
         let zone = self.zone_of(&host(&resource.name), zone.as_deref());
         if self.has_pattern(&zone, &resource.name) {
-            return Err(Refusal(format!("a route {} exists already", resource.name)));
+            return Err(ImpossibleResource(format!(
+                "a route {} exists already",
+                resource.name
+            )));
         }
         let id = self.register.take(
             resource.id.as_deref(),
@@ -114,7 +117,7 @@ impl Cloudflare {
         Ok(())
     }
 
-    pub(super) fn route_resources(&self) -> Vec<Resource> {
+    pub(super) fn route_resources(&self) -> Vec<WorldResource> {
         self.routes
             .iter()
             .map(|(id, route)| {
@@ -124,7 +127,7 @@ impl Cloudflare {
                 }
                 attributes.insert("zone".to_owned(), json!(route.zone));
                 attributes.insert("script".to_owned(), json!(route.script));
-                Resource {
+                WorldResource {
                     kind: "worker_route".to_owned(),
                     name: route.pattern.clone(),
                     id: Some(id.clone()),
@@ -162,9 +165,9 @@ impl Cloudflare {
             ("POST", []) => {
                 let body = object(request, 10026)?;
                 let pattern = text(&body, "pattern")
-                    .ok_or_else(|| Failure::bad(10022, "pattern is required"))?;
+                    .ok_or_else(|| ApiFailure::bad(10022, "pattern is required"))?;
                 if self.has_pattern(zone, pattern) {
-                    return Err(Failure::conflict(
+                    return Err(ApiFailure::conflict(
                         10020,
                         "A route with the same pattern already exists.",
                     ));
@@ -208,7 +211,7 @@ impl Cloudflare {
                 self.routes.remove(*id);
                 Ok(ok(json!({ "id": id })))
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -220,7 +223,7 @@ impl Cloudflare {
             let pattern = item["pattern"]
                 .as_str()
                 .or(item.as_str())
-                .ok_or_else(|| Failure::bad(10022, "pattern is required"))?;
+                .ok_or_else(|| ApiFailure::bad(10022, "pattern is required"))?;
             let zone = item["zone_id"].as_str().or(item["zone_name"].as_str());
             wanted.push((self.known_zone(&host(pattern), zone)?, pattern.to_owned()));
         }
@@ -231,7 +234,7 @@ impl Cloudflare {
                     && route.script.as_deref() != Some(worker)
             });
             if taken {
-                return Err(Failure::conflict(
+                return Err(ApiFailure::conflict(
                     10020,
                     "A route with the same pattern already exists.",
                 ));
@@ -265,11 +268,11 @@ impl Cloudflare {
     }
 }
 
-fn unknown(id: &str, request: &Request) -> Failure {
+fn unknown(id: &str, request: &Request) -> ApiFailure {
     if is_id(id) {
         missing()
     } else {
-        Failure::no_route(request)
+        ApiFailure::no_route(request)
     }
 }
 

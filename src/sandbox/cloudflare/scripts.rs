@@ -5,7 +5,7 @@ use http::{HeaderValue, header};
 use serde_json::{Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, Paging, flag, ok, put};
+use super::answer::{Answer, ApiFailure, Paging, flag, ok, put};
 use super::identity::moment;
 use super::worker::Worker;
 use crate::sandbox::message::{Request, Response};
@@ -13,8 +13,8 @@ use crate::sandbox::message::{Request, Response};
 const SEARCH: Paging = Paging::new(10, 1, 100);
 
 /// No such script, as everything below `/scripts/` says it.
-pub(super) fn missing() -> Failure {
-    Failure::not_found(10007, "This Worker does not exist on your account.")
+pub(super) fn missing() -> ApiFailure {
+    ApiFailure::not_found(10007, "This Worker does not exist on your account.")
 }
 
 /// Returns whether a Worker passes the list's `tags` filter, `team:yes,old:no`.
@@ -58,7 +58,7 @@ impl Cloudflare {
                     _ => self.script_traffic(method, name, rest, request),
                 }
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -75,7 +75,7 @@ impl Cloudflare {
             "name" => {}
             "created_on" => found.sort_by_key(|(_, worker)| worker.created),
             "modified_on" => found.sort_by_key(|(_, worker)| worker.modified),
-            _ => return Err(Failure::bad(10003, "invalid order_by")),
+            _ => return Err(ApiFailure::bad(10003, "invalid order_by")),
         }
         SEARCH.answer(request, &found, |(name, worker)| {
             let mut shown = json!({
@@ -97,12 +97,12 @@ impl Cloudflare {
             .get(name)
             .filter(|worker| !worker.implied)
             .ok_or_else(|| {
-                Failure::not_found(10090, "This service does not exist on your account.")
+                ApiFailure::not_found(10090, "This service does not exist on your account.")
             })?;
         match method {
             "GET" => Ok(ok(worker.service(name))),
             "DELETE" => self.delete_worker(name, flag(request, "force")),
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -110,7 +110,7 @@ impl Cloudflare {
     /// Worker binds it.
     pub(super) fn delete_worker(&mut self, name: &str, force: bool) -> Answer {
         if let Some((_, queue, _)) = self.consumed_by(name).first() {
-            return Err(Failure::bad(
+            return Err(ApiFailure::bad(
                 10064,
                 format!(
                     "Cannot delete this Worker: the script is still in use as a consumer for \
@@ -124,7 +124,7 @@ impl Cloudflare {
                 .iter()
                 .find(|(other, worker)| *other != name && worker.binds("service", name));
             if let Some((other, _)) = binding {
-                return Err(Failure::bad(
+                return Err(ApiFailure::bad(
                     10142,
                     format!(
                         "Cannot delete this Worker: it is still referenced by service bindings \

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, array, object, ok};
+use super::answer::{Answer, ApiFailure, array, object, ok};
 use super::binding::Binding;
 use super::identity::moment;
 use super::scripts::missing;
@@ -37,13 +37,16 @@ impl Cloudflare {
         match (method, path) {
             ("GET", ["routes"]) => Ok(ok(Value::Array(routes))),
             ("GET", ["settings"]) if worker.versions.is_empty() => {
-                Err(Failure::not_found(10007, "This Worker has no versions."))
+                Err(ApiFailure::not_found(10007, "This Worker has no versions."))
             }
             ("GET", ["settings"]) => Ok(ok(worker.all_settings())),
             ("PATCH", ["settings"]) => {
                 // Other bodies than forms are not accepted here.
                 if upload::read(request)?.is_none() {
-                    return Err(Failure::bad(10001, "The body is not multipart/form-data."));
+                    return Err(ApiFailure::bad(
+                        10001,
+                        "The body is not multipart/form-data.",
+                    ));
                 }
                 let given = upload::metadata(request, "settings")?;
                 worker.take_script_fields(&given);
@@ -85,7 +88,7 @@ impl Cloudflare {
                     .collect();
                 Ok(ok(json!({ "schedules": worker.schedules })))
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -121,12 +124,12 @@ fn subdomain(worker: &Worker) -> Value {
 }
 
 /// The bindings of a patch; what is inherited comes from the latest version.
-fn patched(worker: &Worker, items: &[Value]) -> Result<Vec<Binding>, Failure> {
+fn patched(worker: &Worker, items: &[Value]) -> Result<Vec<Binding>, ApiFailure> {
     items
         .iter()
         .map(|item| {
             let binding = Binding::from_api(item)
-                .ok_or_else(|| Failure::bad(10021, "A binding needs a name and a type."))?;
+                .ok_or_else(|| ApiFailure::bad(10021, "A binding needs a name and a type."))?;
             if binding.kind != "inherit" {
                 return Ok(binding);
             }
@@ -135,7 +138,7 @@ fn patched(worker: &Worker, items: &[Value]) -> Result<Vec<Binding>, Failure> {
                 .iter()
                 .find(|known| known.name == binding.name)
                 .cloned()
-                .ok_or_else(|| Failure::bad(10057, "There is no binding to inherit."))
+                .ok_or_else(|| ApiFailure::bad(10057, "There is no binding to inherit."))
         })
         .collect()
 }
@@ -144,7 +147,7 @@ fn patched(worker: &Worker, items: &[Value]) -> Result<Vec<Binding>, Failure> {
 fn patch_secrets(worker: &mut Worker, request: &Request) -> Answer {
     let body: Map<String, Value> = object(request, 10003)?;
     let Some(Value::Object(given)) = body.get("secrets") else {
-        return Err(Failure::bad(10003, "The body has no `secrets`."));
+        return Err(ApiFailure::bad(10003, "The body has no `secrets`."));
     };
     let mut bindings = worker.bindings().to_vec();
     bindings.retain(|binding| {
@@ -186,7 +189,7 @@ fn secrets(worker: &mut Worker, method: &str, path: &[&str], request: &Request) 
             let before = bindings.len();
             bindings.retain(|binding| binding.name != *name || !secret(&binding));
             if bindings.len() == before {
-                return Err(Failure::not_found(
+                return Err(ApiFailure::not_found(
                     10056,
                     format!("Secret \"{name}\" does not exist."),
                 ));
@@ -194,6 +197,6 @@ fn secrets(worker: &mut Worker, method: &str, path: &[&str], request: &Request) 
             worker.rebind(bindings, request.now);
             Ok(ok(Value::Null))
         }
-        _ => Err(Failure::no_route(request)),
+        _ => Err(ApiFailure::no_route(request)),
     }
 }

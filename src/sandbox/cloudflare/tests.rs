@@ -12,7 +12,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn cloud(resources: &Value) -> Cloudflare {
-    let account = world::Account {
+    let account = world::WorldAccount {
         id: Some(ACCOUNT.to_owned()),
         name: None,
     };

@@ -11,7 +11,7 @@ use http::header;
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, ok, text, texts};
+use super::answer::{Answer, ApiFailure, ok, text, texts};
 use super::binding::Binding;
 use super::identity::{stable, uuid};
 use super::worker::{Version, Worker};
@@ -19,12 +19,12 @@ use crate::sandbox::message::Request;
 
 /// The parts of a form, by name.
 #[derive(Debug, Default)]
-pub(super) struct Form {
+pub(super) struct UploadForm {
     pub(super) parts: BTreeMap<String, Bytes>,
 }
 
 /// Reads a form; `None` when the body is not one.
-pub(super) fn read(request: &Request) -> Result<Option<Form>, Failure> {
+pub(super) fn read(request: &Request) -> Result<Option<UploadForm>, ApiFailure> {
     let Some(boundary) = request
         .headers
         .get(header::CONTENT_TYPE)
@@ -49,8 +49,8 @@ pub(super) fn read(request: &Request) -> Result<Option<Form>, Failure> {
         Ok::<_, multer::Error>(parts)
     });
     match parts {
-        Ok(parts) => Ok(Some(Form { parts })),
-        Err(error) => Err(Failure::bad(
+        Ok(parts) => Ok(Some(UploadForm { parts })),
+        Err(error) => Err(ApiFailure::bad(
             10001,
             format!("Unable to parse multipart body: {error}."),
         )),
@@ -58,8 +58,8 @@ pub(super) fn read(request: &Request) -> Result<Option<Form>, Failure> {
 }
 
 /// The object in the named part of a form, or in a body that is JSON itself.
-pub(super) fn metadata(request: &Request, part: &str) -> Result<Map<String, Value>, Failure> {
-    let bad = || Failure::bad(10002, format!("Could not parse the part `{part}` as JSON."));
+pub(super) fn metadata(request: &Request, part: &str) -> Result<Map<String, Value>, ApiFailure> {
+    let bad = || ApiFailure::bad(10002, format!("Could not parse the part `{part}` as JSON."));
     let json = match read(request)? {
         Some(form) => match form.parts.get(part) {
             Some(bytes) => serde_json::from_slice(bytes).map_err(|_| bad())?,
@@ -105,7 +105,7 @@ impl Cloudflare {
         }
         self.migrate(name, &metadata);
         let Some(worker) = self.workers.get_mut(name) else {
-            return Err(Failure::bad(10002, "workers.api.error.internal_server"));
+            return Err(ApiFailure::bad(10002, "workers.api.error.internal_server"));
         };
         worker.implied = false;
         worker.take_script_fields(&metadata);
@@ -140,7 +140,7 @@ impl Cloudflare {
         name: &str,
         metadata: &Map<String, Value>,
         request: &Request,
-    ) -> Result<Version, Failure> {
+    ) -> Result<Version, ApiFailure> {
         let known = self.workers.get(name);
         let number = known.map_or(0, |worker| worker.versions.len()) + 1;
         let before = known.map_or(&[][..], Worker::bindings);
@@ -185,12 +185,12 @@ impl Cloudflare {
         name: &str,
         metadata: &Map<String, Value>,
         before: &[Binding],
-    ) -> Result<Vec<Binding>, Failure> {
+    ) -> Result<Vec<Binding>, ApiFailure> {
         let mut bindings: Vec<Binding> = Vec::new();
         let given = metadata.get("bindings").and_then(Value::as_array);
         for item in given.into_iter().flatten() {
             let Some(binding) = Binding::from_api(item) else {
-                return Err(Failure::bad(10021, "A binding needs a name and a type."));
+                return Err(ApiFailure::bad(10021, "A binding needs a name and a type."));
             };
             if binding.kind == "inherit" {
                 let old = item["old_name"].as_str().unwrap_or(&binding.name);
@@ -201,7 +201,7 @@ impl Cloudflare {
                         bindings.push(known);
                     }
                     None => {
-                        return Err(Failure::bad(
+                        return Err(ApiFailure::bad(
                             10057,
                             format!("Cannot inherit the binding '{old}': there is none."),
                         ));
@@ -222,10 +222,10 @@ impl Cloudflare {
     }
 
     /// Targets of bindings must exist.
-    fn check_binding(&self, name: &str, binding: &Binding) -> Result<(), Failure> {
+    fn check_binding(&self, name: &str, binding: &Binding) -> Result<(), ApiFailure> {
         let shown = binding.api();
         let field = |field: &str| shown[field].as_str().unwrap_or_default();
-        let refuse = |code: u32, message: String| Err(Failure::bad(code, message));
+        let refuse = |code: u32, message: String| Err(ApiFailure::bad(code, message));
         match binding.kind.as_str() {
             "kv_namespace" if !self.namespaces.contains_key(field("namespace_id")) => refuse(
                 10041,
@@ -354,8 +354,11 @@ impl Worker {
 }
 
 /// A text of a body that must be there.
-pub(super) fn required<'a>(body: &'a Map<String, Value>, field: &str) -> Result<&'a str, Failure> {
+pub(super) fn required<'a>(
+    body: &'a Map<String, Value>,
+    field: &str,
+) -> Result<&'a str, ApiFailure> {
     text(body, field)
         .filter(|value| !value.is_empty())
-        .ok_or_else(|| Failure::bad(10003, format!("{field} is required")))
+        .ok_or_else(|| ApiFailure::bad(10003, format!("{field} is required")))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, flag, object, ok};
+use super::answer::{Answer, ApiFailure, flag, object, ok};
 use super::identity::{stable, uuid};
 use super::scripts::missing;
 use super::upload::annotations;
@@ -13,12 +13,12 @@ use crate::sandbox::message::Request;
 /// Deployable versions are returned at once, up to this maximum.
 const DEPLOYABLE: usize = 100;
 
-fn no_version() -> Failure {
-    Failure::not_found(100_146, "Version not found.")
+fn no_version() -> ApiFailure {
+    ApiFailure::not_found(100_146, "Version not found.")
 }
 
-fn no_deployment() -> Failure {
-    Failure::not_found(10071, "Deployment not found.")
+fn no_deployment() -> ApiFailure {
+    ApiFailure::not_found(10071, "Deployment not found.")
 }
 
 impl Cloudflare {
@@ -64,7 +64,7 @@ impl Cloudflare {
                 .find(|version| version.id == *id)
                 .map(|version| ok(version.detail()))
                 .ok_or_else(no_version),
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -93,7 +93,7 @@ impl Cloudflare {
                     .get("versions")
                     .and_then(Value::as_array)
                     .filter(|versions| !versions.is_empty())
-                    .ok_or_else(|| Failure::bad(10003, "versions is required"))?;
+                    .ok_or_else(|| ApiFailure::bad(10003, "versions is required"))?;
                 for version in versions {
                     let known = worker
                         .versions
@@ -131,7 +131,7 @@ impl Cloudflare {
                     .position(|deployment| deployment.id == *id)
                     .ok_or_else(no_deployment)?;
                 if at + 1 == worker.deployments.len() {
-                    return Err(Failure::bad(
+                    return Err(ApiFailure::bad(
                         10072,
                         "The deployment that serves traffic cannot be deleted.",
                     ));
@@ -139,7 +139,7 @@ impl Cloudflare {
                 worker.deployments.remove(at);
                 Ok(ok(Value::Null))
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 }

@@ -12,8 +12,8 @@ use super::identity::{stable, uuid};
 use super::product::Product;
 use super::worker::{Version, Worker};
 use crate::sandbox::message::Request;
-use crate::sandbox::provider::{Refusal, WorldKind};
-use crate::sandbox::world::Resource;
+use crate::sandbox::provider::{ImpossibleResource, WorldKind};
+use crate::sandbox::world::WorldResource;
 
 /// The attributes of a Worker that have a place of their own.
 const KNOWN: [&str; 8] = [
@@ -69,13 +69,13 @@ impl Product for Workers {
     fn add(
         &self,
         cloud: &mut Cloudflare,
-        resource: &Resource,
+        resource: &WorldResource,
         now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         cloud.add_worker(resource, now)
     }
 
-    fn resources(&self, cloud: &Cloudflare) -> Vec<Resource> {
+    fn resources(&self, cloud: &Cloudflare) -> Vec<WorldResource> {
         cloud.worker_resources()
     }
 
@@ -117,18 +117,22 @@ impl Cloudflare {
     /// Makes a Worker, its custom domains and their records.
     pub(super) fn add_worker(
         &mut self,
-        resource: &Resource,
+        resource: &WorldResource,
         now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ImpossibleResource> {
         let name = &resource.name;
         if self.workers.get(name).is_some_and(|known| !known.implied) {
-            return Err(Refusal(format!("a worker {name} exists already")));
+            return Err(ImpossibleResource(format!(
+                "a worker {name} exists already"
+            )));
         }
         let said = &resource.attributes;
         let list = |value: Option<&Value>| match value {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(items)) => items.iter().map(Binding::from_world).collect(),
-            Some(_) => Err(Refusal(format!("worker {name}: bindings are not a list"))),
+            Some(_) => Err(ImpossibleResource(format!(
+                "worker {name}: bindings are not a list"
+            ))),
         };
         // The versions, oldest first, each with its share of the traffic; a
         // Worker without any was never uploaded to.
@@ -139,7 +143,7 @@ impl Cloudflare {
                     let share = version.get("percentage").filter(|share| !share.is_null());
                     Ok((list(version.get("bindings"))?, share.cloned()))
                 })
-                .collect::<Result<_, Refusal>>()?,
+                .collect::<Result<_, ImpossibleResource>>()?,
             _ => vec![(list(said.get("bindings"))?, Some(json!(100)))],
         };
         if let Some(namespace) = text(said, "dispatch_namespace") {
@@ -222,7 +226,7 @@ impl Cloudflare {
     }
 
     /// The Workers in world format.
-    pub(super) fn worker_resources(&self) -> Vec<Resource> {
+    pub(super) fn worker_resources(&self) -> Vec<WorldResource> {
         let names = self.names_of_targets();
         let mut domains: HashMap<&str, Vec<&str>> = HashMap::new();
         for domain in self.domains.values() {
@@ -261,7 +265,7 @@ impl Cloudflare {
                         attributes.insert("has_assets".to_owned(), json!(true));
                     }
                 }
-                Resource {
+                WorldResource {
                     kind: "worker".to_owned(),
                     name: name.clone(),
                     id: Some(worker.tag.clone()),

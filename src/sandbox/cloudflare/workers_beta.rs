@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, Failure, Paging, directed, object, ok, ok_bare, put};
+use super::answer::{Answer, ApiFailure, Paging, directed, object, ok, ok_bare, put};
 use super::binding::Binding;
 use super::identity::{moment, stable, uuid};
 use super::upload::required;
@@ -22,8 +22,8 @@ struct Dependents<'a> {
     domains: HashMap<&'a str, Vec<Value>>,
 }
 
-fn missing() -> Failure {
-    Failure::not_found(10007, "This Worker does not exist on your account.")
+fn missing() -> ApiFailure {
+    ApiFailure::not_found(10007, "This Worker does not exist on your account.")
 }
 
 impl Cloudflare {
@@ -50,7 +50,7 @@ impl Cloudflare {
                 let body = object(request, 10003)?;
                 let name = required(&body, "name")?.to_owned();
                 if self.workers.contains_key(&name) {
-                    return Err(Failure::conflict(
+                    return Err(ApiFailure::conflict(
                         10040,
                         "A Worker with this name already exists.",
                     ));
@@ -93,12 +93,12 @@ impl Cloudflare {
                             .iter()
                             .find(|version| version.id == *id)
                             .map(|version| ok(version.beta()))
-                            .ok_or_else(|| Failure::not_found(100_146, "Version not found."))
+                            .ok_or_else(|| ApiFailure::not_found(100_146, "Version not found."))
                     }
-                    _ => Err(Failure::no_route(request)),
+                    _ => Err(ApiFailure::no_route(request)),
                 }
             }
-            _ => Err(Failure::no_route(request)),
+            _ => Err(ApiFailure::no_route(request)),
         }
     }
 
@@ -109,7 +109,7 @@ impl Cloudflare {
             "updated_on" => all.sort_by_key(|(_, worker)| worker.modified),
             "created_on" => all.sort_by_key(|(_, worker)| worker.created),
             "name" => {}
-            _ => return Err(Failure::bad(10003, "invalid order_by")),
+            _ => return Err(ApiFailure::bad(10003, "invalid order_by")),
         }
         directed(request, "order", "desc", &mut all);
         let dependents = self.dependents();

@@ -4,14 +4,14 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::super::message::{self, Request, Response};
-use super::super::world::ActionsRun;
+use super::super::world::WorldActionsRun;
 use super::paging::{linked, page, paged};
 use super::{GitHub, Thing, WRITER, error, not_found, number_of, ok, sha, time};
 
 impl GitHub {
     /// Endpoints for Actions runs.
     pub(super) fn runs(&self, request: &Request, rest: &[&str]) -> Response {
-        let show = |run: &ActionsRun| self.run(run, &request.base);
+        let show = |run: &WorldActionsRun| self.run(run, &request.base);
         match rest {
             [] => {
                 let items: Vec<_> = self.runs.iter().map(show).collect();
@@ -28,7 +28,7 @@ impl GitHub {
         }
     }
 
-    fn run(&self, run: &ActionsRun, base: &str) -> Value {
+    fn run(&self, run: &WorldActionsRun, base: &str) -> Value {
         let full_name = self.full_name();
         let url = format!("{base}/repos/{full_name}/actions/runs/{}", run.id);
         let html = format!("https://github.com/{full_name}/actions/runs/{}", run.id);

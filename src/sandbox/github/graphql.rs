@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{GitHub, WRITER, number_of, sha, time};
 use crate::sandbox::message::{self, Request, Response};
-use crate::sandbox::world::{PullRequest, State};
+use crate::sandbox::world::{WorldPullRequest, WorldPullRequestState};
 
 /// The key of the items of a connection inside of an object.
 const HELD: &str = "__held";
@@ -313,11 +313,11 @@ impl<'a> Executor<'a> {
     }
 
     /// Returns the pull requests that match a connection's arguments, in order.
-    fn pulls(&self, field: &Field<'_, String>) -> Vec<&'a PullRequest> {
+    fn pulls(&self, field: &Field<'_, String>) -> Vec<&'a WorldPullRequest> {
         let states = self.argument(field, "states");
         let head = self.argument(field, "headRefName");
         let order = self.argument(field, "orderBy").unwrap_or_default();
-        let mut pulls: Vec<&PullRequest> = self
+        let mut pulls: Vec<&WorldPullRequest> = self
             .github
             .pulls
             .iter()
@@ -469,7 +469,7 @@ impl<'a> Executor<'a> {
     }
 }
 
-fn pull_json(github: &GitHub, pull: &PullRequest) -> Value {
+fn pull_json(github: &GitHub, pull: &WorldPullRequest) -> Value {
     let full_name = github.full_name();
     let head_owner = pull
         .head_repo
@@ -494,7 +494,7 @@ fn pull_json(github: &GitHub, pull: &PullRequest) -> Value {
         "labels": {"__typename": "LabelConnection", HELD: labels},
         "timelineItems": {"__typename": "PullRequestTimelineItemsConnection", HELD: removals},
         "baseRefName": github.default_branch(), "merged": pull.merged,
-        "closed": pull.state == State::Closed,
+        "closed": pull.state == WorldPullRequestState::Closed,
         "mergedAt": pull.merged_time().map(time), "closedAt": pull.closed_at.map(time),
         "createdAt": pull.opened().map(time), "updatedAt": pull.updated_at.or(pull.closed_at).map(time),
     })
@@ -514,11 +514,11 @@ fn reference(name: &str) -> Value {
     })
 }
 
-fn state(pull: &PullRequest) -> &'static str {
+fn state(pull: &WorldPullRequest) -> &'static str {
     match (pull.state, pull.merged) {
-        (State::Open, _) => "OPEN",
-        (State::Closed, true) => "MERGED",
-        (State::Closed, false) => "CLOSED",
+        (WorldPullRequestState::Open, _) => "OPEN",
+        (WorldPullRequestState::Closed, true) => "MERGED",
+        (WorldPullRequestState::Closed, false) => "CLOSED",
     }
 }
 
@@ -528,7 +528,7 @@ mod tests {
 
     fn run(query: &str) -> Value {
         let pull = |number: u32, state: &str, merged: bool| {
-            serde_json::from_value::<PullRequest>(json!({
+            serde_json::from_value::<WorldPullRequest>(json!({
                 "number": number, "state": state, "merged": merged, "head_ref": format!("b{number}"),
                 "head_repo": "acme/shop", "closed_at": (state == "closed").then_some("2026-01-01T00:00:00Z"),
                 "updated_at": "2026-01-01T00:00:00Z",

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::super::message::{self, Request, Response};
-use super::super::world::State;
+use super::super::world::WorldPullRequestState;
 use super::{Comment, GitHub, Issue, Label, WRITER, error, not_found, number_of, ok, paged, time};
 
 impl GitHub {
@@ -55,8 +55,8 @@ impl GitHub {
         }
         for pull in &self.pulls {
             let is = match pull.state {
-                State::Open => "open",
-                State::Closed => "closed",
+                WorldPullRequestState::Open => "open",
+                WorldPullRequestState::Closed => "closed",
             };
             if (state == "all" || is == state) && labels.is_empty() && by(&self.owner) {
                 let at = pull.opened().unwrap_or(request.now);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::message::{Request, Response};
-use super::super::world::{PullRequest, State};
+use super::super::world::{WorldPullRequest, WorldPullRequestState};
 use super::paging::paged;
 use super::{GitHub, number_of, sha, time};
 
@@ -81,7 +81,7 @@ impl GitHub {
 
     pub(super) fn end(
         &self,
-        pull: &PullRequest,
+        pull: &WorldPullRequest,
         label: &str,
         repository: Option<&String>,
         branch: &str,
@@ -119,7 +119,7 @@ impl GitHub {
         paged(request, &events)
     }
 
-    pub(super) fn pull(&self, pull: &PullRequest, base: &str, whole: bool) -> Value {
+    pub(super) fn pull(&self, pull: &WorldPullRequest, base: &str, whole: bool) -> Value {
         let full_name = self.full_name();
         let url = format!("{base}/repos/{full_name}/pulls/{}", pull.number);
         let issue = format!("{base}/repos/{full_name}/issues/{}", pull.number);
@@ -139,7 +139,7 @@ impl GitHub {
             "commits_url": format!("{url}/commits"), "review_comments_url": format!("{url}/comments"),
             "review_comment_url": format!("{url}/comments{{/number}}"), "comments_url": format!("{issue}/comments"),
             "statuses_url": format!("{base}/repos/{full_name}/statuses/0"), "number": pull.number,
-            "state": if pull.state == State::Open { "open" } else { "closed" }, "locked": false,
+            "state": if pull.state == WorldPullRequestState::Open { "open" } else { "closed" }, "locked": false,
             "title": pull.title_text(), "user": Self::user(&self.owner), "body": null, "labels": labels,
             "milestone": null, "active_lock_reason": null,
             "closed_at": pull.closed_at.map(time), "merged_at": pull.merged_time().map(time),
@@ -182,13 +182,13 @@ impl GitHub {
         let head = request
             .parameter("head")
             .and_then(|head| head.split_once(':'));
-        let mut pulls: Vec<&PullRequest> = self
+        let mut pulls: Vec<&WorldPullRequest> = self
             .pulls
             .iter()
             .filter(|pull| match state {
                 "all" => true,
-                "closed" => pull.state == State::Closed,
-                _ => pull.state == State::Open,
+                "closed" => pull.state == WorldPullRequestState::Closed,
+                _ => pull.state == WorldPullRequestState::Open,
             })
             .filter(|pull| {
                 head.is_none_or(|(owner, branch)| {

@@ -3,10 +3,10 @@
 use chrono::DateTime;
 use serde_json::Value;
 
-use super::Resource;
+use super::WorldResource;
 
 /// Checks a resource against its kind; returns the path below it on a mistake.
-pub fn check(resource: &Resource) -> Result<(), (String, String)> {
+pub fn check(resource: &WorldResource) -> Result<(), (String, String)> {
     let mut kinds = crate::sandbox::world_kinds();
     let Some(kind) = kinds.find(|kind| kind.name == resource.kind) else {
         let known: Vec<_> = crate::sandbox::world_kinds()
@@ -43,7 +43,7 @@ pub fn check(resource: &Resource) -> Result<(), (String, String)> {
 
 /// The form of an attribute's value.
 #[derive(Clone, Copy)]
-enum Form {
+enum AttributeForm {
     Flag,
     Count,
     Time,
@@ -59,7 +59,7 @@ enum Form {
     Text,
 }
 
-impl Form {
+impl AttributeForm {
     fn of(key: &str) -> Self {
         match key {
             "default"
@@ -92,16 +92,16 @@ fn attribute(key: &str, value: &Value) -> Result<(), (String, String)> {
         return Ok(());
     }
     let is_time = |text: &str| DateTime::parse_from_rfc3339(text).is_ok();
-    let (fits, expected) = match Form::of(key) {
-        Form::Flag => (value.is_boolean(), "true or false"),
-        Form::Count => (value.is_u64(), "a whole number"),
-        Form::Time => (value.as_str().is_some_and(is_time), "an RFC 3339 time"),
-        Form::Texts => {
+    let (fits, expected) = match AttributeForm::of(key) {
+        AttributeForm::Flag => (value.is_boolean(), "true or false"),
+        AttributeForm::Count => (value.is_u64(), "a whole number"),
+        AttributeForm::Time => (value.as_str().is_some_and(is_time), "an RFC 3339 time"),
+        AttributeForm::Texts => {
             let items = value.as_array();
             let texts = items.is_some_and(|items| items.iter().all(Value::is_string));
             (texts, "a list of strings")
         }
-        Form::Workers => {
+        AttributeForm::Workers => {
             let is_named = |item: &Value| {
                 let named = item.get("service").or_else(|| item.get("name"));
                 named.unwrap_or(item).is_string()
@@ -110,12 +110,12 @@ fn attribute(key: &str, value: &Value) -> Result<(), (String, String)> {
             let named = items.is_some_and(|items| items.iter().all(is_named));
             (named, "a list of Workers: names, or {service}")
         }
-        Form::List => (value.is_array(), "a list"),
-        Form::Object => (value.is_object(), "an object"),
-        Form::Text => (value.is_string(), "a string"),
-        Form::Bindings => return bindings(value),
-        Form::Versions => return versions(value),
-        Form::BaseConfig => {
+        AttributeForm::List => (value.is_array(), "a list"),
+        AttributeForm::Object => (value.is_object(), "an object"),
+        AttributeForm::Text => (value.is_string(), "a string"),
+        AttributeForm::Bindings => return bindings(value),
+        AttributeForm::Versions => return versions(value),
+        AttributeForm::BaseConfig => {
             return bindings(&value["bindings"])
                 .map_err(|(path, message)| (format!(".bindings{path}"), message));
         }

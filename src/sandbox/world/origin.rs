@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use super::WorldError;
 
 /// The position of a value in a file.
-pub(super) struct Origin<'a> {
+pub(super) struct FilePosition<'a> {
     pub(super) file: &'a str,
     /// Lines before the piece, and columns before it in its first line.
     pub(super) line: usize,
@@ -13,7 +13,7 @@ pub(super) struct Origin<'a> {
     pub(super) place: String,
 }
 
-impl Origin<'_> {
+impl FilePosition<'_> {
     pub(super) fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, WorldError> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let value = serde_path_to_error::deserialize(&mut reader)

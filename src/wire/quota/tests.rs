@@ -258,7 +258,7 @@ async fn wait_beyond_the_deadline_is_not_started() {
     quota.pause(Duration::from_mins(10));
     let begin = Instant::now();
     let refused = Quota::permit(&quota, "", false, begin + Duration::from_mins(1)).await;
-    assert!(matches!(refused, Err(Failure::Withheld { .. })));
+    assert!(matches!(refused, Err(RequestFailure::Withheld { .. })));
     assert_eq!(Instant::now(), begin);
 }
 
@@ -281,7 +281,7 @@ async fn rest_and_graphql_are_counted_separately() {
     let deadline = Instant::now() + Duration::from_mins(1);
     let rest = Quota::permit(&quota, "core", false, deadline).await;
     assert!(
-        matches!(rest, Err(Failure::Withheld { .. })),
+        matches!(rest, Err(RequestFailure::Withheld { .. })),
         "core is used up"
     );
     drop(

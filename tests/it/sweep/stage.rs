@@ -14,13 +14,13 @@ use preview_gc::collector::{Audit, Choice, Collector, Limits, Scope, SweepOrder}
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::Journal;
 use preview_gc::model::Api;
-use preview_gc::policy::{Environment, Policies, Policy, Source, Vocabulary};
+use preview_gc::policy::{Policies, Policy, PolicyContext, PolicySource, Vocabulary};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::sweep::{StepRow, Stop, Sweep, Swept};
-use preview_gc::wire::{Client, Endpoint, Token, TransportError};
+use preview_gc::wire::{ApiEndpoint, Client, Token, TransportError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -131,17 +131,17 @@ impl Stage {
             "resources": resources});
         let world = World::read("world.json", &world.to_string()).unwrap();
         let kinds = providers::vocabulary();
-        let source = Source {
+        let source = PolicySource {
             path: "p.toml".to_owned(),
             text: policy.to_owned(),
         };
-        let environment = Environment {
+        let environment = PolicyContext {
             lookup: &|_| None,
             repository: None,
             names_file: &|_, _| Err("not found".to_owned()),
         };
         let policy = format!("repository = \"acme/shop\"\n{}", source.text);
-        let source = Source {
+        let source = PolicySource {
             text: policy,
             ..source
         };
@@ -233,7 +233,7 @@ impl Stage {
                     answer.map_err(|reset| TransportError::Broken(reset.to_string()))
                 }
             }));
-        let endpoint = |path: &str| Endpoint {
+        let endpoint = |path: &str| ApiEndpoint {
             base: format!("{BASE}{path}").parse().unwrap(),
             graphql: Some(format!("{BASE}{path}/graphql").parse().unwrap()),
             token: Token::new("sandbox").unwrap(),

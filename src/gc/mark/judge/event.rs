@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use super::super::super::verdict::{Alive, Cause, Death, Doubt, Unmatched, Verdict};
-use super::super::branches::Standing;
+use super::super::branches::BranchState;
 use super::Owner;
-use crate::evidence::{PullRequest, Run};
+use crate::evidence::{ActionsRun, PullRequest};
 use crate::model::{Claim, PullRequestNumber, Resource, RunId, Time};
-use crate::policy::{CREATED_AFTER_OPENED, ENDED_AFTER_CREATED, Event, Missing, Rule};
+use crate::policy::{CREATED_AFTER_OPENED, DeathEvent, ENDED_AFTER_CREATED, Missing, Rule};
 
 /// How an event makes the resource dead, counted from the latest of that event
 /// and the resource's own times.
@@ -47,7 +47,7 @@ fn of_number(
             closed_at, merged, ..
         } => {
             let merged = *merged;
-            if rule.death.events.contains(&Event::Merged) && !merged {
+            if rule.death.events.contains(&DeathEvent::Merged) && !merged {
                 return Err(Verdict::Live(Alive::NotMerged(number)));
             }
             let at = closed_at.ok_or(Verdict::Unknown(Doubt::NoEnd(claim)))?;
@@ -56,7 +56,7 @@ fn of_number(
     }
 }
 
-fn of_head(rule: &Rule, standing: &Standing<'_>) -> Result<Happened, Verdict> {
+fn of_head(rule: &Rule, standing: &BranchState<'_>) -> Result<Happened, Verdict> {
     if let Some((number, _)) = standing.open {
         return Err(Verdict::Live(Alive::Open(number)));
     }
@@ -69,7 +69,7 @@ fn of_head(rule: &Rule, standing: &Standing<'_>) -> Result<Happened, Verdict> {
     };
     let number = ended.number;
     let merged = matches!(ended.pull_request, PullRequest::Closed { merged: true, .. });
-    if rule.death.events.contains(&Event::Merged) && !merged {
+    if rule.death.events.contains(&DeathEvent::Merged) && !merged {
         return Err(Verdict::Live(Alive::NotMerged(number)));
     }
     let no_end = || Verdict::Unknown(Doubt::NoEnd(Claim::PullRequest(number)));
@@ -83,16 +83,16 @@ fn of_head(rule: &Rule, standing: &Standing<'_>) -> Result<Happened, Verdict> {
     Ok((cause, Some(at)))
 }
 
-fn of_run(rule: &Rule, run: RunId, found: &Run) -> Result<Happened, Verdict> {
+fn of_run(rule: &Rule, run: RunId, found: &ActionsRun) -> Result<Happened, Verdict> {
     let claim = Claim::Run(run);
     match found {
-        Run::Unfinished => Err(Verdict::Live(Alive::Run(run))),
-        Run::Unknown { why } => Err(Verdict::Unknown(Doubt::NotAnswered {
+        ActionsRun::Unfinished => Err(Verdict::Live(Alive::Run(run))),
+        ActionsRun::Unknown { why } => Err(Verdict::Unknown(Doubt::NotAnswered {
             claim,
             why: why.clone(),
         })),
-        Run::Missing => missing(rule, claim),
-        Run::Finished { at } => {
+        ActionsRun::Missing => missing(rule, claim),
+        ActionsRun::Finished { at } => {
             let at = at.ok_or(Verdict::Unknown(Doubt::NoEnd(claim)))?;
             Ok((Cause::RunFinished { run, at }, Some(at)))
         }

@@ -9,7 +9,7 @@ use super::super::super::verdict::{Alive, Cause, Death, Doubt, Verdict};
 use super::super::JudgeInput;
 use super::super::birth::contradiction;
 use super::super::branches::Branches;
-use crate::evidence::{Inventory, RepositoryRoots, Run};
+use crate::evidence::{ActionsRun, Inventory, RepositoryRoots};
 use crate::model::{Attribute, Claim, KindRef, Place, Resource, Time};
 use crate::policy::{Newer, Per, Rule, Timing};
 
@@ -19,7 +19,7 @@ pub(super) type RuleIndex = (usize, usize);
 /// What may take each other's place: of one kind and holder in one place, matched
 /// by one rule, with one claim where the rule counts by claim.
 #[derive(PartialEq, Eq, Hash)]
-struct Group {
+struct NewestGroup {
     rule: RuleIndex,
     kind: KindRef,
     place: Arc<Place>,
@@ -27,7 +27,7 @@ struct Group {
     claim: Option<Claim>,
 }
 
-impl Group {
+impl NewestGroup {
     fn of(resource: &Resource, rule: RuleIndex, per: Per, claim: &Claim) -> Self {
         Self {
             rule,
@@ -43,7 +43,7 @@ impl Group {
 /// the newest first.
 #[derive(Default)]
 pub(super) struct Supersession {
-    created: HashMap<Group, Vec<DateTime<Utc>>>,
+    created: HashMap<NewestGroup, Vec<DateTime<Utc>>>,
 }
 
 impl Supersession {
@@ -56,7 +56,7 @@ impl Supersession {
         input: &JudgeInput<'_>,
         heads: &[Option<(&RepositoryRoots, Branches<'_>)>],
     ) -> Self {
-        let mut created: HashMap<Group, Vec<DateTime<Utc>>> = HashMap::new();
+        let mut created: HashMap<NewestGroup, Vec<DateTime<Utc>>> = HashMap::new();
         for (index, policy_scope) in input.policy_scopes.iter().enumerate() {
             let policy = policy_scope.policy;
             if !policy.rules.iter().any(|rule| rule.death.newer.is_some()) {
@@ -77,7 +77,7 @@ impl Supersession {
                 }
                 Claim::Run(run) => matches!(
                     roots.runs.get(run),
-                    Some(Run::Finished { .. } | Run::Unfinished)
+                    Some(ActionsRun::Finished { .. } | ActionsRun::Unfinished)
                 ),
                 Claim::Itself => true,
             };
@@ -99,8 +99,12 @@ impl Supersession {
                         && rule.timing == Timing::default()
                         && is_known(resource, rule, &rule_match.claim);
                     if counts {
-                        let group =
-                            Group::of(resource, (index, at_rule), newer.per, &rule_match.claim);
+                        let group = NewestGroup::of(
+                            resource,
+                            (index, at_rule),
+                            newer.per,
+                            &rule_match.claim,
+                        );
                         created.entry(group).or_default().push(at);
                     }
                 }
@@ -125,7 +129,7 @@ impl Supersession {
             Time::Missing => return Err(Verdict::Unknown(Doubt::Time("created_at"))),
             Time::Unsupported => return Err(Verdict::Unknown(Doubt::NoClock("created_at"))),
         };
-        let group = Group::of(resource, rule, newer.per, claim);
+        let group = NewestGroup::of(resource, rule, newer.per, claim);
         let times = self.created.get(&group).map_or(&[][..], Vec::as_slice);
         let count = times.iter().take_while(|at| **at > own).count();
         // The oldest of as many newer ones as the rule asks for.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::super::super::box_key;
 use super::super::super::verdict::Protection;
 use super::super::JudgeInput;
-use super::{Judge, Outcome};
+use super::{Judge, MatchVerdict};
 use crate::evidence::Inventory;
 use crate::model::{BuiltInProtection, Place, Resource};
 use crate::policy::Coverage;
@@ -45,7 +45,7 @@ impl Managed {
 impl Judge<'_, '_> {
     /// The label or the `protect` entry that keeps everything of a pull request, where
     /// a resource belongs to one by any of its matches, whichever file says so.
-    pub(super) fn protected_pull_request(&self, outcomes: &[Outcome]) -> Option<Protection> {
+    pub(super) fn protected_pull_request(&self, outcomes: &[MatchVerdict]) -> Option<Protection> {
         outcomes.iter().find_map(|outcome| {
             let of = self
                 .input

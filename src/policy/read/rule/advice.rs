@@ -4,7 +4,7 @@ use super::super::Reader;
 use crate::model::code::Code;
 use crate::model::{KindRef, PlaceSort};
 use crate::policy::fields::At;
-use crate::policy::rule::{AgeClock, Condition, Death, Event, Test, Timing, Where};
+use crate::policy::rule::{AgeClock, Condition, DeathCondition, DeathEvent, Test, Timing, Where};
 use crate::policy::template::Template;
 
 impl Reader<'_> {
@@ -13,19 +13,21 @@ impl Reader<'_> {
         &mut self,
         text: &At<String>,
         template: &Template,
-        death: &Death,
+        death: &DeathCondition,
         timing: &Timing,
     ) {
         let has_pull_request = template.has_pull_request() || template.has_head();
         for event in &death.events {
             let (captured, needs) = match event {
-                Event::Closed | Event::Merged => (has_pull_request, "{pr}, {branch} or {slug}"),
+                DeathEvent::Closed | DeathEvent::Merged => {
+                    (has_pull_request, "{pr}, {branch} or {slug}")
+                }
                 // A number beside the branch decides by its pull request alone.
-                Event::BranchGone => (
+                DeathEvent::BranchGone => (
                     template.has_head() && !template.has_pull_request(),
                     "{branch} or {slug} without {pr}",
                 ),
-                Event::RunFinished => (template.has_run(), "{run}"),
+                DeathEvent::RunFinished => (template.has_run(), "{run}"),
             };
             if !captured {
                 self.lacks(text, &format!("`dead-when = \"{event}\"`"), needs);
@@ -144,7 +146,7 @@ impl Reader<'_> {
     pub(super) fn ages_keep_the_open(
         &mut self,
         texts: &[At<String>],
-        death: &At<Death>,
+        death: &At<DeathCondition>,
         even_open: Option<bool>,
     ) {
         let by_age = !death.value.ages.is_empty() && death.value.is_by_age_alone();
@@ -170,7 +172,11 @@ impl Reader<'_> {
     }
 
     /// What is deployed again keeps the time of its creation.
-    pub(super) fn creation_is_no_deployment(&mut self, death: &At<Death>, kinds: &[KindRef]) {
+    pub(super) fn creation_is_no_deployment(
+        &mut self,
+        death: &At<DeathCondition>,
+        kinds: &[KindRef],
+    ) {
         let by_creation = death
             .value
             .ages
@@ -211,7 +217,7 @@ impl Reader<'_> {
     }
 
     /// A rule by a clock that its kind does not have never finds garbage.
-    pub(super) fn clocks_are_kept(&mut self, death: &At<Death>, kinds: &[KindRef]) {
+    pub(super) fn clocks_are_kept(&mut self, death: &At<DeathCondition>, kinds: &[KindRef]) {
         // Of other kinds nothing tells whether a newer one has taken the place: it may
         // be another service, or a build that failed.
         let untold = kinds.iter().find(|kind| kind.complete.is_none());

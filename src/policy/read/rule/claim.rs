@@ -6,7 +6,7 @@ use super::Matched;
 use crate::model::code::Code;
 use crate::model::{AttributeSort, KindRef};
 use crate::policy::fields::{At, Fields};
-use crate::policy::rule::{CLAIMABLE, Subject};
+use crate::policy::rule::{CLAIMABLE, MatchSubject};
 use crate::policy::template::{Anchor, Names};
 
 /// The templates of `claim`, and the attribute that they are matched against.
@@ -81,11 +81,11 @@ impl Reader<'_> {
     pub(super) fn claimed(
         &mut self,
         claim: AttributeClaim,
-        subject: Subject,
+        subject: MatchSubject,
         name_texts: &[At<String>],
         names: &Names,
     ) -> Matched {
-        if subject == Subject::Branch
+        if subject == MatchSubject::Branch
             && let Some(first) = name_texts.first()
         {
             self.mistakes.error(
@@ -122,7 +122,7 @@ impl Reader<'_> {
             patterns.extend(self.pattern(text, names));
         }
         Matched {
-            subject: Some(Subject::Attribute(claim.key)),
+            subject: Some(MatchSubject::Attribute(claim.key)),
             texts: claim.texts,
             templates: claim.templates,
             names: patterns,

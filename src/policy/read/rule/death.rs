@@ -6,11 +6,11 @@ use toml::de::DeValue;
 use super::super::Reader;
 use crate::model::code::Code;
 use crate::policy::fields::{self, At, Fields};
-use crate::policy::rule::{Age, AgeClock, Death, Newer, Per};
+use crate::policy::rule::{Age, AgeClock, DeathCondition, Newer, Per};
 use crate::policy::words;
 
 impl Reader<'_> {
-    pub(super) fn death(&mut self, fields: &mut Fields<'_>) -> Option<At<Death>> {
+    pub(super) fn death(&mut self, fields: &mut Fields<'_>) -> Option<At<DeathCondition>> {
         let value = fields.take("dead-when");
         let value = fields.require(
             "dead-when",
@@ -18,7 +18,7 @@ impl Reader<'_> {
             "such as dead-when = \"closed\"",
             &mut self.mistakes,
         )?;
-        let mut death = Death::default();
+        let mut death = DeathCondition::default();
         match value.get_ref() {
             DeValue::Array(items) => {
                 if items.is_empty() {
@@ -38,7 +38,7 @@ impl Reader<'_> {
         Some(At::new(death, value.span()))
     }
 
-    fn one_death(&mut self, value: &Spanned<DeValue<'_>>, death: &mut Death) {
+    fn one_death(&mut self, value: &Spanned<DeValue<'_>>, death: &mut DeathCondition) {
         match value.get_ref() {
             DeValue::String(text) => {
                 let event = words::EVENTS
@@ -70,7 +70,7 @@ impl Reader<'_> {
     }
 
     /// Reads `{ older-than = "30d" }`, `{ newer = 3 }` or `{ without-label = "x" }`.
-    fn condition_of_death(&mut self, fields: &mut Fields<'_>, death: &mut Death) {
+    fn condition_of_death(&mut self, fields: &mut Fields<'_>, death: &mut DeathCondition) {
         let spans = ["older-than", "newer", "without-label"].map(|key| fields.value_span(key));
         let age = fields.duration("older-than", &mut self.mistakes);
         let clock = self.choice(fields, "clock", &words::CLOCKS);
@@ -113,7 +113,7 @@ impl Reader<'_> {
         }
     }
 
-    fn newer(&mut self, count: At<u64>, per: Option<Per>, death: &mut Death) {
+    fn newer(&mut self, count: At<u64>, per: Option<Per>, death: &mut DeathCondition) {
         let (message, help) = if death.newer.is_some() {
             (
                 "`newer` stands twice in this `dead-when`",

@@ -7,7 +7,10 @@ use super::super::envelope::account;
 use super::super::{bindings, envelope};
 use super::{Settings, Worker, script};
 use crate::call::Call;
-use crate::kind::{Answer, Ask, Held, Holdings, Malformed, Next, ReadsReferences, Told};
+use crate::kind::{
+    Ask, Holdings, HoldingsPage, Malformed, NextPage, ReadsReferences, ReferenceAnswer,
+    ReferencePage,
+};
 use crate::model::{Api, ResourceId};
 
 #[derive(Deserialize)]
@@ -59,16 +62,16 @@ fn previews(id: &ResourceId, page: u64) -> Ask {
 }
 
 /// The Previews of a page, their total and the pages that are still to be asked.
-fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<Held, Malformed> {
+fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<HoldingsPage, Malformed> {
     let (found, info) = envelope::open::<Vec<Preview>>(body)?;
     let (total, next) = envelope::numbered(info.as_ref())?;
     let more = match next {
-        Next::Pages(pages) if &*ask.subject == "1" => {
+        NextPage::Pages(pages) if &*ask.subject == "1" => {
             (2..=pages).map(|page| previews(id, page)).collect()
         }
-        Next::Pages(_) | Next::Last | Next::After(_) | Next::More => Vec::new(),
+        NextPage::Pages(_) | NextPage::Last | NextPage::After(_) | NextPage::More => Vec::new(),
     };
-    Ok(Held {
+    Ok(HoldingsPage {
         seen: found.len() as u64,
         names: found.into_iter().map(|preview| preview.name).collect(),
         total,
@@ -93,28 +96,33 @@ impl ReadsReferences for Worker {
         Some(vec![Ask::of("settings", "", call)])
     }
 
-    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Told, Malformed> {
-        let mut told = Told::default();
+    fn read(
+        &self,
+        id: &ResourceId,
+        ask: &Ask,
+        answer: ReferenceAnswer<'_>,
+    ) -> Result<ReferencePage, Malformed> {
+        let mut told = ReferencePage::default();
         let body = match (answer, ask.what) {
-            (Answer::Body(body), _) => body,
+            (ReferenceAnswer::Body(body), _) => body,
             // A Worker without any version has no settings, and binds nothing.
             // That there is none has to be seen.
-            (Answer::Missing(_), "settings" | "deployments") => {
+            (ReferenceAnswer::Missing(_), "settings" | "deployments") => {
                 let call = Call::get(Api::Cloudflare, &script(id, &["versions"]));
                 told.more.push(Ask::of("versions", ask.what, call));
                 return Ok(told);
             }
             // It was deleted since it was listed.
-            (Answer::Missing(body), "versions") if envelope::is_missing_worker(body) => {
+            (ReferenceAnswer::Missing(body), "versions") if envelope::is_missing_worker(body) => {
                 return Ok(told);
             }
-            (Answer::Missing(_), "versions") => {
+            (ReferenceAnswer::Missing(_), "versions") => {
                 return Err(Malformed(format!(
                     "the API does not return the {} of Worker {}, nor its versions; run again",
                     ask.subject, id.name
                 )));
             }
-            (Answer::Missing(_), _) => {
+            (ReferenceAnswer::Missing(_), _) => {
                 return Err(Malformed(format!(
                     "version {} of Worker {} serves traffic, and the API does not return it",
                     ask.subject, id.name
@@ -163,11 +171,18 @@ impl Holdings for Worker {
         vec![previews(id, 1)]
     }
 
-    fn read(&self, id: &ResourceId, ask: &Ask, answer: Answer<'_>) -> Result<Held, Malformed> {
+    fn read(
+        &self,
+        id: &ResourceId,
+        ask: &Ask,
+        answer: ReferenceAnswer<'_>,
+    ) -> Result<HoldingsPage, Malformed> {
         match answer {
-            Answer::Body(body) => read_previews(id, ask, body),
-            Answer::Missing(body) if envelope::is_missing_worker(body) => Ok(Held::default()),
-            Answer::Missing(_) => Err(Malformed(format!(
+            ReferenceAnswer::Body(body) => read_previews(id, ask, body),
+            ReferenceAnswer::Missing(body) if envelope::is_missing_worker(body) => {
+                Ok(HoldingsPage::default())
+            }
+            ReferenceAnswer::Missing(_) => Err(Malformed(format!(
                 "the Previews of Worker {} are not there; run again",
                 id.name
             ))),
@@ -180,12 +195,12 @@ mod tests {
     use super::super::tests::id;
     use super::*;
 
-    fn told(what: &'static str, answer: Answer<'_>) -> Result<Told, Malformed> {
+    fn told(what: &'static str, answer: ReferenceAnswer<'_>) -> Result<ReferencePage, Malformed> {
         let call = Call::get(Api::Cloudflare, &["x"]);
         ReadsReferences::read(&Worker, &id(), &Ask::of(what, "1", call), answer)
     }
 
-    fn uses(told: &Told) -> Vec<&str> {
+    fn uses(told: &ReferencePage) -> Vec<&str> {
         let uses = told.references.uses.iter();
         uses.map(|reference| reference.key.text()).collect()
     }
@@ -206,12 +221,12 @@ mod tests {
         );
         let settings = br#"{"success":true,"result":{"bindings":[
             {"type":"kv_namespace","name":"KV","namespace_id":"0123"}],"tail_consumers":[{"service":"logs"}]}}"#;
-        let settings = told("settings", Answer::Body(settings)).unwrap();
+        let settings = told("settings", ReferenceAnswer::Body(settings)).unwrap();
         assert_eq!(uses(&settings), ["0123", "logs"]);
         let deployments = br#"{"success":true,"result":{"deployments":[
             {"id":"2","versions":[{"version_id":"v2","percentage":90},{"version_id":"v1","percentage":10}]},
             {"id":"1","versions":[{"version_id":"v0","percentage":100}]}]}}"#;
-        let deployments = told("deployments", Answer::Body(deployments)).unwrap();
+        let deployments = told("deployments", ReferenceAnswer::Body(deployments)).unwrap();
         assert_eq!(
             asked(&deployments.more),
             [
@@ -221,26 +236,26 @@ mod tests {
         );
         let version = br#"{"success":true,"result":{"id":"v1","resources":{"bindings":[
             {"type":"d1","name":"DB","id":"d"}]}}}"#;
-        let version = told("version", Answer::Body(version)).unwrap();
+        let version = told("version", ReferenceAnswer::Body(version)).unwrap();
         assert_eq!(uses(&version), ["d"]);
         // A version that serves traffic and cannot be seen may bind anything.
-        assert!(told("version", Answer::Missing(b"{}")).is_err());
+        assert!(told("version", ReferenceAnswer::Missing(b"{}")).is_err());
         // Without any list of bindings nothing is known.
         let nothing = br#"{"success":true,"result":{}}"#;
-        assert!(told("settings", Answer::Body(nothing)).is_err());
+        assert!(told("settings", ReferenceAnswer::Body(nothing)).is_err());
     }
 
     #[test]
     fn a_worker_without_any_version_binds_nothing() {
-        let missing = told("settings", Answer::Missing(b"{}")).unwrap();
+        let missing = told("settings", ReferenceAnswer::Missing(b"{}")).unwrap();
         assert_eq!(
             asked(&missing.more),
             ["/accounts/a/workers/scripts/app/versions"]
         );
         let none = br#"{"success":true,"result":{"items":[]}}"#;
-        let none = told("versions", Answer::Body(none)).unwrap();
+        let none = told("versions", ReferenceAnswer::Body(none)).unwrap();
         assert!(none.references.uses.is_empty() && none.more.is_empty());
         let some = br#"{"success":true,"result":{"items":[{"id":"v1"}]}}"#;
-        assert!(told("versions", Answer::Body(some)).is_err());
+        assert!(told("versions", ReferenceAnswer::Body(some)).is_err());
     }
 }

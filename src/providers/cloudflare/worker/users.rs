@@ -28,20 +28,20 @@ struct Beta {
     references: BetaReferences,
     /// What it sends its logs to.
     #[serde(default)]
-    tail_consumers: Option<Vec<Named>>,
+    tail_consumers: Option<Vec<NamedScript>>,
     #[serde(default)]
     previews_base_config: Option<PreviewsBase>,
 }
 
 #[derive(Deserialize)]
 struct BetaReferences {
-    workers: Vec<Named>,
+    workers: Vec<NamedScript>,
     durable_objects: Vec<Dependent>,
     dispatch_namespace_outbounds: Vec<Dependent>,
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct NamedScript {
     name: Box<str>,
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Listing, NeonBranch, project};
+use super::{BranchesPage, NeonBranch, project};
 use crate::call::Call;
 use crate::kind::{Addressed, CountedPage, Kind as _, PageOf, Query};
 use crate::model::{Api, Place, Time};
@@ -42,7 +42,7 @@ pub(super) fn counted(place: &Place, page: &PageOf) -> Query<CountedPage> {
             .list(place, None, page)
             .with("include_deleted", "true"),
         read: |body| {
-            let page: Listing = serde_json::from_slice(body)?;
+            let page: BranchesPage = serde_json::from_slice(body)?;
             let next = page.next();
             let items = page.branches.into_iter();
             let items = items.map(|branch| (branch.id, branch.recovery.is_some()));
