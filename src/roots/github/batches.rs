@@ -40,7 +40,10 @@ impl BatchSize {
         ask: impl AsyncFn(&'i [T]) -> Result<A, Unanswered>,
     ) -> Vec<(&'i [T], Result<A, Unanswered>)> {
         let mut answers = Vec::new();
-        let mut waiting = VecDeque::from([items]);
+        let mut waiting: VecDeque<&[T]> = VecDeque::new();
+        if !items.is_empty() {
+            waiting.push_back(items);
+        }
         while !waiting.is_empty() {
             let size = self.now.load(Ordering::Relaxed).max(1);
             let batches = self.round(&mut waiting, size);
@@ -137,6 +140,10 @@ mod tests {
         let grown = [50, 100, 150, 150, 150, 150, 50];
         assert_eq!(sizes(&size, 800, 150).await, grown);
         assert_eq!(sizes(&size, 160, 150).await, [150, 10]);
+        assert!(
+            sizes(&BatchSize::new(50, 150), 0, 150).await.is_empty(),
+            "nothing is asked for nothing"
+        );
     }
 
     #[tokio::test]
