@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pending::SERVING_VERSIONS_KEEP_WORKERS;
+use crate::storage::storage;
 use chrono::{DateTime, SubsecRound as _, Utc};
 
 pub type Moment = DateTime<Utc>;
@@ -145,10 +146,10 @@ impl Resource {
 
     /// What others bind it by.
     pub fn bound_as(&self) -> Binding {
-        match self.kind {
-            "worker" | "queue" | "r2" => (self.kind, self.name.clone()),
-            _ => (self.kind, self.id.clone()),
-        }
+        let by_name =
+            self.kind == "worker" || storage(self.kind).is_some_and(|one| one.bound_by_name);
+        let key = if by_name { &self.name } else { &self.id };
+        (self.kind, key.clone())
     }
 }
 

@@ -32,7 +32,7 @@ use crate::ledger::{Ledger, Listed, Moment, PullRequest, Purpose, Resource, RunK
 use crate::network::{BASE, CrashPoint, Network, PlannedStep, Violation, reread_after};
 use crate::oracle;
 use crate::others::{self, variable};
-use crate::scenario::{KINDS, Scenario, Weather, ZONE, one_of};
+use crate::scenario::{Scenario, Weather, ZONE, kinds, one_of};
 
 /// What one seed came to.
 pub struct Life {
@@ -268,7 +268,7 @@ impl World<'_> {
         let about_one = state.random.u8(..6) == 0 && !known.is_empty();
         let number = about_one.then(|| one_of(&mut state.random, &known));
         let about_kind = state.random.u8(..8) == 0;
-        let kind = about_kind.then(|| one_of(&mut state.random, &KINDS));
+        let kind = about_kind.then(|| one_of(&mut state.random, &kinds()));
         if kind.is_some() {
             state.ledger.features.insert("a run about one kind");
         }
@@ -563,7 +563,7 @@ impl World<'_> {
         let mut wrong = Vec::new();
         {
             let ledger = &self.network.state().ledger;
-            for kind in KINDS {
+            for kind in kinds() {
                 let of_kind = |index: &&usize| ledger.resources[**index].kind == kind;
                 let garbage = seen.iter().filter(of_kind).count() as u64;
                 let all = ledger.resources.iter().enumerate();
@@ -801,9 +801,10 @@ impl World<'_> {
         let resources = state["resources"].as_array().cloned().unwrap_or_default();
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let managed = |one: &Value| one["attributes"]["managed"] == true;
+        let drawn = kinds();
         let truth: BTreeSet<(String, String)> = resources
             .iter()
-            .filter(|one| KINDS.contains(&&*word(&one["kind"])) && !managed(one))
+            .filter(|one| drawn.contains(&&*word(&one["kind"])) && !managed(one))
             .map(|one| {
                 let known_by = if one["kind"] == "github_environment" {
                     "name"

@@ -13,6 +13,7 @@
 //!   each that changes something at the moment it arrives.
 //! - [`ledger`] has what was when; [`oracle`] says from it alone what may be
 //!   deleted; [`journals`] reads what runs wrote down.
+//! - [`storage`] has what is to know of each kind of storage.
 //! - [`pending`] has the rules that are not judged yet.
 //! - [`life`] starts runs, restarts them, heals the world and compares.
 
@@ -31,14 +32,21 @@ mod oracle;
 mod others;
 mod pending;
 mod scenario;
+mod storage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use fastrand::Rng;
+use http::Method;
 use life::{Life, live};
+use network::targets;
+use preview_gc::model::{Place, PlaceSort, ResourceId};
+use preview_gc::providers;
+use scenario::Scenario;
 
 /// How many seeds are lived when nobody says.
 const SEEDS: u64 = 200;
@@ -150,6 +158,49 @@ fn no_seed_breaks_an_invariant() {
         requests.into_inner(),
         deleted.into_inner()
     ));
+}
+
+/// A kind that no seed draws is never deleted here, rightly or wrongly.
+#[test]
+fn every_kind_of_the_program_is_drawn() {
+    let of_program: BTreeSet<_> = providers::kinds().map(|kind| kind.about().name()).collect();
+    let listed: BTreeSet<_> = scenario::kinds().into_iter().collect();
+    assert_eq!(listed, of_program);
+    let mut drawn = BTreeSet::new();
+    for seed in 0..100 {
+        let scenario = Scenario::draw(&mut Rng::with_seed(seed));
+        drawn.extend(scenario.ledger.resources.iter().map(|one| one.kind));
+    }
+    assert_eq!(drawn, of_program);
+}
+
+/// A deletion that is not recognised is not judged.
+#[test]
+fn a_deletion_of_every_kind_is_recognised() {
+    for kind in providers::kinds() {
+        let about = kind.about();
+        let (place, base) = match about.0.place {
+            PlaceSort::Account => (Place::Account("a".to_owned()), "/client/v4"),
+            PlaceSort::Zone => {
+                let [id, name, account] = ["z", "acme.example", "a"].map(str::to_owned);
+                (Place::Zone { id, name, account }, "/client/v4")
+            }
+            PlaceSort::Project => (Place::Project("p".to_owned()), "/api/v2"),
+            PlaceSort::Repository => (Place::Repository("acme/shop".to_owned()), "/github"),
+        };
+        let id = ResourceId {
+            kind: about,
+            place: Arc::new(place),
+            id: "the-id".into(),
+            name: "the-id".into(),
+            holder: Some("holder".into()),
+            incarnation: None,
+        };
+        let call = kind.delete(&id);
+        let targets = targets(&Method::DELETE, &format!("{base}{}", call.path), &[]);
+        let expected = vec![(about.name(), "the-id".to_owned())];
+        assert_eq!(targets, Some(expected), "{about}: {}", call.path);
+    }
 }
 
 #[test]

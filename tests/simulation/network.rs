@@ -23,6 +23,7 @@ use crate::ledger::{Ledger, Listed, Moment, Purpose, Request, RunKey, in_seconds
 use crate::oracle::{self, Deed};
 use crate::pending::CONSUMERS_OF_WHAT_STAYS;
 use crate::scenario::{Scenario, Weather, one_of};
+use crate::storage::{self, STORAGE, is_known_by_name};
 
 /// An invariant that does not hold, and how that shows.
 #[derive(Debug, Clone)]
@@ -65,18 +66,14 @@ pub struct Run {
     pub outage: Option<&'static str>,
 }
 
-/// What may be down for a whole run.
-const OUTAGES: [&str; 14] = [
+/// What may be down for a whole run, beside [`STORAGE`].
+const OUTAGES: [&str; 10] = [
     "/workers/routes",
-    "/queues",
-    "/r2/buckets",
-    "/hyperdrive/configs",
     "/pages/projects",
     "/environments",
     "/workers/scripts",
     "/workers/workers",
     "/workers/domains",
-    "/storage/kv/namespaces",
     "/dns_records",
     "/settings",
     "/branches",
@@ -171,7 +168,7 @@ fn stays(method: &Method, path: &str, body: &[u8]) -> Option<String> {
 
 /// What a writing request is about: kinds with ids, or names for Workers. None
 /// when it is nothing that a sweep does.
-fn targets(method: &Method, path: &str, body: &[u8]) -> Option<Vec<(&'static str, String)>> {
+pub fn targets(method: &Method, path: &str, body: &[u8]) -> Option<Vec<(&'static str, String)>> {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     let text = |id: &str| {
         percent_encoding::percent_decode_str(id)
@@ -180,28 +177,17 @@ fn targets(method: &Method, path: &str, body: &[u8]) -> Option<Vec<(&'static str
     };
     let one = |kind, id: &str| Some(vec![(kind, text(id))]);
     let delete = *method == Method::DELETE;
+    let below_account = path.strip_prefix("/client/v4/accounts/");
+    let below_account = below_account.and_then(|path| path.find('/').map(|at| &path[at..]));
+    if let Some((kind, id)) = below_account.and_then(storage::at) {
+        return if delete { one(kind, id) } else { None };
+    }
     match parts.as_slice() {
         ["client", "v4", "accounts", _, "workers", "scripts", name] if delete => {
             one("worker", name)
         }
         ["client", "v4", "accounts", _, "workers", "domains", id] if delete => {
             one("worker_domain", id)
-        }
-        [
-            "client",
-            "v4",
-            "accounts",
-            _,
-            "storage",
-            "kv",
-            "namespaces",
-            id,
-        ] if delete => one("kv_namespace", id),
-        ["client", "v4", "accounts", _, "d1", "database", id] if delete => one("d1", id),
-        ["client", "v4", "accounts", _, "r2", "buckets", name] if delete => one("r2", name),
-        ["client", "v4", "accounts", _, "queues", id] if delete => one("queue", id),
-        ["client", "v4", "accounts", _, "hyperdrive", "configs", id] if delete => {
-            one("hyperdrive", id)
         }
         [
             "client",
@@ -336,7 +322,9 @@ impl Network {
             .count();
         let key = RunKey { actor, run };
         let breaks = state.weather.faults > 0 && state.random.u8(..4) == 0;
-        let outage = breaks.then(|| one_of(&mut state.random, &OUTAGES));
+        let outages = STORAGE.iter().map(|one| one.path);
+        let outages: Vec<_> = OUTAGES.into_iter().chain(outages).collect();
+        let outage = breaks.then(|| one_of(&mut state.random, &outages));
         state.runs.push(Run {
             key,
             folder: folder.to_owned(),
@@ -799,7 +787,7 @@ impl Network {
                         let name = format!("{kind} {}", resource.name);
                         // What is deleted by its name, and was made anew since
                         // nobody could look.
-                        let by_name = ["worker", "r2", "github_environment"].contains(&kind);
+                        let by_name = kind == "worker" || is_known_by_name(kind);
                         let unseen = by_name && step.resource != index && resource.born >= rests_on;
                         if step.resource != index && !unseen {
                             wrong.push((

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
 use crate::network::Network;
 use crate::scenario::{KEEP_LABEL, KEEP_MARK, PASSING, REPOSITORY, Theme, ZONE, has_times, new_id};
+use crate::storage::{is_known_by_name, storage};
 
 /// Changes the world now and then until everybody else is done.
 pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
@@ -273,8 +274,7 @@ fn some_bindings(network: &Network) -> Vec<Binding> {
             _ => false,
         };
         let storage = pick(network, |ledger, one| {
-            ["kv_namespace", "d1", "r2", "queue", "hyperdrive"].contains(&one.kind)
-                && (any || dead(ledger, one))
+            storage(one.kind).is_some() && (any || dead(ledger, one))
         });
         bindings.extend(storage.map(|(_, one)| one.bound_as()));
     }
@@ -284,18 +284,7 @@ fn some_bindings(network: &Network) -> Vec<Binding> {
 
 fn uploaded(bindings: &[Binding]) -> Value {
     let drawn = bindings.iter().enumerate().map(|(index, (kind, key))| {
-        let field = match *kind {
-            "kv_namespace" => "namespace_id",
-            "d1" | "hyperdrive" => "id",
-            "r2" => "bucket_name",
-            "queue" => "queue_name",
-            _ => "service",
-        };
-        let sort = match *kind {
-            "worker" => "service",
-            "r2" => "r2_bucket",
-            kind => kind,
-        };
+        let (sort, field) = storage(kind).map_or(("service", "service"), |one| one.binding);
         json!({"type": sort, "name": format!("B{index}"), field: key})
     });
     json!({"main_module": "worker.js", "bindings": drawn.collect::<Vec<_>>()})
@@ -454,11 +443,6 @@ pub async fn delete_one(network: &Network, index: usize, resource: &Resource) ->
         let path = match resource.kind {
             "worker" => format!("/accounts/{account}/workers/scripts/{}", resource.name),
             "worker_domain" => format!("/accounts/{account}/workers/domains/{id}"),
-            "kv_namespace" => format!("/accounts/{account}/storage/kv/namespaces/{id}"),
-            "d1" => format!("/accounts/{account}/d1/database/{id}"),
-            "r2" => format!("/accounts/{account}/r2/buckets/{id}"),
-            "queue" => format!("/accounts/{account}/queues/{id}"),
-            "hyperdrive" => format!("/accounts/{account}/hyperdrive/configs/{id}"),
             "worker_preview" => format!("/accounts/{account}/workers/workers/site/previews/{id}"),
             "pages_deployment" => {
                 format!("/accounts/{account}/pages/projects/docs/deployments/{id}")
@@ -467,10 +451,14 @@ pub async fn delete_one(network: &Network, index: usize, resource: &Resource) ->
                 let zone = variable(network, "CLOUDFLARE_ZONE_ID");
                 format!("/zones/{zone}/workers/routes/{id}")
             }
-            _ => {
+            "dns_record" => {
                 let zone = variable(network, "CLOUDFLARE_ZONE_ID");
                 format!("/zones/{zone}/dns_records/{id}")
             }
+            kind => match storage(kind) {
+                Some(one) => format!("/accounts/{account}{}/{id}", one.path),
+                None => panic!("how do people delete a {kind}?"),
+            },
         };
         cloudflare(network, Method::DELETE, &path, &Value::Null)
             .await
@@ -615,7 +603,7 @@ async fn add(
         pointed: Vec::new(),
         marked: History::new(now, false),
     };
-    if ["r2", "github_environment"].contains(&kind) {
+    if is_known_by_name(kind) {
         name.clone_into(&mut resource.id);
     }
     if kind == "worker" {

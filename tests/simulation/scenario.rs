@@ -19,6 +19,8 @@ use crate::pending::{
     PROTECT_EVERYWHERE, RUNS_BY_ID, SMALL_QUOTAS_DRAIN, TRAFFIC_KEEPS,
 };
 
+use crate::storage::{Id, STORAGE, Times, is_known_by_name, storage};
+
 pub const REPOSITORY: &str = "acme/shop";
 pub const ZONE: &str = "preview.example.com";
 
@@ -38,17 +40,12 @@ pub struct Terms {
     pub action: Action,
 }
 
-/// The kinds that are drawn.
-pub const KINDS: [&str; 14] = [
+/// The kinds that are drawn beside [`STORAGE`].
+const OTHER_KINDS: [&str; 9] = [
     "worker",
     "worker_domain",
     "worker_route",
     "worker_preview",
-    "kv_namespace",
-    "d1",
-    "r2",
-    "queue",
-    "hyperdrive",
     "dns_record",
     "neon_branch",
     "pages_deployment",
@@ -56,35 +53,42 @@ pub const KINDS: [&str; 14] = [
     "github_deployment",
 ];
 
-/// The kinds that only some worlds have.
-const SOMETIMES: [&str; 9] = [
+/// The kinds that are drawn.
+pub fn kinds() -> Vec<&'static str> {
+    let storage = STORAGE.iter().map(|one| one.kind);
+    OTHER_KINDS.into_iter().chain(storage).collect()
+}
+
+/// What only some worlds have, beside some of [`STORAGE`].
+const SOMETIMES: [&str; 6] = [
     "worker_route",
     "worker_preview",
-    "r2",
-    "queue",
-    "hyperdrive",
     "pages_deployment",
     "github_environment",
     "github_deployment",
     "run",
 ];
 
-/// The kinds that have rules of their own.
-const RULED: [(&str, &str); 10] = [
+/// The kinds that have rules of their own, beside [`STORAGE`].
+const RULED: [(&str, &str); 5] = [
     ("worker", r#"["app-pr-{pr}", "api-pr-{pr}"]"#),
-    ("kv_namespace", r#""app-pr-{pr}-{any:a-z}""#),
-    ("d1", r#""app-pr-{pr}-db""#),
     ("dns_record", r#""{pr}.preview.example.com""#),
     (
         "neon_branch",
         r#"["preview/pr-{pr}", "preview/pr-{pr}-{any:a-z}"]"#,
     ),
-    ("r2", r#""app-pr-{pr}-files""#),
-    ("queue", r#""app-pr-{pr}-{any:a-z}""#),
-    ("hyperdrive", r#""app-pr-{pr}-sql""#),
     ("worker_preview", r#""pr-{pr}""#),
     ("github_environment", r#""preview-{pr}""#),
 ];
+
+/// All kinds that have rules of their own, with the names in them.
+fn ruled() -> Vec<(&'static str, String)> {
+    let named = RULED.iter().map(|(kind, name)| (*kind, (*name).to_owned()));
+    let storage = STORAGE
+        .iter()
+        .map(|one| (one.kind, format!("\"{}\"", one.template)));
+    named.chain(storage).collect()
+}
 
 /// The rules of names that say a git branch, a slug or an Actions run: what the
 /// rule is called, its kind, and its line with the name.
@@ -216,26 +220,33 @@ pub fn new_id(random: &mut Rng, kind: &str) -> String {
     match kind {
         "neon_branch" => format!("br-drawn-snow-{:08}", random.u32(..100_000_000)),
         "github_environment" | "github_deployment" => random.u32(1..).to_string(),
-        "d1" | "pages_deployment" => format!(
-            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
-            random.u32(..),
-            random.u16(..),
-            random.u16(..0x1000),
-            random.u16(..0x1000),
-            random.u64(..0x1_0000_0000_0000)
-        ),
+        kind if kind == "pages_deployment"
+            || storage(kind).is_some_and(|one| one.id == Id::Uuid) =>
+        {
+            format!(
+                "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+                random.u32(..),
+                random.u16(..),
+                random.u16(..0x1000),
+                random.u16(..0x1000),
+                random.u64(..0x1_0000_0000_0000)
+            )
+        }
         _ => format!("{:032x}", random.u128(..)),
     }
 }
 
 /// Whether a kind has times at all.
 pub fn has_times(kind: &str) -> bool {
-    !matches!(kind, "kv_namespace" | "worker_domain" | "worker_route")
+    !matches!(kind, "worker_domain" | "worker_route")
+        && storage(kind).is_none_or(|one| one.times != Times::None)
 }
 
 /// Whether a kind tells when something was changed last.
 pub fn has_changes(kind: &str) -> bool {
-    has_times(kind) && !matches!(kind, "d1" | "r2" | "pages_deployment")
+    has_times(kind)
+        && kind != "pages_deployment"
+        && storage(kind).is_none_or(|one| one.times == Times::CreatedAndChanged)
 }
 
 /// What a resource is made with.
@@ -291,9 +302,10 @@ impl Draw<'_> {
     ) -> usize {
         // Some are known by their name alone.
         let drawn = new_id(self.random, kind);
-        let id = match kind {
-            "r2" | "github_environment" => name.to_owned(),
-            _ => drawn,
+        let id = if is_known_by_name(kind) {
+            name.to_owned()
+        } else {
+            drawn
         };
         let name = match kind {
             "pages_deployment" | "github_deployment" => id.clone(),
@@ -493,17 +505,11 @@ impl Draw<'_> {
         let mut binds = Vec::new();
         let mut queues = Vec::new();
         let mut api = None;
-        for (kind, name, key) in [
-            ("kv_namespace", format!("app-pr-{number}-cache"), "CACHE"),
-            ("kv_namespace", format!("app-pr-{number}-files"), "FILES"),
-            ("d1", format!("app-pr-{number}-db"), "DB"),
-            ("r2", format!("app-pr-{number}-files"), "BUCKET"),
-            ("hyperdrive", format!("app-pr-{number}-sql"), "SQL"),
-            ("queue", format!("app-pr-{number}-jobs"), "JOBS"),
-            ("queue", format!("app-pr-{number}-mail"), "MAIL"),
-        ] {
-            let rare = SOMETIMES.contains(&kind);
-            if (rare && !self.has(kind)) || self.random.u8(..3) == 0 {
+        let all = STORAGE.iter();
+        let all = all.flat_map(|one| one.names.iter().map(move |name| (one, name)));
+        for (one, (end, key)) in all {
+            let (kind, name) = (one.kind, format!("app-pr-{number}-{end}"));
+            if (one.rare && !self.has(kind)) || self.random.u8(..3) == 0 {
                 continue;
             }
             let mut purpose = self.purpose(number);
@@ -712,7 +718,11 @@ impl Scenario {
             ],
         );
         let focused = theme != Theme::Mixed && random.bool();
-        let mut kinds = SOMETIMES.to_vec();
+        let rare = STORAGE.iter().filter(|one| one.rare);
+        let mut kinds: Vec<_> = SOMETIMES
+            .into_iter()
+            .chain(rare.map(|one| one.kind))
+            .collect();
         kinds.retain(|kind| {
             let needed = match theme {
                 Theme::Pointers => *kind == "worker_route",
@@ -989,7 +999,8 @@ fn limits(random: &mut Rng) -> Limits {
 }
 
 fn terms(random: &mut Rng, grace: TimeDelta, theme: Theme) -> Vec<(&'static str, Terms)> {
-    let rules = RULED.iter().map(|(kind, _)| *kind);
+    let with_number = ruled();
+    let rules = with_number.iter().map(|(kind, _)| *kind);
     let rules = rules.chain(OTHERS.iter().map(|(rule, _, _)| *rule));
     let drawn = rules.map(|rule| {
         let kind = &rule;
@@ -1000,7 +1011,7 @@ fn terms(random: &mut Rng, grace: TimeDelta, theme: Theme) -> Vec<(&'static str,
             _ => Action::Delete,
         };
         let terms = Terms {
-            merged_only: random.u8(..6) == 0 && RULED.iter().any(|(kind, _)| *kind == rule),
+            merged_only: random.u8(..6) == 0 && with_number.iter().any(|(kind, _)| *kind == rule),
             grace: one_of(
                 random,
                 &[grace, grace, TimeDelta::zero(), TimeDelta::hours(30)],
@@ -1044,9 +1055,8 @@ fn policy(
     let others = OTHERS
         .iter()
         .map(|(rule, kind, line)| (*rule, *kind, (*line).to_owned()));
-    let ruled = RULED
-        .iter()
-        .map(|(kind, name)| (*kind, *kind, format!("name = {name}")));
+    let ruled = ruled().into_iter();
+    let ruled = ruled.map(|(kind, name)| (kind, kind, format!("name = {name}")));
     for ((rule, kind, line), (_, terms)) in ruled.chain(others).zip(terms) {
         let event = match rule {
             "heads" | "pages" | "slugs" => "branch-gone",

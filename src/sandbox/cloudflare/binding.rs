@@ -56,11 +56,9 @@ impl Binding {
     /// Reads the world's form.
     pub(super) fn from_world(value: &Value) -> Result<Self, ImpossibleResource> {
         let get = |name: &str| value.get(name).and_then(Value::as_str);
-        let kind = match get("type") {
-            Some("r2") => "r2_bucket",
-            Some(kind) => kind,
-            None => return Err(ImpossibleResource("a binding without a type".to_owned())),
-        };
+        let kind =
+            get("type").ok_or_else(|| ImpossibleResource("a binding without a type".to_owned()))?;
+        let kind = bindable(|one| one.name == kind).map_or(kind, |one| one.sort);
         let target = get("target").map(ToOwned::to_owned);
         if field(kind).is_some() && target.is_none() {
             return Err(ImpossibleResource(format!(
@@ -195,11 +193,8 @@ impl Binding {
         for secret in ["text", "key_base64", "key_jwk"] {
             shown.remove(secret);
         }
-        let kind = if self.kind == "r2_bucket" {
-            "r2"
-        } else {
-            &self.kind
-        };
+        let known = bindable(|one| one.sort == self.kind);
+        let kind = known.map_or(self.kind.as_str(), |one| one.name);
         shown.insert("type".to_owned(), json!(kind));
         shown.insert("name".to_owned(), json!(self.name));
         let id = self.target_id.as_deref();
