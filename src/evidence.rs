@@ -10,8 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::roots::{
-    ActionsRun, CheckedBoxes, ClosedSearch, Heads, Labels, Life, LostLabels, PullRequest,
-    RepositoryRoots, Roots, RootsWanted, Searched, TrackingIssue,
+    ActionsRun, BranchEvidence, CheckedBoxes, ClosedSearch, Labels, Lifetime, LostLabels,
+    PullRequest, RepositoryRoots, Roots, RootsWanted, Searched, TrackingIssue,
 };
 pub use self::uses::{Addressed, Contradiction, Question, SourceUser, Users, Uses};
 use crate::model::code::Code;

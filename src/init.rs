@@ -4,13 +4,13 @@
 //!
 //! A number in a name is taken for a pull request's number only if the resources
 //! with such numbers were created while those pull requests were open, and if this
-//! is unlikely to be chance ([`lives::Lives::odds`]). A name is taken for this
+//! is unlikely to be chance ([`lifetimes::Lifetimes::odds`]). A name is taken for this
 //! repository's only if something besides time repeats it (`numbers`). A slug is
 //! computed forward from the heads of pull requests (`slugs`). What is proposed
 //! only reports: `action = "report"` and `grace = "30d"`.
 
 pub mod file;
-mod lives;
+mod lifetimes;
 pub mod names;
 mod numbers;
 mod slugs;
@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::evidence::PullRequest;
 use crate::model::{Attribute, KindRef, Place, PullRequestNumber, Resource};
 
-pub use lives::Lives;
+pub use lifetimes::Lifetimes;
 
 /// What is known before anything is proposed.
 pub struct Situation<'a> {
@@ -112,9 +112,9 @@ struct RuleCandidate {
 
 /// Infers the rules of a situation: sure ones first.
 pub fn propose(situation: &Situation<'_>) -> Vec<RuleProposal> {
-    let lives = Lives::new(situation.pull_requests, situation.now);
-    let (mut candidates, numbered) = numbers::infer(situation, &lives);
-    candidates.extend(slugs::infer(situation, &lives, &numbered));
+    let lifetimes = Lifetimes::new(situation.pull_requests, situation.now);
+    let (mut candidates, numbered) = numbers::infer(situation, &lifetimes);
+    candidates.extend(slugs::infer(situation, &lifetimes, &numbered));
     for candidate in &mut candidates {
         let listed = (candidate.kind, candidate.place.clone());
         if candidate.status != Status::Never && situation.incomplete.contains(&listed) {

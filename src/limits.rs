@@ -377,9 +377,9 @@ impl FromValue for f64 {
 /// The limits that one source sets: the command line with its environment, or a
 /// policy file.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Values(BTreeMap<&'static str, LimitValue>);
+pub struct LimitValues(BTreeMap<&'static str, LimitValue>);
 
-impl Values {
+impl LimitValues {
     /// Sets a limit.
     pub fn set(&mut self, limit: &About, value: LimitValue) {
         self.0.insert(limit.key, value);
@@ -481,8 +481,8 @@ mod tests {
 
     #[test]
     fn a_value_of_the_first_source_wins_and_defaults_come_last() {
-        let mut flags = Values::default();
-        let mut policy = Values::default();
+        let mut flags = LimitValues::default();
+        let mut policy = LimitValues::default();
         flags.set(&MAX_DELETIONS.about, LimitValue::Count(3));
         policy.set(&MAX_DELETIONS.about, LimitValue::Count(4));
         policy.set(&BRAKE_COUNT.about, LimitValue::Count(5));

@@ -32,7 +32,7 @@ pub use rule::{
 };
 pub use rules::Rules;
 
-use crate::limits::Values;
+use crate::limits::LimitValues;
 use crate::model::{Claim, KindRef, Provenance, Repository, Resource, ScopeTable};
 
 /// A policy file's text and the path by which its owner knows it.
@@ -232,7 +232,7 @@ pub struct Policies {
     /// The files, in the order in which they were given.
     pub files: Vec<Policy>,
     /// The limits, which come from one place.
-    pub limits: Values,
+    pub limits: LimitValues,
 }
 
 /// Policies that can be used, and what is odd about them.

@@ -16,7 +16,7 @@ use clap::{
     ValueEnum,
 };
 
-use crate::limits::{self, About, LimitValue, Values};
+use crate::limits::{self, About, LimitValue, LimitValues};
 
 use crate::gc::verdict::VerdictName;
 use crate::report::format::Format;
@@ -558,7 +558,7 @@ impl CommonArgs {
 
 /// The limits that flags or their environment variables set.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LimitArgs(pub(super) Values);
+pub(super) struct LimitArgs(pub(super) LimitValues);
 
 /// Returns the argument of a limit.
 fn limit_argument(limit: &'static About) -> Arg {

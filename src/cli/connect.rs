@@ -12,11 +12,11 @@ use crate::providers::PROVIDERS;
 use crate::wire::{ApiEndpoint, Token, Transport};
 
 /// The source of environment variables: the process or the sandbox.
-pub(super) struct Variables {
+pub(super) struct EnvironmentVariables {
     pub(super) fixed: Option<BTreeMap<&'static str, String>>,
 }
 
-impl Variables {
+impl EnvironmentVariables {
     /// Returns the value of a variable; an empty one counts as unset.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         let value = match &self.fixed {
@@ -46,7 +46,7 @@ impl Variables {
 /// A connection to the providers.
 pub(super) struct ProviderConnections {
     pub(super) transport: Transport,
-    pub(super) variables: Variables,
+    pub(super) variables: EnvironmentVariables,
     pub(super) clock: Clock,
 }
 
@@ -55,7 +55,7 @@ impl ProviderConnections {
     pub(super) fn real(clock: Clock) -> Self {
         Self {
             transport: crate::wire::http::transport(proxy()),
-            variables: Variables { fixed: None },
+            variables: EnvironmentVariables { fixed: None },
             clock,
         }
     }
@@ -109,7 +109,7 @@ impl ProviderConnections {
 
 /// Returns the variable that sets the proxy, if one does.
 pub(super) fn proxy() -> Option<&'static str> {
-    let variables = Variables { fixed: None };
+    let variables = EnvironmentVariables { fixed: None };
     let mut proxies = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter();
     proxies.find(|name| variables.get(name).is_some())
 }

@@ -78,7 +78,7 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, RunFailure> {
         print(&format!("{text}\n"))?;
         return Ok(gathered.exit);
     }
-    let mut text = gathered.read_line;
+    let mut text = gathered.read_lines;
     text.push_str(&table(&proposals, accepted));
     for advice in &read.advice {
         let _ = writeln!(text, "advice   {}", escape::terminal(advice));

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tower::util::BoxCloneSyncService;
 
 use super::args::SandboxArgs;
-use super::connect::{ProviderConnections, Variables};
+use super::connect::{EnvironmentVariables, ProviderConnections};
 use super::{Exit, RunFailure, print};
 use crate::clock::Clock;
 use crate::sandbox::world::World;
@@ -77,7 +77,7 @@ impl ProviderConnections {
             .collect();
         Ok(Self {
             transport: in_process(sandbox),
-            variables: Variables { fixed: Some(fixed) },
+            variables: EnvironmentVariables { fixed: Some(fixed) },
             clock: Clock::starting_at(now),
         })
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::RunFailure;
 use super::args::{CommonArgs, SandboxSource};
-use super::connect::Variables;
+use super::connect::EnvironmentVariables;
 use super::terminal::wants_colour;
 use crate::collector::Scope;
 use crate::model::{PlaceSort, Repository, ScopeKey};
@@ -21,7 +21,7 @@ const DEMO_POLICY: &str = include_str!("../../policies/demo.toml");
 /// Reads the policy files of a run.
 pub(super) fn policies(
     arguments: &CommonArgs,
-    variables: &Variables,
+    variables: &EnvironmentVariables,
 ) -> Result<(Vec<PolicySource>, Loaded), RunFailure> {
     let sources = sources(arguments)?;
     let loaded = read(&sources, variables, arguments)?;
@@ -32,7 +32,7 @@ pub(super) fn policies(
 /// Reads the texts of policy files as those of a run.
 pub(super) fn read(
     sources: &[PolicySource],
-    variables: &Variables,
+    variables: &EnvironmentVariables,
     arguments: &CommonArgs,
 ) -> Result<Loaded, RunFailure> {
     let repository = repository(arguments, variables)?;
@@ -63,7 +63,10 @@ fn names_file(policy: &str, name: &str) -> Result<String, String> {
 }
 
 /// Returns a policy that leaves its scope to the environment.
-pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, RunFailure> {
+pub(super) fn empty_policy(
+    text: &str,
+    variables: &EnvironmentVariables,
+) -> Result<Policy, RunFailure> {
     let source = PolicySource {
         path: "the environment".to_owned(),
         text: text.to_owned(),
@@ -91,7 +94,7 @@ pub(super) fn empty_policy(text: &str, variables: &Variables) -> Result<Policy, 
 /// Returns the repository for policies that name none.
 fn repository(
     arguments: &CommonArgs,
-    variables: &Variables,
+    variables: &EnvironmentVariables,
 ) -> Result<Option<Repository>, RunFailure> {
     let typed = arguments.repository.clone();
     let origin = if typed.is_some() {
@@ -177,7 +180,10 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<PolicySource>, RunFailure> {
 
 /// Returns the scope of a policy: from the file, else from the environment,
 /// else from its rules. It is never guessed.
-pub(super) fn scope(policy: &Policy, variables: &Variables) -> Result<Scope, RunFailure> {
+pub(super) fn scope(
+    policy: &Policy,
+    variables: &EnvironmentVariables,
+) -> Result<Scope, RunFailure> {
     let named = |sort: PlaceSort, list: &dyn Fn(&Where) -> Option<&Vec<PlaceName>>| {
         let rules = policy.rules.iter();
         let there = rules.filter(|rule| rule.kinds.iter().any(|kind| kind.place == sort));
@@ -230,7 +236,7 @@ fn identifiers(
     variable: &str,
     values: Vec<String>,
     key: &ScopeKey,
-    variables: &Variables,
+    variables: &EnvironmentVariables,
 ) -> Result<Vec<String>, RunFailure> {
     // A sandbox world may use any account and project ids, and they are never
     // sent anywhere.

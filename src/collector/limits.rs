@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::gc::brakes::BrakeLimits;
-use crate::limits::{self, Values};
+use crate::limits::{self, LimitValues};
 use crate::wire::Allotment;
 
 /// How far a run may go.
@@ -35,7 +35,7 @@ pub struct Limits {
 
 impl Limits {
     /// Returns the limits that these values set, and the defaults of the others.
-    pub fn of(values: &Values) -> Self {
+    pub fn of(values: &LimitValues) -> Self {
         let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         let reserve = values.get(&limits::QUOTA_RESERVE);
         Self {
@@ -61,6 +61,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self::of(&Values::default())
+        Self::of(&LimitValues::default())
     }
 }

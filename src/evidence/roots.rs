@@ -130,9 +130,9 @@ impl PullRequest {
 
     /// From its opening to its end, as far as the answer has it; without an end
     /// for one that is open.
-    pub fn life(&self) -> Option<Life> {
+    pub fn lifetime(&self) -> Option<Lifetime> {
         match self {
-            Self::Open { opened_at, .. } => Some(Life {
+            Self::Open { opened_at, .. } => Some(Lifetime {
                 opened: *opened_at,
                 ended: None,
             }),
@@ -140,7 +140,7 @@ impl PullRequest {
                 opened_at,
                 closed_at,
                 ..
-            } => Some(Life {
+            } => Some(Lifetime {
                 opened: *opened_at,
                 ended: *closed_at,
             }),
@@ -151,7 +151,7 @@ impl PullRequest {
 
 /// When a pull request lived, as far as its answer has these times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Life {
+pub struct Lifetime {
     /// When it was opened.
     pub opened: Option<DateTime<Utc>>,
     /// When it ended; none while it is open.
@@ -195,7 +195,7 @@ pub enum Searched {
 /// What is known of git branches and the pull requests that come from them.
 /// The pull requests themselves are among [`RepositoryRoots::pull_requests`].
 #[derive(Debug, Clone, Default)]
-pub struct Heads {
+pub struct BranchEvidence {
     /// All git branches that exist; none when they were not asked for.
     pub branches: Option<BTreeSet<Arc<str>>>,
     /// Branches whose closed pull requests were asked for by name, and whether
@@ -216,7 +216,7 @@ pub struct RepositoryRoots {
     /// Pull requests by number: all open ones, and those that were asked for.
     pub pull_requests: BTreeMap<PullRequestNumber, PullRequest>,
     /// Git branches and who comes from them.
-    pub heads: Heads,
+    pub heads: BranchEvidence,
     /// When labels were removed from open pull requests, where that was asked for,
     /// or why it is unknown.
     pub lost_labels: BTreeMap<PullRequestNumber, Result<LostLabels, Arc<str>>>,

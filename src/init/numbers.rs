@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::lives::{Fit, Lives};
+use super::lifetimes::{Fit, Lifetimes};
 use super::names::{self, Split};
 use super::{RuleCandidate, Situation, Status, flag, text};
 use crate::model::{KindRef, Place, PlaceSort, PullRequestNumber, Resource};
@@ -28,7 +28,7 @@ const BATCH: (usize, usize) = (4, 3);
 const DEPLOYMENT: TimeDelta = TimeDelta::hours(1);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+struct SeriesKey {
     kind: KindRef,
     place: Place,
     holder: Option<String>,
@@ -43,6 +43,23 @@ struct Member<'a> {
     number: PullRequestNumber,
     made: Option<DateTime<Utc>>,
     fit: Fit,
+}
+
+impl Member<'_> {
+    /// How it contradicts its number.
+    fn contradiction(&self) -> String {
+        let (name, number) = (&self.resource.name, self.number);
+        match self.fit {
+            Fit::Before => format!(
+                "{name} does not belong to #{number}: created before it was opened, or recorded \
+                 for another"
+            ),
+            Fit::After => format!("{name} was created after #{number} had ended"),
+            Fit::Missing | Fit::Hit | Fit::Unknown => {
+                format!("{name}: there is no pull request #{number}")
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -79,12 +96,12 @@ impl Series<'_> {
 /// that nothing else is proposed for them.
 pub(super) fn infer(
     situation: &Situation<'_>,
-    lives: &Lives<'_>,
+    lifetimes: &Lifetimes<'_>,
 ) -> (Vec<RuleCandidate>, BTreeSet<(KindRef, String)>) {
-    let all = collect(situation, lives);
+    let all = collect(situation, lifetimes);
     let context = Context {
         situation,
-        lives,
+        lifetimes,
         shared: shared(&all),
         told: super::told_sources(situation.resources),
         names: situation
@@ -94,7 +111,7 @@ pub(super) fn infer(
             .collect(),
         all: &all,
         families: families(&all),
-        heads: lives.heads().into_keys().collect(),
+        heads: lifetimes.heads().into_keys().collect(),
     };
     let mut proved: BTreeMap<SeriesGroup, Vec<Proved<'_, '_>>> = BTreeMap::new();
     let mut candidates = Vec::new();
@@ -147,7 +164,7 @@ pub(super) fn infer(
 }
 
 /// A series that is proved, with its witnesses.
-type Proved<'k, 'a> = (&'k Key, &'k Series<'a>, Vec<String>);
+type Proved<'k, 'a> = (&'k SeriesKey, &'k Series<'a>, Vec<String>);
 
 /// What series of one rule share.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,7 +177,7 @@ struct SeriesGroup {
 }
 
 impl SeriesGroup {
-    fn of(key: &Key) -> Self {
+    fn of(key: &SeriesKey) -> Self {
         Self {
             kind: key.kind,
             place: key.place.clone(),
@@ -171,8 +188,11 @@ impl SeriesGroup {
     }
 }
 
-fn collect<'a>(situation: &Situation<'a>, lives: &Lives<'_>) -> BTreeMap<Key, Series<'a>> {
-    let mut all: BTreeMap<Key, Series<'a>> = BTreeMap::new();
+fn collect<'a>(
+    situation: &Situation<'a>,
+    lifetimes: &Lifetimes<'_>,
+) -> BTreeMap<SeriesKey, Series<'a>> {
+    let mut all: BTreeMap<SeriesKey, Series<'a>> = BTreeMap::new();
     for resource in situation.resources {
         let goes_along =
             resource.kind.belongs_to.is_some() && resource.kind.name() != "worker_preview";
@@ -187,7 +207,7 @@ fn collect<'a>(situation: &Situation<'a>, lives: &Lives<'_>) -> BTreeMap<Key, Se
         let made = resource.created_at.known();
         for split in names::splits(&resource.name) {
             let key = key(resource, &split);
-            let fit = fit(situation, lives, resource, &split);
+            let fit = fit(situation, lifetimes, resource, &split);
             let series = all.entry(key).or_default();
             series.random |= split.random;
             series.members.push(Member {
@@ -202,7 +222,12 @@ fn collect<'a>(situation: &Situation<'a>, lives: &Lives<'_>) -> BTreeMap<Key, Se
 }
 
 /// Compares times, and what the provider recorded at creation.
-fn fit(situation: &Situation<'_>, lives: &Lives<'_>, resource: &Resource, split: &Split) -> Fit {
+fn fit(
+    situation: &Situation<'_>,
+    lifetimes: &Lifetimes<'_>,
+    resource: &Resource,
+    split: &Split,
+) -> Fit {
     if let Some(recorded) = &resource.recorded {
         let here = |repository: &str| {
             let repository = repository.trim_end_matches('/').trim_end_matches(".git");
@@ -219,10 +244,10 @@ fn fit(situation: &Situation<'_>, lives: &Lives<'_>, resource: &Resource, split:
             return Fit::Before;
         }
     }
-    lives.fit(split.number, resource.created_at.known())
+    lifetimes.fit(split.number, resource.created_at.known())
 }
 
-fn key(resource: &Resource, split: &Split) -> Key {
+fn key(resource: &Resource, split: &Split) -> SeriesKey {
     let quoted = super::file::quoted;
     let mut conditions = Vec::new();
     match resource.kind.name() {
@@ -263,7 +288,7 @@ fn key(resource: &Resource, split: &Split) -> Key {
             text.to_owned()
         }
     };
-    Key {
+    SeriesKey {
         kind: resource.kind,
         place: Place::clone(&resource.place),
         holder: None,
@@ -274,7 +299,7 @@ fn key(resource: &Resource, split: &Split) -> Key {
 }
 
 /// The places where a number contradicts, so that others make such names too.
-fn shared(all: &BTreeMap<Key, Series<'_>>) -> BTreeSet<Place> {
+fn shared(all: &BTreeMap<SeriesKey, Series<'_>>) -> BTreeSet<Place> {
     let contradicts = |series: &Series<'_>| {
         let mut members = series.members.iter();
         members.any(|one| matches!(one.fit, Fit::Before | Fit::After))
@@ -287,12 +312,12 @@ fn shared(all: &BTreeMap<Key, Series<'_>>) -> BTreeSet<Place> {
 
 struct Context<'c, 'a> {
     situation: &'c Situation<'a>,
-    lives: &'c Lives<'c>,
+    lifetimes: &'c Lifetimes<'c>,
     shared: BTreeSet<Place>,
     /// Where the source of a Neon branch says something.
     told: BTreeSet<Place>,
     names: BTreeSet<(KindRef, &'a str)>,
-    all: &'c BTreeMap<Key, Series<'a>>,
+    all: &'c BTreeMap<SeriesKey, Series<'a>>,
     families: BTreeMap<(Place, Option<&'static str>), Family>,
     /// The git branches of pull requests.
     heads: BTreeSet<Arc<str>>,
@@ -303,11 +328,13 @@ struct Context<'c, 'a> {
 struct Family {
     /// The members of series that nothing refutes and several numbers hit.
     timed: Vec<(PullRequestNumber, Option<DateTime<Utc>>)>,
-    /// The numbers with a resource that was created before or after their life.
+    /// The numbers with a resource that was created before their pull request was opened or after it ended.
     against: BTreeSet<PullRequestNumber>,
 }
 
-fn families(all: &BTreeMap<Key, Series<'_>>) -> BTreeMap<(Place, Option<&'static str>), Family> {
+fn families(
+    all: &BTreeMap<SeriesKey, Series<'_>>,
+) -> BTreeMap<(Place, Option<&'static str>), Family> {
     let mut families: BTreeMap<_, Family> = BTreeMap::new();
     for (key, series) in all {
         let family = (key.place.clone(), names::marker(&key.before));
@@ -325,7 +352,7 @@ type Judged = (Option<Status>, Vec<String>, String);
 
 impl<'a> Context<'_, 'a> {
     /// The label of a series: its text without the zone.
-    fn label(key: &Key) -> String {
+    fn label(key: &SeriesKey) -> String {
         let after = match &key.place {
             Place::Zone { name, .. } => {
                 let after = key.after.strip_suffix(name.as_str());
@@ -339,7 +366,7 @@ impl<'a> Context<'_, 'a> {
 
     /// Whether what follows the number is a branch of some pull request: then the
     /// name says two things, which may not agree.
-    fn ends_in_a_branch(&self, key: &Key) -> bool {
+    fn ends_in_a_branch(&self, key: &SeriesKey) -> bool {
         let rest = key.after.trim_start_matches(|c: char| !c.is_alphanumeric());
         self.heads.contains(rest)
     }
@@ -349,12 +376,12 @@ impl<'a> Context<'_, 'a> {
         let freed = members.filter(|one| {
             let fits =
                 one.fit == Fit::Hit || (one.fit == Fit::Unknown && !one.resource.kind.created);
-            fits && self.lives.is_over(one.number)
+            fits && self.lifetimes.has_ended(one.number)
         });
         freed.count()
     }
 
-    fn judge(&self, key: &Key, series: &Series<'a>) -> Judged {
+    fn judge(&self, key: &SeriesKey, series: &Series<'a>) -> Judged {
         let hits = series.hits();
         let against = series.numbers(Fit::is_against);
         if hits.is_empty() && against.is_empty() {
@@ -370,7 +397,7 @@ impl<'a> Context<'_, 'a> {
             let why = "it was not created while the pull request of its number was open".to_owned();
             return (marked.then_some(Status::Never), Vec::new(), why);
         }
-        let own = self.lives.odds(&series.timed());
+        let own = self.lifetimes.odds(&series.timed());
         let mut witnesses = Vec::new();
         let proved = self.repetition(key, series, &mut witnesses);
         let pooled = if marked {
@@ -403,19 +430,24 @@ impl<'a> Context<'_, 'a> {
 
     /// The odds of all series with the same word in the place that nothing
     /// contradicts.
-    fn pooled(&self, key: &Key) -> f64 {
+    fn pooled(&self, key: &SeriesKey) -> f64 {
         let family = (key.place.clone(), names::marker(&key.before));
         let family = self.families.get(&family);
         let mut members = family.map(|one| one.timed.clone()).unwrap_or_default();
         if let Some(series) = self.all.get(key) {
             members.extend(series.timed());
         }
-        self.lives.odds(&members)
+        self.lifetimes.odds(&members)
     }
 
     /// Whether something besides time says that a machine makes these names for
     /// this repository; says what.
-    fn repetition(&self, key: &Key, series: &Series<'a>, witnesses: &mut Vec<String>) -> bool {
+    fn repetition(
+        &self,
+        key: &SeriesKey,
+        series: &Series<'a>,
+        witnesses: &mut Vec<String>,
+    ) -> bool {
         let hits = series.hits();
         let count = hits.len();
         let which: Vec<_> = hits.iter().take(4).map(|one| format!("#{one}")).collect();
@@ -469,14 +501,18 @@ impl<'a> Context<'_, 'a> {
         proved
     }
 
-    fn written(&self, key: &Key) -> Option<String> {
+    fn written(&self, key: &SeriesKey) -> Option<String> {
         let template = format!("{}{{pr}}{}", key.before, key.after);
         let mut made = self.situation.written.iter();
         let made = made.find(|made| made.kind == key.kind.name() && made.covers(&template))?;
         Some(format!("written by {}", made.location))
     }
 
-    fn in_another_kind(&self, key: &Key, hits: &BTreeSet<PullRequestNumber>) -> Option<KindRef> {
+    fn in_another_kind(
+        &self,
+        key: &SeriesKey,
+        hits: &BTreeSet<PullRequestNumber>,
+    ) -> Option<KindRef> {
         let stem = names::permanent(&key.before, "")?;
         debug_assert!(!stem.is_empty());
         let found = self.all.iter().find(|(other, series)| {
@@ -491,8 +527,8 @@ impl<'a> Context<'_, 'a> {
     }
 
     /// Whether nothing but the zone follows the number of one of them.
-    fn same_tail(one: &Key, other: &Key) -> bool {
-        let tail = |key: &Key| {
+    fn same_tail(one: &SeriesKey, other: &SeriesKey) -> bool {
+        let tail = |key: &SeriesKey| {
             let label = Self::label(key);
             let tail = label.strip_prefix(key.before.as_str()).unwrap_or_default();
             tail.trim_matches('.').to_owned()
@@ -501,7 +537,7 @@ impl<'a> Context<'_, 'a> {
     }
 
     /// Whether one deployment made several kinds with this stem and number.
-    fn in_a_batch(&self, key: &Key, number: PullRequestNumber) -> bool {
+    fn in_a_batch(&self, key: &SeriesKey, number: PullRequestNumber) -> bool {
         if names::permanent(&key.before, "").is_none() {
             return false;
         }
@@ -523,7 +559,7 @@ impl<'a> Context<'_, 'a> {
     /// Kinds without a creation time lean on what shares their stem and number.
     fn judge_timeless(
         &self,
-        key: &Key,
+        key: &SeriesKey,
         series: &Series<'a>,
         stems: &BTreeSet<(Place, String)>,
     ) -> Option<(Status, Vec<String>, String)> {
@@ -565,45 +601,50 @@ impl<'a> Context<'_, 'a> {
         (self.frees(series) > 0).then_some((Status::Ask, witnesses, why))
     }
 
+    /// The conditions of a rule: those of its key, and those on times that hold for
+    /// everything that fits.
+    fn conditions<'m>(
+        &self,
+        key: &SeriesKey,
+        members: impl Iterator<Item = &'m Member<'a>>,
+    ) -> Vec<(String, String)>
+    where
+        'a: 'm,
+    {
+        let mut conditions = key.conditions.clone();
+        let hits: Vec<_> = members
+            .filter(|one| one.fit == Fit::Hit)
+            .filter_map(|one| Some((one.made?, self.lifetimes.of(one.number)?)))
+            .collect();
+        if !key.kind.created || hits.is_empty() {
+            return conditions;
+        }
+        if hits
+            .iter()
+            .all(|(made, one)| one.opened.is_some_and(|opened| opened <= *made))
+        {
+            conditions.push(("created-after-opened".to_owned(), "true".to_owned()));
+        }
+        if hits
+            .iter()
+            .all(|(made, one)| one.ended.is_none_or(|ended| *made < ended))
+        {
+            conditions.push(("ended-after-created".to_owned(), "true".to_owned()));
+        }
+        conditions
+    }
+
     fn candidate(
         &self,
         status: Status,
-        group: &[(&Key, &Series<'a>, Vec<String>)],
+        group: &[(&SeriesKey, &Series<'a>, Vec<String>)],
         why: &str,
     ) -> RuleCandidate {
         let first = group[0].0;
         let timed: Vec<_> = group.iter().flat_map(|(_, one, _)| one.timed()).collect();
         let members = || group.iter().flat_map(|(_, series, _)| &series.members);
-        let mut conditions = first.conditions.clone();
-        let hits: Vec<_> = members()
-            .filter(|one| one.fit == Fit::Hit)
-            .filter_map(|one| Some((one.made?, self.lives.span(one.number)?)))
-            .collect();
-        if first.kind.created && !hits.is_empty() {
-            if hits
-                .iter()
-                .all(|(made, (opened, _))| opened.is_some_and(|opened| opened <= *made))
-            {
-                conditions.push(("created-after-opened".to_owned(), "true".to_owned()));
-            }
-            if hits
-                .iter()
-                .all(|(made, (_, ended))| ended.is_none_or(|ended| *made < ended))
-            {
-                conditions.push(("ended-after-created".to_owned(), "true".to_owned()));
-            }
-        }
-        let mut contradictions = Vec::new();
-        for one in members().filter(|one| one.fit.is_against()) {
-            let (name, number) = (&one.resource.name, one.number);
-            contradictions.push(match one.fit {
-                Fit::Before => format!("{name} does not belong to #{number}: created before it was opened, or recorded for another"),
-                Fit::After => format!("{name} was created after #{number} had ended"),
-                Fit::Missing | Fit::Hit | Fit::Unknown => {
-                    format!("{name}: there is no pull request #{number}")
-                }
-            });
-        }
+        let against = members().filter(|one| one.fit.is_against());
+        let mut contradictions: Vec<_> = against.map(Member::contradiction).collect();
         let mut except = BTreeSet::new();
         for one in members() {
             let mut others = self.situation.resources.iter();
@@ -642,12 +683,12 @@ impl<'a> Context<'_, 'a> {
             holder: first.holder.clone(),
             templates,
             by_branch: false,
-            conditions,
+            conditions: self.conditions(first, members()),
             except: except.into_iter().collect(),
             slug: None,
             marker: names::marker(&first.before).unwrap_or("number").to_owned(),
             matches,
-            odds: self.lives.odds(&timed),
+            odds: self.lifetimes.odds(&timed),
             witnesses,
             contradictions,
             why: why.to_owned(),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::file::quoted;
-use super::lives::{Fit, Lives};
+use super::lifetimes::{Fit, Lifetimes};
 use super::names;
 use super::{RuleCandidate, Situation, Status, text};
 use crate::model::{KindRef, Place, PullRequestNumber, Resource};
@@ -50,7 +50,7 @@ struct SlugSubject<'a> {
     shape: Shape,
 }
 
-type Heads = BTreeMap<Arc<str>, BTreeSet<PullRequestNumber>>;
+type PullRequestsByBranch = BTreeMap<Arc<str>, BTreeSet<PullRequestNumber>>;
 
 /// A name that a head explains.
 #[derive(Debug, Clone)]
@@ -59,29 +59,35 @@ struct Explained<'a> {
     head: Arc<str>,
     slug: String,
     fit: Fit,
-    over: bool,
+    ended: bool,
 }
 
 /// Infers rules about branches from what is not explained by a number.
 pub(super) fn infer(
     situation: &Situation<'_>,
-    lives: &Lives<'_>,
+    lifetimes: &Lifetimes<'_>,
     numbered: &BTreeSet<(KindRef, String)>,
 ) -> Vec<RuleCandidate> {
-    let heads = lives.heads();
+    let heads = lifetimes.heads();
     if heads.is_empty() {
         return Vec::new();
     }
     let subjects = subjects(situation, numbered);
     let mut candidates = Vec::new();
     let mut explained = BTreeSet::new();
-    raw(&subjects, &heads, lives, &mut candidates, &mut explained);
+    raw(
+        &subjects,
+        &heads,
+        lifetimes,
+        &mut candidates,
+        &mut explained,
+    );
     let left: Vec<_> = subjects
         .iter()
         .filter(|one| !explained.contains(&(one.resource.kind, one.resource.id.clone())))
         .filter(|one| one.resource.kind.branch.is_none())
         .collect();
-    slugged(&left, &heads, lives, &mut candidates);
+    slugged(&left, &heads, lifetimes, &mut candidates);
     candidates
 }
 
@@ -155,11 +161,15 @@ fn shape(resource: &Resource) -> Shape {
 
 /// How the creation of a resource fits the pull requests with a head: one that
 /// fits is enough.
-fn fit(resource: &Resource, numbers: &BTreeSet<PullRequestNumber>, lives: &Lives<'_>) -> Fit {
+fn fit(
+    resource: &Resource,
+    numbers: &BTreeSet<PullRequestNumber>,
+    lifetimes: &Lifetimes<'_>,
+) -> Fit {
     let made = resource.created_at.known();
     let fits: Vec<_> = numbers
         .iter()
-        .map(|number| lives.fit(*number, made))
+        .map(|number| lifetimes.fit(*number, made))
         .collect();
     if fits.contains(&Fit::Hit) {
         Fit::Hit
@@ -168,15 +178,15 @@ fn fit(resource: &Resource, numbers: &BTreeSet<PullRequestNumber>, lives: &Lives
     }
 }
 
-fn is_over(numbers: &BTreeSet<PullRequestNumber>, lives: &Lives<'_>) -> bool {
-    numbers.iter().all(|number| lives.is_over(*number))
+fn has_ended(numbers: &BTreeSet<PullRequestNumber>, lifetimes: &Lifetimes<'_>) -> bool {
+    numbers.iter().all(|number| lifetimes.has_ended(*number))
 }
 
 /// Names that end in a git branch as it is: `preview/fix/login`.
 fn raw(
     subjects: &[SlugSubject<'_>],
-    heads: &Heads,
-    lives: &Lives<'_>,
+    heads: &PullRequestsByBranch,
+    lifetimes: &Lifetimes<'_>,
     candidates: &mut Vec<RuleCandidate>,
     explained: &mut BTreeSet<(KindRef, Box<str>)>,
 ) {
@@ -200,8 +210,8 @@ fn raw(
                 resource: subject.resource,
                 head: head.clone(),
                 slug: head.to_string(),
-                fit: fit(subject.resource, numbers, lives),
-                over: is_over(numbers, lives),
+                fit: fit(subject.resource, numbers, lifetimes),
+                ended: has_ended(numbers, lifetimes),
             });
         }
     }
@@ -215,7 +225,7 @@ fn raw(
             continue;
         }
         let template = format!("{}{{branch}}", shape.before);
-        if let Some(candidate) = candidate(&shape, &all, template, None, lives) {
+        if let Some(candidate) = candidate(&shape, &all, template, None, lifetimes) {
             let of = all
                 .iter()
                 .map(|one| (one.resource.kind, one.resource.id.clone()));
@@ -267,8 +277,8 @@ const HASHES: [(Algorithm, usize); 7] = [
 
 fn slugged(
     left: &[&SlugSubject<'_>],
-    heads: &Heads,
-    lives: &Lives<'_>,
+    heads: &PullRequestsByBranch,
+    lifetimes: &Lifetimes<'_>,
     out: &mut Vec<RuleCandidate>,
 ) {
     // The text around a slug is learnt from slugs that were not cut.
@@ -308,8 +318,8 @@ fn slugged(
                             resource: subject.resource,
                             head: Arc::clone(head),
                             slug: middle.to_owned(),
-                            fit: fit(subject.resource, &heads[*head], lives),
-                            over: is_over(&heads[*head], lives),
+                            fit: fit(subject.resource, &heads[*head], lifetimes),
+                            ended: has_ended(&heads[*head], lifetimes),
                         });
                     }
                 }
@@ -343,7 +353,7 @@ fn slugged(
                 .is_some_and(|seen| !seen.is_subset(&known));
             let definition = definition(&function);
             let slug = Some((name, definition));
-            if let Some(mut one) = candidate(&shape, &found, template, slug, lives) {
+            if let Some(mut one) = candidate(&shape, &found, template, slug, lifetimes) {
                 if ambiguous && one.status == Status::Sure {
                     one.status = Status::Ask;
                     one.why = String::from("several ways to make a slug explain different names");
@@ -356,7 +366,10 @@ fn slugged(
 }
 
 /// The texts around slugs that were not cut.
-fn around(subjects: &[&SlugSubject<'_>], heads: &Heads) -> BTreeSet<(String, String)> {
+fn around(
+    subjects: &[&SlugSubject<'_>],
+    heads: &PullRequestsByBranch,
+) -> BTreeSet<(String, String)> {
     let mut around = BTreeSet::new();
     for function in functions() {
         for head in heads.keys() {
@@ -395,7 +408,7 @@ fn around(subjects: &[&SlugSubject<'_>], heads: &Heads) -> BTreeSet<(String, Str
 /// The functions with the lengths and hashes that the names suggest.
 fn variants(
     subjects: &[&SlugSubject<'_>],
-    heads: &Heads,
+    heads: &PullRequestsByBranch,
     around: &BTreeSet<(String, String)>,
 ) -> Vec<Slug> {
     let mut all = functions();
@@ -483,54 +496,35 @@ fn candidate(
     all: &[Explained<'_>],
     template: String,
     slug: Option<(String, String)>,
-    lives: &Lives<'_>,
+    lifetimes: &Lifetimes<'_>,
 ) -> Option<RuleCandidate> {
     let good: Vec<_> = all.iter().filter(|one| one.fit == Fit::Hit).collect();
     let against: Vec<_> = all.iter().filter(|one| one.fit.is_against()).collect();
     let heads: BTreeSet<_> = good.iter().map(|one| &one.head).collect();
     let long = good.iter().filter(|one| one.slug.len() >= LONG).count();
-    let frees = good.iter().filter(|one| one.over).count();
+    let frees = good.iter().filter(|one| one.ended).count();
     // Each head is one of all those known; long ones are no coincidence.
-    let known = f64::from(u32::try_from(lives.heads().len()).unwrap_or(u32::MAX)).max(10.0);
+    let known = f64::from(u32::try_from(lifetimes.heads().len()).unwrap_or(u32::MAX)).max(10.0);
     let exponent = i32::try_from(heads.len() + long.min(heads.len()))
         .unwrap_or(6)
         .min(6);
     let odds = known.powi(exponent) * 0.02_f64.powi(i32::try_from(against.len()).unwrap_or(6));
-    let known_heads = lives.heads();
-    let ended_later = |one: &&&Explained<'_>| {
-        let made = one.resource.created_at.known();
-        let mut numbers = known_heads.get(&one.head).into_iter().flatten();
-        numbers.any(|number| {
-            let ended = lives.span(*number).map(|(_, ended)| ended);
-            made.zip(ended)
-                .is_some_and(|(made, ended)| ended.is_none_or(|ended| made < ended))
-        })
-    };
-    let within = good.iter().filter(ended_later).count();
+    let within = ended_later(&good, lifetimes);
     let refuted = against.len() * 3 > against.len() + good.len();
     if good.is_empty() || refuted {
         return None;
     }
-    let standing = names::stands(&shape.before) || names::stands(&label_after(shape));
-    let (status, why) = if standing {
-        (Status::Ask, "its name has a word such as `prod` or `main`")
-    } else if heads.len() < 2 || odds < super::numbers::PROOF {
-        (Status::Ask, "too few git branches explain such names")
-    } else if !against.is_empty() {
-        (
-            Status::Ask,
-            "some of these names existed outside of their pull requests",
-        )
-    } else if !shape.kind.created {
-        (
-            Status::Ask,
-            "it has no creation time, so only its name speaks for it",
-        )
-    } else {
-        (
+    let doubt = doubt(
+        shape,
+        heads.len() < 2 || odds < super::numbers::PROOF,
+        !against.is_empty(),
+    );
+    let (status, why) = match doubt {
+        Some(why) => (Status::Ask, why),
+        None => (
             Status::Sure,
             "git branches of this repository explain the names, at times that fit",
-        )
+        ),
     };
     if status == Status::Ask && frees == 0 {
         return None;
@@ -581,6 +575,36 @@ fn candidate(
         why: why.to_owned(),
         frees,
     })
+}
+
+/// Why a candidate is not proved, if it is not.
+fn doubt(shape: &Shape, few: bool, contradicted: bool) -> Option<&'static str> {
+    if names::stands(&shape.before) || names::stands(&label_after(shape)) {
+        Some("its name has a word such as `prod` or `main`")
+    } else if few {
+        Some("too few git branches explain such names")
+    } else if contradicted {
+        Some("some of these names existed outside of their pull requests")
+    } else if !shape.kind.created {
+        Some("it has no creation time, so only its name speaks for it")
+    } else {
+        None
+    }
+}
+
+/// How many of these were created before a pull request of their branch ended.
+fn ended_later(all: &[&Explained<'_>], lifetimes: &Lifetimes<'_>) -> usize {
+    let known = lifetimes.heads();
+    let ended_later = |one: &&&Explained<'_>| {
+        let made = one.resource.created_at.known();
+        let mut numbers = known.get(&one.head).into_iter().flatten();
+        numbers.any(|number| {
+            let ended = lifetimes.of(*number).map(|one| one.ended);
+            made.zip(ended)
+                .is_some_and(|(made, ended)| ended.is_none_or(|ended| made < ended))
+        })
+    };
+    all.iter().filter(ended_later).count()
 }
 
 /// The conditions of a rule: a name that was made anew after its pull request had

@@ -330,13 +330,13 @@ proptest! {
         number in 1_u32..300,
     ) {
         let known = repository(300);
-        let lives = Lives::new(&known, day(400));
+        let lifetimes = Lifetimes::new(&known, day(400));
         let timed = |(number, made): (u32, i64)| (PullRequestNumber::new(number).unwrap(), Some(day(made)));
         let mut all: Vec<_> = members.into_iter().map(timed).collect();
-        let before = lives.odds(&all);
+        let before = lifetimes.odds(&all);
         // Made long before every pull request.
         all.push(timed((number, -30)));
-        prop_assert!(lives.odds(&all) <= before);
+        prop_assert!(lifetimes.odds(&all) <= before);
     }
 
     #[test]
@@ -354,8 +354,8 @@ proptest! {
             .collect();
         let fits = |one: &Resource| {
             let split = names::splits(&one.name).remove(0);
-            let lives = Lives::new(&known, day(5_000));
-            !lives.fit(split.number, one.created_at.known()).is_against()
+            let lifetimes = Lifetimes::new(&known, day(5_000));
+            !lifetimes.fit(split.number, one.created_at.known()).is_against()
         };
         let before = proposed(&all, &known);
         // What contradicts is no evidence for a rule, and a number counts by its least

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use expressions::{Variables, resolve};
+use expressions::{WorkflowVariables, resolve};
 
 /// A file of the repository.
 #[derive(Debug, Clone)]
@@ -219,7 +219,7 @@ fn names(
     services: &BTreeSet<String>,
     advice: &mut Vec<String>,
 ) -> Vec<WorkflowName> {
-    let mut variables: Variables = BTreeMap::new();
+    let mut variables: WorkflowVariables = BTreeMap::new();
     let mut action = String::new();
     let mut made = Vec::new();
     let lines = logical_lines(&file.text);

@@ -48,13 +48,13 @@ pub struct Remembered {
 
 #[derive(Debug, Default)]
 struct StoreState {
-    entries: BTreeMap<Key, StoredRead>,
+    entries: BTreeMap<StoredReadKey, StoredRead>,
     /// Whether this run or an earlier one was unable to read everything.
     needed: bool,
 }
 
 /// Host of the provider's API, kind, place and id.
-type Key = (String, String, Place, Box<str>);
+type StoredReadKey = (String, String, Place, Box<str>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StoredRead {
@@ -96,7 +96,7 @@ struct ReadsFile {
 }
 
 impl StoredRead {
-    fn key(&self) -> Key {
+    fn key(&self) -> StoredReadKey {
         key(&self.host, &self.kind, &self.place, &self.id)
     }
 
@@ -119,7 +119,7 @@ impl StoredRead {
     }
 }
 
-fn key(host: &str, kind: &str, place: &Place, id: &str) -> Key {
+fn key(host: &str, kind: &str, place: &Place, id: &str) -> StoredReadKey {
     (host.to_owned(), kind.to_owned(), place.clone(), id.into())
 }
 
@@ -135,7 +135,7 @@ pub struct ListedResource<'a> {
 }
 
 impl ListedResource<'_> {
-    fn key(&self) -> Key {
+    fn key(&self) -> StoredReadKey {
         let one = self.resource;
         key(self.host, one.kind.name(), &one.place, &one.id)
     }
@@ -165,7 +165,7 @@ impl Remembered {
             Some(written.ok()?.entries)
         });
         let entries = entries.into_iter().flatten();
-        let entries: BTreeMap<Key, StoredRead> =
+        let entries: BTreeMap<StoredReadKey, StoredRead> =
             entries.map(|entry| (entry.key(), entry)).collect();
         let needed = !entries.is_empty();
         Self {

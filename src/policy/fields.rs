@@ -107,13 +107,13 @@ impl<T> At<T> {
     }
 }
 
-type Values<'a> = BTreeMap<String, (Range<usize>, &'a Spanned<DeValue<'a>>)>;
+type TableValues<'a> = BTreeMap<String, (Range<usize>, &'a Spanned<DeValue<'a>>)>;
 
 /// The fields of one table that were not taken yet.
 pub(super) struct Fields<'a> {
     /// What the table is, for messages.
     what: Cow<'static, str>,
-    left: Values<'a>,
+    left: TableValues<'a>,
     known: Vec<&'static str>,
     span: Range<usize>,
 }

@@ -1,13 +1,13 @@
 //! The `[limits]` of a policy file.
 
 use super::fields::{Fields, Mistakes};
-use crate::limits::{self, LimitValue, Unit, Values};
+use crate::limits::{self, LimitValue, LimitValues, Unit};
 use crate::model::code::Code;
 
 /// Reads `[limits]`. What it does not set is left to flags, the environment and
 /// the defaults.
-pub(super) fn read(mut fields: Fields<'_>, mistakes: &mut Mistakes) -> Values {
-    let mut values = Values::default();
+pub(super) fn read(mut fields: Fields<'_>, mistakes: &mut Mistakes) -> LimitValues {
+    let mut values = LimitValues::default();
     let mut inner: Vec<(&str, Option<Fields<'_>>)> = Vec::new();
     for limit in limits::ALL {
         let (table, key) = limit.path();
@@ -79,7 +79,7 @@ mod tests {
         format!("[limits]\n{limits}\n[[protect]]\nname = \"main\"\nreason = \"ours\"\n")
     }
 
-    fn read(limits: &str) -> Values {
+    fn read(limits: &str) -> LimitValues {
         tests::read(&file(limits)).unwrap().policies.limits
     }
 
@@ -99,7 +99,7 @@ reference-reads = 9
 brake = { count = 10, share = 0.5, floor = 12 }
 "#,
         );
-        let mut expected = Values::default();
+        let mut expected = LimitValues::default();
         for (limit, value) in [
             (
                 &limits::GRACE.about,
@@ -132,7 +132,7 @@ brake = { count = 10, share = 0.5, floor = 12 }
             expected.set(limit, value);
         }
         assert_eq!(written, expected);
-        assert_eq!(read(""), Values::default());
+        assert_eq!(read(""), LimitValues::default());
     }
 
     #[test]

@@ -15,11 +15,11 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::fields::{self, At, Fields, Mistakes};
 use super::limits;
 use super::rule::{Rule, Span};
-use super::template::{CAPTURES, Names, Words};
+use super::template::{CAPTURES, Names, WordLists};
 use super::{
     Loaded, Location, Policies, Policy, PolicyContext, PolicySource, ScopeWritten, Vocabulary,
 };
-use crate::limits::Values;
+use crate::limits::LimitValues;
 use crate::model::code::Code;
 use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort, Repository, ScopeKey, ScopeTable};
@@ -31,7 +31,7 @@ pub(super) fn read(
 ) -> Result<Loaded, Vec<Diagnostic>> {
     let mut files = Vec::new();
     let mut found = Vec::new();
-    let mut limits: Option<(Values, Range<usize>, usize)> = None;
+    let mut limits: Option<(LimitValues, Range<usize>, usize)> = None;
     for (index, source) in sources.iter().enumerate() {
         let mut reader = Reader {
             source,
@@ -89,7 +89,7 @@ struct Reader<'a> {
     mistakes: Mistakes,
 }
 
-type LimitsAt = (Values, Range<usize>);
+type LimitsAt = (LimitValues, Range<usize>);
 
 impl Reader<'_> {
     fn file(&mut self) -> (Option<Policy>, Option<LimitsAt>) {
@@ -340,8 +340,8 @@ impl Reader<'_> {
         Some(values)
     }
 
-    fn words(&mut self, fields: &mut Fields<'_>) -> Words {
-        let mut words = Words::new();
+    fn words(&mut self, fields: &mut Fields<'_>) -> WordLists {
+        let mut words = WordLists::new();
         let Some(mut table) = fields.table("words", "[words]", &mut self.mistakes) else {
             return words;
         };

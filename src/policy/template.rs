@@ -19,7 +19,7 @@ use super::characters::Characters;
 use super::slug::Slug;
 
 /// The listed words of a policy file.
-pub type Words = BTreeMap<String, Arc<[Box<str>]>>;
+pub type WordLists = BTreeMap<String, Arc<[Box<str>]>>;
 
 /// The slug functions of a policy file.
 pub type Slugs = BTreeMap<String, Arc<Slug>>;
@@ -28,7 +28,7 @@ pub type Slugs = BTreeMap<String, Arc<Slug>>;
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     /// The lists under `[words]`.
-    pub words: Words,
+    pub words: WordLists,
     /// The functions under `[slug.…]`.
     pub slugs: Slugs,
 }

@@ -63,7 +63,11 @@ pub trait Forge {
 
     /// Looks up pull requests by number. Every number has an answer, which may be
     /// [`PullRequest::Unknown`].
-    async fn by_number(&self, repository: &Repository, numbers: &[PullRequestNumber]) -> Found;
+    async fn by_number(
+        &self,
+        repository: &Repository,
+        numbers: &[PullRequestNumber],
+    ) -> FoundPullRequests;
 
     /// Asks when labels were removed from pull requests. Every number has an answer.
     async fn lost_labels(
@@ -122,7 +126,7 @@ pub enum Unanswered {
 }
 
 /// Pull requests, and the number of requests sent to find them.
-pub type Found = (BTreeMap<PullRequestNumber, PullRequest>, u32);
+pub type FoundPullRequests = (BTreeMap<PullRequestNumber, PullRequest>, u32);
 
 /// When labels were removed, or why that is unknown, and the number of requests
 /// sent.
@@ -136,7 +140,7 @@ pub struct BranchBatch<'b> {
     /// The branches.
     pub branches: &'b [Arc<str>],
     /// The pull requests from all of them, or why they are unknown.
-    pub found: Result<Found, Unanswered>,
+    pub found: Result<FoundPullRequests, Unanswered>,
 }
 
 /// A complete list.

@@ -26,8 +26,8 @@ pub use self::issue::Authors;
 use self::issue::IssueStore;
 pub use self::rights::Right;
 use super::forge::{
-    BranchBatch, Closed, CompleteList, Forge, Found, Horizon, Identity, IssueSearch, LabelsLost,
-    Unanswered,
+    BranchBatch, Closed, CompleteList, Forge, FoundPullRequests, Horizon, Identity, IssueSearch,
+    LabelsLost, Unanswered,
 };
 use crate::evidence::{ActionsRun, PullRequest};
 use crate::model::{Api, PullRequestNumber, Repository, RunId};
@@ -305,7 +305,11 @@ impl Forge for GitHubClient {
             .collect()
     }
 
-    async fn by_number(&self, repository: &Repository, numbers: &[PullRequestNumber]) -> Found {
+    async fn by_number(
+        &self,
+        repository: &Repository,
+        numbers: &[PullRequestNumber],
+    ) -> FoundPullRequests {
         let requests = AtomicU32::new(0);
         let answers = self.numbers_at_once.ask(numbers, async |batch| {
             requests.fetch_add(1, Ordering::Relaxed);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::forge::{BranchBatch, Closed, CompleteList, Found, IssueSearch, LabelsLost, Unanswered};
+use super::forge::{
+    BranchBatch, Closed, CompleteList, FoundPullRequests, IssueSearch, LabelsLost, Unanswered,
+};
 use crate::evidence::{ActionsRun, Evidence, PullRequest, RepositoryRoots, Searched};
 use crate::model::{Api, Repository, RunId};
 use crate::progress::{Observer, ProgressEvent};
@@ -94,7 +96,7 @@ impl Notes<'_> {
     }
 
     /// Adds pull requests that were looked up by number.
-    pub(super) fn by_number(&mut self, (answers, requests): Found) {
+    pub(super) fn by_number(&mut self, (answers, requests): FoundPullRequests) {
         let why = |answer: &PullRequest| match answer {
             PullRequest::Unknown { why } => Some(why.to_string()),
             PullRequest::Open { .. } | PullRequest::Closed { .. } | PullRequest::Missing => None,

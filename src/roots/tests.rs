@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::forge::{BranchBatch, Closed, Found, Horizon, Identity, IssueSearch, LabelsLost};
+use super::forge::{
+    BranchBatch, Closed, FoundPullRequests, Horizon, Identity, IssueSearch, LabelsLost,
+};
 use super::*;
 use crate::evidence::{ActionsRun, LostLabels};
 use crate::model::{Api, RunId};
@@ -73,12 +75,12 @@ impl Forge for Empty {
         let batches = branches.chunks(50);
         let batch = |branches| BranchBatch {
             branches,
-            found: Ok(Found::default()),
+            found: Ok(FoundPullRequests::default()),
         };
         batches.map(batch).collect()
     }
 
-    async fn by_number(&self, _: &Repository, numbers: &[PullRequestNumber]) -> Found {
+    async fn by_number(&self, _: &Repository, numbers: &[PullRequestNumber]) -> FoundPullRequests {
         self.ask("by number");
         let missing = numbers.iter().map(|number| (*number, PullRequest::Missing));
         (missing.collect(), 1)

@@ -77,42 +77,10 @@ pub async fn recover(
                 ),
                 seen => seen,
             };
-            let (outcome, reason) = match seen {
-                LookupResult::Gone => (
-                    // A resource that was to expire did so, or somebody deleted
-                    // it.
-                    match action {
-                        Action::Delete => Outcome::Deleted,
-                        Action::Expire | Action::RemoveExpiry | Action::Report => {
-                            Outcome::AlreadyGone
-                        }
-                    },
-                    "the run left it in doubt; re-reading shows that it is gone".to_owned(),
-                ),
-                LookupResult::Expires => (
-                    Outcome::Expired,
-                    "the run left it in doubt; re-reading shows its expiry".to_owned(),
-                ),
-                LookupResult::There
-                    if action == Action::RemoveExpiry
-                        && findings
-                            .find(&id)
-                            .is_some_and(|(found, _)| found.expires_at.is_none()) =>
-                {
-                    (
-                        Outcome::ExpiryRemoved,
-                        "the run left it in doubt; re-reading shows no expiry".to_owned(),
-                    )
-                }
-                LookupResult::There => (
-                    Outcome::FailedForNow,
-                    "the run left it in doubt; re-reading shows that it had no effect".to_owned(),
-                ),
-                LookupResult::Unreadable(why) => (
-                    Outcome::InDoubt,
-                    format!("the run left it in doubt, and it could not be re-read: {why}"),
-                ),
-            };
+            let never_expires = findings
+                .find(&id)
+                .is_some_and(|(found, _)| found.expires_at.is_none());
+            let (outcome, reason) = outcome_of(action, seen, never_expires);
             journal.write(&[JournalEntry::Outcome {
                 step,
                 at: client.clock().now(),
@@ -130,6 +98,29 @@ pub async fn recover(
         }
     }
     Ok(all)
+}
+
+/// The outcome of a step in doubt, and how it was determined. `never_expires` says
+/// whether the listing shows the resource without an expiry.
+fn outcome_of(action: Action, seen: LookupResult, never_expires: bool) -> (Outcome, String) {
+    let (outcome, shown) = match (seen, action) {
+        (LookupResult::Gone, Action::Delete) => (Outcome::Deleted, "that it is gone"),
+        // A resource that was to expire did so, or somebody deleted it.
+        (LookupResult::Gone, Action::Expire | Action::RemoveExpiry | Action::Report) => {
+            (Outcome::AlreadyGone, "that it is gone")
+        }
+        (LookupResult::Expires, _) => (Outcome::Expired, "its expiry"),
+        (LookupResult::There, Action::RemoveExpiry) if never_expires => {
+            (Outcome::ExpiryRemoved, "no expiry")
+        }
+        (LookupResult::There, _) => (Outcome::FailedForNow, "that it had no effect"),
+        (LookupResult::Unreadable(why), _) => {
+            let reason = format!("the run left it in doubt, and it could not be re-read: {why}");
+            return (Outcome::InDoubt, reason);
+        }
+    };
+    let reason = format!("the run left it in doubt; re-reading shows {shown}");
+    (outcome, reason)
 }
 
 /// Returns whether the credentials are known to see the place of a resource: to

@@ -13,7 +13,7 @@ use crate::cli::{Exit, RunFailure, print, settings};
 use crate::collector::{Audit, Choice};
 use crate::gc::verdict::VerdictName;
 use crate::policy::{Action, Policy, PolicySource, Rule};
-use crate::report::escape;
+use crate::report::{Report, escape};
 
 const REPORT: &str = "action = \"report\"";
 const DELETE: &str = "action = \"delete\"";
@@ -46,37 +46,7 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, RunFailure> {
         Some(actions_of(&read.policies.files))
     };
     for rule in &reporting {
-        let location = rule.location.to_string();
-        let of_rule = || {
-            report
-                .resources
-                .iter()
-                .filter(|row| matches!(&row.rule, Some((at, _)) if at.location == rule.location))
-        };
-        let named = |verdict: VerdictName| -> Vec<String> {
-            let rows = of_rule().filter(|row| row.verdict.name() == verdict);
-            rows.map(|row| row.name.clone()).collect()
-        };
-        let (garbage, grace) = (named(VerdictName::Garbage), named(VerdictName::Grace));
-        let mut said = format!(
-            "rule     {} ({})\n",
-            escape::terminal(&rule.id),
-            escape::terminal(&location)
-        );
-        let _ = writeln!(
-            said,
-            "           would delete {}: {}",
-            garbage.len(),
-            shown(&garbage)
-        );
-        let _ = writeln!(
-            said,
-            "           in grace {}: {}",
-            grace.len(),
-            shown(&grace)
-        );
-        let kept = of_rule().count() - garbage.len() - grace.len();
-        let _ = writeln!(said, "           keeps {kept} more that it matches");
+        let mut said = effect(rule, &report);
         if !is_person() || arguments.common.sandbox().is_some() {
             text.push_str(&said);
             continue;
@@ -94,18 +64,17 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, RunFailure> {
                 "kept     rule {} ({}): its action cannot be changed safely here; write \
                  {DELETE} in it by hand",
                 escape::terminal(&rule.id),
-                escape::terminal(&location)
+                escape::terminal(&rule.location.to_string())
             );
         }
     }
-    if changed > 0 {
-        for (new, old) in sources.iter().zip(&session.sources) {
-            if new.text != old.text {
-                std::fs::write(&new.path, &new.text).map_err(|error| {
-                    RunFailure::Usage(format!("could not write {}: {error}", new.path))
-                })?;
-                let _ = writeln!(text, "wrote    {}", escape::terminal(&new.path));
-            }
+    let written = sources.iter().zip(&session.sources);
+    for (new, old) in written.filter(|_| changed > 0) {
+        if new.text != old.text {
+            std::fs::write(&new.path, &new.text).map_err(|error| {
+                RunFailure::Usage(format!("could not write {}: {error}", new.path))
+            })?;
+            let _ = writeln!(text, "wrote    {}", escape::terminal(&new.path));
         }
     }
     let rules = reporting.len();
@@ -115,6 +84,32 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, RunFailure> {
     }
     print(&text)?;
     Ok(Exit::Ok)
+}
+
+/// The lines that say what a rule would delete and keep.
+fn effect(rule: &Rule, report: &Report) -> String {
+    let of_rule = || {
+        report
+            .resources
+            .iter()
+            .filter(|row| matches!(&row.rule, Some((at, _)) if at.location == rule.location))
+    };
+    let named = |verdict: VerdictName| -> Vec<String> {
+        let rows = of_rule().filter(|row| row.verdict.name() == verdict);
+        rows.map(|row| row.name.clone()).collect()
+    };
+    let (garbage, grace) = (named(VerdictName::Garbage), named(VerdictName::Grace));
+    let kept = of_rule().count() - garbage.len() - grace.len();
+    format!(
+        "rule     {} ({})\n           would delete {}: {}\n           in grace {}: {}\n           \
+         keeps {kept} more that it matches\n",
+        escape::terminal(&rule.id),
+        escape::terminal(&rule.location.to_string()),
+        garbage.len(),
+        shown(&garbage),
+        grace.len(),
+        shown(&grace),
+    )
 }
 
 /// The action of each rule, with its file and id.

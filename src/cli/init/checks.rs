@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::cli::args::InitArgs;
-use crate::cli::connect::Variables;
+use crate::cli::connect::EnvironmentVariables;
 use crate::cli::{Exit, RunFailure, print, settings};
 use crate::init::workflows::{UNKNOWN, WorkflowFacts, WorkflowName};
 use crate::policy::Policies;
@@ -32,7 +32,7 @@ struct InitCheckDocument {
 }
 
 pub(super) fn run(arguments: &InitArgs, read: &WorkflowFacts) -> Result<Exit, RunFailure> {
-    let variables = Variables { fixed: None };
+    let variables = EnvironmentVariables { fixed: None };
     let (_, loaded) = settings::policies(&arguments.common, &variables)?;
     let found = compare(&loaded.policies, read);
     let wrong = !found.unmatched.is_empty() || !found.unmade.is_empty();

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::local;
 use crate::cli::args::InitArgs;
-use crate::cli::connect::{ProviderConnections, Variables};
+use crate::cli::connect::{EnvironmentVariables, ProviderConnections};
 use crate::cli::progress::Progress;
 use crate::cli::session::{client, connect};
 use crate::cli::settings;
@@ -19,6 +19,7 @@ use crate::init::workflows::WorkflowFacts;
 use crate::init::{self, RuleProposal, Situation, file::PolicyHeader, names};
 use crate::model::{Api, Place, PlaceSort, PullRequestNumber, Repository};
 use crate::providers;
+use crate::report::escape;
 use crate::roots;
 use crate::roots::github::GitHubClient;
 use crate::scan::{self, Target};
@@ -31,13 +32,13 @@ const HEADS: TimeDelta = TimeDelta::days(60);
 pub(super) struct Gathered {
     pub(super) proposals: Vec<RuleProposal>,
     pub(super) head: PolicyHeader,
-    /// The first line of the output.
-    pub(super) read_line: String,
+    /// The first lines of the output.
+    pub(super) read_lines: String,
     /// Whether an account was read.
     pub(super) proved: bool,
     pub(super) exit: Exit,
     /// With which the proposed policy is read.
-    pub(super) variables: Variables,
+    pub(super) variables: EnvironmentVariables,
 }
 
 /// Reads everything, and proposes.
@@ -64,18 +65,7 @@ pub(super) async fn gather(
     let incomplete: BTreeSet<_> = incomplete
         .map(|listing| (listing.kind, Place::clone(&listing.place)))
         .collect();
-    gaps.extend(inventory.listings.iter().filter_map(|listing| {
-        let gap = listing.evidence.gap.as_ref()?;
-        Some(format!(
-            "could not list {} of {}: {gap}",
-            listing.kind, listing.place
-        ))
-    }));
-    if let Some(gap) = &roots.gap {
-        gaps.push(format!(
-            "could not read the pull requests of {repository}: {gap}"
-        ));
-    }
+    gaps.extend(gaps_of(&inventory, &roots, &repository));
     let nothing = BTreeMap::new();
     let believed = roots.gap.is_none();
     let situation = Situation {
@@ -92,35 +82,10 @@ pub(super) async fn gather(
     };
     let proposals = init::propose(&situation);
     progress.end();
-    let mut read_line = String::new();
-    let newest = roots
-        .pull_requests
-        .iter()
-        .filter(|(_, one)| one.life().is_some());
-    let newest = newest.map(|(number, _)| number.get()).max().unwrap_or(0);
-    let known = roots
-        .pull_requests
-        .values()
-        .filter(|one| one.life().is_some());
-    let _ = writeln!(
-        read_line,
-        "read     {} workflows, {} wrangler configurations, {} resources, {} pull requests (newest #{newest})",
-        read.workflows,
-        read.configurations,
-        inventory.resources.len(),
-        known.count(),
-    );
-    for gap in &gaps {
-        let _ = writeln!(
-            read_line,
-            "gap      {}",
-            crate::report::escape::terminal(gap)
-        );
-    }
     Ok(Gathered {
         proposals,
         head: head(&connection.variables, &repository, &places),
-        read_line,
+        read_lines: read_lines(read, &inventory, &roots, &gaps),
         proved,
         exit: if gaps.is_empty() {
             Exit::Ok
@@ -129,6 +94,46 @@ pub(super) async fn gather(
         },
         variables: connection.variables,
     })
+}
+
+/// What could not be read of the listings and of the pull requests.
+fn gaps_of(inventory: &Inventory, roots: &RepositoryRoots, repository: &Repository) -> Vec<String> {
+    let listings = inventory.listings.iter().filter_map(|listing| {
+        let gap = listing.evidence.gap.as_ref()?;
+        Some(format!(
+            "could not list {} of {}: {gap}",
+            listing.kind, listing.place
+        ))
+    });
+    let pull_requests = roots
+        .gap
+        .iter()
+        .map(|gap| format!("could not read the pull requests of {repository}: {gap}"));
+    listings.chain(pull_requests).collect()
+}
+
+/// The lines that say what was read and what could not be.
+fn read_lines(
+    read: &WorkflowFacts,
+    inventory: &Inventory,
+    roots: &RepositoryRoots,
+    gaps: &[String],
+) -> String {
+    let known = roots.pull_requests.iter();
+    let known = known.filter(|(_, one)| one.lifetime().is_some());
+    let numbers: Vec<_> = known.map(|(number, _)| number.get()).collect();
+    let mut lines = format!(
+        "read     {} workflows, {} wrangler configurations, {} resources, {} pull requests (newest #{})\n",
+        read.workflows,
+        read.configurations,
+        inventory.resources.len(),
+        numbers.len(),
+        numbers.iter().max().unwrap_or(&0),
+    );
+    for gap in gaps {
+        let _ = writeln!(lines, "gap      {}", escape::terminal(gap));
+    }
+    lines
 }
 
 fn repository(
@@ -162,7 +167,7 @@ fn repository(
 
 /// The places to look at, with what could not be looked up.
 async fn places(
-    variables: &Variables,
+    variables: &EnvironmentVariables,
     client: &Client,
     read: &WorkflowFacts,
     repository: &Repository,
@@ -275,7 +280,11 @@ async fn roots(
 
 /// What stands above the rules: the repository, and what the environment does not
 /// name at the time of a run.
-fn head(variables: &Variables, repository: &Repository, places: &[Place]) -> PolicyHeader {
+fn head(
+    variables: &EnvironmentVariables,
+    repository: &Repository,
+    places: &[Place],
+) -> PolicyHeader {
     let mut head = PolicyHeader {
         repository: Some(repository.to_string()),
         scope: Vec::new(),

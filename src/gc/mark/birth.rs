@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AFTERMATH, ClaimedNumber, JudgeInput, Judgement, TOLERANCE};
-use crate::evidence::{Inventory, Life, PullRequest, Roots};
+use crate::evidence::{Inventory, Lifetime, PullRequest, Roots};
 use crate::gc::verdict::{Doubt, Verdict, Wait};
 use crate::model::{Claim, KindRef, PullRequestNumber, Repository, Resource, Time};
 
@@ -121,7 +121,7 @@ pub(super) fn contradiction(
     pull_request: Option<&PullRequest>,
 ) -> Option<Doubt> {
     let made = resource.created_at.known()?;
-    let Life { opened, ended } = pull_request?.life()?;
+    let Lifetime { opened, ended } = pull_request?.lifetime()?;
     let Some(opened) = opened else {
         return Some(Doubt::NoOpening(number));
     };

@@ -220,8 +220,8 @@ impl<'a> Branches<'a> {
     pub(super) fn explains(&self, claim: &Claim, caseless: bool, created: Time) -> bool {
         let fits = |branch: &str| {
             let numbers = self.numbers.get(branch).into_iter().flatten();
-            let mut opened =
-                numbers.filter_map(|number| self.roots.pull_requests.get(number)?.life()?.opened);
+            let mut opened = numbers
+                .filter_map(|number| self.roots.pull_requests.get(number)?.lifetime()?.opened);
             let existing = self.roots.heads.branches.as_ref();
             let exists = existing.is_some_and(|existing| existing.contains(branch));
             exists

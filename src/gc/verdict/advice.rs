@@ -7,52 +7,8 @@ impl Verdict {
     /// What would have to change for another verdict, for `explain`.
     pub fn otherwise(&self) -> &'static str {
         match self {
-            Self::Live(Alive::Open(_)) => {
-                "it becomes garbage when the pull request is closed and the grace is over"
-            }
-            Self::Live(Alive::NotMerged(_)) => {
-                "it stays unless the rule says `dead-when = \"closed\"`"
-            }
-            Self::Live(Alive::Branch(_)) => {
-                "it becomes garbage when the git branch is gone, a pull request from it was seen \
-                 closed, and the grace is over"
-            }
-            Self::Live(Alive::Run(_)) => {
-                "it becomes garbage when the run has completed and the grace is over"
-            }
-            Self::Live(Alive::Labelled { .. }) => {
-                "it becomes garbage when the pull request loses the label or is closed"
-            }
-            Self::Live(Alive::NeverLabelled { .. }) => {
-                "it becomes garbage when the pull request had the label and lost it, or is closed"
-            }
-            Self::Live(Alive::Newest { .. }) => "it becomes garbage when enough newer ones exist",
-            Self::Live(Alive::HoldsAddress(_)) => {
-                "it becomes garbage when another one serves that address"
-            }
-            Self::Live(Alive::Young { .. }) => "it becomes garbage when it is old enough",
-            Self::Protected(Protection::Entry { .. } | Protection::Perhaps { .. }) => {
-                "it stays until the `protect` entry no longer covers it"
-            }
-            Self::Protected(Protection::BuiltIn(BuiltInProtection::Marked)) => {
-                "it stays until the mark `preview-gc:keep` is removed"
-            }
-            Self::Protected(Protection::BuiltIn(_)) => "no rule can override this protection",
-            Self::Protected(Protection::ManagedBy(_)) => {
-                "it goes when the custom domain that manages it goes"
-            }
-            Self::Protected(Protection::Labelled { .. }) => {
-                "it stays until the label is removed from the pull request"
-            }
-            Self::Protected(Protection::Checked { .. }) => {
-                "it stays until \"keep\" is cleared in the tracking issue"
-            }
-            Self::Protected(Protection::BroughtBack { .. }) => {
-                "it stays until a person releases it with `preview-gc restore --release`"
-            }
-            Self::Protected(Protection::Backup(_)) => {
-                "it stays unless a rule's template spells the backup's name literally"
-            }
+            Self::Live(alive) => alive.otherwise(),
+            Self::Protected(protection) => protection.otherwise(),
             Self::InUse(_) => "it becomes garbage when its user is gone or no longer uses it",
             Self::Unmatched(Unmatched::NoRule) => {
                 "it stays unless a rule's template matches its whole name"
@@ -86,6 +42,56 @@ impl Verdict {
                 "it stays unless the pull request comes from the branch in the name"
             }
             Self::Unknown(_) => "run again when the missing evidence is available",
+        }
+    }
+}
+
+impl Alive {
+    /// What would have to change for another verdict.
+    fn otherwise(&self) -> &'static str {
+        match self {
+            Self::Open(_) => {
+                "it becomes garbage when the pull request is closed and the grace is over"
+            }
+            Self::NotMerged(_) => "it stays unless the rule says `dead-when = \"closed\"`",
+            Self::Branch(_) => {
+                "it becomes garbage when the git branch is gone, a pull request from it was seen \
+                 closed, and the grace is over"
+            }
+            Self::Run(_) => "it becomes garbage when the run has completed and the grace is over",
+            Self::Labelled { .. } => {
+                "it becomes garbage when the pull request loses the label or is closed"
+            }
+            Self::NeverLabelled { .. } => {
+                "it becomes garbage when the pull request had the label and lost it, or is closed"
+            }
+            Self::Newest { .. } => "it becomes garbage when enough newer ones exist",
+            Self::HoldsAddress(_) => "it becomes garbage when another one serves that address",
+            Self::Young { .. } => "it becomes garbage when it is old enough",
+        }
+    }
+}
+
+impl Protection {
+    /// What would have to change for another verdict.
+    fn otherwise(&self) -> &'static str {
+        match self {
+            Self::Entry { .. } | Self::Perhaps { .. } => {
+                "it stays until the `protect` entry no longer covers it"
+            }
+            Self::BuiltIn(BuiltInProtection::Marked) => {
+                "it stays until the mark `preview-gc:keep` is removed"
+            }
+            Self::BuiltIn(_) => "no rule can override this protection",
+            Self::ManagedBy(_) => "it goes when the custom domain that manages it goes",
+            Self::Labelled { .. } => "it stays until the label is removed from the pull request",
+            Self::Checked { .. } => "it stays until \"keep\" is cleared in the tracking issue",
+            Self::BroughtBack { .. } => {
+                "it stays until a person releases it with `preview-gc restore --release`"
+            }
+            Self::Backup(_) => {
+                "it stays unless a rule's template spells the backup's name literally"
+            }
         }
     }
 }

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::{Alive, Cause, Doubt, How, Protection, ResourceUser, Unmatched, Verdict, Wait};
 use crate::format::{moment, span};
+use crate::model::PullRequestNumber;
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -257,19 +260,7 @@ impl fmt::Display for Doubt {
                 "{kind} {name} has a binding of the type `{sort}`, which this version cannot \
                  read and which may name it"
             ),
-            Self::Birth {
-                number,
-                made: Some(made),
-            } => write!(
-                f,
-                "made {}, which is not when #{number} lived",
-                moment(*made)
-            ),
-            Self::Birth { number, made: None } => write!(
-                f,
-                "another resource of #{number} was made when #{number} did not live, and this one \
-                 has no creation time"
-            ),
+            Self::Birth { number, made } => birth(f, *number, *made),
             Self::NoOpening(number) => write!(f, "it is unknown when #{number} was opened"),
             Self::Beginning(claim) => {
                 write!(
@@ -285,22 +276,46 @@ impl fmt::Display for Doubt {
             Self::HeadDiffers {
                 number,
                 head,
-                comes_from: Some(branch),
-            } => write!(
-                f,
-                "the name has #{number} and {head}, but #{number} comes from git branch {branch}"
-            ),
-            Self::HeadDiffers {
-                number,
-                head,
-                comes_from: None,
-            } => write!(
-                f,
-                "the name has #{number} and {head}, and no git branch of this repository is \
-                 known that #{number} comes from"
-            ),
+                comes_from,
+            } => {
+                write!(f, "the name has #{number} and {head}, ")?;
+                comes_from_elsewhere(f, *number, comes_from.as_ref())
+            }
             Self::UsersUndeclared => f.write_str("its kind does not say who uses its resources"),
         }
+    }
+}
+
+fn comes_from_elsewhere(
+    f: &mut fmt::Formatter<'_>,
+    number: PullRequestNumber,
+    branch: Option<&Arc<str>>,
+) -> fmt::Result {
+    match branch {
+        Some(branch) => write!(f, "but #{number} comes from git branch {branch}"),
+        None => write!(
+            f,
+            "and no git branch of this repository is known that #{number} comes from"
+        ),
+    }
+}
+
+fn birth(
+    f: &mut fmt::Formatter<'_>,
+    number: PullRequestNumber,
+    made: Option<DateTime<Utc>>,
+) -> fmt::Result {
+    match made {
+        Some(made) => write!(
+            f,
+            "made {}, which is not when #{number} lived",
+            moment(made)
+        ),
+        None => write!(
+            f,
+            "another resource of #{number} was made when #{number} did not live, and this one \
+             has no creation time"
+        ),
     }
 }
 

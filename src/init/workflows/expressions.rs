@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::UNKNOWN;
 
 /// What is known of variables, by their names without case.
-pub(super) type Variables = BTreeMap<String, String>;
+pub(super) type WorkflowVariables = BTreeMap<String, String>;
 
 /// How deep variables may refer to others.
 const DEPTH: usize = 6;
@@ -78,7 +78,7 @@ fn assignment(line: &str) -> Option<(String, String)> {
 }
 
 /// Learns a variable, unless it is known.
-pub(super) fn learn(line: &str, variables: &mut Variables) {
+pub(super) fn learn(line: &str, variables: &mut WorkflowVariables) {
     if let Some((name, value)) = assignment(line)
         && variables.len() < MOST
         && value.len() < LONGEST
@@ -88,7 +88,7 @@ pub(super) fn learn(line: &str, variables: &mut Variables) {
 }
 
 /// Learns a variable in its place, over what is known.
-pub(super) fn learn_here(line: &str, variables: &mut Variables) {
+pub(super) fn learn_here(line: &str, variables: &mut WorkflowVariables) {
     if let Some((name, value)) = assignment(line)
         && variables.len() < MOST
         && value.len() < LONGEST
@@ -134,7 +134,7 @@ fn by_convention(name: &str) -> Option<&'static str> {
     }
 }
 
-fn variable(name: &str, variables: &Variables, depth: usize) -> String {
+fn variable(name: &str, variables: &WorkflowVariables, depth: usize) -> String {
     let known = variables.get(&name.to_ascii_lowercase());
     if let Some(value) = known
         && depth < DEPTH
@@ -148,7 +148,7 @@ fn variable(name: &str, variables: &Variables, depth: usize) -> String {
 }
 
 /// Evaluates the inside of `${{ }}`.
-fn expression(text: &str, variables: &Variables, depth: usize) -> String {
+fn expression(text: &str, variables: &WorkflowVariables, depth: usize) -> String {
     let text = text.trim();
     if depth >= DEPTH {
         return UNKNOWN.to_owned();
@@ -211,7 +211,7 @@ fn expression(text: &str, variables: &Variables, depth: usize) -> String {
 }
 
 /// Puts values and holes in the place of expressions and variables.
-pub(super) fn resolve(text: &str, variables: &Variables, depth: usize) -> String {
+pub(super) fn resolve(text: &str, variables: &WorkflowVariables, depth: usize) -> String {
     if depth >= DEPTH {
         return UNKNOWN.to_owned();
     }

@@ -5,11 +5,16 @@ use std::collections::BTreeSet;
 use super::UNKNOWN;
 
 /// A kind, the template of its name, and whether the command deletes.
-type Found = Vec<(&'static str, String, bool)>;
+type SinkNames = Vec<(&'static str, String, bool)>;
 
 /// What one line creates or deletes. `text` is the line as it is written,
 /// `resolved` the same with its holes; `action` is the action of the step.
-pub(super) fn find(text: &str, resolved: &str, action: &str, services: &BTreeSet<String>) -> Found {
+pub(super) fn find(
+    text: &str,
+    resolved: &str,
+    action: &str,
+    services: &BTreeSet<String>,
+) -> SinkNames {
     let mut found = Vec::new();
     keys(resolved, action, &mut found);
     let in_action = action.starts_with("cloudflare/wrangler-action");
@@ -92,7 +97,7 @@ fn option<'w>(words: &[&'w str], names: &[&str]) -> Option<&'w str> {
     None
 }
 
-fn wrangler(words: &[&str], services: &BTreeSet<String>, found: &mut Found) {
+fn wrangler(words: &[&str], services: &BTreeSet<String>, found: &mut SinkNames) {
     let at = |name: &str| words.iter().position(|word| *word == name);
     let after = |name: &str| -> Option<&str> {
         let rest = &words[at(name)? + 1..];
@@ -150,7 +155,7 @@ fn wrangler(words: &[&str], services: &BTreeSet<String>, found: &mut Found) {
     }
 }
 
-fn neon(words: &[&str], found: &mut Found) {
+fn neon(words: &[&str], found: &mut SinkNames) {
     let at = |name: &str| words.iter().position(|word| *word == name);
     if at("branches").or_else(|| at("branch")).is_none() {
         return;
@@ -167,7 +172,7 @@ fn neon(words: &[&str], found: &mut Found) {
     }
 }
 
-fn keys(resolved: &str, action: &str, found: &mut Found) {
+fn keys(resolved: &str, action: &str, found: &mut SinkNames) {
     let Some((key, value)) = resolved.split_once(':') else {
         return;
     };

@@ -23,7 +23,7 @@ fn names() -> Names {
         empty: Some("preview".into()),
     };
     Names {
-        words: Words::from([("service".to_owned(), list(&["api", "api-v2", "web"]))]),
+        words: WordLists::from([("service".to_owned(), list(&["api", "api-v2", "web"]))]),
         slugs: Slugs::from([("shop".to_owned(), Arc::new(slug))]),
     }
 }
@@ -658,7 +658,7 @@ fn beginnings_are_the_literals_and_words_in_front() {
 #[test]
 fn a_template_of_a_host_name_is_matched_in_punycode() {
     let words = Names {
-        words: Words::from([(
+        words: WordLists::from([(
             "shop".to_owned(),
             Arc::from(["bücher".into(), "music".into()]),
         )]),

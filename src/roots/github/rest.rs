@@ -321,14 +321,14 @@ pub(super) async fn lost_labels(
     number: PullRequestNumber,
 ) -> Result<(LostLabels, u32), Unanswered> {
     #[derive(Deserialize)]
-    struct Happened {
+    struct IssueEvent {
         id: u64,
         event: String,
         created_at: Option<DateTime<Utc>>,
         label: Option<Label>,
     }
     let target = path(repository, &format!("/issues/{number}/events?"));
-    let read = |event: Happened| {
+    let read = |event: IssueEvent| {
         let removed = (event.event == "unlabeled").then_some(()).and(event.label);
         let removed = removed.zip(event.created_at);
         Ok((event.id, removed.map(|(label, at)| (label.name.into(), at))))

@@ -28,13 +28,13 @@ pub(super) fn event(resource: &Resource, rule: &Rule, owner: &Owner<'_>) -> Resu
     })
 }
 
-type Happened = (Cause, Option<DateTime<Utc>>);
+type DatedCause = (Cause, Option<DateTime<Utc>>);
 
 fn of_number(
     rule: &Rule,
     number: PullRequestNumber,
     pull_request: &PullRequest,
-) -> Result<Happened, Verdict> {
+) -> Result<DatedCause, Verdict> {
     let claim = Claim::PullRequest(number);
     match pull_request {
         PullRequest::Open { .. } => Err(Verdict::Live(Alive::Open(number))),
@@ -56,7 +56,7 @@ fn of_number(
     }
 }
 
-fn of_head(rule: &Rule, standing: &BranchState<'_>) -> Result<Happened, Verdict> {
+fn of_head(rule: &Rule, standing: &BranchState<'_>) -> Result<DatedCause, Verdict> {
     if let Some((number, _)) = standing.open {
         return Err(Verdict::Live(Alive::Open(number)));
     }
@@ -83,7 +83,7 @@ fn of_head(rule: &Rule, standing: &BranchState<'_>) -> Result<Happened, Verdict>
     Ok((cause, Some(at)))
 }
 
-fn of_run(rule: &Rule, run: RunId, found: &ActionsRun) -> Result<Happened, Verdict> {
+fn of_run(rule: &Rule, run: RunId, found: &ActionsRun) -> Result<DatedCause, Verdict> {
     let claim = Claim::Run(run);
     match found {
         ActionsRun::Unfinished => Err(Verdict::Live(Alive::Run(run))),
@@ -100,7 +100,7 @@ fn of_run(rule: &Rule, run: RunId, found: &ActionsRun) -> Result<Happened, Verdi
 }
 
 /// Keeps a claim without a known match, unless the rule calls it dead.
-fn missing(rule: &Rule, claim: Claim) -> Result<Happened, Verdict> {
+fn missing(rule: &Rule, claim: Claim) -> Result<DatedCause, Verdict> {
     match rule.missing {
         Missing::Keep => Err(Verdict::Unknown(Doubt::Missing(claim))),
         Missing::Dead => Ok((Cause::Missing(claim), None)),

@@ -71,7 +71,7 @@ impl Supersession {
                 Claim::Slug { .. } => false,
                 Claim::PullRequest(number) => {
                     let known = roots.pull_requests.get(number);
-                    let is_there = known.is_some_and(|one| one.life().is_some());
+                    let is_there = known.is_some_and(|one| one.lifetime().is_some());
                     let cares = rule.asks_about_birth();
                     is_there && !(cares && contradiction(resource, *number, known).is_some())
                 }

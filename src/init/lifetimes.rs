@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::evidence::PullRequest;
+use crate::evidence::{Lifetime, PullRequest};
 use crate::model::PullRequestNumber;
 
 /// A resource may be this much older than its pull request.
@@ -17,9 +17,6 @@ const AFTERMATH: TimeDelta = TimeDelta::hours(24);
 const UNDATED: TimeDelta = TimeDelta::days(30);
 /// How much a number that contradicts lowers the odds.
 const CONTRADICTED: f64 = 0.02;
-
-/// When a pull request was opened and ended, as far as it is known.
-pub(super) type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// What the time of a resource says about a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +41,7 @@ impl Fit {
 }
 
 /// The pull requests that are known.
-pub struct Lives<'a> {
+pub struct Lifetimes<'a> {
     known: &'a BTreeMap<PullRequestNumber, PullRequest>,
     spans: Vec<(DateTime<Utc>, Option<DateTime<Utc>>)>,
     newest: u32,
@@ -52,20 +49,20 @@ pub struct Lives<'a> {
     now: DateTime<Utc>,
 }
 
-impl<'a> Lives<'a> {
+impl<'a> Lifetimes<'a> {
     /// Reads when each was open.
     pub fn new(known: &'a BTreeMap<PullRequestNumber, PullRequest>, now: DateTime<Utc>) -> Self {
         let spans = known.values().filter_map(|one| {
-            let life = one.life()?;
-            let undated = || life.ended?.checked_sub_signed(UNDATED);
-            let opened = life.opened.or_else(undated)?;
-            let ended = match life.ended {
+            let lifetime = one.lifetime()?;
+            let undated = || lifetime.ended?.checked_sub_signed(UNDATED);
+            let opened = lifetime.opened.or_else(undated)?;
+            let ended = match lifetime.ended {
                 Some(ended) => Some(ended.checked_add_signed(AFTERMATH)?),
                 None => None,
             };
             Some((opened.checked_sub_signed(TOLERANCE)?, ended))
         });
-        let real = known.iter().filter(|(_, one)| one.life().is_some());
+        let real = known.iter().filter(|(_, one)| one.lifetime().is_some());
         let is_open = |one: &&PullRequest| matches!(one, PullRequest::Open { .. });
         Self {
             spans: spans.collect(),
@@ -81,24 +78,26 @@ impl<'a> Lives<'a> {
         self.newest
     }
 
-    /// Compares the creation of a resource with the life of a pull request.
+    /// Compares the creation of a resource with when a pull request was open.
     pub fn fit(&self, number: PullRequestNumber, made: Option<DateTime<Utc>>) -> Fit {
         let Some(pull_request) = self.known.get(&number) else {
             return Fit::Unknown;
         };
-        let life = match (pull_request, pull_request.life()) {
+        let lifetime = match (pull_request, pull_request.lifetime()) {
             (PullRequest::Missing, _) => return Fit::Missing,
-            (_, Some(life)) => life,
+            (_, Some(lifetime)) => lifetime,
             (_, None) => return Fit::Unknown,
         };
-        let (Some(made), Some(opened)) = (made, life.opened) else {
+        let (Some(made), Some(opened)) = (made, lifetime.opened) else {
             return Fit::Unknown;
         };
         // A time at the end of the calendar proves nothing.
         let Some(latest) = made.checked_add_signed(TOLERANCE) else {
             return Fit::Unknown;
         };
-        let ended = life.ended.map(|ended| ended.checked_add_signed(AFTERMATH));
+        let ended = lifetime
+            .ended
+            .map(|ended| ended.checked_add_signed(AFTERMATH));
         if ended.is_some_and(|ended| ended.is_none()) {
             return Fit::Unknown;
         }
@@ -114,18 +113,17 @@ impl<'a> Lives<'a> {
 
     /// Whether the pull request ended long enough ago for its resources to be
     /// garbage.
-    pub fn is_over(&self, number: PullRequestNumber) -> bool {
-        let life = self.known.get(&number).and_then(PullRequest::life);
-        let ended = life.and_then(|life| life.ended);
+    pub fn has_ended(&self, number: PullRequestNumber) -> bool {
+        let lifetime = self.known.get(&number).and_then(PullRequest::lifetime);
+        let ended = lifetime.and_then(|lifetime| lifetime.ended);
         ended
             .and_then(|ended| ended.checked_add_signed(AFTERMATH))
-            .is_some_and(|over| over < self.now)
+            .is_some_and(|ended| ended < self.now)
     }
 
-    /// The opening and end of a pull request.
-    pub fn span(&self, number: PullRequestNumber) -> Option<Span> {
-        let life = self.known.get(&number)?.life()?;
-        Some((life.opened, life.ended))
+    /// When a pull request was opened and when it ended.
+    pub fn of(&self, number: PullRequestNumber) -> Option<Lifetime> {
+        self.known.get(&number)?.lifetime()
     }
 
     /// How much likelier it is that a resource of that time bears a number of an
