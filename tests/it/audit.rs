@@ -15,7 +15,7 @@ use preview_gc::gc::outcome::{Recheck, recheck};
 use preview_gc::gc::plan_file::PlannedStep;
 use preview_gc::gc::verdict::VerdictName;
 use preview_gc::gc::{Marking, Verdict, mark};
-use preview_gc::model::{Api, KindRef, PullRequestNumber, Repository};
+use preview_gc::model::{Api, KindRef, PullRequestNumber, Repository, Resource, UsedBy};
 use preview_gc::policy::{Policies, Policy, PolicyContext, PolicySource, Vocabulary};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
@@ -350,22 +350,10 @@ const ENTANGLED: [&str; 8] = [
 /// are kept, and nothing else changes.
 #[tokio::test]
 async fn resources_that_cannot_be_read_are_kept() {
-    let topics = [
-        "github.github_environment",
-        "github.github_deployment",
-        "neon.neon_branch",
-        "cloudflare.worker",
-        "cloudflare.worker_domain",
-        "cloudflare.worker_route",
-        "cloudflare.worker_preview",
-        "cloudflare.kv_namespace",
-        "cloudflare.dns_record",
-        "cloudflare.d1",
-        "cloudflare.r2",
-        "cloudflare.queue",
-        "cloudflare.hyperdrive",
-        "cloudflare.pages_deployment",
-    ];
+    let topics = providers::kinds().map(|kind| {
+        let about = kind.about();
+        format!("{}.{about}", about.0.api.key())
+    });
     let paths = [
         "/settings$",
         "/workers/scripts/(shop-pr-8|app-pr-1)/settings",
@@ -375,10 +363,7 @@ async fn resources_that_cannot_be_read_are_kept() {
         "/consumers",
     ];
     let refused = json!({"status": 403});
-    let mut questions: Vec<_> = topics
-        .iter()
-        .map(|topic| (json!(topic), &refused))
-        .collect();
+    let mut questions: Vec<_> = topics.map(|topic| (json!(topic), &refused)).collect();
     questions.extend(paths.map(|path| (json!({"path": path}), &refused)));
     // A list of users that is empty.
     let empty = json!("empty_page");
@@ -511,12 +496,14 @@ async fn missing_answers_are_requested() {
     let survey = collector.survey(&audit_scope);
     let mut findings = survey.judge(inventory, Instant::now()).await;
     let input = findings.marking.input.clone();
-    let used = ["worker", "queue", "d1", "r2", "hyperdrive"];
+    let by_workers = |one: &Resource| match one.kind.0.used_by {
+        UsedBy::These(users) => users.contains(&"worker"),
+        UsedBy::Nothing(_) | UsedBy::Undeclared => false,
+    };
     let judged = |findings: &Findings<'_>, marking: &Marking<'_>| {
         let all = findings.inventory.resources.iter().zip(&marking.judgements);
-        let garbage = all.filter(|(one, judgement)| {
-            judgement.verdict.is_garbage() && used.contains(&one.kind.name())
-        });
+        let garbage =
+            all.filter(|(one, judgement)| judgement.verdict.is_garbage() && by_workers(one));
         garbage.count()
     };
     assert!(judged(&findings, &findings.marking) > 4);

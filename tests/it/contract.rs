@@ -1,12 +1,15 @@
 //! What every kind must do, whatever it is: one suite over the registry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use preview_gc::kind::{Kind, PageOf};
 
-use preview_gc::model::{Place, PlaceSort, ReferencesFrom, ResourceId, UsedBy};
+use preview_gc::model::{Api, Place, PlaceSort, ReferencesFrom, ResourceId, UsedBy};
 use preview_gc::providers;
+use serde_json::Value;
+
+use crate::support::cases;
 
 fn all() -> impl Iterator<Item = &'static dyn Kind> {
     providers::kinds()
@@ -199,5 +202,67 @@ fn every_kind_can_be_in_a_world() {
         });
         let world = preview_gc::sandbox::world::World::read("w.json", &resource.to_string());
         assert!(world.is_ok(), "{name}: {:?}", world.err());
+    }
+}
+
+/// A kind that no case deletes may never be deleted, and one that no case keeps
+/// may always be.
+#[test]
+fn every_kind_is_kept_in_one_case_and_deleted_in_another() {
+    let mut verdicts: BTreeMap<String, [usize; 2]> = BTreeMap::new();
+    for case in cases() {
+        let case: Value = serde_json::from_slice(&std::fs::read(case).unwrap()).unwrap();
+        for expected in case["expect"].as_array().unwrap() {
+            let kind = expected["kind"].as_str().unwrap().to_owned();
+            let kept = expected["verdict"] != "garbage";
+            verdicts.entry(kind).or_default()[usize::from(kept)] += 1;
+        }
+    }
+    for kind in all() {
+        let name = kind.about().name();
+        let [deleted, kept] = verdicts.get(name).copied().unwrap_or_default();
+        assert!(
+            deleted > 0 && kept > 0,
+            "{name} is deleted {deleted} times in tests/cases, and kept {kept} times"
+        );
+    }
+}
+
+/// The rows of the table below a heading of the README.
+fn rows(heading: &str) -> Vec<&'static str> {
+    let readme = include_str!("../../README.md");
+    let (_, below) = readme.split_once(heading).unwrap();
+    let lines = below.lines().skip_while(|line| !line.starts_with('|'));
+    lines.take_while(|line| line.starts_with('|')).collect()
+}
+
+#[test]
+fn the_readme_describes_every_kind() {
+    let rows = rows("\n## Kinds\n");
+    let first = rows.iter().filter_map(|row| row.split('|').nth(1));
+    let described: BTreeSet<_> = first.flat_map(|cell| cell.split('`')).collect();
+    for kind in all() {
+        let name = kind.about().name();
+        assert!(described.contains(name), "\"Kinds\" in README lacks {name}");
+    }
+}
+
+/// What a token needs is said of every kind of a provider whose tokens can be
+/// limited to products.
+#[test]
+fn the_readme_says_which_permissions_a_token_needs() {
+    let readme = include_str!("../../README.md");
+    let mut lines = readme.lines();
+    let row = lines.find(|line| line.starts_with("| `CLOUDFLARE_API_TOKEN` |"));
+    let row = row.expect("a row about the token of Cloudflare");
+    for kind in all().filter(|kind| kind.about().0.api == Api::Cloudflare) {
+        let about = kind.about().0;
+        for (permission, level) in [
+            (about.read_permission, " Read"),
+            (about.write_permission, " Write"),
+        ] {
+            let product = permission.strip_suffix(level).expect(permission);
+            assert!(row.contains(product), "{}: {product}", about.name);
+        }
     }
 }

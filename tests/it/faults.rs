@@ -8,6 +8,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{Server, path};
+use preview_gc::kind::PageOf;
+use preview_gc::model::{Place, PlaceSort};
+use preview_gc::providers;
 use serde_json::{Value, json};
 
 /// The requests that a sweep sends, by method and path.
@@ -367,4 +370,51 @@ fn no_answer_makes_a_sweep_delete_what_lives_or_lie_about_what_it_did() {
         cells.len(),
         found.join("\n")
     );
+}
+
+/// Kinds that other tests of faults are about: the case that is swept here has
+/// none of them.
+const NOT_HERE: [&str; 4] = [
+    "dns_record",
+    "github_deployment",
+    "kv_namespace",
+    "neon_branch",
+];
+
+#[test]
+fn the_listing_of_every_kind_is_among_the_requests() {
+    let case = case();
+    let resources = case["resources"].as_array().unwrap().iter();
+    let expected = case["expect"].as_array().unwrap().iter();
+    let there: BTreeSet<_> = resources
+        .chain(expected)
+        .map(|one| one["kind"].as_str().unwrap())
+        .collect();
+    for kind in providers::kinds() {
+        let name = kind.about().name();
+        assert_ne!(
+            there.contains(name),
+            NOT_HERE.contains(&name),
+            "whole-environment.json needs a {name}, or NOT_HERE a reason"
+        );
+        if NOT_HERE.contains(&name) {
+            continue;
+        }
+        let place = match kind.about().0.place {
+            PlaceSort::Account => Place::Account("a".to_owned()),
+            PlaceSort::Zone => {
+                let [id, name, account] = ["z", "acme.example", "a"].map(str::to_owned);
+                Place::Zone { id, name, account }
+            }
+            PlaceSort::Project => Place::Project("p".to_owned()),
+            PlaceSort::Repository => Place::Repository("acme/shop".to_owned()),
+        };
+        let path = kind.list(&place, Some("holder"), &PageOf::First).path;
+        let listed = REQUESTS.iter().any(|(method, request)| {
+            let part = request.trim_end_matches('$');
+            let ends = part == *request || path.ends_with(part);
+            *method == "GET" && path.contains(part) && ends
+        });
+        assert!(listed, "REQUESTS lacks {path}, the listing of {name}");
+    }
 }

@@ -14,6 +14,7 @@ mod support;
 
 mod audit;
 mod audit_command;
+mod bindings;
 mod check;
 mod codes;
 mod contract;

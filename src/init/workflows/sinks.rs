@@ -97,6 +97,16 @@ fn option<'w>(words: &[&'w str], names: &[&str]) -> Option<&'w str> {
     None
 }
 
+/// The commands of wrangler that create and delete storage, with its kind.
+pub(super) const STORAGE: [(&str, &str); 6] = [
+    ("d1", "d1"),
+    ("r2", "r2"),
+    ("queues", "queue"),
+    ("kv", "kv_namespace"),
+    ("kv:namespace", "kv_namespace"),
+    ("hyperdrive", "hyperdrive"),
+];
+
 fn wrangler(words: &[&str], services: &BTreeSet<String>, found: &mut SinkNames) {
     let at = |name: &str| words.iter().position(|word| *word == name);
     let after = |name: &str| -> Option<&str> {
@@ -109,15 +119,7 @@ fn wrangler(words: &[&str], services: &BTreeSet<String>, found: &mut SinkNames) 
     } else {
         "create"
     };
-    let stores: [(&str, &'static str); 6] = [
-        ("d1", "d1"),
-        ("r2", "r2"),
-        ("queues", "queue"),
-        ("kv", "kv_namespace"),
-        ("kv:namespace", "kv_namespace"),
-        ("hyperdrive", "hyperdrive"),
-    ];
-    for (word, kind) in stores {
+    for (word, kind) in STORAGE {
         if at(word).is_some() {
             if let Some(name) = after(verb) {
                 found.push((kind, name.to_owned(), deletes));

@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::model::{KindRef, UsedBy};
 
 fn workflow(text: &str) -> WorkflowFacts {
     read(&[SourceFile {
@@ -268,4 +271,18 @@ fn unknown_holes_take_any_text_without_a_hole() {
     // Many holes are no more work than many letters.
     let pattern = format!("{}x{{pr}}", "{*}a".repeat(60));
     assert!(!covers(&pattern, &format!("{}{{pr}}", "a".repeat(200))));
+}
+
+/// A command that is not known here makes no proposal for what it creates.
+#[test]
+fn wrangler_has_a_command_for_every_kind_of_storage() {
+    let known: BTreeSet<_> = sinks::STORAGE.iter().map(|(_, kind)| *kind).collect();
+    let kinds = crate::providers::vocabulary().into_iter();
+    let bound = kinds.filter(|kind| match kind.used_by {
+        UsedBy::These(users) => users.contains(&"pages_project"),
+        UsedBy::Nothing(_) | UsedBy::Undeclared => false,
+    });
+    let bound: BTreeSet<_> = bound.map(KindRef::name).collect();
+    let storage: BTreeSet<_> = bound.into_iter().filter(|kind| *kind != "worker").collect();
+    assert_eq!(known, storage);
 }

@@ -28,7 +28,7 @@ pub(super) type Ids = HashMap<(&'static str, String), String>;
 pub(super) struct Bindable {
     /// The API's type, and the kind of what is bound by id.
     pub(super) sort: &'static str,
-    /// The type in world files.
+    /// The type in world files: the name of its kind, or `service` for Workers.
     pub(super) name: &'static str,
     /// The API's field for the target.
     pub(super) field: &'static str,
