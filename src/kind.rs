@@ -21,7 +21,8 @@ pub use self::capability::{
     HoldersPage, InPlace, Obstacles, Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
 };
 pub use self::references::{
-    Ask, Holdings, HoldingsPage, ReadsReferences, ReferenceAnswer, ReferencePage, UserSource,
+    Ask, Counted, Holdings, HoldingsPage, ReadsReferences, ReferenceAnswer, ReferencePage,
+    UserSource,
 };
 
 /// An answer that is not what the provider's documents promise.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{Addressed, Malformed, NextPage, PageOf, Query};
+use super::{Addressed, Malformed, NextPage, PageOf, Query, ReferenceAnswer};
 use crate::call::Call;
 use crate::model::{Place, References, Resource, ResourceId, Time};
 
@@ -98,7 +98,7 @@ pub trait Details: Sync {
     fn ask(&self, resource: &Resource) -> Call;
 
     /// Adds what the answer tells.
-    fn read(&self, resource: &mut Resource, body: &[u8]) -> Result<(), Malformed>;
+    fn read(&self, resource: &mut Resource, answer: ReferenceAnswer<'_>) -> Result<(), Malformed>;
 }
 
 /// Removes bindings of one resource to another of the same kind.

@@ -79,13 +79,23 @@ pub struct ReferencePage {
     pub references: References,
     /// Users that the answer shows, of a user source.
     pub users: Vec<SourceUser>,
-    /// How many items the provider counts on all pages like this one, where it
-    /// does.
-    pub total: Option<u64>,
-    /// How many of them this page shows.
-    pub seen: u64,
+    /// The list that this is a page of, where the provider counts its items.
+    pub counted: Option<Counted>,
     /// Further questions to ask.
     pub more: Vec<Ask>,
+}
+
+/// A page of a list whose items the provider counts. A page that comes twice hides
+/// another one, which only the distinct items show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// The list, as shown in error messages: the same on all of its pages, and on
+    /// no page of another list.
+    pub list: String,
+    /// How many items the provider counts on all pages.
+    pub total: u64,
+    /// The ids or names of the items on this page.
+    pub items: Vec<Box<str>>,
 }
 
 /// What an answer says that something holds, and what to ask because of it.
@@ -93,10 +103,8 @@ pub struct ReferencePage {
 pub struct HoldingsPage {
     /// The names.
     pub names: Vec<Box<str>>,
-    /// How many the provider counts on all pages, where it does.
-    pub total: Option<u64>,
-    /// How many of them this page shows.
-    pub seen: u64,
+    /// The list that this is a page of, where the provider counts its items.
+    pub counted: Option<Counted>,
     /// Further questions.
     pub more: Vec<Ask>,
 }

@@ -1,12 +1,12 @@
 //! Asks, and asks what the answers lead to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures::stream::{self, StreamExt as _};
 use http::StatusCode;
 
 use super::{Broken, MAX_PAGES};
-use crate::kind::{Ask, Malformed, ReferenceAnswer};
+use crate::kind::{Ask, Counted, Malformed, ReferenceAnswer};
 use crate::wire::{Client, Outgoing};
 
 /// Questions of one conversation that are asked side by side.
@@ -15,8 +15,7 @@ const ASKED_TOGETHER: usize = 16;
 /// What is read from each answer of a conversation.
 pub(super) struct Read<T> {
     pub(super) item: T,
-    pub(super) total: Option<u64>,
-    pub(super) seen: u64,
+    pub(super) counted: Option<Counted>,
     pub(super) more: Vec<Ask>,
 }
 
@@ -33,7 +32,7 @@ pub(super) async fn converse<T>(
     read: impl Fn(&Ask, ReferenceAnswer<'_>) -> Result<Read<T>, Malformed>,
 ) -> Result<Vec<T>, Broken> {
     let mut items = Vec::new();
-    let mut counted: BTreeMap<&'static str, (u64, Option<u64>)> = BTreeMap::new();
+    let mut lists: BTreeMap<String, (u64, HashSet<Box<str>>)> = BTreeMap::new();
     let mut open = first;
     let mut asked = 0;
     while !open.is_empty() {
@@ -70,25 +69,25 @@ pub(super) async fn converse<T>(
                 return Err(Broken::Refused(client.error(&outgoing, failure)));
             }
             let found = read(&ask, ReferenceAnswer::Body(response.body()))?;
-            let (seen, total) = counted.entry(ask.what).or_default();
-            *seen += found.seen;
-            if found.total.is_some() {
-                if total.is_some() && *total != found.total {
+            if let Some(Counted { list, total, items }) = found.counted {
+                let (counted, distinct) =
+                    lists.entry(list).or_insert_with(|| (total, HashSet::new()));
+                if *counted != total {
                     return Err(Broken::Disagrees(
                         "the total changed between two pages".to_owned(),
                     ));
                 }
-                *total = found.total;
+                distinct.extend(items);
             }
             items.push(found.item);
             open.extend(found.more);
         }
     }
-    for (what, (seen, total)) in counted {
-        if total.is_some_and(|total| total != seen) {
+    for (list, (total, distinct)) in lists {
+        if distinct.len() as u64 != total {
             return Err(Broken::Disagrees(format!(
-                "{seen} {what} were listed where the provider counts {}",
-                total.unwrap_or_default()
+                "{} {list} were listed where the provider counts {total}",
+                distinct.len()
             )));
         }
     }

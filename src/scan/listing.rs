@@ -6,14 +6,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
+use http::StatusCode;
 
 use super::{Broken, MAX_PAGES, Target};
 use crate::call::Call;
 use crate::evidence::{Evidence, Inventory, Listing};
-use crate::kind::{Holder, Holders, NextPage, PageOf};
+use crate::kind::{Holder, Holders, NextPage, PageOf, ReferenceAnswer};
 use crate::model::{Resource, Time};
 use crate::progress::{Observer, ProgressEvent};
-use crate::wire::{Client, RequestFailure};
+use crate::wire::error::refusal;
+use crate::wire::{Client, Outgoing};
 
 /// Lists all targets side by side.
 pub async fn inventory(client: &Client, targets: &[Target], observer: &dyn Observer) -> Inventory {
@@ -299,18 +301,26 @@ impl ListingWalk {
             .map(|(index, item)| (index, details.ask(item)))
             .collect();
         let answers: Vec<_> = stream::iter(calls)
-            .map(|(index, call)| async move { (index, client.send(&call).await) })
+            .map(|(index, call)| async move {
+                let answer = client.exchange(&Outgoing::from(&call)).await;
+                (index, call, answer)
+            })
             .buffer_unordered(HOLDERS_TOGETHER)
             .collect()
             .await;
-        for (index, answer) in answers {
+        for (index, call, answer) in answers {
             self.requests += 1;
-            match answer {
-                Ok(body) => details.read(&mut self.items[index], &body)?,
-                // There is nothing more to tell of it.
-                Err(error) if matches!(error.failure, RequestFailure::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+            let response = answer?;
+            let status = response.status();
+            let answer = if status == StatusCode::NOT_FOUND {
+                ReferenceAnswer::Missing(response.body())
+            } else if status.is_success() {
+                ReferenceAnswer::Body(response.body())
+            } else {
+                let failure = refusal(call.api, &response);
+                return Err(client.error(&Outgoing::from(&call), failure).into());
+            };
+            details.read(&mut self.items[index], answer)?;
         }
         Ok(())
     }

@@ -138,8 +138,7 @@ async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Box<str>>, St
             let held = holdings.read(&id, ask, answer)?;
             Ok(Read {
                 item: held.names,
-                total: held.total,
-                seen: held.seen,
+                counted: held.counted,
                 more: held.more,
             })
         },
@@ -209,8 +208,7 @@ async fn ask_source(
             let told = source.read(place, ask, answer)?;
             Ok(Read {
                 item: told.users,
-                total: told.total,
-                seen: told.seen,
+                counted: told.counted,
                 more: told.more,
             })
         },

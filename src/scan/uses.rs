@@ -95,8 +95,7 @@ impl ReferenceRead<'_> {
                 let told = self.references.read(&id, ask, answer)?;
                 Ok(Read {
                     item: told.references,
-                    total: told.total,
-                    seen: told.seen,
+                    counted: told.counted,
                     more: told.more,
                 })
             },

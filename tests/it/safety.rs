@@ -1,6 +1,8 @@
 //! One test for every safety rule, named after it: what the program promises,
 //! seen from outside.
 
+mod previews;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -649,7 +651,7 @@ fn rule_2_what_hides_a_user_or_an_owned_resource_is_a_gap_and_keeps() {
             &["kv_namespace", "queue", "worker"],
         ),
         (
-            "/scripts/tenant/bindings$",
+            "/scripts/tenant/settings$",
             &["kv_namespace", "queue", "worker"],
         ),
         (

@@ -81,6 +81,33 @@ impl Consumer {
     }
 }
 
+/// The settings of a Worker: what its latest version binds, and who receives its
+/// logs.
+#[derive(Deserialize)]
+pub(super) struct Settings {
+    /// Without it the references of the Worker are unknown.
+    pub(super) bindings: Vec<Value>,
+    #[serde(default)]
+    tail_consumers: Option<Vec<Consumer>>,
+    /// The same for the streaming form; wrangler's configuration has both.
+    #[serde(default)]
+    streaming_tail_consumers: Option<Vec<Consumer>>,
+}
+
+impl Settings {
+    /// What the Worker uses.
+    ///
+    /// # Errors
+    ///
+    /// As [`listed`].
+    pub(super) fn references(self) -> Result<References, Malformed> {
+        let mut references = listed(&self.bindings)?;
+        references.extend(tails(self.tail_consumers));
+        references.extend(tails(self.streaming_tail_consumers));
+        Ok(references)
+    }
+}
+
 /// The Workers that receive another's logs.
 pub(super) fn tails(consumers: Option<Vec<Consumer>>) -> References {
     let consumers = consumers.into_iter().flatten();

@@ -1,13 +1,15 @@
 //! The Workers inside dispatch namespaces (Workers for Platforms) as users.
 //! Source: `workers-for-platforms/dispatch/namespaces` in Cloudflare's own SDK
-//! 7.3.0; the list of scripts is in its documentation of tags.
+//! 7.3.0, and there the settings of a script, with bindings and tail consumers; the
+//! list of scripts is in its documentation of tags.
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{bindings, envelope};
 use crate::call::Call;
-use crate::kind::{Ask, Malformed, ReferenceAnswer, ReferencePage, SourceUser, UserSource};
+use crate::kind::{
+    Ask, Counted, Malformed, ReferenceAnswer, ReferencePage, SourceUser, UserSource,
+};
 use crate::model::{Api, Place};
 
 pub(super) struct DispatchNamespace;
@@ -99,31 +101,30 @@ impl UserSource for DispatchNamespace {
             }
             "scripts" => {
                 let (scripts, _) = envelope::open::<Vec<Script>>(body)?;
-                let seen = scripts.len() as u64;
-                if ask.expects.is_some_and(|expected| expected != seen) {
-                    return Err(Malformed(format!(
-                        "{seen} scripts were listed in dispatch namespace {}, which counts {}",
-                        ask.subject,
-                        ask.expects.unwrap_or_default()
-                    )));
-                }
+                let mut names = Vec::new();
                 for script in scripts {
                     let name = script.id.or(script.script.and_then(|inner| inner.id));
                     let name = name.ok_or_else(|| {
                         Malformed("a script in a dispatch namespace without a name".to_owned())
                     })?;
-                    let below = [&*ask.subject, "scripts", &*name, "bindings"];
+                    let below = [&*ask.subject, "scripts", &*name, "settings"];
                     let call = Call::get(Api::Cloudflare, &path(place, &below));
                     let subject = format!("{}/{name}", ask.subject);
-                    told.more.push(Ask::of("bindings", &subject, call));
+                    told.more.push(Ask::of("settings", &subject, call));
+                    names.push(name);
                 }
+                told.counted = ask.expects.map(|total| Counted {
+                    list: format!("Workers of dispatch namespace {}", ask.subject),
+                    total,
+                    items: names,
+                });
             }
             _ => {
-                let (list, _) = envelope::open::<Vec<Value>>(body)?;
+                let (settings, _) = envelope::open::<bindings::Settings>(body)?;
                 told.users.push(SourceUser {
                     name: ask.subject.clone(),
                     owner: None,
-                    references: bindings::listed(&list)?,
+                    references: settings.references()?,
                 });
             }
         }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::kind::{Malformed, NextPage};
+use crate::kind::{Counted, Malformed, NextPage};
 use crate::model::Place;
 
 #[derive(Deserialize)]
@@ -115,6 +115,22 @@ pub(super) fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, NextPa
         pages => NextPage::Pages(pages),
     };
     Ok((Some(total), next))
+}
+
+/// A page of a list as its `result_info` counts it, with the next page.
+///
+/// # Errors
+///
+/// As [`numbered`].
+pub(super) fn counted(
+    list: String,
+    items: impl IntoIterator<Item = Box<str>>,
+    info: Option<&ResultInfo>,
+) -> Result<(Option<Counted>, NextPage), Malformed> {
+    let (total, next) = numbered(info)?;
+    let items = items.into_iter().collect();
+    let counted = total.map(|total| Counted { list, total, items });
+    Ok((counted, next))
 }
 
 /// The account id of a place that is an account.

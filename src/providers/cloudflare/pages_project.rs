@@ -66,12 +66,13 @@ impl UserSource for PagesProject {
             ));
         };
         let (projects, info) = envelope::open::<Vec<Project>>(body)?;
-        let (total, next) = envelope::numbered(info.as_ref())?;
+        let names = projects.iter().map(|project| project.name.clone());
+        let list = "Pages projects".to_owned();
+        let (counted, next) = envelope::counted(list, names, info.as_ref())?;
         let mut told = ReferencePage {
-            total,
+            counted,
             ..ReferencePage::default()
         };
-        told.seen = projects.len() as u64;
         for project in projects {
             let mut references = bindings::pages(&project.deployment_configs.preview)?;
             references.extend(bindings::pages(&project.deployment_configs.production)?);

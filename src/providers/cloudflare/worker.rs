@@ -80,14 +80,6 @@ struct Script {
     tags: Option<Vec<Box<str>>>,
 }
 
-#[derive(Deserialize)]
-struct Settings {
-    /// Without it the references of the Worker are unknown.
-    bindings: Vec<Value>,
-    #[serde(default)]
-    tail_consumers: Option<Vec<bindings::Consumer>>,
-}
-
 /// The path of a Worker in the classic API, and what is below it.
 fn script<'p>(id: &'p ResourceId, below: &[&'p str]) -> Vec<&'p str> {
     let script = ["accounts", account(&id.place), "workers", "scripts", &id.id];
@@ -270,7 +262,7 @@ impl Bindings for Worker {
         used: &ResourceId,
         body: &[u8],
     ) -> Result<Unbinding, Malformed> {
-        let (settings, _) = envelope::open::<Settings>(body)?;
+        let (settings, _) = envelope::open::<bindings::Settings>(body)?;
         let (mut removed, mut rest, mut inherited) = (Vec::new(), Vec::new(), Vec::new());
         for binding in settings.bindings {
             let text = |key: &str| binding.get(key).and_then(Value::as_str).map(str::to_owned);

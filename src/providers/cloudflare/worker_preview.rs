@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use super::{bindings, envelope};
 use crate::call::Call;
 use crate::kind::{
-    Ask, Details, Holder, Holders, HoldersPage, Kind, Malformed, NextPage, Page, PageOf, Query,
-    ReferenceAnswer, ReferencePage, SourceUser, UserSource,
+    Ask, Counted, Details, Holder, Holders, HoldersPage, Kind, Malformed, NextPage, Page, PageOf,
+    Query, ReferenceAnswer, ReferencePage, SourceUser, UserSource,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
@@ -188,14 +188,19 @@ impl UserSource for UnlistedPreviews {
             "workers" => {
                 let query = WorkerPreview.page(place, &PageOf::First);
                 let holders = (query.read)(body)?;
-                told.total = holders.total;
+                let names = holders.holders.iter().map(|holder| holder.name.clone());
+                let names = names.collect();
+                told.counted = holders.total.map(|total| Counted {
+                    list: "Workers".to_owned(),
+                    total,
+                    items: names,
+                });
                 if let (NextPage::Pages(pages), "1") = (holders.next, &*ask.subject) {
                     told.more.extend((2..=pages).map(|number| {
                         let query = WorkerPreview.page(place, &PageOf::Number(number));
                         Ask::of("workers", &number.to_string(), query.call)
                     }));
                 }
-                told.seen = holders.holders.len() as u64;
                 told.more
                     .extend(holders.holders.iter().map(|Holder { name: worker, .. }| {
                         let call = WorkerPreview.list(place, Some(worker), &PageOf::First);
@@ -204,20 +209,17 @@ impl UserSource for UnlistedPreviews {
             }
             "previews" | "more previews" => {
                 let (previews, info) = envelope::open::<Vec<Preview>>(body)?;
-                let (total, next) = envelope::numbered(info.as_ref())?;
                 let worker = &*ask.subject;
+                let list = format!("Previews of Worker {worker}");
+                let ids = previews.iter().map(|preview| preview.id.clone());
+                let (counted, next) = envelope::counted(list, ids, info.as_ref())?;
+                told.counted = counted;
                 if let (NextPage::Pages(pages), "previews") = (&next, ask.what) {
                     told.more.extend((2..=*pages).map(|number| {
                         let page = PageOf::Number(number);
                         let call = WorkerPreview.list(place, Some(worker), &page);
                         Ask::of("more previews", worker, call)
                     }));
-                } else if next == NextPage::Last && total != Some(previews.len() as u64) {
-                    return Err(Malformed(format!(
-                        "{} Previews of Worker {worker} were listed where Cloudflare counts {}",
-                        previews.len(),
-                        total.unwrap_or_default()
-                    )));
                 }
                 for preview in previews {
                     let path = ["accounts", place.id(), "workers", "workers", worker];
@@ -351,7 +353,17 @@ impl Details for WorkerPreview {
     }
 
     /// What it binds, and whose pull request it is, as wrangler writes it in CI.
-    fn read(&self, preview: &mut Resource, body: &[u8]) -> Result<(), Malformed> {
+    fn read(&self, preview: &mut Resource, answer: ReferenceAnswer<'_>) -> Result<(), Malformed> {
+        let body = match answer {
+            ReferenceAnswer::Body(body) => body,
+            ReferenceAnswer::Missing(body) if is_gone(body) => return Ok(()),
+            ReferenceAnswer::Missing(_) => {
+                return Err(Malformed(format!(
+                    "the newest deployment of Worker Preview {} is not there; run again",
+                    preview.name
+                )));
+            }
+        };
         let (deployment, _) = envelope::open::<Deployment>(body)?;
         let references = bindings::by_name(&deployment.env)?;
         preview.links.extend(references.into_links());

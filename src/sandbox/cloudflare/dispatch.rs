@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Cloudflare;
-use super::answer::{Answer, ApiFailure, object, ok};
+use super::answer::{Answer, ApiFailure, object, ok, tail_consumers};
 use super::binding::Binding;
 use super::identity::{stable, uuid};
 use super::product::Product;
@@ -16,8 +16,16 @@ use crate::sandbox::message::Request;
 use crate::sandbox::provider::{ImpossibleResource, WorldKind};
 use crate::sandbox::world::WorldResource;
 
-/// The bindings of each script in each namespace.
-pub(super) type Namespaces = BTreeMap<String, BTreeMap<String, Vec<Binding>>>;
+/// A Worker in a dispatch namespace.
+#[derive(Debug, Default)]
+pub(super) struct UserWorker {
+    pub(super) bindings: Vec<Binding>,
+    /// The Workers that receive its logs.
+    pub(super) tails: Vec<String>,
+}
+
+/// The scripts of each namespace.
+pub(super) type Namespaces = BTreeMap<String, BTreeMap<String, UserWorker>>;
 
 fn no_namespace() -> ApiFailure {
     ApiFailure::not_found(100_119, "This dispatch namespace does not exist.")
@@ -27,7 +35,7 @@ fn no_script() -> ApiFailure {
     ApiFailure::not_found(10007, "This Worker does not exist on your account.")
 }
 
-fn to_json(name: &str, scripts: &BTreeMap<String, Vec<Binding>>) -> Value {
+fn to_json(name: &str, scripts: &BTreeMap<String, UserWorker>) -> Value {
     json!({
         "namespace_id": uuid(&stable(&["dispatch namespace", name])),
         "namespace_name": name,
@@ -77,16 +85,17 @@ impl Product for Dispatch {
 
     fn bindings<'c>(&self, cloud: &'c mut Cloudflare) -> Vec<&'c mut Binding> {
         let scripts = cloud.dispatched.values_mut();
-        scripts.flat_map(BTreeMap::values_mut).flatten().collect()
+        let scripts = scripts.flat_map(BTreeMap::values_mut);
+        scripts.flat_map(|script| &mut script.bindings).collect()
     }
 }
 
 impl Cloudflare {
     /// Adds a Worker to a dispatch namespace, which is created if missing.
-    pub(super) fn dispatch(&mut self, namespace: &str, name: &str, bindings: Option<Vec<Binding>>) {
+    pub(super) fn dispatch(&mut self, namespace: &str, name: &str, script: UserWorker) {
         self.unsettled = true;
         let scripts = self.dispatched.entry(namespace.to_owned()).or_default();
-        scripts.insert(name.to_owned(), bindings.unwrap_or_default());
+        scripts.insert(name.to_owned(), script);
     }
 
     pub(super) fn dispatch_namespaces(
@@ -127,17 +136,27 @@ impl Cloudflare {
                         let metadata = metadata(request, "metadata")?;
                         let given = metadata.get("bindings").and_then(Value::as_array);
                         let bindings = given.into_iter().flatten();
-                        let bindings = bindings.filter_map(Binding::from_api).collect();
-                        scripts.insert((*name).to_owned(), bindings);
+                        let script = UserWorker {
+                            bindings: bindings.filter_map(Binding::from_api).collect(),
+                            tails: tail_consumers(&metadata),
+                        };
+                        scripts.insert((*name).to_owned(), script);
                         Ok(ok(json!({ "id": name })))
                     }
                     ("DELETE", ["scripts", name]) => match scripts.remove(*name) {
                         Some(_) => Ok(ok(Value::Null)),
                         None => Err(no_script()),
                     },
+                    ("GET", ["scripts", name, "settings"]) => {
+                        let script = scripts.get(*name).ok_or_else(no_script)?;
+                        let bindings: Vec<_> = script.bindings.iter().map(Binding::api).collect();
+                        let tails = script.tails.iter();
+                        let tails: Vec<_> = tails.map(|tail| json!({"service": tail})).collect();
+                        Ok(ok(json!({"bindings": bindings, "tail_consumers": tails})))
+                    }
                     ("GET", ["scripts", name, "bindings"]) => {
-                        let bindings = scripts.get(*name).ok_or_else(no_script)?;
-                        let all: Vec<Value> = bindings.iter().map(Binding::api).collect();
+                        let script = scripts.get(*name).ok_or_else(no_script)?;
+                        let all: Vec<Value> = script.bindings.iter().map(Binding::api).collect();
                         Ok(ok(json!(all)))
                     }
                     _ => Err(ApiFailure::no_route(request)),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Cloudflare;
 use super::answer::{Answer, tail_consumers, text, texts};
 use super::binding::{Bindable, Binding};
+use super::dispatch::UserWorker;
 use super::identity::{stable, uuid};
 use super::product::Product;
 use super::worker::{Version, Worker};
@@ -148,7 +149,11 @@ impl Cloudflare {
         };
         if let Some(namespace) = text(said, "dispatch_namespace") {
             let bindings = uploaded.into_iter().next_back();
-            self.dispatch(namespace, name, bindings.map(|(bindings, _)| bindings));
+            let script = UserWorker {
+                bindings: bindings.map(|(bindings, _)| bindings).unwrap_or_default(),
+                tails: tail_consumers(said),
+            };
+            self.dispatch(namespace, name, script);
             return Ok(());
         }
         let implied = self.workers.remove(name);

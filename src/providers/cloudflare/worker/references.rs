@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::envelope::account;
 use super::super::{bindings, envelope};
-use super::{Settings, Worker, script};
+use super::{Worker, script};
 use crate::call::Call;
 use crate::kind::{
     Ask, Holdings, HoldingsPage, Malformed, NextPage, ReadsReferences, ReferenceAnswer,
@@ -46,6 +46,7 @@ struct VersionResources {
 
 #[derive(Deserialize)]
 struct Preview {
+    id: Box<str>,
     name: Box<str>,
 }
 
@@ -64,7 +65,9 @@ fn previews(id: &ResourceId, page: u64) -> Ask {
 /// The Previews of a page, their total and the pages that are still to be asked.
 fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<HoldingsPage, Malformed> {
     let (found, info) = envelope::open::<Vec<Preview>>(body)?;
-    let (total, next) = envelope::numbered(info.as_ref())?;
+    let list = format!("Previews of Worker {}", id.name);
+    let ids = found.iter().map(|preview| preview.id.clone());
+    let (counted, next) = envelope::counted(list, ids, info.as_ref())?;
     let more = match next {
         NextPage::Pages(pages) if &*ask.subject == "1" => {
             (2..=pages).map(|page| previews(id, page)).collect()
@@ -72,9 +75,8 @@ fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<HoldingsPage
         NextPage::Pages(_) | NextPage::Last | NextPage::After(_) | NextPage::More => Vec::new(),
     };
     Ok(HoldingsPage {
-        seen: found.len() as u64,
         names: found.into_iter().map(|preview| preview.name).collect(),
-        total,
+        counted,
         more,
     })
 }
@@ -131,10 +133,8 @@ impl ReadsReferences for Worker {
         };
         match ask.what {
             "settings" => {
-                let (settings, _) = envelope::open::<Settings>(body)?;
-                told.references = bindings::listed(&settings.bindings)?;
-                told.references
-                    .extend(bindings::tails(settings.tail_consumers));
+                let (settings, _) = envelope::open::<bindings::Settings>(body)?;
+                told.references = settings.references()?;
             }
             "versions" => {
                 let (versions, _) = envelope::open::<Versions>(body)?;
