@@ -71,14 +71,18 @@ impl Living {
 }
 
 /// The part of a name that is the resource's own: of a host name or pattern
-/// what stands before its zone.
+/// what stands before its zone. A path says nothing: `/checkout/*` of a shop is not
+/// the preview of a branch called `checkout`.
 pub(super) fn own_part(resource: &Resource) -> String {
     let zone = match (&*resource.place, resource.attribute("zone")) {
         (Place::Zone { name, .. }, _) => Some(name.as_str()),
         (_, Some(Attribute::Text(zone))) => Some(&**zone),
         _ => None,
     };
-    let name = resource.name.to_ascii_lowercase();
+    let mut name = resource.name.to_ascii_lowercase();
+    if resource.kind.begins_with_host {
+        name.truncate(name.find('/').unwrap_or(name.len()));
+    }
     match zone {
         Some(zone) if !zone.is_empty() => name.replace(&zone.to_ascii_lowercase(), ""),
         _ => name,

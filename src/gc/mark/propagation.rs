@@ -396,7 +396,9 @@ impl<'a> Propagation<'a> {
         if by_address { How::Target } else { How::Bound }
     }
 
-    /// A resource that contains something which does not go with it stays.
+    /// A resource that contains something which does not go with it stays, and so
+    /// does one that contains what the run is not about, or what a `protect` entry
+    /// may cover.
     fn keep_holders(&mut self) -> bool {
         let mut kept = Vec::new();
         for (index, judgement) in self.judgements.iter().enumerate() {
@@ -421,16 +423,23 @@ impl<'a> Propagation<'a> {
                         shown.map(|(_, name)| *name).collect()
                     }
                 };
+                let kinds = self.input.only_kinds;
+                let in_focus = kinds.is_none_or(|kinds| kinds.contains(&owned));
+                let files = self.input.policy_scopes.iter();
+                let entries: Vec<_> = files.flat_map(|file| &file.policy.protects).collect();
                 let stays = names.into_iter().find(|name| {
-                    !goes_along(
-                        self.input,
-                        self.living,
-                        owned,
-                        name,
-                        index,
-                        judgement,
-                        self.inventory,
-                    )
+                    let mut entries = entries.iter();
+                    !in_focus
+                        || entries.any(|entry| entry.names(owned, name))
+                        || !goes_along(
+                            self.input,
+                            self.living,
+                            owned,
+                            name,
+                            index,
+                            judgement,
+                            self.inventory,
+                        )
                 });
                 if let Some(name) = stays {
                     let user = ResourceUser {
