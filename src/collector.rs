@@ -113,9 +113,9 @@ pub struct Audit<'s> {
 pub struct SweepOrder<'a> {
     /// The plan.
     pub plan_file: &'a PlanFile,
-    /// Garbage that the plan leaves for a later run, by its index in the
-    /// inventory.
-    pub deferred: &'a [usize],
+    /// What the audit of this run plans, of which the garbage that it leaves for a
+    /// later run is reported; empty where people chose what is deleted.
+    pub plan: &'a Plan,
     /// The brakes that trip: with any of them nothing is deleted.
     pub brakes: &'a [Brake],
     /// The folder of the journals.
@@ -402,7 +402,7 @@ impl<'p> Collector<'p> {
             let reread_after = self.limits.reread_after;
             let sweep = Sweep::new(survey, steps, ids, reread_after, journal, stop.clone());
             let resources = &findings.inventory.resources;
-            let later = order.deferred.iter();
+            let later = order.plan.deferred.iter();
             let later = later.filter_map(|&index| resources.get(index).cloned());
             let sweep = sweep.with_deferred(later.collect());
             let (done, broken) = sweep.run(findings).await;
@@ -417,8 +417,15 @@ impl<'p> Collector<'p> {
         swept.steps.extend(unexpired);
         if !is_braked {
             let resources = &findings.inventory.resources;
-            let deferred = order.deferred.iter().map(|&index| &resources[index]);
-            swept.steps.extend(deferred.map(StepRow::later));
+            let maximum = self.limits.max_deletions;
+            let deferred = order.plan.deferred.iter().map(|index| {
+                let done = match order.plan.oversized.get(index) {
+                    Some(needed) => Done::oversized(*needed, maximum),
+                    None => Done::later(),
+                };
+                StepRow::not_begun(&resources[*index], done)
+            });
+            swept.steps.extend(deferred);
         }
         // What was deleted was deleted: the next run prunes what this one cannot.
         let _ = journal::prune(folder, survey.client.clock().now());

@@ -101,6 +101,9 @@ pub struct Summary {
     pub would_delete: usize,
     /// Garbage that `--max-deletions` defers to a later run.
     pub deferred: usize,
+    /// The deletions that the largest group of garbage needs in one run, where that
+    /// is more than `--max-deletions` allows; else 0.
+    pub needs_at_once: usize,
     /// Garbage whose rule has `action = "report"`.
     pub report_only: usize,
 }

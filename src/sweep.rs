@@ -116,6 +116,16 @@ impl Done {
         let reason = "it is beyond --max-deletions, for a later run";
         Self::new(Outcome::Deferred, reason)
     }
+
+    /// Garbage that no run deletes, because it only goes together with more than
+    /// `--max-deletions` allows.
+    pub fn oversized(needed: usize, maximum: usize) -> Self {
+        let reason = format!(
+            "it has to go in one run of {needed} deletions, and --max-deletions allows {maximum}; \
+             set it to {needed} or more"
+        );
+        Self::new(Outcome::FailedForGood, reason)
+    }
 }
 
 /// A plan that is being carried out.

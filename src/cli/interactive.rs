@@ -16,8 +16,8 @@ use super::session::Session;
 use super::terminal::{table_style, wants_colour};
 use super::{Exit, RunFailure, interrupted, print_rendered};
 use crate::collector::{Audit, AuditScope, Choice, Collector, SweepOrder, only};
-use crate::gc::Brake;
 use crate::gc::plan_file::PlanFile;
+use crate::gc::{Brake, Plan};
 use crate::report::Report;
 use crate::report::format::Format;
 use crate::report::listing::Selection;
@@ -288,7 +288,7 @@ impl TableSession<'_> {
         let folder = self.folder.clone();
         let order = SweepOrder {
             plan_file: &plan_file,
-            deferred: &[],
+            plan: &Plan::default(),
             brakes: audit.brakes,
             folder: &folder,
             stop: &stop,

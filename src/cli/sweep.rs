@@ -16,8 +16,8 @@ use super::{
     Exit, RunFailure, github_actions, interrupted, print_error, print_rendered, public, rendered,
 };
 use crate::collector::{Audit, Choice, Collector, SweepError, SweepOrder, stopped};
-use crate::gc::Brake;
 use crate::gc::plan_file::{Bound, PlanFile};
+use crate::gc::{Brake, Plan};
 use crate::model::PullRequestNumber;
 use crate::report::Report;
 use crate::report::format::Format;
@@ -73,15 +73,15 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
     };
     session.warn_of_clocks();
     report.next_run = github_actions::next_run(&arguments.schedule, report.now)?;
-    let (plan_file, deferred) = match planned {
+    let (plan_file, plan) = match planned {
         Some(planned) => {
             let here = collector.bound(&audit_scope);
             check(&session, &planned, &here, &report)?;
-            (planned, &[][..])
+            (planned, Plan::default())
         }
         None => (
             collector.plan_file(&audit_scope, &findings, &plan, &report),
-            &*plan.deferred,
+            plan,
         ),
     };
     let run = SweepRun {
@@ -92,7 +92,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
         findings: &findings,
         brakes: &brakes,
         plan_file,
-        deferred,
+        plan: &plan,
         notify,
     };
     run.go(report, consent).await
@@ -136,7 +136,7 @@ struct SweepRun<'a> {
     brakes: &'a [Brake],
     plan_file: PlanFile,
     /// Garbage that the plan leaves for a later run.
-    deferred: &'a [usize],
+    plan: &'a Plan,
     notify: Notify,
 }
 
@@ -228,7 +228,7 @@ impl SweepRun<'_> {
         let stop = Stop::default();
         let order = SweepOrder {
             plan_file: &self.plan_file,
-            deferred: self.deferred,
+            plan: self.plan,
             brakes: self.brakes,
             folder: &folder,
             stop: &stop,

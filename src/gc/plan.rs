@@ -22,6 +22,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Garbage that waits for a later run because of the cap.
     pub deferred: Vec<usize>,
+    /// Garbage that can only be deleted in one run with so many others that the cap
+    /// never allows it, with how many these are. It is among the deferred.
+    pub oversized: BTreeMap<usize, usize>,
     /// Garbage that its rule only reports.
     pub report_only: Vec<usize>,
     /// The resources of steps that the provider will most likely refuse, because
@@ -195,6 +198,10 @@ fn cap(
     for (index, candidate) in candidates.into_iter().enumerate() {
         if !taken.contains(&index) {
             plan.deferred.push(candidate.resource);
+            let needed = together(index, &BTreeSet::new()).len();
+            if needed > maximum.max(1) {
+                plan.oversized.insert(candidate.resource, needed);
+            }
             continue;
         }
         let mut after: Vec<usize> = before[index].iter().map(|one| position[one]).collect();

@@ -56,6 +56,7 @@ impl Report {
             verdicts: verdicts(&resources),
             would_delete: run.plan.steps.len(),
             deferred: run.plan.deferred.len(),
+            needs_at_once: run.plan.oversized.values().copied().max().unwrap_or(0),
             report_only: run.plan.report_only.len(),
         };
         let listings = run.inventory.listings.iter();

@@ -307,6 +307,17 @@ fn next_sweep(report: &Report) -> Vec<SummaryLine> {
             )),
         }
     }
+    if report.swept.is_none() && summary.needs_at_once > 0 {
+        let needed = grouped(summary.needs_at_once);
+        lines.push(SummaryLine {
+            label,
+            text: format!(
+                "cannot delete some of it: it has to go in one run of {needed} deletions; set \
+                 --max-deletions to {needed} or more"
+            ),
+            ink: Some(Ink::Red),
+        });
+    }
     if summary.report_only > 0 {
         lines.push(line(
             label,

@@ -78,11 +78,11 @@ impl StepRow {
         }
     }
 
-    /// Creates the row of garbage that is deferred to a later run.
-    pub fn later(resource: &Resource) -> Self {
+    /// Creates the row of garbage that is no step of the run.
+    pub fn not_begun(resource: &Resource, done: Done) -> Self {
         let Done {
             outcome, reason, ..
-        } = Done::later();
+        } = done;
         Self {
             kind: resource.kind.name().to_owned(),
             name: resource.name.to_string(),

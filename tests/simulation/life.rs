@@ -13,8 +13,8 @@ use http::Method;
 use preview_gc::cli::Exit;
 use preview_gc::clock::Clock;
 use preview_gc::collector::{Collector, Limits, Scope, SweepOrder};
-use preview_gc::gc::Outcome;
 use preview_gc::gc::plan_file::PlanFile;
+use preview_gc::gc::{Outcome, Plan};
 use preview_gc::journal::reads::Remembered;
 use preview_gc::model::{Api, PullRequestNumber};
 use preview_gc::policy::{Action, Policies, Policy, PolicyContext, PolicySource, Vocabulary};
@@ -453,12 +453,13 @@ impl World<'_> {
         self.judge_brakes(&report, &garbage, focus, limits);
         let folder = self.folder(key.actor);
         let stop = Stop::default();
+        let nothing = Plan::default();
         let order = SweepOrder {
             plan_file: &plan_file,
-            deferred: if by_earlier || only_plans {
-                &[]
+            plan: if by_earlier || only_plans {
+                &nothing
             } else {
-                &plan.deferred
+                &plan
             },
             brakes: &brakes,
             folder: &folder,
@@ -854,7 +855,12 @@ impl World<'_> {
             if self.network.is_broken() {
                 return;
             }
-            let idle = ended.is_some_and(|ended| ended.report.summary.would_delete == 0);
+            let summary = ended.map(|ended| ended.report.summary);
+            let idle = summary.is_some_and(|summary| {
+                // What a person does who is told that the limit is too low.
+                limits.max_deletions = limits.max_deletions.max(summary.needs_at_once);
+                summary.would_delete == 0 && summary.needs_at_once == 0
+            });
             let expires = |one: &Resource| one.is_there() && one.expires.is_some();
             let waits = self.network.state().ledger.resources.iter().any(expires);
             if idle && !waits {

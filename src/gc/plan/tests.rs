@@ -154,6 +154,13 @@ fn workers_that_bind_each_other_are_unbound_one_by_one_and_go_together() {
     assert_eq!(steps, [(0, vec![], vec![1]), (1, vec![0], vec![])]);
     assert!(deferred.is_empty());
     assert_eq!(drawn(pair(), 1), (vec![], vec![0, 1]));
+    // No later run takes a group that is larger than the cap: that has to be said.
+    let oversized = |maximum| {
+        let judged = vec![garbage(PLAIN, 1, at(10)), garbage(PLAIN, 1, at(10))];
+        self::drawn(pair(), judged, maximum).oversized
+    };
+    assert_eq!(oversized(1), BTreeMap::from([(0, 2), (1, 2)]));
+    assert!(oversized(2).is_empty());
 
     // All bind all: two of them lose a binding to another, one after the other.
     let all = vec![
@@ -238,6 +245,7 @@ fn steps(after: &[&[usize]]) -> Plan {
         deferred: vec![99],
         report_only: vec![98],
         hindered: BTreeSet::new(),
+        oversized: BTreeMap::new(),
     }
 }
 

@@ -11,6 +11,7 @@ use futures::FutureExt as _;
 use http::{Method, Request};
 use preview_gc::clock::Clock;
 use preview_gc::collector::{Audit, Choice, Collector, Limits, Scope, SweepOrder};
+use preview_gc::gc::Plan;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::Journal;
 use preview_gc::model::Api;
@@ -334,7 +335,7 @@ impl Stage {
             let stop = &self.stop;
             let order = SweepOrder {
                 plan_file: &plan_file,
-                deferred: &[],
+                plan: &Plan::default(),
                 brakes: &brakes,
                 folder,
                 stop,
