@@ -133,9 +133,29 @@ pub enum SweepError {
     /// The plan is about something that is not known.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// What people marked as one to keep cannot be read.
+    #[error(
+        "cannot read what people keep in the tracking issue, and nothing is deleted without that: \
+         there is no GITHUB_TOKEN; set it to a token with Issues: read"
+    )]
+    NoMarks,
 }
 
 impl<'p> Collector<'p> {
+    /// Checks that the boxes of the tracking issue can be asked for, also where no
+    /// rule asks GitHub.
+    ///
+    /// # Errors
+    ///
+    /// [`SweepError::NoMarks`] without a token for GitHub.
+    pub fn reads_marks(&self) -> Result<(), SweepError> {
+        if self.client.has(Api::GitHub) {
+            Ok(())
+        } else {
+            Err(SweepError::NoMarks)
+        }
+    }
+
     /// Lists what exists.
     ///
     /// # Errors
@@ -352,8 +372,8 @@ impl<'p> Collector<'p> {
     ///
     /// # Errors
     ///
-    /// When there can be no journal, or the plan is about what is not known:
-    /// then nothing was sent.
+    /// When there can be no journal, the plan is about what is not known, or nothing
+    /// can tell what people keep: then nothing was sent.
     pub async fn sweep(
         &self,
         survey: &Survey<'_>,
@@ -366,6 +386,7 @@ impl<'p> Collector<'p> {
             stop,
             ..
         } = *order;
+        self.reads_marks()?;
         self.remember(folder);
         if findings.roots.gap().is_some() {
             return Ok(Swept::default());

@@ -4,6 +4,8 @@
 //! The doctor runs the audit itself, so that it cannot accept what an audit
 //! would refuse.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -109,12 +111,17 @@ fn name(evidence: &Evidence) -> &str {
     }
 }
 
-/// Returns the permissions that deletions by these policies need.
+/// Returns the permissions that deletions by these policies need: of the kinds in
+/// the rules, of what is deleted with them, and of what has to let go of them first.
 fn untried(files: &[Policy]) -> Vec<String> {
     let rules = files.iter().flat_map(|file| file.rules.iter());
     let deleting = rules.filter(|rule| rule.action != Action::Report);
-    let mut needs: Vec<String> = deleting
-        .flat_map(|rule| &rule.kinds)
+    let deleted: BTreeSet<KindRef> = deleting.flat_map(|rule| rule.kinds.clone()).collect();
+    let among = |name: Option<&str>| deleted.iter().any(|kind| Some(kind.name()) == name);
+    let all = providers::kinds().map(Kind::about);
+    let concerned =
+        all.filter(|kind| deleted.contains(kind) || among(kind.belongs_to) || among(kind.blocks));
+    let mut needs: Vec<String> = concerned
         .map(|kind| format!("{kind}: {}", kind.write_permission))
         .collect();
     needs.sort();

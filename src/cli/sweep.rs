@@ -49,6 +49,8 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
         super::report::repository(&session)?;
     }
     let collector = session.collector(arguments.audit.pr)?;
+    let marks = collector.reads_marks();
+    marks.map_err(|error| not_begun(&error))?;
     let since = Instant::now();
     let (audit_scope, inventory) = tokio::select! {
         biased;
@@ -343,6 +345,6 @@ fn not_begun(error: &SweepError) -> RunFailure {
         SweepError::Journal(_) => {
             RunFailure::Usage(format!("{error}; name a folder with --journal"))
         }
-        SweepError::Plan(_) => RunFailure::Usage(error.to_string()),
+        SweepError::Plan(_) | SweepError::NoMarks => RunFailure::Usage(error.to_string()),
     }
 }
