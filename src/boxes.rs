@@ -1,4 +1,4 @@
-//! The boxes that people tick in the tracking issue: what to delete at the next
+//! The boxes that people check in the tracking issue: what to delete at the next
 //! sweep, and what to keep. Its text is read here, once, and judged by keys.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ pub const MARKER: &str = "<!-- preview-gc:report -->";
 
 /// The checked boxes, in the form in which the issue is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ticks {
+pub struct CheckedKeys {
     /// Keys of what is to be deleted.
     pub delete: BTreeSet<String>,
     /// Keys of what is to be kept.
@@ -22,15 +22,20 @@ pub struct Ticks {
 /// The two boxes of a resource, as lines of a list below its own. The comment
 /// of the last one stores where the resource was listed and, in seconds since
 /// 1970, when it was created.
-pub fn boxes(key: &str, origin: &str, created_at: Option<DateTime<Utc>>, ticks: &Ticks) -> String {
-    let mark = |ticked: bool| if ticked { 'x' } else { ' ' };
+pub fn boxes(
+    key: &str,
+    origin: &str,
+    created_at: Option<DateTime<Utc>>,
+    checked: &CheckedKeys,
+) -> String {
+    let mark = |is_checked: bool| if is_checked { 'x' } else { ' ' };
     let created_at = created_at.map(|at| format!(" {}", at.timestamp()));
     let created_at = created_at.unwrap_or_default();
     format!(
         "  - [{}] delete at the next sweep <!-- gc:delete:{key} -->\n  - [{}] keep <!-- \
          gc:keep:{key} {origin}{created_at} -->\n",
-        mark(ticks.delete.contains(key)),
-        mark(ticks.keep.contains(key)),
+        mark(checked.delete.contains(key)),
+        mark(checked.keep.contains(key)),
     )
 }
 
@@ -82,8 +87,11 @@ impl<'a> LastBox<'a> {
             .or_else(|| line.strip_prefix("* ["))?;
         let (_, rest) = rest.split_once("] keep")?;
         let (what, rest) = rest.split_once("<!-- gc:keep:")?;
-        let (told, _) = rest.split_once("-->")?;
-        let (key, origin) = told.trim().split_once(' ').unwrap_or((told.trim(), ""));
+        let (comment, _) = rest.split_once("-->")?;
+        let (key, origin) = comment
+            .trim()
+            .split_once(' ')
+            .unwrap_or((comment.trim(), ""));
         let created = origin.rsplit_once(' ').and_then(|(origin, seconds)| {
             let at = DateTime::from_timestamp(seconds.parse().ok()?, 0)?;
             Some((origin, at))
@@ -97,10 +105,10 @@ impl<'a> LastBox<'a> {
     }
 }
 
-impl Ticks {
+impl CheckedKeys {
     /// Reads the boxes of an issue's text, whatever else people wrote there.
     pub fn read(text: &str) -> Self {
-        let mut ticks = Self::default();
+        let mut checked = Self::default();
         for line in text.lines() {
             let line = line.trim_start();
             let Some(rest) = line
@@ -118,17 +126,17 @@ impl Ticks {
             };
             let key: String = key.chars().take_while(char::is_ascii_hexdigit).collect();
             match what {
-                "delete" => ticks.delete.insert(key),
-                "keep" => ticks.keep.insert(key),
+                "delete" => checked.delete.insert(key),
+                "keep" => checked.keep.insert(key),
                 _ => false,
             };
         }
-        ticks
+        checked
     }
 
-    /// What a text tells those who judge: keys, and where that was listed which
-    /// is ticked "keep".
-    pub fn told(text: &str) -> CheckedBoxes {
+    /// Reads what verdicts depend on: the keys, and where that was listed which is
+    /// checked "keep".
+    pub fn with_origins(text: &str) -> CheckedBoxes {
         let Self { delete, keep } = Self::read(text);
         let boxes = text.lines().filter_map(LastBox::read);
         let kept = boxes.filter(|one| keep.contains(one.key));
@@ -140,9 +148,9 @@ impl Ticks {
         }
     }
 
-    /// Adds what others ticked in the meantime, in texts with the newest first.
+    /// Adds what others checked in the meantime, in texts with the newest first.
     /// Whatever anybody wants kept is kept; to be deleted only what the last of
-    /// them left ticked.
+    /// them left checked.
     pub fn merge(&mut self, texts: &[String]) {
         for text in texts {
             self.keep.extend(Self::read(text).keep);
@@ -160,11 +168,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_box_of_what_is_kept_is_ticked_and_tells_what_it_is() {
+    fn the_box_of_what_is_kept_is_checked_and_says_what_it_is() {
         let line = keep_box("worker shop-7", "00ff", "worker@a");
-        let ticks = Ticks::read(&line);
-        assert_eq!(ticks.keep, BTreeSet::from(["00ff".to_owned()]));
-        assert_eq!(ticks.delete, BTreeSet::new());
+        let checked = CheckedKeys::read(&line);
+        assert_eq!(checked.keep, BTreeSet::from(["00ff".to_owned()]));
+        assert_eq!(checked.delete, BTreeSet::new());
         let last = LastBox {
             key: "00ff",
             what: "worker shop-7",
@@ -175,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_box_of_a_resource_is_known_ticked_or_not() {
+    fn the_last_box_of_a_resource_is_known_checked_or_not() {
         let unnamed = |origin| {
             Some(LastBox {
                 key: "00ff",
@@ -184,7 +192,7 @@ mod tests {
                 created_at: None,
             })
         };
-        for (line, told) in [
+        for (line, expected) in [
             (
                 "  - [ ] keep <!-- gc:keep:00ff worker@a -->",
                 unnamed("worker@a"),
@@ -204,13 +212,13 @@ mod tests {
             ("keep <!-- gc:keep:00ff worker@a -->", None),
             ("- [ ] keep <!-- gc:keep:00ff worker@a", None),
         ] {
-            assert_eq!(LastBox::read(line), told, "{line}");
+            assert_eq!(LastBox::read(line), expected, "{line}");
         }
-        let both = boxes("00ff", "worker@a", None, &Ticks::default());
+        let both = boxes("00ff", "worker@a", None, &CheckedKeys::default());
         let read: Vec<_> = both.lines().map(LastBox::read).collect();
         assert_eq!(read, [None, unnamed("worker@a")]);
         let created_at = DateTime::from_timestamp(1_775_001_600, 0);
-        let both = boxes("00ff", "worker@a", created_at, &Ticks::default());
+        let both = boxes("00ff", "worker@a", created_at, &CheckedKeys::default());
         let last = both.lines().find_map(LastBox::read);
         let origin = last.map(|last| (last.origin, last.created_at));
         assert_eq!(origin, Some(("worker@a", created_at)));
@@ -218,61 +226,64 @@ mod tests {
 
     #[test]
     fn whatever_anybody_wants_kept_is_kept_and_the_newest_says_what_goes() {
-        let ticked = |delete: &[&str], keep: &[&str]| {
+        let keys = |delete: &[&str], keep: &[&str]| {
             let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
-            Ticks {
+            CheckedKeys {
                 delete: keys(delete),
                 keep: keys(keep),
             }
         };
-        let written = |key: &str, ticks: &Ticks| boxes(key, "worker@a", None, ticks);
-        let newest = ticked(&["aa"], &["cc"]);
-        let older = ticked(&["bb"], &["dd"]);
+        let written = |key: &str, checked: &CheckedKeys| boxes(key, "worker@a", None, checked);
+        let newest = keys(&["aa"], &["cc"]);
+        let older = keys(&["bb"], &["dd"]);
         let texts = [
             written("aa", &newest) + &written("cc", &newest),
             written("bb", &older) + &written("dd", &older),
         ];
-        let mut ticks = ticked(&["ee"], &["ff"]);
-        ticks.merge(&texts);
-        assert_eq!(ticks, ticked(&["aa"], &["cc", "dd", "ff"]));
+        let mut checked = keys(&["ee"], &["ff"]);
+        checked.merge(&texts);
+        assert_eq!(checked, keys(&["aa"], &["cc", "dd", "ff"]));
         // Where nobody wrote anything, nothing changes.
-        ticks.merge(&[]);
-        assert_eq!(ticks, ticked(&["aa"], &["cc", "dd", "ff"]));
+        checked.merge(&[]);
+        assert_eq!(checked, keys(&["aa"], &["cc", "dd", "ff"]));
     }
 
     #[test]
-    fn what_was_ticked_is_read_back() {
-        let ticks = Ticks {
+    fn what_was_checked_is_read_back() {
+        let checked = CheckedKeys {
             delete: BTreeSet::from(["0123456789abcdef".to_owned()]),
             keep: BTreeSet::from(["fedcba9876543210".to_owned()]),
         };
-        let text = boxes("0123456789abcdef", "worker@a", None, &ticks)
-            + &boxes("fedcba9876543210", "r2@b", None, &ticks);
-        assert_eq!(Ticks::read(&text), ticks);
+        let text = boxes("0123456789abcdef", "worker@a", None, &checked)
+            + &boxes("fedcba9876543210", "r2@b", None, &checked);
+        assert_eq!(CheckedKeys::read(&text), checked);
         let windows = text.replace('\n', "\r\n").replace("[x]", "[X]");
-        assert_eq!(Ticks::read(&windows), ticks);
-        assert_eq!(Ticks::read(&text.replace("[x]", "[ ]")), Ticks::default());
+        assert_eq!(CheckedKeys::read(&windows), checked);
+        assert_eq!(
+            CheckedKeys::read(&text.replace("[x]", "[ ]")),
+            CheckedKeys::default()
+        );
     }
 
     #[test]
-    fn those_who_judge_are_told_keys_and_where_what_is_kept_was_listed() {
+    fn keys_are_read_with_the_places_of_what_is_kept() {
         let text = keep_box("worker a", "00ff", "worker@a")
             + &keep_box("older", "00ee", "")
             + "- [ ] keep b <!-- gc:keep:00dd r2@b -->\n- [x] delete <!-- gc:delete:00cc -->\n";
         let set = |all: &[&str]| all.iter().map(ToString::to_string).collect();
-        let told = CheckedBoxes {
+        let expected = CheckedBoxes {
             delete: set(&["00cc"]),
             keep: set(&["00ee", "00ff"]),
             origins_of_kept: set(&["", "worker@a"]),
         };
-        assert_eq!(Ticks::told(&text), told);
+        assert_eq!(CheckedKeys::with_origins(&text), expected);
     }
 
     proptest! {
         #[test]
         fn nothing_that_people_write_breaks_the_reading(text in "\\PC*") {
-            let ticks = Ticks::read(&format!("{text}\n- [x] {text} <!-- gc:keep:00ff -->"));
-            prop_assert!(ticks.keep.iter().all(|key| key.chars().all(|c| c.is_ascii_hexdigit())));
+            let checked = CheckedKeys::read(&format!("{text}\n- [x] {text} <!-- gc:keep:00ff -->"));
+            prop_assert!(checked.keep.iter().all(|key| key.chars().all(|c| c.is_ascii_hexdigit())));
         }
     }
 }

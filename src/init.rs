@@ -135,15 +135,15 @@ pub fn propose(situation: &Situation<'_>) -> Vec<RuleProposal> {
 
 /// The places where Neon says who made a branch: where every branch has the same
 /// source, as the API gives it by default, that says nothing.
-fn told_sources(resources: &[Resource]) -> BTreeSet<Place> {
+fn places_with_sources(resources: &[Resource]) -> BTreeSet<Place> {
     let mut sources: BTreeMap<&Place, BTreeSet<&str>> = BTreeMap::new();
     for resource in resources.iter().filter(|one| one.protection.is_none()) {
         if let Some(source) = text(resource, "creation-source") {
             sources.entry(&resource.place).or_default().insert(source);
         }
     }
-    let told = sources.into_iter().filter(|(_, sources)| sources.len() > 1);
-    told.map(|(place, _)| place.clone()).collect()
+    let varied = sources.into_iter().filter(|(_, sources)| sources.len() > 1);
+    varied.map(|(place, _)| place.clone()).collect()
 }
 
 /// The text of an attribute.

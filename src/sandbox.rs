@@ -109,8 +109,8 @@ impl Sandbox {
             world.actions_runs,
         );
         for resource in &world.resources {
-            let faces: [&mut dyn ProviderApi; 3] = [&mut cloudflare, &mut neon, &mut github];
-            add(faces, resource, world.now)?;
+            let providers: [&mut dyn ProviderApi; 3] = [&mut cloudflare, &mut neon, &mut github];
+            add(providers, resource, world.now)?;
         }
         neon.settle();
         Ok(Arc::new(Self {
@@ -186,7 +186,7 @@ impl Sandbox {
     pub async fn call(&self, request: http::Request<Bytes>) -> Result<Response, Reset> {
         let path = request.uri().path().to_owned();
         if path.starts_with("/_sandbox/") {
-            return Ok(self.door(&request));
+            return Ok(self.control(&request));
         }
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
@@ -194,7 +194,7 @@ impl Sandbox {
         let mut faults_replaced = self.faults_replaced.subscribe();
         let fault = self.fault(&request);
         if let Some(What::Named(NamedFault::Hold)) = fault {
-            // The sender lives as long as the sandbox.
+            // The sender exists as long as the sandbox.
             let _ = faults_replaced.changed().await;
         }
         if let Some(delay) = fault.as_ref().and_then(faults::delay) {
@@ -316,14 +316,14 @@ fn bindable() -> impl Iterator<Item = &'static str> {
 }
 
 fn add(
-    faces: [&mut dyn ProviderApi; 3],
+    providers: [&mut dyn ProviderApi; 3],
     resource: &world::WorldResource,
     now: DateTime<Utc>,
 ) -> Result<(), ImpossibleResource> {
-    for face in faces {
-        let mut kinds = face.kinds().into_iter();
+    for provider in providers {
+        let mut kinds = provider.kinds().into_iter();
         if kinds.any(|kind| kind.name == resource.kind) {
-            return face.add(resource, now).map_err(|refusal| {
+            return provider.add(resource, now).map_err(|refusal| {
                 ImpossibleResource(format!("{} {}: {refusal}", resource.kind, resource.name))
             });
         }

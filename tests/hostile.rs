@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::DateTime;
 use http::StatusCode;
-use preview_gc::boxes::Ticks;
+use preview_gc::boxes::CheckedKeys;
 use preview_gc::call::Call;
 use preview_gc::clock::Clock;
 use preview_gc::evidence::{ActionsRun, ClosedSearch, PullRequest, RepositoryRoots, RootsWanted};
@@ -590,13 +590,13 @@ fn whatever_people_do_to_the_issue_its_boxes_and_history_are_read() {
     let output = support::run(&["report", "--dry-run", "--sandbox"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let ticked = text.replace("- [ ]", "- [x]").into_bytes();
-    let all = Ticks::read(&text.replace("- [ ]", "- [x]"));
+    let all = CheckedKeys::read(&text.replace("- [ ]", "- [x]"));
     assert!(all.keep.len() > 1 && all.delete == all.keep);
     assert_eq!(HiddenState::read(&text).runs.len(), 1);
     proptest!(ProptestConfig::with_cases(2_000), |((_, text) in damaged(vec![text.into_bytes(), ticked]))| {
         let text = String::from_utf8_lossy(&text);
-        let ticks = Ticks::read(&text);
-        for key in ticks.keep.iter().chain(&ticks.delete) {
+        let checked = CheckedKeys::read(&text);
+        for key in checked.keep.iter().chain(&checked.delete) {
             prop_assert!(key.chars().all(|c| c.is_ascii_hexdigit()) && text.contains(key.as_str()));
         }
         let history = HiddenState::read(&text);

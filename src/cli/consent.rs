@@ -60,11 +60,11 @@ pub(super) async fn answer(question: &str) -> Result<String, RunFailure> {
         .write_all(question.as_bytes())
         .and_then(|()| stderr.flush());
     // Reads on a separate thread, because it may block forever.
-    let (told, answer) = tokio::sync::oneshot::channel();
+    let (sender, answer) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
-        let _ = told.send(read.map(|_| answer));
+        let _ = sender.send(read.map(|_| answer));
     });
     match answer.await {
         Ok(Ok(answer)) => Ok(answer),

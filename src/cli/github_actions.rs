@@ -99,9 +99,9 @@ pub(super) fn end(result: &Result<Exit, RunFailure>) {
     };
     let why = plain(&why);
     let code = exit as u8;
-    let inert = escape::workflow_lines(why.trim_end());
+    let escaped = escape::workflow_lines(why.trim_end());
     annotate(&format!(
-        "::error title=preview-gc (exit code {code})::{inert}\n"
+        "::error title=preview-gc (exit code {code})::{escaped}\n"
     ));
     let text = escape::block(why.trim_end());
     append(

@@ -124,8 +124,8 @@ async fn ask(proposals: &mut [RuleProposal], asked: usize) -> Result<usize, RunF
         );
         let mut said = question.clone();
         loop {
-            let told = answer(&said).await?;
-            match told.trim().to_ascii_lowercase().as_str() {
+            let typed = answer(&said).await?;
+            match typed.trim().to_ascii_lowercase().as_str() {
                 "y" | "yes" => {
                     proposal.status = Status::Sure;
                     proposal.witnesses.push("confirmed by a person".to_owned());

@@ -149,7 +149,7 @@ impl PullRequest {
     }
 }
 
-/// When a pull request lived, as far as its answer has these times.
+/// When a pull request was opened and ended, as far as its answer has these times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
     /// When it was opened.
@@ -222,8 +222,8 @@ pub struct RepositoryRoots {
     pub lost_labels: BTreeMap<PullRequestNumber, Result<LostLabels, Arc<str>>>,
     /// Actions runs that were asked for.
     pub runs: BTreeMap<RunId, ActionsRun>,
-    /// The tracking issue, with what people ticked in it; none where there is
-    /// none.
+    /// The tracking issue, with the boxes that people checked in it; none where
+    /// there is none.
     pub issue: Option<TrackingIssue>,
     /// What is marked as a tracking issue and is not ours, for people.
     pub ignored: Vec<String>,

@@ -13,10 +13,10 @@ use crate::model::{KindRef, Place, Reference, References, Resource};
 #[must_use = "answers that are dropped are asked for again"]
 pub struct Uses {
     /// What a resource uses, by its index in the inventory; or why that could
-    /// not be told.
+    /// not be determined.
     pub of: BTreeMap<usize, Result<References, String>>,
     /// Who uses the resources of a kind in a place; or why that could not be
-    /// told.
+    /// determined.
     pub users: BTreeMap<(KindRef, Place), Result<Users, String>>,
     /// The users that a user source shows in an account; or why it could not be
     /// read.

@@ -1,5 +1,5 @@
 //! What stands for a resource and its listing in the tracking issue. What people
-//! ticked there comes in as such keys.
+//! checked there comes in as such keys.
 
 use sha2::{Digest as _, Sha256};
 

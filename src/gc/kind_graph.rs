@@ -129,8 +129,8 @@ impl KindGraph {
     }
 
     /// Whether the listing of `other` has to be there, and complete, before a
-    /// resource of `kind` in this place may be deleted. What lives in zones or
-    /// at another provider is listed only where a policy's scope has it.
+    /// resource of `kind` in this place may be deleted. What belongs to a zone or
+    /// to another provider is listed only where a policy's scope has it.
     pub fn must_be_listed(kind: KindRef, place: &Place, other: KindRef) -> Option<Place> {
         if other.0.place == kind.place {
             return Some(place.clone());

@@ -361,13 +361,13 @@ mod tests {
     fn a_plan_says_what_it_was_made_of_and_is_read_back() {
         let plan = plan_file();
         assert_eq!(plan.now, at(0));
-        let told: Vec<_> = plan
+        let steps: Vec<_> = plan
             .steps
             .iter()
             .map(|step| (&*step.name, &*step.rule, step.by_event, step.dead_since))
             .collect();
         assert_eq!(
-            told,
+            steps,
             [
                 ("plain-7", "plain", true, Some(at(-60))),
                 ("aged-8", "by-age", false, Some(at(-90))),

@@ -387,7 +387,7 @@ impl<'a> ReferenceIndex<'a> {
     }
 }
 
-/// The one in this place; or, for what lives in a zone, in the zone's account.
+/// The one in this place; or, for a resource of a zone, in the zone's account.
 fn pick(inventory: &Inventory, found: Option<&Vec<usize>>, place: &Place) -> Option<usize> {
     let found = found?;
     let at = |index: &usize| inventory.resources.get(*index).map(|one| &*one.place);

@@ -103,7 +103,7 @@ pub(super) fn infer(
         situation,
         lifetimes,
         shared: shared(&all),
-        told: super::told_sources(situation.resources),
+        with_sources: super::places_with_sources(situation.resources),
         names: situation
             .resources
             .iter()
@@ -315,7 +315,7 @@ struct Context<'c, 'a> {
     lifetimes: &'c Lifetimes<'c>,
     shared: BTreeSet<Place>,
     /// Where the source of a Neon branch says something.
-    told: BTreeSet<Place>,
+    with_sources: BTreeSet<Place>,
     names: BTreeSet<(KindRef, &'a str)>,
     all: &'c BTreeMap<SeriesKey, Series<'a>>,
     families: BTreeMap<(Place, Option<&'static str>), Family>,
@@ -389,7 +389,7 @@ impl<'a> Context<'_, 'a> {
         }
         let marked = names::marker(&key.before).is_some();
         let hand = ("creation-source".to_owned(), super::file::quoted("console"));
-        if key.conditions.contains(&hand) && self.told.contains(&key.place) {
+        if key.conditions.contains(&hand) && self.with_sources.contains(&key.place) {
             let why = "made by hand in the console".to_owned();
             return (marked.then_some(Status::Never), Vec::new(), why);
         }
@@ -573,14 +573,14 @@ impl<'a> Context<'_, 'a> {
             .map(|(_, series)| series)
             .collect();
         let numbers = series.numbers(|_| true);
-        let told = |wanted: &dyn Fn(Fit) -> bool| -> BTreeSet<PullRequestNumber> {
-            let told = siblings.iter().flat_map(|one| one.numbers(wanted));
-            told.filter(|number| numbers.contains(number)).collect()
+        let of_siblings = |wanted: &dyn Fn(Fit) -> bool| -> BTreeSet<PullRequestNumber> {
+            let all = siblings.iter().flat_map(|one| one.numbers(wanted));
+            all.filter(|number| numbers.contains(number)).collect()
         };
         let family = (key.place.clone(), names::marker(&key.before));
         let family = self.families.get(&family);
         let is_against = family.is_some_and(|one| !one.against.is_disjoint(&numbers));
-        let hits: BTreeSet<_> = told(&|fit| fit == Fit::Hit);
+        let hits: BTreeSet<_> = of_siblings(&|fit| fit == Fit::Hit);
         if is_against {
             let why = "what shares its number was not created while it was open".to_owned();
             return Some((Status::Never, Vec::new(), why));

@@ -95,14 +95,14 @@ fn subjects<'a>(
     situation: &Situation<'a>,
     numbered: &BTreeSet<(KindRef, String)>,
 ) -> Vec<SlugSubject<'a>> {
-    let told = super::told_sources(situation.resources);
+    let with_sources = super::places_with_sources(situation.resources);
     let mut subjects = Vec::new();
     for resource in situation.resources {
         let key = (resource.kind, resource.name.to_string());
         let goes_along = resource.kind.belongs_to.is_some();
         let github = matches!(*resource.place, Place::Repository(_));
-        let by_hand =
-            text(resource, "creation-source") == Some("console") && told.contains(&*resource.place);
+        let by_hand = text(resource, "creation-source") == Some("console")
+            && with_sources.contains(&*resource.place);
         if resource.protection.is_some()
             || goes_along
             || github
@@ -609,9 +609,9 @@ fn ended_later(all: &[&Explained<'_>], lifetimes: &Lifetimes<'_>) -> usize {
 
 /// The conditions of a rule: a name that was made anew after its pull request had
 /// ended belongs to something else.
-fn conditions(shape: &Shape, lived: bool) -> Vec<(String, String)> {
+fn conditions(shape: &Shape, ended_later: bool) -> Vec<(String, String)> {
     let mut conditions = shape.conditions.clone();
-    if shape.kind.created && lived {
+    if shape.kind.created && ended_later {
         conditions.push(("ended-after-created".to_owned(), "true".to_owned()));
     }
     conditions

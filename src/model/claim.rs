@@ -80,7 +80,7 @@ pub enum Claim {
     },
     /// An Actions run.
     Run(RunId),
-    /// Nothing that lives or dies elsewhere: only its own age counts.
+    /// Nothing else: only its own age counts.
     Itself,
 }
 

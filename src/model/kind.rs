@@ -60,9 +60,9 @@ pub struct KindAbout {
     pub name: &'static str,
     /// What people call one of them.
     pub noun: &'static str,
-    /// Whose API it lives in.
+    /// The provider whose API has it.
     pub api: Api,
-    /// Where it lives.
+    /// What sort of place contains it.
     pub place: PlaceSort,
     /// Whether names compare without case (DNS).
     pub caseless: bool,

@@ -20,7 +20,7 @@ pub enum Api {
     GitHub,
 }
 
-/// What sort of place a kind lives in.
+/// What sort of place contains the resources of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaceSort {
     /// A Cloudflare account.

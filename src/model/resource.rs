@@ -112,7 +112,7 @@ pub struct Resource {
     pub expires_at: Option<DateTime<Utc>>,
     /// Why it is kept whatever the rules say.
     pub protection: Option<BuiltInProtection>,
-    /// The id of the resource of the same kind and place that it hangs on (a
+    /// The id of the resource of the same kind and place that it belongs to (a
     /// Neon branch's parent).
     pub parent: Option<Box<str>>,
     /// What its kind has besides, in the order the kind declares.

@@ -13,7 +13,7 @@ use super::provider::ProviderApi;
 use super::{Sandbox, SandboxState, add, world};
 
 impl Sandbox {
-    pub(super) fn door(&self, request: &http::Request<Bytes>) -> Response {
+    pub(super) fn control(&self, request: &http::Request<Bytes>) -> Response {
         let path = request.uri().path();
         let segments: Vec<&str> = path.split('/').skip(2).collect();
         let mut state = self.state();
@@ -32,7 +32,7 @@ impl Sandbox {
             _ => {
                 return message::json(
                     StatusCode::NOT_FOUND,
-                    &json!({"message": format!("there is no door {} {path}", request.method())}),
+                    &json!({"message": format!("there is no control endpoint {} {path}", request.method())}),
                 );
             }
         };
@@ -139,9 +139,9 @@ impl SandboxState {
         world::check(&resource)
             .map_err(|(place, message)| format!("{}: {message}", place.trim_start_matches('.')))?;
         let now = self.now();
-        let faces: [&mut dyn ProviderApi; 3] =
+        let providers: [&mut dyn ProviderApi; 3] =
             [&mut self.cloudflare, &mut self.neon, &mut self.github];
-        add(faces, &resource, now).map_err(|refusal| refusal.to_string())?;
+        add(providers, &resource, now).map_err(|refusal| refusal.to_string())?;
         Ok(json!({"kind": resource.kind, "name": resource.name}))
     }
 

@@ -11,7 +11,7 @@ use crate::roots;
 use crate::roots::github::GitHubClient;
 
 impl Survey<'_> {
-    /// What keeps resources alive, and how the rest ended: first what lives,
+    /// What keeps resources alive, and how the rest ended: first the living roots,
     /// because only the others have to be searched for.
     pub(super) async fn roots<'r>(
         &self,

@@ -182,7 +182,7 @@ pub fn read(text: &str) -> Vec<FoundLeak> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boxes::{Ticks, boxes};
+    use crate::boxes::{CheckedKeys, boxes};
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -212,7 +212,7 @@ mod tests {
                 let written = leak.with_age(at("2026-05-01T00:00:00Z"));
                 let begin = format!("- worker **{text}**, 29d old: {why}\n");
                 assert!(written.starts_with(&begin), "{written}");
-                let boxes = boxes("00ff", "worker@a", leak.created_at, &Ticks::default());
+                let boxes = boxes("00ff", "worker@a", leak.created_at, &CheckedKeys::default());
                 let found = FoundLeak {
                     heading: Some("#7".to_owned()),
                     leak,

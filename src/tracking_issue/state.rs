@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::KEPT_HEADING;
 use super::leak::{self, Leak};
-use crate::boxes::{Ticks, unchecked};
+use crate::boxes::{CheckedKeys, unchecked};
 use crate::gc::Outcome;
 use crate::report::Report;
 
@@ -81,7 +81,7 @@ impl HiddenState {
 
     /// Renders the hidden block.
     pub fn block(&self) -> String {
-        format!("\n{BEGIN}{}{END}\n", inert_json(self))
+        format!("\n{BEGIN}{}{END}\n", escaped_json(self))
     }
 
     /// Returns the state with one more run.
@@ -162,7 +162,7 @@ pub struct IssueSection {
 #[derive(Debug, Clone, Default)]
 pub struct PreviousIssue {
     /// The boxes that people checked.
-    pub ticks: Ticks,
+    pub checked: CheckedKeys,
     /// The stored state.
     pub state: HiddenState,
     /// The resources that the text shows, by heading.
@@ -178,7 +178,7 @@ impl PreviousIssue {
     pub fn read(text: &str) -> Self {
         let state = HiddenState::read(text);
         let mut previous = Self {
-            ticks: Ticks::read(text),
+            checked: CheckedKeys::read(text),
             is_unaltered: digest(&visible(text)) == state.visible,
             state,
             ..Self::default()
@@ -213,8 +213,8 @@ impl PreviousIssue {
     /// Merges texts that others saved in the meantime, newest first. Returns
     /// whether this changed anything.
     pub fn merge(&mut self, texts: &[String]) -> bool {
-        let before = (self.ticks.clone(), self.leaks().count());
-        self.ticks.merge(texts);
+        let before = (self.checked.clone(), self.leaks().count());
+        self.checked.merge(texts);
         for text in texts {
             let other = Self::read(text);
             let is_new = |one: &Self, leak: &Leak| one.leaks().all(|it| it.key != leak.key);
@@ -231,7 +231,7 @@ impl PreviousIssue {
                 }
             }
         }
-        before != (self.ticks.clone(), self.leaks().count())
+        before != (self.checked.clone(), self.leaks().count())
     }
 
     /// Returns whether a text that says this, apart from what changes in every
@@ -259,9 +259,9 @@ impl PreviousIssue {
 
 /// Serializes to JSON in which no string can end the block, or look like markup,
 /// a link or a mention.
-pub fn inert_json(value: &impl Serialize) -> String {
+pub fn escaped_json(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Inert);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, EscapingFormatter);
     // Plain structs of strings and numbers always serialize.
     if value.serialize(&mut serializer).is_err() {
         return String::new();
@@ -270,9 +270,9 @@ pub fn inert_json(value: &impl Serialize) -> String {
 }
 
 /// Writes every unusual character of a string as an escape.
-struct Inert;
+struct EscapingFormatter;
 
-impl Formatter for Inert {
+impl Formatter for EscapingFormatter {
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
@@ -341,8 +341,8 @@ mod tests {
             ] keep <!-- gc:keep:00bb worker@x -->\n\n<!-- preview-gc:history {\"v\":1,\"runs\":\
             [],\"failures\":[[\"00bb\",2]],\"unshown\":4} -->\n";
         let previous = PreviousIssue::read(body);
-        assert_eq!(previous.ticks.keep, BTreeSet::from(["00aa".to_owned()]));
-        assert_eq!(previous.ticks.delete, BTreeSet::from(["00bb".to_owned()]));
+        assert_eq!(previous.checked.keep, BTreeSet::from(["00aa".to_owned()]));
+        assert_eq!(previous.checked.delete, BTreeSet::from(["00bb".to_owned()]));
         assert_eq!(previous.state.unshown, 4);
         assert_eq!(previous.state.failed("00bb"), Some(2));
         let [kept] = &previous.kept[..] else {

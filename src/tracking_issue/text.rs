@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::leak::Leak;
 use super::state::{HiddenState, PastRun, PreviousIssue, digest};
 use super::{CONTINUED, KEPT_HEADING};
-use crate::boxes::{MARKER, Ticks, boxes, keep_box};
+use crate::boxes::{CheckedKeys, MARKER, boxes, keep_box};
 use crate::format::moment;
 use crate::gc::Verdict;
 use crate::gc::verdict::VerdictName;
@@ -148,15 +148,15 @@ fn all_sections(
     previous: &PreviousIssue,
     state: &HiddenState,
 ) -> Vec<ShownSection> {
-    let ticks = &previous.ticks;
-    let mut sections = sections(report, ticks, state);
+    let checked = &previous.checked;
+    let mut sections = sections(report, checked, state);
     let beyond = previous.beyond(report);
-    for (heading, leak) in beyond.filter(|(_, leak)| !ticks.keep.contains(&leak.key)) {
+    for (heading, leak) in beyond.filter(|(_, leak)| !checked.keep.contains(&leak.key)) {
         let heading = match heading {
             KEPT_HEADING => NO_LONGER_KEPT,
             heading => heading,
         };
-        let leak = shown(report, leak, ticks);
+        let leak = shown(report, leak, checked);
         match sections.iter_mut().find(|one| one.heading == heading) {
             Some(section) => section.leaks.push(leak),
             None => sections.push(ShownSection {
@@ -170,11 +170,11 @@ fn all_sections(
 
 /// Groups the garbage of this run by pull request: groups with a checked box
 /// first, then those whose owner ended first.
-fn sections(report: &Report, ticks: &Ticks, state: &HiddenState) -> Vec<ShownSection> {
+fn sections(report: &Report, checked: &CheckedKeys, state: &HiddenState) -> Vec<ShownSection> {
     let wanted = |row: &&Row| {
         matches!(row.verdict, Verdict::Garbage(_))
             && !report.is_done(row)
-            && !ticks.keep.contains(&row.key)
+            && !checked.keep.contains(&row.key)
     };
     let mut found = Vec::new();
     for group in groups(report) {
@@ -182,14 +182,14 @@ fn sections(report: &Report, ticks: &Ticks, state: &HiddenState) -> Vec<ShownSec
         // In this order the commands work one after another.
         rows.sort_by_key(|row| (row.order, row.dead_since()));
         let first = rows.iter().filter_map(|row| row.dead_since()).min();
-        let ticked = rows.iter().any(|row| ticks.delete.contains(&row.key));
+        let is_checked = rows.iter().any(|row| checked.delete.contains(&row.key));
         let leaks: Vec<_> = rows
             .iter()
-            .map(|row| shown(report, &Leak::of(row, state.failed(&row.key)), ticks))
+            .map(|row| shown(report, &Leak::of(row, state.failed(&row.key)), checked))
             .collect();
         if !leaks.is_empty() {
             let heading = escape::markdown(&group.heading.to_string());
-            found.push(((!ticked, first), ShownSection { heading, leaks }));
+            found.push(((!is_checked, first), ShownSection { heading, leaks }));
         }
     }
     found.sort_by_key(|(order, _)| *order);
@@ -197,8 +197,8 @@ fn sections(report: &Report, ticks: &Ticks, state: &HiddenState) -> Vec<ShownSec
 }
 
 /// Renders a resource with its boxes.
-fn shown(report: &Report, leak: &Leak, ticks: &Ticks) -> Draft {
-    let boxes = boxes(&leak.key, &leak.origin, leak.created_at, ticks);
+fn shown(report: &Report, leak: &Leak, checked: &CheckedKeys) -> Draft {
+    let boxes = boxes(&leak.key, &leak.origin, leak.created_at, checked);
     Draft {
         text: leak.with_age(report.now) + &boxes,
         content: format!("{}{boxes}", leak.text),
@@ -208,7 +208,7 @@ fn shown(report: &Report, leak: &Leak, ticks: &Ticks) -> Draft {
 /// Returns the resources that people keep: those of this run, and those that it
 /// does not cover.
 fn kept(report: &Report, previous: &PreviousIssue) -> Vec<Leak> {
-    let wanted = |key: &str| previous.ticks.keep.contains(key);
+    let wanted = |key: &str| previous.checked.keep.contains(key);
     let rows = report.resources.iter();
     let rows = rows.filter(|row| !report.is_done(row) && wanted(&row.key));
     let beyond = previous.beyond(report);

@@ -37,8 +37,8 @@ pub fn claims<'r>(
     input: &JudgeInput<'_>,
 ) -> BTreeMap<Repository, RootsWanted> {
     let mut claims: BTreeMap<Repository, RootsWanted> = BTreeMap::new();
-    // What stands alone goes with its owner only if its name has nothing of what
-    // lives, whichever pull request is in focus.
+    // What stands alone goes with its owner only if its name has nothing of a living
+    // root, whichever pull request is in focus.
     let may_hold = |kind: KindRef| input.graph.owned(kind).any(|owned| owned.stands_alone);
     for resource in resources {
         let found = asked_about(resource, input);

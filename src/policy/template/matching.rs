@@ -364,7 +364,7 @@ impl Search<'_> {
                     }),
                     _ => None,
                 };
-                let told = match claim {
+                let goes_on = match claim {
                     Some(claim) => {
                         let mut captures = captures.clone();
                         captures.head = Some(claim);
@@ -372,7 +372,7 @@ impl Search<'_> {
                     }
                     None => self.step(index, at + end, captures),
                 };
-                if !told {
+                if !goes_on {
                     return false;
                 }
             }

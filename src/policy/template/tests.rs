@@ -302,13 +302,13 @@ fn a_template_tells_what_it_captures() {
         ("app-{service}-{any}", false, false, false, false),
     ] {
         let template = template(text);
-        let told = (
+        let has = (
             template.has_pull_request(),
             template.has_run(),
             template.has_head(),
             template.names_time(),
         );
-        assert_eq!(told, (number, run, head, time), "{text}");
+        assert_eq!(has, (number, run, head, time), "{text}");
     }
 }
 

@@ -180,7 +180,7 @@ impl Backup for KvNamespace {
             return Filling::default();
         };
         let soonest = now + SOONEST_EXPIRATION;
-        let lives = |entry: &&HeldEntry| {
+        let stays = |entry: &&HeldEntry| {
             let ends = entry.expiration.and_then(|at| i64::try_from(at).ok());
             ends.is_none_or(|at| at > soonest.timestamp())
         };
@@ -194,7 +194,7 @@ impl Backup for KvNamespace {
             }
             pair
         };
-        let pairs: Vec<Value> = held.entries.iter().filter(lives).map(pair).collect();
+        let pairs: Vec<Value> = held.entries.iter().filter(stays).map(pair).collect();
         let path = [&path(id)[..], &["bulk"]].concat();
         let calls = pairs.chunks(10_000).map(|pairs| {
             Call::new(Api::Cloudflare, Method::PUT, &path).json(&Value::from(pairs.to_vec()))

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::{GitHubClient, rest, success, unreadable};
-use crate::boxes::{MARKER, Ticks};
+use crate::boxes::{CheckedKeys, MARKER};
 use crate::evidence::TrackingIssue;
 use crate::model::{PullRequestNumber, Repository};
 use crate::roots::forge::{IssueSearch, Unanswered};
@@ -127,7 +127,11 @@ impl ListedIssue {
         TrackingIssue {
             number: self.number,
             title: self.title,
-            ticked: self.body.as_deref().map(Ticks::told).unwrap_or_default(),
+            ticked: self
+                .body
+                .as_deref()
+                .map(CheckedKeys::with_origins)
+                .unwrap_or_default(),
             body: self.body.unwrap_or_default(),
             open: self.state == "open",
             url: self.html_url,

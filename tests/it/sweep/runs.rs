@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use http::Method;
-use preview_gc::boxes::{MARKER, Ticks, boxes};
+use preview_gc::boxes::{CheckedKeys, MARKER, boxes};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::box_key;
 use preview_gc::gc::plan_file::PlannedStep;
@@ -67,13 +67,13 @@ async fn boxes_are_reread_before_each_deletion() {
         .await;
     let text = |delete: &[&str], keep: &[&str]| {
         let set = |names: &[&str]| names.iter().map(|name| keys[*name].clone()).collect();
-        let ticks = Ticks {
+        let checked = CheckedKeys {
             delete: set(delete),
             keep: set(keep),
         };
         let boxes = keys
             .values()
-            .map(|key| boxes(key, "worker@a", None, &ticks));
+            .map(|key| boxes(key, "worker@a", None, &checked));
         format!("{MARKER}\n{}", boxes.collect::<String>())
     };
     stage.approved = true;

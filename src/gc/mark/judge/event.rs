@@ -116,8 +116,8 @@ pub(super) fn clock(time: Time, which: &'static str) -> Result<DateTime<Utc>, Ve
     }
 }
 
-/// When the claim's pull request was merged. A git branch that lives, or came
-/// to life again, keeps.
+/// When the claim's pull request was merged. A git branch that exists, or
+/// exists again, keeps.
 pub(super) fn merged(owner: &Owner<'_>) -> Result<DateTime<Utc>, Verdict> {
     if let Owner::Head(standing) = owner
         && let Some(branch) = standing.exists
