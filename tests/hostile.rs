@@ -256,7 +256,8 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
         let obstacles = kind.obstacles();
         let _ = obstacles.map(|one| one.insist(&id, StatusCode::BAD_REQUEST, body));
         let details = kind.details();
-        let _ = details.map(|details| details.read(&mut resource.clone(), body));
+        let answer = ReferenceAnswer::Body(body);
+        let _ = details.map(|details| details.read(&mut resource.clone(), answer));
         let bindings = kind.bindings();
         let _ = bindings.map(|bindings| bindings.unbind(&id, &id, body));
         if let Some(backup) = kind.backup() {
