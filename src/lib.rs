@@ -192,10 +192,11 @@
 #![cfg_attr(
     test,
     allow(
+        clippy::too_many_lines,
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::print_stdout,
-        reason = "a test that fails should say where"
+        reason = "a test case is read in one go, and one that fails should say where"
     )
 )]
 

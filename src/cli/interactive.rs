@@ -143,21 +143,10 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, RunFailure> {
             Leave::Interrupted => break Exit::Interrupted,
         }
     };
-    let Some(table) = table else { return Ok(exit) };
-    drop(table.screen);
-    if session.connection.variables.are_the_sandboxes() && arguments.common.journal.is_none() {
-        let _ = std::fs::remove_dir_all(&folder);
+    match table {
+        Some(table) => table.close(&arguments, exit),
+        None => Ok(exit),
     }
-    let mut report = Report::clone(table.app.report());
-    if !table.done.steps.is_empty() {
-        report.add(table.done, session.client.quota_use());
-        print_rendered(Format::Table.report(&report, table_style(&arguments.common)))?;
-    }
-    Ok(match (exit, table.failed) {
-        (Exit::Interrupted, _) => exit,
-        (_, Some(failed)) => failed,
-        _ => Exit::of(&report, false),
-    })
 }
 
 /// Waits for a task and shows the table meanwhile, once there is one.
@@ -177,6 +166,26 @@ async fn wait<T>(
 }
 
 impl TableSession<'_> {
+    /// Closes the screen and prints what was deleted.
+    fn close(self, arguments: &AuditArgs, exit: Exit) -> Result<Exit, RunFailure> {
+        drop(self.screen);
+        let session = self.session;
+        let is_sandbox = session.connection.variables.are_the_sandboxes();
+        if is_sandbox && arguments.common.journal.is_none() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+        let mut report = Report::clone(self.app.report());
+        if !self.done.steps.is_empty() {
+            report.add(self.done, session.client.quota_use());
+            print_rendered(Format::Table.report(&report, table_style(&arguments.common)))?;
+        }
+        Ok(match (exit, self.failed) {
+            (Exit::Interrupted, _) => exit,
+            (_, Some(failed)) => failed,
+            _ => Exit::of(&report, false),
+        })
+    }
+
     /// Draws and handles keys while a task is in progress.
     async fn alongside<T>(
         &mut self,

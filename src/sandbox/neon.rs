@@ -264,6 +264,7 @@ impl Neon {
         id
     }
 
+    #[expect(clippy::too_many_lines, reason = "one route of the API after another")]
     fn project(&mut self, request: &Request, id: &str, rest: &[&str]) -> Response {
         if (&request.method, rest) == (&Method::POST, &["branches"][..])
             && self.projects.contains_key(id)

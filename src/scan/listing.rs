@@ -11,7 +11,7 @@ use http::StatusCode;
 use super::{Broken, MAX_PAGES, Target};
 use crate::call::Call;
 use crate::evidence::{Evidence, Inventory, Listing};
-use crate::kind::{Holder, Holders, NextPage, PageOf, ReferenceAnswer};
+use crate::kind::{Activity, Holder, Holders, NextPage, PageOf, ReferenceAnswer};
 use crate::model::{Resource, Time};
 use crate::progress::{Observer, ProgressEvent};
 use crate::wire::error::refusal;
@@ -85,10 +85,8 @@ async fn list(
     (listing, resources, activity)
 }
 
-type Activity = Result<Vec<(Box<str>, Time)>, String>;
-
 /// When the resources of a target were last active, if a rule asks.
-async fn activity(client: &Client, target: &Target) -> Option<Activity> {
+async fn activity(client: &Client, target: &Target) -> Option<Result<Activity, String>> {
     let activity = target.kind.queries().activity?(&target.place);
     if !target.activity {
         return None;
@@ -102,7 +100,11 @@ async fn activity(client: &Client, target: &Target) -> Option<Activity> {
 
 /// Writes down when each was last active. What was asked in vain is missing,
 /// which keeps.
-fn note_activity(target: &Target, activity: Activity, resources: &mut [Resource]) -> Evidence {
+fn note_activity(
+    target: &Target,
+    activity: Result<Activity, String>,
+    resources: &mut [Resource],
+) -> Evidence {
     let about = target.kind.about();
     let mut latest: HashMap<Box<str>, Time> = HashMap::new();
     for (id, time) in activity.iter().flatten() {

@@ -9,6 +9,10 @@
     missing_docs,
     reason = "a benchmark prints, and one that fails should say where"
 )]
+#![allow(
+    clippy::too_many_lines,
+    reason = "a test case is read from its beginning to its end"
+)]
 
 #[path = "../support/busy_account.rs"]
 mod busy_account;

@@ -1,4 +1,5 @@
-//! Which module may use what, checked in the parsed sources.
+//! Which module may use what, and that no two types share a name, checked in the
+//! parsed sources.
 //!
 //! The lists of modules and kinds come from the folders and from the registry of
 //! kinds, so that a new module or kind is checked as soon as it exists. Only
@@ -13,7 +14,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 
-/// What the code of one file uses.
+/// What the code of one file uses, and the types that it defines.
 #[derive(Debug, Default)]
 struct Uses {
     /// Paths from the root of the crate (`crate::wire::Client`) or of another
@@ -23,6 +24,8 @@ struct Uses {
     strings: BTreeSet<String>,
     /// Modules declared here that are compiled for tests alone.
     test_modules: BTreeSet<String>,
+    /// Names of the types and traits defined here, also inside of functions.
+    types: Vec<String>,
 }
 
 /// Reads one file. Paths are kept as they are written until all imports of the
@@ -180,6 +183,14 @@ impl<'ast> Visit<'ast> for Reader {
             }
             return;
         }
+        let defined = match item {
+            syn::Item::Enum(item) => Some(&item.ident),
+            syn::Item::Struct(item) => Some(&item.ident),
+            syn::Item::Trait(item) => Some(&item.ident),
+            syn::Item::Type(item) => Some(&item.ident),
+            _ => None,
+        };
+        self.uses.types.extend(defined.map(ToString::to_string));
         visit::visit_item(self, item);
     }
 
@@ -622,6 +633,37 @@ fn a_circle_of_imports_is_found_in_files_and_in_folders() {
 }
 
 /// The reader itself, on every way to write a use that it has to find.
+/// The names that more than one type has, with the modules that define them.
+/// Providers and their sandboxes are left out: there a type has the name of the
+/// provider's object, and several kinds have a deployment or a project.
+fn shared_type_names(all: &BTreeMap<String, Uses>) -> Vec<String> {
+    let mut modules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (module, uses) in all {
+        let below = |folder: &str| is_in(module, folder) && module != folder;
+        let objects = ["sandbox::cloudflare", "sandbox::neon", "sandbox::github"];
+        if below("providers") || objects.iter().any(|provider| is_in(module, provider)) {
+            continue;
+        }
+        for name in &uses.types {
+            modules.entry(name).or_default().push(module);
+        }
+    }
+    assert!(
+        modules.len() > 100,
+        "only {} types were read",
+        modules.len()
+    );
+    let shared = modules.iter().filter(|(_, modules)| modules.len() > 1);
+    shared
+        .map(|(name, modules)| format!("{name} is defined in {}", modules.join(" and in ")))
+        .collect()
+}
+
+#[test]
+fn no_two_types_share_a_name() {
+    assert_eq!(shared_type_names(&sources()), Vec::<String>::new());
+}
+
 #[test]
 fn the_reader_finds_every_way_to_use_a_module() {
     let text = r#"
@@ -641,9 +683,15 @@ fn the_reader_finds_every_way_to_use_a_module() {
             println!("{:?} {}", crate::sweep::Lane, "worker");
             use chrono::Utc as Time;
             Time::now();
+            struct Inner;
         }
+        enum Held {}
+        #[cfg(test)]
+        struct Stage;
+        impl Iterator for Held { type Item = Inner; }
     "#;
     let uses = read(&["providers", "cloudflare", "worker"], text);
+    assert_eq!(uses.types, ["Inner", "Held"]);
     for path in [
         "crate::wire",
         "crate::gc::mark",

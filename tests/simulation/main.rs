@@ -23,6 +23,10 @@
     clippy::expect_used,
     reason = "a test that fails should say where"
 )]
+#![allow(
+    clippy::too_many_lines,
+    reason = "a test case is read from its beginning to its end"
+)]
 
 mod journals;
 mod ledger;

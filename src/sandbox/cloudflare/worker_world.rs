@@ -116,6 +116,10 @@ impl Product for Workers {
 
 impl Cloudflare {
     /// Makes a Worker, its custom domains and their records.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one attribute of a world file after another"
+    )]
     pub(super) fn add_worker(
         &mut self,
         resource: &WorldResource,

@@ -191,6 +191,7 @@ impl<'a> Executor<'a> {
         Value::Object(data)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one field of the API after another")]
     fn repository(&mut self, parent: &'a Field<'a, String>, path: &str) -> Value {
         let github = self.github;
         let mut data = Map::new();

@@ -112,6 +112,7 @@ impl Neon {
         ok(&json!({"branches": items, "annotations": annotations, "pagination": pagination}))
     }
 
+    #[expect(clippy::too_many_lines, reason = "one check of the API after another")]
     pub(super) fn create(&mut self, request: &Request, project: &str) -> Response {
         let body = request.json().unwrap_or_default();
         let wanted = body.get("branch").cloned().unwrap_or_default();
