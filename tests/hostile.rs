@@ -292,7 +292,7 @@ struct Forgery {
 }
 
 /// Everything that is asked about pull requests, branches and runs, once.
-fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> RepositoryRoots {
+fn read_roots(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> RepositoryRoots {
     let (sandbox, forgery) = (cloud.sandbox.clone(), forgery.clone());
     let transport =
         BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
@@ -374,7 +374,7 @@ fn told(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Reposito
     })
 }
 
-/// Nobody is told how it goes.
+/// Ignores the progress.
 struct Unwatched;
 
 impl Observer for Unwatched {
@@ -386,7 +386,7 @@ fn no_answer_of_github_is_taken_for_whole_when_it_is_not() {
     for graphql in [true, false] {
         let cloud = Cloud::new(&worlds()[1]);
         let honest = Arc::new(Mutex::new(Forgery::default()));
-        let whole = told(&cloud, &honest, graphql);
+        let whole = read_roots(&cloud, &honest, graphql);
         assert!(whole.evidence.iter().all(|one| one.complete), "{whole:?}");
         let mut heard = std::mem::take(&mut honest.lock().unwrap().heard);
         // Without an account all issues are looked at, whoever wrote them, and a
@@ -404,7 +404,7 @@ fn no_answer_of_github_is_taken_for_whole_when_it_is_not() {
                 forged,
                 ..Forgery::default()
             }));
-            let roots = told(&cloud, &forgery, graphql);
+            let roots = read_roots(&cloud, &forgery, graphql);
             let gaps = roots.evidence.iter().filter(|one| !one.complete).count();
             assert!(gaps > 0, "{request}: {roots:?}");
             for (number, state) in &roots.pull_requests {
@@ -425,7 +425,7 @@ fn no_answer_of_github_is_taken_for_whole_when_it_is_not() {
         proptest!(ProptestConfig::with_cases(400), |((which, body) in damaged(documents))| {
             let forged = Some((requests[which].clone(), body.clone()));
             let forgery = Arc::new(Mutex::new(Forgery { forged, ..Forgery::default() }));
-            let roots = told(&cloud, &forgery, graphql);
+            let roots = read_roots(&cloud, &forgery, graphql);
             // As a reader sees it that skips what it does not need.
             if serde_json::from_slice::<IgnoredAny>(&body).is_err() {
                 let gaps = roots.evidence.iter().filter(|one| !one.complete).count();
@@ -590,11 +590,11 @@ fn no_journal_breaks_the_reading() {
 fn whatever_people_do_to_the_issue_its_boxes_and_history_are_read() {
     let output = support::run(&["report", "--dry-run", "--sandbox"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    let ticked = text.replace("- [ ]", "- [x]").into_bytes();
+    let checked = text.replace("- [ ]", "- [x]").into_bytes();
     let all = CheckedKeys::read(&text.replace("- [ ]", "- [x]"));
     assert!(all.keep.len() > 1 && all.delete == all.keep);
     assert_eq!(HiddenState::read(&text).runs.len(), 1);
-    proptest!(ProptestConfig::with_cases(2_000), |((_, text) in damaged(vec![text.into_bytes(), ticked]))| {
+    proptest!(ProptestConfig::with_cases(2_000), |((_, text) in damaged(vec![text.into_bytes(), checked]))| {
         let text = String::from_utf8_lossy(&text);
         let checked = CheckedKeys::read(&text);
         for key in checked.keep.iter().chain(&checked.delete) {

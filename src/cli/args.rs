@@ -723,7 +723,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_names_the_commit_that_the_build_was_told() {
+    fn the_version_has_the_commit_of_the_build() {
         let number = env!("CARGO_PKG_VERSION");
         assert_eq!(version(None, Some("2026-05-01")), number);
         assert_eq!(version(Some(""), None), number);

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lives_in_zones_is_listed_where_the_scope_has_it() {
+    fn resources_of_zones_are_listed_where_the_scope_has_the_zone() {
         let account = Place::Account("a".to_owned());
         let zone = Place::Zone {
             id: "z".to_owned(),

@@ -187,7 +187,7 @@ mod tests {
     use crate::evidence::Inventory;
 
     #[test]
-    fn each_outcome_is_called_as_in_the_json_and_failures_are_told_apart() {
+    fn each_outcome_has_its_name_of_the_json_and_failures_differ() {
         for (outcome, name, failed, gone) in [
             (Outcome::Deleted, "deleted", false, true),
             (Outcome::Expired, "expired", false, false),

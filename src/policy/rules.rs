@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_that_reads_a_name_is_told_with_its_reading() {
+    fn each_rule_that_matches_a_name_is_returned_with_its_match() {
         let rules = rules();
         let both = [(1, "pull request #7"), (2, "its own age")];
         let read: Vec<_> = rules

@@ -254,7 +254,7 @@ fn sweep_within_the_share() {
     let world = world_of(closed_pull_requests(700), resources);
     let stage = Stage::new(&world, &policy, &["--quota", "1200/20"]);
     let (report, code, wall) = stage.sweep();
-    let log = stage.server.door("GET", "requests", "");
+    let log = stage.server.control("GET", "requests", "");
     let requests: Vec<&Value> = log
         .as_array()
         .into_iter()
@@ -354,7 +354,7 @@ fn sweep_beside_shell_loops() {
         .env("WRANGLER_SEND_METRICS", "false")
         .status();
     let theirs = begin.elapsed();
-    let left = stage.server.door("GET", "state", "");
+    let left = stage.server.control("GET", "state", "");
     let left = left["resources"].as_array().map_or(0, Vec::len);
     println!(
         "shell loops over wrangler and neonctl: {} deleted, {:.2} s, {:.1} times as long",

@@ -263,7 +263,7 @@ fn over_http_the_program_sees_what_it_sees_in_process() {
         over_http["resources"],
         audit(&world, &policy).0["resources"]
     );
-    let requests = server.door("GET", "requests", "");
+    let requests = server.control("GET", "requests", "");
     let reads_only = requests
         .as_array()
         .unwrap()

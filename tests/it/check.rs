@@ -139,7 +139,7 @@ fn the_doctor_tells_apart_what_is_wrong() {
         answers.iter().all(|(_, answer)| answer == "works"),
         "{answers:?}"
     );
-    // All that an audit reads besides, and the issue that people tick boxes in.
+    // All that an audit reads besides, and the issue that people check boxes in.
     for what in [
         "worker",
         "neon_branch",
@@ -188,7 +188,7 @@ fn the_doctor_tells_apart_what_is_wrong() {
             "body": {"success": false, "errors": [{"code": 10000, "message": "Authentication \
                                                                               error"}], "messages": [], "result": null}}}])
     };
-    server.door(
+    server.control(
         "POST",
         "faults",
         &refuse("/storage/kv/namespaces$", 403).to_string(),
@@ -245,7 +245,7 @@ fn the_doctor_is_content_only_where_an_audit_is() {
         let world = crate::support::path(&format!("cases/{case}.json"));
         let policy = crate::support::path(&format!("cases/{case}.toml"));
         let server = Server::start(&["--world", &world.display().to_string()]);
-        server.door(
+        server.control(
             "POST",
             "faults",
             &json!([{"on": {"path": path}, "times": null, "fault": {"status": 403}}]).to_string(),

@@ -81,7 +81,7 @@ impl Stage {
 
     fn advance(&self, by: &str) {
         let body = json!({"advance": by}).to_string();
-        let answer = self.server.door("POST", "clock", &body);
+        let answer = self.server.control("POST", "clock", &body);
         let now = answer["now"].as_str().unwrap().to_owned();
         self.now.replace(Some(now));
     }
@@ -105,7 +105,7 @@ impl Stage {
     }
 
     fn names(&self) -> BTreeSet<String> {
-        let state = self.server.door("GET", "state", "");
+        let state = self.server.control("GET", "state", "");
         let resources = state["resources"].as_array().unwrap().iter();
         resources
             .map(|one| one["name"].as_str().unwrap().to_owned())
@@ -126,7 +126,7 @@ impl Stage {
     /// The paths of the requests about single Workers after the first so many
     /// requests, below the Worker; and how many requests there are.
     fn asked(&self, after: usize) -> (Vec<String>, usize) {
-        let log = self.server.door("GET", "requests", "");
+        let log = self.server.control("GET", "requests", "");
         let log = log.as_array().unwrap();
         let paths = log[after..].iter().map(|one| one["path"].as_str().unwrap());
         let paths = paths.filter_map(|path| path.split_once("/workers/scripts/site-"));
@@ -180,7 +180,9 @@ fn a_small_share_of_the_quota_is_enough_for_repeated_sweeps() {
     let before = stage.names().len();
     let limits = ["--quota-share=0.5", "--deadline=5s", "--max-deletions=2"];
     let day = || {
-        stage.server.door("POST", "clock", r#"{"advance": "24h"}"#);
+        stage
+            .server
+            .control("POST", "clock", r#"{"advance": "24h"}"#);
     };
     let sweeps = drain(&stage, &limits, day);
     assert!(sweeps <= 8, "{sweeps}");

@@ -231,7 +231,7 @@ fn sweep(faults: &Value, deadline: &str) -> Result<Ended, String> {
         .output()
         .unwrap();
     let hits = server.take_faults();
-    let state = server.door("GET", "state", "");
+    let state = server.control("GET", "state", "");
     let there = state["resources"].as_array().unwrap().iter().map(key);
     let code = output.status.code();
     if hits.contains(&0) {
@@ -309,10 +309,10 @@ fn wrong(row: &Row, method: &str, request: &str, plain: &Ended) -> Option<String
         let late = *comes == Comes::UntilTheDeadline
             && ended.steps().any(|step| step["outcome"] == "deferred");
         if !fine && !late {
-            let told = &ended.report["complete"];
+            let complete = &ended.report["complete"];
             let outcomes = ended.outcomes();
             return Some(format!(
-                "not {read:?}: exit {:?}, complete {told}, {outcomes:?}",
+                "not {read:?}: exit {:?}, complete {complete}, {outcomes:?}",
                 ended.code
             ));
         }
@@ -330,7 +330,7 @@ fn wrong(row: &Row, method: &str, request: &str, plain: &Ended) -> Option<String
 }
 
 #[test]
-fn no_answer_makes_a_sweep_delete_what_lives_or_lie_about_what_it_did() {
+fn no_answer_makes_a_sweep_delete_a_live_resource_or_report_a_wrong_outcome() {
     let plain = sweep(&json!([]), "2m").unwrap();
     assert_eq!(lie(&plain), None);
     let whole = std::env::var("PREVIEW_GC_FAULTS").is_ok_and(|value| value == "all");

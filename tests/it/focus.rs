@@ -110,7 +110,7 @@ fn a_listing_that_is_not_complete_leaves_numbers_without_times_unknown() {
     }
 }
 
-/// Whose a host is, is also told by what lives, which `--pr` does not ask about.
+/// An open pull request outside of `--pr` may own a host, and is asked about too.
 #[test]
 fn a_host_of_another_open_pull_request_stays_with_one_pull_request_in_focus() {
     let policy = r#"

@@ -119,7 +119,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn only_new_failures_are_told() {
+fn only_new_failures_are_notified() {
     let stage = Stage::new(&["app-pr-1", "app-pr-2"]);
     let (address, told) = webhook("200 OK");
     stage.refuse("app-pr-1");
@@ -144,7 +144,9 @@ fn only_new_failures_are_told() {
     // Another one is.
     let again = json!({"kind": "worker", "name": "app-pr-3", "created_at": T0, "updated_at": T0,
         "attributes": {"bindings": []}});
-    stage.server.door("POST", "resources", &again.to_string());
+    stage
+        .server
+        .control("POST", "resources", &again.to_string());
     stage.refuse("app-pr-");
     let output = stage.sweep(&address, &[]);
     assert_eq!(output.status.code(), Some(5));
@@ -163,7 +165,7 @@ fn only_new_failures_are_told() {
 }
 
 #[test]
-fn a_brake_is_told_each_time_it_stops_a_sweep() {
+fn a_brake_is_notified_each_time_it_stops_a_sweep() {
     let stage = Stage::new(&["app-pr-1", "app-pr-2"]);
     let (address, told) = webhook("204 No Content");
     for comments in 0..2 {
@@ -221,6 +223,6 @@ fn an_address_that_cannot_be_a_webhook_is_refused_before_anything() {
         assert_eq!(output.status.code(), Some(2), "{address}");
         assert!(!said(&output).contains("secret-hook"), "{}", said(&output));
     }
-    let requests = stage.server.door("GET", "requests", "");
+    let requests = stage.server.control("GET", "requests", "");
     assert_eq!(requests, json!([]));
 }

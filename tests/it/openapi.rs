@@ -124,7 +124,7 @@ fn requests() -> Vec<Value> {
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
     server
-        .door("GET", "requests", "")
+        .control("GET", "requests", "")
         .as_array()
         .unwrap()
         .clone()

@@ -81,8 +81,8 @@ impl Stage {
         self.issues()[0]["body"].as_str().unwrap().to_owned()
     }
 
-    /// Ticks a box as a person does, by writing the whole text again.
-    fn tick(&self, what: &str, name: &str, ticked: bool) {
+    /// Checks or clears a box as a person does, by writing the whole text again.
+    fn set_box(&self, what: &str, name: &str, checked: bool) {
         let number = self.issues()[0]["number"].as_u64().unwrap();
         let body = self.body();
         let at = body
@@ -92,14 +92,14 @@ impl Stage {
         let begin = body[..at].rfind('\n').unwrap() + 1;
         let line = begin + body[begin..].find(&format!("] {what}")).unwrap() - 1;
         let mut text = body.clone();
-        text.replace_range(line..=line, if ticked { "x" } else { " " });
+        text.replace_range(line..=line, if checked { "x" } else { " " });
         let change = json!({"body": text}).to_string();
         let path = format!("github/repos/acme/shop/issues/{number}");
         self.server.request("PATCH", &path, &change);
     }
 
     fn has(&self, name: &str) -> bool {
-        let state = self.server.door("GET", "state", "");
+        let state = self.server.control("GET", "state", "");
         let resources = state["resources"].as_array().unwrap();
         resources.iter().any(|one| one["name"] == name)
     }
@@ -110,23 +110,23 @@ fn worker(name: &str) -> Value {
 }
 
 #[test]
-fn one_issue_lives_through_everything() {
+fn one_issue_is_kept_through_every_change() {
     let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
     assert!(stage.report().starts_with("created"));
     assert!(stage.body().contains("/workers/scripts/app-pr-1"));
     assert!(stage.report().starts_with("left as it is"));
     assert_eq!(stage.issues().len(), 1);
 
-    // What is ticked "keep" is kept by every verb.
-    stage.tick("keep", "app-pr-1", true);
+    // What is checked "keep" is kept by every verb.
+    stage.set_box("keep", "app-pr-1", true);
     let output = stage.run(&["explain", "app-pr-1"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         said.contains("protected") && said.contains("checked in issue"),
         "{said}"
     );
-    // Only what is ticked for deletion goes with --approved.
-    stage.tick("delete at the next sweep", "app-pr-2", true);
+    // Only what is checked for deletion goes with --approved.
+    stage.set_box("delete at the next sweep", "app-pr-2", true);
     stage.run(&["sweep", "--approved", "--yes"]);
     assert!(stage.has("app-pr-1") && !stage.has("app-pr-2") && stage.has("app-pr-3"));
     let output = stage.run(&["sweep", "--yes", "--report"]);
@@ -134,11 +134,8 @@ fn one_issue_lives_through_everything() {
     assert!(stage.has("app-pr-1") && !stage.has("app-pr-3"));
     // Nothing but what is kept: the issue is closed, and reopened when it is not.
     assert_eq!(stage.issues()[0]["state"], "closed");
-    assert!(
-        stage.body().contains("app-pr-1"),
-        "it can still be unticked"
-    );
-    stage.tick("keep", "app-pr-1", false);
+    assert!(stage.body().contains("app-pr-1"), "it can still be cleared");
+    stage.set_box("keep", "app-pr-1", false);
     assert!(stage.report().starts_with("reopened"));
     stage.run(&["sweep", "--yes", "--report"]);
     assert_eq!(stage.issues()[0]["state"], "closed");
@@ -181,7 +178,7 @@ fn three_thousand_leaks_fit_and_say_what_is_left_out() {
 fn a_run_that_looks_at_a_part_leaves_the_rest_of_the_issue() {
     let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
     stage.report();
-    stage.tick("keep", "app-pr-1", true);
+    stage.set_box("keep", "app-pr-1", true);
     let output = stage.run(&["sweep", "--pr", "2", "--yes", "--report"]);
     assert_eq!(output.status.code(), Some(0));
     let body = stage.body();
@@ -200,8 +197,8 @@ fn a_run_that_looks_at_a_part_leaves_the_rest_of_the_issue() {
     assert!(body.contains("/workers/scripts/app-pr-3"), "{body}");
     assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
     stage.server.plant(&json!([]));
-    // What is unticked comes back among the others.
-    stage.tick("keep", "app-pr-1", false);
+    // What is cleared comes back among the others.
+    stage.set_box("keep", "app-pr-1", false);
     stage.run(&["report", "--kind", "kv_namespace"]);
     assert!(stage.body().contains("- [ ] keep"), "{}", stage.body());
     stage.report();
@@ -216,7 +213,7 @@ fn a_run_with_other_policies_leaves_what_it_does_not_list() {
         json!({"kind": "kv_namespace", "name": "app-pr-2-kv"}),
     ]);
     stage.report();
-    stage.tick("keep", "app-pr-1", true);
+    stage.set_box("keep", "app-pr-1", true);
     let namespaces = POLICY.split("[[rule]]").nth(2).unwrap();
     let policy = stage.folder.path().join("p.toml");
     std::fs::write(&policy, format!("[[rule]]{namespaces}")).unwrap();
@@ -246,11 +243,11 @@ fn no_name_hides_the_boxes_of_its_own_leak() {
     let body = stage.body();
     assert!(body.contains("\n  - [ ] keep <!-- gc:keep:"), "{body}");
     let number = stage.issues()[0]["number"].as_u64().unwrap();
-    let ticked = body.replace("\n  - [ ] keep", "\n  - [x] keep");
+    let checked = body.replace("\n  - [ ] keep", "\n  - [x] keep");
     let path = format!("github/repos/acme/shop/issues/{number}");
     stage
         .server
-        .request("PATCH", &path, &json!({"body": ticked}).to_string());
+        .request("PATCH", &path, &json!({"body": checked}).to_string());
     stage.run(&["report", "--pr", "2"]);
     stage.report();
     assert!(
@@ -279,8 +276,8 @@ fn what_is_kept_is_never_left_out() {
         shown[0].replace('\\', ""),
         shown[shown.len() - 1].replace('\\', ""),
     );
-    stage.tick("keep", &last, true);
-    stage.tick("delete at the next sweep", &first, true);
+    stage.set_box("keep", &last, true);
+    stage.set_box("delete at the next sweep", &first, true);
     // It dies last now, and would be the first to be left out.
     stage.report();
     let body = stage.body();
@@ -324,7 +321,7 @@ fn report_while(stage: &Stage, change: impl FnOnce(&Stage)) {
     stage.server.plant(&hold);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| stage.report());
-        while stage.server.door("GET", "faults", "")[0]["hits"] == 0 {
+        while stage.server.control("GET", "faults", "")[0]["hits"] == 0 {
             assert!(!running.is_finished(), "the issue was not written");
             std::thread::yield_now();
         }
@@ -341,8 +338,8 @@ fn a_tick_that_comes_in_between_survives() {
     // Something new, so that the issue has to be written.
     stage
         .server
-        .door("POST", "resources", &worker("app-pr-3").to_string());
-    report_while(&stage, |stage| stage.tick("keep", "app-pr-1", true));
+        .control("POST", "resources", &worker("app-pr-3").to_string());
+    report_while(&stage, |stage| stage.set_box("keep", "app-pr-1", true));
     assert!(stage.body().contains("- [x] keep"), "{}", stage.body());
 }
 
@@ -350,12 +347,12 @@ fn a_tick_that_comes_in_between_survives() {
 fn a_tick_that_is_taken_back_in_between_is_not_carried_out() {
     let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
     stage.report();
-    stage.tick("delete at the next sweep", "app-pr-1", true);
+    stage.set_box("delete at the next sweep", "app-pr-1", true);
     stage
         .server
-        .door("POST", "resources", &worker("app-pr-3").to_string());
+        .control("POST", "resources", &worker("app-pr-3").to_string());
     report_while(&stage, |stage| {
-        stage.tick("delete at the next sweep", "app-pr-1", false);
+        stage.set_box("delete at the next sweep", "app-pr-1", false);
     });
     assert!(!stage.body().contains("[x]"), "{}", stage.body());
     stage.run(&["sweep", "--approved", "--yes"]);
@@ -495,7 +492,7 @@ fn what_is_kept_keeps_what_it_belongs_to_also_where_nobody_can_see_it() {
     owner["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
     let stage = Stage::new(&[owner]);
     stage.report();
-    stage.tick("keep", "app-pr-1.acme.example", true);
+    stage.set_box("keep", "app-pr-1.acme.example", true);
     let blind = json!([{"on": {"path": "/workers/domains$"}, "fault": {"status": 403}}]);
     for (faults, code) in [(json!([]), 0), (blind, 3)] {
         stage.server.plant(&faults);
@@ -512,7 +509,7 @@ fn what_is_kept_keeps_what_it_belongs_to_also_where_nobody_can_see_it() {
 }
 
 #[test]
-fn a_sweep_that_a_brake_stops_is_told_in_the_issue() {
+fn a_sweep_that_a_brake_stops_is_reported_in_the_issue() {
     let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
     let output = stage.run(&["sweep", "--yes", "--report", "--brake-count", "1"]);
     assert_eq!(output.status.code(), Some(4));
@@ -523,21 +520,21 @@ fn a_sweep_that_a_brake_stops_is_told_in_the_issue() {
 
 #[test]
 fn a_leak_that_somebody_else_writes_meanwhile_is_kept_with_its_tick() {
-    for tick in ["x", " "] {
-        somebody_else_writes_a_leak(tick);
+    for mark in ["x", " "] {
+        somebody_else_writes_a_leak(mark);
     }
 }
 
-fn somebody_else_writes_a_leak(tick: &str) {
+fn somebody_else_writes_a_leak(mark: &str) {
     let stage = Stage::new(&[worker("app-pr-1")]);
     stage.report();
     stage
         .server
-        .door("POST", "resources", &worker("app-pr-2").to_string());
+        .control("POST", "resources", &worker("app-pr-2").to_string());
     report_while(&stage, |stage| {
         let other = format!(
             "### &#35;9 other\n\n- worker **elsewhere**: dead\n  - [ ] delete at the next sweep \
-             <!-- gc:delete:00ff -->\n  - [{tick}] keep <!-- gc:keep:00ff worker@elsewhere -->\n"
+             <!-- gc:delete:00ff -->\n  - [{mark}] keep <!-- gc:keep:00ff worker@elsewhere -->\n"
         );
         let body = stage.body();
         let number = stage.issues()[0]["number"].as_u64().unwrap();
@@ -547,7 +544,7 @@ fn somebody_else_writes_a_leak(tick: &str) {
     });
     let body = stage.body();
     assert!(body.contains("worker **elsewhere**"), "{body}");
-    let kept = format!("- [{tick}] keep");
+    let kept = format!("- [{mark}] keep");
     let line = body.lines().find(|line| line.contains("gc:keep:00ff"));
     assert!(line.unwrap().trim_start().starts_with(&kept), "{body}");
     assert!(body.contains("/workers/scripts/app-pr-2"), "{body}");
@@ -601,7 +598,7 @@ fn a_token_that_may_not_read_issues_is_not_a_repository_without_them() {
     for status in [404, 403, 410] {
         let fault =
             json!([{"on": {"method": "GET", "path": "/issues$"}, "fault": {"status": status}}]);
-        stage.server.door("POST", "faults", &fault.to_string());
+        stage.server.control("POST", "faults", &fault.to_string());
         let output = stage.run(&["sweep", "--yes"]);
         let said = String::from_utf8_lossy(&output.stdout);
         let (code, error) = code_and_error(&output);
@@ -612,10 +609,10 @@ fn a_token_that_may_not_read_issues_is_not_a_repository_without_them() {
             "{said}{error}"
         );
     }
-    stage.server.door("POST", "faults", "[]");
+    stage.server.control("POST", "faults", "[]");
     stage
         .server
-        .door("POST", "repository", r#"{"has_issues": false}"#);
+        .control("POST", "repository", r#"{"has_issues": false}"#);
     assert_eq!(code_and_error(&stage.run(&["sweep", "--yes"])).0, Some(0));
     assert!(!stage.has("app-pr-1"));
 }
@@ -626,7 +623,7 @@ fn the_issue_is_found_on_any_page_and_without_its_labels() {
     let stage = Stage::new(&[worker("app-pr-1")]);
     for number in 0..120 {
         let other = json!({"author": "github-actions[bot]", "body": format!("nightly {number}")});
-        stage.server.door("POST", "issues", &other.to_string());
+        stage.server.control("POST", "issues", &other.to_string());
     }
     stage.report();
     let text = stage.body();
@@ -651,7 +648,7 @@ fn only_our_own_issue_counts() {
     stage.report();
     let text = stage.body().replace("- [ ] delete", "- [x] delete");
     let evil = json!({"author": "mallory", "body": text}).to_string();
-    let other = stage.server.door("POST", "issues", &evil)["number"].clone();
+    let other = stage.server.control("POST", "issues", &evil)["number"].clone();
     let path = format!("github/repos/acme/shop/issues/{other}");
     let labels = r#"{"labels": ["infrastructure", "cleanup-needed"]}"#;
     stage.server.request("PATCH", &path, labels);
@@ -686,7 +683,7 @@ fn an_issue_whose_author_cannot_be_compared_keeps_everything() {
     let stage = Stage::new(&[worker("app-pr-1")]);
     let fault = json!([{"on": {"path": "/graphql$"}, "fault": {"status": 404}}]);
     stage.report();
-    stage.server.door("POST", "faults", &fault.to_string());
+    stage.server.control("POST", "faults", &fault.to_string());
     let output = stage.run(&["sweep", "--yes"]);
     let said = String::from_utf8_lossy(&output.stdout);
     let (code, error) = code_and_error(&output);
@@ -710,9 +707,9 @@ fn an_issue_whose_author_cannot_be_compared_keeps_everything() {
 fn a_comment_by_somebody_else_is_not_written_over() {
     let stage = Stage::new(&[worker("app-pr-1")]);
     let evil = json!({"author": "mallory", "under": 1, "body": "<!-- preview-gc:sticky -->\nmine"});
-    stage.server.door("POST", "issues", &evil.to_string());
+    stage.server.control("POST", "issues", &evil.to_string());
     let fault = json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
-    stage.server.door("POST", "faults", &fault.to_string());
+    stage.server.control("POST", "faults", &fault.to_string());
     for _ in 0..2 {
         let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report"]);
         assert_eq!(output.status.code(), Some(5));
@@ -766,8 +763,8 @@ fn keeps_the_boxes_of(added: &Value) {
     let change = json!({"body": format!("{text}<!-- preview-gc:history {state} -->\n")});
     let path = format!("github/repos/acme/shop/issues/{number}");
     stage.server.request("PATCH", &path, &change.to_string());
-    stage.tick("keep", "app-pr-1", true);
-    stage.tick("delete at the next sweep", "app-pr-2", true);
+    stage.set_box("keep", "app-pr-1", true);
+    stage.set_box("delete at the next sweep", "app-pr-2", true);
     let blind = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
     stage.server.plant(&blind);
     for _ in 0..2 {

@@ -31,7 +31,7 @@ fn an_audit_of_a_busy_account_sends_few_requests() {
     let output = server.program().args(arguments).output().unwrap();
     let (report, code) = support::report(&output);
     assert_eq!(code, 0, "{}", report["evidence"]);
-    let requests = server.door("GET", "requests", "");
+    let requests = server.control("GET", "requests", "");
     let of_one_worker = |request: &&Value| {
         let path = request["path"].as_str().unwrap();
         let (_, below) = path.split_once("/workers/scripts/").unwrap_or_default();

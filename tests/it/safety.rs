@@ -173,7 +173,7 @@ fn rule_3_resources_are_read_before_roots() {
         .output()
         .unwrap();
     assert!(output.status.success());
-    let requests = server.door("GET", "requests", "");
+    let requests = server.control("GET", "requests", "");
     let paths: Vec<_> = requests
         .as_array()
         .unwrap()

@@ -77,7 +77,7 @@ impl Stage {
 
     /// The paths that were asked for since the stand-in began.
     fn asked(&self) -> Vec<String> {
-        let requests = self.server.door("GET", "requests", "");
+        let requests = self.server.control("GET", "requests", "");
         let requests = requests.as_array().unwrap().iter();
         requests
             .map(|request| request["path"].as_str().unwrap().to_owned())
@@ -424,13 +424,13 @@ fn other_spellings_of_the_same_place_are_the_same_place() {
     );
     let (audited, code) = report(&other.program("audit").output().unwrap());
     assert_eq!(code, 0, "{audited}");
-    let told = |report: &Value| -> Vec<Value> {
+    let rows = |report: &Value| -> Vec<Value> {
         let resources = report["resources"].as_array().unwrap().iter();
         resources
             .map(|one| json!([one["kind"], one["name"], one["scope"], one["verdict"]]))
             .collect()
     };
-    assert_eq!(told(&audited), told(&expected));
+    assert_eq!(rows(&audited), rows(&expected));
     let counts = |stage: &Stage| {
         let mut asked: Vec<_> = stage
             .asked()

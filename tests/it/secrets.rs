@@ -242,7 +242,7 @@ impl Stage {
         command
     }
 
-    /// Runs a verb against a fault, and gives what told a token and whether a
+    /// Runs a verb against a fault, and returns the outputs that contain a token and whether a
     /// request met the fault.
     fn leaks(&self, verb: &[&str], fault: &Value, deadline: &str) -> (Vec<String>, bool) {
         self.server.plant(&json!([fault]));

@@ -116,7 +116,7 @@ impl Stage {
 
     /// Kinds and names of what exists; of records with their type.
     fn state(&self) -> BTreeSet<(String, String)> {
-        let state = self.server.door("GET", "state", "");
+        let state = self.server.control("GET", "state", "");
         let resources = state["resources"].as_array().unwrap().clone();
         let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
         resources
@@ -133,7 +133,7 @@ impl Stage {
 
     /// Names and types of the records that belong to custom domains.
     fn managed_records(&self) -> BTreeSet<String> {
-        let state = self.server.door("GET", "state", "");
+        let state = self.server.control("GET", "state", "");
         let resources = state["resources"].as_array().unwrap().iter();
         resources
             .filter(|one| one["attributes"]["managed"] == true)
@@ -151,7 +151,7 @@ impl Stage {
 
     /// Methods, paths and statuses of the writing requests, in their order.
     fn writes(&self) -> Vec<(String, String, u64)> {
-        let log = self.server.door("GET", "requests", "");
+        let log = self.server.control("GET", "requests", "");
         let writes = log.as_array().unwrap().iter();
         writes
             .filter(|one| {
@@ -355,7 +355,7 @@ fn a_sweep_deletes_what_is_dead_in_the_order_of_use_and_says_so() {
     let fine = |status: u64| status == 200 || status == 423;
     assert!(stage.writes().iter().all(|(_, _, status)| fine(*status)));
     // The Worker never with force, the branch never hard.
-    let log = stage.server.door("GET", "requests", "").to_string();
+    let log = stage.server.control("GET", "requests", "").to_string();
     assert!(!log.contains("force") && !log.contains("hard_delete"));
 }
 
@@ -386,7 +386,9 @@ fn a_plan_is_carried_out_as_it_is_or_not_at_all() {
     refused("none.json", "{}", &stage, "not a plan");
     let other = Stage::new(&world(&more), POLICY);
     refused("elsewhere.json", &text, &other, "made for");
-    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "25h"}"#);
     let output = stage
         .server
         .program()
@@ -405,7 +407,9 @@ fn a_plan_is_carried_out_as_it_is_or_not_at_all() {
     let plan = stage.file("plan.json");
     stage.run(&["audit", "--out", &plan]);
     for extra in more.iter().skip(resources().len()) {
-        stage.server.door("POST", "resources", &extra.to_string());
+        stage
+            .server
+            .control("POST", "resources", &extra.to_string());
     }
     let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
     assert_eq!(code, 0, "{swept}");
@@ -472,7 +476,7 @@ fn rule_7_what_changed_since_the_plan_is_spared() {
     stage.run(&["audit", "--out", &plan]);
     stage
         .server
-        .door("POST", "pull_requests/1", r#"{"state": "open"}"#);
+        .control("POST", "pull_requests/1", r#"{"state": "open"}"#);
     let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
     assert_eq!(code, 0);
     assert!(
@@ -486,7 +490,7 @@ fn rule_7_what_changed_since_the_plan_is_spared() {
     let stage = Stage::new(&world(&resources()), POLICY);
     let plan = stage.file("plan.json");
     stage.run(&["audit", "--out", &plan]);
-    stage.server.door(
+    stage.server.control(
         "POST",
         "resources",
         &branch("made-by-hand", "pr-1").to_string(),
@@ -503,7 +507,7 @@ fn rule_7_what_changed_since_the_plan_is_spared() {
         &format!("client/v4/accounts/{account}/workers/scripts/app-pr-1"),
         "",
     );
-    stage.server.door(
+    stage.server.control(
         "POST",
         "resources",
         &worker("app-pr-1", json!([])).to_string(),
@@ -744,13 +748,15 @@ fn an_expiry_is_set_where_a_rule_wants_that() {
     let (again, _) = stage.sweep();
     assert_eq!(again["steps"], json!([]), "it is taken care of");
     // Neon deletes it.
-    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "25h"}"#);
     stage.sweep();
     assert!(!stage.has("pr-1"));
 }
 
 #[test]
-fn an_expiry_that_a_sweep_set_is_removed_when_the_pull_request_lives_again() {
+fn an_expiry_that_a_sweep_set_is_removed_when_the_pull_request_is_reopened() {
     let policy = format!("{POLICY}action = \"expire\"\n");
     let mut foreign = branch("pr-2", "main");
     foreign["attributes"]["expires_at"] = json!("2026-05-03T00:00:00Z");
@@ -759,7 +765,7 @@ fn an_expiry_that_a_sweep_set_is_removed_when_the_pull_request_lives_again() {
     assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
     stage
         .server
-        .door("POST", "pull_requests/1", r#"{"state": "open"}"#);
+        .control("POST", "pull_requests/1", r#"{"state": "open"}"#);
     let (audit, _) = stage.run(&["audit"]);
     let rows = audit["resources"].as_array().unwrap().iter();
     let row = rows.clone().find(|row| row["name"] == "pr-1").unwrap();
@@ -786,7 +792,9 @@ fn an_expiry_that_a_sweep_set_is_removed_when_the_pull_request_lives_again() {
     let journal = stage.journal();
     let mut actions = journal.iter().map(|line| line["action"].as_str());
     assert!(actions.any(|action| action == Some("remove_expiry")));
-    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "25h"}"#);
     let (later, _) = stage.sweep();
     assert!(stage.has("pr-1"), "{later}");
     assert_eq!(later["steps"], json!([]));
@@ -802,7 +810,9 @@ fn an_expiry_that_a_sweep_set_is_removed_when_no_rule_is_about_it_any_more() {
     let (again, code) = stage.sweep();
     assert_eq!(code, 0, "{again}");
     assert_eq!(outcomes(&again)["pr-1"], "expiry_removed", "{again}");
-    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "25h"}"#);
     assert!(stage.has("pr-1"));
 }
 
@@ -813,20 +823,24 @@ fn an_expiry_of_an_earlier_death_is_removed_while_the_new_grace_runs() {
     let (swept, _) = stage.sweep();
     assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
     // Reopened and closed again, so that it was seen only after that.
-    stage.server.door("POST", "clock", r#"{"advance": "2h"}"#);
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "2h"}"#);
     for state in ["open", "closed"] {
         let state = json!({"state": state}).to_string();
-        stage.server.door("POST", "pull_requests/1", &state);
+        stage.server.control("POST", "pull_requests/1", &state);
     }
     let (again, code) = stage.sweep();
     assert_eq!(code, 0, "{again}");
     assert_eq!(outcomes(&again)["pr-1"], "expiry_removed", "{again}");
-    stage.server.door("POST", "clock", r#"{"advance": "23h"}"#);
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "23h"}"#);
     assert!(stage.has("pr-1"), "its new grace is not over");
 }
 
 #[test]
-fn an_expiry_is_removed_from_what_lives_again_although_a_brake_trips() {
+fn an_expiry_is_removed_after_a_reopening_although_a_brake_trips() {
     let policy = format!("{POLICY}action = \"expire\"\n");
     let branches = [branch("pr-1", "main"), branch("pr-3", "main")];
     let stage = Stage::new(&world(&branches), &policy);
@@ -834,10 +848,10 @@ fn an_expiry_is_removed_from_what_lives_again_although_a_brake_trips() {
     assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
     stage
         .server
-        .door("POST", "pull_requests/1", r#"{"state": "open"}"#);
+        .control("POST", "pull_requests/1", r#"{"state": "open"}"#);
     for number in 4..=6 {
         let added = branch(&format!("pr-{number}"), "main").to_string();
-        stage.server.door("POST", "resources", &added);
+        stage.server.control("POST", "resources", &added);
     }
     let limits = format!("{policy}[limits]\nbrake = {{ count = 2 }}\n");
     std::fs::write(&stage.policy, limits).unwrap();
@@ -846,7 +860,9 @@ fn an_expiry_is_removed_from_what_lives_again_although_a_brake_trips() {
     let outcomes = outcomes(&again);
     assert_eq!(outcomes.len(), 1, "{again}");
     assert_eq!(outcomes["pr-1"], "expiry_removed", "{again}");
-    stage.server.door("POST", "clock", r#"{"advance": "25h"}"#);
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "25h"}"#);
     assert!(stage.has("pr-1") && stage.has("pr-4"));
 }
 
@@ -896,7 +912,7 @@ fn what_was_deleted_is_put_back_as_far_as_it_can_be() {
     let mut expected = before;
     expected.remove(&("worker".to_owned(), "app-pr-1".to_owned()));
     assert_eq!(stage.state(), expected);
-    let state = stage.server.door("GET", "state", "").to_string();
+    let state = stage.server.control("GET", "state", "").to_string();
     assert!(
         state.contains("a/b") && state.contains("\"x\":1"),
         "{state}"
@@ -1119,7 +1135,7 @@ fn an_interrupted_sweep_finishes_what_is_under_way_and_says_what_is_left() {
 
 #[cfg(unix)]
 #[test]
-fn who_interrupts_twice_is_told_nothing_that_nobody_knows() {
+fn a_second_interruption_ends_the_run_at_once_without_a_report() {
     use std::io::{BufRead as _, BufReader};
     let stage = Stage::new(&world(&many()), POLICY);
     stage.fault(
@@ -1153,17 +1169,17 @@ fn who_interrupts_twice_is_told_nothing_that_nobody_knows() {
         .server
         .request("GET", "github/repos/acme/shop/issues?state=all", "");
     let issues: Vec<Value> = serde_json::from_str(&issues).unwrap();
-    let told = issues.iter().filter(|one| one["pull_request"].is_null());
-    assert_eq!(told.count(), 0, "nothing is told");
+    let reports = issues.iter().filter(|one| one["pull_request"].is_null());
+    assert_eq!(reports.count(), 0, "no report is published");
 }
 
 #[test]
-fn what_cannot_be_told_is_not_done() {
+fn a_sweep_without_a_github_token_is_refused() {
     let policy = "repository = \"acme/shop\"\n[[rule]]\nid = \"old\"\nkind = \"worker\"\nname = \
         \"app-pr-{any}\"\n\
         dead-when = { older-than = \"1d\", clock = \"created\" }\n";
     let stage = Stage::new(&world(&resources()), policy);
-    // Without a token nothing tells what people keep in the tracking issue either.
+    // Without a token the boxes of the tracking issue cannot be read either.
     for arguments in [
         &["sweep", "--yes", "--report"][..],
         &["sweep", "--yes"],
@@ -1424,7 +1440,9 @@ fn rule_4_what_a_worker_uses_that_changed_since_the_plan_is_kept() {
         .server
         .request("PUT", &format!("{base}/workers/scripts/app-pr-1"), &upload);
     assert!(answer.contains("\"success\":true"), "{answer}");
-    stage.server.door("POST", "clock", r#"{"advance": "3h"}"#);
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "3h"}"#);
     let mut command = stage.server.program();
     command.env("PREVIEW_GC_NOW", "2026-05-01T03:00:00Z");
     command.args([
@@ -1453,7 +1471,7 @@ fn rule_7_what_a_plan_names_is_judged_by_all_that_is_seen_today() {
     // Meanwhile the shop is served by it; the cap leaves the Worker out of sight.
     let www = json!({"kind": "worker_domain", "name": "www.acme.example",
         "attributes": {"service": "app-pr-1", "zone": "acme.example"}});
-    stage.server.door("POST", "resources", &www.to_string());
+    stage.server.control("POST", "resources", &www.to_string());
     let (swept, code) = stage.run(&["sweep", "--plan", &plan, "--max-deletions", "1"]);
     assert_eq!(code, 0, "{swept}");
     assert!(stage.writes().is_empty(), "{swept}");
@@ -1514,7 +1532,7 @@ fn rule_4_a_protected_record_keeps_the_domain_that_manages_it_also_unseen() {
 }
 
 #[test]
-fn consent_to_a_plan_and_consent_by_ticks_are_not_mixed() {
+fn consent_to_a_plan_and_consent_by_boxes_are_not_mixed() {
     let stage = Stage::new(&world(&resources()), POLICY);
     let plan = stage.file("plan.json");
     stage.run(&["audit", "--out", &plan]);
@@ -1619,7 +1637,7 @@ fn rule_7_nothing_rests_on_a_listing_that_is_too_old() {
     arguments.extend(["--reread-after", "1s"]);
     let (swept, code) = stage.run(&arguments);
     assert_eq!(code, 0, "{swept}");
-    let log = stage.server.door("GET", "requests", "");
+    let log = stage.server.control("GET", "requests", "");
     let time = |one: &Value| {
         let text = one["time"].as_str().unwrap();
         text.parse::<chrono::DateTime<chrono::Utc>>().unwrap()
@@ -2062,7 +2080,7 @@ fn a_namespace_of_which_a_key_is_not_restored_is_not_green() {
         let run = swept["run"].as_str().unwrap();
         stage
             .server
-            .door("POST", "clock", &json!({"advance": advance}).to_string());
+            .control("POST", "clock", &json!({"advance": advance}).to_string());
         if refused {
             stage.fault(
                 &json!([{"on": {"method": "PUT", "path": "/bulk"}, "times": 1, "fault": {"status": 200,
@@ -2089,7 +2107,7 @@ fn a_queue_that_somebody_pulls_from_over_http_is_in_use() {
         "[\"orders-pr-{pr}\", \"mails-pr-{pr}\"]",
     );
     let stage = Stage::new(&world(&all), &policy);
-    let state = stage.server.door("GET", "state", "");
+    let state = stage.server.control("GET", "state", "");
     let mut queues = state["resources"].as_array().unwrap().iter();
     let id = queues.find(|one| one["name"] == "orders-pr-1").unwrap()["id"].clone();
     let path = format!(
@@ -2100,7 +2118,9 @@ fn a_queue_that_somebody_pulls_from_over_http_is_in_use() {
         .server
         .request("POST", &path, r#"{"type": "http_pull"}"#);
     // A new consumer is a change, and starts a new grace.
-    let clock = stage.server.door("POST", "clock", r#"{"advance": "48h"}"#);
+    let clock = stage
+        .server
+        .control("POST", "clock", r#"{"advance": "48h"}"#);
     let now = clock["now"].as_str().unwrap();
     let (swept, code) = stage.run(&["sweep", "--yes", "--now", now]);
     assert_eq!(code, 0, "{swept}");
@@ -2122,7 +2142,7 @@ fn a_plan_file_is_not_carried_out_where_this_run_sees_another_life_of_a_number()
     // Made a month after #1 was closed, and with another provider.
     let mut late = branch("pr-1-again", "main");
     late["created_at"] = json!(NOW);
-    stage.server.door("POST", "resources", &late.to_string());
+    stage.server.control("POST", "resources", &late.to_string());
     let (swept, code) = stage.run(&["sweep", "--plan", &plan]);
     assert_eq!(code, 0, "{swept}");
     assert_eq!(outcomes(&swept)["app-pr-1-cache"], "spared", "{swept}");

@@ -240,7 +240,7 @@ fn a_certificate_that_is_not_trusted_is_said_and_tried_only_once() {
 }
 
 #[test]
-fn a_machine_without_certificates_is_told_what_to_set_where_tls_is_needed() {
+fn a_machine_without_certificates_gets_an_error_that_names_the_variable() {
     let nowhere = [
         ("SSL_CERT_FILE", "/nonexistent/authority.pem"),
         ("SSL_CERT_DIR", "/nonexistent"),

@@ -76,7 +76,7 @@ fn a_schedule_deletes_garbage_and_reports() {
 }
 
 #[test]
-fn by_hand_nothing_is_deleted_unless_told() {
+fn a_run_by_hand_deletes_nothing_without_its_input() {
     let actions = Actions::new();
     let show = Event::dispatch(&json!({"delete": false}));
     let job = sweep(&actions, ORPHANS, &show);
@@ -320,7 +320,7 @@ fn the_action_takes_its_own_release_only_with_proof_and_else_its_source() {
 /// Lets time pass in the sandbox and on the machines of the jobs.
 fn wait(actions: &Actions, time: &str) {
     let advance = json!({"advance": time}).to_string();
-    let now = actions.server.door("POST", "clock", &advance)["now"].clone();
+    let now = actions.server.control("POST", "clock", &advance)["now"].clone();
     *actions.now.borrow_mut() = Some(now.as_str().unwrap().to_owned());
 }
 

@@ -83,7 +83,7 @@ async fn every_kind_keeps_its_contract_in_the_sandbox() {
             "{name} needs a recipe in tests/live/contract.rs"
         );
     }
-    let left = server.door("GET", "state", "");
+    let left = server.control("GET", "state", "");
     let left = left.to_string();
     assert!(!left.contains(scope.prefix()), "something is left: {left}");
 }

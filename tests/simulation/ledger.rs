@@ -56,7 +56,7 @@ pub enum Purpose {
     PullRequest(u32),
     /// The same, but its owner protects it.
     Protected(u32),
-    /// The same, but somebody ticked its box "keep" in the tracking issue.
+    /// The same, but somebody checked its box "keep" in the tracking issue.
     Kept(u32),
     /// Its name has the number, and its provider recorded another repository.
     Elsewhere(u32),
@@ -255,14 +255,14 @@ impl Ledger {
     }
 
     /// Whether somebody who is there from a moment on, and was before, binds a
-    /// resource all the time, or is its child. Of those that are `going`, what
+    /// resource all the time, or is its child. Of those in `to_delete`, what
     /// only a version binds that is not the latest says nothing: no listing
     /// shows it, and nothing that stays has it.
     pub fn user_since(
         &self,
         index: usize,
         from: Moment,
-        going: impl Fn(usize) -> bool,
+        to_delete: impl Fn(usize) -> bool,
     ) -> Option<&Resource> {
         let bound_as = self.resources[index].bound_as();
         let users = self.there().filter(|(user, _)| *user != index);
@@ -270,9 +270,9 @@ impl Ledger {
             user.born < from && user.moved.is_none_or(|at| at < from)
         };
         let is_shown = |(at, user): &(usize, &Resource)| {
-            let is_told = SERVING_VERSIONS_KEEP_WORKERS || bound_as.0 != "worker";
+            let is_listed = SERVING_VERSIONS_KEEP_WORKERS || bound_as.0 != "worker";
             let is_latest = user.kind != "worker" || user.latest.contains(&bound_as);
-            let is_deployed = is_told && user.binds.last().contains(&bound_as) && !going(*at);
+            let is_deployed = is_listed && user.binds.last().contains(&bound_as) && !to_delete(*at);
             is_latest || is_deployed || user.parent == Some(index)
         };
         let users = users.filter(was).filter(is_shown);

@@ -35,7 +35,7 @@ use crate::others::{self, variable};
 use crate::scenario::{Scenario, Weather, ZONE, kinds, one_of};
 
 /// What one seed came to.
-pub struct Life {
+pub struct Simulated {
     pub broken: Option<Violation>,
     pub trace: Vec<String>,
     pub requests: usize,
@@ -52,9 +52,9 @@ impl Observer for Nobody {
     fn step(&self, _step: ProgressEvent<'_>) {}
 }
 
-/// Lives through a seed, in virtual time.
-pub fn live(seed: u64) -> Life {
-    // Whatever draws without being told from what: backoff, names of runs.
+/// Simulates a seed, in virtual time.
+pub fn simulate(seed: u64) -> Simulated {
+    // What draws from no generator of its own: backoff, names of runs.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -80,10 +80,10 @@ pub fn live(seed: u64) -> Life {
             folder: folder.path(),
             plans: Mutex::default(),
         };
-        world.live().await;
+        world.run_all().await;
         let state = network.state();
         let deleted = state.ledger.resources.iter();
-        Life {
+        Simulated {
             broken: state.broken.clone(),
             trace: state.trace.clone(),
             requests: state.ledger.requests.len(),
@@ -132,7 +132,7 @@ struct World<'a> {
     plans: Mutex<BTreeMap<usize, (PlanFile, Listed)>>,
 }
 
-/// What a run is told.
+/// What a run begins with.
 #[derive(Default)]
 struct Begin {
     focus: Focus,
@@ -190,9 +190,9 @@ impl World<'_> {
         }
     }
 
-    async fn live(&self) {
+    async fn run_all(&self) {
         self.note_world();
-        others::tick(self.network).await;
+        others::check_boxes(self.network).await;
         let scenario = &self.network.scenario;
         let done = AtomicBool::new(false);
         let actors = async {
@@ -683,7 +683,7 @@ impl World<'_> {
         if scenario.actors > 1 || scenario.weather.faults > 0 {
             return Vec::new();
         }
-        let lives = |one: &Resource| match one.purpose {
+        let is_open = |one: &Resource| match one.purpose {
             Purpose::PullRequest(number) => ledger.pull_requests.get(&number).is_some_and(|one| {
                 let mut states = one.since(begun).iter();
                 states.all(|(_, state)| *state == PullRequest::Open)
@@ -691,7 +691,7 @@ impl World<'_> {
             _ => false,
         };
         let there = ledger.there().map(|(_, one)| one);
-        let left = there.filter(|one| one.expires.is_some() && lives(one));
+        let left = there.filter(|one| one.expires.is_some() && is_open(one));
         left.map(|one| format!("{} keeps its expiry", one.name))
             .collect()
     }
@@ -857,7 +857,7 @@ impl World<'_> {
             }
             let summary = ended.map(|ended| ended.report.summary);
             let idle = summary.is_some_and(|summary| {
-                // What a person does who is told that the limit is too low.
+                // A person raises a limit that the report calls too low.
                 limits.max_deletions = limits.max_deletions.max(summary.needs_at_once);
                 summary.would_delete == 0 && summary.needs_at_once == 0
             });

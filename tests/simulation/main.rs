@@ -1,9 +1,9 @@
 //! A seeded swarm over the real code, in virtual time, against the stand-in in
-//! process. One seed draws everything; the same seed lives the same life.
+//! process. One seed draws everything; the same seed gives the same trace.
 //!
-//! `PREVIEW_GC_SEEDS` is how many seeds are lived, from `PREVIEW_GC_FIRST_SEED`
+//! `PREVIEW_GC_SEEDS` is how many seeds are simulated, from `PREVIEW_GC_FIRST_SEED`
 //! on, `PREVIEW_GC_SEED` the only one, with its trace. With `PREVIEW_GC_ALL` a
-//! violation does not end the others: each is told in one line. With
+//! violation does not end the others: each is printed in one line. With
 //! `PREVIEW_GC_COUNTS` the features that seeds drew are counted.
 //! With `PREVIEW_GC_VERDICTS` the trace has every verdict.
 //!
@@ -46,13 +46,13 @@ use std::time::Instant;
 
 use fastrand::Rng;
 use http::Method;
-use life::{Life, live};
+use life::{Simulated, simulate};
 use network::targets;
 use preview_gc::model::{Place, PlaceSort, ResourceId};
 use preview_gc::providers;
 use scenario::Scenario;
 
-/// How many seeds are lived when nobody says.
+/// How many seeds are simulated without that variable.
 const SEEDS: u64 = 200;
 
 /// How much of a trace is shown before the violation.
@@ -69,32 +69,32 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-fn failure(seed: u64, life: &Life) -> Option<String> {
-    let violation = life.broken.as_ref()?;
-    let at = life
+fn failure(seed: u64, simulated: &Simulated) -> Option<String> {
+    let violation = simulated.broken.as_ref()?;
+    let at = simulated
         .trace
         .iter()
         .position(|line| line.contains("VIOLATION"));
-    let end = at.map_or(life.trace.len(), |at| at + 1);
+    let end = at.map_or(simulated.trace.len(), |at| at + 1);
     let begin = end.saturating_sub(SHOWN);
     Some(format!(
         "seed {seed} breaks \"{}\":\n  {}\n{}\nthe whole trace: PREVIEW_GC_SEED={seed} cargo test \
          --test simulation",
         violation.invariant,
         violation.what,
-        life.trace[begin..end].join("\n"),
+        simulated.trace[begin..end].join("\n"),
     ))
 }
 
 #[test]
 fn no_seed_breaks_an_invariant() {
     if let Some(seed) = number("PREVIEW_GC_SEED") {
-        let life = live(seed);
-        say(&life.trace.join("\n"));
+        let simulated = simulate(seed);
+        say(&simulated.trace.join("\n"));
         assert!(
-            life.broken.is_none(),
+            simulated.broken.is_none(),
             "{}",
-            failure(seed, &life).unwrap_or_default()
+            failure(seed, &simulated).unwrap_or_default()
         );
         return;
     }
@@ -117,22 +117,22 @@ fn no_seed_breaks_an_invariant() {
                     if seed >= first + seeds {
                         return;
                     }
-                    let failure = match std::panic::catch_unwind(|| live(seed)) {
-                        Ok(life) => {
-                            requests.fetch_add(life.requests, Ordering::Relaxed);
-                            deleted.fetch_add(life.deleted, Ordering::Relaxed);
-                            runs.fetch_add(life.runs, Ordering::Relaxed);
-                            for feature in &life.features {
+                    let failure = match std::panic::catch_unwind(|| simulate(seed)) {
+                        Ok(simulated) => {
+                            requests.fetch_add(simulated.requests, Ordering::Relaxed);
+                            deleted.fetch_add(simulated.deleted, Ordering::Relaxed);
+                            runs.fetch_add(simulated.runs, Ordering::Relaxed);
+                            for feature in &simulated.features {
                                 *counts.lock().unwrap().entry(feature).or_default() += 1;
                             }
-                            if all && let Some(violation) = &life.broken {
+                            if all && let Some(violation) = &simulated.broken {
                                 let what: String = violation.what.chars().take(300).collect();
                                 say(&format!(
                                     "seed {seed} breaks \"{}\": {what}",
                                     violation.invariant
                                 ));
                             }
-                            failure(seed, &life)
+                            failure(seed, &simulated)
                         }
                         Err(_) => Some(format!("seed {seed} panics, as shown above")),
                     };
@@ -208,9 +208,9 @@ fn a_deletion_of_every_kind_is_recognised() {
 }
 
 #[test]
-fn a_seed_lives_the_same_life_twice() {
+fn a_seed_gives_the_same_trace_twice() {
     for seed in 0..10 {
-        let (first, second) = (live(seed), live(seed));
+        let (first, second) = (simulate(seed), simulate(seed));
         let differs = first
             .trace
             .iter()

@@ -20,7 +20,7 @@ use tower::util::BoxCloneSyncService;
 
 use crate::journals;
 use crate::ledger::{Ledger, Listed, Moment, Purpose, Request, RunKey, in_seconds};
-use crate::oracle::{self, Deed};
+use crate::oracle::{self, Deletion};
 use crate::pending::CONSUMERS_OF_WHAT_STAYS;
 use crate::scenario::{Scenario, Weather, one_of};
 use crate::storage::{self, STORAGE, is_known_by_name};
@@ -407,17 +407,17 @@ impl Network {
         };
         match journey.fault {
             Some(Fault::ResetBefore) => {
-                self.told(key, number, &line, "is lost");
+                self.note_request(key, number, &line, "is lost");
                 return reset();
             }
             Some(Fault::RefusedBefore(status)) => {
                 tokio::time::sleep(journey.back).await;
-                self.told(key, number, &line, &format!("-> {status} on the way"));
+                self.note_request(key, number, &line, &format!("-> {status} on the way"));
                 return Ok(refusal(status, None));
             }
             Some(Fault::Throttled(seconds)) => {
                 tokio::time::sleep(journey.back).await;
-                self.told(key, number, &line, &format!("-> 429, wait {seconds} s"));
+                self.note_request(key, number, &line, &format!("-> 429, wait {seconds} s"));
                 self.pause(key, provider(&path), seconds);
                 let status = if provider(&path) == "github" {
                     403
@@ -433,7 +433,7 @@ impl Network {
         let how = journey
             .fault
             .map_or(String::new(), |fault| format!(" ({fault:?})"));
-        self.told(key, number, &line, &format!("-> {}{how}", status.as_u16()));
+        self.note_request(key, number, &line, &format!("-> {}{how}", status.as_u16()));
         if journey.crash == Some(CrashPoint::Answered(number)) {
             self.crash(key, &line).await;
         }
@@ -451,11 +451,11 @@ impl Network {
         }
     }
 
-    fn told(&self, key: RunKey, number: usize, line: &str, how: &str) {
+    fn note_request(&self, key: RunKey, number: usize, line: &str, how: &str) {
         self.note(&format!("{}.{} #{number} {line} {how}", key.actor, key.run));
     }
 
-    /// The run is over: nothing of it goes on.
+    /// Ends the run where it is.
     async fn crash(&self, key: RunKey, line: &str) {
         self.note(&format!("{}.{} crashes at {line}", key.actor, key.run));
         self.run(key, |run| run.crashed.notify_one());
@@ -731,7 +731,7 @@ impl Network {
             let stays = {
                 let ledger = &self.state().ledger;
                 let stays = ledger.find("queue", queue).filter(|index| {
-                    let deed = Deed {
+                    let deletion = Deletion {
                         resource: *index,
                         expires: false,
                         begun,
@@ -739,7 +739,7 @@ impl Network {
                         rests_on: sent - reread_after(&self.scenario),
                         arrives: now,
                     };
-                    oracle::wanted(&self.scenario, ledger, &deed).is_some()
+                    oracle::wanted(&self.scenario, ledger, &deletion).is_some()
                 });
                 stays.map(|index| ledger.resources[index].name.clone())
             };
@@ -776,7 +776,7 @@ impl Network {
                     (Some(_), Some(index)) if !ledger.resources[index].is_there() => {}
                     (Some(step), Some(index)) => {
                         let resource = &ledger.resources[index];
-                        let deed = Deed {
+                        let deletion = Deletion {
                             resource: index,
                             expires,
                             begun,
@@ -795,20 +795,24 @@ impl Network {
                                 format!("{name} was made anew at {}", resource.born),
                             ));
                         }
-                        if !unseen && let Some(why) = oracle::wanted(&self.scenario, ledger, &deed)
+                        if !unseen
+                            && let Some(why) = oracle::wanted(&self.scenario, ledger, &deletion)
                         {
                             wrong.push((
                                 "nothing live, protected or unmatched is deleted",
                                 format!("{name}: {why}"),
                             ));
                         }
-                        let going = |resource: usize| {
-                            let deed = Deed { resource, ..deed };
+                        let to_delete = |resource: usize| {
+                            let deletion = Deletion {
+                                resource,
+                                ..deletion
+                            };
                             let mut steps = plan.iter();
                             steps.any(|step| step.resource == resource && !step.expires)
-                                && oracle::wanted(&self.scenario, ledger, &deed).is_none()
+                                && oracle::wanted(&self.scenario, ledger, &deletion).is_none()
                         };
-                        let used = ledger.user_since(index, rests_on, going);
+                        let used = ledger.user_since(index, rests_on, to_delete);
                         let used = used.filter(|_| !expires);
                         let used =
                             used.filter(|user| !matches!(user.purpose, Purpose::OfWorker(_)));

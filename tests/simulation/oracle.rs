@@ -1,4 +1,4 @@
-//! What may be deleted, told from the ledger alone. Nothing here knows how
+//! What may be deleted, decided from the ledger alone. Nothing here knows how
 //! preview-gc decides.
 //!
 //! A deletion rests on a reading that is at most `--reread-after` old when the
@@ -18,7 +18,7 @@ use crate::scenario::{Action, Scenario, Terms, has_times};
 
 /// A request that is about to take effect on a resource.
 #[derive(Clone, Copy)]
-pub struct Deed {
+pub struct Deletion {
     pub resource: usize,
     /// Whether it only sets an expiry.
     pub expires: bool,
@@ -32,12 +32,12 @@ pub struct Deed {
 }
 
 /// Why a resource must not be deleted whoever uses it, if so.
-pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<String> {
-    let resource = &ledger.resources[deed.resource];
-    if always(resource.marked.since(deed.rests_on)) {
+pub fn wanted(scenario: &Scenario, ledger: &Ledger, deletion: &Deletion) -> Option<String> {
+    let resource = &ledger.resources[deletion.resource];
+    if always(resource.marked.since(deletion.rests_on)) {
         return Some("it is marked as one to keep".to_owned());
     }
-    if let Some(why) = alive(scenario, ledger, resource, deed) {
+    if let Some(why) = alive(scenario, ledger, resource, deletion) {
         return Some(why);
     }
     // One that was pointed back is as it was listed.
@@ -47,21 +47,21 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deed: &Deed) -> Option<Strin
         }
         _ => None,
     };
-    let is_back = now_at.is_some_and(|worker| resource.was_pointed_at(worker, deed.listed));
+    let is_back = now_at.is_some_and(|worker| resource.was_pointed_at(worker, deletion.listed));
     if let Some(at) = resource
         .moved
-        .filter(|at| *at > deed.listed.ended && *at < deed.rests_on && !is_back)
+        .filter(|at| *at > deletion.listed.ended && *at < deletion.rests_on && !is_back)
     {
         return Some(format!(
             "it was pointed elsewhere at {at}, after it was listed"
         ));
     }
-    let last_seen = resource.changed.since(deed.rests_on)[0].0;
+    let last_seen = resource.changed.since(deletion.rests_on)[0].0;
     let may_go = !matches!(
         resource.purpose,
         Purpose::OfWorker(_) | Purpose::Serves(_) | Purpose::Unmatched | Purpose::Protected(_)
     );
-    if may_go && last_seen > deed.listed.ended && last_seen < deed.rests_on {
+    if may_go && last_seen > deletion.listed.ended && last_seen < deletion.rests_on {
         return Some(format!("it changed at {last_seen}, after it was listed"));
     }
     None
@@ -72,14 +72,23 @@ fn always(history: &[(Moment, bool)]) -> bool {
     history.iter().all(|(_, holds)| *holds)
 }
 
-fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed) -> Option<String> {
-    let action = if deed.expires {
+fn alive(
+    scenario: &Scenario,
+    ledger: &Ledger,
+    resource: &Resource,
+    deletion: &Deletion,
+) -> Option<String> {
+    let action = if deletion.expires {
         Action::Expire
     } else {
         Action::Delete
     };
-    let changes = || resource.changed.since(deed.rests_on).iter();
-    let known = |number: u32| ledger.pull_requests[&number].since(deed.rests_on).iter();
+    let changes = || resource.changed.since(deletion.rests_on).iter();
+    let known = |number: u32| {
+        ledger.pull_requests[&number]
+            .since(deletion.rests_on)
+            .iter()
+    };
     let number = match resource.purpose {
         Purpose::PullRequest(number)
         | Purpose::Head(number)
@@ -88,12 +97,14 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
         _ => None,
     };
     let labelled = number.and_then(|number| ledger.labelled.get(&number));
-    if labelled.is_some_and(|history| always(history.since(deed.rests_on))) {
+    if labelled.is_some_and(|history| always(history.since(deletion.rests_on))) {
         return Some("its pull request has the label that keeps".to_owned());
     }
     let terms = match resource.purpose {
         // Where it was pointed a moment ago nobody can have seen.
-        Purpose::Serves(_) if resource.moved.is_some_and(|at| at >= deed.rests_on) => return None,
+        Purpose::Serves(_) if resource.moved.is_some_and(|at| at >= deletion.rests_on) => {
+            return None;
+        }
         Purpose::Unmatched | Purpose::Serves(_) => return Some("no rule is about it".to_owned()),
         Purpose::Protected(_) => return Some("it is protected".to_owned()),
         Purpose::Kept(_) => return Some("its box says that it is kept".to_owned()),
@@ -102,11 +113,12 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
             // Where it was pointed a moment ago nobody can have seen, nor that its
             // Worker was made anew.
             let worker_born = ledger.resources[worker].born;
-            if resource.moved.is_some_and(|at| at >= deed.rests_on) || worker_born >= deed.rests_on
+            if resource.moved.is_some_and(|at| at >= deletion.rests_on)
+                || worker_born >= deletion.rests_on
             {
                 return None;
             }
-            return alive(scenario, ledger, &ledger.resources[worker], deed);
+            return alive(scenario, ledger, &ledger.resources[worker], deletion);
         }
         Purpose::Passing | Purpose::Aged(_) => {
             let Some(lifetime) = scenario.lifetime(resource.kind) else {
@@ -121,8 +133,8 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
             {
                 return Some(format!("pull request #{number} is open"));
             }
-            let was_old =
-                changes().any(|(_, changed)| lifetime.is_over(resource, *changed, deed.arrives));
+            let was_old = changes()
+                .any(|(_, changed)| lifetime.has_ended(resource, *changed, deletion.arrives));
             return (!was_old).then(|| format!("it changed at {:?}", resource.changed.last()));
         }
         Purpose::PullRequest(_) | Purpose::Head(_) | Purpose::Slug(_) | Purpose::Run(_) => {
@@ -136,7 +148,7 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
         return Some(format!("its rule says {:?}", terms.action));
     }
     let ripe_at = |state: PullRequest| {
-        changes().any(|(_, changed)| ripe(terms, state, *changed, deed.arrives))
+        changes().any(|(_, changed)| ripe(terms, state, *changed, deletion.arrives))
     };
     let number = match resource.purpose {
         Purpose::Run(run) => {
@@ -174,7 +186,7 @@ fn alive(scenario: &Scenario, ledger: &Ledger, resource: &Resource, deed: &Deed)
     }
     if matches!(resource.purpose, Purpose::PullRequest(_)) && !scenario.born_anytime() {
         let mut states = known(number).map(|(_, state)| *state);
-        if !states.any(|state| is_born_in_life(ledger, resource, number, state, deed.begun)) {
+        if !states.any(|state| is_born_in_life(ledger, resource, number, state, deletion.begun)) {
             return Some(format!("it was made when #{number} did not live"));
         }
     }
@@ -201,7 +213,7 @@ const BEFORE: TimeDelta = TimeDelta::minutes(10);
 /// How long after its pull request ended a resource may be made.
 const AFTER: TimeDelta = TimeDelta::days(7);
 
-/// Whether a resource was made while its pull request lived; a kind without a
+/// Whether a resource was made while its pull request was open; a kind without a
 /// time of creation leans on what else has the number.
 fn is_born_in_life(
     ledger: &Ledger,
@@ -307,14 +319,15 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             Purpose::Passing => {
                 let changed = last_change(resource);
                 let lifetime = scenario.lifetime(resource.kind);
-                return lifetime.is_some_and(|one| one.is_over(resource, changed, now));
+                return lifetime.is_some_and(|one| one.has_ended(resource, changed, now));
             }
             Purpose::Aged(number) => {
                 let pull_request = ledger.pull_requests.get(&number);
                 let is_open = pull_request.is_some_and(|one| *one.last() == PullRequest::Open);
                 let changed = last_change(resource);
                 let lifetime = scenario.lifetime(resource.kind);
-                return !is_open && lifetime.is_some_and(|one| one.is_over(resource, changed, now));
+                return !is_open
+                    && lifetime.is_some_and(|one| one.has_ended(resource, changed, now));
             }
             _ => return false,
         };
@@ -381,7 +394,7 @@ fn is_over_too(
     matches!(owner.purpose, Purpose::Aged(_) | Purpose::Passing) || changed + terms.grace < now
 }
 
-/// Whether the slug of a head is the beginning of that of a head that lives: then
+/// Whether the slug of a head is the beginning of that of a head that is open: then
 /// a tool that cuts its slugs may have meant the other.
 fn begins_a_living_one(ledger: &Ledger, number: u32, open: impl Fn(&u32) -> bool) -> bool {
     let forks = ledger.forks.iter().filter(|(fork, _)| open(fork));

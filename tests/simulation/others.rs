@@ -96,9 +96,9 @@ async fn mark(network: &Network, random: &mut Rng) {
     record.marked.set(now, true);
 }
 
-/// Ticks the boxes of what people want to keep, in a tracking issue as the
+/// Checks the boxes of what people want to keep, in a tracking issue as the
 /// program writes it.
-pub async fn tick(network: &Network) {
+pub async fn check_boxes(network: &Network) {
     let kept: Vec<Resource> = {
         let state = network.state();
         let kept = state.ledger.there().map(|(_, one)| one);
@@ -216,9 +216,13 @@ async fn pull_request(network: &Network) {
     };
     let merged = !open && network.state().random.bool();
     let change = json!({"state": if open { "open" } else { "closed" }, "merged": merged});
-    let door = format!("/_sandbox/pull_requests/{number}");
-    let (status, _) = network.ask(Method::POST, &door, &change).await;
-    assert_eq!(status, StatusCode::OK, "the door changes a pull request");
+    let path = format!("/_sandbox/pull_requests/{number}");
+    let (status, _) = network.ask(Method::POST, &path, &change).await;
+    assert_eq!(
+        status,
+        StatusCode::OK,
+        "the control endpoint changes a pull request"
+    );
     let now = network.now();
     let state = if open {
         PullRequest::Open

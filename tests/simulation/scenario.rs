@@ -108,7 +108,7 @@ pub fn head(number: u32) -> String {
     format!("Feature/{number}")
 }
 
-/// How long something lives that is for a while.
+/// How long a temporary resource may exist.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetime {
     pub longest: TimeDelta,
@@ -118,7 +118,7 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
-    pub fn is_over(self, resource: &Resource, changed: Option<Moment>, now: Moment) -> bool {
+    pub fn has_ended(self, resource: &Resource, changed: Option<Moment>, now: Moment) -> bool {
         let from = if self.from_birth {
             Some(in_seconds(resource.born))
         } else {

@@ -127,29 +127,29 @@ impl Server {
     /// request met proves nothing.
     pub fn plant(&self, faults: &Value) {
         self.assert_every_fault_hit();
-        self.door("POST", "faults", &faults.to_string());
+        self.control("POST", "faults", &faults.to_string());
     }
 
     /// Removes all faults and returns how many requests each of them hit.
     pub fn take_faults(&self) -> Vec<u64> {
-        let faults = self.door("GET", "faults", "");
-        self.door("POST", "faults", "[]");
+        let faults = self.control("GET", "faults", "");
+        self.control("POST", "faults", "[]");
         let hits = faults.as_array().expect("a list of faults").iter();
         hits.map(|fault| fault["hits"].as_u64().expect("a number of hits"))
             .collect()
     }
 
     fn assert_every_fault_hit(&self) {
-        let faults = self.door("GET", "faults", "");
+        let faults = self.control("GET", "faults", "");
         for fault in faults.as_array().expect("a list of faults") {
             assert_ne!(fault["hits"], 0, "no request met this fault: {fault}");
         }
     }
 
-    /// Asks one of the stand-in's doors.
-    pub fn door(&self, method: &str, path: &str, body: &str) -> Value {
+    /// Asks the control endpoint of the stand-in.
+    pub fn control(&self, method: &str, path: &str, body: &str) -> Value {
         let answer = self.request(method, &format!("_sandbox/{path}"), body);
-        serde_json::from_str(&answer).expect("the door answers JSON")
+        serde_json::from_str(&answer).expect("the control endpoint answers JSON")
     }
 
     /// Sends a request as somebody else would, and gives the body.

@@ -216,7 +216,7 @@ fn hostile_names_end() {
 }
 
 #[test]
-fn a_long_name_whose_end_does_not_fit_is_told_at_once() {
+fn a_long_name_whose_end_does_not_match_is_rejected_quickly() {
     let hostile = template(&format!("abc{}{{pr}}x", "{any}".repeat(100)));
     // It ends as the template does, and no digit stands before that.
     let name = format!("abc{}yx", "-1".repeat(500));

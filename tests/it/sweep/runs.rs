@@ -364,7 +364,7 @@ async fn resources_that_change_during_the_sweep_are_spared() {
     let sandbox = stage.sandbox.clone();
     stage.meanwhile(move |line| {
         if line.starts_with("POST") && line.ends_with("batch") {
-            let _ = door(
+            let _ = control(
                 &sandbox,
                 Method::POST,
                 "pull_requests/1",
@@ -374,7 +374,7 @@ async fn resources_that_change_during_the_sweep_are_spared() {
         // A live Worker starts to use a resource that is about to be deleted.
         if line.ends_with("scripts/app-pr-3") {
             let binds = worker("app-pr-2", &["app-pr-3-cache"]);
-            let _ = door(&sandbox, Method::POST, "resources", &binds);
+            let _ = control(&sandbox, Method::POST, "resources", &binds);
         }
     });
     insta::assert_snapshot!(deeds(&stage.swept().await));
@@ -411,7 +411,7 @@ async fn resources_used_by_live_ones_are_spared() {
     let (_, text) = stage
         .sweep(|_| {
             let binds = worker("gateway", &["app-pr-1-cache"]);
-            door(&sandbox, Method::POST, "resources", &binds);
+            control(&sandbox, Method::POST, "resources", &binds);
         })
         .await;
     insta::assert_snapshot!(deeds(&text));
@@ -467,7 +467,7 @@ async fn nothing_goes_to_which_something_was_attached_after_it_was_judged() {
     let stage = Stage::new(&world);
     let (_, text) = stage
         .sweep(|_| {
-            stage.door(Method::POST, "resources", &domain);
+            stage.control(Method::POST, "resources", &domain);
         })
         .await;
     show(TEST, "a new domain", &deeds(&text));
@@ -768,7 +768,7 @@ async fn lagging_listings_are_reread_and_lost_answers_time_out() {
     ];
     stage.meanwhile(move |line| {
         if line.starts_with("DELETE") {
-            door(&sandbox, Method::POST, "faults", &json!(lag));
+            control(&sandbox, Method::POST, "faults", &json!(lag));
         }
     });
     let (_, swept) = stage.sweep(|_| {}).await;
@@ -825,7 +825,7 @@ async fn journal_has_resources_the_provider_removes_implicitly() {
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
         .filter(|entry| entry["entry"] == "intent")
         .collect();
-    let told: Vec<_> = intents
+    let implied: Vec<_> = intents
         .iter()
         .map(|entry| {
             let implied = entry["copy"]["implied"].clone();
@@ -846,7 +846,7 @@ async fn journal_has_resources_the_provider_removes_implicitly() {
             .wire
             .lock()
             .unwrap()
-            .named(&format!("{:#}", json!(told)))
+            .named(&format!("{:#}", json!(implied)))
     );
 }
 
@@ -873,7 +873,7 @@ async fn settled_later(
     let (stop, sandbox, lost) = (stage.stop.clone(), stage.sandbox.clone(), json!(lost));
     stage.meanwhile(move |line| {
         if !line.starts_with("GET") && !line.ends_with("/graphql") {
-            door(&sandbox, Method::POST, "faults", &lost);
+            control(&sandbox, Method::POST, "faults", &lost);
             stop.set();
         }
     });
@@ -911,7 +911,7 @@ async fn steps_in_doubt_are_recovered_by_reading() {
             "it was made anew",
             Box::new(|stage| {
                 delete(&stage.sandbox, "app-pr-1");
-                stage.door(Method::POST, "resources", &worker("app-pr-1", &[]));
+                stage.control(Method::POST, "resources", &worker("app-pr-1", &[]));
             }),
         ),
         ("nobody may look", look(denied.clone())),
@@ -1069,7 +1069,7 @@ async fn preparations_are_sent_only_when_the_provider_requires_them() {
     stage.meanwhile(move |line| {
         if line.contains("/consumers/") {
             let wait = refused("scripts/", 1, &json!({"status": 429}));
-            door(&sandbox, Method::POST, "faults", &json!([wait]));
+            control(&sandbox, Method::POST, "faults", &json!([wait]));
         }
     });
     let swept = deeds(&stage.swept().await);

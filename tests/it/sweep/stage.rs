@@ -167,15 +167,15 @@ impl Stage {
     }
 
     /// Calls a control endpoint of the sandbox.
-    pub(super) fn door(&self, method: Method, path: &str, body: &Value) -> Value {
-        door(&self.sandbox, method, path, body)
+    pub(super) fn control(&self, method: Method, path: &str, body: &Value) -> Value {
+        control(&self.sandbox, method, path, body)
     }
 
     /// Replaces the faults. Each one has to hit a request before the next call
     /// or the end of the test.
     pub(super) fn faults(&self, faults: &[Value]) {
         self.assert_every_fault_hit();
-        self.door(Method::POST, "faults", &json!(faults));
+        self.control(Method::POST, "faults", &json!(faults));
     }
 
     fn assert_every_fault_hit(&self) {
@@ -370,7 +370,7 @@ impl Stage {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        let state = self.door(Method::GET, "state", &Value::Null);
+        let state = self.control(Method::GET, "state", &Value::Null);
         let resources = state["resources"].as_array().unwrap();
         resources.iter().any(|one| one["name"] == name)
     }
@@ -384,7 +384,7 @@ impl Drop for Stage {
     }
 }
 
-pub(super) fn door(sandbox: &Sandbox, method: Method, path: &str, body: &Value) -> Value {
+pub(super) fn control(sandbox: &Sandbox, method: Method, path: &str, body: &Value) -> Value {
     let request = Request::builder()
         .method(method)
         .uri(format!("{BASE}/_sandbox/{path}"))
@@ -464,10 +464,10 @@ pub(super) fn deeds(transcript: &str) -> String {
     let reads = |line: &str| {
         !line.starts_with('=') && (line.contains(" GET ") || line.contains("/graphql"))
     };
-    let told = |line: &str| line.starts_with("         > ");
+    let is_answer = |line: &str| line.starts_with("         > ");
     let lines = transcript
         .lines()
-        .filter(|line| !reads(line) && !told(line));
+        .filter(|line| !reads(line) && !is_answer(line));
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
 

@@ -405,7 +405,7 @@ impl Actions {
 
     /// Returns whether the world has a resource of this name.
     pub(super) fn has(&self, name: &str) -> bool {
-        let state = self.server.door("GET", "state", "");
+        let state = self.server.control("GET", "state", "");
         let resources = state["resources"].as_array().unwrap();
         resources.iter().any(|one| one["name"] == name)
     }
