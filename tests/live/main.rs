@@ -80,7 +80,7 @@ async fn every_kind_keeps_its_contract_in_the_sandbox() {
         let excused = NOT_MADE.contains(&name);
         assert_ne!(
             made, excused,
-            "{name} needs a recipe in tests/live/contract.rs"
+            "{name} needs a recipe in tests/live/recipes.rs"
         );
     }
     let left = server.control("GET", "state", "");
