@@ -15,9 +15,8 @@ use preview_gc::gc::outcome::{Recheck, recheck};
 use preview_gc::gc::plan_file::PlannedStep;
 use preview_gc::gc::verdict::VerdictName;
 use preview_gc::gc::{Marking, Verdict, mark};
-use preview_gc::model::{Api, KindRef, PullRequestNumber, Repository, Resource, UsedBy};
+use preview_gc::model::{KindRef, PullRequestNumber, Repository, Resource, UsedBy};
 use preview_gc::policy::{Policies, Policy, PolicyContext, PolicySource, Vocabulary};
-use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
 use preview_gc::report::{Report, Row, escape};
 use preview_gc::roots::github::GitHubClient;
@@ -25,18 +24,12 @@ use preview_gc::roots::github::issue::IssueStore;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::survey::Findings;
-use preview_gc::wire::{ApiEndpoint, Client, Token, TransportError};
+use preview_gc::wire::{Client, TransportError};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 
-const BASE: &str = "http://127.0.0.1";
-
-struct Unwatched;
-
-impl Observer for Unwatched {
-    fn step(&self, _: ProgressEvent<'_>) {}
-}
+use crate::in_process::{BASE, Unwatched, endpoints};
 
 /// A world with its policy, and a client of its sandbox.
 struct Stage {
@@ -155,20 +148,9 @@ fn client(sandbox: &Arc<Sandbox>, clock: Clock, limits: Limits) -> Client {
             answer.map_err(|reset| TransportError::Broken(reset.to_string()))
         }
     }));
-    let endpoint = |path: &str| ApiEndpoint {
-        base: format!("{BASE}{path}").parse().unwrap(),
-        graphql: Some(format!("{BASE}{path}/graphql").parse().unwrap()),
-        token: Token::new("sandbox").unwrap(),
-        extra_token: None,
-    };
-    let endpoints = BTreeMap::from([
-        (Api::Cloudflare, endpoint("/client/v4")),
-        (Api::Neon, endpoint("/api/v2")),
-        (Api::GitHub, endpoint("/github")),
-    ]);
     Client::new(
         transport,
-        endpoints,
+        endpoints(),
         clock,
         limits.deadline,
         limits.allotment,

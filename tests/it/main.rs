@@ -13,6 +13,8 @@
 
 #[path = "../support/busy_account.rs"]
 mod busy_account;
+#[path = "../support/in_process.rs"]
+mod in_process;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -16,20 +16,20 @@ use preview_gc::collector::{Collector, Limits, Scope, SweepOrder};
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::gc::{Outcome, Plan};
 use preview_gc::journal::reads::Remembered;
-use preview_gc::model::{Api, PullRequestNumber};
+use preview_gc::model::PullRequestNumber;
 use preview_gc::policy::{Action, Policies, Policy, PolicyContext, PolicySource, Vocabulary};
-use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
 use preview_gc::report::Report;
 use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::sweep::{StepRow, Stop, Swept};
-use preview_gc::wire::{ApiEndpoint, Client, Token};
+use preview_gc::wire::Client;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::in_process::{Unwatched, endpoints};
 use crate::journals;
 use crate::ledger::{Ledger, Listed, Moment, PullRequest, Purpose, Resource, RunKey};
-use crate::network::{BASE, CrashPoint, Network, PlannedStep, Violation, reread_after};
+use crate::network::{CrashPoint, Network, PlannedStep, Violation, reread_after};
 use crate::oracle;
 use crate::others::{self, variable};
 use crate::scenario::{Scenario, Weather, ZONE, kinds, one_of};
@@ -44,12 +44,6 @@ pub struct Simulated {
     pub deleted: usize,
     /// What was drawn or done in it that only some have.
     pub features: BTreeSet<&'static str>,
-}
-
-struct Nobody;
-
-impl Observer for Nobody {
-    fn step(&self, _step: ProgressEvent<'_>) {}
 }
 
 /// Simulates a seed, in virtual time.
@@ -396,7 +390,7 @@ impl World<'_> {
             remembered: std::sync::Arc::new(Remembered::open(&self.folder(key.actor))),
             now: clock.start(),
             whole_world: false,
-            observer: &Nobody,
+            observer: &Unwatched,
         };
         let garbage = self.garbage();
         let began = network.now();
@@ -914,26 +908,4 @@ impl World<'_> {
         let runs = state.runs.iter().filter(|run| run.key.actor == actor);
         runs.map(|run| run.key.run).max().unwrap_or_default()
     }
-}
-
-fn endpoints() -> BTreeMap<Api, ApiEndpoint> {
-    let paths = [
-        (Api::Cloudflare, "/client/v4"),
-        (Api::Neon, "/api/v2"),
-        (Api::GitHub, "/github"),
-    ];
-    let endpoint = |(api, path): (Api, &str)| {
-        let base = format!("{BASE}{path}").parse().expect("an address");
-        let graphql = format!("{BASE}/github/graphql")
-            .parse()
-            .expect("an address");
-        let endpoint = ApiEndpoint {
-            base,
-            graphql: (api == Api::GitHub).then_some(graphql),
-            token: Token::new("sandbox").expect("a token"),
-            extra_token: None,
-        };
-        (api, endpoint)
-    };
-    paths.into_iter().map(endpoint).collect()
 }

@@ -28,6 +28,8 @@
     reason = "a test case is read from its beginning to its end"
 )]
 
+#[path = "../support/in_process.rs"]
+mod in_process;
 mod journals;
 mod ledger;
 mod life;

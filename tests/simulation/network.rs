@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tower::util::BoxCloneSyncService;
 
+use crate::in_process::BASE;
 use crate::journals;
 use crate::ledger::{Ledger, Listed, Moment, Purpose, Request, RunKey, in_seconds};
 use crate::oracle::{self, Deletion};
@@ -142,8 +143,6 @@ pub struct Network {
     pub scenario: Scenario,
     state: Mutex<State>,
 }
-
-pub const BASE: &str = "http://127.0.0.1";
 
 fn provider(path: &str) -> &'static str {
     match path.split('/').nth(1) {

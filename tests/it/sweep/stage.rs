@@ -14,22 +14,22 @@ use preview_gc::collector::{Audit, Choice, Collector, Limits, Scope, SweepOrder}
 use preview_gc::gc::Plan;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::Journal;
-use preview_gc::model::Api;
 use preview_gc::policy::{Policies, Policy, PolicyContext, PolicySource, Vocabulary};
 use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::providers;
 use preview_gc::sandbox::world::World;
 use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::sweep::{StepRow, Stop, Sweep, Swept};
-use preview_gc::wire::{ApiEndpoint, Client, Token, TransportError};
+use preview_gc::wire::{Client, TransportError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 
+use crate::in_process::{BASE, endpoints};
+
 pub(super) const DIED: &str = "2026-04-01T00:00:00Z";
 pub(super) const NOW: &str = "2026-05-01T00:00:00Z";
-pub(super) const BASE: &str = "http://127.0.0.1";
 pub(super) const POLICY: &str = include_str!("../../support/closed.toml");
 
 pub(super) fn worker(name: &str, binds: &[&str]) -> Value {
@@ -234,20 +234,9 @@ impl Stage {
                     answer.map_err(|reset| TransportError::Broken(reset.to_string()))
                 }
             }));
-        let endpoint = |path: &str| ApiEndpoint {
-            base: format!("{BASE}{path}").parse().unwrap(),
-            graphql: Some(format!("{BASE}{path}/graphql").parse().unwrap()),
-            token: Token::new("sandbox").unwrap(),
-            extra_token: None,
-        };
-        let endpoints = BTreeMap::from([
-            (Api::Cloudflare, endpoint("/client/v4")),
-            (Api::Neon, endpoint("/api/v2")),
-            (Api::GitHub, endpoint("/github")),
-        ]);
         Client::new(
             transport,
-            endpoints,
+            endpoints(),
             clock,
             self.limits.deadline,
             self.limits.allotment,
