@@ -200,6 +200,7 @@ impl<'p> Collector<'p> {
             zones
         );
         inventory.extend(in_zones);
+        inventory.listings.append(&mut places.unseen);
         targets.extend(targets_in_zones);
         let files = self.files.iter().zip(&places.of_files);
         let policy_scopes = files.map(|(policy, places)| PolicyScope {

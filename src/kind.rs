@@ -21,8 +21,7 @@ pub use self::capability::{
     HoldersPage, InPlace, Obstacles, Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
 };
 pub use self::references::{
-    Ask, Counted, Holdings, HoldingsPage, ReadsReferences, ReferenceAnswer, ReferencePage,
-    UserSource,
+    Ask, Counted, ReadsReferences, ReferenceAnswer, ReferencePage, UserSource,
 };
 
 /// An answer that is not what the provider's documents promise.
@@ -150,11 +149,6 @@ pub trait Kind: Sync {
 
     /// How one is asked about what it uses.
     fn references(&self) -> Option<&dyn ReadsReferences> {
-        None
-    }
-
-    /// How one is asked about what belongs to it and is listed by holder.
-    fn holdings(&self) -> Option<&dyn Holdings> {
         None
     }
 

@@ -153,6 +153,9 @@ impl Policy {
         }
         let number = recorded.pull_request.map(Claim::PullRequest);
         let branch = recorded.branch.clone().map(Claim::Branch);
+        // A name that is made from a branch called `pr-7` has no number.
+        let in_name = |branch: &str| resource.name.contains(branch);
+        let is_in_name = recorded.branch.as_deref().is_some_and(in_name);
         let first_of_rule: BTreeMap<usize, RuleMatch> = readings.iter().rev().cloned().collect();
         if let Some(number) = number.as_ref().filter(|_| recorded.repository.is_some()) {
             readings.retain(|(_, reading)| {
@@ -164,7 +167,9 @@ impl Policy {
             for (rule, reading) in &first_of_rule {
                 let names_branch = matches!(reading.claim, Claim::Branch(_) | Claim::Slug { .. });
                 let mut known = readings.iter().filter(|(other, _)| other == rule);
-                if (is_branch && !names_branch) || known.any(|(_, known)| known.claim == claim) {
+                if (is_branch && !names_branch && !is_in_name)
+                    || known.any(|(_, known)| known.claim == claim)
+                {
                     continue;
                 }
                 let reading = RuleMatch {
@@ -182,7 +187,7 @@ impl Policy {
     /// time of its own leans on them.
     pub fn dated_kinds(&self) -> BTreeSet<KindRef> {
         let rules = self.rules.iter();
-        let rules = rules.filter(|rule| rule.asks_about_birth() && rule.asks_about_numbers());
+        let rules = rules.filter(|rule| rule.is_born_in_time() && rule.asks_about_numbers());
         let kinds = rules.flat_map(|rule| rule.kinds.iter().copied());
         kinds.filter(|kind| kind.created).collect()
     }
@@ -195,7 +200,8 @@ impl Policy {
         recorded.repository.as_deref().filter(|_| foreign)
     }
 
-    fn is_foreign(&self, recorded: &Provenance) -> bool {
+    /// Whether a provider recorded another repository.
+    pub fn is_foreign(&self, recorded: &Provenance) -> bool {
         let repository = recorded.repository.as_deref();
         repository.is_some_and(|repository| !self.is_this_repository(repository))
     }

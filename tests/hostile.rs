@@ -189,8 +189,7 @@ fn answers() -> Vec<Answered> {
 /// What a kind asks about one resource.
 fn asks(kind: &dyn Kind, id: &ResourceId) -> Vec<Ask> {
     let references = kind.references().map(|references| references.first(id));
-    let holdings = kind.holdings().map(|holdings| holdings.first(id));
-    references.into_iter().chain(holdings).flatten().collect()
+    references.into_iter().flatten().collect()
 }
 
 /// Has everything read a body that can read one.
@@ -228,8 +227,6 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
                 };
                 let references = kind.references();
                 let _ = references.map(|one| one.read(&id, &ask, ReferenceAnswer::Body(body)));
-                let holdings = kind.holdings();
-                let _ = holdings.map(|one| one.read(&id, &ask, ReferenceAnswer::Body(body)));
             }
         }
         for source in providers::sources() {

@@ -13,7 +13,7 @@ use crate::gc::KindGraph;
 use crate::kind::Kind;
 use crate::model::{KindRef, Place, PlaceSort, ReferencesFrom};
 use crate::policy::Policy;
-use crate::providers::{self, PROVIDERS};
+use crate::providers::{self, PROVIDERS, Provider};
 use crate::scan::{self, Target, ZoneLookupFailure};
 
 /// Places of a run with what is listed in each.
@@ -26,6 +26,8 @@ pub(super) struct Places {
     pub(super) needed: BTreeMap<Place, BTreeSet<KindRef>>,
     /// Places and providers that cannot be seen.
     pub(super) gaps: Vec<Evidence>,
+    /// The listings that cannot be made for that reason.
+    pub(super) unseen: Vec<Listing>,
 }
 
 impl Places {
@@ -89,19 +91,8 @@ impl Collector<'_> {
         let (policy, scope) = (&self.files[file], &self.scopes[file]);
         let needed = needed(policy);
         for provider in PROVIDERS {
-            let api = provider.about().api;
-            let kinds: Vec<_> = needed
-                .iter()
-                .filter(|kind| kind.api == api)
-                .map(|kind| kind.name())
-                .collect();
-            if !kinds.is_empty() && !self.client.has(api) {
-                let variable = api.token_variable();
-                let why = format!(
-                    "no credentials: set {variable} ({} needs them)",
-                    policy.path
-                );
-                places.gaps.push(gap(api.key(), &kinds.join(", "), why));
+            if !self.client.has(provider.about().api) {
+                self.without_credentials(file, provider, &needed, places);
             }
         }
         let of_sort = |sort: PlaceSort| -> BTreeSet<KindRef> {
@@ -122,15 +113,16 @@ impl Collector<'_> {
             found.insert(repository.clone());
             places.need(repository, in_repository);
         }
+        let projects = scope.projects.iter().cloned().map(Place::Project);
+        found.extend(projects.clone());
         if self.sees(PlaceSort::Project) {
-            for project in &scope.projects {
-                found.insert(Place::Project(project.clone()));
-                places.need(Place::Project(project.clone()), of_sort(PlaceSort::Project));
+            for project in projects {
+                places.need(project, of_sort(PlaceSort::Project));
             }
         }
         let account = scope.account.as_ref();
+        found.extend(account.cloned().map(Place::Account));
         if let Some(account) = account.filter(|_| self.sees(PlaceSort::Account)) {
-            found.insert(Place::Account(account.clone()));
             places.need(Place::Account(account.clone()), of_sort(PlaceSort::Account));
             zones.extend(scope.zones.iter().map(|zone| WantedZone {
                 file,
@@ -143,14 +135,76 @@ impl Collector<'_> {
         found
     }
 
-    /// Lists the zones of each account in which something may belong to what rules
-    /// name: a route sends visitors to a Worker whatever zone it stands in.
+    /// Records what cannot be listed for want of a provider's credentials, although
+    /// the rules or the scope of a file name the provider: what the rules need of it,
+    /// what may use that or belong to it, and what tells whose a number is.
+    fn without_credentials(
+        &self,
+        file: usize,
+        provider: &dyn Provider,
+        needed: &BTreeSet<KindRef>,
+        places: &mut Places,
+    ) {
+        let (policy, scope) = (&self.files[file], &self.scopes[file]);
+        let api = provider.about().api;
+        let of_provider = provider.kinds().iter().map(|kind| kind.about());
+        let of_rules: Vec<KindRef> = needed
+            .iter()
+            .copied()
+            .filter(|kind| kind.api == api)
+            .collect();
+        let place_of = |kind: KindRef| match kind.place {
+            PlaceSort::Account => scope.account.clone().map(Place::Account),
+            PlaceSort::Zone => scope.account.clone().map(every_zone),
+            PlaceSort::Project => scope.projects.first().cloned().map(Place::Project),
+            PlaceSort::Repository => None,
+        };
+        let is_named =
+            !of_rules.is_empty() || of_provider.clone().any(|one| place_of(one).is_some());
+        if !is_named {
+            return;
+        }
+        let graph = KindGraph::of(providers::vocabulary());
+        let dated = policy.dated_kinds();
+        let hidden = of_provider.filter(|kind| {
+            let mut needed = needed.iter();
+            dated.contains(kind) || needed.any(|one| graph.concerns(*one, *kind))
+        });
+        let hidden: Vec<KindRef> = hidden.collect();
+        if of_rules.is_empty() && hidden.is_empty() {
+            return;
+        }
+        let variable = api.token_variable();
+        let (what, why) = if of_rules.is_empty() {
+            (&hidden, "may use what its rules match")
+        } else {
+            (&of_rules, "needs them")
+        };
+        let names: Vec<_> = what.iter().map(|kind| kind.name()).collect();
+        let who = if of_rules.is_empty() {
+            "what is there"
+        } else {
+            policy.path.as_ref()
+        };
+        let why = format!("no credentials: set {variable} ({who} {why})");
+        let missing = gap(api.key(), &names.join(", "), why);
+        let nowhere = || Place::Account(String::new());
+        places.unseen.extend(hidden.into_iter().map(|kind| {
+            let place = Arc::new(place_of(kind).unwrap_or_else(nowhere));
+            unseen(kind, &place, &missing)
+        }));
+        places.gaps.push(missing);
+    }
+
+    /// Lists the zones of each account in which something may concern what rules
+    /// name: a route sends visitors to a Worker whatever zone it stands in, and a
+    /// record of any zone may point at it, or be one that people keep.
     pub(super) async fn list_zones(&self) -> ListedZones {
         let mut accounts = BTreeSet::new();
         for (policy, scope) in self.files.iter().zip(&self.scopes) {
             let needed = needed(policy);
             let account = scope.account.iter();
-            let concerned = owned_in_zones(&needed).next().is_some();
+            let concerned = concerned_in_zones(&needed).next().is_some();
             accounts.extend(account.filter(|_| concerned && self.sees(PlaceSort::Zone)));
         }
         let listed = accounts.into_iter().map(async |account| {
@@ -218,8 +272,8 @@ impl Collector<'_> {
             }
         }
         let mut targets = self.targets(&needed);
-        // In the other zones of the account only what may belong to something
-        // that rules name.
+        // In the other zones of the account only what may concern something that
+        // rules name.
         let mut others = BTreeMap::new();
         let all: BTreeSet<KindRef> = self.files.iter().flat_map(self::needed).collect();
         for (account, zones) in listed {
@@ -229,19 +283,14 @@ impl Collector<'_> {
                     others.extend(zones.map(|zone| (zone, BTreeSet::new())));
                 }
                 Err(evidence) => {
-                    let place = Place::Zone {
-                        id: String::new(),
-                        name: "every zone".to_owned(),
-                        account,
-                    };
-                    unseen.extend(hidden_in(&all, &place, &evidence));
+                    unseen.extend(hidden_in(&all, &every_zone(account), &evidence));
                     places.gaps.push(evidence);
                 }
             }
         }
-        let owned: Vec<KindRef> = owned_in_zones(&all).collect();
+        let concerned: Vec<KindRef> = concerned_in_zones(&all).collect();
         let elsewhere = self.targets(&others).into_iter();
-        let elsewhere = elsewhere.filter(|target| owned.contains(&target.kind.about()));
+        let elsewhere = elsewhere.filter(|target| concerned.contains(&target.kind.about()));
         targets.extend(elsewhere.map(|target| Target {
             witness: true,
             ..target
@@ -351,31 +400,42 @@ fn hidden_in(needed: &BTreeSet<KindRef>, place: &Place, evidence: &Evidence) -> 
         let mut needed = needed.iter();
         needed.any(|one| graph.concerns(*one, *kind))
     });
-    hidden
-        .map(|kind| Listing {
-            kind,
-            place: Arc::clone(&place),
-            evidence: Evidence {
-                source: format!("{}.{kind}", kind.api.key()),
-                scope: place.to_string(),
-                requests: 0,
-                ..evidence.clone()
-            },
-            allowance: None,
-            witness: true,
-        })
-        .collect()
+    hidden.map(|kind| unseen(kind, &place, evidence)).collect()
 }
 
-/// The kinds in zones whose resources belong to something that is needed.
-fn owned_in_zones(needed: &BTreeSet<KindRef>) -> impl Iterator<Item = KindRef> {
+/// The zones of an account that are not known one by one.
+fn every_zone(account: String) -> Place {
+    Place::Zone {
+        id: String::new(),
+        name: "every zone".to_owned(),
+        account,
+    }
+}
+
+/// A listing that could not be made, for this reason.
+fn unseen(kind: KindRef, place: &Arc<Place>, evidence: &Evidence) -> Listing {
+    Listing {
+        kind,
+        place: Arc::clone(place),
+        evidence: Evidence {
+            source: format!("{}.{kind}", kind.api.key()),
+            scope: place.to_string(),
+            requests: 0,
+            ..evidence.clone()
+        },
+        allowance: None,
+        witness: true,
+    }
+}
+
+/// The kinds in zones whose resources may use something that is needed, belong to it,
+/// or be managed by it.
+fn concerned_in_zones(needed: &BTreeSet<KindRef>) -> impl Iterator<Item = KindRef> {
+    let graph = KindGraph::of(providers::vocabulary());
     let in_zones = providers::vocabulary().into_iter();
     in_zones.filter(move |kind| {
         let mut needed = needed.iter();
-        kind.place == PlaceSort::Zone
-            && kind
-                .belongs_to
-                .is_some_and(|owner| needed.any(|one| one.name() == owner))
+        kind.place == PlaceSort::Zone && needed.any(|one| graph.concerns(*one, *kind))
     })
 }
 

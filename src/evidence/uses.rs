@@ -28,7 +28,7 @@ pub struct Uses {
     pub addresses: BTreeMap<(KindRef, Place), Result<Vec<Addressed>, String>>,
     /// The names of what a resource holds that no listing shows, by its index in
     /// the inventory; or why that could not be read.
-    pub held: BTreeMap<usize, Result<Vec<Box<str>>, String>>,
+    pub held: BTreeMap<usize, Result<Vec<Resource>, String>>,
     /// Listings that the answers contradict.
     pub contradictions: Vec<Contradiction>,
     /// What was asked for this.

@@ -198,9 +198,13 @@ fn cap(
     for (index, candidate) in candidates.into_iter().enumerate() {
         if !taken.contains(&index) {
             plan.deferred.push(candidate.resource);
-            let needed = together(index, &BTreeSet::new()).len();
-            if needed > maximum.max(1) {
-                plan.oversized.insert(candidate.resource, needed);
+            // What goes in an earlier run makes its group smaller. Where nothing of it
+            // fits, no run ever begins.
+            let group = together(index, &BTreeSet::new());
+            let size = |one: &usize| together(*one, &BTreeSet::new()).len();
+            let is_stuck = group.is_disjoint(waits) && group.iter().all(|one| size(one) > maximum);
+            if is_stuck && group.len() > 1 && maximum > 0 {
+                plan.oversized.insert(candidate.resource, group.len());
             }
             continue;
         }

@@ -114,8 +114,6 @@ pub(super) struct ReferenceIndex<'a> {
     users: HashMap<usize, Vec<IndexedUser>>,
     /// What each resource belongs to.
     owners: BTreeMap<usize, usize>,
-    /// What resources hold that no listing shows: kinds and names.
-    holds: HashMap<usize, Vec<(&'static str, &'a str)>>,
     suspicions: Vec<Suspicion<'a>>,
     /// What each binding of [`Self::suspicions`] may name, by its index.
     suspects: HashMap<usize, Vec<usize>>,
@@ -160,13 +158,6 @@ impl<'a> ReferenceIndex<'a> {
                     IndexedUser::Listed,
                 );
                 links.take(inventory, &user, place, &one.references);
-                if let Some(owner) = owner {
-                    let held = links.holds.entry(owner).or_default();
-                    let one = (*source, &*one.name);
-                    if !one.1.is_empty() && !held.contains(&one) {
-                        held.push(one);
-                    }
-                }
             }
         }
         for ((kind, place), list) in &uses.users {
@@ -372,11 +363,6 @@ impl<'a> ReferenceIndex<'a> {
     /// Every resource whose kind belongs to another, with its owner.
     pub(super) fn owners(&self) -> impl Iterator<Item = (usize, usize)> {
         self.owners.iter().map(|(owned, owner)| (*owned, *owner))
-    }
-
-    /// What a resource holds, as a user source shows it: kinds and names.
-    pub(super) fn holds(&self, owner: usize) -> &[(&'static str, &'a str)] {
-        self.holds.get(&owner).map_or(&[], Vec::as_slice)
     }
 
     /// The parent of a resource, where it is listed.

@@ -22,21 +22,6 @@ pub trait ReadsReferences: Sync {
     ) -> Result<ReferencePage, Malformed>;
 }
 
-/// Asks single resources of a kind which resources of other kinds, that are listed
-/// one holder at a time, belong to them.
-pub trait Holdings: Sync {
-    /// What has to be asked.
-    fn first(&self, resource: &ResourceId) -> Vec<Ask>;
-
-    /// Reads the answer to one such question: the names of what it holds.
-    fn read(
-        &self,
-        resource: &ResourceId,
-        ask: &Ask,
-        answer: ReferenceAnswer<'_>,
-    ) -> Result<HoldingsPage, Malformed>;
-}
-
 /// A question about references: a request, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -96,17 +81,6 @@ pub struct Counted {
     pub total: u64,
     /// The ids or names of the items on this page.
     pub items: Vec<Box<str>>,
-}
-
-/// What an answer says that something holds, and what to ask because of it.
-#[derive(Debug, Default)]
-pub struct HoldingsPage {
-    /// The names.
-    pub names: Vec<Box<str>>,
-    /// The list that this is a page of, where the provider counts its items.
-    pub counted: Option<Counted>,
-    /// Further questions.
-    pub more: Vec<Ask>,
 }
 
 /// Users of resources that are no resources which a rule could be about. What

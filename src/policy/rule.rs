@@ -369,6 +369,12 @@ impl Rule {
             || self.timing != Timing::default()
     }
 
+    /// Whether the time at which a resource was made may contradict the number in its
+    /// name.
+    pub fn is_born_in_time(&self) -> bool {
+        self.born == Born::InTime
+    }
+
     /// Whether it asks when a resource was made: a pull request's number in a name
     /// is evidence only together with time.
     pub fn asks_about_birth(&self) -> bool {

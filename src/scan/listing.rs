@@ -11,11 +11,45 @@ use http::StatusCode;
 use super::{Broken, MAX_PAGES, Target};
 use crate::call::Call;
 use crate::evidence::{Evidence, Inventory, Listing};
-use crate::kind::{Activity, Holder, Holders, NextPage, PageOf, ReferenceAnswer};
+use crate::kind::{Activity, Details, Holder, Holders, NextPage, PageOf, ReferenceAnswer};
 use crate::model::{Resource, Time};
 use crate::progress::{Observer, ProgressEvent};
 use crate::wire::error::refusal;
 use crate::wire::{Client, Outgoing};
+
+/// Asks what the listing of a kind does not tell of each resource.
+async fn details(
+    client: &Client,
+    details: &dyn Details,
+    items: &mut [Resource],
+) -> Result<(), Broken> {
+    let calls = items.iter().enumerate();
+    let calls: Vec<_> = calls
+        .map(|(index, item)| (index, details.ask(item)))
+        .collect();
+    let answers: Vec<_> = stream::iter(calls)
+        .map(|(index, call)| async move {
+            let answer = client.exchange(&Outgoing::from(&call)).await;
+            (index, call, answer)
+        })
+        .buffer_unordered(HOLDERS_TOGETHER)
+        .collect()
+        .await;
+    for (index, call, answer) in answers {
+        let response = answer?;
+        let status = response.status();
+        let answer = if status == StatusCode::NOT_FOUND {
+            ReferenceAnswer::Missing(response.body())
+        } else if status.is_success() {
+            ReferenceAnswer::Body(response.body())
+        } else {
+            let failure = refusal(call.api, &response);
+            return Err(client.error(&Outgoing::from(&call), failure).into());
+        };
+        details.read(&mut items[index], answer)?;
+    }
+    Ok(())
+}
 
 /// Lists all targets side by side.
 pub async fn inventory(client: &Client, targets: &[Target], observer: &dyn Observer) -> Inventory {
@@ -295,36 +329,11 @@ impl ListingWalk {
 
     /// Asks what the listing does not tell of each.
     async fn details(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
-        let Some(details) = target.kind.details() else {
+        let Some(of_kind) = target.kind.details() else {
             return Ok(());
         };
-        let calls = self.items.iter().enumerate();
-        let calls: Vec<_> = calls
-            .map(|(index, item)| (index, details.ask(item)))
-            .collect();
-        let answers: Vec<_> = stream::iter(calls)
-            .map(|(index, call)| async move {
-                let answer = client.exchange(&Outgoing::from(&call)).await;
-                (index, call, answer)
-            })
-            .buffer_unordered(HOLDERS_TOGETHER)
-            .collect()
-            .await;
-        for (index, call, answer) in answers {
-            self.requests += 1;
-            let response = answer?;
-            let status = response.status();
-            let answer = if status == StatusCode::NOT_FOUND {
-                ReferenceAnswer::Missing(response.body())
-            } else if status.is_success() {
-                ReferenceAnswer::Body(response.body())
-            } else {
-                let failure = refusal(call.api, &response);
-                return Err(client.error(&Outgoing::from(&call), failure).into());
-            };
-            details.read(&mut self.items[index], answer)?;
-        }
-        Ok(())
+        self.requests += u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+        details(client, of_kind, &mut self.items).await
     }
 
     async fn pages(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {

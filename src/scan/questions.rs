@@ -1,10 +1,13 @@
-//! Answers questions about references, holdings and addresses.
+//! Answers questions about references, addresses and what resources hold.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::future::join_all;
 
 use super::converse::{Read, converse};
 use super::users::{left_out, users};
-use super::{Broken, Budget, uses};
+use super::{Broken, Budget, Target, listing, uses};
 use crate::evidence::{Addressed, Evidence, Inventory, Question, SourceUser, Uses};
 use crate::kind::UserSource;
 use crate::model::{KindRef, Place, Resource};
@@ -119,34 +122,38 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
     answered
 }
 
-/// The names of what a resource holds that no listing shows.
-async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Box<str>>, String>, u32) {
-    let Some(kind) = providers::by_name(resource.kind.name()) else {
-        return (Err("its kind is not known".to_owned()), 0);
-    };
-    let id = resource.identity();
-    let mut requests = 0;
-    let Some(holdings) = kind.holdings() else {
-        return (Ok(Vec::new()), 0);
-    };
-    let held = converse(
-        client,
-        holdings.first(&id),
-        &mut requests,
-        |_| false,
-        |ask, answer| {
-            let held = holdings.read(&id, ask, answer)?;
-            Ok(Read {
-                item: held.names,
-                counted: held.counted,
-                more: held.more,
-            })
-        },
-    );
-    let held = held
-        .await
-        .map(|found| found.into_iter().flatten().collect());
-    (held.map_err(|broken| broken.reason(client)), requests)
+/// What one resource holds is no listing that a person waits for.
+struct NoObserver;
+
+impl Observer for NoObserver {
+    fn step(&self, _event: ProgressEvent<'_>) {}
+}
+
+/// What a resource holds that no listing shows.
+async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Resource>, String>, u32) {
+    let inside = providers::kinds().filter(|kind| {
+        let about = kind.about();
+        about.belongs_to == Some(resource.kind.name()) && kind.holders().is_some()
+    });
+    let targets: Vec<Target> = inside
+        .map(|kind| Target {
+            kind,
+            place: Arc::clone(&resource.place),
+            needed: true,
+            witness: true,
+            on_demand: false,
+            activity: false,
+            served: false,
+            holders: Some(BTreeSet::from([resource.name.clone()])),
+        })
+        .collect();
+    let found = listing::inventory(client, &targets, &NoObserver).await;
+    let requests = found.listings.iter().map(|one| one.evidence.requests).sum();
+    let mut gaps = found.listings.into_iter().map(|one| one.evidence.gap);
+    match gaps.find_map(|gap| gap) {
+        Some(gap) => (Err(gap), requests),
+        None => (Ok(found.resources), requests),
+    }
 }
 
 /// The users that a source shows, with the evidence of having asked.

@@ -120,12 +120,13 @@ impl Findings<'_> {
         let key = (id.kind, Place::clone(&id.place), id.id.clone());
         let index = self.index.get(&key);
         let held = index.and_then(|index| self.inventory.uses.held.get(index));
-        let inside = self.marking.input.graph.owned(id.kind);
-        let inside = inside.filter(|kind| kind.holder.is_some());
-        let held = inside.flat_map(|kind| {
-            let names = held.into_iter().flatten().flatten();
-            names.map(move |name| (kind.name(), name))
-        });
+        let held = held.into_iter().flatten().flatten();
+        implied.extend(held.map(|item| Implied {
+            kind: item.kind.name().to_owned(),
+            id: Some(item.id.clone()),
+            name: item.name.clone(),
+            copy: Some(Box::new(Snapshot::of(item))),
+        }));
         let sources = self.inventory.uses.sources.iter();
         let sources = sources.filter(|((_, place), _)| place.is_near(&id.place));
         let users = sources.flat_map(|((source, _), users)| {
@@ -137,7 +138,7 @@ impl Findings<'_> {
             });
             users.map(|user| (*source, &user.name))
         });
-        for (kind, name) in held.chain(users) {
+        for (kind, name) in users {
             let known = implied
                 .iter()
                 .any(|one| one.kind == kind && one.name == *name);

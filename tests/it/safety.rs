@@ -2,6 +2,7 @@
 //! seen from outside.
 
 mod previews;
+mod unseen;
 
 use std::path::Path;
 

@@ -8,6 +8,7 @@ use super::{AFTERMATH, ClaimedNumber, JudgeInput, Judgement, TOLERANCE};
 use crate::evidence::{Inventory, Lifetime, PullRequest, Roots};
 use crate::gc::verdict::{Doubt, Verdict, Wait};
 use crate::model::{Claim, KindRef, PullRequestNumber, Repository, Resource, Time};
+use crate::policy::Rule;
 
 /// Takes deaths back that rest on the number of a pull request which did not
 /// live when the resource was made. A resource without a creation time leans on
@@ -20,6 +21,9 @@ pub(super) fn check(
     judgements: &mut [Judgement],
 ) -> BTreeSet<ClaimedNumber> {
     let mut contradicted = BTreeSet::clone(&input.contradicted);
+    for resource in &inventory.resources {
+        contradicted.extend(contradicted_by(resource, roots, input));
+    }
     for (resource, judgement) in inventory.resources.iter().zip(&mut *judgements) {
         let mut doubt = None;
         for group in groups(judgement, input) {
@@ -61,6 +65,42 @@ pub(super) fn check(
         }
     }
     contradicted
+}
+
+/// The numbers that a resource with a creation time contradicts, whatever its verdict
+/// is: one that a condition refuses, that is marked, or that another rule matches has
+/// the number all the same. A time that its API always gives and this answer lacks may
+/// contradict.
+fn contradicted_by(
+    resource: &Resource,
+    roots: &Roots,
+    input: &JudgeInput<'_>,
+) -> Vec<ClaimedNumber> {
+    let mut found = Vec::new();
+    // What was recorded at the creation is stronger than the name.
+    if resource.created_at == Time::Unsupported || resource.recorded.is_some() {
+        return found;
+    }
+    for policy_scope in input.policy_scopes {
+        let policy = policy_scope.policy;
+        if !policy_scope.places.contains(&resource.place) {
+            continue;
+        }
+        for (rule, claim) in policy.rules.read_name(resource.kind, &resource.name) {
+            let Claim::PullRequest(number) = claim else {
+                continue;
+            };
+            let in_time = policy.rules.get(rule).is_some_and(Rule::is_born_in_time);
+            let group = (policy.repository.clone(), number);
+            let contradiction = contradiction(resource, number, pull_request(roots, &group));
+            let contradicts = resource.created_at == Time::Missing
+                || matches!(contradiction, Some(Doubt::Birth { .. }));
+            if in_time && contradicts {
+                found.push(group);
+            }
+        }
+    }
+    found
 }
 
 /// Returns, by repository, a kind that may contradict a number and whose listing

@@ -13,7 +13,8 @@ use super::super::verdict::{Doubt, How, ResourceUser, Verdict, Wait};
 use super::going_along::{Living, goes_along, own_part};
 use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
-use crate::model::{KindRef, Link, Place, ReferenceKey, Resource, Time};
+use crate::model::{Claim, KindRef, Link, Place, ReferenceKey, Resource, Time};
+use crate::policy::Coverage;
 
 /// Withdraws deletions that depend on an incomplete listing.
 pub(super) fn distrust(
@@ -396,9 +397,7 @@ impl<'a> Propagation<'a> {
         if by_address { How::Target } else { How::Bound }
     }
 
-    /// A resource that contains something which does not go with it stays, and so
-    /// does one that contains what the run is not about, or what a `protect` entry
-    /// may cover.
+    /// A resource that contains something which does not go with it stays.
     fn keep_holders(&mut self) -> bool {
         let mut kept = Vec::new();
         for (index, judgement) in self.judgements.iter().enumerate() {
@@ -407,7 +406,7 @@ impl<'a> Propagation<'a> {
             }
             let kind = self.inventory.resources[index].kind;
             for owned in self.unlisted_holdings(kind, index) {
-                let names: Vec<&str> = match self.inventory.uses.held.get(&index) {
+                let items = match self.inventory.uses.held.get(&index) {
                     Some(Err(why)) => {
                         let doubt = Doubt::Holds {
                             kind: owned.name(),
@@ -416,35 +415,15 @@ impl<'a> Propagation<'a> {
                         kept.push((index, Verdict::Unknown(doubt)));
                         break;
                     }
-                    Some(Ok(names)) => names.iter().map(|name| &**name).collect(),
-                    None => {
-                        let shown = self.links.holds(index).iter();
-                        let shown = shown.filter(|(source, _)| *source == owned.name());
-                        shown.map(|(_, name)| *name).collect()
-                    }
+                    Some(Ok(items)) => items,
+                    // It is about to be asked for.
+                    None => continue,
                 };
-                let kinds = self.input.only_kinds;
-                let in_focus = kinds.is_none_or(|kinds| kinds.contains(&owned));
-                let files = self.input.policy_scopes.iter();
-                let entries: Vec<_> = files.flat_map(|file| &file.policy.protects).collect();
-                let stays = names.into_iter().find(|name| {
-                    let mut entries = entries.iter();
-                    !in_focus
-                        || entries.any(|entry| entry.names(owned, name))
-                        || !goes_along(
-                            self.input,
-                            self.living,
-                            owned,
-                            name,
-                            index,
-                            judgement,
-                            self.inventory,
-                        )
-                });
-                if let Some(name) = stays {
+                let mut items = items.iter();
+                if let Some(item) = items.find(|item| !self.goes_with(item, index, judgement)) {
                     let user = ResourceUser {
                         kind: owned.name(),
-                        name: name.into(),
+                        name: item.name.clone(),
                         how: How::Holds,
                     };
                     kept.push((index, Verdict::InUse(user)));
@@ -457,6 +436,46 @@ impl<'a> Propagation<'a> {
             self.judgements[index].verdict = verdict;
         }
         changed
+    }
+
+    /// Whether something that no listing shows may go with the garbage that holds
+    /// it. It has no verdict of its own: what would keep a listed one keeps it, and
+    /// so does a run that is not about its kind.
+    fn goes_with(&self, item: &Resource, owner: usize, of_owner: &Judgement) -> bool {
+        let kinds = self.input.only_kinds;
+        let in_focus = kinds.is_none_or(|kinds| kinds.contains(&item.kind));
+        let files = self.input.policy_scopes.iter();
+        let mut entries = files.flat_map(|file| &file.policy.protects);
+        let is_protected =
+            item.protection.is_some() || entries.any(|entry| entry.covers(item) != Coverage::No);
+        let is_of_another = of_owner.matched_by.as_ref().is_none_or(|matched_by| {
+            let of = self.input.policy_scopes.get(matched_by.policy_scope);
+            let recorded = item.recorded.as_ref();
+            let claimed = match matched_by.claim {
+                Claim::PullRequest(number) => Some(number),
+                _ => matched_by.pull_request,
+            };
+            recorded.zip(of).is_some_and(|(recorded, of)| {
+                of.policy.is_foreign(recorded)
+                    || recorded
+                        .pull_request
+                        .is_some_and(|number| Some(number) != claimed)
+            })
+        });
+        let verdict = by_its_own_clocks(item, of_owner.verdict.clone(), self.input);
+        in_focus
+            && !is_protected
+            && !is_of_another
+            && verdict.is_garbage()
+            && goes_along(
+                self.input,
+                self.living,
+                item.kind,
+                &item.name,
+                owner,
+                of_owner,
+                self.inventory,
+            )
     }
 
     /// The kinds whose resources belong to one of this kind and were not listed

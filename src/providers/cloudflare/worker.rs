@@ -17,7 +17,7 @@ use super::bindings;
 use super::envelope::{self, account};
 use crate::call::Call;
 use crate::kind::{
-    Backup, Bindings, DeletionRefusal, Holdings, Kind, Malformed, NextPage, Page, PageOf, Queries,
+    Backup, Bindings, DeletionRefusal, Kind, Malformed, NextPage, Page, PageOf, Queries,
     ReadsReferences, Unbinding,
 };
 use crate::model::{
@@ -230,10 +230,6 @@ impl Kind for Worker {
     }
 
     fn references(&self) -> Option<&dyn ReadsReferences> {
-        Some(self)
-    }
-
-    fn holdings(&self) -> Option<&dyn Holdings> {
         Some(self)
     }
 

@@ -13,8 +13,9 @@ use crate::kind::{
     Query, ReferenceAnswer, ReferencePage, SourceUser, UserSource,
 };
 use crate::model::{
-    Api, Attribute, AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, Link, Place,
-    PlaceSort, Provenance, PullRequestNumber, Reference, Resource, ResourceId, Time, UsedBy,
+    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
+    Link, Place, PlaceSort, Provenance, PullRequestNumber, Reference, Resource, ResourceId, Time,
+    UsedBy, is_marked,
 };
 
 pub(super) struct WorkerPreview;
@@ -109,9 +110,12 @@ impl Preview {
     fn resource(self, place: &Arc<Place>) -> Resource {
         // A deployment is a change, whatever else was edited.
         let changed = self.updated_on.max(self.deployed_on);
+        let marked = is_marked(self.tags.iter().flatten().map(AsRef::as_ref));
+        let protection = marked.then_some(BuiltInProtection::Marked);
         let tags = self.tags.map(|tags| ("tags", Attribute::List(tags)));
         Resource {
             holder: self.worker_name,
+            protection,
             created_at: Time::always(self.created_on),
             changed_at: Time::always(changed),
             attributes: tags.into_iter().collect(),

@@ -169,3 +169,42 @@ fn a_worker_that_a_tenant_is_tailed_by_is_in_use() {
     assert_eq!(audited.verdict("app-pr-7"), "in_use", "{}", audited.report);
     assert_eq!(audited.verdict("app-pr-3"), "garbage", "{}", audited.report);
 }
+
+/// Previews that no rule is about get no verdict, and what would keep a listed one
+/// keeps the Worker that they are in.
+#[test]
+fn a_preview_without_a_rule_keeps_its_worker_like_a_listed_one() {
+    let recorded = |repository: &str, number: u32| json!({"repository": repository, "pull_request_number": number});
+    let mut young = preview("pr-7", "app-pr-7", &json!({}));
+    young["updated_at"] = json!("2026-04-30T20:00:00Z");
+    for (preview, verdict) in [
+        (preview("pr-7", "app-pr-7", &json!({})), "garbage"),
+        (
+            preview("pr-7", "app-pr-7", &recorded("acme/shop", 7)),
+            "garbage",
+        ),
+        (
+            preview("pr-7", "app-pr-7", &recorded("acme/shop", 9)),
+            "in_use",
+        ),
+        (
+            preview("pr-7", "app-pr-7", &recorded("acme/other", 7)),
+            "in_use",
+        ),
+        (
+            preview("pr-7", "app-pr-7", &json!({"tags": ["preview-gc:keep"]})),
+            "in_use",
+        ),
+        (young, "in_use"),
+    ] {
+        let resources = json!([worker("app-pr-7"), preview]);
+        let world = world(json!([closed(7), open(9)]), resources, json!([]));
+        let audited = audit(&world, WORKERS);
+        assert_eq!(
+            audited.verdict("app-pr-7"),
+            verdict,
+            "{preview}: {}",
+            audited.report
+        );
+    }
+}

@@ -45,18 +45,10 @@ impl<'a> Propagation<'a> {
             }
             for &index in indices {
                 for owned in self.unlisted_holdings(*kind, index) {
-                    let uses = &self.inventory.uses;
-                    let source = (owned.name(), Place::clone(place));
-                    let shown = uses.sources.contains_key(&source);
-                    let fresh = shown && !uses.earlier.contains(&source);
-                    if uses.held.contains_key(&index) || fresh {
+                    if self.inventory.uses.held.contains_key(&index) {
                         continue;
                     }
-                    // What shows all users of the kind shows what it holds, and
-                    // is about to be asked for.
-                    if shown || !self.input.graph.may_use(owned, *kind) {
-                        questions.insert(Question::Holds { resource: index });
-                    }
+                    questions.insert(Question::Holds { resource: index });
                     let doubt = Doubt::Holds {
                         kind: owned.name(),
                         why: None,

@@ -1,16 +1,12 @@
-//! What a Worker uses, and which Previews it has.
+//! What a Worker uses.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::envelope::account;
 use super::super::{bindings, envelope};
 use super::{Worker, script};
 use crate::call::Call;
-use crate::kind::{
-    Ask, Holdings, HoldingsPage, Malformed, NextPage, ReadsReferences, ReferenceAnswer,
-    ReferencePage,
-};
+use crate::kind::{Ask, Malformed, ReadsReferences, ReferenceAnswer, ReferencePage};
 use crate::model::{Api, ResourceId};
 
 #[derive(Deserialize)]
@@ -42,43 +38,6 @@ struct Version {
 #[derive(Deserialize)]
 struct VersionResources {
     bindings: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct Preview {
-    id: Box<str>,
-    name: Box<str>,
-}
-
-/// A page of the Previews of a Worker.
-fn previews(id: &ResourceId, page: u64) -> Ask {
-    let path = ["accounts", account(&id.place), "workers", "workers", &id.id];
-    let path = [&path[..], &["previews"]].concat();
-    let call = Call::get(Api::Cloudflare, &path)
-        .with("order_by", "created_on")
-        .with("order", "asc")
-        .with("per_page", "100")
-        .with("page", page.to_string());
-    Ask::of("previews", &page.to_string(), call)
-}
-
-/// The Previews of a page, their total and the pages that are still to be asked.
-fn read_previews(id: &ResourceId, ask: &Ask, body: &[u8]) -> Result<HoldingsPage, Malformed> {
-    let (found, info) = envelope::open::<Vec<Preview>>(body)?;
-    let list = format!("Previews of Worker {}", id.name);
-    let ids = found.iter().map(|preview| preview.id.clone());
-    let (counted, next) = envelope::counted(list, ids, info.as_ref())?;
-    let more = match next {
-        NextPage::Pages(pages) if &*ask.subject == "1" => {
-            (2..=pages).map(|page| previews(id, page)).collect()
-        }
-        NextPage::Pages(_) | NextPage::Last | NextPage::After(_) | NextPage::More => Vec::new(),
-    };
-    Ok(HoldingsPage {
-        names: found.into_iter().map(|preview| preview.name).collect(),
-        counted,
-        more,
-    })
 }
 
 impl ReadsReferences for Worker {
@@ -163,30 +122,6 @@ impl ReadsReferences for Worker {
             }
         }
         Ok(told)
-    }
-}
-
-impl Holdings for Worker {
-    fn first(&self, id: &ResourceId) -> Vec<Ask> {
-        vec![previews(id, 1)]
-    }
-
-    fn read(
-        &self,
-        id: &ResourceId,
-        ask: &Ask,
-        answer: ReferenceAnswer<'_>,
-    ) -> Result<HoldingsPage, Malformed> {
-        match answer {
-            ReferenceAnswer::Body(body) => read_previews(id, ask, body),
-            ReferenceAnswer::Missing(body) if envelope::is_missing_worker(body) => {
-                Ok(HoldingsPage::default())
-            }
-            ReferenceAnswer::Missing(_) => Err(Malformed(format!(
-                "the Previews of Worker {} are not there; run again",
-                id.name
-            ))),
-        }
     }
 }
 

@@ -1,0 +1,222 @@
+//! What a run cannot see or does not look at decides nothing: providers without
+//! credentials, zones outside of the scope, and resources without a verdict.
+
+use serde_json::{Value, json};
+
+use super::{Audited, T0, WORKERS, audit, audit_with, closed, open, worker, world};
+use crate::support::{Server, report};
+
+/// Audits a world over HTTP without one of the variables.
+fn audit_without(variable: &str, world: &Value, policy: &str) -> Audited {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, rules) = (
+        folder.path().join("world.json"),
+        folder.path().join("policy.toml"),
+    );
+    std::fs::write(&file, world.to_string()).unwrap();
+    std::fs::write(&rules, policy).unwrap();
+    let server = Server::start(&["--world", &file.display().to_string()]);
+    let output = server
+        .program()
+        .env_remove(variable)
+        .args(["audit", "-q", "--format", "json", "--policies"])
+        .arg(&rules)
+        .output()
+        .unwrap();
+    let (report, code) = report(&output);
+    Audited { report, code }
+}
+
+fn branch(name: &str, made: &str, attributes: &Value) -> Value {
+    json!({"kind": "neon_branch", "name": name, "created_at": made, "updated_at": made,
+        "attributes": attributes})
+}
+
+fn main_branch() -> Value {
+    branch("main", T0, &json!({"default": true}))
+}
+
+const BRANCHES: &str = r#"
+[[rule]]
+id = "branches"
+kind = "neon_branch"
+name = "preview/pr-{pr}"
+dead-when = "closed"
+"#;
+
+const NAMESPACES: &str = r#"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-kv"
+dead-when = "closed"
+"#;
+
+/// The scope names an account: what is there may use a branch, whichever kinds the
+/// rules are about.
+#[test]
+fn a_provider_without_credentials_may_hold_a_user() {
+    let mut used = branch("preview/pr-7", T0, &json!({"parent": "main"}));
+    used["id"] = json!("br-cool-fog-12345678");
+    let database = json!({"kind": "hyperdrive", "name": "db", "created_at": T0, "updated_at": T0,
+        "attributes": {"host": "ep-cool-fog-12345678.eu-central-1.aws.neon.tech"}});
+    let other = branch("preview/pr-3", T0, &json!({"parent": "main"}));
+    let resources = json!([main_branch(), used, other, database]);
+    let world = world(json!([closed(7), closed(3), open(9)]), resources, json!([]));
+    let seen = audit(&world, BRANCHES);
+    assert_eq!(seen.verdict("preview/pr-7"), "in_use", "{}", seen.report);
+    assert_eq!(seen.verdict("preview/pr-3"), "garbage");
+    for more in ["", WORKERS] {
+        let policy = format!("{BRANCHES}{more}");
+        let blind = audit_without("CLOUDFLARE_API_TOKEN", &world, &policy);
+        assert_eq!(blind.verdict("preview/pr-7"), "unknown", "{}", blind.report);
+        assert_eq!(blind.verdict("preview/pr-3"), "unknown");
+        assert_eq!(blind.code, 3);
+        assert!(
+            blind
+                .report
+                .to_string()
+                .contains("set CLOUDFLARE_API_TOKEN")
+        );
+    }
+    // Nothing names an account.
+    let alone = audit_without("CLOUDFLARE_ACCOUNT_ID", &world, BRANCHES);
+    assert_eq!(alone.verdict("preview/pr-3"), "garbage", "{}", alone.report);
+}
+
+#[test]
+fn a_provider_without_credentials_may_contradict_a_number() {
+    let early = branch(
+        "preview/pr-7",
+        "2025-01-01T00:00:00Z",
+        &json!({"parent": "main"}),
+    );
+    let namespace = json!({"kind": "kv_namespace", "name": "app-pr-7-kv"});
+    let resources = json!([main_branch(), early, namespace]);
+    let world = world(json!([closed(7), open(9)]), resources, json!([]));
+    let policy = format!("{BRANCHES}{NAMESPACES}");
+    assert_eq!(audit(&world, &policy).verdict("app-pr-7-kv"), "unknown");
+    let blind = audit_without("NEON_API_KEY", &world, &policy);
+    assert_eq!(blind.verdict("app-pr-7-kv"), "unknown", "{}", blind.report);
+    assert_eq!(blind.code, 3);
+}
+
+/// Marks, entries and users in the zones of the account that the scope leaves out.
+#[test]
+fn records_of_every_zone_keep_what_they_point_at() {
+    let mut served = worker("app-pr-7");
+    served["attributes"]["custom_domains"] = json!(["app-pr-7.other.example"]);
+    let record = |name: &str, zone: &str, attributes: Value| {
+        let mut attributes = attributes;
+        attributes["zone"] = json!(zone);
+        json!({"kind": "dns_record", "name": name, "created_at": T0, "updated_at": T0,
+            "attributes": attributes})
+    };
+    let marked = json!({"type": "AAAA", "content": "100::", "proxied": true, "managed": true,
+        "comment": "preview-gc:keep"});
+    let alias = |to: &str| json!({"type": "CNAME", "content": to});
+    let entry = "[[protect]]\nkind = \"dns_record\"\nname = \"app-pr-7.other.example\"\n\
+                 reason = \"it has visitors\"\n";
+    for (more, records) in [
+        (entry, json!([])),
+        (
+            "",
+            json!([record("app-pr-7.other.example", "other.example", marked)]),
+        ),
+        (
+            "",
+            json!([record(
+                "www.third.example",
+                "third.example",
+                alias("app-pr-7.other.example")
+            )]),
+        ),
+    ] {
+        let mut resources = vec![served.clone(), worker("app-pr-3")];
+        resources.extend(records.as_array().unwrap().iter().cloned());
+        let pulls = json!([closed(7), closed(3), open(9)]);
+        let mut world = world(pulls, json!(resources), json!([]));
+        world["zones"] = json!([{"name": "acme.example"}, {"name": "other.example"},
+            {"name": "third.example"}]);
+        let scope = "[scope]\ncloudflare = { zones = [\"acme.example\"] }\n";
+        let audited = audit(&world, &format!("{scope}{WORKERS}{more}"));
+        assert_eq!(
+            audited.verdict("app-pr-7"),
+            "in_use",
+            "{records}: {}",
+            audited.report
+        );
+        assert_eq!(audited.verdict("app-pr-3"), "garbage", "{records}");
+        assert_eq!(audited.code, 0);
+    }
+}
+
+/// A Worker from another life of the number, which its own rule does not decide.
+#[test]
+fn a_number_is_contradicted_whatever_decides_the_other_resource() {
+    let rule = |id: &str, more: &str| {
+        format!("[[rule]]\nid = \"{id}\"\nkind = \"worker\"\nname = \"app-pr-{{pr}}\"\n{more}\n")
+    };
+    let refused = rule(
+        "w",
+        "dead-when = \"closed\"\nwhere = { created-after-opened = true }",
+    );
+    let aged = rule(
+        "a",
+        "dead-when = { older-than = \"9000d\" }\neven-open = false",
+    );
+    let closed_rule = rule("w", "dead-when = \"closed\"");
+    let any = rule("w", "dead-when = \"closed\"\nborn = \"any\"");
+    let mut old = worker("app-pr-7");
+    old["created_at"] = json!("2025-01-01T00:00:00Z");
+    let mut marked = old.clone();
+    marked["attributes"]["tags"] = json!(["preview-gc:keep"]);
+    let both = format!("{aged}{closed_rule}");
+    for (rules, worker, verdict) in [
+        (&refused, &old, "unknown"),
+        (&aged, &old, "unknown"),
+        (&both, &marked, "unknown"),
+        (&any, &old, "garbage"),
+    ] {
+        let resources = json!([worker, {"kind": "kv_namespace", "name": "app-pr-7-kv"}]);
+        let world = world(json!([closed(7), open(9)]), resources, json!([]));
+        let policy = format!("{rules}{NAMESPACES}");
+        let audited = audit(&world, &policy);
+        assert_eq!(
+            audited.verdict("app-pr-7-kv"),
+            verdict,
+            "{rules}: {}",
+            audited.report
+        );
+        let kind = audit_with(&world, &policy, &["--kind", "kv_namespace"]);
+        assert_eq!(kind.verdict("app-pr-7-kv"), verdict, "--kind, {rules}");
+    }
+}
+
+/// A tool that names branches `preview/<git branch>` may meet a git branch called
+/// `pr-7`, which says nothing about #7.
+#[test]
+fn a_number_that_is_a_recorded_git_branch_lives_as_long_as_that() {
+    let recorded = |ref_name: &str| {
+        let annotations = json!({"vercel-commit-ref": ref_name});
+        branch(
+            "preview/pr-7",
+            T0,
+            &json!({"parent": "main", "annotations": annotations}),
+        )
+    };
+    let mut twenty = open(20);
+    twenty["head_ref"] = json!("pr-7");
+    for (ref_name, verdict) in [("pr-7", "live"), ("b7", "garbage")] {
+        let resources = json!([main_branch(), recorded(ref_name)]);
+        let mut world = world(json!([closed(7), twenty]), resources, json!([]));
+        world["git_branches"] = json!(["main", "pr-7", "b7"]);
+        let audited = audit(&world, BRANCHES);
+        assert_eq!(
+            audited.verdict("preview/pr-7"),
+            verdict,
+            "{ref_name}: {}",
+            audited.report
+        );
+    }
+}
