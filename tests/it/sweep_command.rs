@@ -1112,10 +1112,7 @@ fn an_interrupted_sweep_finishes_what_is_under_way_and_says_what_is_left() {
         &json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"delay_ms": 300}}]),
     );
     let child = stage.spawn(&MANY);
-    // Requests are shown when they are answered, so intents tell more.
-    while !stage.journal_text().contains("intent") {
-        std::thread::yield_now();
-    }
+    stage.server.wait_for_a_fault();
     signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     let (swept, code) = report(&output);
@@ -1148,9 +1145,7 @@ fn a_second_interruption_ends_the_run_at_once_without_a_report() {
     command.stdout(std::process::Stdio::piped());
     command.stderr(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
-    while !stage.journal_text().contains("intent") {
-        std::thread::yield_now();
-    }
+    stage.server.wait_for_a_fault();
     signal(&child, "INT");
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let heard = lines.find(|line| line.as_ref().unwrap().contains("interrupt again"));

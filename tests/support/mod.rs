@@ -139,6 +139,18 @@ impl Server {
             .collect()
     }
 
+    /// Waits until some request has met a fault.
+    pub fn wait_for_a_fault(&self) {
+        loop {
+            let faults = self.control("GET", "faults", "");
+            let mut faults = faults.as_array().expect("a list of faults").iter();
+            if faults.any(|fault| fault["hits"] != 0) {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
     fn assert_every_fault_hit(&self) {
         let faults = self.control("GET", "faults", "");
         for fault in faults.as_array().expect("a list of faults") {
