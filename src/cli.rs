@@ -9,6 +9,7 @@ mod github_actions;
 mod init;
 mod interactive;
 mod journals;
+mod mistakes;
 mod notify;
 mod pager;
 mod progress;

@@ -31,6 +31,9 @@ pub struct Access {
     pub works: bool,
     /// The result, in words for people.
     pub answer: String,
+    /// The provider whose token was not accepted at all, if that is why.
+    #[serde(skip)]
+    unaccepted: Option<Api>,
 }
 
 /// The results of all reads.
@@ -66,7 +69,13 @@ pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnost
     }
     let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
     let report = audit.await.report;
+    let unaccepted: BTreeSet<_> = access.iter().filter_map(|one| one.unaccepted).collect();
     for evidence in &report.evidence {
+        // Every request with such a token fails; once is enough.
+        let api = evidence.subject().api;
+        if !evidence.complete && unaccepted.iter().any(|one| one.key() == api) {
+            continue;
+        }
         let (what, works) = (name(evidence), evidence.complete || !evidence.needed);
         // The trial may ask another way than the audit, whose answer decides.
         let was_read = evidence.complete && evidence.needed;
@@ -89,6 +98,7 @@ pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnost
                     Some(gap) if !works => gap.clone(),
                     _ => "works".to_owned(),
                 },
+                unaccepted: None,
             });
         }
     }
@@ -107,6 +117,7 @@ fn name(evidence: &Evidence) -> &str {
         "github.branches" => Right::Branches.title(),
         "github.runs" => Right::Runs.title(),
         "github.issue" => "issues",
+        "github.pull_requests.by_number" => "pull requests by number",
         source => source.split_once('.').map_or(source, |(_, what)| what),
     }
 }
@@ -151,6 +162,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
                         "not visible to this token: {}",
                         none.evidence.gap.unwrap_or_default()
                     ),
+                    unaccepted: None,
                 }),
             }
         }
@@ -175,6 +187,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
                 scope: "nowhere".to_owned(),
                 works: collector.whole_world,
                 answer: "not configured: no scope is set".to_owned(),
+                unaccepted: None,
             });
         }
         for place in places {
@@ -194,6 +207,7 @@ fn not_configured(what: &str, api: Api) -> Access {
         scope: api.to_string(),
         works: false,
         answer: format!("not configured: set {variable}"),
+        unaccepted: None,
     }
 }
 
@@ -210,6 +224,7 @@ async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
     };
     let scope = place.to_string();
     let place = std::sync::Arc::new(place);
+    let mut unaccepted = None;
     let (works, answer) = match answer {
         Ok(body) => {
             let read = match holders {
@@ -224,13 +239,19 @@ async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
                 ),
             }
         }
-        Err(error) => (false, diagnose(client, about, &place, &error).await),
+        Err(error) => {
+            if matches!(error.failure, RequestFailure::Unauthorized { .. }) {
+                unaccepted = Some(about.0.api);
+            }
+            (false, diagnose(client, about, &place, &error).await)
+        }
     };
     Access {
         what: about.name().to_owned(),
         scope,
         works,
         answer,
+        unaccepted,
     }
 }
 
@@ -239,14 +260,19 @@ async fn diagnose(client: &Client, kind: KindRef, place: &Place, error: &ApiErro
     let wanted = kind.read_permission;
     match &error.failure {
         RequestFailure::NotConfigured => "not configured".to_owned(),
-        RequestFailure::Unauthorized { .. } => format!("token not accepted: {}", error.failure),
+        RequestFailure::Unauthorized { status, message } => format!(
+            "token not accepted (HTTP {status}: {message}): set {} to a valid token",
+            kind.api.token_variable()
+        ),
         RequestFailure::Forbidden { .. }
         | RequestFailure::NotFound { .. }
         | RequestFailure::Refused { .. } => {
             if let Place::Account(account) = place
                 && let Some(others) = other_accounts(client, kind.api, account).await
             {
-                return format!("wrong account: this token sees {others}");
+                let set = providers::scope_key(PlaceSort::Account);
+                let set = set.map_or("", |(_, key)| key.variables[0]);
+                return format!("wrong account: this token sees {others}; correct {set}");
             }
             if matches!(error.failure, RequestFailure::NotFound { .. }) {
                 format!("not visible to this token: {}", error.failure)
@@ -300,8 +326,8 @@ async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
             Err(Some(RequestFailure::NotFound { status, message })) => (
                 false,
                 format!(
-                    "not visible to this token, or no permission (needs {}) (HTTP {status}: \
-                     {message})",
+                    "not visible to this token (HTTP {status}: {message}): correct `repository` if \
+                     it was renamed, or give the token the permission \"{}\"",
                     right.permission()
                 ),
             ),
@@ -313,6 +339,7 @@ async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
             scope: format!("repository {}", policy.repository),
             works,
             answer,
+            unaccepted: None,
         });
     }
     found

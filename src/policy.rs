@@ -11,6 +11,7 @@ pub mod diagnostic;
 mod fields;
 mod glob;
 mod limits;
+pub mod nearest;
 pub mod overlap;
 mod read;
 mod rule;

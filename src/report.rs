@@ -32,10 +32,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::evidence::Evidence;
-use crate::gc::verdict::{Verdict, VerdictName};
+use crate::gc::verdict::{Unmatched, Verdict, VerdictName};
 use crate::gc::{Brake, Outcome, box_key};
 use crate::model::{Attribute, Claim, KindRef, Place, PullRequestNumber, Repository};
-use crate::policy::Location;
+use crate::policy::nearest::{Compared, Nearest};
+use crate::policy::{Location, RefusedMatch};
 use crate::sweep::Swept;
 use crate::wire::{ClockSkew, QuotaUse};
 
@@ -75,6 +76,8 @@ pub struct Report {
     pub dangling: Vec<Dangling>,
     /// Pull requests with protected resources beside garbage.
     pub partly_protected: Vec<PartlyProtected>,
+    /// Whether only what is approved in the tracking issue is deleted.
+    pub approved_only: bool,
     /// Issues that carry the marker of the tracking issue but were written by
     /// another account, in words for people.
     pub ignored_issues: Vec<String>,
@@ -143,6 +146,62 @@ pub struct RuleAt {
     pub location: Location,
 }
 
+impl Report {
+    /// Returns why nothing of the pull request of `--pr` is garbage, if that is why.
+    pub(crate) fn about_focus(&self) -> Option<String> {
+        let number = match &self.focus {
+            Some(Focus::PullRequest(number) | Focus::Both(number, _)) => *number,
+            _ => return None,
+        };
+        let mut lines = self
+            .resources
+            .iter()
+            .filter_map(|row| row.pull_request.as_ref());
+        let Some(line) = lines.find(|line| line.number == number) else {
+            return Some(format!(
+                "No resource in this scope belongs to pull request #{number}."
+            ));
+        };
+        Some(match line.state {
+            PullRequestState::Open => format!("Pull request #{number} is still open."),
+            PullRequestState::Missing => format!(
+                "There is no pull request #{number} in {}.",
+                line.repository.full_name()
+            ),
+            PullRequestState::Unknown => format!("Pull request #{number} could not be read."),
+            PullRequestState::Merged(_) | PullRequestState::Closed(_) => return None,
+        })
+    }
+
+    /// Says why a rule matches no resource, as far as that is known. It says no
+    /// name and no value: the log may be public, and no rule matches them.
+    pub fn why_unused(&self, rule: &RuleAt) -> String {
+        let conditions = self.resources.iter().filter_map(|row| {
+            let Verdict::Unmatched(Unmatched::Refused(refusals)) = &row.verdict else {
+                return None;
+            };
+            let of_rule =
+                |one: &&RefusedMatch| *one.rule == *rule.id && one.location == rule.location;
+            let refusal = refusals.iter().find(of_rule)?;
+            Some(&*refusal.condition)
+        });
+        let conditions: Vec<&str> = conditions.collect();
+        match conditions.first() {
+            None => format!("rule {rule} matches no existing resource"),
+            Some(first) => {
+                let names = match conditions.len() {
+                    1 => "1 existing name".to_owned(),
+                    count => format!("{count} existing names"),
+                };
+                format!(
+                    "rule {rule} matches no existing resource: its template matches {names}, but \
+                     its condition {first} does not hold"
+                )
+            }
+        }
+    }
+}
+
 impl fmt::Display for RuleAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.id, self.location)
@@ -196,6 +255,9 @@ pub struct Row {
     pub own_expiry: Option<DateTime<Utc>>,
     /// What the next sweep does with it, if it is garbage.
     pub next: Option<NextSweep>,
+    /// The rule that comes closest to its name, where none matches it and
+    /// somebody asked.
+    pub nearest: Option<Nearest>,
 }
 
 /// What the next sweep does with a garbage resource.
@@ -221,6 +283,23 @@ impl NextSweep {
 }
 
 impl Row {
+    /// Returns what to compare with the rules, if no rule matches its name.
+    pub fn compared(&self) -> Option<Compared<'_>> {
+        let branch = self.kind.branch.and_then(|key| {
+            let found = self.attributes.iter().find(|(name, _)| *name == key);
+            match found {
+                Some((_, Attribute::Text(branch))) => Some(&**branch),
+                _ => None,
+            }
+        });
+        let is_unruled = matches!(self.verdict, Verdict::Unmatched(Unmatched::NoRule));
+        is_unruled.then_some(Compared {
+            kind: Some(self.kind),
+            name: &self.name,
+            branch,
+        })
+    }
+
     /// Returns whether a sweep may delete it.
     pub fn is_deletable(&self) -> bool {
         self.verdict.is_deletable()
@@ -332,7 +411,7 @@ impl fmt::Display for PullRequestState {
         let (how, at) = match self {
             Self::Open => return f.write_str("open"),
             Self::Missing => return f.write_str("no such pull request"),
-            Self::Unknown => return f.write_str("not known"),
+            Self::Unknown => return f.write_str("could not be read"),
             Self::Merged(at) => ("merged", at),
             Self::Closed(at) => ("closed", at),
         };

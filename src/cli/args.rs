@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{
     Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
     ValueEnum,
 };
 
+use super::mistakes;
 use crate::limits::{self, About, LimitValue, LimitValues};
+use crate::model::KindRef;
+use crate::providers;
 
 use crate::gc::verdict::VerdictName;
 use crate::report::format::Format;
@@ -158,7 +161,10 @@ impl Cli {
     pub(super) fn of(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
         let command = without_empty_variables(command());
         let arguments = options_after_verb(&command, arguments);
-        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+        match command.clone().try_get_matches_from(&arguments) {
+            Ok(matches) => Self::from_arg_matches(&matches),
+            Err(error) => Err(mistakes::explained(error, &command, &arguments)),
+        }
     }
 
     pub(super) fn verbosity(&self) -> u8 {
@@ -271,6 +277,12 @@ pub(super) struct AuditVerbArgs {
     pub(super) interactive: bool,
 }
 
+/// The names of the kinds, so that shells complete them.
+fn kind_names() -> PossibleValuesParser {
+    let kinds = providers::vocabulary().into_iter();
+    PossibleValuesParser::new(kinds.map(KindRef::name))
+}
+
 /// Which resources a list shows.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
@@ -338,8 +350,8 @@ pub(super) struct CommonArgs {
         require_equals = true,
         default_missing_value = "", help_heading = SELECTION)]
     sandbox: Option<String>,
-    /// Show and delete only resources of this kind (repeat for more)
-    #[arg(long, value_name = "KIND", help_heading = SELECTION)]
+    /// Show and delete only resources of this kind (repeat or separate with commas)
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind_names(), hide_possible_values = true, help_heading = SELECTION)]
     pub(super) kind: Vec<String>,
     /// Repository whose pull requests decide, if the policy names none [default:
     /// GITHUB_REPOSITORY]
@@ -461,8 +473,7 @@ pub(super) struct NotifyArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
-    /// The run whose deletions to undo; `restore --list` shows them
-    #[arg(required_unless_present_any = ["list", "release"])]
+    /// The run whose deletions to undo [default: list the runs]
     pub(super) run: Option<String>,
     /// Names or ids of what to restore [default: everything]
     #[arg(value_name = "NAME")]
@@ -482,6 +493,10 @@ pub(super) struct CheckArgs {
     /// Names to match against the rules, as if resources had them
     #[arg(value_name = "NAME")]
     pub(super) names: Vec<String>,
+    /// Git branch: show what each slug function makes of it, and the names that
+    /// rules then match (repeat for more)
+    #[arg(long, value_name = "BRANCH")]
+    pub(super) branch: Vec<String>,
     /// File with more names, one per line; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(super) names_from: Option<PathBuf>,
@@ -785,7 +800,7 @@ mod tests {
                 "report --sandbox --max-deletions 3",
             ),
             // The value of an option is no command.
-            ("--kind sweep audit", "audit --kind sweep"),
+            ("--journal sweep audit", "audit --journal sweep"),
         ] {
             let first = parse(&format!("preview-gc {before}"));
             let second = parse(&format!("preview-gc {after}"));

@@ -10,6 +10,7 @@ use super::terminal::table_style;
 use super::{Exit, RunFailure, github_actions, public, rendered};
 use crate::collector::{Audit, Choice};
 use crate::model::identifier::host_name;
+use crate::policy::nearest;
 use crate::providers;
 use crate::report::Report;
 use crate::report::explain::{self, ExplainStyle};
@@ -61,7 +62,13 @@ pub(super) async fn explain(arguments: AuditArgs, name: &str) -> Result<Exit, Ru
             &providers::vocabulary(),
         )));
     }
-    let named = report.only(&keys);
+    let mut named = report.only(&keys);
+    for row in &mut named.resources {
+        row.nearest = row.compared().and_then(|compared| {
+            let files = &session.policies.files;
+            nearest::nearest(files, compared)
+        });
+    }
     let text = match format {
         Format::Json => rendered(Format::Json.report(&named, table_style(common)))?,
         _ => explain::render(

@@ -1,5 +1,6 @@
 //! `preview-gc report`: publishes an audit in the tracking issue.
 
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::args::ReportArgs;
@@ -8,11 +9,20 @@ use super::session::Session;
 use super::{Exit, RunFailure, github_actions, print, public};
 use crate::collector::{Audit, Choice};
 use crate::model::{Api, Repository};
-use crate::tracking_issue::publish::{PublishError, known, publish};
+use crate::report::format::Format;
+use crate::tracking_issue::publish::{IssueChange, PublishError, known, publish};
 use crate::tracking_issue::state::PreviousIssue;
 use crate::tracking_issue::text::render;
 
 pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, RunFailure> {
+    let format = arguments.audit.common.format();
+    if format == Format::Csv {
+        return Err(RunFailure::Usage(
+            "report cannot print csv: the issue is Markdown; use --format markdown or json, or \
+             `preview-gc audit --format csv` for the same resources"
+                .to_owned(),
+        ));
+    }
     let session = Session::open(&arguments.audit.common)?;
     let notify = Notify::of(&arguments.notify)?;
     session.warn(&arguments.audit.common);
@@ -33,7 +43,11 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, RunFailure> {
     if arguments.dry_run {
         let known = known(&findings.roots, &repository);
         let text = known.map(|issue| issue.body.as_str()).unwrap_or_default();
-        print(&render(&report, &PreviousIssue::read(text)).text)?;
+        let text = render(&report, &PreviousIssue::read(text)).text;
+        match format {
+            Format::Json => print(&document(&json!({ "schema": 1, "text": text })))?,
+            Format::Table | Format::Csv | Format::Markdown => print(&text)?,
+        }
         return Ok(Exit::of(&report, arguments.audit.fail_on_garbage));
     }
     let published = publish(&session.client, &repository, &findings.roots, &report).await;
@@ -46,8 +60,20 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, RunFailure> {
     github_actions::write_results(&report, url);
     github_actions::write_metrics(&arguments.audit.common, &report)?;
     let published = published.map_err(|error| not_published(&error))?;
-    print(&format!("{published}\n"))?;
+    match format {
+        Format::Json => print(&document(&json!({
+            "schema": 1,
+            "issue": published.url(),
+            "change": published.change().map(IssueChange::name),
+        })))?,
+        Format::Table | Format::Csv | Format::Markdown => print(&format!("{published}\n"))?,
+    }
     Ok(Exit::of(&report, arguments.audit.fail_on_garbage))
+}
+
+/// Renders a document of this command.
+fn document(value: &Value) -> String {
+    format!("{value:#}\n")
 }
 
 /// Returns the repository of the issue: the one that the policies name.
@@ -55,7 +81,9 @@ pub(super) fn repository(session: &Session) -> Result<Repository, RunFailure> {
     session.require_one_repository("the issue")?;
     if !session.client.has(Api::GitHub) {
         return Err(RunFailure::Usage(
-            "the issue needs GitHub, and there is no GITHUB_TOKEN".to_owned(),
+            "could not write the issue: GITHUB_TOKEN (or GH_TOKEN) is not set; set it, or print \
+             the text of the issue with --dry-run"
+                .to_owned(),
         ));
     }
     let first = session.policies.files.first();

@@ -58,7 +58,10 @@ fn world(path: Option<&Path>) -> Result<World, RunFailure> {
     };
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        RunFailure::Usage(format!("cannot read the world file {shown}: {error}"))
+        RunFailure::Usage(format!(
+            "cannot read the world file {shown}: {error}; name one with --sandbox=FILE, or write \
+             --sandbox alone for the demo world"
+        ))
     })?;
     World::read(&shown, &text).map_err(|error| RunFailure::Usage(error.to_string()))
 }

@@ -229,11 +229,31 @@ impl Session {
             .iter()
             .any(crate::policy::Policy::asks_github);
         if asks && !self.client.has(Api::GitHub) {
-            return Err(RunFailure::Usage(
-                "the rules ask GitHub and there is no GITHUB_TOKEN".to_owned(),
-            ));
+            return Err(RunFailure::Usage(self.missing_tokens()));
         }
         Ok(())
+    }
+
+    /// Says which tokens are missing, GitHub's among them, so that all can be set at
+    /// once.
+    fn missing_tokens(&self) -> String {
+        let files = self.policies.files.iter();
+        let needed: BTreeSet<_> = files.flat_map(needed).map(|kind| kind.api).collect();
+        let others = needed.iter().filter(|api| {
+            let is_missing = !self.client.has(**api);
+            is_missing && **api != Api::GitHub
+        });
+        let others: Vec<_> = others.map(|api| api.token_variable()).collect();
+        let others = match others.as_slice() {
+            [] => String::new(),
+            [one] => format!("; {one} is not set either"),
+            several => format!("; {} are not set either", several.join(" and ")),
+        };
+        format!(
+            "could not ask GitHub which pull requests are open: GITHUB_TOKEN (or GH_TOKEN) is not \
+             set; run `export GITHUB_TOKEN=$(gh auth token)`, or in a workflow set GITHUB_TOKEN: \
+             ${{{{ github.token }}}}{others}"
+        )
     }
 
     /// Returns an error if the policies name several repositories, because a

@@ -142,7 +142,9 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<PolicySource>, RunFailure> {
     };
     let cannot = |path: &Path, error: &std::io::Error| {
         RunFailure::Usage(format!(
-            "cannot read policies from {}: {error}; name a file or folder with --policies",
+            "cannot read policies from {}: {error}; `preview-gc init` proposes a policy from what \
+             exists, --policies names another file or folder, and `preview-gc audit --sandbox` \
+             needs none",
             path.display()
         ))
     };
@@ -159,7 +161,8 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<PolicySource>, RunFailure> {
         files.sort();
         if files.is_empty() {
             return Err(RunFailure::Usage(format!(
-                "there is no policy (*.toml) in {}; see policies/schemes for some to copy",
+                "cannot read policies from {}: the folder has no *.toml file; `preview-gc init` \
+                 proposes a policy from what exists, and --policies names another file or folder",
                 path.display()
             )));
         }

@@ -37,10 +37,10 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
     let session = Session::open(common)?;
     session.warn(common);
     let planned = arguments.plan.as_deref().map(read_plan).transpose()?;
-    if let Some(plan) = &planned {
+    if let (Some(plan), Some(path)) = (&planned, &arguments.plan) {
         let now = session.connection.clock.start();
         let age = plan.check(now, session.limits.plan_age, &plan.bound);
-        age.map_err(|error| RunFailure::Usage(error.to_string()))?;
+        age.map_err(|error| RunFailure::Usage(format!("plan {}: {error}", path.display())))?;
     }
     let consent = Consent::of(&arguments)?;
     let notify = Notify::of(&arguments.notify)?;
@@ -74,11 +74,13 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
         () = interrupted() => return Ok(Exit::Interrupted),
     };
     session.warn_of_clocks();
+    report.approved_only = arguments.approved;
     report.next_run = github_actions::next_run(&arguments.schedule, report.now)?;
     let (plan_file, plan) = match planned {
         Some(planned) => {
             let here = collector.bound(&audit_scope);
-            check(&session, &planned, &here, &report)?;
+            let path = arguments.plan.as_deref().unwrap_or(Path::new(""));
+            check(&session, path, &planned, &here, &report)?;
             (planned, Plan::default())
         }
         None => (
@@ -104,6 +106,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
 /// now looks like a different place.
 fn check(
     session: &Session,
+    path: &Path,
     planned: &PlanFile,
     here: &Bound,
     report: &Report,
@@ -114,9 +117,12 @@ fn check(
         let gap = report.gaps().find_map(|gap| gap.gap.as_deref());
         match gap {
             Some(why) => {
-                RunFailure::Incomplete(format!("{error}; not everything could be read: {why}"))
+                let path = path.display();
+                RunFailure::Incomplete(format!(
+                    "plan {path}: {error}; not everything could be read: {why}"
+                ))
             }
-            None => RunFailure::Usage(error.to_string()),
+            None => RunFailure::Usage(format!("plan {}: {error}", path.display())),
         }
     })
 }
@@ -124,7 +130,11 @@ fn check(
 /// Reads a plan file.
 pub(super) fn read_plan(path: &Path) -> Result<PlanFile, RunFailure> {
     let usage = |why: String| RunFailure::Usage(format!("plan {}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| usage(error.to_string()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        usage(format!(
+            "{error}; preview-gc audit --out FILE writes a plan"
+        ))
+    })?;
     PlanFile::read(&text).map_err(|error| usage(error.to_string()))
 }
 

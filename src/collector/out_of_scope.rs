@@ -225,7 +225,12 @@ impl NamedPlace<'_> {
         } else {
             ""
         };
-        format!("correct the name, or add it to {key} in [scope] or to {variable}{pages}")
+        let account = if self.sort == PlaceSort::Zone {
+            "; a zone of another account is not in it either: check CLOUDFLARE_ACCOUNT_ID"
+        } else {
+            ""
+        };
+        format!("correct the name, or add it to {key} in [scope] or to {variable}{account}{pages}")
     }
 }
 

@@ -100,13 +100,17 @@ pub struct PlannedStep {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// It is not a plan.
-    #[error("this is not a plan of preview-gc: {0}")]
+    #[error("this is not a plan of preview-gc: {0}; preview-gc audit --out FILE writes one")]
     Unreadable(String),
     /// Of a version that is not known.
-    #[error("its schema is {0}, and this program knows 1; make a new plan")]
+    #[error(
+        "its schema is {0}, and this program knows 1; make a new plan with preview-gc audit --out FILE"
+    )]
     Schema(u32),
     /// Its digest does not fit.
-    #[error("it was altered after it was made (its digest does not match); make a new plan")]
+    #[error(
+        "it was altered after it was made (its digest does not match); make a new plan with preview-gc audit --out FILE"
+    )]
     Altered,
     /// It is too old.
     #[error("it was made at {}, more than {} ago; make a new plan, or raise \
@@ -118,7 +122,7 @@ pub enum PlanError {
         maximum: TimeDelta,
     },
     /// It is from the future.
-    #[error("it was made at {}, which is yet to come: check the clock", moment(*.0))]
+    #[error("it was made at {}, which is in the future: check the clock of this machine", moment(*.0))]
     TooNew(DateTime<Utc>),
     /// It is about something else.
     #[error("it was made for {planned}, and this run is about {here}")]

@@ -213,6 +213,12 @@ codes! {
         "The kind carries no git branch.";
     TemplateMalformed = "template-malformed", Policy,
         "A template cannot be parsed.";
+    TemplateMatchesNothing = "template-matches-nothing", Policy,
+        "The name in a rule is a glob or a regular expression, which would match only that text.";
+    KindNamedById = "kind-named-by-id", Policy,
+        "The rule has a `name`, and the names of its kind are ids; it needs a `branch`.";
+    ExceptCoversEverything = "except-covers-everything", Policy,
+        "The `except` of a rule covers every name.";
     TemplateLacksCapture = "template-lacks-capture", Policy,
         "A key needs a capture that the template lacks.";
     NameEmpty = "name-empty", Policy,
@@ -243,8 +249,6 @@ codes! {
         "`newer` is 0, `without-label` is empty, or one of them stands twice in a `dead-when`.";
     RulesOverlap = "rules-overlap", Policy,
         "Two rules match the same names.";
-    ProtectWithoutEffect = "protect-without-effect", Policy,
-        "A `[[protect]]` entry covers no name that a rule matches.";
     PlaceOutOfScope = "place-out-of-scope", Policy,
         "A rule or entry names a zone or project outside of the scope.";
 }

@@ -31,6 +31,9 @@ pub struct AttributeAbout {
     /// Special values of a condition, each with the flag among the attributes
     /// that it asks about instead.
     pub words: &'static [(&'static str, &'static str)],
+    /// Values that the provider writes exactly like this. A condition that spells
+    /// one in another case is a mistake; other values may come with time.
+    pub values: &'static [&'static str],
     /// What it means, for documentation.
     pub about: &'static str,
 }

@@ -9,11 +9,6 @@ type Ranges = Vec<(char, char)>;
 /// A state of each of two automata.
 type Pair = (usize, usize);
 
-/// Every character.
-fn any() -> Ranges {
-    vec![('\0', char::MAX)]
-}
-
 /// The names that a pattern matches, as a nondeterministic automaton: each edge
 /// takes one character, or none.
 #[derive(Debug, Default)]
@@ -73,17 +68,6 @@ impl Graph {
         let to = self.state();
         self.edges[from].push((None, to));
         self.edges[to].push((Some(ranges), to));
-    }
-
-    pub(super) fn of_glob(glob: &str) -> Self {
-        let mut graph = Self::new();
-        for (index, literal) in glob.split('*').enumerate() {
-            if index > 0 {
-                graph.many(any());
-            }
-            graph.text(literal);
-        }
-        graph
     }
 
     /// Returns a name that both automata accept, if there is one.
@@ -156,8 +140,20 @@ fn common(one: &Ranges, other: &Ranges) -> Option<char> {
 mod tests {
     use super::*;
 
+    /// The names of a glob.
+    fn of_glob(glob: &str) -> Graph {
+        let mut graph = Graph::new();
+        for (index, literal) in glob.split('*').enumerate() {
+            if index > 0 {
+                graph.many(vec![('\0', char::MAX)]);
+            }
+            graph.text(literal);
+        }
+        graph
+    }
+
     fn shared(one: &str, other: &str) -> Option<String> {
-        Graph::of_glob(one).shared(&Graph::of_glob(other))
+        of_glob(one).shared(&of_glob(other))
     }
 
     #[test]

@@ -311,22 +311,53 @@ impl Rule {
     /// What the rule takes a name of this kind for, wherever the resource is
     /// and whatever else it has.
     pub(super) fn read_name(&self, kind: KindRef, name: &str) -> Vec<Claim> {
-        if !self.kinds.contains(&kind) || self.subject != MatchSubject::Name {
+        if self.subject == MatchSubject::Name {
+            self.claims_of(kind, name)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// What a rule about git branches takes one for.
+    pub fn read_branch(&self, kind: KindRef, branch: &str) -> Vec<Claim> {
+        if self.subject == MatchSubject::Branch {
+            self.claims_of(kind, branch)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn claims_of(&self, kind: KindRef, text: &str) -> Vec<Claim> {
+        if !self.kinds.contains(&kind) {
             return Vec::new();
         }
         let mut claims = Vec::new();
         for (template, caseless) in &self.templates {
             let template = if kind.caseless { caseless } else { template };
-            match template.fit(name) {
+            match template.fit(text) {
                 Fits::Ways(ways) => claims.extend(ways.iter().map(Captures::claim)),
                 Fits::TooMany => claims.push(Claim::Itself),
             }
         }
         claims.dedup();
-        if !claims.is_empty() && covered(&self.except, name, kind) {
+        if !claims.is_empty() && self.excepts(text, kind) {
             return Vec::new();
         }
         claims
+    }
+
+    /// Whether `except` covers a name.
+    pub(super) fn excepts(&self, name: &str, kind: KindRef) -> bool {
+        covered(&self.except, name, kind)
+    }
+
+    /// Returns the names or git branches that it would match for this branch, as
+    /// far as the branch decides them.
+    pub fn of_branch(&self, branch: &str) -> Vec<String> {
+        let templates = self.templates.iter();
+        templates
+            .flat_map(|(template, _)| template.of_branch(branch))
+            .collect()
     }
 
     /// Returns the beginnings of the names that it matches, in lower case where

@@ -18,7 +18,12 @@ pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
                 AttributeSort::Text | AttributeSort::Host | AttributeSort::List => texts(),
             };
             let mut form = form;
-            form["description"] = json!(format!("{} of a {}", attribute.about, kind.noun));
+            let mut about = format!("{}: {}", kind.noun, attribute.about);
+            let known: Option<&Value> = conditions.get(attribute.key);
+            if let Some(others) = known.and_then(|known| known["description"].as_str()) {
+                about = format!("{others}; {about}");
+            }
+            form["description"] = json!(about);
             conditions.insert(attribute.key.to_owned(), form);
         }
     }

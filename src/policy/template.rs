@@ -3,6 +3,7 @@
 
 mod captures;
 mod date;
+mod difference;
 pub(super) mod host;
 mod matching;
 mod parse;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 pub use self::captures::Captures;
 use self::date::DateFormat;
+pub(super) use self::difference::Difference;
 use self::parse::parse;
 use super::automaton::Graph;
 use super::characters::Characters;
@@ -97,6 +99,23 @@ impl Part {
     /// Whether it says a time.
     fn names_time(&self) -> bool {
         matches!(self, Self::Epoch | Self::Date(_))
+    }
+
+    /// The part as a policy writes it, for people.
+    fn written(&self) -> String {
+        match self {
+            Self::Literal(text) => text.to_string(),
+            Self::Word { name, .. } => format!("{{{name}}}"),
+            Self::PullRequest => "{pr}".to_owned(),
+            Self::Run => "{run}".to_owned(),
+            Self::Epoch => "{epoch}".to_owned(),
+            Self::Date(_) => "{date}".to_owned(),
+            Self::Any { set: None, .. } => "{any}".to_owned(),
+            Self::Any { set: Some(set), .. } => format!("{{any:{}}}", set.written()),
+            Self::Branch { prefix } if prefix.is_empty() => "{branch}".to_owned(),
+            Self::Branch { prefix } => format!("{{branch:{prefix}}}"),
+            Self::Slug(slug) => format!("{{slug:{}}}", slug.name),
+        }
     }
 
     /// The fewest bytes that it takes.
@@ -331,6 +350,25 @@ impl Template {
         let spelled = |label: &str| labels.any(|literal| literal.eq_ignore_ascii_case(label));
         let mut special = name.split('.').filter(|label| label.starts_with('_'));
         special.all(spelled)
+    }
+
+    /// The names that a resource of this git branch would have, as far as the
+    /// branch decides them; nothing without a capture of it.
+    pub fn of_branch(&self, branch: &str) -> Vec<String> {
+        let mut names = vec![String::new()];
+        for part in &self.parts {
+            let texts: Vec<String> = match part {
+                Part::Slug(slug) => slug.of(branch).into_iter().collect(),
+                Part::Branch { prefix } if branch.starts_with(&**prefix) => vec![branch.to_owned()],
+                Part::Branch { .. } => Vec::new(),
+                other => vec![other.written()],
+            };
+            names = names
+                .iter()
+                .flat_map(|name| texts.iter().map(move |text| format!("{name}{text}")))
+                .collect();
+        }
+        if self.has_head() { names } else { Vec::new() }
     }
 
     /// The captures that a condition may use, as it writes them.

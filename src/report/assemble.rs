@@ -15,7 +15,6 @@ use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, VerdictName, Wait};
 use crate::gc::{Brake, Marking, Plan, Verdict, box_key};
 use crate::model::{Claim, KindRef, Link, Place, Resource, ResourceId};
-use crate::policy::overlap::could_protect;
 use crate::policy::{Coverage, Location, Policy, Rule};
 use crate::providers;
 use crate::wire::{ClockSkew, QuotaUse};
@@ -67,18 +66,19 @@ impl Report {
             evidence,
             // After an incomplete listing, a rule may match a name that was not
             // listed.
-            unused_rules: if complete {
+            unused_rules: if complete && focus(&run.marking.input).is_none() {
                 unused_rules(run.inventory, run.marking)
             } else {
                 Vec::new()
             },
-            unused_protects: if complete {
+            unused_protects: if complete && focus(&run.marking.input).is_none() {
                 unused_protects(run.inventory, run.marking)
             } else {
                 Vec::new()
             },
             dangling: dangling::of(run.inventory),
             partly_protected: partly_protected::of(&resources),
+            approved_only: false,
             ignored_issues: repositories
                 .flat_map(|roots| roots.ignored.iter().cloned())
                 .collect(),
@@ -183,6 +183,7 @@ impl ReportInput<'_> {
                 .expires_at
                 .filter(|at| outlasts_expiry(verdict, *at)),
             next,
+            nearest: None,
         }
     }
 
@@ -421,24 +422,16 @@ fn was_listed(inventory: &Inventory, kind: KindRef) -> bool {
 }
 
 /// Returns where the `protect` entries stand that cover nothing, although all of
-/// their kinds were listed and a rule matches such names: a name in them may be
-/// misspelled. An entry about a pull request or without kinds may be about what was
-/// not listed, and `check` warns about one that no rule could touch.
+/// their kinds were listed: a name in them may be misspelled. An entry about a pull
+/// request or without kinds may be about what was not listed.
 fn unused_protects(inventory: &Inventory, marking: &Marking<'_>) -> Vec<Location> {
     let files = marking.input.policy_scopes.iter();
     let entries = files.flat_map(|file| &file.policy.protects);
-    let listed = entries.filter(|entry| {
+    let unused = entries.filter(|entry| {
         let kinds = entry.kinds.as_ref();
-        kinds.is_some_and(|kinds| kinds.iter().all(|kind| was_listed(inventory, *kind)))
-    });
-    let rules = || {
-        let files = marking.input.policy_scopes.iter();
-        files.flat_map(|file| file.policy.rules.iter())
-    };
-    let unused = listed.filter(|entry| {
         let mut resources = inventory.resources.iter();
-        resources.all(|resource| entry.covers(resource) == Coverage::No)
-            && rules().any(|rule| could_protect(entry, rule))
+        kinds.is_some_and(|kinds| kinds.iter().all(|kind| was_listed(inventory, *kind)))
+            && resources.all(|resource| entry.covers(resource) == Coverage::No)
     });
     unused.map(|entry| entry.location.clone()).collect()
 }

@@ -93,9 +93,15 @@ pub fn absent(report: &Report, name: &str, kinds: &[KindRef]) -> String {
         .filter(|kind| !is_listed(kind, true))
         .collect();
     if unread.is_empty() && partly.is_empty() && report.focus.is_none() {
-        return format!("there is no resource called {name:?} in this scope");
+        let near = similar(report, name);
+        let near = near.map(|near| format!("; the most similar name is {near:?}"));
+        let near = near.unwrap_or_default();
+        return format!("there is no resource called {name:?} in this scope{near}");
     }
     let mut text = format!("could not find a resource called {name:?} among what was read");
+    if let Some(near) = similar(report, name) {
+        let _ = write!(text, "; the most similar name is {near:?}");
+    }
     if !unread.is_empty() {
         text += "; no rule concerns these kinds, so they were not read: ";
         text += &names(&unread);
@@ -108,6 +114,14 @@ pub fn absent(report: &Report, name: &str, kinds: &[KindRef]) -> String {
         text += "; --pr and --kind leave out the rest";
     }
     text
+}
+
+/// Returns the name of a resource that differs in a few letters.
+fn similar<'r>(report: &'r Report, name: &str) -> Option<&'r str> {
+    let rows = report.resources.iter();
+    let distances = rows.map(|row| (strsim::levenshtein(&row.name, name), &*row.name));
+    let near = distances.filter(|(distance, _)| *distance <= 3);
+    near.min().map(|(_, name)| name)
 }
 
 /// Explains one resource.
@@ -165,6 +179,7 @@ fn evidence(report: &Report, row: &Row) -> Vec<String> {
         }
         (None, ..) => lines.push("no rule matches its name".to_owned()),
     }
+    lines.extend(row.nearest.iter().map(ToString::to_string));
     for other in &row.also_matched_as {
         lines.push(format!(
             "rule {} also matches it, as {}: {}",

@@ -54,7 +54,7 @@ impl<'a> Heading<'a> {
             }
             Self::NoPullRequest => "Git branches, runs and ages".to_owned(),
             Self::Protected => "Protected".to_owned(),
-            Self::Unmatched => "Unmatched: no rule matches these names".to_owned(),
+            Self::Unmatched => "Unmatched: no rule applies to these".to_owned(),
         }
     }
 }

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::style::{Ink, TableStyle, cell, fill, printed_width, wrap};
 use super::table::pull_request_heading;
-use super::{Focus, PullRequestState, Report, Row, escape, markdown as summary, overview};
+use super::{Report, Row, escape, markdown as summary, overview};
 use crate::sweep::{StepRow, Swept};
 
 fn headline(swept: &Swept) -> String {
@@ -100,33 +100,17 @@ fn steps(report: &Report, swept: &Swept, style: TableStyle) -> String {
     out
 }
 
-/// Returns why a sweep of one pull request had nothing to delete.
+/// Returns why a sweep had nothing to delete.
 fn why_nothing(report: &Report, swept: &Swept) -> Option<String> {
-    let number = match &report.focus {
-        Some(Focus::PullRequest(number) | Focus::Both(number, _)) => *number,
-        _ => return None,
-    };
-    if !swept.steps.is_empty() {
+    if !swept.steps.is_empty() || !report.brakes.is_empty() {
         return None;
     }
-    let mut lines = report
-        .resources
-        .iter()
-        .filter_map(|row| row.pull_request.as_ref());
-    let Some(line) = lines.find(|line| line.number == number) else {
-        return Some(format!(
-            "No resource in this scope belongs to pull request #{number}."
-        ));
-    };
-    Some(match line.state {
-        PullRequestState::Open => format!("Pull request #{number} is still open."),
-        PullRequestState::Missing => format!(
-            "There is no pull request #{number} in {}.",
-            line.repository.full_name()
-        ),
-        PullRequestState::Unknown => format!("Pull request #{number} could not be read."),
-        PullRequestState::Merged(_) | PullRequestState::Closed(_) => return None,
-    })
+    if report.approved_only {
+        return Some(
+            "No checked \"delete\" box of the tracking issue is about garbage.".to_owned(),
+        );
+    }
+    report.about_focus()
 }
 
 /// The same as Markdown.

@@ -53,7 +53,7 @@ pub(crate) fn title(report: &Report) -> String {
     };
     match garbage {
         0 if left.len() + report.concealed == 0 && report.swept.is_some() => {
-            "nothing is left".to_owned()
+            "Nothing is left".to_owned()
         }
         0 => format!("{all}, none is garbage"),
         1 => format!("1 of {all} is garbage"),
@@ -76,6 +76,11 @@ pub(crate) fn headline(report: &Report) -> String {
         let _ = write!(text, "; the oldest has been dead for {time}");
     }
     text.push('.');
+    let about_focus = report.swept.is_none() && left.is_empty();
+    if let Some(why) = report.about_focus().filter(|_| about_focus) {
+        text.clear();
+        text.push_str(&why);
+    }
     if !report.complete {
         text.push_str(" Some evidence is missing.");
     }
@@ -400,7 +405,7 @@ fn notes(report: &Report) -> impl Iterator<Item = String> {
     let partly = report.partly_protected.iter().map(ToString::to_string);
     let ignored = report.ignored_issues.iter().cloned();
     let unused = report.unused_rules.iter();
-    let unused = unused.map(|rule| format!("rule {rule} matches no existing name"));
+    let unused = unused.map(|rule| report.why_unused(rule));
     let protects = report.unused_protects.iter();
     let protects = protects.map(|at| format!("[[protect]] {at} covers nothing that exists"));
     let concealed = (report.concealed > 0).then(|| {

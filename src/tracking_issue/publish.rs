@@ -64,6 +64,19 @@ pub enum IssueChange {
     Reopened,
 }
 
+impl IssueChange {
+    /// Returns the name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Unchanged => "unchanged",
+            Self::Updated => "updated",
+            Self::Closed => "closed",
+            Self::Reopened => "reopened",
+        }
+    }
+}
+
 /// The result of publishing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Published {
@@ -81,6 +94,14 @@ pub enum Published {
 }
 
 impl Published {
+    /// Returns what became of the issue, if there is one.
+    pub fn change(&self) -> Option<IssueChange> {
+        match self {
+            Self::NoIssue => None,
+            Self::Issue { change, .. } => Some(*change),
+        }
+    }
+
     /// Returns the address of the issue, if there is one.
     pub fn url(&self) -> Option<&str> {
         match self {

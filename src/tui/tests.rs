@@ -67,6 +67,7 @@ fn row(kind: &str, name: &str, verdict: VerdictName, number: Option<u32>) -> Row
         dashboard: None,
         own_expiry: None,
         next: None,
+        nearest: None,
         verdict,
     }
 }
@@ -86,6 +87,7 @@ fn report(rows: Vec<Row>) -> Report {
         summary: Summary::default(),
         dangling: Vec::new(),
         partly_protected: Vec::new(),
+        approved_only: false,
         ignored_issues: Vec::new(),
         unused_rules: Vec::new(),
         unused_protects: Vec::new(),

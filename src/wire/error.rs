@@ -203,7 +203,13 @@ pub struct ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.request, self.failure)
+        write!(f, "{}: {}", self.request, self.failure)?;
+        match &self.failure {
+            RequestFailure::Unauthorized { .. } => {
+                write!(f, "; set {} to a valid token", self.api.token_variable())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -215,7 +215,7 @@ fn bad_input_is_said_clearly_and_decides_nothing() {
     std::fs::write(&cut, &world[..world.len() / 2]).unwrap();
     let cut = format!("--sandbox={}", cut.display());
     for (arguments, expected) in [
-        (vec!["audit", "--policies", &empty], "there is no policy"),
+        (vec!["audit", "--policies", &empty], "has no *.toml file"),
         (
             vec!["audit", "--policies", "does-not-exist"],
             "cannot read policies",
@@ -224,7 +224,7 @@ fn bad_input_is_said_clearly_and_decides_nothing() {
         (vec!["audit", "--sandbox", "--grace", "1 day"], "--grace"),
         (
             vec!["audit", "--sandbox", "--kind", "wurker"],
-            "there is no kind",
+            "invalid value 'wurker' for '--kind <KIND>'",
         ),
         (
             vec!["audit", "--sandbox", "--repository", "acme/other"],

@@ -28,8 +28,150 @@ fn names_are_shown_with_claim_rule_and_what_would_be_asked() {
         warnings.contains("no rule matches api-preview-x"),
         "{warnings}"
     );
-    assert!(warnings.contains("pull-request-branches"), "{warnings}");
     assert_eq!(checked["access"], json!([]), "offline asks nobody");
+}
+
+/// Runs `check` with a policy in a folder of its own.
+fn check_policy(policy: &str, arguments: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.toml");
+    std::fs::write(&path, format!("repository = \"acme/shop\"\n{policy}")).unwrap();
+    let path = path.display().to_string();
+    let (checked, code) = check(&[&["--policies", &path], arguments].concat());
+    assert_eq!(code, 0, "{checked}");
+    checked
+}
+
+#[test]
+fn a_git_branch_shows_its_slugs_and_the_names_of_rules() {
+    let policy = r#"
+[slug.env]
+case = "lower"
+keep = "a-z0-9"
+replace = { with = "-", runs = true }
+strip = "both"
+length = [9, 28]
+hash = { algorithm = "sha1", digits = 4 }
+[slug.unused]
+[words]
+app = ["web", "api"]
+[[rule]]
+id = "previews"
+kind = "worker"
+name = "{app}-{slug:env}"
+dead-when = "closed"
+[[rule]]
+id = "pages"
+kind = "pages_deployment"
+branch = "feature/{branch:feature/}"
+dead-when = "closed"
+"#;
+    let checked = check_policy(policy, &["--offline", "--branch", "feature/Foo"]);
+    let rows: Vec<_> = checked["branches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| ["branch", "slug", "gives"].map(|key| one[key].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ["feature/Foo", "[slug.env]", "feat-d6ca"],
+        ["feature/Foo", "[slug.env]", "feature-foo"],
+        ["feature/Foo", "[slug.unused]", "feature/Foo"],
+        ["feature/Foo", "name", "{app}-feat-d6ca"],
+        ["feature/Foo", "name", "{app}-feature-foo"],
+        ["feature/Foo", "branch", "feature/feature/Foo"],
+    ];
+    assert_eq!(rows, expected);
+    let nothing = check_policy(
+        "[[rule]]\nid = \"a\"\nkind = \"worker\"\nname = \"app-{pr}\"\ndead-when = \"closed\"\n",
+        &["--offline", "--branch", "x"],
+    );
+    let warnings = nothing["warnings"].to_string();
+    assert!(
+        warnings.contains("no policy makes a name of the git branch x"),
+        "{warnings}"
+    );
+}
+
+#[test]
+fn an_unmatched_name_is_shown_with_what_keeps_it() {
+    let policy = r#"
+[words]
+app = ["web"]
+[[protect]]
+kind = "worker"
+name = "*-production"
+reason = "serves customers"
+[[rule]]
+id = "previews"
+kind = "worker"
+name = "{app}-preview-{pr}"
+dead-when = "closed"
+[[rule]]
+id = "pages"
+kind = "pages_deployment"
+branch = "feature/{branch}"
+dead-when = "closed"
+"#;
+    let names = ["web-production", "api-preview-7", "other", "feature/x"];
+    let checked = check_policy(policy, &[&["--offline"][..], &names].concat());
+    let warnings: Vec<_> = checked["warnings"].as_array().unwrap().iter().collect();
+    let begins = |index: usize, begin: &str| {
+        let warning = warnings[index].as_str().unwrap();
+        assert!(warning.starts_with(begin), "{warning}");
+    };
+    begins(
+        0,
+        "no rule matches web-production: it is protected: serves customers (",
+    );
+    begins(
+        1,
+        "no rule matches api-preview-7: it is kept; the nearest rule is previews (",
+    );
+    begins(2, "no rule matches other: it is kept");
+    // The rule of the other kind is no news.
+    assert_eq!(warnings.len(), 3, "{checked}");
+    let branch = &checked["names"][0];
+    assert_eq!(branch["kind"], "pages_deployment", "{checked}");
+    assert!(
+        branch["claim"]
+            .as_str()
+            .unwrap()
+            .starts_with("as the git branch: "),
+        "{checked}"
+    );
+}
+
+#[test]
+fn a_file_of_all_names_shows_rules_that_match_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = folder.path().join("names.txt");
+    std::fs::write(&names, "api-preview-97\napi-preview-97-cache\n").unwrap();
+    let names = names.display().to_string();
+    let (checked, _) = check(&["--sandbox", "--offline", "--names-from", &names]);
+    let warnings = checked["warnings"].to_string();
+    assert!(
+        warnings.contains("rule pull-request-branches"),
+        "{warnings}"
+    );
+    assert!(
+        !warnings.contains("rule pull-request-workers"),
+        "{warnings}"
+    );
+    let only = [
+        "--sandbox",
+        "--offline",
+        "--kind",
+        "worker",
+        "--names-from",
+        &names,
+    ];
+    let (checked, _) = check(&only);
+    let warnings = checked["warnings"].to_string();
+    assert!(
+        !warnings.contains("rule pull-request-branches"),
+        "{warnings}"
+    );
 }
 
 /// A name that a template matches is shown with the conditions, and a rule whose
@@ -48,8 +190,7 @@ fn conditions_explain_themselves() {
     assert_eq!(asks, expected, "{checked}");
     let warnings = checked["warnings"].to_string();
     assert!(
-        warnings
-            .contains("its name matches 2, but not its conditions, the first of them parent = "),
+        warnings.contains("its template matches 2 existing names, but its condition parent = "),
         "{warnings}"
     );
     let output = run(&[

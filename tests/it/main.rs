@@ -26,6 +26,7 @@ mod codes;
 mod contract;
 mod drain;
 mod faults;
+mod first_day;
 mod focus;
 mod init;
 mod layering;

@@ -230,18 +230,10 @@ fn the_schema_takes_what_the_program_takes() {
 }
 
 #[test]
-fn what_rules_share_and_what_protects_nothing_is_said() {
+fn what_rules_share_is_said() {
     let text = r#"
 [words]
 service = ["api", "web"]
-[[protect]]
-kind = "worker"
-name = "*-production"
-reason = "serves customers"
-[[protect]]
-kind = "worker"
-name = "docs-*"
-reason = "no rule reads these"
 [[rule]]
 id = "one"
 kind = "worker"

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::Reader;
 use super::names::Templates;
 use crate::model::code::Code;
-use crate::model::{AttributeSort, KindRef};
+use crate::model::{AttributeAbout, AttributeSort, KindRef};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::rule::{CREATED_AFTER_OPENED, Condition, ENDED_AFTER_CREATED, Test, Timing};
 
@@ -96,6 +96,7 @@ impl Reader<'_> {
                 if about.sort != AttributeSort::Host {
                     self.no_globs(&key.value, &texts);
                 }
+                self.spelled_like(about, &texts);
                 let word = about
                     .words
                     .iter()
@@ -125,6 +126,26 @@ impl Reader<'_> {
                 "looks like a glob",
                 Some("write the whole value, or a list of values".to_owned()),
             );
+        }
+    }
+
+    /// Texts are compared with their case, and the provider writes each value in
+    /// one way.
+    fn spelled_like(&mut self, about: &AttributeAbout, texts: &[At<String>]) {
+        for text in texts {
+            let same = |value: &&&str| value.eq_ignore_ascii_case(&text.value);
+            let Some(value) = about.values.iter().find(same) else {
+                continue;
+            };
+            if *value != text.value {
+                self.mistakes.error(
+                    Code::ValueUnknown,
+                    text.span.clone(),
+                    format!("`{}` is never {:?}: case counts", about.key, text.value),
+                    "no resource has this value",
+                    Some(format!("write {value:?}")),
+                );
+            }
         }
     }
 

@@ -102,7 +102,7 @@ impl Reader<'_> {
     }
 
     /// The bytes of a part of a string, if the file writes it without escapes.
-    fn part_span(&self, text: &At<String>, part: Range<usize>) -> Range<usize> {
+    pub(super) fn part_span(&self, text: &At<String>, part: Range<usize>) -> Range<usize> {
         let start = text.span.start + 1;
         let literal = self.source.text.get(start..start + text.value.len());
         if literal == Some(&text.value) {
@@ -198,8 +198,13 @@ mod tests {
             } else {
                 "site"
             };
+            let subject = if kind == "pages_deployment" {
+                "branch"
+            } else {
+                "name"
+            };
             let text = format!(
-                "[[rule]]\nid = \"one\"\nkind = \"{kind}\"\n{place} = \"{named}\"\nname = \
+                "[[rule]]\nid = \"one\"\nkind = \"{kind}\"\n{place} = \"{named}\"\n{subject} = \
                  \"app-{{pr}}\"\ndead-when = {{ older-than = \"1d\" }}\n"
             );
             assert_eq!(mistakes(&text), Vec::from_iter(expected), "{kind} {place}");

@@ -3,6 +3,7 @@
 mod advice;
 mod claim;
 mod death;
+mod matchless;
 
 use super::Reader;
 use super::names::Templates;
@@ -52,9 +53,7 @@ impl Reader<'_> {
             .unwrap_or_default();
         let place = self.place(&mut fields, &kinds);
         let matched = self.matched(&mut fields, names, &kinds, &place);
-        let except = self
-            .patterns(&mut fields, "except", names)
-            .unwrap_or_default();
+        let except = self.except(&mut fields, names);
         let (conditions, timing) = self.conditions(&mut fields, &kinds, &matched.templates);
         let death = self.death(&mut fields);
         let missing = self.choice(&mut fields, "missing", &words::MISSING);
@@ -113,6 +112,16 @@ impl Reader<'_> {
         (rule, id)
     }
 
+    fn except(&mut self, fields: &mut Fields<'_>, names: &Names) -> Vec<Patterns> {
+        let except = fields.texts("except", &mut self.mistakes);
+        let except = except.unwrap_or_default();
+        self.something_is_left(&except);
+        let patterns = except.iter();
+        patterns
+            .filter_map(|text| self.pattern(text, names))
+            .collect()
+    }
+
     /// The templates of a rule, and what they are matched against.
     fn matched(
         &mut self,
@@ -122,6 +131,7 @@ impl Reader<'_> {
         place: &Where,
     ) -> Matched {
         let branch_span = fields.value_span("branch");
+        let name_span = fields.value_span("name");
         let claim = self.claim(fields, names, kinds);
         let name = fields.texts("name", &mut self.mistakes);
         let branch = fields.texts("branch", &mut self.mistakes);
@@ -156,6 +166,12 @@ impl Reader<'_> {
         if let Some(claim) = claim {
             return self.claimed(claim, subject, &texts, names);
         }
+        if subject == MatchSubject::Name
+            && let Some(span) = name_span
+            && self.is_named_by_id(span, kinds)
+        {
+            return Matched::default();
+        }
         let literal_project = place
             .projects
             .as_ref()
@@ -167,7 +183,10 @@ impl Reader<'_> {
         };
         let templates = texts
             .iter()
-            .filter_map(|text| self.template(text, names, kinds, anchor))
+            .filter_map(|text| {
+                let usable = !self.is_foreign(text, kinds);
+                usable.then(|| self.template(text, names, kinds, anchor))?
+            })
             .collect();
         Matched {
             subject: Some(subject),

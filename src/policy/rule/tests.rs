@@ -218,7 +218,7 @@ fn a_rule_reads_only_what_is_where_it_applies() {
     let pages = |project: Option<&str>| {
         let mut pages = resource("pages_deployment", "app-7");
         pages.holder = project.map(Into::into);
-        pages
+        with(pages, "branch", Attribute::Text("app-7".into()))
     };
     for (place, resource, expected) in [
         (
@@ -256,7 +256,8 @@ fn a_rule_reads_only_what_is_where_it_applies() {
         ("project = \"shop\"", pages(None), false),
     ] {
         let kind = resource.kind.name();
-        let rule = aged(kind, &format!("name = \"app-{{pr}}\"\n{place}"));
+        let subject = resource.kind.branch.map_or("name", |_| "branch");
+        let rule = aged(kind, &format!("{subject} = \"app-{{pr}}\"\n{place}"));
         let read = rule.read(&resource).len();
         assert_eq!(read, usize::from(expected), "{kind} {place}");
     }
@@ -264,20 +265,12 @@ fn a_rule_reads_only_what_is_where_it_applies() {
 
 #[test]
 fn a_name_alone_is_read_by_rules_for_names_of_its_kind() {
-    let named = aged(
-        "pages_deployment",
-        "name = \"app-{pr}\"\nexcept = \"app-9*\"",
-    );
+    let named = aged("worker", "name = \"app-{pr}\"\nexcept = \"app-9*\"");
     let by_branch = aged("pages_deployment", "branch = \"app-{pr}\"");
     for (rule, sort, name, expected) in [
-        (
-            &named,
-            "pages_deployment",
-            "app-7",
-            &["pull request #7"][..],
-        ),
-        (&named, "pages_deployment", "app-97", &[]),
-        (&named, "worker", "app-7", &[]),
+        (&named, "worker", "app-7", &["pull request #7"][..]),
+        (&named, "worker", "app-97", &[]),
+        (&named, "queue", "app-7", &[]),
         (&by_branch, "pages_deployment", "app-7", &[]),
         (&by_branch, "worker", "app-7", &[]),
     ] {

@@ -44,6 +44,11 @@ impl Template {
         self.fit_in_steps(name).0
     }
 
+    /// Whether a name fits in at least one way.
+    pub(in crate::policy) fn matches(&self, name: &str) -> bool {
+        self.fit(name) != Fits::Ways(Vec::new())
+    }
+
     /// The same, with the number of steps that the search took.
     pub(super) fn fit_in_steps(&self, name: &str) -> (Fits, usize) {
         if self.surely_not(name) {
@@ -137,6 +142,12 @@ impl Template {
     /// end; none when the whole does not. Linear in the name for each part, so
     /// hostile names cost no more than long ones.
     fn finishes(&self, name: &str) -> Option<Vec<Vec<bool>>> {
+        let table = self.table(name);
+        table[0][0].then_some(table)
+    }
+
+    /// The same, whether the whole fits or not.
+    pub(super) fn table(&self, name: &str) -> Vec<Vec<bool>> {
         let length = name.len();
         let mut table = vec![vec![false; length + 1]; self.parts.len() + 1];
         table[self.parts.len()][length] = true;
@@ -157,7 +168,7 @@ impl Template {
                 }
             }
         }
-        table[0][0].then_some(table)
+        table
     }
 }
 
@@ -249,7 +260,11 @@ fn value(part: &Part, name: &str, at: usize) -> Option<(PartValue, usize)> {
 }
 
 /// Where a part other than text may end when it begins at a position.
-fn ends<'a>(part: &'a Part, name: &'a str, at: usize) -> Box<dyn Iterator<Item = usize> + 'a> {
+pub(super) fn ends<'a>(
+    part: &'a Part,
+    name: &'a str,
+    at: usize,
+) -> Box<dyn Iterator<Item = usize> + 'a> {
     let rest = &name[at..];
     match part {
         Part::Literal(literal) => Box::new(

@@ -37,7 +37,7 @@ fn parse_one(text: &str) -> Result<Template, TemplateError> {
     Template::parse(text, &names(), NameForm::Exact, Anchor::Itself)
 }
 
-fn template(text: &str) -> Template {
+pub(super) fn template(text: &str) -> Template {
     parse_one(text).unwrap()
 }
 

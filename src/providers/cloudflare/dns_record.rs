@@ -19,6 +19,31 @@ use crate::model::{
 
 pub(super) struct DnsRecord;
 
+/// The record types that Cloudflare knows.
+const RECORD_TYPES: [&str; 21] = [
+    "A",
+    "AAAA",
+    "CAA",
+    "CERT",
+    "CNAME",
+    "DNSKEY",
+    "DS",
+    "HTTPS",
+    "LOC",
+    "MX",
+    "NAPTR",
+    "NS",
+    "OPENPGPKEY",
+    "PTR",
+    "SMIMEA",
+    "SRV",
+    "SSHFP",
+    "SVCB",
+    "TLSA",
+    "TXT",
+    "URI",
+];
+
 static ABOUT: KindAbout = KindAbout {
     name: "dns_record",
     noun: "DNS record",
@@ -36,30 +61,35 @@ static ABOUT: KindAbout = KindAbout {
             key: "type",
             sort: AttributeSort::Text,
             words: &[],
+            values: &RECORD_TYPES,
             about: "the record type, in capitals",
         },
         AttributeAbout {
             key: "content",
             sort: AttributeSort::Host,
             words: &[],
+            values: &[],
             about: "what the record answers",
         },
         AttributeAbout {
             key: "proxied",
             sort: AttributeSort::Flag,
             words: &[],
+            values: &[],
             about: "whether traffic goes through Cloudflare",
         },
         AttributeAbout {
             key: "comment",
             sort: AttributeSort::Text,
             words: &[],
+            values: &[],
             about: "the comment beside it",
         },
         AttributeAbout {
             key: "tags",
             sort: AttributeSort::List,
             words: &[],
+            values: &[],
             about: "the tags",
         },
     ],

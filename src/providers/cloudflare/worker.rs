@@ -44,6 +44,7 @@ static ABOUT: KindAbout = KindAbout {
         key: "tags",
         sort: AttributeSort::List,
         words: &[],
+        values: &[],
         about: "the script's tags; wrangler writes `cf:service=…` and `cf:environment=…`",
     }],
     used_by: UsedBy::These(&[

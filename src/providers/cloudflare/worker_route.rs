@@ -27,6 +27,7 @@ static ABOUT: KindAbout = KindAbout {
         key: "script",
         sort: AttributeSort::Text,
         words: &[],
+        values: &[],
         about: "the Worker that serves it",
     }],
     belongs_to: Some("worker"),

@@ -47,7 +47,7 @@ impl FilePosition<'_> {
             } else {
                 format!("{place}: ")
             },
-            message: message.to_owned(),
+            message: corrected(message),
         }
     }
 
@@ -59,5 +59,22 @@ impl FilePosition<'_> {
             place: format!("{}{path}: ", self.place),
             message,
         }
+    }
+}
+
+/// Returns the message about an unknown field with the field that was meant, if one
+/// is similar.
+fn corrected(message: &str) -> String {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let Some(wrong) = names
+        .next()
+        .filter(|_| message.starts_with("unknown field"))
+    else {
+        return message.to_owned();
+    };
+    let near = names.min_by_key(|known| strsim::levenshtein(known, wrong));
+    match near.filter(|known| strsim::levenshtein(known, wrong) <= 2) {
+        Some(known) => format!("unknown field `{wrong}`: did you mean `{known}`?"),
+        None => message.to_owned(),
     }
 }
