@@ -73,7 +73,7 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
             });
             if let Ok(listed) = &answer {
                 let clock = client.clock();
-                let left_out = left_out(inventory, *kind, place, &listed.since, clock);
+                let left_out = left_out(inventory, *kind, place, listed, clock);
                 answered.contradictions.extend(left_out);
             }
             let key = (*kind, Place::clone(place));

@@ -9,7 +9,7 @@ use super::{Broken, MAX_PAGES};
 use crate::clock::Clock;
 use crate::evidence::{Contradiction, Inventory, Users};
 use crate::kind::{NextPage, PageOf};
-use crate::model::{KindRef, Place};
+use crate::model::{KindRef, Place, Resource};
 use crate::providers;
 use crate::wire::{Client, RequestFailure};
 
@@ -17,6 +17,8 @@ use crate::wire::{Client, RequestFailure};
 pub(super) struct ListedUsers {
     pub(super) users: Users,
     pub(super) since: BTreeMap<Box<str>, DateTime<Utc>>,
+    /// Whether there is such a list at all.
+    pub(super) is_there: bool,
     pub(super) requests: u32,
 }
 
@@ -38,6 +40,7 @@ pub(super) async fn users(
             return Ok(ListedUsers {
                 users: Users::default(),
                 since: BTreeMap::new(),
+                is_there: false,
                 requests: 1,
             });
         }
@@ -64,6 +67,7 @@ pub(super) async fn users(
     let mut listed = ListedUsers {
         users: Users::default(),
         since: BTreeMap::new(),
+        is_there: true,
         requests: u32::try_from(pages).unwrap_or(u32::MAX),
     };
     for page in all {
@@ -90,29 +94,44 @@ pub(super) async fn users(
     Ok(listed)
 }
 
-/// A resource that was there before the run and that the listing of its kind
-/// leaves out, if any: then the listing is not what it seems.
+/// A resource that was there before the run and that only one of two lists shows,
+/// the listing of its kind or the list of their users, if any: then the other is not
+/// what it seems.
 pub(super) fn left_out(
     inventory: &Inventory,
     kind: KindRef,
     place: &Place,
-    since: &BTreeMap<Box<str>, DateTime<Utc>>,
+    listed: &ListedUsers,
     clock: Clock,
 ) -> Option<Contradiction> {
-    let listed: HashSet<&str> = inventory
-        .resources
-        .iter()
-        .filter(|resource| resource.kind == kind && *resource.place == *place)
-        .map(|resource| &*resource.id)
-        .collect();
-    let (id, _) = since
-        .iter()
-        .find(|(id, since)| **since < clock.start() && !listed.contains(&***id))?;
+    let here = |resource: &&Resource| resource.kind == kind && *resource.place == *place;
+    let resources = || inventory.resources.iter().filter(here);
+    let there: HashSet<&str> = resources().map(|resource| &*resource.id).collect();
+    let mut since = listed.since.iter();
+    let unlisted = since.find(|(id, since)| **since < clock.start() && !there.contains(&***id));
+    if let Some((id, _)) = unlisted {
+        return Some(Contradiction {
+            kind,
+            place: place.clone(),
+            why: format!(
+                "the listing of {kind} leaves {id} out, which the list of their users shows; run \
+                 again"
+            ),
+        });
+    }
+    // Where the API that lists users is absent, it shows nobody.
+    let shown = Some(&listed.users.shown).filter(|_| listed.is_there)?;
+    let made_before = |resource: &Resource| {
+        let made = resource.created_at.known();
+        made.is_some_and(|made| made < clock.start())
+    };
+    let hidden = resources().find(|one| made_before(one) && !shown.contains(&one.id))?;
     Some(Contradiction {
         kind,
         place: place.clone(),
         why: format!(
-            "the listing of {kind} leaves {id} out, which the list of their users shows; run again"
+            "the list of the users of {kind} leaves {} out, which its listing shows; run again",
+            hidden.id
         ),
     })
 }

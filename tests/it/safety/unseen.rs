@@ -220,3 +220,28 @@ fn a_number_that_is_a_recorded_git_branch_lives_as_long_as_that() {
         );
     }
 }
+
+/// Two lists show the Workers of an account, and only one of them what the template
+/// for new Previews binds.
+#[test]
+fn a_worker_that_only_one_of_two_lists_shows_hides_what_it_uses() {
+    let mut app = worker("app");
+    app["attributes"]["previews_base_config"] =
+        json!({"bindings": [{"type": "kv_namespace", "name": "KV", "target": "app-pr-7-kv"}]});
+    let resources = json!([app, worker("site"), {"kind": "kv_namespace", "name": "app-pr-7-kv"}]);
+    let pulls = || json!([closed(7), open(9)]);
+    let seen = audit(&world(pulls(), resources.clone(), json!([])), NAMESPACES);
+    assert_eq!(seen.verdict("app-pr-7-kv"), "in_use", "{}", seen.report);
+    let nobody = json!({"success": true, "errors": [], "messages": [], "result": [],
+        "result_info": {"page": 1, "per_page": 100, "count": 0, "total_count": 0}});
+    let faults = json!([{"on": {"method": "GET", "path": "/workers/workers$"}, "times": null,
+        "fault": {"status": 200, "body": nobody}}]);
+    let hidden = audit(&world(pulls(), resources, faults), NAMESPACES);
+    assert_eq!(
+        hidden.verdict("app-pr-7-kv"),
+        "unknown",
+        "{}",
+        hidden.report
+    );
+    assert_eq!(hidden.code, 3);
+}
