@@ -262,6 +262,8 @@ impl<'p> Collector<'p> {
             repository_ids: self.repository_ids.clone(),
             issue_authors: self.issue_authors.clone(),
             approved: false,
+            reread_after: self.limits.reread_after,
+            agreed_at: None,
             budget: Budget {
                 maximum: self.limits.reference_reads,
                 left: self.limits.reference_reads,

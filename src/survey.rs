@@ -8,7 +8,9 @@ mod refresh;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::evidence::{Inventory, Roots, Uses};
@@ -39,6 +41,11 @@ pub struct Survey<'p> {
     pub approved: bool,
     /// How far single resources may be asked what they use.
     pub budget: Budget,
+    /// How old the newest reading may be when something is deleted.
+    pub reread_after: Duration,
+    /// When a person agreed to the deletions, if one was asked. Nothing that was
+    /// read before that is used after it.
+    pub agreed_at: Option<DateTime<Utc>>,
     /// Receives progress events.
     pub observer: &'p dyn Observer,
 }

@@ -294,6 +294,7 @@ impl TableSession<'_> {
         // The time until the confirmation does not count towards the deadline.
         let until = Instant::now() + self.session.limits.deadline;
         audit.survey.client = audit.collector.client.until(until);
+        audit.survey.agreed_at = Some(audit.survey.client.clock().now());
         let folder = self.folder.clone();
         let order = SweepOrder {
             plan_file: &plan_file,

@@ -222,6 +222,7 @@ impl SweepRun<'_> {
                     // the deadline.
                     let deadline = Instant::now() + self.session.limits.deadline;
                     self.survey.client = self.session.client.until(deadline);
+                    self.survey.agreed_at = Some(self.survey.client.clock().now());
                     return Ok(None);
                 }
                 Exit::Ok

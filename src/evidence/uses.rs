@@ -21,7 +21,9 @@ pub struct Uses {
     /// The users that a user source shows in an account; or why it could not be
     /// read.
     pub sources: BTreeMap<(&'static str, Place), Result<Vec<SourceUser>, String>>,
-    /// Which of [`Self::sources`] were read before this inventory was.
+    /// When each of [`Self::sources`] was read: no answer is older.
+    pub read_at: BTreeMap<(&'static str, Place), DateTime<Utc>>,
+    /// Which of them were read before this inventory was.
     pub earlier: BTreeSet<(&'static str, Place)>,
     /// The addresses at which the resources of a kind in a place are reached, by
     /// their ids; or why that could not be read.
@@ -50,6 +52,7 @@ impl Uses {
         self.of.extend(more.of);
         self.users.extend(more.users);
         self.sources.extend(more.sources);
+        self.read_at.extend(more.read_at);
         self.earlier.extend(more.earlier);
         self.addresses.extend(more.addresses);
         self.held.extend(more.held);

@@ -82,9 +82,11 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
                 .insert(key, answer.map(|listed| listed.users));
         }
         Question::Source { source, place } => {
+            let read_at = client.clock().now();
             let (users, evidence) = source_users(client, source, place).await;
             answered.evidence.push(evidence);
             let key = (*source, Place::clone(place));
+            answered.read_at.insert(key.clone(), read_at);
             answered.sources.insert(key, users);
         }
         Question::Addresses { kind, place } => {

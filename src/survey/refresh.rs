@@ -43,7 +43,7 @@ impl<'p> Survey<'p> {
         to_delete: BTreeSet<ResourceId>,
         own: &OwnChanges,
     ) -> Findings<'p> {
-        let since = Instant::now();
+        let (since, began_at) = (Instant::now(), self.client.clock().now());
         let concerned: BTreeSet<(KindRef, &Place)> =
             of.iter().map(|id| (id.kind, &*id.place)).collect();
         let targets: Vec<Target> = self
@@ -96,20 +96,48 @@ impl<'p> Survey<'p> {
         let mut known = still_known(before, &inventory, &uses);
         known.append(&mut uses.of);
         uses.of = known;
-        // What takes a request for each holder is not read again for every
-        // deletion. What is about to be deleted is asked about by itself.
-        let by_holder = before.inventory.uses.sources.iter();
-        let by_holder = by_holder.filter(|((name, _), users)| {
-            let mut kinds = self.input.graph.kinds().iter();
-            users.is_ok() && kinds.any(|kind| kind.name() == *name)
-        });
-        for (key, users) in by_holder {
-            uses.sources.insert(key.clone(), users.clone());
-            uses.earlier.insert(key.clone());
-        }
+        self.carry_over(before, of, began_at, &mut uses);
         let roots = renewed(&before.roots, fresh);
         self.mark(inventory, roots, uses, input, budget, since)
             .await
+    }
+
+    /// Carries over what was read one holder at a time, because that takes a
+    /// request for each of them: not for every deletion, but no older than a
+    /// deletion allows when the re-read begins. What is left out is asked again
+    /// where it decides.
+    fn carry_over(
+        &self,
+        before: &Findings<'_>,
+        of: &[ResourceId],
+        began_at: DateTime<Utc>,
+        uses: &mut Uses,
+    ) {
+        let graph = self.input.graph;
+        let kinds: BTreeSet<KindRef> = of.iter().map(|id| id.kind).collect();
+        let known = &before.inventory.uses;
+        for (key, users) in &known.sources {
+            let (name, _) = key;
+            let by_holder = graph.kinds().iter().any(|kind| kind.name() == *name);
+            let Some(&read_at) = known
+                .read_at
+                .get(key)
+                .filter(|_| by_holder && users.is_ok())
+            else {
+                continue;
+            };
+            let may_use = |kind: &KindRef| graph.users(*kind).iter().any(|one| one.name() == *name);
+            if kinds.iter().any(may_use) {
+                let age = (began_at - read_at).to_std().unwrap_or_default();
+                let is_agreed = self.agreed_at.is_none_or(|agreed| read_at > agreed);
+                if !is_agreed || age > self.reread_after {
+                    continue;
+                }
+            }
+            uses.sources.insert(key.clone(), users.clone());
+            uses.read_at.insert(key.clone(), read_at);
+            uses.earlier.insert(key.clone());
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use http::Method;
 use preview_gc::boxes::{CheckedKeys, MARKER, boxes};
 use preview_gc::gc::Outcome;
 use preview_gc::gc::box_key;
-use preview_gc::gc::plan_file::PlannedStep;
+use preview_gc::gc::plan_file::{PlanFile, PlannedStep};
 use preview_gc::sandbox::Options;
 use preview_gc::sweep::{StepRow, Stop};
 use serde_json::{Value, json};
@@ -415,6 +415,57 @@ async fn resources_used_by_live_ones_are_spared() {
         })
         .await;
     insta::assert_snapshot!(deeds(&text));
+}
+
+/// Previews are listed one Worker at a time. What was read of them for the audit
+/// holds for a while, and never across a question to a person.
+#[tokio::test(start_paused = true)]
+async fn what_a_new_preview_binds_is_spared() {
+    let preview = json!({"kind": "worker_preview", "name": "feat", "created_at": DIED,
+        "updated_at": DIED, "attributes": {"worker": "app-pr-2", "bindings":
+            [{"type": "kv_namespace", "name": "KV", "target": "app-pr-1-cache"}]}});
+    let resources = [
+        worker("app-pr-1", &[]),
+        worker("app-pr-2", &[]),
+        namespace("app-pr-1-cache"),
+    ];
+    let spared = "= kv_namespace app-pr-1-cache: spared";
+
+    // The deletion of a Worker takes longer than a reading may be old.
+    let mut stage = Stage::new(&resources);
+    stage.limits.reread_after = Duration::from_secs(10);
+    let slow =
+        json!({"on": {"method": "DELETE", "path": "scripts/"}, "fault": {"delay_ms": 12_000}});
+    let (sandbox, new) = (stage.sandbox.clone(), preview.clone());
+    stage.meanwhile(move |line| {
+        if line.starts_with("DELETE") && line.contains("scripts/") {
+            control(&sandbox, Method::POST, "resources", &new);
+        }
+    });
+    let (_, text) = stage.sweep(|_| stage.faults(&[slow])).await;
+    assert!(
+        stage.has("app-pr-1-cache") && !stage.has("app-pr-1"),
+        "{text}"
+    );
+    assert!(text.contains(spared), "{text}");
+
+    // Once for each round, and not for each deletion.
+    let readings = text
+        .lines()
+        .filter(|line| line.ends_with("app-pr-2/previews -> 200"));
+    assert_eq!(readings.count(), 1, "{text}");
+
+    let mut stage = Stage::new(&resources);
+    stage.asks = true;
+    let asked = |_: &mut PlanFile| {
+        stage.control(Method::POST, "resources", &preview);
+    };
+    let (_, text) = stage.sweep(asked).await;
+    assert!(
+        stage.has("app-pr-1-cache") && !stage.has("app-pr-1"),
+        "{text}"
+    );
+    assert!(text.contains(spared), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

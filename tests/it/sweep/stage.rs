@@ -87,6 +87,8 @@ pub(super) struct Stage {
     pub(super) broken_journal: bool,
     /// Whether only resources with "delete" checked may be deleted.
     pub(super) approved: bool,
+    /// Whether a person is asked, once the plan is made.
+    pub(super) asks: bool,
     pub(super) wire: Arc<Mutex<Wire>>,
 }
 
@@ -162,6 +164,7 @@ impl Stage {
             stop: Stop::default(),
             broken_journal: false,
             approved: false,
+            asks: false,
             wire: Arc::default(),
         }
     }
@@ -275,7 +278,7 @@ impl Stage {
         };
         let audit = collector.audit(&audit_scope, inventory, since, choice);
         let Audit {
-            survey,
+            mut survey,
             findings,
             plan,
             brakes,
@@ -283,6 +286,7 @@ impl Stage {
         } = audit.await;
         let mut plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
         planned(&mut plan_file);
+        survey.agreed_at = self.asks.then(|| clock.now());
         self.wire.lock().unwrap().names.clear();
         let resources = findings.inventory.resources.iter();
         let named = resources.filter(|one| one.id != one.name);
