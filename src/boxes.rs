@@ -10,6 +10,9 @@ use crate::evidence::CheckedBoxes;
 /// What an issue must contain to be the tracking issue.
 pub const MARKER: &str = "<!-- preview-gc:report -->";
 
+/// The title of the tracking issue.
+pub const TITLE: &str = "Preview environments left behind";
+
 /// The checked boxes, in the form in which the issue is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckedKeys {
@@ -81,11 +84,7 @@ pub struct LastBox<'a> {
 impl<'a> LastBox<'a> {
     /// Reads a line that is one.
     pub fn read(line: &'a str) -> Option<Self> {
-        let line = line.trim_start();
-        let rest = line
-            .strip_prefix("- [")
-            .or_else(|| line.strip_prefix("* ["))?;
-        let (_, rest) = rest.split_once("] keep")?;
+        let (_, rest) = list_item(line)?.split_once("] keep")?;
         let (what, rest) = rest.split_once("<!-- gc:keep:")?;
         let (comment, _) = rest.split_once("-->")?;
         let (key, origin) = comment
@@ -105,19 +104,40 @@ impl<'a> LastBox<'a> {
     }
 }
 
+/// Returns a line's text after the mark of a list with a box, from the bracket of
+/// the box on. Editors write such marks in several ways.
+fn list_item(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches(|c: char| c.is_whitespace() || c == '>');
+    let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let rest = if number.len() < line.len() {
+        number.strip_prefix(['.', ')'])
+    } else {
+        line.strip_prefix(['-', '*', '+'])
+    }?;
+    let text = rest.trim_start();
+    (text.len() < rest.len() && text.starts_with('[')).then_some(text)
+}
+
+/// Returns a line's text after its checked box, if it has one.
+fn after_check(line: &str) -> Option<&str> {
+    let item = list_item(line)?;
+    item.strip_prefix("[x]")
+        .or_else(|| item.strip_prefix("[X]"))
+}
+
 impl CheckedKeys {
-    /// Reads the boxes of an issue's text, whatever else people wrote there.
+    /// Reads the boxes of an issue's text, whatever else people wrote there. A box
+    /// keeps however the list is written. One that approves has to look as it was
+    /// written, or as GitHub changes it.
     pub fn read(text: &str) -> Self {
         let mut checked = Self::default();
         for line in text.lines() {
-            let line = line.trim_start();
-            let Some(rest) = line
-                .strip_prefix("- [x]")
-                .or_else(|| line.strip_prefix("- [X]"))
-                .or_else(|| line.strip_prefix("* [x]"))
-            else {
+            let Some(rest) = after_check(line) else {
                 continue;
             };
+            let as_written = ["- [x]", "- [X]", "* [x]"];
+            let line = line.trim_start();
+            let is_strict = as_written.iter().any(|mark| line.starts_with(mark));
             let Some((_, comment)) = rest.split_once("<!-- gc:") else {
                 continue;
             };
@@ -126,7 +146,7 @@ impl CheckedKeys {
             };
             let key: String = key.chars().take_while(char::is_ascii_hexdigit).collect();
             match what {
-                "delete" => checked.delete.insert(key),
+                "delete" if is_strict => checked.delete.insert(key),
                 "keep" => checked.keep.insert(key),
                 _ => false,
             };
@@ -134,15 +154,21 @@ impl CheckedKeys {
         checked
     }
 
-    /// Reads what verdicts depend on: the keys, and where that was listed which is
-    /// checked "keep".
+    /// Reads what verdicts depend on: the keys, when that was created which is
+    /// checked "delete", and where that was listed which is checked "keep".
     pub fn with_origins(text: &str) -> CheckedBoxes {
         let Self { delete, keep } = Self::read(text);
-        let boxes = text.lines().filter_map(LastBox::read);
-        let kept = boxes.filter(|one| keep.contains(one.key));
+        let boxes = || text.lines().filter_map(LastBox::read);
+        let kept = boxes().filter(|one| keep.contains(one.key));
         let origins_of_kept = kept.map(|one| one.origin.to_owned()).collect();
+        // Both boxes of a resource stand together.
+        let created_at = |key: &str| boxes().find(|one| one.key == key)?.created_at;
+        let delete = delete.into_iter().map(|key| {
+            let at = created_at(&key);
+            (key, at)
+        });
         CheckedBoxes {
-            delete,
+            delete: delete.collect(),
             keep,
             origins_of_kept,
         }
@@ -266,13 +292,45 @@ mod tests {
     }
 
     #[test]
+    fn a_box_keeps_however_the_list_is_written_and_approves_only_as_it_was_written() {
+        for (mark, keeps, deletes) in [
+            ("- [x]", true, true),
+            ("  - [X]", true, true),
+            ("* [x]", true, true),
+            ("* [X]", true, false),
+            ("+ [x]", true, false),
+            ("1. [x]", true, false),
+            ("12) [X]", true, false),
+            ("-  [x]", true, false),
+            ("-\t[x]", true, false),
+            ("> - [x]", true, false),
+            ("- [ ]", false, false),
+            ("-[x]", false, false),
+            ("[x]", false, false),
+            ("1 [x]", false, false),
+            ("x - [x]", false, false),
+        ] {
+            let text = format!(
+                "{mark} delete <!-- gc:delete:00ff -->\n{mark} keep <!-- gc:keep:00ff r2@b -->\n"
+            );
+            let checked = CheckedKeys::read(&text);
+            assert_eq!(checked.keep.contains("00ff"), keeps, "{mark}");
+            assert_eq!(checked.delete.contains("00ff"), deletes, "{mark}");
+            let origins = CheckedKeys::with_origins(&text).origins_of_kept;
+            assert_eq!(origins.contains("r2@b"), keeps, "{mark}");
+        }
+    }
+
+    #[test]
     fn keys_are_read_with_the_places_of_what_is_kept() {
         let text = keep_box("worker a", "00ff", "worker@a")
             + &keep_box("older", "00ee", "")
-            + "- [ ] keep b <!-- gc:keep:00dd r2@b -->\n- [x] delete <!-- gc:delete:00cc -->\n";
+            + "- [ ] keep b <!-- gc:keep:00dd r2@b -->\n- [x] delete <!-- gc:delete:00cc -->\n"
+            + "- [x] delete <!-- gc:delete:00bb -->\n- [ ] keep <!-- gc:keep:00bb r2@b 60 -->\n";
         let set = |all: &[&str]| all.iter().map(ToString::to_string).collect();
+        let created_at = DateTime::from_timestamp(60, 0);
         let expected = CheckedBoxes {
-            delete: set(&["00cc"]),
+            delete: [("00bb".to_owned(), created_at), ("00cc".to_owned(), None)].into(),
             keep: set(&["00ee", "00ff"]),
             origins_of_kept: set(&["", "worker@a"]),
         };

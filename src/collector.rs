@@ -21,7 +21,7 @@ use crate::gc::plan_file::{Bound, PlanError, PlanFile};
 use crate::gc::{Brake, KindGraph, Plan, brakes, plan};
 use crate::journal::reads::Remembered;
 use crate::journal::{self, Journal, JournalError};
-use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository};
+use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository, Resource};
 use crate::policy::{Diagnostic, Policy};
 use crate::progress::Observer;
 use crate::providers::{self, PROVIDERS};
@@ -466,18 +466,23 @@ pub fn stopped(findings: &Findings<'_>, brakes: &[Brake]) -> bool {
 /// What a sweep does of what people ticked for deletion in the tracking issue,
 /// and of nothing else.
 fn approved(findings: &Findings<'_>) -> Plan {
-    only(findings, |key| findings.roots.is_checked_for_deletion(key))
+    only(findings, |resource, key| {
+        findings.roots.is_checked_for_deletion(key, resource)
+    })
 }
 
-/// What a sweep does of the resources with these keys, whatever the cap, and of
-/// nothing else.
-pub fn only(findings: &Findings<'_>, wanted: impl Fn(&str) -> bool) -> Plan {
+/// What a sweep does of the resources that are wanted, each given with its key,
+/// whatever the cap, and of nothing else.
+pub fn only(findings: &Findings<'_>, wanted: impl Fn(&Resource, &str) -> bool) -> Plan {
     if findings.roots.gap().is_some() {
         return Plan::default();
     }
     let resources = &findings.inventory.resources;
     let mut plan = plan(&findings.inventory, &findings.marking, usize::MAX);
-    plan.defer(|step| !wanted(&box_key::of(&resources[step.resource].identity())));
+    plan.defer(|step| {
+        let resource = &resources[step.resource];
+        !wanted(resource, &box_key::of(&resource.identity()))
+    });
     plan.deferred.clear();
     plan
 }

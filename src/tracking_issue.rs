@@ -20,9 +20,6 @@ pub mod publish;
 pub mod state;
 pub mod text;
 
-/// The title of the issue.
-pub const TITLE: &str = "Preview environments left behind";
-
 /// Heading of the resources whose "keep" box is checked.
 const KEPT_HEADING: &str = "Kept";
 

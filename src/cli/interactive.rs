@@ -266,7 +266,7 @@ impl TableSession<'_> {
     /// Returns the plan file for the marked resources.
     fn plan(&self, audit: &Audited<'_, '_>) -> PlanFile {
         let marked = self.app.marked();
-        let plan = only(audit.findings, |key| marked.contains(key));
+        let plan = only(audit.findings, |_, key| marked.contains(key));
         audit
             .collector
             .plan_file(audit.audit_scope, audit.findings, &plan, self.app.report())

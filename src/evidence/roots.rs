@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::Evidence;
-use crate::model::{PullRequestNumber, Repository, RunId};
+use crate::model::{PullRequestNumber, Repository, Resource, RunId};
 
 /// The labels of a pull request. They are compared without case, as GitHub does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -225,7 +225,8 @@ pub struct RepositoryRoots {
     /// The tracking issue, with the boxes that people checked in it; none where
     /// there is none.
     pub issue: Option<TrackingIssue>,
-    /// What is marked as a tracking issue and is not ours, for people.
+    /// What is marked as a tracking issue and does not count, or not in full, for
+    /// people.
     pub ignored: Vec<String>,
     /// What was asked and answered.
     pub evidence: Vec<Evidence>,
@@ -234,8 +235,9 @@ pub struct RepositoryRoots {
 /// The checked boxes of a tracking issue. Keys identify the resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckedBoxes {
-    /// What may be deleted.
-    pub delete: BTreeSet<String>,
+    /// What may be deleted, each with when it was created, in whole seconds, as
+    /// far as the text says so.
+    pub delete: BTreeMap<String, Option<DateTime<Utc>>>,
     /// What is to be kept.
     pub keep: BTreeSet<String>,
     /// Where that was listed; empty for what an older issue does not say it of.
@@ -259,8 +261,10 @@ pub struct TrackingIssue {
     pub url: String,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
-    /// Further issues with its marker, which are not used.
+    /// Further issues of ours. Of these only the "keep" boxes count.
     pub others: Vec<u64>,
+    /// What is checked "keep" only in one of those, with its number.
+    pub kept_in_others: BTreeMap<String, u64>,
 }
 
 /// What resources claim of one repository: what has to be asked before they
@@ -306,13 +310,22 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Returns whether "delete" is checked for a key in a tracking issue.
-    pub fn is_checked_for_deletion(&self, key: &str) -> bool {
+    /// Returns whether "delete" is checked for a resource, which has this key, in a
+    /// tracking issue. A resource that was created at another time is another one.
+    pub fn is_checked_for_deletion(&self, key: &str, resource: &Resource) -> bool {
         let mut issues = self
             .repositories
             .values()
             .filter_map(|one| one.issue.as_ref());
-        issues.any(|issue| issue.ticked.delete.contains(key))
+        let created = resource.created_at.known().map(|at| at.timestamp());
+        issues.any(|issue| match (issue.ticked.delete.get(key), created) {
+            (None, _) => false,
+            (Some(Some(at)), Some(created)) => at.timestamp() == created,
+            // The key tells resources of one name apart only where they have ids or
+            // incarnations.
+            (Some(None), Some(_)) => resource.incarnation.is_some() || resource.id != resource.name,
+            (Some(_), None) => true,
+        })
     }
 
     /// Why the roots of some repository are not complete, if so.

@@ -225,6 +225,6 @@ pub struct IssueSearch {
     pub issue: Option<TrackingIssue>,
     /// Number of requests sent.
     pub requests: u32,
-    /// Issues that have the marker but are not ours, for people.
+    /// What is marked and does not count, or not in full, for people.
     pub ignored: Vec<String>,
 }

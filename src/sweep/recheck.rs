@@ -146,7 +146,9 @@ impl Sweep<'_, '_> {
     /// Returns whether the sweep deletes only checked resources and this one is
     /// no longer checked.
     fn is_cleared(&self, view: &Findings<'_>, id: &ResourceId) -> bool {
-        self.survey.approved && !view.roots.is_checked_for_deletion(&box_key::of(id))
+        let key = box_key::of(id);
+        let is_checked = |(resource, _)| view.roots.is_checked_for_deletion(&key, resource);
+        self.survey.approved && !view.find(id).is_some_and(is_checked)
     }
 
     /// Returns why the view cannot decide a step, if so.

@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use super::TITLE;
 use super::alert::Alert;
 use super::state::PreviousIssue;
 use super::text::{IssueText, MAX_LENGTH, closing_comment, render};
+use crate::boxes::TITLE;
 use crate::evidence::{Roots, TrackingIssue};
 use crate::model::Repository;
 use crate::report::Report;
@@ -88,7 +88,7 @@ pub enum Published {
         change: IssueChange,
         /// Its address.
         url: String,
-        /// Further issues with the marker, which are ignored.
+        /// Further issues of ours, of which only the "keep" boxes count.
         others: Vec<u64>,
     },
 }
@@ -134,7 +134,7 @@ impl fmt::Display for Published {
             let others: Vec<_> = others.iter().map(|number| format!("#{number}")).collect();
             write!(
                 f,
-                " (also marked as the tracking issue, and ignored: {})",
+                " (further tracking issues, of which only \"keep\" boxes count: {})",
                 others.join(", ")
             )?;
         }

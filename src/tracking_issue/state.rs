@@ -3,7 +3,7 @@
 //! ([`super::leak`]). The block does not repeat them: GitHub limits the length of
 //! an issue, and their words would fill half of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use chrono::{DateTime, Utc};
@@ -187,6 +187,25 @@ impl PreviousIssue {
             previous.add(found.heading.as_deref(), found.leak);
         }
         previous
+    }
+
+    /// Returns the boxes that people checked, without approvals of resources that
+    /// were made anew since: a name may be used again.
+    pub fn checked_now(&self, report: &Report) -> CheckedKeys {
+        let mut checked = self.checked.clone();
+        let created: BTreeMap<&str, _> = self
+            .leaks()
+            .filter_map(|leak| Some((leak.key.as_str(), leak.created_at?.timestamp())))
+            .collect();
+        for row in &report.resources {
+            let before = created.get(row.key.as_str());
+            if let (Some(before), Some(now)) = (before, row.created_at)
+                && *before != now.timestamp()
+            {
+                checked.delete.remove(&row.key);
+            }
+        }
+        checked
     }
 
     fn leaks(&self) -> impl Iterator<Item = &Leak> {

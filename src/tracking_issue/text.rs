@@ -148,7 +148,7 @@ fn all_sections(
     previous: &PreviousIssue,
     state: &HiddenState,
 ) -> Vec<ShownSection> {
-    let checked = &previous.checked;
+    let checked = &previous.checked_now(report);
     let mut sections = sections(report, checked, state);
     let beyond = previous.beyond(report);
     for (heading, leak) in beyond.filter(|(_, leak)| !checked.keep.contains(&leak.key)) {

@@ -105,6 +105,15 @@ impl Stage {
     }
 }
 
+/// A text with the box of a resource checked.
+fn checked(text: &str, what: &str, name: &str) -> String {
+    let at = text
+        .find(name)
+        .unwrap_or_else(|| panic!("{name} in {text}"));
+    let at = at + text[at..].find(&format!("[ ] {what}")).unwrap();
+    format!("{}[x]{}", &text[..at], &text[at + 3..])
+}
+
 fn worker(name: &str) -> Value {
     json!({"kind": "worker", "name": name, "created_at": T0, "updated_at": T0, "attributes": {"bindings": []}})
 }
@@ -675,6 +684,139 @@ fn only_our_own_issue_counts() {
     let output = stage.run(&["sweep", "--approved", "--yes", "--issue-author", "Mallory"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(!stage.has("app-pr-1") && !stage.has("app-pr-2"));
+}
+
+/// Two runs at once may each create an issue. People check boxes in either.
+#[test]
+fn keep_counts_in_every_issue_of_ours_and_delete_only_in_the_first() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
+    stage.report();
+    let text = stage.body();
+    let first = stage.issues()[0]["number"].clone();
+    let second = json!({"author": "github-actions[bot]", "body": text}).to_string();
+    let second = stage.server.control("POST", "issues", &second)["number"].clone();
+    let write = |number: &Value, text: &str| {
+        let path = format!("github/repos/acme/shop/issues/{number}");
+        let change = json!({ "body": text }).to_string();
+        stage.server.request("PATCH", &path, &change);
+    };
+    let kept = checked(&checked(&text, "keep", "app-pr-1"), "delete", "app-pr-2");
+    write(&second, &kept);
+    write(&first, &checked(&text, "delete", "app-pr-3"));
+    let output = stage.run(&["sweep", "--approved", "--yes"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(stage.has("app-pr-2") && !stage.has("app-pr-3"), "{said}");
+    assert!(said.contains(&format!("issue #{second}")), "{said}");
+    let output = stage.run(&["explain", "app-pr-1"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let kept = format!("checked in issue #{second}");
+    assert!(said.contains("protected") && said.contains(&kept), "{said}");
+    stage.run(&["sweep", "--yes"]);
+    assert!(stage.has("app-pr-1") && !stage.has("app-pr-2"));
+}
+
+/// People may delete the first line of the text, or all of it.
+#[test]
+fn our_issue_is_ours_without_its_marker() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
+    stage.report();
+    let number = stage.issues()[0]["number"].clone();
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    let text = checked(&stage.body(), "keep", "app-pr-1");
+    let text = text.replace("<!-- preview-gc:report -->\n", "");
+    assert!(text.contains("gc:keep:") && !text.contains("preview-gc:report"));
+    let change = json!({ "body": text }).to_string();
+    stage.server.request("PATCH", &path, &change);
+    let output = stage.run(&["sweep", "--yes"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stage.has("app-pr-1") && !stage.has("app-pr-2"));
+    // The next report writes the marker again.
+    stage.report();
+    assert!(stage.body().contains("preview-gc:report"));
+    assert_eq!(stage.issues().len(), 1);
+    // Without any of our text nobody knows what was kept.
+    stage.server.request("PATCH", &path, r#"{"body": "done"}"#);
+    let output = stage.run(&["sweep", "--yes"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (code, error) = code_and_error(&output);
+    assert_eq!(code, Some(3), "{said}{error}");
+    assert!(stage.has("app-pr-1"));
+    assert!(
+        format!("{said}{error}").contains(&format!("issue #{number}")),
+        "{said}{error}"
+    );
+    // An issue that is about something else is none.
+    stage
+        .server
+        .request("PATCH", &path, r#"{"title": "something else"}"#);
+    let output = stage.run(&["sweep", "--yes"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!stage.has("app-pr-1"));
+}
+
+/// Editors write lists in several ways. Keeping is easy, approving is strict.
+#[test]
+fn keep_counts_however_the_list_is_written() {
+    for mark in [
+        "* [X]", "+ [x]", "1. [x]", "2) [X]", "-  [x]", "-\t[x]", "> - [x]",
+    ] {
+        let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2")]);
+        stage.report();
+        let number = stage.issues()[0]["number"].clone();
+        let path = format!("github/repos/acme/shop/issues/{number}");
+        let text = checked(&stage.body(), "keep", "app-pr-1");
+        let text = text.replace("- [x] keep", &format!("{mark} keep"));
+        let change = json!({ "body": text }).to_string();
+        stage.server.request("PATCH", &path, &change);
+        let output = stage.run(&["sweep", "--yes"]);
+        assert_eq!(output.status.code(), Some(0), "{mark}");
+        assert!(stage.has("app-pr-1") && !stage.has("app-pr-2"), "{mark}");
+    }
+}
+
+/// A bucket's id is its name, so one that was made anew looks like the one that a
+/// person approved, but for the time of its creation.
+#[test]
+fn an_approval_does_not_pass_to_what_was_made_anew_under_the_same_name() {
+    for reported in [false, true] {
+        let bucket = |at: &str| {
+            json!({"kind": "r2", "name": "app-pr-1-assets", "created_at": at,
+                "updated_at": at, "attributes": {"objects": 0}})
+        };
+        let stage = Stage::new(&[bucket(T0)]);
+        let rule = "[[rule]]\nid = \"buckets\"\nkind = \"r2\"\nname = \
+            \"app-pr-{pr}-{any}\"\ndead-when = \"closed\"\n";
+        std::fs::write(
+            stage.folder.path().join("p.toml"),
+            format!("{POLICY}{rule}"),
+        )
+        .unwrap();
+        stage.report();
+        stage.set_box("delete at the next sweep", "app-pr-1-assets", true);
+        let program = stage.server.program();
+        let mut variables = program.get_envs();
+        let account = variables.find(|(name, _)| *name == "CLOUDFLARE_ACCOUNT_ID");
+        let account = account.and_then(|(_, id)| id?.to_str()).unwrap();
+        let path = format!("client/v4/accounts/{account}/r2/buckets/app-pr-1-assets");
+        let deleted = stage.server.request("DELETE", &path, "");
+        assert!(!stage.has("app-pr-1-assets"), "{deleted}");
+        let anew = bucket("2026-04-03T00:00:00Z").to_string();
+        stage.server.control("POST", "resources", &anew);
+        if reported {
+            stage.report();
+        }
+        let output = stage.run(&["sweep", "--approved", "--yes"]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(stage.has("app-pr-1-assets"), "{said}");
+        // It can be approved for itself.
+        stage.report();
+        assert!(!stage.body().contains("- [x] delete"), "{}", stage.body());
+        stage.set_box("delete at the next sweep", "app-pr-1-assets", true);
+        stage.run(&["sweep", "--approved", "--yes"]);
+        assert!(!stage.has("app-pr-1-assets"));
+    }
 }
 
 /// Without knowing who we are, a marked issue may be ours or not.

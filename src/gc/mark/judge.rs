@@ -38,8 +38,9 @@ fn kept(roots: &Roots) -> BTreeMap<String, u64> {
         .values()
         .filter_map(|one| one.issue.as_ref());
     let ticked = issues.flat_map(|issue| {
-        let keep = issue.ticked.keep.iter().cloned();
-        keep.map(|key| (key, issue.number))
+        let keep = issue.ticked.keep.iter();
+        let keep = keep.map(|key| (key.clone(), issue.number));
+        keep.chain(issue.kept_in_others.clone())
     });
     ticked.collect()
 }

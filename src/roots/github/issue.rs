@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::{GitHubClient, rest, success, unreadable};
-use crate::boxes::{CheckedKeys, MARKER};
-use crate::evidence::TrackingIssue;
+use crate::boxes::{CheckedKeys, MARKER, TITLE};
+use crate::evidence::{CheckedBoxes, TrackingIssue};
 use crate::model::{PullRequestNumber, Repository};
 use crate::roots::forge::{IssueSearch, Unanswered};
 use crate::wire::{ApiError, RequestFailure};
@@ -114,13 +114,29 @@ struct Comment {
     user: Option<User>,
 }
 
+/// By what an issue is taken for the tracking issue, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    /// It has the marker.
+    Marker,
+    /// A person removed that and left boxes.
+    Boxes,
+    /// Only its title is left.
+    Title,
+}
+
 impl ListedIssue {
-    fn is_marked(&self) -> bool {
-        let marked = self
-            .body
-            .as_deref()
-            .is_some_and(|body| body.contains(MARKER));
-        marked && self.pull_request.is_none()
+    fn mark(&self) -> Option<Mark> {
+        let body = self.body.as_deref().unwrap_or_default();
+        if self.pull_request.is_some() {
+            None
+        } else if body.contains(MARKER) {
+            Some(Mark::Marker)
+        } else if body.contains("<!-- gc:keep:") {
+            Some(Mark::Boxes)
+        } else {
+            (self.title == TITLE).then_some(Mark::Title)
+        }
     }
 
     fn tracking(self, others: Vec<u64>) -> TrackingIssue {
@@ -137,7 +153,26 @@ impl ListedIssue {
             url: self.html_url,
             updated_at: self.updated_at,
             others,
+            kept_in_others: BTreeMap::new(),
         }
+    }
+
+    /// The tracking issue, with what is checked "keep" in further issues of ours.
+    fn with_others(self, others: Vec<Self>) -> TrackingIssue {
+        let mut issue = self.tracking(others.iter().map(|other| other.number).collect());
+        for other in others {
+            let number = other.number;
+            let CheckedBoxes {
+                keep,
+                origins_of_kept,
+                ..
+            } = other.tracking(Vec::new()).ticked;
+            let here = &issue.ticked.keep;
+            let more = keep.into_iter().filter(|key| !here.contains(key));
+            issue.kept_in_others.extend(more.map(|key| (key, number)));
+            issue.ticked.origins_of_kept.extend(origins_of_kept);
+        }
+        issue
     }
 }
 
@@ -188,7 +223,9 @@ impl<'g> IssueStore<'g> {
         }
     }
 
-    /// Finds the tracking issue, the oldest if there are several. Returns
+    /// Finds the tracking issue, the oldest if there are several, with what is
+    /// checked "keep" in the others. An issue of ours whose marker a person
+    /// removed is one while it has boxes. Returns
     /// `None` if the complete list of our issues has none, or if the repository
     /// says that issues are disabled.
     pub async fn find(&self) -> Result<IssueSearch, Unanswered> {
@@ -216,7 +253,7 @@ impl<'g> IssueStore<'g> {
         let lists = filters.iter().map(|filter| async move {
             let query = format!("/issues?state=all&{filter}sort=created&direction=asc&");
             let read =
-                |issue: ListedIssue| Ok((issue.number, Some(issue).filter(ListedIssue::is_marked)));
+                |issue: ListedIssue| Ok((issue.number, issue.mark().map(|mark| (mark, issue))));
             rest::whole(self.github, &self.path(&query), read).await
         });
         for list in join_all(lists).await {
@@ -234,10 +271,10 @@ impl<'g> IssueStore<'g> {
             }
         }
         let mut ours = Vec::new();
-        for issue in marked.into_values() {
+        for (mark, issue) in marked.into_values() {
             if own.wrote(issue.user.as_ref(), &format!("issue #{}", issue.number))? {
-                ours.push(issue);
-            } else {
+                ours.push((mark, issue));
+            } else if mark == Mark::Marker {
                 found.ignored.push(format!(
                     "issue #{} of {} is marked as the tracking issue and not used: it is by {}; \
                      its checkboxes count only with --issue-author",
@@ -247,9 +284,39 @@ impl<'g> IssueStore<'g> {
                 ));
             }
         }
-        let others = ours.iter().skip(1).map(|issue| issue.number).collect();
-        found.issue = ours.into_iter().next().map(|issue| issue.tracking(others));
+        found.issue = self.chosen(ours, &mut found.ignored)?;
         Ok(found)
+    }
+
+    /// Chooses the tracking issue among ours, and notes the others for people.
+    fn chosen(
+        &self,
+        mut ours: Vec<(Mark, ListedIssue)>,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<TrackingIssue>, Unanswered> {
+        ours.sort_by_key(|(mark, issue)| (*mark, issue.number));
+        if let Some((Mark::Title, issue)) = ours.first() {
+            return Err(Unanswered::Unbelievable(format!(
+                "issue #{} has the title of the tracking issue and none of its text, so what \
+                 people keep is unknown; restore its text from the history of its edits, or \
+                 rename or delete it",
+                issue.number
+            )));
+        }
+        ours.retain(|(mark, _)| *mark != Mark::Title);
+        let mut ours = ours.into_iter().map(|(_, issue)| issue);
+        let Some(first) = ours.next() else {
+            return Ok(None);
+        };
+        let others: Vec<ListedIssue> = ours.collect();
+        notes.extend(others.iter().map(|other| {
+            format!(
+                "issue #{} of {} is a further tracking issue: its \"keep\" boxes count, its \
+                 \"delete\" boxes do not; check them in #{} and delete it",
+                other.number, self.repository, first.number
+            )
+        }));
+        Ok(Some(first.with_others(others)))
     }
 
     /// Proves that a refusal to list issues means that issues are disabled: the
