@@ -109,6 +109,12 @@ pub enum Recheck {
     Unknown(String),
 }
 
+/// Whether another reading may decide what this verdict leaves open.
+pub fn is_undecided(verdict: &Verdict) -> bool {
+    // Times that do not fit are an answer, and reading once more gives no other.
+    matches!(verdict, Verdict::Unknown(doubt) if !matches!(doubt, Doubt::Birth { .. }))
+}
+
 /// Compares a resource as it is now with the step that was planned for it.
 /// `now` is the resource in a complete listing, with its new verdict.
 pub fn recheck(
@@ -160,9 +166,8 @@ pub fn recheck(
         Verdict::Garbage(_) => {
             Recheck::Spared("it is outside of what this run was asked to do".to_owned())
         }
-        // This is an answer, and reading once more gives no other.
-        Verdict::Unknown(Doubt::Birth { .. }) => Recheck::Spared(judgement.verdict.to_string()),
-        Verdict::Unknown(_) => Recheck::Unknown(judgement.verdict.to_string()),
+        verdict if is_undecided(verdict) => Recheck::Unknown(verdict.to_string()),
+        Verdict::Unknown(_) => Recheck::Spared(judgement.verdict.to_string()),
         Verdict::Live(_)
         | Verdict::Protected(_)
         | Verdict::InUse(_)

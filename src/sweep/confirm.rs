@@ -1,7 +1,7 @@
 //! Confirms deletions. A resource counts as gone only if it was looked up and
 //! not found: in fresh listings, repeated because listings lag; and by id for
 //! resources that expire, that a provider deletes one after the other, or whose
-//! request may not have arrived.
+//! request may not have arrived; the last ones must be missing from both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -73,7 +73,9 @@ impl Sweep<'_, '_> {
         let mut groups: Groups<'_> = BTreeMap::new();
         for &(step, accepted) in steps {
             let id = &self.ids[step];
-            if id.kind.serial || self.action(step) != Action::Delete {
+            // One that may not have been carried out must be missing from a
+            // listing too: to those without access everything is "not found" by id.
+            if (id.kind.serial && accepted) || self.action(step) != Action::Delete {
                 by_id.push((step, accepted));
             } else {
                 let group = groups.entry((id.kind, &id.place)).or_default();
@@ -147,7 +149,13 @@ impl Sweep<'_, '_> {
             for (step, accepted) in std::mem::take(&mut left) {
                 let id = &self.ids[step];
                 if shown.contains(id) {
-                    seen.insert(step, LookupResult::There);
+                    let last = !accepted && look + 1 == UNCERTAIN.len();
+                    let shown = if last && id.kind.serial {
+                        self.look_at_listed(kind, id).await
+                    } else {
+                        LookupResult::There
+                    };
+                    seen.insert(step, shown);
                     left.push((step, accepted));
                 } else if accepted {
                     seen.insert(step, LookupResult::Gone);
@@ -158,6 +166,21 @@ impl Sweep<'_, '_> {
             }
         }
         seen
+    }
+
+    /// Looks up a resource by id that a listing shows.
+    async fn look_at_listed(&self, kind: &dyn Kind, id: &ResourceId) -> LookupResult {
+        match look_up_once(&self.finishing, kind, id, false).await {
+            LookupResult::Gone => LookupResult::contradicted(),
+            seen => seen,
+        }
+    }
+}
+
+impl LookupResult {
+    /// The result where a listing shows what reading by id does not.
+    pub(super) fn contradicted() -> Self {
+        Self::Unreadable("the listing shows it, but reading it by id does not".to_owned())
     }
 }
 

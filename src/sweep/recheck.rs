@@ -1,11 +1,13 @@
 //! Re-checks steps just before they are carried out: a resource may be deleted
 //! only if it is unchanged and still garbage.
 
+use std::collections::BTreeSet;
+
 use super::confirm::{LookupResult, look_up_once};
 use super::lane::Lane;
 use super::{Done, Sweep};
 use crate::gc::box_key;
-use crate::gc::outcome::{Recheck, recheck};
+use crate::gc::outcome::{Recheck, is_undecided, recheck};
 use crate::gc::verdict::Verdict;
 use crate::gc::{Judgement, Outcome};
 use crate::model::{Resource, ResourceId};
@@ -60,6 +62,11 @@ impl Sweep<'_, '_> {
                 Some(why) => Recheck::Unknown(why),
                 None => recheck(&self.steps[step], found, &view.marking),
             };
+            let kept_by = kept_by(view, found);
+            let verdict = match (verdict, &kept_by) {
+                (Recheck::Spared(_), KeptBy::Unknown(why)) => Recheck::Unknown(why.clone()),
+                (verdict, _) => verdict,
+            };
             let done = match verdict {
                 Recheck::Go if self.is_cleared(view, id) => Done::new(
                     Outcome::Spared,
@@ -76,7 +83,9 @@ impl Sweep<'_, '_> {
                 Recheck::Gone => self.gone(step).await,
                 // The resource that uses it is garbage too, and is deferred
                 // itself.
-                Recheck::Spared(why) if waits(view, found) => Done::new(Outcome::Deferred, why),
+                Recheck::Spared(why) if matches!(kept_by, KeptBy::Garbage) => {
+                    Done::new(Outcome::Deferred, why)
+                }
                 Recheck::Spared(why) => Done::new(Outcome::Spared, why),
                 Recheck::Unknown(why) => {
                     let outcome = match self.halt(step) {
@@ -190,22 +199,41 @@ impl Sweep<'_, '_> {
     }
 }
 
-/// Returns whether the resource that keeps this one is itself garbage that is
-/// deferred.
-fn waits(view: &Findings<'_>, found: Option<(&Resource, &Judgement)>) -> bool {
-    let Some((
-        _,
-        Judgement {
-            verdict: Verdict::InUse(user),
-            ..
-        },
-    )) = found
-    else {
-        return false;
-    };
-    let resources = view.inventory.resources.iter();
-    let mut users = resources
-        .zip(&view.marking.judgements)
-        .filter(|(resource, _)| resource.kind.name() == user.kind && resource.name == user.name);
-    users.any(|(_, judgement)| judgement.verdict.is_garbage())
+/// What keeps a resource that is in use.
+enum KeptBy {
+    /// Something that stays.
+    Kept,
+    /// Garbage that is deferred.
+    Garbage,
+    /// Something of which it is unknown whether it stays, for this reason.
+    Unknown(String),
+}
+
+/// Returns what keeps a resource that is in use, through all that is in use
+/// itself.
+fn kept_by(view: &Findings<'_>, found: Option<(&Resource, &Judgement)>) -> KeptBy {
+    let mut verdict = found.map(|(_, judgement)| &judgement.verdict);
+    let mut seen = BTreeSet::new();
+    while let Some(Verdict::InUse(user)) = verdict {
+        if !seen.insert((user.kind, &user.name)) {
+            break;
+        }
+        let all = view.inventory.resources.iter();
+        let all = all.zip(&view.marking.judgements);
+        let users: Vec<&Verdict> = all
+            .filter(|(one, _)| one.kind.name() == user.kind && one.name == user.name)
+            .map(|(_, judgement)| &judgement.verdict)
+            .collect();
+        if users.iter().any(|verdict| verdict.is_garbage()) {
+            return KeptBy::Garbage;
+        }
+        let unread = users.iter().find(|verdict| is_undecided(verdict));
+        if let Some(unread) = unread {
+            return KeptBy::Unknown(format!("{} {}: {unread}", user.kind, user.name));
+        }
+        verdict = users
+            .into_iter()
+            .find(|one| matches!(one, Verdict::InUse(_)));
+    }
+    KeptBy::Kept
 }

@@ -72,9 +72,7 @@ pub async fn recover(
                 .find(&id)
                 .is_some_and(|(found, _)| found.incarnation == id.incarnation);
             let seen = match look_up_once(client, kind, &id, action == Action::Expire).await {
-                LookupResult::Gone if listed => LookupResult::Unreadable(
-                    "the listing shows it, but reading it by id does not".to_owned(),
-                ),
+                LookupResult::Gone if listed => LookupResult::contradicted(),
                 seen => seen,
             };
             let never_expires = findings

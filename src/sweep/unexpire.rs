@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::format::moment;
 use crate::gc::Outcome;
 use crate::gc::verdict::{Verdict, Wait};
-use crate::journal::{self, Journal, JournalEntry, JournalError, Snapshot, StepState};
+use crate::journal::{self, Journal, JournalEntry, JournalError, Snapshot};
 use crate::kind::Kind;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
@@ -42,15 +42,9 @@ pub fn unwanted(
     let mut unwanted: Vec<Unexpire> = Vec::new();
     for record in journal::records(folder)? {
         for noted in record.steps.values() {
-            let set = match noted.standing {
-                StepState::Open => true,
-                StepState::Settled(outcome) => {
-                    matches!(outcome, Outcome::Expired | Outcome::InDoubt)
-                }
-                StepState::Restored | StepState::Released => false,
-            };
-            let Some((Action::Expire, written, copy)) = noted.intent.as_ref().filter(|_| set)
-            else {
+            // Whatever the outcome says: reads lag, so a run may have believed that
+            // its request had no effect.
+            let Some((Action::Expire, written, copy)) = &noted.intent else {
                 continue;
             };
             let Some(id) = written.identity(kinds) else {
@@ -60,7 +54,8 @@ pub fn unwanted(
             let Some((resource, judgement)) = findings.find(&id).filter(|_| same_host) else {
                 continue;
             };
-            // An expiry that somebody else set since then is not ours.
+            // The expiry that an intent names is ours. Another one was set by
+            // somebody else.
             let ours = resource
                 .expires_at
                 .filter(|at| copy.expires_at == Some(*at));

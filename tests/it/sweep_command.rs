@@ -172,6 +172,19 @@ impl Stage {
         self.server.plant(faults);
     }
 
+    /// A branch as Neon shows it.
+    fn branch(&self, name: &str) -> Value {
+        let program = self.server.program();
+        let mut variables = program.get_envs();
+        let project = variables.find(|(name, _)| *name == "NEON_PROJECT_ID");
+        let project = project.and_then(|(_, id)| id?.to_str()).unwrap();
+        let path = format!("api/v2/projects/{project}/branches");
+        let list: Value = serde_json::from_str(&self.server.request("GET", &path, "")).unwrap();
+        let branches = list["branches"].as_array().unwrap();
+        let branch = branches.iter().find(|one| one["name"] == name);
+        branch.unwrap().clone()
+    }
+
     /// All journals as they are on disk.
     fn journal_text(&self) -> String {
         let mut text = String::new();
@@ -864,6 +877,91 @@ fn an_expiry_is_removed_after_a_reopening_although_a_brake_trips() {
         .server
         .control("POST", "clock", r#"{"advance": "25h"}"#);
     assert!(stage.has("pr-1") && stage.has("pr-4"));
+}
+
+/// Reads by id may lag: then the run that set the expiry believes that its request
+/// had no effect.
+#[test]
+fn an_expiry_that_was_set_unseen_is_removed_when_the_pull_request_lives_again() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), &policy);
+    let stale = json!({"branch": stage.branch("pr-1")});
+    stage.fault(&json!([
+        {"on": {"method": "PATCH", "path": "/branches/br-"}, "times": 1, "fault": "reset_after"},
+        {"on": {"method": "GET", "path": "/branches/br-"}, "times": 3,
+            "fault": {"status": 200, "body": stale}},
+    ]));
+    let (swept, _) = stage.sweep();
+    assert_ne!(outcomes(&swept)["pr-1"], "expired", "{swept}");
+    assert!(stage.branch("pr-1")["expires_at"].is_string());
+    stage.fault(&json!([]));
+    stage
+        .server
+        .control("POST", "pull_requests/1", r#"{"state": "open"}"#);
+    let (again, code) = stage.sweep();
+    assert_eq!(code, 0, "{again}");
+    assert_eq!(outcomes(&again)["pr-1"], "expiry_removed", "{again}");
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "25h"}"#);
+    assert!(stage.has("pr-1"));
+}
+
+/// To a key that has lost its access every branch is "not found", by id.
+#[test]
+fn rule_9_a_branch_that_is_listed_is_not_already_gone() {
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), POLICY);
+    let absent = json!({"status": 404, "body": {"message": "project not found"}});
+    stage.fault(&json!([
+        {"on": {"method": "DELETE", "path": "/branches/br-"}, "fault": absent},
+        {"on": {"method": "GET", "path": "/branches/br-"}, "fault": absent},
+    ]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 5, "{swept}");
+    assert_eq!(outcomes(&swept)["pr-1"], "in_doubt", "{swept}");
+    let why = reason(&swept, "pr-1");
+    assert!(why.contains("the listing shows it"), "{why}");
+    // The branch is gone, and both readings say so.
+    stage.fault(&json!([]));
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), POLICY);
+    stage.fault(&json!([
+        {"on": {"method": "DELETE", "path": "/branches/br-"}, "times": 1, "fault": "reset_after"},
+    ]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 0, "{swept}");
+    assert_eq!(outcomes(&swept)["pr-1"], "deleted", "{swept}");
+}
+
+/// What is used by or belongs to something that could not be read again is not
+/// spared: nothing is known of it either.
+#[test]
+fn rule_10_a_failed_reread_is_told_as_a_failure_of_all_that_depends_on_it() {
+    let mut app = worker(
+        "app-pr-1",
+        json!([{"type": "kv_namespace", "name": "KV", "target": "app-pr-1-cache"}]),
+    );
+    app["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
+    let stage = Stage::new(&world(&[app, namespace("app-pr-1-cache")]), POLICY);
+    let previews = "/workers/workers/app-pr-1/previews$";
+    stage.fault(&json!([
+        {"on": {"method": "GET", "path": previews}, "times": 1, "fault": {"delay_ms": 0}},
+        {"on": {"method": "GET", "path": previews}, "fault": {"status": 403}},
+    ]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 5, "{swept}");
+    assert!(stage.has("app-pr-1") && stage.has("app-pr-1-cache"));
+    let outcomes = outcomes(&swept);
+    assert!(
+        outcomes.values().any(|one| one == "failed_for_now"),
+        "{swept}"
+    );
+    assert!(!outcomes.values().any(|one| one == "spared"), "{swept}");
+    let steps = swept["steps"].as_array().unwrap().iter();
+    let mut failed = steps.filter(|step| step["outcome"] == "failed_for_now");
+    assert!(
+        failed.all(|step| step["reason"].as_str().unwrap().contains("403")),
+        "{swept}"
+    );
 }
 
 #[test]
