@@ -184,36 +184,52 @@ pub fn release(
     }
     let mut released = Vec::new();
     for record in records {
-        let back: Vec<_> = record
-            .back()
-            .filter(|(_, written, _, id)| names.iter().any(|name| is_named(name, written, id)))
-            .collect();
-        if back.is_empty() {
-            continue;
-        }
-        let mut journal = resume(&record)?;
-        let entry = |step: usize| JournalEntry::Released { step, at };
-        let entries: Vec<_> = back.iter().map(|(step, ..)| entry(*step)).collect();
-        journal.write(&entries)?;
-        released.extend(back.into_iter().map(|(_, written, _, id)| Restored {
-            kind: written.kind.clone(),
-            name: written.name.to_string(),
-            id: id.to_owned(),
-            result: RestoreResult::Released,
-            reason: format!(
-                "in {}: the rules judge it again, and the next sweep may delete it",
-                written.place
-            ),
-        }));
+        let is_meant = |written: &JournaledResource, id: &str| {
+            names.iter().any(|name| is_named(name, written, id))
+        };
+        released.extend(release_in(folder, &record, at, is_meant)?);
     }
     Ok(released)
 }
 
-/// Opens the journal of a finished run.
-fn resume(record: &RunRecord) -> Result<Journal, RestoreError> {
-    Journal::resume(record)?.ok_or_else(|| RestoreError::Running {
-        run: record.run.clone(),
-    })
+/// Releases restored resources of one run.
+fn release_in(
+    folder: &Path,
+    seen: &RunRecord,
+    at: DateTime<Utc>,
+    is_meant: impl Fn(&JournaledResource, &str) -> bool,
+) -> Result<Vec<Restored>, RestoreError> {
+    let is_meant = |(_, written, _, id): &(usize, &JournaledResource, DateTime<Utc>, &str)| {
+        is_meant(written, id)
+    };
+    if !seen.back().any(|one| is_meant(&one)) {
+        return Ok(Vec::new());
+    }
+    let (mut journal, record) = resume(folder, seen)?;
+    let back: Vec<_> = record.back().filter(is_meant).collect();
+    let entry = |step: usize| JournalEntry::Released { step, at };
+    let entries: Vec<_> = back.iter().map(|(step, ..)| entry(*step)).collect();
+    journal.write(&entries)?;
+    let released = back.into_iter().map(|(_, written, _, id)| Restored {
+        kind: written.kind.clone(),
+        name: written.name.to_string(),
+        id: id.to_owned(),
+        result: RestoreResult::Released,
+        reason: format!(
+            "in {}: the rules judge it again, and the next sweep may delete it",
+            written.place
+        ),
+    });
+    Ok(released.collect())
+}
+
+/// Opens the journal of a finished run, and reads it again: another process may
+/// have written to it before this one held the lock.
+fn resume(folder: &Path, seen: &RunRecord) -> Result<(Journal, RunRecord), RestoreError> {
+    let journal = Journal::resume(seen)?.ok_or_else(|| RestoreError::Running {
+        run: seen.run.clone(),
+    })?;
+    Ok((journal, journal::record(folder, &seen.run)?))
 }
 
 async fn restore_steps(
@@ -222,8 +238,8 @@ async fn restore_steps(
     run: &str,
     is_named: impl Fn(&JournaledResource) -> bool,
 ) -> Result<Vec<Restored>, RestoreError> {
-    let record = journal::record(folder, run)?;
-    let mut journal = resume(&record)?;
+    let seen = journal::record(folder, run)?;
+    let (mut journal, record) = resume(folder, &seen)?;
     let kinds: Vec<KindRef> = providers::vocabulary();
     let mut results = Vec::new();
     for (step, noted) in &record.steps {
@@ -392,4 +408,66 @@ fn by_hand(id: &ResourceId, copy: &Snapshot) -> String {
         let _ = write!(text, "; its settings were {held}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Place;
+
+    fn at() -> DateTime<Utc> {
+        "2026-05-01T00:00:00Z".parse().unwrap()
+    }
+
+    /// Writes the journal of a run that deleted a namespace, with these lines after
+    /// that, and returns its name.
+    fn journal(folder: &Path, more: &[JournalEntry]) -> String {
+        let mut journal = Journal::begin(folder, at()).unwrap();
+        let resource = JournaledResource {
+            host: "127.0.0.1".to_owned(),
+            kind: "kv_namespace".to_owned(),
+            place: Place::Account("a".to_owned()),
+            id: "old".into(),
+            name: "cache".into(),
+            holder: None,
+            incarnation: None,
+        };
+        let begun = [
+            JournalEntry::Intent {
+                step: 0,
+                at: at(),
+                action: Action::Delete,
+                resource,
+                copy: Box::default(),
+            },
+            JournalEntry::Outcome {
+                step: 0,
+                at: at(),
+                outcome: Outcome::Deleted,
+                reason: String::new(),
+            },
+        ];
+        journal.write(&begun).unwrap();
+        journal.write(more).unwrap();
+        journal.run().to_owned()
+    }
+
+    #[test]
+    fn a_release_reads_the_journal_again_once_it_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let restored = JournalEntry::Restored {
+            step: 0,
+            at: at(),
+            id: "new".to_owned(),
+        };
+        let run = journal(folder, &[restored]);
+        let seen = journal::record(folder, &run).unwrap();
+        let release = || release_in(folder, &seen, at(), |_, _| true).unwrap();
+        assert_eq!(release().len(), 1);
+        // Another process saw the same, and is late.
+        assert_eq!(release().len(), 0);
+        let record = journal::record(folder, &run).unwrap();
+        assert_eq!(record.steps[&0].standing, StepState::Released);
+    }
 }
