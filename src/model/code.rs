@@ -69,6 +69,8 @@ codes! {
         "A listing that the verdict depends on is incomplete.";
     TimeMissing = "time-missing", Doubt,
         "The answer lacks a time that the provider always gives.";
+    FieldUnread = "field-unread", Doubt,
+        "A field that may mark the resource or say whose it is could not be read in the answer.";
     ConditionUnknown = "condition-unknown", Doubt,
         "The answer lacks an attribute that a condition of the rule needs.";
     ClockMissing = "clock-missing", Doubt,

@@ -124,6 +124,9 @@ pub struct Resource {
     pub addresses: Vec<Box<str>>,
     /// What its provider recorded when it was made, where it did.
     pub recorded: Option<Provenance>,
+    /// The field of its answer that may hold a mark or say whose it is, and that
+    /// is missing or has no form that can be read. No rule deletes it then.
+    pub unread: Option<&'static str>,
     /// The provider's own words on it (JSON), where putting it back takes more
     /// than the fields above.
     pub original: Option<Box<str>>,
@@ -245,6 +248,7 @@ impl Resource {
             links: Vec::new(),
             addresses: Vec::new(),
             recorded: None,
+            unread: None,
             original: None,
         }
     }

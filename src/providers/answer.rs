@@ -5,6 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
 use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::PullRequestNumber;
 
 /// Parses `Retry-After` in either form.
 pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
@@ -29,6 +32,29 @@ pub(super) fn message(body: &[u8]) -> Option<String> {
     }
     let body = serde_json::from_slice::<Body>(body).ok()?;
     Some(body.message)
+}
+
+/// An annotation has a form that cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable;
+
+/// Returns the text of an annotation; `null` and an empty text say nothing.
+pub(super) fn annotated(value: Option<&Value>) -> Result<Option<&str>, Unreadable> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        Some(_) => Err(Unreadable),
+    }
+}
+
+/// Returns the pull request's number in an annotation. One that cannot be read is
+/// not the same as none: it may be another than the name has.
+pub(super) fn annotated_number(
+    value: Option<&Value>,
+) -> Result<Option<PullRequestNumber>, Unreadable> {
+    let text = annotated(value)?;
+    let number = text.map(|text| PullRequestNumber::parse(text).ok_or(Unreadable));
+    number.transpose()
 }
 
 /// Returns a path without its ids, where names and ids take turns.

@@ -480,6 +480,7 @@ fn mark_a_million() {
                 links: Vec::new(),
                 addresses: Vec::new(),
                 recorded: None,
+                unread: None,
                 original: None,
             }
         })

@@ -110,7 +110,9 @@ fn an_answer_that_is_not_the_documented_one_is_never_an_empty_page() {
 fn documented(kind: &dyn Kind, items: &str) -> String {
     let total = usize::from(!items.is_empty());
     match kind.about().name() {
-        "neon_branch" => format!(r#"{{"branches":[{items}],"pagination":{{}}}}"#),
+        "neon_branch" => {
+            format!(r#"{{"branches":[{items}],"annotations":{{}},"pagination":{{}}}}"#)
+        }
         "github_environment" => {
             format!(r#"{{"total_count":{total},"environments":[{items}]}}"#)
         }

@@ -176,6 +176,7 @@ fn many_names_are_read_by_many_rules() {
                 links: Vec::new(),
                 addresses: Vec::new(),
                 recorded: None,
+                unread: None,
                 original: None,
             };
             let readings: usize = rules.iter().map(|rule| rule.read(&resource).len()).sum();

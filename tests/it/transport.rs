@@ -188,7 +188,7 @@ fn a_token_that_is_not_accepted_is_said_and_asked_only_once() {
 
 /// An answer of Neon without any branch, to the listing and to the count.
 const NO_BRANCHES: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: \
-    close\r\ncontent-length: 25\r\n\r\n{\"branches\":[],\"count\":0}";
+    close\r\ncontent-length: 42\r\n\r\n{\"branches\":[],\"annotations\":{},\"count\":0}";
 
 /// A server that speaks TLS for `localhost` with a certificate that nobody
 /// trusts, how many connections it had, and that certificate.

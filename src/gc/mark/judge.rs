@@ -403,6 +403,8 @@ impl<'a, 'p> Judge<'a, 'p> {
         ];
         let missing = missing
             .into_iter()
+        let unread = resource.unread.map(Doubt::Unread).map(Verdict::Unknown);
+        let missing = unread.or(missing);
             .find(|(time, _)| *time == Time::Missing)
             .map(|(_, which)| Verdict::Unknown(Doubt::Time(which)));
         match timely(rule, resource, owner) {

@@ -149,6 +149,9 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, input: &JudgeInput<'
     let Verdict::Garbage(mut death) = verdict else {
         return verdict;
     };
+    if let Some(field) = resource.unread {
+        return Verdict::Unknown(Doubt::Unread(field));
+    }
     for (time, which) in [
         (resource.created_at, "created_at"),
         (resource.changed_at, "changed_at"),

@@ -29,6 +29,8 @@ pub enum Doubt {
     },
     /// The answer lacks a time that the API always returns.
     Time(&'static str),
+    /// A field that may mark the resource or say whose it is cannot be read.
+    Unread(&'static str),
     /// An attribute that a condition asks about is not in the answer.
     Condition(&'static str),
     /// It never had the time by which its rule judges.
@@ -111,6 +113,7 @@ impl Doubt {
             Self::Roots(_) => Code::RootsIncomplete,
             Self::Listing { .. } => Code::ListingIncomplete,
             Self::Time(_) => Code::TimeMissing,
+            Self::Unread(_) => Code::FieldUnread,
             Self::Condition(_) => Code::ConditionUnknown,
             Self::NoClock(_) => Code::ClockMissing,
             Self::NoEnd(_) => Code::EndUnknown,

@@ -177,6 +177,11 @@ fn a_verdict_says_why_and_what_would_change_it() {
             "the answer lacks `created_at`",
             "run again",
         ),
+        (
+            Verdict::Unknown(Doubt::Unread("comment")),
+            "no `comment` that can be read",
+            "run again",
+        ),
     ] {
         let said = verdict.to_string();
         assert!(said.contains(why), "{said}");

@@ -226,6 +226,11 @@ impl fmt::Display for Doubt {
             Self::Time(which) => {
                 write!(f, "the answer lacks `{which}`, which the API always gives")
             }
+            Self::Unread(field) => write!(
+                f,
+                "the answer has no `{field}` that can be read, and it may mark the resource or say \
+                 whose it is"
+            ),
             Self::Condition(key) => write!(
                 f,
                 "the answer does not say `{key}`, which a condition of its rule needs"

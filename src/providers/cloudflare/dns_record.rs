@@ -118,6 +118,7 @@ struct Record {
     /// `null` means none; an absent field means unknown.
     #[serde(default, deserialize_with = "envelope::null_is_empty")]
     comment: Option<Box<str>>,
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
@@ -253,6 +254,12 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
     let protection = record.protection(place);
     let links = record.links();
     let addresses = envelope::host(&record.name).into_iter().collect();
+    // Every answer has both, and a mark may stand in either.
+    let unread = match (&record.comment, &record.tags) {
+        (None, _) => Some("comment"),
+        (_, None) => Some("tags"),
+        (Some(_), Some(_)) => None,
+    };
     let mut attributes = vec![("type", Attribute::Text(record.sort))];
     attributes.extend(
         record
@@ -287,6 +294,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         links,
         addresses,
         recorded: None,
+        unread,
         original: Some(Box::<str>::from(original)),
     })
 }

@@ -67,6 +67,7 @@ impl Namespace {
             links: Vec::new(),
             addresses: Vec::new(),
             recorded: None,
+            unread: None,
             original: None,
         }
     }

@@ -53,7 +53,10 @@ struct ListedQueue {
     queue_name: Box<str>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
+    /// `null` means none; an absent field means unknown.
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     producers: Option<Vec<Party>>,
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     consumers: Option<Vec<Party>>,
     producers_total_count: Option<usize>,
     consumers_total_count: Option<usize>,
@@ -84,8 +87,10 @@ impl Party {
 
 fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malformed> {
     let queue: ListedQueue = serde_json::from_str(original.get())?;
-    let whole = |list: &Option<Vec<Party>>, total: Option<usize>| {
-        total.is_none_or(|total| list.as_ref().map_or(0, Vec::len) >= total)
+    // No list at all is as good as an empty one only if the totals say so.
+    let whole = |list: &Option<Vec<Party>>, total: Option<usize>| match (list, total) {
+        (Some(list), total) => total.is_none_or(|total| list.len() >= total),
+        (None, total) => total == Some(0),
     };
     if !whole(&queue.producers, queue.producers_total_count)
         || !whole(&queue.consumers, queue.consumers_total_count)

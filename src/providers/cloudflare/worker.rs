@@ -76,7 +76,9 @@ struct Script {
     tag: Option<String>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
-    /// `null` means none; an absent field means unknown.
+    /// `null` means none; an absent field means unknown to a condition. The spec
+    /// makes every field of the listing optional, so that a Worker without this
+    /// one counts as one without marks.
     #[serde(default, deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
 }
@@ -155,6 +157,7 @@ impl Kind for Worker {
                 links: Vec::new(),
                 addresses: Vec::new(),
                 recorded: None,
+                unread: None,
                 original: None,
             })
             .collect();
@@ -194,6 +197,7 @@ impl Kind for Worker {
             links: Vec::new(),
             addresses: Vec::new(),
             recorded: None,
+            unread: None,
             original: None,
         })
     }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::super::answer::{annotated, annotated_number};
 use super::{bindings, envelope};
 use crate::call::Call;
 use crate::kind::{
@@ -102,16 +103,77 @@ struct Deployment {
     preview_name: Option<Box<str>>,
 }
 
+/// As wrangler writes them in CI.
 #[derive(Deserialize)]
 struct Annotations {
     #[serde(rename = "workers/pull_request_number")]
-    pull_request_number: Option<Box<str>>,
+    pull_request_number: Option<Value>,
+    #[serde(rename = "workers/pull_request_url")]
+    pull_request_url: Option<Value>,
     #[serde(rename = "workers/repository_url")]
-    repository_url: Option<Box<str>>,
+    repository_url: Option<Value>,
 }
+
+/// The annotation with the number of the pull request.
+const NUMBER: &str = "workers/pull_request_number";
+
+impl Annotations {
+    /// Whose pull request it is. The address of the pull request has its number and
+    /// its repository, where those are not recorded by themselves.
+    ///
+    /// # Errors
+    ///
+    /// The annotation that cannot be read, or that names another pull request than
+    /// the rest.
+    fn provenance(&self) -> Result<Option<Provenance>, &'static str> {
+        const ADDRESS: &str = "workers/pull_request_url";
+        let number = annotated_number(self.pull_request_number.as_ref()).map_err(|_| NUMBER)?;
+        let repository = annotated(self.repository_url.as_ref());
+        let repository = repository.map_err(|_| "workers/repository_url")?;
+        let address = annotated(self.pull_request_url.as_ref()).map_err(|_| ADDRESS)?;
+        let named = address.and_then(of_address);
+        let is_same = |one: &str, other: &str| normal(one).eq_ignore_ascii_case(normal(other));
+        match named {
+            // Not every forge's addresses can be read; the number says enough.
+            None if address.is_some() && number.is_none() => return Err(ADDRESS),
+            Some((of, other))
+                if number.is_some_and(|number| number != other)
+                    || repository.is_some_and(|known| !is_same(known, of)) =>
+            {
+                return Err(ADDRESS);
+            }
+            _ => {}
+        }
+        let recorded = Provenance {
+            repository: repository.or(named.map(|(of, _)| of)).map(Into::into),
+            pull_request: number.or(named.map(|(_, number)| number)),
+            branch: None,
+        };
+        Ok((recorded != Provenance::default()).then_some(recorded))
+    }
+}
+
+/// The address of a repository in one form.
+fn normal(address: &str) -> &str {
+    address.trim_end_matches('/').trim_end_matches(".git")
+}
+
+/// The repository's address and the number in the address of a pull request at
+/// GitHub, or of a merge request at GitLab.
+fn of_address(address: &str) -> Option<(&str, PullRequestNumber)> {
+    let (of, number) = address.trim_end_matches('/').rsplit_once('/')?;
+    let mut forms = ["/pull", "/-/merge_requests"].into_iter();
+    let repository = forms.find_map(|form| of.strip_suffix(form))?;
+    Some((repository, PullRequestNumber::parse(number)?))
+}
+
+/// What tells of a Preview that was deployed what it binds and whose it is.
+const DEPLOYMENT: &str = "deployments/latest";
 
 impl Preview {
     fn resource(self, place: &Arc<Place>) -> Resource {
+        // Whose it is stands in its newest deployment, which is read later.
+        let unread = self.deployed_on.map(|_| DEPLOYMENT);
         // A deployment is a change, whatever else was edited.
         let changed = self.updated_on.max(self.deployed_on);
         let marked = is_marked(self.tags.iter().flatten().map(AsRef::as_ref));
@@ -124,6 +186,7 @@ impl Preview {
             changed_at: Time::always(changed),
             attributes: tags.into_iter().collect(),
             links: bindings::tails(self.tail_consumers).into_links().collect(),
+            unread,
             ..Resource::new(KindRef(&ABOUT), place, self.id, self.name)
         }
     }
@@ -178,8 +241,11 @@ impl UserSource for UnlistedPreviews {
         let mut told = ReferencePage::default();
         let body = match (answer, ask.what) {
             (ReferenceAnswer::Body(body), _) => body,
-            // A Worker or a Preview was deleted since it was listed.
-            (ReferenceAnswer::Missing(body), what) if what != "workers" && is_gone(body) => {
+            // A Worker was deleted since it was listed, or a Preview was never
+            // deployed. One that was has a deployment, which may bind something.
+            (ReferenceAnswer::Missing(body), what)
+                if !["workers", "deployment"].contains(&what) && is_gone(body) =>
+            {
                 return Ok(told);
             }
             (ReferenceAnswer::Missing(_), what) => {
@@ -230,15 +296,12 @@ impl UserSource for UnlistedPreviews {
                     }));
                 }
                 for preview in previews {
-                    let path = ["accounts", place.id(), "workers", "workers", worker];
-                    let below = ["previews", &preview.id, "deployments", "latest"];
-                    let call = Call::get(Api::Cloudflare, &[&path[..], &below].concat());
+                    told.more.push(deployment_of(&preview, worker, place));
                     told.users.push(SourceUser {
                         name: preview.name.clone(),
                         owner: Some(Reference::by_id("worker", worker.to_owned())),
                         references: bindings::tails(preview.tail_consumers),
                     });
-                    told.more.push(Ask::of("deployment", worker, call));
                 }
             }
             _ => {
@@ -252,6 +315,19 @@ impl UserSource for UnlistedPreviews {
         }
         Ok(told)
     }
+}
+
+/// Asks what the newest deployment of a Preview binds. One that was never deployed
+/// may have none.
+fn deployment_of(preview: &Preview, worker: &str, place: &Place) -> Ask {
+    let path = ["accounts", place.id(), "workers", "workers", worker];
+    let below = ["previews", &preview.id, "deployments", "latest"];
+    let call = Call::get(Api::Cloudflare, &[&path[..], &below].concat());
+    let what = match preview.deployed_on {
+        Some(_) => "deployment",
+        None => "first deployment",
+    };
+    Ask::of(what, worker, call)
 }
 
 /// Whether a refusal says that there is no such Worker, Preview (10025) or
@@ -364,7 +440,10 @@ impl Details for WorkerPreview {
     fn read(&self, preview: &mut Resource, answer: ReferenceAnswer<'_>) -> Result<(), Malformed> {
         let body = match answer {
             ReferenceAnswer::Body(body) => body,
-            ReferenceAnswer::Missing(body) if is_gone(body) => return Ok(()),
+            // Never deployed. One that was has a deployment, whatever the code.
+            ReferenceAnswer::Missing(body) if preview.unread.is_none() && is_gone(body) => {
+                return Ok(());
+            }
             ReferenceAnswer::Missing(_) => {
                 return Err(Malformed(format!(
                     "the newest deployment of Worker Preview {} is not there; run again",
@@ -375,16 +454,19 @@ impl Details for WorkerPreview {
         let (deployment, _) = envelope::open::<Deployment>(body)?;
         let references = bindings::by_name(&deployment.env)?;
         preview.links.extend(references.into_links());
-        let Some(annotations) = deployment.annotations else {
+        let annotations = deployment.annotations;
+        let recorded = annotations
+            .as_ref()
+            .map_or(Ok(None), Annotations::provenance);
+        preview.unread = recorded.as_ref().err().copied();
+        preview.recorded = recorded.unwrap_or_default();
+        let Some(recorded) = &preview.recorded else {
             return Ok(());
         };
-        let number = annotations.pull_request_number;
-        let repository = annotations.repository_url;
-        preview.recorded = (number.is_some() || repository.is_some()).then(|| Provenance {
-            repository: repository.clone(),
-            pull_request: number.as_deref().and_then(PullRequestNumber::parse),
-            branch: None,
-        });
+        let number = recorded
+            .pull_request
+            .map(|number| number.to_string().into());
+        let repository = recorded.repository.clone();
         for (key, value) in [("pull-request", number), ("repository-url", repository)] {
             let value = value.map(|value| (key, Attribute::Text(value)));
             preview.attributes.extend(value);

@@ -45,13 +45,16 @@ struct Environment {
     name: Box<str>,
     created_at: Option<DateTime<Utc>>,
     updated_at: Option<DateTime<Utc>>,
-    #[serde(default)]
+    /// GitHub's answers always have it, empty or not, though its schema does not
+    /// require it.
     protection_rules: Option<Vec<IgnoredAny>>,
 }
 
 impl Environment {
     fn resource(self, place: &Arc<Place>) -> Resource {
-        let rules = self.protection_rules.is_some_and(|rules| !rules.is_empty());
+        let rules = self.protection_rules.as_ref();
+        let unread = rules.is_none().then_some("protection_rules");
+        let rules = rules.is_some_and(|rules| !rules.is_empty());
         let protection = if is_production(&self.name) {
             Some(BuiltInProtection::Production)
         } else {
@@ -59,6 +62,7 @@ impl Environment {
         };
         Resource {
             protection,
+            unread,
             created_at: Time::always(self.created_at),
             changed_at: Time::always(self.updated_at),
             ..Resource::new(KindRef(&ABOUT), place, self.name.clone(), self.name)

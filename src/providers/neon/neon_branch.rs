@@ -10,13 +10,14 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::super::answer::{annotated, annotated_number};
 use crate::call::Call;
 use crate::kind::{
     DeletionRefusal, Expiry, Kind, Malformed, NextPage, Page, PageOf, Queries, Recovery, Restore,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, Provenance, PullRequestNumber, Resource, ResourceId, Time, UsedBy, is_marked,
+    Place, PlaceSort, Provenance, Resource, ResourceId, Time, UsedBy, is_marked,
 };
 
 pub(super) struct NeonBranch;
@@ -87,8 +88,8 @@ static ABOUT: KindAbout = KindAbout {
 struct BranchesPage {
     branches: Vec<Branch>,
     pagination: Option<Pagination>,
-    /// What was recorded about branches when they were made, by their ids.
-    #[serde(default)]
+    /// What was recorded about branches when they were made, by their ids. Marks
+    /// stand there too, so an answer without it is no answer.
     annotations: HashMap<Box<str>, Annotation>,
 }
 
@@ -103,35 +104,43 @@ impl BranchesPage {
 
 #[derive(Deserialize)]
 struct Annotation {
-    #[serde(default)]
     value: Map<String, Value>,
 }
 
 impl Annotation {
     /// Whether a key or a value has the mark of what is to be kept.
     fn is_marked(&self) -> bool {
-        let keys = self.value.keys().map(String::as_str);
-        is_marked(keys.chain(self.value.values().filter_map(Value::as_str)))
+        self.value.iter().any(|(key, value)| match value {
+            Value::String(text) => is_marked([key.as_str(), text]),
+            // Neon gives texts alone; the mark counts wherever it stands.
+            other => is_marked([key.as_str(), &other.to_string()]),
+        })
     }
 
     /// Neon's own action for GitHub writes the keys of GitHub, and its
     /// integration of Vercel that of Vercel. `github-commit-ref` does not count:
     /// in a `pull_request_target` workflow it is the branch that the pull request
     /// goes to.
-    fn provenance(&self) -> Option<Provenance> {
-        let text = |key: &str| self.value.get(key).and_then(Value::as_str);
-        let repository = text("github-commit-repo").map(Into::into);
-        let number = text("github-pr-number").and_then(PullRequestNumber::parse);
-        let branch = text("vercel-commit-ref").filter(|branch| !branch.is_empty());
+    ///
+    /// # Errors
+    ///
+    /// The key whose value cannot be read.
+    fn provenance(&self) -> Result<Option<Provenance>, &'static str> {
+        let text = |key: &'static str| annotated(self.value.get(key)).map_err(|_| key);
+        let number = self.value.get(NUMBER);
+        let branch = text("vercel-commit-ref")?;
         let branch = branch.map(|branch| branch.strip_prefix("refs/heads/").unwrap_or(branch));
         let recorded = Provenance {
-            repository,
-            pull_request: number,
+            repository: text("github-commit-repo")?.map(Into::into),
+            pull_request: annotated_number(number).map_err(|_| NUMBER)?,
             branch: branch.map(Into::into),
         };
-        (recorded != Provenance::default()).then_some(recorded)
+        Ok((recorded != Provenance::default()).then_some(recorded))
     }
 }
+
+/// The annotation with the number of the pull request.
+const NUMBER: &str = "github-pr-number";
 
 #[derive(Deserialize)]
 struct Pagination {
@@ -207,6 +216,7 @@ impl Branch {
             links: Vec::new(),
             addresses: Vec::new(),
             recorded: None,
+            unread: None,
             original: None,
         }
     }
@@ -248,8 +258,14 @@ impl Kind for NeonBranch {
             .into_iter()
             .map(|branch| {
                 let annotation = annotations.get(&branch.id);
-                let recorded = annotation.and_then(Annotation::provenance);
                 let mut resource = branch.resource(place);
+                let recorded = match annotation.map_or(Ok(None), Annotation::provenance) {
+                    Ok(recorded) => recorded,
+                    Err(key) => {
+                        resource.unread = Some(key);
+                        None
+                    }
+                };
                 let number = recorded.as_ref().and_then(|one| one.pull_request);
                 let repository = recorded.as_ref().and_then(|one| one.repository.clone());
                 let git_branch = recorded.as_ref().and_then(|one| one.branch.clone());
