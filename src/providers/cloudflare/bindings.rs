@@ -57,6 +57,7 @@ struct Binding {
     queue_name: Option<String>,
     service: Option<String>,
     script_name: Option<String>,
+    environment: Option<String>,
     class_name: Option<String>,
     outbound: Option<Outbound>,
 }
@@ -72,13 +73,23 @@ struct Outbound {
 pub(super) struct Consumer {
     service: Option<String>,
     name: Option<String>,
+    environment: Option<String>,
 }
 
 impl Consumer {
-    fn worker(self) -> Option<Reference> {
-        let name = self.service.or(self.name)?;
-        Some(Reference::by_id("worker", name))
+    fn workers(self) -> Vec<Reference> {
+        let name = self.service.or(self.name);
+        name.map_or_else(Vec::new, |name| workers(name, self.environment.as_deref()))
     }
+}
+
+/// A Worker, in an environment if one is given: that of wrangler is a Worker of
+/// its own, called `<name>-<environment>`.
+fn workers(name: String, environment: Option<&str>) -> Vec<Reference> {
+    let environment = environment.filter(|one| !one.is_empty() && *one != "production");
+    let of_environment = environment.map(|environment| format!("{name}-{environment}"));
+    let names = std::iter::once(name).chain(of_environment);
+    names.map(|name| Reference::by_id("worker", name)).collect()
 }
 
 /// The settings of a Worker: what its latest version binds, and who receives its
@@ -112,7 +123,7 @@ impl Settings {
 pub(super) fn tails(consumers: Option<Vec<Consumer>>) -> References {
     let consumers = consumers.into_iter().flatten();
     References {
-        uses: consumers.filter_map(Consumer::worker).collect(),
+        uses: consumers.flat_map(Consumer::workers).collect(),
         unknown: Vec::new(),
     }
 }
@@ -150,33 +161,29 @@ fn one(value: &Value) -> Result<References, Malformed> {
     let sort = binding.sort;
     let missing = format!("a `{sort}` binding that names nothing");
     let need = |value: Option<String>| value.ok_or_else(|| Malformed(missing.clone()));
-    let worker = |name: String| Reference::by_id("worker", name);
+    let environment = binding.environment.as_deref();
+    let by_id = |kind, id| vec![Reference::by_id(kind, id)];
+    let by_name = |kind, name| vec![Reference::by_name(kind, name)];
     let found = match sort.as_str() {
-        "kv_namespace" => Some(Reference::by_id(
-            "kv_namespace",
-            need(binding.namespace_id)?,
-        )),
-        "d1" => Some(Reference::by_id(
-            "d1",
-            need(binding.id.or(binding.database_id))?,
-        )),
-        "r2_bucket" => Some(Reference::by_name("r2", need(binding.bucket_name)?)),
-        "queue" => Some(Reference::by_name("queue", need(binding.queue_name)?)),
-        "hyperdrive" => Some(Reference::by_id("hyperdrive", need(binding.id)?)),
-        "service" | "tail_consumer" => Some(worker(need(binding.service)?)),
+        "kv_namespace" => by_id("kv_namespace", need(binding.namespace_id)?),
+        "d1" => by_id("d1", need(binding.id.or(binding.database_id))?),
+        "r2_bucket" => by_name("r2", need(binding.bucket_name)?),
+        "queue" => by_name("queue", need(binding.queue_name)?),
+        "hyperdrive" => by_id("hyperdrive", need(binding.id)?),
+        "service" | "tail_consumer" => workers(need(binding.service)?, environment),
         // Without a script name it is the Worker's own class.
         "durable_object_namespace" | "workflow" => {
             match (binding.script_name, binding.class_name) {
-                (Some(script), _) => Some(worker(script)),
-                (None, Some(_)) => None,
+                (Some(script), _) => workers(script, environment),
+                (None, Some(_)) => Vec::new(),
                 (None, None) => return Ok(unresolved(&sort, value, "worker")),
             }
         }
         "dispatch_namespace" => binding
             .outbound
             .and_then(|outbound| outbound.worker)
-            .and_then(Consumer::worker),
-        known if HARMLESS.contains(&known) => None,
+            .map_or_else(Vec::new, Consumer::workers),
+        known if HARMLESS.contains(&known) => Vec::new(),
         _ => {
             return Ok(References {
                 uses: Vec::new(),
@@ -185,7 +192,7 @@ fn one(value: &Value) -> Result<References, Malformed> {
         }
     };
     Ok(References {
-        uses: found.into_iter().collect(),
+        uses: found,
         unknown: Vec::new(),
     })
 }
@@ -193,7 +200,15 @@ fn one(value: &Value) -> Result<References, Malformed> {
 /// A binding of a type that is not known: any of its texts may name something.
 fn unknown(sort: &str, value: &Value) -> UnknownBinding {
     let mut texts = Vec::new();
-    collect(value, &mut texts);
+    match value.as_object() {
+        // The binding's type and the variable's name refer to nothing.
+        Some(fields) if fields.get("type").is_some_and(Value::is_string) => {
+            let fields = fields.iter();
+            let fields = fields.filter(|(key, _)| !["type", "name"].contains(&key.as_str()));
+            fields.for_each(|field| collect_field(field, &mut texts));
+        }
+        _ => collect(value, &mut texts),
+    }
     texts.sort_unstable();
     texts.dedup();
     UnknownBinding {
@@ -243,15 +258,15 @@ fn collect(value: &Value, texts: &mut Vec<Box<str>>) {
     match value {
         Value::String(text) => texts.extend(parts(text)),
         Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
-        Value::Object(fields) => {
-            // The type and the variable's name refer to nothing.
-            let fields = fields
-                .iter()
-                .filter(|(key, _)| *key != "type" && *key != "name");
-            fields.for_each(|(_, item)| collect(item, texts));
-        }
+        Value::Object(fields) => fields.iter().for_each(|field| collect_field(field, texts)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// A key may be a name as well: a map of what is bound.
+fn collect_field((key, value): (&String, &Value), texts: &mut Vec<Box<str>>) {
+    texts.extend(parts(key));
+    collect(value, texts);
 }
 
 /// What the bindings of a Pages project refer to by kind, with the field that
@@ -265,60 +280,99 @@ const PAGES: [(&str, &str); 6] = [
     ("services", "service"),
 ];
 
-/// Maps of a Pages project that name nothing that preview-gc could delete.
-const PAGES_HARMLESS: [&str; 8] = [
+/// The map of a Pages project whose entries name Workers by ids that no listing
+/// shows.
+const PAGES_OBJECTS: &str = "durable_object_namespaces";
+
+/// What else the configuration of a Pages project has, and names nothing that
+/// preview-gc could delete.
+const PAGES_HARMLESS: [&str; 12] = [
     "ai_bindings",
     "analytics_engine_datasets",
     "browsers",
+    "compatibility_date",
+    "compatibility_flags",
     "env_vars",
     "limits",
     "mtls_certificates",
     "placement",
+    "usage_model",
     "vectorize_bindings",
+    "wrangler_config_hash",
 ];
 
 /// What one environment of a Pages project binds.
 ///
 /// # Errors
 ///
-/// When a binding lacks the field that names its target.
+/// When a binding lacks the field that names its target, or bindings of a known
+/// sort have another form than a map.
 pub(super) fn pages(config: &Map<String, Value>) -> Result<References, Malformed> {
     let mut references = References::default();
     for (sort, bindings) in config {
-        let Value::Object(bindings) = bindings else {
-            continue;
-        };
         if PAGES_HARMLESS.contains(&sort.as_str()) {
             continue;
         }
         let field = PAGES.iter().find(|(known, _)| known == sort);
-        for binding in bindings.values().filter(|binding| !binding.is_null()) {
-            let Some((_, field)) = field else {
-                references.extend(if sort == "durable_object_namespaces" {
-                    unresolved(sort, binding, "worker")
-                } else {
-                    References {
-                        uses: Vec::new(),
-                        unknown: vec![unknown(sort, binding)],
-                    }
-                });
-                continue;
-            };
-            let named = binding.get(field).and_then(Value::as_str);
-            let named = named.map(str::to_owned);
+        let Some((_, field)) = field else {
+            references.extend(if sort == PAGES_OBJECTS {
+                objects(bindings)?
+            } else {
+                unknown_setting(sort, bindings)
+            });
+            continue;
+        };
+        for binding in of_map(sort, bindings)? {
+            let text = |key: &str| binding.get(key).and_then(Value::as_str);
+            let named = text(field).map(str::to_owned);
             let named = named
                 .ok_or_else(|| Malformed(format!("a binding in `{sort}` without `{field}`")))?;
-            references.uses.push(match sort.as_str() {
-                "kv_namespaces" => Reference::by_id("kv_namespace", named),
-                "d1_databases" => Reference::by_id("d1", named),
-                "r2_buckets" => Reference::by_name("r2", named),
-                "queue_producers" => Reference::by_name("queue", named),
-                "hyperdrive_bindings" => Reference::by_id("hyperdrive", named),
-                _ => Reference::by_id("worker", named),
+            references.uses.extend(match sort.as_str() {
+                "kv_namespaces" => vec![Reference::by_id("kv_namespace", named)],
+                "d1_databases" => vec![Reference::by_id("d1", named)],
+                "r2_buckets" => vec![Reference::by_name("r2", named)],
+                "queue_producers" => vec![Reference::by_name("queue", named)],
+                "hyperdrive_bindings" => vec![Reference::by_id("hyperdrive", named)],
+                _ => workers(named, text("environment")),
             });
         }
     }
     Ok(references)
+}
+
+/// The bindings in a map of a Pages project; `null` stands for none.
+fn of_map<'v>(sort: &str, bindings: &'v Value) -> Result<Vec<&'v Value>, Malformed> {
+    match bindings {
+        Value::Null => Ok(Vec::new()),
+        Value::Object(bindings) => Ok(bindings.values().filter(|one| !one.is_null()).collect()),
+        _ => Err(Malformed(format!("`{sort}` of a Pages project is no map"))),
+    }
+}
+
+fn objects(bindings: &Value) -> Result<References, Malformed> {
+    let mut references = References::default();
+    for binding in of_map(PAGES_OBJECTS, bindings)? {
+        references.extend(unresolved(PAGES_OBJECTS, binding, "worker"));
+    }
+    Ok(references)
+}
+
+/// A setting that is not known, in whatever form: every text in it may name
+/// something.
+fn unknown_setting(sort: &str, value: &Value) -> References {
+    let says_something = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    };
+    References {
+        uses: Vec::new(),
+        unknown: says_something
+            .then(|| unknown(sort, value))
+            .into_iter()
+            .collect(),
+    }
 }
 
 #[cfg(test)]
@@ -390,8 +444,10 @@ mod tests {
             {"type": "queue", "name": "Q", "queue_name": "jobs"},
             {"type": "hyperdrive", "name": "H", "id": "h"},
             {"type": "service", "name": "API", "service": "api"},
+            {"type": "service", "name": "WEB", "service": "web", "environment": "staging"},
+            {"type": "service", "name": "CMS", "service": "cms", "environment": "production"},
             {"type": "durable_object_namespace", "name": "OWN", "class_name": "Room"},
-            {"type": "durable_object_namespace", "name": "DO", "class_name": "Room", "script_name": "rooms"},
+            {"type": "durable_object_namespace", "name": "DO", "class_name": "Room", "script_name": "rooms", "environment": "pr-7"},
             {"type": "workflow", "name": "W", "class_name": "Flow", "script_name": "flows"},
             {"type": "dispatch_namespace", "name": "D", "namespace": "n", "outbound": {"worker": {"service": "out"}}},
             {"type": "secret_text", "name": "S"},
@@ -406,7 +462,11 @@ mod tests {
                 "queue jobs",
                 "hyperdrive h",
                 "worker api",
+                "worker web",
+                "worker web-staging",
+                "worker cms",
                 "worker rooms",
+                "worker rooms-pr-7",
                 "worker flows",
                 "worker out",
             ]
@@ -425,7 +485,8 @@ mod tests {
         let found = listed(list.as_array().unwrap()).unwrap();
         assert_eq!(found.uses, []);
         assert_eq!(&*found.unknown[0].sort, "tape");
-        assert_eq!(found.unknown[0].texts, ["0123".into(), "files".into()]);
+        let texts: Vec<&str> = found.unknown[0].texts.iter().map(|one| &**one).collect();
+        assert_eq!(texts, ["0123", "drive", "files", "id", "labels"]);
         // A class somewhere, by an id that no listing shows.
         let list = json!([{"type": "durable_object_namespace", "name": "DO", "namespace_id": "x"}]);
         let found = listed(list.as_array().unwrap()).unwrap();
@@ -462,7 +523,11 @@ mod tests {
             "hyperdrive_bindings": {"H": {"id": "h"}},
             "services": {"API": {"service": "api", "environment": "production"}},
             "durable_object_namespaces": {"DO": {"namespace_id": "x"}},
-            "tapes": {"T": {"drive": "y"}},
+            "tapes": {"app-pr-7": {"drive": "y"}},
+            "reels": ["app-pr-8"],
+            "disk": "app-pr-9",
+            "no_tapes": {},
+            "no_disk": "",
             "compatibility_flags": [],
             "fail_open": true,
         });
@@ -488,9 +553,32 @@ mod tests {
         assert_eq!(
             unknown,
             [
+                ("disk", None),
                 ("durable_object_namespaces", Some("worker")),
+                ("reels", None),
                 ("tapes", None)
             ]
         );
+        for name in ["app-pr-7", "app-pr-8", "app-pr-9"] {
+            let mut unknown = found.unknown.iter();
+            assert!(
+                unknown.any(|one| one.texts.contains(&name.into())),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn bindings_of_a_pages_project_in_another_form_are_no_answer() {
+        let maps = PAGES.iter().map(|(map, _)| *map).chain([PAGES_OBJECTS]);
+        for map in maps {
+            for form in [json!([{"id": "x"}]), json!("x"), json!(true), json!(7)] {
+                let config = json!({ map: form });
+                assert!(pages(config.as_object().unwrap()).is_err(), "{config}");
+            }
+            let config = json!({ map: null });
+            let none = pages(config.as_object().unwrap()).unwrap();
+            assert_eq!(none, References::default(), "{map}");
+        }
     }
 }

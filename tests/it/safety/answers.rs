@@ -265,3 +265,72 @@ fn a_record_and_an_environment_whose_marks_are_not_shown_are_unknown() {
         assert_eq!(audited.verdict("pr-7"), verdict, "{}", audited.report);
     }
 }
+
+/// A map that turned into a list names nothing any more.
+#[test]
+fn bindings_of_a_pages_project_in_an_unknown_form_keep_what_they_may_name() {
+    let resources = || {
+        json!([
+            {"kind": "kv_namespace", "name": "app-pr-7-kv", "id": "kv7"},
+        ])
+    };
+    for (setting, verdict, exit) in [
+        (json!({"kv_namespaces": {}}), "garbage", 0),
+        (json!({"kv_namespaces": null}), "garbage", 0),
+        (
+            json!({"kv_namespaces": {"KV": {"namespace_id": "kv7"}}}),
+            "in_use",
+            0,
+        ),
+        (
+            json!({"kv_namespaces": [{"namespace_id": "kv7"}]}),
+            "unknown",
+            3,
+        ),
+        (json!({"kv_namespaces": "kv7"}), "unknown", 3),
+        (json!({"tapes": ["kv7"]}), "unknown", 0),
+        (json!({"tapes": "kv7"}), "unknown", 0),
+        (json!({"tapes": {"T": {"kv7": true}}}), "unknown", 0),
+        (json!({"tapes": 7, "reels": false}), "garbage", 0),
+    ] {
+        let project = json!([{"id": "p1", "name": "site", "subdomain": "site.pages.dev",
+            "domains": ["site.pages.dev"], "created_on": T0,
+            "deployment_configs": {"preview": setting, "production": {}}}]);
+        let mut answer = body(&project);
+        answer["body"]["result_info"] =
+            json!({"page": 1, "per_page": 10, "count": 1, "total_count": 1, "total_pages": 1});
+        let faults = always("/pages/projects$", answer);
+        let audited = audit(&world(pulls(), resources(), faults), NAMESPACES);
+        let found = audited.verdict("app-pr-7-kv");
+        assert_eq!(found, verdict, "{setting}: {}", audited.report);
+        assert_eq!(audited.code, exit, "{setting}");
+    }
+}
+
+/// wrangler's older environments are Workers of their own.
+#[test]
+fn a_binding_to_an_environment_keeps_the_worker_of_that_environment() {
+    let policy = "[[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \"{any}-pr-{pr}\"\n\
+        dead-when = \"closed\"\n";
+    let settings = body(&json!({"bindings": [
+        {"type": "service", "name": "API", "service": "api", "environment": "pr-7"},
+        {"type": "durable_object_namespace", "name": "ROOMS", "class_name": "Room",
+            "script_name": "rooms", "environment": "pr-7"},
+        {"type": "service", "name": "WEB", "service": "web", "environment": "production"},
+    ]}));
+    let resources = json!([
+        worker("site"),
+        worker("api-pr-7"),
+        worker("rooms-pr-7"),
+        worker("web-pr-7"),
+    ]);
+    let faults = always("/scripts/site/settings$", settings);
+    let audited = audit(&world(pulls(), resources, faults), policy);
+    for (name, verdict) in [
+        ("api-pr-7", "in_use"),
+        ("rooms-pr-7", "in_use"),
+        ("web-pr-7", "garbage"),
+    ] {
+        assert_eq!(audited.verdict(name), verdict, "{name}: {}", audited.report);
+    }
+}
