@@ -29,7 +29,7 @@ pub use diagnostic::{Diagnostic, Severity, render};
 pub use rule::{
     Action, Age, AgeClock, Born, CREATED_AFTER_OPENED, Condition, Coverage, DeathCondition,
     DeathEvent, ENDED_AFTER_CREATED, MatchSubject, Missing, Newer, Per, PlaceName, Protect,
-    RefusedMatch, Rule, RuleMatch, Span, Timing, Where, backup_pattern,
+    RefusedMatch, Rule, RuleMatch, Span, Timing, Where,
 };
 pub use rules::Rules;
 

@@ -1,5 +1,6 @@
 //! Rules and how they match a resource.
 
+mod backup;
 mod condition;
 mod death;
 mod pattern;
@@ -107,8 +108,9 @@ pub struct RuleMatch {
     pub named: Option<DateTime<Utc>>,
     /// A condition that the answer cannot tell.
     pub undetermined: Option<&'static str>,
-    /// Whether the template spells out the backup that the name looks like.
-    pub spells_backup: bool,
+    /// The backup pattern that the name looks like, where the template does not
+    /// spell it out.
+    pub backup: Option<&'static str>,
     /// The built-in protection that the rule may override: that of labels which
     /// begin with `_` and which the rule spells out, and that of production which
     /// newer production has replaced.
@@ -226,10 +228,6 @@ impl Rule {
         readings: &mut Vec<RuleMatch>,
         failed: &mut dyn FnMut(&Condition, &Captures),
     ) {
-        let spells_backup = || {
-            backup_pattern(&resource.name)
-                .is_some_and(|pattern| template.spells(pattern.trim_matches('*')))
-        };
         let lifts = match resource.protection {
             Some(fact @ BuiltInProtection::Underscore) => {
                 let spelled = self.subject == MatchSubject::Name
@@ -271,7 +269,7 @@ impl Rule {
                 head: captures.head_beside().cloned(),
                 named: captures.named,
                 undetermined,
-                spells_backup: spells_backup(),
+                backup: backup::unspelled(template, &resource.name),
                 lifts,
                 only_agrees: false,
             };
@@ -463,7 +461,7 @@ impl RuleMatch {
             head: None,
             named: None,
             undetermined: Some(key),
-            spells_backup: false,
+            backup: None,
             lifts: None,
             only_agrees: false,
         }
@@ -476,21 +474,6 @@ fn branch(resource: &Resource) -> Result<&str, &'static str> {
     match resource.attribute(key) {
         Some(Attribute::Text(branch)) => Ok(branch),
         _ => Err(key),
-    }
-}
-
-/// The backup pattern that a name looks like.
-pub fn backup_pattern(name: &str) -> Option<&'static str> {
-    if name.starts_with("rollback-") {
-        Some("rollback-*")
-    } else if name.starts_with("pre-deploy-") {
-        Some("pre-deploy-*")
-    } else if name.starts_with("emergency-restore-") {
-        Some("emergency-restore-*")
-    } else if name.contains("_old_") {
-        Some("*_old_*")
-    } else {
-        None
     }
 }
 

@@ -335,9 +335,9 @@ impl Template {
         self.parts.iter().any(Part::names_time)
     }
 
-    /// Whether the template's own text spells a marker.
-    pub fn spells(&self, marker: &str) -> bool {
-        self.literal_text.contains(marker)
+    /// The template's own text, with a NUL for each capture.
+    pub fn literal_text(&self) -> &str {
+        &self.literal_text
     }
 
     /// Whether every label of a host name that begins with `_` is a label that the

@@ -23,7 +23,7 @@ use super::branches::{BranchState, Branches};
 use super::{JudgeInput, Judgement, MatchedBy};
 use crate::evidence::{ActionsRun, Inventory, PullRequest, RepositoryRoots, Roots};
 use crate::model::{BuiltInProtection, Claim, Place, PullRequestNumber, Resource, RunId, Time};
-use crate::policy::{Action, AgeClock, Missing, Rule, RuleMatch, backup_pattern};
+use crate::policy::{Action, AgeClock, Missing, Rule, RuleMatch};
 
 /// A branch with its own expiry this near is taken care of.
 const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
@@ -392,9 +392,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         if let Some(key) = rule_match.undetermined {
             return Ok(Verdict::Unknown(Doubt::Condition(key)));
         }
-        if let Some(pattern) = backup_pattern(&resource.name)
-            && !rule_match.spells_backup
-        {
+        if let Some(pattern) = rule_match.backup {
             return Ok(Verdict::Protected(Protection::Backup(pattern)));
         }
         let missing = [

@@ -334,3 +334,22 @@ fn a_binding_to_an_environment_keeps_the_worker_of_that_environment() {
         assert_eq!(audited.verdict(name), verdict, "{name}: {}", audited.report);
     }
 }
+
+#[test]
+fn a_backup_is_kept_unless_a_rule_spells_all_that_makes_it_one() {
+    let policy = "[[rule]]\nid = \"backups\"\nkind = \"worker\"\nname = \"rollback-{any}-pr-{pr}\"\n\
+        dead-when = \"closed\"\n[[rule]]\nid = \"apps\"\nkind = \"worker\"\n\
+        name = \"{any}-app-pr-{pr}\"\ndead-when = \"closed\"\n";
+    for (name, verdict) in [
+        ("rollback-x-pr-7", "garbage"),
+        ("rollback-x_old_1-pr-7", "protected"),
+        ("Rollback_x-app-pr-7", "protected"),
+        ("pre_deploy-x-app-pr-7", "protected"),
+        ("x_OLD_1-app-pr-7", "protected"),
+        ("remove-old-login-app-pr-7", "garbage"),
+        ("x-older-app-pr-7", "garbage"),
+    ] {
+        let audited = audit(&world(pulls(), json!([worker(name)]), json!([])), policy);
+        assert_eq!(audited.verdict(name), verdict, "{name}: {}", audited.report);
+    }
+}
