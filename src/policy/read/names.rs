@@ -72,6 +72,22 @@ impl Reader<'_> {
         Some(names)
     }
 
+    /// Reports addresses in place of host names: they match nothing, so that an
+    /// entry which is to keep something keeps nothing.
+    pub(super) fn hosts(&mut self, texts: &[At<String>], kinds: &[KindRef]) {
+        for text in texts {
+            if let Some(host) = host_of_address(&text.value, kinds) {
+                self.mistakes.error(
+                    Code::ValueMalformed,
+                    text.span.clone(),
+                    format!("{:?} is no host name, so it matches nothing", text.value),
+                    "an address",
+                    Some(format!("write {host:?}")),
+                );
+            }
+        }
+    }
+
     pub(super) fn template(
         &mut self,
         text: &At<String>,
@@ -161,9 +177,66 @@ impl Reader<'_> {
     }
 }
 
+/// Returns the host name to write instead of an address, where one of these kinds
+/// has host names and none has patterns that begin with them. Only a scheme and a
+/// slash at the end tell: labels of reverse zones have slashes.
+pub(super) fn host_of_address(text: &str, kinds: &[KindRef]) -> Option<String> {
+    let are_hosts = kinds.iter().any(|kind| kind.caseless);
+    if !are_hosts || kinds.iter().any(|kind| kind.begins_with_host) {
+        return None;
+    }
+    let host = match text.split_once("://") {
+        Some((_, rest)) if rest.contains('{') => rest,
+        Some((_, rest)) => rest.split('/').next().unwrap_or(rest),
+        None => text,
+    };
+    let host = host.trim_end_matches("/*").trim_end_matches('/');
+    (host != text && !host.is_empty()).then(|| host.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use crate::policy::tests::{mistakes, read};
+
+    #[test]
+    fn an_address_is_no_host_name() {
+        let wrong = |name: &str| format!("{name:?} is no host name, so it matches nothing");
+        let protect = |kind: &str, name: &str| {
+            format!("[[protect]]\nkind = {kind}\nreason = \"x\"\nname = {name:?}\n")
+        };
+        for (kind, name, is_wrong) in [
+            ("\"dns_record\"", "https://www.acme.example", true),
+            ("\"dns_record\"", "https://www.acme.example/cart", true),
+            ("\"worker_domain\"", "www.acme.example/", true),
+            ("\"worker_domain\"", "*.acme.example/*", true),
+            (
+                "[\"worker\", \"worker_domain\"]",
+                "http://{any}.acme.example",
+                true,
+            ),
+            ("\"worker_domain\"", "www.acme.example", false),
+            ("\"dns_record\"", "0/25.2.0.192.in-addr.arpa", false),
+            ("\"worker_route\"", "www.acme.example/", false),
+            ("\"neon_branch\"", "https://www.acme.example", false),
+        ] {
+            let expected: Vec<_> = is_wrong.then(|| wrong(name)).into_iter().collect();
+            assert_eq!(mistakes(&protect(kind, name)), expected, "{kind} {name}");
+        }
+        let rule = |names: &str| {
+            format!(
+                "[[rule]]\nid = \"a\"\nkind = \"dns_record\"\ndead-when = \"closed\"\n{names}\n"
+            )
+        };
+        let address = "https://pr-{pr}.acme.example";
+        assert_eq!(
+            mistakes(&rule(&format!("name = {address:?}"))),
+            [wrong(address)]
+        );
+        let host = "name = \"pr-{pr}.acme.example\"";
+        assert!(mistakes(&rule(host)).is_empty());
+        let except = rule(&format!("{host}\nexcept = \"pr-1.acme.example/\""));
+        assert_eq!(mistakes(&except), [wrong("pr-1.acme.example/")]);
+    }
 
     #[test]
     fn zones_and_projects_are_said_only_of_kinds_that_are_in_them() {

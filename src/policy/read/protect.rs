@@ -1,8 +1,9 @@
 //! `[[protect]]`.
 
 use super::Reader;
-use crate::model::PullRequestNumber;
+use super::names::host_of_address;
 use crate::model::code::Code;
+use crate::model::{KindRef, PullRequestNumber};
 use crate::policy::fields::Fields;
 use crate::policy::rule::{Pattern, Patterns, Protect, Timing};
 use crate::policy::template::Names;
@@ -17,8 +18,8 @@ impl Reader<'_> {
             .unwrap_or_default();
         let place = self.place(&mut fields, &kinds);
         let file_span = fields.value_span("names-file");
-        let from_file = self.names_file(&mut fields);
-        let name = self.patterns(&mut fields, "name", names);
+        let from_file = self.names_file(&mut fields, &kinds);
+        let name = self.patterns(&mut fields, "name", names, &kinds);
         if let (Some(span), Some(_)) = (&file_span, &name) {
             self.mistakes.error(
                 Code::NamesFileBesideName,
@@ -30,7 +31,7 @@ impl Reader<'_> {
         }
         let name = name.or(from_file);
         let branch_span = fields.value_span("branch");
-        let branch = self.patterns(&mut fields, "branch", names);
+        let branch = self.patterns(&mut fields, "branch", names, &[]);
         if let (Some(span), true) = (branch_span, words.is_some()) {
             self.carries_branch(span, &kinds);
         }
@@ -91,7 +92,7 @@ impl Reader<'_> {
 
     /// The names in the file that `names-file` mentions, one a line. A file without
     /// names protects nothing, which nobody means.
-    fn names_file(&mut self, fields: &mut Fields<'_>) -> Option<Vec<Patterns>> {
+    fn names_file(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Option<Vec<Patterns>> {
         let file = fields.text("names-file", &mut self.mistakes)?;
         let text = match (self.environment.names_file)(&self.source.path, &file.value) {
             Ok(text) => text,
@@ -125,6 +126,21 @@ impl Reader<'_> {
                     ),
                     "every line is a name that is protected",
                     Some("write one name a line, without quotes, commas or comments".to_owned()),
+                );
+                return None;
+            }
+            if let Some(host) = host_of_address(line, kinds) {
+                self.mistakes.error(
+                    Code::NamesFileUnread,
+                    file.span,
+                    format!(
+                        "could not read the names in {:?}: line {} is no host name, so it \
+                         matches nothing: {line:?}",
+                        file.value,
+                        index + 1
+                    ),
+                    "an address in the file",
+                    Some(format!("write {host:?}")),
                 );
                 return None;
             }
@@ -172,8 +188,10 @@ impl Reader<'_> {
         fields: &mut Fields<'_>,
         key: &'static str,
         names: &Names,
+        kinds: &[KindRef],
     ) -> Option<Vec<Patterns>> {
         let texts = fields.texts(key, &mut self.mistakes)?;
+        self.hosts(&texts, kinds);
         Some(
             texts
                 .iter()

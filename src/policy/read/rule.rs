@@ -53,7 +53,7 @@ impl Reader<'_> {
             .unwrap_or_default();
         let place = self.place(&mut fields, &kinds);
         let matched = self.matched(&mut fields, names, &kinds, &place);
-        let except = self.except(&mut fields, names);
+        let except = self.except(&mut fields, names, &kinds);
         let (conditions, timing) = self.conditions(&mut fields, &kinds, &matched.templates);
         let death = self.death(&mut fields);
         let missing = self.choice(&mut fields, "missing", &words::MISSING);
@@ -112,10 +112,16 @@ impl Reader<'_> {
         (rule, id)
     }
 
-    fn except(&mut self, fields: &mut Fields<'_>, names: &Names) -> Vec<Patterns> {
+    fn except(
+        &mut self,
+        fields: &mut Fields<'_>,
+        names: &Names,
+        kinds: &[KindRef],
+    ) -> Vec<Patterns> {
         let except = fields.texts("except", &mut self.mistakes);
         let except = except.unwrap_or_default();
         self.something_is_left(&except);
+        self.hosts(&except, kinds);
         let patterns = except.iter();
         patterns
             .filter_map(|text| self.pattern(text, names))
@@ -163,6 +169,9 @@ impl Reader<'_> {
             }
         };
         let texts = texts.unwrap_or_default();
+        if subject == MatchSubject::Name {
+            self.hosts(&texts, kinds);
+        }
         if let Some(claim) = claim {
             return self.claimed(claim, subject, &texts, names);
         }
