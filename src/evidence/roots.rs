@@ -205,6 +205,20 @@ pub struct BranchEvidence {
     pub searched: Searched,
 }
 
+impl BranchEvidence {
+    /// Why something about pull requests and the branches that they come from is
+    /// not known, if so.
+    pub fn gap(&self) -> Option<&Arc<str>> {
+        let mut asked = self.asked.values();
+        match &self.searched {
+            Searched::Failed(why) => Some(why),
+            Searched::Nothing | Searched::Everything | Searched::BackTo(_) => {
+                asked.find_map(|answer| answer.as_ref().err())
+            }
+        }
+    }
+}
+
 /// The roots of one repository.
 #[derive(Debug, Clone, Default)]
 pub struct RepositoryRoots {

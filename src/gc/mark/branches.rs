@@ -254,10 +254,14 @@ impl<'a> Branches<'a> {
         if self.roots.heads.branches.is_none() {
             return not_told("the git branches were not asked for");
         }
+        // One answer that cannot be believed leaves nothing to believe in the
+        // others: each name that nothing gives may be what it left out.
+        if let Some(why) = self.roots.heads.gap() {
+            return not_told(why);
+        }
         match claim {
             Claim::Branch(branch) => match self.roots.heads.asked.get(&**branch) {
-                Some(Ok(())) => {}
-                Some(Err(why)) => return not_told(why),
+                Some(Ok(()) | Err(_)) => {}
                 None => return not_told("its pull requests were not asked for"),
             },
             Claim::Slug { .. } => match (&self.roots.heads.searched, created) {
@@ -273,8 +277,7 @@ impl<'a> Branches<'a> {
                 (Searched::BackTo(_), _) => {
                     return not_told("closed pull requests were searched no further back");
                 }
-                (Searched::Failed(why), _) => return not_told(why),
-                (Searched::Nothing, _) => {
+                (Searched::Failed(_) | Searched::Nothing, _) => {
                     return not_told("closed pull requests were not searched");
                 }
             },

@@ -335,6 +335,54 @@ fn a_binding_to_an_environment_keeps_the_worker_of_that_environment() {
     }
 }
 
+/// The answer that cannot be believed may have left the open pull request out.
+#[test]
+fn a_gap_among_the_heads_leaves_every_slug_undecided() {
+    let policy = "[slug.s]\ncase = \"lower\"\nkeep = \"a-z0-9\"\n\
+        replace = { with = \"-\", runs = true }\nlength = 20\n\
+        [[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\nname = \"preview/{branch}\"\n\
+        missing = \"dead\"\ndead-when = \"closed\"\n\
+        [[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \"shop-{slug:s}\"\n\
+        missing = \"dead\"\ndead-when = \"closed\"\n";
+    let resources = || {
+        json!([
+            main_branch(),
+            annotated("preview/f/a", json!({})),
+            worker("shop-f-a"),
+            worker("shop-lonely"),
+            worker("shop-nothing"),
+        ])
+    };
+    let gone = |number: u32, head: &str| {
+        let mut one = closed(number);
+        one["head_ref"] = json!(head);
+        one
+    };
+    let seen = |faults: Value| {
+        let mut world = world(json!([gone(1, "f/a"), open(9)]), resources(), faults);
+        world["git_branches"] = json!(["main", "lonely"]);
+        audit(&world, policy)
+    };
+    let whole = seen(json!([]));
+    assert_eq!(whole.verdict("shop-f-a"), "garbage", "{}", whole.report);
+    assert_eq!(whole.verdict("shop-nothing"), "garbage", "{}", whole.report);
+    // Only what is asked by branch cannot be believed.
+    let answer = json!({"status": 200, "body": {"data": {"repository":
+        {"nameWithOwner": "acme/shop"}}}});
+    let hidden = seen(json!([{"on": {"method": "POST", "path": "/graphql$",
+        "contains": "headRefName:"}, "times": null, "fault": answer}]));
+    for (name, verdict) in [
+        ("preview/f/a", "unknown"),
+        ("shop-f-a", "unknown"),
+        ("shop-nothing", "unknown"),
+        ("shop-lonely", "live"),
+    ] {
+        let found = hidden.verdict(name);
+        assert_eq!(found, verdict, "{name}: {}", hidden.report);
+    }
+    assert_eq!(hidden.code, 3);
+}
+
 #[test]
 fn a_backup_is_kept_unless_a_rule_spells_all_that_makes_it_one() {
     let policy = "[[rule]]\nid = \"backups\"\nkind = \"worker\"\nname = \"rollback-{any}-pr-{pr}\"\n\
