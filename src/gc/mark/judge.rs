@@ -401,10 +401,10 @@ impl<'a, 'p> Judge<'a, 'p> {
         ];
         let missing = missing
             .into_iter()
-        let unread = resource.unread.map(Doubt::Unread).map(Verdict::Unknown);
-        let missing = unread.or(missing);
             .find(|(time, _)| *time == Time::Missing)
             .map(|(_, which)| Verdict::Unknown(Doubt::Time(which)));
+        let unread = resource.unread.map(Doubt::Unread).map(Verdict::Unknown);
+        let missing = unread.or(missing);
         match timely(rule, resource, owner) {
             Ok(()) => {}
             Err(Untimely::Fails(condition)) => return Err(NoMatch::Refused(condition)),
@@ -549,10 +549,16 @@ impl<'a, 'p> Judge<'a, 'p> {
                 AgeClock::Created => clock(resource.created_at, "created_at")?,
                 AgeClock::Changed => clock(resource.changed_at, "changed_at")?,
                 AgeClock::Active => clock(resource.active_at, "active_at")?,
-                AgeClock::Named => clock(
-                    rule_match.named.map_or(Time::Unsupported, Time::At),
-                    "time in the name",
-                )?,
+                // People choose names, and nothing is older than its creation.
+                AgeClock::Named => {
+                    let named = rule_match.named.map_or(Time::Unsupported, Time::At);
+                    let named = clock(named, "time in the name")?;
+                    resource
+                        .created_at
+                        .known()
+                        .max(Some(named))
+                        .unwrap_or(named)
+                }
                 AgeClock::Merged => merged(owner)?,
             };
             let over = since.checked_add_signed(age.longer_than);

@@ -383,6 +383,32 @@ fn a_gap_among_the_heads_leaves_every_slug_undecided() {
     assert_eq!(hidden.code, 3);
 }
 
+/// A name hours before the creation makes nothing older than it is.
+#[test]
+fn the_time_in_a_name_is_no_earlier_than_the_creation() {
+    let policy = "[[rule]]\nid = \"ci\"\nkind = \"neon_branch\"\n\
+        name = \"ci-{date:%Y%m%d-%H%M%S}-{any}\"\n\
+        dead-when = { older-than = \"2h\", clock = \"named\" }\n";
+    let branch = |name: &str, created: &str| {
+        json!({"kind": "neon_branch", "name": name, "created_at": created, "updated_at": created,
+            "attributes": {"parent": "main"}})
+    };
+    let resources = json!([
+        main_branch(),
+        branch("ci-20260430-120000-old", "2026-04-30T12:00:05Z"),
+        branch("ci-20260430-120000-young", "2026-04-30T23:00:00Z"),
+        branch("ci-20260430-230000-young", "2026-04-30T12:00:00Z"),
+    ]);
+    let audited = audit(&world(json!([]), resources, json!([])), policy);
+    for (name, verdict) in [
+        ("ci-20260430-120000-old", "garbage"),
+        ("ci-20260430-120000-young", "live"),
+        ("ci-20260430-230000-young", "live"),
+    ] {
+        assert_eq!(audited.verdict(name), verdict, "{name}: {}", audited.report);
+    }
+}
+
 #[test]
 fn a_backup_is_kept_unless_a_rule_spells_all_that_makes_it_one() {
     let policy = "[[rule]]\nid = \"backups\"\nkind = \"worker\"\nname = \"rollback-{any}-pr-{pr}\"\n\
