@@ -24,6 +24,7 @@ pub mod partly_protected;
 pub mod plan;
 pub mod style;
 pub mod table;
+mod unknown_bindings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -44,6 +45,7 @@ pub use assemble::ReportInput;
 pub use dangling::Dangling;
 pub use headroom::HeadroomUse;
 pub use partly_protected::PartlyProtected;
+pub use unknown_bindings::UnknownBindingType;
 
 /// The report of one run, from which every output format is rendered.
 #[derive(Debug, Clone)]
@@ -72,6 +74,8 @@ pub struct Report {
     pub unused_rules: Vec<RuleAt>,
     /// `protect` entries that cover nothing that exists.
     pub unused_protects: Vec<Location>,
+    /// Types of bindings that this version does not know.
+    pub unknown_bindings: Vec<UnknownBindingType>,
     /// Host names that point at something which is gone.
     pub dangling: Vec<Dangling>,
     /// Pull requests with protected resources beside garbage.

@@ -90,6 +90,8 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, RunFailure> {
         };
         tried.map(|found| {
             warnings.extend(unused(&found.report));
+            let unknown = found.report.unknown_bindings.iter();
+            warnings.extend(unknown.map(ToString::to_string));
             let works = found.access.iter().all(|access| access.works);
             let exit = Exit::of(&found.report, false);
             examined = Some(found);

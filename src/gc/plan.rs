@@ -199,11 +199,13 @@ fn cap(
         if !taken.contains(&index) {
             plan.deferred.push(candidate.resource);
             // What goes in an earlier run makes its group smaller. Where nothing of it
-            // fits, no run ever begins.
+            // fits, or only what waits for the rest, no run ever begins.
             let group = together(index, &BTreeSet::new());
-            let size = |one: &usize| together(*one, &BTreeSet::new()).len();
-            let is_stuck = group.is_disjoint(waits) && group.iter().all(|one| size(one) > maximum);
-            if is_stuck && group.len() > 1 && maximum > 0 {
+            let fits = |one: &usize| {
+                let with_it = together(*one, &BTreeSet::new());
+                with_it.len() <= maximum && with_it.is_disjoint(waits)
+            };
+            if maximum > 0 && group.len() > maximum && !group.iter().any(fits) {
                 plan.oversized.insert(candidate.resource, group.len());
             }
             continue;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Focus, NextSweep, OtherMatch, PullRequestLine, PullRequestState, Relation, Report, Row,
-    RowReference, RuleAt, Summary, dangling, escape, headroom, partly_protected,
+    RowReference, RuleAt, Summary, dangling, escape, headroom, partly_protected, unknown_bindings,
 };
 use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
 use crate::format::moment;
@@ -76,6 +76,7 @@ impl Report {
             } else {
                 Vec::new()
             },
+            unknown_bindings: unknown_bindings::of(run.inventory),
             dangling: dangling::of(run.inventory),
             partly_protected: partly_protected::of(&resources),
             approved_only: false,

@@ -36,6 +36,9 @@ pub(super) fn conceal(report: &mut Report) {
     report.resources.retain(is_shown);
     // A name that others may take over is not for everybody to read.
     report.dangling.clear();
+    for one in &mut report.unknown_bindings {
+        "a resource that is not shown".clone_into(&mut one.user);
+    }
     report.concealed += before - report.resources.len();
     for row in &mut report.resources {
         row.reason = without(&row.reason, &hidden);

@@ -53,6 +53,8 @@ struct ReportDocument<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unused_protects: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_bindings: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     dangling: Vec<DanglingJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     partly_protected: Vec<PartlyProtectedJson<'a>>,
@@ -100,6 +102,11 @@ impl<'a> ReportDocument<'a> {
                 .collect(),
             unused_protects: report
                 .unused_protects
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            unknown_bindings: report
+                .unknown_bindings
                 .iter()
                 .map(ToString::to_string)
                 .collect(),

@@ -427,7 +427,9 @@ fn notes(report: &Report) -> impl Iterator<Item = String> {
             "{names} the template of a rule but not its condition; --verdict unmatched says which"
         )
     });
+    let unknown = report.unknown_bindings.iter().map(ToString::to_string);
     skew.chain(concealed)
+        .chain(unknown)
         .chain(refused)
         .chain(dangling)
         .chain(partly)

@@ -91,6 +91,7 @@ fn report(rows: Vec<Row>) -> Report {
         ignored_issues: Vec::new(),
         unused_rules: Vec::new(),
         unused_protects: Vec::new(),
+        unknown_bindings: Vec::new(),
         focus: None,
         listed: BTreeSet::new(),
         next_run: None,

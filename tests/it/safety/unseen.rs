@@ -245,3 +245,28 @@ fn a_worker_that_only_one_of_two_lists_shows_hides_what_it_uses() {
     );
     assert_eq!(hidden.code, 3);
 }
+
+/// A binding of a type that a later version may know keeps what it may name, and is
+/// reported also where it names nothing that would go.
+#[test]
+fn bindings_of_unknown_types_keep_and_are_reported() {
+    let mut site = worker("site");
+    site["attributes"]["bindings"] =
+        json!([{"type": "tape", "name": "TAPE", "target": "app-pr-7-kv"}]);
+    let resources = json!([site, {"kind": "kv_namespace", "name": "app-pr-7-kv"},
+        {"kind": "kv_namespace", "name": "app-pr-3-kv"}]);
+    let pulls = json!([closed(7), closed(3), open(9)]);
+    let audited = audit(&world(pulls, resources, json!([])), NAMESPACES);
+    assert_eq!(
+        audited.verdict("app-pr-7-kv"),
+        "unknown",
+        "{}",
+        audited.report
+    );
+    assert_eq!(audited.verdict("app-pr-3-kv"), "garbage");
+    let said = audited.report["unknown_bindings"][0].as_str().unwrap();
+    assert!(
+        said.starts_with("Worker site has a binding of type \"tape\""),
+        "{said}"
+    );
+}
