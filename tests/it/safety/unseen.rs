@@ -250,13 +250,15 @@ fn a_worker_that_only_one_of_two_lists_shows_hides_what_it_uses() {
 /// reported also where it names nothing that would go.
 #[test]
 fn bindings_of_unknown_types_keep_and_are_reported() {
-    let mut site = worker("site");
-    site["attributes"]["bindings"] =
-        json!([{"type": "tape", "name": "TAPE", "target": "app-pr-7-kv"}]);
-    let resources = json!([site, {"kind": "kv_namespace", "name": "app-pr-7-kv"},
+    let resources = json!([worker("site"), {"kind": "kv_namespace", "name": "app-pr-7-kv"},
         {"kind": "kv_namespace", "name": "app-pr-3-kv"}]);
     let pulls = json!([closed(7), closed(3), open(9)]);
-    let audited = audit(&world(pulls, resources, json!([])), NAMESPACES);
+    let binding = json!({"type": "tape", "name": "TAPE", "recording": "app-pr-7-kv"});
+    let settings = json!({"success": true, "errors": [], "messages": [],
+        "result": {"bindings": [binding], "tail_consumers": null}});
+    let faults = json!([{"on": {"method": "GET", "path": "/scripts/site/settings$"},
+        "times": null, "fault": {"status": 200, "body": settings}}]);
+    let audited = audit(&world(pulls, resources, faults), NAMESPACES);
     assert_eq!(
         audited.verdict("app-pr-7-kv"),
         "unknown",
