@@ -1,7 +1,10 @@
 //! The boxes that people check in the tracking issue: what to delete at the next
 //! sweep, and what to keep. Its text is read here, once, and judged by keys.
+//!
+//! The boxes of a group stand above its resources. One that is checked is about
+//! those that the same text lists below it, and never about what is found later.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -18,8 +21,53 @@ pub const TITLE: &str = "Preview environments left behind";
 pub struct CheckedKeys {
     /// Keys of what is to be deleted.
     pub delete: BTreeSet<String>,
-    /// Keys of what is to be kept.
+    /// Keys of what is to be kept, alone or with its group.
     pub keep: BTreeSet<String>,
+    /// Keys of what is to be deleted with its group, by group: what is listed below
+    /// the checked box.
+    pub groups: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The box of a group, as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupBox<'a> {
+    /// Identifies the group.
+    pub group: &'a str,
+    /// Whether it is the box that keeps.
+    pub keeps: bool,
+    /// Whether it is checked.
+    pub checked: bool,
+}
+
+impl<'a> GroupBox<'a> {
+    /// Reads a line that is one. Like those of resources, a box keeps however the list
+    /// is written, and one that approves has to look as it was written.
+    pub fn read(line: &'a str) -> Option<Self> {
+        let (_, comment) = list_item(line)?.split_once("<!-- gc:")?;
+        let (what, rest) = comment.split_once(':')?;
+        let keeps = match what {
+            "delete-all" => false,
+            "keep-all" => true,
+            _ => return None,
+        };
+        let end = rest.find(|c: char| !c.is_ascii_hexdigit());
+        Some(Self {
+            group: &rest[..end.unwrap_or(rest.len())],
+            keeps,
+            checked: after_check(line).is_some() && (keeps || is_as_written(line)),
+        })
+    }
+}
+
+/// The two boxes of a group with this many resources below, as lines of a list.
+/// Nothing checks the box that keeps: what it is about is kept one by one.
+pub fn group_boxes(group: &str, name: &str, count: usize, checked: bool) -> String {
+    let mark = if checked { 'x' } else { ' ' };
+    format!(
+        "- [{mark}] delete everything of {name} that is listed here ({count} resources) at the \
+         next sweep <!-- gc:delete-all:{group} -->\n- [ ] keep everything of {name} that is \
+         listed here <!-- gc:keep-all:{group} -->\n"
+    )
 }
 
 /// The two boxes of a resource, as lines of a list below its own. The comment
@@ -118,6 +166,13 @@ fn list_item(line: &str) -> Option<&str> {
     (text.len() < rest.len() && text.starts_with('[')).then_some(text)
 }
 
+/// Whether a checked box looks as it was written, or as GitHub changes it.
+fn is_as_written(line: &str) -> bool {
+    let line = line.trim_start();
+    let marks = ["- [x]", "- [X]", "* [x]"];
+    marks.iter().any(|mark| line.starts_with(mark))
+}
+
 /// Returns a line's text after its checked box, if it has one.
 fn after_check(line: &str) -> Option<&str> {
     let item = list_item(line)?;
@@ -125,28 +180,76 @@ fn after_check(line: &str) -> Option<&str> {
         .or_else(|| item.strip_prefix("[X]"))
 }
 
+/// Returns the key at the beginning of a text.
+fn hex(text: &str) -> String {
+    text.chars().take_while(char::is_ascii_hexdigit).collect()
+}
+
 impl CheckedKeys {
+    /// Whether the box of a group is about all of these resources, so that it stays
+    /// checked.
+    pub fn is_whole<'k>(&self, group: &str, mut keys: impl Iterator<Item = &'k str>) -> bool {
+        let listed = self.groups.get(group);
+        listed.is_some_and(|listed| keys.all(|key| listed.contains(key)))
+    }
+
+    /// Returns these boxes with those of a group checked one by one, where its own box
+    /// no longer stays checked.
+    #[must_use]
+    pub fn without_group(&self, group: &str) -> Self {
+        let mut checked = self.clone();
+        checked
+            .delete
+            .extend(checked.groups.remove(group).unwrap_or_default());
+        checked
+    }
+
     /// Reads the boxes of an issue's text, whatever else people wrote there. A box
     /// keeps however the list is written. One that approves has to look as it was
     /// written, or as GitHub changes it.
     pub fn read(text: &str) -> Self {
         let mut checked = Self::default();
+        // The group whose resources are listed here, and which of its boxes are
+        // checked: to delete, and to keep.
+        let mut group: Option<(&str, bool, bool)> = None;
         for line in text.lines() {
+            if line.trim_start().starts_with('#') {
+                group = None;
+            }
+            if let Some(found) = GroupBox::read(line) {
+                let (delete, keep) = match group {
+                    Some((id, delete, keep)) if id == found.group => (delete, keep),
+                    _ => (false, false),
+                };
+                group = Some(if found.keeps {
+                    (found.group, delete, keep || found.checked)
+                } else {
+                    (found.group, found.checked, keep)
+                });
+                continue;
+            }
+            if let (Some((id, delete, keep)), Some(last)) = (group, LastBox::read(line)) {
+                let key: String = hex(last.key);
+                if delete {
+                    let keys = checked.groups.entry(id.to_owned()).or_default();
+                    keys.insert(key.clone());
+                }
+                if keep {
+                    checked.keep.insert(key);
+                }
+            }
             let Some(rest) = after_check(line) else {
                 continue;
             };
-            let as_written = ["- [x]", "- [X]", "* [x]"];
-            let line = line.trim_start();
-            let is_strict = as_written.iter().any(|mark| line.starts_with(mark));
             let Some((_, comment)) = rest.split_once("<!-- gc:") else {
                 continue;
             };
             let Some((what, key)) = comment.split_once(':') else {
                 continue;
             };
-            let key: String = key.chars().take_while(char::is_ascii_hexdigit).collect();
+            let key = hex(key);
             match what {
-                "delete" if is_strict => checked.delete.insert(key),
+                "delete" if is_as_written(line) => checked.delete.insert(key),
                 "keep" => checked.keep.insert(key),
                 _ => false,
             };
@@ -155,9 +258,16 @@ impl CheckedKeys {
     }
 
     /// Reads what verdicts depend on: the keys, when that was created which is
-    /// checked "delete", and where that was listed which is checked "keep".
+    /// checked "delete", and where that was listed which is checked "keep". To keep is
+    /// stronger than to delete.
     pub fn with_origins(text: &str) -> CheckedBoxes {
-        let Self { delete, keep } = Self::read(text);
+        let Self {
+            mut delete,
+            keep,
+            groups,
+        } = Self::read(text);
+        delete.extend(groups.into_values().flatten());
+        delete.retain(|key| !keep.contains(key));
         let boxes = || text.lines().filter_map(LastBox::read);
         let kept = boxes().filter(|one| keep.contains(one.key));
         let origins_of_kept = kept.map(|one| one.origin.to_owned()).collect();
@@ -182,7 +292,9 @@ impl CheckedKeys {
             self.keep.extend(Self::read(text).keep);
         }
         if let Some(newest) = texts.first() {
-            self.delete = Self::read(newest).delete;
+            let newest = Self::read(newest);
+            self.delete = newest.delete;
+            self.groups = newest.groups;
         }
     }
 }
@@ -257,6 +369,7 @@ mod tests {
             CheckedKeys {
                 delete: keys(delete),
                 keep: keys(keep),
+                ..CheckedKeys::default()
             }
         };
         let written = |key: &str, checked: &CheckedKeys| boxes(key, "worker@a", None, checked);
@@ -279,6 +392,7 @@ mod tests {
         let checked = CheckedKeys {
             delete: BTreeSet::from(["0123456789abcdef".to_owned()]),
             keep: BTreeSet::from(["fedcba9876543210".to_owned()]),
+            ..CheckedKeys::default()
         };
         let text = boxes("0123456789abcdef", "worker@a", None, &checked)
             + &boxes("fedcba9876543210", "r2@b", None, &checked);
@@ -335,6 +449,92 @@ mod tests {
             origins_of_kept: set(&["", "worker@a"]),
         };
         assert_eq!(CheckedKeys::with_origins(&text), expected);
+    }
+
+    /// A section with these boxes of its group, and these resources.
+    fn section(group: &str, delete: bool, keep: bool, keys: &[&str]) -> String {
+        let mut text = format!("### x\n\n{}", group_boxes(group, "x", keys.len(), delete));
+        if keep {
+            text = text.replace("- [ ] keep everything", "- [x] keep everything");
+        }
+        for key in keys {
+            text += &boxes(key, "worker@a", None, &CheckedKeys::default());
+        }
+        text + "\n"
+    }
+
+    fn set(all: &[&str]) -> BTreeSet<String> {
+        all.iter().map(ToString::to_string).collect()
+    }
+
+    fn approved(text: &str) -> BTreeSet<String> {
+        CheckedKeys::with_origins(text).delete.into_keys().collect()
+    }
+
+    #[test]
+    fn the_box_of_a_group_is_about_what_the_same_text_lists_below_it() {
+        let other = section("00a2", false, false, &["0003"]);
+        let text = section("00a1", true, false, &["0001", "0002"]) + &other;
+        assert_eq!(approved(&text), set(&["0001", "0002"]));
+        // A heading ends the group, and so do the boxes of another one.
+        let text = text.replace("### x", "");
+        assert_eq!(approved(&text), set(&["0001", "0002"]));
+        let plain =
+            "### Kept\n\n".to_owned() + &boxes("0004", "worker@a", None, &CheckedKeys::default());
+        let text = section("00a1", true, false, &["0001"]) + &plain;
+        assert_eq!(approved(&text), set(&["0001"]));
+        // Without its own last box a resource is not listed.
+        let lost = text.replace("<!-- gc:keep:0001", "<!-- gc:gone:0001");
+        assert_eq!(approved(&lost), set(&[]));
+        // One that approves has to look as it was written.
+        let text = section("00a1", true, false, &["0001"]);
+        assert_eq!(approved(&text.replacen("- [x]", "1. [x]", 1)), set(&[]));
+        // Unchecked, it is about nothing.
+        let text = section("00a1", false, false, &["0001"]);
+        assert_eq!(CheckedKeys::with_origins(&text), CheckedBoxes::default());
+    }
+
+    #[test]
+    fn to_keep_is_stronger_than_to_delete_in_a_group_and_alone() {
+        let both = section("00a1", true, true, &["0001", "0002"]);
+        let found = CheckedKeys::with_origins(&both);
+        assert_eq!(
+            (approved(&both), found.keep),
+            (set(&[]), set(&["0001", "0002"]))
+        );
+        let one = section("00a1", true, false, &["0001", "0002"]);
+        let one = one.replacen(
+            "- [ ] keep <!-- gc:keep:0001",
+            "- [x] keep <!-- gc:keep:0001",
+            1,
+        );
+        let found = CheckedKeys::with_origins(&one);
+        assert_eq!(
+            (approved(&one), found.keep),
+            (set(&["0002"]), set(&["0001"]))
+        );
+        let alone = "- [x] delete <!-- gc:delete:0001 -->\n- [x] keep <!-- gc:keep:0001 -->\n";
+        assert_eq!(approved(alone), set(&[]));
+    }
+
+    #[test]
+    fn a_group_stays_checked_only_while_nothing_joins_it() {
+        let checked = CheckedKeys::read(&section("00a1", true, false, &["0001", "0002"]));
+        assert!(checked.is_whole("00a1", ["0001", "0002"].into_iter()));
+        assert!(checked.is_whole("00a1", ["0002"].into_iter()));
+        assert!(!checked.is_whole("00a1", ["0002", "0003"].into_iter()));
+        assert!(!checked.is_whole("00a2", ["0001"].into_iter()));
+        assert_eq!(checked.without_group("00a1").delete, set(&["0001", "0002"]));
+        assert_eq!(checked.without_group("00a2"), checked);
+    }
+
+    #[test]
+    fn a_group_that_somebody_cleared_meanwhile_is_cleared() {
+        let mut checked = CheckedKeys::read(&section("00a1", true, false, &["0001"]));
+        let cleared = section("00a1", false, false, &["0001"]);
+        let kept = section("00a1", false, true, &["0001"]);
+        checked.merge(&[cleared, kept]);
+        assert_eq!((checked.groups.len(), checked.keep), (0, set(&["0001"])));
     }
 
     proptest! {

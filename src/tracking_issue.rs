@@ -7,6 +7,7 @@
 //! - [`leak`]: the entry of a resource, from a row or from the text of the issue.
 //! - [`state`]: what a run remembers for the next one: a hidden block of JSON, and
 //!   the entries.
+//! - `sections`: the resources by pull request or rule, with the boxes of each group.
 //! - [`text`]: the text, a pure function of a report and the previous issue.
 //! - [`publish`]: creates, updates and closes the issue without losing a checked
 //!   box.
@@ -15,13 +16,15 @@
 
 pub mod alert;
 pub mod comment;
+mod draft;
 pub mod leak;
 pub mod publish;
+mod sections;
 pub mod state;
 pub mod text;
 
 /// Heading of the resources whose "keep" box is checked.
 const KEPT_HEADING: &str = "Kept";
 
-/// Suffix of a heading that is repeated within a long section.
+/// Suffix of a heading that earlier versions repeated within a long section.
 const CONTINUED: &str = " (continued)";

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 
 use super::{CONTINUED, KEPT_HEADING};
-use crate::boxes::LastBox;
+use crate::boxes::{GroupBox, LastBox};
 use crate::report::{Row, age, escape};
 
 /// Label of a box whose resource the text does not name.
@@ -35,6 +35,8 @@ pub struct Leak {
 pub struct FoundLeak {
     /// The heading above it, as Markdown; `None` below that of kept resources.
     pub heading: Option<String>,
+    /// The group whose boxes stand below that heading.
+    pub group: Option<String>,
     /// The resource.
     pub leak: Leak,
 }
@@ -84,6 +86,16 @@ impl Leak {
     pub fn label(&self) -> &str {
         let (label, _) = split_label(&self.text);
         label.trim_start_matches("- ").trim_end()
+    }
+
+    /// Returns the entry without the command.
+    #[must_use]
+    pub fn brief(&self) -> Self {
+        let first = self.text.lines().next().unwrap_or_default();
+        Self {
+            text: format!("{first}\n"),
+            ..self.clone()
+        }
     }
 
     /// Returns the text with the age, if it is known.
@@ -144,10 +156,15 @@ fn end_of_bold(text: &str) -> Option<usize> {
 pub fn read(text: &str) -> Vec<FoundLeak> {
     let mut leaks = Vec::new();
     let (mut heading, mut leak) = (String::new(), String::new());
+    let mut group = None;
     for line in text.lines().map(str::trim_end) {
         if let Some(title) = line.strip_prefix("### ") {
             title.trim_end_matches(CONTINUED).clone_into(&mut heading);
             leak.clear();
+            group = None;
+        } else if let Some(found) = GroupBox::read(line) {
+            leak.clear();
+            group = Some(found.group.to_owned());
         } else if let Some(last) = LastBox::read(line) {
             // A kept resource has only a box with its name.
             if leak.is_empty() {
@@ -166,6 +183,7 @@ pub fn read(text: &str) -> Vec<FoundLeak> {
             };
             leaks.push(FoundLeak {
                 heading: (heading != KEPT_HEADING).then(|| heading.clone()),
+                group: group.clone(),
                 leak: found.without_age(),
             });
         } else if line.starts_with("- ") {
@@ -215,6 +233,7 @@ mod tests {
                 let boxes = boxes("00ff", "worker@a", leak.created_at, &CheckedKeys::default());
                 let found = FoundLeak {
                     heading: Some("#7".to_owned()),
+                    group: None,
                     leak,
                 };
                 let text = format!("### #7\n\n{written}{boxes}\n");

@@ -154,6 +154,8 @@ fn visible(text: &str) -> String {
 pub struct IssueSection {
     /// The heading, as Markdown.
     pub heading: String,
+    /// The group, if its boxes stand below the heading.
+    pub group: Option<String>,
     /// The resources.
     pub leaks: Vec<Leak>,
 }
@@ -184,7 +186,7 @@ impl PreviousIssue {
             ..Self::default()
         };
         for found in leak::read(text) {
-            previous.add(found.heading.as_deref(), found.leak);
+            previous.add(found.heading.as_deref(), found.group, found.leak);
         }
         previous
     }
@@ -203,6 +205,10 @@ impl PreviousIssue {
                 && *before != now.timestamp()
             {
                 checked.delete.remove(&row.key);
+                // The box of its group is no longer about all of it, either.
+                for keys in checked.groups.values_mut() {
+                    keys.remove(&row.key);
+                }
             }
         }
         checked
@@ -214,7 +220,7 @@ impl PreviousIssue {
     }
 
     /// Adds a leak under a heading, or to those that are kept.
-    fn add(&mut self, heading: Option<&str>, leak: Leak) {
+    fn add(&mut self, heading: Option<&str>, group: Option<String>, leak: Leak) {
         let Some(heading) = heading else {
             self.kept.push(leak);
             return;
@@ -224,6 +230,7 @@ impl PreviousIssue {
             Some(section) => section.leaks.push(leak),
             None => self.sections.push(IssueSection {
                 heading: heading.to_owned(),
+                group,
                 leaks: vec![leak],
             }),
         }
@@ -239,13 +246,13 @@ impl PreviousIssue {
             let is_new = |one: &Self, leak: &Leak| one.leaks().all(|it| it.key != leak.key);
             for leak in other.kept {
                 if is_new(self, &leak) {
-                    self.add(None, leak);
+                    self.add(None, None, leak);
                 }
             }
             for section in other.sections {
                 for leak in section.leaks {
                     if is_new(self, &leak) {
-                        self.add(Some(&section.heading), leak);
+                        self.add(Some(&section.heading), section.group.clone(), leak);
                     }
                 }
             }
@@ -261,18 +268,21 @@ impl PreviousIssue {
 
     /// Returns resources that this run does not cover, with their headings: their
     /// listing was not read, or was incomplete.
-    pub fn beyond<'a>(&'a self, report: &'a Report) -> impl Iterator<Item = (&'a str, &'a Leak)> {
+    pub fn beyond<'a>(
+        &'a self,
+        report: &'a Report,
+    ) -> impl Iterator<Item = (&'a str, Option<&'a str>, &'a Leak)> {
         let seen: BTreeSet<&str> = report.resources.iter().map(|row| &*row.key).collect();
         let gone = |leak: &Leak| report.focus.is_none() && report.listed.contains(&leak.origin);
         let sections = self.sections.iter();
         let shown = sections.flat_map(|section| {
             let leaks = section.leaks.iter();
-            leaks.map(|leak| (section.heading.as_str(), leak))
+            leaks.map(|leak| (section.heading.as_str(), section.group.as_deref(), leak))
         });
-        let kept = self.kept.iter().map(|leak| (KEPT_HEADING, leak));
+        let kept = self.kept.iter().map(|leak| (KEPT_HEADING, None, leak));
         shown
             .chain(kept)
-            .filter(move |(_, leak)| !gone(leak) && !seen.contains(&*leak.key))
+            .filter(move |(_, _, leak)| !gone(leak) && !seen.contains(&*leak.key))
     }
 }
 

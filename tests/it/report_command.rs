@@ -28,7 +28,11 @@ struct Stage {
 
 impl Stage {
     fn new(resources: &[Value]) -> Self {
-        let pulls: Vec<_> = (1..=4)
+        Self::with_pull_requests(4, resources)
+    }
+
+    fn with_pull_requests(count: u32, resources: &[Value]) -> Self {
+        let pulls: Vec<_> = (1..=count)
             .map(|number| json!({"number": number, "state": "closed", "head_ref": "b", "head_repo": "acme/shop",
                 "created_at": "2026-03-01T00:00:00Z", "updated_at": T0, "closed_at": T0}))
             .collect();
@@ -180,7 +184,35 @@ fn three_thousand_leaks_fit_and_say_what_is_left_out() {
     assert!(body.contains("more, which died later"));
     assert!(body.contains("preview-gc:history"));
     // The hidden block takes no room from them.
-    assert_eq!(body.matches("<!-- gc:delete:").count(), 100);
+    let boxes = body.matches("<!-- gc:delete:").count();
+    assert!(boxes >= 210, "{boxes}");
+}
+
+/// A team that has never cleaned up: what fits is readable, and the table says how
+/// much there is.
+#[test]
+fn a_backlog_of_300_pull_requests_fits_with_its_largest_part_in_sight() {
+    let all: Vec<_> = (0..3_000)
+        .map(|n| json!({"kind": "kv_namespace", "name": format!("app-pr-{}-cache-{}", n % 300 + 1, n / 300)}))
+        .collect();
+    let stage = Stage::with_pull_requests(300, &all);
+    stage.report();
+    let body = stage.body();
+    assert!(body.chars().count() <= 65_536);
+    assert!(body.contains("3000 left behind, 0 in grace"), "{body}");
+    assert!(body.contains("\n| 250 more | | 2,500 |\n"), "{body}");
+    let groups = body.matches("<!-- gc:delete-all:").count();
+    let boxes = body.matches("<!-- gc:delete:").count();
+    assert!(groups >= 18 && boxes >= 180, "{groups} {boxes}");
+    assert!(
+        body.contains("more, which died later and do not fit here"),
+        "{body}"
+    );
+    // Every group that is opened is closed.
+    assert_eq!(body.matches("<details>").count(), groups);
+    assert_eq!(body.matches("</details>").count(), groups);
+    // The next run reads what it wrote.
+    assert!(stage.report().starts_with("left as it is"));
 }
 
 #[test]
@@ -1038,4 +1070,200 @@ fn commands_by_hand_stand_in_the_order_of_deletion() {
     assert!(!worker.contains("force"), "{worker}");
     let namespace = at("namespace **app-pr-1-cache**");
     assert!(namespace > order[1], "{body}");
+}
+
+/// A policy whose namespaces belong to a pull request or only have an age.
+fn namespace(name: &str) -> Value {
+    json!({"kind": "kv_namespace", "name": name})
+}
+
+impl Stage {
+    /// Checks or clears the box of a group, as a person does.
+    fn tick_group(&self, what: &str, name: &str, ticked: bool) {
+        let number = self.issues()[0]["number"].as_u64().unwrap();
+        let body = self.body();
+        let mut found = 0;
+        let lines = body.lines().map(|line| {
+            if !line.contains(&format!("] {what} everything of &#35;{name} ")) {
+                return line.to_owned();
+            }
+            found += 1;
+            let mark = if ticked { "- [x]" } else { "- [ ]" };
+            format!("{mark}{}", &line[5..])
+        });
+        let text: Vec<String> = lines.collect();
+        assert_eq!(found, 1, "{what} {name} in {body}");
+        let change = json!({"body": text.join("\n")}).to_string();
+        let path = format!("github/repos/acme/shop/issues/{number}");
+        self.server.request("PATCH", &path, &change);
+    }
+
+    /// The checked boxes, without what they are about.
+    fn checked(&self) -> Vec<String> {
+        let body = self.body();
+        let lines = body
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("- [x] "));
+        lines
+            .map(|line| line.split(" <!--").next().unwrap().to_owned())
+            .collect()
+    }
+}
+
+#[test]
+fn the_box_of_a_pull_request_approves_what_is_listed_below_it() {
+    let stage = Stage::new(&[
+        namespace("app-pr-1-a"),
+        namespace("app-pr-1-b"),
+        namespace("app-pr-2-a"),
+        namespace("app-pr-2-b"),
+    ]);
+    stage.report();
+    stage.tick_group("delete", "1", true);
+    // Found by the sweep itself, and not listed when the box was checked.
+    let new = namespace("app-pr-1-c").to_string();
+    stage.server.door("POST", "resources", &new);
+    stage.run(&["sweep", "--approved", "--yes"]);
+    let left = ["app-pr-1-a", "app-pr-1-b", "app-pr-1-c", "app-pr-2-a"].map(|name| stage.has(name));
+    assert_eq!(left, [false, false, true, true]);
+}
+
+#[test]
+fn what_joins_a_pull_request_is_not_approved_by_its_box() {
+    let stage = Stage::new(&[namespace("app-pr-1-a"), namespace("app-pr-1-b")]);
+    stage.report();
+    stage.tick_group("delete", "1", true);
+    stage.report();
+    let whole = "delete everything of &#35;1 that is listed here (2 resources) at the next sweep";
+    assert_eq!(stage.checked(), [whole]);
+    let new = namespace("app-pr-1-c").to_string();
+    stage.server.door("POST", "resources", &new);
+    stage.report();
+    // The box is cleared, and those that it was about are checked.
+    assert_eq!(stage.checked(), ["delete at the next sweep"; 2]);
+    stage.run(&["sweep", "--approved", "--yes"]);
+    let left = ["app-pr-1-a", "app-pr-1-b", "app-pr-1-c"].map(|name| stage.has(name));
+    assert_eq!(left, [false, false, true]);
+}
+
+#[test]
+fn the_box_of_a_pull_request_that_is_cleared_approves_nothing() {
+    let stage = Stage::new(&[namespace("app-pr-1-a"), namespace("app-pr-1-b")]);
+    stage.report();
+    stage.tick_group("delete", "1", true);
+    stage.report();
+    stage.tick_group("delete", "1", false);
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(stage.has("app-pr-1-a") && stage.has("app-pr-1-b"));
+    // While the sweep runs, too: the box is read again before a deletion.
+    stage.tick_group("delete", "1", true);
+    let hold = json!([{"on": {"method": "GET", "path": "/storage/kv/namespaces$"}, "times": 1, "fault": "hold"}]);
+    stage.server.plant(&hold);
+    std::thread::scope(|scope| {
+        let running =
+            scope.spawn(|| stage.run(&["sweep", "--approved", "--yes", "--reread-after", "0s"]));
+        while stage.server.door("GET", "faults", "")[0]["hits"] == 0 {
+            assert!(!running.is_finished(), "nothing was listed");
+            std::thread::yield_now();
+        }
+        stage.tick_group("delete", "1", false);
+        stage.server.take_faults();
+        running.join().unwrap();
+    });
+    assert!(stage.has("app-pr-1-a") && stage.has("app-pr-1-b"));
+}
+
+#[test]
+fn keep_is_stronger_than_delete_also_in_the_boxes_of_a_pull_request() {
+    let stage = Stage::new(&[
+        namespace("app-pr-1-a"),
+        namespace("app-pr-1-b"),
+        namespace("app-pr-2-a"),
+        namespace("app-pr-2-b"),
+    ]);
+    stage.report();
+    stage.tick_group("delete", "1", true);
+    stage.tick_group("keep", "1", true);
+    stage.tick_group("delete", "2", true);
+    stage.tick("keep", "app-pr-2-a", true);
+    stage.run(&["sweep", "--approved", "--yes"]);
+    let names = ["app-pr-1-a", "app-pr-1-b", "app-pr-2-a", "app-pr-2-b"];
+    assert_eq!(names.map(|name| stage.has(name)), [true, true, true, false]);
+    // They are kept one by one from now on, and by every sweep.
+    stage.report();
+    let body = stage.body();
+    assert_eq!(body.matches("- [x] keep kv").count(), 3, "{body}");
+    stage.run(&["sweep", "--yes"]);
+    assert_eq!(names.map(|name| stage.has(name)), [true, true, true, false]);
+}
+
+#[test]
+fn the_boxes_of_a_pull_request_outlive_a_run_that_cannot_list_it() {
+    let stage = Stage::new(&[
+        namespace("app-pr-1-a"),
+        namespace("app-pr-1-b"),
+        worker("app-pr-2"),
+    ]);
+    stage.report();
+    stage.tick_group("delete", "1", true);
+    let blind = json!([{"on": "cloudflare.kv_namespace", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    assert_eq!(stage.run(&["report"]).status.code(), Some(3));
+    assert_eq!(stage.checked().len(), 1, "{}", stage.body());
+    stage.server.plant(&json!([]));
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(!stage.has("app-pr-1-a") && !stage.has("app-pr-1-b") && stage.has("app-pr-2"));
+}
+
+#[test]
+fn what_belongs_to_no_pull_request_stands_under_its_rule() {
+    let stage = Stage::new(&[worker("old-a"), worker("old-b"), worker("app-pr-1")]);
+    let aged = "[[rule]]\nid = \"nightly\"\nkind = \"worker\"\nname = \"old-{any}\"\ndead-when = { \
+                older-than = \"1d\", clock = \"changed\" }\n";
+    let policy = stage.folder.path().join("p.toml");
+    std::fs::write(&policy, format!("{POLICY}{aged}")).unwrap();
+    stage.report();
+    let body = stage.body();
+    assert!(
+        body.contains("### Rule nightly, without a pull request\n"),
+        "{body}"
+    );
+    assert!(
+        body.contains("| rule nightly | no pull request | 2: worker ×2 |"),
+        "{body}"
+    );
+    assert!(
+        body.contains("- [ ] delete everything of rule nightly that is listed here"),
+        "{body}"
+    );
+}
+
+/// The text of an issue as version 0.1.0 wrote it before groups had boxes.
+const EARLIER: &str = include_str!("../support/earlier-issue.md");
+
+#[test]
+fn an_issue_without_boxes_of_groups_is_read_as_it_was_written() {
+    let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
+    stage.report();
+    let number = stage.issues()[0]["number"].as_u64().unwrap();
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    let change = json!({ "body": EARLIER });
+    stage.server.request("PATCH", &path, &change.to_string());
+    stage.tick("keep", "app-pr-1", true);
+    stage.tick("delete at the next sweep", "app-pr-2", true);
+    let blind = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    assert_eq!(stage.run(&["report"]).status.code(), Some(3));
+    let body = stage.body();
+    assert!(body.contains("- [x] keep worker **app-pr-1**"), "{body}");
+    assert!(body.contains("worker **app-pr-3**, 30d old: "), "{body}");
+    assert_eq!(stage.checked().len(), 2, "{body}");
+    // What earlier runs counted is known.
+    assert!(
+        body.contains("\"garbage\":3,\"deleted\":0},{\"at\""),
+        "{body}"
+    );
+    stage.server.plant(&json!([]));
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(stage.has("app-pr-1") && !stage.has("app-pr-2") && stage.has("app-pr-3"));
 }

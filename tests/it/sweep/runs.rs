@@ -70,6 +70,7 @@ async fn boxes_are_reread_before_each_deletion() {
         let checked = CheckedKeys {
             delete: set(delete),
             keep: set(keep),
+            ..CheckedKeys::default()
         };
         let boxes = keys
             .values()
