@@ -27,7 +27,7 @@ use url::Url;
 
 pub use clocks::ClockSkew;
 pub use error::{ApiError, RequestFailure, TransportError};
-pub use quota::{Allotment, Quota, QuotaUse};
+pub use quota::{Allotment, LongWait, Quota, QuotaUse, WaitListener};
 pub use token::Token;
 
 use self::clocks::Skews;
@@ -154,6 +154,13 @@ impl Client {
             clock,
             skews: Arc::default(),
             deadline: Instant::now() + deadline,
+        }
+    }
+
+    /// Tells a listener of every long wait for a quota.
+    pub fn announce_waits(&self, listener: &WaitListener) {
+        for provider in self.providers.values() {
+            provider.quota.announce_to(Arc::clone(listener));
         }
     }
 

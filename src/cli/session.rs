@@ -69,6 +69,10 @@ impl Session {
             color: arguments.color,
         };
         session.check_scopes()?;
+        let clock = session.connection.clock;
+        session
+            .client
+            .announce_waits(&session.progress.waits(clock));
         Ok(session)
     }
 

@@ -11,7 +11,7 @@ mod headers;
 mod window;
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::http::Response;
@@ -75,6 +75,21 @@ pub struct Allotment {
     pub reserve: Option<u32>,
 }
 
+/// A wait for a quota that people should hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongWait {
+    /// The provider.
+    pub api: Api,
+    /// How long no request to it is sent.
+    pub wait: Duration,
+}
+
+/// Is told of long waits.
+pub type WaitListener = Arc<dyn Fn(LongWait) + Send + Sync>;
+
+/// Shorter waits are not announced.
+const LONG_WAIT: Duration = Duration::from_secs(10);
+
 /// A provider's quota, shared by all requests to it.
 pub struct Quota {
     api: Api,
@@ -86,6 +101,9 @@ pub struct Quota {
     writes: Option<Smoother>,
     in_flight: Arc<Semaphore>,
     state: Mutex<QuotaState>,
+    listener: OnceLock<WaitListener>,
+    /// Until when the last announced wait lasts.
+    announced: Mutex<Option<Instant>>,
 }
 
 impl Quota {
@@ -122,6 +140,32 @@ impl Quota {
                 spent: 0,
                 throttled: 0,
             }),
+            listener: OnceLock::new(),
+            announced: Mutex::default(),
+        }
+    }
+
+    /// Tells this listener of long waits from now on. Only the first one counts.
+    pub(super) fn announce_to(&self, listener: WaitListener) {
+        let _ = self.listener.set(listener);
+    }
+
+    /// Announces a wait, once for all requests that wait together.
+    fn announce(&self, now: Instant, wait: Duration) {
+        let Some(listener) = self.listener.get().filter(|_| wait >= LONG_WAIT) else {
+            return;
+        };
+        let until = now + wait;
+        let mut announced = self
+            .announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if announced.is_none_or(|before| until > before + LONG_WAIT) {
+            *announced = Some(until);
+            listener(LongWait {
+                api: self.api,
+                wait,
+            });
         }
     }
 
@@ -154,7 +198,10 @@ impl Quota {
                 Err(wait) if now + wait >= deadline => {
                     return Err(RequestFailure::Withheld { wait });
                 }
-                Err(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
+                Err(wait) => {
+                    quota.announce(now, wait);
+                    tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
+                }
             }
         }
     }
