@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod connect;
 mod consent;
+mod git_remote;
 mod github_actions;
 mod init;
 mod interactive;

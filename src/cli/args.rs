@@ -332,9 +332,10 @@ pub(super) struct AuditArgs {
 /// Arguments of every command that reads.
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
-    /// Policy file or folder of policy files [default: policies]
+    /// Policy file or folder of policy files (repeat for more) [default: policies
+    /// and .github/preview-gc]
     #[arg(long, value_name = "PATH", env = "PREVIEW_GC_POLICIES", help_heading = SELECTION)]
-    pub(super) policies: Option<PathBuf>,
+    pub(super) policies: Vec<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value = "table", env = "PREVIEW_GC_FORMAT", help_heading = OUTPUT)]
     format: Format,
@@ -354,7 +355,7 @@ pub(super) struct CommonArgs {
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind_names(), hide_possible_values = true, help_heading = SELECTION)]
     pub(super) kind: Vec<String>,
     /// Repository whose pull requests decide, if the policy names none [default:
-    /// GITHUB_REPOSITORY]
+    /// GITHUB_REPOSITORY, else git's remote `origin`]
     #[arg(long, value_name = "OWNER/NAME", help_heading = SELECTION)]
     pub(super) repository: Option<String>,
     /// Another account whose tracking issue and comments count as this tool's own

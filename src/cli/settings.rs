@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::RunFailure;
 use super::args::{CommonArgs, SandboxSource};
 use super::connect::EnvironmentVariables;
+use super::git_remote;
 use super::terminal::wants_colour;
 use crate::collector::Scope;
 use crate::model::{PlaceSort, Repository, ScopeKey};
@@ -103,7 +104,9 @@ fn repository(
         "GITHUB_REPOSITORY"
     };
     let Some(text) = typed.or_else(|| variables.get("GITHUB_REPOSITORY")) else {
-        return Ok(None);
+        // It is a default: a policy that names its repository does not use it.
+        let is_real = !variables.are_the_sandboxes();
+        return Ok(is_real.then(git_remote::repository).flatten());
     };
     Repository::parse(&text).map(Some).ok_or_else(|| {
         RunFailure::Usage(format!(
@@ -129,56 +132,87 @@ fn same_repository(arguments: &CommonArgs, policies: &Policies) -> Result<(), Ru
     Ok(())
 }
 
+/// Where policies are looked for without `--policies`.
+const FOLDERS: [&str; 2] = ["policies", ".github/preview-gc"];
+
 fn sources(arguments: &CommonArgs) -> Result<Vec<PolicySource>, RunFailure> {
-    let path = match (&arguments.policies, arguments.sandbox()) {
-        (Some(path), _) => path.clone(),
-        (None, Some(SandboxSource::Demo)) => {
-            return Ok(vec![PolicySource {
-                path: "policies/demo.toml".to_owned(),
-                text: DEMO_POLICY.to_owned(),
-            }]);
-        }
-        (None, _) => PathBuf::from("policies"),
-    };
-    let cannot = |path: &Path, error: &std::io::Error| {
-        RunFailure::Usage(format!(
-            "cannot read policies from {}: {error}; `preview-gc init` proposes a policy from what \
-             exists, --policies names another file or folder, and `preview-gc audit --sandbox` \
-             needs none",
-            path.display()
-        ))
-    };
-    let about = std::fs::metadata(&path).map_err(|error| cannot(&path, &error))?;
     let mut files = Vec::new();
-    if about.is_dir() {
-        let entries = std::fs::read_dir(&path).map_err(|error| cannot(&path, &error))?;
-        for entry in entries {
-            let file = entry.map_err(|error| cannot(&path, &error))?.path();
-            if file.extension().is_some_and(|end| end == "toml") && file.is_file() {
-                files.push(file);
+    if !arguments.policies.is_empty() {
+        for path in &arguments.policies {
+            let found = policy_files(path).map_err(|error| unread(path, &error))?;
+            if found.is_empty() {
+                return Err(without_policies(path));
             }
+            files.extend(found);
         }
-        files.sort();
-        if files.is_empty() {
-            return Err(RunFailure::Usage(format!(
-                "cannot read policies from {}: the folder has no *.toml file; `preview-gc init` \
-                 proposes a policy from what exists, and --policies names another file or folder",
-                path.display()
-            )));
-        }
+    } else if arguments.sandbox() == Some(SandboxSource::Demo) {
+        return Ok(vec![PolicySource {
+            path: "policies/demo.toml".to_owned(),
+            text: DEMO_POLICY.to_owned(),
+        }]);
     } else {
-        files.push(path);
+        let folders = FOLDERS.map(Path::new);
+        for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
+            files.extend(policy_files(folder).map_err(|error| unread(folder, &error))?);
+        }
+        if files.is_empty() {
+            let first = folders.into_iter().find(|folder| folder.is_dir());
+            return Err(match first {
+                Some(folder) => without_policies(folder),
+                None => RunFailure::Usage(format!(
+                    "there are no policies here: neither {} nor {} exists; `preview-gc init` \
+                     proposes a policy from what exists, --policies names another file or folder, \
+                     and `preview-gc audit --sandbox` needs none",
+                    FOLDERS[0], FOLDERS[1]
+                )),
+            });
+        }
     }
+    let mut seen = BTreeSet::new();
+    files.retain(|path| seen.insert(path.clone()));
     files
         .into_iter()
         .map(|path| {
-            let text = std::fs::read_to_string(&path).map_err(|error| cannot(&path, &error))?;
+            let text = std::fs::read_to_string(&path).map_err(|error| unread(&path, &error))?;
             Ok(PolicySource {
                 path: path.display().to_string(),
                 text,
             })
         })
         .collect()
+}
+
+/// Returns a policy file, or those in a folder.
+fn policy_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !std::fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|end| end == "toml") && file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn unread(path: &Path, error: &std::io::Error) -> RunFailure {
+    RunFailure::Usage(format!(
+        "cannot read policies from {}: {error}; `preview-gc init` proposes a policy from what \
+         exists, --policies names another file or folder, and `preview-gc audit --sandbox` needs \
+         none",
+        path.display()
+    ))
+}
+
+fn without_policies(path: &Path) -> RunFailure {
+    RunFailure::Usage(format!(
+        "cannot read policies from {}: the folder has no *.toml file; `preview-gc init` proposes a \
+         policy from what exists, and --policies names another file or folder",
+        path.display()
+    ))
 }
 
 /// Returns the scope of a policy: from the file, else from the environment,

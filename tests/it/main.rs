@@ -22,6 +22,7 @@ mod audit;
 mod audit_command;
 mod bindings;
 mod check;
+mod clone;
 mod codes;
 mod contract;
 mod drain;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::local;
 use crate::cli::args::InitArgs;
 use crate::cli::connect::{EnvironmentVariables, ProviderConnections};
+use crate::cli::git_remote;
 use crate::cli::progress::Progress;
 use crate::cli::session::{client, connect};
 use crate::cli::settings;
@@ -154,7 +154,7 @@ fn repository(
     let remote = if connection.variables.are_the_sandboxes() {
         None
     } else {
-        local::repository()
+        git_remote::repository()
     };
     remote.ok_or_else(|| {
         RunFailure::Usage(

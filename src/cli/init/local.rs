@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::init::workflows::SourceFile;
-use crate::model::Repository;
 
 /// The most files that are read.
 const MOST: usize = 300;
@@ -82,19 +81,4 @@ fn walk(folder: &Path, depth: usize, found: &mut dyn FnMut(&Path)) {
             found(&path);
         }
     }
-}
-
-/// The repository that the remote `origin` names, if it is one of GitHub.
-pub(super) fn repository() -> Option<Repository> {
-    let text = std::fs::read_to_string(".git/config").ok()?;
-    let origin = text.split("[remote \"origin\"]").nth(1)?;
-    let section = origin.split("\n[").next()?;
-    let url = section.lines().find_map(|line| {
-        let (key, value) = line.split_once('=')?;
-        (key.trim() == "url").then(|| value.trim().to_owned())
-    })?;
-    let path = ["github.com/", "github.com:"]
-        .iter()
-        .find_map(|host| url.split_once(host).map(|(_, path)| path))?;
-    Repository::parse(path.trim_end_matches('/').trim_end_matches(".git"))
 }
