@@ -1,6 +1,7 @@
 //! Restores deleted resources as far as possible, and reports what cannot be
 //! restored. A restored resource is protected until it is released.
 
+mod attempt;
 mod listing;
 
 use std::fmt::Write as _;
@@ -13,12 +14,12 @@ use crate::gc::Outcome;
 use crate::journal::{
     self, Journal, JournalEntry, JournalError, JournaledResource, RunRecord, Snapshot, StepState,
 };
-use crate::kind::Kind;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
 use crate::providers;
 use crate::wire::Client;
 
+use self::attempt::Attempt;
 pub use self::listing::{ListedImplied, ListedRun, ListedStep, Restorable, list};
 
 /// How a restored resource is protected, for people.
@@ -67,7 +68,7 @@ pub enum RestoreError {
 pub enum RestoreResult {
     /// It exists again.
     Restored,
-    /// An earlier run restored it.
+    /// It was looked for, and is there.
     AlreadyThere,
     /// Its kind or its journal does not allow it.
     Cannot,
@@ -173,8 +174,8 @@ pub fn release(
         *name == *written.name || *name == *written.id || *name == *id
     };
     let missing = names.iter().find(|name| {
-        let mut back = records.iter().flat_map(RunRecord::back);
-        !back.any(|(_, written, _, id)| is_named(name, written, id))
+        let mut all = records.iter().flat_map(releasable);
+        !all.any(|(_, written, id)| is_named(name, written, id))
     });
     if let Some(name) = missing {
         return Err(RestoreError::NotRestored {
@@ -192,6 +193,16 @@ pub fn release(
     Ok(released)
 }
 
+/// Returns what a journal protects, each with its id.
+fn releasable(record: &RunRecord) -> impl Iterator<Item = (usize, &JournaledResource, &str)> {
+    let back = record
+        .back()
+        .map(|(step, written, _, id)| (step, written, id));
+    let begun = record.restoring();
+    let begun = begun.map(|(step, written, _)| (step, written, &*written.id));
+    back.chain(begun)
+}
+
 /// Releases restored resources of one run.
 fn release_in(
     folder: &Path,
@@ -199,18 +210,16 @@ fn release_in(
     at: DateTime<Utc>,
     is_meant: impl Fn(&JournaledResource, &str) -> bool,
 ) -> Result<Vec<Restored>, RestoreError> {
-    let is_meant = |(_, written, _, id): &(usize, &JournaledResource, DateTime<Utc>, &str)| {
-        is_meant(written, id)
-    };
-    if !seen.back().any(|one| is_meant(&one)) {
+    let is_meant = |(_, written, id): &(usize, &JournaledResource, &str)| is_meant(written, id);
+    if !releasable(seen).any(|one| is_meant(&one)) {
         return Ok(Vec::new());
     }
     let (mut journal, record) = resume(folder, seen)?;
-    let back: Vec<_> = record.back().filter(is_meant).collect();
+    let back: Vec<_> = releasable(&record).filter(is_meant).collect();
     let entry = |step: usize| JournalEntry::Released { step, at };
     let entries: Vec<_> = back.iter().map(|(step, ..)| entry(*step)).collect();
     journal.write(&entries)?;
-    let released = back.into_iter().map(|(_, written, _, id)| Restored {
+    let released = back.into_iter().map(|(_, written, id)| Restored {
         kind: written.kind.clone(),
         name: written.name.to_string(),
         id: id.to_owned(),
@@ -262,32 +271,28 @@ async fn restore_steps(
             });
         }
         let (result, reason) = match (noted.standing, action) {
-            (StepState::Restored | StepState::Released, _) => (
-                RestoreResult::AlreadyThere,
-                "it was restored before".to_owned(),
-            ),
             (_, Action::Expire | Action::RemoveExpiry | Action::Report) => (
                 RestoreResult::Cannot,
                 "it was not deleted; lift its expiry where it is".to_owned(),
             ),
-            (StepState::Settled(Outcome::Deleted | Outcome::AlreadyGone), Action::Delete) => {
-                match recreate(client, &id, copy).await {
-                    Ok(Some(new)) => {
-                        let at = client.clock().now();
-                        let entry = JournalEntry::Restored {
-                            step: *step,
-                            at,
-                            id: new.clone(),
-                        };
-                        journal.write(&[entry])?;
-                        match fill(client, &id, copy, &new).await {
-                            Ok(message) => (RestoreResult::Restored, format!("{message}; {KEEPS}")),
-                            Err(why) => (RestoreResult::Failed, why),
-                        }
-                    }
-                    Ok(None) => (RestoreResult::Cannot, by_hand(&id, copy)),
-                    Err(why) => (RestoreResult::Failed, why),
-                }
+            (
+                StepState::Settled(Outcome::Deleted | Outcome::AlreadyGone)
+                | StepState::Restoring
+                | StepState::Restored
+                | StepState::Released,
+                Action::Delete,
+            ) => {
+                let others = record.back().filter(|(other, ..)| other != step);
+                let attempt = Attempt {
+                    client,
+                    step: *step,
+                    noted,
+                    id: &id,
+                    copy,
+                    others: others.map(|(.., id)| id).collect(),
+                    run_at: record.at,
+                };
+                attempt.run(&mut journal).await?
             }
             (_, Action::Delete) => (
                 RestoreResult::Cannot,
@@ -303,48 +308,6 @@ async fn restore_steps(
         });
     }
     Ok(results)
-}
-
-/// Creates a resource again and returns its new id, or `None` if its kind does
-/// not allow it.
-async fn recreate(
-    client: &Client,
-    id: &ResourceId,
-    copy: &Snapshot,
-) -> Result<Option<String>, String> {
-    let kind: &dyn Kind = providers::by_name(id.kind.name()).ok_or("its kind is not known")?;
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let Some(restore) = kind.restore() else {
-        return Ok(None);
-    };
-    if let Some(recovery) = restore.recovery() {
-        let body = client.send(&recovery.ask(id)).await;
-        let body = body.map_err(|error| text(&error))?;
-        let until = recovery
-            .read(id, &body)
-            .map_err(|error| client.redact(&error.0))?;
-        match until {
-            Some(until) if until > client.clock().now() => {}
-            _ => return Ok(None),
-        }
-    }
-    if kind.backup().is_some() && copy.held.is_none() {
-        return Ok(None);
-    }
-    let Some(call) = restore.remake(id, copy.original.as_ref()) else {
-        return Ok(None);
-    };
-    let outgoing = (&call).into();
-    let response = client
-        .exchange(&outgoing)
-        .await
-        .map_err(|error| text(&error))?;
-    if !response.status().is_success() {
-        let failure = crate::wire::error::refusal(call.api, &response);
-        return Err(client.error(&outgoing, failure).to_string());
-    }
-    let new = restore.read_remade(response.body());
-    new.map(Some).map_err(|error| client.redact(&error.0))
 }
 
 /// Restores the contents of a resource and returns details for people.
@@ -460,6 +423,7 @@ mod tests {
             step: 0,
             at: at(),
             id: "new".to_owned(),
+            unfilled: false,
         };
         let run = journal(folder, &[restored]);
         let seen = journal::record(folder, &run).unwrap();

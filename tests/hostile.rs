@@ -530,6 +530,7 @@ fn journal_text() -> Vec<u8> {
         step: 0,
         at,
         id: "é".to_owned(),
+        unfilled: false,
     };
     journal.write(&[intent(0), intent(1), intent(2)]).unwrap();
     journal

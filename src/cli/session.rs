@@ -17,7 +17,7 @@ use crate::collector::{AuditScope, Collector, Limits, NamedPlaces, Scope, needed
 use crate::evidence::Inventory;
 use crate::gc::mark::BroughtBack;
 use crate::journal::reads::Remembered;
-use crate::journal::{self, RunRecord};
+use crate::journal::{self, JournaledResource, RunRecord};
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, PolicySource, render};
 use crate::providers;
@@ -186,16 +186,29 @@ impl Session {
         ids.map(|(name, id)| (name.clone(), *id)).collect()
     }
 
-    /// Returns the restored and unreleased resources at the hosts of this run.
+    /// Returns the restored and unreleased resources at the hosts of this run, and
+    /// those of which it is unknown whether they were restored.
     fn brought_back(&self, records: &[RunRecord]) -> BroughtBack {
+        let is_here = |written: &JournaledResource| {
+            providers::by_name(&written.kind).is_some_and(|kind| {
+                self.client.host(kind.about().api).as_ref() == Some(&written.host)
+            })
+        };
+        let key = |written: &JournaledResource, what: &str| {
+            (written.kind.clone(), written.place.clone(), what.into())
+        };
         let back = records.iter().flat_map(RunRecord::back);
-        back.filter_map(|(_, written, at, id)| {
-            let kind = providers::by_name(&written.kind)?.about();
-            let here = self.client.host(kind.api).as_ref() == Some(&written.host);
-            let key = (written.kind.clone(), written.place.clone(), id.into());
-            here.then_some((key, at))
-        })
-        .collect()
+        let back = back.filter(|(_, written, ..)| is_here(written));
+        let begun = records.iter().flat_map(RunRecord::restoring);
+        let begun = begun.filter(|(_, written, _)| is_here(written));
+        BroughtBack {
+            by_id: back
+                .map(|(_, written, at, id)| (key(written, id), at))
+                .collect(),
+            by_name: begun
+                .map(|(_, written, at)| (key(written, &written.name), at))
+                .collect(),
+        }
     }
 
     /// Returns the repository's id according to Actions.

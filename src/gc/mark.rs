@@ -91,9 +91,14 @@ impl JudgeInput<'_> {
 /// A pull request's number that names of a repository claim.
 pub type ClaimedNumber = (Repository, PullRequestNumber);
 
-/// Resources that `restore` brought back, by kind, place and present id, with
-/// the time.
-pub type BroughtBack = BTreeMap<(String, Place, Box<str>), DateTime<Utc>>;
+/// Resources that `restore` brought back, each with the time.
+#[derive(Debug, Default)]
+pub struct BroughtBack {
+    /// By kind, place and present id.
+    pub by_id: BTreeMap<(String, Place, Box<str>), DateTime<Utc>>,
+    /// The same by name, where it is unknown whether it was brought back.
+    pub by_name: BTreeMap<(String, Place, Box<str>), DateTime<Utc>>,
+}
 
 /// Which rule read a name, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -58,6 +58,22 @@ pub enum JournalEntry {
         /// The reason.
         reason: String,
     },
+    /// A request is about to be sent that makes the resource of this step again.
+    Restoring {
+        /// The step.
+        step: usize,
+        /// The time of the entry.
+        at: DateTime<Utc>,
+    },
+    /// That request certainly had no effect.
+    NotRestored {
+        /// The step.
+        step: usize,
+        /// The time of the entry.
+        at: DateTime<Utc>,
+        /// The reason.
+        reason: String,
+    },
     /// The resource that this step deleted was restored.
     Restored {
         /// The step.
@@ -66,6 +82,16 @@ pub enum JournalEntry {
         at: DateTime<Utc>,
         /// Its new id.
         id: String,
+        /// Whether its contents have yet to be written.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unfilled: bool,
+    },
+    /// The contents of the restored resource of this step were written.
+    Filled {
+        /// The step.
+        step: usize,
+        /// The time of the entry.
+        at: DateTime<Utc>,
     },
     /// A person released the restored resource of this step, so that it may be
     /// deleted again.

@@ -15,7 +15,7 @@ pub(super) const RETENTION: TimeDelta = TimeDelta::days(30);
 
 /// Removes journals that are older than 30 days and not among the newest 50. A
 /// journal stays while a step is in doubt, while it protects a restored
-/// resource, while its run is active, and while it is the newest one that knows
+/// resource or one that may have been restored, while its run is active, and while it is the newest one that knows
 /// the id of a repository. If a file cannot be removed, the next run tries
 /// again.
 pub fn prune(folder: &Path, now: DateTime<Utc>) -> Result<(), JournalError> {
@@ -29,7 +29,8 @@ pub fn prune(folder: &Path, now: DateTime<Utc>) -> Result<(), JournalError> {
             || newer < NEVER_PRUNED
             || now - record.at < RETENTION
             || record.open().next().is_some()
-            || record.back().next().is_some();
+            || record.back().next().is_some()
+            || record.restoring().next().is_some();
         if stays {
             continue;
         }

@@ -19,6 +19,8 @@ pub enum StepState {
     Open,
     /// Its outcome is known.
     Settled(Outcome),
+    /// It was deleted, and a request that makes it again may have been sent.
+    Restoring,
     /// It was deleted and restored.
     Restored,
     /// It was restored and released, and may be deleted again.
@@ -46,9 +48,10 @@ fn advance(standing: Option<StepState>, entry: &JournalEntry) -> Result<Option<S
         {
             breach(*step, "an intent after it was gone")
         }
-        (Some(StepState::Restored | StepState::Released), JournalEntry::Intent { step, .. }) => {
-            breach(*step, "an intent after it was restored")
-        }
+        (
+            Some(StepState::Restoring | StepState::Restored | StepState::Released),
+            JournalEntry::Intent { step, .. },
+        ) => breach(*step, "an intent after it was restored"),
         (_, JournalEntry::Intent { .. }) => Ok(Some(StepState::Open)),
         (
             None,
@@ -58,17 +61,41 @@ fn advance(standing: Option<StepState>, entry: &JournalEntry) -> Result<Option<S
                 ..
             },
         ) => breach(*step, "done without an intent"),
-        (Some(StepState::Restored | StepState::Released), JournalEntry::Outcome { step, .. }) => {
-            breach(*step, "an outcome after it was restored")
-        }
+        (
+            Some(StepState::Restoring | StepState::Restored | StepState::Released),
+            JournalEntry::Outcome { step, .. },
+        ) => breach(*step, "an outcome after it was restored"),
         (_, JournalEntry::Outcome { outcome, .. }) => Ok(Some(StepState::Settled(*outcome))),
+        // A person may delete a restored resource, and restore it once more.
+        (
+            Some(StepState::Restoring | StepState::Restored | StepState::Released),
+            JournalEntry::Restoring { .. },
+        ) => Ok(Some(StepState::Restoring)),
+        (Some(StepState::Settled(outcome)), JournalEntry::Restoring { .. })
+            if outcome.is_gone() =>
+        {
+            Ok(Some(StepState::Restoring))
+        }
+        (Some(StepState::Restoring), JournalEntry::NotRestored { .. }) => {
+            Ok(Some(StepState::Settled(Outcome::Deleted)))
+        }
+        (Some(StepState::Restoring), JournalEntry::Restored { .. }) => {
+            Ok(Some(StepState::Restored))
+        }
         (Some(StepState::Settled(outcome)), JournalEntry::Restored { .. }) if outcome.is_gone() => {
             Ok(Some(StepState::Restored))
         }
-        (_, JournalEntry::Restored { step, .. }) => {
-            breach(*step, "restored without having been gone")
+        (
+            _,
+            JournalEntry::Restoring { step, .. }
+            | JournalEntry::NotRestored { step, .. }
+            | JournalEntry::Restored { step, .. },
+        ) => breach(*step, "restored without having been gone"),
+        (Some(StepState::Restored), JournalEntry::Filled { .. }) => Ok(Some(StepState::Restored)),
+        (_, JournalEntry::Filled { step, .. }) => breach(*step, "filled without being restored"),
+        (Some(StepState::Restoring | StepState::Restored), JournalEntry::Released { .. }) => {
+            Ok(Some(StepState::Released))
         }
-        (Some(StepState::Restored), JournalEntry::Released { .. }) => Ok(Some(StepState::Released)),
         (_, JournalEntry::Released { step, .. }) => {
             breach(*step, "released without being restored")
         }
@@ -103,6 +130,10 @@ pub struct RecordedStep {
     pub reason: String,
     /// When it was restored, and its new id.
     pub back: Option<(DateTime<Utc>, String)>,
+    /// Whether the contents of the restored resource have yet to be written.
+    pub unfilled: bool,
+    /// When the last attempt to restore it began.
+    pub begun_at: Option<DateTime<Utc>>,
 }
 
 impl RunRecord {
@@ -158,7 +189,10 @@ impl RunRecord {
             }
             JournalEntry::Intent { step, .. }
             | JournalEntry::Outcome { step, .. }
+            | JournalEntry::Restoring { step, .. }
+            | JournalEntry::NotRestored { step, .. }
             | JournalEntry::Restored { step, .. }
+            | JournalEntry::Filled { step, .. }
             | JournalEntry::Released { step, .. } => *step,
         };
         let known = self.steps.get(&step);
@@ -170,6 +204,8 @@ impl RunRecord {
             intent: None,
             reason: String::new(),
             back: None,
+            unfilled: false,
+            begun_at: None,
         });
         noted.standing = standing;
         match entry {
@@ -179,8 +215,17 @@ impl RunRecord {
                 copy,
                 ..
             } => noted.intent = Some((action, resource, *copy)),
-            JournalEntry::Outcome { reason, .. } => noted.reason = reason,
-            JournalEntry::Restored { at, id, .. } => noted.back = Some((at, id)),
+            JournalEntry::Outcome { reason, .. } | JournalEntry::NotRestored { reason, .. } => {
+                noted.reason = reason;
+            }
+            JournalEntry::Restoring { at, .. } => noted.begun_at = Some(at),
+            JournalEntry::Restored {
+                at, id, unfilled, ..
+            } => {
+                noted.back = Some((at, id));
+                noted.unfilled = unfilled;
+            }
+            JournalEntry::Filled { .. } => noted.unfilled = false,
             JournalEntry::Run { .. } | JournalEntry::Released { .. } => {}
         }
         Ok(())
@@ -209,6 +254,17 @@ impl RunRecord {
             let (at, id) = noted.back.as_ref()?;
             let is_back = noted.standing == StepState::Restored;
             is_back.then_some((*step, written, *at, &**id))
+        })
+    }
+
+    /// Returns the resources that may have been restored, each with the time of
+    /// that attempt: its result is unknown.
+    pub fn restoring(&self) -> impl Iterator<Item = (usize, &JournaledResource, DateTime<Utc>)> {
+        let steps = self.steps.iter();
+        steps.filter_map(|(step, noted)| {
+            let (_, written, _) = noted.intent.as_ref()?;
+            let is_open = noted.standing == StepState::Restoring;
+            is_open.then_some((*step, written, noted.begun_at?))
         })
     }
 }

@@ -73,8 +73,10 @@ fn old_journals_are_pruned_unless_needed() {
         step,
         at: now,
         id: "2".to_owned(),
+        unfilled: false,
     };
     let released = |step| JournalEntry::Released { step, at: now };
+    let begun = |step| JournalEntry::Restoring { step, at: now };
     let gone = |step| [intent(step), outcome(step, Outcome::Deleted)];
     // From the oldest on: which journals stay, and why.
     let old = [
@@ -84,6 +86,7 @@ fn old_journals_are_pruned_unless_needed() {
         ("settled", gone(0).to_vec()),
         ("restored", [&gone(0)[..], &[back(0)]].concat()),
         ("released", [&gone(0)[..], &[back(0), released(0)]].concat()),
+        ("restoring", [&gone(0)[..], &[begun(0)]].concat()),
     ];
     let mut names = BTreeMap::new();
     for (index, (name, entries)) in old.iter().enumerate() {
@@ -122,6 +125,7 @@ fn old_journals_are_pruned_unless_needed() {
         "open",
         "in doubt",
         "restored",
+        "restoring",
         "a repository",
         "under way",
         "younger",
@@ -130,7 +134,8 @@ fn old_journals_are_pruned_unless_needed() {
     drop(under_way);
     begin(now, &[("acme/gone", 8)]);
     prune(folder.path(), now).unwrap();
-    assert_eq!(left(), ["open", "in doubt", "restored", "younger"]);
+    let stays = ["open", "in doubt", "restored", "restoring", "younger"];
+    assert_eq!(left(), stays);
 }
 
 #[test]
@@ -174,6 +179,7 @@ fn impossible_entries_are_rejected() {
         step: 0,
         at: DateTime::UNIX_EPOCH,
         id: "2".to_owned(),
+        unfilled: false,
     };
     for gone in [Outcome::Deleted, Outcome::AlreadyGone] {
         let lines = [intent(0), outcome(0, gone), restored()];
@@ -191,6 +197,70 @@ fn impossible_entries_are_rejected() {
     ] {
         assert!(RunRecord::parse(path, &text(&lines)).is_err(), "{lines:?}");
     }
+}
+
+/// An attempt to restore is in doubt until its result or a release is recorded.
+#[test]
+fn attempts_to_restore_are_recorded() {
+    let path = Path::new("r.journal.jsonl");
+    let at = DateTime::UNIX_EPOCH;
+    let record = |more: &[JournalEntry]| {
+        let gone = [intent(0), outcome(0, Outcome::Deleted)];
+        let entries = gone.iter().chain(more);
+        let lines = entries.map(|entry| serde_json::to_string(entry).unwrap() + "\n");
+        RunRecord::parse(path, &lines.collect::<String>())
+    };
+    let begun = || JournalEntry::Restoring { step: 0, at };
+    let failed = || JournalEntry::NotRestored {
+        step: 0,
+        at,
+        reason: "no".to_owned(),
+    };
+    let restored = |unfilled| JournalEntry::Restored {
+        step: 0,
+        at,
+        id: "2".to_owned(),
+        unfilled,
+    };
+    let filled = || JournalEntry::Filled { step: 0, at };
+    let released = || JournalEntry::Released { step: 0, at };
+    for (entries, standing, in_doubt) in [
+        (vec![begun()], StepState::Restoring, 1),
+        (vec![begun(), begun()], StepState::Restoring, 1),
+        (
+            vec![begun(), failed()],
+            StepState::Settled(Outcome::Deleted),
+            0,
+        ),
+        (vec![begun(), restored(true)], StepState::Restored, 0),
+        (vec![restored(false), begun()], StepState::Restoring, 1),
+        (vec![begun(), released()], StepState::Released, 0),
+        (
+            vec![begun(), released(), begun(), restored(false)],
+            StepState::Restored,
+            0,
+        ),
+    ] {
+        let record = record(&entries).unwrap();
+        assert_eq!(record.steps[&0].standing, standing, "{entries:?}");
+        assert_eq!(record.restoring().count(), in_doubt, "{entries:?}");
+    }
+    assert!(record(&[restored(true)]).unwrap().steps[&0].unfilled);
+    assert!(!record(&[restored(true), filled()]).unwrap().steps[&0].unfilled);
+    for entries in [
+        vec![failed()],
+        vec![filled()],
+        vec![begun(), filled()],
+        vec![begun(), intent(0)],
+        vec![begun(), outcome(0, Outcome::Deleted)],
+    ] {
+        assert!(record(&entries).is_err(), "{entries:?}");
+    }
+    // As earlier versions wrote it.
+    let line = r#"{"entry":"restored","step":0,"at":"1970-01-01T00:00:00Z","id":"2"}"#;
+    assert_eq!(serde_json::to_string(&restored(false)).unwrap(), line);
+    let read: JournalEntry = serde_json::from_str(line).unwrap();
+    assert_eq!(read, restored(false));
 }
 
 #[test]

@@ -219,11 +219,27 @@ pub trait Restore: Sync {
     /// Reads the id of what was made again.
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed>;
 
+    /// What another resource of the same name in the same place is to it.
+    fn namesake(&self, _id: &ResourceId, _original: Option<&Value>, _other: &Resource) -> Namesake {
+        Namesake::Itself
+    }
+
     /// How the provider says whether it still has one, where it keeps what was
     /// deleted for a while.
     fn recovery(&self) -> Option<&dyn Recovery> {
         None
     }
+}
+
+/// What a resource is to a deleted one that had its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Namesake {
+    /// What the deleted one becomes when it is made again.
+    Itself,
+    /// Something else, beside which the deleted one must not be made.
+    Other,
+    /// Something else, which may be beside it.
+    Beside,
 }
 
 /// Asks whether a resource that was deleted can be recovered.

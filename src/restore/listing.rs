@@ -41,7 +41,8 @@ pub struct ListedStep {
     pub name: String,
     /// The id.
     pub id: String,
-    /// Its state: an outcome, `in_doubt`, `restored` or `released`.
+    /// Its state: an outcome, `in_doubt`, `restoring`, `restored` or
+    /// `released`.
     pub outcome: &'static str,
     /// Whether it can be restored.
     pub restorable: Restorable,
@@ -91,6 +92,7 @@ fn listed(noted: &RecordedStep, kinds: &[KindRef]) -> Option<ListedStep> {
         outcome: match noted.standing {
             StepState::Open => "in_doubt",
             StepState::Settled(outcome) => outcome.name(),
+            StepState::Restoring => "restoring",
             StepState::Restored => "restored",
             StepState::Released => "released",
         },
@@ -105,8 +107,12 @@ fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
     let (_, written, copy) = noted.intent.as_ref()?;
     let id = written.identity(kinds)?;
     let kind = providers::by_name(id.kind.name())?;
-    let gone = matches!(noted.standing, StepState::Settled(outcome) if outcome.is_gone());
-    if !gone || (kind.backup().is_some() && copy.held.is_none()) {
+    let may_be_gone = match noted.standing {
+        StepState::Settled(outcome) => outcome.is_gone(),
+        StepState::Restoring => true,
+        StepState::Open | StepState::Restored | StepState::Released => false,
+    };
+    if !may_be_gone || (kind.backup().is_some() && copy.held.is_none()) {
         return None;
     }
     let restore = kind.restore()?;

@@ -2242,3 +2242,181 @@ fn a_plan_file_is_not_carried_out_where_this_run_sees_another_life_of_a_number()
     assert!(stage.has("app-pr-1-cache"));
     assert_eq!(outcomes(&swept)["app-pr-1"], "deleted", "{swept}");
 }
+
+/// A stage after a sweep that deleted a namespace with contents and a record, and
+/// the name of the run.
+fn after_a_deletion() -> (Stage, String) {
+    let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
+    let cache = json!({"kind": "kv_namespace", "name": CACHE, "attributes": {"keys": [
+        {"name": "a", "value": "one"}]}});
+    let all = [
+        cache,
+        record(HOST),
+        branch("pr-1", "main"),
+        branch("pr-2", "main"),
+    ];
+    let stage = Stage::new(&world(&all), &policy);
+    let (swept, code) = stage.sweep();
+    assert_eq!(code, 0, "{swept}");
+    let run = swept["run"].as_str().unwrap().to_owned();
+    (stage, run)
+}
+
+const CACHE: &str = "app-pr-1-cache";
+const HOST: &str = "app-pr-1.acme.example";
+
+/// Restores what has this name. Returns the result, the reason and the exit code.
+fn restored(stage: &Stage, run: &str, name: &str) -> (String, String, i32) {
+    let output = stage.output(&["restore", run, name]);
+    let answer: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let one = &answer["restored"][0];
+    let text = |key: &str| one[key].as_str().unwrap().to_owned();
+    let code = output.status.code().unwrap();
+    (text("result"), text("reason"), code)
+}
+
+/// Whether the namespace has its key again.
+fn is_filled(stage: &Stage) -> bool {
+    let state = stage.server.control("GET", "state", "").to_string();
+    state.contains("\"value\":\"one\"")
+}
+
+#[test]
+fn what_was_restored_unseen_is_found_and_filled_and_protected() {
+    for (name, path) in [
+        (CACHE, "kv/namespaces$"),
+        (HOST, "dns_records$"),
+        ("pr-1", "/recover$"),
+    ] {
+        let (stage, run) = after_a_deletion();
+        stage.fault(&json!([
+            {"on": {"method": "POST", "path": path}, "times": 1, "fault": "reset_after"}]));
+        let (result, reason, code) = restored(&stage, &run, name);
+        assert_eq!((result.as_str(), code), ("restored", 0), "{name}: {reason}");
+        assert!(stage.has(name), "{name}: {reason}");
+        assert_eq!(is_filled(&stage), name == CACHE, "{name}");
+        let (again, _) = stage.sweep();
+        assert!(stage.has(name), "{name}: {again}");
+    }
+}
+
+#[test]
+fn what_may_have_been_restored_is_protected_until_that_is_known() {
+    let (stage, run) = after_a_deletion();
+    let list = "kv/namespaces$";
+    stage.fault(&json!([
+        {"on": {"method": "GET", "path": list}, "times": 1, "fault": {"delay_ms": 0}},
+        {"on": {"method": "GET", "path": list}, "fault": {"status": 403}},
+        {"on": {"method": "POST", "path": list}, "times": 1, "fault": "reset_after"}]));
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("failed", 5), "{reason}");
+    assert!(stage.has(CACHE) && !is_filled(&stage));
+    stage.fault(&json!([]));
+    let listed = stage.output(&["restore", "--list"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("\"restoring\""));
+    let (swept, _) = stage.sweep();
+    assert!(stage.has(CACHE), "{swept}");
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("restored", 0), "{reason}");
+    assert!(is_filled(&stage));
+    stage.sweep();
+    assert!(stage.has(CACHE));
+}
+
+/// A person who gives up the attempt frees the name.
+#[test]
+fn an_attempt_to_restore_can_be_released() {
+    let (stage, run) = after_a_deletion();
+    stage.fault(&json!([
+        {"on": {"method": "POST", "path": "kv/namespaces$"}, "times": 1, "fault": "reset"}]));
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("failed", 5), "{reason}");
+    assert!(reason.contains("is unknown"), "{reason}");
+    stage
+        .server
+        .control("POST", "resources", &namespace(CACHE).to_string());
+    stage.sweep();
+    assert!(stage.has(CACHE), "it may be ours");
+    let released = stage.output(&["restore", "--release", CACHE]);
+    assert_eq!(released.status.code(), Some(0));
+    stage.sweep();
+    assert!(!stage.has(CACHE));
+}
+
+#[test]
+fn contents_that_were_not_written_are_written_the_next_time() {
+    let (stage, run) = after_a_deletion();
+    stage.fault(&json!([
+        {"on": {"method": "PUT", "path": "/bulk"}, "fault": {"status": 400}}]));
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("failed", 5), "{reason}");
+    stage.fault(&json!([]));
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("restored", 0), "{reason}");
+    assert!(is_filled(&stage));
+    let writes = stage.writes().len();
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("already_there", 0), "{reason}");
+    assert_eq!(stage.writes().len(), writes, "once is enough");
+}
+
+#[test]
+fn what_a_person_deleted_after_it_was_restored_is_restored_again() {
+    let (stage, run) = after_a_deletion();
+    assert_eq!(restored(&stage, &run, CACHE).0, "restored");
+    let journal = stage.journal();
+    let back = journal.iter().find(|line| line["entry"] == "restored");
+    let id = back.unwrap()["id"].as_str().unwrap().to_owned();
+    let account = "36acdabd7c434d35e865c85c73587bf9";
+    let path = format!("client/v4/accounts/{account}/storage/kv/namespaces/{id}");
+    stage.server.request("DELETE", &path, "");
+    assert!(!stage.has(CACHE));
+    assert_eq!(restored(&stage, &run, CACHE).0, "restored");
+    assert!(stage.has(CACHE) && is_filled(&stage));
+}
+
+#[test]
+fn a_refused_restore_protects_nothing_and_can_be_repeated() {
+    let (stage, run) = after_a_deletion();
+    stage.fault(&json!([
+        {"on": {"method": "POST", "path": "kv/namespaces$"}, "fault": {"status": 400}}]));
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("failed", 5), "{reason}");
+    stage.fault(&json!([]));
+    stage
+        .server
+        .control("POST", "resources", &namespace(CACHE).to_string());
+    stage.sweep();
+    assert!(!stage.has(CACHE), "it was not restored");
+    assert_eq!(restored(&stage, &run, CACHE).0, "restored");
+}
+
+/// Two records of one name would share its traffic.
+#[test]
+fn a_record_is_not_restored_beside_another_that_took_its_name() {
+    let (stage, run) = after_a_deletion();
+    let mut other = record(HOST);
+    other["attributes"]["type"] = json!("A");
+    other["attributes"]["content"] = json!("198.51.100.1");
+    other["created_at"] = json!(NOW);
+    stage
+        .server
+        .control("POST", "resources", &other.to_string());
+    let (before, writes) = (stage.state(), stage.writes().len());
+    let (result, reason, code) = restored(&stage, &run, HOST);
+    assert_eq!((result.as_str(), code), ("cannot", 5), "{reason}");
+    assert!(reason.contains("taken by another DNS record"), "{reason}");
+    assert_eq!((stage.state(), stage.writes().len()), (before, writes));
+
+    // The same record, made by somebody else, is there.
+    let (stage, run) = after_a_deletion();
+    let same = record(HOST).to_string();
+    stage.server.control("POST", "resources", &same);
+    let writes = stage.writes().len();
+    let (result, reason, code) = restored(&stage, &run, HOST);
+    assert_eq!((result.as_str(), code), ("already_there", 0), "{reason}");
+    assert_eq!(stage.writes().len(), writes);
+    stage.sweep();
+    assert!(stage.has(HOST), "it is protected");
+}

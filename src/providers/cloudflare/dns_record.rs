@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::envelope::{self, account};
 use crate::call::Call;
-use crate::kind::{Batch, Kind, Malformed, Page, PageOf, Queries, Query, Restore};
+use crate::kind::{Batch, Kind, Malformed, Namesake, Page, PageOf, Queries, Query, Restore};
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -420,7 +420,29 @@ impl Restore for DnsRecord {
         let (record, _) = envelope::open::<NewRecord>(body)?;
         Ok(record.id)
     }
+
+    /// A name may have several records. Two that say where it leads would share
+    /// its traffic.
+    fn namesake(&self, _id: &ResourceId, original: Option<&Value>, other: &Resource) -> Namesake {
+        let text = |key: &str| original.and_then(|record| record[key].as_str());
+        let of_other = |key: &str| match other.attribute(key) {
+            Some(Attribute::Text(text)) => Some(&**text),
+            _ => None,
+        };
+        let (sort, other_sort) = (text("type"), of_other("type"));
+        let leads = |sort: Option<&str>| sort.is_some_and(|sort| LEADS.contains(&sort));
+        if sort == other_sort && text("content") == of_other("content") {
+            Namesake::Itself
+        } else if leads(sort) && leads(other_sort) {
+            Namesake::Other
+        } else {
+            Namesake::Beside
+        }
+    }
 }
+
+/// Record types that say where a name leads.
+const LEADS: [&str; 3] = ["A", "AAAA", "CNAME"];
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use super::super::answer::{annotated, annotated_number};
 use crate::call::Call;
 use crate::kind::{
-    DeletionRefusal, Expiry, Kind, Malformed, NextPage, Page, PageOf, Queries, Recovery, Restore,
+    DeletionRefusal, Expiry, Kind, Malformed, Namesake, NextPage, Page, PageOf, Queries, Recovery,
+    Restore,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -423,6 +424,15 @@ impl Restore for NeonBranch {
     fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
         let answer: OneBranch = serde_json::from_slice(body)?;
         Ok(answer.branch.id.into())
+    }
+
+    /// A recovered branch has its id again, and names are unique in a project.
+    fn namesake(&self, id: &ResourceId, _original: Option<&Value>, other: &Resource) -> Namesake {
+        if other.id == id.id {
+            Namesake::Itself
+        } else {
+            Namesake::Other
+        }
     }
 
     fn recovery(&self) -> Option<&dyn Recovery> {

@@ -82,12 +82,18 @@ impl Judge<'_, '_> {
 
     /// Returns when `restore` brought a resource back, if it is not released yet.
     pub(super) fn brought_back(&self, resource: &Resource) -> Option<DateTime<Utc>> {
-        if self.input.brought_back.is_empty() {
-            return None;
-        }
-        let kind = resource.kind.name().to_owned();
-        let key = (kind, Place::clone(&resource.place), resource.id.clone());
-        self.input.brought_back.get(&key).copied()
+        let back = &self.input.brought_back;
+        let of = |what: &str| {
+            let kind = resource.kind.name().to_owned();
+            (kind, Place::clone(&resource.place), what.into())
+        };
+        // Mostly there is none.
+        let found = (!back.by_id.is_empty()).then(|| back.by_id.get(&of(&resource.id)));
+        let found = found.flatten().copied();
+        found.or_else(|| {
+            let perhaps = (!back.by_name.is_empty()).then(|| back.by_name.get(&of(&resource.name)));
+            perhaps.flatten().copied()
+        })
     }
 
     /// Returns what protects a resource. `lifted` is the built-in protection that
