@@ -418,6 +418,26 @@ async fn resources_used_by_live_ones_are_spared() {
     insta::assert_snapshot!(deeds(&text));
 }
 
+/// Nothing is known either of what it uses and of what belongs to it.
+#[tokio::test(start_paused = true)]
+async fn failed_reread_fails_all_that_depends_on_it() {
+    let mut app = worker("app-pr-1", &["app-pr-1-cache"]);
+    app["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
+    let stage = Stage::new(&[app, namespace("app-pr-1-cache")]);
+    let denied = unanswered("GET", "app-pr-1/previews$", &json!({"status": 403}));
+    let (swept, text) = stage.sweep(|_| stage.faults(&[denied])).await;
+    assert!(
+        stage.has("app-pr-1") && stage.has("app-pr-1-cache"),
+        "{text}"
+    );
+    let outcomes: BTreeSet<_> = swept.steps.iter().map(|step| step.outcome).collect();
+    let failed = BTreeSet::from([Outcome::Deferred, Outcome::FailedForNow]);
+    assert_eq!(outcomes, failed, "{text}");
+    let mut steps = swept.steps.iter();
+    let failed = steps.find(|step| step.outcome == Outcome::FailedForNow);
+    assert!(failed.unwrap().reason.contains("403"), "{text}");
+}
+
 /// Previews are listed one Worker at a time. What was read of them for the audit
 /// holds for a while, and never across a question to a person.
 #[tokio::test(start_paused = true)]
