@@ -285,6 +285,7 @@ mod tests {
             repository: repository.as_ref(),
             names_file: &|policy, name| match name {
                 "live.txt" => Ok("\u{feff}api-production\r\n\n  web-* \n".to_owned()),
+                "addresses.txt" => Ok("www.acme.example\nhttps://shop.acme.example/\n".to_owned()),
                 "empty.txt" => Ok("\n \n".to_owned()),
                 _ => Err(format!("no {name} beside {policy}")),
             },

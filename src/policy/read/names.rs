@@ -222,6 +222,16 @@ mod tests {
             let expected: Vec<_> = is_wrong.then(|| wrong(name)).into_iter().collect();
             assert_eq!(mistakes(&protect(kind, name)), expected, "{kind} {name}");
         }
+        let file = |kind: &str| {
+            let file = "names-file = \"addresses.txt\"";
+            mistakes(&format!(
+                "[[protect]]\nkind = {kind:?}\nreason = \"x\"\n{file}\n"
+            ))
+        };
+        let line = "could not read the names in \"addresses.txt\": line 2 is no host name, so it \
+            matches nothing: \"https://shop.acme.example/\"";
+        assert_eq!(file("worker_domain"), [line]);
+        assert!(file("neon_branch").is_empty());
         let rule = |names: &str| {
             format!(
                 "[[rule]]\nid = \"a\"\nkind = \"dns_record\"\ndead-when = \"closed\"\n{names}\n"
