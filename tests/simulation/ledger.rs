@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::pending::SERVING_VERSIONS_KEEP_WORKERS;
 use crate::storage::storage;
 use chrono::{DateTime, SubsecRound as _, Utc};
 
@@ -270,9 +269,8 @@ impl Ledger {
             user.born < from && user.moved.is_none_or(|at| at < from)
         };
         let is_shown = |(at, user): &(usize, &Resource)| {
-            let is_listed = SERVING_VERSIONS_KEEP_WORKERS || bound_as.0 != "worker";
             let is_latest = user.kind != "worker" || user.latest.contains(&bound_as);
-            let is_deployed = is_listed && user.binds.last().contains(&bound_as) && !to_delete(*at);
+            let is_deployed = user.binds.last().contains(&bound_as) && !to_delete(*at);
             is_latest || is_deployed || user.parent == Some(index)
         };
         let users = users.filter(was).filter(is_shown);

@@ -14,7 +14,6 @@
 //! - [`ledger`] has what was when; [`oracle`] says from it alone what may be
 //!   deleted; [`journals`] reads what runs wrote down.
 //! - [`storage`] has what is to know of each kind of storage.
-//! - [`pending`] has the rules that are not judged yet.
 //! - [`life`] starts runs, restarts them, heals the world and compares.
 
 #![allow(
@@ -36,7 +35,6 @@ mod life;
 mod network;
 mod oracle;
 mod others;
-mod pending;
 mod scenario;
 mod storage;
 

@@ -22,7 +22,6 @@ use crate::in_process::BASE;
 use crate::journals;
 use crate::ledger::{Ledger, Listed, Moment, Purpose, Request, RunKey, in_seconds};
 use crate::oracle::{self, Deletion};
-use crate::pending::CONSUMERS_OF_WHAT_STAYS;
 use crate::scenario::{Scenario, Weather, one_of};
 use crate::storage::{self, STORAGE, is_known_by_name};
 
@@ -724,9 +723,7 @@ impl Network {
             outside(format!("{line} is nothing that a sweep does"));
             return Vec::new();
         };
-        if let Some(Prepares::Consumer(queue)) = &prepares
-            && CONSUMERS_OF_WHAT_STAYS
-        {
+        if let Some(Prepares::Consumer(queue)) = &prepares {
             let stays = {
                 let ledger = &self.state().ledger;
                 let stays = ledger.find("queue", queue).filter(|index| {

@@ -13,7 +13,6 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use crate::ledger::{History, Ledger, Listed, Moment, PullRequest, Purpose, Resource, in_seconds};
-use crate::pending::STRICT_LIMITS;
 use crate::scenario::{Action, Scenario, Terms, has_times};
 
 /// A request that is about to take effect on a resource.
@@ -184,7 +183,7 @@ fn alive(
     if !ledger.pull_requests.contains_key(&number) {
         return Some(format!("there is no pull request #{number}"));
     }
-    if matches!(resource.purpose, Purpose::PullRequest(_)) && !scenario.born_anytime() {
+    if matches!(resource.purpose, Purpose::PullRequest(_)) {
         let mut states = known(number).map(|(_, state)| *state);
         if !states.any(|state| is_born_in_life(ledger, resource, number, state, deletion.begun)) {
             return Some(format!("it was made when #{number} did not live"));
@@ -254,11 +253,7 @@ fn ripe(terms: Terms, state: PullRequest, changed: Option<Moment>, now: Moment) 
         PullRequest::Closed { merged, .. } if terms.merged_only && !merged => false,
         PullRequest::Closed { at, .. } => {
             let since = changed.map_or(at, |changed| changed.max(at));
-            if STRICT_LIMITS {
-                since + terms.grace < now
-            } else {
-                since + terms.grace <= now
-            }
+            since + terms.grace < now
         }
     }
 }
@@ -304,10 +299,7 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
                 {
                     return false;
                 }
-                if !of_head
-                    && !scenario.born_anytime()
-                    && !is_born_in_life(ledger, resource, number, state, now)
-                {
+                if !of_head && !is_born_in_life(ledger, resource, number, state, now) {
                     return false;
                 }
                 state

@@ -14,10 +14,6 @@ use preview_gc::wire::Allotment;
 use serde_json::{Map, Value, json};
 
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
-use crate::pending::{
-    AGE_KEEPS_OPEN, BIRTH_WINDOW, CLOCK_SKEW, CONSUMERS_OF_WHAT_STAYS, OPEN_FORKS_KEEP,
-    PROTECT_EVERYWHERE, RUNS_BY_ID, SMALL_QUOTAS_DRAIN, TRAFFIC_KEEPS,
-};
 
 use crate::storage::{Id, STORAGE, Times, is_known_by_name, storage};
 
@@ -409,7 +405,7 @@ impl Draw<'_> {
                     With::attributes(json!({"script": format!("app-pr-{number}"), "zone": ZONE}));
                 self.add("worker_route", &pattern, Purpose::OfWorker(app), age, with);
             }
-            if TRAFFIC_KEEPS && self.random.u8(..6) == 0 {
+            if self.random.u8(..6) == 0 {
                 let with =
                     With::attributes(json!({"service": format!("app-pr-{number}"), "zone": ZONE}));
                 let host = format!("www-{}.{ZONE}", self.random.lowercase());
@@ -446,7 +442,7 @@ impl Draw<'_> {
             let purpose = Purpose::Slug(number);
             self.add("kv_namespace", &name, purpose, age, With::default());
         }
-        if AGE_KEEPS_OPEN && self.random.u8(..6) == 0 {
+        if self.random.u8(..6) == 0 {
             let name = format!("old-{number}");
             let purpose = Purpose::Aged(number);
             let with = With::bindings(Vec::new(), Vec::new());
@@ -456,7 +452,7 @@ impl Draw<'_> {
 
     /// What another repository of the same account has under the same numbers.
     fn neighbours(&mut self, number: u32, opened: Moment, ended: Option<Moment>) {
-        if !BIRTH_WINDOW || self.random.u8(..4) > 0 {
+        if self.random.u8(..4) > 0 {
             return;
         }
         let before = opened - TimeDelta::hours(self.random.i64(1..2_000));
@@ -481,13 +477,12 @@ impl Draw<'_> {
         }
         for id in 1..=4 {
             let run = 24_308_663_000 + id;
-            let longest = if RUNS_BY_ID { 90 * 24 } else { 30 * 24 };
-            let age = TimeDelta::hours(self.random.i64(1..longest));
+            let age = TimeDelta::hours(self.random.i64(1..90 * 24));
             let finished = self.now - TimeDelta::minutes(self.random.i64(1..=age.num_minutes()));
-            let goes_on = RUNS_BY_ID && self.random.u8(..3) == 0;
+            let goes_on = self.random.u8(..3) == 0;
             let finished = (!goes_on).then_some(in_seconds(finished));
             // GitHub forgets some.
-            if !RUNS_BY_ID || self.random.u8(..4) > 0 {
+            if self.random.u8(..4) > 0 {
                 self.ledger.runs.insert(run, finished);
             }
             let purpose = Purpose::Run(run);
@@ -541,7 +536,7 @@ impl Draw<'_> {
             let with = With::bindings(bindings, binds);
             let worker = self.add("worker", &name, purpose, age, with);
             for queue in &queues {
-                self.consume(worker, *queue, purpose);
+                self.consume(worker, *queue);
             }
             if let [jobs, mail] = *queues
                 && self.ledger.resources[jobs].consumer.is_some()
@@ -613,15 +608,8 @@ impl Draw<'_> {
     }
 
     /// Perhaps has a Worker consume a queue.
-    fn consume(&mut self, worker: usize, queue: usize, purpose: Purpose) {
-        // A Worker that goes, with a queue that stays: its consumer stays too,
-        // and so does the Worker.
-        let alike = matches!(purpose, Purpose::PullRequest(_))
-            && matches!(
-                self.ledger.resources[queue].purpose,
-                Purpose::PullRequest(_)
-            );
-        if (!CONSUMERS_OF_WHAT_STAYS && !alike) || self.random.bool() {
+    fn consume(&mut self, worker: usize, queue: usize) {
+        if self.random.bool() {
             return;
         }
         let name = self.ledger.resources[worker].name.clone();
@@ -794,7 +782,7 @@ impl Scenario {
                     merged_at: closed_at.filter(|_| merged),
                 });
             }
-            if OPEN_FORKS_KEEP && draw.random.u8(..5) == 0 {
+            if draw.random.u8(..5) == 0 {
                 let fork = number + 100;
                 draw.ledger.forks.insert(fork, number);
                 draw.ledger.opened.insert(fork, opened);
@@ -849,9 +837,8 @@ impl Scenario {
         Self {
             theme,
             focused,
-            policy: policy(&terms, &lifetimes, &ledger),
-            protects: Some(protects(&ledger))
-                .filter(|text| PROTECT_EVERYWHERE && text.contains("[[protect]]")),
+            policy: policy(&terms, &lifetimes),
+            protects: Some(protects(&ledger)).filter(|text| text.contains("[[protect]]")),
             world: World {
                 repository: REPOSITORY.to_owned(),
                 now,
@@ -875,10 +862,8 @@ impl Scenario {
             quota: SandboxQuota {
                 limit: Some(if focused {
                     1_200
-                } else if SMALL_QUOTAS_DRAIN {
-                    one_of(random, &[150, 250, 1_200])
                 } else {
-                    one_of(random, &[400, 600, 1_200])
+                    one_of(random, &[150, 250, 1_200])
                 }),
                 seconds: one_of(random, &[60, 300]),
             },
@@ -891,11 +876,7 @@ impl Scenario {
                     one_of(random, &[0, 0, 10, 40, 100])
                 },
                 page: one_of(random, &[None, Some(2), Some(5)]),
-                skew: if CLOCK_SKEW {
-                    TimeDelta::hours(one_of(random, &[0, 0, -30, 2, 1_000]))
-                } else {
-                    TimeDelta::zero()
-                },
+                skew: TimeDelta::hours(one_of(random, &[0, 0, -30, 2, 1_000])),
             },
             change_every: one_of(random, &[None, Some(500), Some(2_000), Some(8_000)])
                 .map(Duration::from_millis),
@@ -919,12 +900,6 @@ impl Scenario {
         };
         let mut all = self.terms.iter();
         all.find(|(of, _)| *of == rule).map(|(_, terms)| *terms)
-    }
-
-    /// Whether a number counts whenever a resource was made.
-    #[expect(clippy::unused_self, reason = "a policy may say so")]
-    pub fn born_anytime(&self) -> bool {
-        !BIRTH_WINDOW
     }
 
     pub fn lifetime(&self, kind: &str) -> Option<Lifetime> {
@@ -1039,16 +1014,8 @@ fn lifetimes(random: &mut Rng) -> Vec<(&'static str, Lifetime)> {
 }
 
 /// The policy as its owner would write it.
-fn policy(
-    terms: &[(&'static str, Terms)],
-    lifetimes: &[(&'static str, Lifetime)],
-    ledger: &Ledger,
-) -> String {
-    let mut text = if PROTECT_EVERYWHERE {
-        format!("repository = \"{REPOSITORY}\"\n")
-    } else {
-        protects(ledger)
-    };
+fn policy(terms: &[(&'static str, Terms)], lifetimes: &[(&'static str, Lifetime)]) -> String {
+    let mut text = format!("repository = \"{REPOSITORY}\"\n");
     text.push_str(
         "[slug.short]\ncase = \"lower\"\nkeep = \"a-z0-9\"\nreplace = { with = \"-\" }\n",
     );
@@ -1095,9 +1062,7 @@ fn policy(
             let _ = writeln!(text, "zone = \"{ZONE}\"");
         }
     }
-    if AGE_KEEPS_OPEN
-        && let Some((_, lifetime)) = lifetimes.iter().find(|(kind, _)| *kind == "worker")
-    {
+    if let Some((_, lifetime)) = lifetimes.iter().find(|(kind, _)| *kind == "worker") {
         let clock = if lifetime.from_birth {
             "created"
         } else {
