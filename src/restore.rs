@@ -290,7 +290,6 @@ async fn restore_steps(
                     id: &id,
                     copy,
                     others: others.map(|(.., id)| id).collect(),
-                    run_at: record.at,
                 };
                 attempt.run(&mut journal).await?
             }

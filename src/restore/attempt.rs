@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
 use super::{KEEPS, RestoreError, RestoreResult, by_hand, fill};
 use crate::journal::{Journal, JournalEntry, RecordedStep, Snapshot, StepState};
 use crate::kind::{Kind, Namesake, Restore};
@@ -32,8 +30,6 @@ pub(super) struct Attempt<'a> {
     pub(super) copy: &'a Snapshot,
     /// The ids of what else was restored of that run.
     pub(super) others: BTreeSet<&'a str>,
-    /// When the run began that deleted it.
-    pub(super) run_at: DateTime<Utc>,
 }
 
 /// What a look for the resource shows.
@@ -112,11 +108,10 @@ impl Attempt<'_> {
         for other in all().filter(is_named) {
             match restore.namesake(self.id, original, other) {
                 Namesake::Itself => return Ok(Seen::There(other.id.clone())),
-                // What was there before the deletion was beside it.
-                Namesake::Other if other.created_at.known().is_none_or(|at| at >= self.run_at) => {
+                Namesake::Other => {
                     taken = Some(format!("another {} ({})", self.id.kind.noun, other.id));
                 }
-                Namesake::Other | Namesake::Beside => {}
+                Namesake::Beside => {}
             }
         }
         Ok(taken.map_or(Seen::Absent, Seen::Taken))
