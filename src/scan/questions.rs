@@ -1,6 +1,6 @@
 //! Answers questions about references, addresses and what resources hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -43,10 +43,38 @@ pub async fn answer(
         ))
     );
     let mut answered = one_by_one;
-    for other in others {
+    let mut of_holders: BTreeMap<(String, String), Evidence> = BTreeMap::new();
+    for mut other in others {
+        let (held, rest) = std::mem::take(&mut other.evidence)
+            .into_iter()
+            .partition::<Vec<_>, _>(|one| one.source.ends_with(HOLDS));
+        other.evidence = rest;
         answered.extend(other);
+        for one in held {
+            let key = (one.source.clone(), one.scope.clone());
+            match of_holders.get_mut(&key) {
+                Some(known) => add(known, one),
+                None => {
+                    of_holders.insert(key, one);
+                }
+            }
+        }
     }
+    answered.evidence.extend(of_holders.into_values());
     answered
+}
+
+/// The end of the source of evidence about what single resources hold: all of a kind
+/// in a place have one, because there may be many.
+const HOLDS: &str = ".holds";
+
+/// Adds evidence to that of the same source and scope.
+fn add(known: &mut Evidence, more: Evidence) {
+    known.requests = known.requests.saturating_add(more.requests);
+    known.items += more.items;
+    known.complete &= more.complete;
+    known.gap = known.gap.take().or(more.gap);
+    known.needed |= more.needed;
 }
 
 /// Answers a question that is not about the uses of a single resource.
@@ -108,8 +136,8 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
             if let Some(one) = inventory.resources.get(*resource) {
                 let (held, requests) = held(client, one).await;
                 answered.evidence.push(Evidence {
-                    source: format!("{}.{}.holds", one.kind.api.key(), one.kind),
-                    scope: format!("{} {}", one.kind, one.name),
+                    source: format!("{}.{}{HOLDS}", one.kind.api.key(), one.kind),
+                    scope: one.place.to_string(),
                     requests,
                     items: held.as_ref().map_or(0, Vec::len),
                     total: None,
