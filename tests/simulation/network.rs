@@ -129,6 +129,8 @@ struct About {
     stays: bool,
     /// Whether it is only made ready for its deletion.
     prepares: bool,
+    /// The id of the queue that it stops consuming.
+    releases: Option<String>,
     /// Whether it is a Worker that stops binding others.
     unbinds: bool,
     /// Whether it was made after the run could last look.
@@ -558,6 +560,7 @@ impl Network {
                 expires,
                 stays,
                 prepares,
+                releases,
                 unbinds,
                 unseen,
                 used,
@@ -571,8 +574,14 @@ impl Network {
                     self.unbound(resource, now).await;
                     continue;
                 }
+                if let Some(queue) = releases {
+                    self.released(resource, &queue, now).await;
+                    continue;
+                }
                 if prepares {
-                    self.prepared(resource, now);
+                    let made = in_seconds(now);
+                    let ledger = &mut self.state().ledger;
+                    ledger.resources[resource].changed.set(now, Some(made));
                     continue;
                 }
                 if let Some(why) = used {
@@ -619,39 +628,44 @@ impl Network {
         Some(("worker", name))
     }
 
-    /// Writes down what was made ready: a deployment is changed, a Worker does
-    /// not consume any more.
-    fn prepared(&self, index: usize, now: Moment) {
-        let mut state = self.state();
-        let ledger = &mut state.ledger;
-        if ledger.resources[index].kind == "github_deployment" {
-            let made = in_seconds(now);
-            ledger.resources[index].changed.set(now, Some(made));
+    /// Writes down that a Worker does not consume a queue any more.
+    async fn released(&self, index: usize, queue: &str, now: Moment) {
+        let worker = self.state().ledger.resources[index].clone();
+        let bindings = self.bindings(&worker.name).await;
+        let ledger = &mut self.state().ledger;
+        let Some(queue) = ledger.find("queue", queue) else {
             return;
+        };
+        let bound_as = ledger.resources[queue].bound_as();
+        let queue = &mut ledger.resources[queue];
+        queue.consumer = None;
+        // Its dead letters were those of its consumer.
+        queue.binds.set(now, Vec::new());
+        // A Worker that only consumes a queue has no binding to it.
+        let sends = |one: &Value| one["queue_name"].as_str() == Some(&*bound_as.1);
+        if worker.deployed == worker.latest && !bindings.iter().any(sends) {
+            let mut binds = worker.binds.last().clone();
+            binds.retain(|bound| *bound != bound_as);
+            let worker = &mut ledger.resources[index];
+            worker.deployed.clone_from(&binds);
+            worker.latest.clone_from(&binds);
+            worker.binds.set(now, binds);
         }
-        let name = ledger.resources[index].name.clone();
-        for queue in ledger
-            .resources
-            .iter_mut()
-            .filter(|one| one.kind == "queue")
-        {
-            if queue.consumer.as_ref() == Some(&name) {
-                queue.consumer = None;
-                // Its dead letters were those of its consumer.
-                queue.binds.set(now, Vec::new());
-            }
-        }
+    }
+
+    /// What the latest version of a Worker binds, as the provider shows it.
+    async fn bindings(&self, name: &str) -> Vec<Value> {
+        let account = crate::others::variable(self, "CLOUDFLARE_ACCOUNT_ID");
+        let target = format!("/client/v4/accounts/{account}/workers/scripts/{name}/settings");
+        let (_, body) = self.ask(Method::GET, &target, &Value::Null).await;
+        let bindings = body["result"]["bindings"].as_array().cloned();
+        bindings.unwrap_or_default()
     }
 
     /// Writes down which Workers a Worker binds after it was made ready.
     async fn unbound(&self, index: usize, now: Moment) {
         let worker = self.state().ledger.resources[index].clone();
-        let account = crate::others::variable(self, "CLOUDFLARE_ACCOUNT_ID");
-        let name = &worker.name;
-        let target = format!("/client/v4/accounts/{account}/workers/scripts/{name}/settings");
-        let (_, body) = self.ask(Method::GET, &target, &Value::Null).await;
-        let bindings = body["result"]["bindings"].as_array().cloned();
-        let bindings = bindings.unwrap_or_default();
+        let bindings = self.bindings(&worker.name).await;
         let services = bindings.iter().filter_map(|one| one["service"].as_str());
         let services: Vec<&str> = services.collect();
         let mut binds = worker.binds.last().clone();
@@ -706,6 +720,7 @@ impl Network {
                 expires: false,
                 stays: true,
                 prepares: false,
+                releases: None,
                 unbinds: false,
                 unseen: false,
                 used: None,
@@ -819,6 +834,10 @@ impl Network {
                             expires,
                             stays: false,
                             prepares: prepares.is_some(),
+                            releases: match &prepares {
+                                Some(Prepares::Consumer(queue)) => Some(queue.clone()),
+                                _ => None,
+                            },
                             unbinds,
                             unseen,
                             used,

@@ -232,7 +232,7 @@ fn is_born_in_life(
     }
     let others = ledger.there().filter(|(_, one)| {
         matches!(one.purpose, Purpose::PullRequest(of) | Purpose::Kept(of) | Purpose::Protected(of)
-            if of == number)
+            | Purpose::Aged(of) if of == number)
     });
     // The siblings of what has no times are listed once, at the beginning: one
     // that was made after that may have come too late for its listing.
