@@ -164,11 +164,13 @@ impl Collector<'_> {
         if !is_named {
             return;
         }
+        // The rules of one file may be about what another file's scope hides.
         let graph = KindGraph::of(providers::vocabulary());
-        let dated = policy.dated_kinds();
+        let dated: BTreeSet<KindRef> = self.files.iter().flat_map(Policy::dated_kinds).collect();
+        let all: BTreeSet<KindRef> = self.files.iter().flat_map(self::needed).collect();
         let hidden = of_provider.filter(|kind| {
-            let mut needed = needed.iter();
-            dated.contains(kind) || needed.any(|one| graph.concerns(*one, *kind))
+            let mut all = all.iter();
+            dated.contains(kind) || all.any(|one| graph.concerns(*one, *kind))
         });
         let hidden: Vec<KindRef> = hidden.collect();
         if of_rules.is_empty() && hidden.is_empty() {

@@ -195,17 +195,36 @@ fn cap(
     let hindered = held.intersection(&taken);
     let hindered = hindered.map(|&index| candidates[index].resource);
     plan.hindered = hindered.collect();
+    // Whether a candidate could go in some run, with all that has to go with it.
+    let mut known: Vec<Option<bool>> = vec![None; candidates.len()];
+    let mut fits = |candidate: usize| {
+        *known[candidate].get_or_insert_with(|| {
+            let mut with_it = BTreeSet::new();
+            let mut open = vec![candidate];
+            while let Some(next) = open.pop() {
+                if waits.contains(&next) || with_it.len() > maximum {
+                    return false;
+                }
+                if with_it.insert(next) {
+                    open.extend(
+                        before[next]
+                            .iter()
+                            .chain(&unbinds[next])
+                            .chain(&along[next]),
+                    );
+                }
+            }
+            with_it.len() <= maximum
+        })
+    };
     for (index, candidate) in candidates.into_iter().enumerate() {
         if !taken.contains(&index) {
             plan.deferred.push(candidate.resource);
             // What goes in an earlier run makes its group smaller. Where nothing of it
             // fits, or only what waits for the rest, no run ever begins.
             let group = together(index, &BTreeSet::new());
-            let fits = |one: &usize| {
-                let with_it = together(*one, &BTreeSet::new());
-                with_it.len() <= maximum && with_it.is_disjoint(waits)
-            };
-            if maximum > 0 && group.len() > maximum && !group.iter().any(fits) {
+            let mut members = group.iter();
+            if maximum > 0 && group.len() > maximum && !members.any(|one| fits(*one)) {
                 plan.oversized.insert(candidate.resource, group.len());
             }
             continue;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::converse::{Read, converse};
-use super::users::{left_out, users};
+use super::users::{hidden, left_out, users};
 use super::{Broken, Budget, Target, listing, uses};
-use crate::evidence::{Addressed, Evidence, Inventory, Question, SourceUser, Uses};
+use crate::evidence::{Addressed, Contradiction, Evidence, Inventory, Question, SourceUser, Uses};
 use crate::kind::UserSource;
 use crate::model::{KindRef, Place, Resource};
 use crate::progress::{Observer, ProgressEvent};
 use crate::providers;
-use crate::wire::Client;
+use crate::wire::{Client, RequestFailure};
 
 /// Answers questions about references. Those about single resources are asked as
 /// far as the budget allows; what was not asked is noted as unknown.
@@ -103,6 +103,8 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
                 let clock = client.clock();
                 let left_out = left_out(inventory, *kind, place, listed, clock);
                 answered.contradictions.extend(left_out);
+                let hidden = hidden(inventory, *kind, place, listed, clock);
+                answered.contradictions.extend(there(client, &hidden).await);
             }
             let key = (*kind, Place::clone(place));
             answered
@@ -150,6 +152,33 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
         }
     }
     answered
+}
+
+/// How many resources are looked up that a list leaves out.
+const LOOKED_UP: usize = 5;
+
+/// The contradiction of a list that leaves these resources out, unless somebody
+/// deleted all of them since they were listed.
+async fn there(client: &Client, hidden: &[&Resource]) -> Option<Contradiction> {
+    for resource in hidden.iter().take(LOOKED_UP + 1) {
+        let kind = providers::by_name(resource.kind.name())?;
+        let looked_up = client.send(&kind.inspect(&resource.identity())).await;
+        let is_gone = matches!(
+            looked_up,
+            Err(error) if matches!(error.failure, RequestFailure::NotFound { .. })
+        );
+        if !is_gone || hidden.len() > LOOKED_UP {
+            return Some(Contradiction {
+                kind: resource.kind,
+                place: Place::clone(&resource.place),
+                why: format!(
+                    "the list of the users of {} leaves {} out, which its listing shows; run again",
+                    resource.kind, resource.id
+                ),
+            });
+        }
+    }
+    None
 }
 
 /// What one resource holds is no listing that a person waits for.

@@ -94,9 +94,8 @@ pub(super) async fn users(
     Ok(listed)
 }
 
-/// A resource that was there before the run and that only one of two lists shows,
-/// the listing of its kind or the list of their users, if any: then the other is not
-/// what it seems.
+/// A resource that was there before the run and that the listing of its kind
+/// leaves out, if any: then the listing is not what it seems.
 pub(super) fn left_out(
     inventory: &Inventory,
     kind: KindRef,
@@ -119,19 +118,30 @@ pub(super) fn left_out(
             ),
         });
     }
+    None
+}
+
+/// The resources that were there before the run and that the list of their users
+/// leaves out.
+pub(super) fn hidden<'i>(
+    inventory: &'i Inventory,
+    kind: KindRef,
+    place: &Place,
+    listed: &ListedUsers,
+    clock: Clock,
+) -> Vec<&'i Resource> {
     // Where the API that lists users is absent, it shows nobody.
-    let shown = Some(&listed.users.shown).filter(|_| listed.is_there)?;
+    if !listed.is_there {
+        return Vec::new();
+    }
     let made_before = |resource: &Resource| {
         let made = resource.created_at.known();
         made.is_some_and(|made| made < clock.start())
     };
-    let hidden = resources().find(|one| made_before(one) && !shown.contains(&one.id))?;
-    Some(Contradiction {
-        kind,
-        place: place.clone(),
-        why: format!(
-            "the list of the users of {kind} leaves {} out, which its listing shows; run again",
-            hidden.id
-        ),
-    })
+    let here = |resource: &&Resource| resource.kind == kind && *resource.place == *place;
+    let resources = inventory.resources.iter().filter(here);
+    let shown = &listed.users.shown;
+    resources
+        .filter(|one| made_before(one) && !shown.contains(&one.id))
+        .collect()
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{Findings, Survey};
-use crate::evidence::{Inventory, Roots, Searched, Uses};
+use crate::evidence::{Inventory, Question, Roots, Searched, Uses};
 use crate::gc::KindGraph;
 use crate::gc::mark::{self, JudgeInput};
 use crate::model::{KindRef, Link, Place, References, Resource, ResourceId, Time};
@@ -43,7 +43,17 @@ impl<'p> Survey<'p> {
         to_delete: BTreeSet<ResourceId>,
         own: &OwnChanges,
     ) -> Findings<'p> {
-        let (since, began_at) = (Instant::now(), self.client.clock().now());
+        let mut budget = before.budget.afresh(self.client.deadline());
+        // What takes a request for each holder comes first: the listings have to be
+        // young when all is known.
+        let stale = self.stale_sources(before, of);
+        let first = if stale.is_empty() {
+            Uses::default()
+        } else {
+            let nothing = Inventory::default();
+            scan::answer(&self.client, &nothing, &stale, &mut budget, self.observer).await
+        };
+        let since = Instant::now();
         let concerned: BTreeSet<(KindRef, &Place)> =
             of.iter().map(|id| (id.kind, &*id.place)).collect();
         let targets: Vec<Target> = self
@@ -69,7 +79,6 @@ impl<'p> Survey<'p> {
             ..self.judge_input()
         };
         let early = mark::early_questions(&inventory, &input);
-        let mut budget = before.budget.afresh(self.client.deadline());
         let asked: BTreeSet<(KindRef, &Place, &str)> =
             of.iter().map(|id| (id.kind, &*id.place, &*id.id)).collect();
         let pending = |one: &Resource| asked.contains(&(one.kind, &*one.place, &*one.id));
@@ -96,44 +105,56 @@ impl<'p> Survey<'p> {
         let mut known = still_known(before, &inventory, &uses);
         known.append(&mut uses.of);
         uses.of = known;
-        self.carry_over(before, of, began_at, &mut uses);
+        uses.extend(first);
+        carry_over(before, &stale, &mut uses);
         let roots = renewed(&before.roots, fresh);
         self.mark(inventory, roots, uses, input, budget, since)
             .await
     }
 
-    /// Carries over what was read one holder at a time, because that takes a
-    /// request for each of them: not for every deletion, but no older than a
-    /// deletion allows when the re-read begins. What is left out is asked again
-    /// where it decides.
-    fn carry_over(
-        &self,
-        before: &Findings<'_>,
-        of: &[ResourceId],
-        began_at: DateTime<Utc>,
-        uses: &mut Uses,
-    ) {
+    /// Returns the questions about what was read one holder at a time and is older
+    /// than a deletion allows, or than a person's consent, where it may decide about
+    /// these resources.
+    fn stale_sources(&self, before: &Findings<'_>, of: &[ResourceId]) -> Vec<Question> {
         let graph = self.input.graph;
         let kinds: BTreeSet<KindRef> = of.iter().map(|id| id.kind).collect();
         let known = &before.inventory.uses;
-        for (key, users) in &known.sources {
-            let (name, _) = key;
-            let by_holder = graph.kinds().iter().any(|kind| kind.name() == *name);
-            let Some(&read_at) = known
-                .read_at
-                .get(key)
-                .filter(|_| by_holder && users.is_ok())
-            else {
-                continue;
-            };
-            let may_use = |kind: &KindRef| graph.users(*kind).iter().any(|one| one.name() == *name);
-            if kinds.iter().any(may_use) {
-                let age = (began_at - read_at).to_std().unwrap_or_default();
-                let is_agreed = self.agreed_at.is_none_or(|agreed| read_at > agreed);
-                if !is_agreed || age > self.reread_after {
-                    continue;
-                }
-            }
+        let now = self.client.clock().now();
+        let is_stale = |key: &(&'static str, Place)| {
+            let may_use = |kind: &KindRef| graph.users(*kind).iter().any(|one| one.name() == key.0);
+            let is_young = known.read_at.get(key).is_some_and(|read_at| {
+                let age = (now - *read_at).to_std().unwrap_or_default();
+                age <= self.reread_after && self.agreed_at.is_none_or(|agreed| *read_at > agreed)
+            });
+            kinds.iter().any(may_use) && !is_young
+        };
+        let by_holder = |name: &str| graph.kinds().iter().any(|kind| kind.name() == name);
+        let keys = known.sources.keys();
+        keys.filter(|key| by_holder(key.0) && is_stale(key))
+            .map(|(source, place)| Question::Source {
+                source,
+                place: Arc::new(place.clone()),
+            })
+            .collect()
+    }
+}
+
+/// Carries over what was read one holder at a time, because that takes a request for
+/// each of them: not for every deletion.
+fn carry_over(before: &Findings<'_>, stale: &[Question], uses: &mut Uses) {
+    let graph = before.marking.input.graph;
+    let known = &before.inventory.uses;
+    for (key, users) in &known.sources {
+        let (name, place) = key;
+        let by_holder = graph.kinds().iter().any(|kind| kind.name() == *name);
+        let is_stale = stale.iter().any(|question| {
+            matches!(question, Question::Source { source, place: there }
+                if source == name && **there == *place)
+        });
+        let Some(&read_at) = known.read_at.get(key) else {
+            continue;
+        };
+        if by_holder && users.is_ok() && !is_stale {
             uses.sources.insert(key.clone(), users.clone());
             uses.read_at.insert(key.clone(), read_at);
             uses.earlier.insert(key.clone());

@@ -8,7 +8,6 @@ use super::{AFTERMATH, ClaimedNumber, JudgeInput, Judgement, TOLERANCE};
 use crate::evidence::{Inventory, Lifetime, PullRequest, Roots};
 use crate::gc::verdict::{Doubt, Verdict, Wait};
 use crate::model::{Claim, KindRef, PullRequestNumber, Repository, Resource, Time};
-use crate::policy::Rule;
 
 /// Takes deaths back that rest on the number of a pull request which did not
 /// live when the resource was made. A resource without a creation time leans on
@@ -90,7 +89,10 @@ fn contradicted_by(
             let Claim::PullRequest(number) = claim else {
                 continue;
             };
-            let in_time = policy.rules.get(rule).is_some_and(Rule::is_born_in_time);
+            let in_time = policy
+                .rules
+                .get(rule)
+                .is_some_and(|rule| rule.is_born_in_time() && rule.place.reaches(&resource.place));
             let group = (policy.repository.clone(), number);
             let contradiction = contradiction(resource, number, pull_request(roots, &group));
             let contradicts = resource.created_at == Time::Missing

@@ -272,3 +272,59 @@ fn bindings_of_unknown_types_keep_and_are_reported() {
         "{said}"
     );
 }
+
+/// A rule is about one project: a branch of another one has other numbers.
+#[test]
+fn a_rule_contradicts_no_number_where_it_does_not_apply() {
+    let (ours, theirs) = ("shop-a-12345678", "blog-b-12345678");
+    let in_project = |project: &str, made: &str| {
+        let attributes = json!({"parent": "main", "project": project});
+        branch("preview/pr-7", made, &attributes)
+    };
+    let old = "2025-01-01T00:00:00Z";
+    for (first, second, verdict) in [(T0, old, "garbage"), (old, T0, "unknown")] {
+        let resources = json!([in_project(ours, first), in_project(theirs, second),
+            {"kind": "kv_namespace", "name": "app-pr-7-kv"}]);
+        let world = world(json!([closed(7), open(9)]), resources, json!([]));
+        let policy = format!("{BRANCHES}project = \"{ours}\"\n{NAMESPACES}");
+        let audited = audit(&world, &policy);
+        let of_kv = audited.verdict("app-pr-7-kv");
+        assert_eq!(of_kv, verdict, "{first}: {}", audited.report);
+    }
+}
+
+/// The scope of one file hides what may use what the rules of another one match.
+#[test]
+fn a_provider_without_credentials_is_hidden_from_every_file() {
+    let mut used = branch("preview/pr-7", T0, &json!({"parent": "main"}));
+    used["id"] = json!("br-cool-fog-12345678");
+    let database = json!({"kind": "hyperdrive", "name": "db", "created_at": T0, "updated_at": T0,
+        "attributes": {"host": "ep-cool-fog-12345678.eu-central-1.aws.neon.tech"}});
+    let resources = json!([main_branch(), used, database, worker("app-pr-7")]);
+    let world = world(json!([closed(7), open(9)]), resources, json!([]));
+    let folder = tempfile::tempdir().unwrap();
+    let policies = folder.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    let file = folder.path().join("world.json");
+    std::fs::write(&file, world.to_string()).unwrap();
+    let server = Server::start(&["--world", &file.display().to_string()]);
+    let mut variables = server.environment.iter();
+    let account = variables.find(|(name, _)| name == "CLOUDFLARE_ACCOUNT_ID");
+    let account = &account.unwrap().1;
+    let scope = format!("[scope]\ncloudflare = {{ account = \"{account}\" }}\n");
+    std::fs::write(policies.join("a.toml"), format!("{scope}{WORKERS}")).unwrap();
+    std::fs::write(policies.join("b.toml"), BRANCHES).unwrap();
+    let output = server
+        .program()
+        .env_remove("CLOUDFLARE_API_TOKEN")
+        .env_remove("CLOUDFLARE_ACCOUNT_ID")
+        .env_remove("CLOUDFLARE_ZONE_ID")
+        .args(["audit", "-q", "--format", "json", "--policies"])
+        .arg(&policies)
+        .output()
+        .unwrap();
+    let (report, code) = report(&output);
+    let blind = Audited { report, code };
+    assert_eq!(blind.verdict("preview/pr-7"), "unknown", "{}", blind.report);
+    assert_eq!(blind.code, 3);
+}
