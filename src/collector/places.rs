@@ -177,18 +177,17 @@ impl Collector<'_> {
             return;
         }
         let variable = api.token_variable();
+        let path = &policy.path;
         let (what, why) = if of_rules.is_empty() {
-            (&hidden, "may use what its rules match")
+            (
+                &hidden,
+                format!("what is there may use what {path} matches"),
+            )
         } else {
-            (&of_rules, "needs them")
+            (&of_rules, format!("{path} needs them"))
         };
         let names: Vec<_> = what.iter().map(|kind| kind.name()).collect();
-        let who = if of_rules.is_empty() {
-            "what is there"
-        } else {
-            policy.path.as_ref()
-        };
-        let why = format!("no credentials: set {variable} ({who} {why})");
+        let why = format!("no credentials: set {variable} ({why})");
         let missing = gap(api.key(), &names.join(", "), why);
         let nowhere = || Place::Account(String::new());
         places.unseen.extend(hidden.into_iter().map(|kind| {
