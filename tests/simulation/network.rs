@@ -657,6 +657,9 @@ impl Network {
     async fn bindings(&self, name: &str) -> Vec<Value> {
         let account = crate::others::variable(self, "CLOUDFLARE_ACCOUNT_ID");
         let target = format!("/client/v4/accounts/{account}/workers/scripts/{name}/settings");
+        // Whoever looks spends the same quota.
+        let now = self.now();
+        self.state().ledger.others.push(now);
         let (_, body) = self.ask(Method::GET, &target, &Value::Null).await;
         let bindings = body["result"]["bindings"].as_array().cloned();
         bindings.unwrap_or_default()
