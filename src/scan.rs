@@ -44,6 +44,20 @@ pub struct Target {
 }
 
 impl Target {
+    /// A kind in a place, with its details and nothing else that rules ask for.
+    fn alone(kind: &'static dyn Kind, place: &Arc<Place>) -> Self {
+        Self {
+            kind,
+            place: Arc::clone(place),
+            needed: true,
+            witness: true,
+            on_demand: false,
+            activity: false,
+            served: false,
+            holders: None,
+        }
+    }
+
     /// The same, as far as these resources depend on it: of what is listed by
     /// holder only what holds them, or what they hold.
     #[must_use]

@@ -28,8 +28,8 @@ pub struct Uses {
     /// The addresses at which the resources of a kind in a place are reached, by
     /// their ids; or why that could not be read.
     pub addresses: BTreeMap<(KindRef, Place), Result<Vec<Addressed>, String>>,
-    /// The names of what a resource holds that no listing shows, by its index in
-    /// the inventory; or why that could not be read.
+    /// What a resource holds that no listing shows, by its index in the inventory; or
+    /// why that could not be read.
     pub held: BTreeMap<usize, Result<Vec<Resource>, String>>,
     /// Listings that the answers contradict.
     pub contradictions: Vec<Contradiction>,

@@ -194,7 +194,7 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>)
         inventory,
         links,
         inherited,
-        &input,
+        &judge,
         &living,
         &mut judgements,
     );

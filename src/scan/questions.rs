@@ -1,19 +1,20 @@
 //! Answers questions about references, addresses and what resources hold.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use futures::future::join_all;
 
 use super::converse::{Read, converse};
 use super::users::{hidden, left_out, users};
 use super::{Broken, Budget, Target, listing, uses};
-use crate::evidence::{Addressed, Contradiction, Evidence, Inventory, Question, SourceUser, Uses};
+use crate::evidence::{
+    Addressed, Contradiction, Evidence, Inventory, Listing, Question, SourceUser, Uses,
+};
 use crate::kind::UserSource;
 use crate::model::{KindRef, Place, Resource};
 use crate::progress::{Observer, ProgressEvent};
 use crate::providers;
-use crate::wire::{Client, RequestFailure};
+use crate::wire::Client;
 
 /// Answers questions about references. Those about single resources are asked as
 /// far as the budget allows; what was not asked is noted as unknown.
@@ -154,31 +155,28 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
     answered
 }
 
-/// How many resources are looked up that a list leaves out.
-const LOOKED_UP: usize = 5;
-
-/// The contradiction of a list that leaves these resources out, unless somebody
-/// deleted all of them since they were listed.
+/// The contradiction of a list that leaves these resources out, unless a fresh listing
+/// of their kind lacks them as well: then somebody deleted them meanwhile. By id they
+/// would be asked of the API whose list is in doubt.
 async fn there(client: &Client, hidden: &[&Resource]) -> Option<Contradiction> {
-    for resource in hidden.iter().take(LOOKED_UP + 1) {
-        let kind = providers::by_name(resource.kind.name())?;
-        let looked_up = client.send(&kind.inspect(&resource.identity())).await;
-        let is_gone = matches!(
-            looked_up,
-            Err(error) if matches!(error.failure, RequestFailure::NotFound { .. })
-        );
-        if !is_gone || hidden.len() > LOOKED_UP {
-            return Some(Contradiction {
-                kind: resource.kind,
-                place: Place::clone(&resource.place),
-                why: format!(
-                    "the list of the users of {} leaves {} out, which its listing shows; run again",
-                    resource.kind, resource.id
-                ),
-            });
-        }
-    }
-    None
+    let first = hidden.first()?;
+    let target = Target {
+        needed: false,
+        ..Target::alone(providers::by_name(first.kind.name())?, &first.place)
+    };
+    let fresh = listing::inventory(client, &[target], &NoObserver).await;
+    let complete = fresh.listings.iter().all(Listing::complete);
+    let is_there =
+        |one: &&&Resource| !complete || fresh.resources.iter().any(|now| now.id == one.id);
+    let resource = hidden.iter().find(is_there)?;
+    Some(Contradiction {
+        kind: resource.kind,
+        place: Place::clone(&resource.place),
+        why: format!(
+            "the list of the users of {} leaves {} out, which its listing shows; run again",
+            resource.kind, resource.id
+        ),
+    })
 }
 
 /// What one resource holds is no listing that a person waits for.
@@ -196,14 +194,8 @@ async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Resource>, St
     });
     let targets: Vec<Target> = inside
         .map(|kind| Target {
-            kind,
-            place: Arc::clone(&resource.place),
-            needed: true,
-            witness: true,
-            on_demand: false,
-            activity: false,
-            served: false,
             holders: Some(BTreeSet::from([resource.name.clone()])),
+            ..Target::alone(kind, &resource.place)
         })
         .collect();
     let found = listing::inventory(client, &targets, &NoObserver).await;

@@ -11,7 +11,8 @@ use crate::evidence::{Inventory, Question, Roots, Searched, Uses};
 use crate::gc::KindGraph;
 use crate::gc::mark::{self, JudgeInput};
 use crate::model::{KindRef, Link, Place, References, Resource, ResourceId, Time};
-use crate::scan::{self, Target};
+use crate::providers;
+use crate::scan::{self, Budget, Target};
 
 /// Resources that this run changed: the time of that change, and the time that
 /// counts, which is that of the change before.
@@ -47,12 +48,7 @@ impl<'p> Survey<'p> {
         // What takes a request for each holder comes first: the listings have to be
         // young when all is known.
         let stale = self.stale_sources(before, of);
-        let first = if stale.is_empty() {
-            Uses::default()
-        } else {
-            let nothing = Inventory::default();
-            scan::answer(&self.client, &nothing, &stale, &mut budget, self.observer).await
-        };
+        let first = self.read_sources(&stale, &mut budget).await;
         let since = Instant::now();
         let concerned: BTreeSet<(KindRef, &Place)> =
             of.iter().map(|id| (id.kind, &*id.place)).collect();
@@ -110,6 +106,31 @@ impl<'p> Survey<'p> {
         let roots = renewed(&before.roots, fresh);
         self.mark(inventory, roots, uses, input, budget, since)
             .await
+    }
+
+    /// Asks for what takes a request for each holder. Where that takes longer than a
+    /// deletion may rest on a reading, what was read first is too old at the end.
+    async fn read_sources(&self, questions: &[Question], budget: &mut Budget) -> Uses {
+        if questions.is_empty() {
+            return Uses::default();
+        }
+        let began = Instant::now();
+        let nothing = Inventory::default();
+        let asked = scan::answer(&self.client, &nothing, questions, budget, self.observer);
+        let mut read = asked.await;
+        let took = began.elapsed();
+        if took > self.reread_after {
+            for ((source, _), users) in &mut read.sources {
+                let noun = providers::source(source).map_or(*source, |one| one.noun());
+                *users = Err(format!(
+                    "reading what every {noun} binds took {} s, which is longer than \
+                     --reread-after allows ({} s); raise it",
+                    took.as_secs(),
+                    self.reread_after.as_secs()
+                ));
+            }
+        }
+        read
     }
 
     /// Returns the questions about what was read one holder at a time and is older

@@ -76,8 +76,12 @@ fn contradicted_by(
     input: &JudgeInput<'_>,
 ) -> Vec<ClaimedNumber> {
     let mut found = Vec::new();
-    // What was recorded at the creation is stronger than the name.
-    if resource.created_at == Time::Unsupported || resource.recorded.is_some() {
+    // Whose it is that was recorded at the creation is stronger than the name.
+    let is_recorded = resource
+        .recorded
+        .as_ref()
+        .is_some_and(|recorded| recorded.repository.is_some() || recorded.pull_request.is_some());
+    if resource.created_at == Time::Unsupported || is_recorded {
         return found;
     }
     for policy_scope in input.policy_scopes {

@@ -198,6 +198,11 @@ impl<'a, 'p> Judge<'a, 'p> {
         }
     }
 
+    /// What it judges by.
+    pub(super) fn input(&self) -> &'a JudgeInput<'p> {
+        self.input
+    }
+
     pub(super) fn all(&self, resources: &[Resource], judgements: &mut [Judgement]) {
         // Resources come place by place, so the last answer mostly serves again.
         let mut last: Option<&Arc<Place>> = None;

@@ -11,10 +11,10 @@ use super::super::kind_graph::KindGraph;
 use super::super::reference_index::{IndexedUser, ReferenceIndex};
 use super::super::verdict::{Doubt, How, ResourceUser, Verdict, Wait};
 use super::going_along::{Living, goes_along, own_part};
+use super::judge::Judge;
 use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
 use crate::model::{Claim, KindRef, Link, Place, ReferenceKey, Resource, Time};
-use crate::policy::Coverage;
 
 /// Withdraws deletions that depend on an incomplete listing.
 pub(super) fn distrust(
@@ -181,6 +181,7 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, input: &JudgeInput<'
 pub(super) struct Propagation<'a> {
     inventory: &'a Inventory,
     input: &'a JudgeInput<'a>,
+    judge: &'a Judge<'a, 'a>,
     living: &'a Living,
     judgements: &'a mut [Judgement],
     links: ReferenceIndex<'a>,
@@ -197,10 +198,11 @@ impl<'a> Propagation<'a> {
         inventory: &'a Inventory,
         links: ReferenceIndex<'a>,
         inherited: Vec<(usize, usize)>,
-        input: &'a JudgeInput<'a>,
+        judge: &'a Judge<'a, 'a>,
         living: &'a Living,
         judgements: &'a mut [Judgement],
     ) -> Self {
+        let input = judge.input();
         let goes = |(resource, judgement): (&Resource, &Judgement)| {
             // Garbage that is only reported, or outside the focus, stays as well.
             let report_only = judgement
@@ -216,6 +218,7 @@ impl<'a> Propagation<'a> {
             inherited,
             inventory,
             input,
+            judge,
             living,
             judgements,
             links,
@@ -447,10 +450,7 @@ impl<'a> Propagation<'a> {
     fn goes_with(&self, item: &Resource, owner: usize, of_owner: &Judgement) -> bool {
         let kinds = self.input.only_kinds;
         let in_focus = kinds.is_none_or(|kinds| kinds.contains(&item.kind));
-        let files = self.input.policy_scopes.iter();
-        let mut entries = files.flat_map(|file| &file.policy.protects);
-        let is_protected =
-            item.protection.is_some() || entries.any(|entry| entry.covers(item) != Coverage::No);
+        let is_protected = self.judge.protection(item, None).is_some();
         let is_of_another = of_owner.matched_by.as_ref().is_none_or(|matched_by| {
             let of = self.input.policy_scopes.get(matched_by.policy_scope);
             let recorded = item.recorded.as_ref();

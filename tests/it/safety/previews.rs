@@ -195,6 +195,14 @@ fn a_preview_without_a_rule_keeps_its_worker_like_a_listed_one() {
             preview("pr-7", "app-pr-7", &json!({"tags": ["preview-gc:keep"]})),
             "in_use",
         ),
+        (
+            preview(
+                "pr-7",
+                "app-pr-7",
+                &json!({"annotations": {"workers/pull_request_number": "x7"}}),
+            ),
+            "in_use",
+        ),
         (young, "in_use"),
     ] {
         let resources = json!([worker("app-pr-7"), preview]);

@@ -489,6 +489,58 @@ async fn what_a_new_preview_binds_is_spared() {
     assert!(text.contains(spared), "{text}");
 }
 
+/// An account with so many Previews that reading them takes longer than a deletion may
+/// rest on a reading.
+#[tokio::test(start_paused = true)]
+async fn previews_that_take_too_long_to_read_keep_storage() {
+    let resources = [
+        worker("app-pr-1", &[]),
+        worker("site", &[]),
+        namespace("app-pr-1-cache"),
+    ];
+    let mut stage = Stage::new(&resources);
+    stage.limits.reread_after = Duration::from_secs(10);
+    let slow = |method: &str, path: &str| {
+        json!({"on": {"method": method, "path": path}, "times": null,
+            "fault": {"delay_ms": 12_000}})
+    };
+    let faults = [slow("DELETE", "scripts/"), slow("GET", "/site/previews$")];
+    let (_, text) = stage.sweep(|_| stage.faults(&faults)).await;
+    assert!(
+        stage.has("app-pr-1-cache") && !stage.has("app-pr-1"),
+        "{text}"
+    );
+    let why = "binds took 12 s, which is longer than --reread-after allows (10 s); raise it";
+    assert!(text.contains("app-pr-1-cache: failed_for_now"), "{text}");
+    assert!(text.contains(why), "{text}");
+}
+
+/// Somebody deletes a Worker between two lists of them: neither list is broken.
+#[tokio::test(start_paused = true)]
+async fn worker_that_somebody_deletes_during_a_listing_contradicts_nothing() {
+    let resources = [
+        worker("app-pr-1", &[]),
+        worker("somebodys", &[]),
+        namespace("app-pr-1-cache"),
+    ];
+    let stage = Stage::new(&resources);
+    let (sandbox, mut gone) = (stage.sandbox.clone(), false);
+    stage.meanwhile(move |line| {
+        if line.ends_with("/workers/workers") && !gone {
+            gone = true;
+            let account = variable(&sandbox, "CLOUDFLARE_ACCOUNT_ID");
+            let path = format!("/client/v4/accounts/{account}/workers/scripts/somebodys");
+            asked(&sandbox, Method::DELETE, &path);
+        }
+    });
+    let (_, text) = stage.sweep(|_| {}).await;
+    assert!(!stage.has("somebodys"), "{text}");
+    assert!(
+        !stage.has("app-pr-1-cache") && !stage.has("app-pr-1"),
+        "{text}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn spared_resource_keeps_what_it_uses() {
     // The plan does not include the use, and the Worker has changed.

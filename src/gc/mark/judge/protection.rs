@@ -98,7 +98,7 @@ impl Judge<'_, '_> {
 
     /// Returns what protects a resource. `lifted` is the built-in protection that
     /// every rule which matches it may override.
-    pub(super) fn protection(
+    pub(in crate::gc::mark) fn protection(
         &self,
         resource: &Resource,
         lifted: Option<BuiltInProtection>,
