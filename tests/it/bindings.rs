@@ -5,24 +5,11 @@ use preview_gc::model::UsedBy;
 use preview_gc::providers;
 use serde_json::{Value, json};
 
-use crate::support::{program, report};
-
 const T0: &str = "2026-04-01T00:00:00Z";
 
 /// Returns the verdicts of an audit, with the names.
 fn audit(world: &Value, policy: &str) -> Vec<(String, String)> {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("world.json");
-    let rules = folder.path().join("policy.toml");
-    std::fs::write(&file, world.to_string()).unwrap();
-    std::fs::write(&rules, policy).unwrap();
-    let output = program()
-        .args(["audit", "-q", "--format", "json", "--policies"])
-        .arg(&rules)
-        .arg(format!("--sandbox={}", file.display()))
-        .output()
-        .unwrap();
-    let (report, _) = report(&output);
+    let (report, _) = crate::support::audit(world, policy, &[]);
     let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
     let resources = report["resources"].as_array().unwrap().iter();
     resources

@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{program, report};
-
 const MADE: &str = "2026-03-10T00:00:00Z";
 const ENDED: &str = "2026-04-01T00:00:00Z";
 
@@ -38,19 +36,7 @@ fn world(pull_requests: Value, resources: Value, faults: Value) -> Value {
 
 /// The names of the garbage, and the exit code.
 fn garbage(world: &Value, policy: &str, arguments: &[&str]) -> (BTreeSet<String>, i32) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("world.json");
-    let rules = folder.path().join("policy.toml");
-    std::fs::write(&file, world.to_string()).unwrap();
-    std::fs::write(&rules, policy).unwrap();
-    let output = program()
-        .args(["audit", "-q", "--format", "json", "--policies"])
-        .arg(&rules)
-        .arg(format!("--sandbox={}", file.display()))
-        .args(arguments)
-        .output()
-        .unwrap();
-    let (report, code) = report(&output);
+    let (report, code) = crate::support::audit(world, policy, arguments);
     let resources = report["resources"].as_array().unwrap().iter();
     let garbage = resources.filter(|one| one["verdict"] == "garbage");
     let names = garbage.map(|one| one["name"].as_str().unwrap().to_owned());

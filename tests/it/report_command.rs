@@ -1109,8 +1109,8 @@ impl Stage {
     }
 }
 
-#[test]
-fn the_box_of_a_pull_request_approves_what_is_listed_below_it() {
+/// Two namespaces of each of two pull requests, in the tracking issue.
+fn two_pull_requests() -> Stage {
     let stage = Stage::new(&[
         namespace("app-pr-1-a"),
         namespace("app-pr-1-b"),
@@ -1118,6 +1118,12 @@ fn the_box_of_a_pull_request_approves_what_is_listed_below_it() {
         namespace("app-pr-2-b"),
     ]);
     stage.report();
+    stage
+}
+
+#[test]
+fn the_box_of_a_pull_request_approves_what_is_listed_below_it() {
+    let stage = two_pull_requests();
     stage.check_group("delete", "1", true);
     // Found by the sweep itself, and not listed when the box was checked.
     let new = namespace("app-pr-1-c").to_string();
@@ -1158,13 +1164,7 @@ fn the_box_of_a_pull_request_that_is_cleared_approves_nothing() {
 
 #[test]
 fn keep_is_stronger_than_delete_also_in_the_boxes_of_a_pull_request() {
-    let stage = Stage::new(&[
-        namespace("app-pr-1-a"),
-        namespace("app-pr-1-b"),
-        namespace("app-pr-2-a"),
-        namespace("app-pr-2-b"),
-    ]);
-    stage.report();
+    let stage = two_pull_requests();
     stage.check_group("delete", "1", true);
     stage.check_group("keep", "1", true);
     stage.check_group("delete", "2", true);

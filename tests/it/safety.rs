@@ -5,8 +5,6 @@ mod answers;
 mod previews;
 mod unseen;
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use crate::support::report;
@@ -43,6 +41,38 @@ name = "app-pr-{pr}"
 dead-when = "closed"
 "#;
 
+const NAMESPACES: &str = r#"
+[[rule]]
+id = "namespaces"
+kind = "kv_namespace"
+name = "app-pr-{pr}-kv"
+dead-when = "closed"
+"#;
+
+const BRANCHES: &str = r#"
+[[rule]]
+id = "branches"
+kind = "neon_branch"
+name = "preview/pr-{pr}"
+dead-when = "closed"
+"#;
+
+const PREVIEWS: &str = r#"
+[[rule]]
+id = "previews"
+kind = "worker_preview"
+name = "pr-{pr}"
+dead-when = "closed"
+"#;
+
+/// A Preview of a Worker.
+fn preview(name: &str, worker: &str, attributes: &Value) -> Value {
+    let mut preview = json!({"kind": "worker_preview", "name": name, "created_at": T0,
+        "updated_at": T0, "attributes": attributes});
+    preview["attributes"]["worker"] = json!(worker);
+    preview
+}
+
 struct Audited {
     report: Value,
     code: i32,
@@ -57,40 +87,17 @@ impl Audited {
 }
 
 fn audit_with(world: &Value, policy: &str, arguments: &[&str]) -> Audited {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, rules) = (
-        folder.path().join("world.json"),
-        folder.path().join("policy.toml"),
-    );
-    std::fs::write(&file, world.to_string()).unwrap();
-    std::fs::write(&rules, policy).unwrap();
-    run_audit(&rules, &file, arguments)
+    let (report, code) = crate::support::audit(world, policy, arguments);
+    Audited { report, code }
 }
 
 /// Audits with several policy files in one folder.
 fn audit_files(world: &Value, policies: [&str; 2]) -> Audited {
     let folder = tempfile::tempdir().unwrap();
-    let (file, rules) = (
-        folder.path().join("world.json"),
-        folder.path().join("policies"),
-    );
-    std::fs::write(&file, world.to_string()).unwrap();
-    std::fs::create_dir(&rules).unwrap();
     for (name, policy) in ["a.toml", "b.toml"].iter().zip(policies) {
-        std::fs::write(rules.join(name), policy).unwrap();
+        std::fs::write(folder.path().join(name), policy).unwrap();
     }
-    run_audit(&rules, &file, &[])
-}
-
-fn run_audit(policies: &Path, world: &Path, arguments: &[&str]) -> Audited {
-    let output = crate::support::program()
-        .args(["audit", "-q", "--format", "json", "--policies"])
-        .arg(policies)
-        .arg(format!("--sandbox={}", world.display()))
-        .args(arguments)
-        .output()
-        .unwrap();
-    let (report, code) = report(&output);
+    let (report, code) = crate::support::audit_by(folder.path(), world, &[]);
     Audited { report, code }
 }
 
@@ -499,14 +506,6 @@ fn bound_namespace(faults: Value) -> Value {
         faults,
     )
 }
-
-const NAMESPACES: &str = r#"
-[[rule]]
-id = "namespaces"
-kind = "kv_namespace"
-name = "app-pr-{pr}-kv"
-dead-when = "closed"
-"#;
 
 #[test]
 fn rule_2_a_list_of_workers_that_leaves_some_out_is_not_believed() {
@@ -1131,8 +1130,13 @@ fn annotated(name: &str, annotations: Value) -> Value {
         "attributes": {"parent": "main", "annotations": annotations}})
 }
 
+fn branch(name: &str, made: &str, attributes: &Value) -> Value {
+    json!({"kind": "neon_branch", "name": name, "created_at": made, "updated_at": made,
+        "attributes": attributes})
+}
+
 fn main_branch() -> Value {
-    json!({"kind": "neon_branch", "name": "main", "created_at": T0, "attributes": {"default": true}})
+    branch("main", T0, &json!({"default": true}))
 }
 
 /// A person renamed the first, and the second repository's branch has the same

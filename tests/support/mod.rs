@@ -36,6 +36,28 @@ pub fn run(arguments: &[&str]) -> Output {
         .expect("the program starts")
 }
 
+/// Audits a world by a policy: the report, and the exit code.
+pub fn audit(world: &Value, policy: &str, arguments: &[&str]) -> (Value, i32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("policy.toml");
+    std::fs::write(&rules, policy).expect("a policy");
+    audit_by(&rules, world, arguments)
+}
+
+/// The same by the policies that are there.
+pub fn audit_by(policies: &Path, world: &Value, arguments: &[&str]) -> (Value, i32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("world.json");
+    std::fs::write(&file, world.to_string()).expect("a world");
+    let output = program()
+        .args(["audit", "-q", "--format", "json", "--policies"])
+        .arg(policies)
+        .arg(format!("--sandbox={}", file.display()))
+        .args(arguments)
+        .output();
+    report(&output.expect("the program starts"))
+}
+
 /// A file of the tests.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -3,41 +3,13 @@
 
 use serde_json::{Value, json};
 
-use super::{T0, annotated, audit, closed, main_branch, open, worker, world};
-
-const BRANCHES: &str = r#"
-[[rule]]
-id = "branches"
-kind = "neon_branch"
-name = "preview/pr-{pr}"
-dead-when = "closed"
-"#;
-
-const PREVIEWS: &str = r#"
-[[rule]]
-id = "previews"
-kind = "worker_preview"
-name = "pr-{pr}"
-dead-when = "closed"
-"#;
-
-const NAMESPACES: &str = r#"
-[[rule]]
-id = "namespaces"
-kind = "kv_namespace"
-name = "app-pr-{pr}-kv"
-dead-when = "closed"
-"#;
+use super::{
+    BRANCHES, NAMESPACES, PREVIEWS, T0, annotated, audit, closed, main_branch, open, preview,
+    worker, world,
+};
 
 fn pulls() -> Value {
     json!([closed(7), open(9), open(20)])
-}
-
-fn preview(name: &str, attributes: &Value) -> Value {
-    let mut preview = json!({"kind": "worker_preview", "name": name, "created_at": T0,
-        "updated_at": T0, "attributes": attributes});
-    preview["attributes"]["worker"] = json!("site");
-    preview
 }
 
 /// A fault for every request with this path.
@@ -100,7 +72,7 @@ fn a_recorded_number_that_cannot_be_read_is_not_none() {
             main_branch(),
             annotated("preview/pr-7", json!({"github-pr-number": number})),
             worker("site"),
-            preview("pr-7", &json!({})),
+            preview("pr-7", "site", &json!({})),
         ]);
         let deployment = body(&json!({"id": "d7", "env": {}, "preview_name": "pr-7",
             "annotations": {"workers/pull_request_number": number}}));
@@ -136,7 +108,7 @@ fn the_address_of_a_pull_request_says_whose_a_preview_is() {
     ] {
         let resources = json!([
             worker("site"),
-            preview("pr-7", &json!({"annotations": annotations})),
+            preview("pr-7", "site", &json!({"annotations": annotations})),
         ]);
         let audited = audit(&world(pulls(), resources, json!([])), PREVIEWS);
         let found = audited.verdict("pr-7");
@@ -150,7 +122,7 @@ fn only_a_preview_that_was_never_deployed_binds_nothing() {
     let binds = json!({"bindings": [{"type": "kv_namespace", "name": "KV",
         "target": "app-pr-7-kv"}]});
     let namespace = json!({"kind": "kv_namespace", "name": "app-pr-7-kv"});
-    let demo = preview("demo", &binds);
+    let demo = preview("demo", "site", &binds);
     let listed = |deployed: Value| {
         let mut listed = body(
             &json!([{"id": "p1", "name": "demo", "slug": "demo", "tags": [],

@@ -2,34 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{T0, WORKERS, audit, audit_with, closed, open, worker, world};
-
-fn preview(name: &str, worker: &str, attributes: &Value) -> Value {
-    let mut preview = json!({"kind": "worker_preview", "name": name, "created_at": T0,
-        "updated_at": T0, "attributes": attributes});
-    preview["attributes"]["worker"] = json!(worker);
-    preview
-}
+use super::{
+    NAMESPACES, PREVIEWS, WORKERS, audit, audit_with, closed, open, preview, worker, world,
+};
 
 fn binds(namespace: &str) -> Value {
     json!({"bindings": [{"type": "kv_namespace", "name": "KV", "target": namespace}]})
 }
-
-const NAMESPACES: &str = r#"
-[[rule]]
-id = "namespaces"
-kind = "kv_namespace"
-name = "app-pr-{pr}-kv"
-dead-when = "closed"
-"#;
-
-const PREVIEWS: &str = r#"
-[[rule]]
-id = "previews"
-kind = "worker_preview"
-name = "pr-{pr}"
-dead-when = "closed"
-"#;
 
 /// Only the provider's own code says that a Preview has no deployment: a gateway
 /// answers 404 as well.

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Audited, T0, WORKERS, audit, audit_with, closed, open, worker, world};
+use super::{
+    Audited, BRANCHES, NAMESPACES, T0, WORKERS, audit, audit_with, branch, closed, main_branch,
+    open, worker, world,
+};
 use crate::support::{Server, report};
 
 /// Audits a world over HTTP without one of the variables.
@@ -26,31 +29,6 @@ fn audit_without(variable: &str, world: &Value, policy: &str) -> Audited {
     let (report, code) = report(&output);
     Audited { report, code }
 }
-
-fn branch(name: &str, made: &str, attributes: &Value) -> Value {
-    json!({"kind": "neon_branch", "name": name, "created_at": made, "updated_at": made,
-        "attributes": attributes})
-}
-
-fn main_branch() -> Value {
-    branch("main", T0, &json!({"default": true}))
-}
-
-const BRANCHES: &str = r#"
-[[rule]]
-id = "branches"
-kind = "neon_branch"
-name = "preview/pr-{pr}"
-dead-when = "closed"
-"#;
-
-const NAMESPACES: &str = r#"
-[[rule]]
-id = "namespaces"
-kind = "kv_namespace"
-name = "app-pr-{pr}-kv"
-dead-when = "closed"
-"#;
 
 /// The scope names an account: what is there may use a branch, whichever kinds the
 /// rules are about.
