@@ -41,3 +41,11 @@ pub trait Observer: Sync {
     /// Handles one event.
     fn step(&self, event: ProgressEvent<'_>);
 }
+
+/// Receives the events of what nobody waits for.
+#[derive(Debug, Clone, Copy)]
+pub struct Unwatched;
+
+impl Observer for Unwatched {
+    fn step(&self, _event: ProgressEvent<'_>) {}
+}

@@ -45,7 +45,7 @@ pub struct Target {
 
 impl Target {
     /// A kind in a place, with its details and nothing else that rules ask for.
-    fn alone(kind: &'static dyn Kind, place: &Arc<Place>) -> Self {
+    pub fn alone(kind: &'static dyn Kind, place: &Arc<Place>) -> Self {
         Self {
             kind,
             place: Arc::clone(place),

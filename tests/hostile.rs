@@ -30,7 +30,7 @@ use preview_gc::model::{
     Api, Place, PlaceSort, PullRequestNumber, Repository, Resource, ResourceId, RunId,
 };
 use preview_gc::policy::{Action, Policies, PolicyContext, PolicySource, Vocabulary, render};
-use preview_gc::progress::{Observer, ProgressEvent};
+use preview_gc::progress::Unwatched;
 use preview_gc::providers;
 use preview_gc::roots;
 use preview_gc::roots::github::GitHubClient;
@@ -369,13 +369,6 @@ fn read_roots(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Re
         .await;
         roots
     })
-}
-
-/// Ignores the progress.
-struct Unwatched;
-
-impl Observer for Unwatched {
-    fn step(&self, _: ProgressEvent<'_>) {}
 }
 
 #[test]

@@ -2,14 +2,13 @@
 //! that it may exist before the request leaves: an answer may be lost.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{KEEPS, RestoreError, RestoreResult, by_hand, fill};
 use crate::journal::{Journal, JournalEntry, RecordedStep, Snapshot, StepState};
 use crate::kind::{Kind, Namesake, Restore};
 use crate::model::{Resource, ResourceId};
-use crate::progress::{Observer, ProgressEvent};
+use crate::progress::Unwatched;
 use crate::providers;
 use crate::scan::{self, Target};
 use crate::wire::{Client, WriteResult, error};
@@ -40,13 +39,6 @@ enum Seen {
     Taken(String),
     /// Nothing has its name.
     Absent,
-}
-
-/// Progress of a look is not shown.
-struct Unshown;
-
-impl Observer for Unshown {
-    fn step(&self, _event: ProgressEvent<'_>) {}
 }
 
 type Result<T> = std::result::Result<T, RestoreError>;
@@ -80,17 +72,11 @@ impl Attempt<'_> {
         restore: &dyn Restore,
     ) -> std::result::Result<Seen, String> {
         let target = Target {
-            kind,
-            place: Arc::clone(&self.id.place),
             needed: false,
-            witness: false,
-            on_demand: false,
-            activity: false,
-            served: false,
-            holders: None,
+            ..Target::alone(kind, &self.id.place)
         };
         let targets = std::slice::from_ref(&target);
-        let listed = scan::inventory(self.client, targets, &Unshown).await;
+        let listed = scan::inventory(self.client, targets, &Unwatched).await;
         let gap = listed.listings.iter().find(|listing| !listing.complete());
         if let Some(listing) = gap {
             return Err(listing.evidence.gap.clone().unwrap_or_default());

@@ -9,7 +9,7 @@ use super::forge::{
 use super::*;
 use crate::evidence::{ActionsRun, LostLabels};
 use crate::model::{Api, RunId};
-use crate::progress::ProgressEvent;
+use crate::progress::Unwatched;
 
 /// A forge without pull requests that records the questions.
 #[derive(Default)]
@@ -24,12 +24,6 @@ impl Empty {
     fn ask(&self, what: &'static str) {
         self.asked.borrow_mut().push(what);
     }
-}
-
-struct Unwatched;
-
-impl Observer for Unwatched {
-    fn step(&self, _: ProgressEvent<'_>) {}
 }
 
 fn listed<K: Ord, V>(items: BTreeMap<K, V>) -> CompleteList<K, V> {

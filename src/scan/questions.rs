@@ -12,7 +12,7 @@ use crate::evidence::{
 };
 use crate::kind::UserSource;
 use crate::model::{KindRef, Place, Resource};
-use crate::progress::{Observer, ProgressEvent};
+use crate::progress::{Observer, ProgressEvent, Unwatched};
 use crate::providers;
 use crate::wire::Client;
 
@@ -164,7 +164,7 @@ async fn there(client: &Client, hidden: &[&Resource]) -> Option<Contradiction> {
         needed: false,
         ..Target::alone(providers::by_name(first.kind.name())?, &first.place)
     };
-    let fresh = listing::inventory(client, &[target], &NoObserver).await;
+    let fresh = listing::inventory(client, &[target], &Unwatched).await;
     let complete = fresh.listings.iter().all(Listing::complete);
     let is_there =
         |one: &&&Resource| !complete || fresh.resources.iter().any(|now| now.id == one.id);
@@ -179,13 +179,6 @@ async fn there(client: &Client, hidden: &[&Resource]) -> Option<Contradiction> {
     })
 }
 
-/// What one resource holds is no listing that a person waits for.
-struct NoObserver;
-
-impl Observer for NoObserver {
-    fn step(&self, _event: ProgressEvent<'_>) {}
-}
-
 /// What a resource holds that no listing shows.
 async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Resource>, String>, u32) {
     let inside = providers::kinds().filter(|kind| {
@@ -198,7 +191,7 @@ async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Resource>, St
             ..Target::alone(kind, &resource.place)
         })
         .collect();
-    let found = listing::inventory(client, &targets, &NoObserver).await;
+    let found = listing::inventory(client, &targets, &Unwatched).await;
     let requests = found.listings.iter().map(|one| one.evidence.requests).sum();
     let mut gaps = found.listings.into_iter().map(|one| one.evidence.gap);
     match gaps.find_map(|gap| gap) {

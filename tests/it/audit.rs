@@ -17,6 +17,7 @@ use preview_gc::gc::verdict::VerdictName;
 use preview_gc::gc::{Marking, Verdict, mark};
 use preview_gc::model::{KindRef, PullRequestNumber, Repository, Resource, UsedBy};
 use preview_gc::policy::{Policies, Policy, PolicyContext, PolicySource, Vocabulary};
+use preview_gc::progress::Unwatched;
 use preview_gc::providers;
 use preview_gc::report::{Report, Row, escape};
 use preview_gc::roots::github::GitHubClient;
@@ -29,7 +30,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 
-use crate::in_process::{BASE, Unwatched, endpoints};
+use crate::in_process::{BASE, endpoints};
 
 /// A world with its policy, and a client of its sandbox.
 struct Stage {

@@ -18,6 +18,7 @@ use preview_gc::gc::{Outcome, Plan};
 use preview_gc::journal::reads::Remembered;
 use preview_gc::model::PullRequestNumber;
 use preview_gc::policy::{Action, Policies, Policy, PolicyContext, PolicySource, Vocabulary};
+use preview_gc::progress::Unwatched;
 use preview_gc::providers;
 use preview_gc::report::Report;
 use preview_gc::sandbox::{Options, Sandbox};
@@ -26,7 +27,7 @@ use preview_gc::wire::Client;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::in_process::{Unwatched, endpoints};
+use crate::in_process::endpoints;
 use crate::journals;
 use crate::ledger::{Ledger, Listed, Moment, PullRequest, Purpose, Resource, RunKey};
 use crate::network::{CrashPoint, Network, PlannedStep, Violation, reread_after};

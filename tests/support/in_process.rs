@@ -1,10 +1,8 @@
-//! The sandbox in the process of a test: its endpoints, and an observer for runs
-//! that nothing watches.
+//! The sandbox in the process of a test: its endpoints.
 
 use std::collections::BTreeMap;
 
 use preview_gc::model::Api;
-use preview_gc::progress::{Observer, ProgressEvent};
 use preview_gc::wire::{ApiEndpoint, Token};
 
 /// Where requests to the sandbox seem to go. Nothing listens there.
@@ -29,11 +27,4 @@ pub(crate) fn endpoints() -> BTreeMap<Api, ApiEndpoint> {
         (api, endpoint)
     };
     paths.into_iter().map(endpoint).collect()
-}
-
-/// Ignores the progress of a run.
-pub(crate) struct Unwatched;
-
-impl Observer for Unwatched {
-    fn step(&self, _: ProgressEvent<'_>) {}
 }
