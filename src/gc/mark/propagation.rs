@@ -2,6 +2,7 @@
 //! stays keeping what it uses, until nothing changes any more. Deadness only
 //! ever shrinks here, so the order does not matter.
 
+mod holders;
 mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +15,7 @@ use super::going_along::{Living, goes_along, own_part};
 use super::judge::Judge;
 use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
-use crate::model::{Claim, KindRef, Link, Place, ReferenceKey, Resource, Time};
+use crate::model::{KindRef, Link, Place, ReferenceKey, Resource, Time};
 
 /// Withdraws deletions that depend on an incomplete listing.
 pub(super) fn distrust(
@@ -401,94 +402,6 @@ impl<'a> Propagation<'a> {
             Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => false,
         });
         if by_address { How::Target } else { How::Bound }
-    }
-
-    /// A resource that contains something which does not go with it stays.
-    fn keep_holders(&mut self) -> bool {
-        let mut kept = Vec::new();
-        for (index, judgement) in self.judgements.iter().enumerate() {
-            if !judgement.verdict.is_garbage() {
-                continue;
-            }
-            let kind = self.inventory.resources[index].kind;
-            for owned in self.unlisted_holdings(kind, index) {
-                let items = match self.inventory.uses.held.get(&index) {
-                    Some(Err(why)) => {
-                        let doubt = Doubt::Holds {
-                            kind: owned.name(),
-                            why: Some(why.as_str().into()),
-                        };
-                        kept.push((index, Verdict::Unknown(doubt)));
-                        break;
-                    }
-                    Some(Ok(items)) => items,
-                    // It is about to be asked for.
-                    None => continue,
-                };
-                let mut items = items.iter();
-                if let Some(item) = items.find(|item| !self.goes_with(item, index, judgement)) {
-                    let user = ResourceUser {
-                        kind: owned.name(),
-                        name: item.name.clone(),
-                        how: How::Holds,
-                    };
-                    kept.push((index, Verdict::InUse(user)));
-                    break;
-                }
-            }
-        }
-        let changed = !kept.is_empty();
-        for (index, verdict) in kept {
-            self.judgements[index].verdict = verdict;
-        }
-        changed
-    }
-
-    /// Whether something that no listing shows may go with the garbage that holds
-    /// it. It has no verdict of its own: what would keep a listed one keeps it, and
-    /// so does a run that is not about its kind.
-    fn goes_with(&self, item: &Resource, owner: usize, of_owner: &Judgement) -> bool {
-        let kinds = self.input.only_kinds;
-        let in_focus = kinds.is_none_or(|kinds| kinds.contains(&item.kind));
-        let is_protected = self.judge.protection(item, None).is_some();
-        let is_of_another = of_owner.matched_by.as_ref().is_none_or(|matched_by| {
-            let of = self.input.policy_scopes.get(matched_by.policy_scope);
-            let recorded = item.recorded.as_ref();
-            let claimed = match matched_by.claim {
-                Claim::PullRequest(number) => Some(number),
-                _ => matched_by.pull_request,
-            };
-            recorded.zip(of).is_some_and(|(recorded, of)| {
-                of.policy.is_foreign(recorded)
-                    || recorded
-                        .pull_request
-                        .is_some_and(|number| Some(number) != claimed)
-            })
-        });
-        let verdict = by_its_own_clocks(item, of_owner.verdict.clone(), self.input);
-        in_focus
-            && !is_protected
-            && !is_of_another
-            && verdict.is_garbage()
-            && goes_along(
-                self.input,
-                self.living,
-                item.kind,
-                &item.name,
-                owner,
-                of_owner,
-                self.inventory,
-            )
-    }
-
-    /// The kinds whose resources belong to one of this kind and were not listed
-    /// in its place, because that takes a request for each holder.
-    fn unlisted_holdings(&self, kind: KindRef, index: usize) -> Vec<KindRef> {
-        let owned = self.input.graph.owned(kind);
-        owned
-            .filter(|owned| owned.0.holder.is_some() && owned.0.place == kind.place)
-            .filter(|owned| !self.is_listed(*owned, &self.inventory.resources[index].place))
-            .collect()
     }
 
     fn is_listed(&self, kind: KindRef, place: &Place) -> bool {

@@ -63,7 +63,7 @@ impl Reader<'_> {
             ),
             Foreign::Regex => (
                 format!("this rule matches nothing: `{sign}` stands for itself in a template"),
-                "a template is no regular expression and always matches the whole name; write \
+                "a template is not a regular expression, and always matches the whole name; write \
                  {pr}, {any:0-9}, or {word} for one of a list under [words]",
             ),
         };
