@@ -116,6 +116,32 @@ pub fn keep_box(what: &str, key: &str, origin: &str) -> String {
     format!("- [x] keep {what} <!-- gc:keep:{key} {origin} -->\n")
 }
 
+/// Returns the text with the "keep" boxes of this key checked or cleared; none if it
+/// has no such box.
+pub fn set_keep_box(text: &str, key: &str, checked: bool) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut found = false;
+    for line in text.split_inclusive('\n') {
+        let is_it = LastBox::read(line).is_some_and(|last| last.key == key);
+        let item = list_item(line).filter(|_| is_it);
+        let boxed = item.and_then(|item| {
+            let mut marks = ["[ ]", "[x]", "[X]"].iter();
+            let rest = marks.find_map(|mark| item.strip_prefix(mark))?;
+            Some((&line[..line.len() - item.len()], rest))
+        });
+        match boxed {
+            Some((before, rest)) => {
+                found = true;
+                out.push_str(before);
+                out.push_str(if checked { "[x]" } else { "[ ]" });
+                out.push_str(rest);
+            }
+            None => out.push_str(line),
+        }
+    }
+    found.then_some(out)
+}
+
 /// The last box of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastBox<'a> {

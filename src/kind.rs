@@ -18,8 +18,8 @@ use crate::model::{KindRef, Place, Resource, ResourceId};
 
 pub use self::capability::{
     Activity, Backup, Batch, Bindings, CountedPage, Details, Expiry, Filling, Holder, Holders,
-    HoldersPage, InPlace, Namesake, Obstacles, Queries, Recovery, Restore, Shown, Unbinding,
-    UsersPage,
+    HoldersPage, InPlace, KeepMark, Namesake, Obstacles, Queries, Recovery, Restore, Shown,
+    Unbinding, UsersPage,
 };
 pub use self::references::{
     Ask, Counted, ReadsReferences, ReferenceAnswer, ReferencePage, UserSource,

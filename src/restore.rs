@@ -2,10 +2,13 @@
 //! restored. A restored resource is protected until it is released.
 
 mod attempt;
+mod keep;
 mod listing;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -17,14 +20,12 @@ use crate::journal::{
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
 use crate::providers;
+use crate::roots::github::Authors;
 use crate::wire::Client;
 
 use self::attempt::Attempt;
+use self::keep::Keeper;
 pub use self::listing::{ListedImplied, ListedRun, ListedStep, Restorable, list};
-
-/// How a restored resource is protected, for people.
-const KEEPS: &str = "this journal keeps it until `preview-gc restore --release NAME`; for runs \
-                     that do not read this journal, check \"keep\" in the tracking issue";
 
 /// Why nothing was restored or released.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,9 @@ pub struct Restored {
     pub result: RestoreResult,
     /// Details for people.
     pub reason: String,
+    /// Whether its "keep" box could not be checked in a tracking issue.
+    #[serde(skip)]
+    is_unkept: bool,
 }
 
 impl Restored {
@@ -113,6 +117,11 @@ impl Restored {
             self.result,
             RestoreResult::Restored | RestoreResult::AlreadyThere
         )
+    }
+
+    /// Returns whether everything that was to be done for it is done.
+    pub fn is_done(&self) -> bool {
+        !self.is_unkept && (self.is_back() || self.result == RestoreResult::Released)
     }
 }
 
@@ -127,16 +136,16 @@ pub async fn restore(
     folder: &Path,
     run: &str,
     names: &[String],
+    issue_authors: &Arc<Authors>,
 ) -> Result<Vec<Restored>, RestoreError> {
     let is_named = |written: &JournaledResource| {
         let is = |name: &String| **name == *written.name || **name == *written.id;
         names.is_empty() || names.iter().any(is)
     };
-    restore_steps(client, folder, run, is_named).await
+    restore_steps(client, folder, run, is_named, issue_authors).await
 }
 
-/// Restores one resource that a run deleted. Returns whether it exists again,
-/// and details for people.
+/// Restores one resource that a run deleted; none if the run did nothing to it.
 ///
 /// # Errors
 ///
@@ -145,30 +154,30 @@ pub async fn restore_one(
     client: &Client,
     folder: &Path,
     run: &str,
-    kind: &str,
-    id: &str,
-) -> Result<(bool, String), RestoreError> {
+    (kind, id): (&str, &str),
+    issue_authors: &Arc<Authors>,
+) -> Result<Option<Restored>, RestoreError> {
     let is_named = |written: &JournaledResource| *written.kind == *kind && *written.id == *id;
-    let results = restore_steps(client, folder, run, is_named).await?;
-    let result = results.into_iter().next().map(|one| {
-        let back = one.is_back();
-        (back, one.reason)
-    });
-    Ok(result.unwrap_or_else(|| (false, "that run did nothing to it".to_owned())))
+    let results = restore_steps(client, folder, run, is_named, issue_authors).await?;
+    Ok(results.into_iter().next())
 }
 
 /// Releases restored resources of all runs, so that later sweeps may delete
-/// them again.
+/// them again. One that was marked, or whose "keep" box was checked, stays protected
+/// if that cannot be taken back.
 ///
 /// # Errors
 ///
 /// When a journal cannot be read or written, or when a name matches no restored
 /// resource. Then nothing is released.
-pub fn release(
+pub async fn release(
+    client: &Client,
     folder: &Path,
     names: &[String],
-    at: DateTime<Utc>,
+    issue_authors: &Arc<Authors>,
 ) -> Result<Vec<Restored>, RestoreError> {
+    let keeper = Keeper::new(client, issue_authors);
+    let at = client.clock().now();
     let records = journal::records(folder)?;
     let is_named = |name: &str, written: &JournaledResource, id: &str| {
         *name == *written.name || *name == *written.id || *name == *id
@@ -188,7 +197,7 @@ pub fn release(
         let is_meant = |written: &JournaledResource, id: &str| {
             names.iter().any(|name| is_named(name, written, id))
         };
-        released.extend(release_in(folder, &record, at, is_meant)?);
+        released.extend(release_in(folder, &record, at, is_meant, &keeper).await?);
     }
     Ok(released)
 }
@@ -204,32 +213,49 @@ fn releasable(record: &RunRecord) -> impl Iterator<Item = (usize, &JournaledReso
 }
 
 /// Releases restored resources of one run.
-fn release_in(
+async fn release_in(
     folder: &Path,
     seen: &RunRecord,
     at: DateTime<Utc>,
     is_meant: impl Fn(&JournaledResource, &str) -> bool,
+    keeper: &Keeper<'_>,
 ) -> Result<Vec<Restored>, RestoreError> {
     let is_meant = |(_, written, id): &(usize, &JournaledResource, &str)| is_meant(written, id);
     if !releasable(seen).any(|one| is_meant(&one)) {
         return Ok(Vec::new());
     }
     let (mut journal, record) = resume(folder, seen)?;
-    let back: Vec<_> = releasable(&record).filter(is_meant).collect();
-    let entry = |step: usize| JournalEntry::Released { step, at };
-    let entries: Vec<_> = back.iter().map(|(step, ..)| entry(*step)).collect();
-    journal.write(&entries)?;
-    let released = back.into_iter().map(|(_, written, id)| Restored {
-        kind: written.kind.clone(),
-        name: written.name.to_string(),
-        id: id.to_owned(),
-        result: RestoreResult::Released,
-        reason: format!(
-            "in {}: the rules judge it again, and the next sweep may delete it",
-            written.place
-        ),
-    });
-    Ok(released.collect())
+    let kinds = providers::vocabulary();
+    let mut released = Vec::new();
+    for (step, written, id) in releasable(&record).filter(is_meant) {
+        let let_go = match (record.steps.get(&step), written.identity(&kinds)) {
+            (Some(noted), Some(known)) => {
+                let known = ResourceId {
+                    id: id.into(),
+                    ..known
+                };
+                keeper.release(noted, &known, &written.host).await
+            }
+            _ => Ok(()),
+        };
+        let (result, reason) = match let_go {
+            Ok(()) => {
+                journal.write(&[JournalEntry::Released { step, at }])?;
+                let why = "the rules judge it again, and the next sweep may delete it";
+                (RestoreResult::Released, why.to_owned())
+            }
+            Err(why) => (RestoreResult::Failed, format!("it stays protected: {why}")),
+        };
+        released.push(Restored {
+            kind: written.kind.clone(),
+            name: written.name.to_string(),
+            id: id.to_owned(),
+            result,
+            reason: format!("in {}: {reason}", written.place),
+            is_unkept: false,
+        });
+    }
+    Ok(released)
 }
 
 /// Opens the journal of a finished run, and reads it again: another process may
@@ -246,11 +272,12 @@ async fn restore_steps(
     folder: &Path,
     run: &str,
     is_named: impl Fn(&JournaledResource) -> bool,
+    issue_authors: &Arc<Authors>,
 ) -> Result<Vec<Restored>, RestoreError> {
     let seen = journal::record(folder, run)?;
     let (mut journal, record) = resume(folder, &seen)?;
     let kinds: Vec<KindRef> = providers::vocabulary();
-    let mut results = Vec::new();
+    let mut results = BTreeMap::new();
     for (step, noted) in &record.steps {
         let Some((action, written, copy)) = noted
             .intent
@@ -298,15 +325,28 @@ async fn restore_steps(
                 "this run did not delete it".to_owned(),
             ),
         };
-        results.push(Restored {
+        let restored = Restored {
             kind: id.kind.name().to_owned(),
             name: id.name.to_string(),
             id: id.id.to_string(),
             result,
             reason,
-        });
+            is_unkept: false,
+        };
+        results.insert(*step, restored);
     }
-    Ok(results)
+    let record = journal::record(folder, run)?;
+    let keeper = Keeper::new(client, issue_authors);
+    let steps: BTreeSet<usize> = results.keys().copied().collect();
+    let checked = keeper.keep(&mut journal, &record, &steps).await?;
+    for (step, written, ..) in record.back() {
+        if let (Some(restored), Some(noted)) = (results.get_mut(&step), record.steps.get(&step)) {
+            restored.reason += "; ";
+            restored.reason += &checked.describe(noted, &written.name);
+            restored.is_unkept = checked.failed.is_some();
+        }
+    }
+    Ok(results.into_values().collect())
 }
 
 /// Restores the contents of a resource and returns details for people.
@@ -375,7 +415,8 @@ fn by_hand(id: &ResourceId, copy: &Snapshot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Place;
+    use crate::model::{Api, Place};
+    use crate::wire::tests::{answered, client_of};
 
     fn at() -> DateTime<Utc> {
         "2026-05-01T00:00:00Z".parse().unwrap()
@@ -414,8 +455,8 @@ mod tests {
         journal.run().to_owned()
     }
 
-    #[test]
-    fn a_release_reads_the_journal_again_once_it_holds_the_lock() {
+    #[tokio::test(start_paused = true)]
+    async fn a_release_reads_the_journal_again_once_it_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let restored = JournalEntry::Restored {
@@ -423,13 +464,16 @@ mod tests {
             at: at(),
             id: "new".to_owned(),
             unfilled: false,
+            marked: false,
         };
         let run = journal(folder, &[restored]);
         let seen = journal::record(folder, &run).unwrap();
-        let release = || release_in(folder, &seen, at(), |_, _| true).unwrap();
-        assert_eq!(release().len(), 1);
+        let client = client_of(Api::Cloudflare, |_| answered(500, ""));
+        let keeper = Keeper::new(&client, &Arc::default());
+        let release = || release_in(folder, &seen, at(), |_, _| true, &keeper);
+        assert_eq!(release().await.unwrap().len(), 1);
         // Another process saw the same, and is late.
-        assert_eq!(release().len(), 0);
+        assert_eq!(release().await.unwrap().len(), 0);
         let record = journal::record(folder, &run).unwrap();
         assert_eq!(record.steps[&0].standing, StepState::Released);
     }

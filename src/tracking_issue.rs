@@ -11,12 +11,14 @@
 //! - [`text`]: the text, a pure function of a report and the previous issue.
 //! - [`publish`]: creates, updates and closes the issue without losing a checked
 //!   box.
+//! - [`keep`]: checks and clears boxes of single resources, without a report.
 //! - [`alert`]: what people are told of, in a comment or by a webhook.
 //! - [`comment`]: the comment on a pull request about failed deletions.
 
 pub mod alert;
 pub mod comment;
 mod draft;
+pub mod keep;
 pub mod leak;
 pub mod publish;
 mod sections;

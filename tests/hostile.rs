@@ -524,6 +524,13 @@ fn journal_text() -> Vec<u8> {
         at,
         id: "é".to_owned(),
         unfilled: false,
+        marked: true,
+    };
+    let checked = JournalEntry::KeepChecked {
+        step: 0,
+        at,
+        repository: "acme/prévia".to_owned(),
+        issue: 7,
     };
     journal.write(&[intent(0), intent(1), intent(2)]).unwrap();
     journal
@@ -533,7 +540,7 @@ fn journal_text() -> Vec<u8> {
         ])
         .unwrap();
     journal
-        .write(&[intent(1), restored, outcome(3, Outcome::Spared)])
+        .write(&[intent(1), restored, checked, outcome(3, Outcome::Spared)])
         .unwrap();
     std::fs::read(journal.path()).unwrap()
 }

@@ -354,24 +354,29 @@ impl TableSession<'_> {
             return Ok(false);
         };
         let folder = self.folder.clone();
-        let work = restore::restore_one(client, &folder, &run, kind, &id);
-        let told = match self.alongside("putting back", work, None).await? {
-            TaskEnd::Done(told) => told,
+        let work = restore::restore_one(
+            client,
+            &folder,
+            &run,
+            (kind, &id),
+            &self.session.issue_authors,
+        );
+        let restored = match self.alongside("putting back", work, None).await? {
+            TaskEnd::Done(restored) => restored,
             TaskEnd::Interrupted => return Ok(true),
         };
-        match told {
-            Ok((true, told)) => {
-                self.app.restored(key, told.clone());
-                self.app.say(format!("{told}; r refreshes the view"));
+        if !matches!(&restored, Ok(Some(one)) if one.is_done()) {
+            self.failed.get_or_insert(Exit::Failed);
+        }
+        match restored {
+            Ok(Some(one)) if one.is_back() => {
+                self.app.restored(key, one.reason.clone());
+                self.app
+                    .say(format!("{}; r refreshes the view", one.reason));
             }
-            Ok((false, why)) => {
-                self.failed.get_or_insert(Exit::Failed);
-                self.app.say(why);
-            }
-            Err(error) => {
-                self.failed.get_or_insert(Exit::Failed);
-                self.app.say(error.to_string());
-            }
+            Ok(Some(one)) => self.app.say(one.reason),
+            Ok(None) => self.app.say("that run did nothing to it".to_owned()),
+            Err(error) => self.app.say(error.to_string()),
         }
         Ok(false)
     }

@@ -2,6 +2,7 @@
 //! restored, and releases restored resources.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -9,32 +10,30 @@ use super::args::RestoreArgs;
 use super::journals::named_folder;
 use super::session::{client, connect};
 use super::{Exit, RunFailure, print};
-use crate::clock::Clock;
 use crate::collector::Limits;
 use crate::format::moment;
 use crate::report::escape;
 use crate::report::format::Format;
 use crate::restore::{self, ListedRun, ListedStep, Restorable, RestoreError, Restored};
+use crate::roots::github::Authors;
+use crate::wire::Client;
 
 pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, RunFailure> {
     let folder = named_folder(&arguments.common)?;
     let format = arguments.common.format();
+    let authors = Arc::new(Authors::new(&arguments.common.issue_author));
     if !arguments.release.is_empty() {
-        let typed = arguments.common.now;
-        let clock = typed.map_or_else(Clock::system, Clock::starting_at);
-        let released = restore::release(&folder, &arguments.release, clock.now()).map_err(usage)?;
-        print(&results(&released, format))?;
-        return Ok(Exit::Ok);
+        let client = connected(&arguments)?;
+        let released = restore::release(&client, &folder, &arguments.release, &authors);
+        return finish(&released.await.map_err(usage)?, format);
     }
     let Some(run) = &arguments.run else {
         let runs = restore::list(&folder).map_err(|error| usage(error.into()))?;
         print(&list(&runs, format)?)?;
         return Ok(Exit::Ok);
     };
-    let connection = connect(&arguments.common)?;
-    let limits = Limits::of(&arguments.common.limits.0);
-    let client = client(&arguments.common, &connection, limits)?;
-    let restored = restore::restore(&client, &folder, run, &arguments.names);
+    let client = connected(&arguments)?;
+    let restored = restore::restore(&client, &folder, run, &arguments.names, &authors);
     let restored = restored.await.map_err(usage)?;
     if restored.is_empty() {
         return Err(RunFailure::Usage(format!(
@@ -46,8 +45,18 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, RunFailure> {
             }
         )));
     }
-    print(&results(&restored, format))?;
-    Ok(if restored.iter().all(Restored::is_back) {
+    finish(&restored, format)
+}
+
+fn connected(arguments: &RestoreArgs) -> Result<Client, RunFailure> {
+    let connection = connect(&arguments.common)?;
+    let limits = Limits::of(&arguments.common.limits.0);
+    client(&arguments.common, &connection, limits)
+}
+
+fn finish(restored: &[Restored], format: Format) -> Result<Exit, RunFailure> {
+    print(&results(restored, format))?;
+    Ok(if restored.iter().all(Restored::is_done) {
         Exit::Ok
     } else {
         Exit::Failed

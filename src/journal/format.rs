@@ -85,6 +85,21 @@ pub enum JournalEntry {
         /// Whether its contents have yet to be written.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unfilled: bool,
+        /// Whether it was made with the mark that keeps it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        marked: bool,
+    },
+    /// The "keep" box of the restored resource of this step was checked in the
+    /// tracking issue of a repository.
+    KeepChecked {
+        /// The step.
+        step: usize,
+        /// The time of the entry.
+        at: DateTime<Utc>,
+        /// The full name of the repository, in lower case.
+        repository: String,
+        /// The number of the issue.
+        issue: u64,
     },
     /// The contents of the restored resource of this step were written.
     Filled {

@@ -91,8 +91,15 @@ fn advance(standing: Option<StepState>, entry: &JournalEntry) -> Result<Option<S
             | JournalEntry::NotRestored { step, .. }
             | JournalEntry::Restored { step, .. },
         ) => breach(*step, "restored without having been gone"),
-        (Some(StepState::Restored), JournalEntry::Filled { .. }) => Ok(Some(StepState::Restored)),
+        (
+            Some(StepState::Restored),
+            JournalEntry::Filled { .. } | JournalEntry::KeepChecked { .. },
+        ) => Ok(Some(StepState::Restored)),
         (_, JournalEntry::Filled { step, .. }) => breach(*step, "filled without being restored"),
+        (_, JournalEntry::KeepChecked { step, .. }) => breach(
+            *step,
+            "its \"keep\" box was checked without its being restored",
+        ),
         (Some(StepState::Restoring | StepState::Restored), JournalEntry::Released { .. }) => {
             Ok(Some(StepState::Released))
         }
@@ -132,6 +139,11 @@ pub struct RecordedStep {
     pub back: Option<(DateTime<Utc>, String)>,
     /// Whether the contents of the restored resource have yet to be written.
     pub unfilled: bool,
+    /// Whether it was restored with the mark that keeps it.
+    pub marked: bool,
+    /// The tracking issues in which its "keep" box was checked, by the full name of
+    /// the repository in lower case.
+    pub keep_checked: BTreeMap<String, u64>,
     /// When the last attempt to restore it began.
     pub begun_at: Option<DateTime<Utc>>,
 }
@@ -193,6 +205,7 @@ impl RunRecord {
             | JournalEntry::NotRestored { step, .. }
             | JournalEntry::Restored { step, .. }
             | JournalEntry::Filled { step, .. }
+            | JournalEntry::KeepChecked { step, .. }
             | JournalEntry::Released { step, .. } => *step,
         };
         let known = self.steps.get(&step);
@@ -205,6 +218,8 @@ impl RunRecord {
             reason: String::new(),
             back: None,
             unfilled: false,
+            marked: false,
+            keep_checked: BTreeMap::new(),
             begun_at: None,
         });
         noted.standing = standing;
@@ -220,10 +235,21 @@ impl RunRecord {
             }
             JournalEntry::Restoring { at, .. } => noted.begun_at = Some(at),
             JournalEntry::Restored {
-                at, id, unfilled, ..
+                at,
+                id,
+                unfilled,
+                marked,
+                ..
             } => {
                 noted.back = Some((at, id));
                 noted.unfilled = unfilled;
+                noted.marked = marked;
+                noted.keep_checked.clear();
+            }
+            JournalEntry::KeepChecked {
+                repository, issue, ..
+            } => {
+                noted.keep_checked.insert(repository, issue);
             }
             JournalEntry::Filled { .. } => noted.unfilled = false,
             JournalEntry::Run { .. } | JournalEntry::Released { .. } => {}

@@ -74,6 +74,7 @@ fn old_journals_are_pruned_unless_needed() {
         at: now,
         id: "2".to_owned(),
         unfilled: false,
+        marked: false,
     };
     let released = |step| JournalEntry::Released { step, at: now };
     let begun = |step| JournalEntry::Restoring { step, at: now };
@@ -180,6 +181,7 @@ fn impossible_entries_are_rejected() {
         at: DateTime::UNIX_EPOCH,
         id: "2".to_owned(),
         unfilled: false,
+        marked: false,
     };
     for gone in [Outcome::Deleted, Outcome::AlreadyGone] {
         let lines = [intent(0), outcome(0, gone), restored()];
@@ -221,9 +223,16 @@ fn attempts_to_restore_are_recorded() {
         at,
         id: "2".to_owned(),
         unfilled,
+        marked: false,
     };
     let filled = || JournalEntry::Filled { step: 0, at };
     let released = || JournalEntry::Released { step: 0, at };
+    let checked = || JournalEntry::KeepChecked {
+        step: 0,
+        at,
+        repository: "acme/shop".to_owned(),
+        issue: 7,
+    };
     for (entries, standing, in_doubt) in [
         (vec![begun()], StepState::Restoring, 1),
         (vec![begun(), begun()], StepState::Restoring, 1),
@@ -234,6 +243,7 @@ fn attempts_to_restore_are_recorded() {
         ),
         (vec![begun(), restored(true)], StepState::Restored, 0),
         (vec![restored(false), begun()], StepState::Restoring, 1),
+        (vec![restored(false), checked()], StepState::Restored, 0),
         (vec![begun(), released()], StepState::Released, 0),
         (
             vec![begun(), released(), begun(), restored(false)],
@@ -247,7 +257,14 @@ fn attempts_to_restore_are_recorded() {
     }
     assert!(record(&[restored(true)]).unwrap().steps[&0].unfilled);
     assert!(!record(&[restored(true), filled()]).unwrap().steps[&0].unfilled);
+    let issues = |entries: &[JournalEntry]| record(entries).unwrap().steps[&0].keep_checked.clone();
+    assert_eq!(issues(&[restored(true), checked()])["acme/shop"], 7);
+    // What is restored once more has another id, and so another box.
+    let again = [restored(true), checked(), begun(), restored(true)];
+    assert!(issues(&again).is_empty());
     for entries in [
+        vec![checked()],
+        vec![begun(), checked()],
         vec![failed()],
         vec![filled()],
         vec![begun(), filled()],

@@ -229,6 +229,27 @@ pub trait Restore: Sync {
     fn recovery(&self) -> Option<&dyn Recovery> {
         None
     }
+
+    /// How the resource is marked when it is made again, so that every run keeps it;
+    /// none if its kind has nothing to write a mark into.
+    fn keep_mark(&self) -> Option<&dyn KeepMark> {
+        None
+    }
+}
+
+/// Writes [`KEEP_MARK`](crate::model::KEEP_MARK) into a resource that is made again,
+/// and removes that mark.
+pub trait KeepMark: Sync {
+    /// Returns the provider's representation with the mark in it; none if there is no
+    /// room for it.
+    fn mark(&self, original: &Value) -> Option<Value>;
+
+    /// Asks for the resource.
+    fn ask(&self, id: &ResourceId) -> Call;
+
+    /// Reads the answer. Returns the request that removes the mark as [`Self::mark`]
+    /// writes it; none if the resource does not have that.
+    fn remove(&self, id: &ResourceId, body: &[u8]) -> Result<Option<Call>, Malformed>;
 }
 
 /// What a resource is to a deleted one that had its name.

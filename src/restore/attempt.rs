@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{KEEPS, RestoreError, RestoreResult, by_hand, fill};
+use serde_json::Value;
+
+use super::{RestoreError, RestoreResult, by_hand, fill};
 use crate::journal::{Journal, JournalEntry, RecordedStep, Snapshot, StepState};
 use crate::kind::{Kind, Namesake, Restore};
 use crate::model::{Resource, ResourceId};
@@ -52,7 +54,7 @@ impl Attempt<'_> {
             return Ok((RestoreResult::Cannot, by_hand(self.id, self.copy)));
         };
         match self.look(kind, restore).await {
-            Ok(Seen::There(found)) => self.found(journal, &found).await,
+            Ok(Seen::There(found)) => self.found(journal, restore, &found).await,
             Ok(Seen::Taken(other)) => {
                 let why = format!("its name is taken by {other}; nothing was changed");
                 Ok((RestoreResult::Cannot, why))
@@ -104,11 +106,16 @@ impl Attempt<'_> {
     }
 
     /// Ends where the resource is there.
-    async fn found(&self, journal: &mut Journal, found: &str) -> Result<(RestoreResult, String)> {
+    async fn found(
+        &self,
+        journal: &mut Journal,
+        restore: &dyn Restore,
+        found: &str,
+    ) -> Result<(RestoreResult, String)> {
         let back = self.noted.back.as_ref().map(|(_, id)| id.as_str());
         match self.noted.standing {
             // An earlier attempt made it, and did not see that.
-            StepState::Restoring => self.made(journal, found).await,
+            StepState::Restoring => self.made(journal, restore, found).await,
             StepState::Restored if back == Some(found) && self.noted.unfilled => {
                 self.fill(journal, found).await
             }
@@ -122,18 +129,25 @@ impl Attempt<'_> {
 
     /// Protects what somebody else made. Nothing is written into it.
     fn adopt(&self, journal: &mut Journal, found: &str) -> Result<(RestoreResult, String)> {
-        journal.write(&[self.restored(found, false)])?;
-        let why = format!("it is there ({found}), and nothing was changed; {KEEPS}");
+        journal.write(&[self.restored(found, false, false)])?;
+        let why = format!("it is there ({found}), and nothing was changed");
         Ok((RestoreResult::AlreadyThere, why))
     }
 
-    fn restored(&self, id: &str, unfilled: bool) -> JournalEntry {
+    fn restored(&self, id: &str, unfilled: bool, marked: bool) -> JournalEntry {
         JournalEntry::Restored {
             step: self.step,
             at: self.client.clock().now(),
             id: id.to_owned(),
             unfilled,
+            marked,
         }
+    }
+
+    /// What the provider said of it, with the mark that keeps it; none if its kind has
+    /// no mark, or no room for it.
+    fn marked_original(&self, restore: &dyn Restore) -> Option<Value> {
+        restore.keep_mark()?.mark(self.copy.original.as_ref()?)
     }
 
     /// Journals the attempt, sends the request, and looks where its effect is
@@ -150,7 +164,8 @@ impl Attempt<'_> {
             Err(why) => return Ok((RestoreResult::Failed, why)),
         }
         let has_contents = kind.backup().is_none() || self.copy.held.is_some();
-        let call = restore.remake(self.id, self.copy.original.as_ref());
+        let marked = self.marked_original(restore);
+        let call = restore.remake(self.id, marked.as_ref().or(self.copy.original.as_ref()));
         let Some(call) = call.filter(|_| has_contents) else {
             return Ok((RestoreResult::Cannot, by_hand(self.id, self.copy)));
         };
@@ -166,7 +181,7 @@ impl Attempt<'_> {
             }
             WriteResult::Answered(response) if response.status().is_success() => {
                 match restore.read_remade(response.body()) {
-                    Ok(new) => self.made(journal, &new).await,
+                    Ok(new) => self.made(journal, restore, &new).await,
                     Err(error) => {
                         let why = self.client.redact(&error.0);
                         self.in_doubt(journal, kind, restore, why).await
@@ -221,7 +236,7 @@ impl Attempt<'_> {
         for wait in LOOKS {
             tokio::time::sleep(wait).await;
             if let Ok(Seen::There(found)) = self.look(kind, restore).await {
-                return self.made(journal, &found).await;
+                return self.made(journal, restore, &found).await;
             }
         }
         let why = format!(
@@ -231,8 +246,14 @@ impl Attempt<'_> {
     }
 
     /// Records what was made, and writes its contents.
-    async fn made(&self, journal: &mut Journal, new: &str) -> Result<(RestoreResult, String)> {
-        journal.write(&[self.restored(new, self.copy.held.is_some())])?;
+    async fn made(
+        &self,
+        journal: &mut Journal,
+        restore: &dyn Restore,
+        new: &str,
+    ) -> Result<(RestoreResult, String)> {
+        let marked = self.marked_original(restore).is_some();
+        journal.write(&[self.restored(new, self.copy.held.is_some(), marked)])?;
         self.fill(journal, new).await
     }
 
@@ -245,7 +266,7 @@ impl Attempt<'_> {
                         at: self.client.clock().now(),
                     }])?;
                 }
-                Ok((RestoreResult::Restored, format!("{message}; {KEEPS}")))
+                Ok((RestoreResult::Restored, message))
             }
             Err(why) => Ok((RestoreResult::Failed, why)),
         }

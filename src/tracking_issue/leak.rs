@@ -126,8 +126,26 @@ impl Leak {
 
 /// Returns what a resource is, as Markdown.
 fn label_of(row: &Row) -> String {
-    let kind = escape::markdown(row.kind.name());
-    format!("{kind} **{}**", escape::markdown(&row.name))
+    label(row.kind.name(), &row.name)
+}
+
+/// Returns what a resource of this kind and name is, as Markdown.
+pub(super) fn label(kind: &str, name: &str) -> String {
+    format!("{} **{}**", escape::markdown(kind), escape::markdown(name))
+}
+
+/// Returns where the text below a heading begins, if there is that heading.
+pub(super) fn end_of_heading(text: &str, title: &str) -> Option<usize> {
+    let mut at = 0;
+    let mut lines = text.split_inclusive('\n').map(|line| {
+        at += line.len();
+        (at, line.trim_end())
+    });
+    let heading = format!("### {title}");
+    let (end, _) = lines.find(|(_, line)| *line == heading)?;
+    let below = lines.next().filter(|(_, line)| line.is_empty());
+    let ends_line = text[..end].ends_with('\n');
+    ends_line.then(|| below.map_or(end, |(end, _)| end))
 }
 
 /// Splits the text of a resource after its name, which is in bold type. Text

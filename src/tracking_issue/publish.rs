@@ -18,7 +18,7 @@ use crate::roots::github::issue::{IssueState, IssueStore};
 use crate::wire::Client;
 
 /// How often the issue is rewritten because boxes were checked in the meantime.
-const ROUNDS: usize = 3;
+pub(super) const ROUNDS: usize = 3;
 
 /// Why the issue was not published, or not safely.
 #[derive(Debug, thiserror::Error)]

@@ -18,7 +18,7 @@ use crate::gc::Outcome;
 use crate::report::Report;
 
 /// Begin of the hidden block.
-const BEGIN: &str = "<!-- preview-gc:history ";
+pub(super) const BEGIN: &str = "<!-- preview-gc:history ";
 
 /// End of the hidden block.
 const END: &str = " -->";

@@ -2386,3 +2386,122 @@ fn a_record_is_not_restored_beside_another_that_took_its_name() {
     stage.sweep();
     assert!(stage.has(HOST), "it is protected");
 }
+
+/// A stage whose tracking issue is written before the namespace and the record of #1
+/// are deleted, and the run that deleted them.
+fn after_a_deletion_with_an_issue() -> (Stage, String) {
+    let mut all = resources();
+    all[2] = json!({"kind": "kv_namespace", "name": CACHE, "attributes": {"keys": [
+        {"name": "a", "value": "one"}]}});
+    let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
+    let stage = Stage::new(&world(&all), &policy);
+    let (reported, code) = stage.run(&["report"]);
+    assert_eq!(code, 0, "{reported}");
+    let (swept, _) = stage.sweep();
+    let run = swept["run"].as_str().unwrap().to_owned();
+    assert!(!stage.has(CACHE) && !stage.has(HOST), "{swept}");
+    (stage, run)
+}
+
+/// Sweeps like a machine that has no journal.
+fn swept_elsewhere(stage: &Stage) -> (Value, i32) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut command = stage.server.program();
+    command.args(["sweep", "--yes", "-q", "--format", "json"]);
+    command.arg("--journal").arg(elsewhere.path());
+    command.arg("--policies").arg(&stage.policy);
+    report(&command.output().unwrap())
+}
+
+fn row<'r>(report: &'r Value, name: &str) -> &'r Value {
+    let rows = report["resources"].as_array().unwrap();
+    rows.iter().find(|row| row["name"] == name).unwrap()
+}
+
+fn comment_of_the_record(stage: &Stage) -> Value {
+    let state = stage.server.control("GET", "state", "");
+    let all = state["resources"].as_array().unwrap();
+    let record = all.iter().find(|one| one["name"] == HOST).unwrap();
+    record["attributes"]["comment"].clone()
+}
+
+#[test]
+fn a_restored_resource_is_kept_elsewhere_by_its_box_until_it_is_released() {
+    let (stage, run) = after_a_deletion_with_an_issue();
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("restored", 0), "{reason}");
+    assert!(reason.contains("\"keep\" is checked in http"), "{reason}");
+    // A report keeps the box that `restore` checked.
+    let (reported, code) = stage.run(&["report"]);
+    assert_eq!(code, 0, "{reported}");
+    for _ in 0..2 {
+        let (swept, code) = swept_elsewhere(&stage);
+        assert_eq!(code, 0, "{swept}");
+        assert!(stage.has(CACHE), "{swept}");
+        assert_eq!(row(&swept, CACHE)["verdict"], "protected", "{swept}");
+    }
+    let released = stage.output(&["restore", "--release", CACHE]);
+    assert_eq!(released.status.code(), Some(0));
+    let (swept, code) = swept_elsewhere(&stage);
+    assert_eq!(code, 0, "{swept}");
+    assert!(!stage.has(CACHE), "{swept}");
+}
+
+#[test]
+fn a_restored_record_is_kept_elsewhere_by_its_mark_until_it_is_released() {
+    let (stage, run) = after_a_deletion();
+    let (result, reason, code) = restored(&stage, &run, HOST);
+    assert_eq!((result.as_str(), code), ("restored", 0), "{reason}");
+    assert!(
+        reason.contains("it is marked `preview-gc:keep`"),
+        "{reason}"
+    );
+    assert_eq!(comment_of_the_record(&stage), "kept preview-gc:keep");
+    let (swept, code) = swept_elsewhere(&stage);
+    assert_eq!(code, 0, "{swept}");
+    assert_eq!(row(&swept, HOST)["verdict"], "protected", "{swept}");
+    let released = stage.output(&["restore", "--release", HOST]);
+    assert_eq!(released.status.code(), Some(0));
+    assert_eq!(comment_of_the_record(&stage), "kept");
+    let (swept, _) = swept_elsewhere(&stage);
+    assert_ne!(row(&swept, HOST)["verdict"], "protected", "{swept}");
+}
+
+#[test]
+fn a_box_that_cannot_be_checked_is_not_green() {
+    let (stage, run) = after_a_deletion_with_an_issue();
+    stage.fault(&json!([
+        {"on": {"method": "PATCH", "path": "/issues/"}, "fault": {"status": 403}}]));
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("restored", 5), "{reason}");
+    assert!(reason.contains("could not be checked"), "{reason}");
+    // The next attempt mends that.
+    stage.fault(&json!([]));
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("already_there", 0), "{reason}");
+    swept_elsewhere(&stage);
+    assert!(stage.has(CACHE));
+}
+
+#[test]
+fn what_keeps_a_restored_resource_elsewhere_has_to_be_taken_back_for_a_release() {
+    let (stage, run) = after_a_deletion_with_an_issue();
+    for (name, method, path) in [
+        (CACHE, "PATCH", "/issues/"),
+        (HOST, "PATCH", "dns_records/"),
+    ] {
+        let (result, reason, code) = restored(&stage, &run, name);
+        assert_eq!((result.as_str(), code), ("restored", 0), "{reason}");
+        stage.fault(&json!([
+            {"on": {"method": method, "path": path}, "fault": {"status": 403}}]));
+        let refused = stage.output(&["restore", "--release", name]);
+        let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+        assert_eq!(refused.status.code(), Some(5), "{said}");
+        assert!(said.contains("it stays protected"), "{said}");
+        stage.fault(&json!([]));
+        stage.sweep();
+        assert!(stage.has(name), "{name} is still kept");
+        let released = stage.output(&["restore", "--release", name]);
+        assert_eq!(released.status.code(), Some(0), "{name}");
+    }
+}

@@ -10,11 +10,14 @@ use serde_json::{Map, Value, json};
 
 use super::envelope::{self, account};
 use crate::call::Call;
-use crate::kind::{Batch, Kind, Malformed, Namesake, Page, PageOf, Queries, Query, Restore};
+use crate::kind::{
+    Batch, KeepMark, Kind, Malformed, Namesake, Page, PageOf, Queries, Query, Restore,
+};
 use crate::model::identifier::host_name;
 use crate::model::{
-    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy, is_marked,
+    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KEEP_MARK,
+    KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy,
+    is_marked,
 };
 
 pub(super) struct DnsRecord;
@@ -124,6 +127,12 @@ struct Record {
     modified_on: Option<DateTime<Utc>>,
     /// Undocumented beyond being an object.
     meta: Option<Value>,
+}
+
+/// The comment of one record.
+#[derive(Deserialize)]
+struct Commented {
+    comment: Option<String>,
 }
 
 /// Record types that run a zone or its mail.
@@ -438,6 +447,48 @@ impl Restore for DnsRecord {
         } else {
             Namesake::Beside
         }
+    }
+
+    fn keep_mark(&self) -> Option<&dyn KeepMark> {
+        Some(self)
+    }
+}
+
+/// Maximum length of a comment in characters, on the plan with the lowest limit.
+const COMMENT: usize = 100;
+
+/// The mark is the last word of the comment.
+impl KeepMark for DnsRecord {
+    fn mark(&self, original: &Value) -> Option<Value> {
+        let comment = original["comment"].as_str().unwrap_or_default();
+        let comment = format!("{comment} {KEEP_MARK}");
+        let comment = comment.trim_start();
+        if comment.chars().count() > COMMENT {
+            return None;
+        }
+        let mut marked = original.as_object()?.clone();
+        marked.insert("comment".to_owned(), comment.into());
+        Some(Value::Object(marked))
+    }
+
+    fn ask(&self, id: &ResourceId) -> Call {
+        let path = ["zones", account(&id.place), "dns_records", &id.id];
+        Call::get(Api::Cloudflare, &path)
+    }
+
+    fn remove(&self, id: &ResourceId, body: &[u8]) -> Result<Option<Call>, Malformed> {
+        let (record, _) = envelope::open::<Commented>(body)?;
+        let comment = record.comment.unwrap_or_default();
+        let Some(before) = comment.strip_suffix(KEEP_MARK) else {
+            return Ok(None);
+        };
+        let before = match before.trim_end() {
+            "" => Value::Null,
+            text => text.into(),
+        };
+        let path = ["zones", account(&id.place), "dns_records", &id.id];
+        let call = Call::new(Api::Cloudflare, Method::PATCH, &path);
+        Ok(Some(call.json(&json!({ "comment": before }))))
     }
 }
 

@@ -1,0 +1,195 @@
+//! Keeps restored resources in runs that do not read this journal: by the "keep" box
+//! of the tracking issue, and by the mark that a resource was made with. A release
+//! takes both back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::RestoreError;
+use crate::journal::{Journal, JournalEntry, RecordedStep, RunRecord};
+use crate::kind::KeepMark;
+use crate::model::{Api, KEEP_MARK, Repository, ResourceId};
+use crate::providers;
+use crate::roots::github::Authors;
+use crate::roots::github::GitHubClient;
+use crate::roots::github::issue::IssueStore;
+use crate::tracking_issue::keep;
+use crate::wire::{Client, RequestFailure};
+
+/// How the "keep" boxes of a run's restored resources were checked.
+#[derive(Debug, Default)]
+pub(super) struct BoxesChecked {
+    /// Addresses of the issues.
+    pub(super) urls: Vec<String>,
+    /// Why there is no issue to check them in, for people.
+    pub(super) none: Option<String>,
+    /// Why they could not be checked in an issue.
+    pub(super) failed: Option<String>,
+}
+
+impl BoxesChecked {
+    /// Describes what keeps a restored resource.
+    pub(super) fn describe(&self, noted: &RecordedStep, name: &str) -> String {
+        let mut text = format!("this journal keeps it until `preview-gc restore --release {name}`");
+        if noted.marked {
+            text += "; so do runs without this journal: it is marked `";
+            text += KEEP_MARK;
+            text += "`";
+        }
+        if !self.urls.is_empty() {
+            text += "; \"keep\" is checked in ";
+            text += &self.urls.join(" and ");
+        }
+        if let Some(why) = &self.failed {
+            text += "; \"keep\" could not be checked in the tracking issue, so check it there: ";
+            text += why;
+        }
+        if let Some(why) = self.none.as_ref().filter(|_| !noted.marked) {
+            text += "; runs without this journal do not know of it, because ";
+            text += why;
+        }
+        text
+    }
+}
+
+/// Writes and removes what keeps restored resources outside of the journal.
+pub(super) struct Keeper<'a> {
+    client: &'a Client,
+    github: GitHubClient,
+}
+
+impl<'a> Keeper<'a> {
+    pub(super) fn new(client: &'a Client, authors: &Arc<Authors>) -> Self {
+        let github = GitHubClient::new(client.clone()).with_issue_authors(authors);
+        Self { client, github }
+    }
+
+    /// Checks the "keep" boxes of restored resources in the tracking issues of the
+    /// repositories that the run was about, and records that.
+    pub(super) async fn keep(
+        &self,
+        journal: &mut Journal,
+        record: &RunRecord,
+        steps: &BTreeSet<usize>,
+    ) -> Result<BoxesChecked, RestoreError> {
+        let kinds = providers::vocabulary();
+        let back: Vec<(usize, ResourceId)> = record
+            .back()
+            .filter(|(step, ..)| steps.contains(step))
+            .filter_map(|(step, written, _, id)| {
+                let id = id.into();
+                Some((
+                    step,
+                    ResourceId {
+                        id,
+                        ..written.identity(&kinds)?
+                    },
+                ))
+            })
+            .collect();
+        let mut checked = BoxesChecked::default();
+        if back.is_empty() {
+            return Ok(checked);
+        }
+        if record.repositories.is_empty() {
+            checked.none = Some("no repository decided in that run".to_owned());
+            return Ok(checked);
+        }
+        let here = self.client.host(Api::GitHub);
+        if here.is_none() || here != record.github {
+            checked.none = Some(match &record.github {
+                Some(host) if here.is_some() => {
+                    format!("the tracking issue is at {host}, and GITHUB_TOKEN is for another host")
+                }
+                _ => "GITHUB_TOKEN is not set, and so \"keep\" was not checked in the tracking \
+                      issue"
+                    .to_owned(),
+            });
+            return Ok(checked);
+        }
+        let ids: Vec<ResourceId> = back.iter().map(|(_, id)| id.clone()).collect();
+        for name in record.repositories.keys() {
+            let Some(repository) = Repository::parse(name) else {
+                continue;
+            };
+            let store = IssueStore::new(&self.github, &repository);
+            match keep::check(&store, &ids).await {
+                Ok(Some(issue)) => {
+                    let entries: Vec<_> = back
+                        .iter()
+                        .map(|(step, _)| JournalEntry::KeepChecked {
+                            step: *step,
+                            at: self.client.clock().now(),
+                            repository: name.clone(),
+                            issue: issue.number,
+                        })
+                        .collect();
+                    journal.write(&entries)?;
+                    checked.urls.push(issue.url);
+                }
+                Ok(None) => {}
+                Err(error) => checked.failed = Some(self.client.redact(&error.to_string())),
+            }
+        }
+        if checked.urls.is_empty() && checked.failed.is_none() {
+            checked.none = Some("there is no tracking issue".to_owned());
+        }
+        Ok(checked)
+    }
+
+    /// Takes back what keeps a resource besides the journal. Returns why that was not
+    /// possible.
+    pub(super) async fn release(
+        &self,
+        noted: &RecordedStep,
+        id: &ResourceId,
+        host: &str,
+    ) -> Result<(), String> {
+        if noted.marked {
+            let kind = providers::by_name(id.kind.name()).and_then(|kind| kind.restore());
+            if let Some(mark) = kind.and_then(|restore| restore.keep_mark()) {
+                self.unmark(mark, id, host).await?;
+            }
+        }
+        for (name, issue) in &noted.keep_checked {
+            let Some(repository) = Repository::parse(name) else {
+                continue;
+            };
+            let why = |why: String| format!("its \"keep\" box in {name}#{issue} is checked: {why}");
+            if !self.client.has(Api::GitHub) {
+                return Err(why(
+                    "GITHUB_TOKEN is not set; set it, or clear the box there".to_owned(),
+                ));
+            }
+            let store = IssueStore::new(&self.github, &repository);
+            let cleared = keep::clear(&store, *issue, std::slice::from_ref(id)).await;
+            cleared.map_err(|error| why(self.client.redact(&error.to_string())))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the mark of a resource, unless that is gone.
+    async fn unmark(&self, mark: &dyn KeepMark, id: &ResourceId, host: &str) -> Result<(), String> {
+        let why = |why: String| format!("it has the mark `{KEEP_MARK}`: {why}");
+        if self.client.host(id.kind.api).as_deref() != Some(host) {
+            let variable = id.kind.api.token_variable();
+            return Err(why(format!(
+                "there are no credentials for {host}; set {variable}, or remove the mark there"
+            )));
+        }
+        let body = match self.client.send(&mark.ask(id)).await {
+            Ok(body) => body,
+            Err(error) if matches!(error.failure, RequestFailure::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(why(error.to_string())),
+        };
+        let call = mark.remove(id, &body);
+        let call = call.map_err(|error| why(self.client.redact(&error.0)))?;
+        match call {
+            Some(call) => {
+                let sent = self.client.send(&call).await;
+                sent.map(drop).map_err(|error| why(error.to_string()))
+            }
+            None => Ok(()),
+        }
+    }
+}
