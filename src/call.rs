@@ -63,6 +63,19 @@ impl Call {
         }
     }
 
+    /// Returns the encoded path and query.
+    pub fn target(&self) -> String {
+        let mut target = self.path.clone();
+        if !self.query.is_empty() {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(&self.query)
+                .finish();
+            target.push('?');
+            target.push_str(&query);
+        }
+        target
+    }
+
     /// With this JSON body.
     #[must_use]
     pub fn json(mut self, body: &serde_json::Value) -> Self {

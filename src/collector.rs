@@ -24,7 +24,7 @@ use crate::journal::{self, Journal, JournalError};
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository, Resource};
 use crate::policy::{Diagnostic, Policy};
 use crate::progress::Observer;
-use crate::providers::{self, PROVIDERS};
+use crate::providers::{self, Addresses, PROVIDERS};
 use crate::report::{Report, ReportInput};
 use crate::roots::github::Authors;
 use crate::scan::{self, Budget, Target};
@@ -325,6 +325,12 @@ impl<'p> Collector<'p> {
             quota: self.client.quota_use(),
             clock_skew: self.client.clock_skew(),
             web: self.client.github_pages(),
+            // A sandbox inside the program has no address.
+            addresses: if self.whole_world {
+                Addresses::default()
+            } else {
+                self.client.addresses()
+            },
         })
     }
 

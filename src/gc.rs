@@ -16,7 +16,7 @@ pub use brakes::{Brake, brakes};
 pub use kind_graph::KindGraph;
 pub use mark::{Judgement, Marking, PolicyScope, mark};
 pub use outcome::Outcome;
-pub use plan::{Plan, plan, plan_without};
+pub use plan::{Plan, by_hand, plan, plan_without};
 pub use plan_file::PlanFile;
 pub use verdict::Verdict;
 

@@ -122,9 +122,10 @@ pub trait Kind: Sync {
         DeletionRefusal::Final(None)
     }
 
-    /// The words of a command that deletes one by hand, where people have one.
-    fn by_hand(&self, _id: &ResourceId) -> Option<Vec<String>> {
-        None
+    /// How a person deletes one. `base` is the base of the provider's addresses;
+    /// `bound` says that others bind it which can only be deleted after it.
+    fn by_hand(&self, resource: &Resource, _base: &str, _bound: bool) -> ByHand {
+        ByHand::Request(self.delete(&resource.identity()))
     }
 
     /// Returns the address of a resource's page at the provider, if there is one.
@@ -182,6 +183,15 @@ pub trait Kind: Sync {
     fn restore(&self) -> Option<&dyn Restore> {
         None
     }
+}
+
+/// How a person deletes a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ByHand {
+    /// With a request.
+    Request(Call),
+    /// With a command of these words.
+    Command(Vec<String>),
 }
 
 /// What a refusal to delete means.

@@ -7,6 +7,7 @@
 
 mod about;
 pub(crate) mod answer;
+mod by_hand;
 pub mod cloudflare;
 mod github;
 mod neon;
@@ -20,9 +21,9 @@ use http::{Response, StatusCode};
 use serde::{Serialize, Serializer};
 
 pub use self::about::{Counting, ExtraToken, ProviderAbout, QuotaFigures};
-use crate::call::Call;
+pub use self::by_hand::Addresses;
 use crate::kind::{Kind, Query, UserSource};
-use crate::model::{Api, KindRef, PlaceSort, Resource, ResourceId, ScopeKey, ScopeTable};
+use crate::model::{Api, KindRef, PlaceSort, ResourceId, ScopeKey, ScopeTable};
 
 /// A provider.
 pub trait Provider: Sync {
@@ -145,34 +146,6 @@ pub fn scope_key(sort: PlaceSort) -> Option<(&'static ProviderAbout, &'static Sc
 pub fn of_places(sort: PlaceSort) -> Option<Api> {
     let kind = kinds().find(|kind| kind.about().place == sort)?;
     Some(kind.about().api)
-}
-
-/// Returns the words of a command that deletes a resource by hand.
-pub fn by_hand(id: &ResourceId) -> Vec<String> {
-    let Some(kind) = by_name(id.kind.name()) else {
-        return Vec::new();
-    };
-    kind.by_hand(id)
-        .unwrap_or_else(|| call_by_hand(&kind.delete(id)))
-}
-
-/// Returns the words of the commands that remove what stands in the way of deleting
-/// a resource, where `holder` uses it or is used by it.
-pub fn release_by_hand(holder: &Resource, held: &ResourceId) -> Vec<Vec<String>> {
-    let obstacles = by_name(holder.kind.name()).and_then(Kind::obstacles);
-    let calls = obstacles.map(|obstacles| obstacles.release(holder, held));
-    calls.iter().flatten().map(call_by_hand).collect()
-}
-
-/// Returns the words of a command that sends a request without a body.
-fn call_by_hand(call: &Call) -> Vec<String> {
-    let about = of(call.api).about();
-    let url = format!("{}{}", about.default_base, call.path);
-    let token = call.api.token_variable();
-    let bearer = format!("Authorization: Bearer ${token}");
-    ["curl", "-X", call.method.as_str(), "-H", &bearer, &url]
-        .map(str::to_owned)
-        .to_vec()
 }
 
 /// Returns the address of a resource's page at its provider, if there is one.

@@ -77,18 +77,10 @@ pub struct Outgoing {
 
 impl From<&Call> for Outgoing {
     fn from(call: &Call) -> Self {
-        let mut target = call.path.clone();
-        if !call.query.is_empty() {
-            let query = url::form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(&call.query)
-                .finish();
-            target.push('?');
-            target.push_str(&query);
-        }
         Self {
             api: call.api,
             method: call.method.clone(),
-            target,
+            target: call.target(),
             body: call.body.clone(),
             content_type: call.content_type,
             repeatable: call.method == Method::GET || call.method == Method::HEAD,
@@ -222,6 +214,18 @@ impl Client {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         })
+    }
+
+    /// Returns where requests are sent, for commands by hand.
+    pub fn addresses(&self) -> providers::Addresses {
+        let bases = self.providers.iter();
+        let bases = bases.map(|(api, provider)| (*api, provider.endpoint.base.to_string()));
+        let with_extra = self.providers.iter();
+        let with_extra = with_extra.filter(|(_, one)| one.endpoint.extra_token.is_some());
+        providers::Addresses {
+            bases: bases.collect(),
+            with_extra_token: with_extra.map(|(api, _)| *api).collect(),
+        }
     }
 
     /// Returns the address of the pages that people read at GitHub. A simulated

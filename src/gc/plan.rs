@@ -91,6 +91,7 @@ struct Candidate<'a> {
     resource: usize,
     action: Action,
     backup: bool,
+    report_only: bool,
     /// What it belonged to: a file's claim.
     group: (usize, &'a Claim),
     /// Its kind's place in the order of deletions.
@@ -112,7 +113,39 @@ pub fn plan_without(
     maximum: usize,
     waiting: &BTreeSet<usize>,
 ) -> Plan {
-    let mut plan = Plan::default();
+    let (report_only, candidates): (Vec<_>, Vec<_>) = garbage(inventory, marking)
+        .into_iter()
+        .partition(|candidate| candidate.report_only);
+    let plan = Plan {
+        report_only: report_only.iter().map(|one| one.resource).collect(),
+        ..Plan::default()
+    };
+    let candidates = oldest_first(inventory, candidates);
+    let waits = candidates.iter().enumerate();
+    let waits = waits.filter(|(_, candidate)| waiting.contains(&candidate.resource));
+    let waits = waits.map(|(index, _)| index).collect();
+    cap(inventory, candidates, &waits, maximum, plan)
+}
+
+/// Returns all garbage in the order in which a person can delete it, whether or not
+/// a sweep would; each with whether others bind it that can only go after it.
+pub fn by_hand(inventory: &Inventory, marking: &Marking<'_>) -> Vec<(usize, bool)> {
+    let candidates = oldest_first(inventory, garbage(inventory, marking));
+    let StepOrder { before, unbinds } = StepOrder::of(inventory, &candidates);
+    let mut waiting: BTreeSet<usize> = (0..candidates.len()).collect();
+    let mut order = Vec::new();
+    while let Some(first) = waiting.first().copied() {
+        let ready = |index: &usize| before[*index].iter().all(|need| !waiting.contains(need));
+        let next = waiting.iter().copied().find(ready).unwrap_or(first);
+        waiting.remove(&next);
+        let bound = unbinds[next].iter().any(|user| waiting.contains(user));
+        order.push((candidates[next].resource, bound));
+    }
+    order
+}
+
+/// Returns all garbage in the focus, in the order of the inventory.
+fn garbage<'a>(inventory: &Inventory, marking: &'a Marking<'_>) -> Vec<Candidate<'a>> {
     let mut candidates = Vec::new();
     for (resource, judgement) in marking.judgements.iter().enumerate() {
         let Verdict::Garbage(death) = &judgement.verdict else {
@@ -121,10 +154,6 @@ pub fn plan_without(
         let (Some(matched_by), true) = (&judgement.matched_by, judgement.in_focus) else {
             continue;
         };
-        if death.report_only {
-            plan.report_only.push(resource);
-            continue;
-        }
         let kind = inventory.resources[resource].kind;
         let (action, backup) = wanted(marking, judgement);
         let order = marking.input.graph.kinds().iter();
@@ -132,11 +161,21 @@ pub fn plan_without(
             resource,
             action,
             backup,
+            report_only: death.report_only,
             group: (matched_by.policy_scope, &matched_by.claim),
             rank: order.take_while(|other| **other != kind).count(),
             dead_since: death.dead_since,
         });
     }
+    candidates
+}
+
+/// Sorts candidates: what died first comes first, with everything else that
+/// belonged to the same.
+fn oldest_first<'a>(
+    inventory: &Inventory,
+    mut candidates: Vec<Candidate<'a>>,
+) -> Vec<Candidate<'a>> {
     let mut died: BTreeMap<(usize, &Claim), Option<DateTime<Utc>>> = BTreeMap::new();
     for candidate in &candidates {
         let first = died.entry(candidate.group).or_insert(candidate.dead_since);
@@ -148,10 +187,7 @@ pub fn plan_without(
         let claim = (candidate.group.0, candidate.group.1.clone());
         (first, claim, candidate.rank, name, candidate.resource)
     });
-    let waits = candidates.iter().enumerate();
-    let waits = waits.filter(|(_, candidate)| waiting.contains(&candidate.resource));
-    let waits = waits.map(|(index, _)| index).collect();
-    cap(inventory, candidates, &waits, maximum, plan)
+    candidates
 }
 
 /// Takes as many as the cap allows, nothing without what has to go before it. A

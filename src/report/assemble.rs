@@ -13,10 +13,10 @@ use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
 use crate::format::moment;
 use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, VerdictName, Wait};
-use crate::gc::{Brake, Marking, Plan, Verdict, box_key};
-use crate::model::{Claim, KindRef, Link, Place, Resource, ResourceId};
+use crate::gc::{self, Brake, Marking, Plan, Verdict, box_key};
+use crate::model::{Claim, KindRef, Link, Place, Resource};
 use crate::policy::{Coverage, Location, Policy, Rule};
-use crate::providers;
+use crate::providers::{self, Addresses};
 use crate::wire::{ClockSkew, QuotaUse};
 
 /// The input of a report.
@@ -40,6 +40,8 @@ pub struct ReportInput<'a> {
     pub clock_skew: Option<ClockSkew>,
     /// The address of GitHub's pages; `None` if its API is a simulated one.
     pub web: Option<String>,
+    /// Where requests were sent: the commands by hand go there too.
+    pub addresses: Addresses,
 }
 
 impl Report {
@@ -128,7 +130,7 @@ impl ReportInput<'_> {
             .filter(|listing| listing.witness)
             .map(|listing| (listing.kind, &*listing.place))
             .collect();
-        let by_hand = ByHand::of(self.inventory, self.plan);
+        let by_hand = Commands::of(self.inventory, self.marking, &self.addresses);
         let next = next(self.plan);
         let resources = self.inventory.resources.iter().enumerate();
         let mut rows: Vec<Row> = resources
@@ -147,7 +149,7 @@ impl ReportInput<'_> {
         &self,
         index: usize,
         resource: &Resource,
-        by_hand: &ByHand<'_>,
+        by_hand: &Commands<'_>,
         next: Option<NextSweep>,
     ) -> Row {
         let judgement = &self.marking.judgements[index];
@@ -156,6 +158,7 @@ impl ReportInput<'_> {
         let rule = matched_by.and_then(|matched_by| self.marking.rule(matched_by));
         let unbinds = unbinds(self.inventory, self.plan, index);
         let identity = resource.identity();
+        let command = by_hand.command(index, resource);
         Row {
             kind: resource.kind,
             name: resource.name.to_string(),
@@ -177,7 +180,7 @@ impl ReportInput<'_> {
                 .filter_map(|(matched_by, verdict)| self.other(matched_by, verdict))
                 .collect(),
             key: box_key::of(&identity),
-            command: by_hand.command(&identity),
+            command,
             order: by_hand.order(index, resource.kind),
             dashboard: providers::dashboard(&identity),
             own_expiry: resource
@@ -361,39 +364,44 @@ fn unbinds(inventory: &Inventory, plan: &Plan, index: usize) -> Vec<String> {
 }
 
 /// How resources are deleted by hand: in which order, and with what before.
-struct ByHand<'a> {
-    /// The place of a resource in the plan, or behind it, by its index.
-    places: HashMap<usize, usize>,
+struct Commands<'a> {
+    /// For each resource that is garbage, its place in the order of deletion, and
+    /// whether others bind it until it is gone.
+    places: HashMap<usize, (usize, bool)>,
     /// The place of a kind in the order of deletion.
     kinds: HashMap<KindRef, usize>,
     /// What may stand in the way of a deletion.
     holders: Vec<&'a Resource>,
+    addresses: &'a Addresses,
 }
 
-impl<'a> ByHand<'a> {
-    fn of(inventory: &'a Inventory, plan: &Plan) -> Self {
-        let planned = plan.steps.iter().map(|step| step.resource);
-        let all = planned.chain(plan.deferred.iter().copied());
-        let places = all.enumerate().map(|(place, index)| (index, place));
+impl<'a> Commands<'a> {
+    fn of(inventory: &'a Inventory, marking: &Marking<'_>, addresses: &'a Addresses) -> Self {
+        let order = gc::by_hand(inventory, marking).into_iter().enumerate();
         let kinds = providers::vocabulary().into_iter().enumerate();
         let resources = inventory.resources.iter();
         Self {
-            places: places.collect(),
+            places: order
+                .map(|(at, (index, bound))| (index, (at, bound)))
+                .collect(),
             kinds: kinds.map(|(place, kind)| (kind, place)).collect(),
             holders: resources.filter(|one| one.kind.blocks.is_some()).collect(),
+            addresses,
         }
     }
 
-    /// Returns the place in the order of deletion: that of the plan, else by kind.
+    /// Returns the place in the order of deletion; by kind for what stays.
     fn order(&self, index: usize, kind: KindRef) -> (usize, usize) {
         let last = usize::MAX;
-        let place = self.places.get(&index).copied().unwrap_or(last);
+        let place = self.places.get(&index).map_or(last, |(place, _)| *place);
         (place, self.kinds.get(&kind).copied().unwrap_or(last))
     }
 
     /// Returns a shell command that deletes a resource, with the name escaped. What
     /// stands in its way, such as its place as a queue's consumer, is removed before.
-    fn command(&self, id: &ResourceId) -> String {
+    fn command(&self, index: usize, resource: &Resource) -> String {
+        let id = &resource.identity();
+        let bound = self.places.get(&index).is_some_and(|(_, bound)| *bound);
         let serves = |link: &Link| {
             let Link::ServedBy(reference) = link else {
                 return false;
@@ -406,8 +414,8 @@ impl<'a> ByHand<'a> {
                 && holder.place == id.place
                 && holder.links.iter().any(serves)
         });
-        let before = holders.flat_map(|holder| providers::release_by_hand(holder, id));
-        let commands = before.chain([providers::by_hand(id)]);
+        let before = holders.flat_map(|holder| self.addresses.release_by_hand(holder, id));
+        let commands = before.chain(self.addresses.by_hand(resource, bound));
         let quoted = commands.map(|words| {
             let words: Vec<_> = words.iter().map(|word| escape::shell(word)).collect();
             words.join(" ")

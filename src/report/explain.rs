@@ -66,6 +66,12 @@ impl Lines {
         }
     }
 
+    /// Adds text that is copied in one piece.
+    fn unwrapped(&mut self, label: &str, text: &str) {
+        let text = escape::terminal(text);
+        let _ = writeln!(self.out, "{label:LABEL$}{text}");
+    }
+
     /// Adds lines of which the first has the label.
     fn section(&mut self, label: &str, lines: &[String]) {
         for (index, line) in lines.iter().enumerate() {
@@ -140,6 +146,9 @@ pub fn argument(report: &Report, row: &Row, style: ExplainStyle) -> String {
     lines.push("otherwise", row.verdict.otherwise());
     if let Some(code) = row.verdict.code() {
         lines.push("", code.meaning());
+    }
+    if row.verdict.name() == VerdictName::Garbage {
+        lines.unwrapped("by hand", &row.command);
     }
     if style.details {
         details(report, row, &mut lines);

@@ -147,9 +147,11 @@ pub fn left(report: &Report, steps: &[&StepRow]) -> String {
         "preview-gc could not delete everything of this pull request ({} left):\n\n",
         steps.len()
     );
-    for step in steps {
-        let mut rows = report.resources.iter();
-        let row = rows.find(|row| row.key == step.key);
+    let row_of = |step: &StepRow| report.resources.iter().find(|row| row.key == step.key);
+    // In this order the commands work one after another.
+    let mut rows: Vec<_> = steps.iter().map(|step| (row_of(step), *step)).collect();
+    rows.sort_by_key(|(row, _)| row.map_or((usize::MAX, usize::MAX), |row| row.order));
+    for (row, step) in rows {
         let _ = writeln!(
             out,
             "- {} **{}** {}: {}",

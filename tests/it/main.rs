@@ -21,6 +21,8 @@ mod support;
 mod audit;
 mod audit_command;
 mod bindings;
+#[cfg(unix)]
+mod by_hand;
 mod check;
 mod clone;
 mod codes;

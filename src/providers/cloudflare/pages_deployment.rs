@@ -10,7 +10,8 @@ use serde::Deserialize;
 use super::envelope;
 use crate::call::Call;
 use crate::kind::{
-    DeletionRefusal, Holder, Holders, HoldersPage, Kind, Malformed, Obstacles, Page, PageOf, Query,
+    ByHand, DeletionRefusal, Holder, Holders, HoldersPage, Kind, Malformed, Obstacles, Page,
+    PageOf, Query,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, KindAbout, KindRef, Place,
@@ -232,6 +233,19 @@ impl Kind for PagesDeployment {
 
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::Cloudflare, &path(id))
+    }
+
+    fn by_hand(&self, deployment: &Resource, _base: &str, _bound: bool) -> ByHand {
+        let call = Kind::delete(self, &deployment.identity());
+        let aliased = deployment
+            .attributes
+            .iter()
+            .any(|(key, _)| *key == "aliases");
+        ByHand::Request(if aliased {
+            call.with("force", "true")
+        } else {
+            call
+        })
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> DeletionRefusal {

@@ -17,7 +17,7 @@ use super::bindings;
 use super::envelope::{self, account};
 use crate::call::Call;
 use crate::kind::{
-    Backup, Bindings, DeletionRefusal, Kind, Malformed, NextPage, Page, PageOf, Queries,
+    Backup, Bindings, ByHand, DeletionRefusal, Kind, Malformed, NextPage, Page, PageOf, Queries,
     ReadsReferences, Unbinding,
 };
 use crate::model::{
@@ -210,6 +210,17 @@ impl Kind for Worker {
             Api::Cloudflare,
             &["accounts", account, "workers", "scripts", &id.id],
         )
+    }
+
+    /// With `force` where Workers bind each other: those that bind this one are
+    /// deleted after it, so nothing that stays is broken.
+    fn by_hand(&self, worker: &Resource, _base: &str, bound: bool) -> ByHand {
+        let call = self.delete(&worker.identity());
+        ByHand::Request(if bound {
+            call.with("force", "true")
+        } else {
+            call
+        })
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> DeletionRefusal {

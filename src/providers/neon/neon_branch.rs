@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use super::super::answer::{annotated, annotated_number};
 use crate::call::Call;
 use crate::kind::{
-    DeletionRefusal, Expiry, Kind, Malformed, Namesake, NextPage, Page, PageOf, Queries, Recovery,
-    Restore,
+    ByHand, DeletionRefusal, Expiry, Kind, Malformed, Namesake, NextPage, Page, PageOf, Queries,
+    Recovery, Restore,
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
@@ -309,18 +309,14 @@ impl Kind for NeonBranch {
         Ok(answer.branch.resource(place))
     }
 
-    fn by_hand(&self, id: &ResourceId) -> Option<Vec<String>> {
-        let project = project(&id.place);
-        let words = [
-            "npx",
-            "neon",
-            "branches",
-            "delete",
-            &id.id,
-            "--project-id",
-            project,
-        ];
-        Some(words.map(str::to_owned).to_vec())
+    fn by_hand(&self, branch: &Resource, base: &str, _bound: bool) -> ByHand {
+        let project = project(&branch.place);
+        let mut words = vec!["npx", "neon", "branches", "delete", &branch.id];
+        words.extend(["--project-id", project]);
+        if base != super::ABOUT.default_base {
+            words.extend(["--api-host", base]);
+        }
+        ByHand::Command(words.into_iter().map(str::to_owned).collect())
     }
 
     /// Without `hard_delete`: where Neon keeps deleted branches for a while, this
