@@ -1056,8 +1056,18 @@ fn a_repository_whose_name_was_taken_over_is_a_root_gap() {
     let other = text.replacen(&format!("\"acme/shop\":{id}"), "\"acme/shop\":7", 1);
     assert_ne!(other, text);
     std::fs::write(&path, other).unwrap();
-    let (audit, code) = stage.run(&["audit"]);
-    assert_eq!(code, 3, "{audit}");
+    // In every run, also in one about a single pull request.
+    let late = branch("pr-1-again", "main");
+    stage.server.control("POST", "resources", &late.to_string());
+    for arguments in [
+        &["audit"][..],
+        &["audit", "--pr", "1"],
+        &["sweep", "--yes", "--pr", "1"],
+    ] {
+        let (report, code) = stage.run(arguments);
+        assert_eq!(code, 3, "{arguments:?}: {report}");
+    }
+    assert!(stage.has("pr-1-again"));
 }
 
 #[test]
