@@ -19,7 +19,7 @@ use crate::gc::box_key;
 use crate::gc::mark::{BroughtBack, JudgeInput, PolicyScope};
 use crate::gc::plan_file::{Bound, PlanError, PlanFile};
 use crate::gc::{Brake, KindGraph, Plan, brakes, plan};
-use crate::journal::reads::Remembered;
+use crate::journal::reads::StoredReads;
 use crate::journal::{self, Journal, JournalError};
 use crate::model::{Api, KindRef, Place, PullRequestNumber, Repository, Resource};
 use crate::policy::{Diagnostic, Policy};
@@ -59,7 +59,7 @@ pub struct Collector<'p> {
     /// Resources that `restore` brought back and that are not released yet.
     pub brought_back: Arc<BroughtBack>,
     /// What earlier runs read about single resources.
-    pub remembered: Arc<Remembered>,
+    pub stored_reads: Arc<StoredReads>,
     /// The time by which everything is judged.
     pub now: DateTime<Utc>,
     /// Whether what a policy names need not exist: the stand-in's scope is its
@@ -269,7 +269,7 @@ impl<'p> Collector<'p> {
                 left: self.limits.reference_reads,
                 until: self.client.deadline() - self.limits.deadline / FOR_SWEEPING,
                 leaves_quota: true,
-                remembered: Arc::clone(&self.remembered),
+                stored_reads: Arc::clone(&self.stored_reads),
                 now: self.client.earliest(self.now),
             },
             observer: self.observer,
@@ -369,8 +369,8 @@ impl<'p> Collector<'p> {
 
     /// Writes down what was read about single resources, for the next run. What
     /// cannot be written is read again.
-    pub fn remember(&self, folder: &Path) {
-        let _ = self.remembered.save(folder, self.client.clock().now());
+    pub fn store_reads(&self, folder: &Path) {
+        let _ = self.stored_reads.save(folder, self.client.clock().now());
     }
 
     /// Settles what earlier runs left in doubt, removes expiries from what stays
@@ -396,7 +396,7 @@ impl<'p> Collector<'p> {
             ..
         } = *order;
         self.reads_marks()?;
-        self.remember(folder);
+        self.store_reads(folder);
         if findings.roots.gap().is_some() {
             return Ok(Swept::default());
         }

@@ -97,7 +97,7 @@ pub struct Listing {
     /// Whether its resources were listed only because they may use others: no
     /// rule and no `protect` entry is about the kind, so that the report does
     /// not list those that stay.
-    pub witness: bool,
+    pub user_only: bool,
 }
 
 impl Listing {

@@ -138,7 +138,7 @@ mod samples {
                     at: since,
                 },
                 dead_since: Some(since),
-                ripe_at: Some(since),
+                grace_ends_at: Some(since),
                 report_only: false,
             }),
             matched_by: Some(matched_by(rule, number)),

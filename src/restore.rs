@@ -377,22 +377,22 @@ async fn fill(
             written.map_err(|error| failed(client.redact(&error.0)))?;
         }
     }
-    let mut said = if *new == *id.id {
+    let mut details = if *new == *id.id {
         "it was restored".to_owned()
     } else {
         format!("it was restored with the new id {new}; whatever used the old id has to be changed")
     };
     match expired {
         0 => {}
-        1 => said += "; one entry has expired since and was left out",
+        1 => details += "; one entry has expired since and was left out",
         many => {
             let _ = write!(
-                said,
+                details,
                 "; {many} entries have expired since and were left out"
             );
         }
     }
-    Ok(said)
+    Ok(details)
 }
 
 /// Describes what is left to do by hand, with the data that was kept for it.

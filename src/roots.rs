@@ -70,7 +70,7 @@ pub async fn alive<F: Forge>(
     let mut seen = heads.seen;
     notes.roots.id = seen.id;
     let unseen = expected_id.is_some() && seen.id.is_none();
-    if notes.roots.gap.is_none() && (heads.suspicious || unseen) {
+    if notes.roots.gap.is_none() && (heads.needs_proof || unseen) {
         match forge.identity(repository).await {
             Ok(identity) => {
                 notes.repository_seen();
@@ -90,7 +90,7 @@ struct HeadLists {
     seen: RepositorySeen,
     /// Whether a list is so short that the repository itself has to be read
     /// before it is believed.
-    suspicious: bool,
+    needs_proof: bool,
 }
 
 /// Adds the open pull requests and the git branches.
@@ -100,11 +100,11 @@ fn note_heads(
     branches: Option<Result<CompleteList<Arc<str>, ()>, Unanswered>>,
 ) -> HeadLists {
     let mut seen = RepositorySeen::default();
-    let mut suspicious = false;
+    let mut needs_proof = false;
     match open {
         Some(Ok(listed)) => {
             notes.note("pull_requests.open", SourceEvidence::from(&listed));
-            suspicious |= listed.items.is_empty();
+            needs_proof |= listed.items.is_empty();
             seen = listed.seen;
             notes.roots.pull_requests.extend(listed.items);
         }
@@ -118,13 +118,13 @@ fn note_heads(
             seen.default_branch = seen.default_branch.or(listed.seen.default_branch);
             let all: BTreeSet<Arc<str>> = listed.items.into_keys().collect();
             let default = seen.default_branch.as_ref();
-            suspicious |= default.is_none_or(|default| !all.contains(default));
+            needs_proof |= default.is_none_or(|default| !all.contains(default));
             notes.roots.heads.branches = Some(all);
         }
         Some(Err(error)) => notes.fail("branches", &error),
         None => {}
     }
-    HeadLists { seen, suspicious }
+    HeadLists { seen, needs_proof }
 }
 
 /// Reads only the boxes that people checked in the tracking issue.

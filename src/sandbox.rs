@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use cloudflare::Cloudflare;
-use faults::{Fault, FaultRequest, NamedFault, What};
+use faults::{Fault, FaultEffect, FaultRequest, NamedFault};
 use github::GitHub;
 use message::{Request, Response};
 use neon::Neon;
@@ -193,7 +193,7 @@ impl Sandbox {
         }
         let mut faults_replaced = self.faults_replaced.subscribe();
         let fault = self.fault(&request);
-        if let Some(What::Named(NamedFault::Hold)) = fault {
+        if let Some(FaultEffect::Named(NamedFault::Hold)) = fault {
             // The sender exists as long as the sandbox.
             let _ = faults_replaced.changed().await;
         }
@@ -224,7 +224,7 @@ impl Sandbox {
     }
 
     /// Returns the first fault that hits a request, and counts the hit.
-    fn fault(&self, request: &http::Request<Bytes>) -> Option<What> {
+    fn fault(&self, request: &http::Request<Bytes>) -> Option<FaultEffect> {
         let seen = FaultRequest {
             method: request.method(),
             path: request.uri().path(),
@@ -245,9 +245,9 @@ impl Sandbox {
     fn answer(
         &self,
         request: http::Request<Bytes>,
-        fault: Option<&What>,
+        fault: Option<&FaultEffect>,
     ) -> Result<Response, Reset> {
-        if let Some(What::Named(NamedFault::Reset)) = fault {
+        if let Some(FaultEffect::Named(NamedFault::Reset)) = fault {
             return Err(Reset);
         }
         let mut state = self.state();
@@ -276,7 +276,7 @@ impl Sandbox {
             None if !authorized => unauthorized(provider),
             None => {
                 let mut request = request;
-                if let Some(What::Named(NamedFault::RepeatPage)) = fault {
+                if let Some(FaultEffect::Named(NamedFault::RepeatPage)) = fault {
                     first_page(&mut request);
                 }
                 match provider {
@@ -291,7 +291,7 @@ impl Sandbox {
             faults::spoil(fault, &mut response);
         }
         match fault {
-            Some(What::Named(NamedFault::ResetAfter)) => Err(Reset),
+            Some(FaultEffect::Named(NamedFault::ResetAfter)) => Err(Reset),
             _ => Ok(response),
         }
     }

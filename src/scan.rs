@@ -32,7 +32,7 @@ pub struct Target {
     /// Whether a rule depends on it.
     pub needed: bool,
     /// Whether its resources are listed only because they may use others.
-    pub witness: bool,
+    pub user_only: bool,
     /// Whether it is listed only for those holders whose own resource is garbage.
     pub on_demand: bool,
     /// Whether a rule asks when each was last active.
@@ -50,7 +50,7 @@ impl Target {
             kind,
             place: Arc::clone(place),
             needed: true,
-            witness: true,
+            user_only: true,
             on_demand: false,
             activity: false,
             served: false,

@@ -176,7 +176,7 @@ impl App {
     }
 
     /// Shows a message until the next key.
-    pub fn say(&mut self, text: impl Into<String>) {
+    pub fn show_message(&mut self, text: impl Into<String>) {
         self.message = text.into();
     }
 
@@ -332,7 +332,7 @@ impl App {
             KeyCode::Char('/') => self.mode = Mode::Filter,
             KeyCode::Char('s') => {
                 self.order = self.order.next();
-                self.say(format!("sorted by {}", self.order.name()));
+                self.show_message(format!("sorted by {}", self.order.name()));
                 self.arrange();
             }
             KeyCode::Char('g') => {
@@ -348,7 +348,7 @@ impl App {
             KeyCode::Char('r') => return Some(Command::Reload),
             KeyCode::Char('d') => {
                 if self.marked.is_empty() {
-                    self.say("nothing is marked: space marks what is garbage");
+                    self.show_message("nothing is marked: space marks what is garbage");
                 } else {
                     return Some(Command::Delete);
                 }
@@ -378,7 +378,7 @@ impl App {
             self.step(1);
         } else {
             let why = item.why_not();
-            self.say(why);
+            self.show_message(why);
         }
     }
 
@@ -398,7 +398,7 @@ impl App {
             .map(|item| item.row.key.clone())
             .collect();
         if keys.is_empty() {
-            self.say(format!("nothing of {group} is garbage"));
+            self.show_message(format!("nothing of {group} is garbage"));
         } else if keys.iter().all(|key| self.marked.contains(key)) {
             self.marked.retain(|key| !keys.contains(key));
         } else {
@@ -414,7 +414,7 @@ impl App {
         if deleted {
             return Some(Command::Restore(vec![key]));
         }
-        self.say("this session did not delete it");
+        self.show_message("this session did not delete it");
         None
     }
 
@@ -436,7 +436,7 @@ impl App {
         match code {
             KeyCode::Esc => {
                 self.mode = Mode::Browse;
-                self.say("nothing was deleted");
+                self.show_message("nothing was deleted");
                 None
             }
             KeyCode::Enter if self.typed.value().trim() == confirm.steps.to_string() => {
@@ -444,7 +444,7 @@ impl App {
             }
             KeyCode::Enter => {
                 self.mode = Mode::Browse;
-                self.say(format!(
+                self.show_message(format!(
                     "that is not {}: nothing was deleted",
                     confirm.steps
                 ));

@@ -122,9 +122,9 @@ async fn ask(proposals: &mut [RuleProposal], asked: usize) -> Result<usize, RunF
         question.push_str(
             "         Created by your previews, and to be deleted after them? [y/N/show] ",
         );
-        let mut said = question.clone();
+        let mut prompt = question.clone();
         loop {
-            let typed = answer(&said).await?;
+            let typed = answer(&prompt).await?;
             match typed.trim().to_ascii_lowercase().as_str() {
                 "y" | "yes" => {
                     proposal.status = Status::Sure;
@@ -133,11 +133,11 @@ async fn ask(proposals: &mut [RuleProposal], asked: usize) -> Result<usize, RunF
                     break;
                 }
                 "show" | "s" => {
-                    said.clear();
+                    prompt.clear();
                     for line in proposal.matches.iter().chain(&proposal.witnesses) {
-                        let _ = writeln!(said, "           {}", escape::terminal(line));
+                        let _ = writeln!(prompt, "           {}", escape::terminal(line));
                     }
-                    said.push_str(&question);
+                    prompt.push_str(&question);
                 }
                 _ => break,
             }

@@ -61,7 +61,7 @@ struct Audited<'l, 'p> {
 }
 
 /// Why the table is closed.
-enum Leave {
+enum CloseReason {
     /// To refresh, with a message.
     Again(String),
     Quit,
@@ -114,7 +114,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, RunFailure> {
         };
         if let Some(table) = &mut table {
             table.app.renew(report);
-            table.app.say(std::mem::take(&mut message));
+            table.app.show_message(std::mem::take(&mut message));
         } else {
             session.progress.end();
             progress_router.on_screen.store(true, Ordering::Relaxed);
@@ -138,9 +138,9 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, RunFailure> {
             brakes: &brakes,
         };
         match table.work(&mut audit).await? {
-            Leave::Again(what) => message = what,
-            Leave::Quit => break Exit::Ok,
-            Leave::Interrupted => break Exit::Interrupted,
+            CloseReason::Again(what) => message = what,
+            CloseReason::Quit => break Exit::Ok,
+            CloseReason::Interrupted => break Exit::Interrupted,
         }
     };
     match table {
@@ -226,7 +226,7 @@ impl TableSession<'_> {
     }
 
     /// Handles keys until the table is closed.
-    async fn work(&mut self, audit: &mut Audited<'_, '_>) -> Result<Leave, RunFailure> {
+    async fn work(&mut self, audit: &mut Audited<'_, '_>) -> Result<CloseReason, RunFailure> {
         loop {
             self.screen.draw(&self.app, self.live)?;
             let command = tokio::select! {
@@ -238,9 +238,9 @@ impl TableSession<'_> {
             };
             match command {
                 None => {}
-                Some(Command::Quit) => return Ok(Leave::Quit),
-                Some(Command::Interrupt) => return Ok(Leave::Interrupted),
-                Some(Command::Reload) => return Ok(Leave::Again(String::new())),
+                Some(Command::Quit) => return Ok(CloseReason::Quit),
+                Some(Command::Interrupt) => return Ok(CloseReason::Interrupted),
+                Some(Command::Reload) => return Ok(CloseReason::Again(String::new())),
                 Some(Command::Delete) if self.app.is_confirming() => {
                     return self.delete(audit).await;
                 }
@@ -251,13 +251,13 @@ impl TableSession<'_> {
                     let client = client.until(until);
                     for key in keys {
                         if self.restore(&client, &key).await? {
-                            return Ok(Leave::Interrupted);
+                            return Ok(CloseReason::Interrupted);
                         }
                     }
                 }
                 Some(Command::Export(path)) => {
                     let message = self.export(Path::new(&path));
-                    self.app.say(message.unwrap_or_else(|why| why));
+                    self.app.show_message(message.unwrap_or_else(|why| why));
                 }
             }
         }
@@ -282,13 +282,13 @@ impl TableSession<'_> {
             audit.findings.roots.gap().map(|(_, why)| &**why),
         );
         match proposal {
-            DeletionProposal::Nothing(why) => self.app.say(why),
+            DeletionProposal::Nothing(why) => self.app.show_message(why),
             DeletionProposal::Steps { steps, notes } => self.app.confirm(steps, notes),
         }
     }
 
     /// Deletes the marked resources.
-    async fn delete(&mut self, audit: &mut Audited<'_, '_>) -> Result<Leave, RunFailure> {
+    async fn delete(&mut self, audit: &mut Audited<'_, '_>) -> Result<CloseReason, RunFailure> {
         let plan_file = self.plan(audit);
         let stop = Stop::default();
         // The time until the confirmation does not count towards the deadline.
@@ -308,13 +308,13 @@ impl TableSession<'_> {
             TaskEnd::Done(swept) => swept,
             // The journal records the started steps; the next run recovers
             // them.
-            TaskEnd::Interrupted => return Ok(Leave::Interrupted),
+            TaskEnd::Interrupted => return Ok(CloseReason::Interrupted),
         };
         let swept = match swept {
             Ok(swept) => swept,
             Err(error) => {
                 self.failed = Some(Exit::Usage);
-                return Ok(Leave::Again(format!("nothing was deleted: {error}")));
+                return Ok(CloseReason::Again(format!("nothing was deleted: {error}")));
             }
         };
         self.app.settle(&swept.steps, swept.run.as_deref());
@@ -334,9 +334,9 @@ impl TableSession<'_> {
         self.done.steps.extend(swept.steps);
         self.done.settled.extend(swept.settled);
         if stop.is_set() {
-            return Ok(Leave::Interrupted);
+            return Ok(CloseReason::Interrupted);
         }
-        Ok(Leave::Again(message))
+        Ok(CloseReason::Again(message))
     }
 
     /// Restores one resource. Returns whether the user interrupted it.
@@ -372,11 +372,11 @@ impl TableSession<'_> {
             Ok(Some(one)) if one.is_back() => {
                 self.app.restored(key, one.reason.clone());
                 self.app
-                    .say(format!("{}; r refreshes the view", one.reason));
+                    .show_message(format!("{}; r refreshes the view", one.reason));
             }
-            Ok(Some(one)) => self.app.say(one.reason),
-            Ok(None) => self.app.say("that run did nothing to it".to_owned()),
-            Err(error) => self.app.say(error.to_string()),
+            Ok(Some(one)) => self.app.show_message(one.reason),
+            Ok(None) => self.app.show_message("that run did nothing to it".to_owned()),
+            Err(error) => self.app.show_message(error.to_string()),
         }
         Ok(false)
     }

@@ -36,7 +36,7 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, RunFailure> {
         mut report,
         ..
     } = audit.await;
-    session.remember(&collector);
+    session.store_reads(&collector);
     report.next_run = github_actions::next_run(&arguments.schedule, report.now)?;
     session.progress.end();
     session.warn_of_clocks();

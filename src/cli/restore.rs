@@ -101,7 +101,7 @@ fn list(runs: &[ListedRun], format: Format) -> Result<String, RunFailure> {
 fn what_can_be_done(step: &ListedStep) -> &'static str {
     match step.restorable {
         Restorable::Yes => "can be restored",
-        Restorable::Perhaps => step.undo.unwrap_or_default(),
+        Restorable::ProviderDecides => step.undo.unwrap_or_default(),
         Restorable::No if step.outcome == "deleted" => step.undo.unwrap_or_default(),
         Restorable::No => "nothing to restore",
     }

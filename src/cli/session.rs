@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::collector::{AuditScope, Collector, Limits, NamedPlaces, Scope, needed};
 use crate::evidence::Inventory;
 use crate::gc::mark::BroughtBack;
-use crate::journal::reads::Remembered;
+use crate::journal::reads::StoredReads;
 use crate::journal::{self, JournaledResource, RunRecord};
 use crate::model::{Api, KindRef, PullRequestNumber, Repository};
 use crate::policy::{Diagnostic, Policies, PolicySource, render};
@@ -158,9 +158,9 @@ impl Session {
             repository_ids: known.collect(),
             issue_authors: self.issue_authors.clone(),
             brought_back: Arc::new(self.brought_back(&records)),
-            remembered: Arc::new(match &self.journals {
-                Some(folder) => Remembered::open(folder),
-                None => Remembered::default(),
+            stored_reads: Arc::new(match &self.journals {
+                Some(folder) => StoredReads::open(folder),
+                None => StoredReads::default(),
             }),
             now: self.connection.clock.start(),
             whole_world,
@@ -169,11 +169,11 @@ impl Session {
     }
 
     /// Saves the answers about single resources for the next run.
-    pub(super) fn remember(&self, collector: &Collector<'_>) {
+    pub(super) fn store_reads(&self, collector: &Collector<'_>) {
         // The world of an in-process sandbox ends with the process.
         let ends_here = self.connection.variables.are_the_sandboxes();
         if let Some(folder) = self.journals.as_ref().filter(|_| !ends_here) {
-            collector.remember(folder);
+            collector.store_reads(folder);
         }
     }
 

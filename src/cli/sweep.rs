@@ -165,11 +165,11 @@ impl SweepRun<'_> {
             show(&rendered(planned)?, common)?;
             return Ok(self.exit(&report, Exit::Ok));
         }
-        self.session.remember(self.collector);
+        self.session.store_reads(self.collector);
         let is_stopped = stopped(self.findings, self.brakes);
         if is_stopped {
             for brake in self.brakes {
-                self.say(&format!("brake on {}: {}", brake.kind, brake.reason));
+                self.print_line(&format!("brake on {}: {}", brake.kind, brake.reason));
             }
         } else if consent == Consent::Ask
             && let Some(exit) = self.ask(&report).await?
@@ -183,7 +183,7 @@ impl SweepRun<'_> {
         };
         self.session.progress.end();
         let Some((swept, begun)) = swept else {
-            self.say(
+            self.print_line(
                 "stopped immediately: the journal has what was begun, and the next sweep recovers \
                  it",
             );
@@ -191,7 +191,7 @@ impl SweepRun<'_> {
         };
         report.add(swept, self.session.client.quota_use());
         let url = self.publish_unless_interrupted(&report, begun).await;
-        self.tell(&report).await;
+        self.notify(&report).await;
         public::conceal(self.session, &mut report).await;
         github_actions::write_results(&report, url.as_deref().ok());
         print_rendered(common.format().report(&report, style))?;
@@ -228,7 +228,7 @@ impl SweepRun<'_> {
                 Exit::Ok
             }
         };
-        self.say("nothing was deleted");
+        self.print_line("nothing was deleted");
         Ok(Some(self.exit(report, begun)))
     }
 
@@ -255,7 +255,7 @@ impl SweepRun<'_> {
             () = interrupted() => {
                 begun = Exit::Interrupted;
                 stop.set();
-                self.say("finishing what is under way; interrupt again to stop at once");
+                self.print_line("finishing what is under way; interrupt again to stop at once");
                 tokio::select! {
                     biased;
                     swept = &mut work => swept,
@@ -305,7 +305,7 @@ impl SweepRun<'_> {
         let repository = super::report::repository(self.session)?;
         let published = publish(&client, &repository, &self.findings.roots, report).await;
         if let Ok(published) = &published {
-            self.say(&published.to_string());
+            self.print_line(&published.to_string());
         }
         let github = GitHubClient::new(client).with_issue_authors(&self.session.issue_authors);
         let commented = match self.arguments.audit.pr.and_then(PullRequestNumber::new) {
@@ -329,7 +329,7 @@ impl SweepRun<'_> {
     }
 
     /// Tells the webhook what the tracking issue does not show already.
-    async fn tell(&self, report: &Report) {
+    async fn notify(&self, report: &Report) {
         let repository = super::report::repository(self.session).ok();
         let issue = repository.and_then(|one| known(&self.findings.roots, &one));
         let previous = issue.map(|issue| HiddenState::read(&issue.body));
@@ -343,7 +343,7 @@ impl SweepRun<'_> {
         }
     }
 
-    fn say(&self, text: &str) {
+    fn print_line(&self, text: &str) {
         if !self.arguments.audit.common.quiet {
             let line = format!("{}\n", crate::report::escape::terminal(text));
             let _ = std::io::stderr().write_all(line.as_bytes());

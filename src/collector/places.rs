@@ -293,7 +293,7 @@ impl Collector<'_> {
         let elsewhere = self.targets(&others).into_iter();
         let elsewhere = elsewhere.filter(|target| concerned.contains(&target.kind.about()));
         targets.extend(elsewhere.map(|target| Target {
-            witness: true,
+            user_only: true,
             ..target
         }));
         let mut inventory = scan::inventory(&self.client, &at_once(&targets), self.observer).await;
@@ -326,7 +326,7 @@ impl Collector<'_> {
                 || (!by_holder(kind) && concerned(about))
         };
         // What only uses others by its own listing is no part of a preview.
-        let witness = |kind: KindRef, place: &Place| {
+        let user_only = |kind: KindRef, place: &Place| {
             let apart = |one: &KindRef| {
                 let name = Some(one.name());
                 let tied = [kind.belongs_to, kind.manages, kind.blocks].contains(&name);
@@ -338,14 +338,16 @@ impl Collector<'_> {
         };
         // Whose a number is, is told by what has a creation time.
         let dated: BTreeSet<KindRef> = self.files.iter().flat_map(Policy::dated_kinds).collect();
-        let leans = |one: KindRef| !one.created && needed.contains(&one);
+        let needs_dated = |one: KindRef| !one.created && needed.contains(&one);
         let wanted = |kind: KindRef| {
             let Some(only) = self.only_kinds else {
                 return true;
             };
             let mut only = only.iter();
             only.any(|one| {
-                *one == kind || graph.concerns(*one, kind) || (leans(*one) && dated.contains(&kind))
+                *one == kind
+                    || graph.concerns(*one, kind)
+                    || (needs_dated(*one) && dated.contains(&kind))
             })
         };
         let activity: BTreeSet<KindRef> = self
@@ -373,7 +375,7 @@ impl Collector<'_> {
                         kind,
                         place: place.clone(),
                         needed: needed_here.contains(&about) || concerned(about),
-                        witness: witness(about, &place),
+                        user_only: user_only(about, &place),
                         on_demand: about.0.holder.is_some()
                             && about.0.belongs_to.is_some()
                             && !by_holder(kind)
@@ -425,7 +427,7 @@ fn unseen(kind: KindRef, place: &Arc<Place>, evidence: &Evidence) -> Listing {
             ..evidence.clone()
         },
         allowance: None,
-        witness: true,
+        user_only: true,
     }
 }
 

@@ -268,7 +268,7 @@ pub struct TrackingIssue {
     /// The text of the issue.
     pub body: String,
     /// The boxes that are checked in that text.
-    pub ticked: CheckedBoxes,
+    pub checked: CheckedBoxes,
     /// Whether it is open.
     pub open: bool,
     /// Its address for people.
@@ -332,7 +332,7 @@ impl Roots {
             .values()
             .filter_map(|one| one.issue.as_ref());
         let created = resource.created_at.known().map(|at| at.timestamp());
-        issues.any(|issue| match (issue.ticked.delete.get(key), created) {
+        issues.any(|issue| match (issue.checked.delete.get(key), created) {
             (None, _) => false,
             (Some(Some(at)), Some(created)) => at.timestamp() == created,
             // The key tells resources of one name apart only where they have ids or

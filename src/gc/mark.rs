@@ -8,7 +8,7 @@
 mod birth;
 mod branches;
 mod claims;
-mod going_along;
+mod dependents;
 mod judge;
 mod propagation;
 
@@ -19,9 +19,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use claims::{claims, early_questions, orphaned};
 
-use self::going_along::Living;
+use self::dependents::LiveNames;
 use self::judge::{Judge, Managed};
-use self::propagation::{Propagation, distrust, inherit};
+use self::propagation::{Propagation, inherit, require_complete_listings};
 use super::kind_graph::KindGraph;
 use super::reference_index::ReferenceIndex;
 use super::verdict::{Unmatched, Verdict};
@@ -187,9 +187,9 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>)
     }
     let contradicted = birth::check(inventory, roots, &input, &mut judgements);
     let links = ReferenceIndex::of(inventory);
-    let living = Living::of(roots);
+    let living = LiveNames::of(roots);
     let inherited = inherit(inventory, &links, &input, &living, &mut judgements);
-    distrust(inventory, roots, &input, &mut judgements);
+    require_complete_listings(inventory, roots, &input, &mut judgements);
     let propagation = Propagation::new(
         inventory,
         links,

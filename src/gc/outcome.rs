@@ -254,7 +254,7 @@ mod tests {
             let verdict = recheck(&plan.steps[0], Some((&now, &judgement)), &marking);
             match (spared, verdict) {
                 (None, verdict) => assert_eq!(verdict, Recheck::Go),
-                (Some(why), Recheck::Spared(said)) => assert!(said.contains(why), "{said}"),
+                (Some(why), Recheck::Spared(found)) => assert!(found.contains(why), "{found}"),
                 (Some(why), verdict) => panic!("{verdict:?}, not spared: {why}"),
             }
         }
@@ -323,7 +323,7 @@ mod tests {
             let verdict = recheck(&step(action, backup), now, &marking);
             match (spared, verdict) {
                 (None, verdict) => assert_eq!(verdict, Recheck::Go, "{action:?} {backup}"),
-                (Some(why), Recheck::Spared(said)) => assert!(said.contains(why), "{said}"),
+                (Some(why), Recheck::Spared(found)) => assert!(found.contains(why), "{found}"),
                 (Some(why), verdict) => panic!("{verdict:?}, not spared: {why}"),
             }
         }

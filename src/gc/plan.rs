@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use self::order::{Hindrances, StepOrder};
+use self::order::{Blockers, StepOrder};
 use super::mark::{Judgement, Marking};
 use super::verdict::Verdict;
 use crate::evidence::Inventory;
@@ -30,7 +30,7 @@ pub struct Plan {
     /// The resources of steps that the provider will most likely refuse, because
     /// something that stays names them: a Worker that consumes a queue. They stay,
     /// and keep what they use.
-    pub hindered: BTreeSet<usize>,
+    pub likely_refused: BTreeSet<usize>,
 }
 
 /// One step of a plan.
@@ -200,7 +200,7 @@ fn cap(
     mut plan: Plan,
 ) -> Plan {
     let StepOrder { before, unbinds } = StepOrder::of(inventory, &candidates);
-    let Hindrances { along, held } = Hindrances::of(inventory, &candidates);
+    let Blockers { along, held } = Blockers::of(inventory, &candidates);
     let mut taken = BTreeSet::new();
     let together = |candidate: usize, taken: &BTreeSet<usize>| {
         let mut together = BTreeSet::new();
@@ -228,9 +228,9 @@ fn cap(
         .enumerate()
         .map(|(at, &one)| (one, at))
         .collect();
-    let hindered = held.intersection(&taken);
-    let hindered = hindered.map(|&index| candidates[index].resource);
-    plan.hindered = hindered.collect();
+    let likely_refused = held.intersection(&taken);
+    let likely_refused = likely_refused.map(|&index| candidates[index].resource);
+    plan.likely_refused = likely_refused.collect();
     // Whether a candidate could go in some run, with all that has to go with it.
     let mut known: Vec<Option<bool>> = vec![None; candidates.len()];
     let mut fits = |candidate: usize| {

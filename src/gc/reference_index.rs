@@ -96,7 +96,7 @@ type Index<'a> = HashMap<(&'static str, &'a str), Vec<usize>>;
 
 /// A binding that may name some resources, and whose it is.
 #[derive(Debug)]
-pub(super) struct Suspicion<'a> {
+pub(super) struct PossibleReference<'a> {
     /// Whose binding it is.
     pub(super) user: IndexedUser,
     /// Where that user is.
@@ -114,9 +114,9 @@ pub(super) struct ReferenceIndex<'a> {
     users: HashMap<usize, Vec<IndexedUser>>,
     /// What each resource belongs to.
     owners: BTreeMap<usize, usize>,
-    suspicions: Vec<Suspicion<'a>>,
+    possible_references: Vec<PossibleReference<'a>>,
     /// What each binding of [`Self::suspicions`] may name, by its index.
-    suspects: HashMap<usize, Vec<usize>>,
+    possible_targets: HashMap<usize, Vec<usize>>,
     /// Kinds of which a binding may name any resource, with the binding.
     of_kind: HashMap<&'static str, Vec<usize>>,
 }
@@ -254,7 +254,7 @@ impl<'a> ReferenceIndex<'a> {
         place: &'a Place,
         binding: &'a UnknownBinding,
     ) {
-        let at = self.suspicions.len();
+        let at = self.possible_references.len();
         for text in &binding.texts {
             let same = |key: &(&'static str, &str)| key.1 == &**text;
             let ids = self.by_id.iter().filter(|(key, _)| same(key));
@@ -265,13 +265,13 @@ impl<'a> ReferenceIndex<'a> {
                 .filter(|&index| inventory.resources[index].place.is_near(place))
                 .collect();
             for index in found {
-                self.suspects.entry(index).or_default().push(at);
+                self.possible_targets.entry(index).or_default().push(at);
             }
         }
         if let Some(kind) = binding.any_of {
             self.of_kind.entry(kind).or_default().push(at);
         }
-        self.suspicions.push(Suspicion {
+        self.possible_references.push(PossibleReference {
             user,
             place,
             binding,
@@ -342,21 +342,21 @@ impl<'a> ReferenceIndex<'a> {
     }
 
     /// Bindings that may name this resource.
-    pub(super) fn suspicions(
+    pub(super) fn possible_references(
         &self,
         inventory: &Inventory,
         index: usize,
-    ) -> impl Iterator<Item = &Suspicion<'a>> {
+    ) -> impl Iterator<Item = &PossibleReference<'a>> {
         let resource = inventory.resources.get(index);
-        let by_text = self.suspects.get(&index).into_iter().flatten();
+        let by_text = self.possible_targets.get(&index).into_iter().flatten();
         let kind = resource.map(|one| one.kind.name());
         let by_kind = kind.and_then(|kind| self.of_kind.get(kind)).into_iter();
-        let near = move |one: &&Suspicion<'a>| {
+        let near = move |one: &&PossibleReference<'a>| {
             resource.is_some_and(|resource| resource.place.is_near(one.place))
         };
         by_text
             .chain(by_kind.flatten())
-            .filter_map(|at| self.suspicions.get(*at))
+            .filter_map(|at| self.possible_references.get(*at))
             .filter(near)
     }
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 pub use self::death::{Cause, Death, Wait};
 pub use self::doubt::Doubt;
-pub use self::kept::{Alive, How, Protection, ResourceUser, Unmatched};
+pub use self::kept::{Alive, Protection, ResourceUser, Unmatched, UsageKind};
 pub use self::name::VerdictName;
 use crate::model::code::Code;
 
@@ -85,11 +85,11 @@ impl Verdict {
     }
 
     /// When it becomes, or became, garbage.
-    pub fn ripe_at(&self) -> Option<DateTime<Utc>> {
+    pub fn grace_ends_at(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Grace(Wait::Grace { ripe_at, .. }) => *ripe_at,
+            Self::Grace(Wait::Grace { grace_ends_at, .. }) => *grace_ends_at,
             Self::Grace(Wait::Expires { at }) => Some(*at),
-            Self::Garbage(death) => death.ripe_at,
+            Self::Garbage(death) => death.grace_ends_at,
             Self::Live(_)
             | Self::Protected(_)
             | Self::InUse(_)

@@ -40,7 +40,7 @@ const MIN_CHANGE_AGE: TimeDelta = TimeDelta::minutes(10);
 
 /// Answers of earlier runs about single resources, and those that this run adds.
 #[derive(Debug, Default)]
-pub struct Remembered {
+pub struct StoredReads {
     state: Mutex<StoreState>,
     /// Whether the file has a folder.
     kept: bool,
@@ -149,12 +149,12 @@ impl ListedResource<'_> {
     }
 
     /// Returns whether a later run can use an answer about it.
-    pub fn can_be_remembered(&self) -> bool {
+    pub fn can_be_stored(&self) -> bool {
         self.state().is_some()
     }
 }
 
-impl Remembered {
+impl StoredReads {
     /// Opens the file of a folder. A missing or unreadable file counts as
     /// empty.
     pub fn open(folder: &Path) -> Self {
@@ -339,14 +339,14 @@ mod tests {
         }
     }
 
-    fn found(remembered: &Remembered, listed: &ListedResource<'_>) -> Option<References> {
-        remembered.find(listed, at(LATER), &providers::vocabulary())
+    fn found(stored_reads: &StoredReads, listed: &ListedResource<'_>) -> Option<References> {
+        stored_reads.find(listed, at(LATER), &providers::vocabulary())
     }
 
-    fn noted() -> Remembered {
-        let remembered = Remembered::default();
-        remembered.note(&listed(&worker()), at(READ), &used());
-        remembered
+    fn noted() -> StoredReads {
+        let stored_reads = StoredReads::default();
+        stored_reads.note(&listed(&worker()), at(READ), &used());
+        stored_reads
     }
 
     #[test]
@@ -424,9 +424,9 @@ mod tests {
         let (worker, kinds) = (worker(), providers::vocabulary());
         let listed = listed(&worker);
         let found = |read: &str, now: &str| {
-            let remembered = Remembered::default();
-            remembered.note(&listed, at(read), &used());
-            remembered.find(&listed, at(now), &kinds).is_some()
+            let stored_reads = StoredReads::default();
+            stored_reads.note(&listed, at(read), &used());
+            stored_reads.find(&listed, at(now), &kinds).is_some()
         };
         assert!(!found("2026-05-02T00:10:00Z", LATER));
         assert!(found("2026-05-02T00:10:01Z", LATER));
@@ -440,8 +440,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let worker = worker();
         let file = folder.path().join(FILE);
-        let remembered = noted();
-        remembered.save(folder.path(), at(LATER)).unwrap();
+        let stored_reads = noted();
+        stored_reads.save(folder.path(), at(LATER)).unwrap();
         assert!(!file.exists(), "everything could be read");
 
         let secret = UnknownBinding {
@@ -457,12 +457,12 @@ mod tests {
             unknown: vec![secret],
             ..used()
         };
-        remembered.note(&listed(&odd), at(READ), &references);
-        remembered.need();
-        remembered.save(folder.path(), at(LATER)).unwrap();
+        stored_reads.note(&listed(&odd), at(READ), &references);
+        stored_reads.need();
+        stored_reads.save(folder.path(), at(LATER)).unwrap();
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.contains("hunter2") && !text.contains("odd"), "{text}");
-        let again = Remembered::open(folder.path());
+        let again = StoredReads::open(folder.path());
         assert_eq!(found(&again, &listed(&worker)), Some(used()));
         assert_eq!(again.last_read(&listed(&worker)), Some(at(READ)));
         #[cfg(unix)]
@@ -477,7 +477,7 @@ mod tests {
         again
             .save(folder.path(), at("2026-09-01T00:00:00Z"))
             .unwrap();
-        let none = Remembered::open(folder.path());
+        let none = StoredReads::open(folder.path());
         assert_eq!(found(&none, &listed(&worker)), None);
     }
 
@@ -493,12 +493,12 @@ mod tests {
             r#"{"schema": 1, "entries": [{}]}"#,
         ] {
             fs::write(&file, broken).unwrap();
-            let remembered = Remembered::open(folder.path());
-            assert_eq!(found(&remembered, &listed(&worker)), None);
-            remembered.note(&listed(&worker), at(READ), &used());
-            remembered.need();
-            remembered.save(folder.path(), at(LATER)).unwrap();
-            let again = Remembered::open(folder.path());
+            let stored_reads = StoredReads::open(folder.path());
+            assert_eq!(found(&stored_reads, &listed(&worker)), None);
+            stored_reads.note(&listed(&worker), at(READ), &used());
+            stored_reads.need();
+            stored_reads.save(folder.path(), at(LATER)).unwrap();
+            let again = StoredReads::open(folder.path());
             assert_eq!(found(&again, &listed(&worker)), Some(used()), "{broken}");
         }
     }
@@ -506,18 +506,18 @@ mod tests {
     #[test]
     fn oldest_answers_are_dropped_first() {
         let folder = tempfile::tempdir().unwrap();
-        let remembered = Remembered::default();
+        let stored_reads = StoredReads::default();
         let named = |index: usize| Resource {
             id: format!("w{index}").into(),
             ..worker()
         };
         for index in 0..=MAX_ANSWERS {
             let read_at = at(READ) + TimeDelta::seconds(i64::try_from(index).unwrap());
-            remembered.note(&listed(&named(index)), read_at, &References::default());
+            stored_reads.note(&listed(&named(index)), read_at, &References::default());
         }
-        remembered.need();
-        remembered.save(folder.path(), at(LATER)).unwrap();
-        let again = Remembered::open(folder.path());
+        stored_reads.need();
+        stored_reads.save(folder.path(), at(LATER)).unwrap();
+        let again = StoredReads::open(folder.path());
         assert_eq!(again.state().entries.len(), MAX_ANSWERS);
         assert_eq!(again.last_read(&listed(&named(0))), None);
         assert!(again.last_read(&listed(&named(1))).is_some());

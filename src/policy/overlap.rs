@@ -22,7 +22,7 @@ fn shared_kinds<'a>(rule: &'a Rule, other: &'a Rule) -> impl Iterator<Item = Kin
 }
 
 /// Returns a name that both rules match, if there is one.
-fn both_read(rule: &Rule, other: &Rule) -> Option<String> {
+fn both_match(rule: &Rule, other: &Rule) -> Option<String> {
     if rule.subject != MatchSubject::Name || other.subject != MatchSubject::Name {
         return None;
     }
@@ -31,7 +31,7 @@ fn both_read(rule: &Rule, other: &Rule) -> Option<String> {
             templates(other, kind).find_map(|other_template| {
                 let name = template.graph().shared(&other_template.graph())?;
                 // Digits beside a number and `except` are not in the graphs.
-                let reads = |rule: &Rule| !rule.read_name(kind, &name).is_empty();
+                let reads = |rule: &Rule| !rule.match_name(kind, &name).is_empty();
                 (reads(rule) && reads(other)).then_some(name)
             })
         })
@@ -44,7 +44,7 @@ pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
     let rules: Vec<&Rule> = policies.iter().flat_map(|file| file.rules.iter()).collect();
     for (index, rule) in rules.iter().enumerate() {
         for other in &rules[..index] {
-            if let Some(name) = both_read(rule, other) {
+            if let Some(name) = both_match(rule, other) {
                 found.push(Diagnostic {
                     severity: Severity::Warning,
                     code: Code::RulesOverlap,

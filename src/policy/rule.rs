@@ -198,7 +198,7 @@ impl Rule {
                 Some(Attribute::Flag(_)) | None => return vec![RuleMatch::undetermined(key)],
             },
         };
-        let mut readings = Vec::new();
+        let mut matches = Vec::new();
         for (template, caseless) in &self.templates {
             let template = if resource.kind.caseless {
                 caseless
@@ -206,7 +206,7 @@ impl Rule {
                 template
             };
             for text in &texts {
-                self.read_as(template, text, resource, &mut readings, failed);
+                self.match_template(template, text, resource, &mut matches, failed);
             }
         }
         // What a rule leaves out is left out by its name, whatever it matches.
@@ -214,18 +214,18 @@ impl Rule {
             MatchSubject::Branch => texts.first().copied().unwrap_or_default(),
             MatchSubject::Name | MatchSubject::Attribute(_) => &resource.name,
         };
-        if !readings.is_empty() && covered(&self.except, excepted, resource.kind) {
+        if !matches.is_empty() && covered(&self.except, excepted, resource.kind) {
             return Vec::new();
         }
-        readings
+        matches
     }
 
-    fn read_as(
+    fn match_template(
         &self,
         template: &Template,
         text: &str,
         resource: &Resource,
-        readings: &mut Vec<RuleMatch>,
+        matches: &mut Vec<RuleMatch>,
         failed: &mut dyn FnMut(&Condition, &Captures),
     ) {
         let lifts = match resource.protection {
@@ -243,7 +243,7 @@ impl Rule {
         let ways = match template.fit(text) {
             Fits::Ways(ways) => ways,
             Fits::TooMany => {
-                readings.push(RuleMatch::undetermined("name"));
+                matches.push(RuleMatch::undetermined("name"));
                 return;
             }
         };
@@ -264,7 +264,7 @@ impl Rule {
             if fails {
                 continue;
             }
-            let reading = RuleMatch {
+            let rule_match = RuleMatch {
                 claim: captures.claim(),
                 head: captures.head_beside().cloned(),
                 named: captures.named,
@@ -273,8 +273,8 @@ impl Rule {
                 lifts,
                 only_agrees: false,
             };
-            if !readings.contains(&reading) {
-                readings.push(reading);
+            if !matches.contains(&rule_match) {
+                matches.push(rule_match);
             }
         }
     }
@@ -308,7 +308,7 @@ impl Rule {
 
     /// What the rule takes a name of this kind for, wherever the resource is
     /// and whatever else it has.
-    pub(super) fn read_name(&self, kind: KindRef, name: &str) -> Vec<Claim> {
+    pub(super) fn match_name(&self, kind: KindRef, name: &str) -> Vec<Claim> {
         if self.subject == MatchSubject::Name {
             self.claims_of(kind, name)
         } else {
@@ -317,7 +317,7 @@ impl Rule {
     }
 
     /// What a rule about git branches takes one for.
-    pub fn read_branch(&self, kind: KindRef, branch: &str) -> Vec<Claim> {
+    pub fn match_branch(&self, kind: KindRef, branch: &str) -> Vec<Claim> {
         if self.subject == MatchSubject::Branch {
             self.claims_of(kind, branch)
         } else {
@@ -369,8 +369,8 @@ impl Rule {
 
     /// Whether the verdict depends on what a match says that the resource belongs
     /// to. Where a name has a number and a git branch, they have to agree.
-    pub fn asks_about_match(&self, reading: &RuleMatch) -> bool {
-        reading.head.is_some() || self.asks_about(&reading.claim)
+    pub fn asks_about_match(&self, rule_match: &RuleMatch) -> bool {
+        rule_match.head.is_some() || self.asks_about(&rule_match.claim)
     }
 
     /// Whether the verdict depends on what the name claims to belong to. An age

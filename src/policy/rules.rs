@@ -54,11 +54,11 @@ impl Rules {
 
     /// What each rule takes a name of this kind for, wherever the resource is
     /// and whatever else it has, with the rule's index.
-    pub fn read_name(&self, kind: KindRef, name: &str) -> Vec<(usize, Claim)> {
+    pub fn match_name(&self, kind: KindRef, name: &str) -> Vec<(usize, Claim)> {
         // People write a host name in any spelling.
         let normal = kind.caseless.then(|| host_name(name));
         let name = normal.as_deref().unwrap_or(name);
-        self.candidates(kind, name, |rule| rule.read_name(kind, name))
+        self.candidates(kind, name, |rule| rule.match_name(kind, name))
     }
 
     fn candidates<T>(
@@ -170,7 +170,7 @@ mod tests {
             ("worker", "docs-pr-3", &[]),
             ("d1", "api-pr-3", &[]),
         ] {
-            let read = rules.read_name(kind(sort), name);
+            let read = rules.match_name(kind(sort), name);
             let read: Vec<_> = read
                 .iter()
                 .map(|(rule, claim)| (*rule, claim.to_string()))

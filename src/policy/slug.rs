@@ -199,7 +199,7 @@ impl Slug {
     /// the text shows: a separator is neither repeated nor at an end where the
     /// function collapses or strips it. The characters and the length are checked
     /// separately.
-    pub fn could_give(&self, text: &str) -> bool {
+    pub fn could_produce(&self, text: &str) -> bool {
         let was_cut = self.lengths.contains(&text.chars().count());
         self.has_separators_in_place(text, was_cut && self.hash.is_none())
             || self
@@ -441,7 +441,7 @@ mod tests {
                 ..slug()
             };
             for text in function.of(&branch) {
-                proptest::prop_assert!(function.could_give(&text), "{text}");
+                proptest::prop_assert!(function.could_produce(&text), "{text}");
             }
         }
     }
@@ -477,7 +477,7 @@ mod tests {
             (&dashes_stay, "fea--ure", true),
             (&dashes_stay, "-feature", false),
         ] {
-            assert_eq!(function.could_give(text), expected, "{text}");
+            assert_eq!(function.could_produce(text), expected, "{text}");
         }
     }
 }

@@ -127,7 +127,7 @@ impl ReportInput<'_> {
     fn rows(&self) -> Vec<Row> {
         let listings = self.inventory.listings.iter();
         let witnesses: BTreeSet<(KindRef, &Place)> = listings
-            .filter(|listing| listing.witness)
+            .filter(|listing| listing.user_only)
             .map(|listing| (listing.kind, &*listing.place))
             .collect();
         let by_hand = Commands::of(self.inventory, self.marking, &self.addresses);
@@ -330,8 +330,8 @@ fn reason(verdict: &Verdict, expires_at: Option<DateTime<Utc>>, unbinds: &[Strin
 fn outlasts_expiry(verdict: &Verdict, expires_at: DateTime<Utc>) -> bool {
     match verdict {
         Verdict::Live(_) | Verdict::InUse(_) => true,
-        Verdict::Grace(Wait::Grace { ripe_at, .. }) => {
-            ripe_at.is_none_or(|ripe_at| expires_at < ripe_at)
+        Verdict::Grace(Wait::Grace { grace_ends_at, .. }) => {
+            grace_ends_at.is_none_or(|grace_ends_at| expires_at < grace_ends_at)
         }
         Verdict::Grace(Wait::Expires { .. })
         | Verdict::Protected(_)

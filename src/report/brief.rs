@@ -72,19 +72,20 @@ pub fn state(now: DateTime<Utc>, state: PullRequestState) -> String {
 /// so that nothing may remain.
 pub fn reason(now: DateTime<Utc>, row: &Row, heading: Option<&PullRequestLine>) -> String {
     let mut parts = Vec::new();
-    let said = |number: PullRequestNumber| heading.is_some_and(|line| line.number == number);
+    let is_in_heading =
+        |number: PullRequestNumber| heading.is_some_and(|line| line.number == number);
     match &row.verdict {
         Verdict::Garbage(death) => {
-            if !matches!(death.cause, Cause::Ended { number, .. } if said(number)) {
+            if !matches!(death.cause, Cause::Ended { number, .. } if is_in_heading(number)) {
                 parts.push(cause(now, &death.cause));
             }
             if death.report_only {
                 parts.push("only reported, as its rule says".to_owned());
             }
         }
-        Verdict::Grace(wait) => parts.push(grace(now, wait, &said)),
+        Verdict::Grace(wait) => parts.push(grace(now, wait, &is_in_heading)),
         Verdict::Live(alive) => match alive {
-            Alive::Open(number) if said(*number) => {}
+            Alive::Open(number) if is_in_heading(*number) => {}
             Alive::NotMerged(_) => {
                 parts.push("closed without a merge; its rule requires one".to_owned());
             }
@@ -147,19 +148,23 @@ fn cause(now: DateTime<Utc>, cause: &Cause) -> String {
     }
 }
 
-fn grace(now: DateTime<Utc>, wait: &Wait, said: &dyn Fn(PullRequestNumber) -> bool) -> String {
+fn grace(
+    now: DateTime<Utc>,
+    wait: &Wait,
+    is_in_heading: &dyn Fn(PullRequestNumber) -> bool,
+) -> String {
     let of = |death: &Death| match death.cause {
-        Cause::Ended { number, .. } if said(number) => String::new(),
+        Cause::Ended { number, .. } if is_in_heading(number) => String::new(),
         ref other => cause(now, other) + "; ",
     };
     match wait {
         Wait::Grace {
             death,
-            ripe_at: Some(at),
+            grace_ends_at: Some(at),
         } => format!("{}garbage {}", of(death), until(now, *at)),
         Wait::Grace {
             death,
-            ripe_at: None,
+            grace_ends_at: None,
         } => format!("{}it has no time, so its grace does not end", of(death)),
         Wait::Expires { at } => format!("expires by itself {}", until(now, *at)),
     }

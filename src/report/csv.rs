@@ -55,7 +55,7 @@ pub fn render(report: &Report, selection: &Selection) -> Result<String, csv::Err
             &repository,
             &escape::cell(rule),
             &time(row.dead_since()),
-            &time(row.verdict.ripe_at()),
+            &time(row.verdict.grace_ends_at()),
             &time(row.created_at),
             &time(row.changed_at),
             &escape::cell(&row.reason),

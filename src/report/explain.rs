@@ -208,7 +208,7 @@ fn evidence(report: &Report, row: &Row) -> Vec<String> {
         time(row.changed_at)
     ));
     let since = row.dead_since();
-    if let Some(at) = row.verdict.ripe_at() {
+    if let Some(at) = row.verdict.grace_ends_at() {
         let verb = if at < report.now { "ended" } else { "ends" };
         let since = since.map(|since| format!("counted from {}, ", moment(since)));
         lines.push(format!(

@@ -192,7 +192,8 @@ struct ResourceJson<'a> {
     /// What the next sweep does with it; null unless it is garbage.
     next_sweep: Option<&'static str>,
     dead_since: Option<DateTime<Utc>>,
-    ripe_at: Option<DateTime<Utc>>,
+    #[serde(rename = "ripe_at")]
+    grace_ends_at: Option<DateTime<Utc>>,
     created_at: Option<DateTime<Utc>>,
     changed_at: Option<DateTime<Utc>>,
     attributes: BTreeMap<&'static str, &'a Attribute>,
@@ -225,7 +226,7 @@ impl<'a> ResourceJson<'a> {
                 .map(|line| PullRequestJson::of(report, line)),
             next_sweep: row.next.map(NextSweep::name),
             dead_since: row.dead_since(),
-            ripe_at: row.verdict.ripe_at(),
+            grace_ends_at: row.verdict.grace_ends_at(),
             created_at: row.created_at,
             changed_at: row.changed_at,
             attributes: attributes.map(|(key, value)| (*key, value)).collect(),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::style::{Ink, TableStyle, cell, fill, printed_width, wrap};
+use super::style::{TableStyle, TextStyle, cell, fill, printed_width, wrap};
 use super::table::pull_request_heading;
 use super::{Report, Row, escape, markdown as summary, overview};
 use crate::sweep::{StepRow, Swept};
@@ -32,7 +32,7 @@ pub fn table(report: &Report, swept: &Swept, style: TableStyle) -> String {
     let lines = std::iter::once(headline(swept)).chain(why_nothing(report, swept));
     for line in lines.chain(settled_lines(swept)) {
         for part in wrap(&escape::terminal(&line), style.room(0, 20), "  ") {
-            let _ = writeln!(out, "{}", style.paint(&part, Ink::Bold));
+            let _ = writeln!(out, "{}", style.paint(&part, TextStyle::Bold));
         }
     }
     out + &overview::render(report, style)
@@ -59,20 +59,20 @@ fn steps(report: &Report, swept: &Swept, style: TableStyle) -> String {
         if above.replace(owner) != Some(owner) {
             let heading = match owner {
                 Some(line) => pull_request_heading(report, line, "", style),
-                None => style.paint("Without a pull request", Ink::Bold),
+                None => style.paint("Without a pull request", TextStyle::Bold),
             };
             let _ = writeln!(out, "{heading}");
         }
-        let ink = match step.outcome {
-            outcome if outcome.is_failure() => Ink::Red,
-            outcome if outcome.is_gone() => Ink::Green,
-            _ => Ink::Yellow,
+        let text_style = match step.outcome {
+            outcome if outcome.is_failure() => TextStyle::Red,
+            outcome if outcome.is_gone() => TextStyle::Green,
+            _ => TextStyle::Yellow,
         };
         let word = step.outcome.to_string();
         let shown = escape::terminal(&step.name);
         let line = format!(
             "  {}{} {} {shown}",
-            style.paint(&word, ink),
+            style.paint(&word, text_style),
             fill(word.len(), outcome),
             cell(&step.kind, kind),
         );

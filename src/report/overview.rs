@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::brief::{grouped, plural, until, words};
-use super::style::{Ink, TableStyle, wrap};
+use super::style::{TableStyle, TextStyle, wrap};
 use super::{HeadroomUse, PullRequestLine, Report, Row, escape};
 use crate::gc::Verdict;
 use crate::gc::verdict::{Unmatched, VerdictName};
@@ -30,14 +30,14 @@ pub(super) struct SummaryLine {
     /// What the line is about; empty on a further line about the same.
     pub(super) label: &'static str,
     pub(super) text: String,
-    ink: Option<Ink>,
+    text_style: Option<TextStyle>,
 }
 
 fn line(label: &'static str, text: String) -> SummaryLine {
     SummaryLine {
         label,
         text,
-        ink: None,
+        text_style: None,
     }
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn render(report: &Report, style: TableStyle) -> String {
     let width = style.room(0, 20);
     let mut out = String::new();
     for part in wrap(&headline, width, "") {
-        let _ = writeln!(out, "{}", style.paint(&part, Ink::Bold));
+        let _ = writeln!(out, "{}", style.paint(&part, TextStyle::Bold));
     }
     out.push('\n');
     for one in lines(report) {
@@ -103,9 +103,9 @@ pub(crate) fn render(report: &Report, style: TableStyle) -> String {
             .enumerate()
         {
             let label = if index == 0 { one.label } else { "" };
-            let label = style.paint(&format!("{label:LABEL$}"), Ink::Bold);
-            let part = match one.ink {
-                Some(ink) => style.paint(part, ink),
+            let label = style.paint(&format!("{label:LABEL$}"), TextStyle::Bold);
+            let part = match one.text_style {
+                Some(text_style) => style.paint(part, text_style),
                 None => part.clone(),
             };
             let _ = writeln!(out, "{}", format!("{label}{part}").trim_end());
@@ -124,7 +124,7 @@ pub(super) fn lines(report: &Report) -> Vec<SummaryLine> {
         SummaryLine {
             label: "not read",
             text: format!("{} of {}: {why}", gap.source, gap.scope),
-            ink: Some(Ink::Magenta),
+            text_style: Some(TextStyle::Magenta),
         }
     }));
     lines.extend(limits(report));
@@ -170,7 +170,10 @@ fn counts(report: &Report, left: &[&Row]) -> Vec<SummaryLine> {
     }
     let grace = of(VerdictName::Grace);
     if !grace.is_empty() {
-        let next = grace.iter().filter_map(|row| row.verdict.ripe_at()).min();
+        let next = grace
+            .iter()
+            .filter_map(|row| row.verdict.grace_ends_at())
+            .min();
         let next = next.map(|at| format!("; the first ends {}", until(report.now, at)));
         lines.push(line(
             "in grace",
@@ -294,7 +297,7 @@ fn next_sweep(report: &Report) -> Vec<SummaryLine> {
         lines.push(SummaryLine {
             label,
             text: format!("stopped by a brake on {}: {}", brake.kind, brake.reason),
-            ink: Some(Ink::Red),
+            text_style: Some(TextStyle::Red),
         });
     }
     if report.swept.is_none() && report.brakes.is_empty() {
@@ -320,7 +323,7 @@ fn next_sweep(report: &Report) -> Vec<SummaryLine> {
                 "cannot delete some of it: it has to go in one run of {needed} deletions; set \
                  --max-deletions to {needed} or more"
             ),
-            ink: Some(Ink::Red),
+            text_style: Some(TextStyle::Red),
         });
     }
     if summary.report_only > 0 {
@@ -360,7 +363,7 @@ fn limits(report: &Report) -> Vec<SummaryLine> {
                     garbage => format!(", {} garbage", count(garbage)),
                 }
             ),
-            ink: (one.used >= limit).then_some(Ink::Red),
+            text_style: (one.used >= limit).then_some(TextStyle::Red),
         })
         .collect()
 }

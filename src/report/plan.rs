@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::style::{Ink, TableStyle, cell, fill, printed_width, wrap};
+use super::style::{TableStyle, TextStyle, cell, fill, printed_width, wrap};
 use super::table::pull_request_heading;
 use super::{Report, Row, age, brief, escape};
 use crate::gc::plan_file::{PlanFile, PlannedStep};
@@ -25,7 +25,7 @@ pub fn render(plan: &PlanFile, report: Option<&Report>, style: TableStyle) -> St
     }
     let closing = headline(&plan.steps, report);
     for part in wrap(&closing, style.room(0, 20), "") {
-        let _ = writeln!(out, "{}", style.paint(&part, Ink::Bold));
+        let _ = writeln!(out, "{}", style.paint(&part, TextStyle::Bold));
     }
     out
 }
@@ -126,7 +126,7 @@ fn list(plan: &PlanFile, report: Option<&Report>, style: TableStyle) -> String {
         let line = format!(
             "  {:>number$} {} {} {}{} {age:>4}",
             index + 1,
-            style.paint(action, Ink::Red),
+            style.paint(action, TextStyle::Red),
             cell(&step.kind, kind),
             style.link(&shown, address.as_deref()),
             fill(shown.width(), name),
@@ -165,7 +165,7 @@ fn heading(
         }
         None => format!(
             "{}\n",
-            style.paint(&escape::terminal(&step.reason), Ink::Bold)
+            style.paint(&escape::terminal(&step.reason), TextStyle::Bold)
         ),
     }
 }

@@ -17,7 +17,7 @@ pub struct TableStyle {
 
 /// A colour of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ink {
+pub enum TextStyle {
     /// Bold, for headings.
     Bold,
     /// For what is less important.
@@ -32,7 +32,7 @@ pub enum Ink {
     Magenta,
 }
 
-impl Ink {
+impl TextStyle {
     fn code(self) -> &'static str {
         match self {
             Self::Bold => "1",
@@ -54,11 +54,11 @@ impl TableStyle {
     };
 
     /// Colours text that is already escaped, if colour is wanted.
-    pub fn paint(self, text: &str, ink: Ink) -> String {
+    pub fn paint(self, text: &str, text_style: TextStyle) -> String {
         if !self.colour || text.is_empty() {
             return text.to_owned();
         }
-        format!("\u{1b}[{}m{text}\u{1b}[0m", ink.code())
+        format!("\u{1b}[{}m{text}\u{1b}[0m", text_style.code())
     }
 
     /// Makes text that is already escaped a link, if links are wanted.
@@ -168,14 +168,14 @@ mod tests {
             colour: true,
             links: true,
         };
-        assert_eq!(style.paint("a", Ink::Red), "\u{1b}[31ma\u{1b}[0m");
+        assert_eq!(style.paint("a", TextStyle::Red), "\u{1b}[31ma\u{1b}[0m");
         let address = Some("https://example.com/1");
         assert_eq!(
             style.link("a", address),
             "\u{1b}]8;;https://example.com/1\u{1b}\\a\u{1b}]8;;\u{1b}\\"
         );
         assert_eq!(style.link("a", Some("https://e\u{1b}\\x")), "a");
-        assert_eq!(TableStyle::PLAIN.paint("a", Ink::Red), "a");
+        assert_eq!(TableStyle::PLAIN.paint("a", TextStyle::Red), "a");
         assert_eq!(TableStyle::PLAIN.link("a", address), "a");
     }
 }

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::groups::Heading;
 use super::listing::{self, ListingLine, ListingSection, ReportListing, Selection};
-use super::style::{Ink, TableStyle, cell, cut, fill, printed_width, wrap};
+use super::style::{TableStyle, TextStyle, cell, cut, fill, printed_width, wrap};
 use super::{PullRequestLine, Report, age, brief, escape, overview};
 use crate::gc::verdict::VerdictName;
 
@@ -27,7 +27,7 @@ pub fn render(report: &Report, selection: &Selection, style: TableStyle) -> Stri
     }
     for text in rest {
         for part in wrap(&text, style.room(0, 20), "") {
-            let _ = writeln!(out, "{}", style.paint(&part, Ink::Dim));
+            let _ = writeln!(out, "{}", style.paint(&part, TextStyle::Dim));
         }
     }
     out
@@ -91,7 +91,7 @@ fn header(columns: &TableColumns, style: TableStyle) -> String {
         cell("kind", columns.kind),
         cell("name", columns.name),
     );
-    format!("{}\n", style.paint(&line, Ink::Dim))
+    format!("{}\n", style.paint(&line, TextStyle::Dim))
 }
 
 fn heading_line(report: &Report, heading: Heading<'_>, style: TableStyle) -> String {
@@ -108,7 +108,7 @@ fn heading_line(report: &Report, heading: Heading<'_>, style: TableStyle) -> Str
             pull_request_heading(report, line, repository, style)
         }
         Heading::NoPullRequest | Heading::Protected | Heading::Unmatched => {
-            style.paint(&heading.name(), Ink::Bold)
+            style.paint(&heading.name(), TextStyle::Bold)
         }
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn pull_request_heading(
     let state = brief::state(report.now, line.state);
     let name = cut(&escape::terminal(&name), style.room(state.width() + 2, 20));
     let address = report.pull_request_address(line);
-    let name = style.link(&style.paint(&name, Ink::Bold), address.as_deref());
+    let name = style.link(&style.paint(&name, TextStyle::Bold), address.as_deref());
     format!("{name}, {state}")
 }
 
@@ -138,7 +138,7 @@ fn row(
 ) -> String {
     let verdict = line.verdict.to_string();
     let verdict =
-        style.paint(&verdict, ink(line.verdict)) + &fill(verdict.width(), columns.verdict);
+        style.paint(&verdict, text_style(line.verdict)) + &fill(verdict.width(), columns.verdict);
     let names = line.names(columns.name);
     let width = names.width();
     let address = match &line.rows[..] {
@@ -179,13 +179,13 @@ fn row(
 }
 
 /// Returns the colour of a verdict.
-pub(super) fn ink(verdict: VerdictName) -> Ink {
+pub(super) fn text_style(verdict: VerdictName) -> TextStyle {
     match verdict {
-        VerdictName::Garbage => Ink::Red,
-        VerdictName::Grace => Ink::Yellow,
-        VerdictName::Unknown => Ink::Magenta,
-        VerdictName::InUse | VerdictName::Live => Ink::Green,
-        VerdictName::Protected | VerdictName::Unmatched => Ink::Dim,
+        VerdictName::Garbage => TextStyle::Red,
+        VerdictName::Grace => TextStyle::Yellow,
+        VerdictName::Unknown => TextStyle::Magenta,
+        VerdictName::InUse | VerdictName::Live => TextStyle::Green,
+        VerdictName::Protected | VerdictName::Unmatched => TextStyle::Dim,
     }
 }
 

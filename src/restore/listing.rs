@@ -16,7 +16,7 @@ pub enum Restorable {
     /// The journal has all that is needed.
     Yes,
     /// The provider decides.
-    Perhaps,
+    ProviderDecides,
     /// No.
     No,
 }
@@ -118,7 +118,7 @@ fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
     let restore = kind.restore()?;
     restore.remake(&id, copy.original.as_ref())?;
     Some(if restore.recovery().is_some() {
-        Restorable::Perhaps
+        Restorable::ProviderDecides
     } else {
         Restorable::Yes
     })

@@ -14,12 +14,12 @@ use super::message::{self, Response};
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// The requests that it hits.
-    pub on: On,
+    pub on: FaultFilter,
     /// Number of requests to hit; all if absent.
     #[serde(default)]
     pub times: Option<u64>,
     /// What happens to these requests.
-    pub fault: What,
+    pub fault: FaultEffect,
     /// Number of requests hit so far.
     #[serde(default, skip_deserializing)]
     pub hits: u64,
@@ -28,7 +28,7 @@ pub struct Fault {
 /// Which requests a fault hits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum On {
+pub enum FaultFilter {
     /// `github.pull_requests`, `github.branches` or `<api>.<kind>`.
     Topic(String),
     /// By method and path.
@@ -66,7 +66,7 @@ mod pattern {
 /// The effect of a fault.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum What {
+pub enum FaultEffect {
     /// One without parameters, by its name.
     Named(NamedFault),
     /// The answer comes late.
@@ -138,7 +138,7 @@ impl Fault {
     /// Returns whether the fault hits a request.
     pub(super) fn applies_to(&self, seen: &FaultRequest<'_>) -> bool {
         match &self.on {
-            On::Request {
+            FaultFilter::Request {
                 method,
                 path,
                 contains,
@@ -150,7 +150,7 @@ impl Fault {
                     && path.is_match(seen.path)
                     && contains.as_ref().is_none_or(|text| body().contains(text))
             }
-            On::Topic(topic) => about(topic, seen),
+            FaultFilter::Topic(topic) => about(topic, seen),
         }
     }
 }
@@ -191,16 +191,19 @@ fn about(topic: &str, seen: &FaultRequest<'_>) -> bool {
 }
 
 /// Returns the delay of an answer.
-pub(super) fn delay(what: &What) -> Option<Duration> {
+pub(super) fn delay(what: &FaultEffect) -> Option<Duration> {
     match what {
-        What::Delay { delay_ms } => Some(Duration::from_millis(*delay_ms)),
-        What::Named(_) | What::Drip { .. } | What::Padded { .. } | What::Answer { .. } => None,
+        FaultEffect::Delay { delay_ms } => Some(Duration::from_millis(*delay_ms)),
+        FaultEffect::Named(_)
+        | FaultEffect::Drip { .. }
+        | FaultEffect::Padded { .. }
+        | FaultEffect::Answer { .. } => None,
     }
 }
 
 /// The answer that a fault gives by itself.
-pub(super) fn answer(what: &What) -> Option<Response> {
-    let What::Answer {
+pub(super) fn answer(what: &FaultEffect) -> Option<Response> {
+    let FaultEffect::Answer {
         status,
         headers,
         body,
@@ -233,21 +236,21 @@ pub(super) fn answer(what: &What) -> Option<Response> {
 }
 
 /// Applies a fault to a successful answer.
-pub(super) fn spoil(what: &What, response: &mut Response) {
+pub(super) fn spoil(what: &FaultEffect, response: &mut Response) {
     let named = match what {
-        What::Named(named) => *named,
-        What::Drip { drip_ms } => {
+        FaultEffect::Named(named) => *named,
+        FaultEffect::Drip { drip_ms } => {
             let drip = HeaderValue::from(*drip_ms);
             response.headers_mut().insert(DRIPPING, drip);
             return;
         }
-        What::Padded { padding_mb } => {
+        FaultEffect::Padded { padding_mb } => {
             let mut body = response.body().to_vec();
             body.resize(body.len() + (padding_mb << 20), b' ');
             *response.body_mut() = Bytes::from(body);
             return;
         }
-        What::Delay { .. } | What::Answer { .. } => return,
+        FaultEffect::Delay { .. } | FaultEffect::Answer { .. } => return,
     };
     if named == NamedFault::Truncate {
         let whole = response.body().len();

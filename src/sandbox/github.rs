@@ -27,8 +27,8 @@ pub struct GitHub {
     pub(super) pulls: Vec<WorldPullRequest>,
     pub(super) branches: Vec<String>,
     runs: Vec<WorldActionsRun>,
-    environments: Vec<Thing>,
-    deployments: Vec<Thing>,
+    environments: Vec<DeliveryItem>,
+    deployments: Vec<DeliveryItem>,
     issues: Vec<Issue>,
     comments: Vec<Comment>,
     labels: Vec<Label>,
@@ -37,7 +37,7 @@ pub struct GitHub {
 
 /// An environment or a deployment.
 #[derive(Debug, Clone)]
-struct Thing {
+struct DeliveryItem {
     id: u64,
     name: String,
     created_at: Option<DateTime<Utc>>,
@@ -408,7 +408,7 @@ impl ProviderApi for GitHub {
         resource: &world::WorldResource,
         _now: DateTime<Utc>,
     ) -> Result<(), ImpossibleResource> {
-        let thing = Thing {
+        let thing = DeliveryItem {
             id: resource
                 .id
                 .as_ref()
@@ -434,7 +434,7 @@ impl ProviderApi for GitHub {
     }
 
     fn resources(&self) -> Vec<world::WorldResource> {
-        let make = |kind: &str, thing: &Thing| world::WorldResource {
+        let make = |kind: &str, thing: &DeliveryItem| world::WorldResource {
             kind: kind.to_owned(),
             name: thing.name.clone(),
             id: Some(thing.id.to_string()),

@@ -608,10 +608,10 @@ mod tests {
     }
 
     fn ask(neon: &mut Neon, method: Method, target: &str, seconds: i64) -> (u16, Value) {
-        tell(neon, method, target, Bytes::new(), seconds)
+        request_at(neon, method, target, Bytes::new(), seconds)
     }
 
-    fn tell(
+    fn request_at(
         neon: &mut Neon,
         method: Method,
         target: &str,
@@ -653,7 +653,7 @@ mod tests {
         let change = |neon: &mut Neon, name: &str, days: i64| {
             let at = time(at(0) + TimeDelta::days(days));
             let body = json!({"branch": {"expires_at": at}});
-            tell(neon, Method::PATCH, &path(name), body.to_string().into(), 0)
+            request_at(neon, Method::PATCH, &path(name), body.to_string().into(), 0)
         };
         for (name, days) in [("main", 1), ("pr-1", 1), ("pr-2", -1), ("pr-2", 31)] {
             let (status, _) = change(&mut neon, name, days);
@@ -668,7 +668,7 @@ mod tests {
         // A reset half a day later restarts it.
         let reset = json!({"source_branch_id": id("pr-1")}).to_string();
         let restore = format!("{}/restore", path("pr-2"));
-        let (status, reset) = tell(&mut neon, Method::POST, &restore, reset.into(), 43_200);
+        let (status, reset) = request_at(&mut neon, Method::POST, &restore, reset.into(), 43_200);
         let expires = time(at(43_200) + TimeDelta::days(1));
         assert_eq!((status, &reset["branch"]["expires_at"]), (200, &expires));
         assert_eq!(ask(&mut neon, Method::GET, &path("pr-2"), 100_000).0, 200);

@@ -108,7 +108,7 @@ impl Quotas {
         let limit = self.cloudflare.limit?;
         let window = TimeDelta::seconds(self.cloudflare.seconds.into());
         if self.blocked_until.is_none_or(|until| until <= now) {
-            forget(&mut self.sent, now - window);
+            drop_older(&mut self.sent, now - window);
             if self.sent.len() < limit as usize {
                 self.sent.push_back(now);
                 self.blocked_until = None;
@@ -135,10 +135,10 @@ impl Quotas {
     }
 
     fn neon(&mut self, request: &Request, now: DateTime<Utc>) -> Option<Response> {
-        forget(&mut self.neon, now - TimeDelta::minutes(1));
+        drop_older(&mut self.neon, now - TimeDelta::minutes(1));
         let route = format!("{} {}", request.method, request.segments.join("/"));
         let burst = self.neon_routes.entry(route).or_default();
-        forget(burst, now - TimeDelta::seconds(1));
+        drop_older(burst, now - TimeDelta::seconds(1));
         if self.neon.len() >= NEON || burst.len() >= NEON_ROUTE {
             return Some(message::json(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -229,7 +229,7 @@ fn seconds_up(wait: TimeDelta) -> i64 {
     (wait.num_milliseconds().max(0) + 999) / 1_000
 }
 
-fn forget(sent: &mut VecDeque<DateTime<Utc>>, before: DateTime<Utc>) {
+fn drop_older(sent: &mut VecDeque<DateTime<Utc>>, before: DateTime<Utc>) {
     while sent.front().is_some_and(|first| *first <= before) {
         sent.pop_front();
     }

@@ -71,7 +71,7 @@ async fn list(
     let about = target.kind.about();
     let mut walk = ListingWalk::default();
     let allowance = async {
-        if target.witness {
+        if target.user_only {
             return None;
         }
         let allowance = target.kind.queries().allowance?(&target.place);
@@ -114,7 +114,7 @@ async fn list(
         place: target.place.clone(),
         evidence,
         allowance,
-        witness: target.witness,
+        user_only: target.user_only,
     };
     (listing, resources, activity)
 }

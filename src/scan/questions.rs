@@ -256,11 +256,11 @@ async fn ask_source(
         requests,
         is_absent,
         |ask, answer| {
-            let told = source.read(place, ask, answer)?;
+            let answered = source.read(place, ask, answer)?;
             Ok(Read {
-                item: told.users,
-                counted: told.counted,
-                more: told.more,
+                item: answered.users,
+                counted: answered.counted,
+                more: answered.more,
             })
         },
     );

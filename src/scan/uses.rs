@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::converse::{Read, converse};
 use crate::evidence::{Evidence, Inventory, Uses};
-use crate::journal::reads::{ListedResource, Remembered};
+use crate::journal::reads::{ListedResource, StoredReads};
 use crate::kind::{Ask, ReadsReferences};
 use crate::model::{Place, References, Resource};
 use crate::progress::{Observer, ProgressEvent};
@@ -29,7 +29,7 @@ pub struct Budget {
     /// Whether a part of the quota is left for what is decided by it.
     pub leaves_quota: bool,
     /// What earlier runs read.
-    pub remembered: Arc<Remembered>,
+    pub stored_reads: Arc<StoredReads>,
     /// The time of a reading: the start of the run.
     pub now: DateTime<Utc>,
 }
@@ -42,7 +42,7 @@ impl Budget {
         Self {
             until,
             leaves_quota: false,
-            remembered: Arc::default(),
+            stored_reads: Arc::default(),
             ..self.clone()
         }
     }
@@ -86,35 +86,35 @@ impl ReferenceRead<'_> {
     async fn ask(&self, client: &Client, asks: Vec<Ask>) -> (Result<References, Unread>, u32) {
         let id = self.listed.resource.identity();
         let mut requests = 0;
-        let told = converse(
+        let answered = converse(
             client,
             asks,
             &mut requests,
             |_| false,
             |ask, answer| {
-                let told = self.references.read(&id, ask, answer)?;
+                let answered = self.references.read(&id, ask, answer)?;
                 Ok(Read {
-                    item: told.references,
-                    counted: told.counted,
-                    more: told.more,
+                    item: answered.references,
+                    counted: answered.counted,
+                    more: answered.more,
                 })
             },
         );
-        let told = told.await.map(|found| {
+        let answered = answered.await.map(|found| {
             let mut references = References::default();
             for one in found {
                 references.extend(one);
             }
             references
         });
-        let told = told.map_err(|broken| {
+        let answered = answered.map_err(|broken| {
             if broken.is_about_the_quota() {
                 Unread::NoQuota
             } else {
                 Unread::Failed(broken.reason(client))
             }
         });
-        (told, requests)
+        (answered, requests)
     }
 }
 
@@ -166,16 +166,16 @@ fn sorted<'a>(
             references,
             listed,
         };
-        let remembered = &budget.remembered;
-        let found = remembered.find(&listed, budget.now, &vocabulary);
+        let stored_reads = &budget.stored_reads;
+        let found = stored_reads.find(&listed, budget.now, &vocabulary);
         let asks = references.since(&resource.identity());
         match found.zip(asks) {
             Some(found) => known.push((one, found)),
             None => unread.push(one),
         }
     }
-    unread.sort_by_cached_key(|one| budget.remembered.last_read(&one.listed));
-    known.sort_by_cached_key(|(one, _)| budget.remembered.last_read(&one.listed));
+    unread.sort_by_cached_key(|one| budget.stored_reads.last_read(&one.listed));
+    known.sort_by_cached_key(|(one, _)| budget.stored_reads.last_read(&one.listed));
     (unread, known)
 }
 
@@ -243,8 +243,8 @@ async fn read_first<'a>(
             Ok(references) => {
                 budget.left -= 1;
                 tally.read += 1;
-                let remembered = &budget.remembered;
-                remembered.note(&one.listed, budget.now, &references);
+                let stored_reads = &budget.stored_reads;
+                stored_reads.note(&one.listed, budget.now, &references);
                 answered.of.insert(one.index, Ok(references));
             }
             Err(Unread::Failed(why)) => {
@@ -328,13 +328,13 @@ pub(super) async fn one_by_one(
     };
     waiting.extend(left.iter().map(|(one, _)| one.index));
     confirm(reader, confirmed, observer, &mut tally, &mut answered).await;
-    let whole = unread.iter().all(|one| one.listed.can_be_remembered());
+    let whole = unread.iter().all(|one| one.listed.can_be_stored());
     let reason = tally.reason(about.len(), budget, whole);
     for index in tally.beyond.iter().chain(&tally.without_quota) {
         answered.of.insert(*index, Err(reason.clone()));
     }
     if !(tally.beyond.is_empty() && tally.without_quota.is_empty()) {
-        budget.remembered.need();
+        budget.stored_reads.need();
     }
     let first = about.first().and_then(|&index| resources.get(index));
     let evidence = tally.evidence(first, about.len(), reason);
@@ -349,7 +349,7 @@ impl Tally {
     }
 
     /// Why some were not read, and what will change that.
-    fn reason(&self, all: usize, budget: &Budget, can_be_remembered: bool) -> String {
+    fn reason(&self, all: usize, budget: &Budget, can_be_stored: bool) -> String {
         let left = self.left();
         let (why, settings, each) = if self.without_quota.is_empty() {
             let maximum = budget.maximum;
@@ -361,7 +361,7 @@ impl Tally {
             (why.to_owned(), settings, self.read)
         };
         let next = match left.checked_div(each) {
-            Some(_) if budget.remembered.is_kept() && can_be_remembered => {
+            Some(_) if budget.stored_reads.is_kept() && can_be_stored => {
                 match left.div_ceil(each) {
                     1 => "the next sweep reads them first".to_owned(),
                     runs => format!("the next {runs} sweeps read them first"),

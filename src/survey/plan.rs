@@ -26,11 +26,11 @@ impl<'p> Survey<'p> {
         let mut plan = gc::plan(&findings.inventory, &findings.marking, maximum);
         while self.asks_more(&plan, findings)
             || has_waiting_users(&plan, &findings.inventory)
-            || !plan.hindered.is_empty()
+            || !plan.likely_refused.is_empty()
         {
             let resources = &findings.inventory.resources;
             let to_delete = plan.steps.iter();
-            let to_delete = to_delete.filter(|step| !plan.hindered.contains(&step.resource));
+            let to_delete = to_delete.filter(|step| !plan.likely_refused.contains(&step.resource));
             let to_delete = to_delete.map(|step| resources[step.resource].identity());
             let input = JudgeInput {
                 to_delete: Some(Arc::new(to_delete.collect())),

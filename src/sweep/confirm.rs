@@ -115,7 +115,7 @@ impl Sweep<'_, '_> {
             kind,
             place: Arc::clone(place),
             needed: false,
-            witness: false,
+            user_only: false,
             on_demand: false,
             activity: false,
             served: false,

@@ -179,7 +179,7 @@ impl Sweep<'_, '_> {
             kind,
             place: Arc::clone(&id.place),
             needed: false,
-            witness: false,
+            user_only: false,
             on_demand: false,
             activity: false,
             served: false,

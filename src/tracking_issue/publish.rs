@@ -211,7 +211,7 @@ async fn update(
     let clean = loop {
         let text = fitting(report, &previous)?;
         let clean = text.left == 0 && report.complete;
-        if ours.is_empty() && previous.says(&text.content) && now.open != clean {
+        if ours.is_empty() && previous.has_content(&text.content) && now.open != clean {
             break clean;
         }
         if ours.len() == ROUNDS {

@@ -262,7 +262,7 @@ impl PreviousIssue {
 
     /// Returns whether a text that says this, apart from what changes in every
     /// run, would tell nothing new.
-    pub fn says(&self, content: &str) -> bool {
+    pub fn has_content(&self, content: &str) -> bool {
         self.is_unaltered && self.state.content == content
     }
 
@@ -353,11 +353,11 @@ mod tests {
         let windows = body.replace('\n', "\r\n");
         let checked = body.replace("[ ]", "[x]");
         for same in [&body, &windows, &checked] {
-            assert!(PreviousIssue::read(same).says("c"), "{same}");
+            assert!(PreviousIssue::read(same).has_content("c"), "{same}");
         }
-        assert!(!PreviousIssue::read(&body).says("d"));
+        assert!(!PreviousIssue::read(&body).has_content("d"));
         for other in [body.replace("one", "two"), format!("{body}more")] {
-            assert!(!PreviousIssue::read(&other).says("c"), "{other}");
+            assert!(!PreviousIssue::read(&other).has_content("c"), "{other}");
         }
     }
 
@@ -384,6 +384,6 @@ mod tests {
         assert_eq!(section.heading, "#7");
         let text = "- worker **b**, 3d old: closed\n  ```sh\n  rm b\n  ```\n".to_owned();
         assert_eq!(section.leaks[0].text, text);
-        assert!(!previous.says(""));
+        assert!(!previous.has_content(""));
     }
 }

@@ -24,7 +24,7 @@ fn row(kind: &str, name: &str, verdict: VerdictName, number: Option<u32>) -> Row
                 at: NOW.parse().unwrap(),
             },
             dead_since: Some(created),
-            ripe_at: None,
+            grace_ends_at: None,
             report_only: false,
         }),
         (VerdictName::Live, Some(number)) => Verdict::Live(Alive::Open(number)),

@@ -419,7 +419,7 @@ fn read_names() {
     let begin = Instant::now();
     let readings: usize = names
         .iter()
-        .map(|name| rules.read_name(worker, name).len())
+        .map(|name| rules.match_name(worker, name).len())
         .sum();
     println!(
         "names: 10,000 against 1,000 rules: {:.2} s, {readings} readings",
@@ -501,7 +501,7 @@ fn mark_a_million() {
             place: place.clone(),
             evidence,
             allowance: None,
-            witness: false,
+            user_only: false,
         }],
         resources,
         ..Inventory::default()

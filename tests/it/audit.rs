@@ -132,7 +132,7 @@ impl Stage {
             repository_ids: BTreeMap::new(),
             issue_authors: Arc::default(),
             brought_back: Arc::default(),
-            remembered: Arc::default(),
+            stored_reads: Arc::default(),
             now: self.client.clock().start(),
             whole_world: true,
             observer: &Unwatched,

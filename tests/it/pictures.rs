@@ -69,8 +69,8 @@ fn rendered(markdown: &str) -> Vec<String> {
                 end(&mut line);
                 line = format!("{}• ", "  ".repeat(depth.saturating_sub(1)));
             }
-            Event::TaskListMarker(ticked) => {
-                line = line.replace("• ", if ticked { "☑ " } else { "☐ " });
+            Event::TaskListMarker(checked) => {
+                line = line.replace("• ", if checked { "☑ " } else { "☐ " });
             }
             Event::Start(Tag::Strong) => line.push_str("\u{1b}[1m"),
             Event::Start(Tag::CodeBlock(_)) => {

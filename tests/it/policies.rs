@@ -179,8 +179,8 @@ fn many_names_are_read_by_many_rules() {
                 unread: None,
                 original: None,
             };
-            let readings: usize = rules.iter().map(|rule| rule.read(&resource).len()).sum();
-            readings == 1
+            let matches: usize = rules.iter().map(|rule| rule.read(&resource).len()).sum();
+            matches == 1
         })
         .count();
     // Zero is no number.

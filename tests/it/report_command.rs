@@ -1078,7 +1078,7 @@ fn namespace(name: &str) -> Value {
 
 impl Stage {
     /// Checks or clears the box of a group, as a person does.
-    fn check_group(&self, what: &str, name: &str, ticked: bool) {
+    fn check_group(&self, what: &str, name: &str, checked: bool) {
         let number = self.issues()[0]["number"].as_u64().unwrap();
         let body = self.body();
         let mut found = 0;
@@ -1087,7 +1087,7 @@ impl Stage {
                 return line.to_owned();
             }
             found += 1;
-            let mark = if ticked { "- [x]" } else { "- [ ]" };
+            let mark = if checked { "- [x]" } else { "- [ ]" };
             format!("{mark}{}", &line[5..])
         });
         let text: Vec<String> = lines.collect();

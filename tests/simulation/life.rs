@@ -15,7 +15,7 @@ use preview_gc::clock::Clock;
 use preview_gc::collector::{Collector, Limits, Scope, SweepOrder};
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::gc::{Outcome, Plan};
-use preview_gc::journal::reads::Remembered;
+use preview_gc::journal::reads::StoredReads;
 use preview_gc::model::PullRequestNumber;
 use preview_gc::policy::{Action, Policies, Policy, PolicyContext, PolicySource, Vocabulary};
 use preview_gc::progress::Unwatched;
@@ -388,7 +388,7 @@ impl World<'_> {
             repository_ids: BTreeMap::new(),
             issue_authors: std::sync::Arc::default(),
             brought_back: Arc::default(),
-            remembered: std::sync::Arc::new(Remembered::open(&self.folder(key.actor))),
+            stored_reads: std::sync::Arc::new(StoredReads::open(&self.folder(key.actor))),
             now: clock.start(),
             whole_world: false,
             observer: &Unwatched,
@@ -826,9 +826,9 @@ impl World<'_> {
         }
     }
 
-    /// Once faults stop, repeated runs leave nothing ripe, and then do nothing.
+    /// Once faults stop, repeated runs leave nothing past its grace, and then do nothing.
     async fn heal(&self) {
-        const INVARIANT: &str = "once faults stop, nothing ripe is left";
+        const INVARIANT: &str = "once faults stop, nothing past its grace is left";
         self.network.note("faults stop");
         self.network.state().weather = Weather::calm();
         tokio::time::sleep(Duration::from_hours(48)).await;

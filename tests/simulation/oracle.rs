@@ -146,8 +146,8 @@ fn alive(
     if terms.action != action {
         return Some(format!("its rule says {:?}", terms.action));
     }
-    let ripe_at = |state: PullRequest| {
-        changes().any(|(_, changed)| ripe(terms, state, *changed, deletion.arrives))
+    let was_past_grace = |state: PullRequest| {
+        changes().any(|(_, changed)| is_past_grace(terms, state, *changed, deletion.arrives))
     };
     let number = match resource.purpose {
         Purpose::Run(run) => {
@@ -155,7 +155,7 @@ fn alive(
                 return Some(format!("there is no run {run}"));
             };
             let state = run_state(*finished);
-            return (!ripe_at(state)).then(|| format!("run {run} is {state:?}"));
+            return (!was_past_grace(state)).then(|| format!("run {run} is {state:?}"));
         }
         Purpose::Head(number) | Purpose::Slug(number) => {
             if ledger.git_branches.contains(&number) {
@@ -172,7 +172,7 @@ fn alive(
                     && known(*number).all(|(_, state)| *state == PullRequest::Open)
             };
             let is_slug = matches!(resource.purpose, Purpose::Slug(_));
-            if is_slug && begins_a_living_one(ledger, number, open) {
+            if is_slug && is_prefix_of_live_slug(ledger, number, open) {
                 return Some("its name is the beginning of what a living head gives".to_owned());
             }
             number
@@ -189,8 +189,8 @@ fn alive(
             return Some(format!("it was made when #{number} did not live"));
         }
     }
-    let was_ripe = known(number).any(|(_, state)| ripe_at(*state));
-    (!was_ripe).then(|| {
+    let was_past_grace_once = known(number).any(|(_, state)| was_past_grace(*state));
+    (!was_past_grace_once).then(|| {
         format!(
             "pull request #{number} is {:?}",
             ledger.pull_requests[&number].last()
@@ -247,7 +247,7 @@ fn last_change(resource: &Resource) -> Option<Moment> {
 }
 
 /// Whether a resource is dead and its grace over.
-fn ripe(terms: Terms, state: PullRequest, changed: Option<Moment>, now: Moment) -> bool {
+fn is_past_grace(terms: Terms, state: PullRequest, changed: Option<Moment>, now: Moment) -> bool {
     match state {
         PullRequest::Open => false,
         PullRequest::Closed { merged, .. } if terms.merged_only && !merged => false,
@@ -281,7 +281,7 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
                 let state = *history.last();
                 let of_head = !matches!(resource.purpose, Purpose::PullRequest(_));
                 if matches!(resource.purpose, Purpose::Slug(_))
-                    && begins_a_living_one(ledger, number, |number| {
+                    && is_prefix_of_live_slug(ledger, number, |number| {
                         let state = ledger.pull_requests.get(number).map(History::last);
                         state == Some(&PullRequest::Open)
                     })
@@ -331,7 +331,7 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             Action::Expire => resource.expires.is_some(),
             Action::Report => true,
         };
-        !taken_care_of && ripe(terms, state, last_change(resource), now)
+        !taken_care_of && is_past_grace(terms, state, last_change(resource), now)
     };
     let dead = ledger.there().filter(|(_, resource)| is_garbage(resource));
     let mut dead: BTreeSet<usize> = dead.map(|(index, _)| index).collect();
@@ -388,7 +388,7 @@ fn is_over_too(
 
 /// Whether the slug of a head is the beginning of that of a head that is open: then
 /// a tool that cuts its slugs may have meant the other.
-fn begins_a_living_one(ledger: &Ledger, number: u32, open: impl Fn(&u32) -> bool) -> bool {
+fn is_prefix_of_live_slug(ledger: &Ledger, number: u32, open: impl Fn(&u32) -> bool) -> bool {
     let forks = ledger.forks.iter().filter(|(fork, _)| open(fork));
     let mut living = (ledger.opened_with_head().filter(&open))
         .chain(forks.map(|(_, of)| *of))

@@ -91,7 +91,7 @@ fn of_kind(files: &[Policy], kind: KindRef, name: &str) -> Vec<NameMatch> {
     };
     let mut matches = Vec::new();
     for policy in files {
-        for (rule, claim) in policy.rules.read_name(kind, name) {
+        for (rule, claim) in policy.rules.match_name(kind, name) {
             let rule = &policy.rules[rule];
             let asked = depends_on(rule, &claim, &policy.repository);
             matches.push(found(rule, claim.to_string(), asks(asked)));
@@ -103,7 +103,7 @@ fn of_kind(files: &[Policy], kind: KindRef, name: &str) -> Vec<NameMatch> {
             }
             if rule.subject == MatchSubject::Branch {
                 // The argument may be a git branch, which such a rule matches.
-                matches.extend(rule.read_branch(kind, name).into_iter().map(|claim| {
+                matches.extend(rule.match_branch(kind, name).into_iter().map(|claim| {
                     let asked = depends_on(rule, &claim, &policy.repository);
                     let claim = format!("as the git branch: {claim}");
                     found(rule, claim, asked)

@@ -46,13 +46,13 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, RunFailure> {
         Some(actions_of(&read.policies.files))
     };
     for rule in &reporting {
-        let mut said = effect(rule, &report);
+        let mut prompt = effect(rule, &report);
         if !is_person() || arguments.common.sandbox().is_some() {
-            text.push_str(&said);
+            text.push_str(&prompt);
             continue;
         }
-        said.push_str("         Let sweeps delete what this rule finds? [y/N] ");
-        let answer = answer(&said).await?;
+        prompt.push_str("         Let sweeps delete what this rule finds? [y/N] ");
+        let answer = answer(&prompt).await?;
         if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
             continue;
         }

@@ -75,7 +75,7 @@ fn compare(policies: &Policies, read: &WorkflowFacts) -> InitCheckDocument {
         let name = made.template.replace("{pr}", NUMBER);
         let mut matched = false;
         for policy in &policies.files {
-            for (rule, _) in policy.rules.read_name(kind, &name) {
+            for (rule, _) in policy.rules.match_name(kind, &name) {
                 used.insert(policy.rules[rule].location.to_string());
                 matched = true;
             }

@@ -67,12 +67,12 @@ pub(super) async fn gather(
         .collect();
     gaps.extend(gaps_of(&inventory, &roots, &repository));
     let nothing = BTreeMap::new();
-    let believed = roots.gap.is_none();
+    let roots_complete = roots.gap.is_none();
     let situation = Situation {
         now: connection.clock.start(),
         resources: &inventory.resources,
         incomplete,
-        pull_requests: if believed {
+        pull_requests: if roots_complete {
             &roots.pull_requests
         } else {
             &nothing
@@ -228,7 +228,7 @@ fn targets(places: &[Place]) -> Vec<Target> {
                     kind,
                     place: place.clone(),
                     needed: true,
-                    witness: false,
+                    user_only: false,
                     on_demand: false,
                     activity: false,
                     served: false,

@@ -118,13 +118,16 @@ mod tests {
     fn a_file_that_exists_is_shown_and_never_changed_without_force() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policies/previews.toml");
-        let said = write(&path, "a\nb\n", false, "x").unwrap();
-        assert!(said.starts_with("wrote"), "{said}");
-        let said = write(&path, "a\nc\n", false, "x").unwrap();
-        assert!(said.contains("-b\n+c\n") && !said.contains("-a"), "{said}");
+        let output = write(&path, "a\nb\n", false, "x").unwrap();
+        assert!(output.starts_with("wrote"), "{output}");
+        let output = write(&path, "a\nc\n", false, "x").unwrap();
+        assert!(
+            output.contains("-b\n+c\n") && !output.contains("-a"),
+            "{output}"
+        );
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nb\n");
-        let said = write(&path, "a\nc\n", true, "x").unwrap();
-        assert!(said.starts_with("replaced"), "{said}");
+        let output = write(&path, "a\nc\n", true, "x").unwrap();
+        assert!(output.starts_with("replaced"), "{output}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nc\n");
     }
 }

@@ -121,7 +121,7 @@ impl<'a> Branches<'a> {
     }
 
     /// Returns the known branches that match a claim.
-    fn givers(&self, claim: &Claim, caseless: bool) -> Vec<&'a str> {
+    fn matching_branches(&self, claim: &Claim, caseless: bool) -> Vec<&'a str> {
         match claim {
             Claim::Branch(branch) => {
                 let lower = branch.to_ascii_lowercase();
@@ -143,14 +143,14 @@ impl<'a> Branches<'a> {
     }
 
     /// Whether a claim is given by a pull request's branch.
-    pub(super) fn is_given_by(&self, claim: &Claim, caseless: bool, branch: &str) -> bool {
-        self.givers(claim, caseless).contains(&branch)
+    pub(super) fn is_matched_by(&self, claim: &Claim, caseless: bool, branch: &str) -> bool {
+        self.matching_branches(claim, caseless).contains(&branch)
     }
 
     /// Returns the state of the branches that match a claim, as far as it is known.
     pub(super) fn standing(&self, claim: &Claim, caseless: bool) -> BranchState<'a> {
         let mut standing = BranchState::default();
-        for branch in self.givers(claim, caseless) {
+        for branch in self.matching_branches(claim, caseless) {
             let existing = self.roots.heads.branches.as_ref();
             if existing.is_some_and(|existing| existing.contains(branch)) {
                 standing.exists = Some(branch);
@@ -194,7 +194,7 @@ impl<'a> Branches<'a> {
     /// branch. If it is, the only difference may be that the policy's length,
     /// strip or hash is not quite that of the owner's tool.
     /// A hash that a known branch explains tells it apart from all others.
-    pub(super) fn begins_a_living_one(&self, claim: &Claim, explained: bool) -> bool {
+    pub(super) fn is_prefix_of_live_slug(&self, claim: &Claim, explained: bool) -> bool {
         let Claim::Slug { function, text } = claim else {
             return false;
         };
@@ -230,7 +230,9 @@ impl<'a> Branches<'a> {
                     Time::Missing | Time::Unsupported => opened.next().is_some(),
                 }
         };
-        self.givers(claim, caseless).into_iter().any(fits)
+        self.matching_branches(claim, caseless)
+            .into_iter()
+            .any(fits)
     }
 
     /// Returns the state of the branches that match the claim of a resource, or

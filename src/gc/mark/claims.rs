@@ -120,7 +120,7 @@ pub fn orphaned<'r>(
             let in_focus = named
                 || input.only_pull_request.is_none_or(|number| {
                     let head = roots.pull_requests.get(&number).and_then(|one| one.head());
-                    head.is_some_and(|head| heads.is_given_by(&claim, caseless, head))
+                    head.is_some_and(|head| heads.is_matched_by(&claim, caseless, head))
                 });
             if !in_focus {
                 continue;

@@ -37,12 +37,12 @@ fn kept(roots: &Roots) -> BTreeMap<String, u64> {
         .repositories
         .values()
         .filter_map(|one| one.issue.as_ref());
-    let ticked = issues.flat_map(|issue| {
-        let keep = issue.ticked.keep.iter();
+    let checked = issues.flat_map(|issue| {
+        let keep = issue.checked.keep.iter();
         let keep = keep.map(|key| (key.clone(), issue.number));
         keep.chain(issue.kept_in_others.clone())
     });
-    ticked.collect()
+    checked.collect()
 }
 
 /// What a claim turned out to belong to.
@@ -109,7 +109,7 @@ struct MatchVerdict {
 /// Why a match turns out to be none.
 enum NoMatch {
     /// Nothing known has the name that it claims.
-    NotGiven,
+    NoSuchBranch,
     /// This condition on times does not hold.
     Refused(String),
 }
@@ -239,7 +239,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                         outcomes.push(outcome);
                     }
                     Err(_) if rule_match.only_agrees => {}
-                    Err(NoMatch::NotGiven) => ungiven = Some(rule_match.claim),
+                    Err(NoMatch::NoSuchBranch) => ungiven = Some(rule_match.claim),
                     Err(NoMatch::Refused(condition)) => refusals.push(rule.refused(condition)),
                 }
             }
@@ -333,7 +333,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             outcome.pull_requests.insert(number);
         }
         let owner = match self.owner(resource, (policy_scope, index), rule, rule_match) {
-            Ok(owner) => owner.ok_or(NoMatch::NotGiven)?,
+            Ok(owner) => owner.ok_or(NoMatch::NoSuchBranch)?,
             Err(doubt) => {
                 outcome.verdict = Verdict::Unknown(doubt);
                 return Ok(outcome);
@@ -376,9 +376,9 @@ impl<'a, 'p> Judge<'a, 'p> {
         let pull_request = owner.pull_request().map(|(_, pull_request)| pull_request);
         let comes_from = pull_request.and_then(|one| one.head().or_else(|| one.fork_head()));
         let heads = self.roots[policy_scope].as_ref().map(|(_, heads)| heads);
-        let agrees = heads
-            .zip(comes_from)
-            .is_some_and(|(heads, branch)| heads.is_given_by(head, resource.kind.caseless, branch));
+        let agrees = heads.zip(comes_from).is_some_and(|(heads, branch)| {
+            heads.is_matched_by(head, resource.kind.caseless, branch)
+        });
         (!agrees).then(|| Doubt::HeadDiffers {
             number: *number,
             head: head.clone(),
@@ -420,7 +420,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 // A living root keeps whatever else the answer lacks.
                 (Err(live @ Verdict::Live(_)), _) => live,
                 (_, Some(missing)) => missing,
-                (Ok(death), None) => self.ripe(resource, rule, in_focus, death),
+                (Ok(death), None) => self.verdict_of_death(resource, rule, in_focus, death),
                 (Err(kept), None) => kept,
             },
         )
@@ -467,7 +467,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 let alive = standing.as_ref().is_some_and(BranchState::is_alive);
                 let dead = !alive && (standing.is_some() || rule.missing == Missing::Dead);
                 if dead {
-                    if heads.begins_a_living_one(claim, standing.is_some()) {
+                    if heads.is_prefix_of_live_slug(claim, standing.is_some()) {
                         return Err(Doubt::Beginning(claim.clone()));
                     }
                     let calibrated = match (claim, &standing) {
@@ -485,7 +485,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 }
                 Ok(match (standing, rule.missing) {
                     (Some(standing), _) => Some(Owner::Head(standing)),
-                    (None, _) if !self.could_be_given(policy_scope, claim) => None,
+                    (None, _) if !self.could_be_produced(policy_scope, claim) => None,
                     (None, Missing::Dead) => Some(Owner::Missing(claim.clone())),
                     (None, Missing::Keep) => None,
                 })
@@ -495,13 +495,13 @@ impl<'a, 'p> Judge<'a, 'p> {
     }
 
     /// Whether a claim's slug function gives its text for some branch.
-    fn could_be_given(&self, policy_scope: usize, claim: &Claim) -> bool {
+    fn could_be_produced(&self, policy_scope: usize, claim: &Claim) -> bool {
         let Claim::Slug { function, text } = claim else {
             return true;
         };
         let slugs = &self.input.policy_scopes[policy_scope].policy.slugs;
         let function = slugs.get(&**function);
-        function.is_some_and(|function| function.could_give(text))
+        function.is_some_and(|function| function.could_produce(text))
     }
 
     /// How the resource died by this rule, or what keeps it.
@@ -579,7 +579,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                     longer_than: age.longer_than,
                 },
                 dead_since: None,
-                ripe_at: None,
+                grace_ends_at: None,
                 report_only: false,
             });
             if rule.death.is_by_age_alone() {
@@ -594,11 +594,18 @@ impl<'a, 'p> Judge<'a, 'p> {
     /// What a death comes to: a branch that its own expiry deletes soon is left to
     /// it once its grace is over. Before that the grace counts: an expiry that an
     /// earlier run set may rest on a death that was not the last one.
-    fn ripe(&self, resource: &Resource, rule: &Rule, in_focus: bool, death: Death) -> Verdict {
+    fn verdict_of_death(
+        &self,
+        resource: &Resource,
+        rule: &Rule,
+        in_focus: bool,
+        death: Death,
+    ) -> Verdict {
         let now = self.input.now;
         // One that is long over is not carried out: nothing rests on it.
-        let promised = |at: &DateTime<Utc>| *at <= now + EXPIRES_SOON && *at > now - EXPIRY_OVERDUE;
-        let expires_at = resource.expires_at.filter(promised);
+        let expires_soon =
+            |at: &DateTime<Utc>| *at <= now + EXPIRES_SOON && *at > now - EXPIRY_OVERDUE;
+        let expires_at = resource.expires_at.filter(expires_soon);
         match (self.after_grace(rule, in_focus, death), expires_at) {
             (Verdict::Garbage(_), Some(at)) => Verdict::Grace(Wait::Expires { at }),
             (verdict, _) => verdict,
@@ -609,7 +616,7 @@ impl<'a, 'p> Judge<'a, 'p> {
     fn after_grace(&self, rule: &Rule, in_focus: bool, mut death: Death) -> Verdict {
         let now = self.input.now;
         if rule.death.is_by_age_alone() {
-            death.ripe_at = death.dead_since;
+            death.grace_ends_at = death.dead_since;
             return Verdict::Garbage(death);
         }
         let usual = if in_focus {
@@ -625,18 +632,23 @@ impl<'a, 'p> Judge<'a, 'p> {
             } else {
                 Verdict::Grace(Wait::Grace {
                     death,
-                    ripe_at: None,
+                    grace_ends_at: None,
                 })
             };
         };
         match dead_since.checked_add_signed(grace) {
             // Strictly later: exactly at the end of its grace it is still kept. No
             // grace at all is over at once.
-            Some(ripe_at) if ripe_at < now || (grace <= TimeDelta::zero() && ripe_at == now) => {
-                death.ripe_at = Some(ripe_at);
+            Some(grace_ends_at)
+                if grace_ends_at < now || (grace <= TimeDelta::zero() && grace_ends_at == now) =>
+            {
+                death.grace_ends_at = Some(grace_ends_at);
                 Verdict::Garbage(death)
             }
-            ripe_at => Verdict::Grace(Wait::Grace { death, ripe_at }),
+            grace_ends_at => Verdict::Grace(Wait::Grace {
+                death,
+                grace_ends_at,
+            }),
         }
     }
 }
@@ -649,7 +661,7 @@ fn weight(verdict: &Verdict) -> (u8, Option<DateTime<Utc>>) {
         Verdict::Unknown(_) => (4, None),
         Verdict::Protected(_) => (3, None),
         Verdict::InUse(_) | Verdict::Unmatched(_) => (2, None),
-        Verdict::Grace(_) => (1, verdict.ripe_at()),
+        Verdict::Grace(_) => (1, verdict.grace_ends_at()),
         Verdict::Garbage(death) => (0, death.dead_since),
     }
 }

@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::super::box_key;
 use super::super::kind_graph::KindGraph;
 use super::super::reference_index::{IndexedUser, ReferenceIndex};
-use super::super::verdict::{Doubt, How, ResourceUser, Verdict, Wait};
-use super::going_along::{Living, goes_along, own_part};
+use super::super::verdict::{Doubt, ResourceUser, UsageKind, Verdict, Wait};
+use super::dependents::{LiveNames, is_deleted_with_owner, own_part};
 use super::judge::Judge;
 use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
 use crate::model::{KindRef, Link, Place, ReferenceKey, Resource, Time};
 
 /// Withdraws deletions that depend on an incomplete listing.
-pub(super) fn distrust(
+pub(super) fn require_complete_listings(
     inventory: &Inventory,
     roots: &Roots,
     input: &JudgeInput<'_>,
@@ -98,7 +98,7 @@ pub(super) fn distrust(
 fn origins_of_kept(roots: &Roots) -> BTreeSet<&str> {
     let issues = roots.repositories.values();
     let issues = issues.filter_map(|one| one.issue.as_ref());
-    let origins = issues.flat_map(|issue| &issue.ticked.origins_of_kept);
+    let origins = issues.flat_map(|issue| &issue.checked.origins_of_kept);
     origins.map(String::as_str).collect()
 }
 
@@ -108,7 +108,7 @@ pub(super) fn inherit(
     inventory: &Inventory,
     links: &ReferenceIndex<'_>,
     input: &JudgeInput<'_>,
-    living: &Living,
+    living: &LiveNames,
     judgements: &mut [Judgement],
 ) -> Vec<(usize, usize)> {
     let mut inherited = Vec::new();
@@ -119,7 +119,7 @@ pub(super) fn inherit(
         let unread = |verdict: &Verdict| matches!(verdict, Verdict::Unmatched(unmatched) if unmatched.is_unruled());
         let resource = &inventory.resources[owned];
         if unread(&judgements[owned].verdict)
-            && goes_along(
+            && is_deleted_with_owner(
                 input,
                 living,
                 resource.kind,
@@ -162,16 +162,17 @@ fn by_its_own_clocks(resource: &Resource, verdict: Verdict, input: &JudgeInput<'
         }
     }
     let own = resource.created_at.latest(resource.changed_at).known();
-    if let (Some(own), Some(dead), Some(ripe)) = (own, death.dead_since, death.ripe_at)
+    if let (Some(own), Some(dead), Some(grace_ends_at)) =
+        (own, death.dead_since, death.grace_ends_at)
         && own > dead
     {
-        let ripe = ripe.checked_add_signed(own - dead);
+        let grace_ends_at = grace_ends_at.checked_add_signed(own - dead);
         death.dead_since = Some(own);
-        death.ripe_at = ripe;
-        if ripe.is_none_or(|ripe| ripe >= input.now) {
+        death.grace_ends_at = grace_ends_at;
+        if grace_ends_at.is_none_or(|grace_ends_at| grace_ends_at >= input.now) {
             return Verdict::Grace(Wait::Grace {
                 death,
-                ripe_at: ripe,
+                grace_ends_at,
             });
         }
     }
@@ -183,7 +184,7 @@ pub(super) struct Propagation<'a> {
     inventory: &'a Inventory,
     input: &'a JudgeInput<'a>,
     judge: &'a Judge<'a, 'a>,
-    living: &'a Living,
+    living: &'a LiveNames,
     judgements: &'a mut [Judgement],
     links: ReferenceIndex<'a>,
     inherited: Vec<(usize, usize)>,
@@ -200,7 +201,7 @@ impl<'a> Propagation<'a> {
         links: ReferenceIndex<'a>,
         inherited: Vec<(usize, usize)>,
         judge: &'a Judge<'a, 'a>,
-        living: &'a Living,
+        living: &'a LiveNames,
         judgements: &'a mut [Judgement],
     ) -> Self {
         let input = judge.input();
@@ -241,8 +242,10 @@ impl<'a> Propagation<'a> {
         self.keep_attached_to_protected();
         loop {
             self.keep_parents();
-            let kept =
-                self.keep_used() | self.keep_owned() | self.keep_holders() | self.keep_suspects();
+            let kept = self.keep_used()
+                | self.keep_owned()
+                | self.keep_holders()
+                | self.keep_possible_targets();
             let (doubted, pending, questions) = self.unread();
             if kept || doubted {
                 continue;
@@ -260,7 +263,7 @@ impl<'a> Propagation<'a> {
 
     /// Whether a resource is judged with its owner and may be deleted by this
     /// run: the owner waits for it by the order of the plan.
-    fn goes_along(&self, owned: usize, owner: usize) -> bool {
+    fn is_deleted_with_owner(&self, owned: usize, owner: usize) -> bool {
         self.is_garbage(owned)
             && (self.goes[owned] || self.settled)
             && self.inherited.binary_search(&(owned, owner)).is_ok()
@@ -294,7 +297,7 @@ impl<'a> Propagation<'a> {
                 judgement.verdict = Verdict::InUse(ResourceUser {
                     kind: managed.kind.name(),
                     name: managed.name.clone(),
-                    how: How::Manager,
+                    how: UsageKind::Manager,
                 });
             }
         }
@@ -315,7 +318,7 @@ impl<'a> Propagation<'a> {
             self.judgements[owned].verdict = Verdict::InUse(ResourceUser {
                 kind: owner.kind.name(),
                 name: owner.name.clone(),
-                how: How::Owner,
+                how: UsageKind::Owner,
             });
         }
     }
@@ -333,7 +336,7 @@ impl<'a> Propagation<'a> {
                 self.judgements[parent].verdict = Verdict::InUse(ResourceUser {
                     kind: resource.kind.name(),
                     name: resource.name.clone(),
-                    how: How::Parent,
+                    how: UsageKind::Parent,
                 });
                 stay.push(parent);
             }
@@ -354,7 +357,7 @@ impl<'a> Propagation<'a> {
             self.judgements[*owned].verdict = Verdict::InUse(ResourceUser {
                 kind: owner.kind.name(),
                 name: owner.name.clone(),
-                how: How::Owner,
+                how: UsageKind::Owner,
             });
         }
         !stay.is_empty()
@@ -368,9 +371,11 @@ impl<'a> Propagation<'a> {
                 continue;
             }
             let user = users.iter().find_map(|user| match user {
-                IndexedUser::Other { kind, name } => Some((*kind, name.clone(), How::Bound)),
+                IndexedUser::Other { kind, name } => Some((*kind, name.clone(), UsageKind::Bound)),
                 IndexedUser::Listed(user)
-                    if *user != used && self.stays(*user) && !self.goes_along(*user, used) =>
+                    if *user != used
+                        && self.stays(*user)
+                        && !self.is_deleted_with_owner(*user, used) =>
                 {
                     let how = self.how(*user, used);
                     let user = &self.inventory.resources[*user];
@@ -388,11 +393,11 @@ impl<'a> Propagation<'a> {
     }
 
     /// How one resource uses another.
-    fn how(&self, user: usize, used: usize) -> How {
+    fn how(&self, user: usize, used: usize) -> UsageKind {
         let resource = &self.inventory.resources[user];
         let used = self.inventory.resources[used].kind;
         if resource.kind.belongs_to == Some(used.name()) {
-            return How::Serves;
+            return UsageKind::Serves;
         }
         let by_address = resource.links.iter().any(|link| match link {
             Link::Uses(reference) => {
@@ -401,7 +406,11 @@ impl<'a> Propagation<'a> {
             }
             Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => false,
         });
-        if by_address { How::Target } else { How::Bound }
+        if by_address {
+            UsageKind::Target
+        } else {
+            UsageKind::Bound
+        }
     }
 
     fn is_listed(&self, kind: KindRef, place: &Place) -> bool {
@@ -411,14 +420,14 @@ impl<'a> Propagation<'a> {
 
     /// Keeps what a binding of an unknown type may name, if the user of the
     /// binding stays.
-    fn keep_suspects(&mut self) -> bool {
+    fn keep_possible_targets(&mut self) -> bool {
         let mut kept = Vec::new();
         for (index, judgement) in self.judgements.iter().enumerate() {
             if !judgement.verdict.is_garbage() {
                 continue;
             }
-            let mut suspicions = self.links.suspicions(self.inventory, index);
-            let stays = suspicions.find(|one| match &one.user {
+            let mut possible_references = self.links.possible_references(self.inventory, index);
+            let stays = possible_references.find(|one| match &one.user {
                 IndexedUser::Other { .. } => true,
                 IndexedUser::Listed(user) => *user != index && self.stays(*user),
             });

@@ -89,7 +89,7 @@ fn needs(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<BTreeSet<us
 
 /// What names candidates in its listing, and by that hinders their deletion: a
 /// queue the Workers that serve it.
-pub(super) struct Hindrances {
+pub(super) struct Blockers {
     /// For each candidate the candidates that hinder it: it can only go in a run
     /// in which they go as well.
     pub(super) along: Vec<Vec<usize>>,
@@ -97,7 +97,7 @@ pub(super) struct Hindrances {
     pub(super) held: BTreeSet<usize>,
 }
 
-impl Hindrances {
+impl Blockers {
     pub(super) fn of(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Self {
         let mut along = vec![Vec::new(); candidates.len()];
         let mut held = BTreeSet::new();

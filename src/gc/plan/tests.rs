@@ -244,7 +244,7 @@ fn steps(after: &[&[usize]]) -> Plan {
         steps: after.iter().enumerate().map(step).collect(),
         deferred: vec![99],
         report_only: vec![98],
-        hindered: BTreeSet::new(),
+        likely_refused: BTreeSet::new(),
         oversized: BTreeMap::new(),
     }
 }

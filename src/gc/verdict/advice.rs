@@ -23,9 +23,10 @@ impl Verdict {
                 "it stays unless a git branch or a pull request's head matches this name, or the \
                  rule says `missing = \"dead\"`"
             }
-            Self::Grace(Wait::Grace { ripe_at: None, .. }) => {
-                "it has no time from which its grace could count: only a grace of 0 ends"
-            }
+            Self::Grace(Wait::Grace {
+                grace_ends_at: None,
+                ..
+            }) => "it has no time from which its grace could count: only a grace of 0 ends",
             Self::Grace(Wait::Grace { .. }) => "it becomes garbage when its grace is over",
             Self::Grace(Wait::Expires { .. }) => "the provider deletes it by itself",
             Self::Garbage(_) => {
@@ -76,7 +77,7 @@ impl Protection {
     /// What would have to change for another verdict.
     fn otherwise(&self) -> &'static str {
         match self {
-            Self::Entry { .. } | Self::Perhaps { .. } => {
+            Self::Entry { .. } | Self::UndeterminedEntry { .. } => {
                 "it stays until the `protect` entry no longer covers it"
             }
             Self::BuiltIn(BuiltInProtection::Marked) => {

@@ -12,7 +12,7 @@ pub enum Wait {
         /// How it died.
         death: Death,
         /// When its grace ends; never without a time of its own.
-        ripe_at: Option<DateTime<Utc>>,
+        grace_ends_at: Option<DateTime<Utc>>,
     },
     /// The provider removes it soon by itself.
     Expires {
@@ -29,7 +29,7 @@ pub struct Death {
     /// The latest of that event and the resource's own creation and change.
     pub dead_since: Option<DateTime<Utc>>,
     /// When its grace ended.
-    pub ripe_at: Option<DateTime<Utc>>,
+    pub grace_ends_at: Option<DateTime<Utc>>,
     /// Whether the rule only asks for a report.
     pub report_only: bool,
 }

@@ -62,7 +62,7 @@ pub enum Protection {
         location: Arc<str>,
     },
     /// A `protect` entry whose condition this answer cannot tell.
-    Perhaps {
+    UndeterminedEntry {
         /// The condition's key.
         key: &'static str,
         /// Where it stands.
@@ -101,7 +101,7 @@ impl Protection {
     pub fn is_by_people(&self) -> bool {
         match self {
             Self::Entry { .. }
-            | Self::Perhaps { .. }
+            | Self::UndeterminedEntry { .. }
             | Self::Labelled { .. }
             | Self::Checked { .. }
             | Self::BuiltIn(BuiltInProtection::Marked)
@@ -119,12 +119,12 @@ pub struct ResourceUser {
     /// Its name.
     pub name: Box<str>,
     /// How it uses it.
-    pub how: How,
+    pub how: UsageKind,
 }
 
 /// How something is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub enum UsageKind {
     /// It is bound by a resource that stays.
     Bound,
     /// It is the parent of one that stays.

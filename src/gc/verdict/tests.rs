@@ -18,21 +18,21 @@ fn death(report_only: bool) -> Death {
             longer_than: TimeDelta::days(3),
         },
         dead_since: Some(at(10)),
-        ripe_at: Some(at(20)),
+        grace_ends_at: Some(at(20)),
         report_only,
     }
 }
 
-fn grace(ripe_at: Option<DateTime<Utc>>) -> Verdict {
+fn grace(grace_ends_at: Option<DateTime<Utc>>) -> Verdict {
     Verdict::Grace(Wait::Grace {
         death: death(false),
-        ripe_at,
+        grace_ends_at,
     })
 }
 
 #[test]
 fn only_what_died_has_a_death_and_a_time_at_which_it_is_ripe() {
-    for (verdict, died, ripe_at) in [
+    for (verdict, died, grace_ends_at) in [
         (Verdict::Garbage(death(false)), true, Some(at(20))),
         (Verdict::Garbage(death(true)), true, Some(at(20))),
         (grace(Some(at(30))), true, Some(at(30))),
@@ -54,7 +54,7 @@ fn only_what_died_has_a_death_and_a_time_at_which_it_is_ripe() {
     ] {
         let since = verdict.death().map(|death| death.dead_since);
         assert_eq!(since, died.then_some(Some(at(10))), "{verdict:?}");
-        assert_eq!(verdict.ripe_at(), ripe_at, "{verdict:?}");
+        assert_eq!(verdict.grace_ends_at(), grace_ends_at, "{verdict:?}");
     }
 }
 
@@ -97,7 +97,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
             "until the `protect` entry no longer covers it",
         ),
         (
-            protected(Protection::Perhaps {
+            protected(Protection::UndeterminedEntry {
                 key: "parent",
                 location: where_(),
             }),
@@ -136,7 +136,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
             Verdict::InUse(ResourceUser {
                 kind: "worker",
                 name: "app".into(),
-                how: How::Bound,
+                how: UsageKind::Bound,
             }),
             "used by worker app",
             "when its user is gone",
@@ -183,9 +183,9 @@ fn a_verdict_says_why_and_what_would_change_it() {
             "run again",
         ),
     ] {
-        let said = verdict.to_string();
-        assert!(said.contains(why), "{said}");
+        let text = verdict.to_string();
+        assert!(text.contains(why), "{text}");
         let advice = verdict.otherwise();
-        assert!(advice.contains(otherwise), "{said}: {advice}");
+        assert!(advice.contains(otherwise), "{text}: {advice}");
     }
 }

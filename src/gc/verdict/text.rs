@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Alive, Cause, Doubt, How, Protection, ResourceUser, Unmatched, Verdict, Wait};
+use super::{Alive, Cause, Doubt, Protection, ResourceUser, Unmatched, UsageKind, Verdict, Wait};
 use crate::format::{moment, span};
 use crate::model::PullRequestNumber;
 
@@ -99,7 +99,7 @@ impl fmt::Display for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Entry { reason, location } => write!(f, "{reason} ({location})"),
-            Self::Perhaps { key, location } => write!(
+            Self::UndeterminedEntry { key, location } => write!(
                 f,
                 "possibly protected: the answer does not say `{key}` ({location})"
             ),
@@ -129,13 +129,13 @@ impl fmt::Display for Protection {
 impl fmt::Display for ResourceUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.how {
-            How::Bound => write!(f, "used by {} {}, which stays", self.kind, self.name),
-            How::Owner => write!(f, "belongs to {} {}, which stays", self.kind, self.name),
-            How::Manager => write!(f, "manages {} {}, which stays", self.kind, self.name),
-            How::Parent => write!(f, "parent of {} {}, which stays", self.kind, self.name),
-            How::Serves => write!(f, "serves {} ({}), which stays", self.name, self.kind),
-            How::Target => write!(f, "target of {} {}, which stays", self.kind, self.name),
-            How::Holds => write!(f, "contains {} {}, which stays", self.kind, self.name),
+            UsageKind::Bound => write!(f, "used by {} {}, which stays", self.kind, self.name),
+            UsageKind::Owner => write!(f, "belongs to {} {}, which stays", self.kind, self.name),
+            UsageKind::Manager => write!(f, "manages {} {}, which stays", self.kind, self.name),
+            UsageKind::Parent => write!(f, "parent of {} {}, which stays", self.kind, self.name),
+            UsageKind::Serves => write!(f, "serves {} ({}), which stays", self.name, self.kind),
+            UsageKind::Target => write!(f, "target of {} {}, which stays", self.kind, self.name),
+            UsageKind::Holds => write!(f, "contains {} {}, which stays", self.kind, self.name),
         }
     }
 }
@@ -145,13 +145,13 @@ impl fmt::Display for Wait {
         match self {
             Self::Grace {
                 death,
-                ripe_at: Some(at),
+                grace_ends_at: Some(at),
             } => {
                 write!(f, "{}; grace until {}", death.cause, moment(*at))
             }
             Self::Grace {
                 death,
-                ripe_at: None,
+                grace_ends_at: None,
             } => {
                 write!(
                     f,

@@ -41,9 +41,9 @@ fn assignment(line: &str) -> Option<(String, String)> {
     let line = line.trim().trim_start_matches("- ").trim();
     let into_file = ["GITHUB_ENV", "GITHUB_OUTPUT", "set-output"];
     if into_file.iter().any(|file| line.contains(file)) {
-        let said = line.split_once("echo ").map_or(line, |(_, said)| said);
-        let said = said.split(">>").next().unwrap_or(said);
-        let (name, value) = unquoted(said).split_once('=')?;
+        let echoed = line.split_once("echo ").map_or(line, |(_, echoed)| echoed);
+        let echoed = echoed.split(">>").next().unwrap_or(echoed);
+        let (name, value) = unquoted(echoed).split_once('=')?;
         return is_name(name).then(|| (name.to_owned(), value.to_owned()));
     }
     let plain = line

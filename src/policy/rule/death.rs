@@ -163,7 +163,7 @@ impl Timing {
             (CREATED_AFTER_OPENED, self.created_after_opened),
             (ENDED_AFTER_CREATED, self.ended_after_created),
         ];
-        let said = conditions.into_iter();
-        said.filter_map(|(key, wanted)| Some(format!("{key} = {}", wanted?)))
+        let written = conditions.into_iter();
+        written.filter_map(|(key, wanted)| Some(format!("{key} = {}", wanted?)))
     }
 }

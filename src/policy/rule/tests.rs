@@ -197,12 +197,12 @@ fn conditions_compare_hosts_words_flags_and_lists_each_in_their_way() {
     ] {
         let rule = of(kind, condition);
         let bare = resource(kind, "app-7");
-        let readings = rule.read(&with(bare.clone(), key, value));
-        assert_eq!(readings.len(), usize::from(expected), "{condition}");
+        let matches = rule.read(&with(bare.clone(), key, value));
+        assert_eq!(matches.len(), usize::from(expected), "{condition}");
         assert!(
-            readings
+            matches
                 .iter()
-                .all(|reading| reading.undetermined.is_none())
+                .all(|rule_match| rule_match.undetermined.is_none())
         );
         let undetermined: Vec<_> = rule
             .read(&bare)
@@ -274,7 +274,7 @@ fn a_name_alone_is_read_by_rules_for_names_of_its_kind() {
         (&by_branch, "pages_deployment", "app-7", &[]),
         (&by_branch, "worker", "app-7", &[]),
     ] {
-        let claims = rule.read_name(kind(sort), name);
+        let claims = rule.match_name(kind(sort), name);
         let claims: Vec<_> = claims.iter().map(Claim::to_string).collect();
         assert_eq!(claims, expected, "{sort} {name}");
     }

@@ -370,8 +370,8 @@ fn slugs_are_only_what_their_function_could_give() {
     ] {
         assert_eq!(claims("app-{slug:shop}", name), expected, "{name}");
     }
-    let readings = claims("{service}-{slug:shop}", "api-v2-x");
-    assert_eq!(readings, ["v2-x", "x"], "read in every way");
+    let matches = claims("{service}-{slug:shop}", "api-v2-x");
+    assert_eq!(matches, ["v2-x", "x"], "read in every way");
     for text in ["app-{slug:other}", "app-{slug}", "app-{slug:shop}-{run}"] {
         assert!(parse_one(text).is_err(), "{text}");
     }

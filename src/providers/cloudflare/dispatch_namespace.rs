@@ -83,12 +83,12 @@ impl UserSource for DispatchNamespace {
                 )));
             }
         };
-        let mut told = ReferencePage::default();
+        let mut found = ReferencePage::default();
         match ask.what {
             "namespaces" => {
                 let (namespaces, _) = envelope::open::<Vec<Namespace>>(body)?;
                 let used = namespaces.iter().filter(|one| one.script_count != Some(0));
-                told.more = used
+                found.more = used
                     .map(|one| {
                         let name = &*one.namespace_name;
                         let call = Call::get(Api::Cloudflare, &path(place, &[name, "scripts"]));
@@ -110,10 +110,10 @@ impl UserSource for DispatchNamespace {
                     let below = [&*ask.subject, "scripts", &*name, "settings"];
                     let call = Call::get(Api::Cloudflare, &path(place, &below));
                     let subject = format!("{}/{name}", ask.subject);
-                    told.more.push(Ask::of("settings", &subject, call));
+                    found.more.push(Ask::of("settings", &subject, call));
                     names.push(name);
                 }
-                told.counted = ask.expects.map(|total| Counted {
+                found.counted = ask.expects.map(|total| Counted {
                     list: format!("Workers of dispatch namespace {}", ask.subject),
                     total,
                     items: names,
@@ -121,13 +121,13 @@ impl UserSource for DispatchNamespace {
             }
             _ => {
                 let (settings, _) = envelope::open::<bindings::Settings>(body)?;
-                told.users.push(SourceUser {
+                found.users.push(SourceUser {
                     name: ask.subject.clone(),
                     owner: None,
                     references: settings.references()?,
                 });
             }
         }
-        Ok(told)
+        Ok(found)
     }
 }

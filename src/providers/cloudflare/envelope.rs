@@ -37,12 +37,12 @@ pub(crate) struct ResultInfo {
 pub(crate) fn open<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<ResultInfo>), Malformed> {
     let envelope: Envelope<T> = serde_json::from_slice(body)?;
     if !envelope.success {
-        let said = envelope.errors.first().map_or_else(
+        let message = envelope.errors.first().map_or_else(
             || "without a reason".to_owned(),
             |error| format!("{} {}", error.code, error.message),
         );
         return Err(Malformed(format!(
-            "Cloudflare answered 200 with `success: false` ({said})"
+            "Cloudflare answered 200 with `success: false` ({message})"
         )));
     }
     let result = envelope

@@ -69,22 +69,22 @@ impl UserSource for PagesProject {
         let names = projects.iter().map(|project| project.name.clone());
         let list = "Pages projects".to_owned();
         let (counted, next) = envelope::counted(list, names, info.as_ref())?;
-        let mut told = ReferencePage {
+        let mut found = ReferencePage {
             counted,
             ..ReferencePage::default()
         };
         for project in projects {
             let mut references = bindings::pages(&project.deployment_configs.preview)?;
             references.extend(bindings::pages(&project.deployment_configs.production)?);
-            told.users.push(SourceUser {
+            found.users.push(SourceUser {
                 name: project.name,
                 owner: None,
                 references,
             });
         }
         if let (NextPage::Pages(pages), "1") = (next, &*ask.subject) {
-            told.more = (2..=pages).map(|number| page(place, number)).collect();
+            found.more = (2..=pages).map(|number| page(place, number)).collect();
         }
-        Ok(told)
+        Ok(found)
     }
 }

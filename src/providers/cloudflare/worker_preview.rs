@@ -238,7 +238,7 @@ impl UserSource for UnlistedPreviews {
         ask: &Ask,
         answer: ReferenceAnswer<'_>,
     ) -> Result<ReferencePage, Malformed> {
-        let mut told = ReferencePage::default();
+        let mut found = ReferencePage::default();
         let body = match (answer, ask.what) {
             (ReferenceAnswer::Body(body), _) => body,
             // A Worker was deleted since it was listed, or a Preview was never
@@ -246,7 +246,7 @@ impl UserSource for UnlistedPreviews {
             (ReferenceAnswer::Missing(body), what)
                 if !["workers", "deployment"].contains(&what) && is_gone(body) =>
             {
-                return Ok(told);
+                return Ok(found);
             }
             (ReferenceAnswer::Missing(_), what) => {
                 return Err(Malformed(format!(
@@ -264,18 +264,19 @@ impl UserSource for UnlistedPreviews {
                 let holders = (query.read)(body)?;
                 let names = holders.holders.iter().map(|holder| holder.name.clone());
                 let names = names.collect();
-                told.counted = holders.total.map(|total| Counted {
+                found.counted = holders.total.map(|total| Counted {
                     list: "Workers".to_owned(),
                     total,
                     items: names,
                 });
                 if let (NextPage::Pages(pages), "1") = (holders.next, &*ask.subject) {
-                    told.more.extend((2..=pages).map(|number| {
+                    found.more.extend((2..=pages).map(|number| {
                         let query = WorkerPreview.page(place, &PageOf::Number(number));
                         Ask::of("workers", &number.to_string(), query.call)
                     }));
                 }
-                told.more
+                found
+                    .more
                     .extend(holders.holders.iter().map(|Holder { name: worker, .. }| {
                         let call = WorkerPreview.list(place, Some(worker), &PageOf::First);
                         Ask::of("previews", worker, call)
@@ -287,17 +288,17 @@ impl UserSource for UnlistedPreviews {
                 let list = format!("Previews of Worker {worker}");
                 let ids = previews.iter().map(|preview| preview.id.clone());
                 let (counted, next) = envelope::counted(list, ids, info.as_ref())?;
-                told.counted = counted;
+                found.counted = counted;
                 if let (NextPage::Pages(pages), "previews") = (&next, ask.what) {
-                    told.more.extend((2..=*pages).map(|number| {
+                    found.more.extend((2..=*pages).map(|number| {
                         let page = PageOf::Number(number);
                         let call = WorkerPreview.list(place, Some(worker), &page);
                         Ask::of("more previews", worker, call)
                     }));
                 }
                 for preview in previews {
-                    told.more.push(deployment_of(&preview, worker, place));
-                    told.users.push(SourceUser {
+                    found.more.push(deployment_of(&preview, worker, place));
+                    found.users.push(SourceUser {
                         name: preview.name.clone(),
                         owner: Some(Reference::by_id("worker", worker.to_owned())),
                         references: bindings::tails(preview.tail_consumers),
@@ -306,14 +307,14 @@ impl UserSource for UnlistedPreviews {
             }
             _ => {
                 let (deployment, _) = envelope::open::<Deployment>(body)?;
-                told.users.push(SourceUser {
+                found.users.push(SourceUser {
                     name: deployment.preview_name.unwrap_or_default(),
                     owner: Some(Reference::by_id("worker", ask.subject.to_string())),
                     references: bindings::by_name(&deployment.env)?,
                 });
             }
         }
-        Ok(told)
+        Ok(found)
     }
 }
 

@@ -326,10 +326,10 @@ impl Kind for NeonBranch {
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> DeletionRefusal {
-        let said = String::from_utf8_lossy(body).to_lowercase();
-        if said.contains("children") {
+        let message = String::from_utf8_lossy(body).to_lowercase();
+        if message.contains("children") {
             DeletionRefusal::Blocked("its children have to go first")
-        } else if said.contains("expires_at") || said.contains("expiration") {
+        } else if message.contains("expires_at") || message.contains("expiration") {
             DeletionRefusal::Final(Some(
                 "Neon sets no expiry on a branch that is protected, has children or uses the Data \
                  API: let its rule delete it instead",

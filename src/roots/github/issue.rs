@@ -143,7 +143,7 @@ impl ListedIssue {
         TrackingIssue {
             number: self.number,
             title: self.title,
-            ticked: self
+            checked: self
                 .body
                 .as_deref()
                 .map(CheckedKeys::with_origins)
@@ -166,11 +166,11 @@ impl ListedIssue {
                 keep,
                 origins_of_kept,
                 ..
-            } = other.tracking(Vec::new()).ticked;
-            let here = &issue.ticked.keep;
+            } = other.tracking(Vec::new()).checked;
+            let here = &issue.checked.keep;
             let more = keep.into_iter().filter(|key| !here.contains(key));
             issue.kept_in_others.extend(more.map(|key| (key, number)));
-            issue.ticked.origins_of_kept.extend(origins_of_kept);
+            issue.checked.origins_of_kept.extend(origins_of_kept);
         }
         issue
     }
@@ -446,7 +446,7 @@ impl<'g> IssueStore<'g> {
                 ));
             }
         };
-        let said = |edit: &Value| edit["diff"].as_str().unwrap_or_default().to_owned();
+        let text_of = |edit: &Value| edit["diff"].as_str().unwrap_or_default().to_owned();
         // The newest is first. Two edits may be in the same second.
         let since = |edit: &&Value| {
             let at = edit["editedAt"].as_str().and_then(|at| at.parse().ok());
@@ -454,14 +454,14 @@ impl<'g> IssueStore<'g> {
         };
         let newest = edits
             .iter()
-            .map(said)
+            .map(text_of)
             .position(|text| !ours.contains(&text));
         let mut others: Vec<String> = edits
             .iter()
             .skip(newest.unwrap_or(edits.len()))
-            .take_while(|edit| said(edit) != read.body)
+            .take_while(|edit| text_of(edit) != read.body)
             .filter(since)
-            .map(said)
+            .map(text_of)
             .collect();
         others.retain(|text| !ours.contains(text));
         Ok(others)

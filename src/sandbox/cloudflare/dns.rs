@@ -248,19 +248,19 @@ impl Cloudflare {
         &mut self,
         resource: &WorldResource,
     ) -> Result<(), ImpossibleResource> {
-        let said = &resource.attributes;
+        let attributes = &resource.attributes;
         let name = domain_name(&resource.name);
-        if said.get("type").is_some_and(|kind| !kind.is_string()) {
+        if attributes.get("type").is_some_and(|kind| !kind.is_string()) {
             return Err(ImpossibleResource(format!(
                 "dns_record {name}: type is not a text"
             )));
         }
-        let zone = text(said, "zone").map(ToOwned::to_owned);
+        let zone = text(attributes, "zone").map(ToOwned::to_owned);
         let zone = self.zone_of(&name, zone.as_deref());
-        let managed = said.get("managed").and_then(Value::as_bool) == Some(true);
+        let managed = attributes.get("managed").and_then(Value::as_bool) == Some(true);
         let mut body = Map::new();
         for field in FIELDS {
-            if let Some(value) = said.get(field) {
+            if let Some(value) = attributes.get(field) {
                 body.insert(field.to_owned(), value.clone());
             }
         }
@@ -277,7 +277,7 @@ impl Cloudflare {
             made: false,
             created: resource.created_at,
             modified: resource.updated_at,
-            attributes: said
+            attributes: attributes
                 .iter()
                 .filter(|(field, _)| !FIELDS.contains(&field.as_str()))
                 .map(|(field, value)| (field.clone(), value.clone()))

@@ -166,10 +166,10 @@ impl Cloudflare {
         &mut self,
         resource: &WorldResource,
     ) -> Result<(), ImpossibleResource> {
-        let said = &resource.attributes;
+        let attributes = &resource.attributes;
         let id = resource.id.as_ref().unwrap_or(&resource.name).clone();
-        let project = text(said, "project").unwrap_or("site").to_owned();
-        let production = text(said, "environment") == Some("production");
+        let project = text(attributes, "project").unwrap_or("site").to_owned();
+        let production = text(attributes, "environment") == Some("production");
         if self.projects.values().any(|project| {
             project
                 .deployments
@@ -181,15 +181,15 @@ impl Cloudflare {
             )));
         }
         let place = self.ensure_project(&project);
-        if let Some(branch) = text(said, "production_branch") {
+        if let Some(branch) = text(attributes, "production_branch") {
             branch.clone_into(&mut place.production_branch);
         }
-        let branch = match text(said, "branch") {
+        let branch = match text(attributes, "branch") {
             Some(branch) => branch.to_owned(),
             None if production => place.production_branch.clone(),
             None => "preview".to_owned(),
         };
-        let bindings = said.get("bindings").and_then(Value::as_array);
+        let bindings = attributes.get("bindings").and_then(Value::as_array);
         for binding in bindings.into_iter().flatten() {
             place.bindings[usize::from(production)].push(Binding::from_world(binding)?);
         }
@@ -200,9 +200,9 @@ impl Cloudflare {
             id,
             production,
             branch,
-            aliases: texts(said, "aliases"),
+            aliases: texts(attributes, "aliases"),
             created: resource.created_at,
-            attributes: said.clone(),
+            attributes: attributes.clone(),
         });
         place.sort();
         Ok(())

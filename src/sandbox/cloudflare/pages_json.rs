@@ -57,9 +57,9 @@ impl Project {
 
     /// One of its deployments in answers.
     pub(super) fn draw_deployment(&self, name: &str, deployment: &Deployment) -> Value {
-        let said = |field: &str| text(&deployment.attributes, field).map(ToOwned::to_owned);
+        let attribute = |field: &str| text(&deployment.attributes, field).map(ToOwned::to_owned);
         let short = deployment.id.get(..8).unwrap_or(&deployment.id);
-        let hash = said("commit_hash")
+        let hash = attribute("commit_hash")
             .unwrap_or_else(|| format!("{}{}", stable(&["commit", &deployment.id]), "0".repeat(8)));
         let time = deployment.created.map(moment);
         let stages: Vec<Value> = ["queued", "initialize", "clone_repo", "build", "deploy"]
@@ -84,7 +84,7 @@ impl Project {
             "project_id": self.id,
             "project_name": name,
             "environment": environment,
-            "url": said("url").unwrap_or_else(|| format!("https://{short}.{name}.pages.dev")),
+            "url": attribute("url").unwrap_or_else(|| format!("https://{short}.{name}.pages.dev")),
             "aliases": null,
             "latest_stage": stages.last(),
             "stages": stages,
@@ -93,7 +93,7 @@ impl Project {
                 "metadata": {
                     "branch": deployment.branch,
                     "commit_hash": hash,
-                    "commit_message": said("commit_message").unwrap_or_default(),
+                    "commit_message": attribute("commit_message").unwrap_or_default(),
                     "commit_dirty": false,
                 },
             },
@@ -103,7 +103,7 @@ impl Project {
             "is_skipped": false,
         });
         // A direct upload has no source.
-        if let Some((owner, repository)) = said("repository")
+        if let Some((owner, repository)) = attribute("repository")
             .as_deref()
             .and_then(|repository| repository.split_once('/'))
         {

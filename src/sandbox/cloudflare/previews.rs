@@ -65,8 +65,8 @@ fn slug_of(name: &str) -> String {
 }
 
 /// The annotations that a world gives: as they are, or as plain attributes.
-fn annotations(said: &Map<String, Value>) -> Map<String, Value> {
-    let mut found = upload::annotations(said);
+fn annotations(attributes: &Map<String, Value>) -> Map<String, Value> {
+    let mut found = upload::annotations(attributes);
     for (attribute, annotation) in [
         ("pull_request_number", "workers/pull_request_number"),
         ("pull_request", "workers/pull_request_number"),
@@ -74,14 +74,14 @@ fn annotations(said: &Map<String, Value>) -> Map<String, Value> {
         ("repository_url", "workers/repository_url"),
         ("commit_sha", "workers/commit_sha"),
     ] {
-        let value = match said.get(attribute) {
+        let value = match attributes.get(attribute) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
             _ => continue,
         };
         found.entry(annotation).or_insert_with(|| json!(value));
     }
-    if let Some(Value::String(name)) = said.get("repository") {
+    if let Some(Value::String(name)) = attributes.get("repository") {
         let url = format!("https://github.com/{name}");
         found
             .entry("workers/repository_url")
@@ -91,8 +91,8 @@ fn annotations(said: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// The Workers that a world sends a Preview's logs to, as settings.
-fn tails(said: &Map<String, Value>) -> Map<String, Value> {
-    let tails = tail_consumers(said).into_iter();
+fn tails(attributes: &Map<String, Value>) -> Map<String, Value> {
+    let tails = tail_consumers(attributes).into_iter();
     let tails: Vec<Value> = tails.map(|tail| json!({ "name": tail })).collect();
     Map::from_iter([("tail_consumers".to_owned(), json!(tails))])
 }
@@ -168,7 +168,7 @@ impl Cloudflare {
         &mut self,
         resource: &WorldResource,
     ) -> Result<(), ImpossibleResource> {
-        let said = &resource.attributes;
+        let attributes = &resource.attributes;
         let name = &resource.name;
         let Some(worker) = pointed_at(resource) else {
             return Err(ImpossibleResource(format!(
@@ -196,13 +196,13 @@ impl Cloudflare {
             self.workers.insert(worker.clone(), parent);
         }
         let deployed = resource.updated_at.or(resource.created_at);
-        let bindings = said.get("bindings").and_then(Value::as_array);
+        let bindings = attributes.get("bindings").and_then(Value::as_array);
         let bindings: Vec<Binding> = bindings
             .into_iter()
             .flatten()
             .map(Binding::from_world)
             .collect::<Result<_, _>>()?;
-        let deployments = match said.get("deployments") {
+        let deployments = match attributes.get("deployments") {
             Some(Value::Array(items)) => items
                 .iter()
                 .enumerate()
@@ -222,20 +222,20 @@ impl Cloudflare {
             _ => vec![Deployment {
                 id: uuid(&stable(&["preview deployment", &id, "0"])),
                 created: deployed,
-                annotations: annotations(said),
+                annotations: annotations(attributes),
                 bindings,
             }],
         };
         let preview = Preview {
             worker,
             name: name.clone(),
-            slug: text(said, "slug").map_or_else(|| slug_of(name), ToOwned::to_owned),
-            tags: texts(said, "tags"),
+            slug: text(attributes, "slug").map_or_else(|| slug_of(name), ToOwned::to_owned),
+            tags: texts(attributes, "tags"),
             created: resource.created_at,
             updated: resource.updated_at,
             deployments,
-            settings: tails(said),
-            attributes: said.clone(),
+            settings: tails(attributes),
+            attributes: attributes.clone(),
         };
         self.previews.insert(id, preview);
         Ok(())

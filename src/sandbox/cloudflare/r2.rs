@@ -87,13 +87,20 @@ impl Cloudflare {
                 resource.name
             )));
         }
-        let said = &resource.attributes;
+        let attributes = &resource.attributes;
         let bucket = Bucket {
             created: resource.created_at,
-            location: text(said, "location").unwrap_or("weur").to_lowercase(),
-            storage_class: text(said, "storage_class").unwrap_or("Standard").to_owned(),
-            objects: said.get("objects").and_then(Value::as_u64).unwrap_or(0),
-            attributes: said.clone(),
+            location: text(attributes, "location")
+                .unwrap_or("weur")
+                .to_lowercase(),
+            storage_class: text(attributes, "storage_class")
+                .unwrap_or("Standard")
+                .to_owned(),
+            objects: attributes
+                .get("objects")
+                .and_then(Value::as_u64)
+                .unwrap_or(0),
+            attributes: attributes.clone(),
         };
         self.buckets.insert(resource.name.clone(), bucket);
         Ok(())

@@ -131,7 +131,7 @@ impl Cloudflare {
                 "a worker {name} exists already"
             )));
         }
-        let said = &resource.attributes;
+        let attributes = &resource.attributes;
         let list = |value: Option<&Value>| match value {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(items)) => items.iter().map(Binding::from_world).collect(),
@@ -141,7 +141,7 @@ impl Cloudflare {
         };
         // The versions, oldest first, each with its share of the traffic; a
         // Worker without any was never uploaded to.
-        let uploaded: Vec<(Vec<Binding>, Option<Value>)> = match said.get("versions") {
+        let uploaded: Vec<(Vec<Binding>, Option<Value>)> = match attributes.get("versions") {
             Some(Value::Array(versions)) => versions
                 .iter()
                 .map(|version| {
@@ -149,13 +149,13 @@ impl Cloudflare {
                     Ok((list(version.get("bindings"))?, share.cloned()))
                 })
                 .collect::<Result<_, ImpossibleResource>>()?,
-            _ => vec![(list(said.get("bindings"))?, Some(json!(100)))],
+            _ => vec![(list(attributes.get("bindings"))?, Some(json!(100)))],
         };
-        if let Some(namespace) = text(said, "dispatch_namespace") {
+        if let Some(namespace) = text(attributes, "dispatch_namespace") {
             let bindings = uploaded.into_iter().next_back();
             let script = UserWorker {
                 bindings: bindings.map(|(bindings, _)| bindings).unwrap_or_default(),
-                tails: tail_consumers(said),
+                tails: tail_consumers(attributes),
             };
             self.dispatch(namespace, name, script);
             return Ok(());
@@ -168,36 +168,36 @@ impl Cloudflare {
         let mut worker = Worker::bare(tag, None);
         worker.created = resource.created_at;
         worker.modified = resource.updated_at;
-        worker.tags = texts(said, "tags");
+        worker.tags = texts(attributes, "tags");
         worker.last_deployed_from = Some(
-            text(said, "last_deployed_from")
+            text(attributes, "last_deployed_from")
                 .unwrap_or("wrangler")
                 .to_owned(),
         );
         worker.subdomain = true;
-        worker.attributes = said
+        worker.attributes = attributes
             .iter()
             .filter(|(field, _)| !KNOWN.contains(&field.as_str()))
             .map(|(field, value)| (field.clone(), value.clone()))
             .collect();
-        let mut handlers = texts(said, "handlers");
+        let mut handlers = texts(attributes, "handlers");
         if handlers.is_empty() {
             handlers.push("fetch".to_owned());
         }
         let mut runtime = Map::new();
         for field in ["compatibility_date", "migration_tag"] {
-            if let Some(value) = said.get(field).filter(|value| value.is_string()) {
+            if let Some(value) = attributes.get(field).filter(|value| value.is_string()) {
                 runtime.insert(field.to_owned(), value.clone());
             }
         }
-        let tails = tail_consumers(said).into_iter();
+        let tails = tail_consumers(attributes).into_iter();
         let tails: Vec<Value> = tails.map(|tail| json!({ "service": tail })).collect();
         if !tails.is_empty() {
             worker
                 .settings
                 .insert("tail_consumers".to_owned(), json!(tails));
         }
-        if let Some(base) = said.get("previews_base_config") {
+        if let Some(base) = attributes.get("previews_base_config") {
             worker.previews_base = Some(list(base.get("bindings"))?);
         }
         let mut serving = Vec::new();
@@ -211,7 +211,7 @@ impl Cloudflare {
                 handlers: handlers.clone(),
                 runtime: runtime.clone(),
                 annotations: Map::new(),
-                has_assets: said.get("has_assets").and_then(Value::as_bool) == Some(true),
+                has_assets: attributes.get("has_assets").and_then(Value::as_bool) == Some(true),
                 has_modules: true,
                 source: "wrangler",
                 etag: worker.etag.clone(),
@@ -228,7 +228,7 @@ impl Cloudflare {
             }
         }
         self.workers.insert(name.clone(), worker);
-        for hostname in texts(said, "custom_domains") {
+        for hostname in texts(attributes, "custom_domains") {
             self.make_domain(&hostname, name, None, resource.created_at.unwrap_or(now));
         }
         Ok(())

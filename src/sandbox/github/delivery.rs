@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::super::message::{self, Request, Response};
 use super::super::world::WorldActionsRun;
 use super::paging::{linked, page, paged};
-use super::{GitHub, Thing, WRITER, error, not_found, number_of, ok, sha, time};
+use super::{DeliveryItem, GitHub, WRITER, error, not_found, number_of, ok, sha, time};
 
 impl GitHub {
     /// Endpoints for Actions runs.
@@ -81,7 +81,7 @@ impl GitHub {
             (&Method::PUT, [name]) => {
                 let known = self.environments.iter().position(|one| one.name == *name);
                 let at = known.unwrap_or_else(|| {
-                    self.environments.push(Thing {
+                    self.environments.push(DeliveryItem {
                         id: number_of(&format!("environment {name}")),
                         name: (*name).to_owned(),
                         created_at: Some(request.now),
@@ -105,7 +105,7 @@ impl GitHub {
         }
     }
 
-    fn environment(&self, thing: &Thing, base: &str) -> Value {
+    fn environment(&self, thing: &DeliveryItem, base: &str) -> Value {
         let full_name = self.full_name();
         let rules = thing.attributes.get("protection_rules").cloned();
         let mut fields = json!({
@@ -171,7 +171,7 @@ impl GitHub {
         if !attributes.contains_key("environment") {
             attributes.insert("environment".to_owned(), json!("production"));
         }
-        let thing = Thing {
+        let thing = DeliveryItem {
             id,
             name: id.to_string(),
             created_at: Some(request.now),
@@ -183,30 +183,30 @@ impl GitHub {
         message::json(StatusCode::CREATED, &shown)
     }
 
-    fn deployment(&self, thing: &Thing, base: &str) -> Value {
+    fn deployment(&self, thing: &DeliveryItem, base: &str) -> Value {
         let full_name = self.full_name();
         let url = format!("{base}/repos/{full_name}/deployments/{}", thing.id);
-        let said = |key: &str| thing.attributes.get(key).cloned();
-        let branch = said("ref").unwrap_or_else(|| json!(self.default_branch()));
+        let attribute = |key: &str| thing.attributes.get(key).cloned();
+        let branch = attribute("ref").unwrap_or_else(|| json!(self.default_branch()));
         let commit = json!(sha(branch.as_str().unwrap_or_default()));
-        let environment = said("environment").unwrap_or_else(|| json!(thing.name));
+        let environment = attribute("environment").unwrap_or_else(|| json!(thing.name));
         let mut fields = json!({
             "id": thing.id, "node_id": format!("DE_{}", thing.id), "url": url,
             "statuses_url": format!("{url}/statuses"),
             "repository_url": format!("{base}/repos/{full_name}"), "ref": branch,
-            "sha": said("sha").unwrap_or(commit), "task": said("task").unwrap_or_else(|| json!("deploy")),
+            "sha": attribute("sha").unwrap_or(commit), "task": attribute("task").unwrap_or_else(|| json!("deploy")),
             "environment": environment, "original_environment": environment, "payload": {},
             "description": null, "creator": Self::user(WRITER), "performed_via_github_app": null,
         });
         for key in ["production_environment", "transient_environment"] {
-            fields[key] = said(key).unwrap_or(Value::Bool(false));
+            fields[key] = attribute(key).unwrap_or(Value::Bool(false));
         }
         thing.put_times(&mut fields);
         fields
     }
 
     /// The latest status of a deployment: the sandbox keeps no earlier ones.
-    fn status(&self, thing: &Thing, base: &str) -> Option<Value> {
+    fn status(&self, thing: &DeliveryItem, base: &str) -> Option<Value> {
         let state = thing.attributes.get("state")?.as_str()?;
         let repository = format!("{base}/repos/{}", self.full_name());
         let deployment = format!("{repository}/deployments/{}", thing.id);
@@ -251,7 +251,7 @@ impl GitHub {
     }
 }
 
-impl Thing {
+impl DeliveryItem {
     /// A time that the world leaves out is left out here, too.
     fn put_times(&self, fields: &mut Value) {
         for (key, at) in [

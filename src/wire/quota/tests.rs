@@ -352,30 +352,30 @@ async fn every_provider_has_a_share() {
 /// Waits for a window that is used up, and what was announced meanwhile.
 async fn announced(share: f64, count: usize) -> (Vec<LongWait>, Duration) {
     let quota = quota(Api::Cloudflare, share);
-    let heard: Arc<Mutex<Vec<LongWait>>> = Arc::default();
-    let listener = Arc::clone(&heard);
+    let waits: Arc<Mutex<Vec<LongWait>>> = Arc::default();
+    let listener = Arc::clone(&waits);
     quota.announce_to(Arc::new(move |wait| listener.lock().unwrap().push(wait)));
     let begin = Instant::now();
     let lanes = (0..4).map(|_| send(&quota, count / 4));
     futures::future::join_all(lanes).await;
-    let heard = heard.lock().unwrap().clone();
-    (heard, begin.elapsed())
+    let waits = waits.lock().unwrap().clone();
+    (waits, begin.elapsed())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_long_wait_is_announced_once_for_all_that_wait() {
     // A quarter of 1,200 requests in five minutes: one wait for a new window.
-    let (heard, took) = announced(0.25, 400).await;
-    let [wait] = &heard[..] else {
-        panic!("{heard:?}")
+    let (waits, took) = announced(0.25, 400).await;
+    let [wait] = &waits[..] else {
+        panic!("{waits:?}")
     };
     assert_eq!(wait.api, Api::Cloudflare);
     assert!(wait.wait > Duration::from_mins(4) && wait.wait <= Duration::from_mins(5));
     assert!(took >= wait.wait, "{took:?}");
     // Each window has a wait of its own.
-    let (heard, _) = announced(0.25, 1_000).await;
-    assert_eq!(heard.len(), 3, "{heard:?}");
+    let (waits, _) = announced(0.25, 1_000).await;
+    assert_eq!(waits.len(), 3, "{waits:?}");
     // What is only smoothed is not worth a line.
-    let (heard, took) = announced(1.0, 600).await;
-    assert!(heard.is_empty() && took < LONG_WAIT, "{heard:?} {took:?}");
+    let (waits, took) = announced(1.0, 600).await;
+    assert!(waits.is_empty() && took < LONG_WAIT, "{waits:?} {took:?}");
 }

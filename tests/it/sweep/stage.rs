@@ -264,7 +264,7 @@ impl Stage {
             repository_ids: BTreeMap::new(),
             issue_authors: std::sync::Arc::default(),
             brought_back: Arc::default(),
-            remembered: std::sync::Arc::default(),
+            stored_reads: std::sync::Arc::default(),
             now: clock.start(),
             whole_world: true,
             observer: &watcher,

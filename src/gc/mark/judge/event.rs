@@ -23,7 +23,7 @@ pub(super) fn event(resource: &Resource, rule: &Rule, owner: &Owner<'_>) -> Resu
     Ok(Death {
         cause,
         dead_since: at.max(own),
-        ripe_at: None,
+        grace_ends_at: None,
         report_only: false,
     })
 }

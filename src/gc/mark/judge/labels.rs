@@ -45,7 +45,7 @@ pub(super) fn lost_label(
             at,
         },
         dead_since: Some(at).max(own),
-        ripe_at: None,
+        grace_ends_at: None,
         report_only: false,
     }))
 }

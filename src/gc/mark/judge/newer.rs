@@ -145,7 +145,7 @@ impl Supersession {
                 at,
             },
             dead_since: Some(at).max(resource.changed_at.known()),
-            ripe_at: None,
+            grace_ends_at: None,
             report_only: false,
         })
     }

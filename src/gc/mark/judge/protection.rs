@@ -115,7 +115,7 @@ impl Judge<'_, '_> {
                         });
                     }
                     Coverage::CannotTell(key) => {
-                        return Some(Protection::Perhaps {
+                        return Some(Protection::UndeterminedEntry {
                             key,
                             location: location(),
                         });

@@ -1,9 +1,9 @@
 //! What resources hold that no listing shows, because that takes a request for each
 //! holder: the Previews of a Worker.
 
-use super::super::super::verdict::{Doubt, How, ResourceUser, Verdict};
+use super::super::super::verdict::{Doubt, ResourceUser, UsageKind, Verdict};
 use super::super::Judgement;
-use super::super::going_along::goes_along;
+use super::super::dependents::is_deleted_with_owner;
 use super::{Propagation, by_its_own_clocks};
 use crate::model::{Claim, KindRef, Resource};
 
@@ -35,7 +35,7 @@ impl Propagation<'_> {
                     let user = ResourceUser {
                         kind: owned.name(),
                         name: item.name.clone(),
-                        how: How::Holds,
+                        how: UsageKind::Holds,
                     };
                     kept.push((index, Verdict::InUse(user)));
                     break;
@@ -75,7 +75,7 @@ impl Propagation<'_> {
             && !is_protected
             && !is_of_another
             && verdict.is_garbage()
-            && goes_along(
+            && is_deleted_with_owner(
                 self.input,
                 self.living,
                 item.kind,

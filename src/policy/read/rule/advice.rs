@@ -220,8 +220,8 @@ impl Reader<'_> {
     pub(super) fn clocks_are_kept(&mut self, death: &At<DeathCondition>, kinds: &[KindRef]) {
         // Of other kinds nothing tells whether a newer one has taken the place: it may
         // be another service, or a build that failed.
-        let untold = kinds.iter().find(|kind| kind.complete.is_none());
-        if let (Some(kind), true) = (untold, death.value.newer.is_some()) {
+        let without_status = kinds.iter().find(|kind| kind.complete.is_none());
+        if let (Some(kind), true) = (without_status, death.value.newer.is_some()) {
             self.mistakes.error(
                 Code::ClockNotAvailable,
                 death.span.clone(),

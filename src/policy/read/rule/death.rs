@@ -77,11 +77,11 @@ impl Reader<'_> {
         let newer = fields.whole("newer", &mut self.mistakes);
         let per = self.choice(fields, "per", &words::PER);
         let label = fields.text("without-label", &mut self.mistakes);
-        let said = spans.iter().flatten();
-        if said.clone().count() != 1 {
+        let present = spans.iter().flatten();
+        if present.clone().count() != 1 {
             self.mistakes.error(
                 Code::KeyMissing,
-                said.last().cloned().unwrap_or_else(|| fields.span()),
+                present.last().cloned().unwrap_or_else(|| fields.span()),
                 "this `dead-when` has not exactly one of `older-than`, `newer` and `without-label`",
                 "a table is one condition",
                 Some(

@@ -63,19 +63,19 @@ impl ReadsReferences for Worker {
         ask: &Ask,
         answer: ReferenceAnswer<'_>,
     ) -> Result<ReferencePage, Malformed> {
-        let mut told = ReferencePage::default();
+        let mut found = ReferencePage::default();
         let body = match (answer, ask.what) {
             (ReferenceAnswer::Body(body), _) => body,
             // A Worker without any version has no settings, and binds nothing.
             // That there is none has to be seen.
             (ReferenceAnswer::Missing(_), "settings" | "deployments") => {
                 let call = Call::get(Api::Cloudflare, &script(id, &["versions"]));
-                told.more.push(Ask::of("versions", ask.what, call));
-                return Ok(told);
+                found.more.push(Ask::of("versions", ask.what, call));
+                return Ok(found);
             }
             // It was deleted since it was listed.
             (ReferenceAnswer::Missing(body), "versions") if envelope::is_missing_worker(body) => {
-                return Ok(told);
+                return Ok(found);
             }
             (ReferenceAnswer::Missing(_), "versions") => {
                 return Err(Malformed(format!(
@@ -93,7 +93,7 @@ impl ReadsReferences for Worker {
         match ask.what {
             "settings" => {
                 let (settings, _) = envelope::open::<bindings::Settings>(body)?;
-                told.references = settings.references()?;
+                found.references = settings.references()?;
             }
             "versions" => {
                 let (versions, _) = envelope::open::<Versions>(body)?;
@@ -105,10 +105,10 @@ impl ReadsReferences for Worker {
                 }
             }
             "deployments" => {
-                let (found, _) = envelope::open::<Deployments>(body)?;
-                let newest = found.deployments.into_iter().next();
+                let (list, _) = envelope::open::<Deployments>(body)?;
+                let newest = list.deployments.into_iter().next();
                 let serving = newest.into_iter().flat_map(|newest| newest.versions);
-                told.more = serving
+                found.more = serving
                     .map(|served| {
                         let below = ["versions", &*served.version_id];
                         let call = Call::get(Api::Cloudflare, &script(id, &below));
@@ -118,10 +118,10 @@ impl ReadsReferences for Worker {
             }
             _ => {
                 let (version, _) = envelope::open::<Version>(body)?;
-                told.references = bindings::listed(&version.resources.bindings)?;
+                found.references = bindings::listed(&version.resources.bindings)?;
             }
         }
-        Ok(told)
+        Ok(found)
     }
 }
 
@@ -130,13 +130,16 @@ mod tests {
     use super::super::tests::id;
     use super::*;
 
-    fn told(what: &'static str, answer: ReferenceAnswer<'_>) -> Result<ReferencePage, Malformed> {
+    fn read_answer(
+        what: &'static str,
+        answer: ReferenceAnswer<'_>,
+    ) -> Result<ReferencePage, Malformed> {
         let call = Call::get(Api::Cloudflare, &["x"]);
         ReadsReferences::read(&Worker, &id(), &Ask::of(what, "1", call), answer)
     }
 
-    fn uses(told: &ReferencePage) -> Vec<&str> {
-        let uses = told.references.uses.iter();
+    fn uses(found: &ReferencePage) -> Vec<&str> {
+        let uses = found.references.uses.iter();
         uses.map(|reference| reference.key.text()).collect()
     }
 
@@ -156,12 +159,12 @@ mod tests {
         );
         let settings = br#"{"success":true,"result":{"bindings":[
             {"type":"kv_namespace","name":"KV","namespace_id":"0123"}],"tail_consumers":[{"service":"logs"}]}}"#;
-        let settings = told("settings", ReferenceAnswer::Body(settings)).unwrap();
+        let settings = read_answer("settings", ReferenceAnswer::Body(settings)).unwrap();
         assert_eq!(uses(&settings), ["0123", "logs"]);
         let deployments = br#"{"success":true,"result":{"deployments":[
             {"id":"2","versions":[{"version_id":"v2","percentage":90},{"version_id":"v1","percentage":10}]},
             {"id":"1","versions":[{"version_id":"v0","percentage":100}]}]}}"#;
-        let deployments = told("deployments", ReferenceAnswer::Body(deployments)).unwrap();
+        let deployments = read_answer("deployments", ReferenceAnswer::Body(deployments)).unwrap();
         assert_eq!(
             asked(&deployments.more),
             [
@@ -171,26 +174,26 @@ mod tests {
         );
         let version = br#"{"success":true,"result":{"id":"v1","resources":{"bindings":[
             {"type":"d1","name":"DB","id":"d"}]}}}"#;
-        let version = told("version", ReferenceAnswer::Body(version)).unwrap();
+        let version = read_answer("version", ReferenceAnswer::Body(version)).unwrap();
         assert_eq!(uses(&version), ["d"]);
         // A version that serves traffic and cannot be seen may bind anything.
-        assert!(told("version", ReferenceAnswer::Missing(b"{}")).is_err());
+        assert!(read_answer("version", ReferenceAnswer::Missing(b"{}")).is_err());
         // Without any list of bindings nothing is known.
         let nothing = br#"{"success":true,"result":{}}"#;
-        assert!(told("settings", ReferenceAnswer::Body(nothing)).is_err());
+        assert!(read_answer("settings", ReferenceAnswer::Body(nothing)).is_err());
     }
 
     #[test]
     fn a_worker_without_any_version_binds_nothing() {
-        let missing = told("settings", ReferenceAnswer::Missing(b"{}")).unwrap();
+        let missing = read_answer("settings", ReferenceAnswer::Missing(b"{}")).unwrap();
         assert_eq!(
             asked(&missing.more),
             ["/accounts/a/workers/scripts/app/versions"]
         );
         let none = br#"{"success":true,"result":{"items":[]}}"#;
-        let none = told("versions", ReferenceAnswer::Body(none)).unwrap();
+        let none = read_answer("versions", ReferenceAnswer::Body(none)).unwrap();
         assert!(none.references.uses.is_empty() && none.more.is_empty());
         let some = br#"{"success":true,"result":{"items":[{"id":"v1"}]}}"#;
-        assert!(told("versions", ReferenceAnswer::Body(some)).is_err());
+        assert!(read_answer("versions", ReferenceAnswer::Body(some)).is_err());
     }
 }

@@ -12,14 +12,14 @@ const BESIDE_NUMBERS: [&str; 5] = ["pr", "preview", "pull", "mr", "pullrequest"]
 
 /// What lives, as words: a name that has more of it than its owner's name has may
 /// belong to that.
-pub(super) struct Living {
+pub(super) struct LiveNames {
     /// Git branches and the heads of open pull requests, by their first word.
     heads: HashMap<String, Vec<Vec<String>>>,
     /// The numbers of open pull requests.
     numbers: BTreeSet<String>,
 }
 
-impl Living {
+impl LiveNames {
     pub(super) fn of(roots: &Roots) -> Self {
         let mut living = Self {
             heads: HashMap::new(),
@@ -92,9 +92,9 @@ pub(super) fn own_part(resource: &Resource) -> String {
 /// Whether something of this kind and name goes with its owner: what stands
 /// alone only if its name contains the owner's claim and nothing of what lives,
 /// or the rule lists its kind under `with`.
-pub(super) fn goes_along(
+pub(super) fn is_deleted_with_owner(
     input: &JudgeInput<'_>,
-    living: &Living,
+    living: &LiveNames,
     owned: KindRef,
     name: &str,
     owner: usize,
