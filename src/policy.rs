@@ -10,6 +10,7 @@ pub mod characters;
 pub mod diagnostic;
 mod fields;
 mod glob;
+mod keys;
 mod limits;
 pub mod nearest;
 pub mod overlap;

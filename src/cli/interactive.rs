@@ -375,7 +375,9 @@ impl TableSession<'_> {
                     .show_message(format!("{}; r refreshes the view", one.reason));
             }
             Ok(Some(one)) => self.app.show_message(one.reason),
-            Ok(None) => self.app.show_message("that run did nothing to it".to_owned()),
+            Ok(None) => self
+                .app
+                .show_message("that run did nothing to it".to_owned()),
             Err(error) => self.app.show_message(error.to_string()),
         }
         Ok(false)

@@ -10,6 +10,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Severity};
+use super::keys::{
+    Choice, Duration, Flag, Inner, Key, Kinds, RepositoryName, Share, Table, Tables, Text, Texts,
+    Whole, Wholes,
+};
 use crate::limits::parse_duration;
 use crate::model::code::Code;
 
@@ -107,20 +111,43 @@ impl<T> At<T> {
     }
 }
 
+/// The forms of which a value is a string or a list of strings.
+pub(super) trait TextList {}
+
+impl TextList for Texts {}
+impl TextList for Kinds {}
+
+/// The forms of which a value is a string.
+pub(super) trait OneText {}
+
+impl OneText for Text {}
+impl OneText for RepositoryName {}
+impl<T> OneText for Choice<T> {}
+
 type TableValues<'a> = BTreeMap<String, (Range<usize>, &'a Spanned<DeValue<'a>>)>;
 
 /// The fields of one table that were not taken yet.
 pub(super) struct Fields<'a> {
     /// What the table is, for messages.
-    what: Cow<'static, str>,
+    title: Cow<'static, str>,
     left: TableValues<'a>,
+    /// The keys of the table that is declared, and those that were taken.
     known: Vec<&'static str>,
+    taken: Vec<&'static str>,
     span: Range<usize>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(
-        what: impl Into<Cow<'static, str>>,
+    /// Returns the fields of a declared table.
+    pub(super) fn of(declared: &Table, table: &'a DeTable<'a>, span: Range<usize>) -> Self {
+        let mut fields = Self::undeclared(declared.title, table, span);
+        fields.known = declared.keys.iter().map(|key| key.name()).collect();
+        fields
+    }
+
+    /// Returns the fields of a table whose keys are those that are taken.
+    pub(super) fn undeclared(
+        title: impl Into<Cow<'static, str>>,
         table: &'a DeTable<'a>,
         span: Range<usize>,
     ) -> Self {
@@ -129,9 +156,10 @@ impl<'a> Fields<'a> {
             .map(|(key, value)| (key.get_ref().to_string(), (key.span(), value)))
             .collect();
         Self {
-            what: what.into(),
+            title: title.into(),
             left,
             known: Vec::new(),
+            taken: Vec::new(),
             span,
         }
     }
@@ -141,9 +169,9 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a field whatever its type.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.known.push(key);
-        self.left.remove(key).map(|(_, value)| value)
+    pub(super) fn take<F>(&mut self, key: &Key<F>) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.taken.push(key.name);
+        self.left.remove(key.name).map(|(_, value)| value)
     }
 
     /// Takes all fields that are left, for tables with keys of the owner's own.
@@ -154,38 +182,39 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
-    pub(super) fn text(
+    pub(super) fn text<F: OneText>(
         &mut self,
-        key: &'static str,
+        key: &Key<F>,
         mistakes: &mut Mistakes,
     ) -> Option<At<String>> {
         let value = self.take(key)?;
-        text(key, value, mistakes)
+        text(key.name, value, mistakes)
     }
 
-    pub(super) fn texts(
+    pub(super) fn texts<F: TextList>(
         &mut self,
-        key: &'static str,
+        key: &Key<F>,
         mistakes: &mut Mistakes,
     ) -> Option<Vec<At<String>>> {
         let value = self.take(key)?;
-        texts(key, value, mistakes)
+        texts(key.name, value, mistakes)
     }
 
     pub(super) fn duration(
         &mut self,
-        key: &'static str,
+        key: &Key<Duration>,
         mistakes: &mut Mistakes,
     ) -> Option<At<TimeDelta>> {
-        let text = self.text(key, mistakes)?;
+        let value = self.take(key)?;
+        let text = text(key.name, value, mistakes)?;
         duration(&text, mistakes).map(|value| At::new(value, text.span))
     }
 
-    pub(super) fn whole(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<At<u64>> {
+    pub(super) fn whole(&mut self, key: &Key<Whole>, mistakes: &mut Mistakes) -> Option<At<u64>> {
         let value = self.take(key)?;
         let number = whole(value);
         if number.is_none() {
-            wrong(key, value, "a whole number, 0 or more", mistakes);
+            wrong(key.name, value, "a whole number, 0 or more", mistakes);
         }
         number.map(|number| At::new(number, value.span()))
     }
@@ -193,7 +222,7 @@ impl<'a> Fields<'a> {
     /// A whole number or a list of them.
     pub(super) fn wholes(
         &mut self,
-        key: &'static str,
+        key: &Key<Wholes>,
         mistakes: &mut Mistakes,
     ) -> Option<Vec<usize>> {
         let value = self.take(key)?;
@@ -205,23 +234,23 @@ impl<'a> Fields<'a> {
         for item in items {
             match whole(item) {
                 Some(number) => numbers.push(usize::try_from(number).unwrap_or(usize::MAX)),
-                None => wrong(key, item, "a whole number, 0 or more", mistakes),
+                None => wrong(key.name, item, "a whole number, 0 or more", mistakes),
             }
         }
         Some(numbers)
     }
 
     /// True or false.
-    pub(super) fn flag(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<bool> {
+    pub(super) fn flag(&mut self, key: &Key<Flag>, mistakes: &mut Mistakes) -> Option<bool> {
         let value = self.take(key)?;
         if let DeValue::Boolean(flag) = value.get_ref() {
             return Some(*flag);
         }
-        wrong(key, value, "true or false", mistakes);
+        wrong(key.name, value, "true or false", mistakes);
         None
     }
 
-    pub(super) fn share(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<At<f64>> {
+    pub(super) fn share(&mut self, key: &Key<Share>, mistakes: &mut Mistakes) -> Option<At<f64>> {
         let value = self.take(key)?;
         let number = match value.get_ref() {
             DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
@@ -230,58 +259,77 @@ impl<'a> Fields<'a> {
         };
         let number = number.filter(|number| (0.0..=1.0).contains(number));
         if number.is_none() {
-            wrong(key, value, "a number from 0 to 1", mistakes);
+            wrong(key.name, value, "a number from 0 to 1", mistakes);
         }
         number.map(|number| At::new(number, value.span()))
     }
 
-    pub(super) fn table(
+    /// Takes a table whose keys are not declared.
+    pub(super) fn table<F>(
         &mut self,
-        key: &'static str,
-        what: impl Into<Cow<'static, str>>,
+        key: &Key<F>,
+        title: impl Into<Cow<'static, str>>,
         mistakes: &mut Mistakes,
     ) -> Option<Fields<'a>> {
         let value = self.take(key)?;
         if let DeValue::Table(table) = value.get_ref() {
-            Some(Fields::new(what, table, value.span()))
+            Some(Fields::undeclared(title, table, value.span()))
         } else {
-            wrong(key, value, "a table", mistakes);
+            wrong(key.name, value, "a table", mistakes);
+            None
+        }
+    }
+
+    /// Takes a table whose keys are declared.
+    pub(super) fn inner(
+        &mut self,
+        key: &Key<Inner>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Fields<'a>> {
+        let value = self.take(key)?;
+        if let DeValue::Table(table) = value.get_ref() {
+            Some(Fields::of(key.form.0, table, value.span()))
+        } else {
+            wrong(key.name, value, "a table", mistakes);
             None
         }
     }
 
     /// Takes a field of type `[[key]]`.
-    pub(super) fn tables(
-        &mut self,
-        key: &'static str,
-        what: &'static str,
-        mistakes: &mut Mistakes,
-    ) -> Vec<Fields<'a>> {
+    pub(super) fn tables(&mut self, key: &Key<Tables>, mistakes: &mut Mistakes) -> Vec<Fields<'a>> {
         let Some(value) = self.take(key) else {
             return Vec::new();
         };
+        let name = key.name;
         let DeValue::Array(items) = value.get_ref() else {
-            wrong(
-                key,
-                value,
-                &format!("a list of tables (`[[{key}]]`)"),
-                mistakes,
-            );
+            let expected = format!("a list of tables (`[[{name}]]`)");
+            wrong(name, value, &expected, mistakes);
             return Vec::new();
         };
         let mut tables = Vec::new();
         for item in items {
             if let DeValue::Table(table) = item.get_ref() {
-                tables.push(Fields::new(what, table, item.span()));
+                tables.push(Fields::of(key.form.0, table, item.span()));
             } else {
-                wrong(key, item, "a table", mistakes);
+                wrong(name, item, "a table", mistakes);
             }
         }
         tables
     }
 
-    /// A field that must be there.
-    pub(super) fn require<T>(
+    /// Reports a key that is required and not there.
+    pub(super) fn require<F, T>(
+        &self,
+        key: &Key<F>,
+        value: Option<T>,
+        mistakes: &mut Mistakes,
+    ) -> Option<T> {
+        let help = key.help().unwrap_or_default();
+        self.require_with(key.name, value, help, mistakes)
+    }
+
+    /// Reports a key that is not there and for which there is no other.
+    pub(super) fn require_with<T>(
         &self,
         key: &str,
         value: Option<T>,
@@ -292,7 +340,7 @@ impl<'a> Fields<'a> {
             mistakes.error(
                 Code::KeyMissing,
                 self.span(),
-                format!("this {} has no `{key}`", self.what),
+                format!("this {} has no `{key}`", self.title),
                 format!("`{key}` is required"),
                 Some(help.to_owned()),
             );
@@ -307,16 +355,33 @@ impl<'a> Fields<'a> {
 
     /// Ends the table: whatever was not taken is unknown.
     pub(super) fn end(self, mistakes: &mut Mistakes) {
+        debug_assert!(
+            self.known.is_empty() || is_same_set(&self.known, &self.taken),
+            "{} declares {:?}, and the reader takes {:?}",
+            self.title,
+            self.known,
+            self.taken
+        );
+        let known = if self.known.is_empty() {
+            &self.taken
+        } else {
+            &self.known
+        };
         for (key, (span, _)) in self.left {
             mistakes.error(
                 Code::KeyUnknown,
                 span,
-                format!("unknown key `{key}` in this {}", self.what),
+                format!("unknown key `{key}` in this {}", self.title),
                 "not a key of this table",
-                Some(suggestion(&key, &self.known)),
+                Some(suggestion(&key, known)),
             );
         }
     }
+}
+
+/// Whether two lists have the same keys, each once.
+fn is_same_set(one: &[&str], other: &[&str]) -> bool {
+    one.len() == other.len() && one.iter().all(|key| other.contains(key))
 }
 
 fn whole(value: &Spanned<DeValue<'_>>) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! The `[limits]` of a policy file.
 
 use super::fields::{Fields, Mistakes};
+use super::keys::{Duration, Key, Share, Whole};
 use crate::limits::{self, LimitValue, LimitValues, Unit};
 use crate::model::code::Code;
 
@@ -16,7 +17,8 @@ pub(super) fn read(mut fields: Fields<'_>, mistakes: &mut Mistakes) -> LimitValu
             Some(table) => {
                 let known = inner.iter().position(|(name, _)| *name == table);
                 let index = known.unwrap_or_else(|| {
-                    inner.push((table, fields.table(table, "table of [limits]", mistakes)));
+                    let key = Key::new(table, ());
+                    inner.push((table, fields.table(&key, "table of [limits]", mistakes)));
                     inner.len() - 1
                 });
                 inner[index].1.as_mut()
@@ -42,16 +44,16 @@ fn value(
 ) -> Option<LimitValue> {
     match unit {
         Unit::Duration => fields
-            .duration(key, mistakes)
+            .duration(&Key::new(key, Duration), mistakes)
             .map(|at| LimitValue::Duration(at.value)),
         Unit::Count => fields
-            .whole(key, mistakes)
+            .whole(&Key::new(key, Whole(0..=u64::MAX)), mistakes)
             .map(|at| LimitValue::Count(at.value)),
         Unit::Share => fields
-            .share(key, mistakes)
+            .share(&Key::new(key, Share), mistakes)
             .map(|at| LimitValue::Share(at.value)),
         Unit::PositiveShare => {
-            let share = fields.share(key, mistakes)?;
+            let share = fields.share(&Key::new(key, Share), mistakes)?;
             if share.value > 0.0 {
                 return Some(LimitValue::Share(share.value));
             }

@@ -9,10 +9,11 @@ mod slug;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::fields::{self, At, Fields, Mistakes};
+use super::keys::{self, Key, Text, Texts};
 use super::limits;
 use super::rule::{Rule, Span};
 use super::template::{CAPTURES, Names, WordLists};
@@ -107,16 +108,13 @@ impl Reader<'_> {
         if !errors.is_empty() {
             return (None, None);
         }
-        let mut fields = Fields::new("policy file", table.get_ref(), 0..0);
+        let mut fields = Fields::of(&keys::file::TABLE, table.get_ref(), 0..0);
         let repository = self.repository(&mut fields);
         let scope = self.scope(&mut fields);
-        let limits = fields.take("limits").and_then(|value| {
-            if let DeValue::Table(table) = value.get_ref() {
-                let fields = Fields::new("[limits]", table, value.span());
-                return Some((limits::read(fields, &mut self.mistakes), value.span()));
-            }
-            fields::wrong("limits", value, "a table", &mut self.mistakes);
-            None
+        let limits = fields.table(&keys::file::LIMITS, "[limits]", &mut self.mistakes);
+        let limits = limits.map(|fields| {
+            let span = fields.span();
+            (limits::read(fields, &mut self.mistakes), span)
         });
         let keep_label = self.keep_label(&mut fields);
         let names = Names {
@@ -124,12 +122,12 @@ impl Reader<'_> {
             slugs: self.slugs(&mut fields),
         };
         let protects: Vec<_> = fields
-            .tables("protect", "[[protect]]", &mut self.mistakes)
+            .tables(&keys::file::PROTECT, &mut self.mistakes)
             .into_iter()
             .filter_map(|fields| self.protect(fields, &names))
             .collect();
         let rules: Vec<_> = fields
-            .tables("rule", "[[rule]]", &mut self.mistakes)
+            .tables(&keys::file::RULE, &mut self.mistakes)
             .into_iter()
             .map(|fields| self.rule(fields, &names))
             .collect();
@@ -160,7 +158,7 @@ impl Reader<'_> {
     }
 
     fn repository(&mut self, fields: &mut Fields<'_>) -> Option<(Repository, bool)> {
-        let Some(text) = fields.text("repository", &mut self.mistakes) else {
+        let Some(text) = fields.text(&keys::file::REPOSITORY, &mut self.mistakes) else {
             let outside = self.environment.repository.cloned();
             if outside.is_none() {
                 self.mistakes.error(
@@ -187,7 +185,7 @@ impl Reader<'_> {
     }
 
     fn keep_label(&mut self, fields: &mut Fields<'_>) -> Box<str> {
-        let label = fields.text("keep-label", &mut self.mistakes);
+        let label = fields.text(&keys::file::KEEP_LABEL, &mut self.mistakes);
         if let Some(empty) = label.as_ref().filter(|label| label.value.trim().is_empty()) {
             self.mistakes.error(
                 Code::NameEmpty,
@@ -204,19 +202,21 @@ impl Reader<'_> {
 
     fn scope(&mut self, fields: &mut Fields<'_>) -> ScopeWritten {
         let mut scope = ScopeWritten::default();
-        let Some(mut table) = fields.table("scope", "[scope]", &mut self.mistakes) else {
+        let Some(mut table) = fields.table(&keys::file::SCOPE, "[scope]", &mut self.mistakes)
+        else {
             return scope;
         };
         for ScopeTable { provider, keys } in self.vocabulary.scopes {
             let what = format!("`{provider}`");
-            let Some(mut fields) = table.table(provider, what, &mut self.mistakes) else {
+            let Some(mut fields) = table.table(&Key::new(provider, ()), what, &mut self.mistakes)
+            else {
                 continue;
             };
             for key in *keys {
                 let texts = if key.takes_list {
-                    fields.texts(key.key, &mut self.mistakes)
+                    fields.texts(&Key::new(key.key, Texts), &mut self.mistakes)
                 } else {
-                    let text = fields.text(key.key, &mut self.mistakes);
+                    let text = fields.text(&Key::new(key.key, Text), &mut self.mistakes);
                     text.map(|text| vec![text])
                 };
                 let Some(texts) = texts else { continue };
@@ -342,7 +342,8 @@ impl Reader<'_> {
 
     fn words(&mut self, fields: &mut Fields<'_>) -> WordLists {
         let mut words = WordLists::new();
-        let Some(mut table) = fields.table("words", "[words]", &mut self.mistakes) else {
+        let Some(mut table) = fields.table(&keys::file::WORDS, "[words]", &mut self.mistakes)
+        else {
             return words;
         };
         for (name, value) in table.rest() {

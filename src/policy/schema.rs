@@ -1,210 +1,230 @@
-//! The JSON schema of policy files, for editors.
+//! The JSON schema of policy files, for editors: the declarations of
+//! [`super::keys`], [`crate::limits`] and the vocabulary, in another form.
 
 use serde_json::{Map, Value, json};
 
+use super::keys::{
+    Choice, Claim, Conditions, DeadWhen, Duration, Flag, Form, Inner, Kinds, Limits, Named,
+    RepositoryName, Scope, Share, Table, Tables, Text, Texts, Whole, Wholes,
+};
 use super::rule::CLAIMABLE;
-use super::{Vocabulary, words};
+use super::{Vocabulary, keys};
 use crate::limits::{self, Unit};
 use crate::model::{AttributeSort, ScopeTable};
 
 /// The schema for these kinds.
 pub fn schema(vocabulary: &Vocabulary<'_>) -> Value {
-    let kinds: Vec<&str> = vocabulary.kinds.iter().map(|kind| kind.name()).collect();
-    let mut conditions = Map::new();
-    for kind in vocabulary.kinds {
-        for attribute in kind.attributes {
-            let form = match attribute.sort {
-                AttributeSort::Flag => json!({ "type": "boolean" }),
-                AttributeSort::Text | AttributeSort::Host | AttributeSort::List => texts(),
-            };
-            let mut form = form;
-            let mut about = format!("{}: {}", kind.noun, attribute.about);
-            let known: Option<&Value> = conditions.get(attribute.key);
-            if let Some(others) = known.and_then(|known| known["description"].as_str()) {
-                about = format!("{others}; {about}");
-            }
-            form["description"] = json!(about);
-            conditions.insert(attribute.key.to_owned(), form);
-        }
-    }
-    let timing = |text: &str| json!({ "type": "boolean", "description": text });
-    let mut rule_conditions = conditions.clone();
-    rule_conditions.insert(
-        "created-after-opened".to_owned(),
-        timing("the resource was made when its pull request was open already"),
-    );
-    rule_conditions.insert(
-        "ended-after-created".to_owned(),
-        timing("its pull request ended after the resource was made"),
-    );
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "preview-gc policy",
-        "type": "object",
-        "additionalProperties": false,
-        "properties": {
-            "repository": {
-                "type": "string", "pattern": "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$",
-                "description": "the repository whose pull requests and branches decide; default: \
-                                GITHUB_REPOSITORY",
-            },
-            "scope": scope(vocabulary.scopes),
-            "limits": limits(),
-            "keep-label": {
-                "type": "string",
-                "description": "the label of a pull request that keeps everything which belongs to \
-                                it (default: preview-keep)",
-            },
-            "words": { "type": "object", "additionalProperties": texts() },
-            "slug": { "type": "object", "additionalProperties": slug() },
-            "protect": { "type": "array", "items": protect(&kinds, &conditions) },
-            "rule": { "type": "array", "items": rule(&kinds, &rule_conditions) },
-        },
-    })
+    let mut schema = keys::file::TABLE.schema(vocabulary);
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("preview-gc policy");
+    schema
 }
 
-fn scope(scopes: &[ScopeTable]) -> Value {
-    let mut providers = Map::new();
-    for ScopeTable { provider, keys } in scopes {
-        let mut properties = Map::new();
-        for key in *keys {
-            let form = if key.takes_list {
-                texts()
-            } else {
-                json!({ "type": "string" })
-            };
-            properties.insert(key.key.to_owned(), form);
-        }
-        let properties = Value::Object(properties);
-        providers.insert((*provider).to_owned(), table(&properties));
+impl Table {
+    fn properties(&self, vocabulary: &Vocabulary<'_>) -> Map<String, Value> {
+        self.keys
+            .iter()
+            .map(|key| (key.name().to_owned(), key.schema(vocabulary)))
+            .collect()
     }
-    table(&Value::Object(providers))
+
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        let mut schema = table(self.properties(vocabulary));
+        let required: Vec<_> = self
+            .keys
+            .iter()
+            .filter(|key| key.is_required())
+            .map(|key| key.name())
+            .collect();
+        if !required.is_empty() {
+            schema["required"] = json!(required);
+        }
+        if !self.one_of.is_empty() {
+            let one_of = self.one_of.iter();
+            schema["oneOf"] = one_of.map(|key| json!({ "required": [key] })).collect();
+        }
+        schema
+    }
 }
 
-fn limits() -> Value {
-    let mut properties = Map::new();
-    for limit in limits::ALL {
-        let mut form = match limit.unit {
-            Unit::Duration => duration(),
-            Unit::Count => json!({ "type": "integer", "minimum": 0 }),
-            Unit::Share => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
-            Unit::PositiveShare => {
-                json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 })
-            }
-        };
-        form["description"] = json!(format!("{} (default: {})", limit.help, limit.default));
-        match limit.path() {
-            (None, key) => {
-                properties.insert(key.to_owned(), form);
-            }
-            (Some(inner), key) => {
-                let inner = properties.entry(inner).or_insert_with(|| table(&json!({})));
-                inner["properties"][key] = form;
-            }
-        }
-    }
-    table(&Value::Object(properties))
-}
-
-fn table(properties: &Value) -> Value {
+fn table(properties: impl Into<Value>) -> Value {
+    let properties: Value = properties.into();
     json!({ "type": "object", "additionalProperties": false, "properties": properties })
 }
 
-fn texts() -> Value {
-    json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
-}
-
-fn duration() -> Value {
-    json!({ "type": "string", "pattern": "^[0-9]+[smhdw]$" })
-}
-
-fn kind(kinds: &[&str]) -> Value {
-    let one = json!({ "enum": kinds });
+fn one_or_list(one: Value) -> Value {
     json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
 }
 
-fn slug() -> Value {
-    let length = json!({ "type": "integer", "minimum": 1 });
-    table(&json!({
-        "case": { "enum": words::of(&words::CASES) },
-        "keep": { "type": "string", "description": "the characters that stay, such as a-z0-9" },
-        "replace": table(&json!({ "with": { "type": "string" }, "runs": { "type": "boolean" } })),
-        "strip": { "enum": words::of(&words::STRIPS) },
-        "length": { "anyOf": [length, { "type": "array", "items": length }] },
-        "hash": table(&json!({
-            "algorithm": { "enum": words::of(&words::ALGORITHMS) },
-            "digits": { "type": "integer", "minimum": 1, "maximum": 40 },
-        })),
-        "empty": { "type": "string", "description": "what an empty slug becomes" },
-    }))
+impl Form for Text {
+    fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
+        json!({ "type": "string" })
+    }
 }
 
-fn conditions(properties: &Map<String, Value>) -> Value {
-    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+impl Form for RepositoryName {
+    fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
+        json!({ "type": "string", "pattern": "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$" })
+    }
 }
 
-fn protect(kinds: &[&str], properties: &Map<String, Value>) -> Value {
-    let mut table = table(&json!({
-        "kind": kind(kinds), "name": texts(), "branch": texts(), "zone": texts(), "project": texts(),
-        "where": conditions(properties),
-        "names-file": {
-            "type": "string",
-            "description": "a file with one name a line, relative to this policy",
-        },
-        "pull-request": { "type": "integer", "minimum": 1, "maximum": i32::MAX },
-        "reason": { "type": "string", "description": "shown in the report" },
-    }));
-    table["required"] = json!(["reason"]);
-    table
+impl Form for Texts {
+    fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
+        let one = json!({ "type": "string" });
+        json!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
 }
 
-/// One attribute, with the templates of the claim that it holds.
-fn claim() -> Value {
-    let properties: Map<String, Value> = CLAIMABLE
-        .iter()
-        .map(|key| ((*key).to_owned(), texts()))
-        .collect();
-    let mut table = table(&Value::Object(properties));
-    table["minProperties"] = json!(1);
-    table["maxProperties"] = json!(1);
-    table["description"] = json!("the attribute that says what a resource belongs to");
-    table
+impl Form for Kinds {
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        let kinds: Vec<&str> = vocabulary.kinds.iter().map(|kind| kind.name()).collect();
+        one_or_list(json!({ "enum": kinds }))
+    }
 }
 
-fn rule(kinds: &[&str], properties: &Map<String, Value>) -> Value {
-    let condition = {
-        let mut condition = table(&json!({
-            "older-than": duration(),
-            "clock": { "enum": words::of(&words::CLOCKS) },
-            "newer": {
-                "type": "integer", "minimum": 1,
-                "description": "how many newer ones of the same rule and claim there must be",
-            },
-            "per": { "enum": words::of(&words::PER) },
-            "without-label": {
-                "type": "string",
-                "description": "the label that its open pull request has lost",
-            },
-        }));
-        let one_of = ["older-than", "newer", "without-label"];
-        condition["oneOf"] = one_of.map(|key| json!({ "required": [key] })).into();
-        condition
-    };
-    let event = json!({ "enum": words::of(&words::EVENTS) });
-    let one = json!({ "anyOf": [event, condition] });
-    let mut table = table(&json!({
-        "id": { "type": "string" }, "kind": kind(kinds), "name": texts(), "branch": texts(),
-        "except": texts(), "zone": texts(), "project": texts(),
-        "where": conditions(properties),
-        "claim": claim(),
-        "dead-when": { "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] },
-        "with": kind(kinds), "missing": { "enum": words::of(&words::MISSING) }, "born": { "enum": words::of(&words::BORN) },
-        "even-open": { "type": "boolean" }, "grace": duration(),
-        "action": { "enum": words::of(&words::ACTIONS) }, "backup": { "type": "boolean" },
-    }));
-    table["required"] = json!(["id", "kind", "dead-when"]);
-    table["oneOf"] = json!([{ "required": ["name"] }, { "required": ["branch"] }]);
-    table
+impl Form for Duration {
+    fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
+        json!({ "type": "string", "pattern": "^[0-9]+[smhdw]$" })
+    }
+}
+
+impl Form for Flag {
+    fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
+impl Form for Share {
+    fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
+        json!({ "type": "number", "minimum": 0, "maximum": 1 })
+    }
+}
+
+impl Form for Whole {
+    fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
+        let mut schema = json!({ "type": "integer", "minimum": self.0.start() });
+        if *self.0.end() != u64::MAX {
+            schema["maximum"] = json!(self.0.end());
+        }
+        schema
+    }
+}
+
+impl Form for Wholes {
+    fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
+        let one = json!({ "type": "integer", "minimum": 1 });
+        json!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+impl<T: Sync> Form for Choice<T> {
+    fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
+        let words: Vec<_> = self.0.iter().map(|(word, _)| *word).collect();
+        json!({ "enum": words })
+    }
+}
+
+impl Form for Inner {
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        self.0.schema(vocabulary)
+    }
+}
+
+impl Form for Tables {
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        json!({ "type": "array", "items": self.0.schema(vocabulary) })
+    }
+}
+
+impl<F: Form> Form for Named<F> {
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        json!({ "type": "object", "additionalProperties": self.0.schema(vocabulary) })
+    }
+}
+
+impl Form for Scope {
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        let mut providers = Map::new();
+        for ScopeTable { provider, keys } in vocabulary.scopes {
+            let mut properties = Map::new();
+            for key in *keys {
+                let form: &dyn Form = if key.takes_list { &Texts } else { &Text };
+                properties.insert(key.key.to_owned(), form.schema(vocabulary));
+            }
+            providers.insert((*provider).to_owned(), table(properties));
+        }
+        table(providers)
+    }
+}
+
+impl Form for Limits {
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        let mut properties = Map::new();
+        for limit in limits::ALL {
+            let mut form = match limit.unit {
+                Unit::Duration => Duration.schema(vocabulary),
+                Unit::Count => Whole(0..=u64::MAX).schema(vocabulary),
+                Unit::Share => Share.schema(vocabulary),
+                Unit::PositiveShare => {
+                    json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 })
+                }
+            };
+            form["description"] = json!(format!("{} (default: {})", limit.help, limit.default));
+            match limit.path() {
+                (None, key) => {
+                    properties.insert(key.to_owned(), form);
+                }
+                (Some(inner), key) => {
+                    let inner = properties.entry(inner);
+                    inner.or_insert_with(|| table(Map::new()))["properties"][key] = form;
+                }
+            }
+        }
+        table(properties)
+    }
+}
+
+impl Form for Conditions {
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        let mut conditions = self.0.properties(vocabulary);
+        for kind in vocabulary.kinds {
+            for attribute in kind.attributes {
+                let form: &dyn Form = match attribute.sort {
+                    AttributeSort::Flag => &Flag,
+                    AttributeSort::Text | AttributeSort::Host | AttributeSort::List => &Texts,
+                };
+                let mut form = form.schema(vocabulary);
+                let mut about = format!("{}: {}", kind.noun, attribute.about);
+                let known: Option<&Value> = conditions.get(attribute.key);
+                if let Some(others) = known.and_then(|known| known["description"].as_str()) {
+                    about = format!("{others}; {about}");
+                }
+                form["description"] = json!(about);
+                conditions.insert(attribute.key.to_owned(), form);
+            }
+        }
+        table(conditions)
+    }
+}
+
+impl Form for Claim {
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        let properties: Map<String, Value> = CLAIMABLE
+            .iter()
+            .map(|key| ((*key).to_owned(), Texts.schema(vocabulary)))
+            .collect();
+        let mut table = table(properties);
+        table["minProperties"] = json!(1);
+        table["maxProperties"] = json!(1);
+        table
+    }
+}
+
+impl<T: Sync> Form for DeadWhen<T> {
+    fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
+        let (event, condition) = (self.0.schema(vocabulary), self.1.schema(vocabulary));
+        one_or_list(json!({ "anyOf": [event, condition] }))
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use super::rule::{Action, AgeClock, Born, DeathEvent, Missing, Per};
 use super::slug::{Algorithm, Case, Strip};
 
 /// Words, each with its value.
-type WordValues<T, const N: usize> = [(&'static str, T); N];
+type WordValues<T> = &'static [(&'static str, T)];
 
 /// The words of `dead-when`.
-pub(super) const EVENTS: WordValues<DeathEvent, 4> = [
+pub(super) const EVENTS: WordValues<DeathEvent> = &[
     ("closed", DeathEvent::Closed),
     ("merged", DeathEvent::Merged),
     ("branch-gone", DeathEvent::BranchGone),
@@ -15,7 +15,7 @@ pub(super) const EVENTS: WordValues<DeathEvent, 4> = [
 ];
 
 /// The words of `clock`.
-pub(super) const CLOCKS: WordValues<AgeClock, 5> = [
+pub(super) const CLOCKS: WordValues<AgeClock> = &[
     ("created", AgeClock::Created),
     ("changed", AgeClock::Changed),
     ("merged", AgeClock::Merged),
@@ -24,41 +24,40 @@ pub(super) const CLOCKS: WordValues<AgeClock, 5> = [
 ];
 
 /// The words of `per`.
-pub(super) const PER: WordValues<Per, 2> = [("claim", Per::Claim), ("rule", Per::Rule)];
+pub(super) const PER: WordValues<Per> = &[("claim", Per::Claim), ("rule", Per::Rule)];
 
 /// The words of `missing`.
-pub(super) const MISSING: WordValues<Missing, 2> =
-    [("keep", Missing::Keep), ("dead", Missing::Dead)];
+pub(super) const MISSING: WordValues<Missing> = &[("keep", Missing::Keep), ("dead", Missing::Dead)];
 
 /// The words of `born`.
-pub(super) const BORN: WordValues<Born, 1> = [("any", Born::Any)];
+pub(super) const BORN: WordValues<Born> = &[("any", Born::Any)];
 
 /// The words of `action`.
-pub(super) const ACTIONS: WordValues<Action, 3> = [
+pub(super) const ACTIONS: WordValues<Action> = &[
     ("delete", Action::Delete),
     ("report", Action::Report),
     ("expire", Action::Expire),
 ];
 
 /// The words of `case`.
-pub(super) const CASES: WordValues<Case, 3> = [
+pub(super) const CASES: WordValues<Case> = &[
     ("lower", Case::Lower),
     ("upper", Case::Upper),
     ("keep", Case::Keep),
 ];
 
 /// The words of `strip`.
-pub(super) const STRIPS: WordValues<Strip, 3> = [
+pub(super) const STRIPS: WordValues<Strip> = &[
     ("none", Strip::None),
     ("before-cut", Strip::BeforeCut),
     ("both", Strip::Both),
 ];
 
 /// The words of `algorithm`.
-pub(super) const ALGORITHMS: WordValues<Algorithm, 2> =
-    [("sha256", Algorithm::Sha256), ("sha1", Algorithm::Sha1)];
+pub(super) const ALGORITHMS: WordValues<Algorithm> =
+    &[("sha256", Algorithm::Sha256), ("sha1", Algorithm::Sha1)];
 
 /// Returns the words without their values.
-pub(super) fn of<T: Copy, const N: usize>(words: &WordValues<T, N>) -> [&'static str; N] {
-    words.map(|(word, _)| word)
+pub(super) fn of<T>(words: &[(&'static str, T)]) -> Vec<&'static str> {
+    words.iter().map(|(word, _)| *word).collect()
 }

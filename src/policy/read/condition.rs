@@ -8,18 +8,21 @@ use super::names::Templates;
 use crate::model::code::Code;
 use crate::model::{AttributeAbout, AttributeSort, KindRef};
 use crate::policy::fields::{self, At, Fields};
+use crate::policy::keys::{Conditions, Key};
 use crate::policy::rule::{CREATED_AFTER_OPENED, Condition, ENDED_AFTER_CREATED, Test, Timing};
 
 impl Reader<'_> {
     pub(super) fn conditions(
         &mut self,
         fields: &mut Fields<'_>,
+        declared: &Key<Conditions>,
         kinds: &[KindRef],
         templates: &[Templates],
     ) -> (Vec<Condition>, Timing) {
         let mut conditions = Vec::new();
         let mut timing = Timing::default();
-        let Some(mut table) = fields.table("where", "`where`", &mut self.mistakes) else {
+        let Some(mut table) = fields.table(declared, declared.form.0.title, &mut self.mistakes)
+        else {
             return (conditions, timing);
         };
         for (key, value) in table.rest() {
@@ -39,15 +42,15 @@ impl Reader<'_> {
                 }
                 continue;
             }
-            conditions.extend(self.condition(&key, value, kinds, templates));
+            conditions.extend(self.condition(declared, (&key, value), kinds, templates));
         }
         (conditions, timing)
     }
 
     fn condition(
         &mut self,
-        key: &At<String>,
-        value: &Spanned<DeValue<'_>>,
+        declared: &Key<Conditions>,
+        (key, value): (&At<String>, &Spanned<DeValue<'_>>),
         kinds: &[KindRef],
         templates: &[Templates],
     ) -> Option<Condition> {
@@ -60,7 +63,7 @@ impl Reader<'_> {
                 .find(|about| about.key == key.value);
             if found.is_none() {
                 let mut known: Vec<_> = kind.attributes.iter().map(|about| about.key).collect();
-                known.extend([CREATED_AFTER_OPENED, ENDED_AFTER_CREATED]);
+                known.extend(declared.form.0.keys.iter().map(|key| key.name()));
                 self.mistakes.error(
                     Code::AttributeUnknown,
                     key.span.clone(),

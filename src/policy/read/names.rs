@@ -7,6 +7,7 @@ use crate::model::code::Code;
 use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort};
 use crate::policy::fields::{self, At, Fields};
+use crate::policy::keys::{Choice, Key, place as keys};
 use crate::policy::rule::{Pattern, PlaceName, Where};
 use crate::policy::template::{Anchor, NameForm, Names, Template};
 
@@ -15,11 +16,11 @@ pub(super) type Templates = (Template, Template);
 
 impl Reader<'_> {
     pub(super) fn place(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Where {
-        let zones = fields.texts("zone", &mut self.mistakes);
-        let projects = fields.texts("project", &mut self.mistakes);
+        let zones = fields.texts(&keys::ZONE, &mut self.mistakes);
+        let projects = fields.texts(&keys::PROJECT, &mut self.mistakes);
         for (key, list, sort) in [
-            ("zone", &zones, PlaceSort::Zone),
-            ("project", &projects, PlaceSort::Project),
+            (keys::ZONE.name, &zones, PlaceSort::Zone),
+            (keys::PROJECT.name, &projects, PlaceSort::Project),
         ] {
             let Some(first) = list.as_ref().and_then(|list| list.first()) else {
                 continue;
@@ -41,8 +42,8 @@ impl Reader<'_> {
             }
         }
         Where {
-            zones: self.named("zone", zones, IdentifierSort::Zone),
-            projects: self.named("project", projects, IdentifierSort::Project),
+            zones: self.named(keys::ZONE.name, zones, IdentifierSort::Zone),
+            projects: self.named(keys::PROJECT.name, projects, IdentifierSort::Project),
         }
     }
 
@@ -158,17 +159,17 @@ impl Reader<'_> {
     pub(super) fn choice<T: Copy>(
         &mut self,
         fields: &mut Fields<'_>,
-        key: &'static str,
-        choices: &[(&'static str, T)],
+        key: &Key<Choice<T>>,
     ) -> Option<T> {
         let text = fields.text(key, &mut self.mistakes)?;
+        let choices = key.form.0;
         let chosen = choices.iter().find(|(name, _)| *name == text.value);
         if chosen.is_none() {
             let known: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
             self.mistakes.error(
                 Code::ValueUnknown,
                 text.span,
-                format!("`{key}` cannot be {:?}", text.value),
+                format!("`{}` cannot be {:?}", key.name, text.value),
                 "unknown value",
                 Some(fields::suggestion(&text.value, &known)),
             );

@@ -5,21 +5,22 @@ use super::names::host_of_address;
 use crate::model::code::Code;
 use crate::model::{KindRef, PullRequestNumber};
 use crate::policy::fields::Fields;
+use crate::policy::keys::{Key, Texts, protect as keys};
 use crate::policy::rule::{Pattern, Patterns, Protect, Timing};
 use crate::policy::template::Names;
 
 impl Reader<'_> {
     pub(super) fn protect(&mut self, mut fields: Fields<'_>, names: &Names) -> Option<Protect> {
         let span = fields.span();
-        let words = fields.texts("kind", &mut self.mistakes);
+        let words = fields.texts(&keys::KIND, &mut self.mistakes);
         let kinds = words
             .as_ref()
             .map(|words| self.kinds(words))
             .unwrap_or_default();
         let place = self.place(&mut fields, &kinds);
-        let file_span = fields.value_span("names-file");
+        let file_span = fields.value_span(keys::NAMES_FILE.name);
         let from_file = self.names_file(&mut fields, &kinds);
-        let name = self.patterns(&mut fields, "name", names, &kinds);
+        let name = self.patterns(&mut fields, &keys::NAME, names, &kinds);
         if let (Some(span), Some(_)) = (&file_span, &name) {
             self.mistakes.error(
                 Code::NamesFileBesideName,
@@ -30,12 +31,12 @@ impl Reader<'_> {
             );
         }
         let name = name.or(from_file);
-        let branch_span = fields.value_span("branch");
-        let branch = self.patterns(&mut fields, "branch", names, &[]);
+        let branch_span = fields.value_span(keys::BRANCH.name);
+        let branch = self.patterns(&mut fields, &keys::BRANCH, names, &[]);
         if let (Some(span), true) = (branch_span, words.is_some()) {
             self.carries_branch(span, &kinds);
         }
-        let (conditions, timing) = self.conditions(&mut fields, &kinds, &[]);
+        let (conditions, timing) = self.conditions(&mut fields, &keys::WHERE, &kinds, &[]);
         if timing != Timing::default() {
             self.mistakes.error(
                 Code::ProtectHasNoPullRequest,
@@ -60,13 +61,8 @@ impl Reader<'_> {
                 Some("write a second [[protect]] for the rest".to_owned()),
             );
         }
-        let reason = fields.text("reason", &mut self.mistakes);
-        let reason = fields.require(
-            "reason",
-            reason,
-            "give a reason, which the report shows",
-            &mut self.mistakes,
-        );
+        let reason = fields.text(&keys::REASON, &mut self.mistakes);
+        let reason = fields.require(&keys::REASON, reason, &mut self.mistakes);
         if alone && pull_request.1.is_none() {
             self.mistakes.error(
                 Code::ProtectCoversEverything,
@@ -93,7 +89,7 @@ impl Reader<'_> {
     /// The names in the file that `names-file` mentions, one a line. A file without
     /// names protects nothing, which nobody means.
     fn names_file(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Option<Vec<Patterns>> {
-        let file = fields.text("names-file", &mut self.mistakes)?;
+        let file = fields.text(&keys::NAMES_FILE, &mut self.mistakes)?;
         let text = match (self.environment.names_file)(&self.source.path, &file.value) {
             Ok(text) => text,
             Err(why) => {
@@ -164,8 +160,8 @@ impl Reader<'_> {
         &mut self,
         fields: &mut Fields<'_>,
     ) -> (Option<PullRequestNumber>, Option<std::ops::Range<usize>>) {
-        let span = fields.value_span("pull-request");
-        let number = fields.whole("pull-request", &mut self.mistakes);
+        let span = fields.value_span(keys::PULL_REQUEST.name);
+        let number = fields.whole(&keys::PULL_REQUEST, &mut self.mistakes);
         let number = number.and_then(|number| {
             let found = u32::try_from(number.value).ok();
             let found = found.and_then(PullRequestNumber::new);
@@ -186,7 +182,7 @@ impl Reader<'_> {
     pub(super) fn patterns(
         &mut self,
         fields: &mut Fields<'_>,
-        key: &'static str,
+        key: &Key<Texts>,
         names: &Names,
         kinds: &[KindRef],
     ) -> Option<Vec<Patterns>> {

@@ -10,9 +10,9 @@ use super::names::Templates;
 use crate::model::KindRef;
 use crate::model::code::Code;
 use crate::policy::fields::{At, Fields};
+use crate::policy::keys::rule as keys;
 use crate::policy::rule::{Action, MatchSubject, Missing, Patterns, Rule, Where};
 use crate::policy::template::{Anchor, Names};
-use crate::policy::words;
 
 /// What a rule matches: the templates of claims and the texts that they are
 /// matched against.
@@ -33,20 +33,10 @@ impl Reader<'_> {
         names: &Names,
     ) -> (Option<Rule>, Option<At<String>>) {
         let span = fields.span();
-        let id = fields.text("id", &mut self.mistakes);
-        let id = fields.require(
-            "id",
-            id,
-            "verdicts name the rule they come from",
-            &mut self.mistakes,
-        );
-        let words = fields.texts("kind", &mut self.mistakes);
-        let words = fields.require(
-            "kind",
-            words,
-            "such as kind = \"worker\"",
-            &mut self.mistakes,
-        );
+        let id = fields.text(&keys::ID, &mut self.mistakes);
+        let id = fields.require(&keys::ID, id, &mut self.mistakes);
+        let words = fields.texts(&keys::KIND, &mut self.mistakes);
+        let words = fields.require(&keys::KIND, words, &mut self.mistakes);
         let kinds = words
             .as_ref()
             .map(|words| self.kinds(words))
@@ -54,14 +44,15 @@ impl Reader<'_> {
         let place = self.place(&mut fields, &kinds);
         let matched = self.matched(&mut fields, names, &kinds, &place);
         let except = self.except(&mut fields, names, &kinds);
-        let (conditions, timing) = self.conditions(&mut fields, &kinds, &matched.templates);
+        let (conditions, timing) =
+            self.conditions(&mut fields, &keys::WHERE, &kinds, &matched.templates);
         let death = self.death(&mut fields);
-        let missing = self.choice(&mut fields, "missing", &words::MISSING);
-        let born = self.choice(&mut fields, "born", &words::BORN);
-        let even_open = fields.flag("even-open", &mut self.mistakes);
+        let missing = self.choice(&mut fields, &keys::MISSING);
+        let born = self.choice(&mut fields, &keys::BORN);
+        let even_open = fields.flag(&keys::EVEN_OPEN, &mut self.mistakes);
         let with = self.with(&mut fields, &kinds);
         let grace = fields
-            .duration("grace", &mut self.mistakes)
+            .duration(&keys::GRACE, &mut self.mistakes)
             .map(|grace| grace.value);
         let action = self.action(&mut fields, &kinds);
         let backup = self.backup(&mut fields, &kinds);
@@ -118,7 +109,7 @@ impl Reader<'_> {
         names: &Names,
         kinds: &[KindRef],
     ) -> Vec<Patterns> {
-        let except = fields.texts("except", &mut self.mistakes);
+        let except = fields.texts(&keys::EXCEPT, &mut self.mistakes);
         let except = except.unwrap_or_default();
         self.something_is_left(&except);
         self.hosts(&except, kinds);
@@ -136,11 +127,11 @@ impl Reader<'_> {
         kinds: &[KindRef],
         place: &Where,
     ) -> Matched {
-        let branch_span = fields.value_span("branch");
-        let name_span = fields.value_span("name");
+        let branch_span = fields.value_span(keys::BRANCH.name);
+        let name_span = fields.value_span(keys::NAME.name);
         let claim = self.claim(fields, names, kinds);
-        let name = fields.texts("name", &mut self.mistakes);
-        let branch = fields.texts("branch", &mut self.mistakes);
+        let name = fields.texts(&keys::NAME, &mut self.mistakes);
+        let branch = fields.texts(&keys::BRANCH, &mut self.mistakes);
         let (subject, texts) = match (name, branch) {
             (Some(_), Some(_)) => {
                 self.mistakes.error(
@@ -153,8 +144,8 @@ impl Reader<'_> {
                 (MatchSubject::Name, None)
             }
             (name, None) => {
-                let name = fields.require(
-                    "name",
+                let name = fields.require_with(
+                    keys::NAME.name,
                     name,
                     "such as name = \"{service}-preview-{pr}\"",
                     &mut self.mistakes,
@@ -220,8 +211,10 @@ impl Reader<'_> {
 
     /// The kinds that go with what the rule deletes, whatever they are called.
     fn with(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Vec<KindRef> {
-        let span = fields.value_span("with");
-        let words = fields.texts("with", &mut self.mistakes).unwrap_or_default();
+        let span = fields.value_span(keys::WITH.name);
+        let words = fields
+            .texts(&keys::WITH, &mut self.mistakes)
+            .unwrap_or_default();
         let with = self.kinds(&words);
         let belongs = |one: &&KindRef| {
             kinds
@@ -248,8 +241,10 @@ impl Reader<'_> {
     }
 
     fn backup(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> bool {
-        let span = fields.value_span("backup");
-        let backup = fields.flag("backup", &mut self.mistakes).unwrap_or(false);
+        let span = fields.value_span(keys::BACKUP.name);
+        let backup = fields
+            .flag(&keys::BACKUP, &mut self.mistakes)
+            .unwrap_or(false);
         let cannot = kinds.iter().find(|kind| !kind.backup);
         if let (true, Some(kind), Some(span)) = (backup, cannot, span) {
             self.mistakes.error(
@@ -264,8 +259,8 @@ impl Reader<'_> {
     }
 
     fn action(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Action {
-        let span = fields.value_span("action");
-        let action = self.choice(fields, "action", &words::ACTIONS);
+        let span = fields.value_span(keys::ACTION.name);
+        let action = self.choice(fields, &keys::ACTION);
         let action = action.unwrap_or_default();
         let cannot = kinds.iter().find(|kind| !kind.expires);
         if let (Action::Expire, Some(kind), Some(span)) = (action, cannot, span) {

@@ -10,12 +10,12 @@ use super::super::slug::{Hash, Replace, Slug};
 use super::super::template::Slugs;
 use super::Reader;
 use crate::model::code::Code;
-use crate::policy::words;
+use crate::policy::keys::{file, slug as keys};
 
 impl Reader<'_> {
     pub(super) fn slugs(&mut self, fields: &mut Fields<'_>) -> Slugs {
         let mut slugs = Slugs::new();
-        let Some(mut table) = fields.table("slug", "[slug]", &mut self.mistakes) else {
+        let Some(mut table) = fields.table(&file::SLUG, "[slug]", &mut self.mistakes) else {
             return slugs;
         };
         for (name, value) in table.rest() {
@@ -23,7 +23,7 @@ impl Reader<'_> {
                 fields::wrong(&name.value, value, "a table", &mut self.mistakes);
                 continue;
             };
-            let fields = Fields::new("[slug] function", inner, value.span());
+            let fields = Fields::of(&keys::TABLE, inner, value.span());
             // What is left out stays out, so a mistake inside is told once and
             // the templates that use the function are still checked.
             let slug = self.slug(&name, fields);
@@ -33,8 +33,8 @@ impl Reader<'_> {
     }
 
     fn slug(&mut self, name: &At<String>, mut fields: Fields<'_>) -> Slug {
-        let case = self.choice(&mut fields, "case", &words::CASES);
-        let keep = fields.text("keep", &mut self.mistakes);
+        let case = self.choice(&mut fields, &keys::CASE);
+        let keep = fields.text(&keys::KEEP, &mut self.mistakes);
         let keep = keep.and_then(|text| {
             let characters = Characters::parse(&text.value);
             if characters.is_none() {
@@ -49,13 +49,13 @@ impl Reader<'_> {
             characters
         });
         let replace = self.replace(&mut fields);
-        let strip = self.choice(&mut fields, "strip", &words::STRIPS);
-        let length_span = fields.value_span("length");
+        let strip = self.choice(&mut fields, &keys::STRIP);
+        let length_span = fields.value_span(keys::LENGTH.name);
         let lengths = fields
-            .wholes("length", &mut self.mistakes)
+            .wholes(&keys::LENGTH, &mut self.mistakes)
             .unwrap_or_default();
         let hash = self.hash(&mut fields);
-        let empty = fields.text("empty", &mut self.mistakes);
+        let empty = fields.text(&keys::EMPTY, &mut self.mistakes);
         // A cut must leave room for something before the hash.
         let least = hash.map_or(1, |hash| hash.digits + 2);
         if let (Some(span), Some(short)) =
@@ -95,11 +95,11 @@ impl Reader<'_> {
     }
 
     fn replace(&mut self, fields: &mut Fields<'_>) -> Replace {
-        let Some(mut table) = fields.table("replace", "`replace`", &mut self.mistakes) else {
+        let Some(mut table) = fields.inner(&keys::REPLACE, &mut self.mistakes) else {
             return Replace::default();
         };
-        let with = table.text("with", &mut self.mistakes);
-        let runs = table.flag("runs", &mut self.mistakes);
+        let with = table.text(&keys::WITH, &mut self.mistakes);
+        let runs = table.flag(&keys::RUNS, &mut self.mistakes);
         table.end(&mut self.mistakes);
         Replace {
             with: with.map(|with| with.value.into()).unwrap_or_default(),
@@ -108,24 +108,14 @@ impl Reader<'_> {
     }
 
     fn hash(&mut self, fields: &mut Fields<'_>) -> Option<Hash> {
-        let mut table = fields.table("hash", "`hash`", &mut self.mistakes)?;
-        let algorithm = self.choice(&mut table, "algorithm", &words::ALGORITHMS);
-        let algorithm = table.require(
-            "algorithm",
-            algorithm,
-            "\"sha256\" or \"sha1\"",
-            &mut self.mistakes,
-        );
-        let digits = table.whole("digits", &mut self.mistakes);
-        let digits = table.require(
-            "digits",
-            digits,
-            "how many hex digits of it are added",
-            &mut self.mistakes,
-        );
+        let mut table = fields.inner(&keys::HASH, &mut self.mistakes)?;
+        let algorithm = self.choice(&mut table, &keys::ALGORITHM);
+        let algorithm = table.require(&keys::ALGORITHM, algorithm, &mut self.mistakes);
+        let digits = table.whole(&keys::DIGITS, &mut self.mistakes);
+        let digits = table.require(&keys::DIGITS, digits, &mut self.mistakes);
         table.end(&mut self.mistakes);
         let digits = digits?;
-        if !(1..=40).contains(&digits.value) {
+        if !keys::DIGITS.form.0.contains(&digits.value) {
             self.mistakes.error(
                 Code::HashDigitsOutOfRange,
                 digits.span,

@@ -6,6 +6,7 @@ use super::Matched;
 use crate::model::code::Code;
 use crate::model::{AttributeSort, KindRef};
 use crate::policy::fields::{At, Fields};
+use crate::policy::keys::{Key, Texts, rule as keys};
 use crate::policy::rule::{CLAIMABLE, MatchSubject};
 use crate::policy::template::{Anchor, Names};
 
@@ -24,12 +25,14 @@ impl Reader<'_> {
         names: &Names,
         kinds: &[KindRef],
     ) -> Option<AttributeClaim> {
-        let span = fields.value_span("claim").unwrap_or_else(|| fields.span());
-        let mut table = fields.table("claim", "`claim`", &mut self.mistakes)?;
+        let span = fields
+            .value_span(keys::CLAIM.name)
+            .unwrap_or_else(|| fields.span());
+        let mut table = fields.table(&keys::CLAIM, "`claim`", &mut self.mistakes)?;
         let mut found = Vec::new();
         for key in CLAIMABLE {
             let key_span = table.value_span(key);
-            let Some(texts) = table.texts(key, &mut self.mistakes) else {
+            let Some(texts) = table.texts(&Key::new(key, Texts), &mut self.mistakes) else {
                 continue;
             };
             let has = |kind: &&KindRef| {

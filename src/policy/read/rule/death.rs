@@ -6,18 +6,14 @@ use toml::de::DeValue;
 use super::super::Reader;
 use crate::model::code::Code;
 use crate::policy::fields::{self, At, Fields};
+use crate::policy::keys::{death, rule};
 use crate::policy::rule::{Age, AgeClock, DeathCondition, Newer, Per};
 use crate::policy::words;
 
 impl Reader<'_> {
     pub(super) fn death(&mut self, fields: &mut Fields<'_>) -> Option<At<DeathCondition>> {
-        let value = fields.take("dead-when");
-        let value = fields.require(
-            "dead-when",
-            value,
-            "such as dead-when = \"closed\"",
-            &mut self.mistakes,
-        )?;
+        let value = fields.take(&rule::DEAD_WHEN);
+        let value = fields.require(&rule::DEAD_WHEN, value, &mut self.mistakes)?;
         let mut death = DeathCondition::default();
         match value.get_ref() {
             DeValue::Array(items) => {
@@ -41,9 +37,8 @@ impl Reader<'_> {
     fn one_death(&mut self, value: &Spanned<DeValue<'_>>, death: &mut DeathCondition) {
         match value.get_ref() {
             DeValue::String(text) => {
-                let event = words::EVENTS
-                    .iter()
-                    .find(|(word, _)| *word == text.as_ref());
+                let events = rule::DEAD_WHEN.form.0.0;
+                let event = events.iter().find(|(word, _)| *word == text.as_ref());
                 match event {
                     Some((_, event)) => death.events.push(*event),
                     None => self.mistakes.error(
@@ -51,12 +46,12 @@ impl Reader<'_> {
                         value.span(),
                         format!("`dead-when` cannot be {text:?}"),
                         "unknown event",
-                        Some(fields::suggestion(text, &words::of(&words::EVENTS))),
+                        Some(fields::suggestion(text, &words::of(events))),
                     ),
                 }
             }
             DeValue::Table(table) => {
-                let mut fields = Fields::new("`dead-when`", table, value.span());
+                let mut fields = Fields::of(rule::DEAD_WHEN.form.1, table, value.span());
                 self.condition_of_death(&mut fields, death);
                 fields.end(&mut self.mistakes);
             }
@@ -71,17 +66,17 @@ impl Reader<'_> {
 
     /// Reads `{ older-than = "30d" }`, `{ newer = 3 }` or `{ without-label = "x" }`.
     fn condition_of_death(&mut self, fields: &mut Fields<'_>, death: &mut DeathCondition) {
-        let spans = ["older-than", "newer", "without-label"].map(|key| fields.value_span(key));
-        let age = fields.duration("older-than", &mut self.mistakes);
-        let clock = self.choice(fields, "clock", &words::CLOCKS);
-        let newer = fields.whole("newer", &mut self.mistakes);
-        let per = self.choice(fields, "per", &words::PER);
-        let label = fields.text("without-label", &mut self.mistakes);
-        let present = spans.iter().flatten();
-        if present.clone().count() != 1 {
+        let spans = death::TABLE.one_of.iter().map(|key| fields.value_span(key));
+        let spans: Vec<_> = spans.flatten().collect();
+        let age = fields.duration(&death::OLDER_THAN, &mut self.mistakes);
+        let clock = self.choice(fields, &death::CLOCK);
+        let newer = fields.whole(&death::NEWER, &mut self.mistakes);
+        let per = self.choice(fields, &death::PER);
+        let label = fields.text(&death::WITHOUT_LABEL, &mut self.mistakes);
+        if spans.len() != 1 {
             self.mistakes.error(
                 Code::KeyMissing,
-                present.last().cloned().unwrap_or_else(|| fields.span()),
+                spans.last().cloned().unwrap_or_else(|| fields.span()),
                 "this `dead-when` has not exactly one of `older-than`, `newer` and `without-label`",
                 "a table is one condition",
                 Some(
