@@ -271,10 +271,18 @@ impl Sandbox {
         if let Some(refusal) = state.quotas.count(provider, &request, now) {
             return Ok(refusal);
         }
-        let mut response = match fault.and_then(faults::answer) {
-            Some(answer) => answer,
-            None if !authorized => unauthorized(provider),
-            None => {
+        let carried_out = matches!(
+            fault,
+            Some(FaultEffect::Answer {
+                carried_out: true,
+                ..
+            })
+        );
+        let instead = fault.and_then(faults::answer);
+        let mut response = match &instead {
+            Some(answer) if !carried_out => answer.clone(),
+            _ if !authorized => unauthorized(provider),
+            _ => {
                 let mut request = request;
                 if let Some(FaultEffect::Named(NamedFault::RepeatPage)) = fault {
                     first_page(&mut request);
@@ -286,6 +294,9 @@ impl Sandbox {
                 }
             }
         };
+        if let Some(instead) = instead.filter(|_| carried_out) {
+            response = instead;
+        }
         state.quotas.headers(provider, resource, now, &mut response);
         if let Some(fault) = fault {
             faults::spoil(fault, &mut response);

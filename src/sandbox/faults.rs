@@ -94,6 +94,14 @@ pub enum FaultEffect {
         /// Its body, any JSON; a string is sent as it is.
         #[serde(default)]
         body: Option<Value>,
+        /// Whether the request is carried out before.
+        #[serde(default)]
+        carried_out: bool,
+    },
+    /// The answer lacks headers.
+    Without {
+        /// Their names.
+        without_headers: Vec<String>,
     },
 }
 
@@ -197,7 +205,8 @@ pub(super) fn delay(what: &FaultEffect) -> Option<Duration> {
         FaultEffect::Named(_)
         | FaultEffect::Drip { .. }
         | FaultEffect::Padded { .. }
-        | FaultEffect::Answer { .. } => None,
+        | FaultEffect::Answer { .. }
+        | FaultEffect::Without { .. } => None,
     }
 }
 
@@ -207,6 +216,7 @@ pub(super) fn answer(what: &FaultEffect) -> Option<Response> {
         status,
         headers,
         body,
+        ..
     } = what
     else {
         return None;
@@ -248,6 +258,12 @@ pub(super) fn spoil(what: &FaultEffect, response: &mut Response) {
             let mut body = response.body().to_vec();
             body.resize(body.len() + (padding_mb << 20), b' ');
             *response.body_mut() = Bytes::from(body);
+            return;
+        }
+        FaultEffect::Without { without_headers } => {
+            for name in without_headers {
+                response.headers_mut().remove(name);
+            }
             return;
         }
         FaultEffect::Delay { .. } | FaultEffect::Answer { .. } => return,

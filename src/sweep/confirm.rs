@@ -47,6 +47,32 @@ const UNCERTAIN: &[Duration] = &[
     Duration::from_secs(1),
 ];
 
+/// A refusal is expected to be true.
+const REFUSED: &[Duration] = &[Duration::ZERO];
+
+/// What is expected of a request by its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// It was accepted.
+    Effect,
+    /// It may never have arrived, or have found nothing.
+    Unknown,
+    /// It was refused.
+    NoEffect,
+}
+
+impl Expected {
+    /// Returns the delays before each look.
+    fn waits(self, serial: bool) -> &'static [Duration] {
+        match (self, serial) {
+            (Self::Effect, true) => SERIAL,
+            (Self::Effect, false) => ACCEPTED,
+            (Self::Unknown, _) => UNCERTAIN,
+            (Self::NoEffect, _) => REFUSED,
+        }
+    }
+}
+
 /// The result of looking up a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LookupResult {
@@ -60,38 +86,37 @@ pub(crate) enum LookupResult {
     Unreadable(String),
 }
 
-/// Steps by the listing that shows them, each with whether its request was
-/// accepted.
-type Groups<'a> = BTreeMap<(KindRef, &'a Arc<Place>), Vec<(usize, bool)>>;
+/// Steps by the listing that shows them, each with what is expected of it.
+type Groups<'a> = BTreeMap<(KindRef, &'a Arc<Place>), Vec<(usize, Expected)>>;
 
 impl Sweep<'_, '_> {
     /// Looks up the resources of sent steps: by a listing if there are several,
-    /// then by id. `steps` says for each whether its request was accepted.
-    pub(super) async fn look_up(&self, steps: &[(usize, bool)]) -> BTreeMap<usize, LookupResult> {
+    /// then by id. `steps` says for each what is expected of its request.
+    pub(super) async fn look_up(
+        &self,
+        steps: &[(usize, Expected)],
+    ) -> BTreeMap<usize, LookupResult> {
         let mut seen = BTreeMap::new();
-        let mut by_id: Vec<(usize, bool)> = Vec::new();
+        let mut by_id: Vec<(usize, Expected)> = Vec::new();
         let mut groups: Groups<'_> = BTreeMap::new();
-        for &(step, accepted) in steps {
+        for &(step, expected) in steps {
             let id = &self.ids[step];
+            let accepted = expected == Expected::Effect;
             // One that may not have been carried out must be missing from a
             // listing too: to those without access everything is "not found" by id.
             if (id.kind.serial && accepted) || self.action(step) != Action::Delete {
-                by_id.push((step, accepted));
+                by_id.push((step, expected));
             } else {
                 let group = groups.entry((id.kind, &id.place)).or_default();
-                group.push((step, accepted));
+                group.push((step, expected));
             }
         }
         for (group, steps) in groups {
             seen.extend(self.look_up_in_listing(group, &steps).await);
         }
-        let looked = by_id.into_iter().map(|(step, accepted)| async move {
+        let looked = by_id.into_iter().map(|(step, expected)| async move {
             let expires = self.action(step) == Action::Expire;
-            let waits = match (accepted, self.ids[step].kind.serial) {
-                (true, true) => SERIAL,
-                (true, false) => ACCEPTED,
-                (false, _) => UNCERTAIN,
-            };
+            let waits = expected.waits(self.ids[step].kind.serial);
             let seen = look_up_by_id(&self.finishing, &self.ids[step], expires, waits).await;
             (step, seen)
         });
@@ -105,7 +130,7 @@ impl Sweep<'_, '_> {
     async fn look_up_in_listing(
         &self,
         (kind, place): (KindRef, &Arc<Place>),
-        steps: &[(usize, bool)],
+        steps: &[(usize, Expected)],
     ) -> BTreeMap<usize, LookupResult> {
         let mut seen = BTreeMap::new();
         let Some(kind) = providers::by_name(kind.name()) else {
@@ -126,9 +151,9 @@ impl Sweep<'_, '_> {
             .map(|(step, _)| self.ids[*step].clone())
             .collect();
         let target = target.among(&of);
-        let mut left: Vec<(usize, bool)> = steps.to_vec();
+        let mut left: Vec<(usize, Expected)> = steps.to_vec();
         for (look, wait) in ACCEPTED.iter().enumerate() {
-            left.retain(|(_, accepted)| *accepted || look < UNCERTAIN.len());
+            left.retain(|(_, expected)| look < expected.waits(false).len());
             if left.is_empty() {
                 break;
             }
@@ -146,17 +171,18 @@ impl Sweep<'_, '_> {
             }
             let shown: BTreeSet<ResourceId> =
                 listed.resources.iter().map(Resource::identity).collect();
-            for (step, accepted) in std::mem::take(&mut left) {
+            for (step, expected) in std::mem::take(&mut left) {
                 let id = &self.ids[step];
+                let accepted = expected == Expected::Effect;
                 if shown.contains(id) {
-                    let last = !accepted && look + 1 == UNCERTAIN.len();
+                    let last = !accepted && look + 1 == expected.waits(false).len();
                     let shown = if last && id.kind.serial {
                         self.look_at_listed(kind, id).await
                     } else {
                         LookupResult::There
                     };
                     seen.insert(step, shown);
-                    left.push((step, accepted));
+                    left.push((step, expected));
                 } else if accepted {
                     seen.insert(step, LookupResult::Gone);
                 } else {

@@ -9,7 +9,7 @@ use chrono::SubsecRound as _;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::confirm::LookupResult;
+use super::confirm::{Expected, LookupResult};
 use super::lane::Lane;
 use super::ready_step::{ReadyStep, Unbind};
 use super::setback::{Setback, Settled};
@@ -36,6 +36,9 @@ pub(super) enum SendResult {
     NotThere(String),
     /// It was refused.
     Refused(Outcome, String),
+    /// It was refused, but not in words of the API that show the resource: what
+    /// answered may stand between us and a provider that carried it out.
+    Denied(Outcome, String),
     /// It was refused because a required earlier request is missing.
     Premature(String),
     /// It was sent, and its effect is unknown.
@@ -44,6 +47,17 @@ pub(super) enum SendResult {
     NotSent(ApiError),
     /// The run ended before it was sent, for this reason.
     Withheld(&'static str),
+}
+
+impl SendResult {
+    /// The same for a request that precedes the step's own: it says nothing about
+    /// the step's resource.
+    fn of_another_request(self) -> Self {
+        match self {
+            Self::Denied(outcome, why) => Self::Refused(outcome, why),
+            answer => answer,
+        }
+    }
 }
 
 impl Sweep<'_, '_> {
@@ -61,11 +75,12 @@ impl Sweep<'_, '_> {
     /// Looks up the resources of steps whose requests may have had an effect,
     /// and returns the result of each step.
     pub(super) async fn look_at(&self, answers: Vec<(usize, SendResult)>) -> Vec<(usize, Settled)> {
-        let to_look_for: Vec<(usize, bool)> = answers
+        let to_look_for: Vec<(usize, Expected)> = answers
             .iter()
             .filter_map(|(step, answer)| match answer {
-                SendResult::Accepted => Some((*step, true)),
-                SendResult::NotThere(_) | SendResult::Lost(_) => Some((*step, false)),
+                SendResult::Accepted => Some((*step, Expected::Effect)),
+                SendResult::NotThere(_) | SendResult::Lost(_) => Some((*step, Expected::Unknown)),
+                SendResult::Denied(..) => Some((*step, Expected::NoEffect)),
                 SendResult::Refused(..)
                 | SendResult::Premature(_)
                 | SendResult::NotSent(_)
@@ -124,7 +139,10 @@ impl Sweep<'_, '_> {
                 let answer = self.send_one(batch[0].step, &call, needs, not_after).await;
                 if !matches!(
                     answer,
-                    SendResult::Refused(..) | SendResult::Premature(_) | SendResult::NotThere(_)
+                    SendResult::Refused(..)
+                        | SendResult::Denied(..)
+                        | SendResult::Premature(_)
+                        | SendResult::NotThere(_)
                 ) {
                     return batch
                         .into_iter()
@@ -175,7 +193,7 @@ impl Sweep<'_, '_> {
                     let answer = SendResult::Refused(Outcome::FailedForNow, why);
                     return with_what_was_done(answer, &done);
                 }
-                answer => return with_what_was_done(answer, &done),
+                answer => return with_what_was_done(answer.of_another_request(), &done),
             }
             if let Err(why) = self.changed(view, step, unbind).await {
                 let answer = SendResult::Refused(Outcome::FailedForNow, why);
@@ -196,7 +214,7 @@ impl Sweep<'_, '_> {
                     answer = SendResult::Refused(Outcome::FailedForNow, why);
                     return with_what_was_done(answer, &done);
                 }
-                answer => return with_what_was_done(answer, &done),
+                answer => return with_what_was_done(answer.of_another_request(), &done),
             }
         }
         if !before.is_empty() {
@@ -249,7 +267,7 @@ impl Sweep<'_, '_> {
         if status.is_success() {
             return error::denial(call.api, response).map_or(SendResult::Accepted, |message| {
                 let why = format!("answered {status} with a failure inside: {message}");
-                SendResult::Refused(Outcome::FailedForNow, why)
+                SendResult::Denied(Outcome::FailedForNow, why)
             });
         }
         let failure = error::refusal(call.api, response);
@@ -261,7 +279,12 @@ impl Sweep<'_, '_> {
         let message = error.to_string();
         match status {
             StatusCode::NOT_FOUND | StatusCode::GONE => SendResult::NotThere(message),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => SendResult::Refused(
+            // No request of such a token has an effect, and none can be answered.
+            StatusCode::UNAUTHORIZED => SendResult::Refused(
+                Outcome::FailedForGood,
+                format!("{message}; it needs {needs}"),
+            ),
+            StatusCode::FORBIDDEN => SendResult::Denied(
                 Outcome::FailedForGood,
                 format!("{message}; it needs {needs}"),
             ),
@@ -290,10 +313,10 @@ impl Sweep<'_, '_> {
                     }
                     // Something else was in progress.
                     _ if matches!(status, StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT) => {
-                        SendResult::Refused(Outcome::FailedForNow, message)
+                        SendResult::Denied(Outcome::FailedForNow, message)
                     }
                     Some(DeletionRefusal::Final(None)) | None => {
-                        SendResult::Refused(Outcome::FailedForGood, message)
+                        SendResult::Denied(Outcome::FailedForGood, message)
                     }
                 }
             }
@@ -394,6 +417,10 @@ impl Sweep<'_, '_> {
 /// sent for it, and names them.
 fn with_what_was_done(answer: SendResult, done: &[String]) -> SendResult {
     let (outcome, why) = match answer {
+        SendResult::Denied(outcome, why) if !done.is_empty() => {
+            let done = done.join(", ");
+            return SendResult::Denied(outcome, format!("{why}; done for it before: {done}"));
+        }
         SendResult::Premature(why) => (Outcome::FailedForNow, why),
         SendResult::Refused(outcome, why) => (outcome, why),
         SendResult::NotSent(error) if !done.is_empty() => {
@@ -419,7 +446,8 @@ fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Se
         Action::Expire | Action::RemoveExpiry | Action::Report => Outcome::AlreadyGone,
     };
     match (answer, seen) {
-        (SendResult::Refused(outcome, why), _) => explained(outcome, why),
+        (SendResult::Refused(outcome, why), _)
+        | (SendResult::Denied(outcome, why), Some(LookupResult::There)) => explained(outcome, why),
         (SendResult::Premature(why), _) => explained(Outcome::FailedForNow, why),
         (SendResult::NotSent(error), _) => Settled::Waits {
             setback: match error.failure {
@@ -461,19 +489,23 @@ fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Se
                 setback: Setback::Failed,
             }
         }
-        (SendResult::Lost(why), Some(LookupResult::Gone)) => {
+        (SendResult::Lost(why) | SendResult::Denied(_, why), Some(LookupResult::Gone)) => {
             explained(gone, format!("{why}; {SEEN_GONE}"))
         }
-        (SendResult::Lost(why), Some(LookupResult::Expires)) => explained(
-            Outcome::Expired,
-            format!("{why}; re-reading shows its expiry"),
-        ),
+        (SendResult::Lost(why) | SendResult::Denied(_, why), Some(LookupResult::Expires)) => {
+            explained(
+                Outcome::Expired,
+                format!("{why}; re-reading shows its expiry"),
+            )
+        }
         (SendResult::Lost(why), Some(LookupResult::There)) => Settled::Waits {
             reason: format!("{why}; re-reading shows that it had no effect"),
             setback: Setback::Failed,
         },
         (
-            SendResult::NotThere(message) | SendResult::Lost(message),
+            SendResult::NotThere(message)
+            | SendResult::Lost(message)
+            | SendResult::Denied(_, message),
             Some(LookupResult::Unreadable(why)),
         ) => explained(
             Outcome::InDoubt,

@@ -146,6 +146,53 @@ async fn every_answer_to_a_deletion_has_its_outcome() {
     .await;
 }
 
+/// What stands between us and a provider may answer a request that the provider
+/// carried out.
+#[tokio::test(start_paused = true)]
+async fn refusals_are_confirmed_by_reading() {
+    let resources = [
+        worker("app-pr-1", &[]),
+        record("app-pr-1.acme.example"),
+        branch("pr-1", "main"),
+    ];
+    for code in [200, 400, 403, 409, 451] {
+        let mut fault = status(code);
+        fault["carried_out"] = json!(true);
+        for (path, name) in [
+            ("scripts/", "app-pr-1"),
+            ("dns_records/", "app-pr-1.acme.example"),
+            ("branches/br-", "pr-1"),
+        ] {
+            // Neon's successes have no failure inside.
+            if (code, name) == (200, "pr-1") {
+                continue;
+            }
+            let stage = Stage::new(&resources);
+            stage.faults(&[refused(path, 1, &fault)]);
+            let (swept, text) = stage.sweep(|_| {}).await;
+            assert!(!stage.has(name), "{code} {name}");
+            let step = swept.steps.iter().find(|step| step.name == name).unwrap();
+            assert_eq!(step.outcome, Outcome::Deleted, "{code} {name}: {text}");
+            let reason = &step.reason;
+            let both = reason.contains("re-reading shows that it is gone");
+            assert!(both && reason.contains(&code.to_string()), "{reason}");
+        }
+    }
+    // Where nothing can be read, the outcome is not known.
+    let stage = Stage::new(&resources[..1]);
+    let sandbox = stage.sandbox.clone();
+    stage.meanwhile(move |request| {
+        if request.starts_with("DELETE") {
+            let blind = json!({"on": {"path": "workers"}, "fault": {"status": 403}});
+            control(&sandbox, Method::POST, "faults", &json!([blind]));
+        }
+    });
+    let (swept, text) = stage.sweep(|_| {}).await;
+    assert_eq!(swept.steps[0].outcome, Outcome::InDoubt, "{text}");
+    let reason = &swept.steps[0].reason;
+    assert!(reason.contains("could not be re-read"), "{reason}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn neon_branches_are_deleted_one_at_a_time() {
     let absent = json!({"status": 204});
