@@ -44,17 +44,26 @@ pub struct Target {
 }
 
 impl Target {
-    /// A kind in a place, with its details and nothing else that rules ask for.
-    pub fn alone(kind: &'static dyn Kind, place: &Arc<Place>) -> Self {
+    /// A kind in a place, without its details and what rules ask for.
+    pub fn plain(kind: &'static dyn Kind, place: &Arc<Place>) -> Self {
         Self {
             kind,
             place: Arc::clone(place),
-            needed: true,
-            user_only: true,
+            needed: false,
+            user_only: false,
             on_demand: false,
             activity: false,
             served: false,
             holders: None,
+        }
+    }
+
+    /// A kind in a place, with its details and nothing else that rules ask for.
+    pub fn alone(kind: &'static dyn Kind, place: &Arc<Place>) -> Self {
+        Self {
+            needed: true,
+            user_only: true,
+            ..Self::plain(kind, place)
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +18,18 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Dur
     }
     let at = DateTime::<Utc>::from(httpdate::parse_http_date(value).ok()?);
     Some((at - now).to_std().unwrap_or(Duration::ZERO))
+}
+
+/// Returns how long an answer with status 429 asks to wait: as `Retry-After` says,
+/// else this long. Returns `None` for other answers.
+pub(super) fn too_many_requests(
+    response: &Response<Bytes>,
+    now: DateTime<Utc>,
+    default: Duration,
+) -> Option<Duration> {
+    let asked = retry_after(response.headers(), now);
+    let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    limited.then(|| asked.unwrap_or(default))
 }
 
 /// Returns the number in a header.

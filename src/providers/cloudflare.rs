@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{Response, StatusCode};
+use http::Response;
 use serde::Deserialize;
 
 use super::{Counting, ExtraToken, Provider, ProviderAbout, QuotaFigures, answer};
@@ -130,9 +130,7 @@ impl Provider for Cloudflare {
         response: &Response<Bytes>,
         now: DateTime<Utc>,
     ) -> Option<Duration> {
-        let asked = answer::retry_after(response.headers(), now);
-        let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
-        limited.then(|| asked.unwrap_or(ABOUT.quota.window))
+        answer::too_many_requests(response, now, ABOUT.quota.window)
     }
 
     /// Cloudflare may answer 200 with a failure in its envelope.

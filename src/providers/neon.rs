@@ -67,9 +67,7 @@ impl Provider for Neon {
         response: &Response<Bytes>,
         now: DateTime<Utc>,
     ) -> Option<Duration> {
-        let asked = answer::retry_after(response.headers(), now);
-        let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
-        limited.then(|| asked.unwrap_or(Duration::from_secs(2)))
+        answer::too_many_requests(response, now, Duration::from_secs(2))
     }
 
     /// Neon promises that a write answered with 423 or 503 had no effect.

@@ -65,6 +65,11 @@ pub fn render(report: &Report, selection: &Selection) -> Result<String, csv::Err
             row.next.map_or("", NextSweep::name),
         ])?;
     }
+    text(writer)
+}
+
+/// Returns what was written.
+pub(super) fn text(writer: csv::Writer<Vec<u8>>) -> Result<String, csv::Error> {
     let bytes = writer
         .into_inner()
         .map_err(csv::IntoInnerError::into_error)

@@ -184,11 +184,7 @@ pub fn csv(swept: &Swept) -> Result<String, csv::Error> {
             &escape::cell(&step.reason),
         ])?;
     }
-    let bytes = writer
-        .into_inner()
-        .map_err(csv::IntoInnerError::into_error)
-        .map_err(csv::Error::from)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    super::csv::text(writer)
 }
 
 fn settled_lines(swept: &Swept) -> impl Iterator<Item = String> {

@@ -136,16 +136,7 @@ impl Sweep<'_, '_> {
         let Some(kind) = providers::by_name(kind.name()) else {
             return seen;
         };
-        let target = Target {
-            kind,
-            place: Arc::clone(place),
-            needed: false,
-            user_only: false,
-            on_demand: false,
-            activity: false,
-            served: false,
-            holders: None,
-        };
+        let target = Target::plain(kind, place);
         let of: Vec<_> = steps
             .iter()
             .map(|(step, _)| self.ids[*step].clone())

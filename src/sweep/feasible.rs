@@ -3,7 +3,6 @@
 //! anything is sent or backed up for it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -175,17 +174,7 @@ impl Sweep<'_, '_> {
         let (Some(kind), Some((known, _))) = (self.kind(unbind.user), view.find(id)) else {
             return Err(format!("{id} is not known any more"));
         };
-        let target = Target {
-            kind,
-            place: Arc::clone(&id.place),
-            needed: false,
-            user_only: false,
-            on_demand: false,
-            activity: false,
-            served: false,
-            holders: None,
-        };
-        let target = target.among(std::slice::from_ref(id));
+        let target = Target::plain(kind, &id.place).among(std::slice::from_ref(id));
         for wait in SHOWN {
             tokio::time::sleep(*wait).await;
             let targets = std::slice::from_ref(&target);

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::kind::{Counted, Malformed, NextPage};
-use crate::model::Place;
+use crate::call::Call;
+use crate::kind::{Counted, Holder, HoldersPage, Malformed, NextPage, Page, PageOf};
+use crate::model::{Api, Place, Resource};
 
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
@@ -115,6 +116,49 @@ pub(super) fn numbered(info: Option<&ResultInfo>) -> Result<(Option<u64>, NextPa
         pages => NextPage::Pages(pages),
     };
     Ok((Some(total), next))
+}
+
+/// Asks for a page of a listing of the newer API of Workers, in an order that new
+/// items do not change.
+pub(super) fn oldest_first(path: &[&str], page: &PageOf) -> Call {
+    Call::get(Api::Cloudflare, path)
+        .with("order_by", "created_on")
+        .with("order", "asc")
+        .with("per_page", "100")
+        .with("page", page.number().to_string())
+}
+
+/// Reads a page of a listing with page numbers.
+///
+/// # Errors
+///
+/// As [`open`] and [`numbered`].
+pub(super) fn page<T: DeserializeOwned>(
+    body: &[u8],
+    resource: impl Fn(T) -> Resource,
+) -> Result<Page, Malformed> {
+    let (items, info) = open::<Vec<T>>(body)?;
+    let (total, next) = numbered(info.as_ref())?;
+    let items = items.into_iter().map(resource).collect();
+    Ok(Page { items, total, next })
+}
+
+/// Reads a page of holders, likewise.
+///
+/// # Errors
+///
+/// As [`page`].
+pub(super) fn holders<T: DeserializeOwned>(
+    body: &[u8],
+    holder: impl Fn(T) -> Holder,
+) -> Result<HoldersPage, Malformed> {
+    let (holders, info) = open::<Vec<T>>(body)?;
+    let (total, next) = numbered(info.as_ref())?;
+    Ok(HoldersPage {
+        holders: holders.into_iter().map(holder).collect(),
+        total,
+        next,
+    })
 }
 
 /// A page of a list as its `result_info` counts it, with the next page.

@@ -97,14 +97,7 @@ impl Kind for Hyperdrive {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (configs, info) = envelope::open::<Vec<Config>>(body)?;
-        let (total, next) = envelope::numbered(info.as_ref())?;
-        let items = configs.into_iter().map(|one| one.resource(place));
-        Ok(Page {
-            items: items.collect(),
-            total,
-            next,
-        })
+        envelope::page(body, |one: Config| one.resource(place))
     }
 
     fn inspect(&self, id: &ResourceId) -> Call {

@@ -252,13 +252,7 @@ impl Kind for KvNamespace {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (namespaces, info) = envelope::open::<Vec<Namespace>>(body)?;
-        let (total, next) = envelope::numbered(info.as_ref())?;
-        let items = namespaces
-            .into_iter()
-            .map(|namespace| namespace.resource(place))
-            .collect();
-        Ok(Page { items, total, next })
+        envelope::page(body, |one: Namespace| one.resource(place))
     }
 
     fn inspect(&self, id: &ResourceId) -> Call {

@@ -212,14 +212,7 @@ impl Kind for PagesDeployment {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (deployments, info) = envelope::open::<Vec<Deployment>>(body)?;
-        let (total, next) = envelope::numbered(info.as_ref())?;
-        let items = deployments.into_iter().map(|one| one.resource(place));
-        Ok(Page {
-            items: items.collect(),
-            total,
-            next,
-        })
+        envelope::page(body, |one: Deployment| one.resource(place))
     }
 
     fn inspect(&self, id: &ResourceId) -> Call {
@@ -272,16 +265,9 @@ impl Holders for PagesDeployment {
         Query {
             call,
             read: |body| {
-                let (projects, info) = envelope::open::<Vec<Project>>(body)?;
-                let (total, next) = envelope::numbered(info.as_ref())?;
-                let read = |project: Project| Holder {
+                envelope::holders(body, |project: Project| Holder {
                     name: project.name,
                     serves: project.canonical_deployment.map(|one| one.id),
-                };
-                Ok(HoldersPage {
-                    holders: projects.into_iter().map(read).collect(),
-                    total,
-                    next,
                 })
             },
         }

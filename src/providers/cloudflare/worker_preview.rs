@@ -352,22 +352,11 @@ impl Kind for WorkerPreview {
             holder.unwrap_or_default(),
             "previews",
         ];
-        Call::get(Api::Cloudflare, &path)
-            .with("order_by", "created_on")
-            .with("order", "asc")
-            .with("per_page", "100")
-            .with("page", page.number().to_string())
+        envelope::oldest_first(&path, page)
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (previews, info) = envelope::open::<Vec<Preview>>(body)?;
-        let (total, next) = envelope::numbered(info.as_ref())?;
-        let items = previews.into_iter().map(|one| one.resource(place));
-        Ok(Page {
-            items: items.collect(),
-            total,
-            next,
-        })
+        envelope::page(body, |one: Preview| one.resource(place))
     }
 
     /// Adds the Worker that was listed, because the listing does not show it.
@@ -406,26 +395,9 @@ impl Kind for WorkerPreview {
 /// Its Workers.
 impl Holders for WorkerPreview {
     fn page(&self, place: &Place, page: &PageOf) -> Query<HoldersPage> {
-        let path = ["accounts", place.id(), "workers", "workers"];
-        let call = Call::get(Api::Cloudflare, &path)
-            .with("order_by", "created_on")
-            .with("order", "asc")
-            .with("per_page", "100")
-            .with("page", page.number().to_string());
         Query {
-            call,
-            read: |body| {
-                let (workers, info) = envelope::open::<Vec<Worker>>(body)?;
-                let (total, next) = envelope::numbered(info.as_ref())?;
-                Ok(HoldersPage {
-                    holders: workers
-                        .into_iter()
-                        .map(|worker| Holder::named(worker.name))
-                        .collect(),
-                    total,
-                    next,
-                })
-            },
+            call: envelope::oldest_first(&["accounts", place.id(), "workers", "workers"], page),
+            read: |body| envelope::holders(body, |worker: Worker| Holder::named(worker.name)),
         }
     }
 }

@@ -218,16 +218,6 @@ impl Product for Dns {
         cloud.record_resources()
     }
 
-    fn route(
-        &self,
-        _cloud: &mut Cloudflare,
-        _method: &str,
-        _path: &[&str],
-        _request: &Request,
-    ) -> Option<Answer> {
-        None
-    }
-
     fn route_in_zone(
         &self,
         cloud: &mut Cloudflare,

@@ -34,11 +34,13 @@ pub(super) trait Product: Sync {
     /// Answers a request below the account; none if its path is another's.
     fn route(
         &self,
-        cloud: &mut Cloudflare,
-        method: &str,
-        path: &[&str],
-        request: &Request,
-    ) -> Option<Answer>;
+        _cloud: &mut Cloudflare,
+        _method: &str,
+        _path: &[&str],
+        _request: &Request,
+    ) -> Option<Answer> {
+        None
+    }
 
     /// Answers a request below a zone; none if its path is another's.
     fn route_in_zone(

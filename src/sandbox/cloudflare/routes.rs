@@ -65,16 +65,6 @@ impl Product for Routes {
         cloud.route_resources()
     }
 
-    fn route(
-        &self,
-        _cloud: &mut Cloudflare,
-        _method: &str,
-        _path: &[&str],
-        _request: &Request,
-    ) -> Option<Answer> {
-        None
-    }
-
     fn route_in_zone(
         &self,
         cloud: &mut Cloudflare,

@@ -6,9 +6,8 @@ use serde_json::{Map, Value};
 
 use super::super::envelope::account;
 use super::super::{bindings, envelope};
-use crate::call::Call;
 use crate::kind::{Malformed, PageOf, Query, Shown, UsersPage};
-use crate::model::{Api, Place};
+use crate::model::Place;
 
 /// The template from which new Previews of a Worker are made.
 #[derive(Deserialize)]
@@ -53,14 +52,8 @@ struct Dependent {
 
 /// A page of who uses Workers, in the newer API.
 pub(super) fn users(place: &Place, page: &PageOf) -> Query<UsersPage> {
-    let path = ["accounts", account(place), "workers", "workers"];
-    let call = Call::get(Api::Cloudflare, &path)
-        .with("order_by", "created_on")
-        .with("order", "asc")
-        .with("per_page", "100")
-        .with("page", page.number().to_string());
     Query {
-        call,
+        call: envelope::oldest_first(&["accounts", account(place), "workers", "workers"], page),
         read: read_users,
     }
 }
