@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::gc::Outcome;
 use crate::journal::{
@@ -241,8 +242,10 @@ async fn release_in(
         let (result, reason) = match let_go {
             Ok(()) => {
                 journal.write(&[JournalEntry::Released { step, at }])?;
-                let why = "the rules judge it again, and the next sweep may delete it";
-                (RestoreResult::Released, why.to_owned())
+                (
+                    RestoreResult::Released,
+                    "the next sweep may delete it".to_owned(),
+                )
             }
             Err(why) => (RestoreResult::Failed, format!("it stays protected: {why}")),
         };
@@ -251,7 +254,7 @@ async fn release_in(
             name: written.name.to_string(),
             id: id.to_owned(),
             result,
-            reason: format!("in {}: {reason}", written.place),
+            reason: format!("{reason} ({})", written.place),
             is_unkept: false,
         });
     }
@@ -378,9 +381,9 @@ async fn fill(
         }
     }
     let mut details = if *new == *id.id {
-        "it was restored".to_owned()
+        "under its id".to_owned()
     } else {
-        format!("it was restored with the new id {new}; whatever used the old id has to be changed")
+        format!("under the new id {new}; whatever used the old id has to be changed")
     };
     match expired {
         0 => {}
@@ -397,7 +400,23 @@ async fn fill(
 
 /// Describes what is left to do by hand, with the data that was kept for it.
 fn by_hand(id: &ResourceId, copy: &Snapshot) -> String {
-    let mut text = format!("a {} {}", id.kind.noun, id.kind.undo);
+    let kind = providers::by_name(id.kind.name());
+    let is_restored = kind.is_some_and(|kind| kind.restore().is_some() && kind.backup().is_some());
+    let mut text = if is_restored && copy.held.is_none() {
+        "it was deleted without a backup; `backup = true` in its rule keeps one".to_owned()
+    } else {
+        format!("a {} {}", id.kind.noun, id.kind.undo)
+    };
+    let attributes = copy.attributes.iter().filter(|(_, value)| !is_empty(value));
+    let attributes: Vec<_> = attributes
+        .map(|(key, value)| match value {
+            Value::String(text) => format!("{key} {text}"),
+            other => format!("{key} {other}"),
+        })
+        .collect();
+    if !attributes.is_empty() {
+        let _ = write!(text, "; it had: {}", attributes.join(", "));
+    }
     let uses: Vec<_> = copy
         .uses
         .iter()
@@ -410,6 +429,15 @@ fn by_hand(id: &ResourceId, copy: &Snapshot) -> String {
         let _ = write!(text, "; its settings were {held}");
     }
     text
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(all) => all.is_empty(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

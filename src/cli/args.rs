@@ -18,7 +18,7 @@ use clap::{
 
 use super::mistakes;
 use crate::limits::{self, About, LimitValue, LimitValues};
-use crate::model::KindRef;
+use crate::model::{KindRef, PullRequestNumber};
 use crate::providers;
 
 use crate::gc::verdict::VerdictName;
@@ -31,10 +31,23 @@ const EXIT_CODES: &str = "Exit codes:
   2    usage, policy or configuration error
   3    evidence incomplete: nothing was deleted that depends on it
   4    a brake stopped the sweep before its first deletion
-  5    some deletions failed or stayed in doubt
+  5    some deletions or restorations failed, are impossible or stayed in doubt
   6    garbage found, with --fail-on-garbage; init --check: names and rules differ
-  7    refused: a sweep needs --yes, a plan file or a terminal
+  7    refused: needs a person at a terminal, --yes or a plan file
   130  interrupted";
+
+/// Parses the number of a pull request.
+fn pull_request(text: &str) -> Result<u32, String> {
+    PullRequestNumber::parse(text)
+        .map(PullRequestNumber::get)
+        .ok_or_else(|| "it is not the number of a pull request, such as 97".to_owned())
+}
+
+/// Parses a time.
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    text.parse()
+        .map_err(|_| "it is not a time, such as 2026-03-02T09:00:00Z".to_owned())
+}
 
 /// Headings of the help.
 const SELECTION: &str = "Selection";
@@ -186,7 +199,7 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List every resource with its verdict (the default)
+    /// List garbage and what is unknown, with the reasons (the default)
     #[command(after_help = EXIT_CODES)]
     Audit(AuditVerbArgs),
     /// Propose a policy from what exists, with the evidence
@@ -199,7 +212,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         arguments: AuditArgs,
     },
-    /// Delete garbage, and nothing else
+    /// Delete garbage, and nothing else: shows the plan and asks
     #[command(after_help = EXIT_CODES)]
     Sweep(SweepArgs),
     /// Show the steps of a plan file
@@ -318,8 +331,9 @@ impl ListArgs {
 pub(super) struct AuditArgs {
     #[command(flatten)]
     pub(super) common: CommonArgs,
-    /// Show and delete only what belongs to this pull request
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_147_483_647), help_heading = SELECTION)]
+    /// Only what belongs to this pull request, with the grace of
+    /// --grace-on-close
+    #[arg(long, value_name = "N", value_parser = pull_request, help_heading = SELECTION)]
     pub(super) pr: Option<u32>,
     /// Exit with 6 when garbage is found
     #[arg(long, help_heading = OUTPUT)]
@@ -351,7 +365,7 @@ pub(super) struct CommonArgs {
         require_equals = true,
         default_missing_value = "", help_heading = SELECTION)]
     sandbox: Option<String>,
-    /// Show and delete only resources of this kind (repeat or separate with commas)
+    /// Only resources of this kind (repeat or separate with commas)
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind_names(), hide_possible_values = true, help_heading = SELECTION)]
     pub(super) kind: Vec<String>,
     /// Repository whose pull requests decide, if the policy names none [default:
@@ -374,7 +388,7 @@ pub(super) struct CommonArgs {
     #[arg(long, value_name = "FILE", env = "PREVIEW_GC_METRICS", help_heading = OUTPUT)]
     pub(super) metrics: Option<PathBuf>,
     /// The time of the run; only for the sandbox
-    #[arg(long, value_name = "RFC3339", env = "PREVIEW_GC_NOW", help_heading = SELECTION, hide_short_help = true)]
+    #[arg(long, value_name = "RFC3339", value_parser = time, env = "PREVIEW_GC_NOW", help_heading = SELECTION, hide_short_help = true)]
     pub(super) now: Option<DateTime<Utc>>,
     /// When to use colour
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN", help_heading = OUTPUT)]
@@ -397,7 +411,8 @@ pub(super) struct SweepArgs {
     /// Delete without asking
     #[arg(long, short, conflicts_with = "dry_run", help_heading = DELETION)]
     pub(super) yes: bool,
-    /// Carry out only the steps of this plan file, which `audit --out` wrote
+    /// Delete what this plan file (of `audit --out`) lists, without asking; what
+    /// changed since is kept
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dry_run"], help_heading = DELETION)]
     pub(super) plan: Option<PathBuf>,
     /// Print the plan and delete nothing; with --format json it is the plan file

@@ -49,7 +49,10 @@ pub(super) fn is_person() -> bool {
 /// Asks at the terminal for consent, which has to be typed out.
 pub(super) async fn agreed(steps: usize) -> Result<bool, RunFailure> {
     let wanted = format!("delete {steps}");
-    let answer = answer(&format!("Write \"{wanted}\" to go on: ")).await?;
+    let answer = answer(&format!(
+        "Type \"{wanted}\" to delete, anything else to stop: "
+    ))
+    .await?;
     Ok(answer.trim() == wanted)
 }
 

@@ -208,7 +208,7 @@ fn annotations(report: &Report) -> String {
         )
     });
     let brakes = report.brakes.iter().map(|brake| {
-        let reason = escape::workflow(&brake.reason);
+        let reason = escape::workflow(&brake.advice());
         format!(
             "::error title=preview-gc::brake on {}: {reason}",
             brake.kind

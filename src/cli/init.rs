@@ -139,7 +139,8 @@ async fn ask(proposals: &mut [RuleProposal], asked: usize) -> Result<usize, RunF
                     }
                     prompt.push_str(&question);
                 }
-                _ => break,
+                "n" | "no" | "" => break,
+                _ => "         Answer y, n or show: ".clone_into(&mut prompt),
             }
         }
     }
@@ -199,7 +200,7 @@ fn table(proposals: &[RuleProposal], accepted: usize) -> String {
     let frees: usize = sure.map(|one| one.frees).sum();
     let _ = writeln!(
         text,
-        "today    {frees} resources belong to pull requests that ended; those that another resource uses would be kept"
+        "today    these rules match {frees} resources of pull requests that ended; they only report, and `init --adopt` makes them delete"
     );
     if accepted > 0 {
         let _ = writeln!(text, "accepted {accepted} rules that you confirmed");

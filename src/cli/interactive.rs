@@ -371,8 +371,9 @@ impl TableSession<'_> {
         match restored {
             Ok(Some(one)) if one.is_back() => {
                 self.app.restored(key, one.reason.clone());
+                let result = one.result.title();
                 self.app
-                    .show_message(format!("{}; r refreshes the view", one.reason));
+                    .show_message(format!("{result}: {}; r refreshes the view", one.reason));
             }
             Ok(Some(one)) => self.app.show_message(one.reason),
             Ok(None) => self

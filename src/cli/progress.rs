@@ -42,7 +42,8 @@ fn waiting(wait: LongWait, clock: Clock) -> String {
     let until = moment(clock.now() + time);
     let api = wait.api;
     format!(
-        "waiting for the request quota of {api} until {until} ({})",
+        "the request quota of {api} is used up: waiting {} until {until}; the run ends at its \
+         deadline (--deadline)",
         span(time)
     )
 }
@@ -180,14 +181,12 @@ mod tests {
         };
         let text = waiting(wait(86_400), clock);
         assert!(
-            text.starts_with(
-                "waiting for the request quota of Cloudflare until 2026-04-11T09:00:0"
-            ),
+            text.starts_with(&format!(
+                "the request quota of Cloudflare is used up: waiting {} until 2026-04-11T09:00:0",
+                span(TimeDelta::days(1))
+            )),
             "{text}"
         );
-        assert!(
-            text.ends_with(&format!("({})", span(TimeDelta::days(1)))),
-            "{text}"
-        );
+        assert!(text.ends_with("(--deadline)"), "{text}");
     }
 }

@@ -83,11 +83,11 @@ fn list(runs: &[ListedRun], format: Format) -> Result<String, RunFailure> {
         for step in &run.steps {
             let _ = writeln!(
                 out,
-                "  {} {}: {}, {}",
+                "  {} {}: {}{}",
                 escape::terminal(&step.kind),
                 escape::terminal(&step.name),
                 step.outcome.replace('_', " "),
-                escape::terminal(what_can_be_done(step))
+                escape::terminal(&what_can_be_done(step))
             );
             for one in &step.implied {
                 let (kind, name) = (escape::terminal(&one.kind), escape::terminal(&one.name));
@@ -98,12 +98,20 @@ fn list(runs: &[ListedRun], format: Format) -> Result<String, RunFailure> {
     Ok(out)
 }
 
-fn what_can_be_done(step: &ListedStep) -> &'static str {
+/// Returns what follows the outcome of a step.
+fn what_can_be_done(step: &ListedStep) -> String {
+    let undo = |step: &ListedStep| {
+        step.undo
+            .map_or_else(String::new, |undo| format!("; it {undo}"))
+    };
     match step.restorable {
-        Restorable::Yes => "can be restored",
-        Restorable::ProviderDecides => step.undo.unwrap_or_default(),
-        Restorable::No if step.outcome == "deleted" => step.undo.unwrap_or_default(),
-        Restorable::No => "nothing to restore",
+        Restorable::Yes => "; it can be restored".to_owned(),
+        Restorable::ProviderDecides => undo(step),
+        Restorable::No if step.outcome == "deleted" => undo(step),
+        Restorable::No if step.outcome == "restored" => {
+            "; protected until `restore --release`".to_owned()
+        }
+        Restorable::No => String::new(),
     }
 }
 

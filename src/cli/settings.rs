@@ -159,6 +159,11 @@ fn sources(arguments: &CommonArgs) -> Result<Vec<PolicySource>, RunFailure> {
             let first = folders.into_iter().find(|folder| folder.is_dir());
             return Err(match first {
                 Some(folder) => without_policies(folder),
+                None if arguments.sandbox().is_some() => RunFailure::Usage(format!(
+                    "a world needs policies, and neither {} nor {} exists here; --policies names \
+                     a file or folder",
+                    FOLDERS[0], FOLDERS[1]
+                )),
                 None => RunFailure::Usage(format!(
                     "there are no policies here: neither {} nor {} exists; `preview-gc init` \
                      proposes a policy from what exists, --policies names another file or folder, \
@@ -200,9 +205,8 @@ fn policy_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 fn unread(path: &Path, error: &std::io::Error) -> RunFailure {
     RunFailure::Usage(format!(
-        "cannot read policies from {}: {error}; `preview-gc init` proposes a policy from what \
-         exists, --policies names another file or folder, and `preview-gc audit --sandbox` needs \
-         none",
+        "cannot read policies from {}: {error}; --policies names a file or folder, and \
+         `preview-gc init` proposes a policy from what exists",
         path.display()
     ))
 }

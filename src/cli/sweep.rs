@@ -171,6 +171,9 @@ impl SweepRun<'_> {
             for brake in self.brakes {
                 self.print_line(&format!("brake on {}: {}", brake.kind, brake.reason));
             }
+            if let Some(brake) = self.brakes.first() {
+                self.print_line(&brake.remedy);
+            }
         } else if consent == Consent::Ask
             && let Some(exit) = self.ask(&report).await?
         {

@@ -30,8 +30,17 @@ pub struct Brake {
     pub claimed: u64,
     /// Which limit it is.
     pub code: Code,
-    /// The setting that was exceeded, and the one that overrides it.
+    /// The settings that were exceeded.
     pub reason: String,
+    /// What to do, which is the same for all brakes of a run.
+    pub remedy: String,
+}
+
+impl Brake {
+    /// Returns why it stops a sweep, and what to do.
+    pub fn advice(&self) -> String {
+        format!("{}; {}", self.reason, self.remedy)
+    }
 }
 
 /// The brakes that this marking trips. The share never counts with `--pr`,
@@ -65,7 +74,8 @@ pub fn brakes(
         } else {
             Code::BrakeShare
         },
-        reason: format!("{excess}; {remedy}"),
+        reason: excess.to_string(),
+        remedy: remedy.clone(),
     };
     tripped.into_iter().map(brake).collect()
 }
@@ -84,13 +94,17 @@ struct Excess {
 impl fmt::Display for Excess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (garbage, claimed) = (self.garbage, self.claimed);
+        let are = if garbage == 1 { "is" } else { "are" };
         match (self.count, self.share) {
             (Some(count), None) => write!(
                 f,
-                "{garbage} are garbage, more than the {count} that `brake.count` allows"
+                "{garbage} {are} garbage, more than the {count} that `brake.count` allows"
             ),
             (count, Some((share, _))) => {
-                write!(f, "{garbage} of {claimed} claimed are garbage, ")?;
+                write!(
+                    f,
+                    "{garbage} of the {claimed} that rules match {are} garbage, "
+                )?;
                 if let Some(count) = count {
                     write!(f, "more than the {count} that `brake.count` allows, and ")?;
                 }
@@ -115,7 +129,10 @@ fn remedy<'e>(all: impl Iterator<Item = &'e Excess> + Clone) -> String {
         share.map(|share| format!("--brake-share {share}")),
     ];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
-    format!("if that is right, pass {}", flags.join(" "))
+    format!(
+        "check the rules; if that is right, pass {}",
+        flags.join(" ")
+    )
 }
 
 #[expect(
@@ -201,15 +218,16 @@ mod tests {
             floor: 0,
         };
         let tripped = brakes(&inventory, &marking, limits, false);
-        let reasons: Vec<&str> = tripped.iter().map(|brake| &*brake.reason).collect();
+        let reasons: Vec<String> = tripped.iter().map(Brake::advice).collect();
         assert_eq!(
             reasons,
             [
-                "1 of 1 claimed are garbage, a larger share than the 0.5 that `brake.share` allows; \
-                 if that is right, pass --brake-count 2 --brake-share 1",
-                "2 of 3 claimed are garbage, more than the 1 that `brake.count` allows, and a larger \
-                 share than the 0.5 that `brake.share` allows; if that is right, pass --brake-count \
-                 2 --brake-share 1",
+                "1 of the 1 that rules match is garbage, a larger share than the 0.5 that \
+                 `brake.share` allows; check the rules; if that is right, pass --brake-count 2 \
+                 --brake-share 1",
+                "2 of the 3 that rules match are garbage, more than the 1 that `brake.count` allows, \
+                 and a larger share than the 0.5 that `brake.share` allows; check the rules; if that \
+                 is right, pass --brake-count 2 --brake-share 1",
             ]
         );
     }
@@ -269,6 +287,6 @@ mod tests {
         let [brake] = &brakes(&inventory, &marking, by_count(2), true)[..] else {
             panic!("the Workers trip it")
         };
-        assert!(brake.reason.contains("--brake-count 3"), "{}", brake.reason);
+        assert!(brake.remedy.contains("--brake-count 3"), "{}", brake.remedy);
     }
 }

@@ -212,7 +212,7 @@ codes! {
     ClaimNotSingle = "claim-not-single", Policy,
         "The claim of a rule is not in exactly one attribute.";
     KindHasNoBranch = "kind-has-no-branch", Policy,
-        "The kind carries no git branch.";
+        "Resources of this kind have no git branch, so `branch` cannot be used.";
     TemplateMalformed = "template-malformed", Policy,
         "A template cannot be parsed.";
     TemplateMatchesNothing = "template-matches-nothing", Policy,
@@ -236,7 +236,7 @@ codes! {
     AgeIgnoresDeployments = "age-ignores-deployments", Policy,
         "The rule counts from the creation of resources that are deployed again.";
     MissingIsDead = "missing-is-dead", Policy,
-        "The rule deletes what no branch explains.";
+        "With `missing = \"dead\"` the rule also deletes resources whose branch never existed.";
     ClockNotAvailable = "clock-not-available", Policy,
         "The kind does not have the time by which the rule judges.";
     WithDoesNotBelong = "with-does-not-belong", Policy,

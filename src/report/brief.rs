@@ -186,7 +186,7 @@ fn unknown(now: DateTime<Utc>, doubt: &Doubt) -> Option<String> {
         Doubt::Holds { kind, .. } => format!("whether it contains a {kind} was not read"),
         Doubt::NotAnswered { claim, .. } => format!("{claim} was not read"),
         Doubt::Roots(_) => "not everything that keeps resources alive was read".to_owned(),
-        Doubt::Missing(claim) => format!("there is no {claim}; the rule keeps what is missing"),
+        Doubt::Missing(claim) => format!("{claim} does not exist, so it is kept"),
         _ => return None,
     })
 }

@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 
 use super::style::{TableStyle, wrap};
-use super::{PullRequestLine, PullRequestState, Report, Row, brief, escape};
+use super::{Attribute, PullRequestLine, PullRequestState, Report, Row, brief, escape};
 use crate::evidence::Evidence;
 use crate::format::moment;
 use crate::gc::Verdict;
-use crate::gc::verdict::{Unmatched, VerdictName};
+use crate::gc::verdict::{Protection, Unmatched, VerdictName};
 use crate::model::{Api, KindRef};
 use crate::providers;
 
@@ -104,12 +104,12 @@ pub fn absent(report: &Report, name: &str, kinds: &[KindRef]) -> String {
         let near = near.unwrap_or_default();
         return format!("there is no resource called {name:?} in this scope{near}");
     }
-    let mut text = format!("could not find a resource called {name:?} among what was read");
+    let mut text = format!("no resource is called {name:?} among those that were read");
     if let Some(near) = similar(report, name) {
         let _ = write!(text, "; the most similar name is {near:?}");
     }
     if !unread.is_empty() {
-        text += "; no rule concerns these kinds, so they were not read: ";
+        text += "; no rule is about these kinds, so they were not searched: ";
         text += &names(&unread);
     }
     if !partly.is_empty() {
@@ -136,16 +136,19 @@ pub fn argument(report: &Report, row: &Row, style: ExplainStyle) -> String {
         out: String::new(),
         style: style.style,
     };
-    lines.push("resource", &format!("{} {}", row.kind.noun, row.name));
+    lines.push(
+        "resource",
+        &format!("{} {}{}", row.kind.noun, row.name, points_at(row)),
+    );
     lines.push("where", &row.place.to_string());
     let code = row.verdict.code().map(|code| format!(" ({code})"));
     let verdict = row.verdict.name();
     lines.push("verdict", &format!("{verdict}{}", code.unwrap_or_default()));
     lines.push("because", &because(report, row));
     lines.section("evidence", &evidence(report, row));
-    lines.push("otherwise", row.verdict.otherwise());
+    lines.push("otherwise", otherwise(row));
     if let Some(code) = row.verdict.code() {
-        lines.push("", code.meaning());
+        lines.push("code", code.meaning());
     }
     if row.verdict.name() == VerdictName::Garbage {
         lines.unwrapped("by hand", &row.command);
@@ -156,14 +159,35 @@ pub fn argument(report: &Report, row: &Row, style: ExplainStyle) -> String {
     lines.out
 }
 
-/// Returns the reason, with the age of the owner's end.
+/// Returns what tells resources of one name apart: where a DNS record points.
+fn points_at(row: &Row) -> String {
+    let attribute = |key: &str| match row.attributes.iter().find(|(known, _)| **known == *key) {
+        Some((_, Attribute::Text(text))) => Some(text),
+        _ => None,
+    };
+    match (attribute("type"), attribute("content")) {
+        (Some(sort), Some(content)) => format!(" ({sort} {content})"),
+        _ => String::new(),
+    }
+}
+
+/// Returns what would have to change for another verdict.
+fn otherwise(row: &Row) -> &'static str {
+    let by_entry = matches!(&row.verdict, Verdict::Protected(Protection::Entry { .. }));
+    if by_entry && row.rule.is_none() {
+        return "it would stay without the `protect` entry too: no rule matches its name";
+    }
+    row.verdict.otherwise()
+}
+
+/// Returns the reason, with the age of the owner's end if the reason ends with it.
 fn because(report: &Report, row: &Row) -> String {
     let ended = row
         .pull_request
         .as_ref()
         .and_then(|line| line.state.ended_at());
-    let is_dead = row.verdict.death().is_some();
-    match ended.filter(|_| is_dead) {
+    let is_garbage = row.verdict.name() == VerdictName::Garbage;
+    match ended.filter(|_| is_garbage) {
         Some(at) => format!("{} ({})", row.reason, brief::ago(report.now, at)),
         None => row.reason.clone(),
     }
@@ -186,6 +210,8 @@ fn evidence(report: &Report, row: &Row) -> Vec<String> {
                 )
             }));
         }
+        // The reason says so.
+        (None, _, Verdict::Unmatched(_)) => {}
         (None, ..) => lines.push("no rule matches its name".to_owned()),
     }
     lines.extend(row.nearest.iter().map(ToString::to_string));
@@ -200,23 +226,19 @@ fn evidence(report: &Report, row: &Row) -> Vec<String> {
     if let Some(line) = &row.pull_request {
         lines.push(owner(report, line));
     }
-    let time =
-        |at: Option<DateTime<Utc>>| at.map_or_else(|| "at an unknown time".to_owned(), moment);
-    lines.push(format!(
-        "created {}, changed {}",
-        time(row.created_at),
-        time(row.changed_at)
-    ));
+    lines.push(times(row));
     let since = row.dead_since();
     if let Some(at) = row.verdict.grace_ends_at() {
         let verb = if at < report.now { "ended" } else { "ends" };
-        let since = since.map(|since| format!("counted from {}, ", moment(since)));
-        lines.push(format!(
-            "its grace, {}{verb} at {}; the run was at {}",
-            since.unwrap_or_default(),
-            moment(at),
-            moment(report.now)
-        ));
+        lines.push(match since {
+            Some(since) if since == at => "it has no grace".to_owned(),
+            Some(since) => format!(
+                "its grace, counted from {}, {verb} at {}",
+                moment(since),
+                moment(at)
+            ),
+            None => format!("its grace {verb} at {}", moment(at)),
+        });
     }
     lines.extend(report.clock_skew.iter().map(ToString::to_string));
     if row.verdict.name() == VerdictName::Garbage {
@@ -226,12 +248,30 @@ fn evidence(report: &Report, row: &Row) -> Vec<String> {
     lines
 }
 
+/// Returns when the resource was created and changed.
+fn times(row: &Row) -> String {
+    let time = |at: Option<DateTime<Utc>>, is_given: bool| match at {
+        Some(at) => moment(at),
+        None if is_given => "at an unknown time".to_owned(),
+        None => "at a time that the API does not give".to_owned(),
+    };
+    if !row.kind.created && !row.kind.changed {
+        return format!("the API gives no times of a {}", row.kind.noun);
+    }
+    let created = time(row.created_at, row.kind.created);
+    let changed = time(row.changed_at, row.kind.changed);
+    format!("created {created}, changed {changed}")
+}
+
 /// Returns what GitHub says of a pull request.
 fn owner(report: &Report, line: &PullRequestLine) -> String {
     let repository = line.repository.full_name();
     let number = line.number;
-    let gap = if line.title.is_empty() { "" } else { " " };
-    let name = format!("{repository}#{number}{gap}{}", line.title);
+    let title = match &*line.title {
+        "" => String::new(),
+        title => format!(" \"{title}\""),
+    };
+    let name = format!("{repository}#{number}{title}");
     let address = report.pull_request_address(line);
     let address = address.map(|address| format!(", {address}"));
     let address = address.unwrap_or_default();
@@ -259,6 +299,7 @@ fn requests(report: &Report, row: &Row) -> Vec<String> {
 
 /// Adds what programs and maintainers need.
 fn details(report: &Report, row: &Row, lines: &mut Lines) {
+    lines.push("run", &moment(report.now));
     lines.push("id", &row.id);
     let attributes: BTreeMap<_, _> = row
         .attributes

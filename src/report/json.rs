@@ -45,7 +45,7 @@ struct ReportDocument<'a> {
     complete: bool,
     evidence: Vec<EvidenceJson<'a>>,
     resources: Vec<ResourceJson<'a>>,
-    brakes: Vec<BrakeJson<'a>>,
+    brakes: Vec<BrakeJson>,
     quota: BTreeMap<&'static str, QuotaJson>,
     headroom: Vec<HeadroomJson<'a>>,
     summary: SummaryJson,
@@ -319,21 +319,21 @@ impl<'a> From<&'a OtherMatch> for OtherMatchJson<'a> {
 }
 
 #[derive(Serialize)]
-struct BrakeJson<'a> {
+struct BrakeJson {
     kind: KindRef,
     garbage: u64,
     claimed: u64,
-    reason: &'a str,
+    reason: String,
     code: Code,
 }
 
-impl<'a> From<&'a Brake> for BrakeJson<'a> {
-    fn from(brake: &'a Brake) -> Self {
+impl From<&Brake> for BrakeJson {
+    fn from(brake: &Brake) -> Self {
         Self {
             kind: brake.kind,
             garbage: brake.garbage,
             claimed: brake.claimed,
-            reason: &brake.reason,
+            reason: brake.advice(),
             code: brake.code,
         }
     }

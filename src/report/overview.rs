@@ -48,10 +48,13 @@ pub(crate) fn title(report: &Report) -> String {
     let all = plural(left.len() + report.concealed, "resource");
     // After a sweep, it is about what remains.
     let all = match &report.swept {
-        Some(_) => format!("{all} left"),
+        Some(_) => all.replacen(" resource", " remaining resource", 1),
         None => all,
     };
     match garbage {
+        0 if left.len() + report.concealed == 0 && report.swept.is_none() && !report.complete => {
+            "No resource could be read".to_owned()
+        }
         0 if left.len() + report.concealed == 0 && report.swept.is_some() => {
             "Nothing is left".to_owned()
         }
@@ -267,10 +270,10 @@ fn owners(garbage: &[&Row]) -> Option<String> {
 /// Formats how long the garbage has been there.
 fn ages(now: DateTime<Utc>, garbage: &[&Row]) -> Option<String> {
     let bounds = [
-        (7, "for up to a week"),
-        (30, "for up to 30 days"),
-        (90, "for up to 90 days"),
-        (i64::MAX, "for longer"),
+        (7, "at most a week"),
+        (30, "at most 30 days"),
+        (90, "at most 90 days"),
+        (i64::MAX, "longer"),
     ];
     let mut counts = [0; 4];
     for since in garbage.iter().filter_map(|row| row.dead_since()) {
@@ -282,10 +285,10 @@ fn ages(now: DateTime<Utc>, garbage: &[&Row]) -> Option<String> {
     }
     let parts = counts.iter().zip(bounds).filter(|(count, _)| **count > 0);
     let parts: Vec<_> = parts
-        .map(|(count, (_, words))| format!("{} {words}", grouped(*count)))
+        .map(|(count, (_, words))| format!("{words}: {}", grouped(*count)))
         .collect();
     // One part alone says no more than the age of the oldest.
-    (parts.len() > 1).then(|| parts.join(", "))
+    (parts.len() > 1).then(|| format!("dead for {}", parts.join(", ")))
 }
 
 /// Returns what a sweep would do, and what stops it.
@@ -298,6 +301,13 @@ fn next_sweep(report: &Report) -> Vec<SummaryLine> {
             label,
             text: format!("stopped by a brake on {}: {}", brake.kind, brake.reason),
             text_style: Some(TextStyle::Red),
+        });
+    }
+    if let Some(brake) = report.brakes.first() {
+        lines.push(SummaryLine {
+            label,
+            text: brake.remedy.clone(),
+            text_style: None,
         });
     }
     if report.swept.is_none() && report.brakes.is_empty() {
@@ -353,11 +363,9 @@ fn limits(report: &Report) -> Vec<SummaryLine> {
         .map(|(one, (limit, plan))| SummaryLine {
             label: "limits",
             text: format!(
-                "{} {} of {} {}{plan}{}",
+                "{} {}{}",
                 bar(one.used, limit),
-                count(one.used),
-                count(limit),
-                one.what,
+                usage(one, limit, plan),
                 match one.garbage {
                     0 => String::new(),
                     garbage => format!(", {} garbage", count(garbage)),
@@ -366,6 +374,16 @@ fn limits(report: &Report) -> Vec<SummaryLine> {
             text_style: (one.used >= limit).then_some(TextStyle::Red),
         })
         .collect()
+}
+
+/// Formats how much is used. The documented limits are not those of every account.
+fn usage(one: &HeadroomUse, limit: u64, plan: &str) -> String {
+    let (used, max) = (count(one.used), count(limit));
+    if one.used > limit {
+        format!("{used} {}, more than the documented {max}{plan}", one.what)
+    } else {
+        format!("{used} of {max} {}{plan}", one.what)
+    }
 }
 
 fn count(number: u64) -> String {
@@ -427,7 +445,8 @@ fn notes(report: &Report) -> impl Iterator<Item = String> {
     };
     let refused = refused.map(|names| {
         format!(
-            "{names} the template of a rule but not its condition; --verdict unmatched says which"
+            "{names} the template of a rule but not its condition; `audit --verdict unmatched` \
+             says which"
         )
     });
     let unknown = report.unknown_bindings.iter().map(ToString::to_string);

@@ -121,7 +121,7 @@ impl Attempt<'_> {
             }
             StepState::Restored | StepState::Released => Ok((
                 RestoreResult::AlreadyThere,
-                "it was restored before, and it is there".to_owned(),
+                "it was restored before".to_owned(),
             )),
             StepState::Open | StepState::Settled(_) => self.adopt(journal, found),
         }
@@ -130,7 +130,7 @@ impl Attempt<'_> {
     /// Protects what somebody else made. Nothing is written into it.
     fn adopt(&self, journal: &mut Journal, found: &str) -> Result<(RestoreResult, String)> {
         journal.write(&[self.restored(found, false, false)])?;
-        let why = format!("it is there ({found}), and nothing was changed");
+        let why = format!("nothing was changed (id {found})");
         Ok((RestoreResult::AlreadyThere, why))
     }
 

@@ -22,7 +22,7 @@ impl Alert {
             .brakes
             .iter()
             .map(|brake| {
-                let (kind, reason) = (brake.kind, &brake.reason);
+                let (kind, reason) = (brake.kind, brake.advice());
                 format!("a brake stopped the sweep on {kind}: {reason}")
             })
             .collect();

@@ -21,10 +21,10 @@ pub const MAX_LENGTH: usize = 65_536;
 const NOTES: usize = 25;
 
 /// What the boxes do.
-const INTRODUCTION: &str = "Every run updates this issue. Check \"delete\", and `preview-gc sweep \
-                            --approved` deletes what still is garbage then; check \"keep\", and no \
-                            sweep deletes it. A box that is cleared again counts as never \
-                            checked.\n\n";
+const INTRODUCTION: &str = "`preview-gc report` and `sweep --report` update this issue. Check \
+                            \"delete\", and `preview-gc sweep --approved` deletes the resource if \
+                            it is still garbage then; check \"keep\", and no sweep deletes it. A \
+                            box that is cleared again has no effect.\n\n";
 
 /// Characters for the chart and the hidden block of several runs.
 const GROWING: usize = 4_000;
@@ -187,7 +187,7 @@ fn warnings(report: &Report) -> Vec<String> {
     let brakes = report
         .brakes
         .iter()
-        .map(|brake| format!("a brake stops sweeps on {}: {}", brake.kind, brake.reason));
+        .map(|brake| format!("a brake stops sweeps on {}: {}", brake.kind, brake.advice()));
     let gaps = report.gaps().map(|gap| {
         let why = gap.gap.as_deref().unwrap_or("unknown");
         format!("could not read {} of {}: {why}", gap.source, gap.scope)

@@ -36,7 +36,11 @@ impl DeletionProposal {
             return Self::Nothing(format!("nothing can be deleted: {why}"));
         }
         if let Some(brake) = brakes.first() {
-            return Self::Nothing(format!("brake on {}: {}", brake.kind, brake.reason));
+            return Self::Nothing(format!(
+                "a brake on {} stops all deletions: {}",
+                brake.kind,
+                brake.advice()
+            ));
         }
         let planned = plan_file.steps.len();
         let steps = planned.min(maximum);

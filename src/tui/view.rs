@@ -27,14 +27,14 @@ enter             why: the evidence behind the verdict (J K scroll)
 space             mark what is garbage
 p                 mark all visible garbage of this pull request
 c                 clear the marks
-d                 delete what is marked, after the count is written out
+d                 delete what is marked, after you have typed how many
 u                 restore what this session deleted, where that is possible
 e                 export what is shown: .csv .json .md, else a table
 r                 refresh
 q, ctrl-c         quit; while deleting: finish what is under way and stop
 
 Nothing is deleted from here that `preview-gc sweep` would not delete: the
-same plan, brakes and cap, and everything is read again just before.";
+same plan, brakes and limits, and everything is read again just before.";
 
 /// Draws a session; `live` is the progress of the running task.
 pub fn draw(app: &App, live: &Live, frame: &mut Frame<'_>) {
@@ -362,7 +362,9 @@ fn hints(app: &App) -> Line<'static> {
         match app.mode {
             Mode::Busy => "q stop",
             Mode::Filter => "enter keep  esc clear",
-            _ => "space mark  p group  d delete  / filter  tab verdict  enter why  ? help  q quit",
+            _ => {
+                "space mark  p mark pull request  d delete  / filter  tab verdict  enter why  ? help  q quit"
+            }
         },
         Style::new().add_modifier(Modifier::DIM),
     )
@@ -379,7 +381,7 @@ fn question(app: &App, confirm: &Confirm) -> String {
         let _ = writeln!(text, "{}", escape::terminal(note));
     }
     text + &format!(
-        "\nWrite {} to delete: {}▏\n\nesc leaves everything as it is",
+        "\nType {} to delete: {}▏\n\nesc leaves everything as it is",
         confirm.steps,
         app.typed.value()
     )

@@ -232,7 +232,7 @@ fn bad_input_is_said_clearly_and_decides_nothing() {
         ),
         (
             vec!["explain", "nothing", "--sandbox"],
-            "could not find a resource called",
+            "no resource is called",
         ),
         (
             vec!["audit", "--policies", "policies/demo.toml"],
@@ -365,11 +365,11 @@ fn explain_says_which_kinds_were_not_read() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("could not find a resource called \"no-such-bucket\""),
+        said.contains("no resource is called \"no-such-bucket\""),
         "{said}"
     );
     let unread = said
-        .split("they were not read: ")
+        .split("they were not searched: ")
         .nth(1)
         .unwrap_or_default();
     assert!(unread.contains("pages_deployment"), "{said}");

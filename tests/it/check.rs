@@ -88,7 +88,7 @@ dead-when = "closed"
     );
     let warnings = nothing["warnings"].to_string();
     assert!(
-        warnings.contains("no policy makes a name of the git branch x"),
+        warnings.contains("no rule uses the names of git branches"),
         "{warnings}"
     );
 }

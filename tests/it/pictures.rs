@@ -41,15 +41,71 @@ fn same_picture(name: &str, command: &str, text: &str) {
     );
 }
 
+/// The number of characters that are seen of a text with colours.
+fn width(text: &str) -> usize {
+    let mut parts = text.split('\u{1b}');
+    let plain = parts.next().unwrap_or_default().chars().count();
+    let coloured = parts.filter_map(|part| part.split_once('m'));
+    plain
+        + coloured
+            .map(|(_, text)| text.chars().count())
+            .sum::<usize>()
+}
+
+/// Breaks a line between words, below where its text begins.
+fn wrapped(line: &str) -> Vec<String> {
+    let indent = line.len() - line.trim_start().len();
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && width(&lines[last]) + 1 + width(word) > WIDTH {
+            lines.push(" ".repeat(indent + 1) + word);
+        } else {
+            if !lines[last].is_empty() || word.is_empty() {
+                lines[last].push(' ');
+            }
+            lines[last].push_str(word);
+        }
+    }
+    lines
+}
+
+/// The rows of a table, with its first row bold. The last column is cut.
+fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let widest = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| width(cell)).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(widest).collect();
+    let line = |(index, row): (usize, &Vec<String>)| {
+        let cells = row.iter().zip(&widths);
+        let text: String = cells
+            .map(|(cell, widest)| format!("{cell}{}  ", " ".repeat(widest - width(cell))))
+            .collect();
+        let cut: String = text.chars().take(WIDTH - 1).collect();
+        let more = if cut.trim_end().len() < text.trim_end().len() {
+            "…"
+        } else {
+            ""
+        };
+        let bold = if index == 0 { "\u{1b}[1m" } else { "" };
+        format!("{bold}{}{more}\u{1b}[0m", cut.trim_end())
+    };
+    rows.iter().enumerate().map(line).collect()
+}
+
 /// Markdown as GitHub shows it, as far as a terminal can.
 fn rendered(markdown: &str) -> Vec<String> {
     let (mut lines, mut line, mut depth, mut code) = (Vec::new(), String::new(), 0_usize, false);
+    let (mut rows, mut cells) = (Vec::new(), Vec::new());
     let mut end = |line: &mut String| {
         if !line.trim().is_empty() {
-            lines.push(std::mem::take(line));
+            lines.extend(wrapped(&std::mem::take(line)));
         }
     };
-    for event in Parser::new_ext(markdown, Options::ENABLE_TASKLISTS) {
+    let options = Options::ENABLE_TASKLISTS | Options::ENABLE_TABLES;
+    for event in Parser::new_ext(markdown, options) {
         match event {
             Event::Start(Tag::Heading { level, .. }) => {
                 end(&mut line);
@@ -96,6 +152,28 @@ fn rendered(markdown: &str) -> Vec<String> {
                 }
             }
             Event::Text(text) => line.push_str(&text),
+            Event::Code(text) => {
+                let _ = write!(line, "\u{1b}[33m{text}\u{1b}[0m");
+            }
+            Event::SoftBreak => line.push(' '),
+            Event::Html(html) => {
+                let summary = html.split_once("<summary>");
+                if let Some((_, rest)) = summary {
+                    let text = rest.split_once("</summary>").map_or(rest, |(text, _)| text);
+                    line = format!("▾ {text}");
+                    end(&mut line);
+                }
+            }
+            Event::End(TagEnd::TableCell) => cells.push(std::mem::take(&mut line)),
+            Event::End(TagEnd::TableHead | TagEnd::TableRow) => {
+                rows.push(std::mem::take(&mut cells));
+            }
+            Event::End(TagEnd::Table) => {
+                for row in aligned(&std::mem::take(&mut rows)) {
+                    line = row;
+                    end(&mut line);
+                }
+            }
             Event::End(TagEnd::Heading(_)) => {
                 line.push_str("\u{1b}[0m");
                 end(&mut line);

@@ -55,7 +55,7 @@ pub(super) fn of(files: &[Policy], branch: &str, warnings: &mut Vec<String>) -> 
     }
     if found.is_empty() && warnings.is_empty() {
         warnings.push(format!(
-            "no policy makes a name of the git branch {branch}: no rule has {{branch}} or {{slug:…}}"
+            "no rule uses the names of git branches ({{branch}} or {{slug:…}}), so {branch} matches nothing"
         ));
     }
     found

@@ -78,7 +78,11 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, RunFailure> {
         }
     }
     let rules = reporting.len();
-    let _ = writeln!(text, "adopted  {changed} of {rules} rules that report");
+    let _ = if rules == 0 {
+        writeln!(text, "adopted  nothing: no rule has action = \"report\"")
+    } else {
+        writeln!(text, "adopted  {changed} of {rules} rules that report")
+    };
     if changed == 0 && rules > 0 && !is_person() && arguments.common.sandbox().is_none() {
         text.push_str("next     run this in a terminal: each rule is asked about, and nothing changes without an answer\n");
     }
@@ -101,15 +105,21 @@ fn effect(rule: &Rule, report: &Report) -> String {
     let (garbage, grace) = (named(VerdictName::Garbage), named(VerdictName::Grace));
     let kept = of_rule().count() - garbage.len() - grace.len();
     format!(
-        "rule     {} ({})\n           would delete {}: {}\n           in grace {}: {}\n           \
-         keeps {kept} more that it matches\n",
+        "rule     {} ({})\n           would delete {}\n           in grace {}\n           keeps \
+         {kept} more that it matches\n",
         escape::terminal(&rule.id),
         escape::terminal(&rule.location.to_string()),
-        garbage.len(),
-        shown(&garbage),
-        grace.len(),
-        shown(&grace),
+        counted(&garbage),
+        counted(&grace),
     )
+}
+
+/// Returns how many names there are, and the first of them.
+fn counted(names: &[String]) -> String {
+    match names.len() {
+        0 => "nothing".to_owned(),
+        count => format!("{count}: {}", shown(names)),
+    }
 }
 
 /// The action of each rule, with its file and id.

@@ -83,6 +83,12 @@ impl Protection {
             Self::BuiltIn(BuiltInProtection::Marked) => {
                 "it stays until the mark `preview-gc:keep` is removed"
             }
+            Self::BuiltIn(BuiltInProtection::Underscore) => {
+                "only a rule that spells this label and says `type = \"TXT\"` can match it"
+            }
+            Self::BuiltIn(BuiltInProtection::PastProduction) => {
+                "only a rule with `newer` and `environment = \"production\"` can take it"
+            }
             Self::BuiltIn(_) => "no rule can override this protection",
             Self::ManagedBy(_) => "it goes when the custom domain that manages it goes",
             Self::Labelled { .. } => "it stays until the label is removed from the pull request",

@@ -169,7 +169,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
         ),
         (
             Verdict::Unknown(Doubt::Missing(of())),
-            "its rule keeps what is missing",
+            "so the resource is kept",
             "missing = \"dead\"",
         ),
         (

@@ -210,7 +210,7 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(claim) => {
-                write!(f, "there is no {claim}; its rule keeps what is missing")
+                write!(f, "there is no {claim}, so the resource is kept")
             }
             Self::NotAnswered { claim, why } => write!(f, "could not look up {claim}: {why}"),
             Self::Roots(why) => write!(

@@ -202,7 +202,7 @@ impl Reader<'_> {
             self.mistakes.error(
                 Code::KindHasNoBranch,
                 span,
-                format!("a {} carries no git branch", kind.noun),
+                format!("a {} has no git branch", kind.noun),
                 "`branch` does not apply",
                 Some("match its `name` with {branch} or {slug:…} instead".to_owned()),
             );

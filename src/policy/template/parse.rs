@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str, names: &Names, form: NameForm) -> Result<Vec<Par
                     return Err(TemplateError {
                         message: "`{` without `}`".to_owned(),
                         span: at..text.len(),
-                        help: "close the capture".to_owned(),
+                        help: "write `}` at the end of the capture".to_owned(),
                     });
                 };
                 if !literal.is_empty() {

@@ -22,7 +22,7 @@ static ABOUT: KindAbout = KindAbout {
     created: true,
     read_permission: "D1 Read",
     write_permission: "D1 Write",
-    undo: "cannot be restored; export what matters first",
+    undo: "cannot be restored",
     used_by: UsedBy::These(&[
         "worker",
         "worker_preview",

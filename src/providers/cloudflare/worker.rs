@@ -38,8 +38,8 @@ static ABOUT: KindAbout = KindAbout {
     read_permission: "Workers Scripts Read",
     write_permission: "Workers Scripts Write",
     backup: true,
-    undo: "has to be deployed again: its bindings are kept (with `backup = true` its settings), \
-        its secrets and assets cannot be fetched",
+    undo: "has to be deployed again (`backup = true` in its rule keeps its settings); its secrets \
+        and assets cannot be fetched",
     attributes: &[AttributeAbout {
         key: "tags",
         sort: AttributeSort::List,

@@ -23,7 +23,7 @@ static ABOUT: KindAbout = KindAbout {
     caseless: true,
     read_permission: "Workers Scripts Read",
     write_permission: "Workers Scripts Write",
-    undo: "has to be created again by hand: its hostname and its Worker are kept",
+    undo: "has to be created again by hand",
     attributes: &[
         AttributeAbout {
             key: "service",

@@ -22,7 +22,7 @@ static ABOUT: KindAbout = KindAbout {
     begins_with_host: true,
     read_permission: "Workers Routes Read",
     write_permission: "Workers Routes Write",
-    undo: "has to be created again by hand: its pattern and its Worker are kept",
+    undo: "has to be created again by hand",
     attributes: &[AttributeAbout {
         key: "script",
         sort: AttributeSort::Text,

@@ -206,7 +206,7 @@ impl Reader<'_> {
                 self.mistakes.warning(
                     Code::MissingIsDead,
                     text.span.clone(),
-                    "`missing = \"dead\"` deletes what no branch explains",
+                    "`missing = \"dead\"` also deletes resources whose branch never existed",
                     "a slug function that is a little wrong, or another repository, looks the same",
                     Some(
                         "leave `missing` out, so that what GitHub does not know is kept".to_owned(),

@@ -469,7 +469,7 @@ fn a_whole_git_branch_is_read_only_in_a_named_project() {
         (
             "worker",
             "branch = \"app-{branch}\"",
-            Some("a Worker carries no git branch"),
+            Some("a Worker has no git branch"),
         ),
     ] {
         let text = text(kind, fields);
@@ -490,7 +490,7 @@ fn a_protect_entry_says_what_it_is_about() {
         ("zone = \"example.com\"", Some(everything)),
         (
             "kind = \"worker\"\nbranch = \"main\"",
-            Some("a Worker carries no git branch"),
+            Some("a Worker has no git branch"),
         ),
     ] {
         let text = format!("[[protect]]\nreason = \"ours\"\n{fields}\n");
