@@ -19,6 +19,7 @@ mod rule;
 mod rules;
 pub mod schema;
 pub mod slug;
+mod spelling;
 pub mod template;
 mod words;
 

@@ -11,9 +11,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::keys::{
-    Choice, Duration, Flag, Inner, Key, Kinds, RepositoryName, Share, Table, Tables, Text, Texts,
+    Duration, Flag, Inner, Key, Kinds, OneOf, RepositoryName, Share, Table, Tables, Text, Texts,
     Whole, Wholes,
 };
+use super::spelling::suggestion;
 use crate::limits::parse_duration;
 use crate::model::code::Code;
 
@@ -122,7 +123,7 @@ pub(super) trait OneText {}
 
 impl OneText for Text {}
 impl OneText for RepositoryName {}
-impl<T> OneText for Choice<T> {}
+impl<T> OneText for OneOf<T> {}
 
 type TableValues<'a> = BTreeMap<String, (Range<usize>, &'a Spanned<DeValue<'a>>)>;
 
@@ -391,19 +392,6 @@ fn whole(value: &Spanned<DeValue<'_>>) -> Option<u64> {
     }
 }
 
-/// A near miss among what there is, or all of it.
-pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .map(|other| (strsim::damerau_levenshtein(word, other), other))
-        .filter(|(distance, other)| *distance <= 2.max(other.len() / 3))
-        .min_by_key(|(distance, _)| *distance);
-    match near {
-        Some((_, other)) => format!("did you mean `{other}`?"),
-        None => format!("there is: {}", known.join(", ")),
-    }
-}
-
 pub(super) fn wrong(
     key: &str,
     value: &Spanned<DeValue<'_>>,
@@ -482,26 +470,4 @@ pub(super) fn duration(text: &At<String>, mistakes: &mut Mistakes) -> Option<Tim
         );
     }
     read
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn longer_words_may_have_more_slips_than_short_ones() {
-        let known = ["grace", "created-after-opened"];
-        for (word, expected) in [
-            ("grcae", "did you mean `grace`?"),
-            ("grc", "did you mean `grace`?"),
-            ("gr", "there is: grace, created-after-opened"),
-            (
-                // Four letters are missing.
-                "creatd-aftr-opnd",
-                "did you mean `created-after-opened`?",
-            ),
-        ] {
-            assert_eq!(suggestion(word, &known), expected, "{word}");
-        }
-    }
 }

@@ -44,7 +44,7 @@ pub(super) struct Whole(pub(super) RangeInclusive<u64>);
 pub(super) struct Wholes;
 
 /// One of these words, each with its value.
-pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
+pub(super) struct OneOf<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
 /// A table.
 pub(super) struct Inner(pub(super) &'static Table);
@@ -56,19 +56,19 @@ pub(super) struct Tables(pub(super) &'static Table);
 pub(super) struct Named<F>(pub(super) F);
 
 /// `[scope]`: the tables of [`Vocabulary::scopes`].
-pub(super) struct Scope;
+pub(super) struct ScopeKeys;
 
 /// `[limits]`: [`crate::limits::ALL`].
-pub(super) struct Limits;
+pub(super) struct LimitKeys;
 
 /// `where`: attributes of the kinds, and what [`Table::keys`] has besides.
 pub(super) struct Conditions(pub(super) &'static Table);
 
 /// `claim`: one attribute, with the templates of the claim that it holds.
-pub(super) struct Claim;
+pub(super) struct ClaimKey;
 
 /// `dead-when`: one of these events, one of these conditions, or a list of both.
-pub(super) struct DeadWhen<T: 'static>(pub(super) Choice<T>, pub(super) &'static Table);
+pub(super) struct DeadWhen<T: 'static>(pub(super) OneOf<T>, pub(super) &'static Table);
 
 /// A key of a table.
 pub(super) struct Key<F> {
@@ -144,14 +144,16 @@ pub(super) struct Table {
 
 /// The file itself.
 pub(super) mod file {
-    use super::{Inner, Key, Limits, Named, RepositoryName, Scope, Table, Tables, Text, Texts};
+    use super::{
+        Inner, Key, LimitKeys, Named, RepositoryName, ScopeKeys, Table, Tables, Text, Texts,
+    };
 
     pub(in crate::policy) static REPOSITORY: Key<RepositoryName> =
         Key::new("repository", RepositoryName).about(
             "the repository whose pull requests and branches decide; default: GITHUB_REPOSITORY",
         );
-    pub(in crate::policy) static SCOPE: Key<Scope> = Key::new("scope", Scope);
-    pub(in crate::policy) static LIMITS: Key<Limits> = Key::new("limits", Limits);
+    pub(in crate::policy) static SCOPE: Key<ScopeKeys> = Key::new("scope", ScopeKeys);
+    pub(in crate::policy) static LIMITS: Key<LimitKeys> = Key::new("limits", LimitKeys);
     pub(in crate::policy) static KEEP_LABEL: Key<Text> = Key::new("keep-label", Text).about(
         "the label of a pull request that keeps everything which belongs to it \
          (default: preview-keep)",
@@ -183,14 +185,13 @@ pub(super) mod file {
 pub(super) mod slug {
     use super::super::slug::{Algorithm, Case, Strip};
     use super::super::words;
-    use super::{Choice, Flag, Inner, Key, Table, Text, Whole, Wholes};
+    use super::{Flag, Inner, Key, OneOf, Table, Text, Whole, Wholes};
 
-    pub(in crate::policy) static CASE: Key<Choice<Case>> = Key::new("case", Choice(words::CASES));
+    pub(in crate::policy) static CASE: Key<OneOf<Case>> = Key::new("case", OneOf(words::CASES));
     pub(in crate::policy) static KEEP: Key<Text> =
         Key::new("keep", Text).about("the characters that stay, such as a-z0-9");
     pub(in crate::policy) static REPLACE: Key<Inner> = Key::new("replace", Inner(&REPLACE_TABLE));
-    pub(in crate::policy) static STRIP: Key<Choice<Strip>> =
-        Key::new("strip", Choice(words::STRIPS));
+    pub(in crate::policy) static STRIP: Key<OneOf<Strip>> = Key::new("strip", OneOf(words::STRIPS));
     pub(in crate::policy) static LENGTH: Key<Wholes> = Key::new("length", Wholes);
     pub(in crate::policy) static HASH: Key<Inner> = Key::new("hash", Inner(&HASH_TABLE));
     pub(in crate::policy) static EMPTY: Key<Text> =
@@ -211,8 +212,8 @@ pub(super) mod slug {
         one_of: &[],
     };
 
-    pub(in crate::policy) static ALGORITHM: Key<Choice<Algorithm>> =
-        Key::new("algorithm", Choice(words::ALGORITHMS)).required("\"sha256\" or \"sha1\"");
+    pub(in crate::policy) static ALGORITHM: Key<OneOf<Algorithm>> =
+        Key::new("algorithm", OneOf(words::ALGORITHMS)).required("\"sha256\" or \"sha1\"");
     pub(in crate::policy) static DIGITS: Key<Whole> =
         Key::new("digits", Whole(1..=40)).required("how many hex digits of it are added");
 
@@ -278,15 +279,15 @@ pub(super) mod rule {
     use super::super::{rule, words};
     use super::place::{PROJECT, ZONE};
     use super::{
-        Choice, Claim, Conditions, DeadWhen, Duration, Flag, Key, Kinds, Table, Text, Texts,
+        ClaimKey, Conditions, DeadWhen, Duration, Flag, Key, Kinds, OneOf, Table, Text, Texts,
     };
 
     pub(in crate::policy) static ID: Key<Text> =
         Key::new("id", Text).required("verdicts name the rule they come from");
     pub(in crate::policy) static KIND: Key<Kinds> =
         Key::new("kind", Kinds).required("such as kind = \"worker\"");
-    pub(in crate::policy) static CLAIM: Key<Claim> =
-        Key::new("claim", Claim).about("the attribute that says what a resource belongs to");
+    pub(in crate::policy) static CLAIM: Key<ClaimKey> =
+        Key::new("claim", ClaimKey).about("the attribute that says what a resource belongs to");
     pub(in crate::policy) static NAME: Key<Texts> = Key::new("name", Texts);
     pub(in crate::policy) static BRANCH: Key<Texts> = Key::new("branch", Texts);
     pub(in crate::policy) static EXCEPT: Key<Texts> = Key::new("except", Texts);
@@ -294,17 +295,17 @@ pub(super) mod rule {
         Key::new("where", Conditions(&WHERE_TABLE));
     pub(in crate::policy) static DEAD_WHEN: Key<DeadWhen<DeathEvent>> = Key::new(
         "dead-when",
-        DeadWhen(Choice(words::EVENTS), &super::death::TABLE),
+        DeadWhen(OneOf(words::EVENTS), &super::death::TABLE),
     )
     .required("such as dead-when = \"closed\"");
-    pub(in crate::policy) static MISSING: Key<Choice<Missing>> =
-        Key::new("missing", Choice(words::MISSING));
-    pub(in crate::policy) static BORN: Key<Choice<Born>> = Key::new("born", Choice(words::BORN));
+    pub(in crate::policy) static MISSING: Key<OneOf<Missing>> =
+        Key::new("missing", OneOf(words::MISSING));
+    pub(in crate::policy) static BORN: Key<OneOf<Born>> = Key::new("born", OneOf(words::BORN));
     pub(in crate::policy) static EVEN_OPEN: Key<Flag> = Key::new("even-open", Flag);
     pub(in crate::policy) static WITH: Key<Kinds> = Key::new("with", Kinds);
     pub(in crate::policy) static GRACE: Key<Duration> = Key::new("grace", Duration);
-    pub(in crate::policy) static ACTION: Key<Choice<Action>> =
-        Key::new("action", Choice(words::ACTIONS));
+    pub(in crate::policy) static ACTION: Key<OneOf<Action>> =
+        Key::new("action", OneOf(words::ACTIONS));
     pub(in crate::policy) static BACKUP: Key<Flag> = Key::new("backup", Flag);
 
     pub(in crate::policy) static TABLE: Table = Table {
@@ -332,14 +333,14 @@ pub(super) mod rule {
 pub(super) mod death {
     use super::super::rule::{AgeClock, Per};
     use super::super::words;
-    use super::{Choice, Duration, Key, Table, Text, Whole};
+    use super::{Duration, Key, OneOf, Table, Text, Whole};
 
     pub(in crate::policy) static OLDER_THAN: Key<Duration> = Key::new("older-than", Duration);
-    pub(in crate::policy) static CLOCK: Key<Choice<AgeClock>> =
-        Key::new("clock", Choice(words::CLOCKS));
+    pub(in crate::policy) static CLOCK: Key<OneOf<AgeClock>> =
+        Key::new("clock", OneOf(words::CLOCKS));
     pub(in crate::policy) static NEWER: Key<Whole> = Key::new("newer", Whole(1..=u64::MAX))
         .about("how many newer ones of the same rule and claim there must be");
-    pub(in crate::policy) static PER: Key<Choice<Per>> = Key::new("per", Choice(words::PER));
+    pub(in crate::policy) static PER: Key<OneOf<Per>> = Key::new("per", OneOf(words::PER));
     pub(in crate::policy) static WITHOUT_LABEL: Key<Text> =
         Key::new("without-label", Text).about("the label that its open pull request has lost");
 

@@ -16,6 +16,7 @@ use super::fields::{self, At, Fields, Mistakes};
 use super::keys::{self, Key, Text, Texts};
 use super::limits;
 use super::rule::{Rule, Span};
+use super::spelling;
 use super::template::{CAPTURES, Names, WordLists};
 use super::{
     Loaded, Location, Policies, Policy, PolicyContext, PolicySource, ScopeWritten, Vocabulary,
@@ -422,7 +423,7 @@ impl Reader<'_> {
                 name.span.clone(),
                 format!("there is no kind {:?}", name.value),
                 "unknown kind",
-                Some(fields::suggestion(&name.value, &known)),
+                Some(spelling::suggestion(&name.value, &known)),
             );
         }
         kinds

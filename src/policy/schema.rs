@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{
-    Choice, Claim, Conditions, DeadWhen, Duration, Flag, Form, Inner, Kinds, Limits, Named,
-    RepositoryName, Scope, Share, Table, Tables, Text, Texts, Whole, Wholes,
+    ClaimKey, Conditions, DeadWhen, Duration, Flag, Form, Inner, Kinds, LimitKeys, Named, OneOf,
+    RepositoryName, ScopeKeys, Share, Table, Tables, Text, Texts, Whole, Wholes,
 };
 use super::rule::CLAIMABLE;
 use super::{Vocabulary, keys};
@@ -117,7 +117,7 @@ impl Form for Wholes {
     }
 }
 
-impl<T: Sync> Form for Choice<T> {
+impl<T: Sync> Form for OneOf<T> {
     fn schema(&self, _vocabulary: &Vocabulary<'_>) -> Value {
         let words: Vec<_> = self.0.iter().map(|(word, _)| *word).collect();
         json!({ "enum": words })
@@ -142,7 +142,7 @@ impl<F: Form> Form for Named<F> {
     }
 }
 
-impl Form for Scope {
+impl Form for ScopeKeys {
     fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
         let mut providers = Map::new();
         for ScopeTable { provider, keys } in vocabulary.scopes {
@@ -157,7 +157,7 @@ impl Form for Scope {
     }
 }
 
-impl Form for Limits {
+impl Form for LimitKeys {
     fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
         let mut properties = Map::new();
         for limit in limits::ALL {
@@ -207,7 +207,7 @@ impl Form for Conditions {
     }
 }
 
-impl Form for Claim {
+impl Form for ClaimKey {
     fn schema(&self, vocabulary: &Vocabulary<'_>) -> Value {
         let properties: Map<String, Value> = CLAIMABLE
             .iter()

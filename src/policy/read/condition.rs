@@ -10,6 +10,7 @@ use crate::model::{AttributeAbout, AttributeSort, KindRef};
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::keys::{Conditions, Key};
 use crate::policy::rule::{CREATED_AFTER_OPENED, Condition, ENDED_AFTER_CREATED, Test, Timing};
+use crate::policy::spelling;
 
 impl Reader<'_> {
     pub(super) fn conditions(
@@ -69,7 +70,7 @@ impl Reader<'_> {
                     key.span.clone(),
                     format!("a {} has no `{}` to ask about", kind.noun, key.value),
                     "unknown attribute",
-                    Some(fields::suggestion(&key.value, &known)),
+                    Some(spelling::suggestion(&key.value, &known)),
                 );
                 return None;
             }

@@ -6,9 +6,10 @@ use super::Reader;
 use crate::model::code::Code;
 use crate::model::identifier::IdentifierSort;
 use crate::model::{KindRef, PlaceSort};
-use crate::policy::fields::{self, At, Fields};
-use crate::policy::keys::{Choice, Key, place as keys};
+use crate::policy::fields::{At, Fields};
+use crate::policy::keys::{Key, OneOf, place as keys};
 use crate::policy::rule::{Pattern, PlaceName, Where};
+use crate::policy::spelling;
 use crate::policy::template::{Anchor, NameForm, Names, Template};
 
 /// A template for names with case and one for names without.
@@ -159,7 +160,7 @@ impl Reader<'_> {
     pub(super) fn choice<T: Copy>(
         &mut self,
         fields: &mut Fields<'_>,
-        key: &Key<Choice<T>>,
+        key: &Key<OneOf<T>>,
     ) -> Option<T> {
         let text = fields.text(key, &mut self.mistakes)?;
         let choices = key.form.0;
@@ -171,7 +172,7 @@ impl Reader<'_> {
                 text.span,
                 format!("`{}` cannot be {:?}", key.name, text.value),
                 "unknown value",
-                Some(fields::suggestion(&text.value, &known)),
+                Some(spelling::suggestion(&text.value, &known)),
             );
         }
         chosen.map(|(_, value)| *value)

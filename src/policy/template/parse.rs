@@ -169,7 +169,7 @@ fn capture(
                 let help = if known.is_empty() {
                     format!("describe it under [slug.{name}]")
                 } else {
-                    crate::policy::fields::suggestion(name, &known)
+                    crate::policy::spelling::suggestion(name, &known)
                 };
                 refuse(format!("there is no slug function {name:?}"), help)
             }),
@@ -193,7 +193,7 @@ fn capture(
                 format!("unknown capture {{{text}}}"),
                 format!(
                     "{}; words are listed under [words]",
-                    crate::policy::fields::suggestion(name, &known)
+                    crate::policy::spelling::suggestion(name, &known)
                 ),
             ))
         }

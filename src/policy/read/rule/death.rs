@@ -8,6 +8,7 @@ use crate::model::code::Code;
 use crate::policy::fields::{self, At, Fields};
 use crate::policy::keys::{death, rule};
 use crate::policy::rule::{Age, AgeClock, DeathCondition, Newer, Per};
+use crate::policy::spelling;
 use crate::policy::words;
 
 impl Reader<'_> {
@@ -46,7 +47,7 @@ impl Reader<'_> {
                         value.span(),
                         format!("`dead-when` cannot be {text:?}"),
                         "unknown event",
-                        Some(fields::suggestion(text, &words::of(events))),
+                        Some(spelling::suggestion(text, &words::of(events))),
                     ),
                 }
             }
