@@ -169,7 +169,12 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli)),
+        Ok(runtime) => {
+            let result = runtime.block_on(run(cli));
+            // The address of a host may still be looked up on a thread.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(RunFailure::Unexpected(format!(
             "cannot start the runtime: {error}"
         ))),

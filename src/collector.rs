@@ -396,6 +396,9 @@ impl<'p> Collector<'p> {
             ..
         } = *order;
         self.reads_marks()?;
+        // Nothing is sent whose effect could not be read before the deadline.
+        let finishing = survey.client.clone();
+        let survey = &survey.over(finishing.ending_earlier(self.limits.closing()));
         self.store_reads(folder);
         if findings.roots.gap().is_some() {
             return Ok(Swept::default());
@@ -435,6 +438,7 @@ impl<'p> Collector<'p> {
             let later = order.plan.deferred.iter();
             let later = later.filter_map(|&index| resources.get(index).cloned());
             let sweep = sweep.with_deferred(later.collect());
+            let sweep = sweep.finishing_with(finishing);
             let (done, broken) = sweep.run(findings).await;
             swept.broken = broken.map(|error| error.to_string());
             let steps = steps.iter().zip(done);

@@ -51,6 +51,20 @@ pub struct Survey<'p> {
 }
 
 impl<'p> Survey<'p> {
+    /// Returns the same survey over another client.
+    #[must_use]
+    pub fn over(&self, client: Client) -> Self {
+        Self {
+            client,
+            input: self.input.clone(),
+            targets: self.targets.clone(),
+            repository_ids: self.repository_ids.clone(),
+            issue_authors: Arc::clone(&self.issue_authors),
+            budget: self.budget.clone(),
+            ..*self
+        }
+    }
+
     /// Judges what was listed. Resources are read before this, so none is
     /// younger than its roots.
     pub async fn judge(&self, inventory: Inventory, since: Instant) -> Findings<'p> {

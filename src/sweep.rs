@@ -55,9 +55,6 @@ fn expiry(client: &Client) -> DateTime<Utc> {
     client.latest(client.clock().now()) + EXPIRY
 }
 
-/// Time for requests in flight after the run's deadline.
-const FINISHING: Duration = Duration::from_mins(1);
-
 /// A request to start no more steps.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<watch::Sender<bool>>);
@@ -131,7 +128,7 @@ impl Done {
 /// A plan that is being carried out.
 pub struct Sweep<'a, 'p> {
     survey: &'a Survey<'p>,
-    /// A client with a later deadline, to finish requests in flight.
+    /// A client with a later deadline, to read what the last requests did.
     finishing: Client,
     steps: &'a [PlannedStep],
     ids: Vec<ResourceId>,
@@ -157,7 +154,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
     ) -> Self {
         Self {
             survey,
-            finishing: survey.client.until(survey.client.deadline() + FINISHING),
+            finishing: survey.client.clone(),
             steps,
             ids,
             reread_after,
@@ -166,6 +163,14 @@ impl<'a, 'p> Sweep<'a, 'p> {
             deferred: Vec::new(),
             ledger: Ledger::new(journal, steps.len()),
         }
+    }
+
+    /// Sets the client that reads what the last requests did, with a later deadline
+    /// than that of the survey.
+    #[must_use]
+    pub fn finishing_with(mut self, client: Client) -> Self {
+        self.finishing = client;
+        self
     }
 
     /// Sets what the plan of this run leaves for a later one.

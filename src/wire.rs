@@ -201,6 +201,19 @@ impl Client {
         }
     }
 
+    /// Returns the client with a deadline that is so much earlier.
+    #[must_use]
+    pub fn ending_earlier(&self, by: Duration) -> Self {
+        self.until(self.deadline.checked_sub(by).unwrap_or(self.deadline))
+    }
+
+    /// Waits, but not beyond the deadline. Returns whether there is time left.
+    pub async fn pause(&self, wait: Duration) -> bool {
+        let end = Instant::now() + wait;
+        tokio::time::sleep_until(end.min(self.deadline)).await;
+        end < self.deadline
+    }
+
     /// Returns the deadline of the run.
     pub fn deadline(&self) -> Instant {
         self.deadline

@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use tokio::time::Instant;
+
 use super::RunFailure;
 use super::args::SweepArgs;
 
@@ -46,18 +48,17 @@ pub(super) fn is_person() -> bool {
     !is_unattended() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks at the terminal for consent, which has to be typed out.
-pub(super) async fn agreed(steps: usize) -> Result<bool, RunFailure> {
+/// Asks at the terminal for consent, which has to be typed out before the deadline.
+pub(super) async fn agreed(steps: usize, deadline: Instant) -> Result<bool, RunFailure> {
     let wanted = format!("delete {steps}");
-    let answer = answer(&format!(
-        "Type \"{wanted}\" to delete, anything else to stop: "
-    ))
-    .await?;
+    let question = format!("Type \"{wanted}\" to delete, anything else to stop: ");
+    let answer = answer(&question, deadline).await?;
     Ok(answer.trim() == wanted)
 }
 
-/// Asks at the terminal. Without an answer the text is empty.
-pub(super) async fn answer(question: &str) -> Result<String, RunFailure> {
+/// Asks at the terminal, and waits for the answer until the deadline. Without an
+/// answer the text is empty.
+pub(super) async fn answer(question: &str, deadline: Instant) -> Result<String, RunFailure> {
     let mut stderr = std::io::stderr();
     let _ = stderr
         .write_all(question.as_bytes())
@@ -69,11 +70,43 @@ pub(super) async fn answer(question: &str) -> Result<String, RunFailure> {
         let read = std::io::stdin().read_line(&mut answer);
         let _ = sender.send(read.map(|_| answer));
     });
-    match answer.await {
+    match before(deadline, answer).await? {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(RunFailure::Unexpected(format!(
             "cannot read the answer: {error}"
         ))),
         Err(_) => Ok(String::new()),
+    }
+}
+
+/// Waits for an answer until the deadline.
+async fn before<T>(deadline: Instant, answer: impl Future<Output = T>) -> Result<T, RunFailure> {
+    let answered = tokio::time::timeout_at(deadline, answer).await;
+    answered.map_err(|_| {
+        RunFailure::Refused(
+            "nobody answered before the deadline of the run, so nothing was done; raise --deadline"
+                .to_owned(),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_is_open_until_the_deadline() {
+        let started = Instant::now();
+        let deadline = started + Duration::from_secs(20);
+        let late = async {
+            tokio::time::sleep(Duration::from_secs(19)).await;
+            "y"
+        };
+        assert_eq!(before(deadline, late).await.ok(), Some("y"));
+        let never = before(deadline, std::future::pending::<()>()).await;
+        assert!(matches!(never, Err(RunFailure::Refused(_))), "{never:?}");
+        assert_eq!(started.elapsed(), Duration::from_secs(20));
     }
 }

@@ -10,6 +10,7 @@ mod write;
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::args::InitArgs;
 use super::consent::{answer, is_person};
@@ -54,7 +55,7 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, RunFailure> {
         .count();
     let mut accepted = 0;
     if !json && asked > 0 && is_person() {
-        accepted = ask(&mut proposals, asked).await?;
+        accepted = ask(&mut proposals, asked, gathered.deadline).await?;
     }
     let sure = || proposals.iter().filter(|one| one.status == Status::Sure);
     let policy = file::policy(&gathered.head, sure());
@@ -112,7 +113,11 @@ pub(super) async fn run(arguments: InitArgs) -> Result<Exit, RunFailure> {
 }
 
 /// Asks about each rule that is not proved. Returns how many were accepted.
-async fn ask(proposals: &mut [RuleProposal], asked: usize) -> Result<usize, RunFailure> {
+async fn ask(
+    proposals: &mut [RuleProposal],
+    asked: usize,
+    deadline: Instant,
+) -> Result<usize, RunFailure> {
     let mut accepted = 0;
     let open = proposals.iter_mut().filter(|one| one.status == Status::Ask);
     for (index, proposal) in open.enumerate() {
@@ -124,7 +129,7 @@ async fn ask(proposals: &mut [RuleProposal], asked: usize) -> Result<usize, RunF
         );
         let mut prompt = question.clone();
         loop {
-            let typed = answer(&prompt).await?;
+            let typed = answer(&prompt, deadline).await?;
             match typed.trim().to_ascii_lowercase().as_str() {
                 "y" | "yes" => {
                     proposal.status = Status::Sure;

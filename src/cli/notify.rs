@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 use url::Url;
 
@@ -20,6 +21,9 @@ use crate::wire::http;
 
 /// Maximum time for telling the webhook.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for the same where the deadline of the run has passed.
+const AFTER_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The webhook of a run, if it has one. Its address is a secret and is never
 /// printed.
@@ -51,17 +55,24 @@ impl Notify {
         }
     }
 
-    /// Sends what is new since the previous run, if anything is. An error is
-    /// printed and does not fail the run.
-    pub(super) async fn send(&self, report: &Report, previous: Option<&HiddenState>) {
+    /// Sends what is new since the previous run, if anything is, by the deadline of
+    /// the run or soon after. An error is printed and does not fail the run.
+    pub(super) async fn send(
+        &self,
+        report: &Report,
+        previous: Option<&HiddenState>,
+        until: Instant,
+    ) {
         let (Some(address), Some(text)) = (&self.address, text(report, previous)) else {
             return;
         };
-        let sent = tokio::time::timeout(TIMEOUT, post(address, &text)).await;
+        let left = until.saturating_duration_since(Instant::now());
+        let limit = left.clamp(AFTER_DEADLINE, TIMEOUT);
+        let sent = tokio::time::timeout(limit, post(address, &text)).await;
         let why = match sent {
             Ok(Ok(())) => return,
             Ok(Err(why)) => why,
-            Err(_) => format!("it did not answer within {} seconds", TIMEOUT.as_secs()),
+            Err(_) => format!("it did not answer within {} seconds", limit.as_secs()),
         };
         let why = escape::terminal(&why);
         let line = format!("warning: could not tell the webhook of --notify-url: {why}\n");

@@ -26,7 +26,9 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, RunFailure> {
     let session = Session::open(&arguments.audit.common)?;
     let notify = Notify::of(&arguments.notify)?;
     session.warn(&arguments.audit.common);
-    let collector = session.collector(arguments.audit.pr)?;
+    let mut collector = session.collector(arguments.audit.pr)?;
+    // The rest of the time is for publishing.
+    collector.client = session.client.ending_earlier(session.limits.closing());
     let repository = repository(&session)?;
     let since = Instant::now();
     let (audit_scope, inventory) = session.list(&collector).await?;
@@ -55,7 +57,8 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, RunFailure> {
         .as_ref()
         .ok()
         .and_then(|published| published.url());
-    notify.send(&report, None).await;
+    let until = session.client.deadline();
+    notify.send(&report, None, until).await;
     public::conceal(&session, &mut report).await;
     github_actions::write_results(&report, url);
     github_actions::write_metrics(&arguments.audit.common, &report)?;

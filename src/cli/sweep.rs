@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -29,9 +28,6 @@ use crate::tracking_issue::comment;
 use crate::tracking_issue::publish::{known, publish};
 use crate::tracking_issue::state::HiddenState;
 
-/// Maximum time for publishing the result of a sweep.
-const PUBLISH_TIMEOUT: Duration = Duration::from_mins(2);
-
 pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
     let common = &arguments.audit.common;
     let session = Session::open(common)?;
@@ -48,7 +44,10 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
         // Without access to the issue, the sweep is refused.
         super::report::repository(&session)?;
     }
-    let collector = session.collector(arguments.audit.pr)?;
+    let mut collector = session.collector(arguments.audit.pr)?;
+    // The rest of the time is for publishing.
+    let closing = session.limits.closing();
+    collector.client = session.client.ending_earlier(closing);
     let marks = collector.reads_marks();
     marks.map_err(|error| not_begun(&error))?;
     let since = Instant::now();
@@ -219,12 +218,8 @@ impl SweepRun<'_> {
         let begun = tokio::select! {
             biased;
             () = interrupted() => Exit::Interrupted,
-            agreed = agreed(self.plan_file.steps.len()) => {
+            agreed = agreed(self.plan_file.steps.len(), self.survey.client.deadline()) => {
                 if agreed? {
-                    // The time until the confirmation does not count towards
-                    // the deadline.
-                    let deadline = Instant::now() + self.session.limits.deadline;
-                    self.survey.client = self.session.client.until(deadline);
                     self.survey.agreed_at = Some(self.survey.client.clock().now());
                     return Ok(None);
                 }
@@ -303,8 +298,7 @@ impl SweepRun<'_> {
     }
 
     async fn publish(&self, report: &Report, begun: Exit) -> Result<String, RunFailure> {
-        // Uses a deadline of its own, because that of the run may be over.
-        let client = self.session.client.until(Instant::now() + PUBLISH_TIMEOUT);
+        let client = self.session.client.clone();
         let repository = super::report::repository(self.session)?;
         let published = publish(&client, &repository, &self.findings.roots, report).await;
         if let Ok(published) = &published {
@@ -336,7 +330,8 @@ impl SweepRun<'_> {
         let repository = super::report::repository(self.session).ok();
         let issue = repository.and_then(|one| known(&self.findings.roots, &one));
         let previous = issue.map(|issue| HiddenState::read(&issue.body));
-        self.notify.send(report, previous.as_ref()).await;
+        let until = self.session.client.deadline();
+        self.notify.send(report, previous.as_ref(), until).await;
     }
 
     fn exit(&self, report: &Report, begun: Exit) -> Exit {

@@ -34,6 +34,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Returns the time at the end of a run that is for reading what its last
+    /// requests did; the same again is for publishing. Both are part of the deadline.
+    pub fn closing(&self) -> Duration {
+        (self.deadline / 10).min(Duration::from_mins(1))
+    }
+
     /// Returns the limits that these values set, and the defaults of the others.
     pub fn of(values: &LimitValues) -> Self {
         let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);

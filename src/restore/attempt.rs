@@ -234,7 +234,9 @@ impl Attempt<'_> {
         why: String,
     ) -> Result<(RestoreResult, String)> {
         for wait in LOOKS {
-            tokio::time::sleep(wait).await;
+            if !self.client.pause(wait).await {
+                break;
+            }
             if let Ok(Seen::There(found)) = self.look(kind, restore).await {
                 return self.made(journal, restore, &found).await;
             }

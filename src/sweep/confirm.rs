@@ -117,7 +117,8 @@ impl Sweep<'_, '_> {
         let looked = by_id.into_iter().map(|(step, expected)| async move {
             let expires = self.action(step) == Action::Expire;
             let waits = expected.waits(self.ids[step].kind.serial);
-            let seen = look_up_by_id(&self.finishing, &self.ids[step], expires, waits).await;
+            let id = &self.ids[step];
+            let seen = look_up_by_id(&self.finishing, id, expires, expected, waits).await;
             (step, seen)
         });
         seen.extend(join_all(looked).await);
@@ -148,7 +149,12 @@ impl Sweep<'_, '_> {
             if left.is_empty() {
                 break;
             }
-            tokio::time::sleep(*wait).await;
+            if !self.finishing.pause(*wait).await {
+                for (step, expected) in &left {
+                    cut_short(*expected, seen.get_mut(step));
+                }
+                break;
+            }
             let targets = std::slice::from_ref(&target);
             let listed = scan::inventory(&self.finishing, targets, self.survey.observer).await;
             let gap = listed.listings.first().and_then(|listing| {
@@ -201,11 +207,20 @@ impl LookupResult {
     }
 }
 
+/// Where the deadline left no time to look again, a request without an answer may
+/// still take effect.
+fn cut_short(expected: Expected, seen: Option<&mut LookupResult>) {
+    if let (Expected::Unknown, Some(seen @ LookupResult::There)) = (expected, seen) {
+        *seen = LookupResult::Unreadable("the deadline left no time to look again".to_owned());
+    }
+}
+
 /// Looks up one resource by id until it is gone or has its new expiry.
 async fn look_up_by_id(
     client: &Client,
     id: &ResourceId,
     expires: bool,
+    expected: Expected,
     waits: &[Duration],
 ) -> LookupResult {
     let Some(kind) = providers::by_name(id.kind.name()) else {
@@ -213,7 +228,10 @@ async fn look_up_by_id(
     };
     let mut last = LookupResult::There;
     for wait in waits {
-        tokio::time::sleep(*wait).await;
+        if !client.pause(*wait).await {
+            cut_short(expected, Some(&mut last));
+            break;
+        }
         last = look_up_once(client, kind, id, expires).await;
         if last != LookupResult::There {
             break;

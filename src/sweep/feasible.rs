@@ -176,7 +176,9 @@ impl Sweep<'_, '_> {
         };
         let target = Target::plain(kind, &id.place).among(std::slice::from_ref(id));
         for wait in SHOWN {
-            tokio::time::sleep(*wait).await;
+            if !self.finishing.pause(*wait).await {
+                break;
+            }
             let targets = std::slice::from_ref(&target);
             let listed = scan::inventory(&self.finishing, targets, self.survey.observer).await;
             let mut shown = listed.resources.iter();

@@ -43,6 +43,9 @@ pub(super) enum SendResult {
     Premature(String),
     /// It was sent, and its effect is unknown.
     Lost(String),
+    /// It was sent, and the run ended before it was answered: it may still take
+    /// effect.
+    CutOff(String),
     /// It certainly had no effect.
     NotSent(ApiError),
     /// The run ended before it was sent, for this reason.
@@ -55,6 +58,7 @@ impl SendResult {
     fn of_another_request(self) -> Self {
         match self {
             Self::Denied(outcome, why) => Self::Refused(outcome, why),
+            Self::CutOff(why) => Self::Refused(Outcome::FailedForNow, why),
             answer => answer,
         }
     }
@@ -79,7 +83,9 @@ impl Sweep<'_, '_> {
             .iter()
             .filter_map(|(step, answer)| match answer {
                 SendResult::Accepted => Some((*step, Expected::Effect)),
-                SendResult::NotThere(_) | SendResult::Lost(_) => Some((*step, Expected::Unknown)),
+                SendResult::NotThere(_) | SendResult::Lost(_) | SendResult::CutOff(_) => {
+                    Some((*step, Expected::Unknown))
+                }
                 SendResult::Denied(..) => Some((*step, Expected::NoEffect)),
                 SendResult::Refused(..)
                 | SendResult::Premature(_)
@@ -236,6 +242,9 @@ impl Sweep<'_, '_> {
         }
         match self.survey.client.write(call, not_after).await {
             WriteResult::NotSent(error) => SendResult::NotSent(error),
+            WriteResult::Lost(error) if self.left().is_zero() => {
+                SendResult::CutOff(error.to_string())
+            }
             WriteResult::Lost(error) => SendResult::Lost(error.to_string()),
             WriteResult::Answered(response) => {
                 // Age alone does not prove that a resource is unused.
@@ -489,15 +498,21 @@ fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Se
                 setback: Setback::Failed,
             }
         }
-        (SendResult::Lost(why) | SendResult::Denied(_, why), Some(LookupResult::Gone)) => {
-            explained(gone, format!("{why}; {SEEN_GONE}"))
-        }
-        (SendResult::Lost(why) | SendResult::Denied(_, why), Some(LookupResult::Expires)) => {
-            explained(
-                Outcome::Expired,
-                format!("{why}; re-reading shows its expiry"),
-            )
-        }
+        (
+            SendResult::Lost(why) | SendResult::CutOff(why) | SendResult::Denied(_, why),
+            Some(LookupResult::Gone),
+        ) => explained(gone, format!("{why}; {SEEN_GONE}")),
+        (SendResult::CutOff(why), Some(LookupResult::There)) => explained(
+            Outcome::InDoubt,
+            format!("{why}; re-reading still shows it, and it may still take effect"),
+        ),
+        (
+            SendResult::Lost(why) | SendResult::CutOff(why) | SendResult::Denied(_, why),
+            Some(LookupResult::Expires),
+        ) => explained(
+            Outcome::Expired,
+            format!("{why}; re-reading shows its expiry"),
+        ),
         (SendResult::Lost(why), Some(LookupResult::There)) => Settled::Waits {
             reason: format!("{why}; re-reading shows that it had no effect"),
             setback: Setback::Failed,
@@ -505,6 +520,7 @@ fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Se
         (
             SendResult::NotThere(message)
             | SendResult::Lost(message)
+            | SendResult::CutOff(message)
             | SendResult::Denied(_, message),
             Some(LookupResult::Unreadable(why)),
         ) => explained(

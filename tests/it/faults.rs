@@ -131,7 +131,7 @@ fn table() -> Vec<Row> {
             UntilTheDeadline,
             Gap,
             // It was sent, and nobody answered.
-            &["failed_for_now"],
+            &["in_doubt"],
         ),
         (
             json!({"drip_ms": 1_000}),

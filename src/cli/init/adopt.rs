@@ -52,7 +52,7 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, RunFailure> {
             continue;
         }
         prompt.push_str("         Let sweeps delete what this rule finds? [y/N] ");
-        let answer = answer(&prompt).await?;
+        let answer = answer(&prompt, session.client.deadline()).await?;
         if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
             continue;
         }

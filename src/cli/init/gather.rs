@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use tokio::time::Instant;
 
 use crate::cli::args::InitArgs;
 use crate::cli::connect::{EnvironmentVariables, ProviderConnections};
@@ -30,6 +31,8 @@ const HEADS: TimeDelta = TimeDelta::days(60);
 
 /// What was read, and what follows.
 pub(super) struct Gathered {
+    /// When the run ends, also while a person is asked.
+    pub(super) deadline: Instant,
     pub(super) proposals: Vec<RuleProposal>,
     pub(super) head: PolicyHeader,
     /// The first lines of the output.
@@ -92,6 +95,7 @@ pub(super) async fn gather(
         } else {
             Exit::Incomplete
         },
+        deadline: client.deadline(),
         variables: connection.variables,
     })
 }

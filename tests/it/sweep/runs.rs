@@ -193,6 +193,48 @@ async fn refusals_are_confirmed_by_reading() {
     assert!(reason.contains("could not be re-read"), "{reason}");
 }
 
+/// Whatever the provider does from the first deletion on, the run ends with its
+/// deadline, and what was sent without an answer is in doubt.
+#[tokio::test(start_paused = true)]
+async fn a_sweep_ends_with_its_deadline() {
+    let late = json!({"delay_ms": 90_000});
+    let answered =
+        |status: &Value| json!({"on": {"method": "DELETE", "path": "."}, "fault": status});
+    let accepted = json!({"status": 200, "body": {"branch": {}, "operations": []}});
+    let later = json!({"status": 429, "headers": {"retry-after": "9"}});
+    for (title, fault, in_doubt) in [
+        (
+            "nothing is answered",
+            json!({"on": {"path": "."}, "fault": late}),
+            true,
+        ),
+        ("no deletion is answered", answered(&late), true),
+        ("accepted and never gone", answered(&accepted), true),
+        ("always locked", answered(&status(423)), false),
+        ("always later", answered(&later), false),
+    ] {
+        let mut stage = Stage::new(&[branch("pr-1", "main"), branch("pr-3", "main")]);
+        stage.limits.deadline = Duration::from_secs(20);
+        let sandbox = stage.sandbox.clone();
+        let mut fault = Some(fault);
+        stage.meanwhile(move |request| {
+            if request.starts_with("DELETE")
+                && let Some(fault) = fault.take()
+            {
+                control(&sandbox, Method::POST, "faults", &json!([fault]));
+            }
+        });
+        let started = tokio::time::Instant::now();
+        let (swept, text) = stage.sweep(|_| {}).await;
+        let took = started.elapsed();
+        assert!(took <= Duration::from_secs(20), "{title}: {took:?} {text}");
+        let begun = swept.steps.iter().find(|step| step.name == "pr-1").unwrap();
+        let found = begun.outcome == Outcome::InDoubt;
+        assert_eq!(found, in_doubt, "{title}: {} {text}", begun.reason);
+        assert!(stage.has("pr-3"), "{title}: {text}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn neon_branches_are_deleted_one_at_a_time() {
     let absent = json!({"status": 204});
@@ -696,8 +738,8 @@ async fn failed_reread_is_not_repeated_for_each_step() {
 #[tokio::test(start_paused = true)]
 async fn failed_step_that_was_not_retried_stays_failed() {
     let mut stage = Stage::new(&[worker("app-pr-1", &[]), branch("pr-1", "main")]);
-    stage.limits.deadline = Duration::from_secs(20);
-    let slow = unanswered("GET", "workers/scripts$", &json!({"delay_ms": 7_000}));
+    stage.limits.deadline = Duration::from_secs(18);
+    let slow = unanswered("GET", "workers/scripts$", &json!({"delay_ms": 4_000}));
     let fails = refused("scripts/", 9, &status(500));
     let (_, text) = stage.sweep(|_| stage.faults(&[slow, fails])).await;
     insta::assert_snapshot!(deeds(&text));
