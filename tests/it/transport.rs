@@ -193,7 +193,16 @@ const NO_BRANCHES: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n
 /// A server that speaks TLS for `localhost` with a certificate that nobody
 /// trusts, how many connections it had, and that certificate.
 fn secure_server() -> (String, Arc<AtomicUsize>, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    secure_server_of("localhost", 4096)
+}
+
+/// The same for a host, with a certificate that is valid until the end of a year.
+fn secure_server_of(host: &str, until: i32) -> (String, Arc<AtomicUsize>, String) {
+    let mut parameters = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(until, 12, 31);
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let cert = parameters.self_signed(&signing_key).unwrap();
+    let made = rcgen::CertifiedKey { cert, signing_key };
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -276,4 +285,96 @@ fn a_proxy_that_does_not_answer_is_named() {
         &[("HTTPS_PROXY", &dead)],
         &["the proxy that HTTPS_PROXY names", "NO_PROXY"],
     );
+}
+
+/// Writes certificates to a file of their own.
+fn authority(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authority.pem");
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn a_certificate_that_expired_or_is_of_another_host_is_said_and_tried_only_once() {
+    for (host, until, said) in [
+        ("localhost", 2020, "expired"),
+        ("neon.example", 4096, "not valid for name"),
+    ] {
+        let (address, connections, certificate) = secure_server_of(host, until);
+        let (_folder, path) = authority(&certificate);
+        let trusted = [("SSL_CERT_FILE", &*path)];
+        let words = ["certificate is not trusted", said, "check the clock"];
+        refused_with(&address, &trusted, &words);
+        assert_eq!(connections.load(Ordering::SeqCst), 2, "{host}");
+    }
+}
+
+#[test]
+fn a_file_without_certificates_gets_an_error_that_names_the_variable() {
+    let (address, _, _) = secure_server();
+    for text in ["", "not a certificate"] {
+        let (_folder, path) = authority(text);
+        let nothing = [("SSL_CERT_FILE", &*path), ("SSL_CERT_DIR", "/nonexistent")];
+        refused_with(&address, &nothing, &["cannot set up TLS", "SSL_CERT_FILE"]);
+    }
+}
+
+/// A proxy that connects every client to this server, whatever host it names, and
+/// the heads of the requests that it got.
+fn proxy_to(address: &str) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+    let target = address.rsplit_once(':').unwrap().1.to_owned();
+    let asked: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let heads = Arc::clone(&asked);
+    let (proxy, _) = server(move |mut client| {
+        heads.lock().unwrap().push(head(&mut client));
+        let _ = client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n");
+        let mut server = TcpStream::connect(format!("127.0.0.1:{target}")).unwrap();
+        let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let _ = std::io::copy(&mut server, &mut client);
+    });
+    (proxy, asked)
+}
+
+#[test]
+fn a_proxy_connects_and_never_sees_a_token() {
+    let (address, _, certificate) = secure_server_of("neon.example", 4096);
+    let (_folder, path) = authority(&certificate);
+    let (proxy, asked) = proxy_to(&address);
+    let through = [("HTTPS_PROXY", &*proxy), ("SSL_CERT_FILE", &*path)];
+    let (report, code) = audit_with("https://neon.example", &through);
+    assert_eq!(code, 0, "{report}");
+    let heads = std::mem::take(&mut *asked.lock().unwrap());
+    assert!(!heads.is_empty());
+    for head in heads {
+        assert!(head.starts_with("CONNECT neon.example:443 "), "{head}");
+        assert!(!head.contains("canary"), "{head}");
+    }
+    // Where it opens connections, the error names the variable that sets it.
+    let untrusted = [("HTTPS_PROXY", &*proxy)];
+    let words = ["not trusted", "HTTPS_PROXY", "SSL_CERT_FILE"];
+    refused_with("https://neon.example", &untrusted, &words);
+    asked.lock().unwrap().clear();
+    let around = [("HTTPS_PROXY", &*proxy), ("NO_PROXY", "neon.example")];
+    let (report, code) = audit_with("https://neon.example", &around);
+    assert_eq!(code, 3, "{report}");
+    assert_eq!(asked.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn an_offline_check_needs_no_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.toml");
+    std::fs::write(&policy, POLICY).unwrap();
+    let output = crate::support::program()
+        .args(["check", "--offline", "--policies"])
+        .arg(&policy)
+        .env("NEON_API_KEY", "canary-neon")
+        .env("SSL_CERT_FILE", "/nonexistent/authority.pem")
+        .env("SSL_CERT_DIR", "/nonexistent")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
