@@ -39,6 +39,8 @@ pub struct Target {
     pub activity: bool,
     /// Whether a rule asks which of them their holders serve.
     pub served: bool,
+    /// Whether production is listed too, where a listing can leave it out.
+    pub production: bool,
     /// Only what these hold, where its kind has holders.
     pub holders: Option<BTreeSet<Box<str>>>,
 }
@@ -54,6 +56,7 @@ impl Target {
             on_demand: false,
             activity: false,
             served: false,
+            production: true,
             holders: None,
         }
     }

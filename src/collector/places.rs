@@ -364,6 +364,13 @@ impl Collector<'_> {
             .filter(|rule| rule.collects_past_production())
             .flat_map(|rule| rule.kinds.iter().copied())
             .collect();
+        let production: BTreeSet<KindRef> = self
+            .files
+            .iter()
+            .flat_map(|file| file.rules.iter())
+            .filter(|rule| rule.asks_about_production())
+            .flat_map(|rule| rule.kinds.iter().copied())
+            .collect();
         let mut targets = Vec::new();
         for (place, needed_here) in places {
             let place = Arc::new(place.clone());
@@ -383,6 +390,8 @@ impl Collector<'_> {
                             && !protected(about, &place),
                         activity: activity.contains(&about),
                         served: served.contains(&about),
+                        // It is never deleted, and there may be thousands.
+                        production: production.contains(&about) || protected(about, &place),
                         holders: None,
                     });
                 }

@@ -63,6 +63,12 @@ pub trait Holders: Sync {
     /// Notes on what a holder holds which of it the holder serves, where the kind
     /// makes a difference.
     fn mark_served(&self, _holder: &Holder, _held: &mut [Resource]) {}
+
+    /// Narrows a listing to what is no production, where the kind makes a
+    /// difference.
+    fn without_production(&self, list: Call) -> Call {
+        list
+    }
 }
 
 /// Something that holds resources.

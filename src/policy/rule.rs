@@ -300,6 +300,11 @@ impl Rule {
         self.death.newer.is_some() && self.conditions.iter().any(Condition::is_production)
     }
 
+    /// Returns whether a condition of the rule may be about production.
+    pub fn asks_about_production(&self) -> bool {
+        self.conditions.iter().any(Condition::may_be_production)
+    }
+
     /// Returns the conditions as a policy writes them.
     pub fn conditions_written(&self) -> Vec<String> {
         let attributes = self.conditions.iter().map(Condition::written);

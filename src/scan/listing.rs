@@ -377,7 +377,11 @@ impl ListingWalk {
 
     fn call(&self, target: &Target, page: &PageOf) -> Call {
         let holder = self.holder.as_deref();
-        target.kind.list(&target.place, holder, page)
+        let list = target.kind.list(&target.place, holder, page);
+        match target.kind.holders() {
+            Some(holders) if !target.production => holders.without_production(list),
+            _ => list,
+        }
     }
 
     /// Decodes one page and returns how the listing continues.

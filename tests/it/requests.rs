@@ -46,3 +46,62 @@ fn an_audit_of_a_busy_account_sends_few_requests() {
         "{listings} requests, and {single} reads of Workers"
     );
 }
+
+/// Production is never deleted, and a project may have thousands of such builds.
+#[test]
+fn production_of_pages_is_listed_only_where_a_rule_or_an_entry_asks() {
+    const RULE: &str = "repository = \"acme/shop\"\n[[rule]]\nid = \"pages\"\n\
+        kind = \"pages_deployment\"\nbranch = \"{branch}\"\nproject = \"docs\"\n";
+    let world = serde_json::json!({"repository": "acme/shop", "now": "2026-05-01T00:00:00Z",
+        "git_branches": ["main"], "pull_requests": [], "resources": [
+            {"kind": "pages_deployment", "name": "main", "attributes": {"project": "docs",
+                "environment": "production", "branch": "main"}},
+            {"kind": "pages_deployment", "name": "x", "attributes": {"project": "docs",
+                "environment": "preview", "branch": "x"}}]});
+    for (more, narrow) in [
+        ("dead-when = \"closed\"\n", true),
+        (
+            "dead-when = \"closed\"\nwhere = { environment = \"preview\" }\n",
+            true,
+        ),
+        (
+            "dead-when = { newer = 3, per = \"rule\" }\nwhere = { environment = \"production\" }\n",
+            false,
+        ),
+        (
+            "dead-when = \"closed\"\n[[protect]]\nkind = \"pages_deployment\"\nname = \"x*\"\nreason = \"r\"\n",
+            false,
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let world = file("world.json", &world.to_string());
+        let policy = file("policy.toml", &format!("{RULE}{more}"));
+        let server = support::Server::start(&["--world", &world, "--quota", "off"]);
+        let arguments = [
+            "audit",
+            "--quiet",
+            "--format",
+            "json",
+            "--policies",
+            &policy,
+        ];
+        let output = server.program().args(arguments).output().unwrap();
+        assert!(output.status.success(), "{more}: {output:?}");
+        let requests = server.control("GET", "requests", "");
+        let requests = requests.as_array().unwrap().iter();
+        let of_pages = requests.filter(|request| {
+            let path = request["path"].as_str().unwrap();
+            path.ends_with("/pages/projects/docs/deployments")
+        });
+        let queries: Vec<_> = of_pages.map(|one| one["query"].as_str().unwrap()).collect();
+        assert!(!queries.is_empty(), "{more}");
+        for query in queries {
+            assert_eq!(query.contains("env=preview"), narrow, "{more}: {query}");
+        }
+    }
+}

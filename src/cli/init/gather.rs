@@ -236,6 +236,7 @@ fn targets(places: &[Place]) -> Vec<Target> {
                     on_demand: false,
                     activity: false,
                     served: false,
+                    production: true,
                     holders: None,
                 });
             }

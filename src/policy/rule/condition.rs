@@ -73,6 +73,12 @@ impl Condition {
             && matches!(&self.test, Test::AnyOf(texts) if **texts == production)
     }
 
+    /// Whether it is about the environment, and may hold for production.
+    pub(super) fn may_be_production(&self) -> bool {
+        let preview = ["preview".into()];
+        self.key == "environment" && !matches!(&self.test, Test::AnyOf(texts) if **texts == preview)
+    }
+
     /// The condition as a policy writes it.
     pub(super) fn written(&self) -> String {
         self.written_with(&Captures::default())

@@ -273,6 +273,10 @@ impl Holders for PagesDeployment {
         }
     }
 
+    fn without_production(&self, list: Call) -> Call {
+        list.with("env", "preview")
+    }
+
     /// Production that its project no longer serves may be named by a rule. Where
     /// the project says nothing, all of it stays protected.
     fn mark_served(&self, holder: &Holder, held: &mut [Resource]) {
