@@ -439,6 +439,7 @@ impl<'p> Collector<'p> {
             let later = later.filter_map(|&index| resources.get(index).cloned());
             let sweep = sweep.with_deferred(later.collect());
             let sweep = sweep.finishing_with(finishing);
+            let sweep = sweep.with_own_ids(self.limits.workers_by_id);
             let (done, broken) = sweep.run(findings).await;
             swept.broken = broken.map(|error| error.to_string());
             let steps = steps.iter().zip(done);

@@ -117,6 +117,12 @@ pub trait Kind: Sync {
     /// Deletes one, and nothing but this one.
     fn delete(&self, id: &ResourceId) -> Call;
 
+    /// Deletes one by an id that is never used again, where [`Kind::delete`] goes by
+    /// a name and the API has both.
+    fn delete_by_own_id(&self, _id: &ResourceId) -> Option<Call> {
+        None
+    }
+
     /// What a refusal to delete means.
     fn refusal(&self, _status: StatusCode, _body: &[u8]) -> DeletionRefusal {
         DeletionRefusal::Final(None)

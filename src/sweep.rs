@@ -139,6 +139,8 @@ pub struct Sweep<'a, 'p> {
     implied: Vec<Vec<Implied>>,
     /// What the plan leaves for a later run: it was judged where it was.
     deferred: Vec<Resource>,
+    /// Whether resources are deleted by their own ids where names are usual.
+    by_own_id: bool,
     ledger: Ledger,
 }
 
@@ -161,6 +163,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
             stop,
             implied: Vec::new(),
             deferred: Vec::new(),
+            by_own_id: false,
             ledger: Ledger::new(journal, steps.len()),
         }
     }
@@ -170,6 +173,14 @@ impl<'a, 'p> Sweep<'a, 'p> {
     #[must_use]
     pub fn finishing_with(mut self, client: Client) -> Self {
         self.finishing = client;
+        self
+    }
+
+    /// Sets whether resources are deleted by ids that are never used again, where
+    /// names are usual.
+    #[must_use]
+    pub fn with_own_ids(mut self, by_own_id: bool) -> Self {
+        self.by_own_id = by_own_id;
         self
     }
 

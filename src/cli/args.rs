@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{FalseyValueParser, PossibleValue, PossibleValuesParser};
 use clap::{
     Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
     ValueEnum,
@@ -421,6 +421,10 @@ pub(super) struct SweepArgs {
     /// Delete only what has its "delete" box checked in the tracking issue
     #[arg(long, conflicts_with = "plan", help_heading = DELETION)]
     pub(super) approved: bool,
+    /// Delete Workers by their id in place of their name, which another Worker may
+    /// take in the meantime; the API for it is in beta
+    #[arg(long, env = "PREVIEW_GC_WORKERS_BY_ID", value_parser = FalseyValueParser::new(), help_heading = DELETION)]
+    pub(super) workers_by_id: bool,
     /// Update the tracking issue, and comment on the pull request of --pr if a
     /// deletion failed
     #[arg(long, help_heading = OUTPUT)]

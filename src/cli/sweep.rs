@@ -47,6 +47,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
     let mut collector = session.collector(arguments.audit.pr)?;
     // The rest of the time is for publishing.
     let closing = session.limits.closing();
+    collector.limits.workers_by_id = arguments.workers_by_id;
     collector.client = session.client.ending_earlier(closing);
     let marks = collector.reads_marks();
     marks.map_err(|error| not_begun(&error))?;

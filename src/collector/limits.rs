@@ -31,6 +31,8 @@ pub struct Limits {
     /// takes about three requests, for which at most half of the quota until the
     /// deadline is used. The next run reads those first that this one did not.
     pub reference_reads: usize,
+    /// Whether Workers are deleted by the id that is never used again.
+    pub workers_by_id: bool,
 }
 
 impl Limits {
@@ -61,6 +63,7 @@ impl Limits {
             plan_age: values.get(&limits::PLAN_AGE),
             deadline: values.get(&limits::DEADLINE),
             reference_reads: size(values.get(&limits::REFERENCE_READS)),
+            workers_by_id: false,
         }
     }
 }

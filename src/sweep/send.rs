@@ -174,7 +174,10 @@ impl Sweep<'_, '_> {
     fn call(&self, ready: &ReadyStep) -> Option<Call> {
         let (kind, id) = (self.kind(ready.step)?, &self.ids[ready.step]);
         match self.action(ready.step) {
-            Action::Delete => Some(kind.delete(id)),
+            Action::Delete => {
+                let own = kind.delete_by_own_id(id).filter(|_| self.by_own_id);
+                Some(own.unwrap_or_else(|| kind.delete(id)))
+            }
             Action::Expire => Some(kind.expiry()?.set(id, ready.expires_at?)),
             Action::RemoveExpiry | Action::Report => None,
         }

@@ -16,7 +16,7 @@ use preview_gc::providers;
 use preview_gc::wire::{Client, Outgoing};
 use serde_json::{Value, json};
 
-use super::recipes::{Recipe, recipes};
+use super::recipes::{Recipe, recipes, upload};
 use super::scope::Scope;
 
 /// The most requests of a run.
@@ -398,6 +398,42 @@ impl<'s> Suite<'s> {
         left
     }
 
+    /// Makes another Worker, and deletes it by its id in place of its name.
+    async fn delete_by_own_id(&mut self, account: &Arc<Place>) -> Checked<()> {
+        let kind = providers::by_name("worker").expect("a kind of ours");
+        let name = format!("{}-by-id", self.scope.prefix());
+        self.note(&json!({"intent": "worker", "place": account.id(), "name": name}));
+        let made = self.send(&upload(account.id(), &name)).await?;
+        made.succeeded("a second Worker could not be made")?;
+        let mut id = ResourceId {
+            kind: kind.about(),
+            place: Arc::clone(account),
+            id: name.as_str().into(),
+            name: name.as_str().into(),
+            holder: None,
+            incarnation: None,
+        };
+        self.made.push((kind, None, id.clone()));
+        let got = self.send(&kind.inspect(&id)).await?;
+        got.succeeded("a second Worker")?;
+        let read = kind.read_one(account, &got.body).map_err(|error| error.0)?;
+        id.incarnation = read.incarnation;
+        let call = kind
+            .delete_by_own_id(&id)
+            .ok_or("it has no id of its own")?;
+        let deleted = self.send(&call).await?;
+        let gone = self.send(&kind.inspect(&id)).await?;
+        self.answers
+            .insert("worker.delete_by_id".to_owned(), deleted.summary());
+        self.answers
+            .insert("worker.gone_by_id".to_owned(), gone.summary());
+        deleted.succeeded("deleting a Worker by its id")?;
+        match gone.status {
+            404 => Ok(()),
+            _ => Err("a Worker is there after its deletion by id".to_owned()),
+        }
+    }
+
     /// Reads that settle what no document says.
     async fn questions(&mut self) -> Checked<()> {
         if let Some(account) = self.scope.account.clone() {
@@ -410,6 +446,7 @@ impl<'s> Suite<'s> {
             let got = self.send(&Call::get(Api::Cloudflare, &path)).await?;
             let total = got.json()["result_info"]["total_count"].clone();
             self.answers.insert("worker.total".to_owned(), total);
+            self.delete_by_own_id(&account).await?;
         }
         if let Some(project) = self.scope.project.clone() {
             let path = ["projects", project.id(), "branches", "count"];

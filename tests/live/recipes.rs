@@ -139,7 +139,7 @@ pub(crate) fn recipes(scope: &Scope, domain: &str) -> Vec<Recipe> {
 }
 
 /// The upload of a Worker with one module.
-fn upload(account: &str, name: &str) -> Call {
+pub(crate) fn upload(account: &str, name: &str) -> Call {
     let path = ["accounts", account, "workers", "scripts", name];
     let metadata = json!({"main_module": "index.js", "compatibility_date": "2026-11-01"});
     let mut call = Call::new(Api::Cloudflare, Method::PUT, &path);

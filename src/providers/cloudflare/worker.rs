@@ -212,6 +212,13 @@ impl Kind for Worker {
         )
     }
 
+    /// By its tag in the newer API, also without `force`.
+    fn delete_by_own_id(&self, id: &ResourceId) -> Option<Call> {
+        let tag = id.incarnation.as_deref()?;
+        let path = ["accounts", account(&id.place), "workers", "workers", tag];
+        Some(Call::delete(Api::Cloudflare, &path))
+    }
+
     /// With `force` where Workers bind each other: those that bind this one are
     /// deleted after it, so nothing that stays is broken.
     fn by_hand(&self, worker: &Resource, _base: &str, bound: bool) -> ByHand {

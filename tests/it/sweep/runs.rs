@@ -235,6 +235,48 @@ async fn a_sweep_ends_with_its_deadline() {
     }
 }
 
+/// Another Worker may take the name just before the deletion. By name that one is
+/// deleted; by id none is.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_by_id_spares_another_worker_of_that_name() {
+    for (by_id, stays) in [(true, true), (false, false)] {
+        let mut stage = Stage::new(&[worker("app-pr-1", &[])]);
+        stage.limits.workers_by_id = by_id;
+        let sandbox = stage.sandbox.clone();
+        let mut replaced = false;
+        stage.meanwhile(move |request| {
+            if request.starts_with("DELETE") && !replaced {
+                replaced = true;
+                delete(&sandbox, "app-pr-1");
+                control(
+                    &sandbox,
+                    Method::POST,
+                    "resources",
+                    &worker("app-pr-1", &[]),
+                );
+            }
+        });
+        let (swept, text) = stage.sweep(|_| {}).await;
+        assert_eq!(stage.has("app-pr-1"), stays, "{by_id}: {text}");
+        let outcome = swept.steps[0].outcome;
+        let expected = if by_id {
+            Outcome::AlreadyGone
+        } else {
+            Outcome::Deleted
+        };
+        assert_eq!(outcome, expected, "{by_id}: {text}");
+        let path = if by_id {
+            "/workers/workers/"
+        } else {
+            "/workers/scripts/"
+        };
+        assert!(
+            text.contains(&format!("DELETE /client/v4/accounts/<ACCOUNT>{path}")),
+            "{text}"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn neon_branches_are_deleted_one_at_a_time() {
     let absent = json!({"status": 204});
