@@ -12,7 +12,7 @@ use crate::evidence::{Evidence, Inventory, Listing};
 use crate::gc::KindGraph;
 use crate::kind::Kind;
 use crate::model::{KindRef, Place, PlaceSort, ReferencesFrom};
-use crate::policy::Policy;
+use crate::policy::{Policy, Rule};
 use crate::providers::{self, PROVIDERS, Provider};
 use crate::scan::{self, Target, ZoneLookupFailure};
 
@@ -301,6 +301,13 @@ impl Collector<'_> {
         (inventory, targets)
     }
 
+    /// The kinds of the rules that ask so.
+    fn kinds_of_rules(&self, asks: fn(&Rule) -> bool) -> BTreeSet<KindRef> {
+        let rules = self.files.iter().flat_map(|file| file.rules.iter());
+        let rules = rules.filter(|rule| asks(rule));
+        rules.flat_map(|rule| rule.kinds.iter().copied()).collect()
+    }
+
     /// What to list: every kind in its places, those that others depend on
     /// included.
     pub(super) fn targets(&self, places: &BTreeMap<Place, BTreeSet<KindRef>>) -> Vec<Target> {
@@ -350,27 +357,9 @@ impl Collector<'_> {
                     || (needs_dated(*one) && dated.contains(&kind))
             })
         };
-        let activity: BTreeSet<KindRef> = self
-            .files
-            .iter()
-            .flat_map(|file| file.rules.iter())
-            .filter(|rule| rule.asks_about_activity())
-            .flat_map(|rule| rule.kinds.iter().copied())
-            .collect();
-        let served: BTreeSet<KindRef> = self
-            .files
-            .iter()
-            .flat_map(|file| file.rules.iter())
-            .filter(|rule| rule.collects_past_production())
-            .flat_map(|rule| rule.kinds.iter().copied())
-            .collect();
-        let production: BTreeSet<KindRef> = self
-            .files
-            .iter()
-            .flat_map(|file| file.rules.iter())
-            .filter(|rule| rule.asks_about_production())
-            .flat_map(|rule| rule.kinds.iter().copied())
-            .collect();
+        let activity = self.kinds_of_rules(Rule::asks_about_activity);
+        let served = self.kinds_of_rules(Rule::collects_past_production);
+        let production = self.kinds_of_rules(Rule::asks_about_production);
         let mut targets = Vec::new();
         for (place, needed_here) in places {
             let place = Arc::new(place.clone());
