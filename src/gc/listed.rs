@@ -94,6 +94,7 @@ fn of_link(link: &Link) -> String {
             texts.sort_unstable();
             serde_json::json!(["may use", unknown.sort, texts, unknown.any_of]).to_string()
         }
+        Link::Guards(host) => serde_json::json!(["guards", host]).to_string(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who uses whom, and whose child is whose, among the resources of an
 //! inventory, as far as it is known.
 
+mod guards;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::evidence::Inventory;
@@ -40,6 +42,7 @@ impl<'a> Wanted<'a> {
                         wanted.refer(reference);
                     }
                     Link::MayUse(binding) => wanted.suspect(binding),
+                    Link::Guards(_) => {}
                 }
             }
         }
@@ -127,10 +130,10 @@ impl<'a> ReferenceIndex<'a> {
         let wanted = Wanted::of(inventory);
         let uses = &inventory.uses;
         let asked = !uses.of.is_empty() || !uses.sources.is_empty() || !uses.users.is_empty();
-        let suspicious = |one: &Link| matches!(one, Link::MayUse(_));
+        let unnamed = |one: &Link| matches!(one, Link::MayUse(_) | Link::Guards(_));
         let mut resources = inventory.resources.iter();
         let nothing = wanted.is_empty() && !asked;
-        if nothing && !resources.any(|one| one.links.iter().any(suspicious)) {
+        if nothing && !resources.any(|one| one.links.iter().any(unnamed)) {
             return links;
         }
         links.index(inventory, &wanted);
@@ -308,8 +311,12 @@ impl<'a> ReferenceIndex<'a> {
                         let user = IndexedUser::Listed(index);
                         self.suspect(inventory, user, &resource.place, binding);
                     }
+                    Link::Guards(_) => {}
                 }
             }
+        }
+        for (guard, reached) in guards::pairs(inventory) {
+            self.note(guard, IndexedUser::Listed(reached));
         }
     }
 

@@ -67,6 +67,8 @@ codes! {
         "Not everything that keeps resources alive could be read, so nothing is known to be garbage.";
     ListingIncomplete = "listing-incomplete", Doubt,
         "A listing that the verdict depends on is incomplete.";
+    HostUnseen = "host-unseen", Doubt,
+        "It guards a host whose zone was not listed, so the host may still answer.";
     TimeMissing = "time-missing", Doubt,
         "The answer lacks a time that the provider always gives.";
     FieldUnread = "field-unread", Doubt,

@@ -21,6 +21,9 @@ pub enum Link {
     ServedBy(Reference),
     /// The listed resource has a binding that may name others.
     MayUse(UnknownBinding),
+    /// The listed resource guards this host, in which a star stands for any
+    /// characters: everything of a kind that may use it and is reached there uses it.
+    Guards(Box<str>),
 }
 
 impl Link {
@@ -30,7 +33,7 @@ impl Link {
             Self::Uses(reference) | Self::UsedBy(reference) | Self::ServedBy(reference) => {
                 Some(reference)
             }
-            Self::MayUse(_) => None,
+            Self::MayUse(_) | Self::Guards(_) => None,
         }
     }
 }

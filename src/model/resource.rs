@@ -63,6 +63,8 @@ pub enum BuiltInProtection {
     PastProduction,
     /// GitHub: an environment with protection rules.
     ProtectionRules,
+    /// Access: an application that guards something else than public host names.
+    GuardsMore,
 }
 
 impl fmt::Display for BuiltInProtection {
@@ -80,6 +82,7 @@ impl fmt::Display for BuiltInProtection {
             Self::Production => "it is production",
             Self::PastProduction => "it was production, and no rule keeps the newest of production",
             Self::ProtectionRules => "an environment with protection rules",
+            Self::GuardsMore => "it guards something else than public host names",
             Self::Managed => "managed by a Worker's custom domain; it goes with the domain",
         })
     }
@@ -225,7 +228,11 @@ impl Resource {
         let of = self.kind.belongs_to?;
         self.links.iter().find_map(|link| match link {
             Link::Uses(reference) if reference.kind == of => Some(reference),
-            Link::Uses(_) | Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => None,
+            Link::Uses(_)
+            | Link::UsedBy(_)
+            | Link::ServedBy(_)
+            | Link::MayUse(_)
+            | Link::Guards(_) => None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Cloudflare: Workers with what serves and feeds them, storage, DNS and Pages.
 
+mod access_application;
 mod bindings;
 mod d1;
 mod dispatch_namespace;
@@ -90,6 +91,7 @@ static KINDS: &[&dyn Kind] = &[
     &dns_record::DnsRecord,
     &worker_preview::WorkerPreview,
     &worker::Worker,
+    &access_application::AccessApplication,
     &queue::Queue,
     &kv_namespace::KvNamespace,
     &d1::D1,

@@ -1,6 +1,7 @@
 //! Cloudflare in the sandbox: one account with its zones, Workers, storage, DNS
 //! and Pages, behind the v4 API's envelope.
 
+mod access;
 mod account;
 mod answer;
 mod assets;
@@ -75,6 +76,8 @@ pub struct Cloudflare {
     /// By name.
     projects: BTreeMap<String, pages::Project>,
     /// By id.
+    applications: access::Applications,
+    /// By id.
     previews: BTreeMap<String, previews::Preview>,
     /// The Workers of dispatch namespaces: bindings by namespace and script.
     dispatched: dispatch::Namespaces,
@@ -114,6 +117,7 @@ static PRODUCTS: &[&dyn Product] = &[
     &r2::R2,
     &queues::Queues,
     &hyperdrive::Hyperdrive,
+    &access::Access,
     &pages::Pages,
     &dispatch::Dispatch,
 ];

@@ -86,7 +86,7 @@ impl<'p> Survey<'p> {
             .flat_map(|one| &one.links)
             .filter_map(|link| match link {
                 Link::Uses(reference) => Some((reference.kind, reference.key.text())),
-                Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => None,
+                Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) | Link::Guards(_) => None,
             })
             .collect();
         let claimants = inventory.resources.iter().filter(|one| {

@@ -14,7 +14,7 @@ use preview_gc::providers;
 use serde_json::{Value, json};
 
 /// The requests that a sweep sends, by method and path.
-const REQUESTS: [(&str, &str); 21] = [
+const REQUESTS: [(&str, &str); 24] = [
     ("GET", "/workers/scripts$"),
     ("GET", "/workers/workers$"),
     ("GET", "/settings$"),
@@ -36,11 +36,14 @@ const REQUESTS: [(&str, &str); 21] = [
     ("DELETE", "/deployments/"),
     ("DELETE", "/previews/"),
     ("DELETE", "/environments/"),
+    ("GET", "/access/apps$"),
+    ("GET", "/dns_records$"),
+    ("DELETE", "/access/apps/"),
 ];
 
 /// The listings and questions without which nothing can be said of what the
 /// world has: the others may fail and leave their kind alone.
-const NEEDED: [&str; 10] = [
+const NEEDED: [&str; 11] = [
     "/workers/scripts$",
     "/workers/workers$",
     "/settings$",
@@ -48,16 +51,18 @@ const NEEDED: [&str; 10] = [
     "/d1/database$",
     "/r2/buckets$",
     "/hyperdrive/configs$",
+    "/access/apps$",
     "/environments$",
     "/graphql$",
     "/issues$",
 ];
 
 /// Whose step a deletion is.
-const DELETIONS: [(&str, &str); 5] = [
+const DELETIONS: [(&str, &str); 6] = [
     ("/workers/scripts/", "worker"),
     ("/workers/domains/", "worker_domain"),
     ("/d1/database/", "d1"),
+    ("/access/apps/", "access_application"),
     ("/previews/", "worker_preview"),
     ("/environments/", "github_environment"),
 ];

@@ -1978,6 +1978,35 @@ fn a_neon_branch_waits_for_the_hyperdrive_configuration_that_uses_it() {
     }
 }
 
+/// Whoever removes the guard first opens what is still there.
+#[test]
+fn an_access_application_goes_after_the_record_of_its_host() {
+    let guard = json!({"kind": "access_application", "name": "guard-1",
+        "attributes": {"domain": "app-pr-1.acme.example"}});
+    let policy = format!(
+        "{POLICY}[[rule]]\nid = \"guards\"\nkind = \"access_application\"\nname = \
+         \"guard-{{pr}}\"\ndead-when = \"closed\"\n"
+    );
+    let record = record("app-pr-1.acme.example");
+    let slow = json!({"delay_ms": 300});
+    let refused = json!({"status": 403, "body": {"success": false, "errors": [{"code": 10_000, "message": "refused"}]}});
+    for (fault, code, expected) in [(slow, 0, "deleted"), (refused, 5, "deferred")] {
+        let stage = Stage::new(&world(&[guard.clone(), record.clone()]), &policy);
+        let deletion = json!({"method": "DELETE", "path": "/dns_records/"});
+        stage.fault(&json!([{"on": deletion, "fault": fault}]));
+        let (swept, exit) = stage.sweep();
+        assert_eq!(exit, code, "{swept}");
+        assert_eq!(outcomes(&swept)["guard-1"], expected, "{swept}");
+        let writes = stage.writes();
+        let at = |part: &str| writes.iter().position(|(_, path, _)| path.contains(part));
+        assert!(at("/dns_records/").is_some(), "{writes:?}");
+        match expected {
+            "deleted" => assert!(at("/dns_records/") < at("/access/apps/"), "{writes:?}"),
+            _ => assert_eq!(at("/access/apps/"), None, "{writes:?}"),
+        }
+    }
+}
+
 /// Two dead Workers that bind each other, the second with what else it binds.
 fn cycle(others: &[Value]) -> Vec<Value> {
     let service = |target: &str| json!({"type": "service", "name": "OTHER", "target": target});

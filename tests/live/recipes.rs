@@ -71,6 +71,7 @@ pub(crate) fn recipes(scope: &Scope, domain: &str) -> Vec<Recipe> {
             cloudflare(&["hyperdrive", "configs"], body),
         );
     }
+    recipes.extend(zero_trust(scope, domain));
     if let Some(zone) = &scope.zone {
         let id = zone.id();
         let account = zone.account().unwrap_or_default();
@@ -136,6 +137,27 @@ pub(crate) fn recipes(scope: &Scope, domain: &str) -> Vec<Recipe> {
         }
     }
     recipes
+}
+
+/// What guards hosts and leads to them.
+fn zero_trust(scope: &Scope, domain: &str) -> Vec<Recipe> {
+    let (Some(account), Some(_)) = (&scope.account, &scope.zone) else {
+        return Vec::new();
+    };
+    let name = scope.prefix();
+    let guard = format!("{name}-a.{domain}");
+    let guard = json!({"name": name, "type": "self_hosted", "domain": guard});
+    let made = [("access_application", ["access", "apps"].as_slice(), guard)];
+    let made = made.into_iter().map(|(kind, path, body)| {
+        let path = [&["accounts", account.id()], path].concat();
+        Recipe {
+            kind,
+            place: account.clone(),
+            holder: None,
+            call: Call::new(Api::Cloudflare, Method::POST, &path).json(&body),
+        }
+    });
+    made.collect()
 }
 
 /// The upload of a Worker with one module.

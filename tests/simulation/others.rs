@@ -446,6 +446,7 @@ pub async fn delete_one(network: &Network, index: usize, resource: &Resource) ->
     } else {
         let path = match resource.kind {
             "worker" => format!("/accounts/{account}/workers/scripts/{}", resource.name),
+            "access_application" => format!("/accounts/{account}/access/apps/{id}"),
             "worker_domain" => format!("/accounts/{account}/workers/domains/{id}"),
             "worker_preview" => format!("/accounts/{account}/workers/workers/site/previews/{id}"),
             "pages_deployment" => {
@@ -490,6 +491,7 @@ async fn delete(network: &Network) {
 async fn make_anew(network: &Network) {
     // These belong to something else, or have no name of their own.
     let never = [
+        "access_application",
         "worker_domain",
         "worker_route",
         "worker_preview",
@@ -609,6 +611,15 @@ async fn add(
     };
     if is_known_by_name(kind) {
         name.clone_into(&mut resource.id);
+    }
+    if kind == "dns_record" {
+        let state = network.state();
+        let number = name.split('.').next().unwrap_or_default();
+        let guard = state
+            .ledger
+            .named("access_application", &format!("guard-{number}"));
+        let guard = guard.map(|index| state.ledger.resources[index].bound_as());
+        resource.binds = History::new(now, guard.into_iter().collect());
     }
     if kind == "worker" {
         let Some(tag) = upload(network, name, &[]).await else {

@@ -37,7 +37,8 @@ pub struct Terms {
 }
 
 /// The kinds that are drawn beside [`STORAGE`].
-const OTHER_KINDS: [&str; 9] = [
+const OTHER_KINDS: [&str; 10] = [
+    "access_application",
     "worker",
     "worker_domain",
     "worker_route",
@@ -56,7 +57,8 @@ pub fn kinds() -> Vec<&'static str> {
 }
 
 /// What only some worlds have, beside some of [`STORAGE`].
-const SOMETIMES: [&str; 6] = [
+const SOMETIMES: [&str; 7] = [
+    "access_application",
     "worker_route",
     "worker_preview",
     "pages_deployment",
@@ -66,7 +68,8 @@ const SOMETIMES: [&str; 6] = [
 ];
 
 /// The kinds that have rules of their own, beside [`STORAGE`].
-const RULED: [(&str, &str); 5] = [
+const RULED: [(&str, &str); 6] = [
+    ("access_application", r#""guard-{pr}""#),
     ("worker", r#"["app-pr-{pr}", "api-pr-{pr}"]"#),
     ("dns_record", r#""{pr}.preview.example.com""#),
     (
@@ -234,8 +237,10 @@ pub fn new_id(random: &mut Rng, kind: &str) -> String {
 
 /// Whether a kind has times at all.
 pub fn has_times(kind: &str) -> bool {
-    !matches!(kind, "worker_domain" | "worker_route")
-        && storage(kind).is_none_or(|one| one.times != Times::None)
+    !matches!(
+        kind,
+        "worker_domain" | "worker_route" | "access_application"
+    ) && storage(kind).is_none_or(|one| one.times != Times::None)
 }
 
 /// Whether a kind tells when something was changed last.
@@ -576,12 +581,27 @@ impl Draw<'_> {
                 self.add("worker_domain", &host, of, age, with);
             }
         }
+        let host = format!("{number}.{ZONE}");
+        let mut guard = Vec::new();
+        if self.has("access_application") && self.random.bool() {
+            let purpose = self.purpose(number);
+            let with = With::attributes(json!({ "domain": host }));
+            let name = format!("guard-{number}");
+            let made = self.add("access_application", &name, purpose, age, with);
+            guard.push(self.ledger.resources[made].bound_as());
+        }
         if self.random.bool() {
             let purpose = self.purpose(number);
-            let host = format!("{number}.{ZONE}");
-            let with = With::attributes(
-                json!({"type": "CNAME", "content": "web.example.com", "zone": ZONE}),
-            );
+            if !guard.is_empty() {
+                self.ledger.features.insert("a host with a guard");
+            }
+            // Whoever removed the guard would open what is reached there.
+            let with = With {
+                binds: guard,
+                ..With::attributes(
+                    json!({"type": "CNAME", "content": "web.example.com", "zone": ZONE}),
+                )
+            };
             self.add("dns_record", &host, purpose, age, with);
         }
         if self.random.bool() || self.theme == Theme::Expiries {

@@ -2,6 +2,7 @@
 //! stays keeping what it uses, until nothing changes any more. Deadness only
 //! ever shrinks here, so the order does not matter.
 
+mod guards;
 mod holders;
 mod unknown;
 
@@ -90,6 +91,8 @@ pub(super) fn require_complete_listings(
             });
         if let Some(kind) = *doubt {
             judgement.verdict = Verdict::Unknown(Doubt::Listing { kind });
+        } else if let Some(host) = guards::unseen_host(inventory, input.graph, resource) {
+            judgement.verdict = Verdict::Unknown(Doubt::UnseenHost(host.into()));
         }
     }
 }
@@ -395,16 +398,20 @@ impl<'a> Propagation<'a> {
     /// How one resource uses another.
     fn how(&self, user: usize, used: usize) -> UsageKind {
         let resource = &self.inventory.resources[user];
+        let links = &self.inventory.resources[used].links;
         let used = self.inventory.resources[used].kind;
         if resource.kind.belongs_to == Some(used.name()) {
             return UsageKind::Serves;
+        }
+        if links.iter().any(|link| matches!(link, Link::Guards(_))) {
+            return UsageKind::Guarded;
         }
         let by_address = resource.links.iter().any(|link| match link {
             Link::Uses(reference) => {
                 let by_address = matches!(reference.key, ReferenceKey::Address(_));
                 reference.kind == used.name() && by_address
             }
-            Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => false,
+            Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) | Link::Guards(_) => false,
         });
         if by_address {
             UsageKind::Target

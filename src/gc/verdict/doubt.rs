@@ -27,6 +27,8 @@ pub enum Doubt {
         /// The kind that was listed.
         kind: &'static str,
     },
+    /// It guards this host, and what is reached there is not known.
+    UnseenHost(Box<str>),
     /// The answer lacks a time that the API always returns.
     Time(&'static str),
     /// A field that may mark the resource or say whose it is cannot be read.
@@ -112,6 +114,7 @@ impl Doubt {
             Self::NotAnswered { .. } => Code::OwnerUnknown,
             Self::Roots(_) => Code::RootsIncomplete,
             Self::Listing { .. } => Code::ListingIncomplete,
+            Self::UnseenHost(_) => Code::HostUnseen,
             Self::Time(_) => Code::TimeMissing,
             Self::Unread(_) => Code::FieldUnread,
             Self::Condition(_) => Code::ConditionUnknown,

@@ -139,6 +139,8 @@ pub enum UsageKind {
     Target,
     /// One that stays belongs to it.
     Holds,
+    /// It guards the host at which one that stays is reached.
+    Guarded,
 }
 
 /// Why nothing claims a resource.

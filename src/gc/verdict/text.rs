@@ -135,6 +135,7 @@ impl fmt::Display for ResourceUser {
             UsageKind::Parent => write!(f, "parent of {} {}, which stays", self.kind, self.name),
             UsageKind::Serves => write!(f, "serves {} ({}), which stays", self.name, self.kind),
             UsageKind::Target => write!(f, "target of {} {}, which stays", self.kind, self.name),
+            UsageKind::Guarded => write!(f, "guards {} {}, which stays", self.kind, self.name),
             UsageKind::Holds => write!(f, "contains {} {}, which stays", self.kind, self.name),
         }
     }
@@ -217,12 +218,11 @@ impl fmt::Display for Doubt {
                 f,
                 "could not read everything that keeps resources alive: {why}"
             ),
-            Self::Listing { kind } => {
-                write!(
-                    f,
-                    "the listing of {kind} is incomplete, and nothing that depends on it is deleted"
-                )
-            }
+            Self::Listing { kind } => write!(
+                f,
+                "the listing of {kind} is incomplete, and nothing that depends on it is deleted"
+            ),
+            Self::UnseenHost(host) => unseen_host(f, host),
             Self::Time(which) => {
                 write!(f, "the answer lacks `{which}`, which the API always gives")
             }
@@ -289,6 +289,13 @@ impl fmt::Display for Doubt {
             Self::UsersUndeclared => f.write_str("its kind does not say who uses its resources"),
         }
     }
+}
+
+fn unseen_host(f: &mut fmt::Formatter<'_>, host: &str) -> fmt::Result {
+    write!(
+        f,
+        "it guards {host}, and the zone of that host was not listed: the host may still answer"
+    )
 }
 
 fn comes_from_elsewhere(

@@ -161,6 +161,28 @@ pub(super) fn holders<T: DeserializeOwned>(
     })
 }
 
+/// Reads a page of a listing whose pages need not say how many there are: it ends with
+/// an empty page then.
+///
+/// # Errors
+///
+/// As [`page`].
+pub(super) fn page_or_more<T: DeserializeOwned>(
+    body: &[u8],
+    resource: impl Fn(T) -> Resource,
+) -> Result<Page, Malformed> {
+    let (items, info) = open::<Vec<T>>(body)?;
+    let (total, next) = if info.as_ref().is_some_and(|info| info.total_count.is_some()) {
+        numbered(info.as_ref())?
+    } else if items.is_empty() {
+        (None, NextPage::Last)
+    } else {
+        (None, NextPage::More)
+    };
+    let items = items.into_iter().map(resource).collect();
+    Ok(Page { items, total, next })
+}
+
 /// A page of a list as its `result_info` counts it, with the next page.
 ///
 /// # Errors
@@ -194,13 +216,34 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::model::{KindAbout, KindRef};
 
     #[test]
     fn success_false_is_no_answer_whatever_the_status() {
         let body = br#"{"success":false,"errors":[{"code":10000,"message":"nope"}],"result":[]}"#;
         let error = open::<Vec<u8>>(body).unwrap_err();
         assert!(error.0.contains("10000 nope"));
+    }
+
+    static ABOUT: KindAbout = KindAbout::BLANK;
+
+    #[test]
+    fn a_listing_without_a_count_ends_with_an_empty_page() {
+        let next = |rest: &str| {
+            let body = format!(r#"{{"success":true,{rest}}}"#);
+            let place = Arc::new(Place::Account("a".to_owned()));
+            let about = KindRef(&ABOUT);
+            let read = |id: Box<str>| Resource::new(about, &place, id.clone(), id);
+            let page = page_or_more(body.as_bytes(), read).unwrap();
+            (page.total, page.next)
+        };
+        assert_eq!(next(r#""result":["a"]"#), (None, NextPage::More));
+        assert_eq!(next(r#""result":[]"#), (None, NextPage::Last));
+        let counted = r#""result":["a"],"result_info":{"per_page":1,"total_count":2}"#;
+        assert_eq!(next(counted), (Some(2), NextPage::Pages(2)));
     }
 
     #[test]

@@ -68,6 +68,7 @@ impl Route {
             Link::Uses(worker)
         });
         // Traffic reaches a route by the DNS record of its host.
+        let addresses = host.iter().map(|host| host.as_str().into()).collect();
         let record = host.map(|host| {
             let record = Reference::by_address("dns_record", host);
             Link::Uses(record)
@@ -76,6 +77,7 @@ impl Route {
         Resource {
             protection: script.is_none().then_some(BuiltInProtection::DisableRule),
             links: uses.collect(),
+            addresses,
             attributes: script
                 .map(|script| ("script", Attribute::Text(script)))
                 .into_iter()

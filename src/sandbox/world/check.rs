@@ -76,7 +76,7 @@ impl AttributeForm {
                 Self::Texts
             }
             "tail_consumers" => Self::Workers,
-            "keys" | "protection_rules" => Self::List,
+            "keys" | "protection_rules" | "destinations" => Self::List,
             "annotations" => Self::Object,
             "bindings" => Self::Bindings,
             "versions" => Self::Versions,

@@ -62,6 +62,39 @@ fn a_provider_without_credentials_may_hold_a_user() {
     assert_eq!(alone.verdict("preview/pr-3"), "garbage", "{}", alone.report);
 }
 
+/// What answers at a host that nobody could look at may still answer.
+#[test]
+fn what_guards_a_host_is_kept_where_the_host_cannot_be_looked_at() {
+    let guard = |number: u32, zone: &str| {
+        json!({"kind": "access_application", "name": format!("guard-{number}"),
+            "attributes": {"domain": format!("pr-{number}.{zone}")}})
+    };
+    let record = json!({"kind": "dns_record", "name": "www.acme.example", "created_at": T0,
+        "updated_at": T0, "attributes": {"type": "A", "content": "192.0.2.1", "zone": "acme.example"}});
+    let resources = json!([guard(7, "acme.example"), guard(3, "acme.test"), record]);
+    let world = |faults| {
+        let pull_requests = json!([closed(7), closed(3), open(9)]);
+        world(pull_requests, resources.clone(), faults)
+    };
+    let policy = "[[rule]]\nid = \"guards\"\nkind = \"access_application\"\nname = \"guard-{pr}\"\n\
+                  dead-when = \"closed\"\ngrace = \"0s\"\n";
+    let seen = audit(&world(json!([])), policy);
+    assert_eq!(seen.verdict("guard-7"), "garbage", "{}", seen.report);
+    assert_eq!(seen.verdict("guard-3"), "unknown", "{}", seen.report);
+    for path in [
+        "/zones$",
+        "/dns_records$",
+        "/workers/routes$",
+        "/workers/domains$",
+    ] {
+        let refused = json!([{"on": {"path": path}, "fault": {"status": 403}}]);
+        let blind = audit(&world(refused), policy);
+        let report = &blind.report;
+        assert_eq!(blind.verdict("guard-7"), "unknown", "{path}: {report}");
+        assert_eq!(blind.code, 3, "{path}");
+    }
+}
+
 #[test]
 fn a_provider_without_credentials_may_contradict_a_number() {
     let early = branch(

@@ -124,7 +124,7 @@ impl<'a> Propagation<'a> {
                     let by_address = matches!(reference.key, ReferenceKey::Address(_));
                     reference.kind == kind.name() && by_address
                 }
-                Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => false,
+                Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) | Link::Guards(_) => false,
             })
         };
         let user = self.inventory.resources.iter().find(|one| uses(one))?;
