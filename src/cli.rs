@@ -87,7 +87,7 @@ impl Exit {
     /// Returns what the code means.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Ok => "did what was asked",
+            Self::Ok => "success",
             Self::Unexpected => "unexpected failure",
             Self::Usage => "usage, policy or configuration error",
             Self::Incomplete => "evidence incomplete: nothing was deleted that depends on it",

@@ -381,8 +381,8 @@ impl<'p> Collector<'p> {
     ///
     /// # Errors
     ///
-    /// When there can be no journal, the plan is about what is not known, or nothing
-    /// can tell what people keep: then nothing was sent.
+    /// When there can be no journal, the plan is about what is not known, or it
+    /// cannot be read what people keep: then nothing was sent.
     pub async fn sweep(
         &self,
         survey: &Survey<'_>,

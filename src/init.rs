@@ -73,9 +73,9 @@ pub struct RuleProposal {
     /// How much likelier the times are if the numbers are those of pull requests
     /// than by chance.
     pub odds: f64,
-    /// What speaks for it.
+    /// Evidence for it.
     pub witnesses: Vec<String>,
-    /// What speaks against it.
+    /// Evidence against it.
     pub contradictions: Vec<String>,
     /// The reason for the status, in one sentence.
     pub why: String,

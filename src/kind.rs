@@ -25,7 +25,7 @@ pub use self::references::{
     Ask, Counted, ReadsReferences, ReferenceAnswer, ReferencePage, UserSource,
 };
 
-/// An answer that is not what the provider's documents promise.
+/// An answer that does not have the documented form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub String);
@@ -104,8 +104,7 @@ pub trait Kind: Sync {
     /// Reads such a page.
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed>;
 
-    /// What can only be told when the whole listing is there (a parent's
-    /// name, for one).
+    /// Adds what only the whole listing shows, such as a parent's name.
     fn complete(&self, _resources: &mut [Resource]) {}
 
     /// Asks for one. Not found means that it is gone.
@@ -150,7 +149,7 @@ pub trait Kind: Sync {
         None
     }
 
-    /// How one is asked about what the listing does not tell.
+    /// How one is asked for what the listing does not show.
     fn details(&self) -> Option<&dyn Details> {
         None
     }

@@ -76,10 +76,10 @@
 //!   fails without it.
 //! - [`wire`]: transport, quotas, retries, tokens. [`clock`]: the time.
 //! - [`scan`], [`roots`]: all reads. `roots` decides which questions a forge is asked
-//!   and when its answers can be believed; [`roots::github`] is the only forge.
-//!   `scan::uses` reads the references of single
-//!   resources within the limits of a run; [`journal::reads`] holds the references
-//!   that earlier runs read; [`survey`] decides what is read, and when.
+//!   and which answers are accepted; [`roots::github`] is the only forge.
+//!   `scan::uses` reads the references of single resources within the limits of a
+//!   run; [`journal::reads`] holds the references that earlier runs read; [`survey`]
+//!   decides what is read, and when.
 //! - [`sweep`], [`journal`]: all deletions and their records.
 //! - [`collector`]: one run, built from all of these. `doctor`: the run that `check`
 //!   makes, and a list of what it could not try.

@@ -58,7 +58,7 @@ pub struct About {
 pub struct Limit<T> {
     /// The description.
     pub about: About,
-    /// The value if nobody sets one.
+    /// The value if none is set.
     pub default: T,
 }
 

@@ -186,8 +186,8 @@ impl Policy {
         readings
     }
 
-    /// The kinds whose creation times tell whose a number is. What has no creation
-    /// time of its own leans on them.
+    /// The kinds whose creation times show which pull request a number belongs to,
+    /// also for kinds without creation times.
     pub fn dated_kinds(&self) -> BTreeSet<KindRef> {
         let rules = self.rules.iter();
         let rules = rules.filter(|rule| rule.is_born_in_time() && rule.asks_about_numbers());

@@ -30,8 +30,8 @@ pub enum ProgressEvent<'a> {
         id: &'a str,
         /// What became of it.
         outcome: &'static str,
-        /// Requests that the provider's quota still allows for everybody, as far
-        /// as it tells.
+        /// Requests that the provider's quota still allows for everybody, as far as
+        /// it is known.
         quota_left: Option<u32>,
     },
 }
@@ -42,7 +42,7 @@ pub trait Observer: Sync {
     fn step(&self, event: ProgressEvent<'_>);
 }
 
-/// Receives the events of what nobody waits for.
+/// Ignores all events.
 #[derive(Debug, Clone, Copy)]
 pub struct Unwatched;
 

@@ -259,8 +259,8 @@ pub struct Row {
     pub own_expiry: Option<DateTime<Utc>>,
     /// What the next sweep does with it, if it is garbage.
     pub next: Option<NextSweep>,
-    /// The rule that comes closest to its name, where none matches it and
-    /// somebody asked.
+    /// The rule that comes closest to its name, where none matches it and the
+    /// command asks for it.
     pub nearest: Option<Nearest>,
 }
 

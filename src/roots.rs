@@ -2,9 +2,9 @@
 //! runs and the marks in a tracking issue; and how the other owners ended.
 //!
 //! A [`Forge`] answers single questions; [`github`] is the only one. Here is what
-//! holds for every forge: which questions are asked, and when an answer cannot be
-//! believed. An empty list counts only after the repository itself was read, and
-//! a list of branches only with the default branch in it.
+//! holds for every forge: which questions are asked, and which answers are
+//! rejected. An empty list counts only after the repository itself was read, and a
+//! list of branches only with the default branch in it.
 
 pub mod forge;
 pub mod github;
@@ -88,8 +88,8 @@ pub async fn alive<F: Forge>(
 /// What the lists of heads say about their repository.
 struct HeadLists {
     seen: RepositorySeen,
-    /// Whether a list is so short that the repository itself has to be read
-    /// before it is believed.
+    /// Whether a list is so short that it counts only after the repository itself
+    /// was read.
     needs_proof: bool,
 }
 

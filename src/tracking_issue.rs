@@ -5,14 +5,14 @@
 //! writes issues and comments at GitHub.
 //!
 //! - [`leak`]: the entry of a resource, from a row or from the text of the issue.
-//! - [`state`]: what a run remembers for the next one: a hidden block of JSON, and
-//!   the entries.
+//! - [`state`]: what a run stores for the next one: a hidden block of JSON, and the
+//!   entries.
 //! - `sections`: the resources by pull request or rule, with the boxes of each group.
 //! - [`text`]: the text, a pure function of a report and the previous issue.
 //! - [`publish`]: creates, updates and closes the issue without losing a checked
 //!   box.
 //! - [`keep`]: checks and clears boxes of single resources, without a report.
-//! - [`alert`]: what people are told of, in a comment or by a webhook.
+//! - [`alert`]: what a comment and a webhook notify people of.
 //! - [`comment`]: the comment on a pull request about failed deletions.
 
 pub mod alert;

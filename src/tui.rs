@@ -348,7 +348,7 @@ impl App {
             KeyCode::Char('r') => return Some(Command::Reload),
             KeyCode::Char('d') => {
                 if self.marked.is_empty() {
-                    self.show_message("nothing is marked: space marks what is garbage");
+                    self.show_message("nothing is marked: press space to mark garbage");
                 } else {
                     return Some(Command::Delete);
                 }

@@ -26,7 +26,7 @@ use crate::report::format::Format;
 use crate::report::listing::{Selection, Sort};
 
 const EXIT_CODES: &str = "Exit codes:
-  0    did what was asked (audit: also when garbage was found)
+  0    success (audit: also when garbage was found)
   1    unexpected failure
   2    usage, policy or configuration error
   3    evidence incomplete: nothing was deleted that depends on it
@@ -55,8 +55,8 @@ const OUTPUT: &str = "Output";
 const DELETION: &str = "Deletion";
 const LIMITS: &str = "Limits";
 
-/// The version, with the commit and its date if the build was told them, as a
-/// release is.
+/// The version, with the commit and its date if the build sets them, as a release
+/// does.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     version(
         option_env!("PREVIEW_GC_COMMIT"),
@@ -482,7 +482,7 @@ pub(super) struct ScheduleArgs {
     pub(super) cron: Option<String>,
 }
 
-/// Where people are told what needs their attention.
+/// Where people are notified of what needs their attention.
 #[derive(Debug, Args)]
 pub(super) struct NotifyArgs {
     /// Slack-compatible webhook that is told of new failures, brakes and missing

@@ -184,7 +184,7 @@ impl CheckFindings {
         text.push_str(&tables(self, format));
         if !self.needed_to_delete.is_empty() {
             text.push_str(
-                "A sweep also needs these permissions, which cannot be tried without deleting:\n",
+                "A sweep also needs these permissions, which cannot be tested without deleting:\n",
             );
             for needed in &self.needed_to_delete {
                 let _ = writeln!(text, "  {}", escape::terminal(needed));

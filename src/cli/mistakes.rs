@@ -14,7 +14,7 @@ const WORDS: [(&str, &str); 14] = [
     ),
     ("list", "`preview-gc audit --all` lists every resource"),
     ("ls", "`preview-gc audit --all` lists every resource"),
-    ("status", "`preview-gc audit` says what is left behind"),
+    ("status", "`preview-gc audit` shows what is left behind"),
     ("delete", "`preview-gc sweep` deletes garbage"),
     ("clean", "`preview-gc sweep` deletes garbage"),
     ("cleanup", "`preview-gc sweep` deletes garbage"),
@@ -102,7 +102,7 @@ fn after_sandbox(wrong: &str, arguments: &[OsString]) -> Option<String> {
         .then(|| format!("a world file is written with an equals sign: --sandbox={wrong}"))
 }
 
-/// Returns the variable that gave a flag its value, if nobody typed the flag.
+/// Returns the variable that gave a flag its value, if the flag was not typed.
 fn from_variable(flag: &str, command: &Command, arguments: &[OsString]) -> Option<String> {
     let long = flag.strip_prefix("--")?;
     let typed = arguments.iter().any(|argument| {

@@ -75,7 +75,7 @@ impl Notify {
             Err(_) => format!("it did not answer within {} seconds", limit.as_secs()),
         };
         let why = escape::terminal(&why);
-        let line = format!("warning: could not tell the webhook of --notify-url: {why}\n");
+        let line = format!("warning: could not notify the webhook of --notify-url: {why}\n");
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn conceal(session: &Session, report: &mut Report) {
 /// private.
 async fn is_public(session: &Session) -> bool {
     let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    // The resources of the sandbox in this process are nobody's.
+    // Anybody may see the resources of the sandbox in this process.
     if !in_actions || session.connection.variables.are_the_sandboxes() {
         return false;
     }

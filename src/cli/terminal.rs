@@ -41,8 +41,8 @@ pub(super) fn table_style(arguments: &CommonArgs) -> TableStyle {
     }
 }
 
-/// Returns how text is printed to stdout, without links. Only text for a
-/// terminal is wrapped: whoever reads a pipe wants whole lines.
+/// Returns how text is printed to stdout, without links. Only text for a terminal
+/// is wrapped: programs that read a pipe expect whole lines.
 pub(super) fn table_style_of(color: ColorChoice) -> TableStyle {
     let terminal = std::io::stdout().is_terminal();
     let typed = std::env::var("COLUMNS")

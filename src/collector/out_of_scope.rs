@@ -1,5 +1,5 @@
 //! Rules and `protect` entries that name a zone or project outside of the scope.
-//! They would never apply, and nobody would notice, so the run is refused.
+//! They would silently never apply, so the run is refused.
 
 use super::Scope;
 use super::places::{LookedUp, gap};

@@ -137,7 +137,8 @@ impl Collector<'_> {
 
     /// Records what cannot be listed for want of a provider's credentials, although
     /// the rules or the scope of a file name the provider: what the rules need of it,
-    /// what may use that or belong to it, and what tells whose a number is.
+    /// what may use that or belong to it, and the kinds with creation times by which
+    /// numbers are checked.
     fn without_credentials(
         &self,
         file: usize,
@@ -181,7 +182,7 @@ impl Collector<'_> {
         let (what, why) = if of_rules.is_empty() {
             (
                 &hidden,
-                format!("what is there may use what {path} matches"),
+                format!("resources there may use what {path} matches"),
             )
         } else {
             (&of_rules, format!("{path} needs them"))
@@ -343,7 +344,7 @@ impl Collector<'_> {
             };
             !needed.contains(&kind) && !protected(kind, place) && needed.iter().all(apart)
         };
-        // Whose a number is, is told by what has a creation time.
+        // Kinds with a creation time show which pull request a number belongs to.
         let dated: BTreeSet<KindRef> = self.files.iter().flat_map(Policy::dated_kinds).collect();
         let needs_dated = |one: KindRef| !one.created && needed.contains(&one);
         let wanted = |kind: KindRef| {

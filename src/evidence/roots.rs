@@ -335,7 +335,7 @@ impl Roots {
         issues.any(|issue| match (issue.checked.delete.get(key), created) {
             (None, _) => false,
             (Some(Some(at)), Some(created)) => at.timestamp() == created,
-            // The key tells resources of one name apart only where they have ids or
+            // The key distinguishes resources of one name only if they have ids or
             // incarnations.
             (Some(None), Some(_)) => resource.incarnation.is_some() || resource.id != resource.name,
             (Some(_), None) => true,

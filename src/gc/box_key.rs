@@ -19,8 +19,8 @@ pub fn of_parts(kind: &str, place: &Place, id: &str, incarnation: Option<&str>) 
     digits.collect()
 }
 
-/// Where a resource was listed, as the issue remembers it: its kind and its
-/// place's id.
+/// Where a resource was listed, as the issue stores it: its kind and its place's
+/// id.
 pub fn origin(kind: &str, place: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-/.".contains(c);
     let place: String = place.chars().filter(|c| plain(*c)).collect();

@@ -1,6 +1,6 @@
-//! What a listing showed of a resource that has no change time: a digest of
-//! each part, by which a later listing tells whether the resource is still what
-//! it was when it was judged.
+//! What a listing showed of a resource that has no change time: a digest of each
+//! part, by which a later listing shows whether the resource is unchanged since it
+//! was judged.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ const LINKS: &str = "links";
 /// How many hexadecimal digits of a digest are kept.
 const DIGITS: usize = 16;
 
-/// Returns the digest of each attribute, and one of all links, as the listing
-/// shows them. It is empty where the resource has a change time, which tells
-/// more. What only later requests tell (references, activity, addresses that
-/// are asked for) is not part of it.
+/// Returns the digest of each attribute, and one of all links, as the listing shows
+/// them. It is empty where the resource has a change time, which is more precise.
+/// Data of later requests (references, activity, addresses that are asked for) is
+/// not part of it.
 pub(super) fn listed(resource: &Resource) -> BTreeMap<Box<str>, Box<str>> {
     if resource.changed_at.known().is_some() {
         return BTreeMap::new();
@@ -145,7 +145,7 @@ mod tests {
             |now| now.attributes.reverse(),
             |now| now.links.reverse(),
             |now| now.attributes[1].1 = Attribute::Text("ACME.example.".into()),
-            // What later requests tell.
+            // Data of later requests.
             |now| now.active_at = Time::At(at(-1)),
             |now| now.addresses = vec!["app-pr-7.acme.example".into()],
         ];

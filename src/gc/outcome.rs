@@ -126,7 +126,7 @@ pub fn recheck(
         return Recheck::Gone;
     };
     if step.incarnation.as_deref() != resource.incarnation.as_deref() {
-        return Recheck::Spared("it was made anew under the same name".to_owned());
+        return Recheck::Spared("it was created again under the same name".to_owned());
     }
     if *step.name != *resource.name {
         return Recheck::Spared(format!("it was renamed to {}", resource.name));
@@ -144,7 +144,7 @@ pub fn recheck(
     if step.owner.as_deref() != owner {
         return Recheck::Spared(match owner {
             Some(owner) => format!("it was pointed at {owner} after it was judged"),
-            None => "it belongs to nothing any more since it was judged".to_owned(),
+            None => "it has belonged to nothing since it was judged".to_owned(),
         });
     }
     if let Some(what) = difference(&step.listed, &listed(resource)) {
@@ -152,11 +152,11 @@ pub fn recheck(
     }
     match &judgement.verdict {
         Verdict::Garbage(death) if death.report_only => {
-            Recheck::Spared("its rule only wants it reported now".to_owned())
+            Recheck::Spared("its rule now asks only for a report".to_owned())
         }
         Verdict::Garbage(_) if judgement.in_focus => match wanted(marking, judgement) {
             (Action::Expire, _) if step.action == Action::Delete => {
-                Recheck::Spared("its rule wants it to expire now".to_owned())
+                Recheck::Spared("its rule now asks for an expiry".to_owned())
             }
             (_, true) if !step.backup => {
                 Recheck::Spared("its rule now asks for a backup; make a new plan".to_owned())
@@ -302,14 +302,19 @@ mod tests {
                 Some("asks for a backup"),
             ),
             (Action::Expire, false, dead(GENTLE), None),
-            (Action::Delete, false, dead(GENTLE), Some("to expire now")),
+            (
+                Action::Delete,
+                false,
+                dead(GENTLE),
+                Some("asks for an expiry"),
+            ),
             // An expiry is gentler than the rule's current action.
             (Action::Expire, false, dead(PLAIN), None),
             (
                 Action::Delete,
                 false,
                 reported(PLAIN, 7, at(0)),
-                Some("reported now"),
+                Some("asks only for a report"),
             ),
             (
                 Action::Delete,

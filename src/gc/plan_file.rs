@@ -59,7 +59,7 @@ pub struct PlannedStep {
     /// What holds it.
     #[serde(default, rename = "within", skip_serializing_if = "Option::is_none")]
     pub holder: Option<Box<str>>,
-    /// What changes when the same name is made anew.
+    /// What changes when a resource of the same name is created again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Box<str>>,
     /// Where it is.
@@ -82,7 +82,7 @@ pub struct PlannedStep {
     pub reason: String,
     /// Since when it is dead.
     pub dead_since: Option<DateTime<Utc>>,
-    /// When it was made, as far as its kind tells.
+    /// When it was created, if its kind has a creation time.
     pub created_at: Option<DateTime<Utc>>,
     /// When it was changed, likewise.
     pub changed_at: Option<DateTime<Utc>>,

@@ -58,7 +58,7 @@ fn list(texts: &[String]) -> String {
     out
 }
 
-/// Large odds are rounded, because nobody needs their digits.
+/// Large odds are rounded: their digits carry no information.
 pub fn odds(odds: f64) -> String {
     if odds >= 1e6 {
         "more than a million : 1".to_owned()

@@ -34,7 +34,7 @@ pub enum Fit {
 }
 
 impl Fit {
-    /// Whether it speaks against the number.
+    /// Whether it is evidence against the number.
     pub fn is_against(self) -> bool {
         matches!(self, Self::Before | Self::After | Self::Missing)
     }

@@ -416,11 +416,11 @@ impl<'a> Context<'_, 'a> {
         } else if self.ends_in_a_branch(key) {
             "what follows the number is the name of a git branch"
         } else if series.random {
-            "its names end in random text, which only a person can tell from words"
+            "its names end in random text, which cannot be distinguished from words"
         } else if !enough {
             "too few pull requests to prove that the number is theirs"
         } else if !proved {
-            "nothing but its time says that your previews create it"
+            "only its creation time suggests that your previews create it"
         } else {
             return (Some(Status::Sure), witnesses, String::new());
         };
@@ -556,7 +556,8 @@ impl<'a> Context<'_, 'a> {
         members.len() >= BATCH.0 && kinds.len() >= BATCH.1 && *last - *first <= DEPLOYMENT
     }
 
-    /// Kinds without a creation time lean on what shares their stem and number.
+    /// Judges kinds without a creation time by resources with the same stem and
+    /// number.
     fn judge_timeless(
         &self,
         key: &SeriesKey,
@@ -582,7 +583,8 @@ impl<'a> Context<'_, 'a> {
         let is_against = family.is_some_and(|one| !one.against.is_disjoint(&numbers));
         let hits: BTreeSet<_> = of_siblings(&|fit| fit == Fit::Hit);
         if is_against {
-            let why = "what shares its number was not created while it was open".to_owned();
+            let why =
+                "resources with the same number were not created while it was open".to_owned();
             return Some((Status::Never, Vec::new(), why));
         }
         if hits.is_empty() {
@@ -597,7 +599,7 @@ impl<'a> Context<'_, 'a> {
         if proved && !standing && (hits.len() > 1 || (batch && !shared)) {
             return Some((Status::Sure, witnesses, String::new()));
         }
-        let why = "it has no creation time, so only its name speaks for it".to_owned();
+        let why = "it has no creation time, so its name is the only evidence".to_owned();
         (self.frees(series) > 0).then_some((Status::Ask, witnesses, why))
     }
 

@@ -377,7 +377,7 @@ fn around(
             if slug.len() < SHORT {
                 continue;
             }
-            // The beginning of a slug that was cut tells the text before it too.
+            // The beginning of a slug that was cut shows the text before it too.
             let start: String = slug.chars().take(LONG).collect();
             for subject in subjects {
                 if let Some(at) = subject.text.find(slug.as_str()) {
@@ -586,7 +586,7 @@ fn doubt(shape: &Shape, few: bool, contradicted: bool) -> Option<&'static str> {
     } else if contradicted {
         Some("some of these names existed outside of their pull requests")
     } else if !shape.kind.created {
-        Some("it has no creation time, so only its name speaks for it")
+        Some("it has no creation time, so its name is the only evidence")
     } else {
         None
     }
@@ -607,8 +607,8 @@ fn ended_later(all: &[&Explained<'_>], lifetimes: &Lifetimes<'_>) -> usize {
     all.iter().filter(ended_later).count()
 }
 
-/// The conditions of a rule: a name that was made anew after its pull request had
-/// ended belongs to something else.
+/// The conditions of a rule: a resource created after its pull request had ended
+/// belongs to something else.
 fn conditions(shape: &Shape, ended_later: bool) -> Vec<(String, String)> {
     let mut conditions = shape.conditions.clone();
     if shape.kind.created && ended_later {

@@ -22,7 +22,7 @@ pub struct Queries {
     /// A page of all that the count may include, where it may include what was
     /// deleted and can be recovered.
     pub counted: Option<fn(&Place, &PageOf) -> Query<CountedPage>>,
-    /// How many there may be, where the provider tells; none where it sets no
+    /// How many there may be, where the provider returns it; none where it sets no
     /// limit.
     pub allowance: Option<InPlace<Option<u64>>>,
     /// When each was last active, by id. Several times of one resource count as
@@ -98,12 +98,12 @@ pub struct HoldersPage {
     pub next: NextPage,
 }
 
-/// Asks what a listing does not tell of one resource, where a verdict needs it.
+/// Asks for what a listing does not show of one resource, where a verdict needs it.
 pub trait Details: Sync {
     /// Asks.
     fn ask(&self, resource: &Resource) -> Call;
 
-    /// Adds what the answer tells.
+    /// Adds what the answer shows.
     fn read(&self, resource: &mut Resource, answer: ReferenceAnswer<'_>) -> Result<(), Malformed>;
 }
 

@@ -86,7 +86,7 @@ pub struct Counted {
 /// Users of resources that are no resources which a rule could be about. What
 /// they use is kept for as long as they exist.
 pub trait UserSource: Sync {
-    /// Whose API it lives in.
+    /// The provider whose API lists it.
     fn api(&self) -> Api;
 
     /// Its name, as kinds state it under `used_by`.

@@ -1,6 +1,6 @@
-//! The stable codes of everything that a user is told: why a verdict is unknown,
-//! what could not be read, what stops a sweep, why a command failed, and what is
-//! wrong in a policy.
+//! The stable codes of everything that is reported to users: why a verdict is
+//! unknown, what could not be read, what stops a sweep, why a command failed, and
+//! what is wrong in a policy.
 //!
 //! A message may be reworded at any time; its code stays. `.github/CODES.md`
 //! lists them all.

@@ -1,6 +1,6 @@
 //! Identifiers that people write: accounts, zones, projects and host names. Each
-//! has one normal form, in which it is compared and sent, and a form that tells
-//! it apart from a value that was meant for something else, such as a secret.
+//! has one normal form, in which it is compared and sent, and a form that
+//! distinguishes it from other values, such as a secret.
 
 use std::borrow::Cow;
 use std::fmt;

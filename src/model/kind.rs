@@ -83,7 +83,7 @@ pub struct KindAbout {
     /// Whether a template for names, in these zones and with these values of
     /// `type`, can only name resources that are always protected.
     pub never: Option<NamesOnlyProtected>,
-    /// Whether its API tells when it was last active.
+    /// Whether its API returns when it was last active.
     pub active: bool,
     /// The flag among the attributes without which one takes no older one's place: a
     /// build that failed.
@@ -119,8 +119,7 @@ pub struct KindAbout {
     /// own name contains the owner's claim, or the rule lists its kind under
     /// `with`; otherwise it keeps its owner.
     pub stands_alone: bool,
-    /// The kind whose deletion its resources may stand in the way of, until they
-    /// are told to let go.
+    /// The kind whose deletion its resources may block, until they release it.
     pub blocks: Option<&'static str>,
     /// Whether the provider refuses to delete one that another of the same kind
     /// binds, and that binding can be removed first.

@@ -101,8 +101,8 @@ pub struct Resource {
     pub name: Box<str>,
     /// What holds it, where its kind has holders.
     pub holder: Option<Box<str>>,
-    /// What changes when the same name is made anew (a Worker's `tag`); none
-    /// where the id itself does.
+    /// What changes when a resource of the same name is created again (a Worker's
+    /// `tag`); none where the id itself changes.
     pub incarnation: Option<Box<str>>,
     /// When it was made.
     pub created_at: Time,

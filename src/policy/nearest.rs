@@ -180,7 +180,7 @@ mod tests {
                 "pages_deployment",
                 "0f",
                 Some("feature/y"),
-                Some("pages: `y` is not what `{branch:x-}` can be"),
+                Some("pages: `y` does not fit `{branch:x-}`"),
             ),
             ("queue", "web-preview-x", None, None),
             ("worker", "something-else", None, None),

@@ -106,7 +106,7 @@ pub struct RuleMatch {
     pub head: Option<Claim>,
     /// The time that the name says.
     pub named: Option<DateTime<Utc>>,
-    /// A condition that the answer cannot tell.
+    /// The key of a condition that the answer cannot decide.
     pub undetermined: Option<&'static str>,
     /// The backup pattern that the name looks like, where the template does not
     /// spell it out.

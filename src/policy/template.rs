@@ -44,7 +44,7 @@ const MAX_MATCHES: usize = 64;
 /// Steps that one name may cost; names that people choose take a few hundred.
 const MAX_STEPS: usize = 1 << 20;
 
-/// Beyond this many beginnings the shorter ones tell names apart well enough.
+/// Beyond this many beginnings, shorter ones distinguish names well enough.
 const MAX_BEGINNINGS: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

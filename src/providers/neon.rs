@@ -70,7 +70,7 @@ impl Provider for Neon {
         answer::too_many_requests(response, now, Duration::from_secs(2))
     }
 
-    /// Neon promises that a write answered with 423 or 503 had no effect.
+    /// Neon documents that a write answered with 423 or 503 had no effect.
     fn had_no_effect(&self, status: StatusCode) -> bool {
         matches!(status.as_u16(), 423 | 503)
     }

@@ -316,7 +316,7 @@ fn rule_at(rule: &Rule) -> RuleAt {
 fn reason(verdict: &Verdict, expires_at: Option<DateTime<Utc>>, unbinds: &[String]) -> String {
     let mut reason = verdict.to_string();
     if let Some(at) = expires_at.filter(|at| outlasts_expiry(verdict, *at)) {
-        reason += "; yet its own expiry deletes it at ";
+        reason += "; but its own expiry deletes it at ";
         reason += &moment(at);
     }
     if !unbinds.is_empty() {

@@ -176,7 +176,7 @@ fn unknown(now: DateTime<Utc>, doubt: &Doubt) -> Option<String> {
         Doubt::Birth {
             number,
             made: Some(made),
-        } => format!("made {}, when #{number} was not open", ago(now, *made)),
+        } => format!("created {}, when #{number} was not open", ago(now, *made)),
         // Why is said once, with what could not be read.
         Doubt::References { unread, kind, .. } => {
             format!("what {unread} {kind} resources use was not read")

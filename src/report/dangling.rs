@@ -1,5 +1,5 @@
-//! Host names that point at something which is gone: whoever makes a resource of
-//! that name takes the host name over.
+//! Host names that point at something which is gone: whoever creates a resource of
+//! that name controls the host name.
 
 use std::collections::HashSet;
 use std::fmt;

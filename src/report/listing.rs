@@ -79,8 +79,7 @@ impl Selection {
         }
     }
 
-    /// Returns the rows of a document for programs: all, if nobody asked for
-    /// less.
+    /// Returns the rows of a document for programs: all without a selection.
     pub fn rows<'a>(&self, report: &'a Report) -> Vec<&'a Row> {
         let mut rows: Vec<&Row> = report.resources.iter().collect();
         if !self.verdicts.is_empty() {

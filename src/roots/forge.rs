@@ -1,6 +1,6 @@
 //! The questions about a repository whose answers are roots, and the form of the
 //! answers. A forge answers them; [`super::alive`] and [`super::ended`] decide
-//! which are asked, and whether the answers can be believed.
+//! which are asked, and whether the answers are accepted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! Which questions a forge is asked, and which answers are believed.
+//! Which questions a forge is asked, and which answers are accepted.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

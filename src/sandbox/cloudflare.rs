@@ -122,7 +122,7 @@ static PRODUCTS: &[&dyn Product] = &[
     &dispatch::Dispatch,
 ];
 
-/// The kinds of a world file that live at Cloudflare.
+/// The kinds of a world file that Cloudflare has.
 pub(super) fn kinds() -> impl Iterator<Item = &'static WorldKind> {
     PRODUCTS.iter().filter_map(|product| product.kind())
 }

@@ -301,11 +301,10 @@ pub(super) fn spoil(what: &FaultEffect, response: &mut Response) {
     *response.body_mut() = Bytes::from(body.to_string());
 }
 
-/// The internal header that tells the server the length of the whole body.
+/// The internal header with the length of the whole body, for the server.
 pub const TRUNCATED: &str = "x-sandbox-truncated-from";
 
-/// The internal header that tells the server how many milliseconds each byte
-/// takes.
+/// The internal header with the milliseconds that each byte takes, for the server.
 pub const DRIPPING: &str = "x-sandbox-drip-ms";
 
 /// The field that identifies an item.

@@ -376,7 +376,7 @@ impl GitHub {
     }
 }
 
-/// The kinds of a world file that live at GitHub.
+/// The kinds of a world file that GitHub has.
 pub(super) static KINDS: [WorldKind; 2] = [
     WorldKind {
         name: "github_environment",

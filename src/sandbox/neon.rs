@@ -411,7 +411,7 @@ fn project_json(id: &str) -> Value {
     })
 }
 
-/// The kinds of a world file that live at Neon.
+/// The kinds of a world file that Neon has.
 pub(super) static KINDS: [WorldKind; 1] = [WorldKind {
     name: "neon_branch",
     attributes: &[

@@ -17,7 +17,7 @@ use crate::progress::{Observer, ProgressEvent};
 use crate::wire::error::refusal;
 use crate::wire::{Client, Outgoing};
 
-/// Asks what the listing of a kind does not tell of each resource.
+/// Asks for what the listing of a kind does not show of each resource.
 async fn details(
     client: &Client,
     details: &dyn Details,
@@ -132,8 +132,8 @@ async fn activity(client: &Client, target: &Target) -> Option<Result<Activity, S
     Some((activity.read)(&body).map_err(|error| client.redact(&error.0)))
 }
 
-/// Writes down when each was last active. What was asked in vain is missing,
-/// which keeps.
+/// Writes down when each was last active. A time that could not be read counts as
+/// missing, which keeps the resource.
 fn note_activity(
     target: &Target,
     activity: Result<Activity, String>,
@@ -222,7 +222,7 @@ impl ListingWalk {
     }
 
     /// Corrects a count that includes what was deleted and can be recovered. It is
-    /// believed only if a listing with the deleted ones shows as many as were
+    /// corrected only if a listing with the deleted ones shows as many as were
     /// counted, and the same that are not deleted.
     async fn leave_out_deleted(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
         let (Some(counted), Some(total)) = (target.kind.queries().counted, self.total) else {
@@ -327,7 +327,7 @@ impl ListingWalk {
         Ok(names)
     }
 
-    /// Asks what the listing does not tell of each.
+    /// Asks for what the listing does not show of each.
     async fn details(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
         let Some(of_kind) = target.kind.details() else {
             return Ok(());
@@ -362,8 +362,8 @@ impl ListingWalk {
                         _ => PageOf::Number(pages),
                     };
                     page = self.page(client, target, &next, &mut seen).await?;
-                    // A page that brings nothing new and goes on would go on
-                    // for ever.
+                    // A page without new items that names a next page would never
+                    // end.
                     if (seen.len() == before && page != NextPage::Last) || pages > MAX_PAGES {
                         return Err(Broken::Disagrees(format!(
                             "page {pages} repeats earlier items"

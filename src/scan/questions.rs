@@ -156,8 +156,8 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
 }
 
 /// The contradiction of a list that leaves these resources out, unless a fresh listing
-/// of their kind lacks them as well: then somebody deleted them meanwhile. By id they
-/// would be asked of the API whose list is in doubt.
+/// of their kind lacks them as well: then they were deleted in the meantime. By id
+/// they would be asked of the API whose list is in doubt.
 async fn there(client: &Client, hidden: &[&Resource]) -> Option<Contradiction> {
     let first = hidden.first()?;
     let target = Target {

@@ -34,8 +34,8 @@ pub(super) async fn users(
     let read = first.read;
     let first = match client.send(&first.call).await {
         Ok(body) => read(&body)?,
-        // The API that lists users may be absent. Then it shows nobody, and
-        // each resource is asked about by itself.
+        // The API that lists users may be absent. Then it shows no user, and each
+        // resource is asked about by itself.
         Err(error) if matches!(error.failure, RequestFailure::NotFound { .. }) => {
             return Ok(ListedUsers {
                 users: Users::default(),
@@ -130,7 +130,7 @@ pub(super) fn hidden<'i>(
     listed: &ListedUsers,
     clock: Clock,
 ) -> Vec<&'i Resource> {
-    // Where the API that lists users is absent, it shows nobody.
+    // Where the API that lists users is absent, it shows no user.
     if !listed.is_there {
         return Vec::new();
     }

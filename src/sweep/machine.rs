@@ -11,11 +11,10 @@
 //! | [`Confirm`] | A new listing does not show the Worker any more. The outcome is on disk. | [`Confirmed`] |
 //! | [`Refresh`] | No step is pending. | [`Ended`] |
 //!
-//! Everything that speaks against a deletion leads back to [`Refresh`]: a
-//! resource that stays after all ([`Outdated`]), a view that is too old
-//! ([`TooOld`], [`Late`]), a journal that cannot be written ([`NothingSent`]).
-//! A request is sent in [`Send`] only, and [`Prepare`] alone leads there, with
-//! the view that it checked.
+//! Every objection to a deletion leads back to [`Refresh`]: a resource that stays
+//! after all ([`Outdated`]), a view that is too old ([`TooOld`], [`Late`]), a
+//! journal that cannot be written ([`NothingSent`]). A request is sent in [`Send`]
+//! only, and [`Prepare`] alone leads there, with the view that it checked.
 //!
 //! [`Refresh`]: LaneState::Refresh
 //! [`Recheck`]: LaneState::Recheck

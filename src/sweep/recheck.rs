@@ -118,7 +118,7 @@ impl Sweep<'_, '_> {
 
     /// Returns why a step is spared because something was attached, after it was
     /// judged, to its resource or to what that belongs to: the provider deletes
-    /// that with its owner, and nobody has judged it there.
+    /// that with its owner, although it was never judged there.
     fn attached_since(&self, view: &Findings<'_>, step: usize) -> Option<String> {
         let id = &self.ids[step];
         let new = |owner: &ResourceId| {

@@ -445,7 +445,10 @@ fn with_what_was_done(answer: SendResult, done: &[String]) -> SendResult {
         return SendResult::Refused(outcome, why);
     }
     let done = done.join(", ");
-    SendResult::Refused(outcome, format!("{why}; done for it before: {done}"))
+    SendResult::Refused(
+        outcome,
+        format!("{why}; requests sent for it before: {done}"),
+    )
 }
 
 /// Combines an answer and the read after it into a result.
@@ -480,7 +483,7 @@ fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Se
             reason: SEEN_GONE.to_owned(),
         }),
         (SendResult::Accepted, Some(LookupResult::Expires)) => {
-            done(Outcome::Expired, "it goes by itself within a day")
+            done(Outcome::Expired, "it expires within a day")
         }
         // It may still be in progress: the next run re-reads.
         (SendResult::Accepted, Some(LookupResult::There)) => done(

@@ -39,13 +39,13 @@ impl Setback {
             ),
             Self::Late => (
                 Outcome::FailedForNow,
-                "what was read is too old before a request can leave; raise --reread-after",
+                "the data is too old before a request can be sent; raise --reread-after",
             ),
             Self::Throttled => (
                 Outcome::FailedForNow,
-                "the provider asks to wait again and again; try again later",
+                "the provider repeatedly asks to wait; try again later",
             ),
-            Self::Failed => (Outcome::FailedForNow, "it fails again and again"),
+            Self::Failed => (Outcome::FailedForNow, "it failed repeatedly"),
         };
         Done::new(outcome, reason)
     }

@@ -42,7 +42,7 @@ pub fn unwanted(
     let mut unwanted: Vec<Unexpire> = Vec::new();
     for record in journal::records(folder)? {
         for noted in record.steps.values() {
-            // Whatever the outcome says: reads lag, so a run may have believed that
+            // Whatever the outcome says: reads lag, so a run may have recorded that
             // its request had no effect.
             let Some((Action::Expire, written, copy)) = &noted.intent else {
                 continue;

@@ -1,5 +1,5 @@
-//! What one run remembers for the next: counts and digests, as JSON in a hidden
-//! block at the end of the issue, and the resources that its text shows
+//! What one run stores for the next: counts and digests, as JSON in a hidden block
+//! at the end of the issue, and the resources that its text shows
 //! ([`super::leak`]). The block does not repeat them: GitHub limits the length of
 //! an issue, and their words would fill half of it.
 
@@ -192,7 +192,7 @@ impl PreviousIssue {
     }
 
     /// Returns the boxes that people checked, without approvals of resources that
-    /// were made anew since: a name may be used again.
+    /// were created again since: a name may be reused.
     pub fn checked_now(&self, report: &Report) -> CheckedKeys {
         let mut checked = self.checked.clone();
         let created: BTreeMap<&str, _> = self
@@ -260,8 +260,8 @@ impl PreviousIssue {
         before != (self.checked.clone(), self.leaks().count())
     }
 
-    /// Returns whether a text that says this, apart from what changes in every
-    /// run, would tell nothing new.
+    /// Returns whether the issue already has this content, apart from what changes
+    /// in every run.
     pub fn has_content(&self, content: &str) -> bool {
         self.is_unaltered && self.state.content == content
     }

@@ -84,7 +84,7 @@ pub struct LongWait {
     pub wait: Duration,
 }
 
-/// Is told of long waits.
+/// Receives long waits.
 pub type WaitListener = Arc<dyn Fn(LongWait) + Send + Sync>;
 
 /// Shorter waits are not announced.

@@ -271,7 +271,7 @@ async fn steps_that_differ_from_the_plan_are_spared() {
     let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
     let ids = plan_file.resources(survey.input.graph.kinds()).unwrap();
     let changes: [(&str, Change); 5] = [
-        ("made anew", |step| {
+        ("created again", |step| {
             step.incarnation = Some("another".into());
         }),
         ("renamed", |step| step.name = "another".into()),

@@ -189,7 +189,7 @@ fn a_webhook_that_fails_does_not_fail_the_run_and_is_not_named() {
     let output = stage.sweep(&address, &["--brake-count", "0"]);
     assert_eq!(output.status.code(), Some(4));
     assert!(
-        said(&output).contains("could not tell the webhook"),
+        said(&output).contains("could not notify the webhook"),
         "{}",
         said(&output)
     );
@@ -199,7 +199,7 @@ fn a_webhook_that_fails_does_not_fail_the_run_and_is_not_named() {
     let output = stage.sweep("http://127.0.0.1:1/secret-hook", &["--brake-count", "0"]);
     assert_eq!(output.status.code(), Some(4));
     assert!(
-        said(&output).contains("could not tell the webhook"),
+        said(&output).contains("could not notify the webhook"),
         "{}",
         said(&output)
     );

@@ -1852,7 +1852,11 @@ fn a_queue_keeps_its_consumer_unless_the_worker_is_refused_for_it_and_what_was_i
             .any(|(_, path, _)| path.contains("/consumers/"));
         assert_eq!(consumers, released, "{writes:?}");
         let why = reason(&swept, "app-pr-1");
-        assert_eq!(why.contains("done for it before"), released, "{why}");
+        assert_eq!(
+            why.contains("requests sent for it before"),
+            released,
+            "{why}"
+        );
         assert!(stage.has("app-pr-1"));
     }
 }
@@ -2119,7 +2123,7 @@ fn a_worker_of_a_cycle_that_somebody_deploys_meanwhile_is_spared() {
     assert!(stage.has("app-pr-1") && stage.has("app-pr-3"), "{swept}");
     let why = reason(&swept, "app-pr-1");
     assert!(
-        why.contains("does not show") && why.contains("done for it before"),
+        why.contains("does not show") && why.contains("requests sent for it before"),
         "{why}"
     );
 }

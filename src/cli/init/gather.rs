@@ -162,8 +162,8 @@ fn repository(
     };
     remote.ok_or_else(|| {
         RunFailure::Usage(
-            "could not tell the repository: neither git's remote `origin` nor GITHUB_REPOSITORY \
-             names one; run in a clone, or name it with --repository"
+            "could not determine the repository: neither git's remote `origin` nor \
+             GITHUB_REPOSITORY names one; run in a clone, or name it with --repository"
                 .to_owned(),
         )
     })

@@ -65,7 +65,7 @@ fn write(path: &Path, text: &str, force: bool, about: &str) -> Result<String, Ru
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let old = std::fs::read_to_string(path).map_err(cannot)?;
             if old == text {
-                return Ok(format!("kept     {shown}: it says the same already\n"));
+                return Ok(format!("kept     {shown}: it has this content already\n"));
             }
             if force {
                 std::fs::write(path, text).map_err(cannot)?;

@@ -1,6 +1,6 @@
-//! Whose number is it? A number in a name is evidence only together with time:
-//! what was made when the pull request of that number did not live belongs to
-//! something else.
+//! Checks numbers against creation times. A number in a name is evidence only
+//! together with time: a resource created while the pull request of that number was
+//! not open belongs to something else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use crate::evidence::{Inventory, Lifetime, PullRequest, Roots};
 use crate::gc::verdict::{Doubt, Verdict, Wait};
 use crate::model::{Claim, KindRef, PullRequestNumber, Repository, Resource, Time};
 
-/// Takes deaths back that rest on the number of a pull request which did not
-/// live when the resource was made. A resource without a creation time leans on
-/// what shares its number: one contradiction is enough, and so is a listing that
-/// may hide one.
+/// Withdraws verdicts that rely on the number of a pull request which was not open
+/// when the resource was created. A resource without a creation time is judged by
+/// those that share its number: one contradiction is enough, and so is an
+/// incomplete listing that may hide one.
 pub(super) fn check(
     inventory: &Inventory,
     roots: &Roots,

@@ -47,7 +47,8 @@ pub(super) struct EndedPullRequest<'a> {
     pub(super) number: PullRequestNumber,
     pub(super) pull_request: &'a PullRequest,
     pub(super) branch: &'a str,
-    /// When; none when the answer does not tell, which may be later than all.
+    /// When it ended; `None` if the answer lacks the time, which may be later than
+    /// all others.
     pub(super) at: Option<DateTime<Utc>>,
 }
 
@@ -191,9 +192,9 @@ impl<'a> Branches<'a> {
     }
 
     /// Returns whether a text is the beginning of the uncut slug of a living
-    /// branch. If it is, the only difference may be that the policy's length,
-    /// strip or hash is not quite that of the owner's tool.
-    /// A hash that a known branch explains tells it apart from all others.
+    /// branch. If it is, the only difference may be that the policy's length, strip
+    /// or hash is not quite that of the owner's tool. A hash that a known branch
+    /// produces identifies that branch.
     pub(super) fn is_prefix_of_live_slug(&self, claim: &Claim, explained: bool) -> bool {
         let Claim::Slug { function, text } = claim else {
             return false;
@@ -256,8 +257,8 @@ impl<'a> Branches<'a> {
         if self.roots.heads.branches.is_none() {
             return not_told("the git branches were not asked for");
         }
-        // One answer that cannot be believed leaves nothing to believe in the
-        // others: each name that nothing gives may be what it left out.
+        // One rejected answer invalidates the others: it may have left out the
+        // branch of any unmatched name.
         if let Some(why) = self.roots.heads.gap() {
             return not_told(why);
         }

@@ -1,5 +1,6 @@
-//! What goes with its owner although no rule matches it: what cannot stand alone,
-//! and what has the owner's claim in its own name and nothing of what lives.
+//! Decides which unmatched resources are deleted with their owner: those that
+//! cannot stand alone, and those whose own name contains the owner's claim and no
+//! name of a living root.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,8 +11,8 @@ use crate::model::{Attribute, Claim, KindRef, Place, Resource};
 /// Words beside a number that say that it is a pull request's.
 const BESIDE_NUMBERS: [&str; 5] = ["pr", "preview", "pull", "mr", "pullrequest"];
 
-/// What lives, as words: a name that has more of it than its owner's name has may
-/// belong to that.
+/// The words of living roots: a name that contains more of them than its owner's
+/// name may belong to such a root.
 pub(super) struct LiveNames {
     /// Git branches and the heads of open pull requests, by their first word.
     heads: HashMap<String, Vec<Vec<String>>>,
@@ -49,7 +50,7 @@ impl LiveNames {
         }
     }
 
-    /// Whether a name has something of what lives that its owner's name lacks.
+    /// Whether a name contains a living root that its owner's name lacks.
     fn is_in(&self, name: &[String], owner: &[String], claim: &Claim) -> bool {
         let foreign = |part: &[String]| part.iter().any(|word| !owner.contains(word));
         let has_head = name.iter().enumerate().any(|(at, word)| {
@@ -89,9 +90,9 @@ pub(super) fn own_part(resource: &Resource) -> String {
     }
 }
 
-/// Whether something of this kind and name goes with its owner: what stands
-/// alone only if its name contains the owner's claim and nothing of what lives,
-/// or the rule lists its kind under `with`.
+/// Whether something of this kind and name goes with its owner: a resource that
+/// stands alone only if its name contains the owner's claim and no living root, or
+/// if the rule lists its kind under `with`.
 pub(super) fn is_deleted_with_owner(
     input: &JudgeInput<'_>,
     living: &LiveNames,

@@ -157,7 +157,7 @@ impl Calibration {
                 if !policy_scope.places.contains(&resource.place) {
                     continue;
                 }
-                // What was recorded says nothing about how names are made.
+                // Recorded data proves nothing about how names are made.
                 let named = policy.read(resource).into_iter();
                 for (rule, rule_match) in named.filter(|(_, rule_match)| !rule_match.only_agrees) {
                     let caseless = resource.kind.caseless;
@@ -536,7 +536,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             let superseded = self
                 .newer
                 .superseded(resource, at, newer, &rule_match.claim)?;
-            // The address of a dead pull request serves nobody.
+            // The address of a closed pull request needs no traffic.
             if let (None, Some(address)) = (&death, resource.held_address()) {
                 return Err(Verdict::Live(Alive::HoldsAddress(address.into())));
             }

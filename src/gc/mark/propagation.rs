@@ -307,7 +307,7 @@ impl<'a> Propagation<'a> {
     }
 
     /// What belongs to something that people protect stays, also where a rule of
-    /// its own matches it: without its domain a protected Worker serves nobody.
+    /// its own matches it: without its domain a protected Worker has no traffic.
     fn keep_attached_to_protected(&mut self) {
         let owners = self.links.owners();
         let attached = owners.filter(|(owned, owner)| {

@@ -17,7 +17,7 @@ impl Verdict {
                 "it stays unless the conditions of a rule that matches its name hold"
             }
             Self::Unmatched(Unmatched::OtherRepository(_)) => {
-                "it stays: the numbers of another repository mean something else"
+                "it stays: a number of another repository is not a pull request of this one"
             }
             Self::Unmatched(Unmatched::NotOnGitHub(_)) => {
                 "it stays unless a git branch or a pull request's head matches this name, or the \
@@ -90,7 +90,7 @@ impl Protection {
                 "only a rule with `newer` and `environment = \"production\"` can take it"
             }
             Self::BuiltIn(_) => "no rule can override this protection",
-            Self::ManagedBy(_) => "it goes when the custom domain that manages it goes",
+            Self::ManagedBy(_) => "it is deleted when the custom domain that manages it is deleted",
             Self::Labelled { .. } => "it stays until the label is removed from the pull request",
             Self::Checked { .. } => "it stays until \"keep\" is cleared in the tracking issue",
             Self::BroughtBack { .. } => {

@@ -55,7 +55,8 @@ pub enum Doubt {
         /// Why; none while it was not asked.
         why: Option<Arc<str>>,
     },
-    /// Where it is reached, so that its users cannot be told apart.
+    /// The addresses at which it is reached could not be read, so its users cannot
+    /// be recognized.
     Address {
         /// The kind of a resource that uses some address.
         user: &'static str,
@@ -80,12 +81,12 @@ pub enum Doubt {
     },
     /// Its kind does not say who uses its resources.
     UsersUndeclared,
-    /// It was made when the pull request that its name claims did not live.
+    /// It was created while the pull request in its name was not open.
     Birth {
         /// The pull request.
         number: PullRequestNumber,
-        /// When it was made; none where its kind does not tell, and something
-        /// else of the same number was made at such a time.
+        /// When it was created; `None` if its kind has no creation time and another
+        /// resource of the same number was created at such a time.
         made: Option<DateTime<Utc>>,
     },
     /// When the pull request that its name claims was opened is not known.

@@ -61,7 +61,7 @@ pub enum Protection {
         /// Where it stands.
         location: Arc<str>,
     },
-    /// A `protect` entry whose condition this answer cannot tell.
+    /// A `protect` entry with a condition that the answer cannot decide.
     UndeterminedEntry {
         /// The condition's key.
         key: &'static str,

@@ -101,7 +101,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
                 key: "parent",
                 location: where_(),
             }),
-            "does not say `parent` (preview-gc.toml:4)",
+            "could not determine `parent` (preview-gc.toml:4)",
             "until the `protect` entry no longer covers it",
         ),
         (
@@ -112,7 +112,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
         (
             protected(Protection::ManagedBy("worker_domain")),
             "managed by a worker_domain",
-            "when the custom domain that manages it goes",
+            "when the custom domain that manages it is deleted",
         ),
         (
             protected(Protection::Checked { issue: 12 }),
@@ -179,7 +179,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
         ),
         (
             Verdict::Unknown(Doubt::Unread("comment")),
-            "no `comment` that can be read",
+            "`comment` in the answer cannot be read",
             "run again",
         ),
     ] {

@@ -101,7 +101,7 @@ impl fmt::Display for Protection {
             Self::Entry { reason, location } => write!(f, "{reason} ({location})"),
             Self::UndeterminedEntry { key, location } => write!(
                 f,
-                "possibly protected: the answer does not say `{key}` ({location})"
+                "possibly protected: could not determine `{key}` ({location})"
             ),
             Self::BuiltIn(fact) => fact.fmt(f),
             Self::ManagedBy(kind) => {
@@ -224,28 +224,27 @@ impl fmt::Display for Doubt {
             ),
             Self::UnseenHost(host) => unseen_host(f, host),
             Self::Time(which) => {
-                write!(f, "the answer lacks `{which}`, which the API always gives")
+                write!(
+                    f,
+                    "the answer lacks `{which}`, which the API always returns"
+                )
             }
             Self::Unread(field) => write!(
                 f,
-                "the answer has no `{field}` that can be read, and it may mark the resource or say \
-                 whose it is"
+                "`{field}` in the answer cannot be read, and it may mark the resource or name its \
+                 owner"
             ),
             Self::Condition(key) => write!(
                 f,
-                "the answer does not say `{key}`, which a condition of its rule needs"
+                "could not determine `{key}`, which a condition of its rule needs"
             ),
             Self::NoClock(which) => {
                 write!(f, "it has no {which}, which its rule needs")
             }
             Self::NoEnd(claim) => write!(f, "it is unknown when {claim} ended"),
             Self::References { unread, kind, why } => {
-                let use_it = if *unread == 1 {
-                    "resource uses"
-                } else {
-                    "resources use"
-                };
-                write!(f, "could not read what {unread} {kind} {use_it}")?;
+                let use_them = if *unread == 1 { " uses" } else { "s use" };
+                write!(f, "could not read what {unread} {kind} resource{use_them}")?;
                 because(f, why.as_ref())
             }
             Self::Users { kind, why } => {
@@ -270,7 +269,7 @@ impl fmt::Display for Doubt {
             Self::Beginning(claim) => {
                 write!(
                     f,
-                    "{claim} is the beginning of what an existing branch gives"
+                    "{claim} is the beginning of the slug of an existing branch"
                 )
             }
             Self::NotCalibrated(claim) => write!(
@@ -318,14 +317,10 @@ fn birth(
     made: Option<DateTime<Utc>>,
 ) -> fmt::Result {
     match made {
-        Some(made) => write!(
-            f,
-            "made {}, which is not when #{number} lived",
-            moment(made)
-        ),
+        Some(made) => write!(f, "created {}, when #{number} was not open", moment(made)),
         None => write!(
             f,
-            "another resource of #{number} was made when #{number} did not live, and this one \
+            "another resource of #{number} was created when #{number} was not open, and this one \
              has no creation time"
         ),
     }

@@ -180,8 +180,8 @@ impl Reader<'_> {
 }
 
 /// Returns the host name to write instead of an address, where one of these kinds
-/// has host names and none has patterns that begin with them. Only a scheme and a
-/// slash at the end tell: labels of reverse zones have slashes.
+/// has host names and none has patterns that begin with them. Only a scheme or a
+/// slash at the end identifies an address: labels of reverse zones have slashes.
 pub(super) fn host_of_address(text: &str, kinds: &[KindRef]) -> Option<String> {
     let are_hosts = kinds.iter().any(|kind| kind.caseless);
     if !are_hosts || kinds.iter().any(|kind| kind.begins_with_host) {

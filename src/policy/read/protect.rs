@@ -87,7 +87,7 @@ impl Reader<'_> {
     }
 
     /// The names in the file that `names-file` mentions, one a line. A file without
-    /// names protects nothing, which nobody means.
+    /// names would protect nothing, so it is a mistake.
     fn names_file(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Option<Vec<Patterns>> {
         let file = fields.text(&keys::NAMES_FILE, &mut self.mistakes)?;
         let text = match (self.environment.names_file)(&self.source.path, &file.value) {

@@ -36,7 +36,7 @@ pub enum Test {
     },
 }
 
-/// Whether a condition holds: none when the answer does not tell.
+/// Whether a condition holds; `None` if the answer lacks the attribute.
 pub(super) type Holds = Option<bool>;
 
 impl Condition {

@@ -37,7 +37,7 @@ pub enum Coverage {
     Yes,
     /// It does not.
     No,
-    /// The answer does not tell the attribute that it asks about.
+    /// The answer lacks the attribute that it asks about.
     CannotTell(&'static str),
 }
 

@@ -3,7 +3,7 @@
 use chrono::format::{Item, Parsed, StrftimeItems, parse_and_remainder};
 use chrono::{DateTime, TimeZone as _, Utc};
 
-/// A format of a time that tells at least its day.
+/// A format of a time that names at least the day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DateFormat {
     items: Vec<Item<'static>>,
@@ -28,14 +28,14 @@ impl DateFormat {
         Some(text)
     }
 
-    /// The time at the beginning of a text and the bytes that it takes. What
-    /// the format does not tell is taken as late as it could be, because time
-    /// works for keeping.
+    /// The time at the beginning of a text and the bytes that it takes. Missing
+    /// parts take their latest possible value, because a later time keeps a
+    /// resource longer.
     pub(super) fn read(&self, text: &str) -> Option<(DateTime<Utc>, usize)> {
         let mut parsed = Parsed::new();
         let rest = parse_and_remainder(&mut parsed, text, self.items.iter()).ok()?;
         let end = text.len() - rest.len();
-        // A timestamp tells everything.
+        // A timestamp is complete.
         if parsed.timestamp().is_none() {
             if parsed.hour_div_12().is_none() && parsed.hour_mod_12().is_none() {
                 parsed.set_hour(23).ok()?;

@@ -110,7 +110,10 @@ impl Template {
         (fits >= 3 && !wanted.is_empty()).then(|| Difference {
             fits,
             odd: after.len(),
-            text: format!("after `{before}` it wants `{wanted}`, and the name goes on `{after}`"),
+            text: format!(
+                "after `{before}` the template expects `{wanted}`, and the name \
+                           continues with `{after}`"
+            ),
         })
     }
 }
@@ -134,7 +137,7 @@ fn describe(part: &Part, text: &str) -> String {
         Part::Epoch => format!("`{text}` is not a time in seconds, of ten digits"),
         Part::Date(_) => format!("`{text}` is not a time in the format of `{written}`"),
         Part::Any { .. } | Part::Branch { .. } | Part::Slug(_) => {
-            format!("`{text}` is not what `{written}` can be")
+            format!("`{text}` does not fit `{written}`")
         }
     }
 }
@@ -169,13 +172,15 @@ mod tests {
             (
                 "preview/pr-{pr}-{any:a-z}",
                 "preview/pr-7-X1",
-                Some("`X1` is not what `{any:a-z}` can be"),
+                Some("`X1` does not fit `{any:a-z}`"),
             ),
             ("preview/pr-{pr}-{any}", "preview/main", None),
             (
                 "preview/{pr}/db-{service}",
                 "preview/7/cache",
-                Some("after `preview/7` it wants `/db-{service}`, and the name goes on `/cache`"),
+                Some(
+                    "after `preview/7` the template expects `/db-{service}`, and the name continues with `/cache`",
+                ),
             ),
             ("xyz-{any}", "staging", None),
         ] {

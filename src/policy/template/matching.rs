@@ -246,7 +246,7 @@ fn value(part: &Part, name: &str, at: usize) -> Option<(PartValue, usize)> {
             let end = at + length;
             let bytes = name.as_bytes();
             let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-            // It takes at least one character, or it would tell no day.
+            // It takes at least one character, because the format names a day.
             let continues =
                 (at > 0 && digit(at - 1) && digit(at)) || (digit(end - 1) && digit(end));
             (!continues).then_some((PartValue::Time(time), end))

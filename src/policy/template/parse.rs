@@ -69,7 +69,7 @@ pub(super) fn parse(text: &str, names: &Names, form: NameForm) -> Result<Vec<Par
     Ok(parts)
 }
 
-/// The most characters that `{any}` may be told to take.
+/// The maximum number of characters that `{any}` takes.
 const MAX_COUNT: usize = 255;
 
 /// Reads the characters of `{any:…}`, and how many of them it takes.

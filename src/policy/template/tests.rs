@@ -464,7 +464,7 @@ fn times_in_names_are_taken_whole_and_as_late_as_they_could_be() {
         "e2e-{date}",
         "e2e-{date:%H%M}",
         "e2e-{date:%Q}",
-        // Half a day tells no hour.
+        // `%p` without an hour is incomplete.
         "e2e-{date:%Y%m%d%p}",
         // Seconds of an offset are printed, and never read.
         "e2e-{date:%Y%m%d-%H%M%::z}",
@@ -550,8 +550,8 @@ proptest! {
     }
 }
 
-/// Names that nobody means well with: invisible characters, escapes, and parts
-/// of names that fit, over and over up to thousands of characters.
+/// Hostile names: invisible characters, escapes, and parts of names that fit, over
+/// and over up to thousands of characters.
 fn hostile_name() -> impl Strategy<Value = String> {
     let parts = vec![
         "pr-",

@@ -204,8 +204,8 @@ pub(super) fn account(place: &Place) -> &str {
     place.id()
 }
 
-/// A field where null means empty, told apart from one that is absent (which
-/// needs `default` beside this).
+/// A field where null means empty, unlike an absent one (which needs `default`
+/// beside this).
 pub(super) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: serde::Deserializer<'de>,

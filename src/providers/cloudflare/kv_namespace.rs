@@ -148,7 +148,7 @@ impl Backup for KvNamespace {
                     list.push(serde_json::to_value(entry)?);
                 }
             }
-            // A listing that repeats itself would go on for ever.
+            // A listing that repeats itself would never end.
             if cursor.is_some() && held["cursor"].as_str() == cursor.as_deref() {
                 return Err(Malformed(
                     "the listing of its keys repeats itself".to_owned(),

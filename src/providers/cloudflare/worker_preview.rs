@@ -167,7 +167,8 @@ fn of_address(address: &str) -> Option<(&str, PullRequestNumber)> {
     Some((repository, PullRequestNumber::parse(number)?))
 }
 
-/// What tells of a Preview that was deployed what it binds and whose it is.
+/// The request for what a deployed Preview binds, and which pull request it belongs
+/// to.
 const DEPLOYMENT: &str = "deployments/latest";
 
 impl Preview {

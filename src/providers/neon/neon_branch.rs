@@ -284,7 +284,7 @@ impl Kind for NeonBranch {
                 resource.recorded = recorded;
                 if annotation.is_some_and(Annotation::is_marked) {
                     let marked = Some(BuiltInProtection::Marked);
-                    // The default branch is told apart by its protection.
+                    // The default branch is recognized by its protection.
                     resource.protection = resource
                         .protection
                         .filter(|fact| *fact == BuiltInProtection::DefaultBranch)

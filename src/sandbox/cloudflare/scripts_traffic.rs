@@ -93,7 +93,7 @@ impl Cloudflare {
     }
 
     /// Who depends on a Worker and on whom it depends, as the undocumented
-    /// `/references` tells it.
+    /// `/references` returns it.
     fn references(&self, name: &str) -> Value {
         let item = |service: &str| json!({ "name": name, "service": service, "environment": "production" });
         let incoming: Vec<Value> = self

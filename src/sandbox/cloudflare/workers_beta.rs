@@ -1,5 +1,5 @@
-//! The newer API of Workers, `/workers/workers`, which tells who depends on
-//! each of them.
+//! The newer API of Workers, `/workers/workers`, which returns who depends on each
+//! of them.
 
 use std::collections::HashMap;
 

@@ -151,7 +151,7 @@ impl Supersession {
     }
 }
 
-/// Whether a resource is whole, where its kind tells.
+/// Whether a resource is complete, if its kind has such a flag.
 fn is_whole(resource: &Resource) -> bool {
     resource
         .kind

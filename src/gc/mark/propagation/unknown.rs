@@ -60,8 +60,8 @@ impl<'a> Propagation<'a> {
         (doubted, pending, questions)
     }
 
-    /// Everything that is not known about who uses these candidates, each with
-    /// what to ask; nothing to ask where it was asked in vain.
+    /// Everything that is not known about who uses these candidates, each with what
+    /// to ask; nothing to ask if the attempt failed.
     fn doubts(&self, kind: KindRef, place: &'a Arc<Place>) -> Vec<(Doubt, Vec<Question>)> {
         let mut doubts = Vec::new();
         for user in self.input.graph.users(kind) {

@@ -218,15 +218,15 @@ impl Reader<'_> {
 
     /// A rule by a clock that its kind does not have never finds garbage.
     pub(super) fn clocks_are_kept(&mut self, death: &At<DeathCondition>, kinds: &[KindRef]) {
-        // Of other kinds nothing tells whether a newer one has taken the place: it may
-        // be another service, or a build that failed.
+        // For other kinds it is unknown whether a newer one replaces an older one: it
+        // may be another service, or a build that failed.
         let without_status = kinds.iter().find(|kind| kind.complete.is_none());
         if let (Some(kind), true) = (without_status, death.value.newer.is_some()) {
             self.mistakes.error(
                 Code::ClockNotAvailable,
                 death.span.clone(),
                 format!("`newer` cannot count a {}", kind.noun),
-                "its API does not tell which one is whole and takes another's place",
+                "its API does not show which one is complete and replaces another",
                 Some("use `newer` for Pages deployments, and an event here".to_owned()),
             );
         }
