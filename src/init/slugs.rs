@@ -1,20 +1,19 @@
 //! Rules about git branches. A slug cannot be turned back, so every function that
 //! tools use is computed forward over all heads, and the one that explains most
 //! names wins.
-//!
-//! The file is long because a function is found, proved and written down in the same
-//! terms.
+
+mod functions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use self::functions::{definition, uncut, variants};
 use super::file::quoted;
 use super::lifetimes::{Fit, Lifetimes};
 use super::names;
 use super::{RuleCandidate, Situation, Status, text};
 use crate::model::{KindRef, Place, PullRequestNumber, Resource};
-use crate::policy::characters::Characters;
-use crate::policy::slug::{Algorithm, Case, Hash, Replace, Slug, Strip};
+use crate::policy::slug::Slug;
 
 /// A slug shorter than this is found in names by chance.
 const SHORT: usize = 4;
@@ -235,46 +234,6 @@ fn raw(
     }
 }
 
-/// The functions that are tried, without lengths and hashes.
-fn functions() -> Vec<Slug> {
-    let mut all = Vec::new();
-    for (keep, runs, strip) in [
-        ("a-z0-9", true, Strip::BeforeCut),
-        ("a-z0-9", false, Strip::None),
-        ("a-z0-9-", true, Strip::BeforeCut),
-        ("a-z0-9-", true, Strip::None),
-        ("a-z0-9", true, Strip::Both),
-        ("a-z0-9", true, Strip::None),
-        ("a-z0-9-", false, Strip::None),
-        ("a-z0-9_", true, Strip::BeforeCut),
-    ] {
-        all.push(Slug {
-            name: "branch".into(),
-            case: Case::Lower,
-            keep: Characters::parse(keep),
-            replace: Replace {
-                with: "-".into(),
-                runs,
-            },
-            strip,
-            lengths: Vec::new(),
-            hash: None,
-            empty: None,
-        });
-    }
-    all
-}
-
-const HASHES: [(Algorithm, usize); 7] = [
-    (Algorithm::Sha256, 8),
-    (Algorithm::Sha1, 7),
-    (Algorithm::Sha256, 4),
-    (Algorithm::Sha256, 6),
-    (Algorithm::Sha256, 7),
-    (Algorithm::Sha1, 8),
-    (Algorithm::Sha1, 6),
-];
-
 fn slugged(
     left: &[&SlugSubject<'_>],
     heads: &PullRequestsByBranch,
@@ -371,7 +330,7 @@ fn around(
     heads: &PullRequestsByBranch,
 ) -> BTreeSet<(String, String)> {
     let mut around = BTreeSet::new();
-    for function in functions() {
+    for function in uncut() {
         for head in heads.keys() {
             let slug = function.uncut(head);
             if slug.len() < SHORT {
@@ -403,92 +362,6 @@ fn around(
         apart(before) && ends(after) && literal
     });
     around
-}
-
-/// The functions with the lengths and hashes that the names suggest.
-fn variants(
-    subjects: &[&SlugSubject<'_>],
-    heads: &PullRequestsByBranch,
-    around: &BTreeSet<(String, String)>,
-) -> Vec<Slug> {
-    let mut all = functions();
-    let mut lengths = BTreeSet::new();
-    let longest = heads.keys().map(|head| head.len()).max().unwrap_or(0);
-    for subject in subjects {
-        for (before, after) in around {
-            let middle = subject
-                .text
-                .strip_prefix(before.as_str())
-                .and_then(|rest| rest.strip_suffix(after.as_str()));
-            if let Some(middle) = middle
-                && (LONG..longest).contains(&middle.len())
-            {
-                lengths.insert(middle.len());
-            }
-        }
-    }
-    let lengths: Vec<usize> = lengths.into_iter().take(24).collect();
-    for function in functions() {
-        let cut = |lengths: Vec<usize>, hash: Option<Hash>| Slug {
-            lengths,
-            hash,
-            ..function.clone()
-        };
-        for (index, length) in lengths.iter().enumerate() {
-            all.push(cut(vec![*length], None));
-            for other in &lengths[index + 1..] {
-                all.push(cut(vec![*length, *other], None));
-            }
-        }
-        for length in &lengths {
-            for (algorithm, digits) in HASHES {
-                // A hash is always cut to the same length; the strip may shorten it.
-                for more in 0..2 {
-                    let hash = Hash { algorithm, digits };
-                    if *length > digits + 1 {
-                        all.push(cut(vec![*length + more], Some(hash)));
-                    }
-                }
-            }
-        }
-    }
-    all
-}
-
-/// The body of `[slug.NAME]`.
-fn definition(slug: &Slug) -> String {
-    let keep = slug
-        .keep
-        .as_ref()
-        .map(crate::policy::characters::Characters::written)
-        .unwrap_or_default();
-    let mut lines = vec![
-        "case = \"lower\"".to_owned(),
-        format!("keep = {}", quoted(&keep)),
-        format!("replace = {{ with = \"-\", runs = {} }}", slug.replace.runs),
-    ];
-    match slug.strip {
-        Strip::None => {}
-        Strip::BeforeCut => lines.push("strip = \"before-cut\"".to_owned()),
-        Strip::Both => lines.push("strip = \"both\"".to_owned()),
-    }
-    match slug.lengths.as_slice() {
-        [] => {}
-        [length] => lines.push(format!("length = {length}")),
-        lengths => lines.push(format!("length = {lengths:?}")),
-    }
-    if let Some(hash) = slug.hash {
-        let algorithm = match hash.algorithm {
-            Algorithm::Sha1 => "sha1",
-            Algorithm::Sha256 => "sha256",
-        };
-        let digits = hash.digits;
-        lines.push(format!(
-            "hash = {{ algorithm = \"{algorithm}\", digits = {digits} }}"
-        ));
-    }
-    lines.push(String::new());
-    lines.join("\n")
 }
 
 fn candidate(

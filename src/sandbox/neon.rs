@@ -1,16 +1,15 @@
 //! Neon: projects and their branches.
-//!
-//! The file is long because each operation of a project changes the state that the
-//! others check; branches are in a file of their own.
 
 mod branches;
+mod state;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use self::state::{Branch, Project, RECOVERY};
 use super::message::{self, Request, Response};
 use super::provider::{ImpossibleResource, ProviderApi, WorldKind};
 use super::world;
@@ -18,46 +17,9 @@ use super::world;
 /// The default project of branches.
 const PROJECT: &str = "quiet-forest-12345678";
 
-/// How long an operation keeps its project locked.
-const OPERATION: TimeDelta = TimeDelta::milliseconds(200);
-
 /// How a branch was created that has the schema of another one, none of its data
 /// and no parent.
 const SCHEMA_ONLY: &str = "schema-only";
-
-/// How long a deleted branch can be recovered.
-const RECOVERY: TimeDelta = TimeDelta::days(7);
-
-#[derive(Debug, Clone)]
-struct Branch {
-    id: String,
-    name: String,
-    parent: Option<String>,
-    default: bool,
-    protected: bool,
-    created_at: Option<DateTime<Utc>>,
-    updated_at: Option<DateTime<Utc>>,
-    last_reset_at: Option<DateTime<Utc>>,
-    last_active: Option<DateTime<Utc>>,
-    expires_at: Option<DateTime<Utc>>,
-    /// The time from when its expiry was set to that expiry.
-    ttl: Option<TimeDelta>,
-    creation_source: String,
-    init_source: String,
-    deleted_at: Option<DateTime<Utc>>,
-    /// Created because a world names it as a parent; not part of the state.
-    implied: bool,
-    /// The annotations recorded at its creation.
-    annotations: Map<String, Value>,
-}
-
-#[derive(Debug, Default)]
-struct Project {
-    branches: Vec<Branch>,
-    /// Until when an operation runs.
-    locked_until: Option<DateTime<Utc>>,
-    operations: Vec<Value>,
-}
 
 /// Neon's state and API.
 #[derive(Debug, Default)]
@@ -106,109 +68,6 @@ fn error(status: u16, message: &str) -> Response {
 
 fn ok(body: &Value) -> Response {
     message::json(StatusCode::OK, body)
-}
-
-impl Branch {
-    /// Returns the annotations as the API shows them.
-    fn annotation(&self) -> Value {
-        let mut shown = json!({
-            "object": {"type": "console/branch", "id": self.id}, "value": self.annotations,
-        });
-        if let Some(at) = self.created_at {
-            shown["created_at"] = time(at);
-        }
-        shown
-    }
-
-    /// Returns whether it has the schema of another branch and no parent.
-    fn is_schema_only(&self) -> bool {
-        self.init_source == SCHEMA_ONLY
-    }
-
-    fn json(&self, project: &str, now: DateTime<Utc>) -> Value {
-        let mut fields = json!({
-            "id": self.id, "project_id": project, "name": self.name,
-            "current_state": "ready", "creation_source": self.creation_source,
-            "default": self.default, "primary": self.default, "protected": self.protected,
-            "cpu_used_sec": 0, "compute_time_seconds": 0, "active_time_seconds": 0,
-            "written_data_bytes": 0, "data_transfer_bytes": 0, "logical_size": 30_785_536,
-            "init_source": self.init_source,
-        });
-        let mut put = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                fields[key] = value;
-            }
-        };
-        put("parent_id", self.parent.clone().map(Value::from));
-        put(
-            "parent_lsn",
-            self.parent.as_ref().map(|_| json!("0/1DE2850")),
-        );
-        put("created_at", self.created_at.map(time));
-        put("updated_at", self.updated_at.map(time));
-        put(
-            "state_changed_at",
-            self.created_at.or(self.updated_at).or(Some(now)).map(time),
-        );
-        put("last_reset_at", self.last_reset_at.map(time));
-        put("expires_at", self.expires_at.map(time));
-        put(
-            "ttl_interval_seconds",
-            self.ttl.map(|ttl| json!(ttl.num_seconds())),
-        );
-        put(
-            "recovery",
-            self.deleted_at.map(|at| {
-                let method = if self.expires_at == Some(at) { "ttl" } else { "user" };
-                json!({"deleted_at": time(at), "recoverable_until": time(at + RECOVERY), "deletion_method": method})
-            }),
-        );
-        fields
-    }
-
-    fn there(&self) -> bool {
-        self.deleted_at.is_none()
-    }
-
-    /// Whether it is there or can still be recovered.
-    fn is_kept(&self, now: DateTime<Utc>) -> bool {
-        self.deleted_at.is_none_or(|at| at + RECOVERY > now)
-    }
-}
-
-impl Project {
-    fn branch(&self, id: &str) -> Option<&Branch> {
-        self.branches
-            .iter()
-            .find(|branch| branch.id == id && branch.there())
-    }
-
-    /// Locks the project for one operation, or returns an error if another one
-    /// is running.
-    fn operate(
-        &mut self,
-        id: &str,
-        branch: &str,
-        action: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Box<Response>> {
-        if self.locked_until.is_some_and(|until| until > now) {
-            return Err(Box::new(error(
-                423,
-                "project already has running conflicting operations, scheduling of new ones is \
-                 prohibited",
-            )));
-        }
-        self.locked_until = Some(now + OPERATION);
-        let hash = hash(&format!("{branch}{action}{}", self.operations.len()));
-        let operation = json!({
-            "id": format!("b6afbc21-2990-4a76-980b-{:012x}", hash & 0xffff_ffff_ffff),
-            "project_id": id, "branch_id": branch, "action": action, "status": "scheduling",
-            "failures_count": 0, "created_at": time(now), "updated_at": time(now), "total_duration_ms": 0,
-        });
-        self.operations.push(operation.clone());
-        Ok(operation)
-    }
 }
 
 impl Neon {
@@ -586,6 +445,8 @@ impl ProviderApi for Neon {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use bytes::Bytes;
     use http::HeaderMap;

@@ -1,35 +1,29 @@
 //! Judges each resource by itself: protection, the rules that match its name,
 //! roots, times.
-//!
-//! The file is long because the judgement of one resource is one train of decisions
-//! over the same values.
 
 mod event;
+mod grace;
 mod labels;
 mod newer;
+mod owner;
 mod protection;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use self::event::{Untimely, clock, event, merged, timely};
 use self::labels::lost_label;
 use self::newer::{RuleIndex, Supersession};
+use self::owner::{Calibration, Owner};
 pub(super) use self::protection::Managed;
-use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict, Wait};
-use super::branches::{BranchState, Branches};
+use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict};
+use super::branches::Branches;
 use super::{JudgeInput, Judgement, MatchedBy};
-use crate::evidence::{ActionsRun, Inventory, PullRequest, RepositoryRoots, Roots};
-use crate::model::{BuiltInProtection, Claim, Place, PullRequestNumber, Resource, RunId, Time};
-use crate::policy::{Action, AgeClock, Missing, Rule, RuleMatch};
-
-/// A branch with its own expiry this near is taken care of.
-const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
-
-/// How late a provider may be that carries out an expiry.
-const EXPIRY_OVERDUE: TimeDelta = TimeDelta::days(1);
+use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots};
+use crate::model::{BuiltInProtection, Claim, Place, PullRequestNumber, Resource, Time};
+use crate::policy::{Action, AgeClock, Rule, RuleMatch};
 
 /// The resources whose checkbox "keep" is checked in tracking issues.
 fn kept(roots: &Roots) -> BTreeMap<String, u64> {
@@ -43,55 +37,6 @@ fn kept(roots: &Roots) -> BTreeMap<String, u64> {
         keep.chain(issue.kept_in_others.clone())
     });
     checked.collect()
-}
-
-/// What a claim turned out to belong to.
-enum Owner<'a> {
-    /// The rule asks nothing about it.
-    NotAsked,
-    /// A pull request, by its number.
-    PullRequest(PullRequestNumber, &'a PullRequest),
-    /// The git branches.
-    Head(BranchState<'a>),
-    /// An Actions run.
-    Run(RunId, &'a ActionsRun),
-    /// Nothing known, which the rule calls dead.
-    Missing(Claim),
-}
-
-impl<'a> Owner<'a> {
-    /// The pull request by which it is judged.
-    fn pull_request(&self) -> Option<(PullRequestNumber, &'a PullRequest)> {
-        match self {
-            Self::PullRequest(number, pull_request) => Some((*number, *pull_request)),
-            Self::Head(standing) => standing.open.or(standing
-                .ended
-                .map(|ended| (ended.number, ended.pull_request))),
-            Self::NotAsked | Self::Run(..) | Self::Missing(_) => None,
-        }
-    }
-
-    /// Returns the claim, if it is a number or a run that is not there.
-    fn missing(&self) -> Option<Claim> {
-        match self {
-            Self::PullRequest(number, PullRequest::Missing) => Some(Claim::PullRequest(*number)),
-            Self::Run(run, ActionsRun::Missing) => Some(Claim::Run(*run)),
-            Self::PullRequest(..)
-            | Self::Run(..)
-            | Self::NotAsked
-            | Self::Head(_)
-            | Self::Missing(_) => None,
-        }
-    }
-
-    /// Whether this pull request is one of those that it belongs to.
-    fn involves(&self, number: PullRequestNumber) -> bool {
-        match self {
-            Self::PullRequest(owner, _) => *owner == number,
-            Self::Head(standing) => standing.numbers.contains(&number),
-            Self::NotAsked | Self::Run(..) | Self::Missing(_) => false,
-        }
-    }
 }
 
 /// The verdict by one match of a name.
@@ -126,53 +71,6 @@ pub(super) struct Judge<'a, 'p> {
     kept: BTreeMap<String, u64>,
     calibration: Calibration,
     newer: Supersession,
-}
-
-/// The branch templates and slug functions that are known to be right: those that
-/// explain at least one listed name by a known git branch, with times that fit.
-#[derive(Default)]
-struct Calibration {
-    /// Slug functions, by policy file.
-    functions: HashSet<(usize, Box<str>)>,
-    /// Rules, by policy file and index.
-    rules: HashSet<(usize, usize)>,
-}
-
-impl Calibration {
-    fn of(
-        inventory: &Inventory,
-        input: &JudgeInput<'_>,
-        heads: &[Option<(&RepositoryRoots, Branches<'_>)>],
-    ) -> Self {
-        let mut calibration = Self::default();
-        for (index, policy_scope) in input.policy_scopes.iter().enumerate() {
-            let policy = policy_scope.policy;
-            let Some((_, heads)) = heads[index].as_ref() else {
-                continue;
-            };
-            if !policy.rules.iter().any(Rule::asks_about_heads) {
-                continue;
-            }
-            for resource in &inventory.resources {
-                if !policy_scope.places.contains(&resource.place) {
-                    continue;
-                }
-                // Recorded data proves nothing about how names are made.
-                let named = policy.read(resource).into_iter();
-                for (rule, rule_match) in named.filter(|(_, rule_match)| !rule_match.only_agrees) {
-                    let caseless = resource.kind.caseless;
-                    if !heads.explains(&rule_match.claim, caseless, resource.created_at) {
-                        continue;
-                    }
-                    calibration.rules.insert((index, rule));
-                    if let Claim::Slug { function, .. } = rule_match.claim {
-                        calibration.functions.insert((index, function));
-                    }
-                }
-            }
-        }
-        calibration
-    }
 }
 
 impl<'a, 'p> Judge<'a, 'p> {
@@ -357,35 +255,6 @@ impl<'a, 'p> Judge<'a, 'p> {
         Ok(outcome)
     }
 
-    /// Returns the doubt about a name whose git branch or slug is not where its pull
-    /// request comes from: the number may be the beginning of a branch's name.
-    fn disagreement(
-        &self,
-        resource: &Resource,
-        policy_scope: usize,
-        rule_match: &RuleMatch,
-        owner: &Owner<'_>,
-    ) -> Option<Doubt> {
-        let (head, Claim::PullRequest(number)) = (rule_match.head.as_ref()?, &rule_match.claim)
-        else {
-            return None;
-        };
-        if rule_match.undetermined.is_some() {
-            return None;
-        }
-        let pull_request = owner.pull_request().map(|(_, pull_request)| pull_request);
-        let comes_from = pull_request.and_then(|one| one.head().or_else(|| one.fork_head()));
-        let heads = self.roots[policy_scope].as_ref().map(|(_, heads)| heads);
-        let agrees = heads.zip(comes_from).is_some_and(|(heads, branch)| {
-            heads.is_matched_by(head, resource.kind.caseless, branch)
-        });
-        (!agrees).then(|| Doubt::HeadDiffers {
-            number: *number,
-            head: head.clone(),
-            comes_from: comes_from.cloned(),
-        })
-    }
-
     fn verdict(
         &self,
         resource: &Resource,
@@ -424,84 +293,6 @@ impl<'a, 'p> Judge<'a, 'p> {
                 (Err(kept), None) => kept,
             },
         )
-    }
-
-    /// Returns the owner of a match's claim, or `None` if nothing known has that
-    /// name, so that there is no match at all.
-    fn owner(
-        &self,
-        resource: &Resource,
-        (policy_scope, index): (usize, usize),
-        rule: &Rule,
-        rule_match: &RuleMatch,
-    ) -> Result<Option<Owner<'a>>, Doubt> {
-        let claim = &rule_match.claim;
-        let policy = self.input.policy_scopes[policy_scope].policy;
-        if rule_match.undetermined.is_some() || !policy.asks_about(rule, rule_match) {
-            return Ok(Some(Owner::NotAsked));
-        }
-        let not_told = |why: &str| Doubt::NotAnswered {
-            claim: claim.clone(),
-            why: why.into(),
-        };
-        // One root source that is not complete stops the whole run.
-        if let Some(why) = self.gap {
-            return Err(Doubt::Roots(why.clone()));
-        }
-        let not_asked = || not_told("it was not asked for");
-        let (roots, heads) = self.roots[policy_scope].as_ref().ok_or_else(not_asked)?;
-        match claim {
-            Claim::PullRequest(number) => match roots.pull_requests.get(number) {
-                Some(PullRequest::Unknown { why }) => Err(not_told(why)),
-                Some(pull_request) => Ok(Some(Owner::PullRequest(*number, pull_request))),
-                None => Err(not_asked()),
-            },
-            Claim::Run(run) => match roots.runs.get(run) {
-                Some(ActionsRun::Unknown { why }) => Err(not_told(why)),
-                Some(found) => Ok(Some(Owner::Run(*run, found))),
-                None => Err(not_asked()),
-            },
-            Claim::Branch(_) | Claim::Slug { .. } => {
-                let caseless = resource.kind.caseless;
-                let standing = heads.judge(claim, caseless, resource.created_at)?;
-                let alive = standing.as_ref().is_some_and(BranchState::is_alive);
-                let dead = !alive && (standing.is_some() || rule.missing == Missing::Dead);
-                if dead {
-                    if heads.is_prefix_of_live_slug(claim, standing.is_some()) {
-                        return Err(Doubt::Beginning(claim.clone()));
-                    }
-                    let calibrated = match (claim, &standing) {
-                        // A git branch that was seen is what it is.
-                        (Claim::Branch(_), Some(_)) => true,
-                        (Claim::Slug { function, .. }, _) => {
-                            let function = (policy_scope, function.clone());
-                            self.calibration.functions.contains(&function)
-                        }
-                        _ => self.calibration.rules.contains(&(policy_scope, index)),
-                    };
-                    if !calibrated {
-                        return Err(Doubt::NotCalibrated(claim.clone()));
-                    }
-                }
-                Ok(match (standing, rule.missing) {
-                    (Some(standing), _) => Some(Owner::Head(standing)),
-                    (None, _) if !self.could_be_produced(policy_scope, claim) => None,
-                    (None, Missing::Dead) => Some(Owner::Missing(claim.clone())),
-                    (None, Missing::Keep) => None,
-                })
-            }
-            Claim::Itself => Ok(Some(Owner::NotAsked)),
-        }
-    }
-
-    /// Whether a claim's slug function gives its text for some branch.
-    fn could_be_produced(&self, policy_scope: usize, claim: &Claim) -> bool {
-        let Claim::Slug { function, text } = claim else {
-            return true;
-        };
-        let slugs = &self.input.policy_scopes[policy_scope].policy.slugs;
-        let function = slugs.get(&**function);
-        function.is_some_and(|function| function.could_produce(text))
     }
 
     /// How the resource died by this rule, or what keeps it.
@@ -589,67 +380,6 @@ impl<'a, 'p> Judge<'a, 'p> {
         let mut death = death.ok_or(Verdict::Unmatched(Unmatched::NoRule))?;
         death.report_only = rule.action == Action::Report;
         Ok(death)
-    }
-
-    /// What a death comes to: a branch that its own expiry deletes soon is left to
-    /// it once its grace is over. Before that the grace counts: an expiry that an
-    /// earlier run set may rest on a death that was not the last one.
-    fn verdict_of_death(
-        &self,
-        resource: &Resource,
-        rule: &Rule,
-        in_focus: bool,
-        death: Death,
-    ) -> Verdict {
-        let now = self.input.now;
-        // One that is long over is not carried out: nothing rests on it.
-        let expires_soon =
-            |at: &DateTime<Utc>| *at <= now + EXPIRES_SOON && *at > now - EXPIRY_OVERDUE;
-        let expires_at = resource.expires_at.filter(expires_soon);
-        match (self.after_grace(rule, in_focus, death), expires_at) {
-            (Verdict::Garbage(_), Some(at)) => Verdict::Grace(Wait::Expires { at }),
-            (verdict, _) => verdict,
-        }
-    }
-
-    /// Whether the grace of a death is over.
-    fn after_grace(&self, rule: &Rule, in_focus: bool, mut death: Death) -> Verdict {
-        let now = self.input.now;
-        if rule.death.is_by_age_alone() {
-            death.grace_ends_at = death.dead_since;
-            return Verdict::Garbage(death);
-        }
-        let usual = if in_focus {
-            self.input.grace_on_close
-        } else {
-            self.input.grace
-        };
-        let grace = rule.grace.unwrap_or(usual);
-        let Some(dead_since) = death.dead_since else {
-            // It has no time at all: no grace can begin, and none can be over.
-            return if grace <= TimeDelta::zero() {
-                Verdict::Garbage(death)
-            } else {
-                Verdict::Grace(Wait::Grace {
-                    death,
-                    grace_ends_at: None,
-                })
-            };
-        };
-        match dead_since.checked_add_signed(grace) {
-            // Strictly later: exactly at the end of its grace it is still kept. No
-            // grace at all is over at once.
-            Some(grace_ends_at)
-                if grace_ends_at < now || (grace <= TimeDelta::zero() && grace_ends_at == now) =>
-            {
-                death.grace_ends_at = Some(grace_ends_at);
-                Verdict::Garbage(death)
-            }
-            grace_ends_at => Verdict::Grace(Wait::Grace {
-                death,
-                grace_ends_at,
-            }),
-        }
     }
 }
 

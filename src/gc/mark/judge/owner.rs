@@ -1,0 +1,217 @@
+//! The owner of a resource: what the claim of a match belongs to, and whether the
+//! templates and slug functions that say so are known to be right.
+
+use std::collections::HashSet;
+
+use super::super::super::verdict::Doubt;
+use super::super::JudgeInput;
+use super::super::branches::{BranchState, Branches};
+use super::Judge;
+use crate::evidence::{ActionsRun, Inventory, PullRequest, RepositoryRoots};
+use crate::model::{Claim, PullRequestNumber, Resource, RunId};
+use crate::policy::{Missing, Rule, RuleMatch};
+
+/// What a claim turned out to belong to.
+pub(super) enum Owner<'a> {
+    /// The rule asks nothing about it.
+    NotAsked,
+    /// A pull request, by its number.
+    PullRequest(PullRequestNumber, &'a PullRequest),
+    /// The git branches.
+    Head(BranchState<'a>),
+    /// An Actions run.
+    Run(RunId, &'a ActionsRun),
+    /// Nothing known, which the rule calls dead.
+    Missing(Claim),
+}
+
+impl<'a> Owner<'a> {
+    /// The pull request by which it is judged.
+    pub(super) fn pull_request(&self) -> Option<(PullRequestNumber, &'a PullRequest)> {
+        match self {
+            Self::PullRequest(number, pull_request) => Some((*number, *pull_request)),
+            Self::Head(standing) => standing.open.or(standing
+                .ended
+                .map(|ended| (ended.number, ended.pull_request))),
+            Self::NotAsked | Self::Run(..) | Self::Missing(_) => None,
+        }
+    }
+
+    /// Returns the claim, if it is a number or a run that is not there.
+    pub(super) fn missing(&self) -> Option<Claim> {
+        match self {
+            Self::PullRequest(number, PullRequest::Missing) => Some(Claim::PullRequest(*number)),
+            Self::Run(run, ActionsRun::Missing) => Some(Claim::Run(*run)),
+            Self::PullRequest(..)
+            | Self::Run(..)
+            | Self::NotAsked
+            | Self::Head(_)
+            | Self::Missing(_) => None,
+        }
+    }
+
+    /// Whether this pull request is one of those that it belongs to.
+    pub(super) fn involves(&self, number: PullRequestNumber) -> bool {
+        match self {
+            Self::PullRequest(owner, _) => *owner == number,
+            Self::Head(standing) => standing.numbers.contains(&number),
+            Self::NotAsked | Self::Run(..) | Self::Missing(_) => false,
+        }
+    }
+}
+
+/// The branch templates and slug functions that are known to be right: those that
+/// explain at least one listed name by a known git branch, with times that fit.
+#[derive(Default)]
+pub(super) struct Calibration {
+    /// Slug functions, by policy file.
+    functions: HashSet<(usize, Box<str>)>,
+    /// Rules, by policy file and index.
+    rules: HashSet<(usize, usize)>,
+}
+
+impl Calibration {
+    pub(super) fn of(
+        inventory: &Inventory,
+        input: &JudgeInput<'_>,
+        heads: &[Option<(&RepositoryRoots, Branches<'_>)>],
+    ) -> Self {
+        let mut calibration = Self::default();
+        for (index, policy_scope) in input.policy_scopes.iter().enumerate() {
+            let policy = policy_scope.policy;
+            let Some((_, heads)) = heads[index].as_ref() else {
+                continue;
+            };
+            if !policy.rules.iter().any(Rule::asks_about_heads) {
+                continue;
+            }
+            for resource in &inventory.resources {
+                if !policy_scope.places.contains(&resource.place) {
+                    continue;
+                }
+                // Recorded data proves nothing about how names are made.
+                let named = policy.read(resource).into_iter();
+                for (rule, rule_match) in named.filter(|(_, rule_match)| !rule_match.only_agrees) {
+                    let caseless = resource.kind.caseless;
+                    if !heads.explains(&rule_match.claim, caseless, resource.created_at) {
+                        continue;
+                    }
+                    calibration.rules.insert((index, rule));
+                    if let Claim::Slug { function, .. } = rule_match.claim {
+                        calibration.functions.insert((index, function));
+                    }
+                }
+            }
+        }
+        calibration
+    }
+}
+
+impl<'a> Judge<'a, '_> {
+    /// Returns the owner of a match's claim, or `None` if nothing known has that
+    /// name, so that there is no match at all.
+    pub(super) fn owner(
+        &self,
+        resource: &Resource,
+        (policy_scope, index): (usize, usize),
+        rule: &Rule,
+        rule_match: &RuleMatch,
+    ) -> Result<Option<Owner<'a>>, Doubt> {
+        let claim = &rule_match.claim;
+        let policy = self.input.policy_scopes[policy_scope].policy;
+        if rule_match.undetermined.is_some() || !policy.asks_about(rule, rule_match) {
+            return Ok(Some(Owner::NotAsked));
+        }
+        let not_told = |why: &str| Doubt::NotAnswered {
+            claim: claim.clone(),
+            why: why.into(),
+        };
+        // One root source that is not complete stops the whole run.
+        if let Some(why) = self.gap {
+            return Err(Doubt::Roots(why.clone()));
+        }
+        let not_asked = || not_told("it was not asked for");
+        let (roots, heads) = self.roots[policy_scope].as_ref().ok_or_else(not_asked)?;
+        match claim {
+            Claim::PullRequest(number) => match roots.pull_requests.get(number) {
+                Some(PullRequest::Unknown { why }) => Err(not_told(why)),
+                Some(pull_request) => Ok(Some(Owner::PullRequest(*number, pull_request))),
+                None => Err(not_asked()),
+            },
+            Claim::Run(run) => match roots.runs.get(run) {
+                Some(ActionsRun::Unknown { why }) => Err(not_told(why)),
+                Some(found) => Ok(Some(Owner::Run(*run, found))),
+                None => Err(not_asked()),
+            },
+            Claim::Branch(_) | Claim::Slug { .. } => {
+                let caseless = resource.kind.caseless;
+                let standing = heads.judge(claim, caseless, resource.created_at)?;
+                let alive = standing.as_ref().is_some_and(BranchState::is_alive);
+                let dead = !alive && (standing.is_some() || rule.missing == Missing::Dead);
+                if dead {
+                    if heads.is_prefix_of_live_slug(claim, standing.is_some()) {
+                        return Err(Doubt::Beginning(claim.clone()));
+                    }
+                    let calibrated = match (claim, &standing) {
+                        // A git branch that was seen is what it is.
+                        (Claim::Branch(_), Some(_)) => true,
+                        (Claim::Slug { function, .. }, _) => {
+                            let function = (policy_scope, function.clone());
+                            self.calibration.functions.contains(&function)
+                        }
+                        _ => self.calibration.rules.contains(&(policy_scope, index)),
+                    };
+                    if !calibrated {
+                        return Err(Doubt::NotCalibrated(claim.clone()));
+                    }
+                }
+                Ok(match (standing, rule.missing) {
+                    (Some(standing), _) => Some(Owner::Head(standing)),
+                    (None, _) if !self.could_be_produced(policy_scope, claim) => None,
+                    (None, Missing::Dead) => Some(Owner::Missing(claim.clone())),
+                    (None, Missing::Keep) => None,
+                })
+            }
+            Claim::Itself => Ok(Some(Owner::NotAsked)),
+        }
+    }
+
+    /// Whether a claim's slug function gives its text for some branch.
+    fn could_be_produced(&self, policy_scope: usize, claim: &Claim) -> bool {
+        let Claim::Slug { function, text } = claim else {
+            return true;
+        };
+        let slugs = &self.input.policy_scopes[policy_scope].policy.slugs;
+        let function = slugs.get(&**function);
+        function.is_some_and(|function| function.could_produce(text))
+    }
+
+    /// Returns the doubt about a name whose git branch or slug is not where its pull
+    /// request comes from: the number may be the beginning of a branch's name.
+    pub(super) fn disagreement(
+        &self,
+        resource: &Resource,
+        policy_scope: usize,
+        rule_match: &RuleMatch,
+        owner: &Owner<'_>,
+    ) -> Option<Doubt> {
+        let (head, Claim::PullRequest(number)) = (rule_match.head.as_ref()?, &rule_match.claim)
+        else {
+            return None;
+        };
+        if rule_match.undetermined.is_some() {
+            return None;
+        }
+        let pull_request = owner.pull_request().map(|(_, pull_request)| pull_request);
+        let comes_from = pull_request.and_then(|one| one.head().or_else(|| one.fork_head()));
+        let heads = self.roots[policy_scope].as_ref().map(|(_, heads)| heads);
+        let agrees = heads.zip(comes_from).is_some_and(|(heads, branch)| {
+            heads.is_matched_by(head, resource.kind.caseless, branch)
+        });
+        (!agrees).then(|| Doubt::HeadDiffers {
+            number: *number,
+            head: head.clone(),
+            comes_from: comes_from.cloned(),
+        })
+    }
+}
