@@ -694,7 +694,7 @@ mod tests {
                 "schedule",
             ],
         ),
-        (DELETION, &["yes", "plan", "approved"]),
+        (DELETION, &["yes", "plan", "approved", "workers-by-id"]),
     ];
 
     fn verbs() -> Vec<Command> {
