@@ -107,11 +107,18 @@ pub trait Kind: Sync {
     /// Adds what only the whole listing shows, such as a parent's name.
     fn complete(&self, _resources: &mut [Resource]) {}
 
-    /// Asks for one. Not found means that it is gone.
+    /// Asks for one. Not found means that it is gone, and so does what
+    /// [`Kind::was_deleted`] recognizes.
     fn inspect(&self, id: &ResourceId) -> Call;
 
     /// Reads the answer to [`Kind::inspect`].
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed>;
+
+    /// Whether the answer to [`Kind::inspect`] shows one that was deleted, which its
+    /// provider goes on showing.
+    fn was_deleted(&self, _body: &[u8]) -> bool {
+        false
+    }
 
     /// Deletes one, and nothing but this one.
     fn delete(&self, id: &ResourceId) -> Call;

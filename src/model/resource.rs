@@ -65,6 +65,8 @@ pub enum BuiltInProtection {
     ProtectionRules,
     /// Access: an application that guards something else than public host names.
     GuardsMore,
+    /// Cloudflare Tunnel: one that has connections, or may have them.
+    Connected,
 }
 
 impl fmt::Display for BuiltInProtection {
@@ -82,6 +84,7 @@ impl fmt::Display for BuiltInProtection {
             Self::Production => "it is production",
             Self::PastProduction => "it was production, and no rule keeps the newest of production",
             Self::ProtectionRules => "an environment with protection rules",
+            Self::Connected => "it is connected, so somebody uses it",
             Self::GuardsMore => "it guards something else than public host names",
             Self::Managed => "managed by a Worker's custom domain; it goes with the domain",
         })

@@ -12,6 +12,7 @@ mod pages_deployment;
 mod pages_project;
 mod queue;
 mod r2;
+mod tunnel;
 mod worker;
 mod worker_domain;
 mod worker_preview;
@@ -92,6 +93,7 @@ static KINDS: &[&dyn Kind] = &[
     &worker_preview::WorkerPreview,
     &worker::Worker,
     &access_application::AccessApplication,
+    &tunnel::Tunnel,
     &queue::Queue,
     &kv_namespace::KvNamespace,
     &d1::D1,

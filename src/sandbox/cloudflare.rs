@@ -25,6 +25,7 @@ mod r2;
 mod routes;
 mod scripts;
 mod scripts_traffic;
+mod tunnels;
 mod upload;
 mod versions;
 mod worker;
@@ -78,6 +79,8 @@ pub struct Cloudflare {
     /// By id.
     applications: access::Applications,
     /// By id.
+    tunnels: tunnels::Tunnels,
+    /// By id.
     previews: BTreeMap<String, previews::Preview>,
     /// The Workers of dispatch namespaces: bindings by namespace and script.
     dispatched: dispatch::Namespaces,
@@ -118,6 +121,7 @@ static PRODUCTS: &[&dyn Product] = &[
     &queues::Queues,
     &hyperdrive::Hyperdrive,
     &access::Access,
+    &tunnels::AllTunnels,
     &pages::Pages,
     &dispatch::Dispatch,
 ];

@@ -254,6 +254,9 @@ pub(crate) async fn look_up_once(
         }
         Err(error) => return LookupResult::Unreadable(error.to_string()),
     };
+    if kind.was_deleted(&body) {
+        return LookupResult::Gone;
+    }
     match kind.read_one(&id.place, &body) {
         Err(error) => LookupResult::Unreadable(client.redact(&error.0)),
         // Another resource has the name now.
@@ -328,6 +331,17 @@ mod tests {
         assert_eq!(look(Some("before")), LookupResult::Gone);
         // Without a tag it is unknown which resource the request was for.
         assert_eq!(look(None), LookupResult::There);
+    }
+
+    #[test]
+    fn one_that_is_shown_as_deleted_is_gone() {
+        let look = |deleted: Value| {
+            let found = json!({"id": "1", "name": "one", "deleted_at": deleted});
+            let answer = json!({"success": true, "result": found});
+            seen("tunnel", None, false, (200, answer))
+        };
+        assert_eq!(look(json!(now())), LookupResult::Gone);
+        assert_eq!(look(Value::Null), LookupResult::There);
     }
 
     #[test]

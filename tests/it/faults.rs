@@ -14,7 +14,7 @@ use preview_gc::providers;
 use serde_json::{Value, json};
 
 /// The requests that a sweep sends, by method and path.
-const REQUESTS: [(&str, &str); 24] = [
+const REQUESTS: [(&str, &str); 26] = [
     ("GET", "/workers/scripts$"),
     ("GET", "/workers/workers$"),
     ("GET", "/settings$"),
@@ -39,11 +39,13 @@ const REQUESTS: [(&str, &str); 24] = [
     ("GET", "/access/apps$"),
     ("GET", "/dns_records$"),
     ("DELETE", "/access/apps/"),
+    ("GET", "/cfd_tunnel$"),
+    ("DELETE", "/cfd_tunnel/"),
 ];
 
 /// The listings and questions without which nothing can be said of what the
 /// world has: the others may fail and leave their kind alone.
-const NEEDED: [&str; 11] = [
+const NEEDED: [&str; 12] = [
     "/workers/scripts$",
     "/workers/workers$",
     "/settings$",
@@ -52,17 +54,19 @@ const NEEDED: [&str; 11] = [
     "/r2/buckets$",
     "/hyperdrive/configs$",
     "/access/apps$",
+    "/cfd_tunnel$",
     "/environments$",
     "/graphql$",
     "/issues$",
 ];
 
 /// Whose step a deletion is.
-const DELETIONS: [(&str, &str); 6] = [
+const DELETIONS: [(&str, &str); 7] = [
     ("/workers/scripts/", "worker"),
     ("/workers/domains/", "worker_domain"),
     ("/d1/database/", "d1"),
     ("/access/apps/", "access_application"),
+    ("/cfd_tunnel/", "tunnel"),
     ("/previews/", "worker_preview"),
     ("/environments/", "github_environment"),
 ];

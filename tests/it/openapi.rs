@@ -14,7 +14,11 @@ use serde_json::{Map, Value, json};
 mod sessions;
 
 /// Paths that the trimmed documents leave out. Cloudflare's own SDK has them.
-const UNDESCRIBED: [&str; 2] = ["/workers/dispatch/namespaces", "/access/apps"];
+const UNDESCRIBED: [&str; 3] = [
+    "/workers/dispatch/namespaces",
+    "/access/apps",
+    "/cfd_tunnel",
+];
 
 /// Parameters of paths that are younger than the documents, which are of July.
 /// Cloudflare's own SDK has them since 7.1.0.

@@ -57,6 +57,11 @@ impl Got {
         json!({"status": self.status, "codes": codes, "message": body["message"]})
     }
 
+    /// Whether it answers a question about something that was deleted.
+    fn is_of_something_gone(&self, kind: &dyn Kind) -> bool {
+        self.status == 404 || kind.was_deleted(&self.body)
+    }
+
     pub(crate) fn succeeded(&self, what: &str) -> Checked<()> {
         let said = String::from_utf8_lossy(&self.body);
         let said: String = said.chars().take(300).collect();
@@ -327,7 +332,7 @@ impl<'s> Suite<'s> {
         let again = self.send(&kind.delete(id)).await?;
         self.answers
             .insert(format!("{name}.delete_again"), again.summary());
-        if gone.status != 404 || !matches!(again.status, 204 | 404) {
+        if !gone.is_of_something_gone(kind) || !matches!(again.status, 204 | 404) {
             return Err(format!(
                 "gone: {}, again: {}",
                 gone.summary(),
@@ -380,7 +385,8 @@ impl<'s> Suite<'s> {
         for (kind, holder, id) in std::mem::take(&mut self.made).into_iter().rev() {
             let name = kind.about().name();
             let removed = async {
-                if self.send(&kind.inspect(&id)).await?.status == 404 {
+                let there = self.send(&kind.inspect(&id)).await?;
+                if there.is_of_something_gone(kind) {
                     return Ok(());
                 }
                 let got = self.send(&kind.delete(&id)).await?;

@@ -147,7 +147,10 @@ fn zero_trust(scope: &Scope, domain: &str) -> Vec<Recipe> {
     let name = scope.prefix();
     let guard = format!("{name}-a.{domain}");
     let guard = json!({"name": name, "type": "self_hosted", "domain": guard});
-    let made = [("access_application", ["access", "apps"].as_slice(), guard)];
+    let made = [
+        ("access_application", ["access", "apps"].as_slice(), guard),
+        ("tunnel", ["cfd_tunnel"].as_slice(), json!({"name": name})),
+    ];
     let made = made.into_iter().map(|(kind, path, body)| {
         let path = [&["accounts", account.id()], path].concat();
         Recipe {

@@ -189,6 +189,7 @@ pub fn targets(method: &Method, path: &str, body: &[u8]) -> Option<Vec<(&'static
         ["client", "v4", "accounts", _, "workers", "domains", id] if delete => {
             one("worker_domain", id)
         }
+        ["client", "v4", "accounts", _, "cfd_tunnel", id] if delete => one("tunnel", id),
         ["client", "v4", "accounts", _, "access", "apps", id] if delete => {
             one("access_application", id)
         }

@@ -447,6 +447,7 @@ pub async fn delete_one(network: &Network, index: usize, resource: &Resource) ->
         let path = match resource.kind {
             "worker" => format!("/accounts/{account}/workers/scripts/{}", resource.name),
             "access_application" => format!("/accounts/{account}/access/apps/{id}"),
+            "tunnel" => format!("/accounts/{account}/cfd_tunnel/{id}"),
             "worker_domain" => format!("/accounts/{account}/workers/domains/{id}"),
             "worker_preview" => format!("/accounts/{account}/workers/workers/site/previews/{id}"),
             "pages_deployment" => {
@@ -492,6 +493,7 @@ async fn make_anew(network: &Network) {
     // These belong to something else, or have no name of their own.
     let never = [
         "access_application",
+        "tunnel",
         "worker_domain",
         "worker_route",
         "worker_preview",

@@ -37,7 +37,8 @@ pub struct Terms {
 }
 
 /// The kinds that are drawn beside [`STORAGE`].
-const OTHER_KINDS: [&str; 10] = [
+const OTHER_KINDS: [&str; 11] = [
+    "tunnel",
     "access_application",
     "worker",
     "worker_domain",
@@ -57,7 +58,8 @@ pub fn kinds() -> Vec<&'static str> {
 }
 
 /// What only some worlds have, beside some of [`STORAGE`].
-const SOMETIMES: [&str; 7] = [
+const SOMETIMES: [&str; 8] = [
+    "tunnel",
     "access_application",
     "worker_route",
     "worker_preview",
@@ -68,7 +70,8 @@ const SOMETIMES: [&str; 7] = [
 ];
 
 /// The kinds that have rules of their own, beside [`STORAGE`].
-const RULED: [(&str, &str); 6] = [
+const RULED: [(&str, &str); 7] = [
+    ("tunnel", r#""tunnel-{pr}""#),
     ("access_application", r#""guard-{pr}""#),
     ("worker", r#"["app-pr-{pr}", "api-pr-{pr}"]"#),
     ("dns_record", r#""{pr}.preview.example.com""#),
@@ -219,7 +222,7 @@ pub fn new_id(random: &mut Rng, kind: &str) -> String {
     match kind {
         "neon_branch" => format!("br-drawn-snow-{:08}", random.u32(..100_000_000)),
         "github_environment" | "github_deployment" => random.u32(1..).to_string(),
-        kind if kind == "pages_deployment"
+        kind if matches!(kind, "pages_deployment" | "tunnel")
             || storage(kind).is_some_and(|one| one.id == Id::Uuid) =>
         {
             format!(
@@ -590,17 +593,29 @@ impl Draw<'_> {
             let made = self.add("access_application", &name, purpose, age, with);
             guard.push(self.ledger.resources[made].bound_as());
         }
+        let mut leads_to = "web.example.com".to_owned();
+        if self.has("tunnel") && self.random.bool() {
+            let purpose = self.purpose(number);
+            let with = With::attributes(json!({"status": "down"}));
+            let name = format!("tunnel-{number}");
+            let made = self.add("tunnel", &name, purpose, age, with);
+            let tunnel = &self.ledger.resources[made];
+            if self.random.bool() {
+                leads_to = format!("{}.cfargotunnel.com", tunnel.id);
+                guard.push(tunnel.bound_as());
+            }
+        }
         if self.random.bool() {
             let purpose = self.purpose(number);
             if !guard.is_empty() {
-                self.ledger.features.insert("a host with a guard");
+                self.ledger
+                    .features
+                    .insert("a host with a guard or a tunnel");
             }
             // Whoever removed the guard would open what is reached there.
             let with = With {
                 binds: guard,
-                ..With::attributes(
-                    json!({"type": "CNAME", "content": "web.example.com", "zone": ZONE}),
-                )
+                ..With::attributes(json!({"type": "CNAME", "content": leads_to, "zone": ZONE}))
             };
             self.add("dns_record", &host, purpose, age, with);
         }

@@ -148,7 +148,7 @@ impl Kind for AccessApplication {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        envelope::page_or_more(body, |one: Application| one.resource(place))
+        envelope::page_or_more(body, |one: Application| Some(one.resource(place)))
     }
 
     fn inspect(&self, id: &ResourceId) -> Call {

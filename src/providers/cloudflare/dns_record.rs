@@ -186,6 +186,12 @@ fn workers_at(host: &str) -> impl Iterator<Item = String> {
     names.filter(|name| !name.is_empty())
 }
 
+/// The id of the tunnel behind a host.
+fn tunnel_at(host: &str) -> Option<&str> {
+    let id = host.strip_suffix(".cfargotunnel.com")?;
+    (!id.contains('.')).then_some(id)
+}
+
 impl Record {
     /// What the name points at, wherever that is: another name, or the host
     /// under which Cloudflare serves a Worker or a Pages deployment.
@@ -199,6 +205,8 @@ impl Record {
             }));
             let workers = workers_at(&host).map(|worker| Reference::by_id("worker", worker));
             links.extend(workers.map(Link::Uses));
+            let tunnel = tunnel_at(&host).map(|id| Reference::by_id("tunnel", id.to_owned()));
+            links.extend(tunnel.map(Link::Uses));
         }
         links
     }
@@ -524,6 +532,15 @@ mod tests {
         );
         assert!(workers("acme.workers.dev").is_empty());
         assert!(workers("app.acme.example").is_empty());
+    }
+
+    #[test]
+    fn a_host_of_a_tunnel_has_its_id() {
+        let id = "c1744f8b-faa1-48a4-9e5c-02ac921467fa";
+        assert_eq!(tunnel_at(&format!("{id}.cfargotunnel.com")), Some(id));
+        for host in ["cfargotunnel.com", "a.b.cfargotunnel.com", "a.example.com"] {
+            assert_eq!(tunnel_at(host), None, "{host}");
+        }
     }
 
     #[test]

@@ -169,7 +169,7 @@ pub(super) fn holders<T: DeserializeOwned>(
 /// As [`page`].
 pub(super) fn page_or_more<T: DeserializeOwned>(
     body: &[u8],
-    resource: impl Fn(T) -> Resource,
+    resource: impl Fn(T) -> Option<Resource>,
 ) -> Result<Page, Malformed> {
     let (items, info) = open::<Vec<T>>(body)?;
     let (total, next) = if info.as_ref().is_some_and(|info| info.total_count.is_some()) {
@@ -179,7 +179,7 @@ pub(super) fn page_or_more<T: DeserializeOwned>(
     } else {
         (None, NextPage::More)
     };
-    let items = items.into_iter().map(resource).collect();
+    let items = items.into_iter().filter_map(resource).collect();
     Ok(Page { items, total, next })
 }
 
@@ -236,7 +236,7 @@ mod tests {
             let body = format!(r#"{{"success":true,{rest}}}"#);
             let place = Arc::new(Place::Account("a".to_owned()));
             let about = KindRef(&ABOUT);
-            let read = |id: Box<str>| Resource::new(about, &place, id.clone(), id);
+            let read = |id: Box<str>| Some(Resource::new(about, &place, id.clone(), id));
             let page = page_or_more(body.as_bytes(), read).unwrap();
             (page.total, page.next)
         };
