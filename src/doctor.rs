@@ -303,7 +303,7 @@ async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
     for right in Right::ALL {
         let wanted = match right {
             Right::PullRequests => true,
-            Right::Branches => policy.rules.iter().any(Rule::asks_about_heads),
+            Right::Branches => policy.rules.iter().any(Rule::asks_about_branches),
             Right::Runs => policy.rules.iter().any(Rule::asks_about_runs),
         };
         if !wanted {

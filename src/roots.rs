@@ -66,7 +66,7 @@ pub async fn alive<F: Forge>(
     if let Some(found) = numbers {
         notes.by_number(found);
     }
-    let heads = note_heads(&mut notes, open, branches);
+    let heads = note_branches(&mut notes, open, branches);
     let mut seen = heads.seen;
     notes.roots.id = seen.id;
     let unseen = expected_id.is_some() && seen.id.is_none();
@@ -86,7 +86,7 @@ pub async fn alive<F: Forge>(
 }
 
 /// What the lists of heads say about their repository.
-struct HeadLists {
+struct BranchLists {
     seen: RepositorySeen,
     /// Whether a list is so short that it counts only after the repository itself
     /// was read.
@@ -94,11 +94,11 @@ struct HeadLists {
 }
 
 /// Adds the open pull requests and the git branches.
-fn note_heads(
+fn note_branches(
     notes: &mut Notes<'_>,
     open: Option<Result<CompleteList<PullRequestNumber, PullRequest>, Unanswered>>,
     branches: Option<Result<CompleteList<Arc<str>, ()>, Unanswered>>,
-) -> HeadLists {
+) -> BranchLists {
     let mut seen = RepositorySeen::default();
     let mut needs_proof = false;
     match open {
@@ -124,7 +124,7 @@ fn note_heads(
         Some(Err(error)) => notes.fail("branches", &error),
         None => {}
     }
-    HeadLists { seen, needs_proof }
+    BranchLists { seen, needs_proof }
 }
 
 /// Reads only the boxes that people checked in the tracking issue.

@@ -299,7 +299,7 @@ impl Sandbox {
         }
         state.quotas.headers(provider, resource, now, &mut response);
         if let Some(fault) = fault {
-            faults::spoil(fault, &mut response);
+            faults::alter(fault, &mut response);
         }
         match fault {
             Some(FaultEffect::Named(NamedFault::ResetAfter)) => Err(Reset),

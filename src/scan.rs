@@ -1,7 +1,7 @@
 //! Reads what exists: pages every kind in every place, and answers questions
 //! about references. Read only.
 
-mod converse;
+mod follow_up;
 mod listing;
 mod questions;
 mod users;
@@ -91,7 +91,7 @@ impl Target {
 }
 
 /// Why a listing did not come to its end.
-enum Broken {
+enum ListingFailure {
     /// The provider refused; asking again at once would change nothing.
     Refused(ApiError),
     /// The pages do not fit together; they may have shifted while they were
@@ -99,19 +99,19 @@ enum Broken {
     Disagrees(String),
 }
 
-impl From<ApiError> for Broken {
+impl From<ApiError> for ListingFailure {
     fn from(error: ApiError) -> Self {
         Self::Refused(error)
     }
 }
 
-impl From<Malformed> for Broken {
+impl From<Malformed> for ListingFailure {
     fn from(error: Malformed) -> Self {
         Self::Disagrees(error.to_string())
     }
 }
 
-impl Broken {
+impl ListingFailure {
     /// Whether the quota or the time for it is used up.
     fn is_about_the_quota(&self) -> bool {
         match self {

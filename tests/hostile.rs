@@ -209,7 +209,7 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
     let _ = users.map(|query| (query(place, &PageOf::First).read)(body));
     let _ = queries.addresses.map(|query| (query(place).read)(body));
     let restore = kind.restore();
-    let _ = restore.map(|restore| restore.read_remade(body));
+    let _ = restore.map(|restore| restore.read_recreated(body));
     let _ = kind.refusal(StatusCode::CONFLICT, body);
     let mut held = Value::Null;
     if let Some(backup) = kind.backup() {
@@ -251,7 +251,7 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
         let recovery = restore.and_then(|restore| restore.recovery());
         let _ = recovery.map(|recovery| recovery.read(&id, body));
         let obstacles = kind.obstacles();
-        let _ = obstacles.map(|one| one.insist(&id, StatusCode::BAD_REQUEST, body));
+        let _ = obstacles.map(|one| one.delete_with_force(&id, StatusCode::BAD_REQUEST, body));
         let details = kind.details();
         let answer = ReferenceAnswer::Body(body);
         let _ = details.map(|details| details.read(&mut resource.clone(), answer));
@@ -263,7 +263,7 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
             let _ = backup.read_filled(held.to_string().as_bytes());
         }
         let said = serde_json::from_slice(body).ok();
-        let _ = restore.map(|restore| restore.remake(&id, said.as_ref()));
+        let _ = restore.map(|restore| restore.recreate(&id, said.as_ref()));
     }
     let _ = preview_gc::providers::cloudflare::zones::zone(body, ACCOUNT, "acme.example");
 }

@@ -129,7 +129,7 @@ impl<'a> Lifetimes<'a> {
     /// How much likelier it is that a resource of that time bears a number of an
     /// open pull request if the number means it than if it is any number up to the
     /// newest.
-    fn surprise(&self, made: DateTime<Utc>) -> f64 {
+    fn likelihood_ratio(&self, made: DateTime<Utc>) -> f64 {
         let spans = self.spans.iter();
         let then = spans.filter(|(from, to)| *from <= made && to.is_none_or(|to| made <= to));
         let open = then.count().max(self.open).max(1);
@@ -145,13 +145,13 @@ impl<'a> Lifetimes<'a> {
             if fit.is_against() {
                 of.insert(*number, None);
             } else if let (Fit::Hit, Some(made)) = (fit, *made) {
-                let surprise = self.surprise(made);
-                let known = of.entry(*number).or_insert(Some(surprise));
-                *known = known.map(|known| known.min(surprise));
+                let likelihood_ratio = self.likelihood_ratio(made);
+                let known = of.entry(*number).or_insert(Some(likelihood_ratio));
+                *known = known.map(|known| known.min(likelihood_ratio));
             }
         }
         let odds = of.values().fold(1.0, |odds, one| match one {
-            Some(surprise) => odds * surprise,
+            Some(likelihood_ratio) => odds * likelihood_ratio,
             None => odds * CONTRADICTED,
         });
         odds.min(1e12)

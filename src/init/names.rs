@@ -19,7 +19,7 @@ pub struct Split {
 const MARKERS: [&str; 6] = ["pr", "pull", "pulls", "request", "preview", "mr"];
 
 /// Words of names that stay, so that a person has to say that they do not.
-const STANDING: [&str; 20] = [
+const PERMANENT_WORDS: [&str; 20] = [
     "prod",
     "production",
     "staging",
@@ -60,8 +60,8 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 }
 
 /// Whether a text has a word of what stays.
-pub fn stands(text: &str) -> bool {
-    words(text).any(|word| STANDING.contains(&word.as_str()))
+pub fn has_permanent_word(text: &str) -> bool {
+    words(text).any(|word| PERMANENT_WORDS.contains(&word.as_str()))
 }
 
 /// The word right before a number, if it says that the number is one of a pull

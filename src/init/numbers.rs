@@ -51,7 +51,7 @@ pub(super) fn infer(
     let mut proved: BTreeMap<SeriesGroup, Vec<Proved<'_, '_>>> = BTreeMap::new();
     let mut candidates = Vec::new();
     let mut numbered = BTreeSet::new();
-    let mut timeless = Vec::new();
+    let mut without_times = Vec::new();
     let mut stems = BTreeSet::new();
     for (key, series) in &all {
         if !series.hits().is_empty() || series.members.iter().any(|one| one.fit.is_against()) {
@@ -62,7 +62,7 @@ pub(super) fn infer(
             }
         }
         if !key.kind.created {
-            timeless.push((key, series));
+            without_times.push((key, series));
             continue;
         }
         let (status, witnesses, why) = context.judge(key, series);
@@ -77,8 +77,9 @@ pub(super) fn infer(
             candidates.push(context.candidate(status, &[(key, series, witnesses)], &why));
         }
     }
-    for (key, series) in timeless {
-        let Some((status, witnesses, why)) = context.judge_timeless(key, series, &stems) else {
+    for (key, series) in without_times {
+        let Some((status, witnesses, why)) = context.judge_without_times(key, series, &stems)
+        else {
             continue;
         };
         if status == Status::Sure {
@@ -199,7 +200,7 @@ impl<'a> Context<'_, 'a> {
             own >= PROOF_UNMARKED && hits.len() > 2
         };
         let frees = self.frees(series);
-        let why = if names::stands(&Self::label(key)) {
+        let why = if names::has_permanent_word(&Self::label(key)) {
             "its name has a word such as `prod` or `main`"
         } else if self.ends_in_a_branch(key) {
             "what follows the number is the name of a git branch"
@@ -346,7 +347,7 @@ impl<'a> Context<'_, 'a> {
 
     /// Judges kinds without a creation time by resources with the same stem and
     /// number.
-    fn judge_timeless(
+    fn judge_without_times(
         &self,
         key: &SeriesKey,
         series: &Series<'a>,
@@ -382,9 +383,10 @@ impl<'a> Context<'_, 'a> {
         let batch = hits.iter().any(|number| self.in_a_batch(key, *number));
         let shared = self.shared.contains(&key.place);
         let witnesses = vec![format!("beside resources of {stem} with the same numbers")];
-        let standing =
-            names::stands(&Self::label(key)) || self.ends_in_a_branch(key) || series.random;
-        if proved && !standing && (hits.len() > 1 || (batch && !shared)) {
+        let is_permanent = names::has_permanent_word(&Self::label(key))
+            || self.ends_in_a_branch(key)
+            || series.random;
+        if proved && !is_permanent && (hits.len() > 1 || (batch && !shared)) {
             return Some((Status::Sure, witnesses, String::new()));
         }
         let why = "it has no creation time, so its name is the only evidence".to_owned();

@@ -21,7 +21,7 @@ const SHORT: usize = 4;
 const LONG: usize = 10;
 /// Standing names that a rule about branches leaves alone, whatever heads there
 /// are.
-const STANDING: [&str; 8] = [
+const PERMANENT_NAMES: [&str; 8] = [
     "main",
     "master",
     "dev",
@@ -98,12 +98,12 @@ fn subjects<'a>(
     let mut subjects = Vec::new();
     for resource in situation.resources {
         let key = (resource.kind, resource.name.to_string());
-        let goes_along = resource.kind.belongs_to.is_some();
+        let belongs_to_owner = resource.kind.belongs_to.is_some();
         let github = matches!(*resource.place, Place::Repository(_));
         let by_hand = text(resource, "creation-source") == Some("console")
             && with_sources.contains(&*resource.place);
         if resource.protection.is_some()
-            || goes_along
+            || belongs_to_owner
             || github
             || by_hand
             || super::has_braces(resource)
@@ -410,7 +410,7 @@ fn candidate(
     matches.dedup();
     let mut except = Vec::new();
     if shape.kind.branch.is_none() {
-        let names = STANDING.iter();
+        let names = PERMANENT_NAMES.iter();
         except.extend(names.map(|name| format!("{}{name}{}", shape.before, shape.after)));
     }
     let shown: Vec<_> = heads
@@ -452,7 +452,7 @@ fn candidate(
 
 /// Why a candidate is not proved, if it is not.
 fn doubt(shape: &Shape, few: bool, contradicted: bool) -> Option<&'static str> {
-    if names::stands(&shape.before) || names::stands(&label_after(shape)) {
+    if names::has_permanent_word(&shape.before) || names::has_permanent_word(&label_after(shape)) {
         Some("its name has a word such as `prod` or `main`")
     } else if few {
         Some("too few git branches explain such names")

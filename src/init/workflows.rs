@@ -254,7 +254,7 @@ fn names(
         let found = sinks::find(text, &resolved, &action, services);
         for (kind, template, deletes) in found {
             let template: String = template.chars().take(200).collect();
-            if deletes && swallows(text) {
+            if deletes && ignores_failure(text) {
                 advice.push(format!("{location} deletes {kind} and ignores a failure"));
             }
             if made.len() < MOST {
@@ -280,7 +280,7 @@ fn without_expiry(path: &str, line: usize) -> String {
     format!("{path}:{line} creates Neon branches without expires_at")
 }
 
-fn swallows(line: &str) -> bool {
+fn ignores_failure(line: &str) -> bool {
     line.contains("|| true") || line.contains("|| echo") || line.contains("|| :")
 }
 

@@ -158,7 +158,12 @@ pub trait Obstacles: Sync {
 
     /// The deletion that the provider itself asks for in a refusal, where it
     /// harms nothing else.
-    fn insist(&self, _id: &ResourceId, _status: StatusCode, _body: &[u8]) -> Option<Call> {
+    fn delete_with_force(
+        &self,
+        _id: &ResourceId,
+        _status: StatusCode,
+        _body: &[u8],
+    ) -> Option<Call> {
         None
     }
 
@@ -220,10 +225,10 @@ pub struct Filling {
 pub trait Restore: Sync {
     /// Makes it again. `original` is what the provider said of it; none where
     /// that does not suffice.
-    fn remake(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call>;
+    fn recreate(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call>;
 
     /// Reads the id of what was made again.
-    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed>;
+    fn read_recreated(&self, body: &[u8]) -> Result<String, Malformed>;
 
     /// What another resource of the same name in the same place is to it.
     fn namesake(&self, _id: &ResourceId, _original: Option<&Value>, _other: &Resource) -> Namesake {

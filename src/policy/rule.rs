@@ -114,7 +114,7 @@ pub struct RuleMatch {
     /// The built-in protection that the rule may override: that of labels which
     /// begin with `_` and which the rule spells out, and that of production which
     /// newer production has replaced.
-    pub lifts: Option<BuiltInProtection>,
+    pub overrides: Option<BuiltInProtection>,
     /// Whether the claim was recorded without proof that it is this repository's:
     /// it can keep a resource that the name gives up, and decides nothing alone.
     pub only_agrees: bool,
@@ -228,7 +228,7 @@ impl Rule {
         matches: &mut Vec<RuleMatch>,
         failed: &mut dyn FnMut(&Condition, &Captures),
     ) {
-        let lifts = match resource.protection {
+        let overrides = match resource.protection {
             Some(fact @ BuiltInProtection::Underscore) => {
                 let spelled = self.subject == MatchSubject::Name
                     && self.conditions.iter().any(Condition::is_txt)
@@ -266,11 +266,11 @@ impl Rule {
             }
             let rule_match = RuleMatch {
                 claim: captures.claim(),
-                head: captures.head_beside().cloned(),
+                head: captures.branch_beside_number().cloned(),
                 named: captures.named,
                 undetermined,
                 backup: backup::unspelled(template, &resource.name),
-                lifts,
+                overrides,
                 only_agrees: false,
             };
             if !matches.contains(&rule_match) {
@@ -425,7 +425,7 @@ impl Rule {
     /// Whether any verdict of this rule may depend on GitHub.
     pub fn asks_github(&self) -> bool {
         let of_templates = |(template, _): &(Template, Template)| {
-            template.has_head() || (template.has_pull_request() && !self.even_open)
+            template.captures_branch() || (template.has_pull_request() && !self.even_open)
         };
         self.asks_about_ends() || self.templates.iter().any(of_templates)
     }
@@ -437,10 +437,10 @@ impl Rule {
     }
 
     /// Whether it asks about git branches.
-    pub fn asks_about_heads(&self) -> bool {
+    pub fn asks_about_branches(&self) -> bool {
         self.templates
             .iter()
-            .any(|(template, _)| template.has_head())
+            .any(|(template, _)| template.captures_branch())
     }
 
     /// Whether it asks about Actions runs.
@@ -467,7 +467,7 @@ impl RuleMatch {
             named: None,
             undetermined: Some(key),
             backup: None,
-            lifts: None,
+            overrides: None,
             only_agrees: false,
         }
     }

@@ -324,7 +324,7 @@ impl Template {
     }
 
     /// Whether the template captures a git branch, or a slug of one.
-    pub fn has_head(&self) -> bool {
+    pub fn captures_branch(&self) -> bool {
         self.parts
             .iter()
             .any(|part| matches!(part, Part::Branch { .. } | Part::Slug(_)))
@@ -368,7 +368,11 @@ impl Template {
                 .flat_map(|name| texts.iter().map(move |text| format!("{name}{text}")))
                 .collect();
         }
-        if self.has_head() { names } else { Vec::new() }
+        if self.captures_branch() {
+            names
+        } else {
+            Vec::new()
+        }
     }
 
     /// The captures that a condition may use, as it writes them.

@@ -165,7 +165,7 @@ impl Attempt<'_> {
         }
         let has_contents = kind.backup().is_none() || self.copy.held.is_some();
         let marked = self.marked_original(restore);
-        let call = restore.remake(self.id, marked.as_ref().or(self.copy.original.as_ref()));
+        let call = restore.recreate(self.id, marked.as_ref().or(self.copy.original.as_ref()));
         let Some(call) = call.filter(|_| has_contents) else {
             return Ok((RestoreResult::Cannot, by_hand(self.id, self.copy)));
         };
@@ -180,7 +180,7 @@ impl Attempt<'_> {
                     .await
             }
             WriteResult::Answered(response) if response.status().is_success() => {
-                match restore.read_remade(response.body()) {
+                match restore.read_recreated(response.body()) {
                     Ok(new) => self.made(journal, restore, &new).await,
                     Err(error) => {
                         let why = self.client.redact(&error.0);

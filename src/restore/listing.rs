@@ -116,7 +116,7 @@ fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
         return None;
     }
     let restore = kind.restore()?;
-    restore.remake(&id, copy.original.as_ref())?;
+    restore.recreate(&id, copy.original.as_ref())?;
     Some(if restore.recovery().is_some() {
         Restorable::ProviderDecides
     } else {

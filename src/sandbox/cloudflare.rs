@@ -217,7 +217,7 @@ impl Cloudflare {
 
     fn ensure_zone(&mut self, name: &str) -> String {
         if !self.zones.contains_key(name) {
-            let id = self.register.give("zone", name);
+            let id = self.register.assign("zone", name);
             self.zones.insert(
                 name.to_owned(),
                 Zone {
@@ -286,7 +286,7 @@ impl Cloudflare {
                     }
                 }
             }
-            rest => self.home(method, rest, request),
+            rest => self.top_level_routes(method, rest, request),
         }
     }
 

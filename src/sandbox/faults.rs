@@ -246,7 +246,7 @@ pub(super) fn answer(what: &FaultEffect) -> Option<Response> {
 }
 
 /// Applies a fault to a successful answer.
-pub(super) fn spoil(what: &FaultEffect, response: &mut Response) {
+pub(super) fn alter(what: &FaultEffect, response: &mut Response) {
     let named = match what {
         FaultEffect::Named(named) => *named,
         FaultEffect::Drip { drip_ms } => {

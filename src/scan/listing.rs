@@ -8,7 +8,7 @@ use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 use http::StatusCode;
 
-use super::{Broken, MAX_PAGES, Target};
+use super::{ListingFailure, MAX_PAGES, Target};
 use crate::call::Call;
 use crate::evidence::{Evidence, Inventory, Listing};
 use crate::kind::{Activity, Details, Holder, Holders, NextPage, PageOf, ReferenceAnswer};
@@ -22,7 +22,7 @@ async fn details(
     client: &Client,
     details: &dyn Details,
     items: &mut [Resource],
-) -> Result<(), Broken> {
+) -> Result<(), ListingFailure> {
     let calls = items.iter().enumerate();
     let calls: Vec<_> = calls
         .map(|(index, item)| (index, details.ask(item)))
@@ -81,7 +81,7 @@ async fn list(
     };
     let listing = async {
         let mut result = walk.run(client, target).await;
-        if let Err(Broken::Disagrees(_)) = result {
+        if let Err(ListingFailure::Disagrees(_)) = result {
             result = walk.run(client, target).await;
         }
         target.kind.complete(&mut walk.items);
@@ -93,8 +93,8 @@ async fn list(
     let ((walk, result), allowance, activity) =
         tokio::join!(listing, allowance, activity(client, target));
     let gap = result.err().map(|broken| match broken {
-        Broken::Refused(error) => error.to_string(),
-        Broken::Disagrees(why) => format!("{} (listed twice)", client.redact(&why)),
+        ListingFailure::Refused(error) => error.to_string(),
+        ListingFailure::Disagrees(why) => format!("{} (listed twice)", client.redact(&why)),
     });
     let evidence = Evidence {
         source: format!("{}.{}", about.0.api.key(), about.name()),
@@ -183,14 +183,14 @@ impl ListingWalk {
     /// Reads the listing from its first page to its last, and the count beside
     /// it where the pages do not have one. What changes in between makes them
     /// disagree, and then both are read again.
-    async fn run(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+    async fn run(&mut self, client: &Client, target: &Target) -> Result<(), ListingFailure> {
         let count = async {
             let Some(count) = target.kind.queries().count else {
                 return Ok(None);
             };
             let count = count(&target.place);
             let body = client.send(&count.call).await?;
-            Ok::<_, Broken>(Some((count.read)(&body)?))
+            Ok::<_, ListingFailure>(Some((count.read)(&body)?))
         };
         match (target.kind.holders(), &target.holders) {
             (Some(kind), None) => {
@@ -224,7 +224,11 @@ impl ListingWalk {
     /// Corrects a count that includes what was deleted and can be recovered. It is
     /// corrected only if a listing with the deleted ones shows as many as were
     /// counted, and the same that are not deleted.
-    async fn leave_out_deleted(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+    async fn leave_out_deleted(
+        &mut self,
+        client: &Client,
+        target: &Target,
+    ) -> Result<(), ListingFailure> {
         let (Some(counted), Some(total)) = (target.kind.queries().counted, self.total) else {
             return Ok(());
         };
@@ -252,12 +256,14 @@ impl ListingWalk {
     }
 
     /// Whether as many were listed as the provider counts.
-    fn agrees(&self) -> Result<(), Broken> {
+    fn agrees(&self) -> Result<(), ListingFailure> {
         match self.total {
-            Some(total) if total != self.items.len() as u64 => Err(Broken::Disagrees(format!(
-                "{} were listed where the provider counts {total}",
-                self.items.len()
-            ))),
+            Some(total) if total != self.items.len() as u64 => {
+                Err(ListingFailure::Disagrees(format!(
+                    "{} were listed where the provider counts {total}",
+                    self.items.len()
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -268,10 +274,10 @@ impl ListingWalk {
         client: &Client,
         target: &Target,
         holders: BTreeSet<Holder>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), ListingFailure> {
         self.items.clear();
         self.total = None;
-        let walks: Vec<Result<Self, Broken>> = stream::iter(holders)
+        let walks: Vec<Result<Self, ListingFailure>> = stream::iter(holders)
             .map(|holder| async move {
                 let mut walk = Self {
                     holder: Some(holder.name.clone()),
@@ -302,7 +308,7 @@ impl ListingWalk {
         client: &Client,
         target: &Target,
         kind: &dyn Holders,
-    ) -> Result<BTreeSet<Holder>, Broken> {
+    ) -> Result<BTreeSet<Holder>, ListingFailure> {
         let mut names = BTreeSet::new();
         let mut page = PageOf::First;
         for number in 2..=MAX_PAGES {
@@ -315,7 +321,7 @@ impl ListingWalk {
                 NextPage::Last | NextPage::Pages(_) | NextPage::After(_) | NextPage::More => {
                     let listed = names.len() as u64;
                     if holders.total.is_some_and(|total| total != listed) {
-                        return Err(Broken::Disagrees(format!(
+                        return Err(ListingFailure::Disagrees(format!(
                             "{listed} holders were listed where the provider counts {}",
                             holders.total.unwrap_or_default()
                         )));
@@ -328,7 +334,7 @@ impl ListingWalk {
     }
 
     /// Asks for what the listing does not show of each.
-    async fn details(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+    async fn details(&mut self, client: &Client, target: &Target) -> Result<(), ListingFailure> {
         let Some(of_kind) = target.kind.details() else {
             return Ok(());
         };
@@ -336,7 +342,7 @@ impl ListingWalk {
         details(client, of_kind, &mut self.items).await
     }
 
-    async fn pages(&mut self, client: &Client, target: &Target) -> Result<(), Broken> {
+    async fn pages(&mut self, client: &Client, target: &Target) -> Result<(), ListingFailure> {
         self.items.clear();
         self.total = None;
         let mut seen = HashSet::new();
@@ -346,7 +352,7 @@ impl ListingWalk {
             match page {
                 NextPage::Last => break,
                 NextPage::Pages(count) if count > MAX_PAGES => {
-                    return Err(Broken::Disagrees(format!(
+                    return Err(ListingFailure::Disagrees(format!(
                         "{count} pages are more than any listing has"
                     )));
                 }
@@ -365,7 +371,7 @@ impl ListingWalk {
                     // A page without new items that names a next page would never
                     // end.
                     if (seen.len() == before && page != NextPage::Last) || pages > MAX_PAGES {
-                        return Err(Broken::Disagrees(format!(
+                        return Err(ListingFailure::Disagrees(format!(
                             "page {pages} repeats earlier items"
                         )));
                     }
@@ -391,7 +397,7 @@ impl ListingWalk {
         target: &Target,
         page: &PageOf,
         seen: &mut HashSet<Box<str>>,
-    ) -> Result<NextPage, Broken> {
+    ) -> Result<NextPage, ListingFailure> {
         self.requests += 1;
         let body = client.send(&self.call(target, page)).await?;
         self.take(target, &body, seen)
@@ -404,7 +410,7 @@ impl ListingWalk {
         target: &Target,
         pages: u64,
         seen: &mut HashSet<Box<str>>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), ListingFailure> {
         let total = self.total;
         let calls: Vec<_> = (2..=pages)
             .map(|number| self.call(target, &PageOf::Number(number)))
@@ -413,7 +419,7 @@ impl ListingWalk {
             self.requests += 1;
             self.take(target, &body?, seen)?;
             if self.total != total {
-                return Err(Broken::Disagrees(
+                return Err(ListingFailure::Disagrees(
                     "the total changed between two pages".to_owned(),
                 ));
             }
@@ -426,7 +432,7 @@ impl ListingWalk {
         target: &Target,
         body: &Bytes,
         seen: &mut HashSet<Box<str>>,
-    ) -> Result<NextPage, Broken> {
+    ) -> Result<NextPage, ListingFailure> {
         let page = target.kind.read_page(&target.place, body)?;
         self.total = page.total;
         // Pages shift while others create and delete, so an item may come twice.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
-use super::converse::{Read, converse};
+use super::follow_up::{Read, ask_with_follow_ups};
 use super::users::{hidden, left_out, users};
-use super::{Broken, Budget, Target, listing, uses};
+use super::{Budget, ListingFailure, Target, listing, uses};
 use crate::evidence::{
     Addressed, Contradiction, Evidence, Inventory, Listing, Question, SourceUser, Uses,
 };
@@ -85,7 +85,7 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
         Question::Uses { .. } => {}
         Question::Users { kind, place } => {
             let mut answer = users(client, *kind, place).await;
-            if matches!(answer, Err(Broken::Disagrees(_))) {
+            if matches!(answer, Err(ListingFailure::Disagrees(_))) {
                 answer = users(client, *kind, place).await;
             }
             let answer = answer.map_err(|broken| broken.reason(client));
@@ -213,7 +213,7 @@ async fn source_users(
         topic = format!("{}.{topic}", source.api().key());
         for last in [false, true] {
             let asked = ask_source(client, source, place, &mut requests).await;
-            let again = !last && matches!(asked, Err(Broken::Disagrees(_)));
+            let again = !last && matches!(asked, Err(ListingFailure::Disagrees(_)));
             users = asked.map_err(|broken| {
                 let spent = broken.is_about_the_quota();
                 let why = broken.reason(client);
@@ -248,9 +248,9 @@ async fn ask_source(
     source: &'static dyn UserSource,
     place: &Place,
     requests: &mut u32,
-) -> Result<Vec<SourceUser>, Broken> {
+) -> Result<Vec<SourceUser>, ListingFailure> {
     let is_absent = |body: &[u8]| source.is_absent(body);
-    let users = converse(
+    let users = ask_with_follow_ups(
         client,
         source.first(place),
         requests,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 
-use super::{Broken, MAX_PAGES};
+use super::{ListingFailure, MAX_PAGES};
 use crate::clock::Clock;
 use crate::evidence::{Contradiction, Inventory, Users};
 use crate::kind::{NextPage, PageOf};
@@ -26,8 +26,8 @@ pub(super) async fn users(
     client: &Client,
     kind: KindRef,
     place: &Place,
-) -> Result<ListedUsers, Broken> {
-    let missing = || Broken::Disagrees("this kind has no list of users".to_owned());
+) -> Result<ListedUsers, ListingFailure> {
+    let missing = || ListingFailure::Disagrees("this kind has no list of users".to_owned());
     let kind = providers::by_name(kind.name()).ok_or_else(missing)?;
     let users = kind.queries().users.ok_or_else(missing)?;
     let first = users(place, &PageOf::First);
@@ -58,7 +58,7 @@ pub(super) async fn users(
     for body in join_all(calls.iter().map(|call| client.send(call))).await {
         let page = read(&body?)?;
         if page.total != total {
-            return Err(Broken::Disagrees(
+            return Err(ListingFailure::Disagrees(
                 "the total changed between two pages".to_owned(),
             ));
         }
@@ -86,7 +86,7 @@ pub(super) async fn users(
     // A page that came twice hides another.
     let items = listed.users.shown.len() as u64;
     if total != Some(items) {
-        return Err(Broken::Disagrees(format!(
+        return Err(ListingFailure::Disagrees(format!(
             "{items} were listed where the provider counts {}",
             total.unwrap_or_default()
         )));

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
-use super::converse::{Read, converse};
+use super::follow_up::{Read, ask_with_follow_ups};
 use crate::evidence::{Evidence, Inventory, Uses};
 use crate::journal::reads::{ListedResource, StoredReads};
 use crate::kind::{Ask, ReadsReferences};
@@ -86,7 +86,7 @@ impl ReferenceRead<'_> {
     async fn ask(&self, client: &Client, asks: Vec<Ask>) -> (Result<References, Unread>, u32) {
         let id = self.listed.resource.identity();
         let mut requests = 0;
-        let answered = converse(
+        let answered = ask_with_follow_ups(
             client,
             asks,
             &mut requests,

@@ -253,12 +253,12 @@ impl Sweep<'_, '_> {
                 // Age alone does not prove that a resource is unused.
                 let may = !response.status().is_success() && self.steps[step].by_event;
                 let kind = self.kind(step).filter(|_| may);
-                let insist = kind.and_then(|kind| {
+                let forced = kind.and_then(|kind| {
                     let obstacles = kind.obstacles()?;
-                    obstacles.insist(&self.ids[step], response.status(), response.body())
+                    obstacles.delete_with_force(&self.ids[step], response.status(), response.body())
                 });
-                match insist.filter(|insist| insist != call) {
-                    Some(insist) => Box::pin(self.send_one(step, &insist, needs, not_after)).await,
+                match forced.filter(|forced| forced != call) {
+                    Some(forced) => Box::pin(self.send_one(step, &forced, needs, not_after)).await,
                     None => self.answer(step, call, needs, &response),
                 }
             }

@@ -355,7 +355,7 @@ impl<'s> Suite<'s> {
         };
         let original = json!({"name": &*id.name, "queue_name": &*id.name, "type": "CNAME",
             "content": "example.com"});
-        let Some(call) = restore.remake(id, Some(&original)) else {
+        let Some(call) = restore.recreate(id, Some(&original)) else {
             return Ok(());
         };
         let got = self.send(&call).await?;
@@ -366,7 +366,7 @@ impl<'s> Suite<'s> {
             return Ok(());
         }
         got.succeeded("the restoration")?;
-        let remade = restore.read_remade(&got.body).map_err(|error| error.0)?;
+        let remade = restore.read_recreated(&got.body).map_err(|error| error.0)?;
         let remade = ResourceId {
             id: remade.into(),
             ..id.clone()

@@ -226,8 +226,8 @@ fn targets(places: &[Place]) -> Vec<Target> {
                     | (PlaceSort::Project, Place::Project(_))
                     | (PlaceSort::Repository, Place::Repository(_))
             );
-            let goes_along = about.belongs_to.is_some() && about.name() != "worker_preview";
-            if here && !goes_along {
+            let belongs_to_owner = about.belongs_to.is_some() && about.name() != "worker_preview";
+            if here && !belongs_to_owner {
                 targets.push(Target {
                     kind,
                     place: place.clone(),
@@ -259,7 +259,10 @@ async fn roots(
         let splits = names::splits(&resource.name);
         let recorded = resource.recorded.as_ref().and_then(|one| one.pull_request);
         numbers.extend(recorded);
-        if splits.is_empty() && resource.protection.is_none() && !names::stands(&resource.name) {
+        if splits.is_empty()
+            && resource.protection.is_none()
+            && !names::has_permanent_word(&resource.name)
+        {
             let made = resource.created_at.known();
             oldest = oldest.into_iter().chain(made).min();
         }

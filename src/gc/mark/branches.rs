@@ -149,26 +149,26 @@ impl<'a> Branches<'a> {
     }
 
     /// Returns the state of the branches that match a claim, as far as it is known.
-    pub(super) fn standing(&self, claim: &Claim, caseless: bool) -> BranchState<'a> {
-        let mut standing = BranchState::default();
+    pub(super) fn state(&self, claim: &Claim, caseless: bool) -> BranchState<'a> {
+        let mut state = BranchState::default();
         for branch in self.matching_branches(claim, caseless) {
             let existing = self.roots.heads.branches.as_ref();
             if existing.is_some_and(|existing| existing.contains(branch)) {
-                standing.exists = Some(branch);
+                state.exists = Some(branch);
             }
             // A fork's branch of this name is not ours, and keeps all the same.
             if let Some(number) = self.forks.get(branch).and_then(|numbers| numbers.first()) {
                 let open = self.roots.pull_requests.get(number);
-                standing.open = standing.open.or(open.map(|open| (*number, open)));
-                standing.numbers.insert(*number);
+                state.open = state.open.or(open.map(|open| (*number, open)));
+                state.numbers.insert(*number);
             }
             for number in self.numbers.get(branch).into_iter().flatten() {
                 let Some(pull_request) = self.roots.pull_requests.get(number) else {
                     continue;
                 };
-                standing.numbers.insert(*number);
+                state.numbers.insert(*number);
                 match pull_request {
-                    PullRequest::Open { .. } => standing.open = Some((*number, pull_request)),
+                    PullRequest::Open { .. } => state.open = Some((*number, pull_request)),
                     PullRequest::Closed { closed_at, .. } => {
                         let ended = EndedPullRequest {
                             number: *number,
@@ -180,15 +180,15 @@ impl<'a> Branches<'a> {
                         let key = |ended: &EndedPullRequest<'_>| {
                             (ended.at.is_none(), ended.at, ended.number)
                         };
-                        if standing.ended.is_none_or(|last| key(&ended) > key(&last)) {
-                            standing.ended = Some(ended);
+                        if state.ended.is_none_or(|last| key(&ended) > key(&last)) {
+                            state.ended = Some(ended);
                         }
                     }
                     PullRequest::Missing | PullRequest::Unknown { .. } => {}
                 }
             }
         }
-        standing
+        state
     }
 
     /// Returns whether a text is the beginning of the uncut slug of a living
@@ -244,9 +244,9 @@ impl<'a> Branches<'a> {
         caseless: bool,
         created: Time,
     ) -> Result<Option<BranchState<'a>>, Doubt> {
-        let mut standing = self.standing(claim, caseless);
-        if standing.is_alive() {
-            return Ok(Some(standing));
+        let mut state = self.state(claim, caseless);
+        if state.is_alive() {
+            return Ok(Some(state));
         }
         let not_told = |why: &str| {
             Err(Doubt::NotAnswered {
@@ -270,10 +270,10 @@ impl<'a> Branches<'a> {
             Claim::Slug { .. } => match (&self.roots.heads.searched, created) {
                 (Searched::Everything, _) => {}
                 (Searched::BackTo(since), Time::At(created)) if *since <= created => {}
-                (Searched::BackTo(since), Time::Unsupported) if standing.is_known() => {
+                (Searched::BackTo(since), Time::Unsupported) if state.is_known() => {
                     // Another that ended before the search's end may have
                     // been the last.
-                    if let Some(ended) = &mut standing.ended {
+                    if let Some(ended) = &mut state.ended {
                         ended.at = ended.at.map(|at| at.max(*since));
                     }
                 }
@@ -286,7 +286,7 @@ impl<'a> Branches<'a> {
             },
             Claim::PullRequest(_) | Claim::Run(_) | Claim::Itself => {}
         }
-        Ok(standing.is_known().then_some(standing))
+        Ok(state.is_known().then_some(state))
     }
 }
 
@@ -343,10 +343,10 @@ mod tests {
             function: "plain".into(),
             text: text.into(),
         };
-        let standing = heads
+        let state = heads
             .judge(&claim, false, created)
             .map_err(|doubt| doubt.to_string())?;
-        Ok(standing.map(|standing| standing.ended.unwrap().at.unwrap()))
+        Ok(state.map(|state| state.ended.unwrap().at.unwrap()))
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub fn orphaned<'r>(
         .policy_scopes
         .iter()
         .flat_map(|policy_scope| policy_scope.policy.rules.iter());
-    if !rules.any(Rule::asks_about_heads) {
+    if !rules.any(Rule::asks_about_branches) {
         return orphaned;
     }
     let heads: Vec<_> = input
@@ -113,7 +113,7 @@ pub fn orphaned<'r>(
                 continue;
             };
             if !matches!(claim, Claim::Branch(_) | Claim::Slug { .. })
-                || heads.standing(&claim, caseless).is_alive()
+                || heads.state(&claim, caseless).is_alive()
             {
                 continue;
             }

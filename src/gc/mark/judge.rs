@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use self::event::{Untimely, clock, event, merged, timely};
+use self::event::{TimingFailure, check_timing, clock, event, merged};
 use self::labels::lost_label;
 use self::newer::{RuleIndex, Supersession};
 use self::owner::{Calibration, Owner};
@@ -44,7 +44,7 @@ struct MatchVerdict {
     matched_by: MatchedBy,
     verdict: Verdict,
     /// The built-in protection that its rule may override.
-    lifts: Option<BuiltInProtection>,
+    overrides: Option<BuiltInProtection>,
     /// Whether it is about the pull request of `--pr`.
     in_focus: bool,
     /// Every pull request that it may belong to.
@@ -80,18 +80,18 @@ impl<'a, 'p> Judge<'a, 'p> {
         roots: &'a Roots,
         managed: &'a Managed,
     ) -> Self {
-        let of_jurisdiction = input.policy_scopes.iter().map(|policy_scope| {
+        let of_scope = input.policy_scopes.iter().map(|policy_scope| {
             let roots = roots.repositories.get(&policy_scope.policy.repository)?;
             Some((roots, Branches::new(roots, &policy_scope.policy.slugs)))
         });
-        let of_jurisdiction: Vec<_> = of_jurisdiction.collect();
+        let of_scope: Vec<_> = of_scope.collect();
         Self {
             input,
             kept: kept(roots),
             gap: roots.gap().map(|(_, why)| why),
-            calibration: Calibration::of(inventory, input, &of_jurisdiction),
-            newer: Supersession::of(inventory, input, &of_jurisdiction),
-            roots: of_jurisdiction,
+            calibration: Calibration::of(inventory, input, &of_scope),
+            newer: Supersession::of(inventory, input, &of_scope),
+            roots: of_scope,
             managed,
         }
     }
@@ -123,7 +123,7 @@ impl<'a, 'p> Judge<'a, 'p> {
     fn one(&self, resource: &Resource, holds: &[usize]) -> Judgement {
         let mut outcomes = Vec::new();
         let mut is_matched = false;
-        let mut ungiven = None;
+        let mut unknown_branch = None;
         let mut foreign = None;
         let mut refusals = Vec::new();
         for &policy_scope in holds {
@@ -137,7 +137,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                         outcomes.push(outcome);
                     }
                     Err(_) if rule_match.only_agrees => {}
-                    Err(NoMatch::NoSuchBranch) => ungiven = Some(rule_match.claim),
+                    Err(NoMatch::NoSuchBranch) => unknown_branch = Some(rule_match.claim),
                     Err(NoMatch::Refused(condition)) => refusals.push(rule.refused(condition)),
                 }
             }
@@ -155,10 +155,10 @@ impl<'a, 'p> Judge<'a, 'p> {
             ..Judgement::default()
         };
         let of_pull_request = || self.protected_pull_request(&outcomes);
-        let lifted = resource.protection.filter(|fact| {
-            !outcomes.is_empty() && outcomes.iter().all(|one| one.lifts == Some(*fact))
+        let overridden = resource.protection.filter(|fact| {
+            !outcomes.is_empty() && outcomes.iter().all(|one| one.overrides == Some(*fact))
         });
-        let protection = self.protection(resource, lifted);
+        let protection = self.protection(resource, overridden);
         if let Some(protection) = protection.or_else(of_pull_request) {
             judgement.verdict = Verdict::Protected(protection);
             // The claim is still said, so that `--pr` and people see it.
@@ -175,7 +175,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 .iter()
                 .map(|&index| self.input.policy_scopes[index].policy);
             refusals.extend(policies.flat_map(|policy| policy.rules.refusals(resource)));
-            judgement.verdict = Verdict::Unmatched(match (ungiven, foreign) {
+            judgement.verdict = Verdict::Unmatched(match (unknown_branch, foreign) {
                 (Some(claim), _) => Unmatched::NotOnGitHub(claim),
                 (None, Some(repository)) => Unmatched::OtherRepository(repository.into()),
                 (None, None) if refusals.is_empty() => Unmatched::NoRule,
@@ -211,7 +211,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         rule_match: &RuleMatch,
     ) -> Result<MatchVerdict, NoMatch> {
         let mut outcome = MatchVerdict {
-            lifts: rule_match.lifts,
+            overrides: rule_match.overrides,
             matched_by: MatchedBy {
                 policy_scope,
                 rule: index,
@@ -237,8 +237,8 @@ impl<'a, 'p> Judge<'a, 'p> {
                 return Ok(outcome);
             }
         };
-        if let Owner::Head(standing) = &owner {
-            outcome.pull_requests.extend(&standing.numbers);
+        if let Owner::Head(state) = &owner {
+            outcome.pull_requests.extend(&state.numbers);
         }
         outcome.matched_by.pull_request = owner.pull_request().map(|(number, _)| number);
         outcome.in_focus |= self
@@ -279,10 +279,10 @@ impl<'a, 'p> Judge<'a, 'p> {
             .map(|(_, which)| Verdict::Unknown(Doubt::Time(which)));
         let unread = resource.unread.map(Doubt::Unread).map(Verdict::Unknown);
         let missing = unread.or(missing);
-        match timely(rule, resource, owner) {
+        match check_timing(rule, resource, owner) {
             Ok(()) => {}
-            Err(Untimely::Fails(condition)) => return Err(NoMatch::Refused(condition)),
-            Err(Untimely::Unknown(key)) => return Ok(Verdict::Unknown(Doubt::Condition(key))),
+            Err(TimingFailure::Fails(condition)) => return Err(NoMatch::Refused(condition)),
+            Err(TimingFailure::Unknown(key)) => return Ok(Verdict::Unknown(Doubt::Condition(key))),
         }
         Ok(
             match (self.death(resource, (at, rule), rule_match, owner), missing) {

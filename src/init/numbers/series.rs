@@ -81,11 +81,11 @@ pub(super) fn collect<'a>(
 ) -> BTreeMap<SeriesKey, Series<'a>> {
     let mut all: BTreeMap<SeriesKey, Series<'a>> = BTreeMap::new();
     for resource in situation.resources {
-        let goes_along =
+        let belongs_to_owner =
             resource.kind.belongs_to.is_some() && resource.kind.name() != "worker_preview";
         if resource.protection.is_some()
             || resource.kind.branch.is_some()
-            || goes_along
+            || belongs_to_owner
             || !names::is_plain(&resource.name)
             || has_braces(resource)
         {

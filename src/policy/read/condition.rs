@@ -96,11 +96,11 @@ impl Reader<'_> {
             },
             AttributeSort::Text | AttributeSort::Host | AttributeSort::List => {
                 let texts = fields::texts(&key.value, value, &mut self.mistakes)?;
-                self.captures_exist(&texts, templates);
+                self.check_captures(&texts, templates);
                 if about.sort != AttributeSort::Host {
-                    self.no_globs(&key.value, &texts);
+                    self.check_globs(&key.value, &texts);
                 }
-                self.spelled_like(about, &texts);
+                self.check_spelling(about, &texts);
                 let word = about
                     .words
                     .iter()
@@ -121,7 +121,7 @@ impl Reader<'_> {
     }
 
     /// Texts that are not host names are compared as they are.
-    fn no_globs(&mut self, key: &str, texts: &[At<String>]) {
+    fn check_globs(&mut self, key: &str, texts: &[At<String>]) {
         for text in texts.iter().filter(|text| text.value.contains('*')) {
             self.mistakes.error(
                 Code::ConditionIsGlob,
@@ -135,7 +135,7 @@ impl Reader<'_> {
 
     /// Texts are compared with their case, and the provider writes each value in
     /// one way.
-    fn spelled_like(&mut self, about: &AttributeAbout, texts: &[At<String>]) {
+    fn check_spelling(&mut self, about: &AttributeAbout, texts: &[At<String>]) {
         for text in texts {
             let same = |value: &&&str| value.eq_ignore_ascii_case(&text.value);
             let Some(value) = about.values.iter().find(same) else {
@@ -154,7 +154,7 @@ impl Reader<'_> {
     }
 
     /// A condition may use what every template of its rule captures.
-    fn captures_exist(&mut self, texts: &[At<String>], templates: &[Templates]) {
+    fn check_captures(&mut self, texts: &[At<String>], templates: &[Templates]) {
         for text in texts {
             for part in text.value.split('{').skip(1) {
                 let name = part.split('}').next().unwrap_or_default();

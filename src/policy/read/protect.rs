@@ -34,7 +34,7 @@ impl Reader<'_> {
         let branch_span = fields.value_span(keys::BRANCH.name);
         let branch = self.patterns(&mut fields, &keys::BRANCH, names, &[]);
         if let (Some(span), true) = (branch_span, words.is_some()) {
-            self.carries_branch(span, &kinds);
+            self.check_branch(span, &kinds);
         }
         let (conditions, timing) = self.conditions(&mut fields, &keys::WHERE, &kinds, &[]);
         if timing != Timing::default() {

@@ -3,7 +3,7 @@
 mod advice;
 mod claim;
 mod death;
-mod matchless;
+mod never_matches;
 
 use super::Reader;
 use super::names::Templates;
@@ -57,24 +57,24 @@ impl Reader<'_> {
         let action = self.action(&mut fields, &kinds);
         let backup = self.backup(&mut fields, &kinds);
         let texts = &matched.texts;
-        self.numbers_are_ours(texts, &kinds);
+        self.check_foreign_numbers(texts, &kinds);
         // A glob beside a claim is no name of a record.
         if matched.names.is_empty() {
-            self.something_can_go(texts, &kinds, &place, &conditions);
+            self.check_always_protected(texts, &kinds, &place, &conditions);
         }
         if let Some(death) = &death {
-            self.ages_keep_the_open(texts, death, even_open);
-            self.creation_is_no_deployment(death, &kinds);
+            self.check_age_of_open(texts, death, even_open);
+            self.check_redeployed(death, &kinds);
         }
         if missing == Some(Missing::Dead) {
-            self.heads_are_missed(texts);
+            self.check_missing_branches(texts);
         }
         if let Some(death) = &death {
-            self.clocks_are_kept(death, &kinds);
+            self.check_clock(death, &kinds);
             // A template with a mistake of its own is not blamed twice.
             if matched.templates.len() == texts.len() {
                 for (text, (template, _)) in texts.iter().zip(&matched.templates) {
-                    self.sensible(text, template, &death.value, &timing);
+                    self.check_event(text, template, &death.value, &timing);
                 }
             }
         }
@@ -111,7 +111,7 @@ impl Reader<'_> {
     ) -> Vec<Patterns> {
         let except = fields.texts(&keys::EXCEPT, &mut self.mistakes);
         let except = except.unwrap_or_default();
-        self.something_is_left(&except);
+        self.check_except(&except);
         self.hosts(&except, kinds);
         let patterns = except.iter();
         patterns
@@ -154,7 +154,7 @@ impl Reader<'_> {
             }
             (None, branch) => {
                 if let Some(span) = branch_span {
-                    self.carries_branch(span, kinds);
+                    self.check_branch(span, kinds);
                 }
                 (MatchSubject::Branch, branch)
             }
@@ -196,7 +196,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn carries_branch(&mut self, span: std::ops::Range<usize>, kinds: &[KindRef]) {
+    pub(super) fn check_branch(&mut self, span: std::ops::Range<usize>, kinds: &[KindRef]) {
         let without = kinds.iter().find(|kind| kind.branch.is_none());
         if let Some(kind) = without {
             self.mistakes.error(

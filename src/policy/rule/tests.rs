@@ -89,7 +89,7 @@ fn a_rule_asks_for_what_its_verdict_depends_on() {
         let asked = [
             rule.asks_about(&number),
             rule.asks_github(),
-            rule.asks_about_heads(),
+            rule.asks_about_branches(),
             rule.asks_about_runs(),
             rule.asks_about_activity(),
         ];

@@ -25,7 +25,7 @@ impl Captures {
     }
 
     /// The branch or slug of a name that has a number as well.
-    pub fn head_beside(&self) -> Option<&Claim> {
+    pub fn branch_beside_number(&self) -> Option<&Claim> {
         self.number.as_ref().and(self.head.as_ref())
     }
 

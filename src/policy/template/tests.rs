@@ -108,10 +108,13 @@ fn a_number_may_stand_beside_a_branch() {
         Claim::PullRequest(PullRequestNumber::new(42).unwrap())
     );
     assert_eq!(
-        found[0].head_beside(),
+        found[0].branch_beside_number(),
         Some(&Claim::Branch("fix/login".into()))
     );
-    assert_eq!(ways("preview/{branch}", "preview/x")[0].head_beside(), None);
+    assert_eq!(
+        ways("preview/{branch}", "preview/x")[0].branch_beside_number(),
+        None
+    );
 }
 
 #[test]
@@ -305,7 +308,7 @@ fn a_template_tells_what_it_captures() {
         let has = (
             template.has_pull_request(),
             template.has_run(),
-            template.has_head(),
+            template.captures_branch(),
             template.names_time(),
         );
         assert_eq!(has, (number, run, head, time), "{text}");

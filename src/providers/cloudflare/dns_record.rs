@@ -421,7 +421,7 @@ impl Batch for DnsRecord {
 }
 
 impl Restore for DnsRecord {
-    fn remake(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call> {
+    fn recreate(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call> {
         let original = original?.as_object()?;
         let record: serde_json::Map<_, _> = WRITABLE
             .iter()
@@ -433,7 +433,7 @@ impl Restore for DnsRecord {
         Some(call.json(&Value::Object(record)))
     }
 
-    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+    fn read_recreated(&self, body: &[u8]) -> Result<String, Malformed> {
         let (record, _) = envelope::open::<NewRecord>(body)?;
         Ok(record.id)
     }

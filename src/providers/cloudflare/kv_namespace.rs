@@ -278,7 +278,7 @@ impl Kind for KvNamespace {
 }
 
 impl Restore for KvNamespace {
-    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+    fn recreate(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
         let path = [
             "accounts",
             account(&id.place),
@@ -290,7 +290,7 @@ impl Restore for KvNamespace {
         Some(call.json(&json!({ "title": id.name })))
     }
 
-    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+    fn read_recreated(&self, body: &[u8]) -> Result<String, Malformed> {
         let (namespace, _) = envelope::open::<Namespace>(body)?;
         Ok(namespace.id.into())
     }

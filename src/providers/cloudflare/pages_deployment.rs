@@ -294,7 +294,7 @@ impl Holders for PagesDeployment {
 impl Obstacles for PagesDeployment {
     /// The deployment that holds its branch's alias goes only with `force`. The
     /// alias is of the same dead branch, so nothing else is harmed.
-    fn insist(&self, id: &ResourceId, _status: StatusCode, body: &[u8]) -> Option<Call> {
+    fn delete_with_force(&self, id: &ResourceId, _status: StatusCode, body: &[u8]) -> Option<Call> {
         let aliased = envelope::codes(body).contains(&8_000_035);
         aliased.then(|| Kind::delete(self, id).with("force", "true"))
     }

@@ -233,13 +233,13 @@ impl Obstacles for Queue {
 }
 
 impl Restore for Queue {
-    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+    fn recreate(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
         let path = ["accounts", id.place.id(), "queues"];
         let call = Call::new(Api::Cloudflare, Method::POST, &path);
         Some(call.json(&json!({ "queue_name": id.name })))
     }
 
-    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+    fn read_recreated(&self, body: &[u8]) -> Result<String, Malformed> {
         let (queue, _) = envelope::open::<ListedQueue>(body)?;
         Ok(queue.queue_id.into())
     }

@@ -116,13 +116,13 @@ impl Kind for R2 {
 }
 
 impl Restore for R2 {
-    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+    fn recreate(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
         let path = ["accounts", id.place.id(), "r2", "buckets"];
         let call = Call::new(Api::Cloudflare, Method::POST, &path);
         Some(call.json(&json!({ "name": id.name })))
     }
 
-    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+    fn read_recreated(&self, body: &[u8]) -> Result<String, Malformed> {
         let (bucket, _) = envelope::open::<Bucket>(body)?;
         Ok(bucket.name.into())
     }

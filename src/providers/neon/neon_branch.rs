@@ -411,13 +411,13 @@ impl Recovery for NeonBranch {
 }
 
 impl Restore for NeonBranch {
-    fn remake(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
+    fn recreate(&self, id: &ResourceId, _original: Option<&Value>) -> Option<Call> {
         let [projects, project, branches, branch] = path(id);
         let path = [projects, project, branches, branch, "recover"];
         Some(Call::new(Api::Neon, Method::POST, &path))
     }
 
-    fn read_remade(&self, body: &[u8]) -> Result<String, Malformed> {
+    fn read_recreated(&self, body: &[u8]) -> Result<String, Malformed> {
         let answer: OneBranch = serde_json::from_slice(body)?;
         Ok(answer.branch.id.into())
     }

@@ -93,7 +93,7 @@ impl Product for Access {
 
 impl Cloudflare {
     fn application_id(&mut self, name: &str) -> String {
-        uuid(&self.register.give("access_application", name))
+        uuid(&self.register.assign("access_application", name))
     }
 
     fn access(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {

@@ -14,7 +14,12 @@ const PLACES: Paging = Paging::new(20, 5, 50);
 
 impl Cloudflare {
     /// Endpoints outside any account or zone.
-    pub(super) fn home(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {
+    pub(super) fn top_level_routes(
+        &mut self,
+        method: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Answer {
         match (method, path) {
             ("GET", ["user"]) => Ok(ok(json!({
                 "id": stable(&["author"]),

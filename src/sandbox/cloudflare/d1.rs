@@ -112,7 +112,7 @@ impl Cloudflare {
     fn new_database_id(&mut self, named: Option<&str>, name: &str) -> String {
         match named {
             Some(id) => self.register.take(Some(id), "d1", name),
-            None => uuid(&self.register.give("d1", name)),
+            None => uuid(&self.register.assign("d1", name)),
         }
     }
 

@@ -127,7 +127,7 @@ impl Cloudflare {
     ) -> Result<Value, ApiFailure> {
         let record = Record::new(zone, written(zone, body)?, now);
         self.check_free(None, &record)?;
-        let id = self.register.give(
+        let id = self.register.assign(
             "dns_record",
             &format!(
                 "{} {} {}",

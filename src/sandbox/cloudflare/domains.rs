@@ -153,7 +153,7 @@ impl Cloudflare {
         }
         let zone = self.zone_of(&hostname, zone);
         let domain = Domain {
-            id: self.register.give("worker_domain", &hostname),
+            id: self.register.assign("worker_domain", &hostname),
             hostname: hostname.clone(),
             service: service.to_owned(),
             zone: zone.clone(),
@@ -164,7 +164,7 @@ impl Cloudflare {
         if !self.managed.contains_key(&hostname) {
             let id = self
                 .register
-                .give("dns_record", &format!("{hostname} AAAA 100::"));
+                .assign("dns_record", &format!("{hostname} AAAA 100::"));
             self.managed.insert(hostname.clone(), id.clone());
             self.records
                 .insert(id, Record::of_custom_domain(&hostname, zone, time));

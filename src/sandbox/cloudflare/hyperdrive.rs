@@ -154,7 +154,7 @@ impl Cloudflare {
                         format!("Hyperdrive config with name '{name}' already exists"),
                     ));
                 }
-                let id = self.register.give("hyperdrive", name);
+                let id = self.register.assign("hyperdrive", name);
                 let config = Config {
                     name: name.to_owned(),
                     created: Some(request.now),

@@ -58,7 +58,7 @@ pub(super) struct Register {
 
 impl Register {
     /// An id for a thing: its stable one the first time, others later.
-    pub(super) fn give(&mut self, kind: &str, name: &str) -> String {
+    pub(super) fn assign(&mut self, kind: &str, name: &str) -> String {
         let mut id = stable(&[kind, name]);
         let mut generation = 1_u32;
         while !self.given.insert(id.clone()) {
@@ -75,7 +75,7 @@ impl Register {
                 self.given.insert(id.to_owned());
                 id.to_owned()
             }
-            None => self.give(kind, name),
+            None => self.assign(kind, name),
         }
     }
 }
@@ -99,8 +99,8 @@ mod tests {
     fn a_second_incarnation_gets_a_new_id() {
         let mut register = Register::default();
         assert_ne!(
-            register.give("worker", "app"),
-            register.give("worker", "app")
+            register.assign("worker", "app"),
+            register.assign("worker", "app")
         );
     }
 }

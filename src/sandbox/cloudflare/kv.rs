@@ -160,7 +160,7 @@ impl Cloudflare {
                 if self.has_title(&title) {
                     return Err(taken());
                 }
-                let id = self.register.give("kv_namespace", &title);
+                let id = self.register.assign("kv_namespace", &title);
                 let namespace = Namespace {
                     title: title.clone(),
                     entries: BTreeMap::new(),

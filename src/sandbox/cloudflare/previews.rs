@@ -190,7 +190,7 @@ impl Cloudflare {
             .take(resource.id.as_deref(), "worker_preview", &key);
         if !self.workers.contains_key(&worker) {
             // A Worker that exists only as the parent of its Previews.
-            let tag = self.register.give("worker", &worker);
+            let tag = self.register.assign("worker", &worker);
             let mut parent = Worker::bare(tag, resource.created_at);
             parent.implied = true;
             self.workers.insert(worker.clone(), parent);
@@ -408,7 +408,7 @@ impl Cloudflare {
         }
         let id = self
             .register
-            .give("worker_preview", &format!("{worker} {name}"));
+            .assign("worker_preview", &format!("{worker} {name}"));
         let mut preview = Preview {
             worker: worker.to_owned(),
             name: name.to_owned(),

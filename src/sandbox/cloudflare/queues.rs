@@ -278,7 +278,7 @@ impl Cloudflare {
                         ),
                     ));
                 }
-                let id = self.register.give("queue", name);
+                let id = self.register.assign("queue", name);
                 let queue = Queue {
                     name: name.to_owned(),
                     created: Some(request.now),
@@ -366,7 +366,7 @@ impl Cloudflare {
                 }
                 let label = script.as_deref().unwrap_or("pull");
                 let consumer = Consumer {
-                    id: self.register.give("consumer", &format!("{id} {label}")),
+                    id: self.register.assign("consumer", &format!("{id} {label}")),
                     script,
                     created: Some(request.now),
                     dead_letter_queue: text(&body, "dead_letter_queue").map(ToOwned::to_owned),

@@ -164,7 +164,7 @@ impl Cloudflare {
                 }
                 let id = self
                     .register
-                    .give("worker_route", &format!("{zone} {pattern}"));
+                    .assign("worker_route", &format!("{zone} {pattern}"));
                 let route = Route {
                     pattern: pattern.to_owned(),
                     script: text(&body, "script")
@@ -240,7 +240,7 @@ impl Cloudflare {
             if !self.has_pattern(zone, pattern) {
                 let id = self
                     .register
-                    .give("worker_route", &format!("{zone} {pattern}"));
+                    .assign("worker_route", &format!("{zone} {pattern}"));
                 let route = Route {
                     pattern: pattern.clone(),
                     script: Some(worker.to_owned()),

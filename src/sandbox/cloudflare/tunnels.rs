@@ -113,7 +113,7 @@ impl Product for AllTunnels {
 
 impl Cloudflare {
     fn tunnel_id(&mut self, name: &str) -> String {
-        uuid(&self.register.give("tunnel", name))
+        uuid(&self.register.assign("tunnel", name))
     }
 
     fn cfd_tunnel(&mut self, method: &str, path: &[&str], request: &Request) -> Answer {

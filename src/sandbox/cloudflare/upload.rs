@@ -99,7 +99,7 @@ impl Cloudflare {
         let version = self.read_version(name, &metadata, request)?;
         let now = request.now;
         if !self.workers.contains_key(name) {
-            let tag = self.register.give("worker", name);
+            let tag = self.register.assign("worker", name);
             self.workers
                 .insert(name.to_owned(), Worker::bare(tag, Some(now)));
         }
@@ -284,7 +284,7 @@ impl Cloudflare {
                 for class in texts(step, field) {
                     let label = format!("{name}_{class}");
                     self.namespaces_of_objects.push(json!({
-                        "id": self.register.give("durable_object_namespace", &label),
+                        "id": self.register.assign("durable_object_namespace", &label),
                         "name": label,
                         "script": name,
                         "class": class,

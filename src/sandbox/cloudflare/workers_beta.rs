@@ -55,7 +55,7 @@ impl Cloudflare {
                         "A Worker with this name already exists.",
                     ));
                 }
-                let tag = self.register.give("worker", &name);
+                let tag = self.register.assign("worker", &name);
                 let mut worker = Worker::bare(tag, Some(request.now));
                 worker.take_script_fields(&body);
                 worker.take_subdomain(&body);

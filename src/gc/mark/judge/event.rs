@@ -14,7 +14,7 @@ use crate::policy::{CREATED_AFTER_OPENED, DeathEvent, ENDED_AFTER_CREATED, Missi
 pub(super) fn event(resource: &Resource, rule: &Rule, owner: &Owner<'_>) -> Result<Death, Verdict> {
     let (cause, at) = match owner {
         Owner::PullRequest(number, pull_request) => of_number(rule, *number, pull_request)?,
-        Owner::Head(standing) => of_head(rule, standing)?,
+        Owner::Head(state) => of_head(rule, state)?,
         Owner::Run(run, found) => of_run(rule, *run, found)?,
         Owner::Missing(claim) => (Cause::Missing(claim.clone()), None),
         Owner::NotAsked => return Err(Verdict::Unmatched(Unmatched::NoRule)),
@@ -56,15 +56,15 @@ fn of_number(
     }
 }
 
-fn of_head(rule: &Rule, standing: &BranchState<'_>) -> Result<DatedCause, Verdict> {
-    if let Some((number, _)) = standing.open {
+fn of_head(rule: &Rule, state: &BranchState<'_>) -> Result<DatedCause, Verdict> {
+    if let Some((number, _)) = state.open {
         return Err(Verdict::Live(Alive::Open(number)));
     }
-    if let Some(branch) = standing.exists {
+    if let Some(branch) = state.exists {
         return Err(Verdict::Live(Alive::Branch(branch.into())));
     }
     // The state of a name that some branch matches has one or the other.
-    let Some(ended) = standing.ended else {
+    let Some(ended) = state.ended else {
         return Err(Verdict::Unmatched(Unmatched::NoRule));
     };
     let number = ended.number;
@@ -119,8 +119,8 @@ pub(super) fn clock(time: Time, which: &'static str) -> Result<DateTime<Utc>, Ve
 /// When the claim's pull request was merged. A git branch that exists, or
 /// exists again, keeps.
 pub(super) fn merged(owner: &Owner<'_>) -> Result<DateTime<Utc>, Verdict> {
-    if let Owner::Head(standing) = owner
-        && let Some(branch) = standing.exists
+    if let Owner::Head(state) = owner
+        && let Some(branch) = state.exists
     {
         return Err(Verdict::Live(Alive::Branch(branch.into())));
     }
@@ -157,7 +157,7 @@ pub(super) fn merged(owner: &Owner<'_>) -> Result<DateTime<Utc>, Verdict> {
 }
 
 /// Why the conditions on times do not admit a resource.
-pub(super) enum Untimely {
+pub(super) enum TimingFailure {
     /// This condition, as a policy writes it, does not hold.
     Fails(String),
     /// It is unknown whether the condition with this key holds.
@@ -166,7 +166,11 @@ pub(super) enum Untimely {
 
 /// Whether the conditions on the pull request's and the resource's times hold. A
 /// condition that fails outweighs an unknown one.
-pub(super) fn timely(rule: &Rule, resource: &Resource, owner: &Owner<'_>) -> Result<(), Untimely> {
+pub(super) fn check_timing(
+    rule: &Rule,
+    resource: &Resource,
+    owner: &Owner<'_>,
+) -> Result<(), TimingFailure> {
     let created = resource.created_at.known();
     let (opened, ended) = match owner.pull_request() {
         Some((_, PullRequest::Open { opened_at, .. })) => {
@@ -201,9 +205,11 @@ pub(super) fn timely(rule: &Rule, resource: &Resource, owner: &Owner<'_>) -> Res
         match (wanted, is) {
             (None, _) => {}
             (Some(wanted), Some(is)) if wanted == is => {}
-            (Some(wanted), Some(_)) => return Err(Untimely::Fails(format!("{key} = {wanted}"))),
+            (Some(wanted), Some(_)) => {
+                return Err(TimingFailure::Fails(format!("{key} = {wanted}")));
+            }
             (Some(_), None) => doubt = Some(key),
         }
     }
-    doubt.map_or(Ok(()), |key| Err(Untimely::Unknown(key)))
+    doubt.map_or(Ok(()), |key| Err(TimingFailure::Unknown(key)))
 }

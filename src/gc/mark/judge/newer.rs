@@ -66,7 +66,7 @@ impl Supersession {
                 continue;
             };
             let is_known = |resource: &Resource, rule: &Rule, claim: &Claim| match claim {
-                Claim::Branch(_) => heads.standing(claim, resource.kind.caseless).is_known(),
+                Claim::Branch(_) => heads.state(claim, resource.kind.caseless).is_known(),
                 // Several branches may give one slug.
                 Claim::Slug { .. } => false,
                 Claim::PullRequest(number) => {

@@ -30,9 +30,9 @@ impl<'a> Owner<'a> {
     pub(super) fn pull_request(&self) -> Option<(PullRequestNumber, &'a PullRequest)> {
         match self {
             Self::PullRequest(number, pull_request) => Some((*number, *pull_request)),
-            Self::Head(standing) => standing.open.or(standing
-                .ended
-                .map(|ended| (ended.number, ended.pull_request))),
+            Self::Head(state) => state
+                .open
+                .or(state.ended.map(|ended| (ended.number, ended.pull_request))),
             Self::NotAsked | Self::Run(..) | Self::Missing(_) => None,
         }
     }
@@ -54,7 +54,7 @@ impl<'a> Owner<'a> {
     pub(super) fn involves(&self, number: PullRequestNumber) -> bool {
         match self {
             Self::PullRequest(owner, _) => *owner == number,
-            Self::Head(standing) => standing.numbers.contains(&number),
+            Self::Head(state) => state.numbers.contains(&number),
             Self::NotAsked | Self::Run(..) | Self::Missing(_) => false,
         }
     }
@@ -82,7 +82,7 @@ impl Calibration {
             let Some((_, heads)) = heads[index].as_ref() else {
                 continue;
             };
-            if !policy.rules.iter().any(Rule::asks_about_heads) {
+            if !policy.rules.iter().any(Rule::asks_about_branches) {
                 continue;
             }
             for resource in &inventory.resources {
@@ -145,14 +145,14 @@ impl<'a> Judge<'a, '_> {
             },
             Claim::Branch(_) | Claim::Slug { .. } => {
                 let caseless = resource.kind.caseless;
-                let standing = heads.judge(claim, caseless, resource.created_at)?;
-                let alive = standing.as_ref().is_some_and(BranchState::is_alive);
-                let dead = !alive && (standing.is_some() || rule.missing == Missing::Dead);
+                let state = heads.judge(claim, caseless, resource.created_at)?;
+                let alive = state.as_ref().is_some_and(BranchState::is_alive);
+                let dead = !alive && (state.is_some() || rule.missing == Missing::Dead);
                 if dead {
-                    if heads.is_prefix_of_live_slug(claim, standing.is_some()) {
+                    if heads.is_prefix_of_live_slug(claim, state.is_some()) {
                         return Err(Doubt::Beginning(claim.clone()));
                     }
-                    let calibrated = match (claim, &standing) {
+                    let calibrated = match (claim, &state) {
                         // A git branch that was seen is what it is.
                         (Claim::Branch(_), Some(_)) => true,
                         (Claim::Slug { function, .. }, _) => {
@@ -165,8 +165,8 @@ impl<'a> Judge<'a, '_> {
                         return Err(Doubt::NotCalibrated(claim.clone()));
                     }
                 }
-                Ok(match (standing, rule.missing) {
-                    (Some(standing), _) => Some(Owner::Head(standing)),
+                Ok(match (state, rule.missing) {
+                    (Some(state), _) => Some(Owner::Head(state)),
                     (None, _) if !self.could_be_produced(policy_scope, claim) => None,
                     (None, Missing::Dead) => Some(Owner::Missing(claim.clone())),
                     (None, Missing::Keep) => None,

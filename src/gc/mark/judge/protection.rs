@@ -96,12 +96,12 @@ impl Judge<'_, '_> {
         })
     }
 
-    /// Returns what protects a resource. `lifted` is the built-in protection that
+    /// Returns what protects a resource. `overridden` is the built-in protection that
     /// every rule which matches it may override.
     pub(in crate::gc::mark) fn protection(
         &self,
         resource: &Resource,
-        lifted: Option<BuiltInProtection>,
+        overridden: Option<BuiltInProtection>,
     ) -> Option<Protection> {
         for policy_scope in self.input.policy_scopes {
             for entry in &policy_scope.policy.protects {
@@ -132,7 +132,7 @@ impl Judge<'_, '_> {
             let name = resource.name.clone();
             return Some(Protection::BroughtBack { at, name });
         }
-        let built_in = resource.protection.filter(|fact| lifted != Some(*fact));
+        let built_in = resource.protection.filter(|fact| overridden != Some(*fact));
         let built_in = built_in.map(Protection::BuiltIn);
         built_in.or_else(|| self.managed.manager(resource).map(Protection::ManagedBy))
     }

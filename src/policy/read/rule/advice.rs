@@ -9,14 +9,14 @@ use crate::policy::template::Template;
 
 impl Reader<'_> {
     /// What kills must be something that the name can claim.
-    pub(super) fn sensible(
+    pub(super) fn check_event(
         &mut self,
         text: &At<String>,
         template: &Template,
         death: &DeathCondition,
         timing: &Timing,
     ) {
-        let has_pull_request = template.has_pull_request() || template.has_head();
+        let has_pull_request = template.has_pull_request() || template.captures_branch();
         for event in &death.events {
             let (captured, needs) = match event {
                 DeathEvent::Closed | DeathEvent::Merged => {
@@ -24,7 +24,7 @@ impl Reader<'_> {
                 }
                 // A number beside the branch decides by its pull request alone.
                 DeathEvent::BranchGone => (
-                    template.has_head() && !template.has_pull_request(),
+                    template.captures_branch() && !template.has_pull_request(),
                     "{branch} or {slug} without {pr}",
                 ),
                 DeathEvent::RunFinished => (template.has_run(), "{run}"),
@@ -71,7 +71,7 @@ impl Reader<'_> {
 
     /// Several repositories share an account and its zones, and each counts its pull
     /// requests from 1: `{any}` beside a number matches what another repository made.
-    pub(super) fn numbers_are_ours(&mut self, texts: &[At<String>], kinds: &[KindRef]) {
+    pub(super) fn check_foreign_numbers(&mut self, texts: &[At<String>], kinds: &[KindRef]) {
         let shared = |kind: &&KindRef| matches!(kind.place, PlaceSort::Account | PlaceSort::Zone);
         let Some(kind) = kinds.iter().find(shared) else {
             return;
@@ -104,7 +104,7 @@ impl Reader<'_> {
 
     /// A rule whose every template names what no rule can override protects
     /// nothing and finds nothing.
-    pub(super) fn something_can_go(
+    pub(super) fn check_always_protected(
         &mut self,
         texts: &[At<String>],
         kinds: &[KindRef],
@@ -143,7 +143,7 @@ impl Reader<'_> {
     }
 
     /// An age alone does not take what belongs to an open pull request.
-    pub(super) fn ages_keep_the_open(
+    pub(super) fn check_age_of_open(
         &mut self,
         texts: &[At<String>],
         death: &At<DeathCondition>,
@@ -172,11 +172,7 @@ impl Reader<'_> {
     }
 
     /// What is deployed again keeps the time of its creation.
-    pub(super) fn creation_is_no_deployment(
-        &mut self,
-        death: &At<DeathCondition>,
-        kinds: &[KindRef],
-    ) {
+    pub(super) fn check_redeployed(&mut self, death: &At<DeathCondition>, kinds: &[KindRef]) {
         let by_creation = death
             .value
             .ages
@@ -198,7 +194,7 @@ impl Reader<'_> {
     }
 
     /// A branch or slug that GitHub does not know is no proof by itself.
-    pub(super) fn heads_are_missed(&mut self, texts: &[At<String>]) {
+    pub(super) fn check_missing_branches(&mut self, texts: &[At<String>]) {
         let captures = ["{branch", "{slug:"];
         for text in texts {
             let head = captures.iter().any(|head| text.value.contains(head));
@@ -217,7 +213,7 @@ impl Reader<'_> {
     }
 
     /// A rule by a clock that its kind does not have never finds garbage.
-    pub(super) fn clocks_are_kept(&mut self, death: &At<DeathCondition>, kinds: &[KindRef]) {
+    pub(super) fn check_clock(&mut self, death: &At<DeathCondition>, kinds: &[KindRef]) {
         // For other kinds it is unknown whether a newer one replaces an older one: it
         // may be another service, or a build that failed.
         let without_status = kinds.iter().find(|kind| kind.complete.is_none());

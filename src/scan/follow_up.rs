@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use futures::stream::{self, StreamExt as _};
 use http::StatusCode;
 
-use super::{Broken, MAX_PAGES};
+use super::{ListingFailure, MAX_PAGES};
 use crate::kind::{Ask, Counted, Malformed, ReferenceAnswer};
 use crate::wire::{Client, Outgoing};
 
@@ -24,13 +24,13 @@ pub(super) struct Read<T> {
 /// refusal which says that the account does not have such things. Pages that do
 /// not agree with the total that they name are an error, as is every answer but
 /// a body and a 404.
-pub(super) async fn converse<T>(
+pub(super) async fn ask_with_follow_ups<T>(
     client: &Client,
     first: Vec<Ask>,
     requests: &mut u32,
     is_absent: impl Fn(&[u8]) -> bool,
     read: impl Fn(&Ask, ReferenceAnswer<'_>) -> Result<Read<T>, Malformed>,
-) -> Result<Vec<T>, Broken> {
+) -> Result<Vec<T>, ListingFailure> {
     let mut items = Vec::new();
     let mut lists: BTreeMap<String, (u64, HashSet<Box<str>>)> = BTreeMap::new();
     let mut open = first;
@@ -38,7 +38,7 @@ pub(super) async fn converse<T>(
     while !open.is_empty() {
         asked += open.len() as u64;
         if asked > MAX_PAGES {
-            return Err(Broken::Disagrees(format!(
+            return Err(ListingFailure::Disagrees(format!(
                 "{asked} requests are more than any answer needs"
             )));
         }
@@ -52,7 +52,7 @@ pub(super) async fn converse<T>(
             .collect()
             .await;
         for (ask, answer) in answers {
-            let response = answer.map_err(Broken::Refused)?;
+            let response = answer.map_err(ListingFailure::Refused)?;
             let status = response.status();
             if status == StatusCode::NOT_FOUND {
                 let found = read(&ask, ReferenceAnswer::Missing(response.body()))?;
@@ -66,14 +66,14 @@ pub(super) async fn converse<T>(
                 }
                 let outgoing = Outgoing::from(&ask.call);
                 let failure = crate::wire::error::refusal(ask.call.api, &response);
-                return Err(Broken::Refused(client.error(&outgoing, failure)));
+                return Err(ListingFailure::Refused(client.error(&outgoing, failure)));
             }
             let found = read(&ask, ReferenceAnswer::Body(response.body()))?;
             if let Some(Counted { list, total, items }) = found.counted {
                 let (counted, distinct) =
                     lists.entry(list).or_insert_with(|| (total, HashSet::new()));
                 if *counted != total {
-                    return Err(Broken::Disagrees(
+                    return Err(ListingFailure::Disagrees(
                         "the total changed between two pages".to_owned(),
                     ));
                 }
@@ -85,7 +85,7 @@ pub(super) async fn converse<T>(
     }
     for (list, (total, distinct)) in lists {
         if distinct.len() as u64 != total {
-            return Err(Broken::Disagrees(format!(
+            return Err(ListingFailure::Disagrees(format!(
                 "{} {list} were listed where the provider counts {total}",
                 distinct.len()
             )));

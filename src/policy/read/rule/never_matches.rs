@@ -105,7 +105,7 @@ impl Reader<'_> {
     }
 
     /// Reports an `except` that leaves nothing to the rule.
-    pub(super) fn something_is_left(&mut self, except: &[At<String>]) {
+    pub(super) fn check_except(&mut self, except: &[At<String>]) {
         for text in except {
             if !text.value.is_empty() && text.value.chars().all(|c| c == '*') {
                 self.mistakes.error(
