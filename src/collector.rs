@@ -7,7 +7,7 @@ mod out_of_scope;
 mod places;
 mod scope;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::evidence::{Evidence, Inventory};
 use crate::gc::box_key;
 use crate::gc::mark::{BroughtBack, JudgeInput, PolicyScope};
+use crate::gc::plan::Step;
 use crate::gc::plan_file::{Bound, PlanError, PlanFile};
 use crate::gc::{Brake, KindGraph, Plan, brakes, plan};
 use crate::journal::reads::StoredReads;
@@ -31,7 +32,7 @@ use crate::scan::{self, Budget, Target};
 use crate::survey::{Findings, Survey};
 use crate::sweep::recover::recover;
 use crate::sweep::unexpire::{self, unwanted};
-use crate::sweep::{Done, StepRow, Stop, Sweep, Swept};
+use crate::sweep::{Done, StepRow, Stop, Sweep, Swept, held};
 use crate::wire::Client;
 
 pub use limits::Limits;
@@ -451,16 +452,8 @@ impl<'p> Collector<'p> {
         swept.steps.extend(kept_back);
         swept.steps.extend(unexpired);
         if !is_braked {
-            let resources = &findings.inventory.resources;
             let maximum = self.limits.max_deletions;
-            let deferred = order.plan.deferred.iter().map(|index| {
-                let done = match order.plan.oversized.get(index) {
-                    Some(needed) => Done::oversized(*needed, maximum),
-                    None => Done::later(),
-                };
-                StepRow::not_begun(&resources[*index], done)
-            });
-            swept.steps.extend(deferred);
+            swept.steps.extend(not_begun(findings, order.plan, maximum));
         }
         // What was deleted was deleted: the next run prunes what this one cannot.
         let _ = journal::prune(folder, survey.client.clock().now());
@@ -490,10 +483,63 @@ pub fn only(findings: &Findings<'_>, wanted: impl Fn(&Resource, &str) -> bool) -
     }
     let resources = &findings.inventory.resources;
     let mut plan = plan(&findings.inventory, &findings.marking, usize::MAX);
-    plan.defer(|step| {
-        let resource = &resources[step.resource];
-        !wanted(resource, &box_key::of(&resource.identity()))
-    });
-    plan.deferred.clear();
+    let wanted = |index: usize| {
+        let resource = &resources[index];
+        wanted(resource, &box_key::of(&resource.identity()))
+    };
+    let steps = plan.steps.clone();
+    plan.defer(|step| !wanted(step.resource));
+    plan.deferred.retain(|index| wanted(*index));
+    plan.held.retain(|index, _| wanted(*index));
+    for index in plan.deferred.clone() {
+        let why = || waits_for(&steps, resources, index, &wanted);
+        plan.waits.entry(index).or_insert_with(why);
+    }
     plan
+}
+
+/// Returns the garbage that a plan does not take, each with the reason.
+fn not_begun(findings: &Findings<'_>, plan: &Plan, maximum: usize) -> Vec<StepRow> {
+    let resources = &findings.inventory.resources;
+    let deferred = plan.deferred.iter().map(|index| {
+        let done = match (plan.oversized.get(index), plan.waits.get(index)) {
+            (Some(needed), _) => Done::oversized(*needed, maximum),
+            (None, Some(why)) => Done::waits(why),
+            (None, None) => Done::later(),
+        };
+        StepRow::not_begun(&resources[*index], done)
+    });
+    let held = plan.held.iter().map(|(index, holder)| {
+        let (resource, of_holder) = (&resources[*index], &resources[*holder]);
+        let judgement = &findings.marking.judgements[*holder];
+        let done = held(&resource.identity(), of_holder, judgement);
+        StepRow::not_begun(resource, done)
+    });
+    deferred.chain(held).collect()
+}
+
+/// Returns why a wanted resource waits: for another one that is not wanted.
+fn waits_for(
+    steps: &[Step],
+    resources: &[Resource],
+    index: usize,
+    wanted: &impl Fn(usize) -> bool,
+) -> String {
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<usize> = steps
+        .iter()
+        .position(|step| step.resource == index)
+        .into_iter()
+        .collect();
+    while let Some(at) = open.pop() {
+        let step = &steps[at];
+        if !wanted(step.resource) {
+            let other = resources[step.resource].identity();
+            return format!("it waits for {other}, which was not chosen");
+        }
+        if seen.insert(at) {
+            open.extend(step.needs());
+        }
+    }
+    "it waits for something that was not chosen".to_owned()
 }

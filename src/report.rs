@@ -106,8 +106,11 @@ pub struct Summary {
     pub verdicts: BTreeMap<VerdictName, usize>,
     /// Number of resources that a sweep would delete now.
     pub would_delete: usize,
-    /// Garbage that `--max-deletions` defers to a later run.
+    /// Garbage that waits for a later run.
     pub deferred: usize,
+    /// Garbage that a sweep would not delete because of something that stays, in part
+    /// counted among the deferred.
+    pub blocked: usize,
     /// The deletions that the largest group of garbage needs in one run, where that
     /// is more than `--max-deletions` allows; else 0.
     pub needs_at_once: usize,
@@ -245,6 +248,8 @@ pub struct Row {
     /// Names of Workers whose bindings to it are removed before it is deleted,
     /// because they bind each other.
     pub unbinds: Vec<String>,
+    /// Why a sweep would not delete it although it is garbage, if that is not the cap.
+    pub blocked: Option<String>,
     /// Further matches of the same name.
     pub also_matched_as: Vec<OtherMatch>,
     /// Its key in the tracking issue.
@@ -271,6 +276,8 @@ pub enum NextSweep {
     Now,
     /// `--max-deletions` leaves it for a later run.
     Later,
+    /// Something that stays keeps it from being deleted, or from being deleted yet.
+    Blocked,
     /// Its rule only reports it.
     ReportOnly,
 }
@@ -281,6 +288,7 @@ impl NextSweep {
         match self {
             Self::Now => "now",
             Self::Later => "later",
+            Self::Blocked => "blocked",
             Self::ReportOnly => "report_only",
         }
     }

@@ -43,6 +43,7 @@ use crate::providers;
 use crate::survey::{Findings, Survey};
 use crate::wire::Client;
 
+pub use feasible::held;
 pub use outcome::{StepRow, Swept};
 
 /// Time until a branch with `action = "expire"` expires. During this day anyone
@@ -112,6 +113,11 @@ impl Done {
     pub fn later() -> Self {
         let reason = "it is beyond --max-deletions, for a later run";
         Self::new(Outcome::Deferred, reason)
+    }
+
+    /// Returns the outcome of garbage that waits for something else.
+    pub fn waits(reason: &str) -> Self {
+        Self::new(Outcome::Deferred, format!("not in this run: {reason}"))
     }
 
     /// Garbage that no run deletes, because it only goes together with more than

@@ -122,6 +122,10 @@ pub struct Judgement {
     pub matched_by: Option<MatchedBy>,
     /// The other matches of the same name, with the verdict by each.
     pub others: Vec<(MatchedBy, Verdict)>,
+    /// The resource, by its index in the inventory, without which it is not deleted: it
+    /// belongs to that, and no rule of its own matches it. None if it is of no use
+    /// alone.
+    pub deleted_with: Option<usize>,
     /// Whether it is in focus: with `--pr` what belongs to that pull request, with
     /// `--kind` those kinds, else everything. Nothing else is ever planned.
     pub in_focus: bool,
@@ -134,6 +138,7 @@ impl Default for Judgement {
             verdict: Verdict::Unmatched(Unmatched::NoRule),
             matched_by: None,
             others: Vec::new(),
+            deleted_with: None,
             in_focus: true,
         }
     }

@@ -233,6 +233,7 @@ mod tests {
                 action: Action::Delete,
                 backup: false,
                 unbinds: Vec::new(),
+                deleted_with: None,
                 after: Vec::new(),
             }],
             ..Plan::default()
@@ -278,6 +279,7 @@ mod tests {
             by_event: true,
             after: Vec::new(),
             unbinds: Vec::new(),
+            deleted_with: None,
             rule: "plain".into(),
             reason: String::new(),
             dead_since: None,

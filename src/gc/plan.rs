@@ -20,17 +20,20 @@ pub struct Plan {
     /// What would be done now: what died first comes first, with everything
     /// else that belonged to the same.
     pub steps: Vec<Step>,
-    /// Garbage that waits for a later run because of the cap.
+    /// Garbage that waits for a later run: because of the cap, unless `oversized` or
+    /// `waits` has it.
     pub deferred: Vec<usize>,
     /// Garbage that can only be deleted in one run with so many others that the cap
     /// never allows it, with how many these are. It is among the deferred.
     pub oversized: BTreeMap<usize, usize>,
+    /// Garbage that waits for something else than a place in a run, with the reason. It
+    /// is among the deferred.
+    pub waits: BTreeMap<usize, String>,
+    /// Garbage whose deletion the provider would refuse, each with the resource that
+    /// stays and names it: a Worker that consumes a queue.
+    pub held: BTreeMap<usize, usize>,
     /// Garbage that its rule only reports.
     pub report_only: Vec<usize>,
-    /// The resources of steps that the provider will most likely refuse, because
-    /// something that stays names them: a Worker that consumes a queue. They stay,
-    /// and keep what they use.
-    pub likely_refused: BTreeSet<usize>,
 }
 
 /// One step of a plan.
@@ -49,6 +52,22 @@ pub struct Step {
     /// deleted, by their index in the plan: they bind each other, and the
     /// provider deletes none of them as long as another binds it.
     pub unbinds: Vec<usize>,
+    /// The step with whose resource this one is deleted, and without which it stays, by
+    /// its index in the plan.
+    pub deleted_with: Option<usize>,
+}
+
+impl Step {
+    /// The steps without which this one is not taken.
+    pub fn needs(&self) -> impl Iterator<Item = &usize> {
+        let before = self.after.iter().chain(&self.unbinds);
+        before.chain(&self.deleted_with)
+    }
+
+    fn needs_mut(&mut self) -> impl Iterator<Item = &mut usize> {
+        let before = self.after.iter_mut().chain(&mut self.unbinds);
+        before.chain(&mut self.deleted_with)
+    }
 }
 
 impl Plan {
@@ -58,8 +77,7 @@ impl Plan {
         loop {
             let before = left.len();
             for (index, step) in self.steps.iter().enumerate() {
-                let mut needs = step.after.iter().chain(&step.unbinds);
-                if which(step) || needs.any(|need| left.contains(need)) {
+                if which(step) || step.needs().any(|need| left.contains(need)) {
                     left.insert(index);
                 }
             }
@@ -78,7 +96,7 @@ impl Plan {
                 self.deferred.push(step.resource);
                 continue;
             }
-            for need in step.after.iter_mut().chain(&mut step.unbinds) {
+            for need in step.needs_mut() {
                 *need = position[need];
             }
             self.steps.push(step);
@@ -97,21 +115,23 @@ struct Candidate<'a> {
     /// Its kind's place in the order of deletions.
     rank: usize,
     dead_since: Option<DateTime<Utc>>,
+    /// The resource with which alone it is deleted.
+    deleted_with: Option<usize>,
 }
 
 /// The plan for a marking: only what is in its focus. Without complete roots
 /// there is none.
 pub fn plan(inventory: &Inventory, marking: &Marking<'_>, maximum: usize) -> Plan {
-    plan_without(inventory, marking, maximum, &BTreeSet::new())
+    plan_without(inventory, marking, maximum, &BTreeMap::new())
 }
 
-/// The same where these resources, by their indices, have to wait for a later
-/// run, with all that has to go after them, and take no place from others.
+/// The same where these resources, by their indices, have to wait for a later run for
+/// these reasons, with all that has to go after them, and take no place from others.
 pub fn plan_without(
     inventory: &Inventory,
     marking: &Marking<'_>,
     maximum: usize,
-    waiting: &BTreeSet<usize>,
+    waiting: &BTreeMap<usize, String>,
 ) -> Plan {
     let (report_only, candidates): (Vec<_>, Vec<_>) = garbage(inventory, marking)
         .into_iter()
@@ -121,10 +141,7 @@ pub fn plan_without(
         ..Plan::default()
     };
     let candidates = oldest_first(inventory, candidates);
-    let waits = candidates.iter().enumerate();
-    let waits = waits.filter(|(_, candidate)| waiting.contains(&candidate.resource));
-    let waits = waits.map(|(index, _)| index).collect();
-    cap(inventory, candidates, &waits, maximum, plan)
+    cap(inventory, candidates, waiting, maximum, plan)
 }
 
 /// Returns all garbage in the order in which a person can delete it, whether or not
@@ -165,6 +182,7 @@ fn garbage<'a>(inventory: &Inventory, marking: &'a Marking<'_>) -> Vec<Candidate
             group: (matched_by.policy_scope, &matched_by.claim),
             rank: order.take_while(|other| **other != kind).count(),
             dead_since: death.dead_since,
+            deleted_with: judgement.deleted_with,
         });
     }
     candidates
@@ -190,37 +208,39 @@ fn oldest_first<'a>(
     candidates
 }
 
-/// Takes as many as the cap allows, nothing without what has to go before it. A
-/// Worker whose route waits would leave that route behind.
+/// Takes as many as the cap allows, nothing without what has to go before it or with
+/// it. A Worker whose route waits would leave that route behind, and a route whose
+/// Worker waits would leave the Worker without traffic.
 fn cap(
     inventory: &Inventory,
     candidates: Vec<Candidate<'_>>,
-    waits: &BTreeSet<usize>,
+    waiting: &BTreeMap<usize, String>,
     maximum: usize,
     mut plan: Plan,
 ) -> Plan {
     let StepOrder { before, unbinds } = StepOrder::of(inventory, &candidates);
     let Blockers { along, held } = Blockers::of(inventory, &candidates);
+    let blocked = blocked(inventory, &candidates, waiting, &held);
     let mut taken = BTreeSet::new();
+    let needs = |candidate: usize| {
+        let before = before[candidate].iter().chain(&unbinds[candidate]);
+        before.chain(&along[candidate]).copied()
+    };
     let together = |candidate: usize, taken: &BTreeSet<usize>| {
         let mut together = BTreeSet::new();
         let mut open = vec![candidate];
         while let Some(next) = open.pop() {
             if !taken.contains(&next) && together.insert(next) {
-                open.extend(before[next].iter().chain(&unbinds[next]));
-                open.extend(&along[next]);
+                open.extend(needs(next));
             }
         }
         together
     };
-    // What most likely cannot go takes no place from what can.
-    for last in [false, true] {
-        for candidate in 0..candidates.len() {
-            let together = together(candidate, &taken);
-            let in_turn = (last || together.is_disjoint(&held)) && together.is_disjoint(waits);
-            if in_turn && taken.len() + together.len() <= maximum {
-                taken.extend(together);
-            }
+    for candidate in 0..candidates.len() {
+        let together = together(candidate, &taken);
+        let is_free = together.iter().all(|one| !blocked.contains_key(one));
+        if is_free && taken.len() + together.len() <= maximum {
+            taken.extend(together);
         }
     }
     let position: HashMap<usize, usize> = taken
@@ -228,55 +248,133 @@ fn cap(
         .enumerate()
         .map(|(at, &one)| (one, at))
         .collect();
-    let likely_refused = held.intersection(&taken);
-    let likely_refused = likely_refused.map(|&index| candidates[index].resource);
-    plan.likely_refused = likely_refused.collect();
-    // Whether a candidate could go in some run, with all that has to go with it.
-    let mut known: Vec<Option<bool>> = vec![None; candidates.len()];
-    let mut fits = |candidate: usize| {
-        *known[candidate].get_or_insert_with(|| {
-            let mut with_it = BTreeSet::new();
-            let mut open = vec![candidate];
-            while let Some(next) = open.pop() {
-                if waits.contains(&next) || with_it.len() > maximum {
-                    return false;
-                }
-                if with_it.insert(next) {
-                    open.extend(
-                        before[next]
-                            .iter()
-                            .chain(&unbinds[next])
-                            .chain(&along[next]),
-                    );
-                }
-            }
-            with_it.len() <= maximum
-        })
+    let mut groups = Groups {
+        needs: &needs,
+        blocked: &blocked,
+        maximum,
+        known: vec![None; candidates.len()],
     };
-    for (index, candidate) in candidates.into_iter().enumerate() {
-        if !taken.contains(&index) {
-            plan.deferred.push(candidate.resource);
-            // What goes in an earlier run makes its group smaller. Where nothing of it
-            // fits, or only what waits for the rest, no run ever begins.
-            let group = together(index, &BTreeSet::new());
-            let mut members = group.iter();
-            if maximum > 0 && group.len() > maximum && !members.any(|one| fits(*one)) {
-                plan.oversized.insert(candidate.resource, group.len());
-            }
+    let owner = owners(&candidates);
+    for (index, candidate) in candidates.iter().enumerate() {
+        if taken.contains(&index) {
+            let mut after: Vec<usize> = before[index].iter().map(|one| position[one]).collect();
+            after.sort_unstable();
+            let unbinds = unbinds[index].iter().map(|one| position[one]).collect();
+            plan.steps.push(Step {
+                resource: candidate.resource,
+                action: candidate.action,
+                backup: candidate.backup,
+                after,
+                unbinds,
+                deleted_with: owner[index].map(|owner| position[&owner]),
+            });
             continue;
         }
-        let mut after: Vec<usize> = before[index].iter().map(|one| position[one]).collect();
-        after.sort_unstable();
-        let unbinds = unbinds[index].iter().map(|one| position[one]).collect();
-        plan.steps.push(Step {
-            resource: candidate.resource,
-            action: candidate.action,
-            backup: candidate.backup,
-            after,
-            unbinds,
-        });
+        if let Some(holder) = held.get(&index) {
+            plan.held.insert(candidate.resource, *holder);
+            continue;
+        }
+        plan.deferred.push(candidate.resource);
+        let group = together(index, &BTreeSet::new());
+        let first = std::iter::once(&index).chain(&group);
+        let first = first
+            .clone()
+            .find_map(|one| Some((*one, blocked.get(one)?)));
+        if let Some((one, why)) = first {
+            let why = if one == index {
+                why.clone()
+            } else {
+                let other = inventory.resources[candidates[one].resource].identity();
+                let how = if owner[index] == Some(one) {
+                    "it is only deleted together with"
+                } else {
+                    "it waits for"
+                };
+                format!("{how} {other}: {why}")
+            };
+            plan.waits.insert(candidate.resource, why);
+        } else if groups.is_oversized(&group) {
+            plan.oversized.insert(candidate.resource, group.len());
+        }
     }
     plan
+}
+
+/// Returns the candidates that cannot go in this run, with the reason.
+fn blocked(
+    inventory: &Inventory,
+    candidates: &[Candidate<'_>],
+    waiting: &BTreeMap<usize, String>,
+    held: &BTreeMap<usize, usize>,
+) -> BTreeMap<usize, String> {
+    let owner = owners(candidates);
+    let mut blocked = BTreeMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let why = if let Some(holder) = held.get(&index) {
+            let holder = inventory.resources[*holder].identity();
+            format!("{holder} stays and names it")
+        } else if let Some(why) = waiting.get(&candidate.resource) {
+            why.clone()
+        } else if let (Some(with), None) = (candidate.deleted_with, owner[index]) {
+            let with = inventory.resources[with].identity();
+            format!("it is only deleted together with {with}, which stays")
+        } else {
+            continue;
+        };
+        blocked.insert(index, why);
+    }
+    blocked
+}
+
+/// Returns for each candidate the candidate with which alone it is deleted.
+fn owners(candidates: &[Candidate<'_>]) -> Vec<Option<usize>> {
+    let at: HashMap<usize, usize> = candidates
+        .iter()
+        .enumerate()
+        .map(|(at, candidate)| (candidate.resource, at))
+        .collect();
+    let owner = |one: &Candidate<'_>| at.get(&one.deleted_with?).copied();
+    candidates.iter().map(owner).collect()
+}
+
+/// Finds the groups of candidates that no run can take.
+struct Groups<'a, N> {
+    needs: &'a N,
+    blocked: &'a BTreeMap<usize, String>,
+    maximum: usize,
+    /// Whether a candidate could go in some run, with all that has to go with it.
+    known: Vec<Option<bool>>,
+}
+
+impl<I: Iterator<Item = usize>, N: Fn(usize) -> I> Groups<'_, N> {
+    /// Whether no run ever begins with this group. What goes in an earlier run makes a
+    /// group smaller: only where nothing of it fits, or only what waits for the rest,
+    /// no run ever begins.
+    fn is_oversized(&mut self, group: &BTreeSet<usize>) -> bool {
+        let is_large = self.maximum > 0 && group.len() > self.maximum;
+        is_large && !group.iter().any(|one| self.fits(*one))
+    }
+
+    fn fits(&mut self, candidate: usize) -> bool {
+        if let Some(known) = self.known[candidate] {
+            return known;
+        }
+        let mut with_it = BTreeSet::new();
+        let mut open = vec![candidate];
+        let mut fits = true;
+        while let Some(next) = open.pop() {
+            if self.blocked.contains_key(&next) || with_it.len() > self.maximum {
+                fits = false;
+                break;
+            }
+            if with_it.insert(next) {
+                open.extend((self.needs)(next));
+            }
+        }
+        fits &= with_it.len() <= self.maximum;
+        self.known[candidate] = Some(fits);
+        fits
+    }
 }
 
 /// What is done to garbage now, and whether what it holds is kept before.

@@ -76,6 +76,10 @@ pub struct PlannedStep {
     /// by their index: they bind each other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unbinds: Vec<usize>,
+    /// The step with whose resource this one is deleted, and without which it stays,
+    /// by its index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_with: Option<usize>,
     /// The rule that reads it.
     pub rule: Box<str>,
     /// Why it is garbage.
@@ -173,6 +177,7 @@ impl PlanFile {
                 by_event: rule.is_some_and(|(_, rule)| !rule.death.events.is_empty()),
                 after: step.after.clone(),
                 unbinds: step.unbinds.clone(),
+                deleted_with: step.deleted_with,
                 rule: rule.map_or_else(Box::default, |(_, rule)| rule.id.clone()),
                 reason: judgement.verdict.to_string(),
                 dead_since: judgement.verdict.death().and_then(|death| death.dead_since),
@@ -206,7 +211,8 @@ impl PlanFile {
         }
         for (index, step) in plan.steps.iter().enumerate() {
             let there = |after: &usize| *after < plan.steps.len() && *after != index;
-            if !step.after.iter().chain(&step.unbinds).all(there) {
+            let mut needs = step.after.iter().chain(&step.unbinds);
+            if !needs.all(there) || !step.deleted_with.iter().all(there) {
                 return Err(PlanError::Order(index));
             }
         }
@@ -344,6 +350,7 @@ mod tests {
             backup: false,
             after: after.to_vec(),
             unbinds: Vec::new(),
+            deleted_with: None,
         };
         let plan = Plan {
             steps: vec![step(0, &[1]), step(1, &[])],

@@ -57,6 +57,7 @@ impl Report {
             verdicts: verdicts(&resources),
             would_delete: run.plan.steps.len(),
             deferred: run.plan.deferred.len(),
+            blocked: run.plan.waits.len() + run.plan.held.len(),
             needs_at_once: run.plan.oversized.values().copied().max().unwrap_or(0),
             report_only: run.plan.report_only.len(),
         };
@@ -145,6 +146,14 @@ impl ReportInput<'_> {
         rows
     }
 
+    /// Returns why a sweep would not delete garbage, if it is not the cap.
+    fn blocked(&self, index: usize) -> Option<String> {
+        let holder = self.plan.held.get(&index);
+        let holder = holder.map(|holder| self.inventory.resources[*holder].identity());
+        let held = holder.map(|holder| format!("{holder} stays and names it"));
+        held.or_else(|| self.plan.waits.get(&index).cloned())
+    }
+
     fn row(
         &self,
         index: usize,
@@ -157,6 +166,7 @@ impl ReportInput<'_> {
         let matched_by = judgement.matched_by.as_ref();
         let rule = matched_by.and_then(|matched_by| self.marking.rule(matched_by));
         let unbinds = unbinds(self.inventory, self.plan, index);
+        let blocked = self.blocked(index);
         let identity = resource.identity();
         let command = by_hand.command(index, resource);
         Row {
@@ -164,7 +174,7 @@ impl ReportInput<'_> {
             name: resource.name.to_string(),
             id: resource.id.to_string(),
             place: Arc::clone(&resource.place),
-            reason: reason(verdict, resource.expires_at, &unbinds),
+            reason: reason(verdict, resource.expires_at, &unbinds, blocked.as_deref()),
             verdict: verdict.clone(),
             rule: rule.map(|(policy, rule)| (rule_at(rule), policy.repository.clone())),
             claim: matched_by.map(|matched_by| matched_by.claim.clone()),
@@ -174,6 +184,7 @@ impl ReportInput<'_> {
             attributes: resource.attributes.clone(),
             references: self.references(index, resource),
             unbinds,
+            blocked,
             also_matched_as: judgement
                 .others
                 .iter()
@@ -313,7 +324,12 @@ fn rule_at(rule: &Rule) -> RuleAt {
 
 /// Returns the reason of a verdict, with what the resource's own expiry and the
 /// plan add to it.
-fn reason(verdict: &Verdict, expires_at: Option<DateTime<Utc>>, unbinds: &[String]) -> String {
+fn reason(
+    verdict: &Verdict,
+    expires_at: Option<DateTime<Utc>>,
+    unbinds: &[String],
+    blocked: Option<&str>,
+) -> String {
     let mut reason = verdict.to_string();
     if let Some(at) = expires_at.filter(|at| outlasts_expiry(verdict, *at)) {
         reason += "; but its own expiry deletes it at ";
@@ -322,6 +338,10 @@ fn reason(verdict: &Verdict, expires_at: Option<DateTime<Utc>>, unbinds: &[Strin
     if !unbinds.is_empty() {
         reason += "; they bind each other, so that the binding is removed first in ";
         reason += &unbinds.join(", ");
+    }
+    if let Some(why) = blocked {
+        reason += "; no sweep deletes it for now: ";
+        reason += why;
     }
     reason
 }
@@ -347,10 +367,19 @@ fn next(plan: &Plan) -> BTreeMap<usize, NextSweep> {
         .steps
         .iter()
         .map(|step| (step.resource, NextSweep::Now));
-    let later = plan.deferred.iter().map(|&index| (index, NextSweep::Later));
+    let later = plan.deferred.iter().map(|&index| {
+        let waits = plan.waits.contains_key(&index);
+        let next = if waits {
+            NextSweep::Blocked
+        } else {
+            NextSweep::Later
+        };
+        (index, next)
+    });
+    let held = plan.held.keys().map(|&index| (index, NextSweep::Blocked));
     let never = plan.report_only.iter();
     let never = never.map(|&index| (index, NextSweep::ReportOnly));
-    now.chain(later).chain(never).collect()
+    now.chain(later).chain(held).chain(never).collect()
 }
 
 /// Returns the names of the Workers whose bindings to a resource are removed

@@ -115,6 +115,9 @@ pub fn reason(now: DateTime<Utc>, row: &Row, heading: Option<&PullRequestLine>) 
             row.unbinds.join(", ")
         ));
     }
+    if let Some(why) = &row.blocked {
+        parts.push(format!("no sweep deletes it for now: {why}"));
+    }
     parts.join("; ")
 }
 

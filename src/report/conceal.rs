@@ -42,6 +42,7 @@ pub(super) fn conceal(report: &mut Report) {
     report.concealed += before - report.resources.len();
     for row in &mut report.resources {
         row.reason = without(&row.reason, &hidden);
+        row.blocked = row.blocked.take().map(|why| without(&why, &hidden));
         row.references.retain(|one| shown.contains(&one.target));
     }
     for step in report.swept.iter_mut().flat_map(|swept| &mut swept.steps) {

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::brief::{grouped, plural, until, words};
 use super::style::{TableStyle, TextStyle, wrap};
-use super::{HeadroomUse, PullRequestLine, Report, Row, escape};
+use super::{HeadroomUse, NextSweep, PullRequestLine, Report, Row, escape};
 use crate::gc::Verdict;
 use crate::gc::verdict::{Unmatched, VerdictName};
 use crate::wire::QuotaUse;
@@ -312,7 +312,9 @@ fn next_sweep(report: &Report) -> Vec<SummaryLine> {
     }
     if report.swept.is_none() && report.brakes.is_empty() {
         let now = summary.would_delete;
-        match (now, summary.deferred) {
+        let waits = report.resources.iter();
+        let waits = waits.filter(|row| row.next == Some(NextSweep::Later));
+        match (now, waits.count()) {
             (0, 0) => {}
             (_, 0) => lines.push(line(label, format!("would delete {} now", grouped(now)))),
             (_, later) => lines.push(line(
@@ -324,6 +326,19 @@ fn next_sweep(report: &Report) -> Vec<SummaryLine> {
                 ),
             )),
         }
+    }
+    if report.swept.is_none() && summary.blocked > 0 {
+        let blocked = report.resources.iter();
+        let first = blocked.filter_map(|row| Some((row, row.blocked.as_deref()?)));
+        let first = first.map(|(row, why)| format!(": {} {}: {why}", row.kind, row.name));
+        lines.push(line(
+            label,
+            format!(
+                "cannot delete {} for now{}",
+                grouped(summary.blocked),
+                first.take(1).collect::<String>()
+            ),
+        ));
     }
     if report.swept.is_none() && summary.needs_at_once > 0 {
         let needed = grouped(summary.needs_at_once);

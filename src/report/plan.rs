@@ -188,6 +188,7 @@ mod tests {
             by_event: true,
             after: after.to_vec(),
             unbinds: Vec::new(),
+            deleted_with: None,
             rule: "workers".into(),
             reason: reason.to_owned(),
             dead_since: None,

@@ -1,6 +1,6 @@
 //! Makes a plan, and reads what its steps still need.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Findings, Survey};
@@ -17,20 +17,16 @@ impl<'p> Survey<'p> {
     /// something beyond the cap, leaves its place to others.
     pub async fn plan(&self, findings: &mut Findings<'p>, maximum: usize) -> Plan {
         let base = findings.marking.input.clone();
-        let mut waiting = BTreeSet::new();
+        let mut waiting = BTreeMap::new();
         // What is undecided stays so for the rest of the run, however often the
         // rest is judged again: another choice of steps would only leave others
         // unread.
         let mut doubts: BTreeMap<(KindRef, Arc<Place>), Verdict> = BTreeMap::new();
         let mut doubted: BTreeMap<usize, Verdict> = BTreeMap::new();
         let mut plan = gc::plan(&findings.inventory, &findings.marking, maximum);
-        while self.asks_more(&plan, findings)
-            || has_waiting_users(&plan, &findings.inventory)
-            || !plan.likely_refused.is_empty()
-        {
+        while self.asks_more(&plan, findings) || has_waiting_users(&plan, &findings.inventory) {
             let resources = &findings.inventory.resources;
             let to_delete = plan.steps.iter();
-            let to_delete = to_delete.filter(|step| !plan.likely_refused.contains(&step.resource));
             let to_delete = to_delete.map(|step| resources[step.resource].identity());
             let input = JudgeInput {
                 to_delete: Some(Arc::new(to_delete.collect())),
@@ -48,7 +44,7 @@ impl<'p> Survey<'p> {
                     .await;
             }
             let mut undecided = false;
-            let mut kept = BTreeSet::new();
+            let mut kept = BTreeMap::new();
             for step in &plan.steps {
                 let verdict = &marking.judgements[step.resource].verdict;
                 match verdict {
@@ -62,8 +58,8 @@ impl<'p> Survey<'p> {
                         }
                         doubted.insert(step.resource, verdict.clone());
                     }
-                    _ => {
-                        kept.insert(step.resource);
+                    kept_by => {
+                        kept.insert(step.resource, kept_by.to_string());
                     }
                 }
             }
@@ -78,7 +74,7 @@ impl<'p> Survey<'p> {
                     judgement.verdict = doubt.clone();
                 }
             }
-            let drawn = |waiting: &BTreeSet<usize>| {
+            let drawn = |waiting: &BTreeMap<usize, String>| {
                 gc::plan_without(&findings.inventory, &findings.marking, maximum, waiting)
             };
             // With what was just learned users come before what they use, so that
@@ -122,7 +118,7 @@ impl<'p> Survey<'p> {
 
 /// Whether garbage that a plan leaves for later may use something in it.
 fn has_waiting_users(plan: &Plan, inventory: &Inventory) -> bool {
-    plan.deferred.iter().any(|index| {
+    plan.deferred.iter().chain(plan.held.keys()).any(|index| {
         let kind = inventory.resources[*index].kind;
         kind.references == ReferencesFrom::Each
     })

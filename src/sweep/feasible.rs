@@ -12,9 +12,10 @@ use super::lane::Lane;
 use super::ready_step::{ReadyStep, Unbind};
 use super::{Done, Sweep};
 use crate::gc::Outcome;
+use crate::gc::mark::Judgement;
 use crate::gc::outcome::{Recheck, recheck};
 use crate::gc::verdict::Verdict;
-use crate::kind::Unbinding;
+use crate::kind::{Obstacles, Unbinding};
 use crate::model::{Resource, ResourceId};
 use crate::policy::Action;
 use crate::providers;
@@ -54,6 +55,14 @@ impl Sweep<'_, '_> {
                 not.push((step, why));
                 continue;
             }
+            match self.owner_stays(lane, view, step).await {
+                Ok(()) => {}
+                Err(Infeasible::Because(why)) => {
+                    not.push((step, why));
+                    continue;
+                }
+                Err(Infeasible::RunEnds) => continue,
+            }
             if self.steps[step].unbinds.is_empty() || self.action(step) != Action::Delete {
                 feasible.push(ReadyStep::new(step, Vec::new()));
                 continue;
@@ -69,6 +78,49 @@ impl Sweep<'_, '_> {
             }
         }
         (feasible, not)
+    }
+
+    /// Returns an error if a step's resource is only deleted together with another one
+    /// that stays, as far as can be told before anything is sent.
+    async fn owner_stays(
+        &self,
+        lane: &mut Lane,
+        view: &Findings<'_>,
+        step: usize,
+    ) -> Result<(), Infeasible> {
+        let with = self.steps[step].deleted_with;
+        let Some(owner) = with.filter(|_| self.action(step) == Action::Delete) else {
+            return Ok(());
+        };
+        let because = |outcome, owner: &ResourceId, why: &str| {
+            let why = format!("it is only deleted together with {owner}, which stays: {why}");
+            Infeasible::Because(Done::new(outcome, why))
+        };
+        let Some(id) = self.ids.get(owner) else {
+            let why = "what it is only deleted together with is beyond --max-deletions".to_owned();
+            return Err(Infeasible::Because(Done::new(Outcome::Deferred, why)));
+        };
+        match self.outcome(owner) {
+            Some(outcome) if outcome.is_gone() => return Ok(()),
+            Some(outcome) => return Err(because(Outcome::Spared, id, &outcome.to_string())),
+            None => {}
+        }
+        if let Some(held) = self.held_by_what_stays(view, owner) {
+            return Err(because(held.outcome, id, &held.reason));
+        }
+        match recheck(&self.steps[owner], view.find(id), &view.marking) {
+            Recheck::Go | Recheck::Gone => {}
+            Recheck::Spared(why) => return Err(because(Outcome::Spared, id, &why)),
+            Recheck::Unknown(why) => return Err(because(Outcome::FailedForNow, id, &why)),
+        }
+        if self.is_unbound(owner) {
+            self.unbindings_of(lane, view, owner).await?;
+        }
+        match self.back_up(&mut lane.backups, owner).await {
+            Ok(_) => Ok(()),
+            Err(NoBackup::RunEnds) => Err(Infeasible::RunEnds),
+            Err(NoBackup::Failed(why)) => Err(because(Outcome::FailedForNow, id, &why)),
+        }
     }
 
     fn is_unbound(&self, step: usize) -> bool {
@@ -225,31 +277,8 @@ impl Sweep<'_, '_> {
             if obstacles.release(holder, id).is_empty() || self.goes(view, holder) {
                 return None;
             }
-            let (noun, name) = (holder.kind.noun, &holder.name);
-
             let (_, judgement) = view.find(&holder.identity())?;
-            let stays = match &judgement.verdict {
-                Verdict::Garbage(_) if !judgement.in_focus => {
-                    "is outside of what this run was asked to do"
-                }
-                Verdict::Garbage(death) if death.report_only => "is only reported by its rule",
-                Verdict::Garbage(_) => {
-                    let why = format!("waits for {noun} {name}, which is not a step of this run");
-                    return Some(Done::new(Outcome::Deferred, why));
-                }
-                kept => &format!("stays ({})", kept.name()),
-            };
-            let command = obstacles.release_by_hand();
-            let command = command.map(|command| format!(" (`{command}`)"));
-            let why = format!(
-                "{noun} {name} {stays} and has this {} as a consumer, so {} would refuse to delete \
-                 it: nothing was changed; remove the consumer from {noun} {name} by hand{}, or let \
-                 this run delete the {noun} too",
-                id.kind.noun,
-                id.kind.api.title(),
-                command.unwrap_or_default(),
-            );
-            Some(Done::new(Outcome::FailedForGood, why))
+            Some(held(id, holder, judgement))
         })
     }
 
@@ -268,4 +297,33 @@ impl Sweep<'_, '_> {
             .is_some_and(|(_, judgement)| judgement.verdict.is_garbage());
         planned && garbage
     }
+}
+
+/// Returns the outcome of a resource whose deletion the provider would refuse, because
+/// another one that is not deleted names it.
+pub fn held(id: &ResourceId, holder: &Resource, of_holder: &Judgement) -> Done {
+    let (noun, name) = (holder.kind.noun, &holder.name);
+    let stays = match &of_holder.verdict {
+        _ if !of_holder.in_focus => "is outside of what this run was asked to do".to_owned(),
+        Verdict::Garbage(death) if death.report_only => "is only reported by its rule".to_owned(),
+        Verdict::Garbage(_) => {
+            let why = format!("waits for {noun} {name}, which is not a step of this run");
+            return Done::new(Outcome::Deferred, why);
+        }
+        kept => format!("stays ({})", kept.name()),
+    };
+    let kind = providers::by_name(holder.kind.name());
+    let command = kind
+        .and_then(|kind| kind.obstacles())
+        .and_then(Obstacles::release_by_hand);
+    let command = command.map(|command| format!(" (`{command}`)"));
+    let why = format!(
+        "{noun} {name} {stays} and has this {} as a consumer, so {} would refuse to delete it: \
+         nothing was changed; remove the consumer from {noun} {name} by hand{}, or let this run \
+         delete the {noun} too",
+        id.kind.noun,
+        id.kind.api.title(),
+        command.unwrap_or_default(),
+    );
+    Done::new(Outcome::FailedForGood, why)
 }

@@ -424,32 +424,27 @@ impl<'p> Sweep<'_, 'p> {
     /// deleted; one at a time if the provider requires it.
     fn ready(&self, lane: &Lane) -> Vec<usize> {
         let waiting = self.waiting_for_others(lane);
-        let candidates = || {
-            let pending = lane.pending.iter().copied();
-            pending.filter(|step| !waiting.contains(step))
+        let pending: BTreeSet<usize> = lane.pending.iter().copied().collect();
+        let candidates = lane.pending.iter().copied();
+        let candidates: Vec<usize> = candidates.filter(|step| !waiting.contains(step)).collect();
+        let is_free = |step: &usize| {
+            let mut after = self.steps[*step].after.iter();
+            after.all(|one| !pending.contains(one))
         };
+        let mut ready: Vec<usize> = candidates.iter().copied().filter(is_free).collect();
+        // Steps whose order changed may wait for each other: the provider
+        // decides.
+        if ready.is_empty() {
+            ready = candidates;
+        }
         let order = |step: usize| {
             let kinds = self.survey.input.graph.kinds().iter();
             kinds
                 .take_while(|kind| **kind != self.ids[step].kind)
                 .count()
         };
-        let first = candidates().map(order).min();
-        let of_kind = candidates().filter(|&step| Some(order(step)) == first);
-        let of_kind: Vec<usize> = of_kind.collect();
-        let pending: BTreeSet<usize> = lane.pending.iter().copied().collect();
-        let free = |step: &usize| {
-            self.steps[*step]
-                .after
-                .iter()
-                .all(|one| !pending.contains(one))
-        };
-        let mut ready: Vec<usize> = of_kind.iter().copied().filter(free).collect();
-        // Steps whose order changed may wait for each other: the provider
-        // decides.
-        if ready.is_empty() {
-            ready = of_kind;
-        }
+        let first = ready.iter().map(|step| order(*step)).min();
+        ready.retain(|step| Some(order(*step)) == first);
         let serial = ready
             .first()
             .is_some_and(|&step| self.ids[step].kind.serial);

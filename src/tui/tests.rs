@@ -51,6 +51,7 @@ fn row(kind: &str, name: &str, verdict: VerdictName, number: Option<u32>) -> Row
         attributes: Vec::new(),
         references: Vec::new(),
         unbinds: Vec::new(),
+        blocked: None,
         pull_request: of.map(|number| PullRequestLine {
             repository,
             number,

@@ -1250,3 +1250,23 @@ fn an_issue_without_boxes_of_groups_is_read_as_it_was_written() {
     stage.run(&["sweep", "--approved", "--yes"]);
     assert!(stage.has("app-pr-1") && !stage.has("app-pr-2") && stage.has("app-pr-3"));
 }
+
+#[test]
+fn an_approval_that_waits_for_another_one_says_so() {
+    let mut edge = worker("app-pr-3");
+    edge["attributes"] = json!({"bindings": [
+        {"type": "service", "name": "S", "target": "app-pr-4"}]});
+    let stage = Stage::new(&[worker("app-pr-4"), edge]);
+    stage.report();
+    stage.set_box("delete", "app-pr-4", true);
+    let output = stage.run(&["sweep", "--approved", "--yes"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(stage.has("app-pr-4") && stage.has("app-pr-3"), "{said}");
+    assert!(
+        said.contains("it waits for Worker app-pr-3, which was not chosen"),
+        "{said}"
+    );
+    stage.set_box("delete", "app-pr-3", true);
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(!stage.has("app-pr-4") && !stage.has("app-pr-3"));
+}

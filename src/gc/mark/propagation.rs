@@ -138,6 +138,7 @@ pub(super) fn inherit(
             judgements[owned] = Judgement {
                 in_focus: judgements[owned].in_focus || (of_owner.in_focus && of_kind),
                 others: Vec::new(),
+                deleted_with: resource.kind.stands_alone.then_some(owner),
                 verdict: by_its_own_clocks(resource, of_owner.verdict, input),
                 matched_by: of_owner.matched_by,
             };

@@ -1,8 +1,8 @@
 //! What has to go before what in a plan.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Candidate;
+use super::{Candidate, owners};
 use crate::evidence::Inventory;
 use crate::gc::reference_index::{IndexedUser, ReferenceIndex};
 use crate::model::Link;
@@ -47,6 +47,7 @@ impl StepOrder {
             before[used].retain(|need| !users.contains(need));
             unbinds[used] = users;
         }
+        wait_with_owners(&mut before, candidates);
         let before = (0..candidates.len()).map(|index| {
             let needs = before[index].iter().copied();
             needs
@@ -57,6 +58,19 @@ impl StepOrder {
             before: before.collect(),
             unbinds,
         }
+    }
+}
+
+/// What is deleted with its owner alone also waits for what the owner waits for: once
+/// it is gone, the owner has to go as well.
+fn wait_with_owners(before: &mut [BTreeSet<usize>], candidates: &[Candidate<'_>]) {
+    let owner = owners(candidates);
+    for (index, with) in owner.iter().enumerate() {
+        let Some(with) = with else { continue };
+        let needs = before[*with].iter().copied();
+        let needs = needs.filter(|need| *need != index && owner[*need] != Some(*with));
+        let needs: Vec<usize> = needs.collect();
+        before[index].extend(needs);
     }
 }
 
@@ -90,17 +104,17 @@ fn needs(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<BTreeSet<us
 /// What names candidates in its listing, and by that hinders their deletion: a
 /// queue the Workers that serve it.
 pub(super) struct Blockers {
-    /// For each candidate the candidates that hinder it: it can only go in a run
-    /// in which they go as well.
+    /// For each candidate the candidates that have to go in the same run: those that
+    /// hinder it, and the one with which alone it is deleted.
     pub(super) along: Vec<Vec<usize>>,
-    /// The candidates that something hinders which stays.
-    pub(super) held: BTreeSet<usize>,
+    /// The candidates that something hinders which stays, each with that resource.
+    pub(super) held: BTreeMap<usize, usize>,
 }
 
 impl Blockers {
     pub(super) fn of(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Self {
         let mut along = vec![Vec::new(); candidates.len()];
-        let mut held = BTreeSet::new();
+        let mut held = BTreeMap::new();
         let mut at: HashMap<usize, usize> = HashMap::new();
         let mut named: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
         for (index, candidate) in candidates.iter().enumerate() {
@@ -126,11 +140,14 @@ impl Blockers {
                     match at.get(&resource) {
                         Some(&holder) => along[one].push(holder),
                         None => {
-                            held.insert(one);
+                            held.insert(one, resource);
                         }
                     }
                 }
             }
+        }
+        for (index, owner) in owners(candidates).into_iter().enumerate() {
+            along[index].extend(owner);
         }
         Self { along, held }
     }

@@ -83,7 +83,12 @@ fn nothing_goes_before_what_waits_and_belongs_to_it() {
     let policy = policy();
     let policy_scopes = [policy_scope(&policy)];
     let marking = marking(judged.into(), &policy_scopes);
-    let plan = plan_without(&inventory, &marking, 9, &BTreeSet::from([0]));
+    let plan = plan_without(
+        &inventory,
+        &marking,
+        9,
+        &BTreeMap::from([(0, "used".to_owned())]),
+    );
     assert_eq!(order(&plan), [(2, &[][..])]);
     assert_eq!(plan.deferred, [1, 0]);
 }
@@ -128,8 +133,64 @@ fn what_a_queue_that_stays_holds_takes_no_place_from_others() {
         ];
         drawn(resources, judged, maximum)
     };
-    assert_eq!(order(&drawn(1)), [(2, &[][..])]);
-    assert_eq!(order(&drawn(2)), [(0, &[][..]), (2, &[][..])]);
+    for maximum in [1, 2] {
+        let plan = drawn(maximum);
+        assert_eq!(order(&plan), [(2, &[][..])]);
+        assert_eq!(plan.held, BTreeMap::from([(0, 1)]));
+        assert!(plan.deferred.is_empty());
+    }
+}
+
+/// A namespace that died first, a domain that is deleted with the Worker alone, the
+/// Worker, and one that binds that Worker.
+#[test]
+fn what_is_deleted_with_its_owner_goes_in_the_same_run_and_after_its_users() {
+    let owned = |name: &str, by: &str| Resource {
+        links: vec![Link::Uses(Reference::by_id("worker", by.to_owned()))],
+        ..resource("worker_domain", name)
+    };
+    let drawn = |maximum, worker: Judgement| {
+        let resources = vec![
+            resource("kv_namespace", "kv"),
+            owned("www", "a"),
+            Resource {
+                links: vec![Link::UsedBy(Reference::by_id("worker", "b".to_owned()))],
+                ..resource("worker", "a")
+            },
+            resource("worker", "b"),
+        ];
+        let domain = Judgement {
+            deleted_with: Some(2),
+            ..garbage(PLAIN, 2, at(20))
+        };
+        let judged = vec![
+            garbage(PLAIN, 1, at(10)),
+            domain,
+            worker,
+            garbage(PLAIN, 2, at(20)),
+        ];
+        drawn(resources, judged, maximum)
+    };
+    let dead = || garbage(PLAIN, 2, at(20));
+    let plan = drawn(4, dead());
+    let of = |resource| plan.steps.iter().position(|step| step.resource == resource);
+    let domain = &plan.steps[of(1).unwrap()];
+    assert_eq!(domain.deleted_with, of(2));
+    assert_eq!(domain.after, [of(3).unwrap()]);
+    // One place less, and neither of the pair is taken.
+    for maximum in [2, 3] {
+        let plan = drawn(maximum, dead());
+        let taken = |resource| plan.steps.iter().any(|step| step.resource == resource);
+        assert!(taken(0) && !taken(1) && !taken(2), "{plan:?}");
+    }
+    // A Worker that stays keeps its domain.
+    let plan = drawn(4, Judgement::default());
+    assert!(plan.steps.iter().all(|step| step.resource != 1), "{plan:?}");
+    assert!(plan.waits[&1].contains("which stays"), "{plan:?}");
+    // So does one that is left for later afterwards.
+    let mut plan = drawn(4, dead());
+    plan.defer(|step| step.resource == 2);
+    assert!(plan.steps.iter().all(|step| step.resource != 1), "{plan:?}");
 }
 
 #[test]
@@ -239,12 +300,14 @@ fn steps(after: &[&[usize]]) -> Plan {
         backup: false,
         after: after.to_vec(),
         unbinds: Vec::new(),
+        deleted_with: None,
     };
     Plan {
         steps: after.iter().enumerate().map(step).collect(),
         deferred: vec![99],
         report_only: vec![98],
-        likely_refused: BTreeSet::new(),
+        waits: BTreeMap::new(),
+        held: BTreeMap::new(),
         oversized: BTreeMap::new(),
     }
 }
