@@ -84,6 +84,14 @@ pub struct AuditScope<'p> {
     gaps: Vec<Evidence>,
 }
 
+impl AuditScope<'_> {
+    /// Returns the places in which something is listed.
+    pub fn places(&self) -> BTreeSet<Arc<Place>> {
+        let targets = self.targets.iter();
+        targets.map(|target| Arc::clone(&target.place)).collect()
+    }
+}
+
 /// Which garbage a sweep takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Choice {

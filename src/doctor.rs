@@ -4,11 +4,14 @@
 //! The doctor runs the audit itself, so that it cannot accept what an audit
 //! would refuse.
 
+pub mod deep;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
+use self::deep::Deep;
 use crate::collector::{Choice, Collector, Scope, needed};
 use crate::evidence::Evidence;
 use crate::kind::{Kind, PageOf};
@@ -45,6 +48,8 @@ pub struct Examined {
     pub untried: Vec<String>,
     /// The audit.
     pub report: Report,
+    /// What the deep check found, if one was asked for.
+    pub deep: Option<Deep>,
 }
 
 /// Reads everything that an audit of these policies reads.
@@ -53,7 +58,10 @@ pub struct Examined {
 ///
 /// The rules that name a zone or project outside the scope, which an audit
 /// refuses.
-pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnostic>> {
+pub async fn examine(
+    collector: &Collector<'_>,
+    is_deep: bool,
+) -> Result<Examined, Vec<Diagnostic>> {
     let since = Instant::now();
     let (audit_scope, inventory) = collector.list().await?;
     let mut access: Vec<Access> = Vec::new();
@@ -67,6 +75,12 @@ pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnost
             }
         }
     }
+    let deep = if is_deep {
+        let places = audit_scope.places();
+        Some(deep::examine(&collector.client, &places).await)
+    } else {
+        None
+    };
     let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
     let report = audit.await.report;
     let unaccepted: BTreeSet<_> = access.iter().filter_map(|one| one.unaccepted).collect();
@@ -106,6 +120,7 @@ pub async fn examine(collector: &Collector<'_>) -> Result<Examined, Vec<Diagnost
         access,
         untried: untried(collector.files),
         report,
+        deep,
     })
 }
 

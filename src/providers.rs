@@ -9,6 +9,7 @@ mod about;
 pub(crate) mod answer;
 mod by_hand;
 pub mod cloudflare;
+pub mod facts;
 mod github;
 mod neon;
 
@@ -22,6 +23,7 @@ use serde::{Serialize, Serializer};
 
 pub use self::about::{Counting, ExtraToken, ProviderAbout, QuotaFigures};
 pub use self::by_hand::Addresses;
+pub use self::facts::{FactAnswer, OpenFact, SettledBy};
 use crate::kind::{Kind, Query, UserSource};
 use crate::model::{Api, KindRef, PlaceSort, ResourceId, ScopeKey, ScopeTable};
 
@@ -35,6 +37,11 @@ pub trait Provider: Sync {
 
     /// Its users of resources that are no kinds.
     fn sources(&self) -> &'static [&'static dyn UserSource] {
+        &[]
+    }
+
+    /// What its documents leave open.
+    fn facts(&self) -> &'static [OpenFact] {
         &[]
     }
 

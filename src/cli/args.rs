@@ -523,6 +523,10 @@ pub(super) struct CheckArgs {
     /// Check the policies only and send no request
     #[arg(long)]
     pub(super) offline: bool,
+    /// Also walk every listing to its end, compare totals, and ask what the
+    /// providers' documents leave open; writes nothing
+    #[arg(long, conflicts_with = "offline")]
+    pub(super) deep: bool,
     /// Print the JSON schema of policy files and exit
     #[arg(long)]
     pub(super) schema: bool,

@@ -16,6 +16,7 @@ use super::args::CheckArgs;
 use super::session::Session;
 use super::terminal::wants_colour;
 use super::{Exit, RunFailure, print};
+use crate::doctor::deep::Deep;
 use crate::doctor::{self, Access};
 use crate::model::code::Code;
 use crate::policy::{Diagnostic, overlap, render, schema};
@@ -34,6 +35,9 @@ struct CheckDocument {
     access: Vec<Access>,
     /// Permissions that a sweep needs, which cannot be tested without deleting.
     needed_to_delete: Vec<String>,
+    /// What `--deep` found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deep: Option<Deep>,
     warnings: Vec<String>,
     /// Remarks on the policies, each with its code.
     diagnostics: Vec<Remark>,
@@ -83,7 +87,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, RunFailure> {
     } else {
         let tried = match session.collector(None) {
             Ok(collector) => {
-                let tried = doctor::examine(&collector).await;
+                let tried = doctor::examine(&collector, arguments.deep).await;
                 tried.map_err(|mistakes| session.refuse(&mistakes))
             }
             Err(failure) => Err(failure),
@@ -92,7 +96,9 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, RunFailure> {
             warnings.extend(unused(&found.report));
             let unknown = found.report.unknown_bindings.iter();
             warnings.extend(unknown.map(ToString::to_string));
-            let works = found.access.iter().all(|access| access.works);
+            warnings.extend(found.deep.iter().flat_map(Deep::warnings));
+            let agrees = found.deep.as_ref().is_none_or(Deep::agrees);
+            let works = agrees && found.access.iter().all(|access| access.works);
             let exit = Exit::of(&found.report, false);
             examined = Some(found);
             if works { exit } else { Exit::Incomplete }
@@ -100,8 +106,8 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, RunFailure> {
     };
     session.progress.end();
     warnings.extend(session.client.clock_skew().map(|skew| skew.to_string()));
-    let (access, needed_to_delete) = match examined {
-        Some(found) => (found.access, found.untried),
+    let (access, needed_to_delete, deep) = match examined {
+        Some(found) => (found.access, found.untried, found.deep),
         None => Default::default(),
     };
     let found = CheckFindings {
@@ -109,6 +115,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, RunFailure> {
         branches,
         access,
         needed_to_delete,
+        deep,
         warnings,
         diagnostics,
     };
@@ -145,6 +152,7 @@ struct CheckFindings {
     branches: Vec<BranchName>,
     access: Vec<Access>,
     needed_to_delete: Vec<String>,
+    deep: Option<Deep>,
     warnings: Vec<String>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -168,6 +176,7 @@ impl CheckFindings {
             branches: self.branches,
             access: self.access,
             needed_to_delete: self.needed_to_delete,
+            deep: self.deep,
             warnings: self.warnings,
         };
         let text = serde_json::to_string_pretty(&checked)
@@ -321,5 +330,45 @@ fn tables(found: &CheckFindings, format: Format) -> String {
             .map(|one| vec![one.what.clone(), one.scope.clone(), one.answer.clone()])
             .collect(),
     );
+    for (header, rows) in found.deep.iter().flat_map(deep_tables) {
+        add(header, rows);
+    }
     text
+}
+
+/// Returns the tables of the deep check.
+fn deep_tables(deep: &Deep) -> [(&'static [&'static str], Vec<Vec<String>>); 3] {
+    let listings = deep.listings.iter().map(|one| {
+        let total = one
+            .total
+            .map_or_else(|| "-".to_owned(), |total| total.to_string());
+        let (pages, items) = (one.pages.to_string(), one.items.to_string());
+        let (kind, place) = (one.kind.to_owned(), one.place.clone());
+        vec![kind, place, pages, items, total, one.answer.clone()]
+    });
+    let headers = deep.headers.iter().map(|one| {
+        let last = one.last.clone().unwrap_or_else(|| "-".to_owned());
+        let seen = format!("{} of {}", one.seen, one.of);
+        vec![one.provider.to_owned(), one.header.to_owned(), seen, last]
+    });
+    let facts = deep.facts.iter().map(|one| {
+        let state = one.state.words().to_owned();
+        vec![
+            one.key.clone(),
+            state,
+            one.expected.clone(),
+            one.seen.clone(),
+        ]
+    });
+    [
+        (
+            &["listing", "where", "pages", "items", "total", "answer"],
+            listings.collect(),
+        ),
+        (
+            &["provider", "header", "answers", "last"],
+            headers.collect(),
+        ),
+        (&["fact", "is", "expected", "seen"], facts.collect()),
+    ]
 }

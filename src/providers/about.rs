@@ -26,6 +26,8 @@ pub struct ProviderAbout {
     pub graphql: Option<&'static str>,
     /// The media type that requests accept.
     pub accept: &'static str,
+    /// The headers of every answer that runs rely on.
+    pub answers_with: &'static [&'static str],
     /// Further headers of every request.
     pub headers: &'static [(&'static str, &'static str)],
     /// Its limits on requests.

@@ -6,6 +6,7 @@ mod d1;
 mod dispatch_namespace;
 mod dns_record;
 mod envelope;
+mod facts;
 mod hyperdrive;
 mod kv_namespace;
 mod pages_deployment;
@@ -26,7 +27,7 @@ use chrono::{DateTime, Utc};
 use http::Response;
 use serde::Deserialize;
 
-use super::{Counting, ExtraToken, Provider, ProviderAbout, QuotaFigures, answer};
+use super::{Counting, ExtraToken, OpenFact, Provider, ProviderAbout, QuotaFigures, answer};
 use crate::call::Call;
 use crate::kind::{Kind, Malformed, Query, UserSource};
 use crate::model::identifier::IdentifierSort;
@@ -54,6 +55,7 @@ static ABOUT: ProviderAbout = ProviderAbout {
     default_base: "https://api.cloudflare.com/client/v4",
     graphql: None,
     accept: "application/json",
+    answers_with: &["date", "ratelimit", "ratelimit-policy"],
     headers: &[],
     quota: QuotaFigures {
         limit: 1_200,
@@ -120,6 +122,10 @@ impl Provider for Cloudflare {
 
     fn sources(&self) -> &'static [&'static dyn UserSource] {
         SOURCES
+    }
+
+    fn facts(&self) -> &'static [OpenFact] {
+        facts::FACTS
     }
 
     fn route(&self, path: &str) -> String {

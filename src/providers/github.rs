@@ -1,6 +1,7 @@
 //! GitHub: deployments and environments. Pull requests, branches and runs are
 //! roots, which `crate::github` reads.
 
+mod facts;
 mod github_deployment;
 mod github_environment;
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 
-use super::{Counting, Provider, ProviderAbout, QuotaFigures, answer};
+use super::{Counting, OpenFact, Provider, ProviderAbout, QuotaFigures, answer};
 use crate::kind::Kind;
 use crate::model::Api;
 
@@ -30,6 +31,12 @@ static ABOUT: ProviderAbout = ProviderAbout {
     default_base: "https://api.github.com",
     graphql: Some("GITHUB_GRAPHQL_URL"),
     accept: "application/vnd.github+json",
+    answers_with: &[
+        "date",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "x-ratelimit-resource",
+    ],
     headers: &[("x-github-api-version", "2022-11-28")],
     quota: QuotaFigures {
         limit: 5_000,
@@ -61,6 +68,10 @@ impl Provider for GitHub {
 
     fn kinds(&self) -> &'static [&'static dyn Kind] {
         KINDS
+    }
+
+    fn facts(&self) -> &'static [OpenFact] {
+        facts::FACTS
     }
 
     fn route(&self, path: &str) -> String {

@@ -1,5 +1,6 @@
 //! Neon: the branches of projects.
 
+mod facts;
 mod neon_branch;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 
-use super::{Counting, Provider, ProviderAbout, QuotaFigures, answer};
+use super::{Counting, OpenFact, Provider, ProviderAbout, QuotaFigures, answer};
 use crate::kind::Kind;
 use crate::model::identifier::IdentifierSort;
 use crate::model::{Api, PlaceSort, ScopeKey};
@@ -27,6 +28,7 @@ static ABOUT: ProviderAbout = ProviderAbout {
     default_base: "https://console.neon.tech/api/v2",
     graphql: None,
     accept: "application/json",
+    answers_with: &["date"],
     headers: &[],
     quota: QuotaFigures {
         limit: 700,
@@ -55,6 +57,10 @@ impl Provider for Neon {
 
     fn kinds(&self) -> &'static [&'static dyn Kind] {
         &[&neon_branch::NeonBranch]
+    }
+
+    fn facts(&self) -> &'static [OpenFact] {
+        facts::FACTS
     }
 
     fn route(&self, path: &str) -> String {

@@ -24,6 +24,7 @@ mod bindings;
 #[cfg(unix)]
 mod by_hand;
 mod check;
+mod check_deep;
 mod clone;
 mod codes;
 mod contract;
