@@ -18,9 +18,38 @@ pub(crate) fn span(delta: TimeDelta) -> String {
     format!("{seconds}s")
 }
 
+/// Formats a number of bytes in thousands, with one decimal.
+pub(crate) fn size(bytes: u64) -> String {
+    let (mut unit, mut divisor) = ("B", 1);
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if bytes / divisor < 1_000 {
+            break;
+        }
+        (unit, divisor) = (larger, divisor * 1_000);
+    }
+    match bytes * 10 / divisor % 10 {
+        0 => format!("{} {unit}", bytes / divisor),
+        tenth => format!("{}.{tenth} {unit}", bytes / divisor),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_has_its_largest_unit() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1 kB"),
+            (1_549, "1.5 kB"),
+            (21_000_000, "21 MB"),
+            (3_250_000_000_000, "3.2 TB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+    }
 
     #[test]
     fn a_duration_has_its_largest_whole_unit() {

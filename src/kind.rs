@@ -17,9 +17,9 @@ pub use crate::evidence::{Addressed, SourceUser};
 use crate::model::{KindRef, Place, Resource, ResourceId};
 
 pub use self::capability::{
-    Activity, Backup, Batch, Bindings, CountedPage, Details, Expiry, Filling, Holder, Holders,
-    HoldersPage, InPlace, KeepMark, Namesake, Obstacles, Queries, Recovery, Restore, Shown,
-    Unbinding, UsersPage,
+    Activity, Backup, Batch, Bindings, Contents, ContentsPage, CountedPage, Details, Expiry,
+    Filling, Holder, Holders, HoldersPage, InPlace, KeepMark, Namesake, Obstacles, Queries,
+    Recovery, Restore, Shown, Unbinding, UsersPage,
 };
 pub use self::references::{
     Ask, Counted, ReadsReferences, ReferenceAnswer, ReferencePage, UserSource,
@@ -173,6 +173,11 @@ pub trait Kind: Sync {
 
     /// How what stands in the way of a deletion is removed.
     fn obstacles(&self) -> Option<&dyn Obstacles> {
+        None
+    }
+
+    /// How what one contains is listed, where it is only deleted empty.
+    fn contents(&self) -> Option<&dyn Contents> {
         None
     }
 

@@ -55,6 +55,26 @@ pub struct CountedPage {
     pub next: NextPage,
 }
 
+/// Lists what a resource of a kind contains, which keeps it from being deleted.
+pub trait Contents: Sync {
+    /// Asks for a page of it.
+    fn page(&self, id: &ResourceId, page: &PageOf) -> Call;
+
+    /// Reads such a page.
+    fn read(&self, body: &[u8]) -> Result<ContentsPage, Malformed>;
+}
+
+/// A page of what a resource contains.
+#[derive(Debug)]
+pub struct ContentsPage {
+    /// The number of objects.
+    pub objects: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// How the listing goes on.
+    pub next: NextPage,
+}
+
 /// Lists what holds the resources of a kind.
 pub trait Holders: Sync {
     /// Asks for a page of the holders in a place.

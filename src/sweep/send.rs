@@ -15,9 +15,10 @@ use super::ready_step::{ReadyStep, Unbind};
 use super::setback::{Setback, Settled};
 use super::{Done, Proof, Sweep, expiry};
 use crate::call::Call;
+use crate::format::size;
 use crate::gc::Outcome;
 use crate::journal::{self, Implied, JournalEntry, Snapshot};
-use crate::kind::{Batch, DeletionRefusal};
+use crate::kind::{Batch, DeletionRefusal, NextPage, PageOf};
 use crate::model::{Place, ResourceId};
 use crate::policy::Action;
 use crate::providers;
@@ -26,6 +27,9 @@ use crate::wire::{ApiError, RequestFailure, WriteResult, error};
 
 /// The reason of a step whose resource is gone after its request.
 const SEEN_GONE: &str = "re-reading shows that it is gone";
+
+/// Maximum number of pages that are read of what a resource contains.
+const CONTENTS_PAGES: usize = 10;
 
 /// The answer to a request.
 #[derive(Clone)]
@@ -94,11 +98,40 @@ impl Sweep<'_, '_> {
             })
             .collect();
         let mut seen = self.look_up(&to_look_for).await;
-        let settled = answers.into_iter().map(|(step, answer)| {
+        let mut all = Vec::new();
+        for (step, mut answer) in answers {
+            if let SendResult::Refused(_, why) = &mut answer
+                && let Some(contents) = self.contents(step).await
+            {
+                *why = format!("{why}; it holds {contents}");
+            }
             let seen = seen.remove(&step);
-            (step, settled(self.action(step), answer, seen))
-        });
-        settled.collect()
+            all.push((step, settled(self.action(step), answer, seen)));
+        }
+        all
+    }
+
+    /// Returns how much the resource of a step contains, where its kind is only
+    /// deleted empty and this can be read.
+    async fn contents(&self, step: usize) -> Option<String> {
+        let contents = self.kind(step)?.contents()?;
+        let (mut objects, mut bytes, mut page) = (0, 0, PageOf::First);
+        for _ in 0..CONTENTS_PAGES {
+            let call = contents.page(&self.ids[step], &page);
+            let read = contents
+                .read(&self.finishing.send(&call).await.ok()?)
+                .ok()?;
+            objects += read.objects;
+            bytes += read.bytes;
+            match read.next {
+                NextPage::After(cursor) => page = PageOf::Cursor(cursor),
+                NextPage::Last | NextPage::More | NextPage::Pages(_) => {
+                    let noun = if objects == 1 { "object" } else { "objects" };
+                    return Some(format!("{objects} {noun} ({})", size(bytes)));
+                }
+            }
+        }
+        Some(format!("more than {objects} objects ({})", size(bytes)))
     }
 
     /// Sends all requests of a batch, as many together as the API allows, while

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{DeletionRefusal, Kind, Malformed, NextPage, Page, PageOf, Restore};
+use crate::kind::{
+    Contents, ContentsPage, DeletionRefusal, Kind, Malformed, NextPage, Page, PageOf, Restore,
+};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
 };
@@ -110,8 +112,38 @@ impl Kind for R2 {
         ))
     }
 
+    fn contents(&self) -> Option<&dyn Contents> {
+        Some(self)
+    }
+
     fn restore(&self) -> Option<&dyn Restore> {
         Some(self)
+    }
+}
+
+#[derive(Deserialize)]
+struct Object {
+    size: Option<u64>,
+}
+
+/// Its objects.
+impl Contents for R2 {
+    fn page(&self, id: &ResourceId, page: &PageOf) -> Call {
+        let path = [&path(id)[..], &["objects"]].concat();
+        let call = Call::get(Api::Cloudflare, &path).with("per_page", "1000");
+        match page {
+            PageOf::Cursor(cursor) => call.with("cursor", cursor.clone()),
+            PageOf::First | PageOf::Number(_) => call,
+        }
+    }
+
+    fn read(&self, body: &[u8]) -> Result<ContentsPage, Malformed> {
+        let (objects, cursor) = envelope::open_after::<Vec<Object>>(body)?;
+        Ok(ContentsPage {
+            objects: objects.len() as u64,
+            bytes: objects.iter().filter_map(|object| object.size).sum(),
+            next: cursor.map_or(NextPage::Last, NextPage::After),
+        })
     }
 }
 

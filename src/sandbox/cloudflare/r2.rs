@@ -1,5 +1,7 @@
 //! R2 buckets, known by name.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
@@ -13,13 +15,17 @@ use crate::sandbox::message::Request;
 use crate::sandbox::provider::{ImpossibleResource, WorldKind};
 use crate::sandbox::world::WorldResource;
 
+/// The size of an object of a world, of which only the number is given.
+const SIZE: u64 = 1_500;
+
 /// One bucket.
 #[derive(Debug)]
 pub(super) struct Bucket {
     created: Option<DateTime<Utc>>,
     location: String,
     storage_class: String,
-    objects: u64,
+    /// The sizes of its objects, by key.
+    objects: BTreeMap<String, u64>,
     attributes: Map<String, Value>,
 }
 
@@ -96,10 +102,12 @@ impl Cloudflare {
             storage_class: text(attributes, "storage_class")
                 .unwrap_or("Standard")
                 .to_owned(),
-            objects: attributes
+            objects: (1..=attributes
                 .get("objects")
                 .and_then(Value::as_u64)
-                .unwrap_or(0),
+                .unwrap_or(0))
+                .map(|number| (format!("object-{number:06}"), SIZE))
+                .collect(),
             attributes: attributes.clone(),
         };
         self.buckets.insert(resource.name.clone(), bucket);
@@ -111,7 +119,7 @@ impl Cloudflare {
             .iter()
             .map(|(name, bucket)| {
                 let mut attributes = bucket.attributes.clone();
-                attributes.insert("objects".to_owned(), json!(bucket.objects));
+                attributes.insert("objects".to_owned(), json!(bucket.objects.len()));
                 WorldResource {
                     kind: "r2".to_owned(),
                     name: name.clone(),
@@ -150,7 +158,7 @@ impl Cloudflare {
                     created: Some(request.now),
                     location: text(&body, "locationHint").unwrap_or("weur").to_lowercase(),
                     storage_class: text(&body, "storageClass").unwrap_or("Standard").to_owned(),
-                    objects: 0,
+                    objects: BTreeMap::new(),
                     attributes: Map::new(),
                 };
                 let shown = to_json(name, &bucket);
@@ -163,7 +171,7 @@ impl Cloudflare {
             },
             ("DELETE", [name]) => {
                 let bucket = self.buckets.get(*name).ok_or_else(missing)?;
-                if bucket.objects > 0 {
+                if !bucket.objects.is_empty() {
                     return Err(ApiFailure::conflict(
                         10008,
                         "The bucket you tried to delete is not empty.",
@@ -172,26 +180,33 @@ impl Cloudflare {
                 self.buckets.remove(*name);
                 Ok(ok(json!({})))
             }
+            (_, [name, "objects", key @ ..]) => {
+                let bucket = self.buckets.get_mut(*name).ok_or_else(missing)?;
+                match (method, key) {
+                    ("GET", []) => list_objects(bucket, request),
+                    ("DELETE", [_, ..]) => {
+                        let key = key.join("/");
+                        let removed = bucket.objects.remove(&key);
+                        removed.map_or_else(
+                            || {
+                                Err(ApiFailure::not_found(
+                                    10007,
+                                    "The specified key does not exist.",
+                                ))
+                            },
+                            |_| Ok(ok(json!({ "key": key }))),
+                        )
+                    }
+                    _ => Err(ApiFailure::no_route(request)),
+                }
+            }
             _ => Err(ApiFailure::no_route(request)),
         }
     }
 
     fn list_buckets(&self, request: &Request) -> Answer {
         let asked = |name: &str| request.parameter(name).filter(|text| !text.is_empty());
-        let per_page = match asked("per_page") {
-            None => 20,
-            Some(text) => text
-                .parse::<usize>()
-                .ok()
-                .filter(|size| (1..=1000).contains(size))
-                .ok_or_else(|| ApiFailure::bad(10029, "per_page must be from 1 to 1000"))?,
-        };
-        let after = match asked("cursor") {
-            Some(cursor) => {
-                Some(decoded(cursor).ok_or_else(|| ApiFailure::bad(10020, "invalid cursor"))?)
-            }
-            None => asked("start_after").map(ToOwned::to_owned),
-        };
+        let (per_page, after) = page_of(request)?;
         let descending = asked("direction") == Some("desc");
         let mut found: Vec<(&String, &Bucket)> = self
             .buckets
@@ -222,6 +237,50 @@ impl Cloudflare {
             .collect();
         Ok(ok_with(json!({ "buckets": shown }), info))
     }
+}
+
+/// Returns the size of a page, and the name after which it begins.
+fn page_of(request: &Request) -> Result<(usize, Option<String>), ApiFailure> {
+    let asked = |name: &str| request.parameter(name).filter(|text| !text.is_empty());
+    let per_page = match asked("per_page") {
+        None => 20,
+        Some(text) => text
+            .parse::<usize>()
+            .ok()
+            .filter(|size| (1..=1000).contains(size))
+            .ok_or_else(|| ApiFailure::bad(10029, "per_page must be from 1 to 1000"))?,
+    };
+    let after = match asked("cursor") {
+        Some(cursor) => {
+            Some(decoded(cursor).ok_or_else(|| ApiFailure::bad(10020, "invalid cursor"))?)
+        }
+        None => asked("start_after").map(ToOwned::to_owned),
+    };
+    Ok((per_page, after))
+}
+
+/// A page of the objects of a bucket.
+fn list_objects(bucket: &Bucket, request: &Request) -> Answer {
+    let (per_page, after) = page_of(request)?;
+    let prefix = request.parameter("prefix").unwrap_or_default();
+    let mut found: Vec<_> = bucket
+        .objects
+        .iter()
+        .filter(|(key, _)| key.starts_with(prefix))
+        .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after))
+        .collect();
+    let more = found.len() > per_page;
+    found.truncate(per_page);
+    let mut info = json!({ "count": found.len(), "per_page": per_page });
+    if let (true, Some((key, _))) = (more, found.last()) {
+        info["cursor"] = json!(encoded(key));
+    }
+    let shown = found.iter().map(|(key, size)| {
+        let mut object = json!({ "key": key, "size": size, "storage_class": bucket.storage_class });
+        put(&mut object, "last_modified", bucket.created.map(moment));
+        object
+    });
+    Ok(ok_with(Value::Array(shown.collect()), info))
 }
 
 fn missing() -> ApiFailure {

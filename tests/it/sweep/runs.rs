@@ -235,6 +235,42 @@ async fn a_sweep_ends_with_its_deadline() {
     }
 }
 
+/// How much is lost tells a person whether to empty the bucket.
+#[tokio::test(start_paused = true)]
+async fn a_bucket_with_objects_says_how_many_and_how_large() {
+    let policy = "[[rule]]\nid = \"buckets\"\nkind = \"r2\"\nname = \"app-pr-{pr}-{any:a-z}\"\n\
+        dead-when = \"closed\"\n";
+    let bucket = |name: &str, objects: u64| json!({"kind": "r2", "name": name, "created_at": DIED, "attributes": {"objects": objects}});
+    let buckets = [
+        bucket("app-pr-1-empty", 0),
+        bucket("app-pr-1-full", 14),
+        bucket("app-pr-3-large", 11_000),
+        bucket("app-pr-4-hidden", 1),
+    ];
+    let stage = Stage::with(&buckets, policy, Options::default());
+    let denied = unanswered("GET", "app-pr-4-hidden/objects", &json!({"status": 403}));
+    let (swept, text) = stage.sweep(|_| stage.faults(&[denied])).await;
+    let reason = |name: &str| {
+        let mut steps = swept.steps.iter();
+        let step = steps.find(|step| step.name == name).unwrap();
+        (step.outcome, step.reason.clone())
+    };
+    assert_eq!(reason("app-pr-1-empty").0, Outcome::Deleted, "{text}");
+    for (name, said) in [
+        ("app-pr-1-full", "; it holds 14 objects (21 kB)"),
+        (
+            "app-pr-3-large",
+            "; it holds more than 10000 objects (15 MB)",
+        ),
+    ] {
+        let (outcome, why) = reason(name);
+        assert_eq!(outcome, Outcome::FailedForGood, "{text}");
+        assert!(why.contains("not empty") && why.ends_with(said), "{why}");
+    }
+    let (_, why) = reason("app-pr-4-hidden");
+    assert!(why.contains("not empty") && !why.contains("holds"), "{why}");
+}
+
 /// Another Worker may take the name just before the deletion. By name that one is
 /// deleted; by id none is.
 #[tokio::test(start_paused = true)]
