@@ -1,6 +1,6 @@
-//! What is known, and how surely: the inventory of resources and the roots
-//! that keep them alive, each with what was asked and whether the answer was
-//! complete. Plain values without I/O.
+//! The evidence of a run: the inventory of resources and the roots that keep them
+//! alive, each with its request and whether the answer was complete. Plain values
+//! without I/O.
 
 mod roots;
 mod uses;

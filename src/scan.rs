@@ -19,7 +19,7 @@ use crate::kind::{Kind, Malformed};
 use crate::model::{Place, ResourceId};
 use crate::wire::{ApiError, Client, RequestFailure};
 
-/// Far beyond any real listing; a cursor that never ends is a broken one.
+/// Far beyond any real listing: a longer one has a broken cursor.
 const MAX_PAGES: u64 = 100_000;
 
 /// A kind to list in a place.

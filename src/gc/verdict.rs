@@ -15,12 +15,12 @@ pub use self::kept::{Alive, Protection, ResourceUser, Unmatched, UsageKind};
 pub use self::name::VerdictName;
 use crate::model::code::Code;
 
-/// What becomes of a resource, and why.
+/// What happens to a resource, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Something it belongs to is alive.
+    /// Its owner is alive.
     Live(Alive),
-    /// Kept whatever the rules say.
+    /// It is kept whatever the rules say.
     Protected(Protection),
     /// Dead by its rule, but something that stays uses it.
     InUse(ResourceUser),

@@ -1,5 +1,5 @@
-//! When pull requests were open, and how surprising it is that a resource was
-//! created while one of them was.
+//! When pull requests were open, and how unlikely it is by chance that a resource
+//! was created while one of them was.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl<'a> Lifetimes<'a> {
         let (Some(made), Some(opened)) = (made, lifetime.opened) else {
             return Fit::Unknown;
         };
-        // A time at the end of the calendar proves nothing.
+        // A time at the end of the calendar is no evidence.
         let Some(latest) = made.checked_add_signed(TOLERANCE) else {
             return Fit::Unknown;
         };
@@ -136,8 +136,8 @@ impl<'a> Lifetimes<'a> {
         (f64::from(self.newest) / f64::from(u32::try_from(open).unwrap_or(u32::MAX))).max(1.0)
     }
 
-    /// The odds of a family of numbers: each distinct number counts once, and by
-    /// its least surprising resource.
+    /// The odds of a family of numbers: each distinct number counts once, by its
+    /// least informative resource.
     pub fn odds(&self, members: &[(PullRequestNumber, Option<DateTime<Utc>>)]) -> f64 {
         let mut of: BTreeMap<PullRequestNumber, Option<f64>> = BTreeMap::new();
         for (number, made) in members {

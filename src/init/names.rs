@@ -18,7 +18,8 @@ pub struct Split {
 /// Words that say what a number beside them is.
 const MARKERS: [&str; 6] = ["pr", "pull", "pulls", "request", "preview", "mr"];
 
-/// Words of names that stay, so that a person has to say that they do not.
+/// Words in names of permanent resources. A person has to confirm a rule about
+/// them.
 const PERMANENT_WORDS: [&str; 20] = [
     "prod",
     "production",
@@ -42,7 +43,7 @@ const PERMANENT_WORDS: [&str; 20] = [
     "legacy",
 ];
 
-/// Words that say that a number is none of a pull request.
+/// Words beside numbers that are not those of pull requests.
 const OTHERS: [&str; 12] = [
     "v", "version", "slot", "run", "ci", "issue", "year", "build", "shard", "region", "node", "job",
 ];
@@ -59,7 +60,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
         .map(str::to_ascii_lowercase)
 }
 
-/// Whether a text has a word of what stays.
+/// Whether a text has a word of a permanent name.
 pub fn has_permanent_word(text: &str) -> bool {
     words(text).any(|word| PERMANENT_WORDS.contains(&word.as_str()))
 }
@@ -71,7 +72,7 @@ pub fn marker(before: &str) -> Option<&'static str> {
     MARKERS.into_iter().find(|marker| *marker == word)
 }
 
-/// Whether a text is what a machine draws: long, with letters and digits mixed.
+/// Whether a text looks random: long, with letters and digits mixed.
 fn is_random(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let lower = text.bytes().filter(u8::is_ascii_lowercase).count();
@@ -118,7 +119,8 @@ pub fn splits(name: &str) -> Vec<Split> {
         };
         found.push(split(before, number, after));
     }
-    // A marker beats numbers without one; `pr-7-v2` is about 7.
+    // A number with a marker takes precedence over numbers without one; `pr-7-v2`
+    // is about 7.
     if found.iter().any(|one| marker(&one.before).is_some()) {
         found.retain(|one| marker(&one.before).is_some());
     }
@@ -142,7 +144,7 @@ fn split(before: &str, number: PullRequestNumber, after: &str) -> Split {
     }
 }
 
-/// The name that stays when a preview's part is taken out: `api-worker-leipzig` of
+/// The name without the part of the preview: `api-worker-leipzig` of
 /// `api-worker-leipzig-pr-7`.
 pub fn permanent(before: &str, after: &str) -> Option<String> {
     let marker = marker(before)?;

@@ -269,7 +269,8 @@ impl<'a> Context<'_, 'a> {
             witnesses.push("its provider recorded this repository and the number".to_owned());
             proved = true;
         }
-        // Where others make such names too, a single witness proves nothing.
+        // Where other repositories make such names too, a single witness proves
+        // nothing.
         if self.shared.contains(&key.place) {
             return proved;
         }

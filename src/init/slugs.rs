@@ -19,7 +19,7 @@ use crate::policy::slug::Slug;
 const SHORT: usize = 4;
 /// A slug this long is not.
 const LONG: usize = 10;
-/// Standing names that a rule about branches leaves alone, whatever heads there
+/// Permanent names that a rule about branches never matches, whatever heads there
 /// are.
 const PERMANENT_NAMES: [&str; 8] = [
     "main",
@@ -285,7 +285,7 @@ fn slugged(
                 let names: BTreeSet<_> = found.iter().map(|one| one.resource.id.clone()).collect();
                 let score = names.len();
                 let key = (before.clone(), after.clone());
-                // Two lengths may be right, but not two ways to replace.
+                // Two lengths may both be used, but not two ways to replace.
                 if function.lengths.is_empty() {
                     seen.entry(key.clone()).or_default().extend(names);
                 }

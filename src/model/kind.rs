@@ -146,7 +146,7 @@ pub struct KindAbout {
 /// a kind whose users are not declared can never be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsedBy {
-    /// Nobody has said so yet. A test fails on it, and nothing of such a kind is
+    /// It is not declared. A test fails on it, and no resource of such a kind is
     /// ever garbage.
     Undeclared,
     /// These kinds and [user sources](crate::kind::UserSource), by name.

@@ -55,7 +55,7 @@ pub enum Place {
 }
 
 impl From<&Repository> for Place {
-    /// One repository is one place, however a policy spells it.
+    /// A repository is one place in any spelling.
     fn from(repository: &Repository) -> Self {
         Self::Repository(repository.full_name().to_ascii_lowercase())
     }

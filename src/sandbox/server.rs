@@ -49,7 +49,7 @@ pub async fn serve(sandbox: Arc<Sandbox>, listener: TcpListener) -> io::Result<(
         let sandbox = sandbox.clone();
         tokio::spawn(async move {
             let service = service_fn(|request| answer(&sandbox, request));
-            // Broken connections are the client's concern.
+            // Broken connections are reported by the client.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;

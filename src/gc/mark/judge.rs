@@ -142,7 +142,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 }
             }
         }
-        // What only has to agree decides nothing alone.
+        // A claim that only has to agree decides nothing alone.
         if !is_matched {
             outcomes.clear();
         }
@@ -161,7 +161,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         let protection = self.protection(resource, overridden);
         if let Some(protection) = protection.or_else(of_pull_request) {
             judgement.verdict = Verdict::Protected(protection);
-            // The claim is still said, so that `--pr` and people see it.
+            // The claim is still recorded for `--pr` and for people.
             judgement.matched_by = outcomes.into_iter().next().map(|one| one.matched_by);
             return judgement;
         }
@@ -196,7 +196,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             .into_iter()
             .map(|one| (one.matched_by, one.verdict))
             .collect();
-        // Collecting in place would keep the room of all readings for each of
+        // Collecting in place would keep the capacity for all matches, for each of
         // a million resources.
         judgement.others.shrink_to_fit();
         judgement
@@ -286,7 +286,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         }
         Ok(
             match (self.death(resource, (at, rule), rule_match, owner), missing) {
-                // A living root keeps whatever else the answer lacks.
+                // A living root keeps a resource even if the answer lacks a time.
                 (Err(live @ Verdict::Live(_)), _) => live,
                 (_, Some(missing)) => missing,
                 (Ok(death), None) => self.verdict_of_death(resource, rule, in_focus, death),
@@ -345,7 +345,8 @@ impl<'a, 'p> Judge<'a, 'p> {
                 AgeClock::Created => clock(resource.created_at, "created_at")?,
                 AgeClock::Changed => clock(resource.changed_at, "changed_at")?,
                 AgeClock::Active => clock(resource.active_at, "active_at")?,
-                // People choose names, and nothing is older than its creation.
+                // People choose names, so a time in a name cannot be earlier than
+                // the creation.
                 AgeClock::Named => {
                     let named = rule_match.named.map_or(Time::Unsupported, Time::At);
                     let named = clock(named, "time in the name")?;
@@ -358,7 +359,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 AgeClock::Merged => merged(owner)?,
             };
             let over = since.checked_add_signed(age.longer_than);
-            // Strictly more, and an age beyond all time is never reached.
+            // Strictly more. An age beyond the calendar is never reached.
             let Some(over) = over.filter(|over| self.input.now > *over) else {
                 return Err(Verdict::Live(Alive::Young {
                     longer_than: age.longer_than,

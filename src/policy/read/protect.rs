@@ -107,8 +107,7 @@ impl Reader<'_> {
         let lines = lines.enumerate().filter(|(_, line)| !line.is_empty());
         let mut names: Vec<Patterns> = Vec::new();
         for (index, line) in lines {
-            // Such a line is a list, a comment or a file of another system. It would
-            // protect nothing.
+            // Such a line belongs to another format and would protect nothing.
             let is_name = !line.starts_with('#')
                 && !line.contains(|c: char| c == '"' || c == ',' || c.is_control());
             if !is_name {

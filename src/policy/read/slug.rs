@@ -24,8 +24,8 @@ impl Reader<'_> {
                 continue;
             };
             let fields = Fields::of(&keys::TABLE, inner, value.span());
-            // What is left out stays out, so a mistake inside is reported once and
-            // the templates that use the function are still checked.
+            // A key with a mistake counts as absent, so the mistake is reported
+            // once and the templates that use the function are still checked.
             let slug = self.slug(&name, fields);
             slugs.insert(name.value, Arc::new(slug));
         }

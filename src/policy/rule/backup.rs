@@ -1,10 +1,10 @@
-//! Names that look like backups, which no rule matches unless it spells them.
+//! Names that look like backups. A rule matches them only if it spells them.
 
 use super::super::template::Template;
 
 /// What backups are called. `*` stands for any text, a separator for any other one,
-/// and letters have no case. The `-` alone does not stand for the `_` of `_old_`:
-/// slugs join the words of a git branch with it, and `remove-old-login` is none.
+/// and letters have no case. Only the `_` of `_old_` matches no `-`: slugs join the
+/// words of a git branch with it, and `remove-old-login` is none.
 const PATTERNS: [&str; 4] = [
     "rollback-*",
     "pre-deploy-*",
@@ -69,7 +69,8 @@ mod tests {
                 None,
             ),
             ("{any}back-pr-{pr}", "rollback-pr-12", Some("rollback-*")),
-            // What a name begins with, a template has to begin with.
+            // A pattern at the beginning has to be spelled at the beginning of the
+            // template.
             (
                 "{any}-rollback-{pr}",
                 "rollback-rollback-12",

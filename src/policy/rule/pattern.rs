@@ -38,7 +38,7 @@ impl Pattern {
                 normal.matches(&host_name(name))
                     || unicode_host_name(name).is_some_and(|name| unicode.matches(&name))
             }
-            // Names that cannot be distinguished are kept.
+            // Ambiguous names are kept.
             Self::Template(template) => template.fit(name) != Fits::Ways(Vec::new()),
         }
     }

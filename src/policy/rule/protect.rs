@@ -22,7 +22,7 @@ pub struct Protect {
     pub(in crate::policy) branches: Option<Vec<Patterns>>,
     /// Conditions on attributes.
     pub conditions: Vec<Condition>,
-    /// Why, in the owner's words.
+    /// The owner's reason.
     pub reason: Arc<str>,
     /// Where it stands.
     pub location: Location,
@@ -74,7 +74,7 @@ impl Protect {
             match branch(resource) {
                 Ok(text) if covered(branches, text, resource.kind) => {}
                 Ok(_) => return Coverage::No,
-                // A kind without branches is not what the entry means.
+                // An entry about branches does not apply to kinds without them.
                 Err(_) if resource.kind.branch.is_none() => return Coverage::No,
                 Err(key) => coverage = Coverage::CannotTell(key),
             }

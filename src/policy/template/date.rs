@@ -14,7 +14,8 @@ impl DateFormat {
     pub(super) fn parse(format: &str) -> Option<Self> {
         let items = StrftimeItems::new(format).parse_to_owned().ok()?;
         let format = Self { items };
-        // What it prints it must be able to read, or no name would ever fit.
+        // The format must be able to parse what it prints, or no name would ever
+        // match.
         let sample = Utc.with_ymd_and_hms(2026, 11, 21, 13, 45, 56).single()?;
         let text = format.print(sample)?;
         let (read, end) = format.read(&text)?;
@@ -53,7 +54,7 @@ impl DateFormat {
             let day = parsed.to_naive_date().ok()?;
             day.and_time(parsed.to_naive_time().ok()?).and_utc()
         };
-        // Padding counts: `2026-1-4` is not what `%Y-%m-%d` prints.
+        // Padding is significant: `2026-1-4` is not what `%Y-%m-%d` prints.
         let same = parsed.offset().is_some() || self.print(at)?.eq_ignore_ascii_case(&text[..end]);
         same.then_some((at, end))
     }

@@ -14,9 +14,10 @@ const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
 const EXPIRY_OVERDUE: TimeDelta = TimeDelta::days(1);
 
 impl Judge<'_, '_> {
-    /// What a death comes to: a branch that its own expiry deletes soon is left to
-    /// it once its grace is over. Before that the grace counts: an expiry that an
-    /// earlier run set may rest on a death that was not the last one.
+    /// Returns the verdict about a resource that died. A branch that its own expiry
+    /// deletes soon is left to that expiry once its grace is over. Before that the
+    /// grace counts, because an earlier run may have set the expiry for an earlier
+    /// end of the pull request.
     pub(super) fn verdict_of_death(
         &self,
         resource: &Resource,
@@ -25,7 +26,7 @@ impl Judge<'_, '_> {
         death: Death,
     ) -> Verdict {
         let now = self.input.now;
-        // One that is long over is not carried out: nothing rests on it.
+        // An expiry that is long overdue does not count.
         let expires_soon =
             |at: &DateTime<Utc>| *at <= now + EXPIRES_SOON && *at > now - EXPIRY_OVERDUE;
         let expires_at = resource.expires_at.filter(expires_soon);
@@ -49,7 +50,7 @@ impl Judge<'_, '_> {
         };
         let grace = rule.grace.unwrap_or(usual);
         let Some(dead_since) = death.dead_since else {
-            // It has no time at all: no grace can begin, and none can be over.
+            // Without any time, no grace can begin or end.
             return if grace <= TimeDelta::zero() {
                 Verdict::Garbage(death)
             } else {

@@ -153,7 +153,7 @@ impl<'a> Judge<'a, '_> {
                         return Err(Doubt::Beginning(claim.clone()));
                     }
                     let calibrated = match (claim, &state) {
-                        // A git branch that was seen is what it is.
+                        // A git branch that was seen needs no calibration.
                         (Claim::Branch(_), Some(_)) => true,
                         (Claim::Slug { function, .. }, _) => {
                             let function = (policy_scope, function.clone());

@@ -8,7 +8,7 @@ use crate::policy::rule::{AgeClock, Condition, DeathCondition, DeathEvent, Test,
 use crate::policy::template::Template;
 
 impl Reader<'_> {
-    /// What kills must be something that the name can claim.
+    /// Checks that the template captures what the event depends on.
     pub(super) fn check_event(
         &mut self,
         text: &At<String>,
@@ -22,7 +22,7 @@ impl Reader<'_> {
                 DeathEvent::Closed | DeathEvent::Merged => {
                     (has_pull_request, "{pr}, {branch} or {slug}")
                 }
-                // A number beside the branch decides by its pull request alone.
+                // With a number beside it, the branch alone cannot decide.
                 DeathEvent::BranchGone => (
                     template.captures_branch() && !template.has_pull_request(),
                     "{branch} or {slug} without {pr}",

@@ -64,7 +64,7 @@ impl Reader<'_> {
                 Some("such as claim = { comment = \"github.com/acme/shop/pull/{pr}\" }".to_owned()),
             );
         }
-        // What cannot be used is not blamed twice.
+        // A claim with a mistake is not reported twice.
         let found = found.pop().filter(|_| single);
         let (key, texts) = found.unwrap_or((CLAIMABLE[0], Vec::new()));
         // An attribute is compared with its case, also where names have none.

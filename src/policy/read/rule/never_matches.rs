@@ -1,5 +1,5 @@
-//! Mistakes of rules that are well formed and could never match anything: a rule
-//! that is silent about its leaks looks like a rule without leaks.
+//! Mistakes in rules that are well formed but can never match: such a rule looks
+//! like one without garbage.
 
 use std::ops::Range;
 
