@@ -1,6 +1,5 @@
-//! The collector: the parts of a run put together, from listing to sweeping.
-//! What it does not know is who asked for it: arguments, environment, consent
-//! and printing are the command line's.
+//! The collector: one run, from listing to sweeping. Arguments, environment,
+//! consent and printing belong to the command line.
 
 mod limits;
 mod out_of_scope;
@@ -39,7 +38,7 @@ pub use limits::Limits;
 pub use out_of_scope::NamedPlaces;
 pub use scope::{Scope, needed};
 
-/// What a run looks at, by which policies, and how far it may go.
+/// The input of a run: policies, scopes and limits.
 pub struct Collector<'p> {
     /// The way to the providers.
     pub client: Client,
@@ -63,9 +62,9 @@ pub struct Collector<'p> {
     pub stored_reads: Arc<StoredReads>,
     /// The time by which everything is judged.
     pub now: DateTime<Utc>,
-    /// Whether what a policy names need not exist: the stand-in's scope is its
-    /// whole world, however small.
-    pub whole_world: bool,
+    /// Whether the resources are those of the sandbox, where what a policy names
+    /// need not exist.
+    pub is_sandbox: bool,
     /// Receives progress events.
     pub observer: &'p dyn Observer,
 }
@@ -74,7 +73,7 @@ pub struct Collector<'p> {
 /// resources, so that what was decided is carried out: a fourth.
 const FOR_SWEEPING: u32 = 4;
 
-/// What a survey stands on.
+/// What a survey is based on.
 pub struct AuditScope<'p> {
     policy_scopes: Vec<PolicyScope<'p>>,
     /// Every kind, in the order of deletions, and how they depend on each other.
@@ -102,8 +101,8 @@ pub enum Choice {
     Approved,
 }
 
-/// What was listed, how it is judged, and what a sweep would do. Every command
-/// that looks at the world begins with one.
+/// What was listed, how it is judged, and what a sweep would do. Every command that
+/// reads resources begins with one.
 pub struct Audit<'s> {
     /// How it was judged, to judge again.
     pub survey: Survey<'s>,
@@ -113,7 +112,7 @@ pub struct Audit<'s> {
     pub plan: Plan,
     /// The brakes that stop it.
     pub brakes: Vec<Brake>,
-    /// What is said about it.
+    /// The report about it.
     pub report: Report,
 }
 
@@ -129,14 +128,14 @@ pub struct SweepOrder<'a> {
     pub brakes: &'a [Brake],
     /// The folder of the journals.
     pub folder: &'a Path,
-    /// Whoever sets it has what is under way finished and the rest left.
+    /// A request to finish the steps in flight and to start no more.
     pub stop: &'a Stop,
 }
 
 /// Why a plan was not carried out at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
-    /// What is deleted has to be written down first.
+    /// Deletions have to be journaled first.
     #[error("cannot keep a journal, and nothing is deleted without one: {0}")]
     Journal(#[from] JournalError),
     /// The plan is about something that is not known.
@@ -177,7 +176,7 @@ impl<'p> Collector<'p> {
         let named = NamedPlaces {
             files: self.files,
             scopes: &self.scopes,
-            whole_world: self.whole_world,
+            is_sandbox: self.is_sandbox,
             has: &has,
         };
         // The listings wait only for a look-up that may refuse the run.
@@ -316,7 +315,7 @@ impl<'p> Collector<'p> {
         )
     }
 
-    /// What is said about it all.
+    /// Makes the report.
     pub fn report(
         &self,
         audit_scope: &AuditScope<'_>,
@@ -335,7 +334,7 @@ impl<'p> Collector<'p> {
             clock_skew: self.client.clock_skew(),
             web: self.client.github_pages(),
             // A sandbox inside the program has no address.
-            addresses: if self.whole_world {
+            addresses: if self.is_sandbox {
                 Addresses::default()
             } else {
                 self.client.addresses()
@@ -385,8 +384,8 @@ impl<'p> Collector<'p> {
     /// Settles what earlier runs left in doubt, removes expiries from what stays
     /// after all, and carries a plan out, up to the cap; where a brake
     /// [stops](stopped) the sweep nothing is deleted, and without complete roots
-    /// nothing at all is done. Whoever sets `stop` has what is under way finished
-    /// and the rest left.
+    /// nothing at all is done. If `stop` is set, the steps in flight are finished
+    /// and no more are started.
     ///
     /// # Errors
     ///
@@ -436,7 +435,7 @@ impl<'p> Collector<'p> {
             let github = survey.client.host(Api::GitHub);
             let mut journal = Journal::begin_with(folder, now, github, repositories.collect())?;
             swept.run = Some(journal.run().to_owned());
-            // What stays may have little time left.
+            // Resources that stay may expire soon.
             for (one, step) in unwanted.iter().zip(plan_file.steps.len()..) {
                 let done = unexpire::remove(&survey.client, one, step, &mut journal).await?;
                 unexpired.push(StepRow::unexpired(&one.id, done));
@@ -463,7 +462,7 @@ impl<'p> Collector<'p> {
             let maximum = self.limits.max_deletions;
             swept.steps.extend(not_begun(findings, order.plan, maximum));
         }
-        // What was deleted was deleted: the next run prunes what this one cannot.
+        // A failure to prune does not affect the sweep: the next run prunes.
         let _ = journal::prune(folder, survey.client.clock().now());
         Ok(swept)
     }

@@ -200,7 +200,7 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
             found.push(Access {
                 what: about.name().to_owned(),
                 scope: "nowhere".to_owned(),
-                works: collector.whole_world,
+                works: collector.is_sandbox,
                 answer: "not configured: no scope is set".to_owned(),
                 unaccepted: None,
             });

@@ -92,8 +92,8 @@ pub struct Done {
 /// How the outcome of a step is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// The provider accepted the request, and re-reading shows that the resource
-    /// is gone. There is nothing to explain.
+    /// The provider accepted the request, and re-reading shows that the resource is
+    /// gone. No explanation is needed.
     AcceptedAndGone,
     /// In another way, which the reason explains.
     Explained,

@@ -333,7 +333,7 @@ fn read_roots(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Re
             .filter_map(|run| RunId::parse(run))
             .collect(),
     };
-    let orphaned = ClosedSearch {
+    let closed_search = ClosedSearch {
         branches: ["feature/7".into(), "gone".into()].into(),
         slugs_since: None,
         slugs_undated: true,
@@ -362,7 +362,7 @@ fn read_roots(cloud: &Cloud, forgery: &Arc<Mutex<Forgery>>, graphql: bool) -> Re
             &github,
             &repository,
             &claimed,
-            &orphaned,
+            &closed_search,
             &mut roots,
             &Unwatched,
         )

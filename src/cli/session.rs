@@ -105,7 +105,7 @@ impl Session {
         let named = NamedPlaces {
             files: &self.policies.files,
             scopes: &self.scopes,
-            whole_world: self.connection.variables.are_the_sandboxes(),
+            is_sandbox: self.connection.variables.are_the_sandboxes(),
             has: &has,
         };
         named.check().map_err(|mistakes| self.refuse(&mistakes))
@@ -119,12 +119,12 @@ impl Session {
             self.require_one_repository("--pr")?;
         }
         let variables = &self.connection.variables;
-        let whole_world = variables.are_the_sandboxes();
+        let is_sandbox = variables.are_the_sandboxes();
         let files = &self.policies.files;
         for (policy, scope) in files.iter().zip(&self.scopes) {
             let mut seen = needed(policy);
             seen.retain(|kind| self.client.has(kind.api));
-            if !whole_world {
+            if !is_sandbox {
                 scope.check(policy, &seen).map_err(RunFailure::Usage)?;
             }
         }
@@ -163,7 +163,7 @@ impl Session {
                 None => StoredReads::default(),
             }),
             now: self.connection.clock.start(),
-            whole_world,
+            is_sandbox,
             observer: &self.progress,
         })
     }

@@ -16,9 +16,9 @@ pub struct NamedPlaces<'a> {
     pub files: &'a [Policy],
     /// Where each of them applies.
     pub scopes: &'a [Scope],
-    /// Whether what a policy names need not exist: the scope that it leaves out
-    /// is all of the stand-in's world.
-    pub whole_world: bool,
+    /// Whether the places are those of the sandbox, where what a policy names need
+    /// not exist.
+    pub is_sandbox: bool,
     /// The providers for which there are credentials. Without them the scope that
     /// a policy leaves out is not known.
     pub has: &'a dyn Fn(Api) -> bool,
@@ -157,7 +157,7 @@ impl<'a> NamedPlaces<'a> {
         };
         let has = providers::scope_key(named.sort).is_some_and(|(about, _)| (self.has)(about.api));
         let mut scopes = self.concerned(named);
-        (written || !self.whole_world)
+        (written || !self.is_sandbox)
             && (has || scopes.all(|(_, scope)| !scope.named(named.sort).is_empty()))
     }
 

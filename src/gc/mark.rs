@@ -1,8 +1,8 @@
 //! Mark: every resource gets a verdict from the evidence.
 //!
-//! Two passes. The first judges each resource by itself: protection, readings
-//! of its name, roots, times. The second lets what stays keep what it uses,
-//! until nothing changes any more. Deadness only ever shrinks in it, so the
+//! Two passes. The first judges each resource by itself: protection, readings of
+//! its name, roots, times. The second keeps what is used by resources that stay,
+//! until nothing changes any more. It only withdraws verdicts of garbage, so the
 //! order does not matter.
 
 mod birth;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use claims::{claims, early_questions, orphaned};
+pub use claims::{claims, closed_search, early_questions};
 
 use self::dependents::LiveNames;
 use self::judge::{Judge, Managed};
@@ -132,7 +132,7 @@ pub struct Judgement {
 }
 
 impl Default for Judgement {
-    /// Nothing is known of it, so it is kept.
+    /// Keeps the resource, because nothing is known about it.
     fn default() -> Self {
         Self {
             verdict: Verdict::Unmatched(Unmatched::NoRule),

@@ -68,7 +68,7 @@ pub struct PlannedStep {
     pub action: Action,
     /// Whether what it holds is kept before.
     pub backup: bool,
-    /// Whether it died of an event, and not of age alone.
+    /// Whether an event made it garbage, and not age alone.
     pub by_event: bool,
     /// Steps that have to be gone before, by their index.
     pub after: Vec<usize>,

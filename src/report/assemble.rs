@@ -262,14 +262,14 @@ struct UnknownGroup<'a> {
     kind: KindRef,
     place: &'a Place,
     /// The kind whose listing would decide, if it is another kind.
-    for_want_of: Option<&'static str>,
+    missing_listing: Option<&'static str>,
 }
 
 impl UnknownGroup<'_> {
     /// Returns whether a complete listing would decide the verdict.
     fn is_about(&self, listing: &Listing) -> bool {
         let own = (self.kind, self.place) == (listing.kind, &*listing.place);
-        let wanted = self.for_want_of == Some(listing.kind.name());
+        let wanted = self.missing_listing == Some(listing.kind.name());
         own || (wanted && listing.place.is_near(self.place))
     }
 }
@@ -283,7 +283,7 @@ fn undecided<'a>(inventory: &'a Inventory, marking: &Marking<'_>) -> BTreeSet<Un
         Some(UnknownGroup {
             kind: resource.kind,
             place: &resource.place,
-            for_want_of: match doubt {
+            missing_listing: match doubt {
                 Doubt::Listing { kind } => Some(*kind),
                 _ => None,
             },

@@ -188,10 +188,14 @@ const UNDATED: usize = 1_000;
 
 impl Horizon {
     /// Returns `None` if no slug has to be searched for.
-    pub(super) fn of(orphaned: &ClosedSearch) -> Option<Self> {
-        (orphaned.slugs_since.is_some() || orphaned.slugs_undated).then_some(Self {
-            since: orphaned.slugs_since,
-            count: if orphaned.slugs_undated { UNDATED } else { 0 },
+    pub(super) fn of(closed_search: &ClosedSearch) -> Option<Self> {
+        (closed_search.slugs_since.is_some() || closed_search.slugs_undated).then_some(Self {
+            since: closed_search.slugs_since,
+            count: if closed_search.slugs_undated {
+                UNDATED
+            } else {
+                0
+            },
         })
     }
 

@@ -69,14 +69,22 @@ impl Survey<'_> {
             (repository.clone(), found)
         });
         roots.repositories = join_all(alive).await.into_iter().collect();
-        let orphaned = mark::orphaned(resources, &roots, &self.judge_input());
+        let closed_search = mark::closed_search(resources, &roots, &self.judge_input());
         let nothing = ClosedSearch::default();
         let ended = roots.repositories.iter_mut().map(|(repository, roots)| {
             let claimed = claims.get(repository);
-            let orphaned = orphaned.get(repository).unwrap_or(&nothing);
+            let closed_search = closed_search.get(repository).unwrap_or(&nothing);
             async move {
                 if let Some(claimed) = claimed {
-                    roots::ended(github, repository, claimed, orphaned, roots, self.observer).await;
+                    roots::ended(
+                        github,
+                        repository,
+                        claimed,
+                        closed_search,
+                        roots,
+                        self.observer,
+                    )
+                    .await;
                 }
             }
         });

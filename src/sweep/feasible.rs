@@ -274,7 +274,7 @@ impl Sweep<'_, '_> {
         view.linked(id).find_map(|holder| {
             let kind = providers::by_name(holder.kind.name())?;
             let obstacles = kind.obstacles()?;
-            if obstacles.release(holder, id).is_empty() || self.goes(view, holder) {
+            if obstacles.release(holder, id).is_empty() || self.will_be_deleted(view, holder) {
                 return None;
             }
             let (_, judgement) = view.find(&holder.identity())?;
@@ -283,7 +283,7 @@ impl Sweep<'_, '_> {
     }
 
     /// Returns whether this run deletes a resource and it is still garbage.
-    pub(super) fn goes(&self, view: &Findings<'_>, resource: &Resource) -> bool {
+    pub(super) fn will_be_deleted(&self, view: &Findings<'_>, resource: &Resource) -> bool {
         let id: ResourceId = resource.identity();
         // A renamed resource is not what was planned, and stays.
         let is = |one: &ResourceId| *one == id && one.name == id.name;

@@ -91,9 +91,10 @@ impl Ledger {
     /// deleted.
     pub(super) fn to_delete(&self, ids: &[ResourceId]) -> BTreeSet<ResourceId> {
         let state = self.state.borrow();
-        let goes = |done: &Option<Done>| done.as_ref().is_none_or(|done| done.outcome.is_gone());
+        let will_be_deleted =
+            |done: &Option<Done>| done.as_ref().is_none_or(|done| done.outcome.is_gone());
         let ids = ids.iter().zip(&state.done);
-        ids.filter(|(_, done)| goes(done))
+        ids.filter(|(_, done)| will_be_deleted(done))
             .map(|(id, _)| id.clone())
             .collect()
     }

@@ -432,7 +432,7 @@ impl<'p> Sweep<'_, 'p> {
             after.all(|one| !pending.contains(one))
         };
         let mut ready: Vec<usize> = candidates.iter().copied().filter(is_free).collect();
-        // Steps whose order changed may wait for each other: the provider
+        // Steps whose order changed may wait for each other: then the provider
         // decides.
         if ready.is_empty() {
             ready = candidates;

@@ -443,7 +443,9 @@ impl Sweep<'_, '_> {
             return Vec::new();
         }
         // Resources that stay are never changed.
-        let holders = view.linked(id).filter(|holder| self.goes(view, holder));
+        let holders = view
+            .linked(id)
+            .filter(|holder| self.will_be_deleted(view, holder));
         let released = holders.filter_map(|holder| {
             let kind = providers::by_name(holder.kind.name())?;
             let needs = holder.kind.write_permission;

@@ -134,7 +134,7 @@ impl Stage {
             brought_back: Arc::default(),
             stored_reads: Arc::default(),
             now: self.client.clock().start(),
-            whole_world: true,
+            is_sandbox: true,
             observer: &Unwatched,
         }
     }

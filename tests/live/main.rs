@@ -65,7 +65,7 @@ const NOT_MADE: [&str; 1] = ["pages_deployment"];
 fn sandbox() -> (support::Server, Scope) {
     let server = support::Server::start(&[]);
     let variables: BTreeMap<String, String> = server.environment.iter().cloned().collect();
-    let scope = Scope::of_sandbox(&variables);
+    let scope = Scope::is_sandbox(&variables);
     (server, scope)
 }
 

@@ -35,7 +35,7 @@ impl Scope {
     }
 
     /// The scope of the sandbox's variables.
-    pub(crate) fn of_sandbox(variables: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn is_sandbox(variables: &BTreeMap<String, String>) -> Self {
         let get = |name: &str| variables.get(name).cloned();
         let value = |name: &str| variables[name].split(',').next().unwrap();
         let named = BTreeMap::from([

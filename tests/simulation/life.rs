@@ -390,7 +390,7 @@ impl World<'_> {
             brought_back: Arc::default(),
             stored_reads: std::sync::Arc::new(StoredReads::open(&self.folder(key.actor))),
             now: clock.start(),
-            whole_world: false,
+            is_sandbox: false,
             observer: &Unwatched,
         };
         let garbage = self.garbage();

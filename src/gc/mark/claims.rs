@@ -80,18 +80,18 @@ pub fn claims<'r>(
 
 /// Returns the claims of branches and slugs that match no living branch, by
 /// repository. The closed pull requests have to be searched for them.
-pub fn orphaned<'r>(
+pub fn closed_search<'r>(
     resources: impl IntoIterator<Item = &'r Resource>,
     roots: &Roots,
     input: &JudgeInput<'_>,
 ) -> BTreeMap<Repository, ClosedSearch> {
-    let mut orphaned: BTreeMap<Repository, ClosedSearch> = BTreeMap::new();
+    let mut closed_search: BTreeMap<Repository, ClosedSearch> = BTreeMap::new();
     let mut rules = input
         .policy_scopes
         .iter()
         .flat_map(|policy_scope| policy_scope.policy.rules.iter());
     if !rules.any(Rule::asks_about_branches) {
-        return orphaned;
+        return closed_search;
     }
     let heads: Vec<_> = input
         .policy_scopes
@@ -125,22 +125,22 @@ pub fn orphaned<'r>(
             if !in_focus {
                 continue;
             }
-            let orphaned = orphaned
+            let closed_search = closed_search
                 .entry(policy_scope.policy.repository.clone())
                 .or_default();
             match (claim, resource.created_at.known()) {
                 (Claim::Branch(branch), _) => {
-                    orphaned.branches.insert(branch);
+                    closed_search.branches.insert(branch);
                 }
                 (_, Some(created)) => {
-                    let since = orphaned.slugs_since.get_or_insert(created);
+                    let since = closed_search.slugs_since.get_or_insert(created);
                     *since = (*since).min(created);
                 }
-                (_, None) => orphaned.slugs_undated = true,
+                (_, None) => closed_search.slugs_undated = true,
             }
         }
     }
-    orphaned
+    closed_search
 }
 
 /// Questions whose answers will be needed as soon as a claimed resource turns

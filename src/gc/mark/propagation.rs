@@ -1,6 +1,6 @@
-//! What depends on other resources: listings that are not complete, and what
-//! stays keeping what it uses, until nothing changes any more. Deadness only
-//! ever shrinks here, so the order does not matter.
+//! Withdraws verdicts of garbage that depend on incomplete listings or on other
+//! resources that stay, until nothing changes any more. Verdicts are only
+//! withdrawn, so the order does not matter.
 
 mod guards;
 mod holders;
@@ -60,7 +60,7 @@ pub(super) fn require_complete_listings(
         let doubt = doubts
             .entry((resource.kind, &resource.place, may_go(resource)))
             .or_insert_with(|| {
-                let goes = may_go(resource);
+                let may_delete = may_go(resource);
                 let (kind, place) = (resource.kind, &*resource.place);
                 let own = (!is_complete(kind, place)).then_some(kind);
                 let gap = |other: &KindRef| {
@@ -75,7 +75,7 @@ pub(super) fn require_complete_listings(
                     {
                         return match complete.get(&(other.name(), &there)) {
                             Some(complete) => !complete,
-                            None => goes,
+                            None => may_delete,
                         };
                     }
                     let mut listings = inventory.listings.iter();
@@ -119,7 +119,7 @@ pub(super) fn inherit(
         let Some(of_owner) = judgements.get(owner).cloned() else {
             continue;
         };
-        let unread = |verdict: &Verdict| matches!(verdict, Verdict::Unmatched(unmatched) if unmatched.is_unruled());
+        let unread = |verdict: &Verdict| matches!(verdict, Verdict::Unmatched(unmatched) if unmatched.is_left_to_owner());
         let resource = &inventory.resources[owned];
         if unread(&judgements[owned].verdict)
             && is_deleted_with_owner(
@@ -193,7 +193,7 @@ pub(super) struct Propagation<'a> {
     links: ReferenceIndex<'a>,
     inherited: Vec<(usize, usize)>,
     /// Of each resource whether this run may delete it at all.
-    goes: Vec<bool>,
+    may_delete: Vec<bool>,
     /// Whether it is settled what this run deletes, so that only that is asked
     /// about.
     settled: bool,
@@ -209,7 +209,7 @@ impl<'a> Propagation<'a> {
         judgements: &'a mut [Judgement],
     ) -> Self {
         let input = judge.input();
-        let goes = |(resource, judgement): (&Resource, &Judgement)| {
+        let may_delete = |(resource, judgement): (&Resource, &Judgement)| {
             // Garbage that is only reported, or outside the focus, stays as well.
             let report_only = judgement
                 .verdict
@@ -219,7 +219,7 @@ impl<'a> Propagation<'a> {
         };
         let all = inventory.resources.iter().zip(judgements.iter());
         Self {
-            goes: all.map(goes).collect(),
+            may_delete: all.map(may_delete).collect(),
             settled: input.to_delete.is_some(),
             inherited,
             inventory,
@@ -233,7 +233,7 @@ impl<'a> Propagation<'a> {
 
     /// Whether it is there after this run, garbage or not.
     fn stays(&self, index: usize) -> bool {
-        !self.is_garbage(index) || !self.goes[index]
+        !self.is_garbage(index) || !self.may_delete[index]
     }
 
     fn is_garbage(&self, index: usize) -> bool {
@@ -269,7 +269,7 @@ impl<'a> Propagation<'a> {
     /// run: the owner waits for it by the order of the plan.
     fn is_deleted_with_owner(&self, owned: usize, owner: usize) -> bool {
         self.is_garbage(owned)
-            && (self.goes[owned] || self.settled)
+            && (self.may_delete[owned] || self.settled)
             && self.inherited.binary_search(&(owned, owner)).is_ok()
     }
 

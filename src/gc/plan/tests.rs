@@ -322,7 +322,7 @@ fn what_is_deferred_takes_along_those_that_wait_for_it() {
     assert_eq!(plan.deferred, [99, 10, 11, 12]);
     assert_eq!(plan.report_only, [98]);
 
-    // What others wait for is none of their business.
+    // Steps without a connection to it are not deferred.
     let mut plan = steps(&[&[1], &[2], &[], &[4], &[]]);
     plan.defer(|step| step.resource == 10);
     assert_eq!(

@@ -160,7 +160,7 @@ pub enum Unmatched {
 
 impl Unmatched {
     /// Whether the rules leave the resource to its owner: no rule is about it.
-    pub fn is_unruled(&self) -> bool {
+    pub fn is_left_to_owner(&self) -> bool {
         matches!(self, Self::NoRule | Self::Refused(_))
     }
 }

@@ -266,7 +266,7 @@ impl Stage {
             brought_back: Arc::default(),
             stored_reads: std::sync::Arc::default(),
             now: clock.start(),
-            whole_world: true,
+            is_sandbox: true,
             observer: &watcher,
         };
         let since = Instant::now();

@@ -18,7 +18,7 @@ impl<'a> Propagation<'a> {
         let mut candidates: BTreeMap<(KindRef, &'a Arc<Place>), Vec<usize>> = BTreeMap::new();
         for (index, judgement) in self.judgements.iter().enumerate() {
             let resource = &self.inventory.resources[index];
-            if judgement.verdict.is_garbage() && (self.goes[index] || !self.settled) {
+            if judgement.verdict.is_garbage() && (self.may_delete[index] || !self.settled) {
                 candidates
                     .entry((resource.kind, &resource.place))
                     .or_default()
