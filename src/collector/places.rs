@@ -323,6 +323,12 @@ impl Collector<'_> {
                 kinds.any(|one| *one == kind) && entry.place.reaches(place)
             })
         };
+        // What rules ask about as a target.
+        let pointing = self.kinds_of_rules(|rule| rule.death.target_gone);
+        let targeted = |kind: KindRef| {
+            let mut pointing = pointing.iter();
+            pointing.any(|one| one.points_at.contains(&kind.name()))
+        };
         // What no rule can be about, directly or through others, is not listed;
         // what takes a request for each holder only if a rule or an entry names
         // it.
@@ -332,6 +338,7 @@ impl Collector<'_> {
             needed.contains(&about)
                 || protected(about, place)
                 || (!by_holder(kind) && concerned(about))
+                || targeted(about)
         };
         // What only uses others by its own listing is no part of a preview.
         let user_only = |kind: KindRef, place: &Place| {
@@ -355,6 +362,7 @@ impl Collector<'_> {
             only.any(|one| {
                 *one == kind
                     || graph.concerns(*one, kind)
+                    || one.points_at.contains(&kind.name())
                     || (needs_dated(*one) && dated.contains(&kind))
             })
         };
@@ -371,7 +379,7 @@ impl Collector<'_> {
                     targets.push(Target {
                         kind,
                         place: place.clone(),
-                        needed: needed_here.contains(&about) || concerned(about),
+                        needed: needed_here.contains(&about) || concerned(about) || targeted(about),
                         user_only: user_only(about, &place),
                         on_demand: about.0.holder.is_some()
                             && about.0.belongs_to.is_some()

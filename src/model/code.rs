@@ -251,6 +251,8 @@ codes! {
         "`dead-when` is neither an event nor a duration.";
     NewerMalformed = "newer-malformed", Policy,
         "`newer` is 0, `without-label` is empty, or one of them stands twice in a `dead-when`.";
+    TargetUnknown = "target-unknown", Policy,
+        "`target-gone` is false, or in a rule about a kind that points at nothing whose absence can be told.";
     RulesOverlap = "rules-overlap", Policy,
         "Two rules match the same names.";
     PlaceOutOfScope = "place-out-of-scope", Policy,

@@ -136,6 +136,9 @@ pub struct KindAbout {
     /// Whether others can take over what one points at, when that is gone: a host
     /// name that points at a Worker.
     pub dangles: bool,
+    /// The kinds of which it may point at one by its id, and only at one of its own
+    /// account: where a complete listing lacks that, it is gone.
+    pub points_at: &'static [&'static str],
     /// The kind whose resources of the same name it makes and removes.
     pub manages: Option<&'static str>,
     /// The provider's limit on how many there may be.
@@ -199,6 +202,7 @@ impl KindAbout {
         users_listed: false,
         addresses_asked: false,
         dangles: false,
+        points_at: &[],
         manages: None,
         headroom: None,
     };

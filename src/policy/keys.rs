@@ -333,7 +333,7 @@ pub(super) mod rule {
 pub(super) mod death {
     use super::super::rule::{AgeClock, Per};
     use super::super::words;
-    use super::{Duration, Key, OneOf, Table, Text, Whole};
+    use super::{Duration, Flag, Key, OneOf, Table, Text, Whole};
 
     pub(in crate::policy) static OLDER_THAN: Key<Duration> = Key::new("older-than", Duration);
     pub(in crate::policy) static CLOCK: Key<OneOf<AgeClock>> =
@@ -344,9 +344,24 @@ pub(super) mod death {
     pub(in crate::policy) static WITHOUT_LABEL: Key<Text> =
         Key::new("without-label", Text).about("the label that its open pull request has lost");
 
+    pub(in crate::policy) static TARGET_GONE: Key<Flag> =
+        Key::new("target-gone", Flag).about("that what it points at does not exist");
+
     pub(in crate::policy) static TABLE: Table = Table {
         title: "`dead-when`",
-        keys: &[&OLDER_THAN, &CLOCK, &NEWER, &PER, &WITHOUT_LABEL],
-        one_of: &[OLDER_THAN.name, NEWER.name, WITHOUT_LABEL.name],
+        keys: &[
+            &OLDER_THAN,
+            &CLOCK,
+            &NEWER,
+            &PER,
+            &WITHOUT_LABEL,
+            &TARGET_GONE,
+        ],
+        one_of: &[
+            OLDER_THAN.name,
+            NEWER.name,
+            WITHOUT_LABEL.name,
+            TARGET_GONE.name,
+        ],
     };
 }

@@ -147,7 +147,7 @@ fn cause(now: DateTime<Utc>, cause: &Cause) -> String {
             "{newer} newer of its rule and claim, the last {}",
             ago(now, *at)
         ),
-        Cause::Missing(_) | Cause::Age { .. } => cause.to_string(),
+        Cause::Missing(_) | Cause::TargetGone { .. } | Cause::Age { .. } => cause.to_string(),
     }
 }
 

@@ -18,15 +18,26 @@ pub struct Dangling {
     pub target_kind: &'static str,
     /// The name of what it points at.
     pub target: String,
+    /// Whether nothing in another account can be meant, so that nobody else can take
+    /// the name over.
+    pub only_here: bool,
 }
 
 impl fmt::Display for Dangling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} {} points at {} {}, which its account does not have: others may take the name \
-             over; delete the record, or make sure that another account of yours has the target",
-            self.kind, self.name, self.target_kind, self.target
+            "{} {} points at {} {}, which its account does not have: {}",
+            self.kind,
+            self.name,
+            self.target_kind,
+            self.target,
+            if self.only_here {
+                "it leads nowhere; delete the record"
+            } else {
+                "others may take the name over; delete the record, or make sure that another \
+                 account of yours has the target"
+            }
         )
     }
 }
@@ -76,6 +87,7 @@ pub(super) fn of(inventory: &Inventory) -> Vec<Dangling> {
             name: resource.name.to_string(),
             target_kind,
             target: target.to_owned(),
+            only_here: resource.kind.points_at.contains(&target_kind),
         }));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));

@@ -52,6 +52,9 @@ impl<'p> Survey<'p> {
         let since = Instant::now();
         let concerned: BTreeSet<(KindRef, &Place)> =
             of.iter().map(|id| (id.kind, &*id.place)).collect();
+        let policies = self.input.policy_scopes.iter().map(|one| one.policy);
+        let mut rules = policies.flat_map(|policy| policy.rules.iter());
+        let asks_about_targets = rules.any(|rule| rule.death.target_gone);
         let targets: Vec<Target> = self
             .targets
             .iter()
@@ -60,9 +63,10 @@ impl<'p> Survey<'p> {
                 concerned.iter().any(|(kind, place)| {
                     let itself = about == *kind && *target.place == **place;
                     let owner = self.input.graph.owner(*kind) == Some(about);
+                    let is_target = asks_about_targets && kind.points_at.contains(&about.name());
                     let concerns = self.input.graph.concerns(*kind, about)
                         && KindGraph::may_concern(place, &target.place, (*kind, about));
-                    itself || concerns || (owner && target.place.is_near(place))
+                    itself || concerns || ((owner || is_target) && target.place.is_near(place))
                 })
             })
             .map(|target| target.among(of))

@@ -1987,6 +1987,52 @@ fn a_neon_branch_waits_for_the_hyperdrive_configuration_that_uses_it() {
     }
 }
 
+#[test]
+fn a_record_is_deleted_if_a_complete_listing_lacks_its_tunnel() {
+    let mut dangling = record("app-pr-1.acme.example");
+    dangling["attributes"]["content"] = json!("gone.cfargotunnel.com");
+    let policy = "[limits]\ngrace = \"0s\"\n[[rule]]\nid = \"hosts\"\nkind = \"dns_record\"\nname = \
+                  \"app-pr-{pr}.acme.example\"\ndead-when = { target-gone = true }\n";
+    let policy = &format!("repository = \"acme/shop\"\n{policy}");
+    let world = &world(std::slice::from_ref(&dangling));
+    let stage = Stage::new(world, policy);
+    let (swept, exit) = stage.sweep();
+    assert_eq!(exit, 0, "{swept}");
+    assert!(!stage.has("app-pr-1.acme.example"), "{swept}");
+    for times in [Value::Null, json!(1)] {
+        let stage = Stage::new(world, policy);
+        let refused = json!({"status": 403});
+        let listing = json!({"method": "GET", "path": "/cfd_tunnel$"});
+        stage.fault(&json!([{"on": listing, "times": times, "fault": refused}]));
+        let (swept, exit) = stage.sweep();
+        assert_eq!(exit, 3, "{swept}");
+        assert!(stage.has("app-pr-1.acme.example"), "{swept}");
+    }
+}
+
+/// A tunnel may exist again just before the deletion.
+#[test]
+fn the_tunnels_are_listed_again_before_a_record_is_deleted() {
+    let mut dangling = record("app-pr-1.acme.example");
+    dangling["attributes"]["content"] = json!("gone.cfargotunnel.com");
+    let policy = "repository = \"acme/shop\"\n[limits]\ngrace = \"0s\"\n[[rule]]\nid = \"hosts\"\n\
+                  kind = \"dns_record\"\nname = \"app-pr-{pr}.acme.example\"\n\
+                  dead-when = { target-gone = true }\n";
+    let stage = Stage::new(&world(&[dangling]), policy);
+    stage.sweep();
+    let requests = stage.server.control("GET", "requests", "");
+    let paths = requests.as_array().unwrap().iter();
+    let paths: Vec<_> = paths
+        .map(|one| (one["method"].clone(), one["path"].clone()))
+        .collect();
+    let at = |method: &str, part: &str| {
+        let is = |one: &(Value, Value)| one.0 == method && one.1.as_str().unwrap().contains(part);
+        paths.iter().filter(|one| is(one)).count()
+    };
+    assert_eq!(at("DELETE", "/dns_records/"), 1, "{paths:?}");
+    assert_eq!(at("GET", "/cfd_tunnel"), 2, "{paths:?}");
+}
+
 /// Whoever removes the guard first opens what is still there.
 #[test]
 fn an_access_application_goes_after_the_record_of_its_host() {

@@ -7,6 +7,7 @@ mod labels;
 mod newer;
 mod owner;
 mod protection;
+mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,12 +72,13 @@ pub(super) struct Judge<'a, 'p> {
     kept: BTreeMap<String, u64>,
     calibration: Calibration,
     newer: Supersession,
+    inventory: &'a Inventory,
 }
 
 impl<'a, 'p> Judge<'a, 'p> {
     pub(super) fn new(
         input: &'a JudgeInput<'p>,
-        inventory: &Inventory,
+        inventory: &'a Inventory,
         roots: &'a Roots,
         managed: &'a Managed,
     ) -> Self {
@@ -92,6 +94,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             calibration: Calibration::of(inventory, input, &of_scope),
             newer: Supersession::of(inventory, input, &of_scope),
             roots: of_scope,
+            inventory,
             managed,
         }
     }
@@ -305,7 +308,7 @@ impl<'a, 'p> Judge<'a, 'p> {
     ) -> Result<Death, Verdict> {
         let mut death = None;
         // An age says nothing about a pull request that is still open.
-        if rule.death.is_by_age_alone()
+        if rule.death.is_silent_about_owners()
             && !rule.even_open
             && let Some((number, PullRequest::Open { .. })) = owner.pull_request()
         {
@@ -319,6 +322,10 @@ impl<'a, 'p> Judge<'a, 'p> {
             let lost = lost_label(resource, label, roots, owner)
                 .unwrap_or_else(|| event(resource, rule, owner))?;
             death.get_or_insert(lost);
+        }
+        if rule.death.target_gone {
+            let gone = target::gone(self.inventory, resource)?;
+            death.get_or_insert(gone);
         }
         if let Some(newer) = rule.death.newer {
             if let Some(claim) = owner.missing() {

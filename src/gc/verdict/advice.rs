@@ -67,6 +67,9 @@ impl Alive {
                 "it becomes garbage when the pull request had the label and lost it, or is closed"
             }
             Self::Newest { .. } => "it becomes garbage when enough newer ones exist",
+            Self::Target { .. } | Self::NoTarget => {
+                "it becomes garbage when its target is a tunnel that is gone"
+            }
             Self::HoldsAddress(_) => "it becomes garbage when another one serves that address",
             Self::Young { .. } => "it becomes garbage when it is old enough",
         }

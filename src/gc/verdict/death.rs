@@ -82,6 +82,13 @@ pub enum Cause {
         /// When that many of them were there.
         at: DateTime<Utc>,
     },
+    /// What it points at does not exist.
+    TargetGone {
+        /// The kind of that.
+        kind: &'static str,
+        /// Its id.
+        id: Box<str>,
+    },
     /// It is older than its rule allows.
     Age {
         /// The age that it exceeds.

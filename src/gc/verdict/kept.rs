@@ -42,6 +42,15 @@ pub enum Alive {
         /// The label.
         label: Box<str>,
     },
+    /// What it points at exists.
+    Target {
+        /// The kind of that.
+        kind: &'static str,
+        /// Its name.
+        name: Box<str>,
+    },
+    /// It points at nothing whose absence could be told.
+    NoTarget,
     /// It is younger than the rule requires.
     Young {
         /// The age that it must exceed.

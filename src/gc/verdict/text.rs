@@ -69,6 +69,8 @@ impl fmt::Display for Alive {
                 f,
                 "{newer} newer of its rule and claim; its rule keeps the newest {wanted}"
             ),
+            Self::Target { kind, name } => write!(f, "{kind} {name}, its target, exists"),
+            Self::NoTarget => f.write_str("its target is nothing whose absence can be told"),
             Self::Labelled { number, label } => {
                 write!(
                     f,
@@ -202,6 +204,9 @@ impl fmt::Display for Cause {
                 "{newer} newer of its rule and claim have taken its place, the last of them at {}",
                 moment(*at)
             ),
+            Self::TargetGone { kind, id } => {
+                write!(f, "its target, {kind} {id}, does not exist in its account")
+            }
             Self::Age { longer_than } => write!(f, "older than {}", span(*longer_than)),
         }
     }

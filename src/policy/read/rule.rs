@@ -71,6 +71,7 @@ impl Reader<'_> {
         }
         if let Some(death) = &death {
             self.check_clock(death, &kinds);
+            self.check_target(death, &kinds);
             // A template with a mistake of its own is not reported twice.
             if matched.templates.len() == texts.len() {
                 for (text, (template, _)) in texts.iter().zip(&matched.templates) {

@@ -96,11 +96,18 @@ pub struct DeathCondition {
     pub newer: Option<Newer>,
     /// The label that its open pull request has lost.
     pub without_label: Option<Box<str>>,
+    /// Whether what it points at must be gone.
+    pub target_gone: bool,
 }
 
 impl DeathCondition {
     /// Whether it is by age alone, which has no event that a grace could follow.
     pub fn is_by_age_alone(&self) -> bool {
+        self.is_silent_about_owners() && !self.target_gone
+    }
+
+    /// Whether it says nothing about what a resource belongs to.
+    pub fn is_silent_about_owners(&self) -> bool {
         self.events.is_empty() && self.newer.is_none() && self.without_label.is_none()
     }
 }

@@ -97,6 +97,8 @@ static ABOUT: KindAbout = KindAbout {
         },
     ],
     dangles: true,
+    // A host of `workers.dev` may be that of another account's Worker.
+    points_at: &["tunnel"],
     used_by: UsedBy::These(&["dns_record", "worker_route"]),
     headroom: Some(Headroom {
         what: "DNS records per zone",

@@ -142,6 +142,20 @@ impl Reader<'_> {
         );
     }
 
+    /// Whether what a kind points at is gone can be told of some kinds only.
+    pub(super) fn check_target(&mut self, death: &At<DeathCondition>, kinds: &[KindRef]) {
+        let silent = kinds.iter().find(|kind| kind.points_at.is_empty());
+        if let (true, Some(kind)) = (death.value.target_gone, silent) {
+            self.mistakes.error(
+                Code::TargetUnknown,
+                death.span.clone(),
+                format!("`target-gone` cannot tell what a {} points at", kind.noun),
+                "only DNS records have a target",
+                Some("give the other kinds a rule of their own".to_owned()),
+            );
+        }
+    }
+
     /// An age alone does not take what belongs to an open pull request.
     pub(super) fn check_age_of_open(
         &mut self,

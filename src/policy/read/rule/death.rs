@@ -74,11 +74,14 @@ impl Reader<'_> {
         let newer = fields.whole(&death::NEWER, &mut self.mistakes);
         let per = self.choice(fields, &death::PER);
         let label = fields.text(&death::WITHOUT_LABEL, &mut self.mistakes);
+        let gone = fields.value_span(death::TARGET_GONE.name);
+        let target_gone = fields.flag(&death::TARGET_GONE, &mut self.mistakes);
         if spans.len() != 1 {
             self.mistakes.error(
                 Code::KeyMissing,
                 spans.last().cloned().unwrap_or_else(|| fields.span()),
-                "this `dead-when` has not exactly one of `older-than`, `newer` and `without-label`",
+                "this `dead-when` has not exactly one of `older-than`, `newer`, `without-label` and \
+                 `target-gone`",
                 "a table is one condition",
                 Some(
                     "such as { older-than = \"30d\", clock = \"created\" }; a list has several"
@@ -86,6 +89,16 @@ impl Reader<'_> {
                 ),
             );
             return;
+        }
+        death.target_gone |= target_gone == Some(true);
+        if let (Some(false), Some(span)) = (target_gone, gone) {
+            self.mistakes.error(
+                Code::TargetUnknown,
+                span,
+                "`target-gone = false` is no condition".to_owned(),
+                "only true is one",
+                Some("leave it out".to_owned()),
+            );
         }
         death.ages.extend(age.map(|age| Age {
             longer_than: age.value,

@@ -214,7 +214,8 @@ fn a_table_of_dead_when_is_one_condition() {
         };
         rule(&format!("{of}\ndead-when = {when}"))
     };
-    let one = "this `dead-when` has not exactly one of `older-than`, `newer` and `without-label`";
+    let one = "this `dead-when` has not exactly one of `older-than`, `newer`, `without-label` and \
+               `target-gone`";
     for (when, expected) in [
         ("{ newer = 3 }", None),
         (
@@ -244,6 +245,20 @@ fn a_table_of_dead_when_is_one_condition() {
     assert_eq!(
         mistakes(&by_branch),
         ["`without-label` needs {pr} in the template"]
+    );
+    let when = |kind: &str, when: &str| {
+        let text = format!("kind = {kind}\nname = \"pr-{{pr}}.acme.example\"\ndead-when = {when}");
+        mistakes(&rule(&text))
+    };
+    let gone = "[\"closed\", { target-gone = true }]";
+    assert_eq!(when("\"dns_record\"", gone), Vec::<String>::new());
+    assert_eq!(
+        when("[\"dns_record\", \"worker_domain\"]", gone),
+        ["`target-gone` cannot tell what a custom domain points at"]
+    );
+    assert_eq!(
+        when("\"dns_record\"", "[\"closed\", { target-gone = false }]"),
+        ["`target-gone = false` is no condition"]
     );
     let undated = rule("kind = \"kv_namespace\"\nname = \"app-{pr}\"\ndead-when = { newer = 1 }");
     assert_eq!(mistakes(&undated), ["`newer` cannot count a KV namespace"]);

@@ -1,0 +1,58 @@
+//! Whether what a resource points at is gone.
+
+use std::collections::BTreeSet;
+
+use super::super::super::verdict::{Alive, Cause, Death, Doubt, Verdict};
+use crate::evidence::{Inventory, Listing};
+use crate::model::{Link, ReferenceKey, Resource};
+
+/// Returns how a resource lost its target, or what keeps it. A target is gone only if
+/// it can be in this account alone, is the only one, and a complete listing lacks it.
+pub(super) fn gone(inventory: &Inventory, resource: &Resource) -> Result<Death, Verdict> {
+    let references = resource.links.iter().filter_map(|link| match link {
+        Link::Uses(reference) => Some(reference),
+        Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) | Link::Guards(_) => None,
+    });
+    let mut hosts = BTreeSet::new();
+    let mut targets = BTreeSet::new();
+    for reference in references {
+        match &reference.key {
+            ReferenceKey::Address(host) => {
+                hosts.insert(host);
+            }
+            ReferenceKey::Id(id) | ReferenceKey::Name(id) => {
+                targets.insert((reference.kind, id));
+            }
+        }
+    }
+    let points_at = resource.kind.points_at;
+    let mut targets = targets.into_iter();
+    let (Some((kind, id)), None) = (targets.next(), targets.next()) else {
+        return Err(Verdict::Live(Alive::NoTarget));
+    };
+    if hosts.len() != 1 || !points_at.contains(&kind) {
+        return Err(Verdict::Live(Alive::NoTarget));
+    }
+    let mut all = inventory.resources.iter();
+    if let Some(target) = all.find(|one| one.kind.name() == kind && one.id == *id) {
+        let name = target.name.clone();
+        return Err(Verdict::Live(Alive::Target { kind, name }));
+    }
+    let listings = inventory.listings.iter();
+    let mut listings = listings
+        .filter(|listing| listing.kind.name() == kind && listing.place.is_near(&resource.place))
+        .peekable();
+    if listings.peek().is_none() || !listings.all(Listing::complete) {
+        return Err(Verdict::Unknown(Doubt::Listing { kind }));
+    }
+    Ok(Death {
+        cause: Cause::TargetGone {
+            kind,
+            id: id.clone(),
+        },
+        // When the target went is not known.
+        dead_since: resource.created_at.known().max(resource.changed_at.known()),
+        grace_ends_at: None,
+        report_only: false,
+    })
+}
