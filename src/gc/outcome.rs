@@ -154,15 +154,17 @@ pub fn recheck(
         Verdict::Garbage(death) if death.report_only => {
             Recheck::Spared("its rule now asks only for a report".to_owned())
         }
-        Verdict::Garbage(_) if judgement.in_focus => match wanted(marking, judgement) {
-            (Action::Expire, _) if step.action == Action::Delete => {
-                Recheck::Spared("its rule now asks for an expiry".to_owned())
+        Verdict::Garbage(_) if judgement.in_focus => {
+            match wanted(marking, judgement, resource.kind) {
+                (Action::Expire, _) if step.action == Action::Delete => {
+                    Recheck::Spared("its rule now asks for an expiry".to_owned())
+                }
+                (_, true) if !step.backup => {
+                    Recheck::Spared("its rule now asks for a backup; make a new plan".to_owned())
+                }
+                _ => Recheck::Go,
             }
-            (_, true) if !step.backup => {
-                Recheck::Spared("its rule now asks for a backup; make a new plan".to_owned())
-            }
-            _ => Recheck::Go,
-        },
+        }
         Verdict::Garbage(_) => {
             Recheck::Spared("it is outside of what this run was asked to do".to_owned())
         }
@@ -266,9 +268,10 @@ mod tests {
         let policy = policy();
         let policy_scopes = [policy_scope(&policy)];
         let marking = marking(Vec::new(), &policy_scopes);
+        let namespace = resource("kv_namespace", "pr-7");
         let branch = resource("neon_branch", "pr-7");
-        let step = |action, backup| PlannedStep {
-            kind: "neon_branch".into(),
+        let step = |action, backup, resource: &Resource| PlannedStep {
+            kind: resource.kind.name().into(),
             name: "pr-7".into(),
             id: "pr-7".into(),
             holder: None,
@@ -325,9 +328,19 @@ mod tests {
                 Some("outside of what this run was asked to do"),
             ),
         ];
-        for (action, backup, judgement, spared) in cases {
-            let now = Some((&branch, &judgement));
-            let verdict = recheck(&step(action, backup), now, &marking);
+        let cases = cases.into_iter().map(|case| (&namespace, case));
+        // The only copy of a branch is itself.
+        let careful = (
+            Action::Delete,
+            true,
+            dead(CAREFUL),
+            Some("asks for an expiry"),
+        );
+        let kept = (Action::Expire, false, dead(CAREFUL), None);
+        let cases = cases.chain([(&branch, careful), (&branch, kept)]);
+        for (resource, (action, backup, judgement, spared)) in cases {
+            let now = Some((resource, &judgement));
+            let verdict = recheck(&step(action, backup, resource), now, &marking);
             match (spared, verdict) {
                 (None, verdict) => assert_eq!(verdict, Recheck::Go, "{action:?} {backup}"),
                 (Some(why), Recheck::Spared(found)) => assert!(found.contains(why), "{found}"),

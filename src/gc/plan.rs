@@ -11,7 +11,7 @@ use self::order::{Blockers, StepOrder};
 use super::mark::{Judgement, Marking};
 use super::verdict::Verdict;
 use crate::evidence::Inventory;
-use crate::model::Claim;
+use crate::model::{Claim, KindRef};
 use crate::policy::{Action, Rule};
 
 /// Steps by index into the inventory.
@@ -172,7 +172,7 @@ fn garbage<'a>(inventory: &Inventory, marking: &'a Marking<'_>) -> Vec<Candidate
             continue;
         };
         let kind = inventory.resources[resource].kind;
-        let (action, backup) = wanted(marking, judgement);
+        let (action, backup) = wanted(marking, judgement, kind);
         let order = marking.input.graph.kinds().iter();
         candidates.push(Candidate {
             resource,
@@ -378,8 +378,14 @@ impl<I: Iterator<Item = usize>, N: Fn(usize) -> I> Groups<'_, N> {
 }
 
 /// What is done to garbage now, and whether what it holds is kept before.
-pub fn wanted(marking: &Marking<'_>, judgement: &Judgement) -> (Action, bool) {
+///
+/// Of what can expire and holds too much to be kept, the only copy is the resource
+/// itself: where a backup is asked for, it gets an expiry in place of a deletion.
+pub fn wanted(marking: &Marking<'_>, judgement: &Judgement, kind: KindRef) -> (Action, bool) {
     let backup = rules(marking, judgement).any(|rule| rule.backup);
+    if backup && kind.expires && !kind.backup {
+        return (Action::Expire, false);
+    }
     (action(marking, judgement), backup)
 }
 

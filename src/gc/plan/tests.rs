@@ -267,28 +267,33 @@ fn what_is_not_meant_or_only_reported_is_no_step() {
 
 #[test]
 fn each_rule_says_what_is_done_and_the_gentlest_of_several_decides() {
-    for (rule, other, action, backup) in [
-        (PLAIN, None, Action::Delete, false),
-        (CAREFUL, None, Action::Delete, true),
-        (GENTLE, None, Action::Expire, false),
-        (PLAIN, Some(GENTLE), Action::Expire, false),
-        (GENTLE, Some(PLAIN), Action::Expire, false),
-        (PLAIN, Some(CAREFUL), Action::Delete, true),
-        (GENTLE, Some(CAREFUL), Action::Expire, true),
+    let (namespace, branch) = ("kv_namespace", "neon_branch");
+    for (kind, rule, other, action, backup) in [
+        (namespace, PLAIN, None, Action::Delete, false),
+        (namespace, CAREFUL, None, Action::Delete, true),
+        (branch, GENTLE, None, Action::Expire, false),
+        (branch, PLAIN, Some(GENTLE), Action::Expire, false),
+        (branch, GENTLE, Some(PLAIN), Action::Expire, false),
+        (namespace, PLAIN, Some(CAREFUL), Action::Delete, true),
+        (namespace, GENTLE, Some(CAREFUL), Action::Expire, true),
+        // The only copy of a branch is itself.
+        (branch, PLAIN, None, Action::Delete, false),
+        (branch, CAREFUL, None, Action::Expire, false),
+        (branch, PLAIN, Some(CAREFUL), Action::Expire, false),
     ] {
         let mut judgement = garbage(rule, 1, at(0));
         if let Some(other) = other {
             let verdict = judgement.verdict.clone();
             judgement.others.push((matched_by(other, 1), verdict));
         }
-        let plan = drawn(vec![resource("neon_branch", "pr")], vec![judgement], 1);
+        let plan = drawn(vec![resource(kind, "pr")], vec![judgement], 1);
         let [step] = &plan.steps[..] else {
             panic!("one step")
         };
         assert_eq!(
             (step.action, step.backup),
             (action, backup),
-            "{rule} {other:?}"
+            "{kind} {rule} {other:?}"
         );
     }
 }

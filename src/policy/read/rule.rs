@@ -246,13 +246,13 @@ impl Reader<'_> {
         let backup = fields
             .flag(&keys::BACKUP, &mut self.mistakes)
             .unwrap_or(false);
-        let cannot = kinds.iter().find(|kind| !kind.backup);
+        let cannot = kinds.iter().find(|kind| !kind.backup && !kind.expires);
         if let (true, Some(kind), Some(span)) = (backup, cannot, span) {
             self.mistakes.error(
                 Code::NoBackup,
                 span,
                 format!("there is no backup of a {kind}"),
-                "only of kinds that hold something which can be fetched",
+                "only of kinds that hold something which can be fetched, or that can expire",
                 None,
             );
         }

@@ -235,6 +235,26 @@ async fn a_sweep_ends_with_its_deadline() {
     }
 }
 
+/// A branch holds too much to be copied, so it stays for a day.
+#[tokio::test(start_paused = true)]
+async fn a_backup_of_a_branch_is_an_expiry_a_day_ahead() {
+    for (backup, outcome) in [(true, Outcome::Expired), (false, Outcome::Deleted)] {
+        let policy = format!(
+            "[[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\nname = \"pr-{{pr}}\"\n\
+             dead-when = \"closed\"\nbackup = {backup}\n"
+        );
+        let branches = [branch("pr-1", "main")];
+        let stage = Stage::with(&branches, &policy, Options::default());
+        let (swept, text) = stage.sweep(|_| {}).await;
+        assert_eq!(swept.steps[0].outcome, outcome, "{text}");
+        assert_eq!(stage.has("pr-1"), backup, "{text}");
+        let state = stage
+            .control(Method::GET, "state", &Value::Null)
+            .to_string();
+        assert_eq!(state.contains("2026-05-02T00:00:0"), backup, "{state}");
+    }
+}
+
 /// How much is lost tells a person whether to empty the bucket.
 #[tokio::test(start_paused = true)]
 async fn a_bucket_with_objects_says_how_many_and_how_large() {
