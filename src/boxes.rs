@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_anybody_wants_kept_is_kept_and_the_newest_says_what_goes() {
+    fn every_keep_counts_and_the_newest_text_decides_deletions() {
         let keys = |delete: &[&str], keep: &[&str]| {
             let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
             CheckedKeys {
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_checked_is_read_back() {
+    fn checked_boxes_are_read_back() {
         let checked = CheckedKeys {
             delete: BTreeSet::from(["0123456789abcdef".to_owned()]),
             keep: BTreeSet::from(["fedcba9876543210".to_owned()]),
@@ -565,7 +565,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_people_write_breaks_the_reading(text in "\\PC*") {
+        fn arbitrary_edits_of_the_issue_can_be_parsed(text in "\\PC*") {
             let checked = CheckedKeys::read(&format!("{text}\n- [x] {text} <!-- gc:keep:00ff -->"));
             prop_assert!(checked.keep.iter().all(|key| key.chars().all(|c| c.is_ascii_hexdigit())));
         }

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_provider_recorded_is_stronger_than_the_name() {
+    fn recorded_provenance_overrides_the_name() {
         let policy = policy(
             r#"
 [[rule]]

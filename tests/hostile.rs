@@ -585,7 +585,7 @@ fn no_journal_breaks_the_reading() {
 }
 
 #[test]
-fn whatever_people_do_to_the_issue_its_boxes_and_history_are_read() {
+fn edited_issues_keep_boxes_and_history() {
     let output = support::run(&["report", "--dry-run", "--sandbox"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let checked = text.replace("- [ ]", "- [x]").into_bytes();

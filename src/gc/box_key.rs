@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn where_something_was_listed_cannot_end_the_comment_that_says_it() {
+    fn origin_cannot_end_its_comment() {
         assert_eq!(
             origin("github_environment", "acme/shop_2.x-y"),
             "github_environment@acme/shop_2.x-y"

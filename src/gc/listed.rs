@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_listing_shows_differs_by_what_it_shows_and_not_by_its_order() {
+    fn digest_of_a_listing_does_not_depend_on_order() {
         let before = listed(&domain());
         assert!(before.values().all(|digest| digest.len() == DIGITS));
         let with = |change: Change| {

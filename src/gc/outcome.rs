@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_change_time_is_spared_when_its_listing_shows_something_else() {
+    fn resource_without_change_time_is_spared_if_its_listing_differs() {
         use crate::model::{Attribute, Link, Reference};
         let policy = policy();
         let policy_scopes = [policy_scope(&policy)];

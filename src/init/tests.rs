@@ -118,7 +118,7 @@ fn times_at_the_ends_of_the_calendar_prove_nothing() {
 }
 
 #[test]
-fn what_a_condition_would_read_as_a_capture_is_not_proposed() {
+fn values_with_braces_are_not_proposed() {
     let known = repository(200);
     let kind = providers::by_name("neon_branch").unwrap().about();
     let place = Arc::new(Place::Project("p".to_owned()));

@@ -411,7 +411,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_a_function_gives_it_could_give(branch in "\\PC{1,60}", length in 10_usize..40) {
+        fn every_produced_slug_could_be_produced(branch in "\\PC{1,60}", length in 10_usize..40) {
             let function = Slug {
                 lengths: vec![length],
                 hash: Some(Hash { algorithm: Algorithm::Sha256, digits: 6 }),
@@ -424,7 +424,7 @@ mod tests {
         }
 
         #[test]
-        fn what_a_function_gives_has_its_separators_in_place(
+        fn slugs_have_no_repeated_or_outer_separators(
             branch in "[a-c/_-]{1,30}",
             length in 10_usize..20,
             keep in proptest::sample::select(vec!["a-z0-9", "a-z0-9-"]),

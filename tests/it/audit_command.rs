@@ -189,7 +189,7 @@ fn a_listing_that_is_not_complete_takes_its_deletions_and_those_that_depend_on_i
 }
 
 #[test]
-fn what_could_not_be_looked_up_is_unknown() {
+fn failed_lookups_are_unknown() {
     let settings = json!({"method": "GET", "path": "/settings$"});
     let faults = json!([{"on": settings, "times": null, "fault": {"status": 403, "body": {}}}]);
     let (verdicts, code) = with_faults(&faults);

@@ -216,7 +216,7 @@ fn repeated_sweeps_read_more_workers_than_one_may_and_delete_what_nothing_uses()
 }
 
 #[test]
-fn what_earlier_sweeps_read_is_confirmed_by_one_request_for_each_worker() {
+fn stored_reads_are_confirmed_by_one_request_per_worker() {
     let all = resources(7);
     let stage = Stage::new(&all, &[]);
     let limits = ["--reference-reads=4"];
@@ -278,7 +278,7 @@ fn a_worker_that_serves_an_older_version_again_is_read_again() {
 }
 
 #[test]
-fn what_waits_for_too_many_workers_takes_no_place_from_what_can_be_deleted() {
+fn oversized_groups_take_no_place_in_the_plan() {
     let numbers = 3..=14;
     let mut all = vec![worker("site", &[])];
     for number in numbers.clone() {

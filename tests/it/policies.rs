@@ -231,7 +231,7 @@ fn the_schema_takes_what_the_program_takes() {
 }
 
 #[test]
-fn what_rules_share_is_said() {
+fn overlapping_rules_are_reported() {
     let text = r#"
 [words]
 service = ["api", "web"]

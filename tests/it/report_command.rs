@@ -301,7 +301,7 @@ fn no_name_hides_the_boxes_of_its_own_leak() {
 }
 
 #[test]
-fn what_is_kept_is_never_left_out() {
+fn kept_resources_are_never_left_out() {
     let all: Vec<_> = (0..600)
         .map(|n| json!({"kind": "kv_namespace", "name": format!("app-pr-{}-cache-number-{n}", n % 4 + 1)}))
         .collect();
@@ -505,7 +505,7 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
 }
 
 #[test]
-fn what_is_only_put_off_has_not_stopped_failing() {
+fn deferral_does_not_reset_the_failure_count() {
     let stage = Stage::new(&[worker("app-pr-1")]);
     let refused =
         json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
@@ -957,7 +957,7 @@ fn keeps_the_boxes_of(added: &Value) {
 /// What people reword stays while its resource cannot be listed, with a true age
 /// and its boxes. The next run that lists it writes it again.
 #[test]
-fn what_people_reword_is_written_again_once_it_is_listed() {
+fn reworded_entries_are_rewritten_when_listed() {
     let stage = Stage::new(&[worker("app-pr-1")]);
     stage.report();
     let number = stage.issues()[0]["number"].as_u64().unwrap();
@@ -984,7 +984,7 @@ fn what_people_reword_is_written_again_once_it_is_listed() {
 /// A run that cannot list a resource tells its age at that time, and not that at
 /// the time when the text was written.
 #[test]
-fn what_is_not_listed_grows_older() {
+fn age_of_an_unlisted_entry_grows() {
     let stage = Stage::new(&[worker("app-pr-1")]);
     stage.report();
     let number = stage.issues()[0]["number"].as_u64().unwrap();
@@ -1134,7 +1134,7 @@ fn the_box_of_a_pull_request_approves_what_is_listed_below_it() {
 }
 
 #[test]
-fn what_joins_a_pull_request_is_not_approved_by_its_box() {
+fn box_of_a_group_does_not_approve_later_resources() {
     let stage = Stage::new(&[namespace("app-pr-1-a"), namespace("app-pr-1-b")]);
     stage.report();
     stage.check_group("delete", "1", true);
@@ -1199,7 +1199,7 @@ fn the_boxes_of_a_pull_request_outlive_a_run_that_cannot_list_it() {
 }
 
 #[test]
-fn what_belongs_to_no_pull_request_stands_under_its_rule() {
+fn resources_without_pull_request_are_listed_under_their_rule() {
     let stage = Stage::new(&[worker("old-a"), worker("old-b"), worker("app-pr-1")]);
     let aged = "[[rule]]\nid = \"nightly\"\nkind = \"worker\"\nname = \"old-{any}\"\ndead-when = { \
                 older-than = \"1d\", clock = \"changed\" }\n";

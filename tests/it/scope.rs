@@ -222,7 +222,7 @@ fn a_zone_of_the_scope_that_does_not_exist_is_refused_where_a_rule_names_it() {
 }
 
 #[test]
-fn what_is_outside_of_the_scope_is_underlined_with_what_to_do() {
+fn names_outside_the_scope_are_underlined_with_help() {
     let stage = Stage::new();
     stage.policy(
         "a.toml",

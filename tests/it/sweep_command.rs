@@ -738,7 +738,7 @@ fn workers_that_bind_each_other_go_before_what_they_bind() {
 }
 
 #[test]
-fn what_is_deleted_by_somebody_else_is_already_gone() {
+fn resource_deleted_by_others_is_already_gone() {
     let stage = Stage::new(&world(&resources()), POLICY);
     let plan = stage.file("plan.json");
     stage.run(&["audit", "--out", &plan]);
@@ -950,7 +950,7 @@ fn an_expiry_that_is_refused_fails_for_good_and_says_why() {
 }
 
 #[test]
-fn what_was_deleted_is_put_back_as_far_as_it_can_be() {
+fn deleted_resources_are_restored_as_far_as_possible() {
     let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
     let mut all = resources();
     all[2] = json!({"kind": "kv_namespace", "name": "app-pr-1-cache", "attributes": {"keys": [
@@ -1000,7 +1000,7 @@ fn what_was_deleted_is_put_back_as_far_as_it_can_be() {
 }
 
 #[test]
-fn what_was_put_back_stays_until_a_person_releases_it() {
+fn restored_resources_stay_until_released() {
     let policy = POLICY.replace("id = \"namespaces\"", "id = \"namespaces\"\nbackup = true");
     let mut all = resources();
     all[2] = json!({"kind": "kv_namespace", "name": "app-pr-1-cache", "attributes": {"keys": [
@@ -2344,7 +2344,7 @@ fn is_filled(stage: &Stage) -> bool {
 }
 
 #[test]
-fn what_was_restored_unseen_is_found_and_filled_and_protected() {
+fn unseen_restoration_is_found_filled_and_protected() {
     for (name, path) in [
         (CACHE, "kv/namespaces$"),
         (HOST, "dns_records$"),
@@ -2363,7 +2363,7 @@ fn what_was_restored_unseen_is_found_and_filled_and_protected() {
 }
 
 #[test]
-fn what_may_have_been_restored_is_protected_until_that_is_known() {
+fn resource_in_restoration_is_protected_until_the_result_is_known() {
     let (stage, run) = after_a_deletion();
     let list = "kv/namespaces$";
     stage.fault(&json!([
@@ -2423,7 +2423,7 @@ fn contents_that_were_not_written_are_written_the_next_time() {
 }
 
 #[test]
-fn what_a_person_deleted_after_it_was_restored_is_restored_again() {
+fn restored_resource_that_a_person_deleted_is_restored_again() {
     let (stage, run) = after_a_deletion();
     assert_eq!(restored(&stage, &run, CACHE).0, "restored");
     let journal = stage.journal();

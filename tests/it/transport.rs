@@ -261,7 +261,7 @@ fn a_machine_without_certificates_gets_an_error_that_names_the_variable() {
 }
 
 #[test]
-fn what_is_sent_to_this_machine_goes_through_no_proxy() {
+fn requests_to_loopback_use_no_proxy() {
     let (proxy, connections) = server(|mut stream| {
         head(&mut stream);
     });

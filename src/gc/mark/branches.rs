@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_creation_time_ends_no_earlier_than_the_search() {
+    fn resource_without_creation_time_needs_the_whole_search() {
         let back = |day_of| Searched::BackTo(day(day_of));
         assert_eq!(ended(back(10), "a", Time::Unsupported), Ok(Some(day(10))));
         assert_eq!(ended(back(2), "a", Time::Unsupported), Ok(Some(day(5))));

@@ -50,7 +50,7 @@ fn a_cap_lets_the_oldest_go_and_defers_the_rest() {
 }
 
 #[test]
-fn nothing_goes_without_what_has_to_go_before_it() {
+fn step_is_planned_only_with_its_predecessors() {
     let used = |by: &str| Resource {
         links: vec![Link::UsedBy(Reference::by_name("worker", by.to_owned()))],
         ..resource("d1", "jobs")
@@ -66,7 +66,7 @@ fn nothing_goes_without_what_has_to_go_before_it() {
 }
 
 #[test]
-fn nothing_goes_before_what_waits_and_belongs_to_it() {
+fn owner_is_not_deleted_before_a_deferred_resource_that_belongs_to_it() {
     let route = Resource {
         links: vec![Link::Uses(Reference::by_name("worker", "app".to_owned()))],
         ..resource("worker_route", "app.acme.example/*")
@@ -115,7 +115,7 @@ fn a_worker_goes_only_together_with_the_queues_that_it_serves() {
 }
 
 #[test]
-fn what_a_queue_that_stays_holds_takes_no_place_from_others() {
+fn worker_of_a_kept_queue_takes_no_place_in_the_plan() {
     let queue = Resource {
         links: vec![Link::ServedBy(Reference::by_id("worker", "a".to_owned()))],
         ..resource("queue", "jobs")
@@ -243,7 +243,7 @@ fn workers_that_bind_each_other_are_unbound_one_by_one_and_go_together() {
 }
 
 #[test]
-fn what_is_not_meant_or_only_reported_is_no_step() {
+fn report_only_and_unfocused_garbage_is_not_planned() {
     let resources = ["a", "b", "c", "d"].map(|name| resource("worker", name));
     let elsewhere = Judgement {
         in_focus: false,
@@ -318,7 +318,7 @@ fn steps(after: &[&[usize]]) -> Plan {
 }
 
 #[test]
-fn what_is_deferred_takes_along_those_that_wait_for_it() {
+fn deferred_step_defers_the_steps_that_wait_for_it() {
     // A chain against the order of the steps, and two that have nothing to
     // do with it.
     let mut plan = steps(&[&[1], &[2], &[], &[4], &[]]);

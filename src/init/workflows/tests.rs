@@ -167,7 +167,7 @@ fn an_environment_of_wrangler_has_the_names_of_the_configurations() {
 }
 
 #[test]
-fn what_leaks_is_advised() {
+fn leaks_in_workflows_are_reported() {
     let create = "on:\n  pull_request:\njobs:\n      - uses: neondatabase/create-branch-action@v6\n        with:\n          branch_name: preview/pr-${{ github.event.number }}\n";
     let advice = workflow(create).advice;
     assert!(

@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_a_zone_is_protected_whatever_the_rules_say() {
+    fn records_that_run_a_zone_are_always_protected() {
         use BuiltInProtection::{Apex, Managed, RecordType, Underscore, Wildcard};
         assert_eq!(protection("pr-1.example.com", "CNAME", "{}"), None);
         assert_eq!(protection("Example.com", "A", "{}"), Some(Apex));

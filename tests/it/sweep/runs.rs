@@ -628,7 +628,7 @@ async fn failed_reread_fails_all_that_depends_on_it() {
 /// Previews are listed one Worker at a time. What was read of them for the audit
 /// holds for a while, and never across a question to a person.
 #[tokio::test(start_paused = true)]
-async fn what_a_new_preview_binds_is_spared() {
+async fn resources_bound_by_a_new_preview_are_spared() {
     let preview = json!({"kind": "worker_preview", "name": "feat", "created_at": DIED,
         "updated_at": DIED, "attributes": {"worker": "app-pr-2", "bindings":
             [{"type": "kv_namespace", "name": "KV", "target": "app-pr-1-cache"}]}});
@@ -766,8 +766,8 @@ async fn resources_owned_by_a_spared_one_are_spared() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_goes_to_which_something_was_attached_after_it_was_judged() {
-    const TEST: &str = "nothing_goes_to_which_something_was_attached_after_it_was_judged";
+async fn resource_is_spared_if_another_was_attached_after_the_audit() {
+    const TEST: &str = "resource_is_spared_if_another_was_attached_after_the_audit";
     let mut serving = worker("app-pr-1", &[]);
     serving["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
     let route = json!({"kind": "worker_route", "name": "pr-3.acme.example/*",

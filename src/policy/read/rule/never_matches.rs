@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_by_its_id_is_matched_by_its_branch() {
+    fn kinds_named_by_id_are_matched_by_branch() {
         for (kind, name) in [
             ("pages_deployment", "name = \"{branch}\""),
             ("pages_deployment", "name = \"feature/{branch}\""),

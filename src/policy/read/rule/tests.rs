@@ -7,7 +7,7 @@ fn rule(fields: &str) -> String {
 }
 
 #[test]
-fn what_kills_is_something_that_the_name_can_claim() {
+fn event_needs_its_capture_in_the_template() {
     let numbers = "{pr}, {branch} or {slug}";
     let aged = |clock: &str| format!("{{ older-than = \"1d\", clock = \"{clock}\" }}");
     let event = |event: &str| format!("\"{event}\"");

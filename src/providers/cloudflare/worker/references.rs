@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_uses_is_in_its_settings_and_in_the_versions_that_serve() {
+    fn worker_uses_bindings_of_its_settings_and_serving_versions() {
         let asks = ReadsReferences::first(&Worker, &id());
         assert_eq!(
             asked(&asks),
