@@ -19,7 +19,7 @@ const WORKFLOW_TEXT: &str = include_str!("workflow.yml");
 pub(super) fn policy(arguments: &InitArgs, text: &str) -> Result<String, RunFailure> {
     // A sandbox is not the repository in this folder.
     if arguments.common.sandbox().is_some() && arguments.out.is_none() {
-        return Ok(format!("\n{text}\n"));
+        return Ok(format!("\n{POLICY} (not written: sandbox)\n\n{text}\n"));
     }
     let path = arguments
         .out
@@ -32,7 +32,9 @@ pub(super) fn policy(arguments: &InitArgs, text: &str) -> Result<String, RunFail
 /// Writes the workflow, or prints a diff.
 pub(super) fn workflow(arguments: &InitArgs) -> Result<String, RunFailure> {
     if arguments.common.sandbox().is_some() {
-        return Ok(format!("{WORKFLOW_TEXT}\n"));
+        return Ok(format!(
+            "\n{WORKFLOW} (not written: sandbox)\n\n{WORKFLOW_TEXT}\n"
+        ));
     }
     write(
         Path::new(WORKFLOW),
