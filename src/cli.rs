@@ -192,9 +192,11 @@ async fn run(cli: Cli) -> Result<Exit, RunFailure> {
     let verb = match cli.verb {
         Some(Verb::Sweep(arguments)) => return sweep::run(arguments).await,
         Some(Verb::Audit(arguments)) if arguments.interactive => {
-            return interactive::run(arguments.audit).await;
+            return Box::pin(interactive::run(arguments.audit)).await;
         }
-        None if cli.audit.interactive => return interactive::run(cli.audit.audit).await,
+        None if cli.audit.interactive => {
+            return Box::pin(interactive::run(cli.audit.audit)).await;
+        }
         verb => verb,
     };
     let work = async {

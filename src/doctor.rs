@@ -142,7 +142,12 @@ fn name(evidence: &Evidence) -> &str {
 fn untried(files: &[Policy]) -> Vec<String> {
     let rules = files.iter().flat_map(|file| file.rules.iter());
     let deleting = rules.filter(|rule| rule.action != Action::Report);
-    let deleted: BTreeSet<KindRef> = deleting.flat_map(|rule| rule.kinds.clone()).collect();
+    let deleted = deleting.flat_map(|rule| {
+        let with = rule.with.iter();
+        let satellites = with.filter(|kind| kind.satellite_of.is_some());
+        rule.kinds.iter().chain(satellites).copied()
+    });
+    let deleted: BTreeSet<KindRef> = deleted.collect();
     let among = |name: Option<&str>| deleted.iter().any(|kind| Some(kind.name()) == name);
     let all = providers::kinds().map(Kind::about);
     let concerned =

@@ -5,6 +5,7 @@
 mod roots;
 mod uses;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,9 @@ pub struct Inventory {
     pub uses: Uses,
     /// What was asked about activity.
     pub activity: Vec<Evidence>,
+    /// Satellites whose maker this run deleted, each with that as it was: both by
+    /// their index. What the maker claims to belong to decides about them.
+    pub left_behind: BTreeMap<usize, usize>,
 }
 
 impl Inventory {
@@ -128,6 +132,11 @@ impl Inventory {
         self.resources.extend(more.resources);
         self.learn(more.uses);
         self.activity.extend(more.activity);
+    }
+
+    /// Whether a resource is here only for the satellites that it left behind.
+    pub fn is_deleted_maker(&self, index: usize) -> bool {
+        self.left_behind.values().any(|&maker| maker == index)
     }
 
     /// Adds answers about who uses what. A listing that they contradict is not

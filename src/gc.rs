@@ -162,6 +162,7 @@ mod samples {
         Marking {
             judgements,
             questions: Vec::new(),
+            satellites: Vec::new(),
             input: JudgeInput {
                 policy_scopes,
                 graph: &EMPTY,

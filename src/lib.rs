@@ -136,6 +136,11 @@
 //!   custom domains, routes and Previews to their Worker, deployments to their
 //!   environment) is judged with its owner, also by its own clocks, and is deleted
 //!   before it. If it is kept for its own sake, its owner is kept too.
+//! - What a Worker makes and leaves behind ([`model::KindAbout::satellite_of`]) is
+//!   listed only for rules that name it, and goes after the Worker. One that no rule
+//!   matches is judged with its Worker if the rule of that lists its kind under
+//!   `with`, also once the Worker is gone in the same run: a pull request that is
+//!   opened again keeps it.
 //! - A resource that this run does not delete, garbage or not, keeps what it uses,
 //!   so its references are read ([`gc::mark::JudgeInput::to_delete`]).
 //! - A Worker uses what its settings and each version that it serves bind. If these

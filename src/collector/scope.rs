@@ -62,11 +62,14 @@ impl Scope {
     }
 }
 
-/// The kinds that the rules of a policy read.
+/// The kinds that the rules of a policy read: their own, and the satellites that go
+/// after what a rule deletes.
 pub fn needed(policy: &Policy) -> BTreeSet<KindRef> {
-    policy
-        .rules
-        .iter()
-        .flat_map(|rule| rule.kinds.iter().copied())
-        .collect()
+    let rules = policy.rules.iter();
+    let kinds = rules.flat_map(|rule| {
+        let with = rule.with.iter();
+        let satellites = with.filter(|kind| kind.satellite_of.is_some());
+        rule.kinds.iter().chain(satellites).copied()
+    });
+    kinds.collect()
 }

@@ -195,6 +195,9 @@ mod tests {
             if let Some(manager) = graph.manager(*kind) {
                 let _ = writeln!(text, "  managed by {manager}");
             }
+            if let Some(maker) = kind.satellite_of {
+                let _ = writeln!(text, "  left behind by {maker}");
+            }
             if let Some(blocked) = kind.blocks {
                 let _ = writeln!(text, "  blocks {blocked}");
             }

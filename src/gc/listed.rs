@@ -89,6 +89,7 @@ fn of_link(link: &Link) -> String {
         Link::Uses(reference) => of("uses", reference),
         Link::UsedBy(reference) => of("used by", reference),
         Link::ServedBy(reference) => of("served by", reference),
+        Link::LeftBy(reference) => of("left by", reference),
         Link::MayUse(unknown) => {
             let mut texts = unknown.texts.clone();
             texts.sort_unstable();

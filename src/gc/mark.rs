@@ -151,6 +151,8 @@ pub struct Marking<'p> {
     pub judgements: Vec<Judgement>,
     /// What would have to be known before pending verdicts can be garbage.
     pub questions: Vec<Question>,
+    /// Satellites that were judged with what made them, and that, by their index.
+    pub satellites: Vec<(usize, usize)>,
     /// The input by which it was marked, with the numbers that it contradicts.
     pub input: JudgeInput<'p>,
 }
@@ -194,6 +196,10 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>)
     let links = ReferenceIndex::of(inventory);
     let living = LiveNames::of(roots);
     let inherited = inherit(inventory, &links, &input, &living, &mut judgements);
+    let is_satellite = |index: usize| resources[index].kind.satellite_of.is_some();
+    let satellites = inherited.iter().copied();
+    let satellites = satellites.filter(|(owned, _)| is_satellite(*owned));
+    let satellites = satellites.collect();
     require_complete_listings(inventory, roots, &input, &mut judgements);
     let propagation = Propagation::new(
         inventory,
@@ -208,6 +214,7 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>)
     Marking {
         judgements,
         questions,
+        satellites,
         input,
     }
 }

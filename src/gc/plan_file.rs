@@ -179,7 +179,7 @@ impl PlanFile {
                 unbinds: step.unbinds.clone(),
                 deleted_with: step.deleted_with,
                 rule: rule.map_or_else(Box::default, |(_, rule)| rule.id.clone()),
-                reason: judgement.verdict.to_string(),
+                reason: judgement.verdict.reason(resource),
                 dead_since: judgement.verdict.death().and_then(|death| death.dead_since),
                 created_at: resource.created_at.known(),
                 changed_at: resource.changed_at.known(),

@@ -38,9 +38,10 @@ impl<'a> Wanted<'a> {
             wanted.ids.extend(resource.parent.as_deref());
             for link in &resource.links {
                 match link {
-                    Link::Uses(reference) | Link::UsedBy(reference) | Link::ServedBy(reference) => {
-                        wanted.refer(reference);
-                    }
+                    Link::Uses(reference)
+                    | Link::UsedBy(reference)
+                    | Link::ServedBy(reference)
+                    | Link::LeftBy(reference) => wanted.refer(reference),
                     Link::MayUse(binding) => wanted.suspect(binding),
                     Link::Guards(_) => {}
                 }
@@ -117,6 +118,8 @@ pub(super) struct ReferenceIndex<'a> {
     users: HashMap<usize, Vec<IndexedUser>>,
     /// What each resource belongs to.
     owners: BTreeMap<usize, usize>,
+    /// What made each satellite.
+    makers: BTreeMap<usize, usize>,
     possible_references: Vec<PossibleReference<'a>>,
     /// What each binding of [`Self::suspicions`] may name, by its index.
     possible_targets: HashMap<usize, Vec<usize>>,
@@ -132,7 +135,7 @@ impl<'a> ReferenceIndex<'a> {
         let asked = !uses.of.is_empty() || !uses.sources.is_empty() || !uses.users.is_empty();
         let unnamed = |one: &Link| matches!(one, Link::MayUse(_) | Link::Guards(_));
         let mut resources = inventory.resources.iter();
-        let nothing = wanted.is_empty() && !asked;
+        let nothing = wanted.is_empty() && !asked && inventory.left_behind.is_empty();
         if nothing && !resources.any(|one| one.links.iter().any(unnamed)) {
             return links;
         }
@@ -188,6 +191,10 @@ impl<'a> ReferenceIndex<'a> {
             }
         }
         links.follow(inventory);
+        for (&satellite, &maker) in &inventory.left_behind {
+            links.note(satellite, IndexedUser::Listed(maker));
+            links.makers.insert(satellite, maker);
+        }
         links
     }
 
@@ -305,6 +312,13 @@ impl<'a> ReferenceIndex<'a> {
                         }
                         for user in users {
                             self.note(index, IndexedUser::Listed(user));
+                            self.note_maker(inventory, index, user);
+                        }
+                    }
+                    Link::LeftBy(reference) => {
+                        for user in self.find(inventory, reference, &resource.place) {
+                            self.note(index, IndexedUser::Listed(user));
+                            self.note_maker(inventory, index, user);
                         }
                     }
                     Link::MayUse(binding) => {
@@ -322,6 +336,16 @@ impl<'a> ReferenceIndex<'a> {
 
     fn note(&mut self, used: usize, user: IndexedUser) {
         self.users.entry(used).or_default().push(user);
+    }
+
+    /// Takes in that a user of a satellite is what made it, if it is of that kind.
+    fn note_maker(&mut self, inventory: &Inventory, satellite: usize, user: usize) {
+        let resources = &inventory.resources;
+        let kind = resources.get(user).map(|one| one.kind.name());
+        let of = resources.get(satellite).map(|one| one.kind.satellite_of);
+        if kind.is_some() && of == Some(kind) {
+            self.makers.insert(satellite, user);
+        }
     }
 
     /// The resources that a reference means. By id or name there is at most one
@@ -370,6 +394,13 @@ impl<'a> ReferenceIndex<'a> {
     /// Every resource whose kind belongs to another, with its owner.
     pub(super) fn owners(&self) -> impl Iterator<Item = (usize, usize)> {
         self.owners.iter().map(|(owned, owner)| (*owned, *owner))
+    }
+
+    /// Every satellite whose maker is listed, with that.
+    pub(super) fn makers(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.makers
+            .iter()
+            .map(|(satellite, maker)| (*satellite, *maker))
     }
 
     /// The parent of a resource, where it is listed.

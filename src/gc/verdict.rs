@@ -13,6 +13,7 @@ pub use self::death::{Cause, Death, Wait};
 pub use self::doubt::Doubt;
 pub use self::kept::{Alive, Protection, ResourceUser, Unmatched, UsageKind};
 pub use self::name::VerdictName;
+use crate::model::Resource;
 use crate::model::code::Code;
 
 /// What happens to a resource, and why.
@@ -45,6 +46,15 @@ impl Verdict {
             Self::Grace(_) => VerdictName::Grace,
             Self::Garbage(_) => VerdictName::Garbage,
             Self::Unknown(_) => VerdictName::Unknown,
+        }
+    }
+
+    /// Returns the reason, with what the provider itself says of an orphan where it
+    /// died.
+    pub fn reason(&self, resource: &Resource) -> String {
+        match resource.orphaned().filter(|_| self.death().is_some()) {
+            Some(words) => format!("{self}; {words}"),
+            None => self.to_string(),
         }
     }
 

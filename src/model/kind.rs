@@ -119,6 +119,13 @@ pub struct KindAbout {
     /// own name contains the owner's claim, or the rule lists its kind under
     /// `with`; otherwise it keeps its owner.
     pub stands_alone: bool,
+    /// The kind whose resources make its resources, use them and leave them behind.
+    /// One that no rule matches goes after the resource that made it, in the same
+    /// run, if the rule of that lists its kind under `with`.
+    pub satellite_of: Option<&'static str>,
+    /// The flag among the attributes by which the provider itself says that what
+    /// made a resource is gone, with the words for it in a reason.
+    pub orphaned: Option<(&'static str, &'static str)>,
     /// The kind whose deletion its resources may block, until they release it.
     pub blocks: Option<&'static str>,
     /// Whether the provider refuses to delete one that another of the same kind
@@ -195,6 +202,8 @@ impl KindAbout {
         holder: None,
         belongs_to: None,
         stands_alone: false,
+        satellite_of: None,
+        orphaned: None,
         blocks: None,
         unbinds: false,
         used_by: UsedBy::Undeclared,

@@ -19,6 +19,9 @@ pub enum Link {
     /// This one uses the listed resource, and cannot be deleted as long as the
     /// listed one is there with this link: a consumer of a queue.
     ServedBy(Reference),
+    /// This one made the listed resource and is gone, as the provider says. If it is
+    /// listed all the same, it uses the listed resource.
+    LeftBy(Reference),
     /// The listed resource has a binding that may name others.
     MayUse(UnknownBinding),
     /// The listed resource guards this host, in which a star stands for any
@@ -30,9 +33,10 @@ impl Link {
     /// The resource at the other end, where the link names one.
     pub fn reference(&self) -> Option<&Reference> {
         match self {
-            Self::Uses(reference) | Self::UsedBy(reference) | Self::ServedBy(reference) => {
-                Some(reference)
-            }
+            Self::Uses(reference)
+            | Self::UsedBy(reference)
+            | Self::ServedBy(reference)
+            | Self::LeftBy(reference) => Some(reference),
             Self::MayUse(_) | Self::Guards(_) => None,
         }
     }

@@ -67,6 +67,8 @@ pub enum BuiltInProtection {
     GuardsMore,
     /// Cloudflare Tunnel: one that has connections, or may have them.
     Connected,
+    /// Workflow: instances of it have not ended.
+    Unfinished,
 }
 
 impl fmt::Display for BuiltInProtection {
@@ -86,6 +88,7 @@ impl fmt::Display for BuiltInProtection {
             Self::ProtectionRules => "an environment with protection rules",
             Self::Connected => "it is connected, so somebody uses it",
             Self::GuardsMore => "it guards something else than public host names",
+            Self::Unfinished => "it has instances that have not ended",
             Self::Managed => "managed by a Worker's custom domain; it goes with the domain",
         })
     }
@@ -234,6 +237,7 @@ impl Resource {
             Link::Uses(_)
             | Link::UsedBy(_)
             | Link::ServedBy(_)
+            | Link::LeftBy(_)
             | Link::MayUse(_)
             | Link::Guards(_) => None,
         })
@@ -282,6 +286,12 @@ impl Resource {
             Attribute::Text(address) => Some(address),
             Attribute::Flag(_) => None,
         }
+    }
+
+    /// What the provider itself says of what made it, where it says that it is gone.
+    pub fn orphaned(&self) -> Option<&'static str> {
+        let (flag, words) = self.kind.orphaned?;
+        (self.attribute(flag) == Some(&Attribute::Flag(true))).then_some(words)
     }
 
     /// The value of an attribute, where the answer had it.

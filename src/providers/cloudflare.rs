@@ -18,6 +18,7 @@ mod worker;
 mod worker_domain;
 mod worker_preview;
 mod worker_route;
+mod workflow;
 pub mod zones;
 
 use std::time::Duration;
@@ -96,6 +97,7 @@ static KINDS: &[&dyn Kind] = &[
     &worker::Worker,
     &access_application::AccessApplication,
     &tunnel::Tunnel,
+    &workflow::Workflow,
     &queue::Queue,
     &kv_namespace::KvNamespace,
     &d1::D1,

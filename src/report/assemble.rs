@@ -174,7 +174,7 @@ impl ReportInput<'_> {
             name: resource.name.to_string(),
             id: resource.id.to_string(),
             place: Arc::clone(&resource.place),
-            reason: reason(verdict, resource.expires_at, &unbinds, blocked.as_deref()),
+            reason: reason(verdict, resource, &unbinds, blocked.as_deref()),
             verdict: verdict.clone(),
             rule: rule.map(|(policy, rule)| (rule_at(rule), policy.repository.clone())),
             claim: matched_by.map(|matched_by| matched_by.claim.clone()),
@@ -326,11 +326,12 @@ fn rule_at(rule: &Rule) -> RuleAt {
 /// plan add to it.
 fn reason(
     verdict: &Verdict,
-    expires_at: Option<DateTime<Utc>>,
+    resource: &Resource,
     unbinds: &[String],
     blocked: Option<&str>,
 ) -> String {
-    let mut reason = verdict.to_string();
+    let mut reason = verdict.reason(resource);
+    let expires_at = resource.expires_at;
     if let Some(at) = expires_at.filter(|at| outlasts_expiry(verdict, *at)) {
         reason += "; but its own expiry deletes it at ";
         reason += &moment(at);

@@ -188,7 +188,13 @@ fn because(report: &Report, row: &Row) -> String {
         .and_then(|line| line.state.ended_at());
     let is_garbage = row.verdict.name() == VerdictName::Garbage;
     match ended.filter(|_| is_garbage) {
-        Some(at) => format!("{} ({})", row.reason, brief::ago(report.now, at)),
+        Some(at) => {
+            let ago = brief::ago(report.now, at);
+            match row.reason.split_once("; ") {
+                Some((cause, rest)) => format!("{cause} ({ago}); {rest}"),
+                None => format!("{} ({ago})", row.reason),
+            }
+        }
         None => row.reason.clone(),
     }
 }

@@ -40,7 +40,11 @@ pub(super) fn of(inventory: &Inventory) -> Vec<UnknownBindingType> {
     for resource in resources {
         let bindings = resource.links.iter().filter_map(|link| match link {
             Link::MayUse(binding) => Some(binding),
-            Link::Uses(_) | Link::UsedBy(_) | Link::ServedBy(_) | Link::Guards(_) => None,
+            Link::Uses(_)
+            | Link::UsedBy(_)
+            | Link::ServedBy(_)
+            | Link::LeftBy(_)
+            | Link::Guards(_) => None,
         });
         let user = format!("{} {}", resource.kind.noun, resource.name);
         note(&mut found, &user, bindings);

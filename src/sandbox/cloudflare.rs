@@ -31,6 +31,7 @@ mod versions;
 mod worker;
 mod worker_world;
 mod workers_beta;
+mod workflows;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -74,6 +75,8 @@ pub struct Cloudflare {
     queues: BTreeMap<String, queues::Queue>,
     /// By id.
     hyperdrives: BTreeMap<String, hyperdrive::Config>,
+    /// By name.
+    workflows: BTreeMap<String, workflows::Workflow>,
     /// By name.
     projects: BTreeMap<String, pages::Project>,
     /// By id.
@@ -122,6 +125,7 @@ static PRODUCTS: &[&dyn Product] = &[
     &hyperdrive::Hyperdrive,
     &access::Access,
     &tunnels::AllTunnels,
+    &workflows::Workflows,
     &pages::Pages,
     &dispatch::Dispatch,
 ];

@@ -139,7 +139,10 @@ pub(super) fn hidden<'i>(
         made.is_some_and(|made| made < clock.start())
     };
     let here = |resource: &&Resource| resource.kind == kind && *resource.place == *place;
-    let resources = inventory.resources.iter().filter(here);
+    // What this run deleted is there only for what it left behind.
+    let resources = inventory.resources.iter().enumerate();
+    let resources = resources.filter(|(index, _)| !inventory.is_deleted_maker(*index));
+    let resources = resources.map(|(_, one)| one).filter(here);
     let shown = &listed.users.shown;
     resources
         .filter(|one| made_before(one) && !shown.contains(&one.id))

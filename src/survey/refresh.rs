@@ -73,6 +73,7 @@ impl<'p> Survey<'p> {
             .collect();
         let mut inventory = scan::inventory(&self.client, &targets, self.observer).await;
         disregard(&mut inventory, own);
+        bring_makers(before, of, &mut inventory);
         let input = JudgeInput {
             to_delete: Some(Arc::new(to_delete)),
             contradicted: Arc::clone(&before.marking.input.contradicted),
@@ -90,13 +91,18 @@ impl<'p> Survey<'p> {
             .flat_map(|one| &one.links)
             .filter_map(|link| match link {
                 Link::Uses(reference) => Some((reference.kind, reference.key.text())),
-                Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) | Link::Guards(_) => None,
+                Link::UsedBy(_)
+                | Link::ServedBy(_)
+                | Link::LeftBy(_)
+                | Link::MayUse(_)
+                | Link::Guards(_) => None,
             })
             .collect();
+        let makers: BTreeSet<ResourceId> = makers(before, of).map(Resource::identity).collect();
         let claimants = inventory.resources.iter().filter(|one| {
             let kind = one.kind.name();
             let owns = owners.contains(&(kind, &*one.id)) || owners.contains(&(kind, &*one.name));
-            pending(one) || owns
+            pending(one) || owns || makers.contains(&one.identity())
         });
         let (fresh, mut uses) = tokio::join!(
             self.reread_roots(claimants),
@@ -161,6 +167,54 @@ impl<'p> Survey<'p> {
                 place: Arc::new(place.clone()),
             })
             .collect()
+    }
+}
+
+/// Returns what made those of these satellites that were judged with it.
+fn makers<'f>(
+    before: &'f Findings<'_>,
+    of: &'f [ResourceId],
+) -> impl Iterator<Item = &'f Resource> {
+    pairs(before, of).map(|(_, maker)| maker)
+}
+
+/// The same with the satellites.
+fn pairs<'f>(
+    before: &'f Findings<'_>,
+    of: &'f [ResourceId],
+) -> impl Iterator<Item = (&'f Resource, &'f Resource)> {
+    let resources = &before.inventory.resources;
+    let pairs = before.marking.satellites.iter();
+    let pairs = pairs.map(|(satellite, maker)| (&resources[*satellite], &resources[*maker]));
+    pairs.filter(|(satellite, _)| of.contains(&satellite.identity()))
+}
+
+/// Adds what made these satellites, as it was, where this run has deleted it: by
+/// itself a satellite claims nothing, and a pull request that was opened again keeps
+/// it. Where something has that name again, that decides.
+fn bring_makers(before: &Findings<'_>, of: &[ResourceId], inventory: &mut Inventory) {
+    for (satellite, maker) in pairs(before, of) {
+        let same = |one: &&Resource, other: &Resource| {
+            one.kind == other.kind && one.place == other.place && one.id == other.id
+        };
+        let find = |inventory: &Inventory, wanted: &Resource| {
+            let mut all = inventory.resources.iter();
+            all.position(|one| same(&one, wanted))
+        };
+        let Some(at) = find(inventory, satellite) else {
+            continue;
+        };
+        let mut known = inventory.left_behind.values().copied();
+        let brought = known.find(|&at| same(&&inventory.resources[at], maker));
+        let is_pending = of.contains(&maker.identity());
+        if brought.is_none() && (is_pending || find(inventory, maker).is_some()) {
+            continue;
+        }
+        let maker_at = brought.unwrap_or_else(|| {
+            inventory.resources.push(maker.clone());
+            inventory.resources.len() - 1
+        });
+        inventory.left_behind.insert(at, maker_at);
     }
 }
 

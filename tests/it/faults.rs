@@ -14,7 +14,7 @@ use preview_gc::providers;
 use serde_json::{Value, json};
 
 /// The requests that a sweep sends, by method and path.
-const REQUESTS: [(&str, &str); 26] = [
+const REQUESTS: [(&str, &str); 28] = [
     ("GET", "/workers/scripts$"),
     ("GET", "/workers/workers$"),
     ("GET", "/settings$"),
@@ -24,6 +24,7 @@ const REQUESTS: [(&str, &str); 26] = [
     ("GET", "/d1/database$"),
     ("GET", "/r2/buckets$"),
     ("GET", "/hyperdrive/configs$"),
+    ("GET", "/workflows$"),
     ("GET", "/pages/projects"),
     ("GET", "/previews"),
     ("GET", "/environments$"),
@@ -33,6 +34,7 @@ const REQUESTS: [(&str, &str); 26] = [
     ("DELETE", "/workers/domains/"),
     ("DELETE", "/consumers/"),
     ("DELETE", "/d1/database/"),
+    ("DELETE", "/workflows/"),
     ("DELETE", "/deployments/"),
     ("DELETE", "/previews/"),
     ("DELETE", "/environments/"),
@@ -45,7 +47,7 @@ const REQUESTS: [(&str, &str); 26] = [
 
 /// The listings and questions without which nothing can be said of what the
 /// world has: the others may fail and leave their kind alone.
-const NEEDED: [&str; 12] = [
+const NEEDED: [&str; 13] = [
     "/workers/scripts$",
     "/workers/workers$",
     "/settings$",
@@ -55,18 +57,20 @@ const NEEDED: [&str; 12] = [
     "/hyperdrive/configs$",
     "/access/apps$",
     "/cfd_tunnel$",
+    "/workflows$",
     "/environments$",
     "/graphql$",
     "/issues$",
 ];
 
 /// Whose step a deletion is.
-const DELETIONS: [(&str, &str); 7] = [
+const DELETIONS: [(&str, &str); 8] = [
     ("/workers/scripts/", "worker"),
     ("/workers/domains/", "worker_domain"),
     ("/d1/database/", "d1"),
     ("/access/apps/", "access_application"),
     ("/cfd_tunnel/", "tunnel"),
+    ("/workflows/", "workflow"),
     ("/previews/", "worker_preview"),
     ("/environments/", "github_environment"),
 ];

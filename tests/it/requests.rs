@@ -1,5 +1,8 @@
 //! How many requests an audit sends: deployments need the same quota.
 
+use preview_gc::kind::PageOf;
+use preview_gc::model::{KindRef, Place};
+use preview_gc::providers;
 use serde_json::Value;
 
 use crate::busy_account::{POLICY, world};
@@ -104,4 +107,51 @@ fn production_of_pages_is_listed_only_where_a_rule_or_an_entry_asks() {
             assert_eq!(query.contains("env=preview"), narrow, "{more}: {query}");
         }
     }
+}
+
+/// What Workers leave behind is listed only for a rule that is about it, or that lists
+/// it under `with`.
+#[test]
+fn a_satellite_that_no_rule_names_costs_no_request() {
+    let workers = "[[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \"shop-pr-{pr}\"\n\
+                   dead-when = \"closed\"\n";
+    let satellites = providers::vocabulary().into_iter();
+    let satellites = satellites.filter(|kind| kind.satellite_of.is_some());
+    let mut checked = 0;
+    for kind in satellites {
+        checked += 1;
+        let path = listing(kind);
+        assert_eq!(asked(workers, &path), 0, "{kind}");
+        let with = format!("{workers}with = [\"{kind}\"]\n");
+        assert!(asked(&with, &path) > 0, "{kind}");
+    }
+    assert!(checked > 0);
+}
+
+/// The path below the account at which a kind is listed.
+fn listing(kind: KindRef) -> String {
+    let kind = providers::by_name(kind.name()).unwrap();
+    let call = kind.list(&Place::Account("a".to_owned()), None, &PageOf::First);
+    call.path.replace("/accounts/a", "")
+}
+
+/// The number of requests for a path that an audit of a whole environment sends.
+fn asked(policy: &str, path: &str) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    std::fs::write(&file, policy).unwrap();
+    let world = "tests/cases/whole-environment.json";
+    let server = support::Server::start(&["--world", world]);
+    let output = server
+        .program()
+        .args(["audit", "--quiet", "--format", "json", "--policies"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let (report, code) = support::report(&output);
+    assert_eq!(code, 0, "{}", report["evidence"]);
+    let requests = server.control("GET", "requests", "");
+    let requests = requests.as_array().unwrap().iter();
+    let requests = requests.filter(|one| one["path"].as_str().unwrap().ends_with(path));
+    requests.count()
 }

@@ -1,4 +1,5 @@
 //! Complete sweeps in process and in virtual time, against the sandbox.
 
 mod runs;
+mod satellites;
 mod stage;

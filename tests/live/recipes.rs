@@ -70,6 +70,10 @@ pub(crate) fn recipes(scope: &Scope, domain: &str) -> Vec<Recipe> {
             None,
             cloudflare(&["hyperdrive", "configs"], body),
         );
+        let workflow = ["accounts", id, "workflows", &name];
+        let workflow = Call::new(Api::Cloudflare, Method::PUT, &workflow)
+            .json(&json!({"class_name": "Flow", "script_name": name}));
+        add("workflow", None, workflow);
     }
     recipes.extend(zero_trust(scope, domain));
     if let Some(zone) = &scope.zone {

@@ -23,7 +23,7 @@ use crate::journals;
 use crate::ledger::{Ledger, Listed, Moment, Purpose, Request, RunKey, in_seconds};
 use crate::oracle::{self, Deletion};
 use crate::scenario::{Scenario, Weather, one_of};
-use crate::storage::{self, STORAGE, is_known_by_name};
+use crate::storage::{self, STORAGE, is_addressed_by_name, is_known_by_name};
 
 /// An invariant that does not hold, and how that shows.
 #[derive(Debug, Clone)]
@@ -773,14 +773,16 @@ impl Network {
             {
                 let state = self.state();
                 let ledger = &state.ledger;
-                let resource = match kind {
-                    "worker" => ledger.named("worker", &id),
-                    _ => ledger.find(kind, &id),
+                let named = is_addressed_by_name(kind);
+                let resource = if named {
+                    ledger.named(kind, &id)
+                } else {
+                    ledger.find(kind, &id)
                 };
                 let is_planned = |step: &PlannedStep| {
                     let planned = &ledger.resources[step.resource];
-                    let same = planned.kind == kind
-                        && (planned.id == id || (kind == "worker" && planned.name == id));
+                    let same =
+                        planned.kind == kind && (planned.id == id || (named && planned.name == id));
                     same && step.expires == expires
                 };
                 let planned = plan.iter().find(|step| is_planned(step));
@@ -805,7 +807,7 @@ impl Network {
                         let name = format!("{kind} {}", resource.name);
                         // What is deleted by its name, and was made anew since
                         // nobody could look.
-                        let by_name = kind == "worker" || is_known_by_name(kind);
+                        let by_name = named || is_known_by_name(kind);
                         let unseen = by_name && step.resource != index && resource.born >= rests_on;
                         if step.resource != index && !unseen {
                             wrong.push((

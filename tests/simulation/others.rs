@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
 use crate::network::Network;
 use crate::scenario::{KEEP_LABEL, KEEP_MARK, PASSING, REPOSITORY, Theme, ZONE, has_times, new_id};
-use crate::storage::{is_known_by_name, storage};
+use crate::storage::{is_addressed_by_name, is_known_by_name, storage};
 
 /// Changes the world now and then until everybody else is done.
 pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
@@ -117,9 +117,10 @@ pub async fn check_boxes(network: &Network) {
             "github_environment" => Place::Repository(REPOSITORY.to_owned()),
             _ => Place::Account(account(network)),
         };
-        let (id, incarnation) = match one.kind {
-            "worker" => (&one.name, Some(&*one.id)),
-            _ => (&one.id, None),
+        let (id, incarnation) = if is_addressed_by_name(one.kind) {
+            (&one.name, Some(&*one.id))
+        } else {
+            (&one.id, None)
         };
         let key = box_key::of_parts(one.kind, &place, id, incarnation);
         text += &boxes::keep_box(&one.name, &key, "");
@@ -462,6 +463,9 @@ pub async fn delete_one(network: &Network, index: usize, resource: &Resource) ->
                 format!("/zones/{zone}/dns_records/{id}")
             }
             kind => match storage(kind) {
+                Some(one) if is_addressed_by_name(kind) => {
+                    format!("/accounts/{account}{}/{}", one.path, resource.name)
+                }
                 Some(one) => format!("/accounts/{account}{}/{id}", one.path),
                 None => panic!("how do people delete a {kind}?"),
             },

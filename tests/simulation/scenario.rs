@@ -224,6 +224,8 @@ pub fn new_id(random: &mut Rng, kind: &str) -> String {
         "github_environment" | "github_deployment" => random.u32(1..).to_string(),
         kind if matches!(kind, "pages_deployment" | "tunnel")
             || storage(kind).is_some_and(|one| one.id == Id::Uuid) =>
+        kind if kind == "pages_deployment"
+            || storage(kind).is_some_and(|one| [Id::Uuid, Id::NameAndUuid].contains(&one.id)) =>
         {
             format!(
                 "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",

@@ -27,6 +27,8 @@ pub enum Id {
     Uuid,
     /// It is the name.
     Name,
+    /// Requests have the name; the id tells two of one name apart.
+    NameAndUuid,
 }
 
 /// Which times its API tells.
@@ -37,7 +39,7 @@ pub enum Times {
     CreatedAndChanged,
 }
 
-pub const STORAGE: [Storage; 5] = [
+pub const STORAGE: [Storage; 6] = [
     Storage {
         kind: "kv_namespace",
         path: "/storage/kv/namespaces",
@@ -93,6 +95,17 @@ pub const STORAGE: [Storage; 5] = [
         template: "app-pr-{pr}-{any:a-z}",
         names: &[("jobs", "JOBS"), ("mail", "MAIL")],
     },
+    Storage {
+        kind: "workflow",
+        path: "/workflows",
+        binding: ("workflow", "workflow_name"),
+        bound_by_name: true,
+        id: Id::NameAndUuid,
+        times: Times::CreatedAndChanged,
+        rare: true,
+        template: "app-pr-{pr}-flow",
+        names: &[("flow", "FLOW")],
+    },
 ];
 
 /// Returns what there is to know of a kind, if it is one of storage.
@@ -111,4 +124,10 @@ pub fn at(path: &str) -> Option<(&'static str, &str)> {
 /// Returns whether the id of a kind's resources is their name.
 pub fn is_known_by_name(kind: &str) -> bool {
     kind == "github_environment" || storage(kind).is_some_and(|one| one.id == Id::Name)
+}
+
+/// Returns whether requests have the name of a resource of this kind, and its id only
+/// tells it apart from another of the same name.
+pub fn is_addressed_by_name(kind: &str) -> bool {
+    kind == "worker" || storage(kind).is_some_and(|one| one.id == Id::NameAndUuid)
 }

@@ -105,14 +105,21 @@ pub(super) fn is_deleted_with_owner(
     let Some(matched_by) = &of_owner.matched_by else {
         return false;
     };
-    let policy_scope = input.policy_scopes.get(matched_by.policy_scope);
-    let rule = policy_scope.and_then(|one| one.policy.rules.get(matched_by.rule));
-    if !owned.stands_alone || rule.is_some_and(|rule| rule.with.contains(&owned)) {
+    if !owned.stands_alone || takes_along(input, of_owner, owned) {
         return true;
     }
     let (name, owner) = (words(name), words(&inventory.resources[owner].name));
     contains_claim(&name, &matched_by.claim, &owner)
         && !living.is_in(&name, &owner, &matched_by.claim)
+}
+
+/// Whether the rule of a resource lists this kind under `with`.
+pub(super) fn takes_along(input: &JudgeInput<'_>, of_owner: &Judgement, kind: KindRef) -> bool {
+    of_owner.matched_by.as_ref().is_some_and(|matched_by| {
+        let policy_scope = input.policy_scopes.get(matched_by.policy_scope);
+        let rule = policy_scope.and_then(|one| one.policy.rules.get(matched_by.rule));
+        rule.is_some_and(|rule| rule.with.contains(&kind))
+    })
 }
 
 /// The words of a name, in lower case.

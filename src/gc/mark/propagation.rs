@@ -12,7 +12,7 @@ use super::super::box_key;
 use super::super::kind_graph::KindGraph;
 use super::super::reference_index::{IndexedUser, ReferenceIndex};
 use super::super::verdict::{Doubt, ResourceUser, UsageKind, Verdict, Wait};
-use super::dependents::{LiveNames, is_deleted_with_owner, own_part};
+use super::dependents::{LiveNames, is_deleted_with_owner, own_part, takes_along};
 use super::judge::Judge;
 use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
@@ -49,8 +49,8 @@ pub(super) fn require_complete_listings(
     // concerns it.
     let may_go = |resource: &Resource| input.may_be_deleted(resource);
     let mut doubts: BTreeMap<(KindRef, &Place, bool), Option<&'static str>> = BTreeMap::new();
-    for (resource, judgement) in inventory.resources.iter().zip(judgements) {
-        if !judgement.verdict.is_garbage() {
+    for (index, (resource, judgement)) in inventory.resources.iter().zip(judgements).enumerate() {
+        if !judgement.verdict.is_garbage() || inventory.is_deleted_maker(index) {
             continue;
         }
         if !KindGraph::declares_users(resource.kind) && !kinds.is_empty() {
@@ -105,8 +105,9 @@ fn origins_of_kept(roots: &Roots) -> BTreeSet<&str> {
     origins.map(String::as_str).collect()
 }
 
-/// Judges an unmatched resource with the matched resource that it belongs to.
-/// Returns the pairs of such a resource and its owner.
+/// Judges an unmatched resource with the matched resource that it belongs to, and an
+/// unmatched satellite with what made it. Returns the pairs of such a resource and
+/// its owner, in ascending order.
 pub(super) fn inherit(
     inventory: &Inventory,
     links: &ReferenceIndex<'_>,
@@ -115,14 +116,17 @@ pub(super) fn inherit(
     judgements: &mut [Judgement],
 ) -> Vec<(usize, usize)> {
     let mut inherited = Vec::new();
-    for (owned, owner) in links.owners() {
+    for (owned, owner) in links.owners().chain(links.makers()) {
         let Some(of_owner) = judgements.get(owner).cloned() else {
             continue;
         };
         let unread = |verdict: &Verdict| matches!(verdict, Verdict::Unmatched(unmatched) if unmatched.is_left_to_owner());
         let resource = &inventory.resources[owned];
-        if unread(&judgements[owned].verdict)
-            && is_deleted_with_owner(
+        let goes_along = || {
+            if resource.kind.satellite_of.is_some() {
+                return takes_along(input, &of_owner, resource.kind);
+            }
+            is_deleted_with_owner(
                 input,
                 living,
                 resource.kind,
@@ -131,7 +135,8 @@ pub(super) fn inherit(
                 &of_owner,
                 inventory,
             )
-        {
+        };
+        if unread(&judgements[owned].verdict) && goes_along() {
             let of_kind = input
                 .only_kinds
                 .is_none_or(|kinds| kinds.contains(&resource.kind));
@@ -145,6 +150,7 @@ pub(super) fn inherit(
             inherited.push((owned, owner));
         }
     }
+    inherited.sort_unstable();
     inherited
 }
 
@@ -412,7 +418,11 @@ impl<'a> Propagation<'a> {
                 let by_address = matches!(reference.key, ReferenceKey::Address(_));
                 reference.kind == used.name() && by_address
             }
-            Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) | Link::Guards(_) => false,
+            Link::UsedBy(_)
+            | Link::ServedBy(_)
+            | Link::LeftBy(_)
+            | Link::MayUse(_)
+            | Link::Guards(_) => false,
         });
         if by_address {
             UsageKind::Target

@@ -12,7 +12,11 @@ pub(super) fn pairs(inventory: &Inventory) -> BTreeSet<(usize, usize)> {
     let guards = all().flat_map(|(index, resource)| {
         let hosts = resource.links.iter().filter_map(|link| match link {
             Link::Guards(host) => Some(&**host),
-            Link::Uses(_) | Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => None,
+            Link::Uses(_)
+            | Link::UsedBy(_)
+            | Link::ServedBy(_)
+            | Link::LeftBy(_)
+            | Link::MayUse(_) => None,
         });
         hosts.map(move |host| (index, resource, host))
     });

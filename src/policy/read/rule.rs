@@ -220,7 +220,7 @@ impl Reader<'_> {
         let belongs = |one: &&KindRef| {
             kinds
                 .iter()
-                .any(|kind| one.0.belongs_to == Some(kind.name()))
+                .any(|kind| [one.0.belongs_to, one.0.satellite_of].contains(&Some(kind.name())))
         };
         let stranger = with.iter().find(|one| !belongs(one));
         if let (Some(stranger), Some(span), false) = (stranger, span, kinds.is_empty()) {
@@ -233,7 +233,8 @@ impl Reader<'_> {
                 ),
                 "`with` lists kinds that go with the rule's own",
                 Some(
-                    "a Worker takes worker_domain, worker_route and worker_preview along"
+                    "a Worker takes worker_domain, worker_route and worker_preview along, and \
+                     workflow after it"
                         .to_owned(),
                 ),
             );

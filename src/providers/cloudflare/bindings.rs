@@ -59,6 +59,7 @@ struct Binding {
     script_name: Option<String>,
     environment: Option<String>,
     class_name: Option<String>,
+    workflow_name: Option<String>,
     outbound: Option<Outbound>,
 }
 
@@ -158,7 +159,7 @@ pub(super) fn by_name(env: &Map<String, Value>) -> Result<References, Malformed>
 
 fn one(value: &Value) -> Result<References, Malformed> {
     let binding: Binding = Binding::deserialize(value)?;
-    let sort = binding.sort;
+    let sort = binding.sort.clone();
     let missing = format!("a `{sort}` binding that names nothing");
     let need = |value: Option<String>| value.ok_or_else(|| Malformed(missing.clone()));
     let environment = binding.environment.as_deref();
@@ -172,13 +173,12 @@ fn one(value: &Value) -> Result<References, Malformed> {
         "hyperdrive" => by_id("hyperdrive", need(binding.id)?),
         "service" | "tail_consumer" => workers(need(binding.service)?, environment),
         // Without a script name it is the Worker's own class.
-        "durable_object_namespace" | "workflow" => {
-            match (binding.script_name, binding.class_name) {
-                (Some(script), _) => workers(script, environment),
-                (None, Some(_)) => Vec::new(),
-                (None, None) => return Ok(unresolved(&sort, value, "worker")),
-            }
-        }
+        "durable_object_namespace" => match (binding.script_name, binding.class_name) {
+            (Some(script), _) => workers(script, environment),
+            (None, Some(_)) => Vec::new(),
+            (None, None) => return Ok(unresolved(&sort, value, "worker")),
+        },
+        "workflow" => return Ok(workflow(binding, value)),
         "dispatch_namespace" => binding
             .outbound
             .and_then(|outbound| outbound.worker)
@@ -195,6 +195,26 @@ fn one(value: &Value) -> Result<References, Malformed> {
         uses: found,
         unknown: Vec::new(),
     })
+}
+
+/// A Workflow and the Worker that has its class. Without a script name it is the
+/// Worker's own. Source: `WorkersBindingKindWorkflow` in Cloudflare's own SDK 7.3.0.
+fn workflow(binding: Binding, value: &Value) -> References {
+    let (script, class) = (binding.script_name, binding.class_name);
+    let is_own = class.is_some() || binding.workflow_name.is_some();
+    let mut references = match script {
+        Some(script) => References {
+            uses: workers(script, binding.environment.as_deref()),
+            unknown: Vec::new(),
+        },
+        None if is_own => References::default(),
+        None => unresolved(&binding.sort, value, "worker"),
+    };
+    match binding.workflow_name {
+        Some(name) => references.uses.push(Reference::by_name("workflow", name)),
+        None => references.extend(unresolved(&binding.sort, value, "workflow")),
+    }
+    references
 }
 
 /// A binding of a type that is not known: any of its texts may name something.
@@ -405,7 +425,7 @@ mod tests {
     #[test]
     fn every_kind_that_is_bound_is_read_from_bindings() {
         let fields = json!({"namespace_id": "x", "id": "x", "database_id": "x", "service": "x",
-            "bucket_name": "x", "queue_name": "x", "index_name": "x", "name": "X"});
+            "bucket_name": "x", "queue_name": "x", "index_name": "x", "name": "X", "workflow_name": "x", "class_name": "X"});
         let read = |sort: &str| {
             let mut binding = fields.clone();
             binding["type"] = json!(sort);
@@ -419,6 +439,7 @@ mod tests {
             "queue",
             "hyperdrive",
             "service",
+            "workflow",
         ];
         let named: BTreeSet<_> = known.into_iter().chain(HARMLESS).flat_map(read).collect();
         assert!(named.len() > 4, "{named:?}");
@@ -448,7 +469,8 @@ mod tests {
             {"type": "service", "name": "CMS", "service": "cms", "environment": "production"},
             {"type": "durable_object_namespace", "name": "OWN", "class_name": "Room"},
             {"type": "durable_object_namespace", "name": "DO", "class_name": "Room", "script_name": "rooms", "environment": "pr-7"},
-            {"type": "workflow", "name": "W", "class_name": "Flow", "script_name": "flows"},
+            {"type": "workflow", "name": "W", "workflow_name": "orders", "class_name": "Flow", "script_name": "flows"},
+            {"type": "workflow", "name": "V", "workflow_name": "bills"},
             {"type": "dispatch_namespace", "name": "D", "namespace": "n", "outbound": {"worker": {"service": "out"}}},
             {"type": "secret_text", "name": "S"},
         ]);
@@ -468,6 +490,8 @@ mod tests {
                 "worker rooms",
                 "worker rooms-pr-7",
                 "worker flows",
+                "workflow orders",
+                "workflow bills",
                 "worker out",
             ]
         );
@@ -491,6 +515,10 @@ mod tests {
         let list = json!([{"type": "durable_object_namespace", "name": "DO", "namespace_id": "x"}]);
         let found = listed(list.as_array().unwrap()).unwrap();
         assert_eq!(found.unknown[0].any_of, Some("worker"));
+        let list = json!([{"type": "workflow", "name": "W", "class_name": "Flow"}]);
+        let found = listed(list.as_array().unwrap()).unwrap();
+        assert_eq!(found.uses, []);
+        assert_eq!(found.unknown[0].any_of, Some("workflow"));
     }
 
     #[test]

@@ -34,8 +34,9 @@ pub(super) struct Bindable {
     pub(super) field: &'static str,
     /// Whether that is an id.
     pub(super) by_id: bool,
-    /// The map of a Pages project, and the field of an item in it.
-    pub(super) pages: (&'static str, &'static str),
+    /// The map of a Pages project, and the field of an item in it; none if Pages
+    /// projects cannot bind one.
+    pub(super) pages: Option<(&'static str, &'static str)>,
 }
 
 fn bindable(is: impl Fn(&Bindable) -> bool) -> Option<&'static Bindable> {
@@ -108,7 +109,7 @@ impl Binding {
 
     /// The map of a Pages project's configuration, the name in it and the item.
     pub(super) fn pages(&self) -> Option<(&'static str, &str, Value)> {
-        let (map, field) = bindable(|one| one.sort == self.kind)?.pages;
+        let (map, field) = bindable(|one| one.sort == self.kind)?.pages?;
         let shown = self.api();
         let target = self::field(&self.kind).map(|field| shown[field].clone());
         Some((map, &self.name, json!({ field: target })))
@@ -116,9 +117,10 @@ impl Binding {
 
     /// Reads an item of such a map.
     pub(super) fn from_pages(map: &str, name: &str, item: &Value) -> Option<Self> {
-        let found = bindable(|one| one.pages.0 == map)?;
+        let found = bindable(|one| one.pages.is_some_and(|(known, _)| known == map))?;
         let (kind, of_kind) = (found.sort, found.field);
-        let target = item.get(found.pages.1)?;
+        let (_, field) = found.pages?;
+        let target = item.get(field)?;
         Self::from_api(&json!({ "type": kind, "name": name, of_kind: target }))
     }
 

@@ -39,7 +39,7 @@ static BINDABLE: Bindable = Bindable {
     name: "d1",
     field: "id",
     by_id: true,
-    pages: ("d1_databases", "id"),
+    pages: Some(("d1_databases", "id")),
 };
 
 impl Product for D1 {

@@ -43,7 +43,7 @@ static BINDABLE: Bindable = Bindable {
     name: "hyperdrive",
     field: "id",
     by_id: true,
-    pages: ("hyperdrive_bindings", "id"),
+    pages: Some(("hyperdrive_bindings", "id")),
 };
 
 impl Product for Hyperdrive {

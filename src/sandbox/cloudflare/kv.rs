@@ -41,7 +41,7 @@ static BINDABLE: Bindable = Bindable {
     name: "kv_namespace",
     field: "namespace_id",
     by_id: true,
-    pages: ("kv_namespaces", "namespace_id"),
+    pages: Some(("kv_namespaces", "namespace_id")),
 };
 
 impl Product for Kv {

@@ -116,7 +116,7 @@ static BINDABLE: Bindable = Bindable {
     name: "queue",
     field: "queue_name",
     by_id: false,
-    pages: ("queue_producers", "name"),
+    pages: Some(("queue_producers", "name")),
 };
 
 impl Product for Queues {

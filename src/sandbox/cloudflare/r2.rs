@@ -43,7 +43,7 @@ static BINDABLE: Bindable = Bindable {
     name: "r2",
     field: "bucket_name",
     by_id: false,
-    pages: ("r2_buckets", "name"),
+    pages: Some(("r2_buckets", "name")),
 };
 
 impl Product for R2 {

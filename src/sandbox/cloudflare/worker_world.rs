@@ -54,7 +54,7 @@ static BINDABLE: Bindable = Bindable {
     name: "service",
     field: "service",
     by_id: false,
-    pages: ("services", "service"),
+    pages: Some(("services", "service")),
 };
 
 impl Product for Workers {

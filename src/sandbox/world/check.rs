@@ -68,6 +68,7 @@ impl AttributeForm {
             | "managed"
             | "has_assets"
             | "active"
+            | "script_deleted"
             | "transient_environment"
             | "production_environment" => Self::Flag,
             "objects" | "ttl" | "pull_request_number" => Self::Count,
@@ -77,7 +78,7 @@ impl AttributeForm {
             }
             "tail_consumers" => Self::Workers,
             "keys" | "protection_rules" | "destinations" => Self::List,
-            "annotations" => Self::Object,
+            "annotations" | "instances" => Self::Object,
             "bindings" => Self::Bindings,
             "versions" => Self::Versions,
             "previews_base_config" => Self::BaseConfig,

@@ -14,7 +14,9 @@ pub(super) fn unseen_host<'r>(
 ) -> Option<&'r str> {
     let hosts = resource.links.iter().filter_map(|link| match link {
         Link::Guards(host) => Some(&**host),
-        Link::Uses(_) | Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) => None,
+        Link::Uses(_) | Link::UsedBy(_) | Link::ServedBy(_) | Link::LeftBy(_) | Link::MayUse(_) => {
+            None
+        }
     });
     let mut in_zones = graph
         .user_kinds(resource.kind)

@@ -18,7 +18,9 @@ impl<'a> Propagation<'a> {
         let mut candidates: BTreeMap<(KindRef, &'a Arc<Place>), Vec<usize>> = BTreeMap::new();
         for (index, judgement) in self.judgements.iter().enumerate() {
             let resource = &self.inventory.resources[index];
-            if judgement.verdict.is_garbage() && (self.may_delete[index] || !self.settled) {
+            // What this run has deleted already needs nothing more.
+            let is_gone = self.inventory.is_deleted_maker(index);
+            if judgement.verdict.is_garbage() && !is_gone && (self.may_delete[index] || !self.settled) {
                 candidates
                     .entry((resource.kind, &resource.place))
                     .or_default()
@@ -124,7 +126,11 @@ impl<'a> Propagation<'a> {
                     let by_address = matches!(reference.key, ReferenceKey::Address(_));
                     reference.kind == kind.name() && by_address
                 }
-                Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) | Link::Guards(_) => false,
+                Link::UsedBy(_)
+                | Link::ServedBy(_)
+                | Link::LeftBy(_)
+                | Link::MayUse(_)
+                | Link::Guards(_) => false,
             })
         };
         let user = self.inventory.resources.iter().find(|one| uses(one))?;
