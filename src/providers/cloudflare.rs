@@ -14,6 +14,7 @@ mod pages_project;
 mod queue;
 mod r2;
 mod tunnel;
+mod vectorize_index;
 mod worker;
 mod worker_domain;
 mod worker_preview;
@@ -103,6 +104,7 @@ static KINDS: &[&dyn Kind] = &[
     &d1::D1,
     &r2::R2,
     &hyperdrive::Hyperdrive,
+    &vectorize_index::VectorizeIndex,
     &pages_deployment::PagesDeployment,
 ];
 

@@ -27,6 +27,7 @@ mod scripts;
 mod scripts_traffic;
 mod tunnels;
 mod upload;
+mod vectorize;
 mod versions;
 mod worker;
 mod worker_world;
@@ -76,6 +77,8 @@ pub struct Cloudflare {
     /// By id.
     hyperdrives: BTreeMap<String, hyperdrive::Config>,
     /// By name.
+    indexes: BTreeMap<String, vectorize::Index>,
+    /// By name.
     workflows: BTreeMap<String, workflows::Workflow>,
     /// By name.
     projects: BTreeMap<String, pages::Project>,
@@ -123,6 +126,7 @@ static PRODUCTS: &[&dyn Product] = &[
     &r2::R2,
     &queues::Queues,
     &hyperdrive::Hyperdrive,
+    &vectorize::Vectorize,
     &access::Access,
     &tunnels::AllTunnels,
     &workflows::Workflows,

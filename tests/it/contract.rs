@@ -118,6 +118,7 @@ fn documented(kind: &dyn Kind, items: &str) -> String {
         }
         "github_deployment" => format!("[{items}]"),
         "r2" => format!(r#"{{"success":true,"result":{{"buckets":[{items}]}}}}"#),
+        "vectorize_index" => format!(r#"{{"success":true,"errors":[],"result":[{items}]}}"#),
         _ => format!(
             r#"{{"success":true,"errors":[],"messages":[],"result":[{items}],"result_info":{{"page":1,"per_page":1000,"count":{total},"total_count":{total},"total_pages":1}}}}"#
         ),
@@ -162,9 +163,9 @@ fn a_deletion_names_exactly_one_resource_and_no_force() {
 #[test]
 fn an_item_without_its_id_is_not_passed_over() {
     for kind in all() {
-        // An environment's and a bucket's name is its id.
+        // The name of an environment, a bucket or an index is its id.
         let body = match kind.about().name() {
-            "github_environment" | "r2" => documented(kind, "{}"),
+            "github_environment" | "r2" | "vectorize_index" => documented(kind, "{}"),
             _ => documented(kind, r#"{"name":"x.acme.example"}"#),
         };
         let page = kind.read_page(&place(kind), body.as_bytes());

@@ -14,7 +14,7 @@ use preview_gc::providers;
 use serde_json::{Value, json};
 
 /// The requests that a sweep sends, by method and path.
-const REQUESTS: [(&str, &str); 28] = [
+const REQUESTS: [(&str, &str); 29] = [
     ("GET", "/workers/scripts$"),
     ("GET", "/workers/workers$"),
     ("GET", "/settings$"),
@@ -25,6 +25,7 @@ const REQUESTS: [(&str, &str); 28] = [
     ("GET", "/r2/buckets$"),
     ("GET", "/hyperdrive/configs$"),
     ("GET", "/workflows$"),
+    ("GET", "/vectorize/v2/indexes$"),
     ("GET", "/pages/projects"),
     ("GET", "/previews"),
     ("GET", "/environments$"),
@@ -47,7 +48,7 @@ const REQUESTS: [(&str, &str); 28] = [
 
 /// The listings and questions without which nothing can be said of what the
 /// world has: the others may fail and leave their kind alone.
-const NEEDED: [&str; 13] = [
+const NEEDED: [&str; 14] = [
     "/workers/scripts$",
     "/workers/workers$",
     "/settings$",
@@ -58,6 +59,7 @@ const NEEDED: [&str; 13] = [
     "/access/apps$",
     "/cfd_tunnel$",
     "/workflows$",
+    "/vectorize/v2/indexes$",
     "/environments$",
     "/graphql$",
     "/issues$",

@@ -17,6 +17,36 @@ pub(crate) struct Recipe {
     pub(crate) call: Call,
 }
 
+/// A kind, the path below the account at which one is made, and the body.
+type Made = (&'static str, &'static [&'static str], Value);
+
+/// What Workers store things in.
+fn storage(name: &str) -> Vec<Made> {
+    let origin = json!({"scheme": "postgres", "host": "db.example.com", "port": 5432,
+            "database": "d", "user": "u", "password": "p"});
+    let config = json!({"dimensions": 32, "metric": "cosine"});
+    vec![
+        (
+            "kv_namespace",
+            &["storage", "kv", "namespaces"],
+            json!({"title": name}),
+        ),
+        ("d1", &["d1", "database"], json!({"name": name})),
+        ("r2", &["r2", "buckets"], json!({"name": name})),
+        ("queue", &["queues"], json!({"queue_name": name})),
+        (
+            "hyperdrive",
+            &["hyperdrive", "configs"],
+            json!({"name": name, "origin": origin}),
+        ),
+        (
+            "vectorize_index",
+            &["vectorize", "v2", "indexes"],
+            json!({"name": name, "config": config}),
+        ),
+    ]
+}
+
 /// What is made: a Worker before what belongs to it.
 pub(crate) fn recipes(scope: &Scope, domain: &str) -> Vec<Recipe> {
     let name = scope.prefix().to_owned();
@@ -41,35 +71,9 @@ pub(crate) fn recipes(scope: &Scope, domain: &str) -> Vec<Recipe> {
             Some(&name),
             cloudflare(&previews, json!({"name": name})),
         );
-        let kv = ["storage", "kv", "namespaces"];
-        add(
-            "kv_namespace",
-            None,
-            cloudflare(&kv, json!({"title": name})),
-        );
-        add(
-            "d1",
-            None,
-            cloudflare(&["d1", "database"], json!({"name": name})),
-        );
-        add(
-            "r2",
-            None,
-            cloudflare(&["r2", "buckets"], json!({"name": name})),
-        );
-        add(
-            "queue",
-            None,
-            cloudflare(&["queues"], json!({"queue_name": name})),
-        );
-        let origin = json!({"scheme": "postgres", "host": "db.example.com", "port": 5432,
-                "database": "d", "user": "u", "password": "p"});
-        let body = json!({"name": name, "origin": origin});
-        add(
-            "hyperdrive",
-            None,
-            cloudflare(&["hyperdrive", "configs"], body),
-        );
+        for (kind, path, body) in storage(&name) {
+            add(kind, None, cloudflare(path, body));
+        }
         let workflow = ["accounts", id, "workflows", &name];
         let workflow = Call::new(Api::Cloudflare, Method::PUT, &workflow)
             .json(&json!({"class_name": "Flow", "script_name": name}));

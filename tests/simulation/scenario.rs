@@ -223,8 +223,6 @@ pub fn new_id(random: &mut Rng, kind: &str) -> String {
         "neon_branch" => format!("br-drawn-snow-{:08}", random.u32(..100_000_000)),
         "github_environment" | "github_deployment" => random.u32(1..).to_string(),
         kind if matches!(kind, "pages_deployment" | "tunnel")
-            || storage(kind).is_some_and(|one| one.id == Id::Uuid) =>
-        kind if kind == "pages_deployment"
             || storage(kind).is_some_and(|one| [Id::Uuid, Id::NameAndUuid].contains(&one.id)) =>
         {
             format!(

@@ -39,7 +39,7 @@ pub enum Times {
     CreatedAndChanged,
 }
 
-pub const STORAGE: [Storage; 6] = [
+pub const STORAGE: [Storage; 7] = [
     Storage {
         kind: "kv_namespace",
         path: "/storage/kv/namespaces",
@@ -94,6 +94,17 @@ pub const STORAGE: [Storage; 6] = [
         rare: true,
         template: "app-pr-{pr}-{any:a-z}",
         names: &[("jobs", "JOBS"), ("mail", "MAIL")],
+    },
+    Storage {
+        kind: "vectorize_index",
+        path: "/vectorize/v2/indexes",
+        binding: ("vectorize", "index_name"),
+        bound_by_name: true,
+        id: Id::Name,
+        times: Times::CreatedAndChanged,
+        rare: true,
+        template: "app-pr-{pr}-words",
+        names: &[("words", "WORDS")],
     },
     Storage {
         kind: "workflow",

@@ -98,13 +98,14 @@ fn option<'w>(words: &[&'w str], names: &[&str]) -> Option<&'w str> {
 }
 
 /// The commands of wrangler that create and delete storage, with its kind.
-pub(super) const STORAGE: [(&str, &str); 6] = [
+pub(super) const STORAGE: [(&str, &str); 7] = [
     ("d1", "d1"),
     ("r2", "r2"),
     ("queues", "queue"),
     ("kv", "kv_namespace"),
     ("kv:namespace", "kv_namespace"),
     ("hyperdrive", "hyperdrive"),
+    ("vectorize", "vectorize_index"),
 ];
 
 fn wrangler(words: &[&str], services: &BTreeSet<String>, found: &mut SinkNames) {

@@ -12,7 +12,7 @@ use crate::model::{Reference, References, UnknownBinding};
 
 /// Binding types that name nothing that preview-gc could delete. Source: the
 /// enumeration of binding types in Cloudflare's documents of 2026-07.
-const HARMLESS: [&str; 30] = [
+const HARMLESS: [&str; 29] = [
     "ai",
     "ai_search",
     "ai_search_namespace",
@@ -37,7 +37,6 @@ const HARMLESS: [&str; 30] = [
     "send_email",
     "text_blob",
     "unsafe_hello_world",
-    "vectorize",
     "version_metadata",
     "vpc_network",
     "vpc_service",
@@ -55,6 +54,7 @@ struct Binding {
     database_id: Option<String>,
     bucket_name: Option<String>,
     queue_name: Option<String>,
+    index_name: Option<String>,
     service: Option<String>,
     script_name: Option<String>,
     environment: Option<String>,
@@ -171,6 +171,7 @@ fn one(value: &Value) -> Result<References, Malformed> {
         "r2_bucket" => by_name("r2", need(binding.bucket_name)?),
         "queue" => by_name("queue", need(binding.queue_name)?),
         "hyperdrive" => by_id("hyperdrive", need(binding.id)?),
+        "vectorize" => by_name("vectorize_index", need(binding.index_name)?),
         "service" | "tail_consumer" => workers(need(binding.service)?, environment),
         // Without a script name it is the Worker's own class.
         "durable_object_namespace" => match (binding.script_name, binding.class_name) {
@@ -291,12 +292,13 @@ fn collect_field((key, value): (&String, &Value), texts: &mut Vec<Box<str>>) {
 
 /// What the bindings of a Pages project refer to by kind, with the field that
 /// names it. Source: `deployment_configs` in Cloudflare's own SDK 7.3.0.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("kv_namespaces", "namespace_id"),
     ("d1_databases", "id"),
     ("r2_buckets", "name"),
     ("queue_producers", "name"),
     ("hyperdrive_bindings", "id"),
+    ("vectorize_bindings", "index_name"),
     ("services", "service"),
 ];
 
@@ -306,7 +308,7 @@ const PAGES_OBJECTS: &str = "durable_object_namespaces";
 
 /// What else the configuration of a Pages project has, and names nothing that
 /// preview-gc could delete.
-const PAGES_HARMLESS: [&str; 12] = [
+const PAGES_HARMLESS: [&str; 11] = [
     "ai_bindings",
     "analytics_engine_datasets",
     "browsers",
@@ -317,7 +319,6 @@ const PAGES_HARMLESS: [&str; 12] = [
     "mtls_certificates",
     "placement",
     "usage_model",
-    "vectorize_bindings",
     "wrangler_config_hash",
 ];
 
@@ -353,6 +354,7 @@ pub(super) fn pages(config: &Map<String, Value>) -> Result<References, Malformed
                 "r2_buckets" => vec![Reference::by_name("r2", named)],
                 "queue_producers" => vec![Reference::by_name("queue", named)],
                 "hyperdrive_bindings" => vec![Reference::by_id("hyperdrive", named)],
+                "vectorize_bindings" => vec![Reference::by_name("vectorize_index", named)],
                 _ => workers(named, text("environment")),
             });
         }
@@ -438,6 +440,7 @@ mod tests {
             "r2_bucket",
             "queue",
             "hyperdrive",
+            "vectorize",
             "service",
             "workflow",
         ];
@@ -464,6 +467,7 @@ mod tests {
             {"type": "r2_bucket", "name": "B", "bucket_name": "files"},
             {"type": "queue", "name": "Q", "queue_name": "jobs"},
             {"type": "hyperdrive", "name": "H", "id": "h"},
+            {"type": "vectorize", "name": "X", "index_name": "words"},
             {"type": "service", "name": "API", "service": "api"},
             {"type": "service", "name": "WEB", "service": "web", "environment": "staging"},
             {"type": "service", "name": "CMS", "service": "cms", "environment": "production"},
@@ -483,6 +487,7 @@ mod tests {
                 "r2 files",
                 "queue jobs",
                 "hyperdrive h",
+                "vectorize_index words",
                 "worker api",
                 "worker web",
                 "worker web-staging",
@@ -549,6 +554,7 @@ mod tests {
             "r2_buckets": {"B": {"name": "files"}},
             "queue_producers": {"Q": {"name": "jobs"}},
             "hyperdrive_bindings": {"H": {"id": "h"}},
+            "vectorize_bindings": {"X": {"index_name": "words"}},
             "services": {"API": {"service": "api", "environment": "production"}},
             "durable_object_namespaces": {"DO": {"namespace_id": "x"}},
             "tapes": {"app-pr-7": {"drive": "y"}},
@@ -570,6 +576,7 @@ mod tests {
                 "kv_namespace 0123",
                 "queue jobs",
                 "r2 files",
+                "vectorize_index words",
                 "worker api",
             ]
         );

@@ -105,7 +105,7 @@ impl Cloudflare {
             id: resource
                 .id
                 .clone()
-                .unwrap_or_else(|| uuid(&self.register.give("workflow", name))),
+                .unwrap_or_else(|| uuid(&self.register.assign("workflow", name))),
             class: given("class").unwrap_or_else(|| "Flow".to_owned()),
             script: given("script").unwrap_or_else(|| name.clone()),
             created: resource.created_at,
@@ -164,7 +164,7 @@ impl Cloudflare {
         let script = required(&body, "script_name")?.to_owned();
         let known = self.workflows.remove(name);
         let mut workflow = known.unwrap_or_else(|| Workflow {
-            id: uuid(&self.register.give("workflow", name)),
+            id: uuid(&self.register.assign("workflow", name)),
             class: String::new(),
             script: String::new(),
             created: Some(request.now),

@@ -11,7 +11,11 @@ use crate::model::{Link, ReferenceKey, Resource};
 pub(super) fn gone(inventory: &Inventory, resource: &Resource) -> Result<Death, Verdict> {
     let references = resource.links.iter().filter_map(|link| match link {
         Link::Uses(reference) => Some(reference),
-        Link::UsedBy(_) | Link::ServedBy(_) | Link::MayUse(_) | Link::Guards(_) => None,
+        Link::UsedBy(_)
+        | Link::ServedBy(_)
+        | Link::LeftBy(_)
+        | Link::MayUse(_)
+        | Link::Guards(_) => None,
     });
     let mut hosts = BTreeSet::new();
     let mut targets = BTreeSet::new();

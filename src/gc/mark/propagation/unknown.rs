@@ -20,7 +20,10 @@ impl<'a> Propagation<'a> {
             let resource = &self.inventory.resources[index];
             // What this run has deleted already needs nothing more.
             let is_gone = self.inventory.is_deleted_maker(index);
-            if judgement.verdict.is_garbage() && !is_gone && (self.may_delete[index] || !self.settled) {
+            if judgement.verdict.is_garbage()
+                && !is_gone
+                && (self.may_delete[index] || !self.settled)
+            {
                 candidates
                     .entry((resource.kind, &resource.place))
                     .or_default()
