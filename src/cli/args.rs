@@ -25,6 +25,11 @@ use crate::gc::verdict::VerdictName;
 use crate::report::format::Format;
 use crate::report::listing::{Selection, Sort};
 
+/// What connections go by.
+const CONNECTIONS: &str = "Connections:
+  The certificates of the system are trusted, or those of SSL_CERT_FILE and SSL_CERT_DIR.
+  HTTPS_PROXY, ALL_PROXY and NO_PROXY name proxies; none is used for this machine.";
+
 const EXIT_CODES: &str = "Exit codes:
   0    success (audit: also when garbage was found)
   1    unexpected failure
@@ -76,7 +81,7 @@ fn version(commit: Option<&str>, date: Option<&str>) -> String {
 
 /// Find what pull requests left behind on Neon and Cloudflare, and say why
 #[derive(Debug, Parser)]
-#[command(version = VERSION.as_str(), about, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+#[command(version = VERSION.as_str(), about, after_help = format!("{EXIT_CODES}\n\n{CONNECTIONS}"), args_conflicts_with_subcommands = true)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,

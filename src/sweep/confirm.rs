@@ -87,7 +87,7 @@ pub(crate) enum LookupResult {
 }
 
 /// Steps by the listing that shows them, each with what is expected of it.
-type Groups<'a> = BTreeMap<(KindRef, &'a Arc<Place>), Vec<(usize, Expected)>>;
+type StepGroups<'a> = BTreeMap<(KindRef, &'a Arc<Place>), Vec<(usize, Expected)>>;
 
 impl Sweep<'_, '_> {
     /// Looks up the resources of sent steps: by a listing if there are several,
@@ -98,7 +98,7 @@ impl Sweep<'_, '_> {
     ) -> BTreeMap<usize, LookupResult> {
         let mut seen = BTreeMap::new();
         let mut by_id: Vec<(usize, Expected)> = Vec::new();
-        let mut groups: Groups<'_> = BTreeMap::new();
+        let mut groups: StepGroups<'_> = BTreeMap::new();
         for &(step, expected) in steps {
             let id = &self.ids[step];
             let accepted = expected == Expected::Effect;
