@@ -65,8 +65,10 @@ pub async fn examine(
     let since = Instant::now();
     let (audit_scope, inventory) = collector.list().await?;
     let mut access: Vec<Access> = Vec::new();
+    // An audit asks for a single zone only if the list of the account lacks it.
+    let seen = collector.bound(&audit_scope).places;
     for (policy, scope) in collector.files.iter().zip(&collector.scopes) {
-        for found in reads(collector, policy, scope).await {
+        for found in reads(collector, policy, scope, &seen).await {
             let known = access
                 .iter()
                 .any(|one| one.what == found.what && one.scope == found.scope);
@@ -162,7 +164,12 @@ fn untried(files: &[Policy]) -> Vec<String> {
 
 /// Sends one harmless read for every provider and kind in the rules of a
 /// policy, and explains refusals.
-async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec<Access> {
+async fn reads(
+    collector: &Collector<'_>,
+    policy: &Policy,
+    scope: &Scope,
+    seen: &BTreeSet<Place>,
+) -> Vec<Access> {
     let client = &collector.client;
     let needed = needed(policy);
     let mut found = Vec::new();
@@ -172,7 +179,15 @@ async fn reads(collector: &Collector<'_>, policy: &Policy, scope: &Scope) -> Vec
         && providers::of_places(PlaceSort::Zone).is_some_and(|api| client.has(api))
     {
         for zone in &scope.zones {
-            match scan::zone(client, account, zone).await {
+            let is_meant = |place: &&Place| {
+                matches!(place, Place::Zone { id, name, account: of }
+                    if of == account && (id == zone || name == zone))
+            };
+            let answer = match seen.iter().find(is_meant) {
+                Some(place) => Ok(place.clone()),
+                None => scan::zone(client, account, zone).await,
+            };
+            match answer {
                 Ok(place) => zones.push(place),
                 Err(none) => found.push(Access {
                     what: "zone".to_owned(),

@@ -371,6 +371,7 @@ fn the_doctor_is_content_only_where_an_audit_is() {
                 "/previews$",
                 "/graphql$",
                 "/client/v4/zones$",
+                "/workers/workers$",
             ]
             .as_slice(),
         ),
@@ -404,6 +405,26 @@ fn the_doctor_is_content_only_where_an_audit_is() {
         let (checked, text) = run("check");
         assert_eq!(checked, audited, "{case} {path}: {text}");
     }
+}
+
+/// An audit knows a zone from the list of its account, and `check` asks no more.
+#[test]
+fn the_doctor_asks_for_no_zone_that_the_list_of_the_account_shows() {
+    let world = crate::support::path("cases/every-user-keeps.json");
+    let policy = crate::support::path("cases/every-user-keeps.toml");
+    let server = Server::start(&["--world", &world.display().to_string()]);
+    server.plant(
+        &json!([{"on": {"path": "/client/v4/zones/[0-9a-f]+$"}, "times": null,
+        "fault": {"status": 403}}]),
+    );
+    for verb in ["audit", "check"] {
+        let mut command = server.program();
+        command.args([verb, "--quiet", "--policies"]).arg(&policy);
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{verb}: {text}");
+    }
+    assert_eq!(server.take_faults(), [0]);
 }
 
 /// A name that is misspelled in a `[[protect]]` would protect nothing without a word.
