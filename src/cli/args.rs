@@ -54,6 +54,22 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
         .map_err(|_| "it is not a time, such as 2026-03-02T09:00:00Z".to_owned())
 }
 
+/// Parses the name of a GitHub account, as REST writes it. What no account can be
+/// called would match no issue, and its boxes would be lost.
+fn login(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix("[bot]").unwrap_or(text);
+    // Accounts that an enterprise manages have an underscore.
+    let is_login = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_account = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(is_login)
+        && !name.contains("--");
+    is_account.then(|| text.to_owned()).ok_or_else(|| {
+        "it is not the name of a GitHub account: write it without @ and spaces, such as alice \
+         or github-actions[bot], and several with a comma between them"
+            .to_owned()
+    })
+}
+
 /// Headings of the help.
 const SELECTION: &str = "Selection";
 const OUTPUT: &str = "Output";
@@ -381,6 +397,7 @@ pub(super) struct CommonArgs {
     #[arg(long,
         value_name = "LOGIN",
         env = "PREVIEW_GC_ISSUE_AUTHOR",
+        value_parser = login,
         value_delimiter = ',', help_heading = SELECTION, hide_short_help = true)]
     pub(super) issue_author: Vec<String>,
     #[command(flatten)]
@@ -859,6 +876,29 @@ mod tests {
         ] {
             let error = parse(&format!("preview-gc sweep {limit}")).unwrap_err();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_account_is_refused_as_an_author() {
+        for name in ["alice", "Alice-2", "a_corp", "github-actions[bot]", "a,b"] {
+            let parsed = parse(&format!("preview-gc report --issue-author {name}"));
+            assert!(parsed.is_ok(), "{name}: {parsed:?}");
+        }
+        for name in [
+            "@alice",
+            " alice",
+            "alice bob",
+            "a, b",
+            "-a",
+            "a--b",
+            "a[bot]x",
+            "é",
+        ] {
+            let arguments = ["preview-gc", "report", &format!("--issue-author={name}")];
+            let error = Cli::of(arguments.map(OsString::from).to_vec());
+            let error = error.map(drop).unwrap_err().to_string();
+            assert!(error.contains("without @ and spaces"), "{name}: {error}");
         }
     }
 }
