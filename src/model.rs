@@ -6,6 +6,7 @@ pub mod code;
 pub mod identifier;
 mod kind;
 mod place;
+mod production;
 mod reference;
 mod repository;
 mod resource;
@@ -17,6 +18,7 @@ pub use kind::{
     ReferencesFrom, UsedBy,
 };
 pub use place::{Api, Place, PlaceSort, ScopeKey, ScopeTable};
+pub use production::production_words;
 pub use reference::{Link, Reference, ReferenceKey, References, UnknownBinding};
 pub use repository::Repository;
 pub use resource::{

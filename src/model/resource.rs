@@ -58,6 +58,9 @@ pub enum BuiltInProtection {
     DisableRule,
     /// A production deployment, or an environment that is called production.
     Production,
+    /// A deployment or an environment whose name has a word for production. A rule
+    /// that spells this word may match it.
+    LikeProduction,
     /// A production deployment whose place another has taken. A rule that keeps the
     /// newest of production may name it.
     PastProduction,
@@ -84,6 +87,7 @@ impl fmt::Display for BuiltInProtection {
             Self::Wildcard => "a wildcard serves names that no rule can see",
             Self::DisableRule => "a route without a script switches Workers off for its pattern",
             Self::Production => "it is production",
+            Self::LikeProduction => "it is called production, and no rule spells that",
             Self::PastProduction => "it was production, and no rule keeps the newest of production",
             Self::ProtectionRules => "an environment with protection rules",
             Self::Connected => "it is connected, so somebody uses it",

@@ -112,8 +112,8 @@ pub struct RuleMatch {
     /// spell it out.
     pub backup: Option<&'static str>,
     /// The built-in protection that the rule may override: that of labels which
-    /// begin with `_` and which the rule spells out, and that of production which
-    /// newer production has replaced.
+    /// begin with `_` or say production and which the rule spells out, and that of
+    /// production which newer production has replaced.
     pub overrides: Option<BuiltInProtection>,
     /// Whether the claim was recorded without proof that it is this repository's:
     /// it can keep a resource that the name gives up, and decides nothing alone.
@@ -234,6 +234,11 @@ impl Rule {
                     && self.conditions.iter().any(Condition::is_txt)
                     && template.spells_underscores(&resource.name);
                 spelled.then_some(fact)
+            }
+            Some(fact @ BuiltInProtection::LikeProduction) => {
+                // A deployment is called after its environment.
+                let name = resource.holder.as_ref().unwrap_or(&resource.name);
+                template.spells_production(name).then_some(fact)
             }
             Some(fact @ BuiltInProtection::PastProduction) => {
                 self.collects_past_production().then_some(fact)

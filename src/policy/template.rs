@@ -19,6 +19,7 @@ use self::parse::parse;
 use super::automaton::Graph;
 use super::characters::Characters;
 use super::slug::Slug;
+use crate::model::production_words;
 
 /// The listed words of a policy file.
 pub type WordLists = BTreeMap<String, Arc<[Box<str>]>>;
@@ -350,6 +351,15 @@ impl Template {
         let spelled = |label: &str| labels.any(|literal| literal.eq_ignore_ascii_case(label));
         let mut special = name.split('.').filter(|label| label.starts_with('_'));
         special.all(spelled)
+    }
+
+    /// Whether the template's own text spells all words of a name that may say that it
+    /// is production.
+    pub fn spells_production(&self, name: &str) -> bool {
+        let spelled = |word: &str| {
+            production_words(&self.literal_text).any(|literal| literal.eq_ignore_ascii_case(word))
+        };
+        production_words(name).all(spelled)
     }
 
     /// The names that a resource of this git branch would have, as far as the

@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 
 use super::{Counting, OpenFact, Provider, ProviderAbout, QuotaFigures, answer};
 use crate::kind::Kind;
-use crate::model::Api;
+use crate::model::{Api, BuiltInProtection, production_words};
 
 /// GitHub.
 pub(super) struct GitHub;
@@ -156,6 +156,16 @@ fn graphql_rate_limited(response: &Response<Bytes>, headers_ask: bool) -> bool {
     })
 }
 
+/// What an environment or a deployment is protected by because of its name. What only
+/// may be production, a rule can spell.
+fn protection(name: &str) -> Option<BuiltInProtection> {
+    if is_production(name) {
+        return Some(BuiltInProtection::Production);
+    }
+    let is_alike = production_words(name).next().is_some();
+    is_alike.then_some(BuiltInProtection::LikeProduction)
+}
+
 /// Whether an environment or a deployment is called production, in any spelling
 /// that people use: `Production`, `prod-eu`, `eu/production/shop`, `shop (live)`.
 /// `live` also describes previews, so that it counts only alone or at the end.
@@ -170,7 +180,7 @@ fn is_production(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_production;
+    use super::*;
 
     #[test]
     fn production_is_known_in_any_spelling() {
@@ -202,5 +212,13 @@ mod tests {
         ] {
             assert!(!is_production(name), "{name}");
         }
+        for name in ["Live-EU", "production2", "live-preview-7", "web prod2 eu"] {
+            assert_eq!(
+                protection(name),
+                Some(BuiltInProtection::LikeProduction),
+                "{name}"
+            );
+        }
+        assert_eq!(protection("pr-7"), None);
     }
 }

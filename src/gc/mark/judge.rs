@@ -26,6 +26,13 @@ use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots};
 use crate::model::{BuiltInProtection, Claim, Place, PullRequestNumber, Resource, Time};
 use crate::policy::{Action, AgeClock, Rule, RuleMatch};
 
+/// Whether the rule that deletes the owner of a resource overrides its protection as
+/// well: a deployment is called after its environment.
+pub(super) fn is_named_after_owner(resource: &Resource) -> bool {
+    resource.kind.belongs_to.is_some()
+        && resource.protection == Some(BuiltInProtection::LikeProduction)
+}
+
 /// The resources whose checkbox "keep" is checked in tracking issues.
 fn kept(roots: &Roots) -> BTreeMap<String, u64> {
     let issues = roots
@@ -159,7 +166,9 @@ impl<'a, 'p> Judge<'a, 'p> {
         };
         let of_pull_request = || self.protected_pull_request(&outcomes);
         let overridden = resource.protection.filter(|fact| {
-            !outcomes.is_empty() && outcomes.iter().all(|one| one.overrides == Some(*fact))
+            let is_overridden = outcomes.iter().all(|one| one.overrides == Some(*fact));
+            // What no rule matches goes with its owner, whose rule spells the name.
+            is_overridden && (!outcomes.is_empty() || is_named_after_owner(resource))
         });
         let protection = self.protection(resource, overridden);
         if let Some(protection) = protection.or_else(of_pull_request) {

@@ -92,6 +92,9 @@ impl Protection {
             Self::BuiltIn(BuiltInProtection::PastProduction) => {
                 "only a rule with `newer` and `environment = \"production\"` can take it"
             }
+            Self::BuiltIn(BuiltInProtection::LikeProduction) => {
+                "it stays unless a rule's template spells its word for production literally"
+            }
             Self::BuiltIn(_) => "no rule can override this protection",
             Self::ManagedBy(_) => "it is deleted when the custom domain that manages it is deleted",
             Self::Labelled { .. } => "it stays until the label is removed from the pull request",

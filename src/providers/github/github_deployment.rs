@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::is_production;
+use super::protection;
 use crate::call::Call;
 use crate::kind::{DeletionRefusal, Kind, Malformed, NextPage, Obstacles, Page, PageOf};
 use crate::model::{
@@ -74,11 +74,13 @@ impl Deployment {
             let name = environment.to_string();
             Link::Uses(Reference::by_name("github_environment", name))
         });
-        let production = self.production_environment == Some(true)
-            || self.environment.as_deref().is_some_and(is_production);
+        let production =
+            (self.production_environment == Some(true)).then_some(BuiltInProtection::Production);
+        let named = || protection(self.environment.as_deref()?);
+        let protection = production.or_else(named);
         Resource {
             holder: self.environment.clone(),
-            protection: production.then_some(BuiltInProtection::Production),
+            protection,
             created_at: Time::always(self.created_at),
             changed_at: Time::always(self.updated_at),
             links: uses.collect(),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::is_production;
+use super::protection;
 use crate::call::Call;
 use crate::kind::{Kind, Malformed, NextPage, Page, PageOf};
 use crate::model::{
@@ -55,10 +55,12 @@ impl Environment {
         let rules = self.protection_rules.as_ref();
         let unread = rules.is_none().then_some("protection_rules");
         let rules = rules.is_some_and(|rules| !rules.is_empty());
-        let protection = if is_production(&self.name) {
-            Some(BuiltInProtection::Production)
-        } else {
-            rules.then_some(BuiltInProtection::ProtectionRules)
+        let protection = match protection(&self.name) {
+            // A rule can override a name, and not these.
+            None | Some(BuiltInProtection::LikeProduction) if rules => {
+                Some(BuiltInProtection::ProtectionRules)
+            }
+            named => named,
         };
         Resource {
             protection,

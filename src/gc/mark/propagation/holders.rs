@@ -4,6 +4,7 @@
 use super::super::super::verdict::{Doubt, ResourceUser, UsageKind, Verdict};
 use super::super::Judgement;
 use super::super::dependents::is_deleted_with_owner;
+use super::super::judge::is_named_after_owner;
 use super::{Propagation, by_its_own_clocks};
 use crate::model::{Claim, KindRef, Resource};
 
@@ -55,7 +56,8 @@ impl Propagation<'_> {
     fn goes_with(&self, item: &Resource, owner: usize, of_owner: &Judgement) -> bool {
         let kinds = self.input.only_kinds;
         let in_focus = kinds.is_none_or(|kinds| kinds.contains(&item.kind));
-        let is_protected = self.judge.protection(item, None).is_some();
+        let overridden = item.protection.filter(|_| is_named_after_owner(item));
+        let is_protected = self.judge.protection(item, overridden).is_some();
         let is_of_another = of_owner.matched_by.as_ref().is_none_or(|matched_by| {
             let of = self.input.policy_scopes.get(matched_by.policy_scope);
             let recorded = item.recorded.as_ref();
