@@ -120,6 +120,20 @@ impl Settings {
     }
 }
 
+/// Where the settings of a Worker name those that receive its logs.
+pub(super) const TAILS: [&str; 2] = ["tail_consumers", "streaming_tail_consumers"];
+
+/// Returns whether an entry of [`TAILS`] means a Worker.
+///
+/// # Errors
+///
+/// When it has not the documented form.
+pub(super) fn is_tail_to(consumer: &Value, worker: &str) -> Result<bool, Malformed> {
+    let consumer: Consumer = serde_json::from_value(consumer.clone())?;
+    let mut uses = consumer.workers().into_iter();
+    Ok(uses.any(|one| *one.key.text() == *worker))
+}
+
 /// The Workers that receive another's logs.
 pub(super) fn tails(consumers: Option<Vec<Consumer>>) -> References {
     let consumers = consumers.into_iter().flatten();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::bindings;
 use super::envelope::{self, account};
@@ -274,7 +274,8 @@ impl Bindings for Worker {
         Call::get(Api::Cloudflare, &script(user, &["settings"]))
     }
 
-    /// By a change of its settings in which every other binding is inherited.
+    /// By a change of its settings in which every other binding is inherited, and every
+    /// other receiver of its logs repeated.
     fn unbind(
         &self,
         user: &ResourceId,
@@ -282,6 +283,7 @@ impl Bindings for Worker {
         body: &[u8],
     ) -> Result<Unbinding, Malformed> {
         let (settings, _) = envelope::open::<bindings::Settings>(body)?;
+        let (fields, _) = envelope::open::<Map<String, Value>>(body)?;
         let (mut removed, mut rest, mut inherited) = (Vec::new(), Vec::new(), Vec::new());
         for binding in settings.bindings {
             let text = |key: &str| binding.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -310,11 +312,28 @@ impl Bindings for Worker {
             inherited.push(json!({ "name": name, "type": "inherit" }));
             rest.push(binding);
         }
+        let mut change = Map::new();
+        for field in bindings::TAILS {
+            let mut kept = Vec::new();
+            let all = fields.get(field).and_then(Value::as_array);
+            for consumer in all.into_iter().flatten() {
+                if bindings::is_tail_to(consumer, &used.id)? {
+                    removed.push(format!("{} in {field}", used.name));
+                } else {
+                    rest.push(json!({ field: consumer }));
+                    kept.push(consumer.clone());
+                }
+            }
+            if all.is_some_and(|all| kept.len() < all.len()) {
+                change.insert(field.to_owned(), Value::Array(kept));
+            }
+        }
         if removed.is_empty() {
             return Ok(Unbinding::Nothing(rest));
         }
+        change.insert("bindings".to_owned(), Value::Array(inherited));
         let call = Call::new(Api::Cloudflare, Method::PATCH, &script(user, &["settings"]));
-        let call = call.form("settings", &json!({ "bindings": inherited }));
+        let call = call.form("settings", &Value::Object(change));
         Ok(Unbinding::Remove {
             call,
             removed,
@@ -396,6 +415,48 @@ mod tests {
         for bindings in [json!([service, objects]), json!([service, nameless])] {
             assert!(matches!(unbind(bindings), Unbinding::Impossible(_)));
         }
+    }
+
+    #[test]
+    fn a_worker_is_removed_from_those_that_receive_the_logs_of_another() {
+        let (api, other) = (json!({"service": "api"}), json!({"service": "other"}));
+        let used = ResourceId {
+            id: "api".into(),
+            name: "api".into(),
+            ..id()
+        };
+        let secret = json!({"type": "secret_text", "name": "KEY"});
+        let unbind = |tails: &Value| {
+            let body =
+                json!({"success": true, "result": {"bindings": [secret], "tail_consumers": tails}});
+            Worker
+                .unbind(&id(), &used, body.to_string().as_bytes())
+                .unwrap()
+        };
+        let rest = vec![secret.clone(), json!({"tail_consumers": other})];
+        assert_eq!(unbind(&json!([other])), Unbinding::Nothing(rest.clone()));
+        assert_eq!(
+            unbind(&json!(null)),
+            Unbinding::Nothing(vec![secret.clone()])
+        );
+        let Unbinding::Remove {
+            call,
+            removed,
+            rest: left,
+        } = unbind(&json!([other, api]))
+        else {
+            panic!("it sends its logs to it")
+        };
+        assert_eq!(
+            (removed, left),
+            (vec!["api in tail_consumers".to_owned()], rest)
+        );
+        let sent = String::from_utf8(call.body.to_vec()).unwrap();
+        let part = sent.lines().find(|line| line.starts_with('{')).unwrap();
+        let part: Value = serde_json::from_str(part).unwrap();
+        let whole =
+            json!({"bindings": [{"name": "KEY", "type": "inherit"}], "tail_consumers": [other]});
+        assert_eq!(part, whole);
     }
 
     pub(super) fn id() -> ResourceId {
