@@ -88,7 +88,14 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
             if matches!(answer, Err(ListingFailure::Disagrees(_))) {
                 answer = users(client, *kind, place).await;
             }
-            let answer = answer.map_err(|broken| broken.reason(client));
+            let answer = answer.map_err(|broken| {
+                let what_to_do = what_to_do(&broken, kind.read_permission);
+                let why = broken.reason(client);
+                format!(
+                    "could not list who uses each {}: {why}; {what_to_do}",
+                    kind.noun
+                )
+            });
             answered.evidence.push(Evidence {
                 source: format!("{}.{}.users", kind.api.key(), kind.name()),
                 scope: place.to_string(),
@@ -97,8 +104,7 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
                 total: None,
                 complete: answer.is_ok(),
                 gap: answer.as_ref().err().cloned(),
-                // Where this cannot be had, resources are asked one by one.
-                needed: false,
+                needed: true,
             });
             if let Ok(listed) = &answer {
                 let clock = client.clock();
@@ -200,6 +206,15 @@ async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Resource>, St
     }
 }
 
+/// What a person can do about a list of users that could not be read.
+fn what_to_do(failure: &ListingFailure, permission: &str) -> String {
+    if failure.is_about_the_quota() {
+        "raise --quota-share or --deadline".to_owned()
+    } else {
+        format!("the token needs {permission}")
+    }
+}
+
 /// The users that a source shows, with the evidence of having asked.
 async fn source_users(
     client: &Client,
@@ -215,14 +230,9 @@ async fn source_users(
             let asked = ask_source(client, source, place, &mut requests).await;
             let again = !last && matches!(asked, Err(ListingFailure::Disagrees(_)));
             users = asked.map_err(|broken| {
-                let spent = broken.is_about_the_quota();
+                let what_to_do = what_to_do(&broken, source.permission());
                 let why = broken.reason(client);
-                let (noun, permission) = (source.noun(), source.permission());
-                let what_to_do = if spent {
-                    "raise --quota-share or --deadline".to_owned()
-                } else {
-                    format!("the token needs {permission}")
-                };
+                let noun = source.noun();
                 format!("could not read what every {noun} binds: {why}; {what_to_do}")
             });
             if !again {

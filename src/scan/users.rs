@@ -11,14 +11,12 @@ use crate::evidence::{Contradiction, Inventory, Users};
 use crate::kind::{NextPage, PageOf};
 use crate::model::{KindRef, Place, Resource};
 use crate::providers;
-use crate::wire::{Client, RequestFailure};
+use crate::wire::Client;
 
 /// Who uses what, and when those were made that a listing must show.
 pub(super) struct ListedUsers {
     pub(super) users: Users,
     pub(super) since: BTreeMap<Box<str>, DateTime<Utc>>,
-    /// Whether there is such a list at all.
-    pub(super) is_there: bool,
     pub(super) requests: u32,
 }
 
@@ -32,20 +30,8 @@ pub(super) async fn users(
     let users = kind.queries().users.ok_or_else(missing)?;
     let first = users(place, &PageOf::First);
     let read = first.read;
-    let first = match client.send(&first.call).await {
-        Ok(body) => read(&body)?,
-        // The API that lists users may be absent. Then it shows no user, and each
-        // resource is asked about by itself.
-        Err(error) if matches!(error.failure, RequestFailure::NotFound { .. }) => {
-            return Ok(ListedUsers {
-                users: Users::default(),
-                since: BTreeMap::new(),
-                is_there: false,
-                requests: 1,
-            });
-        }
-        Err(error) => return Err(error.into()),
-    };
+    // An API that is absent shows no users, which does not mean that there are none.
+    let first = read(&client.send(&first.call).await?)?;
     let total = first.total;
     let pages = match first.next {
         NextPage::Pages(pages) => pages.min(MAX_PAGES),
@@ -67,7 +53,6 @@ pub(super) async fn users(
     let mut listed = ListedUsers {
         users: Users::default(),
         since: BTreeMap::new(),
-        is_there: true,
         requests: u32::try_from(pages).unwrap_or(u32::MAX),
     };
     for page in all {
@@ -130,10 +115,6 @@ pub(super) fn hidden<'i>(
     listed: &ListedUsers,
     clock: Clock,
 ) -> Vec<&'i Resource> {
-    // Where the API that lists users is absent, it shows no user.
-    if !listed.is_there {
-        return Vec::new();
-    }
     let made_before = |resource: &Resource| {
         let made = resource.created_at.known();
         made.is_some_and(|made| made < clock.start())

@@ -257,6 +257,47 @@ fn a_worker_that_only_one_of_two_lists_shows_hides_what_it_uses() {
     assert_eq!(hidden.code, 3);
 }
 
+/// The template for new Previews is in one list only: without it, what a template may
+/// bind is unknown, and so is the run's success.
+#[test]
+fn the_list_that_alone_shows_templates_is_never_taken_for_empty() {
+    let mut app = worker("app");
+    app["attributes"]["previews_base_config"] = json!({"bindings": [
+        {"type": "kv_namespace", "name": "KV", "target": "app-pr-7-kv"},
+        {"type": "service", "name": "S", "target": "app-pr-7"}]});
+    let resources =
+        json!([app, worker("app-pr-7"), {"kind": "kv_namespace", "name": "app-pr-7-kv"}]);
+    let policy = format!("{WORKERS}{NAMESPACES}");
+    let no =
+        json!({"success": false, "errors": [{"code": 10000, "message": "no"}], "result": null});
+    for answer in [
+        json!({"status": 403, "body": no}),
+        json!({"status": 404, "body": no}),
+        json!({"status": 500, "body": no}),
+        json!({"status": 200, "body": no}),
+        json!({"status": 200, "body": {"success": true, "result": [{"name": "app"}]}}),
+        json!("truncate"),
+    ] {
+        for times in [json!(1), json!(2), Value::Null] {
+            let faults = json!([{"on": {"method": "GET", "path": "/workers/workers$"},
+                "times": times, "fault": answer}]);
+            let world = world(json!([closed(7), open(9)]), resources.clone(), faults);
+            for arguments in [&[][..], &["--pr", "7"], &["--kind", "kv_namespace"]] {
+                let audited = audit_with(&world, &policy, arguments);
+                let case = format!("{answer} x {times}, {arguments:?}: {}", audited.report);
+                for name in ["app-pr-7-kv", "app-pr-7"] {
+                    let verdict = audited.verdict(name);
+                    if verdict == "in_use" {
+                        assert_eq!(audited.code, 0, "{case}");
+                    } else if verdict != "not listed" {
+                        assert_eq!((verdict, audited.code), ("unknown", 3), "{name}: {case}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A binding of a type that a later version may know keeps what it may name, and is
 /// reported also where it names nothing that would go.
 #[test]

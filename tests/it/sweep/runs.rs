@@ -728,6 +728,20 @@ async fn worker_that_somebody_deletes_during_a_listing_contradicts_nothing() {
     );
 }
 
+/// What was read for the plan is not what the deletion rests on.
+#[tokio::test(start_paused = true)]
+async fn templates_that_cannot_be_reread_spare_what_they_may_bind() {
+    for status in [403, 404, 500] {
+        let stage = Stage::new(&[worker("somebodys", &[]), namespace("app-pr-1-cache")]);
+        let fault = json!([{"on": {"method": "GET", "path": "workers/workers$"},
+            "times": null, "fault": {"status": status}}]);
+        let (_, text) = stage
+            .sweep(|_| stage.faults(fault.as_array().unwrap()))
+            .await;
+        assert!(stage.has("app-pr-1-cache"), "{status}: {text}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn spared_resource_keeps_what_it_uses() {
     // The plan does not include the use, and the Worker has changed.

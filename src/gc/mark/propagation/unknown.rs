@@ -165,6 +165,15 @@ impl<'a> Propagation<'a> {
     ) -> Option<(Doubt, Vec<Question>)> {
         let key = (user, Place::clone(place));
         let users = self.inventory.uses.users.get(&key);
+        // Besides who uses the listed ones it shows what they use that no question
+        // about a single one does: the templates of Previews.
+        if let Some(Err(why)) = users {
+            let doubt = Doubt::Users {
+                kind: user.name(),
+                why: Some(why.as_str().into()),
+            };
+            return Some((doubt, Vec::new()));
+        }
         let itself = user == kind;
         let mut unread = Vec::new();
         let mut why = None;
