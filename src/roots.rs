@@ -68,8 +68,9 @@ pub async fn alive<F: Forge>(
     }
     let heads = note_branches(&mut notes, open, branches);
     let mut seen = heads.seen;
-    notes.roots.id = seen.id;
-    let unseen = expected_id.is_some() && seen.id.is_none();
+    // Else what the search for the issue saw.
+    notes.roots.id = seen.id.or(notes.roots.id);
+    let unseen = expected_id.is_some() && notes.roots.id.is_none();
     if notes.roots.gap.is_none() && (heads.needs_proof || unseen) {
         match forge.identity(repository).await {
             Ok(identity) => {
@@ -127,10 +128,14 @@ fn note_branches(
     BranchLists { seen, needs_proof }
 }
 
-/// Reads only the boxes that people checked in the tracking issue.
+/// Reads only the boxes that people checked in the tracking issue, and compares the
+/// repository's id: under a name that was taken over, the boxes are a stranger's. With
+/// `ask_for_id`, the repository itself is read where nothing else says its id.
 pub async fn checked_boxes<F: Forge>(
     forge: &F,
     repository: &Repository,
+    expected_id: Option<u64>,
+    ask_for_id: bool,
     observer: &dyn Observer,
 ) -> RepositoryRoots {
     let mut roots = RepositoryRoots::default();
@@ -142,6 +147,16 @@ pub async fn checked_boxes<F: Forge>(
         observer,
     };
     notes.issue(issue);
+    if ask_for_id && notes.roots.gap.is_none() && notes.roots.id.is_none() {
+        match forge.identity(repository).await {
+            Ok(identity) => {
+                notes.repository_seen();
+                notes.roots.id = Some(identity.id);
+            }
+            Err(error) => notes.fail("repository", &error),
+        }
+    }
+    notes.check_identity(expected_id);
     roots
 }
 

@@ -139,15 +139,13 @@ impl Session {
         };
         let recorded = self.recorded_ids(&records);
         let repositories = files.iter().map(|file| &file.repository);
-        let known = repositories.filter_map(|repository| {
-            let recorded = || {
-                recorded
-                    .get(&repository.full_name().to_lowercase())
-                    .copied()
-            };
-            let id = self.expected_id(repository).or_else(recorded)?;
-            Some((repository.clone(), id))
-        });
+        let mut repository_ids = BTreeMap::new();
+        for repository in repositories {
+            let recorded = recorded.get(&repository.full_name().to_lowercase());
+            if let Some(id) = self.expected_id(repository)?.or(recorded.copied()) {
+                repository_ids.insert(repository.clone(), id);
+            }
+        }
         Ok(Collector {
             client: self.client.clone(),
             files,
@@ -155,7 +153,7 @@ impl Session {
             limits: self.limits,
             only_pull_request: only,
             only_kinds: self.only_kinds.as_deref(),
-            repository_ids: known.collect(),
+            repository_ids,
             issue_authors: self.issue_authors.clone(),
             brought_back: Arc::new(self.brought_back(&records)),
             stored_reads: Arc::new(match &self.journals {
@@ -212,13 +210,22 @@ impl Session {
     }
 
     /// Returns the repository's id according to Actions.
-    fn expected_id(&self, repository: &Repository) -> Option<u64> {
+    fn expected_id(&self, repository: &Repository) -> Result<Option<u64>, RunFailure> {
         let variables = &self.connection.variables;
-        let here = variables.get("GITHUB_REPOSITORY")?;
-        let same = Repository::parse(&here)? == *repository;
-        same.then(|| variables.get("GITHUB_REPOSITORY_ID"))??
-            .parse()
-            .ok()
+        let here = variables.get("GITHUB_REPOSITORY");
+        let here = here.and_then(|here| Repository::parse(&here));
+        let id = variables.get("GITHUB_REPOSITORY_ID");
+        let Some(id) = id.filter(|_| here.as_ref() == Some(repository)) else {
+            return Ok(None);
+        };
+        // An id that is not read would not be compared.
+        let number = id.parse().map_err(|_| {
+            RunFailure::Usage(format!(
+                "GITHUB_REPOSITORY_ID is {id:?}, and the id of a repository is a number; set \
+                 it to the one that Actions gives for {repository}, or unset it"
+            ))
+        })?;
+        Ok(Some(number))
     }
 
     /// Prints warnings about the policies to stderr.

@@ -89,8 +89,8 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         marked: bool,
     },
-    /// The "keep" box of the restored resource of this step was checked in the
-    /// tracking issue of a repository.
+    /// The "keep" box of the restored resource of this step is checked in the
+    /// tracking issue of a repository, or may be: this is written before the request.
     KeepChecked {
         /// The step.
         step: usize,

@@ -85,9 +85,11 @@ impl Attempt<'_> {
         }
         let back = self.noted.back.as_ref().map(|(_, id)| id.as_str());
         let all = || listed.resources.iter();
-        let is_known = |one: &&Resource| one.id == self.id.id || Some(&*one.id) == back;
-        if let Some(known) = all().find(is_known) {
-            return Ok(Seen::There(known.id.clone()));
+        // What was restored last, else what was never gone.
+        let known = [back, Some(&*self.id.id)];
+        let mut known = known.into_iter().flatten();
+        if let Some(one) = known.find_map(|id| all().find(|one| *one.id == *id)) {
+            return Ok(Seen::There(one.id.clone()));
         }
         let original = self.copy.original.as_ref();
         let is_named =
@@ -119,10 +121,15 @@ impl Attempt<'_> {
             StepState::Restored if back == Some(found) && self.noted.unfilled => {
                 self.fill(journal, found).await
             }
-            StepState::Restored | StepState::Released => Ok((
+            StepState::Restored if back == Some(found) => Ok((
                 RestoreResult::AlreadyThere,
                 "it was restored before".to_owned(),
             )),
+            // The journal protects another one, or none.
+            StepState::Restored | StepState::Released => {
+                journal.write(&[self.restoring()])?;
+                self.adopt(journal, found)
+            }
             StepState::Open | StepState::Settled(_) => self.adopt(journal, found),
         }
     }
@@ -132,6 +139,13 @@ impl Attempt<'_> {
         journal.write(&[self.restored(found, false, false)])?;
         let why = format!("nothing was changed (id {found})");
         Ok((RestoreResult::AlreadyThere, why))
+    }
+
+    fn restoring(&self) -> JournalEntry {
+        JournalEntry::Restoring {
+            step: self.step,
+            at: self.client.clock().now(),
+        }
     }
 
     fn restored(&self, id: &str, unfilled: bool, marked: bool) -> JournalEntry {
@@ -169,10 +183,7 @@ impl Attempt<'_> {
         let Some(call) = call.filter(|_| has_contents) else {
             return Ok((RestoreResult::Cannot, by_hand(self.id, self.copy)));
         };
-        journal.write(&[JournalEntry::Restoring {
-            step: self.step,
-            at: self.client.clock().now(),
-        }])?;
+        journal.write(&[self.restoring()])?;
         match self.client.write(&call, self.client.deadline()).await {
             WriteResult::NotSent(error) => self.not_made(journal, error.to_string()),
             WriteResult::Lost(error) => {

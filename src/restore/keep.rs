@@ -3,6 +3,7 @@
 //! takes both back.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::RestoreError;
@@ -108,27 +109,52 @@ impl<'a> Keeper<'a> {
             return Ok(checked);
         }
         let ids: Vec<ResourceId> = back.iter().map(|(_, id)| id.clone()).collect();
-        for name in record.repositories.keys() {
+        for (name, id) in &record.repositories {
             let Some(repository) = Repository::parse(name) else {
                 continue;
             };
             let store = IssueStore::new(&self.github, &repository);
-            match keep::check(&store, &ids).await {
-                Ok(Some(issue)) => {
-                    let entries: Vec<_> = back
-                        .iter()
-                        .map(|(step, _)| JournalEntry::KeepChecked {
-                            step: *step,
-                            at: self.client.clock().now(),
-                            repository: name.clone(),
-                            issue: issue.number,
-                        })
-                        .collect();
-                    journal.write(&entries)?;
-                    checked.urls.push(issue.url);
+            let mut failed = |error: &dyn fmt::Display| {
+                checked.failed = Some(self.client.redact(&error.to_string()));
+            };
+            let found = match store.find().await {
+                Ok(found) => found,
+                Err(error) => {
+                    failed(&error);
+                    continue;
                 }
-                Ok(None) => {}
-                Err(error) => checked.failed = Some(self.client.redact(&error.to_string())),
+            };
+            if let Some(other) = found.repository_id.filter(|other| other != id) {
+                failed(&format_args!(
+                    "the repository called {name} has the id {other}, and {id} was expected: \
+                     another one has its name now"
+                ));
+                continue;
+            }
+            // Runs with the token of its author use that issue.
+            if let Some(other) = found.by_others.first() {
+                failed(&format_args!(
+                    "{other}; run this again with --issue-author for that account"
+                ));
+            }
+            let Some(issue) = found.issue else {
+                continue;
+            };
+            // Before the request leaves: its answer may be lost, and a release has to
+            // clear the box all the same.
+            let entries: Vec<_> = back
+                .iter()
+                .map(|(step, _)| JournalEntry::KeepChecked {
+                    step: *step,
+                    at: self.client.clock().now(),
+                    repository: name.clone(),
+                    issue: issue.number,
+                })
+                .collect();
+            journal.write(&entries)?;
+            match keep::check(&store, issue.number, &ids).await {
+                Ok(url) => checked.urls.push(url),
+                Err(error) => failed(&error),
             }
         }
         if checked.urls.is_empty() && checked.failed.is_none() {

@@ -227,8 +227,12 @@ pub struct Identity {
 pub struct IssueSearch {
     /// The tracking issue, if there is one.
     pub issue: Option<TrackingIssue>,
+    /// The repository's id, if the search saw it.
+    pub repository_id: Option<u64>,
     /// Number of requests sent.
     pub requests: u32,
-    /// What is marked and does not count, or not in full, for people.
-    pub ignored: Vec<String>,
+    /// Issues of other accounts that are marked and do not count, for people.
+    pub by_others: Vec<String>,
+    /// Further issues that do not count in full, for people.
+    pub further: Vec<String>,
 }

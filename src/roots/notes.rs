@@ -88,8 +88,10 @@ impl Notes<'_> {
                     ..SourceEvidence::default()
                 };
                 self.note("issue", noted);
+                self.roots.id = found.repository_id;
                 self.roots.issue = found.issue;
-                self.roots.ignored = found.ignored;
+                self.roots.ignored = found.by_others;
+                self.roots.ignored.extend(found.further);
             }
             Err(error) => self.fail("issue", &error),
         }

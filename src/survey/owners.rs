@@ -64,7 +64,9 @@ impl Survey<'_> {
                 )
                 .await
             } else {
-                roots::checked_boxes(github, repository, self.observer).await
+                // The id was compared before the first deletion.
+                let first = list_open;
+                roots::checked_boxes(github, repository, expected_id, first, self.observer).await
             };
             (repository.clone(), found)
         });

@@ -11,32 +11,18 @@ use crate::gc::box_key;
 use crate::model::ResourceId;
 use crate::roots::github::issue::{IssueState, IssueStore};
 
-/// A tracking issue in which boxes were checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckedIssue {
-    /// Its number.
-    pub number: u64,
-    /// Its address.
-    pub url: String,
-}
-
-/// Checks the "keep" boxes of these resources in the tracking issue, and adds the
-/// boxes that are missing. Returns the issue, if the repository has one.
+/// Checks the "keep" boxes of these resources in an issue, and adds the boxes that
+/// are missing. Returns the address of the issue.
 ///
 /// # Errors
 ///
-/// See [`PublishError`]. With [`PublishError::NotReread`] and
-/// [`PublishError::Contended`], the issue was written.
+/// See [`PublishError`]. After any error the issue may have been written.
 pub async fn check(
     store: &IssueStore<'_>,
+    number: u64,
     resources: &[ResourceId],
-) -> Result<Option<CheckedIssue>, PublishError> {
-    let Some(issue) = store.find().await?.issue else {
-        return Ok(None);
-    };
-    let number = issue.number;
-    let url = edit(store, number, |text| checked(text, resources)).await?;
-    Ok(Some(CheckedIssue { number, url }))
+) -> Result<String, PublishError> {
+    edit(store, number, |text| checked(text, resources)).await
 }
 
 /// Clears the "keep" boxes of these resources in an issue.

@@ -2122,6 +2122,32 @@ fn workers_that_bind_each_other_go_after_one_binding_is_removed() {
 }
 
 #[test]
+fn workers_that_send_each_other_their_logs_go_as_the_plan_says() {
+    let tailed = |name: &str, tail: &str| {
+        let mut worker = worker(name, json!([]));
+        worker["attributes"]["tail_consumers"] = json!([tail]);
+        worker
+    };
+    let all = [
+        tailed("app-pr-1", "app-pr-3"),
+        tailed("app-pr-3", "app-pr-1"),
+    ];
+    let stage = Stage::new(&world(&all), POLICY);
+    let (audit, _) = stage.run(&["audit"]);
+    assert_eq!(
+        row(&audit, "app-pr-1")["unbinds"],
+        json!(["app-pr-3"]),
+        "{audit}"
+    );
+    let (swept, exit) = stage.sweep();
+    assert_eq!(exit, 0, "{swept}");
+    assert!(!stage.has("app-pr-1") && !stage.has("app-pr-3"), "{swept}");
+    let journal = stage.journal_text();
+    let said = "/settings (removes app-pr-1 in tail_consumers)";
+    assert!(journal.contains(said), "{journal}");
+}
+
+#[test]
 fn a_change_that_the_run_made_itself_spares_nothing_when_it_is_read_again() {
     let stage = Stage::new(&world(&cycle(&[])), POLICY);
     // What was read grows too old between the two deletions.
@@ -2763,4 +2789,163 @@ fn garbage_that_something_that_stays_holds_says_so_in_audit_and_sweep() {
         "{why}"
     );
     assert_eq!(stage.writes(), []);
+}
+
+/// What a person deletes and makes again, or releases and wants back, is there when it
+/// is restored once more, and no journal protects it yet.
+#[test]
+fn what_was_released_is_protected_when_it_is_restored_once_more() {
+    for with_issue in [true, false] {
+        let (stage, run) = if with_issue {
+            after_a_deletion_with_an_issue()
+        } else {
+            after_a_deletion()
+        };
+        assert_eq!(restored(&stage, &run, CACHE).0, "restored");
+        let released = stage.output(&["restore", "--release", CACHE]);
+        assert_eq!(released.status.code(), Some(0));
+        let (result, reason, code) = restored(&stage, &run, CACHE);
+        assert_eq!((result.as_str(), code), ("already_there", 0), "{reason}");
+        assert!(!reason.contains("restored before"), "{reason}");
+        let (swept, _) = stage.sweep();
+        assert_eq!(row(&swept, CACHE)["verdict"], "protected", "{swept}");
+        if with_issue {
+            let (swept, _) = swept_elsewhere(&stage);
+            assert_eq!(row(&swept, CACHE)["verdict"], "protected", "{swept}");
+        }
+        // It can be released again.
+        let released = stage.output(&["restore", "--release", CACHE]);
+        assert_eq!(released.status.code(), Some(0));
+        let (swept, _) = stage.sweep();
+        assert!(!stage.has(CACHE), "{swept}");
+    }
+}
+
+#[test]
+fn what_somebody_made_again_after_it_was_restored_is_protected() {
+    let (stage, run) = after_a_deletion();
+    assert_eq!(restored(&stage, &run, HOST).0, "restored");
+    let zone = stage.journal().iter().find_map(|line| {
+        let place = line["resource"]["place"].clone();
+        place["zone"]["id"].as_str().map(str::to_owned)
+    });
+    let back = stage
+        .journal()
+        .iter()
+        .find(|line| line["entry"] == "restored")
+        .and_then(|line| line["id"].as_str().map(str::to_owned));
+    let (zone, back) = (zone.unwrap(), back.unwrap());
+    let path = format!("client/v4/zones/{zone}/dns_records/{back}");
+    stage.server.request("DELETE", &path, "");
+    assert!(!stage.has(HOST));
+    stage
+        .server
+        .control("POST", "resources", &record(HOST).to_string());
+    let (result, reason, code) = restored(&stage, &run, HOST);
+    assert_eq!((result.as_str(), code), ("already_there", 0), "{reason}");
+    stage.sweep();
+    assert!(stage.has(HOST), "it is protected");
+}
+
+#[test]
+fn a_release_clears_a_box_that_was_written_unseen() {
+    for fault in [
+        json!({"on": {"method": "PATCH", "path": "/issues/"}, "fault": "reset_after"}),
+        json!({"on": {"method": "POST", "path": "/graphql$", "contains": "userContentEdits"},
+            "fault": {"status": 403}}),
+    ] {
+        let (stage, run) = after_a_deletion_with_an_issue();
+        stage.fault(&json!([fault]));
+        let (result, reason, code) = restored(&stage, &run, CACHE);
+        assert_eq!((result.as_str(), code), ("restored", 5), "{reason}");
+        stage.fault(&json!([]));
+        let (swept, _) = swept_elsewhere(&stage);
+        assert_eq!(row(&swept, CACHE)["verdict"], "protected", "{swept}");
+        let released = stage.output(&["restore", "--release", CACHE]);
+        assert_eq!(released.status.code(), Some(0));
+        let (swept, _) = swept_elsewhere(&stage);
+        assert!(!stage.has(CACHE), "{swept}");
+    }
+}
+
+/// The scheduled sweeps write their issue as the account of Actions, and a person
+/// restores with a token of their own.
+#[test]
+fn an_issue_of_another_account_is_named_when_a_box_cannot_be_checked_in_it() {
+    let (stage, run) = after_a_deletion_with_an_issue();
+    let mine = json!({"data": {"viewer": {"login": "alice"}}});
+    stage.fault(
+        &json!([{"on": {"method": "POST", "path": "/graphql$", "contains": "viewer"},
+        "fault": {"status": 200, "body": mine}}]),
+    );
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("restored", 5), "{reason}");
+    for part in ["issue #", "github-actions[bot]", "--issue-author"] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+    let output = stage.output(&[
+        "restore",
+        &run,
+        CACHE,
+        "--issue-author",
+        "github-actions[bot]",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    stage.fault(&json!([]));
+    let (swept, _) = swept_elsewhere(&stage);
+    assert_eq!(row(&swept, CACHE)["verdict"], "protected", "{swept}");
+}
+
+const BY_AGE: &str = "repository = \"acme/shop\"\n[[rule]]\nid = \"old\"\nkind = \"dns_record\"\n\
+    zone = \"acme.example\"\nname = \"scratch-{any:a-z}.acme.example\"\n\
+    dead-when = { older-than = \"7d\" }\n";
+
+const SCRATCH: &str = "scratch-a.acme.example";
+
+/// Under a name that was taken over, the tracking issue and its boxes are a stranger's.
+#[test]
+fn the_id_of_the_repository_is_compared_where_no_rule_asks_it_anything() {
+    let with_id = |stage: &Stage, id: &str, arguments: &[&str]| {
+        let mut command = stage.server.program();
+        command.args(arguments).args(["-q", "--format", "json"]);
+        command.arg("--journal").arg(stage.folder.path());
+        command.arg("--policies").arg(&stage.policy);
+        command.env("GITHUB_REPOSITORY_ID", id).output().unwrap()
+    };
+    let by_age = Stage::new(&world(&[record(SCRATCH)]), BY_AGE);
+    let nothing_claimed = Stage::new(&world(&[record(SCRATCH)]), POLICY);
+    for stage in [&by_age, &nothing_claimed] {
+        for arguments in [&["audit"][..], &["sweep", "--yes"]] {
+            let (report, code) = report(&with_id(stage, "7", arguments));
+            assert_eq!(code, 3, "{arguments:?}: {report}");
+            let said = report["evidence"].to_string();
+            assert!(said.contains("another one has its name now"), "{said}");
+        }
+        assert!(stage.has(SCRATCH));
+        let wrong = with_id(stage, "seven", &["sweep", "--yes"]);
+        let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+        assert_eq!(wrong.status.code(), Some(2), "{said}");
+        assert!(said.contains("GITHUB_REPOSITORY_ID"), "{said}");
+    }
+    // The journal of such a run knows the repository and its id.
+    by_age.run(&["report"]);
+    let (swept, code) = by_age.sweep();
+    assert_eq!(code, 0, "{swept}");
+    assert!(!by_age.has(SCRATCH));
+    let run = swept["run"].as_str().unwrap();
+    let (result, reason, code) = restored(&by_age, run, SCRATCH);
+    assert_eq!((result.as_str(), code), ("restored", 0), "{reason}");
+    assert!(reason.contains("\"keep\" is checked in"), "{reason}");
+    let path = by_age.file(&format!("{run}.journal.jsonl"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let begun: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let id = begun["repositories"]["acme/shop"].as_u64().unwrap();
+    let other = text.replacen(&format!("\"acme/shop\":{id}"), "\"acme/shop\":7", 1);
+    std::fs::write(&path, other).unwrap();
+    let (report, code) = by_age.run(&["audit"]);
+    assert_eq!(code, 3, "{report}");
+    // No box is checked in the issue of a stranger.
+    let (_, reason, code) = restored(&by_age, run, SCRATCH);
+    assert_eq!(code, 5, "{reason}");
+    assert!(reason.contains("another one has its name now"), "{reason}");
 }

@@ -57,7 +57,17 @@ fn author(user: Option<&User>) -> &str {
 #[derive(Debug, Default)]
 pub struct Authors {
     also: Vec<String>,
-    login: OnceCell<String>,
+    viewer: OnceCell<Viewer>,
+}
+
+/// What the query for the account of a token says.
+#[derive(Debug)]
+struct Viewer {
+    login: String,
+    /// The repository that the same query asked about.
+    repository: Repository,
+    /// The id of that; none if the answer does not say it.
+    id: Option<u64>,
 }
 
 impl Authors {
@@ -65,7 +75,7 @@ impl Authors {
     pub fn new(also: &[String]) -> Self {
         Self {
             also: also.to_vec(),
-            login: OnceCell::new(),
+            viewer: OnceCell::new(),
         }
     }
 }
@@ -197,13 +207,30 @@ impl<'g> IssueStore<'g> {
         serde_json::from_slice(body).map_err(|error| self.github.redacted(unreadable(&error)))
     }
 
-    /// Reads the account of this token, as REST writes it.
-    async fn login(&self) -> Result<String, Unanswered> {
-        let query = json!({ "query": "query{viewer{login}}" });
+    /// Reads the account of this token, as REST writes it, and the repository's id:
+    /// with the same request, because no other may be about the repository itself.
+    async fn viewer(&self) -> Result<Viewer, Unanswered> {
+        let query = json!({
+            "query": "query($owner:String!,$name:String!){viewer{login}repository(owner:$owner,name:$name){databaseId nameWithOwner}}",
+            "variables": { "owner": self.repository.owner(), "name": self.repository.name() },
+        });
         let body = self.github.post_query(&query).await?;
         let answer: Value = self.read(&body)?;
+        // A token that does not see the repository has an account all the same.
+        let is_about_repository = |error: &Value| error["path"][0] == "repository";
+        let errors = answer["errors"].as_array();
+        let login_is_whole = answer["errors"].is_null()
+            || errors.is_some_and(|errors| errors.iter().all(is_about_repository));
+        let found = &answer["data"]["repository"];
+        let name = found["nameWithOwner"].as_str();
+        let is_same =
+            name.is_some_and(|name| name.eq_ignore_ascii_case(self.repository.full_name()));
         match answer["data"]["viewer"]["login"].as_str() {
-            Some(login) if !login.is_empty() && answer["errors"].is_null() => Ok(login.to_owned()),
+            Some(login) if !login.is_empty() && login_is_whole => Ok(Viewer {
+                login: login.to_owned(),
+                repository: self.repository.clone(),
+                id: found["databaseId"].as_u64().filter(|_| is_same),
+            }),
             _ => Err(Unanswered::Unbelievable(
                 "GitHub does not say whose token this is".to_owned(),
             )),
@@ -215,10 +242,10 @@ impl<'g> IssueStore<'g> {
         let authors = self.github.authors();
         OwnAccounts {
             login: authors
-                .login
-                .get_or_try_init(|| self.login())
+                .viewer
+                .get_or_try_init(|| self.viewer())
                 .await
-                .map(String::as_str),
+                .map(|viewer| &*viewer.login),
             also: &authors.also,
         }
     }
@@ -248,7 +275,12 @@ impl<'g> IssueStore<'g> {
         if own.login.is_ok() {
             filters.push(format!("labels={}&", labels.join("%2C")));
         }
-        let mut found = IssueSearch::default();
+        let viewer = self.github.authors().viewer.get();
+        let viewer = viewer.filter(|viewer| viewer.repository == *self.repository);
+        let mut found = IssueSearch {
+            repository_id: viewer.and_then(|viewer| viewer.id),
+            ..IssueSearch::default()
+        };
         let mut marked = BTreeMap::new();
         let lists = filters.iter().map(|filter| async move {
             let query = format!("/issues?state=all&{filter}sort=created&direction=asc&");
@@ -275,7 +307,7 @@ impl<'g> IssueStore<'g> {
             if own.wrote(issue.user.as_ref(), &format!("issue #{}", issue.number))? {
                 ours.push((mark, issue));
             } else if mark == Mark::Marker {
-                found.ignored.push(format!(
+                found.by_others.push(format!(
                     "issue #{} of {} is marked as the tracking issue and not used: it is by {}; \
                      its checkboxes count only with --issue-author",
                     issue.number,
@@ -284,7 +316,7 @@ impl<'g> IssueStore<'g> {
                 ));
             }
         }
-        found.issue = self.chosen(ours, &mut found.ignored)?;
+        found.issue = self.chosen(ours, &mut found.further)?;
         Ok(found)
     }
 
