@@ -108,59 +108,71 @@ impl<'a> Keeper<'a> {
             });
             return Ok(checked);
         }
-        let ids: Vec<ResourceId> = back.iter().map(|(_, id)| id.clone()).collect();
         for (name, id) in &record.repositories {
-            let Some(repository) = Repository::parse(name) else {
-                continue;
-            };
-            let store = IssueStore::new(&self.github, &repository);
-            let mut failed = |error: &dyn fmt::Display| {
-                checked.failed = Some(self.client.redact(&error.to_string()));
-            };
-            let found = match store.find().await {
-                Ok(found) => found,
-                Err(error) => {
-                    failed(&error);
-                    continue;
-                }
-            };
-            if let Some(other) = found.repository_id.filter(|other| other != id) {
-                failed(&format_args!(
-                    "the repository called {name} has the id {other}, and {id} was expected: \
-                     another one has its name now"
-                ));
-                continue;
-            }
-            // Runs with the token of its author use that issue.
-            if let Some(other) = found.by_others.first() {
-                failed(&format_args!(
-                    "{other}; run this again with --issue-author for that account"
-                ));
-            }
-            let Some(issue) = found.issue else {
-                continue;
-            };
-            // Before the request leaves: its answer may be lost, and a release has to
-            // clear the box all the same.
-            let entries: Vec<_> = back
-                .iter()
-                .map(|(step, _)| JournalEntry::KeepChecked {
-                    step: *step,
-                    at: self.client.clock().now(),
-                    repository: name.clone(),
-                    issue: issue.number,
-                })
-                .collect();
-            journal.write(&entries)?;
-            match keep::check(&store, issue.number, &ids).await {
-                Ok(url) => checked.urls.push(url),
-                Err(error) => failed(&error),
+            if let Some(repository) = Repository::parse(name) {
+                self.keep_in(journal, (&repository, *id), &back, &mut checked)
+                    .await?;
             }
         }
         if checked.urls.is_empty() && checked.failed.is_none() {
             checked.none = Some("there is no tracking issue".to_owned());
         }
         Ok(checked)
+    }
+
+    /// Checks the boxes in the tracking issue of one repository, which has this id.
+    async fn keep_in(
+        &self,
+        journal: &mut Journal,
+        (repository, id): (&Repository, u64),
+        back: &[(usize, ResourceId)],
+        checked: &mut BoxesChecked,
+    ) -> Result<(), RestoreError> {
+        let store = IssueStore::new(&self.github, repository);
+        let mut failed = |error: &dyn fmt::Display| {
+            checked.failed = Some(self.client.redact(&error.to_string()));
+        };
+        let found = match store.find().await {
+            Ok(found) => found,
+            Err(error) => {
+                failed(&error);
+                return Ok(());
+            }
+        };
+        if let Some(other) = found.repository_id.filter(|other| *other != id) {
+            failed(&format_args!(
+                "the repository called {repository} has the id {other}, and {id} was expected: \
+                 another one has its name now"
+            ));
+            return Ok(());
+        }
+        // Runs with the token of its author use that issue.
+        if let Some(other) = found.by_others.first() {
+            failed(&format_args!(
+                "{other}; run this again with --issue-author for that account"
+            ));
+        }
+        let Some(issue) = found.issue else {
+            return Ok(());
+        };
+        // Before the request leaves: its answer may be lost, and a release has to clear
+        // the box all the same.
+        let entries: Vec<_> = back
+            .iter()
+            .map(|(step, _)| JournalEntry::KeepChecked {
+                step: *step,
+                at: self.client.clock().now(),
+                repository: repository.full_name().to_lowercase(),
+                issue: issue.number,
+            })
+            .collect();
+        journal.write(&entries)?;
+        let ids: Vec<ResourceId> = back.iter().map(|(_, id)| id.clone()).collect();
+        match keep::check(&store, issue.number, &ids).await {
+            Ok(url) => checked.urls.push(url),
+            Err(error) => failed(&error),
+        }
+        Ok(())
     }
 
     /// Takes back what keeps a resource besides the journal. Returns why that was not

@@ -88,14 +88,9 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
             if matches!(answer, Err(ListingFailure::Disagrees(_))) {
                 answer = users(client, *kind, place).await;
             }
-            let answer = answer.map_err(|broken| {
-                let what_to_do = what_to_do(&broken, kind.read_permission);
-                let why = broken.reason(client);
-                format!(
-                    "could not list who uses each {}: {why}; {what_to_do}",
-                    kind.noun
-                )
-            });
+            let what = || format!("could not list who uses each {}", kind.noun);
+            let permission = kind.read_permission;
+            let answer = answer.map_err(|failure| gap(client, &what(), failure, permission));
             answered.evidence.push(Evidence {
                 source: format!("{}.{}.users", kind.api.key(), kind.name()),
                 scope: place.to_string(),
@@ -206,13 +201,14 @@ async fn held(client: &Client, resource: &Resource) -> (Result<Vec<Resource>, St
     }
 }
 
-/// What a person can do about a list of users that could not be read.
-fn what_to_do(failure: &ListingFailure, permission: &str) -> String {
-    if failure.is_about_the_quota() {
+/// Says that a list of users could not be read, why, and what to do.
+fn gap(client: &Client, what: &str, failure: ListingFailure, permission: &str) -> String {
+    let what_to_do = if failure.is_about_the_quota() {
         "raise --quota-share or --deadline".to_owned()
     } else {
         format!("the token needs {permission}")
-    }
+    };
+    format!("{what}: {}; {what_to_do}", failure.reason(client))
 }
 
 /// The users that a source shows, with the evidence of having asked.
@@ -229,12 +225,9 @@ async fn source_users(
         for last in [false, true] {
             let asked = ask_source(client, source, place, &mut requests).await;
             let again = !last && matches!(asked, Err(ListingFailure::Disagrees(_)));
-            users = asked.map_err(|broken| {
-                let what_to_do = what_to_do(&broken, source.permission());
-                let why = broken.reason(client);
-                let noun = source.noun();
-                format!("could not read what every {noun} binds: {why}; {what_to_do}")
-            });
+            let what = || format!("could not read what every {} binds", source.noun());
+            let permission = source.permission();
+            users = asked.map_err(|failure| gap(client, &what(), failure, permission));
             if !again {
                 break;
             }
