@@ -13,7 +13,7 @@ use super::envelope::{self, account};
 use crate::call::Call;
 use crate::kind::{Backup, Filling, Kind, Malformed, Page, PageOf, Restore};
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
+    Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, UsedBy,
 };
 
 pub(super) struct KvNamespace;
@@ -50,26 +50,7 @@ struct Namespace {
 
 impl Namespace {
     fn resource(self, place: &Arc<Place>) -> Resource {
-        Resource {
-            kind: KindRef(&ABOUT),
-            place: place.clone(),
-            id: self.id,
-            name: self.title,
-            holder: None,
-            incarnation: None,
-            created_at: Time::Unsupported,
-            changed_at: Time::Unsupported,
-            active_at: Time::Unsupported,
-            expires_at: None,
-            protection: None,
-            parent: None,
-            attributes: Vec::new(),
-            links: Vec::new(),
-            addresses: Vec::new(),
-            recorded: None,
-            unread: None,
-            original: None,
-        }
+        Resource::new(KindRef(&ABOUT), place, self.id, self.title)
     }
 }
 

@@ -119,6 +119,11 @@ impl Backup for Worker {
     }
 }
 
+/// A Worker of which only the name is known.
+fn named(place: &Arc<Place>, name: Box<str>) -> Resource {
+    Resource::new(KindRef(&ABOUT), place, name.clone(), name)
+}
+
 impl Kind for Worker {
     fn about(&self) -> KindRef {
         KindRef(&ABOUT)
@@ -136,29 +141,17 @@ impl Kind for Worker {
         let items = scripts
             .into_iter()
             .map(|script| Resource {
-                kind: self.about(),
-                place: place.clone(),
-                name: script.id.as_str().into(),
-                id: script.id.into(),
-                holder: None,
                 incarnation: script.tag.map(Into::into),
                 created_at: Time::always(script.created_on),
                 changed_at: Time::always(script.modified_on),
-                active_at: Time::Unsupported,
-                expires_at: None,
                 protection: is_marked(script.tags.iter().flatten().map(AsRef::as_ref))
                     .then_some(BuiltInProtection::Marked),
-                parent: None,
                 attributes: script
                     .tags
                     .map(|tags| ("tags", Attribute::List(tags)))
                     .into_iter()
                     .collect(),
-                links: Vec::new(),
-                addresses: Vec::new(),
-                recorded: None,
-                unread: None,
-                original: None,
+                ..named(place, script.id.into())
             })
             .collect();
         Ok(Page {
@@ -181,24 +174,10 @@ impl Kind for Worker {
     fn read_one(&self, place: &Arc<Place>, body: &[u8]) -> Result<Resource, Malformed> {
         let (worker, _) = envelope::open::<BetaWorker>(body)?;
         Ok(Resource {
-            kind: self.about(),
-            place: place.clone(),
-            id: worker.name.clone(),
-            name: worker.name,
-            holder: None,
             incarnation: Some(worker.id),
             created_at: Time::always(worker.created_on),
             changed_at: Time::always(worker.updated_on),
-            active_at: Time::Unsupported,
-            expires_at: None,
-            protection: None,
-            parent: None,
-            attributes: Vec::new(),
-            links: Vec::new(),
-            addresses: Vec::new(),
-            recorded: None,
-            unread: None,
-            original: None,
+            ..named(place, worker.name)
         })
     }
 
