@@ -248,7 +248,7 @@ fn cap(
         .enumerate()
         .map(|(at, &one)| (one, at))
         .collect();
-    let mut groups = Groups {
+    let mut groups = RunGroups {
         needs: &needs,
         blocked: &blocked,
         maximum,
@@ -338,7 +338,7 @@ fn owners(candidates: &[Candidate<'_>]) -> Vec<Option<usize>> {
 }
 
 /// Finds the groups of candidates that no run can take.
-struct Groups<'a, N> {
+struct RunGroups<'a, N> {
     needs: &'a N,
     blocked: &'a BTreeMap<usize, String>,
     maximum: usize,
@@ -346,7 +346,7 @@ struct Groups<'a, N> {
     known: Vec<Option<bool>>,
 }
 
-impl<I: Iterator<Item = usize>, N: Fn(usize) -> I> Groups<'_, N> {
+impl<I: Iterator<Item = usize>, N: Fn(usize) -> I> RunGroups<'_, N> {
     /// Whether no run ever begins with this group. What goes in an earlier run makes a
     /// group smaller: only where nothing of it fits, or only what waits for the rest,
     /// no run ever begins.

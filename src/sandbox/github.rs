@@ -252,9 +252,17 @@ impl GitHub {
         Ok(())
     }
 
+    /// Returns a pull request by its number, by which they are sorted.
+    pub(super) fn numbered(&self, number: u64) -> Option<&WorldPullRequest> {
+        let at = self
+            .pulls
+            .binary_search_by_key(&number, |pull| pull.number.into());
+        self.pulls.get(at.ok()?)
+    }
+
     /// Returns a pull request as a world file has it.
     pub(super) fn pull_request(&self, number: u32) -> Result<Value, String> {
-        let pull = self.pulls.iter().find(|pull| pull.number == number);
+        let pull = self.numbered(number.into());
         let pull = pull.ok_or_else(|| format!("there is no pull request #{number}"))?;
         serde_json::to_value(pull).map_err(|error| error.to_string())
     }
@@ -319,11 +327,7 @@ impl GitHub {
             (&Method::GET, []) => ok(&self.repository(&self.full_name(), &request.base)),
             (&Method::GET, ["pulls"]) => self.pulls(request),
             (&Method::GET, ["pulls", number]) => {
-                match self
-                    .pulls
-                    .iter()
-                    .find(|pull| pull.number.to_string() == *number)
-                {
+                match number.parse().ok().and_then(|number| self.numbered(number)) {
                     Some(pull) => with_etag(request, ok(&self.pull(pull, &request.base, true))),
                     None => not_found(),
                 }

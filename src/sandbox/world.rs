@@ -235,8 +235,12 @@ impl World {
             ));
         }
         let mut resources = Vec::new();
+        let mut at = TextCursor::default();
         for (index, raw) in read.resources.iter().enumerate() {
-            resources.push(resource(file, text, index, raw.get())?);
+            // The raw value borrows from the text, so the distance is its offset.
+            let offset = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+            at.go_to(text, offset);
+            resources.push(resource(file, at, index, raw.get())?);
         }
         let zones = read
             .zones
@@ -275,14 +279,39 @@ impl World {
     }
 }
 
-fn resource(file: &str, text: &str, index: usize, raw: &str) -> Result<WorldResource, WorldError> {
-    // The raw value borrows from the text, so the distance is its offset.
-    let offset = (raw.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    let before = text.get(..offset).unwrap_or_default();
+/// A place in a text that is read from its beginning to its end.
+#[derive(Debug, Clone, Copy, Default)]
+struct TextCursor {
+    offset: usize,
+    line: usize,
+    column: usize,
+}
+
+impl TextCursor {
+    /// Moves on to a later offset.
+    fn go_to(&mut self, text: &str, offset: usize) {
+        let between = text.get(self.offset..offset).unwrap_or_default();
+        match between.rsplit_once('\n') {
+            Some((lines, rest)) => {
+                self.line += lines.matches('\n').count() + 1;
+                self.column = rest.len();
+            }
+            None => self.column += between.len(),
+        }
+        self.offset = offset;
+    }
+}
+
+fn resource(
+    file: &str,
+    at: TextCursor,
+    index: usize,
+    raw: &str,
+) -> Result<WorldResource, WorldError> {
     let origin = FilePosition {
         file,
-        line: before.matches('\n').count(),
-        column: before.rsplit('\n').next().map_or(0, str::len),
+        line: at.line,
+        column: at.column,
         place: format!("resources[{index}]"),
     };
     let resource: WorldResource = origin.parse(raw)?;

@@ -214,11 +214,7 @@ impl<'a> Executor<'a> {
                         .argument(field, "number")
                         .and_then(|number| number.as_u64())
                         .unwrap_or(0);
-                    if let Some(pull) = github
-                        .pulls
-                        .iter()
-                        .find(|pull| u64::from(pull.number) == number)
-                    {
+                    if let Some(pull) = github.numbered(number) {
                         self.project(field, &pull_json(github, pull))
                     } else {
                         let message = format!(

@@ -101,10 +101,8 @@ impl GitHub {
 
     /// The events of a pull request that the sandbox knows: labels that went.
     pub(super) fn events(&self, request: &Request, number: &str) -> Response {
-        let found = self
-            .pulls
-            .iter()
-            .find(|pull| pull.number.to_string() == number);
+        let number = number.parse().ok();
+        let found = number.and_then(|number| self.numbered(number));
         let removals = found
             .map(|pull| pull.unlabeled.as_slice())
             .unwrap_or_default();
