@@ -411,7 +411,7 @@ fn the_doctor_is_content_only_where_an_audit_is() {
 #[test]
 fn the_doctor_asks_for_no_zone_that_the_list_of_the_account_shows() {
     let world = crate::support::path("cases/every-user-keeps.json");
-    let policy = crate::support::path("cases/every-user-keeps.toml");
+    let policy = crate::support::path("support/closed.toml");
     let server = Server::start(&["--world", &world.display().to_string()]);
     server.plant(
         &json!([{"on": {"path": "/client/v4/zones/[0-9a-f]+$"}, "times": null,
