@@ -152,7 +152,8 @@ fn table() -> Vec<Row> {
             json!({"drip_ms": 1_000}),
             UntilTheDeadline,
             Either,
-            &["deleted", "deferred"],
+            // A long answer is not whole before the deadline.
+            &["deleted", "deferred", "in_doubt"],
         ),
         (
             json!({"padding_mb": 200}),
