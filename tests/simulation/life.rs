@@ -556,6 +556,18 @@ impl World<'_> {
             )
         };
         seen.retain(|index| !closed_since(index));
+        // One that something which stays bound for a while may have been seen bound.
+        let garbage = seen.clone();
+        let bound_since = |index: &usize| {
+            let ledger = &self.network.state().ledger;
+            let bound_as = ledger.resources[*index].bound_as();
+            let mut users = ledger.resources.iter().enumerate();
+            users.any(|(user, one)| {
+                let mut binds = one.binds.since(report.now).iter();
+                !garbage.contains(&user) && binds.any(|(_, binds)| binds.contains(&bound_as))
+            })
+        };
+        seen.retain(|index| !bound_since(index));
         let mut wrong = Vec::new();
         {
             let ledger = &self.network.state().ledger;
