@@ -556,18 +556,25 @@ impl World<'_> {
             )
         };
         seen.retain(|index| !closed_since(index));
-        // One that something which stays bound for a while may have been seen bound.
+        // One that something which stays bound for a while, or that a host was pointed
+        // at, may have been seen in use.
         let garbage = seen.clone();
-        let bound_since = |index: &usize| {
+        let used_since = |index: &usize| {
             let ledger = &self.network.state().ledger;
-            let bound_as = ledger.resources[*index].bound_as();
+            let used = &ledger.resources[*index];
+            let bound_as = used.bound_as();
             let mut users = ledger.resources.iter().enumerate();
             users.any(|(user, one)| {
                 let mut binds = one.binds.since(report.now).iter();
-                !garbage.contains(&user) && binds.any(|(_, binds)| binds.contains(&bound_as))
+                let mut pointed = one.pointed.iter();
+                let is_target = |(at, before): &(_, String)| {
+                    used.kind == "worker" && *at >= report.now && *before == used.name
+                };
+                pointed.any(is_target)
+                    || !garbage.contains(&user) && binds.any(|(_, binds)| binds.contains(&bound_as))
             })
         };
-        seen.retain(|index| !bound_since(index));
+        seen.retain(|index| !used_since(index));
         let mut wrong = Vec::new();
         {
             let ledger = &self.network.state().ledger;
