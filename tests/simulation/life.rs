@@ -575,6 +575,16 @@ impl World<'_> {
             })
         };
         seen.retain(|index| !used_since(index));
+        // So may one that somebody marked or labelled for a while.
+        let kept_since = |index: &usize| {
+            let ledger = &self.network.state().ledger;
+            let number = ledger.about(*index);
+            let labels = number.and_then(|number| ledger.labelled.get(&number));
+            let marks = Some(&ledger.resources[*index].marked);
+            let mut kept = labels.into_iter().chain(marks);
+            kept.any(|kept| kept.since(report.now).iter().any(|(_, kept)| *kept))
+        };
+        seen.retain(|index| !kept_since(index));
         let mut wrong = Vec::new();
         {
             let ledger = &self.network.state().ledger;
