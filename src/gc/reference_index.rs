@@ -121,7 +121,7 @@ pub(super) struct ReferenceIndex<'a> {
     /// What made each satellite.
     makers: BTreeMap<usize, usize>,
     possible_references: Vec<PossibleReference<'a>>,
-    /// What each binding of [`Self::suspicions`] may name, by its index.
+    /// What each binding of [`Self::possible_references`] may name, by its index.
     possible_targets: HashMap<usize, Vec<usize>>,
     /// Kinds of which a binding may name any resource, with the binding.
     of_kind: HashMap<&'static str, Vec<usize>>,

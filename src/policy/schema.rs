@@ -1,5 +1,5 @@
 //! The JSON schema of policy files, for editors: the declarations of
-//! [`super::keys`], [`crate::limits`] and the vocabulary, in another form.
+//! `keys`, [`crate::limits`] and the vocabulary, in another form.
 
 use serde_json::{Map, Value, json};
 

@@ -68,7 +68,7 @@ impl Register {
         id
     }
 
-    /// The id that the world names, or one as [`Register::give`] makes it.
+    /// The id that the world names, or one as [`Self::assign`] makes it.
     pub(super) fn take(&mut self, named: Option<&str>, kind: &str, name: &str) -> String {
         match named {
             Some(id) => {
