@@ -498,6 +498,7 @@ pub fn only(findings: &Findings<'_>, wanted: impl Fn(&Resource, &str) -> bool) -
     plan.defer(|step| !wanted(step.resource));
     plan.deferred.retain(|index| wanted(*index));
     plan.held.retain(|index, _| wanted(*index));
+    plan.waits.retain(|index, _| wanted(*index));
     for index in plan.deferred.clone() {
         let why = || waits_for(&steps, resources, index, &wanted);
         plan.waits.entry(index).or_insert_with(why);

@@ -241,10 +241,13 @@ impl RunRecord {
                 marked,
                 ..
             } => {
+                // Another id has another box.
+                if noted.back.as_ref().is_none_or(|(_, before)| *before != id) {
+                    noted.keep_checked.clear();
+                }
                 noted.back = Some((at, id));
                 noted.unfilled = unfilled;
                 noted.marked = marked;
-                noted.keep_checked.clear();
             }
             JournalEntry::KeepChecked {
                 repository, issue, ..
@@ -252,7 +255,11 @@ impl RunRecord {
                 noted.keep_checked.insert(repository, issue);
             }
             JournalEntry::Filled { .. } => noted.unfilled = false,
-            JournalEntry::Run { .. } | JournalEntry::Released { .. } => {}
+            JournalEntry::Released { .. } => {
+                noted.marked = false;
+                noted.keep_checked.clear();
+            }
+            JournalEntry::Run { .. } => {}
         }
         Ok(())
     }

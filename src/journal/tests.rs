@@ -259,9 +259,23 @@ fn attempts_to_restore_are_recorded() {
     assert!(!record(&[restored(true), filled()]).unwrap().steps[&0].unfilled);
     let issues = |entries: &[JournalEntry]| record(entries).unwrap().steps[&0].keep_checked.clone();
     assert_eq!(issues(&[restored(true), checked()])["acme/shop"], 7);
-    // What is restored once more has another id, and so another box.
-    let again = [restored(true), checked(), begun(), restored(true)];
-    assert!(issues(&again).is_empty());
+    // Another id has another box, and a release clears what was checked.
+    let other = || JournalEntry::Restored {
+        step: 0,
+        at,
+        id: "3".to_owned(),
+        unfilled: false,
+        marked: false,
+    };
+    for (after, count) in [
+        (&[begun(), restored(true)][..], 1),
+        (&[begun(), other()], 0),
+        (&[released()], 0),
+        (&[released(), begun(), restored(true)], 0),
+    ] {
+        let entries = [&[restored(true), checked()], after].concat();
+        assert_eq!(issues(&entries).len(), count, "{after:?}");
+    }
     for entries in [
         vec![checked()],
         vec![begun(), checked()],

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::RestoreError;
+use crate::gc::box_key;
 use crate::journal::{Journal, JournalEntry, RecordedStep, RunRecord};
 use crate::kind::KeepMark;
 use crate::model::{Api, KEEP_MARK, Repository, ResourceId};
@@ -156,9 +157,10 @@ impl<'a> Keeper<'a> {
             return Ok(());
         };
         // Before the request leaves: its answer may be lost, and a release has to clear
-        // the box all the same.
-        let entries: Vec<_> = back
-            .iter()
+        // the box all the same. One that a person checked is theirs.
+        let is_checked = |id: &ResourceId| issue.checked.keep.contains(&box_key::of(id));
+        let unchecked = back.iter().filter(|(_, id)| !is_checked(id));
+        let entries: Vec<_> = unchecked
             .map(|(step, _)| JournalEntry::KeepChecked {
                 step: *step,
                 at: self.client.clock().now(),

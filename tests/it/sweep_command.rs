@@ -2603,6 +2603,50 @@ fn a_box_that_cannot_be_checked_is_not_green() {
     assert!(stage.has(CACHE));
 }
 
+/// A bucket has its name as its id, so that its box is there before it is restored.
+#[test]
+fn a_release_leaves_the_box_that_a_person_checked() {
+    let bucket =
+        json!({"kind": "r2", "name": "app-pr-1-files", "created_at": T0, "updated_at": T0});
+    let policy = format!(
+        "{POLICY}[[rule]]\nid = \"buckets\"\nkind = \"r2\"\nname = \
+         \"app-pr-{{pr}}-files\"\ndead-when = \"closed\"\n"
+    );
+    for by_a_person in [true, false] {
+        let stage = Stage::new(&world(std::slice::from_ref(&bucket)), &policy);
+        stage.run(&["report"]);
+        let (swept, code) = stage.sweep();
+        assert_eq!(code, 0, "{swept}");
+        let issues = "github/repos/acme/shop/issues?state=all";
+        let body = || {
+            let listed: Value =
+                serde_json::from_str(&stage.server.request("GET", issues, "")).unwrap();
+            (
+                listed[0]["number"].clone(),
+                listed[0]["body"].as_str().unwrap().to_owned(),
+            )
+        };
+        if by_a_person {
+            let (number, text) = body();
+            let change = json!({"body": text.replace("[ ] keep <!--", "[x] keep <!--")});
+            let path = format!("github/repos/acme/shop/issues/{number}");
+            stage.server.request("PATCH", &path, &change.to_string());
+        }
+        let run = swept["run"].as_str().unwrap();
+        let (result, why, code) = restored(&stage, run, "app-pr-1-files");
+        assert_eq!((result.as_str(), code), ("restored", 0), "{why}");
+        assert!(body().1.contains("[x] keep <!--"), "{}", body().1);
+        let released = stage.output(&["restore", "--release", "app-pr-1-files"]);
+        assert_eq!(released.status.code(), Some(0));
+        assert_eq!(
+            body().1.contains("[x] keep <!--"),
+            by_a_person,
+            "{}",
+            body().1
+        );
+    }
+}
+
 #[test]
 fn what_keeps_a_restored_resource_elsewhere_has_to_be_taken_back_for_a_release() {
     let (stage, run) = after_a_deletion_with_an_issue();
