@@ -229,15 +229,15 @@ async fn release_in(
     let kinds = providers::vocabulary();
     let mut released = Vec::new();
     for (step, written, id) in releasable(&record).filter(is_meant) {
-        let let_go = match (record.steps.get(&step), written.identity(&kinds)) {
-            (Some(noted), Some(known)) => {
+        let let_go = match written.identity(&kinds) {
+            Some(known) => {
                 let known = ResourceId {
                     id: id.into(),
                     ..known
                 };
-                keeper.release(noted, &known, &written.host).await
+                keeper.release(&record, step, &known, &written.host).await
             }
-            _ => Ok(()),
+            None => Ok(()),
         };
         let (result, reason) = match let_go {
             Ok(()) => {

@@ -278,9 +278,24 @@ pub trait KeepMark: Sync {
     /// Asks for the resource.
     fn ask(&self, id: &ResourceId) -> Call;
 
-    /// Reads the answer. Returns the request that removes the mark as [`Self::mark`]
-    /// writes it; none if the resource does not have that.
-    fn remove(&self, id: &ResourceId, body: &[u8]) -> Result<Option<Call>, Malformed>;
+    /// Whether a listed resource has the mark as [`Self::mark`] wrote it into this
+    /// representation.
+    fn is_as_marked(&self, marked: &Value, listed: &Resource) -> bool;
+
+    /// Reads the answer, and returns how the mark as [`Self::mark`] writes it is
+    /// removed.
+    fn remove(&self, id: &ResourceId, body: &[u8]) -> Result<MarkRemoval, Malformed>;
+}
+
+/// How a mark is removed from a resource.
+#[derive(Debug)]
+pub enum MarkRemoval {
+    /// By this request.
+    Request(Call),
+    /// The resource has no mark.
+    NotMarked,
+    /// Somebody changed the text with the mark, so that it is theirs.
+    Changed,
 }
 
 /// What a resource is to a deleted one that had its name.

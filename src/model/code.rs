@@ -69,6 +69,8 @@ codes! {
         "A listing that the verdict depends on is incomplete.";
     HostUnseen = "host-unseen", Doubt,
         "It guards a host whose zone was not listed, so the host may still answer.";
+    TargetUncounted = "target-uncounted", Doubt,
+        "The list that lacks its target is empty, or its answers do not say how many there are.";
     TimeMissing = "time-missing", Doubt,
         "The answer lacks a time that the provider always gives.";
     FieldUnread = "field-unread", Doubt,

@@ -35,8 +35,8 @@ pub(super) struct Attempt<'a> {
 
 /// What a look for the resource shows.
 enum Seen {
-    /// It is there, with this id.
-    There(Box<str>),
+    /// It is there.
+    There(Box<Resource>),
     /// Something else has its name.
     Taken(String),
     /// Nothing has its name.
@@ -89,7 +89,7 @@ impl Attempt<'_> {
         let known = [back, Some(&*self.id.id)];
         let mut known = known.into_iter().flatten();
         if let Some(one) = known.find_map(|id| all().find(|one| *one.id == *id)) {
-            return Ok(Seen::There(one.id.clone()));
+            return Ok(Seen::There(Box::new(one.clone())));
         }
         let original = self.copy.original.as_ref();
         let is_named =
@@ -97,7 +97,7 @@ impl Attempt<'_> {
         let mut taken = None;
         for other in all().filter(is_named) {
             match restore.namesake(self.id, original, other) {
-                Namesake::Itself => return Ok(Seen::There(other.id.clone())),
+                Namesake::Itself => return Ok(Seen::There(Box::new(other.clone()))),
                 Namesake::Other => {
                     taken = Some(format!("another {} ({})", self.id.kind.noun, other.id));
                 }
@@ -112,12 +112,16 @@ impl Attempt<'_> {
         &self,
         journal: &mut Journal,
         restore: &dyn Restore,
-        found: &str,
+        resource: &Resource,
     ) -> Result<(RestoreResult, String)> {
+        let found = &*resource.id;
         let back = self.noted.back.as_ref().map(|(_, id)| id.as_str());
         match self.noted.standing {
             // An earlier attempt made it, and did not see that.
-            StepState::Restoring => self.made(journal, restore, found).await,
+            StepState::Restoring => {
+                let marked = self.is_as_marked(restore, resource);
+                self.made(journal, found, marked).await
+            }
             StepState::Restored if back == Some(found) && self.noted.unfilled => {
                 self.fill(journal, found).await
             }
@@ -164,6 +168,13 @@ impl Attempt<'_> {
         restore.keep_mark()?.mark(self.copy.original.as_ref()?)
     }
 
+    /// Whether something that is there has the mark that this attempt writes.
+    fn is_as_marked(&self, restore: &dyn Restore, there: &Resource) -> bool {
+        let marked = self.marked_original(restore);
+        let mark = marked.zip(restore.keep_mark());
+        mark.is_some_and(|(marked, mark)| mark.is_as_marked(&marked, there))
+    }
+
     /// Journals the attempt, sends the request, and looks where its effect is
     /// unknown.
     async fn make(
@@ -192,7 +203,7 @@ impl Attempt<'_> {
             }
             WriteResult::Answered(response) if response.status().is_success() => {
                 match restore.read_recreated(response.body()) {
-                    Ok(new) => self.made(journal, restore, &new).await,
+                    Ok(new) => self.made(journal, &new, marked.is_some()).await,
                     Err(error) => {
                         let why = self.client.redact(&error.0);
                         self.in_doubt(journal, kind, restore, why).await
@@ -207,7 +218,7 @@ impl Attempt<'_> {
                 }
                 // Perhaps because somebody else has made it.
                 match self.look(kind, restore).await {
-                    Ok(Seen::There(found)) => self.adopt(journal, &found),
+                    Ok(Seen::There(found)) => self.adopt(journal, &found.id),
                     _ => self.not_made(journal, why),
                 }
             }
@@ -249,7 +260,8 @@ impl Attempt<'_> {
                 break;
             }
             if let Ok(Seen::There(found)) = self.look(kind, restore).await {
-                return self.made(journal, restore, &found).await;
+                let marked = self.is_as_marked(restore, &found);
+                return self.made(journal, &found.id, marked).await;
             }
         }
         let why = format!(
@@ -262,10 +274,9 @@ impl Attempt<'_> {
     async fn made(
         &self,
         journal: &mut Journal,
-        restore: &dyn Restore,
         new: &str,
+        marked: bool,
     ) -> Result<(RestoreResult, String)> {
-        let marked = self.marked_original(restore).is_some();
         journal.write(&[self.restored(new, self.copy.held.is_some(), marked)])?;
         self.fill(journal, new).await
     }

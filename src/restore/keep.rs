@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::RestoreError;
 use crate::gc::box_key;
 use crate::journal::{Journal, JournalEntry, RecordedStep, RunRecord};
-use crate::kind::KeepMark;
+use crate::kind::{KeepMark, MarkRemoval};
 use crate::model::{Api, KEEP_MARK, Repository, ResourceId};
 use crate::providers;
 use crate::roots::github::Authors;
@@ -178,58 +178,102 @@ impl<'a> Keeper<'a> {
     }
 
     /// Takes back what keeps a resource besides the journal. Returns why that was not
-    /// possible.
+    /// possible; where credentials are missing, nothing is changed.
     pub(super) async fn release(
         &self,
-        noted: &RecordedStep,
+        record: &RunRecord,
+        step: usize,
         id: &ResourceId,
         host: &str,
     ) -> Result<(), String> {
-        if noted.marked {
-            let kind = providers::by_name(id.kind.name()).and_then(|kind| kind.restore());
-            if let Some(mark) = kind.and_then(|restore| restore.keep_mark()) {
-                self.unmark(mark, id, host).await?;
-            }
+        let Some(noted) = record.steps.get(&step) else {
+            return Ok(());
+        };
+        let kind = providers::by_name(id.kind.name()).and_then(|kind| kind.restore());
+        let mark = kind.and_then(|restore| restore.keep_mark());
+        let mark = mark.filter(|_| noted.marked);
+        let here = self.client.host(id.kind.api);
+        if mark.is_some() && here.as_deref() != Some(host) {
+            let variable = id.kind.api.token_variable();
+            return Err(format!(
+                "it has the mark `{KEEP_MARK}`, and there are no credentials for {host}; set \
+                 {variable}, or remove the mark there"
+            ));
+        }
+        let github = self.client.host(Api::GitHub);
+        if !noted.keep_checked.is_empty() && (github.is_none() || github != record.github) {
+            let host = record.github.as_deref().unwrap_or("GitHub");
+            return Err(format!(
+                "its \"keep\" box is checked in a tracking issue at {host}, and GITHUB_TOKEN is not \
+                 set or is for another host"
+            ));
         }
         for (name, issue) in &noted.keep_checked {
-            let Some(repository) = Repository::parse(name) else {
-                continue;
-            };
-            let why = |why: String| format!("its \"keep\" box in {name}#{issue} is checked: {why}");
-            if !self.client.has(Api::GitHub) {
-                return Err(why(
-                    "GITHUB_TOKEN is not set; set it, or clear the box there".to_owned(),
-                ));
-            }
-            let store = IssueStore::new(&self.github, &repository);
-            let cleared = keep::clear(&store, *issue, std::slice::from_ref(id)).await;
-            cleared.map_err(|error| why(self.client.redact(&error.to_string())))?;
+            let cleared = self.clear(record, name, *issue, id).await;
+            cleared.map_err(|why| {
+                let why = self.client.redact(&why);
+                format!("its \"keep\" box in issue #{issue} of {name} could not be cleared: {why}")
+            })?;
         }
-        Ok(())
+        match mark {
+            Some(mark) => self
+                .unmark(mark, id)
+                .await
+                .map_err(|why| format!("its mark `{KEEP_MARK}` could not be removed: {why}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Clears the box of a resource in an issue of ours. One that is not there any more
+    /// has no box.
+    async fn clear(
+        &self,
+        record: &RunRecord,
+        name: &str,
+        issue: u64,
+        id: &ResourceId,
+    ) -> Result<(), String> {
+        let Some(repository) = Repository::parse(name) else {
+            return Ok(());
+        };
+        let store = IssueStore::new(&self.github, &repository);
+        let found = store.find().await.map_err(|error| error.to_string())?;
+        let expected = record.repositories.get(name);
+        if let (Some(there), Some(expected)) = (found.repository_id, expected)
+            && there != *expected
+        {
+            return Err(format!(
+                "the repository has the id {there}, and {expected} was expected: another one has \
+                 its name now"
+            ));
+        }
+        let ours = found.issue.iter();
+        let mut ours = ours.flat_map(|one| std::iter::once(&one.number).chain(&one.others));
+        if !ours.any(|number| *number == issue) {
+            return Ok(());
+        }
+        let cleared = keep::clear(&store, issue, std::slice::from_ref(id)).await;
+        cleared.map_err(|error| error.to_string())
     }
 
     /// Removes the mark of a resource, unless that is gone.
-    async fn unmark(&self, mark: &dyn KeepMark, id: &ResourceId, host: &str) -> Result<(), String> {
-        let why = |why: String| format!("it has the mark `{KEEP_MARK}`: {why}");
-        if self.client.host(id.kind.api).as_deref() != Some(host) {
-            let variable = id.kind.api.token_variable();
-            return Err(why(format!(
-                "there are no credentials for {host}; set {variable}, or remove the mark there"
-            )));
-        }
+    async fn unmark(&self, mark: &dyn KeepMark, id: &ResourceId) -> Result<(), String> {
         let body = match self.client.send(&mark.ask(id)).await {
             Ok(body) => body,
             Err(error) if matches!(error.failure, RequestFailure::NotFound { .. }) => return Ok(()),
-            Err(error) => return Err(why(error.to_string())),
+            Err(error) => return Err(error.to_string()),
         };
-        let call = mark.remove(id, &body);
-        let call = call.map_err(|error| why(self.client.redact(&error.0)))?;
-        match call {
-            Some(call) => {
+        let removal = mark.remove(id, &body);
+        match removal.map_err(|error| self.client.redact(&error.0))? {
+            MarkRemoval::Request(call) => {
                 let sent = self.client.send(&call).await;
-                sent.map(drop).map_err(|error| why(error.to_string()))
+                sent.map(drop).map_err(|error| error.to_string())
             }
-            None => Ok(()),
+            MarkRemoval::NotMarked => Ok(()),
+            MarkRemoval::Changed => Err(
+                "somebody changed the text around it; remove it there, and run this again"
+                    .to_owned(),
+            ),
         }
     }
 }

@@ -97,8 +97,9 @@ impl Sweep<'_, '_> {
             Infeasible::Because(Done::new(outcome, why))
         };
         let Some(id) = self.ids.get(owner) else {
-            let why = "what it is only deleted together with is beyond --max-deletions".to_owned();
-            return Err(Infeasible::Because(Done::new(Outcome::Deferred, why)));
+            let why = "what it is only deleted together with is beyond --max-deletions; raise it"
+                .to_owned();
+            return Err(Infeasible::Because(Done::new(Outcome::FailedForNow, why)));
         };
         match self.outcome(owner) {
             Some(outcome) if outcome.is_gone() => return Ok(()),
@@ -140,8 +141,8 @@ impl Sweep<'_, '_> {
         let mut unbindings = Vec::new();
         for &user in &self.steps[step].unbinds {
             if user >= self.steps.len() {
-                let why = "waits for what binds it, which is beyond --max-deletions".to_owned();
-                return Err(failed(Outcome::Deferred, why));
+                let why = "waits for what binds it, which is beyond --max-deletions; raise it";
+                return Err(failed(Outcome::FailedForNow, why.to_owned()));
             }
             let name = &self.ids[user];
             if self.outcome(user).is_some_and(Outcome::is_gone) {

@@ -2993,3 +2993,133 @@ fn the_id_of_the_repository_is_compared_where_no_rule_asks_it_anything() {
     assert_eq!(code, 5, "{reason}");
     assert!(reason.contains("another one has its name now"), "{reason}");
 }
+
+/// Restores with the answer of the creation lost, so that it is not known whether the
+/// record was made.
+fn restored_unseen(stage: &Stage, run: &str, fault: &str) {
+    stage.fault(&json!([
+        {"on": {"method": "POST", "path": "dns_records$"}, "times": 1, "fault": fault}]));
+    stage.output(&["restore", run, HOST]);
+    stage.fault(&json!([]));
+}
+
+/// What a person wrote is not taken back, also where the text has the mark.
+#[test]
+fn a_release_removes_only_the_mark_that_the_restore_wrote() {
+    let (stage, run) = after_a_deletion();
+    restored_unseen(&stage, &run, "reset");
+    let mut theirs = record(HOST);
+    theirs["attributes"]["comment"] = json!("live demo preview-gc:keep");
+    stage
+        .server
+        .control("POST", "resources", &theirs.to_string());
+    let (_, reason, code) = restored(&stage, &run, HOST);
+    assert_eq!(code, 0, "{reason}");
+    assert!(!reason.contains("it is marked"), "{reason}");
+    let released = stage.output(&["restore", "--release", HOST]);
+    assert_eq!(released.status.code(), Some(0));
+    assert_eq!(comment_of_the_record(&stage), "live demo preview-gc:keep");
+    // One that this program made, and whose answer was lost, has its own mark.
+    let (stage, run) = after_a_deletion();
+    restored_unseen(&stage, &run, "reset_after");
+    assert_eq!(comment_of_the_record(&stage), "kept preview-gc:keep");
+    stage.output(&["restore", run.as_str(), HOST]);
+    let released = stage.output(&["restore", "--release", HOST]);
+    assert_eq!(released.status.code(), Some(0));
+    assert_eq!(comment_of_the_record(&stage), "kept");
+}
+
+/// The path of the only DNS record of the host.
+fn path_of_the_record(stage: &Stage) -> String {
+    let state = stage.server.control("GET", "state", "");
+    let all = state["resources"].as_array().unwrap();
+    let record = all.iter().find(|one| one["name"] == HOST).unwrap();
+    let mut variables = stage.server.environment.iter();
+    let zone = variables.find(|(name, _)| name == "CLOUDFLARE_ZONE_ID");
+    let (zone, id) = (&zone.unwrap().1, record["id"].as_str().unwrap());
+    format!("client/v4/zones/{zone}/dns_records/{id}")
+}
+
+#[test]
+fn a_mark_that_somebody_changed_is_not_called_released() {
+    let (stage, run) = after_a_deletion();
+    restored(&stage, &run, HOST);
+    let path = path_of_the_record(&stage);
+    let edited = json!({"comment": "kept preview-gc:keep (checked by Ann)"}).to_string();
+    stage.server.request("PATCH", &path, &edited);
+    let refused = stage.output(&["restore", "--release", HOST]);
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert_eq!(refused.status.code(), Some(5), "{said}");
+    assert!(said.contains("somebody changed the text"), "{said}");
+    let back = json!({"comment": "by hand"}).to_string();
+    stage.server.request("PATCH", &path, &back);
+    let released = stage.output(&["restore", "--release", HOST]);
+    assert_eq!(released.status.code(), Some(0));
+}
+
+#[test]
+fn a_release_is_about_the_issue_in_which_the_box_was_checked() {
+    let (stage, run) = after_a_deletion_with_an_issue();
+    for name in [CACHE, HOST] {
+        let (result, reason, code) = restored(&stage, &run, name);
+        assert_eq!((result.as_str(), code), ("restored", 0), "{reason}");
+    }
+    let release = |other: Option<&Stage>| {
+        let mut command = stage.server.program();
+        command.args(["restore", "--release", HOST, "-q", "--json"]);
+        command.arg("--journal").arg(stage.folder.path());
+        match other {
+            Some(other) => {
+                let variables = other.server.environment.iter();
+                command.envs(
+                    variables
+                        .filter(|(name, _)| name.starts_with("GITHUB_"))
+                        .cloned(),
+                );
+            }
+            None => {
+                command.env_remove("GITHUB_TOKEN");
+            }
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(5), "{said}");
+        let why = "GITHUB_TOKEN is not set or is for another host";
+        assert!(said.contains(why), "{said}");
+    };
+    // Another host of GitHub, and none: nothing is changed, the mark included.
+    let (other, _) = after_a_deletion_with_an_issue();
+    let before = other.writes().len();
+    release(Some(&other));
+    release(None);
+    assert_eq!(comment_of_the_record(&stage), "kept preview-gc:keep");
+    assert_eq!(other.writes().len(), before);
+    // An issue that is gone has no box.
+    stage.fault(&json!([{"on": {"method": "GET", "path": "/issues"},
+        "fault": {"status": 200, "body": []}}]));
+    let released = stage.output(&["restore", "--release", CACHE, "--release", HOST]);
+    assert_eq!(
+        released.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&released.stdout)
+    );
+    assert_eq!(comment_of_the_record(&stage), "kept");
+}
+
+#[test]
+fn a_plan_file_whose_group_is_cut_is_not_green() {
+    let stage = Stage::new(
+        &world(&[shop_worker("app-pr-1", "www.acme.example")]),
+        &with_hosts(),
+    );
+    let plan = stage.file("plan.json");
+    stage.run(&["audit", "--out", &plan]);
+    let (swept, exit) = stage.run(&["sweep", "--plan", &plan, "--max-deletions", "1"]);
+    assert_eq!(exit, 5, "{swept}");
+    assert!(
+        reason(&swept, "www.acme.example").contains("raise it"),
+        "{swept}"
+    );
+    assert_eq!(stage.writes(), []);
+}

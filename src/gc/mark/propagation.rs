@@ -250,6 +250,7 @@ impl<'a> Propagation<'a> {
     pub(super) fn run(mut self) -> Vec<Question> {
         self.keep_managers();
         self.keep_attached_to_protected();
+        self.keep_makers();
         loop {
             self.keep_parents();
             let kept = self.keep_used()
@@ -329,6 +330,26 @@ impl<'a> Propagation<'a> {
                 kind: owner.kind.name(),
                 name: owner.name.clone(),
                 how: UsageKind::Owner,
+            });
+        }
+    }
+
+    /// What made a satellite that stays for a reason of its own stays: the satellite is
+    /// of no use without it.
+    fn keep_makers(&mut self) {
+        let makers = self.links.makers();
+        let kept = makers.filter(|(satellite, maker)| {
+            let verdict = &self.judgements[*satellite].verdict;
+            let stays = matches!(verdict, Verdict::Protected(_) | Verdict::Live(_));
+            stays && self.is_garbage(*maker) && !self.inventory.is_deleted_maker(*maker)
+        });
+        let kept: Vec<_> = kept.collect();
+        for (satellite, maker) in kept {
+            let satellite = &self.inventory.resources[satellite];
+            self.judgements[maker].verdict = Verdict::InUse(ResourceUser {
+                kind: satellite.kind.name(),
+                name: satellite.name.clone(),
+                how: UsageKind::Bound,
             });
         }
     }

@@ -29,6 +29,11 @@ pub enum Doubt {
     },
     /// It guards this host, and what is reached there is not known.
     UnseenHost(Box<str>),
+    /// The listing that lacks its target is empty, or nobody counted it.
+    TargetsUncounted {
+        /// The kind that was listed.
+        kind: &'static str,
+    },
     /// The answer lacks a time that the API always returns.
     Time(&'static str),
     /// A field that may mark the resource or say whose it is cannot be read.
@@ -116,6 +121,7 @@ impl Doubt {
             Self::Roots(_) => Code::RootsIncomplete,
             Self::Listing { .. } => Code::ListingIncomplete,
             Self::UnseenHost(_) => Code::HostUnseen,
+            Self::TargetsUncounted { .. } => Code::TargetUncounted,
             Self::Time(_) => Code::TimeMissing,
             Self::Unread(_) => Code::FieldUnread,
             Self::Condition(_) => Code::ConditionUnknown,

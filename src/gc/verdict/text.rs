@@ -228,6 +228,7 @@ impl fmt::Display for Doubt {
                 "the listing of {kind} is incomplete, and nothing that depends on it is deleted"
             ),
             Self::UnseenHost(host) => unseen_host(f, host),
+            Self::TargetsUncounted { kind } => targets_uncounted(f, kind),
             Self::Time(which) => {
                 write!(
                     f,
@@ -293,6 +294,14 @@ impl fmt::Display for Doubt {
             Self::UsersUndeclared => f.write_str("its kind does not say who uses its resources"),
         }
     }
+}
+
+fn targets_uncounted(f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {
+    write!(
+        f,
+        "its target is not in the list of {kind}, which is empty or has no count, and so proves \
+         nothing"
+    )
 }
 
 fn unseen_host(f: &mut fmt::Formatter<'_>, host: &str) -> fmt::Result {

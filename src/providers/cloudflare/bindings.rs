@@ -12,7 +12,7 @@ use crate::model::{Reference, References, UnknownBinding};
 
 /// Binding types that name nothing that preview-gc could delete. Source: the
 /// enumeration of binding types in Cloudflare's documents of 2026-07.
-const HARMLESS: [&str; 29] = [
+const HARMLESS: [&str; 27] = [
     "ai",
     "ai_search",
     "ai_search_namespace",
@@ -38,8 +38,6 @@ const HARMLESS: [&str; 29] = [
     "text_blob",
     "unsafe_hello_world",
     "version_metadata",
-    "vpc_network",
-    "vpc_service",
     "wasm_module",
     "worker_loader",
 ];
@@ -60,6 +58,7 @@ struct Binding {
     environment: Option<String>,
     class_name: Option<String>,
     workflow_name: Option<String>,
+    tunnel_id: Option<String>,
     outbound: Option<Outbound>,
 }
 
@@ -194,6 +193,12 @@ fn one(value: &Value) -> Result<References, Malformed> {
             (None, None) => return Ok(unresolved(&sort, value, "worker")),
         },
         "workflow" => return Ok(workflow(binding, value)),
+        // Source: `WorkersBindingKindVPCNetwork` in Cloudflare's own SDK 7.3.0. A
+        // service leads to a tunnel by an id that no listing shows.
+        "vpc_network" | "vpc_service" => match binding.tunnel_id {
+            Some(tunnel) => by_id("tunnel", tunnel),
+            None => return Ok(unresolved(&sort, value, "tunnel")),
+        },
         "dispatch_namespace" => binding
             .outbound
             .and_then(|outbound| outbound.worker)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::envelope::{self, account};
 use crate::call::Call;
 use crate::kind::{
-    Batch, KeepMark, Kind, Malformed, Namesake, Page, PageOf, Queries, Query, Restore,
+    Batch, KeepMark, Kind, Malformed, MarkRemoval, Namesake, Page, PageOf, Queries, Query, Restore,
 };
 use crate::model::identifier::host_name;
 use crate::model::{
@@ -486,19 +486,31 @@ impl KeepMark for DnsRecord {
         Call::get(Api::Cloudflare, &path)
     }
 
-    fn remove(&self, id: &ResourceId, body: &[u8]) -> Result<Option<Call>, Malformed> {
+    fn is_as_marked(&self, marked: &Value, listed: &Resource) -> bool {
+        match listed.attribute("comment") {
+            Some(Attribute::Text(comment)) => marked["comment"].as_str() == Some(&**comment),
+            _ => false,
+        }
+    }
+
+    fn remove(&self, id: &ResourceId, body: &[u8]) -> Result<MarkRemoval, Malformed> {
         let (record, _) = envelope::open::<Commented>(body)?;
         let comment = record.comment.unwrap_or_default();
-        let Some(before) = comment.strip_suffix(KEEP_MARK) else {
-            return Ok(None);
+        let before = match comment.strip_suffix(KEEP_MARK) {
+            Some(before) => before.trim_end(),
+            None if is_marked([comment.as_str()]) => return Ok(MarkRemoval::Changed),
+            None => return Ok(MarkRemoval::NotMarked),
         };
-        let before = match before.trim_end() {
-            "" => Value::Null,
-            text => text.into(),
+        let before = if before.is_empty() {
+            Value::Null
+        } else {
+            before.into()
         };
         let path = ["zones", account(&id.place), "dns_records", &id.id];
         let call = Call::new(Api::Cloudflare, Method::PATCH, &path);
-        Ok(Some(call.json(&json!({ "comment": before }))))
+        Ok(MarkRemoval::Request(
+            call.json(&json!({ "comment": before })),
+        ))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::kind::{Kind, Malformed, Page, PageOf};
 use crate::model::identifier::host_name;
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
-    Time, UsedBy,
+    Time, UnknownBinding, UsedBy,
 };
 
 pub(super) struct Hyperdrive;
@@ -53,6 +53,8 @@ struct Config {
 #[derive(Deserialize)]
 struct Origin {
     host: Option<String>,
+    /// A VPC service, which leads to a tunnel.
+    service_id: Option<String>,
 }
 
 /// The compute endpoint of a Neon branch behind a host of Neon's, without the
@@ -67,11 +69,27 @@ fn endpoint(host: &str) -> Option<String> {
 
 impl Config {
     fn resource(self, place: &Arc<Place>) -> Resource {
-        let host = self.origin.and_then(|origin| origin.host);
-        let branch = host.as_deref().and_then(endpoint);
+        let host = self
+            .origin
+            .as_ref()
+            .and_then(|origin| origin.host.as_deref());
+        let branch = host.and_then(endpoint);
         let branch = branch.map(|endpoint| Reference::by_address("neon_branch", endpoint));
+        let service = self
+            .origin
+            .as_ref()
+            .and_then(|origin| origin.service_id.as_deref());
+        let service = service.map(|id| UnknownBinding {
+            sort: "service_id".into(),
+            texts: vec![id.into()],
+            any_of: Some("tunnel"),
+        });
+        let branch = branch.map(Link::Uses);
         Resource {
-            links: branch.map(Link::Uses).into_iter().collect(),
+            links: branch
+                .into_iter()
+                .chain(service.map(Link::MayUse))
+                .collect(),
             created_at: Time::always(self.created_on),
             changed_at: Time::always(self.modified_on),
             ..Resource::new(KindRef(&ABOUT), place, self.id, self.name)

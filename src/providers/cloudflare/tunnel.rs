@@ -38,7 +38,14 @@ static ABOUT: KindAbout = KindAbout {
         values: &["inactive", "degraded", "healthy", "down"],
         about: "whether it has connections: `inactive` means that it never had any",
     }],
-    used_by: UsedBy::These(&["dns_record"]),
+    used_by: UsedBy::These(&[
+        "dns_record",
+        "hyperdrive",
+        "worker",
+        "worker_preview",
+        "pages_project",
+        "dispatch_namespace",
+    ]),
     ..KindAbout::BLANK
 };
 
@@ -60,8 +67,10 @@ impl OneTunnel {
     /// Whether it has connections, as far as the answer does not rule it out.
     fn is_connected(&self) -> bool {
         let is_quiet = match self.status.as_deref() {
-            Some("inactive") => true,
-            Some("down") => self.conns_inactive_at.is_some(),
+            Some("inactive") => self.conns_active_at.is_none(),
+            Some("down") => self
+                .conns_inactive_at
+                .is_some_and(|ended| self.conns_active_at.is_none_or(|began| began <= ended)),
             _ => false,
         };
         let connections = self.connections.iter().flatten().count();
@@ -166,6 +175,8 @@ mod tests {
             r#""status":null"#,
             r#""conns_inactive_at":"2026-03-02T00:00:00Z""#,
             r#""status":"down","conns_inactive_at":null"#,
+            r#""status":"inactive","conns_active_at":"2026-03-02T00:00:00Z""#,
+            r#""status":"down","conns_active_at":"2026-03-03T00:00:00Z","conns_inactive_at":"2026-03-02T00:00:00Z""#,
             r#""status":"down","conns_inactive_at":"2026-03-02T00:00:00Z","connections":[{}]"#,
         ] {
             let connected = protection(connected);

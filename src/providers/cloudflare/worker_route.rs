@@ -67,8 +67,9 @@ impl Route {
             let worker = Reference::by_id("worker", script.to_string());
             Link::Uses(worker)
         });
-        // Traffic reaches a route by the DNS record of its host.
-        let addresses = host.iter().map(|host| host.as_str().into()).collect();
+        // Traffic reaches a route by the DNS record of its host; at a pattern with a
+        // star, by that of every host that it matches.
+        let addresses = envelope::host(&self.pattern).into_iter().collect();
         let record = host.map(|host| {
             let record = Reference::by_address("dns_record", host);
             Link::Uses(record)

@@ -380,3 +380,131 @@ fn a_provider_without_credentials_is_hidden_from_every_file() {
     assert_eq!(blind.verdict("preview/pr-7"), "unknown", "{}", blind.report);
     assert_eq!(blind.code, 3);
 }
+
+const TUNNELS: &str = "[[rule]]\nid = \"tunnels\"\nkind = \"tunnel\"\nname = \"pr-{pr}\"\n\
+     dead-when = \"closed\"\n";
+const TUNNEL: &str = "11111111-1111-4111-8111-111111111111";
+
+/// A Worker reaches a tunnel by a VPC network, or by a service that hides it.
+#[test]
+fn a_tunnel_that_a_worker_binds_is_in_use() {
+    let tunnel = json!({"kind": "tunnel", "name": "pr-7", "id": TUNNEL, "created_at": T0,
+        "updated_at": T0, "attributes": {"status": "down"}});
+    let world = world(
+        json!([closed(7), open(9)]),
+        json!([tunnel, worker("api-production")]),
+        json!([]),
+    );
+    for (binding, verdict) in [
+        (json!([]), "garbage"),
+        (
+            json!([{"type": "vpc_network", "name": "N", "tunnel_id": TUNNEL}]),
+            "in_use",
+        ),
+        (
+            json!([{"type": "vpc_service", "name": "S", "service_id": "22222222"}]),
+            "unknown",
+        ),
+        (json!([{"type": "vpc_network", "name": "N"}]), "unknown"),
+    ] {
+        let settings = json!({"success": true, "errors": [], "messages": [],
+            "result": {"bindings": binding}});
+        let mut world = world.clone();
+        world["faults"] = json!([{"on": {"method": "GET", "path": "/settings$"},
+            "fault": {"status": 200, "body": settings}}]);
+        let seen = audit(&world, TUNNELS);
+        assert_eq!(seen.verdict("pr-7"), verdict, "{binding}: {}", seen.report);
+    }
+}
+
+/// Of an empty list, or one without a count, nothing follows.
+#[test]
+fn a_record_whose_tunnel_is_not_listed_needs_a_counted_list() {
+    let record = json!({"kind": "dns_record", "name": "app.acme.example", "created_at": T0,
+        "updated_at": T0, "attributes": {"type": "CNAME",
+        "content": "33333333-3333-4333-8333-333333333333.cfargotunnel.com", "proxied": true}});
+    let other = json!({"kind": "tunnel", "name": "other", "id": TUNNEL, "created_at": T0,
+        "updated_at": T0, "attributes": {"status": "healthy"}});
+    let policy = "[[rule]]\nid = \"gone\"\nkind = \"dns_record\"\nname = \
+         \"app.acme.example\"\ndead-when = { target-gone = true }\n";
+    let whole = world(json!([open(9)]), json!([record, other]), json!([]));
+    let seen = audit(&whole, policy);
+    assert_eq!(
+        seen.verdict("app.acme.example"),
+        "garbage",
+        "{}",
+        seen.report
+    );
+    for info in [
+        json!(null),
+        json!({"page": 1, "per_page": 50, "count": 0}),
+        json!({"page": 1, "per_page": 50, "count": 0, "total_count": 0}),
+    ] {
+        let body = json!({"success": true, "errors": [], "messages": [], "result": [],
+            "result_info": info});
+        let mut world = whole.clone();
+        world["faults"] = json!([{"on": {"method": "GET", "path": "/cfd_tunnel$"},
+            "fault": {"status": 200, "body": body}}]);
+        let seen = audit(&world, policy);
+        assert_eq!(
+            seen.verdict("app.acme.example"),
+            "unknown",
+            "{info}: {}",
+            seen.report
+        );
+    }
+}
+
+/// A pattern with a star reaches the host as well.
+#[test]
+fn an_application_guards_the_hosts_of_routes_with_stars() {
+    let application = |host: &str| {
+        json!({"kind": "access_application", "name": "pr-7",
+            "attributes": {"type": "self_hosted", "domain": host}})
+    };
+    let policy = "[[rule]]\nid = \"guards\"\nkind = \"access_application\"\nname = \
+         \"pr-{pr}\"\ndead-when = \"closed\"\n";
+    for (host, pattern, verdict) in [
+        ("pr-7.acme.example", "*acme.example/*", "in_use"),
+        ("pr-7.acme.example", "*/*", "in_use"),
+        ("pr-7.acme.example", "*.acme.example/*", "in_use"),
+        ("*.pr-7.acme.example", "*.pr-7.acme.example/*", "in_use"),
+        ("pr-7.acme.example", "*.other.acme.example/*", "garbage"),
+    ] {
+        let route = json!({"kind": "worker_route", "name": pattern,
+            "attributes": {"script": "api-production", "zone": "acme.example"}});
+        let live = worker("api-production");
+        let all = json!([application(host), route, live]);
+        let mut world = world(json!([closed(7), open(9)]), all, json!([]));
+        world["zones"] = json!([{"name": "acme.example"}]);
+        let seen = audit(&world, policy);
+        assert_eq!(
+            seen.verdict("pr-7"),
+            verdict,
+            "{host} {pattern}: {}",
+            seen.report
+        );
+    }
+}
+
+/// What people keep, or what is live by itself, is of no use without its script.
+#[test]
+fn a_workflow_that_stays_for_itself_keeps_its_worker() {
+    let workflow = |name: &str| {
+        json!({"kind": "workflow", "name": name, "created_at": T0, "updated_at": T0,
+            "attributes": {"script": "app-pr-7"}})
+    };
+    let flows = "[[rule]]\nid = \"flows\"\nkind = \"workflow\"\nname = \"flow-pr-{pr}\"\n\
+         dead-when = \"closed\"\n";
+    let protect = "[[protect]]\nkind = \"workflow\"\nname = \"flow-*\"\nreason = \"x\"\n";
+    for (name, more, verdict) in [
+        ("flow-pr-7", "", "garbage"),
+        ("flow-pr-9", "", "in_use"),
+        ("flow-pr-7", protect, "in_use"),
+    ] {
+        let all = json!([workflow(name), worker("app-pr-7")]);
+        let world = world(json!([closed(7), open(9)]), all, json!([]));
+        let seen = audit(&world, &format!("{WORKERS}{flows}{more}"));
+        assert_eq!(seen.verdict("app-pr-7"), verdict, "{name}: {}", seen.report);
+    }
+}

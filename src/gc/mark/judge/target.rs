@@ -43,11 +43,17 @@ pub(super) fn gone(inventory: &Inventory, resource: &Resource) -> Result<Death, 
         return Err(Verdict::Live(Alive::Target { kind, name }));
     }
     let listings = inventory.listings.iter();
-    let mut listings = listings
-        .filter(|listing| listing.kind.name() == kind && listing.place.is_near(&resource.place))
-        .peekable();
-    if listings.peek().is_none() || !listings.all(Listing::complete) {
+    let listings = listings
+        .filter(|listing| listing.kind.name() == kind && listing.place.is_near(&resource.place));
+    let mut listings: Vec<&Listing> = listings.collect();
+    if listings.is_empty() || !listings.iter().all(|listing| listing.complete()) {
         return Err(Verdict::Unknown(Doubt::Listing { kind }));
+    }
+    // That it is not listed is the only evidence, so the list has to prove that it is
+    // whole: an empty one, or one that nobody counted, proves nothing.
+    listings.retain(|listing| listing.evidence.total.is_none_or(|total| total == 0));
+    if !listings.is_empty() {
+        return Err(Verdict::Unknown(Doubt::TargetsUncounted { kind }));
     }
     Ok(Death {
         cause: Cause::TargetGone {
