@@ -97,8 +97,9 @@ fn option<'w>(words: &[&'w str], names: &[&str]) -> Option<&'w str> {
     None
 }
 
-/// The commands of wrangler that create and delete storage, with its kind.
-pub(super) const STORAGE: [(&str, &str); 7] = [
+/// The commands of wrangler that create and delete what Workers bind, with its
+/// kind.
+pub(super) const STORAGE: [(&str, &str); 8] = [
     ("d1", "d1"),
     ("r2", "r2"),
     ("queues", "queue"),
@@ -106,6 +107,7 @@ pub(super) const STORAGE: [(&str, &str); 7] = [
     ("kv:namespace", "kv_namespace"),
     ("hyperdrive", "hyperdrive"),
     ("vectorize", "vectorize_index"),
+    ("tunnel", "tunnel"),
 ];
 
 fn wrangler(words: &[&str], services: &BTreeSet<String>, found: &mut SinkNames) {
