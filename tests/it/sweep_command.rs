@@ -1994,7 +1994,7 @@ fn a_record_is_deleted_if_a_complete_listing_lacks_its_tunnel() {
     let policy = "[limits]\ngrace = \"0s\"\n[[rule]]\nid = \"hosts\"\nkind = \"dns_record\"\nname = \
                   \"app-pr-{pr}.acme.example\"\ndead-when = { target-gone = true }\n";
     let policy = &format!("repository = \"acme/shop\"\n{policy}");
-    let world = &world(std::slice::from_ref(&dangling));
+    let world = &world(&[dangling, json!({"kind": "tunnel", "name": "office"})]);
     let stage = Stage::new(world, policy);
     let (swept, exit) = stage.sweep();
     assert_eq!(exit, 0, "{swept}");
@@ -2018,7 +2018,8 @@ fn the_tunnels_are_listed_again_before_a_record_is_deleted() {
     let policy = "repository = \"acme/shop\"\n[limits]\ngrace = \"0s\"\n[[rule]]\nid = \"hosts\"\n\
                   kind = \"dns_record\"\nname = \"app-pr-{pr}.acme.example\"\n\
                   dead-when = { target-gone = true }\n";
-    let stage = Stage::new(&world(&[dangling]), policy);
+    let other = json!({"kind": "tunnel", "name": "office"});
+    let stage = Stage::new(&world(&[dangling, other]), policy);
     stage.sweep();
     let requests = stage.server.control("GET", "requests", "");
     let paths = requests.as_array().unwrap().iter();

@@ -475,9 +475,7 @@ mod tests {
             let references = pages(config.as_object().unwrap()).unwrap();
             references.uses.into_iter().map(|reference| reference.kind)
         });
-        // No known setting of a Pages project names a tunnel. A newer one might,
-        // and is then shown as unknown.
-        let in_pages: BTreeSet<_> = in_pages.chain(["tunnel"]).collect();
+        let in_pages: BTreeSet<_> = in_pages.collect();
         assert_eq!(in_pages, used_by("pages_project"));
     }
 

@@ -43,7 +43,6 @@ static ABOUT: KindAbout = KindAbout {
         "hyperdrive",
         "worker",
         "worker_preview",
-        "pages_project",
         "dispatch_namespace",
     ]),
     ..KindAbout::BLANK

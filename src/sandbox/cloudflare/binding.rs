@@ -214,7 +214,7 @@ impl Binding {
 /// The id of a target that does not exist: the one it would get.
 fn absent(kind: &str, name: &str) -> String {
     let hex = identity::stable(&[kind, name]);
-    if kind == "d1" {
+    if matches!(kind, "d1" | "vpc_network") {
         identity::uuid(&hex)
     } else {
         hex

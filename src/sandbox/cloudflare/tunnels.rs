@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, ApiFailure, Paging, object, ok, text};
+use super::binding::Bindable;
 use super::identity::{moment, uuid};
 use super::product::Product;
 use crate::sandbox::message::Request;
@@ -55,6 +56,15 @@ static KIND: WorldKind = WorldKind {
     paths: &["/cfd_tunnel"],
 };
 
+/// Source: `WorkersBindingKindVPCNetwork` in Cloudflare's own SDK 7.3.0.
+static BINDABLE: Bindable = Bindable {
+    sort: "vpc_network",
+    name: "tunnel",
+    field: "tunnel_id",
+    by_id: true,
+    pages: None,
+};
+
 impl Product for AllTunnels {
     fn kind(&self) -> Option<&'static WorldKind> {
         Some(&KIND)
@@ -95,6 +105,18 @@ impl Product for AllTunnels {
             attributes: tunnel.attributes.clone(),
         });
         there.collect()
+    }
+
+    fn bindable(&self) -> Option<&'static Bindable> {
+        Some(&BINDABLE)
+    }
+
+    fn targets<'c>(&self, cloud: &'c Cloudflare) -> Vec<(&'c str, &'c str)> {
+        let there = cloud.tunnels.iter();
+        let there = there.filter(|(_, tunnel)| tunnel.deleted.is_none());
+        there
+            .map(|(id, tunnel)| (id.as_str(), tunnel.name.as_str()))
+            .collect()
     }
 
     fn route(
