@@ -7,9 +7,11 @@
 //! steps run in the order of their kinds, and a step waits until its
 //! predecessors are deleted.
 
+mod answer;
 mod backup;
 pub(crate) mod confirm;
 mod feasible;
+mod intent;
 mod lane;
 mod ledger;
 mod machine;
@@ -19,6 +21,7 @@ mod recheck;
 pub mod recover;
 mod send;
 mod setback;
+mod settle;
 pub mod unexpire;
 
 use std::collections::BTreeMap;

@@ -34,10 +34,10 @@
 
 use std::collections::BTreeSet;
 
+use super::answer::SendResult;
 use super::lane::Lane;
 use super::ready_step::ReadyStep;
 use super::recheck::{Rechecked, UndecidedAction};
-use super::send::SendResult;
 use super::setback::{Setback, Settled, without_effect};
 use super::{Done, Sweep};
 use crate::gc::Outcome;
