@@ -18,6 +18,16 @@ pub(crate) fn span(delta: TimeDelta) -> String {
     format!("{seconds}s")
 }
 
+/// Formats the time since `at` in its largest unit.
+pub(crate) fn age(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
+    let minutes = (now - at).num_minutes().max(0);
+    match minutes {
+        0..60 => format!("{minutes}m"),
+        60..2_880 => format!("{}h", minutes / 60),
+        _ => format!("{}d", minutes / 1_440),
+    }
+}
+
 /// Formats a number of bytes in thousands, with one decimal.
 pub(crate) fn size(bytes: u64) -> String {
     let (mut unit, mut divisor) = ("B", 1);

@@ -22,21 +22,21 @@ pub mod outcomes;
 pub(crate) mod overview;
 pub mod partly_protected;
 pub mod plan;
+mod pull_request;
+mod row;
 pub mod style;
 pub mod table;
 mod unknown_bindings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::evidence::Evidence;
 use crate::gc::verdict::{Unmatched, Verdict, VerdictName};
-use crate::gc::{Brake, Outcome, box_key};
-use crate::model::{Attribute, Claim, KindRef, Place, PullRequestNumber, Repository};
-use crate::policy::nearest::{Compared, Nearest};
+use crate::gc::{Brake, Outcome};
+use crate::model::{KindRef, PullRequestNumber};
 use crate::policy::{Location, RefusedMatch};
 use crate::sweep::Swept;
 use crate::wire::{ClockSkew, QuotaUse};
@@ -45,6 +45,8 @@ pub use assemble::ReportInput;
 pub use dangling::Dangling;
 pub use headroom::HeadroomUse;
 pub use partly_protected::PartlyProtected;
+pub use pull_request::{PullRequestLine, PullRequestState};
+pub use row::{NextSweep, OtherMatch, Relation, Row, RowReference};
 pub use unknown_bindings::UnknownBindingType;
 
 /// The report of one run, from which every output format is rendered.
@@ -87,7 +89,7 @@ pub struct Report {
     pub ignored_issues: Vec<String>,
     /// The selection (`--pr`, `--kind`) of the run, if it covers a part only.
     pub focus: Option<Focus>,
-    /// Origins that were listed completely, as [`box_key::origin`] names them.
+    /// Origins that were listed completely, as [`Row::origin`] names them.
     pub listed: BTreeSet<String>,
     /// Start of the next scheduled run, if known.
     pub next_run: Option<DateTime<Utc>>,
@@ -215,225 +217,6 @@ impl fmt::Display for RuleAt {
     }
 }
 
-/// One resource of the report.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// Its kind.
-    pub kind: KindRef,
-    /// Its name.
-    pub name: String,
-    /// Its id.
-    pub id: String,
-    /// The account, zone, project or repository.
-    pub place: Arc<Place>,
-    /// The verdict, with what it relies on.
-    pub verdict: Verdict,
-    /// The reason, in words for people: that of the verdict, and what the plan
-    /// and the resource's own expiry add to it.
-    pub reason: String,
-    /// The rule that matched, and the repository of its policy.
-    pub rule: Option<(RuleAt, Repository)>,
-    /// The claim: the owner according to the name.
-    pub claim: Option<Claim>,
-    /// The pull request by which the claim was judged.
-    pub pull_request: Option<PullRequestLine>,
-    /// When it was created.
-    pub created_at: Option<DateTime<Utc>>,
-    /// When it was last changed.
-    pub changed_at: Option<DateTime<Utc>>,
-    /// Attributes that only its kind has.
-    pub attributes: Vec<(&'static str, Attribute)>,
-    /// Resources that it uses or belongs to, as far as they were read.
-    pub references: Vec<RowReference>,
-    /// Names of Workers whose bindings to it are removed before it is deleted,
-    /// because they bind each other.
-    pub unbinds: Vec<String>,
-    /// Why a sweep would not delete it although it is garbage, if that is not the cap.
-    pub blocked: Option<String>,
-    /// Further matches of the same name.
-    pub also_matched_as: Vec<OtherMatch>,
-    /// Its key in the tracking issue.
-    pub key: String,
-    /// A command that deletes it by hand, with what has to go first.
-    pub command: String,
-    /// Its place in the order of deletion: users before what they use.
-    pub order: (usize, usize),
-    /// Its page at the provider.
-    pub dashboard: Option<String>,
-    /// When its own expiry deletes it although its verdict keeps it.
-    pub own_expiry: Option<DateTime<Utc>>,
-    /// What the next sweep does with it, if it is garbage.
-    pub next: Option<NextSweep>,
-    /// The rule that comes closest to its name, where none matches it and the
-    /// command asks for it.
-    pub nearest: Option<Nearest>,
-}
-
-/// What the next sweep does with a garbage resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NextSweep {
-    /// It deletes it.
-    Now,
-    /// `--max-deletions` leaves it for a later run.
-    Later,
-    /// Something that stays keeps it from being deleted, or from being deleted yet.
-    Blocked,
-    /// Its rule only reports it.
-    ReportOnly,
-}
-
-impl NextSweep {
-    /// Returns the name in JSON and CSV.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Now => "now",
-            Self::Later => "later",
-            Self::Blocked => "blocked",
-            Self::ReportOnly => "report_only",
-        }
-    }
-}
-
-impl Row {
-    /// Returns what to compare with the rules, if no rule matches its name.
-    pub fn compared(&self) -> Option<Compared<'_>> {
-        let branch = self.kind.branch.and_then(|key| {
-            let found = self.attributes.iter().find(|(name, _)| *name == key);
-            match found {
-                Some((_, Attribute::Text(branch))) => Some(&**branch),
-                _ => None,
-            }
-        });
-        let is_unruled = matches!(self.verdict, Verdict::Unmatched(Unmatched::NoRule));
-        is_unruled.then_some(Compared {
-            kind: Some(self.kind),
-            name: &self.name,
-            branch,
-        })
-    }
-
-    /// Returns whether a sweep may delete it.
-    pub fn is_deletable(&self) -> bool {
-        self.verdict.is_deletable()
-    }
-
-    /// Returns when its owner ended.
-    pub fn dead_since(&self) -> Option<DateTime<Utc>> {
-        self.verdict.death()?.dead_since
-    }
-
-    /// Returns the listing that showed it, as [`box_key::origin`] names it.
-    pub fn origin(&self) -> String {
-        box_key::origin(self.kind.name(), self.place.id())
-    }
-}
-
-/// How a resource refers to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relation {
-    /// It uses the other one.
-    Uses,
-    /// The other one is its parent.
-    Parent,
-}
-
-impl Relation {
-    /// Returns the name in the output.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Uses => "uses",
-            Self::Parent => "parent",
-        }
-    }
-}
-
-/// One reference of a resource.
-#[derive(Debug, Clone)]
-pub struct RowReference {
-    /// The relation.
-    pub relation: Relation,
-    /// The kind of the other resource.
-    pub kind: &'static str,
-    /// Its name or id.
-    pub target: String,
-}
-
-/// Another match of a name.
-#[derive(Debug, Clone)]
-pub struct OtherMatch {
-    /// The rule.
-    pub rule: String,
-    /// The claim of this match.
-    pub claim: Claim,
-    /// The verdict by this match alone.
-    pub verdict: Verdict,
-}
-
-/// A pull request as a heading.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PullRequestLine {
-    /// Its repository.
-    pub repository: Repository,
-    /// Its number.
-    pub number: PullRequestNumber,
-    /// Its title.
-    pub title: String,
-    /// Its state.
-    pub state: PullRequestState,
-}
-
-/// The state of a pull request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PullRequestState {
-    /// It is open.
-    Open,
-    /// It was merged at this time.
-    Merged(Option<DateTime<Utc>>),
-    /// It was closed without a merge at this time.
-    Closed(Option<DateTime<Utc>>),
-    /// The repository has no pull request of this number.
-    Missing,
-    /// The state could not be read.
-    Unknown,
-}
-
-impl PullRequestState {
-    /// Returns the name in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Merged(_) => "merged",
-            Self::Closed(_) => "closed",
-            Self::Missing => "missing",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// Returns when it ended.
-    pub fn ended_at(self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Merged(at) | Self::Closed(at) => at,
-            Self::Open | Self::Missing | Self::Unknown => None,
-        }
-    }
-}
-
-impl fmt::Display for PullRequestState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (how, at) = match self {
-            Self::Open => return f.write_str("open"),
-            Self::Missing => return f.write_str("no such pull request"),
-            Self::Unknown => return f.write_str("could not be read"),
-            Self::Merged(at) => ("merged", at),
-            Self::Closed(at) => ("closed", at),
-        };
-        match at {
-            Some(at) => write!(f, "{how} {}", at.format("%Y-%m-%d")),
-            None => write!(f, "{how} at an unknown time"),
-        }
-    }
-}
-
 impl Report {
     /// Adds the result of a sweep and the final use of the quotas.
     pub fn add(&mut self, swept: Swept, quota: Vec<QuotaUse>) {
@@ -545,15 +328,5 @@ impl Report {
     /// Returns the number of resources with a verdict.
     pub fn count(&self, verdict: VerdictName) -> usize {
         self.summary.verdicts.get(&verdict).copied().unwrap_or(0)
-    }
-}
-
-/// Formats the time since `at` in its largest unit.
-pub(crate) fn age(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
-    let minutes = (now - at).num_minutes().max(0);
-    match minutes {
-        0..60 => format!("{minutes}m"),
-        60..2_880 => format!("{}h", minutes / 60),
-        _ => format!("{}d", minutes / 1_440),
     }
 }

@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 
 use super::style::{TableStyle, wrap};
-use super::{Attribute, PullRequestLine, PullRequestState, Report, Row, brief, escape};
+use super::{PullRequestLine, PullRequestState, Report, Row, brief, escape};
 use crate::evidence::Evidence;
 use crate::format::moment;
 use crate::gc::Verdict;
 use crate::gc::verdict::{Protection, Unmatched, VerdictName};
-use crate::model::{Api, KindRef};
+use crate::model::{Api, Attribute, KindRef};
 use crate::providers;
 
 /// Width of the column with the labels.

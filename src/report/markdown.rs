@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use super::groups::Heading;
 use super::listing::{self, ListingLine, Selection};
-use super::{Report, age, brief, escape, overview, table};
+use super::{Report, brief, escape, overview, table};
+use crate::format::age;
 
 /// Renders the report as Markdown.
 pub fn render(report: &Report, selection: &Selection) -> String {

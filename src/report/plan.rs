@@ -8,7 +8,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::style::{TableStyle, TextStyle, cell, fill, printed_width, wrap};
 use super::table::pull_request_heading;
-use super::{Report, Row, age, brief, escape};
+use super::{Report, Row, brief, escape};
+use crate::format::age;
 use crate::gc::plan_file::{PlanFile, PlannedStep};
 use crate::gc::verdict::VerdictName;
 use crate::model::Place;

@@ -7,7 +7,8 @@ use unicode_width::UnicodeWidthStr as _;
 use super::groups::Heading;
 use super::listing::{self, ListingLine, ListingSection, ReportListing, Selection};
 use super::style::{TableStyle, TextStyle, cell, cut, fill, printed_width, wrap};
-use super::{PullRequestLine, Report, age, brief, escape, overview};
+use super::{PullRequestLine, Report, brief, escape, overview};
+use crate::format::age;
 use crate::gc::verdict::VerdictName;
 
 /// Space before the rows of a section.

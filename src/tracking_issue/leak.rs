@@ -10,7 +10,8 @@ use chrono::{DateTime, Utc};
 
 use super::{CONTINUED, KEPT_HEADING};
 use crate::boxes::{GroupBox, LastBox};
-use crate::report::{Row, age, escape};
+use crate::format::age;
+use crate::report::{Row, escape};
 
 /// Label of a box whose resource the text does not name.
 const UNNAMED: &str = "this resource is no longer listed here";

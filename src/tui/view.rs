@@ -11,8 +11,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::live::{Live, Ongoing};
 use super::{App, Confirm, Item, Mode, SessionResult, Tab, TableLine};
+use crate::format::age;
 use crate::gc::verdict::VerdictName;
-use crate::report::{age, escape, overview::title as summary, style::cut, style::wrap};
+use crate::report::{escape, overview::title as summary, style::cut, style::wrap};
 
 /// From this width on, the details are next to the table.
 const WIDE: u16 = 120;
