@@ -8,6 +8,7 @@
 pub mod clocks;
 pub mod error;
 pub mod http;
+mod outgoing;
 pub mod quota;
 pub mod retry;
 pub mod token;
@@ -16,17 +17,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
-use url::Url;
 
 pub use clocks::ClockSkew;
 pub use error::{ApiError, RequestFailure, TransportError};
+pub use outgoing::{ApiEndpoint, Outgoing};
 pub use quota::{Allotment, LongWait, Quota, QuotaUse, WaitListener};
 pub use token::Token;
 
@@ -41,52 +42,6 @@ pub type Transport = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Transp
 
 /// Maximum duration of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-
-const USER_AGENT: &str = concat!("preview-gc/", env!("CARGO_PKG_VERSION"));
-
-/// What is needed to talk to one provider.
-#[derive(Debug, Clone)]
-pub struct ApiEndpoint {
-    /// The base URL, without a trailing slash.
-    pub base: Url,
-    /// The GraphQL URL (GitHub).
-    pub graphql: Option<Url>,
-    /// The bearer token.
-    pub token: Token,
-    /// The token for [some requests](crate::providers::ExtraToken), if any.
-    pub extra_token: Option<Token>,
-}
-
-/// A request before the wire adds host and token.
-#[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// Whose API.
-    pub api: Api,
-    /// The HTTP method.
-    pub method: Method,
-    /// Encoded path and query below the base, beginning with `/`; for GraphQL
-    /// `/graphql`.
-    pub target: String,
-    /// The body; empty for none.
-    pub body: Bytes,
-    /// The content type of the body.
-    pub content_type: &'static str,
-    /// Whether the request may be repeated safely.
-    pub repeatable: bool,
-}
-
-impl From<&Call> for Outgoing {
-    fn from(call: &Call) -> Self {
-        Self {
-            api: call.api,
-            method: call.method.clone(),
-            target: call.target(),
-            body: call.body.clone(),
-            content_type: call.content_type,
-            repeatable: call.method == Method::GET || call.method == Method::HEAD,
-        }
-    }
-}
 
 /// The result of a writing request.
 #[derive(Debug)]
@@ -353,6 +308,7 @@ impl Client {
             let permit = permit.await;
             let permit = permit.map_err(|failure| self.error(outgoing, failure))?;
             let request = provider
+                .endpoint
                 .request(outgoing)
                 .map_err(|failure| self.error(outgoing, failure))?;
             tracing::debug!(api = outgoing.api.key(), method = %outgoing.method, target = %self.redact(&outgoing.target), attempt, "request");
@@ -470,50 +426,6 @@ impl Client {
         error.failure.redact(|text| self.redact(text));
         error.request = self.redact(&error.request);
         error
-    }
-}
-
-impl Connected {
-    fn request(&self, outgoing: &Outgoing) -> Result<Request<Bytes>, RequestFailure> {
-        if let Some(segment) = crate::call::dot_segment(&outgoing.target) {
-            return Err(RequestFailure::BadRequest(format!(
-                "its path has the segment `{segment}`, which servers resolve to another path; \
-                 rename what is called so, or delete it by hand"
-            )));
-        }
-        let address = match &self.endpoint.graphql {
-            Some(graphql) if outgoing.target == "/graphql" => graphql.to_string(),
-            _ => format!(
-                "{}{}",
-                self.endpoint.base.as_str().trim_end_matches('/'),
-                outgoing.target
-            ),
-        };
-        let about = providers::of(outgoing.api).about();
-        let path = outgoing.target.split('?').next().unwrap_or_default();
-        let extra = about.extra_token.as_ref();
-        let extra = extra.filter(|extra| (extra.covers)(path));
-        let extra = extra.and(self.endpoint.extra_token.as_ref());
-        let token = extra.unwrap_or(&self.endpoint.token);
-        let mut request = Request::builder()
-            .method(outgoing.method.clone())
-            .uri(address)
-            .header(header::AUTHORIZATION, token.bearer()?)
-            .header(header::USER_AGENT, USER_AGENT)
-            .body(outgoing.body.clone())
-            .map_err(|error| RequestFailure::BadRequest(error.to_string()))?;
-        let headers = request.headers_mut();
-        headers.insert(header::ACCEPT, HeaderValue::from_static(about.accept));
-        for (name, value) in about.headers {
-            headers.insert(*name, HeaderValue::from_static(value));
-        }
-        if !outgoing.body.is_empty() {
-            headers.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static(outgoing.content_type),
-            );
-        }
-        Ok(request)
     }
 }
 

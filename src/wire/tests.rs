@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 
+use ::http::{HeaderValue, Method, header};
 use serde_json::json;
 
 use super::*;
