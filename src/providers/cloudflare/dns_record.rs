@@ -1,23 +1,23 @@
 //! DNS records of a zone.
 
+mod hosts;
+mod restore;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use http::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::envelope::{self, account};
 use crate::call::Call;
-use crate::kind::{
-    Batch, KeepMark, Kind, Malformed, MarkRemoval, Namesake, Page, PageOf, Queries, Query, Restore,
-};
+use crate::kind::{Batch, Kind, Malformed, Page, PageOf, Queries, Query, Restore};
 use crate::model::identifier::host_name;
 use crate::model::{
-    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KEEP_MARK,
-    KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId, Time, UsedBy,
-    is_marked,
+    Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
+    Place, PlaceSort, Resource, ResourceId, Time, UsedBy, is_marked,
 };
 
 pub(super) struct DnsRecord;
@@ -131,12 +131,6 @@ struct Record {
     meta: Option<Value>,
 }
 
-/// The comment of one record.
-#[derive(Deserialize)]
-struct Commented {
-    comment: Option<String>,
-}
-
 /// Record types that run a zone or its mail.
 const TYPES: [&str; 3] = ["NS", "SOA", "MX"];
 
@@ -154,86 +148,7 @@ fn is_never_deleted(template: &str, zones: &[&str], types: &[&str]) -> bool {
             .any(|zone| host_name(zone) == host_name(template))
 }
 
-/// Record types whose content names no host. Of a type that is not listed here
-/// everything counts that looks like a host name.
-const NO_HOSTS: [&str; 13] = [
-    "A",
-    "AAAA",
-    "CAA",
-    "CERT",
-    "DNSKEY",
-    "DS",
-    "LOC",
-    "OPENPGPKEY",
-    "SMIMEA",
-    "SSHFP",
-    "TLSA",
-    "TXT",
-    "SOA",
-];
-
-/// What a name may point at.
-const TARGETS: [&str; 3] = ["worker_domain", "pages_deployment", "dns_record"];
-
-/// The Workers that may be served at a host of `workers.dev`: before the
-/// account's subdomain stands `<worker>`, or `<version or alias>-<worker>`, and
-/// both parts may contain dashes.
-fn workers_at(host: &str) -> impl Iterator<Item = String> {
-    let below = host.strip_suffix(".workers.dev");
-    let label = below.and_then(|below| below.split_once('.'));
-    let label = label.map_or("", |(label, _)| label).to_owned();
-    let dashes = label.match_indices('-').map(|(at, _)| at + 1);
-    let starts: Vec<usize> = std::iter::once(0).chain(dashes).collect();
-    let names = starts.into_iter().map(move |at| label[at..].to_owned());
-    names.filter(|name| !name.is_empty())
-}
-
-/// The id of the tunnel behind a host.
-fn tunnel_at(host: &str) -> Option<&str> {
-    let id = host.strip_suffix(".cfargotunnel.com")?;
-    (!id.contains('.')).then_some(id)
-}
-
 impl Record {
-    /// What the name points at, wherever that is: another name, or the host
-    /// under which Cloudflare serves a Worker or a Pages deployment.
-    fn links(&self) -> Vec<Link> {
-        let mut links = Vec::new();
-        for host in self.hosts() {
-            let targets = TARGETS.iter();
-            links.extend(targets.map(|kind| {
-                let target = Reference::by_address(kind, host.to_string());
-                Link::Uses(target)
-            }));
-            let workers = workers_at(&host).map(|worker| Reference::by_id("worker", worker));
-            links.extend(workers.map(Link::Uses));
-            let tunnel = tunnel_at(&host).map(|id| Reference::by_id("tunnel", id.to_owned()));
-            links.extend(tunnel.map(Link::Uses));
-        }
-        links
-    }
-
-    /// The host names that the record answers, whatever its type: CNAME has one,
-    /// MX and SRV have one behind numbers, HTTPS and SVCB before parameters.
-    fn hosts(&self) -> Vec<Box<str>> {
-        let sort = self.sort.to_ascii_uppercase();
-        if NO_HOSTS.contains(&sort.as_str()) {
-            return Vec::new();
-        }
-        let data = self.data.as_ref().and_then(Value::as_object);
-        let data = data.into_iter().flat_map(Map::values);
-        let texts = self.content.as_deref().into_iter();
-        let texts = texts.chain(data.filter_map(Value::as_str));
-        let words = texts.flat_map(str::split_whitespace);
-        let mut hosts: Vec<Box<str>> = words
-            .filter(|word| word.contains('.'))
-            .filter_map(envelope::host)
-            .collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        hosts
-    }
-
     fn protection(&self, place: &Place) -> Option<BuiltInProtection> {
         let tags = self.tags.iter().flatten();
         let texts = self.comment.iter().chain(tags).map(AsRef::as_ref);
@@ -321,16 +236,6 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
 /// The path of one record.
 fn path(id: &ResourceId) -> [&str; 4] {
     ["zones", account(&id.place), "dns_records", &id.id]
-}
-
-/// The fields of a record that can be written.
-const WRITABLE: [&str; 10] = [
-    "type", "name", "content", "data", "ttl", "proxied", "priority", "comment", "tags", "settings",
-];
-
-#[derive(Deserialize)]
-struct NewRecord {
-    id: String,
 }
 
 #[derive(Deserialize)]
@@ -422,101 +327,6 @@ impl Batch for DnsRecord {
     }
 }
 
-impl Restore for DnsRecord {
-    fn recreate(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call> {
-        let original = original?.as_object()?;
-        let record: serde_json::Map<_, _> = WRITABLE
-            .iter()
-            .filter_map(|key| Some(((*key).to_owned(), original.get(*key)?.clone())))
-            .filter(|(_, value)| !value.is_null())
-            .collect();
-        let path = ["zones", account(&id.place), "dns_records"];
-        let call = Call::new(Api::Cloudflare, Method::POST, &path);
-        Some(call.json(&Value::Object(record)))
-    }
-
-    fn read_recreated(&self, body: &[u8]) -> Result<String, Malformed> {
-        let (record, _) = envelope::open::<NewRecord>(body)?;
-        Ok(record.id)
-    }
-
-    /// A name may have several records. Two that say where it leads would share
-    /// its traffic.
-    fn namesake(&self, _id: &ResourceId, original: Option<&Value>, other: &Resource) -> Namesake {
-        let text = |key: &str| original.and_then(|record| record[key].as_str());
-        let of_other = |key: &str| match other.attribute(key) {
-            Some(Attribute::Text(text)) => Some(&**text),
-            _ => None,
-        };
-        let (sort, other_sort) = (text("type"), of_other("type"));
-        let leads = |sort: Option<&str>| sort.is_some_and(|sort| LEADS.contains(&sort));
-        if sort == other_sort && text("content") == of_other("content") {
-            Namesake::Itself
-        } else if leads(sort) && leads(other_sort) {
-            Namesake::Other
-        } else {
-            Namesake::Beside
-        }
-    }
-
-    fn keep_mark(&self) -> Option<&dyn KeepMark> {
-        Some(self)
-    }
-}
-
-/// Maximum length of a comment in characters, on the plan with the lowest limit.
-const COMMENT: usize = 100;
-
-/// The mark is the last word of the comment.
-impl KeepMark for DnsRecord {
-    fn mark(&self, original: &Value) -> Option<Value> {
-        let comment = original["comment"].as_str().unwrap_or_default();
-        let comment = format!("{comment} {KEEP_MARK}");
-        let comment = comment.trim_start();
-        if comment.chars().count() > COMMENT {
-            return None;
-        }
-        let mut marked = original.as_object()?.clone();
-        marked.insert("comment".to_owned(), comment.into());
-        Some(Value::Object(marked))
-    }
-
-    fn ask(&self, id: &ResourceId) -> Call {
-        let path = ["zones", account(&id.place), "dns_records", &id.id];
-        Call::get(Api::Cloudflare, &path)
-    }
-
-    fn is_as_marked(&self, marked: &Value, listed: &Resource) -> bool {
-        match listed.attribute("comment") {
-            Some(Attribute::Text(comment)) => marked["comment"].as_str() == Some(&**comment),
-            _ => false,
-        }
-    }
-
-    fn remove(&self, id: &ResourceId, body: &[u8]) -> Result<MarkRemoval, Malformed> {
-        let (record, _) = envelope::open::<Commented>(body)?;
-        let comment = record.comment.unwrap_or_default();
-        let before = match comment.strip_suffix(KEEP_MARK) {
-            Some(before) => before.trim_end(),
-            None if is_marked([comment.as_str()]) => return Ok(MarkRemoval::Changed),
-            None => return Ok(MarkRemoval::NotMarked),
-        };
-        let before = if before.is_empty() {
-            Value::Null
-        } else {
-            before.into()
-        };
-        let path = ["zones", account(&id.place), "dns_records", &id.id];
-        let call = Call::new(Api::Cloudflare, Method::PATCH, &path);
-        Ok(MarkRemoval::Request(
-            call.json(&json!({ "comment": before })),
-        ))
-    }
-}
-
-/// Record types that say where a name leads.
-const LEADS: [&str; 3] = ["A", "AAAA", "CNAME"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -534,27 +344,6 @@ mod tests {
         );
         let page = DnsRecord.read_page(&place, body.as_bytes()).unwrap();
         page.items[0].protection
-    }
-
-    #[test]
-    fn a_host_of_a_worker_may_be_that_of_one_of_its_versions() {
-        let workers = |host: &str| workers_at(host).collect::<Vec<_>>();
-        assert_eq!(workers("app.acme.workers.dev"), ["app"]);
-        assert_eq!(
-            workers("b1-app-pr-7.acme.workers.dev"),
-            ["b1-app-pr-7", "app-pr-7", "pr-7", "7"]
-        );
-        assert!(workers("acme.workers.dev").is_empty());
-        assert!(workers("app.acme.example").is_empty());
-    }
-
-    #[test]
-    fn a_host_of_a_tunnel_has_its_id() {
-        let id = "c1744f8b-faa1-48a4-9e5c-02ac921467fa";
-        assert_eq!(tunnel_at(&format!("{id}.cfargotunnel.com")), Some(id));
-        for host in ["cfargotunnel.com", "a.b.cfargotunnel.com", "a.example.com"] {
-            assert_eq!(tunnel_at(host), None, "{host}");
-        }
     }
 
     #[test]
