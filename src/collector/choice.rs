@@ -1,0 +1,76 @@
+//! Which garbage a sweep takes: all of it, or only what people chose.
+
+use std::collections::BTreeSet;
+
+use crate::gc::plan::Step;
+use crate::gc::{Plan, box_key, plan};
+use crate::model::Resource;
+use crate::survey::Findings;
+
+/// Which garbage a sweep takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// All of it, up to the maximum of a run.
+    #[default]
+    All,
+    /// What people approved in the tracking issue.
+    Approved,
+}
+
+/// What a sweep does of what people ticked for deletion in the tracking issue,
+/// and of nothing else.
+pub(super) fn approved(findings: &Findings<'_>) -> Plan {
+    only(findings, |resource, key| {
+        findings.roots.is_checked_for_deletion(key, resource)
+    })
+}
+
+/// What a sweep does of the resources that are wanted, each given with its key,
+/// whatever the cap, and of nothing else.
+pub fn only(findings: &Findings<'_>, wanted: impl Fn(&Resource, &str) -> bool) -> Plan {
+    if findings.roots.gap().is_some() {
+        return Plan::default();
+    }
+    let resources = &findings.inventory.resources;
+    let mut plan = plan(&findings.inventory, &findings.marking, usize::MAX);
+    let wanted = |index: usize| {
+        let resource = &resources[index];
+        wanted(resource, &box_key::of(&resource.identity()))
+    };
+    let steps = plan.steps.clone();
+    plan.defer(|step| !wanted(step.resource));
+    plan.deferred.retain(|index| wanted(*index));
+    plan.held.retain(|index, _| wanted(*index));
+    plan.waits.retain(|index, _| wanted(*index));
+    for index in plan.deferred.clone() {
+        let why = || waits_for(&steps, resources, index, &wanted);
+        plan.waits.entry(index).or_insert_with(why);
+    }
+    plan
+}
+
+/// Returns why a wanted resource waits: for another one that is not wanted.
+fn waits_for(
+    steps: &[Step],
+    resources: &[Resource],
+    index: usize,
+    wanted: &impl Fn(usize) -> bool,
+) -> String {
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<usize> = steps
+        .iter()
+        .position(|step| step.resource == index)
+        .into_iter()
+        .collect();
+    while let Some(at) = open.pop() {
+        let step = &steps[at];
+        if !wanted(step.resource) {
+            let other = resources[step.resource].identity();
+            return format!("it waits for {other}, which was not chosen");
+        }
+        if seen.insert(at) {
+            open.extend(step.needs());
+        }
+    }
+    "it waits for something that was not chosen".to_owned()
+}
