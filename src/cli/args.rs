@@ -1,29 +1,26 @@
-//! The command line.
-//!
-//! The file is long because every option of every command is declared here, so that
-//! they read alike.
+//! The command line: every option of every command is declared here, so that they
+//! read alike.
 
-use std::ffi::OsString;
+mod limits;
+mod parse;
+mod values;
+
 #[cfg(feature = "sandbox")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use clap::builder::{FalseyValueParser, PossibleValue, PossibleValuesParser};
-use clap::{
-    Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
-    ValueEnum,
-};
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::mistakes;
-use crate::limits::{self, About, LimitValue, LimitValues};
-use crate::model::{KindRef, PullRequestNumber};
-use crate::providers;
-
+use self::limits::LimitArgs;
+use self::values::{kind_names, login, pull_request, time};
 use crate::gc::verdict::VerdictName;
 use crate::report::format::Format;
 use crate::report::listing::{Selection, Sort};
+
+pub(super) use self::parse::command;
 
 /// What connections go by.
 const CONNECTIONS: &str = "Connections:
@@ -40,35 +37,6 @@ const EXIT_CODES: &str = "Exit codes:
   6    garbage found, with --fail-on-garbage; init --check: names and rules differ
   7    refused: needs a person at a terminal, --yes or a plan file
   130  interrupted";
-
-/// Parses the number of a pull request.
-fn pull_request(text: &str) -> Result<u32, String> {
-    PullRequestNumber::parse(text)
-        .map(PullRequestNumber::get)
-        .ok_or_else(|| "it is not the number of a pull request, such as 97".to_owned())
-}
-
-/// Parses a time.
-fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    text.parse()
-        .map_err(|_| "it is not a time, such as 2026-03-02T09:00:00Z".to_owned())
-}
-
-/// Parses the name of a GitHub account, as REST writes it. What no account can be
-/// called would match no issue, and its boxes would be lost.
-fn login(text: &str) -> Result<String, String> {
-    let name = text.strip_suffix("[bot]").unwrap_or(text);
-    // Accounts that an enterprise manages have an underscore.
-    let is_login = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let is_account = name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(is_login)
-        && !name.contains("--");
-    is_account.then(|| text.to_owned()).ok_or_else(|| {
-        "it is not the name of a GitHub account: write it without @ and spaces, such as alice \
-         or github-actions[bot], and several with a comma between them"
-            .to_owned()
-    })
-}
 
 /// Headings of the help.
 const SELECTION: &str = "Selection";
@@ -105,102 +73,7 @@ pub(super) struct Cli {
     pub(super) audit: AuditVerbArgs,
 }
 
-/// Returns the command line. The help of each command shows only the limits
-/// that the command obeys.
-pub(super) fn command() -> Command {
-    let mut command = Cli::command();
-    let verbs: Vec<_> = command.get_subcommands().cloned().collect();
-    for verb in verbs {
-        let name = verb.get_name();
-        let has = |limit: &About| verb.get_arguments().any(|one| one.get_id() == limit.key);
-        let unused = limits::ALL.into_iter();
-        let unused = unused.filter(|limit| has(limit) && !limit.verbs.contains(&name));
-        command = unused.fold(command, |command, limit| {
-            command.mut_subcommand(name, |verb| {
-                verb.mut_arg(limit.key, |argument| argument.hide(true))
-            })
-        });
-    }
-    command
-}
-
-/// Ignores variables that are set to nothing: an expression of a workflow without
-/// a value leaves an empty one.
-fn without_empty_variables(command: Command) -> Command {
-    let ignored = |argument: Arg| {
-        let variable = argument.get_env().and_then(std::env::var_os);
-        match variable {
-            Some(value) if value.is_empty() => argument.env(None::<&str>),
-            _ => argument,
-        }
-    };
-    command
-        .mut_args(ignored)
-        .mut_subcommands(move |verb| verb.mut_args(ignored))
-}
-
-/// Moves the options before the name of a command behind it, so that an option
-/// may stand on either side. Without a name the arguments are those of an audit
-/// and stay as they are.
-fn options_after_verb(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
-    let takes_value = |text: &str| {
-        let option = match text.strip_prefix("--") {
-            Some(long) => command
-                .get_arguments()
-                .find(|one| one.get_long() == Some(long)),
-            // The value of the last of several short options may follow.
-            None => command
-                .get_arguments()
-                .find(|one| one.get_short().is_some() && one.get_short() == text.chars().last()),
-        };
-        option.is_some_and(|option| {
-            option.get_action().takes_values() && !option.is_require_equals_set()
-        })
-    };
-    let mut verb = None;
-    let mut rest = arguments.iter().enumerate().skip(1);
-    while let Some((index, argument)) = rest.next() {
-        let text = argument.to_string_lossy();
-        if text == "--" || matches!(&*text, "-V" | "--version") {
-            break;
-        }
-        if !text.starts_with('-') {
-            verb = command
-                .find_subcommand(&*text)
-                .filter(|verb| verb.get_name() != "help")
-                .map(|_| index);
-            break;
-        }
-        if takes_value(&text) {
-            rest.next();
-        }
-    }
-    let Some(verb) = verb else {
-        return arguments;
-    };
-    let mut arguments = arguments;
-    if verb > 1 {
-        arguments[1..=verb].rotate_right(1);
-    }
-    arguments
-}
-
 impl Cli {
-    /// Parses the arguments of the process.
-    pub(super) fn of_process() -> Result<Self, clap::Error> {
-        Self::of(std::env::args_os().collect())
-    }
-
-    /// Parses arguments, the first of which is the name of the program.
-    pub(super) fn of(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
-        let command = without_empty_variables(command());
-        let arguments = options_after_verb(&command, arguments);
-        match command.clone().try_get_matches_from(&arguments) {
-            Ok(matches) => Self::from_arg_matches(&matches),
-            Err(error) => Err(mistakes::explained(error, &command, &arguments)),
-        }
-    }
-
     pub(super) fn verbosity(&self) -> u8 {
         match &self.verb {
             None => self.audit.audit.common.verbose,
@@ -263,36 +136,6 @@ pub(super) enum Verb {
     },
 }
 
-impl ValueEnum for Sort {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()))
-    }
-}
-
-impl ValueEnum for VerdictName {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.key()))
-    }
-}
-
-impl ValueEnum for Format {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()))
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ColorChoice {
     Auto,
@@ -309,12 +152,6 @@ pub(super) struct AuditVerbArgs {
     /// Work in an interactive table: filter, explain, mark, delete, restore
     #[arg(long, short, conflicts_with_all = ["out", "fail_on_garbage", "verbose"], help_heading = OUTPUT)]
     pub(super) interactive: bool,
-}
-
-/// The names of the kinds, so that shells complete them.
-fn kind_names() -> PossibleValuesParser {
-    let kinds = providers::vocabulary().into_iter();
-    PossibleValuesParser::new(kinds.map(KindRef::name))
 }
 
 /// Which resources a list shows.
@@ -617,50 +454,6 @@ impl CommonArgs {
     }
 }
 
-/// The limits that flags or their environment variables set.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LimitArgs(pub(super) LimitValues);
-
-/// Returns the argument of a limit.
-fn limit_argument(limit: &'static About) -> Arg {
-    let unit = limit.unit;
-    Arg::new(limit.key)
-        .long(limit.flag)
-        .env(limit.variable)
-        .help(format!("{} [default: {}]", limit.help, limit.default))
-        .value_name(unit.placeholder())
-        .value_parser(move |text: &str| unit.parse(text))
-        .help_heading(LIMITS)
-        .hide_short_help(true)
-}
-
-impl Args for LimitArgs {
-    fn augment_args(command: Command) -> Command {
-        command.args(limits::ALL.map(limit_argument))
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for LimitArgs {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut limits = Self::default();
-        limits.update_from_arg_matches(matches)?;
-        Ok(limits)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for limit in limits::ALL {
-            if let Some(value) = matches.get_one::<LimitValue>(limit.key) {
-                self.0.set(limit, *value);
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
 pub(super) struct SandboxArgs {
@@ -679,226 +472,4 @@ pub(super) struct SandboxArgs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The options of each heading, and the commands that have them. Options of
-    /// one command alone may stand under "Options".
-    const HEADINGS: [(&str, &[&str]); 3] = [
-        (
-            SELECTION,
-            &[
-                "policies",
-                "sandbox",
-                "kind",
-                "repository",
-                "issue-author",
-                "now",
-                "pr",
-            ],
-        ),
-        (
-            OUTPUT,
-            &[
-                "format",
-                "json",
-                "all",
-                "verdict",
-                "sort",
-                "limit",
-                "no-pager",
-                "journal",
-                "metrics",
-                "color",
-                "quiet",
-                "verbose",
-                "interactive",
-                "fail-on-garbage",
-                "out",
-                "report",
-                "notify-url",
-                "schedule",
-            ],
-        ),
-        (DELETION, &["yes", "plan", "approved", "workers-by-id"]),
-    ];
-
-    fn verbs() -> Vec<Command> {
-        let mut command = command();
-        command.build();
-        let verbs = command.get_subcommands().cloned();
-        let verbs: Vec<_> = verbs.filter(|verb| verb.get_name() != "help").collect();
-        assert!(verbs.len() >= 9, "{verbs:?}");
-        verbs
-    }
-
-    /// Returns the lines of the help of one option under its heading.
-    fn heading_in_help(help: &str, flag: &str) -> Option<String> {
-        let mut heading = None;
-        for line in help.lines() {
-            if !line.starts_with(' ') && line.ends_with(':') {
-                heading = Some(line.trim_end_matches(':').to_owned());
-            }
-            let mut words = line.split([' ', ',', '=', '[']);
-            if line.trim_start().starts_with('-')
-                && words.any(|word| word.trim_end_matches("...") == flag)
-            {
-                return heading;
-            }
-        }
-        None
-    }
-
-    #[test]
-    fn every_option_has_a_help_text_and_stands_under_its_heading() {
-        for mut verb in verbs() {
-            let help = verb.render_long_help().to_string();
-            let name = verb.get_name().to_owned();
-            for option in verb.get_arguments() {
-                let about = option.get_help().map(ToString::to_string);
-                let id = option.get_id();
-                assert!(about.is_some_and(|text| text.len() > 5), "{name}: {id}");
-                let Some(long) = option.get_long() else {
-                    continue;
-                };
-                if option.is_hide_set() {
-                    continue;
-                }
-                let found = heading_in_help(&help, &format!("--{long}"));
-                let found = found.unwrap_or_else(|| panic!("{name} --{long} is not in\n{help}"));
-                let is_limit = limits::ALL.iter().any(|limit| limit.flag == long);
-                let general = HEADINGS.iter().find(|(_, all)| all.contains(&long));
-                let expected = match general {
-                    _ if is_limit => Some(LIMITS),
-                    Some((heading, _)) => Some(*heading),
-                    None => None,
-                };
-                match expected {
-                    // `restore --list` and the like belong to one command.
-                    None if found == "Options" => {}
-                    None => assert!(long == "dry-run", "{name} --{long}: {found}"),
-                    Some(heading) => assert_eq!(found, heading, "{name} --{long}"),
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_version_has_the_commit_of_the_build() {
-        let number = env!("CARGO_PKG_VERSION");
-        assert_eq!(version(None, Some("2026-05-01")), number);
-        assert_eq!(version(Some(""), None), number);
-        let commit = Some("0123456789abcdef");
-        let date = Some("2026-05-01");
-        assert_eq!(
-            version(commit, date),
-            format!("{number} (0123456789 2026-05-01)")
-        );
-        assert_eq!(version(commit, Some("")), format!("{number} (0123456789)"));
-    }
-
-    #[test]
-    fn each_command_shows_the_limits_that_it_obeys() {
-        for mut verb in verbs() {
-            let name = verb.get_name().to_owned();
-            let help = verb.render_long_help().to_string();
-            for limit in limits::ALL {
-                let shown = heading_in_help(&help, &format!("--{}", limit.flag)).is_some();
-                let obeyed = limit.verbs.contains(&name.as_str());
-                assert_eq!(shown, obeyed, "{name} {}:\n{help}", limit.key);
-                if obeyed {
-                    let words: Vec<_> = help.split_whitespace().collect();
-                    let default = format!("[default: {}]", limit.default);
-                    assert!(words.join(" ").contains(&default), "{default}:\n{help}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn short_help_fits_a_screen_and_long_help_is_complete() {
-        for mut verb in verbs() {
-            let short = verb.render_help().to_string();
-            let long = verb.render_long_help().to_string();
-            assert!(short.lines().count() <= 60, "{short}");
-            assert!(!short.contains("--quota-share"), "{short}");
-            let obeys = limits::QUOTA_SHARE.about.verbs.contains(&verb.get_name());
-            assert_eq!(long.contains("--quota-share"), obeys, "{long}");
-        }
-    }
-
-    fn parse(arguments: &str) -> Result<String, String> {
-        let arguments = arguments.split(' ').map(OsString::from).collect();
-        let cli = Cli::of(arguments).map_err(|error| error.to_string())?;
-        Ok(format!("{cli:?}"))
-    }
-
-    #[test]
-    fn an_option_may_stand_before_the_command_or_after_it() {
-        for (before, after) in [
-            ("--format json audit", "audit --format json"),
-            ("--format=json sweep --yes", "sweep --format=json --yes"),
-            ("-q --journal j sweep", "sweep -q --journal j"),
-            ("-vv --color never check a", "check -vv --color never a"),
-            ("--pr 5 explain x", "explain --pr 5 x"),
-            (
-                "--sandbox --max-deletions 3 report",
-                "report --sandbox --max-deletions 3",
-            ),
-            // The value of an option is no command.
-            ("--journal sweep audit", "audit --journal sweep"),
-        ] {
-            let first = parse(&format!("preview-gc {before}"));
-            let second = parse(&format!("preview-gc {after}"));
-            assert!(first.is_ok(), "{before}: {first:?}");
-            assert_eq!(first, second, "{before}");
-        }
-    }
-
-    #[test]
-    fn an_option_that_a_command_does_not_have_is_refused_before_it_too() {
-        for arguments in ["--out p check", "-i sweep", "--pr 5 restore --list"] {
-            let found = parse(&format!("preview-gc {arguments}"));
-            assert!(found.unwrap_err().contains("unexpected argument"));
-        }
-    }
-
-    #[test]
-    fn a_limit_that_makes_no_sense_is_refused_with_what_to_write() {
-        for (limit, expected) in [
-            (
-                "--grace=tomorrow",
-                "write a whole number and s, m, h, d or w",
-            ),
-            ("--brake-share=2", "not a number from 0 to 1"),
-            ("--quota-share=0", "it must be more than 0"),
-            ("--max-deletions=-1", "not a whole number"),
-        ] {
-            let error = parse(&format!("preview-gc sweep {limit}")).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_an_account_is_refused_as_an_author() {
-        for name in ["alice", "Alice-2", "a_corp", "github-actions[bot]", "a,b"] {
-            let parsed = parse(&format!("preview-gc report --issue-author {name}"));
-            assert!(parsed.is_ok(), "{name}: {parsed:?}");
-        }
-        for name in [
-            "@alice",
-            " alice",
-            "alice bob",
-            "a, b",
-            "-a",
-            "a--b",
-            "a[bot]x",
-            "é",
-        ] {
-            let arguments = ["preview-gc", "report", &format!("--issue-author={name}")];
-            let error = Cli::of(arguments.map(OsString::from).to_vec());
-            let error = error.map(drop).unwrap_err().to_string();
-            assert!(error.contains("without @ and spaces"), "{name}: {error}");
-        }
-    }
-}
+mod tests;
