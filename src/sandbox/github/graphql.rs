@@ -1,21 +1,20 @@
 //! GitHub's GraphQL: an executor for the part of the schema that is about a
 //! repository's pull requests and branches.
-//!
-//! The file is long because the fields of one schema resolve one another.
+
+mod connection;
+mod objects;
 
 use graphql_parser::query::{
     Definition, Document, Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
     Value as Input,
 };
+
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{GitHub, WRITER, number_of, sha, time};
+use self::objects::{HELD, pull_json, reference};
+use super::{GitHub, WRITER};
 use crate::sandbox::message::{self, Request, Response};
-use crate::sandbox::world::{WorldPullRequest, WorldPullRequestState};
-
-/// The key of the items of a connection inside of an object.
-const HELD: &str = "__held";
 
 /// Lists of pull requests in one query, beyond which GitHub gives up on the
 /// others: the number is that of reports, no document has one.
@@ -309,133 +308,6 @@ impl<'a> Executor<'a> {
         Value::Object(data)
     }
 
-    /// Returns the pull requests that match a connection's arguments, in order.
-    fn pulls(&self, field: &Field<'_, String>) -> Vec<&'a WorldPullRequest> {
-        let states = self.argument(field, "states");
-        let head = self.argument(field, "headRefName");
-        let order = self.argument(field, "orderBy").unwrap_or_default();
-        let mut pulls: Vec<&WorldPullRequest> = self
-            .github
-            .pulls
-            .iter()
-            .filter(|pull| {
-                states.as_ref().is_none_or(|states| match states {
-                    Value::Array(list) => list.contains(&json!(state(pull))),
-                    one => *one == json!(state(pull)),
-                })
-            })
-            .filter(|pull| {
-                head.as_ref()
-                    .is_none_or(|head| *head == json!(pull.head_ref))
-            })
-            .collect();
-        match order.get("field").and_then(Value::as_str) {
-            Some("UPDATED_AT") => pulls.sort_by_key(|pull| (pull.updated_at, pull.number)),
-            _ => pulls.sort_by_key(|pull| (pull.opened(), pull.number)),
-        }
-        if order.get("direction").and_then(Value::as_str) == Some("DESC") {
-            pulls.reverse();
-        }
-        pulls
-    }
-
-    fn connection(
-        &mut self,
-        field: &'a Field<'a, String>,
-        total: usize,
-        show: &dyn Fn(usize) -> Value,
-        on: &str,
-    ) -> Value {
-        let size = |value: Option<Value>| {
-            value
-                .and_then(|value| value.as_u64())
-                .and_then(|size| usize::try_from(size).ok())
-        };
-        let (first, last) = (
-            size(self.argument(field, "first")),
-            size(self.argument(field, "last")),
-        );
-        let Some(count) = first.or(last) else {
-            self.errors.push(json!({
-                "type": "MISSING_PAGINATION_BOUNDARIES", "path": ["repository", field.name],
-                "message": format!("You must provide a `first` or `last` value to properly \
-                                    paginate the `{}` connection.", field.name),
-            }));
-            return Value::Null;
-        };
-        if count > 100 {
-            self.errors.push(json!({
-                "type": "EXCESSIVE_PAGINATION", "path": ["repository", field.name],
-                "message": format!("Requesting {count} records on the `{}` connection exceeds the \
-                                    `first` limit of 100 records.", field.name),
-            }));
-            return Value::Null;
-        }
-        let after = self.argument(field, "after");
-        let after = after
-            .as_ref()
-            .and_then(Value::as_str)
-            .and_then(|cursor| cursor.strip_prefix("c:")?.parse::<usize>().ok());
-        let start = match (first, after) {
-            (Some(_), after) => after.unwrap_or(0),
-            (None, _) => total.saturating_sub(count),
-        };
-        // Only the items of the page are built.
-        let page: Vec<Value> = (start..total.min(start + count)).map(show).collect();
-        let end = start + page.len();
-        let mut data = Map::new();
-        for inner in self.fields(&field.selection_set) {
-            let value = match inner.name.as_str() {
-                "__typename" => json!(on),
-                "totalCount" => json!(total),
-                "nodes" => page.iter().map(|item| self.project(inner, item)).collect(),
-                "edges" => {
-                    let edges: Vec<Value> = page
-                        .iter()
-                        .enumerate()
-                        .map(|(index, item)| json!({"cursor": format!("c:{}", start + index + 1), "node": item}))
-                        .collect();
-                    edges.iter().map(|edge| self.project(inner, edge)).collect()
-                }
-                "pageInfo" => {
-                    let cursor = |at: usize| {
-                        if page.is_empty() {
-                            Value::Null
-                        } else {
-                            json!(format!("c:{at}"))
-                        }
-                    };
-                    let info = json!({
-                        "__typename": "PageInfo", "hasNextPage": end < total, "hasPreviousPage": start > 0,
-                        "startCursor": cursor(start + 1), "endCursor": cursor(end),
-                    });
-                    self.project(inner, &info)
-                }
-                _ => {
-                    self.unknown(inner, on);
-                    Value::Null
-                }
-            };
-            data.insert(Self::key(inner), value);
-        }
-        Value::Object(data)
-    }
-
-    /// Returns a page of what an object holds, of the item types that were asked for.
-    fn held(&mut self, field: &'a Field<'a, String>, held: &Map<String, Value>) -> Value {
-        let types = self.argument(field, "itemTypes");
-        let types = types.as_ref().and_then(Value::as_array);
-        let items: Vec<&Value> = held[HELD]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|item| types.is_none_or(|types| types.contains(&item["itemType"])))
-            .collect();
-        let on = held.get("__typename").and_then(Value::as_str);
-        let on = on.unwrap_or_default().to_owned();
-        self.connection(field, items.len(), &|at| items[at].clone(), &on)
-    }
-
     /// Returns the selected fields of a complete object.
     fn project(&mut self, field: &'a Field<'a, String>, value: &Value) -> Value {
         let Value::Object(whole) = value else {
@@ -466,62 +338,10 @@ impl<'a> Executor<'a> {
     }
 }
 
-fn pull_json(github: &GitHub, pull: &WorldPullRequest) -> Value {
-    let full_name = github.full_name();
-    let head_owner = pull
-        .head_repo
-        .as_deref()
-        .and_then(|name| name.split('/').next());
-    let labels: Vec<Value> = pull.labels.iter().map(|label| label_json(label)).collect();
-    let removals = pull.unlabeled.iter().enumerate().map(|(at, removal)| {
-        json!({
-            "__typename": "UnlabeledEvent", "itemType": "UNLABELED_EVENT", "id": format!("UNLE_{at}"),
-            "createdAt": time(removal.at), "label": label_json(&removal.label),
-        })
-    });
-    let removals: Vec<Value> = removals.collect();
-    json!({
-        "__typename": "PullRequest", "id": format!("PR_{}", number_of(&format!("{full_name}{}", pull.number))),
-        "number": pull.number, "state": state(pull), "isDraft": pull.draft, "title": pull.title_text(),
-        "url": format!("https://github.com/{full_name}/pull/{}", pull.number),
-        "headRefName": pull.head_ref, "headRefOid": sha(&format!("{}{}", pull.head_ref, pull.number)),
-        "headRepository": pull.head_repo.as_ref().map(|name| json!({"__typename": "Repository", "nameWithOwner": name, "id": format!("R_{}", number_of(name)), "databaseId": number_of(name)})),
-        "headRepositoryOwner": head_owner.map(|login| json!({"__typename": "User", "login": login})),
-        "isCrossRepository": pull.head_repo.as_deref().is_none_or(|name| !name.eq_ignore_ascii_case(&full_name)),
-        "labels": {"__typename": "LabelConnection", HELD: labels},
-        "timelineItems": {"__typename": "PullRequestTimelineItemsConnection", HELD: removals},
-        "baseRefName": github.default_branch(), "merged": pull.merged,
-        "closed": pull.state == WorldPullRequestState::Closed,
-        "mergedAt": pull.merged_time().map(time), "closedAt": pull.closed_at.map(time),
-        "createdAt": pull.opened().map(time), "updatedAt": pull.updated_at.or(pull.closed_at).map(time),
-    })
-}
-
-fn label_json(name: &str) -> Value {
-    json!({
-        "__typename": "Label", "id": format!("LA_{}", number_of(name)), "name": name,
-        "color": "ededed", "description": null, "isDefault": false,
-    })
-}
-
-fn reference(name: &str) -> Value {
-    json!({
-        "__typename": "Ref", "id": format!("REF_{}", number_of(name)), "name": name, "prefix": "refs/heads/",
-        "target": {"__typename": "Commit", "oid": sha(name)},
-    })
-}
-
-fn state(pull: &WorldPullRequest) -> &'static str {
-    match (pull.state, pull.merged) {
-        (WorldPullRequestState::Open, _) => "OPEN",
-        (WorldPullRequestState::Closed, true) => "MERGED",
-        (WorldPullRequestState::Closed, false) => "CLOSED",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::world::WorldPullRequest;
 
     fn run(query: &str) -> Value {
         let pull = |number: u32, state: &str, merged: bool| {
