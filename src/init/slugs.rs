@@ -19,6 +19,7 @@ use crate::policy::slug::Slug;
 
 /// A slug shorter than this is found in names by chance.
 const SHORT: usize = 4;
+
 /// A slug this long is not.
 const LONG: usize = 10;
 

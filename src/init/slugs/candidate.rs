@@ -20,6 +20,7 @@ const PERMANENT_NAMES: [&str; 8] = [
     "preview",
     "live",
 ];
+
 /// Makes a rule of the names that heads explain, unless too much speaks against it.
 pub(super) fn candidate(
     shape: &Shape,

@@ -24,6 +24,7 @@ pub use self::authors::Authors;
 
 /// The labels of the tracking issue, with their colours.
 pub const LABELS: [(&str, &str); 2] = [("infrastructure", "5319e7"), ("cleanup-needed", "d93f0b")];
+
 #[derive(Deserialize)]
 struct ListedIssue {
     number: u64,

@@ -13,6 +13,7 @@ const COMMENT_MARKER: &str = "<!-- preview-gc:sticky -->";
 
 /// Comments per page: GitHub's maximum.
 const PAGE: usize = 100;
+
 #[derive(Deserialize)]
 struct Comment {
     id: u64,
