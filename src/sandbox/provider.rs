@@ -11,6 +11,13 @@ use super::world;
 #[error("{0}")]
 pub struct ImpossibleResource(pub String);
 
+impl ImpossibleResource {
+    /// The name is taken; `what` is a noun with its article.
+    pub(super) fn exists(what: &str, name: &str) -> Self {
+        Self(format!("{what} {name} exists already"))
+    }
+}
+
 /// A kind as world files and faults know it.
 #[derive(Debug)]
 pub struct WorldKind {

@@ -94,10 +94,7 @@ impl Cloudflare {
         resource: &WorldResource,
     ) -> Result<(), ImpossibleResource> {
         if self.find_database(&resource.name).is_some() {
-            return Err(ImpossibleResource(format!(
-                "a d1 {} exists already",
-                resource.name
-            )));
+            return Err(ImpossibleResource::exists("a d1", &resource.name));
         }
         let id = self.new_database_id(resource.id.as_deref(), &resource.name);
         let database = Database {

@@ -111,9 +111,7 @@ impl Cloudflare {
                 }
                 Ok(())
             }
-            _ => Err(ImpossibleResource(format!(
-                "a custom domain {hostname} exists already"
-            ))),
+            _ => Err(ImpossibleResource::exists("a custom domain", &hostname)),
         }
     }
 

@@ -99,9 +99,7 @@ impl Cloudflare {
     ) -> Result<(), ImpossibleResource> {
         let name = &resource.name;
         if self.hyperdrives.values().any(|config| config.name == *name) {
-            return Err(ImpossibleResource(format!(
-                "a hyperdrive {name} exists already"
-            )));
+            return Err(ImpossibleResource::exists("a hyperdrive", name));
         }
         let id = self
             .register

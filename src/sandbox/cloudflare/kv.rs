@@ -97,10 +97,7 @@ impl Cloudflare {
     ) -> Result<(), ImpossibleResource> {
         // A KV namespace has no times: what the world says of them is dropped.
         if self.has_title(&resource.name) {
-            return Err(ImpossibleResource(format!(
-                "a kv_namespace {} exists already",
-                resource.name
-            )));
+            return Err(ImpossibleResource::exists("a kv_namespace", &resource.name));
         }
         let id = self
             .register

@@ -176,9 +176,7 @@ impl Cloudflare {
                 .iter()
                 .any(|deployment| deployment.id == id)
         }) {
-            return Err(ImpossibleResource(format!(
-                "a pages_deployment {id} exists already"
-            )));
+            return Err(ImpossibleResource::exists("a pages_deployment", &id));
         }
         let place = self.ensure_project(&project);
         if let Some(branch) = text(attributes, "production_branch") {

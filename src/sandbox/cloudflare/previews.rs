@@ -180,9 +180,7 @@ impl Cloudflare {
             .values()
             .any(|preview| preview.worker == worker && preview.name == *name)
         {
-            return Err(ImpossibleResource(format!(
-                "a worker_preview {name} exists already"
-            )));
+            return Err(ImpossibleResource::exists("a worker_preview", name));
         }
         let key = format!("{worker} {name}");
         let id = self

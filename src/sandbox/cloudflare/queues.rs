@@ -163,7 +163,7 @@ impl Cloudflare {
     pub(super) fn add_queue(&mut self, resource: &WorldResource) -> Result<(), ImpossibleResource> {
         let name = &resource.name;
         if self.queues.values().any(|queue| queue.name == *name) {
-            return Err(ImpossibleResource(format!("a queue {name} exists already")));
+            return Err(ImpossibleResource::exists("a queue", name));
         }
         let id = self.register.take(resource.id.as_deref(), "queue", name);
         let consumers = texts(&resource.attributes, "consumers")

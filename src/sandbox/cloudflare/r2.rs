@@ -88,10 +88,7 @@ impl Cloudflare {
         resource: &WorldResource,
     ) -> Result<(), ImpossibleResource> {
         if self.buckets.contains_key(&resource.name) {
-            return Err(ImpossibleResource(format!(
-                "an r2 {} exists already",
-                resource.name
-            )));
+            return Err(ImpossibleResource::exists("an r2", &resource.name));
         }
         let attributes = &resource.attributes;
         let bucket = Bucket {

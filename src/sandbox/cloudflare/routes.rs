@@ -87,10 +87,7 @@ impl Cloudflare {
         let zone = text(&resource.attributes, "zone").map(ToOwned::to_owned);
         let zone = self.zone_of(&host(&resource.name), zone.as_deref());
         if self.has_pattern(&zone, &resource.name) {
-            return Err(ImpossibleResource(format!(
-                "a route {} exists already",
-                resource.name
-            )));
+            return Err(ImpossibleResource::exists("a route", &resource.name));
         }
         let id = self.register.take(
             resource.id.as_deref(),

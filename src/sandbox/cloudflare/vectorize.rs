@@ -57,9 +57,7 @@ impl Product for Vectorize {
     ) -> Result<(), ImpossibleResource> {
         let name = &resource.name;
         if cloud.indexes.contains_key(name) {
-            return Err(ImpossibleResource(format!(
-                "a vectorize_index {name} exists already"
-            )));
+            return Err(ImpossibleResource::exists("a vectorize_index", name));
         }
         let index = Index {
             created: resource.created_at,

@@ -127,9 +127,7 @@ impl Cloudflare {
     ) -> Result<(), ImpossibleResource> {
         let name = &resource.name;
         if self.workers.get(name).is_some_and(|known| !known.implied) {
-            return Err(ImpossibleResource(format!(
-                "a worker {name} exists already"
-            )));
+            return Err(ImpossibleResource::exists("a worker", name));
         }
         let attributes = &resource.attributes;
         let list = |value: Option<&Value>| match value {

@@ -94,9 +94,7 @@ impl Cloudflare {
     fn add_workflow(&mut self, resource: &WorldResource) -> Result<(), ImpossibleResource> {
         let name = &resource.name;
         if self.workflows.contains_key(name) {
-            return Err(ImpossibleResource(format!(
-                "a workflow {name} exists already"
-            )));
+            return Err(ImpossibleResource::exists("a workflow", name));
         }
         let attributes = &resource.attributes;
         let given = |field: &str| text(attributes, field).map(ToOwned::to_owned);
