@@ -1,7 +1,5 @@
-//! Workers: the classic scripts listing, which shows all in one answer.
-//!
-//! The file is long because all that is true of Workers is here: listing,
-//! references, bindings, users, deletion.
+//! Workers: the classic scripts listing, which shows all in one answer, and their
+//! deletion. What a Worker uses and what uses it is below.
 
 mod references;
 mod users;
