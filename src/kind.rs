@@ -18,8 +18,8 @@ use crate::model::{KindRef, Place, Resource, ResourceId};
 
 pub use self::capability::{
     Activity, Backup, Batch, Bindings, Contents, ContentsPage, CountedPage, Details, Expiry,
-    Filling, Holder, Holders, HoldersPage, InPlace, KeepMark, MarkRemoval, Namesake, Obstacles,
-    Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
+    Filling, Holder, Holders, HoldersPage, InPlace, KeepMark, MarkRemoval, Namesake, Object,
+    Obstacles, Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
 };
 pub use self::references::{
     Ask, Counted, ReadsReferences, ReferenceAnswer, ReferencePage, UserSource,
@@ -176,7 +176,7 @@ pub trait Kind: Sync {
         None
     }
 
-    /// How what one contains is listed, where it is only deleted empty.
+    /// How what one contains is listed and deleted, where it is only deleted empty.
     fn contents(&self) -> Option<&dyn Contents> {
         None
     }
@@ -220,4 +220,7 @@ pub enum DeletionRefusal {
     Blocked(&'static str),
     /// What has to be done before it was not: this. [`Obstacles`] do it.
     Premature(&'static str),
+    /// It holds something, and this helps. [`Contents`] can be deleted where the
+    /// rules say so.
+    NotEmpty(&'static str),
 }

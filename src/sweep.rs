@@ -10,6 +10,7 @@
 mod answer;
 mod backup;
 pub(crate) mod confirm;
+mod empty;
 mod feasible;
 mod intent;
 mod lane;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listed::{difference, listed};
 use super::mark::{Judgement, Marking};
-use super::plan::wanted;
+use super::plan::treatment;
 use super::plan_file::PlannedStep;
 use super::verdict::{Doubt, Verdict};
 use crate::format::moment;
@@ -155,15 +155,20 @@ pub fn recheck(
             Recheck::Spared("its rule now asks only for a report".to_owned())
         }
         Verdict::Garbage(_) if judgement.in_focus => {
-            match wanted(marking, judgement, resource.kind) {
-                (Action::Expire, _) if step.action == Action::Delete => {
-                    Recheck::Spared("its rule now asks for an expiry".to_owned())
+            let treatment = treatment(marking, judgement, resource.kind);
+            let why = match step.action {
+                Action::Delete if treatment.action == Action::Expire => {
+                    "its rule now asks for an expiry"
                 }
-                (_, true) if !step.backup => {
-                    Recheck::Spared("its rule now asks for a backup; make a new plan".to_owned())
+                _ if treatment.backup && !step.backup => {
+                    "its rule now asks for a backup; make a new plan"
                 }
-                _ => Recheck::Go,
-            }
+                _ if step.empty && !treatment.empty => {
+                    "not all of its rules ask any more to empty it; make a new plan"
+                }
+                _ => return Recheck::Go,
+            };
+            Recheck::Spared(why.to_owned())
         }
         Verdict::Garbage(_) => {
             Recheck::Spared("it is outside of what this run was asked to do".to_owned())
@@ -234,6 +239,7 @@ mod tests {
                 resource: 0,
                 action: Action::Delete,
                 backup: false,
+                empty: false,
                 unbinds: Vec::new(),
                 deleted_with: None,
                 after: Vec::new(),
@@ -279,6 +285,7 @@ mod tests {
             place: account("a"),
             action,
             backup,
+            empty: false,
             by_event: true,
             after: Vec::new(),
             unbinds: Vec::new(),
@@ -347,5 +354,13 @@ mod tests {
                 (Some(why), verdict) => panic!("{verdict:?}, not spared: {why}"),
             }
         }
+        let emptying = PlannedStep {
+            empty: true,
+            ..step(Action::Delete, false, &namespace)
+        };
+        let judgement = dead(PLAIN);
+        let verdict = recheck(&emptying, Some((&namespace, &judgement)), &marking);
+        let why = "not all of its rules ask any more to empty it; make a new plan";
+        assert_eq!(verdict, Recheck::Spared(why.to_owned()));
     }
 }

@@ -45,6 +45,8 @@ pub struct Step {
     pub action: Action,
     /// Whether what it holds is kept before.
     pub backup: bool,
+    /// Whether what it holds is deleted first, where it is only deleted empty.
+    pub empty: bool,
     /// The steps that have to be gone before, by their index in the plan: what
     /// uses it, and its children.
     pub after: Vec<usize>,
@@ -107,8 +109,7 @@ impl Plan {
 /// Garbage that may be deleted.
 struct Candidate<'a> {
     resource: usize,
-    action: Action,
-    backup: bool,
+    treatment: Treatment,
     report_only: bool,
     /// What it belonged to: a file's claim.
     group: (usize, &'a Claim),
@@ -117,6 +118,21 @@ struct Candidate<'a> {
     dead_since: Option<DateTime<Utc>>,
     /// The resource with which alone it is deleted.
     deleted_with: Option<usize>,
+}
+
+impl Candidate<'_> {
+    /// Its step, but for the steps that it needs.
+    fn step(&self) -> Step {
+        Step {
+            resource: self.resource,
+            action: self.treatment.action,
+            backup: self.treatment.backup,
+            empty: self.treatment.empty,
+            after: Vec::new(),
+            unbinds: Vec::new(),
+            deleted_with: None,
+        }
+    }
 }
 
 /// The plan for a marking: only what is in its focus. Without complete roots
@@ -172,12 +188,10 @@ fn garbage<'a>(inventory: &Inventory, marking: &'a Marking<'_>) -> Vec<Candidate
             continue;
         };
         let kind = inventory.resources[resource].kind;
-        let (action, backup) = wanted(marking, judgement, kind);
         let order = marking.input.graph.kinds().iter();
         candidates.push(Candidate {
             resource,
-            action,
-            backup,
+            treatment: treatment(marking, judgement, kind),
             report_only: death.report_only,
             group: (matched_by.policy_scope, &matched_by.claim),
             rank: order.take_while(|other| **other != kind).count(),
@@ -261,12 +275,10 @@ fn cap(
             after.sort_unstable();
             let unbinds = unbinds[index].iter().map(|one| position[one]).collect();
             plan.steps.push(Step {
-                resource: candidate.resource,
-                action: candidate.action,
-                backup: candidate.backup,
                 after,
                 unbinds,
                 deleted_with: owner[index].map(|owner| position[&owner]),
+                ..candidate.step()
             });
             continue;
         }
@@ -377,16 +389,37 @@ impl<I: Iterator<Item = usize>, N: Fn(usize) -> I> RunGroups<'_, N> {
     }
 }
 
-/// What is done to garbage now, and whether what it holds is kept before.
+/// What the rules want to be done to garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Treatment {
+    /// The deletion, or what is gentler.
+    pub action: Action,
+    /// Whether what it holds is kept before.
+    pub backup: bool,
+    /// Whether what it holds is deleted before: only if each of its rules says so.
+    pub empty: bool,
+}
+
+/// What is done to garbage now.
 ///
 /// Of what can expire and holds too much to be kept, the only copy is the resource
 /// itself: where a backup is asked for, it gets an expiry in place of a deletion.
-pub fn wanted(marking: &Marking<'_>, judgement: &Judgement, kind: KindRef) -> (Action, bool) {
+pub fn treatment(marking: &Marking<'_>, judgement: &Judgement, kind: KindRef) -> Treatment {
     let backup = rules(marking, judgement).any(|rule| rule.backup);
     if backup && kind.expires && !kind.backup {
-        return (Action::Expire, false);
+        return Treatment {
+            action: Action::Expire,
+            backup: false,
+            empty: false,
+        };
     }
-    (action(marking, judgement), backup)
+    let action = action(marking, judgement);
+    let mut all = rules(marking, judgement);
+    Treatment {
+        action,
+        backup,
+        empty: action == Action::Delete && kind.emptied && all.all(|rule| rule.empty),
+    }
 }
 
 /// The rules by which a resource is garbage.

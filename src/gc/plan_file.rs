@@ -68,6 +68,9 @@ pub struct PlannedStep {
     pub action: Action,
     /// Whether what it holds is kept before.
     pub backup: bool,
+    /// Whether what it holds is deleted before, and cannot be restored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty: bool,
     /// Whether an event made it garbage, and not age alone.
     pub by_event: bool,
     /// Steps that have to be gone before, by their index.
@@ -174,6 +177,7 @@ impl PlanFile {
                 place: Place::clone(&resource.place),
                 action: step.action,
                 backup: step.backup,
+                empty: step.empty,
                 by_event: rule.is_some_and(|(_, rule)| !rule.death.events.is_empty()),
                 after: step.after.clone(),
                 unbinds: step.unbinds.clone(),
@@ -348,6 +352,7 @@ mod tests {
             resource,
             action: Action::Delete,
             backup: false,
+            empty: false,
             after: after.to_vec(),
             unbinds: Vec::new(),
             deleted_with: None,

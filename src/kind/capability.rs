@@ -55,24 +55,37 @@ pub struct CountedPage {
     pub next: NextPage,
 }
 
-/// Lists what a resource of a kind contains, which keeps it from being deleted.
+/// Lists and deletes what a resource of a kind contains, which keeps it from being
+/// deleted.
 pub trait Contents: Sync {
     /// Asks for a page of it.
     fn page(&self, id: &ResourceId, page: &PageOf) -> Call;
 
     /// Reads such a page.
     fn read(&self, body: &[u8]) -> Result<ContentsPage, Malformed>;
+
+    /// Deletes one object by its key.
+    fn delete_object(&self, id: &ResourceId, key: &str) -> Call;
 }
 
 /// A page of what a resource contains.
 #[derive(Debug)]
 pub struct ContentsPage {
-    /// The number of objects.
-    pub objects: u64,
-    /// Their size in bytes.
-    pub bytes: u64,
+    /// The objects.
+    pub objects: Vec<Object>,
     /// How the listing goes on.
     pub next: NextPage,
+}
+
+/// Something that a resource contains.
+#[derive(Debug)]
+pub struct Object {
+    /// What the provider knows it by.
+    pub key: String,
+    /// Its size in bytes; 0 where the provider does not say it.
+    pub bytes: u64,
+    /// When it was last written, where the provider says so.
+    pub changed_at: Option<DateTime<Utc>>,
 }
 
 /// Lists what holds the resources of a kind.

@@ -247,6 +247,8 @@ codes! {
         "`with` lists a kind that does not belong to those of the rule.";
     NoBackup = "no-backup", Policy,
         "There is no backup of this kind.";
+    CannotBeEmptied = "cannot-be-emptied", Policy,
+        "Resources of this kind are not emptied before they are deleted.";
     CannotExpire = "cannot-expire", Policy,
         "Resources of this kind cannot expire.";
     EventUnknown = "event-unknown", Policy,

@@ -104,6 +104,9 @@ pub struct KindAbout {
     /// Whether a rule may ask for more to be kept than the listings give
     /// (`backup = true`).
     pub backup: bool,
+    /// Whether a rule may ask for what it holds to be deleted first, without which
+    /// it cannot be deleted (`empty = true`).
+    pub emptied: bool,
     /// What can be restored of one that was deleted.
     pub undo: &'static str,
     /// What `where` may ask about.
@@ -197,6 +200,7 @@ impl KindAbout {
         write_permission: "",
         serial: false,
         backup: false,
+        emptied: false,
         undo: "",
         attributes: &[],
         holder: None,

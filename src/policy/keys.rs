@@ -307,12 +307,13 @@ pub(super) mod rule {
     pub(in crate::policy) static ACTION: Key<OneOf<Action>> =
         Key::new("action", OneOf(words::ACTIONS));
     pub(in crate::policy) static BACKUP: Key<Flag> = Key::new("backup", Flag);
+    pub(in crate::policy) static EMPTY: Key<Flag> = Key::new("empty", Flag);
 
     pub(in crate::policy) static TABLE: Table = Table {
         title: "[[rule]]",
         keys: &[
             &ID, &KIND, &ZONE, &PROJECT, &CLAIM, &NAME, &BRANCH, &EXCEPT, &WHERE, &DEAD_WHEN,
-            &MISSING, &BORN, &EVEN_OPEN, &WITH, &GRACE, &ACTION, &BACKUP,
+            &MISSING, &BORN, &EVEN_OPEN, &WITH, &GRACE, &ACTION, &BACKUP, &EMPTY,
         ],
         one_of: &[NAME.name, BRANCH.name],
     };

@@ -81,6 +81,8 @@ pub struct Rule {
     pub action: Action,
     /// Whether what it holds is kept before it is deleted.
     pub backup: bool,
+    /// Whether what it holds is deleted first, where the kind is only deleted empty.
+    pub empty: bool,
     /// Where it stands.
     pub location: Location,
     /// The bytes of its file that it takes.

@@ -133,6 +133,10 @@ fn list(plan: &PlanFile, report: Option<&Report>, style: TableStyle) -> String {
             fill(shown.width(), name),
         );
         let _ = writeln!(out, "{}", line.trim_end());
+        if step.empty {
+            let indent = " ".repeat(number + 3);
+            let _ = writeln!(out, "{indent}everything in it is deleted first, for good");
+        }
         let unbinds = step.unbinds.iter().filter_map(|&user| steps.get(user));
         let unbinds: Vec<_> = unbinds.map(|step| escape::terminal(&step.name)).collect();
         if !unbinds.is_empty() {
@@ -186,6 +190,7 @@ mod tests {
             place: Place::Account("a".to_owned()),
             action: Action::Delete,
             backup: false,
+            empty: false,
             by_event: true,
             after: after.to_vec(),
             unbinds: Vec::new(),

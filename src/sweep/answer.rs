@@ -25,6 +25,8 @@ pub(super) enum SendResult {
     Denied(Outcome, String),
     /// It was refused because a required earlier request is missing.
     Premature(String),
+    /// Some of what has to precede it was done, and the rest needs another try.
+    Interrupted(String),
     /// It was sent, and its effect is unknown.
     Lost(String),
     /// It was sent, and the run ended before it was answered: it may still take
@@ -91,13 +93,16 @@ impl Sweep<'_, '_> {
                 let kind = self.kind(step);
                 match kind.map(|kind| kind.refusal(status, response.body())) {
                     // A resource that refuses an expiry once always refuses it.
-                    Some(DeletionRefusal::Premature(hint) | DeletionRefusal::Blocked(hint))
-                        if self.action(step) == Action::Expire =>
-                    {
-                        SendResult::Refused(
-                            Outcome::FailedForGood,
-                            format!("{hint}, before it can be given an expiry ({message})"),
-                        )
+                    Some(
+                        DeletionRefusal::Premature(hint)
+                        | DeletionRefusal::Blocked(hint)
+                        | DeletionRefusal::NotEmpty(hint),
+                    ) if self.action(step) == Action::Expire => SendResult::Refused(
+                        Outcome::FailedForGood,
+                        format!("{hint}, before it can be given an expiry ({message})"),
+                    ),
+                    Some(DeletionRefusal::NotEmpty(hint)) if self.steps[step].empty => {
+                        SendResult::Premature(format!("{hint} ({message})"))
                     }
                     Some(DeletionRefusal::Premature(hint)) => {
                         SendResult::Premature(format!("{hint} ({message})"))
@@ -106,7 +111,7 @@ impl Sweep<'_, '_> {
                     Some(DeletionRefusal::Blocked(hint)) => {
                         SendResult::Refused(Outcome::FailedForNow, format!("{hint} ({message})"))
                     }
-                    Some(DeletionRefusal::Final(Some(hint))) => {
+                    Some(DeletionRefusal::Final(Some(hint)) | DeletionRefusal::NotEmpty(hint)) => {
                         SendResult::Refused(Outcome::FailedForGood, format!("{hint} ({message})"))
                     }
                     // Something else was in progress.

@@ -25,7 +25,7 @@ impl Sweep<'_, '_> {
                 .iter()
                 .map(|(call, _)| format!("{} {}", call.method, call.path));
             let unbinds = ready.unbinds.iter().map(Unbind::written);
-            copy.before = unbinds.chain(paths).collect();
+            copy.before = unbinds.chain(paths).chain(self.emptied(step)).collect();
             copy.expires_at = ready.expires_at;
             copy.held.clone_from(&ready.backup);
             if self.action(step) == Action::Delete {

@@ -158,14 +158,21 @@ impl Sweep<'_, '_> {
                 answer => return with_what_was_done(answer.of_another_request(), &done),
             }
         }
-        if !before.is_empty() {
+        let empties = self.steps[step].empty;
+        if empties {
+            match self.empty(step, needs, not_after).await {
+                Ok(emptied) => done.push(format!("everything in it was deleted: {emptied}")),
+                Err(answer) => return with_what_was_done(answer, &done),
+            }
+        }
+        if empties || !before.is_empty() {
             answer = self.send_one(step, &call, needs, not_after).await;
         }
         with_what_was_done(answer, &done)
     }
 
     /// Sends one request of a step; `needs` is the permission for it.
-    async fn send_one(
+    pub(super) async fn send_one(
         &self,
         step: usize,
         call: &Call,

@@ -25,6 +25,8 @@ pub(super) enum Setback {
     Late,
     /// The provider asks to wait.
     Throttled,
+    /// Some of what precedes it was done: another try goes on.
+    Interrupted,
     /// It was tried and failed.
     Failed,
 }
@@ -45,7 +47,7 @@ impl Setback {
                 Outcome::FailedForNow,
                 "the provider repeatedly asks to wait; try again later",
             ),
-            Self::Failed => (Outcome::FailedForNow, "it failed repeatedly"),
+            Self::Interrupted | Self::Failed => (Outcome::FailedForNow, "it failed repeatedly"),
         };
         Done::new(outcome, reason)
     }
@@ -56,7 +58,7 @@ impl Setback {
 pub(super) fn without_effect(batch: &[(usize, Settled)]) -> Option<Done> {
     let setbacks = batch.iter().map(|(_, settled)| match settled {
         Settled::Waits {
-            setback: Setback::Failed,
+            setback: Setback::Interrupted | Setback::Failed,
             ..
         }
         | Settled::Done(_) => None,

@@ -4,17 +4,12 @@ use super::answer::SendResult;
 use super::confirm::{Expected, LookupResult};
 use super::setback::{Setback, Settled};
 use super::{Done, Proof, Sweep};
-use crate::format::size;
 use crate::gc::Outcome;
-use crate::kind::{NextPage, PageOf};
 use crate::policy::Action;
 use crate::wire::RequestFailure;
 
 /// The reason of a step whose resource is gone after its request.
 const SEEN_GONE: &str = "re-reading shows that it is gone";
-
-/// Maximum number of pages that are read of what a resource contains.
-const CONTENTS_PAGES: usize = 10;
 
 impl Sweep<'_, '_> {
     /// Looks up the resources of steps whose requests may have had an effect,
@@ -30,6 +25,7 @@ impl Sweep<'_, '_> {
                 SendResult::Denied(..) => Some((*step, Expected::NoEffect)),
                 SendResult::Refused(..)
                 | SendResult::Premature(_)
+                | SendResult::Interrupted(_)
                 | SendResult::NotSent(_)
                 | SendResult::Withheld(_) => None,
             })
@@ -47,34 +43,12 @@ impl Sweep<'_, '_> {
         }
         all
     }
-
-    /// Returns how much the resource of a step contains, where its kind is only
-    /// deleted empty and this can be read.
-    async fn contents(&self, step: usize) -> Option<String> {
-        let contents = self.kind(step)?.contents()?;
-        let (mut objects, mut bytes, mut page) = (0, 0, PageOf::First);
-        for _ in 0..CONTENTS_PAGES {
-            let call = contents.page(&self.ids[step], &page);
-            let read = contents
-                .read(&self.finishing.send(&call).await.ok()?)
-                .ok()?;
-            objects += read.objects;
-            bytes += read.bytes;
-            match read.next {
-                NextPage::After(cursor) => page = PageOf::Cursor(cursor),
-                NextPage::Last | NextPage::More | NextPage::Pages(_) => {
-                    let noun = if objects == 1 { "object" } else { "objects" };
-                    return Some(format!("{objects} {noun} ({})", size(bytes)));
-                }
-            }
-        }
-        Some(format!("more than {objects} objects ({})", size(bytes)))
-    }
 }
 
 /// Combines an answer and the read after it into a result.
 fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Settled {
     let done = |outcome, reason: &str| Settled::Done(Done::new(outcome, reason));
+    let waits = |setback, reason: String| Settled::Waits { setback, reason };
     let explained = |outcome, reason: String| Settled::Done(Done::new(outcome, reason));
     // A resource that was to expire and is gone has expired.
     let gone = match action {
@@ -85,6 +59,7 @@ fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Se
         (SendResult::Refused(outcome, why), _)
         | (SendResult::Denied(outcome, why), Some(LookupResult::There)) => explained(outcome, why),
         (SendResult::Premature(why), _) => explained(Outcome::FailedForNow, why),
+        (SendResult::Interrupted(reason), _) => waits(Setback::Interrupted, reason),
         (SendResult::NotSent(error), _) => Settled::Waits {
             setback: match error.failure {
                 RequestFailure::Withheld { .. } => Setback::Withheld,
@@ -94,10 +69,7 @@ fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Se
             },
             reason: error.to_string(),
         },
-        (SendResult::Withheld(why), _) => Settled::Waits {
-            setback: Setback::Withheld,
-            reason: why.to_owned(),
-        },
+        (SendResult::Withheld(why), _) => waits(Setback::Withheld, why.to_owned()),
         (SendResult::Accepted, Some(LookupResult::Gone)) => Settled::Done(Done {
             outcome: gone,
             proof: Proof::AcceptedAndGone,

@@ -188,6 +188,7 @@ fn a_kind_can_do_what_it_says_of_itself() {
         let addresses = queries.addresses.is_some();
         assert_eq!(about.addresses_asked, addresses, "{about}");
         assert!(!about.backup || kind.backup().is_some(), "{about}");
+        assert_eq!(about.emptied, kind.contents().is_some(), "{about}");
         let by_holder = kind.holders().is_some();
         assert!(!by_holder || about.holder.is_some(), "{about}");
     }

@@ -21,7 +21,7 @@ impl StepOrder {
     pub(super) fn of(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Self {
         let mut before = needs(inventory, candidates);
         let mut unbinds = vec![Vec::new(); candidates.len()];
-        let deletes = |index: usize| candidates[index].action == Action::Delete;
+        let deletes = |index: usize| candidates[index].treatment.action == Action::Delete;
         let kind = |index: usize| inventory.resources[candidates[index].resource].kind;
         let may_unbind = |used: usize, user: usize| {
             kind(used).0.unbinds && kind(used) == kind(user) && deletes(used) && deletes(user)

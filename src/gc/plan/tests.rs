@@ -303,6 +303,7 @@ fn steps(after: &[&[usize]]) -> Plan {
         resource: 10 + index,
         action: Action::Delete,
         backup: false,
+        empty: false,
         after: after.to_vec(),
         unbinds: Vec::new(),
         deleted_with: None,

@@ -56,6 +56,7 @@ impl Reader<'_> {
             .map(|grace| grace.value);
         let action = self.action(&mut fields, &kinds);
         let backup = self.backup(&mut fields, &kinds);
+        let empty = self.empty(&mut fields, &kinds);
         let texts = &matched.texts;
         self.check_foreign_numbers(texts, &kinds);
         // A glob beside a claim is no name of a record.
@@ -98,6 +99,7 @@ impl Reader<'_> {
             grace,
             action,
             backup,
+            empty,
             location: self.location(&span),
             span: self.span(&span),
         });
@@ -258,6 +260,24 @@ impl Reader<'_> {
             );
         }
         backup
+    }
+
+    fn empty(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> bool {
+        let span = fields.value_span(keys::EMPTY.name);
+        let empty = fields
+            .flag(&keys::EMPTY, &mut self.mistakes)
+            .unwrap_or(false);
+        let cannot = kinds.iter().find(|kind| !kind.emptied);
+        if let (true, Some(kind), Some(span)) = (empty, cannot, span) {
+            self.mistakes.error(
+                Code::CannotBeEmptied,
+                span,
+                format!("a {kind} is never emptied before it is deleted"),
+                "only of kinds that cannot be deleted while they hold something: buckets",
+                None,
+            );
+        }
+        empty
     }
 
     fn action(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Action {

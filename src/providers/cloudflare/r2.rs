@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::envelope;
 use crate::call::Call;
 use crate::kind::{
-    Contents, ContentsPage, DeletionRefusal, Kind, Malformed, NextPage, Page, PageOf, Restore,
+    Contents, ContentsPage, DeletionRefusal, Kind, Malformed, NextPage, Object, Page, PageOf,
+    Restore,
 };
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
@@ -26,7 +27,8 @@ static ABOUT: KindAbout = KindAbout {
     created: true,
     read_permission: "Workers R2 Storage Read",
     write_permission: "Workers R2 Storage Write",
-    undo: "can be created again empty, as it was",
+    undo: "can be created again empty",
+    emptied: true,
     used_by: UsedBy::These(&[
         "worker",
         "worker_preview",
@@ -105,11 +107,13 @@ impl Kind for R2 {
     }
 
     fn refusal(&self, _status: StatusCode, body: &[u8]) -> DeletionRefusal {
-        let not_empty = envelope::codes(body).contains(&10_008);
-        DeletionRefusal::Final(not_empty.then_some(
-            "the bucket is not empty: set a lifecycle rule that expires its objects, and a later \
-             run can delete it",
-        ))
+        if envelope::codes(body).contains(&10_008) {
+            return DeletionRefusal::NotEmpty(
+                "the bucket is not empty: set a lifecycle rule that expires its objects, or \
+                 empty = true in its rule, and a later run can delete it",
+            );
+        }
+        DeletionRefusal::Final(None)
     }
 
     fn contents(&self) -> Option<&dyn Contents> {
@@ -122,11 +126,13 @@ impl Kind for R2 {
 }
 
 #[derive(Deserialize)]
-struct Object {
+struct ListedObject {
+    key: String,
     size: Option<u64>,
+    last_modified: Option<DateTime<Utc>>,
 }
 
-/// Its objects.
+/// Its objects. Source: Cloudflare's SDK 7.3.0, `resources/r2/buckets/objects`.
 impl Contents for R2 {
     fn page(&self, id: &ResourceId, page: &PageOf) -> Call {
         let path = [&path(id)[..], &["objects"]].concat();
@@ -138,12 +144,21 @@ impl Contents for R2 {
     }
 
     fn read(&self, body: &[u8]) -> Result<ContentsPage, Malformed> {
-        let (objects, cursor) = envelope::open_after::<Vec<Object>>(body)?;
+        let (objects, cursor) = envelope::open_after::<Vec<ListedObject>>(body)?;
+        let objects = objects.into_iter().map(|one| Object {
+            key: one.key,
+            bytes: one.size.unwrap_or(0),
+            changed_at: one.last_modified,
+        });
         Ok(ContentsPage {
-            objects: objects.len() as u64,
-            bytes: objects.iter().filter_map(|object| object.size).sum(),
+            objects: objects.collect(),
             next: cursor.map_or(NextPage::Last, NextPage::After),
         })
+    }
+
+    fn delete_object(&self, id: &ResourceId, key: &str) -> Call {
+        let path = [&path(id)[..], &["objects", key]].concat();
+        Call::delete(Api::Cloudflare, &path)
     }
 }
 

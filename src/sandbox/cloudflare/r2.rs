@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, ApiFailure, object, ok, ok_with, put, text};
 use super::binding::Bindable;
-use super::identity::moment;
+use super::identity::{moment, stable};
 use super::kv_values::{decoded, encoded};
 use super::product::Product;
-use crate::sandbox::message::Request;
+use crate::sandbox::message::{Request, Response};
 use crate::sandbox::provider::{ImpossibleResource, WorldKind};
 use crate::sandbox::world::WorldResource;
 
@@ -24,9 +26,80 @@ pub(super) struct Bucket {
     created: Option<DateTime<Utc>>,
     location: String,
     storage_class: String,
-    /// The sizes of its objects, by key.
-    objects: BTreeMap<String, u64>,
+    objects: BTreeMap<String, StoredObject>,
     attributes: Map<String, Value>,
+}
+
+/// One object of a bucket.
+#[derive(Debug)]
+struct StoredObject {
+    /// In bytes.
+    size: u64,
+    changed: Option<DateTime<Utc>>,
+    /// None of those of which a world gives only the number.
+    value: Option<Bytes>,
+    content_type: Option<HeaderValue>,
+}
+
+impl StoredObject {
+    /// One of which a world gives only the number.
+    fn unwritten(changed: Option<DateTime<Utc>>) -> Self {
+        Self {
+            size: SIZE,
+            changed,
+            value: None,
+            content_type: None,
+        }
+    }
+
+    /// One that this request uploads.
+    fn uploaded(request: &Request) -> Self {
+        Self {
+            size: request.body.len() as u64,
+            changed: Some(request.now),
+            value: Some(request.body.clone()),
+            content_type: request.headers.get(header::CONTENT_TYPE).cloned(),
+        }
+    }
+
+    fn etag(&self, key: &str) -> String {
+        let value = self.value.as_deref().unwrap_or_default();
+        stable(&[key, &self.size.to_string(), &String::from_utf8_lossy(value)])
+    }
+
+    /// Its metadata, as listings and uploads show it.
+    fn shown(&self, key: &str, storage_class: &str) -> Value {
+        let mut shown = json!({
+            "key": key,
+            "size": self.size,
+            "etag": self.etag(key),
+            "storage_class": storage_class,
+        });
+        put(&mut shown, "last_modified", self.changed.map(moment));
+        let content_type = self.content_type.as_ref();
+        if let Some(content_type) = content_type.and_then(|value| value.to_str().ok()) {
+            shown["http_metadata"] = json!({ "contentType": content_type });
+        }
+        shown
+    }
+
+    /// The object itself.
+    fn raw(&self, key: &str) -> Response {
+        let zeros = || Bytes::from(vec![0; usize::try_from(self.size).unwrap_or_default()]);
+        let mut response = Response::new(self.value.clone().unwrap_or_else(zeros));
+        let headers = response.headers_mut();
+        let unknown = HeaderValue::from_static("application/octet-stream");
+        let content_type = self.content_type.clone().unwrap_or(unknown);
+        headers.insert(header::CONTENT_TYPE, content_type);
+        if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", self.etag(key))) {
+            headers.insert(header::ETAG, etag);
+        }
+        response
+    }
+}
+
+fn missing_key() -> ApiFailure {
+    ApiFailure::not_found(10007, "The specified key does not exist.")
 }
 
 /// R2.
@@ -103,7 +176,13 @@ impl Cloudflare {
                 .get("objects")
                 .and_then(Value::as_u64)
                 .unwrap_or(0))
-                .map(|number| (format!("object-{number:06}"), SIZE))
+                .map(|number| {
+                    let changed = resource.updated_at.or(resource.created_at);
+                    (
+                        format!("object-{number:06}"),
+                        StoredObject::unwritten(changed),
+                    )
+                })
                 .collect(),
             attributes: attributes.clone(),
         };
@@ -122,7 +201,7 @@ impl Cloudflare {
                     name: name.clone(),
                     id: Some(name.clone()),
                     created_at: bucket.created,
-                    updated_at: None,
+                    updated_at: bucket.objects.values().filter_map(|one| one.changed).max(),
                     attributes,
                 }
             })
@@ -179,23 +258,7 @@ impl Cloudflare {
             }
             (_, [name, "objects", key @ ..]) => {
                 let bucket = self.buckets.get_mut(*name).ok_or_else(missing)?;
-                match (method, key) {
-                    ("GET", []) => list_objects(bucket, request),
-                    ("DELETE", [_, ..]) => {
-                        let key = key.join("/");
-                        let removed = bucket.objects.remove(&key);
-                        removed.map_or_else(
-                            || {
-                                Err(ApiFailure::not_found(
-                                    10007,
-                                    "The specified key does not exist.",
-                                ))
-                            },
-                            |_| Ok(ok(json!({ "key": key }))),
-                        )
-                    }
-                    _ => Err(ApiFailure::no_route(request)),
-                }
+                bucket.serve_objects(method, &key.join("/"), request)
             }
             _ => Err(ApiFailure::no_route(request)),
         }
@@ -236,6 +299,31 @@ impl Cloudflare {
     }
 }
 
+impl Bucket {
+    /// Endpoints below `objects`. Source: Cloudflare's SDK 7.3.0,
+    /// `resources/r2/buckets/objects`.
+    fn serve_objects(&mut self, method: &str, key: &str, request: &Request) -> Answer {
+        match (method, key) {
+            ("GET", "") => list_objects(self, request),
+            ("GET", key) => {
+                let object = self.objects.get(key).ok_or_else(missing_key)?;
+                Ok(object.raw(key))
+            }
+            ("PUT", key) if !key.is_empty() => {
+                let object = StoredObject::uploaded(request);
+                let shown = object.shown(key, &self.storage_class);
+                self.objects.insert(key.to_owned(), object);
+                Ok(ok(shown))
+            }
+            ("DELETE", key) if !key.is_empty() => {
+                self.objects.remove(key).ok_or_else(missing_key)?;
+                Ok(ok(json!({ "key": key })))
+            }
+            _ => Err(ApiFailure::no_route(request)),
+        }
+    }
+}
+
 /// Returns the size of a page, and the name after which it begins.
 fn page_of(request: &Request) -> Result<(usize, Option<String>), ApiFailure> {
     let asked = |name: &str| request.parameter(name).filter(|text| !text.is_empty());
@@ -272,11 +360,9 @@ fn list_objects(bucket: &Bucket, request: &Request) -> Answer {
     if let (true, Some((key, _))) = (more, found.last()) {
         info["cursor"] = json!(encoded(key));
     }
-    let shown = found.iter().map(|(key, size)| {
-        let mut object = json!({ "key": key, "size": size, "storage_class": bucket.storage_class });
-        put(&mut object, "last_modified", bucket.created.map(moment));
-        object
-    });
+    let shown = found
+        .iter()
+        .map(|(key, object)| object.shown(key, &bucket.storage_class));
     Ok(ok_with(Value::Array(shown.collect()), info))
 }
 

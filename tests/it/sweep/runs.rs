@@ -291,6 +291,79 @@ async fn a_bucket_with_objects_says_how_many_and_how_large() {
     assert!(why.contains("not empty") && !why.contains("holds"), "{why}");
 }
 
+/// Nobody gets objects back, so all of them have to be as old as what died, and every
+/// rule that takes the bucket has to say so.
+#[tokio::test(start_paused = true)]
+async fn a_bucket_is_emptied_where_its_rules_say_so_and_nobody_wrote_to_it_since() {
+    let later = "2026-04-20T00:00:00Z";
+    let bucket = |name: &str, objects: u64, written: &str| {
+        json!({"kind": "r2", "name": name, "created_at": DIED, "updated_at": written,
+            "attributes": {"objects": objects}})
+    };
+    let buckets = [
+        bucket("app-pr-1-few", 14, DIED),
+        bucket("app-pr-1-many", 1_100, DIED),
+        bucket("app-pr-3-written", 3, later),
+        bucket("app-pr-3-large", 10_001, DIED),
+        bucket("app-pr-4-locked", 2, DIED),
+        bucket("app-pr-4-strict", 2, DIED),
+        bucket("app-pr-2-other", 2, DIED),
+    ];
+    let rule = |id: &str, name: &str, empty: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\nkind = \"r2\"\nname = \"{name}\"\n\
+             dead-when = \"closed\"\n{empty}\n"
+        )
+    };
+    let policy = rule("buckets", "app-pr-{pr}-{any:a-z}", "empty = true");
+    let policy = policy + &rule("strict", "app-pr-{pr}-strict", "");
+    let stage = Stage::with(&buckets, &policy, Options::default());
+    let locked = json!({"status": 403, "body": {"success": false,
+        "errors": [{"code": 10_069, "message": "the object is locked"}]}});
+    let locked = unanswered("DELETE", "app-pr-4-locked/objects/object-000002", &locked);
+    let (swept, text) = stage.sweep(|_| stage.faults(&[locked])).await;
+    let (few, many) = ("app-pr-1-few", "app-pr-1-many");
+    for (name, outcome, said) in [
+        (few, Outcome::Deleted, "was closed"),
+        (many, Outcome::Deleted, "was closed"),
+        (
+            "app-pr-3-written",
+            Outcome::FailedForGood,
+            "was written at 2026-04-20",
+        ),
+        (
+            "app-pr-3-large",
+            Outcome::FailedForGood,
+            "more than 10000 objects",
+        ),
+        (
+            "app-pr-4-locked",
+            Outcome::FailedForGood,
+            "1 of 2 objects in it were deleted",
+        ),
+        (
+            "app-pr-4-strict",
+            Outcome::FailedForGood,
+            "the bucket is not empty",
+        ),
+    ] {
+        let step = swept.steps.iter().find(|step| step.name == name).unwrap();
+        assert_eq!(step.outcome, outcome, "{name}: {}", step.reason);
+        assert!(step.reason.contains(said), "{name}: {}", step.reason);
+    }
+    for (name, left) in [
+        (few, None),
+        (many, None),
+        ("app-pr-3-written", Some(3)),
+        ("app-pr-3-large", Some(10_001)),
+        ("app-pr-4-locked", Some(1)),
+        ("app-pr-4-strict", Some(2)),
+        ("app-pr-2-other", Some(2)),
+    ] {
+        assert_eq!(stage.objects(name), left, "{name}: {text}");
+    }
+}
+
 /// Another Worker may take the name just before the deletion. By name that one is
 /// deleted; by id none is.
 #[tokio::test(start_paused = true)]

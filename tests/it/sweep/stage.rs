@@ -169,6 +169,14 @@ impl Stage {
         }
     }
 
+    /// The number of objects in a bucket, and none if it is gone.
+    pub(super) fn objects(&self, bucket: &str) -> Option<u64> {
+        let state = self.control(Method::GET, "state", &Value::Null);
+        let mut all = state["resources"].as_array().unwrap().iter();
+        let bucket = all.find(|one| one["name"] == bucket)?;
+        bucket["attributes"]["objects"].as_u64()
+    }
+
     /// Calls a control endpoint of the sandbox.
     pub(super) fn control(&self, method: Method, path: &str, body: &Value) -> Value {
         control(&self.sandbox, method, path, body)

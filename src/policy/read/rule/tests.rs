@@ -439,6 +439,28 @@ fn a_clock_that_the_kind_does_not_have_is_warned_of() {
 }
 
 #[test]
+fn only_what_is_deleted_empty_is_emptied() {
+    let text = |kind: &str, empty: &str| {
+        rule(&format!(
+            "kind = {kind}\nname = \"app-{{pr}}\"\ndead-when = \"closed\"\n{empty}"
+        ))
+    };
+    for (empty, expected) in [
+        ("empty = true", true),
+        ("empty = false", false),
+        ("", false),
+    ] {
+        let policy = policy(&text("\"r2\"", empty));
+        assert_eq!(policy.rules[0].empty, expected, "{empty:?}");
+    }
+    let expected = ["a d1 is never emptied before it is deleted"];
+    assert_eq!(
+        mistakes(&text("[\"r2\", \"d1\"]", "empty = true")),
+        expected
+    );
+}
+
+#[test]
 fn a_backup_is_kept_where_it_is_asked_for_and_can_be() {
     let text = |kind: &str, backup: &str| {
         rule(&format!(
