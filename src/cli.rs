@@ -84,6 +84,43 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All codes, in the order of the help.
+    pub const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::Unexpected,
+        Self::Usage,
+        Self::Incomplete,
+        Self::Braked,
+        Self::Failed,
+        Self::Garbage,
+        Self::Refused,
+        Self::Interrupted,
+    ];
+
+    /// Returns the line about the code in the help and in README.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Ok => {
+                "success; also if garbage was found, or if a sweep only deferred or kept resources"
+            }
+            Self::Unexpected => "unexpected failure",
+            Self::Usage => "usage, policy or configuration error",
+            Self::Incomplete => "incomplete data: the resources that depend on it were kept",
+            Self::Braked => "a brake stopped the sweep before its first deletion",
+            Self::Failed => {
+                "some deletions or restorations failed, are impossible or stayed in doubt"
+            }
+            Self::Garbage => {
+                "garbage was found (--fail-on-garbage), or workflows and rules differ \
+                 (init --check)"
+            }
+            Self::Refused => "refused: needs a person at a terminal, --yes or a plan file",
+            Self::Interrupted => {
+                "interrupted; requests in flight were finished or are in the journal"
+            }
+        }
+    }
+
     /// Returns what the code means.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -230,8 +267,7 @@ async fn run(cli: Cli) -> Result<Exit, RunFailure> {
 /// Prints the manual page of one command, or writes those of all to a folder.
 fn man(command: Option<String>, dir: Option<PathBuf>) -> Result<Exit, RunFailure> {
     let unexpected = |error: std::io::Error| RunFailure::Unexpected(error.to_string());
-    let mut all = args::command();
-    all.build();
+    let all = args::manual();
     if let Some(dir) = dir {
         let written =
             std::fs::create_dir_all(&dir).and_then(|()| clap_mangen::generate_to(all, &dir));

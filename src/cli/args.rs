@@ -15,28 +15,97 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::limits::LimitArgs;
-use self::values::{kind_names, login, pull_request, time};
+use self::values::{kind_help, kind_names, login, pull_request, time};
+use super::Exit;
 use crate::gc::verdict::VerdictName;
 use crate::report::format::Format;
 use crate::report::listing::{Selection, Sort};
 
-pub(super) use self::parse::command;
+pub(super) use self::parse::{command, manual};
 
 /// What connections go by.
 const CONNECTIONS: &str = "Connections:
-  The certificates of the system are trusted, or those of SSL_CERT_FILE and SSL_CERT_DIR.
-  HTTPS_PROXY, ALL_PROXY and NO_PROXY name proxies; none is used for this machine.";
+  preview-gc trusts the certificates of the system, or those that SSL_CERT_FILE
+  and SSL_CERT_DIR name. It uses the proxies that HTTPS_PROXY, ALL_PROXY and
+  NO_PROXY name, but never for localhost, 127.0.0.1 and ::1.";
 
-const EXIT_CODES: &str = "Exit codes:
-  0    success (audit: also when garbage was found)
-  1    unexpected failure
-  2    usage, policy or configuration error
-  3    evidence incomplete: nothing was deleted that depends on it
-  4    a brake stopped the sweep before its first deletion
-  5    some deletions or restorations failed, are impossible or stayed in doubt
-  6    garbage found, with --fail-on-garbage; init --check: names and rules differ
-  7    refused: needs a person at a terminal, --yes or a plan file
-  130  interrupted";
+/// The width to which clap wraps the help if it knows no other.
+const HELP_WIDTH: usize = 80;
+
+/// The exit codes, as the help lists them.
+static EXIT_CODES: LazyLock<String> = LazyLock::new(|| {
+    let mut text = "Exit codes:".to_owned();
+    for exit in Exit::ALL {
+        let mut line = format!("  {:<4}", exit as u8);
+        for word in exit.about().split(' ') {
+            if line.len() + 1 + word.len() > HELP_WIDTH {
+                text.push('\n');
+                text.push_str(&line);
+                line = " ".repeat(6);
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        text.push('\n');
+        text.push_str(&line);
+    }
+    text
+});
+
+/// What follows the help of the commands that people type by hand.
+const EXAMPLES: [(&str, &str); 7] = [
+    (
+        "audit",
+        "preview-gc audit --sandbox         try it on a simulated cloud
+  preview-gc audit --all             list every resource with its verdict
+  preview-gc audit --pr 97           only what belongs to pull request #97
+  preview-gc audit --out plan.json   also write a plan file",
+    ),
+    (
+        "explain",
+        "preview-gc explain api-preview-97
+  preview-gc explain api-preview-97 -v   also list attributes and requests",
+    ),
+    (
+        "sweep",
+        "preview-gc sweep --dry-run          show the plan and delete nothing
+  preview-gc sweep --pr 97 --yes      delete what pull request #97 left behind
+  preview-gc sweep --plan plan.json   delete what a plan file lists",
+    ),
+    (
+        "init",
+        "preview-gc init --sandbox    show it on a simulated cloud
+  preview-gc init --workflow   also write a workflow that reports every week
+  preview-gc init --adopt      let rules delete, one by one, once they are right",
+    ),
+    (
+        "check",
+        "preview-gc check                            test policies, tokens and permissions
+  preview-gc check --offline api-preview-97   show which rule matches a name
+  preview-gc check --branch feature/Foo       show the slug of a git branch",
+    ),
+    (
+        "report",
+        "preview-gc report --dry-run   print the text of the issue
+  preview-gc report             create or update the issue",
+    ),
+    (
+        "restore",
+        "preview-gc restore            list the runs and what they deleted
+  preview-gc restore RUN NAME   restore one resource of a run
+  preview-gc restore --release NAME",
+    ),
+];
+
+/// The formats of the commands that do not have all.
+const FORMATS: [(&str, &str); 6] = [
+    ("check", "table, markdown or json"),
+    ("explain", "table or json"),
+    ("init", "table or json"),
+    ("report", "table, markdown or json"),
+    ("restore", "table or json"),
+    ("show", "table or json"),
+];
 
 /// Headings of the help.
 const SELECTION: &str = "Selection";
@@ -65,7 +134,7 @@ fn version(commit: Option<&str>, date: Option<&str>) -> String {
 
 /// Find what pull requests left behind on Neon and Cloudflare, and say why
 #[derive(Debug, Parser)]
-#[command(version = VERSION.as_str(), about, after_help = format!("{EXIT_CODES}\n\n{CONNECTIONS}"), args_conflicts_with_subcommands = true)]
+#[command(version = VERSION.as_str(), about, after_help = format!("{}\n\n{CONNECTIONS}", *EXIT_CODES), args_conflicts_with_subcommands = true)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,
@@ -94,10 +163,10 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// List garbage and what is unknown, with the reasons (the default)
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = EXIT_CODES.as_str())]
     Audit(AuditVerbArgs),
     /// Propose a policy from what exists, with the evidence
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = EXIT_CODES.as_str())]
     Init(InitArgs),
     /// Explain the verdict of one resource, with the evidence
     Explain {
@@ -107,12 +176,12 @@ pub(super) enum Verb {
         arguments: AuditArgs,
     },
     /// Delete garbage, and nothing else: shows the plan and asks
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = EXIT_CODES.as_str())]
     Sweep(SweepArgs),
     /// Show the steps of a plan file
     Show(ShowArgs),
     /// Report what is left behind in one GitHub issue, updated by every run
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = EXIT_CODES.as_str())]
     Report(ReportArgs),
     /// Restore what a sweep deleted, as far as that is possible
     Restore(RestoreArgs),
@@ -163,8 +232,8 @@ pub(super) struct ListArgs {
     /// List only resources with this verdict (repeat or separate with commas)
     #[arg(long, value_enum, value_delimiter = ',', help_heading = OUTPUT)]
     verdict: Vec<VerdictName>,
-    /// Order of the list: oldest garbage first, newest pull request first, by
-    /// kind or by name
+    /// Order of the list: age (what ended first comes first), pr (newest pull request
+    /// first), kind, name
     #[arg(long, value_enum, default_value = "age", help_heading = OUTPUT)]
     sort: Sort,
     /// Maximum number of resources in the list; 0 lists all [default: 300 in a
@@ -223,8 +292,9 @@ pub(super) struct CommonArgs {
         require_equals = true,
         default_missing_value = "", help_heading = SELECTION)]
     sandbox: Option<String>,
-    /// Only resources of this kind (repeat or separate with commas)
-    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind_names(), hide_possible_values = true, help_heading = SELECTION)]
+    /// Only resources of these kinds; what other kinds use is kept (repeat or separate
+    /// with commas)
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind_names(), hide_possible_values = true, long_help = kind_help(), help_heading = SELECTION)]
     pub(super) kind: Vec<String>,
     /// Repository whose pull requests decide, if the policy names none [default:
     /// GITHUB_REPOSITORY, else git's remote `origin`]
@@ -255,7 +325,7 @@ pub(super) struct CommonArgs {
     /// Do not use a pager (PAGER) for output longer than the screen
     #[arg(long, help_heading = OUTPUT)]
     pub(super) no_pager: bool,
-    /// Print no progress and no warnings
+    /// Print no progress and no warnings; the result is still printed
     #[arg(long, short, help_heading = OUTPUT)]
     pub(super) quiet: bool,
     /// Log requests and responses (repeat for more detail)
@@ -280,7 +350,7 @@ pub(super) struct SweepArgs {
     /// Delete only what has its "delete" box checked in the tracking issue
     #[arg(long, conflicts_with = "plan", help_heading = DELETION)]
     pub(super) approved: bool,
-    /// Delete Workers by their id in place of their name, which another Worker may
+    /// Delete Workers by their id instead of their name, which another Worker may
     /// take in the meantime; the API for it is in beta
     #[arg(long, env = "PREVIEW_GC_WORKERS_BY_ID", value_parser = FalseyValueParser::new(), help_heading = DELETION)]
     pub(super) workers_by_id: bool,
@@ -307,7 +377,10 @@ pub(super) struct ShowArgs {
         env = "PREVIEW_GC_FORMAT",
         help_heading = OUTPUT
     )]
-    pub(super) format: Format,
+    format: Format,
+    /// The same as --format json
+    #[arg(long, overrides_with = "format", help_heading = OUTPUT)]
+    json: bool,
     /// When to use colour
     #[arg(
         long,
@@ -406,8 +479,8 @@ pub(super) struct InitArgs {
     /// Also write a workflow that reports every week
     #[arg(long, conflicts_with_all = ["check", "adopt"])]
     pub(super) workflow: bool,
-    /// Compare the names in the workflows with the rules, without any request;
-    /// exit with 6 when they differ
+    /// For CI, without any request: exit with 6 if a workflow creates a name that no
+    /// rule matches, or none creates what a rule matches
     #[arg(long, conflicts_with = "adopt")]
     pub(super) check: bool,
     /// Show what each rule that reports would delete, and turn it into one that
@@ -427,6 +500,13 @@ pub(super) enum SandboxSource<'a> {
     Demo,
     /// A world file.
     World(&'a Path),
+}
+
+impl ShowArgs {
+    /// Returns the output format.
+    pub(super) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 impl CommonArgs {

@@ -8,7 +8,7 @@ use super::{Exit, RunFailure, print};
 pub(super) fn run(arguments: &ShowArgs) -> Result<Exit, RunFailure> {
     let file = read_plan(&arguments.plan)?;
     let style = table_style_of(arguments.color);
-    let text = arguments.format.plan(&file, style).ok_or_else(|| {
+    let text = arguments.format().plan(&file, style).ok_or_else(|| {
         RunFailure::Usage(
             "a plan file is shown as a table or as JSON; use --format table or json".to_owned(),
         )

@@ -5,12 +5,16 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _};
 
-use super::Cli;
+use super::{Cli, EXAMPLES, FORMATS};
 use crate::cli::mistakes;
 use crate::limits::{self, About};
 
+/// Options that a command accepts because it shares a set of arguments, and that its
+/// help leaves out.
+const LEFT_OUT: [(&str, &str); 2] = [("explain", "fail_on_garbage"), ("explain", "out")];
+
 /// Returns the command line. The help of each command shows only the limits
-/// that the command obeys.
+/// that the command obeys, the formats that it prints, and examples.
 pub(in crate::cli) fn command() -> Command {
     let mut command = Cli::command();
     let verbs: Vec<_> = command.get_subcommands().cloned().collect();
@@ -25,7 +29,58 @@ pub(in crate::cli) fn command() -> Command {
             })
         });
     }
+    for (name, option) in LEFT_OUT {
+        command = command.mut_subcommand(name, |verb| {
+            verb.mut_arg(option, |argument| argument.hide(true))
+        });
+    }
+    for (name, formats) in FORMATS {
+        let help = format!("Output format: {formats}");
+        command = command.mut_subcommand(name, |verb| {
+            verb.mut_arg("format", |argument| {
+                argument.help(help).hide_possible_values(true)
+            })
+        });
+    }
+    for (name, examples) in EXAMPLES {
+        command = command.mut_subcommand(name, |verb| {
+            let after = match verb.get_after_help() {
+                Some(after) => format!("Examples:\n  {examples}\n\n{after}"),
+                None => format!("Examples:\n  {examples}"),
+            };
+            verb.after_long_help(after)
+        });
+    }
+    // The value that a variable has now is no part of the help.
+    let without_values = |argument: Arg| argument.hide_env_values(true);
     command
+        .mut_args(without_values)
+        .mut_subcommands(move |verb| verb.mut_args(without_values))
+}
+
+/// Returns the command line for manual pages: each option has the text of `--help`,
+/// and the synopsis is the usage of the help.
+pub(in crate::cli) fn manual() -> Command {
+    // clap_mangen leaves out the text of an option that the short help hides.
+    let shown = |argument: Arg| argument.hide_short_help(false);
+    let mut command = command()
+        .mut_args(shown)
+        .mut_subcommands(move |verb| verb.mut_args(shown));
+    command.build();
+    let used = |mut command: Command| {
+        let usage = command.render_usage().to_string();
+        command.override_usage(usage.trim_start_matches("Usage:").trim().to_owned())
+    };
+    used(command.mut_subcommands(used))
+}
+
+/// Returns the arguments with `help -h` and `help --help` as `help`.
+fn help_of_help(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_help = arguments.get(1).is_some_and(|word| word == "help");
+    if is_help {
+        arguments.retain(|word| word != "-h" && word != "--help");
+    }
+    arguments
 }
 
 /// Ignores variables that are set to nothing: an expression of a workflow without
@@ -98,7 +153,7 @@ impl Cli {
     /// Parses arguments, the first of which is the name of the program.
     pub(in crate::cli) fn of(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
         let command = without_empty_variables(command());
-        let arguments = options_after_verb(&command, arguments);
+        let arguments = help_of_help(options_after_verb(&command, arguments));
         match command.clone().try_get_matches_from(&arguments) {
             Ok(matches) => Self::from_arg_matches(&matches),
             Err(error) => Err(mistakes::explained(error, &command, &arguments)),

@@ -226,3 +226,84 @@ fn what_cannot_be_an_account_is_refused_as_an_author() {
         assert!(error.contains("without @ and spaces"), "{name}: {error}");
     }
 }
+
+#[test]
+fn readme_and_help_list_the_same_exit_codes() {
+    let readme = include_str!("../../../README.md").replace('`', "");
+    for exit in Exit::ALL {
+        let row = format!("| {} | {} |", exit as u8, exit.about());
+        assert!(readme.contains(&row), "README lacks this row: {row}");
+    }
+    for line in EXIT_CODES.lines() {
+        assert!(
+            line.len() <= HELP_WIDTH,
+            "clap would wrap this line: {line}"
+        );
+    }
+}
+
+/// Returns a manual page without the escapes of roff.
+fn page(command: clap::Command) -> String {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page).unwrap();
+    let page = String::from_utf8(page).unwrap();
+    page.replace("\\-", "-")
+        .replace("\\*(Aq", "'")
+        .replace("\\(aq", "'")
+}
+
+#[test]
+fn the_manual_has_the_help_of_every_option() {
+    let manual = manual();
+    let verbs = manual.get_subcommands();
+    let mut seen = 0;
+    for verb in verbs
+        .filter(|verb| verb.get_name() != "help")
+        .chain([&manual])
+    {
+        let page = page(verb.clone());
+        for option in verb.get_arguments().filter(|one| !one.is_hide_set()) {
+            let help = option.get_long_help().or_else(|| option.get_help());
+            let help = help.map(ToString::to_string).unwrap_or_default();
+            assert!(page.contains(&help), "{}: {help}\n{page}", verb.get_name());
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}
+
+#[test]
+fn the_synopsis_of_the_manual_is_the_usage_of_the_help() {
+    let manual = manual();
+    let sweep = manual.find_subcommand("sweep").unwrap();
+    let page = page(sweep.clone());
+    assert!(page.contains("[OPTIONS]"), "{page}");
+    let synopsis = page.split(".SH SYNOPSIS").nth(1).unwrap();
+    let synopsis = synopsis.split(".SH").next().unwrap();
+    assert!(!synopsis.contains("--deadline"), "{synopsis}");
+}
+
+#[test]
+fn help_names_the_formats_that_a_command_prints() {
+    for mut verb in verbs() {
+        let name = verb.get_name().to_owned();
+        let Some((_, formats)) = FORMATS.iter().find(|(of, _)| *of == name) else {
+            continue;
+        };
+        let help = verb.render_help().to_string();
+        assert!(
+            help.contains(&format!("Output format: {formats}")),
+            "{help}"
+        );
+        assert!(!formats.contains("csv") && !help.contains("csv"), "{help}");
+    }
+}
+
+#[test]
+fn the_help_of_help_is_the_help() {
+    let of = |arguments: &str| parse(arguments).unwrap_err();
+    let help = of("preview-gc help");
+    assert!(help.contains("Commands:"), "{help}");
+    assert_eq!(of("preview-gc help -h"), help);
+    assert_eq!(of("preview-gc help --help"), help);
+}

@@ -45,6 +45,19 @@ pub(super) fn kind_names() -> PossibleValuesParser {
     PossibleValuesParser::new(kinds.map(KindRef::name))
 }
 
+/// Returns the long help of `--kind`, which lists the kinds.
+pub(super) fn kind_help() -> String {
+    let kinds: Vec<_> = providers::vocabulary()
+        .into_iter()
+        .map(KindRef::name)
+        .collect();
+    format!(
+        "Only resources of these kinds; what other kinds use is kept (repeat or separate with \
+         commas): {}",
+        kinds.join(", ")
+    )
+}
+
 impl ValueEnum for Sort {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
