@@ -1,6 +1,7 @@
 //! One test for every safety rule, named after it: what the program promises,
 //! seen from outside.
 
+mod absent;
 mod answers;
 mod focus;
 mod gaps;

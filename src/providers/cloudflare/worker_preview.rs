@@ -240,24 +240,9 @@ impl UserSource for UnlistedPreviews {
         answer: ReferenceAnswer<'_>,
     ) -> Result<ReferencePage, Malformed> {
         let mut found = ReferencePage::default();
-        let body = match (answer, ask.what) {
-            (ReferenceAnswer::Body(body), _) => body,
-            // A Worker was deleted since it was listed, or a Preview was never
-            // deployed. One that was has a deployment, which may bind something.
-            (ReferenceAnswer::Missing(body), what)
-                if !["workers", "deployment"].contains(&what) && is_gone(body) =>
-            {
-                return Ok(found);
-            }
-            (ReferenceAnswer::Missing(_), what) => {
-                return Err(Malformed(format!(
-                    "the {what} of {} are not there; run again",
-                    match what {
-                        "workers" => format!("account {}", place.id()),
-                        _ => format!("Worker {}", ask.subject),
-                    }
-                )));
-            }
+        let body = match answer {
+            ReferenceAnswer::Body(body) => body,
+            ReferenceAnswer::Missing(body) => return read_missing(place, ask, body),
         };
         match ask.what {
             "workers" => {
@@ -306,6 +291,12 @@ impl UserSource for UnlistedPreviews {
                     });
                 }
             }
+            "Worker" => {
+                return Err(Malformed(format!(
+                    "Worker {} is there, and the API does not return its Previews; run again",
+                    ask.subject
+                )));
+            }
             _ => {
                 let (deployment, _) = envelope::open::<Deployment>(body)?;
                 found.users.push(SourceUser {
@@ -317,6 +308,39 @@ impl UserSource for UnlistedPreviews {
         }
         Ok(found)
     }
+}
+
+/// Reads a refusal which says that what was asked about is not there.
+fn read_missing(place: &Place, ask: &Ask, body: &[u8]) -> Result<ReferencePage, Malformed> {
+    let mut found = ReferencePage::default();
+    match ask.what {
+        // A Preview was never deployed. One that was has a deployment, which may bind
+        // something.
+        "first deployment" if is_gone(body) => {}
+        // The Worker may have been deleted since it was listed: it is read again.
+        "previews" | "more previews" if envelope::is_missing_worker(body) => {
+            let path = ["accounts", place.id(), "workers", "workers", &ask.subject];
+            let call = Call::get(Api::Cloudflare, &path);
+            found.more.push(Ask::of("Worker", &ask.subject, call));
+        }
+        "Worker" if envelope::is_missing_worker(body) => {}
+        "Worker" => {
+            return Err(Malformed(format!(
+                "could not determine whether Worker {} is still there; run again",
+                ask.subject
+            )));
+        }
+        what => {
+            return Err(Malformed(format!(
+                "the {what} of {} are not there; run again",
+                match what {
+                    "workers" => format!("account {}", place.id()),
+                    _ => format!("Worker {}", ask.subject),
+                }
+            )));
+        }
+    }
+    Ok(found)
 }
 
 /// Asks what the newest deployment of a Preview binds. One that was never deployed
@@ -332,8 +356,8 @@ fn deployment_of(preview: &Preview, worker: &str, place: &Place) -> Ask {
     Ask::of(what, worker, call)
 }
 
-/// Whether a refusal says that there is no such Worker, Preview (10025) or
-/// deployment of it (10222).
+/// Whether a refusal says that a Preview has no deployment: there is no such Worker,
+/// Preview (10025) or deployment of it (10222).
 fn is_gone(body: &[u8]) -> bool {
     let codes = envelope::codes(body);
     envelope::is_missing_worker(body) || codes.contains(&10_025) || codes.contains(&10_222)
