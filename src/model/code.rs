@@ -23,7 +23,7 @@ pub enum Area {
 }
 
 macro_rules! codes {
-    ($($variant:ident = $name:literal, $area:ident, $meaning:literal;)+) => {
+    ($($variant:ident = $name:literal, $area:ident, $meaning:literal $(, $advice:literal)?;)+) => {
         /// A stable code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
@@ -54,55 +54,85 @@ macro_rules! codes {
                     $(Self::$variant => $meaning,)+
                 }
             }
+
+            /// Returns what a user can do about it, as far as the meaning does not
+            /// say that already.
+            pub fn advice(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$variant => None$(.or(Some($advice)))?,)+
+                }
+            }
         }
     };
 }
 
 codes! {
     OwnerMissing = "owner-missing", Doubt,
-        "The pull request, branch or run in the name does not exist, and the rule keeps such resources.";
+        "The pull request, branch or run in the name does not exist, and the rule keeps such resources.",
+        "If it is garbage, delete it by hand, or set `missing = \"dead\"` in the rule.";
     OwnerUnknown = "owner-unknown", Doubt,
-        "The pull request, branch or run in the name could not be looked up.";
+        "The pull request, branch or run in the name could not be looked up.",
+        "Run again, or give the token access to the repository.";
     RootsIncomplete = "roots-incomplete", Doubt,
-        "Not everything that keeps resources alive could be read, so nothing is known to be garbage.";
+        "Pull requests, branches, runs or the tracking issue could not be read completely, so nothing is known to be garbage.",
+        "Fix what the run names as not read (next table).";
     ListingIncomplete = "listing-incomplete", Doubt,
-        "A listing that the verdict depends on is incomplete.";
+        "A listing that the verdict depends on is incomplete.",
+        "Fix what the run names as not read (next table), or run again.";
     HostUnseen = "host-unseen", Doubt,
-        "It guards a host whose zone was not listed, so the host may still answer.";
+        "It guards a host in a zone that was not listed, so that host may still be in use.",
+        "Give the token access to that zone.";
     TargetUncounted = "target-uncounted", Doubt,
-        "The list that lacks its target is empty, or its answers do not say how many there are.";
+        "The account's list of tunnels is empty or has no total, so it does not prove that the tunnel is gone.",
+        "Run again, or delete the record by hand if its tunnel is gone.";
     TimeMissing = "time-missing", Doubt,
-        "The answer lacks a time that the provider always gives.";
+        "The answer lacks a time that the provider always gives.",
+        "Run again; if the time is still missing, report a bug.";
     FieldUnread = "field-unread", Doubt,
-        "A field that may mark the resource or say whose it is could not be read in the answer.";
+        "A field that may mark the resource or say whose it is could not be read in the answer.",
+        "Run again; if that does not help, report a bug.";
     ConditionUnknown = "condition-unknown", Doubt,
-        "The answer lacks an attribute that a condition of the rule needs.";
+        "The answer lacks an attribute that a condition of the rule needs.",
+        "Run again, or remove the condition from the rule.";
     ClockMissing = "clock-missing", Doubt,
-        "The resource never had the time by which its rule judges.";
+        "The resource has no time for the `clock` of its rule.",
+        "Use another clock in the rule.";
     EndUnknown = "end-unknown", Doubt,
-        "It is unknown when the owner in the name ended.";
+        "It is unknown when the pull request, branch or run in the name ended.",
+        "Run again.";
     ReferencesUnknown = "references-unknown", Doubt,
-        "What some resources that may use it refer to could not be read.";
+        "The bindings or addresses of some resources could not be read, so one of them may use it.",
+        "See `references-unread` in the next table.";
     UsersUnknown = "users-unknown", Doubt,
-        "Whether resources of another kind use it could not be read.";
+        "Resources of another kind may use it, and could not be read.",
+        "Give the token read access to that kind.";
     AddressUnknown = "address-unknown", Doubt,
-        "The addresses at which it is reached could not be read, so its users cannot be recognized.";
+        "The addresses at which it is reached could not be read, so its users cannot be recognized.",
+        "See `references-unread` in the next table.";
     ContentsUnknown = "contents-unknown", Doubt,
-        "Whether resources that no listing shows belong to it could not be read.";
+        "Resources that no listing shows may belong to it, and could not be read.",
+        "Give the token the permission that the reason names, or run again.";
     BindingTypeUnknown = "binding-type-unknown", Doubt,
-        "A binding of a type that this version cannot read may name it.";
+        "A binding of a type that this version does not know may name it.",
+        "Use a newer version of preview-gc, or report the type.";
     UsersUndeclared = "users-undeclared", Doubt,
-        "Its kind does not declare who uses its resources.";
+        "This version does not know what may use resources of its kind.",
+        "Report a bug.";
     BornOutsidePullRequest = "born-outside-pull-request", Doubt,
-        "It, or another resource of the same number, was created when the pull request in the name was not open.";
+        "It, or another resource of the same number, was created when the pull request in the name was not open.",
+        "If it is garbage, delete it by hand, or set `born = \"any\"` in the rule.";
     OpeningUnknown = "opening-unknown", Doubt,
-        "It is unknown when the pull request in the name was opened.";
+        "It is unknown when the pull request in the name was opened.",
+        "Run again.";
     SlugIsPrefix = "slug-is-prefix", Doubt,
-        "The slug in the name is the beginning of the slug of an existing branch.";
+        "The slug in the name is the beginning of the slug of an existing branch.",
+        "If it is garbage, delete it by hand, or wait until that branch is gone.";
     SlugUnproven = "slug-unproven", Doubt,
-        "No listed name matches a known branch, so the absence of a branch proves nothing about this rule.";
+        "No listed name matches a known branch, so the absence of a branch proves nothing about this rule.",
+        "Compare names with `preview-gc check --branch`, and correct `[slug]`.";
     NumberAndBranchDiffer = "number-and-branch-differ", Doubt,
-        "The name has a pull request's number and a git branch, and the pull request is not known to come from that branch.";
+        "The name has a pull request's number and a git branch, and the pull request is not known to come from that branch.",
+        "If it is garbage, delete it by hand.";
     ProviderUnread = "provider-unread", Gap,
         "The rules need a provider that has no token, or for which no account, zone or project is configured. Set its variables (`preview-gc check` names them), or remove the rules.";
     PolicyPlaceUnread = "policy-place-unread", Gap,
@@ -148,7 +178,7 @@ codes! {
     KeyMissing = "key-missing", Policy,
         "A table lacks a required key.";
     KeyUnknown = "key-unknown", Policy,
-        "A table has a key that is not defined.";
+        "A table has a key that is not defined; the message suggests what to write.";
     TypeWrong = "type-wrong", Policy,
         "A value has the wrong type.";
     ValueUnknown = "value-unknown", Policy,
@@ -156,7 +186,7 @@ codes! {
     ValueMalformed = "value-malformed", Policy,
         "A value does not have the form of an account, zone, project or host.";
     DurationMalformed = "duration-malformed", Policy,
-        "A value is not a duration.";
+        "A value is not a duration: a whole number and `s`, `m`, `h`, `d` or `w`, such as `24h`.";
     LimitsDiffer = "limits-differ", Policy,
         "Several files have `[limits]` that differ.";
     QuotaShareZero = "quota-share-zero", Policy,
@@ -186,9 +216,9 @@ codes! {
     HashDigitsOutOfRange = "hash-digits-out-of-range", Policy,
         "A hash has fewer than 1 or more than 40 digits.";
     RuleIdTaken = "rule-id-taken", Policy,
-        "Two rules have the same id.";
+        "Two rules have the same id; give each its own.";
     KindUnknown = "kind-unknown", Policy,
-        "There is no such kind.";
+        "There is no such kind; `preview-gc audit --help` lists them.";
     AttributeUnknown = "attribute-unknown", Policy,
         "The kind does not have the attribute of a condition.";
     ConditionIsGlob = "condition-is-glob", Policy,
@@ -218,7 +248,7 @@ codes! {
     KindHasNoBranch = "kind-has-no-branch", Policy,
         "Resources of this kind have no git branch, so `branch` cannot be used.";
     TemplateMalformed = "template-malformed", Policy,
-        "A template cannot be parsed.";
+        "A template cannot be parsed, or it would match too much.";
     TemplateMatchesNothing = "template-matches-nothing", Policy,
         "The name in a rule is a glob or a regular expression, which would match only that text.";
     KindNamedById = "kind-named-by-id", Policy,
@@ -242,7 +272,7 @@ codes! {
     MissingIsDead = "missing-is-dead", Policy,
         "With `missing = \"dead\"` the rule also deletes resources whose branch never existed.";
     ClockNotAvailable = "clock-not-available", Policy,
-        "The kind does not have the time by which the rule judges.";
+        "The kind does not have the time by which the rule judges (a warning), or `newer` cannot count it (an error).";
     WithDoesNotBelong = "with-does-not-belong", Policy,
         "`with` lists a kind that does not belong to those of the rule.";
     NoBackup = "no-backup", Policy,

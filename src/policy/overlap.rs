@@ -56,8 +56,8 @@ pub fn check(policies: &[Policy]) -> Vec<Diagnostic> {
                     span: rule.span.bytes.clone(),
                     label: format!("`{}` is at {}", other.id, other.location),
                     help: Some(
-                        "a name that two rules match is kept unless both call it dead; narrow one \
-                         of them, or write `except`"
+                        "such a resource is kept unless it is garbage by both rules; narrow one of \
+                         them, or write `except`"
                             .to_owned(),
                     ),
                     masked: false,

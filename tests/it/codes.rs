@@ -17,7 +17,7 @@ fn title(area: Area) -> &'static str {
 }
 
 /// Each table of `.github/CODES.md` has the declared codes of its area, in their
-/// order, with their meanings.
+/// order, with their meanings and what to do.
 #[test]
 fn the_documentation_lists_every_code_with_its_meaning() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/CODES.md");
@@ -33,7 +33,9 @@ fn the_documentation_lists_every_code_with_its_meaning() {
     }
     let mut declared: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for code in Code::ALL {
-        let line = format!("| `{code}` | {} |", code.meaning());
+        let advice = code.advice().map(|advice| format!(" {advice}"));
+        let meaning = code.meaning();
+        let line = format!("| `{code}` | {meaning}{} |", advice.unwrap_or_default());
         declared.entry(title(code.area())).or_default().push(line);
     }
     assert_eq!(declared.len(), 5);

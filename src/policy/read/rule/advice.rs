@@ -88,7 +88,7 @@ impl Reader<'_> {
                     text.span.clone(),
                     format!("`{{any}}` beside `{number}` also matches what others made"),
                     format!(
-                        "the {} of a {} may hold numbers of another repository",
+                        "another repository may use the {} of a {} too, with its own numbers",
                         if kind.place == PlaceSort::Zone {
                             "zone"
                         } else {
@@ -177,8 +177,8 @@ impl Reader<'_> {
                 "an age on `{pr}` keeps what belongs to an open pull request",
                 "it asks GitHub whether the pull request is open",
                 Some(
-                    "write even-open = false to say so, or even-open = true to delete it all the \
-                     same"
+                    "write even-open = true to delete it nevertheless, or even-open = false to \
+                     keep it without this warning"
                         .to_owned(),
                 ),
             );
@@ -217,7 +217,7 @@ impl Reader<'_> {
                     Code::MissingIsDead,
                     text.span.clone(),
                     "`missing = \"dead\"` also deletes resources whose branch never existed",
-                    "a slug function that is a little wrong, or another repository, looks the same",
+                    "with a wrong slug function, an existing branch looks like one that is gone",
                     Some(
                         "leave `missing` out, so that what GitHub does not know is kept".to_owned(),
                     ),
