@@ -343,8 +343,7 @@ impl Collector<'_> {
         // What only uses others by its own listing is no part of a preview.
         let user_only = |kind: KindRef, place: &Place| {
             let apart = |one: &KindRef| {
-                let name = Some(one.name());
-                let tied = [kind.belongs_to, kind.manages, kind.blocks].contains(&name);
+                let tied = KindGraph::is_tied(kind, *one);
                 let by_listing = kind.references == ReferencesFrom::Listing;
                 !graph.concerns(*one, kind)
                     || (by_listing && !tied && one.0.manages != Some(kind.name()))

@@ -119,13 +119,26 @@ impl KindGraph {
     }
 
     /// Whether resources of `other` have to be known before one of `kind` may be
-    /// deleted: they may use it, belong to it, manage it, be managed by it or
-    /// stand in the way of its deletion.
+    /// deleted: they may use it, run its code, belong to it, manage it, be managed by
+    /// it or stand in the way of its deletion.
     pub fn concerns(&self, kind: KindRef, other: KindRef) -> bool {
         let name = Some(kind.name());
         self.may_use(other, kind)
+            || (other.0.keeps_maker && other.0.satellite_of == name)
             || [other.0.belongs_to, other.0.manages, other.0.blocks].contains(&name)
             || kind.manages == Some(other.name())
+    }
+
+    /// Whether resources of `kind` belong to one of `other`, manage it, stand in the way
+    /// of its deletion or are made by it.
+    pub fn is_tied(kind: KindRef, other: KindRef) -> bool {
+        let ties = [
+            kind.belongs_to,
+            kind.manages,
+            kind.blocks,
+            kind.satellite_of,
+        ];
+        ties.contains(&Some(other.name()))
     }
 
     /// Whether the listing of `other` has to be there, and complete, before a
@@ -197,6 +210,9 @@ mod tests {
             }
             if let Some(maker) = kind.satellite_of {
                 let _ = writeln!(text, "  left behind by {maker}");
+                if kind.keeps_maker {
+                    let _ = writeln!(text, "  keeps {maker}");
+                }
             }
             if let Some(blocked) = kind.blocks {
                 let _ = writeln!(text, "  blocks {blocked}");
@@ -214,6 +230,7 @@ mod tests {
             ("worker", "worker_domain", true),
             ("worker", "worker_route", true),
             ("worker", "queue", true),
+            ("worker", "workflow", true),
             ("dns_record", "worker_domain", true),
             ("worker_domain", "dns_record", true),
             ("neon_branch", "hyperdrive", true),

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 pub use self::death::{Cause, Death, Wait};
 pub use self::doubt::Doubt;
-pub use self::kept::{Alive, Protection, ResourceUser, Unmatched, UsageKind};
+pub use self::kept::{Alive, Protection, ResourceUser, Unmatched, UsageKind, UserStays};
 pub use self::name::VerdictName;
 use crate::model::Resource;
 use crate::model::code::Code;

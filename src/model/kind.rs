@@ -126,6 +126,9 @@ pub struct KindAbout {
     /// One that no rule matches goes after the resource that made it, in the same
     /// run, if the rule of that lists its kind under `with`.
     pub satellite_of: Option<&'static str>,
+    /// Whether it runs the code of what made it, so that one which stays, or which
+    /// something else uses that stays, keeps that.
+    pub keeps_maker: bool,
     /// The flag among the attributes by which the provider itself says that what
     /// made a resource is gone, with the words for it in a reason.
     pub orphaned: Option<(&'static str, &'static str)>,
@@ -207,6 +210,7 @@ impl KindAbout {
         belongs_to: None,
         stands_alone: false,
         satellite_of: None,
+        keeps_maker: false,
         orphaned: None,
         blocks: None,
         unbinds: false,

@@ -13,6 +13,7 @@ mod pages_deployment;
 mod pages_project;
 mod queue;
 mod r2;
+mod reached;
 mod tunnel;
 mod vectorize_index;
 mod worker;

@@ -14,10 +14,11 @@ use serde_json::{Map, Value, json};
 mod sessions;
 
 /// Paths that the trimmed documents leave out. Cloudflare's own SDK has them.
-const UNDESCRIBED: [&str; 3] = [
+const UNDESCRIBED: [&str; 4] = [
     "/workers/dispatch/namespaces",
     "/access/apps",
     "/cfd_tunnel",
+    "/workflows",
 ];
 
 /// Parameters of paths that are younger than the documents, which are of July.

@@ -9,6 +9,7 @@ mod hosts;
 mod previews;
 mod recorded;
 mod unseen;
+mod users;
 
 use serde_json::{Value, json};
 

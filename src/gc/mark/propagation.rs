@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::super::box_key;
 use super::super::kind_graph::KindGraph;
 use super::super::reference_index::{IndexedUser, ReferenceIndex};
-use super::super::verdict::{Doubt, ResourceUser, UsageKind, Verdict, Wait};
+use super::super::verdict::{Doubt, ResourceUser, UsageKind, UserStays, Verdict, Wait};
 use super::dependents::{LiveNames, is_deleted_with_owner, own_part, takes_along};
 use super::judge::Judge;
 use super::{JudgeInput, Judgement};
@@ -246,16 +246,33 @@ impl<'a> Propagation<'a> {
         self.judgements[index].verdict.is_garbage()
     }
 
+    /// Says that this resource keeps another, and why it is still there itself.
+    fn user(&self, index: usize, how: UsageKind) -> ResourceUser {
+        let resource = &self.inventory.resources[index];
+        let death = self.judgements[index].verdict.death();
+        ResourceUser {
+            kind: resource.kind.name(),
+            name: resource.name.clone(),
+            how,
+            stays: match death.filter(|_| self.is_garbage(index)) {
+                Some(death) if death.report_only => UserStays::Reported,
+                Some(_) if !self.may_delete[index] => UserStays::LeftOut,
+                Some(_) | None => UserStays::Wanted,
+            },
+        }
+    }
+
     /// Runs until nothing changes, and returns the questions that are left.
     pub(super) fn run(mut self) -> Vec<Question> {
         self.keep_managers();
         self.keep_attached_to_protected();
-        self.keep_makers();
+        let mut asked = BTreeSet::new();
         loop {
             self.keep_parents();
             let kept = self.keep_used()
                 | self.keep_owned()
                 | self.keep_holders()
+                | self.keep_makers()
                 | self.keep_possible_targets();
             let (doubted, pending, questions) = self.unread();
             if kept || doubted {
@@ -266,9 +283,13 @@ impl<'a> Propagation<'a> {
                     judgement.verdict = Verdict::Unknown(doubt);
                 }
             }
-            // What is pending stays for now, so its parents do as well.
+            asked.extend(questions);
+            // What is pending stays for now, so its parents do as well, and what it
+            // runs, with all that this uses.
             self.keep_parents();
-            return questions.into_iter().collect();
+            if !self.keep_makers() {
+                return asked.into_iter().collect();
+            }
         }
     }
 
@@ -309,6 +330,7 @@ impl<'a> Propagation<'a> {
                     kind: managed.kind.name(),
                     name: managed.name.clone(),
                     how: UsageKind::Manager,
+                    stays: UserStays::Wanted,
                 });
             }
         }
@@ -325,32 +347,46 @@ impl<'a> Propagation<'a> {
         });
         let attached: Vec<_> = attached.collect();
         for (owned, owner) in attached {
-            let owner = &self.inventory.resources[owner];
-            self.judgements[owned].verdict = Verdict::InUse(ResourceUser {
-                kind: owner.kind.name(),
-                name: owner.name.clone(),
-                how: UsageKind::Owner,
-            });
+            self.judgements[owned].verdict = Verdict::InUse(self.user(owner, UsageKind::Owner));
         }
     }
 
-    /// What made a satellite that stays for a reason of its own stays: the satellite is
-    /// of no use without it.
-    fn keep_makers(&mut self) {
+    /// What runs the code of something keeps that, if it stays for a reason of its own
+    /// or if something else that stays uses it. One that nobody is known to use, and
+    /// no rule is about, is left behind.
+    fn keep_makers(&mut self) -> bool {
         let makers = self.links.makers();
         let kept = makers.filter(|(satellite, maker)| {
-            let verdict = &self.judgements[*satellite].verdict;
-            let stays = matches!(verdict, Verdict::Protected(_) | Verdict::Live(_));
-            stays && self.is_garbage(*maker) && !self.inventory.is_deleted_maker(*maker)
+            let runs_its_code = self.inventory.resources[*satellite].kind.keeps_maker;
+            runs_its_code
+                && self.is_garbage(*maker)
+                && !self.inventory.is_deleted_maker(*maker)
+                && self.is_wanted_without(*satellite, *maker)
         });
         let kept: Vec<_> = kept.collect();
-        for (satellite, maker) in kept {
-            let satellite = &self.inventory.resources[satellite];
-            self.judgements[maker].verdict = Verdict::InUse(ResourceUser {
-                kind: satellite.kind.name(),
-                name: satellite.name.clone(),
-                how: UsageKind::Bound,
-            });
+        for (satellite, maker) in &kept {
+            let user = self.user(*satellite, UsageKind::Runs);
+            self.judgements[*maker].verdict = Verdict::InUse(user);
+        }
+        !kept.is_empty()
+    }
+
+    /// Whether something keeps a satellite, apart from what made it.
+    fn is_wanted_without(&self, satellite: usize, maker: usize) -> bool {
+        match &self.judgements[satellite].verdict {
+            Verdict::Garbage(_) => false,
+            Verdict::Protected(_) | Verdict::Live(_) | Verdict::Grace(_) | Verdict::Unknown(_) => {
+                true
+            }
+            Verdict::InUse(_) | Verdict::Unmatched(_) => {
+                let mut users = self.links.users(satellite).iter();
+                users.any(|user| match user {
+                    IndexedUser::Other { .. } => true,
+                    IndexedUser::Listed(user) => {
+                        ![satellite, maker].contains(user) && self.stays(*user)
+                    }
+                })
+            }
         }
     }
 
@@ -360,15 +396,11 @@ impl<'a> Propagation<'a> {
             .filter(|&index| self.inventory.resources[index].parent.is_some() && self.stays(index))
             .collect();
         while let Some(child) = stay.pop() {
-            let resource = &self.inventory.resources[child];
             // The parent may be a root, which has no parent of its own.
             let found = self.links.parent(self.inventory, child);
             if let Some(parent) = found.filter(|&parent| self.is_garbage(parent)) {
-                self.judgements[parent].verdict = Verdict::InUse(ResourceUser {
-                    kind: resource.kind.name(),
-                    name: resource.name.clone(),
-                    how: UsageKind::Parent,
-                });
+                let user = self.user(child, UsageKind::Parent);
+                self.judgements[parent].verdict = Verdict::InUse(user);
                 stay.push(parent);
             }
         }
@@ -384,12 +416,8 @@ impl<'a> Propagation<'a> {
             .filter(|(owned, owner)| self.is_garbage(*owned) && !self.is_garbage(*owner))
             .collect();
         for (owned, owner) in &stay {
-            let owner = &self.inventory.resources[*owner];
-            self.judgements[*owned].verdict = Verdict::InUse(ResourceUser {
-                kind: owner.kind.name(),
-                name: owner.name.clone(),
-                how: UsageKind::Owner,
-            });
+            let user = self.user(*owner, UsageKind::Owner);
+            self.judgements[*owned].verdict = Verdict::InUse(user);
         }
         !stay.is_empty()
     }
@@ -402,25 +430,37 @@ impl<'a> Propagation<'a> {
                 continue;
             }
             let user = users.iter().find_map(|user| match user {
-                IndexedUser::Other { kind, name } => Some((*kind, name.clone(), UsageKind::Bound)),
-                IndexedUser::Listed(user)
-                    if *user != used
-                        && self.stays(*user)
-                        && !self.is_deleted_with_owner(*user, used) =>
-                {
-                    let how = self.how(*user, used);
-                    let user = &self.inventory.resources[*user];
-                    Some((user.kind.name(), user.name.clone(), how))
+                IndexedUser::Other { kind, name } => Some(ResourceUser {
+                    kind,
+                    name: name.clone(),
+                    how: UsageKind::Bound,
+                    stays: UserStays::Wanted,
+                }),
+                IndexedUser::Listed(user) if *user != used && self.keeps(*user, used) => {
+                    Some(self.user(*user, self.how(*user, used)))
                 }
                 IndexedUser::Listed(_) => None,
             });
             in_use.extend(user.map(|user| (used, user)));
         }
         let changed = !in_use.is_empty();
-        for (used, (kind, name, how)) in in_use {
-            self.judgements[used].verdict = Verdict::InUse(ResourceUser { kind, name, how });
+        for (used, user) in in_use {
+            self.judgements[used].verdict = Verdict::InUse(user);
         }
         changed
+    }
+
+    /// Whether a user keeps what it uses. Among what is only reported nothing goes, and
+    /// still all of it is garbage that only garbage uses.
+    fn keeps(&self, user: usize, used: usize) -> bool {
+        let is_reported = |index: usize| {
+            let death = self.judgements[index].verdict.death();
+            death.is_some_and(|death| death.report_only)
+        };
+        if is_reported(used) && is_reported(user) {
+            return false;
+        }
+        self.stays(user) && !self.is_deleted_with_owner(user, used)
     }
 
     /// How one resource uses another.

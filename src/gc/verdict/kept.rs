@@ -129,6 +129,19 @@ pub struct ResourceUser {
     pub name: Box<str>,
     /// How it uses it.
     pub how: UsageKind,
+    /// Why it is still there afterwards.
+    pub stays: UserStays,
+}
+
+/// Why the user of something is still there after this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserStays {
+    /// It is no garbage.
+    Wanted,
+    /// It is garbage, and this run is not about it.
+    LeftOut,
+    /// It is garbage that its rule only reports.
+    Reported,
 }
 
 /// How something is used.
@@ -142,6 +155,8 @@ pub enum UsageKind {
     Owner,
     /// It manages one that stays.
     Manager,
+    /// One that stays runs its code.
+    Runs,
     /// It serves a host name or route that stays.
     Serves,
     /// One that stays points at its address.

@@ -137,6 +137,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
                 kind: "worker",
                 name: "app".into(),
                 how: UsageKind::Bound,
+                stays: UserStays::Wanted,
             }),
             "used by worker app",
             "when its user is gone",

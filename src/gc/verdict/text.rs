@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Alive, Cause, Doubt, Protection, ResourceUser, Unmatched, UsageKind, Verdict, Wait};
+use super::{
+    Alive, Cause, Doubt, Protection, ResourceUser, Unmatched, UsageKind, UserStays, Verdict, Wait,
+};
 use crate::format::{moment, span};
 use crate::model::PullRequestNumber;
 
@@ -130,16 +132,23 @@ impl fmt::Display for Protection {
 
 impl fmt::Display for ResourceUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = (self.kind, &self.name);
         match self.how {
-            UsageKind::Bound => write!(f, "used by {} {}, which stays", self.kind, self.name),
-            UsageKind::Owner => write!(f, "belongs to {} {}, which stays", self.kind, self.name),
-            UsageKind::Manager => write!(f, "manages {} {}, which stays", self.kind, self.name),
-            UsageKind::Parent => write!(f, "parent of {} {}, which stays", self.kind, self.name),
-            UsageKind::Serves => write!(f, "serves {} ({}), which stays", self.name, self.kind),
-            UsageKind::Target => write!(f, "target of {} {}, which stays", self.kind, self.name),
-            UsageKind::Guarded => write!(f, "guards {} {}, which stays", self.kind, self.name),
-            UsageKind::Holds => write!(f, "contains {} {}, which stays", self.kind, self.name),
-        }
+            UsageKind::Bound => write!(f, "used by {kind} {name}"),
+            UsageKind::Owner => write!(f, "belongs to {kind} {name}"),
+            UsageKind::Manager => write!(f, "manages {kind} {name}"),
+            UsageKind::Parent => write!(f, "parent of {kind} {name}"),
+            UsageKind::Runs => write!(f, "runs {kind} {name}"),
+            UsageKind::Serves => write!(f, "serves {name} ({kind})"),
+            UsageKind::Target => write!(f, "target of {kind} {name}"),
+            UsageKind::Guarded => write!(f, "guards {kind} {name}"),
+            UsageKind::Holds => write!(f, "contains {kind} {name}"),
+        }?;
+        f.write_str(match self.stays {
+            UserStays::Wanted => ", which stays",
+            UserStays::LeftOut => ", which is garbage too and stays for now",
+            UserStays::Reported => ", which its rule only reports",
+        })
     }
 }
 

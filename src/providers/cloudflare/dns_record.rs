@@ -99,7 +99,7 @@ static ABOUT: KindAbout = KindAbout {
     dangles: true,
     // A host of `workers.dev` may be that of another account's Worker.
     points_at: &["tunnel"],
-    used_by: UsedBy::These(&["dns_record", "worker_route"]),
+    used_by: UsedBy::These(&["dns_record", "worker_route", "hyperdrive"]),
     headroom: Some(Headroom {
         what: "DNS records per zone",
         free: Some(200),

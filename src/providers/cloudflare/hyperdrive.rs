@@ -5,13 +5,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::envelope;
+use super::{envelope, reached};
 use crate::call::Call;
 use crate::kind::{Kind, Malformed, Page, PageOf};
-use crate::model::identifier::host_name;
 use crate::model::{
-    Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Reference, Resource, ResourceId,
-    Time, UnknownBinding, UsedBy,
+    Api, Headroom, KindAbout, KindRef, Link, Place, PlaceSort, Resource, ResourceId, Time,
+    UnknownBinding, UsedBy,
 };
 
 pub(super) struct Hyperdrive;
@@ -57,24 +56,23 @@ struct Origin {
     service_id: Option<String>,
 }
 
-/// The compute endpoint of a Neon branch behind a host of Neon's, without the
-/// suffix of its connection pooler: `ep-cool-fog-12345678-pooler.…neon.tech`.
-fn endpoint(host: &str) -> Option<String> {
-    let host = host_name(host);
-    let (first, domain) = host.split_once('.')?;
-    let of_neon = domain == "neon.tech" || domain.ends_with(".neon.tech");
-    let first = first.strip_suffix("-pooler").unwrap_or(first);
-    (of_neon && first.starts_with("ep-")).then(|| first.to_owned())
-}
-
 impl Config {
+    /// Whether a database may be reached by it: directly, by a name or by a tunnel.
+    fn is_of_a_database(link: &Link) -> bool {
+        let Link::Uses(reference) = link else {
+            return false;
+        };
+        ["neon_branch", "dns_record", "tunnel"].contains(&reference.kind)
+    }
+
     fn resource(self, place: &Arc<Place>) -> Resource {
         let host = self
             .origin
             .as_ref()
             .and_then(|origin| origin.host.as_deref());
-        let branch = host.and_then(endpoint);
-        let branch = branch.map(|endpoint| Reference::by_address("neon_branch", endpoint));
+        let host = host.and_then(envelope::host);
+        let reached = host.iter().flat_map(|host| reached::at(host));
+        let reached = reached.filter(Self::is_of_a_database);
         let service = self
             .origin
             .as_ref()
@@ -84,12 +82,8 @@ impl Config {
             texts: vec![id.into()],
             any_of: Some("tunnel"),
         });
-        let branch = branch.map(Link::Uses);
         Resource {
-            links: branch
-                .into_iter()
-                .chain(service.map(Link::MayUse))
-                .collect(),
+            links: reached.chain(service.map(Link::MayUse)).collect(),
             created_at: Time::always(self.created_on),
             changed_at: Time::always(self.modified_on),
             ..Resource::new(KindRef(&ABOUT), place, self.id, self.name)
@@ -129,31 +123,5 @@ impl Kind for Hyperdrive {
 
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::Cloudflare, &path(id))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_of_neon_names_the_endpoint_of_a_branch() {
-        let cool = Some("ep-cool-fog-12345678".to_owned());
-        assert_eq!(
-            endpoint("ep-cool-fog-12345678.us-east-2.aws.neon.tech"),
-            cool
-        );
-        assert_eq!(
-            endpoint("EP-cool-fog-12345678-pooler.c-2.us-east-2.aws.neon.tech."),
-            cool
-        );
-        for host in [
-            "db.example.com",
-            "neon.tech",
-            "ep-x.evilneon.tech",
-            "api.neon.tech",
-        ] {
-            assert_eq!(endpoint(host), None, "{host}");
-        }
     }
 }

@@ -42,7 +42,7 @@ static ABOUT: KindAbout = KindAbout {
     ],
     belongs_to: Some("worker"),
     stands_alone: true,
-    used_by: UsedBy::These(&["dns_record"]),
+    used_by: UsedBy::These(&["dns_record", "worker_route"]),
     manages: Some("dns_record"),
     headroom: Some(Headroom {
         what: "custom domains per zone",

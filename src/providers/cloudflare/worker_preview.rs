@@ -92,6 +92,7 @@ struct Preview {
     tags: Option<Vec<Box<str>>>,
     #[serde(default)]
     tail_consumers: Option<Vec<bindings::Consumer>>,
+    urls: Vec<Box<str>>,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +183,11 @@ impl Preview {
         let tags = self.tags.map(|tags| ("tags", Attribute::List(tags)));
         Resource {
             holder: self.worker_name,
+            addresses: self
+                .urls
+                .iter()
+                .filter_map(|url| envelope::host(url))
+                .collect(),
             protection,
             created_at: Time::always(self.created_on),
             changed_at: Time::always(changed),

@@ -70,11 +70,12 @@ impl Route {
         // Traffic reaches a route by the DNS record of its host; at a pattern with a
         // star, by that of every host that it matches.
         let addresses = envelope::host(&self.pattern).into_iter().collect();
-        let record = host.map(|host| {
-            let record = Reference::by_address("dns_record", host);
-            Link::Uses(record)
+        // That record may be one that a custom domain manages.
+        let host = host.iter().flat_map(|host| {
+            let kinds = ["dns_record", "worker_domain"].into_iter();
+            kinds.map(|kind| Link::Uses(Reference::by_address(kind, host.clone())))
         });
-        let uses = uses.chain(record);
+        let uses = uses.chain(host);
         Resource {
             protection: script.is_none().then_some(BuiltInProtection::DisableRule),
             links: uses.collect(),

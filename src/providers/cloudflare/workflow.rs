@@ -49,6 +49,7 @@ static ABOUT: KindAbout = KindAbout {
         },
     ],
     satellite_of: Some("worker"),
+    keeps_maker: true,
     orphaned: Some((
         SCRIPT_DELETED,
         "Cloudflare says that its Worker was deleted",

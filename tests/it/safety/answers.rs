@@ -126,7 +126,7 @@ fn only_a_preview_that_was_never_deployed_binds_nothing() {
     let listed = |deployed: Value| {
         let mut listed = body(
             &json!([{"id": "p1", "name": "demo", "slug": "demo", "tags": [],
-            "tail_consumers": [], "created_on": T0, "updated_on": T0, "deployed_on": deployed}]),
+            "tail_consumers": [], "urls": [], "created_on": T0, "updated_on": T0, "deployed_on": deployed}]),
         );
         listed["body"]["result_info"] =
             json!({"page": 1, "per_page": 100, "count": 1, "total_count": 1, "total_pages": 1});

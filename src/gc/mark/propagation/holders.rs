@@ -1,7 +1,7 @@
 //! What resources hold that no listing shows, because that takes a request for each
 //! holder: the Previews of a Worker.
 
-use super::super::super::verdict::{Doubt, ResourceUser, UsageKind, Verdict};
+use super::super::super::verdict::{Doubt, ResourceUser, UsageKind, UserStays, Verdict};
 use super::super::Judgement;
 use super::super::dependents::is_deleted_with_owner;
 use super::super::judge::is_named_after_owner;
@@ -37,6 +37,7 @@ impl Propagation<'_> {
                         kind: owned.name(),
                         name: item.name.clone(),
                         how: UsageKind::Holds,
+                        stays: UserStays::Wanted,
                     };
                     kept.push((index, Verdict::InUse(user)));
                     break;
