@@ -15,7 +15,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::limits::LimitArgs;
-use self::values::{kind_help, kind_names, login, pull_request, time};
+use self::values::{kind_help, kind_names, login, pull_request, time, whole};
 use super::Exit;
 use crate::gc::verdict::VerdictName;
 use crate::report::format::Format;
@@ -238,7 +238,7 @@ pub(super) struct ListArgs {
     sort: Sort,
     /// Maximum number of resources in the list; 0 lists all [default: 300 in a
     /// table without --all, else 0]
-    #[arg(long, value_name = "N", help_heading = OUTPUT)]
+    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true, help_heading = OUTPUT)]
     limit: Option<usize>,
 }
 

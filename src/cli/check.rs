@@ -127,7 +127,7 @@ pub(super) async fn run(arguments: CheckArgs) -> Result<Exit, RunFailure> {
                 std::io::IsTerminal::is_terminal(&std::io::stdout()),
             );
             let colour = colour && format == Format::Table;
-            print(&found.text(&session, format, colour, exit.as_ref().ok().copied()))?;
+            print(&found.text(&session, &arguments, colour, exit.as_ref().ok()))?;
         }
     }
     exit
@@ -185,7 +185,15 @@ impl CheckFindings {
     }
 
     /// Renders it for people, with the result if the check came to one.
-    fn text(&self, session: &Session, format: Format, colour: bool, exit: Option<Exit>) -> String {
+    fn text(
+        &self,
+        session: &Session,
+        arguments: &CheckArgs,
+        colour: bool,
+        exit: Option<&Exit>,
+    ) -> String {
+        let exit = exit.copied();
+        let format = arguments.common.format();
         let mut text = render(&self.diagnostics, &session.sources, colour);
         if format == Format::Markdown && !text.is_empty() {
             text = format!("```text\n{text}```\n\n");
@@ -217,6 +225,9 @@ impl CheckFindings {
                 plural(rules, "rule"),
                 plural(files.len(), "policy file")
             );
+        }
+        if arguments.offline {
+            text.push_str("--offline: tokens and permissions were not tested\n");
         }
         text
     }

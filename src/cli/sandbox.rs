@@ -2,6 +2,7 @@
 //! sandbox`.
 
 use std::fmt::Write as _;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,14 @@ pub(super) async fn run(arguments: SandboxArgs) -> Result<Exit, RunFailure> {
     let sandbox =
         Sandbox::new(world, options).map_err(|refusal| RunFailure::Usage(refusal.to_string()))?;
     let cannot = |error: std::io::Error| {
-        RunFailure::Usage(format!("cannot listen on {}: {error}", arguments.listen))
+        let why = match error.kind() {
+            ErrorKind::AddrInUse => {
+                "the port is in use; choose another one, or leave out --listen for a free one"
+                    .to_owned()
+            }
+            _ => error.to_string(),
+        };
+        RunFailure::Usage(format!("cannot listen on {}: {why}", arguments.listen))
     };
     let listener = server::listen(arguments.listen).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
@@ -43,6 +51,13 @@ pub(super) async fn run(arguments: SandboxArgs) -> Result<Exit, RunFailure> {
         let _ = writeln!(text, "export {name}={value}");
     }
     text.push('\n');
+    if std::io::stdout().is_terminal() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "Serving a simulated cloud on http://{address}; Ctrl-C stops it. Copy these lines into \
+             another shell:"
+        );
+    }
     print(&text)?;
     server::serve(sandbox, listener)
         .await

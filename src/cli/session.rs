@@ -336,7 +336,8 @@ pub(super) fn client(
         .find(|endpoint| !is_loopback(&endpoint.base));
     if let (Some(_), Some(endpoint), None) = (arguments.now, foreign, arguments.sandbox()) {
         return Err(RunFailure::Usage(format!(
-            "--now (PREVIEW_GC_NOW) is for the sandbox only; {} is not on loopback",
+            "--now (PREVIEW_GC_NOW) is for the sandbox only, and {} is not on loopback; leave it \
+             out, or unset PREVIEW_GC_NOW, which `preview-gc sandbox` prints",
             endpoint.base.host_str().unwrap_or_default()
         )));
     }

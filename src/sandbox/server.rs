@@ -30,7 +30,8 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!(
-                "the sandbox accepts any token, so it listens on loopback only, not on {address}"
+                "the sandbox accepts any token, so it listens on loopback only; use 127.0.0.1:{}",
+                address.port()
             ),
         ));
     }

@@ -307,3 +307,12 @@ fn the_help_of_help_is_the_help() {
     assert_eq!(of("preview-gc help -h"), help);
     assert_eq!(of("preview-gc help --help"), help);
 }
+
+#[test]
+fn a_limit_that_is_no_whole_number_is_refused_with_the_form() {
+    for limit in ["-1", "1.5", "all"] {
+        let error = parse(&format!("preview-gc audit --limit {limit}")).unwrap_err();
+        assert!(error.contains("not a whole number, 0 or more"), "{error}");
+    }
+    assert!(parse("preview-gc audit --limit 0").is_ok());
+}

@@ -17,6 +17,12 @@ pub(super) fn pull_request(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "it is not the number of a pull request, such as 97".to_owned())
 }
 
+/// Parses a maximum.
+pub(super) fn whole(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| "it is not a whole number, 0 or more".to_owned())
+}
+
 /// Parses a time.
 pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
     text.parse()
