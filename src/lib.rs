@@ -141,6 +141,10 @@
 //!   matches is judged with its Worker if the rule of that lists its kind under
 //!   `with`, also once the Worker is gone in the same run: a pull request that is
 //!   opened again keeps it.
+//! - Of some satellites a user source alone shows what made them
+//!   ([`model::KindAbout::maker_shown_by`]), and nothing once that is gone. Their maker
+//!   stays if this cannot be read, if one that no other rule matches stays, or if a
+//!   run has no room for it.
 //! - A resource that this run does not delete, garbage or not, keeps what it uses,
 //!   so its references are read ([`gc::mark::JudgeInput::to_delete`]).
 //! - A Worker uses what its settings and each version that it serves bind. If these

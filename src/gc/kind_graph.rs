@@ -112,6 +112,15 @@ impl KindGraph {
         self.kinds.iter().copied().find(|kind| kind.name() == name)
     }
 
+    /// The kinds whose resources are made and left behind by those of this kind, where
+    /// nothing shows any more what made them once that is gone.
+    pub fn lost_satellites(&self, maker: KindRef) -> impl Iterator<Item = KindRef> {
+        let kinds = self.kinds.iter().copied();
+        kinds.filter(move |kind| {
+            kind.satellite_of == Some(maker.name()) && kind.maker_shown_by.is_some()
+        })
+    }
+
     /// The kind whose resources of the same name manage those of this kind.
     pub fn manager(&self, managed: KindRef) -> Option<KindRef> {
         let mut kinds = self.kinds.iter().copied();
@@ -213,6 +222,9 @@ mod tests {
                 if kind.keeps_maker {
                     let _ = writeln!(text, "  keeps {maker}");
                 }
+            }
+            if let Some(source) = kind.maker_shown_by {
+                let _ = writeln!(text, "  whose maker a {source} shows");
             }
             if let Some(blocked) = kind.blocks {
                 let _ = writeln!(text, "  blocks {blocked}");

@@ -118,6 +118,9 @@ struct Candidate<'a> {
     dead_since: Option<DateTime<Utc>>,
     /// The resource with which alone it is deleted.
     deleted_with: Option<usize>,
+    /// The resource that made it, where nothing shows that any more once that is gone
+    /// and no other rule is about it.
+    lost_with: Option<usize>,
 }
 
 impl Candidate<'_> {
@@ -179,6 +182,10 @@ pub fn by_hand(inventory: &Inventory, marking: &Marking<'_>) -> Vec<(usize, bool
 
 /// Returns all garbage in the focus, in the order of the inventory.
 fn garbage<'a>(inventory: &Inventory, marking: &'a Marking<'_>) -> Vec<Candidate<'a>> {
+    let satellites = marking.satellites.iter().copied();
+    let lost =
+        satellites.filter(|(one, _)| inventory.resources[*one].kind.maker_shown_by.is_some());
+    let lost: HashMap<usize, usize> = lost.collect();
     let mut candidates = Vec::new();
     for (resource, judgement) in marking.judgements.iter().enumerate() {
         let Verdict::Garbage(death) = &judgement.verdict else {
@@ -197,6 +204,7 @@ fn garbage<'a>(inventory: &Inventory, marking: &'a Marking<'_>) -> Vec<Candidate
             rank: order.take_while(|other| **other != kind).count(),
             dead_since: death.dead_since,
             deleted_with: judgement.deleted_with,
+            lost_with: lost.get(&resource).copied(),
         });
     }
     candidates

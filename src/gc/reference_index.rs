@@ -5,7 +5,7 @@ mod guards;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::evidence::Inventory;
+use crate::evidence::{Inventory, SourceUser};
 use crate::model::{Link, Place, Reference, ReferenceKey, References, UnknownBinding};
 
 /// Who uses a resource.
@@ -164,6 +164,9 @@ impl<'a> ReferenceIndex<'a> {
                     IndexedUser::Listed,
                 );
                 links.take(inventory, &user, place, &one.references);
+                if let IndexedUser::Listed(maker) = user {
+                    links.note_shown_maker(inventory, source, place, one, maker);
+                }
             }
         }
         for ((kind, place), list) in &uses.users {
@@ -345,6 +348,26 @@ impl<'a> ReferenceIndex<'a> {
         let of = resources.get(satellite).map(|one| one.kind.satellite_of);
         if kind.is_some() && of == Some(kind) {
             self.makers.insert(satellite, user);
+        }
+    }
+
+    /// Takes in what made the satellites that this user of a source uses, if their kind
+    /// says that the source shows it.
+    fn note_shown_maker(
+        &mut self,
+        inventory: &Inventory,
+        source: &str,
+        place: &Place,
+        user: &SourceUser,
+        maker: usize,
+    ) {
+        for reference in &user.references.uses {
+            for used in self.find(inventory, reference, place) {
+                let used_kind = inventory.resources[used].kind;
+                if used_kind.maker_shown_by == Some(source) {
+                    self.note_maker(inventory, used, maker);
+                }
+            }
         }
     }
 

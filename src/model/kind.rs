@@ -129,6 +129,10 @@ pub struct KindAbout {
     /// Whether it runs the code of what made it, so that one which stays, or which
     /// something else uses that stays, keeps that.
     pub keeps_maker: bool,
+    /// The [user source](crate::kind::UserSource) that shows what made each of its
+    /// resources, where their own listing does not. Once what made one is gone, nothing
+    /// shows it any more.
+    pub maker_shown_by: Option<&'static str>,
     /// The flag among the attributes by which the provider itself says that what
     /// made a resource is gone, with the words for it in a reason.
     pub orphaned: Option<(&'static str, &'static str)>,
@@ -211,6 +215,7 @@ impl KindAbout {
         stands_alone: false,
         satellite_of: None,
         keeps_maker: false,
+        maker_shown_by: None,
         orphaned: None,
         blocks: None,
         unbinds: false,

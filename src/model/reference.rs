@@ -92,8 +92,8 @@ pub enum ReferenceKey {
     Id(Box<str>),
     /// By name.
     Name(Box<str>),
-    /// By the address at which it is reached, wherever it is: a host name, or
-    /// the id of a compute endpoint.
+    /// By the address at which it is reached, wherever it is: a host name, or the id of
+    /// a compute endpoint or of a Durable Object namespace.
     Address(Box<str>),
 }
 

@@ -133,7 +133,7 @@ pub struct Resource {
     /// What its listing says about who uses what.
     pub links: Vec<Link>,
     /// The addresses at which it is reached, as its listing shows them: host
-    /// names in lower case.
+    /// names in lower case, or the id of a Durable Object namespace.
     pub addresses: Vec<Box<str>>,
     /// What its provider recorded when it was made, where it did.
     pub recorded: Option<Provenance>,

@@ -64,9 +64,12 @@ impl<'p> Survey<'p> {
                     let itself = about == *kind && *target.place == **place;
                     let owner = self.input.graph.owner(*kind) == Some(about);
                     let is_target = asks_about_targets && kind.points_at.contains(&about.name());
+                    // One of that name may be there again.
+                    let made = kind.satellite_of == Some(about.name());
                     let concerns = self.input.graph.concerns(*kind, about)
                         && KindGraph::may_concern(place, &target.place, (*kind, about));
-                    itself || concerns || ((owner || is_target) && target.place.is_near(place))
+                    let is_near = target.place.is_near(place);
+                    itself || concerns || ((owner || is_target || made) && is_near)
                 })
             })
             .map(|target| target.among(of))

@@ -144,7 +144,8 @@ pub fn closed_search<'r>(
 }
 
 /// Questions whose answers will be needed as soon as a claimed resource turns
-/// out dead, and that one short list answers; asked beside the roots.
+/// out dead, and that one short list answers; asked beside the roots. What made a
+/// satellite decides about both, whatever else is known of them.
 pub fn early_questions(inventory: &Inventory, input: &JudgeInput<'_>) -> Vec<Question> {
     let mut claimed: BTreeSet<(KindRef, &Arc<Place>)> = BTreeSet::new();
     for resource in &inventory.resources {
@@ -170,5 +171,12 @@ pub fn early_questions(inventory: &Inventory, input: &JudgeInput<'_>) -> Vec<Que
             place: Arc::clone(place),
         }));
     }
+    let satellites = inventory.resources.iter();
+    questions.extend(satellites.filter_map(|resource| {
+        Some(Question::Source {
+            source: resource.kind.maker_shown_by?,
+            place: Arc::clone(&resource.place),
+        })
+    }));
     questions.into_iter().collect()
 }

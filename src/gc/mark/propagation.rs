@@ -4,6 +4,7 @@
 
 mod guards;
 mod holders;
+mod makers;
 mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -86,7 +87,13 @@ pub(super) fn require_complete_listings(
                             && !listing.complete()
                     })
                 };
-                let doubt = own.or_else(|| kinds.iter().copied().find(gap));
+                // What it made could not be found any more once it is gone.
+                let unlisted =
+                    |one: &KindRef| complete.get(&(one.name(), place)).copied() == Some(false);
+                let mut satellites = input.graph.lost_satellites(kind);
+                let doubt = own
+                    .or_else(|| kinds.iter().copied().find(gap))
+                    .or_else(|| satellites.find(unlisted));
                 doubt.map(KindRef::name)
             });
         if let Some(kind) = *doubt {
@@ -266,6 +273,7 @@ impl<'a> Propagation<'a> {
     pub(super) fn run(mut self) -> Vec<Question> {
         self.keep_managers();
         self.keep_attached_to_protected();
+        self.keep_unread_makers();
         let mut asked = BTreeSet::new();
         loop {
             self.keep_parents();
@@ -357,8 +365,10 @@ impl<'a> Propagation<'a> {
     fn keep_makers(&mut self) -> bool {
         let makers = self.links.makers();
         let kept = makers.filter(|(satellite, maker)| {
-            let runs_its_code = self.inventory.resources[*satellite].kind.keeps_maker;
-            runs_its_code
+            let kind = self.inventory.resources[*satellite].kind;
+            // Without its maker nobody would find it any more.
+            let is_lost_without = kind.maker_shown_by.is_some();
+            (kind.keeps_maker || is_lost_without)
                 && self.is_garbage(*maker)
                 && !self.inventory.is_deleted_maker(*maker)
                 && self.is_wanted_without(*satellite, *maker)

@@ -105,7 +105,8 @@ fn needs(inventory: &Inventory, candidates: &[Candidate<'_>]) -> Vec<BTreeSet<us
 /// queue the Workers that serve it.
 pub(super) struct Blockers {
     /// For each candidate the candidates that have to go in the same run: those that
-    /// hinder it, and the one with which alone it is deleted.
+    /// hinder it, the one with which alone it is deleted, and what it made that no later
+    /// run would find.
     pub(super) along: Vec<Vec<usize>>,
     /// The candidates that something hinders which stays, each with that resource.
     pub(super) held: BTreeMap<usize, usize>,
@@ -148,6 +149,12 @@ impl Blockers {
         }
         for (index, owner) in owners(candidates).into_iter().enumerate() {
             along[index].extend(owner);
+        }
+        for (index, candidate) in candidates.iter().enumerate() {
+            let maker = candidate.lost_with.and_then(|maker| at.get(&maker));
+            if let Some(&maker) = maker {
+                along[maker].push(index);
+            }
         }
         Self { along, held }
     }
