@@ -101,6 +101,8 @@ pub struct KindAbout {
     pub write_permission: &'static str,
     /// Whether its provider carries out one deletion in a place at a time.
     pub serial: bool,
+    /// Whether its provider answers a deletion before it has carried that out.
+    pub asynchronous: bool,
     /// Whether a rule may ask for more to be kept than the listings give
     /// (`backup = true`).
     pub backup: bool,
@@ -206,6 +208,7 @@ impl KindAbout {
         read_permission: "",
         write_permission: "",
         serial: false,
+        asynchronous: false,
         backup: false,
         emptied: false,
         undo: "",

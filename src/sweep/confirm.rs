@@ -1,7 +1,7 @@
 //! Confirms deletions. A resource counts as gone only if it was looked up and
 //! not found: in fresh listings, repeated because listings lag; and by id for
-//! resources that expire, that a provider deletes one after the other, or whose
-//! request may not have arrived; the last ones must be missing from both.
+//! resources that expire, that a provider deletes one after the other or after its
+//! answer, or whose request may not have arrived; the last ones must be missing from both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,8 +28,9 @@ const ACCEPTED: &[Duration] = &[
     Duration::from_secs(4),
 ];
 
-/// Delays for providers that carry out one deletion after the other.
-const SERIAL: &[Duration] = &[
+/// Delays for providers that carry out one deletion after the other, or only begin
+/// with it when they answer.
+const LATER: &[Duration] = &[
     Duration::ZERO,
     Duration::from_millis(300),
     Duration::from_secs(1),
@@ -62,10 +63,10 @@ pub(super) enum Expected {
 }
 
 impl Expected {
-    /// Returns the delays before each look.
-    fn waits(self, serial: bool) -> &'static [Duration] {
-        match (self, serial) {
-            (Self::Effect, true) => SERIAL,
+    /// Returns the delays before each look. What takes effect later is looked for longer.
+    fn waits(self, later: bool) -> &'static [Duration] {
+        match (self, later) {
+            (Self::Effect, true) => LATER,
             (Self::Effect, false) => ACCEPTED,
             (Self::Unknown, _) => UNCERTAIN,
             (Self::NoEffect, _) => REFUSED,
@@ -104,7 +105,7 @@ impl Sweep<'_, '_> {
             let accepted = expected == Expected::Effect;
             // One that may not have been carried out must be missing from a
             // listing too: to those without access everything is "not found" by id.
-            if (id.kind.serial && accepted) || self.action(step) != Action::Delete {
+            if (takes_effect_later(id.kind) && accepted) || self.action(step) != Action::Delete {
                 by_id.push((step, expected));
             } else {
                 let group = groups.entry((id.kind, &id.place)).or_default();
@@ -116,7 +117,7 @@ impl Sweep<'_, '_> {
         }
         let looked = by_id.into_iter().map(|(step, expected)| async move {
             let expires = self.action(step) == Action::Expire;
-            let waits = expected.waits(self.ids[step].kind.serial);
+            let waits = expected.waits(takes_effect_later(self.ids[step].kind));
             let id = &self.ids[step];
             let seen = look_up_by_id(&self.finishing, id, expires, expected, waits).await;
             (step, seen)
@@ -205,6 +206,11 @@ impl LookupResult {
     pub(super) fn contradicted() -> Self {
         Self::Unreadable("the listing shows it, but reading it by id does not".to_owned())
     }
+}
+
+/// Whether a deletion of this kind may take effect a while after it was accepted.
+fn takes_effect_later(kind: KindRef) -> bool {
+    kind.serial || kind.asynchronous
 }
 
 /// Where the deadline left no time to look again, a request without an answer may
