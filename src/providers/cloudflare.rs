@@ -2,9 +2,11 @@
 
 mod access_application;
 mod bindings;
+mod container_application;
 mod d1;
 mod dispatch_namespace;
 mod dns_record;
+mod durable_object_namespace;
 mod envelope;
 mod facts;
 mod hyperdrive;
@@ -99,6 +101,7 @@ static KINDS: &[&dyn Kind] = &[
     &worker::Worker,
     &access_application::AccessApplication,
     &tunnel::Tunnel,
+    &container_application::ContainerApplication,
     &workflow::Workflow,
     &queue::Queue,
     &kv_namespace::KvNamespace,
@@ -113,6 +116,7 @@ static KINDS: &[&dyn Kind] = &[
 static SOURCES: &[&dyn UserSource] = &[
     &pages_project::PagesProject,
     &dispatch_namespace::DispatchNamespace,
+    &durable_object_namespace::DurableObjectNamespace,
     &worker_preview::UnlistedPreviews,
 ];
 

@@ -6,6 +6,7 @@ mod account;
 mod answer;
 mod assets;
 mod binding;
+mod containers;
 mod d1;
 mod dispatch;
 mod dns;
@@ -91,6 +92,8 @@ pub struct Cloudflare {
     /// The Workers of dispatch namespaces: bindings by namespace and script.
     dispatched: dispatch::Namespaces,
     assets: assets::Assets,
+    /// By id.
+    containers: containers::Applications,
     /// Durable Object namespaces, as they are answered.
     namespaces_of_objects: Vec<Value>,
     /// The account's name under `workers.dev`.
@@ -129,6 +132,7 @@ static PRODUCTS: &[&dyn Product] = &[
     &vectorize::Vectorize,
     &access::Access,
     &tunnels::AllTunnels,
+    &containers::Containers,
     &workflows::Workflows,
     &pages::Pages,
     &dispatch::Dispatch,
@@ -263,6 +267,7 @@ impl Cloudflare {
                 binding.settle(&ids);
             }
         }
+        self.settle_containers();
     }
 
     /// Returns the current names of everything that is bound by id.

@@ -14,7 +14,7 @@ use preview_gc::providers;
 use serde_json::{Value, json};
 
 /// The requests that a sweep sends, by method and path.
-const REQUESTS: [(&str, &str); 29] = [
+const REQUESTS: [(&str, &str); 32] = [
     ("GET", "/workers/scripts$"),
     ("GET", "/workers/workers$"),
     ("GET", "/settings$"),
@@ -44,11 +44,14 @@ const REQUESTS: [(&str, &str); 29] = [
     ("DELETE", "/access/apps/"),
     ("GET", "/cfd_tunnel$"),
     ("DELETE", "/cfd_tunnel/"),
+    ("GET", "/containers/applications$"),
+    ("GET", "/durable_objects/namespaces$"),
+    ("DELETE", "/containers/applications/"),
 ];
 
 /// The listings and questions without which nothing can be said of what the
 /// world has: the others may fail and leave their kind alone.
-const NEEDED: [&str; 14] = [
+const NEEDED: [&str; 16] = [
     "/workers/scripts$",
     "/workers/workers$",
     "/settings$",
@@ -59,6 +62,8 @@ const NEEDED: [&str; 14] = [
     "/access/apps$",
     "/cfd_tunnel$",
     "/workflows$",
+    "/containers/applications$",
+    "/durable_objects/namespaces$",
     "/vectorize/v2/indexes$",
     "/environments$",
     "/graphql$",
@@ -66,13 +71,14 @@ const NEEDED: [&str; 14] = [
 ];
 
 /// Whose step a deletion is.
-const DELETIONS: [(&str, &str); 8] = [
+const DELETIONS: [(&str, &str); 9] = [
     ("/workers/scripts/", "worker"),
     ("/workers/domains/", "worker_domain"),
     ("/d1/database/", "d1"),
     ("/access/apps/", "access_application"),
     ("/cfd_tunnel/", "tunnel"),
     ("/workflows/", "workflow"),
+    ("/containers/applications/", "container_application"),
     ("/previews/", "worker_preview"),
     ("/environments/", "github_environment"),
 ];

@@ -14,11 +14,12 @@ use serde_json::{Map, Value, json};
 mod sessions;
 
 /// Paths that the trimmed documents leave out. Cloudflare's own SDK has them.
-const UNDESCRIBED: [&str; 4] = [
+const UNDESCRIBED: [&str; 5] = [
     "/workers/dispatch/namespaces",
     "/access/apps",
     "/cfd_tunnel",
     "/workflows",
+    "/containers/applications",
 ];
 
 /// Parameters of paths that are younger than the documents, which are of July.

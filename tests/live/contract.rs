@@ -20,7 +20,7 @@ use super::recipes::{Recipe, recipes, upload};
 use super::scope::Scope;
 
 /// The most requests of a run.
-const REQUESTS: usize = 200;
+const REQUESTS: usize = 220;
 
 /// How often a listing is read again until it shows a change.
 const LAG: usize = 5;

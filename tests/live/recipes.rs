@@ -78,6 +78,14 @@ pub(crate) fn recipes(scope: &Scope, domain: &str) -> Vec<Recipe> {
         let workflow = Call::new(Api::Cloudflare, Method::PUT, &workflow)
             .json(&json!({"class_name": "Flow", "script_name": name}));
         add("workflow", None, workflow);
+        let application = json!({"name": name, "scheduling_policy": "durable_object",
+            "durable_objects": {"script_name": name, "class_name": CLASS}});
+        let path = ["containers", "applications"];
+        add(
+            "container_application",
+            None,
+            cloudflare(&path, application),
+        );
     }
     recipes.extend(zero_trust(scope, domain));
     if let Some(zone) = &scope.zone {
@@ -171,18 +179,25 @@ fn zero_trust(scope: &Scope, domain: &str) -> Vec<Recipe> {
     made.collect()
 }
 
-/// The upload of a Worker with one module.
+/// The class of Durable Objects that every Worker here has.
+const CLASS: &str = "Runner";
+
+/// The upload of a Worker with one module, and a class of Durable Objects that may have
+/// containers.
 pub(crate) fn upload(account: &str, name: &str) -> Call {
     let path = ["accounts", account, "workers", "scripts", name];
-    let metadata = json!({"main_module": "index.js", "compatibility_date": "2026-11-01"});
+    let metadata = json!({"main_module": "index.js", "compatibility_date": "2026-11-01",
+        "migrations": {"new_tag": "v1", "new_sqlite_classes": [CLASS]},
+        "containers": [{"class_name": CLASS}]});
     let mut call = Call::new(Api::Cloudflare, Method::PUT, &path);
     call.content_type = "multipart/form-data; boundary=edge";
     call.body = format!(
         "--edge\r\ncontent-disposition: form-data; name=\"metadata\"\r\ncontent-type: \
          application/json\r\n\r\n{metadata}\r\n--edge\r\ncontent-disposition: form-data; \
          name=\"index.js\"; filename=\"index.js\"\r\ncontent-type: \
-         application/javascript+module\r\n\r\nexport default {{ fetch() {{ return new Response() \
-         }} }}\r\n--edge--\r\n"
+         application/javascript+module\r\n\r\nimport {{ DurableObject }} from \
+         \"cloudflare:workers\"; export class {CLASS} extends DurableObject {{}}\r\nexport \
+         default {{ fetch() {{ return new Response() }} }}\r\n--edge--\r\n"
     )
     .into();
     call

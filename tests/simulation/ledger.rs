@@ -114,6 +114,8 @@ pub struct Resource {
     pub expires: Option<Moment>,
     /// The name of the Worker that consumes it, of a queue.
     pub consumer: Option<String>,
+    /// The index of the Worker whose Durable Objects run in its containers.
+    pub runs_for: Option<usize>,
     /// When it was pointed at another Worker.
     pub moved: Option<Moment>,
     /// Each time that it was pointed at another Worker, with the name of the one
@@ -264,6 +266,11 @@ impl Ledger {
         to_delete: impl Fn(usize) -> bool,
     ) -> Option<&Resource> {
         let bound_as = self.resources[index].bound_as();
+        let owner = self.resources[index].runs_for;
+        let owner = owner.map(|owner| &self.resources[owner]);
+        if let Some(owner) = owner.filter(|owner| owner.is_there() && owner.born < from) {
+            return Some(owner);
+        }
         let users = self.there().filter(|(user, _)| *user != index);
         let was = |(_, user): &(usize, &Resource)| {
             user.born < from && user.moved.is_none_or(|at| at < from)

@@ -190,6 +190,15 @@ pub fn targets(method: &Method, path: &str, body: &[u8]) -> Option<Vec<(&'static
             one("worker_domain", id)
         }
         ["client", "v4", "accounts", _, "cfd_tunnel", id] if delete => one("tunnel", id),
+        [
+            "client",
+            "v4",
+            "accounts",
+            _,
+            "containers",
+            "applications",
+            id,
+        ] if delete => one("container_application", id),
         ["client", "v4", "accounts", _, "access", "apps", id] if delete => {
             one("access_application", id)
         }

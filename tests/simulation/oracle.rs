@@ -351,7 +351,17 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             worker.kind == "worker"
                 && queues.any(|(_, queue)| queue.consumer.as_ref() == Some(&worker.name))
         };
+        let is_there = |index: usize| ledger.resources[index].is_there();
+        // A Worker may have to stay with what runs for it.
+        let has_containers = |index: &usize| {
+            let mut there = ledger.there().filter(|(one, _)| stays(*one));
+            there.any(|(_, one)| one.runs_for == Some(*index))
+        };
         let used = |index: &usize| {
+            let runs_for = ledger.resources[*index].runs_for;
+            if runs_for.is_some_and(|worker| is_there(worker) && stays(worker)) {
+                return true;
+            }
             let bound_as = ledger.resources[*index].bound_as();
             let consumer = &ledger.resources[*index].consumer;
             users.iter().any(|user| {
@@ -361,7 +371,8 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
                     || (user.kind == "worker" && consumer.as_ref() == Some(&user.name))
             })
         };
-        let stay = |index: &usize| used(index) || consumes_what_stays(index);
+        let stay =
+            |index: &usize| used(index) || consumes_what_stays(index) || has_containers(index);
         let kept: Vec<usize> = dead.iter().copied().filter(stay).collect();
         if kept.is_empty() {
             return dead;

@@ -449,6 +449,9 @@ pub async fn delete_one(network: &Network, index: usize, resource: &Resource) ->
             "worker" => format!("/accounts/{account}/workers/scripts/{}", resource.name),
             "access_application" => format!("/accounts/{account}/access/apps/{id}"),
             "tunnel" => format!("/accounts/{account}/cfd_tunnel/{id}"),
+            "container_application" => {
+                format!("/accounts/{account}/containers/applications/{id}")
+            }
             "worker_domain" => format!("/accounts/{account}/workers/domains/{id}"),
             "worker_preview" => format!("/accounts/{account}/workers/workers/site/previews/{id}"),
             "pages_deployment" => {
@@ -497,6 +500,7 @@ async fn make_anew(network: &Network) {
     // These belong to something else, or have no name of their own.
     let never = [
         "access_application",
+        "container_application",
         "tunnel",
         "worker_domain",
         "worker_route",
@@ -611,6 +615,7 @@ async fn add(
         parent,
         expires: None,
         consumer: None,
+        runs_for: None,
         moved: None,
         pointed: Vec::new(),
         marked: History::new(now, false),

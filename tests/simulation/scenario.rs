@@ -37,7 +37,8 @@ pub struct Terms {
 }
 
 /// The kinds that are drawn beside [`STORAGE`].
-const OTHER_KINDS: [&str; 11] = [
+const OTHER_KINDS: [&str; 12] = [
+    "container_application",
     "tunnel",
     "access_application",
     "worker",
@@ -58,7 +59,8 @@ pub fn kinds() -> Vec<&'static str> {
 }
 
 /// What only some worlds have, beside some of [`STORAGE`].
-const SOMETIMES: [&str; 8] = [
+const SOMETIMES: [&str; 9] = [
+    "container_application",
     "tunnel",
     "access_application",
     "worker_route",
@@ -70,7 +72,8 @@ const SOMETIMES: [&str; 8] = [
 ];
 
 /// The kinds that have rules of their own, beside [`STORAGE`].
-const RULED: [(&str, &str); 7] = [
+const RULED: [(&str, &str); 8] = [
+    ("container_application", r#""app-pr-{pr}-run""#),
     ("tunnel", r#""tunnel-{pr}""#),
     ("access_application", r#""guard-{pr}""#),
     ("worker", r#"["app-pr-{pr}", "api-pr-{pr}"]"#),
@@ -222,8 +225,11 @@ pub fn new_id(random: &mut Rng, kind: &str) -> String {
     match kind {
         "neon_branch" => format!("br-drawn-snow-{:08}", random.u32(..100_000_000)),
         "github_environment" | "github_deployment" => random.u32(1..).to_string(),
-        kind if matches!(kind, "pages_deployment" | "tunnel")
-            || storage(kind).is_some_and(|one| [Id::Uuid, Id::NameAndUuid].contains(&one.id)) =>
+        kind if matches!(
+            kind,
+            "pages_deployment" | "tunnel" | "container_application"
+        ) || storage(kind)
+            .is_some_and(|one| [Id::Uuid, Id::NameAndUuid].contains(&one.id)) =>
         {
             format!(
                 "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
@@ -344,6 +350,7 @@ impl Draw<'_> {
             parent: with.parent,
             expires: None,
             consumer: None,
+            runs_for: None,
             moved: None,
             pointed: Vec::new(),
             marked: History::new(made, false),
@@ -406,6 +413,11 @@ impl Draw<'_> {
                 with,
             );
         }
+        if self.has("container_application") && self.random.bool() {
+            let site = named(&self.ledger, "site");
+            let worker = [app, site, None][self.random.usize(..3)];
+            self.application(number, age, worker);
+        }
         if let Some(app) = app {
             if self.has("worker_route") && self.random.bool() {
                 let pattern = format!("app-{number}-route.{ZONE}/*");
@@ -456,6 +468,21 @@ impl Draw<'_> {
             let with = With::bindings(Vec::new(), Vec::new());
             self.add("worker", &name, purpose, age, with);
         }
+    }
+
+    /// A Container application of a Worker, or of one that is gone.
+    fn application(&mut self, number: u32, age: TimeDelta, worker: Option<usize>) {
+        let script = worker.map(|worker| self.ledger.resources[worker].name.clone());
+        let takes = one_of(self.random, &[0, 0, 500, 4_000]);
+        let with = With::attributes(json!({"worker": script, "deletion_ms": takes}));
+        let purpose = self.purpose(number);
+        let name = format!("app-pr-{number}-run");
+        let made = self.add("container_application", &name, purpose, age, with);
+        self.ledger.resources[made].runs_for = worker;
+        self.ledger.features.insert(match worker {
+            Some(_) => "a Container application of a Worker",
+            None => "a Container application whose Worker is gone",
+        });
     }
 
     /// What another repository of the same account has under the same numbers.

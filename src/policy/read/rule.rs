@@ -236,7 +236,7 @@ impl Reader<'_> {
                 "`with` lists kinds that go with the rule's own",
                 Some(
                     "a Worker takes worker_domain, worker_route and worker_preview along, and \
-                     workflow after it"
+                     container_application and workflow after it"
                         .to_owned(),
                 ),
             );

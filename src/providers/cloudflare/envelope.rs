@@ -32,6 +32,8 @@ pub(crate) struct ResultInfo {
     pub total_count: Option<u64>,
     /// Where the listing goes on, of those that go by cursor.
     pub cursor: Option<String>,
+    /// The same, of those that call it a token.
+    pub next_page_token: Option<String>,
 }
 
 /// The result and the page numbers of a successful answer.
@@ -252,6 +254,7 @@ mod tests {
             per_page: Some(per_page),
             total_count: Some(total),
             cursor: None,
+            next_page_token: None,
         };
         assert_eq!(
             numbered(Some(&info(100, 3_000))).unwrap(),

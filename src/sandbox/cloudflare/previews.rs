@@ -8,6 +8,7 @@ use super::answer::{
     Answer, ApiFailure, Paging, directed, ok, ok_bare, put, tail_consumers, text, texts,
 };
 use super::binding::Binding;
+use super::containers::Owner;
 use super::domains::pointed_at;
 use super::identity::{moment, stable, uuid};
 use super::product::Product;
@@ -333,6 +334,7 @@ impl Cloudflare {
                 let id = self.preview_id(&worker, key)?;
                 if (method, rest) == ("DELETE", &[]) {
                     self.previews.remove(&id);
+                    self.remove_namespaces_of(Owner::Preview(&id));
                     return Ok(ok_bare());
                 }
                 if (method, rest) == ("POST", &["deployments"]) {
@@ -443,6 +445,11 @@ impl Cloudflare {
 }
 
 impl Preview {
+    /// Returns whether it is the one of this name of a Worker.
+    pub(super) fn is_called(&self, worker: &str, name: &str) -> bool {
+        self.worker == worker && self.name == name
+    }
+
     /// Takes over what a body says.
     fn take(&mut self, body: &Map<String, Value>) {
         if body.contains_key("tags") {

@@ -11,7 +11,7 @@ fn now() -> DateTime<Utc> {
     "2026-02-10T09:00:00Z".parse().unwrap()
 }
 
-fn cloud(resources: &Value) -> Cloudflare {
+pub(super) fn cloud(resources: &Value) -> Cloudflare {
     let account = world::WorldAccount {
         id: Some(ACCOUNT.to_owned()),
         name: None,
@@ -24,7 +24,7 @@ fn cloud(resources: &Value) -> Cloudflare {
     cloud
 }
 
-fn resource(kind: &str, name: &str, attributes: &Value) -> Value {
+pub(super) fn resource(kind: &str, name: &str, attributes: &Value) -> Value {
     json!({
         "kind": kind,
         "name": name,
@@ -34,9 +34,9 @@ fn resource(kind: &str, name: &str, attributes: &Value) -> Value {
     })
 }
 
-struct Said {
-    status: u16,
-    body: Value,
+pub(super) struct Said {
+    pub(super) status: u16,
+    pub(super) body: Value,
 }
 
 impl Said {
@@ -44,7 +44,7 @@ impl Said {
         self.body["errors"][0]["code"].as_u64().unwrap()
     }
 
-    fn result(&self) -> &Value {
+    pub(super) fn result(&self) -> &Value {
         assert_eq!(self.status, 200, "{}", self.body);
         &self.body["result"]
     }
@@ -75,16 +75,16 @@ fn send(cloud: &mut Cloudflare, method: &str, path: &str, kind: &str, body: &str
     }
 }
 
-fn get(cloud: &mut Cloudflare, path: &str) -> Said {
+pub(super) fn get(cloud: &mut Cloudflare, path: &str) -> Said {
     send(cloud, "GET", path, "application/json", "")
 }
 
-fn delete(cloud: &mut Cloudflare, path: &str) -> Said {
+pub(super) fn delete(cloud: &mut Cloudflare, path: &str) -> Said {
     send(cloud, "DELETE", path, "application/json", "")
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "bodies are literals")]
-fn post(cloud: &mut Cloudflare, path: &str, body: Value) -> Said {
+pub(super) fn post(cloud: &mut Cloudflare, path: &str, body: Value) -> Said {
     send(
         cloud,
         "POST",
@@ -100,7 +100,7 @@ fn records(cloud: &mut Cloudflare) -> Vec<Value> {
     listed.result().as_array().unwrap().clone()
 }
 
-fn names(cloud: &Cloudflare, kind: &str) -> Vec<String> {
+pub(super) fn names(cloud: &Cloudflare, kind: &str) -> Vec<String> {
     cloud
         .resources()
         .into_iter()

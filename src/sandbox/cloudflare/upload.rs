@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::Cloudflare;
 use super::answer::{Answer, ApiFailure, ok, text, texts};
 use super::binding::Binding;
+use super::containers::Owner;
 use super::identity::{stable, uuid};
 use super::worker::{Version, Worker};
 use crate::sandbox::message::Request;
@@ -294,7 +295,7 @@ impl Cloudflare {
             }
             let gone = texts(step, "deleted_classes");
             self.namespaces_of_objects.retain(|known| {
-                known["script"] != json!(name)
+                !Owner::Worker(name).has(known)
                     || !gone.iter().any(|class| known["class"] == json!(class))
             });
         }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Cloudflare;
 use super::answer::{Answer, tail_consumers, text, texts};
 use super::binding::{Bindable, Binding};
+use super::containers::Owner;
 use super::dispatch::UserWorker;
 use super::identity::{stable, uuid};
 use super::product::Product;
@@ -299,12 +300,15 @@ impl Cloudflare {
         for hostname in hostnames {
             self.remove_domain(&hostname);
         }
-        self.previews.retain(|_, preview| preview.worker != name);
+        let previews = self.previews.extract_if(.., |_, one| one.worker == name);
+        let previews: Vec<String> = previews.map(|(id, _)| id).collect();
+        for id in previews {
+            self.remove_namespaces_of(Owner::Preview(&id));
+        }
         for queue in self.queues.values_mut() {
             queue.producers.retain(|producer| producer != name);
         }
-        self.namespaces_of_objects
-            .retain(|namespace| namespace["script"] != json!(name));
+        self.remove_namespaces_of(Owner::Worker(name));
         drop(worker);
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Cloudflare;
 use super::answer::{Answer, ApiFailure, Paging, directed, object, ok, ok_bare, put};
 use super::binding::Binding;
+use super::containers::Owner;
 use super::identity::{moment, stable, uuid};
 use super::upload::required;
 use super::worker::{Version, Worker};
@@ -166,7 +167,7 @@ impl Cloudflare {
         let objects: Vec<Value> = self
             .namespaces_of_objects
             .iter()
-            .filter(|namespace| namespace["script"] == json!(name))
+            .filter(|namespace| Owner::Worker(name).has(namespace))
             .map(|namespace| {
                 json!({
                     "namespace_id": namespace["id"],

@@ -71,7 +71,7 @@ impl AttributeForm {
             | "script_deleted"
             | "transient_environment"
             | "production_environment" => Self::Flag,
-            "objects" | "ttl" | "pull_request_number" => Self::Count,
+            "objects" | "ttl" | "pull_request_number" | "deletion_ms" => Self::Count,
             "expires_at" | "last_reset_at" | "last_active" => Self::Time,
             "custom_domains" | "tags" | "producers" | "consumers" | "aliases" | "handlers" => {
                 Self::Texts

@@ -487,24 +487,30 @@ fn an_application_guards_the_hosts_of_routes_with_stars() {
     }
 }
 
-/// What people keep, or what is live by itself, is of no use without its script.
+/// What people keep, or what is live by itself, is of no use without its Worker.
 #[test]
-fn a_workflow_that_stays_for_itself_keeps_its_worker() {
-    let workflow = |name: &str| {
-        json!({"kind": "workflow", "name": name, "created_at": T0, "updated_at": T0,
-            "attributes": {"script": "app-pr-7"}})
-    };
-    let flows = "[[rule]]\nid = \"flows\"\nkind = \"workflow\"\nname = \"flow-pr-{pr}\"\n\
-         dead-when = \"closed\"\n";
-    let protect = "[[protect]]\nkind = \"workflow\"\nname = \"flow-*\"\nreason = \"x\"\n";
-    for (name, more, verdict) in [
-        ("flow-pr-7", "", "garbage"),
-        ("flow-pr-9", "", "in_use"),
-        ("flow-pr-7", protect, "in_use"),
-    ] {
-        let all = json!([workflow(name), worker("app-pr-7")]);
-        let world = world(json!([closed(7), open(9)]), all, json!([]));
-        let seen = audit(&world, &format!("{WORKERS}{flows}{more}"));
-        assert_eq!(seen.verdict("app-pr-7"), verdict, "{name}: {}", seen.report);
+fn a_satellite_that_stays_for_itself_keeps_its_worker() {
+    for (kind, attribute) in [("workflow", "script"), ("container_application", "worker")] {
+        let satellite = |name: &str| {
+            json!({"kind": kind, "name": name, "created_at": T0, "updated_at": T0,
+                "attributes": {attribute: "app-pr-7"}})
+        };
+        let flows = format!(
+            "[[rule]]\nid = \"flows\"\nkind = \"{kind}\"\nname = \"flow-pr-{{pr}}\"\n\
+             dead-when = \"closed\"\n"
+        );
+        let protect =
+            format!("[[protect]]\nkind = \"{kind}\"\nname = \"flow-*\"\nreason = \"x\"\n");
+        for (name, more, verdict) in [
+            ("flow-pr-7", "", "garbage"),
+            ("flow-pr-9", "", "in_use"),
+            ("flow-pr-7", &*protect, "in_use"),
+        ] {
+            let all = json!([satellite(name), worker("app-pr-7")]);
+            let world = world(json!([closed(7), open(9)]), all, json!([]));
+            let seen = audit(&world, &format!("{WORKERS}{flows}{more}"));
+            let found = seen.verdict("app-pr-7");
+            assert_eq!(found, verdict, "{kind} {name}: {}", seen.report);
+        }
     }
 }
