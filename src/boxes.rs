@@ -119,11 +119,42 @@ pub fn keep_box(what: &str, key: &str, origin: &str) -> String {
 /// Returns the text with the "keep" boxes of this key checked or cleared; none if it
 /// has no such box.
 pub fn set_keep_box(text: &str, key: &str, checked: bool) -> Option<String> {
+    set_boxes(text, checked, |line| {
+        LastBox::read(line).is_some_and(|last| last.key == key)
+    })
+}
+
+/// Returns the text with only these approvals. Where the box of a group is about others
+/// as well, the boxes of its resources are checked instead.
+pub fn with_approvals(text: &str, approved: &BTreeSet<String>) -> String {
+    let mut text = text.to_owned();
+    let boxes = CheckedKeys::read(&text);
+    let mut alone = boxes.delete.clone();
+    for (group, keys) in &boxes.groups {
+        if keys.is_subset(approved) {
+            continue;
+        }
+        let is_it = |line: &str| {
+            GroupBox::read(line).is_some_and(|found| found.group == group && !found.keeps)
+        };
+        text = set_boxes(&text, false, is_it).unwrap_or(text);
+        alone.extend(keys.iter().cloned());
+    }
+    for key in alone {
+        let checked = approved.contains(&key);
+        let is_it = |line: &str| delete_key(line).is_some_and(|found| found == key);
+        text = set_boxes(&text, checked, is_it).unwrap_or(text);
+    }
+    text
+}
+
+/// Returns the text with the boxes in these lines checked or cleared; none if there is
+/// no such box.
+fn set_boxes(text: &str, checked: bool, is_it: impl Fn(&str) -> bool) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut found = false;
     for line in text.split_inclusive('\n') {
-        let is_it = LastBox::read(line).is_some_and(|last| last.key == key);
-        let item = list_item(line).filter(|_| is_it);
+        let item = list_item(line).filter(|_| is_it(line));
         let boxed = item.and_then(|item| {
             let mut marks = ["[ ]", "[x]", "[X]"].iter();
             let rest = marks.find_map(|mark| item.strip_prefix(mark))?;
@@ -140,6 +171,12 @@ pub fn set_keep_box(text: &str, key: &str, checked: bool) -> Option<String> {
         }
     }
     found.then_some(out)
+}
+
+/// Returns the key of the box that approves one resource, if a line has it.
+fn delete_key(line: &str) -> Option<String> {
+    let (_, key) = list_item(line)?.split_once("<!-- gc:delete:")?;
+    Some(hex(key))
 }
 
 /// The last box of a resource.
@@ -287,12 +324,9 @@ impl CheckedKeys {
     /// checked "delete", and where that was listed which is checked "keep". To keep is
     /// stronger than to delete.
     pub fn with_origins(text: &str) -> CheckedBoxes {
-        let Self {
-            mut delete,
-            keep,
-            groups,
-        } = Self::read(text);
-        delete.extend(groups.into_values().flatten());
+        let boxes_of_text = Self::read(text);
+        let mut delete = boxes_of_text.approved();
+        let keep = boxes_of_text.keep;
         delete.retain(|key| !keep.contains(key));
         let boxes = || text.lines().filter_map(LastBox::read);
         let kept = boxes().filter(|one| keep.contains(one.key));
@@ -310,18 +344,19 @@ impl CheckedKeys {
         }
     }
 
-    /// Adds what others checked in the meantime, in texts with the newest first.
-    /// Whatever anybody wants kept is kept; to be deleted only what the last of
-    /// them left checked.
-    pub fn merge(&mut self, texts: &[String]) {
-        for text in texts {
-            self.keep.extend(Self::read(text).keep);
+    /// Returns the keys of what is to be deleted, alone or with its group.
+    pub fn approved(&self) -> BTreeSet<String> {
+        let in_groups = self.groups.values().flatten();
+        self.delete.iter().chain(in_groups).cloned().collect()
+    }
+
+    /// Drops the approvals of all other keys.
+    pub fn retain_approved(&mut self, approved: &BTreeSet<String>) {
+        self.delete.retain(|key| approved.contains(key));
+        for keys in self.groups.values_mut() {
+            keys.retain(|key| approved.contains(key));
         }
-        if let Some(newest) = texts.first() {
-            let newest = Self::read(newest);
-            self.delete = newest.delete;
-            self.groups = newest.groups;
-        }
+        self.groups.retain(|_, keys| !keys.is_empty());
     }
 }
 
@@ -386,31 +421,6 @@ mod tests {
         let last = both.lines().find_map(LastBox::read);
         let origin = last.map(|last| (last.origin, last.created_at));
         assert_eq!(origin, Some(("worker@a", created_at)));
-    }
-
-    #[test]
-    fn every_keep_counts_and_the_newest_text_decides_deletions() {
-        let keys = |delete: &[&str], keep: &[&str]| {
-            let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
-            CheckedKeys {
-                delete: keys(delete),
-                keep: keys(keep),
-                ..CheckedKeys::default()
-            }
-        };
-        let written = |key: &str, checked: &CheckedKeys| boxes(key, "worker@a", None, checked);
-        let newest = keys(&["aa"], &["cc"]);
-        let older = keys(&["bb"], &["dd"]);
-        let texts = [
-            written("aa", &newest) + &written("cc", &newest),
-            written("bb", &older) + &written("dd", &older),
-        ];
-        let mut checked = keys(&["ee"], &["ff"]);
-        checked.merge(&texts);
-        assert_eq!(checked, keys(&["aa"], &["cc", "dd", "ff"]));
-        // Where nobody wrote anything, nothing changes.
-        checked.merge(&[]);
-        assert_eq!(checked, keys(&["aa"], &["cc", "dd", "ff"]));
     }
 
     #[test]
@@ -555,12 +565,33 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_somebody_cleared_meanwhile_is_cleared() {
-        let mut checked = CheckedKeys::read(&section("00a1", true, false, &["0001"]));
-        let cleared = section("00a1", false, false, &["0001"]);
-        let kept = section("00a1", false, true, &["0001"]);
-        checked.merge(&[cleared, kept]);
-        assert_eq!((checked.groups.len(), checked.keep), (0, set(&["0001"])));
+    fn approvals_are_taken_out_of_a_text_alone_and_with_their_group() {
+        let alone = boxes("0004", "worker@a", None, &CheckedKeys::default());
+        let alone = format!("### Kept\n\n{}", alone.replace("[ ]", "[x]"));
+        let text = section("00a1", true, false, &["0001", "0002"]) + &alone;
+        assert_eq!(with_approvals(&text, &set(&["0001", "0002", "0004"])), text);
+        let fewer = with_approvals(&text, &set(&["0002"]));
+        let read = CheckedKeys::read(&fewer);
+        assert_eq!(
+            (read.delete, read.groups.len()),
+            (set(&["0002"]), 0),
+            "{fewer}"
+        );
+        assert_eq!(read.keep, set(&["0004"]), "{fewer}");
+        let none = with_approvals(&text, &set(&[]));
+        assert_eq!(CheckedKeys::read(&none).approved(), set(&[]), "{none}");
+        // Nothing is approved that the text does not approve.
+        assert_eq!(with_approvals(&none, &set(&["0001"])), none);
+    }
+
+    #[test]
+    fn a_group_with_fewer_approvals_is_no_longer_whole() {
+        let mut checked = CheckedKeys::read(&section("00a1", true, false, &["0001", "0002"]));
+        checked.retain_approved(&set(&["0001", "0003"]));
+        assert_eq!(checked.approved(), set(&["0001"]));
+        assert!(!checked.is_whole("00a1", ["0001", "0002"].into_iter()));
+        checked.retain_approved(&set(&[]));
+        assert_eq!(checked, CheckedKeys::default());
     }
 
     proptest! {

@@ -9,6 +9,8 @@
 //!   entries.
 //! - `sections`: the resources by pull request or rule, with the boxes of each group.
 //! - [`text`]: the text, a pure function of a report and the previous issue.
+//! - `edits`: what others saved while a run wrote the issue, and the rules by which no
+//!   checked box is lost and no approval comes back.
 //! - [`publish`]: creates, updates and closes the issue without losing a checked
 //!   box.
 //! - [`keep`]: checks and clears boxes of single resources, without a report.
@@ -18,6 +20,7 @@
 pub mod alert;
 pub mod comment;
 mod draft;
+mod edits;
 pub mod keep;
 pub mod leak;
 pub mod publish;

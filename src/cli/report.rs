@@ -101,6 +101,7 @@ pub(super) fn not_published(error: &PublishError) -> RunFailure {
         PublishError::TooMuchKept
         | PublishError::NotWritten(_)
         | PublishError::NotReread(_)
-        | PublishError::Contended => RunFailure::Unexpected(error.to_string()),
+        | PublishError::Contended
+        | PublishError::CheckedAgain => RunFailure::Unexpected(error.to_string()),
     }
 }

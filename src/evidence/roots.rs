@@ -273,8 +273,6 @@ pub struct TrackingIssue {
     pub open: bool,
     /// Its address for people.
     pub url: String,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
     /// Further issues of ours. Of these only the "keep" boxes count.
     pub others: Vec<u64>,
     /// What is checked "keep" only in one of those, with its number.

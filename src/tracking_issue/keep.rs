@@ -1,12 +1,15 @@
 //! Checks and clears the "keep" boxes of single resources, without a report.
 
+use std::collections::BTreeSet;
+
 use super::draft::length;
-use super::leak::label;
+use super::edits::{self, Edit, Writer};
+use super::leak::{UNNAMED, label};
 use super::publish::{PublishError, ROUNDS};
 use super::state::BEGIN;
 use super::text::MAX_LENGTH;
 use super::{KEPT_HEADING, leak};
-use crate::boxes::{keep_box, set_keep_box};
+use crate::boxes::{CheckedKeys, keep_box, set_keep_box, with_approvals};
 use crate::gc::box_key;
 use crate::model::ResourceId;
 use crate::roots::github::issue::{IssueState, IssueStore};
@@ -22,7 +25,7 @@ pub async fn check(
     number: u64,
     resources: &[ResourceId],
 ) -> Result<String, PublishError> {
-    edit(store, number, |text| checked(text, resources)).await
+    edit(store, number, Change::Check(resources)).await
 }
 
 /// Clears the "keep" boxes of these resources in an issue.
@@ -35,12 +38,9 @@ pub async fn clear(
     number: u64,
     resources: &[ResourceId],
 ) -> Result<(), PublishError> {
-    let cleared = |text: &str| {
-        resources.iter().fold(text.to_owned(), |text, id| {
-            set_keep_box(&text, &box_key::of(id), false).unwrap_or(text)
-        })
-    };
-    edit(store, number, cleared).await.map(drop)
+    edit(store, number, Change::Clear(resources))
+        .await
+        .map(drop)
 }
 
 /// Changes the text of an issue, and changes it again if others saved another text
@@ -48,37 +48,108 @@ pub async fn clear(
 async fn edit(
     store: &IssueStore<'_>,
     number: u64,
-    change: impl Fn(&str) -> String,
+    change: Change<'_>,
 ) -> Result<String, PublishError> {
+    let noted = store.newest_edit(number).await?;
     let now = store.read_again(number).await?;
     let state = if now.open {
         IssueState::Open
     } else {
         IssueState::Closed
     };
-    let mut text = change(&now.body);
+    let mut text = change.apply(&now.body, &BTreeSet::new());
     if text == now.body {
         return Ok(now.url);
     }
-    let mut ours = Vec::new();
+    let mut written = Vec::new();
     loop {
         if length(&text) > MAX_LENGTH {
             return Err(PublishError::TooMuchKept);
         }
-        if ours.len() == ROUNDS {
+        if written.len() == ROUNDS {
             return Err(PublishError::Contended);
         }
         store.update(number, &text, state).await?;
-        let written = text.clone();
-        ours.push(text);
-        let others = store.edits_since(&now, &ours).await;
-        let others = others.map_err(PublishError::NotReread)?;
-        let next = others.first().map(|newest| change(newest));
-        match next {
-            Some(next) if next != written => text = next,
-            _ => return Ok(now.url),
+        written.push(text);
+        let edits = edits::since(store, number, noted.as_ref(), &written).await;
+        let edits = edits.map_err(PublishError::NotReread)?;
+        let again = change.kept_again(&edits);
+        text = change.merged(&now.body, &edits, &again);
+        let newest = edits.last().map_or("", |edit| &edit.text);
+        if edits::is_settled(newest, &text) {
+            return if again.is_empty() {
+                Ok(now.url)
+            } else {
+                Err(PublishError::CheckedAgain)
+            };
         }
     }
+}
+
+/// What becomes of the "keep" boxes of some resources.
+#[derive(Clone, Copy)]
+enum Change<'a> {
+    Check(&'a [ResourceId]),
+    Clear(&'a [ResourceId]),
+}
+
+impl Change<'_> {
+    /// Returns a text after the change, which leaves these boxes alone.
+    fn apply(self, text: &str, but: &BTreeSet<String>) -> String {
+        match self {
+            Self::Check(resources) => checked(text, resources),
+            Self::Clear(resources) => {
+                let keys = resources.iter().map(box_key::of);
+                keys.filter(|key| !but.contains(key))
+                    .fold(text.to_owned(), |text, key| {
+                        set_keep_box(&text, &key, false).unwrap_or(text)
+                    })
+            }
+        }
+    }
+
+    /// Returns the keys of boxes that others checked although they were being cleared.
+    fn kept_again(self, edits: &[Edit]) -> BTreeSet<String> {
+        let Self::Clear(resources) = self else {
+            return BTreeSet::new();
+        };
+        let kept = edits::kept_after_a_write(edits);
+        let keys = resources.iter().map(box_key::of);
+        keys.filter(|key| kept.contains(key)).collect()
+    }
+
+    /// Returns the newest text of others, or the one that was read, with the boxes that
+    /// are to be checked after all edits, and after the change.
+    fn merged(self, read: &str, edits: &[Edit], again: &BTreeSet<String>) -> String {
+        let boxes = edits::merged(&CheckedKeys::read(read), edits);
+        let others = edits.iter().rfind(|edit| edit.writer == Writer::Others);
+        let newest = others.map_or(read, |edit| &edit.text);
+        let text = with_approvals(newest, &boxes.approved());
+        let texts = edits.iter().rev().map(|edit| &*edit.text);
+        let text = with_kept(&text, &boxes.keep, &texts.chain([read]).collect::<Vec<_>>());
+        self.apply(&text, again)
+    }
+}
+
+/// Returns the text with the "keep" boxes of these keys checked. A box that the text
+/// lacks is added as one of these texts has it.
+fn with_kept(text: &str, keys: &BTreeSet<String>, texts: &[&str]) -> String {
+    let there = CheckedKeys::read(text).keep;
+    let mut text = text.to_owned();
+    let mut lines = String::new();
+    for key in keys.difference(&there) {
+        if let Some(changed) = set_keep_box(&text, key, true) {
+            text = changed;
+            continue;
+        }
+        let found = texts.iter().flat_map(|text| leak::read(text));
+        let found = found.map(|found| found.leak);
+        lines += &match found.into_iter().find(|leak| leak.key == *key) {
+            Some(leak) => keep_box(leak.label(), key, &leak.origin),
+            None => keep_box(UNNAMED, key, ""),
+        };
+    }
+    with_lines(text, &lines)
 }
 
 /// Returns the text with the "keep" boxes of these resources checked.
@@ -95,11 +166,16 @@ fn checked(text: &str, resources: &[ResourceId]) -> String {
             }
         }
     }
+    with_lines(text, &lines)
+}
+
+/// Returns the text with these lines added to those of what is kept.
+fn with_lines(mut text: String, lines: &str) -> String {
     if lines.is_empty() {
         return text;
     }
     match leak::end_of_heading(&text, KEPT_HEADING) {
-        Some(at) => text.insert_str(at, &lines),
+        Some(at) => text.insert_str(at, lines),
         None => {
             // Before the hidden block, which is the last thing in the text.
             let block = text.rfind(BEGIN);
@@ -113,7 +189,7 @@ fn checked(text: &str, resources: &[ResourceId]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boxes::{CheckedKeys, MARKER};
+    use crate::boxes::MARKER;
     use crate::model::Place;
     use crate::providers;
     use crate::tracking_issue::state::{HiddenState, PreviousIssue};

@@ -14,7 +14,7 @@ use crate::format::age;
 use crate::report::{Row, escape};
 
 /// Label of a box whose resource the text does not name.
-const UNNAMED: &str = "this resource is no longer listed here";
+pub(super) const UNNAMED: &str = "this resource is no longer listed here";
 
 /// A leftover resource as the issue shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

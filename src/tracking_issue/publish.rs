@@ -1,11 +1,11 @@
 //! Publishes a report in the tracking issue: creates, updates, closes or reopens
-//! it. No box that somebody checks in the meantime is lost: after each write, the
-//! texts that others saved since the last read are merged, and the issue is
-//! written again if they changed anything.
+//! it. What others save in the meantime is merged as [`super::edits`] says, and the
+//! issue is written again if it says something else than that.
 
 use std::fmt;
 
 use super::alert::Alert;
+use super::edits;
 use super::state::PreviousIssue;
 use super::text::{IssueText, MAX_LENGTH, closing_comment, render};
 use crate::boxes::TITLE;
@@ -47,6 +47,9 @@ pub enum PublishError {
          it and run this again"
     )]
     Contended,
+    /// Others checked a box that was being cleared.
+    #[error("somebody checked it again in the meantime; ask them, and run this again")]
+    CheckedAgain,
 }
 
 /// What became of the issue.
@@ -199,24 +202,24 @@ async fn update(
     report: &Report,
 ) -> Result<Published, PublishError> {
     // Boxes may have been checked since the issue was read.
+    let noted = store.newest_edit(known.number).await?;
     let now = store.read_again(known.number).await?;
-    let mut previous = PreviousIssue::read(&now.body);
+    let previous = PreviousIssue::read(&now.body);
     // Before the issue is written, which records the failures: if the comment
     // fails, the next run writes it.
     if let Some(alert) = Alert::of(report, Some(&previous.state)) {
         store.comment(now.number, &alert.markdown()).await?;
     }
+    let mut text = fitting(report, &previous)?;
+    let mut clean = text.left == 0 && report.complete;
     let mut change = IssueChange::Unchanged;
-    let mut ours = Vec::new();
-    let clean = loop {
-        let text = fitting(report, &previous)?;
-        let clean = text.left == 0 && report.complete;
-        if ours.is_empty() && previous.has_content(&text.content) && now.open != clean {
-            break clean;
-        }
-        if ours.len() == ROUNDS {
+    let mut written = Vec::new();
+    let mut settled = previous.has_content(&text.content) && now.open != clean;
+    while !settled {
+        if written.len() == ROUNDS {
             return Err(PublishError::Contended);
         }
+        clean = text.left == 0 && report.complete;
         let state = if clean {
             IssueState::Closed
         } else {
@@ -228,13 +231,13 @@ async fn update(
             (false, false) => IssueChange::Reopened,
             _ => IssueChange::Updated,
         };
-        ours.push(text.text);
-        let others = store.edits_since(&now, &ours).await;
-        let others = others.map_err(PublishError::NotReread)?;
-        if !previous.merge(&others) {
-            break clean;
-        }
-    };
+        written.push(text.text);
+        let edits = edits::since(store, now.number, noted.as_ref(), &written).await;
+        let edits = edits.map_err(PublishError::NotReread)?;
+        text = fitting(report, &previous.merged(&edits))?;
+        let newest = edits.last().map_or("", |edit| &edit.text);
+        settled = edits::is_settled(newest, &text.text);
+    }
     if now.open && clean {
         store.comment(now.number, &closing_comment(report)).await?;
     }

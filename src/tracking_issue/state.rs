@@ -12,6 +12,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use sha2::{Digest as _, Sha256};
 
 use super::KEPT_HEADING;
+use super::edits::{self, Edit, Writer};
 use super::leak::{self, Leak};
 use crate::boxes::{CheckedKeys, unchecked};
 use crate::gc::Outcome;
@@ -236,28 +237,30 @@ impl PreviousIssue {
         }
     }
 
-    /// Merges texts that others saved in the meantime, newest first. Returns
-    /// whether this changed anything.
-    pub fn merge(&mut self, texts: &[String]) -> bool {
-        let before = (self.checked.clone(), self.leaks().count());
-        self.checked.merge(texts);
-        for text in texts {
-            let other = Self::read(text);
+    /// Returns the issue with what others saved in these edits: their boxes, and what
+    /// their texts list.
+    #[must_use]
+    pub(super) fn merged(&self, edits: &[Edit]) -> Self {
+        let mut merged = self.clone();
+        merged.checked = edits::merged(&self.checked, edits);
+        let theirs = edits.iter().filter(|edit| edit.writer != Writer::Run);
+        for edit in theirs.rev() {
+            let other = Self::read(&edit.text);
             let is_new = |one: &Self, leak: &Leak| one.leaks().all(|it| it.key != leak.key);
             for leak in other.kept {
-                if is_new(self, &leak) {
-                    self.add(None, None, leak);
+                if is_new(&merged, &leak) {
+                    merged.add(None, None, leak);
                 }
             }
             for section in other.sections {
                 for leak in section.leaks {
-                    if is_new(self, &leak) {
-                        self.add(Some(&section.heading), section.group.clone(), leak);
+                    if is_new(&merged, &leak) {
+                        merged.add(Some(&section.heading), section.group.clone(), leak);
                     }
                 }
             }
         }
-        before != (self.checked.clone(), self.leaks().count())
+        merged
     }
 
     /// Returns whether the issue already has this content, apart from what changes

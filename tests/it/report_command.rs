@@ -93,7 +93,6 @@ impl Stage {
 
     /// Checks or clears a box as a person does, by writing the whole text again.
     fn set_box(&self, what: &str, name: &str, checked: bool) {
-        let number = self.issues()[0]["number"].as_u64().unwrap();
         let body = self.body();
         let at = body
             .find(name)
@@ -103,6 +102,12 @@ impl Stage {
         let line = begin + body[begin..].find(&format!("] {what}")).unwrap() - 1;
         let mut text = body.clone();
         text.replace_range(line..=line, if checked { "x" } else { " " });
+        self.save(&text);
+    }
+
+    /// Saves a text of the issue as a person does.
+    fn save(&self, text: &str) {
+        let number = self.issues()[0]["number"].as_u64().unwrap();
         let change = json!({"body": text}).to_string();
         let path = format!("github/repos/acme/shop/issues/{number}");
         self.server.request("PATCH", &path, &change);

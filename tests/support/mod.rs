@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The program with an environment that has nothing of the machine's.
 pub fn program() -> Command {
@@ -171,6 +171,32 @@ impl Server {
             }
             std::thread::yield_now();
         }
+    }
+
+    /// Runs something, holds the first request of each of these forms in turn, and
+    /// does what belongs to it before that request takes effect.
+    pub fn meanwhile<T: Send>(
+        &self,
+        run: impl FnOnce() -> T + Send,
+        changes: &[(Value, &dyn Fn())],
+    ) -> T {
+        let hold = |on: &Value| json!([{"on": on, "times": 1, "fault": "hold"}]);
+        self.plant(&hold(&changes[0].0));
+        std::thread::scope(|scope| {
+            let running = scope.spawn(run);
+            for (at, (on, change)) in changes.iter().enumerate() {
+                while self.control("GET", "faults", "")[0]["hits"] == 0 {
+                    assert!(!running.is_finished(), "there was no request of {on}");
+                    std::thread::yield_now();
+                }
+                change();
+                match changes.get(at + 1) {
+                    Some((next, _)) => self.plant(&hold(next)),
+                    None => drop(self.take_faults()),
+                }
+            }
+            running.join().unwrap()
+        })
     }
 
     fn assert_every_fault_hit(&self) {

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use ::http::StatusCode;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,7 +31,6 @@ struct ListedIssue {
     body: Option<String>,
     state: String,
     html_url: String,
-    updated_at: DateTime<Utc>,
     pull_request: Option<Value>,
     /// Null if the account was deleted.
     user: Option<User>,
@@ -60,11 +58,37 @@ impl ListedIssue {
             body: self.body.unwrap_or_default(),
             open: self.state == "open",
             url: self.html_url,
-            updated_at: self.updated_at,
             others,
             kept_in_others: BTreeMap::new(),
         }
     }
+}
+
+/// Edits per page of the history, and the maximum number of pages. Every edit shows the
+/// whole text.
+const EDITS: usize = 20;
+const EDIT_PAGES: usize = 5;
+
+/// An edit of an issue, noted to find those after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotedEdit {
+    id: String,
+    /// The text that it left, unless somebody removed that from the history.
+    pub text: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ShownEdit {
+    id: String,
+    diff: Option<String>,
+}
+
+/// A page of the history.
+#[derive(Default)]
+struct EditPage {
+    edits: Vec<ShownEdit>,
+    /// Where the next page begins.
+    next: Option<String>,
 }
 
 /// The issues and comments of one repository that are ours.
@@ -144,16 +168,58 @@ impl<'g> IssueStore<'g> {
         self.write("PATCH", &target, &change).await.map(drop)
     }
 
-    /// Returns texts that others saved between our read and our write, newest
+    /// Returns the newest edit in the history of the issue; none before the first one.
+    pub async fn newest_edit(&self, number: u64) -> Result<Option<NotedEdit>, Unanswered> {
+        let page = self.edits(number, 1, None).await?;
+        Ok(page.edits.into_iter().next().map(|edit| NotedEdit {
+            id: edit.id,
+            text: edit.diff,
+        }))
+    }
+
+    /// Returns the texts of all edits after the noted one, or of all edits, the oldest
     /// first.
     pub async fn edits_since(
         &self,
-        read: &TrackingIssue,
-        ours: &[String],
+        number: u64,
+        noted: Option<&NotedEdit>,
     ) -> Result<Vec<String>, Unanswered> {
+        let unread = |why: &str| Unanswered::Unbelievable(format!("the edits of the issue {why}"));
+        let mut texts = Vec::new();
+        let mut after = None;
+        for _ in 0..EDIT_PAGES {
+            let page = self.edits(number, EDITS, after.as_deref()).await?;
+            for edit in page.edits {
+                if noted.is_some_and(|noted| noted.id == edit.id) {
+                    texts.reverse();
+                    return Ok(texts);
+                }
+                texts.push(edit.diff.ok_or_else(|| unread("are not all shown"))?);
+            }
+            after = page.next;
+            if after.is_none() && noted.is_none() {
+                texts.reverse();
+                return Ok(texts);
+            }
+            if after.is_none() {
+                return Err(unread("end before the one that was the newest"));
+            }
+        }
+        Err(unread("are too many since the text was read"))
+    }
+
+    /// Reads a page of the history, the newest edit first.
+    async fn edits(
+        &self,
+        number: u64,
+        count: usize,
+        after: Option<&str>,
+    ) -> Result<EditPage, Unanswered> {
         let query = json!({
-            "query": "query($owner:String!,$name:String!,$number:Int!){repository(owner:$owner,name:$name){issue(number:$number){userContentEdits(first:20){nodes{editedAt diff}}}}}",
-            "variables": { "owner": self.repository.owner(), "name": self.repository.name(), "number": read.number },
+            "query": format!("query($owner:String!,$name:String!,$number:Int!,$after:String){{repository(owner:$owner,name:$name){{issue(number:$number){{userContentEdits(first:{count},after:$after){{nodes{{id diff}}pageInfo{{hasNextPage endCursor}}}}}}}}}}"),
+            "variables": {
+                "owner": self.repository.owner(), "name": self.repository.name(), "number": number, "after": after,
+            },
         });
         let body = self.github.post_query(&query).await?;
         let answer: Value = self.read(&body)?;
@@ -161,35 +227,22 @@ impl<'g> IssueStore<'g> {
         let edits = &issue["userContentEdits"];
         let seen = issue.is_object() && answer["errors"].is_null();
         // A text that was never edited may have no edits at all.
-        let none = Vec::new();
-        let edits = match edits["nodes"].as_array() {
-            Some(edits) if seen => edits,
-            None if seen && edits.is_null() => &none,
-            _ => {
-                return Err(Unanswered::Unbelievable(
-                    "the edits of the issue could not be read".to_owned(),
-                ));
-            }
+        if seen && edits.is_null() {
+            return Ok(EditPage::default());
+        }
+        let info = &edits["pageInfo"];
+        let next = match (info["hasNextPage"].as_bool(), info["endCursor"].as_str()) {
+            (Some(false), _) => Some(None),
+            (Some(true), Some(cursor)) => Some(Some(cursor.to_owned())),
+            _ => None,
         };
-        let text_of = |edit: &Value| edit["diff"].as_str().unwrap_or_default().to_owned();
-        // The newest is first. Two edits may be in the same second.
-        let since = |edit: &&Value| {
-            let at = edit["editedAt"].as_str().and_then(|at| at.parse().ok());
-            at.is_some_and(|at: DateTime<Utc>| at >= read.updated_at)
-        };
-        let newest = edits
-            .iter()
-            .map(text_of)
-            .position(|text| !ours.contains(&text));
-        let mut others: Vec<String> = edits
-            .iter()
-            .skip(newest.unwrap_or(edits.len()))
-            .take_while(|edit| text_of(edit) != read.body)
-            .filter(since)
-            .map(text_of)
-            .collect();
-        others.retain(|text| !ours.contains(text));
-        Ok(others)
+        let read = Vec::<ShownEdit>::deserialize(&edits["nodes"]).ok();
+        match (read, next) {
+            (Some(edits), Some(next)) if seen => Ok(EditPage { edits, next }),
+            _ => Err(Unanswered::Unbelievable(
+                "the edits of the issue could not be read".to_owned(),
+            )),
+        }
     }
 
     async fn write(&self, method: &str, target: &str, body: &Value) -> Result<Bytes, Unanswered> {

@@ -175,12 +175,14 @@ impl GitHub {
             .issues
             .iter()
             .find(|issue| u64::from(issue.number) == number)?;
-        let edits = issue.edits.iter().rev();
-        Some(
-            edits
-                .map(|(at, text)| json!({"__typename": "UserContentEdit", "editedAt": time(*at), "diff": text}))
-                .collect(),
-        )
+        let edits = issue.edits.iter().enumerate().rev();
+        let edits = edits.map(|(index, (at, text))| {
+            json!({
+                "__typename": "UserContentEdit", "id": format!("UCE_{number}_{index}"),
+                "editedAt": time(*at), "diff": text,
+            })
+        });
+        Some(edits.collect())
     }
 
     pub(super) fn show_comment(&self, comment: &Comment, request: &Request) -> Value {

@@ -209,7 +209,7 @@ fn what_keeps_a_restored_resource_elsewhere_has_to_be_taken_back_for_a_release()
 fn a_release_clears_a_box_that_was_written_unseen() {
     for fault in [
         json!({"on": {"method": "PATCH", "path": "/issues/"}, "fault": "reset_after"}),
-        json!({"on": {"method": "POST", "path": "/graphql$", "contains": "userContentEdits"},
+        json!({"on": {"method": "POST", "path": "/graphql$", "contains": "userContentEdits(first:20"},
             "fault": {"status": 403}}),
     ] {
         let (stage, run) = after_a_deletion_with_an_issue();
@@ -365,4 +365,144 @@ fn a_release_is_about_the_issue_in_which_the_box_was_checked() {
         String::from_utf8_lossy(&released.stdout)
     );
     assert_eq!(comment_of_the_record(&stage), "kept");
+}
+
+/// The text of the tracking issue.
+fn body(stage: &Stage) -> (Value, String) {
+    let issues = "github/repos/acme/shop/issues?state=all";
+    let listed: Value = serde_json::from_str(&stage.server.request("GET", issues, "")).unwrap();
+    let text = listed[0]["body"].as_str().unwrap().to_owned();
+    (listed[0]["number"].clone(), text)
+}
+
+fn save(stage: &Stage, text: &str) {
+    let (number, _) = body(stage);
+    let path = format!("github/repos/acme/shop/issues/{number}");
+    let change = json!({"body": text});
+    stage.server.request("PATCH", &path, &change.to_string());
+}
+
+/// The text with the box of a resource checked.
+fn with_box(text: &str, what: &str, name: &str) -> String {
+    let at = text
+        .find(&format!("**{name}**"))
+        .unwrap_or_else(|| panic!("{name} in {text}"));
+    let at = at + text[at..].find(&format!("[ ] {what}")).unwrap();
+    format!("{}[x]{}", &text[..at], &text[at + 3..])
+}
+
+/// Checks a box as a person does.
+fn check(stage: &Stage, what: &str, name: &str) {
+    save(stage, &with_box(&body(stage).1, what, name));
+}
+
+/// A namespace that was restored, with its box checked if that is to be released, and
+/// the command that writes the issue.
+fn before_a_write(release: bool) -> (Stage, Vec<String>) {
+    let (stage, run) = after_a_deletion_with_an_issue();
+    if release {
+        restored(&stage, &run, CACHE);
+    }
+    let words: &[&str] = if release {
+        &["restore", "--release", CACHE]
+    } else {
+        &["restore", &run, CACHE]
+    };
+    (stage, words.iter().map(ToString::to_string).collect())
+}
+
+/// Runs a command, with what people do before its write and before it reads the history.
+fn written_between(
+    stage: &Stage,
+    command: &[String],
+    before: &dyn Fn(),
+    after: &dyn Fn(),
+) -> Option<i32> {
+    let write = json!({"method": "PATCH", "path": "/issues/"});
+    let history =
+        json!({"method": "POST", "path": "/graphql$", "contains": "userContentEdits(first:20"});
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    let run = || stage.output(&words).status.code();
+    stage
+        .server
+        .meanwhile(run, &[(write, before), (history, after)])
+}
+
+/// Whether the box of a resource is checked.
+fn has_box(text: &str, what: &str, name: &str) -> bool {
+    let at = text
+        .find(&format!("**{name}**"))
+        .unwrap_or_else(|| panic!("{name} in {text}"));
+    let (before, _) = text[at..].split_once(&format!("] {what}")).unwrap();
+    before.ends_with("[x")
+}
+
+const DELETE: &str = "delete at the next sweep";
+
+/// The box of the namespace that was restored.
+const KEPT: &str = "- [x] keep kv\\_namespace **app-pr-1-cache**";
+
+#[test]
+fn what_two_people_keep_around_the_write_of_a_restore_or_release_is_kept() {
+    for release in [false, true] {
+        let (stage, command) = before_a_write(release);
+        let code = written_between(
+            &stage,
+            &command,
+            &|| check(&stage, "keep", "app-pr-1"),
+            &|| check(&stage, "keep", "pr-1"),
+        );
+        assert_eq!(code, Some(0), "{release}");
+        let (_, text) = body(&stage);
+        assert!(has_box(&text, "keep", "app-pr-1"), "{release}: {text}");
+        assert!(has_box(&text, "keep", "pr-1"), "{release}: {text}");
+        assert_eq!(text.contains(KEPT), !release, "{text}");
+    }
+}
+
+/// The text that the command wrote has the check mark that somebody cleared.
+#[test]
+fn an_approval_that_is_taken_back_before_the_write_of_a_restore_or_release_stays_so() {
+    for release in [false, true] {
+        let (stage, command) = before_a_write(release);
+        let approved = with_box(&body(&stage).1, DELETE, "app-pr-1");
+        save(&stage, &approved);
+        let code = written_between(
+            &stage,
+            &command,
+            &|| {
+                let (_, text) = body(&stage);
+                save(
+                    &stage,
+                    &text.replace(&format!("[x] {DELETE}"), &format!("[ ] {DELETE}")),
+                );
+            },
+            &|| check(&stage, "keep", "pr-1"),
+        );
+        assert_eq!(code, Some(0), "{release}");
+        let (_, text) = body(&stage);
+        assert!(!has_box(&text, DELETE, "app-pr-1"), "{release}: {text}");
+        assert!(has_box(&text, "keep", "pr-1"), "{release}: {text}");
+    }
+}
+
+/// Somebody wants it kept although it is being released.
+#[test]
+fn a_box_that_somebody_checks_again_during_a_release_keeps() {
+    let (stage, command) = before_a_write(true);
+    let code = written_between(
+        &stage,
+        &command,
+        &|| check(&stage, "keep", "app-pr-1"),
+        &|| {
+            let (_, text) = body(&stage);
+            let cleared = KEPT.replace("[x]", "[ ]");
+            assert!(text.contains(&cleared), "{text}");
+            save(&stage, &text.replace(&cleared, KEPT));
+        },
+    );
+    assert_eq!(code, Some(5));
+    let (_, text) = body(&stage);
+    assert!(text.contains(KEPT), "{text}");
+    assert!(has_box(&text, "keep", "app-pr-1"), "{text}");
 }
