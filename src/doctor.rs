@@ -194,7 +194,7 @@ async fn reads(
                     scope: zone.clone(),
                     works: false,
                     answer: format!(
-                        "not visible to this token: {}",
+                        "could not be read: {}",
                         none.evidence.gap.unwrap_or_default()
                     ),
                     unaccepted: None,

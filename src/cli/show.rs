@@ -10,7 +10,7 @@ pub(super) fn run(arguments: &ShowArgs) -> Result<Exit, RunFailure> {
     let style = table_style_of(arguments.color);
     let text = arguments.format().plan(&file, style).ok_or_else(|| {
         RunFailure::Usage(
-            "a plan file is shown as a table or as JSON; use --format table or json".to_owned(),
+            "a plan file cannot be shown as CSV; use --format table, json or markdown".to_owned(),
         )
     })?;
     print(&text)?;

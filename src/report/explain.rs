@@ -108,16 +108,16 @@ pub fn absent(report: &Report, name: &str, kinds: &[KindRef]) -> String {
     if let Some(near) = similar(report, name) {
         let _ = write!(text, "; the most similar name is {near:?}");
     }
-    if !unread.is_empty() {
+    if report.focus.is_some() {
+        text += "; this run only reads what --kind and --pr select and what concerns that: leave \
+                 them out to search everything";
+    } else if !unread.is_empty() {
         text += "; no rule is about these kinds, so they were not searched: ";
         text += &names(&unread);
     }
     if !partly.is_empty() {
         text += "; these kinds could not be read completely: ";
         text += &names(&partly);
-    }
-    if report.focus.is_some() {
-        text += "; --pr and --kind leave out the rest";
     }
     text
 }
@@ -237,7 +237,7 @@ fn evidence(report: &Report, row: &Row) -> Vec<String> {
     if let Some(at) = row.verdict.grace_ends_at() {
         let verb = if at < report.now { "ended" } else { "ends" };
         lines.push(match since {
-            Some(since) if since == at => "it has no grace".to_owned(),
+            Some(since) if since == at => "no grace applies to it".to_owned(),
             Some(since) => format!(
                 "its grace, counted from {}, {verb} at {}",
                 moment(since),

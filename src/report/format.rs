@@ -78,7 +78,7 @@ pub const RENDERERS: [Renderer; 4] = [
         extension: "md",
         audit: |report, selection, _| Ok(markdown::render(report, selection)),
         sweep: |report, swept, _| Ok(outcomes::markdown(report, swept)),
-        plan: None,
+        plan: Some(|plan, _| plan::markdown(plan, None)),
     },
 ];
 
@@ -128,21 +128,26 @@ impl Format {
         Some((self.renderer().plan?)(plan, style))
     }
 
-    /// Renders what a sweep would do. In a table, the summary of the audit stands
+    /// Renders what a sweep would do. For people, the summary of the audit stands
     /// above the plan; a format without a form for plans shows the audit.
     ///
     /// # Errors
     ///
     /// Never in memory; see [`RenderError`].
     pub fn planned(self, report: &Report, plan: &PlanFile, style: TableStyle) -> Rendered {
-        if self == Self::Table {
-            let summary = overview::render(report, style);
-            let plan = plan::render(plan, Some(report), style);
-            return Ok(format!("{summary}\n{plan}"));
-        }
-        match self.plan(plan, style) {
-            Some(plan) => Ok(plan),
-            None => self.audit(report, &Selection::default(), style),
+        match self {
+            Self::Table => {
+                let summary = overview::render(report, style);
+                let plan = plan::render(plan, Some(report), style);
+                Ok(format!("{summary}\n{plan}"))
+            }
+            Self::Markdown => {
+                let summary = markdown::summary(report);
+                let plan = plan::markdown(plan, Some(report));
+                Ok(format!("{summary}\n{plan}"))
+            }
+            Self::Json => Ok(plan.text()),
+            Self::Csv => self.audit(report, &Selection::default(), style),
         }
     }
 }

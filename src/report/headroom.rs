@@ -131,7 +131,7 @@ impl HeadroomUse {
     pub fn limits(&self) -> String {
         match (self.limit, self.free_plan, self.paid_plan) {
             (None, Some(free), Some(paid)) if free != paid => {
-                format!("of {paid} (free plan: {free})")
+                format!("of {free} on the free plan, of {paid} on paid plans")
             }
             (Some(limit), _, _) | (None, Some(limit), _) | (None, None, Some(limit)) => {
                 format!("of {limit}")

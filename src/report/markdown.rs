@@ -10,9 +10,7 @@ use crate::format::age;
 
 /// Renders the report as Markdown.
 pub fn render(report: &Report, selection: &Selection) -> String {
-    let headline = overview::headline(report);
-    let mut out = format!("## {}\n\n", escape::markdown(&headline));
-    out.push_str(&summary(report));
+    let mut out = summary(report);
     let listing = listing::of(report, selection);
     for section in &listing.sections {
         out.push('\n');
@@ -30,9 +28,10 @@ pub fn render(report: &Report, selection: &Selection) -> String {
     out
 }
 
-/// Renders the lines of the summary as a list.
+/// Renders the summary: its headline, and its lines as a list.
 pub(super) fn summary(report: &Report) -> String {
-    let mut out = String::new();
+    let headline = overview::headline(report);
+    let mut out = format!("## {}\n\n", escape::markdown(&headline));
     for line in overview::lines(report) {
         let label = match line.label {
             "" => String::new(),

@@ -58,7 +58,14 @@ pub(crate) fn title(report: &Report) -> String {
         0 if left.len() + report.concealed == 0 && report.swept.is_some() => {
             "Nothing is left".to_owned()
         }
-        0 => format!("{all}, none is garbage"),
+        0 => match left.iter().filter(|row| is_unknown(row)).count() {
+            0 => format!("{all}, none is garbage"),
+            1 => format!("{all}: none is known to be garbage, and 1 is unknown"),
+            unknown => {
+                let unknown = grouped(unknown);
+                format!("{all}: none is known to be garbage, and {unknown} are unknown")
+            }
+        },
         1 => format!("1 of {all} is garbage"),
         _ => format!("{} of {all} are garbage", grouped(garbage)),
     }
@@ -149,6 +156,10 @@ fn once_each(mut lines: Vec<SummaryLine>) -> Vec<SummaryLine> {
     lines
 }
 
+fn is_unknown(row: &Row) -> bool {
+    row.verdict.name() == VerdictName::Unknown
+}
+
 fn is_garbage(row: &Row) -> bool {
     row.verdict.name() == VerdictName::Garbage
 }
@@ -185,14 +196,15 @@ fn counts(report: &Report, left: &[&Row]) -> Vec<SummaryLine> {
     }
     let unknown = of(VerdictName::Unknown);
     if !unknown.is_empty() {
-        let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         for row in &unknown {
-            let code = row.verdict.code().map_or("unknown", |code| code.name());
-            *codes.entry(code).or_default() += 1;
+            let code = row.verdict.code().map_or("undecided", |code| code.name());
+            *reasons.entry(code.replace('-', " ")).or_default() += 1;
         }
+        let reasons = reasons.iter().map(|(reason, count)| (&**reason, *count));
         lines.push(line(
             "unknown",
-            format!("{}: {}", grouped(unknown.len()), most(codes)),
+            format!("{}: {}", grouped(unknown.len()), most(reasons.collect())),
         ));
     }
     let kept = [
@@ -270,9 +282,9 @@ fn owners(garbage: &[&Row]) -> Option<String> {
 /// Formats how long the garbage has been there.
 fn ages(now: DateTime<Utc>, garbage: &[&Row]) -> Option<String> {
     let bounds = [
-        (7, "at most a week"),
-        (30, "at most 30 days"),
-        (90, "at most 90 days"),
+        (7, "up to 7 days"),
+        (30, "8 to 30 days"),
+        (90, "31 to 90 days"),
         (i64::MAX, "longer"),
     ];
     let mut counts = [0; 4];

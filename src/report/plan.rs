@@ -31,6 +31,47 @@ pub fn render(plan: &PlanFile, report: Option<&Report>, style: TableStyle) -> St
     out
 }
 
+/// Renders the same as Markdown, for a step summary or a message.
+pub fn markdown(plan: &PlanFile, report: Option<&Report>) -> String {
+    let mut out = String::new();
+    if !plan.steps.is_empty() {
+        out.push_str("| step | action | kind | name | why |\n| ---: | --- | --- | --- | --- |\n");
+    }
+    for (index, step) in in_order(&plan.steps).into_iter().enumerate() {
+        let first = if step.empty {
+            "; everything in it is deleted first, for good"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {}{first} |",
+            index + 1,
+            action(step),
+            step.kind,
+            escape::markdown(&step.name),
+            escape::markdown(&step.reason),
+        );
+    }
+    if !plan.steps.is_empty() {
+        out.push('\n');
+    }
+    let _ = writeln!(
+        out,
+        "**{}**",
+        escape::markdown(&headline(&plan.steps, report))
+    );
+    out
+}
+
+/// Returns what is done in a step, in a word.
+fn action(step: &PlannedStep) -> &'static str {
+    match step.action {
+        Action::Expire => "expire",
+        Action::Delete | Action::Report | Action::RemoveExpiry => "delete",
+    }
+}
+
 /// Returns how many steps of each sort a plan has, and what is left.
 fn headline(steps: &[PlannedStep], report: Option<&Report>) -> String {
     let count = |action: Action| steps.iter().filter(|step| step.action == action).count();
@@ -117,10 +158,7 @@ fn list(plan: &PlanFile, report: Option<&Report>, style: TableStyle) -> String {
         if above.replace(&step.reason) != Some(&step.reason) {
             out.push_str(&heading(report, row, step, style));
         }
-        let action = match step.action {
-            Action::Expire => "expire",
-            Action::Delete | Action::Report | Action::RemoveExpiry => "delete",
-        };
+        let action = action(step);
         let shown = escape::terminal(&step.name);
         let age = step.created_at.map(|at| age(now, at)).unwrap_or_default();
         let address = row.and_then(|row| report?.dashboard_address(row));

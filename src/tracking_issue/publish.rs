@@ -125,14 +125,14 @@ impl fmt::Display for Published {
         else {
             return f.write_str("nothing is left behind, and there is no issue");
         };
-        let word = match change {
-            IssueChange::Created => "created",
-            IssueChange::Unchanged => "left as it is:",
-            IssueChange::Updated => "updated",
-            IssueChange::Closed => "closed",
-            IssueChange::Reopened => "reopened",
+        let what = match change {
+            IssueChange::Created => "created the tracking issue",
+            IssueChange::Unchanged => "left the tracking issue as it is",
+            IssueChange::Updated => "updated the tracking issue",
+            IssueChange::Closed => "closed the tracking issue, because no garbage is left",
+            IssueChange::Reopened => "reopened the tracking issue",
         };
-        write!(f, "{word} {url}")?;
+        write!(f, "{what}: {url}")?;
         if !others.is_empty() {
             let others: Vec<_> = others.iter().map(|number| format!("#{number}")).collect();
             write!(

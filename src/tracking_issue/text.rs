@@ -198,8 +198,15 @@ fn warnings(report: &Report) -> Vec<String> {
 /// Returns further notes for people.
 fn notes(report: &Report) -> Vec<String> {
     let near = report.headroom.iter().filter(|one| one.is_near());
-    let near =
-        near.map(|one| format!("{} {} {} ({})", one.used, one.limits(), one.what, one.scope));
+    let near = near.map(|one| {
+        format!(
+            "{} ({}): {} {}",
+            one.what,
+            one.scope,
+            one.used,
+            one.limits()
+        )
+    });
     let partly = report.partly_protected.iter().map(ToString::to_string);
     let ignored = report.ignored_issues.iter().cloned();
     partly.chain(ignored).chain(near).take(NOTES).collect()

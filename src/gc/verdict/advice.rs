@@ -1,6 +1,6 @@
 //! What would change a verdict.
 
-use super::{Alive, Doubt, Protection, Unmatched, Verdict, Wait};
+use super::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict, Wait};
 use crate::model::BuiltInProtection;
 
 impl Verdict {
@@ -29,6 +29,12 @@ impl Verdict {
             }) => "it has no time from which its grace could count: only a grace of 0 ends",
             Self::Grace(Wait::Grace { .. }) => "it becomes garbage when its grace is over",
             Self::Grace(Wait::Expires { .. }) => "the provider deletes it by itself",
+            Self::Garbage(Death {
+                cause: Cause::Age { .. } | Cause::TargetGone { .. },
+                ..
+            }) => {
+                "it would stay if something that stays used it, or if a `protect` entry covered it"
+            }
             Self::Garbage(_) => {
                 "it would stay if its pull request were reopened, if something that stays used it, \
                  or if a `protect` entry covered it"

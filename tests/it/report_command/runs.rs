@@ -10,7 +10,11 @@ fn one_issue_is_kept_through_every_change() {
     let stage = Stage::new(&[worker("app-pr-1"), worker("app-pr-2"), worker("app-pr-3")]);
     assert!(stage.report().starts_with("created"));
     assert!(stage.body().contains("/workers/scripts/app-pr-1"));
-    assert!(stage.report().starts_with("left as it is"));
+    assert!(
+        stage
+            .report()
+            .starts_with("left the tracking issue as it is")
+    );
     assert_eq!(stage.issues().len(), 1);
 
     // What is checked "keep" is kept by every verb.
