@@ -20,7 +20,7 @@ use super::recipes::{Recipe, recipes, upload};
 use super::scope::Scope;
 
 /// The most requests of a run.
-const REQUESTS: usize = 220;
+const REQUESTS: usize = 200;
 
 /// How often a listing is read again until it shows a change.
 const LAG: usize = 5;
@@ -339,6 +339,8 @@ impl<'s> Suite<'s> {
                 again.summary()
             ));
         }
+        // It needs no look at the end.
+        self.made.retain(|(_, _, one)| one != id);
         Ok(())
     }
 

@@ -8,7 +8,7 @@
 //! The tokens are those of the program. What is left out is not touched. All that
 //! is made has a name that begins with the random prefix of the run, is journaled
 //! before it is made, and is removed at the end, whatever fails. A run sends at
-//! most 220 requests. It prints what the providers answered as a JSON document,
+//! most 200 requests. It prints what the providers answered as a JSON document,
 //! which belongs in a bug report if the answers differ from the sandbox's.
 
 #![allow(
