@@ -251,7 +251,7 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
         let recovery = restore.and_then(|restore| restore.recovery());
         let _ = recovery.map(|recovery| recovery.read(&id, body));
         let obstacles = kind.obstacles();
-        let _ = obstacles.map(|one| one.delete_with_force(&id, StatusCode::BAD_REQUEST, body));
+        let _ = obstacles.map(|one| one.delete_with_force(resource, StatusCode::BAD_REQUEST, body));
         let details = kind.details();
         let answer = ReferenceAnswer::Body(body);
         let _ = details.map(|details| details.read(&mut resource.clone(), answer));

@@ -190,10 +190,10 @@ pub trait Obstacles: Sync {
     }
 
     /// The deletion that the provider itself asks for in a refusal, where it
-    /// harms nothing else.
+    /// harms nothing else, as the resource was last seen.
     fn delete_with_force(
         &self,
-        _id: &ResourceId,
+        _resource: &Resource,
         _status: StatusCode,
         _body: &[u8],
     ) -> Option<Call> {

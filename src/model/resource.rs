@@ -135,6 +135,9 @@ pub struct Resource {
     /// The addresses at which it is reached, as its listing shows them: host
     /// names in lower case, or the id of a Durable Object namespace.
     pub addresses: Vec<Box<str>>,
+    /// One of them that it has not got from what it was made for, such as a custom
+    /// domain: what serves it stays.
+    pub foreign_address: Option<Box<str>>,
     /// What its provider recorded when it was made, where it did.
     pub recorded: Option<Provenance>,
     /// The field of its answer that may hold a mark or say whose it is, and that
@@ -265,6 +268,7 @@ impl Resource {
             attributes: Vec::new(),
             links: Vec::new(),
             addresses: Vec::new(),
+            foreign_address: None,
             recorded: None,
             unread: None,
             original: None,

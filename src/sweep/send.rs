@@ -15,7 +15,7 @@ use super::{Sweep, expiry};
 use crate::call::Call;
 use crate::gc::Outcome;
 use crate::kind::Batch;
-use crate::model::{Place, ResourceId};
+use crate::model::{Place, Resource, ResourceId};
 use crate::policy::Action;
 use crate::providers;
 use crate::survey::Findings;
@@ -141,7 +141,7 @@ impl Sweep<'_, '_> {
                 return with_what_was_done(answer, &done);
             }
         }
-        let mut answer = self.send_one(step, &call, needs, not_after).await;
+        let mut answer = self.send_deletion(view, step, &call, not_after).await;
         if !matches!(answer, SendResult::Premature(_)) {
             return with_what_was_done(answer, &done);
         }
@@ -166,9 +166,26 @@ impl Sweep<'_, '_> {
             }
         }
         if empties || !before.is_empty() {
-            answer = self.send_one(step, &call, needs, not_after).await;
+            answer = self.send_deletion(view, step, &call, not_after).await;
         }
         with_what_was_done(answer, &done)
+    }
+
+    /// Sends a step's own request, and the one that the provider asks for in a refusal,
+    /// if that harms nothing else.
+    async fn send_deletion(
+        &self,
+        view: &Findings<'_>,
+        step: usize,
+        call: &Call,
+        not_after: Instant,
+    ) -> SendResult {
+        let needs = self.ids[step].kind.write_permission;
+        // Age alone does not prove that a resource is unused.
+        let seen = view.find(&self.ids[step]).map(|(resource, _)| resource);
+        let seen = seen.filter(|_| self.steps[step].by_event);
+        self.send_as_seen(seen, step, (call, needs), not_after)
+            .await
     }
 
     /// Sends one request of a step; `needs` is the permission for it.
@@ -177,6 +194,19 @@ impl Sweep<'_, '_> {
         step: usize,
         call: &Call,
         needs: &str,
+        not_after: Instant,
+    ) -> SendResult {
+        self.send_as_seen(None, step, (call, needs), not_after)
+            .await
+    }
+
+    /// Sends a request. After a refusal, the resource that was seen may be deleted with
+    /// force.
+    async fn send_as_seen(
+        &self,
+        seen: Option<&Resource>,
+        step: usize,
+        (call, needs): (&Call, &str),
         not_after: Instant,
     ) -> SendResult {
         if let Some(why) = self.ended() {
@@ -189,15 +219,15 @@ impl Sweep<'_, '_> {
             }
             WriteResult::Lost(error) => SendResult::Lost(error.to_string()),
             WriteResult::Answered(response) => {
-                // Age alone does not prove that a resource is unused.
-                let may = !response.status().is_success() && self.steps[step].by_event;
-                let kind = self.kind(step).filter(|_| may);
-                let forced = kind.and_then(|kind| {
-                    let obstacles = kind.obstacles()?;
-                    obstacles.delete_with_force(&self.ids[step], response.status(), response.body())
+                let seen = seen.filter(|_| !response.status().is_success());
+                let obstacles = self.kind(step).and_then(|kind| kind.obstacles());
+                let forced = seen.zip(obstacles).and_then(|(seen, obstacles)| {
+                    obstacles.delete_with_force(seen, response.status(), response.body())
                 });
-                match forced.filter(|forced| forced != call) {
-                    Some(forced) => Box::pin(self.send_one(step, &forced, needs, not_after)).await,
+                match forced {
+                    Some(forced) => {
+                        Box::pin(self.send_as_seen(None, step, (&forced, needs), not_after)).await
+                    }
                     None => self.answer(step, call, needs, &response),
                 }
             }

@@ -479,6 +479,7 @@ fn mark_a_million() {
                 attributes: Vec::new(),
                 links: Vec::new(),
                 addresses: Vec::new(),
+                foreign_address: None,
                 recorded: None,
                 unread: None,
                 original: None,

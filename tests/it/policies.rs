@@ -175,6 +175,7 @@ fn many_names_are_read_by_many_rules() {
                 attributes: vec![("tags", Attribute::List(Vec::new()))],
                 links: Vec::new(),
                 addresses: Vec::new(),
+                foreign_address: None,
                 recorded: None,
                 unread: None,
                 original: None,

@@ -19,7 +19,9 @@ use self::labels::lost_label;
 use self::newer::{RuleIndex, Supersession};
 use self::owner::{Calibration, Owner};
 pub(super) use self::protection::Managed;
-use super::super::verdict::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict};
+use super::super::verdict::{
+    Alive, Cause, Death, Doubt, Protection, ResourceUser, Unmatched, UsageKind, UserStays, Verdict,
+};
 use super::branches::Branches;
 use super::{JudgeInput, Judgement, MatchedBy};
 use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots};
@@ -57,6 +59,20 @@ struct MatchVerdict {
     in_focus: bool,
     /// Every pull request that it may belong to.
     pull_requests: BTreeSet<PullRequestNumber>,
+}
+
+/// Returns the verdict of a resource, unless that is garbage and serves an address that
+/// it has not got from what it was made for.
+fn unless_it_serves(resource: &Resource, verdict: Verdict) -> Verdict {
+    match (&resource.foreign_address, verdict) {
+        (Some(address), Verdict::Garbage(_)) => Verdict::InUse(ResourceUser {
+            kind: "alias",
+            name: address.clone(),
+            how: UsageKind::Serves,
+            stays: UserStays::Wanted,
+        }),
+        (_, verdict) => verdict,
+    }
 }
 
 /// Why a match turns out to be none.
@@ -196,7 +212,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             return judgement;
         };
         let decisive = outcomes.swap_remove(decisive);
-        judgement.verdict = decisive.verdict;
+        judgement.verdict = unless_it_serves(resource, decisive.verdict);
         judgement.matched_by = Some(decisive.matched_by);
         if let Verdict::Garbage(death) = &mut judgement.verdict {
             // One rule that only reports is enough not to delete.

@@ -227,6 +227,7 @@ fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malform
         attributes,
         links,
         addresses,
+        foreign_address: None,
         recorded: None,
         unread,
         original: Some(Box::<str>::from(original)),

@@ -216,6 +216,7 @@ impl Branch {
                 .collect(),
             links: Vec::new(),
             addresses: Vec::new(),
+            foreign_address: None,
             recorded: None,
             unread: None,
             original: None,

@@ -1138,7 +1138,7 @@ dead-when = { older-than = "7d", clock = "created" }
     let deployment = |number: u32, branch: &str| {
         json!({"kind": "pages_deployment", "name": format!("11111111-1111-4111-8111-00000000000{number}"),
             "created_at": DIED, "attributes": {"project": "site", "environment": "preview",
-                "branch": branch, "aliases": [format!("{number}.site.pages.dev")]}})
+                "branch": branch, "aliases": [format!("{}.site.pages.dev", branch.replace('/', "-"))]}})
     };
     let resources = [deployment(1, "feature/1"), deployment(3, "old/x")];
     let stage = Stage::with(&resources, policy, Options::default());

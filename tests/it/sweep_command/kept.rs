@@ -99,7 +99,7 @@ fn rule_4_production_is_never_deleted_and_force_is_only_for_the_dead() {
     production["attributes"]["ref"] = json!("feature/1");
     production["attributes"]["production_environment"] = json!(true);
     let aliased = json!({"kind": "pages_deployment", "name": "11111111-1111-4111-8111-000000000001", "created_at": T0,
-        "attributes": {"project": "site", "environment": "preview", "branch": "feature/x", "aliases": ["x.site.pages.dev"]}});
+        "attributes": {"project": "site", "environment": "preview", "branch": "feature/x", "aliases": ["feature-x.site.pages.dev"]}});
     let policy = "[[rule]]\nid = \"deployments\"\nkind = \"github_deployment\"\nbranch = \
         \"feature/{pr}\"\ndead-when = \"closed\"\n\
          [[rule]]\nid = \"old\"\nkind = \"pages_deployment\"\nbranch = \
