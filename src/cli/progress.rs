@@ -1,5 +1,5 @@
-//! Progress on stderr: live on a terminal, otherwise one line per step of a
-//! sweep, nothing with `--quiet`.
+//! Progress on stderr: live on a terminal, elsewhere only what a long wait is for,
+//! nothing with `--quiet`.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -24,7 +24,7 @@ pub(super) struct Progress {
     /// What is being read or waited for.
     line: ProgressBar,
     state: Mutex<ShownProgress>,
-    /// Whether each step is printed on its own line.
+    /// Whether long waits are printed on lines of their own.
     lines: bool,
 }
 
@@ -116,8 +116,9 @@ impl Observer for Progress {
         match event {
             ProgressEvent::Listed(evidence) | ProgressEvent::Roots(evidence) => {
                 tracing::info!(source = %evidence.source, scope = %evidence.scope, items = evidence.items, complete = evidence.complete, "read");
+                let source = evidence.source.replace(['.', '_'], " ");
                 self.line
-                    .set_message(format!("{}: {}", evidence.source, evidence.items));
+                    .set_message(format!("{source}: {}", evidence.items));
             }
             ProgressEvent::Asking(count) => self.state().asked = count,
             ProgressEvent::Answered => {
@@ -159,10 +160,6 @@ impl Observer for Progress {
                 let outcome = outcome.replace('_', " ");
                 let name = escape::terminal(name);
                 self.line.set_message(format!("{kind} {name}: {outcome}"));
-                if self.lines {
-                    let line = format!("{kind} {name}: {outcome}\n");
-                    let _ = std::io::stderr().write_all(line.as_bytes());
-                }
             }
         }
     }

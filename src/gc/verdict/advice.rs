@@ -33,7 +33,8 @@ impl Verdict {
                 cause: Cause::Age { .. } | Cause::TargetGone { .. },
                 ..
             }) => {
-                "it would stay if something that stays used it, or if a `protect` entry covered it"
+                "it would stay if its pull request were open, if something that stays used it, or \
+                 if a `protect` entry covered it"
             }
             Self::Garbage(_) => {
                 "it would stay if its pull request were reopened, if something that stays used it, \

@@ -166,7 +166,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
         (
             Verdict::Garbage(death(true)),
             "older than 3d; its rule only reports it",
-            "if its pull request were reopened",
+            "if its pull request were open",
         ),
         (
             Verdict::Unknown(Doubt::Missing(of())),
