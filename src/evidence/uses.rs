@@ -46,6 +46,17 @@ impl Uses {
         users.deployed.get(&resource.id).copied()
     }
 
+    /// Whether a list of users shows a resource with the mark of what is to be kept: the
+    /// listing of its kind may not show marks.
+    pub fn shows_mark(&self, resource: &Resource) -> bool {
+        resource.kind.users_listed
+            && self.users.iter().any(|((kind, place), users)| {
+                let users = users.as_ref().ok();
+                let is_here = *kind == resource.kind && *place == *resource.place;
+                is_here && users.is_some_and(|users| users.marked.contains(&resource.id))
+            })
+    }
+
     /// Adds the answers to further questions.
     pub(crate) fn extend(&mut self, more: Self) {
         self.contradictions.extend(more.contradictions);
@@ -71,6 +82,8 @@ pub struct Users {
     pub references: Vec<(Box<str>, References)>,
     /// When the newest deployment of each was made, where the answer says so.
     pub deployed: HashMap<Box<str>, DateTime<Utc>>,
+    /// The ids of those that have the mark of what is to be kept.
+    pub marked: HashSet<Box<str>>,
 }
 
 /// A resource, by its id, and an address at which it is reached.

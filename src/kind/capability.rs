@@ -355,4 +355,6 @@ pub struct Shown {
     pub listed_since: Option<DateTime<Utc>>,
     /// When its newest deployment was made.
     pub deployed_at: Option<DateTime<Utc>>,
+    /// Whether it has the mark of what is to be kept.
+    pub is_marked: bool,
 }

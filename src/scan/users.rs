@@ -65,6 +65,9 @@ pub(super) async fn users(
             if let Some(deployed) = shown.deployed_at {
                 listed.users.deployed.insert(shown.id.clone(), deployed);
             }
+            if shown.is_marked {
+                listed.users.marked.insert(shown.id.clone());
+            }
             listed.users.shown.insert(shown.id);
         }
     }

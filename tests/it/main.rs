@@ -29,6 +29,7 @@ mod clone;
 mod codes;
 mod contract;
 mod drain;
+mod dropped_fields;
 mod faults;
 mod first_day;
 mod focus;

@@ -68,6 +68,9 @@ struct Application {
     /// The older form of `destinations`.
     self_hosted_domains: Option<Vec<Box<str>>>,
     destinations: Option<Vec<Destination>>,
+    /// The SDK calls it optional; recorded answers have an empty list where there are
+    /// none.
+    #[serde(default, deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
 }
 
@@ -115,6 +118,8 @@ impl Application {
             hosts.is_none().then_some(BuiltInProtection::GuardsMore)
         };
         let hosts = hosts.into_iter().flatten();
+        // A mark may stand in what is not shown.
+        let unread = self.tags.is_none().then_some("tags");
         let domain = self
             .domain
             .map(|domain| ("domain", Attribute::Text(domain)));
@@ -125,6 +130,7 @@ impl Application {
         Resource {
             links: hosts.map(Link::Guards).collect(),
             protection,
+            unread,
             attributes: domain.into_iter().chain([sort]).chain(tags).collect(),
             ..Resource::new(KindRef(&ABOUT), place, self.id, name)
         }

@@ -68,18 +68,42 @@ struct Outbound {
 }
 
 /// A Worker that receives from another: logs, or the requests of a dispatch
-/// namespace. The classic API says `service`, the newer one `name`.
+/// namespace.
 #[derive(Deserialize)]
+#[serde(try_from = "ShownConsumer")]
 pub(super) struct Consumer {
+    service: String,
+    environment: Option<String>,
+}
+
+/// The classic API says `service`, the newer one `name`.
+#[derive(Deserialize)]
+struct ShownConsumer {
     service: Option<String>,
     name: Option<String>,
     environment: Option<String>,
 }
 
+impl TryFrom<ShownConsumer> for Consumer {
+    type Error = &'static str;
+
+    fn try_from(shown: ShownConsumer) -> Result<Self, Self::Error> {
+        let service = named(shown.service.or(shown.name));
+        Ok(Self {
+            service: service.ok_or("a Worker that receives from another has no name")?,
+            environment: shown.environment,
+        })
+    }
+}
+
+/// A text that names something.
+fn named(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
 impl Consumer {
     fn workers(self) -> Vec<Reference> {
-        let name = self.service.or(self.name);
-        name.map_or_else(Vec::new, |name| workers(name, self.environment.as_deref()))
+        workers(self.service, self.environment.as_deref())
     }
 }
 
@@ -174,13 +198,13 @@ fn one(value: &Value) -> Result<References, Malformed> {
     let binding: Binding = Binding::deserialize(value)?;
     let sort = binding.sort.clone();
     let missing = format!("a `{sort}` binding that names nothing");
-    let need = |value: Option<String>| value.ok_or_else(|| Malformed(missing.clone()));
+    let need = |value: Option<String>| named(value).ok_or_else(|| Malformed(missing.clone()));
     let environment = binding.environment.as_deref();
     let by_id = |kind, id| vec![Reference::by_id(kind, id)];
     let by_name = |kind, name| vec![Reference::by_name(kind, name)];
     let found = match sort.as_str() {
         "kv_namespace" => by_id("kv_namespace", need(binding.namespace_id)?),
-        "d1" => by_id("d1", need(binding.id.or(binding.database_id))?),
+        "d1" => by_id("d1", need(named(binding.id).or(binding.database_id))?),
         "r2_bucket" => by_name("r2", need(binding.bucket_name)?),
         "queue" => by_name("queue", need(binding.queue_name)?),
         "hyperdrive" => by_id("hyperdrive", need(binding.id)?),
@@ -195,7 +219,7 @@ fn one(value: &Value) -> Result<References, Malformed> {
         "workflow" => return Ok(workflow(binding, value)),
         // Source: `WorkersBindingKindVPCNetwork` in Cloudflare's own SDK 7.3.0. A
         // service leads to a tunnel by an id that no listing shows.
-        "vpc_network" | "vpc_service" => match binding.tunnel_id {
+        "vpc_network" | "vpc_service" => match named(binding.tunnel_id) {
             Some(tunnel) => by_id("tunnel", tunnel),
             None => return Ok(unresolved(&sort, value, "tunnel")),
         },
@@ -230,7 +254,7 @@ fn workflow(binding: Binding, value: &Value) -> References {
         None if is_own => References::default(),
         None => unresolved(&binding.sort, value, "worker"),
     };
-    match binding.workflow_name {
+    match named(binding.workflow_name) {
         Some(name) => references.uses.push(Reference::by_name("workflow", name)),
         None => references.extend(unresolved(&binding.sort, value, "workflow")),
     }
@@ -364,8 +388,7 @@ pub(super) fn pages(config: &Map<String, Value>) -> Result<References, Malformed
         };
         for binding in of_map(sort, bindings)? {
             let text = |key: &str| binding.get(key).and_then(Value::as_str);
-            let named = text(field).map(str::to_owned);
-            let named = named
+            let named = named(text(field).map(str::to_owned))
                 .ok_or_else(|| Malformed(format!("a binding in `{sort}` without `{field}`")))?;
             references.uses.extend(match sort.as_str() {
                 "kv_namespaces" => vec![Reference::by_id("kv_namespace", named)],
@@ -477,6 +500,31 @@ mod tests {
         });
         let in_pages: BTreeSet<_> = in_pages.collect();
         assert_eq!(in_pages, used_by("pages_project"));
+    }
+
+    #[test]
+    fn a_binding_or_consumer_with_an_empty_name_is_no_answer() {
+        for (sort, field) in [
+            ("kv_namespace", "namespace_id"),
+            ("d1", "id"),
+            ("r2_bucket", "bucket_name"),
+            ("queue", "queue_name"),
+            ("hyperdrive", "id"),
+            ("vectorize", "index_name"),
+            ("service", "service"),
+        ] {
+            for name in [json!(""), Value::Null] {
+                assert!(one(&json!({"type": sort, field: name})).is_err(), "{sort}");
+            }
+        }
+        for (map, field) in PAGES {
+            let config = json!({ map: { "X": { field: "" } } });
+            assert!(pages(config.as_object().unwrap()).is_err(), "{map}");
+        }
+        for consumer in [json!({}), json!({"service": ""}), json!({"name": null})] {
+            let settings = json!({"bindings": [], "tail_consumers": [consumer]});
+            assert!(serde_json::from_value::<Settings>(settings).is_err());
+        }
     }
 
     #[test]

@@ -185,6 +185,12 @@ impl Record {
 /// Reads a record, whose own words are kept: putting it back takes them.
 fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malformed> {
     let record: Record = serde_json::from_str(original.get())?;
+    if record.hides_its_target() {
+        return Err(Malformed(format!(
+            "{} record {} shows neither `content` nor `data`",
+            record.sort, record.name
+        )));
+    }
     let protection = record.protection(place);
     let links = record.links();
     let addresses = envelope::host(&record.name).into_iter().collect();

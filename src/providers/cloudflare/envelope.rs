@@ -206,14 +206,29 @@ pub(super) fn account(place: &Place) -> &str {
     place.id()
 }
 
-/// A field where null means empty, unlike an absent one (which needs `default`
-/// beside this).
+/// A field where null means empty, unlike an absent one: that is refused, or unknown
+/// with `default` beside this.
 pub(super) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
     Ok(Some(Option::deserialize(deserializer)?.unwrap_or_default()))
+}
+
+/// A field that names something: an empty text names nothing, and is refused like an
+/// absent one.
+pub(super) fn named<'de, D>(deserializer: D) -> Result<Box<str>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let text = Box::<str>::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Err(serde::de::Error::custom(
+            "a field that names something is empty",
+        ));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

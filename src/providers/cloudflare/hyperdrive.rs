@@ -46,14 +46,37 @@ struct Config {
     name: Box<str>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
-    origin: Option<Origin>,
+    origin: Origin,
 }
 
+/// The database behind it. One that names neither a host nor a service may be that of
+/// any branch, and is refused.
 #[derive(Deserialize)]
+#[serde(try_from = "ShownOrigin")]
 struct Origin {
     host: Option<String>,
     /// A VPC service, which leads to a tunnel.
     service_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ShownOrigin {
+    host: Option<String>,
+    service_id: Option<String>,
+}
+
+impl TryFrom<ShownOrigin> for Origin {
+    type Error = &'static str;
+
+    fn try_from(shown: ShownOrigin) -> Result<Self, Self::Error> {
+        let is_named = |text: &String| !text.is_empty();
+        let host = shown.host.filter(is_named);
+        let service_id = shown.service_id.filter(is_named);
+        if host.is_none() && service_id.is_none() {
+            return Err("the origin of a Hyperdrive configuration names nothing");
+        }
+        Ok(Self { host, service_id })
+    }
 }
 
 impl Config {
@@ -66,18 +89,10 @@ impl Config {
     }
 
     fn resource(self, place: &Arc<Place>) -> Resource {
-        let host = self
-            .origin
-            .as_ref()
-            .and_then(|origin| origin.host.as_deref());
-        let host = host.and_then(envelope::host);
+        let host = self.origin.host.as_deref().and_then(envelope::host);
         let reached = host.iter().flat_map(|host| reached::at(host));
         let reached = reached.filter(Self::is_of_a_database);
-        let service = self
-            .origin
-            .as_ref()
-            .and_then(|origin| origin.service_id.as_deref());
-        let service = service.map(|id| UnknownBinding {
+        let service = self.origin.service_id.map(|id| UnknownBinding {
             sort: "service_id".into(),
             texts: vec![id.into()],
             any_of: Some("tunnel"),
@@ -123,5 +138,22 @@ impl Kind for Hyperdrive {
 
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::Cloudflare, &path(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_that_names_nothing_is_no_answer() {
+        let read = |origin: &str| {
+            let text = format!(r#"{{"id":"1","name":"pg","origin":{origin}}}"#);
+            serde_json::from_str::<Config>(&text).is_ok()
+        };
+        assert!(read(r#"{"host":"db.example.com"}"#) && read(r#"{"service_id":"s"}"#));
+        for origin in ["null", "{}", r#"{"host":""}"#, r#"{"host":null}"#] {
+            assert!(!read(origin), "{origin}");
+        }
     }
 }

@@ -154,7 +154,12 @@ impl Deployment {
         let preview = *self.environment == *"preview";
         let metadata = self.trigger.and_then(|trigger| trigger.metadata);
         let branch = metadata.and_then(|metadata| metadata.branch);
-        let unread = self.aliases.is_none().then_some("aliases");
+        // Every answer has both, and a record may point at either.
+        let unread = match (&self.aliases, &self.url) {
+            (None, _) => Some("aliases"),
+            (_, None) => Some("url"),
+            (Some(_), Some(_)) => None,
+        };
         let aliases = self.aliases.unwrap_or_default();
         let own = own_alias(
             branch.as_deref(),

@@ -74,9 +74,9 @@ struct Script {
     tag: Option<String>,
     created_on: Option<DateTime<Utc>>,
     modified_on: Option<DateTime<Utc>>,
-    /// `null` means none; an absent field means unknown to a condition. The spec
-    /// makes every field of the listing optional, so that a Worker without this
-    /// one counts as one without marks.
+    /// `null` means none; an absent field means unknown to a condition. The document
+    /// makes every field of the listing optional. A mark counts in the list of users as
+    /// well, which is asked for before a Worker is deleted and always has the tags.
     #[serde(default, deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
 }

@@ -57,20 +57,20 @@ static ABOUT: KindAbout = KindAbout {
 struct Domain {
     id: Box<str>,
     hostname: Box<str>,
-    service: Option<Box<str>>,
+    #[serde(deserialize_with = "envelope::named")]
+    service: Box<str>,
     zone_name: Option<Box<str>>,
 }
 
 impl Domain {
     fn resource(self, place: &Arc<Place>) -> Resource {
         let zone = self.zone_name.map(|name| host_name(&name).into());
-        let worker = self.service.iter();
-        let uses = worker.map(|worker| Reference::by_id("worker", worker.to_string()));
+        let worker = Reference::by_id("worker", self.service.to_string());
         let hostname = host_name(&self.hostname).into();
         Resource {
-            links: uses.map(Link::Uses).collect(),
+            links: vec![Link::Uses(worker)],
             addresses: envelope::host(&self.hostname).into_iter().collect(),
-            attributes: [("service", self.service), ("zone", zone)]
+            attributes: [("service", Some(self.service)), ("zone", zone)]
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, Attribute::Text(value?))))
                 .collect(),

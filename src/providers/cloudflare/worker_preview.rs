@@ -88,9 +88,9 @@ struct Preview {
     created_on: Option<DateTime<Utc>>,
     updated_on: Option<DateTime<Utc>>,
     deployed_on: Option<DateTime<Utc>>,
-    #[serde(default, deserialize_with = "envelope::null_is_empty")]
+    #[serde(deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
-    #[serde(default)]
+    #[serde(deserialize_with = "envelope::null_is_empty")]
     tail_consumers: Option<Vec<bindings::Consumer>>,
     urls: Vec<Box<str>>,
 }

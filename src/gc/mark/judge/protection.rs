@@ -132,8 +132,10 @@ impl Judge<'_, '_> {
             let name = resource.name.clone();
             return Some(Protection::BroughtBack { at, name });
         }
+        let shown = self.inventory.uses.shows_mark(resource);
+        let shown = shown.then_some(BuiltInProtection::Marked);
         let built_in = resource.protection.filter(|fact| overridden != Some(*fact));
-        let built_in = built_in.map(Protection::BuiltIn);
+        let built_in = shown.or(built_in).map(Protection::BuiltIn);
         built_in.or_else(|| self.managed.manager(resource).map(Protection::ManagedBy))
     }
 }

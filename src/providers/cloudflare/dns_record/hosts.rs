@@ -32,11 +32,22 @@ impl Record {
         hosts.iter().flat_map(|host| reached::at(host)).collect()
     }
 
+    /// Whether its type may name hosts.
+    fn may_name_hosts(&self) -> bool {
+        !NO_HOSTS.contains(&self.sort.to_ascii_uppercase().as_str())
+    }
+
+    /// Whether it does not show what it points at although its type may name hosts.
+    pub(super) fn hides_its_target(&self) -> bool {
+        let content = self.content.as_deref().unwrap_or_default();
+        let data = self.data.as_ref().and_then(Value::as_object);
+        self.may_name_hosts() && content.is_empty() && data.is_none_or(Map::is_empty)
+    }
+
     /// The host names that the record answers, whatever its type: CNAME has one,
     /// MX and SRV have one behind numbers, HTTPS and SVCB before parameters.
     fn hosts(&self) -> Vec<Box<str>> {
-        let sort = self.sort.to_ascii_uppercase();
-        if NO_HOSTS.contains(&sort.as_str()) {
+        if !self.may_name_hosts() {
             return Vec::new();
         }
         let data = self.data.as_ref().and_then(Value::as_object);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::super::envelope::account;
 use super::super::{bindings, envelope};
 use crate::kind::{Malformed, PageOf, Query, Shown, UsersPage};
-use crate::model::Place;
+use crate::model::{Place, is_marked};
 
 /// The template from which new Previews of a Worker are made.
 #[derive(Deserialize)]
@@ -26,8 +26,11 @@ struct Beta {
     /// Who depends on it.
     references: BetaReferences,
     /// What it sends its logs to.
-    #[serde(default)]
+    #[serde(deserialize_with = "envelope::null_is_empty")]
     tail_consumers: Option<Vec<NamedScript>>,
+    /// Always there, unlike in the classic listing.
+    #[serde(deserialize_with = "envelope::null_is_empty")]
+    tags: Option<Vec<Box<str>>>,
     #[serde(default)]
     previews_base_config: Option<PreviewsBase>,
 }
@@ -97,6 +100,7 @@ fn read_users(body: &[u8]) -> Result<UsersPage, Malformed> {
                 .map(|consumer| (consumer.name, worker.name.clone())),
         );
         shown.push(Shown {
+            is_marked: is_marked(worker.tags.iter().flatten().map(AsRef::as_ref)),
             id: worker.name,
             deployed_at: worker.deployed_on,
             // Only what was deployed is a script.
@@ -120,15 +124,17 @@ mod tests {
     fn users_are_everybody_else_who_depends_on_a_worker() {
         let body = br#"{"success":true,"result":[{"id":"1","name":"api","references":{"workers":[{"id":"2","name":"web"}],
             "durable_objects":[{"namespace_id":"n","namespace_name":"rooms","worker_id":"1","worker_name":"api"}],
-            "domains":[],"queues":[],"dispatch_namespace_outbounds":[]},"tail_consumers":[{"name":"logs"}]}],
+            "domains":[],"queues":[],"dispatch_namespace_outbounds":[]},"tail_consumers":[{"name":"logs"}],"tags":["Preview-GC:keep"]}],
             "result_info":{"page":1,"per_page":100,"count":1,"total_count":1}}"#;
         let page = read_users(body).unwrap();
         assert_eq!(
             page.uses,
             [("api".into(), "web".into()), ("logs".into(), "api".into())]
         );
-        let undetermined =
-            String::from_utf8_lossy(body).replace("\"durable_objects\"", "\"other\"");
-        assert!(read_users(undetermined.as_bytes()).is_err());
+        assert!(page.shown[0].is_marked);
+        for field in ["durable_objects", "tail_consumers", "tags"] {
+            let without = String::from_utf8_lossy(body).replace(field, "other");
+            assert!(read_users(without.as_bytes()).is_err(), "{field}");
+        }
     }
 }
