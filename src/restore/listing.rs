@@ -97,9 +97,22 @@ fn listed(noted: &RecordedStep, kinds: &[KindRef]) -> Option<ListedStep> {
             StepState::Released => "released",
         },
         restorable: restorable(noted, kinds).unwrap_or(Restorable::No),
-        undo: written.identity(kinds).map(|id| id.kind.undo),
+        undo: written.identity(kinds).map(|id| {
+            if lacks_backup(id.kind, copy) {
+                "cannot be restored: no backup of it was made"
+            } else {
+                id.kind.undo
+            }
+        }),
         implied: implied(copy),
     })
+}
+
+/// Returns whether only a backup could restore a resource of this kind, and the
+/// journal has none.
+fn lacks_backup(kind: KindRef, copy: &Snapshot) -> bool {
+    let needs_backup = providers::by_name(kind.name()).is_some_and(|kind| kind.backup().is_some());
+    needs_backup && copy.held.is_none()
 }
 
 /// Returns whether a journal contains what is needed to restore a step.
@@ -112,7 +125,7 @@ fn restorable(noted: &RecordedStep, kinds: &[KindRef]) -> Option<Restorable> {
         StepState::Restoring => true,
         StepState::Open | StepState::Restored | StepState::Released => false,
     };
-    if !may_be_gone || (kind.backup().is_some() && copy.held.is_none()) {
+    if !may_be_gone || lacks_backup(id.kind, copy) {
         return None;
     }
     let restore = kind.restore()?;
