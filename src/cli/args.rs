@@ -1,5 +1,5 @@
 //! The command line: every option of every command is declared here, so that they
-//! read alike.
+//! read alike. The file is long because it is a list: apart they would drift apart.
 
 mod limits;
 mod parse;

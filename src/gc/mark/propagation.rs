@@ -5,6 +5,7 @@
 mod guards;
 mod holders;
 mod makers;
+mod protected;
 mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -307,97 +308,6 @@ impl<'a> Propagation<'a> {
         self.is_garbage(owned)
             && (self.may_delete[owned] || self.settled)
             && self.inherited.binary_search(&(owned, owner)).is_ok()
-    }
-
-    /// What people protect keeps what manages it: a custom domain takes its
-    /// record along.
-    fn keep_managers(&mut self) {
-        let all = self.inventory.resources.iter().zip(&*self.judgements);
-        let wanted = all.filter(|(_, judgement)| match &judgement.verdict {
-            Verdict::Protected(protection) => protection.is_by_people(),
-            _ => false,
-        });
-        let mut protected: HashMap<_, Vec<&Resource>> = HashMap::new();
-        for (resource, _) in wanted {
-            let key = (resource.kind.name(), resource.name.to_ascii_lowercase());
-            protected.entry(key).or_default().push(resource);
-        }
-        for (manager, judgement) in self.inventory.resources.iter().zip(&mut *self.judgements) {
-            let Some(managed) = manager
-                .kind
-                .0
-                .manages
-                .filter(|_| judgement.verdict.is_garbage())
-            else {
-                continue;
-            };
-            let same = protected.get(&(managed, manager.name.to_ascii_lowercase()));
-            let mut same = same.into_iter().flatten();
-            if let Some(managed) = same.find(|one| one.place.is_near(&manager.place)) {
-                judgement.verdict = Verdict::InUse(ResourceUser {
-                    kind: managed.kind.name(),
-                    name: managed.name.clone(),
-                    how: UsageKind::Manager,
-                    stays: UserStays::Wanted,
-                });
-            }
-        }
-    }
-
-    /// What belongs to something that people protect stays, also where a rule of
-    /// its own matches it: without its domain a protected Worker has no traffic.
-    fn keep_attached_to_protected(&mut self) {
-        let owners = self.links.owners();
-        let attached = owners.filter(|(owned, owner)| {
-            let of_owner = self.judgements.get(*owner).map(|one| &one.verdict);
-            let is_wanted = matches!(of_owner, Some(Verdict::Protected(why)) if why.is_by_people());
-            is_wanted && self.is_garbage(*owned)
-        });
-        let attached: Vec<_> = attached.collect();
-        for (owned, owner) in attached {
-            self.judgements[owned].verdict = Verdict::InUse(self.user(owner, UsageKind::Owner));
-        }
-    }
-
-    /// What runs the code of something keeps that, if it stays for a reason of its own
-    /// or if something else that stays uses it. One that nobody is known to use, and
-    /// no rule is about, is left behind.
-    fn keep_makers(&mut self) -> bool {
-        let makers = self.links.makers();
-        let kept = makers.filter(|(satellite, maker)| {
-            let kind = self.inventory.resources[*satellite].kind;
-            // Without its maker nobody would find it any more.
-            let is_lost_without = kind.maker_shown_by.is_some();
-            (kind.keeps_maker || is_lost_without)
-                && self.is_garbage(*maker)
-                && !self.inventory.is_deleted_maker(*maker)
-                && self.is_wanted_without(*satellite, *maker)
-        });
-        let kept: Vec<_> = kept.collect();
-        for (satellite, maker) in &kept {
-            let user = self.user(*satellite, UsageKind::Runs);
-            self.judgements[*maker].verdict = Verdict::InUse(user);
-        }
-        !kept.is_empty()
-    }
-
-    /// Whether something keeps a satellite, apart from what made it.
-    fn is_wanted_without(&self, satellite: usize, maker: usize) -> bool {
-        match &self.judgements[satellite].verdict {
-            Verdict::Garbage(_) => false,
-            Verdict::Protected(_) | Verdict::Live(_) | Verdict::Grace(_) | Verdict::Unknown(_) => {
-                true
-            }
-            Verdict::InUse(_) | Verdict::Unmatched(_) => {
-                let mut users = self.links.users(satellite).iter();
-                users.any(|user| match user {
-                    IndexedUser::Other { .. } => true,
-                    IndexedUser::Listed(user) => {
-                        ![satellite, maker].contains(user) && self.stays(*user)
-                    }
-                })
-            }
-        }
     }
 
     /// A parent of what stays stays.
