@@ -69,6 +69,9 @@ pub struct KindAbout {
     pub place: PlaceSort,
     /// Whether names compare without case (DNS).
     pub caseless: bool,
+    /// Whether its provider takes names that differ only in case for the same, and shows
+    /// them as they were written.
+    pub ignores_case: bool,
     /// Whether a name begins with a host and goes on with a path that has case,
     /// as the pattern of a route does. `protect` and `except` then match either
     /// form of the host, in any case.
@@ -195,6 +198,7 @@ impl KindAbout {
         api: Api::Cloudflare,
         place: PlaceSort::Account,
         caseless: false,
+        ignores_case: false,
         begins_with_host: false,
         created: false,
         changed: false,

@@ -45,7 +45,7 @@ impl Pattern {
 }
 
 pub(super) fn covered(patterns: &[Patterns], text: &str, kind: KindRef) -> bool {
-    let by_host = kind.caseless || kind.begins_with_host;
+    let by_host = kind.caseless || kind.begins_with_host || kind.ignores_case;
     patterns.iter().any(|(pattern, caseless)| {
         (!kind.caseless && pattern.matches(text)) || (by_host && caseless.matches(text))
     })

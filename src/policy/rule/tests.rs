@@ -297,6 +297,25 @@ fn a_protect_entry_is_about_the_kinds_and_names_that_it_says() {
     }
 }
 
+/// GitHub takes `Staging` and `staging` for one environment, and shows the name that came
+/// first.
+#[test]
+fn a_protect_entry_covers_an_environment_in_any_case() {
+    for (entry, name, expected) in [
+        ("name = \"Staging-7\"", "staging-7", true),
+        ("name = \"staging-*\"", "Staging-7", true),
+        ("name = \"PR {pr}\"", "pr 7", true),
+        ("name = \"Vorschau-Ä\"", "vorschau-ä", true),
+        ("name = \"staging-7\"", "staging-8", false),
+    ] {
+        let of = |sort: &str| protect(&format!("kind = \"{sort}\"\n{entry}"));
+        let environment = of("github_environment").names(kind("github_environment"), name);
+        assert_eq!(environment, expected, "{entry} {name}");
+        // Names of Workers differ in case.
+        assert!(!of("worker").names(kind("worker"), name), "{entry} {name}");
+    }
+}
+
 #[test]
 fn a_protect_entry_covers_what_fits_all_that_it_says() {
     let pages = || resource("pages_deployment", "x");

@@ -24,6 +24,7 @@ static ABOUT: KindAbout = KindAbout {
     noun: "GitHub environment",
     api: Api::GitHub,
     place: PlaceSort::Repository,
+    ignores_case: true,
     created: true,
     changed: true,
     read_permission: "Actions: read",
