@@ -289,6 +289,8 @@ mod tests {
                 "live.txt" => Ok("\u{feff}api-production\r\n\n  web-* \n".to_owned()),
                 "addresses.txt" => Ok("www.acme.example\nhttps://shop.acme.example/\n".to_owned()),
                 "empty.txt" => Ok("\n \n".to_owned()),
+                // A file with the lines that its name tells.
+                _ if name.starts_with('\n') => Ok(name[1..].to_owned()),
                 _ => Err(format!("no {name} beside {policy}")),
             },
         };

@@ -259,6 +259,9 @@ fn wanted(arguments: &CheckArgs) -> Result<Vec<String>, RunFailure> {
     Ok(names)
 }
 
+/// Names in files of `protect` entries that are shown one by one.
+const SHOWN_NAMES: usize = 20;
+
 /// Returns warnings for rules that match no existing resource, and for `protect`
 /// entries that cover none.
 fn unused(report: &Report) -> Vec<String> {
@@ -270,9 +273,17 @@ fn unused(report: &Report) -> Vec<String> {
         )
     });
     let rules = report.unused_rules.iter();
+    let names = report.unused_names.iter().take(SHOWN_NAMES);
+    let names = names.map(|at| {
+        format!("{at} covers nothing that exists: compare it with what `audit --all` shows")
+    });
+    let more = report.unused_names.len().saturating_sub(SHOWN_NAMES);
+    let more = (more > 0).then(|| format!("{more} more names in files cover nothing that exists"));
     rules
         .map(|rule| report.why_unused(rule))
         .chain(protects)
+        .chain(names)
+        .chain(more)
         .collect()
 }
 

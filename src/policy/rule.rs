@@ -21,6 +21,7 @@ pub use self::death::{
 use self::pattern::covered;
 pub(crate) use self::pattern::{Pattern, Patterns};
 pub use self::place::{PlaceName, Where};
+pub(super) use self::protect::NamesFile;
 pub use self::protect::{Coverage, Protect};
 use super::Location;
 use super::template::{Captures, Fits, Template};

@@ -79,6 +79,11 @@ impl Report {
             } else {
                 Vec::new()
             },
+            unused_names: if complete && focus(&run.marking.input).is_none() {
+                unused_names(run.inventory, run.marking)
+            } else {
+                Vec::new()
+            },
             unknown_bindings: unknown_bindings::of(run.inventory),
             dangling: dangling::of(run.inventory),
             partly_protected: partly_protected::of(&resources),
@@ -473,6 +478,19 @@ fn unused_protects(inventory: &Inventory, marking: &Marking<'_>) -> Vec<Location
             && resources.all(|resource| entry.covers(resource) == Coverage::No)
     });
     unused.map(|entry| entry.location.clone()).collect()
+}
+
+/// Returns the names in files of `protect` entries that nothing has, although the
+/// entries cover something else.
+fn unused_names(inventory: &Inventory, marking: &Marking<'_>) -> Vec<String> {
+    let files = marking.input.policy_scopes.iter();
+    let entries = files.flat_map(|file| &file.policy.protects);
+    let listed = entries.filter(|entry| {
+        let kinds = entry.kinds.as_ref();
+        kinds.is_some_and(|kinds| kinds.iter().all(|kind| was_listed(inventory, *kind)))
+    });
+    let unused = listed.map(|entry| entry.unused_lines(&inventory.resources));
+    unused.flatten().collect()
 }
 
 /// Returns the rules that match no name, although all of their kinds were

@@ -488,3 +488,44 @@ reason = "shown at the fair"
     let text = String::from_utf8(audited.stdout).unwrap();
     assert!(text.contains("previews.toml:13 covers nothing"), "{text}");
 }
+
+#[test]
+fn each_line_of_a_file_of_names_that_nothing_has_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = json!({"repository": "acme/shop", "now": "2026-05-01T00:00:00Z", "git_branches": ["main"],
+        "pull_requests": [], "resources": [
+            {"kind": "worker", "name": "api-pr-7", "created_at": "2026-04-01T00:00:00Z"},
+            {"kind": "worker", "name": "web-live", "created_at": "2026-04-01T00:00:00Z"}]});
+    let (world_file, policy) = (folder.path().join("w.json"), folder.path().join("p.toml"));
+    std::fs::write(&world_file, world.to_string()).unwrap();
+    let text = "[[rule]]\nid = \"previews\"\nkind = \"worker\"\nname = \"api-pr-{pr}\"\n\
+        dead-when = \"closed\"\n[[protect]]\nkind = \"worker\"\nnames-file = \"live.txt\"\n\
+        reason = \"live\"\n";
+    std::fs::write(&policy, text).unwrap();
+    let sandbox = format!("--sandbox={}", world_file.display());
+    let warned = |names: &str| {
+        std::fs::write(folder.path().join("live.txt"), names).unwrap();
+        let policy = policy.display().to_string();
+        let (checked, code) = check(&[&sandbox, "--policies", &policy]);
+        assert_eq!(code, 0, "{checked}");
+        let warnings = checked["warnings"].as_array().unwrap().iter();
+        let warnings = warnings.filter_map(Value::as_str);
+        let found = warnings.filter(|one| one.contains("live.txt") || one.contains("more names"));
+        found.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(warned("api-pr-7\nweb-*\n"), Vec::<String>::new());
+    let shown = warned("api-pr-7\n\nAPI-pr-7\nweb-live\ngone-*\n");
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(
+        shown[0].starts_with("live.txt:3 (API-pr-7) covers nothing"),
+        "{shown:?}"
+    );
+    assert!(
+        shown[1].starts_with("live.txt:5 (gone-*) covers nothing"),
+        "{shown:?}"
+    );
+    let many: String = (0..30).map(|number| format!("gone-{number}\n")).collect();
+    let shown = warned(&format!("api-pr-7\n{many}"));
+    assert_eq!(shown.len(), 21, "{shown:?}");
+    assert!(shown[20].starts_with("10 more names"), "{shown:?}");
+}

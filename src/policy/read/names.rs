@@ -230,10 +230,12 @@ mod tests {
                 "[[protect]]\nkind = {kind:?}\nreason = \"x\"\n{file}\n"
             ))
         };
-        let line = "could not read the names in \"addresses.txt\": line 2 is no host name, so it \
-            matches nothing: \"https://shop.acme.example/\"";
+        let line = "addresses.txt:2 is no host name, so it matches nothing: \
+            \"https://shop.acme.example/\"";
         assert_eq!(file("worker_domain"), [line]);
-        assert!(file("neon_branch").is_empty());
+        let line = "addresses.txt:2 is an address, and not a name: \"https://shop.acme.example/\"";
+        assert_eq!(file("worker"), [line]);
+        assert!(file("worker_route").is_empty());
         let rule = |names: &str| {
             format!(
                 "[[rule]]\nid = \"a\"\nkind = \"dns_record\"\ndead-when = \"closed\"\n{names}\n"

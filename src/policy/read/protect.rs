@@ -6,8 +6,54 @@ use crate::model::code::Code;
 use crate::model::{KindRef, PullRequestNumber};
 use crate::policy::fields::Fields;
 use crate::policy::keys::{Key, Texts, protect as keys};
-use crate::policy::rule::{Pattern, Patterns, Protect, Timing};
+use crate::policy::rule::{NamesFile, Pattern, Patterns, Protect, Timing};
 use crate::policy::template::Names;
+
+/// Lines of a file of names that are shown as mistakes.
+const SHOWN_LINES: usize = 10;
+
+/// Returns what is wrong with a line of a file of names and what to write in its place,
+/// if it is not one name: it would silently protect nothing.
+fn why_no_name(line: &str, kinds: &[KindRef]) -> Option<(&'static str, String)> {
+    let alone = || "write one name a line and nothing else, without comments".to_owned();
+    let is_invisible = |c: char| {
+        c.is_control()
+            || matches!(c,
+                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    };
+    if let Some(host) = host_of_address(line, kinds) {
+        let why = "is no host name, so it matches nothing";
+        return Some((why, format!("write {host:?}")));
+    }
+    if line.contains(is_invisible) {
+        return Some(("has invisible characters", "type the name anew".to_owned()));
+    }
+    if line.starts_with('#') {
+        return Some(("is a comment", alone()));
+    }
+    if line.contains(char::is_whitespace) {
+        let spaced = format!(
+            "write one name a line and nothing else, without comments or signs of a list; a name \
+             with spaces belongs into a [[protect]] of its own, under `name`: {line:?}"
+        );
+        return Some(("is not one name", spaced));
+    }
+    if line.contains([',', ';', '"', '\'', '`', '#']) {
+        return Some(("is not one name", alone()));
+    }
+    if line.contains(['{', '}']) {
+        let template = format!("write a template under `name` of a [[protect]]: {line:?}");
+        return Some(("is a template, and not a name", template));
+    }
+    // Patterns of routes may begin with a scheme.
+    if line.contains("://") && !kinds.iter().any(|kind| kind.begins_with_host) {
+        let why = "is an address, and not a name";
+        let help = "write the host or name that `audit --all` shows".to_owned();
+        return Some((why, help));
+    }
+    None
+}
 
 impl Reader<'_> {
     pub(super) fn protect(&mut self, mut fields: Fields<'_>, names: &Names) -> Option<Protect> {
@@ -30,6 +76,7 @@ impl Reader<'_> {
                 Some("write a second [[protect]], or add the names to the file".to_owned()),
             );
         }
+        let (from_file, names_file) = from_file.unzip();
         let name = name.or(from_file);
         let branch_span = fields.value_span(keys::BRANCH.name);
         let branch = self.patterns(&mut fields, &keys::BRANCH, names, &[]);
@@ -78,6 +125,7 @@ impl Reader<'_> {
             kinds: words.map(|_| kinds),
             place,
             names: name,
+            names_file,
             branches: branch,
             conditions,
             reason: reason?.value.into(),
@@ -87,8 +135,13 @@ impl Reader<'_> {
     }
 
     /// The names in the file that `names-file` mentions, one a line. A file without
-    /// names would protect nothing, so it is a mistake.
-    fn names_file(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> Option<Vec<Patterns>> {
+    /// names would protect nothing, so it is a mistake, and so is a line that is not
+    /// one name: it belongs to another format.
+    fn names_file(
+        &mut self,
+        fields: &mut Fields<'_>,
+        kinds: &[KindRef],
+    ) -> Option<(Vec<Patterns>, NamesFile)> {
         let file = fields.text(&keys::NAMES_FILE, &mut self.mistakes)?;
         let text = match (self.environment.names_file)(&self.source.path, &file.value) {
             Ok(text) => text,
@@ -103,43 +156,30 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
-        let lines = lines.enumerate().filter(|(_, line)| !line.is_empty());
         let mut names: Vec<Patterns> = Vec::new();
-        for (index, line) in lines {
-            // Such a line belongs to another format and would protect nothing.
-            let is_name = !line.starts_with('#')
-                && !line.contains(|c: char| c == '"' || c == ',' || c.is_control());
-            if !is_name {
+        let mut lines = Vec::new();
+        let mut wrong = 0;
+        let all = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        for (index, line) in all.enumerate().filter(|(_, line)| !line.is_empty()) {
+            let line_number = index + 1;
+            let Some((why, help)) = why_no_name(line, kinds) else {
+                names.push(Pattern::both_forms(line));
+                lines.push((line_number, line.into()));
+                continue;
+            };
+            wrong += 1;
+            if wrong <= SHOWN_LINES {
                 self.mistakes.error(
                     Code::NamesFileUnread,
-                    file.span,
-                    format!(
-                        "could not read the names in {:?}: line {} is not one name: {line:?}",
-                        file.value,
-                        index + 1
-                    ),
-                    "every line is a name that is protected",
-                    Some("write one name a line, without quotes, commas or comments".to_owned()),
+                    file.span.clone(),
+                    format!("{}:{line_number} {why}: {line:?}", file.value),
+                    "every line of the file is a name that is protected",
+                    Some(help),
                 );
-                return None;
             }
-            if let Some(host) = host_of_address(line, kinds) {
-                self.mistakes.error(
-                    Code::NamesFileUnread,
-                    file.span,
-                    format!(
-                        "could not read the names in {:?}: line {} is no host name, so it \
-                         matches nothing: {line:?}",
-                        file.value,
-                        index + 1
-                    ),
-                    "an address in the file",
-                    Some(format!("write {host:?}")),
-                );
-                return None;
-            }
-            names.push(Pattern::both_forms(line));
+        }
+        if wrong > 0 {
+            return None;
         }
         if names.is_empty() {
             self.mistakes.error(
@@ -151,7 +191,8 @@ impl Reader<'_> {
             );
             return None;
         }
-        Some(names)
+        let path = file.value.into();
+        Some((names, NamesFile { path, lines }))
     }
 
     /// The number of `pull-request`, and where it stands.

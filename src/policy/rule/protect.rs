@@ -18,6 +18,8 @@ pub struct Protect {
     pub place: Where,
     /// The names; all without any.
     pub(in crate::policy) names: Option<Vec<Patterns>>,
+    /// The file that the names come from, if they come from one.
+    pub(in crate::policy) names_file: Option<NamesFile>,
     /// The git branches that they carry; all without any.
     pub(in crate::policy) branches: Option<Vec<Patterns>>,
     /// Conditions on attributes.
@@ -28,6 +30,15 @@ pub struct Protect {
     pub location: Location,
     /// The bytes of its file that it takes.
     pub span: Span,
+}
+
+/// A file of names, with a name in each of these lines.
+#[derive(Debug, Clone)]
+pub(in crate::policy) struct NamesFile {
+    /// Its path, as the policy writes it.
+    pub(in crate::policy) path: Box<str>,
+    /// The number of each line, and its name.
+    pub(in crate::policy) lines: Vec<(usize, Box<str>)>,
 }
 
 /// Whether a `protect` entry covers a resource.
@@ -53,6 +64,26 @@ impl Protect {
                 .names
                 .as_ref()
                 .is_none_or(|names| covered(names, name, kind))
+    }
+
+    /// Returns the names in its file that none of these resources has, each with its
+    /// place.
+    pub fn unused_lines(&self, resources: &[Resource]) -> Vec<String> {
+        let Some((file, names)) = self.names_file.as_ref().zip(self.names.as_ref()) else {
+            return Vec::new();
+        };
+        let covered_ones: Vec<_> = resources
+            .iter()
+            .filter(|one| self.covers(one) != Coverage::No)
+            .collect();
+        let lines = file.lines.iter().zip(names);
+        let unused = lines.filter(|(_, name)| {
+            let mut ones = covered_ones.iter();
+            ones.all(|one| !covered(std::slice::from_ref(*name), &one.name, one.kind))
+        });
+        unused
+            .map(|((line, name), _)| format!("{}:{line} ({name})", file.path))
+            .collect()
     }
 
     /// Whether it covers a resource by what the resource is. An entry about a pull

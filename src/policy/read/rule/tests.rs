@@ -395,6 +395,81 @@ fn a_file_of_names_has_names_and_stands_in_the_place_of_name() {
     assert_eq!(covered, [true, true, false]);
 }
 
+/// Such a line would protect nothing, and nobody would notice.
+#[test]
+fn every_line_of_a_file_of_names_that_is_not_one_name_is_a_mistake() {
+    let found = |kind: &str, lines: &str| {
+        let file = format!("\n{lines}")
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"");
+        let file: String = file
+            .chars()
+            .map(|c| {
+                if c.is_ascii_graphic() || c == ' ' {
+                    c.to_string()
+                } else {
+                    format!("\\U{:08x}", u32::from(c))
+                }
+            })
+            .collect();
+        let text = format!("[[protect]]\nreason = \"ours\"\n{kind}names-file = \"{file}\"\n");
+        mistakes(&text)
+    };
+    let worker = "kind = \"worker\"\n";
+    for (line, why) in [
+        ("app-pr-7  # demo", "is not one name"),
+        ("app-pr-7#demo", "is not one name"),
+        ("app-pr-7 // demo", "is not one name"),
+        ("// demo", "is not one name"),
+        ("- app-pr-7", "is not one name"),
+        ("* app-pr-7", "is not one name"),
+        ("app-pr-7;app-pr-17", "is not one name"),
+        ("app-pr-7,app-pr-17", "is not one name"),
+        ("app-pr-7 app-pr-17", "is not one name"),
+        ("app-pr-7\u{a0}app-pr-17", "is not one name"),
+        ("'app-pr-7'", "is not one name"),
+        ("\"app-pr-7\"", "is not one name"),
+        ("`app-pr-7`", "is not one name"),
+        ("# demo", "is a comment"),
+        ("#demo", "is a comment"),
+        ("app-pr-{pr}", "is a template, and not a name"),
+        ("app-pr-7\u{200b}", "has invisible characters"),
+        ("\u{202e}app-pr-7", "has invisible characters"),
+        ("app\u{ad}-pr-7", "has invisible characters"),
+        ("app-pr-7\u{1}", "has invisible characters"),
+        (
+            "https://app-pr-7.acme.example",
+            "is an address, and not a name",
+        ),
+    ] {
+        for kind in ["", worker] {
+            let shown = found(kind, &format!("app-pr-1\n\n{line}\n"));
+            assert_eq!(shown.len(), 1, "{line}: {shown:?}");
+            assert!(
+                shown[0].contains(&format!(":3 {why}: ")),
+                "{line}: {shown:?}"
+            );
+        }
+    }
+    for line in [
+        "app-pr-7\u{a0}",
+        "*-production",
+        "-app-",
+        "web_1.2/x@y",
+        "ünïcode",
+        "www.acme.example/*",
+    ] {
+        assert_eq!(
+            found(worker, &format!("{line}\r\n")),
+            Vec::<String>::new(),
+            "{line}"
+        );
+    }
+    // All of them are shown, up to a number.
+    assert_eq!(found(worker, "a b\nc\nd e\n").len(), 2);
+    assert_eq!(found(worker, &"a b\n".repeat(100)).len(), 10);
+}
+
 #[test]
 fn a_clock_that_the_kind_does_not_have_is_warned_of() {
     let warned = |kind: &str, clock: &str| {
