@@ -206,6 +206,7 @@ impl<'p> Collector<'p> {
                 brought_back: Arc::clone(&self.brought_back),
                 to_delete: None,
                 contradicted: Arc::default(),
+                calibrated: Arc::default(),
                 now: self.now,
             },
             targets: audit_scope.targets.clone(),

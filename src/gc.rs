@@ -173,6 +173,7 @@ mod samples {
                 brought_back: Arc::default(),
                 to_delete: None,
                 contradicted: Arc::default(),
+                calibrated: Arc::default(),
                 now: at(0),
             },
         }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use claims::{claims, closed_search, early_questions};
+pub use judge::calibration::Calibration;
 
 use self::dependents::LiveNames;
 use self::judge::{Judge, Managed};
@@ -73,6 +74,8 @@ pub struct JudgeInput<'p> {
     /// created outside the lifetime of the pull request. A later pass may list
     /// fewer resources and miss it.
     pub contradicted: Arc<BTreeSet<ClaimedNumber>>,
+    /// What an earlier pass of this run saw of how names are made, likewise.
+    pub calibrated: Arc<Calibration>,
     /// The start of the run.
     pub now: DateTime<Utc>,
 }
@@ -173,6 +176,7 @@ impl<'p> Marking<'p> {
 pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>) -> Marking<'p> {
     let managed = Managed::of(inventory, &input);
     let judge = Judge::new(&input, inventory, roots, &managed);
+    let calibrated = judge.calibration();
     let resources = &inventory.resources;
     let threads = if resources.len() < WORTH_A_THREAD {
         1
@@ -210,6 +214,7 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>)
         &mut judgements,
     );
     let questions = propagation.run();
+    input.calibrated = calibrated;
     input.contradicted = Arc::new(contradicted);
     Marking {
         judgements,

@@ -128,8 +128,11 @@ codes! {
         "The slug in the name is the beginning of the slug of an existing branch.",
         "If it is garbage, delete it by hand, or wait until that branch is gone.";
     SlugUnproven = "slug-unproven", Doubt,
-        "No listed name matches a known branch, so the absence of a branch proves nothing about this rule.",
+        "No listed name shows how names are made of git branches, so the absence of a branch proves nothing about this rule.",
         "Compare names with `preview-gc check --branch`, and correct `[slug]`.";
+    HeadUnlisted = "head-unlisted", Doubt,
+        "The rule matches no name of the branch of an open pull request, so that a name which nothing explains may be its.",
+        "Compare names with `preview-gc check --branch`, and correct `[slug]`; else it is decided once that pull request is deployed or closed.";
     NumberAndBranchDiffer = "number-and-branch-differ", Doubt,
         "The name has a pull request's number and a git branch, and the pull request is not known to come from that branch.",
         "If it is garbage, delete it by hand.";

@@ -80,6 +80,7 @@ impl<'p> Survey<'p> {
         let input = JudgeInput {
             to_delete: Some(Arc::new(to_delete)),
             contradicted: Arc::clone(&before.marking.input.contradicted),
+            calibrated: Arc::clone(&before.marking.input.calibrated),
             ..self.judge_input()
         };
         let early = mark::early_questions(&inventory, &input);

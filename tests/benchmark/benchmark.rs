@@ -567,6 +567,7 @@ fn mark_a_million() {
         brought_back: Arc::default(),
         to_delete: None,
         contradicted: Arc::default(),
+        calibrated: Arc::default(),
         now: "2026-02-01T00:00:00Z".parse().expect("a time"),
     };
     let begin = Instant::now();

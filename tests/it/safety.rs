@@ -8,6 +8,7 @@ mod gaps;
 mod hosts;
 mod previews;
 mod recorded;
+mod slugs;
 mod unseen;
 mod users;
 

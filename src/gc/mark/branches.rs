@@ -22,10 +22,22 @@ pub(super) struct Branches<'a> {
     living: HashMap<&'a str, BTreeSet<String>>,
     /// Branches by their name in lower case, for kinds without case.
     by_lower: HashMap<String, Vec<&'a str>>,
+    slugs: &'a Slugs,
     /// Branches by function and slug.
     by_slug: HashMap<(&'a str, String), Vec<&'a str>>,
     /// Branches by function and slug in lower case, for kinds without case.
     by_lower_slug: HashMap<(&'a str, String), Vec<&'a str>>,
+}
+
+/// What a listed name shows about how names are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Explanation {
+    /// Nothing: no known branch explains it.
+    None,
+    /// A branch explains it that every function leaves as it is.
+    Plain,
+    /// A branch explains it of which another function would make another name.
+    Proof,
 }
 
 /// The state of the branches that match a name.
@@ -116,13 +128,50 @@ impl<'a> Branches<'a> {
             forks,
             living,
             by_lower,
+            slugs,
             by_slug,
             by_lower_slug,
         }
     }
 
+    /// Returns the heads of this repository's open pull requests.
+    pub(super) fn open_heads(&self) -> impl Iterator<Item = &'a str> {
+        let pull_requests = self.roots.pull_requests.values();
+        let open = pull_requests.filter(|one| matches!(one, PullRequest::Open { .. }));
+        open.filter_map(|one| one.head().map(AsRef::as_ref))
+    }
+
+    /// Returns whether a name made of a branch shows by which function it was made:
+    /// another one would give another name. No function changes a name in lower case
+    /// without separators but dashes.
+    pub(super) fn is_telling(&self, claim: &Claim, branch: &str) -> bool {
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_changed = match claim {
+            Claim::Slug { function, .. } => self
+                .slugs
+                .get(&**function)
+                .is_some_and(|function| !function.of(branch).contains(branch)),
+            Claim::Branch(_) | Claim::PullRequest(_) | Claim::Run(_) | Claim::Itself => false,
+        };
+        is_changed || !branch.chars().all(is_plain)
+    }
+
+    /// Returns whether a slug is the end of what a branch gives before it is cut, from a
+    /// separator on: the owner's tool may drop what stands before.
+    pub(super) fn is_end_of_slug(&self, claim: &Claim, branch: &str) -> bool {
+        let Claim::Slug { function, text } = claim else {
+            return false;
+        };
+        let Some(function) = self.slugs.get(&**function) else {
+            return false;
+        };
+        let (whole, text) = (function.uncut(branch).to_lowercase(), text.to_lowercase());
+        let before = whole.strip_suffix(&text);
+        before.is_some_and(|before| before.ends_with(|c: char| !c.is_alphanumeric()))
+    }
+
     /// Returns the known branches that match a claim.
-    fn matching_branches(&self, claim: &Claim, caseless: bool) -> Vec<&'a str> {
+    pub(super) fn matching_branches(&self, claim: &Claim, caseless: bool) -> Vec<&'a str> {
         match claim {
             Claim::Branch(branch) => {
                 let lower = branch.to_ascii_lowercase();
@@ -216,9 +265,9 @@ impl<'a> Branches<'a> {
         begins(&text) || (!explained && before_hash.is_some_and(begins))
     }
 
-    /// Returns whether a known branch matches the claim, and the times of its pull
-    /// requests do not contradict that.
-    pub(super) fn explains(&self, claim: &Claim, caseless: bool, created: Time) -> bool {
+    /// Returns what it shows that a known branch matches the claim, if the times of its
+    /// pull requests do not contradict that.
+    pub(super) fn explains(&self, claim: &Claim, caseless: bool, created: Time) -> Explanation {
         let fits = |branch: &str| {
             let numbers = self.numbers.get(branch).into_iter().flatten();
             let mut opened = numbers
@@ -231,9 +280,16 @@ impl<'a> Branches<'a> {
                     Time::Missing | Time::Unsupported => opened.next().is_some(),
                 }
         };
-        self.matching_branches(claim, caseless)
-            .into_iter()
-            .any(fits)
+        let branches = self.matching_branches(claim, caseless);
+        let explaining = branches.into_iter().filter(|branch| fits(branch));
+        let explanations = explaining.map(|branch| {
+            if self.is_telling(claim, branch) {
+                Explanation::Proof
+            } else {
+                Explanation::Plain
+            }
+        });
+        explanations.max().unwrap_or(Explanation::None)
     }
 
     /// Returns the state of the branches that match the claim of a resource, or

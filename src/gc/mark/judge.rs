@@ -1,6 +1,7 @@
 //! Judges each resource by itself: protection, the rules that match its name,
 //! roots, times.
 
+pub(super) mod calibration;
 mod event;
 mod grace;
 mod labels;
@@ -14,10 +15,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use self::calibration::Calibration;
 use self::event::{TimingFailure, check_timing, clock, event, merged};
 use self::labels::lost_label;
 use self::newer::{RuleIndex, Supersession};
-use self::owner::{Calibration, Owner};
+use self::owner::Owner;
 pub(super) use self::protection::Managed;
 use super::super::verdict::{
     Alive, Cause, Death, Doubt, Protection, ResourceUser, Unmatched, UsageKind, UserStays, Verdict,
@@ -93,7 +95,7 @@ pub(super) struct Judge<'a, 'p> {
     managed: &'a Managed,
     /// The resources whose checkbox "keep" is checked, with the issue.
     kept: BTreeMap<String, u64>,
-    calibration: Calibration,
+    calibration: Arc<Calibration>,
     newer: Supersession,
     inventory: &'a Inventory,
 }
@@ -114,12 +116,17 @@ impl<'a, 'p> Judge<'a, 'p> {
             input,
             kept: kept(roots),
             gap: roots.gap().map(|(_, why)| why),
-            calibration: Calibration::of(inventory, input, &of_scope),
+            calibration: Arc::new(Calibration::of(inventory, input, &of_scope)),
             newer: Supersession::of(inventory, input, &of_scope),
             roots: of_scope,
             inventory,
             managed,
         }
+    }
+
+    /// What is known about how names are made.
+    pub(super) fn calibration(&self) -> Arc<Calibration> {
+        Arc::clone(&self.calibration)
     }
 
     /// What it judges by.

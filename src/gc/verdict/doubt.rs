@@ -99,8 +99,16 @@ pub enum Doubt {
     /// The slug is the beginning of what an existing branch gives.
     Beginning(Claim),
     /// No name that was listed shows that the rule's branch or slug function
-    /// gives real names.
+    /// gives real names: another function would have given the same ones.
     NotCalibrated(Claim),
+    /// No name of its rule is that of this head of an open pull request: it may be the
+    /// one that is made otherwise than the rule says.
+    HeadUnlisted {
+        /// What its name says it belongs to.
+        claim: Claim,
+        /// The git branch.
+        head: Arc<str>,
+    },
     /// Its name has a number and a git branch that are not known to belong together.
     HeadDiffers {
         /// The pull request.
@@ -137,6 +145,7 @@ impl Doubt {
             Self::NoOpening(_) => Code::OpeningUnknown,
             Self::Beginning(_) => Code::SlugIsPrefix,
             Self::NotCalibrated(_) => Code::SlugUnproven,
+            Self::HeadUnlisted { .. } => Code::HeadUnlisted,
             Self::HeadDiffers { .. } => Code::NumberAndBranchDiffer,
         }
     }

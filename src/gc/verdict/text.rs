@@ -9,7 +9,7 @@ use super::{
     Alive, Cause, Doubt, Protection, ResourceUser, Unmatched, UsageKind, UserStays, Verdict, Wait,
 };
 use crate::format::{moment, span};
-use crate::model::PullRequestNumber;
+use crate::model::{Claim, PullRequestNumber};
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -289,9 +289,10 @@ impl fmt::Display for Doubt {
             }
             Self::NotCalibrated(claim) => write!(
                 f,
-                "no listed name matches a known git branch, so the absence of {claim} proves \
-                 nothing"
+                "no listed name shows how names are made of git branches, so the absence of \
+                 {claim} proves nothing"
             ),
+            Self::HeadUnlisted { claim, head } => unlisted(f, claim, head),
             Self::HeadDiffers {
                 number,
                 head,
@@ -332,6 +333,14 @@ fn comes_from_elsewhere(
             "and no git branch of this repository is known that #{number} comes from"
         ),
     }
+}
+
+fn unlisted(f: &mut fmt::Formatter<'_>, claim: &Claim, head: &str) -> fmt::Result {
+    write!(
+        f,
+        "no listed name is that of {head}, which has an open pull request, so {claim} may be \
+         what becomes of it"
+    )
 }
 
 fn birth(

@@ -1,13 +1,10 @@
 //! The owner of a resource: what the claim of a match belongs to, and whether the
 //! templates and slug functions that say so are known to be right.
 
-use std::collections::HashSet;
-
 use super::super::super::verdict::Doubt;
-use super::super::JudgeInput;
-use super::super::branches::{BranchState, Branches};
+use super::super::branches::BranchState;
 use super::Judge;
-use crate::evidence::{ActionsRun, Inventory, PullRequest, RepositoryRoots};
+use crate::evidence::{ActionsRun, PullRequest};
 use crate::model::{Claim, PullRequestNumber, Resource, RunId};
 use crate::policy::{Missing, Rule, RuleMatch};
 
@@ -60,53 +57,6 @@ impl<'a> Owner<'a> {
     }
 }
 
-/// The branch templates and slug functions that are known to be right: those that
-/// explain at least one listed name by a known git branch, with times that fit.
-#[derive(Default)]
-pub(super) struct Calibration {
-    /// Slug functions, by policy file.
-    functions: HashSet<(usize, Box<str>)>,
-    /// Rules, by policy file and index.
-    rules: HashSet<(usize, usize)>,
-}
-
-impl Calibration {
-    pub(super) fn of(
-        inventory: &Inventory,
-        input: &JudgeInput<'_>,
-        heads: &[Option<(&RepositoryRoots, Branches<'_>)>],
-    ) -> Self {
-        let mut calibration = Self::default();
-        for (index, policy_scope) in input.policy_scopes.iter().enumerate() {
-            let policy = policy_scope.policy;
-            let Some((_, heads)) = heads[index].as_ref() else {
-                continue;
-            };
-            if !policy.rules.iter().any(Rule::asks_about_branches) {
-                continue;
-            }
-            for resource in &inventory.resources {
-                if !policy_scope.places.contains(&resource.place) {
-                    continue;
-                }
-                // Recorded data proves nothing about how names are made.
-                let named = policy.read(resource).into_iter();
-                for (rule, rule_match) in named.filter(|(_, rule_match)| !rule_match.only_agrees) {
-                    let caseless = resource.kind.caseless;
-                    if !heads.explains(&rule_match.claim, caseless, resource.created_at) {
-                        continue;
-                    }
-                    calibration.rules.insert((index, rule));
-                    if let Claim::Slug { function, .. } = rule_match.claim {
-                        calibration.functions.insert((index, function));
-                    }
-                }
-            }
-        }
-        calibration
-    }
-}
-
 impl<'a> Judge<'a, '_> {
     /// Returns the owner of a match's claim, or `None` if nothing known has that
     /// name, so that there is no match at all.
@@ -155,14 +105,24 @@ impl<'a> Judge<'a, '_> {
                     let calibrated = match (claim, &state) {
                         // A git branch that was seen needs no calibration.
                         (Claim::Branch(_), Some(_)) => true,
-                        (Claim::Slug { function, .. }, _) => {
-                            let function = (policy_scope, function.clone());
-                            self.calibration.functions.contains(&function)
-                        }
-                        _ => self.calibration.rules.contains(&(policy_scope, index)),
+                        (_, Some(_)) => self.calibration.is_plausible(policy_scope, claim),
+                        // Its absence says something only of names as this rule makes them.
+                        (_, None) => self.calibration.is_proven((policy_scope, index), claim),
                     };
                     if !calibrated {
                         return Err(Doubt::NotCalibrated(claim.clone()));
+                    }
+                    let rule = (policy_scope, index);
+                    let mut unlisted = self.calibration.unlisted(heads, rule, claim);
+                    let head = match state {
+                        Some(_) => unlisted.find(|head| heads.is_end_of_slug(claim, head)),
+                        None => unlisted.next(),
+                    };
+                    if let Some(head) = head {
+                        return Err(Doubt::HeadUnlisted {
+                            claim: claim.clone(),
+                            head: head.into(),
+                        });
                     }
                 }
                 Ok(match (state, rule.missing) {
