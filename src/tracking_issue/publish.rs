@@ -1,5 +1,5 @@
 //! Publishes a report in the tracking issue: creates, updates, closes or reopens
-//! it. What others save in the meantime is merged as [`super::edits`] says, and the
+//! it. What others save in the meantime is merged as `super::edits` says, and the
 //! issue is written again if it says something else than that.
 
 use std::fmt;
