@@ -11,7 +11,7 @@ kind = "dns_record"
 name = "{service}-pr-{pr}.acme.example"
 dead-when = "closed"
 [words]
-service = ["app", "mail", "sip", "ns", "svc"]
+service = ["app", "mail", "sip", "ns", "svc", "uri", "call"]
 "#;
 
 #[test]
@@ -109,6 +109,18 @@ fn rule_4_what_a_record_of_any_type_points_at_stays() {
         target("sip"),
         target("ns"),
         target("svc"),
+        target("uri"),
+        target("call"),
+        record(
+            "_ftp._tcp.acme.example",
+            "URI",
+            "10 1 \"uri-pr-7.acme.example/files\""
+        ),
+        record(
+            "_tel._tcp.acme.example",
+            "URI",
+            "10 1 \"sip:us@call-pr-7.acme.example\""
+        ),
         mail,
         record(
             "_sip._tcp.acme.example",
@@ -124,7 +136,7 @@ fn rule_4_what_a_record_of_any_type_points_at_stays() {
     ]);
     let world = world(json!([closed(7), open(9)]), resources, json!([]));
     let audited = audit(&world, RECORDS);
-    for service in ["mail", "sip", "ns", "svc"] {
+    for service in ["mail", "sip", "ns", "svc", "uri", "call"] {
         let name = format!("{service}-pr-7.acme.example");
         assert_eq!(audited.verdict(&name), "in_use", "{service}");
     }

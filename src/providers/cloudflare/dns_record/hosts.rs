@@ -54,7 +54,9 @@ impl Record {
         let data = data.into_iter().flat_map(Map::values);
         let texts = self.content.as_deref().into_iter();
         let texts = texts.chain(data.filter_map(Value::as_str));
-        let words = texts.flat_map(str::split_whitespace);
+        // A host may be quoted, and part of an address of any scheme.
+        let is_apart = |c: char| !c.is_alphanumeric() && !['-', '.', '_', '*'].contains(&c);
+        let words = texts.flat_map(|text| text.split(is_apart));
         let mut hosts: Vec<Box<str>> = words
             .filter(|word| word.contains('.'))
             .filter_map(envelope::host)
