@@ -338,6 +338,8 @@ pub struct UsersPage {
     pub shown: Vec<Shown>,
     /// Pairs of the used resource's id and its user's id.
     pub uses: Vec<(Box<str>, Box<str>)>,
+    /// Resources of other kinds, by kind and id, that the page shows to be attached.
+    pub attached: Vec<(&'static str, Box<str>)>,
     /// Resources, by id, with what the page itself says that they use.
     pub references: Vec<(Box<str>, References)>,
     /// How many there are in all.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 
 use super::follow_up::{Read, ask_with_follow_ups};
-use super::users::{hidden, left_out, users};
+use super::users::{hidden, left_out, unlisted, users};
 use super::{Budget, ListingFailure, Target, listing, uses};
 use crate::evidence::{
     Addressed, Contradiction, Evidence, Inventory, Listing, Question, SourceUser, Uses,
@@ -105,6 +105,8 @@ async fn other(client: &Client, inventory: &Inventory, question: &Question) -> U
                 let clock = client.clock();
                 let left_out = left_out(inventory, *kind, place, listed, clock);
                 answered.contradictions.extend(left_out);
+                let unlisted = unlisted(client, inventory, place, listed).await;
+                answered.contradictions.extend(unlisted);
                 let hidden = hidden(inventory, *kind, place, listed, clock);
                 answered.contradictions.extend(there(client, &hidden).await);
             }

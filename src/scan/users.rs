@@ -1,9 +1,11 @@
 //! Lists who uses the resources of a kind.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use http::StatusCode;
 
 use super::{ListingFailure, MAX_PAGES};
 use crate::clock::Clock;
@@ -11,12 +13,14 @@ use crate::evidence::{Contradiction, Inventory, Users};
 use crate::kind::{NextPage, PageOf};
 use crate::model::{KindRef, Place, Resource};
 use crate::providers;
-use crate::wire::Client;
+use crate::wire::{Client, Outgoing};
 
 /// Who uses what, and when those were made that a listing must show.
 pub(super) struct ListedUsers {
     pub(super) users: Users,
     pub(super) since: BTreeMap<Box<str>, DateTime<Utc>>,
+    /// Resources of other kinds, by kind and id, that the list shows to be attached.
+    pub(super) attached: Vec<(&'static str, Box<str>)>,
     pub(super) requests: u32,
 }
 
@@ -53,10 +57,12 @@ pub(super) async fn users(
     let mut listed = ListedUsers {
         users: Users::default(),
         since: BTreeMap::new(),
+        attached: Vec::new(),
         requests: u32::try_from(pages).unwrap_or(u32::MAX),
     };
     for page in all {
         listed.users.pairs.extend(page.uses);
+        listed.attached.extend(page.attached);
         listed.users.references.extend(page.references);
         for shown in page.shown {
             if let Some(since) = shown.listed_since {
@@ -103,6 +109,48 @@ pub(super) fn left_out(
             why: format!(
                 "the listing of {kind} leaves {id} out, which the list of their users shows; run \
                  again"
+            ),
+        });
+    }
+    None
+}
+
+/// The first resource of another kind that the list shows to be attached and that the
+/// listing of its kind leaves out, unless it is gone when it is asked for by its id: then
+/// that listing is not what it seems.
+pub(super) async fn unlisted(
+    client: &Client,
+    inventory: &Inventory,
+    place: &Place,
+    listed: &ListedUsers,
+) -> Option<Contradiction> {
+    let resources = inventory.resources.iter();
+    let ids: HashSet<(&str, &str)> = resources
+        .filter(|one| *one.place == *place)
+        .map(|one| (one.kind.name(), &*one.id))
+        .collect();
+    let listings = inventory.listings.iter();
+    let read: HashSet<&str> = listings
+        .filter(|listing| listing.complete() && *listing.place == *place)
+        .map(|listing| listing.kind.name())
+        .collect();
+    let attached = listed.attached.iter();
+    let missing = attached.filter(|(kind, id)| read.contains(kind) && !ids.contains(&(*kind, id)));
+    for (name, id) in missing {
+        let kind = providers::by_name(name)?;
+        let place_of = Arc::new(place.clone());
+        let resource = Resource::new(kind.about(), &place_of, id.clone(), id.clone());
+        let call = kind.inspect(&resource.identity());
+        let answer = client.exchange(&Outgoing::from(&call)).await;
+        if answer.is_ok_and(|answer| answer.status() == StatusCode::NOT_FOUND) {
+            continue;
+        }
+        return Some(Contradiction {
+            kind: kind.about(),
+            place: place.clone(),
+            why: format!(
+                "the listing of {name} leaves {id} out, which another list shows to be attached; \
+                 run again"
             ),
         });
     }

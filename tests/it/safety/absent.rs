@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NAMESPACES, audit, closed, open, preview, worker, world};
+use super::{NAMESPACES, WORKERS, audit, closed, open, preview, worker, world};
 
 /// Faults for every request with one of these paths.
 fn always(paths: &[&str], fault: &Value) -> Value {
@@ -116,5 +116,35 @@ fn a_worker_without_a_deployment_uses_what_any_of_its_versions_binds() {
             assert_eq!(found, verdict, "{world}: {}", audited.report);
         }
         assert_eq!(audited.code, exit, "{world}");
+    }
+}
+
+/// The list of users names the custom domain that the list of domains leaves out.
+#[test]
+fn an_empty_list_of_domains_is_contradicted_by_a_worker_that_serves_one() {
+    let mut served = worker("app-pr-7");
+    served["attributes"]["custom_domains"] = json!(["shop.acme.example"]);
+    let resources = json!([served, worker("app-pr-3")]);
+    let at = |faults| {
+        let pulls = json!([closed(7), closed(3), open(9)]);
+        audit(&world(pulls, resources.clone(), faults), WORKERS)
+    };
+    let seen = at(json!([]));
+    assert_eq!(seen.verdict("app-pr-7"), "in_use", "{}", seen.report);
+    assert_eq!(seen.verdict("app-pr-3"), "garbage");
+    for info in [
+        Value::Null,
+        json!({"page": 1, "per_page": 20, "count": 0, "total_count": 0}),
+    ] {
+        let mut none = json!({"success": true, "errors": [], "messages": [], "result": []});
+        if !info.is_null() {
+            none["result_info"] = info;
+        }
+        let fault = json!({"status": 200, "body": none});
+        let hidden = at(always(&["/workers/domains$"], &fault));
+        for name in ["app-pr-7", "app-pr-3"] {
+            assert_eq!(hidden.verdict(name), "unknown", "{}", hidden.report);
+        }
+        assert_eq!(hidden.code, 3);
     }
 }

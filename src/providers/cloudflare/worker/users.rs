@@ -40,6 +40,12 @@ struct BetaReferences {
     workers: Vec<NamedScript>,
     durable_objects: Vec<Dependent>,
     dispatch_namespace_outbounds: Vec<Dependent>,
+    domains: Vec<AttachedDomain>,
+}
+
+#[derive(Deserialize)]
+struct AttachedDomain {
+    id: Box<str>,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +73,10 @@ fn read_users(body: &[u8]) -> Result<UsersPage, Malformed> {
     let mut shown = Vec::new();
     let mut uses = Vec::new();
     let mut references = Vec::new();
+    let mut attached = Vec::new();
     for worker in workers {
+        let domains = worker.references.domains.into_iter();
+        attached.extend(domains.map(|domain| ("worker_domain", domain.id)));
         if let Some(base) = worker.previews_base_config {
             let mut found = bindings::tails(base.tail_consumers);
             found.extend(bindings::by_name(&base.env.unwrap_or_default())?);
@@ -110,6 +119,7 @@ fn read_users(body: &[u8]) -> Result<UsersPage, Malformed> {
     Ok(UsersPage {
         shown,
         uses,
+        attached,
         references,
         total,
         next,
