@@ -286,7 +286,17 @@ impl Client {
     /// returns the answer whatever its status. Redirects are returned and never
     /// followed, so that a token never reaches another host.
     pub async fn exchange(&self, outgoing: &Outgoing) -> Result<Response<Bytes>, ApiError> {
-        self.exchange_before(outgoing, self.deadline).await
+        let response = self.exchange_before(outgoing, self.deadline).await?;
+        let status = response.status();
+        let is_whole = matches!(status, StatusCode::OK | StatusCode::NO_CONTENT);
+        // A part, or what a proxy changed, looks like the whole.
+        if outgoing.repeatable && status.is_success() && !is_whole {
+            let failure = RequestFailure::Partial {
+                status: status.as_u16(),
+            };
+            return Err(self.error(outgoing, failure));
+        }
+        Ok(response)
     }
 
     async fn exchange_before(

@@ -114,6 +114,12 @@ pub enum RequestFailure {
         /// The status.
         status: u16,
     },
+    /// A reading request was answered with a successful status that is not 200.
+    #[error("the status says that the answer is not all of it (HTTP {status})")]
+    Partial {
+        /// The status.
+        status: u16,
+    },
     /// A temporary failure that persisted.
     #[error("the provider failed repeatedly (HTTP {status}: {message})")]
     Unavailable {
@@ -178,6 +184,7 @@ impl RequestFailure {
             Self::NotConfigured
             | Self::BadToken
             | Self::Redirected { .. }
+            | Self::Partial { .. }
             | Self::Withheld { .. }
             | Self::Throttled { .. }
             | Self::Deadline

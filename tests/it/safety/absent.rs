@@ -148,3 +148,19 @@ fn an_empty_list_of_domains_is_contradicted_by_a_worker_that_serves_one() {
         assert_eq!(hidden.code, 3);
     }
 }
+
+/// A part of an answer is none.
+#[test]
+fn a_listing_with_the_status_of_a_part_is_incomplete() {
+    let pulls = json!([closed(7), open(9)]);
+    let body = json!({"success": true, "errors": [], "messages": [], "result": []});
+    for status in [202, 203, 206] {
+        let fault = json!({"status": status, "body": body});
+        let faults = always(&["/workers/domains$"], &fault);
+        let world = world(pulls.clone(), json!([worker("app-pr-7")]), faults);
+        let audited = audit(&world, WORKERS);
+        let report = &audited.report;
+        assert_eq!(audited.verdict("app-pr-7"), "unknown", "{status}: {report}");
+        assert_eq!(audited.code, 3, "{status}");
+    }
+}
