@@ -146,7 +146,7 @@ fn untried(files: &[Policy]) -> Vec<String> {
     let deleting = rules.filter(|rule| rule.action != Action::Report);
     let deleted = deleting.flat_map(|rule| {
         let with = rule.with.iter();
-        let satellites = with.filter(|kind| kind.satellite_of.is_some());
+        let satellites = with.filter(|kind| !kind.satellite_of.is_empty());
         rule.kinds.iter().chain(satellites).copied()
     });
     let deleted: BTreeSet<KindRef> = deleted.collect();

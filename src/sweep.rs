@@ -296,6 +296,7 @@ impl<'a, 'p> Sweep<'a, 'p> {
 
     /// Records the outcome of a step that ends.
     fn settle(&self, step: usize, done: Done) {
+        let done = self.ledger.with_part(step, done);
         self.note(step, &done);
         self.survey.observer.step(ProgressEvent::Settled {
             kind: self.ids[step].kind.name(),

@@ -38,12 +38,26 @@ pub fn only(findings: &Findings<'_>, wanted: impl Fn(&Resource, &str) -> bool) -
         wanted(resource, &box_key::of(&resource.identity()))
     };
     let steps = plan.steps.clone();
-    plan.defer(|step| !wanted(step.resource));
+    // What it leaves behind could not be found any more once it is gone.
+    let satellites = &findings.marking.satellites;
+    let leaves_behind = |maker: usize| {
+        satellites.iter().find_map(|(satellite, of)| {
+            let is_lost = resources[*satellite].kind.maker_shown_by.is_some();
+            (*of == maker && is_lost && !wanted(*satellite)).then_some(*satellite)
+        })
+    };
+    plan.defer(|step| !wanted(step.resource) || leaves_behind(step.resource).is_some());
     plan.deferred.retain(|index| wanted(*index));
     plan.held.retain(|index, _| wanted(*index));
     plan.waits.retain(|index, _| wanted(*index));
     for index in plan.deferred.clone() {
-        let why = || waits_for(&steps, resources, index, &wanted);
+        let why = || match leaves_behind(index) {
+            Some(satellite) => {
+                let satellite = resources[satellite].identity();
+                format!("{satellite}, which it would leave behind, was not chosen")
+            }
+            None => waits_for(&steps, resources, index, &wanted),
+        };
         plan.waits.entry(index).or_insert_with(why);
     }
     plan

@@ -361,6 +361,7 @@ impl Collector<'_> {
             only.any(|one| {
                 *one == kind
                     || graph.concerns(*one, kind)
+                    || KindGraph::may_keep(kind, *one)
                     || one.points_at.contains(&kind.name())
                     || (needs_dated(*one) && dated.contains(&kind))
             })

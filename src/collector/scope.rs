@@ -68,7 +68,7 @@ pub fn needed(policy: &Policy) -> BTreeSet<KindRef> {
     let rules = policy.rules.iter();
     let kinds = rules.flat_map(|rule| {
         let with = rule.with.iter();
-        let satellites = with.filter(|kind| kind.satellite_of.is_some());
+        let satellites = with.filter(|kind| !kind.satellite_of.is_empty());
         rule.kinds.iter().chain(satellites).copied()
     });
     kinds.collect()

@@ -100,8 +100,9 @@ pub struct Addressed {
 pub struct SourceUser {
     /// The name of the user.
     pub name: Box<str>,
-    /// What it goes with: a Preview with its Worker. Without it the user stays.
-    pub owner: Option<Reference>,
+    /// What it goes with, the nearest first: a Preview with its Worker. Where none of
+    /// these is listed the user stays.
+    pub owners: Vec<Reference>,
     /// What it refers to.
     pub references: References,
 }

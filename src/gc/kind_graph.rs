@@ -117,7 +117,7 @@ impl KindGraph {
     pub fn lost_satellites(&self, maker: KindRef) -> impl Iterator<Item = KindRef> {
         let kinds = self.kinds.iter().copied();
         kinds.filter(move |kind| {
-            kind.satellite_of == Some(maker.name()) && kind.maker_shown_by.is_some()
+            kind.satellite_of.contains(&maker.name()) && kind.maker_shown_by.is_some()
         })
     }
 
@@ -133,7 +133,7 @@ impl KindGraph {
     pub fn concerns(&self, kind: KindRef, other: KindRef) -> bool {
         let name = Some(kind.name());
         self.may_use(other, kind)
-            || (other.0.keeps_maker && other.0.satellite_of == name)
+            || (other.0.keeps_maker && other.0.satellite_of.contains(&kind.name()))
             || [other.0.belongs_to, other.0.manages, other.0.blocks].contains(&name)
             || kind.manages == Some(other.name())
     }
@@ -141,13 +141,17 @@ impl KindGraph {
     /// Whether resources of `kind` belong to one of `other`, manage it, stand in the way
     /// of its deletion or are made by it.
     pub fn is_tied(kind: KindRef, other: KindRef) -> bool {
-        let ties = [
-            kind.belongs_to,
-            kind.manages,
-            kind.blocks,
-            kind.satellite_of,
-        ];
-        ties.contains(&Some(other.name()))
+        let name = other.name();
+        [kind.belongs_to, kind.manages, kind.blocks].contains(&Some(name))
+            || kind.satellite_of.contains(&name)
+    }
+
+    /// Whether resources of `other` may keep one of `kind` where they are listed, although
+    /// no rule about `kind` has them listed.
+    pub fn may_keep(other: KindRef, kind: KindRef) -> bool {
+        let name = kind.name();
+        other.0.also_uses.contains(&name)
+            || (other.0.maker_shown_by.is_some() && other.0.satellite_of.contains(&name))
     }
 
     /// Whether the listing of `other` has to be there, and complete, before a
@@ -217,11 +221,14 @@ mod tests {
             if let Some(manager) = graph.manager(*kind) {
                 let _ = writeln!(text, "  managed by {manager}");
             }
-            if let Some(maker) = kind.satellite_of {
+            for maker in kind.satellite_of {
                 let _ = writeln!(text, "  left behind by {maker}");
                 if kind.keeps_maker {
                     let _ = writeln!(text, "  keeps {maker}");
                 }
+            }
+            for used in kind.also_uses {
+                let _ = writeln!(text, "  also uses {used}");
             }
             if let Some(source) = kind.maker_shown_by {
                 let _ = writeln!(text, "  whose maker a {source} shows");

@@ -200,7 +200,7 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>)
     let links = ReferenceIndex::of(inventory);
     let living = LiveNames::of(roots);
     let inherited = inherit(inventory, &links, &input, &living, &mut judgements);
-    let is_satellite = |index: usize| resources[index].kind.satellite_of.is_some();
+    let is_satellite = |index: usize| !resources[index].kind.satellite_of.is_empty();
     let satellites = inherited.iter().copied();
     let satellites = satellites.filter(|(owned, _)| is_satellite(*owned));
     let satellites = satellites.collect();

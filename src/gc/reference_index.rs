@@ -59,7 +59,7 @@ impl<'a> Wanted<'a> {
         }
         uses.of.values().flatten().for_each(|one| wanted.all(one));
         for user in uses.sources.values().flatten().flatten() {
-            if let Some(owner) = &user.owner {
+            for owner in &user.owners {
                 wanted.refer(owner);
             }
             wanted.all(&user.references);
@@ -152,8 +152,8 @@ impl<'a> ReferenceIndex<'a> {
         }
         for ((source, place), users) in &uses.sources {
             for one in users.iter().flatten() {
-                let owner = one.owner.iter();
-                let owner = owner
+                let owners = one.owners.iter();
+                let owner = owners
                     .flat_map(|owner| links.find(inventory, owner, place))
                     .next();
                 let user = owner.map_or_else(
@@ -346,7 +346,7 @@ impl<'a> ReferenceIndex<'a> {
         let resources = &inventory.resources;
         let kind = resources.get(user).map(|one| one.kind.name());
         let of = resources.get(satellite).map(|one| one.kind.satellite_of);
-        if kind.is_some() && of == Some(kind) {
+        if kind.is_some_and(|kind| of.is_some_and(|of| of.contains(&kind))) {
             self.makers.insert(satellite, user);
         }
     }

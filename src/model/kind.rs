@@ -127,10 +127,10 @@ pub struct KindAbout {
     /// own name contains the owner's claim, or the rule lists its kind under
     /// `with`; otherwise it keeps its owner.
     pub stands_alone: bool,
-    /// The kind whose resources make its resources, use them and leave them behind.
+    /// The kinds whose resources make its resources, use them and leave them behind.
     /// One that no rule matches goes after the resource that made it, in the same
     /// run, if the rule of that lists its kind under `with`.
-    pub satellite_of: Option<&'static str>,
+    pub satellite_of: &'static [&'static str],
     /// Whether it runs the code of what made it, so that one which stays, or which
     /// something else uses that stays, keeps that.
     pub keeps_maker: bool,
@@ -138,6 +138,9 @@ pub struct KindAbout {
     /// resources, where their own listing does not. Once what made one is gone, nothing
     /// shows it any more.
     pub maker_shown_by: Option<&'static str>,
+    /// Kinds that its resources may use as well. Where they are listed anyway they keep
+    /// what they use, and no rule about these kinds has them listed.
+    pub also_uses: &'static [&'static str],
     /// The flag among the attributes by which the provider itself says that what
     /// made a resource is gone, with the words for it in a reason.
     pub orphaned: Option<(&'static str, &'static str)>,
@@ -220,9 +223,10 @@ impl KindAbout {
         holder: None,
         belongs_to: None,
         stands_alone: false,
-        satellite_of: None,
+        satellite_of: &[],
         keeps_maker: false,
         maker_shown_by: None,
+        also_uses: &[],
         orphaned: None,
         blocks: None,
         unbinds: false,

@@ -130,12 +130,8 @@ impl Findings<'_> {
         let sources = self.inventory.uses.sources.iter();
         let sources = sources.filter(|((_, place), _)| place.is_near(&id.place));
         let users = sources.flat_map(|((source, _), users)| {
-            let users = users.iter().flatten().filter(|user| {
-                user.owner.as_ref().is_some_and(|owner| {
-                    let key = owner.key.text();
-                    owner.kind == id.kind.name() && (*key == *id.id || *key == *id.name)
-                })
-            });
+            let users = users.iter().flatten();
+            let users = users.filter(|user| user.owners.iter().any(|owner| id.is_meant_by(owner)));
             users.map(|user| (*source, &user.name))
         });
         for (kind, name) in users {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
@@ -50,6 +51,9 @@ impl<'p> Survey<'p> {
         let stale = self.stale_sources(before, of);
         let first = self.read_sources(&stale, &mut budget).await;
         let since = Instant::now();
+        let since = since
+            .checked_sub(self.age_of_carried(before, &stale, of))
+            .unwrap_or(since);
         let concerned: BTreeSet<(KindRef, &Place)> =
             of.iter().map(|id| (id.kind, &*id.place)).collect();
         let policies = self.input.policy_scopes.iter().map(|one| one.policy);
@@ -65,8 +69,9 @@ impl<'p> Survey<'p> {
                     let owner = self.input.graph.owner(*kind) == Some(about);
                     let is_target = asks_about_targets && kind.points_at.contains(&about.name());
                     // One of that name may be there again.
-                    let made = kind.satellite_of == Some(about.name());
-                    let concerns = self.input.graph.concerns(*kind, about)
+                    let made = kind.satellite_of.contains(&about.name());
+                    let concerns = (self.input.graph.concerns(*kind, about)
+                        || KindGraph::may_keep(about, *kind))
                         && KindGraph::may_concern(place, &target.place, (*kind, about));
                     let is_near = target.place.is_near(place);
                     itself || concerns || ((owner || is_target || made) && is_near)
@@ -147,6 +152,30 @@ impl<'p> Survey<'p> {
         read
     }
 
+    /// Returns the age of the oldest reading that is taken over and may decide about these
+    /// resources.
+    fn age_of_carried(
+        &self,
+        before: &Findings<'_>,
+        stale: &[Question],
+        of: &[ResourceId],
+    ) -> Duration {
+        let (graph, now) = (self.input.graph, self.client.clock().now());
+        let users = of.iter().flat_map(|id| graph.users(id.kind));
+        let users: BTreeSet<&str> = users.map(|user| user.name()).collect();
+        let known = &before.inventory.uses.read_at;
+        let carried = known.iter().filter(|((source, place), _)| {
+            let is_asked = stale.iter().any(|question| {
+                matches!(question, Question::Source { source: name, place: there }
+                    if name == source && **there == *place)
+            });
+            let by_holder = graph.kinds().iter().any(|kind| kind.name() == *source);
+            users.contains(source) && by_holder && !is_asked
+        });
+        let ages = carried.map(|(_, read_at)| (now - *read_at).to_std().unwrap_or_default());
+        ages.max().unwrap_or_default()
+    }
+
     /// Returns the questions about what was read one holder at a time and is older
     /// than a deletion allows, or than a person's consent, where it may decide about
     /// these resources.
@@ -159,7 +188,9 @@ impl<'p> Survey<'p> {
             let may_use = |kind: &KindRef| graph.users(*kind).iter().any(|one| one.name() == key.0);
             let is_young = known.read_at.get(key).is_some_and(|read_at| {
                 let age = (now - *read_at).to_std().unwrap_or_default();
-                age <= self.reread_after && self.agreed_at.is_none_or(|agreed| *read_at > agreed)
+                // A view is as old as the oldest reading in it, so that some time is left.
+                age <= self.reread_after / 2
+                    && self.agreed_at.is_none_or(|agreed| *read_at > agreed)
             });
             kinds.iter().any(may_use) && !is_young
         };

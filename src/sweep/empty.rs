@@ -9,6 +9,7 @@ use super::answer::SendResult;
 use crate::format::{moment, size};
 use crate::gc::Outcome;
 use crate::kind::{Contents, NextPage, Object, PageOf};
+use crate::survey::Findings;
 use crate::wire::ApiError;
 
 /// Maximum number of pages that are read of what a resource contains.
@@ -57,6 +58,7 @@ impl Sweep<'_, '_> {
     /// goes on.
     pub(super) async fn empty(
         &self,
+        view: &Findings<'_>,
         step: usize,
         needs: &str,
         not_after: Instant,
@@ -79,7 +81,7 @@ impl Sweep<'_, '_> {
                  expires its objects, and a later run can delete it"
             )));
         }
-        if let Some(why) = self.is_written_to(step, &listed.objects) {
+        if let Some(why) = self.is_written_to(view, step, &listed.objects) {
             return Err(cannot(why));
         }
         let id = &self.ids[step];
@@ -114,8 +116,16 @@ impl Sweep<'_, '_> {
 
     /// Returns why the contents of a step's resource must stay: somebody may have
     /// written to it after it died.
-    fn is_written_to(&self, step: usize, objects: &[Object]) -> Option<String> {
-        let Some(dead_since) = self.steps[step].dead_since else {
+    fn is_written_to(
+        &self,
+        view: &Findings<'_>,
+        step: usize,
+        objects: &[Object],
+    ) -> Option<String> {
+        // The plan may be older than the last event, and the other way round.
+        let now = view.find(&self.ids[step]);
+        let now = now.and_then(|(_, judgement)| judgement.verdict.death()?.dead_since);
+        let Some(dead_since) = self.steps[step].dead_since.min(now) else {
             return Some(
                 "it is not known since when it is garbage, so nobody can say whether what it \
                  holds was written later: empty it by hand"

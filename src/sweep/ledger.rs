@@ -6,7 +6,7 @@
 //! All lanes run on one thread, and only [`Ledger::next_outcome`] waits.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -32,6 +32,8 @@ struct LedgerState {
     done: Vec<Option<Done>>,
     /// Resources that this run changed and will delete later.
     own: OwnChanges,
+    /// What was already deleted of the contents of a step's resource.
+    partly: BTreeMap<usize, String>,
 }
 
 impl Ledger {
@@ -43,6 +45,7 @@ impl Ledger {
                 broken: None,
                 done: vec![None; steps],
                 own: OwnChanges::new(),
+                partly: BTreeMap::new(),
             }),
             recorded: Notify::new(),
         }
@@ -66,6 +69,26 @@ impl Ledger {
     /// Returns whether the journal could not be written.
     pub(super) fn is_broken(&self) -> bool {
         self.state.borrow().broken.is_some()
+    }
+
+    /// Records what a step has done to its resource although that is still there.
+    pub(super) fn record_part(&self, step: usize, what: String) {
+        self.state.borrow_mut().partly.insert(step, what);
+    }
+
+    /// Returns the outcome with what the step has done before, if its resource stays: that
+    /// is a failure, whatever spares the resource now.
+    pub(super) fn with_part(&self, step: usize, done: Done) -> Done {
+        match self.state.borrow().partly.get(&step) {
+            Some(part) if !done.outcome.is_gone() => {
+                let outcome = match done.outcome {
+                    Outcome::Spared | Outcome::Deferred => Outcome::FailedForNow,
+                    outcome => outcome,
+                };
+                Done::new(outcome, format!("{}; before that: {part}", done.reason))
+            }
+            _ => done,
+        }
     }
 
     /// Records the outcome of a step.

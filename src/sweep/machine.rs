@@ -461,6 +461,9 @@ impl<'p> Sweep<'_, 'p> {
         let done = match sent {
             Settled::Done(done) => done,
             Settled::Waits { setback, reason } => {
+                if setback == Setback::Interrupted {
+                    self.ledger.record_part(step, reason.clone());
+                }
                 if setback == Setback::Failed {
                     *tries = (tries.0 + 1, reason.clone());
                 }

@@ -87,6 +87,11 @@ impl Sweep<'_, '_> {
                     Done::new(Outcome::Deferred, why)
                 }
                 Recheck::Spared(why) => Done::new(Outcome::Spared, why),
+                // Somebody else may have deleted it since it was listed.
+                Recheck::Unknown(_) if settled.len() == 1 && self.is_gone(step).await => Done::new(
+                    Outcome::AlreadyGone,
+                    "reading it by id shows that it is gone",
+                ),
                 Recheck::Unknown(why) => {
                     let outcome = match self.halt(step) {
                         Some(_) => Outcome::Deferred,
@@ -173,6 +178,15 @@ impl Sweep<'_, '_> {
         let attached: Vec<ResourceId> = view.attached_to(owner).map(Resource::identity).collect();
         let belongs = |step: &usize| attached.contains(&self.ids[*step]);
         lane.pending.iter().copied().filter(belongs).collect()
+    }
+
+    /// Whether reading it by id shows that a step's resource is gone.
+    async fn is_gone(&self, step: usize) -> bool {
+        let Some(kind) = self.kind(step) else {
+            return false;
+        };
+        let seen = look_up_once(&self.finishing, kind, &self.ids[step], false).await;
+        matches!(seen, LookupResult::Gone)
     }
 
     /// Returns the outcome of a step whose resource is missing from a complete

@@ -160,7 +160,7 @@ impl Sweep<'_, '_> {
         }
         let empties = self.steps[step].empty;
         if empties {
-            match self.empty(step, needs, not_after).await {
+            match self.empty(view, step, needs, not_after).await {
                 Ok(emptied) => done.push(format!("everything in it was deleted: {emptied}")),
                 Err(answer) => return with_what_was_done(answer, &done),
             }

@@ -66,7 +66,8 @@ pub(super) fn require_complete_listings(
                 let (kind, place) = (resource.kind, &*resource.place);
                 let own = (!is_complete(kind, place)).then_some(kind);
                 let gap = |other: &KindRef| {
-                    if !input.graph.concerns(kind, *other) {
+                    let may_keep = KindGraph::may_keep(*other, kind);
+                    if !input.graph.concerns(kind, *other) && !may_keep {
                         return false;
                     }
                     // What is listed one holder at a time is asked for where it
@@ -74,6 +75,7 @@ pub(super) fn require_complete_listings(
                     let by_holder = other.0.holder.is_some();
                     if let Some(there) = KindGraph::must_be_listed(kind, place, *other)
                         && !by_holder
+                        && !may_keep
                     {
                         return match complete.get(&(other.name(), &there)) {
                             Some(complete) => !complete,
@@ -131,7 +133,7 @@ pub(super) fn inherit(
         let unread = |verdict: &Verdict| matches!(verdict, Verdict::Unmatched(unmatched) if unmatched.is_left_to_owner());
         let resource = &inventory.resources[owned];
         let goes_along = || {
-            if resource.kind.satellite_of.is_some() {
+            if !resource.kind.satellite_of.is_empty() {
                 return takes_along(input, &of_owner, resource.kind);
             }
             is_deleted_with_owner(

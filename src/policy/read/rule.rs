@@ -56,7 +56,13 @@ impl Reader<'_> {
             .map(|grace| grace.value);
         let action = self.action(&mut fields, &kinds);
         let backup = self.backup(&mut fields, &kinds);
-        let empty = self.empty(&mut fields, &kinds);
+        let empty = self.empty(
+            &mut fields,
+            &kinds,
+            death
+                .as_ref()
+                .is_some_and(|death| !death.value.ages.is_empty()),
+        );
         let texts = &matched.texts;
         self.check_foreign_numbers(texts, &kinds);
         // A glob beside a claim is no name of a record.
@@ -220,9 +226,9 @@ impl Reader<'_> {
             .unwrap_or_default();
         let with = self.kinds(&words);
         let belongs = |one: &&KindRef| {
-            kinds
-                .iter()
-                .any(|kind| [one.0.belongs_to, one.0.satellite_of].contains(&Some(kind.name())))
+            kinds.iter().any(|kind| {
+                one.0.belongs_to == Some(kind.name()) || one.0.satellite_of.contains(&kind.name())
+            })
         };
         let stranger = with.iter().find(|one| !belongs(one));
         if let (Some(stranger), Some(span), false) = (stranger, span, kinds.is_empty()) {
@@ -262,11 +268,21 @@ impl Reader<'_> {
         backup
     }
 
-    fn empty(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef]) -> bool {
+    fn empty(&mut self, fields: &mut Fields<'_>, kinds: &[KindRef], has_age: bool) -> bool {
         let span = fields.value_span(keys::EMPTY.name);
         let empty = fields
             .flag(&keys::EMPTY, &mut self.mistakes)
             .unwrap_or(false);
+        if let (true, true, Some(span)) = (empty, has_age, span.clone()) {
+            self.mistakes.error(
+                Code::CannotBeEmptied,
+                span,
+                "a rule with an age empties nothing".to_owned(),
+                "an age does not say since when nobody writes any more: use an event alone, such \
+                 as dead-when = \"closed\"",
+                None,
+            );
+        }
         let cannot = kinds.iter().find(|kind| !kind.emptied);
         if let (true, Some(kind), Some(span)) = (empty, cannot, span) {
             self.mistakes.error(

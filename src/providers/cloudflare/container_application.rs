@@ -64,7 +64,7 @@ static ABOUT: KindAbout = KindAbout {
             about: "what starts its containers: the scheduler or Durable Objects",
         },
     ],
-    satellite_of: Some("worker"),
+    satellite_of: &["worker", "worker_preview"],
     maker_shown_by: Some("durable_object_namespace"),
     used_by: UsedBy::These(&["durable_object_namespace"]),
     ..KindAbout::BLANK

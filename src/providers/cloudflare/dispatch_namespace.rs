@@ -123,7 +123,7 @@ impl UserSource for DispatchNamespace {
                 let (settings, _) = envelope::open::<bindings::Settings>(body)?;
                 found.users.push(SourceUser {
                     name: ask.subject.clone(),
-                    owner: None,
+                    owners: Vec::new(),
                     references: settings.references()?,
                 });
             }

@@ -100,6 +100,7 @@ static ABOUT: KindAbout = KindAbout {
     // A host of `workers.dev` may be that of another account's Worker.
     points_at: &["tunnel"],
     used_by: UsedBy::These(&["dns_record", "worker_route", "hyperdrive"]),
+    also_uses: &["neon_branch", "worker_preview"],
     headroom: Some(Headroom {
         what: "DNS records per zone",
         free: Some(200),

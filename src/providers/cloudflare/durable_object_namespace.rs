@@ -36,23 +36,26 @@ struct Namespace {
 }
 
 impl Namespace {
-    /// What it goes with; none if that is unknown, or a script of a dispatch namespace:
+    /// What it goes with: its Preview, and where those are not listed the Worker of that;
+    /// or its Worker. Nothing if that is unknown, or a script of a dispatch namespace:
     /// such a script is no Worker of the account, whatever it is called.
-    fn owner(&self) -> Option<Reference> {
-        match (&self.preview, &self.script, &self.dispatch) {
-            (Some(preview), _, None) => {
-                let id = preview["id"].as_str()?;
-                Some(Reference::by_id("worker_preview", id.to_owned()))
-            }
-            (None, Some(script), None) => Some(Reference::by_id("worker", script.clone())),
-            (None, None, None) | (_, _, Some(_)) => None,
+    fn owners(&self) -> Vec<Reference> {
+        let worker = self.script.iter();
+        let worker = worker.map(|script| Reference::by_id("worker", script.clone()));
+        match (&self.preview, &self.dispatch) {
+            (Some(preview), None) => preview["id"].as_str().map_or_else(Vec::new, |id| {
+                let preview = Reference::by_id("worker_preview", id.to_owned());
+                std::iter::once(preview).chain(worker).collect()
+            }),
+            (None, None) => worker.collect(),
+            (_, Some(_)) => Vec::new(),
         }
     }
 
     fn user(self) -> SourceUser {
         let application = Reference::by_address("container_application", self.id.to_string());
         SourceUser {
-            owner: self.owner(),
+            owners: self.owners(),
             name: self.name.unwrap_or(self.id),
             references: References {
                 uses: vec![application],
@@ -137,7 +140,7 @@ mod tests {
         DurableObjectNamespace.read(&place, &ask, ReferenceAnswer::Body(body.as_bytes()))
     }
 
-    fn owner(rest: &Value) -> Option<Reference> {
+    fn owners(rest: &Value) -> Vec<Reference> {
         let mut namespace = json!({"id": "ns", "name": "shop_Runner", "class": "Runner"});
         let fields = rest.as_object().unwrap().clone();
         namespace.as_object_mut().unwrap().extend(fields);
@@ -145,16 +148,19 @@ mod tests {
         let user = found.users.remove(0);
         let application = Reference::by_address("container_application", "ns".to_owned());
         assert_eq!(user.references.uses, [application]);
-        user.owner
+        user.owners
     }
 
     #[test]
     fn a_namespace_goes_with_its_worker_or_preview() {
         let worker = Reference::by_id("worker", "shop".to_owned());
-        assert_eq!(owner(&json!({"script": "shop"})), Some(worker));
+        assert_eq!(
+            owners(&json!({"script": "shop"})),
+            std::slice::from_ref(&worker)
+        );
         let preview = Reference::by_id("worker_preview", "p1".to_owned());
         let of_preview = json!({"script": "shop", "preview": {"id": "p1"}});
-        assert_eq!(owner(&of_preview), Some(preview));
+        assert_eq!(owners(&of_preview), [preview, worker]);
     }
 
     #[test]
@@ -169,7 +175,7 @@ mod tests {
             json!({"script": "shop", "preview": {}}),
             json!({"script": "shop", "preview": "p1"}),
         ] {
-            assert_eq!(owner(&rest), None, "{rest}");
+            assert_eq!(owners(&rest), [], "{rest}");
         }
     }
 

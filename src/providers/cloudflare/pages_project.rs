@@ -78,7 +78,7 @@ impl UserSource for PagesProject {
             references.extend(bindings::pages(&project.deployment_configs.production)?);
             found.users.push(SourceUser {
                 name: project.name,
-                owner: None,
+                owners: Vec::new(),
                 references,
             });
         }

@@ -292,7 +292,7 @@ impl UserSource for UnlistedPreviews {
                     found.more.push(deployment_of(&preview, worker, place));
                     found.users.push(SourceUser {
                         name: preview.name.clone(),
-                        owner: Some(Reference::by_id("worker", worker.to_owned())),
+                        owners: vec![Reference::by_id("worker", worker.to_owned())],
                         references: bindings::tails(preview.tail_consumers),
                     });
                 }
@@ -307,7 +307,7 @@ impl UserSource for UnlistedPreviews {
                 let (deployment, _) = envelope::open::<Deployment>(body)?;
                 found.users.push(SourceUser {
                     name: deployment.preview_name.unwrap_or_default(),
-                    owner: Some(Reference::by_id("worker", ask.subject.to_string())),
+                    owners: vec![Reference::by_id("worker", ask.subject.to_string())],
                     references: bindings::by_name(&deployment.env)?,
                 });
             }

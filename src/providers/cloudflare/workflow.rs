@@ -48,7 +48,7 @@ static ABOUT: KindAbout = KindAbout {
             about: "whether that Worker was deleted, as Cloudflare says",
         },
     ],
-    satellite_of: Some("worker"),
+    satellite_of: &["worker"],
     keeps_maker: true,
     orphaned: Some((
         SCRIPT_DELETED,

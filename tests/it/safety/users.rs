@@ -165,9 +165,12 @@ fn a_record_that_stays_keeps_the_branch_and_the_preview_behind_it() {
             record("www.acme.example", "CNAME", content)
         ]);
         let world = world(json!([closed(7), open(9)]), resources, json!([]));
-        let seen = audit(&world, &format!("{records}{BRANCHES}{PREVIEWS}"));
-        let found = (seen.verdict("preview/pr-7"), seen.verdict("pr-7"));
-        assert_eq!(found, (of_branch, of_preview), "{content}: {}", seen.report);
+        for kinds in [&["--kind", "neon_branch,worker_preview"][..], &[]] {
+            let seen = audit_with(&world, &format!("{records}{BRANCHES}{PREVIEWS}"), kinds);
+            let found = (seen.verdict("preview/pr-7"), seen.verdict("pr-7"));
+            let expected = (of_branch, of_preview);
+            assert_eq!(found, expected, "{content} {kinds:?}: {}", seen.report);
+        }
     }
 }
 
@@ -232,5 +235,61 @@ fn what_is_only_reported_is_garbage_although_it_uses_each_other() {
             "{workers}: {}",
             seen.report
         );
+    }
+}
+
+/// Nothing else would find an application again, and one that stays is lost with the
+/// Worker or Preview that runs it.
+#[test]
+fn an_application_that_stays_keeps_what_runs_it() {
+    let applications = "[[rule]]\nid = \"applications\"\nkind = \"container_application\"\n\
+                        name = \"box-pr-{pr}\"\ndead-when = \"closed\"\n";
+    let protect = "[[protect]]\nkind = \"container_application\"\nname = \"box-pr-7\"\n\
+                   reason = \"measured\"\n";
+    let application = |name: &str, attributes: Value| {
+        json!({"kind": "container_application", "name": name, "created_at": T0,
+            "updated_at": T0, "attributes": attributes})
+    };
+    let refused = |path: &str| json!([{"on": {"method": "GET", "path": path}, "times": null, "fault": {"status": 403}}]);
+    for (what, name, protects, faults, verdict) in [
+        ("it goes too", "box-pr-7", "", json!([]), "garbage"),
+        ("it is another's", "box-pr-9", "", json!([]), "in_use"),
+        ("it is protected", "box-pr-7", protect, json!([]), "in_use"),
+        (
+            "none is listed",
+            "box-pr-9",
+            "",
+            refused("/containers/applications$"),
+            "unknown",
+        ),
+        (
+            "no owner is listed",
+            "box-pr-9",
+            "",
+            refused("/durable_objects/namespaces$"),
+            "unknown",
+        ),
+    ] {
+        let policy = format!("{WORKERS}{PREVIEWS}{applications}{protects}");
+        let of_worker = json!({"worker": "app-pr-7", "class": "Box"});
+        let of_preview = json!({"worker": "app", "preview": "pr-7", "class": "Box"});
+        for (attributes, of) in [(of_worker, "app-pr-7"), (of_preview, "pr-7")] {
+            let resources = json!([
+                worker("app"),
+                worker("app-pr-7"),
+                preview("pr-7", "app", &json!({})),
+                application(name, attributes)
+            ]);
+            let world = world(json!([closed(7), open(9)]), resources, faults.clone());
+            for only in [&[][..], &["--kind", "worker,worker_preview"]] {
+                let seen = audit_with(&world, &policy, only);
+                assert_eq!(
+                    seen.verdict(of),
+                    verdict,
+                    "{what} {of} {only:?}: {}",
+                    seen.report
+                );
+            }
+        }
     }
 }

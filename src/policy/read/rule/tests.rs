@@ -528,6 +528,17 @@ fn only_what_is_deleted_empty_is_emptied() {
         let policy = policy(&text("\"r2\"", empty));
         assert_eq!(policy.rules[0].empty, expected, "{empty:?}");
     }
+    let by_age = "kind = \"r2\"\nname = \"app-{pr}\"\nempty = true\ndead-when = ";
+    for death in [
+        "{ older-than = \"3d\", clock = \"created\" }",
+        "[\"closed\", { older-than = \"20d\", clock = \"created\" }]",
+    ] {
+        let mistakes = mistakes(&rule(&format!("{by_age}{death}\n")));
+        let said = mistakes
+            .iter()
+            .any(|one| one == "a rule with an age empties nothing");
+        assert!(said, "{death}: {mistakes:?}");
+    }
     let expected = ["a d1 is never emptied before it is deleted"];
     assert_eq!(
         mistakes(&text("[\"r2\", \"d1\"]", "empty = true")),
