@@ -261,3 +261,24 @@ fn an_approval_that_waits_for_another_one_says_so() {
     stage.run(&["sweep", "--approved", "--yes"]);
     assert!(!stage.has("app-pr-4") && !stage.has("app-pr-3"));
 }
+
+/// Nothing finds the application again once its Worker is gone.
+#[test]
+fn an_approved_worker_waits_for_the_approval_of_its_application() {
+    let application = json!({"kind": "container_application", "name": "app-pr-4-box",
+        "created_at": T0, "updated_at": T0, "attributes": {"worker": "app-pr-4", "class": "Box"}});
+    let stage = Stage::new(&[worker("app-pr-4"), application]);
+    let with = "name = \"app-pr-{pr}\"\nwith = [\"container_application\"]\n";
+    let policy = POLICY.replacen("name = \"app-pr-{pr}\"\n", with, 1);
+    std::fs::write(stage.folder.path().join("p.toml"), policy).unwrap();
+    stage.report();
+    stage.set_box("delete", "app-pr-4", true);
+    let output = stage.run(&["sweep", "--approved", "--yes"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(stage.has("app-pr-4") && stage.has("app-pr-4-box"), "{said}");
+    let why = "which it would leave behind, was not chosen";
+    assert!(said.contains(why), "{said}");
+    stage.set_box("delete", "app-pr-4-box", true);
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(!stage.has("app-pr-4") && !stage.has("app-pr-4-box"));
+}

@@ -173,7 +173,7 @@ fn rule_2_what_hides_a_user_or_an_owned_resource_is_a_gap_and_keeps() {
     for (path, kept) in [
         ("/workers/routes$", &["worker"][..]),
         ("/workers/domains$", &["worker"]),
-        ("/dns_records$", &["worker"]),
+        ("/dns_records$", &["neon_branch", "worker"]),
         // A namespace has no time of its own: a queue may tell whose its number is.
         ("/queues$", &["kv_namespace", "queue", "worker"]),
         ("/r2/buckets$", &["queue"]),

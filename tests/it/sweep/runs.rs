@@ -364,6 +364,34 @@ async fn a_bucket_is_emptied_where_its_rules_say_so_and_nobody_wrote_to_it_since
     }
 }
 
+/// Its owner has to hear of what is lost, whatever spares the bucket then.
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_was_emptied_in_part_and_then_spared_is_a_failure() {
+    let bucket = json!({"kind": "r2", "name": "app-pr-1-many", "created_at": DIED,
+        "updated_at": DIED, "attributes": {"objects": 1_100}});
+    let policy = "[[rule]]\nid = \"buckets\"\nkind = \"r2\"\nname = \"app-pr-{pr}-{any:a-z}\"\n\
+        dead-when = \"closed\"\nempty = true\n";
+    let mut stage = Stage::with(&[bucket], policy, Options::default());
+    let (sandbox, mut deleted) = (stage.sandbox.clone(), 0);
+    stage.meanwhile(move |line| {
+        deleted += usize::from(line.starts_with("DELETE") && line.contains("/objects/"));
+        if deleted == 100 {
+            let opened = json!({"state": "open"});
+            control(&sandbox, Method::POST, "pull_requests/1", &opened);
+        }
+    });
+    let (swept, text) = stage.sweep(|_| {}).await;
+    let step = &swept.steps[0];
+    assert_eq!(step.outcome, Outcome::FailedForNow, "{text}");
+    let reason = &step.reason;
+    assert!(reason.contains("pull request #1 is open"), "{reason}");
+    assert!(
+        reason.contains("of 1100 objects in it were deleted"),
+        "{reason}"
+    );
+    assert!(stage.objects("app-pr-1-many") > Some(0), "{text}");
+}
+
 /// Another Worker may take the name just before the deletion. By name that one is
 /// deleted; by id none is.
 #[tokio::test(start_paused = true)]
