@@ -10,9 +10,7 @@ use serde_json::Value;
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{
-    Ask, Malformed, NextPage, ReferenceAnswer, ReferencePage, SourceUser, UserSource,
-};
+use crate::kind::{Ask, Malformed, ReferenceAnswer, ReferencePage, SourceUser, UserSource};
 use crate::model::{Api, Place, Reference, References};
 
 pub(super) struct DurableObjectNamespace;
@@ -101,23 +99,13 @@ impl UserSource for DurableObjectNamespace {
         ask: &Ask,
         answer: ReferenceAnswer<'_>,
     ) -> Result<ReferencePage, Malformed> {
-        let ReferenceAnswer::Body(body) = answer else {
-            return Err(Malformed(
-                "the list of Durable Object namespaces is not there".to_owned(),
-            ));
-        };
-        let (namespaces, info) = envelope::open::<Vec<Namespace>>(body)?;
-        let ids = namespaces.iter().map(|namespace| namespace.id.clone());
-        let list = "Durable Object namespaces".to_owned();
-        let (counted, next) = envelope::counted(list, ids, info.as_ref())?;
-        let mut found = ReferencePage {
-            counted,
-            ..ReferencePage::default()
-        };
-        if let (NextPage::Pages(pages), "1") = (next, &*ask.subject) {
-            let others = (2..=pages).map(|number| page(place, number));
-            found.more.extend(others);
-        }
+        let (namespaces, mut found) = envelope::users(
+            "Durable Object namespaces",
+            ask,
+            answer,
+            |namespace: &Namespace| namespace.id.clone(),
+            |number| page(place, number),
+        )?;
         found.users = namespaces.into_iter().map(Namespace::user).collect();
         Ok(found)
     }

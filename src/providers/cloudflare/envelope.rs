@@ -4,7 +4,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::Call;
-use crate::kind::{Counted, Holder, HoldersPage, Malformed, NextPage, Page, PageOf};
+use crate::kind::{
+    Ask, Counted, Holder, HoldersPage, Malformed, NextPage, Page, PageOf, ReferenceAnswer,
+    ReferencePage,
+};
 use crate::model::{Api, Place, Resource};
 
 #[derive(Deserialize)]
@@ -199,6 +202,33 @@ pub(super) fn counted(
     let items = items.into_iter().collect();
     let counted = total.map(|total| Counted { list, total, items });
     Ok((counted, next))
+}
+
+/// Reads a page of a counted list of users, whose first page asks for the others.
+///
+/// # Errors
+///
+/// As [`numbered`], and if there is no list.
+pub(super) fn users<T: DeserializeOwned>(
+    list: &str,
+    ask: &Ask,
+    answer: ReferenceAnswer<'_>,
+    id: fn(&T) -> Box<str>,
+    page: impl Fn(u64) -> Ask,
+) -> Result<(Vec<T>, ReferencePage), Malformed> {
+    let ReferenceAnswer::Body(body) = answer else {
+        return Err(Malformed(format!("the list of {list} is not there")));
+    };
+    let (items, info) = open::<Vec<T>>(body)?;
+    let (counted, next) = counted(list.to_owned(), items.iter().map(id), info.as_ref())?;
+    let mut found = ReferencePage {
+        counted,
+        ..ReferencePage::default()
+    };
+    if let (NextPage::Pages(pages), "1") = (next, &*ask.subject) {
+        found.more = (2..=pages).map(page).collect();
+    }
+    Ok((items, found))
 }
 
 /// The account id of a place that is an account.

@@ -5,9 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{bindings, envelope};
 use crate::call::Call;
-use crate::kind::{
-    Ask, Malformed, NextPage, ReferenceAnswer, ReferencePage, SourceUser, UserSource,
-};
+use crate::kind::{Ask, Malformed, ReferenceAnswer, ReferencePage, SourceUser, UserSource};
 use crate::model::{Api, Place};
 
 pub(super) struct PagesProject;
@@ -60,19 +58,13 @@ impl UserSource for PagesProject {
         ask: &Ask,
         answer: ReferenceAnswer<'_>,
     ) -> Result<ReferencePage, Malformed> {
-        let ReferenceAnswer::Body(body) = answer else {
-            return Err(Malformed(
-                "the list of Pages projects is not there".to_owned(),
-            ));
-        };
-        let (projects, info) = envelope::open::<Vec<Project>>(body)?;
-        let names = projects.iter().map(|project| project.name.clone());
-        let list = "Pages projects".to_owned();
-        let (counted, next) = envelope::counted(list, names, info.as_ref())?;
-        let mut found = ReferencePage {
-            counted,
-            ..ReferencePage::default()
-        };
+        let (projects, mut found) = envelope::users(
+            "Pages projects",
+            ask,
+            answer,
+            |project: &Project| project.name.clone(),
+            |number| page(place, number),
+        )?;
         for project in projects {
             let mut references = bindings::pages(&project.deployment_configs.preview)?;
             references.extend(bindings::pages(&project.deployment_configs.production)?);
@@ -81,9 +73,6 @@ impl UserSource for PagesProject {
                 owners: Vec::new(),
                 references,
             });
-        }
-        if let (NextPage::Pages(pages), "1") = (next, &*ask.subject) {
-            found.more = (2..=pages).map(|number| page(place, number)).collect();
         }
         Ok(found)
     }

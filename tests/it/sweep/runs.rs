@@ -371,7 +371,7 @@ async fn a_bucket_that_was_emptied_in_part_and_then_spared_is_a_failure() {
         "updated_at": DIED, "attributes": {"objects": 1_100}});
     let policy = "[[rule]]\nid = \"buckets\"\nkind = \"r2\"\nname = \"app-pr-{pr}-{any:a-z}\"\n\
         dead-when = \"closed\"\nempty = true\n";
-    let mut stage = Stage::with(&[bucket], policy, Options::default());
+    let stage = Stage::with(&[bucket], policy, Options::default());
     let (sandbox, mut deleted) = (stage.sandbox.clone(), 0);
     stage.meanwhile(move |line| {
         deleted += usize::from(line.starts_with("DELETE") && line.contains("/objects/"));
