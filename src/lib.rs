@@ -139,8 +139,9 @@
 //! - What a Worker makes and leaves behind ([`model::KindAbout::satellite_of`]) is
 //!   listed only for rules that name it, and goes after the Worker. One that no rule
 //!   matches is judged with its Worker if the rule of that lists its kind under
-//!   `with`, also once the Worker is gone in the same run: a pull request that is
-//!   opened again keeps it.
+//!   `with`, also once the Worker is gone: if this run deleted it, as it was; otherwise by
+//!   its name, where the provider still says it ([`gc::mark::gone_makers`]). A pull
+//!   request that is opened again keeps it.
 //! - Of some satellites a user source alone shows what made them
 //!   ([`model::KindAbout::maker_shown_by`]), and nothing once that is gone. Their maker
 //!   stays if this cannot be read, if one that no other rule matches stays, or if a

@@ -70,8 +70,11 @@ impl<'p> Survey<'p> {
     pub async fn judge(&self, inventory: Inventory, since: Instant) -> Findings<'p> {
         let early = mark::early_questions(&inventory, &self.judge_input());
         let mut budget = self.budget.clone();
+        let gone = mark::gone_makers(&inventory, self.input.graph);
+        let claimants = inventory.resources.iter();
+        let claimants = claimants.chain(gone.iter().map(|(_, maker)| maker));
         let (roots, uses) = tokio::join!(
-            self.roots(inventory.resources.iter()),
+            self.roots(claimants),
             scan::answer(&self.client, &inventory, &early, &mut budget, self.observer)
         );
         // The clocks are compared only once listings and roots have answered.

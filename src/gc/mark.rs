@@ -9,6 +9,7 @@ mod birth;
 mod branches;
 mod claims;
 mod dependents;
+mod gone;
 mod judge;
 mod propagation;
 
@@ -18,11 +19,12 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use claims::{claims, closed_search, early_questions};
+pub use gone::gone_makers;
 pub use judge::calibration::Calibration;
 
 use self::dependents::LiveNames;
 use self::judge::{Judge, Managed};
-use self::propagation::{Propagation, inherit, require_complete_listings};
+use self::propagation::{Propagation, inherit, inherit_from_gone, require_complete_listings};
 use super::kind_graph::KindGraph;
 use super::reference_index::ReferenceIndex;
 use super::verdict::{Unmatched, Verdict};
@@ -196,10 +198,18 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>)
             }
         });
     }
-    let contradicted = birth::check(inventory, roots, &input, &mut judgements);
+    let (left, makers): (Vec<usize>, Vec<_>) =
+        gone_makers(inventory, input.graph).into_iter().unzip();
+    let mut of_makers = vec![Judgement::default(); makers.len()];
+    judge.all(&makers, &mut of_makers);
+    let gone = (&*makers, &mut *of_makers);
+    let contradicted = birth::check(inventory, roots, &input, &mut judgements, gone);
     let links = ReferenceIndex::of(inventory);
     let living = LiveNames::of(roots);
     let inherited = inherit(inventory, &links, &input, &living, &mut judgements);
+    for (satellite, of_maker) in left.into_iter().zip(of_makers) {
+        inherit_from_gone(inventory, &input, satellite, of_maker, &mut judgements);
+    }
     let is_satellite = |index: usize| !resources[index].kind.satellite_of.is_empty();
     let satellites = inherited.iter().copied();
     let satellites = satellites.filter(|(owned, _)| is_satellite(*owned));

@@ -93,26 +93,19 @@ impl<'p> Survey<'p> {
             of.iter().map(|id| (id.kind, &*id.place, &*id.id)).collect();
         let pending = |one: &Resource| asked.contains(&(one.kind, &*one.place, &*one.id));
         // A resource has the claims of the one that it belongs to.
-        let owners: BTreeSet<(&str, &str)> = inventory
-            .resources
-            .iter()
-            .filter(|one| pending(one))
-            .flat_map(|one| &one.links)
-            .filter_map(|link| match link {
-                Link::Uses(reference) => Some((reference.kind, reference.key.text())),
-                Link::UsedBy(_)
-                | Link::ServedBy(_)
-                | Link::LeftBy(_)
-                | Link::MayUse(_)
-                | Link::Guards(_) => None,
-            })
-            .collect();
+        let owners = names_of_owners(&inventory, pending);
         let makers: BTreeSet<ResourceId> = makers(before, of).map(Resource::identity).collect();
         let claimants = inventory.resources.iter().filter(|one| {
             let kind = one.kind.name();
             let owns = owners.contains(&(kind, &*one.id)) || owners.contains(&(kind, &*one.name));
             pending(one) || owns || makers.contains(&one.identity())
         });
+        let gone = mark::gone_makers(&inventory, self.input.graph);
+        let gone = gone.iter().filter(|(satellite, _)| {
+            let satellite = inventory.resources.get(*satellite);
+            satellite.is_some_and(pending)
+        });
+        let claimants = claimants.chain(gone.map(|(_, maker)| maker));
         let (fresh, mut uses) = tokio::join!(
             self.reread_roots(claimants),
             scan::answer(&self.client, &inventory, &early, &mut budget, self.observer)
@@ -203,6 +196,24 @@ impl<'p> Survey<'p> {
             })
             .collect()
     }
+}
+
+/// Returns the kinds, each with an id or a name, of what pending resources belong to.
+fn names_of_owners(
+    inventory: &Inventory,
+    is_pending: impl Fn(&Resource) -> bool,
+) -> BTreeSet<(&str, &str)> {
+    let pending = inventory.resources.iter().filter(|one| is_pending(one));
+    let links = pending.flat_map(|one| &one.links);
+    let owners = links.filter_map(|link| match link {
+        Link::Uses(reference) => Some((reference.kind, reference.key.text())),
+        Link::UsedBy(_)
+        | Link::ServedBy(_)
+        | Link::LeftBy(_)
+        | Link::MayUse(_)
+        | Link::Guards(_) => None,
+    });
+    owners.collect()
 }
 
 /// Returns what made those of these satellites that were judged with it.

@@ -12,18 +12,22 @@ use crate::model::{Claim, KindRef, PullRequestNumber, Repository, Resource, Time
 /// Withdraws verdicts that rely on the number of a pull request which was not open
 /// when the resource was created. A resource without a creation time is judged by
 /// those that share its number: one contradiction is enough, and so is an
-/// incomplete listing that may hide one.
+/// incomplete listing that may hide one. The makers of satellites that are gone are
+/// checked with their judgements in the same way.
 pub(super) fn check(
     inventory: &Inventory,
     roots: &Roots,
     input: &JudgeInput<'_>,
     judgements: &mut [Judgement],
+    (gone, of_gone): (&[Resource], &mut [Judgement]),
 ) -> BTreeSet<ClaimedNumber> {
+    let resources = || inventory.resources.iter().chain(gone);
     let mut contradicted = BTreeSet::clone(&input.contradicted);
-    for resource in &inventory.resources {
+    for resource in resources() {
         contradicted.extend(contradicted_by(resource, roots, input));
     }
-    for (resource, judgement) in inventory.resources.iter().zip(&mut *judgements) {
+    let all = judgements.iter_mut().chain(&mut *of_gone);
+    for (resource, judgement) in resources().zip(all) {
         let mut doubt = None;
         for group in groups(judgement, input) {
             let pull_request = pull_request(roots, &group);
@@ -43,7 +47,8 @@ pub(super) fn check(
     if contradicted.is_empty() && unseen.is_empty() {
         return contradicted;
     }
-    for (resource, judgement) in inventory.resources.iter().zip(judgements) {
+    let all = judgements.iter_mut().chain(of_gone);
+    for (resource, judgement) in resources().zip(all) {
         if resource.created_at != Time::Unsupported || !is_dead(&judgement.verdict) {
             continue;
         }

@@ -130,12 +130,8 @@ pub(super) fn inherit(
         let Some(of_owner) = judgements.get(owner).cloned() else {
             continue;
         };
-        let unread = |verdict: &Verdict| matches!(verdict, Verdict::Unmatched(unmatched) if unmatched.is_left_to_owner());
         let resource = &inventory.resources[owned];
-        let goes_along = || {
-            if !resource.kind.satellite_of.is_empty() {
-                return takes_along(input, &of_owner, resource.kind);
-            }
+        let goes_along = if resource.kind.satellite_of.is_empty() {
             is_deleted_with_owner(
                 input,
                 living,
@@ -145,23 +141,57 @@ pub(super) fn inherit(
                 &of_owner,
                 inventory,
             )
+        } else {
+            takes_along(input, &of_owner, resource.kind)
         };
-        if unread(&judgements[owned].verdict) && goes_along() {
-            let of_kind = input
-                .only_kinds
-                .is_none_or(|kinds| kinds.contains(&resource.kind));
+        if goes_along && is_left_to_owner(&judgements[owned]) {
             judgements[owned] = Judgement {
-                in_focus: judgements[owned].in_focus || (of_owner.in_focus && of_kind),
-                others: Vec::new(),
                 deleted_with: resource.kind.stands_alone.then_some(owner),
-                verdict: by_its_own_clocks(resource, of_owner.verdict, input),
-                matched_by: of_owner.matched_by,
+                ..inherited_judgement(resource, &judgements[owned], of_owner, input)
             };
             inherited.push((owned, owner));
         }
     }
     inherited.sort_unstable();
     inherited
+}
+
+/// Judges an unmatched satellite with what made it, where that is gone.
+pub(super) fn inherit_from_gone(
+    inventory: &Inventory,
+    input: &JudgeInput<'_>,
+    satellite: usize,
+    of_maker: Judgement,
+    judgements: &mut [Judgement],
+) {
+    let resource = &inventory.resources[satellite];
+    let judgement = &mut judgements[satellite];
+    if is_left_to_owner(judgement) && takes_along(input, &of_maker, resource.kind) {
+        *judgement = inherited_judgement(resource, judgement, of_maker, input);
+    }
+}
+
+/// Whether what something belongs to decides about it.
+fn is_left_to_owner(judgement: &Judgement) -> bool {
+    matches!(&judgement.verdict, Verdict::Unmatched(unmatched) if unmatched.is_left_to_owner())
+}
+
+/// The judgement of a resource that is judged with what it belongs to.
+fn inherited_judgement(
+    resource: &Resource,
+    own: &Judgement,
+    of_owner: Judgement,
+    input: &JudgeInput<'_>,
+) -> Judgement {
+    let kinds = input.only_kinds;
+    let of_kind = kinds.is_none_or(|kinds| kinds.contains(&resource.kind));
+    Judgement {
+        in_focus: own.in_focus || (of_owner.in_focus && of_kind),
+        others: Vec::new(),
+        deleted_with: None,
+        verdict: by_its_own_clocks(resource, of_owner.verdict, input),
+        matched_by: of_owner.matched_by,
+    }
 }
 
 /// Returns the owner's verdict for a resource that belongs to it. The resource's

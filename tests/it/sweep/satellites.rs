@@ -189,6 +189,46 @@ async fn a_satellite_stays_with_a_worker_that_could_not_be_deleted() {
     }
 }
 
+/// The name of the Worker still says whose the Workflow was.
+#[tokio::test(start_paused = true)]
+async fn a_workflow_that_an_earlier_run_left_behind_goes() {
+    for by_a_failure in [false, true] {
+        let mut stage = stage("workflow");
+        if by_a_failure {
+            stage.faults(&[refused("workflows/", 9, &status(403))]);
+        } else {
+            stage.limits.max_deletions = 1;
+        }
+        let text = stage.swept().await;
+        assert!(!stage.has("app-pr-1") && stage.has("orders"), "{text}");
+        stage.faults(&[]);
+        let text = stage.swept().await;
+        assert!(!stage.has("orders"), "{text}");
+    }
+}
+
+/// So does that of one whose Worker somebody else deleted.
+#[tokio::test(start_paused = true)]
+async fn a_workflow_without_its_worker_stays_if_the_pull_request_is_opened() {
+    let orders = satellite("workflow", "orders", "app-pr-1");
+    let resources = [orders, worker("web", &[])];
+    for opened in [false, true] {
+        let policy = workers("workflow");
+        let stage = Stage::with(&resources, &policy, Options::default());
+        let sandbox = stage.sandbox.clone();
+        stage.meanwhile(move |line| {
+            // It is listed again just before its deletion.
+            if opened && line.ends_with("/workflows") {
+                let open = json!({"state": "open"});
+                control(&sandbox, Method::POST, "pull_requests/1", &open);
+            }
+        });
+        let text = stage.swept().await;
+        assert!(text.contains("1 workflow planned"), "{text}");
+        assert_eq!(stage.has("orders"), opened, "{text}");
+    }
+}
+
 const NAMESPACES: &str = "/durable_objects/namespaces";
 
 /// A fault for reading what is listed at a path.
