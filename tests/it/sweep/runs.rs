@@ -777,6 +777,45 @@ async fn resources_bound_by_a_new_preview_are_spared() {
     assert!(text.contains(spared), "{text}");
 }
 
+/// What was read of Previews for the audit is older than the listings of the first round
+/// that rests on it.
+#[tokio::test(start_paused = true)]
+async fn readings_of_previews_age_from_when_they_were_read() {
+    let preview = |name: &str, bindings: Value| {
+        json!({"kind": "worker_preview", "name": name, "created_at": DIED,
+            "updated_at": DIED, "attributes": {"worker": "site", "bindings": bindings}})
+    };
+    let resources = [
+        worker("app-pr-1", &[]),
+        worker("site", &[]),
+        preview("main", json!([])),
+        namespace("app-pr-1-cache"),
+    ];
+    let mut stage = Stage::new(&resources);
+    stage.limits.reread_after = Duration::from_secs(10);
+    let slow = |method: &str, path: &str, ms: u64| json!({"on": {"method": method, "path": path}, "fault": {"delay_ms": ms}});
+    // 4 s from the Previews to the first round, and 7 s from there to the namespace.
+    stage.faults(&[
+        slow("GET", "/site/previews$", 4_000),
+        slow("DELETE", "scripts/", 7_000),
+    ]);
+    let sandbox = stage.sandbox.clone();
+    let binding = json!([{"type": "kv_namespace", "name": "KV", "target": "app-pr-1-cache"}]);
+    let new = preview("feat", binding);
+    stage.meanwhile(move |line| {
+        if line.starts_with("DELETE") && line.contains("scripts/") {
+            control(&sandbox, Method::POST, "resources", &new);
+        }
+    });
+    let (_, text) = stage.sweep(|_| {}).await;
+    assert!(
+        stage.has("app-pr-1-cache") && !stage.has("app-pr-1"),
+        "{text}"
+    );
+    let spared = "= kv_namespace app-pr-1-cache: spared";
+    assert!(text.contains(spared), "{text}");
+}
+
 /// An account with so many Previews that reading them takes longer than a deletion may
 /// rest on a reading.
 #[tokio::test(start_paused = true)]
