@@ -1,10 +1,12 @@
 //! GitHub: pull requests, branches, runs, environments and issues of one
 //! repository.
 
+mod comments;
 mod delivery;
 mod graphql;
 mod issues;
 mod paging;
+mod pulls;
 mod repository;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -31,6 +33,8 @@ pub struct GitHub {
     deployments: Vec<DeliveryItem>,
     issues: Vec<Issue>,
     comments: Vec<Comment>,
+    /// How many comments there were in all, the deleted ones included.
+    comments_made: u64,
     labels: Vec<Label>,
     has_issues: bool,
 }
@@ -55,6 +59,7 @@ struct Issue {
     labels: Vec<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    closed_at: Option<DateTime<Utc>>,
     /// All versions of its text, with their times.
     edits: Vec<(DateTime<Utc>, String)>,
 }
@@ -74,6 +79,8 @@ struct Comment {
     under: String,
     author: String,
     body: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
 }
 
 pub(super) fn time(at: DateTime<Utc>) -> Value {
@@ -150,6 +157,7 @@ impl GitHub {
             deployments: Vec::new(),
             issues: Vec::new(),
             comments: Vec::new(),
+            comments_made: 0,
             labels: Vec::new(),
             has_issues: true,
         }
@@ -169,7 +177,7 @@ impl GitHub {
         now: DateTime<Utc>,
     ) -> Value {
         if let Some(under) = under {
-            let id = self.add_comment(under.to_string(), author, text).id;
+            let id = self.add_comment(under.to_string(), author, text, now).id;
             return json!({"id": id});
         }
         let number = self.next_number();
@@ -182,6 +190,7 @@ impl GitHub {
             labels: Vec::new(),
             created_at: now,
             updated_at: now,
+            closed_at: None,
             edits: Vec::new(),
         });
         json!({"number": number})
@@ -193,13 +202,22 @@ impl GitHub {
         pulls.chain(issues).max().unwrap_or(0) + 1
     }
 
-    fn add_comment(&mut self, under: String, author: &str, text: &str) -> Comment {
+    fn add_comment(
+        &mut self,
+        under: String,
+        author: &str,
+        text: &str,
+        now: DateTime<Utc>,
+    ) -> Comment {
         let comment = Comment {
-            id: number_of(&format!("{under} {}", self.comments.len())),
+            id: number_of(&format!("{under} {}", self.comments_made)),
             under,
             author: author.to_owned(),
             body: text.to_owned(),
+            created_at: now,
+            updated_at: now,
         };
+        self.comments_made += 1;
         self.comments.push(comment.clone());
         comment
     }
@@ -332,6 +350,9 @@ impl GitHub {
                     None => not_found(),
                 }
             }
+            (&Method::POST, ["pulls"]) => self.create_pull(request),
+            (&Method::PATCH, ["pulls", number]) => self.patch_pull(request, number),
+            (&Method::PUT, ["pulls", number, "merge"]) => self.merge_pull(request, number),
             (&Method::GET, ["branches"]) => {
                 let items: Vec<_> = self
                     .branches
@@ -352,24 +373,16 @@ impl GitHub {
             }
             (&Method::GET, ["issues"]) => self.list_issues(request),
             (&Method::POST, ["issues"]) => self.create_issue(request),
-            (&Method::GET, ["issues", number]) => {
-                match self
-                    .issues
-                    .iter()
-                    .find(|issue| issue.number.to_string() == *number)
-                {
-                    Some(issue) => ok(&self.issue(issue, request)),
-                    None => not_found(),
-                }
-            }
+            (&Method::GET, ["issues", number]) => self.one_issue(request, number),
             (&Method::GET, ["issues", number, "events"]) => self.events(request, number),
             (&Method::PATCH, ["issues", number]) => self.change_issue(request, number),
-            (&Method::GET | &Method::POST, ["issues", number, "labels"]) => {
-                self.issue_labels(request, number)
+            (_, ["issues", number, "labels"]) => self.issue_labels(request, number, None),
+            (_, ["issues", number, "labels", label]) => {
+                self.issue_labels(request, number, Some(label))
             }
             (&Method::POST, ["issues", number, "comments"]) => self.comment(request, number),
-            (&Method::GET, ["issues", number, "comments"]) => self.comments(request, &[number]),
-            (&Method::PATCH, ["issues", "comments", id]) => self.comments(request, &[id]),
+            (_, ["issues", "comments", id]) => self.one_comment(request, id),
+            (&Method::GET, ["issues", number, "comments"]) => self.comments(request, number),
             (&Method::POST, ["labels"]) => self.make_label(request),
             (&Method::GET, ["labels"]) => self.list_labels(request),
             (&Method::GET, ["actions", "runs", rest @ ..]) => self.runs(request, rest),

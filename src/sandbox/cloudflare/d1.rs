@@ -177,12 +177,17 @@ impl Cloudflare {
                 Ok(ok(shown))
             }
             // The sandbox keeps no data, so every statement succeeds without rows.
-            ("POST", [key, "query" | "raw"]) => {
+            ("POST", [key, how @ ("query" | "raw")]) => {
                 let found = self.find_database(key).is_some();
                 let missing = || {
                     ApiFailure::not_found(7404, format!("The database {key} could not be found"))
                 };
-                let rows = json!({"results": [], "success": true, "meta": {
+                let nothing = if *how == "raw" {
+                    json!({"columns": [], "rows": []})
+                } else {
+                    json!([])
+                };
+                let rows = json!({"results": nothing, "success": true, "meta": {
                     "served_by": "sandbox", "duration": 0.1, "changes": 0, "last_row_id": 0,
                     "changed_db": false, "size_after": 12288, "rows_read": 0, "rows_written": 0,
                 }});

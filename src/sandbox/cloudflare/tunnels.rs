@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -27,9 +29,18 @@ pub(super) struct Tunnel {
     changed: Option<DateTime<Utc>>,
     deleted: Option<DateTime<Utc>>,
     attributes: Map<String, Value>,
+    /// The newest configuration that a client wrote, with its number.
+    configuration: Option<(u64, Value)>,
 }
 
 impl Tunnel {
+    /// The number of its newest configuration.
+    fn version(&self) -> u64 {
+        self.configuration
+            .as_ref()
+            .map_or(0, |(version, _)| *version)
+    }
+
     /// Without a state in the world it never had a connection.
     fn status(&self) -> &str {
         text(&self.attributes, "status").unwrap_or("inactive")
@@ -88,6 +99,7 @@ impl Product for AllTunnels {
             changed: resource.updated_at,
             deleted: None,
             attributes: resource.attributes.clone(),
+            configuration: None,
         };
         cloud.tunnels.insert(id, tunnel);
         Ok(())
@@ -158,6 +170,14 @@ impl Cloudflare {
                 let Some(name) = text(&body, "name").filter(|name| !name.is_empty()) else {
                     return Err(ApiFailure::bad(1_000, "name is required"));
                 };
+                let mut there = self.tunnels.values();
+                if there.any(|one| one.deleted.is_none() && one.name == name) {
+                    return Err(ApiFailure::new(
+                        StatusCode::CONFLICT,
+                        1_013,
+                        "You already have a tunnel with this name.",
+                    ));
+                }
                 let id = self.tunnel_id(name);
                 let tunnel = Tunnel {
                     name: name.to_owned(),
@@ -165,6 +185,7 @@ impl Cloudflare {
                     changed: None,
                     deleted: None,
                     attributes: Map::new(),
+                    configuration: None,
                 };
                 let shown = to_json(&id, &tunnel);
                 self.tunnels.insert(id, tunnel);
@@ -174,6 +195,24 @@ impl Cloudflare {
                 Some(tunnel) => Ok(ok(to_json(id, tunnel))),
                 None => Err(missing()),
             },
+            ("GET", [id, "token"]) => match self.tunnels.get(*id) {
+                Some(tunnel) if tunnel.deleted.is_none() => Ok(ok(json!(self.tunnel_token(id)))),
+                _ => Err(missing()),
+            },
+            ("GET", [id, "configurations"]) => match self.tunnels.get(*id) {
+                Some(tunnel) => Ok(ok(self.tunnel_configuration(id, tunnel))),
+                None => Err(missing()),
+            },
+            ("PUT", [id, "configurations"]) => {
+                let mut body = object(request, 1_000)?;
+                let config = body.remove("config").unwrap_or_else(|| json!({}));
+                let tunnel = self.tunnels.get_mut(*id);
+                let tunnel = tunnel.filter(|tunnel| tunnel.deleted.is_none());
+                let tunnel = tunnel.ok_or_else(missing)?;
+                tunnel.configuration = Some((tunnel.version() + 1, config));
+                let shown = self.tunnels.get(*id).ok_or_else(missing)?;
+                Ok(ok(self.tunnel_configuration(id, shown)))
+            }
             ("DELETE", [id]) => match self.tunnels.get_mut(*id) {
                 Some(tunnel) if tunnel.deleted.is_some() => Err(missing()),
                 Some(tunnel) if tunnel.is_connected() => Err(ApiFailure::new(
@@ -189,6 +228,26 @@ impl Cloudflare {
             },
             _ => Err(ApiFailure::no_route(request)),
         }
+    }
+}
+
+impl Cloudflare {
+    /// What `cloudflared` starts with: account, tunnel and secret.
+    fn tunnel_token(&self, id: &str) -> String {
+        let token = json!({"a": self.account.id, "t": id, "s": "c2FuZGJveA=="});
+        BASE64.encode(token.to_string())
+    }
+
+    fn tunnel_configuration(&self, id: &str, tunnel: &Tunnel) -> Value {
+        let config = tunnel.configuration.as_ref().map(|(_, config)| config);
+        json!({
+            "account_id": self.account.id,
+            "tunnel_id": id,
+            "version": tunnel.version(),
+            "config": config,
+            "source": "cloudflare",
+            "created_at": tunnel.created.map(moment),
+        })
     }
 }
 

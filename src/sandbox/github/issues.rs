@@ -1,11 +1,13 @@
-//! Issues, their comments and labels.
+//! Issues and their labels.
+
+use std::collections::BTreeSet;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::super::message::{self, Request, Response};
-use super::super::world::WorldPullRequestState;
-use super::{Comment, GitHub, Issue, Label, WRITER, error, not_found, number_of, ok, paged, time};
+use super::super::world::{WorldPullRequest, WorldPullRequestState};
+use super::{GitHub, Issue, Label, WRITER, error, not_found, number_of, ok, paged, time};
 
 impl GitHub {
     pub(super) fn issue(&self, issue: &Issue, request: &Request) -> Value {
@@ -27,9 +29,50 @@ impl GitHub {
             "number": issue.number, "state": issue.state, "title": issue.title, "body": issue.body,
             "user": Self::user(&issue.author), "labels": labels, "assignee": null, "assignees": [],
             "milestone": null, "locked": false, "active_lock_reason": null, "comments": self.comments.iter().filter(|one| one.under == issue.number.to_string()).count(),
-            "closed_at": null, "created_at": time(issue.created_at), "updated_at": time(issue.updated_at),
+            "closed_at": issue.closed_at.map(time), "created_at": time(issue.created_at), "updated_at": time(issue.updated_at),
             "author_association": "MEMBER",
         })
+    }
+
+    /// A pull request as the API of issues shows it.
+    pub(super) fn pull_as_issue(&self, pull: &WorldPullRequest, request: &Request) -> Value {
+        let at = pull.opened().unwrap_or(request.now);
+        let as_issue = Issue {
+            number: pull.number,
+            author: self.owner.clone(),
+            title: pull.title_text(),
+            body: String::new(),
+            state: state_of(pull).to_owned(),
+            labels: pull.labels.clone(),
+            created_at: at,
+            updated_at: pull.updated_at.unwrap_or(at),
+            closed_at: pull.closed_at,
+            edits: Vec::new(),
+        };
+        let mut shown = self.issue(&as_issue, request);
+        let number = pull.number;
+        let html = format!("https://github.com/{}/pull/{number}", self.full_name());
+        let url = format!("{}/repos/{}/pulls/{number}", request.base, self.full_name());
+        shown["html_url"] = json!(html);
+        shown["body"] = Value::Null;
+        shown["pull_request"] = json!({
+            "url": url, "html_url": html, "diff_url": format!("{html}.diff"),
+            "patch_url": format!("{html}.patch"), "merged_at": pull.merged_time().map(time),
+        });
+        shown
+    }
+
+    /// An issue or a pull request.
+    pub(super) fn one_issue(&self, request: &Request, number: &str) -> Response {
+        let mut issues = self.issues.iter();
+        if let Some(issue) = issues.find(|issue| issue.number.to_string() == number) {
+            return ok(&self.issue(issue, request));
+        }
+        let number = number.parse().ok();
+        match number.and_then(|number| self.numbered(number)) {
+            Some(pull) => ok(&self.pull_as_issue(pull, request)),
+            None => not_found(),
+        }
     }
 
     /// Issues, and pull requests, which are issues as well; the newest first.
@@ -54,42 +97,12 @@ impl GitHub {
             }
         }
         for pull in &self.pulls {
-            let is = match pull.state {
-                WorldPullRequestState::Open => "open",
-                WorldPullRequestState::Closed => "closed",
-            };
-            if (state == "all" || is == state) && labels.is_empty() && by(&self.owner) {
-                let at = pull.opened().unwrap_or(request.now);
-                let as_issue = Issue {
-                    number: pull.number,
-                    author: self.owner.clone(),
-                    title: pull.title_text(),
-                    body: String::new(),
-                    state: is.to_owned(),
-                    labels: Vec::new(),
-                    created_at: at,
-                    updated_at: pull.updated_at.unwrap_or(at),
-                    edits: Vec::new(),
-                };
-                let mut shown = self.issue(&as_issue, request);
-                let html = format!(
-                    "https://github.com/{}/pull/{}",
-                    self.full_name(),
-                    pull.number
-                );
-                let url = format!(
-                    "{}/repos/{}/pulls/{}",
-                    request.base,
-                    self.full_name(),
-                    pull.number
-                );
-                shown["html_url"] = json!(html);
-                shown["body"] = Value::Null;
-                shown["pull_request"] = json!({
-                    "url": url, "html_url": html, "diff_url": format!("{html}.diff"),
-                    "patch_url": format!("{html}.patch"), "merged_at": pull.merged_time().map(time),
-                });
-                items.push((pull.number, shown));
+            let has = |label: &&str| pull.labels.iter().any(|one| one == label);
+            if (state == "all" || state_of(pull) == state)
+                && labels.iter().all(has)
+                && by(&self.owner)
+            {
+                items.push((pull.number, self.pull_as_issue(pull, request)));
             }
         }
         items.sort_by_key(|(number, _)| *number);
@@ -127,6 +140,7 @@ impl GitHub {
                 .collect(),
             created_at: request.now,
             updated_at: request.now,
+            closed_at: None,
             edits: Vec::new(),
         };
         let shown = self.issue(&issue, request);
@@ -142,7 +156,8 @@ impl GitHub {
             .iter_mut()
             .find(|issue| issue.number.to_string() == number);
         let Some(issue) = found else {
-            return not_found();
+            let changed = self.change_pull(request, number);
+            return changed.map_or_else(not_found, |number| self.one_issue(request, &number));
         };
         if let Some(text) = text("body") {
             if text.chars().count() > 65_536 {
@@ -161,7 +176,8 @@ impl GitHub {
             let labels = labels.iter().filter_map(Value::as_str);
             issue.labels = labels.map(str::to_owned).collect();
         }
-        if let Some(state) = text("state") {
+        if let Some(state) = text("state").filter(|state| *state != issue.state) {
+            issue.closed_at = (state == "closed").then_some(request.now);
             state.clone_into(&mut issue.state);
         }
         issue.updated_at = request.now;
@@ -183,64 +199,6 @@ impl GitHub {
             })
         });
         Some(edits.collect())
-    }
-
-    pub(super) fn show_comment(&self, comment: &Comment, request: &Request) -> Value {
-        let full_name = self.full_name();
-        let url = format!(
-            "{}/repos/{full_name}/issues/comments/{}",
-            request.base, comment.id
-        );
-        json!({
-            "id": comment.id, "node_id": format!("IC_{}", comment.id), "url": url, "html_url": url,
-            "body": comment.body, "user": Self::user(&comment.author), "created_at": time(request.now),
-            "updated_at": time(request.now), "author_association": "MEMBER",
-            "issue_url": format!("{}/repos/{full_name}/issues/{}", request.base, comment.under),
-        })
-    }
-
-    pub(super) fn comment(&mut self, request: &Request, number: &str) -> Response {
-        let body = request.json().unwrap_or_default();
-        let text = body.get("body").and_then(Value::as_str).unwrap_or_default();
-        let pull = self
-            .pulls
-            .iter()
-            .any(|pull| pull.number.to_string() == number);
-        let issue = self
-            .issues
-            .iter()
-            .any(|issue| issue.number.to_string() == number);
-        if !pull && !issue {
-            return not_found();
-        }
-        let comment = self.add_comment(number.to_owned(), WRITER, text);
-        let shown = self.show_comment(&comment, request);
-        message::json(StatusCode::CREATED, &shown)
-    }
-
-    pub(super) fn comments(&mut self, request: &Request, rest: &[&str]) -> Response {
-        match (&request.method, rest) {
-            (&Method::GET, [number]) => {
-                let under = self.comments.iter().filter(|one| one.under == *number);
-                let items: Vec<_> = under.map(|one| self.show_comment(one, request)).collect();
-                paged(request, &items)
-            }
-            (&Method::PATCH, [id]) => {
-                let body = request.json().unwrap_or_default();
-                let text = body.get("body").and_then(Value::as_str).unwrap_or_default();
-                let found = self
-                    .comments
-                    .iter_mut()
-                    .find(|one| one.id.to_string() == *id);
-                let Some(comment) = found else {
-                    return not_found();
-                };
-                text.clone_into(&mut comment.body);
-                let comment = comment.clone();
-                ok(&self.show_comment(&comment, request))
-            }
-            _ => not_found(),
-        }
     }
 
     /// A label as the repository defines it; one that was only used has GitHub's
@@ -281,23 +239,70 @@ impl GitHub {
         message::json(StatusCode::CREATED, &self.label(&name, request))
     }
 
-    /// The labels of an issue; a POST adds some.
-    pub(super) fn issue_labels(&mut self, request: &Request, number: &str) -> Response {
-        let body = request.json().unwrap_or_default();
-        let mut issues = self.issues.iter_mut();
-        let Some(issue) = issues.find(|issue| issue.number.to_string() == number) else {
+    /// The labels of an issue or a pull request; a POST adds some, a PUT replaces all, and
+    /// a DELETE removes one or all.
+    pub(super) fn issue_labels(
+        &mut self,
+        request: &Request,
+        number: &str,
+        one: Option<&str>,
+    ) -> Response {
+        let of_pull = number.parse().ok();
+        let of_pull = of_pull.and_then(|number| self.numbered(number));
+        let of_pull = of_pull.map(|pull| (pull.number, pull.labels.clone()));
+        let issues = self.issues.iter();
+        let issue = issues
+            .filter(|issue| issue.number.to_string() == number)
+            .find_map(|issue| Some(issue.labels.clone()));
+        let before = issue.or_else(|| of_pull.as_ref().map(|(_, labels)| labels.clone()));
+        let Some(before) = before else {
             return not_found();
         };
-        if request.method == Method::POST {
-            let added = body.get("labels").and_then(Value::as_array);
-            for label in added.into_iter().flatten().filter_map(Value::as_str) {
-                if !issue.labels.iter().any(|known| known == label) {
-                    issue.labels.push(label.to_owned());
+        let mut names = before.clone();
+        // Either the labels alone or an object with them.
+        let body = request.json().unwrap_or_default();
+        let given = body.get("labels").unwrap_or(&body).as_array().cloned();
+        let given = given.into_iter().flatten();
+        let given = given.filter_map(|label| Some(label.as_str()?.to_owned()));
+        match (&request.method, one) {
+            (&Method::POST, None) => names.extend(given),
+            (&Method::PUT, None) => names = given.collect(),
+            (&Method::DELETE, None) => names.clear(),
+            (&Method::DELETE, Some(name)) => {
+                if !names.iter().any(|one| one.eq_ignore_ascii_case(name)) {
+                    return error(404, "Label does not exist");
+                }
+                names.retain(|one| !one.eq_ignore_ascii_case(name));
+            }
+            (&Method::GET, None) => {}
+            _ => return not_found(),
+        }
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        if names != before {
+            if let Some((number, _)) = of_pull {
+                // It is there: it was just read.
+                let _ = self.set_labels(number, names.clone(), request.now);
+            }
+            for issue in &mut self.issues {
+                if issue.number.to_string() == number {
+                    issue.labels.clone_from(&names);
+                    issue.updated_at = request.now;
                 }
             }
         }
-        let names = issue.labels.clone();
+        if request.method == Method::DELETE && one.is_none() {
+            return message::empty(StatusCode::NO_CONTENT);
+        }
         let shown: Vec<_> = names.iter().map(|name| self.label(name, request)).collect();
         ok(&json!(shown))
+    }
+}
+
+/// The state of a pull request in the words of the API.
+fn state_of(pull: &WorldPullRequest) -> &'static str {
+    match pull.state {
+        WorldPullRequestState::Open => "open",
+        WorldPullRequestState::Closed => "closed",
     }
 }

@@ -409,7 +409,30 @@ async fn storage(session: &mut Session, a: &str) {
             json!({"sql": "select 1"}),
         )
         .await;
+    let rows = session
+        .put(
+            "POST",
+            &format!("{d1}/{id}/raw"),
+            json!({"sql": "select 1"}),
+        )
+        .await;
+    assert_eq!(rows["result"][0]["results"]["rows"], json!([]));
     session.delete(&format!("{d1}/{id}")).await;
+    let tunnels = format!("{a}/cfd_tunnel");
+    let new = json!({"name": "new-tunnel", "config_src": "cloudflare"});
+    let made = session.put("POST", &tunnels, new.clone()).await;
+    let (status, body) = session.send("POST", &tunnels, Sent::Json(new)).await;
+    assert_eq!((status, &body["errors"][0]["code"]), (409, &json!(1013)));
+    let one = format!("{tunnels}/{}", made["result"]["id"].as_str().unwrap());
+    let token = session.get(&format!("{one}/token")).await;
+    assert!(token["result"].is_string(), "{token}");
+    let config = json!({"config": {"ingress": [{"service": "http_status:404"}]}});
+    let configurations = format!("{one}/configurations");
+    session.put("PUT", &configurations, config.clone()).await;
+    let shown = session.get(&configurations).await;
+    assert_eq!(shown["result"]["config"], config["config"]);
+    session.delete(&one).await;
+    session.missing(&format!("{one}/token")).await;
     let r2 = format!("{a}/r2/buckets");
     session.put("POST", &r2, json!({"name": "new-files"})).await;
     session.get(&r2).await;
@@ -559,13 +582,21 @@ async fn octokit(session: &mut Session) {
         .await;
     let issue = format!("{repository}/issues/{}", issue["number"]);
     session.get(&issue).await;
-    session
+    let closed = session
         .put("PATCH", &issue, json!({"state": "closed"}))
         .await;
-    session
+    assert_ne!(closed["closed_at"], Value::Null);
+    let comment = session
         .put("POST", &format!("{issue}/comments"), json!({"body": "c"}))
         .await;
     session.get(&format!("{issue}/comments")).await;
+    session.control("clock", json!({"advance": "5s"})).await;
+    let one = format!("{repository}/issues/comments/{}", comment["id"]);
+    let changed = session.put("PATCH", &one, json!({"body": "d"})).await;
+    assert_eq!(changed["created_at"], comment["created_at"]);
+    assert_ne!(changed["updated_at"], comment["updated_at"]);
+    session.delete(&one).await;
+    session.missing(&one).await;
     session
         .put("POST", &format!("{issue}/labels"), json!({"labels": ["x"]}))
         .await;
@@ -601,6 +632,41 @@ async fn octokit(session: &mut Session) {
     session.delete(&deployment).await;
 }
 
+/// Labels of pull requests go by the API of issues, as Actions do it.
+async fn octokit_with_pull_requests(session: &mut Session) {
+    let repository = "/github/repos/acme/shop";
+    let pulls = format!("{repository}/pulls");
+    let new = json!({"title": "t", "head": "acme:main", "base": "main"});
+    let opened = session.put("POST", &pulls, new).await;
+    let (pull, issue) = (
+        format!("{pulls}/{}", opened["number"]),
+        format!("{repository}/issues/{}", opened["number"]),
+    );
+    assert_eq!(session.get(&issue).await["state"], "open");
+    let labels = format!("{issue}/labels");
+    let added = json!({"labels": ["preview", "bug"]});
+    session.put("POST", &labels, added).await;
+    session.delete(&format!("{labels}/bug")).await;
+    session.missing(&format!("{labels}/bug")).await;
+    let left = session.get(&labels).await;
+    assert_eq!(left[0]["name"], "preview");
+    assert_eq!(left.as_array().map(Vec::len), Some(1));
+    let of_pull = session.get(&pull).await;
+    assert_eq!(of_pull["labels"][0]["name"], "preview");
+    let labelled = format!("{repository}/issues?labels=preview");
+    assert_eq!(session.get(&labelled).await[0]["number"], opened["number"]);
+    let removals = session.get(&format!("{issue}/events")).await;
+    assert_eq!(removals[0]["label"]["name"], "bug");
+    for state in ["closed", "open"] {
+        let changed = session.put("PATCH", &pull, json!({"state": state})).await;
+        assert_eq!(changed["state"], state);
+    }
+    let merge = format!("{pull}/merge");
+    let merged = session.put("PUT", &merge, json!({})).await;
+    assert_eq!(merged["merged"], true);
+    assert_eq!(session.get(&pull).await["merged"], true);
+}
+
 #[tokio::test]
 async fn answers_to_real_clients_are_valid_by_the_providers_documents() {
     let Some(folder) = documents() else {
@@ -621,6 +687,7 @@ async fn answers_to_real_clients_are_valid_by_the_providers_documents() {
     octodns(&mut session).await;
     neonctl(&mut session).await;
     octokit(&mut session).await;
+    octokit_with_pull_requests(&mut session).await;
     let wrong: Vec<_> = session.wrong.iter().map(String::as_str).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(session.checked > 80, "only {} answers", session.checked);
