@@ -143,6 +143,12 @@ impl Cloudflare {
                         scripts.insert((*name).to_owned(), script);
                         Ok(ok(json!({ "id": name })))
                     }
+                    ("GET", ["scripts", name]) => match scripts.get(*name) {
+                        Some(_) => Ok(ok(json!({
+                            "dispatch_namespace": namespace, "script": { "id": name },
+                        }))),
+                        None => Err(no_script()),
+                    },
                     ("DELETE", ["scripts", name]) => match scripts.remove(*name) {
                         Some(_) => Ok(ok(Value::Null)),
                         None => Err(no_script()),

@@ -172,6 +172,29 @@ impl Cloudflare {
                 Some(config) => Ok(ok(to_json(id, config))),
                 None => Err(missing()),
             },
+            ("PUT" | "PATCH", [id]) => {
+                let body = object(request, 2001)?;
+                let whole = method == "PUT";
+                let config = self.hyperdrives.get_mut(*id).ok_or_else(missing)?;
+                if let Some(name) = text(&body, "name").filter(|name| !name.is_empty()) {
+                    name.clone_into(&mut config.name);
+                }
+                if let Some(given) = body.get("origin") {
+                    let mut new = if whole {
+                        Map::new()
+                    } else {
+                        config.origin.clone()
+                    };
+                    new.extend(given.as_object().cloned().unwrap_or_default());
+                    config.origin = origin(Some(&Value::Object(new)));
+                    config.attributes.remove("host");
+                }
+                if let Some(caching) = body.get("caching") {
+                    config.caching = caching.clone();
+                }
+                config.modified = Some(request.now);
+                Ok(ok(to_json(id, config)))
+            }
             ("DELETE", [id]) => match self.hyperdrives.remove(*id) {
                 Some(_) => Ok(ok(Value::Null)),
                 None => Err(missing()),

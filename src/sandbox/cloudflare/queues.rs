@@ -296,6 +296,19 @@ impl Cloudflare {
                 let queue = self.queues.get(*id).ok_or_else(missing)?;
                 Ok(ok(to_json(id, queue, &self.senders())))
             }
+            ("PUT" | "PATCH", [id]) => {
+                let body = object(request, 11003)?;
+                let queue = self.queues.get_mut(*id).ok_or_else(missing)?;
+                if let Some(name) = text(&body, "queue_name").filter(|name| !name.is_empty()) {
+                    name.clone_into(&mut queue.name);
+                }
+                if body.contains_key("settings") {
+                    queue.settings = queue_settings(body.get("settings"));
+                }
+                queue.modified = Some(request.now);
+                let queue = self.queues.get(*id).ok_or_else(missing)?;
+                Ok(ok(to_json(id, queue, &self.senders())))
+            }
             ("DELETE", [id]) => self.delete_queue(id),
             (_, [id, "consumers", rest @ ..]) => self.consumers(method, id, rest, request),
             _ => Err(ApiFailure::no_route(request)),

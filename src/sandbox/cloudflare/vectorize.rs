@@ -131,6 +131,19 @@ impl Cloudflare {
                 Some(index) => Ok(ok(to_json(name, index))),
                 None => Err(missing()),
             },
+            ("GET", [name, "info"]) => match self.indexes.get(*name) {
+                Some(index) => Ok(ok(json!({
+                    "dimensions": index.config["dimensions"], "vectorCount": 0,
+                }))),
+                None => Err(missing()),
+            },
+            // The sandbox keeps no vectors.
+            ("GET", [name, "list"]) => match self.indexes.get(*name) {
+                Some(_) => Ok(ok(json!({
+                    "count": 0, "totalCount": 0, "isTruncated": false, "vectors": [],
+                }))),
+                None => Err(missing()),
+            },
             ("DELETE", [name]) => match self.indexes.remove(*name) {
                 Some(_) => Ok(ok(json!({}))),
                 None => Err(missing()),

@@ -89,10 +89,9 @@ impl Cloudflare {
                     }
                     ("GET", ["versions", id]) => {
                         let worker = self.workers.get(&name).ok_or_else(missing)?;
-                        worker
-                            .versions
-                            .iter()
-                            .find(|version| version.id == *id)
+                        let mut newest = worker.versions.iter().rev();
+                        newest
+                            .find(|version| *id == "latest" || version.id == *id)
                             .map(|version| ok(version.beta()))
                             .ok_or_else(|| ApiFailure::not_found(100_146, "Version not found."))
                     }

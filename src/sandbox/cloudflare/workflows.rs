@@ -146,6 +146,28 @@ impl Cloudflare {
                 Some(workflow) => Ok(ok(self.workflow(name, workflow))),
                 None => Err(missing()),
             },
+            ("GET", [name, "versions"]) => {
+                let workflow = self.workflows.get(*name).ok_or_else(missing)?;
+                WORKFLOWS.answer(request, &[workflow], |workflow| version(name, workflow))
+            }
+            ("GET", [name, "versions", id]) => {
+                let workflow = self.workflows.get(*name).ok_or_else(missing)?;
+                let shown = version(name, workflow);
+                if shown["id"] == json!(id) {
+                    Ok(ok(shown))
+                } else {
+                    Err(missing())
+                }
+            }
+            ("GET", [name, "instances"]) => {
+                let workflow = self.workflows.get(*name).ok_or_else(missing)?;
+                let all = instances(name, workflow);
+                let status = request.parameter("status");
+                let all = all.into_iter();
+                let all = all.filter(|one| status.is_none_or(|status| one["status"] == status));
+                let all: Vec<Value> = all.collect();
+                WORKFLOWS.answer(request, &all, Value::clone)
+            }
             ("PUT", [name]) => self.put_workflow(name, request),
             ("DELETE", [name]) => match self.workflows.remove(*name) {
                 Some(_) => Ok(ok(json!({ "status": "ok", "success": true }))),
@@ -173,13 +195,12 @@ impl Cloudflare {
         (workflow.class, workflow.script) = (class, script);
         workflow.modified = Some(request.now);
         workflow.attributes.remove("script_deleted");
-        let version = uuid(&stable(&["workflow", name, &moment(request.now)]));
         let mut shown = json!({
             "id": workflow.id,
             "name": name,
             "class_name": workflow.class,
             "script_name": workflow.script,
-            "version_id": version,
+            "version_id": version_id(name, &workflow),
             "is_deleted": 0,
             "terminator_running": 0,
             "triggered_on": null,
@@ -210,4 +231,44 @@ impl Cloudflare {
         put(&mut shown, "modified_on", workflow.modified.map(moment));
         shown
     }
+}
+
+fn version_id(name: &str, workflow: &Workflow) -> String {
+    let changed = workflow.modified.or(workflow.created);
+    uuid(&stable(&[
+        "workflow",
+        name,
+        &changed.map(moment).unwrap_or_default(),
+    ]))
+}
+
+/// The version that a Workflow has now. The sandbox keeps no older ones.
+fn version(name: &str, workflow: &Workflow) -> Value {
+    let changed = workflow.modified.or(workflow.created).map(moment);
+    json!({
+        "id": version_id(name, workflow), "class_name": workflow.class, "created_on": changed,
+        "modified_on": changed, "has_dag": false, "language": "javascript",
+        "workflow_id": workflow.id,
+    })
+}
+
+/// The instances of a Workflow, as many in each state as the world says.
+fn instances(name: &str, workflow: &Workflow) -> Vec<Value> {
+    let began = workflow.modified.or(workflow.created).map(moment);
+    let states = workflow.instances.iter();
+    let states = states.flat_map(|(state, count)| {
+        let count = count.as_u64().unwrap_or_default();
+        (0..count).map(move |number| (state, number))
+    });
+    let shown = states.map(|(state, number)| {
+        let ended = ["complete", "errored", "terminated"].contains(&state.as_str());
+        json!({
+            "id": uuid(&stable(&["instance", name, state, &number.to_string()])),
+            "created_on": began, "started_on": began, "modified_on": began,
+            "ended_on": began.as_ref().filter(|_| ended), "status": state,
+            "version_id": version_id(name, workflow), "workflow_id": workflow.id,
+            "trigger_source": "binding",
+        })
+    });
+    shown.collect()
 }

@@ -250,10 +250,9 @@ impl GitHub {
         let of_pull = number.parse().ok();
         let of_pull = of_pull.and_then(|number| self.numbered(number));
         let of_pull = of_pull.map(|pull| (pull.number, pull.labels.clone()));
-        let issues = self.issues.iter();
-        let issue = issues
-            .filter(|issue| issue.number.to_string() == number)
-            .find_map(|issue| Some(issue.labels.clone()));
+        let mut issues = self.issues.iter();
+        let issue = issues.find(|issue| issue.number.to_string() == number);
+        let issue = issue.map(|issue| issue.labels.clone());
         let before = issue.or_else(|| of_pull.as_ref().map(|(_, labels)| labels.clone()));
         let Some(before) = before else {
             return not_found();

@@ -445,8 +445,13 @@ async fn storage(session: &mut Session, a: &str) {
     let made = session.put("POST", &hyperdrive, body).await;
     let id = made["result"]["id"].as_str().unwrap().to_owned();
     session.get(&format!("{hyperdrive}?page=1")).await;
-    session.get(&format!("{hyperdrive}/{id}")).await;
-    session.delete(&format!("{hyperdrive}/{id}")).await;
+    let one = format!("{hyperdrive}/{id}");
+    let changed = json!({"origin": {"host": "other.example.com"}});
+    session.put("PATCH", &one, changed).await;
+    let shown = session.get(&one).await;
+    assert_eq!(shown["result"]["origin"]["host"], "other.example.com");
+    assert_eq!(shown["result"]["origin"]["database"], "d");
+    session.delete(&one).await;
     let queues = format!("{a}/queues");
     let made = session
         .put("POST", &queues, json!({"queue_name": "new-jobs"}))
@@ -454,7 +459,12 @@ async fn storage(session: &mut Session, a: &str) {
     let id = made["result"]["queue_id"].as_str().unwrap().to_owned();
     session.get(&format!("{queues}?page=1")).await;
     session.get(&format!("{queues}?page=1&name=new-jobs")).await;
-    session.get(&format!("{queues}/{id}")).await;
+    let renamed = json!({"queue_name": "renamed-jobs"});
+    session
+        .put("PATCH", &format!("{queues}/{id}"), renamed)
+        .await;
+    let shown = session.get(&format!("{queues}/{id}")).await;
+    assert_eq!(shown["result"]["queue_name"], "renamed-jobs");
     session.get(&format!("{queues}/{id}/consumers")).await;
     session.delete(&format!("{queues}/{id}")).await;
     let projects = session
@@ -468,6 +478,36 @@ async fn storage(session: &mut Session, a: &str) {
         .await;
     session.get(&format!("{project}/domains")).await;
     session.get(&format!("{a}/workers/domains")).await;
+    wrangler_with_workflows_and_indexes(session, &a).await;
+}
+
+async fn wrangler_with_workflows_and_indexes(session: &mut Session, a: &str) {
+    let flow = format!("{a}/workflows/new-flow");
+    let new = json!({"class_name": "Flow", "script_name": "shop"});
+    session.put("PUT", &flow, new).await;
+    let versions = session.get(&format!("{flow}/versions")).await;
+    let version = versions["result"][0]["id"].as_str().unwrap();
+    let version = format!("{flow}/versions/{version}");
+    let shown = session.get(&version).await;
+    assert_eq!(shown["result"]["class_name"], "Flow");
+    let running = format!("{flow}/instances?status=running");
+    assert_eq!(session.get(&running).await["result"], json!([]));
+    session.delete(&flow).await;
+    session.missing(&format!("{flow}/instances")).await;
+    let indexes = format!("{a}/vectorize/v2/indexes");
+    let new = json!({"name": "new-index", "config": {"dimensions": 8, "metric": "cosine"}});
+    session.put("POST", &indexes, new).await;
+    let info = session.get(&format!("{indexes}/new-index/info")).await;
+    assert_eq!(info["result"]["dimensions"], 8);
+    session.get(&format!("{indexes}/new-index/list")).await;
+    session.delete(&format!("{indexes}/new-index")).await;
+    let namespaces = format!("{a}/workers/dispatch/namespaces");
+    let new = json!({"name": "customers"});
+    session.put("POST", &namespaces, new).await;
+    session
+        .missing(&format!("{namespaces}/customers/scripts/none"))
+        .await;
+    session.delete(&format!("{namespaces}/customers")).await;
 }
 
 async fn octodns(session: &mut Session) {
