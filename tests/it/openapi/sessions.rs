@@ -478,7 +478,7 @@ async fn storage(session: &mut Session, a: &str) {
         .await;
     session.get(&format!("{project}/domains")).await;
     session.get(&format!("{a}/workers/domains")).await;
-    wrangler_with_workflows_and_indexes(session, &a).await;
+    wrangler_with_workflows_and_indexes(session, a).await;
 }
 
 async fn wrangler_with_workflows_and_indexes(session: &mut Session, a: &str) {
