@@ -57,12 +57,16 @@ pub enum Purpose {
     Protected(u32),
     /// The same, but somebody checked its box "keep" in the tracking issue.
     Kept(u32),
+    /// The same, but what its provider says, or what was done to it, keeps it.
+    Shielded(u32),
     /// Its name has the number, and its provider recorded another repository.
     Elsewhere(u32),
     /// It is named after the head of that pull request.
     Head(u32),
     /// It is named after a slug of that head.
     Slug(u32),
+    /// It is named after that head, in another way than the policy says.
+    Mistold(u32),
     /// It was made for an Actions run, and its name says so.
     Run(u64),
     /// It may be deleted at some age, but not while its pull request is open.
@@ -110,12 +114,18 @@ pub struct Resource {
     pub recorded: bool,
     /// The index of its parent.
     pub parent: Option<usize>,
-    /// Whether it expires by itself.
+    /// When it expires by itself.
     pub expires: Option<Moment>,
+    /// Whether its owner said so, and not a run.
+    pub expires_anyway: bool,
     /// The name of the Worker that consumes it, of a queue.
     pub consumer: Option<String>,
-    /// The index of the Worker whose Durable Objects run in its containers.
+    /// The index of the Worker whose code it runs.
     pub runs_for: Option<usize>,
+    /// The index of the Worker that takes it along, whatever it is there for.
+    pub hangs_on: Option<usize>,
+    /// Whether its provider does not tell its times, although its kind has them.
+    pub untold: bool,
     /// When it was pointed at another Worker.
     pub moved: Option<Moment>,
     /// Each time that it was pointed at another Worker, with the name of the one
@@ -154,6 +164,13 @@ impl Resource {
     }
 }
 
+/// Something that binds resources, is no resource of any kind, and stays.
+#[derive(Debug, Clone)]
+pub struct Fixture {
+    pub name: &'static str,
+    pub binds: Vec<Binding>,
+}
+
 /// One run of one preview-gc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunKey {
@@ -184,6 +201,10 @@ pub struct Ledger {
     /// Actions runs, with when they were finished.
     pub runs: BTreeMap<u64, Option<Moment>>,
     pub resources: Vec<Resource>,
+    pub fixtures: Vec<Fixture>,
+    /// Whether the policy describes wrongly how all of [`Purpose::Mistold`] are named,
+    /// and nothing shows that it describes any name rightly.
+    pub is_told_wrongly: bool,
     pub requests: Vec<Request>,
     /// When others last asked Cloudflare for something.
     pub others: Vec<Moment>,
@@ -209,6 +230,8 @@ impl Ledger {
             Purpose::PullRequest(number)
             | Purpose::Protected(number)
             | Purpose::Kept(number)
+            | Purpose::Shielded(number)
+            | Purpose::Mistold(number)
             | Purpose::Elsewhere(number)
             | Purpose::Head(number)
             | Purpose::Slug(number)
@@ -246,8 +269,9 @@ impl Ledger {
     /// Takes a resource away, with what goes with it.
     pub fn remove(&mut self, index: usize, at: Moment, by: Option<RunKey>) {
         for (other, resource) in self.resources.iter_mut().enumerate() {
-            let goes_along = resource.kind == "worker_domain"
+            let belongs = ["worker_domain", "worker_preview"].contains(&resource.kind)
                 && matches!(resource.purpose, Purpose::OfWorker(of) | Purpose::Serves(of) if of == index);
+            let goes_along = belongs || resource.hangs_on == Some(index);
             if (other == index || goes_along) && resource.is_there() {
                 resource.gone = Some(at);
                 resource.deleted_by = by;
@@ -255,25 +279,30 @@ impl Ledger {
         }
     }
 
-    /// Whether somebody who is there from a moment on, and was before, binds a
-    /// resource all the time, or is its child. Of those in `to_delete`, what
-    /// only a version binds that is not the latest says nothing: no listing
-    /// shows it, and nothing that stays has it.
+    /// Who is there from a moment on, was there before, and binds a resource all the
+    /// time or is its child, if anybody. Of those in `to_delete`, what only a version
+    /// binds that is not the latest says nothing: no listing shows it, and nothing that
+    /// stays has it.
     pub fn user_since(
         &self,
         index: usize,
         from: Moment,
         to_delete: impl Fn(usize) -> bool,
-    ) -> Option<&Resource> {
+    ) -> Option<String> {
         let bound_as = self.resources[index].bound_as();
+        let named = |user: &Resource| format!("{} {}", user.kind, user.name);
         let owner = self.resources[index].runs_for;
         let owner = owner.map(|owner| &self.resources[owner]);
         if let Some(owner) = owner.filter(|owner| owner.is_there() && owner.born < from) {
-            return Some(owner);
+            return Some(named(owner));
+        }
+        if let Some(fixture) = self.fixture_that_binds(index) {
+            return Some(fixture.name.to_owned());
         }
         let users = self.there().filter(|(user, _)| *user != index);
         let was = |(_, user): &(usize, &Resource)| {
-            user.born < from && user.moved.is_none_or(|at| at < from)
+            let goes_along = matches!(user.purpose, Purpose::OfWorker(_));
+            !goes_along && user.born < from && user.moved.is_none_or(|at| at < from)
         };
         let is_shown = |(at, user): &(usize, &Resource)| {
             let is_latest = user.kind != "worker" || user.latest.contains(&bound_as);
@@ -282,13 +311,31 @@ impl Ledger {
         };
         let users = users.filter(was).filter(is_shown);
         let mut users = users.map(|(_, user)| user);
-        users.find(|user| {
+        let user = users.find(|user| {
             let binds = user.binds.since(from).iter();
             let mut binds = binds.map(|(_, binds)| binds.contains(&bound_as));
             user.parent == Some(index)
                 || user.purpose == Purpose::Serves(index)
                 || binds.all(|binds| binds)
-        })
+        });
+        user.map(named)
+    }
+
+    /// What is no resource of any kind and binds this one.
+    pub fn fixture_that_binds(&self, index: usize) -> Option<&Fixture> {
+        let bound_as = self.resources[index].bound_as();
+        let mut fixtures = self.fixtures.iter();
+        fixtures.find(|fixture| fixture.binds.contains(&bound_as))
+    }
+
+    /// What runs the code of a Worker or hangs on it, and is there.
+    pub fn attached(&self, worker: usize) -> impl Iterator<Item = (usize, &Resource)> {
+        let is_attached = move |one: &Resource| {
+            one.runs_for == Some(worker)
+                || one.hangs_on == Some(worker)
+                || (one.kind == "worker_preview" && one.purpose == Purpose::OfWorker(worker))
+        };
+        self.there().filter(move |(_, one)| is_attached(one))
     }
 }
 

@@ -13,10 +13,11 @@ use http::Method;
 use preview_gc::cli::Exit;
 use preview_gc::clock::Clock;
 use preview_gc::collector::{Collector, Limits, Scope, SweepOrder};
+use preview_gc::gc::mark::BroughtBack;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::gc::{Outcome, Plan};
 use preview_gc::journal::reads::StoredReads;
-use preview_gc::model::PullRequestNumber;
+use preview_gc::model::{PullRequestNumber, Repository};
 use preview_gc::policy::{Action, Policies, Policy, PolicyContext, PolicySource, Vocabulary};
 use preview_gc::progress::Unwatched;
 use preview_gc::providers;
@@ -33,7 +34,7 @@ use crate::ledger::{Ledger, Listed, Moment, PullRequest, Purpose, Resource, RunK
 use crate::network::{CrashPoint, Network, PlannedStep, Violation, reread_after};
 use crate::oracle;
 use crate::others::{self, variable};
-use crate::scenario::{Scenario, Weather, ZONE, kinds, one_of};
+use crate::scenario::{REPOSITORY, Scenario, Weather, ZONE, kinds, one_of};
 
 /// What one seed came to.
 pub struct Simulated {
@@ -188,6 +189,7 @@ impl World<'_> {
     async fn run_all(&self) {
         self.note_world();
         others::check_boxes(self.network).await;
+        others::bind_novelties(self.network).await;
         let scenario = &self.network.scenario;
         let done = AtomicBool::new(false);
         let actors = async {
@@ -385,9 +387,9 @@ impl World<'_> {
             limits,
             only_pull_request: focus.number.and_then(PullRequestNumber::new),
             only_kinds: only_kinds.as_deref(),
-            repository_ids: BTreeMap::new(),
+            repository_ids: self.known_ids(),
             issue_authors: std::sync::Arc::default(),
-            brought_back: Arc::default(),
+            brought_back: Arc::new(self.brought_back()),
             stored_reads: std::sync::Arc::new(StoredReads::open(&self.folder(key.actor))),
             now: clock.start(),
             is_sandbox: false,
@@ -468,6 +470,29 @@ impl World<'_> {
         report.add(swept, client.quota_use());
         let exit = Exit::of(&report, false);
         Ended { report, exit }
+    }
+
+    /// What a run knows of the repository's id: while another one has its name, that of
+    /// the one before.
+    fn known_ids(&self) -> BTreeMap<Repository, u64> {
+        let repository = Repository::parse(REPOSITORY).filter(|_| self.network.state().impostor);
+        repository.map(|one| (one, 1)).into_iter().collect()
+    }
+
+    /// What `restore` brought back, as the journals say.
+    fn brought_back(&self) -> BroughtBack {
+        let ledger = &self.network.scenario.ledger;
+        let restored = self.network.scenario.brought_back.iter();
+        let restored = restored.map(|index| {
+            let one = &ledger.resources[*index];
+            let place = others::place_of(self.network, one.kind);
+            let key = (one.kind.to_owned(), place, one.id.as_str().into());
+            (key, self.network.scenario.world.now)
+        });
+        BroughtBack {
+            by_id: restored.collect(),
+            ..BroughtBack::default()
+        }
     }
 
     /// Writes a plan down as the ledger knows its resources.
@@ -715,7 +740,7 @@ impl World<'_> {
             _ => false,
         };
         let there = ledger.there().map(|(_, one)| one);
-        let left = there.filter(|one| one.expires.is_some() && is_open(one));
+        let left = there.filter(|one| one.expires.is_some() && !one.expires_anyway && is_open(one));
         left.map(|one| format!("{} keeps its expiry", one.name))
             .collect()
     }
@@ -860,6 +885,7 @@ impl World<'_> {
         const INVARIANT: &str = "once faults stop, nothing past its grace is left";
         self.network.note("faults stop");
         self.network.state().weather = Weather::calm();
+        self.network.state().impostor = false;
         tokio::time::sleep(Duration::from_hours(48)).await;
         let mut limits = self.network.scenario.limits;
         limits.brake.count = u64::MAX;

@@ -9,6 +9,7 @@
 //!
 //! - [`scenario`] draws what is decided beforehand, [`others`] what people do
 //!   meanwhile.
+//!   [`rare`] and [`users`] draw what only some worlds have.
 //! - [`network`] carries requests: slowly, with faults and crashes, and judges
 //!   each that changes something at the moment it arrives.
 //! - [`ledger`] has what was when; [`oracle`] says from it alone what may be
@@ -35,8 +36,10 @@ mod life;
 mod network;
 mod oracle;
 mod others;
+mod rare;
 mod scenario;
 mod storage;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;

@@ -20,7 +20,7 @@ use tower::util::BoxCloneSyncService;
 
 use crate::in_process::BASE;
 use crate::journals;
-use crate::ledger::{Ledger, Listed, Moment, Purpose, Request, RunKey, in_seconds};
+use crate::ledger::{Ledger, Listed, Moment, Request, RunKey, in_seconds};
 use crate::oracle::{self, Deletion};
 use crate::scenario::{Scenario, Weather, one_of};
 use crate::storage::{self, STORAGE, is_addressed_by_name, is_known_by_name};
@@ -67,7 +67,8 @@ pub struct Run {
 }
 
 /// What may be down for a whole run, beside [`STORAGE`].
-const OUTAGES: [&str; 10] = [
+const OUTAGES: [&str; 11] = [
+    "/issues",
     "/workers/routes",
     "/pages/projects",
     "/environments",
@@ -83,6 +84,8 @@ const OUTAGES: [&str; 10] = [
 pub struct State {
     pub random: Rng,
     pub weather: Weather,
+    /// Whether another repository has the name of ours.
+    pub impostor: bool,
     pub ledger: Ledger,
     pub runs: Vec<Run>,
     /// Which run began each journal, by actor and file.
@@ -284,6 +287,7 @@ impl Network {
         let state = State {
             random,
             weather: scenario.weather.clone(),
+            impostor: scenario.impostor,
             ledger: scenario.ledger.clone(),
             runs: Vec::new(),
             journals: BTreeMap::new(),
@@ -528,8 +532,10 @@ impl Network {
             index,
             out,
             back,
-            fault: fault
-                .filter(|fault| !matches!(fault, Fault::Lie(_)) || request.method() == Method::GET),
+            fault: fault.filter(|fault| {
+                let reads = !writes(request.method(), path);
+                !matches!(fault, Fault::Lie(_)) || reads
+            }),
             crash,
         }
     }
@@ -551,6 +557,7 @@ impl Network {
             let fault = json!([{"on": {"path": "."}, "times": 1, "fault": lie}]);
             self.ask(Method::POST, "/_sandbox/faults", &fault).await;
         }
+        let request_body = path.ends_with("/graphql").then(|| request.body().clone());
         let page = self.state().weather.page;
         if let Some(page) = page {
             smaller_pages(&mut request, path, page);
@@ -560,6 +567,12 @@ impl Network {
             .call(request)
             .await
             .expect("no fault breaks this");
+        let answer = match journey.fault {
+            Some(Fault::Lie("empty_page")) if request_body.is_some() => {
+                nothing_at_all(answer, request_body.unwrap_or_default())
+            }
+            _ => answer,
+        };
         if retry_after(&answer).is_some() {
             self.judge_refusal(key, now);
         }
@@ -604,7 +617,9 @@ impl Network {
                 state.ledger.resources[resource].unseen = unseen;
                 if expires {
                     let until = now + TimeDelta::hours(24);
-                    state.ledger.resources[resource].expires = Some(until);
+                    let branch = &mut state.ledger.resources[resource];
+                    branch.expires = Some(until);
+                    branch.expires_anyway = false;
                 } else {
                     state.ledger.remove(resource, now, Some(key));
                 }
@@ -714,6 +729,10 @@ impl Network {
             let (plan, folder) = (run.plan.clone(), run.folder.clone());
             (plan, run.begun, run.listed, folder)
         });
+        if self.state().impostor {
+            let what = format!("{path}: the repository of that name is another one");
+            self.broke("nothing live, protected or unmatched is deleted", what);
+        }
         let outside = |what: String| self.broke("nothing outside of the plan is done", what);
         let line = format!("{} {path}", request.method());
         let (Some(plan), Some(listed)) = (plan, listed) else {
@@ -724,11 +743,14 @@ impl Network {
             let found = {
                 let ledger = &self.state().ledger;
                 let found = ledger.find("neon_branch", &branch);
-                found.filter(|index| ledger.resources[*index].expires.is_some())
+                found.filter(|index| {
+                    let branch = &ledger.resources[*index];
+                    branch.expires.is_some() && !branch.expires_anyway
+                })
             };
             if found.is_none() {
                 outside(format!(
-                    "{line} is about a branch that nobody gave an expiry"
+                    "{line} is about a branch that no run gave an expiry"
                 ));
             }
             let about = |resource| About {
@@ -842,11 +864,10 @@ impl Network {
                                 && oracle::wanted(&self.scenario, ledger, &deletion).is_none()
                         };
                         let used = ledger.user_since(index, rests_on, to_delete);
-                        let used = used.filter(|_| !expires);
-                        let used =
-                            used.filter(|user| !matches!(user.purpose, Purpose::OfWorker(_)));
-                        let used = used
-                            .map(|user| format!("{name} is used by {} {}", user.kind, user.name));
+                        let attached =
+                            || oracle::attached_that_stays(&self.scenario, ledger, &deletion);
+                        let used = used.or_else(attached).filter(|_| !expires);
+                        let used = used.map(|user| format!("{name} is used by {user}"));
                         found = Some(About {
                             resource: index,
                             expires,
@@ -917,6 +938,27 @@ fn refusal(status: u16, wait: Option<u32>) -> Response {
             .insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// The answer to a query of git branches or of open pull requests, as if there were
+/// none.
+fn nothing_at_all(mut answer: Response, query: Bytes) -> Response {
+    let query = String::from_utf8_lossy(&query);
+    let is_list = query.contains("refs(refPrefix") || query.contains("states:[OPEN]");
+    if !is_list {
+        return answer;
+    }
+    let Ok(mut body) = serde_json::from_slice::<Value>(answer.body()) else {
+        return answer;
+    };
+    let page = &mut body["data"]["repository"]["page"];
+    if page.is_object() {
+        page["nodes"] = json!([]);
+        page["totalCount"] = json!(0);
+        page["pageInfo"] = json!({"hasNextPage": false, "endCursor": null});
+        *answer.body_mut() = Bytes::from(body.to_string());
+    }
+    answer
 }
 
 /// How long the stand-in itself wants a client to wait.

@@ -39,6 +39,10 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deletion: &Deletion) -> Opti
     if let Some(why) = alive(scenario, ledger, resource, deletion) {
         return Some(why);
     }
+    let owner = resource.hangs_on;
+    if owner.is_some_and(|owner| is_kept_by_people(ledger, owner, deletion.rests_on)) {
+        return Some("it hangs on a Worker that people keep".to_owned());
+    }
     // One that was pointed back is as it was listed.
     let now_at = match resource.purpose {
         Purpose::OfWorker(worker) | Purpose::Serves(worker) => {
@@ -64,6 +68,46 @@ pub fn wanted(scenario: &Scenario, ledger: &Ledger, deletion: &Deletion) -> Opti
         return Some(format!("it changed at {last_seen}, after it was listed"));
     }
     None
+}
+
+/// What would go with a Worker, or be left behind by it, and stays for a reason of its
+/// own.
+pub fn attached_that_stays(
+    scenario: &Scenario,
+    ledger: &Ledger,
+    deletion: &Deletion,
+) -> Option<String> {
+    let attached = ledger.attached(deletion.resource);
+    let mut attached = attached.filter(|(_, one)| one.born < deletion.rests_on);
+    attached.find_map(|(index, one)| {
+        let is_by_people = matches!(
+            one.purpose,
+            Purpose::Protected(_) | Purpose::Kept(_) | Purpose::Shielded(_)
+        );
+        let of_it = Deletion {
+            resource: index,
+            ..*deletion
+        };
+        let stays = if one.hangs_on.is_some() {
+            wanted(scenario, ledger, &of_it)?
+        } else {
+            is_by_people.then(|| "people keep it".to_owned())?
+        };
+        Some(format!("{} {}: {stays}", one.kind, one.name))
+    })
+}
+
+/// Whether people keep a resource all the time from a moment on.
+fn is_kept_by_people(ledger: &Ledger, index: usize, from: Moment) -> bool {
+    let resource = &ledger.resources[index];
+    let number = ledger.about(index);
+    let labelled = number.and_then(|number| ledger.labelled.get(&number));
+    let is_labelled = labelled.is_some_and(|history| always(history.since(from)));
+    let by_purpose = matches!(
+        resource.purpose,
+        Purpose::Protected(_) | Purpose::Kept(_) | Purpose::Shielded(_)
+    );
+    resource.is_there() && resource.born < from && (is_labelled || by_purpose)
 }
 
 /// Whether something held all the time.
@@ -107,6 +151,15 @@ fn alive(
         Purpose::Unmatched | Purpose::Serves(_) => return Some("no rule is about it".to_owned()),
         Purpose::Protected(_) => return Some("it is protected".to_owned()),
         Purpose::Kept(_) => return Some("its box says that it is kept".to_owned()),
+        Purpose::Shielded(_) => return Some("what is known of it keeps it".to_owned()),
+        Purpose::Mistold(number) => {
+            if ledger.is_told_wrongly && ledger.git_branches.contains(&number) {
+                return Some(format!("it is of the head of #{number}, which exists"));
+            }
+            let mut states = known(number);
+            let is_open = states.all(|(_, state)| *state == PullRequest::Open);
+            return is_open.then(|| format!("it is of the head of #{number}, which is open"));
+        }
         Purpose::Elsewhere(_) => return Some("it belongs to another repository".to_owned()),
         Purpose::OfWorker(worker) => {
             // Where it was pointed a moment ago nobody can have seen, nor that its
@@ -117,7 +170,16 @@ fn alive(
             {
                 return None;
             }
-            return alive(scenario, ledger, &ledger.resources[worker], deletion);
+            let owner = &ledger.resources[worker];
+            let of_owner = alive(scenario, ledger, owner, deletion);
+            let is_new = || {
+                let by_age = matches!(owner.purpose, Purpose::Aged(_) | Purpose::Passing);
+                let terms = scenario.terms_of(owner).filter(|_| !by_age)?;
+                let made = in_seconds(resource.born);
+                let is_young = has_times(resource.kind) && made + terms.grace >= deletion.arrives;
+                is_young.then(|| format!("it was made at {made}, within the grace"))
+            };
+            return of_owner.or_else(is_new);
         }
         Purpose::Passing | Purpose::Aged(_) => {
             let Some(lifetime) = scenario.lifetime(resource.kind) else {
@@ -232,12 +294,12 @@ fn is_born_in_life(
     }
     let others = ledger.there().filter(|(_, one)| {
         matches!(one.purpose, Purpose::PullRequest(of) | Purpose::Kept(of) | Purpose::Protected(of)
-            | Purpose::Aged(of) if of == number)
+            | Purpose::Shielded(of) | Purpose::Aged(of) if of == number)
     });
     // The siblings of what has no times are listed once, at the beginning: one
     // that was made after that may have come too late for its listing.
     let mut others = others.filter(|(_, one)| has_times(one.kind) && one.born <= seen);
-    others.all(|(_, one)| fits(in_seconds(one.born)))
+    others.all(|(_, one)| !one.untold && fits(in_seconds(one.born)))
 }
 
 /// When a resource last changed, by a run as well.
@@ -270,7 +332,9 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             _ => None,
         };
         let labelled = number.and_then(|number| ledger.labelled.get(&number));
-        if *resource.marked.last() || labelled.is_some_and(|history| *history.last()) {
+        let owner = resource.hangs_on;
+        let of_kept = owner.is_some_and(|owner| is_kept_by_people(ledger, owner, now));
+        if of_kept || *resource.marked.last() || labelled.is_some_and(|history| *history.last()) {
             return false;
         }
         let state = match resource.purpose {
@@ -327,7 +391,8 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             return false;
         };
         let taken_care_of = match terms.action {
-            Action::Delete => false,
+            // It goes by itself before long.
+            Action::Delete => resource.expires.is_some_and(|at| at < now + AFTER),
             Action::Expire => resource.expires.is_some(),
             Action::Report => true,
         };
@@ -364,9 +429,13 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
             }
             let bound_as = ledger.resources[*index].bound_as();
             let consumer = &ledger.resources[*index].consumer;
+            if ledger.fixture_that_binds(*index).is_some() {
+                return true;
+            }
             users.iter().any(|user| {
                 user.parent == Some(*index)
                     || [Purpose::Serves(*index), Purpose::OfWorker(*index)].contains(&user.purpose)
+                    || user.hangs_on == Some(*index)
                     || user.binds.last().contains(&bound_as)
                     || (user.kind == "worker" && consumer.as_ref() == Some(&user.name))
             })

@@ -18,6 +18,7 @@ use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Reso
 use crate::network::Network;
 use crate::scenario::{KEEP_LABEL, KEEP_MARK, PASSING, REPOSITORY, Theme, ZONE, has_times, new_id};
 use crate::storage::{is_addressed_by_name, is_known_by_name, storage};
+use crate::users::novelty;
 
 /// Changes the world now and then until everybody else is done.
 pub async fn meddle(network: &Arc<Network>, done: &AtomicBool) {
@@ -96,6 +97,20 @@ async fn mark(network: &Network, random: &mut Rng) {
     record.marked.set(now, true);
 }
 
+/// Where the resources of a kind are.
+pub fn place_of(network: &Network, kind: &str) -> Place {
+    match kind {
+        "dns_record" | "worker_route" => Place::Zone {
+            id: variable(network, "CLOUDFLARE_ZONE_ID"),
+            name: ZONE.to_owned(),
+            account: account(network),
+        },
+        "neon_branch" => Place::Project(variable(network, "NEON_PROJECT_ID")),
+        "github_environment" => Place::Repository(REPOSITORY.to_owned()),
+        _ => Place::Account(account(network)),
+    }
+}
+
 /// Checks the boxes of what people want to keep, in a tracking issue as the
 /// program writes it.
 pub async fn check_boxes(network: &Network) {
@@ -107,16 +122,7 @@ pub async fn check_boxes(network: &Network) {
     };
     let mut text = format!("{MARKER}\n");
     for one in &kept {
-        let place = match one.kind {
-            "dns_record" | "worker_route" => Place::Zone {
-                id: variable(network, "CLOUDFLARE_ZONE_ID"),
-                name: ZONE.to_owned(),
-                account: account(network),
-            },
-            "neon_branch" => Place::Project(variable(network, "NEON_PROJECT_ID")),
-            "github_environment" => Place::Repository(REPOSITORY.to_owned()),
-            _ => Place::Account(account(network)),
-        };
+        let place = place_of(network, one.kind);
         let (id, incarnation) = if is_addressed_by_name(one.kind) {
             (&one.name, Some(&*one.id))
         } else {
@@ -130,6 +136,67 @@ pub async fn check_boxes(network: &Network) {
     let target = format!("/github/repos/{REPOSITORY}/issues");
     let (status, answer) = network.ask(Method::POST, &target, &body).await;
     assert_eq!(status, StatusCode::CREATED, "{answer}");
+}
+
+/// Deploys some of the Workers that no rule is about with a binding of a type that
+/// nobody knows, to storage of a pull request.
+pub async fn bind_novelties(network: &Network) {
+    let mut random = Rng::with_seed(network.scenario.changes as u64);
+    if random.u8(..4) > 0 {
+        return;
+    }
+    let (workers, targets) = {
+        let state = network.state();
+        let there: Vec<(usize, Resource)> = {
+            let there = state.ledger.there();
+            there.map(|(index, one)| (index, one.clone())).collect()
+        };
+        let is_strange = |one: &Resource| one.kind == "worker" && one.purpose == Purpose::Unmatched;
+        let is_target = |one: &Resource| {
+            // A name has parts that may be those of something else.
+            let by_id = storage(one.kind).is_some_and(|one| !one.bound_by_name);
+            by_id && matches!(one.purpose, Purpose::PullRequest(_))
+        };
+        let of = |is: &dyn Fn(&Resource) -> bool| {
+            let found = there.iter().filter(|(_, one)| is(one));
+            found.cloned().collect::<Vec<_>>()
+        };
+        (of(&is_strange), of(&is_target))
+    };
+    let workers = workers.iter().filter(|(_, one)| one.name != "site");
+    for (index, worker) in workers {
+        let Some((_, target)) = random.choice(&targets) else {
+            return;
+        };
+        let bound_as = target.bound_as();
+        let mut body = uploaded(worker.binds.last());
+        if let Some(bindings) = body["bindings"].as_array_mut() {
+            bindings.push(novelty(&bound_as.1));
+        }
+        let path = format!(
+            "/accounts/{}/workers/scripts/{}",
+            account(network),
+            worker.name
+        );
+        if cloudflare(network, Method::PUT, &path, &body)
+            .await
+            .is_none()
+        {
+            continue;
+        }
+        let now = network.now().trunc_subsecs(6);
+        let ledger = &mut network.state().ledger;
+        ledger
+            .features
+            .insert("a binding of a type that nobody knows");
+        let worker = &mut ledger.resources[*index];
+        let mut binds = worker.binds.last().clone();
+        binds.push(bound_as);
+        worker.deployed.clone_from(&binds);
+        worker.latest.clone_from(&binds);
+        worker.changed.set(now, Some(now));
+        worker.binds.set(now, binds);
+    }
 }
 
 /// One change of the world.
@@ -453,7 +520,17 @@ pub async fn delete_one(network: &Network, index: usize, resource: &Resource) ->
                 format!("/accounts/{account}/containers/applications/{id}")
             }
             "worker_domain" => format!("/accounts/{account}/workers/domains/{id}"),
-            "worker_preview" => format!("/accounts/{account}/workers/workers/site/previews/{id}"),
+            "worker_preview" => {
+                let worker = {
+                    let resources = &network.state().ledger.resources;
+                    let of_worker = match resource.purpose {
+                        Purpose::OfWorker(worker) => Some(worker),
+                        _ => resource.hangs_on,
+                    };
+                    of_worker.map_or("site".to_owned(), |worker| resources[worker].name.clone())
+                };
+                format!("/accounts/{account}/workers/workers/{worker}/previews/{id}")
+            }
             "pages_deployment" => {
                 format!("/accounts/{account}/pages/projects/docs/deployments/{id}")
             }
@@ -514,7 +591,7 @@ async fn make_anew(network: &Network) {
             && !["main", "site"].contains(&&*one.name)
             && !one.recorded
             // A box is about one incarnation.
-            && !matches!(one.purpose, Purpose::Kept(_))
+            && !matches!(one.purpose, Purpose::Kept(_) | Purpose::Shielded(_))
     };
     let Some((index, resource)) = pick_in_danger(network, again) else {
         return;
@@ -614,8 +691,11 @@ async fn add(
         recorded: false,
         parent,
         expires: None,
+        expires_anyway: false,
         consumer: None,
         runs_for: None,
+        hangs_on: None,
+        untold: false,
         moved: None,
         pointed: Vec::new(),
         marked: History::new(now, false),
@@ -661,18 +741,22 @@ async fn add(
     network.note(&format!("others: make {kind} {name} ({})", resource.id));
     let ledger = &mut network.state().ledger;
     let index = ledger.resources.len();
-    if kind == "worker" {
-        // Routes name their Worker: they serve the new one.
+    if ["worker", "github_environment"].contains(&kind) {
+        // Routes name their Worker: they serve the new one. So do deployments.
         let old: Vec<usize> = (0..index)
             .filter(|old| {
                 let old = &ledger.resources[*old];
-                old.kind == "worker" && old.name == name
+                old.kind == kind && old.name == name
             })
             .collect();
         for one in ledger.resources.iter_mut().filter(|one| one.is_there()) {
             match &mut one.purpose {
                 Purpose::OfWorker(of) | Purpose::Serves(of) if old.contains(of) => *of = index,
                 _ => {}
+            }
+            // So do Workflows.
+            if one.kind == "workflow" && one.runs_for.is_some_and(|of| old.contains(&of)) {
+                one.runs_for = Some(index);
             }
         }
     }
@@ -731,6 +815,17 @@ async fn spend(network: &Network) {
 /// Neon removes what has expired, children first.
 pub async fn expire(network: &Network) {
     loop {
+        let soonest = {
+            let state = network.state();
+            let expiries = state.ledger.there().filter_map(|(_, one)| one.expires);
+            expiries.min()
+        };
+        // None comes while a run goes on.
+        if let Some(left) = soonest.and_then(|at| (at - network.now()).to_std().ok())
+            && left < Duration::from_hours(2)
+        {
+            tokio::time::sleep(left + Duration::from_secs(1)).await;
+        }
         let now = network.now();
         let is_over = |at: Moment| at <= now;
         let over = pick(network, |ledger, one| {

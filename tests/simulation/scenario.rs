@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ledger::{Binding, History, Ledger, Moment, PullRequest, Purpose, Resource, in_seconds};
 
+use crate::rare::{self, Rare};
 use crate::storage::{Id, STORAGE, Times, is_known_by_name, storage};
 
 pub const REPOSITORY: &str = "acme/shop";
@@ -87,7 +88,7 @@ const RULED: [(&str, &str); 8] = [
 ];
 
 /// All kinds that have rules of their own, with the names in them.
-fn ruled() -> Vec<(&'static str, String)> {
+pub fn ruled() -> Vec<(&'static str, String)> {
     let named = RULED.iter().map(|(kind, name)| (*kind, (*name).to_owned()));
     let storage = STORAGE
         .iter()
@@ -205,6 +206,10 @@ pub struct Scenario {
     pub changes: usize,
     /// Whether people label pull requests and mark resources as ones to keep.
     pub marks: bool,
+    /// Resources that `restore` brought back, by their indices.
+    pub brought_back: Vec<usize>,
+    /// Whether another repository has the name of ours until faults stop.
+    pub impostor: bool,
     /// How many preview-gc are at work.
     pub actors: usize,
     /// How often each is started while things go wrong.
@@ -261,14 +266,14 @@ pub fn has_changes(kind: &str) -> bool {
 
 /// What a resource is made with.
 #[derive(Default)]
-struct With {
-    attributes: Value,
-    binds: Vec<Binding>,
-    parent: Option<usize>,
+pub struct With {
+    pub attributes: Value,
+    pub binds: Vec<Binding>,
+    pub parent: Option<usize>,
 }
 
 impl With {
-    fn attributes(attributes: Value) -> Self {
+    pub fn attributes(attributes: Value) -> Self {
         Self {
             attributes,
             ..Self::default()
@@ -290,19 +295,19 @@ impl With {
     }
 }
 
-struct Draw<'a> {
-    random: &'a mut Rng,
-    theme: Theme,
+pub struct Draw<'a> {
+    pub random: &'a mut Rng,
+    pub theme: Theme,
     /// Which of the kinds there are that only some worlds have.
-    kinds: Vec<&'static str>,
-    now: Moment,
-    ledger: Ledger,
-    resources: Vec<world::WorldResource>,
+    pub kinds: Vec<&'static str>,
+    pub now: Moment,
+    pub ledger: Ledger,
+    pub resources: Vec<world::WorldResource>,
 }
 
 impl Draw<'_> {
     /// Adds a resource that was made so long before now, and gives its index.
-    fn add(
+    pub fn add(
         &mut self,
         kind: &'static str,
         name: &str,
@@ -349,8 +354,11 @@ impl Draw<'_> {
             recorded: false,
             parent: with.parent,
             expires: None,
+            expires_anyway: false,
             consumer: None,
             runs_for: None,
+            hangs_on: None,
+            untold: false,
             moved: None,
             pointed: Vec::new(),
             marked: History::new(made, false),
@@ -884,6 +892,9 @@ impl Scenario {
             label_some(&mut marking, &mut ledger, &mut pull_requests);
             mark_some(&mut marking, &mut ledger, &mut resources);
         }
+        let mut beside = Rng::with_seed(random.clone().u64(..) ^ 0x5eed);
+        let world = (&mut ledger, &mut resources);
+        let rare = rare::draw(&mut beside, now, world, &mut pull_requests);
         let mut limits = limits(random);
         if focused {
             limits.max_deletions = 50;
@@ -899,8 +910,11 @@ impl Scenario {
         Self {
             theme,
             focused,
-            policy: policy(&terms, &lifetimes),
-            protects: Some(protects(&ledger)).filter(|text| text.contains("[[protect]]")),
+            policy: policy(&terms, &lifetimes, &rare)
+                + &rare::more_rules(&mut beside, &rare, &terms),
+            protects: Some(protects(&ledger, &rare)).filter(|text| text.contains("[[protect]]")),
+            brought_back: rare.brought_back,
+            impostor: beside.u8(..40) == 0,
             world: World {
                 repository: REPOSITORY.to_owned(),
                 now,
@@ -1076,7 +1090,11 @@ fn lifetimes(random: &mut Rng) -> Vec<(&'static str, Lifetime)> {
 }
 
 /// The policy as its owner would write it.
-fn policy(terms: &[(&'static str, Terms)], lifetimes: &[(&'static str, Lifetime)]) -> String {
+fn policy(
+    terms: &[(&'static str, Terms)],
+    lifetimes: &[(&'static str, Lifetime)],
+    rare: &Rare,
+) -> String {
     let mut text = format!("repository = \"{REPOSITORY}\"\n");
     text.push_str(
         "[slug.short]\ncase = \"lower\"\nkeep = \"a-z0-9\"\nreplace = { with = \"-\" }\n",
@@ -1087,6 +1105,9 @@ fn policy(terms: &[(&'static str, Terms)], lifetimes: &[(&'static str, Lifetime)
     let ruled = ruled().into_iter();
     let ruled = ruled.map(|(kind, name)| (kind, kind, format!("name = {name}")));
     for ((rule, kind, line), (_, terms)) in ruled.chain(others).zip(terms) {
+        if rare.unruled == Some(rule) {
+            continue;
+        }
         let event = match rule {
             "heads" | "pages" | "slugs" => "branch-gone",
             "runs" => "run-finished",
@@ -1141,8 +1162,14 @@ fn policy(terms: &[(&'static str, Terms)], lifetimes: &[(&'static str, Lifetime)
 }
 
 /// A file that protects what its owner wants to keep.
-fn protects(ledger: &Ledger) -> String {
+fn protects(ledger: &Ledger, rare: &Rare) -> String {
     let mut text = format!("repository = \"{REPOSITORY}\"\n");
+    for host in &rare.protected_hosts {
+        let _ = write!(
+            text,
+            "[[protect]]\nkind = \"dns_record\"\nname = \"{host}\"\nreason = \"it leads there\"\n"
+        );
+    }
     for one in &ledger.resources {
         if matches!(one.purpose, Purpose::Protected(_)) {
             let _ = write!(
