@@ -34,9 +34,9 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use crate::evidence::Evidence;
-use crate::gc::verdict::{Unmatched, Verdict, VerdictName};
+use crate::gc::verdict::{Protection, Unmatched, Verdict, VerdictName};
 use crate::gc::{Brake, Outcome};
-use crate::model::{KindRef, PullRequestNumber};
+use crate::model::{BuiltInProtection, KindRef, PullRequestNumber};
 use crate::policy::{Location, RefusedMatch};
 use crate::sweep::Swept;
 use crate::wire::{ClockSkew, QuotaUse};
@@ -274,8 +274,37 @@ impl Report {
     /// all of them.
     pub fn left(&self) -> Vec<&Row> {
         let done: BTreeSet<&str> = self.done().collect();
+        let along: BTreeSet<&str> = self.gone_along().map(|row| &*row.key).collect();
         let rows = self.resources.iter();
-        rows.filter(|row| !done.contains(&*row.key)).collect()
+        rows.filter(|row| !done.contains(&*row.key) && !along.contains(&*row.key))
+            .collect()
+    }
+
+    /// Returns the resources that a provider deleted with one that a sweep deleted: the
+    /// DNS record of a custom domain.
+    pub fn gone_along(&self) -> impl Iterator<Item = &Row> {
+        let steps = self.swept.iter().flat_map(|swept| &swept.steps);
+        let gone = steps.filter(|step| step.outcome.is_gone());
+        let gone: BTreeSet<&str> = gone.map(|step| &*step.key).collect();
+        let managers: Vec<&Row> = self
+            .resources
+            .iter()
+            .filter(|row| row.kind.manages.is_some() && gone.contains(&*row.key))
+            .collect();
+        self.resources.iter().filter(move |row| {
+            let Verdict::Protected(protection) = &row.verdict else {
+                return false;
+            };
+            let is_managed = matches!(
+                protection,
+                Protection::BuiltIn(BuiltInProtection::Managed) | Protection::ManagedBy(_)
+            );
+            is_managed
+                && managers.iter().any(|manager| {
+                    manager.kind.manages == Some(row.kind.name())
+                        && manager.name.eq_ignore_ascii_case(&row.name)
+                })
+        })
     }
 
     /// Returns the headroom without what a sweep deleted.

@@ -168,12 +168,7 @@ impl SweepRun<'_> {
         self.session.store_reads(self.collector);
         let is_stopped = stopped(self.findings, self.brakes);
         if is_stopped {
-            for brake in self.brakes {
-                self.print_line(&format!("brake on {}: {}", brake.kind, brake.reason));
-            }
-            if let Some(brake) = self.brakes.first() {
-                self.print_line(&brake.remedy);
-            }
+            self.print_line("a brake stopped this sweep before its first deletion");
         } else if consent == Consent::Ask
             && let Some(exit) = self.ask(&report).await?
         {

@@ -30,6 +30,8 @@ pub struct Brake {
     pub claimed: u64,
     /// Which limit it is.
     pub code: Code,
+    /// The maximum number, if that alone was exceeded.
+    pub allowed: Option<u64>,
     /// The settings that were exceeded.
     pub reason: String,
     /// What to do, which is the same for all brakes of a run.
@@ -74,6 +76,7 @@ pub fn brakes(
         } else {
             Code::BrakeShare
         },
+        allowed: excess.count.filter(|_| excess.share.is_none()),
         reason: excess.to_string(),
         remedy: remedy.clone(),
     };
@@ -130,7 +133,7 @@ fn remedy<'e>(all: impl Iterator<Item = &'e Excess> + Clone) -> String {
     ];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
     format!(
-        "check the rules; if that is right, pass {}",
+        "check the rules; if they are right, pass {}",
         flags.join(" ")
     )
 }
@@ -223,11 +226,11 @@ mod tests {
             reasons,
             [
                 "1 of the 1 that rules match is garbage, a larger share than the 0.5 that \
-                 `brake.share` allows; check the rules; if that is right, pass --brake-count 2 \
+                 `brake.share` allows; check the rules; if they are right, pass --brake-count 2 \
                  --brake-share 1",
                 "2 of the 3 that rules match are garbage, more than the 1 that `brake.count` allows, \
-                 and a larger share than the 0.5 that `brake.share` allows; check the rules; if that \
-                 is right, pass --brake-count 2 --brake-share 1",
+                 and a larger share than the 0.5 that `brake.share` allows; check the rules; if they \
+                 are right, pass --brake-count 2 --brake-share 1",
             ]
         );
     }

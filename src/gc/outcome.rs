@@ -90,7 +90,7 @@ impl fmt::Display for Outcome {
             Self::Spared => "spared",
             Self::Deferred => "deferred",
             Self::FailedForNow => "failed for now",
-            Self::FailedForGood => "failed for good",
+            Self::FailedForGood => "impossible",
             Self::InDoubt => "in doubt",
         })
     }

@@ -182,6 +182,7 @@ impl ReportInput<'_> {
             reason: reason(verdict, resource, &unbinds, blocked.as_deref()),
             verdict: verdict.clone(),
             rule: rule.map(|(policy, rule)| (rule_at(rule), policy.repository.clone())),
+            matched_by_owner: rule.and_then(|(_, rule)| matched_by_owner(rule, resource)),
             claim: matched_by.map(|matched_by| matched_by.claim.clone()),
             pull_request: matched_by.and_then(|matched_by| self.pull_request(matched_by)),
             created_at: resource.created_at.known(),
@@ -318,6 +319,16 @@ fn focus(input: &JudgeInput<'_>) -> Option<Focus> {
 pub(super) fn by_provider(mut quota: Vec<QuotaUse>) -> Vec<QuotaUse> {
     quota.sort_by_key(|quota| quota.api.key());
     quota
+}
+
+/// Returns what a resource belongs to if its rule is about that kind only.
+fn matched_by_owner(rule: &Rule, resource: &Resource) -> Option<String> {
+    let owner = resource.owner()?;
+    if rule.kinds.is_empty() || rule.kinds.contains(&resource.kind) {
+        return None;
+    }
+    let kind = providers::by_name(owner.kind)?.about();
+    Some(format!("{} {}", kind.noun, owner.key.text()))
 }
 
 fn rule_at(rule: &Rule) -> RuleAt {

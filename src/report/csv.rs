@@ -21,7 +21,7 @@ pub fn render(report: &Report, selection: &Selection) -> Result<String, csv::Err
         "repository",
         "rule",
         "dead_since",
-        "ripe_at",
+        "grace_ends_at",
         "created_at",
         "changed_at",
         "reason",

@@ -89,7 +89,7 @@ pub fn absent(report: &Report, name: &str, kinds: &[KindRef]) -> String {
         evidence.any(|one| one.source == source && (!complete || one.complete))
     };
     let names = |kinds: &[KindRef]| {
-        let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.noun).collect();
         names.join(", ")
     };
     let (listed, unread): (Vec<KindRef>, Vec<KindRef>) =
@@ -104,19 +104,18 @@ pub fn absent(report: &Report, name: &str, kinds: &[KindRef]) -> String {
         let near = near.unwrap_or_default();
         return format!("there is no resource called {name:?} in this scope{near}");
     }
-    let mut text = format!("no resource is called {name:?} among those that were read");
+    let mut text = format!("no resource that was read is called {name:?}");
     if let Some(near) = similar(report, name) {
         let _ = write!(text, "; the most similar name is {near:?}");
     }
     if report.focus.is_some() {
-        text += "; this run only reads what --kind and --pr select and what concerns that: leave \
-                 them out to search everything";
+        text += "; --kind and --pr restrict the search: leave them out to search everything";
     } else if !unread.is_empty() {
-        text += "; no rule is about these kinds, so they were not searched: ";
+        text += "\nnot searched, because no rule is about them: ";
         text += &names(&unread);
     }
     if !partly.is_empty() {
-        text += "; these kinds could not be read completely: ";
+        text += "\nnot read completely: ";
         text += &names(&partly);
     }
     text
@@ -141,15 +140,13 @@ pub fn argument(report: &Report, row: &Row, style: ExplainStyle) -> String {
         &format!("{} {}{}", row.kind.noun, row.name, points_at(row)),
     );
     lines.push("where", &row.place.to_string());
-    let code = row.verdict.code().map(|code| format!(" ({code})"));
+    let code = row.verdict.code();
+    let code = code.map(|code| format!(" (code {code}, see .github/CODES.md)"));
     let verdict = row.verdict.name();
     lines.push("verdict", &format!("{verdict}{}", code.unwrap_or_default()));
     lines.push("because", &because(report, row));
-    lines.section("evidence", &evidence(report, row));
+    lines.section("evidence", &evidence(report, row, style.details));
     lines.push("otherwise", otherwise(row));
-    if let Some(code) = row.verdict.code() {
-        lines.push("code", code.meaning());
-    }
     if row.verdict.name() == VerdictName::Garbage {
         lines.unwrapped("by hand", &row.command);
     }
@@ -200,19 +197,22 @@ fn because(report: &Report, row: &Row) -> String {
 }
 
 /// Returns what the verdict relies on.
-fn evidence(report: &Report, row: &Row) -> Vec<String> {
+fn evidence(report: &Report, row: &Row, details: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let claim = row.claim.as_ref().map(ToString::to_string);
     match (&row.rule, claim, &row.verdict) {
-        (Some((rule, _)), Some(claim), _) => {
-            lines.push(format!("rule {rule} matches its name: {claim}"));
+        (Some((rule, _)), claim, _) => {
+            let claim = claim.map(|claim| format!(": {claim}")).unwrap_or_default();
+            lines.push(match &row.matched_by_owner {
+                Some(owner) => format!("belongs to {owner}, which rule {rule} matches{claim}"),
+                None => format!("rule {rule} matches its name{claim}"),
+            });
         }
-        (Some((rule, _)), None, _) => lines.push(format!("rule {rule} matches its name")),
         (None, _, Verdict::Unmatched(Unmatched::Refused(refusals))) => {
             lines.extend(refusals.iter().map(|refusal| {
                 format!(
-                    "rule {} ({}) matches its name, but not its condition {}",
-                    refusal.rule, refusal.location, refusal.condition
+                    "the condition is in rule {} ({})",
+                    refusal.rule, refusal.location
                 )
             }));
         }
@@ -237,7 +237,7 @@ fn evidence(report: &Report, row: &Row) -> Vec<String> {
     if let Some(at) = row.verdict.grace_ends_at() {
         let verb = if at < report.now { "ended" } else { "ends" };
         lines.push(match since {
-            Some(since) if since == at => "no grace applies to it".to_owned(),
+            Some(since) if since == at => "its rule has no grace".to_owned(),
             Some(since) => format!(
                 "its grace, counted from {}, {verb} at {}",
                 moment(since),
@@ -250,7 +250,7 @@ fn evidence(report: &Report, row: &Row) -> Vec<String> {
     if row.verdict.name() == VerdictName::Garbage {
         lines.push("nothing that stays uses it".to_owned());
     }
-    lines.extend(requests(report, row));
+    lines.extend(requests(report, row, details));
     lines
 }
 
@@ -265,6 +265,9 @@ fn times(row: &Row) -> String {
         return format!("the API gives no times of a {}", row.kind.noun);
     }
     let created = time(row.created_at, row.kind.created);
+    if !row.kind.changed {
+        return format!("created {created}; the API does not say when it was last changed");
+    }
     let changed = time(row.changed_at, row.kind.changed);
     format!("created {created}, changed {changed}")
 }
@@ -293,12 +296,18 @@ fn owner(report: &Report, line: &PullRequestLine) -> String {
 }
 
 /// Returns what was asked, in one line if every answer was complete.
-fn requests(report: &Report, row: &Row) -> Vec<String> {
+fn requests(report: &Report, row: &Row, details: bool) -> Vec<String> {
     let about = about(report, row);
     let gaps: Vec<_> = about.iter().filter(|one| one.gap.is_some()).collect();
     if gaps.is_empty() {
-        let count = brief::plural(about.len(), "source");
-        return vec![format!("{count} read completely (-v lists them)")];
+        let (was, hint) = match (about.len(), details) {
+            (1, true) => ("was", ""),
+            (1, false) => ("was", " (-v shows it)"),
+            (_, true) => ("were", ""),
+            (_, false) => ("were", " (-v shows them)"),
+        };
+        let count = brief::plural(about.len(), "listing");
+        return vec![format!("{count} {was} read completely{hint}")];
     }
     gaps.into_iter().map(|one| described(one)).collect()
 }

@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
+use super::brief::plural;
 use super::style::{TableStyle, TextStyle, cell, fill, printed_width, wrap};
 use super::table::pull_request_heading;
 use super::{Report, Row, escape, markdown as summary, overview};
+use crate::gc::Outcome;
 use crate::sweep::{StepRow, Swept};
 
-fn headline(swept: &Swept) -> String {
+fn headline(report: &Report, swept: &Swept) -> String {
     if swept.steps.is_empty() {
         return "Nothing was deleted.".to_owned();
     }
@@ -20,7 +22,38 @@ fn headline(swept: &Swept) -> String {
         .map(|(outcome, count)| format!("{count} {outcome}"))
         .collect();
     let run = swept.run.as_deref().map(|run| format!("; run {run}"));
-    format!("{}{}", counts.join(", "), run.unwrap_or_default())
+    let mut along: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in report.gone_along() {
+        *along.entry(row.kind.noun).or_default() += 1;
+    }
+    let along: String = along
+        .into_iter()
+        .map(|(noun, count)| {
+            let with = if count == 1 { "its" } else { "their" };
+            let domains = if count == 1 { "domain" } else { "domains" };
+            format!(
+                "; {} went with {with} custom {domains}",
+                plural(count, noun)
+            )
+        })
+        .collect();
+    format!("{}{along}{}", counts.join(", "), run.unwrap_or_default())
+}
+
+/// Steps with the same outcome from which on their common reason is printed only once.
+const SHARED: usize = 4;
+
+/// Returns the reasons that several steps share, with the number of these steps.
+fn shared_reasons(swept: &Swept) -> BTreeMap<(Outcome, &str), usize> {
+    let mut counts: BTreeMap<(Outcome, &str), usize> = BTreeMap::new();
+    for step in &swept.steps {
+        *counts.entry((step.outcome, &*step.reason)).or_default() += 1;
+    }
+    // Why something was deleted stands in the headings.
+    counts.retain(|(outcome, reason), count| {
+        *count >= SHARED && *outcome != Outcome::Deleted && !reason.is_empty()
+    });
+    counts
 }
 
 /// Renders the table for people, then the summary of what is left.
@@ -29,8 +62,12 @@ pub fn table(report: &Report, swept: &Swept, style: TableStyle) -> String {
     if !swept.steps.is_empty() {
         out.push('\n');
     }
-    let lines = std::iter::once(headline(swept)).chain(why_nothing(report, swept));
-    for line in lines.chain(settled_lines(swept)) {
+    let shared = shared_reasons(swept);
+    let shared = shared
+        .iter()
+        .map(|((outcome, reason), count)| format!("{count} {outcome}: {reason}"));
+    let lines = std::iter::once(headline(report, swept)).chain(why_nothing(report, swept));
+    for line in lines.chain(shared).chain(settled_lines(swept)) {
         for part in wrap(&escape::terminal(&line), style.room(0, 20), "  ") {
             let _ = writeln!(out, "{}", style.paint(&part, TextStyle::Bold));
         }
@@ -50,6 +87,7 @@ fn steps(report: &Report, swept: &Swept, style: TableStyle) -> String {
         .iter()
         .map(|row| (&*row.key, row))
         .collect();
+    let shared = shared_reasons(swept);
     let mut out = String::new();
     let mut above = None;
     for step in &swept.steps {
@@ -77,7 +115,8 @@ fn steps(report: &Report, swept: &Swept, style: TableStyle) -> String {
             cell(&step.kind, kind),
         );
         let used = outcome + kind + 4 + name.max(shown.width());
-        let is_said = owner.is_some() && step.outcome.is_gone();
+        let is_said = owner.is_some() && step.outcome == Outcome::Deleted
+            || shared.contains_key(&(step.outcome, &*step.reason));
         let why = if is_said {
             String::new()
         } else {
@@ -115,7 +154,7 @@ fn why_nothing(report: &Report, swept: &Swept) -> Option<String> {
 
 /// The same as Markdown.
 pub fn markdown(report: &Report, swept: &Swept) -> String {
-    let mut out = format!("## {}\n\n", escape::markdown(&headline(swept)));
+    let mut out = format!("## {}\n\n", escape::markdown(&headline(report, swept)));
     for line in why_nothing(report, swept)
         .into_iter()
         .chain(settled_lines(swept))

@@ -9,8 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::brief::{grouped, plural, until, words};
 use super::style::{TableStyle, TextStyle, wrap};
 use super::{HeadroomUse, NextSweep, PullRequestLine, Report, Row, escape};
-use crate::gc::Verdict;
 use crate::gc::verdict::{Unmatched, VerdictName};
+use crate::gc::{Brake, Verdict};
+use crate::model::code::Code;
 use crate::wire::QuotaUse;
 
 /// Width of the column with the labels.
@@ -47,23 +48,28 @@ pub(crate) fn title(report: &Report) -> String {
     let garbage = left.iter().filter(|row| is_garbage(row)).count();
     let all = plural(left.len() + report.concealed, "resource");
     // After a sweep, it is about what remains.
-    let all = match &report.swept {
-        Some(_) => all.replacen(" resource", " remaining resource", 1),
-        None => all,
+    let (all, what) = match &report.swept {
+        Some(_) if left.len() + report.concealed == 1 => {
+            ("1 remaining resource".to_owned(), format!("{all} remains"))
+        }
+        Some(_) => {
+            let remaining = all.replacen(" resource", " remaining resource", 1);
+            (remaining, format!("{all} remain"))
+        }
+        None => (all.clone(), all),
     };
     match garbage {
-        0 if left.len() + report.concealed == 0 && report.swept.is_none() && !report.complete => {
-            "No resource could be read".to_owned()
-        }
-        0 if left.len() + report.concealed == 0 && report.swept.is_some() => {
-            "Nothing is left".to_owned()
-        }
+        0 if left.len() + report.concealed == 0 => match (&report.swept, report.complete) {
+            (Some(_), _) => "Nothing is left".to_owned(),
+            (None, true) => "No resource was found".to_owned(),
+            (None, false) => "No resource could be read".to_owned(),
+        },
         0 => match left.iter().filter(|row| is_unknown(row)).count() {
-            0 => format!("{all}, none is garbage"),
-            1 => format!("{all}: none is known to be garbage, and 1 is unknown"),
+            0 => format!("{what}; none is garbage"),
+            1 => format!("{what}: none is known to be garbage, and 1 is unknown"),
             unknown => {
                 let unknown = grouped(unknown);
-                format!("{all}: none is known to be garbage, and {unknown} are unknown")
+                format!("{what}: none is known to be garbage, and {unknown} are unknown")
             }
         },
         1 => format!("1 of {all} is garbage"),
@@ -196,15 +202,17 @@ fn counts(report: &Report, left: &[&Row]) -> Vec<SummaryLine> {
     }
     let unknown = of(VerdictName::Unknown);
     if !unknown.is_empty() {
-        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         for row in &unknown {
-            let code = row.verdict.code().map_or("undecided", |code| code.name());
-            *reasons.entry(code.replace('-', " ")).or_default() += 1;
+            let code = row.verdict.code();
+            let reason = code.map_or("the evidence does not decide", unknown_because);
+            *reasons.entry(reason).or_default() += 1;
         }
-        let reasons = reasons.iter().map(|(reason, count)| (&**reason, *count));
+        let only = reasons.keys().next().filter(|_| reasons.len() == 1);
+        let reasons = only.map_or_else(|| most(reasons.clone()), ToString::to_string);
         lines.push(line(
             "unknown",
-            format!("{}: {}", grouped(unknown.len()), most(reasons.collect())),
+            format!("{}: {reasons}", grouped(unknown.len())),
         ));
     }
     let kept = [
@@ -224,8 +232,14 @@ fn counts(report: &Report, left: &[&Row]) -> Vec<SummaryLine> {
             .iter()
             .map(|(count, verdict)| format!("{} {}", grouped(*count), verdict.counted()))
             .collect();
+        // What is in grace or unknown is kept too, and stands above.
+        let label = if grace.is_empty() && unknown.is_empty() {
+            "kept"
+        } else {
+            "also kept"
+        };
         lines.push(line(
-            "kept",
+            label,
             format!("{}: {}", grouped(total), parts.join(", ")),
         ));
     }
@@ -308,10 +322,10 @@ fn next_sweep(report: &Report) -> Vec<SummaryLine> {
     let summary = &report.summary;
     let mut lines = Vec::new();
     let label = "sweep";
-    for brake in &report.brakes {
+    for text in brakes(&report.brakes) {
         lines.push(SummaryLine {
             label,
-            text: format!("stopped by a brake on {}: {}", brake.kind, brake.reason),
+            text: format!("stopped by a brake: {text}"),
             text_style: Some(TextStyle::Red),
         });
     }
@@ -373,6 +387,62 @@ fn next_sweep(report: &Report) -> Vec<SummaryLine> {
         ));
     }
     lines
+}
+
+/// Returns why brakes stop a sweep: in one line for all kinds of which there is only
+/// too much.
+pub(crate) fn brakes(all: &[Brake]) -> Vec<String> {
+    let (counts, others): (Vec<&Brake>, Vec<&Brake>) = all
+        .iter()
+        .partition(|brake| brake.code == Code::BrakeCount && brake.allowed.is_some());
+    let mut lines: Vec<String> = others
+        .into_iter()
+        .map(|brake| format!("{}: {}", brake.kind, brake.reason))
+        .collect();
+    if let Some(allowed) = counts.first().and_then(|brake| brake.allowed) {
+        let kinds: Vec<String> = counts
+            .iter()
+            .map(|brake| format!("{} {}", count(brake.garbage), brake.kind))
+            .collect();
+        lines.insert(
+            0,
+            format!(
+                "more than {} garbage resources of a kind (`brake.count`): {}",
+                count(allowed),
+                kinds.join(", ")
+            ),
+        );
+    }
+    lines
+}
+
+/// Returns the reason of an unknown verdict in a few words.
+fn unknown_because(code: Code) -> &'static str {
+    match code {
+        Code::OwnerMissing => "the pull request, branch or run does not exist",
+        Code::OwnerUnknown => "the pull request, branch or run could not be read",
+        Code::RootsIncomplete => "what keeps resources alive could not be read completely",
+        Code::ListingIncomplete => "a listing is incomplete",
+        Code::HostUnseen => "a host is in a zone that was not listed",
+        Code::TargetUncounted => "the list of tunnels proves nothing",
+        Code::TimeMissing => "a time is missing in the answer",
+        Code::FieldUnread => "a field could not be read",
+        Code::ConditionUnknown => "a condition of the rule could not be checked",
+        Code::ClockMissing => "there is no time for the clock of the rule",
+        Code::EndUnknown => "it is unknown when the pull request, branch or run ended",
+        Code::ReferencesUnknown => "what other resources use could not be read",
+        Code::UsersUnknown => "resources that may use it could not be read",
+        Code::AddressUnknown => "its addresses could not be read",
+        Code::ContentsUnknown => "what belongs to it could not be read",
+        Code::BindingTypeUnknown => "a binding has an unknown type",
+        Code::BornOutsidePullRequest => "created when the pull request was not open",
+        Code::OpeningUnknown => "it is unknown when the pull request was opened",
+        Code::SlugIsPrefix => "the slug is the beginning of another one",
+        Code::SlugUnproven => "nothing shows that the slug function is right",
+        Code::HeadUnlisted => "an open pull request has no resources that the rule matches",
+        Code::NumberAndBranchDiffer => "number and branch in the name differ",
+        _ => "this version cannot decide it",
+    }
 }
 
 /// Returns the limits of the providers that are near, as bars, the fullest first.
@@ -452,9 +522,11 @@ fn notes(report: &Report) -> impl Iterator<Item = String> {
     let dangling = dangling.chain(more);
     let partly = report.partly_protected.iter().map(ToString::to_string);
     let ignored = report.ignored_issues.iter().cloned();
-    let unused = report.unused_rules.iter();
+    // After a sweep nothing may be left that a rule matches.
+    let is_audit = report.swept.is_none();
+    let unused = report.unused_rules.iter().filter(move |_| is_audit);
     let unused = unused.map(|rule| report.why_unused(rule));
-    let protects = report.unused_protects.iter();
+    let protects = report.unused_protects.iter().filter(move |_| is_audit);
     let protects = protects.map(|at| format!("[[protect]] {at} covers nothing that exists"));
     let concealed = (report.concealed > 0).then(|| {
         format!(
@@ -466,6 +538,7 @@ fn notes(report: &Report) -> impl Iterator<Item = String> {
     let refused =
         rows.filter(|row| matches!(&row.verdict, Verdict::Unmatched(Unmatched::Refused(_))));
     let refused = match refused.count() {
+        _ if !is_audit => None,
         0 => None,
         1 => Some("1 name matches".to_owned()),
         count => Some(format!("{} names match", grouped(count))),

@@ -9,9 +9,8 @@ use unicode_width::UnicodeWidthStr as _;
 use super::style::{TableStyle, TextStyle, cell, fill, printed_width, wrap};
 use super::table::pull_request_heading;
 use super::{Report, Row, brief, escape};
-use crate::format::age;
+use crate::format::{age, moment};
 use crate::gc::plan_file::{PlanFile, PlannedStep};
-use crate::gc::verdict::VerdictName;
 use crate::model::Place;
 use crate::policy::Action;
 
@@ -20,6 +19,12 @@ use crate::policy::Action;
 /// later.
 pub fn render(plan: &PlanFile, report: Option<&Report>, style: TableStyle) -> String {
     let mut out = String::new();
+    if report.is_none() {
+        for part in wrap(&about(plan), style.room(0, 20), "") {
+            let _ = writeln!(out, "{}", style.paint(&part, TextStyle::Dim));
+        }
+        out.push('\n');
+    }
     if !plan.steps.is_empty() {
         out.push_str(&list(plan, report, style));
         out.push('\n');
@@ -29,6 +34,16 @@ pub fn render(plan: &PlanFile, report: Option<&Report>, style: TableStyle) -> St
         let _ = writeln!(out, "{}", style.paint(&part, TextStyle::Bold));
     }
     out
+}
+
+/// Says when a plan file was written, and for what.
+fn about(plan: &PlanFile) -> String {
+    let bound = &plan.bound;
+    let repositories = bound.repositories.iter().cloned();
+    let places = bound.places.iter().map(ToString::to_string);
+    let places = places.filter(|place| !place.starts_with("repository "));
+    let all: Vec<String> = repositories.chain(places).collect();
+    format!("Plan of {} for {}", moment(plan.now), all.join(", "))
 }
 
 /// Renders the same as Markdown, for a step summary or a message.
@@ -81,12 +96,14 @@ fn headline(steps: &[PlannedStep], report: Option<&Report>) -> String {
         let _ = write!(text, ", {} to expire within a day", brief::grouped(expire));
     }
     if let Some(report) = report {
-        let _ = write!(
-            text,
-            ", {} deferred, {} in grace.",
-            brief::grouped(report.summary.deferred),
-            brief::grouped(report.count(VerdictName::Grace)),
-        );
+        if report.summary.deferred > 0 {
+            let deferred = brief::grouped(report.summary.deferred);
+            let _ = write!(
+                text,
+                ", {deferred} deferred to later runs (--max-deletions)"
+            );
+        }
+        text.push('.');
         if !report.brakes.is_empty() {
             text.push_str(" A brake stops this sweep before its first deletion.");
         }

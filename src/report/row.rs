@@ -28,6 +28,8 @@ pub struct Row {
     pub reason: String,
     /// The rule that matched, and the repository of its policy.
     pub rule: Option<(RuleAt, Repository)>,
+    /// The resource that it belongs to, if the rule matched the name of that one.
+    pub matched_by_owner: Option<String>,
     /// The claim: the owner according to the name.
     pub claim: Option<Claim>,
     /// The pull request by which the claim was judged.

@@ -45,6 +45,7 @@ fn row(kind: &str, name: &str, verdict: VerdictName, number: Option<u32>) -> Row
         place: Arc::new(Place::Account("acc".to_owned())),
         reason: verdict.to_string(),
         rule: of.map(|_| (rule, repository.clone())),
+        matched_by_owner: None,
         claim: of.map(Claim::PullRequest),
         created_at: Some(created),
         changed_at: None,

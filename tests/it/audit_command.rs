@@ -238,7 +238,7 @@ fn bad_input_is_said_clearly_and_decides_nothing() {
         ),
         (
             vec!["explain", "nothing", "--sandbox"],
-            "no resource is called",
+            "no resource that was read is called",
         ),
         (
             vec!["audit", "--policies", "policies/demo.toml"],
@@ -371,13 +371,13 @@ fn explain_says_which_kinds_were_not_read() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("no resource is called \"no-such-bucket\""),
+        said.contains("no resource that was read is called \"no-such-bucket\""),
         "{said}"
     );
     let unread = said
-        .split("they were not searched: ")
+        .split("not searched, because no rule is about them: ")
         .nth(1)
         .unwrap_or_default();
-    assert!(unread.contains("pages_deployment"), "{said}");
-    assert!(!unread.contains("worker,"), "{said}");
+    assert!(unread.contains("Pages deployment"), "{said}");
+    assert!(!unread.contains("Worker,"), "{said}");
 }

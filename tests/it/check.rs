@@ -206,7 +206,7 @@ fn conditions_explain_themselves() {
         "{explained}"
     );
     assert!(
-        explained.contains("and it is \"www.acme.example\""),
+        explained.contains("the resource has \"www.acme.example\""),
         "{explained}"
     );
 }

@@ -1,6 +1,8 @@
 //! What would change a verdict.
 
-use super::{Alive, Cause, Death, Doubt, Protection, Unmatched, Verdict, Wait};
+use super::{
+    Alive, Cause, Death, Doubt, Protection, ResourceUser, Unmatched, UsageKind, Verdict, Wait,
+};
 use crate::model::BuiltInProtection;
 
 impl Verdict {
@@ -9,7 +11,11 @@ impl Verdict {
         match self {
             Self::Live(alive) => alive.otherwise(),
             Self::Protected(protection) => protection.otherwise(),
-            Self::InUse(_) => "it becomes garbage when its user is gone or no longer uses it",
+            Self::InUse(ResourceUser {
+                how: UsageKind::Parent,
+                ..
+            }) => "it becomes garbage when that branch is gone",
+            Self::InUse(_) => "it becomes garbage when that resource is gone or no longer uses it",
             Self::Unmatched(Unmatched::NoRule) => {
                 "it stays unless a rule's template matches its whole name"
             }
@@ -26,8 +32,10 @@ impl Verdict {
             Self::Grace(Wait::Grace {
                 grace_ends_at: None,
                 ..
-            }) => "it has no time from which its grace could count: only a grace of 0 ends",
-            Self::Grace(Wait::Grace { .. }) => "it becomes garbage when its grace is over",
+            }) => {
+                "it has no time from which its grace could count, so only a rule without a grace deletes it"
+            }
+            Self::Grace(Wait::Grace { .. }) => "it becomes garbage when its grace has ended",
             Self::Grace(Wait::Expires { .. }) => "the provider deletes it by itself",
             Self::Garbage(Death {
                 cause: Cause::Age { .. } | Cause::TargetGone { .. },
@@ -59,14 +67,14 @@ impl Alive {
     fn otherwise(&self) -> &'static str {
         match self {
             Self::Open(_) => {
-                "it becomes garbage when the pull request is closed and the grace is over"
+                "it becomes garbage when the pull request is closed and the grace has ended"
             }
             Self::NotMerged(_) => "it stays unless the rule says `dead-when = \"closed\"`",
             Self::Branch(_) => {
                 "it becomes garbage when the git branch is gone, a pull request from it was seen \
-                 closed, and the grace is over"
+                 closed, and the grace has ended"
             }
-            Self::Run(_) => "it becomes garbage when the run has completed and the grace is over",
+            Self::Run(_) => "it becomes garbage when the run has completed and the grace has ended",
             Self::Labelled { .. } => {
                 "it becomes garbage when the pull request loses the label or is closed"
             }
@@ -94,10 +102,10 @@ impl Protection {
                 "it stays until the mark `preview-gc:keep` is removed"
             }
             Self::BuiltIn(BuiltInProtection::Underscore) => {
-                "only a rule that spells this label and says `type = \"TXT\"` can match it"
+                "only a rule whose name contains this label literally, with `type = \"TXT\"` in its `where`, can match it"
             }
             Self::BuiltIn(BuiltInProtection::PastProduction) => {
-                "only a rule with `newer` and `environment = \"production\"` can take it"
+                "only a rule with `newer` and `environment = \"production\"` can match it"
             }
             Self::BuiltIn(BuiltInProtection::LikeProduction) => {
                 "it stays unless a rule's template spells its word for production literally"

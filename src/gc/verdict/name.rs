@@ -60,9 +60,6 @@ impl VerdictName {
 /// The name for people.
 impl fmt::Display for VerdictName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InUse => "in use",
-            other => other.key(),
-        })
+        f.write_str(self.counted())
     }
 }

@@ -140,7 +140,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
                 stays: UserStays::Wanted,
             }),
             "used by worker app",
-            "when its user is gone",
+            "when that resource is gone",
         ),
         (
             Verdict::Unmatched(Unmatched::NoRule),
@@ -155,9 +155,13 @@ fn a_verdict_says_why_and_what_would_change_it() {
         (
             grace(None),
             "no time from which its grace could count",
-            "only a grace of 0 ends",
+            "only a rule without a grace deletes it",
         ),
-        (grace(Some(at(30))), "grace until", "when its grace is over"),
+        (
+            grace(Some(at(30))),
+            "grace until",
+            "when its grace has ended",
+        ),
         (
             Verdict::Grace(Wait::Expires { at: at(40) }),
             "expires by itself",

@@ -29,9 +29,12 @@ impl fmt::Display for Verdict {
                     let between = if index == 0 { "" } else { "; " };
                     write!(
                         f,
-                        "{between}rule {} matches this name, but not its condition {}",
-                        refusal.rule, refusal
+                        "{between}rule {} matches this name, but it requires {}",
+                        refusal.rule, refusal.condition
                     )?;
+                    if let Some(found) = &refusal.found {
+                        write!(f, ", and the resource has {found}")?;
+                    }
                 }
                 Ok(())
             }

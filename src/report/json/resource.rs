@@ -34,7 +34,6 @@ pub(super) struct ResourceJson<'a> {
     /// What the next sweep does with it; null unless it is garbage.
     next_sweep: Option<&'static str>,
     dead_since: Option<DateTime<Utc>>,
-    #[serde(rename = "ripe_at")]
     grace_ends_at: Option<DateTime<Utc>>,
     created_at: Option<DateTime<Utc>>,
     changed_at: Option<DateTime<Utc>>,
