@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 
 use crate::clock::Clock;
 use crate::format::{moment, span};
+use crate::gc::Outcome;
 use crate::model::Api;
 use crate::progress::{Observer, ProgressEvent};
 use crate::providers;
@@ -157,7 +158,7 @@ impl Observer for Progress {
                         bar.set_message(format!("  {} requests left", grouped(left as usize)));
                     }
                 }
-                let outcome = outcome.replace('_', " ");
+                let outcome = Outcome::words(outcome);
                 let name = escape::terminal(name);
                 self.line.set_message(format!("{kind} {name}: {outcome}"));
             }

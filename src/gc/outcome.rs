@@ -66,6 +66,13 @@ impl Outcome {
         }
     }
 
+    /// Returns a name of the JSON in words for people.
+    pub fn words(name: &str) -> String {
+        let mut all = Self::ALL.into_iter();
+        let known = all.find(|outcome| outcome.name() == name);
+        known.map_or_else(|| name.replace('_', " "), |outcome| outcome.to_string())
+    }
+
     /// Whether what was planned is not the case although it was tried.
     pub fn is_failure(self) -> bool {
         matches!(

@@ -385,7 +385,6 @@ impl<'p> Sweep<'_, 'p> {
                 return;
             };
             lane.pending.retain(|one| *one != step);
-            let outcome = outcome.name().replace('_', " ");
             let reason = format!("waits for {} ({outcome})", self.ids[stuck]);
             self.settle(step, Done::new(Outcome::Deferred, reason));
         }

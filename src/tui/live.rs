@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::gc::Outcome;
 use crate::progress::{Observer, ProgressEvent};
 
 /// Progress, updated by the running task and drawn by the view.
@@ -61,7 +62,7 @@ impl Observer for Live {
                     kind,
                     name: name.to_owned(),
                     id: id.to_owned(),
-                    outcome: outcome.replace('_', " "),
+                    outcome: Outcome::words(outcome),
                 });
                 now.quota_left = quota_left.or(now.quota_left);
             }
