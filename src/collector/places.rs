@@ -345,7 +345,7 @@ impl Collector<'_> {
             let apart = |one: &KindRef| {
                 let tied = KindGraph::is_tied(kind, *one);
                 let by_listing = kind.references == ReferencesFrom::Listing;
-                !graph.concerns(*one, kind)
+                !graph.affects(*one, kind)
                     || (by_listing && !tied && one.0.manages != Some(kind.name()))
             };
             !needed.contains(&kind) && !protected(kind, place) && needed.iter().all(apart)

@@ -128,9 +128,15 @@ impl KindGraph {
     }
 
     /// Whether resources of `other` have to be known before one of `kind` may be
-    /// deleted: they may use it, run its code, belong to it, manage it, be managed by
-    /// it or stand in the way of its deletion.
+    /// deleted: they affect it, or it belongs to one of them, which people may have
+    /// protected.
     pub fn concerns(&self, kind: KindRef, other: KindRef) -> bool {
+        self.affects(kind, other) || kind.belongs_to == Some(other.name())
+    }
+
+    /// Whether resources of `other` may use one of `kind`, run its code, belong to it,
+    /// manage it, be managed by it or stand in the way of its deletion.
+    pub fn affects(&self, kind: KindRef, other: KindRef) -> bool {
         let name = Some(kind.name());
         self.may_use(other, kind)
             || (other.0.keeps_maker && other.0.satellite_of.contains(&kind.name()))

@@ -206,9 +206,9 @@ pub fn mark<'p>(inventory: &Inventory, roots: &Roots, mut input: JudgeInput<'p>)
     let contradicted = birth::check(inventory, roots, &input, &mut judgements, gone);
     let links = ReferenceIndex::of(inventory);
     let living = LiveNames::of(roots);
-    let inherited = inherit(inventory, &links, &input, &living, &mut judgements);
+    let inherited = inherit(inventory, &links, &judge, &living, &mut judgements);
     for (satellite, of_maker) in left.into_iter().zip(of_makers) {
-        inherit_from_gone(inventory, &input, satellite, of_maker, &mut judgements);
+        inherit_from_gone(inventory, &judge, satellite, of_maker, &mut judgements);
     }
     let is_satellite = |index: usize| !resources[index].kind.satellite_of.is_empty();
     let satellites = inherited.iter().copied();

@@ -114,6 +114,8 @@ pub(super) struct PossibleReference<'a> {
 pub(super) struct ReferenceIndex<'a> {
     by_id: Index<'a>,
     by_name: Index<'a>,
+    /// By name in lower case, where the provider takes no notice of case.
+    by_folded_name: HashMap<(&'static str, String), Vec<usize>>,
     by_address: Index<'a>,
     users: HashMap<usize, Vec<IndexedUser>>,
     /// What each resource belongs to.
@@ -211,6 +213,10 @@ impl<'a> ReferenceIndex<'a> {
             if wanted.names.contains(&*resource.name) {
                 let same = self.by_name.entry((kind, &resource.name)).or_default();
                 same.push(index);
+            }
+            if resource.kind.ignores_case && !wanted.names.is_empty() {
+                let key = (kind, resource.name.to_ascii_lowercase());
+                self.by_folded_name.entry(key).or_default().push(index);
             }
             for address in &resource.addresses {
                 if wanted.addresses.contains(&**address) {
@@ -377,7 +383,14 @@ impl<'a> ReferenceIndex<'a> {
         let one = |found| pick(inventory, found, place).into_iter().collect();
         match &reference.key {
             ReferenceKey::Id(id) => one(self.by_id.get(&(reference.kind, &**id))),
-            ReferenceKey::Name(name) => one(self.by_name.get(&(reference.kind, &**name))),
+            ReferenceKey::Name(name) => {
+                let exact = one(self.by_name.get(&(reference.kind, &**name)));
+                if !exact.is_empty() || self.by_folded_name.is_empty() {
+                    return exact;
+                }
+                let folded = (reference.kind, name.to_ascii_lowercase());
+                one(self.by_folded_name.get(&folded))
+            }
             ReferenceKey::Address(address) => {
                 let found = self.by_address.get(&(reference.kind, &**address));
                 found.cloned().unwrap_or_default()

@@ -193,6 +193,11 @@ pub enum ReferencesFrom {
 }
 
 impl KindAbout {
+    /// Whether names that differ only in case are those of the same resource.
+    pub fn has_names_without_case(&self) -> bool {
+        self.caseless || self.ignores_case
+    }
+
     /// A kind with nothing special about it, for `..` in declarations. The
     /// names, the place and the users of a kind must always be stated.
     pub const BLANK: Self = Self {

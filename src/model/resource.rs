@@ -225,7 +225,9 @@ impl ResourceId {
     /// or by its name.
     pub fn is_meant_by(&self, reference: &Reference) -> bool {
         let key = reference.key.text();
-        reference.kind == self.kind.name() && (*key == *self.id || *key == *self.name)
+        let is_name = *key == *self.name
+            || (self.kind.has_names_without_case() && key.eq_ignore_ascii_case(&self.name));
+        reference.kind == self.kind.name() && (*key == *self.id || is_name)
     }
 }
 

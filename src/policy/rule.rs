@@ -74,7 +74,7 @@ pub struct Rule {
     pub missing: Missing,
     /// Whether a resource may have been made outside its pull request's life.
     pub born: Born,
-    /// Whether an age takes what belongs to an open pull request.
+    /// Whether an age takes what belongs to an open pull request or an existing git branch.
     pub even_open: bool,
     /// Its own grace.
     pub grace: Option<TimeDelta>,
@@ -239,9 +239,12 @@ impl Rule {
                 spelled.then_some(fact)
             }
             Some(fact @ BuiltInProtection::LikeProduction) => {
-                // A deployment is called after its environment.
+                // A deployment is called after its environment, which no template of a git
+                // branch spells.
                 let name = resource.holder.as_ref().unwrap_or(&resource.name);
-                template.spells_production(name).then_some(fact)
+                let spelled =
+                    self.subject == MatchSubject::Name && template.spells_production(name);
+                spelled.then_some(fact)
             }
             Some(fact @ BuiltInProtection::PastProduction) => {
                 self.collects_past_production().then_some(fact)
@@ -327,6 +330,27 @@ impl Rule {
         } else {
             Vec::new()
         }
+    }
+
+    /// What the rule takes the name, the git branch or the attribute of a resource for,
+    /// whatever its conditions say.
+    pub(super) fn claims(&self, resource: &Resource) -> Vec<Claim> {
+        let kind = resource.kind;
+        let texts = match self.subject {
+            MatchSubject::Name => return self.claims_of(kind, &resource.name),
+            MatchSubject::Branch => branch(resource).into_iter().collect(),
+            MatchSubject::Attribute(key) => {
+                let covered = covered(&self.names, &resource.name, kind)
+                    && !self.excepts(&resource.name, kind);
+                match resource.attribute(key).filter(|_| covered) {
+                    Some(Attribute::Text(text)) => vec![&**text],
+                    Some(Attribute::List(texts)) => texts.iter().map(AsRef::as_ref).collect(),
+                    Some(Attribute::Flag(_)) | None => Vec::new(),
+                }
+            }
+        };
+        let claims = texts.into_iter();
+        claims.flat_map(|text| self.claims_of(kind, text)).collect()
     }
 
     /// What a rule about git branches takes one for.

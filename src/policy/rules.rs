@@ -61,6 +61,12 @@ impl Rules {
         self.candidates(kind, name, |rule| rule.match_name(kind, name))
     }
 
+    /// What each rule takes a resource for whatever its conditions say, with the rule's
+    /// index.
+    pub fn claims(&self, resource: &Resource) -> Vec<(usize, Claim)> {
+        self.candidates(resource.kind, &resource.name, |rule| rule.claims(resource))
+    }
+
     fn candidates<T>(
         &self,
         kind: KindRef,

@@ -122,3 +122,105 @@ dead-when = "closed"
         assert_eq!(garbage(&world, policy, &["--pr", "7"]), (all, 0), "{host}");
     }
 }
+
+/// What a protected Worker or environment has stays, whichever kind a run is about.
+#[test]
+fn owners_out_of_focus_keep_what_belongs_to_them() {
+    let worker = |name: &str| json!({"kind": "worker", "name": name, "created_at": MADE, "updated_at": MADE});
+    let route = |worker: &str| {
+        json!({"kind": "worker_route", "name": "pr-1.acme.example/*",
+            "attributes": {"zone": "acme.example", "script": worker}})
+    };
+    let deployment = |environment: &str| {
+        json!({"kind": "github_deployment", "name": "7", "id": "7", "created_at": MADE,
+            "updated_at": MADE, "attributes": {"environment": environment, "ref": "pr-1"}})
+    };
+    let environment = |name: &str| {
+        json!({"kind": "github_environment", "name": name, "created_at": MADE,
+            "updated_at": MADE})
+    };
+    let routes = "[[rule]]\nid = \"routes\"\nkind = \"worker_route\"\n\
+        name = \"pr-{pr}.acme.example/*\"\ndead-when = \"closed\"\n";
+    let deployments = "[[rule]]\nid = \"deployments\"\nkind = \"github_deployment\"\n\
+        branch = \"pr-{pr}\"\ndead-when = \"closed\"\n";
+    for (kind, rule, owned, owners) in [
+        (
+            "worker_route",
+            routes,
+            route as fn(&str) -> Value,
+            worker as fn(&str) -> Value,
+        ),
+        ("github_deployment", deployments, deployment, environment),
+    ] {
+        for (owner, protected) in [("staging", true), ("other", false)] {
+            for entry in ["", "kind = [\"worker\", \"github_environment\"]\n"] {
+                let policy =
+                    format!("[[protect]]\nname = \"staging\"\nreason = \"r\"\n{entry}{rule}");
+                let resources = json!([owners(owner), owned(owner)]);
+                let world = world(json!([closed(1)]), resources, json!([]));
+                for arguments in [&[][..], &["--kind", kind]] {
+                    let (found, code) = garbage(&world, &policy, arguments);
+                    let found = (found.is_empty(), code);
+                    assert_eq!(
+                        found,
+                        (protected, 0),
+                        "{kind} {owner} {entry} {arguments:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The grace of `--pr` is for the end of that pull request alone.
+#[test]
+fn another_pull_request_of_the_same_branch_keeps_its_own_grace() {
+    let ended = |number: u32, at: &str| {
+        json!({"number": number, "state": "closed", "head_ref": "feat/x",
+            "head_repo": "acme/shop", "created_at": "2026-03-01T00:00:00Z", "updated_at": at,
+            "closed_at": at})
+    };
+    let branch = |name: &str, parent: &str| {
+        json!({"kind": "neon_branch", "name": name, "created_at": MADE, "updated_at": MADE,
+            "attributes": {"parent": parent}})
+    };
+    let main = json!({"kind": "neon_branch", "name": "main", "attributes": {"default": true}});
+    let policy = "[[rule]]\nid = \"branches\"\nkind = \"neon_branch\"\n\
+        name = \"preview/{branch}\"\ndead-when = \"closed\"\n";
+    let pulls = json!([ended(7, ENDED), ended(9, "2026-04-30T23:00:00Z")]);
+    let resources = json!([main, branch("preview/feat/x", "main")]);
+    let world = world(pulls, resources, json!([]));
+    let all = BTreeSet::from(["preview/feat/x".to_owned()]);
+    for (number, expected) in [("7", &BTreeSet::new()), ("9", &all)] {
+        let (found, code) = garbage(&world, policy, &["--pr", number, "--grace-on-close", "0s"]);
+        assert_eq!((&found, code), (expected, 0), "{number}");
+    }
+}
+
+/// A record in another zone may lead to what a rule is about.
+#[test]
+fn records_of_a_zone_that_cannot_be_read_may_use_records_of_another() {
+    let resources = json!([
+        {"kind": "dns_record", "name": "app-pr-1.acme.example", "created_at": MADE,
+            "updated_at": MADE, "attributes": {"zone": "acme.example", "type": "A",
+                "content": "192.0.2.1"}},
+        {"kind": "dns_record", "name": "www.other.example", "created_at": MADE,
+            "updated_at": MADE, "attributes": {"zone": "other.example", "type": "CNAME",
+                "content": "app-pr-1.acme.example"}},
+    ]);
+    let policy = "[[rule]]\nid = \"records\"\nkind = \"dns_record\"\n\
+        name = \"app-pr-{pr}.acme.example\"\ndead-when = \"closed\"\n";
+    let zone = "b".repeat(32);
+    for fault in [
+        json!({"status": 403}),
+        json!({"status": 404}),
+        json!("truncate"),
+    ] {
+        let on = json!({"method": "GET", "path": format!("{zone}/dns_records")});
+        let faults = json!([{"on": on, "times": null, "fault": fault}]);
+        let mut world = world(json!([closed(1)]), resources.clone(), faults);
+        world["zones"] = json!([{"name": "acme.example"}, {"name": "other.example", "id": zone}]);
+        let (found, code) = garbage(&world, policy, &[]);
+        assert_eq!((found, code), (BTreeSet::new(), 3), "{fault}");
+    }
+}

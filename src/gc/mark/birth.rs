@@ -94,7 +94,7 @@ fn contradicted_by(
         if !policy_scope.places.contains(&resource.place) {
             continue;
         }
-        for (rule, claim) in policy.rules.match_name(resource.kind, &resource.name) {
+        for (rule, claim) in policy.rules.claims(resource) {
             let Claim::PullRequest(number) = claim else {
                 continue;
             };

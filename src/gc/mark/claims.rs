@@ -102,7 +102,7 @@ pub fn closed_search<'r>(
         })
         .collect();
     for resource in resources {
-        let caseless = resource.kind.caseless;
+        let caseless = resource.kind.has_names_without_case();
         let found = asked_about(resource, input);
         let named = input.only_pull_request.is_some_and(|number| {
             let mut claims = found.iter().map(|(_, _, _, claim)| claim);

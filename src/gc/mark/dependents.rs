@@ -113,6 +113,29 @@ pub(super) fn is_deleted_with_owner(
         && !living.is_in(&name, &owner, &matched_by.claim)
 }
 
+/// Whether its provider recorded that something is of another repository than its owner,
+/// or of another pull request: that is stronger than the owner's name.
+pub(super) fn is_recorded_for_another(
+    input: &JudgeInput<'_>,
+    owned: &Resource,
+    of_owner: &Judgement,
+) -> bool {
+    let Some(recorded) = &owned.recorded else {
+        return false;
+    };
+    let Some(matched_by) = &of_owner.matched_by else {
+        return true;
+    };
+    let claimed = match matched_by.claim {
+        Claim::PullRequest(number) => Some(number),
+        _ => matched_by.pull_request,
+    };
+    let of = input.policy_scopes.get(matched_by.policy_scope);
+    let is_foreign = of.is_some_and(|of| of.policy.is_foreign(recorded));
+    let other = recorded.pull_request;
+    is_foreign || other.is_some_and(|number| Some(number) != claimed)
+}
+
 /// Whether the rule of a resource lists this kind under `with`.
 pub(super) fn takes_along(input: &JudgeInput<'_>, of_owner: &Judgement, kind: KindRef) -> bool {
     of_owner.matched_by.as_ref().is_some_and(|matched_by| {

@@ -24,9 +24,10 @@ pub(super) use self::protection::Managed;
 use super::super::verdict::{
     Alive, Cause, Death, Doubt, Protection, ResourceUser, Unmatched, UsageKind, UserStays, Verdict,
 };
+use super::birth;
 use super::branches::Branches;
 use super::{JudgeInput, Judgement, MatchedBy};
-use crate::evidence::{Inventory, PullRequest, RepositoryRoots, Roots};
+use crate::evidence::{Inventory, RepositoryRoots, Roots};
 use crate::model::{BuiltInProtection, Claim, Place, PullRequestNumber, Resource, Time};
 use crate::policy::{Action, AgeClock, Rule, RuleMatch};
 
@@ -132,6 +133,21 @@ impl<'a, 'p> Judge<'a, 'p> {
     /// What it judges by.
     pub(super) fn input(&self) -> &'a JudgeInput<'p> {
         self.input
+    }
+
+    /// Why a resource cannot belong to the pull request by which its owner was judged: it
+    /// was created when that was not open.
+    pub(super) fn contradiction(&self, resource: &Resource, of_owner: &Judgement) -> Option<Doubt> {
+        let matched_by = of_owner.matched_by.as_ref()?;
+        let Claim::PullRequest(number) = matched_by.claim else {
+            return None;
+        };
+        let policy_scope = self.input.policy_scopes.get(matched_by.policy_scope)?;
+        let rule = policy_scope.policy.rules.get(matched_by.rule)?;
+        let (roots, _) = self.roots.get(matched_by.policy_scope)?.as_ref()?;
+        let pull_request = roots.pull_requests.get(&number);
+        let asks = rule.asks_about_birth();
+        asks.then(|| birth::contradiction(resource, number, pull_request))?
     }
 
     pub(super) fn all(&self, resources: &[Resource], judgements: &mut [Judgement]) {
@@ -284,7 +300,10 @@ impl<'a, 'p> Judge<'a, 'p> {
             Some(doubt) => Verdict::Unknown(doubt),
             None => {
                 let rule = ((policy_scope, index), rule);
-                self.verdict(resource, rule, rule_match, &owner, outcome.in_focus)?
+                // The end of another pull request of the same branch may be younger.
+                let only = self.input.only_pull_request;
+                let by_focus = only.is_some() && outcome.matched_by.pull_request == only;
+                self.verdict(resource, rule, rule_match, &owner, by_focus)?
             }
         };
         Ok(outcome)
@@ -296,7 +315,7 @@ impl<'a, 'p> Judge<'a, 'p> {
         (at, rule): (RuleIndex, &Rule),
         rule_match: &RuleMatch,
         owner: &Owner<'_>,
-        in_focus: bool,
+        by_focus: bool,
     ) -> Result<Verdict, NoMatch> {
         if let Some(key) = rule_match.undetermined {
             return Ok(Verdict::Unknown(Doubt::Condition(key)));
@@ -324,7 +343,7 @@ impl<'a, 'p> Judge<'a, 'p> {
                 // A living root keeps a resource even if the answer lacks a time.
                 (Err(live @ Verdict::Live(_)), _) => live,
                 (_, Some(missing)) => missing,
-                (Ok(death), None) => self.verdict_of_death(resource, rule, in_focus, death),
+                (Ok(death), None) => self.verdict_of_death(resource, rule, by_focus, death),
                 (Err(kept), None) => kept,
             },
         )
@@ -339,12 +358,12 @@ impl<'a, 'p> Judge<'a, 'p> {
         owner: &Owner<'_>,
     ) -> Result<Death, Verdict> {
         let mut death = None;
-        // An age says nothing about a pull request that is still open.
+        // An age says nothing about what is still there.
         if rule.death.is_silent_about_owners()
             && !rule.even_open
-            && let Some((number, PullRequest::Open { .. })) = owner.pull_request()
+            && let Some(alive) = owner.alive()
         {
-            return Err(Verdict::Live(Alive::Open(number)));
+            return Err(Verdict::Live(alive));
         }
         if !rule.death.events.is_empty() {
             death = Some(event(resource, rule, owner)?);

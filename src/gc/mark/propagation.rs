@@ -14,7 +14,9 @@ use super::super::box_key;
 use super::super::kind_graph::KindGraph;
 use super::super::reference_index::{IndexedUser, ReferenceIndex};
 use super::super::verdict::{Doubt, ResourceUser, UsageKind, UserStays, Verdict, Wait};
-use super::dependents::{LiveNames, is_deleted_with_owner, own_part, takes_along};
+use super::dependents::{
+    LiveNames, is_deleted_with_owner, is_recorded_for_another, own_part, takes_along,
+};
 use super::judge::Judge;
 use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
@@ -77,11 +79,15 @@ pub(super) fn require_complete_listings(
                         && !by_holder
                         && !may_keep
                     {
-                        return match complete.get(&(other.name(), &there)) {
+                        let incomplete = match complete.get(&(other.name(), &there)) {
                             Some(complete) => !complete,
                             None => may_delete,
                         };
+                        if incomplete {
+                            return true;
+                        }
                     }
+                    // Also in another zone: a record there may lead to one here.
                     let mut listings = inventory.listings.iter();
                     listings.any(|listing| {
                         listing.kind == *other
@@ -121,10 +127,11 @@ fn origins_of_kept(roots: &Roots) -> BTreeSet<&str> {
 pub(super) fn inherit(
     inventory: &Inventory,
     links: &ReferenceIndex<'_>,
-    input: &JudgeInput<'_>,
+    judge: &Judge<'_, '_>,
     living: &LiveNames,
     judgements: &mut [Judgement],
 ) -> Vec<(usize, usize)> {
+    let input = judge.input();
     let mut inherited = Vec::new();
     for (owned, owner) in links.owners().chain(links.makers()) {
         let Some(of_owner) = judgements.get(owner).cloned() else {
@@ -144,10 +151,11 @@ pub(super) fn inherit(
         } else {
             takes_along(input, &of_owner, resource.kind)
         };
-        if goes_along && is_left_to_owner(&judgements[owned]) {
+        let is_of_another = is_recorded_for_another(input, resource, &of_owner);
+        if goes_along && !is_of_another && is_left_to_owner(&judgements[owned]) {
             judgements[owned] = Judgement {
                 deleted_with: resource.kind.stands_alone.then_some(owner),
-                ..inherited_judgement(resource, &judgements[owned], of_owner, input)
+                ..inherited_judgement(resource, &judgements[owned], of_owner, judge)
             };
             inherited.push((owned, owner));
         }
@@ -159,15 +167,15 @@ pub(super) fn inherit(
 /// Judges an unmatched satellite with what made it, where that is gone.
 pub(super) fn inherit_from_gone(
     inventory: &Inventory,
-    input: &JudgeInput<'_>,
+    judge: &Judge<'_, '_>,
     satellite: usize,
     of_maker: Judgement,
     judgements: &mut [Judgement],
 ) {
     let resource = &inventory.resources[satellite];
     let judgement = &mut judgements[satellite];
-    if is_left_to_owner(judgement) && takes_along(input, &of_maker, resource.kind) {
-        *judgement = inherited_judgement(resource, judgement, of_maker, input);
+    if is_left_to_owner(judgement) && takes_along(judge.input(), &of_maker, resource.kind) {
+        *judgement = inherited_judgement(resource, judgement, of_maker, judge);
     }
 }
 
@@ -181,15 +189,25 @@ fn inherited_judgement(
     resource: &Resource,
     own: &Judgement,
     of_owner: Judgement,
-    input: &JudgeInput<'_>,
+    judge: &Judge<'_, '_>,
 ) -> Judgement {
+    let input = judge.input();
     let kinds = input.only_kinds;
     let of_kind = kinds.is_none_or(|kinds| kinds.contains(&resource.kind));
+    // Its own creation has to fit to the pull request as well.
+    let contradiction = judge.contradiction(resource, &of_owner);
+    let verdict = by_its_own_clocks(resource, of_owner.verdict, input);
+    let verdict = match (contradiction, verdict) {
+        (Some(doubt), Verdict::Garbage(_) | Verdict::Grace(Wait::Grace { .. })) => {
+            Verdict::Unknown(doubt)
+        }
+        (_, verdict) => verdict,
+    };
     Judgement {
         in_focus: own.in_focus || (of_owner.in_focus && of_kind),
         others: Vec::new(),
         deleted_with: None,
-        verdict: by_its_own_clocks(resource, of_owner.verdict, input),
+        verdict,
         matched_by: of_owner.matched_by,
     }
 }

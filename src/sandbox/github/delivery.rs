@@ -76,10 +76,11 @@ impl GitHub {
             (&Method::GET, [name]) => self
                 .environments
                 .iter()
-                .find(|one| one.name == *name)
+                .find(|one| is_same(&one.name, name))
                 .map_or_else(not_found, |one| ok(&self.environment(one, &request.base))),
             (&Method::PUT, [name]) => {
-                let known = self.environments.iter().position(|one| one.name == *name);
+                let mut all = self.environments.iter();
+                let known = all.position(|one| is_same(&one.name, name));
                 let at = known.unwrap_or_else(|| {
                     self.environments.push(DeliveryItem {
                         id: number_of(&format!("environment {name}")),
@@ -94,7 +95,7 @@ impl GitHub {
             }
             (&Method::DELETE, [name]) => {
                 let before = self.environments.len();
-                self.environments.retain(|one| one.name != *name);
+                self.environments.retain(|one| !is_same(&one.name, name));
                 if self.environments.len() < before {
                     message::empty(StatusCode::NO_CONTENT)
                 } else {
@@ -129,7 +130,10 @@ impl GitHub {
             (&Method::GET, []) => {
                 let wanted = |key: &str, shown: &Value| {
                     let wanted = request.parameter(key);
-                    wanted.is_none_or(|wanted| shown[key] == wanted)
+                    wanted.is_none_or(|wanted| {
+                        let shown = shown[key].as_str().unwrap_or_default();
+                        shown == wanted || (key == "environment" && is_same(shown, wanted))
+                    })
                 };
                 let items: Vec<_> = self
                     .deployments
@@ -263,4 +267,10 @@ impl DeliveryItem {
             }
         }
     }
+}
+
+/// Whether two names are of the same environment: their case does not matter, as GitHub's
+/// document about environments says.
+fn is_same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
 }

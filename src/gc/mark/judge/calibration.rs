@@ -50,7 +50,7 @@ impl Calibration {
                 // Recorded data proves nothing about how names are made.
                 let named = policy.read(resource).into_iter();
                 for (rule, rule_match) in named.filter(|(_, rule_match)| !rule_match.only_agrees) {
-                    let caseless = resource.kind.caseless;
+                    let caseless = resource.kind.has_names_without_case();
                     let claim = &rule_match.claim;
                     let branches = heads.matching_branches(claim, caseless);
                     if branches.is_empty() {

@@ -14,7 +14,8 @@ const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
 const EXPIRY_OVERDUE: TimeDelta = TimeDelta::days(1);
 
 impl Judge<'_, '_> {
-    /// Returns the verdict about a resource that died. A branch that its own expiry
+    /// Returns the verdict about a resource that died, by the pull request of `--pr` or
+    /// otherwise. A branch that its own expiry
     /// deletes soon is left to that expiry once its grace is over. Before that the
     /// grace counts, because an earlier run may have set the expiry for an earlier
     /// end of the pull request.
@@ -22,7 +23,7 @@ impl Judge<'_, '_> {
         &self,
         resource: &Resource,
         rule: &Rule,
-        in_focus: bool,
+        by_focus: bool,
         death: Death,
     ) -> Verdict {
         let now = self.input.now;
@@ -30,20 +31,20 @@ impl Judge<'_, '_> {
         let expires_soon =
             |at: &DateTime<Utc>| *at <= now + EXPIRES_SOON && *at > now - EXPIRY_OVERDUE;
         let expires_at = resource.expires_at.filter(expires_soon);
-        match (self.after_grace(rule, in_focus, death), expires_at) {
+        match (self.after_grace(rule, by_focus, death), expires_at) {
             (Verdict::Garbage(_), Some(at)) => Verdict::Grace(Wait::Expires { at }),
             (verdict, _) => verdict,
         }
     }
 
     /// Whether the grace of a death is over.
-    fn after_grace(&self, rule: &Rule, in_focus: bool, mut death: Death) -> Verdict {
+    fn after_grace(&self, rule: &Rule, by_focus: bool, mut death: Death) -> Verdict {
         let now = self.input.now;
         if rule.death.is_by_age_alone() {
             death.grace_ends_at = death.dead_since;
             return Verdict::Garbage(death);
         }
-        let usual = if in_focus {
+        let usual = if by_focus {
             self.input.grace_on_close
         } else {
             self.input.grace

@@ -66,7 +66,9 @@ impl Supersession {
                 continue;
             };
             let is_known = |resource: &Resource, rule: &Rule, claim: &Claim| match claim {
-                Claim::Branch(_) => heads.state(claim, resource.kind.caseless).is_known(),
+                Claim::Branch(_) => heads
+                    .state(claim, resource.kind.has_names_without_case())
+                    .is_known(),
                 // Several branches may give one slug.
                 Claim::Slug { .. } => false,
                 Claim::PullRequest(number) => {

@@ -1,7 +1,7 @@
 //! The owner of a resource: what the claim of a match belongs to, and whether the
 //! templates and slug functions that say so are known to be right.
 
-use super::super::super::verdict::Doubt;
+use super::super::super::verdict::{Alive, Doubt};
 use super::super::branches::BranchState;
 use super::Judge;
 use crate::evidence::{ActionsRun, PullRequest};
@@ -31,6 +31,16 @@ impl<'a> Owner<'a> {
                 .open
                 .or(state.ended.map(|ended| (ended.number, ended.pull_request))),
             Self::NotAsked | Self::Run(..) | Self::Missing(_) => None,
+        }
+    }
+
+    /// What shows that it is still there: an open pull request or an existing git branch.
+    /// Rules about ages ask nothing about runs.
+    pub(super) fn alive(&self) -> Option<Alive> {
+        match (self.pull_request(), self) {
+            (Some((number, PullRequest::Open { .. })), _) => Some(Alive::Open(number)),
+            (_, Self::Head(state)) => state.exists.map(|branch| Alive::Branch(branch.into())),
+            (_, Self::NotAsked | Self::PullRequest(..) | Self::Run(..) | Self::Missing(_)) => None,
         }
     }
 
@@ -94,7 +104,7 @@ impl<'a> Judge<'a, '_> {
                 None => Err(not_asked()),
             },
             Claim::Branch(_) | Claim::Slug { .. } => {
-                let caseless = resource.kind.caseless;
+                let caseless = resource.kind.has_names_without_case();
                 let state = heads.judge(claim, caseless, resource.created_at)?;
                 let alive = state.as_ref().is_some_and(BranchState::is_alive);
                 let dead = !alive && (state.is_some() || rule.missing == Missing::Dead);
@@ -166,7 +176,7 @@ impl<'a> Judge<'a, '_> {
         let comes_from = pull_request.and_then(|one| one.head().or_else(|| one.fork_head()));
         let heads = self.roots[policy_scope].as_ref().map(|(_, heads)| heads);
         let agrees = heads.zip(comes_from).is_some_and(|(heads, branch)| {
-            heads.is_matched_by(head, resource.kind.caseless, branch)
+            heads.is_matched_by(head, resource.kind.has_names_without_case(), branch)
         });
         (!agrees).then(|| Doubt::HeadDiffers {
             number: *number,

@@ -3,10 +3,10 @@
 
 use super::super::super::verdict::{Doubt, ResourceUser, UsageKind, UserStays, Verdict};
 use super::super::Judgement;
-use super::super::dependents::is_deleted_with_owner;
+use super::super::dependents::{is_deleted_with_owner, is_recorded_for_another};
 use super::super::judge::is_named_after_owner;
 use super::{Propagation, by_its_own_clocks};
-use crate::model::{Claim, KindRef, Resource};
+use crate::model::{KindRef, Resource};
 
 impl Propagation<'_> {
     /// A resource that contains something which does not go with it stays.
@@ -59,24 +59,11 @@ impl Propagation<'_> {
         let in_focus = kinds.is_none_or(|kinds| kinds.contains(&item.kind));
         let overridden = item.protection.filter(|_| is_named_after_owner(item));
         let is_protected = self.judge.protection(item, overridden).is_some();
-        let is_of_another = of_owner.matched_by.as_ref().is_none_or(|matched_by| {
-            let of = self.input.policy_scopes.get(matched_by.policy_scope);
-            let recorded = item.recorded.as_ref();
-            let claimed = match matched_by.claim {
-                Claim::PullRequest(number) => Some(number),
-                _ => matched_by.pull_request,
-            };
-            recorded.zip(of).is_some_and(|(recorded, of)| {
-                of.policy.is_foreign(recorded)
-                    || recorded
-                        .pull_request
-                        .is_some_and(|number| Some(number) != claimed)
-            })
-        });
         let verdict = by_its_own_clocks(item, of_owner.verdict.clone(), self.input);
         in_focus
             && !is_protected
-            && !is_of_another
+            && !is_recorded_for_another(self.input, item, of_owner)
+            && self.judge.contradiction(item, of_owner).is_none()
             && verdict.is_garbage()
             && is_deleted_with_owner(
                 self.input,
