@@ -1,7 +1,7 @@
 //! A lane: steps that are carried out one after the other, and what is known
 //! about them. [`super::machine`] carries them out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -27,6 +27,9 @@ pub(super) struct Lane {
     pub(super) reread_requests: usize,
     /// Results of the last consecutive rounds in which nothing could be sent.
     pub(super) without_effect: Vec<Done>,
+    /// Steps that have had the lane re-read because what may use their resources was
+    /// deleted in the meantime.
+    pub(super) reread_for: BTreeSet<usize>,
 }
 
 impl Lane {
@@ -39,6 +42,7 @@ impl Lane {
             expiries: BTreeMap::new(),
             reread_requests,
             without_effect: Vec::new(),
+            reread_for: BTreeSet::new(),
         }
     }
 }

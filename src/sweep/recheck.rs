@@ -64,7 +64,15 @@ impl Sweep<'_, '_> {
             };
             let kept_by = kept_by(view, found);
             let verdict = match (verdict, &kept_by) {
-                (Recheck::Spared(_), KeptBy::Unknown(why)) => Recheck::Unknown(why.clone()),
+                // The view is older than the deletion of what it does not know. Another view
+                // that still shows that decides.
+                (Recheck::Spared(_), KeptBy::Unknown { user, .. })
+                    if self.has_deleted(user) && lane.reread_for.insert(step) =>
+                {
+                    outdated = true;
+                    continue;
+                }
+                (Recheck::Spared(_), KeptBy::Unknown { why, .. }) => Recheck::Unknown(why.clone()),
                 (verdict, _) => verdict,
             };
             let done = match verdict {
@@ -172,6 +180,15 @@ impl Sweep<'_, '_> {
             .or_else(|| view.roots.gap().map(|(_, why)| why.to_string()))
     }
 
+    /// Whether this run has deleted a resource.
+    fn has_deleted(&self, id: &ResourceId) -> bool {
+        let mut steps = self.ids.iter().enumerate();
+        steps.any(|(step, one)| {
+            let outcome = self.ledger.outcome(step);
+            one == id && outcome.is_some_and(Outcome::is_gone)
+        })
+    }
+
     /// Returns the pending steps of resources that belong to `owner`, such as
     /// the custom domains of a Worker.
     fn owned(&self, lane: &Lane, view: &Findings<'_>, owner: &ResourceId) -> Vec<usize> {
@@ -219,8 +236,13 @@ enum KeptBy {
     Kept,
     /// Garbage that is deferred.
     Garbage,
-    /// Something of which it is unknown whether it stays, for this reason.
-    Unknown(String),
+    /// Something of which it is unknown whether it stays.
+    Unknown {
+        /// What that is.
+        user: ResourceId,
+        /// The reason.
+        why: String,
+    },
 }
 
 /// Returns what keeps a resource that is in use, through all that is in use
@@ -234,20 +256,23 @@ fn kept_by(view: &Findings<'_>, found: Option<(&Resource, &Judgement)>) -> KeptB
         }
         let all = view.inventory.resources.iter();
         let all = all.zip(&view.marking.judgements);
-        let users: Vec<&Verdict> = all
+        let users: Vec<(&Resource, &Verdict)> = all
             .filter(|(one, _)| one.kind.name() == user.kind && one.name == user.name)
-            .map(|(_, judgement)| &judgement.verdict)
+            .map(|(one, judgement)| (one, &judgement.verdict))
             .collect();
-        if users.iter().any(|verdict| verdict.is_garbage()) {
+        if users.iter().any(|(_, verdict)| verdict.is_garbage()) {
             return KeptBy::Garbage;
         }
-        let unread = users.iter().find(|verdict| is_undecided(verdict));
-        if let Some(unread) = unread {
-            return KeptBy::Unknown(format!("{} {}: {unread}", user.kind, user.name));
+        let unread = users.iter().find(|(_, verdict)| is_undecided(verdict));
+        if let Some((one, unread)) = unread {
+            return KeptBy::Unknown {
+                user: one.identity(),
+                why: format!("{} {}: {unread}", user.kind, user.name),
+            };
         }
-        verdict = users
-            .into_iter()
-            .find(|one| matches!(one, Verdict::InUse(_)));
+        let verdicts = users.into_iter().map(|(_, verdict)| verdict);
+        let mut in_use = verdicts.filter(|one| matches!(one, Verdict::InUse(_)));
+        verdict = in_use.next();
     }
     KeptBy::Kept
 }

@@ -70,6 +70,29 @@ async fn a_sweep_ends_with_its_deadline() {
     }
 }
 
+/// What used a branch when the branches were read again is gone before its own turn.
+#[tokio::test(start_paused = true)]
+async fn a_branch_goes_after_the_hyperdrive_configuration_that_used_it() {
+    const POLICY: &str = "[[rule]]\nid = \"numbered\"\n\
+        kind = [\"neon_branch\", \"hyperdrive\"]\n\
+        name = [\"app-pr-{pr}\", \"api-pr-{pr}\"]\ndead-when = \"closed\"\n";
+    let with_id = |mut resource: Value, id: &str| {
+        resource["id"] = json!(id);
+        resource
+    };
+    let host = json!({"host": "ep-x-22222222.us-east-2.aws.neon.tech"});
+    let resources = [
+        with_id(branch("app-pr-1", "main"), "br-x-22222222"),
+        branch("api-pr-1", "main"),
+        json!({"kind": "hyperdrive", "name": "app-pr-1", "created_at": DIED,
+            "updated_at": DIED, "attributes": host}),
+    ];
+    let stage = Stage::with(&resources, POLICY, Options::default());
+    let (swept, text) = stage.sweep(|_| {}).await;
+    let outcomes: Vec<_> = swept.steps.iter().map(|step| step.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Deleted; 3], "{text}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn neon_branches_are_deleted_one_at_a_time() {
     let absent = json!({"status": 204});
